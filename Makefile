@@ -1,0 +1,101 @@
+# Everything a developer or CI does. Needs Python 3.10 to 3.12, make and git; the rest is installed
+# into .venv. "make" alone lists the targets.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := bash
+
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := $(BIN)/python
+UV := $(BIN)/uv
+UV_VERSION := 0.13.9
+PACKAGES := $(patsubst %/__init__.py,%,$(wildcard */__init__.py))
+# More arguments for pytest: make test ARGS="-k size"
+ARGS :=
+
+# "make setup PYTHON=..." means that one; a PYTHON of the environment is only tried first.
+PYTHONS := $(if $(filter command%,$(origin PYTHON)),$(PYTHON),$(PYTHON) python3.11 python3.12 python3.10 python3)
+IS_FIT := import sys, ensurepip, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))
+# A command may be there and still not run (a version manager's stub), so each one is tried.
+FIND_PYTHON = for python in $(PYTHONS); do \
+	  "$$python" -c '$(IS_FIT)' 2>/dev/null && break; python=; \
+	done; \
+	[ -n "$$python" ] || { echo "rockpress needs Python 3.10, 3.11 or 3.12 with its venv and \
+	ensurepip modules (Debian: python3-venv); none of these is fit: $(strip $(PYTHONS))" >&2; exit 1; }
+
+# uv does not read pip's configuration, so an index that is set there is handed on.
+USE_PIPS_INDEX = index=$$($(RUN) -m pip config list | sed -nE "s/^[a-z:]+\.index-url='(.*)'$$/\1/p" | tail -n 1); \
+	[ -z "$$index" ] || export UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$index}"
+
+.PHONY: help setup demo test soak coverage test-wheel lint typecheck bench docs lock wheel clean
+
+help: ## list the targets
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	  while IFS='|' read -r target text; do printf 'make %-12s %s\n' "$$target" "$$text"; done
+
+setup: $(VENV)/.stamp ## make .venv with everything in it
+
+demo: setup ## run the whole chain on the bundled model and data
+	$(BIN)/rockpress demo -o build/demo
+
+test: setup ## run the tests (ARGS="-k size" for some of them)
+	$(RUN) -m pytest $(ARGS)
+
+soak: setup ## run the tests that take many minutes
+	$(RUN) -m pytest -m soak $(ARGS)
+
+coverage: setup ## run the tests and show which lines they miss
+	$(RUN) -m pytest --cov --cov-report term-missing:skip-covered $(ARGS)
+
+# Installed in an environment of its own, outside the tree, as users have it: an editable install
+# hides a package or a data file that the wheel lacks.
+test-wheel: wheel ## run the tests (ARGS, as for test) against the built wheel
+	venv=$$(mktemp -d) && trap 'rm -rf "$$venv"' EXIT && \
+	$(UV) venv --quiet --python $(RUN) "$$venv" && \
+	$(UV) pip sync --quiet --python "$$venv" --require-hashes requirements.txt && \
+	$(UV) pip install --quiet --python "$$venv" --no-deps dist/*.whl && \
+	PATH="$$venv/bin:$$PATH" "$$venv/bin/pytest" $(ARGS)
+
+lint: setup ## check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# mypy takes a package's name from its folder, so it gets links under the right one.
+typecheck: setup ## check the types
+	rm -rf .typing && mkdir -p .typing/rockpress
+	ln -s $(addprefix ../../,$(wildcard *.py) py.typed $(PACKAGES)) .typing/rockpress/
+	$(BIN)/mypy -p rockpress -p tests -p benchmarks
+
+bench: setup ## run the benchmarks
+	for script in benchmarks/*.py; do echo "== $$script" && $(RUN) "$$script" || exit; done
+
+docs: setup ## check that the documentation says what is true
+	$(if $(wildcard tests/test_docs.py),$(RUN) -m pytest tests/test_docs.py $(ARGS),@echo "no tests/test_docs.py yet")
+
+# requirements.txt is committed and has no rule: a fresh clone gives all files about the same time,
+# so a rule on pyproject.toml would lock anew by chance. 3.10 is the oldest Python it serves.
+lock: | $(UV) ## write requirements.txt anew from pyproject.toml
+	@$(USE_PIPS_INDEX); \
+	$(UV) pip compile --quiet --universal --python-version 3.10 --generate-hashes --upgrade \
+	  --group dev --no-emit-index-url --no-emit-find-links --no-python-downloads \
+	  --custom-compile-command "make lock" pyproject.toml --output-file requirements.txt
+
+wheel: setup ## build dist/*.whl and the source archive
+	rm -rf build dist *.egg-info/SOURCES.txt
+	$(RUN) -m build --no-isolation --outdir dist .
+
+clean: ## remove everything that was made here
+	rm -rf $(VENV) .typing build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(UV):
+	@$(FIND_PYTHON); \
+	echo "using $$("$$python" -c 'import sys; print(sys.executable, sys.version.split()[0])')"; \
+	"$$python" -m venv --clear $(VENV)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(VENV)/.stamp: requirements.txt pyproject.toml | $(UV)
+	@$(USE_PIPS_INDEX); \
+	$(UV) pip sync --quiet --python $(RUN) --require-hashes requirements.txt && \
+	$(UV) pip install --quiet --python $(RUN) --no-deps --no-build-isolation --editable .
+	@touch $@

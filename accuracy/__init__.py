@@ -1,0 +1,1 @@
+"""Metrics, retention and its confidence interval, gates, and the runners that give the outputs."""

@@ -1,0 +1,82 @@
+"""Limits that a compressed model must keep. A gate that does not hold is a result, not an error."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from ..core.errors import OptionError
+from .retention import Retention
+
+Confidence = Literal["point", "lower"]
+
+# A candidate may be better than its baseline, so a little above 1 is a fair limit; this is not.
+_PER_CENT = 2.0
+MEGABYTE = 1_000_000  # bytes, as storage is sold and as file managers count
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A limit, the value seen, and whether it holds."""
+
+    name: str
+    limit: float
+    value: float
+    passed: bool
+
+
+def min_retention_gate(
+    result: Retention | None, limit: float, confidence: Confidence = "point"
+) -> Gate:
+    """Retention >= limit: its point estimate, or the interval's lower end for ``lower``.
+
+    Raises OptionError when there is no retention to compare (no labelled samples, or a baseline
+    that scores nothing), so that a gate never passes unseen.
+    """
+    name = "min-retention"
+    _check_limit(name, limit)
+    if limit >= _PER_CENT:
+        raise OptionError(f"--{name} {limit:g} looks like per cent", "98 % is written 0.98")
+    if result is None:
+        raise OptionError(
+            f"--{name} {limit:g} cannot be checked without labelled samples",
+            "give labelled samples with --eval",
+        )
+    value = result.low if confidence == "lower" else result.value
+    if value is None:
+        raise OptionError(
+            f"--{name} {limit:g} cannot be checked: a metric is not positive, so there is no ratio "
+            f"(the difference is {result.difference:+.4g})",
+            "check that labels and model belong together, or use another --metric",
+        )
+    return Gate(name, limit, value, value >= limit)
+
+
+def max_latency_gate(milliseconds: float | None, limit: float) -> Gate:
+    """Latency in ms <= limit. Raises OptionError when no latency in ms is known."""
+    name = "max-latency-ms"
+    _check_limit(name, limit)
+    if milliseconds is None or math.isnan(milliseconds):
+        raise OptionError(
+            f"--{name} {limit:g} cannot be checked: there is no latency in milliseconds",
+            "give a --target with a latency estimate (rockpress inspect lists them), or a board",
+        )
+    return Gate(name, limit, milliseconds, milliseconds <= limit)
+
+
+def max_size_gate(size_bytes: int | None, limit: float) -> Gate:
+    """File size in MB (10^6 bytes) <= limit. Raises OptionError when no file was written."""
+    name = "max-size-mb"
+    _check_limit(name, limit)
+    if size_bytes is None:
+        raise OptionError(
+            f"--{name} {limit:g} cannot be checked: no model was written",
+            "check the size where the model is written, with run, quantize or convert",
+        )
+    return Gate(name, limit, size_bytes / MEGABYTE, size_bytes <= limit * MEGABYTE)
+
+
+def _check_limit(name: str, limit: float) -> None:
+    if not (limit > 0 and math.isfinite(limit)):
+        raise OptionError(f"--{name} {limit:g} is not a positive number", "give the limit")

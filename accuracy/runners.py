@@ -1,0 +1,139 @@
+"""Run a model over samples: the outputs of ONNX Runtime, and its latency on this host."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto
+
+from ..calibration_data.samples import Samples
+from ..core.errors import ModelError, SamplesError
+from ..core.session import Session
+
+Array = NDArray[Any]
+Progress = Callable[[int], None]
+
+# Outputs of all samples are kept for the comparison; two models at this size still fit into 16 GB.
+MAX_OUTPUT_BYTES = 4 * 2**30
+_WARM_UP_RUNS = 5
+# Different samples, so that no branch or cache is trained on a single one.
+_LATENCY_SAMPLES = 8
+
+
+class Feeds(Protocol):
+    """Sized samples that give feeds (input name -> array); Samples is one."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Mapping[str, Array]]: ...
+
+
+class Runner(Protocol):
+    """Runs one model over the samples and gives its outputs, each (N, ...).
+
+    ``partial(run_onnxruntime, model)`` is one; the RKNN simulator and a board are others.
+    """
+
+    def __call__(self, samples: Samples, *, on_progress: Progress = ...) -> list[Array]:
+        """Outputs of all samples; ``on_progress`` gets the number of samples done."""
+        ...
+
+
+def run_onnxruntime(
+    model: Path | ModelProto,
+    samples: Feeds,
+    *,
+    optimise: bool = True,
+    on_progress: Progress = lambda done: None,
+) -> list[Array]:
+    """Outputs of the model, a list of (N, ...) arrays in the model's order.
+
+    One sample is fed at a time; an output's batch axis of 1 becomes the sample axis.
+    ``optimise=False`` is for quantized models. ``on_progress`` gets the number of samples done.
+    Raises SamplesError without samples or when the outputs would not fit into memory, ModelError
+    when the model does not run or its outputs change their shape.
+    """
+    session = Session(model, optimise=optimise)
+    collected: list[Array] = []
+    done = 0
+    for feeds in samples:
+        rows = [_without_batch(output) for output in session.run(feeds)]
+        if not collected:
+            collected = _allocate(rows, len(samples))
+        for array, row, name in zip(collected, rows, session.output_names, strict=True):
+            _store(array, row, done, name)
+        done += 1
+        on_progress(done)
+    if not done:
+        raise SamplesError("there are no samples to run the model on", "give some with --eval")
+    return collected
+
+
+def onnxruntime_runner(model: Path | ModelProto, *, optimise: bool = True) -> Runner:
+    """A Runner for one model."""
+    return partial(run_onnxruntime, model, optimise=optimise)
+
+
+def measure_latency(
+    model: Path | ModelProto,
+    samples: Feeds,
+    runs: int = 50,
+    *,
+    optimise: bool = True,
+    threads: int = 0,
+) -> float:
+    """Median milliseconds of one inference on this host's CPU, after a warm-up.
+
+    It says how fast ONNX Runtime is here, nothing about an NPU. Raises SamplesError without
+    samples.
+    """
+    session = Session(model, optimise=optimise, threads=threads)
+    feeds = list(islice(iter(samples), _LATENCY_SAMPLES))
+    if not feeds:
+        raise SamplesError("there are no samples to measure the latency on", "give some")
+    for index in range(_WARM_UP_RUNS):
+        session.run(feeds[index % len(feeds)])
+    return 1000 * statistics.median(
+        _seconds(session, feeds[index % len(feeds)]) for index in range(max(1, runs))
+    )
+
+
+def _seconds(session: Session, feeds: Mapping[str, Array]) -> float:
+    start = time.perf_counter()
+    session.run(feeds)
+    return time.perf_counter() - start
+
+
+def _without_batch(output: Any) -> Array:
+    array = np.asarray(output)
+    return array[0] if array.ndim and array.shape[0] == 1 else array
+
+
+def _allocate(rows: list[Array], count: int) -> list[Array]:
+    size = sum(row.nbytes for row in rows) * count
+    if size > MAX_OUTPUT_BYTES:
+        raise SamplesError(
+            f"the outputs of {count} samples take {size / 2**30:.1f} GB, "
+            f"above the limit of {MAX_OUTPUT_BYTES / 2**30:.0f} GB",
+            f"use at most --eval-count {math.floor(count * MAX_OUTPUT_BYTES / size)}",
+        )
+    return [np.empty((count, *row.shape), dtype=row.dtype) for row in rows]
+
+
+def _store(array: Array, row: Array, index: int, name: str) -> None:
+    if row.shape != array.shape[1:]:
+        raise ModelError(
+            f"output {name!r} has the shape {row.shape} for sample {index}, "
+            f"but {array.shape[1:]} for the first",
+            "cut the graph before the part whose output varies, with --outputs",
+        )
+    array[index] = row

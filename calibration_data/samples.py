@@ -1,0 +1,216 @@
+"""Samples bound to a model: a source, the preprocess, and the inputs they are fed to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import OptionError, SamplesError
+from .array_files import Array
+from .geometry import Pixels
+from .preprocess import Color, Layout, Preprocess, Resize
+from .selection import Indices, choose
+from .source_types import ImageSource, Labels, Source, TensorSource
+from .sources import open_source
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """A lazy, sized collection of samples; iterating gives the feeds, as often as needed.
+
+    ``preprocess`` is None when the samples are tensors, which are fed as they are. ``indices``
+    are the chosen samples of the source. One sample is in memory at a time.
+    """
+
+    source: Source
+    inputs: Mapping[str, Shape]
+    preprocess: Preprocess | None
+    indices: Indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __iter__(self) -> Iterator[dict[str, Array]]:
+        return (self.feeds(index) for index in range(len(self)))
+
+    @property
+    def labels(self) -> Labels | None:
+        """Int64 (len(self),), or None for unlabelled samples."""
+        return None if self.source.labels is None else self.source.labels[self.indices]
+
+    @property
+    def is_pixels(self) -> bool:
+        """Whether the samples are images, so that the NPU is fed uint8 pixels."""
+        return self.preprocess is not None
+
+    def feeds(self, index: int) -> dict[str, Array]:
+        """What ONNX Runtime is fed: input name -> array of the input's shape, batch 1.
+
+        Images become float32; tensors of floats float32, other numbers keep their type. Raises
+        SamplesError for a corrupt image, and for a tensor with NaN or of another shape.
+        """
+        if self.preprocess is None:
+            return self._tensors(index)
+        return {self._only_input: self.preprocess.normalised(self._pixels(self.preprocess, index))}
+
+    def npu_feeds(self, index: int) -> dict[str, Array]:
+        """What the NPU is fed: uint8 (1, H, W, C) pixels, or the tensors as in ``feeds``.
+
+        Mean and std are inside the NPU's model for pixels; for tensors they must be 0 and 1.
+        """
+        if self.preprocess is None:
+            return self._tensors(index)
+        return {self._only_input: self._pixels(self.preprocess, index)[np.newaxis]}
+
+    def take(self, count: int, seed: int = 0) -> Samples:
+        """A seeded choice of ``count`` samples, stratified by label or spread over the order."""
+        chosen = choose(len(self), count, seed, self.labels)
+        return replace(self, indices=self.indices[chosen])
+
+    def digest(self) -> str:
+        """Hex SHA-256 of what the samples are: content, labels, preprocess, inputs; no paths."""
+        digest = hashlib.sha256()
+        options = None if self.preprocess is None else asdict(self.preprocess)
+        inputs = {name: list(shape) for name, shape in self.inputs.items()}
+        digest.update(json.dumps([options, inputs], sort_keys=True).encode())
+        labels = self.labels
+        for place, index in enumerate(self.indices):
+            label = None if labels is None else int(labels[place])
+            digest.update(f"{label} {self.source.content_digest(int(index))}\n".encode())
+        return digest.hexdigest()
+
+    @property
+    def _only_input(self) -> str:
+        return next(iter(self.inputs))
+
+    def _pixels(self, preprocess: Preprocess, index: int) -> Pixels:
+        assert isinstance(self.source, ImageSource)
+        which = int(self.indices[index])
+        try:
+            return preprocess.pixels(self.source.image(which))
+        except SamplesError as error:
+            name = self.source.name(which)
+            if name in error.message:
+                raise
+            raise SamplesError(f"{name}: {error.message}", error.hint) from error
+
+    def _tensors(self, index: int) -> dict[str, Array]:
+        assert isinstance(self.source, TensorSource)
+        which = int(self.indices[index])
+        named = self.source.tensors(which)
+        if len(named) == len(self.inputs) == 1:
+            named = {self._only_input: next(iter(named.values()))}
+        where = self.source.name(which)
+        return {name: _fitted(named[name], self.inputs[name], name, where) for name in self.inputs}
+
+
+def open_samples(
+    path: Path,
+    *,
+    inputs: Mapping[str, Shape],
+    resize: Resize = "stretch",
+    pad: float | None = None,
+    color: Color | None = None,
+    mean: Sequence[float] = (0.0,),
+    std: Sequence[float] = (1.0,),
+    count: int | None = None,
+    seed: int = 0,
+) -> Samples:
+    """Open samples for a model with these inputs (name -> fixed shape, batch 1).
+
+    Size, channels and layout of images come from the input's shape; ``color`` None means gray for
+    one channel and rgb for three. The first sample is read, so that what does not fit the model
+    shows at once. Raises SamplesError or OptionError.
+    """
+    source = open_source(path)
+    preprocess: Preprocess | None = None
+    if isinstance(source, ImageSource):
+        size, channels, layout = _image_input(inputs, path)
+        preprocess = Preprocess(
+            size, resize, pad, _color(color, channels), tuple(mean), tuple(std), layout
+        )
+    else:
+        _check_tensor_options(path, mean, std)
+        _check_names(source, inputs, path)
+    samples = Samples(source, dict(inputs), preprocess, np.arange(len(source), dtype=np.int64))
+    chosen = samples if count is None else samples.take(count, seed)
+    chosen.feeds(0)
+    return chosen
+
+
+def _image_input(inputs: Mapping[str, Shape], path: Path) -> tuple[tuple[int, int], int, Layout]:
+    """Size, channels and layout of the model's only input."""
+    if len(inputs) != 1:
+        raise SamplesError(
+            f"{path}: images for a model with {len(inputs)} inputs: {', '.join(inputs)}",
+            "give an .npz with one array of floats for each input, under the input's name",
+        )
+    name, shape = next(iter(inputs.items()))
+    if len(shape) == 4 and shape[0] == 1 and shape[1] in (1, 3):
+        return (shape[2], shape[3]), shape[1], "nchw"
+    if len(shape) == 4 and shape[0] == 1 and shape[3] in (1, 3):
+        return (shape[1], shape[2]), shape[3], "nhwc"
+    raise SamplesError(
+        f"{path}: images do not fit the input {name!r} of shape {shape}",
+        "image inputs are (1, C, H, W) or (1, H, W, C) with 1 or 3 channels; "
+        "give other inputs float arrays in a .npy or .npz",
+    )
+
+
+def _color(color: Color | None, channels: int) -> Color:
+    if color is None:
+        return "gray" if channels == 1 else "rgb"
+    if (color == "gray") != (channels == 1):
+        raise OptionError(
+            f"--color {color} does not fit the model's {channels} input channel(s)",
+            "use gray for one channel, rgb or bgr for three",
+        )
+    return color
+
+
+def _check_tensor_options(path: Path, mean: Sequence[float], std: Sequence[float]) -> None:
+    if any(mean) or any(value != 1 for value in std):
+        raise OptionError(
+            f"--mean and --std are for images, but {path} holds tensors, which are fed as they are",
+            "leave both out, or give uint8 images",
+        )
+
+
+def _check_names(source: Source, inputs: Mapping[str, Shape], path: Path) -> None:
+    assert isinstance(source, TensorSource)
+    names = set(source.tensors(0))
+    if names == set(inputs) or len(names) == len(inputs) == 1:
+        return
+    shown = ", ".join(sorted(names - {""})) or "one without a name"
+    raise SamplesError(
+        f"{path}: holds the arrays {shown}, but the model's inputs are {', '.join(inputs)}",
+        "save an .npz with one array for each input, under the input's name",
+    )
+
+
+def _fitted(value: Array, shape: Shape, name: str, where: str) -> Array:
+    """One sample with its batch axis, floats as float32, checked."""
+    if value.shape not in (shape, shape[1:]):
+        raise SamplesError(
+            f"{where}: the sample has the shape {value.shape}, but input {name!r} takes {shape}",
+            "save the samples in the model's own layout, one sample at an index",
+        )
+    batch = value.reshape(shape)
+    if batch.dtype.kind != "f":
+        return np.array(batch)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused below
+        single: NDArray[np.float32] = batch.astype(np.float32)
+    if not np.isfinite(single).all():
+        raise SamplesError(
+            f"{where}: the sample for input {name!r} holds NaN or infinite values",
+            "leave the sample out, or save it again",
+        )
+    return single

@@ -1,0 +1,80 @@
+"""``rockpress check``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import options as o
+from .build import build_recipe
+from .progress import watching
+from .run import GATE_FAILED
+from .show import show_report
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def command(
+    baseline: Annotated[Path, typer.Argument(metavar="BASELINE", help="The original ONNX model.")],
+    candidate: Annotated[
+        Path, typer.Argument(metavar="CANDIDATE", help="ONNX, quantized ONNX, or .rknn.")
+    ],
+    calib: o.Calib = None,
+    calib_count: o.CalibCount = None,
+    evaluation: o.Eval = None,
+    eval_count: o.EvalCount = None,
+    metric: o.Metric = None,
+    inputs: o.Inputs = None,
+    outputs: o.Outputs = None,
+    size: o.SizeOption = None,
+    resize: o.Resize = None,
+    pad: o.Pad = None,
+    color: o.Color = None,
+    mean: o.Mean = None,
+    std: o.Std = None,
+    min_retention: o.MinRetention = None,
+    confidence: o.Confidence = None,
+    max_latency_ms: o.MaxLatencyMs = None,
+    max_size_mb: o.MaxSizeMb = None,
+    timeout: o.Timeout = None,
+    memory_limit: o.MemoryLimit = None,
+    toolkit_python: o.ToolkitPython = None,
+    seed: o.Seed = None,
+    report: o.ReportFile = None,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Compare a compressed model with its baseline."""
+    from ..pipeline.check import check
+
+    recipe = build_recipe(
+        baseline,
+        calib=calib,
+        calib_count=calib_count,
+        eval=evaluation,
+        eval_count=eval_count,
+        metric=metric,
+        inputs=inputs,
+        outputs=outputs,
+        size=size,
+        preprocessing={"resize": resize, "pad": pad, "color": color, "mean": mean, "std": std},
+        gates={
+            "min_retention": min_retention,
+            "confidence": confidence,
+            "max_latency_ms": max_latency_ms,
+            "max_size_mb": max_size_mb,
+        },
+        timeout=timeout,
+        memory_limit_gb=memory_limit,
+        toolkit_python=toolkit_python,
+        seed=seed,
+    )
+    with watching(quiet=quiet) as observer:
+        result = check(recipe, candidate, observer)
+    show_report(result, as_json=as_json, file=report)
+    if not result.passed:
+        raise typer.Exit(GATE_FAILED)

@@ -1,0 +1,51 @@
+"""``rockpress demo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from . import options as o
+from .build import build_recipe
+from .progress import watching
+from .run import GATE_FAILED
+from .show import show_report
+
+_BUDGET = "cycles=-40%"
+_RETENTION = 0.98
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def command(
+    output: o.OutputFolder = None,
+    target: o.Targets = None,
+    prune: o.Prune = None,
+    min_retention: o.MinRetention = None,
+    report: o.ReportFile = None,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Run the whole chain on the bundled model and data."""
+    from ..calibration_data.bundled import CALIBRATION, DEMO_PREPROCESS, MODEL, TEST, sample_path
+    from ..pipeline.run import run
+
+    budget = _BUDGET if prune is None else prune
+    recipe = build_recipe(
+        sample_path(MODEL),
+        calib=sample_path(CALIBRATION),
+        calib_count=256,
+        eval=sample_path(TEST),
+        targets=target,
+        prune=None if budget == "off" else budget,
+        preprocessing={"mean": DEMO_PREPROCESS.mean, "std": DEMO_PREPROCESS.std},
+        gates={"min_retention": _RETENTION if min_retention is None else min_retention},
+    )
+    with watching(quiet=quiet) as observer:
+        result = run(recipe, output or Path("rockpress-demo"), observer)
+    show_report(result, as_json=as_json, file=report)
+    if not result.passed:
+        raise typer.Exit(GATE_FAILED)

@@ -1,0 +1,198 @@
+"""The one place where an exception becomes a message and an exit code.
+
+0    all gates hold                 4    a gate failed (a result: the command raises typer.Exit(4))
+1    an error the user can fix      130  interrupted (Ctrl-C); 143 terminated, 129 hung up
+2    usage                          141  whoever read the output went away
+3    a bug; the log's path is shown
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from types import FrameType, TracebackType
+
+from ..core.errors import OutputError, RockpressError
+
+BUG = 3
+BROKEN_PIPE = 128 + signal.SIGPIPE
+_SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}
+_STOPPED = {128 + number: word for number, word in _SIGNALS.items()}
+_SECONDS_TO_END = 3
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+
+
+def run(call: Callable[[], object], *, verbose: bool = False) -> int:
+    """Call ``call`` and return the exit code; whatever it raises is explained on stderr.
+
+    ``verbose`` adds what caused an error. A traceback goes to a log file, never to the terminal.
+    """
+    try:
+        code = _code_of(call)
+    except KeyboardInterrupt:
+        code = 128 + signal.SIGINT
+    except BrokenPipeError:
+        code = BROKEN_PIPE
+        _drop_output()
+    except RockpressError as error:
+        code = _explain(error, verbose)
+    except Exception as error:
+        shortage = _shortage_of(error)
+        code = _explain(shortage, verbose) if shortage else _report_bug(error)
+    if code in _STOPPED:
+        _end_children()
+        _say(_STOPPED[code])
+    return code
+
+
+def catch_signals() -> None:
+    """Turn Ctrl-C, SIGTERM and SIGHUP into SystemExit(128 + N), so that ``finally`` blocks run.
+
+    A signal that the parent process has us ignore (nohup, a background job) stays ignored.
+    """
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+def _code_of(call: Callable[[], object]) -> int:
+    code: object = 0
+    try:
+        call()
+    except SystemExit as stop:  # how Typer ends, and how a signal arrives (see catch_signals)
+        # Typer turns a broken pipe into exit code 1, which would say "an error you can fix".
+        if isinstance(stop.__context__, BrokenPipeError):
+            raise stop.__context__ from None
+        code = stop.code
+    if sys.stdout is not None and not sys.stdout.closed:
+        sys.stdout.flush()  # here, where a failure can still be told
+    return code if isinstance(code, int) else int(code is not None)
+
+
+def _drop_output() -> None:
+    """Point stdout, which cannot be written, elsewhere: Python flushes it once more at exit."""
+    with suppress(OSError):
+        sys.stdout.flush()
+        return
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _explain(error: RockpressError, verbose: bool) -> int:
+    _say(f"error: {_one_line(error.message)}")
+    if error.hint:
+        _say(f"hint: {_one_line(error.hint)}")
+    if verbose:
+        for cause in _causes(error):
+            _say(f"cause: {_named(cause)}")
+    if log := getattr(error, "log", ""):
+        _say(f"log: {_written_log(log)}")
+    return error.exit_code
+
+
+def _shortage_of(error: Exception) -> RockpressError | None:
+    """What the machine ran out of, if that is what the error says: no bug of ours."""
+    if isinstance(error, MemoryError):
+        hint = "close other programs, or use fewer --jobs, a smaller --calib-count or model"
+        explained = RockpressError(f"out of memory: {error}".rstrip(": "), hint)
+    elif isinstance(error, OSError) and error.errno in _NO_SPACE:
+        _drop_output()
+        where = error.filename or "a file or the output"
+        explained = OutputError(f"cannot write {where}: {error.strerror}", "make space there")
+    else:
+        return None
+    explained.__cause__ = error
+    return explained
+
+
+def _report_bug(error: Exception) -> int:
+    import traceback
+
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    _say(f"a bug in rockpress: {_named(error)}{_place(error.__traceback__)}")
+    _say(f"log: {_written_log(text)}")
+    return BUG
+
+
+def _named(error: BaseException) -> str:
+    return _one_line(f"{type(error).__name__}: {error}")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause = error.__cause__
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
+
+
+def _place(trace: TracebackType | None) -> str:
+    """The innermost line of ours that the error came through, as " (in core/model.py:12)"."""
+    ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+    found = ""
+    while trace is not None:
+        path = trace.tb_frame.f_code.co_filename
+        if path.startswith(ours) and "site-packages" not in path[len(ours) :]:
+            found = f" (in {path[len(ours) :]}:{trace.tb_lineno})"
+        trace = trace.tb_next
+    return found
+
+
+def _written_log(text: str) -> str:
+    """Write the log into the temporary folder; its path, or why there is none."""
+    import shlex
+    import tempfile
+
+    head = f"rockpress {shlex.join(sys.argv[1:])}\n{_versions()}\n\n"
+    try:
+        handle, path = tempfile.mkstemp(prefix="rockpress-", suffix=".log")
+        with open(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(head + text)
+    except OSError as error:
+        return f"could not be written ({error.strerror or error})"
+    return path
+
+
+def _versions() -> str:
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    lines = [
+        f"{platform.python_implementation()} {platform.python_version()}, {platform.platform()}"
+    ]
+    for name in ("rockpress", "numpy", "onnx", "onnxruntime", "rknn-toolkit2", "typer"):
+        try:
+            lines.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            lines.append(f"{name} is not installed")
+    return "\n".join(lines)
+
+
+def _end_children() -> None:
+    """End every process below this one: asked first, killed after three seconds."""
+    import psutil
+
+    for number in _SIGNALS:  # impatience must not cut this short; it is over in seconds
+        signal.signal(number, signal.SIG_IGN)
+    children = psutil.Process().children(recursive=True)
+    for end in (psutil.Process.terminate, psutil.Process.kill):
+        for child in children:
+            with suppress(psutil.NoSuchProcess):
+                end(child)
+        _, children = psutil.wait_procs(children, timeout=_SECONDS_TO_END)
+
+
+def _say(line: str) -> None:
+    # A closed stderr must not hide the exit code.
+    if sys.stderr is not None and not sys.stderr.closed:
+        print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,92 @@
+"""The command ``rockpress``: its table of commands and its entry point.
+
+A command's module is imported only when that command runs or its options are completed, so
+``--help`` and a mistyped name cost no more than Typer itself.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from .handler import catch_signals, run
+
+# One line a command: the name, which is that of its module, and what --help says about it. The
+# module's own help starts with the same words.
+COMMANDS = {
+    "run": "Prune, quantize, convert and check a model: one command, one report.",
+    "prune": "Remove whole channels from an ONNX model.",
+    "quantize": "Decide the number formats of an ONNX model.",
+    "convert": "Convert an ONNX model to RKNN.",
+    "check": "Compare a compressed model with its baseline.",
+    "inspect": "Show what is inside a model, and how to feed it.",
+    "doctor": "Check what is installed here and what it can do.",
+    "demo": "Run the whole chain on the bundled model and data.",
+}
+
+
+class LazyGroup(TyperGroup):
+    """The commands as stubs with a name and a summary; the real one is put in when asked for."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """The options before the command, such that no pydantic is needed to read them.
+
+        Typer imports it for a flag that is None, not for one that is False, and it is most of the
+        time that a mistyped command or "rockpress COMMAND --help" takes.
+        """
+        params = super().get_params(ctx)
+        for param in params:
+            if getattr(param, "is_flag", False) and param.default is None:
+                param.default = False
+        return params
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Running a command and completing its options both come through here."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name in COMMANDS:
+            module = import_module(f".{name.replace('-', '_')}", __package__)
+            command = typer.main.get_command(module.app)
+            setattr(command, "rich_markup_mode", None)  # noqa: B010  (not in the type's signature)
+        return name, command, rest
+
+
+# Without a markup mode the help is plain text: drawing it with rich takes longer than all the rest.
+app = typer.Typer(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from .. import __version__
+
+        typer.echo(f"rockpress {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def rockpress(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Compress and quantize ONNX models for Rockchip NPUs, and measure what it cost."""
+
+
+for _name, _help in COMMANDS.items():
+    app.command(_name, help=_help)(lambda: None)
+
+
+def main() -> None:
+    """Entry point: run the command line and exit with its code."""
+    catch_signals()
+    verbose = not {"--verbose", "-v"}.isdisjoint(sys.argv)
+    sys.exit(run(lambda: app(prog_name="rockpress"), verbose=verbose))

@@ -1,0 +1,82 @@
+"""``rockpress quantize``."""
+
+from __future__ import annotations
+
+import typer
+
+from . import options as o
+from .build import build_recipe
+from .progress import watching
+from .show import print_json, print_lines
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def command(
+    model: o.Model,
+    output: o.OutputFile,
+    calib: o.Calib = None,
+    calib_count: o.CalibCount = None,
+    scheme: o.Scheme = None,
+    inputs: o.Inputs = None,
+    outputs: o.Outputs = None,
+    size: o.SizeOption = None,
+    resize: o.Resize = None,
+    pad: o.Pad = None,
+    color: o.Color = None,
+    mean: o.Mean = None,
+    std: o.Std = None,
+    seed: o.Seed = None,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Decide the number formats of an ONNX model."""
+    from ..pipeline.single import quantize_file
+    from ..report.table import similarity_text, size_text
+
+    recipe = build_recipe(
+        model,
+        calib=calib,
+        calib_count=calib_count,
+        quantize=scheme,
+        inputs=inputs,
+        outputs=outputs,
+        size=size,
+        preprocessing={"resize": resize, "pad": pad, "color": color, "mean": mean, "std": std},
+        seed=seed,
+    )
+    with watching(quiet=quiet) as observer:
+        found = quantize_file(recipe, output, observer)
+    plan, near = found.result.plan, found.comparison
+    if as_json:
+        print_json(
+            {
+                "schema": 1,
+                "path": str(found.result.path),
+                "plan": str(found.result.plan_path),
+                "scheme": plan.scheme,
+                "bytes_before": found.bytes_before,
+                "bytes": found.bytes_after,
+                "activations": len(plan.activations),
+                "weights": len(plan.weights),
+                "float_operators": plan.float_operators,
+                "agreement": near.agreement,
+                "sqnr_db": near.sqnr_db,
+                "samples": near.samples,
+            }
+        )
+        return
+    print_lines(
+        [
+            f"{output}: {size_text(found.bytes_before)} -> {size_text(found.bytes_after)}, "
+            f"{len(plan.weights)} weights and {len(plan.activations)} activations in int8",
+            f"{similarity_text(near.agreement, near.sqnr_db)} on {near.samples} calibration "
+            "samples in ONNX Runtime (no labels, so no accuracy)",
+            f"plan: {found.result.plan_path}",
+        ]
+    )
+    if plan.float_operators:
+        left = ", ".join(f"{name} ({count})" for name, count in plan.float_operators.items())
+        print_lines([f"left in float: {left}"])

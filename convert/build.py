@@ -1,0 +1,126 @@
+"""From a checked request to a build: the toolkit's settings, and the rules that it must not use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from onnx import ModelProto
+
+from ..core.model import save_model
+from .emitted import emit
+from .failures import ToolkitRaised
+from .samples import Input
+from .self_test import needs_emission
+from .targets import Target
+from .toolkit import Built, FedInput, Job, Limits, run_job
+
+_MOST_RULES = 3  # optimisation rules switched off before giving up
+
+
+@dataclass(frozen=True)
+class ConversionWarning:
+    """Something that did not stop the conversion but that the user should know."""
+
+    code: str
+    text: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """One build as it was asked for, once its options have been checked.
+
+    ``model`` names the file, ``loaded`` is what it holds. The samples lie in ``folder`` already.
+    """
+
+    model: Path
+    loaded: ModelProto
+    target: Target
+    quantization: str
+    dtype: str
+    level: int  # of the toolkit's graph optimisation, for a QDQ model
+    inputs: tuple[Input, ...]
+    calibrated: int  # samples in dataset.txt
+    simulated: int
+    folder: Path
+    limits: Limits
+    python: Path | None
+    on_progress: Callable[[str], None]
+
+
+def build(request: Request) -> tuple[Built, tuple[ConversionWarning, ...]]:
+    """Build and simulate. An optimisation rule that raises is switched off, up to three of them."""
+    model = _model_file(request)
+    disabled: list[str] = []
+    while True:
+        job = _job(request, model, disabled)
+        try:
+            built = run_job(
+                job,
+                request.folder,
+                what=f"{request.model.name} for {request.target.name}",
+                limits=request.limits,
+                python=request.python,
+                on_progress=request.on_progress,
+            )
+        except ToolkitRaised as error:
+            if error.rule is None or error.rule in disabled or len(disabled) == _MOST_RULES:
+                raise
+            disabled.append(error.rule)
+        else:
+            return built, tuple(_rule_warning(rule) for rule in disabled)
+
+
+def _model_file(request: Request) -> Path:
+    """What the toolkit is given: the file itself, or the emitted form of a QDQ model."""
+    if request.quantization != "qdq" or not needs_emission(request.python):
+        return request.model.resolve()
+    path = request.folder / "emitted.onnx"
+    save_model(emit(request.loaded), path)
+    return path
+
+
+def _job(request: Request, model: Path, disabled: list[str]) -> Job:
+    calibrated = request.quantization not in {"qdq", "float16"}
+    layouts = ["nhwc" if one.pixels else "nchw" for one in request.inputs]
+    return Job(
+        model=str(model),
+        config=_config(request, disabled),
+        dataset="dataset.txt" if calibrated else None,
+        inputs=tuple(
+            FedInput(f"input{index}.raw", one.fed_dtype, one.fed_shape, layout)
+            for index, (one, layout) in enumerate(zip(request.inputs, layouts, strict=True))
+        ),
+        count=request.simulated,
+    )
+
+
+def _config(request: Request, disabled: list[str]) -> Mapping[str, Any]:
+    config: dict[str, Any] = {"target_platform": request.target.name}
+    if any(one.pixels for one in request.inputs):
+        config["mean_values"] = [one.mean or _each(one, 0.0) for one in request.inputs]
+        config["std_values"] = [one.std or _each(one, 1.0) for one in request.inputs]
+    if request.quantization == "qdq":
+        config["optimization_level"] = request.level
+    elif request.quantization != "float16":
+        config["quantized_algorithm"] = request.quantization
+        config["quantized_dtype"] = request.dtype
+    if disabled:
+        config["disable_rules"] = list(disabled)
+    return config
+
+
+def _each(one: Input, value: float) -> tuple[float, ...]:
+    """The toolkit wants values for every input, one a channel, also for those it must not touch."""
+    return (value,) * (one.shape[1] if len(one.shape) > 1 else 1)
+
+
+def _rule_warning(rule: str) -> ConversionWarning:
+    return ConversionWarning(
+        "toolkit-rule-disabled",
+        f"the toolkit's optimisation rule {rule} fails on this model; it was switched off",
+        "nothing to do; another version of the toolkit may build the model a little faster",
+    )

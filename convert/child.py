@@ -1,0 +1,201 @@
+"""One conversion, in a process of its own: ``python child.py JOB.json``.
+
+rknn-toolkit2 may exit, abort, crash, fill the memory or the current folder, so nothing of it runs
+inside rockpress itself. This file imports only the standard library, numpy and rknn, so that the
+interpreter of another environment, with another version of the toolkit, can run it as well.
+
+The job says what to do (see toolkit.py); ``result.json`` in the current folder says what came of
+it, and is there only when the job ran to its end or the toolkit failed in an orderly way. Lines
+written to the job's progress descriptor name the stage that runs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.machinery
+import importlib.metadata
+import importlib.util
+import json
+import os
+import resource
+import signal
+import sys
+import traceback
+import types
+from pathlib import Path
+from typing import Any
+
+_PR_SET_PDEATHSIG = 1
+_FOLDER = os.path.dirname(os.path.abspath(__file__))
+_PROGRESS_STEP = 50  # simulated samples between two progress lines
+
+
+class Refused(RuntimeError):
+    """The toolkit returned another code than 0."""
+
+
+class Recorder:
+    """Notes the stage that runs, and at the end writes what came of the job.
+
+    A context manager instead of an except clause, because every kind of exception the toolkit may
+    raise counts, its calls of exit() among them.
+    """
+
+    def __init__(self, progress: int | None) -> None:
+        self.stage = "start"
+        self.result: dict[str, Any] = {}
+        self._progress = progress
+
+    def enter(self, stage: str, detail: str = "") -> None:
+        """Say that a stage begins."""
+        self.stage = stage
+        if self._progress is not None:
+            os.write(self._progress, f"{stage} {detail}".strip().encode() + b"\n")
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
+        self.result["stage"] = self.stage
+        if error is not None:
+            self.result["failure"] = kind.__name__
+            self.result["text"] = "".join(traceback.format_exception(kind, error, trace))
+        temporary = Path("result.json.part")
+        temporary.write_text(json.dumps(self.result), encoding="utf-8")
+        temporary.replace("result.json")
+        return True
+
+
+def main() -> None:
+    """Run the job named on the command line; never returns."""
+    job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    _die_with_parent(job["parent"])
+    # the names of rockpress's own modules beside this file must not hide anybody else's
+    sys.path[:] = [path for path in sys.path if os.path.abspath(path) != _FOLDER]
+    with Recorder(job["progress"]) as recorder:
+        recorder.enter("import")
+        _stand_in_for_torch()
+        recorder.result["toolkit"] = importlib.metadata.version("rknn-toolkit2")
+        _convert(job, recorder)
+    sys.stdout.flush()
+    # the toolkit's destructors have crashed before; nothing is left to be done after the result
+    os._exit(0)
+
+
+def _convert(job: dict[str, Any], recorder: Recorder) -> None:
+    from rknn.api import RKNN
+
+    # not before: OpenBLAS spins for ever when it cannot have its buffers
+    _limit_memory(job["memory_limit"])
+    rknn = RKNN(verbose=True)  # the compiler's layer table is printed only when verbose
+    recorder.enter("config")
+    _demand(rknn.config(**job["config"]))
+    recorder.enter("load")
+    _demand(rknn.load_onnx(model=job["model"]))
+    recorder.enter("build")
+    _demand(rknn.build(do_quantization=job["dataset"] is not None, dataset=job["dataset"]))
+    recorder.enter("export")
+    _demand(rknn.export_rknn(job["export"]))
+    if job["count"]:
+        recorder.enter("simulator")
+        _demand(rknn.init_runtime())
+        recorder.result["outputs"] = _simulate(rknn, job, recorder)
+
+
+def _demand(code: int) -> None:
+    if code != 0:
+        raise Refused(f"returned {code}")
+
+
+def _simulate(rknn: Any, job: dict[str, Any], recorder: Recorder) -> int:
+    """Run every sample, one at a time; write output i to ``output<i>.npy``. Returns how many."""
+    import numpy as np
+
+    count = job["count"]
+    inputs = [
+        np.memmap(one["file"], one["dtype"], "r", shape=(count, *one["shape"]))
+        for one in job["inputs"]
+    ]
+    layouts = [one["layout"] for one in job["inputs"]]
+    written: list[Any] = []
+    for index in range(count):
+        if index % _PROGRESS_STEP == 0:
+            recorder.enter("simulate", f"{index}/{count}")
+        feeds = [np.array(one[index]) for one in inputs]
+        outputs = rknn.inference(inputs=feeds, data_format=layouts)
+        if outputs is None:
+            raise Refused("returned no outputs")
+        written = written or [_output_file(i, count, out) for i, out in enumerate(outputs)]
+        for file, output in zip(written, outputs):  # noqa: B905 (Python 3.8 has no strict)
+            file[index] = np.reshape(output, file.shape[1:])
+    for file in written:
+        file.flush()
+    return len(written)
+
+
+def _output_file(index: int, count: int, output: Any) -> Any:
+    """A new .npy on disk; the model's own batch axis of 1 becomes the axis of the samples."""
+    import numpy as np
+
+    shape = np.shape(output)
+    rest = shape[1:] if shape[:1] == (1,) else shape
+    open_npy: Any = np.lib.format.open_memmap
+    return open_npy(f"output{index}.npy", "w+", np.float32, (count, *rest))
+
+
+def _stand_in_for_torch() -> None:
+    """Where torch is absent, put the few names of it that the toolkit's ONNX path uses.
+
+    Three classes are named when it is imported; one rule for attention graphs (rknn-toolkit2
+    2.5.0) reorders indices with arange, split and cat, for which arrays of numpy will do.
+    """
+    if importlib.util.find_spec("torch") is not None:
+        return
+    import numpy as np
+
+    def split(array: Any, sizes: Any, dim: int = 0) -> Any:
+        whole = isinstance(sizes, int)
+        cuts = range(sizes, array.shape[dim], sizes) if whole else np.cumsum(sizes)[:-1]
+        return tuple(np.split(array, list(cuts), axis=dim))
+
+    def cat(arrays: Any, dim: int = 0) -> Any:
+        return np.concatenate(list(arrays), axis=dim)
+
+    class Module:
+        pass
+
+    names = {"Tensor": Module, "no_grad": _NoGrad, "arange": np.arange, "split": split, "cat": cat}
+    torch, nn = types.ModuleType("torch"), types.ModuleType("torch.nn")
+    for module in (torch, nn):
+        module.__spec__ = importlib.machinery.ModuleSpec(module.__name__, None)
+        sys.modules[module.__name__] = module
+    torch.__dict__.update(names, nn=nn)
+    nn.__dict__["Module"] = Module
+
+
+class _NoGrad:
+    """Does nothing, as a decorator and as a context manager."""
+
+    def __call__(self, function: Any) -> Any:
+        return function
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def _die_with_parent(parent: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before the call above
+            os._exit(1)
+
+
+def _limit_memory(limit: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+if __name__ == "__main__":
+    main()

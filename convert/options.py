@@ -1,0 +1,41 @@
+"""Which way a model is quantized: what was asked for, checked against the model and the chip."""
+
+from __future__ import annotations
+
+from onnx import ModelProto
+
+from ..core.errors import OptionError
+from .emitted import is_qdq
+from .targets import Target
+
+QUANTIZERS = ("normal", "kl_divergence", "mmse", "gdq")
+_WAYS = ("auto", "float16", "qdq", *QUANTIZERS)
+_GDQ_DTYPES = ("w4a16", "w8a16")
+
+
+def choose_quantization(model: ModelProto, asked: str, dtype: str, target: Target) -> str:
+    """qdq, float16 or one of QUANTIZERS. Raises OptionError when it fits neither model nor chip."""
+    if asked not in _WAYS:
+        raise OptionError(f"unknown quantization {asked!r}", f"one of: {', '.join(_WAYS)}")
+    quantized = is_qdq(model)
+    chosen = ("qdq" if quantized else "float16") if asked == "auto" else asked
+    if quantized and chosen != "qdq":
+        raise OptionError(
+            f"the model is quantized already (QDQ), so it cannot be converted as {chosen}",
+            "give the float model, or leave --quantize out",
+        )
+    if chosen == "qdq" and not quantized:
+        raise OptionError(
+            "the model holds no QuantizeLinear nodes, so it cannot be converted as qdq",
+            "quantize it first, or choose another way with --quantize",
+        )
+    _check_dtype(chosen, dtype, target)
+    return chosen
+
+
+def _check_dtype(chosen: str, dtype: str, target: Target) -> None:
+    needed = {"float16": "float16", "qdq": "w8a8"}.get(chosen, dtype)
+    if needed not in target.dtypes:
+        raise OptionError(f"{target.name} has no {needed}", f"it has: {', '.join(target.dtypes)}")
+    if chosen == "gdq" and dtype not in _GDQ_DTYPES:
+        raise OptionError(f"gdq cannot make {dtype}", f"it makes: {', '.join(_GDQ_DTYPES)}")

@@ -1,0 +1,121 @@
+"""The chips of rknn-toolkit2, as a table of data: number formats, arithmetic, memory, latency.
+
+The arithmetic (``MacArray``), the depthwise step and the DDR constant were read off the cycle
+columns that the compiler of rknn-toolkit2 2.5.0 prints for single convolutions; they describe the
+compiler's own cost model of one NPU core. The latency coefficients are explained in latency.py.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+
+from ..core.errors import RockpressError
+
+
+@dataclass(frozen=True)
+class MacArray:
+    """What one cycle covers in one number format: ``cout`` x ``cin`` channels of one tap and pixel.
+
+    A layer takes at least ``floor`` cycles for each pixel and block of output channels.
+    """
+
+    cout: int
+    cin: int
+    floor: int
+
+    @property
+    def macs_per_cycle(self) -> int:
+        """Multiply-accumulates of one cycle at full use."""
+        return self.cout * self.cin
+
+
+@dataclass(frozen=True)
+class LatencyFit:
+    """Coefficients of the latency estimate in ms (see latency.py), and its typical error."""
+
+    cycles: float  # ms for each million cycles of the Total column
+    lookup: float  # ms for each million elements that go through a table or an exponential
+    memory: float  # ms for each megabyte moved by layers that the table gives no cycles
+    layer: float  # ms for each NPU layer
+    error: float  # mean relative error on models left out of the fit
+
+
+@dataclass(frozen=True)
+class Target:
+    """One chip. ``dtypes`` are the toolkit's names: w8a8, w8a16, w4a16, w16a16i, float16."""
+
+    name: str
+    dtypes: tuple[str, ...]
+    cores: int
+    int8: MacArray | None
+    float16: MacArray | None
+    depthwise_step: int
+    channel_block: int  # bytes of one pixel's channels that are stored together
+    ddr_cycles_per_kb: float
+    latency: LatencyFit | None = field(default=None)
+
+    @property
+    def int8_macs_per_cycle(self) -> int:
+        """Of one core; 0 where the chip has no int8."""
+        return self.int8.macs_per_cycle if self.int8 else 0
+
+    @property
+    def cout_step(self) -> int:
+        """The number of output channels of a dense int8 layer at which it gets faster."""
+        return self._dense.cout
+
+    @property
+    def cin_step(self) -> int:
+        """The number of input channels of a dense int8 layer at which it gets faster."""
+        return self._dense.cin
+
+    @property
+    def _dense(self) -> MacArray:
+        array = self.int8 or self.float16
+        assert array is not None, f"{self.name} has no number format"
+        return array
+
+
+_WIDE = MacArray(32, 32, 4), MacArray(16, 32, 2)
+_MIDDLE = MacArray(16, 32, 4), MacArray(8, 32, 2)
+_NARROW = MacArray(16, 32, 4), MacArray(8, 16, 2)
+_INT8_ONLY = MacArray(16, 32, 4), None
+_SMALL = MacArray(8, 16, 4), None
+_AUDIO = None, MacArray(8, 4, 4)
+
+_RK3588 = LatencyFit(1.023, 0.126, 0.149, 0.0259, error=0.121)
+_RK3576 = LatencyFit(1.024, 0.0, 0.140, 0.0, error=0.134)
+_RK3562 = LatencyFit(1.075, 0.378, 0.286, 0.0144, error=0.102)
+_RK3566 = LatencyFit(1.292, 0.445, 0.336, 0.0499, error=0.192)
+
+TARGETS: tuple[Target, ...] = (
+    Target("rk3588", ("w8a8", "float16"), 3, *_WIDE, 64, 16, 43.45, _RK3588),
+    Target("rk3576", ("w8a8", "w4a16", "float16"), 2, *_WIDE, 64, 16, 137.6, _RK3576),
+    Target("rk3562", ("w8a8", "w8a16", "float16"), 1, *_MIDDLE, 64, 16, 137.6, _RK3562),
+    Target("rk3566", ("w8a8", "float16"), 1, *_NARROW, 32, 8, 156.4, _RK3566),
+    Target("rk3568", ("w8a8", "float16"), 1, *_NARROW, 32, 8, 156.4, _RK3566),
+    Target("rv1103", ("w8a8", "w16a16i"), 1, *_INT8_ONLY, 32, 16, 166.5),
+    Target("rv1103b", ("w8a8",), 1, *_SMALL, 16, 8, 137.4),
+    Target("rv1106", ("w8a8", "w16a16i"), 1, *_INT8_ONLY, 32, 16, 166.5),
+    Target("rv1106b", ("w8a8",), 1, *_SMALL, 16, 8, 137.4),
+    Target("rv1126b", ("w8a8", "w4a16", "float16"), 1, *_WIDE, 64, 16, 137.6),
+    Target("rk2118", ("float16",), 1, *_AUDIO, 16, 16, 137.4),
+)
+TARGET_NAMES: tuple[str, ...] = tuple(target.name for target in TARGETS)
+
+
+def find_target(name: str) -> Target:
+    """The target of that name, in upper or lower case. Raises RockpressError when unknown.
+
+    >>> find_target("RK3588").int8_macs_per_cycle
+    1024
+    """
+    for target in TARGETS:
+        if target.name == name.strip().lower():
+            return target
+    close = difflib.get_close_matches(name.lower(), TARGET_NAMES, n=1, cutoff=0.5)
+    meant = f"; did you mean {close[0]}?" if close else ""
+    raise RockpressError(
+        f"unknown target {name!r}", f"known targets: {', '.join(TARGET_NAMES)}{meant}"
+    )

@@ -1,0 +1,54 @@
+"""Every error that rockpress raises on purpose.
+
+RockpressError                exit 1: the user can fix it
+ ├── ModelError               the ONNX file: missing, truncated, dynamic, NaN, unknown operator
+ ├── SamplesError             calibration or labelled samples: empty, corrupt, too large
+ ├── OptionError              exit 2: options that contradict each other or the model
+ ├── OutputError              a file or folder that cannot be written
+ └── ToolkitError             rknn-toolkit2: absent, or it failed on this model
+
+Anything else that reaches the handler in cli/ is a bug of ours and exits with 3.
+A gate that does not hold is a result, not an error: it exits with 4.
+"""
+
+from __future__ import annotations
+
+
+class RockpressError(Exception):
+    """One line that says what, where and the value seen, and a hint that says what to do."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class ModelError(RockpressError):
+    """The ONNX model cannot be used as it is."""
+
+
+class SamplesError(RockpressError):
+    """The calibration or labelled samples cannot be used as they are."""
+
+
+class OptionError(RockpressError):
+    """Options contradict each other, or do not fit the model or the target."""
+
+    exit_code = 2
+
+
+class OutputError(RockpressError):
+    """A file or folder cannot be written."""
+
+
+class ToolkitError(RockpressError):
+    """rknn-toolkit2 is absent, or failed on this model.
+
+    ``log`` is the toolkit's own output, for the log file; the message is in the user's terms.
+    """
+
+    def __init__(self, message: str, hint: str = "", log: str = "") -> None:
+        super().__init__(message, hint)
+        self.log = log

@@ -1,0 +1,96 @@
+"""The layers that hold the arithmetic: their sizes and their multiply-accumulates (MACs)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from onnx import ModelProto, NodeProto
+
+from .graph import Graph, Shape, attributes
+
+
+@dataclass(frozen=True)
+class LayerShape:
+    """One convolution or matrix product, by its sizes.
+
+    ``op`` is conv, depthwise, grouped, convtranspose, gemm or matmul. A gemm or matmul is a 1x1
+    layer with its rows along ``out_h``.
+    """
+
+    name: str
+    op: str
+    cin: int
+    cout: int
+    kernel_h: int = 1
+    kernel_w: int = 1
+    groups: int = 1
+    in_h: int = 1
+    in_w: int = 1
+    out_h: int = 1
+    out_w: int = 1
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one inference (batch 1).
+
+        >>> LayerShape("c", "conv", 64, 128, 3, 3, 1, 28, 28, 28, 28).macs
+        57802752
+        """
+        pixels = self.in_h * self.in_w if self.op == "convtranspose" else self.out_h * self.out_w
+        return pixels * self.kernel_h * self.kernel_w * self.cout * (self.cin // self.groups)
+
+
+def macs_of(model: ModelProto) -> int:
+    """Multiply-accumulates of one inference of a prepared model (batch 1)."""
+    return sum(layer.macs for layer in layers_of(Graph(model)))
+
+
+def layers_of(graph: Graph) -> list[LayerShape]:
+    """The convolutions and matrix products of a prepared model, in graph order."""
+    found = [_layer(graph, node) for node in graph.nodes if node.op_type in _READERS]
+    return [layer for layer in found if layer is not None]
+
+
+def _layer(graph: Graph, node: NodeProto) -> LayerShape | None:
+    shapes = [graph.shapes.get(name) for name in (node.input[0], node.input[1], node.output[0])]
+    if any(shape is None for shape in shapes):
+        return None
+    x, weight, y = (shape for shape in shapes if shape is not None)
+    return _READERS[node.op_type](node, x, weight, y)
+
+
+def _conv(node: NodeProto, x: Shape, weight: Shape, y: Shape) -> LayerShape:
+    groups = attributes(node).get("group", 1)
+    transposed = node.op_type == "ConvTranspose"
+    cin = x[1]
+    cout = y[1]
+    op = "convtranspose" if transposed else _conv_kind(cin, groups)
+    (kh, kw), (ih, iw), (oh, ow) = _plane(weight), _plane(x), _plane(y)
+    name = node.name or node.output[0]
+    return LayerShape(name, op, cin, cout, kh, kw, groups, ih, iw, oh, ow)
+
+
+def _plane(shape: Shape) -> tuple[int, int]:
+    """Height and width; a one-dimensional layer has width 1."""
+    return shape[2], shape[3] if len(shape) > 3 else 1
+
+
+def _conv_kind(cin: int, groups: int) -> str:
+    if groups == 1:
+        return "conv"
+    return "depthwise" if groups == cin else "grouped"
+
+
+def _gemm(node: NodeProto, x: Shape, weight: Shape, y: Shape) -> LayerShape:
+    settings = attributes(node)
+    cin = x[0] if settings.get("transA") else x[1]
+    return LayerShape(node.name or node.output[0], "gemm", cin, y[-1], in_h=y[0], out_h=y[0])
+
+
+def _matmul(node: NodeProto, x: Shape, weight: Shape, y: Shape) -> LayerShape:
+    rows = prod(y[:-1])
+    return LayerShape(node.name or node.output[0], "matmul", x[-1], y[-1], in_h=rows, out_h=rows)
+
+
+_READERS = {"Conv": _conv, "ConvTranspose": _conv, "Gemm": _gemm, "MatMul": _matmul}

@@ -1,0 +1,203 @@
+"""Load an ONNX model that we did not write ourselves, and save one whole."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, numpy_helper
+
+from .errors import ModelError
+from .files import sha256_of, write_bytes
+
+_PROTOBUF_LIMIT = 2**31 - 1
+_FLOAT_TYPES = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE}
+_KNOWN_DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"}
+
+
+def load_model(path: Path) -> ModelProto:
+    """Read a model with its external data and check that it can be worked on.
+
+    Raises ModelError when the file is missing, is not a whole ONNX model, keeps data outside its
+    own folder, uses an operator that ONNX Runtime does not know, or holds NaN or infinite weights.
+    """
+    model = _parse(path)
+    _load_external_data(model, path)
+    _check_structure(model, path)
+    _check_operators(model, path)
+    _check_finite(model, path)
+    return model
+
+
+def save_model(model: ModelProto, path: Path) -> None:
+    """Write the model as one file, whole or not at all. Raises ModelError above 2 GB."""
+    if model.ByteSize() > _PROTOBUF_LIMIT:
+        raise ModelError(
+            f"{path}: the model is larger than 2 GB, which one ONNX file cannot hold",
+            "only models of up to 2 GB can be written",
+        )
+    write_bytes(path, model.SerializeToString())
+
+
+def model_bytes(path: Path) -> int:
+    """Size of a model file in bytes, its external data counted."""
+    return sum(file.stat().st_size for file in _files_of(path))
+
+
+def model_digest(path: Path) -> str:
+    """SHA-256 over the model file and its external data, in the order of their names."""
+    digest = hashlib.sha256()
+    for file in _files_of(path):
+        digest.update(sha256_of(file).encode())
+    return digest.hexdigest()
+
+
+def parameter_count(model: ModelProto) -> int:
+    """Number of floating-point and quantized weights, in initializers and Constant nodes."""
+    return sum(
+        int(np.prod(tensor.dims))
+        for _, tensor in _named_constants(model)
+        if tensor.data_type != TensorProto.INT64 and tensor.dims
+    )
+
+
+def is_qdq(model: ModelProto) -> bool:
+    """True when the model holds QuantizeLinear or DequantizeLinear nodes."""
+    return any(node.op_type in {"QuantizeLinear", "DequantizeLinear"} for node in model.graph.node)
+
+
+def _named_constants(model: ModelProto) -> Iterator[tuple[str, TensorProto]]:
+    """Name and tensor of every initializer and Constant node (Paddle exports weights as nodes)."""
+    for tensor in model.graph.initializer:
+        yield tensor.name, tensor
+    for node in model.graph.node:
+        if node.op_type == "Constant" and node.attribute and node.attribute[0].HasField("t"):
+            yield node.output[0], node.attribute[0].t
+
+
+def _parse(path: Path) -> ModelProto:
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise ModelError(f"{path}: the model file {what}", "give the path of an .onnx file")
+    try:
+        model = onnx.load_model(str(path), load_external_data=False)
+    except DecodeError as error:
+        raise _not_a_model(path, "is truncated or not ONNX") from error
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror or error}", "check the permissions") from error
+    if not model.graph.node:
+        raise _not_a_model(path, "has no graph: it is truncated or not ONNX")
+    return model
+
+
+def _not_a_model(path: Path, why: str) -> ModelError:
+    size = path.stat().st_size
+    return ModelError(f"{path}: the file ({size} bytes) {why}", "export or copy the model again")
+
+
+def _load_external_data(model: ModelProto, path: Path) -> None:
+    """Read weights that live in files beside the model; refuse any place outside its folder."""
+    if not _external_files(model, path):
+        return
+    try:
+        onnx.load_external_data_for_model(model, str(path.parent))
+    except (OSError, ValueError, onnx.checker.ValidationError) as error:
+        raise ModelError(
+            f"{path}: its external data cannot be read: {_first_line(error)}",
+            "keep the data file beside the model, complete and under its own name",
+        ) from error
+
+
+def _external_files(model: ModelProto, path: Path) -> list[Path]:
+    """The files that hold external data. Raises ModelError for one outside the model's folder."""
+    folder = path.parent.resolve()
+    files: set[Path] = set()
+    for tensor in _all_tensors(model):
+        if tensor.data_location != TensorProto.EXTERNAL:
+            continue
+        location = next((e.value for e in tensor.external_data if e.key == "location"), "")
+        file = (folder / location).resolve()
+        # resolve() follows links, so a link that leads out of the folder is refused as well
+        if not location or not file.is_relative_to(folder):
+            raise ModelError(
+                f"{path}: tensor {tensor.name!r} keeps its data outside the model's folder: "
+                f"{location!r}",
+                "put the data file beside the model and export it again",
+            )
+        files.add(file)
+    return sorted(files)
+
+
+def _all_tensors(model: ModelProto) -> list[TensorProto]:
+    """Every tensor of the model: initializers, and constants in nodes and their subgraphs."""
+    found: list[TensorProto] = []
+    graphs = [model.graph]
+    while graphs:
+        graph = graphs.pop()
+        found.extend(graph.initializer)
+        for node in graph.node:
+            for attribute in node.attribute:
+                found.extend([attribute.t] if attribute.HasField("t") else attribute.tensors)
+                graphs.extend([attribute.g] if attribute.HasField("g") else attribute.graphs)
+    return found
+
+
+def _files_of(path: Path) -> list[Path]:
+    return [path, *_external_files(_parse(path), path)]
+
+
+def _check_structure(model: ModelProto, path: Path) -> None:
+    if model.ByteSize() > _PROTOBUF_LIMIT:
+        return  # the checker takes only what one protobuf message can hold
+    known = {"", "ai.onnx"}
+    if any(node.domain not in known for node in model.graph.node):
+        return  # the checker refuses contributed operators, which ONNX Runtime does run
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        if "No Op registered" in str(error):
+            return  # _check_operators says this better
+        raise ModelError(
+            f"{path}: not a valid ONNX model: {_first_line(error)}", "export the model again"
+        ) from error
+
+
+def _check_operators(model: ModelProto, path: Path) -> None:
+    opset = {entry.domain: entry.version for entry in model.opset_import}
+    for node in model.graph.node:
+        standard = node.domain in {"", "ai.onnx"}
+        version = opset.get(node.domain, opset.get("", 1))
+        known = node.domain in _KNOWN_DOMAINS
+        if standard and not onnx.defs.has(node.op_type, version, ""):
+            known = False
+        if not known:
+            operator = f"{node.domain}::{node.op_type}" if node.domain else node.op_type
+            raise ModelError(
+                f"{path}: node {node.name or node.output[0]!r} uses the unsupported operator "
+                f"{operator} (opset {version})",
+                "replace it by standard ONNX operators, or cut the graph before it",
+            )
+
+
+def _check_finite(model: ModelProto, path: Path) -> None:
+    for name, tensor in _named_constants(model):
+        if tensor.data_type not in _FLOAT_TYPES:
+            continue
+        value: NDArray[np.floating[Any]] = numpy_helper.to_array(tensor)
+        bad = int(value.size - np.isfinite(value).sum())
+        # -inf is a legitimate mask constant; a NaN never is, nor an infinity among weights
+        if bad and (np.isnan(value).any() or value.ndim > 1):
+            raise ModelError(
+                f"{path}: weight {name!r} holds {bad} NaN or infinite of {value.size} values",
+                "train or export the model again: no compression can mend this",
+            )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

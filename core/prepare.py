@@ -1,0 +1,147 @@
+"""The model with fixed input shapes and constants folded: what every later stage works on."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnx
+import onnx.version_converter
+from onnx import ModelProto, TypeProto
+
+from .errors import ModelError, OptionError
+from .model import is_qdq
+from .session import Session
+
+Shape = tuple[int, ...]
+
+_FIRST_PER_CHANNEL_OPSET = 13
+
+
+def prepare_model(model: ModelProto, input_shapes: Mapping[str, Shape] | None = None) -> ModelProto:
+    """Return a copy with fixed shapes, constants and BatchNormalization folded, shapes inferred.
+
+    ``input_shapes`` maps input name -> shape and may leave out inputs whose shape is fixed already.
+    A free batch axis becomes 1. The folding is ONNX Runtime's own basic optimisation, which uses
+    only standard operators and keeps the results. Raises ModelError when an input stays dynamic.
+    """
+    fixed = _with_fixed_inputs(model, input_shapes or {})
+    # the optimiser would move the scales of a quantized model about, so that one stays as it is
+    folded = fixed if is_qdq(fixed) else _with_later_opset(_fold_constants(fixed))
+    _drop_unused_domains(folded)
+    _inputs_only(folded)
+    return onnx.shape_inference.infer_shapes(folded, data_prop=True)
+
+
+def input_shapes_of(model: ModelProto) -> dict[str, tuple[int | None, ...]]:
+    """Name -> shape of every real input (not an initializer); None where an axis is dynamic."""
+    initial = {tensor.name for tensor in model.graph.initializer}
+    return {
+        value.name: _dims(value.type) for value in model.graph.input if value.name not in initial
+    }
+
+
+def output_shapes_of(model: ModelProto) -> dict[str, tuple[int | None, ...]]:
+    """Name -> shape of every output; None where an axis is dynamic."""
+    return {value.name: _dims(value.type) for value in model.graph.output}
+
+
+def fixed_input_shapes(model: ModelProto) -> dict[str, Shape]:
+    """Name -> shape of every input of a prepared model. Raises ModelError if one is dynamic."""
+    return {name: _fixed(name, shape, None) for name, shape in input_shapes_of(model).items()}
+
+
+def _dims(kind: TypeProto) -> tuple[int | None, ...]:
+    return tuple(
+        dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None
+        for dim in kind.tensor_type.shape.dim
+    )
+
+
+def _with_fixed_inputs(model: ModelProto, shapes: Mapping[str, Shape]) -> ModelProto:
+    declared = input_shapes_of(model)
+    for name in shapes:
+        if name not in declared:
+            raise OptionError(
+                f"the model has no input {name!r}", f"its inputs are: {', '.join(declared)}"
+            )
+    fixed = ModelProto()
+    fixed.CopyFrom(model)
+    for value in fixed.graph.input:
+        if value.name in declared:
+            shape = _fixed(value.name, declared[value.name], shapes.get(value.name))
+            del value.type.tensor_type.shape.dim[:]
+            for size in shape:
+                value.type.tensor_type.shape.dim.add().dim_value = size
+    del fixed.graph.value_info[:]
+    if any(shapes.get(name) not in (None, shape) for name, shape in declared.items()):
+        _forget_output_shapes(fixed)
+    return fixed
+
+
+def _fixed(name: str, declared: tuple[int | None, ...], wanted: Shape | None) -> Shape:
+    if wanted is None:
+        # a free batch axis is the common case, and one image at a time is how the NPU runs it
+        guess = tuple(1 if i == 0 and size is None else size for i, size in enumerate(declared))
+        if any(size is None for size in guess):
+            shown = "x".join("?" if size is None else str(size) for size in declared)
+            raise ModelError(
+                f"input {name!r} has the dynamic shape {shown} and no size was given",
+                f"give one, for example --size 48x192 or --input {name}=1x3x48x192",
+            )
+        return tuple(size for size in guess if size is not None)
+    fits = len(wanted) == len(declared) and all(
+        have in (None, want) for have, want in zip(declared, wanted, strict=True)
+    )
+    if not fits and declared:
+        shown = "x".join("?" if size is None else str(size) for size in declared)
+        raise OptionError(
+            f"input {name!r} has the shape {shown}, which does not fit "
+            f"{'x'.join(map(str, wanted))}",
+            "leave --size and --input out, or export the model for the other size",
+        )
+    return wanted
+
+
+def _forget_output_shapes(model: ModelProto) -> None:
+    """Outputs may have been declared for other input shapes; inference finds the right ones."""
+    for value in model.graph.output:
+        value.type.tensor_type.ClearField("shape")
+
+
+def _fold_constants(model: ModelProto) -> ModelProto:
+    with tempfile.TemporaryDirectory(prefix="rockpress-") as folder:
+        path = Path(folder) / "folded.onnx"
+        Session(model, folded_to=path)
+        return onnx.load_model(str(path))
+
+
+def _with_later_opset(model: ModelProto) -> ModelProto:
+    """Raise the opset to 13, the first with scales per channel, where ONNX can convert the model.
+
+    A model that cannot be converted keeps its opset: it can still be pruned and converted.
+    """
+    opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    if opset >= _FIRST_PER_CHANNEL_OPSET:
+        return model
+    try:
+        return onnx.version_converter.convert_version(model, _FIRST_PER_CHANNEL_OPSET)
+    except (RuntimeError, onnx.version_converter.ConvertError):
+        return model
+
+
+def _drop_unused_domains(model: ModelProto) -> None:
+    """ONNX Runtime lists all its own operator domains; the toolkit refuses those it cannot know."""
+    used = {node.domain for node in model.graph.node} | {""}
+    kept = [entry for entry in model.opset_import if entry.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
+
+
+def _inputs_only(model: ModelProto) -> None:
+    """Older exporters list weights as inputs too; keep only what a user feeds."""
+    initial = {tensor.name for tensor in model.graph.initializer}
+    kept = [value for value in model.graph.input if value.name not in initial]
+    del model.graph.input[:]
+    model.graph.input.extend(kept)

@@ -1,0 +1,126 @@
+"""What a run found: frozen values that the report renders and the command line gates on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class LatencyFigure:
+    """One latency in ms with its band; ``kind`` is npu-estimate, host or board.
+
+    An estimate for a chip with nothing to fit on has cycles but no milliseconds.
+    """
+
+    kind: str
+    ms: float | None
+    low: float | None = None
+    high: float | None = None
+    cycles: int | None = None
+
+
+@dataclass(frozen=True)
+class AccuracyFigure:
+    """A metric's value on so many samples; ``runner`` is onnxruntime, rknn-simulator or board."""
+
+    metric: str
+    value: float
+    low: float | None
+    high: float | None
+    samples: int
+    runner: str
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """One form of the model along the chain."""
+
+    stage: str
+    path: str | None
+    bytes: int
+    parameters: int | None = None
+    macs: int | None = None
+    latency: tuple[LatencyFigure, ...] = ()
+    accuracy: AccuracyFigure | None = None
+
+    @property
+    def cycles(self) -> int | None:
+        """The compiler's cycles, when this form was compiled."""
+        return next((one.cycles for one in self.latency if one.cycles is not None), None)
+
+
+@dataclass(frozen=True)
+class RetentionFigure:
+    """What is left of the baseline; ``value`` is None without labels."""
+
+    metric: str | None
+    value: float | None
+    low: float | None
+    high: float | None
+    samples: int
+    agreement: float | None
+    sqnr_db: float
+
+
+@dataclass(frozen=True)
+class GateFigure:
+    """A limit, the value seen, and whether it holds."""
+
+    name: str
+    limit: float
+    value: float
+    passed: bool
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A warning: a stable code, what was seen, and what to do."""
+
+    code: str
+    text: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """One stage of the chain: done, cached, skipped or failed, and how long it took."""
+
+    name: str
+    status: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TargetReport:
+    """All about one target chip (None when nothing was converted)."""
+
+    target: str | None
+    models: tuple[ModelRow, ...]
+    retention: RetentionFigure
+    ratios: dict[str, float | None]
+    pruning: dict[str, float | None] | None
+    layers: tuple[dict[str, Any], ...] = ()
+    feed: dict[str, Any] = field(default_factory=dict)
+    gates: tuple[GateFigure, ...] = ()
+    warnings: tuple[Notice, ...] = ()
+    stages: tuple[StageRun, ...] = ()
+
+    def model(self, stage: str) -> ModelRow | None:
+        """The row of a stage, or None when the chain did not have it."""
+        return next((row for row in self.models if row.stage == stage), None)
+
+
+@dataclass(frozen=True)
+class Report:
+    """One run: the tools, the recipe, and a report for each target."""
+
+    tool: dict[str, str]
+    toolkit: dict[str, str | None]
+    recipe: dict[str, Any]
+    targets: tuple[TargetReport, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate of every target holds (true when no gate was asked for)."""
+        return all(gate.passed for target in self.targets for gate in target.gates)

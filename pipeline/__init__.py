@@ -1,0 +1,1 @@
+"""The recipe, the chain of stages, the stage cache and the search."""

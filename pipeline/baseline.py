@@ -1,0 +1,60 @@
+"""The original model in ONNX Runtime: what everything else is compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from onnx import ModelProto
+
+from ..accuracy.compare import compare
+from ..accuracy.runners import measure_latency, run_onnxruntime
+from ..calibration_data.samples import Samples
+from ..core.graph import Array
+from ..core.layers import macs_of
+from ..core.model import model_bytes, parameter_count
+from ..core.results import LatencyFigure, ModelRow
+from .inputs import ReadyModel
+from .recipe import Recipe
+from .rows import baseline_accuracy
+from .stages import Stages
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The original model and what it gives on the samples that everything is compared on."""
+
+    ready: ReadyModel
+    calib: Samples | None
+    evaluation: Samples
+    outputs: list[Array]
+    row: ModelRow
+
+
+def measure_baseline(
+    ready: ReadyModel, calib: Samples | None, evaluation: Samples, recipe: Recipe, stages: Stages
+) -> Baseline:
+    """Run the original model in ONNX Runtime."""
+    with stages.stage("baseline") as step:
+        total = len(evaluation)
+        outputs = run_onnxruntime(
+            ready.model, evaluation, on_progress=lambda done: step("evaluate", done, total)
+        )
+        itself = compare(outputs, outputs, evaluation.labels, recipe.metric, recipe.seed)
+        row = ModelRow(
+            stage="baseline",
+            path=str(ready.path),
+            bytes=model_bytes(ready.path),
+            parameters=parameter_count(ready.original),
+            macs=macs_of(ready.model),
+            latency=(host_latency(ready.model, evaluation),),
+            accuracy=baseline_accuracy(itself),
+        )
+    return Baseline(ready, calib, evaluation, outputs, row)
+
+
+def host_latency(
+    model: ModelProto | Path, samples: Samples, *, optimise: bool = True
+) -> LatencyFigure:
+    """The median time of one inference on this host's CPU."""
+    return LatencyFigure("host", measure_latency(model, samples, optimise=optimise))

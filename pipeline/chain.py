@@ -1,0 +1,294 @@
+"""The chain for one target: references, prune, quantize, convert, check."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+from onnx import ModelProto
+
+from ..accuracy.compare import Comparison, compare
+from ..accuracy.metrics import sqnr_db
+from ..accuracy.runners import run_onnxruntime
+from ..convert.convert import Conversion
+from ..convert.targets import Target
+from ..core.graph import Array
+from ..core.layers import macs_of
+from ..core.model import model_bytes, model_digest, parameter_count, save_model
+from ..core.results import ModelRow, TargetReport
+from ..prune.prune import Budget, parse_budget
+from ..quantize.quantize import QuantizeResult
+from .baseline import Baseline, host_latency
+from .manifests import write_beside
+from .recipe import Recipe
+from .rows import (
+    accuracy_figure,
+    compiled_row,
+    gate_figures,
+    latency_figures,
+    layer_documents,
+    ratio,
+    ratios_of,
+    recipe_notices,
+    result_notices,
+    retention_figure,
+)
+from .stages import Stages, Step
+from .steps import convert_step, prune_step, quantize_step
+
+# the closed-form cycles and the compiler differ by a few per cent, so a cut may fall short at first
+_TRIES = 3
+
+
+class Chain:
+    """One target's way through the stages: files go to ``folder``, scratch files to ``work``."""
+
+    def __init__(
+        self,
+        base: Baseline,
+        recipe: Recipe,
+        target: Target,
+        folder: Path,
+        work: Path,
+        stages: Stages,
+    ) -> None:
+        self._base = base
+        self._recipe = recipe
+        self._target = target
+        self._folder = folder
+        self._work = work
+        self._stages = stages
+        self._stem = base.ready.path.stem
+        self._rows = [base.row]
+        self._model = base.ready.model
+        self._last_outputs: list[Array] = []
+
+    def run(self) -> TargetReport:
+        """Go through all stages. Raises what they raise; nothing of it is kept then."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        floating = self._save(self._base.ready.model, "original.onnx")
+        reference = None
+        if "float16" in self._target.dtypes:
+            reference = self._reference("reference-float16", floating, "float16")
+        pruning = self._prune(floating)
+        final = self._save(self._model, "final.onnx")
+        quantized = self._quantize()
+        conversion = self._convert(quantized, final)
+        return self._check(conversion, quantized, reference, pruning)
+
+    # -- stages ----------------------------------------------------------------------------
+
+    def _reference(self, name: str, model: Path, quantization: str) -> ModelRow:
+        """The original model compiled to compare with; it is not kept and not simulated."""
+        with self._stages.stage(name) as step:
+            conversion = convert_step(
+                model,
+                None,
+                self._target,
+                self._recipe,
+                pixels=self._base.evaluation,
+                quantization=quantization,
+                step=step,
+            )
+        row = compiled_row(
+            name, conversion, self._base.row.parameters or 0, self._base.row.macs or 0
+        )
+        self._rows.append(row)
+        return row
+
+    def _prune(self, floating: Path) -> dict[str, float | None] | None:
+        if not self._recipe.prune:
+            self._stages.skip("prune")
+            return None
+        budget = parse_budget(self._recipe.prune)
+        unpruned = self._unpruned(floating)
+        with self._stages.stage("prune") as step:
+            pruned = self._pruned_within(budget, unpruned, step)
+        self._model = onnx.load_model(str(self._path(".pruned.onnx")))
+        with self._stages.stage("check-pruned") as step:
+            self._rows.append(self._onnx_row("pruned", self._path(".pruned.onnx"), step))
+        row = self._rows[-1]
+        base = self._base.row
+        return {
+            "cycles_ratio": ratio(pruned.cycles, unpruned.cycles),
+            "macs_ratio": ratio(row.macs, base.macs),
+            "parameters_ratio": ratio(row.parameters, base.parameters),
+        }
+
+    def _unpruned(self, floating: Path) -> ModelRow:
+        """The original model in the number format of the result, to measure the budget against."""
+        if self._recipe.quantize == "float16":
+            return self._rows[-1]
+        assert self._base.calib is not None
+        with self._stages.stage("quantize-reference") as step:
+            path = self._work / "reference-int8.onnx"
+            quantize_step(
+                self._base.ready.model,
+                path,
+                self._work / "reference-int8.toml",
+                self._base.calib,
+                step,
+            )
+        return self._reference("reference-int8", path, "auto")
+
+    def _pruned_within(self, budget: Budget, unpruned: ModelRow, step: Step) -> Conversion:
+        """Prune until the compiler too says that the budget holds; return its conversion."""
+        assert self._base.calib is not None
+        share = budget.share
+        for attempt in range(_TRIES):
+            prune_step(
+                self._base.ready.model,
+                self._path(".pruned.onnx"),
+                self._base.calib,
+                replace(budget, share=share),
+                self._target,
+                dtype=self._dtype,
+                recover=self._recipe.recover,
+                seed=self._recipe.seed,
+                step=step,
+            )
+            compiled = self._compiled(step)
+            reached = 1 - (ratio(compiled.cycles, unpruned.cycles) or 1.0)
+            if budget.kind != "cycles" or reached >= budget.share or attempt == _TRIES - 1:
+                break
+            share = min(0.99, share + (budget.share - reached) + 0.01)
+        return compiled
+
+    def _compiled(self, step: Step) -> Conversion:
+        """The pruned model compiled in the number format of the result, for its cycles."""
+        path = self._path(".pruned.onnx")
+        if self._recipe.quantize != "float16":
+            assert self._base.calib is not None
+            path = self._work / "pruned-int8.onnx"
+            model = onnx.load_model(str(self._path(".pruned.onnx")))
+            quantize_step(model, path, self._work / "pruned.toml", self._base.calib, step)
+        return convert_step(
+            path, None, self._target, self._recipe, pixels=self._base.evaluation, step=step
+        )
+
+    def _quantize(self) -> QuantizeResult | None:
+        if self._recipe.quantize == "float16":
+            self._stages.skip("quantize")
+            return None
+        assert self._base.calib is not None
+        with self._stages.stage("quantize") as step:
+            result = quantize_step(
+                self._model,
+                self._path(".intended.onnx"),
+                self._path(".plan.toml"),
+                self._base.calib,
+                step,
+            )
+        with self._stages.stage("check-quantized") as step:
+            self._rows.append(self._onnx_row("quantized", result.path, step, optimise=False))
+        return result
+
+    def _convert(self, quantized: QuantizeResult | None, final: Path) -> Conversion:
+        with self._stages.stage("convert") as step:
+            return convert_step(
+                quantized.path if quantized else final,
+                self._path(".rknn"),
+                self._target,
+                self._recipe,
+                pixels=self._base.evaluation,
+                calib=self._base.calib if quantized else None,
+                simulate=self._base.evaluation,
+                float_model=final if quantized else None,
+                step=step,
+            )
+
+    def _check(
+        self,
+        conversion: Conversion,
+        quantized: QuantizeResult | None,
+        reference: ModelRow | None,
+        pruning: dict[str, float | None] | None,
+    ) -> TargetReport:
+        with self._stages.stage("check"):
+            outputs = conversion.outputs or []
+            comparison = self._compared(outputs)
+            row = ModelRow(
+                stage="rknn",
+                path=f"{self._target.name}/{self._stem}.rknn",
+                bytes=conversion.bytes,
+                parameters=parameter_count(self._model),
+                macs=macs_of(self._model),
+                latency=latency_figures(conversion),
+                accuracy=accuracy_figure(comparison, "rknn-simulator"),
+            )
+            qdq = conversion.quantization == "qdq"
+            fidelity = sqnr_db(self._last_outputs, outputs) if qdq else None
+            gates = gate_figures(self._recipe.gates, comparison, row)
+            feed = write_beside(
+                self._path(".rknn"),
+                conversion,
+                self._model,
+                self._base.evaluation,
+                quantized,
+                self._digests(),
+            )
+        return TargetReport(
+            target=self._target.name,
+            models=(*self._rows, row),
+            retention=retention_figure(comparison),
+            ratios=ratios_of(row, reference),
+            pruning=pruning,
+            layers=layer_documents(conversion),
+            feed=feed,
+            gates=gates,
+            warnings=(
+                *recipe_notices(self._recipe),
+                *result_notices(conversion, comparison, fidelity, self._recipe.gates),
+            ),
+            stages=self._stages.runs,
+        )
+
+    # -- what the stages share -----------------------------------------------------------------
+
+    @property
+    def _dtype(self) -> str:
+        return "float16" if self._recipe.quantize == "float16" else "int8"
+
+    def _path(self, suffix: str) -> Path:
+        return self._folder / f"{self._stem}{suffix}"
+
+    def _save(self, model: ModelProto, name: str) -> Path:
+        path = self._work / name
+        save_model(model, path)
+        return path
+
+    def _onnx_row(self, stage: str, path: Path, step: Step, *, optimise: bool = True) -> ModelRow:
+        """Run an ONNX form of the model on this host; its outputs are kept as the last seen."""
+        evaluation = self._base.evaluation
+        total = len(evaluation)
+        self._last_outputs = run_onnxruntime(
+            path,
+            evaluation,
+            optimise=optimise,
+            on_progress=lambda done: step("evaluate", done, total),
+        )
+        return ModelRow(
+            stage=stage,
+            path=f"{self._target.name}/{path.name}",
+            bytes=model_bytes(path),
+            parameters=parameter_count(self._model),
+            macs=macs_of(self._model),
+            latency=(host_latency(path, evaluation, optimise=optimise),),
+            accuracy=accuracy_figure(self._compared(self._last_outputs), "onnxruntime"),
+        )
+
+    def _compared(self, outputs: list[Array]) -> Comparison:
+        recipe = self._recipe
+        labels = self._base.evaluation.labels
+        return compare(self._base.outputs, outputs, labels, recipe.metric, recipe.seed)
+
+    def _digests(self) -> dict[str, str]:
+        base = self._base
+        digests = {
+            "source": model_digest(base.ready.path),
+            "evaluation": base.evaluation.digest(),
+        }
+        if base.calib is not None:
+            digests["calibration"] = base.calib.digest()
+        return digests

@@ -1,0 +1,103 @@
+"""What a run is to do: the options of ``rockpress run`` as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ..accuracy.gates import Confidence
+from ..calibration_data.preprocess import Color, Resize
+from ..core.errors import OptionError
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Gates:
+    """The limits that the result must keep; None where there is none."""
+
+    min_retention: float | None = None
+    max_latency_ms: float | None = None
+    max_size_mb: float | None = None
+    confidence: Confidence = "point"
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How an image becomes an input; the size comes from the model's input."""
+
+    resize: Resize = "stretch"
+    pad: float | None = None
+    color: Color | None = None
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One model, its samples, the targets and the gates.
+
+    ``input_shapes`` fixes dynamic inputs by name; ``size`` (height, width) does so for the one
+    image input; ``outputs`` are tensors to end the model at. ``prune`` is a budget such as
+    cycles=-40%, or None.
+    """
+
+    model: Path
+    calib: Path | None = None
+    calib_count: int = 128
+    eval: Path | None = None
+    eval_count: int | None = None
+    metric: str = "top1"
+    targets: tuple[str, ...] = ("rk3588",)
+    input_shapes: Mapping[str, Shape] = field(default_factory=dict)
+    size: tuple[int, int] | None = None
+    outputs: tuple[str, ...] = ()
+    preprocessing: Preprocessing = Preprocessing()
+    prune: str | None = None
+    recover: Literal["least-squares", "none"] = "least-squares"
+    quantize: Literal["w8a8", "float16"] = "w8a8"
+    gates: Gates = Gates()
+    seed: int = 0
+    timeout: float = 1800
+    memory_limit_gb: float = 12
+    toolkit_python: Path | None = None
+
+    def require_samples(self) -> None:
+        """Raise OptionError when a stage needs samples that were not given."""
+        if self.calib is None and (self.prune or self.quantize != "float16"):
+            stage = "pruning" if self.prune else "quantization"
+            raise OptionError(
+                f"{stage} needs calibration samples",
+                "give some with --calib, or use --quantize off and no --prune",
+            )
+        self.require_comparison()
+
+    def require_comparison(self) -> None:
+        """Raise OptionError when the result cannot be compared as the gates ask for."""
+        if self.eval is None and self.calib is None:
+            raise OptionError(
+                "there are no samples to compare the result with the baseline on",
+                "give labelled samples with --eval, or any with --calib",
+            )
+        if self.eval is None and self.gates.min_retention is not None:
+            raise OptionError(
+                f"--min-retention {self.gates.min_retention:g} cannot be checked without labelled "
+                "samples",
+                "give labelled samples with --eval",
+            )
+
+
+def recipe_document(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain JSON values, paths as they were given."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Path):
+            return str(value)
+        if isinstance(value, dict):
+            return {name: plain(one) for name, one in value.items()}
+        return [plain(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+    document: dict[str, Any] = plain(asdict(recipe))
+    return document

@@ -1,0 +1,187 @@
+"""Layers that mix channels, seen as a matrix product: outputs = matrix @ patch + bias.
+
+A convolution is one such product for every output position; its patch is the receptive field.
+Pruning needs the statistics of the patches, and refits the matrix.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, prod
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto, numpy_helper
+
+from ..core.graph import Array, Graph, attributes
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class DenseLayer:
+    """A Conv, Gemm, MatMul or non-overlapping ConvTranspose with a constant weight.
+
+    ``x`` and ``y`` name its input and output tensors, ``in_axis`` is the weight's input-channel
+    axis. ``taps`` is the number of weights per input and output channel (kernel height x width).
+    """
+
+    node: NodeProto
+    x: str
+    y: str
+    weight: str
+    bias: str
+    in_axis: int
+
+    def matrix(self, weight: Array) -> Float:
+        """Weight -> (outputs, inputs * taps); a ConvTranspose has taps among its outputs."""
+        if self.node.op_type == "ConvTranspose":
+            return weight.reshape(weight.shape[0], -1).T.astype(np.float64)
+        if self.in_axis == 0:
+            weight = weight.T
+        return weight.reshape(weight.shape[0], -1).astype(np.float64)
+
+    def weight_like(self, matrix: Float, like: Array) -> Array:
+        """The inverse of ``matrix`` for a weight of the shape of ``like``."""
+        if self.node.op_type == "ConvTranspose" or (self.in_axis == 0 and like.ndim == 2):
+            return np.ascontiguousarray(matrix.T.reshape(like.shape), dtype=like.dtype)
+        return np.ascontiguousarray(matrix.reshape(like.shape), dtype=like.dtype)
+
+    def columns(self, kept: Array, weight: Array) -> Array:
+        """Mask over input channels -> mask over the columns of the matrix."""
+        per_channel = self.matrix(weight).shape[1] // kept.size
+        return np.repeat(kept, per_channel)
+
+
+def dense_layers(graph: Graph) -> list[DenseLayer]:
+    """The layers whose matrix can be refitted, in graph order. Shared weights are left out."""
+    found = [_dense(graph, node) for node in graph.nodes]
+    return [
+        layer
+        for layer in found
+        if layer is not None and len(graph.consumers.get(layer.weight, [])) == 1
+    ]
+
+
+def _dense(graph: Graph, node: NodeProto) -> DenseLayer | None:
+    if node.op_type not in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
+        return None
+    settings = attributes(node)
+    if not graph.is_weight(node.input[1]) or settings.get("group", 1) != 1:
+        return None
+    if node.op_type == "ConvTranspose" and not _tiles(settings, graph.shapes[node.input[1]][2:]):
+        return None
+    if node.op_type == "Gemm" and (settings.get("transA") or settings.get("alpha", 1.0) != 1.0):
+        return None
+    if node.op_type == "MatMul" and len(graph.shapes[node.input[1]]) != 2:
+        return None
+    in_axis = 1 if node.op_type == "Conv" or settings.get("transB") else 0
+    bias = node.input[2] if len(node.input) > 2 else ""
+    return DenseLayer(node, node.input[0], node.output[0], node.input[1], bias, in_axis)
+
+
+def _tiles(settings: dict[str, list[int]], kernel: tuple[int, ...]) -> bool:
+    """A transposed convolution whose outputs do not overlap is a plain matrix product."""
+    no_pads = not any(settings.get("pads", [])) and not any(settings.get("output_padding", []))
+    return tuple(settings.get("strides", [1] * len(kernel))) == kernel and no_pads
+
+
+def with_biases(model: ModelProto) -> ModelProto:
+    """A copy in which every Conv, ConvTranspose and Gemm has a bias (zeros where it had none)."""
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    graph = Graph(model)
+    for node in copy.graph.node:
+        if node.op_type in ("Conv", "ConvTranspose", "Gemm") and len(node.input) < 3:
+            size = graph.shapes[node.output[0]][1]
+            bias = numpy_helper.from_array(np.zeros(size, np.float32), f"{node.output[0]}.bias")
+            copy.graph.initializer.append(bias)
+            node.input.append(bias.name)
+    return copy
+
+
+def patches(layer: DenseLayer, x: Array, weight: Array, at: Array) -> Float:
+    """Receptive fields (positions, inputs * taps) of an input (1, C, ...) at flat positions."""
+    if layer.node.op_type in ("Gemm", "MatMul"):
+        return np.asarray(x.reshape(-1, x.shape[-1])[at], dtype=np.float64)
+    if layer.node.op_type == "ConvTranspose":
+        return _by_position(x)[at]
+    settings = attributes(layer.node)
+    image = x[0] if x.ndim == 4 else x[0][:, None, :]
+    kernel = weight.shape[2:] if weight.ndim == 4 else (1, *weight.shape[2:])
+    stride = _pair(settings.get("strides"), 1)
+    dilation = _pair(settings.get("dilations"), 1)
+    before, after = _pads(settings, image.shape[1:], kernel, stride, dilation)
+    padded = np.pad(image, ((0, 0), (before[0], after[0]), (before[1], after[1])))
+    reach = [dilation[i] * (kernel[i] - 1) + 1 for i in (0, 1)]
+    width = (padded.shape[2] - reach[1]) // stride[1] + 1
+    rows = (at // width * stride[0])[:, None, None] + dilation[0] * np.arange(kernel[0])[:, None]
+    columns = (at % width * stride[1])[:, None, None] + dilation[1] * np.arange(kernel[1])
+    fields = padded[:, rows, columns]  # (C, positions, kh, kw)
+    return np.asarray(fields.transpose(1, 0, 2, 3).reshape(at.size, -1), dtype=np.float64)
+
+
+def responses(layer: DenseLayer, y: Array, weight: Array, at: Array) -> Float:
+    """Outputs (positions, rows of the matrix) of a result (1, C, ...) at flat positions."""
+    if layer.node.op_type in ("Gemm", "MatMul"):
+        return np.asarray(y.reshape(-1, y.shape[-1])[at], dtype=np.float64)
+    if layer.node.op_type == "ConvTranspose":
+        return np.asarray(_tiles_of(y[0], weight.shape[2:])[at], dtype=np.float64)
+    return _by_position(y)[at]
+
+
+def _by_position(tensor: Array) -> Float:
+    """(1, C, ...) -> (positions, C)."""
+    return np.asarray(tensor[0].reshape(tensor.shape[1], -1).T, dtype=np.float64)
+
+
+def position_count(layer: DenseLayer, x: Array, y: Array) -> int:
+    """Number of positions at which the layer's matrix is applied."""
+    if layer.node.op_type in ("Gemm", "MatMul"):
+        return prod(y.shape[:-1])
+    return prod((x if layer.node.op_type == "ConvTranspose" else y).shape[2:])
+
+
+def _tiles_of(y: Array, kernel: tuple[int, ...]) -> Array:
+    """(C, H*kh, W*kw) -> (H*W, C*kh*kw)."""
+    kh, kw = kernel
+    channels, height, width = y.shape
+    grid = y.reshape(channels, height // kh, kh, width // kw, kw)
+    return grid.transpose(1, 3, 0, 2, 4).reshape(-1, channels * kh * kw)
+
+
+def _pair(values: list[int] | None, default: int) -> tuple[int, int]:
+    if values is None:
+        return default, default
+    return (1, values[0]) if len(values) == 1 else (values[0], values[1])
+
+
+def _pads(
+    settings: dict[str, list[int]],
+    size: tuple[int, ...],
+    kernel: tuple[int, ...],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+) -> tuple[list[int], list[int]]:
+    """Rows and columns of zeros before and after, as ONNX defines pads and auto_pad."""
+    given = settings.get("pads")
+    mode = str(settings.get("auto_pad", "NOTSET"))
+    if mode.startswith("SAME"):
+        total = [
+            max(
+                (ceil(size[i] / stride[i]) - 1) * stride[i]
+                + dilation[i] * (kernel[i] - 1)
+                + 1
+                - size[i],
+                0,
+            )
+            for i in (0, 1)
+        ]
+        half = [t // 2 for t in total]
+        rest = [t - h for t, h in zip(total, half, strict=True)]
+        return (half, rest) if mode == "SAME_UPPER" else (rest, half)
+    if not given:
+        return [0, 0], [0, 0]
+    if len(given) == 2:
+        return [0, given[0]], [0, given[1]]
+    return given[:2], given[2:]

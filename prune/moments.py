@@ -1,0 +1,87 @@
+"""First and second moments, summed sample by sample: memory does not depend on their number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float64]
+
+# more positions of one image say little new about its covariance, and cost as much as new images
+POSITIONS = 64
+
+
+@dataclass
+class Moments:
+    """Joint moments of inputs x (d) and targets y (m), centred when read.
+
+    >>> moments = Moments(1, 1)
+    >>> moments.add(np.array([[0.0], [2.0]]), np.array([[1.0], [5.0]]))
+    >>> moments.covariance.tolist(), moments.cross.tolist(), moments.mean_y.tolist()
+    ([[1.0]], [[2.0]], [3.0])
+    """
+
+    inputs: int
+    targets: int
+
+    def __post_init__(self) -> None:
+        self._count = 0
+        self._sum_x = np.zeros(self.inputs)
+        self._sum_y = np.zeros(self.targets)
+        self._xx = np.zeros((self.inputs, self.inputs))
+        self._yx = np.zeros((self.targets, self.inputs))
+
+    def add(self, x: Float, y: Float) -> None:
+        """Take in rows of x (n, d) and y (n, m)."""
+        self._count += len(x)
+        self._sum_x += x.sum(axis=0)
+        self._sum_y += y.sum(axis=0)
+        self._xx += x.T @ x
+        self._yx += y.T @ x
+
+    def part(self, kept: NDArray[np.bool_]) -> Moments:
+        """The moments of some of the inputs; ``kept`` is a mask (d,)."""
+        part = Moments(int(kept.sum()), self.targets)
+        part._count = self._count
+        part._sum_x, part._sum_y = self._sum_x[kept], self._sum_y
+        part._xx, part._yx = self._xx[np.ix_(kept, kept)], self._yx[:, kept]
+        return part
+
+    @property
+    def mean_x(self) -> Float:
+        """Mean of the inputs, (d,)."""
+        return self._sum_x / self._count
+
+    @property
+    def mean_y(self) -> Float:
+        """Mean of the targets, (m,)."""
+        return self._sum_y / self._count
+
+    @property
+    def covariance(self) -> Float:
+        """Covariance of the inputs, (d, d)."""
+        return self._xx / self._count - np.outer(self.mean_x, self.mean_x)
+
+    @property
+    def cross(self) -> Float:
+        """Covariance of targets with inputs, (m, d)."""
+        return self._yx / self._count - np.outer(self.mean_y, self.mean_x)
+
+
+def sampled_positions(count: int, sample: int, seed: int) -> NDArray[np.int64]:
+    """At most POSITIONS of ``count`` flat positions, the same for the same sample and seed."""
+    if count <= POSITIONS:
+        return np.arange(count)
+    return np.sort(np.random.default_rng([seed, sample]).choice(count, POSITIONS, replace=False))
+
+
+def ridge(covariance: Float, strength: float) -> Float:
+    """The covariance with a ridge of ``strength`` times its mean diagonal, so that it inverts.
+
+    >>> ridge(np.diag([1.0, 3.0]), 0.5).round(6).tolist()
+    [[2.0, 0.0], [0.0, 4.0]]
+    """
+    mean = float(np.trace(covariance)) / len(covariance)
+    return covariance + np.eye(len(covariance)) * (strength * mean + 1e-12)

@@ -1,0 +1,109 @@
+"""Take channels out of an ONNX model: slice the weights, mend the constants that hold sizes."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import ModelProto, NodeProto, numpy_helper
+
+from ..core.graph import Array, attributes, set_attribute
+from .dependency import Dependency
+
+
+def remove_channels(
+    dependency: Dependency, removed: Array, source: ModelProto | None = None
+) -> ModelProto:
+    """Return a smaller copy of the model; ``removed`` is a boolean mask over the roots of atoms.
+
+    ``source`` is a model of the same structure with other weights to cut instead. Weights are
+    sliced along every axis that loses channels; ``group`` of depthwise convolutions and the sizes
+    in Reshape, Split and Resize follow. Raises ValueError when a tensor would lose
+    all its channels.
+    """
+    model = ModelProto()
+    model.CopyFrom(source or dependency.graph.model)
+    _slice_weights(model, dependency, removed)
+    for node in model.graph.node:
+        if node.op_type in _MENDERS:
+            _MENDERS[node.op_type](model, dependency, removed, node)
+    _drop_unused_weights(model)
+    _forget_shapes(model)
+    return onnx.shape_inference.infer_shapes(model, data_prop=True)
+
+
+def _slice_weights(model: ModelProto, dependency: Dependency, removed: Array) -> None:
+    for tensor in model.graph.initializer:
+        masks = [dependency.kept(axis, removed) for axis in dependency.axes.get(tensor.name, [])]
+        if all(mask.all() for mask in masks):
+            continue
+        if not all(mask.any() for mask in masks):
+            raise ValueError(f"all channels of {tensor.name} would be removed")
+        value = numpy_helper.to_array(tensor)[np.ix_(*masks)]
+        tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(value), tensor.name))
+
+
+def _new_shape(dependency: Dependency, removed: Array, name: str) -> list[int]:
+    return [int(dependency.kept(axis, removed).sum()) for axis in dependency.axes[name]]
+
+
+def _mend_conv(model: ModelProto, dep: Dependency, removed: Array, node: NodeProto) -> None:
+    if attributes(node).get("group", 1) > 1:
+        kept = _new_shape(dep, removed, node.input[0])[1]
+        before = dep.shape(node.input[0])[1]
+        set_attribute(node, "group", attributes(node)["group"] * kept // before)
+
+
+def _mend_reshape(model: ModelProto, dep: Dependency, removed: Array, node: NodeProto) -> None:
+    shape = _new_shape(dep, removed, node.output[0])
+    if shape != list(dep.shape(node.output[0])):
+        _replace_constant(model, node, 1, np.array(shape, dtype=np.int64))
+
+
+def _mend_split(model: ModelProto, dep: Dependency, removed: Array, node: NodeProto) -> None:
+    at = attributes(node).get("axis", 0) % len(dep.shape(node.input[0]))
+    sizes = [_new_shape(dep, removed, name)[at] for name in node.output]
+    if sizes == [dep.shape(name)[at] for name in node.output]:
+        return
+    if any(attribute.name == "split" for attribute in node.attribute):
+        set_attribute(node, "split", sizes)  # before opset 13
+        return
+    kept = [attribute for attribute in node.attribute if attribute.name != "num_outputs"]
+    del node.attribute[:]
+    node.attribute.extend(kept)
+    _replace_constant(model, node, 1, np.array(sizes, dtype=np.int64))
+
+
+def _mend_resize(model: ModelProto, dep: Dependency, removed: Array, node: NodeProto) -> None:
+    if len(node.input) > 3 and node.input[3]:
+        sizes = _new_shape(dep, removed, node.output[0])
+        _replace_constant(model, node, 3, np.array(sizes, dtype=np.int64))
+
+
+def _replace_constant(model: ModelProto, node: NodeProto, position: int, value: Array) -> None:
+    """Give the node a constant of its own: other nodes may share the old one."""
+    name = f"{node.output[0]}.pruned_size"
+    model.graph.initializer.append(numpy_helper.from_array(value, name))
+    while len(node.input) <= position:
+        node.input.append("")
+    node.input[position] = name
+
+
+def _drop_unused_weights(model: ModelProto) -> None:
+    used = {name for node in model.graph.node for name in node.input}
+    used |= {value.name for value in model.graph.output}
+    kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+
+
+def _forget_shapes(model: ModelProto) -> None:
+    del model.graph.value_info[:]
+
+
+_MENDERS = {
+    "Conv": _mend_conv,
+    "ConvTranspose": _mend_conv,
+    "Reshape": _mend_reshape,
+    "Split": _mend_split,
+    "Resize": _mend_resize,
+}

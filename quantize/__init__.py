@@ -1,0 +1,1 @@
+"""Activation ranges, weight rounding and mixed precision: a quantization plan."""

@@ -1,0 +1,130 @@
+"""Which tensors of a graph carry quantized values on the NPU.
+
+An operator runs in int8 only if its input, its weight and its output are all quantized. Values
+are quantized after a convolution *and* its activation, since the NPU computes both in one step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from onnx import NodeProto
+
+from ..core.graph import Graph, attributes
+
+WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+# the NPU applies these to a convolution's result before it is stored
+_FUSED = ("Relu", "Clip", "LeakyRelu", "PRelu")
+_HARD_SWISH = ("Add", "Clip", "Mul", "Div")
+_HARD_SWISH_BY_FACTOR = ("Add", "Clip", "Mul", "Mul")
+# these only move values: what comes out has the scale of what went in
+_MOVING = (
+    "MaxPool GlobalMaxPool Reshape Flatten Squeeze Unsqueeze Transpose Slice Split DepthToSpace "
+    "SpaceToDepth Identity Tile Expand"
+).split()
+_COMPUTING = (
+    "Add Sub Mul Div Concat AveragePool GlobalAveragePool Resize Upsample Pad Relu Clip LeakyRelu "
+    "PRelu Sigmoid HardSigmoid HardSwish Tanh Elu Max Min ReduceMean"
+).split()
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where quantization happens.
+
+    ``tensors`` are the activations to quantize, in graph order. ``same_as`` maps a tensor that
+    was only moved to the one whose scale it shares. ``weights`` are the nodes whose constant
+    weight is quantized as well.
+    """
+
+    tensors: tuple[str, ...]
+    same_as: dict[str, str]
+    weights: tuple[NodeProto, ...]
+
+
+def place(graph: Graph) -> Placement:
+    """Decide for a prepared model. Operators that int8 does not know are left in float."""
+    weights = tuple(node for node in graph.nodes if _is_weighted(graph, node))
+    chosen = [node for node in graph.nodes if node in weights or _is_int8(graph, node)]
+    wanted = {name for node in chosen for name in [*node.input, *node.output]}
+    hidden = _inside_hard_swish(graph)
+    tensors = tuple(
+        name
+        for name in _activations(graph)
+        if name in wanted and name not in hidden and not _is_inside(graph, name)
+    )
+    return Placement(tensors, _shared(graph, set(tensors)), weights)
+
+
+def weight_axis(graph: Graph, node: NodeProto) -> int:
+    """The output-channel axis of a node's weight: one scale for each index along it."""
+    if node.op_type == "Conv":
+        return 0
+    if node.op_type == "Gemm":
+        return 0 if attributes(node).get("transB") else 1
+    if node.op_type == "ConvTranspose" and attributes(node).get("group", 1) > 1:
+        return 0
+    return len(graph.shapes[node.input[1]]) - 1 if node.op_type == "MatMul" else 1
+
+
+def _activations(graph: Graph) -> list[str]:
+    computed = [name for node in graph.nodes for name in node.output if name]
+    return [name for name in [*graph.input_names, *computed] if graph.shapes.get(name)]
+
+
+def _is_weighted(graph: Graph, node: NodeProto) -> bool:
+    if node.op_type not in WEIGHTED or node.input[1] not in graph.weights:
+        return False
+    # the compiler knows a scale for each output channel only where these sit on one axis
+    return node.op_type != "MatMul" or len(graph.shapes[node.input[1]]) == 2
+
+
+def _is_int8(graph: Graph, node: NodeProto) -> bool:
+    if node.op_type in _MOVING:
+        return True
+    if node.op_type not in _COMPUTING:
+        return False
+    return all(graph.shapes.get(name) is not None for name in node.output)
+
+
+def _is_inside(graph: Graph, name: str) -> bool:
+    """Whether the tensor is the inner value of a convolution fused with its activation."""
+    producer = graph.producers.get(name)
+    readers = graph.consumers.get(name, [])
+    if producer is None or len(readers) != 1 or name in graph.output_names:
+        return False
+    fused = readers[0].op_type in _FUSED and readers[0].input[0] == name
+    return fused and producer.op_type in (*WEIGHTED, "Add", "BatchNormalization")
+
+
+def _inside_hard_swish(graph: Graph) -> set[str]:
+    """The inner tensors of x * clip(x + 3, 0, 6) / 6 spelt out in single operators.
+
+    Left without scales of their own, the compiler joins the four into one int8 HardSwish.
+    """
+    inner: set[str] = set()
+    for node in graph.nodes:
+        chain = [node]
+        while len(chain) < len(_HARD_SWISH) and chain[-1].output[0] not in graph.output_names:
+            readers = graph.consumers.get(chain[-1].output[0], [])
+            if len(readers) != 1:
+                break
+            chain.append(readers[0])
+        if tuple(one.op_type for one in chain) in (_HARD_SWISH, _HARD_SWISH_BY_FACTOR):
+            value = next((name for name in node.input if name not in graph.weights), "")
+            if value in chain[2].input:
+                inner.update(one.output[0] for one in chain[:-1])
+    return inner
+
+
+def _shared(graph: Graph, tensors: set[str]) -> dict[str, str]:
+    """Moved tensor -> the tensor whose values it holds, followed back to its origin."""
+    shared: dict[str, str] = {}
+    for node in graph.nodes:
+        source = node.input[0] if node.input else ""
+        if node.op_type not in _MOVING or source not in tensors:
+            continue
+        for name in node.output:
+            if name in tensors:
+                shared[name] = shared.get(source, source)
+    return shared

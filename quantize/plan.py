@@ -1,0 +1,78 @@
+"""The plan: for every tensor its type, range and scale, and where each number came from."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from ..core.errors import ModelError
+from ..core.files import write_text
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An activation tensor: int8 with one scale and zero point, for values in [low, high]."""
+
+    dtype: str
+    low: float
+    high: float
+    scale: float
+    zero_point: int
+    source: str
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A weight: int8, symmetric, one scale for each index along ``axis``."""
+
+    dtype: str
+    axis: int
+    channels: int
+    source: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What quantize decided, by tensor name. ``float_operators`` counts what stays in float."""
+
+    scheme: str
+    samples: int
+    activations: dict[str, Activation]
+    weights: dict[str, Weight]
+    float_operators: dict[str, int]
+
+
+def write_plan(plan: Plan, path: Path) -> None:
+    """Write the plan as TOML, whole or not at all."""
+    write_text(path, tomli_w.dumps({"schema": SCHEMA, **asdict(plan)}))
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan. Raises ModelError when it is missing or not a plan of this schema."""
+    try:
+        document: dict[str, Any] = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ModelError(f"{path}: the plan cannot be read: {error}", "quantize again") from error
+    if document.get("schema") != SCHEMA:
+        raise ModelError(
+            f"{path}: the plan has schema {document.get('schema')!r}, this version reads {SCHEMA}",
+            "quantize again with this version",
+        )
+    return Plan(
+        document["scheme"],
+        document["samples"],
+        {name: Activation(**entry) for name, entry in document["activations"].items()},
+        {name: Weight(**entry) for name, entry in document["weights"].items()},
+        document["float_operators"],
+    )

@@ -1,0 +1,125 @@
+"""Render a plan as a QDQ ONNX model: the *intended* model, which ONNX Runtime evaluates."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import ModelProto, NodeProto, helper, numpy_helper
+
+from ..core.graph import Array, Graph
+from .placement import weight_axis
+from .plan import Plan
+from .scales import floored_for_bias, quantize_bias, quantize_weight, weight_scales
+
+
+def render(model: ModelProto, plan: Plan) -> ModelProto:
+    """Return a copy of a prepared model with QuantizeLinear/DequantizeLinear where planned.
+
+    Activations get a pair of their own scale; weights are stored as int8 with one scale a channel
+    and biases as int32, each behind a DequantizeLinear. Names of inputs and outputs stay.
+    """
+    graph = Graph(model)
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    builder = _Builder(graph, plan)
+    nodes: list[NodeProto] = []
+    for name in graph.input_names:
+        nodes.extend(builder.activation_pair(name))
+    for node in copy.graph.node:
+        nodes.extend(builder.weight_nodes(node))
+        nodes.append(builder.rewired(node))
+        for name in list(node.output):
+            nodes.extend(builder.activation_pair(builder.original(name)))
+    del copy.graph.node[:]
+    copy.graph.node.extend(nodes)
+    kept = [t for t in copy.graph.initializer if t.name not in builder.replaced]
+    del copy.graph.initializer[:]
+    copy.graph.initializer.extend([*kept, *builder.constants])
+    del copy.graph.value_info[:]
+    return onnx.shape_inference.infer_shapes(copy)
+
+
+class _Builder:
+    """Collects new nodes and constants while the graph is walked once."""
+
+    def __init__(self, graph: Graph, plan: Plan) -> None:
+        self.constants: list[onnx.TensorProto] = []
+        self.replaced: set[str] = set()
+        self._graph = graph
+        self._plan = plan
+        # a quantized output keeps its name on the last node, so its producer writes another
+        self._raw = {n: f"{n}.float" for n in graph.output_names if n in plan.activations}
+        self._names = {raw: name for name, raw in self._raw.items()}
+
+    def original(self, name: str) -> str:
+        """The name that a tensor had before it was rewired."""
+        return self._names.get(name, name)
+
+    def activation_pair(self, name: str) -> list[NodeProto]:
+        """Quantize and dequantize one activation, or nothing if it is not in the plan."""
+        entry = self._plan.activations.get(name)
+        if entry is None:
+            return []
+        scale = self._constant(f"{name}.scale", np.float32(entry.scale))
+        zero_point = self._constant(f"{name}.zero_point", np.int8(entry.zero_point))
+        source = self._raw.get(name, name)
+        target = name if name in self._raw else f"{name}.dequantized"
+        quantize = helper.make_node(
+            "QuantizeLinear", [source, scale, zero_point], [f"{name}.quantized"], f"{name}.Q"
+        )
+        dequantize = helper.make_node(
+            "DequantizeLinear", [f"{name}.quantized", scale, zero_point], [target], f"{name}.DQ"
+        )
+        return [quantize, dequantize]
+
+    def rewired(self, node: NodeProto) -> NodeProto:
+        """Let a node read dequantized activations and weights, and write raw outputs."""
+        for position, name in enumerate(node.input):
+            if name in self._plan.activations and name not in self._raw:
+                node.input[position] = f"{name}.dequantized"
+        for position, name in enumerate(node.output):
+            node.output[position] = self._raw.get(name, name)
+        return node
+
+    def weight_nodes(self, node: NodeProto) -> list[NodeProto]:
+        """Dequantize the weight and bias of a node, if they are in the plan."""
+        entry = self._plan.weights.get(node.input[1] if len(node.input) > 1 else "")
+        if entry is None:
+            return []
+        axis = weight_axis(self._graph, node)
+        weight = self._graph.weights[node.input[1]]
+        scales = weight_scales(weight, axis)
+        bias = self._bias(node)
+        source = self._plan.activations.get(node.input[0])
+        if bias is None or source is None:
+            return [self._weight(node, weight, scales, axis)]
+        scales = floored_for_bias(scales, source.scale, bias)
+        steps = quantize_bias(bias, source.scale, scales)
+        unit = (np.float64(source.scale) * scales).astype(np.float32)
+        first = self._weight(node, weight, scales, axis)
+        return [first, self._dequantized(node, 2, steps, unit, 0)]
+
+    def _bias(self, node: NodeProto) -> Array | None:
+        value = self._graph.weights.get(node.input[2]) if len(node.input) > 2 else None
+        return value if value is not None and value.ndim == 1 else None
+
+    def _weight(self, node: NodeProto, weight: Array, scales: Array, axis: int) -> NodeProto:
+        return self._dequantized(node, 1, quantize_weight(weight, scales, axis), scales, axis)
+
+    def _dequantized(
+        self, node: NodeProto, position: int, steps: Array, scales: Array, axis: int
+    ) -> NodeProto:
+        # named after the node: two nodes may share a weight and yet read other input scales
+        name = f"{self.original(node.output[0])}.{('', 'weight', 'bias')[position]}"
+        self.replaced.add(node.input[position])
+        inputs = [
+            self._constant(f"{name}.steps", steps),
+            self._constant(f"{name}.scale", scales),
+            self._constant(f"{name}.zero_point", np.zeros(scales.shape, steps.dtype)),
+        ]
+        node.input[position] = name
+        return helper.make_node("DequantizeLinear", inputs, [name], f"{name}.DQ", axis=axis)
+
+    def _constant(self, name: str, value: Array | np.generic) -> str:
+        self.constants.append(numpy_helper.from_array(np.asarray(value), name))
+        return name

@@ -1,0 +1,1 @@
+"""Results rendered for a terminal, JSON, Markdown, HTML and JUnit: pure functions."""

@@ -1,0 +1,54 @@
+"""The report as one versioned JSON document, the same for --json and for --report FILE.json."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from typing import Any
+
+from ..core.results import GateFigure, Report, TargetReport
+
+SCHEMA = 1
+
+
+def to_document(report: Report) -> dict[str, Any]:
+    """Report -> plain values. Infinities (an SQNR of equal outputs) become None."""
+    document = {
+        "schema": SCHEMA,
+        "verdict": "pass" if report.passed else "fail",
+        "tool": report.tool,
+        "toolkit": report.toolkit,
+        "recipe": report.recipe,
+        "targets": [_target(target) for target in report.targets],
+    }
+    finite: dict[str, Any] = _finite(document)
+    return finite
+
+
+def to_json(report: Report) -> str:
+    """The document as indented JSON with a final newline."""
+    return json.dumps(to_document(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _target(target: TargetReport) -> dict[str, Any]:
+    document = asdict(target)
+    document["gates"] = [_gate(gate) for gate in target.gates]
+    for name in ("layers", "feed"):
+        if not document[name]:
+            del document[name]
+    return document
+
+
+def _gate(gate: GateFigure) -> dict[str, Any]:
+    return {"name": gate.name, "limit": gate.limit, "value": gate.value, "pass": gate.passed}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(one) for one in value]
+    return value

@@ -1,0 +1,35 @@
+"""The report as Markdown, for a job summary or a pull-request comment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..core.results import Report
+from .table import to_tables
+
+
+def to_markdown(report: Report) -> str:
+    """The same table and lines as on the terminal, and the warnings with their hints."""
+    parts = ["# rockpress: " + ("pass" if report.passed else "FAIL")]
+    for table in to_tables(report):
+        rows = [table.headings, ["---"] * len(table.headings), *table.rows]
+        parts += [f"## {table.title}", "\n".join(map(_row, rows))]
+        parts.append("\n".join(f"- {_safe(line)}" for line in table.lines))
+    warnings = [one for target in report.targets for one in target.warnings]
+    if warnings:
+        parts.append("## Warnings")
+        parts.append(
+            "\n".join(f"- `{one.code}`: {_safe(one.text)}. {_safe(one.hint)}" for one in warnings)
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(_safe(cell) for cell in cells) + " |"
+
+
+def _safe(text: str) -> str:
+    """Names in a model may hold what Markdown or HTML would act on."""
+    for character in "\\`*_[]<>|":
+        text = text.replace(character, f"\\{character}")
+    return text

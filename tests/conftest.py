@@ -1,0 +1,117 @@
+"""What several test files need: small models and samples, made in code."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import settings
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+# The same examples in every run, however slow the machine is.
+settings.register_profile("rockpress", deadline=None, derandomize=True)
+settings.load_profile("rockpress")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The folder of the repository, which is that of the package too."""
+    return Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def pyproject(root: Path) -> dict[str, Any]:
+    content: dict[str, Any] = tomllib.loads((root / "pyproject.toml").read_text())
+    return content
+
+
+@pytest.fixture
+def small_cnn(tmp_path: Path) -> Path:
+    """A CNN with a residual and a depthwise block: x 1x3x32x32 -> logits 1x10, seeded weights."""
+    path = tmp_path / "small_cnn.onnx"
+    onnx.save(_small_cnn(np.random.default_rng(0)), path)
+    return path
+
+
+@pytest.fixture
+def image_folder(tmp_path: Path) -> Path:
+    """Eight PNG images of 40x36 pixels."""
+    folder = tmp_path / "images"
+    _write_images(folder, count=8, seed=1)
+    return folder
+
+
+@pytest.fixture
+def labelled_folder(tmp_path: Path) -> Path:
+    """A folder for each of the classes a, b and c, with four PNG images of 40x36 pixels in each."""
+    folder = tmp_path / "labelled"
+    for seed, name in enumerate("abc"):
+        _write_images(folder / name, count=4, seed=seed)
+    return folder
+
+
+def _write_images(folder: Path, *, count: int, seed: int) -> None:
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(seed)
+    for index in range(count):
+        pixels = random.integers(0, 256, (40, 36, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index}.png")
+
+
+def _small_cnn(random: np.random.Generator) -> onnx.ModelProto:
+    weights: list[onnx.TensorProto] = []
+    nodes: list[onnx.NodeProto] = []
+
+    def weight(name: str, *shape: int) -> str:
+        scale = np.sqrt(2 / np.prod(shape[1:])) if len(shape) > 1 else 0.1
+        array = (random.standard_normal(shape) * scale).astype(np.float32)
+        weights.append(numpy_helper.from_array(array, name))
+        return name
+
+    def conv(
+        name: str, source: str, shape: tuple[int, int, int, int], stride: int = 1, group: int = 1
+    ) -> str:
+        inputs = [source, weight(f"{name}.weight", *shape), weight(f"{name}.bias", shape[0])]
+        pads = [shape[2] // 2] * 4
+        nodes.append(
+            helper.make_node(
+                "Conv", inputs, [name], name=name, pads=pads, strides=[stride] * 2, group=group
+            )
+        )
+        return name
+
+    def node(operator: str, name: str, *inputs: str, **attributes: Any) -> str:
+        nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
+        return name
+
+    stem = node("Relu", "stem_relu", conv("stem", "x", (16, 3, 3, 3), stride=2))
+    first = node("Relu", "first_relu", conv("first", stem, (16, 16, 3, 3)))
+    merged = node("Add", "add", conv("second", first, (16, 16, 3, 3)), stem)
+    merged = node("Relu", "add_relu", merged)
+    depthwise = conv("depthwise", merged, (16, 1, 3, 3), stride=2, group=16)
+    depthwise = node("Relu", "depthwise_relu", depthwise)
+    pointwise = node("Relu", "pointwise_relu", conv("pointwise", depthwise, (32, 16, 1, 1)))
+    flat = node("Flatten", "flat", node("GlobalAveragePool", "pool", pointwise), axis=1)
+    fc = (weight("fc.weight", 10, 32), weight("fc.bias", 10))
+    node("Gemm", "logits", flat, *fc, transB=1)
+
+    graph = helper.make_graph(
+        nodes,
+        "small_cnn",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 32, 32])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 10])],
+        weights,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model, full_check=True)
+    return model

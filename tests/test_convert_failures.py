@@ -1,0 +1,307 @@
+"""Every way in which the toolkit fails, provoked, and what is left behind: nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import psutil
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from rockpress.convert.convert import convert
+from rockpress.convert.environment import toolkit_version
+from rockpress.convert.failures import (
+    ToolkitCrashed,
+    ToolkitExited,
+    ToolkitMissing,
+    ToolkitOutOfMemory,
+    ToolkitRaised,
+    ToolkitRefused,
+    ToolkitSilent,
+    ToolkitTimeout,
+)
+from rockpress.convert.toolkit import Job, Limits, run_job
+
+pytestmark = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
+
+LIMITS = Limits(timeout=120, memory_gb=12)
+OLD = b"the .rknn of an earlier run"
+
+
+@pytest.fixture(autouse=True)
+def leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    places = [tmp_path / "temporary", tmp_path / "current"]
+    for place in places:
+        place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(places[0]))
+    monkeypatch.chdir(places[1])
+    yield
+    assert [list(place.iterdir()) for place in places] == [[], []]
+    assert psutil.Process().children(recursive=True) == []
+
+
+@pytest.fixture
+def old_output(tmp_path: Path) -> Iterator[Path]:
+    """A file from an earlier run, which a failed conversion must not touch."""
+    path = tmp_path / "out" / "old.rknn"
+    path.parent.mkdir()
+    path.write_bytes(OLD)
+    yield path
+    assert path.read_bytes() == OLD
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.fixture
+def dynamic_op(tmp_path: Path) -> Path:
+    """NonZero of an input: its output's shape depends on the values."""
+    path = tmp_path / "nonzero.onnx"
+    graph = helper.make_graph(
+        [helper.make_node("NonZero", ["x"], ["y"], name="where")],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 8, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.INT64, [4, None])],
+    )
+    opset = helper.make_opsetid("", 17)
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=8), path)
+    return path
+
+
+def python_that(tmp_path: Path, script: str) -> Path:
+    """An "interpreter" for --toolkit-python that does what the shell script says."""
+    path = tmp_path / "python"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_an_operator_it_cannot_build(dynamic_op: Path, old_output: Path) -> None:
+    with pytest.raises(ToolkitRaised) as caught:
+        convert(dynamic_op, old_output, "rk3588")
+    assert "could not build nonzero.onnx for rk3588" in caught.value.message
+    assert "NonZero('where') need to be constant" in caught.value.message
+    assert "\n" not in caught.value.message
+    assert "cut the graph" in caught.value.hint
+    assert "librknnc" in caught.value.log or "fuse_ops" in caught.value.log
+
+
+def test_it_returns_minus_one(small_cnn: Path, tmp_path: Path) -> None:
+    """rv1103 has no float16; the option check would say so, so the job goes round it."""
+    folder = tmp_path / "job"
+    folder.mkdir()
+    (folder / "model.rknn").write_bytes(OLD)
+    (folder / "result.json").write_text(json.dumps({"stage": "export", "toolkit": "stale"}))
+    job = Job(model=str(small_cnn), config={"target_platform": "rv1103"})
+    with pytest.raises(ToolkitRefused, match="not support do_quantization = False"):
+        run_job(job, folder, what="small_cnn.onnx for rv1103", limits=LIMITS)
+    assert not (folder / "model.rknn").exists()
+
+
+def test_a_time_limit(small_cnn: Path, old_output: Path) -> None:
+    with pytest.raises(ToolkitTimeout, match=r"within 0\.3 s"):
+        convert(small_cnn, old_output, "rk3588", timeout=0.3)
+
+
+def test_a_memory_limit(small_cnn: Path, old_output: Path) -> None:
+    with pytest.raises(ToolkitOutOfMemory, match=r"within 0\.25 GB"):
+        convert(small_cnn, old_output, "rk3588", memory_limit_gb=0.25)
+
+
+def test_it_calls_exit(small_cnn: Path, old_output: Path, tmp_path: Path) -> None:
+    python = python_that(tmp_path, 'echo "E load_onnx: the model is odd"; exit 255')
+    with pytest.raises(ToolkitExited, match="the model is odd"):
+        convert(small_cnn, old_output, "rk3588", toolkit_python=python)
+
+
+def test_it_dies_by_a_signal(small_cnn: Path, old_output: Path, tmp_path: Path) -> None:
+    python = python_that(tmp_path, "kill -SEGV $$")
+    with pytest.raises(ToolkitCrashed, match="SIGSEGV") as caught:
+        convert(small_cnn, old_output, "rk3588", toolkit_python=python)
+    assert caught.value.signal == signal.SIGSEGV
+
+
+def test_it_reports_success_and_writes_nothing(
+    small_cnn: Path, old_output: Path, tmp_path: Path
+) -> None:
+    result = json.dumps({"stage": "export", "toolkit": "9.9"})
+    python = python_that(tmp_path, f"echo '{result}' > result.json")
+    with pytest.raises(ToolkitSilent, match=r"9\.9 reported success, but wrote no \.rknn"):
+        convert(small_cnn, old_output, "rk3588", toolkit_python=python)
+
+
+def test_what_it_started_dies_with_it(small_cnn: Path, tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    python = python_that(tmp_path, f"sleep 600 & echo $! > {note}; exit 1")
+    with pytest.raises(ToolkitExited):
+        convert(small_cnn, None, "rk3588", toolkit_python=python, timeout=3)
+    pid = int(note.read_text())
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_no_such_interpreter(small_cnn: Path, old_output: Path, tmp_path: Path) -> None:
+    with pytest.raises(ToolkitMissing, match="cannot start"):
+        convert(small_cnn, old_output, "rk3588", toolkit_python=tmp_path / "absent")
+
+
+def test_an_interpreter_without_the_toolkit(small_cnn: Path, tmp_path: Path) -> None:
+    # -S leaves site-packages out; numpy is then as absent as the toolkit
+    python = python_that(tmp_path, f'exec "{sys.executable}" -S "$@"')
+    with pytest.raises(ToolkitMissing, match="cannot be imported: ModuleNotFoundError"):
+        convert(small_cnn, None, "rk3588", toolkit_python=python)
+
+
+def test_gdq_without_torch(small_cnn: Path) -> None:
+    pytest.importorskip("rknn")
+    if _has_torch():
+        pytest.skip("torch is installed")
+    sample = {"x": np.zeros((1, 3, 32, 32), np.float32)}
+    with pytest.raises(ToolkitMissing, match="without PyTorch") as caught:
+        convert(small_cnn, None, "rk3576", quantization="gdq", dtype="w4a16", calibration=[sample])
+    assert "pip install 'torch<=2.4'" in caught.value.hint
+
+
+def _has_torch() -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("torch") is not None
+
+
+def test_ctrl_c_ends_the_child(small_cnn: Path, old_output: Path) -> None:
+    def interrupt(stage: str) -> None:
+        if stage == "build":
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        convert(small_cnn, old_output, "rk3588", on_progress=interrupt)
+
+
+def test_the_child_dies_with_its_parent(small_cnn: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from rockpress.convert.convert import convert\n"
+        "def show(stage): sys.stdout.write(stage + '\\n'); sys.stdout.flush()\n"
+        f"convert(Path({str(small_cnn)!r}), None, 'rk3588', on_progress=show)\n"
+    )
+    home = tmp_path / "home"
+    home.mkdir()
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(home)},
+    )
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == b"import\n"
+    children = psutil.Process(parent.pid).children()
+    assert len(children) == 1
+    parent.kill()
+    parent.communicate()
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert not alive
+
+
+class Quantized:
+    """Builds a small int8 QDQ model node by node; ``model()`` returns it."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.weights: dict[str, Any] = {}
+        self.random = np.random.default_rng(0)
+
+    def node(self, operator: str, inputs: list[str], name: str, **attributes: Any) -> str:
+        self.nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
+        return name
+
+    def qdq(self, tensor: str) -> str:
+        self.weights |= {f"{tensor}_s": np.float32(0.05), f"{tensor}_z": np.int8(3)}
+        scale = [f"{tensor}_s", f"{tensor}_z"]
+        stored = self.node("QuantizeLinear", [tensor, *scale], f"{tensor}_q")
+        return self.node("DequantizeLinear", [stored, *scale], f"{tensor}_d")
+
+    def conv(self, source: str, name: str, shape: tuple[int, ...], *, quantized: bool) -> str:
+        kernel = self.random.integers(-126, 127, shape).astype(np.int8)
+        scale = self.random.uniform(0.0005, 0.001, shape[0]).astype(np.float32)
+        weight = f"{name}_w"
+        if quantized:
+            zero = np.zeros(shape[0], np.int8)
+            self.weights |= {f"{name}_k": kernel, f"{name}_s": scale, f"{name}_z": zero}
+            stored = [f"{name}_k", f"{name}_s", f"{name}_z"]
+            self.node("DequantizeLinear", stored, weight, axis=0)
+        else:
+            self.weights[weight] = (kernel * scale[:, None, None, None]).astype(np.float32)
+        pads = [shape[2] // 2] * 4
+        group = shape[0] if shape[1] == 1 else 1
+        return self.node("Conv", [source, weight], name, pads=pads, group=group)
+
+    def clip(self, source: str) -> str:
+        self.weights |= {"low": np.float32(0), "high": np.float32(6)}
+        return self.node("Clip", [source, "low", "high"], f"{source}_clip")
+
+    def save(self, path: Path, x: list[int], y: str, shape: list[int]) -> Path:
+        graph = helper.make_graph(
+            self.nodes,
+            "g",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, x)],
+            [helper.make_tensor_value_info(y, TensorProto.FLOAT, shape)],
+            [numpy_helper.from_array(np.asarray(v), n) for n, v in self.weights.items()],
+        )
+        opset = helper.make_opsetid("", 13)
+        onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=8), path)
+        return path
+
+
+def residual_block(path: Path, *, expand: bool, rest: bool = True) -> Path:
+    """An inverted residual block. Quantized all but its first layer, it crashes toolkit 2.5.0."""
+    made = Quantized()
+
+    def point(tensor: str) -> str:
+        return made.qdq(tensor) if rest else tensor
+
+    source = point(made.clip(made.conv(point("x"), "stem", (16, 3, 3, 3), quantized=rest)))
+    wide = made.clip(made.conv(source, "expand", (48, 16, 1, 1), quantized=expand))
+    wide = made.qdq(wide) if expand else wide
+    deep = point(made.clip(made.conv(wide, "depthwise", (48, 1, 3, 3), quantized=rest)))
+    slim = point(made.conv(deep, "project", (16, 48, 1, 1), quantized=rest))
+    total = point(made.node("Add", [source, slim], "sum"))
+    last = point(made.clip(made.conv(total, "last", (32, 16, 3, 3), quantized=rest)))
+    return made.save(path, [1, 3, 32, 32], last, [1, 32, 32, 32])
+
+
+def test_a_compiler_crash_on_a_partly_quantized_block(tmp_path: Path, old_output: Path) -> None:
+    quantized = residual_block(tmp_path / "partial.onnx", expand=False)
+    with pytest.raises(ToolkitCrashed) as caught:
+        convert(quantized, old_output, "rk3588")
+    assert "could not build partial.onnx for rk3588: it crashed (SIG" in str(caught.value)
+
+
+def test_after_a_crash_the_toolkit_quantizes_the_float_model(tmp_path: Path) -> None:
+    quantized = residual_block(tmp_path / "partial.onnx", expand=False)
+    original = residual_block(tmp_path / "float.onnx", expand=False, rest=False)
+    samples = [{"x": np.random.default_rng(1).normal(size=(1, 3, 32, 32)).astype(np.float32)}]
+    made = convert(
+        quantized, None, "rk3588", calibration=samples, simulate=samples, float_model=original
+    )
+    assert made.quantization == "normal"
+    assert [warning.code for warning in made.warnings] == ["toolkit-crash"]
+    assert made.outputs is not None and made.outputs[0].shape == (1, 32, 32, 32)
+
+
+def test_register_errors_are_avoided_at_another_level(tmp_path: Path) -> None:
+    """A global pooling wider than 16 does not fit a register unless level 3 splits it."""
+    made = Quantized()
+    deep = made.qdq(made.clip(made.conv(made.qdq("x"), "stem", (16, 3, 3, 3), quantized=True)))
+    pooled = made.qdq(made.node("GlobalAveragePool", [deep], "pool"))
+    last = made.qdq(made.conv(pooled, "last", (8, 16, 1, 1), quantized=True))
+    model = made.save(tmp_path / "wide.onnx", [1, 3, 24, 96], last, [1, 8, 1, 1])
+    built = convert(model, None, "rk3588")
+    assert built.quantization == "qdq"
+    assert [warning.code for warning in built.warnings] == ["toolkit-regtask"]
+    assert "level 3" in built.warnings[0].text
+    assert "GlobalAveragePool" not in {layer.op for layer in built.layers}
