@@ -41,7 +41,7 @@ class Recorder:
     raise counts, its calls of exit() among them.
     """
 
-    def __init__(self, progress: int | None) -> None:
+    def __init__(self, progress: int) -> None:
         self.stage = "start"
         self.result: dict[str, Any] = {}
         self._progress = progress
@@ -49,13 +49,13 @@ class Recorder:
     def enter(self, stage: str, detail: str = "") -> None:
         """Say that a stage begins."""
         self.stage = stage
-        if self._progress is not None:
-            os.write(self._progress, f"{stage} {detail}".strip().encode() + b"\n")
+        os.write(self._progress, f"{stage} {detail}".strip().encode() + b"\n")
 
     def __enter__(self) -> Recorder:
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
+        _lift_memory_limit()  # or there may be no room left to say that there was none
         self.result["stage"] = self.stage
         if error is not None:
             self.result["failure"] = kind.__name__
@@ -70,6 +70,8 @@ def main() -> None:
     """Run the job named on the command line; never returns."""
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     _die_with_parent(job["parent"])
+    # whatever the toolkit starts must not keep the parent waiting for the end of the progress
+    os.set_inheritable(job["progress"], False)
     # the names of rockpress's own modules beside this file must not hide anybody else's
     sys.path[:] = [path for path in sys.path if os.path.abspath(path) != _FOLDER]
     with Recorder(job["progress"]) as recorder:
@@ -194,7 +196,14 @@ def _die_with_parent(parent: int) -> None:
 
 
 def _limit_memory(limit: int) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    soft = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _lift_memory_limit() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
 
 
 if __name__ == "__main__":

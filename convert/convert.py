@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from ..core.errors import OptionError
 from ..core.files import replacing, require_writable
 from ..core.model import load_model
-from .attempts import EXACT_LEVEL, build_or_fall_back
+from .attempts import FUSING_LEVEL, Attempt, build_or_fall_back
 from .build import ConversionWarning, Request
 from .latency import Latency, estimate
 from .layer_table import Layer, Memory, parse_layers, parse_memory
 from .options import choose_quantization
 from .samples import Channels, Input, Sample, inputs_of, write_dataset, write_samples
-from .targets import find_target
-from .toolkit import Limits, job_folder
+from .targets import Target, find_target
+from .toolkit import Built, Limits, job_folder
 
 _SMALL_COPY = 1 << 16  # elements; some tens of microseconds
 
@@ -93,7 +93,7 @@ def convert(
             target=chip,
             quantization=chosen,
             dtype=dtype,
-            level=EXACT_LEVEL,
+            level=FUSING_LEVEL,
             inputs=inputs,
             calibrated=_calibrate(chosen, float_model, calibration, inputs, folder),
             simulated=write_samples(simulate or (), inputs, folder),
@@ -102,25 +102,37 @@ def convert(
             python=toolkit_python,
             on_progress=on_progress,
         )
-        built, used, warnings = build_or_fall_back(request, float_model)
-        size = built.rknn.stat().st_size
-        if output is not None:
-            with replacing(output) as temporary:
-                shutil.copyfile(built.rknn, temporary)
+        attempt = build_or_fall_back(request, float_model)
+        size = _keep(attempt[0], output)
+    return _described(attempt, chip, output, size, time.monotonic() - started)
+
+
+def _keep(built: Built, output: Path | None) -> int:
+    """Copy the .rknn out of the job folder when it is wanted; return its size in bytes."""
+    if output is not None:
+        with replacing(output) as temporary:
+            shutil.copyfile(built.rknn, temporary)
+    return built.rknn.stat().st_size
+
+
+def _described(
+    attempt: Attempt, chip: Target, output: Path | None, size: int, seconds: float
+) -> Conversion:
+    built, quantization, warnings = attempt
     layers = parse_layers(built.log)
     return Conversion(
         path=output,
         bytes=size,
         target=chip.name,
         toolkit=built.toolkit,
-        quantization=used,
+        quantization=quantization,
         layers=layers,
         memory=parse_memory(built.log),
         cycles=sum(layer.total_cycles for layer in layers),
         latency=estimate(layers, chip),
         outputs=built.outputs,
         warnings=(*warnings, *_table_warnings(layers)),
-        seconds=time.monotonic() - started,
+        seconds=seconds,
     )
 
 

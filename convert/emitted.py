@@ -21,11 +21,6 @@ _RATIO = np.float32(127 / 128)
 _EIGHT_BITS = {np.dtype(np.int8): 0, np.dtype(np.uint8): 128}
 
 
-def is_qdq(model: ModelProto) -> bool:
-    """True when the model holds QuantizeLinear or DequantizeLinear nodes."""
-    return any(node.op_type in {"QuantizeLinear", "DequantizeLinear"} for node in model.graph.node)
-
-
 def emit(model: ModelProto) -> ModelProto:
     """Return a copy whose symmetric tensors sit on the grid that the toolkit moves back.
 

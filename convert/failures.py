@@ -161,7 +161,7 @@ def _crash(end: Ending) -> ToolkitError:
     name = signal.Signals(-end.code).name
     error = ToolkitCrashed(
         f"{_could_not(end)}: it crashed ({name})",
-        "quantize another way (--quantize normal), or move whole residual blocks to float16",
+        "quantize another way (--quantize normal), or raise --memory-limit if that is low",
         end.log,
     )
     error.signal = -end.code

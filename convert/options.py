@@ -5,7 +5,7 @@ from __future__ import annotations
 from onnx import ModelProto
 
 from ..core.errors import OptionError
-from .emitted import is_qdq
+from ..core.model import is_qdq
 from .targets import Target
 
 QUANTIZERS = ("normal", "kl_divergence", "mmse", "gdq")

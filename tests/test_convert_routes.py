@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from rockpress.convert.convert import convert
-from rockpress.convert.emitted import emit, is_qdq
+from rockpress.convert.emitted import emit
 from rockpress.convert.environment import toolkit_version
 from rockpress.convert.self_test import is_nearer_emitted, needs_emission, one_convolution
+from rockpress.core.model import is_qdq
 from rockpress.core.session import Session
 
 pytestmark = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
