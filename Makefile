@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python
 UV := $(BIN)/uv
 UV_VERSION := 0.13.9
+# uv pip sync installs what is listed and nothing that it depends on, which the second file needs.
+REQUIREMENTS := requirements.txt requirements-models.txt
 PACKAGES := $(patsubst %/__init__.py,%,$(wildcard */__init__.py))
 # More arguments for pytest: make test ARGS="-k size"
 ARGS :=
@@ -52,7 +54,7 @@ coverage: setup ## run the tests and show which lines they miss
 test-wheel: wheel ## run the tests (ARGS, as for test) against the built wheel
 	venv=$$(mktemp -d) && trap 'rm -rf "$$venv"' EXIT && \
 	$(UV) venv --quiet --python $(RUN) "$$venv" && \
-	$(UV) pip sync --quiet --python "$$venv" --require-hashes requirements.txt && \
+	$(UV) pip sync --quiet --python "$$venv" --require-hashes $(REQUIREMENTS) && \
 	$(UV) pip install --quiet --python "$$venv" --no-deps dist/*.whl && \
 	PATH="$$venv/bin:$$PATH" "$$venv/bin/pytest" $(ARGS)
 
@@ -94,8 +96,8 @@ $(UV):
 	"$$python" -m venv --clear $(VENV)
 	@$(RUN) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-$(VENV)/.stamp: requirements.txt pyproject.toml | $(UV)
+$(VENV)/.stamp: $(REQUIREMENTS) pyproject.toml | $(UV)
 	@$(USE_PIPS_INDEX); \
-	$(UV) pip sync --quiet --python $(RUN) --require-hashes requirements.txt && \
+	$(UV) pip sync --quiet --python $(RUN) --require-hashes $(REQUIREMENTS) && \
 	$(UV) pip install --quiet --python $(RUN) --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import prod
+
+from onnx import NodeProto
 
 from ..core.errors import OptionError
-from ..core.graph import Array
-from ..core.layers import LayerShape, layers_of
+from ..core.graph import Array, attributes
+from ..core.layers import LayerShape, layer_of
+from .atoms import Axis
 from .candidates import Candidate
 from .dependency import Dependency
 
@@ -24,23 +28,17 @@ class CostModel:
     def __init__(self, dependency: Dependency, cost: Cost) -> None:
         self._dependency = dependency
         self._cost = cost
-        graph = dependency.graph
-        nodes = {node.name or node.output[0]: node for node in graph.nodes}
-        self._layers = []
-        for layer in layers_of(graph):
-            node = nodes[layer.name]
-            into = dependency.axes[node.input[0]][1 if len(graph.shapes[node.input[0]]) > 2 else -1]
-            out = dependency.axes[node.output[0]][
-                1 if len(graph.shapes[node.output[0]]) > 2 and layer.op not in _LAST else -1
-            ]
-            into = dependency.axes[node.input[0]][-1] if layer.op in _LAST else into
-            self._layers.append((layer, dependency.atoms.roots(into), dependency.atoms.roots(out)))
+        self._layers = [
+            (layer, *_axes(dependency, node, layer))
+            for node in dependency.graph.nodes
+            if (layer := layer_of(dependency.graph, node)) is not None
+        ]
 
     def shapes(self, removed: Array) -> list[LayerShape]:
         """The layers as they would be; ``removed`` is a mask over roots."""
         return [
-            _shrunk(layer, int((~removed[into]).sum()), int((~removed[out]).sum()))
-            for layer, into, out in self._layers
+            _shrunk(layer, _left(into, removed), _left(out, removed), [_left(r, removed) for r in rows])
+            for layer, into, out, rows in self._layers
         ]
 
     def of(self, removed: Array) -> float:
@@ -52,10 +50,25 @@ class CostModel:
         return self.of(removed_mask(self._dependency, candidates, widths))
 
 
-_LAST = ("gemm", "matmul")
+def _axes(
+    dependency: Dependency, node: NodeProto, layer: LayerShape
+) -> tuple[Axis, Axis, list[Axis]]:
+    """Roots along a layer's inputs, its outputs, and the rows of a matrix product."""
+    x = [dependency.atoms.roots(axis) for axis in dependency.axes[node.input[0]]]
+    y = [dependency.atoms.roots(axis) for axis in dependency.axes[node.output[0]]]
+    if layer.op in ("gemm", "matmul"):
+        return x[0 if attributes(node).get("transA") else -1], y[-1], y[:-1]
+    return x[1], y[1], []
 
 
-def _shrunk(layer: LayerShape, cin: int, cout: int) -> LayerShape:
+def _left(roots: Axis, removed: Array) -> int:
+    return int((~removed[roots]).sum())
+
+
+def _shrunk(layer: LayerShape, cin: int, cout: int, rows: list[int]) -> LayerShape:
+    if layer.op in ("gemm", "matmul"):
+        count = prod(rows)
+        return replace(layer, cin=cin, cout=cout, in_h=count, out_h=count)
     groups = layer.groups * cin // layer.cin if layer.groups > 1 else 1
     return replace(layer, cin=cin, cout=cout, groups=groups)
 
@@ -86,14 +99,14 @@ def allocate(candidates: Sequence[Candidate], model: CostModel, limit: float) ->
         for name, kept, error in _moves(by_name, widths):
             after = model.of_widths(by_name, {**widths, name: kept})
             price = (error + _EPSILON) / max(cost - after, _EPSILON)
-            if after < cost and (best is None or price < best[0]):
+            if after <= cost and (best is None or price < best[0]):
                 best = (price, name, kept, after)
         if best is None:
             full = model.of_widths(by_name, {})
             raise OptionError(
-                f"the budget asks for {limit / full - 1:+.0%}, but at most {cost / full - 1:+.0%} "
-                "can be had by pruning this model",
-                "ask for less, for example with --budget cycles=-20%",
+                f"the budget of {limit / full - 1:+.1%} is out of reach: pruning this model gives "
+                f"{cost / full - 1:+.1%} at most",
+                "ask for less",
             )
         _, name, kept, cost = best
         widths[name] = kept

@@ -127,6 +127,7 @@ def divergence(reference: Sequence[Array], outputs: Sequence[Array]) -> float:
 
 
 def _one_divergence(reference: Array, output: Array) -> float:
+    reference, output = reference.astype(np.float64), output.astype(np.float64)
     if reference.ndim == 2 and reference.shape[1] > 1:
         p, q = _log_probabilities(reference), _log_probabilities(output)
         return max(0.0, float((np.exp(p) * (p - q)).sum(axis=1).mean()))
@@ -201,7 +202,7 @@ def _refit_in_place(
         dependency.kept(dependency.axes[layer.weight][layer.in_axis], removed), weight
     )
     matrix = layer.matrix(weight)
-    part, bias = solve(moments.part(kept), matrix[:, kept])
+    part, bias = solve(moments.part(kept), matrix[:, kept], has_bias=bool(layer.bias))
     matrix[:, kept] = part
     values = {layer.weight: layer.weight_like(matrix, weight)}
     if layer.bias and layer.node.op_type != "ConvTranspose":

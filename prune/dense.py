@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, numpy_helper
 
-from ..core.graph import Array, Graph, attributes
+from ..core.graph import Array, Graph, attributes, free_name, output_axis, set_attribute
 
 Float = NDArray[np.float64]
+
+_DENSE = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
 @dataclass(frozen=True)
@@ -64,40 +66,79 @@ def dense_layers(graph: Graph) -> list[DenseLayer]:
 
 
 def _dense(graph: Graph, node: NodeProto) -> DenseLayer | None:
-    if node.op_type not in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
+    if node.op_type not in _DENSE or not graph.is_weight(node.input[1]):
         return None
     settings = attributes(node)
-    if not graph.is_weight(node.input[1]) or settings.get("group", 1) != 1:
+    shape = graph.shapes[node.input[1]]
+    bias = node.input[2] if len(node.input) > 2 else ""
+    if settings.get("group", 1) != 1 or not 2 <= len(shape) <= 4:
         return None
-    if node.op_type == "ConvTranspose" and not _tiles(settings, graph.shapes[node.input[1]][2:]):
+    if node.op_type == "ConvTranspose" and not _tiles(settings, shape[2:]):
         return None
     if node.op_type == "Gemm" and (settings.get("transA") or settings.get("alpha", 1.0) != 1.0):
         return None
-    if node.op_type == "MatMul" and len(graph.shapes[node.input[1]]) != 2:
+    if node.op_type == "MatMul" and len(shape) != 2:
         return None
-    in_axis = 1 if node.op_type == "Conv" or settings.get("transB") else 0
-    bias = node.input[2] if len(node.input) > 2 else ""
+    if bias and not _is_own(graph, node, bias):
+        return None
+    in_axis = 1 - output_axis(node)
     return DenseLayer(node, node.input[0], node.output[0], node.input[1], bias, in_axis)
+
+
+def _is_own(graph: Graph, node: NodeProto, bias: str) -> bool:
+    """Whether a bias is one constant an output that no other node reads, so that it may change."""
+    size = graph.shapes[node.input[1]][output_axis(node)]
+    only = len(graph.consumers[bias]) == 1 and attributes(node).get("beta", 1.0) == 1.0
+    return only and graph.is_weight(bias) and graph.shapes[bias] == (size,)
 
 
 def _tiles(settings: dict[str, list[int]], kernel: tuple[int, ...]) -> bool:
     """A transposed convolution whose outputs do not overlap is a plain matrix product."""
     no_pads = not any(settings.get("pads", [])) and not any(settings.get("output_padding", []))
-    return tuple(settings.get("strides", [1] * len(kernel))) == kernel and no_pads
+    plain = "output_shape" not in settings and set(settings.get("dilations", [])) <= {1}
+    return tuple(settings.get("strides", [1] * len(kernel))) == kernel and no_pads and plain
 
 
 def with_biases(model: ModelProto) -> ModelProto:
-    """A copy in which every Conv, ConvTranspose and Gemm has a bias (zeros where it had none)."""
+    """A copy in which every Conv, ConvTranspose and Gemm has a bias (zeros where it had none).
+
+    A constant bias that several nodes share, or that is broadcast, becomes one of the node's own.
+    """
     copy = ModelProto()
     copy.CopyFrom(model)
     graph = Graph(model)
     for node in copy.graph.node:
-        if node.op_type in ("Conv", "ConvTranspose", "Gemm") and len(node.input) < 3:
-            size = graph.shapes[node.output[0]][1]
-            bias = numpy_helper.from_array(np.zeros(size, np.float32), f"{node.output[0]}.bias")
-            copy.graph.initializer.append(bias)
-            node.input.append(bias.name)
+        bias = _own_bias(graph, node)
+        if bias is None:
+            continue
+        tensor = numpy_helper.from_array(bias, free_name(f"{node.output[0]}.bias", graph.names))
+        copy.graph.initializer.append(tensor)
+        graph.names.add(tensor.name)
+        del node.input[2:]
+        node.input.append(tensor.name)
+        if node.op_type == "Gemm":
+            set_attribute(node, "beta", 1.0)
     return copy
+
+
+def _own_bias(graph: Graph, node: NodeProto) -> Array | None:
+    """The bias that a node should get, or None when it can keep what it has."""
+    if node.op_type not in _DENSE or node.op_type == "MatMul" or not graph.is_weight(node.input[1]):
+        return None
+    settings = attributes(node)
+    weight = graph.weights[node.input[1]]
+    dense = settings.get("group", 1) if node.op_type == "ConvTranspose" else 1
+    size = weight.shape[1] * dense if dense > 1 else weight.shape[output_axis(node)]
+    name = node.input[2] if len(node.input) > 2 else ""
+    if not name:
+        return np.zeros(size, weight.dtype)
+    value = graph.weights.get(name)
+    if value is None or value.size not in (1, size) or value.shape[-1:] not in ((), (1,), (size,)):
+        return None
+    if value.shape == (size,) and len(graph.consumers[name]) == 1 and settings.get("beta", 1) == 1:
+        return None
+    scaled = value.reshape(-1) * np.asarray(settings.get("beta", 1.0), value.dtype)
+    return np.ascontiguousarray(np.broadcast_to(scaled, (size,)))
 
 
 def patches(layer: DenseLayer, x: Array, weight: Array, at: Array) -> Float:
@@ -126,7 +167,9 @@ def responses(layer: DenseLayer, y: Array, weight: Array, at: Array) -> Float:
     if layer.node.op_type in ("Gemm", "MatMul"):
         return np.asarray(y.reshape(-1, y.shape[-1])[at], dtype=np.float64)
     if layer.node.op_type == "ConvTranspose":
-        return np.asarray(_tiles_of(y[0], weight.shape[2:])[at], dtype=np.float64)
+        image = y[0] if y.ndim == 4 else y[0][:, None, :]
+        kernel = weight.shape[2:] if weight.ndim == 4 else (1, *weight.shape[2:])
+        return np.asarray(_tiles_of(image, kernel)[at], dtype=np.float64)
     return _by_position(y)[at]
 
 

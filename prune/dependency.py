@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from onnx import NodeProto
 
-from ..core.graph import Array, Graph, Shape
+from ..core.graph import Array, Graph, Shape, read_by
 from .atoms import Atoms, Axis, frozen
 
 
@@ -55,6 +55,14 @@ class Dependency:
         """Give an output tensor axes from which nothing is removed."""
         self.axes[name] = [frozen(size) for size in self.shape(name)]
 
+    def freeze_node(self, node: NodeProto) -> None:
+        """Hold all that a node touches, and name its operator: it is not known to be safe."""
+        self.unknown[node.op_type] = self.unknown.get(node.op_type, 0) + 1
+        for name in read_by(node):
+            self.freeze_tensor(name)
+        for name in filter(None, node.output):
+            self.frozen_output(name)
+
     def kept(self, axis: Axis, removed: Array) -> Array:
         """Boolean mask over the axis: which channels stay. ``removed`` is indexed by root."""
         mask: Array = ~removed[self.atoms.roots(axis)]
@@ -77,9 +85,9 @@ def build_dependency(graph: Graph) -> Dependency:
     for name in graph.input_names:
         dependency.frozen_output(name)
     for node in graph.nodes:
-        rule = RULES.get(node.op_type)
+        rule = RULES.get(node.op_type) if node.domain in ("", "ai.onnx") else None
         if rule is None or not _is_plain(dependency, node):
-            _freeze_node(dependency, node)
+            dependency.freeze_node(node)
         else:
             rule(dependency, node)
     for name in graph.output_names:
@@ -92,13 +100,5 @@ def _is_plain(dependency: Dependency, node: NodeProto) -> bool:
     shapes = dependency.graph.shapes
     outputs = [name for name in node.output if name]
     known = all(name in shapes for name in [*filter(None, node.input), *outputs])
-    empty = any(0 in shapes.get(name, ()) for name in [node.input[0], *outputs])
+    empty = any(0 in shapes.get(name, ()) for name in [*node.input[:1], *outputs])
     return known and not empty and (len(outputs) == 1 or node.op_type == "Split")
-
-
-def _freeze_node(dependency: Dependency, node: NodeProto) -> None:
-    dependency.unknown[node.op_type] = dependency.unknown.get(node.op_type, 0) + 1
-    for name in filter(None, node.input):
-        dependency.freeze_tensor(name)
-    for name in filter(None, node.output):
-        dependency.frozen_output(name)

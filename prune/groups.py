@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Container
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.graph import Array
+from ..core.graph import Array, Graph, free_name, output_axis
 from .atoms import FROZEN, Axis
 from .dependency import Dependency
 
@@ -33,20 +34,24 @@ class Group:
 
 def find_groups(dependency: Dependency) -> list[Group]:
     """All groups with at least two channels, in the order of their first weight."""
-    seen: dict[int, dict[Place, None]] = defaultdict(dict)
+    seen: dict[int, dict[tuple[str, int, int], None]] = defaultdict(dict)
     for name in dependency.graph.weights:
         for position, axis in enumerate(dependency.axes.get(name, [])):
-            for root in np.unique(dependency.atoms.roots(axis)).tolist():
+            roots, counts = np.unique(dependency.atoms.roots(axis), return_counts=True)
+            for root, times in zip(roots.tolist(), counts.tolist(), strict=True):
                 if root != FROZEN:
-                    seen[root][(name, position)] = None
-    members: dict[tuple[Place, ...], list[int]] = defaultdict(list)
+                    seen[root][(name, position, times)] = None
+    # channels that fill unequal shares of a weight (after a Flatten, say) are no single group
+    members: dict[tuple[tuple[str, int, int], ...], list[int]] = defaultdict(list)
     for root, places in seen.items():
         members[tuple(places)].append(root)
-    return [
-        Group(_name(places), np.array(sorted(roots), dtype=np.int64), places)
-        for places, roots in members.items()
-        if len(roots) > 1
-    ]
+    groups: dict[str, Group] = {}
+    for counted, roots in members.items():
+        if len(roots) > 1:
+            places = tuple((name, axis) for name, axis, _ in counted)
+            name = _name(dependency.graph, places, groups)
+            groups[name] = Group(name, np.array(sorted(roots), dtype=np.int64), places)
+    return list(groups.values())
 
 
 def mark_removed(dependency: Dependency, removed: dict[str, Array], groups: list[Group]) -> Array:
@@ -58,7 +63,19 @@ def mark_removed(dependency: Dependency, removed: dict[str, Array], groups: list
     return mask
 
 
-def _name(places: tuple[Place, ...]) -> str:
-    """The weight that makes the channels (its axis 0), or else the first that holds them."""
-    makers = [name for name, axis in places if axis == 0]
-    return (makers or [places[0][0]])[0]
+def _name(graph: Graph, places: tuple[Place, ...], taken: Container[str]) -> str:
+    """The weight that makes the channels, or else the first that holds them.
+
+    A weight may make several groups, when a Split parts its outputs: the second is ``name#2``.
+    """
+    makers = [name for name, axis in places if _makes(graph, name, axis)]
+    return free_name((makers or [places[0][0]])[0], taken)
+
+
+def _makes(graph: Graph, weight: str, axis: int) -> bool:
+    """Whether the axis of a weight counts the outputs of a layer."""
+    return any(
+        node.input[1] == weight and axis == output_axis(node)
+        for node in graph.consumers.get(weight, [])
+        if node.op_type in ("Conv", "ConvTranspose", "Gemm", "MatMul")
+    )

@@ -56,19 +56,19 @@ class _State:
     """A reader while its channels are being removed."""
 
     def __init__(self, reader: Reader) -> None:
-        self._columns = reader.columns
+        self._columns = np.stack(reader.columns)  # (channels, columns of each)
         self._matrix = reader.matrix.copy()
         self._inverse = np.linalg.inv(ridge(reader.covariance, _RIDGE))
         variance = np.einsum("ij,jk,ik->", reader.matrix, reader.covariance, reader.matrix)
         self._scale = 1.0 / (float(variance) + 1e-12)
 
     def costs(self, channels: list[int]) -> Float:
-        return np.array([self._cost(self._columns[channel]) for channel in channels])
-
-    def _cost(self, columns: Columns) -> float:
-        weights = self._matrix[:, columns]
-        inner = self._inverse[np.ix_(columns, columns)]
-        return self._scale * float(np.sum(weights * np.linalg.solve(inner, weights.T).T))
+        """Error of removing each channel, all small systems solved in one call."""
+        columns = self._columns[channels]
+        weights = self._matrix[:, columns].transpose(1, 2, 0)  # (channels, columns, outputs)
+        inner = self._inverse[columns[:, :, None], columns[:, None, :]]
+        errors = np.sum(weights * np.linalg.solve(inner, weights), axis=(1, 2))
+        return np.asarray(self._scale * errors, dtype=np.float64)
 
     def remove(self, channel: int) -> None:
         columns = self._columns[channel]

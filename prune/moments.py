@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 Float = NDArray[np.float64]
 
 # more positions of one image say little new about its covariance, and cost as much as new images
-POSITIONS = 64
+POSITIONS = 36
+
+# rows wait until one large product is worth its call: adding up d x d is what takes the time
+_PENDING_BYTES = 4 << 20
 
 
 @dataclass
@@ -32,17 +35,28 @@ class Moments:
         self._sum_y = np.zeros(self.targets)
         self._xx = np.zeros((self.inputs, self.inputs))
         self._yx = np.zeros((self.targets, self.inputs))
+        self._pending: list[tuple[Float, Float]] = []
 
     def add(self, x: Float, y: Float) -> None:
         """Take in rows of x (n, d) and y (n, m)."""
         self._count += len(x)
         self._sum_x += x.sum(axis=0)
         self._sum_y += y.sum(axis=0)
-        self._xx += x.T @ x
-        self._yx += y.T @ x
+        self._pending.append((x, y))
+        if sum(rows.nbytes for rows, _ in self._pending) > _PENDING_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._pending:
+            x = np.concatenate([rows for rows, _ in self._pending])
+            y = np.concatenate([rows for _, rows in self._pending])
+            self._xx += x.T @ x
+            self._yx += y.T @ x
+            self._pending.clear()
 
     def part(self, kept: NDArray[np.bool_]) -> Moments:
         """The moments of some of the inputs; ``kept`` is a mask (d,)."""
+        self._flush()
         part = Moments(int(kept.sum()), self.targets)
         part._count = self._count
         part._sum_x, part._sum_y = self._sum_x[kept], self._sum_y
@@ -62,11 +76,13 @@ class Moments:
     @property
     def covariance(self) -> Float:
         """Covariance of the inputs, (d, d)."""
+        self._flush()
         return self._xx / self._count - np.outer(self.mean_x, self.mean_x)
 
     @property
     def cross(self) -> Float:
         """Covariance of targets with inputs, (m, d)."""
+        self._flush()
         return self._yx / self._count - np.outer(self.mean_y, self.mean_x)
 
 

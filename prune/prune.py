@@ -10,7 +10,7 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from ..core.errors import ModelError, OptionError
+from ..core.errors import ModelError, OptionError, SamplesError
 from ..core.graph import Array, Graph
 from ..core.layers import LayerShape, macs_of
 from ..core.model import parameter_count, save_model
@@ -23,6 +23,7 @@ from .repair import Cut, refit
 from .surgery import remove_channels
 
 BUDGET_KINDS = ("cycles", "macs", "size")
+_EXAMPLE = "for example cycles=-30%"
 RECOVERIES = ("least-squares", "none")
 
 # the error of a width is measured on so many samples: it only has to rank the moves
@@ -80,11 +81,11 @@ def parse_budget(text: str) -> Budget:
         raise OptionError(
             f"the budget {text!r} is not of the form KIND=-N% with KIND one of "
             f"{', '.join(BUDGET_KINDS)}",
-            "for example --budget cycles=-30%",
+            _EXAMPLE,
         )
     share = float(match[2]) / 100
     if not 0 < share < 1:
-        raise OptionError(f"the budget {text!r} must lie between 0 % and 100 %")
+        raise OptionError(f"the budget {text!r} must lie between 0 % and 100 %", _EXAMPLE)
     return Budget(match[1], share)
 
 
@@ -123,6 +124,8 @@ def prune(
     the smaller model to ``output``. Raises ModelError when the model has no channels that could
     be removed, OptionError when the budget is out of reach.
     """
+    if recover not in RECOVERIES:
+        raise OptionError(f"unknown recovery {recover!r}", f"one of: {', '.join(RECOVERIES)}")
     model = with_biases(model)
     dependency = build_dependency(Graph(model))
     candidates = _candidates(dependency, samples, step, recover, seed, on_progress)
@@ -182,6 +185,11 @@ def _candidates(
     on_progress("statistics", 0, 1)
     statistics = layer_moments(dependency.graph.model, samples, seed)
     few = list(islice(samples, _RANKING_SAMPLES))
+    if not few:
+        raise SamplesError(
+            "the samples can be read only once, but pruning reads them again for every layer",
+            "give a list, or an object that starts again whenever it is iterated over",
+        )
     return candidates_of(
         dependency,
         groups,

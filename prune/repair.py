@@ -32,10 +32,11 @@ class Cut:
     inputs: Array
 
 
-def solve(moments: Moments, start: Float) -> tuple[Float, Float]:
+def solve(moments: Moments, start: Float, *, has_bias: bool = True) -> tuple[Float, Float]:
     """Matrix (m, d) and bias (m,) that best predict the targets, pulled towards ``start``.
 
-    Minimises |Y - W X - b|^2 + r |W - start|^2 with r relative to the inputs' mean variance.
+    Minimises |Y - W X - b|^2 + r |W - start|^2 with r relative to the inputs' mean variance; b is
+    zero for a layer that has none.
 
     >>> moments = Moments(1, 1)
     >>> moments.add(np.array([[0.0], [1.0], [2.0]]), np.array([[1.0], [3.0], [5.0]]))
@@ -43,10 +44,14 @@ def solve(moments: Moments, start: Float) -> tuple[Float, Float]:
     >>> np.round(matrix, 6).tolist(), np.round(bias, 6).tolist()
     ([[2.0]], [1.0])
     """
-    covariance = moments.covariance
-    missing = moments.cross - start @ covariance
+    covariance, cross = moments.covariance, moments.cross
+    if not has_bias:  # moments about zero instead of about the mean
+        covariance = covariance + np.outer(moments.mean_x, moments.mean_x)
+        cross = cross + np.outer(moments.mean_y, moments.mean_x)
+    missing = cross - start @ covariance
     matrix = start + np.linalg.solve(ridge(covariance, _RIDGE), missing.T).T
-    return matrix, moments.mean_y - matrix @ moments.mean_x
+    bias = moments.mean_y - matrix @ moments.mean_x
+    return matrix, bias if has_bias else np.zeros_like(bias)
 
 
 def refit(
@@ -69,8 +74,7 @@ def refit(
     layers = [layer for layer in dense_layers(graph) if layer.weight in _affected(graph, before)]
     for done, layer in enumerate(layers):
         on_progress(done, len(layers))
-        if layer.bias:
-            _refit_layer(original, model, layer, cuts[layer.weight], samples, seed)
+        _refit_layer(original, model, layer, cuts[layer.weight], samples, seed)
     on_progress(len(layers), len(layers))
     return model
 
@@ -106,18 +110,21 @@ def _refit_layer(
     moments = Moments(start.shape[1], start.shape[0])
     total, other = _residual(graph, layer)
     teacher = Session(up_to(original, [total or layer.y]))
-    student = Session(up_to(model, [layer.x, other] if other else [layer.x]))
+    student = Session(up_to(model, list(dict.fromkeys(filter(None, (layer.x, other))))))
     for index, feeds in enumerate(samples):
         (y,) = teacher.run(feeds)
         x, *rest = student.run(feeds)
+        if other == layer.x:
+            rest = [x]
         at = sampled_positions(position_count(layer, x, y), index, seed)
         target = responses(layer, y, _full_weight(original, layer), at)[:, cut.outputs]
         if rest:
             target = target - responses(layer, rest[0], weight, at)
         moments.add(patches(layer, x, weight, at), target)
-    matrix, bias = solve(moments, start)
+    matrix, bias = solve(moments, start, has_bias=bool(layer.bias))
     _store(model, layer.weight, layer.weight_like(matrix, weight))
-    _store(model, layer.bias, _as_bias(layer, bias, graph.weights[layer.bias]))
+    if layer.bias:
+        _store(model, layer.bias, _as_bias(layer, bias, graph.weights[layer.bias]))
 
 
 def _full_weight(original: ModelProto, layer: DenseLayer) -> Array:

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, numpy_helper
 
-from ..core.graph import Array, attributes, set_attribute
+from ..core.graph import Array, attributes, free_name, read_by, set_attribute
 from .dependency import Dependency
 
 
@@ -74,14 +74,16 @@ def _mend_split(model: ModelProto, dep: Dependency, removed: Array, node: NodePr
 
 
 def _mend_resize(model: ModelProto, dep: Dependency, removed: Array, node: NodeProto) -> None:
-    if len(node.input) > 3 and node.input[3]:
-        sizes = _new_shape(dep, removed, node.output[0])
-        _replace_constant(model, node, 3, np.array(sizes, dtype=np.int64))
+    old, new = dep.shape(node.output[0]), _new_shape(dep, removed, node.output[0])
+    if len(node.input) > 3 and node.input[3] and new != list(old):
+        axes = attributes(node).get("axes", range(len(old)))  # opset 18 may name but some axes
+        _replace_constant(model, node, 3, np.array([new[axis] for axis in axes], dtype=np.int64))
 
 
 def _replace_constant(model: ModelProto, node: NodeProto, position: int, value: Array) -> None:
     """Give the node a constant of its own: other nodes may share the old one."""
-    name = f"{node.output[0]}.pruned_size"
+    taken = {tensor.name for tensor in model.graph.initializer}
+    name = free_name(f"{node.output[0]}.pruned_size", taken)
     model.graph.initializer.append(numpy_helper.from_array(value, name))
     while len(node.input) <= position:
         node.input.append("")
@@ -89,7 +91,7 @@ def _replace_constant(model: ModelProto, node: NodeProto, position: int, value: 
 
 
 def _drop_unused_weights(model: ModelProto) -> None:
-    used = {name for node in model.graph.node for name in node.input}
+    used = {name for node in model.graph.node for name in read_by(node)}
     used |= {value.name for value in model.graph.output}
     kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
     del model.graph.initializer[:]
