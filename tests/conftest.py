@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -115,3 +116,13 @@ def _small_cnn(random: np.random.Generator) -> onnx.ModelProto:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+@pytest.fixture(scope="session")
+def demo_run(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+    """One run of ``rockpress demo``, into the folder ``demo`` of its ``cwd``, with report.md."""
+    folder = tmp_path_factory.mktemp("demo")
+    words = [sys.executable, "-m", "rockpress", "demo", "-o", "demo", "--report", "report.json"]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=900)
+    done.args.append(folder)
+    return done

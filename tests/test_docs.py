@@ -1,0 +1,118 @@
+"""The documentation says what is true: its commands run, its output is what comes out."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+from PIL import Image
+
+from rockpress.calibration_data.bundled import CALIBRATION, MODEL, TEST, sample_path
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?")
+# The host's own speed, and the rule under the headings, which is as wide as the numbers.
+UNSTEADY = re.compile(r"\d+\.\d+ ms measured, host CPU|─+")
+
+
+def words_and_numbers(text: str) -> tuple[list[str], list[float]]:
+    steady = UNSTEADY.sub("", text)
+    numbers = [float(one.replace(",", "")) for one in NUMBER.findall(steady)]
+    return NUMBER.sub("#", steady).split(), numbers
+
+
+def test_the_report_in_the_readme_is_what_the_demo_prints(
+    demo_run: subprocess.CompletedProcess[str],
+) -> None:
+    """Other processors round otherwise in the last bits, so numbers may be off a little."""
+    block = re.search(r"```text\n(rk3588\n.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert block
+    shown, printed = words_and_numbers(block[1]), words_and_numbers(demo_run.stdout)
+    assert shown[0] == printed[0]
+    for one, other in zip(shown[1], printed[1], strict=True):
+        assert abs(one - other) <= max(0.03 * abs(other), 0.02 if abs(other) < 2 else 1.5)
+
+
+def with_normalisation(path: Path) -> None:
+    """The demo model for pixels as they are, so that no --mean and --std need be given."""
+    model = onnx.load(str(sample_path(MODEL)))
+    name = model.graph.input[0].name
+    scaled = [
+        helper.make_node("Sub", [name, "mean"], ["centred"]),
+        helper.make_node("Div", ["centred", "std"], ["scaled"]),
+    ]
+    for node in model.graph.node:
+        node.input[:] = ["scaled" if one == name else one for one in node.input]
+    for position, node in enumerate(scaled):
+        model.graph.node.insert(position, node)
+    for constant, value in (("mean", 73.0), ("std", 90.0)):
+        tensor = numpy_helper.from_array(np.full((1, 1, 1, 1), value, np.float32), constant)
+        model.graph.initializer.append(tensor)
+    onnx.save(model, str(path))
+
+
+@pytest.fixture(scope="module")
+def own_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with model.onnx, images/ and labelled/, as the README supposes."""
+    folder = tmp_path_factory.mktemp("own")
+    with_normalisation(folder / "model.onnx")
+    (folder / "images").mkdir()
+    for index, image in enumerate(np.load(sample_path(CALIBRATION))["images"][:64]):
+        Image.fromarray(image).save(folder / "images" / f"{index}.png")
+    test = np.load(sample_path(TEST))
+    for index, (image, label) in enumerate(zip(test["images"], test["labels"], strict=True)):
+        if index < 200:
+            (folder / "labelled" / str(label)).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(folder / "labelled" / str(label) / f"{index}.png")
+    return folder
+
+
+def commands_of(page: Path) -> list[str]:
+    return re.findall(r"^    (rockpress .*)$", page.read_text(), re.MULTILINE)
+
+
+def test_the_commands_of_the_readme_run_as_they_stand(own_files: Path) -> None:
+    commands = commands_of(ROOT / "README.md")
+    assert len(commands) >= 7
+    for command in commands:
+        words = [sys.executable, "-m", *shlex.split(command)]
+        done = subprocess.run(words, cwd=own_files, capture_output=True, text=True, timeout=600)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    assert (own_files / "build" / "rk3588" / "model.rknn").is_file()
+    assert (own_files / "model.rknn").is_file()
+
+
+def test_the_help_in_the_reference_is_what_the_commands_print() -> None:
+    script = runpy.run_path(str(ROOT / "docs" / "cli_reference.py"))
+    written = script["PAGE"].read_text().split(script["MARKER"])[1]
+    assert written == script["reference"](), "run python docs/cli_reference.py"
+
+
+def test_every_warning_is_documented() -> None:
+    source = "\n".join(
+        path.read_text() for room in ("convert", "pipeline") for path in (ROOT / room).glob("*.py")
+    )
+    used = set(re.findall(r'"((?:cpu|preprocess|retention|toolkit)-[a-z0-9-]+)"', source))
+    listed = set(re.findall(r"^\| `([a-z0-9-]+)` \|", (ROOT / "docs/report.md").read_text(), re.M))
+    assert used - {"toolkit-python"} == listed
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_make_targets_exist(page: Path) -> None:
+    rules = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?:^    |`)make ([a-z-]+)", page.read_text(), re.MULTILINE)) <= rules
