@@ -26,6 +26,24 @@ class Gate:
     passed: bool
 
 
+def require_limits(
+    min_retention: float | None, max_latency_ms: float | None, max_size_mb: float | None
+) -> None:
+    """Raise OptionError for a limit that no gate can have; None where none was asked for."""
+    limits = {
+        "min-retention": min_retention,
+        "max-latency-ms": max_latency_ms,
+        "max-size-mb": max_size_mb,
+    }
+    for name, limit in limits.items():
+        if limit is not None:
+            _check_limit(name, limit)
+    if min_retention is not None and min_retention >= _PER_CENT:
+        raise OptionError(
+            f"--min-retention {min_retention:g} looks like per cent", "98 % is written 0.98"
+        )
+
+
 def min_retention_gate(
     result: Retention | None, limit: float, confidence: Confidence = "point"
 ) -> Gate:
@@ -35,9 +53,7 @@ def min_retention_gate(
     that scores nothing), so that a gate never passes unseen.
     """
     name = "min-retention"
-    _check_limit(name, limit)
-    if limit >= _PER_CENT:
-        raise OptionError(f"--{name} {limit:g} looks like per cent", "98 % is written 0.98")
+    require_limits(limit, None, None)
     if result is None:
         raise OptionError(
             f"--{name} {limit:g} cannot be checked without labelled samples",

@@ -18,6 +18,22 @@ Scores = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 
+# What code that somebody else wrote for one model may raise.
+_USER_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+
+
 @dataclass(frozen=True)
 class Metric:
     """``score(outputs, labels) -> (N,)``: one value a sample, whose mean is the metric.
@@ -127,11 +143,33 @@ def find_metric(name: str) -> Metric:
         )
     try:
         function = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except _USER_ERRORS as error:
         raise OptionError(
             f"the metric {name!r} cannot be imported: {error}", "check PYTHONPATH and the name"
         ) from error
-    return Metric(name, function, bool(getattr(function, "lower_is_better", False)))
+    if not callable(function):
+        raise OptionError(
+            f"the metric {name!r} is no function but {type(function).__name__}",
+            "name a function(outputs, labels) that returns one number a sample",
+        )
+    return Metric(name, _guarded(name, function), bool(getattr(function, "lower_is_better", False)))
+
+
+def _guarded(
+    name: str, function: Callable[[Sequence[Array], Labels], Scores]
+) -> Callable[[Sequence[Array], Labels], Scores]:
+    """The user's function, whose errors are told as the user's."""
+
+    def score(outputs: Sequence[Array], labels: Labels) -> Scores:
+        try:
+            return function(outputs, labels)
+        except _USER_ERRORS as error:
+            raise OptionError(
+                f"the metric {name!r} failed: {type(error).__name__}: {error}",
+                "it is called as function(outputs, labels), each output of shape (N, ...)",
+            ) from error
+
+    return score
 
 
 def score_samples(metric: Metric, outputs: Sequence[Array], labels: Labels) -> Scores:

@@ -39,7 +39,7 @@ def open_folder(folder: Path) -> Source:
     tensors = _with_suffix(files, {".npy"})
     if tensors:
         return TensorFiles(tuple(tensors))
-    raise SamplesError(f"{folder}: the folder holds no images", f"known are {_known()}")
+    raise SamplesError(f"{folder}: the folder holds no images", f"image files end in {_known()}")
 
 
 def _labelled(classes: list[list[Path]]) -> ImageFiles:

@@ -133,9 +133,8 @@ def open_samples(
     source = open_source(path)
     preprocess: Preprocess | None = None
     if isinstance(source, ImageSource):
-        size, channels, layout = _image_input(inputs, path)
-        preprocess = Preprocess(
-            size, resize, pad, _color(color, channels), tuple(mean), tuple(std), layout
+        preprocess = preprocess_for(
+            inputs, path, resize=resize, pad=pad, color=color, mean=mean, std=std
         )
     else:
         _check_tensor_options(path, mean, std)
@@ -144,6 +143,24 @@ def open_samples(
     chosen = samples if count is None else samples.take(count, seed)
     chosen.feeds(0)
     return chosen
+
+
+def preprocess_for(
+    inputs: Mapping[str, Shape],
+    where: Path,
+    *,
+    resize: Resize = "stretch",
+    pad: float | None = None,
+    color: Color | None = None,
+    mean: Sequence[float] = (0.0,),
+    std: Sequence[float] = (1.0,),
+) -> Preprocess:
+    """The preprocess of images for a model with one image input; ``where`` is for messages.
+
+    Size, channels and layout come from the input's shape. Raises SamplesError or OptionError.
+    """
+    size, channels, layout = _image_input(inputs, where)
+    return Preprocess(size, resize, pad, _color(color, channels), tuple(mean), tuple(std), layout)
 
 
 def _image_input(inputs: Mapping[str, Shape], path: Path) -> tuple[tuple[int, int], int, Layout]:
@@ -158,6 +175,11 @@ def _image_input(inputs: Mapping[str, Shape], path: Path) -> tuple[tuple[int, in
         return (shape[2], shape[3]), shape[1], "nchw"
     if len(shape) == 4 and shape[0] == 1 and shape[3] in (1, 3):
         return (shape[1], shape[2]), shape[3], "nhwc"
+    if len(shape) == 4 and shape[0] > 1:
+        raise SamplesError(
+            f"{path}: the input {name!r} of shape {shape} takes a batch of {shape[0]} images",
+            "export the model with a batch of 1 or a free one: the NPU runs one image at a time",
+        )
     raise SamplesError(
         f"{path}: images do not fit the input {name!r} of shape {shape}",
         "image inputs are (1, C, H, W) or (1, H, W, C) with 1 or 3 channels; "

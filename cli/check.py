@@ -11,7 +11,7 @@ from . import options as o
 from .build import build_recipe
 from .progress import watching
 from .run import GATE_FAILED
-from .show import show_report
+from .show import require_report, show_report
 
 app = typer.Typer(add_completion=False)
 
@@ -73,6 +73,7 @@ def command(
         toolkit_python=toolkit_python,
         seed=seed,
     )
+    require_report(report)
     with watching(quiet=quiet) as observer:
         result = check(recipe, candidate, observer)
     show_report(result, as_json=as_json, file=report)

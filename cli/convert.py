@@ -57,10 +57,11 @@ def command(
         toolkit_python=toolkit_python,
         seed=seed,
     )
+    pixels = any(one is not None for one in (resize, pad, color, mean, std))
     with watching(quiet=quiet) as observer:
-        done = convert_file(recipe, output, quantize or "auto", observer)
+        done = convert_file(recipe, output, quantize or "auto", observer, pixels=pixels)
     latency = latency_figures(done)
-    warn(f"{one.text} [{one.code}]" for one in done.warnings)
+    warn(done.warnings)
     if as_json:
         from dataclasses import asdict
 

@@ -10,7 +10,7 @@ from . import options as o
 from .build import build_recipe
 from .progress import watching
 from .run import GATE_FAILED
-from .show import show_report
+from .show import require_report, show_report
 
 _BUDGET = "cycles=-40%"
 _RETENTION = 0.98
@@ -44,6 +44,7 @@ def command(
         preprocessing={"mean": DEMO_PREPROCESS.mean, "std": DEMO_PREPROCESS.std},
         gates={"min_retention": _RETENTION if min_retention is None else min_retention},
     )
+    require_report(report)
     with watching(quiet=quiet) as observer:
         result = run(recipe, output or Path("rockpress-demo"), observer)
     show_report(result, as_json=as_json, file=report)

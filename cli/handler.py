@@ -9,21 +9,25 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import FrameType, TracebackType
 
 from ..core.errors import OutputError, RockpressError
+from ..report.visible import visible
 
 BUG = 3
 BROKEN_PIPE = 128 + signal.SIGPIPE
 _SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}
 _STOPPED = {128 + number: word for number, word in _SIGNALS.items()}
 _SECONDS_TO_END = 3
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_stopped_at = -math.inf
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def run(call: Callable[[], object], *, verbose: bool = False) -> int:
@@ -60,7 +64,12 @@ def catch_signals() -> None:
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)
+    global _stopped_at
+    now = time.monotonic()
+    # impatience must not cut short what "finally" blocks still have to clean up
+    if now - _stopped_at > _SECONDS_TO_END:
+        _stopped_at = now
+        raise SystemExit(128 + number)
 
 
 def _code_of(call: Callable[[], object]) -> int:
@@ -126,7 +135,7 @@ def _named(error: BaseException) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return visible(" ".join(text.splitlines()).strip())
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -66,7 +66,7 @@ def command(
     what = (
         f"{result.budget.kind} (estimated)"
         if result.budget.kind == "cycles"
-        else (result.budget.kind)
+        else result.budget.kind.replace("macs", "MACs")
     )
     changes = (
         (what, result.cost_before, result.cost_after),

@@ -9,7 +9,7 @@ import typer
 from . import options as o
 from .build import build_recipe
 from .progress import watching
-from .show import show_report
+from .show import require_report, show_report
 
 GATE_FAILED = 4
 
@@ -79,6 +79,7 @@ def command(
         toolkit_python=toolkit_python,
         seed=seed,
     )
+    require_report(report)
     with watching(quiet=quiet) as observer:
         result = run(recipe, output or Path("build"), observer)
     show_report(result, as_json=as_json, file=report)

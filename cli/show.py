@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..core.results import Report
+    from ..convert.build import ConversionWarning
+    from ..core.results import Notice, Report
 
 # Where no terminal says how wide it is (a pipe, a CI log), nothing should be cut off.
 _WIDE = 200
+_ROOMY = 100
+
+
+def require_report(file: Path | None) -> None:
+    """Raise OutputError now, before minutes are spent, if the report could not be written."""
+    from ..core.files import require_writable
+
+    if file is not None:
+        require_writable(file.parent)
 
 
 def show_report(report: Report, *, as_json: bool, file: Path | None) -> None:
@@ -25,43 +34,63 @@ def show_report(report: Report, *, as_json: bool, file: Path | None) -> None:
         write_text(file, to_json(report) if file.suffix.lower() == ".json" else to_markdown(report))
     if as_json:
         sys.stdout.write(to_json(report))
-        return
+    else:
+        _show_tables(report)
+    for target in report.targets:
+        warn(target.warnings)
+
+
+def _show_tables(report: Report) -> None:
     from ..report.table import to_tables
 
     for table in to_tables(report):
         print_table(table.title, table.headings, table.rows)
         print_lines(table.lines)
-    warn(f"{one.text} [{one.code}]" for target in report.targets for one in target.warnings)
 
 
 def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """One table; numbers to the right."""
+    """A title and a table under it; numbers to the right."""
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    from ..report.visible import visible
+
+    console = _console()
+    # on a terminal of 80 a column more is worth more than the air between them
+    air = 1 if console.width >= _ROOMY else 0
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, air, 0, 0))
     for place, heading in enumerate(headings):
         table.add_column(heading, justify="left" if place == 0 else "right", overflow="fold")
     for row in rows:
-        table.add_row(*row)
-    _console().print(table)
+        table.add_row(*(Text(visible(cell)) for cell in row))
+    print_lines([title])
+    console.print(table)
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Plain lines, as they are."""
+    """Plain lines, as they are but for characters that a terminal would act on."""
+    from ..report.visible import visible
+
     for line in lines:
-        _console().print(line, markup=False, highlight=False, soft_wrap=True)
+        _console().print(visible(line), markup=False, highlight=False, soft_wrap=True, emoji=False)
 
 
 def print_json(document: dict[str, Any]) -> None:
     """One JSON document."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    from ..report.document import json_text
+
+    sys.stdout.write(json_text(document))
 
 
-def warn(lines: Iterable[str]) -> None:
-    """Warnings, on stderr."""
-    for line in lines:
-        print(f"warning: {line}", file=sys.stderr)
+def warn(notices: Iterable[Notice | ConversionWarning]) -> None:
+    """Warnings with what to do, on stderr."""
+    from ..report.visible import visible
+
+    for one in notices:
+        print(f"warning: {visible(one.text)} [{one.code}]", file=sys.stderr)
+        if one.hint:
+            print(f"hint: {visible(one.hint)}", file=sys.stderr)
 
 
 def _console() -> Any:

@@ -41,6 +41,10 @@ _STAGES = {
 }
 _HINTS = (
     (
+        r"\[Errno (27|28|122)\]",
+        "make space in the temporary folder, or set TMPDIR to a folder that has some",
+    ),
+    (
         r"need to be constant|dynamic graph",
         "fix the input shapes, or cut the graph before the node",
     ),

@@ -115,7 +115,7 @@ def find_target(name: str) -> Target:
         if target.name == name.strip().lower():
             return target
     close = difflib.get_close_matches(name.lower(), TARGET_NAMES, n=1, cutoff=0.5)
-    meant = f"; did you mean {close[0]}?" if close else ""
+    meant = f"did you mean {close[0]}? " if close else ""
     raise RockpressError(
-        f"unknown target {name!r}", f"known targets: {', '.join(TARGET_NAMES)}{meant}"
+        f"unknown target {name!r}", f"{meant}known targets: {', '.join(TARGET_NAMES)}"
     )

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .failures import Ending, ToolkitMissing, ToolkitSilent, failure_of
+from .rknn_file import is_cut_short
 
 _CHILD = Path(__file__).with_name("child.py")
 _RKNN = "model.rknn"
@@ -101,6 +102,13 @@ def _collect(job: Job, folder: Path, result: Mapping[str, Any], log: str, what: 
         raise ToolkitSilent(
             f"rknn-toolkit2 {result['toolkit']} reported success, but wrote no .rknn of {what}",
             "check the free space in the temporary folder",
+            log,
+        )
+    if is_cut_short(rknn):
+        raise ToolkitSilent(
+            f"rknn-toolkit2 {result['toolkit']} reported success, but wrote only the first "
+            f"{rknn.stat().st_size} bytes of {what}: no space left, or the file is too large",
+            f"make space in {tempfile.gettempdir()}, or set TMPDIR to a folder that has some",
             log,
         )
     outputs = None

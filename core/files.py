@@ -13,6 +13,7 @@ from pathlib import Path
 from .errors import OutputError
 
 _CHUNK = 1 << 20
+_KEPT_OF_NAME = 40
 
 
 def sha256_of(path: Path) -> str:
@@ -32,17 +33,20 @@ def replacing(path: Path) -> Iterator[Path]:
     empty. Raises OutputError when the folder cannot be written or the disk is full.
     """
     made = _make_folder(path.parent)
-    temporary = _temporary_beside(path)
     try:
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {path}: {error.strerror or error}", _hint(error)
-        ) from error
+        _require_plain(path)
+        temporary = _temporary_beside(path)
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        except OSError as error:
+            raise OutputError(
+                f"cannot write {path}: {error.strerror or error}", _hint(error)
+            ) from error
+        finally:
+            with suppress(FileNotFoundError):
+                temporary.unlink()
     finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
         _remove_if_empty(made)
 
 
@@ -82,7 +86,11 @@ def staging(folder: Path) -> Iterator[Path]:
 
 
 def _move_files(source: Path, folder: Path) -> None:
-    for path in sorted(source.rglob("*")):
+    made = sorted(source.rglob("*"))
+    for path in made:  # all before the first is moved, so that it is all or nothing
+        if not path.is_dir():
+            _require_plain(folder / path.relative_to(source))
+    for path in made:
         place = folder / path.relative_to(source)
         try:
             if path.is_dir():
@@ -105,18 +113,34 @@ def require_writable(folder: Path) -> None:
 
 def _make_folder(folder: Path) -> list[Path]:
     """Make ``folder`` and its parents; return those that were missing, innermost first."""
-    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    missing: list[Path] = []
     try:
+        missing = [one for one in (folder, *folder.parents) if not one.exists()]
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        _remove_if_empty(missing)
         message = f"cannot make the folder {folder}: {error.strerror or error}"
         raise OutputError(message, _hint(error)) from error
     return missing
 
 
-def _temporary_beside(path: Path) -> Path:
+def _require_plain(path: Path) -> None:
+    """Refuse to put a file where a folder or a device is: a rename would replace /dev/null."""
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        plain = path.is_file() or not path.exists()
+    except OSError as error:
+        message = f"cannot write {path}: {error.strerror or error}"
+        raise OutputError(message, _hint(error)) from error
+    if not plain:
+        what = "a folder" if path.is_dir() else "not a regular file"
+        raise OutputError(f"cannot write {path}: it is {what}", "choose another path with -o")
+
+
+def _temporary_beside(path: Path) -> Path:
+    # a long name must leave room for what makes the temporary one unique
+    prefix = f".{path.name[:_KEPT_OF_NAME]}."
+    try:
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=".part", dir=path.parent)
     except OSError as error:
         message = f"cannot write in {path.parent}: {error.strerror or error}"
         raise OutputError(message, _hint(error)) from error

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Container
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -47,7 +49,7 @@ class Graph:
         """Tensor name -> the nodes that read it."""
         found: dict[str, list[NodeProto]] = defaultdict(list)
         for node in self.nodes:
-            for name in dict.fromkeys(node.input):
+            for name in read_by(node):
                 found[name].append(node)
         return dict(found)
 
@@ -60,6 +62,11 @@ class Graph:
     def output_names(self) -> list[str]:
         """Names of the graph outputs."""
         return [value.name for value in self.model.graph.output]
+
+    @cached_property
+    def names(self) -> set[str]:
+        """Names of all tensors: inputs, weights and what the nodes compute."""
+        return {*self.input_names, *self.weights, *self.producers}
 
     def is_weight(self, name: str) -> bool:
         """Whether ``name`` is a constant of the graph."""
@@ -75,6 +82,48 @@ class Graph:
             ):
                 shapes[value.name] = tuple(dim.dim_value for dim in dims)
         return shapes
+
+
+def read_by(node: NodeProto) -> list[str]:
+    """Names of the tensors that a node reads, those that the graphs inside it read included.
+
+    A loop or a branch reads tensors of the outer graph without naming them as inputs.
+    """
+    names = [name for name in node.input if name]
+    for attribute in node.attribute:
+        for graph in [attribute.g] if attribute.HasField("g") else attribute.graphs:
+            own = {name for inner in graph.node for name in inner.output}
+            own |= {value.name for value in graph.input} | {t.name for t in graph.initializer}
+            read = [*(value.name for value in graph.output), *_all_read(graph)]
+            names.extend(name for name in read if name not in own)
+    return list(dict.fromkeys(names))
+
+
+def _all_read(graph: GraphProto) -> list[str]:
+    return [name for node in graph.node for name in read_by(node)]
+
+
+def free_name(wanted: str, taken: Container[str]) -> str:
+    """``wanted``, or what follows it when a tensor of that name is there already.
+
+    >>> free_name("a", {"a", "a#2"})
+    'a#3'
+    """
+    names = chain([wanted], (f"{wanted}#{number}" for number in count(2)))
+    return next(name for name in names if name not in taken)
+
+
+def output_axis(node: NodeProto) -> int:
+    """The axis of the (two-dimensional or larger) weight of a layer that counts its outputs.
+
+    For Conv, ConvTranspose, Gemm and MatMul; a grouped ConvTranspose is taken to be depthwise.
+    """
+    settings = attributes(node)
+    if node.op_type == "ConvTranspose":
+        return 1 if settings.get("group", 1) == 1 else 0
+    if node.op_type == "Gemm":
+        return 0 if settings.get("transB") else 1
+    return 1 if node.op_type == "MatMul" else 0
 
 
 def attributes(node: NodeProto) -> dict[str, Any]:

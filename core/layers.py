@@ -48,13 +48,16 @@ def macs_of(model: ModelProto) -> int:
 
 def layers_of(graph: Graph) -> list[LayerShape]:
     """The convolutions and matrix products of a prepared model, in graph order."""
-    found = [_layer(graph, node) for node in graph.nodes if node.op_type in _READERS]
+    found = [layer_of(graph, node) for node in graph.nodes]
     return [layer for layer in found if layer is not None]
 
 
-def _layer(graph: Graph, node: NodeProto) -> LayerShape | None:
+def layer_of(graph: Graph, node: NodeProto) -> LayerShape | None:
+    """The sizes of a convolution or matrix product; None for another node or unknown shapes."""
+    if node.op_type not in _READERS:
+        return None
     shapes = [graph.shapes.get(name) for name in (node.input[0], node.input[1], node.output[0])]
-    if any(shape is None for shape in shapes):
+    if not all(shapes):
         return None
     x, weight, y = (shape for shape in shapes if shape is not None)
     return _READERS[node.op_type](node, x, weight, y)
@@ -72,8 +75,8 @@ def _conv(node: NodeProto, x: Shape, weight: Shape, y: Shape) -> LayerShape:
 
 
 def _plane(shape: Shape) -> tuple[int, int]:
-    """Height and width; a one-dimensional layer has width 1."""
-    return shape[2], shape[3] if len(shape) > 3 else 1
+    """Height and width; a one-dimensional layer has width 1, depth counts as height."""
+    return (shape[2], 1) if len(shape) == 3 else (prod(shape[2:-1]), shape[-1])
 
 
 def _conv_kind(cin: int, groups: int) -> str:

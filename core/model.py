@@ -18,6 +18,7 @@ from .files import sha256_of, write_bytes
 
 _PROTOBUF_LIMIT = 2**31 - 1
 _FLOAT_TYPES = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE}
+_WITH_WEIGHTS = {"Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "PRelu"}
 _KNOWN_DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"}
 
 
@@ -86,13 +87,17 @@ def _parse(path: Path) -> ModelProto:
         what = "is a folder" if path.is_dir() else "does not exist"
         raise ModelError(f"{path}: the model file {what}", "give the path of an .onnx file")
     try:
-        model = onnx.load_model(str(path), load_external_data=False)
+        # by default onnx goes by the name's ending: a .json would be read as text
+        model = onnx.load_model(str(path), format="protobuf", load_external_data=False)
     except DecodeError as error:
         raise _not_a_model(path, "is truncated or not ONNX") from error
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror or error}", "check the permissions") from error
     if not model.graph.node:
         raise _not_a_model(path, "has no graph: it is truncated or not ONNX")
+    for entry in [*model.opset_import, *model.graph.node]:
+        if entry.domain == "ai.onnx":
+            entry.domain = ""  # two names of the same thing, of which onnx looks up but one
     return model
 
 
@@ -129,6 +134,11 @@ def _external_files(model: ModelProto, path: Path) -> list[Path]:
                 f"{path}: tensor {tensor.name!r} keeps its data outside the model's folder: "
                 f"{location!r}",
                 "put the data file beside the model and export it again",
+            )
+        if not file.is_file():
+            raise ModelError(
+                f"{path}: its external data cannot be read: {location!r} does not exist",
+                "keep the data file beside the model, complete and under its own name",
             )
         files.add(file)
     return sorted(files)
@@ -186,17 +196,33 @@ def _check_operators(model: ModelProto, path: Path) -> None:
 
 
 def _check_finite(model: ModelProto, path: Path) -> None:
+    weights = {
+        name
+        for node in model.graph.node
+        if node.op_type in _WITH_WEIGHTS
+        for name in node.input[1:]
+    }
     for name, tensor in _named_constants(model):
         if tensor.data_type not in _FLOAT_TYPES:
             continue
-        value: NDArray[np.floating[Any]] = numpy_helper.to_array(tensor)
+        value = _array(name, tensor, path)
         bad = int(value.size - np.isfinite(value).sum())
-        # -inf is a legitimate mask constant; a NaN never is, nor an infinity among weights
-        if bad and (np.isnan(value).any() or value.ndim > 1):
+        # -inf is a legitimate constant of an attention mask; a NaN never is
+        if bad and (name in weights or np.isnan(value).any()):
             raise ModelError(
                 f"{path}: weight {name!r} holds {bad} NaN or infinite of {value.size} values",
                 "train or export the model again: no compression can mend this",
             )
+
+
+def _array(name: str, tensor: TensorProto, path: Path) -> NDArray[np.floating[Any]]:
+    try:
+        return numpy_helper.to_array(tensor)
+    except ValueError as error:
+        raise ModelError(
+            f"{path}: weight {name!r} is not complete: {_first_line(error)}",
+            "export or copy the model again, with its external data",
+        ) from error
 
 
 def _first_line(error: Exception) -> str:

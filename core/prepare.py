@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnx
 import onnx.version_converter
-from onnx import ModelProto, TypeProto
+from onnx import ModelProto, TypeProto, ValueInfoProto
 
 from .errors import ModelError, OptionError
 from .model import is_qdq
@@ -27,11 +27,16 @@ def prepare_model(model: ModelProto, input_shapes: Mapping[str, Shape] | None = 
     only standard operators and keeps the results. Raises ModelError when an input stays dynamic.
     """
     fixed = _with_fixed_inputs(model, input_shapes or {})
+    declared = _forgotten_output_shapes(fixed)
     # the optimiser would move the scales of a quantized model about, so that one stays as it is
     folded = fixed if is_qdq(fixed) else _with_later_opset(_fold_constants(fixed))
     _drop_unused_domains(folded)
     _inputs_only(folded)
-    return onnx.shape_inference.infer_shapes(folded, data_prop=True)
+    inferred = onnx.shape_inference.infer_shapes(folded, data_prop=True)
+    for value in inferred.graph.output:
+        if not value.type.tensor_type.HasField("shape"):
+            value.CopyFrom(declared[value.name])  # nothing better is known, and one must be there
+    return inferred
 
 
 def input_shapes_of(model: ModelProto) -> dict[str, tuple[int | None, ...]]:
@@ -70,13 +75,16 @@ def _with_fixed_inputs(model: ModelProto, shapes: Mapping[str, Shape]) -> ModelP
     fixed.CopyFrom(model)
     for value in fixed.graph.input:
         if value.name in declared:
+            if not value.type.tensor_type.HasField("shape") and value.name not in shapes:
+                raise ModelError(
+                    f"input {value.name!r} has no shape at all and no size was given",
+                    f"give one, for example --input {value.name}=1x3x48x192",
+                )
             shape = _fixed(value.name, declared[value.name], shapes.get(value.name))
             del value.type.tensor_type.shape.dim[:]
             for size in shape:
                 value.type.tensor_type.shape.dim.add().dim_value = size
     del fixed.graph.value_info[:]
-    if any(shapes.get(name) not in (None, shape) for name, shape in declared.items()):
-        _forget_output_shapes(fixed)
     return fixed
 
 
@@ -104,10 +112,20 @@ def _fixed(name: str, declared: tuple[int | None, ...], wanted: Shape | None) ->
     return wanted
 
 
-def _forget_output_shapes(model: ModelProto) -> None:
-    """Outputs may have been declared for other input shapes; inference finds the right ones."""
+def _forgotten_output_shapes(model: ModelProto) -> dict[str, ValueInfoProto]:
+    """Take the shapes from the outputs: inference finds them. Returns the outputs as declared.
+
+    Some exporters declare wrong ones, and others are for another input size.
+    """
+    declared = {}
+    inputs = {value.name: value for value in model.graph.input}
     for value in model.graph.output:
-        value.type.tensor_type.ClearField("shape")
+        declared[value.name] = ValueInfoProto.FromString(value.SerializeToString())
+        if value.name in inputs:
+            value.CopyFrom(inputs[value.name])
+        elif value.HasField("type"):  # a type that is touched would be there, and undefined
+            value.type.tensor_type.ClearField("shape")
+    return declared
 
 
 def _fold_constants(model: ModelProto) -> ModelProto:

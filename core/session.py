@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
-from .errors import ModelError
+from .errors import ModelError, OutputError
 
 Array = NDArray[Any]
 
@@ -45,6 +45,13 @@ class Session:
         try:
             self._session = ort.InferenceSession(source, options, ["CPUExecutionProvider"])
         except _ort_errors() as error:
+            if folded_to and "serialization failed" in str(
+                error
+            ):  # it was loaded, so not its fault
+                raise OutputError(
+                    f"cannot write {folded_to}: no space left, or the file is too large",
+                    "make space there, or set TMPDIR to a folder that has some",
+                ) from error
             raise ModelError(
                 f"ONNX Runtime cannot load the model: {_reason(error)}",
                 "check it with onnx.checker, or export it with a lower opset",

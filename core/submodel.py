@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from onnx import ModelProto, TensorProto, helper
+from onnx import ModelProto, ValueInfoProto, helper
+
+from .graph import read_by
 
 
 def up_to(model: ModelProto, tensors: Sequence[str]) -> ModelProto:
     """A copy that computes exactly ``tensors`` (its outputs, in that order) and nothing else.
 
-    The inputs stay as they are, so the same feeds fit. The element type of an output is taken to
-    be float32, which is what the inner tensors of the models here are.
+    The inputs stay as they are, so the same feeds fit.
     """
     needed = set(tensors)
     kept = []
     for node in reversed(model.graph.node):
         if any(name in needed for name in node.output):
             kept.append(node)
-            needed.update(node.input)
-    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in tensors]
+            needed.update(read_by(node))
+    # without a type: ONNX Runtime infers it, and a wrong guess would be an error
+    outputs = [ValueInfoProto(name=name) for name in tensors]
     graph = helper.make_graph(
         list(reversed(kept)),
         model.graph.name or "part",

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from ..accuracy.compare import compare
+from ..accuracy.compare import Comparison, compare
 from ..accuracy.runners import measure_latency, run_onnxruntime
 from ..calibration_data.samples import Samples
+from ..core.errors import SamplesError
 from ..core.graph import Array
 from ..core.layers import macs_of
 from ..core.model import model_bytes, parameter_count
@@ -40,7 +41,7 @@ def measure_baseline(
         outputs = run_onnxruntime(
             ready.model, evaluation, on_progress=lambda done: step("evaluate", done, total)
         )
-        itself = compare(outputs, outputs, evaluation.labels, recipe.metric, recipe.seed)
+        itself = _compared_with_itself(outputs, evaluation, recipe)
         row = ModelRow(
             stage="baseline",
             path=str(ready.path),
@@ -51,6 +52,14 @@ def measure_baseline(
             accuracy=baseline_accuracy(itself),
         )
     return Baseline(ready, calib, evaluation, outputs, row)
+
+
+def _compared_with_itself(outputs: list[Array], evaluation: Samples, recipe: Recipe) -> Comparison:
+    """The metric of the baseline. Raises SamplesError for labels that do not fit the outputs."""
+    try:
+        return compare(outputs, outputs, evaluation.labels, recipe.metric, recipe.seed)
+    except SamplesError as error:
+        raise SamplesError(f"{recipe.eval}: {error.message}", error.hint) from error
 
 
 def host_latency(

@@ -67,12 +67,12 @@ class Chain:
     def run(self) -> TargetReport:
         """Go through all stages. Raises what they raise; nothing of it is kept then."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        floating = self._save(self._base.ready.model, "original.onnx")
+        floating = self._save(self._base.ready.model, "original")
         reference = None
         if "float16" in self._target.dtypes:
             reference = self._reference("reference-float16", floating, "float16")
         pruning = self._prune(floating)
-        final = self._save(self._model, "final.onnx")
+        final = self._save(self._model, "final")
         quantized = self._quantize()
         conversion = self._convert(quantized, final)
         return self._check(conversion, quantized, reference, pruning)
@@ -87,7 +87,7 @@ class Chain:
                 None,
                 self._target,
                 self._recipe,
-                pixels=self._base.evaluation,
+                how=self._base.evaluation.preprocess,
                 quantization=quantization,
                 step=step,
             )
@@ -122,11 +122,11 @@ class Chain:
             return self._rows[-1]
         assert self._base.calib is not None
         with self._stages.stage("quantize-reference") as step:
-            path = self._work / "reference-int8.onnx"
+            path = self._scratch("reference-int8")
             quantize_step(
                 self._base.ready.model,
                 path,
-                self._work / "reference-int8.toml",
+                path.with_suffix(".toml"),
                 self._base.calib,
                 step,
             )
@@ -160,11 +160,11 @@ class Chain:
         path = self._path(".pruned.onnx")
         if self._recipe.quantize != "float16":
             assert self._base.calib is not None
-            path = self._work / "pruned-int8.onnx"
+            path = self._scratch("pruned-int8")
             model = onnx.load_model(str(self._path(".pruned.onnx")))
-            quantize_step(model, path, self._work / "pruned.toml", self._base.calib, step)
+            quantize_step(model, path, path.with_suffix(".toml"), self._base.calib, step)
         return convert_step(
-            path, None, self._target, self._recipe, pixels=self._base.evaluation, step=step
+            path, None, self._target, self._recipe, how=self._base.evaluation.preprocess, step=step
         )
 
     def _quantize(self) -> QuantizeResult | None:
@@ -191,7 +191,7 @@ class Chain:
                 self._path(".rknn"),
                 self._target,
                 self._recipe,
-                pixels=self._base.evaluation,
+                how=self._base.evaluation.preprocess,
                 calib=self._base.calib if quantized else None,
                 simulate=self._base.evaluation,
                 float_model=final if quantized else None,
@@ -224,7 +224,7 @@ class Chain:
                 self._path(".rknn"),
                 conversion,
                 self._model,
-                self._base.evaluation,
+                self._base.evaluation.preprocess,
                 quantized,
                 self._digests(),
             )
@@ -254,9 +254,13 @@ class Chain:
         return self._folder / f"{self._stem}{suffix}"
 
     def _save(self, model: ModelProto, name: str) -> Path:
-        path = self._work / name
+        path = self._scratch(name)
         save_model(model, path)
         return path
+
+    def _scratch(self, name: str) -> Path:
+        """A scratch file under the model's own name, which is what an error will show."""
+        return self._work / name / f"{self._stem}.onnx"
 
     def _onnx_row(self, stage: str, path: Path, step: Step, *, optimise: bool = True) -> ModelRow:
         """Run an ONNX form of the model on this host; its outputs are kept as the last seen."""

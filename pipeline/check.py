@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,16 +14,17 @@ from ..convert.convert import Conversion
 from ..convert.environment import toolkit_version
 from ..convert.manifest import Manifest, manifest_path, read_manifest, verify_files
 from ..convert.targets import find_target
-from ..core.errors import OptionError, SamplesError
+from ..core.errors import ModelError, OptionError, SamplesError
 from ..core.graph import Array
 from ..core.layers import macs_of
 from ..core.model import is_qdq, model_bytes, parameter_count
 from ..core.observer import SILENT, Observer
 from ..core.results import ModelRow, Report, TargetReport
 from .baseline import host_latency, measure_baseline
-from .inputs import ready_model
+from .inputs import ReadyModel, ready_model
 from .manifests import feed_inputs
 from .recipe import Recipe, recipe_document
+from .requirements import require_latency, require_measurable, require_toolkit
 from .rows import (
     accuracy_figure,
     gate_figures,
@@ -33,9 +35,24 @@ from .rows import (
     result_notices,
     retention_figure,
 )
-from .run import open_both, require_toolkit
+from .run import open_both
 from .stages import Stages, Step
 from .steps import convert_step
+
+# what our own files say completely; the toolkit's own quantizers need their samples again
+_OWN = ("qdq", "float16")
+_DIFFERENT_VALUES = "give --color, --mean and --std as they were when it was built"
+_DIFFERENT_FORM = (
+    "images need a .rknn that takes uint8: give --mean and --std (or --calib) when converting"
+)
+
+
+@dataclass(frozen=True)
+class _Rebuildable:
+    """A ``.rknn`` by what it is built from again."""
+
+    manifest: Manifest
+    source: Path
 
 
 @dataclass(frozen=True)
@@ -51,19 +68,19 @@ def check(recipe: Recipe, candidate: Path, observer: Observer = SILENT) -> Repor
     A ``.rknn`` is built again from the files that its manifest names, since the file alone cannot
     be simulated. Raises RockpressError, naming a file that is missing or has changed.
     """
-    recipe.require_comparison()
+    require_measurable(recipe)
     ready = ready_model(recipe.model, recipe.input_shapes, recipe.size, recipe.outputs)
     calib, evaluation = open_both(ready, recipe)
+    opened = _open_candidate(candidate, calib, evaluation, recipe)
     stages = Stages(observer)
     base = measure_baseline(ready, calib, evaluation, recipe, stages)
     target = None
     with stages.stage("candidate") as step:
-        if candidate.suffix == ".rknn":
-            manifest = read_manifest(manifest_path(candidate))
-            target = manifest.target
-            found = _simulated(candidate, manifest, calib, evaluation, recipe, step)
+        if isinstance(opened, _Rebuildable):
+            target = opened.manifest.target
+            found = _simulated(candidate, opened, calib, evaluation, recipe, step)
         else:
-            found = _run_onnx(candidate, evaluation, recipe, step)
+            found = _run_onnx(opened, evaluation, step)
     comparison = compare(base.outputs, found.outputs, evaluation.labels, recipe.metric, recipe.seed)
     row = _with_accuracy(found.row, comparison)
     report = TargetReport(
@@ -85,8 +102,34 @@ def check(recipe: Recipe, candidate: Path, observer: Observer = SILENT) -> Repor
     return Report(tool, toolkit, recipe_document(recipe), (report,))
 
 
-def _run_onnx(candidate: Path, samples: Samples, recipe: Recipe, step: Step) -> _Measured:
-    ready = ready_model(candidate, recipe.input_shapes, recipe.size)
+def _open_candidate(
+    candidate: Path, calib: Samples | None, evaluation: Samples, recipe: Recipe
+) -> ReadyModel | _Rebuildable:
+    """Find out before anything runs whether the candidate can be compared."""
+    if candidate.suffix.lower() != ".rknn":
+        ready = ready_model(candidate, recipe.input_shapes, recipe.size, recipe.outputs)
+        _require_same_inputs(candidate, tuple(ready.inputs), evaluation)
+        return ready
+    if not candidate.is_file():
+        raise ModelError(f"{candidate}: the file does not exist", "give the path of a .rknn file")
+    require_toolkit(recipe.toolkit_python)
+    manifest = read_manifest(manifest_path(candidate))
+    require_latency(find_target(manifest.target), recipe.gates.max_latency_ms)
+    files = verify_files(manifest, candidate.parent)
+    _require_same_inputs(candidate, tuple(one.name for one in manifest.inputs), evaluation)
+    _require_same_feed(manifest, evaluation, candidate)
+    if manifest.quantization not in _OWN:
+        _require_same_calibration(manifest, calib, candidate)
+    source = files.get("intended") or files.get("model")
+    if source is None:
+        raise ModelError(
+            f"{manifest_path(candidate)}: names no model to build the .rknn from again",
+            "convert the model again",
+        )
+    return _Rebuildable(manifest, source)
+
+
+def _run_onnx(ready: ReadyModel, samples: Samples, step: Step) -> _Measured:
     quantized = is_qdq(ready.original)
     total = len(samples)
     outputs = run_onnxruntime(
@@ -97,8 +140,8 @@ def _run_onnx(candidate: Path, samples: Samples, recipe: Recipe, step: Step) -> 
     )
     row = ModelRow(
         stage="quantized" if quantized else "candidate",
-        path=str(candidate),
-        bytes=model_bytes(candidate),
+        path=str(ready.path),
+        bytes=model_bytes(ready.path),
         parameters=parameter_count(ready.original),
         macs=macs_of(ready.model),
         latency=(host_latency(ready.model, samples, optimise=not quantized),),
@@ -108,28 +151,21 @@ def _run_onnx(candidate: Path, samples: Samples, recipe: Recipe, step: Step) -> 
 
 def _simulated(
     candidate: Path,
-    manifest: Manifest,
+    opened: _Rebuildable,
     calib: Samples | None,
     evaluation: Samples,
     recipe: Recipe,
     step: Step,
 ) -> _Measured:
-    if not candidate.is_file():
-        raise OptionError(f"{candidate}: the file does not exist", "give the path of the .rknn")
-    require_toolkit(recipe.toolkit_python)
-    files = verify_files(manifest, candidate.parent)
-    _require_same_feed(manifest, evaluation, candidate)
-    own = manifest.quantization in ("qdq", "float16")
-    if not own:
-        _require_same_calibration(manifest, calib, candidate)
-    source = files.get("intended") or files["model"]
+    quantization = opened.manifest.quantization
+    own = quantization in _OWN
     conversion = convert_step(
-        source,
+        opened.source,
         None,
-        find_target(manifest.target),
+        find_target(opened.manifest.target),
         recipe,
-        pixels=evaluation,
-        quantization="auto" if own else manifest.quantization,
+        how=evaluation.preprocess,
+        quantization="auto" if own else quantization,
         calib=None if own else calib,
         simulate=evaluation,
         step=step,
@@ -145,22 +181,28 @@ def _simulated(
 
 def _require_same_feed(manifest: Manifest, evaluation: Samples, candidate: Path) -> None:
     """Mean, std, colour and size are inside or beside the file: others would measure nothing."""
-    now = feed_inputs(evaluation.inputs, evaluation)
-    if now == manifest.inputs:
-        return
-    for was, given in zip(manifest.inputs, now, strict=False):
+    given = feed_inputs(evaluation.inputs, evaluation.preprocess)
+    for was, now in zip(manifest.inputs, given, strict=True):
         for what in ("dtype", "layout", "shape", "color", "mean", "std"):
-            if getattr(was, what) != getattr(given, what):
+            if getattr(was, what) != getattr(now, what):
                 raise OptionError(
-                    f"{candidate} was built for {what} {getattr(was, what)}, but the samples give "
-                    f"{getattr(given, what)}",
-                    "give --color, --mean and --std as they were when it was built",
+                    f"{candidate} was built for {what} {_shown(getattr(was, what))}, but the "
+                    f"samples give {_shown(getattr(now, what))}",
+                    _DIFFERENT_FORM if what == "dtype" else _DIFFERENT_VALUES,
                 )
-    raise OptionError(
-        f"{candidate} has the inputs {', '.join(one.name for one in manifest.inputs)}, "
-        f"the baseline {', '.join(evaluation.inputs)}",
-        "compare two forms of one model",
-    )
+
+
+def _shown(value: object) -> str:
+    return ",".join(f"{one:g}" for one in value) if isinstance(value, tuple) else str(value)
+
+
+def _require_same_inputs(candidate: Path, names: Sequence[str], evaluation: Samples) -> None:
+    if list(names) != list(evaluation.inputs):
+        raise OptionError(
+            f"{candidate} has the inputs {', '.join(names)}, "
+            f"the baseline {', '.join(evaluation.inputs)}",
+            "compare two forms of one model",
+        )
 
 
 def _require_same_calibration(manifest: Manifest, calib: Samples | None, candidate: Path) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from ..calibration_data.samples import Samples, open_samples
+from ..calibration_data.preprocess import Preprocess
+from ..calibration_data.samples import Samples, open_samples, preprocess_for
 from ..core.errors import OptionError
 from ..core.model import load_model
 from ..core.prepare import Shape, fixed_input_shapes, input_shapes_of, prepare_model
@@ -44,6 +45,18 @@ class ReadyModel:
             std=how.std,
             count=count,
             seed=seed,
+        )
+
+    def preprocess(self, how: Preprocessing) -> Preprocess:
+        """What happens to images for this model. Raises SamplesError or OptionError."""
+        return preprocess_for(
+            self.inputs,
+            self.path,
+            resize=how.resize,
+            pad=how.pad,
+            color=how.color,
+            mean=how.mean,
+            std=how.std,
         )
 
 

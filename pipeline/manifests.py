@@ -9,7 +9,7 @@ from typing import Any
 
 from onnx import ModelProto
 
-from ..calibration_data.samples import Samples
+from ..calibration_data.preprocess import Preprocess
 from ..convert.convert import Conversion
 from ..convert.manifest import FeedInput, FeedOutput, manifest_of, manifest_path, write_manifest
 from ..core.model import save_model
@@ -22,7 +22,7 @@ def write_beside(
     rknn: Path,
     conversion: Conversion,
     model: ModelProto,
-    samples: Samples | None,
+    how: Preprocess | None,
     quantized: QuantizeResult | None,
     digests: Mapping[str, str],
 ) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def write_beside(
     manifest names that and its plan; else the float model is kept beside the ``.rknn`` for it.
     """
     plan = quantized.plan if quantized else None
-    inputs = feed_inputs(fixed_input_shapes(model), samples)
+    inputs = feed_inputs(fixed_input_shapes(model), how)
     outputs = feed_outputs(model, plan, conversion.quantization)
     if quantized is not None and conversion.quantization == "qdq":
         files = {"intended": quantized.path, "plan": quantized.plan_path}
@@ -54,9 +54,8 @@ def _kept(model: ModelProto, rknn: Path) -> Path:
     return path
 
 
-def feed_inputs(inputs: Mapping[str, Shape], samples: Samples | None) -> tuple[FeedInput, ...]:
+def feed_inputs(inputs: Mapping[str, Shape], how: Preprocess | None) -> tuple[FeedInput, ...]:
     """One entry for each input: uint8 pixels with mean and std inside, or plain tensors."""
-    how = samples.preprocess if samples is not None else None
     if how is None:
         return tuple(
             FeedInput(name, "float32", "as the model", shape) for name, shape in inputs.items()

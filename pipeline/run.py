@@ -7,18 +7,17 @@ from pathlib import Path
 
 from .. import __version__
 from ..calibration_data.samples import Samples
-from ..convert.environment import toolkit_version
-from ..convert.targets import Target, find_target
-from ..core.errors import OptionError, ToolkitError
+from ..convert.targets import Target
+from ..core.errors import OptionError
 from ..core.files import require_writable, staging, write_text
 from ..core.observer import SILENT, Observer
 from ..core.results import Report, TargetReport
-from ..prune.prune import parse_budget
 from ..report.document import to_json
 from .baseline import Baseline, measure_baseline
 from .chain import Chain
 from .inputs import ReadyModel, ready_model
 from .recipe import Recipe, recipe_document
+from .requirements import require_labels, require_possible, require_toolkit
 from .stages import Stages
 
 REPORT_FILE = "report.json"
@@ -31,18 +30,19 @@ def run(recipe: Recipe, output: Path, observer: Observer = SILENT) -> Report:
     targets are finished; a gate that fails is a result, so the files and the report are there.
     Raises RockpressError: nothing is left behind then.
     """
-    recipe.require_samples()
-    if recipe.prune:
-        parse_budget(recipe.prune)
-    targets = [find_target(name) for name in recipe.targets]
+    targets = require_possible(recipe)
     version = require_toolkit(recipe.toolkit_python)
-    require_writable(output)
+    for target in targets:
+        require_writable(output / target.name)
     ready = ready_model(recipe.model, recipe.input_shapes, recipe.size, recipe.outputs)
     calib, evaluation = open_both(ready, recipe)
     stages = Stages(observer)
     base = measure_baseline(ready, calib, evaluation, recipe, stages)
     with staging(output) as folder, tempfile.TemporaryDirectory(prefix="rockpress-") as work:
-        done = [_one(base, recipe, one, folder, Path(work), stages) for one in targets]
+        done = []
+        for target in targets:
+            own = stages.of_target(target.name) if len(targets) > 1 else stages
+            done.append(_one(base, recipe, target, folder, Path(work), own))
         report = Report(
             tool={"name": "rockpress", "version": __version__},
             toolkit={"name": "rknn-toolkit2", "version": version},
@@ -56,18 +56,7 @@ def run(recipe: Recipe, output: Path, observer: Observer = SILENT) -> Report:
 def _one(
     base: Baseline, recipe: Recipe, target: Target, folder: Path, work: Path, stages: Stages
 ) -> TargetReport:
-    return Chain(base, recipe, target, folder / target.name, work, stages).run()
-
-
-def require_toolkit(python: Path | None) -> str:
-    """The toolkit's version. Raises ToolkitError when it is not installed."""
-    version = toolkit_version(python)
-    if version is None:
-        raise ToolkitError(
-            "rknn-toolkit2 is not installed here, so nothing can be converted",
-            "see rockpress doctor, or name another environment with --toolkit-python",
-        )
-    return version
+    return Chain(base, recipe, target, folder / target.name, work / target.name, stages).run()
 
 
 def open_both(ready: ReadyModel, recipe: Recipe) -> tuple[Samples | None, Samples]:
@@ -84,6 +73,7 @@ def open_both(ready: ReadyModel, recipe: Recipe) -> tuple[Samples | None, Sample
         assert calib is not None  # require_samples has seen to it
         return calib, calib
     evaluation = ready.samples(recipe.eval, how, recipe.eval_count, seed)
+    require_labels(recipe, evaluation)
     if calib is not None and calib.is_pixels != evaluation.is_pixels:
         raise OptionError(
             "one of --calib and --eval holds images and the other tensors",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from ..quantize.quantize import QuantizeResult
 from .inputs import ReadyModel, ready_model
 from .manifests import write_beside
 from .recipe import Recipe
-from .run import require_toolkit
+from .requirements import require_output, require_toolkit
 from .steps import convert_step, prune_step, quantize_step
 
 # how close the quantized model stays is shown on so many samples: a first look, not a check
@@ -42,8 +43,8 @@ def prune_file(recipe: Recipe, output: Path, observer: Observer = SILENT) -> Pru
         raise OptionError("nothing says how much to prune", "for example --budget cycles=-30%")
     budget = parse_budget(recipe.prune)
     target = find_target(recipe.targets[0])
-    require_writable(output.parent)
-    ready, calib = _ready(recipe)
+    _require_output(recipe, output, ".onnx")
+    ready, calib = _ready(recipe, "pruning")
     observer.stage("prune")
     return prune_step(
         ready.model,
@@ -60,8 +61,8 @@ def prune_file(recipe: Recipe, output: Path, observer: Observer = SILENT) -> Pru
 
 def quantize_file(recipe: Recipe, output: Path, observer: Observer = SILENT) -> Quantized:
     """Quantize ``recipe.model`` to ``output``, the plan beside it. Raises RockpressError."""
-    require_writable(output.parent)
-    ready, calib = _ready(recipe)
+    _require_output(recipe, output, ".onnx")
+    ready, calib = _ready(recipe, "quantization")
     observer.stage("quantize")
     plan = output.with_suffix(".plan.toml")
     result = quantize_step(ready.model, output, plan, calib, observer.step)
@@ -73,28 +74,41 @@ def quantize_file(recipe: Recipe, output: Path, observer: Observer = SILENT) -> 
 
 
 def convert_file(
-    recipe: Recipe, output: Path, quantization: str = "auto", observer: Observer = SILENT
+    recipe: Recipe,
+    output: Path,
+    quantization: str = "auto",
+    observer: Observer = SILENT,
+    *,
+    pixels: bool = False,
 ) -> Conversion:
     """Convert ``recipe.model`` to ``output``, the manifest beside it. Raises RockpressError.
 
     ``quantization`` is auto (a QDQ model as it says, any other in float16) or one of the toolkit's
-    own quantizers, which need calibration samples.
+    own quantizers, which need calibration samples. The ``.rknn`` takes pixels, with mean and std
+    inside, when the samples are images or, without samples, when ``pixels`` says so.
     """
     target = find_target(recipe.targets[0])
     require_toolkit(recipe.toolkit_python)
-    require_writable(output.parent)
+    _require_output(recipe, output, ".rknn")
+    if recipe.calib is None and quantization not in ("auto", "float16"):
+        raise OptionError(
+            f"--quantize {quantization} needs calibration samples", "give some with --calib"
+        )
     ready = ready_model(recipe.model, recipe.input_shapes, recipe.size, recipe.outputs)
     calib = _calib(ready, recipe)
+    how = ready.preprocess(recipe.preprocessing) if pixels else None
+    if calib is not None:
+        how = calib.preprocess
     observer.stage("convert")
-    with staging(output.parent) as folder:
-        model = folder / f"{output.stem}.prepared.onnx"
+    with staging(output.parent) as folder, tempfile.TemporaryDirectory(prefix="rockpress-") as work:
+        model = Path(work) / f"{recipe.model.stem}.onnx"
         save_model(ready.model, model)
         conversion = convert_step(
             model,
             folder / output.name,
             target,
             recipe,
-            pixels=calib,
+            how=how,
             quantization=quantization,
             calib=calib,
             step=observer.step,
@@ -102,15 +116,20 @@ def convert_file(
         digests = {"source": model_digest(recipe.model)}
         if calib is not None:
             digests["calibration"] = calib.digest()
-        write_beside(folder / output.name, conversion, ready.model, calib, None, digests)
+        write_beside(folder / output.name, conversion, ready.model, how, None, digests)
     return replace(conversion, path=output)
 
 
-def _ready(recipe: Recipe) -> tuple[ReadyModel, Samples]:
+def _require_output(recipe: Recipe, output: Path, suffix: str) -> None:
+    require_output(output, suffix, [recipe.model])
+    require_writable(output.parent)
+
+
+def _ready(recipe: Recipe, stage: str) -> tuple[ReadyModel, Samples]:
     ready = ready_model(recipe.model, recipe.input_shapes, recipe.size, recipe.outputs)
     calib = _calib(ready, recipe)
     if calib is None:
-        raise OptionError("this needs calibration samples", "give some with --calib")
+        raise OptionError(f"{stage} needs calibration samples", "give some with --calib")
     return ready, calib
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from onnx import ModelProto
 
+from ..calibration_data.preprocess import Preprocess
 from ..calibration_data.samples import Samples
 from ..convert.convert import Conversion, convert
 from ..convert.cycles import layer_cycles
@@ -84,15 +85,14 @@ def convert_step(
     target: Target,
     recipe: Recipe,
     *,
-    pixels: Samples | None,
+    how: Preprocess | None,
     quantization: str = "auto",
     calib: Samples | None = None,
     simulate: Samples | None = None,
     float_model: Path | None = None,
     step: Step = lambda what, done, total: None,
 ) -> Conversion:
-    """Convert one file; ``pixels`` are the samples that say whether mean and std go inside."""
-    how = pixels.preprocess if pixels is not None else None
+    """Convert one file; with ``how`` it takes pixels, mean and std inside, else tensors."""
     return convert(
         model,
         output,

@@ -37,7 +37,7 @@ class CostModel:
     def shapes(self, removed: Array) -> list[LayerShape]:
         """The layers as they would be; ``removed`` is a mask over roots."""
         return [
-            _shrunk(layer, _left(into, removed), _left(out, removed), [_left(r, removed) for r in rows])
+            _shrunk(layer, *(_left(axis, removed) for axis in (into, out, *rows)))
             for layer, into, out, rows in self._layers
         ]
 
@@ -65,7 +65,7 @@ def _left(roots: Axis, removed: Array) -> int:
     return int((~removed[roots]).sum())
 
 
-def _shrunk(layer: LayerShape, cin: int, cout: int, rows: list[int]) -> LayerShape:
+def _shrunk(layer: LayerShape, cin: int, cout: int, *rows: int) -> LayerShape:
     if layer.op in ("gemm", "matmul"):
         count = prod(rows)
         return replace(layer, cin=cin, cout=cout, in_h=count, out_h=count)

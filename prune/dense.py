@@ -133,8 +133,8 @@ def _own_bias(graph: Graph, node: NodeProto) -> Array | None:
     if not name:
         return np.zeros(size, weight.dtype)
     value = graph.weights.get(name)
-    if value is None or value.size not in (1, size) or value.shape[-1:] not in ((), (1,), (size,)):
-        return None
+    if value is None or (value.size != 1 and (value.size != size or value.shape[-1] != size)):
+        return None  # computed, or another one for each row
     if value.shape == (size,) and len(graph.consumers[name]) == 1 and settings.get("beta", 1) == 1:
         return None
     scaled = value.reshape(-1) * np.asarray(settings.get("beta", 1.0), value.dtype)

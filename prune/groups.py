@@ -46,11 +46,11 @@ def find_groups(dependency: Dependency) -> list[Group]:
     for root, places in seen.items():
         members[tuple(places)].append(root)
     groups: dict[str, Group] = {}
-    for counted, roots in members.items():
-        if len(roots) > 1:
-            places = tuple((name, axis) for name, axis, _ in counted)
-            name = _name(dependency.graph, places, groups)
-            groups[name] = Group(name, np.array(sorted(roots), dtype=np.int64), places)
+    for counted, channels in members.items():
+        if len(channels) > 1:
+            held = tuple((name, axis) for name, axis, _ in counted)
+            name = _name(dependency.graph, held, groups)
+            groups[name] = Group(name, np.array(sorted(channels), dtype=np.int64), held)
     return list(groups.values())
 
 

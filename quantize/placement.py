@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from onnx import NodeProto
+import numpy as np
+from onnx import NodeProto, TensorProto
 
-from ..core.graph import Graph, attributes
+from ..core.graph import Graph, output_axis
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 # the NPU applies these to a convolution's result before it is stored
@@ -58,22 +59,26 @@ def place(graph: Graph) -> Placement:
 
 def weight_axis(graph: Graph, node: NodeProto) -> int:
     """The output-channel axis of a node's weight: one scale for each index along it."""
-    if node.op_type == "Conv":
-        return 0
-    if node.op_type == "Gemm":
-        return 0 if attributes(node).get("transB") else 1
-    if node.op_type == "ConvTranspose" and attributes(node).get("group", 1) > 1:
-        return 0
-    return len(graph.shapes[node.input[1]]) - 1 if node.op_type == "MatMul" else 1
+    return output_axis(node)
 
 
 def _activations(graph: Graph) -> list[str]:
     computed = [name for node in graph.nodes for name in node.output if name]
-    return [name for name in [*graph.input_names, *computed] if graph.shapes.get(name)]
+    real = _of_type_float(graph)
+    return [
+        name for name in [*graph.input_names, *computed] if graph.shapes.get(name) and name in real
+    ]
+
+
+def _of_type_float(graph: Graph) -> set[str]:
+    """Names of the float32 activations: indices and truth values have no scale."""
+    values = [*graph.model.graph.input, *graph.model.graph.value_info, *graph.model.graph.output]
+    return {v.name for v in values if v.type.tensor_type.elem_type == TensorProto.FLOAT}
 
 
 def _is_weighted(graph: Graph, node: NodeProto) -> bool:
-    if node.op_type not in WEIGHTED or node.input[1] not in graph.weights:
+    weight = graph.weights.get(node.input[1]) if node.op_type in WEIGHTED else None
+    if weight is None or weight.dtype != np.float32:
         return False
     # the compiler knows a scale for each output channel only where these sit on one axis
     return node.op_type != "MatMul" or len(graph.shapes[node.input[1]]) == 2

@@ -61,7 +61,7 @@ def write_plan(plan: Plan, path: Path) -> None:
 def read_plan(path: Path) -> Plan:
     """Read a plan. Raises ModelError when it is missing or not a plan of this schema."""
     try:
-        document: dict[str, Any] = tomllib.loads(path.read_text())
+        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ModelError(f"{path}: the plan cannot be read: {error}", "quantize again") from error
     if document.get("schema") != SCHEMA:
@@ -69,10 +69,13 @@ def read_plan(path: Path) -> Plan:
             f"{path}: the plan has schema {document.get('schema')!r}, this version reads {SCHEMA}",
             "quantize again with this version",
         )
-    return Plan(
-        document["scheme"],
-        document["samples"],
-        {name: Activation(**entry) for name, entry in document["activations"].items()},
-        {name: Weight(**entry) for name, entry in document["weights"].items()},
-        document["float_operators"],
-    )
+    try:
+        return Plan(
+            document["scheme"],
+            document["samples"],
+            {name: Activation(**entry) for name, entry in document["activations"].items()},
+            {name: Weight(**entry) for name, entry in document["weights"].items()},
+            document["float_operators"],
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path}: not a plan: {error}", "quantize again") from error

@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
-from ..core.graph import Array, Graph
-from .placement import weight_axis
+from ..core.graph import Array, Graph, free_name, read_by
+from .placement import WEIGHTED, weight_axis
 from .plan import Plan
 from .scales import floored_for_bias, quantize_bias, quantize_weight, weight_scales
 
@@ -32,7 +32,9 @@ def render(model: ModelProto, plan: Plan) -> ModelProto:
             nodes.extend(builder.activation_pair(builder.original(name)))
     del copy.graph.node[:]
     copy.graph.node.extend(nodes)
-    kept = [t for t in copy.graph.initializer if t.name not in builder.replaced]
+    # a weight may be read by a node that stays in float as well
+    used = {name for node in nodes for name in read_by(node)} | set(graph.output_names)
+    kept = [t for t in copy.graph.initializer if t.name in used or t.name not in builder.replaced]
     del copy.graph.initializer[:]
     copy.graph.initializer.extend([*kept, *builder.constants])
     del copy.graph.value_info[:]
@@ -47,9 +49,12 @@ class _Builder:
         self.replaced: set[str] = set()
         self._graph = graph
         self._plan = plan
+        self._taken = set(graph.names)
         # a quantized output keeps its name on the last node, so its producer writes another
-        self._raw = {n: f"{n}.float" for n in graph.output_names if n in plan.activations}
+        made = [name for name in graph.output_names if name in graph.producers]
+        self._raw = {n: self._free(f"{n}.float") for n in made if n in plan.activations}
         self._names = {raw: name for name, raw in self._raw.items()}
+        self._dequantized_names: dict[str, str] = {}
 
     def original(self, name: str) -> str:
         """The name that a tensor had before it was rewired."""
@@ -62,36 +67,33 @@ class _Builder:
             return []
         scale = self._constant(f"{name}.scale", np.float32(entry.scale))
         zero_point = self._constant(f"{name}.zero_point", np.int8(entry.zero_point))
-        source = self._raw.get(name, name)
-        target = name if name in self._raw else f"{name}.dequantized"
-        quantize = helper.make_node(
-            "QuantizeLinear", [source, scale, zero_point], [f"{name}.quantized"], f"{name}.Q"
-        )
-        dequantize = helper.make_node(
-            "DequantizeLinear", [f"{name}.quantized", scale, zero_point], [target], f"{name}.DQ"
-        )
-        return [quantize, dequantize]
+        source, steps = self._raw.get(name, name), self._free(f"{name}.quantized")
+        target = name if name in self._raw else self._free(f"{name}.dequantized")
+        self._dequantized_names[name] = target
+        constants = [scale, zero_point]
+        return [
+            helper.make_node("QuantizeLinear", [source, *constants], [steps], f"{name}.Q"),
+            helper.make_node("DequantizeLinear", [steps, *constants], [target], f"{name}.DQ"),
+        ]
 
     def rewired(self, node: NodeProto) -> NodeProto:
         """Let a node read dequantized activations and weights, and write raw outputs."""
         for position, name in enumerate(node.input):
-            if name in self._plan.activations and name not in self._raw:
-                node.input[position] = f"{name}.dequantized"
+            node.input[position] = self._dequantized_names.get(name, name)
         for position, name in enumerate(node.output):
             node.output[position] = self._raw.get(name, name)
         return node
 
     def weight_nodes(self, node: NodeProto) -> list[NodeProto]:
         """Dequantize the weight and bias of a node, if they are in the plan."""
-        entry = self._plan.weights.get(node.input[1] if len(node.input) > 1 else "")
-        if entry is None:
+        if node.op_type not in WEIGHTED or node.input[1] not in self._plan.weights:
             return []
         axis = weight_axis(self._graph, node)
         weight = self._graph.weights[node.input[1]]
         scales = weight_scales(weight, axis)
         bias = self._bias(node)
         source = self._plan.activations.get(node.input[0])
-        if bias is None or source is None:
+        if bias is None or source is None or bias.shape != scales.shape:
             return [self._weight(node, weight, scales, axis)]
         scales = floored_for_bias(scales, source.scale, bias)
         steps = quantize_bias(bias, source.scale, scales)
@@ -110,7 +112,8 @@ class _Builder:
         self, node: NodeProto, position: int, steps: Array, scales: Array, axis: int
     ) -> NodeProto:
         # named after the node: two nodes may share a weight and yet read other input scales
-        name = f"{self.original(node.output[0])}.{('', 'weight', 'bias')[position]}"
+        part = ("", "weight", "bias")[position]
+        name = self._free(f"{self.original(node.output[0])}.{part}.dequantized")
         self.replaced.add(node.input[position])
         inputs = [
             self._constant(f"{name}.steps", steps),
@@ -120,6 +123,12 @@ class _Builder:
         node.input[position] = name
         return helper.make_node("DequantizeLinear", inputs, [name], f"{name}.DQ", axis=axis)
 
-    def _constant(self, name: str, value: Array | np.generic) -> str:
+    def _free(self, wanted: str) -> str:
+        name = free_name(wanted, self._taken)
+        self._taken.add(name)
+        return name
+
+    def _constant(self, wanted: str, value: Array | np.generic) -> str:
+        name = self._free(wanted)
         self.constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name

@@ -51,7 +51,7 @@ def quantize(
     if not placement.weights:
         raise ModelError(
             "nothing in this model can be quantized: it has no convolution or matrix product "
-            "with a constant weight",
+            "with a constant float32 weight",
             "convert it in float16 with --quantize off",
         )
     ranges, count = measure_ranges(model, placement.tensors, samples, on_progress)
@@ -91,7 +91,8 @@ def _left_in_float(graph: Graph, placement: Placement) -> dict[str, int]:
 
 
 def _require_opset(model: ModelProto) -> None:
-    opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    versions = (entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    opset = next(versions, 1)
     if opset < _FIRST_PER_CHANNEL_OPSET:
         raise ModelError(
             f"the model has opset {opset}; scales per channel need opset 13 or later",

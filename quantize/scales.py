@@ -21,20 +21,21 @@ def activation_scale(low: float, high: float) -> tuple[float, int]:
     """Scale and zero point (asymmetric int8) of an activation with values in [low, high].
 
     The range is widened to hold 0, so that padding is exact. A zero point of 0 is avoided by
-    widening the range by one more step: the compiler takes tensors whose zero point is 0 for
-    symmetric ones and moves their scale.
+    widening the range by one more step, on the side that is the shorter one: the compiler takes
+    tensors whose zero point is 0 for symmetric ones and moves their scale.
 
     >>> activation_scale(0.0, 255.0)
     (1.0, -128)
-    >>> activation_scale(-128.0, 127.0)[1]
-    -1
+    >>> activation_scale(-128.0, 127.0)[1], activation_scale(-128.4, 126.6)[1]
+    (-1, 1)
     """
     low, high = min(low, 0.0), max(high, 0.0)
     scale = _single((high - low) / (INT8_HIGH - INT8_LOW))
-    zero_point = round(INT8_LOW - low / scale)
+    exact = INT8_LOW - low / scale
+    zero_point = round(exact)
     if zero_point == 0:
         scale = _single((high - low) / (INT8_HIGH - INT8_LOW - 1))
-        zero_point = -1
+        zero_point = 1 if exact > 0 else -1
     return scale, int(np.clip(zero_point, INT8_LOW, INT8_HIGH))
 
 

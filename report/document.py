@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..core.results import GateFigure, Report, TargetReport
+from .visible import json_visible
 
 SCHEMA = 1
 
@@ -28,7 +29,13 @@ def to_document(report: Report) -> dict[str, Any]:
 
 def to_json(report: Report) -> str:
     """The document as indented JSON with a final newline."""
-    return json.dumps(to_document(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(to_document(report))
+
+
+def json_text(document: dict[str, Any]) -> str:
+    """Any document as indented JSON with a final newline, infinities as null."""
+    plain = json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False)
+    return json_visible(plain) + "\n"
 
 
 def _target(target: TargetReport) -> dict[str, Any]:

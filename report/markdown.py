@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ..core.results import Report
 from .table import to_tables
+from .visible import visible
 
 
 def to_markdown(report: Report) -> str:
@@ -30,6 +31,7 @@ def _row(cells: Sequence[str]) -> str:
 
 def _safe(text: str) -> str:
     """Names in a model may hold what Markdown or HTML would act on."""
+    text = visible(text)
     for character in "\\`*_[]<>|":
         text = text.replace(character, f"\\{character}")
     return text

@@ -10,8 +10,14 @@ from dataclasses import dataclass
 
 from ..core.results import GateFigure, LatencyFigure, ModelRow, Report, TargetReport
 
-HEADINGS = ("model", "size", "parameters", "MACs", "cycles", "latency", "accuracy")
+# Short enough that all of it fits a terminal of 80 columns.
+HEADINGS = ("model", "size", "params", "MACs", "cycles", "latency", "accuracy")
 _NONE = "-"
+_RUNNERS = {
+    "onnxruntime": "ONNX Runtime",
+    "rknn-simulator": "the RKNN simulator",
+    "board": "the board",
+}
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,13 @@ def to_tables(report: Report) -> list[TextTable]:
 
 
 def _table(target: TargetReport) -> TextTable:
-    lines = [*_retention_lines(target), *_ratio_lines(target), *_gate_lines(target)]
+    lines = [
+        *_latency_lines(target),
+        *_accuracy_lines(target),
+        *_retention_lines(target),
+        *_ratio_lines(target),
+        *_gate_lines(target),
+    ]
     return TextTable(
         title=target.target or "ONNX Runtime only",
         headings=HEADINGS,
@@ -45,10 +57,45 @@ def _row(row: ModelRow) -> tuple[str, ...]:
         size_text(row.bytes),
         count_text(row.parameters),
         count_text(row.macs),
-        _NONE if row.cycles is None else f"{row.cycles:,}",
-        latency_text(row.latency[0]) if row.latency else _NONE,
-        _NONE if row.accuracy is None else f"{row.accuracy.value:.4f} {row.accuracy.runner}",
+        count_text(row.cycles),
+        _latency_cell(row.latency[0]) if row.latency else _NONE,
+        _NONE if row.accuracy is None else f"{row.accuracy.value:.4f}",
     )
+
+
+def _latency_cell(latency: LatencyFigure) -> str:
+    """Where it is from and the milliseconds; half the width of an estimate's band in per cent."""
+    where = {"npu-estimate": "NPU", "host": "host", "board": "board"}[latency.kind]
+    if latency.ms is None:
+        return f"{where} unknown"
+    band = ""
+    if latency.low is not None and latency.high is not None and latency.ms:
+        band = f" ±{(latency.high - latency.low) / 2 / latency.ms:.0%}"
+    return f"{where} {latency.ms:.2f} ms{band}"
+
+
+def _latency_lines(target: TargetReport) -> list[str]:
+    """What the words in the latency column mean, and the result's own latency in full."""
+    figures = [(row.stage, one) for row in target.models for one in row.latency[:1]]
+    kinds = {one.kind for _, one in figures}
+    lines = []
+    if "npu-estimate" in kinds:
+        stage, last = [pair for pair in figures if pair[1].kind == "npu-estimate"][-1]
+        lines.append(f"latency of {stage}: {latency_text(last)}")
+    if "host" in kinds:
+        lines.append("host: measured on this computer's CPU with ONNX Runtime")
+    return lines
+
+
+def _accuracy_lines(target: TargetReport) -> list[str]:
+    found = [(row.stage, row.accuracy) for row in target.models if row.accuracy is not None]
+    if not found:
+        return []
+    runners: dict[str, list[str]] = {}
+    for stage, accuracy in found:
+        runners.setdefault(_RUNNERS[accuracy.runner], []).append(stage)
+    where = "; ".join(f"{', '.join(stages)} in {runner}" for runner, stages in runners.items())
+    return [f"accuracy: {found[-1][1].metric}; {where}"]
 
 
 def size_text(size: int) -> str:
@@ -79,7 +126,7 @@ def count_text(count: int | None) -> str:
 def latency_text(latency: LatencyFigure) -> str:
     """Milliseconds with their kind; an estimate with its band."""
     if latency.ms is None:
-        return f"no estimate ({latency.kind})"
+        return "no estimate for this chip, only cycles"
     if latency.kind == "npu-estimate" and latency.low is not None and latency.high is not None:
         return f"{latency.ms:.2f} ms ({latency.low:.2f}-{latency.high:.2f}) estimated, NPU"
     where = {"host": "measured, host CPU", "board": "measured, board"}[latency.kind]
@@ -90,7 +137,11 @@ def _retention_lines(target: TargetReport) -> list[str]:
     kept = target.retention
     similar = similarity_text(kept.agreement, kept.sqnr_db)
     if kept.value is None or kept.low is None or kept.high is None:
-        why = "no labels, so no accuracy" if kept.metric is None else "no ratio for this metric"
+        why = (
+            "no labels, so no accuracy"
+            if kept.metric is None
+            else f"no retention: a model's {kept.metric} is not above 0"
+        )
         return [f"{similar} on {kept.samples} samples ({why})"]
     return [
         f"retention {kept.value:.4f} (95 % interval {kept.low:.4f} to {kept.high:.4f}) "
@@ -111,9 +162,13 @@ def similarity_text(agreement: float | None, sqnr_db: float) -> str:
 def _ratio_lines(target: TargetReport) -> list[str]:
     lines = []
     if target.pruning is not None:
-        lines.append(f"pruned against unpruned, both int8: {_ratios(target.pruning)}")
+        form = "int8" if target.model("reference-int8") else "float16"
+        lines.append(f"pruned against unpruned, both {form}: {_ratios(target.pruning)}")
     if any(value is not None for value in target.ratios.values()):
-        lines.append(f"result against the original in float16: {_ratios(target.ratios)}")
+        what = "candidate against the baseline, both in ONNX Runtime"
+        if target.target is not None:
+            what = "result against the original in float16"
+        lines.append(f"{what}: {_ratios(target.ratios)}")
     return lines
 
 

@@ -1,0 +1,88 @@
+"""What can be known to be impossible before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..accuracy.gates import require_limits
+from ..accuracy.metrics import find_metric
+from ..calibration_data.samples import Samples
+from ..convert.environment import toolkit_version
+from ..convert.targets import Target, find_target
+from ..core.errors import OptionError, ToolkitError
+from ..prune.prune import parse_budget
+from .recipe import Recipe
+
+
+def require_measurable(recipe: Recipe) -> None:
+    """Raise OptionError for a metric that is not known and for gates that cannot be checked."""
+    recipe.require_comparison()
+    find_metric(recipe.metric)
+    gates = recipe.gates
+    require_limits(gates.min_retention, gates.max_latency_ms, gates.max_size_mb)
+
+
+def require_possible(recipe: Recipe) -> list[Target]:
+    """The targets, each once. Raises OptionError when one cannot have what the recipe asks for."""
+    recipe.require_samples()
+    if recipe.prune:
+        parse_budget(recipe.prune)
+    targets = list(dict.fromkeys(find_target(name) for name in recipe.targets))
+    require_measurable(recipe)
+    for target in targets:
+        _require_format(target, recipe.quantize)
+        require_latency(target, recipe.gates.max_latency_ms)
+    return targets
+
+
+def _require_format(target: Target, scheme: str) -> None:
+    if scheme not in target.dtypes:
+        instead = {"float16": "leave out --quantize off", "w8a8": "use --quantize off"}[scheme]
+        raise OptionError(
+            f"{target.name} has no {scheme}", f"it has: {', '.join(target.dtypes)}; {instead}"
+        )
+
+
+def require_latency(target: Target, limit: float | None) -> None:
+    """Raise OptionError for a latency limit on a chip that has cycles but no milliseconds."""
+    if limit is not None and target.latency is None:
+        raise OptionError(
+            f"--max-latency-ms {limit:g} cannot be checked: there is no latency in milliseconds "
+            f"for {target.name}, only cycles",
+            "leave it out for this chip, and measure the .rknn on a board",
+        )
+
+
+def require_labels(recipe: Recipe, evaluation: Samples) -> None:
+    """Raise OptionError for a retention gate when the samples to measure on have no labels."""
+    limit = recipe.gates.min_retention
+    if limit is not None and evaluation.labels is None:
+        raise OptionError(
+            f"--min-retention {limit:g} cannot be checked: the samples of {recipe.eval} have no "
+            "labels",
+            "give --eval a folder of class folders, a labels.csv, or an .npz with labels",
+        )
+
+
+def require_toolkit(python: Path | None) -> str:
+    """The toolkit's version. Raises ToolkitError when it is not installed."""
+    version = toolkit_version(python)
+    if version is None:
+        raise ToolkitError(
+            "rknn-toolkit2 is not installed here, so nothing can be converted",
+            "see rockpress doctor, or name another environment with --toolkit-python",
+        )
+    return version
+
+
+def require_output(output: Path, suffix: str, inputs: Sequence[Path]) -> None:
+    """Raise OptionError when a file to write has another suffix, or is one that is read."""
+    if output.suffix.lower() != suffix or output.is_dir():
+        what = "is a folder" if output.is_dir() else f"does not end in {suffix}"
+        raise OptionError(f"-o {output}: the file to write {what}", f"such as -o model{suffix}")
+    for one in inputs:
+        if output.exists() and one.exists() and output.samefile(one):
+            raise OptionError(
+                f"-o {output} would replace the model that is read", "give it another name"
+            )

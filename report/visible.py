@@ -1,0 +1,31 @@
+"""Names come from files that anybody may have made: show what a terminal would act on."""
+
+from __future__ import annotations
+
+import re
+
+# C0 and C1 controls (escape sequences begin with one), marks that turn the direction of writing,
+# line separators, and halves of surrogate pairs (bytes of a file name that are not UTF-8)
+_ACTED_ON = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def visible(text: str) -> str:
+    r"""The text in one line, with every control character as its escape.
+
+    >>> print(visible("a\x1b[31mb\nc"))
+    a\x1b[31mb\nc
+    """
+    return _ACTED_ON.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def json_visible(document: str) -> str:
+    r"""A JSON document whose strings hold such characters as JSON's own escapes; lines stay.
+
+    >>> print(json_visible('{"name": "a\x9bb"}'))
+    {"name": "a\u009bb"}
+    """
+    return _ACTED_ON.sub(
+        lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", document
+    )

@@ -1,0 +1,192 @@
+"""Files and folders are written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from rockpress.core.errors import OutputError
+from rockpress.core.files import (
+    replacing,
+    require_writable,
+    sha256_of,
+    staging,
+    write_bytes,
+    write_text,
+)
+
+
+def tree(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def disk_full(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_file_is_written_with_its_folders(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "c.txt"
+    write_text(path, "häß")
+    assert path.read_bytes() == "häß".encode()
+    assert tree(tmp_path) == ["a", "a/b", "a/b/c.txt"]
+
+
+def test_a_file_has_the_usual_permissions(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_text(tmp_path / "a", "x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_file_is_replaced(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "a", b"old")
+    write_bytes(tmp_path / "a", b"new")
+    assert (tmp_path / "a").read_bytes() == b"new"
+    assert tree(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
+def test_nothing_is_left_of_a_block_that_fails(tmp_path: Path, error: type[BaseException]) -> None:
+    with pytest.raises(error), replacing(tmp_path / "new" / "deep" / "a") as temporary:
+        temporary.write_text("half")
+        raise error
+    assert tree(tmp_path) == []
+
+
+def test_the_old_file_stays_when_the_new_one_fails(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("old")
+    with pytest.raises(ZeroDivisionError), replacing(tmp_path / "a") as temporary:
+        temporary.write_text("half")
+        raise ZeroDivisionError
+    assert (tmp_path / "a").read_text() == "old"
+    assert tree(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("step", ["os.replace", "tempfile.mkstemp"])
+def test_nothing_is_left_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    monkeypatch.setattr(step, disk_full)
+    with pytest.raises(OutputError, match="No space left") as caught:
+        write_text(tmp_path / "new" / "deep" / "a", "x")
+    assert "free space" in caught.value.hint
+    assert tree(tmp_path) == []
+
+
+def test_a_full_disk_while_writing(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="No space left"), replacing(tmp_path / "a") as temporary:
+        temporary.write_text("half")
+        disk_full()
+    assert tree(tmp_path) == []
+
+
+def test_folders_that_were_there_stay(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    with pytest.raises(ZeroDivisionError), replacing(tmp_path / "old" / "new" / "a"):
+        raise ZeroDivisionError
+    assert tree(tmp_path) == ["old"]
+
+
+def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for path in (tmp_path / "file" / "a", tmp_path / "file" / "deep" / "a"):
+        with pytest.raises(OutputError, match="folder"):
+            write_text(path, "x")
+    with pytest.raises(OutputError, match="folder"):
+        require_writable(tmp_path / "file")
+    with pytest.raises(OutputError, match="folder"), staging(tmp_path / "file"):
+        raise AssertionError("the block must not start")
+    assert tree(tmp_path) == ["file"]
+
+
+def test_a_folder_in_place_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with pytest.raises(OutputError, match="it is a folder"):
+        write_text(tmp_path / "a", "x")
+    assert tree(tmp_path) == ["a"]
+
+
+def test_no_device_is_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OutputError, match="not a regular file"):
+        write_text(tmp_path / "pipe", "x")
+    assert (tmp_path / "pipe").is_fifo()
+    assert tree(tmp_path) == ["pipe"]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a file system that is read-only")
+def test_a_place_that_takes_no_files() -> None:
+    with pytest.raises(OutputError):
+        write_text(Path("/proc/a"), "x")
+    with pytest.raises(OutputError):
+        require_writable(Path("/proc/new"))
+
+
+def test_names_that_are_too_long(tmp_path: Path) -> None:
+    for path in (tmp_path / "new" / ("x" * 300), tmp_path / "new" / ("x" * 300) / "a"):
+        with pytest.raises(OutputError, match="too long"):
+            write_text(path, "x")
+        assert tree(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "日" * 85])
+def test_the_longest_name_there_may_be(tmp_path: Path, name: str) -> None:
+    write_text(tmp_path / name, "x")
+    assert tree(tmp_path) == [name]
+
+
+def test_staging_moves_all_at_the_end(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "kept").write_text("kept")
+    (tmp_path / "out" / "a").write_text("old")
+    with staging(tmp_path / "out") as work:
+        (work / "a").write_text("new")
+        (work / "sub").mkdir()
+        (work / "sub" / "b").write_text("b")
+        assert (tmp_path / "out" / "a").read_text() == "old"
+    assert tree(tmp_path / "out") == ["a", "kept", "sub", "sub/b"]
+    assert (tmp_path / "out" / "a").read_text() == "new"
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
+def test_staging_leaves_nothing_on_failure(tmp_path: Path, error: type[BaseException]) -> None:
+    with pytest.raises(error), staging(tmp_path / "new" / "out") as work:
+        (work / "a").write_text("a")
+        raise error
+    assert tree(tmp_path) == []
+
+
+def test_staging_moves_nothing_when_one_file_cannot_be_placed(tmp_path: Path) -> None:
+    (tmp_path / "out" / "b").mkdir(parents=True)
+    with pytest.raises(OutputError, match="it is a folder"), staging(tmp_path / "out") as work:
+        (work / "a").write_text("a")
+        (work / "b").write_text("b")
+    assert tree(tmp_path) == ["out", "out/b"]
+
+
+@pytest.mark.parametrize("step", ["os.replace", "tempfile.mkdtemp"])
+def test_staging_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    monkeypatch.setattr(step, disk_full)
+    with pytest.raises(OutputError, match="No space left"), staging(tmp_path / "new") as work:
+        (work / "a").write_text("a")
+    assert tree(tmp_path) == []
+
+
+def test_require_writable_leaves_no_trace(tmp_path: Path) -> None:
+    require_writable(tmp_path / "new" / "deep")
+    assert tree(tmp_path) == []
+
+
+def test_digest(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"")
+    empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    assert sha256_of(tmp_path / "a") == empty
+    content = bytes(range(256)) * 5000
+    (tmp_path / "a").write_bytes(content)
+    (tmp_path / "b").write_bytes(content[:-1] + b"\0")
+    assert sha256_of(tmp_path / "a") != sha256_of(tmp_path / "b")
