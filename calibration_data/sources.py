@@ -34,7 +34,7 @@ def open_source(path: Path) -> Source:
     opener = _BY_SUFFIX.get(path.suffix.lower())
     if opener is None or not path.is_file():
         raise SamplesError(
-            f"{path}: this is no known kind of samples",
+            f"{path}: this is not a kind of samples that is known",
             "give a folder of images, a .txt list, a labels.csv, a .npy or an .npz",
         )
     return opener(path)

@@ -84,53 +84,41 @@ def reproducible(value: Any) -> Any:
     }
 
 
-# The demo: a gate that fails, and the document
+# The demo, the document, and a gate that fails
 
 
-@pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
-    """One run of the demo whose retention gate cannot hold."""
-    folder = tmp_path_factory.mktemp("demo")
+def test_a_gate_that_fails_exits_with_4_and_leaves_the_report(tmp_path: Path) -> None:
     more = ["--min-retention", "1.01", "--json", "--report", "more/report.md", "--quiet"]
-    return started("demo", "-o", "out", *more, cwd=folder), folder
-
-
-def test_a_gate_that_fails_exits_with_4_and_leaves_the_report(
-    demo: tuple[subprocess.CompletedProcess[str], Path],
-) -> None:
-    done, folder = demo
+    done = started("demo", "--prune", "off", "-o", "out", *more, cwd=tmp_path)
     assert done.returncode == 4, done.stderr
     document = json.loads(done.stdout)
     assert document["verdict"] == "fail"
-    assert (folder / "out" / "report.json").read_text() == done.stdout
-    gate = document["targets"][0]["gates"][0]
+    assert (tmp_path / "out" / "report.json").read_text() == done.stdout
+    target = document["targets"][0]
+    assert target["pruning"] is None
+    gate = target["gates"][0]
     assert (gate["name"], gate["limit"], gate["pass"]) == ("min-retention", 1.01, False)
     assert 0.95 < gate["value"] < 1.01
-
-
-def test_quiet_prints_no_stage(demo: tuple[subprocess.CompletedProcess[str], Path]) -> None:
-    told = [line for line in demo[0].stderr.splitlines() if "warning: " not in line]
-    assert [line for line in told if not line.startswith("hint: ")] == []
-
-
-def test_a_report_in_markdown(demo: tuple[subprocess.CompletedProcess[str], Path]) -> None:
-    text = (demo[1] / "more" / "report.md").read_text()
+    told = [line for line in done.stderr.splitlines() if "warning: " not in line]
+    assert [line for line in told if not line.startswith("hint: ")] == []  # it is quiet
+    text = (tmp_path / "more" / "report.md").read_text()
     assert text.startswith("# rockpress: FAIL\n")
     assert "| model | size |" in text
     assert "min-retention 1.01 does not hold" in text
 
 
-def test_the_files_of_a_run(demo: tuple[subprocess.CompletedProcess[str], Path]) -> None:
-    folder = demo[1] / "out"
-    stem = "rk3588/fashion_mnist_cnn"
+def test_the_files_of_a_run(demo_run: subprocess.CompletedProcess[str]) -> None:
+    folder = demo_run.args[-1]
+    stem = "demo/rk3588/fashion_mnist_cnn"
     suffixes = (".rknn", ".rknn.json", ".intended.onnx", ".plan.toml", ".pruned.onnx")
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    assert names == {"report.json", *(stem + suffix for suffix in suffixes)}
-    assert sorted(path.name for path in demo[1].iterdir()) == ["more", "out"]
+    reports = {"report.json", "demo/report.json"}
+    assert names == reports | {stem + suffix for suffix in suffixes}
+    assert len({(folder / name).read_text() for name in reports}) == 1
 
 
-def test_the_keys_of_the_document(demo: tuple[subprocess.CompletedProcess[str], Path]) -> None:
-    document = json.loads(demo[0].stdout)
+def test_the_keys_of_the_document(demo_run: subprocess.CompletedProcess[str]) -> None:
+    document = json.loads((demo_run.args[-1] / "report.json").read_text())
     assert set(document) == DOCUMENT
     target = document["targets"][0]
     assert set(target) - COMPUTED == OF_A_TARGET
@@ -461,8 +449,7 @@ def test_a_terminal_gets_a_bar_on_stderr_and_a_table_that_fits(
     assert b"\x1b[" in err
     plain = re.sub(rb"\x1b\[[\d;?]*[a-zA-Z]", b"", out).decode()
     assert "0:00:0" not in plain
-    rows = [
-        row.rstrip() for row in plain.splitlines() if row.startswith(("baseline ", "candidate "))
-    ]
+    table = [row.rstrip() for row in plain.partition("host: measured")[0].splitlines()]
+    rows = [row for row in table if row.startswith(("baseline ", "candidate "))]
     assert len(rows) == 2
     assert all(len(row) <= columns and re.search(r"host .* ms .*\d\.\d{4}$", row) for row in rows)

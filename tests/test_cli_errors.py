@@ -347,7 +347,7 @@ BROKEN_SAMPLES = {
     "NaN or infinite values": _samples_with_nan,
     "holds the arrays a, b, but the model's inputs are x": _other_names,
     "samples.npz: the array file is corrupt": _truncated_npz,
-    "small_cnn.onnx: this is no known kind of samples": _a_model,
+    "small_cnn.onnx: this is not a kind of samples": _a_model,
 }
 
 

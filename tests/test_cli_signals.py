@@ -148,8 +148,8 @@ def test_a_signal_while_the_toolkit_runs(
 
 
 def test_an_impatient_user(tmp_path: Path) -> None:
-    started = Started(tmp_path, *demo())
-    started.wait_for("reference-float16")
+    started = Started(tmp_path, "convert", sample_path(MODEL), "-o", "../out/m.rknn")
+    started.wait_for("convert")
     started.wait_for_child()
     for _ in range(3):
         started.process.send_signal(signal.SIGINT)
@@ -157,14 +157,15 @@ def test_an_impatient_user(tmp_path: Path) -> None:
 
 
 def test_old_results_survive_an_interruption(tmp_path: Path) -> None:
-    old = tmp_path / "out" / "report.json"
+    old = tmp_path / "out" / "m.rknn"
     old.parent.mkdir()
     old.write_text("of an earlier run")
-    started = Started(tmp_path, *demo("--quantize", "off"))
+    started = Started(tmp_path, "convert", sample_path(MODEL), "-o", "../out/m.rknn")
     started.wait_for("convert")
+    started.wait_for_child()
     started.process.send_signal(signal.SIGINT)
     assert started.ended()[0] == 130
-    assert started.left() == ["out", "out/report.json"]
+    assert started.left() == ["out", "out/m.rknn"]
     assert old.read_text() == "of an earlier run"
 
 
