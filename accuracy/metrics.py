@@ -18,6 +18,8 @@ Scores = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 
+_Z = 1.959963984540054  # 97.5 % of the normal distribution lie below
+
 # What code that somebody else wrote for one model may raise.
 _USER_ERRORS = (
     ArithmeticError,
@@ -211,11 +213,15 @@ METRICS: Mapping[str, Metric] = {
 def proportion_interval(value: float, samples: int) -> tuple[float, float]:
     """95 % Wilson interval of a share, such as top-1 accuracy, seen in so many samples.
 
+    Source: Wilson, Probable inference, the law of succession, and statistical inference, JASA 22,
+    1927. It is scipy.stats.binomtest(...).proportion_ci(method="wilson"), whose import takes longer
+    than the rest of a check of a small model.
+
     >>> low, high = proportion_interval(0.9, 100)
     >>> round(low, 3), round(high, 3)
     (0.826, 0.945)
     """
-    from scipy.stats import binomtest
-
-    found = binomtest(round(value * samples), samples).proportion_ci(method="wilson")
-    return float(found.low), float(found.high)
+    share, spread = round(value * samples) / samples, _Z * _Z / samples
+    centre = share + spread / 2
+    half = math.sqrt(spread * (share * (1 - share) + spread / 4))
+    return max(0.0, (centre - half) / (1 + spread)), min(1.0, (centre + half) / (1 + spread))

@@ -172,8 +172,10 @@ def test_old_results_survive_an_interruption(tmp_path: Path) -> None:
 # A full disk
 
 
-@pytest.mark.parametrize("limit", [1_000, 700_000])
-@pytest.mark.parametrize("command", ["run", "prune", "quantize", "convert"])
+@pytest.mark.parametrize(
+    ("command", "limit"),
+    [("run", 1_000), ("run", 700_000), ("prune", 1_000), ("quantize", 1_000), ("convert", 700_000)],
+)
 def test_a_full_disk(command: str, limit: int, tmp_path: Path) -> None:
     model, samples = sample_path(MODEL), ["--calib", sample_path(CALIBRATION), "--calib-count", 16]
     arguments: dict[str, list[object]] = {
