@@ -64,11 +64,20 @@ class Samples:
     def npu_feeds(self, index: int) -> dict[str, Array]:
         """What the NPU is fed: uint8 (1, H, W, C) pixels, or the tensors as in ``feeds``.
 
-        Mean and std are inside the NPU's model for pixels; for tensors they must be 0 and 1.
+        Mean and std are inside the NPU's model for pixels, see ``npu_preprocess``.
         """
-        if self.preprocess is None:
-            return self._tensors(index)
-        return {self._only_input: self._pixels(self.preprocess, index)[np.newaxis]}
+        if self.npu_preprocess is None:
+            return self.feeds(index)
+        return {self._only_input: self._pixels(self.npu_preprocess, index)[np.newaxis]}
+
+    @property
+    def npu_preprocess(self) -> Preprocess | None:
+        """The preprocess whose mean and std go inside the NPU's model; None where none do.
+
+        The toolkit takes axis 1 for the channels, so a model with channels last is fed tensors.
+        """
+        how = self.preprocess
+        return how if how is not None and how.layout == "nchw" else None
 
     def take(self, count: int, seed: int = 0) -> Samples:
         """A seeded choice of ``count`` samples, stratified by label or spread over the order."""

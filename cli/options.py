@@ -259,7 +259,7 @@ Seed = Annotated[
     Option("--seed", metavar="N", parser=whole(0), help="For all that is random. [default: 0]"),
 ]
 Json = Annotated[bool, Option("--json", help="Print the result as one JSON document.")]
-Quiet = Annotated[bool, Option("--quiet", "-q", help="No progress and no log, only the result.")]
+Quiet = Annotated[bool, Option("--quiet", "-q", help="No progress, only the result and warnings.")]
 Verbose = Annotated[
     bool, Option("--verbose", "-v", help="Say more, and what caused an error underneath.")
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import onnx
 from onnx import ModelProto
@@ -16,7 +17,7 @@ from ..convert.targets import Target
 from ..core.graph import Array
 from ..core.layers import macs_of
 from ..core.model import model_bytes, model_digest, parameter_count, save_model
-from ..core.results import ModelRow, TargetReport
+from ..core.results import ModelRow, Notice, TargetReport
 from ..prune.prune import Budget, parse_budget
 from ..quantize.quantize import QuantizeResult
 from .baseline import Baseline, host_latency
@@ -63,6 +64,7 @@ class Chain:
         self._rows = [base.row]
         self._model = base.ready.model
         self._last_outputs: list[Array] = []
+        self._notices: list[Notice] = []
 
     def run(self) -> TargetReport:
         """Go through all stages. Raises what they raise; nothing of it is kept then."""
@@ -82,15 +84,7 @@ class Chain:
     def _reference(self, name: str, model: Path, quantization: str) -> ModelRow:
         """The original model compiled to compare with; it is not kept and not simulated."""
         with self._stages.stage(name) as step:
-            conversion = convert_step(
-                model,
-                None,
-                self._target,
-                self._recipe,
-                how=self._base.evaluation.preprocess,
-                quantization=quantization,
-                step=step,
-            )
+            conversion = self._converted(model, step, quantization=quantization)
         row = compiled_row(
             name, conversion, self._base.row.parameters or 0, self._base.row.macs or 0
         )
@@ -136,7 +130,7 @@ class Chain:
         """Prune until the compiler too says that the budget holds; return its conversion."""
         assert self._base.calib is not None
         share = budget.share
-        for attempt in range(_TRIES):
+        for _ in range(_TRIES):
             prune_step(
                 self._base.ready.model,
                 self._path(".pruned.onnx"),
@@ -150,9 +144,16 @@ class Chain:
             )
             compiled = self._compiled(step)
             reached = 1 - (ratio(compiled.cycles, unpruned.cycles) or 1.0)
-            if budget.kind != "cycles" or reached >= budget.share or attempt == _TRIES - 1:
-                break
+            if budget.kind != "cycles" or reached >= budget.share:
+                return compiled
             share = min(0.99, share + (budget.share - reached) + 0.01)
+        self._notices.append(
+            Notice(
+                "pruning-budget",
+                f"the compiler says {-reached:.1%} cycles; {-budget.share:.1%} were asked for",
+                "ask for a larger budget",
+            )
+        )
         return compiled
 
     def _compiled(self, step: Step) -> Conversion:
@@ -163,9 +164,7 @@ class Chain:
             path = self._scratch("pruned-int8")
             model = onnx.load_model(str(self._path(".pruned.onnx")))
             quantize_step(model, path, path.with_suffix(".toml"), self._base.calib, step)
-        return convert_step(
-            path, None, self._target, self._recipe, how=self._base.evaluation.preprocess, step=step
-        )
+        return self._converted(path, step)
 
     def _quantize(self) -> QuantizeResult | None:
         if self._recipe.quantize == "float16":
@@ -186,16 +185,13 @@ class Chain:
 
     def _convert(self, quantized: QuantizeResult | None, final: Path) -> Conversion:
         with self._stages.stage("convert") as step:
-            return convert_step(
+            return self._converted(
                 quantized.path if quantized else final,
-                self._path(".rknn"),
-                self._target,
-                self._recipe,
-                how=self._base.evaluation.preprocess,
+                step,
+                output=self._path(".rknn"),
                 calib=self._base.calib if quantized else None,
                 simulate=self._base.evaluation,
                 float_model=final if quantized else None,
-                step=step,
             )
 
     def _check(
@@ -224,7 +220,7 @@ class Chain:
                 self._path(".rknn"),
                 conversion,
                 self._model,
-                self._base.evaluation.preprocess,
+                self._base.evaluation.npu_preprocess,
                 quantized,
                 self._digests(),
             )
@@ -239,6 +235,7 @@ class Chain:
             gates=gates,
             warnings=(
                 *recipe_notices(self._recipe),
+                *self._notices,
                 *result_notices(conversion, comparison, fidelity, self._recipe.gates),
             ),
             stages=self._stages.runs,
@@ -249,6 +246,11 @@ class Chain:
     @property
     def _dtype(self) -> str:
         return "float16" if self._recipe.quantize == "float16" else "int8"
+
+    def _converted(self, model: Path, step: Step, **options: Any) -> Conversion:
+        """Convert for this target with the recipe's limits; options as those of convert_step."""
+        options = {"output": None, "how": self._base.evaluation.npu_preprocess, **options}
+        return convert_step(model, target=self._target, recipe=self._recipe, step=step, **options)
 
     def _path(self, suffix: str) -> Path:
         return self._folder / f"{self._stem}{suffix}"

@@ -164,7 +164,7 @@ def _simulated(
         None,
         find_target(opened.manifest.target),
         recipe,
-        how=evaluation.preprocess,
+        how=evaluation.npu_preprocess,
         quantization="auto" if own else quantization,
         calib=None if own else calib,
         simulate=evaluation,
@@ -181,7 +181,7 @@ def _simulated(
 
 def _require_same_feed(manifest: Manifest, evaluation: Samples, candidate: Path) -> None:
     """Mean, std, colour and size are inside or beside the file: others would measure nothing."""
-    given = feed_inputs(evaluation.inputs, evaluation.preprocess)
+    given = feed_inputs(evaluation.inputs, evaluation.npu_preprocess)
     for was, now in zip(manifest.inputs, given, strict=True):
         for what in ("dtype", "layout", "shape", "color", "mean", "std"):
             if getattr(was, what) != getattr(now, what):

@@ -97,8 +97,13 @@ def convert_file(
     ready = ready_model(recipe.model, recipe.input_shapes, recipe.size, recipe.outputs)
     calib = _calib(ready, recipe)
     how = ready.preprocess(recipe.preprocessing) if pixels else None
+    if how is not None and how.layout == "nhwc":
+        raise OptionError(
+            f"{recipe.model} has its channels last, so mean and std cannot go inside the .rknn",
+            "leave the preprocess options out and normalise before feeding it",
+        )
     if calib is not None:
-        how = calib.preprocess
+        how = calib.npu_preprocess
     observer.stage("convert")
     with staging(output.parent) as folder, tempfile.TemporaryDirectory(prefix="rockpress-") as work:
         model = Path(work) / f"{recipe.model.stem}.onnx"

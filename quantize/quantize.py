@@ -10,6 +10,7 @@ from pathlib import Path
 from onnx import ModelProto
 
 from ..core.errors import ModelError
+from ..core.files import replacing
 from ..core.graph import Array, Graph
 from ..core.model import save_model
 from .placement import Placement, place, weight_axis
@@ -56,8 +57,10 @@ def quantize(
         )
     ranges, count = measure_ranges(model, placement.tensors, samples, on_progress)
     plan = make_plan(graph, placement, ranges, count)
-    save_model(render(model, plan), output)
-    write_plan(plan, plan_path)
+    rendered = render(model, plan)
+    with replacing(plan_path) as whole_plan:  # it appears only when the model did
+        write_plan(plan, whole_plan)
+        save_model(rendered, output)
     return QuantizeResult(output, plan_path, plan)
 
 

@@ -66,11 +66,11 @@ def own_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("own")
     with_normalisation(folder / "model.onnx")
     (folder / "images").mkdir()
-    for index, image in enumerate(np.load(sample_path(CALIBRATION))["images"][:64]):
+    for index, image in enumerate(np.load(sample_path(CALIBRATION))["images"][:32]):
         Image.fromarray(image).save(folder / "images" / f"{index}.png")
     test = np.load(sample_path(TEST))
     for index, (image, label) in enumerate(zip(test["images"], test["labels"], strict=True)):
-        if index < 200:
+        if index < 100:
             (folder / "labelled" / str(label)).mkdir(parents=True, exist_ok=True)
             Image.fromarray(image).save(folder / "labelled" / str(label) / f"{index}.png")
     return folder
@@ -101,7 +101,7 @@ def test_every_warning_is_documented() -> None:
     source = "\n".join(
         path.read_text() for room in ("convert", "pipeline") for path in (ROOT / room).glob("*.py")
     )
-    used = set(re.findall(r'"((?:cpu|preprocess|retention|toolkit)-[a-z0-9-]+)"', source))
+    used = set(re.findall(r'"((?:cpu|preprocess|pruning|retention|toolkit)-[a-z0-9-]+)"', source))
     listed = set(re.findall(r"^\| `([a-z0-9-]+)` \|", (ROOT / "docs/report.md").read_text(), re.M))
     assert used - {"toolkit-python"} == listed
 
