@@ -304,8 +304,8 @@ import subprocess, sys, time
 from rockpress.cli import handler
 def work():
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    print(child.pid, flush=True)
     try:
+        print(child.pid, flush=True)  # in here: what is to be cleaned up has begun
         time.sleep(60)
     finally:
         print("cleaned up", flush=True)
