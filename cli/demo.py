@@ -10,7 +10,7 @@ from . import options as o
 from .build import build_recipe
 from .progress import watching
 from .run import GATE_FAILED
-from .show import require_report, show_report
+from .show import require_report, say_where, show_report
 
 _BUDGET = "cycles=-40%"
 _RETENTION = 0.98
@@ -45,8 +45,10 @@ def command(
         gates={"min_retention": _RETENTION if min_retention is None else min_retention},
     )
     require_report(report)
+    folder = output or Path("rockpress-demo")
     with watching(quiet=quiet) as observer:
-        result = run(recipe, output or Path("rockpress-demo"), observer)
+        result = run(recipe, folder, observer)
     show_report(result, as_json=as_json, file=report)
+    say_where(folder, quiet=quiet)
     if not result.passed:
         raise typer.Exit(GATE_FAILED)

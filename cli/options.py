@@ -31,7 +31,12 @@ OutputFile = Annotated[
 ]
 OutputFolder = Annotated[
     Path | None,
-    Option("--output", "-o", metavar="DIR", help="Folder to write to; made when missing."),
+    Option(
+        "--output",
+        "-o",
+        metavar="DIR",
+        help="Folder to write to; made when missing. [default: build; demo: rockpress-demo]",
+    ),
 ]
 ReportFile = Annotated[
     Path | None,
@@ -172,7 +177,8 @@ MinRetention = Annotated[
         "--min-retention",
         metavar="R",
         parser=number(0, 2),
-        help="Gate: metric of the result over that of the baseline, such as 0.98. Exit 4 below.",
+        help="Gate: metric of the result over that of the baseline, such as 0.98 (which demo has). "
+        "Exit 4 below.",
     ),
 ]
 MaxLatencyMs = Annotated[
@@ -205,7 +211,11 @@ Confidence = Annotated[
 # Pruning
 Prune = Annotated[
     str | None,
-    Option("--prune", metavar="BUDGET|off", help="Prune to this budget first. [default: off]"),
+    Option(
+        "--prune",
+        metavar="BUDGET|off",
+        help="Prune to this budget first. [default: off; demo: cycles=-40%]",
+    ),
 ]
 Budget = Annotated[
     str | None,

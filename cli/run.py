@@ -9,7 +9,7 @@ import typer
 from . import options as o
 from .build import build_recipe
 from .progress import watching
-from .show import require_report, show_report
+from .show import require_report, say_where, show_report
 
 GATE_FAILED = 4
 
@@ -80,8 +80,10 @@ def command(
         seed=seed,
     )
     require_report(report)
+    folder = output or Path("build")
     with watching(quiet=quiet) as observer:
-        result = run(recipe, output or Path("build"), observer)
+        result = run(recipe, folder, observer)
     show_report(result, as_json=as_json, file=report)
+    say_where(folder, quiet=quiet)
     if not result.passed:
         raise typer.Exit(GATE_FAILED)

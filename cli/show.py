@@ -40,6 +40,14 @@ def show_report(report: Report, *, as_json: bool, file: Path | None) -> None:
         warn(target.warnings)
 
 
+def say_where(folder: Path, *, quiet: bool) -> None:
+    """Tell on stderr where the files are."""
+    from ..report.visible import visible
+
+    if not quiet:
+        print(f"rockpress: written to {visible(str(folder))}", file=sys.stderr)
+
+
 def _show_tables(report: Report) -> None:
     from ..report.table import to_tables
 

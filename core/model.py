@@ -82,10 +82,15 @@ def _named_constants(model: ModelProto) -> Iterator[tuple[str, TensorProto]]:
             yield node.output[0], node.attribute[0].t
 
 
-def _parse(path: Path) -> ModelProto:
+def require_model_file(path: Path) -> None:
+    """Raise ModelError when there is no file of that name."""
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise ModelError(f"{path}: the model file {what}", "give the path of an .onnx file")
+
+
+def _parse(path: Path) -> ModelProto:
+    require_model_file(path)
     try:
         # by default onnx goes by the name's ending: a .json would be read as text
         model = onnx.load_model(str(path), format="protobuf", load_external_data=False)

@@ -87,7 +87,7 @@ def check(recipe: Recipe, candidate: Path, observer: Observer = SILENT) -> Repor
         target=target,
         models=(base.row, row),
         retention=retention_figure(comparison),
-        ratios=ratios_of(row, base.row if target is None else None),
+        ratios=_ratios(row, base.row) if target is None else ratios_of(row, None),
         pruning=None,
         layers=layer_documents(found.conversion) if found.conversion else (),
         gates=gate_figures(recipe.gates, comparison, row),
@@ -127,6 +127,12 @@ def _open_candidate(
             "convert the model again",
         )
     return _Rebuildable(manifest, source)
+
+
+def _ratios(row: ModelRow, base: ModelRow) -> dict[str, float | None]:
+    """Against the baseline on this host; a quantized model runs unoptimised, so not its latency."""
+    ratios = ratios_of(row, base)
+    return {**ratios, "latency": None} if row.stage == "quantized" else ratios
 
 
 def _run_onnx(ready: ReadyModel, samples: Samples, step: Step) -> _Measured:

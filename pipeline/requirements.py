@@ -11,6 +11,7 @@ from ..calibration_data.samples import Samples
 from ..convert.environment import toolkit_version
 from ..convert.targets import Target, find_target
 from ..core.errors import OptionError, ToolkitError
+from ..core.model import require_model_file
 from ..prune.prune import parse_budget
 from .recipe import Recipe
 
@@ -25,6 +26,7 @@ def require_measurable(recipe: Recipe) -> None:
 
 def require_possible(recipe: Recipe) -> list[Target]:
     """The targets, each once. Raises OptionError when one cannot have what the recipe asks for."""
+    require_model_file(recipe.model)
     recipe.require_samples()
     if recipe.prune:
         parse_budget(recipe.prune)

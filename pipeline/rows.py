@@ -24,6 +24,8 @@ from .recipe import Gates, Recipe
 # Below this the simulator and the intended model disagree by more than rounding explains: 26 to
 # 31 dB were seen where all went well, under 20 dB where weights had been rounded twice.
 LEAST_FIDELITY_DB = 20.0
+# Below this an output is mostly noise; without labels nothing else in the report would say so.
+_LEAST_SQNR_DB = 15.0
 
 
 def accuracy_figure(comparison: Comparison, runner: str) -> AccuracyFigure | None:
@@ -128,6 +130,10 @@ def result_notices(
         text = f"the simulator differs from the intended model: SQNR {fidelity_db:.1f} dB"
         hint = "trust the simulator's figures, not those of the quantized ONNX model"
         notices.append(Notice("toolkit-fidelity", text, hint))
+    if comparison.metric is None and comparison.sqnr_db < _LEAST_SQNR_DB:
+        text = f"the outputs are far from the baseline's: SQNR {comparison.sqnr_db:.1f} dB"
+        hint = "measure with labelled samples (--eval), and check that the samples are typical"
+        notices.append(Notice("retention-low-similarity", text, hint))
     if comparison.retention is not None and gates.min_retention is not None:
         text_or_none = too_few_samples(comparison.retention, gates.min_retention)
         if text_or_none:

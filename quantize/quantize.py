@@ -12,7 +12,7 @@ from onnx import ModelProto
 from ..core.errors import ModelError
 from ..core.files import replacing
 from ..core.graph import Array, Graph
-from ..core.model import save_model
+from ..core.model import is_qdq, save_model
 from .placement import Placement, place, weight_axis
 from .plan import Activation, Plan, Weight, write_plan
 from .qdq import render
@@ -46,6 +46,8 @@ def quantize(
     at a time. Writes the QDQ model to ``output`` and the plan to ``plan_path``. Raises ModelError
     when the opset is below 13 or nothing in the model can be quantized.
     """
+    if is_qdq(model):
+        raise ModelError("the model is quantized already", "convert it as it is")
     graph = Graph(model)
     _require_opset(model)
     placement = place(graph)
@@ -53,7 +55,7 @@ def quantize(
         raise ModelError(
             "nothing in this model can be quantized: it has no convolution or matrix product "
             "with a constant float32 weight",
-            "convert it in float16 with --quantize off",
+            "convert it in float16: rockpress run --quantize off",
         )
     ranges, count = measure_ranges(model, placement.tensors, samples, on_progress)
     plan = make_plan(graph, placement, ranges, count)

@@ -83,7 +83,7 @@ def _latency_lines(target: TargetReport) -> list[str]:
         stage, last = [pair for pair in figures if pair[1].kind == "npu-estimate"][-1]
         lines.append(f"latency of {stage}: {latency_text(last)}")
     if "host" in kinds:
-        lines.append("host: measured on this computer's CPU with ONNX Runtime")
+        lines.append("host: measured on this CPU in ONNX Runtime (quantized: not optimised)")
     return lines
 
 
