@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import ModelError, SamplesError
-from .metrics import Labels, agreement, find_metric, score_samples, sqnr_db
+from ..core.similarity import sqnr_db
+from .metrics import Labels, agreement, find_metric, score_samples
 from .retention import Retention, retention
 
 Array = NDArray[Any]

@@ -1,97 +1,161 @@
-"""What is tried, in which order, when the compiler cannot stand a quantized model.
+"""What is tried, in which order, when a build fails or does not compute what was meant.
 
-1. The QDQ model at optimization level 3, which joins a convolution with the Add after it and splits
-   global poolings that do not fit a register. It keeps the numbers less strictly than level 2 does:
+A QDQ model:
+
+1. At optimization level 3, which joins a convolution with the Add after it and splits global
+   poolings that do not fit a register. It keeps the numbers less strictly than level 2 does:
    on the demo CNN 37 dB against the intended model instead of bit for bit (36.9 instead of 36.8 dB
    against the float model), for an estimated 18 % less time.
-2. At level 2, after a crash or after REGTASK lines: a value did not fit its register, so the board
-   would compute something else than the simulator.
-3. The float model, quantized by the toolkit itself.
+2. At level 2.
+3. The float model with the plan's ranges, through the toolkit's hybrid quantization.
+4. The float model, quantized by the toolkit alone (normal).
+
+Any other model: at level 3, then at level 2. The next is tried when the compiler crashed, when it
+printed REGTASK lines (a value did not fit its register, so the board would compute something else
+than the simulator), when the simulator computes NaN, or when it is not faithful (fidelity.py).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..core.errors import OptionError
-from ..core.model import load_model
+import numpy as np
+from onnx import ModelProto
+
+from ..core.errors import ToolkitError
 from .build import ConversionWarning, Request, build
-from .failures import ToolkitCrashed
-from .samples import inputs_of
+from .failures import (
+    ToolkitCrashed,
+    ToolkitExited,
+    ToolkitNotFinite,
+    ToolkitRaised,
+    ToolkitRefused,
+)
+from .fidelity import LEAST_DB, UNKNOWN, Closeness, Probe
 from .toolkit import Built
 
 FUSING_LEVEL = 3
 _EXACT_LEVEL = 2
 _REGTASK = re.compile(r"REGTASK: (.*)")
-
-Attempt = tuple[Built, str, tuple[ConversionWarning, ...]]
+_INSTEAD = {
+    "qdq": "the model was built at optimization level 2 instead",
+    "hybrid": "the plan's ranges were given to the toolkit's own quantizer instead (hybrid)",
+    "normal": "the toolkit quantized the model itself instead (normal)",
+}
+_HINTS = {
+    "qdq": "it may be slower than it could be: layers are joined less at that level",
+    "hybrid": "its weights are the toolkit's: rely on the simulated figures",
+    "normal": "its accuracy differs from the quantized model's: rely on the simulated figures",
+}
 
 
 @dataclass(frozen=True)
-class _Trouble:
-    """Why an attempt is not good enough; ``built`` is what there is all the same."""
+class Attempt:
+    """One build. ``trouble`` says what is wrong with it, "" when nothing is."""
 
-    code: str
-    text: str
+    request: Request
     built: Built | None = None
     warnings: tuple[ConversionWarning, ...] = ()
-    error: ToolkitCrashed | None = None
+    closeness: Closeness = UNKNOWN
+    code: str = ""
+    trouble: str = ""
+    error: ToolkitError | None = None
+
+    @property
+    def rank(self) -> tuple[bool, bool, float]:
+        """The higher, the better: it exists, fits its registers, is close to the float model."""
+        close = self.closeness.float_db
+        return (
+            self.built is not None and self.error is None,
+            self.code != "toolkit-regtask",
+            -np.inf if close is None else close,
+        )
 
 
-def build_or_fall_back(request: Request, float_model: Path | None) -> Attempt:
-    """The build, how it was quantized in the end, and warnings for what was tried in vain.
+def build_or_fall_back(
+    request: Request, probe: Probe, floating: tuple[Path, ModelProto] | None
+) -> Attempt:
+    """The first build without trouble, or the best of those with; its warnings tell of the others.
 
-    Raises ToolkitError when the last attempt failed, OptionError when ``float_model`` does not fit.
+    ``floating`` is the float model of a QDQ one: its file and what that holds. Raises ToolkitError
+    when no build succeeded.
     """
-    first = _try(request)
-    if not isinstance(first, _Trouble):
-        return first
-    if request.quantization == "qdq":
-        second = _try(replace(request, level=_EXACT_LEVEL))
-        if not isinstance(second, _Trouble):
-            built, used, warnings = second
-            return built, used, (*warnings, _level_warning(first))
-        if float_model is not None and request.calibrated > 0:
-            return _fall_back(request, float_model, second)
-    if first.built is None:
-        assert first.error is not None
-        raise first.error
-    return first.built, request.quantization, (*first.warnings, _register_warning(first.text))
+    tried: list[Attempt] = []
+    for one in _requests(request, floating):
+        tried.append(_attempt(one, len(tried), probe))
+        if not tried[-1].trouble:
+            break
+    best = max(tried, key=lambda attempt: attempt.rank)  # the first of equals
+    if best.error is not None:
+        raise tried[0].error or best.error
+    return replace(best, warnings=(*_told(tried, best), *best.warnings))
 
 
-def _try(request: Request) -> Attempt | _Trouble:
-    """One build; of a crash only a QDQ model has more to try, so else it is raised."""
+def _requests(request: Request, floating: tuple[Path, ModelProto] | None) -> Iterator[Request]:
+    yield replace(request, level=FUSING_LEVEL)
+    if request.quantization != "hybrid":
+        yield replace(request, level=_EXACT_LEVEL)
+    if floating is None or not request.calibrated:
+        return
+    path, loaded = floating
+    other = replace(request, model=path, loaded=loaded, level=FUSING_LEVEL)
+    if request.plan is not None and request.quantization == "qdq":
+        yield replace(other, quantization="hybrid")
+    yield replace(other, quantization="normal")
+
+
+def _attempt(request: Request, number: int, probe: Probe) -> Attempt:
     try:
         built, warnings = build(request)
-    except ToolkitCrashed as error:
-        if request.quantization != "qdq":
-            raise
-        return _Trouble("toolkit-crash", error.message, error=error)
-    if text := _register_trouble(built):
-        return _Trouble("toolkit-regtask", text, built, warnings)
-    return built, request.quantization, warnings
+    except (ToolkitCrashed, ToolkitExited, ToolkitRaised, ToolkitRefused) as error:
+        crashed = isinstance(error, (ToolkitCrashed, ToolkitExited))
+        if request.quantization not in ("qdq", "hybrid") and not crashed:
+            raise  # it has said why it cannot, and will say so again
+        code = "toolkit-crash" if crashed else "toolkit-refusal"
+        return Attempt(request, code=code, trouble=error.message, error=error)
+    return _judged(Attempt(request, _set_aside(built, number), warnings), probe)
 
 
-def _fall_back(request: Request, float_model: Path, trouble: _Trouble) -> Attempt:
-    loaded = load_model(float_model)
-    wanted = [(one.name, one.shape) for one in request.inputs]
-    if [(one.name, one.shape) for one in inputs_of(loaded, None, None)] != wanted:
-        raise OptionError(
-            f"{float_model} has other inputs than {request.model}",
-            "give the float model that the quantized one was made from",
+def _judged(attempt: Attempt, probe: Probe) -> Attempt:
+    """The attempt with what is wrong with it, if anything is."""
+    built = attempt.built
+    assert built is not None
+    if text := _not_finite(built):
+        probe.require_finite_model()
+        failure = ToolkitNotFinite(
+            f"{attempt.request.model.name} for {attempt.request.target.name}: {text}",
+            "a value may exceed 65504, the largest of float16: quantize, or rescale the model",
+            built.log,
         )
-    again = replace(request, model=float_model, loaded=loaded, quantization="normal")
-    built, warnings = build(again)
-    told = ConversionWarning(
-        trouble.code,
-        f"{trouble.text}; the toolkit quantized the model itself instead (normal)",
-        "its accuracy differs from the quantized model's: rely on the simulated figures",
-    )
-    text = _register_trouble(built)
-    more = (_register_warning(text),) if text else ()
-    return built, "normal", (told, *warnings, *more)
+        return replace(attempt, code="toolkit-nan", trouble=text, error=failure)
+    if built.outputs is not None:
+        attempt = replace(attempt, closeness=probe.closeness(built.outputs))
+    if text := _register_trouble(built):
+        return replace(attempt, code="toolkit-regtask", trouble=text)
+    if not attempt.closeness.is_faithful:
+        text = _fidelity_trouble(attempt.closeness)
+        return replace(attempt, code="toolkit-fidelity", trouble=text)
+    return attempt
+
+
+def _set_aside(built: Built, number: int) -> Built:
+    """Out of the way of the next attempt, which writes to the same place."""
+    kept = built.rknn.with_name(f"attempt{number}.rknn")
+    return replace(built, rknn=built.rknn.replace(kept))
+
+
+def _not_finite(built: Built) -> str:
+    for index, output in enumerate(built.outputs or ()):
+        for number, one in enumerate(output):
+            if not np.isfinite(one).all():
+                return (
+                    f"the simulator computes NaN or infinity (output {index}, sample {number}), "
+                    "which the model itself does not"
+                )
+    return ""
 
 
 def _register_trouble(built: Built) -> str:
@@ -101,17 +165,35 @@ def _register_trouble(built: Built) -> str:
     return f"the compiler printed {len(found)} REGTASK errors ({said})" if found else ""
 
 
-def _level_warning(trouble: _Trouble) -> ConversionWarning:
-    return ConversionWarning(
-        trouble.code,
-        f"{trouble.text}; the model was built at optimization level 2 instead, without that",
-        "it may be slower than it could be: layers are joined less at that level",
+def _fidelity_trouble(closeness: Closeness) -> str:
+    text = f"the simulator differs from the intended model (SQNR {closeness.intended_db:.1f} dB"
+    if closeness.float_db is None:
+        return f"{text}, where {LEAST_DB:g} dB is usual)"
+    return (
+        f"{text}; to the float model it has {closeness.float_db:.1f} dB, and the intended model "
+        f"{closeness.possible_db:.1f} dB)"
     )
 
 
-def _register_warning(trouble: str) -> ConversionWarning:
-    return ConversionWarning(
-        "toolkit-regtask",
-        trouble,
-        "the board may compute something else than the simulator: compare them there",
-    )
+def _told(tried: list[Attempt], best: Attempt) -> Iterator[ConversionWarning]:
+    """What went wrong before the attempt that was kept, and what is wrong with that one."""
+    others = [one for one in tried if one is not best]
+    if best is not tried[0]:
+        kind = best.request.quantization
+        troubles = "; ".join(dict.fromkeys(one.trouble for one in others))
+        instead = _INSTEAD.get(kind, _INSTEAD["qdq"])
+        yield ConversionWarning(
+            tried[0].code, f"{troubles}; {instead}", _HINTS.get(kind, _HINTS["qdq"])
+        )
+    if best.code == "toolkit-regtask":
+        yield ConversionWarning(
+            best.code,
+            best.trouble,
+            "the board may compute something else than the simulator: compare them there",
+        )
+    if best.code == "toolkit-fidelity":
+        yield ConversionWarning(
+            best.code,
+            f"{best.trouble}; no other way came closer" if others else best.trouble,
+            "trust the simulator's figures, not those of the quantized ONNX model",
+        )

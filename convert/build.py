@@ -12,11 +12,14 @@ from onnx import ModelProto
 from ..core.model import save_model
 from .emitted import emit
 from .failures import ToolkitRaised
+from .hybrid import ranges_for
+from .outcome import Limits
 from .samples import Input
 from .self_test import needs_emission
 from .targets import Target
-from .toolkit import Built, FedInput, Job, Limits, run_job
+from .toolkit import Built, FedInput, Job, Ranges, run_job
 
+_NAMED = 5
 _MOST_RULES = 3  # optimisation rules switched off before giving up
 
 
@@ -41,7 +44,8 @@ class Request:
     target: Target
     quantization: str
     dtype: str
-    level: int  # of the toolkit's graph optimisation, for a QDQ model
+    plan: Ranges | None  # for the hybrid quantization
+    level: int  # of the toolkit's graph optimisation
     inputs: tuple[Input, ...]
     calibrated: int  # samples in dataset.txt
     simulated: int
@@ -71,7 +75,8 @@ def build(request: Request) -> tuple[Built, tuple[ConversionWarning, ...]]:
                 raise
             disabled.append(error.rule)
         else:
-            return built, tuple(_rule_warning(rule) for rule in disabled)
+            lost = _not_carried(job, built)
+            return built, (*(_rule_warning(rule) for rule in disabled), *lost)
 
 
 def _model_file(request: Request) -> Path:
@@ -85,11 +90,13 @@ def _model_file(request: Request) -> Path:
 
 def _job(request: Request, model: Path, disabled: list[str]) -> Job:
     calibrated = request.quantization not in {"qdq", "float16"}
+    hybrid = request.plan if request.quantization == "hybrid" else None
     layouts = ["nhwc" if one.pixels else "nchw" for one in request.inputs]
     return Job(
         model=str(model),
         config=_config(request, disabled),
         dataset="dataset.txt" if calibrated else None,
+        plan=ranges_for(request.loaded, hybrid) if hybrid else None,
         inputs=tuple(
             FedInput(f"input{index}.raw", one.fed_dtype, one.fed_shape, layout)
             for index, (one, layout) in enumerate(zip(request.inputs, layouts, strict=True))
@@ -103,10 +110,10 @@ def _config(request: Request, disabled: list[str]) -> Mapping[str, Any]:
     if any(one.pixels for one in request.inputs):
         config["mean_values"] = [one.mean or _each(one, 0.0) for one in request.inputs]
         config["std_values"] = [one.std or _each(one, 1.0) for one in request.inputs]
-    if request.quantization == "qdq":
-        config["optimization_level"] = request.level
-    elif request.quantization != "float16":
-        config["quantized_algorithm"] = request.quantization
+    config["optimization_level"] = request.level
+    if request.quantization not in {"qdq", "float16"}:
+        hybrid = request.quantization == "hybrid"
+        config["quantized_algorithm"] = "normal" if hybrid else request.quantization
         config["quantized_dtype"] = request.dtype
     if disabled:
         config["disable_rules"] = list(disabled)
@@ -116,6 +123,24 @@ def _config(request: Request, disabled: list[str]) -> Mapping[str, Any]:
 def _each(one: Input, value: float) -> tuple[float, ...]:
     """The toolkit wants values for every input, one a channel, also for those it must not touch."""
     return (value,) * (one.shape[1] if len(one.shape) > 1 else 1)
+
+
+def _not_carried(job: Job, built: Built) -> tuple[ConversionWarning, ...]:
+    """What the toolkit did not take over of a plan: it has joined or removed those tensors."""
+    if job.plan is None:
+        return ()
+    lost = sorted({*job.plan.ranges, *job.plan.types} - set(built.carried))
+    if not lost:
+        return ()
+    some = ", ".join(lost[:_NAMED]) + (", ..." if len(lost) > _NAMED else "")
+    return (
+        ConversionWarning(
+            "toolkit-plan",
+            f"{len(lost)} of {len(job.plan.ranges)} tensors of the plan are not known to the "
+            f"toolkit, which chose their ranges itself: {some}",
+            "nothing to do, unless the simulated figures are bad",
+        ),
+    )
 
 
 def _rule_warning(rule: str) -> ConversionWarning:

@@ -1,12 +1,13 @@
-"""One conversion, in a process of its own: ``python child.py JOB.json``.
+"""rknn-toolkit2 at work, in a process of its own: ``python child.py ORDERS PROGRESS PARENT``.
 
 rknn-toolkit2 may exit, abort, crash, fill the memory or the current folder, so nothing of it runs
 inside rockpress itself. This file imports only the standard library, numpy and rknn, so that the
 interpreter of another environment, with another version of the toolkit, can run it as well.
 
-The job says what to do (see toolkit.py); ``result.json`` in the current folder says what came of
-it, and is there only when the job ran to its end or the toolkit failed in an orderly way. Lines
-written to the job's progress descriptor name the stage that runs.
+ORDERS and PROGRESS are file descriptors. Each line of ORDERS names a folder with a ``job.json``,
+which says what to do (see toolkit.py). ``result.json`` in that folder says what came of it, and is
+there only when the job ran to its end or the toolkit failed in an orderly way; ``log.txt`` takes
+all that is printed. Lines written to PROGRESS name the stage that runs, and "finished" ends a job.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import traceback
 import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +58,7 @@ class Recorder:
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
+        self.result["peak"] = _peak_address_space()
         _lift_memory_limit()  # or there may be no room left to say that there was none
         self.result["stage"] = self.stage
         if error is not None:
@@ -67,41 +71,119 @@ class Recorder:
 
 
 def main() -> None:
-    """Run the job named on the command line; never returns."""
-    job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    _die_with_parent(job["parent"])
-    # whatever the toolkit starts must not keep the parent waiting for the end of the progress
-    os.set_inheritable(job["progress"], False)
+    """Do the jobs whose folders come in; never returns."""
+    orders, progress, parent = (int(word) for word in sys.argv[1:4])
+    _die_with_parent(parent)
+    for pipe in (orders, progress):
+        # whatever the toolkit starts must not keep the parent waiting for the end of the progress
+        os.set_inheritable(pipe, False)
     # the names of rockpress's own modules beside this file must not hide anybody else's
     sys.path[:] = [path for path in sys.path if os.path.abspath(path) != _FOLDER]
-    with Recorder(job["progress"]) as recorder:
-        recorder.enter("import")
-        _stand_in_for_torch()
-        recorder.result["toolkit"] = importlib.metadata.version("rknn-toolkit2")
-        _convert(job, recorder)
-    sys.stdout.flush()
-    # the toolkit's destructors have crashed before; nothing is left to be done after the result
+    for line in os.fdopen(orders, "rb"):
+        _enter_folder(os.fsdecode(line.rstrip(b"\n")))
+        used = _do_job(json.loads(Path("job.json").read_text(encoding="utf-8")), progress)
+        sys.stdout.flush()
+        ctypes.CDLL(None).fflush(None)  # what native code printed belongs to this job's log
+        os.write(progress, b"finished\n")
+        for rknn in used:  # not before: the toolkit's destructors have crashed
+            rknn.release()
     os._exit(0)
 
 
-def _convert(job: dict[str, Any], recorder: Recorder) -> None:
-    from rknn.api import RKNN
+def _enter_folder(folder: str) -> None:
+    """Work there: the log, the temporary files and whatever the toolkit drops go there."""
+    os.chdir(folder)
+    os.environ["TMPDIR"] = tempfile.tempdir = folder
+    log = os.open("log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
 
-    # not before: OpenBLAS spins for ever when it cannot have its buffers
-    _limit_memory(job["memory_limit"])
-    rknn = RKNN(verbose=True)  # the compiler's layer table is printed only when verbose
-    recorder.enter("config")
+
+def _do_job(job: dict[str, Any], progress: int) -> list[Any]:
+    """Do one job and write what came of it; returns the toolkit's objects that are still open."""
+    used: list[Any] = []
+    with Recorder(progress) as recorder:
+        recorder.enter("import")
+        _stand_in_for_torch()
+        recorder.result["toolkit"] = importlib.metadata.version("rknn-toolkit2")
+        from rknn.api import RKNN
+
+        def make() -> Any:
+            # the compiler's layer table is printed only when verbose
+            used.append(RKNN(verbose=True))
+            return used[-1]
+
+        recorder.enter("config")
+        # not before: OpenBLAS spins for ever when it cannot have its buffers
+        _limit_memory(job["memory_limit"])
+        _convert(make, job, recorder)
+    return used
+
+
+def _convert(make: Callable[[], Any], job: dict[str, Any], recorder: Recorder) -> None:
+    rknn = make()
     _demand(rknn.config(**job["config"]))
     recorder.enter("load")
     _demand(rknn.load_onnx(model=job["model"]))
-    recorder.enter("build")
-    _demand(rknn.build(do_quantization=job["dataset"] is not None, dataset=job["dataset"]))
-    recorder.enter("export")
-    _demand(rknn.export_rknn(job["export"]))
+    if job["plan"] is None:
+        recorder.enter("build")
+        _demand(rknn.build(do_quantization=job["dataset"] is not None, dataset=job["dataset"]))
+    else:
+        _apply_plan(rknn, job, recorder)
+        rknn = make()  # the second step refuses an object that has loaded a model
+        _build_by_plan(rknn, Path(job["model"]).stem, recorder)
+    if job["export"]:
+        recorder.enter("export")
+        _demand(rknn.export_rknn(job["export"]))
     if job["count"]:
         recorder.enter("simulator")
         _demand(rknn.init_runtime())
         recorder.result["outputs"] = _simulate(rknn, job, recorder)
+
+
+def _apply_plan(rknn: Any, job: dict[str, Any], recorder: Recorder) -> None:
+    """First step of the toolkit's hybrid quantization, then our ranges and types put into it."""
+    recorder.enter("calibrate")
+    _demand(rknn.hybrid_quantization_step1(dataset=job["dataset"]))
+    config = Path(Path(job["model"]).stem + ".quantization.cfg")
+    recorder.result["carried"] = _write_plan(config, job["plan"])
+
+
+def _build_by_plan(rknn: Any, stem: str, recorder: Recorder) -> None:
+    recorder.enter("build")
+    _demand(
+        rknn.hybrid_quantization_step2(
+            model_input=f"{stem}.model",
+            data_input=f"{stem}.data",
+            model_quantization_cfg=f"{stem}.quantization.cfg",
+        )
+    )
+
+
+def _write_plan(config: Path, plan: dict[str, Any]) -> list[str]:
+    """Put the plan's ranges and types into the toolkit's file; return the tensors it knows.
+
+    Only min and max may be changed of a tensor; its scale and zero point follow from them. The
+    quantized form of an input or output is a tensor of its own, ``<name>_int8``.
+    """
+    from ruamel.yaml import YAML
+
+    yaml = YAML(typ="safe", pure=True)  # the default one rounds some floats when it writes
+    document = yaml.load(config.read_text(encoding="utf-8"))
+    known = document["quantize_parameters"]
+    carried = []
+    for name, (low, high) in plan["ranges"].items():
+        entry = known.get(f"{name}_int8", known.get(name))
+        if entry is None or not entry["scale"]:
+            continue
+        entry["min"], entry["max"] = [low], [high]
+        carried.append(name)
+    types = {name: kind for name, kind in plan["types"].items() if name in known}
+    document["custom_quantize_layers"].update(types)
+    with config.open("w", encoding="utf-8") as file:
+        yaml.dump(document, file)
+    return [*carried, *types]
 
 
 def _demand(code: int) -> None:
@@ -193,6 +275,14 @@ def _die_with_parent(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it died before the call above
             os._exit(1)
+
+
+def _peak_address_space() -> int:
+    """Bytes; what the memory limit is about. 0 where the system does not tell."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    found = [line.split()[1] for line in lines if line.startswith("VmPeak:")]
+    return int(found[0]) * 1024 if found else 0
 
 
 def _limit_memory(limit: int) -> None:

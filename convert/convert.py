@@ -6,23 +6,27 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from math import prod
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import ModelProto
 
 from ..core.errors import OptionError
 from ..core.files import replacing, require_writable
 from ..core.model import load_model
 from .attempts import FUSING_LEVEL, Attempt, build_or_fall_back
 from .build import ConversionWarning, Request
+from .fidelity import PROBES, UNKNOWN, Closeness, Probe, noise
 from .latency import Latency, estimate
 from .layer_table import Layer, Memory, parse_layers, parse_memory
 from .options import choose_quantization
+from .outcome import Limits
 from .samples import Channels, Input, Sample, inputs_of, write_dataset, write_samples
-from .targets import Target, find_target
-from .toolkit import Built, Limits, job_folder
+from .targets import find_target
+from .toolkit import Built, Ranges, job_folder
 
 _SMALL_COPY = 1 << 16  # elements; some tens of microseconds
 
@@ -34,7 +38,8 @@ class Conversion:
     ``path`` is None when no file was asked for; ``bytes`` is the size of the .rknn all the same.
     ``quantization`` is what was done in the end: qdq, float16 or the toolkit's quantizer.
     ``outputs`` holds one float32 array for each model output, (samples, ...) without the model's
-    own batch axis of 1, mapped from a file that is already gone; None when nothing was simulated.
+    own batch axis of 1, mapped from a file that is already gone; None when ``simulate`` was.
+    ``closeness`` tells of the first samples, whatever they were taken from.
     """
 
     path: Path | None
@@ -49,6 +54,7 @@ class Conversion:
     outputs: list[NDArray[np.float32]] | None = field(repr=False)
     warnings: tuple[ConversionWarning, ...]
     seconds: float
+    closeness: Closeness = UNKNOWN
 
 
 def convert(
@@ -63,6 +69,7 @@ def convert(
     calibration: Iterable[Sample] = (),
     simulate: Iterable[Sample] | None = None,
     float_model: Path | None = None,
+    plan: Ranges | None = None,
     timeout: float = 1800,
     memory_limit_gb: float = 12,
     toolkit_python: Path | None = None,
@@ -73,9 +80,11 @@ def convert(
     ``quantization`` is auto (a QDQ model as it says, any other in float16), float16, qdq, or one of
     the toolkit's own quantizers, which need ``calibration``. With ``mean`` and ``std`` (0..255
     scale) the ``.rknn`` takes pixels, and samples are (1, H, W, C) uint8; without, samples are in
-    the model's own shape and type. ``float_model`` is what a QDQ model was made from: should the
-    toolkit fail on the QDQ one, the float one is quantized by the toolkit itself, with a warning.
-    ``timeout`` (seconds) and the memory limit hold for each attempt.
+    the model's own shape and type. ``float_model`` is what a QDQ model was made from, and ``plan``
+    its ranges: should the toolkit fail on the QDQ one, or compute something else, the float one is
+    quantized by the toolkit, with those ranges or its own, and a warning says so. A few samples are
+    simulated in any case where there are some. ``timeout`` (seconds) and the memory limit hold for
+    each attempt.
 
     Raises ToolkitError, OptionError, ModelError, SamplesError or OutputError.
     """
@@ -84,27 +93,64 @@ def convert(
     loaded = load_model(model)
     chosen = choose_quantization(loaded, quantization, dtype, chip)
     inputs = inputs_of(loaded, mean, std)
+    floating = _float_model(float_model, inputs, model)
+    _require_plan(chosen, plan)
     if output is not None:
         require_writable(output.parent)
     with job_folder() as folder:
+        few, calibration = _first(calibration)
+        wanted = write_samples(simulate or (), inputs, folder)
+        probes = few or list(noise(loaded, inputs, PROBES if chosen == "qdq" else 0))
+        simulated = wanted or write_samples(probes, inputs, folder)
         request = Request(
             model=model,
             loaded=loaded,
             target=chip,
             quantization=chosen,
             dtype=dtype,
+            plan=plan,
             level=FUSING_LEVEL,
             inputs=inputs,
             calibrated=_calibrate(chosen, float_model, calibration, inputs, folder),
-            simulated=write_samples(simulate or (), inputs, folder),
+            simulated=simulated,
             folder=folder,
             limits=Limits(timeout, memory_limit_gb),
             python=toolkit_python,
             on_progress=on_progress,
         )
-        attempt = build_or_fall_back(request, float_model)
-        size = _keep(attempt[0], output)
-    return _described(attempt, chip, output, size, time.monotonic() - started)
+        probe = Probe(loaded, floating[1] if floating else None, inputs, folder, simulated)
+        attempt = build_or_fall_back(request, probe, floating)
+        assert attempt.built is not None
+        size = _keep(attempt.built, output)
+    seconds = time.monotonic() - started
+    return _described(attempt, output, size, seconds, simulated=bool(wanted))
+
+
+def _float_model(
+    path: Path | None, inputs: tuple[Input, ...], model: Path
+) -> tuple[Path, ModelProto] | None:
+    if path is None:
+        return None
+    loaded = load_model(path)
+    wanted = [(one.name, one.shape) for one in inputs]
+    if [(one.name, one.shape) for one in inputs_of(loaded, None, None)] != wanted:
+        raise OptionError(
+            f"{path} has other inputs than {model}",
+            "give the float model that the quantized one was made from",
+        )
+    return path, loaded
+
+
+def _require_plan(chosen: str, plan: Ranges | None) -> None:
+    if chosen == "hybrid" and plan is None:
+        raise OptionError("hybrid needs the ranges of a plan", "give one with --plan")
+
+
+def _first(samples: Iterable[Sample]) -> tuple[list[Sample], Iterable[Sample]]:
+    """The first few samples, and all of them: they may be readable only once."""
+    rest = iter(samples)
+    few = list(islice(rest, PROBES))
+    return few, chain(few, rest)
 
 
 def _keep(built: Built, output: Path | None) -> int:
@@ -116,22 +162,24 @@ def _keep(built: Built, output: Path | None) -> int:
 
 
 def _described(
-    attempt: Attempt, chip: Target, output: Path | None, size: int, seconds: float
+    attempt: Attempt, output: Path | None, size: int, seconds: float, *, simulated: bool
 ) -> Conversion:
-    built, quantization, warnings = attempt
+    built, chip = attempt.built, attempt.request.target
+    assert built is not None
     layers = parse_layers(built.log)
     return Conversion(
         path=output,
         bytes=size,
         target=chip.name,
         toolkit=built.toolkit,
-        quantization=quantization,
+        quantization=attempt.request.quantization,
         layers=layers,
         memory=parse_memory(built.log),
         cycles=sum(layer.total_cycles for layer in layers),
         latency=estimate(layers, chip),
-        outputs=built.outputs,
-        warnings=(*warnings, *_table_warnings(layers)),
+        closeness=attempt.closeness,
+        outputs=built.outputs if simulated else None,
+        warnings=(*attempt.warnings, *_table_warnings(layers)),
         seconds=seconds,
     )
 

@@ -8,6 +8,8 @@ ToolkitError
  ├── ToolkitCrashed       a signal ended it; ``signal`` is its number
  ├── ToolkitOutOfMemory   it needs more than the limit, or than the machine has
  ├── ToolkitTimeout       it took longer than allowed
+ ├── ToolkitHung          it stopped working, and did not end
+ ├── ToolkitNotFinite     its simulator computes NaN or infinity where the model does not
  └── ToolkitSilent        it said it succeeded, but what it should have written is not there
 """
 
@@ -20,6 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.errors import ToolkitError
+from .outcome import Limits, Outcome
 
 _ANSI = re.compile(r"\x1b\[[\d;]*m")
 _RULE = re.compile(r"rules[\w.]*?\._p_(\w+)")
@@ -29,10 +32,12 @@ _MEMORY = re.compile(
 )
 _ERROR_LINE = re.compile(r"^E (?!RKNN: .*Unkown op target|rknn-toolkit2 version)(.+)$")
 _NAMED_ERROR = re.compile(r"^(?:[\w.]+\.)?(\w*(?:Error|Exception|Graph|Fail)): (.*)$")
+_NEARLY_ALL = 0.98
 _STAGES = {
     "start": "be started for",
     "import": "be imported for",
     "config": "take the settings of",
+    "calibrate": "calibrate",
     "load": "load",
     "build": "build",
     "export": "export",
@@ -92,37 +97,49 @@ class ToolkitTimeout(ToolkitError):
     """The toolkit took longer than it was given."""
 
 
+class ToolkitHung(ToolkitError):
+    """The toolkit stopped using the processor, and did not end."""
+
+
+class ToolkitNotFinite(ToolkitError):
+    """The simulator computes NaN or infinity where the model itself does not."""
+
+
 class ToolkitSilent(ToolkitError):
     """The toolkit reported success, but the file it should have written is not there."""
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How a child process ended: ``code`` is None when it was stopped at its time limit."""
+    """All there is to know about a job that ended."""
 
     what: str  # "model.onnx for rk3588"
-    code: int | None
-    stage: str
+    outcome: Outcome
     result: Mapping[str, Any]
     log: str
-    timeout: float
-    memory_limit_gb: float
+    limits: Limits
 
 
 def failure_of(end: Ending) -> ToolkitError | None:
     """The error that tells how the child ended, or None when it succeeded."""
-    if end.code is None:
-        return _timeout(end)
+    code = end.outcome.code
+    if code is None:
+        return _hung(end) if end.outcome.hung else _timeout(end)
     if "failure" not in end.result and end.result:
         return None
     text = end.result.get("text", "")
-    if _MEMORY.search(text or end.log[-4000:]) or end.code == -signal.SIGKILL:
+    if _is_full(end) or _MEMORY.search(text or end.log[-4000:]) or code == -signal.SIGKILL:
         return _out_of_memory(end)
-    if end.code < 0:
-        return _crash(end)
+    if code < 0:
+        return _crash(end, -code)
     if not end.result:
-        return _exit(end, str(end.code))
+        return _exit(end, str(code))
     return _orderly(end, end.result["failure"], text)
+
+
+def _is_full(end: Ending) -> bool:
+    """Whatever an allocation that failed was turned into on its way up: a SyntaxError was seen."""
+    return bool(end.result.get("peak", 0) > _NEARLY_ALL * end.limits.memory_gb * (1 << 30))
 
 
 def _orderly(end: Ending, kind: str, text: str) -> ToolkitError:
@@ -146,29 +163,36 @@ def _orderly(end: Ending, kind: str, text: str) -> ToolkitError:
 
 def _timeout(end: Ending) -> ToolkitError:
     return ToolkitTimeout(
-        f"{_could_not(end)} within {end.timeout:g} s",
+        f"{_could_not(end)} within {end.limits.timeout:g} s",
         "give it longer with --timeout, or fewer calibration samples with --calib-count",
+        end.log,
+    )
+
+
+def _hung(end: Ending) -> ToolkitError:
+    return ToolkitHung(
+        f"{_could_not(end)}: it hung, using no processor time for {end.limits.idle:g} s",
+        "try again; if it hangs again, another version of the toolkit with --toolkit-python",
         end.log,
     )
 
 
 def _out_of_memory(end: Ending) -> ToolkitError:
     return ToolkitOutOfMemory(
-        f"{_could_not(end)} within {end.memory_limit_gb:g} GB of memory",
+        f"{_could_not(end)} within {end.limits.memory_gb:g} GB of memory",
         "raise --memory-limit, or use fewer calibration samples with --calib-count",
         end.log,
     )
 
 
-def _crash(end: Ending) -> ToolkitError:
-    assert end.code is not None
-    name = signal.Signals(-end.code).name
+def _crash(end: Ending, number: int) -> ToolkitError:
+    name = signal.Signals(number).name
     error = ToolkitCrashed(
         f"{_could_not(end)}: it crashed ({name})",
         "quantize another way (--quantize normal), or raise --memory-limit if that is low",
         end.log,
     )
-    error.signal = -end.code
+    error.signal = number
     return error
 
 
@@ -180,7 +204,8 @@ def _exit(end: Ending, code: str) -> ToolkitError:
 def _could_not(end: Ending) -> str:
     version = end.result.get("toolkit", "")
     tool = f"rknn-toolkit2 {version}".strip()
-    return f"{tool} could not {_STAGES.get(end.stage, end.stage)} {end.what}"
+    stage = end.outcome.stage
+    return f"{tool} could not {_STAGES.get(stage, stage)} {end.what}"
 
 
 def _reason(text: str, log: str) -> str:

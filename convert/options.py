@@ -9,7 +9,7 @@ from ..core.model import is_qdq
 from .targets import Target
 
 QUANTIZERS = ("normal", "kl_divergence", "mmse", "gdq")
-_WAYS = ("auto", "float16", "qdq", *QUANTIZERS)
+_WAYS = ("auto", "float16", "qdq", "hybrid", *QUANTIZERS)
 _GDQ_DTYPES = ("w4a16", "w8a16")
 
 
@@ -34,7 +34,7 @@ def choose_quantization(model: ModelProto, asked: str, dtype: str, target: Targe
 
 
 def _check_dtype(chosen: str, dtype: str, target: Target) -> None:
-    needed = {"float16": "float16", "qdq": "w8a8"}.get(chosen, dtype)
+    needed = {"float16": "float16", "qdq": "w8a8", "hybrid": "w8a8"}.get(chosen, dtype)
     if needed not in target.dtypes:
         raise OptionError(f"{target.name} has no {needed}", f"it has: {', '.join(target.dtypes)}")
     if chosen == "gdq" and dtype not in _GDQ_DTYPES:

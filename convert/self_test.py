@@ -12,7 +12,8 @@ from onnx import ModelProto, helper, numpy_helper
 from ..core.session import Session
 from .emitted import emit
 from .environment import toolkit_version
-from .toolkit import FedInput, Job, Limits, job_folder, run_job
+from .outcome import Limits
+from .toolkit import FedInput, Job, job_folder, run_job
 
 Array = NDArray[np.float32]
 

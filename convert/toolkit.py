@@ -1,17 +1,11 @@
-"""The parent of the child process: starts it, watches it, and leaves nothing of it behind."""
+"""One job for the child process: what it is to do, and what came of it."""
 
 from __future__ import annotations
 
 import json
-import os
-import selectors
-import signal
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .failures import Ending, ToolkitMissing, ToolkitSilent, failure_of
+from .failures import Ending, ToolkitSilent, failure_of
+from .outcome import Limits
+from .process import LOG, ChildProcess
 from .rknn_file import is_cut_short
 
-_CHILD = Path(__file__).with_name("child.py")
 _RKNN = "model.rknn"
 
 
@@ -37,32 +32,41 @@ class FedInput:
 
 
 @dataclass(frozen=True)
+class Ranges:
+    """Of activations by tensor name: (low, high), and types other than int8 (float16, int16)."""
+
+    ranges: Mapping[str, tuple[float, float]]
+    types: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Job:
-    """What the child is to do; every path is inside the job folder or absolute."""
+    """What the child is to do; every path is inside the job folder or absolute.
+
+    With a ``plan`` the float model is quantized by the toolkit with the plan's ranges and types.
+    """
 
     model: str
     config: Mapping[str, Any]
     dataset: str | None = None
+    plan: Ranges | None = None
     inputs: tuple[FedInput, ...] = ()
     count: int = 0
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Wall-clock seconds and gigabytes of address space for one child."""
-
-    timeout: float
-    memory_gb: float
+    export: str | None = _RKNN
 
 
 @dataclass(frozen=True)
 class Built:
-    """What the child made. ``rknn`` lies in the job folder and goes with it."""
+    """What the child made. ``rknn`` lies in the job folder and goes with it.
+
+    ``carried`` names the tensors of the job's plan that the toolkit took over.
+    """
 
     toolkit: str
     log: str
     rknn: Path
     outputs: list[NDArray[np.float32]] | None
+    carried: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -79,137 +83,57 @@ def run_job(
     what: str,
     limits: Limits,
     python: Path | None = None,
+    child: ChildProcess | None = None,
     on_progress: Callable[[str], None] = lambda stage: None,
 ) -> Built:
-    """Run one job in a child process. Raises a ToolkitError that says how it failed.
+    """Run one job in ``child``, or in one of its own. Raises a ToolkitError: how it failed.
 
     ``what`` names the work in messages, such as "model.onnx for rk3588". ``python`` is the
     interpreter that has the toolkit; by default this one.
     """
-    _remove_results(folder)
-    code, stage = _run_child(job, folder, limits, python, on_progress)
+    _prepare(job, folder, limits)
+    with nullcontext(child) if child else ChildProcess(folder, python) as running:
+        outcome = running.run(folder, limits, on_progress)
     result = _read_result(folder)
-    log = _read_log(folder)
-    error = failure_of(Ending(what, code, stage, result, log, limits.timeout, limits.memory_gb))
+    log = (folder / LOG).read_text(encoding="utf-8", errors="replace").replace("\r", "\n")
+    error = failure_of(Ending(what, outcome, result, log, limits))
     if error is not None:
         raise error
-    return _collect(job, folder, result, log, what)
+    if job.export:
+        _require_whole(folder / job.export, result["toolkit"], what, log)
+    outputs = _outputs(folder, result["outputs"]) if job.count else None
+    carried = tuple(result.get("carried", ()))
+    return Built(result["toolkit"], log, folder / _RKNN, outputs, carried)
 
 
-def _collect(job: Job, folder: Path, result: Mapping[str, Any], log: str, what: str) -> Built:
-    rknn = folder / _RKNN
-    if not rknn.is_file() or not rknn.stat().st_size:
+def _require_whole(rknn: Path, toolkit: str, what: str, log: str) -> None:
+    size = rknn.stat().st_size if rknn.is_file() else 0
+    if not size:
         raise ToolkitSilent(
-            f"rknn-toolkit2 {result['toolkit']} reported success, but wrote no .rknn of {what}",
+            f"rknn-toolkit2 {toolkit} reported success, but wrote no .rknn of {what}",
             "check the free space in the temporary folder",
             log,
         )
     if is_cut_short(rknn):
         raise ToolkitSilent(
-            f"rknn-toolkit2 {result['toolkit']} reported success, but wrote only the first "
-            f"{rknn.stat().st_size} bytes of {what}: no space left, or the file is too large",
+            f"rknn-toolkit2 {toolkit} reported success, but wrote only the first {size} bytes of "
+            f"{what}: no space left, or the file is too large",
             f"make space in {tempfile.gettempdir()}, or set TMPDIR to a folder that has some",
             log,
         )
-    outputs = None
-    if job.count:
-        # mapped, not read: the files stay readable after the folder is gone, and cost no memory
-        files = [folder / f"output{index}.npy" for index in range(result["outputs"])]
-        outputs = [np.asarray(np.load(file, mmap_mode="r")) for file in files]
-    return Built(result["toolkit"], log, rknn, outputs)
 
 
-def _run_child(
-    job: Job,
-    folder: Path,
-    limits: Limits,
-    python: Path | None,
-    on_progress: Callable[[str], None],
-) -> tuple[int | None, str]:
-    """Exit code (None at the time limit) and the last stage the child had reported."""
-    reader, writer = os.pipe()
-    deadline = time.monotonic() + limits.timeout
-    try:
-        _write_job(job, folder, limits, writer)
-        process = _start(folder, python, writer)
-        try:
-            os.close(writer)
-            writer = -1
-            stage = _follow(reader, deadline, on_progress)
-            return _wait(process, deadline), stage
-        finally:
-            _stop(process)
-    finally:
-        os.close(reader)
-        if writer >= 0:
-            os.close(writer)
+def _outputs(folder: Path, count: int) -> list[NDArray[np.float32]]:
+    # mapped, not read: the files stay readable after the folder is gone, and cost no memory
+    files = [folder / f"output{index}.npy" for index in range(count)]
+    return [np.asarray(np.load(file, mmap_mode="r")) for file in files]
 
 
-def _start(folder: Path, python: Path | None, progress: int) -> subprocess.Popen[bytes]:
-    command = [str(python or sys.executable), str(_CHILD), "job.json"]
-    with (folder / "log.txt").open("wb") as log:
-        try:
-            return subprocess.Popen(
-                command,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"},
-                pass_fds=(progress,),
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise ToolkitMissing(
-                f"cannot start {command[0]}: {error.strerror or error}",
-                "--toolkit-python takes the path of a Python interpreter",
-            ) from error
-
-
-def _follow(reader: int, deadline: float, on_progress: Callable[[str], None]) -> str:
-    """Pass progress lines on until the child ends or time is up; return the last stage."""
-    stage, pending = "start", b""
-    with selectors.DefaultSelector() as selector:
-        selector.register(reader, selectors.EVENT_READ)
-        while selector.select(max(0.0, deadline - time.monotonic())):
-            chunk = os.read(reader, 4096)
-            if not chunk:
-                break
-            *lines, pending = (pending + chunk).split(b"\n")
-            for line in lines:
-                stage = line.decode().partition(" ")[0]
-                on_progress(line.decode())
-    return stage
-
-
-def _wait(process: subprocess.Popen[bytes], deadline: float) -> int | None:
-    try:
-        return process.wait(max(0.0, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        return None
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the child and whatever it started: it is the leader of a session of its own."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _write_job(job: Job, folder: Path, limits: Limits, progress: int) -> None:
-    orders = {
-        **asdict(job),
-        "export": _RKNN,
-        "parent": os.getpid(),
-        "progress": progress,
-        "memory_limit": int(limits.memory_gb * (1 << 30)),
-    }
-    (folder / "job.json").write_text(json.dumps(orders), encoding="utf-8")
-
-
-def _remove_results(folder: Path) -> None:
+def _prepare(job: Job, folder: Path, limits: Limits) -> None:
     for file in (folder / "result.json", folder / _RKNN, *folder.glob("output*.npy")):
         file.unlink(missing_ok=True)
+    orders = {**asdict(job), "memory_limit": int(limits.memory_gb * (1 << 30))}
+    (folder / "job.json").write_text(json.dumps(orders), encoding="utf-8")
 
 
 def _read_result(folder: Path) -> Mapping[str, Any]:
@@ -218,7 +142,3 @@ def _read_result(folder: Path) -> Mapping[str, Any]:
         return {}
     result: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return result
-
-
-def _read_log(folder: Path) -> str:
-    return (folder / "log.txt").read_text(encoding="utf-8", errors="replace").replace("\r", "\n")

@@ -6,13 +6,16 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnx.version_converter
-from onnx import ModelProto, TypeProto, ValueInfoProto
+from onnx import ModelProto, TensorProto, TypeProto, ValueInfoProto, numpy_helper
 
+from .affine import fold_affine
 from .errors import ModelError, OptionError
 from .model import is_qdq
 from .session import Session
+from .tidy import tidy, widen_float16
 
 Shape = tuple[int, ...]
 
@@ -24,12 +27,13 @@ def prepare_model(model: ModelProto, input_shapes: Mapping[str, Shape] | None = 
 
     ``input_shapes`` maps input name -> shape and may leave out inputs whose shape is fixed already.
     A free batch axis becomes 1. The folding is ONNX Runtime's own basic optimisation, which uses
-    only standard operators and keeps the results. Raises ModelError when an input stays dynamic.
+    only standard operators and keeps the results; float16 becomes float32. Raises ModelError
+    when an input stays dynamic, or a weight holds NaN.
     """
     fixed = _with_fixed_inputs(model, input_shapes or {})
     declared = _forgotten_output_shapes(fixed)
     # the optimiser would move the scales of a quantized model about, so that one stays as it is
-    folded = fixed if is_qdq(fixed) else _with_later_opset(_fold_constants(fixed))
+    folded = fixed if is_qdq(fixed) else _folded(fixed)
     _drop_unused_domains(folded)
     _inputs_only(folded)
     inferred = onnx.shape_inference.infer_shapes(folded, data_prop=True)
@@ -126,6 +130,28 @@ def _forgotten_output_shapes(model: ModelProto) -> dict[str, ValueInfoProto]:
         elif value.HasField("type"):  # a type that is touched would be there, and undefined
             value.type.tensor_type.ClearField("shape")
     return declared
+
+
+def _folded(model: ModelProto) -> ModelProto:
+    widen_float16(model)
+    _require_no_nan(model)
+    folded = _with_later_opset(_fold_constants(model))
+    tidy(folded)
+    fold_affine(folded)
+    return folded
+
+
+def _require_no_nan(model: ModelProto) -> None:
+    for tensor in model.graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT:
+            continue
+        broken = int(np.isnan(numpy_helper.to_array(tensor)).sum())
+        if broken:
+            raise ModelError(
+                f"the weight {tensor.name!r} holds NaN ({broken} of {int(np.prod(tensor.dims))} "
+                "values)",
+                "export the model again; a training run may have diverged",
+            )
 
 
 def _fold_constants(model: ModelProto) -> ModelProto:

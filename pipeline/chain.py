@@ -10,7 +10,6 @@ import onnx
 from onnx import ModelProto
 
 from ..accuracy.compare import Comparison, compare
-from ..accuracy.metrics import sqnr_db
 from ..accuracy.runners import run_onnxruntime
 from ..convert.convert import Conversion
 from ..convert.targets import Target
@@ -36,7 +35,7 @@ from .rows import (
     retention_figure,
 )
 from .stages import Stages, Step
-from .steps import convert_step, prune_step, quantize_step
+from .steps import convert_step, prune_step, quantize_step, ranges_of
 
 # the closed-form cycles and the compiler differ by a few per cent, so a cut may fall short at first
 _TRIES = 3
@@ -191,6 +190,7 @@ class Chain:
                 calib=self._base.calib if quantized else None,
                 simulate=self._base.evaluation,
                 float_model=final if quantized else None,
+                plan=ranges_of(quantized.plan) if quantized else None,
             )
 
     def _check(
@@ -212,8 +212,6 @@ class Chain:
                 latency=latency_figures(conversion),
                 accuracy=accuracy_figure(comparison, "rknn-simulator"),
             )
-            qdq = conversion.quantization == "qdq"
-            fidelity = sqnr_db(self._last_outputs, outputs) if qdq else None
             gates = gate_figures(self._recipe.gates, comparison, row)
             feed = write_beside(
                 self._path(".rknn"),
@@ -235,7 +233,7 @@ class Chain:
             warnings=(
                 *recipe_notices(self._recipe),
                 *self._notices,
-                *result_notices(conversion, comparison, fidelity, self._recipe.gates),
+                *result_notices(conversion, comparison, self._recipe.gates),
             ),
             stages=self._stages.runs,
         )

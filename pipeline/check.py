@@ -93,7 +93,7 @@ def check(recipe: Recipe, candidate: Path, observer: Observer = SILENT) -> Repor
         gates=gate_figures(recipe.gates, comparison, row),
         warnings=(
             *recipe_notices(recipe),
-            *result_notices(found.conversion, comparison, None, recipe.gates),
+            *result_notices(found.conversion, comparison, recipe.gates),
         ),
         stages=stages.runs,
     )

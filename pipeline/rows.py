@@ -21,9 +21,6 @@ from ..core.results import (
 )
 from .recipe import Gates, Recipe
 
-# Below this the simulator and the intended model disagree by more than rounding explains: 26 to
-# 31 dB were seen where all went well, under 20 dB where weights had been rounded twice.
-LEAST_FIDELITY_DB = 20.0
 # Below this an output is mostly noise; without labels nothing else in the report would say so.
 _LEAST_SQNR_DB = 15.0
 
@@ -120,16 +117,12 @@ def recipe_notices(recipe: Recipe) -> tuple[Notice, ...]:
 
 
 def result_notices(
-    conversion: Conversion | None, comparison: Comparison, fidelity_db: float | None, gates: Gates
+    conversion: Conversion | None, comparison: Comparison, gates: Gates
 ) -> tuple[Notice, ...]:
-    """Warnings that the results give: the toolkit's own, doubtful fidelity, too few samples."""
+    """Warnings that the results give: the toolkit's own, doubtful similarity, too few samples."""
     notices = []
     if conversion is not None:
         notices += [Notice(one.code, one.text, one.hint) for one in conversion.warnings]
-    if fidelity_db is not None and fidelity_db < LEAST_FIDELITY_DB:
-        text = f"the simulator differs from the intended model: SQNR {fidelity_db:.1f} dB"
-        hint = "trust the simulator's figures, not those of the quantized ONNX model"
-        notices.append(Notice("toolkit-fidelity", text, hint))
     if comparison.metric is None and comparison.sqnr_db < _LEAST_SQNR_DB:
         text = f"the outputs are far from the baseline's: SQNR {comparison.sqnr_db:.1f} dB"
         hint = "measure with labelled samples (--eval), and check that the samples are typical"

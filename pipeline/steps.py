@@ -13,9 +13,11 @@ from ..convert.convert import Conversion, convert
 from ..convert.cycles import layer_cycles
 from ..convert.samples import Sample
 from ..convert.targets import Target
+from ..convert.toolkit import Ranges
 from ..core.layers import LayerShape
 from ..prune.allocate import Cost
 from ..prune.prune import Budget, PruneResult, macs_cost, prune, size_cost
+from ..quantize.plan import Plan
 from ..quantize.quantize import QuantizeResult, quantize
 from .recipe import Recipe
 from .stages import Step
@@ -74,6 +76,15 @@ def quantize_step(
     )
 
 
+def ranges_of(plan: Plan) -> Ranges:
+    """What of a plan the toolkit's own quantizer can be given: ranges, and types but int8."""
+    known = plan.activations.items()
+    return Ranges(
+        {name: (one.low, one.high) for name, one in known if one.dtype == "int8"},
+        {name: one.dtype for name, one in known if one.dtype != "int8"},
+    )
+
+
 def npu_feeds(samples: Samples) -> Iterator[Sample]:
     """What the NPU is fed, sample by sample."""
     return (samples.npu_feeds(index) for index in range(len(samples)))
@@ -90,6 +101,7 @@ def convert_step(
     calib: Samples | None = None,
     simulate: Samples | None = None,
     float_model: Path | None = None,
+    plan: Ranges | None = None,
     step: Step = lambda what, done, total: None,
 ) -> Conversion:
     """Convert one file; with ``how`` it takes pixels, mean and std inside, else tensors."""
@@ -103,6 +115,7 @@ def convert_step(
         calibration=npu_feeds(calib) if calib is not None else (),
         simulate=npu_feeds(simulate) if simulate is not None else None,
         float_model=float_model,
+        plan=plan,
         timeout=recipe.timeout,
         memory_limit_gb=recipe.memory_limit_gb,
         toolkit_python=recipe.toolkit_python,

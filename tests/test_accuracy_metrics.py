@@ -18,10 +18,10 @@ from rockpress.accuracy.metrics import (
     agreement,
     find_metric,
     score_samples,
-    sqnr_db,
     top_k,
 )
 from rockpress.core.errors import ModelError, OptionError, SamplesError
+from rockpress.core.similarity import sqnr_db
 
 OUTPUTS = np.array([[0.1, 0.6, 0.3], [0.5, 0.2, 0.3], [0.2, 0.3, 0.5]])
 LABELS = np.array([1, 2, 0])

@@ -31,7 +31,8 @@ from rockpress.convert.failures import (
     ToolkitSilent,
     ToolkitTimeout,
 )
-from rockpress.convert.toolkit import Job, Limits, run_job
+from rockpress.convert.outcome import Limits
+from rockpress.convert.toolkit import Job, run_job
 
 pytestmark = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
 
@@ -324,7 +325,7 @@ def test_a_wide_pooling_is_split(tmp_path: Path) -> None:
 
 def test_register_errors_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At level 2 alone the compiler prints them; nothing else is left to try without samples."""
-    monkeypatch.setattr("rockpress.convert.convert.FUSING_LEVEL", 2)
+    monkeypatch.setattr("rockpress.convert.attempts.FUSING_LEVEL", 2)
     built = convert(wide_pooling(tmp_path / "wide.onnx"), None, "rk3588")
     assert [warning.code for warning in built.warnings] == ["toolkit-regtask"]
     assert "REGTASK" in built.warnings[0].text
@@ -335,7 +336,7 @@ def test_what_fails_at_one_level_is_tried_at_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same two levels the other way round: trouble at 2, none at 3."""
-    monkeypatch.setattr("rockpress.convert.convert.FUSING_LEVEL", 2)
+    monkeypatch.setattr("rockpress.convert.attempts.FUSING_LEVEL", 2)
     monkeypatch.setattr("rockpress.convert.attempts._EXACT_LEVEL", 3)
     built = convert(wide_pooling(tmp_path / "wide.onnx"), None, "rk3588")
     assert built.quantization == "qdq"

@@ -19,7 +19,7 @@ UNLABELLED = Comparison(None, None, None, None, None, 10.0, 16)
 def test_unlabelled_outputs_far_from_the_baseline_are_told(
     sqnr_db: float, codes: list[str]
 ) -> None:
-    found = result_notices(None, replace(UNLABELLED, sqnr_db=sqnr_db), None, Gates())
+    found = result_notices(None, replace(UNLABELLED, sqnr_db=sqnr_db), Gates())
     assert [one.code for one in found] == codes
 
 

@@ -1,0 +1,165 @@
+"""Does the built model compute what was meant? A few samples, simulated and in ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, helper
+
+from ..core.errors import ModelError
+from ..core.model import is_qdq
+from ..core.session import Session
+from ..core.similarity import sqnr_db
+from .samples import Input, Sample
+
+Array = NDArray[Any]
+
+PROBES = 4  # samples; enough to see that something is broken, not to measure accuracy
+# A quantized network agrees with its intended model to 26 to 31 dB when all went well; under 20 dB
+# was seen where weights had been rounded twice.
+LEAST_DB = 20.0
+# Where quantization costs so much that rounding differences grow on the way through the network,
+# the simulator need only be as close to the float model as the intended model is.
+_TOLERANCE_DB = 1.0
+
+
+@dataclass(frozen=True)
+class Closeness:
+    """SQNR in dB of the simulator's outputs: to the intended model, and to the float model.
+
+    ``possible_db`` is that of the intended model to the float one. None where there is no such
+    model.
+    """
+
+    intended_db: float | None
+    float_db: float | None
+    possible_db: float | None
+
+    @property
+    def is_faithful(self) -> bool:
+        """Whether the build can be believed to compute what was meant."""
+        if self.intended_db is None or self.intended_db >= LEAST_DB:
+            return True
+        if self.float_db is None or self.possible_db is None:
+            return False
+        return self.float_db >= self.possible_db - _TOLERANCE_DB
+
+
+UNKNOWN = Closeness(None, None, None)
+
+
+class Probe:
+    """The first samples that the simulator is given, and what they should come to.
+
+    ``model`` is what is converted, ``floating`` the float model that it was made from.
+    """
+
+    def __init__(
+        self,
+        model: ModelProto,
+        floating: ModelProto | None,
+        inputs: Sequence[Input],
+        folder: Path,
+        count: int,
+    ) -> None:
+        self._intended = model if is_qdq(model) else None
+        self._float = floating if self._intended is not None else model
+        self._inputs = inputs
+        self._folder = folder
+        self.count = min(PROBES, count)
+
+    def closeness(self, outputs: Sequence[Array]) -> Closeness:
+        """How close the simulator's ``outputs`` (samples first) are on the first samples."""
+        few = [one[: self.count].reshape(self.count, -1) for one in outputs]
+        intended, floating = self._intended_outputs, self._float_outputs
+        return Closeness(
+            sqnr_db(intended, few) if intended else None,
+            sqnr_db(floating, few) if floating else None,
+            sqnr_db(floating, intended) if floating and intended else None,
+        )
+
+    def require_finite_model(self) -> None:
+        """Raise ModelError when the model itself computes NaN or infinity from these samples."""
+        for one in self._float_outputs or self._intended_outputs or ():
+            if not np.isfinite(one).all():
+                raise ModelError(
+                    "the model computes NaN or infinity from these samples, before any conversion",
+                    "check its weights, and the preprocessing of the samples",
+                )
+
+    @cached_property
+    def _intended_outputs(self) -> list[Array] | None:
+        return self._run(self._intended, optimise=False)
+
+    @cached_property
+    def _float_outputs(self) -> list[Array] | None:
+        return self._run(self._float, optimise=True)
+
+    def _run(self, model: ModelProto | None, *, optimise: bool) -> list[Array] | None:
+        if model is None or not self.count:
+            return None
+        session = Session(model, optimise=optimise)
+        rows = [session.run(feeds) for feeds in self._feeds()]
+        return [np.stack([np.ravel(one) for one in column]) for column in zip(*rows, strict=True)]
+
+    def _feeds(self) -> Iterator[Mapping[str, Array]]:
+        """The samples as the model itself takes them, read back from the files of the job."""
+        files = [
+            np.memmap(self._folder / f"input{index}.raw", one.fed_dtype, "r").reshape(
+                -1, *one.fed_shape
+            )
+            for index, one in enumerate(self._inputs)
+        ]
+        for number in range(self.count):
+            yield {
+                one.name: _as_the_model_takes(one, np.array(file[number]))
+                for one, file in zip(self._inputs, files, strict=True)
+            }
+
+
+def _as_the_model_takes(one: Input, fed: Array) -> Array:
+    if not one.pixels:
+        return fed
+    mean, std = (np.asarray(values, np.float32) for values in (one.mean, one.std))
+    normal = (fed.astype(np.float32) - mean) / std
+    return np.ascontiguousarray(normal.transpose(0, 3, 1, 2)).astype(one.dtype)
+
+
+def noise(model: ModelProto, inputs: Sequence[Input], count: int) -> Iterator[Sample]:
+    """Seeded uniform samples over the range that a QDQ model's inputs are quantized in.
+
+    They tell whether two forms of one quantized model agree, and nothing about accuracy.
+    """
+    random = np.random.default_rng(0)
+    ranges = _input_ranges(model)
+    for _ in range(count):
+        sample = {}
+        for one in inputs:
+            low, high = (0.0, 255.0) if one.pixels else ranges.get(one.name, (0.0, 1.0))
+            sample[one.name] = random.uniform(low, high, one.fed_shape).astype(one.fed_dtype)
+        yield sample
+
+
+def _input_ranges(model: ModelProto) -> dict[str, tuple[float, float]]:
+    """Input name -> the values that its QuantizeLinear can tell apart."""
+    constants = {one.name: one for one in model.graph.initializer}
+    found = {}
+    for node in model.graph.node:
+        if node.op_type == "QuantizeLinear" and {*node.input[1:3]} <= set(constants):
+            scale, zero = (_scalar(constants[name]) for name in node.input[1:3])
+            kind = helper.tensor_dtype_to_np_dtype(constants[node.input[2]].data_type)
+            limits = np.iinfo(kind)
+            found[node.input[0]] = ((limits.min - zero) * scale, (limits.max - zero) * scale)
+    return found
+
+
+def _scalar(tensor: Any) -> float:
+    from onnx import numpy_helper
+
+    return float(np.ravel(numpy_helper.to_array(tensor))[0])

@@ -1,0 +1,159 @@
+"""The child process that rknn-toolkit2 runs in: started, watched, and ended with all it started."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import psutil
+
+from .failures import ToolkitMissing
+from .outcome import Limits, Outcome
+
+LOG = "log.txt"
+_CHILD = Path(__file__).with_name("child.py")
+_FINISHED = "finished"
+_LOOK_SECONDS = 0.5  # how often it is looked whether the child still works
+_WORK_SECONDS = 0.05  # of CPU time between two looks; an idle process uses less in minutes
+
+
+class ChildProcess:
+    """One child, which takes a job folder after another. A context manager; ends with its block.
+
+    It must be used by the thread that made it: when that thread ends, the kernel ends the child.
+    """
+
+    def __init__(self, folder: Path, python: Path | None = None) -> None:
+        """Start it in ``folder``, that of the first job. Raises ToolkitMissing if it cannot."""
+        orders, self._orders = os.pipe()
+        self._progress, progress = os.pipe()
+        self._pending = b""
+        with ExitStack() as ends:
+            ends.callback(self._close_pipes)
+            try:
+                self._process = _start(folder, python, orders, progress)
+            finally:
+                os.close(orders)
+                os.close(progress)
+            ends.pop_all()  # it has started, so its ends stay open
+
+    def __enter__(self) -> ChildProcess:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int:
+        """Its process number, which is that of its session too."""
+        return self._process.pid
+
+    def run(self, folder: Path, limits: Limits, on_progress: Callable[[str], None]) -> Outcome:
+        """Have it do the job in ``folder``. When that did not end with code 0, it is no more."""
+        deadline = time.monotonic() + limits.timeout
+        with suppress(BrokenPipeError):  # it has ended already; its code says how
+            os.write(self._orders, os.fsencode(folder) + b"\n")
+        work = _Work(self._process.pid, limits.idle)
+        stage = "start"
+        for line in self._lines(deadline, work):
+            if line == _FINISHED:
+                return Outcome(0, stage)
+            stage = line.partition(" ")[0]
+            on_progress(line)
+        if work.is_hung:
+            return Outcome(None, stage, hung=True)
+        return Outcome(self._exit_code(deadline), stage)
+
+    def close(self) -> None:
+        """End the child and whatever it started: it is the leader of a session of its own."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._close_pipes()
+
+    def _close_pipes(self) -> None:
+        for pipe in (self._orders, self._progress):
+            with suppress(OSError):
+                os.close(pipe)
+        self._orders = self._progress = -1
+
+    def _lines(self, deadline: float, work: _Work) -> Iterator[str]:
+        """Its progress lines, until it ends, hangs or time is up."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._progress, selectors.EVENT_READ)
+            while (left := deadline - time.monotonic()) > 0:
+                if not selector.select(min(left, _LOOK_SECONDS)):
+                    if work.has_stopped():
+                        return
+                    continue
+                chunk = os.read(self._progress, 4096)
+                if not chunk:
+                    return
+                *lines, self._pending = (self._pending + chunk).split(b"\n")
+                yield from (line.decode() for line in lines)
+
+    def _exit_code(self, deadline: float) -> int | None:
+        try:
+            return self._process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            return None
+
+
+class _Work:
+    """Whether a process and its children have used CPU time lately."""
+
+    def __init__(self, pid: int, idle: float) -> None:
+        self._pid = pid
+        self._idle = idle
+        self._seconds = 0.0
+        self._since = time.monotonic()
+        self.is_hung = False
+
+    def has_stopped(self) -> bool:
+        """True once no CPU time has been used for the idle limit."""
+        used = _cpu_seconds(self._pid)
+        if abs(used - self._seconds) > _WORK_SECONDS:
+            self._seconds, self._since = used, time.monotonic()
+        self.is_hung = time.monotonic() - self._since > self._idle
+        return self.is_hung
+
+
+def _cpu_seconds(pid: int) -> float:
+    total = 0.0
+    with suppress(psutil.Error):
+        parent = psutil.Process(pid)
+        for process in (parent, *parent.children(recursive=True)):
+            with suppress(psutil.Error):
+                times = process.cpu_times()
+                total += times.user + times.system
+    return total
+
+
+def _start(
+    folder: Path, python: Path | None, orders: int, progress: int
+) -> subprocess.Popen[bytes]:
+    command = [str(python or sys.executable), str(_CHILD), *map(str, (orders, progress))]
+    with (folder / LOG).open("wb") as log:
+        try:
+            return subprocess.Popen(
+                [*command, str(os.getpid())],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"},
+                pass_fds=(orders, progress),
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ToolkitMissing(
+                f"cannot start {command[0]}: {error.strerror or error}",
+                "--toolkit-python takes the path of a Python interpreter",
+            ) from error

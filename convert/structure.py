@@ -1,0 +1,72 @@
+"""What of a model its cycles depend on: operators, attributes and shapes, but not the weights."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import onnx
+from onnx import ModelProto, TensorProto, numpy_helper
+
+# operators whose small float constants are settings, not weights
+_SETTINGS = {"Clip", "Resize", "Upsample", "Pad"}
+_WHOLE = (TensorProto.INT64, TensorProto.INT32, TensorProto.BOOL)
+_FEW = 64
+
+
+def structure_digest(model: ModelProto) -> str:
+    """Hex digest that two models share when only names and the values of weights differ.
+
+    Tensors are named by their place, so that the same layer of another network is the same.
+    Constants that are settings (shapes, indices, limits) count with their values; in a quantized
+    model neither scales nor zero points do.
+    """
+    names: dict[str, str] = {}
+    parts: list[str] = []
+
+    def place(name: str) -> str:
+        return names.setdefault(name, f"t{len(names)}") if name else ""
+
+    for value in model.graph.input:
+        parts.append(f"in {place(value.name)} {_type(value)}")
+    settings = _settings(model)
+    for tensor in model.graph.initializer:
+        kind = f"{tensor.data_type} {list(tensor.dims)}"
+        known = hashlib.sha256(_bytes(tensor)).hexdigest() if tensor.name in settings else ""
+        names[tensor.name] = f"c({kind} {known})"
+    for node in model.graph.node:
+        read = ",".join(place(name) for name in node.input)
+        made = ",".join(place(name) for name in node.output)
+        parts.append(f"{node.domain}.{node.op_type} {read} -> {made} {_attributes(node)}")
+    parts.extend(f"out {place(value.name)}" for value in model.graph.output)
+    opsets = sorted(f"{one.domain}:{one.version}" for one in model.opset_import)
+    return hashlib.sha256("\n".join([*opsets, *parts]).encode()).hexdigest()
+
+
+def _settings(model: ModelProto) -> set[str]:
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    found = set()
+    for node in model.graph.node:
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            continue
+        for name in node.input:
+            tensor = tensors.get(name)
+            if tensor is None or int(np.prod(tensor.dims)) > _FEW:
+                continue
+            if tensor.data_type in _WHOLE or node.op_type in _SETTINGS:
+                found.add(name)
+    return found
+
+
+def _bytes(tensor: TensorProto) -> bytes:
+    content: bytes = numpy_helper.to_array(tensor).tobytes()
+    return content
+
+
+def _type(value: onnx.ValueInfoProto) -> str:
+    kind = value.type.tensor_type
+    return f"{kind.elem_type} {[dim.dim_value for dim in kind.shape.dim]}"
+
+
+def _attributes(node: onnx.NodeProto) -> list[str]:
+    return sorted(one.SerializeToString(deterministic=True).hex() for one in node.attribute)
