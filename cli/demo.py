@@ -10,6 +10,7 @@ from . import options as o
 from .build import build_recipe
 from .progress import watching
 from .run import GATE_FAILED
+from .several import end_with
 from .show import require_report, say_where, show_report
 
 _BUDGET = "cycles=-40%"
@@ -31,6 +32,7 @@ def command(
 ) -> None:
     """Run the whole chain on the bundled model and data."""
     from ..calibration_data.bundled import CALIBRATION, DEMO_PREPROCESS, MODEL, TEST, sample_path
+    from ..pipeline.parallel import AllFailed
     from ..pipeline.run import run
 
     budget = _BUDGET if prune is None else prune
@@ -46,9 +48,14 @@ def command(
     )
     require_report(report)
     folder = output or Path("rockpress-demo")
-    with watching(quiet=quiet) as observer:
-        result = run(recipe, folder, observer)
+    try:
+        with watching(quiet=quiet) as observer:
+            result = run(recipe, folder, observer)
+    except AllFailed as failed:
+        end_with(failed.errors, verbose=verbose, code=failed.exit_code)
     show_report(result, as_json=as_json, file=report)
     say_where(folder, quiet=quiet)
+    if result.failures:
+        end_with(result.failures, verbose=verbose)
     if not result.passed:
         raise typer.Exit(GATE_FAILED)

@@ -24,6 +24,17 @@ def complete_target(incomplete: str) -> list[str]:
     return [name for name in TARGET_NAMES if name.startswith(incomplete.lower())]
 
 
+def program_path(text: str) -> Path:
+    """A program, wherever it is started from: a path from here, or a name on PATH.
+
+    >>> program_path("python3")
+    PosixPath('python3')
+    """
+    path = Path(text)
+    # not resolved: the link is what makes it the Python of its environment
+    return path.absolute() if "/" in text else path
+
+
 # What is read and written
 Model = Annotated[Path, Argument(metavar="MODEL", help="ONNX model to read.", show_default=False)]
 OutputFile = Annotated[
@@ -168,7 +179,7 @@ Targets = Annotated[
         "--target",
         metavar="CHIP",
         autocompletion=complete_target,
-        help="Chip to build for. Repeatable. [default: rk3588]",
+        help="Chip to build for. Repeatable. [default: rk3588; inspect: none]",
     ),
 ]
 MinRetention = Annotated[
@@ -243,8 +254,15 @@ QuantizeStage = Annotated[
 
 # Conversion
 QuantizeBuild = Annotated[
-    Literal["float16", "normal", "kl_divergence", "mmse", "gdq"] | None,
-    Option("--quantize", help="The toolkit's own quantization, where there is no plan."),
+    Literal["float16", "hybrid", "normal", "kl_divergence", "mmse", "gdq"] | None,
+    Option("--quantize", help="The toolkit's own quantization; hybrid: with the ranges of --plan."),
+]
+BuildScheme = Annotated[
+    Literal["w8a8", "w8a16", "w4a16"] | None,
+    Option("--scheme", help="What the toolkit's own quantization makes. [default: w8a8]"),
+]
+Plan = Annotated[
+    Path | None, Option("--plan", metavar="FILE", help="Quantize a float model as this plan says.")
 ]
 Timeout = Annotated[
     float | None,
@@ -252,13 +270,20 @@ Timeout = Annotated[
 ]
 MemoryLimit = Annotated[
     float | None,
-    Option("--memory-limit", metavar="GB", parser=number(0.5), help="Memory a build may take."),
+    Option(
+        "--memory-limit",
+        metavar="GB",
+        parser=number(0.5),
+        help="Memory that all builds together may take; with --jobs each gets its share. "
+        "[default: 12]",
+    ),
 ]
 ToolkitPython = Annotated[
     Path | None,
     Option(
         "--toolkit-python",
         metavar="PATH",
+        parser=program_path,
         help="Python of another environment, whose rknn-toolkit2 is to be used.",
     ),
 ]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..core.observer import SILENT, Observer
+from ..core.results import Notice
 
 
 @contextmanager
@@ -22,25 +23,75 @@ def watching(*, quiet: bool) -> Iterator[Observer]:
         yield _Lines()
 
 
-class _Lines(Observer):
+class _Telling(Observer):
+    """Shows warnings at once, and remembers which."""
+
+    def __init__(self, target: str, told: set[tuple[str, str]]) -> None:
+        self._name = f"{target}: " if target else ""
+        self._told = told
+
+    def warn(self, notice: Notice) -> None:
+        from .show import warning_lines
+
+        self._told.add((notice.code, notice.text))
+        for line in warning_lines(notice, self._name):
+            self._say(line)
+
+    @property
+    def told(self) -> frozenset[tuple[str, str]]:
+        return frozenset(self._told)
+
+    def _say(self, line: str) -> None:
+        # in one piece: several threads may write
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+
+class _Lines(_Telling):
+    def __init__(self, target: str = "", told: set[tuple[str, str]] | None = None) -> None:
+        super().__init__(target, set() if told is None else told)
+
+    def of(self, target: str) -> Observer:
+        return _Lines(target, self._told)
+
     def stage(self, name: str) -> None:
-        print(f"rockpress: {name}", file=sys.stderr, flush=True)
+        self._say(f"rockpress: {self._name}{name}")
+
+    def end(self, status: str) -> None:
+        if status == "failed":  # now, not only when the others are finished
+            self.stage(status)
 
 
-class _Bar(Observer):
-    def __init__(self, progress: Any) -> None:
+class _Bar(_Telling):
+    """One row; each of several targets gets its own, in place of the one for all."""
+
+    def __init__(
+        self, progress: Any, target: str = "", told: set[tuple[str, str]] | None = None
+    ) -> None:
+        super().__init__(target, set() if told is None else told)
         self._progress = progress
-        self._task = progress.add_task("start", total=None)
-        self._stage = ""
+        self._stage = "start" if not target else f"{target}: waiting"
+        self._task = progress.add_task(self._stage, total=None, start=not target)
+
+    def of(self, target: str) -> Observer:
+        self._progress.update(self._task, visible=False)
+        return _Bar(self._progress, target, self._told)
 
     def stage(self, name: str) -> None:
-        self._stage = name
-        self._progress.reset(self._task, description=name, total=None)
+        self._stage = self._name + name
+        self._progress.reset(self._task, description=self._stage, total=None)
 
     def step(self, what: str, done: int, total: int | None = None) -> None:
         self._progress.update(
             self._task, description=f"{self._stage}: {what}", completed=done, total=total
         )
+
+    def _say(self, line: str) -> None:
+        self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def end(self, status: str) -> None:
+        self._progress.update(self._task, description=self._name + status, completed=1, total=1)
+        self._progress.stop_task(self._task)
 
 
 def _bar() -> Any:

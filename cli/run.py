@@ -9,6 +9,7 @@ import typer
 from . import options as o
 from .build import build_recipe
 from .progress import watching
+from .several import Jobs, end_with
 from .show import require_report, say_where, show_report
 
 GATE_FAILED = 4
@@ -44,6 +45,7 @@ def command(
     timeout: o.Timeout = None,
     memory_limit: o.MemoryLimit = None,
     toolkit_python: o.ToolkitPython = None,
+    jobs: Jobs = None,
     seed: o.Seed = None,
     report: o.ReportFile = None,
     as_json: o.Json = False,
@@ -51,6 +53,7 @@ def command(
     verbose: o.Verbose = False,
 ) -> None:
     """Prune, quantize, convert and check a model: one command, one report."""
+    from ..pipeline.parallel import AllFailed
     from ..pipeline.run import run
 
     recipe = build_recipe(
@@ -77,13 +80,19 @@ def command(
         timeout=timeout,
         memory_limit_gb=memory_limit,
         toolkit_python=toolkit_python,
+        jobs=jobs,
         seed=seed,
     )
     require_report(report)
     folder = output or Path("build")
-    with watching(quiet=quiet) as observer:
-        result = run(recipe, folder, observer)
-    show_report(result, as_json=as_json, file=report)
+    try:
+        with watching(quiet=quiet) as observer:
+            result = run(recipe, folder, observer)
+    except AllFailed as failed:
+        end_with(failed.errors, verbose=verbose, code=failed.exit_code)
+    show_report(result, as_json=as_json, file=report, told=observer.told)
     say_where(folder, quiet=quiet)
+    if result.failures:
+        end_with(result.failures, verbose=verbose)
     if not result.passed:
         raise typer.Exit(GATE_FAILED)

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .several import Told, named
+
 if TYPE_CHECKING:
     from ..convert.build import ConversionWarning
     from ..core.results import Notice, Report
@@ -24,8 +26,13 @@ def require_report(file: Path | None) -> None:
         require_writable(file.parent)
 
 
-def show_report(report: Report, *, as_json: bool, file: Path | None) -> None:
-    """Print the report and write it to ``file`` too; its suffix says in which format."""
+def show_report(
+    report: Report, *, as_json: bool, file: Path | None, told: Told = frozenset()
+) -> None:
+    """Print the report and write it to ``file`` too; its suffix says in which format.
+
+    Warnings in ``told`` were shown before.
+    """
     from ..core.files import write_text
     from ..report.document import to_json
     from ..report.markdown import to_markdown
@@ -37,7 +44,7 @@ def show_report(report: Report, *, as_json: bool, file: Path | None) -> None:
     else:
         _show_tables(report)
     for target in report.targets:
-        warn(target.warnings)
+        warn(named(target.warnings, target.target if len(report.targets) > 1 else None, told))
 
 
 def say_where(folder: Path, *, quiet: bool) -> None:
@@ -52,7 +59,10 @@ def _show_tables(report: Report) -> None:
     from ..report.table import to_tables
 
     for table in to_tables(report):
-        print_table(table.title, table.headings, table.rows)
+        if table.rows:
+            print_table(table.title, table.headings, table.rows)
+        else:
+            print_lines([table.title])
         print_lines(table.lines)
 
 
@@ -93,12 +103,17 @@ def print_json(document: dict[str, Any]) -> None:
 
 def warn(notices: Iterable[Notice | ConversionWarning]) -> None:
     """Warnings with what to do, on stderr."""
+    for one in notices:
+        for line in warning_lines(one):
+            print(line, file=sys.stderr)
+
+
+def warning_lines(one: Notice | ConversionWarning, name: str = "") -> list[str]:
+    """A warning and its hint as lines; ``name`` says whose it is."""
     from ..report.visible import visible
 
-    for one in notices:
-        print(f"warning: {visible(one.text)} [{one.code}]", file=sys.stderr)
-        if one.hint:
-            print(f"hint: {visible(one.hint)}", file=sys.stderr)
+    lines = [f"warning: {name}{visible(one.text)} [{one.code}]"]
+    return [*lines, f"hint: {visible(one.hint)}"] if one.hint else lines
 
 
 def _console() -> Any:

@@ -34,7 +34,7 @@ from .failures import (
     ToolkitRaised,
     ToolkitRefused,
 )
-from .fidelity import LEAST_DB, UNKNOWN, Closeness, Probe
+from .fidelity import UNKNOWN, Closeness, Probe
 from .toolkit import Built
 
 FUSING_LEVEL = 3
@@ -67,7 +67,8 @@ class Attempt:
     @property
     def rank(self) -> tuple[bool, bool, float]:
         """The higher, the better: it exists, fits its registers, is close to the float model."""
-        close = self.closeness.float_db
+        to_float, to_intended = self.closeness.float_db, self.closeness.intended_db
+        close = to_intended if to_float is None else to_float
         return (
             self.built is not None and self.error is None,
             self.code != "toolkit-regtask",
@@ -95,6 +96,9 @@ def build_or_fall_back(
 
 
 def _requests(request: Request, floating: tuple[Path, ModelProto] | None) -> Iterator[Request]:
+    if request.level is not None:
+        yield request
+        return
     yield replace(request, level=FUSING_LEVEL)
     if request.quantization != "hybrid":
         yield replace(request, level=_EXACT_LEVEL)
@@ -168,7 +172,7 @@ def _register_trouble(built: Built) -> str:
 def _fidelity_trouble(closeness: Closeness) -> str:
     text = f"the simulator differs from the intended model (SQNR {closeness.intended_db:.1f} dB"
     if closeness.float_db is None:
-        return f"{text}, where {LEAST_DB:g} dB is usual)"
+        return f"{text}, where {closeness.least_db:g} dB is usual)"
     return (
         f"{text}; to the float model it has {closeness.float_db:.1f} dB, and the intended model "
         f"{closeness.possible_db:.1f} dB)"

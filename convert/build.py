@@ -45,7 +45,7 @@ class Request:
     quantization: str
     dtype: str
     plan: Ranges | None  # for the hybrid quantization
-    level: int  # of the toolkit's graph optimisation
+    level: int | None  # of the toolkit's graph optimisation; None to try several ways
     inputs: tuple[Input, ...]
     calibrated: int  # samples in dataset.txt
     simulated: int
@@ -110,7 +110,8 @@ def _config(request: Request, disabled: list[str]) -> Mapping[str, Any]:
     if any(one.pixels for one in request.inputs):
         config["mean_values"] = [one.mean or _each(one, 0.0) for one in request.inputs]
         config["std_values"] = [one.std or _each(one, 1.0) for one in request.inputs]
-    config["optimization_level"] = request.level
+    if request.level is not None:
+        config["optimization_level"] = request.level
     if request.quantization not in {"qdq", "float16"}:
         hybrid = request.quantization == "hybrid"
         config["quantized_algorithm"] = "normal" if hybrid else request.quantization

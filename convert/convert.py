@@ -17,8 +17,10 @@ from onnx import ModelProto
 from ..core.errors import OptionError
 from ..core.files import replacing, require_writable
 from ..core.model import load_model
+from ..core.scratch import scratch_folder
 from .attempts import FUSING_LEVEL, Attempt, build_or_fall_back
 from .build import ConversionWarning, Request
+from .fallback import fallback_lines
 from .fidelity import PROBES, UNKNOWN, Closeness, Probe, noise
 from .latency import Latency, estimate
 from .layer_table import Layer, Memory, parse_layers, parse_memory
@@ -26,7 +28,7 @@ from .options import choose_quantization
 from .outcome import Limits
 from .samples import Channels, Input, Sample, inputs_of, write_dataset, write_samples
 from .targets import find_target
-from .toolkit import Built, Ranges, job_folder
+from .toolkit import Built, Ranges
 
 _SMALL_COPY = 1 << 16  # elements; some tens of microseconds
 
@@ -36,7 +38,8 @@ class Conversion:
     """One finished conversion.
 
     ``path`` is None when no file was asked for; ``bytes`` is the size of the .rknn all the same.
-    ``quantization`` is what was done in the end: qdq, float16 or the toolkit's quantizer.
+    ``quantization`` and ``level`` are what was done in the end: qdq, float16, hybrid or one of the
+    toolkit's quantizers, and its optimization level.
     ``outputs`` holds one float32 array for each model output, (samples, ...) without the model's
     own batch axis of 1, mapped from a file that is already gone; None when ``simulate`` was.
     ``closeness`` tells of the first samples, whatever they were taken from.
@@ -55,6 +58,7 @@ class Conversion:
     warnings: tuple[ConversionWarning, ...]
     seconds: float
     closeness: Closeness = UNKNOWN
+    level: int = FUSING_LEVEL
 
 
 def convert(
@@ -63,13 +67,15 @@ def convert(
     target: str,
     *,
     quantization: str = "auto",
-    dtype: str = "w8a8",
+    dtype: str | None = None,
     mean: Channels | Mapping[str, Channels] | None = None,
     std: Channels | Mapping[str, Channels] | None = None,
     calibration: Iterable[Sample] = (),
     simulate: Iterable[Sample] | None = None,
     float_model: Path | None = None,
     plan: Ranges | None = None,
+    level: int | None = None,
+    probe: bool = True,
     timeout: float = 1800,
     memory_limit_gb: float = 12,
     toolkit_python: Path | None = None,
@@ -78,38 +84,40 @@ def convert(
     """Convert ``model`` to ``output`` (nothing is kept when None), and simulate samples on the way.
 
     ``quantization`` is auto (a QDQ model as it says, any other in float16), float16, qdq, or one of
-    the toolkit's own quantizers, which need ``calibration``. With ``mean`` and ``std`` (0..255
-    scale) the ``.rknn`` takes pixels, and samples are (1, H, W, C) uint8; without, samples are in
-    the model's own shape and type. ``float_model`` is what a QDQ model was made from, and ``plan``
-    its ranges: should the toolkit fail on the QDQ one, or compute something else, the float one is
-    quantized by the toolkit, with those ranges or its own, and a warning says so. A few samples are
-    simulated in any case where there are some. ``timeout`` (seconds) and the memory limit hold for
-    each attempt.
+    the toolkit's own quantizers, which need ``calibration`` and make ``dtype``. With ``mean`` and
+    ``std`` (0..255 scale) the ``.rknn`` takes pixels, and samples are (1, H, W, C) uint8; without,
+    samples are in the model's own shape and type. ``float_model`` is what a QDQ model was made
+    from, and ``plan`` its ranges: should the toolkit fail on the QDQ one, or compute something
+    else, the float one is quantized by the toolkit, with those ranges or its own, and a warning
+    says so. To see that, a few samples are simulated in any case, unless ``probe`` is False. With a
+    ``level`` (of the toolkit's optimisation) that way alone is taken, and nothing else is tried.
+    ``timeout`` (seconds) and the memory limit hold for each attempt.
 
     Raises ToolkitError, OptionError, ModelError, SamplesError or OutputError.
     """
     started = time.monotonic()
     chip = find_target(target)
     loaded = load_model(model)
-    chosen = choose_quantization(loaded, quantization, dtype, chip)
+    chosen, made = choose_quantization(loaded, quantization, dtype, chip)
     inputs = inputs_of(loaded, mean, std)
     floating = _float_model(float_model, inputs, model)
     _require_plan(chosen, plan)
     if output is not None:
         require_writable(output.parent)
-    with job_folder() as folder:
+    with scratch_folder() as folder:
         few, calibration = _first(calibration)
         wanted = write_samples(simulate or (), inputs, folder)
-        probes = few or list(noise(loaded, inputs, PROBES if chosen == "qdq" else 0))
-        simulated = wanted or write_samples(probes, inputs, folder)
+        made_up = chosen == "qdq" and not few and not wanted
+        probes = noise(loaded, inputs, PROBES) if made_up else few
+        simulated = wanted or write_samples(probes if probe else (), inputs, folder)
         request = Request(
             model=model,
             loaded=loaded,
             target=chip,
             quantization=chosen,
-            dtype=dtype,
+            dtype=made,
             plan=plan,
-            level=FUSING_LEVEL,
+            level=level,
             inputs=inputs,
             calibrated=_calibrate(chosen, float_model, calibration, inputs, folder),
             simulated=simulated,
@@ -118,8 +126,9 @@ def convert(
             python=toolkit_python,
             on_progress=on_progress,
         )
-        probe = Probe(loaded, floating[1] if floating else None, inputs, folder, simulated)
-        attempt = build_or_fall_back(request, probe, floating)
+        original = floating[1] if floating else None
+        meant = Probe(loaded, original, inputs, folder, simulated, is_noise=made_up)
+        attempt = build_or_fall_back(request, meant, floating)
         assert attempt.built is not None
         size = _keep(attempt.built, output)
     seconds = time.monotonic() - started
@@ -178,8 +187,9 @@ def _described(
         cycles=sum(layer.total_cycles for layer in layers),
         latency=estimate(layers, chip),
         closeness=attempt.closeness,
+        level=attempt.request.level or 0,
         outputs=built.outputs if simulated else None,
-        warnings=(*attempt.warnings, *_table_warnings(layers)),
+        warnings=(*attempt.warnings, *_table_warnings(layers), *fallback_lines(built.log)),
         seconds=seconds,
     )
 

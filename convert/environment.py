@@ -4,57 +4,115 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
-# runs in any interpreter, so it uses the standard library alone
+# runs in any interpreter from 3.8 on, so it uses the standard library alone
 _ASK = """
-import importlib.metadata as metadata, json, platform, sys
-found = {"python": platform.python_version(), "system": sys.platform, "machine": platform.machine()}
-for name in sys.argv[1:]:
+import importlib.metadata as metadata, json, os, platform, re, sys
+def version(name):
     try:
-        found[name] = metadata.version(name)
+        return metadata.version(name)
     except metadata.PackageNotFoundError:
-        found[name] = None
-print(json.dumps(found))
+        return None
+toolkit, names = sys.argv[1], sys.argv[2:]
+try:
+    needs = metadata.requires(toolkit) or []
+except metadata.PackageNotFoundError:
+    needs = []
+names += [found.group() for found in (re.match("[A-Za-z0-9._-]+", need) for need in needs) if found]
+print(json.dumps({
+    "versions": {name: version(name) for name in [toolkit, *names]},
+    "needs": needs,
+    "markers": {
+        "python_version": ".".join(platform.python_version_tuple()[:2]),
+        "python_full_version": platform.python_version(),
+        "sys_platform": sys.platform,
+        "platform_system": platform.system(),
+        "platform_machine": platform.machine(),
+        "platform_python_implementation": platform.python_implementation(),
+        "implementation_name": sys.implementation.name,
+        "os_name": os.name,
+    },
+}))
 """
 _TOOLKIT = "rknn-toolkit2"
-_OPENCV = ("opencv-python-headless", "opencv-python")
-
-
-@dataclass(frozen=True)
-class Need:
-    """One requirement of rknn-toolkit2: a distribution and the versions that work."""
-
-    name: str
-    versions: str
-    mend: str
+_OPENCV = (
+    "opencv-python-headless",
+    "opencv-python",
+    "opencv-contrib-python-headless",
+    "opencv-contrib-python",
+)
+# what the toolkit names but its ONNX path does not need as named: stand-ins and variants do
+_SPECIAL = ("torch", "opencv-python")
+# of 2.5.0, for where there is no toolkit whose own needs could be read
+_USUAL = (
+    "numpy<=1.26.4",
+    "onnx>=1.16.1,<=1.18.0",
+    "onnxruntime>=1.17.0",
+    "protobuf>=4.21.6,<=4.25.4",
+    "ruamel.yaml>=0.17.21",
+)
+# what breaks it although its metadata allow it or do not mention it
+_BEYOND = {
+    "onnx": ("<1.19", "later ones lack onnx.mapping"),
+    "setuptools": ("<81", "later ones lack pkg_resources"),
+    "numpy": ("<2", "later ones changed what compiled modules rely on"),
+}
+_LEAN = "with torch for CUDA it takes 5.6 GB; --no-deps leaves that out, then ask doctor again"
+_LEAST_SPACE = _LEAST_MEMORY = 10**9  # bytes; a build of a small model takes about half of it
 
 
 @dataclass(frozen=True)
 class Fact:
-    """One finding: what it is about, what was found, whether it is right, and how to mend it."""
+    """One finding: what it is about, what was found, whether it is right, and how to mend it.
+
+    ``note`` is worth knowing though nothing has to be done. ``install`` is what pip would have to
+    install, "" where pip cannot help.
+    """
 
     name: str
     found: str
     ok: bool
     mend: str = ""
+    note: str = ""
+    install: str = ""
 
 
-# the toolkit's own pins (2.3.2 and 2.5.0), and what it uses without declaring it
-NEEDS: tuple[Need, ...] = (
-    Need("numpy", "<=1.26.4", "pip install 'numpy<=1.26.4'"),
-    Need("onnx", ">=1.16.1,<1.19", "pip install 'onnx>=1.16.1,<1.19'"),
-    Need("onnxruntime", ">=1.17", "pip install 'onnxruntime>=1.17'"),
-    Need("protobuf", ">=4.21.6,<=4.25.4", "pip install 'protobuf>=4.21.6,<=4.25.4'"),
-    Need("setuptools", "<81", "pip install 'setuptools<81'"),
-)
+@dataclass(frozen=True)
+class _Surroundings:
+    """What an interpreter says: installed versions, the toolkit's own needs, its platform."""
+
+    python: Path | None
+    versions: Mapping[str, str | None]
+    needs: Sequence[str]
+    markers: Mapping[str, str]
+
+    def install(self, *requirements: str) -> str:
+        """What to type so that these get installed there."""
+        python = shlex.quote(str(self.python or sys.executable))
+        wanted = " ".join(map(shlex.quote, requirements))
+        if self.versions["pip"] is None:
+            return f"uv pip install --python {python} {wanted}"
+        return f"{'pip' if self._has_first_pip else f'{python} -m pip'} install {wanted}"
+
+    @property
+    def _has_first_pip(self) -> bool:
+        """Whether the word pip alone means the pip of this interpreter."""
+        first = shutil.which("pip")
+        own = Path(sys.executable).parent
+        return self.python is None and first is not None and Path(first).parent == own
 
 
 def toolkit_version(python: Path | None = None) -> str | None:
@@ -64,59 +122,160 @@ def toolkit_version(python: Path | None = None) -> str | None:
             return importlib.metadata.version(_TOOLKIT)
         except importlib.metadata.PackageNotFoundError:
             return None
-    return _ask(python, (_TOOLKIT,)).get(_TOOLKIT)
+    found = _ask(python)
+    return found.versions.get(_TOOLKIT) if found else None
 
 
 def environment_facts(python: Path | None = None) -> tuple[Fact, ...]:
     """What ``doctor`` shows about the toolkit in that interpreter. Nothing of it is imported."""
-    names = (_TOOLKIT, *(need.name for need in NEEDS), *_OPENCV)
-    found = _ask(python or Path(sys.executable), names)
-    if not found:
+    around = _ask(python)
+    if around is None:
         return (Fact("interpreter", f"{python} does not run", False, "check --toolkit-python"),)
     return (
-        _interpreter(found),
-        _toolkit(found[_TOOLKIT]),
-        *(_need(need, found[need.name]) for need in NEEDS),
-        _opencv(found),
+        _interpreter(around),
+        _toolkit(around),
+        *_needed(around),
+        _opencv(around),
+        _torch(around),
     )
 
 
+def mend_all(facts: Sequence[Fact], python: Path | None = None) -> str:
+    """One command for all that pip can mend, so that it chooses the versions together; or ""."""
+    around = _ask(python)
+    wanted = [one.install for one in facts if one.install]
+    return around.install(*wanted) if around and wanted else ""
+
+
+def machine_facts() -> tuple[Fact, ...]:
+    """The room that a conversion has: in the temporary folder, and in memory."""
+    return (_space(), _memory())
+
+
 @lru_cache
-def _ask(python: Path, names: tuple[str, ...]) -> dict[str, str | None]:
-    """Versions by name, from the interpreter itself; {} when it does not run."""
+def _ask(python: Path | None) -> _Surroundings | None:
+    """What the interpreter itself says; None when it does not run."""
+    names = [*_OPENCV, *_BEYOND, *(Requirement(one).name for one in _USUAL), "torch", "pip"]
     try:
         done = subprocess.run(
-            [str(python), "-c", _ASK, *names],
+            [str(python or sys.executable), "-c", _ASK, _TOOLKIT, *names],
             capture_output=True,
             stdin=subprocess.DEVNULL,
             timeout=60,
             check=True,
         )
-    except (OSError, subprocess.SubprocessError):
-        return {}
-    found: dict[str, str | None] = json.loads(done.stdout)
-    return found
+        found = json.loads(done.stdout)
+        return _Surroundings(python, found["versions"], found["needs"], found["markers"])
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError):
+        return None
 
 
-def _interpreter(found: dict[str, str | None]) -> Fact:
-    version, system, machine = found["python"], found["system"], found["machine"]
-    ok = system == "linux" and Version(str(version)) in SpecifierSet(">=3.6,<3.13")
+def _interpreter(around: _Surroundings) -> Fact:
+    version = around.markers["python_full_version"]
+    system, machine = around.markers["sys_platform"], around.markers["platform_machine"]
+    ok = system == "linux" and _fits(version, SpecifierSet(">=3.6,<3.13"))
     mend = "" if ok else "the toolkit runs on Linux with Python 3.6 to 3.12; see --toolkit-python"
     return Fact("interpreter", f"Python {version} on {system} {machine}", ok, mend)
 
 
-def _toolkit(version: str | None) -> Fact:
-    mend = "" if version else f"pip install {_TOOLKIT}"
-    return Fact(_TOOLKIT, version or "not installed", version is not None, mend)
+def _toolkit(around: _Surroundings) -> Fact:
+    version = around.versions[_TOOLKIT]
+    if version is not None:
+        return Fact(_TOOLKIT, version, True)
+    return _missing(around, _TOOLKIT, "not installed", _TOOLKIT, note=_LEAN)
 
 
-def _need(need: Need, version: str | None) -> Fact:
-    ok = version is not None and Version(version) in SpecifierSet(need.versions)
-    found = f"{version or 'not installed'} (needs {need.versions})"
-    return Fact(need.name, found, ok, "" if ok else need.mend)
+def _needed(around: _Surroundings) -> Iterator[Fact]:
+    """One fact for each distribution that the toolkit needs, by its own metadata and beyond."""
+    wanted = _requirements(around.needs or _USUAL, around.markers)
+    for name, (limit, _) in _BEYOND.items():
+        wanted[name] = wanted.get(name, SpecifierSet()) & SpecifierSet(limit)
+    for name in sorted(set(wanted) - set(_SPECIAL)):
+        version, limit = around.versions.get(name), _readable(wanted[name])
+        found = f"{version or 'not installed'} (needs {limit or 'any version'})"
+        if version is not None and _fits(version, wanted[name]):
+            yield Fact(name, found, True)
+            continue
+        beyond, why = _BEYOND.get(name, ("", ""))
+        breaks = version is not None and not _fits(version, SpecifierSet(beyond))
+        yield _missing(around, name, found, f"{name}{limit}", note=why if breaks else "")
 
 
-def _opencv(found: dict[str, str | None]) -> Fact:
-    installed = [f"{name} {found[name]}" for name in _OPENCV if found[name]]
-    mend = "" if installed else "pip install 'opencv-python-headless<4.12'"
-    return Fact("opencv", ", ".join(installed) or "not installed", bool(installed), mend)
+def _missing(
+    around: _Surroundings, name: str, found: str, requirement: str, note: str = ""
+) -> Fact:
+    return Fact(name, found, False, around.install(requirement), note, requirement)
+
+
+def _requirements(needs: Sequence[str], markers: Mapping[str, str]) -> dict[str, SpecifierSet]:
+    """Name -> versions, of those that hold for this platform."""
+    found: dict[str, SpecifierSet] = {}
+    for text in needs:
+        try:
+            one = Requirement(text)
+        except InvalidRequirement:
+            continue
+        if one.marker is None or one.marker.evaluate({**markers, "extra": ""}):
+            found[one.name] = found.get(one.name, SpecifierSet()) & one.specifier
+    return found
+
+
+def _opencv(around: _Surroundings) -> Fact:
+    installed = [f"{name} {around.versions[name]}" for name in _OPENCV if around.versions[name]]
+    if installed:
+        return Fact("opencv", ", ".join(installed), True)
+    return _missing(around, "opencv", "not installed", "opencv-python-headless<4.12")
+
+
+def _torch(around: _Surroundings) -> Fact:
+    """Torch is needed for one quantizer only: a stand-in serves for the rest of the ONNX path."""
+    version = around.versions["torch"]
+    own = _requirements(around.needs, around.markers).get("torch", SpecifierSet("<=2.4.0"))
+    if version is None:
+        note = f"needed for --quantize gdq only: {around.install(f'torch{_readable(own)}')}"
+        return Fact("torch", "not installed, a stand-in is used", True, note=note)
+    note = "" if _fits(version, own) else f"the toolkit asks for {_readable(own)}; gdq may fail"
+    return Fact("torch", version, True, note=note)
+
+
+def _space() -> Fact:
+    mend = "make space there, or set TMPDIR to a folder with more"
+    try:
+        folder = tempfile.gettempdir()
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        return Fact("temporary folder", f"none can be written to: {error.strerror}", False, mend)
+    enough = free >= _LEAST_SPACE
+    return Fact(
+        "temporary folder", f"{folder}, {free / 1e9:.1f} GB free", enough, "" if enough else mend
+    )
+
+
+def _memory() -> Fact:
+    import psutil
+
+    free = psutil.virtual_memory().available
+    enough = free >= _LEAST_MEMORY
+    mend = "" if enough else "close other programs: a build takes 0.5 GB and more"
+    return Fact("memory", f"{free / 1e9:.1f} GB available", enough, mend)
+
+
+def _fits(version: str, versions: SpecifierSet) -> bool:
+    try:
+        return versions.contains(Version(version), prereleases=True)
+    except InvalidVersion:
+        return False
+
+
+def _readable(versions: SpecifierSet) -> str:
+    """The bounds in an order that reads well, without those that others imply.
+
+    >>> _readable(SpecifierSet("<2,<=1.26.4,>=1.20"))
+    '>=1.20,<=1.26.4'
+    """
+    lower = [one for one in versions if one.operator in (">=", ">")]
+    upper = [one for one in versions if one.operator in ("<", "<=")]
+    other = [one for one in versions if one not in lower and one not in upper]
+    lower = sorted(lower, key=lambda one: Version(one.version))[-1:]
+    upper = sorted(upper, key=lambda one: Version(one.version))[:1]
+    return ",".join(str(one) for one in [*lower, *upper, *other])

@@ -7,8 +7,6 @@ weights itself. Scale and zero point follow from the range as they do in a plan.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from onnx import ModelProto
 
 from ..core.graph import Graph
@@ -24,18 +22,20 @@ def ranges_for(model: ModelProto, plan: Ranges) -> Ranges:
     ``model`` is the prepared float model that the plan was made for.
     """
     graph = Graph(model)
-    return Ranges({**_inner(graph, plan.ranges), **plan.ranges}, dict(plan.types))
+    inner = _inner_of(graph, {*plan.ranges, *plan.types})
+    ranges = {inner[name]: both for name, both in plan.ranges.items() if name in inner}
+    types = {inner[name]: kind for name, kind in plan.types.items() if name in inner}
+    return Ranges({**ranges, **plan.ranges}, {**types, **plan.types})
 
 
-def _inner(
-    graph: Graph, ranges: Mapping[str, tuple[float, float]]
-) -> dict[str, tuple[float, float]]:
+def _inner_of(graph: Graph, names: set[str]) -> dict[str, str]:
+    """Output of an activation -> its input, where that is not in the plan itself."""
     found = {}
-    for name, both in ranges.items():
+    for name in names:
         producer = graph.producers.get(name)
         if producer is None or producer.op_type not in _ACTIVATIONS:
             continue
         source = producer.input[0]
-        if source not in ranges and len(graph.consumers.get(source, [])) == 1:
-            found[source] = both
+        if source not in names and len(graph.consumers.get(source, [])) == 1:
+            found[name] = source
     return found

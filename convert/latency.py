@@ -1,30 +1,29 @@
 """An estimate of the NPU's latency from the compiler's layer table, with its error band.
 
-The estimate is linear in what the table shows:
+A layer of the NPU takes
 
-    ms = a * (million cycles) + b * (million elements through a lookup or an exponential)
-       + c * (megabytes moved by layers without cycles) + d * (NPU layers)
+    ms = (compute^4 + traffic^4 + activation^4 + moved^4)^(1/4) + launch
 
-The coefficients (targets.py) were fitted by non-negative least squares to the frames per second
-that rknn_model_zoo publishes (README of version 2.3.2, single core, highest NPU frequency) for 24
-models on rk3588, 16 on rk3576 and rk3562 and 17 on rk3566/rk3568, compiled by rknn-toolkit2 2.5.0.
-The band is the mean error on a model that was left out of the fit: 12 % on rk3588, 13 % on rk3576,
-10 % on rk3562, 19 % on rk3566; the worst model missed by 54, 40, 27 and 37 %. Ratios between two
-variants of one model are more certain than the absolute figures. Chips without published figures
-have no fit, and get cycles only.
+because its parts work at the same time: close to the slowest of arithmetic, memory traffic,
+activation and, for a layer without cycles in the table, the memory it moves. A layer on the CPU
+takes a hand-over and its elements. Each is work (layer_work.py) times a coefficient (targets.py)
+that was fitted to the frames per second that rknn_model_zoo publishes for one core at the highest
+NPU frequency; benchmarks/latency/ holds those, the tables and the fit, and docs/latency.md says how
+good it is. The band is the mean error on a family of models that was left out of the fit. Chips
+without published figures have no fit, and get cycles only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 
 from .layer_table import Layer
+from .layer_work import FORM, Work, works_of
 from .targets import LatencyFit, Target
 
-_LOOKUPS = ("ExSwish", "exSwish", "Sigmoid", "Gelu", "Mish", "Tanh", "Softmax", "exSDP")
-_BYTES = {"INT8": 1, "UINT8": 1, "BOOL": 1, "INT16": 2, "FLOAT16": 2, "INT64": 8}
+# For chips with no fit: round figures between those of the fits, to tell what bounds a layer.
+_TYPICAL = LatencyFit(1.1, 1.5, 0.8, 0.2, 0.01, 30.0, 0.1, error=0.0)
 
 
 @dataclass(frozen=True)
@@ -38,16 +37,27 @@ class Latency:
     cycles: int
 
 
+@dataclass(frozen=True)
+class LayerCost:
+    """One layer's part of the estimate; ``ms`` is None for a chip with no fit.
+
+    ``bound`` is what most of it is spent on: compute, memory, activation, cpu or overhead.
+    """
+
+    ms: float | None
+    bound: str
+
+
 def estimate(layers: Sequence[Layer], target: Target) -> Latency | None:
     """The estimate for a built model, or None when there is no layer table.
 
     The band is where the true value lies if the estimate errs by the fit's mean relative error.
 
     >>> from .targets import find_target
-    >>> conv = Layer(1, "Conv", "INT8", "NPU", (), (), 0, 0, 1_000_000, "c")
-    >>> found = estimate([conv], find_target("rk3588"))
-    >>> round(found.low, 2), round(found.ms, 2), round(found.high, 2)
-    (0.94, 1.05, 1.19)
+    >>> conv = Layer(1, "Conv", "INT8", "NPU", (), (), 0, 1_000_000, 1_000_000, "c")
+    >>> found = estimate([conv], find_target("rk3562"))
+    >>> found.low < 1.19 < found.high
+    True
     """
     if not layers:
         return None
@@ -55,36 +65,43 @@ def estimate(layers: Sequence[Layer], target: Target) -> Latency | None:
     fit = target.latency
     if fit is None:
         return Latency("npu-estimate", None, None, None, cycles)
-    ms = _milliseconds(layers, cycles, fit)
+    ms = sum(sum(_parts(work, fit).values()) for work in works_of(layers, target))
     return Latency("npu-estimate", ms, ms / (1 + fit.error), ms / (1 - fit.error), cycles)
 
 
-def _milliseconds(layers: Sequence[Layer], cycles: int, fit: LatencyFit) -> float:
-    on_npu = [layer for layer in layers if layer.runs_on == "NPU" and not layer.is_boundary]
-    lookups = sum(_elements(layer) for layer in layers if _is_lookup(layer))
-    moved = sum(_bytes_moved(layer) for layer in on_npu if layer.total_cycles == 0)
-    return (
-        fit.cycles * cycles / 1e6
-        + fit.lookup * lookups / 1e6
-        + fit.memory * moved / 1e6
-        + fit.layer * len(on_npu)
-    )
+def layer_costs(layers: Sequence[Layer], target: Target) -> tuple[LayerCost, ...]:
+    """What every layer takes, in the order of the layers; the sum is the estimate.
+
+    >>> from .targets import find_target
+    >>> conv = Layer(1, "Conv", "INT8", "NPU", (), (), 0, 1_000_000, 1_000_000, "c")
+    >>> layer_costs([conv], find_target("rv1106"))
+    (LayerCost(ms=None, bound='compute'),)
+    """
+    return tuple(_cost(work, target.latency) for work in works_of(layers, target))
 
 
-def _is_lookup(layer: Layer) -> bool:
-    return any(name in layer.op for name in _LOOKUPS)
+def _cost(work: Work, fit: LatencyFit | None) -> LayerCost:
+    parts = _parts(work, fit or _TYPICAL)
+    bound = max(parts, key=lambda kind: parts[kind])
+    return LayerCost(None if fit is None else sum(parts.values()), bound)
 
 
-def _elements(layer: Layer) -> int:
-    return sum(prod(shape) for shape in layer.output_shapes)
-
-
-def _bytes_moved(layer: Layer) -> int:
-    """Bytes read and written; a Split row lists one output only, a Concat row may list fewer."""
-    read = sum(prod(shape) for shape in layer.input_shapes)
-    written = _elements(layer)
-    if "Concat" in layer.op:
-        read = written
-    if "Split" in layer.op:
-        written = read
-    return (read + written) * _BYTES.get(layer.dtype, 4)
+def _parts(work: Work, fit: LatencyFit) -> dict[str, float]:
+    """Milliseconds by what they are spent on; of equal parts the first is the bound."""
+    joined = {
+        "compute": fit.compute * work.compute,
+        "traffic": fit.traffic * work.traffic,
+        "activation": fit.activation * work.activation,
+        "moved": fit.moved * work.moved,
+    }
+    power = FORM.exponent
+    shares = {kind: part**power for kind, part in joined.items()}
+    total = sum(shares.values())
+    busy = total ** (1 / power) / total if total else 0.0
+    return {
+        "overhead": fit.launch * work.launch,
+        "compute": busy * shares["compute"],
+        "memory": busy * (shares["traffic"] + shares["moved"]),
+        "activation": busy * shares["activation"],
+        "cpu": fit.host * work.host + fit.handover * work.handover,
+    }

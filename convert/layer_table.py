@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Shape = tuple[int, ...]
 
 _TITLE = "Network Layer Information Table"
+_CONSTANTS = "Const Tensor Information Table"
+_FEATURES = "Feature Tensor Information Table"
 _PREFIX = re.compile(r"^.*?RKNN: \[[\d:.]+\] ?")
 _ROW = re.compile(
     r"^\s*(?P<index>\d+)\s+(?P<op>\S+)\s+(?P<dtype>\S+)\s+(?P<runs_on>[A-Z]+)\s+(?P<shapes>.*?)\s*"
     r"(?P<ddr>\d+)/(?P<npu>\d+)/(?P<total>\d+)\s+(?:\d+(?:\.\d+)?%\S*\s+)?\d+\s+(?P<name>\S.*?)\s*$"
+)
+_STORED = re.compile(
+    r"^\s*(?P<index>\d+)\s.*\|\s*0x[\da-f]+[ *]0x[\da-f]+ 0x(?P<size>[\da-f]+)\s*$"
 )
 _SHAPE_LIST = re.compile(r"\\|\([\d,]*\)(?:,\([\d,]*\))*")
 _SHAPE = re.compile(r"\(([\d,]*)\)")
@@ -26,6 +31,8 @@ class Layer:
 
     ``op`` is the compiler's name after fusion, such as ConvRelu; ``name`` the node's in the model.
     Layers other than convolutions and matrix products show 0 cycles (rknn-toolkit2 2.5.0).
+    ``weight_bytes`` are those of its constants (weights, biases, tables), ``feature_bytes`` those
+    of the feature maps that it reads, both as stored on the device, with padding.
     """
 
     index: int
@@ -38,6 +45,8 @@ class Layer:
     npu_cycles: int
     total_cycles: int
     name: str
+    weight_bytes: int = 0
+    feature_bytes: int = 0
 
     @property
     def is_boundary(self) -> bool:
@@ -61,18 +70,51 @@ def parse_layers(log: str) -> tuple[Layer, ...]:
     >>> layer.output_shapes, layer.total_cycles, layer.name
     (((1, 4, 8, 8),), 90, 'Conv:stem')
     """
-    _, found, table = log.rpartition(_TITLE)
-    if not found:
-        return ()
-    layers: list[Layer] = []
-    for line in table.splitlines():
+    weights, features = parse_constants(log), parse_features(log)
+    layers = (_layer(row) for row in map(_ROW.match, _table(log, _TITLE)) if row)
+    return tuple(
+        replace(
+            layer,
+            weight_bytes=weights.get(layer.index, 0),
+            feature_bytes=features.get(layer.index, 0),
+        )
+        for layer in layers
+    )
+
+
+def parse_constants(log: str) -> dict[int, int]:
+    """Layer index -> bytes of its constants as stored. One that two layers share counts twice.
+
+    >>> rows = "1 Conv w INT8 (8,3,3,3) | 0x0 0x240 0x240", "1 Conv b INT32 (8) | 0x240 0x340 0x100"
+    >>> parse_constants("\\n".join(["Const Tensor Information Table", *rows]))
+    {1: 832}
+    """
+    return _stored(log, _CONSTANTS)
+
+
+def parse_features(log: str) -> dict[int, int]:
+    """Layer index -> bytes of the feature maps that it reads, as stored."""
+    return _stored(log, _FEATURES)
+
+
+def _stored(log: str, title: str) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for row in filter(None, map(_STORED.match, _table(log, title))):
+        index = int(row["index"])
+        found[index] = found.get(index, 0) + int(row["size"], 16)
+    return found
+
+
+def _table(log: str, title: str) -> list[str]:
+    """The lines of the last table of that title, without the compiler's own prefix."""
+    _, found, rest = log.rpartition(title)
+    lines: list[str] = []
+    for line in rest.splitlines() if found else ():
         text = _PREFIX.sub("", line)
-        if "<<<<" in text or "Information Table" in text:
+        if "<<<<" in text or "Information Table" in text or text.startswith("Total "):
             break
-        row = _ROW.match(text)
-        if row:
-            layers.append(_layer(row))
-    return tuple(layers)
+        lines.append(text)
+    return lines
 
 
 def parse_memory(log: str) -> Memory | None:

@@ -8,13 +8,15 @@ the manifest's own folder.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..core.errors import RockpressError
 from ..core.files import sha256_of, write_text
+from .attempts import FUSING_LEVEL
 from .convert import Conversion
 
 SCHEMA = 1
@@ -64,6 +66,7 @@ class Manifest:
     memory: Mapping[str, int] | None = None
     cycles: int = 0
     latency: Mapping[str, Any] | None = None
+    level: int = FUSING_LEVEL
     schema: int = field(default=SCHEMA)
 
 
@@ -92,6 +95,7 @@ def manifest_of(
         memory=asdict(conversion.memory) if conversion.memory else None,
         cycles=conversion.cycles,
         latency=asdict(conversion.latency) if conversion.latency else None,
+        level=conversion.level,
     )
 
 
@@ -126,7 +130,56 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
     parts["inputs"] = tuple(FeedInput(**_tuples(one)) for one in document["inputs"])
     parts["outputs"] = tuple(FeedOutput(**_tuples(one)) for one in document["outputs"])
     parts["layers"] = tuple(document.get("layers", ()))
-    return Manifest(**parts)
+    manifest = Manifest(**parts)
+    _check_types(manifest)
+    for put_in in manifest.inputs:
+        _check_types(put_in)
+    for out in manifest.outputs:
+        _check_types(out)
+    return manifest
+
+
+def _check_types(part: Manifest | FeedInput | FeedOutput) -> None:
+    """Raise TypeError for a value of another kind than its name has everywhere."""
+    for one in fields(part):
+        value = getattr(part, one.name)
+        is_right = _KINDS[one.name]
+        if not is_right(value) and not (value is None and one.default is None):
+            raise TypeError(f"{one.name} is {str(value)[:60]!r}")
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and abs(value) < math.inf
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _many(is_right: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, tuple) and all(map(is_right, value))
+
+
+_KINDS: Mapping[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("target", "toolkit", "quantization"), _is_text),
+    **dict.fromkeys(("name", "dtype", "layout", "color"), _is_text),
+    **dict.fromkeys(("cycles", "level", "schema", "zero_point"), _is_whole),
+    **dict.fromkeys(("files", "digests", "memory", "latency"), _is_object),
+    **dict.fromkeys(("mean", "std"), _many(_is_number)),
+    "scale": _is_number,
+    "shape": _many(_is_whole),
+    "layers": _many(_is_object),
+    "inputs": lambda value: True,  # built from objects already
+    "outputs": lambda value: True,
+}
 
 
 def verify_files(manifest: Manifest, folder: Path) -> dict[str, Path]:
@@ -165,7 +218,13 @@ def _check_document(document: Any, path: Path) -> None:
             f"{path}: the manifest has schema {document['schema']}, this version reads {SCHEMA}",
             "use a newer rockpress",
         )
-    required = {one.name for one in fields(Manifest)} - {"layers", "memory", "cycles", "latency"}
+    required = {one.name for one in fields(Manifest)} - {
+        "layers",
+        "memory",
+        "cycles",
+        "latency",
+        "level",
+    }
     missing = sorted(required - set(document))
     if missing:
         raise RockpressError(f"{path}: the manifest lacks {', '.join(missing)}", _REBUILD)
@@ -178,5 +237,7 @@ def _check_document(document: Any, path: Path) -> None:
             raise RockpressError(f"{path}: the manifest names a file elsewhere: {name}", _REBUILD)
 
 
-def _tuples(part: Mapping[str, Any]) -> dict[str, Any]:
+def _tuples(part: Any) -> dict[str, Any]:
+    if not isinstance(part, dict):
+        raise TypeError(f"an input or output is {str(part)[:60]!r}")
     return {name: tuple(one) if isinstance(one, list) else one for name, one in part.items()}

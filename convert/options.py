@@ -13,8 +13,14 @@ _WAYS = ("auto", "float16", "qdq", "hybrid", *QUANTIZERS)
 _GDQ_DTYPES = ("w4a16", "w8a16")
 
 
-def choose_quantization(model: ModelProto, asked: str, dtype: str, target: Target) -> str:
-    """qdq, float16 or one of QUANTIZERS. Raises OptionError when it fits neither model nor chip."""
+def choose_quantization(
+    model: ModelProto, asked: str, dtype: str | None, target: Target
+) -> tuple[str, str]:
+    """How (qdq, float16, hybrid or one of QUANTIZERS) and to which type of the chip.
+
+    ``dtype`` None means w8a8, or for gdq the first of its types that the chip has. Raises
+    OptionError when what was asked for fits neither model nor chip.
+    """
     if asked not in _WAYS:
         raise OptionError(f"unknown quantization {asked!r}", f"one of: {', '.join(_WAYS)}")
     quantized = is_qdq(model)
@@ -29,13 +35,16 @@ def choose_quantization(model: ModelProto, asked: str, dtype: str, target: Targe
             "the model holds no QuantizeLinear nodes, so it cannot be converted as qdq",
             "quantize it first, or choose another way with --quantize",
         )
-    _check_dtype(chosen, dtype, target)
-    return chosen
+    return chosen, _dtype(chosen, dtype, target)
 
 
-def _check_dtype(chosen: str, dtype: str, target: Target) -> None:
-    needed = {"float16": "float16", "qdq": "w8a8", "hybrid": "w8a8"}.get(chosen, dtype)
-    if needed not in target.dtypes:
-        raise OptionError(f"{target.name} has no {needed}", f"it has: {', '.join(target.dtypes)}")
-    if chosen == "gdq" and dtype not in _GDQ_DTYPES:
-        raise OptionError(f"gdq cannot make {dtype}", f"it makes: {', '.join(_GDQ_DTYPES)}")
+def _dtype(chosen: str, asked: str | None, target: Target) -> str:
+    known = {"float16": "float16", "qdq": "w8a8", "hybrid": "w8a8"}.get(chosen, asked)
+    if known is None:
+        fit = [one for one in _GDQ_DTYPES if one in target.dtypes] if chosen == "gdq" else []
+        known = fit[0] if fit else (_GDQ_DTYPES[0] if chosen == "gdq" else "w8a8")
+    if known not in target.dtypes:
+        raise OptionError(f"{target.name} has no {known}", f"it has: {', '.join(target.dtypes)}")
+    if chosen == "gdq" and known not in _GDQ_DTYPES:
+        raise OptionError(f"gdq cannot make {known}", f"it makes: {', '.join(_GDQ_DTYPES)}")
+    return known

@@ -9,6 +9,7 @@ import numpy as np
 from onnx import ModelProto
 
 from ..core.model import is_qdq, save_model
+from ..core.scratch import scratch_folder
 from .failures import (
     ToolkitCrashed,
     ToolkitExited,
@@ -22,7 +23,7 @@ from .process import ChildProcess
 from .samples import inputs_of, write_dataset
 from .structure import structure_digest
 from .targets import find_target
-from .toolkit import Job, job_folder, run_job
+from .toolkit import Job, run_job
 
 _LIMITS = Limits(timeout=600, memory_gb=12)
 # The toolkit keeps a little of every model: 500 small ones cost some tens of megabytes.
@@ -80,7 +81,7 @@ class Oracle:
         self._child, self._done = None, 0
 
     def _compile(self, model: ModelProto, target: str, how: str) -> tuple[Layer, ...]:
-        with job_folder() as folder:
+        with scratch_folder() as folder:
             save_model(model, folder / "model.onnx")
             job = Job(
                 model=str(folder / "model.onnx"),

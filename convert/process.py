@@ -85,19 +85,27 @@ class ChildProcess:
         self._orders = self._progress = -1
 
     def _lines(self, deadline: float, work: _Work) -> Iterator[str]:
-        """Its progress lines, until it ends, hangs or time is up."""
+        """Its progress lines, until it ends, hangs or time is up.
+
+        While nothing comes the last one is said again, so that who listens can end the job by
+        raising.
+        """
+        last = "start"
         with selectors.DefaultSelector() as selector:
             selector.register(self._progress, selectors.EVENT_READ)
             while (left := deadline - time.monotonic()) > 0:
                 if not selector.select(min(left, _LOOK_SECONDS)):
                     if work.has_stopped():
                         return
+                    yield last
                     continue
                 chunk = os.read(self._progress, 4096)
                 if not chunk:
                     return
                 *lines, self._pending = (self._pending + chunk).split(b"\n")
-                yield from (line.decode() for line in lines)
+                for line in lines:
+                    last = line.decode()
+                    yield last
 
     def _exit_code(self, deadline: float) -> int | None:
         try:
@@ -139,7 +147,7 @@ def _cpu_seconds(pid: int) -> float:
 def _start(
     folder: Path, python: Path | None, orders: int, progress: int
 ) -> subprocess.Popen[bytes]:
-    command = [str(python or sys.executable), str(_CHILD), *map(str, (orders, progress))]
+    command = [_program(python), str(_CHILD), *map(str, (orders, progress))]
     with (folder / LOG).open("wb") as log:
         try:
             return subprocess.Popen(
@@ -157,3 +165,10 @@ def _start(
                 f"cannot start {command[0]}: {error.strerror or error}",
                 "--toolkit-python takes the path of a Python interpreter",
             ) from error
+
+
+def _program(python: Path | None) -> str:
+    """As it is found from any folder; a bare name is looked up by the system."""
+    if python is None:
+        return sys.executable
+    return str(python if len(python.parts) == 1 else python.absolute())

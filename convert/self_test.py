@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, helper, numpy_helper
 
+from ..core.scratch import scratch_folder
 from ..core.session import Session
 from .emitted import emit
 from .environment import toolkit_version
 from .outcome import Limits
-from .toolkit import FedInput, Job, job_folder, run_job
+from .toolkit import FedInput, Job, run_job
 
 Array = NDArray[np.float32]
 
@@ -88,7 +89,7 @@ def _simulate(
     sample: Array,
     python: Path | None,
 ) -> Array:
-    with job_folder() as folder:
+    with scratch_folder() as folder:
         (folder / "model.onnx").write_bytes(model.SerializeToString())
         sample.tofile(folder / "input0.raw")
         job = Job(

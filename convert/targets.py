@@ -34,11 +34,14 @@ class MacArray:
 class LatencyFit:
     """Coefficients of the latency estimate in ms (see latency.py), and its typical error."""
 
-    cycles: float  # ms for each million cycles of the Total column
-    lookup: float  # ms for each million elements that go through a table or an exponential
-    memory: float  # ms for each megabyte moved by layers that the table gives no cycles
-    layer: float  # ms for each NPU layer
-    error: float  # mean relative error on models left out of the fit
+    compute: float  # ms for each million cycles of arithmetic
+    traffic: float  # ms for each million cycles of memory traffic
+    activation: float  # ms for each million elements that go through a table or an exponential
+    moved: float  # ms for each megabyte moved by layers that the table gives no cycles
+    launch: float  # ms for each layer on the NPU
+    host: float  # ms for each million elements that the CPU computes
+    handover: float  # ms for each layer on the CPU
+    error: float  # mean relative error on models of a family that was left out of the fit
 
 
 @dataclass(frozen=True)
@@ -84,10 +87,11 @@ _INT8_ONLY = MacArray(16, 32, 4), None
 _SMALL = MacArray(8, 16, 4), None
 _AUDIO = None, MacArray(8, 4, 4)
 
-_RK3588 = LatencyFit(1.023, 0.126, 0.149, 0.0259, error=0.121)
-_RK3576 = LatencyFit(1.024, 0.0, 0.140, 0.0, error=0.134)
-_RK3562 = LatencyFit(1.075, 0.378, 0.286, 0.0144, error=0.102)
-_RK3566 = LatencyFit(1.292, 0.445, 0.336, 0.0499, error=0.192)
+# From benchmarks/latency/fit.py: compute, traffic, activation, moved, launch, host, handover
+_RK3588 = LatencyFit(1.2, 1.89, 0.519, 0.125, 0.0121, 33.1, 0.123, error=0.141)
+_RK3576 = LatencyFit(1.04, 0.826, 0.381, 0.128, 0.00782, 30.0, 0.1, error=0.093)
+_RK3562 = LatencyFit(1.18, 1.33, 1.11, 0.266, 0.00925, 30.0, 0.1, error=0.084)
+_RK3566 = LatencyFit(1.18, 2.06, 1.2, 0.443, 0.0106, 38.1, 0.106, error=0.128)
 
 TARGETS: tuple[Target, ...] = (
     Target("rk3588", ("w8a8", "float16"), 3, *_WIDE, 64, 16, 43.45, _RK3588),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -69,13 +69,6 @@ class Built:
     carried: tuple[str, ...] = ()
 
 
-@contextmanager
-def job_folder() -> Iterator[Path]:
-    """A private folder that is gone afterwards, whatever happened in it."""
-    with tempfile.TemporaryDirectory(prefix="rockpress-") as folder:
-        yield Path(folder)
-
-
 def run_job(
     job: Job,
     folder: Path,
@@ -130,6 +123,7 @@ def _outputs(folder: Path, count: int) -> list[NDArray[np.float32]]:
 
 
 def _prepare(job: Job, folder: Path, limits: Limits) -> None:
+    (folder / LOG).write_bytes(b"")  # there even when a warm child is dead already
     for file in (folder / "result.json", folder / _RKNN, *folder.glob("output*.npy")):
         file.unlink(missing_ok=True)
     orders = {**asdict(job), "memory_limit": int(limits.memory_gb * (1 << 30))}

@@ -6,14 +6,17 @@ import hashlib
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import OutputError
+from .scratch import is_lock, scratch_folder
 
 _CHUNK = 1 << 20
 _KEPT_OF_NAME = 40
+_mask_lock = threading.Lock()
 
 
 def sha256_of(path: Path) -> str:
@@ -63,43 +66,43 @@ def write_text(path: Path, content: str) -> None:
 
 @contextmanager
 def staging(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder inside ``folder``; move all its files to ``folder`` at the end.
+    """Yield an empty folder elsewhere; its files appear in ``folder`` at the end, all or none.
 
-    Nothing is moved when the block fails: what was made so far is removed, and ``folder`` too if
-    it was made here. Files that were there before are replaced one by one. Raises OutputError.
+    Nothing is in ``folder`` while they are made, so that a process that is killed leaves nothing
+    there. Files that were there before are replaced one by one. Raises OutputError.
     """
     made = _make_folder(folder)
     try:
-        try:
-            work = Path(tempfile.mkdtemp(prefix=".rockpress-", dir=folder))
-        except OSError as error:
-            raise OutputError(
-                f"cannot write in {folder}: {error.strerror or error}", _hint(error)
-            ) from error
-        try:
+        with scratch_folder() as work:
             yield work
             _move_files(work, folder)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
     finally:
         _remove_if_empty(made)
 
 
 def _move_files(source: Path, folder: Path) -> None:
-    made = sorted(source.rglob("*"))
-    for path in made:  # all before the first is moved, so that it is all or nothing
-        if not path.is_dir():
-            _require_plain(folder / path.relative_to(source))
-    for path in made:
-        place = folder / path.relative_to(source)
-        try:
-            if path.is_dir():
-                place.mkdir(exist_ok=True)
-            else:
-                os.replace(path, place)
-        except OSError as error:
-            message = f"cannot write {place}: {error.strerror or error}"
-            raise OutputError(message, _hint(error)) from error
+    """Copy them all beside their places before the first gets its name."""
+    files = sorted(path for path in source.rglob("*") if path.is_file())
+    places = [folder / path.relative_to(source) for path in files if not is_lock(path)]
+    files = [path for path in files if not is_lock(path)]
+    for place in places:
+        _require_plain(place)
+    copies: list[Path] = []
+    made: list[Path] = []
+    try:
+        for path, place in zip(files, places, strict=True):
+            made = [*_make_folder(place.parent), *made]
+            copies.append(_temporary_beside(place))
+            shutil.copyfile(path, copies[-1])
+        for copy, place in zip(copies, places, strict=True):
+            os.replace(copy, place)
+    except OSError as error:
+        message = f"cannot write {place}: {error.strerror or error}"
+        raise OutputError(message, _hint(error)) from error
+    finally:
+        for copy in copies:
+            copy.unlink(missing_ok=True)
+        _remove_if_empty(made)
 
 
 def require_writable(folder: Path) -> None:
@@ -147,10 +150,16 @@ def _temporary_beside(path: Path) -> Path:
     os.close(handle)
     temporary = Path(name)
     # mkstemp makes the file private; what we rename should have the user's usual permissions.
-    mask = os.umask(0)
-    os.umask(mask)
-    temporary.chmod(0o666 & ~mask)
+    temporary.chmod(0o666 & ~_mask())
     return temporary
+
+
+def _mask() -> int:
+    """The umask, which can be read only by setting it: one thread at a time, or it would stay 0."""
+    with _mask_lock:
+        mask = os.umask(0)
+        os.umask(mask)
+    return mask
 
 
 def _remove_if_empty(folders: list[Path]) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -12,14 +10,17 @@ import onnx.version_converter
 from onnx import ModelProto, TensorProto, TypeProto, ValueInfoProto, numpy_helper
 
 from .affine import fold_affine
+from .branches import take_branches
 from .errors import ModelError, OptionError
 from .model import is_qdq
+from .scratch import scratch_folder
 from .session import Session
 from .tidy import tidy, widen_float16
 
 Shape = tuple[int, ...]
 
 _FIRST_PER_CHANNEL_OPSET = 13
+_LAST_KNOWN_OPSET = 19  # of rknn-toolkit2 2.3 and 2.5
 
 
 def prepare_model(model: ModelProto, input_shapes: Mapping[str, Shape] | None = None) -> ModelProto:
@@ -30,7 +31,7 @@ def prepare_model(model: ModelProto, input_shapes: Mapping[str, Shape] | None = 
     only standard operators and keeps the results; float16 becomes float32. Raises ModelError
     when an input stays dynamic, or a weight holds NaN.
     """
-    fixed = _with_fixed_inputs(model, input_shapes or {})
+    fixed = take_branches(_with_fixed_inputs(model, input_shapes or {}))
     declared = _forgotten_output_shapes(fixed)
     # the optimiser would move the scales of a quantized model about, so that one stays as it is
     folded = fixed if is_qdq(fixed) else _folded(fixed)
@@ -135,7 +136,7 @@ def _forgotten_output_shapes(model: ModelProto) -> dict[str, ValueInfoProto]:
 def _folded(model: ModelProto) -> ModelProto:
     widen_float16(model)
     _require_no_nan(model)
-    folded = _with_later_opset(_fold_constants(model))
+    folded = _with_known_opset(_fold_constants(model))
     tidy(folded)
     fold_affine(folded)
     return folded
@@ -155,22 +156,23 @@ def _require_no_nan(model: ModelProto) -> None:
 
 
 def _fold_constants(model: ModelProto) -> ModelProto:
-    with tempfile.TemporaryDirectory(prefix="rockpress-") as folder:
-        path = Path(folder) / "folded.onnx"
+    with scratch_folder() as folder:
+        path = folder / "folded.onnx"
         Session(model, folded_to=path)
         return onnx.load_model(str(path))
 
 
-def _with_later_opset(model: ModelProto) -> ModelProto:
-    """Raise the opset to 13, the first with scales per channel, where ONNX can convert the model.
+def _with_known_opset(model: ModelProto) -> ModelProto:
+    """Bring the opset into 13 (the first with scales per channel) to 19 (the toolkit's last).
 
-    A model that cannot be converted keeps its opset: it can still be pruned and converted.
+    A model that ONNX cannot convert keeps its opset: it can still be pruned and quantized.
     """
     opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
-    if opset >= _FIRST_PER_CHANNEL_OPSET:
+    wanted = min(max(opset, _FIRST_PER_CHANNEL_OPSET), _LAST_KNOWN_OPSET)
+    if opset == wanted:
         return model
     try:
-        return onnx.version_converter.convert_version(model, _FIRST_PER_CHANNEL_OPSET)
+        return onnx.version_converter.convert_version(model, wanted)
     except (RuntimeError, onnx.version_converter.ConvertError):
         return model
 

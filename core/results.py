@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
+
+from .errors import RockpressError
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,10 @@ class RetentionFigure:
     sqnr_db: float
 
 
+# of a target that failed: nothing was compared
+NOTHING_COMPARED = RetentionFigure(None, None, None, None, 0, None, math.nan)
+
+
 @dataclass(frozen=True)
 class GateFigure:
     """A limit, the value seen, and whether it holds."""
@@ -93,7 +100,10 @@ class StageRun:
 
 @dataclass(frozen=True)
 class TargetReport:
-    """All about one target chip (None when nothing was converted)."""
+    """All about one target chip (None when nothing was converted).
+
+    With an ``error`` it failed: it has no models, and its last stage may say where.
+    """
 
     target: str | None
     models: tuple[ModelRow, ...]
@@ -105,6 +115,7 @@ class TargetReport:
     gates: tuple[GateFigure, ...] = ()
     warnings: tuple[Notice, ...] = ()
     stages: tuple[StageRun, ...] = ()
+    error: RockpressError | None = None
 
     def model(self, stage: str) -> ModelRow | None:
         """The row of a stage, or None when the chain did not have it."""
@@ -122,5 +133,12 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether every gate of every target holds (true when no gate was asked for)."""
-        return all(gate.passed for target in self.targets for gate in target.gates)
+        """Whether no target failed and every gate holds (true when no gate was asked for)."""
+        return not self.failures and all(
+            gate.passed for target in self.targets for gate in target.gates
+        )
+
+    @property
+    def failures(self) -> dict[str, RockpressError]:
+        """The targets that failed, and why."""
+        return {one.target or "": one.error for one in self.targets if one.error is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ class Chain:
         base: Baseline,
         recipe: Recipe,
         target: Target,
+        notices: Sequence[Notice],
         folder: Path,
         work: Path,
         stages: Stages,
@@ -63,7 +65,7 @@ class Chain:
         self._rows = [base.row]
         self._model = base.ready.model
         self._last_outputs: list[Array] = []
-        self._notices: list[Notice] = []
+        self._notices = list(notices)
 
     def run(self) -> TargetReport:
         """Go through all stages. Raises what they raise; nothing of it is kept then."""

@@ -20,6 +20,7 @@ from ..core.layers import macs_of
 from ..core.model import is_qdq, model_bytes, parameter_count
 from ..core.observer import SILENT, Observer
 from ..core.results import ModelRow, Report, TargetReport
+from ..quantize.plan import read_plan
 from .baseline import host_latency, measure_baseline
 from .inputs import ReadyModel, ready_model
 from .manifests import feed_inputs
@@ -37,7 +38,7 @@ from .rows import (
 )
 from .run import open_both
 from .stages import Stages, Step
-from .steps import convert_step
+from .steps import convert_step, ranges_of
 
 # what our own files say completely; the toolkit's own quantizers need their samples again
 _OWN = ("qdq", "float16")
@@ -53,6 +54,7 @@ class _Rebuildable:
 
     manifest: Manifest
     source: Path
+    plan: Path | None
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ def _open_candidate(
             f"{manifest_path(candidate)}: names no model to build the .rknn from again",
             "convert the model again",
         )
-    return _Rebuildable(manifest, source)
+    return _Rebuildable(manifest, source, files.get("plan"))
 
 
 def _ratios(row: ModelRow, base: ModelRow) -> dict[str, float | None]:
@@ -165,6 +167,7 @@ def _simulated(
 ) -> _Measured:
     quantization = opened.manifest.quantization
     own = quantization in _OWN
+    hybrid = opened.plan if quantization == "hybrid" else None
     conversion = convert_step(
         opened.source,
         None,
@@ -174,6 +177,8 @@ def _simulated(
         quantization="auto" if own else quantization,
         calib=None if own else calib,
         simulate=evaluation,
+        plan=ranges_of(read_plan(hybrid)) if hybrid else None,
+        level=opened.manifest.level,
         step=step,
     )
     row = ModelRow(

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from onnx import ModelProto
+
 from ..convert.manifest import Manifest, manifest_path, read_manifest
-from ..core.errors import ModelError
+from ..convert.rknn_file import RknnFacts, read_rknn
 from ..core.graph import Graph
 from ..core.layers import LayerShape, layers_of
 from ..core.model import is_qdq, load_model, model_bytes, parameter_count
-from ..core.prepare import Shape, input_shapes_of, output_shapes_of, prepare_model
+from ..core.prepare import Shape, input_shapes_of, output_shapes_of
 from ..prune.dependency import build_dependency
 from ..prune.groups import find_groups
+from .inputs import ReadyModel, ready_model
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,47 @@ class ModelFacts:
     frozen: dict[str, int] | None = None
 
 
-def inspect_onnx(path: Path, input_shapes: Mapping[str, Shape]) -> ModelFacts:
+@dataclass(frozen=True)
+class RknnInspection:
+    """What a ``.rknn`` says itself, what the manifest beside it adds, and where they disagree."""
+
+    file: RknnFacts
+    manifest: Manifest | None
+    disagreements: tuple[str, ...] = ()
+
+
+def inspect_onnx(
+    path: Path,
+    input_shapes: Mapping[str, Shape],
+    size: tuple[int, int] | None = None,
+    outputs: Sequence[str] = (),
+) -> ModelFacts:
     """Read an ONNX file; with fixed shapes its layers too. Raises ModelError or OptionError."""
     model = load_model(path)
-    facts = ModelFacts(
+    free = [name for name, shape in input_shapes_of(model).items() if None in shape[1:]]
+    if set(free) - set(input_shapes) and size is None and not outputs:
+        return _facts(path, model)
+    return facts_of(ready_model(path, input_shapes, size, outputs))
+
+
+def facts_of(ready: ReadyModel) -> ModelFacts:
+    """The facts of a model whose shapes are fixed, its layers among them."""
+    graph = Graph(ready.model)
+    layers = tuple(layers_of(graph))
+    dependency = build_dependency(graph)
+    return replace(
+        _facts(ready.path, ready.original),
+        inputs=dict(ready.inputs),
+        outputs=output_shapes_of(ready.model),
+        macs=sum(layer.macs for layer in layers),
+        layers=layers,
+        prunable=sum(group.size for group in find_groups(dependency)),
+        frozen=dependency.unknown,
+    )
+
+
+def _facts(path: Path, model: ModelProto) -> ModelFacts:
+    return ModelFacts(
         path=str(path),
         bytes=model_bytes(path),
         opset=next(e.version for e in model.opset_import if e.domain in ("", "ai.onnx")),
@@ -54,30 +94,34 @@ def inspect_onnx(path: Path, input_shapes: Mapping[str, Shape]) -> ModelFacts:
         parameters=parameter_count(model),
         operators=dict(Counter(node.op_type for node in model.graph.node).most_common()),
     )
-    free = [name for name, shape in facts.inputs.items() if None in shape[1:]]
-    if set(free) - set(input_shapes):
-        return facts
-    prepared = prepare_model(model, input_shapes)
-    graph = Graph(prepared)
-    layers = tuple(layers_of(graph))
-    dependency = build_dependency(graph)
-    return replace(
-        facts,
-        macs=sum(layer.macs for layer in layers),
-        layers=layers,
-        prunable=sum(group.size for group in find_groups(dependency)),
-        frozen=dependency.unknown,
+
+
+def inspect_rknn(path: Path) -> RknnInspection:
+    """Read a ``.rknn``, and the manifest beside it if there is one.
+
+    Raises ModelError when the file is none, RockpressError when the manifest is broken.
+    """
+    facts = read_rknn(path)
+    if not manifest_path(path).is_file():
+        return RknnInspection(facts, None)
+    manifest = read_manifest(manifest_path(path))
+    return RknnInspection(facts, manifest, _disagreements(facts, manifest))
+
+
+def _disagreements(facts: RknnFacts, manifest: Manifest) -> tuple[str, ...]:
+    """What the manifest says otherwise than the file: then it belongs to another file."""
+    pairs = {
+        "target": (manifest.target, facts.target),
+        "toolkit": (manifest.toolkit, facts.toolkit),
+        "inputs": (_names(manifest.inputs), _names(facts.inputs)),
+        "outputs": (_names(manifest.outputs), _names(facts.outputs)),
+    }
+    return tuple(
+        f"{what} {said} in the manifest, {found} in the file"
+        for what, (said, found) in pairs.items()
+        if said != found
     )
 
 
-def inspect_rknn(path: Path) -> Manifest:
-    """Read what the manifest beside a ``.rknn`` says. Raises ModelError without one."""
-    if not path.is_file():
-        raise ModelError(f"{path}: the file does not exist", "give the path of a .rknn file")
-    if not manifest_path(path).is_file():
-        raise ModelError(
-            f"{path}: there is no manifest beside it, and the file itself does not say how to "
-            "feed it",
-            f"keep {manifest_path(path).name}, which rockpress writes, beside the .rknn",
-        )
-    return read_manifest(manifest_path(path))
+def _names(tensors: Sequence[object]) -> str:
+    return ", ".join(str(getattr(one, "name", "")) for one in tensors) or "none"

@@ -17,6 +17,8 @@ from ..core.prepare import Shape, fixed_input_shapes, output_shapes_of
 from ..quantize.plan import Plan
 from ..quantize.quantize import QuantizeResult
 
+_PLANNED = ("qdq", "hybrid")
+
 
 def write_beside(
     rknn: Path,
@@ -38,6 +40,8 @@ def write_beside(
         files = {"intended": quantized.path, "plan": quantized.plan_path}
     else:
         files = {"model": _kept(model, rknn)}
+        if quantized is not None and conversion.quantization == "hybrid":
+            files["plan"] = quantized.plan_path
     manifest = manifest_of(
         conversion, rknn.parent, files=files, digests=digests, inputs=inputs, outputs=outputs
     )
@@ -75,7 +79,7 @@ def feed_outputs(model: ModelProto, plan: Plan | None, quantization: str) -> tup
     found = []
     for name, shape in output_shapes_of(model).items():
         sizes = tuple(size or 1 for size in shape)
-        entry = plan.activations.get(name) if plan and quantization == "qdq" else None
+        entry = plan.activations.get(name) if plan and quantization in _PLANNED else None
         if entry is None:
             found.append(FeedOutput(name, sizes, "float32"))
         else:

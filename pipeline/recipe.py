@@ -41,7 +41,8 @@ class Recipe:
 
     ``input_shapes`` fixes dynamic inputs by name; ``size`` (height, width) does so for the one
     image input; ``outputs`` are tensors to end the model at. ``prune`` is a budget such as
-    cycles=-40%, or None.
+    cycles=-40%, or None. ``jobs`` targets are built at once, ``memory_limit_gb`` is for all of them
+    together.
     """
 
     model: Path
@@ -63,6 +64,7 @@ class Recipe:
     timeout: float = 1800
     memory_limit_gb: float = 12
     toolkit_python: Path | None = None
+    jobs: int = 1
 
     def require_samples(self) -> None:
         """Raise OptionError when a stage needs samples that were not given."""
@@ -90,7 +92,10 @@ class Recipe:
 
 
 def recipe_document(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as plain JSON values, paths as they were given."""
+    """The recipe as plain JSON values, paths as they were given.
+
+    Without ``jobs``, which changes how long a run takes, but no result.
+    """
 
     def plain(value: Any) -> Any:
         if isinstance(value, Path):
@@ -100,4 +105,5 @@ def recipe_document(recipe: Recipe) -> dict[str, Any]:
         return [plain(one) for one in value] if isinstance(value, (list, tuple)) else value
 
     document: dict[str, Any] = plain(asdict(recipe))
+    del document["jobs"]
     return document

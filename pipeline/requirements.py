@@ -24,13 +24,18 @@ def require_measurable(recipe: Recipe) -> None:
     require_limits(gates.min_retention, gates.max_latency_ms, gates.max_size_mb)
 
 
+def targets_of(recipe: Recipe) -> list[Target]:
+    """The targets in their order, each once. Raises RockpressError when one is not known."""
+    return list(dict.fromkeys(find_target(name) for name in recipe.targets))
+
+
 def require_possible(recipe: Recipe) -> list[Target]:
     """The targets, each once. Raises OptionError when one cannot have what the recipe asks for."""
     require_model_file(recipe.model)
     recipe.require_samples()
     if recipe.prune:
         parse_budget(recipe.prune)
-    targets = list(dict.fromkeys(find_target(name) for name in recipe.targets))
+    targets = targets_of(recipe)
     require_measurable(recipe)
     for target in targets:
         _require_format(target, recipe.quantize)

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import tempfile
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from .. import __version__
 from ..calibration_data.samples import Samples
 from ..convert.targets import Target
-from ..core.errors import OptionError
+from ..core.errors import OptionError, RockpressError
 from ..core.files import require_writable, staging, write_text
 from ..core.observer import SILENT, Observer
-from ..core.results import Report, TargetReport
+from ..core.results import NOTHING_COMPARED, Notice, Report, TargetReport
+from ..core.scratch import scratch_folder
 from ..report.document import to_json
+from .aside import set_aside
+from .audits import audited, ranges_seen
 from .baseline import Baseline, measure_baseline
 from .chain import Chain
 from .inputs import ReadyModel, ready_model
+from .parallel import each_target
 from .recipe import Recipe, recipe_document
 from .requirements import require_labels, require_possible, require_toolkit
+from .rows import ratios_of
 from .stages import Stages
 
 REPORT_FILE = "report.json"
@@ -28,7 +34,9 @@ def run(recipe: Recipe, output: Path, observer: Observer = SILENT) -> Report:
 
     What cannot work is found before minutes are spent. Files appear in ``output`` only when all
     targets are finished; a gate that fails is a result, so the files and the report are there.
-    Raises RockpressError: nothing is left behind then.
+    When one of several targets fails, the report says so and the others' files are there; files
+    of an earlier run for it are moved to ``<target>.old``. Raises RockpressError when nothing
+    worked, AllFailed among them: nothing is left behind then.
     """
     targets = require_possible(recipe)
     version = require_toolkit(recipe.toolkit_python)
@@ -36,27 +44,89 @@ def run(recipe: Recipe, output: Path, observer: Observer = SILENT) -> Report:
         require_writable(output / target.name)
     ready = ready_model(recipe.model, recipe.input_shapes, recipe.size, recipe.outputs)
     calib, evaluation = open_both(ready, recipe)
+    ranges = ranges_seen(ready, calib)
+    quantization = "float16" if recipe.quantize == "float16" else "normal"
+    how = evaluation.npu_preprocess
+    notices = {
+        target.name: audited(
+            ready,
+            target,
+            recipe,
+            observer.of(target.name) if len(targets) > 1 else observer,
+            quantization=quantization,
+            how=how,
+            ranges=ranges,
+        )
+        for target in targets
+    }
     stages = Stages(observer)
     base = measure_baseline(ready, calib, evaluation, recipe, stages)
-    with staging(output) as folder, tempfile.TemporaryDirectory(prefix="rockpress-") as work:
-        done = []
-        for target in targets:
-            own = stages.of_target(target.name) if len(targets) > 1 else stages
-            done.append(_one(base, recipe, target, folder, Path(work), own))
+    with staging(output) as folder, scratch_folder() as work:
+        chains = _Chains(base, notices, stages, folder, work)
+        outcomes = each_target(targets, recipe, chains.run, observer)
         report = Report(
             tool={"name": "rockpress", "version": __version__},
             toolkit={"name": "rknn-toolkit2", "version": version},
             recipe=recipe_document(recipe),
-            targets=tuple(done),
+            targets=tuple(map(chains.report, targets, outcomes)),
         )
         write_text(folder / REPORT_FILE, to_json(report))
+    for name in report.failures:
+        set_aside(output / name, recipe.model.stem)
     return report
 
 
-def _one(
-    base: Baseline, recipe: Recipe, target: Target, folder: Path, work: Path, stages: Stages
-) -> TargetReport:
-    return Chain(base, recipe, target, folder / target.name, work / target.name, stages).run()
+class _Chains:
+    """The chain of each target, from the same baseline; of one that fails no file is kept."""
+
+    def __init__(
+        self,
+        base: Baseline,
+        notices: Mapping[str, tuple[Notice, ...]],
+        stages: Stages,
+        folder: Path,
+        work: Path,
+    ) -> None:
+        self._base = base
+        self._notices = notices
+        self._shared = stages
+        self._folder = folder
+        self._work = work
+        self._stages: dict[str, Stages] = {}
+
+    def run(self, target: Target, recipe: Recipe, observer: Observer) -> TargetReport:
+        """One target; it may be run again after it failed."""
+        folder, work = self._folder / target.name, self._work / target.name
+        stages = self._stages[target.name] = self._shared.of_target(observer)
+        _remove(folder)
+        try:
+            notices = self._notices[target.name]
+            return Chain(self._base, recipe, target, notices, folder, work, stages).run()
+        except RockpressError:
+            _remove(folder)
+            raise
+        finally:
+            _remove(work)
+
+    def report(self, target: Target, outcome: TargetReport | RockpressError) -> TargetReport:
+        """The report of a target, also of one that failed."""
+        if isinstance(outcome, TargetReport):
+            return outcome
+        return TargetReport(
+            target=target.name,
+            models=(),
+            retention=NOTHING_COMPARED,
+            ratios=ratios_of(self._base.row, None),
+            pruning=None,
+            warnings=self._notices[target.name],
+            stages=self._stages[target.name].runs,
+            error=outcome,
+        )
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
 
 
 def open_both(ready: ReadyModel, recipe: Recipe) -> tuple[Samples | None, Samples]:

@@ -2,29 +2,55 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from onnx import ModelProto
+
 from ..accuracy.compare import Comparison, compare
 from ..accuracy.runners import run_onnxruntime
+from ..calibration_data.preprocess import Preprocess
 from ..calibration_data.samples import Samples
+from ..convert.build import ConversionWarning
 from ..convert.convert import Conversion
+from ..convert.options import QUANTIZERS
 from ..convert.targets import find_target
-from ..core.errors import OptionError
+from ..core.errors import ModelError, OptionError
 from ..core.files import require_writable, staging
-from ..core.model import model_bytes, model_digest, save_model
+from ..core.graph import Graph
+from ..core.model import is_qdq, model_bytes, model_digest, save_model
 from ..core.observer import SILENT, Observer
+from ..core.scratch import scratch_folder
 from ..prune.prune import PruneResult, parse_budget
+from ..quantize.plan import read_plan, write_plan
+from ..quantize.qdq import render
 from ..quantize.quantize import QuantizeResult
+from .audits import audited, ranges_seen
 from .inputs import ReadyModel, ready_model
 from .manifests import write_beside
 from .recipe import Recipe
 from .requirements import require_output, require_toolkit
-from .steps import convert_step, prune_step, quantize_step
+from .steps import convert_step, prune_step, quantize_step, ranges_of
 
 # how close the quantized model stays is shown on so many samples: a first look, not a check
 _LOOK_SAMPLES = 64
+
+
+@dataclass(frozen=True)
+class Build:
+    """How ``convert_file`` is to build.
+
+    ``quantization`` is auto (a QDQ model as it says, any other in float16), float16, or one of the
+    toolkit's own quantizers, which need calibration samples and make ``dtype`` (w8a8; gdq: the
+    first of w4a16 and w8a16 that the chip has). With a ``plan`` a float model is quantized as that
+    says: auto tries every way to carry it, hybrid gives its ranges to the toolkit. ``pixels`` says
+    that the ``.rknn`` takes pixels even where no samples do.
+    """
+
+    quantization: str = "auto"
+    dtype: str | None = None
+    plan: Path | None = None
+    pixels: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,55 +100,102 @@ def quantize_file(recipe: Recipe, output: Path, observer: Observer = SILENT) -> 
 
 
 def convert_file(
-    recipe: Recipe,
-    output: Path,
-    quantization: str = "auto",
-    observer: Observer = SILENT,
-    *,
-    pixels: bool = False,
+    recipe: Recipe, output: Path, build: Build | None = None, observer: Observer = SILENT
 ) -> Conversion:
     """Convert ``recipe.model`` to ``output``, the manifest beside it. Raises RockpressError.
 
-    ``quantization`` is auto (a QDQ model as it says, any other in float16) or one of the toolkit's
-    own quantizers, which need calibration samples. The ``.rknn`` takes pixels, with mean and std
-    inside, when the samples are images or, without samples, when ``pixels`` says so.
+    The ``.rknn`` takes pixels, with mean and std inside, when the samples are images or, without
+    samples, when ``build`` says so.
     """
+    build = build or Build()
     target = find_target(recipe.targets[0])
     require_toolkit(recipe.toolkit_python)
     _require_output(recipe, output, ".rknn")
-    if recipe.calib is None and quantization not in ("auto", "float16"):
-        raise OptionError(
-            f"--quantize {quantization} needs calibration samples", "give some with --calib"
-        )
+    _require_quantizable(recipe, build)
     ready = ready_model(recipe.model, recipe.input_shapes, recipe.size, recipe.outputs)
     calib = _calib(ready, recipe)
+    how = _inside(ready, calib, recipe, pixels=build.pixels)
+    chosen = _chosen(ready, build)
+    ranges = ranges_seen(ready, calib)
+    notices = audited(ready, target, recipe, observer, quantization=chosen, how=how, ranges=ranges)
+    observer.stage("convert")
+    with staging(output.parent) as folder, scratch_folder() as work:
+        model = work / f"{recipe.model.stem}.onnx"
+        save_model(ready.model, model)
+        quantized = _planned(ready.model, build.plan, folder / output.stem) if build.plan else None
+        exact = quantized if chosen == "qdq" else None
+        conversion = convert_step(
+            exact.path if exact else model,
+            folder / output.name,
+            target,
+            recipe,
+            how=how,
+            quantization=build.quantization,
+            dtype=build.dtype,
+            calib=calib,
+            float_model=model if exact else None,
+            plan=ranges_of(quantized.plan) if quantized else None,
+            step=observer.step,
+        )
+        digests = {"source": model_digest(recipe.model)}
+        if calib is not None:
+            digests["calibration"] = calib.digest()
+        write_beside(folder / output.name, conversion, ready.model, how, quantized, digests)
+    warnings = (ConversionWarning(one.code, one.text, one.hint) for one in notices)
+    return replace(conversion, path=output, warnings=(*warnings, *conversion.warnings))
+
+
+def _require_quantizable(recipe: Recipe, build: Build) -> None:
+    how = build.quantization
+    if recipe.calib is None and how not in ("auto", "float16"):
+        raise OptionError(f"--quantize {how} needs calibration samples", "give some with --calib")
+    if build.plan is not None and how not in ("auto", "hybrid"):
+        raise OptionError(f"--quantize {how} takes no --plan", "leave one of the two out")
+    if build.plan is None and how == "hybrid":
+        raise OptionError(
+            "--quantize hybrid needs the ranges of a plan", "give one with --plan FILE"
+        )
+    if build.dtype is not None and how not in QUANTIZERS:
+        raise OptionError(
+            f"--scheme {build.dtype} is for the toolkit's own quantizers",
+            f"choose one with --quantize: {', '.join(QUANTIZERS)}",
+        )
+
+
+def _inside(
+    ready: ReadyModel, calib: Samples | None, recipe: Recipe, *, pixels: bool
+) -> Preprocess | None:
+    """What the ``.rknn`` does to pixels itself; None when it takes prepared tensors."""
     how = ready.preprocess(recipe.preprocessing) if pixels else None
     if how is not None and how.layout == "nhwc":
         raise OptionError(
             f"{recipe.model} has its channels last, so mean and std cannot go inside the .rknn",
             "leave the preprocess options out and normalise before feeding it",
         )
-    if calib is not None:
-        how = calib.npu_preprocess
-    observer.stage("convert")
-    with staging(output.parent) as folder, tempfile.TemporaryDirectory(prefix="rockpress-") as work:
-        model = Path(work) / f"{recipe.model.stem}.onnx"
-        save_model(ready.model, model)
-        conversion = convert_step(
-            model,
-            folder / output.name,
-            target,
-            recipe,
-            how=how,
-            quantization=quantization,
-            calib=calib,
-            step=observer.step,
+    return how if calib is None else calib.npu_preprocess
+
+
+def _planned(model: ModelProto, source: Path, stem: Path) -> QuantizeResult:
+    """The model quantized as a plan says: the QDQ model and the plan, beside what is built."""
+    plan = read_plan(source)
+    known = Graph(model).names
+    strange = next((name for name in plan.activations if name not in known), None)
+    if strange is not None:
+        raise ModelError(
+            f"{source}: the plan is for another model: this one has no tensor {strange!r}",
+            "quantize this model, or give the one that the plan was made for",
         )
-        digests = {"source": model_digest(recipe.model)}
-        if calib is not None:
-            digests["calibration"] = calib.digest()
-        write_beside(folder / output.name, conversion, ready.model, how, None, digests)
-    return replace(conversion, path=output)
+    names = [stem.with_name(f"{stem.name}.{end}") for end in ("intended.onnx", "plan.toml")]
+    result = QuantizeResult(names[0], names[1], plan)
+    save_model(render(model, plan), result.path)
+    write_plan(plan, result.plan_path)
+    return result
+
+
+def _chosen(ready: ReadyModel, build: Build) -> str:
+    if build.quantization != "auto":
+        return build.quantization
+    return "qdq" if build.plan or is_qdq(ready.model) else "float16"
 
 
 def _require_output(recipe: Recipe, output: Path, suffix: str) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ..core.errors import RockpressError
 from ..core.observer import Observer
 from ..core.results import StageRun
 
@@ -15,24 +16,25 @@ Step = Callable[[str, int, int | None], None]
 class Stages:
     """The stages of one run so far, in order."""
 
-    def __init__(
-        self, observer: Observer, runs: tuple[StageRun, ...] = (), target: str = ""
-    ) -> None:
+    def __init__(self, observer: Observer, runs: tuple[StageRun, ...] = ()) -> None:
         self._observer = observer
         self._runs = list(runs)
-        self._suffix = f" ({target})" if target else ""
 
-    def of_target(self, target: str) -> Stages:
+    def of_target(self, observer: Observer) -> Stages:
         """The stages of one of several targets: what has run so far, then its own."""
-        return Stages(self._observer, self.runs, target)
+        return Stages(observer, self.runs)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Step]:
         """Announce a stage and time it; yields the function that takes its steps."""
-        self._observer.stage(name + self._suffix)
+        self._observer.stage(name)
         started = time.monotonic()
-        yield self._observer.step
-        self._runs.append(StageRun(name, "done", round(time.monotonic() - started, 3)))
+        try:
+            yield self._observer.step
+        except RockpressError:
+            self._note(name, "failed", started)
+            raise
+        self._note(name, "done", started)
 
     def skip(self, name: str) -> None:
         """Note that a stage was not asked for."""
@@ -42,3 +44,6 @@ class Stages:
     def runs(self) -> tuple[StageRun, ...]:
         """What has run so far."""
         return tuple(self._runs)
+
+    def _note(self, name: str, status: str, started: float) -> None:
+        self._runs.append(StageRun(name, status, round(time.monotonic() - started, 3)))

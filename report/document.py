@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from ..core.results import GateFigure, Report, TargetReport
@@ -39,8 +39,10 @@ def json_text(document: dict[str, Any]) -> str:
 
 
 def _target(target: TargetReport) -> dict[str, Any]:
-    document = asdict(target)
+    error = target.error
+    document = asdict(replace(target, error=None))
     document["gates"] = [_gate(gate) for gate in target.gates]
+    document["error"] = error and {"message": error.message, "hint": error.hint}
     for name in ("layers", "feed"):
         if not document[name]:
             del document[name]

@@ -22,7 +22,7 @@ _RUNNERS = {
 
 @dataclass(frozen=True)
 class TextTable:
-    """A title, the rows (one cell a heading), and the lines below."""
+    """A title, the rows (one cell a heading), and the lines below; no rows for a failed target."""
 
     title: str
     headings: tuple[str, ...]
@@ -36,6 +36,8 @@ def to_tables(report: Report) -> list[TextTable]:
 
 
 def _table(target: TargetReport) -> TextTable:
+    if target.error is not None:
+        return TextTable(target.target or "", (), (), tuple(_failure_lines(target)))
     lines = [
         *_latency_lines(target),
         *_accuracy_lines(target),
@@ -49,6 +51,15 @@ def _table(target: TargetReport) -> TextTable:
         rows=tuple(_row(row) for row in target.models),
         lines=tuple(lines),
     )
+
+
+def _failure_lines(target: TargetReport) -> list[str]:
+    assert target.error is not None
+    stage = next((one.name for one in target.stages if one.status == "failed"), None)
+    lines = [f"failed{f' in {stage}' if stage else ''}: {target.error.message}"]
+    if target.error.hint:
+        lines.append(f"hint: {target.error.hint}")
+    return [*lines, "verdict: FAIL (nothing was built)"]
 
 
 def _row(row: ModelRow) -> tuple[str, ...]:

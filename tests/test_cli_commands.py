@@ -32,6 +32,7 @@ OF_A_TARGET = {
     "warnings",
     "stages",
     "feed",
+    "error",
 }
 COMPUTED = {"layers", "curve", "sensitivity", "drift", "robustness"}
 OF_A_MODEL = {"stage", "path", "bytes", "parameters", "macs", "latency", "accuracy"}
@@ -304,7 +305,7 @@ def test_two_targets_without_labels_in_float16(
     without = out.replace("(no labels, so no accuracy)", "").replace("latency  accuracy\n", "")
     assert "accuracy" not in without
     assert out.count("verdict: no gate was set") == 2
-    assert "rockpress: convert (rk3566)\n" in err
+    assert "rockpress: rk3566: convert\n" in err
     document = json.loads((tmp_path / "out" / "report.json").read_text())
     assert [one["target"] for one in document["targets"]] == ["rk3588", "rk3566"]
     for one in document["targets"]:

@@ -40,7 +40,11 @@ PIXELS = np.arange(32 * 32 * 3, dtype=np.uint8).reshape(1, 32, 32, 3)
         ({"quantization": "normal", "dtype": "w4a16"}, "rk3588 has no w4a16"),
         ({"quantization": "normal"}, "normal needs calibration samples"),
         ({"target": "rv1106"}, "rv1106 has no float16"),
-        ({"target": "rk3576", "quantization": "gdq"}, "gdq cannot make w8a8"),
+        (
+            {"target": "rk3576", "quantization": "gdq", "dtype": "w8a8"},
+            "gdq cannot make w8a8",
+        ),
+        ({"quantization": "gdq"}, "rk3588 has no w4a16"),
         ({"mean": (1.0, 2.0)}, "mean has 2 values, but input 'x' has 3 channels"),
         ({"std": {"y": (1.0,)}}, "the std is for 'y', which is no input"),
     ],

@@ -101,7 +101,8 @@ def test_every_warning_is_documented() -> None:
     source = "\n".join(
         path.read_text() for room in ("convert", "pipeline") for path in (ROOT / room).glob("*.py")
     )
-    used = set(re.findall(r'"((?:cpu|preprocess|pruning|retention|toolkit)-[a-z0-9-]+)"', source))
+    subjects = "cpu|float16|fusion|output|preprocess|pruning|retention|toolkit"
+    used = set(re.findall(rf'"((?:{subjects})-[a-z0-9-]+)"', source))
     listed = set(re.findall(r"^\| `([a-z0-9-]+)` \|", (ROOT / "docs/report.md").read_text(), re.M))
     assert used - {"toolkit-python"} == listed
 

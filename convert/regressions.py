@@ -1,0 +1,75 @@
+"""What is known to go wrong with which version of rknn-toolkit2, as a table of data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from packaging.specifiers import SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+
+@dataclass(frozen=True)
+class Regression:
+    """One fault of some versions. ``handled`` is True where rockpress works around it by itself.
+
+    ``source`` is where it was reported, or "measured" with what.
+    """
+
+    versions: str
+    what: str
+    workaround: str
+    source: str
+    handled: bool = False
+
+
+REGRESSIONS: tuple[Regression, ...] = (
+    Regression(
+        ">=2.5,<2.6",
+        "one graph rule for attention (MatMul, Add, Softmax, MatMul) raises IndexError",
+        "the rule is switched off when it fails, with a warning",
+        "measured: a PP-OCR recogniser fails with 2.5.0 and builds with 2.3.2",
+        handled=True,
+    ),
+    Regression(
+        ">=2.5,<2.6",
+        "quantized (QDQ) models: every tensor without zero points, so every weight, is rounded "
+        "once more on a grid that is 128/127 as wide",
+        "models are handed over on a grid that makes up for it",
+        "measured: one convolution with 2.5.0, not with 2.3.0 and 2.3.2",
+        handled=True,
+    ),
+    Regression(
+        ">=2.5,<2.6",
+        "YOLO11 and YOLO26 do not build",
+        "use an environment with rknn-toolkit2 2.3.2: --toolkit-python",
+        "reported: github.com/airockchip/rknn-toolkit2/issues/581",
+    ),
+    Regression(
+        ">=2.2,<2.4",
+        "Softmax on an RK3588 board: the model builds, but the runtime says 'failed to submit'; "
+        "RK3566 and RK3576 are right",
+        "end the model before the Softmax with --outputs, or use 2.1.0",
+        "reported: github.com/airockchip/rknn-toolkit2/issues/378 and 199",
+    ),
+    Regression(
+        ">=1.6,<2.4",
+        "RV1106: detectors build, and give zeros on the board; 2.3.2 prints REGTASK lines",
+        "compare a few outputs of the board with the simulated ones; a warning tells of REGTASK",
+        "reported: github.com/rockchip-linux/rknn-toolkit2/issues/383",
+    ),
+)
+
+
+def known_regressions(version: str | None) -> tuple[Regression, ...]:
+    """What is known of that version of the toolkit; () when it is None or no version at all.
+
+    >>> [one.handled for one in known_regressions("2.3.2")]
+    [False, False]
+    """
+    try:
+        parsed = Version(version or "")
+    except InvalidVersion:
+        return ()
+    return tuple(
+        one for one in REGRESSIONS if SpecifierSet(one.versions).contains(parsed, prereleases=True)
+    )

@@ -1,0 +1,64 @@
+"""Folders for files in the making: private, locked while in use, swept when a user was killed."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from .errors import OutputError
+
+_PREFIX = "rockpress-"
+_LOCK = ".lock"
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Yield a private folder in the system's temporary folder; it is gone afterwards.
+
+    A process that is killed cannot clean up, so the next one removes what it left: a folder whose
+    lock nobody holds any more. Raises OutputError when no folder can be made.
+    """
+    _sweep(Path(tempfile.gettempdir()))
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    except OSError as error:
+        raise OutputError(
+            f"cannot make a temporary folder: {error.strerror or error}",
+            "make space there, or set TMPDIR to a folder that has some",
+        ) from error
+    lock = _locked(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def is_lock(path: Path) -> bool:
+    """Whether the file is what marks a scratch folder as in use."""
+    return path.name == _LOCK
+
+
+def _locked(folder: Path) -> int:
+    """Lock the folder; the lock ends with this process, however that ends."""
+    new = folder / f"{_LOCK}.new"
+    lock = os.open(new, os.O_CREAT | os.O_RDWR, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    new.rename(folder / _LOCK)  # locked before anybody can see it
+    return lock
+
+
+def _sweep(place: Path) -> None:
+    for lock in place.glob(f"{_PREFIX}*/{_LOCK}"):
+        with suppress(OSError):  # somebody else's, in use, or gone meanwhile
+            handle = os.open(lock, os.O_RDWR | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(lock.parent, ignore_errors=True)
+            finally:
+                os.close(handle)

@@ -1,0 +1,217 @@
+"""What a model would cost on a chip, layer by layer, from the compiler alone: no data, no board.
+
+The model is quantized as ``run`` would, but with ranges from one sample of noise: how fast a layer
+is does not depend on the values. Measured: noise and real calibration samples give the same
+cycles, layer by layer, for the demo model and for a text-direction classifier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from onnx import helper
+
+from ..convert.build import ConversionWarning
+from ..convert.convert import Conversion, convert
+from ..convert.latency import Latency, LayerCost, layer_costs
+from ..convert.layer_table import Layer, Memory
+from ..convert.samples import Sample
+from ..convert.targets import Target, find_target
+from ..core.errors import ModelError, OptionError, SamplesError
+from ..core.model import is_qdq, save_model
+from ..core.observer import SILENT, Observer
+from ..core.prepare import fixed_input_shapes
+from ..core.scratch import scratch_folder
+from ..quantize.quantize import QuantizeResult, quantize
+from .inputs import ReadyModel, ready_model
+from .inspection import ModelFacts, facts_of
+from .recipe import Recipe
+from .requirements import require_toolkit
+from .steps import ranges_of
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One model on one chip: every layer in the order of the graph, and what it costs.
+
+    Cycles are of one NPU core; ``bytes`` is the size of the .rknn. The rows of the model's inputs
+    and outputs are among the layers (Layer.is_boundary).
+    """
+
+    target: str
+    toolkit: str
+    quantization: str
+    bytes: int
+    latency: Latency | None
+    memory: Memory | None
+    layers: tuple[Layer, ...]
+    costs: tuple[LayerCost, ...]
+    warnings: tuple[ConversionWarning, ...]
+    seconds: float
+
+    @property
+    def cycles(self) -> dict[str, int]:
+        """The sums of the columns DDR, NPU and Total (the larger of both, layer by layer)."""
+        return {
+            "ddr": sum(layer.ddr_cycles for layer in self.layers),
+            "npu": sum(layer.npu_cycles for layer in self.layers),
+            "total": sum(layer.total_cycles for layer in self.layers),
+        }
+
+    @property
+    def by_cost(self) -> list[tuple[Layer, LayerCost]]:
+        """The layers proper, the dearest first: by milliseconds, or by cycles without those."""
+        pairs = zip(self.layers, self.costs, strict=True)
+        proper = [pair for pair in pairs if not pair[0].is_boundary]
+        return sorted(proper, key=lambda pair: (-(pair[1].ms or 0.0), -pair[0].total_cycles))
+
+    @property
+    def on_cpu(self) -> int:
+        """How many layers run on the CPU; the model's inputs and outputs are not counted."""
+        return sum(layer.runs_on == "CPU" and not layer.is_boundary for layer in self.layers)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """How much of the time is spent in layers that are bound by what; {} without times."""
+        total = sum(cost.ms or 0.0 for cost in self.costs)
+        found: dict[str, float] = {}
+        for cost in self.costs:
+            if cost.ms:
+                found[cost.bound] = found.get(cost.bound, 0.0) + cost.ms / total
+        return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+    def document(self) -> dict[str, Any]:
+        """The same as plain values, with every layer's cost in its row."""
+        rows = [
+            {**asdict(layer), **asdict(cost)}
+            for layer, cost in zip(self.layers, self.costs, strict=True)
+        ]
+        return {
+            **{name: getattr(self, name) for name in ("target", "toolkit", "quantization")},
+            "bytes": self.bytes,
+            "cycles": self.cycles,
+            "latency": asdict(self.latency) if self.latency else None,
+            "memory": asdict(self.memory) if self.memory else None,
+            "on_cpu": self.on_cpu,
+            "shares": self.shares,
+            "layers": rows,
+            "warnings": [asdict(one) for one in self.warnings],
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def analyse_file(
+    recipe: Recipe, observer: Observer = SILENT
+) -> tuple[ModelFacts, tuple[Analysis, ...]]:
+    """What is in ``recipe.model``, and what it costs on every target. Raises RockpressError."""
+    ready = ready_model(recipe.model, recipe.input_shapes, recipe.size, recipe.outputs)
+    return facts_of(ready), analyse(ready, recipe, observer)
+
+
+def analyse(ready: ReadyModel, recipe: Recipe, observer: Observer = SILENT) -> tuple[Analysis, ...]:
+    """Compile a model for every target of the recipe and say what each layer costs there.
+
+    A float model is quantized to int8 first, or stays in float16, as ``recipe.quantize`` says; a
+    quantized one is taken as it is. Raises RockpressError.
+    """
+    targets = list(dict.fromkeys(find_target(name) for name in recipe.targets))
+    for target in targets:
+        _require_format(target, ready, recipe)
+    require_toolkit(recipe.toolkit_python)
+    found = []
+    with _compilable(ready, recipe, observer) as compile_for:
+        for target in targets:
+            observer.stage(f"compile ({target.name})")
+            found.append(_analysis(compile_for(target), target))
+    return tuple(found)
+
+
+def _require_format(target: Target, ready: ReadyModel, recipe: Recipe) -> None:
+    quantized = is_qdq(ready.model)
+    if quantized and recipe.quantize == "float16":
+        raise OptionError(
+            f"{ready.path} is quantized already (QDQ), so it cannot stay in float16",
+            "give the float model, or leave out --quantize off",
+        )
+    if recipe.quantize not in target.dtypes:
+        instead = {"float16": "leave out --quantize off", "w8a8": "use --quantize off"}
+        raise OptionError(
+            f"{target.name} has no {recipe.quantize}",
+            "give the float model" if quantized else instead[recipe.quantize],
+        )
+
+
+@contextmanager
+def _compilable(
+    ready: ReadyModel, recipe: Recipe, observer: Observer
+) -> Iterator[Callable[[Target], Conversion]]:
+    """A function that compiles the model for a target; its files are gone afterwards."""
+    with scratch_folder() as folder:
+        given = folder / f"{ready.path.stem}.onnx"
+        save_model(ready.model, given)
+        samples: Sequence[Sample] = ()
+        model, float_model, ranges = given, None, None
+        if recipe.quantize != "float16" and not is_qdq(ready.model):
+            observer.stage("quantize")
+            model, float_model = given.with_suffix(".quantized.onnx"), given
+            samples = [_noise(ready, recipe.seed)]
+            ranges = ranges_of(_quantize(ready, model, samples).plan)
+
+        def compile_for(target: Target) -> Conversion:
+            return convert(
+                model,
+                None,
+                target.name,
+                calibration=samples,
+                float_model=float_model,
+                plan=ranges,
+                probe=False,
+                timeout=recipe.timeout,
+                memory_limit_gb=recipe.memory_limit_gb,
+                toolkit_python=recipe.toolkit_python,
+                on_progress=lambda what: observer.step(what, 0, None),
+            )
+
+        yield compile_for
+
+
+def _quantize(ready: ReadyModel, output: Path, samples: Sequence[Sample]) -> QuantizeResult:
+    try:
+        return quantize(ready.model, output, output.with_suffix(".plan.toml"), samples)
+    except SamplesError as error:  # the sample is ours, so what it says of samples is no help
+        raise ModelError(
+            f"{ready.path} computes NaN from noise, so its ranges cannot be told without data",
+            "quantize it with real samples and inspect the result, or use --quantize off",
+        ) from error
+
+
+def _noise(ready: ReadyModel, seed: int) -> Sample:
+    """One sample: uniform from 0 to 1, and 0 for integers, which may be indices."""
+    random = np.random.default_rng(seed)
+    types = {one.name: one.type.tensor_type.elem_type for one in ready.model.graph.input}
+    feeds = {}
+    for name, shape in fixed_input_shapes(ready.model).items():
+        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(types[name]))
+        values = random.uniform(size=shape) if dtype.kind == "f" else np.zeros(shape)
+        feeds[name] = values.astype(dtype)
+    return feeds
+
+
+def _analysis(conversion: Conversion, target: Target) -> Analysis:
+    return Analysis(
+        target=conversion.target,
+        toolkit=conversion.toolkit,
+        quantization=conversion.quantization,
+        bytes=conversion.bytes,
+        latency=conversion.latency,
+        memory=conversion.memory,
+        layers=conversion.layers,
+        costs=layer_costs(conversion.layers, target),
+        warnings=conversion.warnings,
+        seconds=conversion.seconds,
+    )

@@ -1,0 +1,174 @@
+"""Several targets, one after the other or side by side; when one fails, the others go on.
+
+Side by side means in threads: what takes long is done by child processes, NumPy and ONNX Runtime,
+which all let other threads run. A target stays in one thread from its start to its end, because
+the kernel ends the toolkit's child when the thread that started it ends.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import replace
+from typing import Protocol, TypeVar
+
+from ..convert.failures import ToolkitCrashed, ToolkitOutOfMemory
+from ..convert.targets import Target
+from ..core.errors import RockpressError
+from ..core.observer import Observer
+from .recipe import Recipe
+
+_CRASH = "toolkit-crash"
+
+
+class Coded(Protocol):
+    """A warning with a code."""
+
+    @property
+    def code(self) -> str:
+        """Its stable code, such as toolkit-crash."""
+
+
+class Warned(Protocol):
+    """A result with warnings: the report of a target, or a conversion."""
+
+    @property
+    def warnings(self) -> Sequence[Coded]:
+        """What was seen on the way."""
+
+
+T = TypeVar("T", bound=Warned)
+Build = Callable[[Target, Recipe, Observer], T]
+
+
+class AllFailed(RockpressError):
+    """None of several targets could be built; ``errors`` says why, by the target's name."""
+
+    def __init__(self, errors: Mapping[str, RockpressError]) -> None:
+        name, first = next(iter(errors.items()))
+        super().__init__(f"all {len(errors)} targets failed; {name}: {first.message}", first.hint)
+        self.errors = dict(errors)
+        self.exit_code = min(error.exit_code for error in errors.values())
+
+
+class _Stopped(BaseException):
+    """Ends a thread whose work is not wanted any more; like KeyboardInterrupt, no error."""
+
+
+class _Stoppable(Observer):
+    """Passes everything on until ``stop`` is set, and raises from then on."""
+
+    def __init__(self, observer: Observer, stop: threading.Event) -> None:
+        self._observer = observer
+        self._stop = stop
+
+    def stage(self, name: str) -> None:
+        self._check()
+        self._observer.stage(name)
+
+    def step(self, what: str, done: int, total: int | None = None) -> None:
+        self._check()
+        self._observer.step(what, done, total)
+
+    def end(self, status: str) -> None:
+        self._observer.end(status)
+
+    def _check(self) -> None:
+        if self._stop.is_set():
+            raise _Stopped
+
+
+def each_target(
+    targets: Sequence[Target], recipe: Recipe, build: Build[T], observer: Observer
+) -> list[T | RockpressError]:
+    """What ``build`` gives for every target, in their order, or the error that it raised.
+
+    ``build`` is called with a target, the recipe and an observer; up to ``recipe.jobs`` calls run
+    side by side, each with its share of the memory limit. One that runs out of memory, or crashes,
+    in less than all of the memory is called again alone with all of it, after the others.
+
+    An error of the only target is raised. Raises AllFailed when all of several failed, or their
+    error itself when it is the same for all. Other exceptions, KeyboardInterrupt among them, end
+    all targets and are raised when these have ended.
+    """
+    if len(targets) == 1:
+        return [build(targets[0], recipe, observer)]
+    told = [observer.of(target.name) for target in targets]
+    width = max(1, min(recipe.jobs, len(targets)))
+    outcomes: list[T | RockpressError | None] = [None] * len(targets)
+    if width > 1:
+        share = replace(recipe, memory_limit_gb=recipe.memory_limit_gb / width)
+        outcomes = _side_by_side(targets, share, build, told, width)
+    finished = [
+        _alone(target, recipe, build, one) if outcome is None else outcome
+        for target, one, outcome in zip(targets, told, outcomes, strict=True)
+    ]
+    _require_one({target.name: one for target, one in zip(targets, finished, strict=True)})
+    return finished
+
+
+def _side_by_side(
+    targets: Sequence[Target],
+    share: Recipe,
+    build: Build[T],
+    observers: Sequence[Observer],
+    width: int,
+) -> list[T | RockpressError | None]:
+    """All outcomes; None for a target to be built again with more memory."""
+    stop = threading.Event()
+    with ThreadPoolExecutor(width, "rockpress") as pool:
+        try:
+            futures = [
+                pool.submit(_in_share, target, share, build, _Stoppable(one, stop))
+                for target, one in zip(targets, observers, strict=True)
+            ]
+            for future in wait(futures, return_when=FIRST_EXCEPTION).done:
+                future.result()  # raises what is no error of a target
+        finally:
+            stop.set()  # those that go on, if any, end at their next step
+            pool.shutdown(cancel_futures=True)
+    return [future.result() for future in futures]
+
+
+def _in_share(
+    target: Target, share: Recipe, build: Build[T], observer: Observer
+) -> T | RockpressError | None:
+    outcome = _outcome(target, share, build, observer)
+    if _may_lack_memory(outcome):
+        observer.stage(f"failed in {share.memory_limit_gb:g} GB, to be built again alone")
+        return None
+    observer.end("failed" if isinstance(outcome, RockpressError) else "done")
+    return outcome
+
+
+def _alone(
+    target: Target, recipe: Recipe, build: Build[T], observer: Observer
+) -> T | RockpressError:
+    outcome = _outcome(target, recipe, build, observer)
+    observer.end("failed" if isinstance(outcome, RockpressError) else "done")
+    return outcome
+
+
+def _outcome(
+    target: Target, recipe: Recipe, build: Build[T], observer: Observer
+) -> T | RockpressError:
+    try:
+        return build(target, recipe, observer)
+    except RockpressError as error:
+        return error.with_traceback(None)  # which would keep the arrays of its frames
+
+
+def _may_lack_memory(outcome: Warned | RockpressError) -> bool:
+    """A crash may be a failed allocation, also one that was got round: alone it may not come."""
+    if isinstance(outcome, RockpressError):
+        return isinstance(outcome, (ToolkitOutOfMemory, ToolkitCrashed))
+    return any(warning.code == _CRASH for warning in outcome.warnings)
+
+
+def _require_one(outcomes: Mapping[str, Warned | RockpressError]) -> None:
+    errors = {name: one for name, one in outcomes.items() if isinstance(one, RockpressError)}
+    if len(errors) < len(outcomes):
+        return
+    said = {(type(error), error.message, error.hint) for error in errors.values()}
+    raise next(iter(errors.values())) if len(said) == 1 else AllFailed(errors)
