@@ -38,8 +38,8 @@ class Conversion:
     """One finished conversion.
 
     ``path`` is None when no file was asked for; ``bytes`` is the size of the .rknn all the same.
-    ``quantization`` and ``level`` are what was done in the end: qdq, float16, hybrid or one of the
-    toolkit's quantizers, and its optimization level.
+    ``quantization``, ``dtype`` and ``level`` are what was done in the end: qdq, float16, hybrid or
+    one of the toolkit's quantizers, the type it made, and its optimization level.
     ``outputs`` holds one float32 array for each model output, (samples, ...) without the model's
     own batch axis of 1, mapped from a file that is already gone; None when ``simulate`` was.
     ``closeness`` tells of the first samples, whatever they were taken from.
@@ -59,6 +59,7 @@ class Conversion:
     seconds: float
     closeness: Closeness = UNKNOWN
     level: int = FUSING_LEVEL
+    dtype: str = "w8a8"
 
 
 def convert(
@@ -188,6 +189,7 @@ def _described(
         latency=estimate(layers, chip),
         closeness=attempt.closeness,
         level=attempt.request.level or 0,
+        dtype=attempt.request.dtype,
         outputs=built.outputs if simulated else None,
         warnings=(*attempt.warnings, *_table_warnings(layers), *fallback_lines(built.log)),
         seconds=seconds,

@@ -20,6 +20,7 @@ from .attempts import FUSING_LEVEL
 from .convert import Conversion
 
 SCHEMA = 1
+_OPTIONAL = {"layers", "memory", "cycles", "latency", "level", "dtype"}
 _REBUILD = "run the conversion again to get a new .rknn with its manifest"
 
 
@@ -67,6 +68,7 @@ class Manifest:
     cycles: int = 0
     latency: Mapping[str, Any] | None = None
     level: int = FUSING_LEVEL
+    dtype: str = "w8a8"
     schema: int = field(default=SCHEMA)
 
 
@@ -96,6 +98,7 @@ def manifest_of(
         cycles=conversion.cycles,
         latency=asdict(conversion.latency) if conversion.latency else None,
         level=conversion.level,
+        dtype=conversion.dtype,
     )
 
 
@@ -218,13 +221,7 @@ def _check_document(document: Any, path: Path) -> None:
             f"{path}: the manifest has schema {document['schema']}, this version reads {SCHEMA}",
             "use a newer rockpress",
         )
-    required = {one.name for one in fields(Manifest)} - {
-        "layers",
-        "memory",
-        "cycles",
-        "latency",
-        "level",
-    }
+    required = {one.name for one in fields(Manifest)} - _OPTIONAL
     missing = sorted(required - set(document))
     if missing:
         raise RockpressError(f"{path}: the manifest lacks {', '.join(missing)}", _REBUILD)

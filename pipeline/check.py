@@ -175,6 +175,7 @@ def _simulated(
         recipe,
         how=evaluation.npu_preprocess,
         quantization="auto" if own else quantization,
+        dtype=None if own else opened.manifest.dtype,
         calib=None if own else calib,
         simulate=evaluation,
         plan=ranges_of(read_plan(hybrid)) if hybrid else None,

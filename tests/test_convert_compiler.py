@@ -82,8 +82,10 @@ def compiled(model: Path, target: str, dtype: str) -> dict[str, Layer]:
     [
         ("rk3588", "int8"),
         ("rk3588", "float16"),
+        ("rk3576", "int8"),
         ("rk3562", "int8"),
         ("rk3566", "int8"),
+        ("rv1106", "int8"),
         ("rv1106b", "int8"),
     ],
 )
