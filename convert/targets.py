@@ -88,10 +88,10 @@ _SMALL = MacArray(8, 16, 4), None
 _AUDIO = None, MacArray(8, 4, 4)
 
 # From benchmarks/latency/fit.py: compute, traffic, activation, moved, launch, host, handover
-_RK3588 = LatencyFit(1.2, 1.89, 0.519, 0.125, 0.0121, 33.1, 0.123, error=0.141)
-_RK3576 = LatencyFit(1.04, 0.826, 0.381, 0.128, 0.00782, 30.0, 0.1, error=0.093)
-_RK3562 = LatencyFit(1.18, 1.33, 1.11, 0.266, 0.00925, 30.0, 0.1, error=0.084)
-_RK3566 = LatencyFit(1.18, 2.06, 1.2, 0.443, 0.0106, 38.1, 0.106, error=0.128)
+_RK3588 = LatencyFit(1.15, 1.93, 0.52, 0.121, 0.0121, 32.0, 0.125, error=0.118)
+_RK3576 = LatencyFit(1.1, 0.805, 0.374, 0.12, 0.00769, 30.0, 0.1, error=0.085)
+_RK3562 = LatencyFit(1.16, 1.34, 1.12, 0.248, 0.00929, 30.0, 0.1, error=0.068)
+_RK3566 = LatencyFit(1.25, 2.12, 1.2, 0.422, 0.0105, 36.2, 0.107, error=0.094)
 
 TARGETS: tuple[Target, ...] = (
     Target("rk3588", ("w8a8", "float16"), 3, *_WIDE, 64, 16, 43.45, _RK3588),

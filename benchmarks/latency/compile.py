@@ -1,0 +1,84 @@
+"""Build every architecture, convert it for every chip, and keep the compiler's layer tables.
+
+What is in tables/ already is not built again; delete a file there to have it made anew. From the
+repository's root:
+
+    OMP_NUM_THREADS=1 python -m benchmarks.latency.compile [--chip CHIP ...] [MODEL ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rockpress.convert.convert import Conversion, convert
+from rockpress.core.errors import RockpressError
+from rockpress.core.model import save_model
+
+from .architectures import ARCHITECTURES
+from .records import CHIPS, Published, add_table, read_published, read_tables
+
+_NO_PIXELS = {"ppocrv4_rec"}  # the published conversion leaves mean and std to the caller
+
+
+def compile_model(one: Published, file: Path, chip: str) -> Conversion:
+    """Quantized by the toolkit with one random sample, or in float16, as published."""
+    pixels = len(one.shape) == 4 and one.shape[1] == 3 and one.model not in _NO_PIXELS
+    sample = np.random.default_rng(0).integers(0, 256, (1, *one.shape[2:], 3), np.uint8)
+    return convert(
+        file,
+        None,
+        chip,
+        quantization="normal" if one.dtype == "int8" else "float16",
+        mean=(0.0,) * 3 if pixels else None,
+        std=(255.0,) * 3 if pixels else None,
+        calibration=[{_input_name(file): sample}] if one.dtype == "int8" else (),
+    )
+
+
+def _input_name(file: Path) -> str:
+    import onnx
+
+    return str(onnx.load(file).graph.input[0].name)
+
+
+def _compile_missing(one: Published, file: Path, chips: Sequence[str]) -> None:
+    missing = [chip for chip in chips if chip not in read_tables(one.model)]
+    if missing:
+        save_model(ARCHITECTURES[one.model](), file)
+    for chip in missing:
+        try:
+            made = compile_model(one, file, chip)
+        except RockpressError as error:
+            print(f"{one.model:28}{chip:8}{error}", flush=True)
+            continue
+        add_table(one.model, chip, made.toolkit, made.layers)
+        said = "; ".join(warning.text for warning in made.warnings)
+        print(
+            f"{one.model:28}{chip:8}{made.cycles / 1e6:8.2f} million cycles"
+            f"{len(made.layers):5} layers{made.seconds:6.0f} s  {said[:200]}",
+            flush=True,
+        )
+
+
+def main() -> int:
+    """Compile what is missing, or of that the models and chips named."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--chip", action="append", choices=CHIPS)
+    parser.add_argument("models", nargs="*", metavar="MODEL")
+    asked = parser.parse_args()
+    published = {one.model: one for one in read_published()}
+    with tempfile.TemporaryDirectory() as folder:
+        for model in asked.models or ARCHITECTURES:
+            file = Path(folder) / "model.onnx"
+            _compile_missing(published[model], file, asked.chip or CHIPS)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
