@@ -259,7 +259,7 @@ QuantizeBuild = Annotated[
 ]
 BuildScheme = Annotated[
     Literal["w8a8", "w8a16", "w4a16"] | None,
-    Option("--scheme", help="What the toolkit's own quantization makes. [default: w8a8]"),
+    Option("--scheme", help="Bits of weights (w) and activations (a). [default: w8a8]"),
 ]
 Plan = Annotated[
     Path | None, Option("--plan", metavar="FILE", help="Quantize a float model as this plan says.")

@@ -79,8 +79,18 @@ def tree(folder: Path) -> dict[str, bytes]:
     }
 
 
-def refused(call: Run, *args: object, code: int = 1, place: Path, hint: bool = True) -> str:
-    """Run, require a clean refusal, and return the line that says what is wrong with its hint."""
+def refused(
+    call: Run,
+    *args: object,
+    code: int = 1,
+    place: Path,
+    hint: bool = True,
+    warned: bool = False,
+) -> str:
+    """Run, require a clean refusal, and return the line that says what is wrong with its hint.
+
+    ``warned`` says that a warning with a hint comes first.
+    """
     before = tree(place)
     done = call(*args)
     lines = [line for line in done.err.splitlines() if not line.startswith("rockpress: ")]
@@ -90,7 +100,10 @@ def refused(call: Run, *args: object, code: int = 1, place: Path, hint: bool = T
         log.unlink()
     assert done.code == code, done.err
     assert done.out == ""
-    assert [line.split(":")[0] for line in told] == ["error", "hint"][: 1 + hint]
+    first = ["warning", "hint"] if warned else []
+    assert [line.split(":")[0] for line in told] == [*first, "error", "hint"][
+        : 1 + hint + 2 * warned
+    ]
     assert not [line for line in told if "Traceback" in line or len(line) > 400]
     assert tree(place) == before
     assert not psutil.Process().children(recursive=True)
@@ -223,7 +236,8 @@ def test_an_operator_that_the_toolkit_lacks(
     model = place / "lacking.onnx"
     onnx.save(one_node_model("Bernoulli"), model)
     more = ["--quantize", "off" if command == "run" else "float16"]
-    seen = refused(rockpress, *usual(command, model, images, *more), place=place)
+    seen = refused(rockpress, *usual(command, model, images, *more), place=place, warned=True)
+    assert "[cpu-fallback-operator]" in seen
     assert "could not build lacking.onnx for rk3588" in seen
 
 
