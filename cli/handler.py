@@ -27,6 +27,7 @@ _SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.S
 _STOPPED = {128 + number: word for number, word in _SIGNALS.items()}
 _SECONDS_TO_END = 3
 _stopped_at = -math.inf
+_stopped_by: int | None = None
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -45,8 +46,15 @@ def run(call: Callable[[], object], *, verbose: bool = False) -> int:
     except RockpressError as error:
         code = _explain(error, verbose)
     except Exception as error:
+        if _stopped_by is not None:  # an import in native code has made something else of it
+            return _end(128 + _stopped_by)
         shortage = _shortage_of(error)
         code = _explain(shortage, verbose) if shortage else _report_bug(error)
+    return _end(code)
+
+
+def _end(code: int) -> int:
+    """Say so when a signal was the reason, and end what it interrupted."""
     if code in _STOPPED:
         _end_children()
         _say(_STOPPED[code])
@@ -64,11 +72,11 @@ def catch_signals() -> None:
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
-    global _stopped_at
+    global _stopped_at, _stopped_by
     now = time.monotonic()
     # impatience must not cut short what "finally" blocks still have to clean up
     if now - _stopped_at > _SECONDS_TO_END:
-        _stopped_at = now
+        _stopped_at, _stopped_by = now, number
         raise SystemExit(128 + number)
 
 

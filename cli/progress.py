@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..core.observer import SILENT, Observer
+from ..core.observer import Observer
 from ..core.results import Notice
 
 
@@ -15,7 +15,7 @@ from ..core.results import Notice
 def watching(*, quiet: bool) -> Iterator[Observer]:
     """Yield the observer that suits where stderr goes."""
     if quiet:
-        yield SILENT
+        yield _Telling("", set())
     elif sys.stderr.isatty():
         with _bar() as progress:
             yield _Bar(progress)
@@ -24,11 +24,14 @@ def watching(*, quiet: bool) -> Iterator[Observer]:
 
 
 class _Telling(Observer):
-    """Shows warnings at once, and remembers which."""
+    """Shows warnings at once, and remembers which; nothing else."""
 
     def __init__(self, target: str, told: set[tuple[str, str]]) -> None:
         self._name = f"{target}: " if target else ""
         self._told = told
+
+    def of(self, target: str) -> Observer:
+        return _Telling(target, self._told)
 
     def warn(self, notice: Notice) -> None:
         from .show import warning_lines

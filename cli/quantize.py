@@ -7,7 +7,7 @@ import typer
 from . import options as o
 from .build import build_recipe
 from .progress import watching
-from .show import print_json, print_lines
+from .show import print_json, print_lines, warn
 
 app = typer.Typer(add_completion=False)
 
@@ -50,7 +50,10 @@ def command(
     with watching(quiet=quiet) as observer:
         found = quantize_file(recipe, output, observer)
     plan, near = found.result.plan, found.comparison
+    warn(found.warnings)
     if as_json:
+        from dataclasses import asdict
+
         print_json(
             {
                 "schema": 1,
@@ -65,6 +68,7 @@ def command(
                 "agreement": near.agreement,
                 "sqnr_db": near.sqnr_db,
                 "samples": near.samples,
+                "warnings": [asdict(one) for one in found.warnings],
             }
         )
         return

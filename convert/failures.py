@@ -51,8 +51,9 @@ _HINTS = (
     ),
     (
         r"need to be constant|dynamic graph",
-        "fix the input shapes, or cut the graph before the node",
+        "cut the graph before the node with --outputs, or fix the input shapes",
     ),
+    (r"opset.*need <= ?19", "export the model with opset 19 or lower"),
     (
         r"INVALID_GRAPH|No Op registered|not support",
         "replace the operator, or cut the graph before it",

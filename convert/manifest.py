@@ -20,6 +20,7 @@ from .attempts import FUSING_LEVEL
 from .convert import Conversion
 
 SCHEMA = 1
+RKNN_DIGEST = "rknn"  # the role of the .rknn itself among the digests
 _OPTIONAL = {"layers", "memory", "cycles", "latency", "level", "dtype"}
 _REBUILD = "run the conversion again to get a new .rknn with its manifest"
 
@@ -53,7 +54,7 @@ class Manifest:
     """``files`` maps a role (model, intended, plan) to a path relative to the manifest's folder.
 
     ``digests`` holds the sha256 of each of those files under the same role, and of the input model,
-    the samples and the recipe where those are given.
+    the samples and the ``.rknn`` itself where those are given.
     """
 
     target: str
@@ -183,6 +184,11 @@ _KINDS: Mapping[str, Callable[[Any], bool]] = {
     "inputs": lambda value: True,  # built from objects already
     "outputs": lambda value: True,
 }
+
+
+def is_of(manifest: Manifest, rknn: Path) -> bool:
+    """Whether the manifest was written for this very file; an old one that cannot tell is."""
+    return manifest.digests.get(RKNN_DIGEST) in (None, sha256_of(rknn))
 
 
 def verify_files(manifest: Manifest, folder: Path) -> dict[str, Path]:

@@ -12,7 +12,7 @@ from ..accuracy.runners import run_onnxruntime
 from ..calibration_data.samples import Samples
 from ..convert.convert import Conversion
 from ..convert.environment import toolkit_version
-from ..convert.manifest import Manifest, manifest_path, read_manifest, verify_files
+from ..convert.manifest import Manifest, is_of, manifest_path, read_manifest, verify_files
 from ..convert.targets import find_target
 from ..core.errors import ModelError, OptionError, SamplesError
 from ..core.graph import Array
@@ -116,6 +116,12 @@ def _open_candidate(
         raise ModelError(f"{candidate}: the file does not exist", "give the path of a .rknn file")
     require_toolkit(recipe.toolkit_python)
     manifest = read_manifest(manifest_path(candidate))
+    if not is_of(manifest, candidate):
+        raise ModelError(
+            f"{candidate} is not the file that {manifest_path(candidate).name} was written for: it "
+            "was changed, cut short or replaced",
+            "convert the model again, or keep each .rknn with its own manifest",
+        )
     require_latency(find_target(manifest.target), recipe.gates.max_latency_ms)
     files = verify_files(manifest, candidate.parent)
     _require_same_inputs(candidate, tuple(one.name for one in manifest.inputs), evaluation)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from ..convert.manifest import Manifest, manifest_path, read_manifest
+from ..convert.manifest import Manifest, is_of, manifest_path, read_manifest
 from ..convert.rknn_file import RknnFacts, read_rknn
 from ..core.graph import Graph
 from ..core.layers import LayerShape, layers_of
@@ -105,7 +105,10 @@ def inspect_rknn(path: Path) -> RknnInspection:
     if not manifest_path(path).is_file():
         return RknnInspection(facts, None)
     manifest = read_manifest(manifest_path(path))
-    return RknnInspection(facts, manifest, _disagreements(facts, manifest))
+    found = _disagreements(facts, manifest)
+    if not found and not is_of(manifest, path):
+        found = ("the file is not the one that it was written for (sha256)",)
+    return RknnInspection(facts, manifest, found)
 
 
 def _disagreements(facts: RknnFacts, manifest: Manifest) -> tuple[str, ...]:

@@ -11,7 +11,15 @@ from onnx import ModelProto
 
 from ..calibration_data.preprocess import Preprocess
 from ..convert.convert import Conversion
-from ..convert.manifest import FeedInput, FeedOutput, manifest_of, manifest_path, write_manifest
+from ..convert.manifest import (
+    RKNN_DIGEST,
+    FeedInput,
+    FeedOutput,
+    manifest_of,
+    manifest_path,
+    write_manifest,
+)
+from ..core.files import sha256_of
 from ..core.model import save_model
 from ..core.prepare import Shape, fixed_input_shapes, output_shapes_of
 from ..quantize.plan import Plan
@@ -43,7 +51,12 @@ def write_beside(
         if quantized is not None and conversion.quantization == "hybrid":
             files["plan"] = quantized.plan_path
     manifest = manifest_of(
-        conversion, rknn.parent, files=files, digests=digests, inputs=inputs, outputs=outputs
+        conversion,
+        rknn.parent,
+        files=files,
+        digests={**digests, RKNN_DIGEST: sha256_of(rknn)},
+        inputs=inputs,
+        outputs=outputs,
     )
     write_manifest(manifest, manifest_path(rknn))
     return {

@@ -11,6 +11,8 @@ from ..accuracy.compare import Comparison, compare
 from ..accuracy.runners import run_onnxruntime
 from ..calibration_data.preprocess import Preprocess
 from ..calibration_data.samples import Samples
+from ..convert.audit_ranges import join_warnings
+from ..convert.audit_view import view_of
 from ..convert.build import ConversionWarning
 from ..convert.convert import Conversion
 from ..convert.options import QUANTIZERS
@@ -18,7 +20,7 @@ from ..convert.targets import find_target
 from ..core.errors import ModelError, OptionError
 from ..core.files import require_writable, staging
 from ..core.graph import Graph
-from ..core.model import is_qdq, model_bytes, model_digest, save_model
+from ..core.model import is_qdq, load_model, model_bytes, model_digest, save_model
 from ..core.observer import SILENT, Observer
 from ..core.scratch import scratch_folder
 from ..prune.prune import PruneResult, parse_budget
@@ -55,12 +57,16 @@ class Build:
 
 @dataclass(frozen=True)
 class Quantized:
-    """A quantized file, its size beside the original's, and how close the outputs stay."""
+    """A quantized file, its size beside the original's, and how close the outputs stay.
+
+    ``warnings`` tell of outputs that int8 cannot hold, whatever the closeness says.
+    """
 
     result: QuantizeResult
     bytes_before: int
     bytes_after: int
     comparison: Comparison
+    warnings: tuple[ConversionWarning, ...] = ()
 
 
 def prune_file(recipe: Recipe, output: Path, observer: Observer = SILENT) -> PruneResult:
@@ -96,7 +102,9 @@ def quantize_file(recipe: Recipe, output: Path, observer: Observer = SILENT) -> 
     before = run_onnxruntime(ready.model, few)
     after = run_onnxruntime(output, few, optimise=False)
     comparison = compare(before, after, None)
-    return Quantized(result, model_bytes(recipe.model), model_bytes(output), comparison)
+    sizes = model_bytes(recipe.model), model_bytes(output)
+    joined = tuple(join_warnings(view_of(load_model(output), None)))
+    return Quantized(result, *sizes, comparison, joined)
 
 
 def convert_file(
@@ -177,6 +185,11 @@ def _inside(
 
 def _planned(model: ModelProto, source: Path, stem: Path) -> QuantizeResult:
     """The model quantized as a plan says: the QDQ model and the plan, beside what is built."""
+    if is_qdq(model):
+        raise OptionError(
+            "the model is quantized already (QDQ), so it takes no --plan",
+            "leave --plan out, or give the float model",
+        )
     plan = read_plan(source)
     known = Graph(model).names
     strange = next((name for name in plan.activations if name not in known), None)

@@ -395,3 +395,22 @@ def test_bash_completes_with_the_script(tmp_path: Path) -> None:
     script += '\necho "${COMPREPLY[@]}"'
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
     assert done.stdout == "quantize\n", done.stderr
+
+
+def test_a_signal_that_an_import_made_something_else_of() -> None:
+    """Native modules turn an interruption while they are loaded into an ImportError."""
+    script = """
+import os, signal, sys, time
+from rockpress.cli import handler
+def work():
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+    except BaseException:
+        raise ImportError("initialization failed")
+handler.catch_signals()
+sys.exit(handler.run(work))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 143
+    assert "bug" not in done.stderr and "terminated" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from rockpress.convert.environment import toolkit_version
 from rockpress.convert.manifest import manifest_path, read_manifest
 from rockpress.core.errors import ModelError, OptionError
 from rockpress.pipeline.check import check
+from rockpress.pipeline.inspection import inspect_rknn
 from rockpress.pipeline.recipe import Recipe
 from rockpress.pipeline.single import Build, convert_file, quantize_file
 
@@ -62,6 +64,46 @@ def test_a_changed_plan_is_noticed(recipe: Recipe, plan: Path, tmp_path: Path) -
     kept.write_text(kept.read_text().replace("min-max", "by hand"))
     with pytest.raises(Exception, match=r"a\.plan\.toml: the plan file has changed"):
         check(recipe, output)
+
+
+def test_a_rknn_that_is_not_the_manifests(recipe: Recipe, tmp_path: Path) -> None:
+    """Cut short, or another build of the same model for the same chip."""
+    output, other = tmp_path / "out" / "a.rknn", tmp_path / "out" / "b.rknn"
+    convert_file(recipe, output)
+    convert_file(recipe, other, Build("normal"))
+    assert inspect_rknn(output).disagreements == ()
+    output.write_bytes(other.read_bytes())
+    assert "sha256" in inspect_rknn(output).disagreements[0]
+    with pytest.raises(ModelError, match=r"a\.rknn is not the file that a\.rknn\.json was written"):
+        check(recipe, output)
+    output.write_bytes(other.read_bytes()[:-100])
+    with pytest.raises(ModelError, match="cut short"):
+        check(recipe, output)
+
+
+def test_a_quantized_model_takes_no_plan(recipe: Recipe, plan: Path, tmp_path: Path) -> None:
+    quantized = replace(recipe, model=plan.with_name("q.onnx"), calib=None)
+    with pytest.raises(OptionError, match=r"quantized already \(QDQ\), so it takes no --plan"):
+        convert_file(quantized, tmp_path / "out" / "a.rknn", Build(plan=plan))
+
+
+def test_quantize_tells_of_outputs_that_int8_cannot_hold(tmp_path: Path) -> None:
+    """Boxes of 0..640 and scores of 0..1 in one output."""
+    text = (
+        '<ir_version: 8, opset_import: ["" : 17]> '
+        "g (float[1,4,8,8] x) => (float[1,8,8,8] y) {"
+        " a = Conv(x, w)\n boxes = Mul(a, large)\n b = Conv(x, w)\n scores = Sigmoid(b)\n"
+        " y = Concat<axis = 1>(boxes, scores) }"
+    )
+    model = onnx.parser.parse_model(text)
+    random = np.random.default_rng(0)
+    for name, value in {"w": random.normal(size=(4, 4, 1, 1)), "large": np.array([640.0])}.items():
+        model.graph.initializer.append(onnx.numpy_helper.from_array(value.astype("f"), name))
+    onnx.save(model, tmp_path / "m.onnx")
+    np.savez(tmp_path / "c.npz", x=random.normal(size=(8, 4, 8, 8)).astype(np.float32))
+    recipe = Recipe(model=tmp_path / "m.onnx", calib=tmp_path / "c.npz")
+    found = quantize_file(recipe, tmp_path / "q.onnx")
+    assert [one.code for one in found.warnings] == ["output-range-join"]
 
 
 def test_a_plan_of_another_model(plan: Path, samples: Path, tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_float16_with_a_file_and_its_figures(small_cnn: Path, tmp_path: Path) ->
     assert made.outputs is not None and made.outputs[0].shape == (3, 10)
     assert sqnr_db(run(small_cnn, samples), made.outputs[0]) > 45
     assert made.warnings == ()
-    assert stages[:5] == ["import", "config", "load", "build", "export"]
+    assert list(dict.fromkeys(stages))[:5] == ["import", "config", "load", "build", "export"]
     assert stages[-1] == "simulate 0/3"
 
 

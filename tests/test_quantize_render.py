@@ -401,12 +401,15 @@ def test_nothing_to_quantize(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_half_precision_is_refused(tmp_path: Path) -> None:
+def test_half_precision_is_quantized_only_once_it_is_widened(tmp_path: Path) -> None:
     weight = np.ones((5, 3, 1, 1), np.float16)
     text = "(float16[1,3,4,4] x) => (float16[1,5,4,4] y) { y = Conv (x, w) }"
-    model = prepare_model(parsed(text, {"w": weight}))
+    model = parsed(text, {"w": weight})
     with pytest.raises(ModelError, match="float32"):
         quantize(model, tmp_path / "q", tmp_path / "p", samples_for(model, 1))
+    wide = prepare_model(model)
+    result = quantize(wide, tmp_path / "q", tmp_path / "p", samples_for(wide, 1))
+    assert "w" in result.plan.weights
 
 
 def test_an_opset_that_cannot_be_raised_is_refused(tmp_path: Path) -> None:
