@@ -68,8 +68,11 @@ typecheck: setup ## check the types
 	ln -s $(addprefix ../../,$(wildcard *.py) py.typed $(PACKAGES)) .typing/rockpress/
 	$(BIN)/mypy -p rockpress -p tests -p benchmarks
 
+# The conversion of all models takes hours: benchmarks/conversion.py without --quick.
 bench: setup ## run the benchmarks
-	for script in benchmarks/*.py; do echo "== $$script" && $(RUN) "$$script" || exit; done
+	for script in benchmarks/*.py; do \
+	  [ "$$script" != benchmarks/conversion.py ] && quick= || quick=--quick; \
+	  echo "== $$script $$quick" && $(RUN) "$$script" $$quick || exit; done
 
 docs: setup ## check that the documentation says what is true
 	$(if $(wildcard tests/test_docs.py),$(RUN) -m pytest tests/test_docs.py $(ARGS),@echo "no tests/test_docs.py yet")

@@ -1,0 +1,157 @@
+"""EfficientNet-Lite0 as ONNX, from the weights that a package holds in PyTorch's old format.
+
+The package has no ONNX file, and exporting one would need PyTorch. So the weights are read
+without it, and the network is written down once more: M. Tan and Q. Le, "EfficientNet" (2019),
+in its Lite form (ReLU6, no squeeze-and-excitation).
+"""
+
+from __future__ import annotations
+
+import collections
+import pickle
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+Array = NDArray[Any]
+
+# repeats, kernel, stride, expansion, output channels
+_STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+_EPSILON = 1e-3
+_SIZE = 224
+_TYPES = {"FloatStorage": np.float32, "LongStorage": np.int64}
+
+
+def write_efficientnet(weights: Path, output: Path) -> None:
+    """Write the network of these weights (a ``.pth``) as ONNX, input ``x`` 1x3x224x224."""
+    onnx.save(_Network(read_weights(weights)).model(), str(output))
+
+
+def read_weights(path: Path) -> dict[str, Array]:
+    """Name -> array of a state dict that PyTorch before 1.6 saved; no code of the file is run."""
+    with path.open("rb") as file:
+        for _ in range(3):  # magic number, protocol, system
+            _Reader(file).load()
+        stored = _Reader(file).load()
+        storages = {}
+        for key in _Reader(file).load():
+            kind = next(one.dtype for one in stored.values() if one.key == key)
+            count = int(np.fromfile(file, np.int64, 1)[0])
+            storages[key] = np.fromfile(file, kind, count)
+    return {name: one.of(storages[one.key]) for name, one in stored.items()}
+
+
+class _Tensor:
+    """A tensor as the file describes it: a view on a storage that follows later."""
+
+    def __init__(self, storage: Any, offset: int, shape: Any, strides: Any, *_: Any) -> None:
+        self.dtype, self.key = storage[1], storage[2]
+        self._view = offset, shape, strides
+
+    def of(self, values: Array) -> Array:
+        offset, shape, strides = self._view
+        steps = [step * values.itemsize for step in strides]
+        return np.array(np.lib.stride_tricks.as_strided(values[offset:], shape, steps))
+
+
+class _Reader(pickle.Unpickler):
+    """Knows four names and refuses all others."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(file)
+
+    def find_class(self, module: str, name: str) -> Any:
+        if name in _TYPES:
+            return _TYPES[name]
+        known = {"OrderedDict": collections.OrderedDict, "_rebuild_tensor_v2": _Tensor}
+        if name not in known:
+            raise pickle.UnpicklingError(f"{module}.{name} is not expected in a file of weights")
+        return known[name]
+
+    def persistent_load(self, identity: Any) -> Any:
+        return identity
+
+
+class _Network:
+    def __init__(self, weights: dict[str, Array]) -> None:
+        self._weights = weights
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: list[onnx.TensorProto] = []
+
+    def model(self) -> onnx.ModelProto:
+        x, size = self._convolution("x", "_conv_stem", "_bn0", 3, 2, _SIZE)
+        x = self._relu6(x)
+        channels, block = 32, 0
+        for repeats, kernel, stride, expansion, wide in _STAGES:
+            for repeat in range(repeats):
+                step = stride if repeat == 0 else 1
+                y, size = self._block(x, f"_blocks.{block}.", kernel, step, expansion, size)
+                x = self._add("Add", [y, x]) if step == 1 and channels == wide else y
+                channels, block = wide, block + 1
+        return self._model(x, size)
+
+    def _model(self, x: str, size: int) -> onnx.ModelProto:
+        x = self._relu6(self._convolution(x, "_conv_head", "_bn1", 1, 1, size)[0])
+        x = self._add("Flatten", [self._add("GlobalAveragePool", [x])])
+        fc = [self._constant(name, self._weights[name]) for name in ("_fc.weight", "_fc.bias")]
+        self._nodes.append(helper.make_node("Gemm", [x, *fc], ["logits"], name="_fc", transB=1))
+        graph = helper.make_graph(
+            self._nodes,
+            "efficientnet_lite0",
+            [helper.make_tensor_value_info("x", 1, [1, 3, _SIZE, _SIZE])],
+            [helper.make_tensor_value_info("logits", 1, [1, 1000])],
+            self._constants,
+        )
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+
+    def _block(
+        self, x: str, name: str, kernel: int, stride: int, expansion: int, size: int
+    ) -> tuple[str, int]:
+        if expansion != 1:
+            x = self._convolution(x, f"{name}_expand_conv", f"{name}_bn0", 1, 1, size)[0]
+            x = self._relu6(x)
+        deep = f"{name}_depthwise_conv"
+        x, size = self._convolution(x, deep, f"{name}_bn1", kernel, stride, size)
+        return self._convolution(self._relu6(x), f"{name}_project_conv", f"{name}_bn2", 1, 1, size)
+
+    def _convolution(
+        self, x: str, name: str, norm: str, kernel: int, stride: int, size: int
+    ) -> tuple[str, int]:
+        """With TensorFlow's SAME padding, which is larger at the end, and its normalisation."""
+        weight = self._weights[f"{name}.weight"]
+        after = -(-size // stride)
+        total = max(0, (after - 1) * stride + kernel - size)
+        pads = [total // 2] * 2 + [total - total // 2] * 2
+        inputs = [x, self._constant(f"{name}.weight", weight)]
+        group = weight.shape[0] if weight.shape[1] == 1 else 1
+        y = self._add("Conv", inputs, name, pads=pads, strides=[stride] * 2, group=group)
+        parts = ("weight", "bias", "running_mean", "running_var")
+        names = [self._constant(f"{norm}.{p}", self._weights[f"{norm}.{p}"]) for p in parts]
+        return self._add("BatchNormalization", [y, *names], norm, epsilon=_EPSILON), after
+
+    def _relu6(self, x: str) -> str:
+        bounds = ("zero", np.float32(0)), ("six", np.float32(6))
+        return self._add("Clip", [x, *(self._constant(*bound) for bound in bounds)])
+
+    def _add(self, op: str, inputs: list[str], name: str = "", **attributes: Any) -> str:
+        output = f"{op}_{len(self._nodes)}"
+        node = helper.make_node(op, inputs, [output], name=name or output, **attributes)
+        self._nodes.append(node)
+        return output
+
+    def _constant(self, name: str, value: Any) -> str:
+        if all(one.name != name for one in self._constants):
+            self._constants.append(numpy_helper.from_array(np.asarray(value), name))
+        return name

@@ -1,0 +1,269 @@
+"""Run one conversion in a process of its own, and measure it: time, memory, result, exactness."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from .models import Model
+from .samples import samples_of
+
+Array = NDArray[Any]
+
+TARGET = "rk3588"
+CALIBRATION, EVALUATION = 8, 4  # samples
+_HERE = Path(__file__).resolve().parent
+_CHILD = _HERE.parent.parent / "convert" / "child.py"
+_POLL = 0.1  # seconds
+_KEPT, _LONGEST = 20, 300  # warnings, and letters of one
+_ANSI = re.compile(r"\x1b\[[\d;]*m")
+_COMPLAINT = re.compile(r"^[WE] (?!RKNN: .*Unkown op target|rknn-toolkit2 version)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One conversion: a model, float16 or int8, rockpress or the plain toolkit, its version."""
+
+    model: str
+    precision: str
+    tool: str
+    toolkit: str
+
+    @property
+    def key(self) -> str:
+        """Names the case in the file of results."""
+        return "/".join((self.model, self.precision, self.tool, self.toolkit))
+
+
+@dataclass
+class Outcome:
+    """What came of a case. ``sqnr_db`` is against the float model in ONNX Runtime, worst output."""
+
+    status: str
+    seconds: float
+    cpu_seconds: float
+    peak_mb: float
+    size: int = 0
+    cycles: int = 0
+    sqnr_db: float | None = None
+    way: str = ""
+    error: str = ""
+    warning_count: int = 0
+    warnings: list[str] = field(default_factory=list)  # the first few
+
+    @property
+    def is_converted(self) -> bool:
+        """Whether there is a ``.rknn``."""
+        return self.size > 0
+
+    @property
+    def is_nan(self) -> bool:
+        """Whether there is a ``.rknn`` that computes NaN, or outputs of other shapes."""
+        return self.is_converted and self.sqnr_db is not None and math.isnan(self.sqnr_db)
+
+
+def measure(case: Case, model: Model, file: Path, python: Path, limit: float) -> Outcome:
+    """Convert and simulate; ``python`` has the toolkit, ``limit`` is in seconds."""
+    with tempfile.TemporaryDirectory(prefix="conversion-") as name:
+        folder = Path(name)
+        job = _job(case, model, file, python, limit, folder)
+        (folder / "job.json").write_text(json.dumps(job))
+        program = _HERE / ("ours.py" if case.tool == "rockpress" else "plain.py")
+        interpreter = Path(sys.executable) if case.tool == "rockpress" else python
+        command = [str(interpreter), str(program), "job.json"]
+        code, seconds, cpu, peak = _watched(command, folder, limit)
+        result = _result(folder)
+        rknn = folder / "model.rknn"
+        outcome = Outcome(_status(code, result, rknn), seconds, cpu, peak)
+        outcome.error = result.get("error", "")
+        outcome.size = rknn.stat().st_size if rknn.is_file() else 0
+        outcome.way = result.get("way", "")
+        _add_compiler(outcome, result, folder / "log.txt")
+        outcome.sqnr_db = _exactness(model, file, folder)
+        return outcome
+
+
+def outcome_document(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as plain JSON values."""
+    return asdict(outcome)
+
+
+def _job(
+    case: Case, model: Model, file: Path, python: Path, limit: float, folder: Path
+) -> dict[str, Any]:
+    calibration = samples_of(model, CALIBRATION, seed=1)
+    evaluation = samples_of(model, EVALUATION, seed=2)
+    np.savez(folder / "calib.npz", **calibration)
+    np.savez(folder / "eval.npz", **evaluation)
+    for place, one in enumerate(model.inputs):
+        np.save(folder / f"eval{place}.npy", evaluation[one.name].reshape(-1, *one.shape))
+    return {
+        "model": str(file.resolve()),
+        "target": TARGET,
+        "precision": case.precision,
+        "inputs": [one.name for one in model.inputs],
+        "shapes": [list(one.shape) for one in model.inputs],
+        "dynamic": _is_dynamic(file),
+        "dataset": _dataset(model, calibration, folder) if case.precision == "int8" else None,
+        "samples": [f"eval{place}.npy" for place in range(len(model.inputs))],
+        "calib": "calib.npz",
+        "eval": "eval.npz",
+        "python": str(python),
+        "timeout": limit,
+        "child": str(_CHILD),
+    }
+
+
+def _dataset(model: Model, samples: dict[str, Array], folder: Path) -> str:
+    lines = []
+    for index in range(CALIBRATION):
+        names = [f"calib{index}_{place}.npy" for place in range(len(model.inputs))]
+        for name, one in zip(names, model.inputs, strict=True):
+            np.save(folder / name, samples[one.name][index].reshape(one.shape))
+        lines.append(" ".join(names))
+    (folder / "dataset.txt").write_text("\n".join(lines) + "\n")
+    return "dataset.txt"
+
+
+def _is_dynamic(file: Path) -> bool:
+    import onnx
+
+    graph = onnx.load_model(str(file)).graph
+    constants = {one.name for one in graph.initializer}
+    dims = [
+        dim
+        for one in graph.input
+        if one.name not in constants
+        for dim in one.type.tensor_type.shape.dim
+    ]
+    return any(dim.dim_value <= 0 for dim in dims)
+
+
+def _watched(
+    command: list[str], folder: Path, limit: float
+) -> tuple[int | None, float, float, float]:
+    """Exit code (None at the limit), seconds, CPU seconds, and the tree's peak memory in MB."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    start, peak = time.monotonic(), 0.0
+    with (folder / "log.txt").open("wb") as log:
+        process = psutil.Popen(
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+        )
+        while process.poll() is None and time.monotonic() - start < limit:
+            peak = max(peak, _memory(process))
+            time.sleep(_POLL)
+        code = process.poll()
+        _end(process)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return code, time.monotonic() - start, cpu, peak / 1e6
+
+
+def _memory(process: psutil.Process) -> float:
+    total = 0.0
+    try:
+        for one in (process, *process.children(recursive=True)):
+            total += one.memory_info().rss
+    except psutil.NoSuchProcess:
+        pass
+    return total
+
+
+def _end(process: psutil.Popen) -> None:
+    if process.poll() is None:
+        for one in (*process.children(recursive=True), process):
+            one.kill()
+    process.wait()
+
+
+def _result(folder: Path) -> dict[str, Any]:
+    file = folder / "result.json"
+    result: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+    return result
+
+
+def _status(code: int | None, result: dict[str, Any], rknn: Path) -> str:
+    if code is None:
+        return "timeout"
+    if code < 0:
+        return signal.Signals(-code).name
+    if not result:
+        return f"exit {code}"
+    if not result["error"]:
+        return "ok"
+    if rknn.is_file():
+        return "not simulated"
+    kind = str(result["error"].partition(":")[0])
+    return f"{kind} in {result['stage']}" if "stage" in result else kind
+
+
+def _add_compiler(outcome: Outcome, result: dict[str, Any], log: Path) -> None:
+    """Cycles and warnings: as rockpress gives them, or out of the plain toolkit's log."""
+    from rockpress.convert.layer_table import parse_layers
+
+    if "warnings" in result:
+        outcome.cycles = result["cycles"]
+        _add_warnings(outcome, result["warnings"])
+        return
+    text = _ANSI.sub("", log.read_text(errors="replace").replace("\r", "\n"))
+    if outcome.is_converted:
+        outcome.cycles = sum(layer.total_cycles for layer in parse_layers(text))
+    _add_warnings(outcome, [line for line in text.splitlines() if _COMPLAINT.match(line)])
+
+
+def _add_warnings(outcome: Outcome, warnings: list[str]) -> None:
+    """Count them all and keep a few: where NaN come up the toolkit prints a million lines."""
+    outcome.warning_count = len(warnings)
+    outcome.warnings = [text[:_LONGEST] for text in warnings[:_KEPT]]
+
+
+def _exactness(model: Model, file: Path, folder: Path) -> float | None:
+    """Signal to noise in dB of the worst output; None without outputs, NaN for NaN or shapes."""
+    files = sorted(folder.glob("output*.npy"))
+    if not files:
+        return None
+    found = [np.load(one) for one in sorted(files, key=lambda one: int(one.stem[6:]))]
+    wanted = _reference(model, file)
+    pairs = zip(wanted, found, strict=len(wanted) == len(found))
+    return min((_sqnr(ref.reshape(len(ref), -1), out) for ref, out in pairs), default=None)
+
+
+def _reference(model: Model, file: Path) -> list[Array]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # some models declare outputs of another shape than they give
+    session = onnxruntime.InferenceSession(str(file), options, ["CPUExecutionProvider"])
+    samples = samples_of(model, EVALUATION, seed=2)
+    rows = []
+    for index in range(EVALUATION):
+        feeds = {
+            one.name: np.asarray(samples[one.name][index].reshape(one.shape))
+            for one in model.inputs
+        }
+        rows.append([np.asarray(output, np.float64) for output in session.run(None, feeds)])
+    return [np.stack(column) for column in zip(*rows, strict=True)]
+
+
+def _sqnr(reference: Array, found: Array) -> float:
+    if reference.shape != found.shape or not np.isfinite(found).all():
+        return float("nan")
+    noise = float(((reference - found) ** 2).sum())
+    signal_power = float((reference**2).sum())
+    if noise == 0:
+        return float("inf")
+    return 10 * float(np.log10(signal_power / noise)) if signal_power else float("-inf")

@@ -1,0 +1,68 @@
+"""The same conversion by rockpress: ``python ours.py JOB.json``, what ``run`` does without reports.
+
+float16: the model made ready and converted. int8: quantized by rockpress and converted, with the
+float model to fall back on.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def main() -> None:
+    """Do the job; ``result.json`` says what came of it."""
+    job = json.loads(Path(sys.argv[1]).read_text())
+    from rockpress.core.errors import RockpressError
+
+    result: dict[str, Any] = {"error": ""}
+    try:
+        _convert(job, result)
+    except RockpressError as error:
+        result["error"] = f"{type(error).__name__}: {error.message}"
+    Path("result.json").write_text(json.dumps(result))
+
+
+def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
+    import numpy as np
+
+    from rockpress.convert.targets import find_target
+    from rockpress.core.model import save_model
+    from rockpress.pipeline.inputs import ready_model
+    from rockpress.pipeline.recipe import Preprocessing, Recipe
+    from rockpress.pipeline.steps import convert_step, quantize_step
+
+    shapes = dict(zip(job["inputs"], map(tuple, job["shapes"]), strict=True))
+    recipe = Recipe(Path(job["model"]), toolkit_python=Path(job["python"]), timeout=job["timeout"])
+    ready = ready_model(recipe.model, shapes)
+    floating = Path("float.onnx")
+    save_model(ready.model, floating)
+    calib = ready.samples(Path(job["calib"]), Preprocessing())
+    model = floating
+    if job["precision"] == "int8":
+        model = Path("intended.onnx")
+        quantize_step(ready.model, model, Path("plan.toml"), calib, lambda *_: None)
+    conversion = convert_step(
+        model,
+        Path("model.rknn"),
+        find_target(job["target"]),
+        recipe,
+        how=None,
+        calib=calib if model != floating else None,
+        simulate=ready.samples(Path(job["eval"]), Preprocessing()),
+        float_model=floating if model != floating else None,
+    )
+    result["toolkit"] = conversion.toolkit
+    result["cycles"] = conversion.cycles
+    result["way"] = conversion.quantization
+    result["warnings"] = [f"{one.code}: {one.text}" for one in conversion.warnings]
+    for index, output in enumerate(conversion.outputs or []):
+        np.save(f"output{index}.npy", np.asarray(output, np.float32).reshape(len(output), -1))
+
+
+if __name__ == "__main__":
+    main()
