@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from ..core.graph import drop_unread
+
 Array = NDArray[Any]
 
 _RATIO = np.float32(127 / 128)
@@ -43,7 +45,7 @@ def emit(model: ModelProto) -> ModelProto:
             graph.initializer.extend(_moved(node, constants))
     del graph.node[:]
     graph.node.extend(kept)
-    _drop_unused(emitted)
+    drop_unread(emitted)
     return emitted
 
 
@@ -100,11 +102,3 @@ def _constants(model: ModelProto) -> dict[str, Array]:
             if isinstance(value, TensorProto):
                 found[node.output[0]] = numpy_helper.to_array(value)
     return found
-
-
-def _drop_unused(model: ModelProto) -> None:
-    used = {name for node in model.graph.node for name in node.input}
-    used |= {value.name for value in model.graph.output}
-    kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)

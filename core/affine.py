@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from onnx import ModelProto, NodeProto, numpy_helper
 
-from .graph import Array, Graph, attributes, constant_value, free_name, read_by
+from .graph import Array, Graph, attributes, constant_value, drop_unread, free_name
 
 _SCALING = ("Mul", "Div")
 _SHIFTING = ("Add", "Sub")
@@ -35,7 +35,7 @@ def fold_affine(model: ModelProto) -> None:
     model.graph.initializer.extend(
         numpy_helper.from_array(value, name) for name, value in folder.constants.items()
     )
-    _drop_unread(model)
+    drop_unread(model)
 
 
 class _Folder:
@@ -116,11 +116,3 @@ class _Folder:
         self._taken.add(name)
         self.constants[name] = value.astype(np.float32)
         return name
-
-
-def _drop_unread(model: ModelProto) -> None:
-    read = {name for node in model.graph.node for name in read_by(node)}
-    read |= {value.name for value in model.graph.output}
-    kept = [tensor for tensor in model.graph.initializer if tensor.name in read]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)

@@ -103,6 +103,15 @@ def _all_read(graph: GraphProto) -> list[str]:
     return [name for node in graph.node for name in read_by(node)]
 
 
+def drop_unread(model: ModelProto) -> None:
+    """Remove the initializers that nothing reads any more, in place."""
+    read = {name for node in model.graph.node for name in read_by(node)}
+    read |= {value.name for value in model.graph.output}
+    kept = [tensor for tensor in model.graph.initializer if tensor.name in read]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+
+
 def free_name(wanted: str, taken: Container[str]) -> str:
     """``wanted``, or what follows it when a tensor of that name is there already.
 
