@@ -84,6 +84,12 @@ class Samples:
         chosen = choose(len(self), count, seed, self.labels)
         return replace(self, indices=self.indices[chosen])
 
+    def split(self, count: int, seed: int = 0) -> tuple[Samples, Samples]:
+        """All but ``count`` samples, and those: the choice is that of ``take``."""
+        taken = self.take(count, seed)
+        rest = np.setdiff1d(self.indices, taken.indices)
+        return replace(self, indices=rest), taken
+
     def digest(self) -> str:
         """Hex SHA-256 of what the samples are: content, labels, preprocess, inputs; no paths."""
         digest = hashlib.sha256()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from . import options as o
+from . import quantize_options as q
 from .build import build_recipe
 from .progress import watching
 from .show import print_json, print_lines, warn
@@ -19,6 +20,7 @@ def command(
     calib: o.Calib = None,
     calib_count: o.CalibCount = None,
     scheme: o.Scheme = None,
+    method: q.Method = None,
     inputs: o.Inputs = None,
     outputs: o.Outputs = None,
     size: o.SizeOption = None,
@@ -34,13 +36,14 @@ def command(
 ) -> None:
     """Decide the number formats of an ONNX model."""
     from ..pipeline.single import quantize_file
-    from ..report.table import similarity_text, size_text
+    from ..report.table import method_text, similarity_text, size_text
 
     recipe = build_recipe(
         model,
         calib=calib,
         calib_count=calib_count,
         quantize=scheme,
+        method=method,
         inputs=inputs,
         outputs=outputs,
         size=size,
@@ -60,6 +63,9 @@ def command(
                 "path": str(found.result.path),
                 "plan": str(found.result.plan_path),
                 "scheme": plan.scheme,
+                "method": plan.method,
+                "candidates": plan.candidates,
+                "held_out": plan.held_out,
                 "bytes_before": found.bytes_before,
                 "bytes": found.bytes_after,
                 "activations": len(plan.activations),
@@ -76,6 +82,7 @@ def command(
         [
             f"{output}: {size_text(found.bytes_before)} -> {size_text(found.bytes_after)}, "
             f"{len(plan.weights)} weights and {len(plan.activations)} activations in int8",
+            f"method: {method_text(plan.method, plan.held_out, plan.candidates)}",
             f"{similarity_text(near.agreement, near.sqnr_db)} on {near.samples} calibration "
             "samples in ONNX Runtime (no labels, so no accuracy)",
             f"plan: {found.result.plan_path}",

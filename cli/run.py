@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from . import options as o
+from . import quantize_options as q
 from .build import build_recipe
 from .progress import watching
 from .several import Jobs, end_with
@@ -30,6 +31,7 @@ def command(
     prune: o.Prune = None,
     recover: o.Recover = None,
     quantize: o.QuantizeStage = None,
+    method: q.Method = None,
     inputs: o.Inputs = None,
     outputs: o.Outputs = None,
     size: o.SizeOption = None,
@@ -67,6 +69,7 @@ def command(
         prune=None if prune == "off" else prune,
         recover=recover,
         quantize="float16" if quantize == "off" else quantize,
+        method=method,
         inputs=inputs,
         outputs=outputs,
         size=size,

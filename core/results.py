@@ -71,6 +71,15 @@ NOTHING_COMPARED = RetentionFigure(None, None, None, None, 0, None, math.nan)
 
 
 @dataclass(frozen=True)
+class QuantizationFigure:
+    """The method that was kept, and the SQNR of each that was compared on held-out samples."""
+
+    method: str
+    held_out: int
+    candidates: dict[str, float]
+
+
+@dataclass(frozen=True)
 class GateFigure:
     """A limit, the value seen, and whether it holds."""
 
@@ -110,6 +119,7 @@ class TargetReport:
     retention: RetentionFigure
     ratios: dict[str, float | None]
     pruning: dict[str, float | None] | None
+    quantization: QuantizationFigure | None = None
     layers: tuple[dict[str, Any], ...] = ()
     feed: dict[str, Any] = field(default_factory=dict)
     gates: tuple[GateFigure, ...] = ()

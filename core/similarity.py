@@ -24,15 +24,45 @@ def sqnr_db(reference: Sequence[Array], candidate: Sequence[Array]) -> float:
     return min(_sqnr_of(ref, cand) for ref, cand in zip(reference, candidate, strict=True))
 
 
+class RunningSqnr:
+    """The same, added up sample by sample.
+
+    >>> running = RunningSqnr()
+    >>> running.add([np.array([3.0, 4.0])], [np.array([3.0, 4.5])])
+    >>> round(running.db, 6)
+    20.0
+    """
+
+    def __init__(self) -> None:
+        self._sums: list[tuple[float, float]] = []
+
+    def add(self, reference: Sequence[Array], candidate: Sequence[Array]) -> None:
+        """Take in the outputs of one sample."""
+        found = [_sums_of(ref, cand) for ref, cand in zip(reference, candidate, strict=True)]
+        before = self._sums or [(0.0, 0.0)] * len(found)
+        self._sums = [(a + c, b + d) for (a, b), (c, d) in zip(before, found, strict=True)]
+
+    @property
+    def db(self) -> float:
+        """SQNR in dB of the worst output."""
+        return min(_in_db(*sums) for sums in self._sums)
+
+
 def _sqnr_of(reference: Array, candidate: Array) -> float:
-    signal = noise = 0.0
     # row by row, so that no float64 copy of all outputs is made
-    for ref, cand in zip(reference, candidate, strict=True):
-        wide, other = ref.astype(np.float64), cand.astype(np.float64)
-        with np.errstate(invalid="ignore"):  # inf - inf, replaced by 0 as the two are equal
-            error = np.where(wide == other, 0.0, wide - other)
-        signal += float(np.square(wide[np.isfinite(wide)]).sum())
-        noise += float(np.square(error).sum())
+    rows = [_sums_of(ref, cand) for ref, cand in zip(reference, candidate, strict=True)]
+    return _in_db(sum(signal for signal, _ in rows), sum(noise for _, noise in rows))
+
+
+def _sums_of(reference: Array, candidate: Array) -> tuple[float, float]:
+    """Sum of squares of the reference, where it is finite, and of the difference."""
+    wide, other = reference.astype(np.float64), candidate.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # inf - inf, replaced by 0 as the two are equal
+        error = np.where(wide == other, 0.0, wide - other)
+    return float(np.square(wide[np.isfinite(wide)]).sum()), float(np.square(error).sum())
+
+
+def _in_db(signal: float, noise: float) -> float:
     if noise == 0:
         return math.inf
     return 10 * math.log10(signal / noise) if signal and math.isfinite(noise) else -math.inf

@@ -182,7 +182,8 @@ def _compilable(
 
 def _quantize(ready: ReadyModel, output: Path, samples: Sequence[Sample]) -> QuantizeResult:
     try:
-        return quantize(ready.model, output, output.with_suffix(".plan.toml"), samples)
+        plan = output.with_suffix(".plan.toml")
+        return quantize(ready.model, output, plan, samples, method="min-max")
     except SamplesError as error:  # the sample is ours, so what it says of samples is no help
         raise ModelError(
             f"{ready.path} computes NaN from noise, so its ranges cannot be told without data",

@@ -29,6 +29,7 @@ from .rows import (
     gate_figures,
     latency_figures,
     layer_documents,
+    quantization_figures,
     ratio,
     ratios_of,
     recipe_notices,
@@ -36,7 +37,7 @@ from .rows import (
     retention_figure,
 )
 from .stages import Stages, Step
-from .steps import convert_step, prune_step, quantize_step, ranges_of
+from .steps import convert_step, prune_step, quantize_for_cycles, quantize_step, ranges_of
 
 # the closed-form cycles and the compiler differ by a few per cent, so a cut may fall short at first
 _TRIES = 3
@@ -117,13 +118,7 @@ class Chain:
         assert self._base.calib is not None
         with self._stages.stage("quantize-reference") as step:
             path = self._scratch("reference-int8")
-            quantize_step(
-                self._base.ready.model,
-                path,
-                path.with_suffix(".toml"),
-                self._base.calib,
-                step,
-            )
+            quantize_for_cycles(self._base.ready.model, path, self._base.calib, step)
         return self._reference("reference-int8", path, "auto")
 
     def _pruned_within(self, budget: Budget, unpruned: ModelRow, step: Step) -> Conversion:
@@ -163,7 +158,7 @@ class Chain:
             assert self._base.calib is not None
             path = self._scratch("pruned-int8")
             model = onnx.load_model(str(self._path(".pruned.onnx")))
-            quantize_step(model, path, path.with_suffix(".toml"), self._base.calib, step)
+            quantize_for_cycles(model, path, self._base.calib, step)
         return self._converted(path, step)
 
     def _quantize(self) -> QuantizeResult | None:
@@ -178,6 +173,8 @@ class Chain:
                 self._path(".plan.toml"),
                 self._base.calib,
                 step,
+                method=self._recipe.method,
+                seed=self._recipe.seed,
             )
         with self._stages.stage("check-quantized") as step:
             self._rows.append(self._onnx_row("quantized", result.path, step, optimise=False))
@@ -229,6 +226,7 @@ class Chain:
             retention=retention_figure(comparison),
             ratios=ratios_of(row, reference),
             pruning=pruning,
+            quantization=quantization_figures(quantized),
             layers=layer_documents(conversion),
             feed=feed,
             gates=gates,

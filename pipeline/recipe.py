@@ -59,6 +59,7 @@ class Recipe:
     prune: str | None = None
     recover: Literal["least-squares", "none"] = "least-squares"
     quantize: Literal["w8a8", "float16"] = "w8a8"
+    method: str = "auto"
     gates: Gates = Gates()
     seed: int = 0
     timeout: float = 1800

@@ -17,8 +17,10 @@ from ..core.results import (
     LatencyFigure,
     ModelRow,
     Notice,
+    QuantizationFigure,
     RetentionFigure,
 )
+from ..quantize.quantize import QuantizeResult
 from .recipe import Gates, Recipe
 
 # Below this an output is mostly noise; without labels nothing else in the report would say so.
@@ -54,6 +56,14 @@ def retention_figure(comparison: Comparison) -> RetentionFigure:
         agreement=comparison.agreement,
         sqnr_db=comparison.sqnr_db,
     )
+
+
+def quantization_figures(quantized: QuantizeResult | None) -> QuantizationFigure | None:
+    """How the model was quantized; None when it was not."""
+    if quantized is None:
+        return None
+    plan = quantized.plan
+    return QuantizationFigure(plan.method, plan.held_out, plan.candidates)
 
 
 def latency_figures(conversion: Conversion) -> tuple[LatencyFigure, ...]:

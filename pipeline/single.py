@@ -97,7 +97,9 @@ def quantize_file(recipe: Recipe, output: Path, observer: Observer = SILENT) -> 
     ready, calib = _ready(recipe, "quantization")
     observer.stage("quantize")
     plan = output.with_suffix(".plan.toml")
-    result = quantize_step(ready.model, output, plan, calib, observer.step)
+    result = quantize_step(
+        ready.model, output, plan, calib, observer.step, method=recipe.method, seed=recipe.seed
+    )
     few = calib.take(_LOOK_SAMPLES, recipe.seed)
     before = run_onnxruntime(ready.model, few)
     after = run_onnxruntime(output, few, optimise=False)

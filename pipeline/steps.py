@@ -17,6 +17,7 @@ from ..convert.toolkit import Ranges
 from ..core.layers import LayerShape
 from ..prune.allocate import Cost
 from ..prune.prune import Budget, PruneResult, macs_cost, prune, size_cost
+from ..quantize.methods import AUTO
 from ..quantize.plan import Plan
 from ..quantize.quantize import QuantizeResult, quantize
 from .recipe import Recipe
@@ -24,6 +25,8 @@ from .stages import Step
 
 # channels at which multiply-accumulates and size change visibly; the chips' steps do not matter
 _FINE_STEP = 8
+# samples to compare the methods of quantization on; with fewer than two the difference is chance
+_LEAST_HELD_OUT, _MOST_HELD_OUT = 2, 24
 
 
 def cost_of(budget: Budget, target: Target, dtype: str) -> tuple[Cost, int]:
@@ -67,13 +70,41 @@ def prune_step(
 
 
 def quantize_step(
-    model: ModelProto, output: Path, plan: Path, calib: Samples, step: Step
+    model: ModelProto,
+    output: Path,
+    plan: Path,
+    calib: Samples,
+    step: Step,
+    *,
+    method: str = AUTO,
+    seed: int = 0,
 ) -> QuantizeResult:
-    """Quantize a prepared model; see quantize.quantize."""
-    total = len(calib)
+    """Quantize a prepared model; see quantize.quantize.
+
+    A part of the samples is held out, to compare the methods on, unless one is named.
+    """
+    seen, held_out = (calib, None) if method != AUTO else _held_out(calib, seed)
+
+    def tell(what: str, done: int, total: int | None) -> None:
+        step(what, done, len(seen) if total is None else total)
+
     return quantize(
-        model, output, plan, calib, on_progress=lambda done: step("calibrate", done, total)
+        model, output, plan, seen, held_out or (), method=method, seed=seed, on_progress=tell
     )
+
+
+def _held_out(calib: Samples, seed: int) -> tuple[Samples, Samples | None]:
+    """The samples to learn from, and those to choose by: a fifth, if there are enough."""
+    count = min(len(calib) // 5, _MOST_HELD_OUT)
+    return (calib, None) if count < _LEAST_HELD_OUT else calib.split(count, seed)
+
+
+def quantize_for_cycles(
+    model: ModelProto, output: Path, calib: Samples, step: Step
+) -> QuantizeResult:
+    """Quantize in the quickest way: how many cycles it takes does not depend on the method."""
+    plan = output.with_suffix(".toml")
+    return quantize_step(model, output, plan, calib, step, method="min-max")
 
 
 def ranges_of(plan: Plan) -> Ranges:

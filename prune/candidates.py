@@ -9,14 +9,14 @@ from itertools import count
 import numpy as np
 from onnx import ModelProto, numpy_helper
 
+from ..calibration_data.moments import Float, Moments, sampled_positions
 from ..calibration_data.statistics import stream
+from ..core.dense import DenseLayer, dense_layers, patches, position_count, responses
 from ..core.graph import Array, Graph
 from ..core.session import Session
-from .dense import DenseLayer, dense_layers, patches, position_count, responses
 from .dependency import Dependency
 from .groups import Group
 from .importance import Reader, removal_order
-from .moments import Float, Moments, sampled_positions
 from .repair import solve
 from .surgery import remove_channels
 
@@ -61,7 +61,7 @@ def layer_moments(
         for layer, moments in found.values():
             x, y, weight = values[layer.x], values[layer.y], graph.weights[layer.weight]
             at = sampled_positions(position_count(layer, x, y), index, seed)
-            moments.add(patches(layer, x, weight, at), responses(layer, y, weight, at))
+            moments.add(patches(layer.node, x, weight, at), responses(layer, y, weight, at))
 
     stream(model, names, samples, add)
     return found

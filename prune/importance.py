@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .moments import Float, ridge
+from ..calibration_data.moments import Float, ridge
 
 Columns = NDArray[np.int64]
 _RIDGE = 1e-2

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from onnx import ModelProto
 
+from ..core.dense import dense_layers, with_biases
 from ..core.errors import ModelError, OptionError, SamplesError
 from ..core.graph import Array, Graph
 from ..core.layers import LayerShape, macs_of
 from ..core.model import parameter_count, save_model
 from .allocate import Cost, CostModel, Widths, allocate, removed_mask
 from .candidates import Candidate, Feeds, candidates_of, layer_moments
-from .dense import dense_layers, with_biases
 from .dependency import Dependency, build_dependency
 from .groups import find_groups
 from .repair import Cut, refit

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import ModelProto, numpy_helper
 
+from ..calibration_data.moments import Float, Moments, ridge, sampled_positions
+from ..core.dense import DenseLayer, dense_layers, patches, position_count, responses
 from ..core.graph import Array, Graph
 from ..core.session import Session
 from ..core.submodel import up_to
-from .dense import DenseLayer, dense_layers, patches, position_count, responses
-from .moments import Float, Moments, ridge, sampled_positions
 
 Feeds = Mapping[str, Array]
 _RIDGE = 1e-3
@@ -120,7 +120,7 @@ def _refit_layer(
         target = responses(layer, y, _full_weight(original, layer), at)[:, cut.outputs]
         if rest:
             target = target - responses(layer, rest[0], weight, at)
-        moments.add(patches(layer, x, weight, at), target)
+        moments.add(patches(layer.node, x, weight, at), target)
     matrix, bias = solve(moments, start, has_bias=bool(layer.bias))
     _store(model, layer.weight, layer.weight_like(matrix, weight))
     if layer.bias:

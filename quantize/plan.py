@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +44,20 @@ class Weight:
 
 @dataclass(frozen=True)
 class Plan:
-    """What quantize decided, by tensor name. ``float_operators`` counts what stays in float."""
+    """What quantize decided, by tensor name. ``float_operators`` counts what stays in float.
+
+    ``method`` was chosen among ``candidates``: method -> SQNR in dB against the float model on
+    ``held_out`` calibration samples that no method had seen.
+    """
 
     scheme: str
     samples: int
     activations: dict[str, Activation]
     weights: dict[str, Weight]
     float_operators: dict[str, int]
+    method: str = "min-max"
+    held_out: int = 0
+    candidates: dict[str, float] = field(default_factory=dict)
 
 
 def write_plan(plan: Plan, path: Path) -> None:
@@ -76,6 +83,9 @@ def read_plan(path: Path) -> Plan:
             {name: Activation(**entry) for name, entry in document["activations"].items()},
             {name: Weight(**entry) for name, entry in document["weights"].items()},
             document["float_operators"],
+            document.get("method", "min-max"),
+            document.get("held_out", 0),
+            document.get("candidates", {}),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: not a plan: {error}", "quantize again") from error

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from ..core.graph import Array, Graph, free_name, read_by
-from .placement import WEIGHTED, weight_axis
+from .layers import layers_of
+from .placement import place, weight_axis
 from .plan import Plan
-from .scales import floored_for_bias, quantize_bias, quantize_weight, weight_scales
+from .rounding import Rounded, rounded_layers
+from .scales import quantize_bias
 
 
-def render(model: ModelProto, plan: Plan) -> ModelProto:
+def render(
+    model: ModelProto, plan: Plan, rounded: Mapping[str, Rounded] | None = None
+) -> ModelProto:
     """Return a copy of a prepared model with QuantizeLinear/DequantizeLinear where planned.
 
+    ``rounded`` has the integers of every layer by its output; without, weights are rounded to
+    nearest.
     Activations get a pair of their own scale; weights are stored as int8 with one scale a channel
     and biases as int32, each behind a DequantizeLinear. Names of inputs and outputs stay.
     """
     graph = Graph(model)
     copy = ModelProto()
     copy.CopyFrom(model)
-    builder = _Builder(graph, plan)
+    if rounded is None:
+        layers = layers_of(graph, place(graph))
+        rounded = rounded_layers(layers, plan.activations, {})
+    builder = _Builder(graph, plan, rounded)
     nodes: list[NodeProto] = []
     for name in graph.input_names:
         nodes.extend(builder.activation_pair(name))
@@ -44,11 +55,12 @@ def render(model: ModelProto, plan: Plan) -> ModelProto:
 class _Builder:
     """Collects new nodes and constants while the graph is walked once."""
 
-    def __init__(self, graph: Graph, plan: Plan) -> None:
+    def __init__(self, graph: Graph, plan: Plan, rounded: Mapping[str, Rounded]) -> None:
         self.constants: list[onnx.TensorProto] = []
         self.replaced: set[str] = set()
         self._graph = graph
         self._plan = plan
+        self._rounded = rounded
         self._taken = set(graph.names)
         # a quantized output keeps its name on the last node, so its producer writes another
         made = [name for name in graph.output_names if name in graph.producers]
@@ -86,27 +98,21 @@ class _Builder:
 
     def weight_nodes(self, node: NodeProto) -> list[NodeProto]:
         """Dequantize the weight and bias of a node, if they are in the plan."""
-        if node.op_type not in WEIGHTED or node.input[1] not in self._plan.weights:
+        one = self._rounded.get(self.original(node.output[0]))
+        if one is None or node.input[1] not in self._plan.weights:
             return []
         axis = weight_axis(self._graph, node)
-        weight = self._graph.weights[node.input[1]]
-        scales = weight_scales(weight, axis)
-        bias = self._bias(node)
         source = self._plan.activations.get(node.input[0])
-        if bias is None or source is None or bias.shape != scales.shape:
-            return [self._weight(node, weight, scales, axis)]
-        scales = floored_for_bias(scales, source.scale, bias)
-        steps = quantize_bias(bias, source.scale, scales)
-        unit = (np.float64(source.scale) * scales).astype(np.float32)
-        first = self._weight(node, weight, scales, axis)
-        return [first, self._dequantized(node, 2, steps, unit, 0)]
-
-    def _bias(self, node: NodeProto) -> Array | None:
-        value = self._graph.weights.get(node.input[2]) if len(node.input) > 2 else None
-        return value if value is not None and value.ndim == 1 else None
-
-    def _weight(self, node: NodeProto, weight: Array, scales: Array, axis: int) -> NodeProto:
-        return self._dequantized(node, 1, quantize_weight(weight, scales, axis), scales, axis)
+        weight = self._dequantized(node, 1, one.steps, one.scales, axis)
+        if one.bias is None or source is None:
+            return [weight]
+        steps = quantize_bias(one.bias, source.scale, one.scales)
+        unit = (np.float64(source.scale) * one.scales).astype(np.float32)
+        if len(node.input) < 3:
+            if not one.bias.any():
+                return [weight]
+            node.input.append("")
+        return [weight, self._dequantized(node, 2, steps, unit, 0)]
 
     def _dequantized(
         self, node: NodeProto, position: int, steps: Array, scales: Array, axis: int

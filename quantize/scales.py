@@ -78,7 +78,8 @@ def quantize_weight(weight: Float, scales: Float, axis: int) -> NDArray[np.int8]
 
 def quantize_bias(bias: Float, input_scale: float, scales: Float) -> NDArray[np.int32]:
     """Bias in units of input_scale * weight scale, the unit of the integer accumulator."""
-    return np.rint(bias / (np.float64(input_scale) * scales)).astype(np.int32)
+    steps = np.rint(bias / (np.float64(input_scale) * scales))
+    return np.clip(steps, -(2**31) + 1, 2**31 - 1).astype(np.int32)
 
 
 def dequantize(steps: NDArray[np.int8], scales: Float, axis: int) -> Float:

@@ -170,8 +170,27 @@ def similarity_text(agreement: float | None, sqnr_db: float) -> str:
     return noise if agreement is None else f"agreement with the baseline {agreement:.1%}, {noise}"
 
 
+def method_text(method: str, held_out: int, candidates: dict[str, float]) -> str:
+    """Which method quantized the model, and what the others came to.
+
+    >>> method_text("gptq", 24, {"gptq": 24.84, "min-max": 19.06})
+    'gptq, 24.8 dB on 24 held-out samples (min-max 19.1)'
+    """
+    if not candidates:
+        return method
+    others = [f"{name} {_db(value)}" for name, value in candidates.items() if name != method]
+    rest = f" ({', '.join(others)})" if others else ""
+    return f"{method}, {_db(candidates[method])} dB on {held_out} held-out samples{rest}"
+
+
+def _db(value: float) -> str:
+    return "infinite" if math.isinf(value) else f"{value:.1f}"
+
+
 def _ratio_lines(target: TargetReport) -> list[str]:
     lines = []
+    if (how := target.quantization) is not None:
+        lines.append(f"quantized by {method_text(how.method, how.held_out, how.candidates)}")
     if target.pruning is not None:
         form = "int8" if target.model("reference-int8") else "float16"
         lines.append(f"pruned against unpruned, both {form}: {_ratios(target.pruning)}")

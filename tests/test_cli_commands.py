@@ -28,6 +28,7 @@ OF_A_TARGET = {
     "retention",
     "ratios",
     "pruning",
+    "quantization",
     "gates",
     "warnings",
     "stages",
@@ -141,6 +142,9 @@ def test_the_keys_of_the_document(demo_run: subprocess.CompletedProcess[str]) ->
     assert set(target["ratios"]) == RATIOS
     assert set(target["pruning"]) == PRUNING
     assert target["pruning"]["cycles_ratio"] <= 0.6
+    figures = target["quantization"]
+    assert figures["candidates"][figures["method"]] == max(figures["candidates"].values())
+    assert figures["held_out"] == 24
     assert all(set(gate) == {"name", "limit", "value", "pass"} for gate in target["gates"])
     assert all(set(warning) == {"code", "text", "hint"} for warning in target["warnings"])
     assert all(set(stage) == {"name", "status", "seconds"} for stage in target["stages"])

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 
+from rockpress.calibration_data.moments import Moments, sampled_positions
+from rockpress.core.dense import dense_layers, patches, position_count, responses, with_biases
 from rockpress.core.graph import Graph
 from rockpress.core.prepare import fixed_input_shapes, prepare_model
 from rockpress.core.session import Session
@@ -22,11 +24,9 @@ from rockpress.prune.candidates import (
     divergence,
     layer_moments,
 )
-from rockpress.prune.dense import dense_layers, patches, position_count, responses, with_biases
 from rockpress.prune.dependency import build_dependency
 from rockpress.prune.groups import find_groups, mark_removed
 from rockpress.prune.importance import Reader, removal_order
-from rockpress.prune.moments import Moments, sampled_positions
 from rockpress.prune.prune import cuts_of
 from rockpress.prune.repair import refit, solve
 from rockpress.prune.surgery import remove_channels
@@ -137,7 +137,7 @@ def test_a_layer_is_its_matrix_times_its_patches(name: str) -> None:
     x = feeds["x"]
     at = np.arange(position_count(layer, x, y))[::-1]
     matrix = layer.matrix(weight)
-    got = patches(layer, x, weight, at) @ matrix.T + np.repeat(bias, len(matrix) // bias.size)
+    got = patches(layer.node, x, weight, at) @ matrix.T + np.repeat(bias, len(matrix) // bias.size)
     np.testing.assert_allclose(got, responses(layer, y, weight, at), atol=1e-5)
     assert (layer.weight_like(matrix, weight) == weight).all()
 

@@ -18,8 +18,8 @@ from onnx import TensorProto, helper
 from rockpress.core.errors import ModelError, SamplesError
 from rockpress.core.prepare import prepare_model
 from rockpress.core.session import Session
+from rockpress.quantize.observe import observe
 from rockpress.quantize.plan import Activation, Plan, Weight, read_plan, write_plan
-from rockpress.quantize.ranges import measure_ranges
 from rockpress.quantize.scales import (
     activation_scale,
     dequantize,
@@ -208,15 +208,16 @@ def draws(count: int) -> list[NDArray[np.float32]]:
 def test_ranges_are_those_of_all_samples() -> None:
     xs = draws(20)
     told: list[int] = []
-    ranges, count = measure_ranges(
-        square(), ["x", "a", "b", "y"], ({"x": x} for x in xs), told.append
+    observed = observe(
+        square(), ["x", "a", "b", "y"], (), ({"x": x} for x in xs), on_progress=told.append
     )
-    assert count == 20
+    assert observed.count == 20
     assert told == list(range(1, 21))
     x = np.concatenate(xs)
     for name, value in {"x": x, "a": np.exp(x), "b": x * np.exp(x), "y": -x * np.exp(x)}.items():
         expected = (min(0, value.min()), max(0, value.max()))
-        assert ranges[name] == pytest.approx(expected, rel=1e-5)
+        seen = observed.histograms[name]
+        assert (seen.low, seen.high) == pytest.approx(expected, rel=1e-5)
 
 
 def test_ranges_keep_no_sample() -> None:
@@ -232,16 +233,16 @@ def test_ranges_keep_no_sample() -> None:
             yield {"x": x}
             del x
 
-    measure_ranges(square(), ["x", "a", "b", "y"], samples())
+    observe(square(), ["x", "a", "b", "y"], (), samples())
     assert len(alive) == 50
     assert most <= 2
 
 
 def test_ranges_of_nothing() -> None:
     with pytest.raises(SamplesError):
-        measure_ranges(square(), ["a"], [])
+        observe(square(), ["a"], (), [])
 
 
 def test_infinite_ranges_are_refused() -> None:
     with pytest.raises(ModelError, match="'a' becomes infinite"):
-        measure_ranges(square(), ["a"], [{"x": np.full((1, 4), 1e4, np.float32)}])
+        observe(square(), ["a"], (), [{"x": np.full((1, 4), 1e4, np.float32)}])

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, numpy_helper
 
-from ..core.graph import Array, Graph, attributes, free_name, output_axis, set_attribute
+from .graph import Array, Graph, attributes, free_name, output_axis, set_attribute
 
 Float = NDArray[np.float64]
 
@@ -141,25 +141,33 @@ def _own_bias(graph: Graph, node: NodeProto) -> Array | None:
     return np.ascontiguousarray(np.broadcast_to(scaled, (size,)))
 
 
-def patches(layer: DenseLayer, x: Array, weight: Array, at: Array) -> Float:
-    """Receptive fields (positions, inputs * taps) of an input (1, C, ...) at flat positions."""
-    if layer.node.op_type in ("Gemm", "MatMul"):
-        return np.asarray(x.reshape(-1, x.shape[-1])[at], dtype=np.float64)
-    if layer.node.op_type == "ConvTranspose":
-        return _by_position(x)[at]
-    settings = attributes(layer.node)
+def patches(node: NodeProto, x: Array, weight: Array, at: Array) -> Array:
+    """Receptive fields (positions, inputs * taps) of an input (1, C, ...) at flat positions.
+
+    Of the type of ``x``. A grouped convolution has the fields of all its groups side by side.
+    """
+    if node.op_type in ("Gemm", "MatMul"):
+        return np.asarray(x.reshape(-1, x.shape[-1])[at])
+    if node.op_type == "ConvTranspose":
+        return np.ascontiguousarray(x[0].reshape(x.shape[1], -1)[:, at].T)
+    settings = attributes(node)
     image = x[0] if x.ndim == 4 else x[0][:, None, :]
     kernel = weight.shape[2:] if weight.ndim == 4 else (1, *weight.shape[2:])
     stride = _pair(settings.get("strides"), 1)
     dilation = _pair(settings.get("dilations"), 1)
     before, after = _pads(settings, image.shape[1:], kernel, stride, dilation)
-    padded = np.pad(image, ((0, 0), (before[0], after[0]), (before[1], after[1])))
-    reach = [dilation[i] * (kernel[i] - 1) + 1 for i in (0, 1)]
-    width = (padded.shape[2] - reach[1]) // stride[1] + 1
-    rows = (at // width * stride[0])[:, None, None] + dilation[0] * np.arange(kernel[0])[:, None]
-    columns = (at % width * stride[1])[:, None, None] + dilation[1] * np.arange(kernel[1])
-    fields = padded[:, rows, columns]  # (C, positions, kh, kw)
-    return np.asarray(fields.transpose(1, 0, 2, 3).reshape(at.size, -1), dtype=np.float64)
+    height, width = image.shape[1:]
+    reach = dilation[1] * (kernel[1] - 1) + 1
+    across = (width + before[1] + after[1] - reach) // stride[1] + 1
+    top, left = at // across * stride[0] - before[0], at % across * stride[1] - before[1]
+    rows = top[:, None, None] + dilation[0] * np.arange(kernel[0])[:, None]
+    columns = left[:, None, None] + dilation[1] * np.arange(kernel[1])
+    # gathered where they lie: a padded copy of the whole image would take longer than the rest
+    fields = image[:, rows.clip(0, height - 1), columns.clip(0, width - 1)]
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    if not inside.all():
+        fields = fields * inside
+    return np.ascontiguousarray(fields.transpose(1, 0, 2, 3).reshape(at.size, -1))
 
 
 def responses(layer: DenseLayer, y: Array, weight: Array, at: Array) -> Float:

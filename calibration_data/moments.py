@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+Array = NDArray[Any]
 Float = NDArray[np.float64]
 
 # more positions of one image say little new about its covariance, and cost as much as new images
@@ -37,12 +39,12 @@ class Moments:
         self._yx = np.zeros((self.targets, self.inputs))
         self._pending: list[tuple[Float, Float]] = []
 
-    def add(self, x: Float, y: Float) -> None:
+    def add(self, x: Array, y: Array) -> None:
         """Take in rows of x (n, d) and y (n, m)."""
         self._count += len(x)
-        self._sum_x += x.sum(axis=0)
-        self._sum_y += y.sum(axis=0)
-        self._pending.append((x, y))
+        self._sum_x += x.sum(axis=0, dtype=np.float64)
+        self._sum_y += y.sum(axis=0, dtype=np.float64)
+        self._pending.append((np.asarray(x, np.float64), np.asarray(y, np.float64)))
         if sum(rows.nbytes for rows, _ in self._pending) > _PENDING_BYTES:
             self._flush()
 

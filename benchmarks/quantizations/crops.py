@@ -1,0 +1,87 @@
+"""Crops of photographs for an image classifier, the calibration's and the test's of other photos.
+
+Two in five are crops of a scene, the others have a thing before such a crop. Every photograph
+belongs to one side alone, so no test crop shares a pixel's source with a calibration crop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .photos import Photo, scenes, things
+
+SIZE = 224
+MEAN, STD = 127.0, 128.0  # the same as EfficientNet-Lite was trained with
+_SEED = 20240
+_CALIBRATION_SHARE = 1 / 3
+_PERIOD, _BARE = 5, 2  # of five crops two show the scene alone
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One prepared input (C, H, W); ``source`` is what other samples may have in common with it."""
+
+    values: NDArray[np.float32]
+    source: str
+    text: str = ""
+
+
+def crops(role: str, count: int, work: Path) -> Iterator[Sample]:
+    """``count`` crops of the photographs of a role, calib or test. The first ones are always the
+    same, however many are asked for.
+    """
+    rng = np.random.default_rng([_SEED, role == "test"])
+    places, objects = _side(scenes(work), role), _side(things(work), role)
+    for index in range(count):
+        place = places[int(rng.integers(len(places)))]
+        picture = _crop(_opened(place), rng)
+        if index % _PERIOD >= _BARE:
+            picture = _with_thing(picture, objects[index % len(objects)], rng)
+        yield Sample(_prepared(picture), place.name)
+
+
+def _side(photos: Sequence[Photo], role: str) -> list[Photo]:
+    """The photographs of one side, shuffled."""
+    order = np.random.default_rng(_SEED).permutation(len(photos))
+    edge = round(len(photos) * _CALIBRATION_SHARE)
+    chosen = order[edge:] if role == "test" else order[:edge]
+    return [photos[int(index)] for index in chosen]
+
+
+@cache
+def _opened(photo: Photo) -> Any:
+    return photo.scene()
+
+
+def _crop(image: Any, rng: np.random.Generator) -> Any:
+    from PIL import Image
+
+    width, height = image.size
+    side = int(min(image.size) * rng.uniform(0.5, 1))
+    left, top = int(rng.integers(width - side + 1)), int(rng.integers(height - side + 1))
+    box = (left, top, left + side, top + side)
+    return image.resize((SIZE, SIZE), Image.Resampling.BICUBIC, box=box)
+
+
+def _with_thing(picture: Any, photo: Photo, rng: np.random.Generator) -> Any:
+    from PIL import Image
+
+    thing = photo.thing()
+    scale = rng.uniform(0.6, 0.95) * SIZE / max(thing.size)
+    size = [max(1, round(side * scale)) for side in thing.size]
+    thing = thing.resize(size, Image.Resampling.BICUBIC)
+    place = [int(rng.integers(SIZE - side + 1)) for side in size]
+    picture.paste(thing, place, thing)
+    return picture
+
+
+def _prepared(picture: Any) -> NDArray[np.float32]:
+    pixels = np.asarray(picture, np.float32).transpose(2, 0, 1)
+    return np.ascontiguousarray((pixels - MEAN) / STD, np.float32)

@@ -1,0 +1,116 @@
+"""A quantized ONNX model by rockpress or by a peer, made once, and what making it took."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from .methods import Method
+from .samples import SampleSet, sample_set
+
+_HERE = Path(__file__).resolve().parent
+_KEPT = 300  # letters of an error
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a process took. ``code`` is its exit code, None when it was ended at the limit."""
+
+    code: int | None
+    seconds: float
+    cpu_seconds: float
+    peak_mb: float
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A quantized model (there only without an ``error``), and the cost of making it."""
+
+    path: Path
+    cost: Cost
+    error: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where things are, and how long one may take: what every measurement needs to know."""
+
+    work: Path
+    peer: Path | None
+    timeout: float
+
+
+def watched(command: Sequence[str], folder: Path, limit: float) -> Cost:
+    """Run a command in a folder, its output to log.txt there; ``limit`` is in seconds."""
+    watcher = [sys.executable, "-I", "-S", str(_HERE / "watch.py"), "cost.json", str(limit)]
+    with (folder / "log.txt").open("wb") as log:
+        subprocess.run(
+            [*watcher, *command],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            check=True,
+        )
+    return Cost(**json.loads((folder / "cost.json").read_text()))
+
+
+def quantized(model: str, file: Path, method: Method, calib: int, place: Place) -> Quantized:
+    """The model as the method quantizes it, out of the folder or made now."""
+    note = note_of(model, method, calib, place.work).resolve()
+    path = note.with_suffix(".onnx")
+    if not note.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        samples = sample_set(model, "calib", calib, place.work)
+        cost, error = _quantize(file, method, samples, path, place)
+        note.write_text(json.dumps({"cost": asdict(cost), "error": error}))
+    known = json.loads(note.read_text())
+    return Quantized(path, Cost(**known["cost"]), known["error"])
+
+
+def note_of(model: str, method: Method, calib: int, work: Path) -> Path:
+    """The file that says what quantizing took; without it the model is quantized anew."""
+    return work / "quantized" / f"{model}-{method.name}-{calib}.json"
+
+
+def _quantize(
+    file: Path, method: Method, samples: SampleSet, output: Path, place: Place
+) -> tuple[Cost, str]:
+    with tempfile.TemporaryDirectory(prefix="quantization-") as name:
+        folder = Path(name)
+        command = _command(file, method, samples, output, place, folder)
+        cost = watched(command, folder, place.timeout)
+        log = (folder / "log.txt").read_text(errors="replace").strip()
+    if cost.code is None:
+        return cost, "timeout"
+    failed = cost.code != 0 or not output.is_file()
+    return cost, f"exit {cost.code}: {log[-_KEPT:]}" if failed else ""
+
+
+def _command(
+    file: Path, method: Method, samples: SampleSet, output: Path, place: Place, folder: Path
+) -> list[str]:
+    listing = str(samples.listing.resolve())
+    if method.is_rockpress:
+        count = ["--calib-count", str(samples.count)]
+        wanted = ["--calib", listing, *count, "-o", str(output), *method.arguments]
+        return [sys.executable, "-m", "rockpress", "quantize", str(file), *wanted]
+    assert place.peer is not None
+    job = {
+        "tool": method.tool,
+        "model": str(file),
+        "input": "x",
+        "dataset": listing,
+        "count": samples.count,
+        "output": str(output),
+    }
+    (folder / "job.json").write_text(json.dumps(job))
+    return [str(place.peer), str(_HERE / "peer_child.py"), "job.json"]

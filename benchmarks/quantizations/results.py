@@ -1,0 +1,93 @@
+"""One result for each cell, kept in one JSON file that several runs may share."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from .methods import Cell
+from .quantizing import Cost, Place, quantized
+from .running import Run, fixed_model, reference, run_onnxruntime, run_quantized, run_toolkit
+from .samples import sample_set
+from .scores import Scores, scored
+
+_KEPT = 300  # letters of an error
+
+
+@dataclass(frozen=True)
+class Result:
+    """A measured cell. ``cost`` is what quantizing took (with the toolkit: quantizing and
+    building, which are one), ``build_seconds`` what it took from there to the .rknn. ``size`` in
+    bytes is that of the .rknn or, in ONNX Runtime, of the QDQ model; ``way`` is how rockpress
+    carried its plan to the .rknn. ``scores`` is None with an ``error``.
+    """
+
+    error: str
+    cost: Cost
+    size: int = 0
+    cycles: int = 0
+    way: str = ""
+    build_seconds: float = 0
+    scores: Scores | None = None
+
+
+Results = Mapping[str, Result]
+
+
+def measure(cell: Cell, place: Place) -> Result:
+    """Quantize, run and score one cell."""
+    file = fixed_model(cell.model, place.work)
+    with tempfile.TemporaryDirectory(prefix="quantization-") as name:
+        folder = Path(name)
+        if cell.method.tool == "toolkit":
+            run = run_toolkit(cell, file, place, folder)
+            return _result(cell, file, run, run.cost, place)
+        if cell.method.tool == "float":
+            found = run_onnxruntime(file, sample_set(cell.model, "test", cell.test, place.work))
+            nothing = Cost(0, 0.0, 0.0, 0.0)
+            return _result(cell, file, Run(found, size=file.stat().st_size), nothing, place)
+        made = quantized(cell.model, file, cell.method, cell.calib, place)
+        if made.error:
+            return Result(made.error, made.cost)
+        return _result(cell, file, run_quantized(cell, file, made, place, folder), made.cost, place)
+
+
+def _result(cell: Cell, file: Path, run: Run, cost: Cost | None, place: Place) -> Result:
+    assert cost is not None
+    test = sample_set(cell.model, "test", cell.test, place.work)
+    scores = None
+    if run.found is not None and not run.error:
+        wanted = reference(cell.model, file, test, place.work)
+        scores = scored(cell.model, file, wanted, run.found, test.texts)
+    error = run.error[-_KEPT:]
+    return Result(error, cost, run.size, run.cycles, run.way, run.build_seconds, scores)
+
+
+def read_results(file: Path) -> dict[str, Result]:
+    """Cell key -> result; empty without a file."""
+    found = json.loads(file.read_text()) if file.is_file() else {}
+    return {key: _read(one) for key, one in found.items()}
+
+
+def keep_result(file: Path, cell: Cell, result: Result) -> dict[str, Result]:
+    """Add one result to the file, and return all that are in it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        results = {**read_results(file), cell.key: result}
+        documents = {key: asdict(one) for key, one in sorted(results.items())}
+        part = file.with_suffix(".part")
+        part.write_text(json.dumps(documents, indent=1))
+        part.replace(file)
+    return results
+
+
+def _read(document: dict[str, object]) -> Result:
+    cost, scores = document.pop("cost"), document.pop("scores")
+    assert isinstance(cost, dict)
+    known = Scores(**scores) if isinstance(scores, dict) else None
+    return Result(cost=Cost(**cost), scores=known, **document)  # type: ignore[arg-type]

@@ -1,0 +1,66 @@
+"""What rockpress quantized, converted and simulated: ``python rockpress_child.py JOB.json``.
+
+As ``rockpress run`` does it: the float model is there to fall back on. ``result.json`` says what
+came of it, ``output0.npy`` holds the simulator's outputs.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+def main() -> None:
+    """Do the job."""
+    job = json.loads(Path(sys.argv[1]).read_text())
+    from rockpress.core.errors import RockpressError
+
+    result: dict[str, Any] = {"error": ""}
+    try:
+        _convert(job, result)
+    except RockpressError as error:
+        result["error"] = f"{type(error).__name__}: {error.message}"
+    Path("result.json").write_text(json.dumps(result))
+
+
+def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
+    import numpy as np
+
+    from rockpress.convert.targets import find_target
+    from rockpress.core.model import save_model
+    from rockpress.pipeline.inputs import ready_model
+    from rockpress.pipeline.recipe import Preprocessing, Recipe
+    from rockpress.pipeline.steps import convert_step
+
+    recipe = Recipe(Path(job["model"]), timeout=job["timeout"])
+    ready = ready_model(recipe.model)
+    save_model(ready.model, Path("float.onnx"))
+    built = [time.monotonic()] * 2  # when it began, and when the last build was done
+
+    def note(what: str, done: int, total: int | None) -> None:
+        if what.startswith("simulator"):
+            built[1] = time.monotonic()
+
+    conversion = convert_step(
+        Path(job["quantized"]),
+        Path("model.rknn"),
+        find_target(job["target"]),
+        recipe,
+        how=None,
+        calib=ready.samples(Path(job["dataset"]), Preprocessing()),
+        simulate=ready.samples(Path(job["test"]), Preprocessing()),
+        float_model=Path("float.onnx"),
+        step=note,
+    )
+    result["build_seconds"] = built[1] - built[0]
+    result["cycles"] = conversion.cycles
+    result["way"] = conversion.quantization
+    for index, output in enumerate(conversion.outputs or []):
+        np.save(f"output{index}.npy", np.asarray(output, np.float32).reshape(len(output), -1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""The samples on disk, in the one form that all tools read: a .npy each, and a list of them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from .crops import Sample, crops
+from .lines import lines
+from .methods import CLS, LITE0, REC
+
+_LIST, _ABOUT, _ALL = "dataset.txt", "about.json", "all.npy"
+
+
+@dataclass(frozen=True)
+class SampleSet:
+    """``count`` samples of a model in a folder, each (1, C, H, W) float32."""
+
+    folder: Path
+    count: int
+
+    @property
+    def listing(self) -> Path:
+        """The toolkit's dataset.txt, which rockpress reads as well."""
+        return self.folder / _LIST
+
+    @property
+    def together(self) -> Path:
+        """All of them in one .npy: (count, 1, C, H, W)."""
+        return self.folder / _ALL
+
+    @property
+    def sources(self) -> list[str]:
+        """What each sample was made from."""
+        return [str(one["source"]) for one in self._about()]
+
+    @property
+    def texts(self) -> list[str]:
+        """What each sample says; empty for crops."""
+        return [str(one["text"]) for one in self._about()]
+
+    def _about(self) -> list[dict[str, str]]:
+        known: list[dict[str, str]] = json.loads((self.folder / _ABOUT).read_text())
+        return known
+
+
+def sample_set(model: str, role: str, count: int, work: Path) -> SampleSet:
+    """The samples of a role (calib, test) of a model, made below ``work`` when not there yet."""
+    folder = work / "samples" / f"{model}-{role}-{count}"
+    if not folder.is_dir():
+        part = folder.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        _write(_makers(work)[model](role, count), part)
+        part.rename(folder)
+    return SampleSet(folder, count)
+
+
+def _makers(work: Path) -> dict[str, Callable[[str, int], Iterator[Sample]]]:
+    return {
+        LITE0: partial(crops, work=work),
+        REC: partial(lines, height=48, width=320),
+        CLS: partial(lines, height=48, width=192, is_turned=True),
+    }
+
+
+def _write(samples: Iterator[Sample], folder: Path) -> None:
+    about, names, arrays = [], [], []
+    for index, one in enumerate(samples):
+        names.append(f"{index:04}.npy")
+        arrays.append(one.values[np.newaxis])
+        np.save(folder / names[-1], arrays[-1])
+        about.append({"source": one.source, "text": one.text})
+    np.save(folder / _ALL, np.stack(arrays))
+    (folder / _LIST).write_text("\n".join(names) + "\n")
+    (folder / _ABOUT).write_text(json.dumps(about))

@@ -1,0 +1,88 @@
+"""How close the outputs of a quantized model are to the float one's."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .methods import LITE0, REC
+from .text import characters_right, read_text, vocabulary
+
+Array = NDArray[Any]
+
+_SURE = 0.5  # probability of the float model's first class
+_CLASSES = {LITE0: 1000, REC: 6625, "ppocr-cls": 2}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Against the float model over the test samples.
+
+    ``cosine`` is the mean over samples, ``sqnr_db`` over all outputs together, ``agreement`` the
+    share of equal first classes (of a recogniser: at each step), ``sure_agreement`` that among
+    ``sure`` samples, ``characters`` the share of characters read right against what was written.
+    ``signal`` and ``noise`` are energies of each sample.
+    """
+
+    cosine: float
+    sqnr_db: float
+    agreement: float
+    sure_agreement: float | None
+    sure: int
+    characters: float | None
+    signal: list[float]
+    noise: list[float]
+
+
+def scored(model: str, file: Path, wanted: Array, found: Array, texts: list[str]) -> Scores:
+    """Compare (samples, elements) of the float and of the quantized model."""
+    rows = [_row(model, one, other) for one, other in zip(wanted, found, strict=True)]
+    cosines, signal, noise, equal, sure = (list(column) for column in zip(*rows, strict=True))
+    chosen = [share for share, is_sure in zip(equal, sure, strict=True) if is_sure]
+    return Scores(
+        cosine=float(np.mean(cosines)),
+        sqnr_db=decibels(sum(signal), sum(noise)),
+        agreement=float(np.mean(equal)),
+        sure_agreement=float(np.mean(chosen)) if chosen else None,
+        sure=len(chosen),
+        characters=_characters(file, found, texts) if model == REC else None,
+        signal=signal,
+        noise=noise,
+    )
+
+
+def decibels(signal: float, noise: float) -> float:
+    """Signal to noise; infinite without noise.
+
+    >>> decibels(100.0, 1.0)
+    20.0
+    """
+    if noise == 0:
+        return math.inf
+    return 10 * math.log10(signal / noise) if signal else -math.inf
+
+
+def _row(model: str, wanted: Array, found: Array) -> tuple[float, float, float, float, bool]:
+    """Cosine, signal, noise, share of equal first classes, and whether the float one is sure."""
+    one, other = np.asarray(wanted, np.float64), np.asarray(found, np.float64)
+    signal, noise = float(one @ one), float(((one - other) ** 2).sum())
+    lengths = math.sqrt(signal * float(other @ other))
+    cosine = float(one @ other) / lengths if lengths else 0.0
+    steps, found_steps = (values.reshape(-1, _CLASSES[model]) for values in (one, other))
+    equal = float((steps.argmax(1) == found_steps.argmax(1)).mean())
+    return cosine, signal, noise, equal, model == LITE0 and _first_probability(one) > _SURE
+
+
+def _first_probability(logits: Array) -> float:
+    return float(1 / np.exp(logits - logits.max()).sum())
+
+
+def _characters(file: Path, found: Array, texts: list[str]) -> float:
+    known = vocabulary(file)
+    read = [read_text(one.reshape(-1, len(known)), known) for one in found]
+    return characters_right(read, texts)

@@ -1,0 +1,76 @@
+"""Which quantized model is best: none by dogma, all by trial on samples that none has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from onnx import ModelProto
+
+from ..core.graph import Array
+from ..core.scratch import scratch_folder
+from ..core.session import Session
+from ..core.similarity import RunningSqnr
+
+Feeds = Mapping[str, Array]
+
+
+class SampleSet(Protocol):
+    """Samples that can be counted, and read as often as needed."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Mapping[str, Array]]: ...
+
+
+class HeldOut:
+    """Samples that no method has seen, with what the float model makes of them, kept on disk.
+
+    They are read, and the float model is run, only once, and one sample is in memory at a time.
+    """
+
+    def __init__(self, model: ModelProto, samples: Iterable[Feeds], folder: Path) -> None:
+        session = Session(model)
+        self._names = session.input_names
+        self._files: list[Path] = []
+        for number, feeds in enumerate(samples):
+            self._files.append(folder / f"{number}.npz")
+            given = {f"input{i}": feeds[name] for i, name in enumerate(self._names)}
+            made = {f"output{i}": one for i, one in enumerate(session.run(feeds))}
+            np.savez(self._files[-1], **given, **made)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def sqnr_db(self, candidate: ModelProto, on_progress: Callable[[], None]) -> float:
+        """SQNR in dB of the worst output of a quantized model, over all samples.
+
+        ONNX Runtime's optimisations are off: they change quantized graphs.
+        """
+        session = Session(candidate, optimise=False)
+        running = RunningSqnr()
+        for file in self._files:
+            with np.load(file) as kept:
+                feeds = {name: kept[f"input{i}"] for i, name in enumerate(self._names)}
+                found = session.run(feeds)
+                running.add([kept[f"output{i}"] for i in range(len(found))], found)
+            on_progress()
+        return running.db
+
+
+def output_sqnr(
+    model: ModelProto,
+    candidates: Mapping[str, ModelProto],
+    samples: Iterable[Feeds],
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, float]:
+    """Name -> SQNR in dB of a candidate's worst output against the model, over all samples."""
+    with scratch_folder() as folder:
+        held_out = HeldOut(model, samples, folder)
+        total, done = len(held_out) * len(candidates), iter(range(1, 1 << 30))
+        return {
+            name: held_out.sqnr_db(one, lambda: on_progress(next(done), total))
+            for name, one in candidates.items()
+        }

@@ -1,0 +1,59 @@
+"""Rounding weights one input at a time, each error made up for by the inputs still to come.
+
+E. Frantar et al., "GPTQ: accurate post-training quantization for generative pre-trained
+transformers" (ICLR 2023, arXiv 2210.17323), after B. Hassibi and D. Stork, "Second order
+derivatives for network pruning: Optimal Brain Surgeon" (1992). Here the second moments are
+centred, because a layer's bias makes up for the mean.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float64]
+
+# Of the mean variance of the inputs. It pulls towards plain rounding where few samples were seen.
+DAMPING = 0.1
+_BLOCK = 128  # inputs after which the errors are carried over to all that follow
+
+
+def gptq(matrix: Float, covariance: Float, scales: Float, limit: int) -> Float:
+    """Integers q (groups, outputs, inputs) such that q * scale does what ``matrix`` does.
+
+    Minimises the expected squared error of the outputs for inputs of this covariance (groups,
+    inputs, inputs), greedily, the inputs of most variance first. ``scales`` is (groups, outputs),
+    |q| <= limit. Inputs that never vary are rounded to nearest.
+
+    Two inputs that are always equal: the second weight is rounded up because the first was rounded
+    down, so that their sum is right.
+
+    >>> equal = np.ones((1, 2, 2))
+    >>> gptq(np.array([[[0.4, 0.4]]]), equal, np.ones((1, 1)), 126).tolist()
+    [[[0.0, 1.0]]]
+    """
+    order = np.argsort(-np.diagonal(covariance, axis1=1, axis2=2), axis=1, kind="stable")
+    rest = np.take_along_axis(matrix, order[:, None, :], 2)
+    upper = _inverse_root(covariance, order)
+    steps = np.zeros_like(rest)
+    width = rest.shape[2]
+    for start in range(0, width, _BLOCK):
+        stop = min(start + _BLOCK, width)
+        errors = np.zeros_like(rest[:, :, start:stop])
+        for i in range(start, stop):
+            steps[:, :, i] = np.clip(np.rint(rest[:, :, i] / scales), -limit, limit)
+            error = (rest[:, :, i] - steps[:, :, i] * scales) / upper[:, i, i, None]
+            rest[:, :, i:stop] -= error[:, :, None] * upper[:, None, i, i:stop]
+            errors[:, :, i - start] = error
+        rest[:, :, stop:] -= errors @ upper[:, start:stop, stop:]
+    return np.take_along_axis(steps, np.argsort(order, axis=1)[:, None, :], 2)
+
+
+def _inverse_root(covariance: Float, order: NDArray[np.intp]) -> Float:
+    """The upper triangular U with U^T U = (damped covariance, inputs in this order)^-1."""
+    groups, width, _ = covariance.shape
+    sorted_ = covariance[np.arange(groups)[:, None, None], order[:, :, None], order[:, None, :]]
+    mean = np.trace(covariance, axis1=1, axis2=2) / width
+    damped = sorted_ + (DAMPING * mean + 1e-12)[:, None, None] * np.eye(width)
+    root: Float = np.linalg.cholesky(np.linalg.inv(damped)).transpose(0, 2, 1)
+    return root
