@@ -7,6 +7,7 @@ import typer
 from . import options as o
 from . import quantize_options as q
 from .build import build_recipe
+from .errors_table import show_errors
 from .progress import watching
 from .show import print_json, print_lines, warn
 
@@ -21,6 +22,10 @@ def command(
     calib_count: o.CalibCount = None,
     scheme: o.Scheme = None,
     method: q.Method = None,
+    target: o.Targets = None,
+    mixed: q.MixedBudget = None,
+    search_time: q.SearchTime = None,
+    explain: q.Explain = False,
     inputs: o.Inputs = None,
     outputs: o.Outputs = None,
     size: o.SizeOption = None,
@@ -36,7 +41,7 @@ def command(
 ) -> None:
     """Decide the number formats of an ONNX model."""
     from ..pipeline.single import quantize_file
-    from ..report.table import method_text, similarity_text, size_text
+    from ..report.table import quantization_text, similarity_text, size_text
 
     recipe = build_recipe(
         model,
@@ -44,6 +49,9 @@ def command(
         calib_count=calib_count,
         quantize=scheme,
         method=method,
+        targets=target,
+        mixed=mixed,
+        search_time=search_time,
         inputs=inputs,
         outputs=outputs,
         size=size,
@@ -51,7 +59,7 @@ def command(
         seed=seed,
     )
     with watching(quiet=quiet) as observer:
-        found = quantize_file(recipe, output, observer)
+        found = quantize_file(recipe, output, observer, explain=explain)
     plan, near = found.result.plan, found.comparison
     warn(found.warnings)
     if as_json:
@@ -63,17 +71,16 @@ def command(
                 "path": str(found.result.path),
                 "plan": str(found.result.plan_path),
                 "scheme": plan.scheme,
-                "method": plan.method,
-                "candidates": plan.candidates,
-                "held_out": plan.held_out,
+                **asdict(found.figure),
                 "bytes_before": found.bytes_before,
                 "bytes": found.bytes_after,
-                "activations": len(plan.activations),
+                "activations": len(plan.activations) - len(plan.floating),
                 "weights": len(plan.weights),
                 "float_operators": plan.float_operators,
                 "agreement": near.agreement,
                 "sqnr_db": near.sqnr_db,
                 "samples": near.samples,
+                "sensitivity": [asdict(one) for one in found.errors],
                 "warnings": [asdict(one) for one in found.warnings],
             }
         )
@@ -81,8 +88,9 @@ def command(
     print_lines(
         [
             f"{output}: {size_text(found.bytes_before)} -> {size_text(found.bytes_after)}, "
-            f"{len(plan.weights)} weights and {len(plan.activations)} activations in int8",
-            f"method: {method_text(plan.method, plan.held_out, plan.candidates)}",
+            f"{len(plan.weights)} weights "
+            f"and {len(plan.activations) - len(plan.floating)} activations in int8",
+            *quantization_text(found.figure),
             f"{similarity_text(near.agreement, near.sqnr_db)} on {near.samples} calibration "
             "samples in ONNX Runtime (no labels, so no accuracy)",
             f"plan: {found.result.plan_path}",
@@ -91,3 +99,5 @@ def command(
     if plan.float_operators:
         left = ", ".join(f"{name} ({count})" for name, count in plan.float_operators.items())
         print_lines([f"left in float: {left}"])
+    if explain:
+        show_errors(found.errors)

@@ -6,10 +6,33 @@ from typing import Annotated, Literal
 
 from typer import Option
 
+from .parsers import number
+
 Method = Annotated[
     Literal["auto", "gptq", "gptq-min-max", "mse", "min-max", "percentile", "kl"] | None,
     Option(
         "--method",
         help="How to choose ranges and round weights. [default: auto, the best by trial]",
     ),
+]
+MixedBudget = Annotated[
+    str | None,
+    Option(
+        "--mixed",
+        metavar="BUDGET",
+        help="What float16 may cost or must bring: cycles=+8%, sqnr=25, off. [default: auto]",
+    ),
+]
+SearchTime = Annotated[
+    float | None,
+    Option(
+        "--search-time",
+        metavar="S",
+        parser=number(1),
+        help="Seconds to look for the tensors of --mixed. [default: 300]",
+    ),
+]
+Explain = Annotated[
+    bool,
+    Option("--explain", help="Show which tensors lose most, alone and accumulated."),
 ]

@@ -7,8 +7,11 @@ A QDQ model:
    on the demo CNN 37 dB against the intended model instead of bit for bit (36.9 instead of 36.8 dB
    against the float model), for an estimated 12 % less time (on the pruned one).
 2. At level 2.
-3. The float model with the plan's ranges, through the toolkit's hybrid quantization.
-4. The float model, quantized by the toolkit alone (normal).
+3. When the compiler crashed: at level 3 without the rule that removes conversions between float16
+   and int8. Of the crashes on partly quantized models that were looked into, all but one came from
+   it. Without it there are more conversions, which the layer table counts as nothing.
+4. The float model with the plan's ranges, through the toolkit's hybrid quantization.
+5. The float model, quantized by the toolkit alone (normal).
 
 Any other model: at level 3, then at level 2. The next is tried when the compiler crashed, when it
 printed REGTASK lines (a value did not fit its register, so the board would compute something else
@@ -18,7 +21,7 @@ than the simulator), when the simulator computes NaN, or when it is not faithful
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -39,13 +42,16 @@ from .toolkit import Built
 
 FUSING_LEVEL = 3
 _EXACT_LEVEL = 2
+_CONVERSION_RULE = "remove_dataconvert_for_q_op"
 _REGTASK = re.compile(r"REGTASK: (.*)")
 _INSTEAD = {
+    "no-rule": f"the toolkit's rule {_CONVERSION_RULE} was switched off",
     "qdq": "the model was built at optimization level 2 instead",
     "hybrid": "the plan's ranges were given to the toolkit's own quantizer instead (hybrid)",
     "normal": "the toolkit quantized the model itself instead (normal)",
 }
 _HINTS = {
+    "no-rule": "it may be slower than estimated: conversions between float16 and int8 cost time",
     "qdq": "it may be slower than it could be: layers are joined less at that level",
     "hybrid": "its weights are the toolkit's: rely on the simulated figures",
     "normal": "its accuracy differs from the quantized model's: rely on the simulated figures",
@@ -85,7 +91,7 @@ def build_or_fall_back(
     when no build succeeded.
     """
     tried: list[Attempt] = []
-    for one in _requests(request, floating):
+    for one in _requests(request, floating, tried):
         tried.append(_attempt(one, len(tried), probe))
         if not tried[-1].trouble:
             break
@@ -95,13 +101,18 @@ def build_or_fall_back(
     return replace(best, warnings=(*_told(tried, best), *best.warnings))
 
 
-def _requests(request: Request, floating: tuple[Path, ModelProto] | None) -> Iterator[Request]:
+def _requests(
+    request: Request, floating: tuple[Path, ModelProto] | None, tried: Sequence[Attempt]
+) -> Iterator[Request]:
+    """What to try next; ``tried`` grows between one request and the next."""
     if request.level is not None:
         yield request
         return
     yield replace(request, level=FUSING_LEVEL)
     if request.quantization != "hybrid":
         yield replace(request, level=_EXACT_LEVEL)
+    if request.quantization == "qdq" and all(one.code == "toolkit-crash" for one in tried):
+        yield replace(request, level=FUSING_LEVEL, disabled=(_CONVERSION_RULE,))
     if floating is None or not request.calibrated:
         return
     path, loaded = floating
@@ -183,7 +194,7 @@ def _told(tried: list[Attempt], best: Attempt) -> Iterator[ConversionWarning]:
     """What went wrong before the attempt that was kept, and what is wrong with that one."""
     others = [one for one in tried if one is not best]
     if best is not tried[0]:
-        kind = best.request.quantization
+        kind = "no-rule" if best.request.disabled else best.request.quantization
         troubles = "; ".join(dict.fromkeys(one.trouble for one in others))
         instead = _INSTEAD.get(kind, _INSTEAD["qdq"])
         yield ConversionWarning(

@@ -53,12 +53,13 @@ class Request:
     limits: Limits
     python: Path | None
     on_progress: Callable[[str], None]
+    disabled: tuple[str, ...] = ()  # rules of the toolkit's graph optimisation
 
 
 def build(request: Request) -> tuple[Built, tuple[ConversionWarning, ...]]:
     """Build and simulate. An optimisation rule that raises is switched off, up to three of them."""
     model = _model_file(request)
-    disabled: list[str] = []
+    disabled = list(request.disabled)
     while True:
         job = _job(request, model, disabled)
         try:
@@ -71,12 +72,15 @@ def build(request: Request) -> tuple[Built, tuple[ConversionWarning, ...]]:
                 on_progress=request.on_progress,
             )
         except ToolkitRaised as error:
-            if error.rule is None or error.rule in disabled or len(disabled) == _MOST_RULES:
+            known = error.rule is None or error.rule in disabled
+            if known or len(disabled) - len(request.disabled) == _MOST_RULES:
                 raise
+            assert error.rule is not None
             disabled.append(error.rule)
         else:
             lost = _not_carried(job, built)
-            return built, (*(_rule_warning(rule) for rule in disabled), *lost)
+            failed = disabled[len(request.disabled) :]
+            return built, (*(_rule_warning(rule) for rule in failed), *lost)
 
 
 def _model_file(request: Request) -> Path:

@@ -71,12 +71,27 @@ NOTHING_COMPARED = RetentionFigure(None, None, None, None, 0, None, math.nan)
 
 
 @dataclass(frozen=True)
+class TradeoffFigure:
+    """So many tensors in float16: estimated cycles over the int8 model's, and SQNR in dB."""
+
+    floating: int
+    cycles_ratio: float
+    sqnr_db: float
+
+
+@dataclass(frozen=True)
 class QuantizationFigure:
-    """The method that was kept, and the SQNR of each that was compared on held-out samples."""
+    """The method that was kept, and the SQNR of each that was compared on held-out samples.
+
+    ``tradeoffs`` are the choices of mixed precision that were tried, and ``floating`` how many
+    tensors stay in float16 in the one that was kept.
+    """
 
     method: str
     held_out: int
     candidates: dict[str, float]
+    floating: int = 0
+    tradeoffs: tuple[TradeoffFigure, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from .rows import (
     gate_figures,
     latency_figures,
     layer_documents,
-    quantization_figures,
+    quantization_figure,
     ratio,
     ratios_of,
     recipe_notices,
@@ -37,7 +37,7 @@ from .rows import (
     retention_figure,
 )
 from .stages import Stages, Step
-from .steps import convert_step, prune_step, quantize_for_cycles, quantize_step, ranges_of
+from .steps import convert_step, prune_step, quantize_as, quantize_for_cycles, ranges_of
 
 # the closed-form cycles and the compiler differ by a few per cent, so a cut may fall short at first
 _TRIES = 3
@@ -166,15 +166,10 @@ class Chain:
             self._stages.skip("quantize")
             return None
         assert self._base.calib is not None
+        outputs = self._path(".intended.onnx"), self._path(".plan.toml")
         with self._stages.stage("quantize") as step:
-            result = quantize_step(
-                self._model,
-                self._path(".intended.onnx"),
-                self._path(".plan.toml"),
-                self._base.calib,
-                step,
-                method=self._recipe.method,
-                seed=self._recipe.seed,
+            result = quantize_as(
+                self._recipe, self._target, self._model, *outputs, self._base.calib, step
             )
         with self._stages.stage("check-quantized") as step:
             self._rows.append(self._onnx_row("quantized", result.path, step, optimise=False))
@@ -226,7 +221,7 @@ class Chain:
             retention=retention_figure(comparison),
             ratios=ratios_of(row, reference),
             pruning=pruning,
-            quantization=quantization_figures(quantized),
+            quantization=quantization_figure(quantized) if quantized else None,
             layers=layer_documents(conversion),
             feed=feed,
             gates=gates,

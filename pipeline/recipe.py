@@ -41,8 +41,9 @@ class Recipe:
 
     ``input_shapes`` fixes dynamic inputs by name; ``size`` (height, width) does so for the one
     image input; ``outputs`` are tensors to end the model at. ``prune`` is a budget such as
-    cycles=-40%, or None. ``jobs`` targets are built at once, ``memory_limit_gb`` is for all of them
-    together.
+    cycles=-40%, or None; ``mixed`` one for mixed precision, such as cycles=+8% or sqnr=25, or off,
+    or auto: only where int8 alone is poor. It is searched for ``search_time`` seconds at most.
+    ``jobs`` targets are built at once, ``memory_limit_gb`` is for all of them together.
     """
 
     model: Path
@@ -60,6 +61,8 @@ class Recipe:
     recover: Literal["least-squares", "none"] = "least-squares"
     quantize: Literal["w8a8", "float16"] = "w8a8"
     method: str = "auto"
+    mixed: str = "auto"
+    search_time: float = 300
     gates: Gates = Gates()
     seed: int = 0
     timeout: float = 1800

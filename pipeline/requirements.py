@@ -14,6 +14,7 @@ from ..core.errors import OptionError, ToolkitError
 from ..core.model import require_model_file
 from ..prune.prune import parse_budget
 from .recipe import Recipe
+from .steps import mixed_for
 
 
 def require_measurable(recipe: Recipe) -> None:
@@ -39,6 +40,7 @@ def require_possible(recipe: Recipe) -> list[Target]:
     require_measurable(recipe)
     for target in targets:
         _require_format(target, recipe.quantize)
+        mixed_for(recipe, target)
         require_latency(target, recipe.gates.max_latency_ms)
     return targets
 

@@ -19,6 +19,7 @@ from ..core.results import (
     Notice,
     QuantizationFigure,
     RetentionFigure,
+    TradeoffFigure,
 )
 from ..quantize.quantize import QuantizeResult
 from .recipe import Gates, Recipe
@@ -58,12 +59,15 @@ def retention_figure(comparison: Comparison) -> RetentionFigure:
     )
 
 
-def quantization_figures(quantized: QuantizeResult | None) -> QuantizationFigure | None:
-    """How the model was quantized; None when it was not."""
-    if quantized is None:
-        return None
+def quantization_figure(quantized: QuantizeResult) -> QuantizationFigure:
+    """How a model was quantized."""
     plan = quantized.plan
-    return QuantizationFigure(plan.method, plan.held_out, plan.candidates)
+    tried = (
+        TradeoffFigure(len(one.floating), one.cycles_ratio, one.sqnr_db) for one in plan.tradeoffs
+    )
+    return QuantizationFigure(
+        plan.method, plan.held_out, plan.candidates, len(plan.floating), tuple(tried)
+    )
 
 
 def latency_figures(conversion: Conversion) -> tuple[LatencyFigure, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,17 +23,21 @@ from ..core.files import require_writable, staging
 from ..core.graph import Graph
 from ..core.model import is_qdq, load_model, model_bytes, model_digest, save_model
 from ..core.observer import SILENT, Observer
+from ..core.results import QuantizationFigure
 from ..core.scratch import scratch_folder
 from ..prune.prune import PruneResult, parse_budget
-from ..quantize.plan import read_plan, write_plan
+from ..quantize.error_report import TensorError
+from ..quantize.plan import Plan, read_plan, write_plan
 from ..quantize.qdq import render
 from ..quantize.quantize import QuantizeResult
 from .audits import audited, ranges_seen
+from .explain import errors_of
 from .inputs import ReadyModel, ready_model
 from .manifests import write_beside
 from .recipe import Recipe
 from .requirements import require_output, require_toolkit
-from .steps import convert_step, prune_step, quantize_step, ranges_of
+from .rows import quantization_figure
+from .steps import convert_step, prune_step, quantize_as, ranges_of
 
 # how close the quantized model stays is shown on so many samples: a first look, not a check
 _LOOK_SAMPLES = 64
@@ -59,14 +64,17 @@ class Build:
 class Quantized:
     """A quantized file, its size beside the original's, and how close the outputs stay.
 
-    ``warnings`` tell of outputs that int8 cannot hold, whatever the closeness says.
+    ``warnings`` tell of outputs that int8 cannot hold, whatever the closeness says. ``errors`` are
+    those of the tensors, worst first, when they were asked for.
     """
 
     result: QuantizeResult
     bytes_before: int
     bytes_after: int
     comparison: Comparison
+    figure: QuantizationFigure
     warnings: tuple[ConversionWarning, ...] = ()
+    errors: tuple[TensorError, ...] = ()
 
 
 def prune_file(recipe: Recipe, output: Path, observer: Observer = SILENT) -> PruneResult:
@@ -91,22 +99,30 @@ def prune_file(recipe: Recipe, output: Path, observer: Observer = SILENT) -> Pru
     )
 
 
-def quantize_file(recipe: Recipe, output: Path, observer: Observer = SILENT) -> Quantized:
-    """Quantize ``recipe.model`` to ``output``, the plan beside it. Raises RockpressError."""
+def quantize_file(
+    recipe: Recipe, output: Path, observer: Observer = SILENT, *, explain: bool = False
+) -> Quantized:
+    """Quantize ``recipe.model`` to ``output``, the plan beside it. Raises RockpressError.
+
+    With ``explain`` the error of every tensor is measured too.
+    """
     _require_output(recipe, output, ".onnx")
     ready, calib = _ready(recipe, "quantization")
     observer.stage("quantize")
     plan = output.with_suffix(".plan.toml")
-    result = quantize_step(
-        ready.model, output, plan, calib, observer.step, method=recipe.method, seed=recipe.seed
-    )
+    target = find_target(recipe.targets[0])
+    result = quantize_as(recipe, target, ready.model, output, plan, calib, observer.step)
     few = calib.take(_LOOK_SAMPLES, recipe.seed)
     before = run_onnxruntime(ready.model, few)
     after = run_onnxruntime(output, few, optimise=False)
     comparison = compare(before, after, None)
     sizes = model_bytes(recipe.model), model_bytes(output)
     joined = tuple(join_warnings(view_of(load_model(output), None)))
-    return Quantized(result, *sizes, comparison, joined)
+    figure = quantization_figure(result)
+    errors: tuple[TensorError, ...] = ()
+    if explain:
+        errors = errors_of(ready.model, result, calib, recipe.seed, observer.step)
+    return Quantized(result, *sizes, comparison, figure, joined, errors)
 
 
 def convert_file(
@@ -151,8 +167,21 @@ def convert_file(
         if calib is not None:
             digests["calibration"] = calib.digest()
         write_beside(folder / output.name, conversion, ready.model, how, quantized, digests)
-    warnings = (ConversionWarning(one.code, one.text, one.hint) for one in notices)
+    warnings = [ConversionWarning(one.code, one.text, one.hint) for one in notices]
+    if quantized is not None:
+        warnings.extend(_not_in_the_plan(quantized.plan))
     return replace(conversion, path=output, warnings=(*warnings, *conversion.warnings))
+
+
+def _not_in_the_plan(plan: Plan) -> Iterator[ConversionWarning]:
+    """A plan has the ranges and types, but not the integers that were found for the weights."""
+    if any(one.source != "nearest" for one in plan.weights.values()) or plan.method != "min-max":
+        yield ConversionWarning(
+            "plan-weights",
+            f"the weights are rounded to nearest: {plan.method} found better ones, and biases, "
+            "which only the quantized model holds",
+            "convert that model instead of the float one with its plan",
+        )
 
 
 def _require_quantizable(recipe: Recipe, build: Build) -> None:

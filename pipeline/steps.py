@@ -14,12 +14,14 @@ from ..convert.cycles import layer_cycles
 from ..convert.samples import Sample
 from ..convert.targets import Target
 from ..convert.toolkit import Ranges
+from ..core.errors import OptionError
 from ..core.layers import LayerShape
 from ..prune.allocate import Cost
 from ..prune.prune import Budget, PruneResult, macs_cost, prune, size_cost
 from ..quantize.methods import AUTO
+from ..quantize.mixed import MixedBudget, parse_mixed
 from ..quantize.plan import Plan
-from ..quantize.quantize import QuantizeResult, quantize
+from ..quantize.quantize import Mixed, QuantizeResult, quantize
 from .recipe import Recipe
 from .stages import Step
 
@@ -27,6 +29,10 @@ from .stages import Step
 _FINE_STEP = 8
 # samples to compare the methods of quantization on; with fewer than two the difference is chance
 _LEAST_HELD_OUT, _MOST_HELD_OUT = 2, 24
+# Where int8 alone gives less than so many dB, a few tensors stay in float16 without being asked
+# for: one layer with values of very different size may spoil all that comes after it.
+_POOR_DB = 15.0
+_RESCUE = MixedBudget("cycles", 0.05)
 
 
 def cost_of(budget: Budget, target: Target, dtype: str) -> tuple[Cost, int]:
@@ -77,23 +83,77 @@ def quantize_step(
     step: Step,
     *,
     method: str = AUTO,
+    mixed: Mixed | None = None,
     seed: int = 0,
 ) -> QuantizeResult:
     """Quantize a prepared model; see quantize.quantize.
 
-    A part of the samples is held out, to compare the methods on, unless one is named.
+    A part of the samples is held out to compare the methods on, unless one is named, and to choose
+    the tensors of mixed precision on.
     """
-    seen, held_out = (calib, None) if method != AUTO else _held_out(calib, seed)
+    tried = method == AUTO or (mixed is not None and mixed.below_db is None)
+    seen, kept = held_out(calib, seed) if tried else (calib, None)
 
     def tell(what: str, done: int, total: int | None) -> None:
         step(what, done, len(seen) if total is None else total)
 
     return quantize(
-        model, output, plan, seen, held_out or (), method=method, seed=seed, on_progress=tell
+        model,
+        output,
+        plan,
+        seen,
+        kept or (),
+        method=method,
+        mixed=mixed,
+        seed=seed,
+        on_progress=tell,
     )
 
 
-def _held_out(calib: Samples, seed: int) -> tuple[Samples, Samples | None]:
+def quantize_as(
+    recipe: Recipe,
+    target: Target,
+    model: ModelProto,
+    output: Path,
+    plan: Path,
+    calib: Samples,
+    step: Step,
+) -> QuantizeResult:
+    """Quantize a prepared model in the way that a recipe asks for, for a target."""
+    return quantize_step(
+        model,
+        output,
+        plan,
+        calib,
+        step,
+        method=recipe.method,
+        mixed=mixed_for(recipe, target),
+        seed=recipe.seed,
+    )
+
+
+def mixed_for(recipe: Recipe, target: Target) -> Mixed | None:
+    """The recipe's mixed precision on a chip; None for none. Raises OptionError."""
+    asked = recipe.mixed not in ("auto", "off")
+    budget = parse_mixed(recipe.mixed) if asked else _RESCUE
+    if asked and recipe.quantize == "float16":
+        raise OptionError(
+            "--mixed needs a model that is quantized", "leave out --quantize off, or --mixed"
+        )
+    if recipe.mixed == "off" or (not asked and "float16" not in target.dtypes):
+        return None
+    if "float16" not in target.dtypes:
+        raise OptionError(
+            f"{target.name} has no float16 to mix with int8", "leave --mixed out for this chip"
+        )
+
+    def cost(layer: LayerShape, dtype: str) -> float:
+        return layer_cycles(layer, target, dtype)
+
+    return Mixed(budget, cost, recipe.search_time, None if asked else _POOR_DB)
+
+
+def held_out(calib: Samples, seed: int) -> tuple[Samples, Samples | None]:
     """The samples to learn from, and those to choose by: a fifth, if there are enough."""
     count = min(len(calib) // 5, _MOST_HELD_OUT)
     return (calib, None) if count < _LEAST_HELD_OUT else calib.split(count, seed)

@@ -6,23 +6,20 @@ are quantized after a convolution *and* its activation, since the NPU computes b
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 from onnx import NodeProto, TensorProto
 
 from ..core.graph import Graph, output_axis
+from .attention import MOVING, floating_tensors
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 # the NPU applies these to a convolution's result before it is stored
 _FUSED = ("Relu", "Clip", "LeakyRelu", "PRelu")
 _HARD_SWISH = ("Add", "Clip", "Mul", "Div")
 _HARD_SWISH_BY_FACTOR = ("Add", "Clip", "Mul", "Mul")
-# these only move values: what comes out has the scale of what went in
-_MOVING = (
-    "MaxPool GlobalMaxPool Reshape Flatten Squeeze Unsqueeze Transpose Slice Split DepthToSpace "
-    "SpaceToDepth Identity Tile Expand"
-).split()
 _COMPUTING = (
     "Add Sub Mul Div Concat AveragePool GlobalAveragePool Resize Upsample Pad Relu Clip LeakyRelu "
     "PRelu Sigmoid HardSigmoid HardSwish Tanh Elu Max Min ReduceMean"
@@ -43,18 +40,35 @@ class Placement:
     weights: tuple[NodeProto, ...]
 
 
-def place(graph: Graph) -> Placement:
-    """Decide for a prepared model. Operators that int8 does not know are left in float."""
+def place(graph: Graph, floating: Collection[str] = ()) -> Placement:
+    """Decide for a prepared model. Operators that int8 does not know are left in float.
+
+    So are the tensors named by ``floating``, and the parts of attention that the compiler crashes
+    on otherwise.
+    """
     weights = tuple(node for node in graph.nodes if _is_weighted(graph, node))
     chosen = [node for node in graph.nodes if node in weights or _is_int8(graph, node)]
     wanted = {name for node in chosen for name in [*node.input, *node.output]}
-    hidden = _inside_hard_swish(graph)
+    hidden = _inside_hard_swish(graph) | floating_tensors(graph) | set(floating)
     tensors = tuple(
         name
         for name in _activations(graph)
         if name in wanted and name not in hidden and not _is_inside(graph, name)
     )
-    return Placement(tensors, _shared(graph, set(tensors)), weights)
+    kept = tuple(node for node in weights if _is_between(graph, node, set(tensors)))
+    return Placement(tensors, _shared(graph, set(tensors)), kept)
+
+
+def _is_between(graph: Graph, node: NodeProto, tensors: set[str]) -> bool:
+    """Whether a layer reads and makes quantized values; otherwise it runs in float, weight and all.
+
+    What it makes is stored behind the activation that is computed with it, if there is one.
+    """
+    made = node.output[0]
+    while made not in tensors and _is_inside(graph, made):
+        made = graph.consumers[made][0].output[0]
+    hard_swish = made in _inside_hard_swish(graph)
+    return node.input[0] in tensors and (made in tensors or hard_swish)
 
 
 def weight_axis(graph: Graph, node: NodeProto) -> int:
@@ -85,7 +99,7 @@ def _is_weighted(graph: Graph, node: NodeProto) -> bool:
 
 
 def _is_int8(graph: Graph, node: NodeProto) -> bool:
-    if node.op_type in _MOVING:
+    if node.op_type in MOVING:
         return True
     if node.op_type not in _COMPUTING:
         return False
@@ -127,7 +141,7 @@ def _shared(graph: Graph, tensors: set[str]) -> dict[str, str]:
     shared: dict[str, str] = {}
     for node in graph.nodes:
         source = node.input[0] if node.input else ""
-        if node.op_type not in _MOVING or source not in tensors:
+        if node.op_type not in MOVING or source not in tensors:
             continue
         for name in node.output:
             if name in tensors:

@@ -30,7 +30,7 @@ def render(
     copy = ModelProto()
     copy.CopyFrom(model)
     if rounded is None:
-        layers = layers_of(graph, place(graph))
+        layers = layers_of(graph, place(graph, plan.floating))
         rounded = rounded_layers(layers, plan.activations, {})
     builder = _Builder(graph, plan, rounded)
     nodes: list[NodeProto] = []
@@ -52,6 +52,17 @@ def render(
     return onnx.shape_inference.infer_shapes(copy)
 
 
+def dequantized_names(quantized: ModelProto) -> dict[str, str]:
+    """Activation -> the tensor of the model that ``render`` made which holds it dequantized."""
+    nodes = quantized.graph.node
+    made = {node.input[0]: node.output[0] for node in nodes if node.op_type == "DequantizeLinear"}
+    return {
+        node.name.removesuffix(".Q"): made[node.output[0]]
+        for node in nodes
+        if node.op_type == "QuantizeLinear"
+    }
+
+
 class _Builder:
     """Collects new nodes and constants while the graph is walked once."""
 
@@ -64,7 +75,11 @@ class _Builder:
         self._taken = set(graph.names)
         # a quantized output keeps its name on the last node, so its producer writes another
         made = [name for name in graph.output_names if name in graph.producers]
-        self._raw = {n: self._free(f"{n}.float") for n in made if n in plan.activations}
+        self._raw = {
+            n: self._free(f"{n}.float")
+            for n in made
+            if n in plan.activations and n not in plan.floating
+        }
         self._names = {raw: name for name, raw in self._raw.items()}
         self._dequantized_names: dict[str, str] = {}
 
@@ -75,7 +90,7 @@ class _Builder:
     def activation_pair(self, name: str) -> list[NodeProto]:
         """Quantize and dequantize one activation, or nothing if it is not in the plan."""
         entry = self._plan.activations.get(name)
-        if entry is None:
+        if entry is None or entry.dtype != "int8":
             return []
         scale = self._constant(f"{name}.scale", np.float32(entry.scale))
         zero_point = self._constant(f"{name}.zero_point", np.int8(entry.zero_point))

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from onnx import ModelProto
 
-from ..core.errors import ModelError
+from ..core.errors import ModelError, SamplesError
 from ..core.files import replacing
 from ..core.graph import Array, Graph
 from ..core.model import is_qdq, save_model
-from .candidates import SampleSet, output_sqnr
+from ..core.scratch import scratch_folder
+from .candidates import HeldOut, SampleSet
 from .histogram import Histogram
 from .layers import Layer, layers_of
 from .methods import AUTO, COMPARED, METHODS, Method
+from .mixed import LayerCost, MixedBudget, growing_choices, search, sensitivities
 from .observe import Observed, observe
 from .placement import Placement, place, weight_axis
 from .plan import Activation, Plan, Weight, write_plan
@@ -42,6 +45,25 @@ class QuantizeResult:
 
 
 @dataclass(frozen=True)
+class Mixed:
+    """How much mixed precision may cost or must bring, what layers cost, and how long to search.
+
+    With ``below_db`` it is only tried where int8 alone stays below that on held-out samples.
+    """
+
+    budget: MixedBudget
+    cost: LayerCost
+    seconds: float = 300
+    below_db: float | None = None
+
+    def is_due(self, sqnr_db: float | None) -> bool:
+        """Whether to try it for an int8 model of this SQNR (None: not measured)."""
+        if self.below_db is None:
+            return True
+        return sqnr_db is not None and sqnr_db < self.below_db
+
+
+@dataclass(frozen=True)
 class _Subject:
     """A model that is being quantized, and what is known of it."""
 
@@ -50,6 +72,8 @@ class _Subject:
     placement: Placement
     layers: tuple[Layer, ...]
     observed: Observed
+    moved: Mapping[str, str]  # tensor -> the one that it was only moved from
+    known: dict[Rounding, dict[str, Rounded]] = field(default_factory=dict)
 
 
 def quantize(
@@ -60,6 +84,7 @@ def quantize(
     held_out: SampleSet = (),
     *,
     method: str = AUTO,
+    mixed: Mixed | None = None,
     seed: int = 0,
     on_progress: Progress = lambda what, done, total: None,
 ) -> QuantizeResult:
@@ -67,9 +92,10 @@ def quantize(
 
     ``samples`` yields calibration feeds (input name -> array, batch 1), read once, one in memory
     at a time. With ``method`` auto the methods are compared on ``held_out`` samples, and the one
-    with the highest SQNR of the outputs is kept; without such samples it is gptq. Writes the QDQ
-    model to ``output`` and the plan to ``plan_path``. Raises ModelError when the opset is below 13
-    or nothing in the model can be quantized, SamplesError when there are no samples.
+    with the highest SQNR of the outputs is kept; without such samples it is gptq. With ``mixed``
+    some tensors stay in float, as its budget allows. Writes the QDQ model to ``output`` and the
+    plan to ``plan_path``. Raises ModelError when the opset is below 13 or nothing in the model can
+    be quantized, SamplesError when there are no samples, or none to try mixed precision on.
     """
     graph, placement = _placed(model)
     names = _names(method, held_out)
@@ -83,8 +109,12 @@ def quantize(
         seed=seed,
         on_progress=lambda done: on_progress("calibrate", done, None),
     )
-    subject = _Subject(model, graph, placement, layers, observed)
-    plan, rendered = _best(subject, names, held_out, on_progress)
+    subject = _Subject(model, graph, placement, layers, observed, placement.same_as)
+    with scratch_folder() as folder:
+        kept = HeldOut(model, held_out, folder)
+        plan, rendered = _best(subject, names, kept, on_progress)
+        if mixed is not None and mixed.is_due(plan.candidates.get(plan.method)):
+            plan, rendered = _mixed(subject, plan, kept, mixed, on_progress)
     with replacing(plan_path) as whole_plan:  # it appears only when the model did
         write_plan(plan, whole_plan)
         save_model(rendered, output)
@@ -113,31 +143,62 @@ def _names(method: str, held_out: SampleSet) -> tuple[str, ...]:
 
 
 def _best(
-    subject: _Subject, names: tuple[str, ...], held_out: SampleSet, on_progress: Progress
+    subject: _Subject, names: tuple[str, ...], held_out: HeldOut, on_progress: Progress
 ) -> tuple[Plan, ModelProto]:
     made: dict[str, tuple[Plan, ModelProto]] = {}
-    known: dict[Rounding, dict[str, Rounded]] = {}
-    for done, name in enumerate(names):
-        on_progress("round weights", done, len(names))
-        made[name] = _quantized(subject, name, known)
-    scores = {}
-    if len(held_out):
-        models = {name: rendered for name, (_, rendered) in made.items()}
-        scores = output_sqnr(
-            subject.model,
-            models,
-            held_out,
-            lambda done, total: on_progress("compare", done, total),
-        )
+    scores: dict[str, float] = {}
+    steps, total = iter(range(1, 1 << 30)), len(names) * len(held_out)
+    for name in names:
+        made[name] = _quantized(subject, name)
+        if len(held_out):
+            scores[name] = held_out.sqnr_db(
+                made[name][1], lambda: on_progress("compare", next(steps), total)
+            )
     best = max(names, key=lambda name: scores.get(name, 0.0))  # the first of equal ones
     plan, rendered = made[best]
     return replace(plan, held_out=len(held_out), candidates=scores), rendered
 
 
-def _quantized(
-    subject: _Subject, name: str, known: dict[Rounding, dict[str, Rounded]]
+def _mixed(
+    subject: _Subject, plan: Plan, held_out: HeldOut, mixed: Mixed, on_progress: Progress
 ) -> tuple[Plan, ModelProto]:
-    """The model quantized by one method; ``known`` keeps what another may use again."""
+    """The model with some tensors in float16: the best of what was tried within the budget."""
+    if not len(held_out):
+        raise SamplesError(
+            "mixed precision is chosen by trial, and there are too few calibration samples for it",
+            "give at least ten with --calib",
+        )
+    started = time.monotonic()
+    half, deadline = started + mixed.seconds / 2, started + mixed.seconds
+    sensitivity = sensitivities(
+        subject.model, plan, held_out, half, lambda *at: on_progress("sensitivity", *at)
+    )
+    choices = growing_choices(subject.graph, plan, sensitivity, mixed.cost, mixed.budget.most)
+
+    def made(floating: tuple[str, ...]) -> tuple[Plan, ModelProto]:
+        placement = place(subject.graph, floating)
+        layers = layers_of(subject.graph, placement)
+        part = replace(subject, placement=placement, layers=layers)
+        return _quantized(part, plan.method, floating)
+
+    tried = search(
+        choices,
+        lambda floating: held_out.sqnr_db(made(floating)[1]),
+        mixed.budget,
+        deadline,
+        lambda *at: on_progress("mixed precision", *at),
+    )
+    best, rendered = made(mixed.budget.best(tried).floating)
+    found = replace(
+        best, held_out=plan.held_out, candidates=plan.candidates, tradeoffs=tuple(tried)
+    )
+    return found, rendered
+
+
+def _quantized(
+    subject: _Subject, name: str, floating: tuple[str, ...] = ()
+) -> tuple[Plan, ModelProto]:
+    """The model quantized by one method, with what it learnt left in ``subject.known``."""
     method = METHODS[name]
     activations = _activations(subject.placement, subject.observed.histograms, method.ranges)
     rounded = rounded_layers(
@@ -146,13 +207,13 @@ def _quantized(
         subject.observed.moments,
         rounding=method.rounding,
         correct_bias=method.correct_bias,
-        known=known.get(method.rounding),
+        known=subject.known.get(method.rounding),
     )
-    known[method.rounding] = rounded
+    subject.known.setdefault(method.rounding, rounded)
     plan = Plan(
         "w8a8",
         subject.observed.count,
-        activations,
+        {**activations, **_left_out(subject, method.ranges, floating)},
         _weights(subject.graph, subject.placement, method),
         _left_in_float(subject.graph, subject.placement),
         name,
@@ -164,16 +225,30 @@ def _activations(
     placement: Placement, histograms: Mapping[str, Histogram], method: str
 ) -> dict[str, Activation]:
     """Scales from ranges, one a tensor. Moved values have the scale of what they came from."""
-    chosen = RANGE_METHODS[method]
-    ranges = {name: chosen(histogram) for name, histogram in histograms.items()}
-    activations = {}
+    activations: dict[str, Activation] = {}
     for name in placement.tensors:
         origin = placement.same_as.get(name, name)
-        low, high = ranges[origin]
-        scale, zero_point = activation_scale(low, high)
-        source = method if origin == name else f"as {origin}"
-        activations[name] = Activation("int8", low, high, scale, zero_point, source)
+        if origin in activations:
+            activations[name] = replace(activations[origin], source=f"as {origin}")
+        else:
+            activations[name] = _activation(histograms[origin], method)
     return activations
+
+
+def _activation(histogram: Histogram, method: str, dtype: str = "int8") -> Activation:
+    low, high = RANGE_METHODS[method](histogram)
+    scale, zero_point = activation_scale(low, high)
+    return Activation(dtype, low, high, scale, zero_point, method)
+
+
+def _left_out(subject: _Subject, method: str, floating: tuple[str, ...]) -> dict[str, Activation]:
+    """The tensors that mixed precision leaves in float16, with the ranges that they have."""
+    seen, moved = subject.observed.histograms, subject.moved
+    found = {}
+    for name in floating:
+        one = _activation(seen[moved.get(name, name)], method, "float16")
+        found[name] = replace(one, source=f"as {moved[name]}") if name in moved else one
+    return found
 
 
 def _weights(graph: Graph, placement: Placement, method: Method) -> dict[str, Weight]:

@@ -8,7 +8,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..core.results import GateFigure, LatencyFigure, ModelRow, Report, TargetReport
+from ..core.results import (
+    GateFigure,
+    LatencyFigure,
+    ModelRow,
+    QuantizationFigure,
+    Report,
+    TargetReport,
+)
 
 # Short enough that all of it fits a terminal of 80 columns.
 HEADINGS = ("model", "size", "params", "MACs", "cycles", "latency", "accuracy")
@@ -170,17 +177,26 @@ def similarity_text(agreement: float | None, sqnr_db: float) -> str:
     return noise if agreement is None else f"agreement with the baseline {agreement:.1%}, {noise}"
 
 
-def method_text(method: str, held_out: int, candidates: dict[str, float]) -> str:
-    """Which method quantized the model, and what the others came to.
+def quantization_text(how: QuantizationFigure) -> list[str]:
+    """Which method quantized the model, what the others came to, and what float16 adds.
 
-    >>> method_text("gptq", 24, {"gptq": 24.84, "min-max": 19.06})
-    'gptq, 24.8 dB on 24 held-out samples (min-max 19.1)'
+    >>> figure = QuantizationFigure("gptq", 24, {"gptq": 24.84, "min-max": 19.06})
+    >>> quantization_text(figure)
+    ['quantized by gptq, 24.8 dB on 24 held-out samples (min-max 19.1)']
     """
-    if not candidates:
-        return method
-    others = [f"{name} {_db(value)}" for name, value in candidates.items() if name != method]
-    rest = f" ({', '.join(others)})" if others else ""
-    return f"{method}, {_db(candidates[method])} dB on {held_out} held-out samples{rest}"
+    text = f"quantized by {how.method}"
+    if how.candidates:
+        others = [f"{name} {_db(db)}" for name, db in how.candidates.items() if name != how.method]
+        rest = f" ({', '.join(others)})" if others else ""
+        text += f", {_db(how.candidates[how.method])} dB on {how.held_out} held-out samples{rest}"
+    lines = [text]
+    if how.tradeoffs:
+        tried = ", ".join(
+            f"{one.floating} {_db(one.sqnr_db)} dB {one.cycles_ratio - 1:+.1%}"
+            for one in how.tradeoffs
+        )
+        lines.append(f"tensors in float16: {how.floating} (tried, with estimated cycles: {tried})")
+    return lines
 
 
 def _db(value: float) -> str:
@@ -190,7 +206,7 @@ def _db(value: float) -> str:
 def _ratio_lines(target: TargetReport) -> list[str]:
     lines = []
     if (how := target.quantization) is not None:
-        lines.append(f"quantized by {method_text(how.method, how.held_out, how.candidates)}")
+        lines.extend(quantization_text(how))
     if target.pruning is not None:
         form = "int8" if target.model("reference-int8") else "float16"
         lines.append(f"pruned against unpruned, both {form}: {_ratios(target.pruning)}")

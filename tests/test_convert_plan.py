@@ -61,7 +61,7 @@ def test_a_changed_plan_is_noticed(recipe: Recipe, plan: Path, tmp_path: Path) -
     output = tmp_path / "out" / "a.rknn"
     convert_file(recipe, output, Build("hybrid", plan=plan))
     kept = output.with_name("a.plan.toml")
-    kept.write_text(kept.read_text().replace("min-max", "by hand"))
+    kept.write_text(kept.read_text().replace("mse", "by hand"))
     with pytest.raises(Exception, match=r"a\.plan\.toml: the plan file has changed"):
         check(recipe, output)
 

@@ -1,0 +1,42 @@
+"""What each quantized tensor loses, as a table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from .show import print_lines, print_table
+
+if TYPE_CHECKING:
+    from ..quantize.error_report import TensorError
+
+_TOP = 20  # the worst come first and should not scroll away
+_HEADINGS = ("tensor", "op", "kind", "alone dB", "accumulated dB", "range")
+
+
+def show_errors(errors: Sequence[TensorError]) -> None:
+    """The worst in a table, and how many are not in it or were not measured."""
+    rows = [
+        (
+            one.name,
+            one.operator,
+            one.kind,
+            _db(one.alone_db),
+            _db(one.accumulated_db),
+            f"{one.low:.4g} to {one.high:.4g}",
+        )
+        for one in errors
+    ]
+    print_table("error of each quantized tensor, worst alone first", _HEADINGS, rows[:_TOP])
+    if len(rows) > _TOP:
+        print_lines([f"{len(rows) - _TOP} more: --json lists them all"])
+    missing = sum(one.alone_db is None for one in errors)
+    if missing:
+        print_lines([f"{missing} tensors were not measured alone: the time was over"])
+
+
+def _db(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return "infinite" if value == math.inf else f"{value:.1f}"

@@ -1,0 +1,24 @@
+"""What a quantized model loses, tensor by tensor, on the samples that its method was chosen by."""
+
+from __future__ import annotations
+
+from onnx import ModelProto
+
+from ..calibration_data.samples import Samples
+from ..core.model import load_model
+from ..quantize.error_report import TensorError, error_report
+from ..quantize.quantize import QuantizeResult
+from .stages import Step
+from .steps import held_out
+
+
+def errors_of(
+    model: ModelProto, result: QuantizeResult, calib: Samples, seed: int, step: Step
+) -> tuple[TensorError, ...]:
+    """The error of every tensor of ``result``, made of ``model``; see quantize.error_report.
+
+    On the samples that are held out, or on all where there are too few for that.
+    """
+    _, kept = held_out(calib, seed)
+    samples = calib if kept is None else kept
+    return error_report(model, load_model(result.path), result.plan, samples, on_progress=step)

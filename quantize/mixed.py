@@ -1,0 +1,209 @@
+"""Mixed precision: which activations are worth float16, and what that costs.
+
+An operator runs in float16 unless all it reads and makes is quantized. So one tensor left in float
+takes the layer that makes it and those that read it to float16. The error that each tensor brings
+is measured on its own; those that bring most for the cycles they cost are left in float first.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from onnx import ModelProto
+
+from ..core.errors import OptionError
+from ..core.graph import Graph
+from ..core.layers import LayerShape, layer_of
+from .candidates import HeldOut
+from .placement import place
+from .plan import Plan, Tradeoff
+from .qdq import render
+
+# (shape, "int8" or "float16") -> cycles
+LayerCost = Callable[[LayerShape, str], float]
+# Of all cycles: what a tensor is taken to cost at least. The conversion to float16 and back is not
+# in any table of the compiler, but is not free.
+_LEAST_COST = 0.001
+_PARTS = 4  # into which a stretch of the network is cut
+_SAMPLES = 6  # enough to rank tensors by the error that they bring
+_WIDTH = 8  # tensors looked at in each step of the greedy choice
+
+
+@dataclass(frozen=True)
+class MixedBudget:
+    """``cycles`` may rise by a share of the int8 model's, or so many dB of ``sqnr`` are wanted."""
+
+    kind: str
+    value: float
+
+    @property
+    def most(self) -> float:
+        """The largest share of cycles that may be added."""
+        return self.value if self.kind == "cycles" else math.inf
+
+    def is_reached(self, sqnr_db: float) -> bool:
+        """Whether it is accurate enough to stop."""
+        return self.kind == "sqnr" and sqnr_db >= self.value
+
+    def best(self, tradeoffs: Sequence[Tradeoff]) -> Tradeoff:
+        """The most accurate choice, or the first that is accurate enough (they grow dearer)."""
+        enough = [one for one in tradeoffs if self.is_reached(one.sqnr_db)]
+        return enough[0] if enough else max(tradeoffs, key=lambda one: one.sqnr_db)
+
+
+def parse_mixed(text: str) -> MixedBudget:
+    """Read ``cycles=+8%`` or ``sqnr=25``. Raises OptionError.
+
+    >>> parse_mixed("cycles=+8%")
+    MixedBudget(kind='cycles', value=0.08)
+    >>> parse_mixed("sqnr=25")
+    MixedBudget(kind='sqnr', value=25.0)
+    """
+    kind, _, value = text.strip().lower().replace(" ", "").partition("=")
+    percent = kind == "cycles" and value.endswith("%")
+    try:
+        number = float(value.removesuffix("%") if percent else value)
+    except ValueError:
+        number = -1.0
+    if (percent or kind == "sqnr") and 0 < number < 1000:
+        return MixedBudget(kind, number / 100 if percent else number)
+    raise OptionError(
+        f"{text!r} is no budget for mixed precision", "such as cycles=+8% or sqnr=25 (dB)"
+    )
+
+
+def sensitivities(
+    model: ModelProto,
+    plan: Plan,
+    held_out: HeldOut,
+    deadline: float,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, float]:
+    """Tensor -> noise over signal of the worst output when it alone is quantized, worst first.
+
+    Tensors that share a scale count as one. Stretches of the network are measured before single
+    tensors, and the noisiest stretch is always cut next, until what is left in one piece brings
+    less than a tenth of the noise, or until ``deadline`` (time.monotonic).
+    """
+    together = families(plan)
+
+    def noise(names: Sequence[str]) -> float:
+        members = [member for name in names for member in together[name]]
+        alone = {member: plan.activations[member] for member in members}
+        part = render(model, replace(plan, activations=alone, weights={}), {})
+        return float(10 ** (-held_out.sqnr_db(part, most=_SAMPLES) / 10))
+
+    whole = list(together)
+    left = [(-noise(whole), 0, whole)]
+    found: dict[str, float] = {}
+    order, enough = 1, -left[0][0] / 10
+    while left and -sum(one[0] for one in left) > enough and time.monotonic() < deadline:
+        on_progress(len(found), len(together))
+        brings, _, names = heapq.heappop(left)
+        if len(names) == 1:
+            found[names[0]] = -brings
+            continue
+        size = -(-len(names) // _PARTS)
+        for start in range(0, len(names), size):
+            part = names[start : start + size]
+            heapq.heappush(left, (-noise(part), order, part))
+            order += 1
+    return found
+
+
+def families(plan: Plan) -> dict[str, list[str]]:
+    """Quantized tensor -> itself and those that were only moved from it."""
+    found: dict[str, list[str]] = {}
+    for name, one in plan.activations.items():
+        if one.dtype == "int8":
+            found.setdefault(one.source.removeprefix("as "), []).append(name)
+            if not one.source.startswith("as "):
+                found.setdefault(name, []).append(name)
+    return {name: list(dict.fromkeys(all_)) for name, all_ in found.items() if name in all_}
+
+
+class Costs:
+    """Estimated cycles of the model's layers, for any choice of tensors in float."""
+
+    def __init__(self, graph: Graph, cost: LayerCost) -> None:
+        self._graph = graph
+        shapes = {node.output[0]: layer_of(graph, node) for node in graph.nodes}
+        known = {name: shape for name, shape in shapes.items() if shape is not None}
+        self._int8 = {name: cost(shape, "int8") for name, shape in known.items()}
+        self._float = {name: cost(shape, "float16") for name, shape in known.items()}
+        self._start = self._cycles(())
+
+    def over_int8(self, floating: Sequence[str]) -> float:
+        """How many more cycles, relative to the int8 model: 0.08 for 8 %."""
+        return self._cycles(floating) / self._start - 1
+
+    def _cycles(self, floating: Sequence[str]) -> float:
+        placed = place(self._graph, floating)
+        quantized = {node.output[0] for node in placed.weights}
+        return sum(
+            self._int8[name] if name in quantized else self._float[name] for name in self._int8
+        )
+
+
+def growing_choices(
+    graph: Graph, plan: Plan, sensitivity: Mapping[str, float], cost: LayerCost, most: float
+) -> list[tuple[tuple[str, ...], float]]:
+    """Ever larger choices of tensors in float, best value first: (tensors, relative cost).
+
+    Greedy by noise saved over cycles added, given what is in float already; a tensor that would
+    exceed ``most`` (0.08 for 8 % more cycles) is passed over.
+    """
+    together, costs = families(plan), Costs(graph, cost)
+    left = sorted(sensitivity, key=lambda name: -sensitivity[name])
+    chosen: list[str] = []
+    spent, found = 0.0, []
+    total = sum(sensitivity.values())
+    # those that bring a thousandth of the noise or less are not worth a search
+    left = [name for name in left if sensitivity[name] > total / 1000]
+    while left:
+        prices: dict[str, float] = {}
+        for name in list(left):
+            price = costs.over_int8([*chosen, *together[name]])
+            if price > most:
+                left.remove(name)  # and it will not become cheaper
+                continue
+            prices[name] = price
+            if len(prices) == _WIDTH:
+                break
+        if not prices:
+            break
+        best = max(
+            prices, key=lambda name: sensitivity[name] / max(prices[name] - spent, _LEAST_COST)
+        )
+        chosen.extend(together[best])
+        left.remove(best)
+        spent = prices[best]
+        found.append((tuple(chosen), spent))
+    return found
+
+
+def search(
+    choices: Sequence[tuple[tuple[str, ...], float]],
+    measure: Callable[[tuple[str, ...]], float],
+    budget: MixedBudget,
+    deadline: float,
+    on_progress: Callable[[int, int], None],
+) -> list[Tradeoff]:
+    """Measure some of the choices, from none in float on; ``measure`` gives the SQNR in dB.
+
+    Sizes double, as neighbours differ little; the largest is always among them. Ends when the
+    budget is reached, or at ``deadline``.
+    """
+    sizes = sorted({min(2**power, len(choices)) for power in range(len(choices).bit_length() + 1)})
+    found = [Tradeoff((), 1.0, measure(()))]
+    for done, size in enumerate(sizes):
+        on_progress(done, len(sizes))
+        if not size or budget.is_reached(found[-1].sqnr_db) or time.monotonic() > deadline:
+            break
+        floating, cost = choices[size - 1]
+        found.append(Tradeoff(floating, 1 + cost, measure(floating)))
+    return found
