@@ -34,7 +34,7 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     from rockpress.core.model import save_model
     from rockpress.pipeline.inputs import ready_model
     from rockpress.pipeline.recipe import Preprocessing, Recipe
-    from rockpress.pipeline.steps import convert_step, quantize_step
+    from rockpress.pipeline.steps import convert_step, quantize_as, ranges_of
 
     shapes = dict(zip(job["inputs"], map(tuple, job["shapes"]), strict=True))
     recipe = Recipe(Path(job["model"]), toolkit_python=Path(job["python"]), timeout=job["timeout"])
@@ -42,19 +42,22 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     floating = Path("float.onnx")
     save_model(ready.model, floating)
     calib = ready.samples(Path(job["calib"]), Preprocessing())
-    model = floating
+    target = find_target(job["target"])
+    model, plan = floating, None
     if job["precision"] == "int8":
-        model = Path("intended.onnx")
-        quantize_step(ready.model, model, Path("plan.toml"), calib, lambda *_: None)
+        model, path = Path("intended.onnx"), Path("plan.toml")
+        quantized = quantize_as(recipe, target, ready.model, model, path, calib, lambda *_: None)
+        plan = ranges_of(quantized.plan)
     conversion = convert_step(
         model,
         Path("model.rknn"),
-        find_target(job["target"]),
+        target,
         recipe,
         how=None,
         calib=calib if model != floating else None,
         simulate=ready.samples(Path(job["eval"]), Preprocessing()),
         float_model=floating if model != floating else None,
+        plan=plan,
     )
     result["toolkit"] = conversion.toolkit
     result["cycles"] = conversion.cycles

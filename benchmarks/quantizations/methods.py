@@ -51,6 +51,7 @@ METHODS = (
     Method("nncf", "nncf", (ORT,)),
     # A further row of rockpress needs one line here.
     Method("rockpress", "rockpress", ("rk3588", ORT)),
+    Method("rockpress-mixed", "rockpress", ("rk3588",), ("--mixed", "cycles=+8%"), (LITE0, REC)),
     Method(
         "toolkit-w4a16",
         "toolkit",
@@ -58,7 +59,6 @@ METHODS = (
         ("quantized_algorithm=normal", "quantized_dtype=w4a16"),
         (LITE0,),
     ),
-    Method("rockpress-w4a16", "rockpress", ("rk3576",), ("--scheme", "w4a16"), (LITE0,)),
     _toolkit("mmse", "quantized_algorithm=mmse"),
 )
 PEERS = ("ort", "nncf")

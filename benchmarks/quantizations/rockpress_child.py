@@ -33,7 +33,8 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     from rockpress.core.model import save_model
     from rockpress.pipeline.inputs import ready_model
     from rockpress.pipeline.recipe import Preprocessing, Recipe
-    from rockpress.pipeline.steps import convert_step
+    from rockpress.pipeline.steps import convert_step, ranges_of
+    from rockpress.quantize.plan import read_plan
 
     recipe = Recipe(Path(job["model"]), timeout=job["timeout"])
     ready = ready_model(recipe.model)
@@ -53,6 +54,7 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
         calib=ready.samples(Path(job["dataset"]), Preprocessing()),
         simulate=ready.samples(Path(job["test"]), Preprocessing()),
         float_model=Path("float.onnx"),
+        plan=ranges_of(read_plan(Path(job["quantized"]).with_suffix(".plan.toml"))),
         step=note,
     )
     result["build_seconds"] = built[1] - built[0]
