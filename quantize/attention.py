@@ -15,6 +15,7 @@ from onnx import NodeProto
 
 from ..core.graph import Graph
 
+WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 # these only move values: what comes out has the scale of what went in
 MOVING = (
     "MaxPool GlobalMaxPool Reshape Flatten Squeeze Unsqueeze Transpose Slice Split DepthToSpace "
@@ -34,7 +35,7 @@ def floating_tensors(graph: Graph) -> set[str]:
         return set()
     numbers = {name: number for number, node in enumerate(graph.nodes) for name in node.output}
     norms = {name for norm in _layer_norms(graph) for name in norm}
-    places = [numbers[name] for name in cores | norms]
+    places = [numbers[name] for name in cores | norms | set(_projected(graph, cores))]
     blocks = graph.nodes[min(places) : max(places) + 1]
     whole = {name for node in blocks for name in node.output}
     whole |= set(_moved(graph, whole))
@@ -44,15 +45,32 @@ def floating_tensors(graph: Graph) -> set[str]:
 def _cores(graph: Graph) -> Iterator[set[str]]:
     """Scores, probabilities and result of every attention, and what is only moved next to them."""
     for node in graph.nodes:
-        readers = graph.consumers.get(node.output[0], []) if node.op_type == "Softmax" else []
-        if len(readers) != 1 or readers[0].op_type != "MatMul":
+        if node.op_type != "Softmax":
+            continue
+        odds = {node.output[0], *_moved(graph, node.output)}
+        readers = [one for name in odds for one in graph.consumers.get(name, [])]
+        readers = [one for one in readers if one.op_type not in MOVING]
+        # with constants it is no attention, but the expected value of a distribution
+        if len(readers) != 1 or readers[0].op_type != "MatMul" or _reads_constant(graph, *readers):
             continue
         result = readers[0]
         scores, product = _back_to_product(graph, node)
-        roots = [result.input[1], *(product.input if product is not None else ())]
-        core = {*scores, node.output[0], result.output[0]}
+        roots = [*result.input, *(product.input if product is not None else ())]
+        core = {*scores, *odds, result.output[0]}
         core |= {name for root in roots for name in _moved_into(graph, root)}
         yield core | set(_moved(graph, [result.output[0]]))
+
+
+def _reads_constant(graph: Graph, node: NodeProto) -> bool:
+    return any(name in graph.weights for name in node.input)
+
+
+def _projected(graph: Graph, cores: set[str]) -> Iterator[str]:
+    """What layers with weights make of the result of an attention."""
+    for name in cores:
+        for reader in graph.consumers.get(name, []):
+            if reader.op_type in WEIGHTED and reader.input[0] == name:
+                yield reader.output[0]
 
 
 def _back_to_product(graph: Graph, softmax: NodeProto) -> tuple[list[str], NodeProto | None]:

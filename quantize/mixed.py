@@ -28,6 +28,7 @@ LayerCost = Callable[[LayerShape, str], float]
 # Of all cycles: what a tensor is taken to cost at least. The conversion to float16 and back is not
 # in any table of the compiler, but is not free.
 _LEAST_COST = 0.001
+_WORST_DB = -100.0  # an output that is broken altogether: finite, so that it can be added up
 _PARTS = 4  # into which a stretch of the network is cut
 _SAMPLES = 6  # enough to rank tensors by the error that they bring
 _WIDTH = 8  # tensors looked at in each step of the greedy choice
@@ -95,7 +96,8 @@ def sensitivities(
         members = [member for name in names for member in together[name]]
         alone = {member: plan.activations[member] for member in members}
         part = render(model, replace(plan, activations=alone, weights={}), {})
-        return float(10 ** (-held_out.sqnr_db(part, most=_SAMPLES) / 10))
+        db = max(held_out.sqnr_db(part, most=_SAMPLES), _WORST_DB)
+        return float(10 ** (-db / 10))
 
     whole = list(together)
     left = [(-noise(whole), 0, whole)]
@@ -150,12 +152,17 @@ class Costs:
 
 
 def growing_choices(
-    graph: Graph, plan: Plan, sensitivity: Mapping[str, float], cost: LayerCost, most: float
+    graph: Graph,
+    plan: Plan,
+    sensitivity: Mapping[str, float],
+    cost: LayerCost,
+    most: float,
+    deadline: float = math.inf,
 ) -> list[tuple[tuple[str, ...], float]]:
     """Ever larger choices of tensors in float, best value first: (tensors, relative cost).
 
     Greedy by noise saved over cycles added, given what is in float already; a tensor that would
-    exceed ``most`` (0.08 for 8 % more cycles) is passed over.
+    exceed ``most`` (0.08 for 8 % more cycles) is passed over. Ends at ``deadline``.
     """
     together, costs = families(plan), Costs(graph, cost)
     left = sorted(sensitivity, key=lambda name: -sensitivity[name])
@@ -164,7 +171,7 @@ def growing_choices(
     total = sum(sensitivity.values())
     # those that bring a thousandth of the noise or less are not worth a search
     left = [name for name in left if sensitivity[name] > total / 1000]
-    while left:
+    while left and time.monotonic() < deadline:
         prices: dict[str, float] = {}
         for name in list(left):
             price = costs.over_int8([*chosen, *together[name]])

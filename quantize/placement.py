@@ -13,9 +13,8 @@ import numpy as np
 from onnx import NodeProto, TensorProto
 
 from ..core.graph import Graph, output_axis
-from .attention import MOVING, floating_tensors
+from .attention import MOVING, WEIGHTED, floating_tensors
 
-WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 # the NPU applies these to a convolution's result before it is stored
 _FUSED = ("Relu", "Clip", "LeakyRelu", "PRelu")
 _HARD_SWISH = ("Add", "Clip", "Mul", "Div")
@@ -55,8 +54,9 @@ def place(graph: Graph, floating: Collection[str] = ()) -> Placement:
         for name in _activations(graph)
         if name in wanted and name not in hidden and not _is_inside(graph, name)
     )
-    kept = tuple(node for node in weights if _is_between(graph, node, set(tensors)))
-    return Placement(tensors, _shared(graph, set(tensors)), kept)
+    quantized = set(tensors)
+    kept = tuple(node for node in weights if _is_between(graph, node, quantized))
+    return Placement(tensors, _shared(graph, quantized), kept)
 
 
 def _is_between(graph: Graph, node: NodeProto, tensors: set[str]) -> bool:
@@ -67,8 +67,7 @@ def _is_between(graph: Graph, node: NodeProto, tensors: set[str]) -> bool:
     made = node.output[0]
     while made not in tensors and _is_inside(graph, made):
         made = graph.consumers[made][0].output[0]
-    hard_swish = made in _inside_hard_swish(graph)
-    return node.input[0] in tensors and (made in tensors or hard_swish)
+    return node.input[0] in tensors and made in tensors
 
 
 def weight_axis(graph: Graph, node: NodeProto) -> int:

@@ -97,6 +97,11 @@ def quantize(
     plan to ``plan_path``. Raises ModelError when the opset is below 13 or nothing in the model can
     be quantized, SamplesError when there are no samples, or none to try mixed precision on.
     """
+    if mixed is not None and mixed.below_db is None and not len(held_out):
+        raise SamplesError(
+            "mixed precision is chosen by trial, and there are too few calibration samples for it",
+            "give at least ten with --calib",
+        )
     graph, placement = _placed(model)
     names = _names(method, held_out)
     layers = layers_of(graph, placement)
@@ -163,17 +168,14 @@ def _mixed(
     subject: _Subject, plan: Plan, held_out: HeldOut, mixed: Mixed, on_progress: Progress
 ) -> tuple[Plan, ModelProto]:
     """The model with some tensors in float16: the best of what was tried within the budget."""
-    if not len(held_out):
-        raise SamplesError(
-            "mixed precision is chosen by trial, and there are too few calibration samples for it",
-            "give at least ten with --calib",
-        )
     started = time.monotonic()
     half, deadline = started + mixed.seconds / 2, started + mixed.seconds
     sensitivity = sensitivities(
         subject.model, plan, held_out, half, lambda *at: on_progress("sensitivity", *at)
     )
-    choices = growing_choices(subject.graph, plan, sensitivity, mixed.cost, mixed.budget.most)
+    choices = growing_choices(
+        subject.graph, plan, sensitivity, mixed.cost, mixed.budget.most, deadline
+    )
 
     def made(floating: tuple[str, ...]) -> tuple[Plan, ModelProto]:
         placement = place(subject.graph, floating)
@@ -184,11 +186,11 @@ def _mixed(
     tried = search(
         choices,
         lambda floating: held_out.sqnr_db(made(floating)[1]),
-        mixed.budget,
+        budget,
         deadline,
         lambda *at: on_progress("mixed precision", *at),
     )
-    best, rendered = made(mixed.budget.best(tried).floating)
+    best, rendered = made(budget.best(tried).floating)
     found = replace(
         best, held_out=plan.held_out, candidates=plan.candidates, tradeoffs=tuple(tried)
     )
