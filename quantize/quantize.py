@@ -173,9 +173,8 @@ def _mixed(
     sensitivity = sensitivities(
         subject.model, plan, held_out, half, lambda *at: on_progress("sensitivity", *at)
     )
-    choices = growing_choices(
-        subject.graph, plan, sensitivity, mixed.cost, mixed.budget.most, deadline
-    )
+    budget, soon = mixed.budget, half + mixed.seconds / 10  # the rest of the time is for the trials
+    choices = growing_choices(subject.graph, plan, sensitivity, mixed.cost, budget.most, soon)
 
     def made(floating: tuple[str, ...]) -> tuple[Plan, ModelProto]:
         placement = place(subject.graph, floating)
