@@ -40,8 +40,11 @@ setup: $(VENV)/.stamp ## make .venv with everything in it
 demo: setup ## run the whole chain on the bundled model and data
 	$(BIN)/rockpress demo -o build/demo
 
+# Two at a time, whole files: each has processes of its own, and a build takes up to a gigabyte.
+PARALLEL := -n 2 --dist loadfile
+
 test: setup ## run the tests (ARGS="-k size" for some of them)
-	$(RUN) -m pytest $(ARGS)
+	$(RUN) -m pytest $(PARALLEL) $(ARGS)
 
 soak: setup ## run the tests that take many minutes
 	$(RUN) -m pytest -m soak $(ARGS)
@@ -56,7 +59,7 @@ test-wheel: wheel ## run the tests (ARGS, as for test) against the built wheel
 	$(UV) venv --quiet --python $(RUN) "$$venv" && \
 	$(UV) pip sync --quiet --python "$$venv" --require-hashes $(REQUIREMENTS) && \
 	$(UV) pip install --quiet --python "$$venv" --no-deps dist/*.whl && \
-	PATH="$$venv/bin:$$PATH" "$$venv/bin/pytest" $(ARGS)
+	PATH="$$venv/bin:$$PATH" "$$venv/bin/pytest" $(PARALLEL) $(ARGS)
 
 lint: setup ## check style and formatting
 	$(BIN)/ruff check .

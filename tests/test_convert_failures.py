@@ -330,11 +330,15 @@ def residual_block(path: Path, *, expand: bool, rest: bool = True) -> Path:
 def test_a_compiler_crash_on_a_partly_quantized_block(tmp_path: Path, old_output: Path) -> None:
     quantized = residual_block(tmp_path / "partial.onnx", expand=False)
     with pytest.raises(ToolkitCrashed) as caught:
-        convert(quantized, old_output, "rk3588")
+        convert(quantized, old_output, "rk3588", level=3)
     assert "could not build partial.onnx for rk3588: it crashed (SIG" in str(caught.value)
 
 
-def test_after_a_crash_the_toolkit_quantizes_the_float_model(tmp_path: Path) -> None:
+def test_after_a_crash_the_toolkit_quantizes_the_float_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it helps nothing to switch a rule off: here because it is another rule."""
+    monkeypatch.setattr("rockpress.convert.attempts._CONVERSION_RULE", "convert_gather_to_slice")
     quantized = residual_block(tmp_path / "partial.onnx", expand=False)
     original = residual_block(tmp_path / "float.onnx", expand=False, rest=False)
     samples = [{"x": np.random.default_rng(1).normal(size=(1, 3, 32, 32)).astype(np.float32)}]
