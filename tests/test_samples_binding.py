@@ -217,6 +217,13 @@ def test_take_is_seeded_and_stratified(images_npz: Path) -> None:
     np.testing.assert_array_equal(counted.indices, taken.indices)
 
 
+def test_a_split_gives_what_is_taken_and_the_rest(images_npz: Path) -> None:
+    samples = open_samples(images_npz, inputs=NCHW)
+    rest, taken = samples.split(3, seed=5)
+    np.testing.assert_array_equal(taken.indices, samples.take(3, seed=5).indices)
+    assert sorted([*rest.indices, *taken.indices]) == sorted(samples.indices)
+
+
 def test_a_choice_of_a_choice_stays_inside_it(images_npz: Path) -> None:
     for seed in range(5):
         first = open_samples(images_npz, inputs=NCHW, count=3, seed=seed)
