@@ -243,7 +243,7 @@ Recover = Annotated[
 
 # Quantization
 Scheme = Annotated[
-    Literal["w8a8"] | None,
+    Literal["w8a8", "w4a16"] | None,
     Option("--scheme", help="Bits of weights (w) and activations (a). [default: w8a8]"),
 ]
 

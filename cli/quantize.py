@@ -85,11 +85,14 @@ def command(
             }
         )
         return
+    sizes = f"{size_text(found.bytes_before)} -> {size_text(found.bytes_after)}"
+    formats = f"{len(plan.weights)} weights in int4, in a float model"
+    if plan.scheme == "w8a8":
+        int8 = len(plan.activations) - len(plan.floating)
+        formats = f"{len(plan.weights)} weights and {int8} activations in int8"
     print_lines(
         [
-            f"{output}: {size_text(found.bytes_before)} -> {size_text(found.bytes_after)}, "
-            f"{len(plan.weights)} weights "
-            f"and {len(plan.activations) - len(plan.floating)} activations in int8",
+            f"{output}: {sizes}, {formats}",
             *quantization_text(found.figure),
             f"{similarity_text(near.agreement, near.sqnr_db)} on {near.samples} calibration "
             "samples in ONNX Runtime (no labels, so no accuracy)",

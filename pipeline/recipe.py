@@ -59,7 +59,7 @@ class Recipe:
     preprocessing: Preprocessing = Preprocessing()
     prune: str | None = None
     recover: Literal["least-squares", "none"] = "least-squares"
-    quantize: Literal["w8a8", "float16"] = "w8a8"
+    quantize: Literal["w8a8", "w4a16", "float16"] = "w8a8"
     method: str = "auto"
     mixed: str = "auto"
     search_time: float = 300

@@ -106,6 +106,8 @@ def quantize_file(
 
     With ``explain`` the error of every tensor is measured too.
     """
+    if explain and recipe.quantize != "w8a8":
+        raise OptionError("--explain is for w8a8", f"leave it out for --scheme {recipe.quantize}")
     _require_output(recipe, output, ".onnx")
     ready, calib = _ready(recipe, "quantization")
     observer.stage("quantize")

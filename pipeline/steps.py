@@ -18,6 +18,7 @@ from ..core.errors import OptionError
 from ..core.layers import LayerShape
 from ..prune.allocate import Cost
 from ..prune.prune import Budget, PruneResult, macs_cost, prune, size_cost
+from ..quantize.four_bits import quantize_four_bits
 from ..quantize.methods import AUTO
 from ..quantize.mixed import MixedBudget, parse_mixed
 from ..quantize.plan import Plan
@@ -120,6 +121,8 @@ def quantize_as(
     step: Step,
 ) -> QuantizeResult:
     """Quantize a prepared model in the way that a recipe asks for, for a target."""
+    if recipe.quantize == "w4a16":
+        return _four_bits(recipe, target, model, output, plan, calib, step)
     return quantize_step(
         model,
         output,
@@ -129,6 +132,39 @@ def quantize_as(
         method=recipe.method,
         mixed=mixed_for(recipe, target),
         seed=recipe.seed,
+    )
+
+
+def _four_bits(
+    recipe: Recipe,
+    target: Target,
+    model: ModelProto,
+    output: Path,
+    plan: Path,
+    calib: Samples,
+    step: Step,
+) -> QuantizeResult:
+    if "w4a16" not in target.dtypes:
+        raise OptionError(
+            f"{target.name} has no w4a16",
+            f"it has: {', '.join(target.dtypes)}; name a chip that has it with --target",
+        )
+    if recipe.mixed not in ("auto", "off"):
+        raise OptionError("--mixed is for w8a8", "leave it out for --scheme w4a16")
+    seen, kept = held_out(calib, recipe.seed) if recipe.method == AUTO else (calib, None)
+
+    def tell(what: str, done: int, total: int | None) -> None:
+        step(what, done, len(seen) if total is None else total)
+
+    return quantize_four_bits(
+        model,
+        output,
+        plan,
+        seen,
+        kept or (),
+        method=recipe.method,
+        seed=recipe.seed,
+        on_progress=tell,
     )
 
 

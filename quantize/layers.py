@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 
@@ -73,7 +74,12 @@ class Layer:
 
 def layers_of(graph: Graph, placement: Placement) -> tuple[Layer, ...]:
     """The layers whose weights are quantized, in graph order."""
-    return tuple(_layer(graph, node) for node in placement.weights)
+    return layers_from(graph, placement.weights)
+
+
+def layers_from(graph: Graph, nodes: Iterable[NodeProto]) -> tuple[Layer, ...]:
+    """These nodes as layers; see placement.weighted_nodes for those that can be."""
+    return tuple(_layer(graph, node) for node in nodes)
 
 
 def _layer(graph: Graph, node: NodeProto) -> Layer:

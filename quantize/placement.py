@@ -45,7 +45,7 @@ def place(graph: Graph, floating: Collection[str] = ()) -> Placement:
     So are the tensors named by ``floating``, and the parts of attention that the compiler crashes
     on otherwise.
     """
-    weights = tuple(node for node in graph.nodes if _is_weighted(graph, node))
+    weights = weighted_nodes(graph)
     chosen = [node for node in graph.nodes if node in weights or _is_int8(graph, node)]
     wanted = {name for node in chosen for name in [*node.input, *node.output]}
     hidden = _inside_hard_swish(graph) | floating_tensors(graph) | set(floating)
@@ -57,6 +57,11 @@ def place(graph: Graph, floating: Collection[str] = ()) -> Placement:
     quantized = set(tensors)
     kept = tuple(node for node in weights if _is_between(graph, node, quantized))
     return Placement(tensors, _shared(graph, quantized), kept)
+
+
+def weighted_nodes(graph: Graph) -> tuple[NodeProto, ...]:
+    """The layers with a constant weight that has one scale for each output channel."""
+    return tuple(node for node in graph.nodes if _is_weighted(graph, node))
 
 
 def _is_between(graph: Graph, node: NodeProto, tensors: set[str]) -> bool:

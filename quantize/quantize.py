@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from onnx import ModelProto
+from onnx import ModelProto, NodeProto
 
 from ..core.errors import ModelError, SamplesError
 from ..core.files import replacing
@@ -28,7 +28,6 @@ from .range_methods import RANGE_METHODS
 from .rounding import Rounded, Rounding, rounded_layers
 from .scales import activation_scale
 
-SCHEMES = ("w8a8",)
 _FIRST_PER_CHANNEL_OPSET = 13
 
 Feeds = Mapping[str, Array]
@@ -127,18 +126,23 @@ def quantize(
 
 
 def _placed(model: ModelProto) -> tuple[Graph, Placement]:
+    graph = Graph(model)
+    placement = place(graph)
+    require_quantizable(model, placement.weights)
+    return graph, placement
+
+
+def require_quantizable(model: ModelProto, layers: Sequence[NodeProto]) -> None:
+    """Raise ModelError for a model that is quantized, too old, or has none of these layers."""
     if is_qdq(model):
         raise ModelError("the model is quantized already", "convert it as it is")
-    graph = Graph(model)
     _require_opset(model)
-    placement = place(graph)
-    if not placement.weights:
+    if not layers:
         raise ModelError(
             "nothing in this model can be quantized: it has no convolution or matrix product "
             "with a constant float32 weight",
             "convert it in float16: rockpress run --quantize off",
         )
-    return graph, placement
 
 
 def _names(method: str, held_out: SampleSet) -> tuple[str, ...]:

@@ -85,6 +85,11 @@ def _steps(
     return layer.weight_like(steps).astype(np.int8)
 
 
+def nearest(matrix: Float, scales: Float, limit: int) -> Float:
+    """Integers (groups, outputs, inputs) of at most ``limit``; ``scales`` is (groups, outputs)."""
+    return np.clip(np.rint(matrix / scales[:, :, None]), -limit, limit)
+
+
 def lost_mean(
     layer: Layer, steps: NDArray[np.int8], scales: Single, moments: InputMoments
 ) -> Float:

@@ -59,6 +59,13 @@ METHODS = (
         ("quantized_algorithm=normal", "quantized_dtype=w4a16"),
         (LITE0,),
     ),
+    Method(
+        "rockpress-w4a16",
+        "rockpress",
+        ("rk3576",),
+        ("--scheme", "w4a16", "--target", "rk3576"),
+        (LITE0,),
+    ),
     _toolkit("mmse", "quantized_algorithm=mmse"),
 )
 PEERS = ("ort", "nncf")

@@ -45,6 +45,8 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
         if what.startswith("simulator"):
             built[1] = time.monotonic()
 
+    plan = read_plan(Path(job["quantized"]).with_suffix(".plan.toml"))
+    exact = plan.scheme == "w8a8"
     conversion = convert_step(
         Path(job["quantized"]),
         Path("model.rknn"),
@@ -53,8 +55,10 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
         how=None,
         calib=ready.samples(Path(job["dataset"]), Preprocessing()),
         simulate=ready.samples(Path(job["test"]), Preprocessing()),
-        float_model=Path("float.onnx"),
-        plan=ranges_of(read_plan(Path(job["quantized"]).with_suffix(".plan.toml"))),
+        quantization="auto" if exact else "normal",
+        dtype=None if exact else plan.scheme,
+        float_model=Path("float.onnx") if exact else None,
+        plan=ranges_of(plan) if exact else None,
         step=note,
     )
     result["build_seconds"] = built[1] - built[0]
