@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
+from .graph import drop_unread, free_name
+
 _RECURRENT = ("LSTM", "GRU", "RNN")
 # operators that a limit of -inf (Max) or +inf (Min) leaves without effect
 _NO_LIMIT = {"Max": -np.inf, "Min": np.inf}
@@ -19,9 +21,12 @@ def tidy(model: ModelProto) -> None:
 
     Max with -inf and Min with +inf go; other infinite constants (attention masks) become the
     largest float16, because no scale can be found for a range without end. Attributes of recurrent
-    operators that ONNX Runtime writes with their defaults go: older checkers refuse ``layout``.
+    operators that ONNX Runtime writes with their defaults go: older checkers refuse ``layout``. The
+    factors alpha and beta of a Gemm go into its constant weight and bias: the toolkit computes a
+    quantized Gemm without them.
     """
     _drop_limits_without_effect(model)
+    _fold_gemm_factors(model)
     for tensor in model.graph.initializer:
         _make_finite(tensor)
     for node in model.graph.node:
@@ -29,6 +34,29 @@ def tidy(model: ModelProto) -> None:
             kept = [one for one in node.attribute if one.name not in _DEFAULT_0 or one.i != 0]
             del node.attribute[:]
             node.attribute.extend(kept)
+
+
+def _fold_gemm_factors(model: ModelProto) -> None:
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    taken = {name for node in model.graph.node for name in (*node.input, *node.output)}
+    for node in model.graph.node:
+        if node.op_type != "Gemm":
+            continue
+        for attribute in list(node.attribute):
+            position = {"alpha": 1, "beta": 2}.get(attribute.name)
+            if position is None or attribute.f == 1.0 or position >= len(node.input):
+                continue
+            tensor = constants.get(node.input[position])
+            if tensor is None:
+                continue
+            # a copy of its own: another node may read the constant as it is
+            name = free_name(f"{node.output[0]}.{attribute.name}", taken)
+            taken.add(name)
+            scaled = numpy_helper.to_array(tensor) * np.float32(attribute.f)
+            model.graph.initializer.append(numpy_helper.from_array(scaled, name))
+            node.input[position] = name
+            node.attribute.remove(attribute)
+    drop_unread(model)
 
 
 def widen_float16(model: ModelProto) -> None:

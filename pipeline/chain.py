@@ -37,7 +37,14 @@ from .rows import (
     retention_figure,
 )
 from .stages import Stages, Step
-from .steps import convert_step, prune_step, quantize_as, quantize_for_cycles, ranges_of
+from .steps import (
+    convert_step,
+    mixed_shortfall,
+    prune_step,
+    quantize_as,
+    quantize_for_cycles,
+    ranges_of,
+)
 
 # the closed-form cycles and the compiler differ by a few per cent, so a cut may fall short at first
 _TRIES = 3
@@ -171,6 +178,7 @@ class Chain:
             result = quantize_as(
                 self._recipe, self._target, self._model, *outputs, self._base.calib, step
             )
+        self._notices.extend(mixed_shortfall(self._recipe, result.plan))
         with self._stages.stage("check-quantized") as step:
             self._rows.append(self._onnx_row("quantized", result.path, step, optimise=False))
         return result

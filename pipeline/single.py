@@ -37,7 +37,7 @@ from .manifests import write_beside
 from .recipe import Recipe
 from .requirements import require_output, require_toolkit
 from .rows import quantization_figure
-from .steps import convert_step, prune_step, quantize_as, ranges_of
+from .steps import convert_step, mixed_shortfall, prune_step, quantize_as, ranges_of
 
 # how close the quantized model stays is shown on so many samples: a first look, not a check
 _LOOK_SAMPLES = 64
@@ -119,7 +119,13 @@ def quantize_file(
     after = run_onnxruntime(output, few, optimise=False)
     comparison = compare(before, after, None)
     sizes = model_bytes(recipe.model), model_bytes(output)
-    joined = tuple(join_warnings(view_of(load_model(output), None)))
+    joined = (
+        *(
+            ConversionWarning(one.code, one.text, one.hint)
+            for one in mixed_shortfall(recipe, result.plan)
+        ),
+        *join_warnings(view_of(load_model(output), None)),
+    )
     figure = quantization_figure(result)
     errors: tuple[TensorError, ...] = ()
     if explain:

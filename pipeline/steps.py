@@ -16,6 +16,7 @@ from ..convert.targets import Target
 from ..convert.toolkit import Ranges
 from ..core.errors import OptionError
 from ..core.layers import LayerShape
+from ..core.results import Notice
 from ..prune.allocate import Cost
 from ..prune.prune import Budget, PruneResult, macs_cost, prune, size_cost
 from ..quantize.four_bits import quantize_four_bits
@@ -187,6 +188,24 @@ def mixed_for(recipe: Recipe, target: Target) -> Mixed | None:
         return layer_cycles(layer, target, dtype)
 
     return Mixed(budget, cost, recipe.search_time, None if asked else _POOR_DB)
+
+
+def mixed_shortfall(recipe: Recipe, plan: Plan) -> tuple[Notice, ...]:
+    """A warning when the accuracy that mixed precision was asked for was not reached."""
+    if recipe.mixed in ("auto", "off") or not plan.tradeoffs:
+        return ()
+    budget = parse_mixed(recipe.mixed)
+    best = budget.best(plan.tradeoffs).sqnr_db
+    if budget.kind != "sqnr" or budget.is_reached(best):
+        return ()
+    return (
+        Notice(
+            "mixed-budget",
+            f"--mixed {recipe.mixed} was not reached: the best choice has {best:.1f} dB on "
+            "held-out samples",
+            "ask for less, search longer with --search-time, or convert in float16",
+        ),
+    )
 
 
 def held_out(calib: Samples, seed: int) -> tuple[Samples, Samples | None]:
