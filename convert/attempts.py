@@ -127,7 +127,7 @@ def _attempt(request: Request, number: int, probe: Probe) -> Attempt:
         built, warnings = build(request)
     except (ToolkitCrashed, ToolkitExited, ToolkitRaised, ToolkitRefused) as error:
         crashed = isinstance(error, (ToolkitCrashed, ToolkitExited))
-        if request.quantization not in ("qdq", "hybrid") and not crashed:
+        if not number and request.quantization not in ("qdq", "hybrid") and not crashed:
             raise  # it has said why it cannot, and will say so again
         code = "toolkit-crash" if crashed else "toolkit-refusal"
         return Attempt(request, code=code, trouble=error.message, error=error)

@@ -19,6 +19,7 @@ import psutil
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from rockpress.convert.build import Request, build
 from rockpress.convert.convert import convert
 from rockpress.convert.environment import toolkit_version
 from rockpress.convert.failures import (
@@ -350,12 +351,16 @@ def test_after_a_crash_the_toolkit_quantizes_the_float_model(
     assert made.outputs is not None and made.outputs[0].shape == (1, 32, 32, 32)
 
 
-def wide_pooling(path: Path) -> Path:
+def wide_pooling(path: Path, *, quantized: bool = True) -> Path:
     """A global pooling wider than 16 does not fit a register unless the compiler splits it."""
     made = Quantized()
-    deep = made.qdq(made.clip(made.conv(made.qdq("x"), "stem", (16, 3, 3, 3), quantized=True)))
-    pooled = made.qdq(made.node("GlobalAveragePool", [deep], "pool"))
-    last = made.qdq(made.conv(pooled, "last", (8, 16, 1, 1), quantized=True))
+
+    def point(tensor: str) -> str:
+        return made.qdq(tensor) if quantized else tensor
+
+    stem = made.conv(point("x"), "stem", (16, 3, 3, 3), quantized=quantized)
+    pooled = point(made.node("GlobalAveragePool", [point(made.clip(stem))], "pool"))
+    last = point(made.conv(pooled, "last", (8, 16, 1, 1), quantized=quantized))
     return made.save(path, [1, 3, 24, 96], last, [1, 8, 1, 1])
 
 
@@ -373,6 +378,30 @@ def test_register_errors_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert [warning.code for warning in built.warnings] == ["toolkit-regtask"]
     assert "REGTASK" in built.warnings[0].text
     assert "the board" in built.warnings[0].hint
+
+
+def test_a_build_with_trouble_is_not_lost_when_the_other_ways_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a network whose float form the toolkit cannot calibrate: an empty Slice."""
+    monkeypatch.setattr("rockpress.convert.attempts.FUSING_LEVEL", 2)
+
+    def built_unless_normal(request: Request) -> Any:
+        if request.quantization == "normal":
+            raise ToolkitRaised("it could not calibrate", "")
+        return build(request)
+
+    monkeypatch.setattr("rockpress.convert.attempts.build", built_unless_normal)
+    samples = [{"x": np.random.default_rng(1).normal(size=(1, 3, 24, 96)).astype(np.float32)}]
+    built = convert(
+        wide_pooling(tmp_path / "wide.onnx"),
+        None,
+        "rk3588",
+        calibration=samples,
+        float_model=wide_pooling(tmp_path / "float.onnx", quantized=False),
+    )
+    assert built.quantization == "qdq"
+    assert [warning.code for warning in built.warnings] == ["toolkit-regtask"]
 
 
 def test_what_fails_at_one_level_is_tried_at_the_other(
