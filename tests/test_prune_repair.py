@@ -83,6 +83,10 @@ LAYERS: dict[str, tuple[str, Weights]] = {
         "(float[1,3,7] x) => (float y) { y = ConvTranspose <strides=[2]> (x, w, b) }",
         {"w": (3, 5, 2), "b": (5,)},
     ),
+    "Gemm, alpha": (
+        "(float[4,6] x) => (float y) { y = Gemm <alpha=0.5> (x, w, b) }",
+        {"w": (6, 5), "b": (5,)},
+    ),
     "Gemm": ("(float[1,6] x) => (float y) { y = Gemm (x, w, b) }", {"w": (6, 5), "b": (5,)}),
     "Gemm, transposed": (
         "(float[4,6] x) => (float y) { y = Gemm <transB=1> (x, w, b) }",
@@ -104,7 +108,6 @@ LAYERS: dict[str, tuple[str, Weights]] = {
     "no bias": (f"(float{IMAGE} x) => (float y) {{ y = Conv (x, w) }}", {"w": (5, 3, 2, 2)}),
 }
 NOT_DENSE = {
-    "Gemm, alpha": ("y = Gemm <alpha=0.5> (x, w, b)", "[4,6]", (6, 5), (5,)),
     "Gemm, transA": ("y = Gemm <transA=1> (x, w, b)", "[6,4]", (6, 5), (5,)),
     "Gemm, a bias for each row": ("y = Gemm (x, w, b)", "[5,6]", (6, 5), (5, 1)),
     "grouped": ("y = Conv <group=3> (x, w, b)", IMAGE, (3, 1, 3, 3), (3,)),
