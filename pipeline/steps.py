@@ -96,9 +96,6 @@ def quantize_step(
     tried = method == AUTO or (mixed is not None and mixed.below_db is None)
     seen, kept = held_out(calib, seed) if tried else (calib, None)
 
-    def tell(what: str, done: int, total: int | None) -> None:
-        step(what, done, len(seen) if total is None else total)
-
     return quantize(
         model,
         output,
@@ -108,7 +105,7 @@ def quantize_step(
         method=method,
         mixed=mixed,
         seed=seed,
-        on_progress=tell,
+        on_progress=_of_all(seen, step),
     )
 
 
@@ -154,9 +151,6 @@ def _four_bits(
         raise OptionError("--mixed is for w8a8", "leave it out for --scheme w4a16")
     seen, kept = held_out(calib, recipe.seed) if recipe.method == AUTO else (calib, None)
 
-    def tell(what: str, done: int, total: int | None) -> None:
-        step(what, done, len(seen) if total is None else total)
-
     return quantize_four_bits(
         model,
         output,
@@ -165,7 +159,7 @@ def _four_bits(
         kept or (),
         method=recipe.method,
         seed=recipe.seed,
-        on_progress=tell,
+        on_progress=_of_all(seen, step),
     )
 
 
@@ -206,6 +200,11 @@ def mixed_shortfall(recipe: Recipe, plan: Plan) -> tuple[Notice, ...]:
             "ask for less, search longer with --search-time, or convert in float16",
         ),
     )
+
+
+def _of_all(samples: Samples, step: Step) -> Step:
+    """``step`` with the number of samples as the total where none is given."""
+    return lambda what, done, total: step(what, done, len(samples) if total is None else total)
 
 
 def held_out(calib: Samples, seed: int) -> tuple[Samples, Samples | None]:
