@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
@@ -20,6 +20,7 @@ from ..core.observer import Observer
 from .recipe import Recipe
 
 _CRASH = "toolkit-crash"
+_LOOK_SECONDS = 0.2  # how often it is looked whether a signal has come
 
 
 class Coded(Protocol):
@@ -38,6 +39,7 @@ class Warned(Protocol):
         """What was seen on the way."""
 
 
+S = TypeVar("S")
 T = TypeVar("T", bound=Warned)
 Build = Callable[[Target, Recipe, Observer], T]
 
@@ -123,12 +125,23 @@ def _side_by_side(
                 pool.submit(_in_share, target, share, build, _Stoppable(one, stop))
                 for target, one in zip(targets, observers, strict=True)
             ]
-            for future in wait(futures, return_when=FIRST_EXCEPTION).done:
+            for future in _all_or_first_exception(futures):
                 future.result()  # raises what is no error of a target
         finally:
             stop.set()  # those that go on, if any, end at their next step
             pool.shutdown(cancel_futures=True)
     return [future.result() for future in futures]
+
+
+def _all_or_first_exception(futures: Sequence[Future[S]]) -> set[Future[S]]:
+    """The finished ones, as soon as all are or one has raised."""
+    while True:
+        # For ever would be deaf: a signal that comes just before this thread begins to wait, or
+        # that the system gives to another thread, does not wake it (see "Execution of Python signal
+        # handlers" in the signal module).
+        done, waiting = wait(futures, _LOOK_SECONDS, FIRST_EXCEPTION)
+        if not waiting or any(future.exception() for future in done):
+            return done
 
 
 def _in_share(
