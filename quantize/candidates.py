@@ -58,8 +58,15 @@ class HeldOut:
         running = RunningSqnr()
         for file in self._files[:most]:
             with np.load(file) as kept:
-                feeds = {name: kept[f"input{i}"] for i, name in enumerate(self._names)}
-                found = session.run(feeds)
+                found = session.run(self._feeds(kept))
                 running.add([kept[f"output{i}"] for i in range(len(found))], found)
             on_progress()
         return running.db
+
+    def __iter__(self) -> Iterator[Feeds]:
+        for file in self._files:
+            with np.load(file) as kept:
+                yield self._feeds(kept)
+
+    def _feeds(self, kept: Mapping[str, Array]) -> Feeds:
+        return {name: kept[f"input{i}"] for i, name in enumerate(self._names)}

@@ -8,6 +8,7 @@ them once more changes nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -62,14 +63,15 @@ def quantize_four_bits(
     nodes = weighted_nodes(graph)
     require_quantizable(model, nodes)
     layers = layers_from(graph, nodes)
-    observed = observe(
+    observer = partial(
+        observe,
         model,
         (),
         layers,
-        samples,
         seed=seed,
         on_progress=lambda done: on_progress("calibrate", done, None),
     )
+    observed = observer(samples)
     names = _METHODS if method == AUTO else (method,)
     names = names if len(held_out) else names[:1]
     made = {name: baked(model, _rounded(layers, observed.moments, name)) for name in names}
@@ -81,7 +83,10 @@ def quantize_four_bits(
             for name, one in made.items()
             if len(kept)
         }
-    best = max(names, key=lambda name: scores.get(name, 0.0))
+        best = max(names, key=lambda name: scores.get(name, 0.0))
+        if len(kept):  # they count as well once the method is chosen
+            observed = observer(kept, before=observed)
+            made[best] = baked(model, _rounded(layers, observed.moments, best))
     weights = {
         layer.node.input[1]: Weight("int4", layer.axis, layer.weight.shape[layer.axis], best)
         for layer in layers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,16 +84,20 @@ def observe(
     samples: Iterable[Mapping[str, Array]],
     *,
     seed: int = 0,
+    before: Observed | None = None,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> Observed:
     """Run the model on every sample, once. Memory does not depend on their number.
 
-    Raises ModelError when a tensor becomes infinite, SamplesError when there are no samples.
+    What was seen ``before``, of the same tensors and layers, is added to, and must not be used any
+    more. Raises ModelError when a tensor becomes infinite, SamplesError when there are no samples.
     """
-    histograms = {name: Histogram() for name in tensors}
     read = [layer for layer in layers if layer.has_rows]
-    moments = {layer.name: InputMoments(layer.groups, layer.width) for layer in read}
-    random = np.random.default_rng(seed)
+    if before is None:
+        moments = {layer.name: InputMoments(layer.groups, layer.width) for layer in read}
+        before = Observed(0, {name: Histogram() for name in tensors}, moments)
+    histograms, moments, seen = before.histograms, before.moments, before.count
+    random = np.random.default_rng([seed, seen])
 
     def take(values: Mapping[str, Array]) -> None:
         for name, histogram in histograms.items():
@@ -102,14 +106,14 @@ def observe(
             moments[layer.name].add(layer.rows(values[layer.x], _some_positions(layer, random)))
 
     names = [*tensors, *(layer.x for layer in read)]
-    count = stream(model, names, samples, take, on_progress)
+    count = stream(model, names, samples, take, lambda done: on_progress(seen + done))
     for name, histogram in histograms.items():
         if not np.isfinite(histogram.high - histogram.low):
             raise ModelError(
                 f"the tensor {name!r} becomes infinite on the calibration samples",
                 "check --mean and --std: the samples may be scaled wrongly",
             )
-    return Observed(count, histograms, moments)
+    return replace(before, count=seen + count)
 
 
 def _some_positions(layer: Layer, random: np.random.Generator) -> Array:

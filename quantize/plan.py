@@ -63,8 +63,8 @@ class Plan:
     """What quantize decided, by tensor name. ``float_operators`` counts what stays in float.
 
     ``method`` was chosen among ``candidates``: method -> SQNR in dB against the float model on
-    ``held_out`` calibration samples that no method had seen. ``tradeoffs`` are the choices of mixed
-    precision that were tried, cheapest first.
+    ``held_out`` of the ``samples``, which no method had seen then; the plan is made of all.
+    ``tradeoffs`` are the choices of mixed precision that were tried, cheapest first.
     """
 
     scheme: str

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from onnx import ModelProto, NodeProto
@@ -92,8 +93,9 @@ def quantize(
     ``samples`` yields calibration feeds (input name -> array, batch 1), read once, one in memory
     at a time. With ``method`` auto the methods are compared on ``held_out`` samples, and the one
     with the highest SQNR of the outputs is kept; without such samples it is gptq. With ``mixed``
-    some tensors stay in float, as its budget allows. Writes the QDQ model to ``output`` and the
-    plan to ``plan_path``. Raises ModelError when the opset is below 13 or nothing in the model can
+    some tensors stay in float, as its budget allows. Once that is decided, the held-out samples
+    count as well. Writes the QDQ model to ``output`` and the plan to ``plan_path``.
+    Raises ModelError when the opset is below 13 or nothing in the model can
     be quantized, SamplesError when there are no samples, or none to try mixed precision on.
     """
     if mixed is not None and mixed.below_db is None and not len(held_out):
@@ -105,20 +107,24 @@ def quantize(
     names = _names(method, held_out)
     layers = layers_of(graph, placement)
     wants_moments = any(METHODS[name] != METHODS["min-max"] for name in names)
-    observed = observe(
+    observer = partial(
+        observe,
         model,
         [name for name in placement.tensors if name not in placement.same_as],
         layers if wants_moments else (),
-        samples,
         seed=seed,
         on_progress=lambda done: on_progress("calibrate", done, None),
     )
+    observed = observer(samples)
     subject = _Subject(model, graph, placement, layers, observed, placement.same_as)
     with scratch_folder() as folder:
         kept = HeldOut(model, held_out, folder)
         plan, rendered = _best(subject, names, kept, on_progress)
         if mixed is not None and mixed.is_due(plan.candidates.get(plan.method)):
             plan, rendered = _mixed(subject, plan, kept, mixed, on_progress)
+        if len(kept):
+            subject = replace(subject, observed=observer(kept, before=observed), known={})
+            plan, rendered = _again(subject, plan)
     with replacing(plan_path) as whole_plan:  # it appears only when the model did
         write_plan(plan, whole_plan)
         save_model(rendered, output)
@@ -180,30 +186,35 @@ def _mixed(
     budget, soon = mixed.budget, half + mixed.seconds / 10  # the rest of the time is for the trials
     choices = growing_choices(subject.graph, plan, sensitivity, mixed.cost, budget.most, soon)
 
-    def made(floating: tuple[str, ...]) -> tuple[Plan, ModelProto]:
-        placement = place(subject.graph, floating)
-        layers = layers_of(subject.graph, placement)
-        part = replace(subject, placement=placement, layers=layers)
-        return _quantized(part, plan.method, floating)
-
     tried = search(
         choices,
-        lambda floating: held_out.sqnr_db(made(floating)[1]),
+        lambda floating: held_out.sqnr_db(_quantized(subject, plan.method, floating)[1]),
         budget,
         deadline,
         lambda *at: on_progress("mixed precision", *at),
     )
-    best, rendered = made(budget.best(tried).floating)
+    best, rendered = _quantized(subject, plan.method, budget.best(tried).floating)
     found = replace(
         best, held_out=plan.held_out, candidates=plan.candidates, tradeoffs=tuple(tried)
     )
     return found, rendered
 
 
+def _again(subject: _Subject, plan: Plan) -> tuple[Plan, ModelProto]:
+    """The model quantized in the way of ``plan``, from what is known of it by now."""
+    again, rendered = _quantized(subject, plan.method, plan.floating)
+    chosen = replace(plan, samples=again.samples, activations=again.activations)
+    return chosen, rendered
+
+
 def _quantized(
     subject: _Subject, name: str, floating: tuple[str, ...] = ()
 ) -> tuple[Plan, ModelProto]:
     """The model quantized by one method, with what it learnt left in ``subject.known``."""
+    if floating:
+        placement = place(subject.graph, floating)
+        layers = layers_of(subject.graph, placement)
+        subject = replace(subject, placement=placement, layers=layers)
     method = METHODS[name]
     activations = _activations(subject.placement, subject.observed.histograms, method.ranges)
     rounded = rounded_layers(

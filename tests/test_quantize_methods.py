@@ -223,15 +223,33 @@ def test_auto_keeps_the_method_with_the_highest_sqnr(net: ModelProto, tmp_path: 
     plan = result.plan
     assert set(plan.candidates) == set(COMPARED)
     assert plan.method == max(plan.candidates, key=lambda name: plan.candidates[name])
-    assert (plan.samples, plan.held_out) == (40, 6)
+    assert (plan.samples, plan.held_out) == (46, 6)
     assert read_plan(tmp_path / "p.toml") == plan
-    # the figure is that of the file that was written
+    # the figure is that of the method without the samples that it was measured on
+    paths = tmp_path / "40.onnx", tmp_path / "40.toml"
+    alone = quantize(net, *paths, samples, method=plan.method)
     floats = [Session(net).run(feeds)[0] for feeds in held_out]
-    session = Session(load_model(tmp_path / "q.onnx"), optimise=False)
+    session = Session(load_model(alone.path), optimise=False)
     got = [session.run(feeds)[0] for feeds in held_out]
     db = sqnr_db([np.stack(floats)], [np.stack(got)])
     assert db == pytest.approx(plan.candidates[plan.method], abs=1e-6)
-    assert steps[-1] == ("compare", 24, 24)
+    assert ("compare", 24, 24) in steps
+    assert [step for step in steps if step[0] == "calibrate"][-1] == ("calibrate", 46, None)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_samples_held_out_count_once_the_method_is_chosen(
+    method: str, net: ModelProto, tmp_path: Path
+) -> None:
+    samples = correlated(16, (1, 6, 12, 12))
+    samples[-1]["x"] *= 3  # it is in no range unless it counts
+    digests = []
+    for name, seen, held_out in (("all", samples, []), ("held", samples[:12], samples[12:])):
+        paths = tmp_path / f"{name}.onnx", tmp_path / f"{name}.toml"
+        plan = quantize(net, *paths, seen, held_out, method=method).plan
+        assert (plan.samples, plan.held_out) == (16, len(held_out))
+        digests.append({tensor: (one.low, one.high) for tensor, one in plan.activations.items()})
+    assert digests[0] == digests[1]
 
 
 @pytest.mark.parametrize("method", METHODS)
