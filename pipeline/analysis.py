@@ -30,9 +30,9 @@ from ..core.scratch import scratch_folder
 from ..quantize.quantize import QuantizeResult, quantize
 from .inputs import ReadyModel, ready_model
 from .inspection import ModelFacts, facts_of
+from .quantizing import ranges_of
 from .recipe import Recipe
 from .requirements import require_toolkit
-from .steps import ranges_of
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from ..prune.prune import Budget, parse_budget
 from ..quantize.quantize import QuantizeResult
 from .baseline import Baseline, host_latency
 from .manifests import write_beside
+from .quantizing import quantize_as, quantize_for_cycles, quantize_notices, ranges_of
 from .recipe import Recipe
 from .rows import (
     accuracy_figure,
@@ -37,14 +38,7 @@ from .rows import (
     retention_figure,
 )
 from .stages import Stages, Step
-from .steps import (
-    convert_step,
-    mixed_shortfall,
-    prune_step,
-    quantize_as,
-    quantize_for_cycles,
-    ranges_of,
-)
+from .steps import convert_step, prune_step
 
 # the closed-form cycles and the compiler differ by a few per cent, so a cut may fall short at first
 _TRIES = 3
@@ -178,7 +172,7 @@ class Chain:
             result = quantize_as(
                 self._recipe, self._target, self._model, *outputs, self._base.calib, step
             )
-        self._notices.extend(mixed_shortfall(self._recipe, result.plan))
+        self._notices.extend(quantize_notices(self._recipe, result))
         with self._stages.stage("check-quantized") as step:
             self._rows.append(self._onnx_row("quantized", result.path, step, optimise=False))
         return result

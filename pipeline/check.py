@@ -24,6 +24,7 @@ from ..quantize.plan import read_plan
 from .baseline import host_latency, measure_baseline
 from .inputs import ReadyModel, ready_model
 from .manifests import feed_inputs
+from .quantizing import ranges_of
 from .recipe import Recipe, recipe_document
 from .requirements import require_latency, require_measurable, require_toolkit
 from .rows import (
@@ -38,7 +39,7 @@ from .rows import (
 )
 from .run import open_both
 from .stages import Stages, Step
-from .steps import convert_step, ranges_of
+from .steps import convert_step
 
 # what our own files say completely; the toolkit's own quantizers need their samples again
 _OWN = ("qdq", "float16")

@@ -8,8 +8,8 @@ from ..calibration_data.samples import Samples
 from ..core.model import load_model
 from ..quantize.error_report import TensorError, error_report
 from ..quantize.quantize import QuantizeResult
+from .quantizing import held_out
 from .stages import Step
-from .steps import held_out
 
 
 def errors_of(

@@ -13,8 +13,8 @@ from ..convert.targets import Target, find_target
 from ..core.errors import OptionError, ToolkitError
 from ..core.model import require_model_file
 from ..prune.prune import parse_budget
+from .quantizing import mixed_for
 from .recipe import Recipe
-from .steps import mixed_for
 
 
 def require_measurable(recipe: Recipe) -> None:

@@ -66,7 +66,14 @@ def quantization_figure(quantized: QuantizeResult) -> QuantizationFigure:
         TradeoffFigure(len(one.floating), one.cycles_ratio, one.sqnr_db) for one in plan.tradeoffs
     )
     return QuantizationFigure(
-        plan.method, plan.held_out, plan.candidates, len(plan.floating), tuple(tried)
+        plan.method,
+        plan.held_out,
+        plan.candidates,
+        len(plan.floating),
+        tuple(tried),
+        plan.metric or None,
+        plan.scores,
+        plan.chosen_by,
     )
 
 

@@ -34,10 +34,11 @@ from .audits import audited, ranges_seen
 from .explain import errors_of
 from .inputs import ReadyModel, ready_model
 from .manifests import write_beside
+from .quantizing import quantize_as, quantize_notices, ranges_of
 from .recipe import Recipe
 from .requirements import require_output, require_toolkit
 from .rows import quantization_figure
-from .steps import convert_step, mixed_shortfall, prune_step, quantize_as, ranges_of
+from .steps import convert_step, prune_step
 
 # how close the quantized model stays is shown on so many samples: a first look, not a check
 _LOOK_SAMPLES = 64
@@ -122,7 +123,7 @@ def quantize_file(
     joined = (
         *(
             ConversionWarning(one.code, one.text, one.hint)
-            for one in mixed_shortfall(recipe, result.plan)
+            for one in quantize_notices(recipe, result)
         ),
         *join_warnings(view_of(load_model(output), None)),
     )

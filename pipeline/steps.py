@@ -14,27 +14,14 @@ from ..convert.cycles import layer_cycles
 from ..convert.samples import Sample
 from ..convert.targets import Target
 from ..convert.toolkit import Ranges
-from ..core.errors import OptionError
 from ..core.layers import LayerShape
-from ..core.results import Notice
 from ..prune.allocate import Cost
 from ..prune.prune import Budget, PruneResult, macs_cost, prune, size_cost
-from ..quantize.four_bits import quantize_four_bits
-from ..quantize.methods import AUTO
-from ..quantize.mixed import MixedBudget, parse_mixed
-from ..quantize.plan import Plan
-from ..quantize.quantize import Mixed, QuantizeResult, quantize
 from .recipe import Recipe
 from .stages import Step
 
 # channels at which multiply-accumulates and size change visibly; the chips' steps do not matter
 _FINE_STEP = 8
-# samples to compare the methods of quantization on; with fewer than two the difference is chance
-_LEAST_HELD_OUT, _MOST_HELD_OUT = 2, 24
-# Where int8 alone gives less than so many dB, a few tensors stay in float16 without being asked
-# for: one layer with values of very different size may spoil all that comes after it.
-_POOR_DB = 15.0
-_RESCUE = MixedBudget("cycles", 0.05)
 
 
 def cost_of(budget: Budget, target: Target, dtype: str) -> tuple[Cost, int]:
@@ -74,159 +61,6 @@ def prune_step(
         recover=recover,
         seed=seed,
         on_progress=step,
-    )
-
-
-def quantize_step(
-    model: ModelProto,
-    output: Path,
-    plan: Path,
-    calib: Samples,
-    step: Step,
-    *,
-    method: str = AUTO,
-    mixed: Mixed | None = None,
-    seed: int = 0,
-) -> QuantizeResult:
-    """Quantize a prepared model; see quantize.quantize.
-
-    A part of the samples is held out to compare the methods on, unless one is named, and to choose
-    the tensors of mixed precision on.
-    """
-    tried = method == AUTO or (mixed is not None and mixed.below_db is None)
-    seen, kept = held_out(calib, seed) if tried else (calib, None)
-
-    return quantize(
-        model,
-        output,
-        plan,
-        seen,
-        kept or (),
-        method=method,
-        mixed=mixed,
-        seed=seed,
-        on_progress=_of_all(seen, step),
-    )
-
-
-def quantize_as(
-    recipe: Recipe,
-    target: Target,
-    model: ModelProto,
-    output: Path,
-    plan: Path,
-    calib: Samples,
-    step: Step,
-) -> QuantizeResult:
-    """Quantize a prepared model in the way that a recipe asks for, for a target."""
-    if recipe.quantize == "w4a16":
-        return _four_bits(recipe, target, model, output, plan, calib, step)
-    return quantize_step(
-        model,
-        output,
-        plan,
-        calib,
-        step,
-        method=recipe.method,
-        mixed=mixed_for(recipe, target),
-        seed=recipe.seed,
-    )
-
-
-def _four_bits(
-    recipe: Recipe,
-    target: Target,
-    model: ModelProto,
-    output: Path,
-    plan: Path,
-    calib: Samples,
-    step: Step,
-) -> QuantizeResult:
-    if "w4a16" not in target.dtypes:
-        raise OptionError(
-            f"{target.name} has no w4a16",
-            f"it has: {', '.join(target.dtypes)}; name a chip that has it with --target",
-        )
-    if recipe.mixed not in ("auto", "off"):
-        raise OptionError("--mixed is for w8a8", "leave it out for --scheme w4a16")
-    seen, kept = held_out(calib, recipe.seed) if recipe.method == AUTO else (calib, None)
-
-    return quantize_four_bits(
-        model,
-        output,
-        plan,
-        seen,
-        kept or (),
-        method=recipe.method,
-        seed=recipe.seed,
-        on_progress=_of_all(seen, step),
-    )
-
-
-def mixed_for(recipe: Recipe, target: Target) -> Mixed | None:
-    """The recipe's mixed precision on a chip; None for none. Raises OptionError."""
-    asked = recipe.mixed not in ("auto", "off")
-    budget = parse_mixed(recipe.mixed) if asked else _RESCUE
-    if asked and recipe.quantize == "float16":
-        raise OptionError(
-            "--mixed needs a model that is quantized", "leave out --quantize off, or --mixed"
-        )
-    if recipe.mixed == "off" or (not asked and "float16" not in target.dtypes):
-        return None
-    if "float16" not in target.dtypes:
-        raise OptionError(
-            f"{target.name} has no float16 to mix with int8", "leave --mixed out for this chip"
-        )
-
-    def cost(layer: LayerShape, dtype: str) -> float:
-        return layer_cycles(layer, target, dtype)
-
-    return Mixed(budget, cost, recipe.search_time, None if asked else _POOR_DB)
-
-
-def mixed_shortfall(recipe: Recipe, plan: Plan) -> tuple[Notice, ...]:
-    """A warning when the accuracy that mixed precision was asked for was not reached."""
-    if recipe.mixed in ("auto", "off") or not plan.tradeoffs:
-        return ()
-    budget = parse_mixed(recipe.mixed)
-    best = budget.best(plan.tradeoffs).sqnr_db
-    if budget.kind != "sqnr" or budget.is_reached(best):
-        return ()
-    return (
-        Notice(
-            "mixed-budget",
-            f"--mixed {recipe.mixed} was not reached: the best choice has {best:.1f} dB on "
-            "held-out samples",
-            "ask for less, search longer with --search-time, or convert in float16",
-        ),
-    )
-
-
-def _of_all(samples: Samples, step: Step) -> Step:
-    """``step`` with the number of samples as the total where none is given."""
-    return lambda what, done, total: step(what, done, len(samples) if total is None else total)
-
-
-def held_out(calib: Samples, seed: int) -> tuple[Samples, Samples | None]:
-    """The samples to learn from, and those to choose by: a fifth, if there are enough."""
-    count = min(len(calib) // 5, _MOST_HELD_OUT)
-    return (calib, None) if count < _LEAST_HELD_OUT else calib.split(count, seed)
-
-
-def quantize_for_cycles(
-    model: ModelProto, output: Path, calib: Samples, step: Step
-) -> QuantizeResult:
-    """Quantize in the quickest way: how many cycles it takes does not depend on the method."""
-    plan = output.with_suffix(".toml")
-    return quantize_step(model, output, plan, calib, step, method="min-max")
-
-
-def ranges_of(plan: Plan) -> Ranges:
-    """What of a plan the toolkit's own quantizer can be given: ranges, and types but int8."""
-    known = plan.activations.items()
-    return Ranges(
-        {name: (one.low, one.high) for name, one in known if one.dtype == "int8"},
-        {name: one.dtype for name, one in known if one.dtype != "int8"},
     )
 
 

@@ -12,6 +12,7 @@ from onnx import ModelProto
 from ..core.graph import Array
 from ..core.session import Session
 from ..core.similarity import RunningSqnr
+from .judging import TaskMetric, Trial
 
 Feeds = Mapping[str, Array]
 
@@ -54,14 +55,36 @@ class HeldOut:
 
         ONNX Runtime's optimisations are off: they change quantized graphs.
         """
-        session = Session(candidate, optimise=False)
         running = RunningSqnr()
-        for file in self._files[:most]:
-            with np.load(file) as kept:
-                found = session.run(self._feeds(kept))
-                running.add([kept[f"output{i}"] for i in range(len(found))], found)
+        for _, wanted, found in self._outputs(candidate, most):
+            running.add(wanted, found)
             on_progress()
         return running.db
+
+    def trial(
+        self,
+        candidate: ModelProto,
+        metric: TaskMetric | None = None,
+        on_progress: Callable[[], None] = lambda: None,
+    ) -> Trial:
+        """SQNR as above, and what the metric, if any, says of every sample."""
+        running, scores = RunningSqnr(), []
+        for index, wanted, found in self._outputs(candidate):
+            running.add(wanted, found)
+            if metric is not None:
+                scores.append(metric.score(index, found))
+            on_progress()
+        return Trial(running.db, tuple(scores))
+
+    def _outputs(
+        self, candidate: ModelProto, most: int | None = None
+    ) -> Iterator[tuple[int, list[Array], list[Array]]]:
+        """Sample number, outputs of the float model, outputs of the candidate."""
+        session = Session(candidate, optimise=False)
+        for index, file in enumerate(self._files[:most]):
+            with np.load(file) as kept:
+                found = session.run(self._feeds(kept))
+                yield index, [kept[f"output{i}"] for i in range(len(found))], found
 
     def __iter__(self) -> Iterator[Feeds]:
         for file in self._files:

@@ -21,12 +21,14 @@ from ..core.model import save_model
 from ..core.scratch import scratch_folder
 from .candidates import Feeds, HeldOut, SampleSet
 from .gptq import gptq
+from .judging import SQNR, TaskMetric, Verdict, verdict_on
 from .layers import Float, Layer, layers_from
 from .methods import AUTO
 from .observe import InputMoments, observe
 from .placement import weighted_nodes
-from .plan import Plan, Weight, write_plan
-from .quantize import Progress, QuantizeResult, require_quantizable
+from .plan import Plan, Weight, compared, write_plan
+from .quantize import Progress, QuantizeResult
+from .requirements import require_quantizable
 from .rounding import Rounded, lost_mean, nearest
 
 SCHEME = "w4a16"
@@ -45,6 +47,7 @@ def quantize_four_bits(
     held_out: SampleSet = (),
     *,
     method: str = AUTO,
+    metric: TaskMetric | None = None,
     seed: int = 0,
     on_progress: Progress = lambda what, done, total: None,
 ) -> QuantizeResult:
@@ -78,12 +81,13 @@ def quantize_four_bits(
     with scratch_folder() as folder:
         kept = HeldOut(model, held_out, folder)
         steps, total = iter(range(1, 1 << 30)), len(names) * len(kept)
-        scores = {
-            name: kept.sqnr_db(one, lambda: on_progress("compare", next(steps), total))
+        trials = {
+            name: kept.trial(one, metric, lambda: on_progress("compare", next(steps), total))
             for name, one in made.items()
             if len(kept)
         }
-        best = max(names, key=lambda name: scores.get(name, 0.0))
+        verdict = verdict_on(trials, metric) if trials else Verdict(names[0], SQNR)
+        best = verdict.best
         if len(kept):  # they count as well once the method is chosen
             observed = observer(kept, before=observed)
             made[best] = baked(model, _rounded(layers, observed.moments, best))
@@ -91,7 +95,8 @@ def quantize_four_bits(
         layer.node.input[1]: Weight("int4", layer.axis, layer.weight.shape[layer.axis], best)
         for layer in layers
     }
-    plan = Plan(SCHEME, observed.count, {}, weights, {}, best, len(held_out), scores)
+    plan = Plan(SCHEME, observed.count, {}, weights, {}, best)
+    plan = compared(plan, len(held_out), trials, verdict, metric)
     with replacing(plan_path) as whole_plan:
         write_plan(plan, whole_plan)
         save_model(made[best], output)

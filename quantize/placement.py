@@ -6,6 +6,7 @@ are quantized after a convolution *and* its activation, since the NPU computes b
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -57,6 +58,18 @@ def place(graph: Graph, floating: Collection[str] = ()) -> Placement:
     quantized = set(tensors)
     kept = tuple(node for node in weights if _is_between(graph, node, quantized))
     return Placement(tensors, _shared(graph, quantized), kept)
+
+
+def left_in_float(graph: Graph, placement: Placement) -> dict[str, int]:
+    """Operator type -> number of nodes none of whose outputs is quantized or fused away."""
+    quantized = set(placement.tensors)
+    fused = {
+        name for node in graph.nodes if quantized.intersection(node.output) for name in node.input
+    }
+    left = Counter(
+        node.op_type for node in graph.nodes if not (quantized | fused).intersection(node.output)
+    )
+    return dict(sorted(left.items()))
 
 
 def weighted_nodes(graph: Graph) -> tuple[NodeProto, ...]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import tomli_w
 
 from ..core.errors import ModelError
 from ..core.files import write_text
+from .judging import SQNR, TaskMetric, Trial, Verdict
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -63,7 +66,9 @@ class Plan:
     """What quantize decided, by tensor name. ``float_operators`` counts what stays in float.
 
     ``method`` was chosen among ``candidates``: method -> SQNR in dB against the float model on
-    ``held_out`` of the ``samples``, which no method had seen then; the plan is made of all.
+    ``held_out`` of the ``samples``, which no method had seen then; the plan is made of all. Where
+    these had labels, ``scores`` has the ``metric`` of each method too; ``chosen_by`` names what
+    decided (sqnr, or the metric).
     ``tradeoffs`` are the choices of mixed precision that were tried, cheapest first.
     """
 
@@ -76,11 +81,32 @@ class Plan:
     held_out: int = 0
     candidates: dict[str, float] = field(default_factory=dict)
     tradeoffs: tuple[Tradeoff, ...] = ()
+    metric: str = ""
+    scores: dict[str, float] = field(default_factory=dict)
+    chosen_by: str = SQNR
 
     @property
     def floating(self) -> tuple[str, ...]:
         """The tensors that mixed precision leaves in float16."""
         return tuple(name for name, one in self.activations.items() if one.dtype != "int8")
+
+
+def compared(
+    plan: Plan,
+    held_out: int,
+    trials: Mapping[str, Trial],
+    verdict: Verdict,
+    metric: TaskMetric | None,
+) -> Plan:
+    """The plan of the candidate that was kept, with how it came to be."""
+    return replace(
+        plan,
+        held_out=held_out,
+        candidates={name: trial.sqnr_db for name, trial in trials.items()},
+        metric=metric.name if metric else "",
+        scores={name: fmean(trial.scores) for name, trial in trials.items() if trial.scores},
+        chosen_by=verdict.chosen_by,
+    )
 
 
 def write_plan(plan: Plan, path: Path) -> None:
@@ -113,6 +139,9 @@ def read_plan(path: Path) -> Plan:
                 Tradeoff(tuple(one["floating"]), one["cycles_ratio"], one["sqnr_db"])
                 for one in document.get("tradeoffs", ())
             ),
+            document.get("metric", ""),
+            document.get("scores", {}),
+            document.get("chosen_by", SQNR),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: not a plan: {error}", "quantize again") from error

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from onnx import ModelProto, NodeProto
+from onnx import ModelProto
 
-from ..core.errors import ModelError, SamplesError
+from ..core.errors import SamplesError
 from ..core.files import replacing
 from ..core.graph import Array, Graph
-from ..core.model import is_qdq, save_model
+from ..core.model import save_model
+from ..core.results import Notice
 from ..core.scratch import scratch_folder
 from .candidates import HeldOut, SampleSet
 from .histogram import Histogram
+from .judging import TaskMetric, Trial, verdict_on
 from .layers import Layer, layers_of
 from .methods import AUTO, COMPARED, METHODS, Method
 from .mixed import LayerCost, MixedBudget, growing_choices, search, sensitivities
 from .observe import Observed, observe
-from .placement import Placement, place, weight_axis
-from .plan import Activation, Plan, Weight, write_plan
+from .placement import Placement, left_in_float, place, weight_axis
+from .plan import Activation, Plan, Weight, compared, write_plan
 from .qdq import render
 from .range_methods import RANGE_METHODS
+from .requirements import require_quantizable
 from .rounding import Rounded, Rounding, rounded_layers
 from .scales import activation_scale
-
-_FIRST_PER_CHANNEL_OPSET = 13
 
 Feeds = Mapping[str, Array]
 Progress = Callable[[str, int, int | None], None]
@@ -37,11 +37,12 @@ Progress = Callable[[str, int, int | None], None]
 
 @dataclass(frozen=True)
 class QuantizeResult:
-    """The intended QDQ model, the plan beside it, and what stayed in float."""
+    """The intended QDQ model, the plan beside it, and what is to be said of them."""
 
     path: Path
     plan_path: Path
     plan: Plan
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ def quantize(
     *,
     method: str = AUTO,
     mixed: Mixed | None = None,
+    metric: TaskMetric | None = None,
     seed: int = 0,
     on_progress: Progress = lambda what, done, total: None,
 ) -> QuantizeResult:
@@ -92,11 +94,12 @@ def quantize(
 
     ``samples`` yields calibration feeds (input name -> array, batch 1), read once, one in memory
     at a time. With ``method`` auto the methods are compared on ``held_out`` samples, and the one
-    with the highest SQNR of the outputs is kept; without such samples it is gptq. With ``mixed``
-    some tensors stay in float, as its budget allows. Once that is decided, the held-out samples
-    count as well. Writes the QDQ model to ``output`` and the plan to ``plan_path``.
-    Raises ModelError when the opset is below 13 or nothing in the model can
-    be quantized, SamplesError when there are no samples, or none to try mixed precision on.
+    with the highest SQNR of the outputs is kept, of those that the ``metric``, if any, cannot tell
+    from its best (see judging); without such samples it is gptq. With ``mixed`` some tensors stay
+    in float, as its budget allows. Once that is decided, the held-out samples count as well. Writes
+    the QDQ model to ``output`` and the plan to ``plan_path``. Raises ModelError when the opset is
+    below 13 or nothing in the model can be quantized, SamplesError when there are no samples, or
+    none to try mixed precision on.
     """
     if mixed is not None and mixed.below_db is None and not len(held_out):
         raise SamplesError(
@@ -119,7 +122,7 @@ def quantize(
     subject = _Subject(model, graph, placement, layers, observed, placement.same_as)
     with scratch_folder() as folder:
         kept = HeldOut(model, held_out, folder)
-        plan, rendered = _best(subject, names, kept, on_progress)
+        plan, rendered = _best(subject, names, kept, metric, on_progress)
         if mixed is not None and mixed.is_due(plan.candidates.get(plan.method)):
             plan, rendered = _mixed(subject, plan, kept, mixed, on_progress)
         if len(kept):
@@ -138,19 +141,6 @@ def _placed(model: ModelProto) -> tuple[Graph, Placement]:
     return graph, placement
 
 
-def require_quantizable(model: ModelProto, layers: Sequence[NodeProto]) -> None:
-    """Raise ModelError for a model that is quantized, too old, or has none of these layers."""
-    if is_qdq(model):
-        raise ModelError("the model is quantized already", "convert it as it is")
-    _require_opset(model)
-    if not layers:
-        raise ModelError(
-            "nothing in this model can be quantized: it has no convolution or matrix product "
-            "with a constant float32 weight",
-            "convert it in float16: rockpress run --quantize off",
-        )
-
-
 def _names(method: str, held_out: SampleSet) -> tuple[str, ...]:
     if method != AUTO:
         return (method,)
@@ -158,20 +148,26 @@ def _names(method: str, held_out: SampleSet) -> tuple[str, ...]:
 
 
 def _best(
-    subject: _Subject, names: tuple[str, ...], held_out: HeldOut, on_progress: Progress
+    subject: _Subject,
+    names: tuple[str, ...],
+    held_out: HeldOut,
+    metric: TaskMetric | None,
+    on_progress: Progress,
 ) -> tuple[Plan, ModelProto]:
     made: dict[str, tuple[Plan, ModelProto]] = {}
-    scores: dict[str, float] = {}
+    trials: dict[str, Trial] = {}
     steps, total = iter(range(1, 1 << 30)), len(names) * len(held_out)
     for name in names:
         made[name] = _quantized(subject, name)
         if len(held_out):
-            scores[name] = held_out.sqnr_db(
-                made[name][1], lambda: on_progress("compare", next(steps), total)
+            trials[name] = held_out.trial(
+                made[name][1], metric, lambda: on_progress("compare", next(steps), total)
             )
-    best = max(names, key=lambda name: scores.get(name, 0.0))  # the first of equal ones
-    plan, rendered = made[best]
-    return replace(plan, held_out=len(held_out), candidates=scores), rendered
+    if not trials:
+        return made[names[0]]
+    verdict = verdict_on(trials, metric)
+    plan, rendered = made[verdict.best]
+    return compared(plan, len(held_out), trials, verdict, metric), rendered
 
 
 def _mixed(
@@ -195,7 +191,11 @@ def _mixed(
     )
     best, rendered = _quantized(subject, plan.method, budget.best(tried).floating)
     found = replace(
-        best, held_out=plan.held_out, candidates=plan.candidates, tradeoffs=tuple(tried)
+        plan,
+        activations=best.activations,
+        weights=best.weights,
+        float_operators=best.float_operators,
+        tradeoffs=tuple(tried),
     )
     return found, rendered
 
@@ -231,7 +231,7 @@ def _quantized(
         subject.observed.count,
         {**activations, **_left_out(subject, method.ranges, floating)},
         _weights(subject.graph, subject.placement, method),
-        _left_in_float(subject.graph, subject.placement),
+        left_in_float(subject.graph, subject.placement),
         name,
     )
     return plan, render(subject.model, plan, rounded)
@@ -274,25 +274,3 @@ def _weights(graph: Graph, placement: Placement, method: Method) -> dict[str, We
         channels = graph.shapes[node.input[1]][axis]
         weights[node.input[1]] = Weight("int8", axis, channels, method.rounding)
     return weights
-
-
-def _left_in_float(graph: Graph, placement: Placement) -> dict[str, int]:
-    """Operator type -> number of nodes none of whose outputs is quantized or fused away."""
-    quantized = set(placement.tensors)
-    fused = {
-        name for node in graph.nodes if quantized.intersection(node.output) for name in node.input
-    }
-    left = Counter(
-        node.op_type for node in graph.nodes if not (quantized | fused).intersection(node.output)
-    )
-    return dict(sorted(left.items()))
-
-
-def _require_opset(model: ModelProto) -> None:
-    versions = (entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
-    opset = next(versions, 1)
-    if opset < _FIRST_PER_CHANNEL_OPSET:
-        raise ModelError(
-            f"the model has opset {opset}; scales per channel need opset 13 or later",
-            "export the model with opset 13 to 19",
-        )

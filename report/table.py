@@ -180,9 +180,13 @@ def similarity_text(agreement: float | None, sqnr_db: float) -> str:
 def quantization_text(how: QuantizationFigure) -> list[str]:
     """Which method quantized the model, what the others came to, and what float16 adds.
 
-    >>> figure = QuantizationFigure("gptq", 24, {"gptq": 24.84, "min-max": 19.06})
-    >>> quantization_text(figure)
+    >>> decibels = {"gptq": 24.84, "min-max": 19.06}
+    >>> quantization_text(QuantizationFigure("gptq", 24, decibels))
     ['quantized by gptq, 24.8 dB on 24 held-out samples (min-max 19.1)']
+    >>> scores = {"gptq": 0.75, "min-max": 0.7917}
+    >>> labelled = QuantizationFigure("gptq", 24, decibels, metric="top1", scores=scores)
+    >>> quantization_text(labelled)[1]
+    'their top1: gptq 0.750, min-max 0.792 (SQNR decided)'
     """
     text = f"quantized by {how.method}"
     if how.candidates:
@@ -190,6 +194,8 @@ def quantization_text(how: QuantizationFigure) -> list[str]:
         rest = f" ({', '.join(others)})" if others else ""
         text += f", {_db(how.candidates[how.method])} dB on {how.held_out} held-out samples{rest}"
     lines = [text]
+    if how.scores:
+        lines.append(_scores_text(how))
     if how.tradeoffs:
         tried = ", ".join(
             f"{one.floating} {_db(one.sqnr_db)} dB {one.cycles_ratio - 1:+.1%}"
@@ -197,6 +203,13 @@ def quantization_text(how: QuantizationFigure) -> list[str]:
         )
         lines.append(f"tensors in float16: {how.floating} (tried, with estimated cycles: {tried})")
     return lines
+
+
+def _scores_text(how: QuantizationFigure) -> str:
+    scores = ", ".join(f"{name} {value:.3f}" for name, value in how.scores.items())
+    if how.chosen_by == how.metric:
+        return f"their {how.metric}, which decided: {scores}"
+    return f"their {how.metric}: {scores} (SQNR decided)"
 
 
 def _db(value: float) -> str:

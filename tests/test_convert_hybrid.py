@@ -22,7 +22,7 @@ from rockpress.core.errors import ModelError, OptionError
 from rockpress.core.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
-from rockpress.pipeline.steps import ranges_of
+from rockpress.pipeline.quantizing import ranges_of
 from rockpress.quantize.quantize import quantize
 
 Array = NDArray[Any]

@@ -101,7 +101,9 @@ def test_every_warning_is_documented() -> None:
     source = "\n".join(
         path.read_text() for room in ("convert", "pipeline") for path in (ROOT / room).glob("*.py")
     )
-    subjects = "cpu|float16|fusion|mixed|output|plan|preprocess|pruning|retention|toolkit"
+    subjects = (
+        "calibration|cpu|float16|fusion|mixed|output|plan|preprocess|pruning|retention|toolkit"
+    )
     used = set(re.findall(rf'"((?:{subjects})-[a-z0-9-]+)"', source))
     listed = set(re.findall(r"^\| `([a-z0-9-]+)` \|", (ROOT / "docs/report.md").read_text(), re.M))
     assert used - {"toolkit-python"} == listed

@@ -26,7 +26,7 @@ from rockpress.core.layers import LayerShape
 from rockpress.core.model import load_model, save_model
 from rockpress.core.prepare import prepare_model
 from rockpress.core.session import Session
-from rockpress.pipeline.steps import ranges_of
+from rockpress.pipeline.quantizing import ranges_of
 from rockpress.quantize.candidates import HeldOut
 from rockpress.quantize.mixed import (
     Costs,

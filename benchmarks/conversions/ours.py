@@ -33,8 +33,9 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     from rockpress.convert.targets import find_target
     from rockpress.core.model import save_model
     from rockpress.pipeline.inputs import ready_model
+    from rockpress.pipeline.quantizing import quantize_as, ranges_of
     from rockpress.pipeline.recipe import Preprocessing, Recipe
-    from rockpress.pipeline.steps import convert_step, quantize_as, ranges_of
+    from rockpress.pipeline.steps import convert_step
 
     shapes = dict(zip(job["inputs"], map(tuple, job["shapes"]), strict=True))
     recipe = Recipe(Path(job["model"]), toolkit_python=Path(job["python"]), timeout=job["timeout"])

@@ -32,8 +32,9 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     from rockpress.convert.targets import find_target
     from rockpress.core.model import save_model
     from rockpress.pipeline.inputs import ready_model
+    from rockpress.pipeline.quantizing import ranges_of
     from rockpress.pipeline.recipe import Preprocessing, Recipe
-    from rockpress.pipeline.steps import convert_step, ranges_of
+    from rockpress.pipeline.steps import convert_step
     from rockpress.quantize.plan import read_plan
 
     recipe = Recipe(Path(job["model"]), timeout=job["timeout"])
