@@ -43,7 +43,7 @@ def command(
     memory_limit: o.MemoryLimit = None,
     toolkit_python: o.ToolkitPython = None,
     seed: o.Seed = None,
-    report: o.ReportFile = None,
+    report: o.ReportFiles = None,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
@@ -76,6 +76,6 @@ def command(
     require_report(report)
     with watching(quiet=quiet) as observer:
         result = check(recipe, candidate, observer)
-    show_report(result, as_json=as_json, file=report)
+    show_report(result, as_json=as_json, files=report)
     if not result.passed:
         raise typer.Exit(GATE_FAILED)

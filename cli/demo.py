@@ -25,7 +25,7 @@ def command(
     target: o.Targets = None,
     prune: o.Prune = None,
     min_retention: o.MinRetention = None,
-    report: o.ReportFile = None,
+    report: o.ReportFiles = None,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
@@ -53,7 +53,7 @@ def command(
             result = run(recipe, folder, observer)
     except AllFailed as failed:
         end_with(failed.errors, verbose=verbose, code=failed.exit_code)
-    show_report(result, as_json=as_json, file=report)
+    show_report(result, as_json=as_json, files=report)
     say_where(folder, quiet=quiet)
     if result.failures:
         end_with(result.failures, verbose=verbose)

@@ -49,13 +49,13 @@ OutputFolder = Annotated[
         help="Folder to write to; made when missing. [default: build; demo: rockpress-demo]",
     ),
 ]
-ReportFile = Annotated[
-    Path | None,
+ReportFiles = Annotated[
+    list[Path] | None,
     Option(
         "--report",
         metavar="FILE",
         parser=parsers.parse_report,
-        help="Write the report here too: .json or .md.",
+        help="Write the report here too: .json, .md or .xml (JUnit). Repeatable.",
     ),
 ]
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import typer
 
-REPORT_FORMATS = ("json", "md")
+REPORT_FORMATS = ("json", "md", "xml")
 
 
 class Size(NamedTuple):

@@ -51,7 +51,7 @@ def command(
     toolkit_python: o.ToolkitPython = None,
     jobs: Jobs = None,
     seed: o.Seed = None,
-    report: o.ReportFile = None,
+    report: o.ReportFiles = None,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
@@ -97,7 +97,7 @@ def command(
             result = run(recipe, folder, observer)
     except AllFailed as failed:
         end_with(failed.errors, verbose=verbose, code=failed.exit_code)
-    show_report(result, as_json=as_json, file=report, told=observer.told)
+    show_report(result, as_json=as_json, files=report, told=observer.told)
     say_where(folder, quiet=quiet)
     if result.failures:
         end_with(result.failures, verbose=verbose)

@@ -18,27 +18,27 @@ _WIDE = 200
 _ROOMY = 100
 
 
-def require_report(file: Path | None) -> None:
-    """Raise OutputError now, before minutes are spent, if the report could not be written."""
+def require_report(files: Sequence[Path] | None) -> None:
+    """Raise OutputError now, before minutes are spent, if a report could not be written."""
     from ..core.files import require_writable
 
-    if file is not None:
+    for file in files or ():
         require_writable(file.parent)
 
 
 def show_report(
-    report: Report, *, as_json: bool, file: Path | None, told: Told = frozenset()
+    report: Report, *, as_json: bool, files: Sequence[Path] | None, told: Told = frozenset()
 ) -> None:
-    """Print the report and write it to ``file`` too; its suffix says in which format.
+    """Print the report and write it to ``files`` too; the suffix says in which format.
 
     Warnings in ``told`` were shown before.
     """
     from ..core.files import write_text
     from ..report.document import to_json
-    from ..report.markdown import to_markdown
+    from ..report.formats import rendered
 
-    if file is not None:
-        write_text(file, to_json(report) if file.suffix.lower() == ".json" else to_markdown(report))
+    for file in files or ():
+        write_text(file, rendered(report, file.suffix))
     if as_json:
         sys.stdout.write(to_json(report))
     else:

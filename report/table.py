@@ -242,11 +242,16 @@ def _ratios(ratios: dict[str, float | None]) -> str:
 def _gate_lines(target: TargetReport) -> list[str]:
     if not target.gates:
         return ["verdict: no gate was set"]
-    shown = ", ".join(_gate_text(gate) for gate in target.gates)
+    shown = ", ".join(gate_text(gate) for gate in target.gates)
     verdict = "pass" if all(gate.passed for gate in target.gates) else "FAIL"
     return [f"verdict: {verdict} ({shown})"]
 
 
-def _gate_text(gate: GateFigure) -> str:
+def gate_text(gate: GateFigure) -> str:
+    """A gate with its limit and the value seen.
+
+    >>> gate_text(GateFigure("min-retention", 0.98, 0.9711, False))
+    'min-retention 0.98 does not hold: 0.9711'
+    """
     relation = "holds" if gate.passed else "does not hold"
     return f"{gate.name} {gate.limit:g} {relation}: {gate.value:.4g}"

@@ -20,6 +20,15 @@ def visible(text: str) -> str:
     return _ACTED_ON.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
+def xml_visible(text: str) -> str:
+    r"""As ``visible``, and without the two characters that XML cannot hold even as a reference.
+
+    >>> print(xml_visible("a\x00b\uffff"))
+    a\x00b\uffff
+    """
+    return visible(text).replace("\ufffe", r"\ufffe").replace("\uffff", r"\uffff")
+
+
 def json_visible(document: str) -> str:
     r"""A JSON document whose strings hold such characters as JSON's own escapes; lines stay.
 

@@ -19,6 +19,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from rockpress.cli import main as entry
+from rockpress.report.formats import FORMATS
 
 # "clear the screen", and the red of rich
 ESCAPE, MARKUP = "a\x1b[2Jb", "[red]c[/red]"
@@ -241,10 +242,14 @@ def test_a_file_name_that_is_not_utf8(rockpress: Run, image_folder: Path, tmp_pa
     assert json.loads(out)["recipe"]["model"] == str(model)
 
 
-def test_a_report_in_markdown_holds_no_markup_of_others(
+def test_reports_in_several_formats_hold_no_markup_of_others(
     rockpress: Run, image_folder: Path, tmp_path: Path
 ) -> None:
     model = named_model(tmp_path / "m.onnx", ESCAPE)
-    line = ["check", model, model, "--eval", image_folder, "--report", tmp_path / "r.md"]
+    line: list[object] = ["check", model, model, "--eval", image_folder]
+    for suffix in FORMATS:
+        line += ["--report", tmp_path / f"r{suffix}"]
     assert rockpress(*line)[0] == 0
-    assert "\x1b" not in (tmp_path / "r.md").read_text()
+    for suffix in FORMATS:
+        text = (tmp_path / f"r{suffix}").read_text()
+        assert "\x1b" not in text and len(text) > 100

@@ -141,7 +141,7 @@ def parsed(*args: str) -> tuple[int, str, dict[str, Any]]:
         resize: options.Resize = None,
         min_retention: options.MinRetention = None,
         calib_count: options.CalibCount = None,
-        report: options.ReportFile = None,
+        report: options.ReportFiles = None,
         quiet: options.Quiet = False,
     ) -> None:
         seen.update(locals() | {"seen": None})
@@ -172,7 +172,7 @@ def test_options_that_are_not_given_are_none() -> None:
         (["--resize", "letterbox"], "resize", "letterbox"),
         (["--min-retention", "0.98"], "min_retention", 0.98),
         (["--calib-count", "20"], "calib_count", 20),
-        (["--report", "a/report.md"], "report", Path("a/report.md")),
+        (["--report", "a/report.md"], "report", [Path("a/report.md")]),
         (["-q"], "quiet", True),
     ],
 )

@@ -1,0 +1,25 @@
+"""The formats of a report's file: its suffix says which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..core.results import Report
+from .document import to_json
+from .junit import to_junit
+from .markdown import to_markdown
+
+FORMATS: dict[str, Callable[[Report], str]] = {
+    ".json": to_json,
+    ".md": to_markdown,
+    ".xml": to_junit,
+}
+
+
+def rendered(report: Report, suffix: str) -> str:
+    """The text of a report file with this suffix, whatever its case.
+
+    >>> rendered(Report({}, {}, {}, ()), ".MD").splitlines()[0]
+    '# rockpress: pass'
+    """
+    return FORMATS[suffix.lower()](report)

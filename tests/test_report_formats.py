@@ -1,0 +1,122 @@
+"""The files that --report writes, from reports made by hand."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import pytest
+
+from rockpress.cli.parsers import REPORT_FORMATS
+from rockpress.core.errors import ToolkitError
+from rockpress.core.results import (
+    NOTHING_COMPARED,
+    AccuracyFigure,
+    GateFigure,
+    LatencyFigure,
+    ModelRow,
+    Notice,
+    Report,
+    RetentionFigure,
+    StageRun,
+    TargetReport,
+)
+from rockpress.report.formats import FORMATS, rendered
+from rockpress.report.junit import to_junit
+
+NPU = LatencyFigure("npu-estimate", 2.81, 2.51, 3.2, 241466)
+TOP1 = AccuracyFigure("top1", 0.9875, 0.971, 0.994, 400, "rknn-simulator")
+GOOD = TargetReport(
+    target="rk3588",
+    models=(
+        ModelRow("baseline", "a/cls.v2.onnx", 585532, accuracy=replace(TOP1, value=0.99)),
+        ModelRow("rknn", "rk3588/cls.v2.rknn", 859342, latency=(NPU,), accuracy=TOP1),
+    ),
+    retention=RetentionFigure("top1", 0.9975, 0.99, 1.005, 400, 0.995, 25.6),
+    ratios={"size": 0.86, "latency": None, "cycles": 0.96, "macs": 1.0},
+    pruning=None,
+    gates=(
+        GateFigure("min-retention", 0.98, 0.9975, True),
+        GateFigure("max-latency-ms", 2.5, 2.81, False),
+    ),
+    warnings=(Notice("toolkit-fidelity", "they *differ* <b>", "look & see"),),
+    stages=(StageRun("baseline", "done", 1.25), StageRun("convert", "done", 10.5)),
+)
+FAILED = TargetReport(
+    target="rk3566",
+    models=(),
+    retention=NOTHING_COMPARED,
+    ratios={"size": None},
+    pruning=None,
+    stages=(StageRun("baseline", "done", 1.25), StageRun("convert", "failed", 3.0)),
+    error=ToolkitError("it \x1b[31mcrashed\n<on> \ufffe", "try & again", "a long log"),
+)
+
+
+def report(*targets: TargetReport) -> Report:
+    tool = {"name": "rockpress", "version": "0.1.0"}
+    toolkit: dict[str, str | None] = {"name": "rknn-toolkit2", "version": "2.5.0"}
+    return Report(tool, toolkit, {"model": "a/cls.v2.onnx"}, targets)
+
+
+def test_each_suffix_that_the_option_takes_has_a_format() -> None:
+    assert {f".{name}" for name in REPORT_FORMATS} == set(FORMATS)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_nothing_in_a_file_acts_on_a_terminal(suffix: str) -> None:
+    text = rendered(report(GOOD, FAILED), suffix)
+    assert text.endswith("\n")
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", text)
+
+
+# JUnit XML
+
+
+def suites(*targets: TargetReport) -> tuple[ElementTree.Element, list[ElementTree.Element]]:
+    root = ElementTree.fromstring(to_junit(report(*targets)).encode())
+    return root, root.findall("testsuite")
+
+
+def test_gates_are_test_cases_of_a_suite_for_each_target() -> None:
+    root, (one,) = suites(GOOD)
+    assert root.attrib == {"name": "rockpress", "tests": "3", "failures": "1", "errors": "0"}
+    assert one.attrib == {
+        **{"name": "rk3588", "tests": "3", "failures": "1", "errors": "0", "skipped": "0"},
+        "time": "11.750",
+    }
+    assert [child.tag for child in one] == ["properties", *["testcase"] * 3, "system-out"]
+    cases = {case.get("name"): case for case in one.iter("testcase")}
+    assert list(cases) == ["built", "min-retention", "max-latency-ms"]
+    assert {case.get("classname") for case in cases.values()} == {"rockpress.cls_v2.rk3588"}
+    (failure,) = one.iter("failure")
+    assert failure in cases["max-latency-ms"]
+    assert failure.text == failure.get("message") == "max-latency-ms 2.5 does not hold: 2.81"
+    properties = {each.get("name"): each.get("value") for each in one.iter("property")}
+    assert properties == {
+        **{"model": "a/cls.v2.onnx", "rockpress": "0.1.0", "rknn-toolkit2": "2.5.0"},
+        **{"size": "859.3 kB", "cycles": "241466", "latency-ms": "2.810", "retention": "0.9975"},
+    }
+
+
+def test_warnings_are_the_output_of_the_suite() -> None:
+    _, (one,) = suites(GOOD)
+    expected = "warning: they *differ* <b> [toolkit-fidelity]\nhint: look & see"
+    assert one.findtext("system-out") == expected
+    assert suites(replace(GOOD, warnings=()))[1][0].find("system-out") is None
+
+
+def test_a_target_that_failed_is_an_error() -> None:
+    root, (_, failed) = suites(GOOD, FAILED)
+    assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("4", "1", "1")
+    (case,) = failed.iter("testcase")
+    (error,) = case
+    assert error.tag == "error" and error.get("type") == "ToolkitError"
+    assert error.text == "it \\x1b[31mcrashed\\n<on> \\ufffe\nhint: try & again"
+
+
+def test_without_a_gate_or_a_target_there_is_one_case() -> None:
+    root, (one,) = suites(replace(GOOD, target=None, gates=(), stages=()))
+    assert (root.get("tests"), one.get("name"), one.get("time")) == ("1", "onnxruntime", "0.000")
+    assert one.find("testcase") is not None
