@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -43,8 +44,18 @@ def show_report(
         sys.stdout.write(to_json(report))
     else:
         _show_tables(report)
+    _annotate(report)
     for target in report.targets:
         warn(named(target.warnings, target.target if len(report.targets) > 1 else None, told))
+
+
+def _annotate(report: Report) -> None:
+    """Failed gates as GitHub shows them; on stderr, which its runner reads too, to keep --json."""
+    from ..report.annotations import to_annotations
+
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in to_annotations(report):
+            print(line, file=sys.stderr)
 
 
 def say_where(folder: Path, *, quiet: bool) -> None:

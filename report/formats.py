@@ -20,6 +20,6 @@ def rendered(report: Report, suffix: str) -> str:
     """The text of a report file with this suffix, whatever its case.
 
     >>> rendered(Report({}, {}, {}, ()), ".MD").splitlines()[0]
-    '# rockpress: pass'
+    '# rockpress: pass ✅'
     """
     return FORMATS[suffix.lower()](report)

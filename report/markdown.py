@@ -1,44 +1,117 @@
-"""The report as Markdown, for a job summary or a pull-request comment."""
+"""The report as Markdown, for a job summary or a pull-request comment: the verdict first."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import PurePath
 
-from ..core.results import Report, TargetReport
-from .table import to_tables
+from ..core.results import GateFigure, Report, TargetReport
+from .table import TextTable, count_text, latency_text, size_text, to_tables
 from .visible import visible
+
+_NONE = "-"
+_MARKS = {True: "✅", False: "❌"}
+# What GitHub makes links or mentions of after Markdown is done: an empty comment ends the word.
+_LINKED = re.compile(r"(?<=@)(?=\w)|(?<=#)(?=\d)|(?<=:)(?=//)|(?<=www)(?=\.)", re.IGNORECASE)
 
 
 def to_markdown(report: Report) -> str:
-    """The same table and lines as on the terminal, and the warnings with their hints."""
-    parts = ["# rockpress: " + ("pass" if report.passed else "FAIL")]
-    for table in to_tables(report):
-        parts.append(f"## {table.title}")
-        if table.rows:
-            rows = [table.headings, ["---"] * len(table.headings), *table.rows]
-            parts.append("\n".join(map(_row, rows)))
-        parts.append("\n".join(f"- {_safe(line)}" for line in table.lines))
-    warnings = [line for target in report.targets for line in _warnings(report, target)]
-    if warnings:
-        parts += ["## Warnings", "\n".join(warnings)]
+    """The verdict, a summary when there are several targets, and each target in full."""
+    verdict = "pass ✅" if report.passed else "FAIL ❌"
+    parts = [f"# rockpress: {verdict}", *_about(report)]
+    if len(report.targets) > 1:
+        parts.append(_summary(report.targets))
+    for target, table in zip(report.targets, to_tables(report), strict=True):
+        parts += [f"## {escaped(table.title)}", *_target_parts(target, table)]
     return "\n\n".join(parts) + "\n"
 
 
-def _warnings(report: Report, target: TargetReport) -> list[str]:
-    """One line a warning, which names its target where there are several."""
-    name = f"{target.target}: " if len(report.targets) > 1 else ""
-    return [
-        f"- {name}`{one.code}`: {_safe(one.text)}. {_safe(one.hint)}" for one in target.warnings
-    ]
+def _about(report: Report) -> list[str]:
+    """Which model, and by which versions."""
+    name = PurePath(str(report.recipe.get("model") or "")).name
+    both = (report.tool, report.toolkit)
+    versions = [f"{one['name']} {one['version']}" for one in both if one.get("version")]
+    model = [f"**{escaped(name)}**"] if name else []
+    line = " · ".join([*model, *map(escaped, versions)])
+    return [line] if line else []
+
+
+def _target_parts(target: TargetReport, table: TextTable) -> list[str]:
+    parts = []
+    if target.gates:
+        parts.append(_table(("gate", "limit", "value", ""), map(_gate_row, target.gates)))
+    if table.rows:
+        parts.append(_table(table.headings, table.rows))
+    lines = table.lines[:-1] if target.gates else table.lines  # the last tells the gates again
+    parts.append("\n".join(f"- {escaped(line)}" for line in lines))
+    if target.warnings:
+        parts.append(_folded(_counted(len(target.warnings), "warning"), _warnings(target)))
+    if target.stages:
+        rows = [(one.name, one.status, f"{one.seconds:.1f} s") for one in target.stages]
+        seconds = sum(one.seconds for one in target.stages)
+        parts.append(_folded(f"stages ({seconds:.0f} s)", _table(("stage", "", "time"), rows)))
+    return parts
+
+
+def _summary(targets: Iterable[TargetReport]) -> str:
+    headings = ("target", "", "retention", "size", "cycles", "latency")
+    return _table(headings, map(_summary_row, targets))
+
+
+def _summary_row(target: TargetReport) -> tuple[str, ...]:
+    passed = target.error is None and all(gate.passed for gate in target.gates)
+    name = target.target or "ONNX Runtime"
+    if not target.models:
+        return (name, _MARKS[passed], "failed", _NONE, _NONE, _NONE)
+    result, kept = target.models[-1], target.retention
+    return (
+        name,
+        _MARKS[passed],
+        _NONE if kept.value is None else f"{kept.value:.4f}",
+        size_text(result.bytes),
+        count_text(result.cycles),
+        latency_text(result.latency[0]) if result.latency else _NONE,
+    )
+
+
+def _gate_row(gate: GateFigure) -> tuple[str, ...]:
+    told = "holds" if gate.passed else "does not hold"
+    return (gate.name, f"{gate.limit:g}", f"{gate.value:.4g}", f"{_MARKS[gate.passed]} {told}")
+
+
+def _warnings(target: TargetReport) -> str:
+    lines = []
+    for one in target.warnings:
+        hint = f" {escaped(one.hint)}" if one.hint else ""
+        lines.append(f"- `{one.code}`: {escaped(one.text)}.{hint}")
+    return "\n".join(lines)
+
+
+def _folded(summary: str, content: str) -> str:
+    """Markdown that a click unfolds; the empty lines make GitHub read it as Markdown."""
+    return f"<details><summary>{summary}</summary>\n\n{content}\n\n</details>"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table whose first column is to the left and the others to the right."""
+    rule = ["---", *["---:"] * (len(headings) - 1)]
+    return "\n".join([_row(headings), "|".join(["", *rule, ""]), *map(_row, rows)])
 
 
 def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(_safe(cell) for cell in cells) + " |"
+    return "| " + " | ".join(escaped(cell) for cell in cells) + " |"
 
 
-def _safe(text: str) -> str:
-    """Names in a model may hold what Markdown or HTML would act on."""
-    text = visible(text)
-    for character in "\\`*_[]<>|":
-        text = text.replace(character, f"\\{character}")
-    return text
+def escaped(text: str) -> str:
+    r"""Text that Markdown, HTML and GitHub show as it is: names in a model may hold anything.
+
+    >>> print(escaped("a|*b* <i> @me"))
+    a\|\*b\* \<i\> @<!-- -->me
+    """
+    text = re.sub(r"([\\`*_\[\]<>|~$&])", r"\\\1", visible(text))
+    return _LINKED.sub("<!-- -->", text)

@@ -104,7 +104,7 @@ def test_a_gate_that_fails_exits_with_4_and_leaves_the_report(tmp_path: Path) ->
     told = [line for line in done.stderr.splitlines() if "warning: " not in line]
     assert [line for line in told if not line.startswith("hint: ")] == []  # it is quiet
     text = (tmp_path / "more" / "report.md").read_text()
-    assert text.startswith("# rockpress: FAIL\n")
+    assert text.startswith("# rockpress: FAIL ❌\n")
     assert "| model | size |" in text
     assert "min-retention 1.01 does not hold" in text
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
+from html import unescape
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from rockpress.cli.parsers import REPORT_FORMATS
+from rockpress.cli.show import show_report
 from rockpress.core.errors import ToolkitError
 from rockpress.core.results import (
     NOTHING_COMPARED,
@@ -22,8 +28,11 @@ from rockpress.core.results import (
     StageRun,
     TargetReport,
 )
+from rockpress.report.annotations import to_annotations
 from rockpress.report.formats import FORMATS, rendered
 from rockpress.report.junit import to_junit
+from rockpress.report.markdown import escaped, to_markdown
+from rockpress.report.visible import visible
 
 NPU = LatencyFigure("npu-estimate", 2.81, 2.51, 3.2, 241466)
 TOP1 = AccuracyFigure("top1", 0.9875, 0.971, 0.994, 400, "rknn-simulator")
@@ -120,3 +129,75 @@ def test_without_a_gate_or_a_target_there_is_one_case() -> None:
     root, (one,) = suites(replace(GOOD, target=None, gates=(), stages=()))
     assert (root.get("tests"), one.get("name"), one.get("time")) == ("1", "onnxruntime", "0.000")
     assert one.find("testcase") is not None
+
+
+# Markdown
+
+
+def html_of(text: str) -> str:
+    """As GitHub would render it, but for what it makes of mentions and addresses."""
+    return str(MarkdownIt("commonmark", {"html": True}).enable("table").render(text))
+
+
+def test_markdown_begins_with_the_verdict() -> None:
+    lines = to_markdown(report(GOOD)).splitlines()
+    assert lines[0] == "# rockpress: FAIL ❌"
+    assert lines[2] == "**cls.v2.onnx** · rockpress 0.1.0 · rknn-toolkit2 2.5.0"
+    good = replace(GOOD, gates=GOOD.gates[:1])
+    assert to_markdown(report(good)).startswith("# rockpress: pass ✅\n")
+
+
+def test_markdown_has_tables_that_render() -> None:
+    page = html_of(to_markdown(report(GOOD, FAILED)))
+    headings = [re.findall("<th.*?>(.*?)</th>", one) for one in page.split("<table>")[1:]]
+    assert [one[0] for one in headings] == ["target", "gate", "model", "stage", "stage"]
+    cells = re.findall("<td.*?>(.*?)</td>", page)
+    assert cells[:6] == ["rk3588", "❌", "0.9975", "859.3 kB", "241.5 k", cells[5]]
+    assert "2.81 ms (2.51-3.20) estimated, NPU" in cells[5]
+    assert cells[16:20] == ["max-latency-ms", "2.5", "2.81", "❌ does not hold"]
+
+
+def test_markdown_folds_the_warnings_and_the_stages() -> None:
+    page = html_of(to_markdown(report(GOOD)))
+    folded = re.findall(r"<details><summary>(.*?)</summary>(.*?)</details>", page, re.DOTALL)
+    assert [summary for summary, _ in folded] == ["1 warning", "stages (12 s)"]
+    expected = "<code>toolkit-fidelity</code>: they *differ* &lt;b&gt;. look &amp; see"
+    assert f"<li>{expected}</li>" in folded[0][1]
+
+
+@given(st.text(min_size=1, alphabet=st.characters(exclude_categories=["Zs", "Zl", "Zp"])))
+@example("[a](http://b)")
+@example("`` ` ``|$x$&lt;&#64;~~a~~<!-- -->")
+def test_markdown_shows_any_text_as_it_is(text: str) -> None:
+    page = html_of(f"| {escaped(text)} |\n|---|\n")
+    (cell,) = re.findall("<th>(.*)</th>", page)
+    assert unescape(cell.replace("<!-- -->", "")) == visible(text)
+
+
+def test_markdown_mentions_nobody() -> None:
+    assert escaped("@who #12 ask@who.org") == "@<!-- -->who #<!-- -->12 ask@<!-- -->who.org"
+    assert escaped("http://a www.b") == "http:<!-- -->//a www<!-- -->.b"
+
+
+# Annotations
+
+
+def test_failed_gates_and_targets_are_annotations() -> None:
+    assert to_annotations(report(GOOD, FAILED)) == [
+        "::error title=rockpress rk3588%3A max-latency-ms::max-latency-ms 2.5 does not hold: 2.81",
+        r"::error title=rockpress rk3566%3A failed::it \x1b[31mcrashed\n<on> \ufffe".replace(
+            r"\ufffe", "\ufffe"
+        ),
+    ]
+    assert to_annotations(report(replace(GOOD, gates=GOOD.gates[:1]))) == []
+
+
+@pytest.mark.parametrize(("where", "shown"), [("true", True), ("", False)])
+def test_annotations_are_shown_on_github_and_leave_the_document(
+    where: str, shown: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", where)
+    show_report(report(GOOD), as_json=True, files=None)
+    streams = capsys.readouterr()
+    assert json.loads(streams.out)["verdict"] == "fail"
+    assert ("::error title=rockpress rk3588" in streams.err) is shown

@@ -449,10 +449,12 @@ def report(*targets: TargetReport) -> Report:
     return Report({}, {}, {}, targets)
 
 
-def test_warnings_in_markdown_name_their_target_when_there_are_several() -> None:
-    one, other = result(CHIPS[0], "some-code"), result(CHIPS[1], "some-code")
-    assert "\n- `some-code`: seen" in to_markdown(report(one))
-    assert "\n- rk3566: `some-code`: seen" in to_markdown(report(one, other))
+def test_warnings_in_markdown_stand_under_their_target() -> None:
+    one, other = result(CHIPS[0], "some-code"), result(CHIPS[1], "other-code")
+    first, second = to_markdown(report(one, other)).split("## ")[1:]
+    assert first.startswith("rk3588\n") and "\n- `some-code`: seen" in first
+    assert second.startswith("rk3566\n") and "\n- `other-code`: seen" in second
+    assert "some-code" not in second
 
 
 def test_a_failed_target_in_the_document_and_in_markdown() -> None:
