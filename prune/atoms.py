@@ -24,6 +24,7 @@ class Atoms:
 
     def __init__(self) -> None:
         self._parent: list[int] = [FROZEN]
+        self._roots: Axis | None = None  # of all atoms, once nothing is united any more
 
     def __len__(self) -> int:
         return len(self._parent)
@@ -32,11 +33,13 @@ class Atoms:
         """``count`` new atoms, each in a set of its own."""
         start = len(self._parent)
         self._parent.extend(range(start, start + count))
+        self._roots = None
         return np.arange(start, start + count)
 
     def unite(self, left: Axis, right: Axis) -> None:
         """Unite the atoms pairwise; both axes have the same length."""
         differing = left != right
+        self._roots = None
         for a, b in zip(left[differing].tolist(), right[differing].tolist(), strict=True):
             low, high = sorted((self._find(a), self._find(b)))
             self._parent[high] = low
@@ -47,7 +50,10 @@ class Atoms:
 
     def roots(self, axis: Axis) -> Axis:
         """The representative of each atom's set."""
-        return np.array([self._find(atom) for atom in axis.tolist()], dtype=np.int64)
+        if self._roots is None:
+            self._roots = np.array([self._find(atom) for atom in range(len(self))], dtype=np.int64)
+        found: Axis = self._roots[axis]
+        return found
 
     def _find(self, atom: int) -> int:
         parent = self._parent

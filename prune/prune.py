@@ -21,6 +21,7 @@ from .dependency import Dependency, build_dependency
 from .groups import find_groups
 from .repair import Cut, refit
 from .surgery import remove_channels
+from .trials import kept_of
 
 BUDGET_KINDS = ("cycles", "macs", "size")
 _EXAMPLE = "for example cycles=-30%"
@@ -156,15 +157,8 @@ def prune(
 
 def cuts_of(dependency: Dependency, removed: Array) -> dict[str, Cut]:
     """Weight name of every dense layer -> which rows and columns of its matrix are left."""
-    cuts = {}
-    for layer in dense_layers(dependency.graph):
-        axes = dependency.axes[layer.weight]
-        weight = dependency.graph.weights[layer.weight]
-        outputs = dependency.kept(axes[1 - layer.in_axis], removed)
-        inputs = dependency.kept(axes[layer.in_axis], removed)
-        rows = layer.matrix(weight).shape[0] // outputs.size
-        cuts[layer.weight] = Cut(outputs.repeat(rows), layer.columns(inputs, weight))
-    return cuts
+    layers = dense_layers(dependency.graph)
+    return {layer.weight: Cut(*kept_of(dependency, layer, removed)) for layer in layers}
 
 
 def _candidates(

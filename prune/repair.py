@@ -15,10 +15,9 @@ import numpy as np
 from onnx import ModelProto, numpy_helper
 
 from ..calibration_data.moments import Float, Moments, ridge, sampled_positions
+from ..calibration_data.walk import Walk
 from ..core.dense import DenseLayer, dense_layers, patches, position_count, responses
 from ..core.graph import Array, Graph
-from ..core.session import Session
-from ..core.submodel import up_to
 
 Feeds = Mapping[str, Array]
 _RIDGE = 1e-3
@@ -65,18 +64,38 @@ def refit(
 ) -> ModelProto:
     """Return a copy of ``pruned`` with its affected layers refitted to ``original``.
 
-    ``cuts`` maps the weight name of every dense layer to what is left of it. ``samples`` is
-    re-iterable: it is read once per layer, one sample in memory at a time.
+    ``cuts`` maps the weight name of every dense layer to what is left of it. ``samples`` is read
+    once: both models are walked through side by side, and no layer runs twice.
     """
     model = ModelProto()
     model.CopyFrom(pruned)
-    graph, before = Graph(model), Graph(original)
-    layers = [layer for layer in dense_layers(graph) if layer.weight in _affected(graph, before)]
-    for done, layer in enumerate(layers):
-        on_progress(done, len(layers))
-        _refit_layer(original, model, layer, cuts[layer.weight], samples, seed)
+    graph = Graph(model)
+    affected = _affected(graph, Graph(original))
+    layers = [layer for layer in dense_layers(graph) if layer.weight in affected]
+    if layers:
+        teacher = Walk(original, samples)
+        teacher.go_to(_first_change(graph, Graph(original)))
+        both = _Both(original, model, teacher, teacher.fork(model), seed)
+        jobs = [_job(graph, layer, cuts[layer.weight]) for layer in layers]
+        teacher.keep(job.target for job in jobs)
+        for done, job in enumerate(jobs):
+            on_progress(done, len(jobs))
+            both.refit(job)
     on_progress(len(layers), len(layers))
     return model
+
+
+def _first_change(graph: Graph, before: Graph) -> int:
+    """Index of the first node with a weight that lost channels."""
+    return next(
+        index
+        for index, node in enumerate(graph.nodes)
+        if any(_is_sliced(name, graph, before) for name in node.input)
+    )
+
+
+def _is_sliced(name: str, graph: Graph, before: Graph) -> bool:
+    return name in graph.weights and graph.shapes[name] != before.shapes.get(name)
 
 
 def _affected(graph: Graph, before: Graph) -> set[str]:
@@ -84,52 +103,74 @@ def _affected(graph: Graph, before: Graph) -> set[str]:
     changed: set[str] = set()
     weights: set[str] = set()
     for node in graph.nodes:
-        sliced = [
-            name
-            for name in node.input
-            if name in graph.weights and graph.shapes[name] != before.shapes.get(name)
-        ]
         if changed.intersection(node.input):
             weights.update(node.input)
-        if sliced or changed.intersection(node.input):
+            changed.update(node.output)
+        elif any(_is_sliced(name, graph, before) for name in node.input):
             changed.update(node.output)
     return weights
 
 
-def _refit_layer(
-    original: ModelProto,
-    model: ModelProto,
-    layer: DenseLayer,
-    cut: Cut,
-    samples: Iterable[Feeds],
-    seed: int,
-) -> None:
-    graph = Graph(model)
-    weight = graph.weights[layer.weight]
-    start = layer.matrix(weight)
-    moments = Moments(start.shape[1], start.shape[0])
+@dataclass(frozen=True)
+class _Job:
+    """A layer to refit: ``target`` less ``other`` is what it should give, where there is one."""
+
+    layer: DenseLayer
+    cut: Cut
+    position: int
+    target: str
+    other: str
+
+
+def _job(graph: Graph, layer: DenseLayer, cut: Cut) -> _Job:
+    position = next(i for i, node in enumerate(graph.nodes) if layer.y in node.output)
     total, other = _residual(graph, layer)
-    teacher = Session(up_to(original, [total or layer.y]))
-    student = Session(up_to(model, list(dict.fromkeys(filter(None, (layer.x, other))))))
-    for index, feeds in enumerate(samples):
-        (y,) = teacher.run(feeds)
-        x, *rest = student.run(feeds)
-        if other == layer.x:
-            rest = [x]
-        at = sampled_positions(position_count(layer, x, y), index, seed)
-        target = responses(layer, y, _full_weight(original, layer), at)[:, cut.outputs]
-        if rest:
-            target = target - responses(layer, rest[0], weight, at)
-        moments.add(patches(layer.node, x, weight, at), target)
-    matrix, bias = solve(moments, start, has_bias=bool(layer.bias))
-    _store(model, layer.weight, layer.weight_like(matrix, weight))
-    if layer.bias:
-        _store(model, layer.bias, _as_bias(layer, bias, graph.weights[layer.bias]))
+    return _Job(layer, cut, position, total or layer.y, other)
 
 
-def _full_weight(original: ModelProto, layer: DenseLayer) -> Array:
-    tensor = next(t for t in original.graph.initializer if t.name == layer.weight)
-    return np.asarray(numpy_helper.to_array(tensor))
+class _Both:
+    """The original and the pruned model, walked through side by side."""
+
+    def __init__(
+        self, original: ModelProto, model: ModelProto, teacher: Walk, student: Walk, seed: int
+    ) -> None:
+        self._model = model
+        self._teacher = teacher
+        self._student = student
+        self._seed = seed
+        self._made = {
+            name: index for index, node in enumerate(original.graph.node) for name in node.output
+        }
+        self._shapes = {tensor.name: tuple(tensor.dims) for tensor in original.graph.initializer}
+
+    def refit(self, job: _Job) -> None:
+        """Refit one layer of the pruned model; the layers come in the order of the graph."""
+        layer = job.layer
+        weight, bias = _stored(self._model, layer.weight), _stored(self._model, layer.bias)
+        assert weight is not None
+        self._teacher.go_to(self._made[job.target] + 1)
+        self._student.go_to(job.position)
+        moments = self._moments(job, weight)
+        self._teacher.drop(job.target)
+        matrix, offset = solve(moments, layer.matrix(weight), has_bias=bias is not None)
+        _store(self._model, layer.weight, layer.weight_like(matrix, weight))
+        if bias is not None:
+            _store(self._model, layer.bias, _as_bias(layer, offset, bias))
+
+    def _moments(self, job: _Job, weight: Array) -> Moments:
+        layer, whole = job.layer, np.empty(self._shapes[job.layer.weight], np.bool_)
+        rows, columns = layer.matrix(weight).shape
+        moments = Moments(columns, rows)
+        targets, inputs = self._teacher.values(job.target), self._student.values(layer.x)
+        others = self._student.values(job.other) if job.other else None
+        for index in range(len(self._teacher)):
+            x, y = inputs[index], targets[index]
+            at = sampled_positions(position_count(layer, x, y), index, self._seed)
+            target = responses(layer, y, whole, at)[:, job.cut.outputs]
+            if others is not None:
+                target = target - responses(layer, others[index], weight, at)
+            moments.add(patches(layer.node, x, weight, at), target)
+        return moments
 
 
 def _residual(graph: Graph, layer: DenseLayer) -> tuple[str, str]:
@@ -148,6 +189,11 @@ def _as_bias(layer: DenseLayer, bias: Float, like: Array) -> Array:
     if layer.node.op_type == "ConvTranspose":  # one bias serves all taps of an output channel
         bias = bias.reshape(like.size, -1).mean(axis=1)
     return np.ascontiguousarray(bias.reshape(like.shape), dtype=like.dtype)
+
+
+def _stored(model: ModelProto, name: str) -> Array | None:
+    found = (tensor for tensor in model.graph.initializer if name and tensor.name == name)
+    return next((np.asarray(numpy_helper.to_array(tensor)) for tensor in found), None)
 
 
 def _store(model: ModelProto, name: str, value: Array) -> None:

@@ -20,6 +20,17 @@ def remove_channels(
     in Reshape, Split and Resize follow. Raises ValueError when a tensor would lose
     all its channels.
     """
+    model = without_shapes(dependency, removed, source)
+    return onnx.shape_inference.infer_shapes(model, data_prop=True)
+
+
+def without_shapes(
+    dependency: Dependency, removed: Array, source: ModelProto | None = None
+) -> ModelProto:
+    """As remove_channels, but the shapes of inner tensors are left out: enough to run it.
+
+    ``source`` may also be a part of the model.
+    """
     model = ModelProto()
     model.CopyFrom(source or dependency.graph.model)
     _slice_weights(model, dependency, removed)
@@ -27,8 +38,8 @@ def remove_channels(
         if node.op_type in _MENDERS:
             _MENDERS[node.op_type](model, dependency, removed, node)
     _drop_unused_weights(model)
-    _forget_shapes(model)
-    return onnx.shape_inference.infer_shapes(model, data_prop=True)
+    del model.graph.value_info[:]
+    return model
 
 
 def _slice_weights(model: ModelProto, dependency: Dependency, removed: Array) -> None:
@@ -96,10 +107,6 @@ def _drop_unused_weights(model: ModelProto) -> None:
     kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
     del model.graph.initializer[:]
     model.graph.initializer.extend(kept)
-
-
-def _forget_shapes(model: ModelProto) -> None:
-    del model.graph.value_info[:]
 
 
 _MENDERS = {

@@ -18,18 +18,15 @@ from rockpress.core.graph import Graph
 from rockpress.core.prepare import fixed_input_shapes, prepare_model
 from rockpress.core.session import Session
 from rockpress.core.submodel import up_to
-from rockpress.prune.candidates import (
-    allowed_widths,
-    candidates_of,
-    divergence,
-    layer_moments,
-)
+from rockpress.prune.candidates import candidates_of, layer_moments
 from rockpress.prune.dependency import build_dependency
+from rockpress.prune.divergence import divergence
 from rockpress.prune.groups import find_groups, mark_removed
 from rockpress.prune.importance import Reader, removal_order
 from rockpress.prune.prune import cuts_of
 from rockpress.prune.repair import refit, solve
 from rockpress.prune.surgery import remove_channels
+from rockpress.prune.widths import allowed_widths, errors_between, measured_widths
 
 Weights = dict[str, tuple[int, ...] | NDArray[np.generic]]
 Feeds = list[dict[str, NDArray[np.float32]]]
@@ -398,11 +395,30 @@ def test_candidates_measure_each_group_alone() -> None:
 
 
 @given(st.integers(1, 2000), st.integers(1, 64))
-def test_allowed_widths_are_few_multiples(size: int, step: int) -> None:
-    widths = allowed_widths(size, step)
-    assert len(widths) == min(7, (size - 1) // step)
+def test_some_of_the_allowed_widths_are_measured(size: int, step: int) -> None:
+    widths, measured = allowed_widths(size, step), measured_widths(size, step)
+    assert len(widths) == (size - 1) // step
     assert all(0 < width < size and width % step == 0 for width in widths)
-    assert widths == sorted(set(widths))
+    assert measured == sorted(set(measured))
+    assert set(measured) <= set(widths)
+    assert len(measured) <= 5
+    assert measured[:1] == widths[:1]
+    assert measured[-1:] == widths[-1:]
+
+
+@given(st.integers(2, 600), st.integers(1, 32), st.data())
+def test_errors_between_are_those_measured_and_never_fall(
+    size: int, step: int, data: st.DataObject
+) -> None:
+    measured = {w: data.draw(st.floats(0, 100)) for w in measured_widths(size, step)}
+    if not measured:
+        return
+    errors = errors_between(size, step, measured)
+    assert sorted(errors) == allowed_widths(size, step)
+    by_cut = [errors[width] for width in sorted(errors, reverse=True)]
+    assert by_cut == sorted(by_cut)
+    assert max(by_cut) == pytest.approx(max(measured.values()))
+    assert by_cut[0] == pytest.approx(measured[max(measured)])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,40 @@
+"""How far the outputs of a smaller model are from the original's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..calibration_data.moments import Float
+from ..core.graph import Array
+
+
+def divergence(reference: Sequence[Array], outputs: Sequence[Array]) -> float:
+    """How far outputs are from a reference: KL for class scores, else error over variance.
+
+    Each argument is one stacked array (samples, ...) per model output.
+
+    >>> logits = np.array([[2.0, 0.0]])
+    >>> divergence([logits], [logits])
+    0.0
+    """
+    return float(np.sum([_one_divergence(a, b) for a, b in zip(reference, outputs, strict=True)]))
+
+
+def _one_divergence(reference: Array, output: Array) -> float:
+    reference, output = reference.astype(np.float64), output.astype(np.float64)
+    if reference.ndim == 2 and reference.shape[1] > 1:
+        p, q = _log_probabilities(reference), _log_probabilities(output)
+        return max(0.0, float((np.exp(p) * (p - q)).sum(axis=1).mean()))
+    error = np.mean((reference - output) ** 2)
+    return float(error / (np.var(reference) + 1e-12))
+
+
+def _log_probabilities(scores: Array) -> Float:
+    """Logits or probabilities -> log probabilities."""
+    if (scores >= 0).all() and np.allclose(scores.sum(axis=1), 1.0, atol=1e-3):
+        return np.asarray(np.log(np.maximum(scores, 1e-7)), dtype=np.float64)
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    log_sum = np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return np.asarray(shifted - log_sum, dtype=np.float64)

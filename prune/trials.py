@@ -1,0 +1,99 @@
+"""What cutting one group alone does to the model's outputs, measured on some samples.
+
+The groups are tried in the order of the graph: what comes before the first weight that a group
+takes part in is run once, and only the rest of the model once for each trial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from onnx import ModelProto, numpy_helper
+
+from ..calibration_data.moments import Float, Moments
+from ..calibration_data.walk import Walk
+from ..core.dense import DenseLayer
+from ..core.graph import Array
+from ..core.session import Session
+from .dependency import Dependency
+from .divergence import divergence
+from .groups import Group
+from .repair import solve
+from .surgery import without_shapes
+
+Feeds = Mapping[str, Array]
+Outputs = dict[str, Array]
+
+
+class Trials:
+    """Trial cuts of one model; with ``statistics`` the readers are refitted in one shot."""
+
+    def __init__(
+        self,
+        dependency: Dependency,
+        samples: Iterable[Feeds],
+        statistics: Mapping[str, tuple[DenseLayer, Moments]],
+    ) -> None:
+        self._dependency = dependency
+        self._statistics = statistics
+        self._walk = Walk(dependency.graph.model, samples)
+        self._reference = self._outputs(self._walk.rest())
+        self._first: dict[str, int] = {}
+        for index, node in enumerate(dependency.graph.nodes):
+            for name in node.input:
+                self._first.setdefault(name, index)
+
+    def start_of(self, group: Group) -> int:
+        """Index of the first node that a cut of the group changes."""
+        return min(self._first[name] for name, _ in group.places if name in self._first)
+
+    def error(self, group: Group, dropped: Array) -> float:
+        """Divergence of the outputs without some channels; groups come in the graph's order."""
+        removed = self._dependency.nothing_removed()
+        removed[group.roots[dropped]] = True
+        self._walk.go_to(self.start_of(group))
+        model = without_shapes(self._dependency, removed, self._walk.rest())
+        self._refit(model, removed)
+        found = self._outputs(model)
+        return divergence([self._reference[name] for name in found], list(found.values()))
+
+    def _outputs(self, model: ModelProto) -> Outputs:
+        session = Session(model)
+        results = [session.run(feeds) for feeds in self._walk.feeds(session.input_names)]
+        parts = zip(*results, strict=True)
+        return dict(zip(session.output_names, map(np.concatenate, parts), strict=True))
+
+    def _refit(self, model: ModelProto, removed: Array) -> None:
+        weights = self._dependency.graph.weights
+        for tensor in model.graph.initializer:
+            if tensor.name in self._statistics:
+                layer, moments = self._statistics[tensor.name]
+                outputs, inputs = kept_of(self._dependency, layer, removed)
+                if not inputs.all():
+                    start = layer.matrix(weights[layer.weight])[:, inputs]
+                    part = moments.part(inputs)
+                    matrix, bias = solve(part, start, has_bias=bool(layer.bias))
+                    _store(model, layer, matrix[outputs], bias[outputs])
+
+
+def kept_of(dependency: Dependency, layer: DenseLayer, removed: Array) -> tuple[Array, Array]:
+    """Masks over the rows and over the columns of a layer's matrix: what stays."""
+    axes = dependency.axes[layer.weight]
+    weight = dependency.graph.weights[layer.weight]
+    outputs = dependency.kept(axes[1 - layer.in_axis], removed)
+    inputs = dependency.kept(axes[layer.in_axis], removed)
+    rows = layer.matrix(weight).shape[0] // outputs.size
+    return outputs.repeat(rows), layer.columns(inputs, weight)
+
+
+def _store(model: ModelProto, layer: DenseLayer, matrix: Float, bias: Float) -> None:
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    like = numpy_helper.to_array(tensors[layer.weight])
+    tensors[layer.weight].CopyFrom(
+        numpy_helper.from_array(layer.weight_like(matrix, like), layer.weight)
+    )
+    if layer.bias and layer.node.op_type != "ConvTranspose":
+        like = numpy_helper.to_array(tensors[layer.bias])
+        value = bias.reshape(like.shape).astype(like.dtype)
+        tensors[layer.bias].CopyFrom(numpy_helper.from_array(value, layer.bias))
