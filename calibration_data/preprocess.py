@@ -92,6 +92,10 @@ class Preprocess:
         batch: NDArray[np.float32] = scaled[np.newaxis]
         return batch
 
+    def is_planar(self, shape: tuple[int, ...]) -> bool:
+        """Whether an input of this shape takes what ``normalised`` gives, channels first."""
+        return self.layout == "nchw" and shape == (1, self.channels, *self.size)
+
     def _each(self, values: tuple[float, ...]) -> tuple[float, ...]:
         return values * self.channels if len(values) == 1 else values
 

@@ -59,7 +59,9 @@ class Samples:
         """
         if self.preprocess is None:
             return self._tensors(index)
-        return {self._only_input: self.preprocess.normalised(self._pixels(self.preprocess, index))}
+        values = self.preprocess.normalised(self._pixels(self.preprocess, index))
+        # the same shape, unless --layout says that the input's shape does not tell the order
+        return {self._only_input: values.reshape(self.inputs[self._only_input])}
 
     def npu_feeds(self, index: int) -> dict[str, Array]:
         """What the NPU is fed: uint8 (1, H, W, C) pixels, or the tensors as in ``feeds``.
@@ -77,7 +79,7 @@ class Samples:
         The toolkit takes axis 1 for the channels, so a model with channels last is fed tensors.
         """
         how = self.preprocess
-        return how if how is not None and how.layout == "nchw" else None
+        return how if how is not None and how.is_planar(self.inputs[self._only_input]) else None
 
     def take(self, count: int, seed: int = 0) -> Samples:
         """A seeded choice of ``count`` samples, stratified by label or spread over the order."""
@@ -136,20 +138,28 @@ def open_samples(
     color: Color | None = None,
     mean: Sequence[float] = (0.0,),
     std: Sequence[float] = (1.0,),
+    layout: Layout | None = None,
     count: int | None = None,
     seed: int = 0,
 ) -> Samples:
     """Open samples for a model with these inputs (name -> fixed shape, batch 1).
 
-    Size, channels and layout of images come from the input's shape; ``color`` None means gray for
-    one channel and rgb for three. The first sample is read, so that what does not fit the model
-    shows at once. Raises SamplesError or OptionError.
+    Size, channels and layout of images come from the input's shape, unless ``layout`` is given;
+    ``color`` None means gray for one channel and rgb for three. The first sample is read, so that
+    what does not fit the model shows at once. Raises SamplesError or OptionError.
     """
     source = open_source(path)
     preprocess: Preprocess | None = None
     if isinstance(source, ImageSource):
         preprocess = preprocess_for(
-            inputs, path, resize=resize, pad=pad, color=color, mean=mean, std=std
+            inputs,
+            path,
+            resize=resize,
+            pad=pad,
+            color=color,
+            mean=mean,
+            std=std,
+            layout=layout,
         )
     else:
         _check_tensor_options(path, mean, std)
@@ -169,16 +179,22 @@ def preprocess_for(
     color: Color | None = None,
     mean: Sequence[float] = (0.0,),
     std: Sequence[float] = (1.0,),
+    layout: Layout | None = None,
 ) -> Preprocess:
     """The preprocess of images for a model with one image input; ``where`` is for messages.
 
-    Size, channels and layout come from the input's shape. Raises SamplesError or OptionError.
+    Size, channels and layout come from the input's shape. A ``layout`` decides where the shape
+    fits both, and else says that the values are in another order than the shape has it. Raises
+    SamplesError or OptionError.
     """
-    size, channels, layout = _image_input(inputs, where)
-    return Preprocess(size, resize, pad, _color(color, channels), tuple(mean), tuple(std), layout)
+    size, channels, shaped = _image_input(inputs, where, layout)
+    order = layout or shaped
+    return Preprocess(size, resize, pad, _color(color, channels), tuple(mean), tuple(std), order)
 
 
-def _image_input(inputs: Mapping[str, Shape], path: Path) -> tuple[tuple[int, int], int, Layout]:
+def _image_input(
+    inputs: Mapping[str, Shape], path: Path, layout: Layout | None
+) -> tuple[tuple[int, int], int, Layout]:
     """Size, channels and layout of the model's only input."""
     if len(inputs) != 1:
         raise SamplesError(
@@ -186,9 +202,11 @@ def _image_input(inputs: Mapping[str, Shape], path: Path) -> tuple[tuple[int, in
             "give an .npz with one array of floats for each input, under the input's name",
         )
     name, shape = next(iter(inputs.items()))
-    if len(shape) == 4 and shape[0] == 1 and shape[1] in (1, 3):
+    single = len(shape) == 4 and shape[0] == 1
+    last = single and shape[3] in (1, 3)
+    if single and shape[1] in (1, 3) and not (last and layout == "nhwc"):
         return (shape[2], shape[3]), shape[1], "nchw"
-    if len(shape) == 4 and shape[0] == 1 and shape[3] in (1, 3):
+    if last:
         return (shape[1], shape[2]), shape[3], "nhwc"
     if len(shape) == 4 and shape[0] > 1:
         raise SamplesError(

@@ -9,6 +9,7 @@ import typer
 
 from . import options as o
 from .build import build_recipe
+from .check_options import Layout
 from .progress import watching
 from .run import GATE_FAILED
 from .show import require_report, show_report
@@ -35,6 +36,7 @@ def command(
     color: o.Color = None,
     mean: o.Mean = None,
     std: o.Std = None,
+    layout: Layout = None,
     min_retention: o.MinRetention = None,
     confidence: o.Confidence = None,
     max_latency_ms: o.MaxLatencyMs = None,
@@ -61,7 +63,14 @@ def command(
         inputs=inputs,
         outputs=outputs,
         size=size,
-        preprocessing={"resize": resize, "pad": pad, "color": color, "mean": mean, "std": std},
+        preprocessing={
+            "resize": resize,
+            "pad": pad,
+            "color": color,
+            "mean": mean,
+            "std": std,
+            "layout": layout,
+        },
         gates={
             "min_retention": min_retention,
             "confidence": confidence,
@@ -76,6 +85,6 @@ def command(
     require_report(report)
     with watching(quiet=quiet) as observer:
         result = check(recipe, candidate, observer)
-    show_report(result, as_json=as_json, files=report)
+    show_report(result, as_json=as_json, files=report, told=observer.told)
     if not result.passed:
         raise typer.Exit(GATE_FAILED)

@@ -11,6 +11,7 @@ import typer
 from ..core.errors import RockpressError
 from . import options as o
 from .build import build_recipe
+from .check_options import Layout
 from .progress import watching
 from .several import Jobs, OutputFileOrFolder, Told, end_with, named
 from .show import print_json, print_lines, warn
@@ -44,6 +45,7 @@ def command(
     color: o.Color = None,
     mean: o.Mean = None,
     std: o.Std = None,
+    layout: Layout = None,
     timeout: o.Timeout = None,
     memory_limit: o.MemoryLimit = None,
     toolkit_python: o.ToolkitPython = None,
@@ -67,7 +69,14 @@ def command(
         inputs=inputs,
         outputs=outputs,
         size=size,
-        preprocessing={"resize": resize, "pad": pad, "color": color, "mean": mean, "std": std},
+        preprocessing={
+            "resize": resize,
+            "pad": pad,
+            "color": color,
+            "mean": mean,
+            "std": std,
+            "layout": layout,
+        },
         timeout=timeout,
         memory_limit_gb=memory_limit,
         toolkit_python=toolkit_python,
@@ -78,7 +87,7 @@ def command(
     from ..pipeline.several import convert_files
     from ..pipeline.single import Build
 
-    pixels = any(one is not None for one in (resize, pad, color, mean, std))
+    pixels = any(one is not None for one in (resize, pad, color, mean, std, layout))
     build = Build(quantize or "auto", scheme, plan, pixels)
     try:
         with watching(quiet=quiet) as observer:

@@ -53,7 +53,7 @@ def command(
             result = run(recipe, folder, observer)
     except AllFailed as failed:
         end_with(failed.errors, verbose=verbose, code=failed.exit_code)
-    show_report(result, as_json=as_json, files=report)
+    show_report(result, as_json=as_json, files=report, told=observer.told)
     say_where(folder, quiet=quiet)
     if result.failures:
         end_with(result.failures, verbose=verbose)

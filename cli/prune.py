@@ -8,6 +8,7 @@ import typer
 
 from . import options as o
 from .build import build_recipe
+from .check_options import Layout
 from .progress import watching
 from .show import print_json, print_lines, print_table
 
@@ -31,6 +32,7 @@ def command(
     color: o.Color = None,
     mean: o.Mean = None,
     std: o.Std = None,
+    layout: Layout = None,
     seed: o.Seed = None,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
@@ -49,7 +51,14 @@ def command(
         inputs=inputs,
         outputs=outputs,
         size=size,
-        preprocessing={"resize": resize, "pad": pad, "color": color, "mean": mean, "std": std},
+        preprocessing={
+            "resize": resize,
+            "pad": pad,
+            "color": color,
+            "mean": mean,
+            "std": std,
+            "layout": layout,
+        },
         seed=seed,
     )
     with watching(quiet=quiet) as observer:

@@ -9,6 +9,7 @@ import typer
 from . import options as o
 from . import quantize_options as q
 from .build import build_recipe
+from .check_options import Layout
 from .progress import watching
 from .several import Jobs, end_with
 from .show import require_report, say_where, show_report
@@ -42,6 +43,7 @@ def command(
     color: o.Color = None,
     mean: o.Mean = None,
     std: o.Std = None,
+    layout: Layout = None,
     min_retention: o.MinRetention = None,
     confidence: o.Confidence = None,
     max_latency_ms: o.MaxLatencyMs = None,
@@ -77,7 +79,14 @@ def command(
         inputs=inputs,
         outputs=outputs,
         size=size,
-        preprocessing={"resize": resize, "pad": pad, "color": color, "mean": mean, "std": std},
+        preprocessing={
+            "resize": resize,
+            "pad": pad,
+            "color": color,
+            "mean": mean,
+            "std": std,
+            "layout": layout,
+        },
         gates={
             "min_retention": min_retention,
             "confidence": confidence,

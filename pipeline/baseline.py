@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from onnx import ModelProto
 
-from ..accuracy.compare import Comparison, compare
+from ..accuracy.compare import compare
 from ..accuracy.runners import measure_latency, run_onnxruntime
 from ..calibration_data.samples import Samples
 from ..core.errors import SamplesError
 from ..core.graph import Array
 from ..core.layers import macs_of
 from ..core.model import model_bytes, parameter_count
-from ..core.results import LatencyFigure, ModelRow
+from ..core.results import LatencyFigure, ModelRow, Notice
 from .inputs import ReadyModel
+from .preprocessing import preprocess_notices
 from .recipe import Recipe
 from .rows import baseline_accuracy
 from .stages import Stages
@@ -30,18 +33,24 @@ class Baseline:
     evaluation: Samples
     outputs: list[Array]
     row: ModelRow
+    notices: tuple[Notice, ...] = ()
 
 
 def measure_baseline(
     ready: ReadyModel, calib: Samples | None, evaluation: Samples, recipe: Recipe, stages: Stages
 ) -> Baseline:
-    """Run the original model in ONNX Runtime."""
+    """Run the original model in ONNX Runtime, first on a few samples to see how they are fed."""
     with stages.stage("baseline") as step:
+        with _naming(recipe):
+            notices = preprocess_notices(ready, evaluation, recipe, step)
+        for one in notices:
+            stages.warn(one)
         total = len(evaluation)
         outputs = run_onnxruntime(
             ready.model, evaluation, on_progress=lambda done: step("evaluate", done, total)
         )
-        itself = _compared_with_itself(outputs, evaluation, recipe)
+        with _naming(recipe):
+            itself = compare(outputs, outputs, evaluation.labels, recipe.metric, recipe.seed)
         row = ModelRow(
             stage="baseline",
             path=str(ready.path),
@@ -51,14 +60,17 @@ def measure_baseline(
             latency=(host_latency(ready.model, evaluation),),
             accuracy=baseline_accuracy(itself),
         )
-    return Baseline(ready, calib, evaluation, outputs, row)
+    return Baseline(ready, calib, evaluation, outputs, row, notices)
 
 
-def _compared_with_itself(outputs: list[Array], evaluation: Samples, recipe: Recipe) -> Comparison:
-    """The metric of the baseline. Raises SamplesError for labels that do not fit the outputs."""
+@contextmanager
+def _naming(recipe: Recipe) -> Iterator[None]:
+    """Say which samples it is whose labels do not fit the outputs."""
     try:
-        return compare(outputs, outputs, evaluation.labels, recipe.metric, recipe.seed)
+        yield
     except SamplesError as error:
+        if str(recipe.eval) in error.message:
+            raise
         raise SamplesError(f"{recipe.eval}: {error.message}", error.hint) from error
 
 

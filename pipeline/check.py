@@ -96,6 +96,7 @@ def check(recipe: Recipe, candidate: Path, observer: Observer = SILENT) -> Repor
         gates=gate_figures(recipe.gates, comparison, row),
         warnings=(
             *recipe_notices(recipe),
+            *base.notices,
             *result_notices(found.conversion, comparison, recipe.gates),
         ),
         stages=stages.runs,

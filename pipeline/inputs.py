@@ -43,6 +43,7 @@ class ReadyModel:
             color=how.color,
             mean=how.mean,
             std=how.std,
+            layout=how.layout,
             count=count,
             seed=seed,
         )
@@ -57,6 +58,7 @@ class ReadyModel:
             color=how.color,
             mean=how.mean,
             std=how.std,
+            layout=how.layout,
         )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..accuracy.gates import Confidence
-from ..calibration_data.preprocess import Color, Resize
+from ..calibration_data.preprocess import Color, Layout, Resize
 from ..core.errors import OptionError
 
 Shape = tuple[int, ...]
@@ -26,13 +26,14 @@ class Gates:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How an image becomes an input; the size comes from the model's input."""
+    """How an image becomes an input; size and layout come from the model's input."""
 
     resize: Resize = "stretch"
     pad: float | None = None
     color: Color | None = None
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
+    layout: Layout | None = None
 
 
 @dataclass(frozen=True)

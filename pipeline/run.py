@@ -61,6 +61,7 @@ def run(recipe: Recipe, output: Path, observer: Observer = SILENT) -> Report:
     }
     stages = Stages(observer)
     base = measure_baseline(ready, calib, evaluation, recipe, stages)
+    notices = {name: (*base.notices, *found) for name, found in notices.items()}
     with staging(output) as folder, scratch_folder() as work:
         chains = _Chains(base, notices, stages, folder, work)
         outcomes = each_target(targets, recipe, chains.run, observer)

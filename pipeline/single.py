@@ -215,7 +215,7 @@ def _inside(
 ) -> Preprocess | None:
     """What the ``.rknn`` does to pixels itself; None when it takes prepared tensors."""
     how = ready.preprocess(recipe.preprocessing) if pixels else None
-    if how is not None and how.layout == "nhwc":
+    if how is not None and not how.is_planar(next(iter(ready.inputs.values()))):
         raise OptionError(
             f"{recipe.model} has its channels last, so mean and std cannot go inside the .rknn",
             "leave the preprocess options out and normalise before feeding it",

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from ..core.errors import RockpressError
 from ..core.observer import Observer
-from ..core.results import StageRun
+from ..core.results import Notice, StageRun
 
 Step = Callable[[str, int, int | None], None]
 
@@ -39,6 +39,10 @@ class Stages:
     def skip(self, name: str) -> None:
         """Note that a stage was not asked for."""
         self._runs.append(StageRun(name, "skipped", 0.0))
+
+    def warn(self, notice: Notice) -> None:
+        """Tell of a warning now; the report has it too."""
+        self._observer.warn(notice)
 
     @property
     def runs(self) -> tuple[StageRun, ...]:

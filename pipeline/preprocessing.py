@@ -1,0 +1,77 @@
+"""Warnings on how samples become inputs, told before minutes are spent on wrong ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..accuracy.metrics import find_metric
+from ..accuracy.preprocess_audit import PreprocessAudit, Setting, audit_preprocess
+from ..calibration_data.samples import Samples
+from ..core.results import Notice
+from .inputs import ReadyModel
+from .recipe import Recipe
+from .stages import Step
+
+_CODES: Mapping[str, str] = {
+    "color": "preprocess-color",
+    "scale": "preprocess-scale",
+    "mean-std": "preprocess-mean-std",
+    "resize": "preprocess-resize",
+    "layout": "preprocess-layout",
+}
+_TENSORS = "save the samples again in that form"
+
+
+def preprocess_notices(
+    ready: ReadyModel, evaluation: Samples, recipe: Recipe, step: Step
+) -> tuple[Notice, ...]:
+    """What labelled samples say of the preprocess; see accuracy.preprocess_audit.
+
+    Nothing without labels. Raises SamplesError or OptionError when labels and outputs do not fit.
+    """
+    if evaluation.labels is None:
+        return ()
+    found = audit_preprocess(
+        ready.model,
+        evaluation,
+        find_metric(recipe.metric),
+        seed=recipe.seed,
+        on_progress=lambda done, total: step("try the preprocessing", done, total),
+    )
+    return told(found, recipe.metric, images=evaluation.preprocess is not None)
+
+
+def told(found: PreprocessAudit, metric: str, *, images: bool) -> tuple[Notice, ...]:
+    """One line for what was found, none when all is well."""
+    seen = f"the original model's {metric} is {found.value:.3f} on {found.samples} samples"
+    if found.better is not None:
+        text = f"{seen}, and {found.better.value:.3f} with {found.better.say}"
+        if found.equals:
+            text += f"; the samples cannot tell that from {_listed(found.equals)}"
+        return (Notice(_CODES[found.subject], text, _advice(found.better, found.equals, images)),)
+    if found.hint is not None:
+        text = (
+            f"{seen}, and {found.hint.value:.3f} with {found.hint.say}, but they are too few to "
+            "tell which is right"
+        )
+        return (Notice("preprocess-undecided", text, "give more labelled samples with --eval"),)
+    if found.at_chance:
+        text = f"{seen}, which labels in any order would give"
+        return (Notice("preprocess-chance", text, _whole_advice(images)),)
+    return ()
+
+
+def _listed(settings: tuple[Setting, ...]) -> str:
+    return " or ".join(f"{one.say} ({one.value:.3f})" for one in settings)
+
+
+def _advice(better: Setting, equals: tuple[Setting, ...], images: bool) -> str:
+    if equals:
+        return "look up which one the model was trained with, and use that"
+    return f"give {better.say}" if images else _TENSORS
+
+
+def _whole_advice(images: bool) -> str:
+    order = "is the order of the labels that of the model's classes?"
+    tried = "no other setting that was tried is clearly better"
+    return f"{order} {tried if images else 'are the tensors made as in training?'}"
