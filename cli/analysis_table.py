@@ -14,7 +14,7 @@ _NONE = "-"
 
 def show_analysis(found: Analysis, top: int) -> None:
     """The ``top`` dearest layers in a table, their sums, and in words what it comes to."""
-    from ..report.table import size_text
+    from ..report.units import size_text
 
     headings = ("layer", "op", "type", "on", "DDR", "NPU", "ms", "bound", "weights", "reads")
     rows = [
@@ -39,7 +39,7 @@ def show_analysis(found: Analysis, top: int) -> None:
 
 
 def _total(found: Analysis) -> tuple[str, ...]:
-    from ..report.table import size_text
+    from ..report.units import size_text
 
     cycles = found.cycles
     return (
@@ -59,7 +59,8 @@ def _total(found: Analysis) -> tuple[str, ...]:
 def _summary(found: Analysis, left: str) -> list[str]:
     """The lines under the table: latency with its band, memory, the CPU, what bounds the time."""
     from ..core.results import LatencyFigure
-    from ..report.table import latency_text, size_text
+    from ..report.table import latency_text
+    from ..report.units import size_text
 
     one = found.latency
     figure = LatencyFigure(one.kind, one.ms, one.low, one.high) if one else None

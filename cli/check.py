@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from . import options as o
+from . import release_options as r
 from .build import build_recipe
 from .check_options import Layout
 from .progress import watching
@@ -44,6 +45,8 @@ def command(
     timeout: o.Timeout = None,
     memory_limit: o.MemoryLimit = None,
     toolkit_python: o.ToolkitPython = None,
+    last_report: r.LastReport = None,
+    max_regression: r.MaxRegression = None,
     seed: o.Seed = None,
     report: o.ReportFiles = None,
     as_json: o.Json = False,
@@ -76,10 +79,12 @@ def command(
             "confidence": confidence,
             "max_latency_ms": max_latency_ms,
             "max_size_mb": max_size_mb,
+            "max_regression": r.limits_of(max_regression),
         },
         timeout=timeout,
         memory_limit_gb=memory_limit,
         toolkit_python=toolkit_python,
+        last_report=last_report,
         seed=seed,
     )
     require_report(report)

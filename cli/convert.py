@@ -145,7 +145,8 @@ def _document(name: str, one: Conversion | RockpressError) -> dict[str, Any]:
 
 def _lines(name: str, one: Conversion | RockpressError) -> list[str]:
     from ..pipeline.rows import latency_figures
-    from ..report.table import latency_text, size_text
+    from ..report.table import latency_text
+    from ..report.units import size_text
 
     if isinstance(one, RockpressError):
         return [f"{name} failed: {one.message}"]

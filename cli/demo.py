@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from . import options as o
+from . import release_options as r
 from .build import build_recipe
 from .progress import watching
 from .run import GATE_FAILED
@@ -25,6 +26,8 @@ def command(
     target: o.Targets = None,
     prune: o.Prune = None,
     min_retention: o.MinRetention = None,
+    last_report: r.LastReport = None,
+    max_regression: r.MaxRegression = None,
     report: o.ReportFiles = None,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
@@ -44,7 +47,11 @@ def command(
         targets=target,
         prune=None if budget == "off" else budget,
         preprocessing={"mean": DEMO_PREPROCESS.mean, "std": DEMO_PREPROCESS.std},
-        gates={"min_retention": _RETENTION if min_retention is None else min_retention},
+        gates={
+            "min_retention": _RETENTION if min_retention is None else min_retention,
+            "max_regression": r.limits_of(max_regression),
+        },
+        last_report=last_report,
     )
     require_report(report)
     folder = output or Path("rockpress-demo")

@@ -134,7 +134,7 @@ def _inspect_rknn(path: Path, *, as_json: bool) -> None:
 
 
 def _show_onnx(facts: ModelFacts) -> None:
-    from ..report.table import count_text, size_text
+    from ..report.units import count_text, size_text
 
     kind = "quantized (QDQ)" if facts.quantized else "float"
     parts = [size_text(facts.bytes), kind, f"opset {facts.opset}", facts.producer]
@@ -148,7 +148,7 @@ def _show_onnx(facts: ModelFacts) -> None:
 
 
 def _show_layers(facts: ModelFacts) -> None:
-    from ..report.table import count_text
+    from ..report.units import count_text
 
     if facts.macs is None:
         print_lines(["layers: fix the dynamic inputs first, with --input NAME=SHAPE"])
@@ -199,7 +199,7 @@ def _show_rknn(path: Path, found: RknnInspection) -> None:
 
 
 def _file_line(facts: RknnFacts) -> str:
-    from ..report.table import size_text
+    from ..report.units import size_text
 
     compiler = f", compiler {facts.compiler}" if facts.compiler else ""
     return f"{size_text(facts.bytes)}, format {facts.format:#x}{compiler}"

@@ -44,7 +44,8 @@ def command(
 ) -> None:
     """Decide the number formats of an ONNX model."""
     from ..pipeline.single import quantize_file
-    from ..report.table import quantization_text, similarity_text, size_text
+    from ..report.table import quantization_text, similarity_text
+    from ..report.units import size_text
 
     recipe = build_recipe(
         model,

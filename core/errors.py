@@ -5,6 +5,7 @@ RockpressError                exit 1: the user can fix it
  ├── SamplesError             calibration or labelled samples: empty, corrupt, too large
  ├── OptionError              exit 2: options that contradict each other or the model
  ├── OutputError              a file or folder that cannot be written
+ ├── ReportError              a report of an earlier run that is none, or another schema's
  └── ToolkitError             rknn-toolkit2: absent, or it failed on this model
 
 Anything else that reaches the handler in cli/ is a bug of ours and exits with 3.
@@ -41,6 +42,10 @@ class OptionError(RockpressError):
 
 class OutputError(RockpressError):
     """A file or folder cannot be written."""
+
+
+class ReportError(RockpressError):
+    """The report of an earlier run cannot be compared with."""
 
 
 class ToolkitError(RockpressError):

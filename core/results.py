@@ -109,6 +109,16 @@ class GateFigure:
 
 
 @dataclass(frozen=True)
+class ChangeFigure:
+    """A figure of an earlier report and of this one; ``change`` is after / before - 1."""
+
+    name: str
+    before: float
+    after: float
+    change: float
+
+
+@dataclass(frozen=True)
 class Notice:
     """A warning: a stable code, what was seen, and what to do."""
 
@@ -145,6 +155,7 @@ class TargetReport:
     warnings: tuple[Notice, ...] = ()
     stages: tuple[StageRun, ...] = ()
     error: RockpressError | None = None
+    changes: tuple[ChangeFigure, ...] = ()
 
     def model(self, stage: str) -> ModelRow | None:
         """The row of a stage, or None when the chain did not have it."""
@@ -153,12 +164,17 @@ class TargetReport:
 
 @dataclass(frozen=True)
 class Report:
-    """One run: the tools, the recipe, and a report for each target."""
+    """One run: the tools, the recipe, and a report for each target.
+
+    ``baseline`` is the earlier report that the targets' ``changes`` are against: its file, tool,
+    toolkit and verdict.
+    """
 
     tool: dict[str, str]
     toolkit: dict[str, str | None]
     recipe: dict[str, Any]
     targets: tuple[TargetReport, ...]
+    baseline: dict[str, Any] | None = None
 
     @property
     def passed(self) -> bool:

@@ -23,6 +23,7 @@ from ..core.results import ModelRow, Report, TargetReport
 from ..quantize.plan import read_plan
 from .baseline import host_latency, measure_baseline
 from .inputs import ReadyModel, ready_model
+from .last_release import open_last_release, require_comparable, with_changes
 from .manifests import feed_inputs
 from .quantizing import ranges_of
 from .recipe import Recipe, recipe_document
@@ -72,9 +73,12 @@ def check(recipe: Recipe, candidate: Path, observer: Observer = SILENT) -> Repor
     be simulated. Raises RockpressError, naming a file that is missing or has changed.
     """
     require_measurable(recipe)
+    last = open_last_release(recipe)
     ready = ready_model(recipe.model, recipe.input_shapes, recipe.size, recipe.outputs)
     calib, evaluation = open_both(ready, recipe)
     opened = _open_candidate(candidate, calib, evaluation, recipe)
+    aim = opened.manifest.target if isinstance(opened, _Rebuildable) else None
+    require_comparable(last, recipe, [aim])
     stages = Stages(observer)
     base = measure_baseline(ready, calib, evaluation, recipe, stages)
     target = None
@@ -103,7 +107,8 @@ def check(recipe: Recipe, candidate: Path, observer: Observer = SILENT) -> Repor
     )
     toolkit = {"name": "rknn-toolkit2", "version": toolkit_version(recipe.toolkit_python)}
     tool = {"name": "rockpress", "version": __version__}
-    return Report(tool, toolkit, recipe_document(recipe), (report,))
+    found_all = Report(tool, toolkit, recipe_document(recipe), (report,))
+    return with_changes(found_all, recipe, last)
 
 
 def _open_candidate(

@@ -16,12 +16,17 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Gates:
-    """The limits that the result must keep; None where there is none."""
+    """The limits that the result must keep; None where there is none.
+
+    ``max_regression`` is by what part of its value in the recipe's ``last_report`` a figure may be
+    worse: size, cycles, latency or retention.
+    """
 
     min_retention: float | None = None
     max_latency_ms: float | None = None
     max_size_mb: float | None = None
     confidence: Confidence = "point"
+    max_regression: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class Recipe:
     image input; ``outputs`` are tensors to end the model at. ``prune`` is a budget such as
     cycles=-40%, or None; ``mixed`` one for mixed precision, such as cycles=+8% or sqnr=25, or off,
     or auto: only where int8 alone is poor. It is searched for ``search_time`` seconds at most.
+    ``last_report`` is a report of an earlier run to compare with.
     ``jobs`` targets are built at once, ``memory_limit_gb`` is for all of them together.
     """
 
@@ -70,6 +76,7 @@ class Recipe:
     memory_limit_gb: float = 12
     toolkit_python: Path | None = None
     jobs: int = 1
+    last_report: Path | None = None
 
     def require_samples(self) -> None:
         """Raise OptionError when a stage needs samples that were not given."""

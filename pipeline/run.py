@@ -20,6 +20,7 @@ from .audits import audited, ranges_seen
 from .baseline import Baseline, measure_baseline
 from .chain import Chain
 from .inputs import ReadyModel, ready_model
+from .last_release import open_last_release, require_comparable, with_changes
 from .parallel import each_target
 from .recipe import Recipe, recipe_document
 from .requirements import require_labels, require_possible, require_toolkit
@@ -39,6 +40,8 @@ def run(recipe: Recipe, output: Path, observer: Observer = SILENT) -> Report:
     worked, AllFailed among them: nothing is left behind then.
     """
     targets = require_possible(recipe)
+    last = open_last_release(recipe)
+    require_comparable(last, recipe, [target.name for target in targets])
     version = require_toolkit(recipe.toolkit_python)
     for target in targets:
         require_writable(output / target.name)
@@ -71,6 +74,7 @@ def run(recipe: Recipe, output: Path, observer: Observer = SILENT) -> Report:
             recipe=recipe_document(recipe),
             targets=tuple(map(chains.report, targets, outcomes)),
         )
+        report = with_changes(report, recipe, last)
         write_text(folder / REPORT_FILE, to_json(report))
     for name in report.failures:
         set_aside(output / name, recipe.model.stem)

@@ -21,6 +21,7 @@ def to_document(report: Report) -> dict[str, Any]:
         "tool": report.tool,
         "toolkit": report.toolkit,
         "recipe": report.recipe,
+        **({} if report.baseline is None else {"baseline": report.baseline}),
         "targets": [_target(target) for target in report.targets],
     }
     finite: dict[str, Any] = _finite(document)
@@ -43,7 +44,7 @@ def _target(target: TargetReport) -> dict[str, Any]:
     document = asdict(replace(target, error=None))
     document["gates"] = [_gate(gate) for gate in target.gates]
     document["error"] = error and {"message": error.message, "hint": error.hint}
-    for name in ("layers", "feed"):
+    for name in ("layers", "feed", "changes"):
         if not document[name]:
             del document[name]
     return document

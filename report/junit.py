@@ -12,7 +12,8 @@ from pathlib import PurePath
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from ..core.results import GateFigure, Notice, Report, TargetReport
-from .table import gate_text, size_text
+from .table import gate_text
+from .units import size_text
 from .visible import xml_visible
 
 # A reader that finds no test at all calls the file broken, so this one is always there.

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 
 from ..core.results import GateFigure, Report, TargetReport
-from .table import TextTable, count_text, latency_text, size_text, to_tables
+from .changes import change_row
+from .table import TextTable, latency_text, to_tables
+from .units import UNKNOWN, count_text, size_text
 from .visible import visible
 
-_NONE = "-"
 _MARKS = {True: "✅", False: "❌"}
 # What GitHub makes links or mentions of after Markdown is done: an empty comment ends the word.
 _LINKED = re.compile(r"(?<=@)(?=\w)|(?<=#)(?=\d)|(?<=:)(?=//)|(?<=www)(?=\.)", re.IGNORECASE)
@@ -43,6 +44,9 @@ def _target_parts(target: TargetReport, table: TextTable) -> list[str]:
         parts.append(_table(("gate", "limit", "value", ""), map(_gate_row, target.gates)))
     if table.rows:
         parts.append(_table(table.headings, table.rows))
+    if target.changes:
+        headings = ("since the last report", "before", "now", "change")
+        parts.append(_table(headings, map(change_row, target.changes)))
     lines = table.lines[:-1] if target.gates else table.lines  # the last tells the gates again
     parts.append("\n".join(f"- {escaped(line)}" for line in lines))
     if target.warnings:
@@ -63,15 +67,15 @@ def _summary_row(target: TargetReport) -> tuple[str, ...]:
     passed = target.error is None and all(gate.passed for gate in target.gates)
     name = target.target or "ONNX Runtime"
     if not target.models:
-        return (name, _MARKS[passed], "failed", _NONE, _NONE, _NONE)
+        return (name, _MARKS[passed], "failed", UNKNOWN, UNKNOWN, UNKNOWN)
     result, kept = target.models[-1], target.retention
     return (
         name,
         _MARKS[passed],
-        _NONE if kept.value is None else f"{kept.value:.4f}",
+        UNKNOWN if kept.value is None else f"{kept.value:.4f}",
         size_text(result.bytes),
         count_text(result.cycles),
-        latency_text(result.latency[0]) if result.latency else _NONE,
+        latency_text(result.latency[0]) if result.latency else UNKNOWN,
     )
 
 

@@ -6,7 +6,9 @@ Pure functions: cli/ decides how a terminal shows them.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..core.results import (
     GateFigure,
@@ -16,10 +18,11 @@ from ..core.results import (
     Report,
     TargetReport,
 )
+from .changes import changes_lines
+from .units import UNKNOWN, count_text, size_text
 
 # Short enough that all of it fits a terminal of 80 columns.
 HEADINGS = ("model", "size", "params", "MACs", "cycles", "latency", "accuracy")
-_NONE = "-"
 _RUNNERS = {
     "onnxruntime": "ONNX Runtime",
     "rknn-simulator": "the RKNN simulator",
@@ -39,10 +42,10 @@ class TextTable:
 
 def to_tables(report: Report) -> list[TextTable]:
     """One table for each target."""
-    return [_table(target) for target in report.targets]
+    return [_table(target, report.baseline) for target in report.targets]
 
 
-def _table(target: TargetReport) -> TextTable:
+def _table(target: TargetReport, baseline: Mapping[str, Any] | None) -> TextTable:
     if target.error is not None:
         return TextTable(target.target or "", (), (), tuple(_failure_lines(target)))
     lines = [
@@ -50,6 +53,7 @@ def _table(target: TargetReport) -> TextTable:
         *_accuracy_lines(target),
         *_retention_lines(target),
         *_ratio_lines(target),
+        *changes_lines(baseline, target.changes),
         *_gate_lines(target),
     ]
     return TextTable(
@@ -76,8 +80,8 @@ def _row(row: ModelRow) -> tuple[str, ...]:
         count_text(row.parameters),
         count_text(row.macs),
         count_text(row.cycles),
-        _latency_cell(row.latency[0]) if row.latency else _NONE,
-        _NONE if row.accuracy is None else f"{row.accuracy.value:.4f}",
+        _latency_cell(row.latency[0]) if row.latency else UNKNOWN,
+        UNKNOWN if row.accuracy is None else f"{row.accuracy.value:.4f}",
     )
 
 
@@ -114,31 +118,6 @@ def _accuracy_lines(target: TargetReport) -> list[str]:
         runners.setdefault(_RUNNERS[accuracy.runner], []).append(stage)
     where = "; ".join(f"{', '.join(stages)} in {runner}" for runner, stages in runners.items())
     return [f"accuracy: {found[-1][1].metric}; {where}"]
-
-
-def size_text(size: int) -> str:
-    """Bytes in decimal units.
-
-    >>> size_text(880_631), size_text(950)
-    ('880.6 kB', '950 B')
-    """
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size} B"
-
-
-def count_text(count: int | None) -> str:
-    """A count in thousands or millions.
-
-    >>> count_text(14_500_288), count_text(216_714), count_text(None)
-    ('14.50 M', '216.7 k', '-')
-    """
-    if count is None:
-        return _NONE
-    if count >= 1_000_000:
-        return f"{count / 1e6:.2f} M"
-    return f"{count / 1e3:.1f} k" if count >= 1000 else str(count)
 
 
 def latency_text(latency: LatencyFigure) -> str:

@@ -102,7 +102,8 @@ def test_every_warning_is_documented() -> None:
         path.read_text() for room in ("convert", "pipeline") for path in (ROOT / room).glob("*.py")
     )
     subjects = (
-        "calibration|cpu|float16|fusion|mixed|output|plan|preprocess|pruning|retention|toolkit"
+        "baseline|calibration|cpu|float16|fusion|mixed|output|plan|preprocess|pruning|retention|"
+        "toolkit"
     )
     used = set(re.findall(rf'"((?:{subjects})-[a-z0-9-]+)"', source))
     listed = set(re.findall(r"^\| `([a-z0-9-]+)` \|", (ROOT / "docs/report.md").read_text(), re.M))

@@ -1,0 +1,30 @@
+"""Figures as short texts."""
+
+from __future__ import annotations
+
+UNKNOWN = "-"
+
+
+def size_text(size: int) -> str:
+    """Bytes in decimal units.
+
+    >>> size_text(880_631), size_text(950)
+    ('880.6 kB', '950 B')
+    """
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size} B"
+
+
+def count_text(count: int | None) -> str:
+    """A count in thousands or millions.
+
+    >>> count_text(14_500_288), count_text(216_714), count_text(None)
+    ('14.50 M', '216.7 k', '-')
+    """
+    if count is None:
+        return UNKNOWN
+    if count >= 1_000_000:
+        return f"{count / 1e6:.2f} M"
+    return f"{count / 1e3:.1f} k" if count >= 1000 else str(count)
