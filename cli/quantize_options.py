@@ -9,7 +9,18 @@ from typer import Option
 from .parsers import number
 
 Method = Annotated[
-    Literal["auto", "gptq", "gptq-min-max", "mse", "min-max", "percentile", "kl"] | None,
+    Literal[
+        "auto",
+        "gptq",
+        "gptq-min-max",
+        "gptq-sequential",
+        "gptq-min-max-sequential",
+        "mse",
+        "min-max",
+        "percentile",
+        "kl",
+    ]
+    | None,
     Option(
         "--method",
         help="How to choose ranges and round weights. [default: auto, the best by trial]",

@@ -9,11 +9,15 @@ from .rounding import Rounding
 
 @dataclass(frozen=True)
 class Method:
-    """``ranges`` is one of range_methods; with ``correct_bias`` the lost means are made up for."""
+    """``ranges`` is one of range_methods; with ``correct_bias`` the lost means are made up for.
+
+    With ``sequential`` that is done once more, layer by layer in the quantized network.
+    """
 
     ranges: str
     rounding: Rounding = "nearest"
     correct_bias: bool = True
+    sequential: bool = False
 
 
 METHODS = {
@@ -23,8 +27,12 @@ METHODS = {
     "kl": Method("kl"),
     "gptq": Method("mse", "gptq"),
     "gptq-min-max": Method("min-max", "gptq"),
+    "gptq-sequential": Method("mse", "gptq", sequential=True),
+    "gptq-min-max-sequential": Method("min-max", "gptq", sequential=True),
 }
 AUTO = "auto"
 # What auto compares. Percentiles and kl clip more than mse does, and came out behind it on every
 # model that was tried; --method names them all the same.
 COMPARED = ("gptq", "gptq-min-max", "mse", "min-max")
+# What is tried after that on top of the best of them.
+REFINED = {"gptq": ("gptq-sequential",), "gptq-min-max": ("gptq-min-max-sequential",)}

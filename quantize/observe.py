@@ -63,9 +63,13 @@ class InputMoments:
 
     @property
     def covariance(self) -> Float:
-        """(groups * blocks, inputs, inputs)."""
+        """(groups * blocks, inputs, inputs), never with a negative eigenvalue."""
         mean = self.mean
-        return self._products / max(self._count, 1) - mean[:, :, None] * mean[:, None, :]
+        found = self._products / max(self._count, 1) - mean[:, :, None] * mean[:, None, :]
+        # of inputs that hardly vary this is what float32 has rounded: no more than so much
+        size = found.shape[-1]
+        noise = 16 * np.finfo(np.float32).eps * np.square(mean).sum(axis=1)
+        return np.asarray(found + noise[:, None, None] * np.eye(size))
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,9 @@ class Observed:
     count: int
     histograms: dict[str, Histogram]
     moments: dict[str, InputMoments]
+
+
+NOTHING_SEEN = Observed(0, {}, {})
 
 
 def observe(

@@ -63,6 +63,17 @@ def dequantized_names(quantized: ModelProto) -> dict[str, str]:
     }
 
 
+def computed_names(model: ModelProto, quantized: ModelProto) -> dict[str, str]:
+    """First output of each node of the model -> its name in what ``render`` made of it.
+
+    Rendering adds nodes and rewires the others, but leaves these in their order.
+    """
+    added = ("QuantizeLinear", "DequantizeLinear")
+    others = [node for node in quantized.graph.node if node.op_type not in added]
+    pairs = zip(model.graph.node, others, strict=True)
+    return {node.output[0]: other.output[0] for node, other in pairs if node.output}
+
+
 class _Builder:
     """Collects new nodes and constants while the graph is walked once."""
 

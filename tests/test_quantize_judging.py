@@ -153,7 +153,7 @@ def test_the_metric_of_every_method_is_in_the_plan(net: ModelProto, tmp_path: Pa
     )
     plan = result.plan
     assert plan.metric == "top1"
-    assert set(plan.scores) == set(plan.candidates) == set(COMPARED)
+    assert set(plan.scores) == set(plan.candidates) >= set(COMPARED)
     assert all(0 <= value <= 1 for value in plan.scores.values())
     assert read_plan(tmp_path / "p.toml") == plan
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import onnx.parser
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 
@@ -19,7 +21,7 @@ from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
 from rockpress.quantize.gptq import gptq
 from rockpress.quantize.layers import WIDEST_BLOCK, Layer, blocks, layers_of
-from rockpress.quantize.methods import COMPARED, METHODS
+from rockpress.quantize.methods import COMPARED, METHODS, REFINED
 from rockpress.quantize.observe import InputMoments, observe
 from rockpress.quantize.placement import place
 from rockpress.quantize.plan import read_plan
@@ -113,9 +115,31 @@ def test_wide_layers_are_held_in_blocks() -> None:
     half = width // 2
     assert moments.covariance.shape == (2, half, half)
     np.testing.assert_allclose(
-        moments.covariance[1], np.cov(rows[0, :, half:].T, bias=True), atol=1e-5
+        moments.covariance[1], np.cov(rows[0, :, half:].T, bias=True), atol=1e-4
     )
     assert width % blocks(width) == 0
+
+
+@given(
+    width=st.integers(1, 300),
+    rows=st.integers(1, 40),
+    power=st.floats(-6, 4),
+    offset=st.floats(-5, 5),
+    seed=st.integers(0, 99),
+)
+def test_inputs_that_do_not_vary_can_be_rounded_for(
+    width: int, rows: int, power: float, offset: float, seed: int
+) -> None:
+    """One sample, or many equal ones: what is left of the covariance is rounding."""
+    random = np.random.default_rng(seed)
+    row = random.standard_normal((2, 1, width)) * 10**power + offset
+    moments = InputMoments(2, width)
+    for _ in range(rows):
+        moments.add(row)
+    covariance = moments.covariance
+    assert np.linalg.eigvalsh(covariance).min() >= 0
+    matrix, scales = random.standard_normal((2, 3, width)), np.full((2, 3), 0.02)
+    assert np.isfinite(gptq(matrix, covariance, scales, 126)).all()
 
 
 def output_error(matrix: Array, steps: Array, scales: Array, covariance: Array) -> float:
@@ -221,7 +245,8 @@ def test_auto_keeps_the_method_with_the_highest_sqnr(net: ModelProto, tmp_path: 
         on_progress=lambda *step: steps.append(step),
     )
     plan = result.plan
-    assert set(plan.candidates) == set(COMPARED)
+    first = max(COMPARED, key=lambda name: plan.candidates[name])
+    assert list(plan.candidates) == [*COMPARED, *REFINED[first]]
     assert plan.method == max(plan.candidates, key=lambda name: plan.candidates[name])
     assert (plan.samples, plan.held_out) == (46, 6)
     assert read_plan(tmp_path / "p.toml") == plan

@@ -1,0 +1,111 @@
+"""One quantized model of the many that are compared: by one method, some tensors in float."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from onnx import ModelProto
+
+from ..core.graph import Graph
+from ..core.scratch import scratch_folder
+from .few_samples import FewSamples
+from .histogram import Histogram
+from .layers import Layer, layers_of
+from .methods import METHODS, Method
+from .observe import Observed
+from .placement import Placement, left_in_float, place, weight_axis
+from .plan import Activation, Plan, Weight
+from .qdq import render
+from .range_methods import RANGE_METHODS
+from .rounding import Rounded, Rounding, rounded_layers
+from .scales import activation_scale
+from .sequential import sequential_biases
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model that is being quantized, and what is known of it."""
+
+    model: ModelProto
+    graph: Graph
+    placement: Placement
+    layers: tuple[Layer, ...]
+    observed: Observed
+    moved: Mapping[str, str]  # tensor -> the one that it was only moved from
+    few: FewSamples
+    known: dict[Rounding, dict[str, Rounded]] = field(default_factory=dict)
+
+
+def quantized(
+    subject: Subject, name: str, floating: tuple[str, ...] = ()
+) -> tuple[Plan, ModelProto]:
+    """The model quantized by one method, with what it learnt left in ``subject.known``."""
+    if floating:
+        placement = place(subject.graph, floating)
+        layers = layers_of(subject.graph, placement)
+        subject = replace(subject, placement=placement, layers=layers)
+    method = METHODS[name]
+    activations = _activations(subject.placement, subject.observed.histograms, method.ranges)
+    rounded = rounded_layers(
+        subject.layers,
+        activations,
+        subject.observed.moments,
+        rounding=method.rounding,
+        correct_bias=method.correct_bias,
+        known=subject.known.get(method.rounding),
+    )
+    subject.known.setdefault(method.rounding, rounded)
+    plan = Plan(
+        "w8a8",
+        subject.observed.count,
+        {**activations, **_left_out(subject, method.ranges, floating)},
+        _weights(subject.graph, subject.placement, method),
+        left_in_float(subject.graph, subject.placement),
+        name,
+    )
+    if method.sequential:
+        with scratch_folder() as folder:
+            rounded = sequential_biases(
+                subject.model, plan, rounded, subject.layers, subject.few, folder
+            )
+    return plan, render(subject.model, plan, rounded)
+
+
+def _activations(
+    placement: Placement, histograms: Mapping[str, Histogram], method: str
+) -> dict[str, Activation]:
+    """Scales from ranges, one a tensor. Moved values have the scale of what they came from."""
+    activations: dict[str, Activation] = {}
+    for name in placement.tensors:
+        origin = placement.same_as.get(name, name)
+        if origin in activations:
+            activations[name] = replace(activations[origin], source=f"as {origin}")
+        else:
+            activations[name] = _activation(histograms[origin], method)
+    return activations
+
+
+def _activation(histogram: Histogram, method: str, dtype: str = "int8") -> Activation:
+    low, high = RANGE_METHODS[method](histogram)
+    scale, zero_point = activation_scale(low, high)
+    return Activation(dtype, low, high, scale, zero_point, method)
+
+
+def _left_out(subject: Subject, method: str, floating: tuple[str, ...]) -> dict[str, Activation]:
+    """The tensors that mixed precision leaves in float16, with the ranges that they have."""
+    seen, moved = subject.observed.histograms, subject.moved
+    found = {}
+    for name in floating:
+        one = _activation(seen[moved.get(name, name)], method, "float16")
+        found[name] = replace(one, source=f"as {moved[name]}") if name in moved else one
+    return found
+
+
+def _weights(graph: Graph, placement: Placement, method: Method) -> dict[str, Weight]:
+    weights = {}
+    for node in placement.weights:
+        axis = weight_axis(graph, node)
+        channels = graph.shapes[node.input[1]][axis]
+        weights[node.input[1]] = Weight("int8", axis, channels, method.rounding)
+    return weights
