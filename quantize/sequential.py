@@ -89,10 +89,11 @@ def _mean(values: Array, axis: int) -> Float:
 def _moved(one: Rounded, input_scale: float, lost: Float) -> tuple[Rounded, Float]:
     """The layer with a bias that is higher by what is lost, and by how much it is, as int32."""
     assert one.bias is not None
-    after = (one.bias + lost).astype(np.float32)
     unit = np.float64(input_scale) * one.scales
-    steps = [quantize_bias(bias, input_scale, one.scales) for bias in (one.bias, after)]
-    return replace(one, bias=after), (steps[1].astype(np.float64) - steps[0]) * unit
+    before = quantize_bias(one.bias, input_scale, one.scales) * unit
+    after = (before + lost).astype(np.float32)
+    moved = quantize_bias(after, input_scale, one.scales) * unit - before
+    return replace(one, bias=after), moved
 
 
 @dataclass(frozen=True, eq=False)

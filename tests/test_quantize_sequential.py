@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx.parser
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
@@ -103,7 +103,11 @@ def test_the_mean_of_every_layer_is_that_of_the_float_model(
         lost[method] = lost_means(net, file, samples)
     assert len(layers_with_biases(net)) == 5
     # what is left is the rounding of the bias to int32, and of sums to float32
-    assert lost["gptq-sequential"] < 1e-4
+    units = Graph(load_model(tmp_path / "gptq-sequential.onnx")).weights
+    largest = max(
+        value.max() for name, value in units.items() if name.endswith("bias.dequantized.scale")
+    )
+    assert lost["gptq-sequential"] < largest / 2 + 1e-6
     assert min(lost.values()) == lost["gptq-sequential"]
     assert lost["gptq"] > 1e-3
 
@@ -132,7 +136,8 @@ def test_no_files_are_left_behind(
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
-@given(count=st.integers(0, 400), second=st.integers(0, 60))
+@settings(max_examples=25)
+@given(count=st.integers(0, 200), second=st.integers(0, 60))
 def test_few_samples_are_spread_over_all(
     count: int, second: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
