@@ -26,7 +26,7 @@ MAX_PIXELS = 64_000_000
 MAX_FILE_BYTES = 512 * 2**20
 
 # What Pillow's decoders are known to raise on damaged files.
-_DECODE_ERRORS = (
+DECODE_ERRORS = (
     OSError,
     SyntaxError,
     ValueError,
@@ -62,11 +62,16 @@ def decode_image(path: Path) -> Pixels:
             return _decode(path)
     except DecompressionBombError as error:
         raise _too_large(path, "more than 170 megapixels") from error
-    except _DECODE_ERRORS as error:
-        raise SamplesError(
-            f"{path}: the image cannot be decoded: {_reason(error)}",
-            "replace the file, or leave it out of the set",
-        ) from error
+    except DECODE_ERRORS as error:
+        raise undecodable(path, error) from error
+
+
+def undecodable(path: Path, error: BaseException) -> SamplesError:
+    """What to raise for one of DECODE_ERRORS."""
+    return SamplesError(
+        f"{path}: the image cannot be decoded: {_reason(error)}",
+        "replace the file, or leave it out of the set",
+    )
 
 
 def _check_file(path: Path) -> None:

@@ -18,7 +18,7 @@ from ..core.layers import macs_of
 from ..core.model import model_bytes, parameter_count
 from ..core.results import LatencyFigure, ModelRow, Notice
 from .inputs import ReadyModel
-from .preprocessing import preprocess_notices
+from .preprocessing import sample_notices
 from .recipe import Recipe
 from .rows import baseline_accuracy
 from .stages import Stages
@@ -42,7 +42,7 @@ def measure_baseline(
     """Run the original model in ONNX Runtime, first on a few samples to see how they are fed."""
     with stages.stage("baseline") as step:
         with _naming(recipe):
-            notices = preprocess_notices(ready, evaluation, recipe, step)
+            notices = sample_notices(ready, calib, evaluation, recipe, step)
         for one in notices:
             stages.warn(one)
         total = len(evaluation)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ..accuracy.metrics import find_metric
 from ..accuracy.preprocess_audit import PreprocessAudit, Setting, audit_preprocess
+from ..calibration_data.hygiene import oddities
 from ..calibration_data.samples import Samples
 from ..core.results import Notice
 from .inputs import ReadyModel
@@ -22,13 +23,22 @@ _CODES: Mapping[str, str] = {
 _TENSORS = "save the samples again in that form"
 
 
-def preprocess_notices(
+def sample_notices(
+    ready: ReadyModel, calib: Samples | None, evaluation: Samples, recipe: Recipe, step: Step
+) -> tuple[Notice, ...]:
+    """What is odd about the samples, and what labelled ones say of the preprocess.
+
+    See calibration_data.hygiene and accuracy.preprocess_audit. Raises SamplesError or OptionError,
+    also when labels and outputs do not fit.
+    """
+    odd = oddities(calib, evaluation, recipe.seed)
+    found = tuple(Notice(one.code, one.text, one.hint) for one in odd)
+    return (*found, *_of_labels(ready, evaluation, recipe, step))
+
+
+def _of_labels(
     ready: ReadyModel, evaluation: Samples, recipe: Recipe, step: Step
 ) -> tuple[Notice, ...]:
-    """What labelled samples say of the preprocess; see accuracy.preprocess_audit.
-
-    Nothing without labels. Raises SamplesError or OptionError when labels and outputs do not fit.
-    """
     if evaluation.labels is None:
         return ()
     found = audit_preprocess(

@@ -18,6 +18,7 @@ from PIL import Image
 from rockpress.calibration_data.bundled import CALIBRATION, MODEL, TEST, sample_path
 
 ROOT = Path(__file__).parents[1]
+ROOMS_THAT_WARN = ("calibration_data", "convert", "pipeline")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?")
 # The host's own speed, and the rule under the headings, which is as wide as the numbers.
@@ -99,11 +100,11 @@ def test_the_help_in_the_reference_is_what_the_commands_print() -> None:
 
 def test_every_warning_is_documented() -> None:
     source = "\n".join(
-        path.read_text() for room in ("convert", "pipeline") for path in (ROOT / room).glob("*.py")
+        path.read_text() for room in ROOMS_THAT_WARN for path in (ROOT / room).glob("*.py")
     )
     subjects = (
-        "baseline|calibration|cpu|float16|fusion|mixed|output|plan|preprocess|pruning|retention|"
-        "toolkit"
+        "baseline|calibration|cpu|evaluation|float16|fusion|mixed|output|plan|preprocess|pruning|"
+        "retention|toolkit"
     )
     used = set(re.findall(rf'"((?:{subjects})-[a-z0-9-]+)"', source))
     listed = set(re.findall(r"^\| `([a-z0-9-]+)` \|", (ROOT / "docs/report.md").read_text(), re.M))

@@ -1,0 +1,153 @@
+"""What is odd about sets of samples: copies, overlap, one class, images that decoding changes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .image_facts import ImageFacts, image_facts
+from .samples import Samples
+from .source_types import ImageArray, ImageFiles, ImageSource, TensorFiles
+
+LOOKED_AT = 64  # images of a set, seeded, whose headers are read
+_COPIES = 0.01  # share of copies from which they are told
+_SMALL = 0.5  # of the input's height and width
+
+
+@dataclass(frozen=True)
+class Oddity:
+    """A stable code, what was seen, and what to do."""
+
+    code: str
+    text: str
+    hint: str
+
+
+def oddities(calib: Samples | None, evaluation: Samples, seed: int) -> tuple[Oddity, ...]:
+    """What is odd about the two sets, of which the one may serve for both.
+
+    Raises SamplesError when a sample cannot be read.
+    """
+    found = list(_of_labels(evaluation))
+    if calib is None or calib is evaluation:
+        return (*found, *_copies(evaluation, "samples"), *_of_images(evaluation, seed))
+    found += _copies(calib, "calibration samples")
+    found += _copies(evaluation, "evaluation samples")
+    found += _overlap(calib, evaluation)
+    return (*found, *_of_images(evaluation, seed))
+
+
+def _of_labels(samples: Samples) -> Iterator[Oddity]:
+    labels = samples.labels
+    if labels is not None and len(labels) > 1 and len(np.unique(labels)) == 1:
+        yield Oddity(
+            "evaluation-one-class",
+            f"all {len(labels)} evaluation samples have the label {labels[0]}",
+            "a model that always says so would score 100 %: give samples of every class",
+        )
+
+
+def _copies(samples: Samples, what: str) -> Iterator[Oddity]:
+    counts = Counter(_contents(samples, _sizes(samples)).values())
+    copies = sum(count - 1 for count in counts.values())
+    if copies > max(_COPIES * len(samples), 1):
+        code = "calibration-copies" if what.startswith("cal") else "evaluation-copies"
+        yield Oddity(
+            code,
+            f"{copies} of {len(samples)} {what} are copies of others",
+            "they add no information, and make intervals look narrower than they are",
+        )
+
+
+def _overlap(calib: Samples, evaluation: Samples) -> Iterator[Oddity]:
+    sizes = _sizes(calib) + _sizes(evaluation)
+    known = set(_contents(calib, sizes).values())
+    shared = sum(one in known for one in _contents(evaluation, sizes).values())
+    if shared:
+        yield Oddity(
+            "calibration-overlap",
+            f"{shared} of {len(evaluation)} evaluation samples are among those for calibration",
+            "what was seen in calibration looks better than what was not: keep the sets apart",
+        )
+
+
+def _sizes(samples: Samples) -> Counter[int]:
+    """How many samples have so many bytes: only those of equal size can be equal."""
+    return Counter(_size(samples, int(index)) for index in samples.indices)
+
+
+def _contents(samples: Samples, sizes: Counter[int]) -> dict[int, str]:
+    """Index -> digest of the content, of the samples whose size is not their own alone."""
+    source = samples.source
+    return {
+        int(index): source.content_digest(int(index))
+        for index in samples.indices
+        if sizes[_size(samples, int(index))] > 1
+    }
+
+
+def _size(samples: Samples, index: int) -> int:
+    """Bytes of a sample's file; 0 for one of an array, whose samples all have the same size."""
+    source = samples.source
+    if not isinstance(source, (ImageFiles, TensorFiles)):
+        return 0
+    path = source.paths[index]
+    return path.stat().st_size if path.exists() else -1 - index
+
+
+def _of_images(samples: Samples, seed: int) -> Iterator[Oddity]:
+    if samples.preprocess is None or not isinstance(samples.source, ImageSource):
+        return
+    few = samples.take(LOOKED_AT, seed)
+    facts = [_facts(few.source, int(index)) for index in few.indices]
+    yield from _small(facts, samples.preprocess.size)
+    yield from _dropped(facts)
+
+
+def _facts(source: object, index: int) -> ImageFacts:
+    if isinstance(source, ImageFiles):
+        return image_facts(Path(source.paths[index]))
+    assert isinstance(source, ImageArray)
+    image = source.image(index)
+    alpha = image.shape[2] == 4 and bool((image[:, :, 3] < 255).any())
+    return ImageFacts((image.shape[0], image.shape[1]), alpha)
+
+
+def _small(facts: list[ImageFacts], want: tuple[int, int]) -> Iterator[Oddity]:
+    small = [one.size for one in facts if max(np.divide(sorted(one.size), sorted(want))) < _SMALL]
+    if 2 * len(small) > len(facts):
+        smallest = min(small, key=np.prod)
+        yield Oddity(
+            "preprocess-small-images",
+            f"{len(small)} of {len(facts)} images are less than half as large as the input "
+            f"{want[0]}x{want[1]}, down to {smallest[0]}x{smallest[1]}",
+            "enlarged images are blurred: give them in the size that the camera will have",
+        )
+
+
+def _dropped(facts: list[ImageFacts]) -> Iterator[Oddity]:
+    total = len(facts)
+    if alpha := sum(one.has_alpha for one in facts):
+        yield Oddity(
+            "preprocess-alpha",
+            f"{alpha} of {total} images have transparent pixels; alpha is dropped, so that "
+            "whatever colour lies under it shows",
+            "blend them with the background that the model was trained with",
+        )
+    if deep := [one.highest for one in facts if one.highest is not None]:
+        yield Oddity(
+            "preprocess-16-bit",
+            f"{len(deep)} of {total} images have 16 bits, up to the value {max(deep)}; the upper 8 "
+            f"are kept, 0 to {max(deep) >> 8}",
+            "scale them to 8 bits as in training, above all where a sensor gives 10 or 12 bits",
+        )
+    if turned := sum(one.is_turned for one in facts):
+        yield Oddity(
+            "preprocess-exif",
+            f"{turned} of {total} images are turned as their EXIF data says",
+            "frames of a camera have none: see that those have the same way up as in training",
+        )
