@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,22 +12,30 @@ if TYPE_CHECKING:
 
 
 def build_recipe(
-    model: Path,
+    model: Path | Recipe,
     *,
     inputs: list[Input] | None = None,
     preprocessing: dict[str, Any] | None = None,
     gates: dict[str, Any] | None = None,
     **options: Any,
 ) -> Recipe:
-    """The recipe of a command; a value of None means that the option was not given."""
-    from ..pipeline.recipe import Gates, Preprocessing, Recipe
+    """The recipe of a command: that of a file, or the defaults, with what the options say.
 
-    return Recipe(
-        model=model,
-        input_shapes={one.name: one.shape for one in inputs or ()},
-        preprocessing=Preprocessing(**_given(preprocessing or {})),
-        gates=Gates(**_given(gates or {})),
-        **_given(options),
+    A value of None means that the option was not given.
+    """
+    from ..pipeline.recipe import Recipe
+
+    given = _given(options)
+    if given.get("prune") == "off":
+        given["prune"] = None
+    base = Recipe(model) if isinstance(model, Path) else model
+    shapes = {one.name: one.shape for one in inputs or ()}
+    return replace(
+        base,
+        input_shapes={**base.input_shapes, **shapes},
+        preprocessing=replace(base.preprocessing, **_given(preprocessing or {})),
+        gates=replace(base.gates, **_given(gates or {})),
+        **given,
     )
 
 

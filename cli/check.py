@@ -11,8 +11,8 @@ from . import options as o
 from . import release_options as r
 from .build import build_recipe
 from .check_options import Layout
+from .jobs import GATE_FAILED
 from .progress import watching
-from .run import GATE_FAILED
 from .show import require_report, show_report
 
 app = typer.Typer(add_completion=False)

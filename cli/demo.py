@@ -9,10 +9,8 @@ import typer
 from . import options as o
 from . import release_options as r
 from .build import build_recipe
-from .progress import watching
-from .run import GATE_FAILED
-from .several import end_with
-from .show import require_report, say_where, show_report
+from .jobs import Shown, run_one
+from .show import require_report
 
 _BUDGET = "cycles=-40%"
 _RETENTION = 0.98
@@ -35,8 +33,7 @@ def command(
 ) -> None:
     """Run the whole chain on the bundled model and data."""
     from ..calibration_data.bundled import CALIBRATION, DEMO_PREPROCESS, MODEL, TEST, sample_path
-    from ..pipeline.parallel import AllFailed
-    from ..pipeline.run import run
+    from ..pipeline.recipe_file import Job
 
     budget = _BUDGET if prune is None else prune
     recipe = build_recipe(
@@ -54,15 +51,6 @@ def command(
         last_report=last_report,
     )
     require_report(report)
-    folder = output or Path("rockpress-demo")
-    try:
-        with watching(quiet=quiet) as observer:
-            result = run(recipe, folder, observer)
-    except AllFailed as failed:
-        end_with(failed.errors, verbose=verbose, code=failed.exit_code)
-    show_report(result, as_json=as_json, files=report, told=observer.told)
-    say_where(folder, quiet=quiet)
-    if result.failures:
-        end_with(result.failures, verbose=verbose)
-    if not result.passed:
-        raise typer.Exit(GATE_FAILED)
+    shown = Shown(as_json=as_json, reports=report or (), quiet=quiet, verbose=verbose)
+    if code := run_one(Job(None, recipe, output or Path("rockpress-demo")), shown):
+        raise typer.Exit(code)

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
+from typing import Any
 
 import typer
 
 from . import options as o
 from . import quantize_options as q
-from . import release_options as r
+from . import release_options as rel
+from . import run_options as r
 from .build import build_recipe
 from .check_options import Layout
-from .progress import watching
-from .several import Jobs, end_with
-from .show import require_report, say_where, show_report
-
-GATE_FAILED = 4
+from .jobs import Shown, read_jobs, run_one, run_several, show_plans, write_depfile
+from .several import Jobs
+from .show import require_report
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def command(
-    model: o.Model,
+    model: r.ModelOrRecipe,
     output: o.OutputFolder = None,
+    depfile: r.Depfile = None,
+    dry_run: r.DryRun = False,
     calib: o.Calib = None,
     calib_count: o.CalibCount = None,
     evaluation: o.Eval = None,
@@ -53,8 +55,8 @@ def command(
     memory_limit: o.MemoryLimit = None,
     toolkit_python: o.ToolkitPython = None,
     jobs: Jobs = None,
-    last_report: r.LastReport = None,
-    max_regression: r.MaxRegression = None,
+    last_report: rel.LastReport = None,
+    max_regression: rel.MaxRegression = None,
     seed: o.Seed = None,
     report: o.ReportFiles = None,
     as_json: o.Json = False,
@@ -62,27 +64,23 @@ def command(
     verbose: o.Verbose = False,
 ) -> None:
     """Prune, quantize, convert and check a model: one command, one report."""
-    from ..pipeline.parallel import AllFailed
-    from ..pipeline.run import run
-
-    recipe = build_recipe(
-        model,
-        calib=calib,
-        calib_count=calib_count,
-        eval=evaluation,
-        eval_count=eval_count,
-        metric=metric,
-        targets=target,
-        prune=None if prune == "off" else prune,
-        recover=recover,
-        quantize="float16" if quantize == "off" else quantize,
-        method=method,
-        mixed=mixed,
-        search_time=search_time,
-        inputs=inputs,
-        outputs=outputs,
-        size=size,
-        preprocessing={
+    options: dict[str, Any] = {
+        "calib": calib,
+        "calib_count": calib_count,
+        "eval": evaluation,
+        "eval_count": eval_count,
+        "metric": metric,
+        "targets": target,
+        "prune": prune,
+        "recover": recover,
+        "quantize": "float16" if quantize == "off" else quantize,
+        "method": method,
+        "mixed": mixed,
+        "search_time": search_time,
+        "inputs": inputs,
+        "outputs": outputs,
+        "size": size,
+        "preprocessing": {
             "resize": resize,
             "pad": pad,
             "color": color,
@@ -90,30 +88,31 @@ def command(
             "std": std,
             "layout": layout,
         },
-        gates={
+        "gates": {
             "min_retention": min_retention,
             "confidence": confidence,
             "max_latency_ms": max_latency_ms,
             "max_size_mb": max_size_mb,
-            "max_regression": r.limits_of(max_regression),
+            "max_regression": rel.limits_of(max_regression),
         },
-        timeout=timeout,
-        memory_limit_gb=memory_limit,
-        toolkit_python=toolkit_python,
-        jobs=jobs,
-        last_report=last_report,
-        seed=seed,
-    )
+        "timeout": timeout,
+        "memory_limit_gb": memory_limit,
+        "toolkit_python": toolkit_python,
+        "jobs": jobs,
+        "last_report": last_report,
+        "seed": seed,
+    }
+    work = [
+        replace(job, recipe=build_recipe(job.recipe, **options)) for job in read_jobs(model, output)
+    ]
+    if dry_run:
+        show_plans(work, as_json=as_json)
+        return
     require_report(report)
-    folder = output or Path("build")
-    try:
-        with watching(quiet=quiet) as observer:
-            result = run(recipe, folder, observer)
-    except AllFailed as failed:
-        end_with(failed.errors, verbose=verbose, code=failed.exit_code)
-    show_report(result, as_json=as_json, files=report, told=observer.told)
-    say_where(folder, quiet=quiet)
-    if result.failures:
-        end_with(result.failures, verbose=verbose)
-    if not result.passed:
-        raise typer.Exit(GATE_FAILED)
+    require_report([depfile] if depfile else None)
+    shown = Shown(as_json=as_json, reports=report or (), quiet=quiet, verbose=verbose)
+    code = run_one(work[0], shown) if work[0].name is None else run_several(work, shown)
+    if depfile is not None:
+        write_depfile(depfile, work, model)
+    if code:
+        raise typer.Exit(code)

@@ -61,11 +61,16 @@ def end_with(
 ) -> NoReturn:
     """Tell on stderr why each of these targets failed, as of any other error, and exit."""
     for name, error in failures.items():
-        told = copy(error)
-        told.message = f"{name}: {error.message}"
-        told.__cause__ = error.__cause__
-        explained(partial(_raise, told), verbose=verbose)
+        explain(name, error, verbose=verbose)
     raise typer.Exit(code)
+
+
+def explain(name: str, error: RockpressError, *, verbose: bool) -> None:
+    """Tell on stderr what went wrong with one of several, as of any other error."""
+    told = copy(error)
+    told.message = f"{name}: {error.message}"
+    told.__cause__ = error.__cause__
+    explained(partial(_raise, told), verbose=verbose)
 
 
 def _raise(error: RockpressError) -> None:

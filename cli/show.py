@@ -28,11 +28,16 @@ def require_report(files: Sequence[Path] | None) -> None:
 
 
 def show_report(
-    report: Report, *, as_json: bool, files: Sequence[Path] | None, told: Told = frozenset()
+    report: Report,
+    *,
+    as_json: bool,
+    files: Sequence[Path] | None,
+    told: Told = frozenset(),
+    on_stdout: bool = True,
 ) -> None:
     """Print the report and write it to ``files`` too; the suffix says in which format.
 
-    Warnings in ``told`` were shown before.
+    Warnings in ``told`` were shown before. Without ``on_stdout`` the others are all that is shown.
     """
     from ..core.files import write_text
     from ..report.document import to_json
@@ -42,7 +47,7 @@ def show_report(
         write_text(file, rendered(report, file.suffix))
     if as_json:
         sys.stdout.write(to_json(report))
-    else:
+    elif on_stdout:
         _show_tables(report)
     _annotate(report)
     for target in report.targets:

@@ -48,13 +48,13 @@ def save_model(model: ModelProto, path: Path) -> None:
 
 def model_bytes(path: Path) -> int:
     """Size of a model file in bytes, its external data counted."""
-    return sum(file.stat().st_size for file in _files_of(path))
+    return sum(file.stat().st_size for file in model_files(path))
 
 
 def model_digest(path: Path) -> str:
     """SHA-256 over the model file and its external data, in the order of their names."""
     digest = hashlib.sha256()
-    for file in _files_of(path):
+    for file in model_files(path):
         digest.update(sha256_of(file).encode())
     return digest.hexdigest()
 
@@ -163,7 +163,8 @@ def _all_tensors(model: ModelProto) -> list[TensorProto]:
     return found
 
 
-def _files_of(path: Path) -> list[Path]:
+def model_files(path: Path) -> list[Path]:
+    """The file of a model and those with its external data."""
     return [path, *_external_files(_parse(path), path)]
 
 

@@ -1,0 +1,65 @@
+"""``rockpress init``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from . import options as o
+
+app = typer.Typer(add_completion=False)
+
+Folder = Annotated[
+    Path,
+    Option(
+        "--output", "-o", metavar="DIR", help="Folder to write to; made when missing. [default: .]"
+    ),
+]
+Force = Annotated[bool, Option("--force", help="Replace files that are there.")]
+
+
+@app.command()
+def command(
+    model: o.Model,
+    output: Folder = Path(),
+    calib: o.Calib = None,
+    evaluation: o.Eval = None,
+    target: o.Targets = None,
+    force: Force = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Write a recipe for a model, a Makefile fragment and a CI workflow."""
+    from ..convert.targets import find_target
+    from ..core.model import require_model_file
+    from ..pipeline.starter import Answers, write_starter
+
+    require_model_file(model)
+    names = tuple(find_target(name).name for name in target or ["rk3588"])
+    answers = Answers(
+        _from(output, model),
+        None if calib is None else _from(output, calib),
+        None if evaluation is None else _from(output, evaluation),
+        names,
+    )
+    written = write_starter(model, output, answers, _meanings(), force=force)
+    if not quiet:
+        for path in written:
+            print(f"rockpress: written {path}", file=sys.stderr)
+
+
+def _from(folder: Path, path: Path) -> str:
+    return Path(os.path.relpath(path, folder)).as_posix()
+
+
+def _meanings() -> dict[str, str]:
+    """Option of ``run`` -> what it does."""
+    from .run import app as run
+
+    params = typer.main.get_command(run).params
+    return {name[2:]: str(getattr(one, "help", "")) for one in params for name in one.opts}

@@ -1,0 +1,179 @@
+"""What ``rockpress init`` writes: a recipe, a fragment for a Makefile, and a workflow for CI."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import fill
+
+from onnx import ModelProto
+
+from ..core.errors import OutputError
+from ..core.files import write_text
+from ..core.model import load_model
+from ..core.prepare import input_shapes_of
+
+RECIPE = "rockpress.toml"
+FRAGMENT = "rockpress.mk"
+WORKFLOW = ".github/workflows/rockpress.yml"
+_IMAGE_CHANNELS = (1, 3, 4)
+
+# Keys with a line of their own in the recipe, by what they are about, and an example of each.
+_SECTIONS: Mapping[str, Mapping[str, str]] = {
+    "Samples": {
+        "calib": '"images"',
+        "calib-count": "128",
+        "eval": '"labelled"',
+        "metric": '"top1"',
+    },
+    "How a sample becomes an input": {
+        "resize": '"letterbox"',
+        "color": '"bgr"',
+        "mean": "[123.675, 116.28, 103.53]",
+        "std": "[58.395, 57.12, 57.375]",
+    },
+    "What is done": {"prune": '"cycles=-20%"', "quantize": '"off"', "mixed": '"cycles=+8%"'},
+    "What must hold": {
+        "min-retention": "0.98",
+        "confidence": '"lower"',
+        "max-latency-ms": "10",
+        "max-size-mb": "8",
+    },
+}
+
+_MAKEFILE = """\
+# For a Makefile: "include {name}", then "make rockpress". ROCKPRESS= names another command.
+ROCKPRESS ?= rockpress
+
+.PHONY: rockpress
+rockpress: build/report.json
+
+# When a gate fails (exit code 4) the report is written, but nothing should take it for made: it is
+# given an old date, so the next make tries again.
+build/report.json: {recipe}
+\t$(ROCKPRESS) run {recipe} --depfile build/report.d || \\
+\t  {{ code=$$?; [ ! -e $@ ] || touch -t 200001010000 $@; exit $$code; }}
+
+-include build/report.d
+"""
+
+_WORKFLOW = """\
+name: rockpress
+on:
+  push:
+  pull_request:
+jobs:
+  model:
+    runs-on: ubuntu-latest
+    timeout-minutes: 60
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-python@v5
+        with:
+          python-version: "3.11"
+      - run: pip install rockpress
+      - run: rockpress run {recipe} --report build/summary.md
+      - if: always()
+        run: cat build/summary.md >> "$GITHUB_STEP_SUMMARY"
+      - if: always()
+        uses: actions/upload-artifact@v4
+        with:
+          name: rockpress
+          path: build
+"""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What is known besides the model; paths are relative to the folder that is written to."""
+
+    model: str
+    calib: str | None
+    eval: str | None
+    targets: tuple[str, ...]
+
+
+def starter_files(
+    model: ModelProto, answers: Answers, meanings: Mapping[str, str]
+) -> dict[str, str]:
+    """Relative path -> text. ``meanings`` says what each key of a recipe is for."""
+    return {
+        RECIPE: recipe_text(model, answers, meanings),
+        FRAGMENT: _MAKEFILE.format(name=FRAGMENT, recipe=RECIPE),
+        WORKFLOW: _WORKFLOW.format(recipe=RECIPE),
+    }
+
+
+def write_starter(
+    model: Path, folder: Path, answers: Answers, meanings: Mapping[str, str], *, force: bool
+) -> tuple[Path, ...]:
+    """Write the files and return their paths. Raises OutputError when one is there already."""
+    files = starter_files(load_model(model), answers, meanings)
+    there = [name for name in files if (folder / name).exists()]
+    if there and not force:
+        raise OutputError(f"{folder / there[0]} is there already", "--force replaces it")
+    for name, text in files.items():
+        write_text(folder / name, text)
+    return tuple(folder / name for name in files)
+
+
+def recipe_text(model: ModelProto, answers: Answers, meanings: Mapping[str, str]) -> str:
+    """A recipe for the model: what is known as keys, what might be as comments."""
+    targets = answers.targets[0] if len(answers.targets) == 1 else list(answers.targets)
+    lines = [
+        "# A recipe for rockpress: rockpress run " + RECIPE,
+        "# A key is the long name of an option of rockpress run; paths start at this folder.",
+        "",
+        f"model = {json.dumps(answers.model)}",
+        f"target = {json.dumps(targets)}",
+        'output = "build"',
+        "",
+        *_inputs(model),
+    ]
+    given = {"calib": answers.calib, "eval": answers.eval}
+    for title, keys in _SECTIONS.items():
+        lines += ["", f"# {title}"]
+        for key, example in keys.items():
+            lines += _comment(f"{key}: {meanings[key]}")
+            value = given.get(key)
+            lines.append(f"{key} = {json.dumps(value)}" if value else f"# {key} = {example}")
+    return "\n".join(lines) + "\n"
+
+
+def _comment(text: str) -> list[str]:
+    return fill(text, 98, initial_indent="# ", subsequent_indent="#   ").splitlines()
+
+
+def _inputs(model: ModelProto) -> list[str]:
+    """What the model says of its inputs and outputs, and what it leaves open."""
+    lines = []
+    for name, shape in input_shapes_of(model).items():
+        text = " x ".join("?" if length is None else str(length) for length in shape)
+        lines.append(f"# Input {json.dumps(name)}: {text}{_layout(shape)}")
+        if None in shape[1:]:
+            lines += [
+                "# Its shape has to be fixed:",
+                f"# input.{json.dumps(name)} = {_open(shape)}",
+            ]
+    outputs = ", ".join(json.dumps(value.name) for value in model.graph.output)
+    lines += [
+        f"# Outputs: {outputs}",
+        "# The model can be ended earlier, before a detector's decoding:",
+    ]
+    return [*lines, '# outputs = ["boxes", "scores"]']
+
+
+def _layout(shape: tuple[int | None, ...]) -> str:
+    if len(shape) != 4:
+        return ""
+    if shape[1] in _IMAGE_CHANNELS:
+        return " (an image, channels first)"
+    return " (an image, channels last)" if shape[3] in _IMAGE_CHANNELS else ""
+
+
+def _open(shape: tuple[int | None, ...]) -> str:
+    """The shape with 1 for an open batch and 224 for what else is open."""
+    first, *rest = shape
+    return json.dumps([first or 1, *(length or 224 for length in rest)])

@@ -1,0 +1,188 @@
+"""``rockpress init``, and what it writes in the hands of make and a shell."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from ruamel.yaml import YAML
+
+from rockpress.cli import main as entry
+from rockpress.core.errors import OutputError
+from rockpress.pipeline.depfile import needed_files, rule
+from rockpress.pipeline.recipe import Recipe
+from rockpress.pipeline.recipe_file import read_jobs
+from rockpress.pipeline.starter import Answers, recipe_text, write_starter
+
+Init = Callable[..., tuple[int, str, str]]
+
+ROCKPRESS = f"{shlex.quote(sys.executable)} -m rockpress"
+
+
+def run(*args: object, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*map(str, args)], cwd=folder, capture_output=True, text=True)
+
+
+@pytest.fixture
+def init(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Exit code, stdout and stderr of the command, run in this process, in ``place``."""
+    monkeypatch.setattr(entry, "catch_signals", lambda: None)  # those of pytest stay
+    monkeypatch.chdir(place)
+
+    def call(*args: object) -> tuple[int, str, str]:
+        capfd.readouterr()
+        monkeypatch.setattr(sys, "argv", ["rockpress", "init", *map(str, args)])
+        with pytest.raises(SystemExit) as stop:
+            entry.main()
+        return (int(stop.value.code or 0), *capfd.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def place(small_cnn: Path, labelled_folder: Path) -> Path:
+    """A folder with a model, labelled samples with names that make has to be told carefully."""
+    for path in sorted(labelled_folder.rglob("*.png")):
+        path.rename(path.with_stem(f"{path.stem} #1 $a%b:c*d"))
+    return small_cnn.parent
+
+
+def make(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    return run("make", "-f", "rockpress.mk", f"ROCKPRESS={ROCKPRESS}", *args, folder=folder)
+
+
+def is_made(folder: Path) -> bool:
+    done = make(folder, "-q")
+    assert done.returncode in (0, 1), done.stderr  # 2 is an error
+    return done.returncode == 0
+
+
+def older(path: Path, than: Path) -> None:
+    before = than.stat().st_mtime - 10
+    os.utime(path, (before, before))
+
+
+def test_the_recipe_and_the_makefile_work_as_they_are(place: Path, init: Init) -> None:
+    line = ["small_cnn.onnx", "--calib", "labelled", "--eval", "labelled"]
+    code, out, err = init(*line)
+    assert (code, out) == (0, "")
+    written = ["rockpress.toml", "rockpress.mk", ".github/workflows/rockpress.yml"]
+    assert err.splitlines() == [f"rockpress: written {name}" for name in written]
+    (job,) = read_jobs(place / "rockpress.toml")
+    folder = place / "labelled"
+    assert job.recipe == Recipe(place / "small_cnn.onnx", calib=folder, eval=folder)
+
+    recipe = place / "rockpress.toml"
+    recipe.write_text(recipe.read_text() + 'quantize = "off"\n')  # which is faster
+    done = make(place)
+    report = place / "build" / "report.json"
+    assert done.returncode == 0, done.stderr
+    assert json.loads(report.read_text())["verdict"] == "pass"
+    assert is_made(place)
+    image = next((place / "labelled").rglob("*.png"))
+    now = report.stat().st_mtime
+    for changed in (image, image.parent, recipe, place / "small_cnn.onnx"):
+        was = changed.stat().st_mtime
+        os.utime(changed, (now + 10, now + 10))
+        assert not is_made(place), changed
+        os.utime(changed, (was, was))
+    assert is_made(place)
+    image.unlink()  # which changes its folder, and is no error
+    os.utime(image.parent, (now + 10, now + 10))
+    assert not is_made(place)
+
+
+def test_a_gate_that_fails_is_tried_again(place: Path, init: Init) -> None:
+    init("small_cnn.onnx", "--eval", "labelled", "--calib", "labelled")
+    recipe = place / "rockpress.toml"
+    recipe.write_text(recipe.read_text() + 'quantize = "off"\nmax-size-mb = 0.001\n')
+    done = make(place)
+    assert done.returncode == 2
+    assert "Error 4" in done.stderr
+    assert json.loads((place / "build" / "report.json").read_text())["verdict"] == "fail"
+    assert not is_made(place)
+
+
+def test_other_exit_codes_seen_from_make(place: Path, init: Init) -> None:
+    init("small_cnn.onnx")  # without samples there is nothing to quantize from
+    done = make(place)
+    assert "hint: give some with --calib" in done.stderr
+    assert (done.returncode, "Error 2\n" in done.stderr) == (2, True)
+    assert not (place / "build" / "report.json").exists()
+    assert "Error 130\n" in make(place, "ROCKPRESS=sh -c 'exit 130' sh").stderr
+    (place / "small_cnn.onnx").unlink()
+    assert "Error 1\n" in make(place).stderr
+
+
+def test_the_workflow_runs_the_recipe(place: Path, init: Init) -> None:
+    init("small_cnn.onnx")
+    workflow = YAML(typ="safe").load(place / ".github" / "workflows" / "rockpress.yml")
+    steps = [step["run"] for step in workflow["jobs"]["model"]["steps"] if "run" in step]
+    assert steps[1] == "rockpress run rockpress.toml --report build/summary.md"
+
+
+def test_nothing_is_replaced_unless_asked(place: Path, init: Init) -> None:
+    mine = place / "rockpress.mk"
+    mine.write_text("mine\n")
+    code, _, err = init("small_cnn.onnx")
+    assert code == 1
+    said = ["error: rockpress.mk is there already", "hint: --force replaces it"]
+    assert err.splitlines() == said
+    assert not (place / "rockpress.toml").exists()
+    assert init("small_cnn.onnx", "--force", "-q") == (0, "", "")
+    assert mine.read_text() != "mine\n"
+
+
+def test_paths_start_at_the_folder_of_the_recipe(place: Path, init: Init) -> None:
+    answers = Answers("../small_cnn.onnx", "../labelled", None, ("rk3588", "rk3576"))
+    with pytest.raises(OutputError):
+        write_starter(
+            place / "small_cnn.onnx", place / "small_cnn.onnx", answers, Meanings(), force=False
+        )
+    line = ["small_cnn.onnx", "--calib", "labelled", "--target", "RK3576", "-o", "ci", "-q"]
+    assert init(*line) == (0, "", "")
+    (job,) = read_jobs(place / "ci" / "rockpress.toml")
+    assert job.recipe.model.resolve() == place / "small_cnn.onnx"
+    assert job.recipe.calib is not None and job.recipe.calib.resolve() == place / "labelled"
+    assert job.recipe.targets == ("rk3576",)
+
+
+class Meanings(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return f"what {key} is for"
+
+
+def test_what_the_model_leaves_open_is_said(tmp_path: Path) -> None:
+    x = helper.make_tensor_value_info('x"\ny', TensorProto.FLOAT, ["n", 3, "h", 320])
+    z = helper.make_tensor_value_info("z", TensorProto.FLOAT, [2, 8])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    node = helper.make_node("Identity", ['x"\ny'], ["y"])
+    model = onnx.helper.make_model(helper.make_graph([node], "g", [x, z], [y]))
+    text = recipe_text(model, Answers("m.onnx", None, None, ("rk3588",)), Meanings())
+    assert '# Input "x\\"\\ny": ? x 3 x ? x 320 (an image, channels first)\n' in text
+    assert '# Input "z": 2 x 8\n' in text
+    (line,) = [line for line in text.splitlines() if line.startswith("# input.")]
+    (tmp_path / "r.toml").write_text(f"{text}\n{line[2:]}\n")
+    (job,) = read_jobs(tmp_path / "r.toml")
+    assert job.recipe.input_shapes == {'x"\ny': (1, 3, 224, 320)}
+
+
+def test_a_rule_names_every_file(small_cnn: Path, labelled_folder: Path) -> None:
+    recipe = Recipe(small_cnn, calib=labelled_folder)
+    needed = needed_files(recipe)
+    folders = [labelled_folder, *(labelled_folder / name for name in "abc")]
+    assert needed[:5] == [small_cnn, *folders]
+    assert len(needed) == 5 + 12
+    text = rule(Path("out/report.json"), [*needed, small_cnn])
+    assert text.count(str(small_cnn)) == 2  # once needed, once as a rule of its own
+    assert "=" not in rule(Path("report.json"), [Path("a=b"), Path("c;d"), Path("e")])

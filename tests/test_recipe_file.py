@@ -1,0 +1,301 @@
+"""Recipes: what a file may hold, what is told of mistakes, and what goes before what."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from importlib import util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import typer
+
+from rockpress.calibration_data.preprocess import Color
+from rockpress.cli import jobs as cli_jobs
+from rockpress.cli import main as entry
+from rockpress.cli import run as run_command
+from rockpress.cli.build import build_recipe
+from rockpress.core.errors import ModelError, OptionError, RockpressError
+from rockpress.pipeline.dry_run import planned
+from rockpress.pipeline.recipe import Gates, Preprocessing, Recipe
+from rockpress.pipeline.recipe_file import Job, RecipeFile, read_jobs
+
+DOCS = Path(__file__).parent.parent / "docs"
+Run = Callable[..., tuple[int, str, str]]
+
+EVERYTHING = """
+model = "model.onnx"
+calib = "images"
+calib-count = 64
+eval = "/data/labelled"
+eval-count = 500
+metric = "top5"
+target = ["rk3588", "rk3576"]
+output = "out"
+input.x = [1, 3, 48, 320]
+outputs = ["boxes", "scores"]
+size = [48, 320]
+resize = "fit"
+pad = 0
+color = "bgr"
+mean = [1.5, 2, 3]
+std = 127.5
+prune = "cycles=-20%"
+recover = "none"
+quantize = "w8a8"
+method = "mse"
+mixed = "off"
+search-time = 60
+min-retention = 0.98
+confidence = "lower"
+max-latency-ms = 5
+max-size-mb = 8.5
+baseline = "old.json"
+max-regression = { cycles = 0.02 }
+layout = "nhwc"
+timeout = 600
+memory-limit = 4
+toolkit-python = "env/bin/python"
+jobs = 2
+seed = 7
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str], Path]:
+    def written(text: str) -> Path:
+        path = tmp_path / "rockpress.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return written
+
+
+@pytest.fixture
+def rockpress(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Exit code, stdout and stderr of a command, run in this process."""
+    monkeypatch.setattr(entry, "catch_signals", lambda: None)  # those of pytest stay
+
+    def call(*args: object) -> tuple[int, str, str]:
+        capfd.readouterr()
+        monkeypatch.setattr(sys, "argv", ["rockpress", *map(str, args)])
+        with pytest.raises(SystemExit) as stop:
+            entry.main()
+        return (int(stop.value.code or 0), *capfd.readouterr())
+
+    return call
+
+
+def test_everything_at_once(write: Callable[[str], Path], tmp_path: Path) -> None:
+    (job,) = read_jobs(write(EVERYTHING))
+    assert job == Job(
+        None,
+        Recipe(
+            model=tmp_path / "model.onnx",
+            calib=tmp_path / "images",
+            calib_count=64,
+            eval=Path("/data/labelled"),
+            eval_count=500,
+            metric="top5",
+            targets=("rk3588", "rk3576"),
+            input_shapes={"x": (1, 3, 48, 320)},
+            size=(48, 320),
+            outputs=("boxes", "scores"),
+            preprocessing=Preprocessing("fit", 0, "bgr", (1.5, 2, 3), (127.5,), "nhwc"),
+            prune="cycles=-20%",
+            recover="none",
+            method="mse",
+            mixed="off",
+            search_time=60,
+            gates=Gates(0.98, 5, 8.5, "lower", {"cycles": 0.02}),
+            last_report=tmp_path / "old.json",
+            seed=7,
+            timeout=600,
+            memory_limit_gb=4,
+            toolkit_python=tmp_path / "env/bin/python",
+            jobs=2,
+        ),
+        tmp_path / "out",
+    )
+
+
+def test_what_is_left_out_has_the_default_of_the_option(write: Callable[[str], Path]) -> None:
+    path = write('model = "a.onnx"\nprune = "off"\ntoolkit-python = "python3"\nquantize = "off"\n')
+    (job,) = read_jobs(path)
+    model = path.parent / "a.onnx"
+    assert job.recipe == Recipe(model, quantize="float16", toolkit_python=Path("python3"))
+    assert job.output == path.parent / "build"
+
+
+def test_several_models_share_what_stands_above_them(write: Callable[[str], Path]) -> None:
+    text = 'calib = "all"\ntarget = "rk3576"\n[models.a]\nmodel = "a.onnx"\n'
+    text += '[models.b-2]\nmodel = "b.onnx"\ncalib = "own"\nmin-retention = 0.9\n'
+    path = write(text)
+    folder = path.parent
+    first, second = read_jobs(path)
+    shared = Recipe(folder / "a.onnx", calib=folder / "all", targets=("rk3576",))
+    assert first == Job("a", shared, folder / "build" / "a")
+    assert (second.name, second.output) == ("b-2", folder / "build" / "b-2")
+    assert (second.recipe.calib, second.recipe.gates) == (folder / "own", Gates(0.9))
+
+
+def test_every_option_of_run_is_a_key() -> None:
+    params = typer.main.get_command(run_command.app).params
+    options = {name[2:] for one in params for name in one.opts if name.startswith("--")}
+    of_a_call = {"report", "json", "quiet", "verbose", "depfile", "dry-run"}
+    keys = {field.alias for field in RecipeFile.model_fields.values()}
+    assert keys == options - of_a_call | {"model", "models"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ('modle = "a.onnx"', "unknown key 'modle'", "did you mean model?"),
+        (
+            'model = "a"\nmin_retention = 0.9',
+            "unknown key 'min_retention'",
+            "did you mean min-retention?",
+        ),
+        ('[models.a]\nmodel = "a"\nstdd = 1', "unknown key 'models.a.stdd'", "did you mean std?"),
+        ('model = "a"\n[q]\nx = 1', "unknown key 'q'", "docs/recipe.md lists the keys"),
+        ('model = "a"\nseed = true', "seed: input should be a valid integer, not True", None),
+        ('model = "a"\nstd = [1, 0]', "std.1: input should be greater than 0, not 0", None),
+        ('model = "a"\nmean = "1"', "mean: input should be a valid number, not '1'", None),
+        ('model = "a"\nsize = [48]', "size: list should have at least 2 items", None),
+        (
+            'model = "a"\nresize = "streched"',
+            "resize: input should be 'stretch', 'letterbox', 'fit' or 'crop', not 'streched'",
+            None,
+        ),
+        ('calib = "a"', "model: no model is named", 'add model = "model.onnx"'),
+        (
+            '[models.a]\ncalib = "a"',
+            "models.a: no model is named",
+            "add model = ... under [models.a]",
+        ),
+        ('[models."../a"]\nmodel = "a"', "models.../a: string should match pattern", None),
+        ("model =", "is no TOML: ", "rockpress init writes one"),
+    ],
+)
+def test_a_mistake_is_told_by_its_key(
+    text: str, message: str, hint: str | None, write: Callable[[str], Path]
+) -> None:
+    path = write(text)
+    with pytest.raises(OptionError) as caught:
+        read_jobs(path)
+    assert message in caught.value.message
+    assert caught.value.message.startswith(str(path))
+    assert caught.value.hint == (hint or "docs/recipe.md lists the keys and what they take")
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="No such file"):
+        read_jobs(tmp_path / "rockpress.toml")
+
+
+def test_options_go_before_the_file() -> None:
+    color: Color = "bgr"
+    base = Recipe(
+        Path("a.onnx"),
+        calib=Path("c"),
+        input_shapes={"x": (1,), "y": (2,)},
+        preprocessing=Preprocessing("fit", color=color),
+        prune="cycles=-20%",
+        gates=Gates(min_retention=0.9),
+    )
+    given: dict[str, Any] = {"inputs": [cli_input("y", (3,))], "prune": "off", "calib": None}
+    given |= {"gates": {"max_size_mb": 2.0}, "preprocessing": {"resize": "crop", "color": None}}
+    recipe = build_recipe(base, **given)
+    assert recipe.input_shapes == {"x": (1,), "y": (3,)}
+    assert recipe.preprocessing == Preprocessing("crop", color="bgr")
+    assert recipe.gates == Gates(min_retention=0.9, max_size_mb=2.0)
+    assert (recipe.prune, recipe.calib) == (None, Path("c"))
+
+
+def cli_input(name: str, shape: tuple[int, ...]) -> Any:
+    from rockpress.cli.parsers import Input
+
+    return Input(name, shape)
+
+
+def test_the_output_of_the_command_line_goes_before_that_of_the_file(
+    write: Callable[[str], Path],
+) -> None:
+    path = write('output = "here"\n[models.a]\nmodel = "a"\n[models.b]\nmodel = "b"\n')
+    outputs = [job.output for job in cli_jobs.read_jobs(path, Path("there"))]
+    assert outputs == [Path("there/a"), Path("there/b")]
+
+
+# A dry run, and several models run
+
+
+def test_a_dry_run_shows_the_stages_and_does_nothing(
+    small_cnn: Path,
+    image_folder: Path,
+    tmp_path: Path,
+    rockpress: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    line = ["run", small_cnn, "--calib", image_folder, "--prune", "macs=-20%", "--dry-run"]
+    code, out, err = rockpress(*line, "--max-size-mb", 3)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0] == "rk3588 -> build/rk3588/small_cnn.rknn"
+    assert "  prune              macs=-20%, recover by least-squares" in out
+    assert out.splitlines()[-1] == "  gates: max-size-mb 3"
+    assert rockpress(*line, "--max-regression", "size=2%")[0] == 2  # there is nothing to compare
+    code, out, _ = rockpress(*line, "--target", "rv1106", "--json")
+    (target,) = json.loads(out)["targets"]
+    stages = [stage["name"] for stage in target["stages"]]
+    assert stages[:2] == ["baseline", "reference-int8"]  # that chip has no float16
+    assert sorted(tmp_path.rglob("*")) == before
+    with pytest.raises(RockpressError, match="has no float16"):
+        planned(
+            Recipe(small_cnn, targets=("rv1106",), quantize="float16", calib=image_folder), tmp_path
+        )
+
+
+def test_of_several_models_one_that_fails_does_not_lose_the_other(
+    small_cnn: Path,
+    image_folder: Path,
+    write: Callable[[str], Path],
+    rockpress: Run,
+) -> None:
+    path = write(
+        f'calib = "{image_folder}"\nquantize = "off"\n'
+        f'[models.gone]\nmodel = "gone.onnx"\n[models.there]\nmodel = "{small_cnn}"\n'
+    )
+    folder = path.parent
+    code, out, err = rockpress("run", path, "--json", "--report", folder / "x.md", "-q")
+    assert code == 1
+    assert err.splitlines()[0].startswith("error: gone: ")
+    document = json.loads(out)
+    assert (document["verdict"], list(document["models"])) == ("fail", ["gone", "there"])
+    assert "does not exist" in document["models"]["gone"]["error"]["message"]
+    assert document["models"]["there"]["verdict"] == "pass"
+    report = folder / "build" / "there" / "report.json"
+    assert json.loads(report.read_text()) == document["models"]["there"]
+    assert (folder / "x-there.md").read_text().startswith("# rockpress: pass")
+    assert not (folder / "build" / "gone").exists()
+
+
+# The pages that are written from it
+
+
+def generator() -> ModuleType:
+    spec = util.spec_from_file_location("recipe_reference", DOCS / "recipe_reference.py")
+    assert spec is not None and spec.loader is not None
+    module = util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_reference_and_the_schema_are_up_to_date() -> None:
+    written = generator()
+    page = (DOCS / "recipe.md").read_text().split(written.MARKER)[1]
+    assert page == written.reference(), "run python docs/recipe_reference.py"
+    assert (DOCS / "rockpress.schema.json").read_text() == written.schema_text()
