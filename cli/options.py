@@ -55,7 +55,7 @@ ReportFiles = Annotated[
         "--report",
         metavar="FILE",
         parser=parsers.parse_report,
-        help="Write the report here too: .json, .md or .xml (JUnit). Repeatable.",
+        help="Write the report here too: .json, .md, .html or .xml (JUnit). Repeatable.",
     ),
 ]
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import typer
 
-REPORT_FORMATS = ("json", "md", "xml")
+REPORT_FORMATS = ("json", "md", "html", "xml")
 
 
 class Size(NamedTuple):

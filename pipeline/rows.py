@@ -11,6 +11,8 @@ from ..accuracy.metrics import proportion_interval
 from ..accuracy.retention import too_few_samples
 from ..calibration_data.preprocess import suspicious_scale
 from ..convert.convert import Conversion
+from ..convert.latency import layer_costs
+from ..convert.targets import find_target
 from ..core.results import (
     AccuracyFigure,
     GateFigure,
@@ -158,5 +160,9 @@ def result_notices(
 
 
 def layer_documents(conversion: Conversion) -> tuple[dict[str, Any], ...]:
-    """The compiler's layer table as plain values."""
-    return tuple(asdict(layer) for layer in conversion.layers)
+    """The compiler's layer table as plain values, with each layer's part of the estimate."""
+    costs = layer_costs(conversion.layers, find_target(conversion.target))
+    return tuple(
+        {**asdict(layer), **asdict(cost)}
+        for layer, cost in zip(conversion.layers, costs, strict=True)
+    )

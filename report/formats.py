@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 from ..core.results import Report
 from .document import to_json
+from .html import to_html
 from .junit import to_junit
 from .markdown import to_markdown
 
 FORMATS: dict[str, Callable[[Report], str]] = {
     ".json": to_json,
     ".md": to_markdown,
+    ".html": to_html,
     ".xml": to_junit,
 }
 
@@ -20,6 +22,6 @@ def rendered(report: Report, suffix: str) -> str:
     """The text of a report file with this suffix, whatever its case.
 
     >>> rendered(Report({}, {}, {}, ()), ".MD").splitlines()[0]
-    '# rockpress: pass ✅'
+    '# rockpress: pass, but no gate was set'
     """
     return FORMATS[suffix.lower()](report)

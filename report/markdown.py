@@ -19,13 +19,19 @@ _LINKED = re.compile(r"(?<=@)(?=\w)|(?<=#)(?=\d)|(?<=:)(?=//)|(?<=www)(?=\.)", r
 
 def to_markdown(report: Report) -> str:
     """The verdict, a summary when there are several targets, and each target in full."""
-    verdict = "pass ✅" if report.passed else "FAIL ❌"
-    parts = [f"# rockpress: {verdict}", *_about(report)]
+    parts = [f"# rockpress: {_verdict(report)}", *_about(report)]
     if len(report.targets) > 1:
         parts.append(_summary(report.targets))
     for target, table in zip(report.targets, to_tables(report), strict=True):
         parts += [f"## {escaped(table.title)}", *_target_parts(target, table)]
     return "\n\n".join(parts) + "\n"
+
+
+def _verdict(report: Report) -> str:
+    if not report.passed:
+        return "FAIL ❌"
+    gated = any(target.gates for target in report.targets)
+    return "pass ✅" if gated else "pass, but no gate was set"
 
 
 def _about(report: Report) -> list[str]:

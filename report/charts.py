@@ -1,0 +1,163 @@
+"""Small drawings as inline SVG: pure functions from numbers to markup.
+
+Places are in per cent of the width and pixels of the height, so that a drawing fits a phone and a
+desktop and its letters keep their size. Colours come from the style sheet, by class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .markup import Markup, tag
+
+_EDGE = 15.0  # per cent: nearer to an end of the drawing, a text begins or ends at its place
+
+
+@dataclass(frozen=True)
+class Scale:
+    """From values to per cent of the width, with a margin at both ends."""
+
+    low: float
+    high: float
+    margin: float = 3.0
+
+    def at(self, value: float) -> float:
+        """The place of a value; what lies outside is drawn at the end.
+
+        >>> Scale(0, 10).at(5), Scale(0, 10).at(99)
+        (50.0, 97.0)
+        """
+        part = (value - self.low) / (self.high - self.low)
+        return self.margin + (100 - 2 * self.margin) * min(max(part, 0.0), 1.0)
+
+
+def scale_of(values: Sequence[float]) -> Scale:
+    """A scale that holds all values with some air.
+
+    >>> scale_of([0.9, 1.0])
+    Scale(low=0.89, high=1.01, margin=3.0)
+    """
+    low, high = min(values), max(values)
+    air = (high - low) * 0.1 or abs(high) * 0.05 or 1.0
+    return Scale(round(low - air, 12), round(high + air, 12))
+
+
+def bar(part: float, kind: str = "after") -> Markup:
+    """A horizontal bar; ``part`` of 1 is the full width. The value stands beside it as text."""
+    width = f"{100 * min(max(part, 0.004), 1.0):.2f}%"
+    back = tag("rect", class_="track", width="100%", height="12", rx="2")
+    front = tag("rect", class_=kind, width=width, height="12", rx="2")
+    return tag("svg", back, front, class_="bar", height="12", aria_hidden="true")
+
+
+def whisker(scale: Scale, value: float, low: float | None, high: float | None) -> Markup:
+    """A point and its interval, without letters."""
+    parts = [_line(0, 100, 9, "axis")]
+    if low is not None and high is not None:
+        parts.append(_line(scale.at(low), scale.at(high), 9, "interval"))
+    parts.append(_point(scale.at(value), 9))
+    return tag("svg", parts, class_="bar", height="18", aria_hidden="true")
+
+
+def interval_chart(
+    title: str, value: float, low: float, high: float, limit: float | None
+) -> Markup:
+    """A value and its 95 % interval, on an axis with the limit that it must keep."""
+    known = [low, value, high, *([] if limit is None else [limit])]
+    scale = scale_of(known)
+    holds = limit is None or value >= limit
+    parts = [
+        tag("title", title),
+        _line(0, 100, 42, "axis"),
+        tag(
+            "rect",
+            class_="band good" if holds else "band bad",
+            x=_percent(scale.at(low)),
+            y="34",
+            width=_percent(scale.at(high) - scale.at(low)),
+            height="16",
+            rx="8",
+        ),
+        _label(scale.at(value), 22, f"{value:.4f}", "strong"),
+        *(_end(scale.at(one), one) for one in (low, high)),
+    ]
+    if limit is not None:
+        at = _percent(scale.at(limit))
+        parts.append(tag("line", class_="limit", x1=at, x2=at, y1="8", y2="62"))
+        parts.append(_label(scale.at(limit), 92, f"limit {limit:g}", "limit"))
+    parts.append(_point(scale.at(value), 42, 6))
+    return tag("svg", parts, class_="interval-chart", height="98", role="img")
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """A point of a curve with what it is; the chosen one is drawn larger."""
+
+    x: float
+    y: float
+    name: str
+    chosen: bool = False
+
+
+def curve(
+    title: str, points: Sequence[CurvePoint], axes: tuple[str, str], limit: float | None = None
+) -> Markup:
+    """Points joined in the order of x, each with a tooltip, and the ends of both axes in words."""
+    ordered = sorted(points, key=lambda one: one.x)
+    across = scale_of([one.x for one in ordered])
+    known = [one.y for one in ordered] + ([] if limit is None else [limit])
+    up = scale_of(known)
+    places = [(across.at(one.x), 200 - 2 * up.at(one.y)) for one in ordered]
+    joined_by = tag(
+        "svg",
+        tag("polyline", class_="curve", points=" ".join(f"{x:.2f},{y:.2f}" for x, y in places)),
+        viewBox="0 0 100 200",
+        preserveAspectRatio="none",
+        width="100%",
+        height="200",
+    )
+    parts: list[Markup] = [tag("title", title), joined_by]
+    if limit is not None:
+        y = 200 - 2 * up.at(limit)
+        parts.append(tag("line", class_="limit", x1="0", x2="100%", y1=y, y2=y))
+    for one, (x, y) in zip(ordered, places, strict=True):
+        parts.append(_point(x, y, 7 if one.chosen else 4, one.name, one.chosen))
+    drawing = tag("svg", parts, class_="plot", height="200", role="img")
+    names = [f"{axes[1]} {up.high:.4g}", f"{up.low:.4g}"]
+    return tag(
+        "div",
+        tag("div", (tag("span", name) for name in names), class_="y-axis"),
+        drawing,
+        tag(
+            "div",
+            tag("span", f"{across.low:.4g}"),
+            tag("span", axes[0]),
+            tag("span", f"{across.high:.4g}"),
+            class_="x-axis",
+        ),
+        class_="curve-chart",
+    )
+
+
+def _percent(value: float) -> str:
+    return f"{value:.2f}%"
+
+
+def _line(start: float, end: float, y: float, kind: str) -> Markup:
+    return tag("line", class_=kind, x1=_percent(start), x2=_percent(end), y1=y, y2=y)
+
+
+def _point(x: float, y: float, radius: int = 4, name: str = "", chosen: bool = True) -> Markup:
+    told = tag("title", name) if name else None
+    kind = "point" if chosen else "point other"
+    return tag("circle", told, class_=kind, cx=_percent(x), cy=y, r=radius)
+
+
+def _end(at: float, value: float) -> Markup:
+    return _label(at, 72, f"{value:.4f}", "muted")
+
+
+def _label(at: float, y: float, text: str, kind: str) -> Markup:
+    anchor = "start" if at < _EDGE else "end" if at > 100 - _EDGE else "middle"
+    return tag("text", text, x=_percent(at), y=y, class_=kind, text_anchor=anchor)

@@ -1,0 +1,79 @@
+"""What several parts of the HTML report are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from .markup import Markup, tag
+
+# What the forms of a model along the chain are called; the document has the short names.
+STAGES = {
+    "baseline": "original",
+    "reference-float16": "float16, unpruned",
+    "reference-int8": "int8, unpruned",
+    "pruned": "pruned, float",
+    "quantized": "quantized ONNX",
+    "rknn": "result (.rknn)",
+    "candidate": "candidate",
+}
+
+
+def card(title: str, *content: Markup | None, note: str = "") -> Markup:
+    """A titled part of the page."""
+    said = tag("p", note, class_="muted small") if note else None
+    return tag("div", tag("h3", title), content, said, class_="card")
+
+
+def folded_card(title: str, content: Markup) -> Markup:
+    """A part that is read when it is opened."""
+    return tag("details", tag("summary", title), content, class_="card")
+
+
+def chip(text: str, good: bool) -> Markup:
+    """A word in green or red."""
+    return tag("span", text, class_="chip good" if good else "chip bad")
+
+
+def data_table(
+    headings: Sequence[str], rows: Iterable[Sequence[Markup | str]], numbers: int = 0
+) -> Markup:
+    """A table that scrolls by itself when it is too wide.
+
+    After the columns of words come ``numbers`` columns of numbers, from the right end, or before
+    the last column when that has no heading.
+    """
+    end = len(headings) - (1 if headings[-1] == "" else 0)
+    kinds = ["number" if end - numbers <= place < end else None for place in range(len(headings))]
+    head = tag(
+        "tr",
+        (
+            tag("th", text, class_=kind, scope="col")
+            for text, kind in zip(headings, kinds, strict=True)
+        ),
+    )
+    body = (
+        tag("tr", (tag("td", cell, class_=kind) for cell, kind in zip(row, kinds, strict=True)))
+        for row in rows
+    )
+    table = tag("table", tag("thead", head), tag("tbody", body))
+    return tag("div", table, class_="scroll")
+
+
+def bar_row(name: Markup | str, drawing: Markup | Sequence[Markup], value: str) -> Markup:
+    """A name, a drawing and a value side by side."""
+    return tag(
+        "div",
+        tag("span", name, class_="name"),
+        tag("div", drawing),
+        tag("span", value),
+        class_="row",
+    )
+
+
+def legend(*entries: tuple[str, str]) -> Markup:
+    """What the colours mean: pairs of a class and a text."""
+    return tag(
+        "div",
+        (tag("span", tag("i", class_=kind), text) for kind, text in entries),
+        class_="legend muted small",
+    )

@@ -1,0 +1,146 @@
+"""Parts of the HTML report that only some runs have: drawn when they are in the document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .charts import CurvePoint, bar, curve
+from .html_blocks import card, data_table, folded_card
+from .markup import Markup, tag
+
+_TITLES = {
+    "sensitivity": "What each part of the model is sensitive to",
+    "drift": "Where along the chain accuracy is lost",
+    "robustness": "Robustness beside accuracy",
+}
+# Names under which a trade-off's axes may stand, the most telling first.
+_COST = ("cycles_ratio", "latency_ratio", "macs_ratio", "size_ratio", "cycles", "ms", "macs")
+_GAIN = ("retention", "accuracy", "agreement", "sqnr_db", "value")
+_SHOWN = 20
+_BOTH = ("baseline", "candidate")
+
+
+def extra_cards(target: Mapping[str, Any]) -> list[Markup | None]:
+    """The cards of everything that was computed beyond the usual."""
+    details = target.get("details")
+    return [
+        _curve_card(_records(target.get("curve")), target),
+        *(_records_card(title, _records(target.get(key))) for key, title in _TITLES.items()),
+        _classes_card(_records(details.get("classes")) if isinstance(details, dict) else []),
+        *_other_details(details if isinstance(details, dict) else {}),
+        _examples_card(target.get("examples")),
+    ]
+
+
+def _records(value: Any) -> list[dict[str, Any]]:
+    """The value when it is a list of records, as what computes it may be newer than this page."""
+    found = isinstance(value, list) and all(isinstance(one, dict) and one for one in value)
+    return value if found else []
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _curve_card(points: list[dict[str, Any]], target: Mapping[str, Any]) -> Markup | None:
+    """The trade-off of accuracy against cost, drawn when both are known, and in numbers."""
+    if not points:
+        return None
+    across = next((key for key in _COST if all(_is_number(one.get(key)) for one in points)), None)
+    up = next((key for key in _GAIN if all(_is_number(one.get(key)) for one in points)), None)
+    drawn = None
+    if across and up and len(points) > 1:
+        marks = [
+            CurvePoint(one[across], one[up], _told(one), bool(one.get("chosen"))) for one in points
+        ]
+        title = f"{_words(up)} against {_words(across)} at {len(points)} points"
+        drawn = curve(title, marks, (_words(across), _words(up)), _limit(up, target))
+    table = tag("details", tag("summary", "in numbers"), _table(points))
+    return card("The trade-off", drawn, table if drawn else _table(points))
+
+
+def _limit(up: str, target: Mapping[str, Any]) -> float | None:
+    gates = (one["limit"] for one in target["gates"] if one["name"] == "min-retention")
+    return next(gates, None) if up == "retention" else None
+
+
+def _told(record: Mapping[str, Any]) -> str:
+    return ", ".join(f"{_words(key)} {_cell(value)}" for key, value in record.items())
+
+
+def _records_card(title: str, records: list[dict[str, Any]]) -> Markup | None:
+    if not records:
+        return None
+    rest = records[_SHOWN:]
+    more = tag("details", tag("summary", f"{len(rest)} more"), _table(rest)) if rest else None
+    return card(title, _table(records[:_SHOWN]), more)
+
+
+def _table(records: Sequence[Mapping[str, Any]]) -> Markup:
+    """Columns of words first, then of numbers, each under its key."""
+    keys = list(dict.fromkeys(key for one in records for key in one))
+    numeric = [
+        key
+        for key in keys
+        if all(_is_number(one.get(key, 0)) or one[key] is None for one in records)
+    ]
+    ordered = [key for key in keys if key not in numeric] + numeric
+    rows = [[_cell(one.get(key)) for key in ordered] for one in records]
+    return data_table([_words(key) for key in ordered], rows, numbers=len(numeric))
+
+
+def _words(key: str) -> str:
+    return key.replace("_db", " (dB)").replace("_", " ")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return ", ".join(map(_cell, value)) if isinstance(value, list) else str(value)
+
+
+def _classes_card(classes: list[dict[str, Any]]) -> Markup | None:
+    """What each class gained or lost, the largest loss first."""
+    known = [one for one in classes if all(_is_number(one.get(key)) for key in _BOTH)]
+    if not known:
+        return None
+    known.sort(key=lambda one: one["candidate"] - one["baseline"])
+    rows = [
+        [
+            str(one.get("class", "")),
+            tag("div", bar(one["baseline"], "before"), bar(one["candidate"])),
+            f"{one['baseline']:.3f}",
+            f"{one['candidate']:.3f}",
+            f"{one['candidate'] - one['baseline']:+.3f}",
+        ]
+        for one in known
+    ]
+    headings = ("class", "", "original", "result", "difference")
+    table = data_table(headings, rows[:_SHOWN], numbers=3)
+    rest = rows[_SHOWN:]
+    more = tag("details", tag("summary", f"{len(rest)} more"),
+               data_table(headings, rest, numbers=3)) if rest else None  # fmt: skip
+    return card("Class by class", table, more)
+
+
+def _other_details(details: Mapping[str, Any]) -> list[Markup | None]:
+    named = {key: _records(value) for key, value in details.items() if key != "classes"}
+    return [
+        folded_card(_words(key).capitalize(), _table(rows)) for key, rows in named.items() if rows
+    ]
+
+
+def _examples_card(examples: Any) -> Markup | None:
+    """The samples whose answer changed for the worse."""
+    if not isinstance(examples, dict):
+        return None
+    found = (examples.get(key) for key in ("lost", "gained"))
+    lost, gained = (len(one) if isinstance(one, list) else 0 for one in found)
+    if not lost and not gained:
+        return None
+    worst = _records(examples.get("worst"))
+    told = f"The result is worse on {lost} samples and better on {gained}."
+    return card("Samples that flipped", tag("p", told), _table(worst) if worst else None)

@@ -1,0 +1,91 @@
+"""Where the milliseconds go: the HTML report's layers, slowest first, the long tail folded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .charts import bar
+from .html_blocks import card, legend
+from .markup import Markup, tag
+from .units import count_text
+
+_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """What is drawn: milliseconds where the chip has an estimate, else cycles."""
+
+    key: str
+    total: float
+
+    def text(self, value: float) -> str:
+        shown = f"{value:.3f} ms" if self.key == "ms" else count_text(round(value))
+        return f"{shown}, {value / self.total:.1%}" if self.total else shown
+
+
+def layers_card(target: dict[str, Any]) -> Markup | None:
+    """Every layer that takes time, as bars, with what it was before where that is known."""
+    layers = target.get("layers") or []
+    key = "ms" if any(one.get("ms") is not None for one in layers) else "total_cycles"
+    timed = [one for one in layers if (one.get(key) or 0) > 0]
+    if not timed:
+        return None
+    timed.sort(key=lambda one: -one[key])
+    before = {one["name"]: one.get(key) or 0 for one in target.get("reference_layers") or []}
+    unit = _Unit(key, sum(one[key] for one in timed))
+    most = max([timed[0][key], *before.values()])
+    rows = [_row(one, unit, most, before) for one in timed]
+    entries = [("after", "now"), ("cpu", "on the CPU")]
+    if before:
+        entries.insert(0, ("before", "before, in float16 and unpruned"))
+    on_cpu = any(one.get("runs_on") == "CPU" for one in timed)
+    shown: Markup | None = legend(*(one for one in entries if one[0] != "cpu" or on_cpu))
+    title = "Where the milliseconds go" if key == "ms" else "Where the cycles go"
+    kinds = _bounds(timed, unit)
+    shown = shown if before or on_cpu else None
+    return card(title, shown, *rows[:_SHOWN], _tail(timed, rows, unit), note=kinds)
+
+
+def _row(layer: dict[str, Any], unit: _Unit, most: float, before: dict[str, float]) -> Markup:
+    value = layer[unit.key]
+    drawn = [bar(value / most, "cpu" if layer.get("runs_on") == "CPU" else "after")]
+    if layer["name"] in before:
+        drawn.insert(0, bar(before[layer["name"]] / most, "before"))
+    about = [layer["op"], _shape(layer.get("output_shapes")), layer.get("dtype", "").lower()]
+    bound = layer.get("bound")
+    if bound:
+        about.append(f"bound by {bound}")
+    name = tag(
+        "div",
+        tag("code", layer["name"].partition(":")[2] or layer["name"]),
+        tag("div", " · ".join(one for one in about if one), class_="muted small"),
+        class_="name",
+    )
+    return tag("div", name, tag("div", drawn), tag("span", unit.text(value)), class_="row layer")
+
+
+def _shape(shapes: Any) -> str:
+    return "×".join(map(str, shapes[0])) if shapes else ""
+
+
+def _tail(timed: Sequence[dict[str, Any]], rows: Sequence[Markup], unit: _Unit) -> Markup | None:
+    rest = timed[_SHOWN:]
+    if not rest:
+        return None
+    together = unit.text(sum(one[unit.key] for one in rest))
+    many = "the other layer" if len(rest) == 1 else f"the other {len(rest)} layers"
+    return tag("details", tag("summary", f"{many}: {together}"), rows[_SHOWN:])
+
+
+def _bounds(timed: Sequence[dict[str, Any]], unit: _Unit) -> str:
+    """What most of the time is bound by, such as "compute 61 %, memory 30 %"."""
+    sums: dict[str, float] = {}
+    for one in timed:
+        if one.get("bound"):
+            sums[one["bound"]] = sums.get(one["bound"], 0.0) + one[unit.key]
+    ordered = sorted(sums.items(), key=lambda one: -one[1])
+    told = ", ".join(f"{name} {value / unit.total:.0%}" for name, value in ordered)
+    return f"By what bounds a layer: {told}." if told else ""
