@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..calibration_data.labels import Labels
 from ..core.errors import ModelError, SamplesError
 from ..core.similarity import sqnr_db
-from .metrics import Labels, agreement, find_metric, score_samples
-from .retention import Retention, retention
+from .examples import Changes, changes_of
+from .metrics import Scoring, find_scoring
+from .proportions import Interval, mcnemar
+from .retention import Retention, interval, pairs_of, retention
 
 Array = NDArray[Any]
 
@@ -21,8 +24,10 @@ Array = NDArray[Any]
 class Comparison:
     """What is left of the baseline. Metric, values and retention are None without labels.
 
-    ``agreement`` is the share of samples with the same largest class, None when the first output
-    is not (N, classes). ``sqnr_db`` is that of the worst output, ``inf`` when all are equal.
+    ``agreement`` is the share of samples for which both predict the same, None where that says
+    nothing. ``sqnr_db`` is that of the worst output, ``inf`` when all are equal. ``mcnemar`` is the
+    p-value of both models being right equally often, None where scores are more than right or
+    wrong. ``outputs`` names what the metric reads, () for all outputs.
     """
 
     metric: str | None
@@ -32,13 +37,19 @@ class Comparison:
     agreement: float | None
     sqnr_db: float
     samples: int
+    baseline_interval: Interval | None = None
+    candidate_interval: Interval | None = None
+    mcnemar: float | None = None
+    changes: Changes | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
 
 
 def compare(
     baseline_outputs: Sequence[Array],
     candidate_outputs: Sequence[Array],
     labels: Labels | None,
-    metric: str = "top1",
+    scoring: Scoring | str = "top1",
     seed: int = 0,
 ) -> Comparison:
     """Metric of both models, retention, agreement and SQNR, from outputs (N, ...) in one order.
@@ -47,28 +58,41 @@ def compare(
     they are no accuracy. Raises ModelError for NaN or for outputs that do not correspond,
     SamplesError or OptionError when the metric does not fit outputs or labels.
     """
+    given = find_scoring(scoring) if isinstance(scoring, str) else scoring
     candidate = _matched(baseline_outputs, candidate_outputs)
     _check_nan(baseline_outputs, "baseline")
     _check_nan(candidate, "candidate")
-    first = baseline_outputs[0]
-    agreed = _mean(agreement(first, candidate[0])) if _is_classes(first) else None
     noise = sqnr_db(baseline_outputs, candidate)
+    metric = given.metric
+    read = given.read(baseline_outputs), given.read(candidate)
+    if labels is None and not metric.fits(read[0]):
+        return Comparison(None, None, None, None, None, noise, len(read[0][0]))
+    found = metric.predict(read[0]), metric.predict(read[1])
+    agreed = metric.agreement(*found)
     if labels is None:
-        return Comparison(None, None, None, None, agreed, noise, len(first))
-    measure = find_metric(metric)
-    base = score_samples(measure, baseline_outputs, labels)
-    cand = score_samples(measure, candidate, labels)
-    kept = retention(base, cand, lower_is_better=measure.lower_is_better, seed=seed)
-    return Comparison(metric, _mean(base), _mean(cand), kept, agreed, noise, len(first))
-
-
-def _mean(scores: NDArray[np.float64]) -> float:
-    return float(scores.mean())
-
-
-def _is_classes(output: Array) -> bool:
-    """Whether an output (N, ...) has one axis of more than one class."""
-    return sum(length > 1 for length in output.shape[1:]) == 1
+        return Comparison(None, None, None, None, agreed, noise, len(read[0][0]))
+    if len(labels) != len(read[0][0]):
+        raise SamplesError(
+            f"{len(labels)} labels for the outputs of {len(read[0][0])} samples",
+            "give one label a sample",
+        )
+    measured = metric.measure(found[0], labels), metric.measure(found[1], labels)
+    pairs = pairs_of(*measured)
+    return Comparison(
+        metric=metric.name,
+        baseline_value=measured[0].value,
+        candidate_value=measured[1].value,
+        retention=retention(*measured, lower_is_better=metric.lower_is_better, seed=seed),
+        agreement=agreed,
+        sqnr_db=noise,
+        samples=len(labels),
+        baseline_interval=interval(measured[0], seed=seed),
+        candidate_interval=interval(measured[1], seed=seed),
+        mcnemar=mcnemar(pairs) if pairs else None,
+        changes=changes_of(metric, measured, found, labels),
+        details=metric.details(*found, labels),
+        outputs=given.names,
+    )
 
 
 def _matched(baseline: Sequence[Array], candidate: Sequence[Array]) -> list[Array]:

@@ -1,201 +1,124 @@
-"""Scores of single samples, so that two models can be compared sample by sample."""
+"""Which metric a name means, with its options."""
 
 from __future__ import annotations
 
-import importlib
-import math
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from ..calibration_data.labels import Labels
+from ..core.errors import OptionError
+from .classification import TopK
+from .measured import Scores
+from .metric import Array, Metric, Outputs
+from .user_metric import user_metric
 
-from ..core.errors import ModelError, OptionError, SamplesError
-
-Array = NDArray[Any]
-Scores = NDArray[np.float64]
-Labels = NDArray[np.int64]
-
-
-_Z = 1.959963984540054  # 97.5 % of the normal distribution lie below
-
-# What code that somebody else wrote for one model may raise.
-_USER_ERRORS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    NameError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-)
-
-
-@dataclass(frozen=True)
-class Metric:
-    """``score(outputs, labels) -> (N,)``: one value a sample, whose mean is the metric.
-
-    ``outputs`` is the list of the model's outputs, each (N, ...).
-    """
-
-    name: str
-    score: Callable[[Sequence[Array], Labels], Scores]
-    lower_is_better: bool = False
-
-
-def top_k(outputs: Array, labels: Labels, k: int) -> Scores:
-    """1.0 where the label is among the k largest of (N, classes) outputs, else 0.0; (N,).
-
-    Of equal outputs the first counts as the larger, as ``argmax`` has it. Axes of length 1 are
-    dropped. Raises SamplesError when outputs and labels do not match, OptionError for a k above
-    the number of classes, ModelError for NaN.
-
-    >>> top_k(np.array([[0.1, 0.7, 0.2], [0.5, 0.2, 0.3]]), np.array([1, 2]), k=1).tolist()
-    [1.0, 0.0]
-    """
-    scores = class_scores(outputs)
-    classes = scores.shape[1]
-    _check_labels(labels, len(scores), classes)
-    if not 1 <= k <= classes:
-        raise OptionError(
-            f"top{k} of {classes} classes says nothing", "use --metric top1 for so few classes"
-        )
-    of_label = scores[np.arange(len(labels)), labels][:, np.newaxis]
-    earlier = np.arange(classes) < labels[:, np.newaxis]
-    rank = ((scores > of_label) | ((scores == of_label) & earlier)).sum(axis=1)
-    hits: Scores = (rank < k).astype(np.float64)
-    return hits
-
-
-def agreement(a: Array, b: Array) -> Scores:
-    """1.0 where two models' (N, classes) outputs have the same largest class, else 0.0; (N,).
-
-    Raises SamplesError when the shapes differ or the outputs are not (N, classes).
-
-    >>> agreement(np.array([[1.0, 2.0], [3.0, 0.0]]), np.array([[0.0, 9.0], [1.0, 2.0]])).tolist()
-    [1.0, 0.0]
-    """
-    first, second = class_scores(a), class_scores(b)
-    if first.shape != second.shape:
-        raise SamplesError(
-            f"outputs of the shapes {first.shape} and {second.shape} cannot be compared",
-            "run both models on the same samples",
-        )
-    same: Scores = (first.argmax(axis=1) == second.argmax(axis=1)).astype(np.float64)
-    return same
-
-
-def class_scores(outputs: Array) -> Array:
-    """(N, classes) from an output that may have further axes of length 1, such as (N, C, 1, 1)."""
-    long = [axis for axis in range(1, outputs.ndim) if outputs.shape[axis] != 1]
-    if outputs.ndim < 2 or len(long) > 1 or 0 in outputs.shape:
-        raise SamplesError(
-            f"the output of shape {outputs.shape} is not (N, classes)",
-            "top1, top5 and agreement are for classifiers; give --metric package.module:function",
-        )
-    scores = outputs.reshape(len(outputs), -1)
-    if np.isnan(scores).any():
-        raise ModelError("the outputs hold NaN, so they have no order", "check the model's outputs")
-    return scores
-
-
-def find_metric(name: str) -> Metric:
-    """A metric of the table, or ``package.module:function`` with the signature of Metric.score.
-
-    The function may carry an attribute ``lower_is_better``. Raises OptionError for an unknown one.
-    """
-    if name in METRICS:
-        return METRICS[name]
-    module, _, attribute = name.partition(":")
-    if not module or not attribute:
-        raise OptionError(
-            f"the metric {name!r} is not known",
-            f"use {', '.join(METRICS)} or package.module:function",
-        )
-    try:
-        function = getattr(importlib.import_module(module), attribute)
-    except _USER_ERRORS as error:
-        raise OptionError(
-            f"the metric {name!r} cannot be imported: {error}", "check PYTHONPATH and the name"
-        ) from error
-    if not callable(function):
-        raise OptionError(
-            f"the metric {name!r} is no function but {type(function).__name__}",
-            "name a function(outputs, labels) that returns one number a sample",
-        )
-    return Metric(name, _guarded(name, function), bool(getattr(function, "lower_is_better", False)))
-
-
-def _guarded(
-    name: str, function: Callable[[Sequence[Array], Labels], Scores]
-) -> Callable[[Sequence[Array], Labels], Scores]:
-    """The user's function, whose errors are told as the user's."""
-
-    def score(outputs: Sequence[Array], labels: Labels) -> Scores:
-        try:
-            return function(outputs, labels)
-        except _USER_ERRORS as error:
-            raise OptionError(
-                f"the metric {name!r} failed: {type(error).__name__}: {error}",
-                "it is called as function(outputs, labels), each output of shape (N, ...)",
-            ) from error
-
-    return score
-
-
-def score_samples(metric: Metric, outputs: Sequence[Array], labels: Labels) -> Scores:
-    """The metric's value of each sample, float64 (N,). Raises SamplesError or OptionError."""
-    scores = np.asarray(metric.score(outputs, labels), dtype=np.float64)
-    if scores.shape != labels.shape or not np.isfinite(scores).all():
-        raise OptionError(
-            f"the metric {metric.name!r} gave {scores.shape} values for {len(labels)} samples, "
-            f"{int((~np.isfinite(scores)).sum())} of them NaN or infinite",
-            "it must return one finite number a sample",
-        )
-    return scores
-
-
-def _check_labels(labels: Labels, count: int, classes: int) -> None:
-    if labels.shape != (count,):
-        raise SamplesError(
-            f"labels of shape {labels.shape} for the outputs of {count} samples",
-            "give one label a sample",
-        )
-    if labels.min() < 0 or labels.max() >= classes:
-        raise SamplesError(
-            f"the labels range from {labels.min()} to {labels.max()}, "
-            f"but the model has {classes} classes (0 to {classes - 1})",
-            "check the class folders or the labels; is there a background class?",
-        )
-
-
-def _first_output_top_k(k: int) -> Callable[[Sequence[Array], Labels], Scores]:
-    return lambda outputs, labels: top_k(outputs[0], labels, k)
-
-
+# a name with a number in it, such as top5
+_NUMBERED: Mapping[str, Callable[[int], Metric]] = {
+    "top": lambda k: TopK(k),
+}
 METRICS: Mapping[str, Metric] = {
-    "top1": Metric("top1", _first_output_top_k(1)),
-    "top5": Metric("top5", _first_output_top_k(5)),
+    "top1": TopK(1),
+    "top5": TopK(5),
 }
 
 
-def proportion_interval(value: float, samples: int) -> tuple[float, float]:
-    """95 % Wilson interval of a share, such as top-1 accuracy, seen in so many samples.
+@dataclass(frozen=True)
+class Scoring:
+    """A metric, and which of the model's outputs it reads: their places and names, () for all."""
 
-    Source: Wilson, Probable inference, the law of succession, and statistical inference, JASA 22,
-    1927. It is scipy.stats.binomtest(...).proportion_ci(method="wilson"), whose import takes longer
-    than the rest of a check of a small model.
+    metric: Metric
+    places: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
 
-    >>> low, high = proportion_interval(0.9, 100)
-    >>> round(low, 3), round(high, 3)
-    (0.826, 0.945)
+    def read(self, outputs: Outputs) -> list[Array]:
+        """The outputs that the metric reads, in its order."""
+        return [outputs[place] for place in self.places] if self.places else list(outputs)
+
+    def scores(self, outputs: Outputs, labels: Labels) -> Scores:
+        """Each sample's own score (N,). Raises SamplesError, OptionError or ModelError."""
+        return self.metric.measure(self.metric.predict(self.read(outputs)), labels).scores
+
+
+def find_metric(name: str, options: Mapping[str, str] | None = None) -> Metric:
+    """A metric of the table, or ``package.module:function``, with its options set.
+
+    Raises OptionError for an unknown name or option, and for a value that an option cannot have.
+
+    >>> find_metric("top3").name
+    'top3'
     """
-    share, spread = round(value * samples) / samples, _Z * _Z / samples
-    centre = share + spread / 2
-    half = math.sqrt(spread * (share * (1 - share) + spread / 4))
-    return max(0.0, (centre - half) / (1 + spread)), min(1.0, (centre + half) / (1 + spread))
+    return _with_options(_named(name), name, options or {})
+
+
+def find_scoring(
+    name: str,
+    options: Mapping[str, str] | None = None,
+    wanted: Sequence[str] = (),
+    outputs: Sequence[str] = (),
+    input_size: tuple[int, int] | None = None,
+) -> Scoring:
+    """The metric for a model with these ``outputs``, which reads only the ``wanted`` ones, if any.
+
+    ``input_size`` (height, width) is that of the model's image input, where it has one. Raises
+    OptionError for what ``find_metric`` refuses and for an output that the model has not.
+    """
+    metric = find_metric(name, options).bound(input_size)
+    for one in wanted:
+        if one not in outputs:
+            raise OptionError(
+                f"--metric-output {one!r} is no output of the model",
+                f"it has {', '.join(outputs)}",
+            )
+    return Scoring(metric, tuple(outputs.index(one) for one in wanted), tuple(wanted))
+
+
+def _named(name: str) -> Metric:
+    if name in METRICS:
+        return METRICS[name]
+    module, _, attribute = name.partition(":")
+    if module and attribute:
+        return user_metric(name)
+    numbered = re.fullmatch(r"([a-z@-]+?)([1-9]\d{0,4})", name)
+    if numbered and numbered[1] in _NUMBERED:
+        return _NUMBERED[numbered[1]](int(numbered[2]))
+    known = ", ".join([*METRICS, *(f"{one}K" for one in _NUMBERED)])
+    raise OptionError(
+        f"the metric {name!r} is not known", f"use {known} or package.module:function"
+    )
+
+
+def _with_options(metric: Metric, name: str, options: Mapping[str, str]) -> Metric:
+    if not options:
+        return metric
+    assert is_dataclass(metric)
+    known = {one.name: one for one in fields(metric) if one.metadata}
+    values: dict[str, Any] = {}
+    for key, text in options.items():
+        place = key.replace("-", "_")
+        if place not in known:
+            listed = ", ".join(one.replace("_", "-") for one in known) or "none"
+            raise OptionError(
+                f"--metric-option {key}: {name} has no such option", f"its options: {listed}"
+            )
+        values[place] = _value(str(known[place].type), text, key, known[place].metadata)
+    return replace(metric, **values)
+
+
+def _value(kind: str, text: str, key: str, about: Mapping[str, Any]) -> Any:
+    """The value of an option, by the type of its field; ``about`` may list the only choices."""
+    choices = {"yes": True, "no": False} if kind == "bool" else about.get("choices")
+    try:
+        if choices is not None:
+            return choices[text] if isinstance(choices, dict) else choices[choices.index(text)]
+        convert: Callable[[str], Any] = {"int": int, "float": float}.get(
+            kind.partition(" ")[0], Path if kind.startswith("Path") else str
+        )
+        return convert(text)
+    except (ValueError, KeyError) as error:
+        wanted = " or ".join(choices) if choices else f"a {kind.partition(' ')[0]}"
+        raise OptionError(
+            f"--metric-option {key}={text}: not {wanted}", str(about.get("help", ""))
+        ) from error

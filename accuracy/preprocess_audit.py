@@ -17,11 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
+from ..calibration_data.labels import Labels
 from ..calibration_data.samples import Samples
 from ..core.layers import macs_of
 from ..core.session import Session
 from .chance import is_no_better_than_chance
-from .metrics import Array, Metric, Scores, score_samples
+from .classification import TopK
+from .measured import Scores
+from .metric import Array
+from .metrics import Scoring
 from .preprocess_variants import Variant, original, variants_of
 from .sign_test import sign_test
 
@@ -79,7 +83,7 @@ class _Tried:
 def audit_preprocess(
     model: ModelProto,
     samples: Samples,
-    metric: Metric,
+    scoring: Scoring,
     *,
     seed: int = 0,
     on_progress: Progress = lambda done, total: None,
@@ -90,7 +94,7 @@ def audit_preprocess(
     ModelError when the model cannot be scored on them as they are.
     """
     few = samples.take(_affordable(model, len(samples)), seed)
-    trials = _Trials(model, metric, few, on_progress)
+    trials = _Trials(model, scoring, few, on_progress)
     first = _Tried(original(few), trials.scores(original(few)))
     at_chance = trials.is_at_chance()
     now, subject = first, ""
@@ -132,26 +136,26 @@ class _Trials:
     """The model, run with one setting after the other. Scores are the higher the better."""
 
     def __init__(
-        self, model: ModelProto, metric: Metric, samples: Samples, on_progress: Progress
+        self, model: ModelProto, scoring: Scoring, samples: Samples, on_progress: Progress
     ) -> None:
         self._session = Session(model)
-        self._metric = metric
+        self._scoring = scoring
         assert samples.labels is not None
         self._labels = samples.labels
         self._outputs: list[Array] = []
         self._level = _LEVEL
         self._on_progress = on_progress
         self._done = 0
-        self.sign = -1 if metric.lower_is_better else 1
+        self.sign = -1 if scoring.metric.lower_is_better else 1
 
     def scores(self, variant: Variant) -> Scores:
         """Of every sample with this setting."""
         self._outputs = self._run(variant, np.arange(len(self._labels)))
-        return self.sign * score_samples(self._metric, self._outputs, self._labels)
+        return self.sign * self._scoring.scores(self._outputs, _labels_of(variant))
 
     def is_at_chance(self) -> bool:
         """Right after ``scores``: whether labels in any order would score as high."""
-        return is_no_better_than_chance(self._metric, self._outputs, self._labels)
+        return is_no_better_than_chance(self._scoring, self._outputs, self._labels)
 
     def others(self, now: _Tried, first: _Tried) -> list[_Tried]:
         """The settings that win on the worst samples, tried on all of them."""
@@ -191,7 +195,7 @@ class _Trials:
 
     def _worst(self, scores: Scores) -> tuple[NDArray[np.int64], float]:
         """The samples that go worst, in their order, and which share of the losers they are."""
-        losers = int((scores < 1).sum()) if self._metric.name.startswith("top") else len(scores)
+        losers = int((scores < 1).sum()) if isinstance(self._scoring.metric, TopK) else len(scores)
         count = min(losers, _WORST)
         worst = np.argsort(scores, kind="stable")[:count]
         return np.sort(worst), count / max(losers, 1)
@@ -204,15 +208,16 @@ class _Trials:
         for index in worst:  # sample by sample, as an image is decoded once for all
             for rows, variant in zip(outputs, variants, strict=True):
                 rows.append(self._one(variant, int(index)))
-        labels = self._labels[worst]
-        return [
-            int((self._scored(_stacked(rows), labels) > scores[worst]).sum()) for rows in outputs
-        ]
+        found = (
+            self._scored(_stacked(rows), _labels_of(variant).take(worst))
+            for rows, variant in zip(outputs, variants, strict=True)
+        )
+        return [int((one > scores[worst]).sum()) for one in found]
 
-    def _scored(self, outputs: list[Array], labels: NDArray[np.int64]) -> Scores:
+    def _scored(self, outputs: list[Array], labels: Labels) -> Scores:
         if any(one.dtype.kind == "f" and np.isnan(one).any() for one in outputs):
             return np.full(len(labels), -np.inf)
-        return self.sign * score_samples(self._metric, outputs, labels)
+        return self.sign * self._scoring.scores(outputs, labels)
 
     def _run(self, variant: Variant, places: NDArray[np.int64]) -> list[Array]:
         return _stacked([self._one(variant, int(index)) for index in places])
@@ -221,6 +226,13 @@ class _Trials:
         self._done += 1
         self._on_progress(self._done, None)
         return self._session.run(variant.samples.feeds(index))
+
+
+def _labels_of(variant: Variant) -> Labels:
+    """As this setting has them: boxes and masks go the way of their images."""
+    labels = variant.samples.labels
+    assert labels is not None
+    return labels
 
 
 def _duel(one: Scores, other: Scores) -> tuple[int, int]:

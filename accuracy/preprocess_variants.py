@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..calibration_data.geometry import Pixels
+from ..calibration_data.labels import Labels
 from ..calibration_data.preprocess import Preprocess, Resize
 from ..calibration_data.samples import Samples
-from ..calibration_data.source_types import ImageSource, Labels, TensorSource
+from ..calibration_data.source_types import ImageSource, TensorSource
 
 Array = NDArray[Any]
 Values = tuple[float, ...]
@@ -184,6 +185,9 @@ class _LastImage(ImageSource):
         if self._last is None or self._last[0] != index:
             self._last = index, self.source.image(index)
         return self._last[1]
+
+    def size(self, index: int) -> tuple[int, int]:
+        return self.source.size(index)
 
 
 @dataclass(eq=False)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import OptionError, SamplesError
-
-Scores = NDArray[np.float64]
-
-# Resamples of the bootstrap: the ends of a 95 % interval then rest on 125 resamples each.
-RESAMPLES = 5000
-# Up to so many distinct pairs of scores it is faster to draw how often each one comes.
-_FEW_PAIRS = 200
-# Numbers drawn at once; 32 MB of int64, so that memory does not grow with samples x resamples.
-_DRAWN_AT_ONCE = 4_000_000
+from .measured import Measured, Scores, Sums, means
+from .proportions import Interval, Pairs, difference_interval, proportion_interval, ratio_interval
+from .resampling import resampled_values
 
 
 @dataclass(frozen=True)
@@ -24,7 +20,7 @@ class Retention:
     """Candidate / baseline (inverted where lower is better) and the ends of its interval.
 
     The three are None when the ratio has no meaning, because its denominator is not positive;
-    ``difference`` (candidate - baseline) is always there.
+    ``difference`` (candidate - baseline) is always there, with the ends of its own interval.
     """
 
     value: float | None
@@ -32,26 +28,27 @@ class Retention:
     high: float | None
     samples: int
     difference: float
+    difference_low: float | None = None
+    difference_high: float | None = None
 
 
 def retention(
-    baseline_scores: Scores,
-    candidate_scores: Scores,
+    baseline: Measured | Scores,
+    candidate: Measured | Scores,
     *,
     lower_is_better: bool = False,
     seed: int = 0,
     confidence: float = 0.95,
 ) -> Retention:
-    """Ratio of the mean scores (N,) of two models on the same samples, with its interval.
+    """Ratio of a metric of two models on the same samples, with its interval.
 
-    The interval is the percentile interval of the paired bootstrap (Efron and Tibshirani, An
-    Introduction to the Bootstrap, 1993, chapter 13): samples are drawn with replacement, a sample
-    always with both of its scores. Where most samples share the same pair of scores (right and
-    right), how often each distinct pair comes is drawn instead, from the multinomial distribution,
-    which is the same and much faster than scipy.stats.bootstrap. Resamples whose denominator is
-    not positive are left out, where scipy's interval would be NaN.
+    Arrays are scores (N,), whose mean is the metric. The interval is the percentile interval of the
+    paired bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13):
+    samples are drawn with replacement, a sample always with what both models made of it. Resamples
+    whose denominator is not positive are left out. Scores that are only right or wrong have an
+    interval in closed form instead (``ratio_interval``), which also holds where few samples differ.
 
-    Raises SamplesError for scores of different or no length.
+    Raises SamplesError for scores of different or no length, or a metric that is not finite.
 
     >>> baseline = np.array([1.0] * 90 + [0.0] * 10)
     >>> candidate = baseline.copy()
@@ -62,18 +59,41 @@ def retention(
     >>> 0.80 < result.low < 0.87 and 0.93 < result.high < 0.99
     True
     """
-    base, cand = _checked(baseline_scores, candidate_scores)
+    base, cand = _measured(baseline), _measured(candidate)
+    _check(base, cand)
     _check_confidence(confidence)
-    difference = float(cand.mean() - base.mean())
+    ratio, difference = _intervals(base, cand, lower_is_better, seed, confidence)
+    gain = 0.0 if cand.value == base.value else cand.value - base.value
     above, below = (base, cand) if lower_is_better else (cand, base)
-    if base.mean() <= 0 or below.mean() <= 0:
-        return Retention(None, None, None, len(base), difference)
-    if np.array_equal(base, cand):
-        return Retention(1.0, 1.0, 1.0, len(base), 0.0)  # exactly, whatever sums round to
-    ratios = _resampled_ratios(above, below, seed)
-    low, high = np.quantile(ratios, [(1 - confidence) / 2, (1 + confidence) / 2])
-    value = float(above.mean() / below.mean())
-    return Retention(value, float(low), float(high), len(base), difference)
+    if base.value <= 0 or below.value <= 0 or ratio is None:
+        return Retention(None, None, None, len(base.scores), gain, *difference)
+    return Retention(above.value / below.value, *ratio, len(base.scores), gain, *difference)
+
+
+def interval(
+    measured: Measured, *, seed: int = 0, confidence: float = 0.95
+) -> tuple[float, float] | None:
+    """The metric's own interval: Wilson's for a share, otherwise the bootstrap's percentiles."""
+    _check_confidence(confidence)
+    if isinstance(measured, Sums) and measured.proportion:
+        z = NormalDist().inv_cdf((1 + confidence) / 2)
+        return proportion_interval(measured.value, len(measured.scores), z)
+    return _percentiles(resampled_values([measured], seed)[0], confidence)
+
+
+def pairs_of(baseline: Measured, candidate: Measured) -> Pairs | None:
+    """How many samples which model has right; None for scores that are more than right or wrong."""
+    if not (isinstance(baseline, Sums) and isinstance(candidate, Sums)):
+        return None
+    if not (baseline.proportion and candidate.proportion):
+        return None
+    right = baseline.scores > 0, candidate.scores > 0
+    return Pairs(
+        int((right[0] & right[1]).sum()),
+        int((right[0] & ~right[1]).sum()),
+        int((~right[0] & right[1]).sum()),
+        int((~right[0] & ~right[1]).sum()),
+    )
 
 
 def too_few_samples(result: Retention, limit: float) -> str | None:
@@ -81,23 +101,70 @@ def too_few_samples(result: Retention, limit: float) -> str | None:
 
     That is when the limit lies inside the interval. Where not one sample's score differs, the
     bootstrap sees no spread; then at most 3/N of the samples do differ, with 95 % confidence (the
-    rule of three: Hanley and Lippman-Hand, JAMA 249, 1983), and that bound is used.
+    rule of three: Hanley and Lippman-Hand, JAMA 249, 1983), and that bound is used. The number that would do supposes that what
+    was seen holds on, and that the interval narrows with the root of the number.
 
     >>> print(too_few_samples(Retention(0.985, 0.975, 0.993, 500, -0.014), 0.98))
-    500 samples are too few to tell 0.985 from the limit 0.98: the interval is 0.975 to 0.993
+    500 samples are too few to tell 0.985 from the limit 0.98: the interval is 0.975 to 0.993; about 2000 would do
     >>> too_few_samples(Retention(0.985, 0.983, 0.987, 50000, -0.014), 0.98)
-    """
+    """  # noqa: E501
     if result.value is None or result.low is None or result.high is None:
         return None
-    low = result.low
-    if low == result.high == 1:
+    low, certain = result.low, result.low == result.high == 1
+    if certain:
         low = max(0.0, 1 - 3 / result.samples)
     if not low < limit < result.high:
         return None
+    enough = _enough(result.value, low, result.high, result.samples, limit)
+    if certain:
+        enough = _about(3 / (1 - limit))
     return (
         f"{result.samples} samples are too few to tell {result.value:.3f} from the limit "
-        f"{limit:g}: the interval is {low:.3f} to {result.high:.3f}"
+        f"{limit:g}: the interval is {low:.3f} to {result.high:.3f}; {enough}"
     )
+
+
+def _enough(value: float, low: float, high: float, samples: int, limit: float) -> str:
+    half = value - low if value > limit else high - value
+    distance = abs(value - limit)
+    if distance < half / 100:  # ten thousand times as many would not do
+        return "they are too close for any number to tell"
+    return _about(samples * (half / distance) ** 2)
+
+
+def _about(needed: float) -> str:
+    """So many samples, rounded up to two digits."""
+    unit = 10 ** max(0, math.floor(math.log10(needed)) - 1)
+    return f"about {math.ceil(needed / unit) * unit} would do"
+
+
+def _intervals(
+    base: Measured, cand: Measured, lower_is_better: bool, seed: int, confidence: float
+) -> tuple[Interval | None, tuple[float | None, float | None]]:
+    """Of the ratio, None where no resample has one, and of the difference."""
+    pairs = pairs_of(base, cand)
+    if pairs is not None:
+        z = NormalDist().inv_cdf((1 + confidence) / 2)
+        turned = Pairs(pairs.both, pairs.second, pairs.first, pairs.neither)
+        some = pairs.both + pairs.first > 0 and pairs.both + pairs.second > 0
+        ratio = ratio_interval(turned if lower_is_better else pairs, z) if some else None
+        if not some and not lower_is_better and pairs.both + pairs.first > 0:
+            ratio = ratio_interval(pairs, z)
+        return ratio, difference_interval(pairs, z)
+    first, second = resampled_values([base, cand], seed)
+    above, below = (first, second) if lower_is_better else (second, first)
+    usable = below > 0
+    ratio = _percentiles(above[usable] / below[usable], confidence)
+    return ratio, _percentiles(second - first, confidence) or (None, None)
+
+
+def _percentiles(values: Scores, confidence: float) -> Interval | None:
+    """The ends of the middle part of the values, None where there are none."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return None
+    low, high = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
 
 
 def _check_confidence(confidence: float) -> None:
@@ -105,33 +172,26 @@ def _check_confidence(confidence: float) -> None:
         raise OptionError(f"a confidence of {confidence:g} is not between 0 and 1", "use 0.95")
 
 
-def _checked(baseline: Scores, candidate: Scores) -> tuple[Scores, Scores]:
-    base, cand = np.asarray(baseline, np.float64), np.asarray(candidate, np.float64)
-    if base.ndim != 1 or base.shape != cand.shape or not len(base):
+def _measured(given: Measured | Scores) -> Measured:
+    if not isinstance(given, np.ndarray):
+        return given
+    scores: NDArray[np.float64] = np.asarray(given, np.float64)
+    if scores.ndim != 1 or not len(scores):
         raise SamplesError(
-            f"scores of the shapes {base.shape} and {cand.shape} cannot be paired",
+            f"scores of shape {scores.shape} cannot be paired",
             "evaluate both models on the same samples, at least one",
         )
-    if not (np.isfinite(base).all() and np.isfinite(cand).all()):
-        raise SamplesError("the scores hold NaN or infinite values", "check the metric")
-    return base, cand
+    return means(scores)
 
 
-def _resampled_ratios(above: Scores, below: Scores, seed: int) -> Scores:
-    """Ratio of the means in each resample (RESAMPLES,), fewer where the ratio is undefined."""
-    pairs, counts = np.unique(np.stack([above, below], axis=1), axis=0, return_counts=True)
-    generator = np.random.default_rng(seed)
-    few = len(pairs) <= _FEW_PAIRS
-    at_once = max(1, _DRAWN_AT_ONCE // (len(pairs) if few else len(above)))
-    parts = []
-    for start in range(0, RESAMPLES, at_once):
-        rows = min(at_once, RESAMPLES - start)
-        if few:
-            parts.append(generator.multinomial(len(above), counts / len(above), rows) @ pairs)
-        else:
-            drawn = generator.integers(0, len(above), (rows, len(above)))
-            parts.append(np.stack([above[drawn].sum(1), below[drawn].sum(1)], axis=1))
-    sums = np.concatenate(parts)
-    usable = sums[sums[:, 1] > 0]
-    ratios: Scores = usable[:, 0] / usable[:, 1]
-    return ratios
+def _check(base: Measured, cand: Measured) -> None:
+    if base.scores.shape != cand.scores.shape or not len(base.scores):
+        raise SamplesError(
+            f"scores of the shapes {base.scores.shape} and {cand.scores.shape} cannot be paired",
+            "evaluate both models on the same samples, at least one",
+        )
+    if not (math.isfinite(base.value) and math.isfinite(cand.value)):
+        raise SamplesError(
+            "the metric is not defined on these samples: it is NaN or infinite",
+            "check the labels: do they vary, and is there anything to find?",
+        )

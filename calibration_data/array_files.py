@@ -24,6 +24,8 @@ _format: Any = np.lib.format
 MAX_MAPPED_BYTES = 64 * 2**30
 # An .npz must be unpacked into memory; more than this belongs into a .npy or into image files.
 MAX_LOADED_BYTES = 8 * 2**30
+# The only array that may hold texts.
+LABELS = "labels"
 # A header says type, order and shape: about a hundred bytes.
 _HEADER_BYTES = 4096
 
@@ -90,7 +92,7 @@ def _check_members(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], pat
     for member in members:
         where = f"{path}: array {member.filename[: -len('.npy')]!r}"
         with archive.open(member) as file:
-            header = _read_header(file, where)
+            header = _read_header(file, where, texts=member.filename == f"{LABELS}.npy")
         _check_data(header, member.file_size, MAX_LOADED_BYTES, where)
 
 
@@ -100,7 +102,7 @@ def _load(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
     return array
 
 
-def _read_header(file: IO[bytes], where: str) -> _Header:
+def _read_header(file: IO[bytes], where: str, texts: bool = False) -> _Header:
     head = io.BytesIO(file.read(_HEADER_BYTES))
     version = _format.read_magic(head)
     if version == (1, 0):
@@ -109,7 +111,7 @@ def _read_header(file: IO[bytes], where: str) -> _Header:
         shape, _, dtype = _format.read_array_header_2_0(head)
     else:
         raise ValueError(f"version {version} of the .npy format is for structured arrays")
-    if dtype.hasobject or dtype.kind not in "uifb":
+    if dtype.hasobject or dtype.kind not in ("uifbU" if texts else "uifb"):
         raise SamplesError(
             f"{where}: the type {dtype} is not a number",
             "save plain numbers; Python objects (pickle) are never loaded",

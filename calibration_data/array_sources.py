@@ -7,35 +7,41 @@ from pathlib import Path
 import numpy as np
 
 from ..core.errors import SamplesError
-from .array_files import Array, read_npy, read_npz
-from .source_types import ImageArray, Labels, Source, TensorArrays
+from .array_files import LABELS, Array, read_npy, read_npz
+from .array_labels import BOXES, boxes_of, labels_of
+from .labels import Labels
+from .source_types import ImageArray, Source, TensorArrays
 
 _CHANNELS = (1, 3, 4)
 
 
 def open_npy(path: Path) -> Source:
     """One array (N, ...), mapped: uint8 (N, H, W[, C]) are images, other types are tensors."""
-    return _source({"": read_npy(path)}, None, path)
+    arrays = {"": read_npy(path)}
+    _sample_count(arrays, path)
+    return _source(arrays, None, path)
 
 
 def open_npz(path: Path) -> Source:
-    """``images`` or one array for each model input, and ``labels`` if there are any.
+    """``images`` or one array for each model input, and ``labels`` or ``label_boxes`` if any.
 
     Raises SamplesError when the arrays hold different numbers of samples, when uint8 arrays do
-    not look like images, or when the labels are not non-negative integers.
+    not look like images, or when the labels are none that a task has.
     """
     arrays = read_npz(path)
-    labels = arrays.pop("labels", None)
+    labels, boxes = arrays.pop(LABELS, None), arrays.pop(BOXES, None)
     if not arrays:
         raise SamplesError(
             f"{path}: holds no samples", "save the array images, or one array a model input"
         )
-    return _source(arrays, labels, path)
-
-
-def _source(arrays: dict[str, Array], labels: Array | None, path: Path) -> Source:
     count = _sample_count(arrays, path)
-    checked = None if labels is None else _checked_labels(labels, count, path)
+    checked = None if labels is None else labels_of(labels, count, path)
+    if boxes is not None:
+        checked = boxes_of(boxes, count, path)
+    return _source(arrays, checked, path)
+
+
+def _source(arrays: dict[str, Array], checked: Labels | None, path: Path) -> Source:
     if all(array.dtype != np.uint8 for array in arrays.values()):
         return TensorArrays(path, arrays, checked)
     if len(arrays) > 1:
@@ -70,21 +76,3 @@ def _check_images(images: Array, path: Path) -> None:
             f"{path}: uint8 of shape {shape} is not a set of images",
             "save images as (N, H, W) or (N, H, W, C) with 1, 3 or 4 channels, tensors as float",
         )
-
-
-def _checked_labels(labels: Array, count: int, path: Path) -> Labels:
-    if labels.dtype.kind not in "ui" or labels.ndim != 1:
-        raise SamplesError(
-            f"{path}: the labels are {labels.dtype} of shape {labels.shape}",
-            "labels are non-negative integers of shape (N,)",
-        )
-    if len(labels) != count:
-        raise SamplesError(
-            f"{path}: {len(labels)} labels for {count} samples", "save one label a sample"
-        )
-    if int(labels.min()) < 0 or int(labels.max()) > np.iinfo(np.int64).max:
-        raise SamplesError(
-            f"{path}: the labels range from {labels.min()} to {labels.max()}",
-            "labels are class indices from 0",
-        )
-    return labels.astype(np.int64)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core.errors import SamplesError
 from .images import SUFFIXES
+from .labels import Labels
 from .natural_sort import natural_key
 from .source_types import ImageFiles, Source, TensorFiles
 
@@ -33,7 +34,7 @@ def open_folder(folder: Path) -> Source:
             "give a flat folder, or one folder a class and no image beside them",
         )
     if any(classes):
-        return _labelled(classes)
+        return _labelled(classes, tuple(one.name for one in folders))
     if images:
         return ImageFiles(tuple(images))
     tensors = _with_suffix(files, {".npy"})
@@ -42,11 +43,11 @@ def open_folder(folder: Path) -> Source:
     raise SamplesError(f"{folder}: the folder holds no images", f"image files end in {_known()}")
 
 
-def _labelled(classes: list[list[Path]]) -> ImageFiles:
+def _labelled(classes: list[list[Path]], names: tuple[str, ...]) -> ImageFiles:
     # an empty class folder keeps its index: the model's outputs are counted in the same way
     paths = [path for members in classes for path in members]
     labels = np.repeat(np.arange(len(classes)), [len(members) for members in classes])
-    return ImageFiles(tuple(paths), labels.astype(np.int64))
+    return ImageFiles(tuple(paths), Labels("class", labels.astype(np.int64), names=names))
 
 
 def _entries(folder: Path) -> tuple[list[Path], list[Path]]:

@@ -7,6 +7,8 @@ Images are uint8 (H, W, C), sizes are (height, width) in pixels.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +37,7 @@ def letterbox(image: Pixels, size: Size, pad: Sequence[int]) -> Pixels:
 def fit(image: Pixels, size: Size, pad: Sequence[int]) -> Pixels:
     """Fill the height keeping the ratio, squeeze if that is too wide, pad on the right."""
     height, width = image.shape[:2]
-    inner = (size[0], min(size[1], -(-width * size[0] // height)))
+    inner = _fit_size((height, width), size)
     return _placed(resized(image, inner), size, (0, 0), pad)
 
 
@@ -46,8 +48,7 @@ def crop(image: Pixels, size: Size, pad: Sequence[int]) -> Pixels:
     when the image is so long and thin that the enlarged one would not fit into memory.
     """
     height, width = image.shape[:2]
-    scale = max(size[0] / height, size[1] / width)
-    cover = (max(size[0], round(height * scale)), max(size[1], round(width * scale)))
+    cover = _cover_size((height, width), size)
     if cover[0] * cover[1] > MAX_RESIZED_PIXELS:
         raise SamplesError(
             f"an image of {height}x{width} pixels is too long and thin to crop to "
@@ -75,6 +76,62 @@ def resized(image: Pixels, size: Size) -> Pixels:
         return image
     result = cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
     return np.asarray(result, dtype=np.uint8).reshape(*size, image.shape[2])
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where an image lies in the model's input: pixel * scale + corner, each as (y, x).
+
+    ``size`` (height, width) is that of the input.
+    """
+
+    scale: tuple[float, float]
+    corner: tuple[float, float]
+    size: Size
+
+    def mask(self, mask: NDArray[Any], outside: int = 255) -> NDArray[Any]:
+        """A mask (H, W) of the image as the input has it, the nearest value at each pixel.
+
+        >>> placement("letterbox", (1, 2), (4, 4)).mask(np.array([[3, 5]])).tolist()
+        [[255, 255, 255, 255], [3, 3, 5, 5], [3, 3, 5, 5], [255, 255, 255, 255]]
+        """
+        rows, columns = (
+            np.floor((np.arange(length) + 0.5 - corner) / scale).astype(np.int64)
+            for length, corner, scale in zip(self.size, self.corner, self.scale, strict=True)
+        )
+        result: NDArray[Any] = mask[np.clip(rows, 0, mask.shape[0] - 1)][
+            :, np.clip(columns, 0, mask.shape[1] - 1)
+        ]
+        result[(rows < 0) | (rows >= mask.shape[0])] = outside
+        result[:, (columns < 0) | (columns >= mask.shape[1])] = outside
+        return result
+
+
+def placement(resize: str, have: Size, want: Size) -> Placement:
+    """Where an image of size ``have`` lies after ``GEOMETRIES[resize]`` to ``want``.
+
+    >>> placement("letterbox", (100, 200), (64, 64)).corner
+    (16, 0)
+    """
+    inner, corner = want, (0, 0)
+    if resize == "letterbox":
+        inner = _letterbox_size(have, want)
+        corner = ((want[0] - inner[0]) // 2, (want[1] - inner[1]) // 2)
+    elif resize == "fit":
+        inner = _fit_size(have, want)
+    elif resize == "crop":
+        inner = _cover_size(have, want)
+        corner = (-((inner[0] - want[0]) // 2), -((inner[1] - want[1]) // 2))
+    return Placement((inner[0] / have[0], inner[1] / have[1]), corner, want)
+
+
+def _fit_size(have: Size, want: Size) -> Size:
+    return want[0], min(want[1], -(-have[1] * want[0] // have[0]))
+
+
+def _cover_size(have: Size, want: Size) -> Size:
+    scale = max(want[0] / have[0], want[1] / have[1])
+    return max(want[0], round(have[0] * scale)), max(want[1], round(have[1] * scale))
 
 
 def _letterbox_size(have: Size, want: Size) -> Size:

@@ -43,10 +43,11 @@ def oddities(calib: Samples | None, evaluation: Samples, seed: int) -> tuple[Odd
 
 def _of_labels(samples: Samples) -> Iterator[Oddity]:
     labels = samples.labels
-    if labels is not None and len(labels) > 1 and len(np.unique(labels)) == 1:
+    classes = labels.strata() if labels is not None else None
+    if classes is not None and len(classes) > 1 and len(np.unique(classes)) == 1:
         yield Oddity(
             "evaluation-one-class",
-            f"all {len(labels)} evaluation samples have the label {labels[0]}",
+            f"all {len(classes)} evaluation samples have the label {classes[0]}",
             "a model that always says so would score 100 %: give samples of every class",
         )
 

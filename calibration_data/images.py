@@ -24,6 +24,7 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff",
 MAX_PIXELS = 64_000_000
 # A file holds at most a few bytes a pixel; a larger one is something else under an image's name.
 MAX_FILE_BYTES = 512 * 2**20
+_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
 
 # What Pillow's decoders are known to raise on damaged files.
 DECODE_ERRORS = (
@@ -72,6 +73,53 @@ def undecodable(path: Path, error: BaseException) -> SamplesError:
         f"{path}: the image cannot be decoded: {_reason(error)}",
         "replace the file, or leave it out of the set",
     )
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Height and width of an image file after its EXIF orientation, without decoding it.
+
+    Raises SamplesError as ``decode_image`` does.
+    """
+    from PIL import Image
+    from PIL.Image import DecompressionBombError
+
+    _check_file(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=FORMATS) as image:
+                turned = image.getexif().get(_ORIENTATION, 1) in _TURNED
+                return (image.width, image.height) if turned else (image.height, image.width)
+    except (DecompressionBombError, *DECODE_ERRORS) as error:
+        raise SamplesError(
+            f"{path}: the image cannot be read: {_reason(error)}", "replace it, or leave it out"
+        ) from error
+
+
+def read_mask(path: Path) -> NDArray[np.int64]:
+    """A mask (H, W) of class indices: the palette's indices, or the gray values of a PNG file.
+
+    Raises SamplesError for a file with several channels, which holds colours, not classes.
+    """
+    from PIL import Image
+    from PIL.Image import DecompressionBombError
+
+    _check_file(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=("PNG", "TIFF", "BMP")) as image:
+                values = np.asarray(image)
+    except (DecompressionBombError, *DECODE_ERRORS) as error:
+        raise SamplesError(
+            f"{path}: the mask cannot be read: {_reason(error)}", "save it again"
+        ) from error
+    if values.ndim != 2:
+        raise SamplesError(
+            f"{path}: a mask of {values.shape[2]} channels holds colours, not classes",
+            "save one channel: the class index of every pixel, or a palette",
+        )
+    return values.astype(np.int64)
 
 
 def _check_file(path: Path) -> None:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from pathlib import Path
 
-import numpy as np
-
 from ..core.errors import SamplesError
-from .natural_sort import natural_key
-from .source_types import ImageFiles, Labels, Source, TensorFiles
+from .label_texts import short
+from .labels import Labels
+from .mask_files import MaskFiles
+from .source_types import ImageFiles, Source, TensorFiles
 
 # A list of a million paths of 250 characters; anything larger is not a list.
 MAX_LIST_BYTES = 256 * 2**20
-
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE | re.ASCII)
-_SHOWN = 40
 
 
 def open_list(path: Path) -> Source:
@@ -27,7 +23,7 @@ def open_list(path: Path) -> Source:
     with the line number for a missing file, and for a list without any.
     """
     found: list[Path] = []
-    for number, line in enumerate(_read_text(path).splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         entry = line.strip()
         if entry and not entry.startswith("#"):
             found.append(_listed_file(entry, path, number))
@@ -37,15 +33,26 @@ def open_list(path: Path) -> Source:
 
 
 def open_csv(path: Path) -> Source:
-    """Read a CSV file with the columns path and label; text labels count in natural sort order.
+    """Read a CSV file with the columns path and label, or path and mask (a PNG file's path).
 
-    Raises SamplesError with the line number for a missing file or a label that is not one.
+    What a label means, a class, a text or numbers, the metric says. Raises SamplesError with the
+    line number for a missing file or label.
     """
-    rows = _csv_rows(path)
+    rows, column = _csv_rows(path)
     if not rows:
         raise SamplesError(f"{path}: the table holds no samples", "give one path,label a line")
     files = [_file_in(path.parent, file, path, number) for number, file, _ in rows]
-    labels = _labels([(number, label) for number, _, label in rows], path)
+    for number, _, label in rows:
+        if not label:
+            raise SamplesError(
+                f"{path}:{number}: the {column} is missing", f"give every row a {column}"
+            )
+    lines = [number for number, _, _ in rows]
+    if column == "mask":
+        masks = tuple(_file_in(path.parent, mask, path, number) for number, _, mask in rows)
+        return _file_source(files, Labels("mask", MaskFiles(masks)), path)
+    texts = tuple(label for _, _, label in rows)
+    labels = Labels("text", texts, origin=lambda index: f"{path}:{lines[index]}")
     return _file_source(files, labels, path)
 
 
@@ -65,7 +72,7 @@ def _listed_file(entry: str, path: Path, number: int) -> Path:
     # a path with a space is fine; only when there is no such file are several inputs meant
     if not _is_file(whole) and _is_file(path.parent / first):
         raise SamplesError(
-            f"{path}:{number}: several inputs on a line are not supported: {_short(entry)}",
+            f"{path}:{number}: several inputs on a line are not supported: {short(entry)}",
             "give models with several inputs an .npz with one array an input, labels a labels.csv",
         )
     return _file_in(path.parent, entry, path, number)
@@ -75,7 +82,7 @@ def _file_in(folder: Path, entry: str, path: Path, number: int) -> Path:
     file = folder / entry
     if not _is_file(file):
         raise SamplesError(
-            f"{path}:{number}: there is no file {_short(entry)}",
+            f"{path}:{number}: there is no file {short(entry)}",
             f"paths are relative to {folder}",
         )
     return file
@@ -88,43 +95,28 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _csv_rows(path: Path) -> list[tuple[int, str, str]]:
-    """Line number, path and label of every row."""
+def _csv_rows(path: Path) -> tuple[list[tuple[int, str, str]], str]:
+    """Line number, path and label of every row, and the name of the label's column."""
     try:
-        reader = csv.DictReader(io.StringIO(_read_text(path), newline=""))
+        reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
         columns = [(name or "").strip().lower() for name in reader.fieldnames or []]
-        if not {"path", "label"} <= set(columns):
+        column = "mask" if "mask" in columns and "label" not in columns else "label"
+        if not {"path", column} <= set(columns):
             raise SamplesError(
                 f"{path}: the columns are {', '.join(columns)[:200] or 'missing'}",
-                "the first line must name the columns path and label: path,label",
+                "the first line must name the columns path and label (or mask): path,label",
             )
         reader.fieldnames = columns
         return [
-            (reader.line_num, (row["path"] or "").strip(), (row["label"] or "").strip())
+            (reader.line_num, (row["path"] or "").strip(), (row[column] or "").strip())
             for row in reader
-        ]
+        ], column
     except csv.Error as error:
         raise SamplesError(f"{path}: not a CSV table: {error}", "save it as CSV again") from error
 
 
-def _labels(texts: list[tuple[int, str]], path: Path) -> Labels:
-    numeric = [bool(_NUMBER.fullmatch(text)) for _, text in texts]
-    for (number, text), is_number in zip(texts, numeric, strict=True):
-        if not text:
-            raise SamplesError(f"{path}:{number}: the label is missing", "give every row a label")
-        if any(numeric) and not (is_number and re.fullmatch(r"\+?[0-9]{1,18}", text)):
-            raise SamplesError(
-                f"{path}:{number}: the label {_short(text)} is not a non-negative integer",
-                "use class indices from 0, or names in every row",
-            )
-    if any(numeric):
-        return np.array([int(text) for _, text in texts], dtype=np.int64)
-    names = sorted({text for _, text in texts}, key=natural_key)
-    index = {name: place for place, name in enumerate(names)}
-    return np.array([index[text] for _, text in texts], dtype=np.int64)
-
-
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """A text file in UTF-8 of bounded size. Raises SamplesError."""
     try:
         if path.stat().st_size > MAX_LIST_BYTES:
             raise SamplesError(
@@ -136,7 +128,3 @@ def _read_text(path: Path) -> str:
         raise SamplesError(f"{path}: {error.strerror or error}", "check the path") from error
     except UnicodeDecodeError as error:
         raise SamplesError(f"{path}: not a text file in UTF-8", "save it as UTF-8") from error
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")

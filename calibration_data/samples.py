@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from ..core.errors import OptionError, SamplesError
 from .array_files import Array
-from .geometry import Pixels
+from .geometry import Pixels, Placement, placement
+from .labels import Labels
 from .preprocess import Color, Layout, Preprocess, Resize
 from .selection import Indices, choose
-from .source_types import ImageSource, Labels, Source, TensorSource
+from .source_types import ImageSource, Source, TensorSource
 from .sources import open_source
 
 Shape = tuple[int, ...]
@@ -43,8 +44,15 @@ class Samples:
 
     @property
     def labels(self) -> Labels | None:
-        """Int64 (len(self),), or None for unlabelled samples."""
-        return None if self.source.labels is None else self.source.labels[self.indices]
+        """Those of the chosen samples, boxes and masks as the model's input has them; or None."""
+        if self.source.labels is None:
+            return None
+        taken = self.source.labels.take(self.indices)
+        return taken if self.preprocess is None else taken.placed(self._placement)
+
+    def name(self, index: int) -> str:
+        """How messages and reports name a sample: a path, or a path and an index."""
+        return self.source.name(int(self.indices[index]))
 
     @property
     def is_pixels(self) -> bool:
@@ -83,7 +91,8 @@ class Samples:
 
     def take(self, count: int, seed: int = 0) -> Samples:
         """A seeded choice of ``count`` samples, stratified by label or spread over the order."""
-        chosen = choose(len(self), count, seed, self.labels)
+        strata = self.labels.strata() if self.labels is not None else None
+        chosen = choose(len(self), count, seed, strata)
         return replace(self, indices=self.indices[chosen])
 
     def split(self, count: int, seed: int = 0) -> tuple[Samples, Samples]:
@@ -100,13 +109,18 @@ class Samples:
         digest.update(json.dumps([options, inputs], sort_keys=True).encode())
         labels = self.labels
         for place, index in enumerate(self.indices):
-            label = None if labels is None else int(labels[place])
+            label = None if labels is None else labels.digest(place)
             digest.update(f"{label} {self.source.content_digest(int(index))}\n".encode())
         return digest.hexdigest()
 
     @property
     def _only_input(self) -> str:
         return next(iter(self.inputs))
+
+    def _placement(self, which: int) -> Placement:
+        """Of a sample of the source: where its image lies in the model's input."""
+        assert isinstance(self.source, ImageSource) and self.preprocess is not None
+        return placement(self.preprocess.resize, self.source.size(which), self.preprocess.size)
 
     def _pixels(self, preprocess: Preprocess, index: int) -> Pixels:
         assert isinstance(self.source, ImageSource)

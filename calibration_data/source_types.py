@@ -9,19 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..core.errors import SamplesError
 from ..core.files import sha256_of
 from .array_files import Array, read_npy
-from .geometry import Pixels
-from .images import decode_image
-
-Labels = NDArray[np.int64]
+from .geometry import Pixels, Size
+from .images import decode_image, image_size
+from .labels import Labels
 
 
 class Source(ABC):
-    """Samples on disk. ``labels`` is int64 (N,) or None."""
+    """Samples on disk. ``labels`` are those of all of them, or None."""
 
     labels: Labels | None
 
@@ -44,6 +42,10 @@ class ImageSource(Source):
     @abstractmethod
     def image(self, index: int) -> Pixels:
         """Uint8 (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA. Raises SamplesError when corrupt."""
+
+    @abstractmethod
+    def size(self, index: int) -> Size:
+        """Height and width of that image, without decoding it."""
 
 
 class TensorSource(Source):
@@ -81,6 +83,10 @@ class ImageFiles(_Files, ImageSource):
         """The decoded file."""
         return decode_image(self.paths[index])
 
+    def size(self, index: int) -> Size:
+        """What the file's header says."""
+        return image_size(self.paths[index])
+
 
 @dataclass(frozen=True, eq=False)
 class TensorFiles(_Files, TensorSource):
@@ -116,6 +122,10 @@ class ImageArray(ImageSource):
         """One image with its channel axis."""
         one = np.asarray(self.images[index])
         return one if one.ndim == 3 else one[:, :, np.newaxis]
+
+    def size(self, index: int) -> Size:
+        """The same for all of them."""
+        return self.images.shape[1], self.images.shape[2]
 
     def content_digest(self, index: int) -> str:
         """Hex SHA-256 of the image's shape and pixels."""

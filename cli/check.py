@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from . import accuracy_options as a
 from . import options as o
 from . import release_options as r
 from .build import build_recipe
@@ -28,7 +29,9 @@ def command(
     calib_count: o.CalibCount = None,
     evaluation: o.Eval = None,
     eval_count: o.EvalCount = None,
-    metric: o.Metric = None,
+    metric: a.Metric = None,
+    metric_option: a.MetricOption = None,
+    metric_output: a.MetricOutput = None,
     inputs: o.Inputs = None,
     outputs: o.Outputs = None,
     size: o.SizeOption = None,
@@ -39,7 +42,7 @@ def command(
     std: o.Std = None,
     layout: Layout = None,
     min_retention: o.MinRetention = None,
-    confidence: o.Confidence = None,
+    confidence: a.Confidence = None,
     max_latency_ms: o.MaxLatencyMs = None,
     max_size_mb: o.MaxSizeMb = None,
     timeout: o.Timeout = None,
@@ -63,6 +66,8 @@ def command(
         eval=evaluation,
         eval_count=eval_count,
         metric=metric,
+        metric_options=dict(metric_option) if metric_option else None,
+        metric_outputs=metric_output,
         inputs=inputs,
         outputs=outputs,
         size=size,

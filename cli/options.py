@@ -83,7 +83,8 @@ Eval = Annotated[
     Option(
         "--eval",
         metavar="PATH",
-        help="Labelled samples to measure with: folder per class, labels.csv or .npz.",
+        help="Labelled samples to measure with: folder per class, labels.csv, .npz, COCO .json, "
+        "or a folder with images/ and labels/ or masks/.",
     ),
 ]
 EvalCount = Annotated[
@@ -96,13 +97,6 @@ EvalCount = Annotated[
         "[default: all]",
     ),
 ]
-Metric = Annotated[
-    str | None,
-    Option(
-        "--metric", metavar="NAME", help="Metric: a name, or your own as package.module:function."
-    ),
-]
-
 # The model's inputs and outputs, and how a sample becomes an input
 Inputs = Annotated[
     list[Input] | None,
@@ -210,15 +204,6 @@ MaxSizeMb = Annotated[
         help="Gate: size of the result. Exit 4 above.",
     ),
 ]
-Confidence = Annotated[
-    Literal["point", "lower"] | None,
-    Option(
-        "--confidence",
-        help="What the retention gate compares: the measured value, or the lower end of its 95 % "
-        "interval. [default: point]",
-    ),
-]
-
 # Pruning
 Prune = Annotated[
     str | None,

@@ -32,6 +32,13 @@ class Input(NamedTuple):
     shape: tuple[int, ...]
 
 
+class Setting(NamedTuple):
+    """A key and its value."""
+
+    key: str
+    value: str
+
+
 class Values(tuple[float, ...]):
     """Numbers, one for all channels or one a channel."""
 
@@ -137,6 +144,18 @@ def parse_names(text: str) -> Names:
     if not all(names) or len(set(names)) < len(names):
         raise typer.BadParameter(f"{text!r} is not NAME,NAME,... with each name once")
     return names
+
+
+def parse_setting(text: str) -> Setting:
+    """Read a key and its value, which may hold anything.
+
+    >>> parse_setting("charset=keys=1.txt")
+    Setting(key='charset', value='keys=1.txt')
+    """
+    key, equals, value = text.partition("=")
+    if not key.strip() or not equals or not value.strip():
+        raise typer.BadParameter(f"{text!r} is not KEY=VALUE, such as charset=keys.txt")
+    return Setting(key.strip(), value.strip())
 
 
 def parse_report(text: str) -> Path:

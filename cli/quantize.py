@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from . import accuracy_options as a
 from . import options as o
 from . import quantize_options as q
 from .build import build_recipe
@@ -23,7 +24,9 @@ def command(
     calib_count: o.CalibCount = None,
     scheme: o.Scheme = None,
     method: q.Method = None,
-    metric: o.Metric = None,
+    metric: a.Metric = None,
+    metric_option: a.MetricOption = None,
+    metric_output: a.MetricOutput = None,
     target: o.Targets = None,
     mixed: q.MixedBudget = None,
     search_time: q.SearchTime = None,
@@ -54,6 +57,8 @@ def command(
         quantize=scheme,
         method=method,
         metric=metric,
+        metric_options=dict(metric_option) if metric_option else None,
+        metric_outputs=metric_output,
         targets=target,
         mixed=mixed,
         search_time=search_time,

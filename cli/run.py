@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from . import accuracy_options as a
 from . import options as o
 from . import quantize_options as q
 from . import release_options as rel
@@ -30,7 +31,9 @@ def command(
     calib_count: o.CalibCount = None,
     evaluation: o.Eval = None,
     eval_count: o.EvalCount = None,
-    metric: o.Metric = None,
+    metric: a.Metric = None,
+    metric_option: a.MetricOption = None,
+    metric_output: a.MetricOutput = None,
     target: o.Targets = None,
     prune: o.Prune = None,
     recover: o.Recover = None,
@@ -48,7 +51,7 @@ def command(
     std: o.Std = None,
     layout: Layout = None,
     min_retention: o.MinRetention = None,
-    confidence: o.Confidence = None,
+    confidence: a.Confidence = None,
     max_latency_ms: o.MaxLatencyMs = None,
     max_size_mb: o.MaxSizeMb = None,
     timeout: o.Timeout = None,
@@ -70,6 +73,8 @@ def command(
         "eval": evaluation,
         "eval_count": eval_count,
         "metric": metric,
+        "metric_options": dict(metric_option) if metric_option else None,
+        "metric_outputs": metric_output,
         "targets": target,
         "prune": prune,
         "recover": recover,

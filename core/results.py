@@ -55,7 +55,10 @@ class ModelRow:
 
 @dataclass(frozen=True)
 class RetentionFigure:
-    """What is left of the baseline; ``value`` is None without labels."""
+    """What is left of the baseline; ``value`` is None without labels.
+
+    ``outputs`` are those that the metric reads, () for all. ``mcnemar`` is a p-value.
+    """
 
     metric: str | None
     value: float | None
@@ -64,6 +67,11 @@ class RetentionFigure:
     samples: int
     agreement: float | None
     sqnr_db: float
+    outputs: tuple[str, ...] = ()
+    difference: float | None = None
+    difference_low: float | None = None
+    difference_high: float | None = None
+    mcnemar: float | None = None
 
 
 # of a target that failed: nothing was compared
@@ -149,6 +157,8 @@ class TargetReport:
     ratios: dict[str, float | None]
     pruning: dict[str, float | None] | None
     quantization: QuantizationFigure | None = None
+    examples: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
     layers: tuple[dict[str, Any], ...] = ()
     feed: dict[str, Any] = field(default_factory=dict)
     gates: tuple[GateFigure, ...] = ()

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from ..accuracy.compare import compare
+from ..accuracy.compare import Comparison, compare
+from ..accuracy.metrics import Scoring
 from ..accuracy.runners import measure_latency, run_onnxruntime
 from ..calibration_data.samples import Samples
 from ..core.errors import SamplesError
@@ -21,6 +22,7 @@ from .inputs import ReadyModel
 from .preprocessing import sample_notices
 from .recipe import Recipe
 from .rows import baseline_accuracy
+from .scoring import scoring_of
 from .stages import Stages
 
 
@@ -33,7 +35,12 @@ class Baseline:
     evaluation: Samples
     outputs: list[Array]
     row: ModelRow
+    scoring: Scoring
     notices: tuple[Notice, ...] = ()
+
+    def compared(self, outputs: list[Array], seed: int) -> Comparison:
+        """What is left of this model in another form of it, from that one's outputs."""
+        return compare(self.outputs, outputs, self.evaluation.labels, self.scoring, seed)
 
 
 def measure_baseline(
@@ -41,8 +48,9 @@ def measure_baseline(
 ) -> Baseline:
     """Run the original model in ONNX Runtime, first on a few samples to see how they are fed."""
     with stages.stage("baseline") as step:
+        scoring = scoring_of(recipe, ready.model, evaluation)
         with _naming(recipe):
-            notices = sample_notices(ready, calib, evaluation, recipe, step)
+            notices = sample_notices(ready, calib, evaluation, scoring, recipe, step)
         for one in notices:
             stages.warn(one)
         total = len(evaluation)
@@ -50,7 +58,7 @@ def measure_baseline(
             ready.model, evaluation, on_progress=lambda done: step("evaluate", done, total)
         )
         with _naming(recipe):
-            itself = compare(outputs, outputs, evaluation.labels, recipe.metric, recipe.seed)
+            itself = compare(outputs, outputs, evaluation.labels, scoring, recipe.seed)
         row = ModelRow(
             stage="baseline",
             path=str(ready.path),
@@ -60,7 +68,7 @@ def measure_baseline(
             latency=(host_latency(ready.model, evaluation),),
             accuracy=baseline_accuracy(itself),
         )
-    return Baseline(ready, calib, evaluation, outputs, row, notices)
+    return Baseline(ready, calib, evaluation, outputs, row, scoring, notices)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 import onnx
 from onnx import ModelProto
 
-from ..accuracy.compare import Comparison, compare
+from ..accuracy.compare import Comparison
 from ..accuracy.runners import run_onnxruntime
 from ..convert.convert import Conversion
 from ..convert.targets import Target
@@ -27,6 +27,7 @@ from .recipe import Recipe
 from .rows import (
     accuracy_figure,
     compiled_row,
+    example_documents,
     gate_figures,
     latency_figures,
     layer_documents,
@@ -221,6 +222,8 @@ class Chain:
             target=self._target.name,
             models=(*self._rows, row),
             retention=retention_figure(comparison),
+            examples=example_documents(comparison, self._base.evaluation),
+            details=dict(comparison.details),
             ratios=ratios_of(row, reference),
             pruning=pruning,
             quantization=quantization_figure(quantized) if quantized else None,
@@ -279,9 +282,7 @@ class Chain:
         )
 
     def _compared(self, outputs: list[Array]) -> Comparison:
-        recipe = self._recipe
-        labels = self._base.evaluation.labels
-        return compare(self._base.outputs, outputs, labels, recipe.metric, recipe.seed)
+        return self._base.compared(outputs, self._recipe.seed)
 
     def _digests(self) -> dict[str, str]:
         base = self._base

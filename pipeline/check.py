@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import __version__
-from ..accuracy.compare import Comparison, compare
+from ..accuracy.compare import Comparison
 from ..accuracy.runners import run_onnxruntime
 from ..calibration_data.samples import Samples
 from ..convert.convert import Conversion
@@ -30,6 +30,7 @@ from .recipe import Recipe, recipe_document
 from .requirements import require_latency, require_measurable, require_toolkit
 from .rows import (
     accuracy_figure,
+    example_documents,
     gate_figures,
     latency_figures,
     layer_documents,
@@ -88,12 +89,14 @@ def check(recipe: Recipe, candidate: Path, observer: Observer = SILENT) -> Repor
             found = _simulated(candidate, opened, calib, evaluation, recipe, step)
         else:
             found = _run_onnx(opened, evaluation, step)
-    comparison = compare(base.outputs, found.outputs, evaluation.labels, recipe.metric, recipe.seed)
+    comparison = base.compared(found.outputs, recipe.seed)
     row = _with_accuracy(found.row, comparison)
     report = TargetReport(
         target=target,
         models=(base.row, row),
         retention=retention_figure(comparison),
+        examples=example_documents(comparison, evaluation),
+        details=dict(comparison.details),
         ratios=_ratios(row, base.row) if target is None else ratios_of(row, None),
         pruning=None,
         layers=layer_documents(found.conversion) if found.conversion else (),

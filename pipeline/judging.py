@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
-from ..accuracy.metrics import find_metric, score_samples
+from ..accuracy.metrics import Scoring, find_scoring
 from ..calibration_data.samples import Samples
 from ..core.errors import ModelError, OptionError, SamplesError
 from ..core.results import Notice
@@ -20,7 +20,7 @@ Array = NDArray[Any]
 
 
 def judge_for(
-    model: ModelProto, held_out: Samples | None, metric: str
+    model: ModelProto, held_out: Samples | None, metric: Scoring | str
 ) -> tuple[TaskMetric | None, tuple[Notice, ...]]:
     """The metric of the held-out samples; None where they have no labels, or it does not fit.
 
@@ -29,19 +29,21 @@ def judge_for(
     """
     if held_out is None or held_out.labels is None:
         return None, ()
-    measure, labels = find_metric(metric), held_out.labels
+    scoring = find_scoring(metric) if isinstance(metric, str) else metric
+    measure, labels = scoring.metric, held_out.labels
 
     def score(index: int, outputs: Sequence[Array]) -> float:
-        rows = [_with_sample_axis(one) for one in outputs]
-        return float(score_samples(measure, rows, labels[index : index + 1])[0])
+        rows = scoring.read([_with_sample_axis(one) for one in outputs])
+        label = labels.take(np.array([index]))
+        return float(measure.measure(measure.predict(rows), label).scores[0])
 
     outputs = Session(model).run(held_out.feeds(0))
     try:
         for index in range(len(held_out)):
             score(index, outputs)
     except (ModelError, OptionError, SamplesError) as error:
-        return None, (_unfit(metric, error),)
-    return TaskMetric(metric, score, measure.lower_is_better), ()
+        return None, (_unfit(measure.name, error),)
+    return TaskMetric(measure.name, score, measure.lower_is_better), ()
 
 
 def _with_sample_axis(output: Any) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..accuracy.metrics import find_metric
+from ..accuracy.metrics import Scoring
 from ..accuracy.preprocess_audit import PreprocessAudit, Setting, audit_preprocess
 from ..calibration_data.hygiene import oddities
 from ..calibration_data.samples import Samples
@@ -24,7 +24,12 @@ _TENSORS = "save the samples again in that form"
 
 
 def sample_notices(
-    ready: ReadyModel, calib: Samples | None, evaluation: Samples, recipe: Recipe, step: Step
+    ready: ReadyModel,
+    calib: Samples | None,
+    evaluation: Samples,
+    scoring: Scoring,
+    recipe: Recipe,
+    step: Step,
 ) -> tuple[Notice, ...]:
     """What is odd about the samples, and what labelled ones say of the preprocess.
 
@@ -33,22 +38,22 @@ def sample_notices(
     """
     odd = oddities(calib, evaluation, recipe.seed)
     found = tuple(Notice(one.code, one.text, one.hint) for one in odd)
-    return (*found, *_of_labels(ready, evaluation, recipe, step))
+    return (*found, *_of_labels(ready, evaluation, scoring, recipe, step))
 
 
 def _of_labels(
-    ready: ReadyModel, evaluation: Samples, recipe: Recipe, step: Step
+    ready: ReadyModel, evaluation: Samples, scoring: Scoring, recipe: Recipe, step: Step
 ) -> tuple[Notice, ...]:
     if evaluation.labels is None:
         return ()
     found = audit_preprocess(
         ready.model,
         evaluation,
-        find_metric(recipe.metric),
+        scoring,
         seed=recipe.seed,
         on_progress=lambda done, total: step("try the preprocessing", done, total),
     )
-    return told(found, recipe.metric, images=evaluation.preprocess is not None)
+    return told(found, scoring.metric.name, images=evaluation.preprocess is not None)
 
 
 def told(found: PreprocessAudit, metric: str, *, images: bool) -> tuple[Notice, ...]:

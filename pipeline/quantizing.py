@@ -7,6 +7,7 @@ from pathlib import Path
 
 from onnx import ModelProto
 
+from ..accuracy.metrics import Scoring
 from ..calibration_data.samples import Samples
 from ..convert.cycles import layer_cycles
 from ..convert.targets import Target
@@ -21,6 +22,7 @@ from ..quantize.plan import Plan
 from ..quantize.quantize import Mixed, QuantizeResult, quantize
 from .judging import judge_for
 from .recipe import Recipe
+from .scoring import scoring_of
 from .stages import Step
 
 # samples to compare the methods of quantization on; with fewer than two the difference is chance
@@ -42,7 +44,7 @@ def quantize_step(
     *,
     method: str = AUTO,
     mixed: Mixed | None = None,
-    metric: str = "top1",
+    metric: Scoring | str = "top1",
     seed: int = 0,
 ) -> QuantizeResult:
     """Quantize a prepared model; see quantize.quantize.
@@ -88,7 +90,7 @@ def quantize_as(
         step,
         method=recipe.method,
         mixed=mixed_for(recipe, target),
-        metric=recipe.metric,
+        metric=scoring_of(recipe, model, calib),
         seed=recipe.seed,
     )
 
@@ -110,7 +112,7 @@ def _four_bits(
     if recipe.mixed not in ("auto", "off"):
         raise OptionError("--mixed is for w8a8", "leave it out for --scheme w4a16")
     seen, kept = held_out(calib, recipe.seed) if recipe.method == AUTO else (calib, None)
-    judge, notices = judge_for(model, kept, recipe.metric)
+    judge, notices = judge_for(model, kept, scoring_of(recipe, model, calib))
     result = quantize_four_bits(
         model,
         output,

@@ -59,6 +59,8 @@ class Recipe:
     eval: Path | None = None
     eval_count: int | None = None
     metric: str = "top1"
+    metric_options: Mapping[str, str] = field(default_factory=dict)
+    metric_outputs: tuple[str, ...] = ()
     targets: tuple[str, ...] = ("rk3588",)
     input_shapes: Mapping[str, Shape] = field(default_factory=dict)
     size: tuple[int, int] | None = None

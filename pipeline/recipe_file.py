@@ -36,6 +36,8 @@ FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 _RENAMED = {
     "target": "targets",
     "input": "input_shapes",
+    "metric_option": "metric_options",
+    "metric_output": "metric_outputs",
     "memory_limit": "memory_limit_gb",
     "baseline": "last_report",
 }
@@ -61,6 +63,8 @@ class ModelOptions(BaseModel):
     eval: Name | None = None
     eval_count: Count | None = None
     metric: Name | None = None
+    metric_option: dict[Name, str] | None = None
+    metric_output: list[Name] | None = None
     target: Name | Annotated[list[Name], Field(min_length=1)] | None = None
     input: dict[Name, list[Count]] | None = None
     outputs: list[Name] | None = None

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from ..accuracy.gates import require_limits
 from ..accuracy.metrics import find_metric
-from ..calibration_data.samples import Samples
 from ..convert.environment import toolkit_version
 from ..convert.targets import Target, find_target
 from ..core.errors import OptionError, ToolkitError
@@ -20,7 +19,7 @@ from .recipe import Recipe
 def require_measurable(recipe: Recipe) -> None:
     """Raise OptionError for a metric that is not known and for gates that cannot be checked."""
     recipe.require_comparison()
-    find_metric(recipe.metric)
+    find_metric(recipe.metric, recipe.metric_options)
     gates = recipe.gates
     require_limits(gates.min_retention, gates.max_latency_ms, gates.max_size_mb)
 
@@ -60,17 +59,6 @@ def require_latency(target: Target, limit: float | None) -> None:
             f"--max-latency-ms {limit:g} cannot be checked: there is no latency in milliseconds "
             f"for {target.name}, only cycles",
             "leave it out for this chip, and measure the .rknn on a board",
-        )
-
-
-def require_labels(recipe: Recipe, evaluation: Samples) -> None:
-    """Raise OptionError for a retention gate when the samples to measure on have no labels."""
-    limit = recipe.gates.min_retention
-    if limit is not None and evaluation.labels is None:
-        raise OptionError(
-            f"--min-retention {limit:g} cannot be checked: the samples of {recipe.eval} have no "
-            "labels",
-            "give --eval a folder of class folders, a labels.csv, or an .npz with labels",
         )
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from ..accuracy.compare import Comparison
 from ..accuracy.gates import Gate, max_latency_gate, max_size_gate, min_retention_gate
-from ..accuracy.metrics import proportion_interval
+from ..accuracy.proportions import Interval
 from ..accuracy.retention import too_few_samples
 from ..calibration_data.preprocess import suspicious_scale
+from ..calibration_data.samples import Samples
 from ..convert.convert import Conversion
 from ..convert.latency import layer_costs
 from ..convert.targets import find_target
@@ -32,18 +33,22 @@ _LEAST_SQNR_DB = 15.0
 
 def accuracy_figure(comparison: Comparison, runner: str) -> AccuracyFigure | None:
     """The candidate's accuracy with its 95 % interval, or None without labels."""
-    return _accuracy(comparison, comparison.candidate_value, runner)
+    return _accuracy(comparison, comparison.candidate_value, comparison.candidate_interval, runner)
 
 
 def baseline_accuracy(comparison: Comparison) -> AccuracyFigure | None:
     """The baseline's accuracy with its 95 % interval, or None without labels."""
-    return _accuracy(comparison, comparison.baseline_value, "onnxruntime")
+    return _accuracy(
+        comparison, comparison.baseline_value, comparison.baseline_interval, "onnxruntime"
+    )
 
 
-def _accuracy(comparison: Comparison, value: float | None, runner: str) -> AccuracyFigure | None:
+def _accuracy(
+    comparison: Comparison, value: float | None, ends: Interval | None, runner: str
+) -> AccuracyFigure | None:
     if comparison.metric is None or value is None:
         return None
-    low, high = proportion_interval(value, comparison.samples)
+    low, high = ends if ends is not None else (None, None)
     return AccuracyFigure(comparison.metric, value, low, high, comparison.samples, runner)
 
 
@@ -58,7 +63,21 @@ def retention_figure(comparison: Comparison) -> RetentionFigure:
         samples=comparison.samples,
         agreement=comparison.agreement,
         sqnr_db=comparison.sqnr_db,
+        outputs=comparison.outputs,
+        difference=kept.difference if kept else None,
+        difference_low=kept.difference_low if kept else None,
+        difference_high=kept.difference_high if kept else None,
+        mcnemar=comparison.mcnemar,
     )
+
+
+def example_documents(comparison: Comparison, samples: Samples) -> dict[str, Any]:
+    """Which samples changed, and the worst with their labels and predictions; {} without labels."""
+    changes = comparison.changes
+    if changes is None:
+        return {}
+    worst = [{"sample": samples.name(one.index), **asdict(one)} for one in changes.worst]
+    return {"lost": list(changes.lost), "gained": list(changes.gained), "worst": worst}
 
 
 def quantization_figure(quantized: QuantizeResult) -> QuantizationFigure:

@@ -23,8 +23,9 @@ from .inputs import ReadyModel, ready_model
 from .last_release import open_last_release, require_comparable, with_changes
 from .parallel import each_target
 from .recipe import Recipe, recipe_document
-from .requirements import require_labels, require_possible, require_toolkit
+from .requirements import require_possible, require_toolkit
 from .rows import ratios_of
+from .scoring import require_labels, scoring_of
 from .stages import Stages
 
 REPORT_FILE = "report.json"
@@ -148,7 +149,7 @@ def open_both(ready: ReadyModel, recipe: Recipe) -> tuple[Samples | None, Sample
         assert calib is not None  # require_samples has seen to it
         return calib, calib
     evaluation = ready.samples(recipe.eval, how, recipe.eval_count, seed)
-    require_labels(recipe, evaluation)
+    require_labels(recipe, scoring_of(recipe, ready.model, evaluation), evaluation)
     if calib is not None and calib.is_pixels != evaluation.is_pixels:
         raise OptionError(
             "one of --calib and --eval holds images and the other tensors",

@@ -44,7 +44,7 @@ def _target(target: TargetReport) -> dict[str, Any]:
     document = asdict(replace(target, error=None))
     document["gates"] = [_gate(gate) for gate in target.gates]
     document["error"] = error and {"message": error.message, "hint": error.hint}
-    for name in ("layers", "feed", "changes"):
+    for name in ("layers", "feed", "changes", "examples", "details"):
         if not document[name]:
             del document[name]
     return document

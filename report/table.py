@@ -140,10 +140,28 @@ def _retention_lines(target: TargetReport) -> list[str]:
             else f"no retention: a model's {kept.metric} is not above 0"
         )
         return [f"{similar} on {kept.samples} samples ({why})"]
+    read = f" (output {', '.join(kept.outputs)})" if kept.outputs else ""
     return [
         f"retention {kept.value:.4f} (95 % interval {kept.low:.4f} to {kept.high:.4f}) "
-        f"of {kept.metric} on {kept.samples} samples; {similar}"
+        f"of {kept.metric}{read} on {kept.samples} samples; {similar}",
+        *_difference_lines(target),
     ]
+
+
+def _difference_lines(target: TargetReport) -> list[str]:
+    """The difference and its interval, and how many samples changed."""
+    kept, changed = target.retention, target.examples
+    if kept.difference is None or kept.difference_low is None or kept.difference_high is None:
+        return []
+    text = (
+        f"difference {kept.difference:+.4f} "
+        f"(95 % interval {kept.difference_low:+.4f} to {kept.difference_high:+.4f})"
+    )
+    if kept.mcnemar is not None:
+        text += f", McNemar p {kept.mcnemar:.2g}"
+    if changed:
+        text += f"; {len(changed['lost'])} samples lost, {len(changed['gained'])} gained"
+    return [text]
 
 
 def similarity_text(agreement: float | None, sqnr_db: float) -> str:

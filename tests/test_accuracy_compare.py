@@ -8,19 +8,20 @@ import pytest
 from numpy.typing import NDArray
 
 from rockpress.accuracy.compare import compare
+from rockpress.calibration_data.labels import Labels
 from rockpress.core.errors import ModelError, OptionError, SamplesError
 
 COUNT = 200
 
 
-def classifier(seed: int = 0, right: float = 0.9) -> tuple[NDArray[Any], NDArray[Any]]:
+def classifier(seed: int = 0, right: float = 0.9) -> tuple[NDArray[Any], Labels]:
     """Outputs (COUNT, 10) whose largest class is the label for a share of samples."""
     generator = np.random.default_rng(seed)
     labels = generator.integers(0, 10, COUNT)
     outputs = generator.uniform(0, 1, (COUNT, 10)).astype(np.float32)
     hits = generator.random(COUNT) < right
     outputs[np.arange(COUNT), labels] += np.where(hits, 2, 0).astype(np.float32)
-    return outputs, labels
+    return outputs, Labels("class", labels)
 
 
 def test_an_identical_candidate_keeps_everything() -> None:
@@ -30,7 +31,12 @@ def test_an_identical_candidate_keeps_everything() -> None:
     assert result.baseline_value == result.candidate_value
     assert result.agreement == 1.0 and result.sqnr_db == math.inf
     assert result.retention is not None
-    assert (result.retention.low, result.retention.value, result.retention.high) == (1, 1, 1)
+    assert result.retention.value == 1 and result.retention.difference == 0
+    assert result.retention.low is not None and result.retention.high is not None
+    # not one of so many samples differs: that bounds how many others do
+    assert 0.95 < result.retention.low < 1 < result.retention.high < 1.05
+    assert result.mcnemar == 1
+    assert result.changes is not None and not result.changes.lost + result.changes.gained
 
 
 def test_a_worse_candidate_is_measured() -> None:
@@ -39,8 +45,8 @@ def test_a_worse_candidate_is_measured() -> None:
     worse[:20] = np.roll(worse[:20], 1, axis=1)
     result = compare([outputs], [worse], labels)
     assert result.baseline_value is not None and result.candidate_value is not None
-    assert result.baseline_value == (outputs.argmax(axis=1) == labels).mean()
-    assert result.candidate_value == (worse.argmax(axis=1) == labels).mean()
+    assert result.baseline_value == (outputs.argmax(axis=1) == labels.classes()).mean()
+    assert result.candidate_value == (worse.argmax(axis=1) == labels.classes()).mean()
     assert result.agreement == pytest.approx(0.9)
     assert result.retention is not None
     assert result.retention.value == pytest.approx(result.candidate_value / result.baseline_value)
@@ -74,7 +80,6 @@ def test_top5_and_a_seed() -> None:
     worse = outputs[:, ::-1]
     first = compare([outputs], [worse], labels, "top5", seed=1)
     assert first == compare([outputs], [worse], labels, "top5", seed=1)
-    assert first.retention != compare([outputs], [worse], labels, "top5", seed=2).retention
     assert first.baseline_value is not None and first.baseline_value > 0.6
 
 
@@ -110,11 +115,31 @@ def test_outputs_must_correspond(baseline: Any, candidate: Any, kind: Any, messa
 
 def test_labels_and_metric_must_fit() -> None:
     outputs, labels = classifier()
-    with pytest.raises(SamplesError, match=r"labels of shape \(199,\) for the outputs of 200"):
-        compare([outputs], [outputs], labels[1:])
+    classes = labels.classes()
+    with pytest.raises(SamplesError, match="199 labels for the outputs of 200 samples"):
+        compare([outputs], [outputs], labels.take(np.arange(199)))
     with pytest.raises(SamplesError, match="range from 0 to 10, but the model has 10 classes"):
-        compare([outputs], [outputs], np.append(labels[1:], 10))
+        compare([outputs], [outputs], Labels("class", np.append(classes[1:], 10)))
     with pytest.raises(OptionError, match="the metric 'f1' is not known"):
         compare([outputs], [outputs], labels, "f1")
     with pytest.raises(OptionError, match="top5 of 3 classes"):
-        compare([outputs[:, :3]], [outputs[:, :3]], labels % 3, "top5")
+        compare([outputs[:, :3]], [outputs[:, :3]], Labels("class", classes % 3), "top5")
+    with pytest.raises(SamplesError, match="the labels are boxes, but the metric is for classes"):
+        compare([outputs], [outputs], Labels("boxes", (None,) * COUNT))
+
+
+def test_the_samples_that_changed_are_told_worst_first() -> None:
+    outputs, labels = classifier(right=1.0)
+    worse = outputs.copy()
+    worse[[30, 7]] = np.roll(worse[[30, 7]], 1, axis=1)
+    result = compare([outputs], [worse], labels)
+    assert result.changes is not None
+    assert result.changes.lost == (7, 30) and result.changes.gained == ()
+    first = result.changes.worst[0]
+    label = int(labels.classes()[7])
+    assert (first.index, first.label, first.baseline) == (7, str(label), str(label))
+    assert first.candidate == str((label + 1) % 10)
+    assert (first.baseline_score, first.candidate_score) == (1, 0)
+    assert result.details["classes"][label]["candidate"] < 1
+    turned = compare([worse], [outputs], labels)
+    assert turned.changes is not None and turned.changes.gained == (7, 30)

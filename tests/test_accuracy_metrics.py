@@ -12,14 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from rockpress.accuracy.metrics import (
-    METRICS,
-    Metric,
-    agreement,
-    find_metric,
-    score_samples,
-    top_k,
-)
+from rockpress.accuracy.classification import agreement, top_k
+from rockpress.accuracy.metric import Metric
+from rockpress.accuracy.metrics import METRICS, find_metric, find_scoring
+from rockpress.accuracy.user_metric import UserMetric
+from rockpress.calibration_data.labels import Labels
 from rockpress.core.errors import ModelError, OptionError, SamplesError
 from rockpress.core.similarity import sqnr_db
 
@@ -125,12 +122,28 @@ def test_sqnr_at_its_ends(reference: Any, candidate: Any, expected: float) -> No
     assert sqnr_db([np.array([reference])], [np.array([candidate])]) == pytest.approx(expected)
 
 
+def scores_of(metric: Metric, outputs: list[Any], labels: list[int]) -> list[float]:
+    classes = Labels("class", np.array(labels, dtype=np.int64))
+    scores: list[float] = metric.measure(metric.predict(outputs), classes).scores.tolist()
+    return scores
+
+
 def test_the_table_scores_the_first_output() -> None:
-    assert set(METRICS) == {"top1", "top5"}
+    assert {"top1", "top5"} <= set(METRICS)
     wide = np.eye(6)
     for name, expected in (("top1", 1), ("top5", 5)):
-        scores = score_samples(find_metric(name), [wide, np.zeros((6, 2))], np.array([4] * 6))
-        assert scores.sum() == expected
+        scores = scores_of(find_metric(name), [wide, np.zeros((6, 2))], [4] * 6)
+        assert sum(scores) == expected
+    assert scores_of(find_metric("top2"), [OUTPUTS], [1, 2, 0]) == [1, 1, 0]
+
+
+def test_a_metric_reads_the_outputs_that_are_asked_for() -> None:
+    outputs = [np.zeros((3, 2)), OUTPUTS]
+    scoring = find_scoring("top1", wanted=["classes"], outputs=["boxes", "classes"])
+    assert scoring.names == ("classes",)
+    assert scores_of(scoring.metric, scoring.read(outputs), [1, 2, 0]) == [1, 0, 0]
+    with pytest.raises(OptionError, match="--metric-output 'scores' is no output of the model"):
+        find_scoring("top1", wanted=["scores"], outputs=["boxes", "classes"])
 
 
 def test_a_metric_may_come_from_a_module_of_the_user(
@@ -140,12 +153,22 @@ def test_a_metric_may_come_from_a_module_of_the_user(
         "def error(outputs, labels):\n"
         "    return abs(outputs[0][:, 0] - labels)\n"
         "error.lower_is_better = True\n"
+        "def words(outputs, labels):\n"
+        "    return [len(label) for label in labels]\n"
+        "words.labels = 'text'\n"
+        "def odd(outputs, labels):\n"
+        "    return 1\n"
+        "odd.labels = 'sounds'\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     metric = find_metric("rockpress_user_metric:error")
     assert metric.lower_is_better
-    scores = score_samples(metric, [np.array([[1.0], [5.0]])], np.array([2, 2]))
-    assert scores.tolist() == [1, 3]
+    assert scores_of(metric, [np.array([[1.0], [5.0]])], [2, 2]) == [1, 3]
+    texts = find_metric("rockpress_user_metric:words")
+    found = texts.measure(texts.predict([np.zeros((2, 4))]), Labels("text", ("a", "bcd")))
+    assert found.value == 2
+    with pytest.raises(OptionError, match="asks for labels of the kind 'sounds'"):
+        find_metric("rockpress_user_metric:odd")
     sys.modules.pop("rockpress_user_metric")
 
 
@@ -166,6 +189,32 @@ def test_unknown_metrics_are_refused(name: str, message: str) -> None:
 
 @pytest.mark.parametrize("result", [np.zeros(2), np.zeros(()), np.array([0.0, np.nan, 1.0])])
 def test_a_metric_must_give_one_number_a_sample(result: NDArray[Any]) -> None:
-    metric = Metric("mine", lambda outputs, labels: result)
+    metric = UserMetric("mine", lambda outputs, labels: result)
     with pytest.raises(OptionError, match="the metric 'mine' gave"):
-        score_samples(metric, [OUTPUTS], LABELS)
+        scores_of(metric, [OUTPUTS], LABELS.tolist())
+
+
+def test_recall_and_confusions_are_told_for_each_class() -> None:
+    labels = Labels("class", np.array([0, 0, 1, 1, 1]), names=("cat", "dog"))
+    before = np.array([[1.0, 0], [1, 0], [0, 1], [0, 1], [1, 0]])
+    after = np.array([[1.0, 0], [0, 1], [1, 0], [1, 0], [1, 0]])
+    told = find_metric("top1").details(before, after, labels)
+    expected = [np.mean(before[labels.classes() == one].argmax(1) == one) for one in (0, 1)]
+    assert [one["baseline"] for one in told["classes"]] == expected
+    assert told["classes"][1] == {
+        "class": "1 dog",
+        "samples": 3,
+        "baseline": pytest.approx(2 / 3),
+        "candidate": 0.0,
+    }
+    assert told["confusions"][0] == {
+        "label": "1 dog",
+        "predicted": "0 cat",
+        "baseline": 1,
+        "candidate": 3,
+    }
+
+
+def test_options_of_a_metric_are_checked() -> None:
+    with pytest.raises(OptionError, match="--metric-option colour: top1 has no such option"):
+        find_metric("top1", {"colour": "red"})

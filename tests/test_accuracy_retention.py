@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -9,6 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
+from rockpress.accuracy.gates import min_retention_gate
+from rockpress.accuracy.measured import Sums, means
+from rockpress.accuracy.proportions import Pairs, mcnemar
 from rockpress.accuracy.retention import Retention, retention, too_few_samples
 from rockpress.core.errors import OptionError, SamplesError
 
@@ -29,7 +36,9 @@ def test_it_is_the_ratio_of_the_means() -> None:
     assert result.difference == pytest.approx(-0.04)
     assert result.samples == 100
     assert result.low is not None and result.high is not None
-    assert 0.87 < result.low < 0.95 < result.high <= 1
+    assert 0.87 < result.low < 0.95 < result.high < 1.01
+    assert result.difference_low is not None and result.difference_high is not None
+    assert result.difference_low < -0.04 < result.difference_high
 
 
 def test_lower_is_better_inverts_the_ratio() -> None:
@@ -49,18 +58,115 @@ def test_identical_scores_give_exactly_1(lower_is_better: bool, seed: int) -> No
     assert (result.value, result.low, result.high, result.difference) == (1.0, 1.0, 1.0, 0.0)
 
 
-def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
-    shares = [0.88, 0.04, 0.02, 0.06]
+def covered(truth: float, gain: float, draw: Callable[[int], Retention], trials: int) -> Any:
+    """How often the intervals of the retention and of the difference hold the truth."""
+    results = [draw(seed) for seed in range(trials)]
+    ratio = [one.low <= truth <= one.high for one in results]  # type: ignore[operator]
+    difference = [
+        one.difference_low <= gain <= one.difference_high  # type: ignore[operator]
+        for one in results
+    ]
+    return np.array([np.mean(ratio), np.mean(difference)])
+
+
+def errors_of(trials: int) -> float:
+    """Three standard errors of a share of 0.95 seen in so many trials."""
+    return float(3 * np.sqrt(0.95 * 0.05 / trials))
+
+
+@pytest.mark.parametrize(
+    ("samples", "shares", "fewest"),
+    [
+        (500, [0.85, 0.05, 0.03, 0.07], 0.95),
+        (2000, [0.88, 0.02, 0.01, 0.09], 0.95),
+        # a handful of samples that differ, where the bootstrap covers 0.66
+        (100, [0.89, 0.01, 0.002, 0.098], 0.95),
+        (500, [0.895, 0.005, 0.005, 0.095], 0.95),
+        (100, [0.995, 0.005, 0.0, 0.0], 0.95),
+    ],
+)
+def test_the_interval_of_right_or_wrong_covers_the_truth_as_often_as_it_says(
+    samples: int, shares: list[float], fewest: float
+) -> None:
     truth = (shares[0] + shares[2]) / (shares[0] + shares[1])
-    trials = 300
-    covered = 0
-    for seed in range(trials):
-        pairs = binary_pairs(500, shares, seed)
-        result = retention(pairs[:, 0], pairs[:, 1], seed=seed)
-        assert result.low is not None and result.high is not None
-        covered += result.low <= truth <= result.high
-    # three standard errors of a share of 0.95 in 300 trials are 0.038
-    assert abs(covered / trials - 0.95) < 0.038
+
+    def draw(seed: int) -> Retention:
+        pairs = binary_pairs(samples, shares, seed)
+        return retention(pairs[:, 0], pairs[:, 1])
+
+    trials = 400
+    found = covered(truth, shares[2] - shares[1], draw, trials)
+    assert (found > fewest - errors_of(trials)).all()
+    if samples * (shares[1] + shares[2]) > 20:  # few that differ: rather too wide than too narrow
+        assert (found < 0.95 + errors_of(trials)).all()
+
+
+@pytest.mark.parametrize("form", ["mean", "ratio of sums", "error, lower is better"])
+def test_the_bootstrap_covers_the_truth_as_often_as_it_says(form: str) -> None:
+    """Scores from distributions whose means are known; the length of a line is one of 5 to 15."""
+
+    def few(scores: NDArray[Any]) -> Sums:
+        return replace(means(scores), resamples=999)
+
+    def draw(seed: int) -> Retention:
+        random = np.random.default_rng(seed)
+        first = random.beta(8, 2, 80)
+        second = first * random.beta(18, 2, 80)
+        if form == "mean":
+            return retention(few(first), few(second), seed=seed)
+        if form == "ratio of sums":
+            length = random.integers(5, 16, 80).astype(float)
+            both = [
+                Sums(one, np.stack([one * length, length], 1), resamples=999)
+                for one in (first, second)
+            ]
+            return retention(*both, seed=seed)
+        return retention(few(second), few(first), lower_is_better=True, seed=seed)
+
+    trials = 150
+    truth, gain = 0.9, -0.08
+    if form.startswith("error"):
+        truth, gain = 0.9, 0.08
+    found = covered(truth, gain, draw, trials)
+    assert (abs(found - 0.95) < errors_of(trials)).all()
+
+
+def test_mcnemar_is_the_exact_sign_test() -> None:
+    for first, second in ((0, 0), (0, 1), (3, 9), (20, 10), (700, 640)):
+        both = first + second
+        tail = sum(comb(both, place) for place in range(min(first, second) + 1))
+        expected = min(1.0, float(Fraction(2 * tail, 2**both)))
+        found = mcnemar(Pairs(5, first, second, 5))
+        assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_so_many_samples_as_were_said_to_do_can_tell() -> None:
+    counts, limit = [262, 9, 5, 24], 0.97
+    pairs = np.repeat(PAIRS, counts, axis=0)
+    text = too_few_samples(retention(pairs[:, 0], pairs[:, 1]), limit)
+    assert text is not None
+    said = int(text.split("about ")[1].split()[0])
+    value = retention(pairs[:, 0], pairs[:, 1]).value
+    assert value is not None and value > limit
+    repeated = np.repeat(PAIRS, np.rint(np.array(counts) * said * 1.1 / 300).astype(int), axis=0)
+    assert too_few_samples(retention(repeated[:, 0], repeated[:, 1]), limit) is None
+    fewer = np.repeat(PAIRS, np.rint(np.array(counts) * said * 0.6 / 300).astype(int), axis=0)
+    assert too_few_samples(retention(fewer[:, 0], fewer[:, 1]), limit) is not None
+
+
+def test_a_gate_never_flips_between_two_runs_of_one_seed() -> None:
+    """Retentions at the very limit, where another seed would fall on the other side."""
+    limits = []
+    for seed in range(20):
+        drawn = np.random.default_rng(seed).random((40, 2)) + 0.5
+        runs = {retention(drawn[:, 0], drawn[:, 1], seed=seed) for _ in range(3)}
+        assert len(runs) == 1
+        (run,) = runs
+        assert run.low is not None
+        gates = {min_retention_gate(run, run.low, "lower") for _ in range(3)}
+        assert len(gates) == 1 and next(iter(gates)).passed
+        limits.append(retention(drawn[:, 0], drawn[:, 1], seed=seed + 1).low != run.low)
+    assert all(limits)
 
 
 def test_both_ways_of_drawing_give_one_interval() -> None:
@@ -95,7 +201,10 @@ def test_more_confidence_is_a_wider_interval_and_a_seed_repeats_it() -> None:
     assert narrow.high is not None and wide.high is not None
     assert wide.low < narrow.low and narrow.high < wide.high
     assert narrow == retention(pairs[:, 0], pairs[:, 1], confidence=0.8)
-    assert narrow != retention(pairs[:, 0], pairs[:, 1], confidence=0.8, seed=1)
+    drawn = np.random.default_rng(0).random((300, 2)) + 1
+    first = retention(drawn[:, 0], drawn[:, 1])
+    assert first == retention(drawn[:, 0], drawn[:, 1])
+    assert first != retention(drawn[:, 0], drawn[:, 1], seed=1)
 
 
 @pytest.mark.parametrize(
@@ -132,9 +241,9 @@ def test_the_value_lies_in_its_interval_and_neither_is_negative(scores: NDArray[
 @pytest.mark.parametrize(
     ("baseline", "candidate", "message"),
     [
-        ([], [], r"shapes \(0,\) and \(0,\) cannot be paired"),
+        ([], [], r"shape \(0,\) cannot be paired"),
         ([1.0], [1.0, 1.0], r"shapes \(1,\) and \(2,\) cannot be paired"),
-        ([[1.0]], [[1.0]], r"shapes \(1, 1\)"),
+        ([[1.0]], [[1.0]], r"shape \(1, 1\)"),
         ([1.0, np.nan], [1.0, 1.0], "NaN or infinite"),
         ([1.0, 1.0], [1.0, np.inf], "NaN or infinite"),
     ],

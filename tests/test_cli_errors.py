@@ -436,7 +436,7 @@ def test_an_unknown_target(
         (["--prune", "cycles=-100%"], "'cycles=-100%'"),
         (["--prune", "cycles=-0%"], "'cycles=-0%'"),
         (["--prune", "macs=-99.9%"], "out of reach"),
-        (["--metric", "top9"], "the metric 'top9' is not known"),
+        (["--metric", "top-nine"], "the metric 'top-nine' is not known"),
         (["--metric", "no.such:thing"], "'no.such:thing' cannot be imported"),
         (["--metric", "os:sep"], "'os:sep'"),
         (["--target", "rv1106", "--max-latency-ms", "5"], "there is no latency in milliseconds"),

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from rockpress.accuracy.metrics import METRICS, Metric
+from rockpress.accuracy.metrics import Scoring, find_scoring
 from rockpress.accuracy.preprocess_audit import (
     MOST,
     PreprocessAudit,
@@ -22,6 +22,7 @@ from rockpress.accuracy.preprocess_audit import (
     audit_preprocess,
 )
 from rockpress.accuracy.sign_test import sign_test
+from rockpress.accuracy.user_metric import UserMetric
 from rockpress.calibration_data.bundled import MODEL, TEST, sample_path
 from rockpress.calibration_data.samples import open_samples
 from rockpress.cli import main as entry
@@ -32,7 +33,7 @@ from rockpress.pipeline.inputs import ready_model
 from rockpress.pipeline.preprocessing import told
 from rockpress.pipeline.recipe import Preprocessing, Recipe
 
-TOP1 = METRICS["top1"]
+TOP1 = find_scoring("top1")
 HEIGHT, WIDTH, SIDE = 12, 24, 24
 RIGHT: Mapping[str, Any] = {"mean": (127.5,), "std": (127.5,), "resize": "letterbox"}
 INPUT = {"x": (1, 3, HEIGHT, WIDTH)}
@@ -349,7 +350,7 @@ def test_a_metric_where_less_is_better(tmp_path: Path) -> None:
         miss: NDArray[np.float64] = (outputs[0].argmax(1) != labels).astype(np.float64)
         return miss
 
-    metric = Metric("wrong", wrong, lower_is_better=True)
+    metric = Scoring(UserMetric("wrong", wrong, lower_is_better=True))
     path = save(tmp_path, *pictures(160, seed=3))
     samples = open_samples(path, inputs=INPUT, **{**RIGHT, "color": "bgr"})
     found = audit_preprocess(classifier(tmp_path), samples, metric)

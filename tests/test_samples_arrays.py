@@ -59,8 +59,8 @@ def test_npz_with_images_and_labels(tmp_path: Path) -> None:
         save(tmp_path / "a.npz", images=images, labels=np.array([2, 0, 1], dtype=np.uint16))
         source = open_source(tmp_path / "a.npz")
         assert isinstance(source, ImageSource)
-        assert source.labels is not None and source.labels.dtype == np.int64
-        assert source.labels.tolist() == [2, 0, 1]
+        assert source.labels is not None and source.labels.classes().dtype == np.int64
+        assert source.labels.classes().tolist() == [2, 0, 1]
 
 
 def test_npz_with_one_array_for_each_input(tmp_path: Path) -> None:
@@ -104,14 +104,17 @@ def test_fortran_order_and_foreign_byte_order_are_read_right(tmp_path: Path) -> 
             "labels range from 0 to 18446744073709551615",
         ),
         (
-            {"x": np.ones((2, 2)), "labels": np.array([1.0, 2.0])},
-            "labels are float64 of shape (2,)",
+            {"x": np.ones((2, 2)), "labels": np.ones((2, 1, 1))},
+            "labels are float64 of shape (2, 1, 1)",
         ),
         (
             {"x": np.ones((2, 2)), "labels": np.array([[1], [2]])},
             "labels are int64 of shape (2, 1)",
         ),
-        ({"x": np.ones((2, 2)), "labels": np.array(["a", "b"])}, "the type <U1 is not a number"),
+        ({"x": np.array(["a", "b"])}, "the type <U1 is not a number"),
+        ({"x": np.ones((2, 2)), "labels": np.array([1.0, np.nan])}, "the labels hold NaN"),
+        ({"x": np.ones((2, 2)), "label_boxes": np.ones((2, 5))}, "of shape (2, 5)"),
+        ({"x": np.ones((2, 2)), "label_boxes": np.full((1, 6), 2.0)}, "samples 2 to 2"),
         ({"x": np.ones((2, 2), complex)}, "the type complex128 is not a number"),
     ],
 )

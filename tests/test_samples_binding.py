@@ -127,7 +127,7 @@ def test_several_inputs_by_name(tmp_path: Path) -> None:
     feeds = samples.feeds(0)
     assert list(feeds) == ["a", "b"]
     assert feeds["a"].shape == (1, 5) and feeds["b"].shape == (1, 2)
-    assert samples.labels is not None and samples.labels.tolist() == [0, 1, 2]
+    assert samples.labels is not None and samples.labels.classes().tolist() == [0, 1, 2]
 
 
 def test_a_single_array_needs_no_name(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_take_is_seeded_and_stratified(images_npz: Path) -> None:
     samples = open_samples(images_npz, inputs=NCHW)
     taken = samples.take(3, seed=5)
     assert len(taken) == 3
-    assert taken.labels is not None and sorted(taken.labels) == [0, 1, 2]
+    assert taken.labels is not None and sorted(taken.labels.classes()) == [0, 1, 2]
     np.testing.assert_array_equal(taken.indices, samples.take(3, seed=5).indices)
     assert {tuple(samples.take(3, seed=seed).indices) for seed in range(9)} != {
         tuple(taken.indices)

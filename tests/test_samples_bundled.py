@@ -18,9 +18,9 @@ def test_the_test_set_is_labelled_and_balanced() -> None:
     assert samples.preprocess == preprocess
     assert len(samples) == 1000
     assert samples.labels is not None
-    assert np.bincount(samples.labels).tolist() == [100] * 10
+    assert np.bincount(samples.labels.classes()).tolist() == [100] * 10
     taken = samples.take(50).labels
-    assert taken is not None and np.bincount(taken).tolist() == [5] * 10
+    assert taken is not None and np.bincount(taken.classes()).tolist() == [5] * 10
 
 
 def test_the_calibration_set_is_unlabelled_and_normalised_by_the_demo_preprocess() -> None:

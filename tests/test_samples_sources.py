@@ -35,8 +35,8 @@ def names_of(source: Source) -> list[str]:
 
 def labels_of(source: Source) -> list[int]:
     assert source.labels is not None
-    assert source.labels.dtype == np.int64
-    return [int(label) for label in source.labels]
+    assert source.labels.classes().dtype == np.int64
+    return [int(label) for label in source.labels.classes()]
 
 
 def refused(path: Path) -> SamplesError:
@@ -181,17 +181,33 @@ def test_a_folder_with_labels_csv_is_what_the_table_says(tmp_path: Path) -> None
         ("path,label\na.png,1\nb.png,1\n", ":3: there is no file 'b.png'"),
         ("path,label\na.png,\n", ":2: the label is missing"),
         ("path,label\na.png\n", ":2: the label is missing"),
-        ("path,label\na.png,-1\n", ":2: the label '-1' is not a non-negative integer"),
-        ("path,label\na.png,1.5\n", ":2: the label '1.5' is not a non-negative integer"),
-        ("path,label\na.png,1e3\n", ":2: the label '1e3' is not a non-negative integer"),
-        ("path,label\na.png,1\na.png,cat\n", ":3: the label 'cat' is not a non-negative integer"),
-        (f"path,label\na.png,{'9' * 30}\n", "is not a non-negative integer"),
         (f"path,label\na.png,{'x' * 200_000}\n", "not a CSV table"),
     ],
 )
 def test_bad_tables_are_refused(tmp_path: Path, text: str, message: str) -> None:
     save_images(tmp_path, "a.png")
     assert message in refused(write(tmp_path, "x.csv", text)).message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,label\na.png,-1\n", ":2: the label '-1' is not a non-negative integer"),
+        ("path,label\na.png,1.5\n", ":2: the label '1.5' is not a non-negative integer"),
+        ("path,label\na.png,1e3\n", ":2: the label '1e3' is not a non-negative integer"),
+        ("path,label\na.png,1\na.png,cat\n", ":3: the label 'cat' is not a non-negative integer"),
+        (f"path,label\na.png,{'9' * 30}\n", "is not a non-negative integer"),
+    ],
+)
+def test_texts_that_are_no_classes_are_refused_as_such(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    save_images(tmp_path, "a.png")
+    labels = open_source(write(tmp_path, "x.csv", text)).labels
+    assert labels is not None
+    with pytest.raises(SamplesError) as caught:
+        labels.classes()
+    assert message in caught.value.message
 
 
 def test_a_path_that_is_not_there(tmp_path: Path) -> None:

@@ -1,0 +1,104 @@
+"""Shares of samples that are right: their intervals, and exact tests, in closed form."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+Interval = tuple[float, float]
+
+Z95 = 1.959963984540054  # 97.5 % of the normal distribution lie below
+
+
+def proportion_interval(value: float, samples: int, z: float = Z95) -> Interval:
+    """95 % Wilson interval of a share, such as top-1 accuracy, seen in so many samples.
+
+    Source: Wilson, Probable inference, the law of succession, and statistical inference, JASA 22,
+    1927. It is scipy.stats.binomtest(...).proportion_ci(method="wilson"), whose import takes longer
+    than the rest of a check of a small model.
+
+    >>> low, high = proportion_interval(0.9, 100)
+    >>> round(low, 3), round(high, 3)
+    (0.826, 0.945)
+    """
+    share, spread = round(value * samples) / samples, z * z / samples
+    centre = share + spread / 2
+    half = math.sqrt(spread * (share * (1 - share) + spread / 4))
+    return max(0.0, (centre - half) / (1 + spread)), min(1.0, (centre + half) / (1 + spread))
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """How many samples both models have right, only the first, only the second, neither."""
+
+    both: int
+    first: int
+    second: int
+    neither: int
+
+    @property
+    def samples(self) -> int:
+        """All of them."""
+        return self.both + self.first + self.second + self.neither
+
+
+def ratio_interval(pairs: Pairs, z: float = Z95) -> Interval:
+    """Interval of share(second) / share(first), of models seen on the same samples.
+
+    Source: Bonett and Price, Confidence intervals for a ratio of binomial proportions based on
+    paired data, Statistics in Medicine 25, 2006: two Wilson intervals, narrowed by how much the
+    models go together. It covers 95 % also where two or three samples differ, where the bootstrap's
+    percentiles cover far less, and it has a width where none does. Needs a share(first) above 0.
+
+    >>> low, high = ratio_interval(Pairs(900, 20, 10, 70))
+    >>> round(low, 4), round(high, 4)
+    (0.9774, 1.001)
+    """
+    some = pairs.both + pairs.first + pairs.second
+    right = pairs.both + pairs.second, pairs.both + pairs.first
+    spread = math.sqrt((pairs.first + pairs.second + 2) / ((right[0] + 1) * (right[1] + 1)))
+    errors = [_log_error((count + 1) / (some + 2), some + 2) for count in right]
+    narrowed = z * spread / sum(errors)
+    (low, high), (low_first, high_first) = (
+        proportion_interval(count / some, some, narrowed) for count in right
+    )
+    return low / high_first, high / low_first if low_first > 0 else math.inf
+
+
+def difference_interval(pairs: Pairs, z: float = Z95) -> Interval:
+    """Interval of share(second) - share(first), of models seen on the same samples.
+
+    Source: Bonett and Price, Adjusted Wald confidence interval for a difference of binomial
+    proportions based on paired data, Journal of Educational and Behavioral Statistics 37, 2012.
+
+    >>> low, high = difference_interval(Pairs(900, 20, 10, 70))
+    >>> round(low, 4), round(high, 4)
+    (-0.021, 0.0011)
+    """
+    worse, better = ((count + 1) / (pairs.samples + 2) for count in (pairs.first, pairs.second))
+    difference = better - worse
+    half = z * math.sqrt((worse + better - difference**2) / (pairs.samples + 2))
+    return max(-1.0, difference - half), min(1.0, difference + half)
+
+
+def mcnemar(pairs: Pairs) -> float:
+    """Exact two-sided p-value of McNemar's test: could the models be equally often right?
+
+    Source: McNemar, Note on the sampling error of the difference between correlated proportions,
+    Psychometrika 12, 1947; exact as a sign test on the samples that only one model has right.
+
+    >>> round(mcnemar(Pairs(900, 20, 10, 70)), 4)
+    0.0987
+    """
+    differ, fewer = pairs.first + pairs.second, min(pairs.first, pairs.second)
+    # the terms in logarithms: 0.5 ** 2000 is no float any more
+    total = math.lgamma(differ + 1) - differ * math.log(2)
+    tail = math.fsum(
+        math.exp(total - math.lgamma(place + 1) - math.lgamma(differ - place + 1))
+        for place in range(fewer + 1)
+    )
+    return min(1.0, 2 * tail)
+
+
+def _log_error(share: float, samples: int) -> float:
+    return math.sqrt((1 - share) / (samples * share))
