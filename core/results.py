@@ -166,6 +166,7 @@ class TargetReport:
     stages: tuple[StageRun, ...] = ()
     error: RockpressError | None = None
     changes: tuple[ChangeFigure, ...] = ()
+    reference_layers: tuple[dict[str, Any], ...] = ()
 
     def model(self, stage: str) -> ModelRow | None:
         """The row of a stage, or None when the chain did not have it."""

@@ -30,6 +30,7 @@ from .rows import (
     example_documents,
     gate_figures,
     latency_figures,
+    layer_costs_of,
     layer_documents,
     quantization_figure,
     ratio,
@@ -68,6 +69,7 @@ class Chain:
         self._rows = [base.row]
         self._model = base.ready.model
         self._last_outputs: list[Array] = []
+        self._layers_before: tuple[dict[str, Any], ...] = ()
         self._notices = list(notices)
 
     def run(self) -> TargetReport:
@@ -92,6 +94,7 @@ class Chain:
         original = self._base.ready.model
         row = compiled_row(name, conversion, parameter_count(original), macs_of(original))
         self._rows.append(row)
+        self._layers_before = self._layers_before or layer_costs_of(conversion)
         return row
 
     def _prune(self, floating: Path) -> dict[str, float | None] | None:
@@ -228,6 +231,7 @@ class Chain:
             pruning=pruning,
             quantization=quantization_figure(quantized) if quantized else None,
             layers=layer_documents(conversion),
+            reference_layers=self._layers_before,
             feed=feed,
             gates=gates,
             warnings=(

@@ -185,3 +185,11 @@ def layer_documents(conversion: Conversion) -> tuple[dict[str, Any], ...]:
         {**asdict(layer), **asdict(cost)}
         for layer, cost in zip(conversion.layers, costs, strict=True)
     )
+
+
+def layer_costs_of(conversion: Conversion) -> tuple[dict[str, Any], ...]:
+    """What each layer of a model that is only compared with takes, by its name."""
+    return tuple(
+        {name: layer[name] for name in ("name", "total_cycles", "ms")}
+        for layer in layer_documents(conversion)
+    )

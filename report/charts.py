@@ -124,9 +124,10 @@ def curve(
     for one, (x, y) in zip(ordered, places, strict=True):
         parts.append(_point(x, y, 7 if one.chosen else 4, one.name, one.chosen))
     drawing = tag("svg", parts, class_="plot", height="200", role="img")
-    names = [f"{axes[1]} {up.high:.4g}", f"{up.low:.4g}"]
+    names = [f"{up.high:.4g}", f"{up.low:.4g}"]
     return tag(
         "div",
+        tag("div", axes[1], class_="muted small y-name"),
         tag("div", (tag("span", name) for name in names), class_="y-axis"),
         drawing,
         tag(

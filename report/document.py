@@ -11,6 +11,8 @@ from ..core.results import GateFigure, Report, TargetReport
 from .visible import json_visible
 
 SCHEMA = 1
+# What is left out of a target when there is none.
+_WHEN_KNOWN = ("layers", "reference_layers", "feed", "changes", "examples", "details")
 
 
 def to_document(report: Report) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def _target(target: TargetReport) -> dict[str, Any]:
     document = asdict(replace(target, error=None))
     document["gates"] = [_gate(gate) for gate in target.gates]
     document["error"] = error and {"message": error.message, "hint": error.hint}
-    for name in ("layers", "feed", "changes", "examples", "details"):
+    for name in _WHEN_KNOWN:
         if not document[name]:
             del document[name]
     return document

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .charts import CurvePoint, bar, curve
-from .html_blocks import card, data_table, folded_card
+from .html_blocks import card, data_table, folded_card, legend
 from .markup import Markup, tag
 
 _TITLES = {
-    "sensitivity": "What each part of the model is sensitive to",
+    "sensitivity": "How sensitive each part of the model is",
     "drift": "Where along the chain accuracy is lost",
     "robustness": "Robustness beside accuracy",
 }
 # Names under which a trade-off's axes may stand, the most telling first.
 _COST = ("cycles_ratio", "latency_ratio", "macs_ratio", "size_ratio", "cycles", "ms", "macs")
 _GAIN = ("retention", "accuracy", "agreement", "sqnr_db", "value")
+# Of a table's columns the one to draw.
+_TELLING = (*_GAIN, "kl", "sensitivity", "error", "loss", "drop")
 _SHOWN = 20
+_PICTURE = re.compile(r"data:image/(?:png|jpeg);base64,[A-Za-z0-9+/=]+")
 _BOTH = ("baseline", "candidate")
 
 
@@ -70,15 +74,23 @@ def _told(record: Mapping[str, Any]) -> str:
 
 
 def _records_card(title: str, records: list[dict[str, Any]]) -> Markup | None:
+    """A table with a bar for its most telling column."""
     if not records:
         return None
+    key = next((key for key in _TELLING if any(_is_number(one.get(key)) for one in records)), "")
+    values = [one[key] for one in records if _is_number(one.get(key))]
+    drawn = (key, max(values)) if values and min(values) >= 0 and max(values) > 0 else None
+    shown = _table(records[:_SHOWN], drawn)
     rest = records[_SHOWN:]
-    more = tag("details", tag("summary", f"{len(rest)} more"), _table(rest)) if rest else None
-    return card(title, _table(records[:_SHOWN]), more)
+    more = tag("summary", f"{len(rest)} more")
+    return card(title, shown, tag("details", more, _table(rest, drawn)) if rest else None)
 
 
-def _table(records: Sequence[Mapping[str, Any]]) -> Markup:
-    """Columns of words first, then of numbers, each under its key."""
+def _table(records: Sequence[Mapping[str, Any]], drawn: tuple[str, float] | None = None) -> Markup:
+    """Columns of words first, then of numbers, each under its key.
+
+    Between them a bar, where ``drawn`` says of what and which value is the full width.
+    """
     keys = list(dict.fromkeys(key for one in records for key in one))
     numeric = [
         key
@@ -86,8 +98,18 @@ def _table(records: Sequence[Mapping[str, Any]]) -> Markup:
         if all(_is_number(one.get(key, 0)) or one[key] is None for one in records)
     ]
     ordered = [key for key in keys if key not in numeric] + numeric
-    rows = [[_cell(one.get(key)) for key in ordered] for one in records]
-    return data_table([_words(key) for key in ordered], rows, numbers=len(numeric))
+    rows: list[list[Markup | str]] = [[_cell(one.get(key)) for key in ordered] for one in records]
+    headings = [_words(key) for key in ordered]
+    if drawn:
+        place = len(ordered) - len(numeric)
+        headings.insert(place, "")
+        for row, one in zip(rows, records, strict=True):
+            row.insert(place, _bar_of(one.get(drawn[0]), drawn[1]))
+    return data_table(headings, rows, numbers=len(numeric))
+
+
+def _bar_of(value: Any, most: float) -> Markup | str:
+    return bar(value / most) if _is_number(value) else ""
 
 
 def _words(key: str) -> str:
@@ -123,7 +145,8 @@ def _classes_card(classes: list[dict[str, Any]]) -> Markup | None:
     rest = rows[_SHOWN:]
     more = tag("details", tag("summary", f"{len(rest)} more"),
                data_table(headings, rest, numbers=3)) if rest else None  # fmt: skip
-    return card("Class by class", table, more)
+    colours = legend(("before", "original"), ("after", "result"))
+    return card("Class by class", colours, table, more)
 
 
 def _other_details(details: Mapping[str, Any]) -> list[Markup | None]:
@@ -143,4 +166,23 @@ def _examples_card(examples: Any) -> Markup | None:
         return None
     worst = _records(examples.get("worst"))
     told = f"The result is worse on {lost} samples and better on {gained}."
-    return card("Samples that flipped", tag("p", told), _table(worst) if worst else None)
+    sheet = [_picture(one) for one in worst if _is_picture(one.get("image"))]
+    words = [{key: one[key] for key in one if key != "image"} for one in worst]
+    table = _table(words) if words else None
+    if sheet:
+        table = tag("details", tag("summary", "in words"), table)
+    return card("Samples that flipped", tag("p", told), tag("ul", sheet, class_="sheet"), table)
+
+
+def _is_picture(value: Any) -> bool:
+    return isinstance(value, str) and bool(_PICTURE.fullmatch(value))
+
+
+def _picture(example: Mapping[str, Any]) -> Markup:
+    """One sample with its label and what both models say; the picture is inside the document."""
+    told = f"label {example.get('label')}: {example.get('baseline')} → {example.get('candidate')}"
+    return tag(
+        "li",
+        tag("img", src=example["image"], alt=f"sample {example.get('sample')}, {told}"),
+        tag("div", told, class_="small"),
+    )

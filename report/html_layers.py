@@ -34,7 +34,8 @@ def layers_card(target: dict[str, Any]) -> Markup | None:
     if not timed:
         return None
     timed.sort(key=lambda one: -one[key])
-    before = {one["name"]: one.get(key) or 0 for one in target.get("reference_layers") or []}
+    known = target.get("reference_layers") or []
+    before = {_tensor(one["name"]): one.get(key) or 0 for one in known}
     unit = _Unit(key, sum(one[key] for one in timed))
     most = max([timed[0][key], *before.values()])
     rows = [_row(one, unit, most, before) for one in timed]
@@ -52,8 +53,8 @@ def layers_card(target: dict[str, Any]) -> Markup | None:
 def _row(layer: dict[str, Any], unit: _Unit, most: float, before: dict[str, float]) -> Markup:
     value = layer[unit.key]
     drawn = [bar(value / most, "cpu" if layer.get("runs_on") == "CPU" else "after")]
-    if layer["name"] in before:
-        drawn.insert(0, bar(before[layer["name"]] / most, "before"))
+    if _tensor(layer["name"]) in before:
+        drawn.insert(0, bar(before[_tensor(layer["name"])] / most, "before"))
     about = [layer["op"], _shape(layer.get("output_shapes")), layer.get("dtype", "").lower()]
     bound = layer.get("bound")
     if bound:
@@ -65,6 +66,11 @@ def _row(layer: dict[str, Any], unit: _Unit, most: float, before: dict[str, floa
         class_="name",
     )
     return tag("div", name, tag("div", drawn), tag("span", unit.text(value)), class_="row layer")
+
+
+def _tensor(name: str) -> str:
+    """The name without what the quantized form of the model adds to a tensor left in float."""
+    return name.replace(".float", "")
 
 
 def _shape(shapes: Any) -> str:

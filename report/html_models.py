@@ -59,6 +59,8 @@ def quantization_card(how: dict[str, Any] | None) -> Markup | None:
                 f"{value:.1f} dB")
         for name, value in sorted(known.items(), key=lambda one: -one[1])
     ]  # fmt: skip
+    if how.get("chosen_by", "sqnr") != "sqnr":
+        note += f" The method was chosen by {how['metric']} on them."
     said = f"Quantized by {how['method']}."
     return card(f"Quantization: {how['method']}", *rows, _tradeoffs(how),
                 note=note if rows else said)  # fmt: skip

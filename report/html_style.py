@@ -68,17 +68,17 @@ line.limit { stroke: var(--bad); stroke-width: 2; stroke-dasharray: 4 3; }
 svg text.limit { fill: var(--bad); font-weight: 600; } svg text.strong { font-weight: 700;
   font-size: 15px; }
 svg text.muted { fill: var(--muted); }
-.curve-chart { display: grid; grid-template-columns: 5rem 1fr; gap: .3rem .6rem; }
+.curve-chart { display: grid; grid-template-columns: 3rem 1fr; gap: .3rem .6rem; }
 .plot { background: linear-gradient(var(--rule), var(--rule)) 0 100% / 100% 1px no-repeat,
   linear-gradient(var(--rule), var(--rule)) 0 0 / 1px 100% no-repeat; }
 .curve { fill: none; stroke: var(--before); stroke-width: 2; vector-effect: non-scaling-stroke; }
 .y-axis, .x-axis { display: flex; justify-content: space-between; color: var(--muted);
   font-size: .82rem; } .y-axis { flex-direction: column; text-align: right; line-height: 1.2; }
-.x-axis { grid-column: 2; }
+.x-axis { grid-column: 2; } .y-name { grid-column: 1 / 3; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: .92rem; }
 th { text-align: left; color: var(--muted); font-weight: 600; } caption { text-align: left; }
 td, th { padding: .32rem .8rem .32rem 0; border-bottom: 1px solid var(--rule);
-  vertical-align: top; }
+  vertical-align: middle; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums;
   white-space: nowrap; }
 tr:last-child td { border-bottom: 0; } td:last-child, th:last-child { padding-right: 0; }
@@ -86,7 +86,11 @@ details > summary { cursor: pointer; color: var(--after); font-weight: 600; padd
 details.card > summary { padding: 0; } details.card[open] > summary { padding-bottom: .7rem; }
 .warning { border-left: 4px solid var(--warn); background: var(--warn-back); border-radius: 6px;
   padding: .5rem .8rem; margin: .6rem 0 0; }
-ul.plain { list-style: none; padding: 0; margin: 0; }
+ul.sheet { list-style: none; padding: 0; margin: 0; display: grid; gap: .8rem;
+  grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); }
+ul.sheet img { width: 100%; height: 7rem; object-fit: contain; border-radius: 6px;
+  background: var(--track); image-rendering: auto; }
+td > .bar, td > div > .bar { min-width: 4.5rem; }
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; margin: 0 0 .6rem; }
 .legend i { display: inline-block; width: .8rem; height: .8rem; border-radius: 3px;
   margin-right: .35rem; vertical-align: -1px; background: var(--after); }
@@ -96,6 +100,6 @@ ul.plain { list-style: none; padding: 0; margin: 0; }
   .tile { padding: .6rem .7rem; } .tile b { font-size: 1.2rem; }
   .row { grid-template-columns: 6.9rem 1fr 4.9rem; gap: .1rem .5rem; font-size: .92rem; }
   .row.layer { grid-template-columns: 1fr 8rem; } .row.layer .name { grid-column: 1 / 3; }
-  .curve-chart { grid-template-columns: 3.4rem 1fr; } }
+   }
 @media print { body { background: #fff; } .card, .tile { break-inside: avoid; } }
 """)

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from .visible import xml_visible
 
-_VOID = {"meta", "br"}
+_VOID = {"meta", "img"}
 
 
 class Markup(str):

@@ -38,7 +38,7 @@ from rockpress.report.html_style import STYLE
 from rockpress.report.markup import joined, tag
 from rockpress.report.visible import xml_visible
 
-VOID = {"meta", "br"}
+VOID = {"meta", "img"}
 NPU = LatencyFigure("npu-estimate", 2.81, 2.51, 3.2, 241466)
 TOP1 = AccuracyFigure("top1", 0.9875, 0.971, 0.994, 400, "rknn-simulator")
 FEED = {
@@ -279,12 +279,30 @@ def test_parts_that_only_some_runs_have() -> None:
         "5 more group channels kl block20",
         "stage accuracy sqnr (dB) pruned 0.91 -",
         "kind level retention blur 2 0.97",
-        "class original result difference 23 shirt 0.900 0.670 -0.230",
+        "original result class original result difference 23 shirt 0.900 0.670 -0.230",
         "Confusions label predicted baseline candidate 3 5 0 4",
         "The result is worse on 2 samples and better on 1.",
         "sample label baseline candidate a/3.png 3 3 5",
     ):
         assert text in said, text
+
+
+def test_pictures_of_flipped_samples_are_a_contact_sheet() -> None:
+    picture = "data:image/png;base64,iVBORw0KGgo="
+    worst = [
+        {"sample": "3.png", "label": "3", "baseline": "3", "candidate": "5", "image": picture},
+        {"sample": "4.png", "label": "4", "baseline": "4", "candidate": "5", "image": "x:y"},
+    ]
+    read = Read(with_extra(examples={"lost": [3, 4], "gained": [], "worst": worst}))
+    (shown,) = read.all("img")
+    assert shown == {"src": picture, "alt": "sample 3.png, label 3: 3 → 5"}
+    assert "label 3: 3 → 5 in words sample label baseline candidate 3.png 3 3 5" in read.said
+
+
+def test_the_most_telling_column_is_drawn() -> None:
+    text = PAGES["extra"].split("How sensitive")[1].split("Where along")[0]
+    assert widths(text, "after")[:3] == pytest.approx([0.4, 100 / 24, 200 / 24], abs=0.01)
+    assert len(widths(text, "after")) == 25
 
 
 @pytest.mark.parametrize("value", [None, [], {}, "text", 3, [1], [{}], [{"a": None}], [{"x": []}]])
