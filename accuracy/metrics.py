@@ -11,17 +11,29 @@ from typing import Any
 from ..calibration_data.labels import Labels
 from ..core.errors import OptionError
 from .classification import TopK
+from .embeddings import Cosine, Recall
 from .measured import Scores
 from .metric import Array, Metric, Outputs
+from .regression import Regression
+from .segmentation import MeanIou
+from .text_recognition import TextRecognition
 from .user_metric import user_metric
 
 # a name with a number in it, such as top5
 _NUMBERED: Mapping[str, Callable[[int], Metric]] = {
     "top": lambda k: TopK(k),
+    "recall@": lambda k: Recall(k),
 }
 METRICS: Mapping[str, Metric] = {
     "top1": TopK(1),
     "top5": TopK(5),
+    "line-accuracy": TextRecognition("line-accuracy"),
+    "character-accuracy": TextRecognition("character-accuracy"),
+    "cer": TextRecognition("cer", lower_is_better=True),
+    "miou": MeanIou(),
+    "cosine": Cosine(),
+    "mae": Regression("mae"),
+    "r2": Regression("r2", lower_is_better=False),
 }
 
 
