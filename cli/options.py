@@ -218,7 +218,7 @@ Budget = Annotated[
     Option(
         "--budget",
         metavar="KIND=-N%",
-        help="How much to remove: cycles=-30%, macs=-40% or size=-50%.",
+        help="How much to remove: cycles=-30%, latency=-25%, macs=-40% or size=-50%.",
     ),
 ]
 Recover = Annotated[

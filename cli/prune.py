@@ -6,11 +6,14 @@ from dataclasses import asdict
 
 import typer
 
+from . import accuracy_options as a
 from . import options as o
+from . import prune_options as p
 from .build import build_recipe
 from .check_options import Layout
 from .progress import watching
-from .show import print_json, print_lines, print_table
+from .pruning_table import show_pruning
+from .show import print_json
 
 app = typer.Typer(add_completion=False)
 
@@ -22,6 +25,13 @@ def command(
     calib: o.Calib = None,
     calib_count: o.CalibCount = None,
     budget: o.Budget = None,
+    max_drop: p.MaxDrop = None,
+    metric: a.Metric = None,
+    metric_option: a.MetricOption = None,
+    metric_output: a.MetricOutput = None,
+    keep: p.Keep = None,
+    only: p.Only = None,
+    criterion: p.Criterion = None,
     recover: o.Recover = None,
     target: o.Targets = None,
     inputs: o.Inputs = None,
@@ -46,6 +56,13 @@ def command(
         calib=calib,
         calib_count=calib_count,
         prune=budget,
+        max_drop=max_drop,
+        metric=metric,
+        metric_options=dict(metric_option) if metric_option else None,
+        metric_outputs=metric_output,
+        keep=keep,
+        only=only,
+        criterion=criterion,
         recover=recover,
         targets=target,
         inputs=inputs,
@@ -66,23 +83,4 @@ def command(
     if as_json:
         print_json({"schema": 1, **asdict(result), "path": str(result.path)})
         return
-    rows = [
-        (group.name, str(group.before), str(group.after), f"{group.error:.4g}")
-        for group in result.groups
-        if group.after < group.before
-    ]
-    print_table(str(output), ("channels made by", "before", "after", "output error"), rows)
-    what = (
-        f"{result.budget.kind} (estimated)"
-        if result.budget.kind == "cycles"
-        else result.budget.kind.replace("macs", "MACs")
-    )
-    changes = (
-        (what, result.cost_before, result.cost_after),
-        ("MACs", result.macs_before, result.macs_after),
-        ("parameters", result.parameters_before, result.parameters_after),
-    )
-    print_lines(f"{name} {now / was - 1:+.1%}" for name, was, now in dict.fromkeys(changes))
-    if result.frozen:
-        stops = ", ".join(f"{name} ({count})" for name, count in result.frozen.items())
-        print_lines([f"left whole around operators without a rule: {stops}"])
+    show_pruning(result)

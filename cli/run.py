@@ -9,6 +9,7 @@ import typer
 
 from . import accuracy_options as a
 from . import options as o
+from . import prune_options as p
 from . import quantize_options as q
 from . import release_options as rel
 from . import run_options as r
@@ -36,6 +37,10 @@ def command(
     metric_output: a.MetricOutput = None,
     target: o.Targets = None,
     prune: o.Prune = None,
+    max_drop: p.MaxDrop = None,
+    keep: p.Keep = None,
+    only: p.Only = None,
+    criterion: p.Criterion = None,
     recover: o.Recover = None,
     quantize: o.QuantizeStage = None,
     method: q.Method = None,
@@ -77,6 +82,10 @@ def command(
         "metric_outputs": metric_output,
         "targets": target,
         "prune": prune,
+        "max_drop": max_drop,
+        "keep": keep,
+        "only": only,
+        "criterion": criterion,
         "recover": recover,
         "quantize": "float16" if quantize == "off" else quantize,
         "method": method,

@@ -18,6 +18,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..core.layers import LayerShape
+from .cycles import ddr_cycles, npu_cycles
 from .layer_table import Layer
 from .layer_work import FORM, Work, works_of
 from .targets import LatencyFit, Target
@@ -78,6 +80,27 @@ def layer_costs(layers: Sequence[Layer], target: Target) -> tuple[LayerCost, ...
     (LayerCost(ms=None, bound='compute'),)
     """
     return tuple(_cost(work, target.latency) for work in works_of(layers, target))
+
+
+def layer_ms(layer: LayerShape, target: Target, dtype: str = "int8") -> float:
+    """Milliseconds of a layer by its sizes alone, without the compiler.
+
+    The same estimate from closed-form cycles; a lookup that the compiler joins to the layer is not
+    counted. Raises ValueError when the target has no fit or no such ``dtype``.
+
+    >>> from .targets import find_target
+    >>> conv = LayerShape("c", "conv", 64, 48, 3, 3, 1, 28, 28, 28, 28)
+    >>> 0.01 < layer_ms(conv, find_target("rk3588")) < 0.1
+    True
+    """
+    if target.latency is None:
+        raise ValueError(f"{target.name} has no latency fit")
+    ddr, npu = ddr_cycles(layer, target, dtype), npu_cycles(layer, target, dtype)
+    cycles = round(ddr), npu, round(max(ddr, npu))
+    x = ((1, layer.cin, layer.in_h, layer.in_w),)
+    y = ((1, layer.cout, layer.out_h, layer.out_w),)
+    row = Layer(1, "Conv", dtype.upper(), "NPU", x, y, *cycles, name=layer.name)
+    return sum(sum(_parts(work, target.latency).values()) for work in works_of([row], target))
 
 
 def _cost(work: Work, fit: LatencyFit | None) -> LayerCost:

@@ -107,6 +107,34 @@ class QuantizationFigure:
 
 
 @dataclass(frozen=True)
+class PruningFigure:
+    """What pruning did. The ratios are pruned over unpruned, in the number format of the result.
+
+    ``predicted_ratio`` is that of the ``budget`` (cycles, latency, macs or size) as the search saw
+    it, without the compiler. ``measure`` says what the likeness of the ``curve`` is.
+    """
+
+    cycles_ratio: float | None
+    macs_ratio: float | None
+    parameters_ratio: float | None
+    budget: str
+    predicted_ratio: float
+    measure: str
+    curve: tuple[dict[str, Any], ...]
+    groups: tuple[dict[str, Any], ...]
+    attempts: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def ratios(self) -> dict[str, float | None]:
+        """Those that were measured on the models."""
+        return {
+            "cycles": self.cycles_ratio,
+            "macs": self.macs_ratio,
+            "parameters": self.parameters_ratio,
+        }
+
+
+@dataclass(frozen=True)
 class GateFigure:
     """A limit, the value seen, and whether it holds."""
 
@@ -155,7 +183,7 @@ class TargetReport:
     models: tuple[ModelRow, ...]
     retention: RetentionFigure
     ratios: dict[str, float | None]
-    pruning: dict[str, float | None] | None
+    pruning: PruningFigure | None
     quantization: QuantizationFigure | None = None
     examples: dict[str, Any] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)

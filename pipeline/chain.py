@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,12 @@ from ..convert.targets import Target
 from ..core.graph import Array
 from ..core.layers import macs_of
 from ..core.model import model_bytes, model_digest, parameter_count, save_model
-from ..core.results import ModelRow, Notice, TargetReport
-from ..prune.prune import Budget, parse_budget
+from ..core.results import ModelRow, Notice, PruningFigure, TargetReport
+from ..prune.result import PruneResult
 from ..quantize.quantize import QuantizeResult
 from .baseline import Baseline, host_latency
 from .manifests import write_beside
+from .pruning import Pruning, budget_missed, budget_of, pruning_figure, saved_share
 from .quantizing import quantize_as, quantize_for_cycles, quantize_notices, ranges_of
 from .recipe import Recipe
 from .rows import (
@@ -40,7 +40,7 @@ from .rows import (
     retention_figure,
 )
 from .stages import Stages, Step
-from .steps import convert_step, prune_step
+from .steps import convert_step
 
 # the closed-form cycles and the compiler differ by a few per cent, so a cut may fall short at first
 _TRIES = 3
@@ -97,24 +97,24 @@ class Chain:
         self._layers_before = self._layers_before or layer_costs_of(conversion)
         return row
 
-    def _prune(self, floating: Path) -> dict[str, float | None] | None:
-        if not self._recipe.prune:
+    def _prune(self, floating: Path) -> PruningFigure | None:
+        if budget_of(self._recipe) is None:
             self._stages.skip("prune")
             return None
-        budget = parse_budget(self._recipe.prune)
         unpruned = self._unpruned(floating)
         with self._stages.stage("prune") as step:
-            pruned = self._pruned_within(budget, unpruned, step)
+            result, pruned = self._pruned_within(unpruned, step)
         self._model = onnx.load_model(str(self._path(".pruned.onnx")))
         with self._stages.stage("check-pruned") as step:
             self._rows.append(self._onnx_row("pruned", self._path(".pruned.onnx"), step))
         row = self._rows[-1]
-        return {
-            "cycles_ratio": ratio(pruned.cycles, unpruned.cycles),
-            "macs_ratio": ratio(row.macs, unpruned.macs),
+        return pruning_figure(
+            result,
+            ratio(pruned.cycles, unpruned.cycles),
+            ratio(row.macs, unpruned.macs),
             # against the folded model: folding BatchNormalization is not what pruning saved
-            "parameters_ratio": ratio(row.parameters, unpruned.parameters),
-        }
+            ratio(row.parameters, unpruned.parameters),
+        )
 
     def _unpruned(self, floating: Path) -> ModelRow:
         """The original model in the number format of the result, to measure the budget against."""
@@ -126,35 +126,22 @@ class Chain:
             quantize_for_cycles(self._base.ready.model, path, self._base.calib, step)
         return self._reference("reference-int8", path, "auto")
 
-    def _pruned_within(self, budget: Budget, unpruned: ModelRow, step: Step) -> Conversion:
-        """Prune until the compiler too says that the budget holds; return its conversion."""
+    def _pruned_within(self, unpruned: ModelRow, step: Step) -> tuple[PruneResult, Conversion]:
+        """Prune until the compiler too says that the budget holds; and its conversion."""
         assert self._base.calib is not None
-        share = budget.share
-        for _ in range(_TRIES):
-            prune_step(
-                self._base.ready.model,
-                self._path(".pruned.onnx"),
-                self._base.calib,
-                replace(budget, share=share),
-                self._target,
-                dtype=self._dtype,
-                recover=self._recipe.recover,
-                seed=self._recipe.seed,
-                step=step,
-            )
-            compiled = self._compiled(step)
-            reached = 1 - (ratio(compiled.cycles, unpruned.cycles) or 1.0)
-            if budget.kind != "cycles" or reached >= budget.share:
-                return compiled
-            share = min(0.99, share + (budget.share - reached) + 0.01)
-        self._notices.append(
-            Notice(
-                "pruning-budget",
-                f"the compiler says {-reached:.1%} cycles; {-budget.share:.1%} were asked for",
-                "ask for a larger budget",
-            )
+        pruning = Pruning(
+            self._base.ready.model, self._base.calib, self._recipe, self._target, step
         )
-        return compiled
+        budget, share = pruning.budget, pruning.budget.share
+        for _ in range(_TRIES):
+            result = pruning.write(self._path(".pruned.onnx"), share)
+            compiled = self._compiled(step)
+            reached = saved_share(budget, compiled, unpruned)
+            if result.attempts or reached is None or reached >= budget.share:
+                return result, compiled
+            share = min(0.99, share + (budget.share - reached) + 0.01)
+        self._notices.append(budget_missed(budget, reached or 0.0))
+        return result, compiled
 
     def _compiled(self, step: Step) -> Conversion:
         """The pruned model compiled in the number format of the result, for its cycles."""
@@ -198,7 +185,7 @@ class Chain:
         conversion: Conversion,
         quantized: QuantizeResult | None,
         reference: ModelRow | None,
-        pruning: dict[str, float | None] | None,
+        pruning: PruningFigure | None,
     ) -> TargetReport:
         with self._stages.stage("check"):
             outputs = conversion.outputs or []

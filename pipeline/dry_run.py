@@ -62,10 +62,12 @@ def _stages(
     stages = [("baseline", f"{recipe.model} in ONNX Runtime {on}, {by}")]
     if "float16" in target.dtypes:
         stages.append(("reference-float16", "compile the original, to compare with"))
-    if recipe.prune:
+    if recipe.prune or recipe.max_drop is not None:
         if recipe.quantize != "float16":
             stages.append(("reference-int8", "compile the original in int8, for the budget"))
-        stages.append(("prune", f"{recipe.prune}, recover by {recipe.recover}, {used}"))
+        drop = "" if recipe.max_drop is None else f"lose at most {recipe.max_drop:.1%}, "
+        budget = f"{recipe.prune}, " if recipe.prune else ""
+        stages.append(("prune", f"{budget}{drop}recover by {recipe.recover}, {used}"))
         stages.append(("check-pruned", f"in ONNX Runtime {on}"))
     if recipe.quantize != "float16":
         how = f"{recipe.quantize}, method {recipe.method}, mixed precision {recipe.mixed}"

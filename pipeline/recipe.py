@@ -47,8 +47,10 @@ class Recipe:
 
     ``input_shapes`` fixes dynamic inputs by name; ``size`` (height, width) does so for the one
     image input; ``outputs`` are tensors to end the model at. ``prune`` is a budget such as
-    cycles=-40%, or None; ``mixed`` one for mixed precision, such as cycles=+8% or sqnr=25, or off,
-    or auto: only where int8 alone is poor. It is searched for ``search_time`` seconds at most.
+    cycles=-40%, or None; with ``max_drop``, the part of the outputs that may be lost, it is the
+    most to prune; ``keep`` and ``only`` are globs over layers. ``mixed`` is a budget for mixed
+    precision, such as cycles=+8% or sqnr=25, or off, or auto: only where int8 alone is poor. It is
+    searched for ``search_time`` seconds at most.
     ``last_report`` is a report of an earlier run to compare with.
     ``jobs`` targets are built at once, ``memory_limit_gb`` is for all of them together.
     """
@@ -68,6 +70,10 @@ class Recipe:
     preprocessing: Preprocessing = Preprocessing()
     prune: str | None = None
     recover: Literal["least-squares", "none"] = "least-squares"
+    max_drop: float | None = None
+    criterion: Literal["obs", "wanda", "magnitude"] = "obs"
+    keep: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
     quantize: Literal["w8a8", "w4a16", "float16"] = "w8a8"
     method: str = "auto"
     mixed: str = "auto"
@@ -82,8 +88,9 @@ class Recipe:
 
     def require_samples(self) -> None:
         """Raise OptionError when a stage needs samples that were not given."""
-        if self.calib is None and (self.prune or self.quantize != "float16"):
-            stage = "pruning" if self.prune else "quantization"
+        prunes = bool(self.prune) or self.max_drop is not None
+        if self.calib is None and (prunes or self.quantize != "float16"):
+            stage = "pruning" if prunes else "quantization"
             raise OptionError(
                 f"{stage} needs calibration samples",
                 "give some with --calib, or use --quantize off and no --prune",

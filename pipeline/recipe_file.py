@@ -214,6 +214,6 @@ def _plain(name: str, value: Any) -> Any:
         return "float16" if value == "off" else value
     if name == "input":
         return {one: tuple(shape) for one, shape in value.items()}
-    if name in ("target", "mean", "std") and not isinstance(value, list):
+    if name in ("target", "mean", "std", "keep", "only") and not isinstance(value, list):
         return (value,)
     return tuple(value) if isinstance(value, list) else value

@@ -11,7 +11,7 @@ from ..convert.environment import toolkit_version
 from ..convert.targets import Target, find_target
 from ..core.errors import OptionError, ToolkitError
 from ..core.model import require_model_file
-from ..prune.prune import parse_budget
+from .pruning import budget_of, cost_of
 from .quantizing import mixed_for
 from .recipe import Recipe
 
@@ -33,9 +33,10 @@ def require_possible(recipe: Recipe) -> list[Target]:
     """The targets, each once. Raises OptionError when one cannot have what the recipe asks for."""
     require_model_file(recipe.model)
     recipe.require_samples()
-    if recipe.prune:
-        parse_budget(recipe.prune)
     targets = targets_of(recipe)
+    if (budget := budget_of(recipe)) is not None:
+        for target in targets:
+            cost_of(budget, target, "int8")
     require_measurable(recipe)
     for target in targets:
         _require_format(target, recipe.quantize)

@@ -25,7 +25,7 @@ from ..core.model import is_qdq, load_model, model_bytes, model_digest, save_mod
 from ..core.observer import SILENT, Observer
 from ..core.results import QuantizationFigure
 from ..core.scratch import scratch_folder
-from ..prune.prune import PruneResult, parse_budget
+from ..prune.result import PruneResult
 from ..quantize.error_report import TensorError
 from ..quantize.plan import Plan, read_plan, write_plan
 from ..quantize.qdq import render
@@ -34,11 +34,12 @@ from .audits import audited, ranges_seen
 from .explain import errors_of
 from .inputs import ReadyModel, ready_model
 from .manifests import write_beside
+from .pruning import Pruning, budget_of
 from .quantizing import quantize_as, quantize_notices, ranges_of
 from .recipe import Recipe
 from .requirements import require_output, require_toolkit
 from .rows import quantization_figure
-from .steps import convert_step, prune_step
+from .steps import convert_step
 
 # how close the quantized model stays is shown on so many samples: a first look, not a check
 _LOOK_SAMPLES = 64
@@ -80,24 +81,13 @@ class Quantized:
 
 def prune_file(recipe: Recipe, output: Path, observer: Observer = SILENT) -> PruneResult:
     """Prune ``recipe.model`` to its budget and write ``output``. Raises RockpressError."""
-    if not recipe.prune:
+    if budget_of(recipe) is None:
         raise OptionError("nothing says how much to prune", "for example --budget cycles=-30%")
-    budget = parse_budget(recipe.prune)
     target = find_target(recipe.targets[0])
     _require_output(recipe, output, ".onnx")
     ready, calib = _ready(recipe, "pruning")
     observer.stage("prune")
-    return prune_step(
-        ready.model,
-        output,
-        calib,
-        budget,
-        target,
-        dtype="float16" if recipe.quantize == "float16" else "int8",
-        recover=recipe.recover,
-        seed=recipe.seed,
-        step=observer.step,
-    )
+    return Pruning(ready.model, calib, recipe, target, observer.step).write(output)
 
 
 def quantize_file(

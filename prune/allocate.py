@@ -2,75 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from math import prod
-
-from onnx import NodeProto
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from ..core.errors import OptionError
-from ..core.graph import Array, attributes
-from ..core.layers import LayerShape, layer_of
-from .atoms import Axis
+from ..core.graph import Array
 from .candidates import Candidate
+from .costs import CostModel, Widths
 from .dependency import Dependency
+
+ALLOCATIONS = ("sensitivity", "uniform")
 
 # a move that saves nothing by itself may open the way to one that does; it must not be free
 _EPSILON = 1e-9
-
-Cost = Callable[[Sequence[LayerShape]], float]
-Widths = dict[str, int]
+_RATIOS = 256  # so many ratios does the uniform allocation try
 
 
-class CostModel:
-    """Cost of the model when some channels are gone, without building it."""
+@dataclass(frozen=True)
+class Point:
+    """Group name -> channels kept, what the model then costs, and the errors of its cuts added."""
 
-    def __init__(self, dependency: Dependency, cost: Cost) -> None:
-        self._dependency = dependency
-        self._cost = cost
-        self._layers = [
-            (layer, *_axes(dependency, node, layer))
-            for node in dependency.graph.nodes
-            if (layer := layer_of(dependency.graph, node)) is not None
-        ]
-
-    def shapes(self, removed: Array) -> list[LayerShape]:
-        """The layers as they would be; ``removed`` is a mask over roots."""
-        return [
-            _shrunk(layer, *(_left(axis, removed) for axis in (into, out, *rows)))
-            for layer, into, out, rows in self._layers
-        ]
-
-    def of(self, removed: Array) -> float:
-        """Total cost of the layers as they would be."""
-        return self._cost(self.shapes(removed))
-
-    def of_widths(self, candidates: Mapping[str, Candidate], widths: Widths) -> float:
-        """Total cost when the named groups keep so many channels."""
-        return self.of(removed_mask(self._dependency, candidates, widths))
-
-
-def _axes(
-    dependency: Dependency, node: NodeProto, layer: LayerShape
-) -> tuple[Axis, Axis, list[Axis]]:
-    """Roots along a layer's inputs, its outputs, and the rows of a matrix product."""
-    x = [dependency.atoms.roots(axis) for axis in dependency.axes[node.input[0]]]
-    y = [dependency.atoms.roots(axis) for axis in dependency.axes[node.output[0]]]
-    if layer.op in ("gemm", "matmul"):
-        return x[0 if attributes(node).get("transA") else -1], y[-1], y[:-1]
-    return x[1], y[1], []
-
-
-def _left(roots: Axis, removed: Array) -> int:
-    return int((~removed[roots]).sum())
-
-
-def _shrunk(layer: LayerShape, cin: int, cout: int, *rows: int) -> LayerShape:
-    if layer.op in ("gemm", "matmul"):
-        count = prod(rows)
-        return replace(layer, cin=cin, cout=cout, in_h=count, out_h=count)
-    groups = layer.groups * cin // layer.cin if layer.groups > 1 else 1
-    return replace(layer, cin=cin, cout=cout, groups=groups)
+    widths: Widths
+    cost: float
+    error: float
 
 
 def removed_mask(
@@ -84,33 +38,79 @@ def removed_mask(
     return removed
 
 
-def allocate(candidates: Sequence[Candidate], model: CostModel, limit: float) -> Widths:
-    """Group name -> channels kept, so that the cost falls to ``limit`` or below.
+def by_sensitivity(candidates: Sequence[Candidate], model: CostModel) -> Iterator[Point]:
+    """From the whole model to the smallest one, cut by cut.
 
     Greedy: of all moves of one group to a smaller width, take the one with the least added error
-    per cost saved, until the limit holds. Errors of groups are taken to add up. Raises OptionError
-    when even the narrowest widths cost more than the limit.
+    per cost saved. Errors of groups are taken to add up.
     """
     by_name = {candidate.group.name: candidate for candidate in candidates}
-    widths: Widths = {}
-    cost = model.of_widths(by_name, widths)
-    while cost > limit:
-        best: tuple[float, str, int, float] | None = None
-        for name, kept, error in _moves(by_name, widths):
-            after = model.of_widths(by_name, {**widths, name: kept})
-            price = (error + _EPSILON) / max(cost - after, _EPSILON)
-            if after <= cost and (best is None or price < best[0]):
-                best = (price, name, kept, after)
+    now = Point({}, model.of({}), 0.0)
+    yield now
+    while True:
+        best: tuple[float, str, int, float, float] | None = None
+        for name, kept, error in _moves(by_name, now.widths):
+            saved = model.change(now.widths, name, kept)
+            price = (error + _EPSILON) / max(saved, _EPSILON)
+            if saved >= 0 and (best is None or price < best[0]):
+                best = (price, name, kept, saved, error)
         if best is None:
-            full = model.of_widths(by_name, {})
-            raise OptionError(
-                f"the budget of {limit / full - 1:+.1%} is out of reach: pruning this model gives "
-                f"{cost / full - 1:+.1%} at most",
-                "ask for less",
-            )
-        _, name, kept, cost = best
-        widths[name] = kept
-    return widths
+            return
+        _, name, kept, saved, error = best
+        now = Point({**now.widths, name: kept}, now.cost - saved, now.error + error)
+        yield now
+
+
+def uniform(candidates: Sequence[Candidate], model: CostModel) -> Iterator[Point]:
+    """The same share from every group, ever more: the baseline that ignores what a cut costs."""
+    for part in range(_RATIOS):
+        widths = {}
+        for candidate in candidates:
+            left = candidate.group.size * (1 - part / _RATIOS)
+            allowed = [kept for kept in candidate.errors if kept >= left]
+            if left < candidate.group.size and allowed:
+                widths[candidate.group.name] = min(allowed)
+        errors = (
+            candidate.errors.get(widths.get(candidate.group.name, -1), 0.0)
+            for candidate in candidates
+        )
+        yield Point(widths, model.of(widths), sum(errors))
+
+
+def allocate(points: Iterable[Point], share: float) -> Point:
+    """The first of the points that saves ``share`` of the whole model's cost, which comes first.
+
+    Raises OptionError when none does.
+    """
+    costs = []
+    for point in points:
+        costs.append(point.cost)
+        if point.cost <= costs[0] * (1 - share):
+            return point
+    raise OptionError(
+        f"the budget of {-share:+.1%} is out of reach: pruning this model gives "
+        f"{min(costs) / costs[0] - 1:+.1%} at most",
+        "ask for less",
+    )
+
+
+def given_back(
+    point: Point, share: float, candidates: Sequence[Candidate], model: CostModel
+) -> Point:
+    """The same cuts, as far as they are needed: the last ones may have saved more than ``share``.
+
+    Each group, the most harmful first, gets the widest width with which the share is still saved.
+    """
+    limit = model.of({}) * (1 - share)
+    by_name = {candidate.group.name: candidate for candidate in candidates}
+    widths = dict(point.widths)
+    for name in sorted(widths, key=lambda name: -by_name[name].errors[widths[name]]):
+        wider = [width for width in by_name[name].errors if width > widths[name]]
+        whole = {other: width for other, width in widths.items() if other != name}
+        choices = [whole, *({**widths, name: width} for width in sorted(wider, reverse=True))]
+        widths = next((one for one in choices if model.of(one) <= limit), widths)
+    error = sum(by_name[name].errors[width] for name, width in widths.items())
+    return Point(widths, model.of(widths), error)
 
 
 def _moves(candidates: Mapping[str, Candidate], widths: Widths) -> list[tuple[str, int, float]]:

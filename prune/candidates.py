@@ -71,10 +71,9 @@ def candidates_of(
     dependency: Dependency,
     groups: Sequence[Group],
     statistics: Statistics,
-    samples: Iterable[Feeds],
+    trials: Trials,
     *,
     step: int,
-    recover: bool,
     criterion: str = "obs",
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Candidate]:
@@ -82,7 +81,6 @@ def candidates_of(
 
     Widths are multiples of ``step`` channels. A group that no refittable layer reads is left out.
     """
-    trials = Trials(dependency, samples, statistics if recover else {})
     found: dict[str, Candidate] = {}
     ordered = sorted(groups, key=trials.start_of)  # so that nothing runs twice before the cut
     for done, group in enumerate(ordered):

@@ -38,3 +38,35 @@ def _log_probabilities(scores: Array) -> Float:
     shifted = scores - scores.max(axis=1, keepdims=True)
     log_sum = np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return np.asarray(shifted - log_sum, dtype=np.float64)
+
+
+def likeness(reference: Sequence[Array], outputs: Sequence[Array]) -> tuple[str, float]:
+    """Name and value of what says, from 0 to 1, how alike the outputs are.
+
+    ``agreement``, the share of equal first classes, when the first output has rows of scores or of
+    probabilities; else ``cosine``, the mean cosine similarity of the least similar output.
+
+    >>> scores = np.array([[2.0, 0.0], [0.0, 1.0]])
+    >>> likeness([scores], [scores[:, ::-1]])
+    ('agreement', 0.0)
+    """
+    first, other = reference[0], outputs[0]
+    if is_classes(first):
+        return "agreement", float((first.argmax(-1) == other.argmax(-1)).mean())
+    return "cosine", min(_cosine(a, b) for a, b in zip(reference, outputs, strict=True))
+
+
+def is_classes(output: Array) -> bool:
+    """Whether an output (samples, ...) holds scores of classes along its last axis."""
+    if output.ndim < 2 or output.shape[-1] < 2 or output.dtype.kind != "f":
+        return False
+    return output.ndim == 2 or bool(
+        (output >= 0).all() and np.allclose(output.sum(axis=-1), 1, atol=1e-2)
+    )
+
+
+def _cosine(reference: Array, output: Array) -> float:
+    a, b = (one.reshape(len(one), -1).astype(np.float64) for one in (reference, output))
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    alike = np.einsum("ij,ij->i", a, b) / np.maximum(lengths, 1e-12)
+    return float(np.where(lengths > 0, alike, (a == b).all(axis=1)).mean())

@@ -7,6 +7,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 
 import numpy as np
+from onnx import NodeProto
 
 from ..core.graph import Array, Graph, free_name, output_axis
 from .atoms import FROZEN, Axis
@@ -68,14 +69,16 @@ def _name(graph: Graph, places: tuple[Place, ...], taken: Container[str]) -> str
 
     A weight may make several groups, when a Split parts its outputs: the second is ``name#2``.
     """
-    makers = [name for name, axis in places if _makes(graph, name, axis)]
+    makers = [name for name, axis in places if makers_of(graph, name, axis)]
     return free_name((makers or [places[0][0]])[0], taken)
 
 
-def _makes(graph: Graph, weight: str, axis: int) -> bool:
-    """Whether the axis of a weight counts the outputs of a layer."""
-    return any(
-        node.input[1] == weight and axis == output_axis(node)
+def makers_of(graph: Graph, weight: str, axis: int) -> list[NodeProto]:
+    """The layers whose outputs an axis of a weight counts; none for other axes and constants."""
+    return [
+        node
         for node in graph.consumers.get(weight, [])
         if node.op_type in ("Conv", "ConvTranspose", "Gemm", "MatMul")
-    )
+        and node.input[1] == weight
+        and axis == output_axis(node)
+    ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,96 +13,61 @@ from onnx import ModelProto
 from ..core.dense import dense_layers, with_biases
 from ..core.errors import ModelError, OptionError, SamplesError
 from ..core.graph import Array, Graph
-from ..core.layers import LayerShape, macs_of
+from ..core.layers import macs_of
 from ..core.model import parameter_count, save_model
-from .allocate import Cost, CostModel, Widths, allocate, removed_mask
-from .candidates import Candidate, Feeds, candidates_of, layer_moments
+from .allocate import (
+    ALLOCATIONS,
+    Point,
+    allocate,
+    by_sensitivity,
+    given_back,
+    removed_mask,
+    uniform,
+)
+from .bisection import largest_share
+from .budget import Budget
+from .candidates import CRITERIA, Candidate, Feeds, candidates_of, layer_moments
+from .costs import Cost, CostModel
 from .dependency import Dependency, build_dependency
 from .groups import find_groups
 from .repair import Cut, refit
+from .result import Attempt, CurvePoint, PrunedGroup, PruneResult
+from .selection import names_of, selected
 from .surgery import remove_channels
-from .trials import kept_of
+from .trials import Trials, kept_of
 
-BUDGET_KINDS = ("cycles", "macs", "size")
-_EXAMPLE = "for example cycles=-30%"
 RECOVERIES = ("least-squares", "none")
 
 # the error of a width is measured on so many samples: it only has to rank the moves
 _RANKING_SAMPLES = 64
+# the trade-off curve is measured at these parts of the budget's share
+_CURVE = (0.25, 0.5, 0.75, 1.0, 1.25)
 
 
 @dataclass(frozen=True)
-class Budget:
-    """How much to save: ``share`` of the unpruned model's cost in ``kind`` (cycles, macs, size)."""
+class Method:
+    """How to prune: see CRITERIA, ALLOCATIONS and RECOVERIES.
 
-    kind: str
-    share: float
-
-
-@dataclass(frozen=True)
-class PrunedGroup:
-    """One group of channels before and after, and the output error measured for that width."""
-
-    name: str
-    before: int
-    after: int
-    error: float
-
-
-@dataclass(frozen=True)
-class PruneResult:
-    """What pruning did. ``cost_*`` are in the unit of the budget, by the cost function given.
-
-    ``frozen`` maps operator type -> number of nodes around which nothing could be removed.
+    ``keep`` and ``only`` are globs over groups and layers; see selection.py.
     """
 
-    path: Path
-    budget: Budget
-    cost_before: float
-    cost_after: float
-    macs_before: int
-    macs_after: int
-    parameters_before: int
-    parameters_after: int
-    groups: tuple[PrunedGroup, ...]
-    frozen: dict[str, int]
+    criterion: str = "obs"
+    allocation: str = "sensitivity"
+    recover: str = "least-squares"
+    keep: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for what, given, known in (
+            ("criterion", self.criterion, CRITERIA),
+            ("allocation", self.allocation, ALLOCATIONS),
+            ("recovery", self.recover, RECOVERIES),
+        ):
+            if given not in known:
+                raise OptionError(f"unknown {what} {given!r}", f"one of: {', '.join(known)}")
 
 
 Observer = Callable[[str, int, int], None]
-
-
-def parse_budget(text: str) -> Budget:
-    """Read a budget as it is written on the command line.
-
-    >>> parse_budget("cycles=-30%")
-    Budget(kind='cycles', share=0.3)
-    """
-    match = re.fullmatch(r"([a-z]+)=-(\d+(?:\.\d+)?)%", text.strip())
-    if not match or match[1] not in BUDGET_KINDS:
-        raise OptionError(
-            f"the budget {text!r} is not of the form KIND=-N% with KIND one of "
-            f"{', '.join(BUDGET_KINDS)}",
-            _EXAMPLE,
-        )
-    share = float(match[2]) / 100
-    if not 0 < share < 1:
-        raise OptionError(f"the budget {text!r} must lie between 0 % and 100 %", _EXAMPLE)
-    return Budget(match[1], share)
-
-
-def macs_cost(layers: Sequence[LayerShape]) -> float:
-    """Multiply-accumulates of all layers."""
-    return float(sum(layer.macs for layer in layers))
-
-
-def size_cost(layers: Sequence[LayerShape]) -> float:
-    """Weights of all layers, which is what the size of a file follows."""
-    return float(
-        sum(
-            layer.kernel_h * layer.kernel_w * layer.cout * (layer.cin // layer.groups)
-            for layer in layers
-        )
-    )
 
 
 def prune(
@@ -113,46 +78,211 @@ def prune(
     *,
     cost: Cost,
     step: int = 32,
-    recover: str = "least-squares",
+    method: Method | None = None,
     seed: int = 0,
     on_progress: Observer = lambda what, done, total: None,
 ) -> PruneResult:
     """Remove channels from a prepared model until ``cost`` has fallen by the budget's share.
 
-    ``samples`` yields unlabelled calibration inputs (input name -> array, batch 1), as often as it
-    is iterated over; ``cost`` gives
-    the cost of a list of layers, and ``step`` the number of channels at which it changes. Writes
-    the smaller model to ``output``. Raises ModelError when the model has no channels that could
-    be removed, OptionError when the budget is out of reach.
+    Writes the smaller model to ``output``. Arguments and errors are those of Pruner, which is for
+    more than one budget.
     """
-    if recover not in RECOVERIES:
-        raise OptionError(f"unknown recovery {recover!r}", f"one of: {', '.join(RECOVERIES)}")
-    model = with_biases(model)
-    dependency = build_dependency(Graph(model))
-    candidates = _candidates(dependency, samples, step, recover, seed, on_progress)
-    costs = CostModel(dependency, cost)
-    before = costs.of(dependency.nothing_removed())
-    widths = allocate(candidates, costs, before * (1 - budget.share))
-    by_name = {candidate.group.name: candidate for candidate in candidates}
-    removed = removed_mask(dependency, by_name, widths)
-    small = remove_channels(dependency, removed)
-    if recover == "least-squares":
-        cuts = cuts_of(dependency, removed)
-        report = _named(on_progress, "refit layers")
-        small = refit(model, small, cuts, samples, seed=seed, on_progress=report)
-    save_model(small, output)
-    return PruneResult(
-        path=output,
-        budget=budget,
-        cost_before=before,
-        cost_after=costs.of(removed),
-        macs_before=macs_of(model),
-        macs_after=macs_of(small),
-        parameters_before=parameter_count(model),
-        parameters_after=parameter_count(small),
-        groups=_report(candidates, widths),
-        frozen=dependency.unknown,
+    pruner = Pruner(
+        model,
+        samples,
+        cost=cost,
+        step=step,
+        method=method or Method(),
+        seed=seed,
+        on_progress=on_progress,
     )
+    return pruner.prune(budget, output)
+
+
+class Pruner:
+    """A model whose channels have been judged, so that it can be cut to any budget.
+
+    ``samples`` yields unlabelled calibration inputs (input name -> array, batch 1), as often as it
+    is iterated over; ``cost`` gives the cost of a layer, and ``step`` the number of channels at
+    which it changes. Raises ModelError when the model has no channels that could be removed,
+    SamplesError without samples, OptionError when a glob of the method names nothing.
+    """
+
+    def __init__(
+        self,
+        model: ModelProto,
+        samples: Iterable[Feeds],
+        *,
+        cost: Cost,
+        step: int = 32,
+        method: Method,
+        seed: int = 0,
+        on_progress: Observer = lambda what, done, total: None,
+    ) -> None:
+        self._model = with_biases(model)
+        self._samples = samples
+        self._method = method
+        self._seed = seed
+        self._on_progress = on_progress
+        self._dependency = build_dependency(Graph(self._model))
+        self._trials, self._candidates = self._judged(step)
+        self._by_name = {candidate.group.name: candidate for candidate in self._candidates}
+        self._costs = CostModel(self._dependency, self._candidates, cost)
+        allocation = by_sensitivity if method.allocation == "sensitivity" else uniform
+        self._path: list[Point] = []
+        self._further = allocation(self._candidates, self._costs)
+
+    def prune(self, budget: Budget, output: Path) -> PruneResult:
+        """Write the model that saves the budget's share. Raises OptionError if none does."""
+        point = self._point(budget.share)
+        return self._saved(budget, point, self._cut(point), output)
+
+    def prune_within(
+        self, drop: float, judge: Callable[[ModelProto], float], most: Budget, output: Path
+    ) -> PruneResult:
+        """Write the smallest model, within the budget ``most``, that loses no more than ``drop``.
+
+        ``judge`` gives what is left of a model's outputs, 1 for all of it. The share is found by
+        bisection, as if more pruning never kept more. Raises OptionError when no cut keeps enough.
+        """
+        made: dict[float, tuple[Point, ModelProto]] = {}
+
+        def retention(share: float) -> float:
+            point = self._point(share)
+            made[share] = point, self._cut(point)
+            return judge(made[share][1])
+
+        if (reach := min(most.share, self._reach())) <= 0:
+            raise OptionError(
+                f"no cut saves any {most.kind}: all groups are narrower than its steps",
+                "prune to macs or size instead, or do not prune",
+            )
+        report = _named(self._on_progress, "try budgets")
+        attempts = largest_share(retention, 1 - drop, reach, report)
+        share = max(one.share for one in attempts if one.retention >= 1 - drop)
+        return self._saved(Budget(most.kind, share), *made[share], output, attempts)
+
+    def _judged(self, step: int) -> tuple[Trials, list[Candidate]]:
+        dependency, method = self._dependency, self._method
+        groups = find_groups(dependency)
+        if not groups:
+            stops = ", ".join(dependency.unknown) or "its inputs and outputs"
+            raise ModelError(
+                f"no channels of this model can be removed: all are held by {stops}",
+                "run without pruning (--prune off)",
+            )
+        groups = selected(dependency.graph, groups, method.keep, method.only)
+        self._on_progress("statistics", 0, 1)
+        statistics = layer_moments(dependency.graph.model, self._samples, self._seed)
+        few = list(islice(self._samples, _RANKING_SAMPLES))
+        if not few:
+            raise SamplesError(
+                "the samples can be read only once, but pruning reads them again to repair",
+                "give a list, or an object that starts again whenever it is iterated over",
+            )
+        trials = Trials(dependency, few, statistics if self._repairs else {})
+        candidates = candidates_of(
+            dependency,
+            groups,
+            statistics,
+            trials,
+            step=step,
+            criterion=method.criterion,
+            on_progress=_named(self._on_progress, "measure groups"),
+        )
+        return trials, candidates
+
+    @property
+    def _repairs(self) -> bool:
+        return self._method.recover == "least-squares"
+
+    def _points(self) -> Iterator[Point]:
+        """From the whole model to the smallest; what was worked out before is kept."""
+        yield from self._path
+        for point in self._further:
+            self._path.append(point)
+            yield point
+
+    def _point(self, share: float) -> Point:
+        point = allocate(self._points(), share)
+        if self._method.allocation == "uniform":
+            return point
+        return given_back(point, share, self._candidates, self._costs)
+
+    def _reach(self) -> float:
+        """The largest share that can be saved."""
+        costs = [point.cost for point in self._points()]
+        return 1 - min(costs) / costs[0]
+
+    def _cut(self, point: Point) -> ModelProto:
+        removed = removed_mask(self._dependency, self._by_name, point.widths)
+        small = remove_channels(self._dependency, removed)
+        if not self._repairs:
+            return small
+        cuts = cuts_of(self._dependency, removed)
+        report = _named(self._on_progress, "refit layers")
+        return refit(self._model, small, cuts, self._samples, seed=self._seed, on_progress=report)
+
+    def _saved(
+        self,
+        budget: Budget,
+        point: Point,
+        small: ModelProto,
+        output: Path,
+        attempts: Sequence[Attempt] = (),
+    ) -> PruneResult:
+        save_model(small, output)
+        measure, curve = self._curve(budget.share)
+        return PruneResult(
+            path=output,
+            budget=budget,
+            cost_before=self._path[0].cost,
+            cost_after=self._costs.of(point.widths),
+            macs_before=macs_of(self._model),
+            macs_after=macs_of(small),
+            parameters_before=parameter_count(self._model),
+            parameters_after=parameter_count(small),
+            groups=tuple(self._group(candidate, point) for candidate in self._candidates),
+            frozen=self._dependency.unknown,
+            measure=measure,
+            curve=curve,
+            attempts=tuple(attempts),
+        )
+
+    def _group(self, candidate: Candidate, point: Point) -> PrunedGroup:
+        name, size = candidate.group.name, candidate.group.size
+        kept = point.widths.get(name, size)
+        others = {group: width for group, width in point.widths.items() if group != name}
+        saved = self._costs.change(others, name, kept) if kept < size else 0.0
+        layers = names_of(self._dependency.graph, candidate.group)
+        return PrunedGroup(
+            name=name,
+            before=size,
+            after=kept,
+            error=candidate.errors.get(kept, 0.0),
+            saved=saved / self._path[0].cost,
+            sensitivity={width: candidate.errors[width] for width in candidate.measured},
+            layers=tuple(sorted(layers)),
+        )
+
+    def _curve(self, share: float) -> tuple[str, tuple[CurvePoint, ...]]:
+        """Some points of the path up to the budget and a little beyond, with what is left there."""
+        shares = (part * share for part in _CURVE)
+        reached = [one for wanted in shares if (one := self._reached(wanted)) is not None]
+        points = [one for at, one in enumerate(reached) if one not in reached[:at]]
+        found, measure = [], ""
+        for done, point in enumerate(points):
+            self._on_progress("trade-off curve", done, len(points))
+            removed = removed_mask(self._dependency, self._by_name, point.widths)
+            measure, value = self._trials.likeness(removed)
+            ratio = self._costs.of(point.widths) / self._path[0].cost
+            found.append(CurvePoint(ratio, point.error, value))
+        return measure, tuple(found)
+
+    def _reached(self, share: float) -> Point | None:
+        with suppress(OptionError):
+            return self._point(share)
+        return None
 
 
 def cuts_of(dependency: Dependency, removed: Array) -> dict[str, Cut]:
@@ -161,51 +291,5 @@ def cuts_of(dependency: Dependency, removed: Array) -> dict[str, Cut]:
     return {layer.weight: Cut(*kept_of(dependency, layer, removed)) for layer in layers}
 
 
-def _candidates(
-    dependency: Dependency,
-    samples: Iterable[Feeds],
-    step: int,
-    recover: str,
-    seed: int,
-    on_progress: Observer,
-) -> list[Candidate]:
-    groups = find_groups(dependency)
-    if not groups:
-        stops = ", ".join(dependency.unknown) or "its inputs and outputs"
-        raise ModelError(
-            f"no channels of this model can be removed: all are held by {stops}",
-            "run without pruning (--prune off)",
-        )
-    on_progress("statistics", 0, 1)
-    statistics = layer_moments(dependency.graph.model, samples, seed)
-    few = list(islice(samples, _RANKING_SAMPLES))
-    if not few:
-        raise SamplesError(
-            "the samples can be read only once, but pruning reads them again for every layer",
-            "give a list, or an object that starts again whenever it is iterated over",
-        )
-    return candidates_of(
-        dependency,
-        groups,
-        statistics,
-        few,
-        step=step,
-        recover=recover == "least-squares",
-        on_progress=_named(on_progress, "measure groups"),
-    )
-
-
 def _named(on_progress: Observer, what: str) -> Callable[[int, int], None]:
     return lambda done, total: on_progress(what, done, total)
-
-
-def _report(candidates: Sequence[Candidate], widths: Widths) -> tuple[PrunedGroup, ...]:
-    return tuple(
-        PrunedGroup(
-            candidate.group.name,
-            candidate.group.size,
-            widths.get(candidate.group.name, candidate.group.size),
-            candidate.errors.get(widths.get(candidate.group.name, -1), 0.0),
-        )
-        for candidate in candidates
-    )

@@ -17,7 +17,7 @@ from ..core.dense import DenseLayer
 from ..core.graph import Array
 from ..core.session import Session
 from .dependency import Dependency
-from .divergence import divergence
+from .divergence import divergence, likeness
 from .groups import Group
 from .repair import solve
 from .surgery import without_shapes
@@ -38,7 +38,8 @@ class Trials:
         self._dependency = dependency
         self._statistics = statistics
         self._walk = Walk(dependency.graph.model, samples)
-        self._reference = self._outputs(self._walk.rest())
+        self._begin = self._walk.fork(dependency.graph.model)
+        self._reference = self._outputs(self._walk.rest(), self._walk)
         self._first: dict[str, int] = {}
         for index, node in enumerate(dependency.graph.nodes):
             for name in node.input:
@@ -53,14 +54,23 @@ class Trials:
         removed = self._dependency.nothing_removed()
         removed[group.roots[dropped]] = True
         self._walk.go_to(self.start_of(group))
-        model = without_shapes(self._dependency, removed, self._walk.rest())
-        self._refit(model, removed)
-        found = self._outputs(model)
-        return divergence([self._reference[name] for name in found], list(found.values()))
+        reference, found = self._compared(self._walk, removed)
+        return divergence(reference, found)
 
-    def _outputs(self, model: ModelProto) -> Outputs:
+    def likeness(self, removed: Array) -> tuple[str, float]:
+        """How alike the outputs are when all these roots are removed; see divergence.likeness."""
+        return likeness(*self._compared(self._begin, removed))
+
+    def _compared(self, walk: Walk, removed: Array) -> tuple[list[Array], list[Array]]:
+        """The reference and what a cut model gives, for the outputs that come after the cut."""
+        model = without_shapes(self._dependency, removed, walk.rest())
+        self._refit(model, removed)
+        found = self._outputs(model, walk)
+        return [self._reference[name] for name in found], list(found.values())
+
+    def _outputs(self, model: ModelProto, walk: Walk) -> Outputs:
         session = Session(model)
-        results = [session.run(feeds) for feeds in self._walk.feeds(session.input_names)]
+        results = [session.run(feeds) for feeds in walk.feeds(session.input_names)]
         parts = zip(*results, strict=True)
         return dict(zip(session.output_names, map(np.concatenate, parts), strict=True))
 

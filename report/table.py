@@ -219,7 +219,7 @@ def _ratio_lines(target: TargetReport) -> list[str]:
         lines.extend(quantization_text(how))
     if target.pruning is not None:
         form = "int8" if target.model("reference-int8") else "float16"
-        lines.append(f"pruned against unpruned, both {form}: {_ratios(target.pruning)}")
+        lines.append(f"pruned against unpruned, both {form}: {_ratios(target.pruning.ratios)}")
     if any(value is not None for value in target.ratios.values()):
         what = "candidate against the baseline, both in ONNX Runtime"
         if target.target is not None:
@@ -230,9 +230,7 @@ def _ratio_lines(target: TargetReport) -> list[str]:
 
 def _ratios(ratios: dict[str, float | None]) -> str:
     return ", ".join(
-        f"{name.removesuffix('_ratio')} {value - 1:+.1%}"
-        for name, value in ratios.items()
-        if value is not None
+        f"{name} {value - 1:+.1%}" for name, value in ratios.items() if value is not None
     )
 
 

@@ -41,7 +41,17 @@ LATENCY = {"kind", "ms", "low", "high", "cycles"}
 ACCURACY = {"metric", "value", "low", "high", "samples", "runner"}
 RETENTION = {"metric", "value", "low", "high", "samples", "agreement", "sqnr_db"}
 RATIOS = {"size", "latency", "cycles", "macs"}
-PRUNING = {"cycles_ratio", "macs_ratio", "parameters_ratio"}
+PRUNING = {
+    "cycles_ratio",
+    "macs_ratio",
+    "parameters_ratio",
+    "budget",
+    "predicted_ratio",
+    "measure",
+    "curve",
+    "groups",
+    "attempts",
+}
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -273,8 +283,29 @@ def test_prune_by_hand(small_cnn: Path, image_folder: Path, rockpress: Run, tmp_
     found = re.search(r"^MACs -(\d+\.\d)%$", out, re.MULTILINE)
     assert found
     assert float(found[1]) >= 30
-    result = document_of(rockpress(*line, "--budget", "macs=-30%", "--json"))
+    assert "agreement at least" in out
+    more = ["--keep", "stem", "--criterion", "wanda", "--json"]
+    result = document_of(rockpress(*line, "--budget", "macs=-30%", *more))
     assert result["macs_after"] < 0.7 * result["macs_before"]
+    assert all("stem" not in group["layers"] for group in result["groups"])
+    assert {"sensitivity", "saved", "error"} <= set(result["groups"][0])
+
+
+def test_prune_as_far_as_the_outputs_hold(
+    small_cnn: Path, image_folder: Path, rockpress: Run, tmp_path: Path
+) -> None:
+    line = ["prune", small_cnn, "--calib", image_folder, "-o", tmp_path / "p.onnx"]
+    code, _, err = rockpress(*line, "--max-drop", "0.5")
+    assert code == 2
+    assert "--max-drop needs at least 16 calibration samples" in err
+    for number in range(8, 16):
+        source = image_folder / f"{number - 8}.png"
+        (image_folder / f"{number}.png").write_bytes(source.read_bytes())
+    line += ["--max-drop", "0.5"]
+    assert "no cut saves any latency" in rockpress(*line, "--budget", "latency=-40%")[2]
+    result = document_of(rockpress(*line, "--budget", "macs=-40%", "--json"))
+    assert any(one["retention"] >= 0.5 for one in result["attempts"])
+    assert result["cost_after"] < result["cost_before"]
 
 
 def test_inspect_of_an_onnx(small_cnn: Path, rockpress: Run) -> None:

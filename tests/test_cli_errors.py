@@ -436,6 +436,8 @@ def test_an_unknown_target(
         (["--prune", "cycles=-100%"], "'cycles=-100%'"),
         (["--prune", "cycles=-0%"], "'cycles=-0%'"),
         (["--prune", "macs=-99.9%"], "out of reach"),
+        (["--prune", "latency=-9%", "--target", "rv1106"], "no latency in milliseconds for rv1106"),
+        (["--prune", "macs=-9%", "--keep", "nothing*"], "'nothing*' names no group"),
         (["--metric", "top-nine"], "the metric 'top-nine' is not known"),
         (["--metric", "no.such:thing"], "'no.such:thing' cannot be imported"),
         (["--metric", "os:sep"], "'os:sep'"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,15 +20,27 @@ from rockpress.core.layers import LayerShape, layers_of, macs_of
 from rockpress.core.model import load_model
 from rockpress.core.prepare import fixed_input_shapes, prepare_model
 from rockpress.core.session import Session
-from rockpress.prune.allocate import CostModel, allocate, removed_mask
+from rockpress.prune.allocate import (
+    Point,
+    allocate,
+    by_sensitivity,
+    given_back,
+    removed_mask,
+    uniform,
+)
+from rockpress.prune.bisection import largest_share
+from rockpress.prune.budget import Budget, macs_cost, parse_budget, size_cost
 from rockpress.prune.candidates import Candidate
+from rockpress.prune.costs import Cost, CostModel
 from rockpress.prune.dependency import build_dependency
 from rockpress.prune.groups import find_groups
-from rockpress.prune.prune import Budget, macs_cost, parse_budget, prune, size_cost
+from rockpress.prune.prune import Method, Pruner, prune
+from rockpress.prune.selection import selected
 from rockpress.prune.surgery import remove_channels
 
 Weights = dict[str, tuple[int, ...] | NDArray[np.generic]]
 Feeds = list[dict[str, NDArray[np.float32]]]
+Allocation = Callable[[list[Candidate], CostModel], Iterator[Point]]
 
 
 def net(text: str, weights: Weights) -> ModelProto:
@@ -163,17 +175,22 @@ def unnamed(layers: list[LayerShape]) -> list[tuple[object, ...]]:
 def test_the_cost_of_a_cut_is_that_of_the_cut_model(name: str, data: st.DataObject) -> None:
     model = net(*COSTS[name])
     dependency = build_dependency(Graph(model))
-    costs = CostModel(dependency, macs_cost)
-    removed = dependency.nothing_removed()
-    assert costs.shapes(removed) == layers_of(Graph(model))
-    assert costs.of(removed) == macs_of(model)
-    for group in find_groups(dependency):
-        # two stay: a depthwise layer of one channel is a plain convolution
-        gone = data.draw(st.sets(st.integers(0, group.size - 1), max_size=group.size - 2))
-        removed[group.roots[sorted(gone)]] = True
+    groups = find_groups(dependency)
+    orders = {g.name: np.array(data.draw(st.permutations(range(g.size)))) for g in groups}
+    found = [Candidate(g, orders[g.name], {}) for g in groups]
+    costs = CostModel(dependency, found, macs_cost)
+    assert costs.shapes({}) == layers_of(Graph(model))
+    assert costs.of({}) == macs_of(model)
+    # two stay: a depthwise layer of one channel is a plain convolution
+    widths = {g.name: data.draw(st.integers(2, g.size)) for g in groups if g.size > 2}
+    removed = removed_mask(dependency, {c.group.name: c for c in found}, widths)
     small = remove_channels(dependency, removed)
-    assert costs.shapes(removed) == layers_of(Graph(small))
-    assert costs.of(removed) == macs_of(small)
+    assert costs.shapes(widths) == layers_of(Graph(small))
+    assert costs.of(widths) == macs_of(small)
+    for group in widths:
+        whole = {name: width for name, width in widths.items() if name != group}
+        saved = costs.of(whole) - costs.of(widths)
+        assert costs.change(whole, group, widths[group]) == saved
 
 
 def test_layers_may_share_a_name() -> None:
@@ -181,9 +198,8 @@ def test_layers_may_share_a_name() -> None:
     expected = unnamed(layers_of(Graph(model)))
     for node in model.graph.node:
         node.name = "same"
-    dependency = build_dependency(Graph(model))
-    costs = CostModel(dependency, macs_cost)
-    assert unnamed(costs.shapes(dependency.nothing_removed())) == expected
+    costs = CostModel(build_dependency(Graph(model)), [], macs_cost)
+    assert unnamed(costs.shapes({})) == expected
 
 
 @pytest.mark.parametrize(
@@ -212,45 +228,74 @@ def candidates(model: ModelProto, errors: dict[str, dict[int, float]]) -> list[C
 ERRORS = {"w1": {4: 40.0, 8: 9.0, 12: 3.0}, "w2": {8: 2.0, 16: 0.1}}
 
 
+def costs_of(model: ModelProto, found: list[Candidate], cost: Cost = macs_cost) -> CostModel:
+    return CostModel(build_dependency(Graph(model)), found, cost)
+
+
+@pytest.mark.parametrize("allocation", [by_sensitivity, uniform])
 @given(share=st.floats(0.01, 0.85))
-@settings(max_examples=30)
-def test_the_budget_is_met_with_allowed_widths(share: float) -> None:
+@settings(max_examples=15)
+def test_the_budget_is_met_with_allowed_widths(allocation: Allocation, share: float) -> None:
     model = net(*RESIDUAL)
-    costs = CostModel(build_dependency(Graph(model)), macs_cost)
     found = candidates(model, ERRORS)
-    limit = macs_of(model) * (1 - share)
-    widths = allocate(found, costs, limit)
-    assert costs.of_widths({c.group.name: c for c in found}, widths) <= limit
-    assert all(kept in ERRORS[name] for name, kept in widths.items())
+    costs = costs_of(model, found)
+    point = allocate(allocation(found, costs), share)
+    assert point.cost == pytest.approx(costs.of(point.widths))
+    assert point.cost <= macs_of(model) * (1 - share) * (1 + 1e-9)
+    assert all(kept in ERRORS[name] for name, kept in point.widths.items())
+    assert point.error == pytest.approx(sum(ERRORS[n][w] for n, w in point.widths.items()))
 
 
 def test_the_cheapest_cut_is_made_first() -> None:
     model = net(*RESIDUAL)
-    costs = CostModel(build_dependency(Graph(model)), macs_cost)
-    assert allocate(candidates(model, ERRORS), costs, macs_of(model) * 0.9) == {"w2": 16}
-    assert allocate(candidates(model, ERRORS), costs, macs_of(model)) == {}
+    found = candidates(model, ERRORS)
+    costs = costs_of(model, found)
+    assert allocate(by_sensitivity(found, costs), 0.1).widths == {"w2": 16}
+    assert allocate(by_sensitivity(found, costs), 0).widths == {}
+
+
+@given(share=st.floats(0.01, 0.85))
+@settings(max_examples=15)
+def test_what_is_not_needed_is_given_back(share: float) -> None:
+    model = net(*RESIDUAL)
+    errors = {"w1": {8: 5.0, 12: 3.0, 4: 9.0}, "w2": dict.fromkeys((4, 8, 12, 16), 0.001)}
+    found = candidates(model, errors)
+    costs = costs_of(model, found)
+    greedy = allocate(by_sensitivity(found, costs), share)
+    point = given_back(greedy, share, found, costs)
+    assert point.cost <= macs_of(model) * (1 - share)
+    assert point.error <= greedy.error + 1e-9
+    for name, width in point.widths.items():  # nothing more can be given back
+        wider = [w for w in [*errors[name], 16 if name == "w1" else 24] if w > width]
+        assert costs.of({**point.widths, name: min(wider)}) > macs_of(model) * (1 - share)
+
+
+def test_uniform_cuts_all_alike() -> None:
+    model = net(*RESIDUAL)
+    errors = {name: dict.fromkeys(range(1, size), 1.0) for name, size in (("w1", 16), ("w2", 24))}
+    found = candidates(model, errors)
+    widths = allocate(uniform(found, costs_of(model, found)), 0.4).widths
+    assert widths["w1"] / 16 == pytest.approx(widths["w2"] / 24, abs=1 / 16)
 
 
 def test_a_budget_out_of_reach_says_what_can_be_had() -> None:
     model = net(*RESIDUAL)
-    dependency = build_dependency(Graph(model))
-    costs = CostModel(dependency, macs_cost)
     found = candidates(model, ERRORS)
-    removed = removed_mask(dependency, {c.group.name: c for c in found}, {"w1": 4, "w2": 8})
-    least = macs_of(remove_channels(dependency, removed)) / macs_of(model) - 1
+    costs = costs_of(model, found)
+    least = costs.of({"w1": 4, "w2": 8}) / macs_of(model) - 1
     with pytest.raises(OptionError) as caught:
-        allocate(found, costs, macs_of(model) * 0.01)
+        allocate(by_sensitivity(found, costs), 0.99)
     assert "-99" in caught.value.message
     assert f"{least:+.1%}" in caught.value.message
 
 
 def test_cuts_that_only_save_together_are_found() -> None:
     model = net(*RESIDUAL)
-    costs = CostModel(
-        build_dependency(Graph(model)), lambda layers: float(max(layer.cin for layer in layers))
-    )
     errors = {"w1": {4: 0.5}, "w2": {16: 0.1, 8: 0.3}}
-    assert allocate(candidates(model, errors), costs, 8) == {"w1": 4, "w2": 8}
+    found = candidates(model, errors)
+    costs = costs_of(model, found, lambda layer: float(max(layer.cin, layer.cout)))
+    widths = allocate(by_sensitivity(found, costs), 1 - 29 / 82).widths
+    assert widths == {"w1": 4, "w2": 8}
 
 
 def output_error(model: ModelProto, other: ModelProto, samples: Feeds) -> float:
@@ -271,11 +316,13 @@ def test_pruning_meets_its_budget_and_least_squares_is_better(
     for recover in ("least-squares", "none"):
         path = tmp_path / f"{recover}.onnx"
         budget = Budget(kind, share)
-        result = prune(model, path, samples, budget, cost=cost, step=4, recover=recover)
+        result = prune(
+            model, path, samples, budget, cost=cost, step=4, method=Method(recover=recover)
+        )
         small = load_model(path)
         onnx.checker.check_model(small, full_check=True)
         assert result.cost_after <= result.cost_before * (1 - share)
-        assert result.cost_after == cost(layers_of(Graph(small)))
+        assert result.cost_after == sum(map(cost, layers_of(Graph(small))))
         assert (result.macs_before, result.macs_after) == (macs_of(model), macs_of(small))
         assert all(group.after % 4 == 0 for group in result.groups)
         errors[recover] = output_error(model, small, fresh)
@@ -350,11 +397,110 @@ def test_groups_narrower_than_a_step(tmp_path: Path) -> None:
         prune(model, tmp_path / "a", samples_for(model, 2), budget, cost=macs_cost, step=32)
 
 
-def test_an_unknown_recovery(tmp_path: Path) -> None:
-    model = net(*RESIDUAL)
+@pytest.mark.parametrize("given", [("wish",), ("obs", "wish"), ("obs", "uniform", "wish")])
+def test_an_unknown_method(given: tuple[str, ...]) -> None:
     with pytest.raises(OptionError, match="wish"):
-        budget = Budget("macs", 0.2)
-        prune(model, tmp_path / "a", [], budget, cost=macs_cost, step=4, recover="wish")
+        Method(*given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("criterion", ["wanda", "magnitude"])
+@pytest.mark.parametrize("allocation", ["sensitivity", "uniform"])
+def test_the_baselines_meet_the_budget(criterion: str, allocation: str, tmp_path: Path) -> None:
+    model = net(*RESIDUAL)
+    result = prune(
+        model,
+        tmp_path / "a.onnx",
+        samples_for(model, 8),
+        Budget("macs", 0.3),
+        cost=macs_cost,
+        step=4,
+        method=Method(criterion, allocation, recover="none"),
+    )
+    assert macs_of(load_model(tmp_path / "a.onnx")) == result.cost_after <= 0.7 * macs_of(model)
+
+
+def test_what_was_done_is_told(tmp_path: Path) -> None:
+    model = net(*RESIDUAL)
+    budget = Budget("macs", 0.4)
+    result = prune(model, tmp_path / "a", samples_for(model, 12), budget, cost=macs_cost, step=4)
+    assert result.measure == "agreement"
+    ratios = [point.cost_ratio for point in result.curve]
+    assert ratios == sorted(ratios, reverse=True)
+    assert any(ratio == result.cost_after / result.cost_before for ratio in ratios)
+    assert ratios[-1] <= 0.5 + 1e-9
+    errors = [point.error for point in result.curve]
+    assert errors == sorted(errors)
+    assert all(0 <= point.likeness <= 1 for point in result.curve)
+    for group in result.groups:
+        assert (group.saved > 0) == (group.after < group.before)
+        assert set(group.sensitivity) <= set(range(4, group.before, 4))
+        assert group.name in group.layers
+
+
+def test_one_judgement_serves_several_budgets(tmp_path: Path) -> None:
+    model = net(*RESIDUAL)
+    samples = samples_for(model, 8)
+    pruner = Pruner(model, samples, cost=macs_cost, step=4, method=Method())
+    for name, share in (("a", 0.5), ("b", 0.2)):
+        pruner.prune(Budget("macs", share), tmp_path / name)
+    prune(model, tmp_path / "c", samples, Budget("macs", 0.2), cost=macs_cost, step=4)
+    assert (tmp_path / "b").read_bytes() == (tmp_path / "c").read_bytes()
+    assert macs_of(load_model(tmp_path / "a")) < macs_of(load_model(tmp_path / "b"))
+
+
+def test_as_much_as_the_drop_allows(tmp_path: Path) -> None:
+    model = net(*RESIDUAL)
+    pruner = Pruner(model, samples_for(model, 8), cost=macs_cost, step=4, method=Method())
+
+    def judge(small: ModelProto) -> float:  # exactly what the MACs say, to know the answer
+        return macs_of(small) / macs_of(model)
+
+    result = pruner.prune_within(0.4, judge, Budget("macs", 0.9), tmp_path / "a")
+    left = macs_of(load_model(tmp_path / "a")) / macs_of(model)
+    assert 0.6 <= left < 0.75, result.attempts
+    assert result.attempts[0].share <= 0.9
+    assert {one.retention >= 0.6 for one in result.attempts} == {True, False}
+    with pytest.raises(OptionError, match="no cut keeps"):
+        pruner.prune_within(0.001, judge, Budget("macs", 0.9), tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+
+
+@given(threshold=st.floats(0.05, 0.9), most=st.floats(0.1, 0.9))
+def test_bisection_comes_close_from_below(threshold: float, most: float) -> None:
+    def retention(share: float) -> float:
+        return 1.0 if share <= threshold else 0.5
+
+    tried = largest_share(retention, 0.98, most)
+    best = max(one.share for one in tried if one.retention >= 0.98)
+    assert best <= threshold
+    assert best == most or threshold - best <= most / 2**5 + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("keep", "only", "cut"),
+    [
+        ([], [], {"w1", "w2"}),
+        (["w2"], [], {"w1"}),
+        (["w*"], [], set()),
+        ([], ["first"], {"w1"}),
+        ([], ["*cond", "w1"], {"w1", "w2"}),
+        (["w1"], ["w*"], {"w2"}),
+    ],
+)
+def test_layers_are_kept_by_name(keep: list[str], only: list[str], cut: set[str]) -> None:
+    model = net(*RESIDUAL)
+    for node, name in zip(model.graph.node, ("first", "", "second"), strict=False):
+        node.name = name
+    graph = Graph(model)
+    groups = find_groups(build_dependency(graph))
+    names = {group.name for group in selected(graph, groups, keep, only)}
+    assert names == cut
+
+
+def test_a_glob_that_names_nothing() -> None:
+    graph = Graph(net(*RESIDUAL))
+    with pytest.raises(OptionError, match=r"w9.*no group"):
+        selected(graph, find_groups(build_dependency(graph)), ["w9*"], [])
 
 
 @pytest.mark.parametrize(

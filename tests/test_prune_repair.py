@@ -26,6 +26,7 @@ from rockpress.prune.importance import Reader, removal_order
 from rockpress.prune.prune import cuts_of
 from rockpress.prune.repair import refit, solve
 from rockpress.prune.surgery import remove_channels
+from rockpress.prune.trials import Trials
 from rockpress.prune.widths import allowed_widths, errors_between, measured_widths
 
 Weights = dict[str, tuple[int, ...] | NDArray[np.generic]]
@@ -375,14 +376,9 @@ def make_candidates(recover: bool) -> dict[str, dict[int, float]]:
     model = with_biases(net(RESIDUAL, RESIDUAL_WEIGHTS))
     dependency = build_dependency(Graph(model))
     samples = samples_for(model, 32)
-    found = candidates_of(
-        dependency,
-        find_groups(dependency),
-        layer_moments(model, samples, 0),
-        samples,
-        step=4,
-        recover=recover,
-    )
+    statistics = layer_moments(model, samples, 0)
+    trials = Trials(dependency, samples, statistics if recover else {})
+    found = candidates_of(dependency, find_groups(dependency), statistics, trials, step=4)
     return {candidate.group.name: candidate.errors for candidate in found}
 
 

@@ -1,0 +1,40 @@
+"""The options that say how to prune, see options.py."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from typer import Option
+
+from .parsers import number
+
+MaxDrop = Annotated[
+    float | None,
+    Option(
+        "--max-drop",
+        metavar="D",
+        parser=number(0, 1),
+        help="Prune as much as loses no more than this of the outputs, such as 0.02: by trial on "
+        "held-out samples. A budget is then the most to prune.",
+    ),
+]
+Keep = Annotated[
+    list[str] | None,
+    Option(
+        "--keep",
+        metavar="NAME",
+        help="Leave the channels of this layer whole; a glob such as 'head*'. Repeatable.",
+    ),
+]
+Only = Annotated[
+    list[str] | None,
+    Option("--only", metavar="NAME", help="Prune these layers alone; as --keep. Repeatable."),
+]
+Criterion = Annotated[
+    Literal["obs", "wanda", "magnitude"] | None,
+    Option(
+        "--criterion",
+        help="Which channels go first: by the error that is left when the others make up for "
+        "them, by their energy, or by their weights alone. [default: obs]",
+    ),
+]

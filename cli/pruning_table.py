@@ -1,0 +1,50 @@
+"""What ``prune`` did, as tables: the groups, the trade-off curve and what was tried."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .show import print_lines, print_table
+
+if TYPE_CHECKING:
+    from ..prune.result import PruneResult
+
+_GROUPS = ("channels made by", "before", "after", "saves", "output error")
+_ESTIMATED = ("cycles", "latency")
+
+
+def show_pruning(result: PruneResult) -> None:
+    """Print what was cut where, what it saves, and what more or less of it would have left."""
+    kind = result.budget.kind.replace("macs", "MACs")
+    rows = [
+        (
+            group.name,
+            str(group.before),
+            str(group.after),
+            f"{group.saved:.1%}",
+            f"{group.error:.4g}",
+        )
+        for group in result.groups
+        if group.after < group.before
+    ]
+    print_table(str(result.path), _GROUPS, rows)
+    curve = [
+        (f"{point.cost_ratio - 1:+.1%}", f"{point.error:.4g}", f"{point.likeness:.3f}")
+        for point in result.curve
+    ]
+    if curve:
+        print_table("trade-off", (kind, "estimated error", f"{result.measure} at least"), curve)
+    print_lines(
+        f"tried {kind} {-one.share:+.1%}: {one.retention:.1%} left on held-out samples"
+        for one in result.attempts
+    )
+    what = f"{kind} (estimated)" if result.budget.kind in _ESTIMATED else kind
+    changes = (
+        (what, result.cost_before, result.cost_after),
+        ("MACs", result.macs_before, result.macs_after),
+        ("parameters", result.parameters_before, result.parameters_after),
+    )
+    print_lines(f"{name} {now / was - 1:+.1%}" for name, was, now in dict.fromkeys(changes))
+    if result.frozen:
+        stops = ", ".join(f"{name} ({count})" for name, count in result.frozen.items())
+        print_lines([f"left whole around operators without a rule: {stops}"])

@@ -1,0 +1,190 @@
+"""How a recipe's model is pruned: budget, target, method, and what is held out to judge by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from onnx import ModelProto
+
+from ..accuracy.metrics import Scoring
+from ..calibration_data.samples import Samples
+from ..convert.convert import Conversion
+from ..convert.cycles import layer_cycles
+from ..convert.latency import layer_ms
+from ..convert.targets import Target
+from ..core.errors import OptionError
+from ..core.graph import Array
+from ..core.results import ModelRow, Notice, PruningFigure
+from ..core.session import Session
+from ..prune.budget import Budget, macs_cost, parse_budget, size_cost
+from ..prune.costs import Cost
+from ..prune.divergence import likeness
+from ..prune.prune import Method, Pruner
+from ..prune.result import PruneResult
+from .judging import judge_for
+from .recipe import Recipe
+from .rows import ratio
+from .scoring import scoring_of
+from .stages import Step
+
+# channels at which multiply-accumulates and size change visibly; the chips' steps do not matter
+_FINE_STEP = 8
+# with --max-drop alone: more than this is not tried
+_MOST = Budget("cycles", 0.9)
+_LEAST_HELD_OUT = 8
+
+
+def budget_of(recipe: Recipe) -> Budget | None:
+    """What a recipe allows to prune; None when it is not to be pruned. Raises OptionError."""
+    if recipe.prune:
+        return parse_budget(recipe.prune)
+    return None if recipe.max_drop is None else _MOST
+
+
+def cost_of(budget: Budget, target: Target, dtype: str) -> tuple[Cost, int]:
+    """The cost of a layer for a budget, and the number of channels at which it changes.
+
+    Raises OptionError for a latency on a chip that has cycles only.
+    """
+    if budget.kind == "macs":
+        return macs_cost, _FINE_STEP
+    if budget.kind == "size":
+        return size_cost, _FINE_STEP
+    if budget.kind == "latency":
+        if target.latency is None:
+            raise OptionError(
+                f"there is no latency in milliseconds for {target.name}, only cycles",
+                f"for example cycles=-{budget.share:.0%}",
+            )
+        return lambda layer: layer_ms(layer, target, dtype), target.cout_step
+    return lambda layer: layer_cycles(layer, target, dtype), target.cout_step
+
+
+class Pruning:
+    """A recipe's model for one target, judged once and cut as often as it takes."""
+
+    def __init__(
+        self, model: ModelProto, calib: Samples, recipe: Recipe, target: Target, step: Step
+    ) -> None:
+        budget = budget_of(recipe)
+        if budget is None:
+            raise OptionError("nothing says how much to prune", "for example --budget cycles=-30%")
+        self.budget = budget
+        self._model = model
+        self._recipe = recipe
+        dtype = "float16" if recipe.quantize == "float16" else "int8"
+        cost, channels = cost_of(budget, target, dtype)
+        seen, self._held_out = _parted(calib, recipe)
+        self._pruner = Pruner(
+            model,
+            seen,
+            cost=cost,
+            step=channels,
+            method=Method(
+                criterion=recipe.criterion,
+                recover=recipe.recover,
+                keep=recipe.keep,
+                only=recipe.only,
+            ),
+            seed=recipe.seed,
+            on_progress=step,
+        )
+
+    def write(self, output: Path, share: float | None = None) -> PruneResult:
+        """Write the pruned model: to the budget, or another ``share`` of the same kind."""
+        drop = self._recipe.max_drop
+        if drop is None or self._held_out is None:
+            share = self.budget.share if share is None else share
+            return self._pruner.prune(Budget(self.budget.kind, share), output)
+        scoring = scoring_of(self._recipe, self._model, self._held_out)
+        judge = retention_on(self._model, self._held_out, scoring)
+        return self._pruner.prune_within(drop, judge, self.budget, output)
+
+
+def _parted(calib: Samples, recipe: Recipe) -> tuple[Samples, Samples | None]:
+    """The samples to prune by, and half of them to judge by when that is to be done."""
+    if recipe.max_drop is None:
+        return calib, None
+    if len(calib) // 2 < _LEAST_HELD_OUT:
+        raise OptionError(
+            f"--max-drop needs at least {2 * _LEAST_HELD_OUT} calibration samples, to hold half "
+            f"of them out; there are {len(calib)}",
+            "give more with --calib and --calib-count",
+        )
+    return calib.split(len(calib) // 2, recipe.seed)
+
+
+def retention_on(
+    model: ModelProto, held_out: Samples, scoring: Scoring
+) -> Callable[[ModelProto], float]:
+    """What is left of a model on held-out samples: of its metric, or of its own outputs.
+
+    The metric where they have labels that fit, else the agreement of the first classes, else the
+    cosine of the outputs.
+    """
+    measure, _ = judge_for(model, held_out, scoring)
+    reference = _outputs(model, held_out)
+    if measure is None:
+        return lambda other: likeness(_joined(reference), _joined(_outputs(other, held_out)))[1]
+
+    def score(rows: list[list[Array]]) -> float:
+        return float(np.mean([measure.score(index, row) for index, row in enumerate(rows)]))
+
+    whole = score(reference)
+
+    def kept(other: ModelProto) -> float:
+        found = score(_outputs(other, held_out))
+        if measure.lower_is_better:
+            return whole / found if found else 1.0
+        return found / whole if whole else 1.0
+
+    return kept
+
+
+def _outputs(model: ModelProto, samples: Samples) -> list[list[Array]]:
+    session = Session(model)
+    return [session.run(feeds) for feeds in samples]
+
+
+def _joined(rows: list[list[Array]]) -> list[Array]:
+    return [np.concatenate(parts) for parts in zip(*rows, strict=True)]
+
+
+def pruning_figure(
+    result: PruneResult, cycles: float | None, macs: float | None, parameters: float | None
+) -> PruningFigure:
+    """What pruning did, for the report; the ratios are pruned over unpruned."""
+    return PruningFigure(
+        cycles_ratio=cycles,
+        macs_ratio=macs,
+        parameters_ratio=parameters,
+        budget=result.budget.kind,
+        predicted_ratio=result.cost_after / result.cost_before,
+        measure=result.measure,
+        curve=tuple(map(asdict, result.curve)),
+        groups=tuple(map(asdict, result.groups)),
+        attempts=tuple(map(asdict, result.attempts)),
+    )
+
+
+def saved_share(budget: Budget, compiled: Conversion, unpruned: ModelRow) -> float | None:
+    """What the compiler says is saved; None for a budget that it does not measure."""
+    if budget.kind == "cycles":
+        return 1 - (ratio(compiled.cycles, unpruned.cycles) or 1.0)
+    if budget.kind == "latency":
+        before = unpruned.latency[0].ms if unpruned.latency else None
+        after = compiled.latency.ms if compiled.latency else None
+        return 1 - (ratio(after, before) or 1.0)
+    return None
+
+
+def budget_missed(budget: Budget, reached: float) -> Notice:
+    """The warning that the compiler saves less than was asked for."""
+    return Notice(
+        "pruning-budget",
+        f"the compiler says {-reached:.1%} {budget.kind}; {-budget.share:.1%} were asked for",
+        "ask for a larger budget",
+    )

@@ -1,0 +1,114 @@
+"""Cost of the model when some channels are gone, without building it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import prod
+
+import numpy as np
+from onnx import NodeProto
+
+from ..core.graph import Array, attributes
+from ..core.layers import LayerShape, layer_of
+from .atoms import Axis
+from .candidates import Candidate
+from .dependency import Dependency
+
+Cost = Callable[[LayerShape], float]
+Widths = Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class _Length:
+    """An axis: its length, and for each group how much it loses with 0, 1, 2 ... channels gone."""
+
+    full: int
+    lost: dict[str, Array]
+
+    def left(self, gone: Mapping[str, int]) -> int:
+        return self.full - sum(int(table[gone.get(name, 0)]) for name, table in self.lost.items())
+
+
+@dataclass(frozen=True)
+class _Sized:
+    layer: LayerShape
+    lengths: tuple[_Length, ...]  # inputs, outputs, and the rows of a matrix product
+
+    @property
+    def groups(self) -> set[str]:
+        return {name for length in self.lengths for name in length.lost}
+
+    def shape(self, gone: Mapping[str, int]) -> LayerShape:
+        return shrunk(self.layer, *(length.left(gone) for length in self.lengths))
+
+
+class CostModel:
+    """The sum over all layers of ``cost``, for any widths of the groups.
+
+    A layer's cost is worked out once for each of its shapes, and a change looks only at the layers
+    that it touches, so that a search may try thousands.
+    """
+
+    def __init__(self, dependency: Dependency, candidates: Sequence[Candidate], cost: Cost) -> None:
+        self._cost = lru_cache(maxsize=None)(cost)
+        self._sizes = {one.group.name: one.group.size for one in candidates}
+        tables = {one.group.name: one.group.roots[one.order] for one in candidates}
+        self._layers = [
+            _Sized(layer, tuple(_length(axis, tables) for axis in _axes(dependency, node, layer)))
+            for node in dependency.graph.nodes
+            if (layer := layer_of(dependency.graph, node)) is not None
+        ]
+        self._touched = {
+            name: [layer for layer in self._layers if name in layer.groups] for name in self._sizes
+        }
+
+    def shapes(self, widths: Widths) -> list[LayerShape]:
+        """The layers when the named groups keep so many channels."""
+        gone = self._gone(widths)
+        return [layer.shape(gone) for layer in self._layers]
+
+    def of(self, widths: Widths) -> float:
+        """Total cost when the named groups keep so many channels."""
+        return sum(map(self._cost, self.shapes(widths)))
+
+    def change(self, widths: Widths, name: str, kept: int) -> float:
+        """What is saved when one group is cut further."""
+        before, after = self._gone(widths), self._gone({**widths, name: kept})
+        layers = self._touched[name]
+        return sum(
+            self._cost(layer.shape(before)) - self._cost(layer.shape(after)) for layer in layers
+        )
+
+    def _gone(self, widths: Widths) -> dict[str, int]:
+        return {name: self._sizes[name] - kept for name, kept in widths.items()}
+
+
+def _axes(dependency: Dependency, node: NodeProto, layer: LayerShape) -> list[Axis]:
+    """Roots along a layer's inputs, its outputs, and the rows of a matrix product."""
+    x = [dependency.atoms.roots(axis) for axis in dependency.axes[node.input[0]]]
+    y = [dependency.atoms.roots(axis) for axis in dependency.axes[node.output[0]]]
+    if layer.op in ("gemm", "matmul"):
+        return [x[0 if attributes(node).get("transA") else -1], y[-1], *y[:-1]]
+    return [x[1], y[1]]
+
+
+def _length(axis: Axis, tables: Mapping[str, Axis]) -> _Length:
+    found, counts = np.unique(axis, return_counts=True)
+    times = dict(zip(found.tolist(), counts.tolist(), strict=True))
+    lost = {}
+    for name, roots in tables.items():
+        each = [times.get(root, 0) for root in roots.tolist()]
+        if any(each):
+            lost[name] = np.cumsum([0, *each])
+    return _Length(axis.size, lost)
+
+
+def shrunk(layer: LayerShape, cin: int, cout: int, *rows: int) -> LayerShape:
+    """A layer with other numbers of channels, and of rows for a matrix product."""
+    if layer.op in ("gemm", "matmul"):
+        count = prod(rows)
+        return replace(layer, cin=cin, cout=cout, in_h=count, out_h=count)
+    groups = layer.groups * cin // layer.cin if layer.groups > 1 else 1
+    return replace(layer, cin=cin, cout=cout, groups=groups)

@@ -1,0 +1,71 @@
+"""What pruning did, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from .budget import Budget
+
+
+@dataclass(frozen=True)
+class PrunedGroup:
+    """One group of channels before and after.
+
+    ``error`` is the divergence of the outputs when it alone is cut to that width, ``saved`` what
+    this cut saves, as a share of the unpruned model's cost, with the others as they are now.
+    ``sensitivity`` maps width -> error for the widths that were measured, and ``layers`` names the
+    layers that make the channels, by node and weight.
+    """
+
+    name: str
+    before: int
+    after: int
+    error: float
+    saved: float
+    sensitivity: dict[int, float]
+    layers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One step of the trade-off: cost over that of the unpruned model, and what is left.
+
+    ``error`` is estimated, the sum of what the groups' cuts give alone; ``likeness`` is measured
+    with all of them together and the readers refitted in one shot, so that it is a lower bound.
+    """
+
+    cost_ratio: float
+    error: float
+    likeness: float
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A budget that was tried for ``--max-drop``: its share, and what of the outputs was left."""
+
+    share: float
+    retention: float
+
+
+@dataclass(frozen=True)
+class PruneResult:
+    """What pruning did. ``cost_*`` are in the unit of the budget, by the cost function given.
+
+    ``frozen`` maps operator type -> number of nodes around which nothing could be removed;
+    ``measure`` names the likeness of the ``curve``: agreement, or cosine.
+    """
+
+    path: Path
+    budget: Budget
+    cost_before: float
+    cost_after: float
+    macs_before: int
+    macs_after: int
+    parameters_before: int
+    parameters_after: int
+    groups: tuple[PrunedGroup, ...]
+    frozen: dict[str, int]
+    measure: str = ""
+    curve: tuple[CurvePoint, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
