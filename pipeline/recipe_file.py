@@ -76,6 +76,10 @@ class ModelOptions(BaseModel):
     mean: float | list[float] | None = None
     std: Divisor | list[Divisor] | None = None
     prune: Name | None = None
+    max_drop: Annotated[float, Field(ge=0, le=1)] | None = None
+    keep: Name | list[Name] | None = None
+    only: Name | list[Name] | None = None
+    criterion: Literal["obs", "wanda", "magnitude"] | None = None
     recover: Literal["least-squares", "none"] | None = None
     quantize: Literal["w8a8", "off"] | None = None
     method: Literal["auto", "gptq", "gptq-min-max", "mse", "min-max", "percentile", "kl"] | None = (
