@@ -80,6 +80,13 @@ class Samples:
             return self.feeds(index)
         return {self._only_input: self._pixels(self.npu_preprocess, index)[np.newaxis]}
 
+    def picture(self, index: int) -> Pixels | None:
+        """What the model sees of an image, uint8 (H, W, 1) or (H, W, 3) RGB; None for tensors."""
+        if self.preprocess is None:
+            return None
+        pixels = self._pixels(self.preprocess, index)
+        return pixels[..., ::-1] if self.preprocess.color == "bgr" else pixels
+
     @property
     def npu_preprocess(self) -> Preprocess | None:
         """The preprocess whose mean and std go inside the NPU's model; None where none do.

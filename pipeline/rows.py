@@ -9,6 +9,7 @@ from ..accuracy.compare import Comparison
 from ..accuracy.gates import Gate, max_latency_gate, max_size_gate, min_retention_gate
 from ..accuracy.proportions import Interval
 from ..accuracy.retention import too_few_samples
+from ..calibration_data.pictures import picture_uri
 from ..calibration_data.preprocess import suspicious_scale
 from ..calibration_data.samples import Samples
 from ..convert.convert import Conversion
@@ -72,12 +73,23 @@ def retention_figure(comparison: Comparison) -> RetentionFigure:
 
 
 def example_documents(comparison: Comparison, samples: Samples) -> dict[str, Any]:
-    """Which samples changed, and the worst with their labels and predictions; {} without labels."""
+    """Which samples changed, and the worst with their labels and predictions; {} without labels.
+
+    An ``image`` of each is for pages only; the JSON document leaves it out.
+    """
     changes = comparison.changes
     if changes is None:
         return {}
-    worst = [{"sample": samples.name(one.index), **asdict(one)} for one in changes.worst]
+    worst = [
+        {"sample": samples.name(one.index), **asdict(one), "image": _image(samples, one.index)}
+        for one in changes.worst
+    ]
     return {"lost": list(changes.lost), "gained": list(changes.gained), "worst": worst}
+
+
+def _image(samples: Samples, index: int) -> str | None:
+    pixels = samples.picture(index)
+    return None if pixels is None else picture_uri(pixels)
 
 
 def quantization_figure(quantized: QuantizeResult) -> QuantizationFigure:

@@ -15,8 +15,11 @@ SCHEMA = 1
 _WHEN_KNOWN = ("layers", "reference_layers", "feed", "changes", "examples", "details")
 
 
-def to_document(report: Report) -> dict[str, Any]:
-    """Report -> plain values. Infinities (an SQNR of equal outputs) become None."""
+def to_document(report: Report, *, pictures: bool = False) -> dict[str, Any]:
+    """Report -> plain values. Infinities (an SQNR of equal outputs) become None.
+
+    With ``pictures`` those of examples are in it, which no schema promises.
+    """
     document = {
         "schema": SCHEMA,
         "verdict": "pass" if report.passed else "fail",
@@ -24,7 +27,7 @@ def to_document(report: Report) -> dict[str, Any]:
         "toolkit": report.toolkit,
         "recipe": report.recipe,
         **({} if report.baseline is None else {"baseline": report.baseline}),
-        "targets": [_target(target) for target in report.targets],
+        "targets": [_target(target, pictures) for target in report.targets],
     }
     finite: dict[str, Any] = _finite(document)
     return finite
@@ -41,11 +44,14 @@ def json_text(document: dict[str, Any]) -> str:
     return json_visible(plain) + "\n"
 
 
-def _target(target: TargetReport) -> dict[str, Any]:
+def _target(target: TargetReport, pictures: bool) -> dict[str, Any]:
     error = target.error
     document = asdict(replace(target, error=None))
     document["gates"] = [_gate(gate) for gate in target.gates]
     document["error"] = error and {"message": error.message, "hint": error.hint}
+    if not pictures:
+        for example in document["examples"].get("worst", ()):
+            example.pop("image", None)
     for name in _WHEN_KNOWN:
         if not document[name]:
             del document[name]

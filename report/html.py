@@ -23,7 +23,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 def to_html(report: Report) -> str:
     """The report as an HTML page with a final newline."""
-    return page(to_document(report))
+    return page(to_document(report, pictures=True))
 
 
 def page(document: dict[str, Any]) -> str:

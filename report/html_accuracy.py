@@ -94,7 +94,21 @@ def _retention(kept: dict[str, Any], limit: float | None) -> Markup | None:
     if limit is not None:
         title += f", limit {limit:g}"
     chart = interval_chart(title, kept["value"], kept["low"], kept["high"], limit)
-    return tag("div", tag("p", told), chart)
+    return tag("div", tag("p", told, _difference(kept)), chart)
+
+
+def _difference(kept: dict[str, Any]) -> str:
+    """The change in the metric itself, and whether chance alone would explain it."""
+    change = kept.get("difference")
+    if change is None:
+        return ""
+    ends = [kept.get("difference_low"), kept.get("difference_high")]
+    told = f" The {kept['metric']} changed by {change:+.4f}"
+    if None not in ends:
+        told += f" ({ends[0]:+.4f} to {ends[1]:+.4f})"
+    if kept.get("mcnemar") is not None:
+        told += f"; so large a difference comes by chance with p = {kept['mcnemar']:.2g} (McNemar)"
+    return f"{told}."
 
 
 def _limit(target: dict[str, Any]) -> float | None:

@@ -63,7 +63,9 @@ GOOD = TargetReport(
         ),
         ModelRow("rknn", "m.rknn", 498720, latency=(NPU,), accuracy=TOP1),
     ),
-    retention=RetentionFigure("top1", 0.9975, 0.99, 1.005, 400, 0.995, 25.6),
+    retention=RetentionFigure(
+        "top1", 0.9975, 0.99, 1.005, 400, 0.995, 25.6, (), -0.0025, -0.01, 0.005, 0.25
+    ),
     ratios={"size": 0.5, "latency": 0.5, "cycles": 0.5, "macs": 1.0},
     pruning=None,
     quantization=QuantizationFigure(
@@ -257,6 +259,8 @@ def test_the_parts_that_a_report_has() -> None:
     said = Read(PAGES["one"]).said
     for text in (
         "99.8% of the original's top1 is kept, on 400 samples",
+        "The top1 changed by -0.0025 (-0.0100 to +0.0050); so large a difference comes by chance "
+        "with p = 0.25 (McNemar).",
         "size 100.0 kB 90.0 kB -10.0% better",
         "1 warning toolkit-fidelity they <differ> look & see",
         "gptq 24.8 dB min-max 12.4 dB",
@@ -297,6 +301,10 @@ def test_pictures_of_flipped_samples_are_a_contact_sheet() -> None:
     (shown,) = read.all("img")
     assert shown == {"src": picture, "alt": "sample 3.png, label 3: 3 → 5"}
     assert "label 3: 3 → 5 in words sample label baseline candidate 3.png 3 3 5" in read.said
+    one = replace(GOOD, examples={"lost": [3], "gained": [], "worst": worst[:1]})
+    assert Read(to_html(report(one))).all("img") == [shown]
+    assert "image" not in to_document(report(one))["targets"][0]["examples"]["worst"][0]
+    assert worst[0]["image"] == picture  # it is a copy that lacks it
 
 
 def test_the_most_telling_column_is_drawn() -> None:

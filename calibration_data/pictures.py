@@ -1,0 +1,32 @@
+"""A sample as a small picture inside a text, for a report to show."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from io import BytesIO
+
+import numpy as np
+
+from .geometry import Pixels
+
+# Larger than that a page shows none, so a report with twenty stays small.
+LONGEST = 160
+_QUALITY = 85
+_SMALL = 64  # pixels: below it PNG is smaller than JPEG, and exact
+
+
+def picture_uri(pixels: Pixels) -> str:
+    """Uint8 (H, W, 1) or (H, W, 3) RGB -> a data URI, at most 160 pixels wide and high.
+
+    >>> picture_uri(np.zeros((2, 3, 1), np.uint8))[:32]
+    'data:image/png;base64,iVBORw0KGg'
+    """
+    from PIL import Image
+
+    values = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
+    image = Image.fromarray(np.ascontiguousarray(values))
+    image.thumbnail((LONGEST, LONGEST))
+    kind = "png" if max(image.size) <= _SMALL else "jpeg"
+    file = BytesIO()
+    image.save(file, kind, quality=_QUALITY)
+    return f"data:image/{kind};base64,{b64encode(file.getvalue()).decode()}"
