@@ -53,11 +53,16 @@ class SampleSet:
 def sample_set(model: str, role: str, count: int, work: Path) -> SampleSet:
     """The samples of a role (calib, test) of a model, made below ``work`` when not there yet."""
     folder = work / "samples" / f"{model}-{role}-{count}"
+    return kept_samples(folder, count, _makers(work)[model](role, count))
+
+
+def kept_samples(folder: Path, count: int, samples: Iterator[Sample]) -> SampleSet:
+    """The samples in a folder, written there when it is not there yet."""
     if not folder.is_dir():
         part = folder.with_suffix(".part")
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        _write(_makers(work)[model](role, count), part)
+        _write(samples, part)
         part.rename(folder)
     return SampleSet(folder, count)
 

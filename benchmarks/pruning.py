@@ -1,0 +1,99 @@
+"""Trade-off curves of pruning: cycles, MACs and size against accuracy, beside two baselines.
+
+The models are the demo CNN (true accuracy on Fashion-MNIST), PP-OCR's direction classifier (true
+accuracy on rendered lines, every second upside down), EfficientNet-Lite0 (crops of photographs:
+equal first class where the float model is sure), and PP-OCRv4's detector (overlap of the map of
+text on rendered pages) and recogniser (characters read right). None of them is trained again, and
+pruning sees unlabelled samples that share nothing with the test samples. Each is cut to several
+shares of its rk3588 cycles, then run as a float model in ONNX Runtime, or quantized to int8,
+converted and run in the toolkit's simulator. Each result is kept, so an interrupted run goes on
+where it was, and several runs may share a folder. The table is Markdown.
+
+    python benchmarks/pruning.py --quick
+    python benchmarks/pruning.py --models demo,ppocr-cls --places onnxruntime,rk3588
+    python benchmarks/pruning.py --table
+
+Methods: rockpress (structured OBS, by sensitivity, least squares), wanda (its cheaper criterion),
+uniform (the same share of every group; else as rockpress), magnitude (uniform, the smallest weights
+go first, nothing is repaired). Columns: asked, the share of cycles to save; predicted, by the
+closed form that the search uses; cycles and size, by the compiler (places that are chips); score
+and its 95 % interval over the test samples; CPU s, of judging the model and of one cut. The models
+come from packages as in benchmarks/quantization.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT))
+
+from benchmarks.prunings.measuring import Place, measure  # noqa: E402
+from benchmarks.prunings.methods import (  # noqa: E402
+    CLS,
+    METHODS,
+    NAMES,
+    ORT,
+    SHARES,
+    USUAL,
+    cells_of,
+)
+from benchmarks.prunings.results import keep_result, read_results  # noqa: E402
+from benchmarks.prunings.table import print_curves  # noqa: E402
+
+_COUNTS, _QUICK = (100, 600), (16, 32)  # calibration, test
+
+
+def main() -> int:
+    """Measure what is missing, print the table."""
+    args = _arguments()
+    os.environ["OMP_NUM_THREADS"] = "1"  # for every child
+    place = Place(args.work, args.timeout, args.quantizer)
+    counts = (args.calib_count, args.test_count)
+    cells = list(cells_of(args.models, args.methods, args.shares, args.places, counts))
+    file = args.work / "pruning.json"
+    results = read_results(file)
+    for cell in () if args.table else cells:
+        if args.again or cell.key not in results:
+            result = measure(cell, args.shares, place)
+            results = keep_result(file, cell, result)
+            print(cell.key, result.score, result.error[:160], file=sys.stderr, flush=True)
+    print_curves(cells, results)
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    work = ROOT / "build" / "pruning"
+    parser.add_argument("-o", "--work", type=Path, default=work, help="folder of all files")
+    parser.add_argument("--models", help=f"separated by commas, of {', '.join(NAMES)}")
+    parser.add_argument("--methods", help=f"of {', '.join(one.name for one in METHODS)}")
+    parser.add_argument("--shares", help="parts of the cycles to save, such as 0.1,0.3")
+    parser.add_argument("--places", default=ORT, help=f"of {ORT} and the names of chips")
+    parser.add_argument("--again", action="store_true", help="measure anew what has a result")
+    parser.add_argument("--table", action="store_true", help="only print what there is")
+    parser.add_argument("--quick", action="store_true", help=f"few samples, one share, only {CLS}")
+    parser.add_argument("--calib-count", type=int, metavar="N", help=f"default {_COUNTS[0]}")
+    parser.add_argument("--test-count", type=int, metavar="N", help=f"default {_COUNTS[1]}")
+    parser.add_argument("--quantizer", default="auto", help="--method of rockpress quantize")
+    parser.add_argument("--timeout", type=float, default=3600, help="seconds for one process")
+    args = parser.parse_args()
+    counts = _QUICK if args.quick else _COUNTS
+    args.calib_count = args.calib_count or counts[0]
+    args.test_count = args.test_count or counts[1]
+    args.models = (args.models or (CLS if args.quick else ",".join(NAMES))).split(",")
+    args.methods = args.methods.split(",") if args.methods else list(USUAL)
+    shares = args.shares.split(",") if args.shares else ((0.3,) if args.quick else SHARES)
+    args.shares = [float(one) for one in shares]
+    args.places = args.places.split(",")
+    for given, known in ((args.models, NAMES), (args.methods, [one.name for one in METHODS])):
+        if unknown := set(given) - set(known):
+            parser.error(f"no {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
+    return args
+
+
+if __name__ == "__main__":
+    sys.exit(main())

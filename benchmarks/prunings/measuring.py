@@ -1,0 +1,144 @@
+"""One point of a curve: prune (all shares of a method at once), run, score."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..quantizations.quantizing import watched
+from ..quantizations.running import fixed_model, reference, run_onnxruntime
+from .methods import DEMO, METHODS, ORT, WHOLE, Cell
+from .samples import labels_of, sample_set
+from .scores import scored
+
+Array = NDArray[Any]
+
+_HERE = Path(__file__).resolve().parent
+_CHIP = "rk3588"  # for the steps and the cycles that are saved, wherever it is then run
+
+
+@dataclass(frozen=True)
+class Result:
+    """A measured point. Ratios are against the unpruned model; ``predicted`` cycles are the closed
+    form's, ``cycles`` and ``size`` (bytes of the .rknn) the compiler's, 0 where nothing was built.
+    ``judged`` and ``cut`` are CPU seconds. ``score`` is None with an ``error``.
+    """
+
+    error: str
+    score: float | None = None
+    predicted: float = 1.0
+    macs: float = 1.0
+    parameters: float = 1.0
+    cycles: int = 0
+    size: int = 0
+    judged: float = 0.0
+    cut: float = 0.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where things are, how long one may take, and how the models are quantized."""
+
+    work: Path
+    timeout: float
+    method: str
+
+
+def model_of(name: str, work: Path) -> Path:
+    """The unpruned ONNX file with its fixed input."""
+    if name != DEMO:
+        return fixed_model(name, work)
+    from rockpress.calibration_data.bundled import MODEL, sample_path
+
+    return sample_path(MODEL)
+
+
+def measure(cell: Cell, shares: Sequence[float], place: Place) -> Result:
+    """Prune to all ``shares`` if that is not done yet, run and score one of them."""
+    file, note = model_of(cell.model, place.work), {"error": ""}
+    whole = file
+    if cell.method != WHOLE:
+        file = _pruned(cell, cell.share, place.work)
+        if not file.with_suffix(".json").is_file():
+            _prune(cell, shares, place)
+        if not file.with_suffix(".json").is_file():
+            return Result("pruning failed")
+        note = json.loads(file.with_suffix(".json").read_text())
+        if note["error"]:
+            return Result(str(note["error"]))
+    test = sample_set(cell.model, "test", cell.test, place.work)
+    found, built = _run(cell, file, place)
+    if found is None:
+        return Result(str(built["error"])[-300:])
+    wanted = reference(cell.model, whole, test, place.work)
+    labels = labels_of(cell.model, test)
+    score = scored(cell.model, whole, wanted, found, labels, test.texts)
+    numbers = {name: value for name, value in note.items() if name != "error"}
+    return Result("", score, cycles=built["cycles"], size=built["size"], **numbers)  # type: ignore[arg-type]
+
+
+def _pruned(cell: Cell, share: float, work: Path) -> Path:
+    name = f"{cell.model}-{cell.method}-{share:g}-{cell.calib}.onnx"
+    return (work / "pruned" / name).resolve()
+
+
+def _prune(cell: Cell, shares: Sequence[float], place: Place) -> None:
+    outputs = [(share, str(_pruned(cell, share, place.work))) for share in shares]
+    missing = [one for one in outputs if not Path(one[1]).with_suffix(".json").is_file()]
+    how = next(one for one in METHODS if one.name == cell.method)
+    job = {
+        "model": str(model_of(cell.model, place.work)),
+        "method": [how.criterion, how.allocation, how.recover],
+        "target": _CHIP,
+        "dataset": _listing(cell.model, "calib", cell.calib, place.work),
+        "calib": cell.calib,
+        "outputs": missing,
+    }
+    _pruned(cell, 0, place.work).parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="pruning-") as name:
+        _child("prune_child.py", job, Path(name), place.timeout)
+
+
+def _run(cell: Cell, file: Path, place: Place) -> tuple[Array | None, dict[str, Any]]:
+    """Outputs (samples, elements) and what the build says."""
+    built: dict[str, Any] = {"error": "", "cycles": 0, "size": 0}
+    if cell.place == ORT:
+        return run_onnxruntime(file, sample_set(cell.model, "test", cell.test, place.work)), built
+    job = {
+        "model": str(file),
+        "target": cell.place,
+        "method": place.method,
+        "dataset": _listing(cell.model, "calib", cell.calib, place.work),
+        "calib": cell.calib,
+        "test": _listing(cell.model, "test", cell.test, place.work),
+        "count": cell.test,
+        "timeout": place.timeout,
+    }
+    with tempfile.TemporaryDirectory(prefix="pruning-") as name:
+        folder = Path(name)
+        log = _child("simulate_child.py", job, folder, place.timeout)
+        if (folder / "result.json").is_file():
+            built = json.loads((folder / "result.json").read_text())
+        else:
+            built["error"] = log[-300:] or "timeout"
+        outputs = folder / "output0.npy"
+        return (np.load(outputs) if outputs.is_file() else None), built
+
+
+def _listing(model: str, role: str, count: int, work: Path) -> str:
+    return str(sample_set(model, role, count, work).listing.resolve())
+
+
+def _child(program: str, job: dict[str, Any], folder: Path, limit: float) -> str:
+    """Run a program on a job in a folder; its output."""
+    (folder / "job.json").write_text(json.dumps(job))
+    watched([sys.executable, str(_HERE / program), "job.json"], folder, limit)
+    return (folder / "log.txt").read_text(errors="replace").strip()

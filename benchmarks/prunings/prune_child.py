@@ -1,0 +1,50 @@
+"""Prune one model in one way to several shares: ``python prune_child.py JOB.json``.
+
+The model is judged once. Every share makes a model and, when it is written, a note beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+def main() -> None:
+    """Do the job."""
+    from rockpress.convert.targets import find_target
+    from rockpress.core.errors import OptionError
+    from rockpress.pipeline.inputs import ready_model
+    from rockpress.pipeline.pruning import cost_of
+    from rockpress.pipeline.recipe import Preprocessing
+    from rockpress.prune.budget import Budget
+    from rockpress.prune.prune import Method, Pruner
+
+    job: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
+    started = time.process_time()
+    ready = ready_model(Path(job["model"]))
+    cost, step = cost_of(Budget("cycles", 0.5), find_target(job["target"]), "int8")
+    samples = ready.samples(Path(job["dataset"]), Preprocessing(), job["calib"])
+    pruner = Pruner(ready.model, samples, cost=cost, step=step, method=Method(*job["method"]))
+    judged = time.process_time() - started
+    for share, output in job["outputs"]:
+        started, path = time.process_time(), Path(output)
+        note: dict[str, Any] = {"error": "", "judged": judged}
+        try:
+            result = pruner.prune(Budget("cycles", share), path.with_suffix(".part"))
+            path.with_suffix(".part").rename(path)
+            note |= {
+                "cut": time.process_time() - started,
+                "predicted": result.cost_after / result.cost_before,
+                "macs": result.macs_after / result.macs_before,
+                "parameters": result.parameters_after / result.parameters_before,
+            }
+        except OptionError as error:
+            note["error"] = error.message
+        path.with_suffix(".json").write_text(json.dumps(note))
+
+
+if __name__ == "__main__":
+    main()

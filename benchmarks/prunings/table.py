@@ -1,0 +1,60 @@
+"""The curves as Markdown: a row for each point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from .measuring import Result
+from .methods import ORT, WHOLE, Cell
+from .results import Results
+from .scores import MEASURES, interval, is_share
+
+_HEAD = (
+    "model",
+    "run in",
+    "method",
+    "asked",
+    "predicted",
+    "cycles",
+    "MACs",
+    "size",
+    "score",
+    "95 %",
+    "of unpruned",
+    "CPU s",
+)
+
+
+def print_curves(cells: Sequence[Cell], results: Results) -> None:
+    """Print what was measured, model by model and place by place."""
+    print(f"| {' | '.join(_HEAD)} |\n|{'---|' * len(_HEAD)}")
+    for cell in cells:
+        if cell.key in results:
+            whole = results.get(replace(cell, method=WHOLE, share=0.0).key)
+            print(f"| {' | '.join(row_of(cell, results[cell.key], whole))} |")
+
+
+def row_of(cell: Cell, result: Result, whole: Result | None) -> list[str]:
+    """The cells of one row; percentages are differences to the unpruned model at that place."""
+    start = [cell.model, "ONNX Runtime" if cell.place == ORT else cell.place, cell.method]
+    start.append("" if cell.method == WHOLE else f"{-cell.share:+.0%}")
+    if result.score is None:
+        error = " ".join(result.error.split())[:70].replace("|", "/")
+        return [*start, f"failed: {error}", *[""] * (len(_HEAD) - 5)]
+    is_whole = cell.method == WHOLE or whole is None or whole.score is None
+    ratios = [_change(result.predicted), _against(result.cycles, whole and whole.cycles)]
+    ratios += [_change(result.macs), _against(result.size, whole and whole.size)]
+    low, high = interval(result.score, cell.test) if is_share(cell.model) else (0.0, 0.0)
+    band = f"{low:.3f} to {high:.3f}" if high else MEASURES[cell.model]
+    kept = "" if is_whole or not whole or not whole.score else f"{result.score / whole.score:.3f}"
+    took = f"{result.judged + result.cut:.0f}" if result.judged else ""
+    return [*start, *([""] * 4 if is_whole else ratios), f"{result.score:.3f}", band, kept, took]
+
+
+def _change(ratio: float) -> str:
+    return f"{ratio - 1:+.1%}"
+
+
+def _against(value: int, whole: int | None) -> str:
+    return _change(value / whole) if value and whole else ""
