@@ -43,8 +43,8 @@ def row_of(cell: Cell, result: Result, whole: Result | None) -> list[str]:
         error = " ".join(result.error.split())[:70].replace("|", "/")
         return [*start, f"failed: {error}", *[""] * (len(_HEAD) - 5)]
     is_whole = cell.method == WHOLE or whole is None or whole.score is None
-    ratios = [_change(result.predicted), _against(result.cycles, whole and whole.cycles)]
-    ratios += [_change(result.macs), _against(result.size, whole and whole.size)]
+    ratios = [_change(result.predicted), _against(result.cycles, whole.cycles if whole else 0)]
+    ratios += [_change(result.macs), _against(result.size, whole.size if whole else 0)]
     low, high = interval(result.score, cell.test) if is_share(cell.model) else (0.0, 0.0)
     band = f"{low:.3f} to {high:.3f}" if high else MEASURES[cell.model]
     kept = "" if is_whole or not whole or not whole.score else f"{result.score / whole.score:.3f}"
@@ -56,5 +56,5 @@ def _change(ratio: float) -> str:
     return f"{ratio - 1:+.1%}"
 
 
-def _against(value: int, whole: int | None) -> str:
+def _against(value: int, whole: int) -> str:
     return _change(value / whole) if value and whole else ""
