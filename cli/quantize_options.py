@@ -15,6 +15,8 @@ Method = Annotated[
         "gptq-min-max",
         "gptq-sequential",
         "gptq-min-max-sequential",
+        "gptq-equalized",
+        "gptq-min-max-equalized",
         "mse",
         "min-max",
         "percentile",

@@ -18,11 +18,12 @@ from ..core.layers import macs_of
 from ..core.model import model_bytes, model_digest, parameter_count, save_model
 from ..core.results import ModelRow, Notice, PruningFigure, TargetReport
 from ..prune.result import PruneResult
+from ..quantize.equalize import as_planned
 from ..quantize.quantize import QuantizeResult
 from .baseline import Baseline, host_latency
 from .manifests import write_beside
 from .pruning import Pruning, budget_missed, budget_of, pruning_figure, saved_share
-from .quantizing import quantize_as, quantize_for_cycles, quantize_notices, ranges_of
+from .quantizing import build_options, quantize_as, quantize_for_cycles, quantize_notices
 from .recipe import Recipe
 from .rows import (
     accuracy_figure,
@@ -80,8 +81,8 @@ class Chain:
         if "float16" in self._target.dtypes:
             reference = self._reference("reference-float16", floating, "float16")
         pruning = self._prune(floating)
-        final = self._save(self._model, "final")
         quantized = self._quantize()
+        final = self._save(self._model, "final")
         conversion = self._convert(quantized, final)
         return self._check(conversion, quantized, reference, pruning)
 
@@ -163,6 +164,7 @@ class Chain:
             result = quantize_as(
                 self._recipe, self._target, self._model, *outputs, self._base.calib, step
             )
+        self._model = as_planned(self._model, result.plan)
         self._notices.extend(quantize_notices(self._recipe, result))
         with self._stages.stage("check-quantized") as step:
             self._rows.append(self._onnx_row("quantized", result.path, step, optimise=False))
@@ -170,15 +172,9 @@ class Chain:
 
     def _convert(self, quantized: QuantizeResult | None, final: Path) -> Conversion:
         with self._stages.stage("convert") as step:
-            return self._converted(
-                quantized.path if quantized else final,
-                step,
-                output=self._path(".rknn"),
-                calib=self._base.calib if quantized else None,
-                simulate=self._base.evaluation,
-                float_model=final if quantized else None,
-                plan=ranges_of(quantized.plan) if quantized else None,
-            )
+            model, how = build_options(quantized, final, self._base.calib)
+            places = {"output": self._path(".rknn"), "simulate": self._base.evaluation}
+            return self._converted(model, step, **places, **how)
 
     def _check(
         self,

@@ -6,6 +6,7 @@ from onnx import ModelProto
 
 from ..calibration_data.samples import Samples
 from ..core.model import load_model
+from ..quantize.equalize import as_planned
 from ..quantize.error_report import TensorError, error_report
 from ..quantize.quantize import QuantizeResult
 from .quantizing import held_out
@@ -21,4 +22,5 @@ def errors_of(
     """
     _, kept = held_out(calib, seed)
     samples = calib if kept is None else kept
-    return error_report(model, load_model(result.path), result.plan, samples, on_progress=step)
+    quantized, plan = load_model(result.path), result.plan
+    return error_report(as_planned(model, plan), quantized, plan, samples, on_progress=step)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from onnx import ModelProto
 
@@ -198,3 +199,16 @@ def ranges_of(plan: Plan) -> Ranges:
         {name: (one.low, one.high) for name, one in known if one.dtype == "int8"},
         {name: one.dtype for name, one in known if one.dtype != "int8"},
     )
+
+
+def build_options(
+    quantized: QuantizeResult | None, floating: Path, calib: Samples | None
+) -> tuple[Path, dict[str, Any]]:
+    """The file to convert and how: the quantized one, or the ``floating`` one as it is.
+
+    ``floating`` is the model that was quantized. See steps.convert_step for the options.
+    """
+    if quantized is None:
+        return floating, {}
+    ranges = ranges_of(quantized.plan)
+    return quantized.path, {"calib": calib, "float_model": floating, "plan": ranges}

@@ -26,6 +26,7 @@ from ..core.observer import SILENT, Observer
 from ..core.results import QuantizationFigure
 from ..core.scratch import scratch_folder
 from ..prune.result import PruneResult
+from ..quantize.equalize import as_planned
 from ..quantize.error_report import TensorError
 from ..quantize.plan import Plan, read_plan, write_plan
 from ..quantize.qdq import render
@@ -146,8 +147,8 @@ def convert_file(
     observer.stage("convert")
     with staging(output.parent) as folder, scratch_folder() as work:
         model = work / f"{recipe.model.stem}.onnx"
-        save_model(ready.model, model)
-        quantized = _planned(ready.model, build.plan, folder / output.stem) if build.plan else None
+        base, quantized = _planned(ready.model, build.plan, folder / output.stem)
+        save_model(base, model)
         exact = quantized if chosen == "qdq" else None
         conversion = convert_step(
             exact.path if exact else model,
@@ -165,7 +166,7 @@ def convert_file(
         digests = {"source": model_digest(recipe.model)}
         if calib is not None:
             digests["calibration"] = calib.digest()
-        write_beside(folder / output.name, conversion, ready.model, how, quantized, digests)
+        write_beside(folder / output.name, conversion, base, how, quantized, digests)
     warnings = [ConversionWarning(one.code, one.text, one.hint) for one in notices]
     if quantized is not None:
         warnings.extend(_not_in_the_plan(quantized.plan))
@@ -213,8 +214,12 @@ def _inside(
     return how if calib is None else calib.npu_preprocess
 
 
-def _planned(model: ModelProto, source: Path, stem: Path) -> QuantizeResult:
-    """The model quantized as a plan says: the QDQ model and the plan, beside what is built."""
+def _planned(
+    model: ModelProto, source: Path | None, stem: Path
+) -> tuple[ModelProto, QuantizeResult | None]:
+    """The model that a plan is about, and its quantized form and plan, beside what is built."""
+    if source is None:
+        return model, None
     if is_qdq(model):
         raise OptionError(
             "the model is quantized already (QDQ), so it takes no --plan",
@@ -230,9 +235,10 @@ def _planned(model: ModelProto, source: Path, stem: Path) -> QuantizeResult:
         )
     names = [stem.with_name(f"{stem.name}.{end}") for end in ("intended.onnx", "plan.toml")]
     result = QuantizeResult(names[0], names[1], plan)
-    save_model(render(model, plan), result.path)
+    base = as_planned(model, plan)
+    save_model(render(base, plan), result.path)
     write_plan(plan, result.plan_path)
-    return result
+    return base, result
 
 
 def _chosen(ready: ReadyModel, build: Build) -> str:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from onnx import ModelProto
 
 from ..core.graph import Graph
 from ..core.scratch import scratch_folder
-from .few_samples import FewSamples
+from .few_samples import Feeds, FewSamples
 from .histogram import Histogram
 from .layers import Layer, layers_of
 from .methods import METHODS, Method
-from .observe import Observed
+from .observe import NOTHING_SEEN, Observed
 from .placement import Placement, left_in_float, place, weight_axis
 from .plan import Activation, Plan, Weight
 from .qdq import render
@@ -25,16 +25,27 @@ from .sequential import sequential_biases
 
 @dataclass(frozen=True)
 class Subject:
-    """A model that is being quantized, and what is known of it."""
+    """A model that is being quantized, and what is known of it.
+
+    ``factors`` are those by which its channels were equalized. ``observer`` adds what it sees on
+    samples to ``observed``.
+    """
 
     model: ModelProto
     graph: Graph
     placement: Placement
     layers: tuple[Layer, ...]
-    observed: Observed
     moved: Mapping[str, str]  # tensor -> the one that it was only moved from
     few: FewSamples
+    observer: Callable[..., Observed]
+    observed: Observed = NOTHING_SEEN
+    factors: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     known: dict[Rounding, dict[str, Rounded]] = field(default_factory=dict)
+
+    def having_seen(self, samples: Iterable[Feeds]) -> Subject:
+        """The same once it was observed on these samples too."""
+        before = self.observed if self.observed.count else None
+        return replace(self, observed=self.observer(samples, before=before), known={})
 
 
 def quantized(
@@ -63,6 +74,7 @@ def quantized(
         _weights(subject.graph, subject.placement, method),
         left_in_float(subject.graph, subject.placement),
         name,
+        equalization=dict(subject.factors),
     )
     if method.sequential:
         with scratch_folder() as folder:

@@ -11,13 +11,15 @@ from .rounding import Rounding
 class Method:
     """``ranges`` is one of range_methods; with ``correct_bias`` the lost means are made up for.
 
-    With ``sequential`` that is done once more, layer by layer in the quantized network.
+    With ``sequential`` that is done once more, layer by layer in the quantized network. With
+    ``equalized`` the channels between layers are made alike before anything else.
     """
 
     ranges: str
     rounding: Rounding = "nearest"
     correct_bias: bool = True
     sequential: bool = False
+    equalized: bool = False
 
 
 METHODS = {
@@ -29,10 +31,15 @@ METHODS = {
     "gptq-min-max": Method("min-max", "gptq"),
     "gptq-sequential": Method("mse", "gptq", sequential=True),
     "gptq-min-max-sequential": Method("min-max", "gptq", sequential=True),
+    "gptq-equalized": Method("mse", "gptq", equalized=True),
+    "gptq-min-max-equalized": Method("min-max", "gptq", equalized=True),
 }
 AUTO = "auto"
 # What auto compares. Percentiles and kl clip more than mse does, and came out behind it on every
 # model that was tried; --method names them all the same.
 COMPARED = ("gptq", "gptq-min-max", "mse", "min-max")
 # What is tried after that on top of the best of them.
-REFINED = {"gptq": ("gptq-sequential",), "gptq-min-max": ("gptq-min-max-sequential",)}
+REFINED = {
+    "gptq": ("gptq-sequential", "gptq-equalized"),
+    "gptq-min-max": ("gptq-min-max-sequential", "gptq-min-max-equalized"),
+}

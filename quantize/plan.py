@@ -69,6 +69,8 @@ class Plan:
     ``held_out`` of the ``samples``, which no method had seen then; the plan is made of all. Where
     these had labels, ``scores`` has the ``metric`` of each method too; ``chosen_by`` names what
     decided (sqnr, or the metric).
+    ``equalization`` maps a tensor to what its channels were divided by before anything was rounded,
+    see equalize.
     ``tradeoffs`` are the choices of mixed precision that were tried, cheapest first.
     """
 
@@ -84,6 +86,7 @@ class Plan:
     metric: str = ""
     scores: dict[str, float] = field(default_factory=dict)
     chosen_by: str = SQNR
+    equalization: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def floating(self) -> tuple[str, ...]:
@@ -142,6 +145,7 @@ def read_plan(path: Path) -> Plan:
             document.get("metric", ""),
             document.get("scores", {}),
             document.get("chosen_by", SQNR),
+            {name: tuple(all_) for name, all_ in document.get("equalization", {}).items()},
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: not a plan: {error}", "quantize again") from error

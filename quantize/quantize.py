@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,13 +17,14 @@ from ..core.model import save_model
 from ..core.results import Notice
 from ..core.scratch import scratch_folder
 from .candidates import HeldOut, SampleSet
+from .equalize import equalization, equalized
 from .few_samples import FewSamples
 from .judging import TaskMetric, Trial, verdict_on
 from .layers import layers_of
 from .making import Subject, quantized
 from .methods import AUTO, COMPARED, METHODS, REFINED
 from .mixed import LayerCost, MixedBudget, growing_choices, search, sensitivities
-from .observe import NOTHING_SEEN, Observed, observe
+from .observe import observe
 from .placement import place
 from .plan import Plan, compared, write_plan
 from .requirements import require_quantizable
@@ -65,7 +66,7 @@ def quantize(
     model: ModelProto,
     output: Path,
     plan_path: Path,
-    samples: Iterable[Feeds],
+    samples: SampleSet,
     held_out: SampleSet = (),
     *,
     method: str = AUTO,
@@ -76,14 +77,14 @@ def quantize(
 ) -> QuantizeResult:
     """Quantize a prepared model to int8 (weights per channel, activations per tensor).
 
-    ``samples`` yields calibration feeds (input name -> array, batch 1), read once, one in memory
-    at a time. With ``method`` auto the methods are compared on ``held_out`` samples, and the one
-    with the highest SQNR of the outputs is kept, of those that the ``metric``, if any, cannot tell
-    from its best (see judging); without such samples it is gptq. With ``mixed`` some tensors stay
-    in float, as its budget allows. Once that is decided, the held-out samples count as well. Writes
-    the QDQ model to ``output`` and the plan to ``plan_path``. Raises ModelError when the opset is
-    below 13 or nothing in the model can be quantized, SamplesError when there are no samples, or
-    none to try mixed precision on.
+    ``samples`` are calibration feeds (input name -> array, batch 1), read once, or twice where
+    channels are equalized, one in memory at a time. With ``method`` auto the methods are compared
+    on ``held_out`` samples, and the one with the highest SQNR of the outputs is kept, of those that
+    the ``metric``, if any, cannot tell from its best (see judging); without such samples it is
+    gptq. With ``mixed`` some tensors stay in float, as its budget allows. Once that is decided, the
+    held-out samples count as well. Writes the QDQ model to ``output`` and the plan to
+    ``plan_path``. Raises ModelError when the opset is below 13 or nothing in the model can be
+    quantized, SamplesError when there are no samples, or none to try mixed precision on.
     """
     if mixed is not None and mixed.below_db is None and not len(held_out):
         raise SamplesError(
@@ -93,15 +94,15 @@ def quantize(
     names = _names(method, held_out)
     with scratch_folder() as folder:
         few = FewSamples(folder / "few")
-        subject, observer = _subject(model, names, few, seed, on_progress)
-        subject = replace(subject, observed=observer(few.passing(samples)))
+        subject = _subject(model, names, few, seed, on_progress).having_seen(few.passing(samples))
         kept = HeldOut(model, held_out, folder)
-        plan, rendered = _best(subject, names, kept, metric, on_progress)
+        way = _Way(subject, partial(_equalized, subject, names, samples, seed, on_progress))
+        plan, rendered = _best(way, names, kept, metric, on_progress)
+        subject = way.subject(plan.method)
         if mixed is not None and mixed.is_due(plan.candidates.get(plan.method)):
             plan, rendered = _mixed(subject, plan, kept, mixed, on_progress)
         if len(kept):
-            seen = observer(kept, before=subject.observed)
-            plan, rendered = _again(replace(subject, observed=seen, known={}), plan)
+            plan, rendered = _again(subject.having_seen(kept), plan)
     with replacing(plan_path) as whole_plan:  # it appears only when the model did
         write_plan(plan, whole_plan)
         save_model(rendered, output)
@@ -114,8 +115,8 @@ def _subject(
     few: FewSamples,
     seed: int,
     on_progress: Progress,
-) -> tuple[Subject, Callable[..., Observed]]:
-    """What the methods of these names are to work on, and how to observe it on samples."""
+) -> Subject:
+    """What the methods of these names are to work on, nothing seen of it yet."""
     graph = Graph(model)
     placement = place(graph)
     require_quantizable(model, placement.weights)
@@ -129,7 +130,48 @@ def _subject(
         seed=seed,
         on_progress=lambda done: on_progress("calibrate", done, None),
     )
-    return Subject(model, graph, placement, layers, NOTHING_SEEN, placement.same_as, few), observer
+    return Subject(model, graph, placement, layers, placement.same_as, few, observer)
+
+
+def _equalized(
+    subject: Subject,
+    names: tuple[str, ...],
+    samples: SampleSet,
+    seed: int,
+    on_progress: Progress,
+) -> Subject:
+    """The subject with equalized channels, observed anew; itself where that does not pay.
+
+    A method that was named is not asked whether it pays.
+    """
+    least = {"least_db": 0.0} if len(names) == 1 else {}
+    factors = equalization(subject.model, subject.few, **least)
+    if not factors:
+        return subject
+    scaled = equalized(subject.model, factors)
+    other = _subject(scaled, names, subject.few, seed, on_progress)
+    return replace(other, factors=factors).having_seen(samples)
+
+
+class _Way:
+    """What each method works on: the subject as it is, or equalized, which is made when needed."""
+
+    def __init__(self, subject: Subject, equal: Callable[[], Subject]) -> None:
+        self._subject = subject
+        self._equal = equal
+        self._equalized: Subject | None = None
+
+    def subject(self, method: str) -> Subject:
+        """What the method of this name works on."""
+        if not METHODS[method].equalized:
+            return self._subject
+        if self._equalized is None:
+            self._equalized = self._equal()
+        return self._equalized
+
+    def changes(self, method: str) -> bool:
+        """Whether the method does anything on this model that the others do not."""
+        return not METHODS[method].equalized or bool(self.subject(method).factors)
 
 
 def _names(method: str, held_out: SampleSet) -> tuple[str, ...]:
@@ -139,7 +181,7 @@ def _names(method: str, held_out: SampleSet) -> tuple[str, ...]:
 
 
 def _best(
-    subject: Subject,
+    way: _Way,
     names: tuple[str, ...],
     held_out: HeldOut,
     metric: TaskMetric | None,
@@ -152,14 +194,15 @@ def _best(
     while left:
         total = (len(made) + len(left)) * len(held_out)
         name = left.pop(0)
-        made[name] = quantized(subject, name)
+        made[name] = quantized(way.subject(name), name)
         if not len(held_out):
             return made[name]
         trials[name] = held_out.trial(
             made[name][1], metric, partial(_count, steps, total, on_progress)
         )
         if name == names[-1] and len(names) > 1:
-            left.extend(REFINED.get(verdict_on(trials, metric).best, ()))
+            refined = REFINED.get(verdict_on(trials, metric).best, ())
+            left.extend(other for other in refined if way.changes(other))
     verdict = verdict_on(trials, metric)
     plan, rendered = made[verdict.best]
     return compared(plan, len(held_out), trials, verdict, metric), rendered

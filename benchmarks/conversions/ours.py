@@ -36,6 +36,7 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     from rockpress.pipeline.quantizing import quantize_as, ranges_of
     from rockpress.pipeline.recipe import Preprocessing, Recipe
     from rockpress.pipeline.steps import convert_step
+    from rockpress.quantize.equalize import as_planned
 
     shapes = dict(zip(job["inputs"], map(tuple, job["shapes"]), strict=True))
     recipe = Recipe(Path(job["model"]), toolkit_python=Path(job["python"]), timeout=job["timeout"])
@@ -49,6 +50,7 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
         model, path = Path("intended.onnx"), Path("plan.toml")
         quantized = quantize_as(recipe, target, ready.model, model, path, calib, lambda *_: None)
         plan = ranges_of(quantized.plan)
+        save_model(as_planned(ready.model, quantized.plan), floating)
     conversion = convert_step(
         model,
         Path("model.rknn"),

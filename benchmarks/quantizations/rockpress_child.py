@@ -35,11 +35,11 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     from rockpress.pipeline.quantizing import ranges_of
     from rockpress.pipeline.recipe import Preprocessing, Recipe
     from rockpress.pipeline.steps import convert_step
+    from rockpress.quantize.equalize import as_planned
     from rockpress.quantize.plan import read_plan
 
     recipe = Recipe(Path(job["model"]), timeout=job["timeout"])
     ready = ready_model(recipe.model)
-    save_model(ready.model, Path("float.onnx"))
     built = [time.monotonic()] * 2  # when it began, and when the last build was done
 
     def note(what: str, done: int, total: int | None) -> None:
@@ -48,6 +48,7 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
 
     plan = read_plan(Path(job["quantized"]).with_suffix(".plan.toml"))
     exact = plan.scheme == "w8a8"
+    save_model(as_planned(ready.model, plan), Path("float.onnx"))
     conversion = convert_step(
         Path(job["quantized"]),
         Path("model.rknn"),
