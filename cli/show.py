@@ -72,6 +72,7 @@ def say_where(folder: Path, *, quiet: bool) -> None:
 
 
 def _show_tables(report: Report) -> None:
+    from ..report.summary import HEADINGS, summary_rows
     from ..report.table import to_tables
 
     for table in to_tables(report):
@@ -80,6 +81,8 @@ def _show_tables(report: Report) -> None:
         else:
             print_lines([table.title])
         print_lines(table.lines)
+    if rows := summary_rows(report):
+        print_table("all targets", HEADINGS, rows)
 
 
 def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -140,7 +140,7 @@ def _classes_card(classes: list[dict[str, Any]]) -> Markup | None:
         ]
         for one in known
     ]
-    headings = ("class", "", "original", "result", "difference")
+    headings = ("class", "", "original", "result", "change")
     table = data_table(headings, rows[:_SHOWN], numbers=3)
     rest = rows[_SHOWN:]
     more = tag("details", tag("summary", f"{len(rest)} more"),

@@ -36,8 +36,8 @@ header.pass { border-left: 6px solid var(--good); }
 .pass .verdict, .chip.good { background: var(--good-back); color: var(--good); }
 .open .verdict { background: var(--track); color: var(--muted); }
 .fail .verdict, .chip.bad { background: var(--bad-back); color: var(--bad); }
-.chip { display: inline-block; border-radius: 999px; padding: .05rem .6rem; font-size: .84rem;
-  font-weight: 600; background: var(--track); }
+.chip { display: inline-block; white-space: nowrap; border-radius: 999px; padding: .05rem .6rem;
+  font-size: .84rem; font-weight: 600; background: var(--track); }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.4rem, 1fr)); gap: .8rem;
   margin: 0 0 1rem; }
 .tile { background: var(--card); border: 1px solid var(--rule); border-radius: 12px;
@@ -81,6 +81,7 @@ td, th { padding: .32rem .8rem .32rem 0; border-bottom: 1px solid var(--rule);
   vertical-align: middle; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums;
   white-space: nowrap; }
+td, th { overflow-wrap: break-word; } td code { overflow-wrap: anywhere; }
 tr:last-child td { border-bottom: 0; } td:last-child, th:last-child { padding-right: 0; }
 details > summary { cursor: pointer; color: var(--after); font-weight: 600; padding: .3rem 0; }
 details.card > summary { padding: 0; } details.card[open] > summary { padding-bottom: .7rem; }
@@ -100,6 +101,6 @@ td > .bar, td > div > .bar { min-width: 4.5rem; }
   .tile { padding: .6rem .7rem; } .tile b { font-size: 1.2rem; }
   .row { grid-template-columns: 6.9rem 1fr 4.9rem; gap: .1rem .5rem; font-size: .92rem; }
   .row.layer { grid-template-columns: 1fr 8rem; } .row.layer .name { grid-column: 1 / 3; }
-   }
+  td, th { padding-right: .55rem; } td > .bar, td > div > .bar { min-width: 2.6rem; } }
 @media print { body { background: #fff; } .card, .tile { break-inside: avoid; } }
 """)

@@ -8,8 +8,8 @@ from pathlib import PurePath
 
 from ..core.results import GateFigure, Report, TargetReport
 from .changes import change_row
-from .table import TextTable, latency_text, to_tables
-from .units import UNKNOWN, count_text, size_text
+from .summary import HEADINGS, summary_rows
+from .table import TextTable, to_tables
 from .visible import visible
 
 _MARKS = {True: "✅", False: "❌"}
@@ -20,8 +20,8 @@ _LINKED = re.compile(r"(?<=@)(?=\w)|(?<=#)(?=\d)|(?<=:)(?=//)|(?<=www)(?=\.)", r
 def to_markdown(report: Report) -> str:
     """The verdict, a summary when there are several targets, and each target in full."""
     parts = [f"# rockpress: {_verdict(report)}", *_about(report)]
-    if len(report.targets) > 1:
-        parts.append(_summary(report.targets))
+    if rows := summary_rows(report):
+        parts.append(_table(HEADINGS, map(_marked, rows)))
     for target, table in zip(report.targets, to_tables(report), strict=True):
         parts += [f"## {escaped(table.title)}", *_target_parts(target, table)]
     return "\n\n".join(parts) + "\n"
@@ -64,25 +64,9 @@ def _target_parts(target: TargetReport, table: TextTable) -> list[str]:
     return parts
 
 
-def _summary(targets: Iterable[TargetReport]) -> str:
-    headings = ("target", "", "retention", "size", "cycles", "latency")
-    return _table(headings, map(_summary_row, targets))
-
-
-def _summary_row(target: TargetReport) -> tuple[str, ...]:
-    passed = target.error is None and all(gate.passed for gate in target.gates)
-    name = target.target or "ONNX Runtime"
-    if not target.models:
-        return (name, _MARKS[passed], "failed", UNKNOWN, UNKNOWN, UNKNOWN)
-    result, kept = target.models[-1], target.retention
-    return (
-        name,
-        _MARKS[passed],
-        UNKNOWN if kept.value is None else f"{kept.value:.4f}",
-        size_text(result.bytes),
-        count_text(result.cycles),
-        latency_text(result.latency[0]) if result.latency else UNKNOWN,
-    )
+def _marked(row: tuple[str, ...]) -> tuple[str, ...]:
+    mark = {"pass": _MARKS[True], "FAIL": _MARKS[False], "failed": _MARKS[False]}.get(row[1], "")
+    return (row[0], f"{mark} {row[1]}".strip(), *row[2:])
 
 
 def _gate_row(gate: GateFigure) -> tuple[str, ...]:

@@ -283,7 +283,7 @@ def test_parts_that_only_some_runs_have() -> None:
         "5 more group channels kl block20",
         "stage accuracy sqnr (dB) pruned 0.91 -",
         "kind level retention blur 2 0.97",
-        "original result class original result difference 23 shirt 0.900 0.670 -0.230",
+        "original result class original result change 23 shirt 0.900 0.670 -0.230",
         "Confusions label predicted baseline candidate 3 5 0 4",
         "The result is worse on 2 samples and better on 1.",
         "sample label baseline candidate a/3.png 3 3 5",
