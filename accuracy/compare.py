@@ -15,7 +15,7 @@ from ..core.similarity import sqnr_db
 from .examples import Changes, changes_of
 from .metrics import Scoring, find_scoring
 from .proportions import Interval, mcnemar
-from .retention import Retention, interval, pairs_of, retention
+from .retention import Retention, compared, pairs_of
 
 Array = NDArray[Any]
 
@@ -67,7 +67,9 @@ def compare(
     read = given.read(baseline_outputs), given.read(candidate)
     if labels is None and not metric.fits(read[0]):
         return Comparison(None, None, None, None, None, noise, len(read[0][0]))
-    found = metric.predict(read[0]), metric.predict(read[1])
+    itself = candidate_outputs is baseline_outputs
+    first = metric.predict(read[0])
+    found = first, first if itself else metric.predict(read[1])
     agreed = metric.agreement(*found)
     if labels is None:
         return Comparison(None, None, None, None, agreed, noise, len(read[0][0]))
@@ -76,18 +78,20 @@ def compare(
             f"{len(labels)} labels for the outputs of {len(read[0][0])} samples",
             "give one label a sample",
         )
-    measured = metric.measure(found[0], labels), metric.measure(found[1], labels)
+    base = metric.measure(first, labels)
+    measured = base, base if itself else metric.measure(found[1], labels)
+    kept, own = compared(*measured, lower_is_better=metric.lower_is_better, seed=seed)
     pairs = pairs_of(*measured)
     return Comparison(
         metric=metric.name,
         baseline_value=measured[0].value,
         candidate_value=measured[1].value,
-        retention=retention(*measured, lower_is_better=metric.lower_is_better, seed=seed),
+        retention=kept,
         agreement=agreed,
         sqnr_db=noise,
         samples=len(labels),
-        baseline_interval=interval(measured[0], seed=seed),
-        candidate_interval=interval(measured[1], seed=seed),
+        baseline_interval=own[0],
+        candidate_interval=own[1],
         mcnemar=mcnemar(pairs) if pairs else None,
         changes=changes_of(metric, measured, found, labels),
         details=metric.details(*found, labels),

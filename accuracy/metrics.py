@@ -11,6 +11,7 @@ from typing import Any
 from ..calibration_data.labels import Labels
 from ..core.errors import OptionError
 from .classification import TopK
+from .detection import MeanAveragePrecision
 from .embeddings import Cosine, Recall
 from .measured import Scores
 from .metric import Array, Metric, Outputs
@@ -30,6 +31,8 @@ METRICS: Mapping[str, Metric] = {
     "line-accuracy": TextRecognition("line-accuracy"),
     "character-accuracy": TextRecognition("character-accuracy"),
     "cer": TextRecognition("cer", lower_is_better=True),
+    "map": MeanAveragePrecision("map"),
+    "map50": MeanAveragePrecision("map50"),
     "miou": MeanIou(),
     "cosine": Cosine(),
     "mae": Regression("mae"),

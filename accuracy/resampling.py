@@ -23,6 +23,8 @@ def resampled_values(measured: Sequence[Measured], seed: int) -> list[Scores]:
     drawn instead, from the multinomial distribution, which is the same and much faster than
     scipy.stats.bootstrap.
     """
+    if len(measured) > 1 and all(one is measured[0] for one in measured):
+        return resampled_values(measured[:1], seed) * len(measured)
     generator = np.random.default_rng(seed)
     resamples = min(one.resamples for one in measured)
     sums = [one for one in measured if isinstance(one, Sums)]

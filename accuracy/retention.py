@@ -59,26 +59,57 @@ def retention(
     >>> 0.80 < result.low < 0.87 and 0.93 < result.high < 0.99
     True
     """
-    base, cand = _measured(baseline), _measured(candidate)
+    kept, _ = compared(
+        _measured(baseline),
+        _measured(candidate),
+        lower_is_better=lower_is_better,
+        seed=seed,
+        confidence=confidence,
+    )
+    return kept
+
+
+def compared(
+    base: Measured,
+    cand: Measured,
+    *,
+    lower_is_better: bool = False,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> tuple[Retention, tuple[Interval | None, Interval | None]]:
+    """The retention, and the interval of each model's own metric, from the same resamples."""
     _check(base, cand)
     _check_confidence(confidence)
-    ratio, difference = _intervals(base, cand, lower_is_better, seed, confidence)
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    pairs = pairs_of(base, cand)
+    if pairs is not None:
+        ratio: Interval | None = _ratio_of(pairs, lower_is_better, z)
+        difference: tuple[float | None, float | None] = difference_interval(pairs, z)
+        count = pairs.samples
+        own: tuple[Interval | None, Interval | None] = (
+            proportion_interval(base.value, count, z),
+            proportion_interval(cand.value, count, z),
+        )
+    else:
+        first, second = resampled_values([base, cand], seed)
+        ratio = _resampled_ratio(first, second, lower_is_better, confidence)
+        difference = _percentiles(second - first, confidence) or (None, None)
+        own = _percentiles(first, confidence), _percentiles(second, confidence)
+    return _retention(base, cand, lower_is_better, ratio, difference), own
+
+
+def _retention(
+    base: Measured,
+    cand: Measured,
+    lower_is_better: bool,
+    ratio: Interval | None,
+    difference: tuple[float | None, float | None],
+) -> Retention:
     gain = 0.0 if cand.value == base.value else cand.value - base.value
     above, below = (base, cand) if lower_is_better else (cand, base)
     if base.value <= 0 or below.value <= 0 or ratio is None:
         return Retention(None, None, None, len(base.scores), gain, *difference)
     return Retention(above.value / below.value, *ratio, len(base.scores), gain, *difference)
-
-
-def interval(
-    measured: Measured, *, seed: int = 0, confidence: float = 0.95
-) -> tuple[float, float] | None:
-    """The metric's own interval: Wilson's for a share, otherwise the bootstrap's percentiles."""
-    _check_confidence(confidence)
-    if isinstance(measured, Sums) and measured.proportion:
-        z = NormalDist().inv_cdf((1 + confidence) / 2)
-        return proportion_interval(measured.value, len(measured.scores), z)
-    return _percentiles(resampled_values([measured], seed)[0], confidence)
 
 
 def pairs_of(baseline: Measured, candidate: Measured) -> Pairs | None:
@@ -138,24 +169,19 @@ def _about(needed: float) -> str:
     return f"about {math.ceil(needed / unit) * unit} would do"
 
 
-def _intervals(
-    base: Measured, cand: Measured, lower_is_better: bool, seed: int, confidence: float
-) -> tuple[Interval | None, tuple[float | None, float | None]]:
-    """Of the ratio, None where no resample has one, and of the difference."""
-    pairs = pairs_of(base, cand)
-    if pairs is not None:
-        z = NormalDist().inv_cdf((1 + confidence) / 2)
-        turned = Pairs(pairs.both, pairs.second, pairs.first, pairs.neither)
-        some = pairs.both + pairs.first > 0 and pairs.both + pairs.second > 0
-        ratio = ratio_interval(turned if lower_is_better else pairs, z) if some else None
-        if not some and not lower_is_better and pairs.both + pairs.first > 0:
-            ratio = ratio_interval(pairs, z)
-        return ratio, difference_interval(pairs, z)
-    first, second = resampled_values([base, cand], seed)
+def _ratio_of(pairs: Pairs, lower_is_better: bool, z: float) -> Interval | None:
+    """Of candidate / baseline or turned round; None where the model below has none right."""
+    if lower_is_better:
+        pairs = Pairs(pairs.both, pairs.second, pairs.first, pairs.neither)
+    return ratio_interval(pairs, z) if pairs.both + pairs.first > 0 else None
+
+
+def _resampled_ratio(
+    first: Scores, second: Scores, lower_is_better: bool, confidence: float
+) -> Interval | None:
     above, below = (first, second) if lower_is_better else (second, first)
     usable = below > 0
-    ratio = _percentiles(above[usable] / below[usable], confidence)
-    return ratio, _percentiles(second - first, confidence) or (None, None)
+    return _percentiles(above[usable] / below[usable], confidence)
 
 
 def _percentiles(values: Scores, confidence: float) -> Interval | None:

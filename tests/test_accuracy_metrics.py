@@ -175,7 +175,7 @@ def test_a_metric_may_come_from_a_module_of_the_user(
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("map50", "the metric 'map50' is not known"),
+        ("map75", "the metric 'map75' is not known"),
         (":f", "the metric ':f' is not known"),
         ("no_such_module_at_all:f", "cannot be imported: No module named"),
         ("math:no_such_function", "cannot be imported: module 'math' has no attribute"),
