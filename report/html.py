@@ -13,6 +13,7 @@ from .html_blocks import chip, data_table, folded_card
 from .html_extra import extra_cards
 from .html_layers import layers_card
 from .html_models import changes_card, feed_card, models_card, quantization_card, stages_card
+from .html_pruning import pruning_card
 from .html_style import STYLE
 from .markup import Markup, joined, tag
 from .units import UNKNOWN, count_text, size_text
@@ -115,6 +116,7 @@ def _target(target: dict[str, Any], number: int, several: bool) -> Markup:
             changes_card(target.get("changes", ())),
             tag("div", accuracy_card(target), models_card(target["models"]), class_="pair"),
             layers_card(target),
+            pruning_card(target["pruning"]),
             quantization_card(target["quantization"]),
             *extra_cards(target),
             feed_card(target.get("feed", {})),

@@ -24,6 +24,7 @@ from rockpress.core.results import (
     LatencyFigure,
     ModelRow,
     Notice,
+    PruningFigure,
     QuantizationFigure,
     Report,
     RetentionFigure,
@@ -54,6 +55,11 @@ def layer(index: int, ms: float | None, **more: Any) -> dict[str, Any]:
             **more}  # fmt: skip
 
 
+def group(name: str, before: int, after: int, saved: float) -> dict[str, Any]:
+    widths = {"before": before, "after": after, "sensitivity": {str(after): 0.1}}
+    return {"name": name, **widths, "error": 0.1, "saved": saved, "layers": ["a", "b"]}
+
+
 GOOD = TargetReport(
     target="rk3588",
     models=(
@@ -67,7 +73,19 @@ GOOD = TargetReport(
         "top1", 0.9975, 0.99, 1.005, 400, 0.995, 25.6, (), -0.0025, -0.01, 0.005, 0.25
     ),
     ratios={"size": 0.5, "latency": 0.5, "cycles": 0.5, "macs": 1.0},
-    pruning=None,
+    pruning=PruningFigure(
+        *(0.6, 0.5, 0.4, "cycles", 0.58, "agreement"),
+        curve=tuple(
+            {"cost_ratio": cost, "error": 0.1, "likeness": likeness}
+            for cost, likeness in ((1.0, 1.0), (0.8, 0.99), (0.6, 0.97), (0.5, 0.9))
+        ),
+        groups=(
+            group("stem", 32, 32, 0.0),
+            group("block1", 96, 24, 0.08),
+            group("block2", 64, 48, 0.12),
+        ),
+        attempts=({"share": 0.4, "retention": 0.985},),
+    ),
     quantization=QuantizationFigure(
         "gptq",
         24,
@@ -346,6 +364,21 @@ def test_layers_before_and_after() -> None:
 
 def widths(text: str, kind: str) -> list[float]:
     return [float(one) for one in re.findall(rf'class="{kind}" width="([\d.]+)%"', text)]
+
+
+def test_what_pruning_cut_and_the_trade_off() -> None:
+    read = Read(PAGES["one"])
+    for text in (
+        "cycles -40.0%, MACs -50.0%, parameters -60.0%",
+        "agreement against cycles at 4 widths of the model",
+        "Channels of 2 groups, by what their cut saves; 1 group is whole.",
+        "block2 2 layers 64 → 48, -12.0% block1 2 layers 96 → 24, -8.0%",
+        "budgets that were tried left -40.0% 0.9850",
+    ):
+        assert text in read.said, text
+    part = PAGES["one"].split("<h3>Pruning")[1].split("Quantization")[0]
+    assert re.findall(r'r="7"><title>(.*?)<', part) == ["cycles -40.0%: agreement 0.970"]
+    assert widths(part, "after") == [75.0, 25.0]
 
 
 def test_bars_are_as_long_as_their_values() -> None:
