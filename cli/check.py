@@ -14,6 +14,7 @@ from .build import build_recipe
 from .check_options import Layout
 from .jobs import GATE_FAILED
 from .progress import watching
+from .several import Jobs
 from .show import require_report, show_report
 
 app = typer.Typer(add_completion=False)
@@ -48,6 +49,7 @@ def command(
     timeout: o.Timeout = None,
     memory_limit: o.MemoryLimit = None,
     toolkit_python: o.ToolkitPython = None,
+    jobs: Jobs = None,
     last_report: r.LastReport = None,
     max_regression: r.MaxRegression = None,
     seed: o.Seed = None,
@@ -89,6 +91,7 @@ def command(
         timeout=timeout,
         memory_limit_gb=memory_limit,
         toolkit_python=toolkit_python,
+        jobs=jobs,
         last_report=last_report,
         seed=seed,
     )

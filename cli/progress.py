@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from ..core.observer import Observer
 from ..core.results import Notice
+
+_SAY_EVERY = 30.0  # seconds between two lines of one stage in a log
 
 
 @contextmanager
@@ -51,14 +54,35 @@ class _Telling(Observer):
 
 
 class _Lines(_Telling):
+    """A line a stage, and now and then one that says how far a long one is."""
+
     def __init__(self, target: str = "", told: set[tuple[str, str]] | None = None) -> None:
         super().__init__(target, set() if told is None else told)
+        self._stage = ""
+        self._what = ""
+        self._started = self._said = time.monotonic()
 
     def of(self, target: str) -> Observer:
         return _Lines(target, self._told)
 
     def stage(self, name: str) -> None:
+        self._stage = name
+        self._begin("")
         self._say(f"rockpress: {self._name}{name}")
+
+    def step(self, what: str, done: int, total: int | None = None) -> None:
+        if what != self._what:
+            self._begin(what)
+        now = time.monotonic()
+        if total and done and now - self._said >= _SAY_EVERY:
+            self._said = now
+            left = (now - self._started) / done * (total - done)
+            line = f"{self._stage}: {what} {done}/{total}, about {_duration(left)} left"
+            self._say(f"rockpress: {self._name}{line}")
+
+    def _begin(self, what: str) -> None:
+        self._what = what
+        self._started = self._said = time.monotonic()
 
     def end(self, status: str) -> None:
         if status == "failed":  # now, not only when the others are finished
@@ -97,15 +121,35 @@ class _Bar(_Telling):
         self._progress.stop_task(self._task)
 
 
+def _duration(seconds: float) -> str:
+    """Seconds as a person says them.
+
+    >>> _duration(42.4), _duration(200), _duration(5400)
+    ('42 s', '3 min', '1.5 h')
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5000 else f"{seconds / 3600:.1f} h"
+
+
 def _bar() -> Any:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
     )

@@ -40,6 +40,7 @@ from .rows import (
     retention_figure,
 )
 from .run import open_both
+from .simulator import simulate
 from .stages import Stages, Step
 from .steps import convert_step
 
@@ -184,20 +185,25 @@ def _simulated(
     quantization = opened.manifest.quantization
     own = quantization in _OWN
     hybrid = opened.plan if quantization == "hybrid" else None
-    conversion = convert_step(
-        opened.source,
-        None,
-        find_target(opened.manifest.target),
-        recipe,
-        how=evaluation.npu_preprocess,
-        quantization="auto" if own else quantization,
-        dtype=None if own else opened.manifest.dtype,
-        calib=None if own else calib,
-        simulate=evaluation,
-        plan=ranges_of(read_plan(hybrid)) if hybrid else None,
-        level=opened.manifest.level,
-        step=step,
-    )
+    ranges = ranges_of(read_plan(hybrid)) if hybrid else None
+
+    def build(samples: Samples, share: Recipe, step: Step) -> Conversion:
+        return convert_step(
+            opened.source,
+            None,
+            find_target(opened.manifest.target),
+            share,
+            how=samples.npu_preprocess,
+            quantization="auto" if own else quantization,
+            dtype=None if own else opened.manifest.dtype,
+            calib=None if own else calib,
+            simulate=samples,
+            plan=ranges,
+            level=opened.manifest.level,
+            step=step,
+        )
+
+    conversion = simulate(build, evaluation, recipe, step)
     row = ModelRow(
         stage="rknn",
         path=str(candidate),

@@ -54,7 +54,7 @@ class AllFailed(RockpressError):
         self.exit_code = min(error.exit_code for error in errors.values())
 
 
-class _Stopped(BaseException):
+class Stopped(BaseException):
     """Ends a thread whose work is not wanted any more; like KeyboardInterrupt, no error."""
 
 
@@ -78,7 +78,7 @@ class _Stoppable(Observer):
 
     def _check(self) -> None:
         if self._stop.is_set():
-            raise _Stopped
+            raise Stopped
 
 
 def each_target(
@@ -125,7 +125,7 @@ def _side_by_side(
                 pool.submit(_in_share, target, share, build, _Stoppable(one, stop))
                 for target, one in zip(targets, observers, strict=True)
             ]
-            for future in _all_or_first_exception(futures):
+            for future in all_or_first_exception(futures):
                 future.result()  # raises what is no error of a target
         finally:
             stop.set()  # those that go on, if any, end at their next step
@@ -133,7 +133,7 @@ def _side_by_side(
     return [future.result() for future in futures]
 
 
-def _all_or_first_exception(futures: Sequence[Future[S]]) -> set[Future[S]]:
+def all_or_first_exception(futures: Sequence[Future[S]]) -> set[Future[S]]:
     """The finished ones, as soon as all are or one has raised."""
     while True:
         # For ever would be deaf: a signal that comes just before this thread begins to wait, or

@@ -53,5 +53,15 @@ def convert_step(
         timeout=recipe.timeout,
         memory_limit_gb=recipe.memory_limit_gb,
         toolkit_python=recipe.toolkit_python,
-        on_progress=lambda what: step(what, 0, None),
+        on_progress=lambda line: _told(line, step),
     )
+
+
+def _told(line: str, step: Step) -> None:
+    """A progress line of the child as a step; it says ``simulate 50/200`` of samples."""
+    what, _, detail = line.partition(" ")
+    done, slash, total = detail.partition("/")
+    if what == "simulate" and slash:
+        step(what, int(done), int(total))
+    else:
+        step(line, 0, None)

@@ -1,0 +1,157 @@
+"""Whatever runs a model sees the same tensors, in the same order."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from rockpress.accuracy.runners import Progress, Runner, onnxruntime_runner
+from rockpress.calibration_data.samples import Samples, open_samples
+from rockpress.cli import progress
+from rockpress.convert.convert import Conversion
+from rockpress.convert.targets import find_target
+from rockpress.core.errors import ModelError
+from rockpress.pipeline.recipe import Recipe
+from rockpress.pipeline.simulator import simulate, simulator_runner
+from rockpress.pipeline.stages import Step
+from rockpress.pipeline.steps import convert_step
+
+INPUT = {"x": (1, 3, 6, 8)}
+# Powers of two, so that float16 holds every value that there can be.
+HOW: dict[str, Any] = {"mean": (16, 32, 64), "std": (2, 4, 8), "resize": "letterbox"}
+
+
+@pytest.fixture
+def identity(tmp_path: Path) -> Path:
+    """y = x, as a convolution, since the toolkit wants one."""
+    kernel = np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1)
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["y"])],
+        "identity",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, list(INPUT["x"]))],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, list(INPUT["x"]))],
+        [numpy_helper.from_array(kernel, "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "identity.onnx")
+    return tmp_path / "identity.onnx"
+
+
+def samples_in(folder: Path, count: int) -> Samples:
+    images = np.random.default_rng(0).integers(0, 256, (count, 9, 5, 3), dtype=np.uint8)
+    np.save(folder / "images.npy", images)
+    return open_samples(folder / "images.npy", inputs=INPUT, **HOW)
+
+
+def on_a_board(samples: Samples, *, on_progress: Progress = lambda done: None) -> list[Any]:
+    """What a board's runner does: it sends the NPU's feeds; mean and std are inside the model."""
+    how = samples.npu_preprocess
+    assert how is not None
+    sent = [samples.npu_feeds(index)["x"] for index in range(len(samples))]
+    assert {(one.dtype.str, one.shape) for one in sent} == {("|u1", (1, 6, 8, 3))}
+    mean, std = (np.asarray(values, np.float32) for values in (how.mean, how.std))
+    return [np.concatenate([((one - mean) / std).transpose(0, 3, 1, 2) for one in sent])]
+
+
+def builder(model: Path) -> Callable[[Samples, Recipe, Step], Conversion]:
+    def build(samples: Samples, recipe: Recipe, step: Step) -> Conversion:
+        chip = find_target("rk3588")
+        how = samples.npu_preprocess
+        return convert_step(model, None, chip, recipe, how=how, simulate=samples, step=step)
+
+    return build
+
+
+def test_all_runners_see_identical_tensors(identity: Path, tmp_path: Path) -> None:
+    samples = samples_in(tmp_path, 20)
+    one, two = (simulator_runner(builder(identity), Recipe(identity, jobs=n)) for n in (1, 2))
+    runners: Sequence[Runner] = [onnxruntime_runner(identity), on_a_board, one, two]
+    expected = np.concatenate([feeds["x"] for feeds in samples])
+    assert np.abs(expected).max() > 10 and len(np.unique(expected)) > 100
+    for runner in runners:
+        (found,) = runner(samples, on_progress=lambda done: None)
+        np.testing.assert_array_equal(found, expected)
+
+
+class Built:
+    """Stands for builds: every part is noted, and its outputs are its own places."""
+
+    def __init__(self, fails_at: int | None = None) -> None:
+        self.parts: list[list[int]] = []
+        self.threads: set[int] = set()
+        self.memory: set[float] = set()
+        self._fails_at = fails_at
+
+    def __call__(self, samples: Samples, recipe: Recipe, step: Step) -> Conversion:
+        self.parts.append(samples.indices.tolist())
+        self.threads.add(threading.get_ident())
+        self.memory.add(recipe.memory_limit_gb)
+        if self._fails_at in samples.indices:
+            raise ModelError("this part fails", "")
+        step("build", 0, None)
+        for done in range(len(samples)):
+            step("simulate", done, len(samples))
+        outputs: list[NDArray[np.float32]] = [samples.indices[:, np.newaxis].astype(np.float32)]
+        named: dict[str, Any] = dict.fromkeys(("memory", "latency", "path"))
+        return Conversion(
+            **named,
+            bytes=0,
+            target="rk3588",
+            toolkit="",
+            quantization="qdq",
+            layers=(),
+            cycles=0,
+            outputs=outputs,
+            warnings=(),
+            seconds=0.0,
+        )
+
+
+@pytest.mark.parametrize(
+    ("count", "jobs", "parts"), [(20, 2, 2), (20, 1, 1), (23, 4, 2), (7, 3, 1), (100, 3, 3)]
+)
+def test_parts_come_back_in_order(count: int, jobs: int, parts: int, tmp_path: Path) -> None:
+    built = Built()
+    recipe = Recipe(tmp_path, jobs=jobs, memory_limit_gb=12)
+    told: list[tuple[str, int, int | None]] = []
+    found = simulate(built, samples_in(tmp_path, count), recipe, lambda *step: told.append(step))
+    assert found.outputs is not None
+    assert found.outputs[0].ravel().tolist() == list(range(count))
+    assert len(built.parts) == parts
+    assert built.memory == {12 / parts}
+    assert told[0][0] == "build"
+    assert max(done for what, done, _ in told if what == "simulate") == count - parts
+    assert {total for what, _, total in told if what == "simulate"} == {count}
+
+
+def test_a_part_that_fails_ends_the_others(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="this part fails"):
+        simulate(Built(fails_at=19), samples_in(tmp_path, 20), Recipe(tmp_path, jobs=2))
+
+
+def test_a_log_says_now_and_then_how_long_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    written = io.StringIO()
+    monkeypatch.setattr("sys.stderr", written)
+    with progress.watching(quiet=False) as observer:
+        observer.stage("baseline")
+        for done in range(1, 101):
+            clock[0] += 1
+            observer.step("evaluate", done, 400)
+        observer.step("other", 1, None)
+    assert written.getvalue().splitlines() == [
+        "rockpress: baseline",
+        "rockpress: baseline: evaluate 31/400, about 6 min left",
+        "rockpress: baseline: evaluate 61/400, about 6 min left",
+        "rockpress: baseline: evaluate 91/400, about 5 min left",
+    ]
