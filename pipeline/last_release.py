@@ -140,6 +140,11 @@ def _differences(report: Report, last: LastRelease) -> tuple[Notice, ...]:
         text = f"{last.file} was made with rknn-toolkit2 {versions[0]}, this with {versions[1]}"
         hint = "cycles, latency and size may differ for that alone"
         notices.append(Notice("baseline-toolkit", text, hint))
+    versions = [_version(last.document.get("tool")), _version(report.tool)]
+    if versions[0] != versions[1]:
+        text = f"{last.file} was made with rockpress {versions[0]}, this with {versions[1]}"
+        hint = "the latency estimate may be fitted otherwise: compare the cycles"
+        notices.append(Notice("baseline-version", text, hint))
     differing = [
         name for name in ("eval", "eval_count", "metric") if _value(old, name) != _value(new, name)
     ]

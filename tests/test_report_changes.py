@@ -140,15 +140,21 @@ def test_what_one_of_them_does_not_know_is_left_out(tmp_path: Path) -> None:
 def test_two_runs_that_differ_in_more_are_told(tmp_path: Path) -> None:
     old = replace(
         report(target()),
+        tool={"name": "rockpress", "version": "0.0.9"},
         toolkit={"name": "rknn-toolkit2", "version": "2.3.2"},
         recipe={**RECIPE, "model": "b/other.onnx", "eval_count": 100, "metric": "macro-f1"},
     )
     found = compared(tmp_path, old, report(NEW, target(name="rk3566")))
     codes = [[one.code for one in each.warnings] for each in found.targets]
-    differing = ["baseline-model", "baseline-toolkit", "baseline-samples"]
+    differing = ["baseline-model", "baseline-toolkit", "baseline-version", "baseline-samples"]
     assert codes == [differing, [*differing, "baseline-target"]]
     texts = " ".join(one.text for one in found.targets[1].warnings)
-    for part in ("other.onnx, not m.onnx", "2.3.2, this with 2.5.0", "metric was macro-f1"):
+    for part in (
+        "other.onnx, not m.onnx",
+        "2.3.2, this with 2.5.0",
+        "0.0.9, this",
+        "metric was macro-f1",
+    ):
         assert part in texts
     assert "rk3566" in texts
 
