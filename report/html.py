@@ -9,7 +9,7 @@ from typing import Any
 from ..core.results import Report
 from .document import to_document
 from .html_accuracy import accuracy_card, tiles
-from .html_blocks import chip, data_table, folded_card
+from .html_blocks import card, chip, data_table, folded_card
 from .html_extra import extra_cards
 from .html_layers import layers_card
 from .html_models import changes_card, feed_card, models_card, quantization_card, stages_card
@@ -129,8 +129,7 @@ def _target(target: dict[str, Any], number: int, several: bool) -> Markup:
 
 def _error(error: dict[str, str]) -> Markup:
     hint = tag("p", f"hint: {error['hint']}", class_="muted") if error["hint"] else None
-    return tag("div", tag("h3", "Failed", class_="bad"), tag("p", error["message"]), hint,
-               class_="card")  # fmt: skip
+    return card("Failed", tag("p", error["message"], class_="bad"), hint)
 
 
 def _gates(gates: Sequence[dict[str, Any]]) -> Markup | None:
@@ -146,7 +145,7 @@ def _gates(gates: Sequence[dict[str, Any]]) -> Markup | None:
         for gate in gates
     ]
     table = data_table(("gate", "limit", "value", ""), rows, numbers=2)
-    return tag("div", tag("h3", "Gates"), table, class_="card")
+    return card("Gates", table)
 
 
 def _warnings(warnings: Sequence[dict[str, str]]) -> Markup | None:
@@ -163,7 +162,7 @@ def _warnings(warnings: Sequence[dict[str, str]]) -> Markup | None:
         for one in warnings
     ]
     title = "1 warning" if len(warnings) == 1 else f"{len(warnings)} warnings"
-    return tag("div", tag("h3", title), shown, class_="card")
+    return card(title, *shown)
 
 
 def _recipe(recipe: dict[str, Any]) -> Markup | None:

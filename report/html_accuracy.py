@@ -19,8 +19,8 @@ _RUNNERS = {
 def tiles(target: dict[str, Any]) -> Markup:
     """The result in four figures, each with what it was or how certain it is."""
     result, ratios = target["models"][-1], target["ratios"]
-    shown = [_kept_tile(target["retention"]), _tile("Size", size_text(result["bytes"]),
-                                                   _against(ratios.get("size")))]  # fmt: skip
+    size = _tile("Size", size_text(result["bytes"]), _against(ratios.get("size")))
+    shown = [_kept_tile(target["retention"]), size]
     latency = result["latency"][0] if result["latency"] else None
     if latency and latency["cycles"] is not None:
         told = _against(ratios.get("cycles"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from .markup import Markup, tag
+from .markup import Child, Markup, tag
 
 # What the forms of a model along the chain are called; the document has the short names.
 STAGES = {
@@ -27,6 +27,11 @@ def card(title: str, *content: Markup | None, note: str = "") -> Markup:
 def folded_card(title: str, content: Markup) -> Markup:
     """A part that is read when it is opened."""
     return tag("details", tag("summary", title), content, class_="card")
+
+
+def folded(summary: str, *content: Child) -> Markup:
+    """What is read when it is opened, inside a part."""
+    return tag("details", tag("summary", summary), content)
 
 
 def chip(text: str, good: bool) -> Markup:
@@ -67,6 +72,17 @@ def bar_row(name: Markup | str, drawing: Markup | Sequence[Markup], value: str) 
         tag("div", drawing),
         tag("span", value),
         class_="row",
+    )
+
+
+def layer_row(name: str, about: str, drawings: Sequence[Markup], value: str) -> Markup:
+    """A row for a long name, which may be any tensor's, with a line about it."""
+    return tag(
+        "div",
+        tag("div", tag("code", name), tag("div", about, class_="muted small"), class_="name"),
+        tag("div", drawings),
+        tag("span", value),
+        class_="row layer",
     )
 
 

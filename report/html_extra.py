@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .charts import CurvePoint, bar, curve
-from .html_blocks import card, data_table, folded_card, legend
+from .html_blocks import card, data_table, folded, folded_card, legend
 from .markup import Markup, tag
 
 _TITLES = {
@@ -60,8 +60,8 @@ def _curve_card(points: list[dict[str, Any]], target: Mapping[str, Any]) -> Mark
         ]
         title = f"{_words(up)} against {_words(across)} at {len(points)} points"
         drawn = curve(title, marks, (_words(across), _words(up)), _limit(up, target))
-    table = tag("details", tag("summary", "in numbers"), _table(points))
-    return card("The trade-off", drawn, table if drawn else _table(points))
+    table = _table(points)
+    return card("The trade-off", drawn, folded("in numbers", table) if drawn else table)
 
 
 def _limit(up: str, target: Mapping[str, Any]) -> float | None:
@@ -82,8 +82,7 @@ def _records_card(title: str, records: list[dict[str, Any]]) -> Markup | None:
     drawn = (key, max(values)) if values and min(values) >= 0 and max(values) > 0 else None
     shown = _table(records[:_SHOWN], drawn)
     rest = records[_SHOWN:]
-    more = tag("summary", f"{len(rest)} more")
-    return card(title, shown, tag("details", more, _table(rest, drawn)) if rest else None)
+    return card(title, shown, folded(f"{len(rest)} more", _table(rest, drawn)) if rest else None)
 
 
 def _table(records: Sequence[Mapping[str, Any]], drawn: tuple[str, float] | None = None) -> Markup:
@@ -143,8 +142,8 @@ def _classes_card(classes: list[dict[str, Any]]) -> Markup | None:
     headings = ("class", "", "original", "result", "change")
     table = data_table(headings, rows[:_SHOWN], numbers=3)
     rest = rows[_SHOWN:]
-    more = tag("details", tag("summary", f"{len(rest)} more"),
-               data_table(headings, rest, numbers=3)) if rest else None  # fmt: skip
+    others = data_table(headings, rest, numbers=3)
+    more = folded(f"{len(rest)} more", others) if rest else None
     colours = legend(("before", "original"), ("after", "result"))
     return card("Class by class", colours, table, more)
 
@@ -170,7 +169,7 @@ def _examples_card(examples: Any) -> Markup | None:
     words = [{key: one[key] for key in one if key != "image"} for one in worst]
     table = _table(words) if words else None
     if sheet:
-        table = tag("details", tag("summary", "in words"), table)
+        table = folded("in words", table)
     return card("Samples that flipped", tag("p", told), tag("ul", sheet, class_="sheet"), table)
 
 

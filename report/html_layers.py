@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .charts import bar
-from .html_blocks import card, legend
-from .markup import Markup, tag
+from .html_blocks import card, folded, layer_row, legend
+from .markup import Markup
 from .units import count_text
 
 _SHOWN = 12
@@ -21,9 +21,12 @@ class _Unit:
     key: str
     total: float
 
+    def plain(self, value: float) -> str:
+        return f"{value:.3f} ms" if self.key == "ms" else f"{count_text(round(value))} cycles"
+
     def text(self, value: float) -> str:
         shown = f"{value:.3f} ms" if self.key == "ms" else count_text(round(value))
-        return f"{shown}, {value / self.total:.1%}" if self.total else shown
+        return f"{shown}, {value / self.total:.1%}"
 
 
 def layers_card(target: dict[str, Any]) -> Markup | None:
@@ -39,15 +42,22 @@ def layers_card(target: dict[str, Any]) -> Markup | None:
     unit = _Unit(key, sum(one[key] for one in timed))
     most = max([timed[0][key], *before.values()])
     rows = [_row(one, unit, most, before) for one in timed]
-    entries = [("after", "now"), ("cpu", "on the CPU")]
-    if before:
-        entries.insert(0, ("before", "before, in float16 and unpruned"))
-    on_cpu = any(one.get("runs_on") == "CPU" for one in timed)
-    shown: Markup | None = legend(*(one for one in entries if one[0] != "cpu" or on_cpu))
     title = "Where the milliseconds go" if key == "ms" else "Where the cycles go"
-    kinds = _bounds(timed, unit)
-    shown = shown if before or on_cpu else None
-    return card(title, shown, *rows[:_SHOWN], _tail(timed, rows, unit), note=kinds)
+    note = _bounds(timed, unit)
+    if before:
+        note += f" All layers of the original model take {unit.plain(sum(before.values()))}."
+    colours = _colours(timed, bool(before))
+    return card(title, colours, *rows[:_SHOWN], _tail(timed, rows, unit), note=note)
+
+
+def _colours(timed: Sequence[dict[str, Any]], has_before: bool) -> Markup | None:
+    """What the colours mean, where there are several."""
+    on_cpu = any(one.get("runs_on") == "CPU" for one in timed)
+    entries = [("before", "the original model, compiled as it is")] if has_before else []
+    entries.append(("after", "the result"))
+    if on_cpu:
+        entries.append(("cpu", "on the CPU"))
+    return legend(*entries) if len(entries) > 1 else None
 
 
 def _row(layer: dict[str, Any], unit: _Unit, most: float, before: dict[str, float]) -> Markup:
@@ -59,13 +69,8 @@ def _row(layer: dict[str, Any], unit: _Unit, most: float, before: dict[str, floa
     bound = layer.get("bound")
     if bound:
         about.append(f"bound by {bound}")
-    name = tag(
-        "div",
-        tag("code", layer["name"].partition(":")[2] or layer["name"]),
-        tag("div", " · ".join(one for one in about if one), class_="muted small"),
-        class_="name",
-    )
-    return tag("div", name, tag("div", drawn), tag("span", unit.text(value)), class_="row layer")
+    name = layer["name"].partition(":")[2] or layer["name"]
+    return layer_row(name, " · ".join(one for one in about if one), drawn, unit.text(value))
 
 
 def _tensor(name: str) -> str:
@@ -83,7 +88,7 @@ def _tail(timed: Sequence[dict[str, Any]], rows: Sequence[Markup], unit: _Unit) 
         return None
     together = unit.text(sum(one[unit.key] for one in rest))
     many = "the other layer" if len(rest) == 1 else f"the other {len(rest)} layers"
-    return tag("details", tag("summary", f"{many}: {together}"), rows[_SHOWN:])
+    return folded(f"{many}: {together}", rows[_SHOWN:])
 
 
 def _bounds(timed: Sequence[dict[str, Any]], unit: _Unit) -> str:

@@ -54,16 +54,14 @@ def quantization_card(how: dict[str, Any] | None) -> Markup | None:
     note = f"Noise of the outputs (SQNR) on {how['held_out']} samples that no method had seen."
     known = {name: value for name, value in how["candidates"].items() if value is not None}
     most = max([1.0, *known.values()])
-    rows = [
-        bar_row(name, bar(value / most, "after" if name == how["method"] else "before"),
-                f"{value:.1f} dB")
-        for name, value in sorted(known.items(), key=lambda one: -one[1])
-    ]  # fmt: skip
+    rows = []
+    for name, value in sorted(known.items(), key=lambda one: -one[1]):
+        kind = "after" if name == how["method"] else "before"
+        rows.append(bar_row(name, bar(value / most, kind), f"{value:.1f} dB"))
     if how.get("chosen_by", "sqnr") != "sqnr":
         note += f" The method was chosen by {how['metric']} on them."
-    said = f"Quantized by {how['method']}."
-    return card(f"Quantization: {how['method']}", *rows, _tradeoffs(how),
-                note=note if rows else said)  # fmt: skip
+    title = f"Quantization: {how['method']}"
+    return card(title, *rows, _tradeoffs(how), note=note if rows else "")
 
 
 def _tradeoffs(how: dict[str, Any]) -> Markup | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .charts import CurvePoint, bar, curve
-from .html_blocks import card, data_table
+from .html_blocks import card, data_table, folded, layer_row
 from .markup import Markup, tag
 
 _SHOWN = 12
@@ -68,7 +68,7 @@ def _groups(groups: Sequence[Mapping[str, Any]]) -> Markup | None:
     if whole:
         told += f"; {whole} {'group is' if whole == 1 else 'groups are'} whole"
     rest = rows[_SHOWN:]
-    more = tag("details", tag("summary", f"{len(rest)} more groups"), rest) if rest else None
+    more = folded(f"{len(rest)} more groups", rest) if rest else None
     return tag("div", tag("p", f"{told}.", class_="muted small"), rows[:_SHOWN], more)
 
 
@@ -80,11 +80,8 @@ def _row(group: Mapping[str, Any]) -> Markup:
     """A group's name, what is left of its channels, and what that saves."""
     layers = len(group.get("layers") or ())
     about = f"{layers} {'layer' if layers == 1 else 'layers'}" if layers else ""
-    name = tag("div", tag("code", group["name"]), tag("div", about, class_="muted small"),
-               class_="name")  # fmt: skip
     value = f"{group['before']} → {group['after']}, {-group['saved']:+.1%}"
-    drawn = bar(group["after"] / group["before"])
-    return tag("div", name, tag("div", drawn), tag("span", value), class_="row layer")
+    return layer_row(group["name"], about, [bar(group["after"] / group["before"])], value)
 
 
 def _attempts(attempts: Sequence[Mapping[str, Any]]) -> Markup | None:
@@ -92,4 +89,4 @@ def _attempts(attempts: Sequence[Mapping[str, Any]]) -> Markup | None:
         return None
     rows = [[f"{-one['share']:+.1%}", f"{one['retention']:.4f}"] for one in attempts]
     table = data_table(("budgets that were tried", "left"), rows, numbers=1)
-    return tag("details", tag("summary", "in search of the largest cut"), table)
+    return folded("in search of the largest cut", table)

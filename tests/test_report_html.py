@@ -353,7 +353,8 @@ def test_layers_are_sorted_and_the_tail_is_folded() -> None:
 def test_layers_before_and_after() -> None:
     before = [layer(index, 0.4 * index) for index in range(1, 20)]
     text = with_extra(reference_layers=before)
-    assert "before, in float16 and unpruned" in Read(text).said
+    assert "the original model, compiled as it is the result on the CPU" in Read(text).said
+    assert "All layers of the original model take 76.000 ms." in Read(text).said
     assert text.count('class="before" width="100.00%"') > PAGES["one"].count(
         'class="before" width="100.00%"'
     )
