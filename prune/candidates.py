@@ -79,20 +79,22 @@ def candidates_of(
 ) -> list[Candidate]:
     """Order the channels of each group and measure the output's error at some allowed widths.
 
-    Widths are multiples of ``step`` channels. A group that no refittable layer reads is left out.
+    Widths are multiples of ``step`` outputs of the layers that make the channels. A group that no
+    refittable layer reads is left out.
     """
     found: dict[str, Candidate] = {}
     ordered = sorted(groups, key=trials.start_of)  # so that nothing runs twice before the cut
     for done, group in enumerate(ordered):
         on_progress(done, len(groups))
-        widths = measured_widths(group.size, step)
+        own_step = max(1, round(step / group.each))
+        widths = measured_widths(group.size, own_step)
         readers = readers_of(dependency, group, statistics)
         if not widths or not readers:
             continue
         order = _order(dependency, group, readers, criterion, widths[0])
         cuts = {kept: order[: group.size - kept] for kept in widths}
         measured = {kept: trials.error(group, dropped) for kept, dropped in cuts.items()}
-        errors = errors_between(group.size, step, measured)
+        errors = errors_between(group.size, own_step, measured)
         found[group.name] = Candidate(group, order, errors, tuple(widths))
     on_progress(len(groups), len(groups))
     return [found[group.name] for group in groups if group.name in found]

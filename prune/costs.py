@@ -110,5 +110,5 @@ def shrunk(layer: LayerShape, cin: int, cout: int, *rows: int) -> LayerShape:
     if layer.op in ("gemm", "matmul"):
         count = prod(rows)
         return replace(layer, cin=cin, cout=cout, in_h=count, out_h=count)
-    groups = layer.groups * cin // layer.cin if layer.groups > 1 else 1
+    groups = cin if layer.groups == layer.cin else layer.groups
     return replace(layer, cin=cin, cout=cout, groups=groups)

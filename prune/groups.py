@@ -20,12 +20,15 @@ Place = tuple[str, int]
 class Group:
     """Channels that live in the same weights: ``roots[i]`` stands for channel i in all of them.
 
-    ``places`` are the (initializer, axis) pairs from which a removed channel disappears.
+    ``places`` are the (initializer, axis) pairs from which a removed channel disappears. ``each``
+    is the number of outputs that a layer making them has for each: more than one for the heads of
+    an attention, and before a grouped convolution.
     """
 
     name: str
     roots: Axis
     places: tuple[Place, ...]
+    each: int = 1
 
     @property
     def size(self) -> int:
@@ -51,7 +54,9 @@ def find_groups(dependency: Dependency) -> list[Group]:
         if len(channels) > 1:
             held = tuple((name, axis) for name, axis, _ in counted)
             name = _name(dependency.graph, held, groups)
-            groups[name] = Group(name, np.array(sorted(channels), dtype=np.int64), held)
+            made = [n for weight, at, n in counted if makers_of(dependency.graph, weight, at)]
+            roots = np.array(sorted(channels), dtype=np.int64)
+            groups[name] = Group(name, roots, held, max(made, default=1))
     return list(groups.values())
 
 

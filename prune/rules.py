@@ -10,22 +10,28 @@ from onnx import NodeProto
 from ..core.graph import attributes, constant_value
 from .atoms import Axis, frozen
 from .dependency import Dependency
-from .moving_rules import concat, reshape, resized, slice_, split, transpose
+from .moving_rules import concat, depth_to_space, gather, reshape, resized, slice_, split, transpose
 
 Rule = Callable[[Dependency, NodeProto], None]
 
 
 def _conv(dep: Dependency, node: NodeProto) -> None:
-    """Dense: inputs meet weight axis 1, outputs are axis 0. Depthwise: both are axis 0."""
+    """Dense: inputs meet weight axis 1, outputs are axis 0. Depthwise: both are axis 0.
+
+    With several inputs a group, every group loses the same channels: they stay equally wide.
+    """
     x, weight = dep.of(node.input[0]), dep.of(node.input[1])
     groups = attributes(node).get("group", 1)
     if groups == 1:
         dep.atoms.unite(weight[1], x[1])
     elif weight[1].size == 1:
         dep.atoms.unite(weight[0], np.repeat(x[1], weight[0].size // groups))
-    else:  # several inputs a group: removing one channel would unbalance the groups
-        for axis in (x[1], *weight[:2]):
-            dep.atoms.freeze(axis)
+    else:
+        for inputs, outputs in zip(
+            np.split(x[1], groups), np.split(weight[0], groups), strict=True
+        ):
+            dep.atoms.unite(weight[1], inputs)
+            dep.atoms.unite(weight[0][: outputs.size], outputs)
     _finish_conv(dep, node, weight[0])
 
 
@@ -67,12 +73,16 @@ def _gemm(dep: Dependency, node: NodeProto) -> None:
 
 
 def _matmul(dep: Dependency, node: NodeProto) -> None:
-    if not dep.graph.is_weight(node.input[1]) or len(dep.shape(node.input[1])) != 2:
+    """Of weights or of two activations: what is summed over meets, and so do the batches."""
+    x, y = dep.of(node.input[0]), dep.of(node.input[1])
+    if min(len(x), len(y)) < 2:
         dep.freeze_node(node)
         return
-    x, weight = dep.of(node.input[0]), dep.of(node.input[1])
-    dep.atoms.unite(weight[0], x[-1])
-    dep.forward(node.output[0], [*x[:-1], weight[1]])
+    dep.atoms.unite(y[-2], x[-1])
+    batch = [frozen(1) for _ in range(len(dep.shape(node.output[0])) - 2)]
+    for axes in (x[:-2], y[:-2]):
+        batch = _unite_broadcast(dep, axes, batch)
+    dep.forward(node.output[0], [*batch, x[-2], y[-1]])
 
 
 def _norm(dep: Dependency, node: NodeProto) -> None:
@@ -157,6 +167,10 @@ def _layer_norm(dep: Dependency, node: NodeProto) -> None:
     dep.forward(node.output[0], x)
 
 
+def _constant(dep: Dependency, node: NodeProto) -> None:
+    dep.frozen_output(node.output[0])
+
+
 _UNARY = (
     "Relu LeakyRelu Elu Selu Celu ThresholdedRelu Sigmoid HardSigmoid HardSwish Tanh Softplus "
     "Softsign Mish Gelu Erf Exp Log Sqrt Abs Neg Reciprocal Floor Ceil Round Sign Sin Cos "
@@ -176,6 +190,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(_REDUCTIONS, _reduce),
     **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), reshape),
     **dict.fromkeys(("Softmax", "LogSoftmax"), _softmax),
+    "Constant": _constant,
     "Conv": _conv,
     "ConvTranspose": _conv_transpose,
     "Gemm": _gemm,
@@ -186,5 +201,7 @@ RULES: dict[str, Rule] = {
     "Concat": concat,
     "Split": split,
     "Slice": slice_,
+    "Gather": gather,
+    "DepthToSpace": depth_to_space,
     "Transpose": transpose,
 }

@@ -8,6 +8,7 @@ from onnx import ModelProto, NodeProto, numpy_helper
 
 from ..core.graph import Array, attributes, free_name, read_by, set_attribute
 from .dependency import Dependency
+from .moving_rules import slice_runs
 
 
 def remove_channels(
@@ -58,10 +59,9 @@ def _new_shape(dependency: Dependency, removed: Array, name: str) -> list[int]:
 
 
 def _mend_conv(model: ModelProto, dep: Dependency, removed: Array, node: NodeProto) -> None:
-    if attributes(node).get("group", 1) > 1:
-        kept = _new_shape(dep, removed, node.input[0])[1]
-        before = dep.shape(node.input[0])[1]
-        set_attribute(node, "group", attributes(node)["group"] * kept // before)
+    before = dep.shape(node.input[0])[1]
+    if attributes(node).get("group", 1) == before > 1:  # other groups only become narrower
+        set_attribute(node, "group", _new_shape(dep, removed, node.input[0])[1])
 
 
 def _mend_reshape(model: ModelProto, dep: Dependency, removed: Array, node: NodeProto) -> None:
@@ -84,6 +84,20 @@ def _mend_split(model: ModelProto, dep: Dependency, removed: Array, node: NodePr
     _replace_constant(model, node, 1, np.array(sizes, dtype=np.int64))
 
 
+def _mend_slice(model: ModelProto, dep: Dependency, removed: Array, node: NodeProto) -> None:
+    runs = slice_runs(dep, node)
+    if runs is None:
+        return
+    kept = [dep.kept(axis, removed) for axis in dep.axes[node.input[0]]]
+    if all(kept[at].all() for at in runs):
+        return
+    moved = {at: [int(kept[at][:edge].sum()) for edge in run] for at, run in runs.items()}
+    starts, ends = zip(*moved.values(), strict=True)
+    del node.input[4:]  # steps of one, which may be of another type
+    for position, values in ((1, starts), (2, ends), (3, tuple(moved))):
+        _replace_constant(model, node, position, np.array(values, dtype=np.int64))
+
+
 def _mend_resize(model: ModelProto, dep: Dependency, removed: Array, node: NodeProto) -> None:
     old, new = dep.shape(node.output[0]), _new_shape(dep, removed, node.output[0])
     if len(node.input) > 3 and node.input[3] and new != list(old):
@@ -94,7 +108,7 @@ def _mend_resize(model: ModelProto, dep: Dependency, removed: Array, node: NodeP
 def _replace_constant(model: ModelProto, node: NodeProto, position: int, value: Array) -> None:
     """Give the node a constant of its own: other nodes may share the old one."""
     taken = {tensor.name for tensor in model.graph.initializer}
-    name = free_name(f"{node.output[0]}.pruned_size", taken)
+    name = free_name(f"{node.output[0]}.pruned_size{position}", taken)
     model.graph.initializer.append(numpy_helper.from_array(value, name))
     while len(node.input) <= position:
         node.input.append("")
@@ -113,6 +127,7 @@ _MENDERS = {
     "Conv": _mend_conv,
     "ConvTranspose": _mend_conv,
     "Reshape": _mend_reshape,
+    "Slice": _mend_slice,
     "Split": _mend_split,
     "Resize": _mend_resize,
 }

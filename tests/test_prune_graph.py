@@ -318,8 +318,113 @@ CASES: dict[str, tuple[str, Weights, list[int]]] = {
             a = Conv (x, w1, b1)
             g = Conv <group=4> (a, w2, b2)
             y = Conv (g, w3) }""",
-        {"w1": (8, 3, 1, 1), "b1": (8,), "w2": (8, 2, 1, 1), "b2": (8,), "w3": (4, 8, 1, 1)},
-        [],
+        {"w1": (16, 3, 1, 1), "b1": (16,), "w2": (12, 4, 1, 1), "b2": (12,), "w3": (4, 12, 1, 1)},
+        [3, 4],  # four inputs and three outputs a group, the same ones of each group
+    ),
+    "grouped, residual": (
+        """(float[1,3,8,8] x) => (float[1,4,8,8] y) {
+            a = Conv (x, w1, b1)
+            g = Conv <group=2> (a, w2, b2)
+            r = Add (a, g)
+            y = Conv (r, w3) }""",
+        {"w1": (8, 3, 1, 1), "b1": (8,), "w2": (8, 4, 1, 1), "b2": (8,), "w3": (4, 8, 1, 1)},
+        [4],
+    ),
+    "Slice on channels": (
+        """(float[1,3,8,8] x) => (float[1,4,8,8] y) {
+            a = Conv (x, w1, b1)
+            p = Slice (a, zero, five, one)
+            q = Slice (a, five, all, one, step)
+            r = Conv (p, w2, b2)
+            s = Conv (q, w3)
+            y = Add (r, s) }""",
+        {
+            **{"w1": (12, 3, 1, 1), "b1": (12,), "w2": (4, 5, 1, 1), "b2": (4,)},
+            **{"w3": (4, 7, 1, 1), "zero": ints(0), "one": ints(1), "five": ints(5)},
+            **{"all": ints(2**62), "step": ints(1)},
+        },
+        [5, 7],
+    ),
+    "DepthToSpace": (
+        """(float[1,3,4,4] x) => (float[1,4,8,8] y) {
+            a = Conv (x, w1, b1)
+            d = DepthToSpace <blocksize=2, mode="CRD"> (a)
+            b = Conv (d, w2, b2)
+            p = AveragePool <kernel_shape=[2,2], strides=[2,2]> (b)
+            c = Conv (p, w4)
+            y = DepthToSpace <blocksize=2> (c) }""",
+        {"w1": (24, 3, 1, 1), "b1": (24,), "w2": (5, 6, 1, 1), "b2": (5,), "w4": (16, 5, 1, 1)},
+        [5, 6],
+    ),
+    "heads": (
+        """(float[1,7,6] x) => (float[1,7,5] y) {
+            q = MatMul (x, wq)
+            q1 = Add (q, bq)
+            q2 = Reshape (q1, split)
+            q3 = Transpose <perm=[0,2,1,3]> (q2)
+            k = MatMul (x, wk)
+            k2 = Reshape (k, split)
+            k3 = Transpose <perm=[0,2,3,1]> (k2)
+            v = MatMul (x, wv)
+            v2 = Reshape (v, split)
+            v3 = Transpose <perm=[0,2,1,3]> (v2)
+            s = MatMul (q3, k3)
+            t = Mul (s, scale)
+            u = Softmax <axis=-1> (t)
+            o = MatMul (u, v3)
+            o2 = Transpose <perm=[0,2,1,3]> (o)
+            o3 = Reshape (o2, joined)
+            y = MatMul (o3, wo) }""",
+        {
+            **{"wq": (6, 12), "bq": (12,), "wk": (6, 12), "wv": (6, 12), "wo": (12, 5)},
+            **{"split": ints(1, 7, 4, 3), "joined": ints(1, 7, 12)},
+            "scale": np.array(0.577, np.float32),
+        },
+        [4],  # four heads, whole
+    ),
+    "packed heads": (
+        """(float[1,7,6] x) => (float[1,7,5] y) {
+            a = MatMul (x, w1)
+            b = Add (a, b1)
+            c = Reshape (b, split)
+            d = Transpose <perm=[2,0,3,1,4]> (c)
+            q = Gather <axis=0> (d, i0)
+            k = Gather <axis=0> (d, i1)
+            v1 = Slice (d, s2, e3, ax)
+            v = Squeeze (v1, ax)
+            kt = Transpose <perm=[0,1,3,2]> (k)
+            s = MatMul (q, kt)
+            u = Softmax <axis=-1> (s)
+            o = MatMul (u, v)
+            p = Transpose <perm=[0,2,1,3]> (o)
+            r = Reshape (p, joined)
+            y = MatMul (r, wo) }""",
+        {
+            **{"w1": (6, 36), "b1": (36,), "wo": (12, 5), "split": ints(1, 7, 3, 4, 3)},
+            **{"joined": ints(1, 7, 12), "ax": ints(0), "s2": ints(2), "e3": ints(3)},
+            **{"i0": np.array(0, np.int64), "i1": np.array(1, np.int64)},
+        },
+        [4],
+    ),
+    "transformer block": (
+        """(float[1,7,6] x) => (float[1,7,6] y) {
+            n = LayerNormalization (x, g1, c1)
+            a = MatMul (n, w1)
+            b = Add (a, b1)
+            d = Div (b, root)
+            e = Erf (d)
+            f = Add (e, one)
+            h = Mul (b, f)
+            i = MatMul (h, w2)
+            j = Add (i, b2)
+            k = Add (x, j)
+            y = LayerNormalization (k, g2, c2) }""",
+        {
+            **{"g1": (6,), "c1": (6,), "w1": (6, 20), "b1": (20,), "w2": (20, 6), "b2": (6,)},
+            **{"g2": (6,), "c2": (6,), "root": np.array(1.414, np.float32)},
+            "one": np.array(1, np.float32),
+        },
+        [20],
     ),
     "shared weights": (
         """(float[1,3,8,8] x) => (float[1,4,8,8] y) {
@@ -435,11 +540,12 @@ FROZEN: dict[str, tuple[str, Weights, bool]] = {
         {"scale": (8, 4, 4), "shift": (8, 4, 4)},
         False,
     ),
-    "Slice": (
-        "b = Slice (a, from, to, axes)",
-        {"from": ints(2), "to": ints(6), "axes": ints(1)},
+    "Slice in steps": (
+        "b = Slice (a, from, to, axes, steps)",
+        {"from": ints(0), "to": ints(8), "axes": ints(1), "steps": ints(2)},
         False,
     ),
+    "Gather of channels": ("b = Gather <axis=1> (a, some)", {"some": ints(3, 1)}, False),
     "reversed": (
         "b = Slice (a, from, to, axes, steps)",
         {"from": ints(-1), "to": ints(-9), "axes": ints(1), "steps": ints(-1)},
@@ -557,14 +663,16 @@ def random_nets(draw: st.DrawFn) -> ModelProto:
     """A stem, one to four blocks of random kinds and widths, and a head."""
     lines = ["a = Conv <pads=[1,1,1,1]> (x, w, b)", "t = Relu (a)"]
     channels = draw(st.integers(2, 8))
-    weights: Weights = {"w": (channels, 3, 3, 3), "b": (channels,)}
+    weights: Weights = {"w": (channels, 3, 3, 3), "b": (channels,), "sizes": ints(3, 3)}
+    weights |= {"zero": ints(0), "two": ints(2), "three": ints(3), "many": ints(99)}
+    weights |= {"axis": ints(1)}
     tensor = "t"
     for index in range(draw(st.integers(1, 4))):
         kind = draw(st.sampled_from(sorted(BLOCKS)))
         width = draw(st.integers(2, 8))
         body, sizes, out = BLOCKS[kind]
-        shapes = {"c": channels, "m": width, "cm": channels + width, "1": 1}
-        channels = shapes[out]
+        shapes = {"c": channels, "m": width, "cm": channels + width, "c8": channels + 8}
+        channels = shapes[out] if out in shapes else int(out)
         tag = f"_{index}"
         lines.append(body.replace("IN", tensor).replace("@", tag).replace("G#", str(shapes["c"])))
         for name, shape in sizes.items():
@@ -599,6 +707,23 @@ BLOCKS = {
         "q@ = Conv (n@, w2@, b2@)\ng@ = Sigmoid (q@)\no@ = Mul (IN, g@)",
         {"w1": "m c 1 1", "b1": "m", "w2": "c m 1 1", "b2": "c"},
         "c",
+    ),
+    "grouped": (
+        "k@ = Conv (IN, w1@, b1@)\nl@ = Conv <group=2> (k@, w2@, b2@)\no@ = Relu (l@)",
+        {"w1": "8 c 1 1", "b1": "8", "w2": "4 4 1 1", "b2": "4"},
+        "4",
+    ),
+    "halves": (
+        "k@ = Conv (IN, w1@, b1@)\np@, q@ = Split <axis=1> (k@, sizes)\ns@ = Sigmoid (q@)\n"
+        "o@ = Mul (p@, s@)",
+        {"w1": "6 c 1 1", "b1": "6"},
+        "3",
+    ),
+    "slices": (
+        "k@ = Conv (IN, w1@, b1@)\np@ = Slice (k@, zero, three, axis)\n"
+        "q@ = Slice (k@, two, many, axis)\no@ = Concat <axis=1> (q@, p@, IN)",
+        {"w1": "7 c 1 1", "b1": "7"},
+        "c8",
     ),
     "concat": (
         "k@ = Conv (IN, w1@, b1@)\no@ = Concat <axis=1> (IN, k@)",
