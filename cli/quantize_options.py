@@ -8,6 +8,10 @@ from typer import Option
 
 from .parsers import number
 
+QuantizeRun = Annotated[
+    Literal["w8a8", "w4a16", "off"] | None,
+    Option("--quantize", help="As --scheme of quantize; off stays in float16. [default: w8a8]"),
+]
 Method = Annotated[
     Literal[
         "auto",

@@ -42,7 +42,7 @@ def command(
     only: p.Only = None,
     criterion: p.Criterion = None,
     recover: o.Recover = None,
-    quantize: o.QuantizeStage = None,
+    quantize: q.QuantizeRun = None,
     method: q.Method = None,
     mixed: q.MixedBudget = None,
     search_time: q.SearchTime = None,

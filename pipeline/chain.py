@@ -18,12 +18,17 @@ from ..core.layers import macs_of
 from ..core.model import model_bytes, model_digest, parameter_count, save_model
 from ..core.results import ModelRow, Notice, PruningFigure, TargetReport
 from ..prune.result import PruneResult
-from ..quantize.equalize import as_planned
 from ..quantize.quantize import QuantizeResult
 from .baseline import Baseline, host_latency
 from .manifests import write_beside
 from .pruning import Pruning, budget_missed, budget_of, pruning_figure, saved_share
-from .quantizing import build_options, quantize_as, quantize_for_cycles, quantize_notices
+from .quantizing import (
+    build_options,
+    float_model_of,
+    quantize_as,
+    quantize_for_cycles,
+    quantize_notices,
+)
 from .recipe import Recipe
 from .rows import (
     accuracy_figure,
@@ -119,7 +124,7 @@ class Chain:
 
     def _unpruned(self, floating: Path) -> ModelRow:
         """The original model in the number format of the result, to measure the budget against."""
-        if self._recipe.quantize == "float16":
+        if not self._recipe.in_int8:
             return self._rows[-1]
         assert self._base.calib is not None
         with self._stages.stage("quantize-reference") as step:
@@ -147,7 +152,7 @@ class Chain:
     def _compiled(self, step: Step) -> Conversion:
         """The pruned model compiled in the number format of the result, for its cycles."""
         path = self._path(".pruned.onnx")
-        if self._recipe.quantize != "float16":
+        if self._recipe.in_int8:
             assert self._base.calib is not None
             path = self._scratch("pruned-int8")
             model = onnx.load_model(str(self._path(".pruned.onnx")))
@@ -164,7 +169,7 @@ class Chain:
             result = quantize_as(
                 self._recipe, self._target, self._model, *outputs, self._base.calib, step
             )
-        self._model = as_planned(self._model, result.plan)
+        self._model = float_model_of(result, self._model)
         self._notices.extend(quantize_notices(self._recipe, result))
         with self._stages.stage("check-quantized") as step:
             self._rows.append(self._onnx_row("quantized", result.path, step, optimise=False))
@@ -226,10 +231,6 @@ class Chain:
         )
 
     # -- what the stages share -----------------------------------------------------------------
-
-    @property
-    def _dtype(self) -> str:
-        return "float16" if self._recipe.quantize == "float16" else "int8"
 
     def _converted(self, model: Path, step: Step, **options: Any) -> Conversion:
         """Convert for this target with the recipe's limits; options as those of convert_step."""

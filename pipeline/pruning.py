@@ -75,7 +75,7 @@ class Pruning:
         self.budget = budget
         self._model = model
         self._recipe = recipe
-        dtype = "float16" if recipe.quantize == "float16" else "int8"
+        dtype = "int8" if recipe.in_int8 else "float16"
         cost, channels = cost_of(budget, target, dtype)
         seen, self._held_out = _parted(calib, recipe)
         self._pruner = Pruner(

@@ -15,7 +15,9 @@ from ..convert.targets import Target
 from ..convert.toolkit import Ranges
 from ..core.errors import OptionError
 from ..core.layers import LayerShape
+from ..core.model import load_model
 from ..core.results import Notice
+from ..quantize.equalize import as_planned
 from ..quantize.four_bits import quantize_four_bits
 from ..quantize.methods import AUTO
 from ..quantize.mixed import MixedBudget, parse_mixed
@@ -81,6 +83,7 @@ def quantize_as(
     step: Step,
 ) -> QuantizeResult:
     """Quantize a prepared model in the way that a recipe asks for, for a target."""
+    mixed = mixed_for(recipe, target)
     if recipe.quantize == "w4a16":
         return _four_bits(recipe, target, model, output, plan, calib, step)
     return quantize_step(
@@ -90,7 +93,7 @@ def quantize_as(
         calib,
         step,
         method=recipe.method,
-        mixed=mixed_for(recipe, target),
+        mixed=mixed,
         metric=scoring_of(recipe, model, calib),
         seed=recipe.seed,
     )
@@ -110,8 +113,6 @@ def _four_bits(
             f"{target.name} has no w4a16",
             f"it has: {', '.join(target.dtypes)}; name a chip that has it with --target",
         )
-    if recipe.mixed not in ("auto", "off"):
-        raise OptionError("--mixed is for w8a8", "leave it out for --scheme w4a16")
     seen, kept = held_out(calib, recipe.seed) if recipe.method == AUTO else (calib, None)
     judge, notices = judge_for(model, kept, scoring_of(recipe, model, calib))
     result = quantize_four_bits(
@@ -132,9 +133,10 @@ def mixed_for(recipe: Recipe, target: Target) -> Mixed | None:
     """The recipe's mixed precision on a chip; None for none. Raises OptionError."""
     asked = recipe.mixed not in ("auto", "off")
     budget = parse_mixed(recipe.mixed) if asked else _RESCUE
-    if asked and recipe.quantize == "float16":
+    if asked and not recipe.in_int8:
         raise OptionError(
-            "--mixed needs a model that is quantized", "leave out --quantize off, or --mixed"
+            f"--mixed is for w8a8, not for {recipe.quantize}",
+            "it leaves some layers of an int8 model in float16: leave it out",
         )
     if recipe.mixed == "off" or (not asked and "float16" not in target.dtypes):
         return None
@@ -201,6 +203,16 @@ def ranges_of(plan: Plan) -> Ranges:
     )
 
 
+def float_model_of(quantized: QuantizeResult, model: ModelProto) -> ModelProto:
+    """The float model that the toolkit may be given instead: with what was changed before rounding.
+
+    With weights of 4 bits that is the result itself, whose weights are rounded but still float.
+    """
+    if quantized.plan.scheme == "w4a16":
+        return load_model(quantized.path)
+    return as_planned(model, quantized.plan)
+
+
 def build_options(
     quantized: QuantizeResult | None, floating: Path, calib: Samples | None
 ) -> tuple[Path, dict[str, Any]]:
@@ -210,5 +222,7 @@ def build_options(
     """
     if quantized is None:
         return floating, {}
+    if quantized.plan.scheme == "w4a16":  # its weights are on the grid that the toolkit finds
+        return quantized.path, {"quantization": "normal", "dtype": "w4a16", "calib": calib}
     ranges = ranges_of(quantized.plan)
     return quantized.path, {"calib": calib, "float_model": floating, "plan": ranges}

@@ -86,6 +86,11 @@ class Recipe:
     jobs: int = 1
     last_report: Path | None = None
 
+    @property
+    def in_int8(self) -> bool:
+        """Whether layers multiply in int8; else in float16, with weights of whatever width."""
+        return self.quantize == "w8a8"
+
     def require_samples(self) -> None:
         """Raise OptionError when a stage needs samples that were not given."""
         prunes = bool(self.prune) or self.max_drop is not None

@@ -81,7 +81,7 @@ class ModelOptions(BaseModel):
     only: Name | list[Name] | None = None
     criterion: Literal["obs", "wanda", "magnitude"] | None = None
     recover: Literal["least-squares", "none"] | None = None
-    quantize: Literal["w8a8", "off"] | None = None
+    quantize: Literal["w8a8", "w4a16", "off"] | None = None
     method: Literal["auto", "gptq", "gptq-min-max", "mse", "min-max", "percentile", "kl"] | None = (
         None
     )

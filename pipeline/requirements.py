@@ -47,7 +47,7 @@ def require_possible(recipe: Recipe) -> list[Target]:
 
 def _require_format(target: Target, scheme: str) -> None:
     if scheme not in target.dtypes:
-        instead = {"float16": "leave out --quantize off", "w8a8": "use --quantize off"}[scheme]
+        instead = {"w8a8": "use --quantize off"}.get(scheme, "leave out --quantize")
         raise OptionError(
             f"{target.name} has no {scheme}", f"it has: {', '.join(target.dtypes)}; {instead}"
         )

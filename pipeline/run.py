@@ -49,7 +49,7 @@ def run(recipe: Recipe, output: Path, observer: Observer = SILENT) -> Report:
     ready = ready_model(recipe.model, recipe.input_shapes, recipe.size, recipe.outputs)
     calib, evaluation = open_both(ready, recipe)
     ranges = ranges_seen(ready, calib)
-    quantization = "float16" if recipe.quantize == "float16" else "normal"
+    quantization = "normal" if recipe.in_int8 else "float16"
     how = evaluation.npu_preprocess
     notices = {
         target.name: audited(

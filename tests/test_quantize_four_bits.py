@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 
 from rockpress.convert.convert import convert
+from rockpress.convert.manifest import read_manifest
 from rockpress.core.errors import ModelError, OptionError
 from rockpress.core.model import load_model
 from rockpress.core.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
+from rockpress.pipeline.check import check
 from rockpress.pipeline.recipe import Recipe
+from rockpress.pipeline.run import run
 from rockpress.pipeline.single import quantize_file
 from rockpress.quantize.four_bits import LIMIT, quantize_four_bits
 from rockpress.quantize.plan import read_plan
@@ -143,3 +146,40 @@ def test_what_cannot_be_done_is_said(net: ModelProto, tmp_path: Path) -> None:
     quantize_file(replace(recipe, quantize="w8a8"), tmp_path / "int8.onnx")
     with pytest.raises(ModelError, match="quantized already"):
         quantize_file(replace(recipe, model=tmp_path / "int8.onnx"), output)
+
+
+def test_a_run_with_weights_of_four_bits(net: ModelProto, tmp_path: Path) -> None:
+    """The .rknn computes what the kept model does, and check builds the same again."""
+    onnx.save(net, tmp_path / "m.onnx")
+    for name, count, seed in (("calib", 40, 1), ("eval", 8, 2)):
+        arrays = np.concatenate([one["x"] for one in samples(count, seed)])
+        np.savez(tmp_path / f"{name}.npz", x=arrays)
+    recipe = Recipe(
+        tmp_path / "m.onnx",
+        calib=tmp_path / "calib.npz",
+        eval=tmp_path / "eval.npz",
+        targets=("rk3576",),
+        quantize="w4a16",
+    )
+    (target,) = run(recipe, tmp_path / "build").targets
+    stages = {row.stage: row for row in target.models}
+    assert list(stages) == ["baseline", "reference-float16", "quantized", "rknn"]
+    assert target.quantization is not None
+    assert target.quantization.held_out == 8
+    folder = tmp_path / "build" / "rk3576"
+    assert read_manifest(folder / "m.rknn.json").dtype == "w4a16"
+    feeds = samples(8, 2)
+    kept = outputs(load_model(folder / "m.intended.onnx"), feeds)
+    db = sqnr_db([outputs(net, feeds)], [kept])
+    assert target.retention.sqnr_db == pytest.approx(db, abs=1)
+    again = check(recipe, folder / "m.rknn")
+    assert again.targets[0].retention.sqnr_db == pytest.approx(target.retention.sqnr_db, abs=1e-6)
+
+
+def test_a_chip_without_it_is_told_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(b"never read")
+    recipe = Recipe(tmp_path / "m.onnx", calib=tmp_path, quantize="w4a16")
+    with pytest.raises(OptionError, match="rk3588 has no w4a16") as caught:
+        run(recipe, tmp_path / "build")
+    assert "w8a8" in caught.value.hint
+    assert not (tmp_path / "build").exists()
