@@ -17,6 +17,7 @@ from .measured import Scores
 from .metric import Array, Metric, Outputs
 from .regression import Regression
 from .segmentation import MeanIou
+from .text_boxes import TextBoxes
 from .text_recognition import TextRecognition
 from .user_metric import user_metric
 
@@ -33,6 +34,7 @@ METRICS: Mapping[str, Metric] = {
     "cer": TextRecognition("cer", lower_is_better=True),
     "map": MeanAveragePrecision("map"),
     "map50": MeanAveragePrecision("map50"),
+    "text-boxes": TextBoxes(),
     "miou": MeanIou(),
     "cosine": Cosine(),
     "mae": Regression("mae"),

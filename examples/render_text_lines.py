@@ -26,8 +26,12 @@ CLASSES = ("0", "180")
 
 
 def render_line(random: np.random.Generator) -> Image.Image:
-    """One upright line, 20 to 60 pixels high and as wide as its text needs."""
-    text = " ".join(random.choice(WORDS, random.integers(1, 5)))
+    """One upright line of words, 20 to 60 pixels high and as wide as its text needs."""
+    return render_text(" ".join(random.choice(WORDS, random.integers(1, 5))), random)
+
+
+def render_text(text: str, random: np.random.Generator) -> Image.Image:
+    """The text in one of several sizes, margins and colours, with noise."""
     font = ImageFont.load_default(size=int(random.integers(16, 40)))
     left, top, right, bottom = font.getbbox(text)
     margin = random.integers(2, 9, 4)

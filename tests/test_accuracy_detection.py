@@ -391,3 +391,42 @@ def test_a_worse_detector_keeps_less(images: Path) -> None:
     assert result.changes is not None and set(result.changes.lost) <= {4, 5}
     assert result.agreement is not None and 0.9 < result.agreement < 1
     assert "x cat" in " ".join(one.label for one in result.changes.worst)
+
+
+# Boxes of text
+
+
+def text_map(boxes: list[tuple[int, int, int, int]], shape: tuple[int, int] = (60, 100)) -> Array:
+    """Probabilities as a DB model gives them: the shrunk boxes, so that growing gives them back."""
+    plane = np.full(shape, 0.02)
+    for left, top, right, bottom in boxes:
+        plane[top:bottom, left:right] = 0.9
+    return plane
+
+
+def test_boxes_of_text_grow_by_area_over_perimeter() -> None:
+    plane = text_map([(20, 10, 60, 20), (5, 40, 7, 42)])
+    metric = find_metric("text-boxes", {"unclip": "1.5"}).bound((120, 200))
+    (found,) = metric.predict([plane[np.newaxis, np.newaxis]])
+    grow = 1.5 * 40 * 10 / 100
+    expected = np.array([20 - grow, 10 - grow, 60 + grow, 20 + grow]) * 2
+    np.testing.assert_allclose(found.corners, [expected])  # the speck of two pixels is none
+    assert found.scores[0] == pytest.approx(0.9)
+    faint = find_metric("text-boxes", {"score": "0.95"}).bound((60, 100))
+    assert not len(faint.predict([plane[np.newaxis]])[0])
+
+
+def test_text_boxes_are_scored_by_f1() -> None:
+    maps = np.stack([text_map([(20, 10, 60, 20)]), text_map([(20, 10, 60, 20), (20, 40, 60, 50)])])
+    there = make_boxes(np.array([[14, 4, 66, 26], [70, 40, 90, 50.0]]), np.zeros(2, int))
+    nothing = make_boxes(np.zeros((0, 4)), np.zeros(0, int))
+    scoring = find_scoring("text-boxes", input_size=(60, 100))
+    labels = Labels("boxes", (there, nothing))
+    result = compare([maps], [maps[[0, 0]]], labels, scoring)
+    assert result.baseline_value == pytest.approx(2 * 1 / (3 + 2))
+    assert result.candidate_value == pytest.approx(2 * 1 / (2 + 2))
+    assert result.agreement == pytest.approx((1 + 2 / 3) / 2)
+    with pytest.raises(SamplesError, match="no label holds a box"):
+        compare([maps], [maps], Labels("boxes", (nothing, nothing)), scoring)
+    with pytest.raises(SamplesError, match="is no map of probabilities"):
+        scoring.metric.predict([np.zeros((2, 3, 8, 8))])
