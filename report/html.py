@@ -16,7 +16,7 @@ from .html_models import changes_card, feed_card, models_card, quantization_card
 from .html_pruning import pruning_card
 from .html_style import STYLE
 from .markup import Markup, joined, tag
-from .units import UNKNOWN, count_text, size_text
+from .units import UNKNOWN, count_text, number_text, size_text
 
 # Even if an escape were missing, the browser would run and load nothing.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -97,7 +97,7 @@ def _summary_row(target: dict[str, Any], number: int) -> list[Markup | str]:
     return [
         link,
         verdict,
-        UNKNOWN if kept is None else f"{kept:.4f}",
+        number_text(kept, ".4f"),
         size_text(result["bytes"]),
         count_text(latency["cycles"]),
         UNKNOWN if latency["ms"] is None else f"{latency['ms']:.2f} ms",
@@ -138,8 +138,8 @@ def _gates(gates: Sequence[dict[str, Any]]) -> Markup | None:
     rows = [
         [
             tag("code", gate["name"]),
-            f"{gate['limit']:g}",
-            f"{gate['value']:.4g}",
+            number_text(gate["limit"], "g"),
+            number_text(gate["value"], ".4g"),
             chip("holds" if gate["pass"] else "does not hold", gate["pass"]),
         ]
         for gate in gates

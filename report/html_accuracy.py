@@ -7,7 +7,7 @@ from typing import Any
 from .charts import interval_chart, scale_of, whisker
 from .html_blocks import STAGES, bar_row, card
 from .markup import Markup, tag
-from .units import count_text, size_text
+from .units import count_text, number_text, size_text
 
 _RUNNERS = {
     "onnxruntime": "ONNX Runtime",
@@ -62,7 +62,7 @@ def _against(ratio: float | None) -> str:
 
 
 def _interval(figure: dict[str, Any]) -> str:
-    return "unknown" if figure["low"] is None else f"{figure['low']:.4f} to {figure['high']:.4f}"
+    return f"{number_text(figure['low'], '.4f')} to {number_text(figure['high'], '.4f')}"
 
 
 def _decibel(value: float | None) -> str:
@@ -81,7 +81,7 @@ def accuracy_card(target: dict[str, Any]) -> Markup:
 
 
 def _retention(kept: dict[str, Any], limit: float | None) -> Markup | None:
-    if kept["value"] is None or kept["low"] is None:
+    if None in (kept["value"], kept["low"], kept["high"]):
         why = "No labels were given, so accuracy is not known."
         if kept["metric"]:
             why = f"A model's {kept['metric']} is not above 0, so there is no ratio."
@@ -118,7 +118,8 @@ def _limit(target: dict[str, Any]) -> float | None:
 
 def _metrics(models: list[dict[str, Any]]) -> Markup | None:
     """The metric of each form with its interval, on one axis."""
-    found = [(one["stage"], one["accuracy"]) for one in models if one["accuracy"]]
+    measured = [(one["stage"], one["accuracy"]) for one in models if one["accuracy"]]
+    found = [(stage, one) for stage, one in measured if one["value"] is not None]
     if not found:
         return None
     values = [figure[end] for _, figure in found for end in ("low", "value", "high")]

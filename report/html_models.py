@@ -74,7 +74,7 @@ def _tradeoffs(how: dict[str, Any]) -> Markup | None:
             one["floating"] == how["floating"],
         )
         for one in how["tradeoffs"]
-        if one["sqnr_db"] is not None
+        if one["sqnr_db"] is not None and one["cycles_ratio"] is not None
     ]
     if len(points) < 2:
         return None
@@ -89,7 +89,8 @@ def changes_card(changes: Sequence[dict[str, Any]]) -> Markup | None:
     if not changes:
         return None
     rows = []
-    for one in (ChangeFigure(**each) for each in changes):
+    known = [each for each in changes if None not in each.values()]
+    for one in (ChangeFigure(**each) for each in known):
         name, before, after, told = change_row(one)
         kind = "bad" if "worse" in told else "good" if worse_by(one) < 0 else None
         rows.append([name, before, after, tag("span", told, class_=kind)])
@@ -121,6 +122,7 @@ def stages_card(stages: Sequence[dict[str, Any]]) -> Markup | None:
     """What was done and how long it took."""
     if not stages:
         return None
+    stages = [{**one, "seconds": one["seconds"] or 0.0} for one in stages]
     most = max(one["seconds"] for one in stages) or 1
     rows = [
         bar_row(

@@ -8,6 +8,7 @@ from typing import Any
 from .charts import CurvePoint, bar, curve
 from .html_blocks import card, data_table, folded, layer_row
 from .markup import Markup, tag
+from .units import number_text
 
 _SHOWN = 12
 
@@ -37,8 +38,8 @@ def _told(figure: Mapping[str, Any]) -> str:
 
 def _trade_off(figure: Mapping[str, Any]) -> Markup | None:
     """Likeness against cost, with the point of the budget large."""
-    steps = figure.get("curve") or []
-    if len(steps) < 2:
+    steps = [one for one in figure.get("curve") or [] if None not in one.values()]
+    if len(steps) < 2 or figure["predicted_ratio"] is None:
         return None
     aim = figure["predicted_ratio"]
     chosen = min(steps, key=lambda one: abs(one["cost_ratio"] - aim))
@@ -73,20 +74,22 @@ def _groups(groups: Sequence[Mapping[str, Any]]) -> Markup | None:
 
 
 def _by_saving(group: Mapping[str, Any]) -> float:
-    return -float(group["saved"])
+    return -float(group["saved"] or 0.0)
 
 
 def _row(group: Mapping[str, Any]) -> Markup:
     """A group's name, what is left of its channels, and what that saves."""
     layers = len(group.get("layers") or ())
     about = f"{layers} {'layer' if layers == 1 else 'layers'}" if layers else ""
-    value = f"{group['before']} → {group['after']}, {-group['saved']:+.1%}"
+    value = f"{group['before']} → {group['after']}, {-(group['saved'] or 0.0):+.1%}"
     return layer_row(group["name"], about, [bar(group["after"] / group["before"])], value)
 
 
 def _attempts(attempts: Sequence[Mapping[str, Any]]) -> Markup | None:
     if not attempts:
         return None
-    rows = [[f"{-one['share']:+.1%}", f"{one['retention']:.4f}"] for one in attempts]
-    table = data_table(("budgets that were tried", "left"), rows, numbers=1)
+    rows = [
+        [number_text(one["share"], ".1%"), number_text(one["retention"], ".4f")] for one in attempts
+    ]
+    table = data_table(("cut that was tried", "left"), rows, numbers=1)
     return folded("in search of the largest cut", table)

@@ -5,6 +5,15 @@ from __future__ import annotations
 UNKNOWN = "-"
 
 
+def number_text(value: float | None, form: str) -> str:
+    """A number as Python formats it; one that was infinite or NaN is None in the document.
+
+    >>> number_text(0.98765, ".2f"), number_text(None, ".2f")
+    ('0.99', '-')
+    """
+    return UNKNOWN if value is None else format(value, form)
+
+
 def size_text(size: int) -> str:
     """Bytes in decimal units.
 
