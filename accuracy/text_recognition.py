@@ -83,8 +83,9 @@ class TextRecognition(Metric):
         return Sums(1 - shares, np.stack([lengths - edits, lengths], axis=1))
 
     def agreement(self, first: Predictions, second: Predictions) -> float:
-        """The share of lines that both read the same."""
-        return float(np.mean([a == b for a, b in zip(first, second, strict=True)]))
+        """The share of lines that both read the same, as texts are scored."""
+        pairs = zip(first, second, strict=True)
+        return float(np.mean([self._scored(str(a)) == self._scored(str(b)) for a, b in pairs]))
 
     def shown(self, prediction: Any, labels: Labels | None = None) -> str:
         """The text."""

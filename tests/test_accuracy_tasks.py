@@ -117,6 +117,8 @@ def test_spaces_and_case_may_be_ignored(charset: str) -> None:
     options = {"charset": charset, "ignore_spaces": "yes", "ignore-case": "yes"}
     assert measured("line-accuracy", outputs, labels, charset=charset).value == 0
     assert measured("line-accuracy", outputs, labels, **options).value == 1
+    metric = find_metric("line-accuracy", options)
+    assert metric.agreement(["a b", "CD"], ["ab", "cd"]) == 1
 
 
 def test_a_charset_that_does_not_fit_is_told(charset: str) -> None:
