@@ -11,7 +11,7 @@ from . import accuracy_options as a
 from . import options as o
 from . import release_options as r
 from .build import build_recipe
-from .check_options import Layout
+from .check_options import Layout, Robustness
 from .jobs import GATE_FAILED
 from .progress import watching
 from .several import Jobs
@@ -50,6 +50,7 @@ def command(
     memory_limit: o.MemoryLimit = None,
     toolkit_python: o.ToolkitPython = None,
     jobs: Jobs = None,
+    robustness: Robustness = False,
     last_report: r.LastReport = None,
     max_regression: r.MaxRegression = None,
     seed: o.Seed = None,
@@ -92,6 +93,7 @@ def command(
         memory_limit_gb=memory_limit,
         toolkit_python=toolkit_python,
         jobs=jobs,
+        robustness=robustness or None,
         last_report=last_report,
         seed=seed,
     )

@@ -14,3 +14,10 @@ Layout = Annotated[
         "[default: what the input's shape says]",
     ),
 ]
+Robustness = Annotated[
+    bool,
+    Option(
+        "--robustness",
+        help="Measure on images with noise, blur, JPEG artefacts and other brightness too.",
+    ),
+]

@@ -14,7 +14,7 @@ from . import quantize_options as q
 from . import release_options as rel
 from . import run_options as r
 from .build import build_recipe
-from .check_options import Layout
+from .check_options import Layout, Robustness
 from .jobs import Shown, read_jobs, run_one, run_several, show_plans, write_depfile
 from .several import Jobs
 from .show import require_report
@@ -63,6 +63,7 @@ def command(
     memory_limit: o.MemoryLimit = None,
     toolkit_python: o.ToolkitPython = None,
     jobs: Jobs = None,
+    robustness: Robustness = False,
     last_report: rel.LastReport = None,
     max_regression: rel.MaxRegression = None,
     seed: o.Seed = None,
@@ -113,6 +114,7 @@ def command(
         "memory_limit_gb": memory_limit,
         "toolkit_python": toolkit_python,
         "jobs": jobs,
+        "robustness": robustness or None,
         "last_report": last_report,
         "seed": seed,
     }

@@ -195,6 +195,8 @@ class TargetReport:
     error: RockpressError | None = None
     changes: tuple[ChangeFigure, ...] = ()
     reference_layers: tuple[dict[str, Any], ...] = ()
+    robustness: tuple[dict[str, Any], ...] = ()
+    drift: tuple[dict[str, Any], ...] = ()
 
     def model(self, stage: str) -> ModelRow | None:
         """The row of a stage, or None when the chain did not have it."""

@@ -16,7 +16,7 @@ from ..calibration_data.samples import Samples
 from ..core.errors import SamplesError
 from ..core.graph import Array
 from ..core.layers import macs_of
-from ..core.model import model_bytes, parameter_count
+from ..core.model import model_bytes, model_digest, parameter_count
 from ..core.results import LatencyFigure, ModelRow, Notice
 from .inputs import ReadyModel
 from .preprocessing import sample_notices
@@ -37,6 +37,16 @@ class Baseline:
     row: ModelRow
     scoring: Scoring
     notices: tuple[Notice, ...] = ()
+
+    def digests(self) -> dict[str, str]:
+        """Of the model and of the samples, for the manifest."""
+        digests = {
+            "source": model_digest(self.ready.path),
+            "evaluation": self.evaluation.digest(),
+        }
+        if self.calib is not None:
+            digests["calibration"] = self.calib.digest()
+        return digests
 
     def compared(self, outputs: list[Array], seed: int) -> Comparison:
         """What is left of this model in another form of it, from that one's outputs."""

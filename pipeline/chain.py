@@ -15,7 +15,7 @@ from ..convert.convert import Conversion
 from ..convert.targets import Target
 from ..core.graph import Array
 from ..core.layers import macs_of
-from ..core.model import model_bytes, model_digest, parameter_count, save_model
+from ..core.model import model_bytes, parameter_count, save_model
 from ..core.results import ModelRow, Notice, PruningFigure, TargetReport
 from ..prune.result import PruneResult
 from ..quantize.quantize import QuantizeResult
@@ -30,6 +30,7 @@ from .quantizing import (
     quantize_notices,
 )
 from .recipe import Recipe
+from .robustness import robustness_of
 from .rows import (
     accuracy_figure,
     compiled_row,
@@ -188,6 +189,13 @@ class Chain:
         reference: ModelRow | None,
         pruning: PruningFigure | None,
     ) -> TargetReport:
+        robustness = robustness_of(
+            self._base,
+            quantized.path if quantized else self._model,
+            self._recipe,
+            self._stages,
+            optimise=quantized is None,
+        )
         with self._stages.stage("check"):
             outputs = conversion.outputs or []
             comparison = self._compared(outputs)
@@ -207,7 +215,7 @@ class Chain:
                 self._model,
                 self._base.evaluation.npu_preprocess,
                 quantized,
-                self._digests(),
+                self._base.digests(),
             )
         return TargetReport(
             target=self._target.name,
@@ -220,6 +228,7 @@ class Chain:
             quantization=quantization_figure(quantized) if quantized else None,
             layers=layer_documents(conversion),
             reference_layers=self._layers_before,
+            robustness=robustness,
             feed=feed,
             gates=gates,
             warnings=(
@@ -271,13 +280,3 @@ class Chain:
 
     def _compared(self, outputs: list[Array]) -> Comparison:
         return self._base.compared(outputs, self._recipe.seed)
-
-    def _digests(self) -> dict[str, str]:
-        base = self._base
-        digests = {
-            "source": model_digest(base.ready.path),
-            "evaluation": base.evaluation.digest(),
-        }
-        if base.calib is not None:
-            digests["calibration"] = base.calib.digest()
-        return digests

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from onnx import ModelProto
+
 from .. import __version__
 from ..accuracy.compare import Comparison
 from ..accuracy.runners import run_onnxruntime
@@ -28,6 +30,7 @@ from .manifests import feed_inputs
 from .quantizing import ranges_of
 from .recipe import Recipe, recipe_document
 from .requirements import require_latency, require_measurable, require_toolkit
+from .robustness import require_images, robustness_of
 from .rows import (
     accuracy_figure,
     example_documents,
@@ -65,6 +68,8 @@ class _Rebuildable:
 class _Measured:
     row: ModelRow
     outputs: list[Array]
+    computed: Path | ModelProto  # what ONNX Runtime can run of it
+    quantized: bool
     conversion: Conversion | None = None
 
 
@@ -81,6 +86,8 @@ def check(recipe: Recipe, candidate: Path, observer: Observer = SILENT) -> Repor
     opened = _open_candidate(candidate, calib, evaluation, recipe)
     aim = opened.manifest.target if isinstance(opened, _Rebuildable) else None
     require_comparable(last, recipe, [aim])
+    require_images(recipe, evaluation)
+    _require_runnable(recipe, opened)
     stages = Stages(observer)
     base = measure_baseline(ready, calib, evaluation, recipe, stages)
     target = None
@@ -90,6 +97,7 @@ def check(recipe: Recipe, candidate: Path, observer: Observer = SILENT) -> Repor
             found = _simulated(candidate, opened, calib, evaluation, recipe, step)
         else:
             found = _run_onnx(opened, evaluation, step)
+    worse = robustness_of(base, found.computed, recipe, stages, optimise=not found.quantized)
     comparison = base.compared(found.outputs, recipe.seed)
     row = _with_accuracy(found.row, comparison)
     report = TargetReport(
@@ -100,6 +108,7 @@ def check(recipe: Recipe, candidate: Path, observer: Observer = SILENT) -> Repor
         details=dict(comparison.details),
         ratios=_ratios(row, base.row) if target is None else ratios_of(row, None),
         pruning=None,
+        robustness=worse,
         layers=layer_documents(found.conversion) if found.conversion else (),
         gates=gate_figures(recipe.gates, comparison, row),
         warnings=(
@@ -148,6 +157,18 @@ def _open_candidate(
     return _Rebuildable(manifest, source, files.get("plan"))
 
 
+def _require_runnable(recipe: Recipe, opened: ReadyModel | _Rebuildable) -> None:
+    """Robustness is measured in ONNX Runtime, where the toolkit's own quantization is not known."""
+    if not recipe.robustness or isinstance(opened, ReadyModel):
+        return
+    if opened.manifest.quantization not in _OWN:
+        raise OptionError(
+            f"--robustness: the .rknn was quantized by the toolkit ({opened.manifest.quantization})"
+            ", so there is no ONNX model of it to run on worse images",
+            "leave --robustness out, or quantize the model with rockpress",
+        )
+
+
 def _ratios(row: ModelRow, base: ModelRow) -> dict[str, float | None]:
     """Against the baseline on this host; a quantized model runs unoptimised, so not its latency."""
     ratios = ratios_of(row, base)
@@ -171,7 +192,7 @@ def _run_onnx(ready: ReadyModel, samples: Samples, step: Step) -> _Measured:
         macs=macs_of(ready.model),
         latency=(host_latency(ready.model, samples, optimise=not quantized),),
     )
-    return _Measured(row, outputs)
+    return _Measured(row, outputs, ready.model, quantized)
 
 
 def _simulated(
@@ -210,7 +231,9 @@ def _simulated(
         bytes=candidate.stat().st_size,
         latency=latency_figures(conversion),
     )
-    return _Measured(row, conversion.outputs or [], conversion)
+    return _Measured(
+        row, conversion.outputs or [], opened.source, quantization == "qdq", conversion
+    )
 
 
 def _require_same_feed(manifest: Manifest, evaluation: Samples, candidate: Path) -> None:

@@ -84,6 +84,7 @@ class Recipe:
     memory_limit_gb: float = 12
     toolkit_python: Path | None = None
     jobs: int = 1
+    robustness: bool = False
     last_report: Path | None = None
 
     @property

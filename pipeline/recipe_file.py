@@ -97,6 +97,7 @@ class ModelOptions(BaseModel):
     memory_limit: Annotated[float, Field(ge=0.5)] | None = None
     toolkit_python: Name | None = None
     jobs: Count | None = None
+    robustness: bool | None = None
     seed: Annotated[int, Field(ge=0)] | None = None
 
 

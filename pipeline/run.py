@@ -24,6 +24,7 @@ from .last_release import open_last_release, require_comparable, with_changes
 from .parallel import each_target
 from .recipe import Recipe, recipe_document
 from .requirements import require_possible, require_toolkit
+from .robustness import require_images
 from .rows import ratios_of
 from .scoring import require_labels, scoring_of
 from .stages import Stages
@@ -48,6 +49,7 @@ def run(recipe: Recipe, output: Path, observer: Observer = SILENT) -> Report:
         require_writable(output / target.name)
     ready = ready_model(recipe.model, recipe.input_shapes, recipe.size, recipe.outputs)
     calib, evaluation = open_both(ready, recipe)
+    require_images(recipe, evaluation)
     ranges = ranges_seen(ready, calib)
     quantization = "normal" if recipe.in_int8 else "float16"
     how = evaluation.npu_preprocess

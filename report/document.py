@@ -12,7 +12,10 @@ from .visible import json_visible
 
 SCHEMA = 1
 # What is left out of a target when there is none.
-_WHEN_KNOWN = ("layers", "reference_layers", "feed", "changes", "examples", "details")
+_WHEN_KNOWN = (
+    *("layers", "reference_layers", "feed", "changes", "examples", "details"),
+    *("robustness", "drift"),
+)
 
 
 def to_document(report: Report, *, pictures: bool = False) -> dict[str, Any]:

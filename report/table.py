@@ -19,6 +19,7 @@ from ..core.results import (
     TargetReport,
 )
 from .changes import changes_lines
+from .robustness import robustness_lines
 from .units import UNKNOWN, count_text, size_text
 
 # Short enough that all of it fits a terminal of 80 columns.
@@ -53,6 +54,7 @@ def _table(target: TargetReport, baseline: Mapping[str, Any] | None) -> TextTabl
         *_accuracy_lines(target),
         *_retention_lines(target),
         *_ratio_lines(target),
+        *robustness_lines(target.robustness),
         *changes_lines(baseline, target.changes),
         *_gate_lines(target),
     ]

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -452,6 +453,17 @@ def test_a_model_that_ends_earlier(
 # Terminals
 
 
+def everything_from(reader: int) -> bytes:
+    content = b""
+    try:
+        while chunk := os.read(reader, 65536):
+            content += chunk
+    except OSError:  # how a terminal says that nobody writes any more
+        pass
+    os.close(reader)
+    return content
+
+
 def on_a_terminal(columns: int, *args: object) -> tuple[bytes, bytes]:
     """What a command writes to stdout and to stderr, each a terminal of its own."""
     streams = [pty.openpty(), pty.openpty()]
@@ -462,18 +474,12 @@ def on_a_terminal(columns: int, *args: object) -> tuple[bytes, bytes]:
         stderr=streams[1][1],
         env=environment,
     )
-    assert process.wait(timeout=60) == 0
-    written = []
-    for reader, writer in streams:
+    for _, writer in streams:
         os.close(writer)
-        content = b""
-        try:
-            while chunk := os.read(reader, 65536):
-                content += chunk
-        except OSError:  # how a terminal says that nobody writes any more
-            pass
-        os.close(reader)
-        written.append(content)
+    # both at once and from the start: a full terminal would stop the command
+    with ThreadPoolExecutor(2) as pool:
+        written = list(pool.map(everything_from, [reader for reader, _ in streams]))
+    assert process.wait(timeout=60) == 0
     return written[0], written[1]
 
 
