@@ -80,14 +80,15 @@ def interval_chart(
             rx="8",
         ),
         _label(scale.at(value), 22, f"{value:.4f}", "strong"),
-        *(_end(scale.at(one), one) for one in (low, high)),
+        *_ends(scale, low, high),
     ]
     if limit is not None:
         at = _percent(scale.at(limit))
         parts.append(tag("line", class_="limit", x1=at, x2=at, y1="8", y2="62"))
         parts.append(_label(scale.at(limit), 92, f"limit {limit:g}", "limit"))
     parts.append(_point(scale.at(value), 42, 6))
-    return tag("svg", parts, class_="interval-chart", height="98", role="img")
+    height = "78" if limit is None else "98"
+    return tag("svg", parts, class_="interval-chart", height=height, role="img")
 
 
 @dataclass(frozen=True)
@@ -155,8 +156,12 @@ def _point(x: float, y: float, radius: int = 4, name: str = "", chosen: bool = T
     return tag("circle", told, class_=kind, cx=_percent(x), cy=y, r=radius)
 
 
-def _end(at: float, value: float) -> Markup:
-    return _label(at, 72, f"{value:.4f}", "muted")
+def _ends(scale: Scale, low: float, high: float) -> list[Markup]:
+    """The interval's ends in figures; in one text where two would lie on each other."""
+    start, end = scale.at(low), scale.at(high)
+    if end - start < 2 * _EDGE:
+        return [_label((start + end) / 2, 72, f"{low:.4f} to {high:.4f}", "muted")]
+    return [_label(at, 72, f"{value:.4f}", "muted") for at, value in ((start, low), (end, high))]
 
 
 def _label(at: float, y: float, text: str, kind: str) -> Markup:

@@ -19,14 +19,15 @@ _RUNNERS = {
 def tiles(target: dict[str, Any]) -> Markup:
     """The result in four figures, each with what it was or how certain it is."""
     result, ratios = target["models"][-1], target["ratios"]
-    size = _tile("Size", size_text(result["bytes"]), _against(ratios.get("size")))
+    against = {name: _against(one, target["target"] is None) for name, one in ratios.items()}
+    size = _tile("Size", size_text(result["bytes"]), against.get("size", ""))
     shown = [_kept_tile(target["retention"]), size]
     latency = result["latency"][0] if result["latency"] else None
     if latency and latency["cycles"] is not None:
-        told = _against(ratios.get("cycles"))
+        told = against.get("cycles", "")
         shown.append(_tile("NPU cycles", count_text(latency["cycles"]), told))
     if latency and latency["ms"] is not None:
-        shown.append(_latency_tile(latency, ratios.get("latency")))
+        shown.append(_latency_tile(latency, against.get("latency", "")))
     return tag("div", shown, class_="tiles")
 
 
@@ -38,12 +39,11 @@ def _kept_tile(kept: dict[str, Any]) -> Markup:
     return _tile("Similarity", _decibel(kept["sqnr_db"]), "SQNR of the outputs, no labels")
 
 
-def _latency_tile(latency: dict[str, Any], ratio: float | None) -> Markup:
+def _latency_tile(latency: dict[str, Any], against: str) -> Markup:
     kinds = {"npu-estimate": "estimated", "host": "measured, host CPU", "board": "measured, board"}
     told = kinds.get(latency["kind"], latency["kind"])
     if latency["low"] is not None and latency["high"] is not None:
         told += f", {latency['low']:.2f} to {latency['high']:.2f}"
-    against = _against(ratio)
     return _tile("Latency", f"{latency['ms']:.2f} ms", f"{against}; {told}" if against else told)
 
 
@@ -57,8 +57,10 @@ def _tile(name: str, value: str, told: str) -> Markup:
     )
 
 
-def _against(ratio: float | None) -> str:
-    return "" if ratio is None else f"{ratio - 1:+.1%} against float16"
+def _against(ratio: float | None, on_host: bool) -> str:
+    """The change; of a ``.rknn`` against the original model compiled in float16."""
+    what = "the original" if on_host else "float16"
+    return "" if ratio is None else f"{ratio - 1:+.1%} against {what}"
 
 
 def _interval(figure: dict[str, Any]) -> str:

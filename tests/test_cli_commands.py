@@ -36,11 +36,14 @@ OF_A_TARGET = {
     "feed",
     "error",
 }
-COMPUTED = {"layers", "curve", "sensitivity", "drift", "robustness"}
+COMPUTED = {"layers", "reference_layers", "examples", "details"}
 OF_A_MODEL = {"stage", "path", "bytes", "parameters", "macs", "latency", "accuracy"}
 LATENCY = {"kind", "ms", "low", "high", "cycles"}
 ACCURACY = {"metric", "value", "low", "high", "samples", "runner"}
-RETENTION = {"metric", "value", "low", "high", "samples", "agreement", "sqnr_db"}
+RETENTION = {
+    *("metric", "value", "low", "high", "samples", "agreement", "sqnr_db", "outputs"),
+    *("difference", "difference_low", "difference_high", "mcnemar"),
+}
 RATIOS = {"size", "latency", "cycles", "macs"}
 PRUNING = {
     "cycles_ratio",
@@ -102,6 +105,7 @@ def reproducible(value: Any) -> Any:
 
 def test_a_gate_that_fails_exits_with_4_and_leaves_the_report(tmp_path: Path) -> None:
     more = ["--min-retention", "1.01", "--json", "--report", "more/report.md", "--quiet"]
+    more += ["--report", "more/report.html"]
     done = started("demo", "--prune", "off", "-o", "out", *more, cwd=tmp_path)
     assert done.returncode == 4, done.stderr
     document = json.loads(done.stdout)
@@ -120,6 +124,12 @@ def test_a_gate_that_fails_exits_with_4_and_leaves_the_report(tmp_path: Path) ->
     assert text.startswith("# rockpress: FAIL ❌\n")
     assert "| model | size |" in text
     assert "| min-retention | 1.01 |" in text and "does not hold" in text
+    page = (tmp_path / "more" / "report.html").read_text()
+    for part in ("✗ FAIL", "limit 1.01", "Where the milliseconds go", "Class by class"):
+        assert part in page
+    # the samples that flipped, as pictures; the document has none
+    assert page.count("<img ") == len(target["examples"]["worst"]) > 0
+    assert "data:image" not in done.stdout
 
 
 def test_the_files_of_a_run(demo_run: subprocess.CompletedProcess[str]) -> None:
@@ -137,7 +147,7 @@ def test_the_keys_of_the_document(demo_run: subprocess.CompletedProcess[str]) ->
     assert set(document) == DOCUMENT
     target = document["targets"][0]
     assert set(target) - COMPUTED == OF_A_TARGET
-    assert set(target) & COMPUTED == {"layers"}
+    assert set(target) & COMPUTED == COMPUTED
     stages = [model["stage"] for model in target["models"]]
     assert stages == [
         "baseline",

@@ -274,6 +274,7 @@ def test_the_verdict_and_the_figures_come_first() -> None:
     assert "1 of 2 gates do not hold; 1 of 2 targets failed ✗ FAIL" in said
     assert "it <crashed>" in said and "hint: try & again" in said
     assert "no gate was set" in Read(PAGES["bare"]).said and "PASS" not in PAGES["bare"]
+    assert "-50.0% against the original" in Read(PAGES["bare"]).said
 
 
 def test_the_parts_that_a_report_has() -> None:
@@ -426,6 +427,12 @@ def test_the_interval_is_drawn_against_the_limit() -> None:
     assert start + width == pytest.approx(float(limit[1]), abs=0.02)
     assert 'class="band good"' in interval_chart("t", 0.97, 0.96, 0.98, 0.965)
     assert "limit" not in interval_chart("t", 0.97, 0.96, 0.98, None)
+
+
+def test_figures_of_a_narrow_interval_do_not_lie_on_each_other() -> None:
+    wide, narrow = (interval_chart("t", 1.0, low, 2 - low, 0.9) for low in (0.95, 0.999))
+    assert ">0.9500<" in wide and ">1.0500<" in wide
+    assert ">0.9990 to 1.0010<" in narrow and ">0.9990<" not in narrow
 
 
 def test_a_curve_goes_through_its_points() -> None:
