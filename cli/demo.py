@@ -9,7 +9,7 @@ import typer
 from . import options as o
 from . import release_options as r
 from .build import build_recipe
-from .jobs import Shown, run_one
+from .jobs import Shown, opened_cache, run_one
 from .show import require_report
 
 _BUDGET = "cycles=-40%"
@@ -49,6 +49,7 @@ def command(
             "max_regression": r.limits_of(max_regression),
         },
         last_report=last_report,
+        cache=opened_cache(),
     )
     require_report(report)
     shown = Shown(as_json=as_json, reports=report or (), quiet=quiet, verbose=verbose)

@@ -17,6 +17,7 @@ from .show import print_json, print_lines, say_where, show_report
 
 if TYPE_CHECKING:
     from ..core.results import Report
+    from ..pipeline.cache import Cache
     from ..pipeline.recipe_file import Job
 
 GATE_FAILED = 4
@@ -31,6 +32,13 @@ class Shown:
     reports: Sequence[Path]
     quiet: bool
     verbose: bool
+
+
+def opened_cache(*, fresh: bool = False) -> Cache:
+    """The user's cache; with ``fresh`` nothing is taken from it."""
+    from ..pipeline.cache import Cache, cache_folder
+
+    return Cache(cache_folder(), fresh=fresh)
 
 
 def read_jobs(model: Path, output: Path | None) -> list[Job]:

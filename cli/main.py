@@ -26,6 +26,7 @@ COMMANDS = {
     "inspect": "Show what is inside a model, and how to feed it.",
     "doctor": "Check what is installed here and what it can do.",
     "init": "Write a recipe for a model, a Makefile fragment and a CI workflow.",
+    "cache": "Show what is kept of finished stages, or remove it.",
     "demo": "Run the whole chain on the bundled model and data.",
 }
 

@@ -15,7 +15,7 @@ from . import release_options as rel
 from . import run_options as r
 from .build import build_recipe
 from .check_options import Layout, Robustness
-from .jobs import Shown, read_jobs, run_one, run_several, show_plans, write_depfile
+from .jobs import Shown, opened_cache, read_jobs, run_one, run_several, show_plans, write_depfile
 from .several import Jobs
 from .show import require_report
 
@@ -28,6 +28,7 @@ def command(
     output: o.OutputFolder = None,
     depfile: r.Depfile = None,
     dry_run: r.DryRun = False,
+    force: r.Force = False,
     calib: o.Calib = None,
     calib_count: o.CalibCount = None,
     evaluation: o.Eval = None,
@@ -117,6 +118,7 @@ def command(
         "robustness": robustness or None,
         "last_report": last_report,
         "seed": seed,
+        "cache": opened_cache(fresh=force),
     }
     work = [
         replace(job, recipe=build_recipe(job.recipe, **options)) for job in read_jobs(model, output)

@@ -17,15 +17,16 @@ _LOCK = ".lock"
 
 
 @contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """Yield a private folder in the system's temporary folder; it is gone afterwards.
+def scratch_folder(place: Path | None = None) -> Iterator[Path]:
+    """Yield a private folder in ``place``, the system's temporary folder; it is gone afterwards.
 
     A process that is killed cannot clean up, so the next one removes what it left: a folder whose
     lock nobody holds any more. Raises OutputError when no folder can be made.
     """
-    _sweep(Path(tempfile.gettempdir()))
+    place = place or Path(tempfile.gettempdir())
+    _sweep(place)
     try:
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
     except OSError as error:
         raise OutputError(
             f"cannot make a temporary folder: {error.strerror or error}",

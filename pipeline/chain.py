@@ -19,16 +19,11 @@ from ..core.model import model_bytes, parameter_count, save_model
 from ..core.results import ModelRow, Notice, PruningFigure, TargetReport
 from ..prune.result import PruneResult
 from ..quantize.quantize import QuantizeResult
+from . import remembered
 from .baseline import Baseline, host_latency
 from .manifests import write_beside
-from .pruning import Pruning, budget_missed, budget_of, pruning_figure, saved_share
-from .quantizing import (
-    build_options,
-    float_model_of,
-    quantize_as,
-    quantize_for_cycles,
-    quantize_notices,
-)
+from .pruning import budget_missed, budget_of, pruning_figure, saved_share
+from .quantizing import build_options, float_model_of, quantize_for_cycles, quantize_notices
 from .recipe import Recipe
 from .robustness import robustness_of
 from .rows import (
@@ -47,7 +42,6 @@ from .rows import (
     retention_figure,
 )
 from .stages import Stages, Step
-from .steps import convert_step
 
 # the closed-form cycles and the compiler differ by a few per cent, so a cut may fall short at first
 _TRIES = 3
@@ -136,7 +130,7 @@ class Chain:
     def _pruned_within(self, unpruned: ModelRow, step: Step) -> tuple[PruneResult, Conversion]:
         """Prune until the compiler too says that the budget holds; and its conversion."""
         assert self._base.calib is not None
-        pruning = Pruning(
+        pruning = remembered.Pruned(
             self._base.ready.model, self._base.calib, self._recipe, self._target, step
         )
         budget, share = pruning.budget, pruning.budget.share
@@ -167,7 +161,7 @@ class Chain:
         assert self._base.calib is not None
         outputs = self._path(".intended.onnx"), self._path(".plan.toml")
         with self._stages.stage("quantize") as step:
-            result = quantize_as(
+            result = remembered.quantized(
                 self._recipe, self._target, self._model, *outputs, self._base.calib, step
             )
         self._model = float_model_of(result, self._model)
@@ -242,9 +236,11 @@ class Chain:
     # -- what the stages share -----------------------------------------------------------------
 
     def _converted(self, model: Path, step: Step, **options: Any) -> Conversion:
-        """Convert for this target with the recipe's limits; options as those of convert_step."""
+        """Convert for this target with the recipe's limits; options as in remembered.py."""
         options = {"output": None, "how": self._base.evaluation.npu_preprocess, **options}
-        return convert_step(model, target=self._target, recipe=self._recipe, step=step, **options)
+        return remembered.converted(
+            model, target=self._target, recipe=self._recipe, step=step, **options
+        )
 
     def _path(self, suffix: str) -> Path:
         return self._folder / f"{self._stem}{suffix}"

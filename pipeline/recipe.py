@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from ..accuracy.gates import Confidence
 from ..calibration_data.preprocess import Color, Layout, Resize
 from ..core.errors import OptionError
+from .cache import Cache
 
 Shape = tuple[int, ...]
 
@@ -51,7 +52,8 @@ class Recipe:
     most to prune; ``keep`` and ``only`` are globs over layers. ``mixed`` is a budget for mixed
     precision, such as cycles=+8% or sqnr=25, or off, or auto: only where int8 alone is poor. It is
     searched for ``search_time`` seconds at most.
-    ``last_report`` is a report of an earlier run to compare with.
+    ``last_report`` is a report of an earlier run to compare with. Stages found in ``cache``
+    are not run again.
     ``jobs`` targets are built at once, ``memory_limit_gb`` is for all of them together.
     """
 
@@ -86,6 +88,7 @@ class Recipe:
     jobs: int = 1
     robustness: bool = False
     last_report: Path | None = None
+    cache: Cache | None = None
 
     @property
     def in_int8(self) -> bool:
@@ -121,8 +124,9 @@ class Recipe:
 def recipe_document(recipe: Recipe) -> dict[str, Any]:
     """The recipe as plain JSON values, paths as they were given.
 
-    Without ``jobs``, which changes how long a run takes, but no result.
+    Without ``jobs`` and ``cache``, which change how long a run takes, but no result.
     """
+    recipe = replace(recipe, cache=None)
 
     def plain(value: Any) -> Any:
         if isinstance(value, Path):
@@ -132,5 +136,5 @@ def recipe_document(recipe: Recipe) -> dict[str, Any]:
         return [plain(one) for one in value] if isinstance(value, (list, tuple)) else value
 
     document: dict[str, Any] = plain(asdict(recipe))
-    del document["jobs"]
+    del document["jobs"], document["cache"]
     return document

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from .. import __version__
@@ -12,17 +13,19 @@ from ..convert.targets import Target
 from ..core.errors import OptionError, RockpressError
 from ..core.files import require_writable, staging, write_text
 from ..core.observer import SILENT, Observer
-from ..core.results import NOTHING_COMPARED, Notice, Report, TargetReport
+from ..core.results import NOTHING_COMPARED, Notice, Report, StageRun, TargetReport
 from ..core.scratch import scratch_folder
 from ..report.document import to_json
 from .aside import set_aside
 from .audits import audited, ranges_seen
 from .baseline import Baseline, measure_baseline
+from .cache import counted
 from .chain import Chain
 from .inputs import ReadyModel, ready_model
-from .last_release import open_last_release, require_comparable, with_changes
+from .last_release import LastRelease, open_last_release, require_comparable, with_changes
 from .parallel import each_target
 from .recipe import Recipe, recipe_document
+from .remembered import whole_run
 from .requirements import require_possible, require_toolkit
 from .robustness import require_images
 from .rows import ratios_of
@@ -40,6 +43,9 @@ def run(recipe: Recipe, output: Path, observer: Observer = SILENT) -> Report:
     When one of several targets fails, the report says so and the others' files are there; files
     of an earlier run for it are moved to ``<target>.old``. Raises RockpressError when nothing
     worked, AllFailed among them: nothing is left behind then.
+
+    With ``recipe.cache``, stages whose inputs, options and code have not changed are not run
+    again; of an unchanged recipe nothing is.
     """
     targets = require_possible(recipe)
     last = open_last_release(recipe)
@@ -47,6 +53,30 @@ def run(recipe: Recipe, output: Path, observer: Observer = SILENT) -> Report:
     version = require_toolkit(recipe.toolkit_python)
     for target in targets:
         require_writable(output / target.name)
+    with staging(output) as folder, counted() as is_known:
+        report = whole_run(
+            recipe,
+            version,
+            lambda place: _run(recipe, targets, version, last, place, observer),
+            folder,
+        )
+        if is_known():
+            report = _known_before(report)
+            write_text(folder / REPORT_FILE, to_json(report))
+    for name in report.failures:
+        set_aside(output / name, recipe.model.stem)
+    return report
+
+
+def _run(
+    recipe: Recipe,
+    targets: list[Target],
+    version: str,
+    last: LastRelease | None,
+    folder: Path,
+    observer: Observer,
+) -> Report:
+    """Every stage of every target, with all files in ``folder``."""
     ready = ready_model(recipe.model, recipe.input_shapes, recipe.size, recipe.outputs)
     calib, evaluation = open_both(ready, recipe)
     require_images(recipe, evaluation)
@@ -68,7 +98,7 @@ def run(recipe: Recipe, output: Path, observer: Observer = SILENT) -> Report:
     stages = Stages(observer)
     base = measure_baseline(ready, calib, evaluation, recipe, stages)
     notices = {name: (*base.notices, *found) for name, found in notices.items()}
-    with staging(output) as folder, scratch_folder() as work:
+    with scratch_folder() as work:
         chains = _Chains(base, notices, stages, folder, work)
         outcomes = each_target(targets, recipe, chains.run, observer)
         report = Report(
@@ -79,9 +109,20 @@ def run(recipe: Recipe, output: Path, observer: Observer = SILENT) -> Report:
         )
         report = with_changes(report, recipe, last)
         write_text(folder / REPORT_FILE, to_json(report))
-    for name in report.failures:
-        set_aside(output / name, recipe.model.stem)
     return report
+
+
+def _known_before(report: Report) -> Report:
+    """The report of a run that was not run again."""
+    targets = [
+        replace(target, stages=tuple(_cached(stage) for stage in target.stages))
+        for target in report.targets
+    ]
+    return replace(report, targets=tuple(targets))
+
+
+def _cached(stage: StageRun) -> StageRun:
+    return StageRun(stage.name, "cached", 0.0) if stage.status == "done" else stage
 
 
 class _Chains:

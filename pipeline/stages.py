@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from ..core.errors import RockpressError
 from ..core.observer import Observer
 from ..core.results import Notice, StageRun
+from .cache import counted
 
 Step = Callable[[str, int, int | None], None]
 
@@ -29,12 +30,13 @@ class Stages:
         """Announce a stage and time it; yields the function that takes its steps."""
         self._observer.stage(name)
         started = time.monotonic()
-        try:
-            yield self._observer.step
-        except RockpressError:
-            self._note(name, "failed", started)
-            raise
-        self._note(name, "done", started)
+        with counted() as is_known:
+            try:
+                yield self._observer.step
+            except RockpressError:
+                self._note(name, "failed", started)
+                raise
+            self._note(name, "cached" if is_known() else "done", started)
 
     def skip(self, name: str) -> None:
         """Note that a stage was not asked for."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from hypothesis import settings
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from rockpress.cli import main as entry
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -22,6 +26,24 @@ else:
 # The same examples in every run, however slow the machine is.
 settings.register_profile("rockpress", deadline=None, derandomize=True)
 settings.load_profile("rockpress")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for the caches of this session; the user's own is not touched."""
+    folder = tmp_path_factory.mktemp("caches")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROCKPRESS_CACHE_DIR", str(folder / "session"))
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(
+    caches: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one test computed must not be what another finds."""
+    name = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:16]
+    monkeypatch.setenv("ROCKPRESS_CACHE_DIR", str(caches / name))
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +56,23 @@ def root() -> Path:
 def pyproject(root: Path) -> dict[str, Any]:
     content: dict[str, Any] = tomllib.loads((root / "pyproject.toml").read_text())
     return content
+
+
+@pytest.fixture
+def rockpress(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Exit code, stdout and stderr of a command, run in this process."""
+    monkeypatch.setattr(entry, "catch_signals", lambda: None)  # those of pytest stay
+
+    def call(*args: object) -> tuple[int, str, str]:
+        capfd.readouterr()
+        monkeypatch.setattr(sys, "argv", ["rockpress", *map(str, args)])
+        with pytest.raises(SystemExit) as stop:
+            entry.main()
+        return (int(stop.value.code or 0), *capfd.readouterr())
+
+    return call
 
 
 @pytest.fixture

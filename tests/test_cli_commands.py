@@ -20,8 +20,6 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from rockpress.cli import main as entry
-
 DOCUMENT = {"schema", "verdict", "tool", "toolkit", "recipe", "targets"}
 OF_A_TARGET = {
     "target",
@@ -63,21 +61,6 @@ Run = Callable[..., tuple[int, str, str]]
 def started(*args: object, **settings: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "rockpress", *map(str, args)]
     return subprocess.run(command, capture_output=True, text=True, **settings)
-
-
-@pytest.fixture
-def rockpress(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Exit code, stdout and stderr of a command, run in this process."""
-    monkeypatch.setattr(entry, "catch_signals", lambda: None)  # those of pytest stay
-
-    def call(*args: object) -> tuple[int, str, str]:
-        capfd.readouterr()
-        monkeypatch.setattr(sys, "argv", ["rockpress", *map(str, args)])
-        with pytest.raises(SystemExit) as stop:
-            entry.main()
-        return (int(stop.value.code or 0), *capfd.readouterr())
-
-    return call
 
 
 def document_of(done: tuple[int, str, str]) -> dict[str, Any]:

@@ -18,28 +18,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from rockpress.cli import main as entry
 from rockpress.report.formats import FORMATS
 
 # "clear the screen", and the red of rich
 ESCAPE, MARKUP = "a\x1b[2Jb", "[red]c[/red]"
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def rockpress(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Exit code, stdout and stderr of a command, run in this process."""
-    monkeypatch.setattr(entry, "catch_signals", lambda: None)  # those of pytest stay
-
-    def call(*args: object) -> tuple[int, str, str]:
-        capfd.readouterr()
-        monkeypatch.setattr(sys, "argv", ["rockpress", *map(str, args)])
-        with pytest.raises(SystemExit) as stop:
-            entry.main()
-        return (int(stop.value.code or 0), *capfd.readouterr())
-
-    return call
 
 
 def error_of(done: tuple[int, str, str]) -> str:

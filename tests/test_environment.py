@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from packaging.specifiers import SpecifierSet
 
-from rockpress.cli import main as entry
 from rockpress.convert.environment import (
     Fact,
     environment_facts,
@@ -39,21 +38,6 @@ GOOD = {
     "opencv-contrib-python": "4.11.0",
     "pip": "25.0",
 }
-
-
-@pytest.fixture
-def rockpress(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Exit code, stdout and stderr of a command, run in this process."""
-    monkeypatch.setattr(entry, "catch_signals", lambda: None)
-
-    def call(*args: object) -> tuple[int, str, str]:
-        capfd.readouterr()
-        monkeypatch.setattr(sys, "argv", ["rockpress", *map(str, args)])
-        with pytest.raises(SystemExit) as stop:
-            entry.main()
-        return (int(stop.value.code or 0), *capfd.readouterr())
-
-    return call
 
 
 @pytest.fixture

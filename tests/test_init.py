@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import onnx
@@ -15,7 +16,6 @@ import pytest
 from onnx import TensorProto, helper
 from ruamel.yaml import YAML
 
-from rockpress.cli import main as entry
 from rockpress.core.errors import OutputError
 from rockpress.pipeline.depfile import needed_files, rule
 from rockpress.pipeline.recipe import Recipe
@@ -32,29 +32,18 @@ def run(*args: object, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def init(
-    place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    """Exit code, stdout and stderr of the command, run in this process, in ``place``."""
-    monkeypatch.setattr(entry, "catch_signals", lambda: None)  # those of pytest stay
-    monkeypatch.chdir(place)
-
-    def call(*args: object) -> tuple[int, str, str]:
-        capfd.readouterr()
-        monkeypatch.setattr(sys, "argv", ["rockpress", "init", *map(str, args)])
-        with pytest.raises(SystemExit) as stop:
-            entry.main()
-        return (int(stop.value.code or 0), *capfd.readouterr())
-
-    return call
-
-
-@pytest.fixture
 def place(small_cnn: Path, labelled_folder: Path) -> Path:
     """A folder with a model, labelled samples with names that make has to be told carefully."""
     for path in sorted(labelled_folder.rglob("*.png")):
         path.rename(path.with_stem(f"{path.stem} #1 $a%b:c*d"))
     return small_cnn.parent
+
+
+@pytest.fixture
+def init(place: Path, rockpress: Init, monkeypatch: pytest.MonkeyPatch) -> Init:
+    """The command, in ``place``."""
+    monkeypatch.chdir(place)
+    return partial(rockpress, "init")
 
 
 def make(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:

@@ -14,7 +14,6 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from rockpress.cli import main as entry
 from rockpress.convert.layer_table import parse_constants, parse_features, parse_layers
 from rockpress.convert.manifest import manifest_path, read_manifest
 from rockpress.convert.self_test import one_convolution
@@ -32,21 +31,6 @@ OF_A_LAYER = {
     *("index", "op", "dtype", "runs_on", "input_shapes", "output_shapes", "ddr_cycles"),
     *("npu_cycles", "total_cycles", "name", "weight_bytes", "feature_bytes", "ms", "bound"),
 }
-
-
-@pytest.fixture
-def rockpress(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Exit code, stdout and stderr of a command, run in this process."""
-    monkeypatch.setattr(entry, "catch_signals", lambda: None)
-
-    def call(*args: object) -> tuple[int, str, str]:
-        capfd.readouterr()
-        monkeypatch.setattr(sys, "argv", ["rockpress", *map(str, args)])
-        with pytest.raises(SystemExit) as stop:
-            entry.main()
-        return (int(stop.value.code or 0), *capfd.readouterr())
-
-    return call
 
 
 def model_of(nodes: list[onnx.NodeProto], shape: list[Any], weights: dict[str, Any]) -> Any:

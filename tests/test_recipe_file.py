@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from importlib import util
 from pathlib import Path
@@ -15,7 +14,6 @@ import typer
 
 from rockpress.calibration_data.preprocess import Color
 from rockpress.cli import jobs as cli_jobs
-from rockpress.cli import main as entry
 from rockpress.cli import run as run_command
 from rockpress.cli.build import build_recipe
 from rockpress.core.errors import ModelError, OptionError, RockpressError
@@ -74,21 +72,6 @@ def write(tmp_path: Path) -> Callable[[str], Path]:
     return written
 
 
-@pytest.fixture
-def rockpress(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Exit code, stdout and stderr of a command, run in this process."""
-    monkeypatch.setattr(entry, "catch_signals", lambda: None)  # those of pytest stay
-
-    def call(*args: object) -> tuple[int, str, str]:
-        capfd.readouterr()
-        monkeypatch.setattr(sys, "argv", ["rockpress", *map(str, args)])
-        with pytest.raises(SystemExit) as stop:
-            entry.main()
-        return (int(stop.value.code or 0), *capfd.readouterr())
-
-    return call
-
-
 def test_everything_at_once(write: Callable[[str], Path], tmp_path: Path) -> None:
     (job,) = read_jobs(write(EVERYTHING))
     assert job == Job(
@@ -145,7 +128,7 @@ def test_several_models_share_what_stands_above_them(write: Callable[[str], Path
 def test_every_option_of_run_is_a_key() -> None:
     params = typer.main.get_command(run_command.app).params
     options = {name[2:] for one in params for name in one.opts if name.startswith("--")}
-    of_a_call = {"report", "json", "quiet", "verbose", "depfile", "dry-run"}
+    of_a_call = {"report", "json", "quiet", "verbose", "depfile", "dry-run", "force"}
     keys = {field.alias for field in RecipeFile.model_fields.values()}
     assert keys == options - of_a_call | {"model", "models"}
 

@@ -1,0 +1,204 @@
+"""The stages that take long, each looked up in the recipe's cache before it is run."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from onnx import ModelProto
+
+from ..calibration_data.preprocess import Preprocess
+from ..calibration_data.samples import Samples
+from ..calibration_data.sources import open_source
+from ..convert.convert import Conversion
+from ..convert.environment import toolkit_version
+from ..convert.targets import Target
+from ..convert.toolkit import Ranges
+from ..core.files import sha256_of
+from ..core.model import model_digest
+from ..core.results import Report
+from ..core.scratch import scratch_folder
+from ..prune.budget import Budget
+from ..prune.result import PruneResult
+from ..quantize.quantize import QuantizeResult
+from .pruning import Pruning, budget_of
+from .quantizing import quantize_as
+from .recipe import Recipe, recipe_document
+from .stages import Step
+from .steps import convert_step
+
+T = TypeVar("T")
+
+# One protobuf message holds at most 2 GB, so a larger model cannot be digested as one.
+_LARGE = 2_000_000_000
+_MODEL, _PLAN, _RKNN = "model.onnx", "plan.toml", "model.rknn"
+# What is no matter to a result, but only to how long it takes or whether it comes at all.
+_NO_MATTER = ("timeout", "memory_limit_gb")
+
+
+class Pruned:
+    """As Pruning, which is only made when a result is not in the cache."""
+
+    def __init__(
+        self, model: ModelProto, calib: Samples, recipe: Recipe, target: Target, step: Step
+    ) -> None:
+        self._make = cache(lambda: Pruning(model, calib, recipe, target, step))
+        self._model = model
+        self._recipe = recipe
+        self._inputs = [
+            [recipe.prune, recipe.max_drop, recipe.quantize, target.name, recipe.seed],
+            [recipe.criterion, recipe.recover, recipe.keep, recipe.only],
+            _metric(recipe) if recipe.max_drop is not None else None,
+            calib.digest(),
+        ]
+
+    @property
+    def budget(self) -> Budget:
+        """What may be removed. Raises OptionError when nothing says so."""
+        return budget_of(self._recipe) or self._make().budget
+
+    def write(self, output: Path, share: float | None = None) -> PruneResult:
+        """Write the pruned model: to the budget, or another ``share`` of the same kind."""
+
+        def make(folder: Path) -> PruneResult:
+            return self._make().write(folder / _MODEL, share)
+
+        inputs = [*self._inputs, share]
+        with scratch_folder() as place:
+            result = _known(self._recipe, "prune", self._model, inputs, make, place)
+            _move(place / _MODEL, output)
+        return replace(result, path=output)
+
+
+def quantized(
+    recipe: Recipe,
+    target: Target,
+    model: ModelProto,
+    output: Path,
+    plan: Path,
+    calib: Samples,
+    step: Step,
+) -> QuantizeResult:
+    """As quantize_as; the files and the result may come from the cache."""
+
+    def make(folder: Path) -> QuantizeResult:
+        paths = folder / _MODEL, folder / _PLAN
+        return quantize_as(recipe, target, model, *paths, calib, step)
+
+    options = [recipe.quantize, recipe.method, recipe.mixed, recipe.search_time, recipe.seed]
+    inputs = [*options, _metric(recipe), target.name, calib.digest()]
+    with scratch_folder() as place:
+        result = _known(recipe, "quantize", model, inputs, make, place)
+        _move(place / _MODEL, output)
+        _move(place / _PLAN, plan)
+    return replace(result, path=output, plan_path=plan)
+
+
+def converted(
+    model: Path,
+    output: Path | None,
+    target: Target,
+    recipe: Recipe,
+    *,
+    how: Preprocess | None,
+    quantization: str = "auto",
+    calib: Samples | None = None,
+    simulate: Samples | None = None,
+    float_model: Path | None = None,
+    plan: Ranges | None = None,
+    step: Step,
+) -> Conversion:
+    """As convert_step; the file and the result may come from the cache."""
+
+    def make(folder: Path) -> Conversion:
+        done = convert_step(
+            model,
+            None if output is None else folder / _RKNN,
+            target,
+            recipe,
+            how=how,
+            quantization=quantization,
+            calib=calib,
+            simulate=simulate,
+            float_model=float_model,
+            plan=plan,
+            step=step,
+        )
+        return replace(done, path=None)
+
+    inputs = {
+        "target": target.name,
+        "toolkit": [toolkit_version(recipe.toolkit_python), str(recipe.toolkit_python)],
+        "how": None if how is None else asdict(how),
+        "quantization": quantization,
+        "file": output is not None,
+        "samples": [one and one.digest() for one in (calib, simulate)],
+        "float": float_model and model_digest(float_model),
+        "plan": repr(plan),
+    }
+    with scratch_folder() as place:
+        result = _known(recipe, "convert", model, inputs, make, place)
+        if output is not None:
+            _move(place / _RKNN, output)
+    return replace(result, path=output)
+
+
+def whole_run(recipe: Recipe, version: str, make: Callable[[Path], Report], place: Path) -> Report:
+    """A whole run, whose files come into ``place``; of an unchanged one nothing is done again."""
+    document = recipe_document(recipe)
+    for name in _NO_MATTER:
+        del document[name]
+    samples = [path and _digest_of(path) for path in (recipe.calib, recipe.eval)]
+    old = recipe.last_report and sha256_of(recipe.last_report)
+    inputs = [document, _metric(recipe), version, samples, old]
+    return _known(recipe, "run", recipe.model, inputs, make, place)
+
+
+def _known(
+    recipe: Recipe,
+    kind: str,
+    model: ModelProto | Path,
+    inputs: Any,
+    make: Callable[[Path], T],
+    place: Path,
+) -> T:
+    # what a function of the user's computes is not known by its name
+    digest = None if ":" in recipe.metric else _digest(model)
+    if recipe.cache is None or digest is None:
+        return make(place)
+    return recipe.cache.remembered(kind, {"model": digest, "inputs": inputs}, make, place)
+
+
+def _digest(model: ModelProto | Path) -> str | None:
+    if isinstance(model, Path):
+        return model_digest(model)
+    if model.ByteSize() > _LARGE:
+        return None
+    return hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
+
+
+def _digest_of(samples: Path) -> str:
+    """Of all samples that a path names, with their labels; nothing is decoded."""
+    source = open_source(samples)
+    digest = hashlib.sha256()
+    for index in range(len(source)):
+        label = None if source.labels is None else source.labels.digest(index)
+        digest.update(f"{label} {source.content_digest(index)}\n".encode())
+    return digest.hexdigest()
+
+
+def _metric(recipe: Recipe) -> list[Any]:
+    """The metric with its options, and the content of files that these name."""
+    options = dict(recipe.metric_options)
+    files = [Path(value) for value in options.values() if Path(value).is_file()]
+    return [recipe.metric, options, recipe.metric_outputs, [sha256_of(file) for file in files]]
+
+
+def _move(file: Path, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(file, place)
