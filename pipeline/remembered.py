@@ -19,6 +19,7 @@ from ..convert.convert import Conversion
 from ..convert.environment import toolkit_version
 from ..convert.targets import Target
 from ..convert.toolkit import Ranges
+from ..core.errors import RockpressError
 from ..core.files import sha256_of
 from ..core.model import model_digest
 from ..core.results import Report
@@ -107,6 +108,7 @@ def converted(
     *,
     how: Preprocess | None,
     quantization: str = "auto",
+    dtype: str | None = None,
     calib: Samples | None = None,
     simulate: Samples | None = None,
     float_model: Path | None = None,
@@ -123,6 +125,7 @@ def converted(
             recipe,
             how=how,
             quantization=quantization,
+            dtype=dtype,
             calib=calib,
             simulate=simulate,
             float_model=float_model,
@@ -135,7 +138,7 @@ def converted(
         "target": target.name,
         "toolkit": [toolkit_version(recipe.toolkit_python), str(recipe.toolkit_python)],
         "how": None if how is None else asdict(how),
-        "quantization": quantization,
+        "quantization": [quantization, dtype],
         "file": output is not None,
         "samples": [one and one.digest() for one in (calib, simulate)],
         "float": float_model and model_digest(float_model),
@@ -153,7 +156,10 @@ def whole_run(recipe: Recipe, version: str, make: Callable[[Path], Report], plac
     document = recipe_document(recipe)
     for name in _NO_MATTER:
         del document[name]
-    samples = [path and _digest_of(path) for path in (recipe.calib, recipe.eval)]
+    try:
+        samples = [path and _digest_of(path) for path in (recipe.calib, recipe.eval)]
+    except RockpressError:
+        return make(place)  # it tells in its own order what is wrong
     old = recipe.last_report and sha256_of(recipe.last_report)
     inputs = [document, _metric(recipe), version, samples, old]
     return _known(recipe, "run", recipe.model, inputs, make, place)

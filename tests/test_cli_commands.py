@@ -319,7 +319,7 @@ def test_two_runs_give_the_same_document(
     line = ["run", small_cnn, "--calib", labelled_folder, "--eval", labelled_folder]
     line += ["-o", tmp_path / "out", "--json"]
     first = document_of(rockpress(*line))
-    again = document_of(rockpress(*line))
+    again = document_of(rockpress(*line, "--force"))
     assert reproducible(first) == reproducible(again)
     # random weights are right by chance, if at all; but there are labels
     assert first["targets"][0]["retention"]["metric"] == "top1"

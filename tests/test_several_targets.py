@@ -123,7 +123,7 @@ def test_side_by_side_gives_what_one_after_the_other_gives(
     small_cnn: Path, labelled_folder: Path, place: Place
 ) -> None:
     line = ["run", small_cnn, "--calib", labelled_folder, "--eval", labelled_folder]
-    line += ["--target", "rv1106", "--target", "rv1103b", "--json", "-o", "out"]
+    line += ["--target", "rv1106", "--target", "rv1103b", "--json", "-o", "out", "--force"]
     documents = []
     for jobs in (1, 2):
         code, out, err = place.run(*line, "--jobs", jobs)
