@@ -18,6 +18,7 @@ from .samples import Input
 from .self_test import needs_emission
 from .targets import Target
 from .toolkit import Built, FedInput, Job, Ranges, run_job
+from .whole_blocks import needs_whole_blocks, with_whole_blocks
 
 _NAMED = 5
 _MOST_RULES = 3  # optimisation rules switched off before giving up
@@ -85,6 +86,10 @@ def build(request: Request) -> tuple[Built, tuple[ConversionWarning, ...]]:
 
 def _model_file(request: Request) -> Path:
     """What the toolkit is given: the file itself, or the emitted form of a QDQ model."""
+    if request.dtype == "w8a16" and needs_whole_blocks(request.loaded):
+        path = request.folder / "padded" / request.model.name
+        save_model(with_whole_blocks(request.loaded), path)
+        return path
     if request.quantization != "qdq" or not needs_emission(request.python):
         return request.model.resolve()
     path = request.folder / "emitted.onnx"
