@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .charts import CurvePoint, bar, curve
 from .html_blocks import card, data_table, folded, folded_card, legend
+from .html_chain import Rows, drift_card, robustness_card
 from .markup import Markup, tag
 
-_TITLES = {
-    "sensitivity": "How sensitive each part of the model is",
-    "drift": "Where along the chain accuracy is lost",
-    "robustness": "Robustness beside accuracy",
-}
 # Names under which a trade-off's axes may stand, the most telling first.
 _COST = ("cycles_ratio", "latency_ratio", "macs_ratio", "size_ratio", "cycles", "ms", "macs")
 _GAIN = ("retention", "accuracy", "agreement", "sqnr_db", "value")
@@ -30,11 +26,20 @@ def extra_cards(target: Mapping[str, Any]) -> list[Markup | None]:
     details = target.get("details")
     return [
         _curve_card(_records(target.get("curve")), target),
-        *(_records_card(title, _records(target.get(key))) for key, title in _TITLES.items()),
+        _records_card("How sensitive each part is", _records(target.get("sensitivity"))),
+        _chain_card(_records(target.get("drift")), {"stage", "step_db", "sqnr_db"}, drift_card),
+        _chain_card(_records(target.get("robustness")), {"corruption"}, robustness_card),
         _classes_card(_records(details.get("classes")) if isinstance(details, dict) else []),
         *_other_details(details if isinstance(details, dict) else {}),
         _examples_card(target.get("examples")),
     ]
+
+
+def _chain_card(
+    rows: list[dict[str, Any]], needed: set[str], drawn: Callable[[Rows], Markup]
+) -> Markup | None:
+    """Rows with the keys that their drawing needs; others are left to the JSON document."""
+    return drawn(rows) if rows and all(needed <= set(row) for row in rows) else None
 
 
 def _records(value: Any) -> list[dict[str, Any]]:

@@ -116,6 +116,24 @@ FAILED = TargetReport(
     stages=(StageRun("convert", "failed", 3.0),),
     error=ToolkitError("it <crashed>", "try & again"),
 )
+
+
+def drifted(
+    stage: str, layer: str | None, value: float | None, change: float | None, *db: float | None
+) -> dict[str, Any]:
+    figures = {"value": value, "change": change, "agreement": None}
+    named = {"stage": stage, "layer": layer, "operator": layer and "Conv"}
+    return {**named, **figures, "sqnr_db": db[0], "step_db": db[1]}
+
+
+def worse(
+    corruption: str, level: float | None, retention: float | None, agreement: float | None
+) -> dict[str, Any]:
+    ends = {"low": retention and retention - 0.02, "high": retention and retention + 0.02}
+    named = {"corruption": corruption, "level": level, "samples": 500, "sqnr_db": 25.0}
+    return {**named, "retention": retention, **ends, "agreement": agreement}
+
+
 EXTRA: dict[str, Any] = {
     "curve": [
         {"budget": "cycles=-20%", "cycles_ratio": 0.8, "retention": 0.995},
@@ -123,8 +141,16 @@ EXTRA: dict[str, Any] = {
         {"budget": "cycles=-60%", "cycles_ratio": 0.4, "retention": 0.93},
     ],
     "sensitivity": [{"group": f"block{i}", "channels": 8, "kl": 0.1 * i} for i in range(25)],
-    "drift": [{"stage": "pruned", "accuracy": 0.91, "sqnr_db": None}],
-    "robustness": [{"kind": "blur", "level": 2, "retention": 0.97}],
+    "drift": [
+        drifted("pruned", None, 0.91, -0.01, 19.8, 19.8),
+        drifted("quantized", "c1", None, None, 31.2, -8.4),
+        drifted("quantized", "c2", None, None, 35.0, -4.2),
+        drifted("rknn", None, 0.91, 0.0, 19.8, None),
+    ],
+    "robustness": [
+        worse("none", None, 0.99, 0.995),
+        worse("blur", 2.0, 0.97, 0.98),
+    ],
     "details": {
         "classes": [
             {"class": f"{i} shirt", "samples": 10, "baseline": 0.9, "candidate": 0.9 - i / 100}
@@ -292,7 +318,7 @@ def test_the_parts_that_a_report_has() -> None:
         "1 × 48 × 192 × 3 127.5",
     ):
         assert text in said, text
-    for title in ("The trade-off", "Class by class", "flipped", "Robustness", "sensitive"):
+    for title in ("The trade-off", "Class by class", "flipped", "worse images", "sensitive"):
         assert title not in said
 
 
@@ -303,8 +329,9 @@ def test_parts_that_only_some_runs_have() -> None:
         "budget cycles=-40%, cycles ratio 0.6, retention 0.99",
         "group channels kl block0 8 0",
         "5 more group channels kl block20",
-        "stage accuracy sqnr (dB) pruned 0.91 -",
-        "kind level retention blur 2 0.97",
+        "pruned, float 0.9100 -0.0100 19.8 dB 19.8 dB result (.rknn) 0.9100 +0.0000 equal 19.8 dB",
+        "Layers that lose most in int8 c1 Conv -8.4 dB, to 31.2 c2 Conv -4.2 dB, to 35.0",
+        "clean 0.9900 blur 2 0.9700 Retention with its 95 % interval, on 500 samples",
         "original result class original result change 23 shirt 0.900 0.670 -0.230",
         "Confusions label predicted baseline candidate 3 5 0 4",
         "The result is worse on 2 samples and better on 1.",
@@ -327,6 +354,14 @@ def test_pictures_of_flipped_samples_are_a_contact_sheet() -> None:
     assert Read(to_html(report(one))).all("img") == [shown]
     assert "image" not in to_document(report(one))["targets"][0]["examples"]["worst"][0]
     assert worst[0]["image"] == picture  # it is a copy that lacks it
+
+
+def test_worse_images_without_labels() -> None:
+    rows = [worse("none", None, None, 0.99), worse("noise", 30.0, None, 0.9)]
+    said = Read(with_extra(robustness=rows)).said
+    assert "clean 99.0% noise 30 90.0% Agreement with the original, on 500 samples" in said
+    without = [{**row, "agreement": None} for row in rows]
+    assert "noise 30 25.0 dB SQNR of the outputs" in Read(with_extra(robustness=without)).said
 
 
 def test_the_most_telling_column_is_drawn() -> None:
