@@ -80,7 +80,8 @@ class Recall(Metric):
         """Found or not for each query."""
         vectors, classes = np.asarray(predictions), labels.classes()
         hits = neighbours_agree(vectors, classes, self.k)
-        able = np.bincount(classes)[classes] > 1
+        _, place, counts = np.unique(classes, return_inverse=True, return_counts=True)
+        able = counts[place] > 1
         found = (hits & able).astype(np.float64)
         rows = np.stack([found, able.astype(np.float64)], axis=1)
         return Sums(found, rows, proportion=bool(able.all()))

@@ -14,6 +14,9 @@ from ..core.errors import SamplesError
 from .measured import Scores, Sums
 from .metric import Array, Metric, Outputs, Predictions
 
+# A 16-bit PNG holds no more.
+MOST = 65535
+
 
 @dataclass(frozen=True)
 class MeanIou(Metric):
@@ -92,7 +95,7 @@ def pixel_counts(found: Array, truth: NDArray[np.int64], ignore: int) -> NDArray
     """Pixels in the intersection and in the union of each class, (classes, 2).
 
     Predictions (h, w) of another size are read at the nearest pixel. What the mask ignores counts
-    neither way.
+    neither way. Raises SamplesError for a class below 0 or above MOST.
 
     >>> pixel_counts(np.array([[0, 1], [1, 1]]), np.array([[0, 0], [1, 255]]), 255).tolist()
     [[1, 2], [1, 2]]
@@ -102,7 +105,14 @@ def pixel_counts(found: Array, truth: NDArray[np.int64], ignore: int) -> NDArray
         found = Placement(scale, (0, 0), (truth.shape[0], truth.shape[1])).mask(found)
     known = truth != ignore
     a, b = found[known].astype(np.int64), truth[known]
-    size = int(max(a.max(initial=0), b.max(initial=0))) + 1
+    least = int(min(a.min(initial=0), b.min(initial=0)))
+    most = int(max(a.max(initial=0), b.max(initial=0)))
+    if least < 0 or most > MOST:
+        raise SamplesError(
+            f"classes from {least} to {most} in a mask or output",
+            f"classes count from 0 to {MOST}; miou's option ignore names the value of no class",
+        )
+    size = most + 1
     both = np.bincount(a[a == b], minlength=size)
     either = np.bincount(a, minlength=size) + np.bincount(b, minlength=size) - both
     return np.stack([both, either], axis=1)

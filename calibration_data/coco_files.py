@@ -16,7 +16,7 @@ from .source_types import ImageFiles, Source
 
 # Those of COCO's training images take 450 MB.
 MAX_COCO_BYTES = 1024 * 2**20
-_NOT_COCO = (KeyError, TypeError, ValueError, AttributeError)
+_NOT_COCO = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 
 def open_coco(path: Path) -> Source:

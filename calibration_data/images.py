@@ -109,6 +109,8 @@ def read_mask(path: Path) -> NDArray[np.int64]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(path, formats=("PNG", "TIFF", "BMP")) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise _too_large(path, f"{image.width}x{image.height} pixels")
                 values = np.asarray(image)
     except (DecompressionBombError, *DECODE_ERRORS) as error:
         raise SamplesError(

@@ -14,6 +14,9 @@ from .boxes import Boxes, make_boxes
 from .images import image_size
 from .lists import read_text
 
+# Far above any detector's; a larger number is no class.
+MOST_CLASSES = 1_000_000
+
 
 @dataclass(frozen=True)
 class YoloFiles(Sequence[Any]):
@@ -45,7 +48,12 @@ def _rows(path: Path) -> list[tuple[int, list[float]]]:
         except ValueError:
             values, label = [], -1
         # four numbers are a box, an even number from six on is an outline
-        if label < 0 or len(values) < 5 or len(values) % 2 == 0 or not np.isfinite(values).all():
+        if (
+            not 0 <= label < MOST_CLASSES
+            or len(values) < 5
+            or len(values) % 2 == 0
+            or not np.isfinite(values).all()
+        ):
             raise SamplesError(
                 f"{path}:{number}: not a box: {line[:60]!r}",
                 "a line is class, x, y, width, height: the centre and size as shares of the image",

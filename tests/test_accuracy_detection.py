@@ -341,7 +341,12 @@ def test_masks_go_the_way_of_their_images(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("line", "message"),
-    [("1 0.5 0.5 0.2", "0.txt:1: not a box"), ("x 0 0 0 0", "not a box"), ("0 nan 0 0 0", "not a")],
+    [
+        ("1 0.5 0.5 0.2", "0.txt:1: not a box"),
+        ("x 0 0 0 0", "not a box"),
+        ("0 nan 0 0 0", "not a"),
+        (f"{10**30} 0 0 0 0", "not a"),
+    ],
 )
 def test_a_line_that_is_no_box_is_named(images: Path, line: str, message: str) -> None:
     (images / "labels" / "0.txt").write_text(line)
@@ -364,6 +369,11 @@ def test_a_line_that_is_no_box_is_named(images: Path, line: str, message: str) -
         (
             '{"images": [], "annotations": [{"image_id": 9}], "categories": []}',
             "not a COCO file: KeyError",
+        ),
+        (
+            '{"images": [{"id": 1, "file_name": "a"}], "categories": [{"id": 1}], "annotations": '
+            '[{"image_id": 1, "category_id": 1, "bbox": [1, 1, 1' + "0" * 400 + ", 1]}]}",
+            "not a COCO file: OverflowError",
         ),
     ],
 )

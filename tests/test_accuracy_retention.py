@@ -106,24 +106,24 @@ def test_the_bootstrap_covers_the_truth_as_often_as_it_says(form: str) -> None:
     """Scores from distributions whose means are known; the length of a line is one of 5 to 15."""
 
     def few(scores: NDArray[Any]) -> Sums:
-        return replace(means(scores), resamples=999)
+        return replace(means(scores), resamples=599)
 
     def draw(seed: int) -> Retention:
         random = np.random.default_rng(seed)
-        first = random.beta(8, 2, 80)
-        second = first * random.beta(18, 2, 80)
+        first = random.beta(8, 2, 50)
+        second = first * random.beta(18, 2, 50)
         if form == "mean":
             return retention(few(first), few(second), seed=seed)
         if form == "ratio of sums":
-            length = random.integers(5, 16, 80).astype(float)
+            length = random.integers(5, 16, 50).astype(float)
             both = [
-                Sums(one, np.stack([one * length, length], 1), resamples=999)
+                Sums(one, np.stack([one * length, length], 1), resamples=599)
                 for one in (first, second)
             ]
             return retention(*both, seed=seed)
         return retention(few(second), few(first), lower_is_better=True, seed=seed)
 
-    trials = 150
+    trials = 100
     truth, gain = 0.9, -0.08
     if form.startswith("error"):
         truth, gain = 0.9, 0.08
@@ -157,8 +157,8 @@ def test_so_many_samples_as_were_said_to_do_can_tell() -> None:
 def test_a_gate_never_flips_between_two_runs_of_one_seed() -> None:
     """Retentions at the very limit, where another seed would fall on the other side."""
     limits = []
-    for seed in range(20):
-        drawn = np.random.default_rng(seed).random((40, 2)) + 0.5
+    for seed in range(6):
+        drawn = np.random.default_rng(seed).random((30, 2)) + 0.5
         runs = {retention(drawn[:, 0], drawn[:, 1], seed=seed) for _ in range(3)}
         assert len(runs) == 1
         (run,) = runs

@@ -165,6 +165,13 @@ def test_a_smaller_output_is_read_at_the_nearest_pixel() -> None:
     assert measured("miou", [small], Labels("mask", mask[np.newaxis])).value == 1
 
 
+def test_a_pixel_of_no_possible_class_is_told() -> None:
+    masks = np.zeros((1, 2, 2), int)
+    masks[0, 0, 0] = 10**9
+    with pytest.raises(SamplesError, match="classes from 0 to 1000000000 in a mask"):
+        measured("miou", [np.zeros((1, 2, 2), int)], Labels("mask", masks))
+
+
 # Numbers and vectors
 
 
@@ -204,4 +211,6 @@ def test_one_who_is_alone_in_a_class_is_no_query() -> None:
     vectors = np.eye(3)[[0, 0, 1]]
     whole = measured("recall@1", [vectors], Labels("class", np.array([0, 0, 1])))
     assert whole.value == 1
+    far = measured("recall@1", [vectors], Labels("class", np.array([10**17, 10**17, 1])))
+    assert far.value == 1
     assert np.isnan(whole.resampled(np.array([[0, 0, 3]]))[0])
