@@ -54,8 +54,8 @@ FEED = {
 def layer(index: int, ms: float | None, **more: Any) -> dict[str, Any]:
     usual = {"index": index, "op": "Conv", "dtype": "INT8", "runs_on": "NPU", "bound": "compute"}
     shapes = {"input_shapes": [], "output_shapes": [[1, 8, 4, 4]]}
-    return {**usual, **shapes, "total_cycles": 100 * index, "name": f"Conv:c{index}", "ms": ms,
-            **more}  # fmt: skip
+    found = {"total_cycles": 100 * index, "name": f"Conv:c{index}", "ms": ms}
+    return {**usual, **shapes, **found, **more}
 
 
 def group(name: str, before: int, after: int, saved: float) -> dict[str, Any]:
@@ -536,11 +536,10 @@ def test_nothing_is_wider_than_the_window(width: int, tmp_path: Path) -> None:
         f'{"".join(frames)}<p id="found"></p><script>onload = () => '
         f'document.getElementById("found").textContent = "widths " + {script}</script>'
     )
-    words = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
-             "--allow-file-access-from-files", "--disable-web-security",
-             f"--user-data-dir={tmp_path / 'profile'}"]  # fmt: skip
-    done = subprocess.run([*words, (tmp_path / "all.html").as_uri()], capture_output=True,
-                          text=True, timeout=120)  # fmt: skip
+    options = "--headless --no-sandbox --disable-gpu --dump-dom --disable-web-security".split()
+    options += ["--allow-file-access-from-files", f"--user-data-dir={tmp_path / 'profile'}"]
+    words = [str(BROWSER), *options, (tmp_path / "all.html").as_uri()]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
     found = re.search(r"widths ([\d,]+)", done.stdout)
     assert found, done.stderr[-2000:]
     assert max(map(int, found[1].split(","))) <= width
