@@ -54,7 +54,7 @@ def _header(document: dict[str, Any], model: str) -> Markup:
     gates = [gate for target in document["targets"] for gate in target["gates"]]
     failed = sum(not gate["pass"] for gate in gates)
     broken = sum(target["error"] is not None for target in document["targets"])
-    told = [f"{failed} of {len(gates)} gates do not hold"] if failed else []
+    told = [_failing(failed, len(gates))] if failed else []
     told += [f"{broken} of {len(document['targets'])} targets failed"] if broken else []
     if not told and gates:
         told = [f"all {len(gates)} gates hold" if len(gates) > 1 else "the gate holds"]
@@ -71,6 +71,10 @@ def _header(document: dict[str, Any], model: str) -> Markup:
         tag("div", verdict, class_="verdict"),
         class_=f"card {kind}",
     )
+
+
+def _failing(failed: int, gates: int) -> str:
+    return "the gate does not hold" if gates == 1 else f"{failed} of {gates} gates do not hold"
 
 
 def _verdict(passed: bool, gated: bool) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from pathlib import PurePath
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from ..core.results import GateFigure, Notice, Report, TargetReport
-from .table import gate_text
+from .table import gate_text, latency_text
 from .units import size_text
 from .visible import xml_visible
 
@@ -64,7 +64,7 @@ def _properties(report: Report, target: TargetReport) -> dict[str, str]:
         if result.cycles is not None:
             found["cycles"] = str(result.cycles)
         if result.latency and result.latency[0].ms is not None:
-            found["latency-ms"] = f"{result.latency[0].ms:.3f}"
+            found["latency"] = latency_text(result.latency[0])
         if kept.value is not None:
             found["retention"] = f"{kept.value:.4f}"
     return found

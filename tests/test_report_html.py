@@ -296,6 +296,8 @@ def test_the_verdict_and_the_figures_come_first() -> None:
     places = [said.index(one) for one in order]
     assert places == sorted(places)
     failing = replace(GOOD, gates=(GateFigure("max-size-mb", 0.4, 0.5, False), *GOOD.gates))
+    alone = replace(failing, gates=failing.gates[:1])
+    assert "the gate does not hold ✗ FAIL" in Read(to_html(report(alone))).said
     said = Read(to_html(report(failing, FAILED))).said
     assert "1 of 2 gates do not hold; 1 of 2 targets failed ✗ FAIL" in said
     assert "it <crashed>" in said and "hint: try & again" in said
