@@ -12,10 +12,43 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .core.errors import RockpressError as RockpressError
+    from .core.observer import Observer as Observer
+    from .core.results import Report as Report
+    from .pipeline.cache import Cache as Cache
+    from .pipeline.check import check as check
+    from .pipeline.recipe import Gates as Gates
+    from .pipeline.recipe import Preprocessing as Preprocessing
+    from .pipeline.recipe import Recipe as Recipe
+    from .pipeline.recipe_file import read_jobs as read_jobs
+    from .pipeline.run import run as run
+    from .pipeline.several import convert_files as convert_files
+    from .pipeline.single import convert_file as convert_file
+    from .pipeline.single import prune_file as prune_file
+    from .pipeline.single import quantize_file as quantize_file
+    from .report.document import to_document as to_document
+
     __version__: str
 
-_PUBLIC: dict[str, str] = {}
-__all__ = ["__version__"]
+# name -> the module that has it
+_PUBLIC = {
+    "Cache": ".pipeline.cache",
+    "Gates": ".pipeline.recipe",
+    "Observer": ".core.observer",
+    "Preprocessing": ".pipeline.recipe",
+    "Recipe": ".pipeline.recipe",
+    "Report": ".core.results",
+    "RockpressError": ".core.errors",
+    "check": ".pipeline.check",
+    "convert_file": ".pipeline.single",
+    "convert_files": ".pipeline.several",
+    "prune_file": ".pipeline.single",
+    "quantize_file": ".pipeline.single",
+    "read_jobs": ".pipeline.recipe_file",
+    "run": ".pipeline.run",
+    "to_document": ".report.document",
+}
+__all__ = ["__version__", *_PUBLIC]
 
 
 def __getattr__(name: str) -> object:

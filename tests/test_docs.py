@@ -15,6 +15,7 @@ import pytest
 from onnx import helper, numpy_helper
 from PIL import Image
 
+import rockpress
 from rockpress.calibration_data.bundled import CALIBRATION, MODEL, TEST, sample_path
 
 ROOT = Path(__file__).parents[1]
@@ -121,3 +122,17 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_make_targets_exist(page: Path) -> None:
     rules = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"(?:^    |`)make ([a-z-]+)", page.read_text(), re.MULTILINE)) <= rules
+
+
+def test_the_python_of_the_pages_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "python-api.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 5
+    exec(compile("\n".join(blocks), "python-api.md", "exec"), {"__name__": "page"})
+    assert (tmp_path / "build" / "rk3588").is_dir()
+
+
+def test_every_public_name_is_there() -> None:
+    for name in rockpress.__all__:
+        assert getattr(rockpress, name) is not None
