@@ -110,7 +110,8 @@ def _summary_row(target: dict[str, Any], number: int) -> list[Markup | str]:
 
 def _target(target: dict[str, Any], number: int, several: bool) -> Markup:
     name = target["target"] or "ONNX Runtime only"
-    heading = tag("h2", name) if several else None
+    # with one target the title names it; a screen reader still gets every level of headings
+    heading = tag("h2", name, class_=None if several else "unseen")
     if target["error"] is not None:
         parts: list[Markup | None] = [_error(target["error"])]
     else:

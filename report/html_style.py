@@ -22,6 +22,7 @@ main { max-width: 62rem; margin: 0 auto; padding: 1.5rem 1rem 3rem; }
 h1 { font-size: 1.6rem; line-height: 1.2; margin: 0; }
 h2 { font-size: 1.3rem; margin: 2.2rem 0 .8rem; }
 h3 { font-size: 1.05rem; margin: 0 0 .7rem; }
+.unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 p { margin: .4rem 0; } code, .mono { font-family: "SF Mono", Menlo, Consolas,
   "Liberation Mono", monospace; font-size: .88em; }
 a { color: var(--after); } .muted { color: var(--muted); } .small { font-size: .86rem; }

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import reduce
 from html.parser import HTMLParser
+from itertools import pairwise
 from operator import getitem
 from pathlib import Path
 from typing import Any
@@ -249,6 +250,7 @@ def test_drawings_have_a_title_or_stand_beside_their_value(name: str) -> None:
     )
     levels = [int(tag[1]) for tag, _ in read.elements if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
 
 
 ATTACK = "<script>alert(1)</script>\"'&amp;</style><!--\x1b]0;x\x07\u202e"
