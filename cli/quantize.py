@@ -47,7 +47,7 @@ def command(
 ) -> None:
     """Decide the number formats of an ONNX model."""
     from ..pipeline.single import quantize_file
-    from ..report.table import quantization_text, similarity_text
+    from ..report.table import counted, quantization_text, similarity_text
     from ..report.units import size_text
 
     recipe = build_recipe(
@@ -103,16 +103,18 @@ def command(
         )
         return
     sizes = f"{size_text(found.bytes_before)} -> {size_text(found.bytes_after)}"
-    formats = f"{len(plan.weights)} weights in int4, in a float model"
+    weights = counted(len(plan.weights), "weight")
+    formats = f"{weights} in int4, in a float model"
     if plan.scheme == "w8a8":
         int8 = len(plan.activations) - len(plan.floating)
-        formats = f"{len(plan.weights)} weights and {int8} activations in int8"
+        formats = f"{weights} and {counted(int8, 'activation')} in int8"
     print_lines(
         [
             f"{output}: {sizes}, {formats}",
             *quantization_text(found.figure),
-            f"{similarity_text(near.agreement, near.sqnr_db)} on {near.samples} calibration "
-            "samples in ONNX Runtime (no labels, so no accuracy)",
+            f"{similarity_text(near.agreement, near.sqnr_db)} on "
+            f"{counted(near.samples, 'calibration sample')} in ONNX Runtime (no labels, so no "
+            "accuracy)",
             f"plan: {found.result.plan_path}",
         ]
     )

@@ -29,6 +29,18 @@ def targets_of(recipe: Recipe) -> list[Target]:
     return list(dict.fromkeys(find_target(name) for name in recipe.targets))
 
 
+def only_target(recipe: Recipe, what: str) -> Target:
+    """The one target of a command that makes one file. Raises OptionError when there are more."""
+    targets = targets_of(recipe)
+    if len(targets) > 1:
+        raise OptionError(
+            f"{what} makes one model, for one chip; --target names "
+            f"{', '.join(one.name for one in targets)}",
+            "give one --target, or use rockpress run, which makes a model for each",
+        )
+    return targets[0]
+
+
 def require_possible(recipe: Recipe) -> list[Target]:
     """The targets, each once. Raises OptionError when one cannot have what the recipe asks for."""
     require_model_file(recipe.model)

@@ -38,7 +38,7 @@ from .manifests import write_beside
 from .pruning import Pruning, budget_of
 from .quantizing import quantize_as, quantize_notices, ranges_of
 from .recipe import Recipe
-from .requirements import require_output, require_toolkit
+from .requirements import only_target, require_output, require_toolkit
 from .rows import quantization_figure
 from .steps import convert_step
 
@@ -84,7 +84,7 @@ def prune_file(recipe: Recipe, output: Path, observer: Observer = SILENT) -> Pru
     """Prune ``recipe.model`` to its budget and write ``output``. Raises RockpressError."""
     if budget_of(recipe) is None:
         raise OptionError("nothing says how much to prune", "for example --budget cycles=-30%")
-    target = find_target(recipe.targets[0])
+    target = only_target(recipe, "prune")
     _require_output(recipe, output, ".onnx")
     ready, calib = _ready(recipe, "pruning")
     observer.stage("prune")
@@ -100,11 +100,11 @@ def quantize_file(
     """
     if explain and recipe.quantize != "w8a8":
         raise OptionError("--explain is for w8a8", f"leave it out for --scheme {recipe.quantize}")
+    target = only_target(recipe, "quantize")
     _require_output(recipe, output, ".onnx")
     ready, calib = _ready(recipe, "quantization")
     observer.stage("quantize")
     plan = output.with_suffix(".plan.toml")
-    target = find_target(recipe.targets[0])
     result = quantize_as(recipe, target, ready.model, output, plan, calib, observer.step)
     few = calib.take(_LOOK_SAMPLES, recipe.seed)
     before = run_onnxruntime(ready.model, few)

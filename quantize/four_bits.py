@@ -28,7 +28,7 @@ from .observe import InputMoments, observe
 from .placement import weighted_nodes
 from .plan import Plan, Weight, compared, write_plan
 from .quantize import Progress, QuantizeResult
-from .requirements import require_quantizable
+from .requirements import require_quantizable, underflow_notices
 from .rounding import Rounded, lost_mean, nearest
 
 SCHEME = "w4a16"
@@ -100,7 +100,7 @@ def quantize_four_bits(
     with replacing(plan_path) as whole_plan:
         write_plan(plan, whole_plan)
         save_model(made[best], output)
-    return QuantizeResult(output, plan_path, plan)
+    return QuantizeResult(output, plan_path, plan, underflow_notices(layers))
 
 
 def _rounded(

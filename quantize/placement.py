@@ -61,14 +61,27 @@ def place(graph: Graph, floating: Collection[str] = ()) -> Placement:
 
 
 def left_in_float(graph: Graph, placement: Placement) -> dict[str, int]:
-    """Operator type -> number of nodes none of whose outputs is quantized or fused away."""
-    quantized = set(placement.tensors)
-    fused = {
-        name for node in graph.nodes if quantized.intersection(node.output) for name in node.input
-    }
-    left = Counter(
-        node.op_type for node in graph.nodes if not (quantized | fused).intersection(node.output)
-    )
+    """Operator type -> number of nodes that run in float: not all that they read and make is int8.
+
+    An LSTM between quantized tensors is one of them, as is a convolution whose weight is computed.
+    """
+    hidden, real = _inside_hard_swish(graph), set(_activations(graph))
+    quantized, layers = set(placement.tensors), {node.output[0] for node in placement.weights}
+
+    def is_held(name: str) -> bool:
+        while name not in quantized and (name in hidden or _is_inside(graph, name)):
+            name = graph.consumers[name][0].output[0]
+        return name in quantized
+
+    def is_int8(node: NodeProto) -> bool:
+        if node.op_type in WEIGHTED:
+            return node.output[0] in layers
+        if node.op_type not in (*MOVING, *_COMPUTING, "BatchNormalization"):
+            return False
+        made = [name for name in node.output if name]
+        return all(map(is_held, [*made, *(name for name in node.input if name in real)]))
+
+    left = Counter(node.op_type for node in graph.nodes if not is_int8(node))
     return dict(sorted(left.items()))
 
 

@@ -27,7 +27,7 @@ from .mixed import LayerCost, MixedBudget, growing_choices, search, sensitivitie
 from .observe import observe
 from .placement import place
 from .plan import Plan, compared, write_plan
-from .requirements import require_quantizable
+from .requirements import require_quantizable, underflow_notices
 
 Feeds = Mapping[str, Array]
 Progress = Callable[[str, int, int | None], None]
@@ -106,7 +106,7 @@ def quantize(
     with replacing(plan_path) as whole_plan:  # it appears only when the model did
         write_plan(plan, whole_plan)
         save_model(rendered, output)
-    return QuantizeResult(output, plan_path, plan)
+    return QuantizeResult(output, plan_path, plan, underflow_notices(subject.layers))
 
 
 def _subject(

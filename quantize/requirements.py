@@ -7,9 +7,14 @@ from collections.abc import Sequence
 from onnx import ModelProto, NodeProto
 
 from ..core.errors import ModelError
+from ..core.graph import Array
 from ..core.model import is_qdq
+from ..core.results import Notice
+from .layers import Layer
+from .scales import quantize_weight, weight_scales
 
 _FIRST_PER_CHANNEL_OPSET = 13
+_NAMED = 5
 
 
 def require_quantizable(model: ModelProto, layers: Sequence[NodeProto]) -> None:
@@ -33,3 +38,24 @@ def _require_opset(model: ModelProto) -> None:
             f"the model has opset {opset}; scales per channel need opset 13 or later",
             "export the model with opset 13 to 19",
         )
+
+
+def _steps(layer: Layer) -> Array:
+    return quantize_weight(layer.weight, weight_scales(layer.weight, layer.axis), layer.axis)
+
+
+def underflow_notices(layers: Sequence[Layer]) -> tuple[Notice, ...]:
+    """A warning for layers all of whose weights are 0 once rounded, though they are not now."""
+    lost = [layer for layer in layers if layer.weight.any() and not _steps(layer).any()]
+    if not lost:
+        return ()
+    largest = max(float(abs(layer.weight).max()) for layer in lost)
+    names = ", ".join(layer.name for layer in lost[:_NAMED]) + (", ..." if lost[_NAMED:] else "")
+    return (
+        Notice(
+            "weight-underflow",
+            f"weights of {largest:.1e} at most are too small for int8, so they are all 0 on the "
+            f"chip: those of the layers that make {names}",
+            "scale them up and what follows down, or remove these layers",
+        ),
+    )

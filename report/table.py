@@ -204,6 +204,15 @@ def quantization_text(how: QuantizationFigure) -> list[str]:
     return lines
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "weight"), counted(2, "weight")
+    ('1 weight', '2 weights')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def _scores_text(how: QuantizationFigure) -> str:
     scores = ", ".join(f"{name} {value:.3f}" for name, value in how.scores.items())
     if how.chosen_by == how.metric:
