@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from .sign_test import sign_test
+
 Interval = tuple[float, float]
 
 Z95 = 1.959963984540054  # 97.5 % of the normal distribution lie below
@@ -90,14 +92,7 @@ def mcnemar(pairs: Pairs) -> float:
     >>> round(mcnemar(Pairs(900, 20, 10, 70)), 4)
     0.0987
     """
-    differ, fewer = pairs.first + pairs.second, min(pairs.first, pairs.second)
-    # the terms in logarithms: 0.5 ** 2000 is no float any more
-    total = math.lgamma(differ + 1) - differ * math.log(2)
-    tail = math.fsum(
-        math.exp(total - math.lgamma(place + 1) - math.lgamma(differ - place + 1))
-        for place in range(fewer + 1)
-    )
-    return min(1.0, 2 * tail)
+    return sign_test(pairs.first, pairs.second)
 
 
 def _log_error(share: float, samples: int) -> float:

@@ -21,6 +21,7 @@ from ..prune.result import PruneResult
 from ..quantize.quantize import QuantizeResult
 from . import remembered
 from .baseline import Baseline, host_latency
+from .drift import Drift
 from .manifests import write_beside
 from .pruning import budget_missed, budget_of, pruning_figure, saved_share
 from .quantizing import build_options, float_model_of, quantize_for_cycles, quantize_notices
@@ -69,7 +70,7 @@ class Chain:
         self._stem = base.ready.path.stem
         self._rows = [base.row]
         self._model = base.ready.model
-        self._last_outputs: list[Array] = []
+        self._drift = Drift(base.outputs)
         self._layers_before: tuple[dict[str, Any], ...] = ()
         self._notices = list(notices)
 
@@ -164,6 +165,8 @@ class Chain:
             result = remembered.quantized(
                 self._recipe, self._target, self._model, *outputs, self._base.calib, step
             )
+            if self._recipe.quantize == "w8a8":
+                self._drift.layers(self._model, result, self._base.calib, self._recipe.seed, step)
         self._model = float_model_of(result, self._model)
         self._notices.extend(quantize_notices(self._recipe, result))
         with self._stages.stage("check-quantized") as step:
@@ -193,6 +196,7 @@ class Chain:
         with self._stages.stage("check"):
             outputs = conversion.outputs or []
             comparison = self._compared(outputs)
+            self._drift.form("rknn", comparison, outputs)
             row = ModelRow(
                 stage="rknn",
                 path=f"{self._target.name}/{self._stem}.rknn",
@@ -223,6 +227,7 @@ class Chain:
             layers=layer_documents(conversion),
             reference_layers=self._layers_before,
             robustness=robustness,
+            drift=self._drift.rows,
             feed=feed,
             gates=gates,
             warnings=(
@@ -255,15 +260,17 @@ class Chain:
         return self._work / name / f"{self._stem}.onnx"
 
     def _onnx_row(self, stage: str, path: Path, step: Step, *, optimise: bool = True) -> ModelRow:
-        """Run an ONNX form of the model on this host; its outputs are kept as the last seen."""
+        """Run an ONNX form of the model on this host; its outputs go into the drift."""
         evaluation = self._base.evaluation
         total = len(evaluation)
-        self._last_outputs = run_onnxruntime(
+        outputs = run_onnxruntime(
             path,
             evaluation,
             optimise=optimise,
             on_progress=lambda done: step("evaluate", done, total),
         )
+        comparison = self._compared(outputs)
+        self._drift.form(stage, comparison, outputs)
         return ModelRow(
             stage=stage,
             path=f"{self._target.name}/{path.name}",
@@ -271,7 +278,7 @@ class Chain:
             parameters=parameter_count(self._model),
             macs=macs_of(self._model),
             latency=(host_latency(path, evaluation, optimise=optimise),),
-            accuracy=accuracy_figure(self._compared(self._last_outputs), "onnxruntime"),
+            accuracy=accuracy_figure(comparison, "onnxruntime"),
         )
 
     def _compared(self, outputs: list[Array]) -> Comparison:

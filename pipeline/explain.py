@@ -14,13 +14,21 @@ from .stages import Step
 
 
 def errors_of(
-    model: ModelProto, result: QuantizeResult, calib: Samples, seed: int, step: Step
+    model: ModelProto,
+    result: QuantizeResult,
+    calib: Samples,
+    seed: int,
+    step: Step,
+    *,
+    seconds: float = 120,
 ) -> tuple[TensorError, ...]:
     """The error of every tensor of ``result``, made of ``model``; see quantize.error_report.
 
-    On the samples that are held out, or on all where there are too few for that.
+    On the samples that are held out, or on all where there are too few for that. As many tensors
+    are measured alone as can be in ``seconds``.
     """
     _, kept = held_out(calib, seed)
     samples = calib if kept is None else kept
     quantized, plan = load_model(result.path), result.plan
-    return error_report(as_planned(model, plan), quantized, plan, samples, on_progress=step)
+    planned = as_planned(model, plan)
+    return error_report(planned, quantized, plan, samples, seconds=seconds, on_progress=step)

@@ -19,6 +19,7 @@ from ..core.results import (
     TargetReport,
 )
 from .changes import changes_lines
+from .drift import drift_lines
 from .robustness import robustness_lines
 from .units import UNKNOWN, count_text, size_text
 
@@ -54,6 +55,7 @@ def _table(target: TargetReport, baseline: Mapping[str, Any] | None) -> TextTabl
         *_accuracy_lines(target),
         *_retention_lines(target),
         *_ratio_lines(target),
+        *drift_lines(target.drift),
         *robustness_lines(target.robustness),
         *changes_lines(baseline, target.changes),
         *_gate_lines(target),

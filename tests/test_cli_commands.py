@@ -34,7 +34,7 @@ OF_A_TARGET = {
     "feed",
     "error",
 }
-COMPUTED = {"layers", "reference_layers", "examples", "details"}
+COMPUTED = {"layers", "reference_layers", "examples", "details", "drift"}
 OF_A_MODEL = {"stage", "path", "bytes", "parameters", "macs", "latency", "accuracy"}
 LATENCY = {"kind", "ms", "low", "high", "cycles"}
 ACCURACY = {"metric", "value", "low", "high", "samples", "runner"}
@@ -144,6 +144,10 @@ def test_the_keys_of_the_document(demo_run: subprocess.CompletedProcess[str]) ->
         assert set(model) == OF_A_MODEL
         assert all(set(latency) == LATENCY for latency in model["latency"])
         assert model["accuracy"] is None or set(model["accuracy"]) == ACCURACY
+    forms = [row for row in target["drift"] if row["layer"] is None]
+    assert [row["stage"] for row in forms] == ["pruned", "quantized", "rknn"]
+    assert forms[-1]["sqnr_db"] == target["retention"]["sqnr_db"]
+    assert sum(row["stage"] == "quantized" for row in target["drift"]) == 1 + 5
     assert set(target["retention"]) == RETENTION
     assert set(target["ratios"]) == RATIOS
     assert set(target["pruning"]) == PRUNING
