@@ -300,7 +300,8 @@ def test_prune_as_far_as_the_outputs_hold(
         source = image_folder / f"{number - 8}.png"
         (image_folder / f"{number}.png").write_bytes(source.read_bytes())
     line += ["--max-drop", "0.5"]
-    assert "no cut saves any latency" in rockpress(*line, "--budget", "latency=-40%")[2]
+    narrow = ["--budget", "latency=-40%", "--only", "first"]
+    assert "no cut saves any latency" in rockpress(*line, *narrow)[2]
     result = document_of(rockpress(*line, "--budget", "macs=-40%", "--json"))
     assert any(one["retention"] >= 0.5 for one in result["attempts"])
     assert result["cost_after"] < result["cost_before"]
