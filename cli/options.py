@@ -243,7 +243,7 @@ QuantizeBuild = Annotated[
     Option("--quantize", help="The toolkit's own quantization; hybrid: with the ranges of --plan."),
 ]
 BuildScheme = Annotated[
-    Literal["w8a8", "w8a16", "w4a16"] | None,
+    Literal["w8a8", "w8a16", "w4a16", "w16a16i"] | None,
     Option("--scheme", help="Bits of weights (w) and activations (a). [default: w8a8]"),
 ]
 Plan = Annotated[

@@ -1,4 +1,4 @@
-"""w8a16 for RK3562: input channels in whole blocks, without which the compiler crashes."""
+"""Number formats that the toolkit has for few chips: w8a16 for RK3562, int16 for RV1106."""
 
 from __future__ import annotations
 
@@ -83,7 +83,12 @@ def test_whole_blocks_are_left_as_they_are() -> None:
     ]
 
 
-def test_the_compiler_takes_it(net: ModelProto, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("target", "dtype", "least_db"), [("rk3562", "w8a16", 35), ("rv1106", "w16a16i", 60)]
+)
+def test_the_compiler_takes_it(
+    target: str, dtype: str, least_db: float, net: ModelProto, tmp_path: Path
+) -> None:
     net = prepare_model(up_to(net, ["y"]))
     onnx.save(net, tmp_path / "m.onnx")
     random = np.random.default_rng(2)
@@ -91,17 +96,17 @@ def test_the_compiler_takes_it(net: ModelProto, tmp_path: Path) -> None:
     made = convert(
         tmp_path / "m.onnx",
         None,
-        "rk3562",
+        target,
         quantization="normal",
-        dtype="w8a16",
+        dtype=dtype,
         calibration=samples,
         simulate=samples,
     )
     assert made.outputs is not None
-    assert made.dtype == "w8a16"
+    assert made.dtype == dtype
     expected = [
         np.concatenate(one)
         for one in zip(*(Session(net).run(feeds) for feeds in samples), strict=True)
     ]
     found = [one.reshape(want.shape) for one, want in zip(made.outputs, expected, strict=True)]
-    assert sqnr_db(expected, found) > 35
+    assert sqnr_db(expected, found) > least_db
