@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import runpy
+import tempfile
 from collections.abc import Mapping
 from importlib.metadata import files
 from pathlib import Path
@@ -65,15 +67,18 @@ def save(folder: Path, images: NDArray[np.uint8], labels: NDArray[np.int64] | No
     return folder / "set.npz"
 
 
-def classifier(folder: Path, *, channels_last: bool = False, is_gray: bool = False) -> ModelProto:
+@functools.cache
+def classifier(*, channels_last: bool = False, is_gray: bool = False) -> ModelProto:
     """x (1, 3, 12, 24) -> 96 seeded features with tanh -> 8 classes by ridge regression.
 
     With ``channels_last`` its values are in the order (H, W, C), whatever the shape says.
     """
     images, labels = gray_pictures(400, seed=1) if is_gray else pictures(400, seed=1)
     layout: Any = "nhwc" if channels_last else "nchw"
-    samples = open_samples(save(folder, images, labels), inputs=INPUT, layout=layout, **RIGHT)
-    values = np.stack([feeds["x"].ravel() for feeds in samples])
+    with tempfile.TemporaryDirectory() as folder:
+        path = save(Path(folder), images, labels)
+        samples = open_samples(path, inputs=INPUT, layout=layout, **RIGHT)
+        values = np.stack([feeds["x"].ravel() for feeds in samples])
     first = np.random.default_rng(2).normal(0, 0.12, (values.shape[1], 96)).astype(np.float32)
     bias = np.random.default_rng(3).normal(0, 0.5, 96).astype(np.float32)
     hidden = np.tanh(values @ first + bias)
@@ -123,7 +128,7 @@ def audited(model: ModelProto, path: Path, **wrong: Any) -> PreprocessAudit:
 def test_mistakes_on_a_colour_classifier(
     wrong: Mapping[str, Any], subject: str, say: str | None, tmp_path: Path
 ) -> None:
-    model = classifier(tmp_path)
+    model = classifier()
     found = audited(model, save(tmp_path, *pictures(160, seed=3)), **wrong)
     assert (found.subject, found.better and found.better.say) == (subject, say)
     assert (found.value > 0.9) == (not wrong)
@@ -132,7 +137,7 @@ def test_mistakes_on_a_colour_classifier(
 
 
 def test_values_in_another_order_than_the_shape_has_them(tmp_path: Path) -> None:
-    model = classifier(tmp_path, channels_last=True)
+    model = classifier(channels_last=True)
     path = save(tmp_path, *pictures(160, seed=3))
     assert audited(model, path, layout="nhwc").better is None
     found = audited(model, path)
@@ -156,7 +161,7 @@ def tensor_set(folder: Path, values: NDArray[np.float32], labels: NDArray[np.int
 def test_tensors_that_were_made_wrongly(
     mistake: str, subject: str, say: str | None, tmp_path: Path
 ) -> None:
-    model = classifier(tmp_path)
+    model = classifier()
     images, labels = pictures(160, seed=3)
     samples = open_samples(save(tmp_path, images, labels), inputs=INPUT, **RIGHT)
     right = np.concatenate([feeds["x"] for feeds in samples])
@@ -198,7 +203,7 @@ def test_an_input_that_is_no_image_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_gray_pictures_cannot_tell_the_colour_order(tmp_path: Path) -> None:
-    model = classifier(tmp_path, is_gray=True)
+    model = classifier(is_gray=True)
     path = save(tmp_path, *gray_pictures(160, seed=3))
     for color in ("rgb", "bgr"):
         assert audited(model, path, color=color).better is None
@@ -211,7 +216,7 @@ def test_gray_pictures_cannot_tell_the_colour_order(tmp_path: Path) -> None:
 
 def test_settings_that_are_as_good_are_all_named(tmp_path: Path) -> None:
     """Every picture has the input's own size, so that letterbox, fit and crop are the same."""
-    model = classifier(tmp_path)
+    model = classifier()
     images, labels = pictures(160, seed=3)
     wide = np.full((160, HEIGHT, WIDTH, 3), 114, np.uint8)
     wide[:, :, 6:18] = images[:, ::2, ::2]
@@ -241,7 +246,7 @@ def test_scales_that_the_samples_cannot_tell_apart_are_not_guessed() -> None:
 
 
 def test_a_few_samples_point_but_do_not_decide(tmp_path: Path) -> None:
-    model = classifier(tmp_path)
+    model = classifier()
     found = audited(model, save(tmp_path, *pictures(8, seed=5)), color="bgr")
     assert found.better is None and found.hint is not None
     assert found.hint.say == "--color rgb"
@@ -254,7 +259,7 @@ def test_a_few_samples_point_but_do_not_decide(tmp_path: Path) -> None:
 def test_labels_of_another_model_are_at_chance(tmp_path: Path) -> None:
     images, labels = pictures(160, seed=3)
     mixed = np.random.default_rng(0).permutation(labels)
-    found = audited(classifier(tmp_path), save(tmp_path, images, mixed))
+    found = audited(classifier(), save(tmp_path, images, mixed))
     assert found.better is None and found.at_chance
     assert [one.code for one in told(found, "top1", images=True)] == ["preprocess-chance"]
 
@@ -335,7 +340,7 @@ def test_the_command_says_it_once(
 
 
 def test_only_some_samples_are_run(tmp_path: Path) -> None:
-    model, path = classifier(tmp_path), save(tmp_path, *pictures(800, seed=3))
+    model, path = classifier(), save(tmp_path, *pictures(800, seed=3))
     runs: list[int] = []
     samples = open_samples(path, inputs=INPUT, **RIGHT)
     found = audit_preprocess(
@@ -353,7 +358,7 @@ def test_a_metric_where_less_is_better(tmp_path: Path) -> None:
     metric = Scoring(UserMetric("wrong", wrong, lower_is_better=True))
     path = save(tmp_path, *pictures(160, seed=3))
     samples = open_samples(path, inputs=INPUT, **{**RIGHT, "color": "bgr"})
-    found = audit_preprocess(classifier(tmp_path), samples, metric)
+    found = audit_preprocess(classifier(), samples, metric)
     assert found.better is not None and found.better.say == "--color rgb"
     assert found.better.value < 0.1 < 0.4 < found.value
 
