@@ -74,7 +74,9 @@ jobs:
         with:
           python-version: "3.11"
       - run: pip install rockpress
-      - run: rockpress run {recipe} --report build/summary.md
+      - run: >-
+          rockpress run {recipe} --report build/summary.md --report build/report.html
+          --report build/junit.xml
       - if: always()
         run: cat build/summary.md >> "$GITHUB_STEP_SUMMARY"
       - if: always()

@@ -117,7 +117,10 @@ def test_the_workflow_runs_the_recipe(place: Path, init: Init) -> None:
     init("small_cnn.onnx")
     workflow = YAML(typ="safe").load(place / ".github" / "workflows" / "rockpress.yml")
     steps = [step["run"] for step in workflow["jobs"]["model"]["steps"] if "run" in step]
-    assert steps[1] == "rockpress run rockpress.toml --report build/summary.md"
+    reports = " ".join(
+        f"--report build/{name}" for name in ("summary.md", "report.html", "junit.xml")
+    )
+    assert steps[1] == f"rockpress run rockpress.toml {reports}"
 
 
 def test_nothing_is_replaced_unless_asked(place: Path, init: Init) -> None:
