@@ -20,7 +20,6 @@ Folder = Annotated[
         "--output", "-o", metavar="DIR", help="Folder to write to; made when missing. [default: .]"
     ),
 ]
-Force = Annotated[bool, Option("--force", help="Replace files that are there.")]
 
 
 @app.command()
@@ -30,7 +29,7 @@ def command(
     calib: o.Calib = None,
     evaluation: o.Eval = None,
     target: o.Targets = None,
-    force: Force = False,
+    force: o.Force = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
 ) -> None:

@@ -283,3 +283,10 @@ Quiet = Annotated[bool, Option("--quiet", "-q", help="No progress, only the resu
 Verbose = Annotated[
     bool, Option("--verbose", "-v", help="Say more, and what caused an error underneath.")
 ]
+Force = Annotated[
+    bool,
+    Option(
+        "--force",
+        help="Do it again: run stages whose result is in the cache; init: replace files.",
+    ),
+]

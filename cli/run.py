@@ -28,7 +28,7 @@ def command(
     output: o.OutputFolder = None,
     depfile: r.Depfile = None,
     dry_run: r.DryRun = False,
-    force: r.Force = False,
+    force: o.Force = False,
     calib: o.Calib = None,
     calib_count: o.CalibCount = None,
     evaluation: o.Eval = None,

@@ -25,6 +25,3 @@ Depfile = Annotated[
     ),
 ]
 DryRun = Annotated[bool, Option("--dry-run", help="Show what would be done, and do nothing.")]
-Force = Annotated[
-    bool, Option("--force", help="Run every stage, also those whose result is in the cache.")
-]
