@@ -567,7 +567,7 @@ def test_a_failing_run_leaves_old_results_alone(
 @pytest.mark.parametrize(
     ("args", "told"),
     [
-        (["run"], "Missing argument 'MODEL'"),
+        (["run"], "Missing argument 'MODEL|RECIPE.toml'"),
         (["run", "m.onnx", "--callib", "x"], "No such option: --callib"),
         (["run", "m.onnx", "--size", "32"], "Invalid value for '--size'"),
         (["run", "m.onnx", "--seed"], "requires an argument"),
