@@ -55,6 +55,10 @@ PRUNING = {
     "attempts",
 }
 
+NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?")
+# The host's own speed, and the rule under the headings, which is as wide as the numbers.
+UNSTEADY = re.compile(r"host \d+\.\d+ ms|─+")
+
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -113,6 +117,24 @@ def test_a_gate_that_fails_exits_with_4_and_leaves_the_report(tmp_path: Path) ->
     # the samples that flipped, as pictures; the document has none
     assert page.count("<img ") == len(target["examples"]["worst"]) > 0
     assert "data:image" not in done.stdout
+
+
+def words_and_numbers(text: str) -> tuple[list[str], list[float]]:
+    steady = UNSTEADY.sub("", text)
+    numbers = [float(one.replace(",", "")) for one in NUMBER.findall(steady)]
+    return NUMBER.sub("#", steady).split(), numbers
+
+
+def test_the_report_in_the_readme_is_what_the_demo_prints(
+    demo_run: subprocess.CompletedProcess[str], root: Path
+) -> None:
+    """Other processors round otherwise in the last bits, so numbers may be off a little."""
+    block = re.search(r"```text\n(rk3588\n.*?)```", (root / "README.md").read_text(), re.DOTALL)
+    assert block
+    shown, printed = words_and_numbers(block[1]), words_and_numbers(demo_run.stdout)
+    assert shown[0] == printed[0]
+    for one, other in zip(shown[1], printed[1], strict=True):
+        assert abs(one - other) <= max(0.03 * abs(other), 0.02 if abs(other) < 2 else 1.5)
 
 
 def test_the_files_of_a_run(demo_run: subprocess.CompletedProcess[str]) -> None:
