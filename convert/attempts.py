@@ -33,6 +33,8 @@ from .build import ConversionWarning, Request, build
 from .failures import (
     ToolkitCrashed,
     ToolkitExited,
+    ToolkitHung,
+    ToolkitLooped,
     ToolkitNotFinite,
     ToolkitRaised,
     ToolkitRefused,
@@ -43,6 +45,8 @@ from .toolkit import Built
 FUSING_LEVEL = 3
 _EXACT_LEVEL = 2
 _CONVERSION_RULE = "remove_dataconvert_for_q_op"
+# what a small change of the graph may get round
+_CRASHES = (ToolkitCrashed, ToolkitExited, ToolkitHung, ToolkitLooped)
 _REGTASK = re.compile(r"REGTASK: (.*)")
 _INSTEAD = {
     "no-rule": f"the toolkit's rule {_CONVERSION_RULE} was switched off",
@@ -125,8 +129,8 @@ def _requests(
 def _attempt(request: Request, number: int, probe: Probe) -> Attempt:
     try:
         built, warnings = build(request)
-    except (ToolkitCrashed, ToolkitExited, ToolkitRaised, ToolkitRefused) as error:
-        crashed = isinstance(error, (ToolkitCrashed, ToolkitExited))
+    except (*_CRASHES, ToolkitRaised, ToolkitRefused) as error:
+        crashed = isinstance(error, _CRASHES)
         if not number and request.quantization not in ("qdq", "hybrid") and not crashed:
             raise  # it has said why it cannot, and will say so again
         code = "toolkit-crash" if crashed else "toolkit-refusal"

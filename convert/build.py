@@ -11,7 +11,7 @@ from onnx import ModelProto
 
 from ..core.model import save_model
 from .emitted import emit
-from .failures import ToolkitRaised
+from .failures import ToolkitLooped, ToolkitRaised
 from .hybrid import ranges_for
 from .outcome import Limits
 from .samples import Input
@@ -61,7 +61,10 @@ class Request:
 
 
 def build(request: Request) -> tuple[Built, tuple[ConversionWarning, ...]]:
-    """Build and simulate. An optimisation rule that raises is switched off, up to three of them."""
+    """Build and simulate.
+
+    An optimisation rule that raises, or runs without end, is switched off, up to three of them.
+    """
     model = _model_file(request)
     disabled = list(request.disabled)
     while True:
@@ -75,7 +78,7 @@ def build(request: Request) -> tuple[Built, tuple[ConversionWarning, ...]]:
                 python=request.python,
                 on_progress=request.on_progress,
             )
-        except ToolkitRaised as error:
+        except (ToolkitLooped, ToolkitRaised) as error:
             known = error.rule is None or error.rule in disabled
             if known or len(disabled) - len(request.disabled) == _MOST_RULES:
                 raise

@@ -9,6 +9,7 @@ ToolkitError
  ├── ToolkitOutOfMemory   it needs more than the limit, or than the machine has
  ├── ToolkitTimeout       it took longer than allowed
  ├── ToolkitHung          it stopped working, and did not end
+ ├── ToolkitLooped        its optimisation rules undo each other's work; ``rule`` names one
  ├── ToolkitNotFinite     its simulator computes NaN or infinity where the model does not
  └── ToolkitSilent        it said it succeeded, but what it should have written is not there
 """
@@ -102,6 +103,12 @@ class ToolkitHung(ToolkitError):
     """The toolkit stopped using the processor, and did not end."""
 
 
+class ToolkitLooped(ToolkitError):
+    """Optimisation rules of the toolkit undo each other's work; without ``rule`` it would end."""
+
+    rule: str = ""
+
+
 class ToolkitNotFinite(ToolkitError):
     """The simulator computes NaN or infinity where the model itself does not."""
 
@@ -125,7 +132,7 @@ def failure_of(end: Ending) -> ToolkitError | None:
     """The error that tells how the child ended, or None when it succeeded."""
     code = end.outcome.code
     if code is None:
-        return _hung(end) if end.outcome.hung else _timeout(end)
+        return _endless(end) if end.outcome.looping or end.outcome.hung else _timeout(end)
     if "failure" not in end.result and end.result:
         return None
     text = end.result.get("text", "")
@@ -170,7 +177,15 @@ def _timeout(end: Ending) -> ToolkitError:
     )
 
 
-def _hung(end: Ending) -> ToolkitError:
+def _endless(end: Ending) -> ToolkitError:
+    if rule := end.outcome.looping:
+        error = ToolkitLooped(
+            f"{_could_not(end)}: its optimisation rule {rule} runs again and again",
+            "another version of the toolkit may build it: --toolkit-python",
+            end.log,
+        )
+        error.rule = rule
+        return error
     return ToolkitHung(
         f"{_could_not(end)}: it hung, using no processor time for {end.limits.idle:g} s",
         "try again; if it hangs again, another version of the toolkit with --toolkit-python",

@@ -14,13 +14,17 @@ class Limits:
 
     timeout: float
     memory_gb: float
-    idle: float = 300
+    idle: float = 120
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended. ``code`` is None when it was stopped: at its time limit, or ``hung``."""
+    """How a job ended. ``code`` is None when it was stopped: at its time limit, or before.
+
+    ``looping`` names the optimisation rule without which it would have come to an end.
+    """
 
     code: int | None
     stage: str
     hung: bool = False
+    looping: str = ""

@@ -16,6 +16,7 @@ import psutil
 
 from .failures import ToolkitMissing
 from .outcome import Limits, Outcome
+from .rule_loops import RuleLoops
 
 LOG = "log.txt"
 _CHILD = Path(__file__).with_name("child.py")
@@ -61,14 +62,17 @@ class ChildProcess:
         with suppress(BrokenPipeError):  # it has ended already; its code says how
             os.write(self._orders, os.fsencode(folder) + b"\n")
         work = _Work(self._process.pid, limits.idle)
+        loops = RuleLoops(folder / LOG)
         stage = "start"
-        for line in self._lines(deadline, work):
+        for line in self._lines(deadline, lambda: work.has_stopped() or loops.is_found()):
             if line == _FINISHED:
                 return Outcome(0, stage)
             stage = line.partition(" ")[0]
             on_progress(line)
         if work.is_hung:
             return Outcome(None, stage, hung=True)
+        if loops.rule:
+            return Outcome(None, stage, looping=loops.rule)
         return Outcome(self._exit_code(deadline), stage)
 
     def close(self) -> None:
@@ -84,8 +88,8 @@ class ChildProcess:
                 os.close(pipe)
         self._orders = self._progress = -1
 
-    def _lines(self, deadline: float, work: _Work) -> Iterator[str]:
-        """Its progress lines, until it ends, hangs or time is up.
+    def _lines(self, deadline: float, will_not_end: Callable[[], bool]) -> Iterator[str]:
+        """Its progress lines, until it ends, is known not to, or time is up.
 
         While nothing comes the last one is said again, so that who listens can end the job by
         raising.
@@ -95,7 +99,7 @@ class ChildProcess:
             selector.register(self._progress, selectors.EVENT_READ)
             while (left := deadline - time.monotonic()) > 0:
                 if not selector.select(min(left, _LOOK_SECONDS)):
-                    if work.has_stopped():
+                    if will_not_end():
                         return
                     yield last
                     continue
