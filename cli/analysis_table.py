@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 from .show import print_lines, print_table
 
 if TYPE_CHECKING:
+    from ..convert.layer_table import Layer
     from ..pipeline.analysis import Analysis
 
 _NONE = "-"
+_HEADINGS = ("layer", "op", "type", "on", "DDR", "NPU", "ms", "bound", "weights", "reads")
 
 
 def show_analysis(found: Analysis, top: int) -> None:
     """The ``top`` dearest layers in a table, their sums, and in words what it comes to."""
     from ..report.units import size_text
 
-    headings = ("layer", "op", "type", "on", "DDR", "NPU", "ms", "bound", "weights", "reads")
+    with_sparse = any(layer.sparse_ratio for layer, _ in found.by_cost)
     rows = [
         (
             layer.name.partition(":")[2] or layer.name,
@@ -29,13 +31,23 @@ def show_analysis(found: Analysis, top: int) -> None:
             cost.bound,
             size_text(layer.weight_bytes) if layer.weight_bytes else _NONE,
             size_text(layer.feature_bytes) if layer.feature_bytes else _NONE,
+            *([_sparse(layer)] if with_sparse else []),
         )
         for layer, cost in found.by_cost
     ]
     title = f"{found.target}, {found.quantization}, rknn-toolkit2 {found.toolkit}"
-    print_table(title, headings, [*rows[:top], _total(found)])
+    total: tuple[str, ...] = _total(found)
+    if with_sparse:
+        total = (*total, "")
+    headings = (*_HEADINGS, "sparse") if with_sparse else _HEADINGS
+    print_table(title, headings, [*rows[:top], total])
     left = f"; the {len(rows) - top} cheaper ones: --top {len(rows)}" if len(rows) > top else ""
     print_lines(_summary(found, left))
+
+
+def _sparse(layer: Layer) -> str:
+    """What part of the weights the compiler leaves out, and along which of their axes."""
+    return f"{layer.sparse_ratio:.0%} {layer.sparse_axis}" if layer.sparse_ratio else _NONE
 
 
 def _total(found: Analysis) -> tuple[str, ...]:

@@ -192,10 +192,15 @@ def _show_rknn(path: Path, found: RknnInspection) -> None:
             f"rknn-toolkit2 {manifest.toolkit}",
             _file_line(found.file),
             *(f"the manifest is that of another file: {one}" for one in found.disagreements),
-            f"{manifest.cycles:,} cycles, {len(manifest.layers)} layers",
+            f"{manifest.cycles:,} cycles, {len(manifest.layers)} layers{_sparse(manifest)}",
             *_feed_lines(manifest),
         ]
     )
+
+
+def _sparse(manifest: Manifest) -> str:
+    count = sum(bool(layer.get("sparse_ratio")) for layer in manifest.layers)
+    return f", {count} of them 2:4 sparse" if count else ""
 
 
 def _file_line(facts: RknnFacts) -> str:

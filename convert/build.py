@@ -58,6 +58,7 @@ class Request:
     python: Path | None
     on_progress: Callable[[str], None]
     disabled: tuple[str, ...] = ()  # rules of the toolkit's graph optimisation
+    sparse: bool = False  # leave the zeros of 2:4 sparse weights out
 
 
 def build(request: Request) -> tuple[Built, tuple[ConversionWarning, ...]]:
@@ -131,6 +132,8 @@ def _config(request: Request, disabled: list[str]) -> Mapping[str, Any]:
         hybrid = request.quantization == "hybrid"
         config["quantized_algorithm"] = "normal" if hybrid else request.quantization
         config["quantized_dtype"] = _TOOLKIT_NAMES.get(request.dtype, request.dtype)
+    if request.sparse:
+        config["sparse_infer"] = True
     if disabled:
         config["disable_rules"] = list(disabled)
     return config

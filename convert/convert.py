@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from math import prod
 from pathlib import Path
@@ -27,6 +27,7 @@ from .layer_table import Layer, Memory, parse_layers, parse_memory
 from .options import choose_quantization
 from .outcome import Limits
 from .samples import Channels, Input, Sample, inputs_of, write_dataset, write_samples
+from .sparse import sparse_layers, sparse_warnings
 from .targets import find_target
 from .toolkit import Built, Ranges
 
@@ -39,7 +40,8 @@ class Conversion:
 
     ``path`` is None when no file was asked for; ``bytes`` is the size of the .rknn all the same.
     ``quantization``, ``dtype`` and ``level`` are what was done in the end: qdq, float16, hybrid or
-    one of the toolkit's quantizers, the type it made, and its optimization level.
+    one of the toolkit's quantizers, the type it made, and its optimization level; ``sparse``
+    whether the zeros of 2:4 sparse weights are left out.
     ``outputs`` holds one float32 array for each model output, (samples, ...) without the model's
     own batch axis of 1, mapped from a file that is already gone; None when ``simulate`` was.
     ``closeness`` tells of the first samples, whatever they were taken from.
@@ -60,6 +62,7 @@ class Conversion:
     closeness: Closeness = UNKNOWN
     level: int = FUSING_LEVEL
     dtype: str = "w8a8"
+    sparse: bool = False
 
 
 def convert(
@@ -76,6 +79,7 @@ def convert(
     float_model: Path | None = None,
     plan: Ranges | None = None,
     level: int | None = None,
+    sparse: bool | None = None,
     probe: bool = True,
     timeout: float = 1800,
     memory_limit_gb: float = 12,
@@ -92,6 +96,8 @@ def convert(
     else, the float one is quantized by the toolkit, with those ranges or its own, and a warning
     says so. To see that, a few samples are simulated in any case, unless ``probe`` is False. With a
     ``level`` (of the toolkit's optimisation) that way alone is taken, and nothing else is tried.
+    ``sparse`` says whether to leave out the zeros of 2:4 sparse weights; by default where the chip
+    can and the model has such weights.
     ``timeout`` (seconds) and the memory limit hold for each attempt.
 
     Raises ToolkitError, OptionError, ModelError, SamplesError or OutputError.
@@ -100,6 +106,7 @@ def convert(
     chip = find_target(target)
     loaded = load_model(model)
     chosen, made = choose_quantization(loaded, quantization, dtype, chip)
+    found = sparse_layers(loaded, chip, made)
     inputs = inputs_of(loaded, mean, std)
     floating = _float_model(float_model, inputs, model)
     _require_plan(chosen, plan)
@@ -126,6 +133,7 @@ def convert(
             limits=Limits(timeout, memory_limit_gb),
             python=toolkit_python,
             on_progress=on_progress,
+            sparse=bool(found) if sparse is None else sparse,
         )
         original = floating[1] if floating else None
         meant = Probe(loaded, original, inputs, folder, simulated, is_noise=made_up)
@@ -133,7 +141,9 @@ def convert(
         assert attempt.built is not None
         size = _keep(attempt.built, output)
     seconds = time.monotonic() - started
-    return _described(attempt, output, size, seconds, simulated=bool(wanted))
+    done = _described(attempt, output, size, seconds, simulated=bool(wanted))
+    lost = sparse_warnings(found, done.layers) if done.sparse else ()
+    return replace(done, warnings=(*done.warnings, *lost))
 
 
 def _float_model(
@@ -190,6 +200,7 @@ def _described(
         closeness=attempt.closeness,
         level=attempt.request.level or 0,
         dtype=attempt.request.dtype,
+        sparse=attempt.request.sparse,
         outputs=built.outputs if simulated else None,
         warnings=(*attempt.warnings, *_table_warnings(layers), *fallback_lines(built.log)),
         seconds=seconds,

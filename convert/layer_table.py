@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from ..core.sparsity import Axis
+
 Shape = tuple[int, ...]
 
 _TITLE = "Network Layer Information Table"
@@ -13,7 +15,9 @@ _FEATURES = "Feature Tensor Information Table"
 _PREFIX = re.compile(r"^.*?RKNN: \[[\d:.]+\] ?")
 _ROW = re.compile(
     r"^\s*(?P<index>\d+)\s+(?P<op>\S+)\s+(?P<dtype>\S+)\s+(?P<runs_on>[A-Z]+)\s+(?P<shapes>.*?)\s*"
-    r"(?P<ddr>\d+)/(?P<npu>\d+)/(?P<total>\d+)\s+(?:\d+(?:\.\d+)?%\S*\s+)?\d+\s+(?P<name>\S.*?)\s*$"
+    r"(?P<ddr>\d+)/(?P<npu>\d+)/(?P<total>\d+)\s+"
+    r"(?:(?P<sparse>\d+(?:\.\d+)?)%(?:\((?P<axis>\w+)\)\S*)?\s+)?"
+    r"\d+\s+(?P<name>\S.*?)\s*$"
 )
 _STORED = re.compile(
     r"^\s*(?P<index>\d+)\s.*\|\s*0x[\da-f]+[ *]0x[\da-f]+ 0x(?P<size>[\da-f]+)\s*$"
@@ -23,6 +27,7 @@ _SHAPE = re.compile(r"\(([\d,]*)\)")
 _MEMORY = re.compile(r"Total (Internal|Weight) Memory Size: ([\d.]+)\s*([KMG]?B)")
 _UNITS = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
 _OUTSIDE = {"InputOperator", "OutputOperator"}
+_AXES: dict[str, Axis] = {"IC": "input", "OC": "output"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,8 @@ class Layer:
     ``op`` is the compiler's name after fusion, such as ConvRelu; ``name`` the node's in the model.
     Layers other than convolutions and matrix products show 0 cycles (rknn-toolkit2 2.5.0).
     ``weight_bytes`` are those of its constants (weights, biases, tables), ``feature_bytes`` those
-    of the feature maps that it reads, both as stored on the device, with padding.
+    of the feature maps that it reads, both as stored on the device, with padding. ``sparse_ratio``
+    is the part of the weights that the compiler leaves out, as 2:4 sparse along ``sparse_axis``.
     """
 
     index: int
@@ -47,6 +53,8 @@ class Layer:
     name: str
     weight_bytes: int = 0
     feature_bytes: int = 0
+    sparse_ratio: float = 0.0
+    sparse_axis: Axis | None = None
 
     @property
     def is_boundary(self) -> bool:
@@ -142,6 +150,8 @@ def _layer(row: re.Match[str]) -> Layer:
         npu_cycles=int(row["npu"]),
         total_cycles=int(row["total"]),
         name=row["name"],
+        sparse_ratio=float(row["sparse"] or 0) / 100,
+        sparse_axis=_AXES.get(row["axis"] or ""),
     )
 
 

@@ -21,7 +21,7 @@ from .convert import Conversion
 
 SCHEMA = 1
 RKNN_DIGEST = "rknn"  # the role of the .rknn itself among the digests
-_OPTIONAL = {"layers", "memory", "cycles", "latency", "level", "dtype"}
+_OPTIONAL = {"layers", "memory", "cycles", "latency", "level", "dtype", "sparse"}
 _REBUILD = "run the conversion again to get a new .rknn with its manifest"
 
 
@@ -70,6 +70,7 @@ class Manifest:
     latency: Mapping[str, Any] | None = None
     level: int = FUSING_LEVEL
     dtype: str = "w8a8"
+    sparse: bool = False
     schema: int = field(default=SCHEMA)
 
 
@@ -100,6 +101,7 @@ def manifest_of(
         latency=asdict(conversion.latency) if conversion.latency else None,
         level=conversion.level,
         dtype=conversion.dtype,
+        sparse=conversion.sparse,
     )
 
 
@@ -179,6 +181,7 @@ _KINDS: Mapping[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("files", "digests", "memory", "latency"), _is_object),
     **dict.fromkeys(("mean", "std"), _many(_is_number)),
     "scale": _is_number,
+    "sparse": lambda value: isinstance(value, bool),
     "shape": _many(_is_whole),
     "layers": _many(_is_object),
     "inputs": lambda value: True,  # built from objects already

@@ -8,9 +8,11 @@ compiler's own cost model of one NPU core. The latency coefficients are explaine
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..core.errors import RockpressError
+from ..core.sparsity import Axis
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,10 @@ class LatencyFit:
 
 @dataclass(frozen=True)
 class Target:
-    """One chip. ``dtypes`` are the toolkit's names: w8a8, w8a16, w4a16, w16a16i, float16."""
+    """One chip. ``dtypes`` are the toolkit's names: w8a8, w8a16, w4a16, w16a16i, float16.
+
+    ``sparse`` maps those in which 2:4 sparse weights are recognised to the axes, see sparse.py.
+    """
 
     name: str
     dtypes: tuple[str, ...]
@@ -57,6 +62,7 @@ class Target:
     channel_block: int  # bytes of one pixel's channels that are stored together
     ddr_cycles_per_kb: float
     latency: LatencyFit | None = field(default=None)
+    sparse: Mapping[str, tuple[Axis, ...]] = field(default_factory=dict, hash=False)
 
     @property
     def int8_macs_per_cycle(self) -> int:
@@ -87,6 +93,12 @@ _INT8_ONLY = MacArray(16, 32, 4), None
 _SMALL = MacArray(8, 16, 4), None
 _AUDIO = None, MacArray(8, 4, 4)
 
+_SPARSE_WIDE: Mapping[str, tuple[Axis, ...]] = {
+    "w8a8": ("output", "input"),
+    "float16": ("output",),
+}
+_SPARSE: Mapping[str, tuple[Axis, ...]] = {"w8a8": ("output",), "float16": ("output",)}
+
 # From benchmarks/latency/fit.py: compute, traffic, activation, moved, launch, host, handover
 _RK3588 = LatencyFit(1.15, 1.93, 0.52, 0.121, 0.0121, 32.0, 0.125, error=0.118)
 _RK3576 = LatencyFit(1.1, 0.805, 0.374, 0.12, 0.00769, 30.0, 0.1, error=0.085)
@@ -95,7 +107,17 @@ _RK3566 = LatencyFit(1.25, 2.12, 1.2, 0.422, 0.0105, 36.2, 0.107, error=0.094)
 
 TARGETS: tuple[Target, ...] = (
     Target("rk3588", ("w8a8", "float16"), 3, *_WIDE, 64, 16, 43.45, _RK3588),
-    Target("rk3576", ("w8a8", "w4a16", "float16"), 2, *_WIDE, 64, 16, 137.6, _RK3576),
+    Target(
+        "rk3576",
+        ("w8a8", "w4a16", "float16"),
+        2,
+        *_WIDE,
+        64,
+        16,
+        137.6,
+        _RK3576,
+        _SPARSE_WIDE,
+    ),
     Target("rk3562", ("w8a8", "w8a16", "float16"), 1, *_MIDDLE, 64, 16, 137.6, _RK3562),
     Target("rk3566", ("w8a8", "float16"), 1, *_NARROW, 32, 8, 156.4, _RK3566),
     Target("rk3568", ("w8a8", "float16"), 1, *_NARROW, 32, 8, 156.4, _RK3566),
@@ -103,7 +125,7 @@ TARGETS: tuple[Target, ...] = (
     Target("rv1103b", ("w8a8",), 1, *_SMALL, 16, 8, 137.4),
     Target("rv1106", ("w8a8", "w16a16i"), 1, *_INT8_ONLY, 32, 16, 166.5),
     Target("rv1106b", ("w8a8",), 1, *_SMALL, 16, 8, 137.4),
-    Target("rv1126b", ("w8a8", "w4a16", "float16"), 1, *_WIDE, 64, 16, 137.6),
+    Target("rv1126b", ("w8a8", "w4a16", "float16"), 1, *_WIDE, 64, 16, 137.6, sparse=_SPARSE),
     Target("rk2118", ("float16",), 1, *_AUDIO, 16, 16, 137.4),
 )
 TARGET_NAMES: tuple[str, ...] = tuple(target.name for target in TARGETS)

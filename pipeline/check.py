@@ -221,6 +221,7 @@ def _simulated(
             simulate=samples,
             plan=ranges,
             level=opened.manifest.level,
+            sparse=opened.manifest.sparse,
             step=step,
         )
 

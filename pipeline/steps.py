@@ -34,6 +34,7 @@ def convert_step(
     float_model: Path | None = None,
     plan: Ranges | None = None,
     level: int | None = None,
+    sparse: bool | None = None,
     step: Step = lambda what, done, total: None,
 ) -> Conversion:
     """Convert one file; with ``how`` it takes pixels, mean and std inside, else tensors."""
@@ -50,6 +51,7 @@ def convert_step(
         float_model=float_model,
         plan=plan,
         level=level,
+        sparse=sparse,
         timeout=recipe.timeout,
         memory_limit_gb=recipe.memory_limit_gb,
         toolkit_python=recipe.toolkit_python,

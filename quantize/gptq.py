@@ -18,12 +18,19 @@ DAMPING = 0.1
 _BLOCK = 128  # inputs after which the errors are carried over to all that follow
 
 
-def gptq(matrix: Float, covariance: Float, scales: Float, limit: int) -> Float:
+def gptq(
+    matrix: Float,
+    covariance: Float,
+    scales: Float,
+    limit: int,
+    free: NDArray[np.bool_] | None = None,
+) -> Float:
     """Integers q (groups, outputs, inputs) such that q * scale does what ``matrix`` does.
 
     Minimises the expected squared error of the outputs for inputs of this covariance (groups,
     inputs, inputs), greedily, the inputs of most variance first. ``scales`` is (groups, outputs),
-    |q| <= limit. Inputs that never vary are rounded to nearest.
+    |q| <= limit. Inputs that never vary are rounded to nearest. Where ``free``, a mask like
+    ``matrix``, is False, q is 0: so the zeros of a sparse weight stay zeros.
 
     Two inputs that are always equal: the second weight is rounded up because the first was rounded
     down, so that their sum is right.
@@ -31,9 +38,13 @@ def gptq(matrix: Float, covariance: Float, scales: Float, limit: int) -> Float:
     >>> equal = np.ones((1, 2, 2))
     >>> gptq(np.array([[[0.4, 0.4]]]), equal, np.ones((1, 1)), 126).tolist()
     [[[0.0, 1.0]]]
+    >>> held = np.array([[[True, False]]])
+    >>> gptq(np.array([[[0.4, 0.4]]]), equal, np.ones((1, 1)), 126, held).tolist()
+    [[[0.0, 0.0]]]
     """
     order = np.argsort(-np.diagonal(covariance, axis1=1, axis2=2), axis=1, kind="stable")
     rest = np.take_along_axis(matrix, order[:, None, :], 2)
+    may = None if free is None else np.take_along_axis(free, order[:, None, :], 2)
     upper = _inverse_root(covariance, order)
     steps = np.zeros_like(rest)
     width = rest.shape[2]
@@ -42,6 +53,8 @@ def gptq(matrix: Float, covariance: Float, scales: Float, limit: int) -> Float:
         errors = np.zeros_like(rest[:, :, start:stop])
         for i in range(start, stop):
             steps[:, :, i] = np.clip(np.rint(rest[:, :, i] / scales), -limit, limit)
+            if may is not None:
+                steps[:, :, i] *= may[:, :, i]
             error = (rest[:, :, i] - steps[:, :, i] * scales) / upper[:, i, i, None]
             rest[:, :, i:stop] -= error[:, :, None] * upper[:, None, i, i:stop]
             errors[:, :, i - start] = error

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.sparsity import sparse_axis
 from .gptq import gptq
 from .layers import Float, Layer
 from .observe import InputMoments
@@ -80,7 +81,9 @@ def _steps(
     groups, outputs, _ = matrix.shape
     parts = matrix.reshape(groups, outputs, moments.blocks, -1).transpose(0, 2, 1, 3)
     parts = parts.reshape(groups * moments.blocks, outputs, -1)
-    steps = gptq(parts, moments.covariance, np.repeat(each, moments.blocks, axis=0), WEIGHT_LIMIT)
+    free = parts != 0 if sparse_axis(layer.node, layer.weight) else None
+    repeated = np.repeat(each, moments.blocks, axis=0)
+    steps = gptq(parts, moments.covariance, repeated, WEIGHT_LIMIT, free)
     steps = steps.reshape(groups, moments.blocks, outputs, -1).transpose(0, 2, 1, 3)
     return layer.weight_like(steps).astype(np.int8)
 

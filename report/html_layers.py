@@ -69,6 +69,8 @@ def _row(layer: dict[str, Any], unit: _Unit, most: float, before: dict[str, floa
     bound = layer.get("bound")
     if bound:
         about.append(f"bound by {bound}")
+    if layer.get("sparse_ratio"):
+        about.append(f"{layer['sparse_ratio']:.0%} of its weights left out (2:4)")
     name = layer["name"].partition(":")[2] or layer["name"]
     return layer_row(name, " · ".join(one for one in about if one), drawn, unit.text(value))
 

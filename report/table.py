@@ -233,6 +233,9 @@ def _ratio_lines(target: TargetReport) -> list[str]:
     if target.pruning is not None:
         form = "int8" if target.model("reference-int8") else "float16"
         lines.append(f"pruned against unpruned, both {form}: {_ratios(target.pruning.ratios)}")
+    sparse = sum(bool(layer.get("sparse_ratio")) for layer in target.layers)
+    if sparse:
+        lines.append(f"the compiler takes {sparse} layers as 2:4 sparse")
     if any(value is not None for value in target.ratios.values()):
         what = "candidate against the baseline, both in ONNX Runtime"
         if target.target is not None:

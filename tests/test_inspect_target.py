@@ -30,6 +30,7 @@ OF_A_TARGET = {
 OF_A_LAYER = {
     *("index", "op", "dtype", "runs_on", "input_shapes", "output_shapes", "ddr_cycles"),
     *("npu_cycles", "total_cycles", "name", "weight_bytes", "feature_bytes", "ms", "bound"),
+    *("sparse_ratio", "sparse_axis"),
 }
 
 

@@ -1,0 +1,59 @@
+"""2:4 sparsity: of every four neighbours along the channels of a weight, two or more are zero.
+
+Along which axis of a layer's weight the four lie is its output or its input: each tap of the kernel
+is looked at on its own.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from onnx import NodeProto
+
+from .graph import Array, attributes, output_axis
+
+KEPT, OF = 2, 4
+PATTERN = f"{KEPT}:{OF}"
+
+Axis = Literal["output", "input"]
+
+_OPS = ("Conv", "Gemm", "MatMul")
+
+
+def axis_of(node: NodeProto, axis: Axis) -> int:
+    """Where the channels of that side lie in the weight of a Conv, Gemm or MatMul."""
+    first = output_axis(node)
+    return first if axis == "output" else 1 - first
+
+
+def may_be_sparse(node: NodeProto) -> bool:
+    """Whether a layer is a plain matrix product: no groups, and no transposed convolution."""
+    return node.op_type in _OPS and attributes(node).get("group", 1) == 1
+
+
+def fours(weight: Array, axis: int) -> Array:
+    """A view (..., channels / 4, 4) of a weight whose ``axis`` is a multiple of 4 long."""
+    last = np.moveaxis(weight, axis, -1)
+    return last.reshape(*last.shape[:-1], -1, OF)
+
+
+def is_sparse(weight: Array, axis: int) -> bool:
+    """Whether no four neighbours along an axis have more than two values other than zero.
+
+    >>> is_sparse(np.array([[1, 0, 0, 2], [0, 0, 0, 3]]), 1)
+    True
+    >>> is_sparse(np.array([[1, 4, 0, 2], [0, 0, 0, 3]]), 1)
+    False
+    """
+    if weight.shape[axis] % OF or not weight.size:
+        return False
+    return bool((np.count_nonzero(fours(weight, axis), axis=-1) <= KEPT).all())
+
+
+def sparse_axis(node: NodeProto, weight: Array) -> Axis | None:
+    """Along which axis a layer's weight is 2:4 sparse; None when along neither, or all zero."""
+    if not may_be_sparse(node) or weight.ndim < 2 or not weight.any():
+        return None
+    axes: tuple[Axis, ...] = ("input", "output")
+    return next((one for one in axes if is_sparse(weight, axis_of(node, one))), None)
