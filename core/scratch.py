@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -36,7 +37,7 @@ def scratch_folder(place: Path | None = None) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         os.close(lock)
 
 
@@ -56,10 +57,29 @@ def _locked(folder: Path) -> int:
 
 def _sweep(place: Path) -> None:
     for lock in place.glob(f"{_PREFIX}*/{_LOCK}"):
-        with suppress(OSError):  # somebody else's, in use, or gone meanwhile
+        with suppress(OSError):  # in use, or gone meanwhile
+            if not _is_ours(lock.parent):
+                continue
             handle = os.open(lock, os.O_RDWR | os.O_NOFOLLOW)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(lock.parent, ignore_errors=True)
+                _remove(lock.parent)
             finally:
                 os.close(handle)
+
+
+def _is_ours(folder: Path) -> bool:
+    """A link of somebody else's in a shared folder may lead anywhere."""
+    found = folder.lstat()
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+
+
+def _remove(folder: Path) -> None:
+    """Remove the lock last: who is killed meanwhile leaves a folder that the next one finds."""
+    with suppress(OSError):
+        for one in folder.iterdir():
+            if one.is_dir() and not one.is_symlink():
+                shutil.rmtree(one, ignore_errors=True)
+            elif not is_lock(one):
+                one.unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)

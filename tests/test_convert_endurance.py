@@ -123,6 +123,43 @@ def test_rockpress_itself_is_killed(
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.parametrize("removed", range(4))
+def test_a_process_killed_while_it_cleans_up_leaves_nothing(removed: int, temporary: Path) -> None:
+    script = (
+        "import os, sys\n"
+        "from rockpress.core.scratch import scratch_folder\n"
+        "left, unlink = int(sys.argv[1]), os.unlink\n"
+        "def killed(*place, **more):\n"
+        "    global left\n"
+        "    left -= 1\n"
+        "    os._exit(9) if left < 0 else unlink(*place, **more)\n"
+        "with scratch_folder() as folder:\n"
+        "    (folder / 'sub').mkdir()\n"
+        "    for name in ('one', 'two', 'sub/three'):\n"
+        "        (folder / name).write_text('')\n"
+        "    os.unlink = killed\n"
+    )
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    done = subprocess.run([sys.executable, "-c", script, str(removed)], env=environment)
+    assert done.returncode == 9
+    assert list(temporary.iterdir()) != []
+    with scratch_folder():
+        pass
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_link_is_not_followed(temporary: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in (".lock", "file"):
+        (other / name).write_text("kept")
+    (temporary / "rockpress-abcdefgh").symlink_to(other)
+    with scratch_folder():
+        pass
+    assert len(list(other.iterdir())) == 2
+    (temporary / "rockpress-abcdefgh").unlink()
+
+
 def test_a_folder_in_use_is_not_swept(temporary: Path) -> None:
     with scratch_folder() as first:
         (first / "file").write_text("kept")
