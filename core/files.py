@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -69,7 +70,8 @@ def staging(folder: Path) -> Iterator[Path]:
     """Yield an empty folder elsewhere; its files appear in ``folder`` at the end, all or none.
 
     Nothing is in ``folder`` while they are made, so that a process that is killed leaves nothing
-    there. Files that were there before are replaced one by one. Raises OutputError.
+    there. Files that were there before are replaced one by one, by one process at a time. Raises
+    OutputError.
     """
     made = _make_folder(folder)
     try:
@@ -94,8 +96,9 @@ def _move_files(source: Path, folder: Path) -> None:
             made = [*_make_folder(place.parent), *made]
             copies.append(_temporary_beside(place))
             shutil.copyfile(path, copies[-1])
-        for copy, place in zip(copies, places, strict=True):
-            os.replace(copy, place)
+        with _alone_in(folder):
+            for copy, place in zip(copies, places, strict=True):
+                os.replace(copy, place)
     except OSError as error:
         message = f"cannot write {place}: {error.strerror or error}"
         raise OutputError(message, _hint(error)) from error
@@ -103,6 +106,18 @@ def _move_files(source: Path, folder: Path) -> None:
         for copy in copies:
             copy.unlink(missing_ok=True)
         _remove_if_empty(made)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no other process puts its files there: those of two runs must not be mixed."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def require_writable(folder: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -190,3 +192,20 @@ def test_digest(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(content)
     (tmp_path / "b").write_bytes(content[:-1] + b"\0")
     assert sha256_of(tmp_path / "a") != sha256_of(tmp_path / "b")
+
+
+def test_what_two_put_into_a_folder_at_once_is_not_mixed(tmp_path: Path) -> None:
+    names = [f"file{number}" for number in range(12)]
+
+    def put(who: str, start: threading.Barrier) -> None:
+        with staging(tmp_path / "out") as folder:
+            for name in names:
+                (folder / name).write_text(who)
+            start.wait()
+
+    for _ in range(20):
+        start = threading.Barrier(2)
+        with ThreadPoolExecutor(2) as pool:
+            for done in [pool.submit(put, who, start) for who in "ab"]:
+                done.result()
+        assert len({(tmp_path / "out" / name).read_text() for name in names}) == 1
