@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -109,7 +110,14 @@ class Samples:
         return replace(self, indices=rest), taken
 
     def digest(self) -> str:
-        """Hex SHA-256 of what the samples are: content, labels, preprocess, inputs; no paths."""
+        """Hex SHA-256 of what the samples are: content, labels, preprocess, inputs; no paths.
+
+        The files are read for it once.
+        """
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         digest = hashlib.sha256()
         options = None if self.preprocess is None else asdict(self.preprocess)
         inputs = {name: list(shape) for name, shape in self.inputs.items()}

@@ -26,9 +26,11 @@ def load_model(path: Path) -> ModelProto:
     """Read a model with its external data and check that it can be worked on.
 
     Raises ModelError when the file is missing, is not a whole ONNX model, keeps data outside its
-    own folder, uses an operator that ONNX Runtime does not know, or holds NaN or infinite weights.
+    own folder, is larger than 2 GB, uses an operator that ONNX Runtime does not know, or holds NaN
+    or infinite weights.
     """
     model = _parse(path)
+    _require_size(model, path)
     _load_external_data(model, path)
     _check_structure(model, path)
     _check_operators(model, path)
@@ -37,12 +39,7 @@ def load_model(path: Path) -> ModelProto:
 
 
 def save_model(model: ModelProto, path: Path) -> None:
-    """Write the model as one file, whole or not at all. Raises ModelError above 2 GB."""
-    if model.ByteSize() > _PROTOBUF_LIMIT:
-        raise ModelError(
-            f"{path}: the model is larger than 2 GB, which one ONNX file cannot hold",
-            "only models of up to 2 GB can be written",
-        )
+    """Write the model as one file, whole or not at all."""
     write_bytes(path, model.SerializeToString())
 
 
@@ -111,6 +108,17 @@ def _not_a_model(path: Path, why: str) -> ModelError:
     return ModelError(f"{path}: the file ({size} bytes) {why}", "export or copy the model again")
 
 
+def _require_size(model: ModelProto, path: Path) -> None:
+    """Refuse what ONNX Runtime cannot take from memory, before it is all read."""
+    size = sum(file.stat().st_size for file in [path, *_external_files(model, path)])
+    if size > _PROTOBUF_LIMIT:
+        raise ModelError(
+            f"{path}: the model has {size / 1e9:.1f} GB with its external data, more than the 2 GB "
+            "that can be worked on",
+            "export it with float16 weights, or in parts",
+        )
+
+
 def _load_external_data(model: ModelProto, path: Path) -> None:
     """Read weights that live in files beside the model; refuse any place outside its folder."""
     if not _external_files(model, path):
@@ -169,8 +177,6 @@ def model_files(path: Path) -> list[Path]:
 
 
 def _check_structure(model: ModelProto, path: Path) -> None:
-    if model.ByteSize() > _PROTOBUF_LIMIT:
-        return  # the checker takes only what one protobuf message can hold
     known = {"", "ai.onnx"}
     if any(node.domain not in known for node in model.graph.node):
         return  # the checker refuses contributed operators, which ONNX Runtime does run

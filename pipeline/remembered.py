@@ -6,7 +6,7 @@ import hashlib
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +18,6 @@ from ..calibration_data.sources import open_source
 from ..convert.convert import Conversion
 from ..convert.environment import toolkit_version
 from ..convert.targets import Target
-from ..convert.toolkit import Ranges
 from ..core.errors import RockpressError
 from ..core.files import sha256_of
 from ..core.model import model_digest
@@ -35,8 +34,6 @@ from .steps import convert_step
 
 T = TypeVar("T")
 
-# One protobuf message holds at most 2 GB, so a larger model cannot be digested as one.
-_LARGE = 2_000_000_000
 _MODEL, _PLAN, _RKNN = "model.onnx", "plan.toml", "model.rknn"
 # What is no matter to a result, but only to how long it takes or whether it comes at all.
 _NO_MATTER = ("timeout", "memory_limit_gb")
@@ -51,12 +48,8 @@ class Pruned:
         self._make = cache(lambda: Pruning(model, calib, recipe, target, step))
         self._model = model
         self._recipe = recipe
-        self._inputs = [
-            [recipe.prune, recipe.max_drop, recipe.quantize, target.name, recipe.seed],
-            [recipe.criterion, recipe.recover, recipe.keep, recipe.only],
-            _metric(recipe) if recipe.max_drop is not None else None,
-            calib.digest(),
-        ]
+        self._calib = calib
+        self._target = target
 
     @property
     def budget(self) -> Budget:
@@ -69,11 +62,20 @@ class Pruned:
         def make(folder: Path) -> PruneResult:
             return self._make().write(folder / _MODEL, share)
 
-        inputs = [*self._inputs, share]
         with scratch_folder() as place:
+            inputs = partial(self._inputs, share)
             result = _known(self._recipe, "prune", self._model, inputs, make, place)
             _move(place / _MODEL, output)
         return replace(result, path=output)
+
+    def _inputs(self, share: float | None) -> Any:
+        one = self._recipe
+        return [
+            [one.prune, one.max_drop, one.quantize, self._target.name, one.seed, share],
+            [one.criterion, one.recover, one.keep, one.only],
+            _metric(one) if one.max_drop is not None else None,
+            self._calib.digest(),
+        ]
 
 
 def quantized(
@@ -91,8 +93,10 @@ def quantized(
         paths = folder / _MODEL, folder / _PLAN
         return quantize_as(recipe, target, model, *paths, calib, step)
 
-    options = [recipe.quantize, recipe.method, recipe.mixed, recipe.search_time, recipe.seed]
-    inputs = [*options, _metric(recipe), target.name, calib.digest()]
+    def inputs() -> Any:
+        options = [recipe.quantize, recipe.method, recipe.mixed, recipe.search_time, recipe.seed]
+        return [*options, _metric(recipe), target.name, calib.digest()]
+
     with scratch_folder() as place:
         result = _known(recipe, "quantize", model, inputs, make, place)
         _move(place / _MODEL, output)
@@ -106,44 +110,21 @@ def converted(
     target: Target,
     recipe: Recipe,
     *,
-    how: Preprocess | None,
-    quantization: str = "auto",
-    dtype: str | None = None,
-    calib: Samples | None = None,
-    simulate: Samples | None = None,
-    float_model: Path | None = None,
-    plan: Ranges | None = None,
     step: Step,
+    **options: Any,
 ) -> Conversion:
-    """As convert_step; the file and the result may come from the cache."""
+    """As convert_step, whose options these are; file and result may come from the cache."""
 
     def make(folder: Path) -> Conversion:
-        done = convert_step(
-            model,
-            None if output is None else folder / _RKNN,
-            target,
-            recipe,
-            how=how,
-            quantization=quantization,
-            dtype=dtype,
-            calib=calib,
-            simulate=simulate,
-            float_model=float_model,
-            plan=plan,
-            step=step,
-        )
+        place = None if output is None else folder / _RKNN
+        done = convert_step(model, place, target, recipe, step=step, **options)
         return replace(done, path=None)
 
-    inputs = {
-        "target": target.name,
-        "toolkit": [toolkit_version(recipe.toolkit_python), str(recipe.toolkit_python)],
-        "how": None if how is None else asdict(how),
-        "quantization": [quantization, dtype],
-        "file": output is not None,
-        "samples": [one and one.digest() for one in (calib, simulate)],
-        "float": float_model and model_digest(float_model),
-        "plan": repr(plan),
-    }
+    def inputs() -> Any:
+        toolkit = [toolkit_version(recipe.toolkit_python), str(recipe.toolkit_python)]
+        known = {name: _content(value) for name, value in options.items()}
+        return [target.name, toolkit, output is not None, known]
+
     with scratch_folder() as place:
         result = _known(recipe, "convert", model, inputs, make, place)
         if output is not None:
@@ -153,15 +134,15 @@ def converted(
 
 def whole_run(recipe: Recipe, version: str, make: Callable[[Path], Report], place: Path) -> Report:
     """A whole run, whose files come into ``place``; of an unchanged one nothing is done again."""
-    document = recipe_document(recipe)
-    for name in _NO_MATTER:
-        del document[name]
-    try:
+
+    def inputs() -> Any:
+        document = recipe_document(recipe)
+        for name in _NO_MATTER:
+            del document[name]
         samples = [path and _digest_of(path) for path in (recipe.calib, recipe.eval)]
-    except RockpressError:
-        return make(place)  # it tells in its own order what is wrong
-    old = recipe.last_report and sha256_of(recipe.last_report)
-    inputs = [document, _metric(recipe), version, samples, old]
+        old = recipe.last_report and sha256_of(recipe.last_report)
+        return [document, _metric(recipe), version, samples, old]
+
     return _known(recipe, "run", recipe.model, inputs, make, place)
 
 
@@ -169,23 +150,36 @@ def _known(
     recipe: Recipe,
     kind: str,
     model: ModelProto | Path,
-    inputs: Any,
+    inputs: Callable[[], Any],
     make: Callable[[Path], T],
     place: Path,
 ) -> T:
+    """What ``make`` gives; without a cache nothing is read to know what it was made from."""
     # what a function of the user's computes is not known by its name
-    digest = None if ":" in recipe.metric else _digest(model)
-    if recipe.cache is None or digest is None:
+    if recipe.cache is None or ":" in recipe.metric:
         return make(place)
-    return recipe.cache.remembered(kind, {"model": digest, "inputs": inputs}, make, place)
+    try:
+        key = {"model": _digest(model), "inputs": inputs()}
+    except RockpressError:
+        return make(place)  # it tells in its own order what is wrong
+    return recipe.cache.remembered(kind, key, make, place)
 
 
-def _digest(model: ModelProto | Path) -> str | None:
+def _digest(model: ModelProto | Path) -> str:
     if isinstance(model, Path):
         return model_digest(model)
-    if model.ByteSize() > _LARGE:
-        return None
     return hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
+
+
+def _content(option: Any) -> Any:
+    """What an option of a conversion says, wherever its files lie."""
+    if isinstance(option, Samples):
+        return option.digest()
+    if isinstance(option, Path):
+        return model_digest(option)
+    if isinstance(option, Preprocess):
+        return asdict(option)
+    return repr(option)
 
 
 def _digest_of(samples: Path) -> str:

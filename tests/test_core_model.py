@@ -153,6 +153,12 @@ def test_external_data_in_an_inner_graph_is_refused_too(tmp_path: Path) -> None:
     assert "outside" in refused(tmp_path / "m.onnx")
 
 
+def test_more_than_two_gigabytes_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    path = external(tmp_path / "in", "w.bin")
+    os.truncate(tmp_path / "in" / "w.bin", 2**31)  # sparse
+    assert "2.1 GB" in refused(path)
+
+
 def test_missing_and_short_external_data(tmp_path: Path) -> None:
     path = external(tmp_path / "in", "w.bin")
     data = tmp_path / "in" / "w.bin"

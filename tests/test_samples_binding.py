@@ -278,6 +278,14 @@ def test_the_digest_is_of_the_content_not_of_the_place(tmp_path: Path) -> None:
     assert before != digest_of(tmp_path / "two")
 
 
+def test_the_files_are_read_for_the_digest_once(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8), (1, 2, 3)).save(tmp_path / "a.png")
+    samples = open_samples(tmp_path, inputs=NCHW)
+    before = samples.digest()
+    (tmp_path / "a.png").unlink()
+    assert samples.digest() == before
+
+
 def test_the_digest_changes_with_whatever_changes_the_samples(tmp_path: Path) -> None:
     images = image_set(tmp_path / "images.npz")
     np.savez(tmp_path / "relabelled.npz", images=images, labels=np.arange(6) % 2)
