@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, ValueInfoProto
 
 from ..core.errors import ModelError, SamplesError
+from ..core.memory import give_back
 from ..core.session import Session
 
 Array = NDArray[Any]
@@ -37,15 +38,19 @@ def stream(
     inputs = {value.name for value in model.graph.input}
     inner = [name for name in wanted if name not in inputs]
     session = Session(exposed(model, inner), optimise=optimise, threads=threads)
+    give_back()
     done = 0
     for feeds in samples:
         values = dict(zip(inner, session.run(feeds, inner), strict=True)) if inner else {}
         found = {name: values.get(name, feeds.get(name)) for name in wanted}
         observe(_checked(found, done))
+        del values, found  # before the next ones are made
         done += 1
         on_progress(done)
     if not done:
         raise SamplesError("there are no samples to run the model on", "give some with --calib")
+    del session
+    give_back()
     return done
 
 

@@ -12,6 +12,7 @@ from onnx import ModelProto, TensorProto, TypeProto, ValueInfoProto, numpy_helpe
 from .affine import fold_affine
 from .branches import take_branches
 from .errors import ModelError, OptionError
+from .memory import give_back
 from .model import is_qdq
 from .scratch import scratch_folder
 from .session import Session
@@ -41,6 +42,8 @@ def prepare_model(model: ModelProto, input_shapes: Mapping[str, Shape] | None = 
     for value in inferred.graph.output:
         if not value.type.tensor_type.HasField("shape"):
             value.CopyFrom(declared[value.name])  # nothing better is known, and one must be there
+    del fixed, folded
+    give_back()
     return inferred
 
 

@@ -9,10 +9,13 @@ from typing import Protocol
 import numpy as np
 from onnx import ModelProto
 
+from ..calibration_data.statistics import exposed
 from ..core.graph import Array
+from ..core.memory import give_back
 from ..core.session import Session
-from ..core.similarity import RunningSqnr
+from ..core.similarity import RunningSqnr, sqnr_db
 from .judging import TaskMetric, Trial
+from .logits import logits_of
 
 Feeds = Mapping[str, Array]
 
@@ -32,14 +35,19 @@ class HeldOut:
     """
 
     def __init__(self, model: ModelProto, samples: Iterable[Feeds], folder: Path) -> None:
-        session = Session(model)
+        self._logits = logits_of(model)
+        session = _Tapped(model, optimise=True)
         self._names = session.input_names
         self._files: list[Path] = []
         for number, feeds in enumerate(samples):
             self._files.append(folder / f"{number}.npz")
-            given = {f"input{i}": feeds[name] for i, name in enumerate(self._names)}
-            made = {f"output{i}": one for i, one in enumerate(session.run(feeds))}
-            np.savez(self._files[-1], **given, **made)
+            outputs, logits = session.run(feeds)
+            kept = {"input": [feeds[name] for name in self._names], "output": outputs}
+            kept["logits"] = logits
+            named = {f"{kind}{i}": one for kind, all_ in kept.items() for i, one in enumerate(all_)}
+            np.savez(self._files[-1], **named)
+        del session
+        give_back()
 
     def __len__(self) -> int:
         return len(self._files)
@@ -56,8 +64,11 @@ class HeldOut:
         ONNX Runtime's optimisations are off: they change quantized graphs.
         """
         running = RunningSqnr()
-        for _, wanted, found in self._outputs(candidate, most):
-            running.add(wanted, found)
+        session = Session(candidate, optimise=False)
+        for file in self._files[:most]:
+            with np.load(file) as kept:
+                found = session.run(self._feeds(kept))
+                running.add([kept[f"output{i}"] for i in range(len(found))], found)
             on_progress()
         return running.db
 
@@ -67,24 +78,31 @@ class HeldOut:
         metric: TaskMetric | None = None,
         on_progress: Callable[[], None] = lambda: None,
     ) -> Trial:
-        """SQNR as above, and what the metric, if any, says of every sample."""
-        running, scores = RunningSqnr(), []
-        for index, wanted, found in self._outputs(candidate):
-            running.add(wanted, found)
+        """SQNR as above, that of each sample's logits, and what the metric, if any, says of it."""
+        running, each, scores = RunningSqnr(), list[float](), list[float]()
+        session = _Tapped(candidate, optimise=False)
+        for index, file in enumerate(self._files):
+            with np.load(file) as kept:
+                found, logits = session.run(self._feeds(kept))
+                running.add([kept[f"output{i}"] for i in range(len(found))], found)
+                wanted = [kept[f"logits{i}"] for i in range(len(logits))]
+            each.append(self._sqnr_of_logits(wanted, logits))
             if metric is not None:
                 scores.append(metric.score(index, found))
             on_progress()
-        return Trial(running.db, tuple(scores))
+        del session
+        give_back()
+        return Trial(running.db, tuple(each), tuple(scores))
 
-    def _outputs(
-        self, candidate: ModelProto, most: int | None = None
-    ) -> Iterator[tuple[int, list[Array], list[Array]]]:
-        """Sample number, outputs of the float model, outputs of the candidate."""
-        session = Session(candidate, optimise=False)
-        for index, file in enumerate(self._files[:most]):
-            with np.load(file) as kept:
-                found = session.run(self._feeds(kept))
-                yield index, [kept[f"output{i}"] for i in range(len(found))], found
+    def _sqnr_of_logits(self, wanted: list[Array], found: list[Array]) -> float:
+        plain = [
+            [
+                one.without_offset(values)[None]
+                for one, values in zip(self._logits, all_, strict=True)
+            ]
+            for all_ in (wanted, found)
+        ]
+        return sqnr_db(*plain)
 
     def __iter__(self) -> Iterator[Feeds]:
         for file in self._files:
@@ -93,3 +111,23 @@ class HeldOut:
 
     def _feeds(self, kept: Mapping[str, Array]) -> Feeds:
         return {name: kept[f"input{i}"] for i, name in enumerate(self._names)}
+
+
+class _Tapped:
+    """A session that gives the logits (see there) beside the outputs."""
+
+    def __init__(self, model: ModelProto, *, optimise: bool) -> None:
+        outputs = [value.name for value in model.graph.output]
+        logits = [one.tensor for one in logits_of(model)]
+        inner = [name for name in logits if name not in outputs]
+        self._session = Session(exposed(model, inner), optimise=optimise)
+        self._names = [*outputs, *logits]
+        self._count = len(outputs)
+        self.input_names = self._session.input_names
+
+    def run(self, feeds: Feeds) -> tuple[list[Array], list[Array]]:
+        """Outputs, and as many logits."""
+        distinct = list(dict.fromkeys(self._names))
+        found = dict(zip(distinct, self._session.run(feeds, distinct), strict=True))
+        values = [found[name] for name in self._names]
+        return values[: self._count], values[self._count :]

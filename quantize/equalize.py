@@ -89,7 +89,7 @@ def _keeps_factors(graph: Graph, node: NodeProto) -> bool:
     return node.op_type in _HOMOGENEOUS
 
 
-def _matrix(node: NodeProto, weight: Array) -> Array:
+def matrix_of(node: NodeProto, weight: Array) -> Array:
     """A layer's weight as (groups, outputs of a group, inputs of a group, taps)."""
     if node.op_type == "Conv":
         groups = attributes(node).get("group", 1)
@@ -144,7 +144,7 @@ def as_planned(model: ModelProto, plan: Plan) -> ModelProto:
 
 
 def _channels(graph: Graph, node: NodeProto) -> int:
-    groups, _, inputs, _ = _matrix(node, graph.weights[node.input[1]]).shape
+    groups, _, inputs, _ = matrix_of(node, graph.weights[node.input[1]]).shape
     return int(groups * inputs)
 
 
@@ -155,7 +155,7 @@ def _scale(pair: Pair, factors: Float, values: dict[str, Array]) -> None:
             axis = 0 if place else output_axis(first)
             values[name] = values[name] / _along(factors, axis, values[name].ndim)
     weight = values[second.input[1]]
-    matrix = _matrix(second, weight)
+    matrix = matrix_of(second, weight)
     scaled = matrix * factors.reshape(matrix.shape[0], 1, -1, 1)
     values[second.input[1]] = _weight_like(second, scaled, weight)
 
@@ -178,7 +178,7 @@ def equalization(
     sizes = _sizes(model, pairs, samples) if pairs else {}
     found, gains = {}, [0.0]
     for pair in pairs:
-        matrix = _matrix(pair.second, graph.weights[pair.second.input[1]].astype(np.float64))
+        matrix = matrix_of(pair.second, graph.weights[pair.second.input[1]].astype(np.float64))
         factors, gain = _best_factors(sizes[pair.between], matrix)
         gains.append(gain)
         if gain >= _LEAST_GAIN_DB:

@@ -23,11 +23,12 @@ from .candidates import Feeds, HeldOut, SampleSet
 from .gptq import gptq
 from .judging import SQNR, TaskMetric, Verdict, verdict_on
 from .layers import Float, Layer, layers_from
+from .making import Progress
 from .methods import AUTO
 from .observe import InputMoments, observe
 from .placement import weighted_nodes
 from .plan import Plan, Weight, compared, write_plan
-from .quantize import Progress, QuantizeResult
+from .quantize import QuantizeResult
 from .requirements import require_quantizable, underflow_notices
 from .rounding import Rounded, lost_mean, nearest
 

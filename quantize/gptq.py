@@ -16,6 +16,7 @@ Float = NDArray[np.float64]
 # Of the mean variance of the inputs. It pulls towards plain rounding where few samples were seen.
 DAMPING = 0.1
 _BLOCK = 128  # inputs after which the errors are carried over to all that follow
+_SMALL = 64  # triangles that are inverted as they are
 
 
 def gptq(
@@ -43,30 +44,51 @@ def gptq(
     [[[0.0, 0.0]]]
     """
     order = np.argsort(-np.diagonal(covariance, axis1=1, axis2=2), axis=1, kind="stable")
-    rest = np.take_along_axis(matrix, order[:, None, :], 2)
     may = None if free is None else np.take_along_axis(free, order[:, None, :], 2)
     upper = _inverse_root(covariance, order)
+    # inputs before outputs, so that what is changed together lies together in memory
+    rest = np.take_along_axis(matrix, order[:, None, :], 2).transpose(0, 2, 1).copy()
     steps = np.zeros_like(rest)
-    width = rest.shape[2]
+    width = rest.shape[1]
     for start in range(0, width, _BLOCK):
         stop = min(start + _BLOCK, width)
-        errors = np.zeros_like(rest[:, :, start:stop])
+        errors = np.zeros_like(rest[:, start:stop])
         for i in range(start, stop):
-            steps[:, :, i] = np.clip(np.rint(rest[:, :, i] / scales), -limit, limit)
+            steps[:, i] = np.clip(np.rint(rest[:, i] / scales), -limit, limit)
             if may is not None:
-                steps[:, :, i] *= may[:, :, i]
-            error = (rest[:, :, i] - steps[:, :, i] * scales) / upper[:, i, i, None]
-            rest[:, :, i:stop] -= error[:, :, None] * upper[:, None, i, i:stop]
-            errors[:, :, i - start] = error
-        rest[:, :, stop:] -= errors @ upper[:, start:stop, stop:]
-    return np.take_along_axis(steps, np.argsort(order, axis=1)[:, None, :], 2)
+                steps[:, i] *= may[:, :, i]
+            error = (rest[:, i] - steps[:, i] * scales) / upper[:, i, i, None]
+            rest[:, i + 1 : stop] -= upper[:, i, i + 1 : stop, None] * error[:, None, :]
+            errors[:, i - start] = error
+        rest[:, stop:] -= upper[:, start:stop, stop:].transpose(0, 2, 1) @ errors
+    placed = np.take_along_axis(steps, np.argsort(order, axis=1)[:, :, None], 1)
+    return placed.transpose(0, 2, 1)
 
 
 def _inverse_root(covariance: Float, order: NDArray[np.intp]) -> Float:
-    """The upper triangular U with U^T U = (damped covariance, inputs in this order)^-1."""
+    """The upper triangular U with U^T U = (damped covariance, inputs in this order)^-1.
+
+    With the inputs in reverse, Cholesky gives L L^T of it; L turned about is upper triangular, and
+    its inverse is U.
+    """
     groups, width, _ = covariance.shape
-    sorted_ = covariance[np.arange(groups)[:, None, None], order[:, :, None], order[:, None, :]]
+    back = order[:, ::-1]
+    damped = covariance[np.arange(groups)[:, None, None], back[:, :, None], back[:, None, :]]
     mean = np.trace(covariance, axis1=1, axis2=2) / width
-    damped = sorted_ + (DAMPING * mean + 1e-12)[:, None, None] * np.eye(width)
-    root: Float = np.linalg.cholesky(np.linalg.inv(damped)).transpose(0, 2, 1)
-    return root
+    damped[:, np.arange(width), np.arange(width)] += (DAMPING * mean + 1e-12)[:, None]
+    lower = np.linalg.cholesky(damped)
+    return _inverse(np.ascontiguousarray(lower[:, ::-1, ::-1]))  # matmul is slow on other strides
+
+
+def _inverse(upper: Float) -> Float:
+    """Of upper triangular matrices (groups, width, width), in halves: most of it is products."""
+    width = upper.shape[-1]
+    if width <= _SMALL:
+        small: Float = np.linalg.inv(upper)
+        return small
+    half = width // 2
+    first, last = _inverse(upper[:, :half, :half]), _inverse(upper[:, half:, half:])
+    found = np.zeros_like(upper)
+    found[:, :half, :half], found[:, half:, half:] = first, last
+    found[:, :half, half:] = -(first @ upper[:, :half, half:] @ last)
+    return found

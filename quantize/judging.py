@@ -1,4 +1,9 @@
-"""Which candidate is kept: by the task's metric where that can tell them apart, else by SQNR."""
+"""Which candidate is kept: by the task's metric where that can tell them apart, else by SQNR.
+
+SQNR is compared sample by sample. Over all samples together two or three hard ones may hold nearly
+all the noise: of 20 lines of text, two had 99 % of it, and which method did best on these said
+nothing about 200 others.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,7 @@ from ..core.graph import Array
 SQNR = "sqnr"
 # paired differences within so many of their standard errors are chance, in 95 of 100 cases
 _STANDARD_ERRORS = 2.0
+_MOST_DB = 100.0
 
 
 @dataclass(frozen=True)
@@ -25,9 +31,14 @@ class TaskMetric:
 
 @dataclass(frozen=True)
 class Trial:
-    """A candidate on the held-out samples: SQNR in dB, and the metric of each sample, if any."""
+    """A candidate on the held-out samples: SQNR in dB over all, and of each sample.
+
+    ``each_db`` is measured before a last Softmax or Sigmoid, see candidates. ``scores`` has the
+    metric of each sample, if there is one.
+    """
 
     sqnr_db: float
+    each_db: tuple[float, ...]
     scores: tuple[float, ...] = ()
 
 
@@ -40,19 +51,24 @@ class Verdict:
 
 
 def verdict_on(trials: Mapping[str, Trial], metric: TaskMetric | None = None) -> Verdict:
-    """Of those that the metric cannot tell from its best, the one with the highest SQNR.
+    """The first candidate, unless a later one is better by more than chance; and so on from there.
 
-    A candidate is worse than the best when the mean of its paired differences is more than two
-    standard errors below 0. A few samples that flip either way are chance, and SQNR sees them all.
+    Better is a higher SQNR in the mean over the samples, the mean of the paired differences being
+    more than two standard errors above 0. With a metric, candidates that are worse than its best
+    one by as much are out before that.
 
-    >>> close = Trial(20.0, (1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0))
-    >>> far = Trial(22.0, (0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
-    >>> verdict_on({"a": far, "b": close}, TaskMetric("top1", lambda index, outputs: 1.0))
-    Verdict(best='b', chosen_by='top1')
-    >>> verdict_on({"a": far, "b": close})
+    >>> first = Trial(20.0, (19.0, 20.0, 21.0, 19.5), (1.0, 0.0, 1.0, 1.0))
+    >>> like_it = Trial(20.5, (23.0, 18.0, 23.5, 18.5), (1.0, 1.0, 0.0, 1.0))
+    >>> better = Trial(22.0, (21.5, 22.0, 23.0, 22.0), (0.0, 0.0, 0.0, 0.0))
+    >>> verdict_on({"a": first, "b": like_it})
     Verdict(best='a', chosen_by='sqnr')
+    >>> verdict_on({"a": first, "b": like_it, "c": better})
+    Verdict(best='c', chosen_by='sqnr')
+    >>> top1 = TaskMetric("top1", lambda index, outputs: 1.0)
+    >>> verdict_on({"a": first, "b": like_it, "c": better}, top1)
+    Verdict(best='a', chosen_by='top1')
     """
-    nearest = _of_highest_sqnr(trials)
+    nearest = _nearest(trials)
     if metric is None:
         return Verdict(nearest, SQNR)
     sign = -1 if metric.lower_is_better else 1
@@ -61,20 +77,29 @@ def verdict_on(trials: Mapping[str, Trial], metric: TaskMetric | None = None) ->
     equal = {
         name: trial
         for name, trial in trials.items()
-        if not _is_worse(scores[name] - scores[leader])
+        if not _is_higher(scores[leader], scores[name])
     }
-    best = _of_highest_sqnr(equal)
+    best = _nearest(equal)
     return Verdict(best, SQNR if best == nearest else metric.name)
 
 
-def _of_highest_sqnr(trials: Mapping[str, Trial]) -> str:
-    return max(trials, key=lambda name: trials[name].sqnr_db)  # the first of equal ones
+def _nearest(trials: Mapping[str, Trial]) -> str:
+    best, *others = trials
+    for name in others:
+        if _is_higher(_bounded(trials[name]), _bounded(trials[best])):
+            best = name
+    return best
 
 
-def _is_worse(differences: Array) -> bool:
-    """Whether paired differences (samples,) are below 0 by more than chance."""
-    count = len(differences)
-    if count < 2:
-        return False
-    error = differences.std(ddof=1) / np.sqrt(count)
-    return bool(differences.mean() < -_STANDARD_ERRORS * error)
+def _bounded(trial: Trial) -> Array:
+    """SQNR of each sample: of those that are reproduced exactly, or not at all, finite too."""
+    return np.clip(np.array(trial.each_db), -_MOST_DB, _MOST_DB)
+
+
+def _is_higher(values: Array, others: Array) -> bool:
+    """Whether values are higher than those of the same samples by more than chance."""
+    differences = values - others
+    if len(differences) < 2:
+        return bool(differences.mean() > 0)
+    error = differences.std(ddof=1) / np.sqrt(len(differences))
+    return bool(differences.mean() > _STANDARD_ERRORS * error)

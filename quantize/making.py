@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from onnx import ModelProto
 
 from ..core.graph import Graph
+from ..core.memory import give_back
 from ..core.scratch import scratch_folder
 from .few_samples import Feeds, FewSamples
 from .histogram import Histogram
@@ -21,6 +22,8 @@ from .range_methods import RANGE_METHODS
 from .rounding import Rounded, Rounding, rounded_layers
 from .scales import activation_scale
 from .sequential import sequential_biases
+
+Progress = Callable[[str, int, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ def quantized(
         correct_bias=method.correct_bias,
         known=subject.known.get(method.rounding),
     )
+    give_back()
     subject.known.setdefault(method.rounding, rounded)
     plan = Plan(
         "w8a8",

@@ -71,6 +71,18 @@ class InputMoments:
         noise = 16 * np.finfo(np.float32).eps * np.square(mean).sum(axis=1)
         return np.asarray(found + noise[:, None, None] * np.eye(size))
 
+    def divided(self, by: Float) -> InputMoments:
+        """Those of the same rows, each input divided by what ``by`` (groups, width) has for it."""
+        self._flush()
+        other = InputMoments(by.shape[0], by.shape[1])
+        factors = 1 / by.reshape(self._sum.shape)
+        other._count = self._count
+        other._sum = self._sum * factors
+        other._products = self._products * (factors[:, :, None] * factors[:, None, :]).astype(
+            np.float32
+        )
+        return other
+
 
 @dataclass(frozen=True)
 class Observed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,25 +12,21 @@ from onnx import ModelProto
 
 from ..core.errors import SamplesError
 from ..core.files import replacing
-from ..core.graph import Array, Graph
+from ..core.graph import Array
 from ..core.model import save_model
 from ..core.results import Notice
 from ..core.scratch import scratch_folder
 from .candidates import HeldOut, SampleSet
-from .equalize import equalization, equalized
 from .few_samples import FewSamples
 from .judging import TaskMetric, Trial, verdict_on
-from .layers import layers_of
-from .making import Subject, quantized
-from .methods import AUTO, COMPARED, METHODS, REFINED
+from .making import Progress, Subject, quantized
+from .methods import AUTO, COMPARED, REFINED
 from .mixed import LayerCost, MixedBudget, growing_choices, search, sensitivities
-from .observe import observe
-from .placement import place
 from .plan import Plan, compared, write_plan
-from .requirements import require_quantizable, underflow_notices
+from .requirements import underflow_notices
+from .ways import Ways, subject_of
 
 Feeds = Mapping[str, Array]
-Progress = Callable[[str, int, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -79,12 +75,12 @@ def quantize(
 
     ``samples`` are calibration feeds (input name -> array, batch 1), read once, or twice where
     channels are equalized, one in memory at a time. With ``method`` auto the methods are compared
-    on ``held_out`` samples, and the one with the highest SQNR of the outputs is kept, of those that
-    the ``metric``, if any, cannot tell from its best (see judging); without such samples it is
-    gptq. With ``mixed`` some tensors stay in float, as its budget allows. Once that is decided, the
-    held-out samples count as well. Writes the QDQ model to ``output`` and the plan to
-    ``plan_path``. Raises ModelError when the opset is below 13 or nothing in the model can be
-    quantized, SamplesError when there are no samples, or none to try mixed precision on.
+    on ``held_out`` samples: gptq is kept unless another one has a higher SQNR beyond chance, of
+    those that the ``metric``, if any, cannot tell from its best (see judging). With ``mixed`` some
+    tensors stay in float, as its budget allows. Once that is decided, the held-out samples count as
+    well. Writes the QDQ model to ``output`` and the plan to ``plan_path``. Raises ModelError when
+    the opset is below 13 or nothing in the model can be quantized, SamplesError when there are no
+    samples, or none to try mixed precision on.
     """
     if mixed is not None and mixed.below_db is None and not len(held_out):
         raise SamplesError(
@@ -94,84 +90,19 @@ def quantize(
     names = _names(method, held_out)
     with scratch_folder() as folder:
         few = FewSamples(folder / "few")
-        subject = _subject(model, names, few, seed, on_progress).having_seen(few.passing(samples))
+        subject = subject_of(model, names, few, seed, on_progress)
+        subject = subject.having_seen(few.passing(samples))
         kept = HeldOut(model, held_out, folder)
-        way = _Way(subject, partial(_equalized, subject, names, samples, seed, on_progress))
-        plan, rendered = _best(way, names, kept, metric, on_progress)
-        subject = way.subject(plan.method)
+        ways = Ways(subject, names, samples, seed, on_progress)
+        plan = _best(ways, names, kept, metric, on_progress)
+        subject = ways.subject(plan.method)
         if mixed is not None and mixed.is_due(plan.candidates.get(plan.method)):
-            plan, rendered = _mixed(subject, plan, kept, mixed, on_progress)
-        if len(kept):
-            plan, rendered = _again(subject.having_seen(kept), plan)
+            plan = _mixed(subject, plan, kept, mixed, on_progress)
+        plan, rendered = _made(subject.having_seen(kept) if len(kept) else subject, plan)
     with replacing(plan_path) as whole_plan:  # it appears only when the model did
         write_plan(plan, whole_plan)
         save_model(rendered, output)
     return QuantizeResult(output, plan_path, plan, underflow_notices(subject.layers))
-
-
-def _subject(
-    model: ModelProto,
-    names: tuple[str, ...],
-    few: FewSamples,
-    seed: int,
-    on_progress: Progress,
-) -> Subject:
-    """What the methods of these names are to work on, nothing seen of it yet."""
-    graph = Graph(model)
-    placement = place(graph)
-    require_quantizable(model, placement.weights)
-    layers = layers_of(graph, placement)
-    wants_moments = any(METHODS[name] != METHODS["min-max"] for name in names)
-    observer = partial(
-        observe,
-        model,
-        [name for name in placement.tensors if name not in placement.same_as],
-        layers if wants_moments else (),
-        seed=seed,
-        on_progress=lambda done: on_progress("calibrate", done, None),
-    )
-    return Subject(model, graph, placement, layers, placement.same_as, few, observer)
-
-
-def _equalized(
-    subject: Subject,
-    names: tuple[str, ...],
-    samples: SampleSet,
-    seed: int,
-    on_progress: Progress,
-) -> Subject:
-    """The subject with equalized channels, observed anew; itself where that does not pay.
-
-    A method that was named is not asked whether it pays.
-    """
-    least = {"least_db": 0.0} if len(names) == 1 else {}
-    factors = equalization(subject.model, subject.few, **least)
-    if not factors:
-        return subject
-    scaled = equalized(subject.model, factors)
-    other = _subject(scaled, names, subject.few, seed, on_progress)
-    return replace(other, factors=factors).having_seen(samples)
-
-
-class _Way:
-    """What each method works on: the subject as it is, or equalized, which is made when needed."""
-
-    def __init__(self, subject: Subject, equal: Callable[[], Subject]) -> None:
-        self._subject = subject
-        self._equal = equal
-        self._equalized: Subject | None = None
-
-    def subject(self, method: str) -> Subject:
-        """What the method of this name works on."""
-        if not METHODS[method].equalized:
-            return self._subject
-        if self._equalized is None:
-            self._equalized = self._equal()
-        return self._equalized
-
-    def changes(self, method: str) -> bool:
-        """Whether the method does anything on this model that the others do not."""
-        return not METHODS[method].equalized or bool(self.subject(method).factors)
 
 
 def _names(method: str, held_out: SampleSet) -> tuple[str, ...]:
@@ -181,31 +112,31 @@ def _names(method: str, held_out: SampleSet) -> tuple[str, ...]:
 
 
 def _best(
-    way: _Way,
+    ways: Ways,
     names: tuple[str, ...],
     held_out: HeldOut,
     metric: TaskMetric | None,
     on_progress: Progress,
-) -> tuple[Plan, ModelProto]:
-    """The best of these methods, and then of what may make that one better still."""
-    made: dict[str, tuple[Plan, ModelProto]] = {}
+) -> Plan:
+    """The best of these methods, and then of what may make that one better still.
+
+    The models that are tried are not kept: to make one again takes less than it takes memory.
+    """
+    plans: dict[str, Plan] = {}
     trials: dict[str, Trial] = {}
     left, steps = list(names), iter(range(1, 1 << 30))
     while left:
-        total = (len(made) + len(left)) * len(held_out)
+        total = (len(plans) + len(left)) * len(held_out)
         name = left.pop(0)
-        made[name] = quantized(way.subject(name), name)
+        plans[name], rendered = quantized(ways.subject(name), name)
         if not len(held_out):
-            return made[name]
-        trials[name] = held_out.trial(
-            made[name][1], metric, partial(_count, steps, total, on_progress)
-        )
+            return plans[name]
+        trials[name] = held_out.trial(rendered, metric, partial(_count, steps, total, on_progress))
         if name == names[-1] and len(names) > 1:
             refined = REFINED.get(verdict_on(trials, metric).best, ())
-            left.extend(other for other in refined if way.changes(other))
+            left.extend(other for other in refined if ways.changes(other))
     verdict = verdict_on(trials, metric)
-    plan, rendered = made[verdict.best]
-    return compared(plan, len(held_out), trials, verdict, metric), rendered
+    return compared(plans[verdict.best], len(held_out), trials, verdict, metric)
 
 
 def _count(steps: Iterator[int], total: int, on_progress: Progress) -> None:
@@ -214,8 +145,8 @@ def _count(steps: Iterator[int], total: int, on_progress: Progress) -> None:
 
 def _mixed(
     subject: Subject, plan: Plan, held_out: HeldOut, mixed: Mixed, on_progress: Progress
-) -> tuple[Plan, ModelProto]:
-    """The model with some tensors in float16: the best of what was tried within the budget."""
+) -> Plan:
+    """The plan with some tensors in float16: the best of what was tried within the budget."""
     started = time.monotonic()
     half, deadline = started + mixed.seconds / 2, started + mixed.seconds
     sensitivity = sensitivities(
@@ -231,18 +162,17 @@ def _mixed(
         deadline,
         lambda *at: on_progress("mixed precision", *at),
     )
-    best, rendered = quantized(subject, plan.method, budget.best(tried).floating)
-    found = replace(
+    best, _ = quantized(subject, plan.method, budget.best(tried).floating)
+    return replace(
         plan,
         activations=best.activations,
         weights=best.weights,
         float_operators=best.float_operators,
         tradeoffs=tuple(tried),
     )
-    return found, rendered
 
 
-def _again(subject: Subject, plan: Plan) -> tuple[Plan, ModelProto]:
+def _made(subject: Subject, plan: Plan) -> tuple[Plan, ModelProto]:
     """The model quantized in the way of ``plan``, from what is known of it by now."""
     again, rendered = quantized(subject, plan.method, plan.floating)
     chosen = replace(plan, samples=again.samples, activations=again.activations)

@@ -184,6 +184,8 @@ def quantization_text(how: QuantizationFigure) -> list[str]:
     >>> decibels = {"gptq": 24.84, "min-max": 19.06}
     >>> quantization_text(QuantizationFigure("gptq", 24, decibels))
     ['quantized by gptq, 24.8 dB on 24 held-out samples (min-max 19.1)']
+    >>> quantization_text(QuantizationFigure("min-max", 24, decibels))
+    ['quantized by min-max, 19.1 dB on 24 held-out samples (gptq 24.8; none better beyond chance)']
     >>> scores = {"gptq": 0.75, "min-max": 0.7917}
     >>> labelled = QuantizationFigure("gptq", 24, decibels, metric="top1", scores=scores)
     >>> quantization_text(labelled)[1]
@@ -192,7 +194,9 @@ def quantization_text(how: QuantizationFigure) -> list[str]:
     text = f"quantized by {how.method}"
     if how.candidates:
         others = [f"{name} {_db(db)}" for name, db in how.candidates.items() if name != how.method]
-        rest = f" ({', '.join(others)})" if others else ""
+        best = max(how.candidates.values()) > how.candidates[how.method]
+        chance = "; none better beyond chance" if best and how.chosen_by == "sqnr" else ""
+        rest = f" ({', '.join(others)}{chance})" if others else ""
         text += f", {_db(how.candidates[how.method])} dB on {how.held_out} held-out samples{rest}"
     lines = [text]
     if how.scores:

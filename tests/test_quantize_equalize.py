@@ -31,9 +31,12 @@ from rockpress.quantize.equalize import (
     pairs_of,
 )
 from rockpress.quantize.error_report import error_report
+from rockpress.quantize.few_samples import FewSamples
+from rockpress.quantize.making import quantized
 from rockpress.quantize.plan import read_plan
 from rockpress.quantize.qdq import render
 from rockpress.quantize.quantize import quantize
+from rockpress.quantize.ways import equalized_subject, subject_of
 
 Array = NDArray[Any]
 Feeds = list[dict[str, Array]]
@@ -149,6 +152,10 @@ def test_what_others_read_or_see_is_left_alone() -> None:
     assert between(model_of(text, values)) == []  # w1 is another layer's too
 
 
+def silent(what: str, done: int, total: int | None) -> None:
+    """No progress."""
+
+
 PLANTED = """(float[1,4,12,12] x) => (float[1,6] y) {
     a = Conv <pads=[1,1,1,1]> (x, w1, b1)
     r = Relu (a)
@@ -211,6 +218,36 @@ def test_it_helps_where_ranges_are_uneven(
         [np.stack([one.run(feeds)[0] for feeds in others])] for one in (Session(model), session)
     ]
     assert sqnr_db(*outputs) > plan.candidates[best] + 4
+
+
+def test_what_is_known_of_the_equalized_model_is_what_would_be_seen(
+    planted: tuple[ModelProto, Array], tmp_path: Path
+) -> None:
+    model, _ = planted
+    samples = samples_of(20)
+    factors = equalization(model, samples)
+    assert factors
+    few = FewSamples(tmp_path)
+    plain = subject_of(model, ("gptq",), few, 0, silent).having_seen(samples)
+    quantized(plain, "gptq")
+    derived = equalized_subject(plain, factors, samples, 0, silent)
+    scaled = equalized(model, factors)
+    fresh = subject_of(scaled, ("gptq",), few, 0, silent).having_seen(samples)
+    assert list(derived.observed.histograms) == list(fresh.observed.histograms)
+    for name, seen in fresh.observed.histograms.items():
+        found = derived.observed.histograms[name]
+        assert (found.low, found.high) == pytest.approx((seen.low, seen.high), rel=1e-5)
+    for name, moments in fresh.observed.moments.items():
+        other = derived.observed.moments[name]
+        np.testing.assert_allclose(other.mean, moments.mean, rtol=1e-4, atol=1e-6)
+        size = np.abs(moments.covariance).max()
+        np.testing.assert_allclose(other.covariance, moments.covariance, atol=1e-4 * size)
+    # the layers of no pair are not rounded again
+    pairs = {n.output[0] for p in pairs_of(Graph(model)) for n in (p.first, p.second)}
+    assert set(derived.known["gptq"]) == {layer.name for layer in plain.layers} - pairs
+    plans = [quantized(one, "gptq")[0] for one in (derived, fresh)]
+    for name, one in plans[0].activations.items():
+        assert one.scale == pytest.approx(plans[1].activations[name].scale, rel=0.02)
 
 
 def test_even_ranges_are_left_alone() -> None:

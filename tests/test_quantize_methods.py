@@ -233,7 +233,9 @@ def net() -> ModelProto:
     return model_of(NET, WEIGHTS)
 
 
-def test_auto_keeps_the_method_with_the_highest_sqnr(net: ModelProto, tmp_path: Path) -> None:
+def test_auto_compares_methods_on_samples_that_none_has_seen(
+    net: ModelProto, tmp_path: Path
+) -> None:
     samples, held_out = (correlated(n, (1, 6, 12, 12), seed) for n, seed in ((40, 1), (6, 2)))
     steps: list[tuple[str, int, int | None]] = []
     result = quantize(
@@ -247,7 +249,8 @@ def test_auto_keeps_the_method_with_the_highest_sqnr(net: ModelProto, tmp_path: 
     plan = result.plan
     first = max(COMPARED, key=lambda name: plan.candidates[name])
     assert list(plan.candidates)[:5] == [*COMPARED, REFINED[first][0]]
-    assert plan.method == max(plan.candidates, key=lambda name: plan.candidates[name])
+    assert plan.candidates[plan.method] >= plan.candidates[COMPARED[0]]
+    assert not any(METHODS[name].sequential for name in plan.candidates)
     assert (plan.samples, plan.held_out) == (46, 6)
     assert read_plan(tmp_path / "p.toml") == plan
     # the figure is that of the method without the samples that it was measured on
