@@ -40,9 +40,10 @@ class Feeds(Protocol):
 class Runner(Protocol):
     """Runs one model over the samples and gives its outputs, each (N, ...).
 
-    ``onnxruntime_runner`` gives one and feeds ``samples.feeds(index)``. Those for the simulator
-    (pipeline.simulator) and for a board feed ``samples.npu_feeds(index)``: pixels, where mean and
-    std (``samples.npu_preprocess``) are inside the NPU's model. Outputs are in the samples' order.
+    ``onnxruntime_runner`` gives one and feeds ``samples.feeds(index)``. The simulator (which runs
+    where a model is built: pipeline.steps) and a board are fed ``samples.npu_feeds(index)``:
+    pixels, where mean and std (``samples.npu_preprocess``) are inside the NPU's model. Outputs are
+    in the samples' order.
     """
 
     def __call__(self, samples: Samples, *, on_progress: Progress = ...) -> list[Array]:

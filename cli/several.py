@@ -42,9 +42,9 @@ Jobs = Annotated[
         "--jobs",
         metavar="N",
         parser=whole(1),
-        help="How many targets to build, or simulators to run (check), at once. A target that "
-        "fails for want of memory in its share of --memory-limit is built again alone with all of "
-        "it. [default: 1]",
+        help="How many targets to build at once, and how many processes simulate one. A target "
+        "that fails for want of memory in its share of --memory-limit is built again alone with "
+        "all of it. [default: 1 target, one process a core]",
     ),
 ]
 

@@ -57,6 +57,7 @@ class Request:
     limits: Limits
     python: Path | None
     on_progress: Callable[[str], None]
+    processes: int = 1  # that simulate
     disabled: tuple[str, ...] = ()  # rules of the toolkit's graph optimisation
     sparse: bool = False  # leave the zeros of 2:4 sparse weights out
 
@@ -118,6 +119,7 @@ def _job(request: Request, model: Path, disabled: list[str]) -> Job:
             for index, (one, layout) in enumerate(zip(request.inputs, layouts, strict=True))
         ),
         count=request.simulated,
+        processes=request.processes,
     )
 
 

@@ -1,8 +1,8 @@
 """rknn-toolkit2 at work, in a process of its own: ``python child.py ORDERS PROGRESS PARENT``.
 
 rknn-toolkit2 may exit, abort, crash, fill the memory or the current folder, so nothing of it runs
-inside rockpress itself. This file imports only the standard library, numpy and rknn, so that the
-interpreter of another environment, with another version of the toolkit, can run it as well.
+inside rockpress itself. This file and child_simulation.py import only the standard library, numpy
+and rknn, so that the interpreter of another environment, with another toolkit, can run them too.
 
 ORDERS and PROGRESS are file descriptors. Each line of ORDERS names a folder with a ``job.json``,
 which says what to do (see toolkit.py). ``result.json`` in that folder says what came of it, and is
@@ -19,6 +19,7 @@ import importlib.util
 import json
 import os
 import resource
+import runpy
 import signal
 import sys
 import tempfile
@@ -30,7 +31,6 @@ from typing import Any
 
 _PR_SET_PDEATHSIG = 1
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
-_PROGRESS_STEP = 50  # simulated samples between two progress lines
 
 
 class Refused(RuntimeError):
@@ -192,7 +192,7 @@ def _demand(code: int) -> None:
 
 
 def _simulate(rknn: Any, job: dict[str, Any], recorder: Recorder) -> int:
-    """Run every sample, one at a time; write output i to ``output<i>.npy``. Returns how many."""
+    """Run every sample; write output i to ``output<i>.npy``. Returns how many."""
     import numpy as np
 
     count = job["count"]
@@ -201,30 +201,20 @@ def _simulate(rknn: Any, job: dict[str, Any], recorder: Recorder) -> int:
         for one in job["inputs"]
     ]
     layouts = [one["layout"] for one in job["inputs"]]
-    written: list[Any] = []
-    for index in range(count):
-        if index % _PROGRESS_STEP == 0:
-            recorder.enter("simulate", f"{index}/{count}")
+
+    def infer(index: int) -> list[Any]:
         feeds = [np.array(one[index]) for one in inputs]
         outputs = rknn.inference(inputs=feeds, data_format=layouts)
         if outputs is None:
             raise Refused("returned no outputs")
-        written = written or [_output_file(i, count, out) for i, out in enumerate(outputs)]
-        for file, output in zip(written, outputs):  # noqa: B905 (Python 3.8 has no strict)
-            file[index] = np.reshape(output, file.shape[1:])
-    for file in written:
-        file.flush()
-    return len(written)
+        return [np.asarray(output) for output in outputs]
 
+    def tell(done: str) -> None:
+        recorder.enter("simulate", done)
 
-def _output_file(index: int, count: int, output: Any) -> Any:
-    """A new .npy on disk; the model's own batch axis of 1 becomes the axis of the samples."""
-    import numpy as np
-
-    shape = np.shape(output)
-    rest = shape[1:] if shape[:1] == (1,) else shape
-    open_npy: Any = np.lib.format.open_memmap
-    return open_npy(f"output{index}.npy", "w+", np.float32, (count, *rest))
+    run = runpy.run_path(os.path.join(_FOLDER, "child_simulation.py"))["simulate"]
+    written: int = run(infer, count, job["processes"], tell, _die_with_parent)
+    return written
 
 
 def _stand_in_for_torch() -> None:

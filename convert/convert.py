@@ -83,6 +83,7 @@ def convert(
     probe: bool = True,
     timeout: float = 1800,
     memory_limit_gb: float = 12,
+    processes: int = 1,
     toolkit_python: Path | None = None,
     on_progress: Callable[[str], None] = lambda stage: None,
 ) -> Conversion:
@@ -98,7 +99,8 @@ def convert(
     ``level`` (of the toolkit's optimisation) that way alone is taken, and nothing else is tried.
     ``sparse`` says whether to leave out the zeros of 2:4 sparse weights; by default where the chip
     can and the model has such weights.
-    ``timeout`` (seconds) and the memory limit hold for each attempt.
+    ``timeout`` (seconds) and the memory limit hold for each attempt. Up to ``processes`` processes
+    simulate.
 
     Raises ToolkitError, OptionError, ModelError, SamplesError or OutputError.
     """
@@ -134,6 +136,7 @@ def convert(
             python=toolkit_python,
             on_progress=on_progress,
             sparse=bool(found) if sparse is None else sparse,
+            processes=processes,
         )
         original = floating[1] if floating else None
         meant = Probe(loaded, original, inputs, folder, simulated, is_noise=made_up)

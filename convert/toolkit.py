@@ -43,6 +43,7 @@ class Ranges:
 class Job:
     """What the child is to do; every path is inside the job folder or absolute.
 
+    ``count`` samples are simulated, by up to ``processes`` processes.
     With a ``plan`` the float model is quantized by the toolkit with the plan's ranges and types.
     """
 
@@ -52,6 +53,7 @@ class Job:
     plan: Ranges | None = None
     inputs: tuple[FedInput, ...] = ()
     count: int = 0
+    processes: int = 1
     export: str | None = _RKNN
 
 

@@ -43,7 +43,6 @@ from .rows import (
     retention_figure,
 )
 from .run import open_both
-from .simulator import simulate
 from .stages import Stages, Step
 from .steps import convert_step
 
@@ -208,24 +207,21 @@ def _simulated(
     hybrid = opened.plan if quantization == "hybrid" else None
     ranges = ranges_of(read_plan(hybrid)) if hybrid else None
 
-    def build(samples: Samples, share: Recipe, step: Step) -> Conversion:
-        return convert_step(
-            opened.source,
-            None,
-            find_target(opened.manifest.target),
-            share,
-            how=samples.npu_preprocess,
-            quantization="auto" if own else quantization,
-            dtype=None if own else opened.manifest.dtype,
-            calib=None if own else calib,
-            simulate=samples,
-            plan=ranges,
-            level=opened.manifest.level,
-            sparse=opened.manifest.sparse,
-            step=step,
-        )
-
-    conversion = simulate(build, evaluation, recipe, step)
+    conversion = convert_step(
+        opened.source,
+        None,
+        find_target(opened.manifest.target),
+        recipe,
+        how=evaluation.npu_preprocess,
+        quantization="auto" if own else quantization,
+        dtype=None if own else opened.manifest.dtype,
+        calib=None if own else calib,
+        simulate=evaluation,
+        plan=ranges,
+        level=opened.manifest.level,
+        sparse=opened.manifest.sparse,
+        step=step,
+    )
     row = ModelRow(
         stage="rknn",
         path=str(candidate),

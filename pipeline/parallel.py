@@ -97,10 +97,11 @@ def each_target(
     if len(targets) == 1:
         return [build(targets[0], recipe, observer)]
     told = [observer.of(target.name) for target in targets]
-    width = max(1, min(recipe.jobs, len(targets)))
+    width = min(recipe.jobs or 1, len(targets))
     outcomes: list[T | RockpressError | None] = [None] * len(targets)
     if width > 1:
-        share = replace(recipe, memory_limit_gb=recipe.memory_limit_gb / width)
+        memory, jobs = recipe.memory_limit_gb / width, max(1, recipe.processes // width)
+        share = replace(recipe, memory_limit_gb=memory, jobs=jobs)
         outcomes = _side_by_side(targets, share, build, told, width)
     finished = [
         _alone(target, recipe, build, one) if outcome is None else outcome

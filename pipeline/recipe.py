@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -13,6 +14,8 @@ from ..core.errors import OptionError
 from .cache import Cache
 
 Shape = tuple[int, ...]
+
+_KNOWS_CORES = hasattr(os, "sched_getaffinity")  # those that this process may use
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,8 @@ class Recipe:
     searched for ``search_time`` seconds at most.
     ``last_report`` is a report of an earlier run to compare with. Stages found in ``cache``
     are not run again.
-    ``jobs`` targets are built at once, ``memory_limit_gb`` is for all of them together.
+    ``jobs`` targets are built at once (one without it), and as many processes simulate at once
+    (without it one for each core). ``memory_limit_gb`` is for all targets together.
     """
 
     model: Path
@@ -85,10 +89,15 @@ class Recipe:
     timeout: float = 1800
     memory_limit_gb: float = 12
     toolkit_python: Path | None = None
-    jobs: int = 1
+    jobs: int | None = None
     robustness: bool = False
     last_report: Path | None = None
     cache: Cache | None = None
+
+    @property
+    def processes(self) -> int:
+        """How many processes may be at work at once on one target."""
+        return self.jobs or (len(os.sched_getaffinity(0)) if _KNOWS_CORES else os.cpu_count() or 1)
 
     @property
     def in_int8(self) -> bool:

@@ -54,6 +54,7 @@ def convert_step(
         sparse=sparse,
         timeout=recipe.timeout,
         memory_limit_gb=recipe.memory_limit_gb,
+        processes=recipe.processes,
         toolkit_python=recipe.toolkit_python,
         on_progress=lambda line: _told(line, step),
     )

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import io
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from rockpress.accuracy.runners import Progress, Runner, onnxruntime_runner
 from rockpress.calibration_data.samples import Samples, open_samples
 from rockpress.cli import progress
-from rockpress.convert.convert import Conversion
 from rockpress.convert.targets import find_target
-from rockpress.core.errors import ModelError
 from rockpress.pipeline.recipe import Recipe
-from rockpress.pipeline.simulator import simulate, simulator_runner
-from rockpress.pipeline.stages import Step
 from rockpress.pipeline.steps import convert_step
 
 INPUT = {"x": (1, 3, 6, 8)}
@@ -62,80 +56,26 @@ def on_a_board(samples: Samples, *, on_progress: Progress = lambda done: None) -
     return [np.concatenate([((one - mean) / std).transpose(0, 3, 1, 2) for one in sent])]
 
 
-def builder(model: Path) -> Callable[[Samples, Recipe, Step], Conversion]:
-    def build(samples: Samples, recipe: Recipe, step: Step) -> Conversion:
-        chip = find_target("rk3588")
+def simulator(model: Path, jobs: int) -> Runner:
+    def run(samples: Samples, *, on_progress: Progress = lambda done: None) -> list[Any]:
+        chip, recipe = find_target("rk3588"), Recipe(model, jobs=jobs)
         how = samples.npu_preprocess
-        return convert_step(model, None, chip, recipe, how=how, simulate=samples, step=step)
+        made = convert_step(model, None, chip, recipe, how=how, simulate=samples)
+        assert made.outputs is not None
+        return [*made.outputs]
 
-    return build
+    return run
 
 
 def test_all_runners_see_identical_tensors(identity: Path, tmp_path: Path) -> None:
     samples = samples_in(tmp_path, 20)
-    one, two = (simulator_runner(builder(identity), Recipe(identity, jobs=n)) for n in (1, 2))
-    runners: Sequence[Runner] = [onnxruntime_runner(identity), on_a_board, one, two]
+    simulators = [simulator(identity, jobs) for jobs in (1, 3)]
+    runners: Sequence[Runner] = [onnxruntime_runner(identity), on_a_board, *simulators]
     expected = np.concatenate([feeds["x"] for feeds in samples])
     assert np.abs(expected).max() > 10 and len(np.unique(expected)) > 100
     for runner in runners:
         (found,) = runner(samples, on_progress=lambda done: None)
         np.testing.assert_array_equal(found, expected)
-
-
-class Built:
-    """Stands for builds: every part is noted, and its outputs are its own places."""
-
-    def __init__(self, fails_at: int | None = None) -> None:
-        self.parts: list[list[int]] = []
-        self.threads: set[int] = set()
-        self.memory: set[float] = set()
-        self._fails_at = fails_at
-
-    def __call__(self, samples: Samples, recipe: Recipe, step: Step) -> Conversion:
-        self.parts.append(samples.indices.tolist())
-        self.threads.add(threading.get_ident())
-        self.memory.add(recipe.memory_limit_gb)
-        if self._fails_at in samples.indices:
-            raise ModelError("this part fails", "")
-        step("build", 0, None)
-        for done in range(len(samples)):
-            step("simulate", done, len(samples))
-        outputs: list[NDArray[np.float32]] = [samples.indices[:, np.newaxis].astype(np.float32)]
-        named: dict[str, Any] = dict.fromkeys(("memory", "latency", "path"))
-        return Conversion(
-            **named,
-            bytes=0,
-            target="rk3588",
-            toolkit="",
-            quantization="qdq",
-            layers=(),
-            cycles=0,
-            outputs=outputs,
-            warnings=(),
-            seconds=0.0,
-        )
-
-
-@pytest.mark.parametrize(
-    ("count", "jobs", "parts"), [(20, 2, 2), (20, 1, 1), (23, 4, 2), (7, 3, 1), (100, 3, 3)]
-)
-def test_parts_come_back_in_order(count: int, jobs: int, parts: int, tmp_path: Path) -> None:
-    built = Built()
-    recipe = Recipe(tmp_path, jobs=jobs, memory_limit_gb=12)
-    told: list[tuple[str, int, int | None]] = []
-    found = simulate(built, samples_in(tmp_path, count), recipe, lambda *step: told.append(step))
-    assert found.outputs is not None
-    assert found.outputs[0].ravel().tolist() == list(range(count))
-    assert len(built.parts) == parts
-    assert built.memory == {12 / parts}
-    assert told[0][0] == "build"
-    assert max(done for what, done, _ in told if what == "simulate") == count - parts
-    assert {total for what, _, total in told if what == "simulate"} == {count}
-
-
-def test_a_part_that_fails_ends_the_others(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="this part fails"):
-        simulate(Built(fails_at=19), samples_in(tmp_path, 20), Recipe(tmp_path, jobs=2))
 
 
 def test_a_log_says_now_and_then_how_long_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:

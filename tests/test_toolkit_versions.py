@@ -22,7 +22,11 @@ from benchmarks.conversions.samples import samples_of  # noqa: E402
 from benchmarks.conversions.table import gains, refusals, regressions  # noqa: E402
 
 ENVIRONMENTS = sorted((ROOT / "benchmarks").glob("toolkit-*.txt"))
-CHILDREN = (ROOT / "convert" / "child.py", ROOT / "benchmarks" / "conversions" / "plain.py")
+CHILDREN = (
+    ROOT / "convert" / "child.py",
+    ROOT / "benchmarks" / "conversions" / "plain.py",
+    ROOT / "convert" / "child_simulation.py",
+)
 
 
 @pytest.mark.parametrize("file", ENVIRONMENTS, ids=lambda file: file.stem)
