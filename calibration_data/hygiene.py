@@ -27,11 +27,15 @@ class Oddity:
     hint: str
 
 
-def oddities(calib: Samples | None, evaluation: Samples, seed: int) -> tuple[Oddity, ...]:
-    """What is odd about the two sets, of which the one may serve for both.
+def oddities(calib: Samples | None, evaluation: Samples | None, seed: int) -> tuple[Oddity, ...]:
+    """What is odd about the sets, of which the one may serve for both, or be there alone.
 
     Raises SamplesError when a sample cannot be read.
     """
+    if evaluation is None:
+        if calib is None:
+            return ()
+        return (*_copies(calib, "calibration samples"), *_of_images(calib, seed))
     found = list(_of_labels(evaluation))
     if calib is None or calib is evaluation:
         return (*found, *_copies(evaluation, "samples"), *_of_images(evaluation, seed))

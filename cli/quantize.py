@@ -11,6 +11,7 @@ from .build import build_recipe
 from .check_options import Layout
 from .errors_table import show_errors
 from .progress import watching
+from .several import named
 from .show import print_json, print_lines, warn
 
 app = typer.Typer(add_completion=False)
@@ -78,7 +79,7 @@ def command(
     with watching(quiet=quiet) as observer:
         found = quantize_file(recipe, output, observer, explain=explain)
     plan, near = found.result.plan, found.comparison
-    warn(found.warnings)
+    warn(named(found.warnings, None, observer.told))
     if as_json:
         from dataclasses import asdict
 

@@ -23,8 +23,7 @@ OF_THE_FILE = {
     "input": "Fixed shapes: name of an input -> its shape, such as input.x = [1, 3, 48, 320].",
     "max-regression": "Gate: by what part a figure may be worse than in baseline, such as "
     "max-regression.cycles = 0.02 (size, cycles, latency, retention). Exit 4 above.",
-    "metric-option": 'Options of the metric, such as metric-option.charset = "keys.txt"; a path is '
-    "from where rockpress is started.",
+    "metric-option": 'Options of the metric, such as metric-option.charset = "keys.txt".',
     "target": "Chips to build for. [default: rk3588]",
     "output": "Folder to write to; each of several models gets one in it. [default: build]",
     "models": "Several models, a table of keys each, which go before those above them.",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ..accuracy.metrics import Scoring
 from ..accuracy.preprocess_audit import PreprocessAudit, Setting, audit_preprocess
-from ..calibration_data.hygiene import oddities
+from ..calibration_data.hygiene import Oddity, oddities
 from ..calibration_data.samples import Samples
 from ..core.results import Notice
 from .inputs import ReadyModel
@@ -36,9 +36,17 @@ def sample_notices(
     See calibration_data.hygiene and accuracy.preprocess_audit. Raises SamplesError or OptionError,
     also when labels and outputs do not fit.
     """
-    odd = oddities(calib, evaluation, recipe.seed)
-    found = tuple(Notice(one.code, one.text, one.hint) for one in odd)
-    return (*found, *_of_labels(ready, evaluation, scoring, recipe, step))
+    odd = _told_of(oddities(calib, evaluation, recipe.seed))
+    return (*odd, *_of_labels(ready, evaluation, scoring, recipe, step))
+
+
+def calibration_notices(calib: Samples, recipe: Recipe) -> tuple[Notice, ...]:
+    """What is odd about samples that nothing is scored on. Raises SamplesError."""
+    return _told_of(oddities(calib, None, recipe.seed))
+
+
+def _told_of(odd: Iterable[Oddity]) -> tuple[Notice, ...]:
+    return tuple(Notice(one.code, one.text, one.hint) for one in odd)
 
 
 def _of_labels(

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from ..accuracy.gates import Confidence
+from ..accuracy.metrics import with_paths_from
 from ..calibration_data.preprocess import Color, Layout, Resize
 from ..core.errors import ModelError, OptionError
 from .recipe import Gates, Preprocessing, Recipe
@@ -201,6 +202,9 @@ def _recipe(options: Mapping[str, Any], folder: Path) -> Recipe:
     for name in _PATHS:
         if name in given:
             given[name] = folder / given[name]
+    if metric_options := given.get("metric_options"):
+        metric = given.get("metric", Recipe.metric)
+        given["metric_options"] = with_paths_from(folder, metric, metric_options)
     program = given.get("toolkit_python")
     if program is not None:  # a bare name is looked up on PATH
         given["toolkit_python"] = folder.absolute() / program if "/" in program else Path(program)

@@ -23,7 +23,7 @@ from ..core.files import require_writable, staging
 from ..core.graph import Graph
 from ..core.model import is_qdq, load_model, model_bytes, model_digest, save_model
 from ..core.observer import SILENT, Observer
-from ..core.results import QuantizationFigure
+from ..core.results import Notice, QuantizationFigure
 from ..core.scratch import scratch_folder
 from ..prune.result import PruneResult
 from ..quantize.equalize import as_planned
@@ -35,6 +35,7 @@ from .audits import audited, ranges_seen
 from .explain import errors_of
 from .inputs import ReadyModel, ready_model
 from .manifests import write_beside
+from .preprocessing import calibration_notices
 from .pruning import Pruning, budget_of
 from .quantizing import quantize_as, quantize_notices, ranges_of
 from .recipe import Recipe
@@ -86,7 +87,7 @@ def prune_file(recipe: Recipe, output: Path, observer: Observer = SILENT) -> Pru
         raise OptionError("nothing says how much to prune", "for example --budget cycles=-30%")
     target = only_target(recipe, "prune")
     _require_output(recipe, output, ".onnx")
-    ready, calib = _ready(recipe, "pruning")
+    ready, calib, _ = _ready(recipe, "pruning", observer)
     observer.stage("prune")
     return Pruning(ready.model, calib, recipe, target, observer.step).write(output)
 
@@ -102,7 +103,7 @@ def quantize_file(
         raise OptionError("--explain is for w8a8", f"leave it out for --scheme {recipe.quantize}")
     target = only_target(recipe, "quantize")
     _require_output(recipe, output, ".onnx")
-    ready, calib = _ready(recipe, "quantization")
+    ready, calib, odd = _ready(recipe, "quantization", observer)
     observer.stage("quantize")
     plan = output.with_suffix(".plan.toml")
     result = quantize_as(recipe, target, ready.model, output, plan, calib, observer.step)
@@ -114,7 +115,7 @@ def quantize_file(
     joined = (
         *(
             ConversionWarning(one.code, one.text, one.hint)
-            for one in quantize_notices(recipe, result)
+            for one in (*odd, *quantize_notices(recipe, result))
         ),
         *join_warnings(view_of(load_model(output), None)),
     )
@@ -252,12 +253,18 @@ def _require_output(recipe: Recipe, output: Path, suffix: str) -> None:
     require_writable(output.parent)
 
 
-def _ready(recipe: Recipe, stage: str) -> tuple[ReadyModel, Samples]:
+def _ready(
+    recipe: Recipe, stage: str, observer: Observer
+) -> tuple[ReadyModel, Samples, tuple[Notice, ...]]:
+    """The model, its calibration samples, and what is odd about them, told to the observer."""
     ready = ready_model(recipe.model, recipe.input_shapes, recipe.size, recipe.outputs)
     calib = _calib(ready, recipe)
     if calib is None:
         raise OptionError(f"{stage} needs calibration samples", "give some with --calib")
-    return ready, calib
+    notices = calibration_notices(calib, recipe)
+    for one in notices:
+        observer.warn(one)
+    return ready, calib, notices
 
 
 def _calib(ready: ReadyModel, recipe: Recipe) -> Samples | None:

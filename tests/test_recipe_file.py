@@ -105,6 +105,19 @@ def test_everything_at_once(write: Callable[[str], Path], tmp_path: Path) -> Non
     )
 
 
+def test_files_of_a_metric_are_found_from_the_recipe(
+    write: Callable[[str], Path], tmp_path: Path
+) -> None:
+    text = 'model = "m.onnx"\nmetric = "line-accuracy"\nmetric-option.ignore-spaces = "yes"\n'
+    (job,) = read_jobs(write(text + 'metric-option.charset = "keys.txt"\n'))
+    assert job.recipe.metric_options == {
+        "ignore-spaces": "yes",
+        "charset": str(tmp_path / "keys.txt"),
+    }
+    (job,) = read_jobs(write(text + 'metric-option.charset = "/data/keys.txt"\n'))
+    assert job.recipe.metric_options["charset"] == "/data/keys.txt"
+
+
 def test_what_is_left_out_has_the_default_of_the_option(write: Callable[[str], Path]) -> None:
     path = write('model = "a.onnx"\nprune = "off"\ntoolkit-python = "python3"\nquantize = "off"\n')
     (job,) = read_jobs(path)

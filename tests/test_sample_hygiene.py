@@ -90,6 +90,30 @@ def test_copies_in_a_set(tmp_path: Path) -> None:
     assert found[0].text == "3 of 9 calibration samples are copies of others"
 
 
+def test_a_set_for_calibration_alone(tmp_path: Path) -> None:
+    calib = folder_of(tmp_path / "calib", 6, 1, (8, 8))
+    for index in range(3):
+        (calib / f"copy{index}.png").write_bytes((calib / "0.png").read_bytes())
+    found = oddities(opened(calib), None, 0)
+    assert [one.code for one in found] == ["calibration-copies", "preprocess-small-images"]
+    assert oddities(None, None, 0) == ()
+
+
+@pytest.mark.parametrize("command", [["quantize"], ["prune", "--budget", "macs=-10%"]])
+def test_a_single_stage_tells_of_its_calibration_samples(
+    rockpress: Callable[..., tuple[int, str, str]],
+    command: list[str],
+    small_cnn: Path,
+    tmp_path: Path,
+) -> None:
+    images = noise(0, 12, 32, 32, 3)
+    np.save(tmp_path / "calib.npy", np.concatenate([images, images[:6]]))
+    calib = ["--calib", tmp_path / "calib.npy", "--quiet"]
+    code, _, said = rockpress(*command, small_cnn, *calib, "-o", tmp_path / "x.onnx")
+    assert code == 0, said
+    assert said.count("6 of 18 calibration samples are copies") == 1
+
+
 def test_a_single_copy_is_not_worth_a_word(tmp_path: Path) -> None:
     calib = folder_of(tmp_path / "calib", 6, 1)
     (calib / "copy.png").write_bytes((calib / "0.png").read_bytes())
