@@ -110,8 +110,9 @@ def _named(name: str) -> Metric:
 def with_paths_from(folder: Path, name: str, options: Mapping[str, str]) -> dict[str, str]:
     """The options of a metric, with files that are relative to ``folder`` found from there."""
     metric = METRICS.get(name)
-    known = fields(metric) if is_dataclass(metric) else ()
-    files = {one.name for one in known if str(one.type).startswith("Path")}
+    if not is_dataclass(metric):
+        return dict(options)
+    files = {one.name for one in fields(metric) if str(one.type).startswith("Path")}
     return {
         key: str(folder / text) if key.replace("-", "_") in files else text
         for key, text in options.items()
