@@ -15,10 +15,11 @@ where it was, and several runs may share a folder. The table is Markdown.
 
 Methods: rockpress (structured OBS, by sensitivity, least squares), wanda (its cheaper criterion),
 uniform (the same share of every group; else as rockpress), magnitude (uniform, the smallest weights
-go first, nothing is repaired). Columns: asked, the share of cycles to save; predicted, by the
-closed form that the search uses; cycles and size, by the compiler (places that are chips); score
-and its 95 % interval over the test samples; CPU s, of judging the model and of one cut. The models
-come from packages as in benchmarks/quantization.py.
+go first, nothing is repaired), distill (rockpress, then trained for --distill-time seconds at most;
+needs PyTorch, and is measured when it is asked for). Columns: asked, the share of cycles to save;
+predicted, by the closed form that the search uses; cycles and size, by the compiler (places that
+are chips); score and its 95 % interval over the test samples; CPU s, of judging the model and of
+one cut. The models come from packages as in benchmarks/quantization.py.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def main() -> int:
     """Measure what is missing, print the table."""
     args = _arguments()
     os.environ["OMP_NUM_THREADS"] = "1"  # for every child
-    place = Place(args.work, args.timeout, args.quantizer)
+    place = Place(args.work, args.timeout, args.quantizer, args.distill_time)
     counts = (args.calib_count, args.test_count)
     cells = list(cells_of(args.models, args.methods, args.shares, args.places, counts))
     file = args.work / "pruning.json"
@@ -79,6 +80,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--calib-count", type=int, metavar="N", help=f"default {_COUNTS[0]}")
     parser.add_argument("--test-count", type=int, metavar="N", help=f"default {_COUNTS[1]}")
     parser.add_argument("--quantizer", default="auto", help="--method of rockpress quantize")
+    parser.add_argument("--distill-time", type=float, default=600, help="seconds to train at most")
     parser.add_argument("--timeout", type=float, default=3600, help="seconds for one process")
     args = parser.parse_args()
     counts = _QUICK if args.quick else _COUNTS

@@ -221,10 +221,6 @@ Budget = Annotated[
         help="How much to remove: cycles=-30%, latency=-25%, macs=-40% or size=-50%.",
     ),
 ]
-Recover = Annotated[
-    Literal["least-squares", "none"] | None,
-    Option("--recover", help="How to repair what is left. [default: least-squares]"),
-]
 
 # Quantization
 Scheme = Annotated[

@@ -38,3 +38,20 @@ Criterion = Annotated[
         "them, by their energy, or by their weights alone. [default: obs]",
     ),
 ]
+Recover = Annotated[
+    Literal["least-squares", "distill", "none"] | None,
+    Option(
+        "--recover",
+        help="How to repair what is left: in closed form, by training it on top of that to give "
+        "what the original gives (needs PyTorch), or not at all. [default: least-squares]",
+    ),
+]
+RecoverTime = Annotated[
+    float | None,
+    Option(
+        "--recover-time",
+        metavar="S",
+        parser=number(1),
+        help="Seconds to train for --recover distill, at most. [default: 600]",
+    ),
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from .show import print_lines, print_table
@@ -15,6 +16,8 @@ _ESTIMATED = ("cycles", "latency")
 
 def show_pruning(result: PruneResult) -> None:
     """Print what was cut where, what it saves, and what more or less of it would have left."""
+    from ..report.pruning_text import distillation_text
+
     kind = result.budget.kind.replace("macs", "MACs")
     rows = [
         (
@@ -45,6 +48,8 @@ def show_pruning(result: PruneResult) -> None:
         ("parameters", result.parameters_before, result.parameters_after),
     )
     print_lines(f"{name} {now / was - 1:+.1%}" for name, was, now in dict.fromkeys(changes))
+    if result.distillation is not None:
+        print_lines([distillation_text(asdict(result.distillation))])
     if result.frozen:
         stops = ", ".join(f"{name} ({count})" for name, count in result.frozen.items())
         print_lines([f"left whole around operators without a rule: {stops}"])

@@ -6,6 +6,7 @@ RockpressError                exit 1: the user can fix it
  ├── OptionError              exit 2: options that contradict each other or the model
  ├── OutputError              a file or folder that cannot be written
  ├── ReportError              a report of an earlier run that is none, or another schema's
+ ├── PackageError             an optional package that is not installed, such as torch
  └── ToolkitError             rknn-toolkit2: absent, or it failed on this model
 
 Anything else that reaches the handler in cli/ is a bug of ours and exits with 3.
@@ -46,6 +47,10 @@ class OutputError(RockpressError):
 
 class ReportError(RockpressError):
     """The report of an earlier run cannot be compared with."""
+
+
+class PackageError(RockpressError):
+    """An optional package is not installed."""
 
 
 class ToolkitError(RockpressError):

@@ -112,6 +112,7 @@ class PruningFigure:
 
     ``predicted_ratio`` is that of the ``budget`` (cycles, latency, macs or size) as the search saw
     it, without the compiler. ``measure`` says what the likeness of the ``curve`` is.
+    ``distillation`` is what training made better, when it was asked for.
     """
 
     cycles_ratio: float | None
@@ -123,6 +124,7 @@ class PruningFigure:
     curve: tuple[dict[str, Any], ...]
     groups: tuple[dict[str, Any], ...]
     attempts: tuple[dict[str, Any], ...] = ()
+    distillation: dict[str, Any] | None = None
 
     @property
     def ratios(self) -> dict[str, float | None]:

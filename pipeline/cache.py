@@ -91,6 +91,18 @@ class Cache:
                 self._write(key, work, made)
         return made
 
+    @contextmanager
+    def unfinished(self, kind: str, inputs: Mapping[str, Any]) -> Iterator[Path]:
+        """Yield a folder for what a stopped run left of a stage; it is gone when that is done.
+
+        It counts as an entry, so it is shown, shrunk and cleared with the others.
+        """
+        place = self._entry(key_of(kind, inputs))
+        if self._fresh:
+            shutil.rmtree(place, ignore_errors=True)
+        yield place
+        shutil.rmtree(place, ignore_errors=True)
+
     def entries(self) -> list[Entry]:
         """All entries, the longest unused first."""
         found = []

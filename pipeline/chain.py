@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from ..prune.result import PruneResult
 from ..quantize.quantize import QuantizeResult
 from . import remembered
 from .baseline import Baseline, host_latency
+from .distilling import distillation_notices
 from .drift import Drift
 from .manifests import write_beside
 from .pruning import budget_missed, budget_of, pruning_figure, saved_share
@@ -106,6 +108,8 @@ class Chain:
         unpruned = self._unpruned(floating)
         with self._stages.stage("prune") as step:
             result, pruned = self._pruned_within(unpruned, step)
+        if self._recipe.recover == "distill":
+            result = self._distilled(result)
         self._model = onnx.load_model(str(self._path(".pruned.onnx")))
         with self._stages.stage("check-pruned") as step:
             self._rows.append(self._onnx_row("pruned", self._path(".pruned.onnx"), step))
@@ -117,6 +121,15 @@ class Chain:
             # against the folded model: folding BatchNormalization is not what pruning saved
             ratio(row.parameters, unpruned.parameters),
         )
+
+    def _distilled(self, result: PruneResult) -> PruneResult:
+        """Train the pruned model in place; its cycles stay what they are."""
+        assert self._base.calib is not None
+        model, path = self._base.ready.model, self._path(".pruned.onnx")
+        with self._stages.stage("distill") as step:
+            found = remembered.distilled(self._recipe, model, path, self._base.calib, step)
+        self._notices.extend(distillation_notices(found))
+        return replace(result, distillation=found)
 
     def _unpruned(self, floating: Path) -> ModelRow:
         """The original model in the number format of the result, to measure the budget against."""

@@ -24,6 +24,7 @@ from ..prune.costs import Cost
 from ..prune.divergence import likeness
 from ..prune.prune import Method, Pruner
 from ..prune.result import PruneResult
+from .distilling import parted, require_distilling
 from .judging import judge_for
 from .recipe import Recipe
 from .rows import ratio
@@ -34,7 +35,6 @@ from .stages import Step
 _FINE_STEP = 8
 # with --max-drop alone: more than this is not tried
 _MOST = Budget("cycles", 0.9)
-_LEAST_HELD_OUT = 8
 
 
 def budget_of(recipe: Recipe) -> Budget | None:
@@ -77,7 +77,8 @@ class Pruning:
         self._recipe = recipe
         dtype = "int8" if recipe.in_int8 else "float16"
         cost, channels = cost_of(budget, target, dtype)
-        seen, self._held_out = _parted(calib, recipe)
+        require_distilling(recipe, model)
+        seen, self._held_out = parted(calib, recipe)
         self._pruner = Pruner(
             model,
             seen,
@@ -85,7 +86,8 @@ class Pruning:
             step=channels,
             method=Method(
                 criterion=recipe.criterion,
-                recover=recipe.recover,
+                # distillation starts from the closed form, see distilling.py
+                recover="none" if recipe.recover == "none" else "least-squares",
                 keep=recipe.keep,
                 only=recipe.only,
             ),
@@ -102,19 +104,6 @@ class Pruning:
         scoring = scoring_of(self._recipe, self._model, self._held_out)
         judge = retention_on(self._model, self._held_out, scoring)
         return self._pruner.prune_within(drop, judge, self.budget, output)
-
-
-def _parted(calib: Samples, recipe: Recipe) -> tuple[Samples, Samples | None]:
-    """The samples to prune by, and half of them to judge by when that is to be done."""
-    if recipe.max_drop is None:
-        return calib, None
-    if len(calib) // 2 < _LEAST_HELD_OUT:
-        raise OptionError(
-            f"--max-drop needs at least {2 * _LEAST_HELD_OUT} calibration samples, to hold half "
-            f"of them out; there are {len(calib)}",
-            "give more with --calib and --calib-count",
-        )
-    return calib.split(len(calib) // 2, recipe.seed)
 
 
 def retention_on(
@@ -167,6 +156,7 @@ def pruning_figure(
         curve=tuple(map(asdict, result.curve)),
         groups=tuple(map(asdict, result.groups)),
         attempts=tuple(map(asdict, result.attempts)),
+        distillation=asdict(result.distillation) if result.distillation else None,
     )
 
 

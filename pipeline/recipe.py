@@ -52,7 +52,8 @@ class Recipe:
     ``input_shapes`` fixes dynamic inputs by name; ``size`` (height, width) does so for the one
     image input; ``outputs`` are tensors to end the model at. ``prune`` is a budget such as
     cycles=-40%, or None; with ``max_drop``, the part of the outputs that may be lost, it is the
-    most to prune; ``keep`` and ``only`` are globs over layers. ``mixed`` is a budget for mixed
+    most to prune; with distillation as ``recover`` it is trained for ``recover_time`` seconds at
+    most; ``keep`` and ``only`` are globs over layers. ``mixed`` is a budget for mixed
     precision, such as cycles=+8% or sqnr=25, or off, or auto: only where int8 alone is poor. It is
     searched for ``search_time`` seconds at most.
     ``last_report`` is a report of an earlier run to compare with. Stages found in ``cache``
@@ -75,7 +76,8 @@ class Recipe:
     outputs: tuple[str, ...] = ()
     preprocessing: Preprocessing = Preprocessing()
     prune: str | None = None
-    recover: Literal["least-squares", "none"] = "least-squares"
+    recover: Literal["least-squares", "distill", "none"] = "least-squares"
+    recover_time: float = 600
     max_drop: float | None = None
     criterion: Literal["obs", "wanda", "magnitude"] = "obs"
     keep: tuple[str, ...] = ()

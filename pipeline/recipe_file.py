@@ -81,7 +81,8 @@ class ModelOptions(BaseModel):
     keep: Name | list[Name] | None = None
     only: Name | list[Name] | None = None
     criterion: Literal["obs", "wanda", "magnitude"] | None = None
-    recover: Literal["least-squares", "none"] | None = None
+    recover: Literal["least-squares", "distill", "none"] | None = None
+    recover_time: Seconds | None = None
     quantize: Literal["w8a8", "w4a16", "off"] | None = None
     method: Literal["auto", "gptq", "gptq-min-max", "mse", "min-max", "percentile", "kl"] | None = (
         None

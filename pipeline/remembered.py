@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import cache, partial
+from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,8 +25,9 @@ from ..core.model import model_digest
 from ..core.results import Report
 from ..core.scratch import scratch_folder
 from ..prune.budget import Budget
-from ..prune.result import PruneResult
+from ..prune.result import Distillation, PruneResult
 from ..quantize.quantize import QuantizeResult
+from .distilling import distil_pruned
 from .pruning import Pruning, budget_of
 from .quantizing import quantize_as
 from .recipe import Recipe, recipe_document
@@ -76,6 +78,24 @@ class Pruned:
             _metric(one) if one.max_drop is not None else None,
             self._calib.digest(),
         ]
+
+
+def distilled(
+    recipe: Recipe, model: ModelProto, pruned: Path, calib: Samples, step: Step
+) -> Distillation:
+    """As distil_pruned, in place; the file and the result may come from the cache."""
+
+    def make(folder: Path) -> Distillation:
+        return distil_pruned(recipe, model, pruned, calib, folder / _MODEL, step)
+
+    def inputs() -> Any:
+        options = [recipe.seed, recipe.recover_time, recipe.max_drop, installed_version("torch")]
+        return [sha256_of(pruned), calib.digest(), *options]
+
+    with scratch_folder() as place:
+        result = _known(recipe, "distill", model, inputs, make, place)
+        _move(place / _MODEL, pruned)
+    return result
 
 
 def quantized(

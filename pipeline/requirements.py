@@ -11,6 +11,7 @@ from ..convert.environment import toolkit_version
 from ..convert.targets import Target, find_target
 from ..core.errors import OptionError, ToolkitError
 from ..core.model import require_model_file
+from ..prune.distil import require_torch
 from .pruning import budget_of, cost_of
 from .quantizing import mixed_for
 from .recipe import Recipe
@@ -49,6 +50,8 @@ def require_possible(recipe: Recipe) -> list[Target]:
     if (budget := budget_of(recipe)) is not None:
         for target in targets:
             cost_of(budget, target, "int8")
+        if recipe.recover == "distill":
+            require_torch()
     require_measurable(recipe)
     for target in targets:
         _require_format(target, recipe.quantize)

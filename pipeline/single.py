@@ -25,6 +25,7 @@ from ..core.model import is_qdq, load_model, model_bytes, model_digest, save_mod
 from ..core.observer import SILENT, Observer
 from ..core.results import Notice, QuantizationFigure
 from ..core.scratch import scratch_folder
+from ..prune.distil import require_torch
 from ..prune.result import PruneResult
 from ..quantize.equalize import as_planned
 from ..quantize.error_report import TensorError
@@ -32,6 +33,7 @@ from ..quantize.plan import Plan, read_plan, write_plan
 from ..quantize.qdq import render
 from ..quantize.quantize import QuantizeResult
 from .audits import audited, ranges_seen
+from .distilling import distil_pruned, distillation_notices
 from .explain import errors_of
 from .inputs import ReadyModel, ready_model
 from .manifests import write_beside
@@ -86,10 +88,22 @@ def prune_file(recipe: Recipe, output: Path, observer: Observer = SILENT) -> Pru
     if budget_of(recipe) is None:
         raise OptionError("nothing says how much to prune", "for example --budget cycles=-30%")
     target = only_target(recipe, "prune")
+    if recipe.recover == "distill":
+        require_torch()
     _require_output(recipe, output, ".onnx")
     ready, calib, _ = _ready(recipe, "pruning", observer)
     observer.stage("prune")
-    return Pruning(ready.model, calib, recipe, target, observer.step).write(output)
+    pruning = Pruning(ready.model, calib, recipe, target, observer.step)
+    if recipe.recover != "distill":
+        return pruning.write(output)
+    with scratch_folder() as work:
+        pruned = work / output.name
+        result = pruning.write(pruned)
+        observer.stage("distill")
+        found = distil_pruned(recipe, ready.model, pruned, calib, output, observer.step)
+    for notice in distillation_notices(found):
+        observer.warn(notice)
+    return replace(result, path=output, distillation=found)
 
 
 def quantize_file(

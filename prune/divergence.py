@@ -26,7 +26,8 @@ def _one_divergence(reference: Array, output: Array) -> float:
     reference, output = reference.astype(np.float64), output.astype(np.float64)
     if reference.ndim == 2 and reference.shape[1] > 1:
         p, q = _log_probabilities(reference), _log_probabilities(output)
-        return max(0.0, float((np.exp(p) * (p - q)).sum(axis=1).mean()))
+        # NaN stays NaN, which max() would make 0
+        return float(np.maximum(0.0, (np.exp(p) * (p - q)).sum(axis=1).mean()))
     error = np.mean((reference - output) ** 2)
     return float(error / (np.var(reference) + 1e-12))
 

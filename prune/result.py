@@ -49,6 +49,27 @@ class Attempt:
 
 
 @dataclass(frozen=True)
+class Distillation:
+    """What training did to a pruned model, all measured on samples that it was not trained on.
+
+    ``divergence_*`` is 0 for the outputs of the original, see divergence.py; ``likeness_*`` is 1
+    for them, and ``measure`` names it: agreement, or cosine. The trained weights are ``kept`` only
+    if they diverge less. ``samples`` were trained on, ``held_out`` were not.
+    """
+
+    kept: bool
+    measure: str
+    divergence_before: float
+    divergence_after: float
+    likeness_before: float
+    likeness_after: float
+    steps: int
+    seconds: float
+    samples: int
+    held_out: int
+
+
+@dataclass(frozen=True)
 class PruneResult:
     """What pruning did. ``cost_*`` are in the unit of the budget, by the cost function given.
 
@@ -69,3 +90,4 @@ class PruneResult:
     measure: str = ""
     curve: tuple[CurvePoint, ...] = ()
     attempts: tuple[Attempt, ...] = ()
+    distillation: Distillation | None = None

@@ -8,6 +8,7 @@ from typing import Any
 from .charts import CurvePoint, bar, curve
 from .html_blocks import card, data_table, folded, layer_row
 from .markup import Markup, tag
+from .pruning_text import distillation_text
 from .units import number_text
 
 _SHOWN = 12
@@ -20,6 +21,7 @@ def pruning_card(figure: Mapping[str, Any] | None) -> Markup | None:
     return card(
         "Pruning",
         tag("p", _told(figure)),
+        _distillation(figure.get("distillation")),
         _trade_off(figure),
         _groups(figure.get("groups") or []),
         _attempts(figure.get("attempts") or []),
@@ -34,6 +36,11 @@ def _told(figure: Mapping[str, Any]) -> str:
         if figure.get(key) is not None
     ]
     return f"Against the unpruned model in the same format: {', '.join(changes)}."
+
+
+def _distillation(found: Mapping[str, Any] | None) -> Markup | None:
+    """What training added, on samples that it was not trained on."""
+    return None if found is None else tag("p", f"{distillation_text(found)}.".capitalize())
 
 
 def _trade_off(figure: Mapping[str, Any]) -> Markup | None:

@@ -45,11 +45,12 @@ class Result:
 
 @dataclass(frozen=True)
 class Place:
-    """Where things are, how long one may take, and how the models are quantized."""
+    """Where things are, how long one may take, how the models are quantized, how long trained."""
 
     work: Path
     timeout: float
     method: str
+    seconds: float = 600
 
 
 def model_of(name: str, work: Path) -> Path:
@@ -97,6 +98,7 @@ def _prune(cell: Cell, shares: Sequence[float], place: Place) -> None:
     job = {
         "model": str(model_of(cell.model, place.work)),
         "method": [how.criterion, how.allocation, how.recover],
+        "seconds": place.seconds,
         "target": _CHIP,
         "dataset": _listing(cell.model, "calib", cell.calib, place.work),
         "calib": cell.calib,

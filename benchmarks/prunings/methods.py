@@ -15,7 +15,10 @@ WHOLE = "unpruned"
 
 @dataclass(frozen=True)
 class Method:
-    """One curve: criterion, allocation and repair as prune.prune.Method has them."""
+    """One curve: criterion, allocation and repair as prune.prune.Method has them.
+
+    With ``distill`` as the repair it is least squares, and training after it.
+    """
 
     name: str
     criterion: str
@@ -28,6 +31,7 @@ METHODS = (
     Method("uniform", "obs", "uniform", "least-squares"),
     Method("magnitude", "magnitude", "uniform", "none"),
     Method("wanda", "wanda", "sensitivity", "least-squares"),
+    Method("distill", "obs", "sensitivity", "distill"),
 )
 USUAL = ("rockpress", "uniform", "magnitude")
 

@@ -12,13 +12,18 @@ from pathlib import Path
 from typing import Any
 
 
+def _silent(what: str, done: int, total: int | None) -> None:
+    pass
+
+
 def main() -> None:
     """Do the job."""
     from rockpress.convert.targets import find_target
     from rockpress.core.errors import OptionError
+    from rockpress.pipeline.distilling import distil_pruned, parted
     from rockpress.pipeline.inputs import ready_model
     from rockpress.pipeline.pruning import cost_of
-    from rockpress.pipeline.recipe import Preprocessing
+    from rockpress.pipeline.recipe import Preprocessing, Recipe
     from rockpress.prune.budget import Budget
     from rockpress.prune.prune import Method, Pruner
 
@@ -26,15 +31,24 @@ def main() -> None:
     started = time.process_time()
     ready = ready_model(Path(job["model"]))
     cost, step = cost_of(Budget("cycles", 0.5), find_target(job["target"]), "int8")
-    samples = ready.samples(Path(job["dataset"]), Preprocessing(), job["calib"])
-    pruner = Pruner(ready.model, samples, cost=cost, step=step, method=Method(*job["method"]))
+    calib = ready.samples(Path(job["dataset"]), Preprocessing(), job["calib"])
+    criterion, allocation, recover = job["method"]
+    recipe = Recipe(Path(job["model"]), recover=recover, recover_time=job["seconds"])
+    samples, _ = parted(calib, recipe)
+    repair = "least-squares" if recover == "distill" else recover
+    method = Method(criterion, allocation, repair)
+    pruner = Pruner(ready.model, samples, cost=cost, step=step, method=method)
     judged = time.process_time() - started
     for share, output in job["outputs"]:
         started, path = time.process_time(), Path(output)
         note: dict[str, Any] = {"error": "", "judged": judged}
         try:
-            result = pruner.prune(Budget("cycles", share), path.with_suffix(".part"))
-            path.with_suffix(".part").rename(path)
+            part = path.with_suffix(".part")
+            result = pruner.prune(Budget("cycles", share), part)
+            if recover == "distill":
+                found = distil_pruned(recipe, ready.model, part, calib, part, _silent)
+                print(share, found, flush=True)
+            part.rename(path)
             note |= {
                 "cut": time.process_time() - started,
                 "predicted": result.cost_after / result.cost_before,

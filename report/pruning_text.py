@@ -1,0 +1,26 @@
+"""What distillation did, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def distillation_text(found: Mapping[str, Any]) -> str:
+    """One line; the values are those of the samples that were held out.
+
+    >>> found = {"kept": True, "measure": "agreement", "likeness_before": 0.9, "steps": 800,
+    ...     "likeness_after": 0.95, "held_out": 64, "seconds": 300.0,
+    ...     "divergence_before": 0.08, "divergence_after": 0.02}
+    >>> distillation_text(found)
+    'distillation: agreement 0.900 to 0.950, divergence 0.08 to 0.02 on 64 held-out samples, \
+800 steps in 300 s'
+    """
+    changes = [
+        f"{found['measure']} {found['likeness_before']:.3f} to {found['likeness_after']:.3f}",
+        f"divergence {found['divergence_before']:.3g} to {found['divergence_after']:.3g}",
+    ]
+    kept = "" if found["kept"] else "not kept, as it is no better: "
+    effort = f"{found['steps']} steps in {found['seconds']:.0f} s"
+    on = f"on {found['held_out']} held-out samples"
+    return f"distillation: {kept}{', '.join(changes)} {on}, {effort}"
