@@ -37,7 +37,7 @@ MixedBudget = Annotated[
     Option(
         "--mixed",
         metavar="BUDGET",
-        help="What float16 may cost or must bring: cycles=+8%, sqnr=25, off. [default: auto]",
+        help="What 16 bits may cost or must bring: cycles=+8%, sqnr=25, off. [default: auto]",
     ),
 ]
 SearchTime = Annotated[

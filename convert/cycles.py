@@ -23,7 +23,7 @@ _BIAS_BYTES = 4
 def layer_cycles(layer: LayerShape, target: Target, dtype: str = "int8") -> float:
     """Cycles of one core for one inference: the slower of arithmetic and memory traffic.
 
-    ``dtype`` is int8 or float16. Raises ValueError when the target lacks it.
+    ``dtype`` is int8, int16 or float16. Raises ValueError when the target lacks it.
 
     >>> from ..core.layers import LayerShape
     >>> from .targets import find_target
@@ -63,7 +63,8 @@ def ddr_cycles(layer: LayerShape, target: Target, dtype: str = "int8") -> float:
 
 
 def _array(target: Target, dtype: str) -> MacArray:
-    array = target.int8 if dtype == "int8" else target.float16
+    wide = target.int16 if dtype == "int16" else None
+    array = target.int8 if dtype == "int8" else wide or target.float16
     if array is None:
         raise ValueError(f"{target.name} has no {dtype}")
     return array

@@ -50,7 +50,8 @@ class LatencyFit:
 class Target:
     """One chip. ``dtypes`` are the toolkit's names: w8a8, w8a16, w4a16, w16a16i, float16.
 
-    ``sparse`` maps those in which 2:4 sparse weights are recognised to the axes, see sparse.py.
+    Without ``int16`` the compiler counts it as float16, where there is that. ``sparse`` maps those
+    in which 2:4 sparse weights are recognised to the axes, see sparse.py.
     """
 
     name: str
@@ -63,6 +64,18 @@ class Target:
     ddr_cycles_per_kb: float
     latency: LatencyFit | None = field(default=None)
     sparse: Mapping[str, tuple[Axis, ...]] = field(default_factory=dict, hash=False)
+    int16: MacArray | None = None
+
+    @property
+    def mixes_with(self) -> str | None:
+        """The 16-bit type that single layers of an int8 model may have: float16, int16 or None.
+
+        Both take the same cycles where a chip has both. For float16 the rest keeps the integers
+        that were chosen for its weights (see attempts.py), so that is preferred.
+        """
+        if self.int8 is None:
+            return None
+        return "float16" if self.float16 else ("int16" if self.int16 else None)
 
     @property
     def int8_macs_per_cycle(self) -> int:
@@ -91,6 +104,7 @@ _MIDDLE = MacArray(16, 32, 4), MacArray(8, 32, 2)
 _NARROW = MacArray(16, 32, 4), MacArray(8, 16, 2)
 _INT8_ONLY = MacArray(16, 32, 4), None
 _SMALL = MacArray(8, 16, 4), None
+_INT16 = MacArray(16, 16, 4)
 _AUDIO = None, MacArray(8, 4, 4)
 
 _SPARSE_WIDE: Mapping[str, tuple[Axis, ...]] = {
@@ -121,9 +135,9 @@ TARGETS: tuple[Target, ...] = (
     Target("rk3562", ("w8a8", "w8a16", "float16"), 1, *_MIDDLE, 64, 16, 137.6, _RK3562),
     Target("rk3566", ("w8a8", "float16"), 1, *_NARROW, 32, 8, 156.4, _RK3566),
     Target("rk3568", ("w8a8", "float16"), 1, *_NARROW, 32, 8, 156.4, _RK3566),
-    Target("rv1103", ("w8a8", "w16a16i"), 1, *_INT8_ONLY, 32, 16, 166.5),
+    Target("rv1103", ("w8a8", "w16a16i"), 1, *_INT8_ONLY, 32, 16, 166.5, int16=_INT16),
     Target("rv1103b", ("w8a8",), 1, *_SMALL, 16, 8, 137.4),
-    Target("rv1106", ("w8a8", "w16a16i"), 1, *_INT8_ONLY, 32, 16, 166.5),
+    Target("rv1106", ("w8a8", "w16a16i"), 1, *_INT8_ONLY, 32, 16, 166.5, int16=_INT16),
     Target("rv1106b", ("w8a8",), 1, *_SMALL, 16, 8, 137.4),
     Target("rv1126b", ("w8a8", "w4a16", "float16"), 1, *_WIDE, 64, 16, 137.6, sparse=_SPARSE),
     Target("rk2118", ("float16",), 1, *_AUDIO, 16, 16, 137.4),

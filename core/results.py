@@ -92,8 +92,8 @@ class QuantizationFigure:
     """The method that was kept, and the SQNR of each that was compared on held-out samples.
 
     ``tradeoffs`` are the choices of mixed precision that were tried, and ``floating`` how many
-    tensors stay in float16 in the one that was kept. With labels, ``scores`` has the ``metric`` of
-    each method; ``chosen_by`` names what decided: sqnr, or the metric.
+    tensors stay in ``wide`` (float16 or int16) in the one that was kept. With labels, ``scores``
+    has the ``metric`` of each method; ``chosen_by`` names what decided: sqnr, or the metric.
     """
 
     method: str
@@ -104,6 +104,7 @@ class QuantizationFigure:
     metric: str | None = None
     scores: dict[str, float] = field(default_factory=dict)
     chosen_by: str = "sqnr"
+    wide: str = "float16"
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def feed_outputs(model: ModelProto, plan: Plan | None, quantization: str) -> tup
     for name, shape in output_shapes_of(model).items():
         sizes = tuple(size or 1 for size in shape)
         entry = plan.activations.get(name) if plan and quantization in _PLANNED else None
-        if entry is None:
+        if entry is None or entry.dtype != "int8":
             found.append(FeedOutput(name, sizes, "float32"))
         else:
             found.append(FeedOutput(name, sizes, "int8", entry.scale, entry.zero_point))

@@ -136,19 +136,21 @@ def mixed_for(recipe: Recipe, target: Target) -> Mixed | None:
     if asked and not recipe.in_int8:
         raise OptionError(
             f"--mixed is for w8a8, not for {recipe.quantize}",
-            "it leaves some layers of an int8 model in float16: leave it out",
+            "it leaves some layers of an int8 model in 16 bits: leave it out",
         )
-    if recipe.mixed == "off" or (not asked and "float16" not in target.dtypes):
+    wide = target.mixes_with
+    if recipe.mixed == "off" or (not asked and wide is None):
         return None
-    if "float16" not in target.dtypes:
+    if wide is None:
         raise OptionError(
-            f"{target.name} has no float16 to mix with int8", "leave --mixed out for this chip"
+            f"{target.name} has neither float16 nor int16 to mix with int8",
+            "leave --mixed out for this chip",
         )
 
     def cost(layer: LayerShape, dtype: str) -> float:
         return layer_cycles(layer, target, dtype)
 
-    return Mixed(budget, cost, recipe.search_time, None if asked else _POOR_DB)
+    return Mixed(budget, cost, recipe.search_time, None if asked else _POOR_DB, wide)
 
 
 def quantize_notices(recipe: Recipe, result: QuantizeResult) -> tuple[Notice, ...]:
@@ -225,4 +227,11 @@ def build_options(
     if quantized.plan.scheme == "w4a16":  # its weights are on the grid that the toolkit finds
         return quantized.path, {"quantization": "normal", "dtype": "w4a16", "calib": calib}
     ranges = ranges_of(quantized.plan)
+    if is_hybrid(quantized.plan):
+        return floating, {"quantization": "hybrid", "calib": calib, "plan": ranges}
     return quantized.path, {"calib": calib, "float_model": floating, "plan": ranges}
+
+
+def is_hybrid(plan: Plan) -> bool:
+    """Whether only the toolkit's own quantizer can carry a plan: a QDQ model has no int16."""
+    return "int16" in ranges_of(plan).types.values()

@@ -107,6 +107,7 @@ def quantization_figure(quantized: QuantizeResult) -> QuantizationFigure:
         plan.metric or None,
         plan.scores,
         plan.chosen_by,
+        plan.wide,
     )
 
 

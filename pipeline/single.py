@@ -39,7 +39,7 @@ from .inputs import ReadyModel, ready_model
 from .manifests import write_beside
 from .preprocessing import calibration_notices
 from .pruning import Pruning, budget_of
-from .quantizing import quantize_as, quantize_notices, ranges_of
+from .quantizing import is_hybrid, quantize_as, quantize_notices, ranges_of
 from .recipe import Recipe
 from .requirements import only_target, require_output, require_toolkit
 from .rows import quantization_figure
@@ -164,14 +164,17 @@ def convert_file(
         model = work / f"{recipe.model.stem}.onnx"
         base, quantized = _planned(ready.model, build.plan, folder / output.stem)
         save_model(base, model)
-        exact = quantized if chosen == "qdq" else None
+        carried = build.quantization
+        if carried == "auto" and quantized is not None and is_hybrid(quantized.plan):
+            carried = "hybrid"
+        exact = quantized if chosen == "qdq" and carried != "hybrid" else None
         conversion = convert_step(
             exact.path if exact else model,
             folder / output.name,
             target,
             recipe,
             how=how,
-            quantization=build.quantization,
+            quantization=carried,
             dtype=build.dtype,
             calib=calib,
             float_model=model if exact else None,

@@ -52,14 +52,20 @@ class Subject:
 
 
 def quantized(
-    subject: Subject, name: str, floating: tuple[str, ...] = ()
+    subject: Subject, name: str, floating: tuple[str, ...] = (), wide: str = "float16"
 ) -> tuple[Plan, ModelProto]:
-    """The model quantized by one method, with what it learnt left in ``subject.known``."""
+    """The model quantized by one method, with what it learnt left in ``subject.known``.
+
+    The tensors named by ``floating`` get the type ``wide``. With int16 all weights are rounded to
+    nearest, biases uncorrected: what takes int16 to the chip rounds the weights itself.
+    """
+    method = METHODS[name]
+    if floating and wide == "int16":
+        method = Method(method.ranges, correct_bias=False, equalized=method.equalized)
     if floating:
         placement = place(subject.graph, floating)
         layers = layers_of(subject.graph, placement)
         subject = replace(subject, placement=placement, layers=layers)
-    method = METHODS[name]
     activations = _activations(subject.placement, subject.observed.histograms, method.ranges)
     rounded = rounded_layers(
         subject.layers,
@@ -74,7 +80,7 @@ def quantized(
     plan = Plan(
         "w8a8",
         subject.observed.count,
-        {**activations, **_left_out(subject, method.ranges, floating)},
+        {**activations, **_left_out(subject, method.ranges, floating, wide)},
         _weights(subject.graph, subject.placement, method),
         left_in_float(subject.graph, subject.placement),
         name,
@@ -108,12 +114,14 @@ def _activation(histogram: Histogram, method: str, dtype: str = "int8") -> Activ
     return Activation(dtype, low, high, scale, zero_point, method)
 
 
-def _left_out(subject: Subject, method: str, floating: tuple[str, ...]) -> dict[str, Activation]:
-    """The tensors that mixed precision leaves in float16, with the ranges that they have."""
+def _left_out(
+    subject: Subject, method: str, floating: tuple[str, ...], wide: str
+) -> dict[str, Activation]:
+    """The tensors that mixed precision leaves in 16 bits, with the ranges that they have."""
     seen, moved = subject.observed.histograms, subject.moved
     found = {}
     for name in floating:
-        one = _activation(seen[moved.get(name, name)], method, "float16")
+        one = _activation(seen[moved.get(name, name)], method, wide)
         found[name] = replace(one, source=f"as {moved[name]}") if name in moved else one
     return found
 

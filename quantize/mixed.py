@@ -1,7 +1,7 @@
-"""Mixed precision: which activations are worth float16, and what that costs.
+"""Mixed precision: which activations are worth 16 bits (float16 or int16), and what that costs.
 
-An operator runs in float16 unless all it reads and makes is quantized. So one tensor left in float
-takes the layer that makes it and those that read it to float16. The error that each tensor brings
+An operator runs in 16 bits unless all it reads and makes is int8. So one tensor left in float takes
+the layer that makes it and those that read it to 16 bits. The error that each tensor brings
 is measured on its own; those that bring most for the cycles they cost are left in float first.
 """
 
@@ -23,7 +23,7 @@ from .placement import place
 from .plan import Plan, Tradeoff
 from .qdq import render
 
-# (shape, "int8" or "float16") -> cycles
+# (shape, "int8", "float16" or "int16") -> cycles
 LayerCost = Callable[[LayerShape, str], float]
 # Of all cycles: what a tensor is taken to cost at least. The conversion to float16 and back is not
 # in any table of the compiler, but is not free.
@@ -131,12 +131,12 @@ def families(plan: Plan) -> dict[str, list[str]]:
 class Costs:
     """Estimated cycles of the model's layers, for any choice of tensors in float."""
 
-    def __init__(self, graph: Graph, cost: LayerCost) -> None:
+    def __init__(self, graph: Graph, cost: LayerCost, wide: str = "float16") -> None:
         self._graph = graph
         shapes = {node.output[0]: layer_of(graph, node) for node in graph.nodes}
         known = {name: shape for name, shape in shapes.items() if shape is not None}
         self._int8 = {name: cost(shape, "int8") for name, shape in known.items()}
-        self._float = {name: cost(shape, "float16") for name, shape in known.items()}
+        self._float = {name: cost(shape, wide) for name, shape in known.items()}
         self._start = self._cycles(())
 
     def over_int8(self, floating: Sequence[str]) -> float:
@@ -158,13 +158,14 @@ def growing_choices(
     cost: LayerCost,
     most: float,
     deadline: float = math.inf,
+    wide: str = "float16",
 ) -> list[tuple[tuple[str, ...], float]]:
-    """Ever larger choices of tensors in float, best value first: (tensors, relative cost).
+    """Ever larger choices of tensors in 16 bits, best value first: (tensors, relative cost).
 
     Greedy by noise saved over cycles added, given what is in float already; a tensor that would
     exceed ``most`` (0.08 for 8 % more cycles) is passed over. Ends at ``deadline``.
     """
-    together, costs = families(plan), Costs(graph, cost)
+    together, costs = families(plan), Costs(graph, cost, wide)
     left = sorted(sensitivity, key=lambda name: -sensitivity[name])
     chosen: list[str] = []
     spent, found = 0.0, []

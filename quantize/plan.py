@@ -27,7 +27,8 @@ SCHEMA = 1
 class Activation:
     """An activation tensor: int8 with one scale and zero point, for values in [low, high].
 
-    With the ``dtype`` float16 it is not quantized; the scale is what int8 would have had.
+    With the ``dtype`` float16 or int16 it stays in float here; the scale is what int8 would have
+    had.
     """
 
     dtype: str
@@ -50,7 +51,7 @@ class Weight:
 
 @dataclass(frozen=True)
 class Tradeoff:
-    """One choice of mixed precision: the tensors in float16, and what they cost and bring.
+    """One choice of mixed precision: the tensors in 16 bits, and what they cost and bring.
 
     ``cycles_ratio`` is estimated, over the int8 model's (1.08: 8 % more); ``sqnr_db`` that of the
     outputs on held-out samples.
@@ -90,8 +91,14 @@ class Plan:
 
     @property
     def floating(self) -> tuple[str, ...]:
-        """The tensors that mixed precision leaves in float16."""
+        """The tensors that mixed precision leaves in float16 or int16."""
         return tuple(name for name, one in self.activations.items() if one.dtype != "int8")
+
+    @property
+    def wide(self) -> str:
+        """The type of these tensors: float16, unless they are int16."""
+        kinds = {one.dtype for one in self.activations.values()}
+        return "int16" if "int16" in kinds else "float16"
 
 
 def compared(

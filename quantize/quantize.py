@@ -43,13 +43,15 @@ class QuantizeResult:
 class Mixed:
     """How much mixed precision may cost or must bring, what layers cost, and how long to search.
 
-    With ``below_db`` it is only tried where int8 alone stays below that on held-out samples.
+    ``wide`` is the 16-bit type, float16 or int16. With ``below_db`` it is only tried where int8
+    alone stays below that on held-out samples.
     """
 
     budget: MixedBudget
     cost: LayerCost
     seconds: float = 300
     below_db: float | None = None
+    wide: str = "float16"
 
     def is_due(self, sqnr_db: float | None) -> bool:
         """Whether to try it for an int8 model of this SQNR (None: not measured)."""
@@ -146,23 +148,28 @@ def _count(steps: Iterator[int], total: int, on_progress: Progress) -> None:
 def _mixed(
     subject: Subject, plan: Plan, held_out: HeldOut, mixed: Mixed, on_progress: Progress
 ) -> Plan:
-    """The plan with some tensors in float16: the best of what was tried within the budget."""
+    """The plan with some tensors in 16 bits: the best of what was tried within the budget."""
     started = time.monotonic()
     half, deadline = started + mixed.seconds / 2, started + mixed.seconds
     sensitivity = sensitivities(
         subject.model, plan, held_out, half, lambda *at: on_progress("sensitivity", *at)
     )
     budget, soon = mixed.budget, half + mixed.seconds / 10  # the rest of the time is for the trials
-    choices = growing_choices(subject.graph, plan, sensitivity, mixed.cost, budget.most, soon)
+    if mixed.wide == "int16":  # the toolkit takes the inputs of a model in int8 alone
+        inputs = subject.graph.input_names
+        sensitivity = {name: one for name, one in sensitivity.items() if name not in inputs}
+    choices = growing_choices(
+        subject.graph, plan, sensitivity, mixed.cost, budget.most, soon, mixed.wide
+    )
 
     tried = search(
         choices,
-        lambda floating: held_out.sqnr_db(quantized(subject, plan.method, floating)[1]),
+        lambda floating: held_out.sqnr_db(quantized(subject, plan.method, floating, mixed.wide)[1]),
         budget,
         deadline,
         lambda *at: on_progress("mixed precision", *at),
     )
-    best, _ = quantized(subject, plan.method, budget.best(tried).floating)
+    best, _ = quantized(subject, plan.method, budget.best(tried).floating, mixed.wide)
     return replace(
         plan,
         activations=best.activations,
@@ -174,6 +181,6 @@ def _mixed(
 
 def _made(subject: Subject, plan: Plan) -> tuple[Plan, ModelProto]:
     """The model quantized in the way of ``plan``, from what is known of it by now."""
-    again, rendered = quantized(subject, plan.method, plan.floating)
+    again, rendered = quantized(subject, plan.method, plan.floating, plan.wide)
     chosen = replace(plan, samples=again.samples, activations=again.activations)
     return chosen, rendered

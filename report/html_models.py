@@ -65,11 +65,12 @@ def quantization_card(how: dict[str, Any] | None) -> Markup | None:
 
 
 def _tradeoffs(how: dict[str, Any]) -> Markup | None:
+    wide = how.get("wide", "float16")
     points = [
         CurvePoint(
             one["cycles_ratio"],
             one["sqnr_db"],
-            f"{one['floating']} tensors in float16: {one['sqnr_db']:.1f} dB, "
+            f"{one['floating']} tensors in {wide}: {one['sqnr_db']:.1f} dB, "
             f"{one['cycles_ratio'] - 1:+.1%} cycles",
             one["floating"] == how["floating"],
         )
@@ -78,9 +79,9 @@ def _tradeoffs(how: dict[str, Any]) -> Markup | None:
     ]
     if len(points) < 2:
         return None
-    title = f"SQNR against cycles for {len(points)} choices of tensors in float16"
+    title = f"SQNR against cycles for {len(points)} choices of tensors in {wide}"
     drawn = curve(title, points, ("cycles over int8", "dB"))
-    told = f"Mixed precision: {how['floating']} tensors stay in float16 (the large point)."
+    told = f"Mixed precision: {how['floating']} tensors stay in {wide} (the large point)."
     return tag("div", tag("p", told), drawn)
 
 

@@ -207,7 +207,9 @@ def quantization_text(how: QuantizationFigure) -> list[str]:
             f"{one.floating} {_db(one.sqnr_db)} dB {one.cycles_ratio - 1:+.1%}"
             for one in how.tradeoffs
         )
-        lines.append(f"tensors in float16: {how.floating} (tried, with estimated cycles: {tried})")
+        lines.append(
+            f"tensors in {how.wide}: {how.floating} (tried, with estimated cycles: {tried})"
+        )
     return lines
 
 
