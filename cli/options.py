@@ -224,7 +224,7 @@ Budget = Annotated[
 
 # Quantization
 Scheme = Annotated[
-    Literal["w8a8", "w4a16"] | None,
+    Literal["w8a8", "w8a16", "w4a16"] | None,
     Option("--scheme", help="Bits of weights (w) and activations (a). [default: w8a8]"),
 ]
 

@@ -32,6 +32,7 @@ def command(
     mixed: q.MixedBudget = None,
     search_time: q.SearchTime = None,
     explain: q.Explain = False,
+    symmetric: q.Symmetric = False,
     inputs: o.Inputs = None,
     outputs: o.Outputs = None,
     size: o.SizeOption = None,
@@ -77,7 +78,7 @@ def command(
         seed=seed,
     )
     with watching(quiet=quiet) as observer:
-        found = quantize_file(recipe, output, observer, explain=explain)
+        found = quantize_file(recipe, output, observer, explain=explain, symmetric=symmetric)
     plan, near = found.result.plan, found.comparison
     warn(named(found.warnings, None, observer.told))
     if as_json:
@@ -106,9 +107,10 @@ def command(
     sizes = f"{size_text(found.bytes_before)} -> {size_text(found.bytes_after)}"
     weights = counted(len(plan.weights), "weight")
     formats = f"{weights} in int4, in a float model"
-    if plan.scheme == "w8a8":
-        int8 = len(plan.activations) - len(plan.floating)
-        formats = f"{weights} and {counted(int8, 'activation')} in int8"
+    if plan.scheme != "w4a16":
+        activations = counted(len(plan.activations) - len(plan.floating), "activation")
+        joint = " in int8," if plan.scheme == "w8a16" else " and"
+        formats = f"{weights}{joint} {activations} in int{plan.scheme.partition('a')[2]}"
     print_lines(
         [
             f"{output}: {sizes}, {formats}",

@@ -9,7 +9,7 @@ from typer import Option
 from .parsers import number
 
 QuantizeRun = Annotated[
-    Literal["w8a8", "w4a16", "off"] | None,
+    Literal["w8a8", "w8a16", "w4a16", "off"] | None,
     Option("--quantize", help="As --scheme of quantize; off stays in float16. [default: w8a8]"),
 ]
 Method = Annotated[
@@ -48,6 +48,10 @@ SearchTime = Annotated[
         parser=number(1),
         help="Seconds to look for the tensors of --mixed. [default: 300]",
     ),
+]
+Symmetric = Annotated[
+    bool,
+    Option("--symmetric", help="Zero points of 0 and float biases, as TensorRT wants them."),
 ]
 Explain = Annotated[
     bool,

@@ -24,6 +24,12 @@ def choose_quantization(
     if asked not in _WAYS:
         raise OptionError(f"unknown quantization {asked!r}", f"one of: {', '.join(_WAYS)}")
     quantized = is_qdq(model)
+    if quantized and any(node.domain == "com.microsoft" for node in model.graph.node):
+        raise OptionError(
+            "the model is quantized with activations of 16 bits, or otherwise in operators of ONNX "
+            "Runtime's own, which the toolkit cannot read",
+            "give the float model; for w8a16 with --quantize normal --scheme w8a16",
+        )
     chosen = ("qdq" if quantized else "float16") if asked == "auto" else asked
     if quantized and chosen != "qdq":
         raise OptionError(

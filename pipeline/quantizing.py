@@ -49,6 +49,8 @@ def quantize_step(
     mixed: Mixed | None = None,
     metric: Scoring | str = "top1",
     seed: int = 0,
+    scheme: str = "w8a8",
+    symmetric: bool = False,
 ) -> QuantizeResult:
     """Quantize a prepared model; see quantize.quantize.
 
@@ -65,6 +67,8 @@ def quantize_step(
         seen,
         kept or (),
         method=method,
+        scheme=scheme,
+        symmetric=symmetric,
         mixed=mixed,
         metric=judge,
         seed=seed,
@@ -81,6 +85,8 @@ def quantize_as(
     plan: Path,
     calib: Samples,
     step: Step,
+    *,
+    symmetric: bool = False,
 ) -> QuantizeResult:
     """Quantize a prepared model in the way that a recipe asks for, for a target."""
     mixed = mixed_for(recipe, target)
@@ -96,6 +102,8 @@ def quantize_as(
         mixed=mixed,
         metric=scoring_of(recipe, model, calib),
         seed=recipe.seed,
+        scheme=recipe.quantize,
+        symmetric=symmetric,
     )
 
 
@@ -139,7 +147,7 @@ def mixed_for(recipe: Recipe, target: Target) -> Mixed | None:
             "it leaves some layers of an int8 model in 16 bits: leave it out",
         )
     wide = target.mixes_with
-    if recipe.mixed == "off" or (not asked and wide is None):
+    if recipe.mixed == "off" or (not asked and (wide is None or not recipe.in_int8)):
         return None
     if wide is None:
         raise OptionError(
@@ -226,6 +234,8 @@ def build_options(
         return floating, {}
     if quantized.plan.scheme == "w4a16":  # its weights are on the grid that the toolkit finds
         return quantized.path, {"quantization": "normal", "dtype": "w4a16", "calib": calib}
+    if quantized.plan.scheme == "w8a16":  # the toolkit has no other way to it than its own
+        return floating, {"quantization": "normal", "dtype": "w8a16", "calib": calib}
     ranges = ranges_of(quantized.plan)
     if is_hybrid(quantized.plan):
         return floating, {"quantization": "hybrid", "calib": calib, "plan": ranges}
@@ -234,4 +244,4 @@ def build_options(
 
 def is_hybrid(plan: Plan) -> bool:
     """Whether only the toolkit's own quantizer can carry a plan: a QDQ model has no int16."""
-    return "int16" in ranges_of(plan).types.values()
+    return bool(plan.floating) and plan.wide == "int16"

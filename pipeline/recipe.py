@@ -82,7 +82,7 @@ class Recipe:
     criterion: Literal["obs", "wanda", "magnitude"] = "obs"
     keep: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
-    quantize: Literal["w8a8", "w4a16", "float16"] = "w8a8"
+    quantize: Literal["w8a8", "w8a16", "w4a16", "float16"] = "w8a8"
     method: str = "auto"
     mixed: str = "auto"
     search_time: float = 300

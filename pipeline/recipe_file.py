@@ -83,7 +83,7 @@ class ModelOptions(BaseModel):
     criterion: Literal["obs", "wanda", "magnitude"] | None = None
     recover: Literal["least-squares", "distill", "none"] | None = None
     recover_time: Seconds | None = None
-    quantize: Literal["w8a8", "w4a16", "off"] | None = None
+    quantize: Literal["w8a8", "w8a16", "w4a16", "off"] | None = None
     method: Literal["auto", "gptq", "gptq-min-max", "mse", "min-max", "percentile", "kl"] | None = (
         None
     )

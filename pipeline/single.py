@@ -107,12 +107,20 @@ def prune_file(recipe: Recipe, output: Path, observer: Observer = SILENT) -> Pru
 
 
 def quantize_file(
-    recipe: Recipe, output: Path, observer: Observer = SILENT, *, explain: bool = False
+    recipe: Recipe,
+    output: Path,
+    observer: Observer = SILENT,
+    *,
+    explain: bool = False,
+    symmetric: bool = False,
 ) -> Quantized:
     """Quantize ``recipe.model`` to ``output``, the plan beside it. Raises RockpressError.
 
-    With ``explain`` the error of every tensor is measured too.
+    With ``explain`` the error of every tensor is measured too. With ``symmetric`` zero points are 0
+    and biases stay in float, for runtimes that want that.
     """
+    if symmetric and recipe.quantize != "w8a8":
+        raise OptionError("--symmetric is for w8a8", f"leave it out for --scheme {recipe.quantize}")
     if explain and recipe.quantize != "w8a8":
         raise OptionError("--explain is for w8a8", f"leave it out for --scheme {recipe.quantize}")
     target = only_target(recipe, "quantize")
@@ -120,7 +128,9 @@ def quantize_file(
     ready, calib, odd = _ready(recipe, "quantization", observer)
     observer.stage("quantize")
     plan = output.with_suffix(".plan.toml")
-    result = quantize_as(recipe, target, ready.model, output, plan, calib, observer.step)
+    result = quantize_as(
+        recipe, target, ready.model, output, plan, calib, observer.step, symmetric=symmetric
+    )
     few = calib.take(_LOOK_SAMPLES, recipe.seed)
     before = run_onnxruntime(ready.model, few)
     after = run_onnxruntime(output, few, optimise=False)

@@ -20,7 +20,7 @@ from .plan import Activation, Plan, Weight
 from .qdq import render
 from .range_methods import RANGE_METHODS
 from .rounding import Rounded, Rounding, rounded_layers
-from .scales import activation_scale
+from .scales import activation_scale, symmetric_scale
 from .sequential import sequential_biases
 
 Progress = Callable[[str, int, int | None], None]
@@ -31,7 +31,8 @@ class Subject:
     """A model that is being quantized, and what is known of it.
 
     ``factors`` are those by which its channels were equalized. ``observer`` adds what it sees on
-    samples to ``observed``.
+    samples to ``observed``. ``scheme`` is w8a8 or w8a16; with ``symmetric`` the zero points of w8a8
+    are 0 too.
     """
 
     model: ModelProto
@@ -44,6 +45,8 @@ class Subject:
     observed: Observed = NOTHING_SEEN
     factors: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     known: dict[Rounding, dict[str, Rounded]] = field(default_factory=dict)
+    scheme: str = "w8a8"
+    symmetric: bool = False
 
     def having_seen(self, samples: Iterable[Feeds]) -> Subject:
         """The same once it was observed on these samples too."""
@@ -66,7 +69,7 @@ def quantized(
         placement = place(subject.graph, floating)
         layers = layers_of(subject.graph, placement)
         subject = replace(subject, placement=placement, layers=layers)
-    activations = _activations(subject.placement, subject.observed.histograms, method.ranges)
+    activations = _activations(subject, method.ranges)
     rounded = rounded_layers(
         subject.layers,
         activations,
@@ -78,13 +81,14 @@ def quantized(
     give_back()
     subject.known.setdefault(method.rounding, rounded)
     plan = Plan(
-        "w8a8",
+        subject.scheme,
         subject.observed.count,
         {**activations, **_left_out(subject, method.ranges, floating, wide)},
         _weights(subject.graph, subject.placement, method),
         left_in_float(subject.graph, subject.placement),
         name,
         equalization=dict(subject.factors),
+        symmetric=subject.symmetric,
     )
     if method.sequential:
         with scratch_folder() as folder:
@@ -94,18 +98,28 @@ def quantized(
     return plan, render(subject.model, plan, rounded)
 
 
-def _activations(
-    placement: Placement, histograms: Mapping[str, Histogram], method: str
-) -> dict[str, Activation]:
+def _activations(subject: Subject, method: str) -> dict[str, Activation]:
     """Scales from ranges, one a tensor. Moved values have the scale of what they came from."""
     activations: dict[str, Activation] = {}
+    placement, histograms = subject.placement, subject.observed.histograms
     for name in placement.tensors:
         origin = placement.same_as.get(name, name)
         if origin in activations:
             activations[name] = replace(activations[origin], source=f"as {origin}")
         else:
-            activations[name] = _activation(histograms[origin], method)
+            activations[name] = _quantized_activation(subject, histograms[origin], method)
     return activations
+
+
+def _quantized_activation(subject: Subject, histogram: Histogram, method: str) -> Activation:
+    one = _activation(histogram, method)
+    if subject.scheme == "w8a16":
+        scale, zero_point = symmetric_scale(one.low, one.high, 16)
+        return replace(one, dtype="int16", scale=scale, zero_point=zero_point)
+    if subject.symmetric:
+        scale, zero_point = symmetric_scale(one.low, one.high, 8)
+        return replace(one, scale=scale, zero_point=zero_point)
+    return one
 
 
 def _activation(histogram: Histogram, method: str, dtype: str = "int8") -> Activation:

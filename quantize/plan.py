@@ -27,8 +27,8 @@ SCHEMA = 1
 class Activation:
     """An activation tensor: int8 with one scale and zero point, for values in [low, high].
 
-    With the ``dtype`` float16 or int16 it stays in float here; the scale is what int8 would have
-    had.
+    In w8a16 it is int16. In w8a8 with the ``dtype`` float16 or int16 it stays in float here; the
+    scale is what int8 would have had.
     """
 
     dtype: str
@@ -72,6 +72,7 @@ class Plan:
     decided (sqnr, or the metric).
     ``equalization`` maps a tensor to what its channels were divided by before anything was rounded,
     see equalize.
+    With ``symmetric`` all zero points are 0, and biases stay in float.
     ``tradeoffs`` are the choices of mixed precision that were tried, cheapest first.
     """
 
@@ -88,10 +89,13 @@ class Plan:
     scores: dict[str, float] = field(default_factory=dict)
     chosen_by: str = SQNR
     equalization: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    symmetric: bool = False
 
     @property
     def floating(self) -> tuple[str, ...]:
         """The tensors that mixed precision leaves in float16 or int16."""
+        if self.scheme != "w8a8":
+            return ()
         return tuple(name for name, one in self.activations.items() if one.dtype != "int8")
 
     @property
@@ -153,6 +157,7 @@ def read_plan(path: Path) -> Plan:
             document.get("scores", {}),
             document.get("chosen_by", SQNR),
             {name: tuple(all_) for name, all_ in document.get("equalization", {}).items()},
+            document.get("symmetric", False),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: not a plan: {error}", "quantize again") from error

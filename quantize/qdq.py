@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import onnx
-from onnx import ModelProto, NodeProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from ..core.graph import Array, Graph, free_name, read_by
 from .layers import layers_of
@@ -14,6 +14,8 @@ from .placement import place, weight_axis
 from .plan import Plan
 from .rounding import Rounded, rounded_layers
 from .scales import quantize_bias
+
+_MICROSOFT = "com.microsoft"
 
 
 def render(
@@ -24,7 +26,8 @@ def render(
     ``rounded`` has the integers of every layer by its output; without, weights are rounded to
     nearest.
     Activations get a pair of their own scale; weights are stored as int8 with one scale a channel
-    and biases as int32, each behind a DequantizeLinear. Names of inputs and outputs stay.
+    and biases as int32, each behind a DequantizeLinear; those of a symmetric plan stay in float.
+    Names of inputs and outputs stay.
     """
     graph = Graph(model)
     copy = ModelProto()
@@ -49,6 +52,10 @@ def render(
     del copy.graph.initializer[:]
     copy.graph.initializer.extend([*kept, *builder.constants])
     del copy.graph.value_info[:]
+    copy.graph.value_info.extend(builder.shapes)
+    known = {entry.domain for entry in copy.opset_import}
+    if builder.shapes and _MICROSOFT not in known:
+        copy.opset_import.append(helper.make_opsetid(_MICROSOFT, 1))
     return onnx.shape_inference.infer_shapes(copy)
 
 
@@ -80,6 +87,8 @@ class _Builder:
     def __init__(self, graph: Graph, plan: Plan, rounded: Mapping[str, Rounded]) -> None:
         self.constants: list[onnx.TensorProto] = []
         self.replaced: set[str] = set()
+        self.shapes: list[onnx.ValueInfoProto] = []
+        self._floating = set(plan.floating)
         self._graph = graph
         self._plan = plan
         self._rounded = rounded
@@ -89,7 +98,7 @@ class _Builder:
         self._raw = {
             n: self._free(f"{n}.float")
             for n in made
-            if n in plan.activations and n not in plan.floating
+            if n in plan.activations and n not in self._floating
         }
         self._names = {raw: name for name, raw in self._raw.items()}
         self._dequantized_names: dict[str, str] = {}
@@ -101,18 +110,31 @@ class _Builder:
     def activation_pair(self, name: str) -> list[NodeProto]:
         """Quantize and dequantize one activation, or nothing if it is not in the plan."""
         entry = self._plan.activations.get(name)
-        if entry is None or entry.dtype != "int8":
+        if entry is None or name in self._floating:
             return []
+        kind = np.int16 if entry.dtype == "int16" else np.int8
         scale = self._constant(f"{name}.scale", np.float32(entry.scale))
-        zero_point = self._constant(f"{name}.zero_point", np.int8(entry.zero_point))
+        zero_point = self._constant(f"{name}.zero_point", kind(entry.zero_point))
         source, steps = self._raw.get(name, name), self._free(f"{name}.quantized")
         target = name if name in self._raw else self._free(f"{name}.dequantized")
         self._dequantized_names[name] = target
-        constants = [scale, zero_point]
+        constants, how = [scale, zero_point], {}
+        if kind is np.int16:  # which the standard's own operators have from opset 21 on
+            how = {"domain": _MICROSOFT}
+            self._tell_shape(name, target, steps)
         return [
-            helper.make_node("QuantizeLinear", [source, *constants], [steps], f"{name}.Q"),
-            helper.make_node("DequantizeLinear", [steps, *constants], [target], f"{name}.DQ"),
+            helper.make_node("QuantizeLinear", [source, *constants], [steps], f"{name}.Q", **how),
+            helper.make_node(
+                "DequantizeLinear", [steps, *constants], [target], f"{name}.DQ", **how
+            ),
         ]
+
+    def _tell_shape(self, name: str, target: str, steps: str) -> None:
+        """Inference does not know operators of other domains."""
+        shape = self._graph.shapes[name]
+        if target != name:
+            self.shapes.append(helper.make_tensor_value_info(target, TensorProto.FLOAT, shape))
+        self.shapes.append(helper.make_tensor_value_info(steps, TensorProto.INT16, shape))
 
     def rewired(self, node: NodeProto) -> NodeProto:
         """Let a node read dequantized activations and weights, and write raw outputs."""
@@ -132,6 +154,9 @@ class _Builder:
         weight = self._dequantized(node, 1, one.steps, one.scales, axis)
         if one.bias is None or source is None:
             return [weight]
+        if self._plan.symmetric:
+            self._float_bias(node, one.bias)
+            return [weight]
         steps = quantize_bias(one.bias, source.scale, one.scales)
         unit = (np.float64(source.scale) * one.scales).astype(np.float32)
         if len(node.input) < 3:
@@ -139,6 +164,15 @@ class _Builder:
                 return [weight]
             node.input.append("")
         return [weight, self._dequantized(node, 2, steps, unit, 0)]
+
+    def _float_bias(self, node: NodeProto, bias: Array) -> None:
+        if len(node.input) < 3:
+            if not bias.any():
+                return
+            node.input.append("")
+        self.replaced.add(node.input[2])
+        name = f"{self.original(node.output[0])}.bias"
+        node.input[2] = self._constant(name, np.asarray(bias, np.float32))
 
     def _dequantized(
         self, node: NodeProto, position: int, steps: Array, scales: Array, axis: int

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from ..core.errors import SamplesError
+from ..core.errors import OptionError, SamplesError
 from ..core.files import replacing
 from ..core.graph import Array
 from ..core.model import save_model
@@ -27,6 +27,7 @@ from .requirements import underflow_notices
 from .ways import Ways, subject_of
 
 Feeds = Mapping[str, Array]
+_OF_16_BITS = ("gptq-min-max", "min-max")
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ def quantize(
     held_out: SampleSet = (),
     *,
     method: str = AUTO,
+    scheme: str = "w8a8",
+    symmetric: bool = False,
     mixed: Mixed | None = None,
     metric: TaskMetric | None = None,
     seed: int = 0,
@@ -89,10 +92,11 @@ def quantize(
             "mixed precision is chosen by trial, and there are too few calibration samples for it",
             "give at least ten with --calib",
         )
-    names = _names(method, held_out)
+    names = _names(method, held_out, scheme)
     with scratch_folder() as folder:
         few = FewSamples(folder / "few")
         subject = subject_of(model, names, few, seed, on_progress)
+        subject = replace(subject, scheme=scheme, symmetric=symmetric)
         subject = subject.having_seen(few.passing(samples))
         kept = HeldOut(model, held_out, folder)
         ways = Ways(subject, names, samples, seed, on_progress)
@@ -107,10 +111,17 @@ def quantize(
     return QuantizeResult(output, plan_path, plan, underflow_notices(subject.layers))
 
 
-def _names(method: str, held_out: SampleSet) -> tuple[str, ...]:
-    if method != AUTO:
-        return (method,)
-    return COMPARED if len(held_out) else COMPARED[:1]
+def _names(method: str, held_out: SampleSet, scheme: str) -> tuple[str, ...]:
+    compared = _OF_16_BITS if scheme == "w8a16" else COMPARED
+    if method == AUTO:
+        return compared if len(held_out) else compared[:1]
+    if scheme == "w8a16" and method not in compared:
+        raise OptionError(
+            f"--method {method} narrows the ranges of activations or their channels, which 16 bits "
+            "do not need",
+            f"choose one of: {AUTO}, {', '.join(compared)}",
+        )
+    return (method,)
 
 
 def _best(
@@ -134,7 +145,7 @@ def _best(
         if not len(held_out):
             return plans[name]
         trials[name] = held_out.trial(rendered, metric, partial(_count, steps, total, on_progress))
-        if name == names[-1] and len(names) > 1:
+        if name == names[-1] and names == COMPARED:
             refined = REFINED.get(verdict_on(trials, metric).best, ())
             left.extend(other for other in refined if ways.changes(other))
     verdict = verdict_on(trials, metric)

@@ -39,6 +39,15 @@ def activation_scale(low: float, high: float) -> tuple[float, int]:
     return scale, int(np.clip(zero_point, INT8_LOW, INT8_HIGH))
 
 
+def symmetric_scale(low: float, high: float, bits: int) -> tuple[float, int]:
+    """Scale and zero point (0) of an activation with values in [low, high].
+
+    >>> symmetric_scale(-254.0, 12.0, 8), symmetric_scale(0.0, 32767.0, 16)
+    ((2.0, 0), (1.0, 0))
+    """
+    return _single(max(-low, high) / (2 ** (bits - 1) - 1)), 0
+
+
 def _single(scale: float) -> float:
     """As float32, which is what ONNX stores, and never zero."""
     return float(np.float32(max(scale, _SMALLEST_SCALE)))
