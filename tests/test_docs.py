@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 import runpy
 import shlex
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -71,18 +69,21 @@ def commands_of(page: Path) -> list[str]:
     ],
 )
 def test_the_commands_of_a_page_run_as_they_stand(
-    page: str, least: int, files: list[str], own_files: Path
+    page: str,
+    least: int,
+    files: list[str],
+    own_files: Path,
+    rockpress: Callable[..., tuple[int, str, str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With one cache for all pages: what one has built, the next need not."""
-    environment = {**os.environ, "ROCKPRESS_CACHE_DIR": str(own_files / "cache")}
+    monkeypatch.chdir(own_files)
+    monkeypatch.setenv("ROCKPRESS_CACHE_DIR", str(own_files / "cache"))
     commands = commands_of(ROOT / page)
     assert len(commands) >= least
     for command in commands:
-        words = [sys.executable, "-m", *shlex.split(command)]
-        done = subprocess.run(
-            words, cwd=own_files, env=environment, capture_output=True, text=True, timeout=600
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        code, out, err = rockpress(*shlex.split(command)[1:])
+        assert code == 0, f"{command}\n{out}\n{err}"
     assert [name for name in files if not (own_files / name).is_file()] == []
 
 
