@@ -29,7 +29,7 @@ FIND_PYTHON = for python in $(PYTHONS); do \
 USE_PIPS_INDEX = index=$$($(RUN) -m pip config list | sed -nE "s/^[a-z:]+\.index-url='(.*)'$$/\1/p" | tail -n 1); \
 	[ -z "$$index" ] || export UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$index}"
 
-.PHONY: help setup demo test soak coverage test-wheel lint typecheck bench docs lock wheel clean
+.PHONY: help setup demo test soak coverage test-wheel lint typecheck bench docs site lock wheel clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -79,6 +79,9 @@ bench: setup ## run the benchmarks
 
 docs: setup ## check that the documentation says what is true
 	$(if $(wildcard tests/test_docs.py),$(RUN) -m pytest tests/test_docs.py $(ARGS),@echo "no tests/test_docs.py yet")
+
+site: setup ## build the documentation as a site in build/site
+	$(BIN)/sphinx-build -q -n -W --keep-going docs build/site
 
 # requirements.txt is committed and has no rule: a fresh clone gives all files about the same time,
 # so a rule on pyproject.toml would lock anew by chance. 3.10 is the oldest Python it serves.
