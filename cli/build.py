@@ -26,8 +26,9 @@ def build_recipe(
     from ..pipeline.recipe import Recipe
 
     given = _given(options)
-    if given.get("prune") == "off":
-        given["prune"] = None
+    for name in ("prune", "sparsity"):
+        if given.get(name) == "off":
+            given[name] = None
     base = Recipe(model) if isinstance(model, Path) else model
     shapes = {one.name: one.shape for one in inputs or ()}
     return replace(

@@ -19,7 +19,7 @@ from .handler import catch_signals, run
 # module's own help starts with the same words.
 COMMANDS = {
     "run": "Prune, quantize, convert and check a model: one command, one report.",
-    "prune": "Remove whole channels from an ONNX model.",
+    "prune": "Remove whole channels from an ONNX model, or make its weights sparse.",
     "quantize": "Decide the number formats of an ONNX model.",
     "convert": "Convert an ONNX model to RKNN.",
     "check": "Compare a compressed model with its baseline.",

@@ -29,6 +29,7 @@ def command(
     metric: a.Metric = None,
     metric_option: a.MetricOption = None,
     metric_output: a.MetricOutput = None,
+    sparsity: p.Sparsity = None,
     keep: p.Keep = None,
     only: p.Only = None,
     criterion: p.Criterion = None,
@@ -49,7 +50,7 @@ def command(
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
 ) -> None:
-    """Remove whole channels from an ONNX model."""
+    """Remove whole channels from an ONNX model, or make its weights sparse."""
     from ..pipeline.single import prune_file
 
     recipe = build_recipe(
@@ -61,6 +62,7 @@ def command(
         metric=metric,
         metric_options=dict(metric_option) if metric_option else None,
         metric_outputs=metric_output,
+        sparsity=sparsity,
         keep=keep,
         only=only,
         criterion=criterion,

@@ -55,3 +55,11 @@ RecoverTime = Annotated[
         help="Seconds to train for --recover distill, at most. [default: 600]",
     ),
 ]
+Sparsity = Annotated[
+    Literal["2:4", "off"] | None,
+    Option(
+        "--sparsity",
+        help="Set two of every four weights to zero, where the chip leaves them out: rk3576, "
+        "rv1126b. [default: off]",
+    ),
+]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .show import print_lines, print_table
 
 if TYPE_CHECKING:
-    from ..prune.result import PruneResult
+    from ..prune.result import PruneResult, Sparsity
 
 _GROUPS = ("channels made by", "before", "after", "saves", "output error")
 _ESTIMATED = ("cycles", "latency")
@@ -16,9 +16,16 @@ _ESTIMATED = ("cycles", "latency")
 
 def show_pruning(result: PruneResult) -> None:
     """Print what was cut where, what it saves, and what more or less of it would have left."""
+    if result.budget is not None:
+        _show_channels(result, result.budget.kind)
+    if result.sparsity is not None:
+        _show_sparsity(str(result.path), result.sparsity)
+
+
+def _show_channels(result: PruneResult, budget: str) -> None:
     from ..report.pruning_text import distillation_text
 
-    kind = result.budget.kind.replace("macs", "MACs")
+    kind = budget.replace("macs", "MACs")
     rows = [
         (
             group.name,
@@ -41,7 +48,7 @@ def show_pruning(result: PruneResult) -> None:
         f"tried {kind} {-one.share:+.1%}: {one.retention:.1%} left on held-out samples"
         for one in result.attempts
     )
-    what = f"{kind} (estimated)" if result.budget.kind in _ESTIMATED else kind
+    what = f"{kind} (estimated)" if budget in _ESTIMATED else kind
     changes = (
         (what, result.cost_before, result.cost_after),
         ("MACs", result.macs_before, result.macs_after),
@@ -53,3 +60,19 @@ def show_pruning(result: PruneResult) -> None:
     if result.frozen:
         stops = ", ".join(f"{name} ({count})" for name, count in result.frozen.items())
         print_lines([f"left whole around operators without a rule: {stops}"])
+
+
+def _show_sparsity(path: str, found: Sparsity) -> None:
+    rows = [
+        (layer.name, layer.axis, f"{layer.weights:,}", f"{layer.error:.2%}")
+        for layer in found.layers
+    ]
+    print_table(path, ("2:4 sparse layer", "along its", "weights", "lost of its output"), rows)
+    zeros = sum(layer.weights for layer in found.layers) // 2
+    left = f"; left dense: {', '.join(found.dense)}" if found.dense else ""
+    print_lines(
+        [
+            f"{zeros:,} weights are zero now{left}",
+            f"{found.measure} {found.likeness:.3f} with the dense model",
+        ]
+    )

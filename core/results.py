@@ -112,20 +112,22 @@ class PruningFigure:
     """What pruning did. The ratios are pruned over unpruned, in the number format of the result.
 
     ``predicted_ratio`` is that of the ``budget`` (cycles, latency, macs or size) as the search saw
-    it, without the compiler. ``measure`` says what the likeness of the ``curve`` is.
-    ``distillation`` is what training made better, when it was asked for.
+    it, without the compiler; both are None when no channels were to be removed. ``measure`` says
+    what the likeness of the ``curve`` is. ``distillation`` is what training made better, when it
+    was asked for. ``sparsity`` tells of layers made 2:4 sparse.
     """
 
     cycles_ratio: float | None
     macs_ratio: float | None
     parameters_ratio: float | None
-    budget: str
-    predicted_ratio: float
+    budget: str | None
+    predicted_ratio: float | None
     measure: str
     curve: tuple[dict[str, Any], ...]
     groups: tuple[dict[str, Any], ...]
     attempts: tuple[dict[str, Any], ...] = ()
     distillation: dict[str, Any] | None = None
+    sparsity: dict[str, Any] | None = None
 
     @property
     def ratios(self) -> dict[str, float | None]:

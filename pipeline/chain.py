@@ -25,7 +25,7 @@ from .baseline import Baseline, host_latency
 from .distilling import distillation_notices
 from .drift import Drift
 from .manifests import write_beside
-from .pruning import budget_missed, budget_of, pruning_figure, saved_share
+from .pruning import budget_missed, prunes, pruning_figure, saved_share
 from .quantizing import build_options, float_model_of, quantize_for_cycles, quantize_notices
 from .recipe import Recipe
 from .robustness import robustness_of
@@ -102,7 +102,7 @@ class Chain:
         return row
 
     def _prune(self, floating: Path) -> PruningFigure | None:
-        if budget_of(self._recipe) is None:
+        if not prunes(self._recipe):
             self._stages.skip("prune")
             return None
         unpruned = self._unpruned(floating)
@@ -147,7 +147,9 @@ class Chain:
         pruning = remembered.Pruned(
             self._base.ready.model, self._base.calib, self._recipe, self._target, step
         )
-        budget, share = pruning.budget, pruning.budget.share
+        if (budget := pruning.budget) is None:
+            return pruning.write(self._path(".pruned.onnx")), self._compiled(step)
+        share = budget.share
         for _ in range(_TRIES):
             result = pruning.write(self._path(".pruned.onnx"), share)
             compiled = self._compiled(step)

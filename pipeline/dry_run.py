@@ -62,11 +62,12 @@ def _stages(
     stages = [("baseline", f"{recipe.model} in ONNX Runtime {on}, {by}")]
     if "float16" in target.dtypes:
         stages.append(("reference-float16", "compile the original, to compare with"))
-    if recipe.prune or recipe.max_drop is not None:
+    if recipe.prune or recipe.sparsity or recipe.max_drop is not None:
         if recipe.quantize != "float16":
             stages.append(("reference-int8", "compile the original in int8, for the budget"))
         drop = "" if recipe.max_drop is None else f"lose at most {recipe.max_drop:.1%}, "
         budget = f"{recipe.prune}, " if recipe.prune else ""
+        budget += f"{recipe.sparsity} sparse, " if recipe.sparsity else ""
         stages.append(("prune", f"{budget}{drop}recover by {recipe.recover}, {used}"))
         stages.append(("check-pruned", f"in ONNX Runtime {on}"))
     if recipe.quantize != "float16":

@@ -29,6 +29,7 @@ from .judging import judge_for
 from .recipe import Recipe
 from .rows import ratio
 from .scoring import scoring_of
+from .sparsity import made_sparse, untouched
 from .stages import Step
 
 # channels at which multiply-accumulates and size change visibly; the chips' steps do not matter
@@ -63,24 +64,43 @@ def cost_of(budget: Budget, target: Target, dtype: str) -> tuple[Cost, int]:
     return lambda layer: layer_cycles(layer, target, dtype), target.cout_step
 
 
+def prunes(recipe: Recipe) -> bool:
+    """Whether a recipe asks for channels to be removed or weights to be made sparse."""
+    return budget_of(recipe) is not None or recipe.sparsity is not None
+
+
+def require_pruning(recipe: Recipe) -> None:
+    """Raise OptionError when a recipe does not say what to prune."""
+    if not prunes(recipe):
+        raise OptionError(
+            "nothing says how much to prune", "for example --budget cycles=-30%, or --sparsity 2:4"
+        )
+
+
 class Pruning:
     """A recipe's model for one target, judged once and cut as often as it takes."""
 
     def __init__(
         self, model: ModelProto, calib: Samples, recipe: Recipe, target: Target, step: Step
     ) -> None:
-        budget = budget_of(recipe)
-        if budget is None:
-            raise OptionError("nothing says how much to prune", "for example --budget cycles=-30%")
-        self.budget = budget
+        require_pruning(recipe)
+        self.budget = budget_of(recipe)
         self._model = model
+        self._calib = calib
         self._recipe = recipe
+        self._target = target
+        self._step = step
+        self._held_out: Samples | None = None
+        self._pruner = None if self.budget is None else self._judged(self.budget)
+
+    def _judged(self, budget: Budget) -> Pruner:
+        recipe = self._recipe
         dtype = "int8" if recipe.in_int8 else "float16"
-        cost, channels = cost_of(budget, target, dtype)
-        require_distilling(recipe, model)
-        seen, self._held_out = parted(calib, recipe)
-        self._pruner = Pruner(
-            model,
+        cost, channels = cost_of(budget, self._target, dtype)
+        require_distilling(recipe, self._model)
+        seen, self._held_out = parted(self._calib, recipe)
+        return Pruner(
+            self._model,
             seen,
             cost=cost,
             step=channels,
@@ -92,12 +112,18 @@ class Pruning:
                 only=recipe.only,
             ),
             seed=recipe.seed,
-            on_progress=step,
+            on_progress=self._step,
         )
 
     def write(self, output: Path, share: float | None = None) -> PruneResult:
         """Write the pruned model: to the budget, or another ``share`` of the same kind."""
+        result = self._cut(output, share)
+        return made_sparse(self._recipe, self._target, result, self._calib, self._step)
+
+    def _cut(self, output: Path, share: float | None) -> PruneResult:
         drop = self._recipe.max_drop
+        if self._pruner is None or self.budget is None:
+            return untouched(self._model, output)
         if drop is None or self._held_out is None:
             share = self.budget.share if share is None else share
             return self._pruner.prune(Budget(self.budget.kind, share), output)
@@ -150,13 +176,14 @@ def pruning_figure(
         cycles_ratio=cycles,
         macs_ratio=macs,
         parameters_ratio=parameters,
-        budget=result.budget.kind,
-        predicted_ratio=result.cost_after / result.cost_before,
+        budget=result.budget.kind if result.budget else None,
+        predicted_ratio=result.cost_after / result.cost_before if result.budget else None,
         measure=result.measure,
         curve=tuple(map(asdict, result.curve)),
         groups=tuple(map(asdict, result.groups)),
         attempts=tuple(map(asdict, result.attempts)),
         distillation=asdict(result.distillation) if result.distillation else None,
+        sparsity=asdict(result.sparsity) if result.sparsity else None,
     )
 
 

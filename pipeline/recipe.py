@@ -53,7 +53,8 @@ class Recipe:
     image input; ``outputs`` are tensors to end the model at. ``prune`` is a budget such as
     cycles=-40%, or None; with ``max_drop``, the part of the outputs that may be lost, it is the
     most to prune; with distillation as ``recover`` it is trained for ``recover_time`` seconds at
-    most; ``keep`` and ``only`` are globs over layers. ``mixed`` is a budget for mixed
+    most; ``keep`` and ``only`` are globs over layers. With ``sparsity`` two of every four weights
+    become zero, where the target gains by it. ``mixed`` is a budget for mixed
     precision, such as cycles=+8% or sqnr=25, or off, or auto: only where int8 alone is poor. It is
     searched for ``search_time`` seconds at most.
     ``last_report`` is a report of an earlier run to compare with. Stages found in ``cache``
@@ -79,6 +80,7 @@ class Recipe:
     recover: Literal["least-squares", "distill", "none"] = "least-squares"
     recover_time: float = 600
     max_drop: float | None = None
+    sparsity: Literal["2:4"] | None = None
     criterion: Literal["obs", "wanda", "magnitude"] = "obs"
     keep: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
@@ -108,7 +110,7 @@ class Recipe:
 
     def require_samples(self) -> None:
         """Raise OptionError when a stage needs samples that were not given."""
-        prunes = bool(self.prune) or self.max_drop is not None
+        prunes = bool(self.prune or self.sparsity) or self.max_drop is not None
         if self.calib is None and (prunes or self.quantize != "float16"):
             stage = "pruning" if prunes else "quantization"
             raise OptionError(

@@ -78,6 +78,7 @@ class ModelOptions(BaseModel):
     std: Divisor | list[Divisor] | None = None
     prune: Name | None = None
     max_drop: Annotated[float, Field(ge=0, le=1)] | None = None
+    sparsity: Literal["2:4", "off"] | None = None
     keep: Name | list[Name] | None = None
     only: Name | list[Name] | None = None
     criterion: Literal["obs", "wanda", "magnitude"] | None = None
@@ -218,7 +219,7 @@ def _recipe(options: Mapping[str, Any], folder: Path) -> Recipe:
 
 def _plain(name: str, value: Any) -> Any:
     """As the recipe holds it: off is what is left out, lists are tuples."""
-    if name == "prune":
+    if name in ("prune", "sparsity"):
         return None if value == "off" else value
     if name == "quantize":
         return "float16" if value == "off" else value

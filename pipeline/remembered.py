@@ -54,9 +54,9 @@ class Pruned:
         self._target = target
 
     @property
-    def budget(self) -> Budget:
-        """What may be removed. Raises OptionError when nothing says so."""
-        return budget_of(self._recipe) or self._make().budget
+    def budget(self) -> Budget | None:
+        """What may be removed; None when no channels are."""
+        return budget_of(self._recipe)
 
     def write(self, output: Path, share: float | None = None) -> PruneResult:
         """Write the pruned model: to the budget, or another ``share`` of the same kind."""

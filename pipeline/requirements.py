@@ -15,6 +15,7 @@ from ..prune.distil import require_torch
 from .pruning import budget_of, cost_of
 from .quantizing import mixed_for
 from .recipe import Recipe
+from .sparsity import require_sparse
 
 
 def require_measurable(recipe: Recipe) -> None:
@@ -55,6 +56,7 @@ def require_possible(recipe: Recipe) -> list[Target]:
     require_measurable(recipe)
     for target in targets:
         _require_format(target, recipe.quantize)
+        require_sparse(recipe, target)
         mixed_for(recipe, target)
         require_latency(target, recipe.gates.max_latency_ms)
     return targets

@@ -38,11 +38,12 @@ from .explain import errors_of
 from .inputs import ReadyModel, ready_model
 from .manifests import write_beside
 from .preprocessing import calibration_notices
-from .pruning import Pruning, budget_of
+from .pruning import Pruning, require_pruning
 from .quantizing import is_hybrid, quantize_as, quantize_notices, ranges_of
 from .recipe import Recipe
 from .requirements import only_target, require_output, require_toolkit
 from .rows import quantization_figure
+from .sparsity import require_sparse
 from .steps import convert_step
 
 # how close the quantized model stays is shown on so many samples: a first look, not a check
@@ -85,11 +86,11 @@ class Quantized:
 
 def prune_file(recipe: Recipe, output: Path, observer: Observer = SILENT) -> PruneResult:
     """Prune ``recipe.model`` to its budget and write ``output``. Raises RockpressError."""
-    if budget_of(recipe) is None:
-        raise OptionError("nothing says how much to prune", "for example --budget cycles=-30%")
+    require_pruning(recipe)
     target = only_target(recipe, "prune")
     if recipe.recover == "distill":
         require_torch()
+    require_sparse(recipe, target)
     _require_output(recipe, output, ".onnx")
     ready, calib, _ = _ready(recipe, "pruning", observer)
     observer.stage("prune")

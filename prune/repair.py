@@ -20,7 +20,7 @@ from ..core.dense import DenseLayer, dense_layers, patches, position_count, resp
 from ..core.graph import Array, Graph
 
 Feeds = Mapping[str, Array]
-_RIDGE = 1e-3
+RIDGE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,24 @@ def solve(moments: Moments, start: Float, *, has_bias: bool = True) -> tuple[Flo
     >>> np.round(matrix, 6).tolist(), np.round(bias, 6).tolist()
     ([[2.0]], [1.0])
     """
-    covariance, cross = moments.covariance, moments.cross
-    if not has_bias:  # moments about zero instead of about the mean
-        covariance = covariance + np.outer(moments.mean_x, moments.mean_x)
+    second, cross = second_moments(moments, has_bias=has_bias), moments.cross
+    if not has_bias:
         cross = cross + np.outer(moments.mean_y, moments.mean_x)
-    missing = cross - start @ covariance
-    matrix = start + np.linalg.solve(ridge(covariance, _RIDGE), missing.T).T
+    missing = cross - start @ second
+    matrix = start + np.linalg.solve(ridge(second, RIDGE), missing.T).T
+    return matrix, bias_of(moments, matrix, has_bias=has_bias)
+
+
+def second_moments(moments: Moments, *, has_bias: bool) -> Float:
+    """Of the inputs, (d, d): about their mean where a bias makes up for it, else about zero."""
+    covariance = moments.covariance
+    return covariance if has_bias else covariance + np.outer(moments.mean_x, moments.mean_x)
+
+
+def bias_of(moments: Moments, matrix: Float, *, has_bias: bool) -> Float:
+    """The bias (m,) that gives the targets their mean; zeros for a layer that has none."""
     bias = moments.mean_y - matrix @ moments.mean_x
-    return matrix, bias if has_bias else np.zeros_like(bias)
+    return bias if has_bias else np.zeros_like(bias)
 
 
 def refit(
@@ -75,12 +85,13 @@ def refit(
     if layers:
         teacher = Walk(original, samples)
         teacher.go_to(_first_change(graph, Graph(original)))
-        both = _Both(original, model, teacher, teacher.fork(model), seed)
-        jobs = [_job(graph, layer, cuts[layer.weight]) for layer in layers]
+        both = SideBySide(original, model, teacher, teacher.fork(model), seed)
+        jobs = [job_of(graph, layer, cuts[layer.weight]) for layer in layers]
         teacher.keep(job.target for job in jobs)
         for done, job in enumerate(jobs):
             on_progress(done, len(jobs))
-            both.refit(job)
+            moments, start = both.reach(job)
+            both.put(job, *solve(moments, start, has_bias=both.has_bias(job)))
     on_progress(len(layers), len(layers))
     return model
 
@@ -112,7 +123,7 @@ def _affected(graph: Graph, before: Graph) -> set[str]:
 
 
 @dataclass(frozen=True)
-class _Job:
+class Job:
     """A layer to refit: ``target`` less ``other`` is what it should give, where there is one."""
 
     layer: DenseLayer
@@ -122,13 +133,14 @@ class _Job:
     other: str
 
 
-def _job(graph: Graph, layer: DenseLayer, cut: Cut) -> _Job:
+def job_of(graph: Graph, layer: DenseLayer, cut: Cut) -> Job:
+    """A layer with what it should give: its own result, or that of the residual Add after it."""
     position = next(i for i, node in enumerate(graph.nodes) if layer.y in node.output)
     total, other = _residual(graph, layer)
-    return _Job(layer, cut, position, total or layer.y, other)
+    return Job(layer, cut, position, total or layer.y, other)
 
 
-class _Both:
+class SideBySide:
     """The original and the pruned model, walked through side by side."""
 
     def __init__(
@@ -143,21 +155,33 @@ class _Both:
         }
         self._shapes = {tensor.name: tuple(tensor.dims) for tensor in original.graph.initializer}
 
-    def refit(self, job: _Job) -> None:
-        """Refit one layer of the pruned model; the layers come in the order of the graph."""
-        layer = job.layer
-        weight, bias = _stored(self._model, layer.weight), _stored(self._model, layer.bias)
+    def reach(self, job: Job) -> tuple[Moments, Float]:
+        """Walk up to a layer: the moments of its inputs and targets, and its matrix as it is.
+
+        The layers come in the order of the graph.
+        """
+        weight = _stored(self._model, job.layer.weight)
         assert weight is not None
         self._teacher.go_to(self._made[job.target] + 1)
         self._student.go_to(job.position)
         moments = self._moments(job, weight)
         self._teacher.drop(job.target)
-        matrix, offset = solve(moments, layer.matrix(weight), has_bias=bias is not None)
+        return moments, job.layer.matrix(weight)
+
+    def has_bias(self, job: Job) -> bool:
+        """Whether a layer has a bias that may be changed."""
+        return _stored(self._model, job.layer.bias) is not None
+
+    def put(self, job: Job, matrix: Float, offset: Float | None) -> None:
+        """Give a layer of the pruned model another matrix, and another bias if there is one."""
+        layer = job.layer
+        weight, bias = _stored(self._model, layer.weight), _stored(self._model, layer.bias)
+        assert weight is not None
         _store(self._model, layer.weight, layer.weight_like(matrix, weight))
-        if bias is not None:
+        if bias is not None and offset is not None:
             _store(self._model, layer.bias, _as_bias(layer, offset, bias))
 
-    def _moments(self, job: _Job, weight: Array) -> Moments:
+    def _moments(self, job: Job, weight: Array) -> Moments:
         layer, whole = job.layer, np.empty(self._shapes[job.layer.weight], np.bool_)
         rows, columns = layer.matrix(weight).shape
         moments = Moments(columns, rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..core.sparsity import Axis
 from .budget import Budget
 
 
@@ -70,15 +71,42 @@ class Distillation:
 
 
 @dataclass(frozen=True)
+class SparseLayer:
+    """A layer that is 2:4 sparse: half of its ``weights`` are zero, along ``axis``.
+
+    ``error`` is the part of its outputs' power that this cost, after the repair.
+    """
+
+    name: str
+    axis: Axis
+    weights: int
+    error: float
+
+
+@dataclass(frozen=True)
+class Sparsity:
+    """The layers that are 2:4 sparse now, and the dense ones: left so, or not recognised.
+
+    ``likeness`` is that of the outputs to those of the model before, named by ``measure``.
+    """
+
+    layers: tuple[SparseLayer, ...]
+    dense: tuple[str, ...]
+    measure: str
+    likeness: float
+
+
+@dataclass(frozen=True)
 class PruneResult:
     """What pruning did. ``cost_*`` are in the unit of the budget, by the cost function given.
 
-    ``frozen`` maps operator type -> number of nodes around which nothing could be removed;
-    ``measure`` names the likeness of the ``curve``: agreement, or cosine.
+    Without a ``budget`` no channels were removed, and the costs are 0. ``frozen`` maps operator
+    type -> number of nodes around which nothing could be removed; ``measure`` names the likeness
+    of the ``curve``: agreement, or cosine.
     """
 
     path: Path
-    budget: Budget
+    budget: Budget | None
     cost_before: float
     cost_after: float
     macs_before: int
@@ -91,3 +119,4 @@ class PruneResult:
     curve: tuple[CurvePoint, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     distillation: Distillation | None = None
+    sparsity: Sparsity | None = None

@@ -22,7 +22,7 @@ def selected(
     """
     names = {group.name: names_of(graph, group) for group in groups}
     for glob in (*keep, *only):
-        if not any(_matches(glob, known) for known in names.values()):
+        if not any(matches(glob, known) for known in names.values()):
             raise OptionError(
                 f"{glob!r} names no group of channels that could be cut",
                 f"there are for example: {', '.join(list(names)[:_SHOWN])}",
@@ -30,8 +30,8 @@ def selected(
     return [
         group
         for group in groups
-        if (not only or any(_matches(glob, names[group.name]) for glob in only))
-        and not any(_matches(glob, names[group.name]) for glob in keep)
+        if (not only or any(matches(glob, names[group.name]) for glob in only))
+        and not any(matches(glob, names[group.name]) for glob in keep)
     ]
 
 
@@ -44,5 +44,6 @@ def names_of(graph: Graph, group: Group) -> set[str]:
     return found
 
 
-def _matches(glob: str, names: set[str]) -> bool:
+def matches(glob: str, names: set[str]) -> bool:
+    """Whether a glob fits one of the names."""
     return any(fnmatchcase(name, glob) for name in names)

@@ -53,6 +53,7 @@ PRUNING = {
     "curve",
     "groups",
     "attempts",
+    "sparsity",
 }
 
 NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?")
