@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from ..quantize.error_report import TensorError
 
 _TOP = 20  # the worst come first and should not scroll away
-_HEADINGS = ("tensor", "op", "kind", "alone dB", "accumulated dB", "range")
+_HEADINGS = ("tensor", "op", "kind", "alone dB", "accumulated dB")
 
 
 def show_errors(errors: Sequence[TensorError]) -> None:
     """The worst in a table, and how many are not in it or were not measured."""
+    simulated = any(one.simulated_db is not None for one in errors)
+    headings = (*_HEADINGS, *(["in the simulator"] if simulated else []), "range")
     rows = [
         (
             one.name,
@@ -24,11 +26,12 @@ def show_errors(errors: Sequence[TensorError]) -> None:
             one.kind,
             _db(one.alone_db),
             _db(one.accumulated_db),
+            *([_db(one.simulated_db)] if simulated else []),
             f"{one.low:.4g} to {one.high:.4g}",
         )
         for one in errors
     ]
-    print_table("error of each quantized tensor, worst alone first", _HEADINGS, rows[:_TOP])
+    print_table("error of each quantized tensor, worst alone first", headings, rows[:_TOP])
     if len(rows) > _TOP:
         print_lines([f"{len(rows) - _TOP} more: --json lists them all"])
     missing = sum(one.alone_db is None for one in errors)

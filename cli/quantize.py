@@ -32,6 +32,7 @@ def command(
     mixed: q.MixedBudget = None,
     search_time: q.SearchTime = None,
     explain: q.Explain = False,
+    simulator: q.Simulator = False,
     symmetric: q.Symmetric = False,
     inputs: o.Inputs = None,
     outputs: o.Outputs = None,
@@ -78,7 +79,9 @@ def command(
         seed=seed,
     )
     with watching(quiet=quiet) as observer:
-        found = quantize_file(recipe, output, observer, explain=explain, symmetric=symmetric)
+        found = quantize_file(
+            recipe, output, observer, explain=explain, simulator=simulator, symmetric=symmetric
+        )
     plan, near = found.result.plan, found.comparison
     warn(named(found.warnings, None, observer.told))
     if as_json:
@@ -124,5 +127,5 @@ def command(
     if plan.float_operators:
         left = ", ".join(f"{name} ({count})" for name, count in plan.float_operators.items())
         print_lines([f"left in float: {left}"])
-    if explain:
+    if explain or simulator:
         show_errors(found.errors)

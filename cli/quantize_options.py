@@ -53,6 +53,10 @@ Symmetric = Annotated[
     bool,
     Option("--symmetric", help="Zero points of 0 and float biases, as TensorRT wants them."),
 ]
+Simulator = Annotated[
+    bool,
+    Option("--simulator", help="As --explain, accumulated in the RKNN simulator too."),
+]
 Explain = Annotated[
     bool,
     Option("--explain", help="Show which tensors lose most, alone and accumulated."),

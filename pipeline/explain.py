@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from onnx import ModelProto
 
 from ..calibration_data.samples import Samples
+from ..convert.targets import Target
+from ..core.errors import OptionError
 from ..core.model import load_model
+from ..core.observer import Observer
 from ..quantize.equalize import as_planned
 from ..quantize.error_report import TensorError, error_report
 from ..quantize.quantize import QuantizeResult
 from .quantizing import held_out
+from .recipe import Recipe
+from .requirements import require_toolkit
+from .simulated_errors import with_simulator
 from .stages import Step
 
 
@@ -32,3 +40,28 @@ def errors_of(
     quantized, plan = load_model(result.path), result.plan
     planned = as_planned(model, plan)
     return error_report(planned, quantized, plan, samples, seconds=seconds, on_progress=step)
+
+
+def explained(
+    model: ModelProto,
+    result: QuantizeResult,
+    calib: Samples,
+    target: Target | None,
+    recipe: Recipe,
+    observer: Observer,
+) -> tuple[TensorError, ...]:
+    """The same with two minutes of time, and with a ``target`` in its simulator too."""
+    errors = errors_of(model, result, calib, recipe.seed, observer.step)
+    if target is None:
+        return errors
+    observer.stage("simulate")
+    return with_simulator(errors, model, result, calib, target, recipe, observer.step)
+
+
+def require_w8a8(recipe: Recipe, asked: Mapping[str, bool]) -> None:
+    """Raise OptionError for what is only for int8, ToolkitMissing for a simulator that is not."""
+    for flag in (name for name, is_asked in asked.items() if is_asked):
+        if recipe.quantize != "w8a8":
+            raise OptionError(f"{flag} is for w8a8", f"leave it out for --scheme {recipe.quantize}")
+    if asked.get("--simulator"):
+        require_toolkit(recipe.toolkit_python)

@@ -34,7 +34,7 @@ from ..quantize.qdq import render
 from ..quantize.quantize import QuantizeResult
 from .audits import audited, ranges_seen
 from .distilling import distil_pruned, distillation_notices
-from .explain import errors_of
+from .explain import explained, require_w8a8
 from .inputs import ReadyModel, ready_model
 from .manifests import write_beside
 from .preprocessing import calibration_notices
@@ -113,17 +113,16 @@ def quantize_file(
     observer: Observer = SILENT,
     *,
     explain: bool = False,
+    simulator: bool = False,
     symmetric: bool = False,
 ) -> Quantized:
     """Quantize ``recipe.model`` to ``output``, the plan beside it. Raises RockpressError.
 
-    With ``explain`` the error of every tensor is measured too. With ``symmetric`` zero points are 0
-    and biases stay in float, for runtimes that want that.
+    With ``explain`` the error of every tensor is measured too, with ``simulator`` also in the RKNN
+    simulator. With ``symmetric`` zero points are 0 and biases stay in float, for runtimes that want
+    that.
     """
-    if symmetric and recipe.quantize != "w8a8":
-        raise OptionError("--symmetric is for w8a8", f"leave it out for --scheme {recipe.quantize}")
-    if explain and recipe.quantize != "w8a8":
-        raise OptionError("--explain is for w8a8", f"leave it out for --scheme {recipe.quantize}")
+    require_w8a8(recipe, {"--symmetric": symmetric, "--explain": explain, "--simulator": simulator})
     target = only_target(recipe, "quantize")
     _require_output(recipe, output, ".onnx")
     ready, calib, odd = _ready(recipe, "quantization", observer)
@@ -146,8 +145,9 @@ def quantize_file(
     )
     figure = quantization_figure(result)
     errors: tuple[TensorError, ...] = ()
-    if explain:
-        errors = errors_of(ready.model, result, calib, recipe.seed, observer.step)
+    if explain or simulator:
+        where = target if simulator else None
+        errors = explained(ready.model, result, calib, where, recipe, observer)
     return Quantized(result, *sizes, comparison, figure, joined, errors)
 
 

@@ -42,7 +42,8 @@ class TensorError:
     when all is quantized; for a weight that of what its layer computes, before that is quantized.
 
     ``low`` and ``high`` are the range that int8 covers, for a weight its values; ``step`` is the
-    scale, for a weight the largest of its channels' scales.
+    scale, for a weight the largest of its channels' scales. ``simulated_db`` is as
+    ``accumulated_db``, in the RKNN simulator, None where that was not asked.
     """
 
     name: str
@@ -53,6 +54,7 @@ class TensorError:
     low: float
     high: float
     step: float
+    simulated_db: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

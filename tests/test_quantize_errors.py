@@ -361,3 +361,16 @@ def test_a_table_of_many(capsys: pytest.CaptureFixture[str]) -> None:
     show_errors([replace(known[0], alone_db=np.inf), replace(known[0], alone_db=None)])
     rows = capsys.readouterr().out.splitlines()[3:5]
     assert [row.split()[3] for row in rows] == ["infinite", "-"]
+
+
+def test_the_simulator_has_lost_as_much_as_the_intended_model(tmp_path: Path) -> None:
+    model, samples = net(tmp_path, 12)
+    recipe = Recipe(model=model, calib=samples, method="min-max", mixed="off")
+    errors = quantize_file(recipe, tmp_path / "q.onnx", simulator=True).errors
+    shown = [one for one in errors if one.simulated_db is not None]
+    assert {one.name for one in shown} == {
+        one.name for one in errors if one.kind == "activation" and one.operator != "Input"
+    }
+    for one in shown:
+        assert one.simulated_db == pytest.approx(one.accumulated_db, abs=1)
+    show_errors(errors)
