@@ -38,7 +38,7 @@ help: ## list the targets
 setup: $(VENV)/.stamp ## make .venv with everything in it
 
 demo: setup ## run the whole chain on the bundled model and data
-	$(BIN)/rockpress demo -o build/demo
+	$(BIN)/rockpress demo -o build/demo --report build/demo/report.html
 
 # Two at a time, whole files: each has processes of its own, and a build takes up to a gigabyte.
 PARALLEL := -n 2 --dist loadfile

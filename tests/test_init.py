@@ -32,7 +32,7 @@ def run(*args: object, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def place(small_cnn: Path, labelled_folder: Path) -> Path:
+def place(small_cnn: Path, image_folder: Path, labelled_folder: Path) -> Path:
     """A folder with a model, labelled samples with names that make has to be told carefully."""
     for path in sorted(labelled_folder.rglob("*.png")):
         path.rename(path.with_stem(f"{path.stem} #1 $a%b:c*d"))
@@ -62,17 +62,16 @@ def older(path: Path, than: Path) -> None:
 
 
 def test_the_recipe_and_the_makefile_work_as_they_are(place: Path, init: Init) -> None:
-    line = ["small_cnn.onnx", "--calib", "labelled", "--eval", "labelled"]
-    code, out, err = init(*line)
+    line = ["small_cnn.onnx", "--calib", "images", "--eval", "labelled", "--target", "rv1106"]
+    code, out, err = init(*line)  # a chip without float16: there is no reference to build
     assert (code, out) == (0, "")
     written = ["rockpress.toml", "rockpress.mk", ".github/workflows/rockpress.yml"]
     assert err.splitlines() == [f"rockpress: written {name}" for name in written]
     (job,) = read_jobs(place / "rockpress.toml")
-    folder = place / "labelled"
-    assert job.recipe == Recipe(place / "small_cnn.onnx", calib=folder, eval=folder)
+    both = {"calib": place / "images", "eval": place / "labelled"}
+    assert job.recipe == Recipe(place / "small_cnn.onnx", targets=("rv1106",), **both)
 
     recipe = place / "rockpress.toml"
-    recipe.write_text(recipe.read_text() + 'quantize = "off"\n')  # which is faster
     done = make(place)
     report = place / "build" / "report.json"
     assert done.returncode == 0, done.stderr
@@ -86,8 +85,19 @@ def test_the_recipe_and_the_makefile_work_as_they_are(place: Path, init: Init) -
         assert not is_made(place), changed
         os.utime(changed, (was, was))
     assert is_made(place)
+
+    copy = next(one for one in (place / "labelled").rglob("*.png") if one != image).read_bytes()
+    image.write_bytes(copy)
+    os.utime(image, (now + 10, now + 10))
+    assert make(place).returncode == 0
+    (target,) = json.loads(report.read_text())["targets"]
+    stages = {stage["name"]: stage["status"] for stage in target["stages"]}
+    # what is measured is measured anew; what is learned from the other images is not
+    assert (stages["quantize"], stages["convert"]) == ("cached", "done")
+    os.utime(report, (now + 20, now + 20))
+    assert is_made(place)
     image.unlink()  # which changes its folder, and is no error
-    os.utime(image.parent, (now + 10, now + 10))
+    os.utime(image.parent, (now + 30, now + 30))
     assert not is_made(place)
 
 
@@ -100,6 +110,32 @@ def test_a_gate_that_fails_is_tried_again(place: Path, init: Init) -> None:
     assert "Error 4" in done.stderr
     assert json.loads((place / "build" / "report.json").read_text())["verdict"] == "fail"
     assert not is_made(place)
+
+
+def interrupted(folder: Path) -> Path:
+    """A script that runs rockpress and presses Ctrl-C at the first line that it prints."""
+    script = folder / "interrupted.sh"
+    script.write_text(
+        "set -m\nmkfifo told\n"  # without -m what is in the background ignores Ctrl-C
+        f"{ROCKPRESS} demo -o demo 2>told &\n"
+        "exec 3<told; read -r line <&3; kill -INT $!; wait $!\n"
+    )
+    return script
+
+
+def test_exit_codes_seen_from_a_shell(place: Path) -> None:
+    same = f"{ROCKPRESS} check small_cnn.onnx small_cnn.onnx --eval labelled -q"
+    lines = [
+        same,
+        f"{same} --max-size-mb 0.0001",
+        f"{ROCKPRESS} check missing.onnx small_cnn.onnx --eval labelled",
+        f"{ROCKPRESS} check --nonsense",
+        f"bash {interrupted(place)}",
+    ]
+    keep = "unset PYTHONDONTWRITEBYTECODE; export PYTHONPYCACHEPREFIX=$PWD/bytecode\n"
+    script = keep + "".join(f"{line} >/dev/null 2>&1; echo $?\n" for line in lines)
+    codes = run("bash", "-c", script, folder=place).stdout.split()
+    assert codes == ["0", "4", "1", "2", "130"]
 
 
 def test_other_exit_codes_seen_from_make(place: Path, init: Init) -> None:
