@@ -68,8 +68,8 @@ def test_the_recipe_and_the_makefile_work_as_they_are(place: Path, init: Init) -
     written = ["rockpress.toml", "rockpress.mk", ".github/workflows/rockpress.yml"]
     assert err.splitlines() == [f"rockpress: written {name}" for name in written]
     (job,) = read_jobs(place / "rockpress.toml")
-    both = {"calib": place / "images", "eval": place / "labelled"}
-    assert job.recipe == Recipe(place / "small_cnn.onnx", targets=("rv1106",), **both)
+    model, images, labelled = (place / name for name in ("small_cnn.onnx", "images", "labelled"))
+    assert job.recipe == Recipe(model, calib=images, eval=labelled, targets=("rv1106",))
 
     recipe = place / "rockpress.toml"
     done = make(place)
