@@ -11,6 +11,10 @@ UV := $(BIN)/uv
 UV_VERSION := 0.13.9
 # uv pip sync installs what is listed and nothing that it depends on, which the second file needs.
 REQUIREMENTS := requirements.txt requirements-models.txt
+TORCH := torch==2.13.0
+TORCH_VENV := .venv-torch
+# of its wheel for the CPU, CPython 3.11 on x86-64, which is not in the index
+TORCH_CPU_HASH := sha256:6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
 PACKAGES := $(patsubst %/__init__.py,%,$(wildcard */__init__.py))
 # More arguments for pytest: make test ARGS="-k size"
 ARGS :=
@@ -29,7 +33,11 @@ FIND_PYTHON = for python in $(PYTHONS); do \
 USE_PIPS_INDEX = index=$$($(RUN) -m pip config list | sed -nE "s/^[a-z:]+\.index-url='(.*)'$$/\1/p" | tail -n 1); \
 	[ -z "$$index" ] || export UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$index}"
 
-.PHONY: help setup demo test soak coverage test-wheel lint typecheck bench docs site lock wheel clean
+# So are its find-links, where a machine may keep a PyTorch for the CPU: the index has CUDA's only.
+USE_PIPS_LINKS = links=$$($(RUN) -m pip config list | sed -nE "s/^[a-z:]+[.]find-links='(.*)'$$/\1/p" | head -n 1); \
+	[ -z "$$links" ] || export UV_FIND_LINKS="$${UV_FIND_LINKS:-$$links}"
+
+.PHONY: help setup demo test soak test-torch coverage test-wheel lint typecheck bench docs site lock wheel clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -48,6 +56,9 @@ test: setup ## run the tests (ARGS="-k size" for some of them)
 
 soak: setup ## run the tests that take many minutes
 	$(RUN) -m pytest -m soak $(ARGS)
+
+test-torch: $(TORCH_VENV)/.stamp ## run the tests that need PyTorch, in an environment of their own
+	$(TORCH_VENV)/bin/python -m pytest -m torch $(ARGS)
 
 coverage: setup ## run the tests and show which lines they miss
 	$(RUN) -m pytest --cov --cov-report term-missing:skip-covered $(ARGS)
@@ -85,18 +96,23 @@ site: setup ## build the documentation as a site in build/site
 
 # requirements.txt is committed and has no rule: a fresh clone gives all files about the same time,
 # so a rule on pyproject.toml would lock anew by chance. 3.10 is the oldest Python it serves.
-lock: | $(UV) ## write requirements.txt anew from pyproject.toml
+lock: | $(UV) ## write the hashed requirements anew from pyproject.toml
 	@$(USE_PIPS_INDEX); \
 	$(UV) pip compile --quiet --universal --python-version 3.10 --generate-hashes --upgrade \
 	  --group dev --no-emit-index-url --no-emit-find-links --no-python-downloads \
-	  --custom-compile-command "make lock" pyproject.toml --output-file requirements.txt
+	  --custom-compile-command "make lock" pyproject.toml --output-file requirements.txt && \
+	echo '$(TORCH)' | $(UV) pip compile --no-config --quiet --universal --python-version 3.10 \
+	  --generate-hashes --constraint requirements.txt --no-annotate --no-emit-index-url \
+	  --no-emit-find-links --no-python-downloads --custom-compile-command "make lock" - \
+	  --output-file requirements-torch.txt && \
+	sed -i 's/^torch==.*/&\n    --hash=$(TORCH_CPU_HASH) \\/' requirements-torch.txt
 
 wheel: setup ## build dist/*.whl and the source archive
 	rm -rf build dist *.egg-info/SOURCES.txt
 	$(RUN) -m build --no-isolation --outdir dist .
 
 clean: ## remove everything that was made here
-	rm -rf $(VENV) .typing build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(TORCH_VENV) .typing build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(UV):
@@ -109,4 +125,15 @@ $(VENV)/.stamp: $(REQUIREMENTS) pyproject.toml | $(UV)
 	@$(USE_PIPS_INDEX); \
 	$(UV) pip sync --quiet --python $(RUN) --require-hashes $(REQUIREMENTS) && \
 	$(UV) pip install --quiet --python $(RUN) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# What PyTorch needs is pinned and hashed by a constraint, as a build for the CPU needs less of it.
+# --no-config: pyproject.toml leaves torch out on purpose.
+$(TORCH_VENV)/.stamp: $(REQUIREMENTS) requirements-torch.txt pyproject.toml | $(UV)
+	@$(USE_PIPS_INDEX); $(USE_PIPS_LINKS); \
+	$(UV) venv --quiet --clear --python $(RUN) $(TORCH_VENV) && \
+	$(UV) pip sync --quiet --python $(TORCH_VENV) --require-hashes $(REQUIREMENTS) && \
+	$(UV) pip install --quiet --no-config --python $(TORCH_VENV) \
+	  --constraint requirements-torch.txt $(TORCH) && \
+	$(UV) pip install --quiet --python $(TORCH_VENV) --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -17,7 +17,7 @@ from ..core.session import Session
 
 # what the tensors of one mini-batch may take: each is there for the gradient too
 _BATCH_BYTES = 1 << 30
-_MOST = 32
+_MOST = 16
 
 
 class Sized(Protocol):

@@ -21,7 +21,8 @@ from .divergence import divergence
 from .torch_graph import TorchGraph
 from .torch_layers import Tensor
 
-_RATE = 1e-3
+_RATE = 5e-3  # of the size of a tensor, at most
+_SMALL = 1e-3  # the size of a tensor of zeros
 _WARM_UP = 0.05  # part of the schedule until the full rate
 _LOOK_EVERY = 25  # steps between two looks at the held-out samples
 _WORSE = 5  # times the best: then back to it, with half the rate
@@ -102,7 +103,7 @@ class Training:
         value.backward()
         rate = _RATE * self._scale * self._plan.rate(self.step, self.elapsed)
         for group in self._optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["size"]
         self._torch.nn.utils.clip_grad_norm_(self._student.weights.values(), 1.0)
         self._optimizer.step()
         with self._torch.no_grad():
@@ -144,7 +145,11 @@ class Training:
         return divergence(self._reference, outputs)
 
     def _new_optimizer(self) -> Any:
-        return self._torch.optim.Adam(list(self._student.weights.values()), lr=_RATE)
+        groups = [
+            {"params": [one], "size": float(one.detach().square().mean().sqrt()) + _SMALL}
+            for one in self._student.weights.values()
+        ]
+        return self._torch.optim.Adam(groups)
 
     def _weights(self) -> dict[str, Array]:
         return {

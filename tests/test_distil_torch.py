@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,17 @@ import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from rockpress.calibration_data.bundled import MODEL, sample_path
+from rockpress.calibration_data.bundled import CALIBRATION, DEMO_PREPROCESS, MODEL, sample_path
 from rockpress.core.errors import ModelError
 from rockpress.core.prepare import fixed_input_shapes, prepare_model
 from rockpress.core.session import Session
+from rockpress.pipeline.cache import Cache, cache_folder
+from rockpress.prune import distil_training
 from rockpress.prune.distil import distil, with_weights
 from rockpress.prune.distil_training import Schedule, Training
 from rockpress.prune.torch_graph import TorchGraph, trainable
 from rockpress.prune.torch_operators import OPERATORS
+from rockpress.report.pruning_text import distillation_text
 
 pytestmark = pytest.mark.torch
 
@@ -411,3 +416,73 @@ def test_outputs_that_are_no_classes(tmp_path: Path) -> None:
     assert found.measure == "cosine"
     assert found.kept
     assert found.likeness_after > found.likeness_before
+
+
+# -- the commands ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def demo_options(tmp_path: Path) -> list[str]:
+    calib = str(sample_path(CALIBRATION))
+    how = ["--mean", str(DEMO_PREPROCESS.mean[0]), "--std", str(DEMO_PREPROCESS.std[0])]
+    return [str(sample_path(MODEL)), "--calib", calib, "--calib-count", "48", *how, "--json", "-q"]
+
+
+def test_prune_writes_a_distilled_model(
+    rockpress: Callable[..., tuple[int, str, str]], demo_options: list[str], tmp_path: Path
+) -> None:
+    output = tmp_path / "o.onnx"
+    more = ["-o", output, "--budget", "macs=-50%", "--recover", "distill", "--recover-time", "4"]
+    code, out, err = rockpress("prune", *demo_options, *more)
+    assert code == 0, err
+    found = json.loads(out)["distillation"]
+    assert (found["samples"], found["held_out"]) == (36, 12)
+    assert found["steps"] > 0
+    assert found["kept"] == (found["divergence_after"] < found["divergence_before"])
+    assert ("pruning-distillation" in err) != found["kept"]
+    assert fixed_input_shapes(onnx.load(str(output)))
+    assert Cache(cache_folder()).entries() == []  # nothing unfinished is left
+
+
+def test_an_interrupted_prune_goes_on(
+    rockpress: Callable[..., tuple[int, str, str]],
+    demo_options: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    output = tmp_path / "out" / "o.onnx"
+    more = ["-o", output, "--budget", "macs=-50%", "--recover", "distill"]
+    monkeypatch.setattr(distil_training, "_LOOK_EVERY", 2)
+    monkeypatch.setattr(distil_training.Schedule, "done", lambda self, step, _: step / 6)
+    seen = []
+    judge = Training._judge
+
+    def stop(self: Training) -> None:
+        judge(self)
+        seen.append(self.step)
+        if seen == [2, 4]:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Training, "_judge", stop)
+    code, _, _ = rockpress("prune", *demo_options, *more)
+    assert code == 130
+    assert not output.exists()
+    assert len(Cache(cache_folder()).entries()) == 1
+    code, _, err = rockpress("prune", *demo_options, *more)
+    assert code == 0, err
+    assert seen == [2, 4, 4, 6, 6]  # step 2 was kept, 4 was not yet
+    assert output.exists()
+
+
+def test_a_run_reports_what_distillation_did(
+    rockpress: Callable[..., tuple[int, str, str]], demo_options: list[str], tmp_path: Path
+) -> None:
+    more = ["-o", tmp_path / "b", "--prune", "macs=-50%", "--recover", "distill"]
+    more += ["--recover-time", "3", "--quantize", "off"]
+    code, out, err = rockpress("run", *demo_options, *more)
+    assert code == 0, err
+    (target,) = json.loads(out)["targets"]
+    assert target["pruning"]["distillation"]["held_out"] == 12
+    assert "distill" in [stage["name"] for stage in target["stages"]]
+    found = distillation_text(target["pruning"]["distillation"])
+    assert found.startswith("distillation: ")
