@@ -232,7 +232,8 @@ def _torch(around: _Surroundings) -> Fact:
     version = around.versions["torch"]
     own = _requirements(around.needs, around.markers).get("torch", SpecifierSet("<=2.4.0"))
     if version is None:
-        note = f"needed for --quantize gdq only: {around.install(f'torch{_readable(own)}')}"
+        how = around.install(f"torch{_readable(own)}")
+        note = f"needed for --quantize gdq and --recover distill only: {how}"
         return Fact("torch", "not installed, a stand-in is used", True, note=note)
     note = "" if _fits(version, own) else f"the toolkit asks for {_readable(own)}; gdq may fail"
     return Fact("torch", version, True, note=note)

@@ -69,6 +69,8 @@ def _stages(
         budget = f"{recipe.prune}, " if recipe.prune else ""
         budget += f"{recipe.sparsity} sparse, " if recipe.sparsity else ""
         stages.append(("prune", f"{budget}{drop}recover by {recipe.recover}, {used}"))
+        if recipe.recover == "distill":
+            stages.append(("distill", f"train for {recipe.recover_time:.0f} s at most"))
         stages.append(("check-pruned", f"in ONNX Runtime {on}"))
     if recipe.quantize != "float16":
         how = f"{recipe.quantize}, method {recipe.method}, mixed precision {recipe.mixed}"

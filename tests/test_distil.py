@@ -186,11 +186,11 @@ def test_samples_that_do_not_fit_on_the_disk(
 
 def test_a_mini_batch_fits_in_memory() -> None:
     model = ready_model(sample_path(MODEL)).model
-    assert batch_size(model) == 32
+    assert batch_size(model) == 16
     numbers = sum(
         int(np.prod(Graph(model).shapes[name])) for node in model.graph.node for name in node.output
     )
-    assert numbers * 8 * 32 < 1 << 30
+    assert numbers * 8 * 16 < 1 << 30
 
 
 def test_what_training_did_is_told() -> None:
