@@ -104,7 +104,7 @@ class CurvePoint:
 def curve(
     title: str, points: Sequence[CurvePoint], axes: tuple[str, str], limit: float | None = None
 ) -> Markup:
-    """Points joined in the order of x, each with a tooltip, and the ends of both axes in words."""
+    """Points joined in the order of x, each with a tooltip, and the extremes of both in words."""
     ordered = sorted(points, key=lambda one: one.x)
     across = scale_of([one.x for one in ordered])
     known = [one.y for one in ordered] + ([] if limit is None else [limit])
@@ -125,7 +125,7 @@ def curve(
     for one, (x, y) in zip(ordered, places, strict=True):
         parts.append(_point(x, y, 7 if one.chosen else 4, one.name, one.chosen))
     drawing = tag("svg", parts, class_="plot", height="200", role="img")
-    names = [f"{up.high:.4g}", f"{up.low:.4g}"]
+    names = [f"{one:.4g}" for one in (max(known), min(known))]
     return tag(
         "div",
         tag("div", axes[1], class_="muted small y-name"),
@@ -133,9 +133,9 @@ def curve(
         drawing,
         tag(
             "div",
-            tag("span", f"{across.low:.4g}"),
+            tag("span", f"{ordered[0].x:.4g}"),
             tag("span", axes[0]),
-            tag("span", f"{across.high:.4g}"),
+            tag("span", f"{ordered[-1].x:.4g}"),
             class_="x-axis",
         ),
         class_="curve-chart",
