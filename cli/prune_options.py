@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from typer import Option
 
-from .parsers import number
+from .parsers import number, whole
 
 MaxDrop = Annotated[
     float | None,
@@ -61,5 +61,15 @@ Sparsity = Annotated[
         "--sparsity",
         help="Set two of every four weights to zero, where the chip leaves them out: rk3576, "
         "rv1126b. [default: off]",
+    ),
+]
+Rounds = Annotated[
+    int | None,
+    Option(
+        "--rounds",
+        metavar="N",
+        parser=whole(1),
+        help="Prune in so many rounds, measuring anew after each. [default: 2 from macs=-60% or "
+        "size=-60% on, else 1]",
     ),
 ]

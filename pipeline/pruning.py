@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,9 @@ from ..prune.budget import Budget, macs_cost, parse_budget, size_cost
 from ..prune.costs import Cost
 from ..prune.divergence import likeness
 from ..prune.prune import Method, Pruner
+from ..prune.repair import Before
 from ..prune.result import PruneResult
+from ..prune.rounds import prune_in_rounds, usual_rounds
 from .distilling import parted, require_distilling
 from .judging import judge_for
 from .recipe import Recipe
@@ -75,6 +78,11 @@ def require_pruning(recipe: Recipe) -> None:
         raise OptionError(
             "nothing says how much to prune", "for example --budget cycles=-30%, or --sparsity 2:4"
         )
+    if recipe.rounds is not None and recipe.rounds > 1 and recipe.max_drop is not None:
+        raise OptionError(
+            f"--rounds {recipe.rounds}: the cuts that --max-drop tries are made in one round",
+            "leave one of the two out",
+        )
 
 
 class Pruning:
@@ -91,16 +99,16 @@ class Pruning:
         self._target = target
         self._step = step
         self._held_out: Samples | None = None
-        self._pruner = None if self.budget is None else self._judged(self.budget)
+        self._pruner = None if self.budget is None else self._judged(self.budget, model)
 
-    def _judged(self, budget: Budget) -> Pruner:
+    def _judged(self, budget: Budget, model: ModelProto, before: Before | None = None) -> Pruner:
         recipe = self._recipe
         dtype = "int8" if recipe.in_int8 else "float16"
         cost, channels = cost_of(budget, self._target, dtype)
-        require_distilling(recipe, self._model)
+        require_distilling(recipe, model)
         seen, self._held_out = parted(self._calib, recipe)
         return Pruner(
-            self._model,
+            model,
             seen,
             cost=cost,
             step=channels,
@@ -113,6 +121,7 @@ class Pruning:
             ),
             seed=recipe.seed,
             on_progress=self._step,
+            before=before,
         )
 
     def write(self, output: Path, share: float | None = None) -> PruneResult:
@@ -125,8 +134,10 @@ class Pruning:
         if self._pruner is None or self.budget is None:
             return untouched(self._model, output)
         if drop is None or self._held_out is None:
-            share = self.budget.share if share is None else share
-            return self._pruner.prune(Budget(self.budget.kind, share), output)
+            budget = self.budget if share is None else Budget(self.budget.kind, share)
+            rounds = self._recipe.rounds or usual_rounds(budget)
+            again = partial(self._judged, budget)
+            return prune_in_rounds(self._pruner, again, budget, rounds, output)
         scoring = scoring_of(self._recipe, self._model, self._held_out)
         judge = retention_on(self._model, self._held_out, scoring)
         return self._pruner.prune_within(drop, judge, self.budget, output)

@@ -54,7 +54,8 @@ class Recipe:
     cycles=-40%, or None; with ``max_drop``, the part of the outputs that may be lost, it is the
     most to prune; with distillation as ``recover`` it is trained for ``recover_time`` seconds at
     most; ``keep`` and ``only`` are globs over layers. With ``sparsity`` two of every four weights
-    become zero, where the target gains by it. ``mixed`` is a budget for mixed
+    become zero, where the target gains by it. Channels are cut in ``rounds``, None for as many as
+    pay. ``mixed`` is a budget for mixed
     precision, such as cycles=+8% or sqnr=25, or off, or auto: only where int8 alone is poor. It is
     searched for ``search_time`` seconds at most.
     ``last_report`` is a report of an earlier run to compare with. Stages found in ``cache``
@@ -81,6 +82,7 @@ class Recipe:
     recover_time: float = 600
     max_drop: float | None = None
     sparsity: Literal["2:4"] | None = None
+    rounds: int | None = None
     criterion: Literal["obs", "wanda", "magnitude"] = "obs"
     keep: tuple[str, ...] = ()
     only: tuple[str, ...] = ()

@@ -79,6 +79,7 @@ class ModelOptions(BaseModel):
     prune: Name | None = None
     max_drop: Annotated[float, Field(ge=0, le=1)] | None = None
     sparsity: Literal["2:4", "off"] | None = None
+    rounds: Count | None = None
     keep: Name | list[Name] | None = None
     only: Name | list[Name] | None = None
     criterion: Literal["obs", "wanda", "magnitude"] | None = None

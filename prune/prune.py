@@ -10,7 +10,7 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from ..core.dense import dense_layers, with_biases
+from ..core.dense import with_biases
 from ..core.errors import ModelError, OptionError, SamplesError
 from ..core.graph import Array, Graph
 from ..core.layers import macs_of
@@ -28,13 +28,13 @@ from .bisection import largest_share
 from .budget import Budget
 from .candidates import CRITERIA, Candidate, Feeds, candidates_of, layer_moments
 from .costs import Cost, CostModel
-from .dependency import Dependency, build_dependency
+from .dependency import build_dependency
 from .groups import find_groups
-from .repair import Cut, refit
+from .repair import Before, refit
 from .result import Attempt, CurvePoint, PrunedGroup, PruneResult
 from .selection import names_of, selected
 from .surgery import remove_channels
-from .trials import Trials, kept_of
+from .trials import Trials, cuts_of
 
 RECOVERIES = ("least-squares", "none")
 
@@ -84,8 +84,7 @@ def prune(
 ) -> PruneResult:
     """Remove channels from a prepared model until ``cost`` has fallen by the budget's share.
 
-    Writes the smaller model to ``output``. Arguments and errors are those of Pruner, which is for
-    more than one budget.
+    Writes it to ``output``. Arguments and errors are those of Pruner, which is for many budgets.
     """
     pruner = Pruner(
         model,
@@ -105,7 +104,8 @@ class Pruner:
     ``samples`` yields unlabelled calibration inputs (input name -> array, batch 1), as often as it
     is iterated over; ``cost`` gives the cost of a layer, and ``step`` the number of channels at
     which it changes. Raises ModelError when the model has no channels that could be removed,
-    SamplesError without samples, OptionError when a glob of the method names nothing.
+    SamplesError without samples, OptionError when a glob of the method names nothing. With
+    ``before`` the model is one that was cut already, and is repaired to do what that did at first.
     """
 
     def __init__(
@@ -118,8 +118,10 @@ class Pruner:
         method: Method,
         seed: int = 0,
         on_progress: Observer = lambda what, done, total: None,
+        before: Before | None = None,
     ) -> None:
         self._model = with_biases(model)
+        self._before = before or Before(self._model, {})
         self._samples = samples
         self._method = method
         self._seed = seed
@@ -136,6 +138,14 @@ class Pruner:
         """Write the model that saves the budget's share. Raises OptionError if none does."""
         point = self._point(budget.share)
         return self._saved(budget, point, self._cut(point), output)
+
+    def before(self, result: PruneResult) -> Before:
+        """What a result was, for the Pruner that goes on with it."""
+        widths = {group.name: group.after for group in result.groups}
+        return self._then(removed_mask(self._dependency, self._by_name, widths))
+
+    def _then(self, removed: Array) -> Before:
+        return self._before.then(cuts_of(self._dependency, removed))
 
     def prune_within(
         self, drop: float, judge: Callable[[ModelProto], float], most: Budget, output: Path
@@ -219,9 +229,10 @@ class Pruner:
         small = remove_channels(self._dependency, removed)
         if not self._repairs:
             return small
-        cuts = cuts_of(self._dependency, removed)
-        report = _named(self._on_progress, "refit layers")
-        return refit(self._model, small, cuts, self._samples, seed=self._seed, on_progress=report)
+        then, report = self._then(removed), _named(self._on_progress, "refit layers")
+        return refit(
+            then.model, small, then.cuts, self._samples, seed=self._seed, on_progress=report
+        )
 
     def _saved(
         self,
@@ -232,7 +243,7 @@ class Pruner:
         attempts: Sequence[Attempt] = (),
     ) -> PruneResult:
         save_model(small, output)
-        measure, curve = self._curve(budget.share)
+        measure, curve = self.curve(budget.share)
         return PruneResult(
             path=output,
             budget=budget,
@@ -265,7 +276,7 @@ class Pruner:
             layers=tuple(sorted(layers)),
         )
 
-    def _curve(self, share: float) -> tuple[str, tuple[CurvePoint, ...]]:
+    def curve(self, share: float) -> tuple[str, tuple[CurvePoint, ...]]:
         """Some points of the path up to the budget and a little beyond, with what is left there."""
         shares = (part * share for part in _CURVE)
         reached = [one for wanted in shares if (one := self._reached(wanted)) is not None]
@@ -283,12 +294,6 @@ class Pruner:
         with suppress(OptionError):
             return self._point(share)
         return None
-
-
-def cuts_of(dependency: Dependency, removed: Array) -> dict[str, Cut]:
-    """Weight name of every dense layer -> which rows and columns of its matrix are left."""
-    layers = dense_layers(dependency.graph)
-    return {layer.weight: Cut(*kept_of(dependency, layer, removed)) for layer in layers}
 
 
 def _named(on_progress: Observer, what: str) -> Callable[[int, int], None]:

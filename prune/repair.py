@@ -31,6 +31,37 @@ class Cut:
     inputs: Array
 
 
+@dataclass(frozen=True)
+class Before:
+    """The model that one in hand was cut from, and what is left of its dense layers so far."""
+
+    model: ModelProto
+    cuts: Mapping[str, Cut]
+
+    def then(self, cuts: Mapping[str, Cut]) -> Before:
+        """What another cut leaves, of the layers that it names.
+
+        >>> half = Cut(np.array([True, False, True]), np.array([True, True]))
+        >>> again = Cut(np.array([False, True]), np.array([True, False]))
+        >>> both = Before(ModelProto(), {"w": half}).then({"w": again}).cuts["w"]
+        >>> both.outputs.tolist(), both.inputs.tolist()
+        ([False, False, True], [True, False])
+        """
+        return Before(
+            self.model,
+            {
+                name: _joined(self.cuts[name], cut) if name in self.cuts else cut
+                for name, cut in cuts.items()
+            },
+        )
+
+
+def _joined(first: Cut, then: Cut) -> Cut:
+    outputs, inputs = first.outputs.copy(), first.inputs.copy()
+    outputs[first.outputs], inputs[first.inputs] = then.outputs, then.inputs
+    return Cut(outputs, inputs)
+
+
 def solve(moments: Moments, start: Float, *, has_bias: bool = True) -> tuple[Float, Float]:
     """Matrix (m, d) and bias (m,) that best predict the targets, pulled towards ``start``.
 

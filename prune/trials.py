@@ -13,13 +13,13 @@ from onnx import ModelProto, numpy_helper
 
 from ..calibration_data.moments import Float, Moments
 from ..calibration_data.walk import Walk
-from ..core.dense import DenseLayer
+from ..core.dense import DenseLayer, dense_layers
 from ..core.graph import Array
 from ..core.session import Session
 from .dependency import Dependency
 from .divergence import divergence, likeness
 from .groups import Group
-from .repair import solve
+from .repair import Cut, solve
 from .surgery import without_shapes
 
 Feeds = Mapping[str, Array]
@@ -95,6 +95,12 @@ def kept_of(dependency: Dependency, layer: DenseLayer, removed: Array) -> tuple[
     inputs = dependency.kept(axes[layer.in_axis], removed)
     rows = layer.matrix(weight).shape[0] // outputs.size
     return outputs.repeat(rows), layer.columns(inputs, weight)
+
+
+def cuts_of(dependency: Dependency, removed: Array) -> dict[str, Cut]:
+    """Weight name of every dense layer -> which rows and columns of its matrix are left."""
+    layers = dense_layers(dependency.graph)
+    return {layer.weight: Cut(*kept_of(dependency, layer, removed)) for layer in layers}
 
 
 def _store(model: ModelProto, layer: DenseLayer, matrix: Float, bias: Float) -> None:

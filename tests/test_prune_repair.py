@@ -23,10 +23,9 @@ from rockpress.prune.dependency import build_dependency
 from rockpress.prune.divergence import divergence
 from rockpress.prune.groups import find_groups, mark_removed
 from rockpress.prune.importance import Reader, removal_order
-from rockpress.prune.prune import cuts_of
 from rockpress.prune.repair import refit, solve
 from rockpress.prune.surgery import remove_channels
-from rockpress.prune.trials import Trials
+from rockpress.prune.trials import Trials, cuts_of
 from rockpress.prune.widths import allowed_widths, errors_between, measured_widths
 
 Weights = dict[str, tuple[int, ...] | NDArray[np.generic]]

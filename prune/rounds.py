@@ -1,0 +1,90 @@
+"""Pruning in rounds: cut a part of the way, repair, measure the smaller model anew, go on.
+
+What the repair aims at stays what the original model gives, as in iterative pruning with knowledge
+of the teacher; what is measured anew are the statistics, the order of the channels and the error of
+each width, which the first cut has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from onnx import ModelProto
+
+from ..core.model import load_model
+from .budget import Budget
+from .prune import Pruner
+from .repair import Before
+from .result import PrunedGroup, PruneResult
+
+# A Pruner of a model that was cut before.
+Again = Callable[[ModelProto, Before], Pruner]
+
+# From benchmarks on two models, see docs/pruning.md: budgets in cycles leave so few widths to
+# choose from that a second look finds the same ones.
+_FINE = ("macs", "size")
+_LARGE = 0.6
+
+
+def usual_rounds(budget: Budget) -> int:
+    """In how many rounds to prune when nobody says.
+
+    >>> usual_rounds(Budget("macs", 0.3)), usual_rounds(Budget("macs", 0.7))
+    (1, 2)
+    """
+    return 2 if budget.kind in _FINE and budget.share >= _LARGE else 1
+
+
+def prune_in_rounds(
+    first: Pruner, again: Again, budget: Budget, rounds: int, output: Path
+) -> PruneResult:
+    """Write the model that saves the budget's share, cut in ``rounds`` equal parts of what is left.
+
+    ``first`` is the Pruner of the whole model. Raises OptionError when no cut saves so much.
+    """
+    if rounds == 1:
+        return first.prune(budget, output)
+    measure, curve = first.curve(budget.share)
+    each, left, pruner = 1 - (1 - budget.share) ** (1 / rounds), 1.0, first
+    results: list[PruneResult] = []
+    for turn in range(1, rounds + 1):
+        share = each if turn < rounds else 1 - (1 - budget.share) / left
+        if share <= 0:  # the rounds before went further than they had to
+            break
+        result = pruner.prune(Budget(budget.kind, share), output)
+        groups = _joined(results[-1].groups, result.groups, left) if results else result.groups
+        results.append(replace(result, groups=groups))
+        left *= result.cost_after / result.cost_before
+        if turn < rounds:
+            pruner = again(load_model(output), pruner.before(result))
+    whole, last = results[0], results[-1]
+    return replace(
+        whole,
+        budget=budget,
+        cost_after=whole.cost_before * left,
+        macs_after=last.macs_after,
+        parameters_after=last.parameters_after,
+        groups=last.groups,
+        measure=measure,
+        curve=curve,
+    )
+
+
+def _joined(
+    first: tuple[PrunedGroup, ...], then: tuple[PrunedGroup, ...], left: float
+) -> tuple[PrunedGroup, ...]:
+    """The groups of one round after those of another; ``left`` is the cost between them."""
+    later = {group.name: group for group in then}
+    return tuple(
+        replace(
+            group,
+            after=later[group.name].after,
+            error=group.error + later[group.name].error,
+            saved=group.saved + left * later[group.name].saved,
+        )
+        if group.name in later
+        else group
+        for group in first
+    )
