@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -159,10 +160,26 @@ def _small_cnn(random: np.random.Generator) -> onnx.ModelProto:
 
 
 @pytest.fixture(scope="session")
-def demo_run(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+def pages_cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One cache for the demo and all pages, also of tests that run beside this process."""
+    folder = tmp_path_factory.getbasetemp()
+    return str((folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "pages-cache")
+
+
+@pytest.fixture(scope="session")
+def demo_run(
+    tmp_path_factory: pytest.TempPathFactory, pages_cache: str
+) -> subprocess.CompletedProcess[str]:
     """One run of ``rockpress demo``, into the folder ``demo`` of its ``cwd``, with report.md."""
     folder = tmp_path_factory.mktemp("demo")
     words = [sys.executable, "-m", "rockpress", "demo", "-o", "demo", "--report", "report.json"]
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=900)
+    done = subprocess.run(
+        words,
+        cwd=folder,
+        env={**os.environ, "ROCKPRESS_CACHE_DIR": pages_cache},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
     done.args.append(folder)
     return done

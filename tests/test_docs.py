@@ -75,10 +75,11 @@ def test_the_commands_of_a_page_run_as_they_stand(
     own_files: Path,
     rockpress: Callable[..., tuple[int, str, str]],
     monkeypatch: pytest.MonkeyPatch,
+    pages_cache: str,
 ) -> None:
     """With one cache for all pages: what one has built, the next need not."""
     monkeypatch.chdir(own_files)
-    monkeypatch.setenv("ROCKPRESS_CACHE_DIR", str(own_files / "cache"))
+    monkeypatch.setenv("ROCKPRESS_CACHE_DIR", pages_cache)
     commands = commands_of(ROOT / page)
     assert len(commands) >= least
     for command in commands:
@@ -118,8 +119,11 @@ def test_make_targets_exist(page: Path) -> None:
     assert set(re.findall(r"(?:^    |`)make ([a-z-]+)", page.read_text(), re.MULTILINE)) <= rules
 
 
-def test_the_python_of_the_pages_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_python_of_the_pages_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pages_cache: str
+) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ROCKPRESS_CACHE_DIR", pages_cache)
     page = (ROOT / "docs" / "python-api.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     assert len(blocks) == 5

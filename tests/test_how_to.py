@@ -105,7 +105,7 @@ class Reader:
 
 @pytest.fixture(scope="module")
 def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the command, for shells; and with one cache for all pages."""
+    """A folder with the command, for shells."""
     folder = tmp_path_factory.mktemp("tools")
     (folder / "rockpress").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m rockpress "$@"\n')
     (folder / "rockpress").chmod(0o755)
@@ -113,9 +113,15 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def reader(tmp_path: Path, tools: Path, rockpress: Call, monkeypatch: pytest.MonkeyPatch) -> Reader:
+def reader(
+    tmp_path: Path,
+    tools: Path,
+    rockpress: Call,
+    monkeypatch: pytest.MonkeyPatch,
+    pages_cache: str,
+) -> Reader:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ROCKPRESS_CACHE_DIR", str(tools / "cache"))
+    monkeypatch.setenv("ROCKPRESS_CACHE_DIR", pages_cache)
     return Reader(tmp_path, tools, rockpress)
 
 
