@@ -12,7 +12,7 @@ from ..convert.targets import Target, find_target
 from ..core.errors import OptionError, ToolkitError
 from ..core.model import require_model_file
 from ..prune.distil import require_torch
-from .pruning import budget_of, cost_of
+from .pruning import budget_of, cost_of, require_pruning
 from .quantizing import mixed_for
 from .recipe import Recipe
 from .sparsity import require_sparse
@@ -43,12 +43,23 @@ def only_target(recipe: Recipe, what: str) -> Target:
     return targets[0]
 
 
+def pruning_target(recipe: Recipe) -> Target:
+    """The one target of prune. Raises OptionError or PackageError when it cannot be pruned so."""
+    require_pruning(recipe)
+    target = only_target(recipe, "prune")
+    if recipe.recover == "distill":
+        require_torch()
+    require_sparse(recipe, target)
+    return target
+
+
 def require_possible(recipe: Recipe) -> list[Target]:
     """The targets, each once. Raises OptionError when one cannot have what the recipe asks for."""
     require_model_file(recipe.model)
     recipe.require_samples()
     targets = targets_of(recipe)
     if (budget := budget_of(recipe)) is not None:
+        require_pruning(recipe)
         for target in targets:
             cost_of(budget, target, "int8")
         if recipe.recover == "distill":

@@ -25,7 +25,6 @@ from ..core.model import is_qdq, load_model, model_bytes, model_digest, save_mod
 from ..core.observer import SILENT, Observer
 from ..core.results import Notice, QuantizationFigure
 from ..core.scratch import scratch_folder
-from ..prune.distil import require_torch
 from ..prune.result import PruneResult
 from ..quantize.equalize import as_planned
 from ..quantize.error_report import TensorError
@@ -38,12 +37,11 @@ from .explain import explained, require_w8a8
 from .inputs import ReadyModel, ready_model
 from .manifests import write_beside
 from .preprocessing import calibration_notices
-from .pruning import Pruning, require_pruning
+from .pruning import Pruning
 from .quantizing import is_hybrid, quantize_as, quantize_notices, ranges_of
 from .recipe import Recipe
-from .requirements import only_target, require_output, require_toolkit
+from .requirements import only_target, pruning_target, require_output, require_toolkit
 from .rows import quantization_figure
-from .sparsity import require_sparse
 from .steps import convert_step
 
 # how close the quantized model stays is shown on so many samples: a first look, not a check
@@ -86,11 +84,7 @@ class Quantized:
 
 def prune_file(recipe: Recipe, output: Path, observer: Observer = SILENT) -> PruneResult:
     """Prune ``recipe.model`` to its budget and write ``output``. Raises RockpressError."""
-    require_pruning(recipe)
-    target = only_target(recipe, "prune")
-    if recipe.recover == "distill":
-        require_torch()
-    require_sparse(recipe, target)
+    target = pruning_target(recipe)
     _require_output(recipe, output, ".onnx")
     ready, calib, _ = _ready(recipe, "pruning", observer)
     observer.stage("prune")
