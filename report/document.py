@@ -16,6 +16,7 @@ _WHEN_KNOWN = (
     *("layers", "reference_layers", "feed", "changes", "examples", "details"),
     *("robustness", "drift"),
 )
+_VARYING = ("seconds", "path")
 
 
 def to_document(report: Report, *, pictures: bool = False) -> dict[str, Any]:
@@ -45,6 +46,27 @@ def json_text(document: dict[str, Any]) -> str:
     """Any document as indented JSON with a final newline, infinities as null."""
     plain = json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False)
     return json_visible(plain) + "\n"
+
+
+def comparable(document: Any) -> Any:
+    """A report's document, or part of it, without what two runs of one recipe may differ in.
+
+    Those are times, paths, what this host measured, and whether a stage was run or came from the
+    cache.
+
+    >>> comparable({"stages": [{"name": "check", "status": "cached", "seconds": 0.0}]})
+    {'stages': [{'name': 'check', 'status': 'done'}]}
+    """
+    if isinstance(document, list):
+        return [comparable(one) for one in document]
+    if not isinstance(document, dict):
+        return document
+    if document.get("kind") == "host":
+        return "host"
+    kept = {name: one for name, one in document.items() if name not in _VARYING}
+    if kept.get("status") == "cached":
+        kept["status"] = "done"
+    return {name: comparable(one) for name, one in kept.items()}
 
 
 def _target(target: TargetReport, pictures: bool) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from rockpress.pipeline.cache import Cache, cache_folder, counted, key_of
 from rockpress.pipeline.encoding import NotStorable, read_value, write_value
 from rockpress.pipeline.recipe import Gates, Recipe
 from rockpress.pipeline.run import run
-from rockpress.report.document import to_document
+from rockpress.report.document import comparable, to_document
 
 DETERMINISTIC = (".intended.onnx", ".plan.toml", ".pruned.onnx")
 
@@ -187,18 +187,6 @@ def test_where_it_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 # Runs
-
-
-def comparable(value: Any) -> Any:
-    """A document without what two runs may differ in."""
-    if isinstance(value, list):
-        return [comparable(one) for one in value]
-    if not isinstance(value, dict):
-        return value
-    if value.get("kind") == "host":
-        return "host"
-    leave_out = ("seconds", "path", "status")
-    return {name: comparable(one) for name, one in value.items() if name not in leave_out}
 
 
 def statuses(report: Report) -> dict[str, str]:
