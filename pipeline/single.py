@@ -169,9 +169,8 @@ def convert_file(
         model = work / f"{recipe.model.stem}.onnx"
         base, quantized = _planned(ready.model, build.plan, folder / output.stem)
         save_model(base, model)
-        carried = build.quantization
-        if carried == "auto" and quantized is not None and is_hybrid(quantized.plan):
-            carried = "hybrid"
+        hybrid = build.quantization == "auto" and quantized and is_hybrid(quantized.plan)
+        carried = "hybrid" if hybrid else build.quantization
         exact = quantized if chosen == "qdq" and carried != "hybrid" else None
         conversion = convert_step(
             exact.path if exact else model,
