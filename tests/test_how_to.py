@@ -181,8 +181,9 @@ def yolo() -> onnx.ModelProto:
         return node("Conv", output, source, *more, strides=[stride, stride])
 
     # the mean of each colour in cells of 8 pixels, then of 16 and of 32
-    mean = np.eye(3)[:, :, None, None] * np.full((8, 8), 1 / 64)
-    cells = [conv("c8", "images", mean, np.zeros(3), 8)]
+    mean = np.eye(3)[:, :, None, None] * np.full((2, 2), 1 / 4)
+    halved = conv("c2", "images", mean, np.zeros(3), 2)
+    cells = [node("AveragePool", "c8", halved, kernel_shape=[4, 4], strides=[4, 4])]
     for stride in (16, 32):
         pool = {"kernel_shape": [2, 2], "strides": [2, 2]}
         cells.append(node("AveragePool", f"c{stride}", cells[-1], **pool))
@@ -275,14 +276,22 @@ def text_detector() -> onnx.ModelProto:
 
 def text_recogniser() -> onnx.ModelProto:
     """Each 48 x 8 pixels are nothing when dark, then a, b, c or a space."""
+    names = ["likely", "p0", "p1", "steps"]
+
+    def pool(place: int, *shape: int) -> onnx.NodeProto:
+        given, made = names[place : place + 2]
+        sizes = {"kernel_shape": shape, "strides": shape}
+        return helper.make_node("AveragePool", [given], [made], name=made, **sizes)
+
     nodes = [
-        helper.make_node("Conv", ["images", "w", "b"], ["steps"], name="conv", strides=[48, 8]),
+        helper.make_node("Conv", ["images", "w", "b"], ["likely"], name="conv"),
+        *(pool(place, *shape) for place, shape in enumerate([(4, 4), (4, 2), (3, 1)])),
         helper.make_node("Squeeze", ["steps", "axis"], ["rows"], name="rows"),
         helper.make_node("Transpose", ["rows"], ["turned"], name="turned", perm=[0, 2, 1]),
         helper.make_node("Softmax", ["turned"], ["read"], name="read", axis=2),
     ]
     slope = np.array([-40.0, -20, 0, 20, 40])
-    kernel = np.ones((1, 3, 48, 8)) / (3 * 48 * 8)
+    kernel = np.full((1, 3, 1, 1), 1 / 3)
     weights = {
         "w": (slope[:, None, None, None] * kernel).astype(np.float32),
         "b": (-(slope**2) / 80).astype(np.float32),
