@@ -153,5 +153,8 @@ def test_the_layer_table_tells_what_is_sparse() -> None:
         ("Conv:c", 0.0, None),
         ("Conv:d", 0.0, None),
     ]
-    assert [one.code for one in sparse_warnings(["a", "b", "c"], layers)] == ["toolkit-sparse"]
-    assert not list(sparse_warnings(["a", "b"], layers))
+    codes = [one.code for one in sparse_warnings(["a", "b", "c"], layers)]
+    assert codes == ["toolkit-sparse", "toolkit-sparse-cycles"]
+    codes = [one.code for one in sparse_warnings(["a", "b"], layers)]
+    assert codes == ["toolkit-sparse-cycles"]
+    assert not list(sparse_warnings([], layers[2:]))
