@@ -280,7 +280,7 @@ def text_recogniser() -> onnx.ModelProto:
 
     def pool(place: int, *shape: int) -> onnx.NodeProto:
         given, made = names[place : place + 2]
-        sizes = {"kernel_shape": shape, "strides": shape}
+        sizes: dict[str, Any] = {"kernel_shape": shape, "strides": shape}
         return helper.make_node("AveragePool", [given], [made], name=made, **sizes)
 
     nodes = [
