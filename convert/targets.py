@@ -10,9 +10,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ..core.errors import RockpressError
-from ..core.sparsity import Axis
+
+if TYPE_CHECKING:  # completion asks for the chips, and must not wait for numpy
+    from ..core.sparsity import Axis
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,7 @@ PRUNING = {
     "groups",
     "attempts",
     "sparsity",
+    "distillation",
 }
 
 NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?")
