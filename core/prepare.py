@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import onnx
 import onnx.version_converter
-from onnx import ModelProto, TensorProto, TypeProto, ValueInfoProto, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, numpy_helper
 
 from .affine import fold_affine
 from .branches import take_branches
@@ -22,6 +22,9 @@ Shape = tuple[int, ...]
 
 _FIRST_PER_CHANNEL_OPSET = 13
 _LAST_KNOWN_OPSET = 19  # of rknn-toolkit2 2.3 and 2.5
+_FIRST_16_BIT_OPSET = 21  # of QuantizeLinear
+_QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
+_ONNX_RUNTIMES = "com.microsoft"
 
 
 def prepare_model(model: ModelProto, input_shapes: Mapping[str, Shape] | None = None) -> ModelProto:
@@ -38,13 +41,41 @@ def prepare_model(model: ModelProto, input_shapes: Mapping[str, Shape] | None = 
     folded = fixed if is_qdq(fixed) else _folded(fixed)
     _drop_unused_domains(folded)
     _inputs_only(folded)
-    inferred = onnx.shape_inference.infer_shapes(folded, data_prop=True)
+    inferred = _with_shapes(folded)
     for value in inferred.graph.output:
         if not value.type.tensor_type.HasField("shape"):
             value.CopyFrom(declared[value.name])  # nothing better is known, and one must be there
     del fixed, folded
     give_back()
     return inferred
+
+
+def _with_shapes(model: ModelProto) -> ModelProto:
+    """A copy with the shapes that ONNX infers.
+
+    It knows nothing of ONNX Runtime's own (De)QuantizeLinear, which 16-bit activations have: for
+    the inference these are the standard ones, which take 16 bits from opset 21 on.
+    """
+    own = [index for index, node in enumerate(model.graph.node) if _is_own_quantizer(node)]
+    if not own:
+        return onnx.shape_inference.infer_shapes(model, data_prop=True)
+    standard = ModelProto()
+    standard.CopyFrom(model)
+    for index in own:
+        standard.graph.node[index].domain = ""
+    for opset in standard.opset_import:
+        if not opset.domain:
+            opset.version = max(opset.version, _FIRST_16_BIT_OPSET)
+    inferred = onnx.shape_inference.infer_shapes(standard, data_prop=True)
+    for index in own:
+        inferred.graph.node[index].domain = _ONNX_RUNTIMES
+    del inferred.opset_import[:]
+    inferred.opset_import.extend(model.opset_import)
+    return inferred
+
+
+def _is_own_quantizer(node: NodeProto) -> bool:
+    return node.domain == _ONNX_RUNTIMES and node.op_type in _QUANTIZERS
 
 
 def input_shapes_of(model: ModelProto) -> dict[str, tuple[int | None, ...]]:

@@ -14,6 +14,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from rockpress.core.errors import ModelError, OptionError, OutputError
 from rockpress.core.graph import Graph
+from rockpress.core.layers import macs_of
 from rockpress.core.model import (
     load_model,
     model_bytes,
@@ -336,3 +337,23 @@ def test_feeds_that_do_not_fit() -> None:
             session.run(feeds)
     with pytest.raises(ModelError, match="cannot run"):
         session.run({"x": np.zeros((1, 3, 8, 8), np.float64)})
+
+
+def test_shapes_are_inferred_through_16_bit_quantizers() -> None:
+    """They are ONNX Runtime's own below opset 21, and ONNX infers nothing behind such a node."""
+    text = """(float[1,3,8,8] x) => (float[1,8,6,6] y) <float s = {0.01}, int16 z = {0}> {
+        x_q = com.microsoft.QuantizeLinear (x, s, z)
+        x_d = com.microsoft.DequantizeLinear (x_q, s, z)
+        y = Conv (x_d, w)
+    }"""
+    weight = np.full((8, 3, 3, 3), 0.5, np.float32)
+    model = parsed(text, {"w": weight}, opset='"" : 17, "com.microsoft" : 1')
+    ready = prepare_model(model)
+    assert macs_of(ready) == 8 * 36 * 27
+    assert [(one.domain, one.version) for one in ready.opset_import] == [
+        ("", 17),
+        ("com.microsoft", 1),
+    ]
+    assert [node.domain for node in ready.graph.node] == ["com.microsoft", "com.microsoft", ""]
+    feeds = {"x": np.ones((1, 3, 8, 8), np.float32)}
+    np.testing.assert_array_equal(Session(ready).run(feeds)[0], Session(model).run(feeds)[0])
