@@ -17,7 +17,11 @@ app = typer.Typer(add_completion=False)
 Folder = Annotated[
     Path,
     Option(
-        "--output", "-o", metavar="DIR", help="Folder to write to; made when missing. [default: .]"
+        "--output",
+        "-o",
+        metavar="DIR",
+        help="Folder to write to; made when missing. [default: .]",
+        show_default=False,
     ),
 ]
 
