@@ -66,6 +66,19 @@ def _read(file: Path) -> dict[str, Any]:
     return document
 
 
+def require_kept(recipe: Recipe, report: Path) -> None:
+    """Raise OptionError when the run would write over the report that it is gated against.
+
+    A regression that fails once would be what the next run is compared with, and pass.
+    """
+    old = recipe.last_report
+    if old is not None and recipe.gates.max_regression and old.resolve() == report.resolve():
+        raise OptionError(
+            f"--max-regression compares with {old}, which this run writes over",
+            "keep the report of the last release elsewhere, such as release/report.json",
+        )
+
+
 def require_comparable(
     last: LastRelease | None, recipe: Recipe, targets: Sequence[str | None]
 ) -> None:

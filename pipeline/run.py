@@ -22,7 +22,13 @@ from .baseline import Baseline, measure_baseline
 from .cache import counted
 from .chain import Chain
 from .inputs import ReadyModel, ready_model
-from .last_release import LastRelease, open_last_release, require_comparable, with_changes
+from .last_release import (
+    LastRelease,
+    open_last_release,
+    require_comparable,
+    require_kept,
+    with_changes,
+)
 from .parallel import each_target
 from .recipe import Recipe, recipe_document
 from .remembered import whole_run
@@ -48,6 +54,7 @@ def run(recipe: Recipe, output: Path, observer: Observer = SILENT) -> Report:
     again; of an unchanged recipe nothing is.
     """
     targets = require_possible(recipe)
+    require_kept(recipe, output / REPORT_FILE)
     last = open_last_release(recipe)
     require_comparable(last, recipe, [target.name for target in targets])
     version = require_toolkit(recipe.toolkit_python)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -255,3 +256,21 @@ def test_check_against_an_earlier_check(
     assert code == 4, told
     assert "max-regression-size 0 does not hold" in told
     assert checked("--max-regression", "size=0%")[0] == 2
+
+
+def test_a_run_does_not_write_over_what_it_is_gated_against(
+    rockpress: Callable[..., tuple[int, str, str]],
+    small_cnn: Path,
+    image_folder: Path,
+    tmp_path: Path,
+) -> None:
+    old = tmp_path / "build" / "report.json"
+    old.parent.mkdir()
+    old.write_text("{}")
+    words = ["run", small_cnn, "--calib", image_folder, "-o", old.parent, "--baseline", old]
+    code, _, said = rockpress(*words, "--max-regression", "size=1%")
+    assert code == 2
+    assert f"compares with {old}, which this run writes over" in said
+    assert old.read_text() == "{}"
+    # just to be shown what has changed it may be: here it is no report at all
+    assert rockpress(*words)[0] == 1
