@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ..core.errors import ModelError
 from ..core.graph import Array
 from .torch_layers import Given, Operator, Tensor, Torch
 
@@ -188,7 +189,10 @@ def _places(given: Given, at: Array, have: int, size: int, factor: float) -> Arr
     if mode == "pytorch_half_pixel" and size == 1:
         return at * 0.0
     if mode not in ("half_pixel", "pytorch_half_pixel"):
-        raise NotImplementedError(mode)
+        raise ModelError(
+            f"distillation cannot go through a Resize with the coordinates {mode}",
+            "recover by least squares instead (--recover least-squares)",
+        )
     return (at + 0.5) / factor - 0.5
 
 

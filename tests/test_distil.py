@@ -27,6 +27,7 @@ from rockpress.prune.distil_loss import Compared, compared_of
 from rockpress.prune.distil_training import Schedule
 from rockpress.prune.result import Distillation
 from rockpress.prune.torch_graph import require_known, trainable
+from rockpress.prune.torch_moving import _places
 from rockpress.report.html_pruning import pruning_card
 from rockpress.report.pruning_text import distillation_text
 
@@ -223,3 +224,9 @@ def test_a_divergence_that_is_no_number_is_not_zero() -> None:
 
     logits = np.array([[2.0, 0.0]])
     assert np.isnan(divergence([logits], [logits * np.nan]))
+
+
+def test_coordinates_that_cannot_be_trained_through_are_named() -> None:
+    how = {"coordinate_transformation_mode": "tf_crop_and_resize"}
+    with pytest.raises(ModelError, match="a Resize with the coordinates tf_crop_and_resize"):
+        _places(how, np.arange(4.0), 2, 4, 2.0)
