@@ -5,26 +5,20 @@ python docs/cli_reference.py
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-from rockpress.cli.main import COMMANDS
+from typer.testing import CliRunner
+
+from rockpress.cli.main import COMMANDS, app
 
 PAGE = Path(__file__).with_name("command-line.md")
 MARKER = "<!-- What follows is written by docs/cli_reference.py. -->\n"
 
 
 def help_of(command: str) -> str:
-    """What ``rockpress COMMAND --help`` prints on a terminal of 100 columns."""
-    done = subprocess.run(
-        [sys.executable, "-m", "rockpress", command, "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "COLUMNS": "100", "TERMINAL_WIDTH": "100"},
-    )
+    """What ``rockpress COMMAND --help`` prints on a terminal of 80 columns."""
+    options = {"prog_name": "rockpress", "terminal_width": 80 - 2}  # as Click has it there
+    done = CliRunner().invoke(app, [command, "--help"], **options)
     return "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())
 
 

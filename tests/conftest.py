@@ -86,6 +86,14 @@ def small_cnn(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def wide_cnn(tmp_path: Path) -> Path:
+    """The same with six times the channels, so that pruning has what to cut."""
+    path = tmp_path / "wide_cnn.onnx"
+    onnx.save(_small_cnn(np.random.default_rng(0), width=96), path)
+    return path
+
+
+@pytest.fixture
 def image_folder(tmp_path: Path) -> Path:
     """Eight PNG images of 40x36 pixels."""
     folder = tmp_path / "images"
@@ -110,7 +118,7 @@ def _write_images(folder: Path, *, count: int, seed: int) -> None:
         Image.fromarray(pixels).save(folder / f"{index}.png")
 
 
-def _small_cnn(random: np.random.Generator) -> onnx.ModelProto:
+def _small_cnn(random: np.random.Generator, width: int = 16) -> onnx.ModelProto:
     weights: list[onnx.TensorProto] = []
     nodes: list[onnx.NodeProto] = []
 
@@ -136,15 +144,18 @@ def _small_cnn(random: np.random.Generator) -> onnx.ModelProto:
         nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
         return name
 
-    stem = node("Relu", "stem_relu", conv("stem", "x", (16, 3, 3, 3), stride=2))
-    first = node("Relu", "first_relu", conv("first", stem, (16, 16, 3, 3)))
-    merged = node("Add", "add", conv("second", first, (16, 16, 3, 3)), stem)
+    square = (width, width, 3, 3)
+    stem = node("Relu", "stem_relu", conv("stem", "x", (width, 3, 3, 3), stride=2))
+    first = node("Relu", "first_relu", conv("first", stem, square))
+    merged = node("Add", "add", conv("second", first, square), stem)
     merged = node("Relu", "add_relu", merged)
-    depthwise = conv("depthwise", merged, (16, 1, 3, 3), stride=2, group=16)
+    depthwise = conv("depthwise", merged, (width, 1, 3, 3), stride=2, group=width)
     depthwise = node("Relu", "depthwise_relu", depthwise)
-    pointwise = node("Relu", "pointwise_relu", conv("pointwise", depthwise, (32, 16, 1, 1)))
+    pointwise = node(
+        "Relu", "pointwise_relu", conv("pointwise", depthwise, (2 * width, width, 1, 1))
+    )
     flat = node("Flatten", "flat", node("GlobalAveragePool", "pool", pointwise), axis=1)
-    fc = (weight("fc.weight", 10, 32), weight("fc.bias", 10))
+    fc = (weight("fc.weight", 10, 2 * width), weight("fc.bias", 10))
     node("Gemm", "logits", flat, *fc, transB=1)
 
     graph = helper.make_graph(
@@ -183,3 +194,12 @@ def demo_run(
     )
     done.args.append(folder)
     return done
+
+
+@pytest.fixture(scope="session")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the command, for shells."""
+    folder = tmp_path_factory.mktemp("tools")
+    (folder / "rockpress").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m rockpress "$@"\n')
+    (folder / "rockpress").chmod(0o755)
+    return folder

@@ -47,3 +47,16 @@ def test_a_metric_of_the_user_may_be_no_mean() -> None:
     kept = result.retention
     assert kept is not None and kept.low is not None and kept.high is not None
     assert kept.low < expected[1] / expected[0] < kept.high
+
+
+def test_the_metric_in_the_documentation(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (root / "docs" / "accuracy.md").read_text()
+    (tmp_path / "my_metrics.py").write_text(page.split("```python\n")[1].split("```")[0])
+    monkeypatch.syspath_prepend(str(tmp_path))
+    labels = Labels("vector", np.arange(8.0)[:, None])
+    found, near = np.arange(8.0)[:, None] + 0.25, np.arange(8.0)[:, None] + 0.5
+    result = compare([found], [near], labels, "my_metrics:error")
+    assert (result.baseline_value, result.candidate_value) == (0.25, 0.5)
+    assert result.retention is not None and result.retention.value == 0.5  # lower is better

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -101,15 +100,6 @@ class Reader:
 
     def python(self, text: str) -> None:
         exec(compile(text, "page", "exec"), {"__name__": "page"})
-
-
-@pytest.fixture(scope="module")
-def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the command, for shells."""
-    folder = tmp_path_factory.mktemp("tools")
-    (folder / "rockpress").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m rockpress "$@"\n')
-    (folder / "rockpress").chmod(0o755)
-    return folder
 
 
 @pytest.fixture

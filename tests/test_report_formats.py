@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from dataclasses import replace
 from html import unescape
-from importlib import import_module
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-import typer
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -247,11 +244,3 @@ def test_the_examples_in_the_documentation_are_what_is_written() -> None:
     assert to_markdown(report(one)).splitlines()[: len(start)] == start
     notes = [line for line in to_annotations(report(one)) if line in PAGE]
     assert len(notes) == 1
-
-
-@pytest.mark.parametrize("line", re.findall(r"^    rockpress (.*)$", PAGE, re.MULTILINE))
-def test_the_commands_in_the_documentation_can_be_read(line: str) -> None:
-    name, *words = shlex.split(line)
-    command = typer.main.get_command(import_module(f"rockpress.cli.{name}").app)
-    given = command.make_context(name, words).params
-    assert given["report"] or given["output"]
