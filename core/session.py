@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,11 @@ class Session:
                 "check --size, --input and the layout of the samples",
             ) from error
         return results
+
+    def stacked(self, samples: Iterable[Mapping[str, Array]]) -> list[Array]:
+        """One array (samples, ...) for each output; there must be a sample, of batch 1."""
+        rows = [self.run(feeds) for feeds in samples]
+        return [np.concatenate(parts) for parts in zip(*rows, strict=True)]
 
 
 def _ort_errors() -> tuple[type[Exception], ...]:

@@ -193,6 +193,7 @@ def pruning_figure(
         curve=tuple(map(asdict, result.curve)),
         groups=tuple(map(asdict, result.groups)),
         attempts=tuple(map(asdict, result.attempts)),
+        choice=asdict(result.choice) if result.choice else None,
         distillation=asdict(result.distillation) if result.distillation else None,
         sparsity=asdict(result.sparsity) if result.sparsity else None,
     )

@@ -82,11 +82,8 @@ def _made(sample: Mapping[str, Array], count: int, folder: Path) -> dict[str, Ar
 
 def outputs_of(model: ModelProto, rows: Rows) -> list[Array]:
     """One array (samples, ...) for each output, as ONNX Runtime computes them."""
-    session = Session(model)
-    found = [
-        session.run({name: value[0] for name, value in one.items()}) for one in rows.batches(1)
-    ]
-    return [np.concatenate(parts) for parts in zip(*found, strict=True)]
+    singles = ({name: value[0] for name, value in one.items()} for one in rows.batches(1))
+    return Session(model).stacked(singles)
 
 
 def batch_size(model: ModelProto) -> int:

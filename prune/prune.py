@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -15,23 +15,17 @@ from ..core.errors import ModelError, OptionError, SamplesError
 from ..core.graph import Array, Graph
 from ..core.layers import macs_of
 from ..core.model import parameter_count, save_model
-from .allocate import (
-    ALLOCATIONS,
-    Point,
-    allocate,
-    by_sensitivity,
-    given_back,
-    removed_mask,
-    uniform,
-)
+from .allocate import ALLOCATIONS, Point, removed_mask
 from .bisection import largest_share
 from .budget import Budget
 from .candidates import CRITERIA, Candidate, Feeds, candidates_of, layer_moments
 from .costs import Cost, CostModel
 from .dependency import build_dependency
 from .groups import find_groups
+from .held_out import Part, divergence_on
+from .plans import SEARCHED, UNIFORM, Plans
 from .repair import Before, refit
-from .result import Attempt, CurvePoint, PrunedGroup, PruneResult
+from .result import Choice, CurvePoint, PrunedGroup, PruneResult
 from .selection import names_of, selected
 from .surgery import remove_channels
 from .trials import Trials, cuts_of
@@ -130,14 +124,24 @@ class Pruner:
         self._trials, self._candidates = self._judged(step)
         self._by_name = {candidate.group.name: candidate for candidate in self._candidates}
         self._costs = CostModel(self._dependency, self._candidates, cost)
-        allocation = by_sensitivity if method.allocation == "sensitivity" else uniform
-        self._path: list[Point] = []
-        self._further = allocation(self._candidates, self._costs)
+        self._plans = Plans(self._dependency, self._candidates, self._costs, method.allocation)
 
     def prune(self, budget: Budget, output: Path) -> PruneResult:
-        """Write the model that saves the budget's share. Raises OptionError if none does."""
-        point = self._point(budget.share)
-        return self._saved(budget, point, self._cut(point), output)
+        """Write the model that saves the budget's share. Raises OptionError if none does.
+
+        Of two plans the one is taken that does less harm on every fourth sample, when repaired
+        with the others; it is then repaired with all.
+        """
+        plans = self._plans.of(budget.share)
+        choice = None
+        if len(plans) > 1 and (held_out := list(Part(self._samples, held_out=True))):
+            judge, rest = divergence_on(self._before.model, held_out), Part(self._samples)
+            found = {name: judge(self._cut(point, rest)) for name, point in plans.items()}
+            best = min(found, key=lambda name: found[name])
+            choice = Choice(best, "divergence", found)
+        point = plans[choice.plan] if choice else next(iter(plans.values()))
+        result = self._saved(budget, point, self._cut(point), output)
+        return replace(result, choice=choice)
 
     def before(self, result: PruneResult) -> Before:
         """What a result was, for the Pruner that goes on with it."""
@@ -158,19 +162,29 @@ class Pruner:
         made: dict[float, tuple[Point, ModelProto]] = {}
 
         def retention(share: float) -> float:
-            point = self._point(share)
+            point = self._plans.searched(share)
             made[share] = point, self._cut(point)
             return judge(made[share][1])
 
-        if (reach := min(most.share, self._reach())) <= 0:
+        if (reach := min(most.share, self._plans.reach())) <= 0:
             raise OptionError(
                 f"no cut saves any {most.kind}: all groups are narrower than its steps",
                 "prune to macs or size instead, or do not prune",
             )
         report = _named(self._on_progress, "try budgets")
         attempts = largest_share(retention, 1 - drop, reach, report)
-        share = max(one.share for one in attempts if one.retention >= 1 - drop)
-        return self._saved(Budget(most.kind, share), *made[share], output, attempts)
+        best = max(
+            (one for one in attempts if one.retention >= 1 - drop), key=lambda one: one.share
+        )
+        (point, small), choice = made[best.share], None
+        if even := self._plans.of(best.share).get(UNIFORM):
+            other = self._cut(even)
+            kept = {SEARCHED: best.retention, UNIFORM: judge(other)}
+            choice = Choice(max(kept, key=lambda name: kept[name]), "retention", kept)
+            if choice.plan == UNIFORM:
+                point, small = even, other
+        result = self._saved(Budget(most.kind, best.share), point, small, output)
+        return replace(result, attempts=tuple(attempts), choice=choice)
 
     def _judged(self, step: int) -> tuple[Trials, list[Candidate]]:
         dependency, method = self._dependency, self._method
@@ -184,7 +198,7 @@ class Pruner:
         groups = selected(dependency.graph, groups, method.keep, method.only)
         self._on_progress("statistics", 0, 1)
         statistics = layer_moments(dependency.graph.model, self._samples, self._seed)
-        few = list(islice(self._samples, _RANKING_SAMPLES))
+        few = list(islice(Part(self._samples), _RANKING_SAMPLES))
         if not few:
             raise SamplesError(
                 "the samples can be read only once, but pruning reads them again to repair",
@@ -206,48 +220,23 @@ class Pruner:
     def _repairs(self) -> bool:
         return self._method.recover == "least-squares"
 
-    def _points(self) -> Iterator[Point]:
-        """From the whole model to the smallest; what was worked out before is kept."""
-        yield from self._path
-        for point in self._further:
-            self._path.append(point)
-            yield point
-
-    def _point(self, share: float) -> Point:
-        point = allocate(self._points(), share)
-        if self._method.allocation == "uniform":
-            return point
-        return given_back(point, share, self._candidates, self._costs)
-
-    def _reach(self) -> float:
-        """The largest share that can be saved."""
-        costs = [point.cost for point in self._points()]
-        return 1 - min(costs) / costs[0]
-
-    def _cut(self, point: Point) -> ModelProto:
-        removed = removed_mask(self._dependency, self._by_name, point.widths)
+    def _cut(self, point: Point, samples: Iterable[Feeds] | None = None) -> ModelProto:
+        """The model of a plan, repaired with all samples or with these."""
+        removed = self._plans.removed(point)
         small = remove_channels(self._dependency, removed)
         if not self._repairs:
             return small
         then, report = self._then(removed), _named(self._on_progress, "refit layers")
-        return refit(
-            then.model, small, then.cuts, self._samples, seed=self._seed, on_progress=report
-        )
+        samples = self._samples if samples is None else samples
+        return refit(then.model, small, then.cuts, samples, seed=self._seed, on_progress=report)
 
-    def _saved(
-        self,
-        budget: Budget,
-        point: Point,
-        small: ModelProto,
-        output: Path,
-        attempts: Sequence[Attempt] = (),
-    ) -> PruneResult:
+    def _saved(self, budget: Budget, point: Point, small: ModelProto, output: Path) -> PruneResult:
         save_model(small, output)
         measure, curve = self.curve(budget.share)
         return PruneResult(
             path=output,
             budget=budget,
-            cost_before=self._path[0].cost,
+            cost_before=self._plans.whole_cost,
             cost_after=self._costs.of(point.widths),
             macs_before=macs_of(self._model),
             macs_after=macs_of(small),
@@ -257,7 +246,6 @@ class Pruner:
             frozen=self._dependency.unknown,
             measure=measure,
             curve=curve,
-            attempts=tuple(attempts),
         )
 
     def _group(self, candidate: Candidate, point: Point) -> PrunedGroup:
@@ -271,29 +259,25 @@ class Pruner:
             before=size,
             after=kept,
             error=candidate.errors.get(kept, 0.0),
-            saved=saved / self._path[0].cost,
+            saved=saved / self._plans.whole_cost,
             sensitivity={width: candidate.errors[width] for width in candidate.measured},
             layers=tuple(sorted(layers)),
         )
 
     def curve(self, share: float) -> tuple[str, tuple[CurvePoint, ...]]:
-        """Some points of the path up to the budget and a little beyond, with what is left there."""
-        shares = (part * share for part in _CURVE)
-        reached = [one for wanted in shares if (one := self._reached(wanted)) is not None]
+        """Some searched plans up to the budget and a little beyond, with what is left there."""
+        reached: list[Point] = []
+        with suppress(OptionError):  # from there on no cut saves so much
+            for part in _CURVE:
+                reached.append(self._plans.searched(part * share))
         points = [one for at, one in enumerate(reached) if one not in reached[:at]]
         found, measure = [], ""
         for done, point in enumerate(points):
             self._on_progress("trade-off curve", done, len(points))
-            removed = removed_mask(self._dependency, self._by_name, point.widths)
-            measure, value = self._trials.likeness(removed)
-            ratio = self._costs.of(point.widths) / self._path[0].cost
+            measure, value = self._trials.likeness(self._plans.removed(point))
+            ratio = point.cost / self._plans.whole_cost
             found.append(CurvePoint(ratio, point.error, value))
         return measure, tuple(found)
-
-    def _reached(self, share: float) -> Point | None:
-        with suppress(OptionError):
-            return self._point(share)
-        return None
 
 
 def _named(on_progress: Observer, what: str) -> Callable[[int, int], None]:

@@ -50,6 +50,19 @@ class Attempt:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """Which plan was kept, ``searched`` or ``uniform``, and what both gave when judged.
+
+    ``values`` maps plan -> divergence of the outputs (the smaller is better), or what is left of
+    them, their retention, as ``measure`` says; on samples that neither was repaired with.
+    """
+
+    plan: str
+    measure: str
+    values: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Distillation:
     """What training did to a pruned model, all measured on samples that it was not trained on.
 
@@ -118,5 +131,6 @@ class PruneResult:
     measure: str = ""
     curve: tuple[CurvePoint, ...] = ()
     attempts: tuple[Attempt, ...] = ()
+    choice: Choice | None = None
     distillation: Distillation | None = None
     sparsity: Sparsity | None = None

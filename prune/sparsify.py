@@ -178,9 +178,4 @@ def _likeness(
             "the samples can be read only once, but they are read again to compare",
             "give a list, or an object that starts again whenever it is iterated over",
         )
-    outputs = []
-    for model in (original, copy):
-        session = Session(model)
-        rows = [session.run(feeds) for feeds in few]
-        outputs.append([np.concatenate(parts) for parts in zip(*rows, strict=True)])
-    return likeness(*outputs)
+    return likeness(Session(original).stacked(few), Session(copy).stacked(few))

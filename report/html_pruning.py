@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .charts import CurvePoint, bar, curve
 from .html_blocks import card, data_table, folded, layer_row
 from .markup import Markup, tag
-from .pruning_text import distillation_text
+from .pruning_text import choice_text, distillation_text
 from .units import number_text
 
 _SHOWN = 12
@@ -21,7 +21,7 @@ def pruning_card(figure: Mapping[str, Any] | None) -> Markup | None:
     return card(
         "Pruning",
         tag("p", _told(figure)),
-        _distillation(figure.get("distillation")),
+        *_sentences(figure),
         _trade_off(figure),
         _groups(figure.get("groups") or []),
         _attempts(figure.get("attempts") or []),
@@ -38,9 +38,11 @@ def _told(figure: Mapping[str, Any]) -> str:
     return f"Against the unpruned model in the same format: {', '.join(changes)}."
 
 
-def _distillation(found: Mapping[str, Any] | None) -> Markup | None:
-    """What training added, on samples that it was not trained on."""
-    return None if found is None else tag("p", f"{distillation_text(found)}.".capitalize())
+def _sentences(figure: Mapping[str, Any]) -> Iterator[Markup]:
+    """Which plan was kept, and what training added, on held-out samples."""
+    for key, text in (("choice", choice_text), ("distillation", distillation_text)):
+        if found := figure.get(key):
+            yield tag("p", f"{text(found)}.".capitalize())
 
 
 def _trade_off(figure: Mapping[str, Any]) -> Markup | None:

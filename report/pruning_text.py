@@ -1,9 +1,24 @@
-"""What distillation did, in words."""
+"""Which plan pruning took, and what distillation did, in words."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+from .units import number_text
+
+
+def choice_text(found: Mapping[str, Any]) -> str:
+    """One line: why the plan that was kept is better.
+
+    >>> values = {"searched": 0.031, "uniform": 0.024}
+    >>> choice_text({"plan": "uniform", "measure": "divergence", "values": values})
+    'widths: uniform, divergence 0.024 on held-out samples (searched: 0.031)'
+    """
+    told = {name: number_text(value, ".3g") for name, value in found["values"].items()}
+    plan, measure = found["plan"], found["measure"]
+    others = ", ".join(f"{name}: {value}" for name, value in told.items() if name != plan)
+    return f"widths: {plan}, {measure} {told.get(plan)} on held-out samples ({others})"
 
 
 def distillation_text(found: Mapping[str, Any]) -> str:

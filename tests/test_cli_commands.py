@@ -55,6 +55,7 @@ PRUNING = {
     "curve",
     "groups",
     "attempts",
+    "choice",
     "sparsity",
     "distillation",
 }

@@ -89,6 +89,11 @@ GOOD = TargetReport(
             group("block2", 64, 48, 0.12),
         ),
         attempts=({"share": 0.4, "retention": 0.985},),
+        choice={
+            "plan": "uniform",
+            "measure": "divergence",
+            "values": {"searched": 0.2, "uniform": 0.1},
+        },
     ),
     quantization=QuantizationFigure(
         "gptq",
