@@ -14,6 +14,7 @@ from ..core.errors import RockpressError
 from .progress import watching
 from .several import end_with, explain
 from .show import print_json, print_lines, say_where, show_report
+from .wording import Words, as_it_is, reword, speaking
 
 if TYPE_CHECKING:
     from ..core.results import Report
@@ -32,6 +33,7 @@ class Shown:
     reports: Sequence[Path]
     quiet: bool
     verbose: bool
+    words: Words = as_it_is
 
 
 def opened_cache(*, fresh: bool = False) -> Cache:
@@ -61,8 +63,9 @@ def run_one(job: Job, shown: Shown) -> int:
     try:
         result, told = _run(job, shown)
     except AllFailed as failed:
-        end_with(failed.errors, verbose=shown.verbose, code=failed.exit_code)
-    show_report(result, as_json=shown.as_json, files=shown.reports, told=told)
+        errors = {name: reword(one, shown.words) for name, one in failed.errors.items()}
+        end_with(errors, verbose=shown.verbose, code=failed.exit_code)
+    show_report(result, as_json=shown.as_json, files=shown.reports, told=told, words=shown.words)
     return _end(job, result, shown)
 
 
@@ -96,7 +99,14 @@ def _run_of_several(job: Job, shown: Shown, documents: dict[str, Any]) -> int:
     if not shown.as_json:
         print_lines([f"model {name}"])
     files = [file.with_stem(f"{file.stem}-{name}") for file in shown.reports]
-    show_report(result, as_json=False, files=files, told=told, on_stdout=not shown.as_json)
+    show_report(
+        result,
+        as_json=False,
+        files=files,
+        told=told,
+        on_stdout=not shown.as_json,
+        words=shown.words,
+    )
     try:
         return _end(job, result, shown)
     except typer.Exit as end:
@@ -106,14 +116,15 @@ def _run_of_several(job: Job, shown: Shown, documents: dict[str, Any]) -> int:
 def _run(job: Job, shown: Shown) -> tuple[Report, frozenset[tuple[str, str]]]:
     from ..pipeline.run import run
 
-    with watching(quiet=shown.quiet) as observer:
+    with speaking(shown.words), watching(quiet=shown.quiet, words=shown.words) as observer:
         return run(job.recipe, job.output, observer), observer.told
 
 
 def _end(job: Job, result: Report, shown: Shown) -> int:
     say_where(job.output, quiet=shown.quiet)
     if result.failures:
-        end_with(result.failures, verbose=shown.verbose)
+        errors = {name: reword(one, shown.words) for name, one in result.failures.items()}
+        end_with(errors, verbose=shown.verbose)
     return 0 if result.passed else GATE_FAILED
 
 

@@ -10,42 +10,55 @@ from typing import Any
 
 from ..core.observer import Observer
 from ..core.results import Notice
+from .wording import Words, as_it_is
 
 _SAY_EVERY = 30.0  # seconds between two lines of one stage in a log
 
 
 @contextmanager
-def watching(*, quiet: bool) -> Iterator[Observer]:
-    """Yield the observer that suits where stderr goes."""
+def watching(*, quiet: bool, words: Words = as_it_is) -> Iterator[Observer]:
+    """Yield the observer that suits where stderr goes; it tells warnings in these words."""
+    warnings = _Warnings(words)
     if quiet:
-        yield _Telling("", set())
+        yield _Telling(warnings)
     elif sys.stderr.isatty():
         with _bar() as progress:
-            yield _Bar(progress)
+            yield _Bar(warnings, progress)
     else:
-        yield _Lines()
+        yield _Lines(warnings)
+
+
+class _Warnings:
+    """Which were shown, and how they are worded; of all targets together."""
+
+    def __init__(self, words: Words) -> None:
+        self.told: set[tuple[str, str]] = set()
+        self._words = words
+
+    def lines(self, notice: Notice, name: str) -> list[str]:
+        from .show import warning_lines
+
+        self.told.add((notice.code, notice.text))
+        return warning_lines(notice, name, self._words)
 
 
 class _Telling(Observer):
-    """Shows warnings at once, and remembers which; nothing else."""
+    """Shows warnings at once; nothing else."""
 
-    def __init__(self, target: str, told: set[tuple[str, str]]) -> None:
+    def __init__(self, warnings: _Warnings, target: str = "") -> None:
         self._name = f"{target}: " if target else ""
-        self._told = told
+        self._warnings = warnings
 
     def of(self, target: str) -> Observer:
-        return _Telling(target, self._told)
+        return _Telling(self._warnings, target)
 
     def warn(self, notice: Notice) -> None:
-        from .show import warning_lines
-
-        self._told.add((notice.code, notice.text))
-        for line in warning_lines(notice, self._name):
+        for line in self._warnings.lines(notice, self._name):
             self._say(line)
 
     @property
     def told(self) -> frozenset[tuple[str, str]]:
-        return frozenset(self._told)
+        return frozenset(self._warnings.told)
 
     def _say(self, line: str) -> None:
         # in one piece: several threads may write
@@ -56,14 +69,14 @@ class _Telling(Observer):
 class _Lines(_Telling):
     """A line a stage, and now and then one that says how far a long one is."""
 
-    def __init__(self, target: str = "", told: set[tuple[str, str]] | None = None) -> None:
-        super().__init__(target, set() if told is None else told)
+    def __init__(self, warnings: _Warnings, target: str = "") -> None:
+        super().__init__(warnings, target)
         self._stage = ""
         self._what = ""
         self._started = self._said = time.monotonic()
 
     def of(self, target: str) -> Observer:
-        return _Lines(target, self._told)
+        return _Lines(self._warnings, target)
 
     def stage(self, name: str) -> None:
         self._stage = name
@@ -92,17 +105,15 @@ class _Lines(_Telling):
 class _Bar(_Telling):
     """One row; each of several targets gets its own, in place of the one for all."""
 
-    def __init__(
-        self, progress: Any, target: str = "", told: set[tuple[str, str]] | None = None
-    ) -> None:
-        super().__init__(target, set() if told is None else told)
+    def __init__(self, warnings: _Warnings, progress: Any, target: str = "") -> None:
+        super().__init__(warnings, target)
         self._progress = progress
         self._stage = "start" if not target else f"{target}: waiting"
         self._task = progress.add_task(self._stage, total=None, start=not target)
 
     def of(self, target: str) -> Observer:
         self._progress.update(self._task, visible=False)
-        return _Bar(self._progress, target, self._told)
+        return _Bar(self._warnings, self._progress, target)
 
     def stage(self, name: str) -> None:
         self._stage = self._name + name

@@ -18,6 +18,7 @@ from .check_options import Layout, Robustness
 from .jobs import Shown, opened_cache, read_jobs, run_one, run_several, show_plans, write_depfile
 from .several import Jobs
 from .show import require_report
+from .wording import speaking, words_for
 
 app = typer.Typer(add_completion=False)
 
@@ -129,12 +130,14 @@ def command(
     work = [
         replace(job, recipe=build_recipe(job.recipe, **options)) for job in read_jobs(model, output)
     ]
+    words = words_for(model)
     if dry_run:
-        show_plans(work, as_json=as_json)
+        with speaking(words):
+            show_plans(work, as_json=as_json)
         return
     require_report(report)
     require_report([depfile] if depfile else None)
-    shown = Shown(as_json=as_json, reports=report or (), quiet=quiet, verbose=verbose)
+    shown = Shown(as_json=as_json, reports=report or (), quiet=quiet, verbose=verbose, words=words)
     code = run_one(work[0], shown) if work[0].name is None else run_several(work, shown)
     if depfile is not None:
         write_depfile(depfile, work, model)

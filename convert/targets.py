@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..core.errors import RockpressError
+from ..core.errors import OptionError
 
 if TYPE_CHECKING:  # completion asks for the chips, and must not wait for numpy
     from ..core.sparsity import Axis
@@ -149,7 +149,7 @@ TARGET_NAMES: tuple[str, ...] = tuple(target.name for target in TARGETS)
 
 
 def find_target(name: str) -> Target:
-    """The target of that name, in upper or lower case. Raises RockpressError when unknown.
+    """The target of that name, in upper or lower case. Raises OptionError when unknown.
 
     >>> find_target("RK3588").int8_macs_per_cycle
     1024
@@ -159,6 +159,5 @@ def find_target(name: str) -> Target:
             return target
     close = difflib.get_close_matches(name.lower(), TARGET_NAMES, n=1, cutoff=0.5)
     meant = f"did you mean {close[0]}? " if close else ""
-    raise RockpressError(
-        f"unknown target {name!r}", f"{meant}known targets: {', '.join(TARGET_NAMES)}"
-    )
+    known = f"{meant}known targets: {', '.join(TARGET_NAMES)}"
+    raise OptionError(f"unknown target {name!r}", known)

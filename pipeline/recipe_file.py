@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 from ..accuracy.gates import Confidence
 from ..accuracy.metrics import with_paths_from
 from ..calibration_data.preprocess import Color, Layout, Resize
+from ..convert.targets import find_target
 from ..core.errors import ModelError, OptionError
 from .recipe import Gates, Preprocessing, Recipe
 
@@ -131,12 +132,12 @@ def read_jobs(path: Path) -> tuple[Job, ...]:
     output = folder / (file.output or "build")
     shared = _given(file)
     if file.models is None:
-        _require_model(path, shared, "model", 'add model = "model.onnx"')
+        _require_known(path, shared, "model", 'add model = "model.onnx"')
         return (Job(None, _recipe(shared, folder), output),)
     found = []
     for name, one in file.models.items():
         options = {**shared, **_given(one)}
-        _require_model(path, options, f"models.{name}", f"add model = ... under [models.{name}]")
+        _require_known(path, options, f"models.{name}", f"add model = ... under [models.{name}]")
         found.append(Job(name, _recipe(options, folder), output / name))
     return tuple(found)
 
@@ -195,9 +196,15 @@ def _given(options: ModelOptions) -> dict[str, Any]:
     return options.model_dump(exclude_unset=True, exclude={"models", "output"})
 
 
-def _require_model(path: Path, options: Mapping[str, Any], where: str, hint: str) -> None:
+def _require_known(path: Path, options: Mapping[str, Any], where: str, hint: str) -> None:
+    """Raise OptionError when no model is named, or a target that there is not."""
     if "model" not in options:
         raise OptionError(f"{path}: {where}: no model is named", hint)
+    for name in _plain("target", options.get("target", [])):
+        try:
+            find_target(name)
+        except OptionError as error:
+            raise OptionError(f"{path}: target: {error.message}", error.hint) from error
 
 
 def _recipe(options: Mapping[str, Any], folder: Path) -> Recipe:

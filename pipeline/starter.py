@@ -19,6 +19,8 @@ RECIPE = "rockpress.toml"
 FRAGMENT = "rockpress.mk"
 WORKFLOW = ".github/workflows/rockpress.yml"
 _IMAGE_CHANNELS = (1, 3, 4)
+_LAST = " (an image, channels last)"
+_EXAMPLE = 224
 
 # Keys with a line of their own in the recipe, by what they are about, and an example of each.
 _SECTIONS: Mapping[str, Mapping[str, str]] = {
@@ -151,14 +153,12 @@ def _comment(text: str) -> list[str]:
 def _inputs(model: ModelProto) -> list[str]:
     """What the model says of its inputs and outputs, and what it leaves open."""
     lines = []
-    for name, shape in input_shapes_of(model).items():
+    inputs = input_shapes_of(model)
+    for name, shape in inputs.items():
         text = " x ".join("?" if length is None else str(length) for length in shape)
         lines.append(f"# Input {json.dumps(name)}: {text}{_layout(shape)}")
         if None in shape[1:]:
-            lines += [
-                "# Its shape has to be fixed:",
-                f"# input.{json.dumps(name)} = {_open(shape)}",
-            ]
+            lines += _fixing(name, shape, alone=len(inputs) == 1)
     outputs = ", ".join(json.dumps(value.name) for value in model.graph.output)
     lines += [
         f"# Outputs: {outputs}",
@@ -167,15 +167,23 @@ def _inputs(model: ModelProto) -> list[str]:
     return [*lines, '# outputs = ["boxes", "scores"]']
 
 
+def _fixing(name: str, shape: tuple[int | None, ...], *, alone: bool) -> list[str]:
+    """The key that fixes an open shape, with an example."""
+    fixed = [shape[0] or 1, *(length or _EXAMPLE for length in shape[1:])]
+    if not (alone and (layout := _layout(shape))):
+        said = "# Its shape has to be fixed, such as:"
+        return [said, f"# input.{json.dumps(name)} = {json.dumps(fixed)}"]
+    size = fixed[1:3] if layout == _LAST else fixed[2:]
+    return [
+        "# Its height and width are open, and a chip needs them fixed: as in training, or as your",
+        "# images need them (detectors take multiples of 32). Write them here:",
+        f"# size = {json.dumps(size)}",
+    ]
+
+
 def _layout(shape: tuple[int | None, ...]) -> str:
     if len(shape) != 4:
         return ""
     if shape[1] in _IMAGE_CHANNELS:
         return " (an image, channels first)"
-    return " (an image, channels last)" if shape[3] in _IMAGE_CHANNELS else ""
-
-
-def _open(shape: tuple[int | None, ...]) -> str:
-    """The shape with 1 for an open batch and 224 for what else is open."""
-    first, *rest = shape
-    return json.dumps([first or 1, *(length or 224 for length in rest)])
+    return _LAST if shape[3] in _IMAGE_CHANNELS else ""

@@ -417,12 +417,12 @@ def test_labels_that_do_not_fit(
 # Targets, budgets and gates
 
 
-@pytest.mark.parametrize("command", ["run", "prune", "convert"])
+@pytest.mark.parametrize("command", ["run", "prune", "quantize", "convert", "inspect"])
 def test_an_unknown_target(
     command: str, rockpress: Run, small_cnn: Path, images: Path, place: Path
 ) -> None:
     line = usual(command, small_cnn, images, "--target", "rk3858")
-    seen = refused(rockpress, *line, place=place)
+    seen = refused(rockpress, *line, code=2, place=place)
     assert "unknown target 'rk3858'" in seen
     assert "did you mean rk3588?" in seen
 
@@ -557,7 +557,7 @@ def test_a_failing_run_leaves_old_results_alone(
     folder.mkdir(parents=True)
     for name in ("small_cnn.rknn", "small_cnn.rknn.json", "../report.json"):
         (folder / name).write_text("of an earlier run")
-    code = 2 if "--prune" in more else 1
+    code = 2 if more[0] in ("--prune", "--target") else 1
     refused(rockpress, *usual("run", small_cnn, images, *more), code=code, place=place)
 
 

@@ -205,6 +205,27 @@ def test_what_the_model_leaves_open_is_said(tmp_path: Path) -> None:
     assert job.recipe.input_shapes == {'x"\ny': (1, 3, 224, 320)}
 
 
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [
+        (["n", 3, "h", "w"], (224, 224)),
+        ([1, 3, 48, "w"], (48, 224)),
+        ([1, "h", "w", 3], (224, 224)),
+        ([1, 3, 32, 32], None),
+    ],
+)
+def test_an_open_size_is_asked_for(
+    shape: list[int | str | None], size: tuple[int, int] | None, tmp_path: Path
+) -> None:
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in "xy")
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [x], [y])
+    answers = Answers("m.onnx", None, None, ("rk3588",))
+    text = recipe_text(helper.make_model(graph), answers, Meanings())
+    (tmp_path / "r.toml").write_text(text.replace("# size", "size"))
+    (job,) = read_jobs(tmp_path / "r.toml")
+    assert job.recipe.size == size
+
+
 def test_a_rule_names_every_file(small_cnn: Path, labelled_folder: Path) -> None:
     recipe = Recipe(small_cnn, calib=labelled_folder)
     needed = needed_files(recipe)

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from collections.abc import Callable
 from importlib import util
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import onnx
 import pytest
 import typer
+from onnx import TensorProto, helper
 
 from rockpress.calibration_data.preprocess import Color
 from rockpress.cli import jobs as cli_jobs
 from rockpress.cli import run as run_command
 from rockpress.cli.build import build_recipe
+from rockpress.convert.targets import TARGET_NAMES
 from rockpress.core.errors import ModelError, OptionError, RockpressError
 from rockpress.pipeline.dry_run import planned
 from rockpress.pipeline.recipe import Gates, Preprocessing, Recipe
 from rockpress.pipeline.recipe_file import Job, RecipeFile, read_jobs
+from rockpress.pipeline.recipe_words import in_recipe_words
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 DOCS = Path(__file__).parent.parent / "docs"
 Run = Callable[..., tuple[int, str, str]]
@@ -172,6 +183,11 @@ def test_every_option_of_run_is_a_key() -> None:
             "models.a: no model is named",
             "add model = ... under [models.a]",
         ),
+        (
+            'model = "a"\ntarget = ["rk3588", "rk2576"]',
+            "target: unknown target 'rk2576'",
+            "did you mean rk3576? known targets: " + ", ".join(TARGET_NAMES),
+        ),
         ('[models."../a"]\nmodel = "a"', "models.../a: string should match pattern", None),
         ("model =", "is no TOML: ", "rockpress init writes one"),
     ],
@@ -185,6 +201,53 @@ def test_a_mistake_is_told_by_its_key(
     assert message in caught.value.message
     assert caught.value.message.startswith(str(path))
     assert caught.value.hint == (hint or "docs/recipe.md lists the keys and what they take")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ([], "rockpress.toml: give one, for example size = [48, 192] or input.x = [1, 3, 48, 192]"),
+        (["--size", "8x"], ""),  # read before the recipe
+        (["--input", "x=1x3"], "rockpress.toml: leave size and --input out, or export"),
+    ],
+)
+def test_a_hint_speaks_of_the_key(
+    more: list[str],
+    said: str,
+    write: Callable[[str], Path],
+    rockpress: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """But of the option, where that was typed."""
+    path = write('model = "open.onnx"\ncalib = "images"')
+    monkeypatch.chdir(path.parent)
+    x, y = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, "h", "w"]) for name in "xy"
+    )
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [x], [y])
+    onnx.save(helper.make_model(graph), "open.onnx")
+    for dry_run in ([], ["--dry-run"]):
+        code, _, err = rockpress("run", path.name, *more, *dry_run)
+        assert (code, said in err) == (2 if more else 1, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "reworded"),
+    [
+        ("use --quantize off, or --prune off", 'use quantize = "off", or prune = "off"'),
+        ("0.930 with --mean 73 --std 1,2,3", "0.930 with mean = 73 std = [1.0, 2.0, 3.0]"),
+        ("give --eval a folder (--metric top5)", 'give eval a folder (metric = "top5")'),
+        ("--max-regression cycles=2.5% --pad 300:", "max-regression.cycles = 0.025 pad 300:"),
+        ("--metric-option charset=a.txt", 'metric-option.charset = "a.txt"'),
+        ("--input a.b=1x3 --input a", 'input."a.b" = [1, 3] input a'),
+        ("ended with --outputs /a,/b, and", 'ended with outputs = ["/a", "/b"], and'),
+        ("--plan FILE, --metric-output 'x'", "--plan FILE, metric-output 'x'"),
+    ],
+)
+def test_options_as_keys(text: str, reworded: str) -> None:
+    assert in_recipe_words(text) == reworded
+    for line in re.findall(r"[a-z][\w.\"-]* = (?:\[.*?\]|\".*?\"|[\d.]+)", reworded):
+        RecipeFile.model_validate(tomllib.loads(line))
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
