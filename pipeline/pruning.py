@@ -94,22 +94,20 @@ class Pruning:
         require_pruning(recipe)
         self.budget = budget_of(recipe)
         self._model = model
-        self._calib = calib
         self._recipe = recipe
         self._target = target
         self._step = step
-        self._held_out: Samples | None = None
+        require_distilling(recipe, model)
+        self._seen, self._held_out = parted(calib, recipe)
         self._pruner = None if self.budget is None else self._judged(self.budget, model)
 
     def _judged(self, budget: Budget, model: ModelProto, before: Before | None = None) -> Pruner:
         recipe = self._recipe
         dtype = "int8" if recipe.in_int8 else "float16"
         cost, channels = cost_of(budget, self._target, dtype)
-        require_distilling(recipe, model)
-        seen, self._held_out = parted(self._calib, recipe)
         return Pruner(
             model,
-            seen,
+            self._seen,
             cost=cost,
             step=channels,
             method=Method(
@@ -127,7 +125,7 @@ class Pruning:
     def write(self, output: Path, share: float | None = None) -> PruneResult:
         """Write the pruned model: to the budget, or another ``share`` of the same kind."""
         result = self._cut(output, share)
-        return made_sparse(self._recipe, self._target, result, self._calib, self._step)
+        return made_sparse(self._recipe, self._target, result, self._seen, self._step)
 
     def _cut(self, output: Path, share: float | None) -> PruneResult:
         drop = self._recipe.max_drop

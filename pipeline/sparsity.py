@@ -46,11 +46,6 @@ def require_sparse(recipe: Recipe, target: Target) -> None:
             f"--sparsity {PATTERN} is not tried by --max-drop",
             "give a budget for the channels instead, or leave one of the two out",
         )
-    if recipe.recover == "distill":
-        raise OptionError(
-            f"--sparsity {PATTERN}: --recover distill would train the zeros away",
-            "distil without --sparsity, then prune the result with --sparsity alone",
-        )
 
 
 def untouched(model: ModelProto, output: Path) -> PruneResult:

@@ -53,15 +53,8 @@ def _split(torch: Torch, given: Given, x: Tensor, sizes: Tensor = None) -> Tenso
     return x.split(list(parts) if parts else -(-x.shape[axis] // count), axis)
 
 
-def _slice(
-    torch: Torch,
-    given: Given,
-    x: Tensor,
-    starts: Tensor = None,
-    ends: Tensor = None,
-    axes: Tensor = None,
-    steps: Tensor = None,
-) -> Tensor:
+def _slice(torch: Torch, given: Given, x: Tensor, *more: Tensor) -> Tensor:
+    starts, ends, axes, steps = _optional(more, 4)
     first = _ints(starts) if starts is not None else list(given["starts"])
     last = _ints(ends) if ends is not None else list(given["ends"])
     chosen = _axes(given, axes) or list(range(len(first)))
@@ -83,14 +76,8 @@ def _gather(torch: Torch, given: Given, x: Tensor, indices: Tensor) -> Tensor:
     return taken.reshape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
 
 
-def _pad(
-    torch: Torch,
-    given: Given,
-    x: Tensor,
-    pads: Tensor = None,
-    value: Tensor = None,
-    axes: Tensor = None,
-) -> Tensor:
+def _pad(torch: Torch, given: Given, x: Tensor, *more: Tensor) -> Tensor:
+    pads, value, axes = _optional(more, 3)
     widths = _ints(pads) if pads is not None else list(given["pads"])
     chosen = [axis % x.ndim for axis in (_axes(given, axes) or range(x.ndim))]
     half = len(widths) // 2
@@ -133,15 +120,9 @@ def _space_to_depth(torch: Torch, given: Given, x: Tensor) -> Tensor:
     return parts.permute(0, 3, 5, 1, 2, 4).reshape(out)
 
 
-def _resize(
-    torch: Torch,
-    given: Given,
-    x: Tensor,
-    region: Tensor = None,
-    scales: Tensor = None,
-    sizes: Tensor = None,
-) -> Tensor:
+def _resize(torch: Torch, given: Given, x: Tensor, *more: Tensor) -> Tensor:
     """Axis by axis: each output is one input, or lies between two."""
+    region, scales, sizes = _optional(more, 3)
     if sizes is not None and sizes.numel():
         wanted = _ints(sizes)
         factors = [size / have for size, have in zip(wanted, x.shape, strict=True)]
@@ -194,6 +175,11 @@ def _places(given: Given, at: Array, have: int, size: int, factor: float) -> Arr
             "recover by least squares instead (--recover least-squares)",
         )
     return (at + 0.5) / factor - 0.5
+
+
+def _optional(given: Sequence[Tensor], count: int) -> list[Tensor]:
+    """The optional inputs of an operator, None for those left out."""
+    return [*given, *[None] * (count - len(given))]
 
 
 def _ints(tensor: Tensor) -> list[int]:

@@ -201,7 +201,9 @@ def test_what_training_did_is_told() -> None:
     assert notice.code == "pruning-distillation"
     assert "on 64 held-out samples" in notice.text
     assert "not kept" in distillation_text(asdict(poor))
-    figure = PruningFigure(0.5, 0.5, 0.5, "macs", 0.5, "", (), (), (), asdict(FOUND))
+    figure = PruningFigure(
+        *(0.5, 0.5, 0.5, "macs", 0.5, ""), curve=(), groups=(), distillation=asdict(FOUND)
+    )
     assert "agreement 0.900 to 0.950" in str(pruning_card(asdict(figure)))
 
 

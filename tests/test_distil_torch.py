@@ -15,8 +15,10 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from rockpress.calibration_data.bundled import CALIBRATION, DEMO_PREPROCESS, MODEL, sample_path
 from rockpress.core.errors import ModelError
+from rockpress.core.graph import Graph
 from rockpress.core.prepare import fixed_input_shapes, prepare_model
 from rockpress.core.session import Session
+from rockpress.core.sparsity import sparse_axis
 from rockpress.pipeline.cache import Cache, cache_folder
 from rockpress.prune import distil_training
 from rockpress.prune.distil import distil, with_weights
@@ -442,6 +444,34 @@ def test_prune_writes_a_distilled_model(
     assert ("pruning-distillation" in err) != found["kept"]
     assert fixed_input_shapes(onnx.load(str(output)))
     assert Cache(cache_folder()).entries() == []  # nothing unfinished is left
+
+
+def test_a_sparse_model_stays_sparse_while_it_is_distilled(
+    rockpress: Callable[..., tuple[int, str, str]],
+    demo_options: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(distil_training.Schedule, "done", lambda self, step, _: step / 50)
+    outputs = {how: tmp_path / f"{how}.onnx" for how in ("least-squares", "distill")}
+    sparse = ["--sparsity", "2:4", "--target", "rk3576"]
+    told = {}
+    for how, output in outputs.items():
+        code, out, err = rockpress("prune", *demo_options, "-o", output, *sparse, "--recover", how)
+        assert code == 0, err
+        told[how] = json.loads(out)
+    assert told["distill"]["distillation"]["kept"], told["distill"]["distillation"]
+    trained = Graph(onnx.load(str(outputs["distill"])))
+    wanted = {one["name"]: one["axis"] for one in told["distill"]["sparsity"]["layers"]}
+    found = {
+        node.name: sparse_axis(node, trained.weights[node.input[1]])
+        for node in trained.nodes
+        if node.op_type in ("Conv", "Gemm")
+    }
+    assert len(wanted) > 4
+    assert {name: found[name] for name in wanted} == wanted
+    before = Graph(onnx.load(str(outputs["least-squares"]))).weights
+    assert any((before[name] != value).any() for name, value in trained.weights.items())
 
 
 def test_an_interrupted_prune_goes_on(

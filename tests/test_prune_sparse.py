@@ -160,7 +160,6 @@ def test_layers_are_kept_and_chosen_by_name() -> None:
         ({"targets": ("rk3576", "rk3566")}, "rk3566 cannot leave zeros out"),
         ({"quantize": "w4a16"}, "does not recognise it in w4a16"),
         ({"max_drop": 0.02}, "is not tried by --max-drop"),
-        ({"recover": "distill"}, "would train the zeros away"),
         ({"sparsity": "3:4"}, "the compiler knows 2:4 alone"),
     ],
 )
