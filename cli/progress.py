@@ -93,6 +93,9 @@ class _Lines(_Telling):
             line = f"{self._stage}: {what} {done}/{total}, about {_duration(left)} left"
             self._say(f"rockpress: {self._name}{line}")
 
+    def cached(self, name: str) -> None:
+        self._say(f"rockpress: {self._name}{name}: cached")
+
     def _begin(self, what: str) -> None:
         self._what = what
         self._started = self._said = time.monotonic()
@@ -122,6 +125,11 @@ class _Bar(_Telling):
     def step(self, what: str, done: int, total: int | None = None) -> None:
         self._progress.update(
             self._task, description=f"{self._stage}: {what}", completed=done, total=total
+        )
+
+    def cached(self, name: str) -> None:
+        self._progress.update(
+            self._task, description=f"{self._name}{name}: cached", completed=1, total=1
         )
 
     def _say(self, line: str) -> None:

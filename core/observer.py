@@ -22,6 +22,9 @@ class Observer:
     def step(self, what: str, done: int, total: int | None = None) -> None:
         """``done`` of ``total`` (None when unknown) are finished within the stage."""
 
+    def cached(self, name: str) -> None:
+        """The stage that began was not run: what it gives was known from before."""
+
     def warn(self, notice: Notice) -> None:
         """Something was seen that will be in the report too, but is better known now."""
 

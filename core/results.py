@@ -93,7 +93,8 @@ class QuantizationFigure:
 
     ``tradeoffs`` are the choices of mixed precision that were tried, and ``floating`` how many
     tensors stay in ``wide`` (float16 or int16) in the one that was kept. With labels, ``scores``
-    has the ``metric`` of each method; ``chosen_by`` names what decided: sqnr, or the metric.
+    has the ``metric`` of each method; ``chosen_by`` names what decided: sqnr, the
+    metric, or user where the method was asked for.
     """
 
     method: str

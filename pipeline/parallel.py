@@ -73,6 +73,9 @@ class _Stoppable(Observer):
         self._check()
         self._observer.step(what, done, total)
 
+    def cached(self, name: str) -> None:
+        self._observer.cached(name)
+
     def end(self, status: str) -> None:
         self._observer.end(status)
 

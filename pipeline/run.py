@@ -68,6 +68,7 @@ def run(recipe: Recipe, output: Path, observer: Observer = SILENT) -> Report:
             folder,
         )
         if is_known():
+            observer.cached("all of it")
             report = _known_before(report)
             write_text(folder / REPORT_FILE, to_json(report))
     for name in report.failures:

@@ -36,6 +36,8 @@ class Stages:
             except RockpressError:
                 self._note(name, "failed", started)
                 raise
+            if is_known():
+                self._observer.cached(name)
             self._note(name, "cached" if is_known() else "done", started)
 
     def skip(self, name: str) -> None:

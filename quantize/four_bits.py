@@ -8,6 +8,7 @@ them once more changes nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from ..core.model import save_model
 from ..core.scratch import scratch_folder
 from .candidates import Feeds, HeldOut, SampleSet
 from .gptq import gptq
-from .judging import SQNR, TaskMetric, Verdict, verdict_on
+from .judging import SQNR, USER, TaskMetric, Verdict, verdict_on
 from .layers import Float, Layer, layers_from
 from .making import Progress
 from .methods import AUTO
@@ -97,6 +98,8 @@ def quantize_four_bits(
         for layer in layers
     }
     plan = Plan(SCHEME, observed.count, {}, weights, {}, best)
+    if method != AUTO:
+        verdict = replace(verdict, chosen_by=USER)
     plan = compared(plan, len(held_out), trials, verdict, metric)
     with replacing(plan_path) as whole_plan:
         write_plan(plan, whole_plan)

@@ -15,6 +15,7 @@ import numpy as np
 from ..core.graph import Array
 
 SQNR = "sqnr"
+USER = "user"
 # paired differences within so many of their standard errors are chance, in 95 of 100 cases
 _STANDARD_ERRORS = 2.0
 _MOST_DB = 100.0
@@ -44,7 +45,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The candidate that is kept, and whether ``sqnr`` or the metric of that name decided so."""
+    """The candidate that is kept, and what decided: ``sqnr``, the metric's name, or ``user``."""
 
     best: str
     chosen_by: str

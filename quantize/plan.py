@@ -69,7 +69,7 @@ class Plan:
     ``method`` was chosen among ``candidates``: method -> SQNR in dB against the float model on
     ``held_out`` of the ``samples``, which no method had seen then; the plan is made of all. Where
     these had labels, ``scores`` has the ``metric`` of each method too; ``chosen_by`` names what
-    decided (sqnr, or the metric).
+    decided: sqnr, the metric, or user where no other method was to be tried.
     ``equalization`` maps a tensor to what its channels were divided by before anything was rounded,
     see equalize.
     With ``symmetric`` all zero points are 0, and biases stay in float.

@@ -18,7 +18,7 @@ from ..core.results import Notice
 from ..core.scratch import scratch_folder
 from .candidates import HeldOut, SampleSet
 from .few_samples import FewSamples
-from .judging import TaskMetric, Trial, verdict_on
+from .judging import USER, TaskMetric, Trial, verdict_on
 from .making import Progress, Subject, quantized
 from .methods import AUTO, COMPARED, REFINED
 from .mixed import LayerCost, MixedBudget, growing_choices, search, sensitivities
@@ -101,6 +101,8 @@ def quantize(
         kept = HeldOut(model, held_out, folder)
         ways = Ways(subject, names, samples, seed, on_progress)
         plan = _best(ways, names, kept, metric, on_progress)
+        if method != AUTO:
+            plan = replace(plan, chosen_by=USER)
         subject = ways.subject(plan.method)
         if mixed is not None and mixed.is_due(plan.candidates.get(plan.method)):
             plan = _mixed(subject, plan, kept, mixed, on_progress)

@@ -58,10 +58,22 @@ def quantization_card(how: dict[str, Any] | None) -> Markup | None:
     for name, value in sorted(known.items(), key=lambda one: -one[1]):
         kind = "after" if name == how["method"] else "before"
         rows.append(bar_row(name, bar(value / most, kind), f"{value:.1f} dB"))
-    if how.get("chosen_by", "sqnr") != "sqnr":
-        note += f" The method was chosen by {how['metric']} on them."
+    note += _chosen(how, known)
     title = f"Quantization: {how['method']}"
     return card(title, *rows, _tradeoffs(how), note=note if rows else "")
+
+
+def _chosen(how: dict[str, Any], decibels: dict[str, float]) -> str:
+    """Why this method, where the bars alone do not say it."""
+    by = how.get("chosen_by", "sqnr")
+    if by == "user":
+        return f" {how['method']} was asked for."
+    if by != "sqnr":
+        return f" The method was chosen by {how['metric']} on them."
+    kept = decibels.get(how["method"])
+    if kept is None or max(decibels.values()) <= kept:
+        return ""
+    return f" {how['method']} was kept: none is better by more than chance."
 
 
 def _tradeoffs(how: dict[str, Any]) -> Markup | None:

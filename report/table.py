@@ -192,11 +192,10 @@ def quantization_text(how: QuantizationFigure) -> list[str]:
     >>> quantization_text(labelled)[1]
     'their top1: gptq 0.750, min-max 0.792 (SQNR decided)'
     """
-    text = f"quantized by {how.method}"
+    text = f"quantized by {how.method}" + (", as asked" if how.chosen_by == "user" else "")
     if how.candidates:
         others = [f"{name} {_db(db)}" for name, db in how.candidates.items() if name != how.method]
-        best = max(how.candidates.values()) > how.candidates[how.method]
-        chance = "; none better beyond chance" if best and how.chosen_by == "sqnr" else ""
+        chance = "; none better beyond chance" if kept_by_chance(how) else ""
         rest = f" ({', '.join(others)}{chance})" if others else ""
         text += f", {_db(how.candidates[how.method])} dB on {how.held_out} held-out samples{rest}"
     lines = [text]
@@ -211,6 +210,12 @@ def quantization_text(how: QuantizationFigure) -> list[str]:
             f"tensors in {how.wide}: {how.floating} (tried, with estimated cycles: {tried})"
         )
     return lines
+
+
+def kept_by_chance(how: QuantizationFigure) -> bool:
+    """Whether another method had a higher SQNR, but not by more than chance may give it."""
+    best = max(how.candidates.values(), default=0.0)
+    return how.chosen_by == "sqnr" and best > how.candidates.get(how.method, best)
 
 
 def counted(count: int, noun: str) -> str:

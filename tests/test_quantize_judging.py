@@ -275,3 +275,5 @@ def test_a_metric_that_can_tell_overrules_sqnr(
     plain = quantizer(net, tmp_path / "q.onnx", tmp_path / "p.toml", samples[:24], samples[24:])
     assert plan.chosen_by == ("sqnr" if plain.plan.method == first else "own")
     assert plan.scores[first] == float(not lower)
+    asked = quantizer(net, tmp_path / "q.onnx", tmp_path / "p.toml", samples[:24], method="mse")
+    assert read_plan(tmp_path / "p.toml").chosen_by == asked.plan.chosen_by == "user"

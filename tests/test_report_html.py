@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import reduce
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -39,6 +39,7 @@ from rockpress.core.results import (
 from rockpress.report.charts import CurvePoint, Scale, bar, curve, interval_chart
 from rockpress.report.document import to_document
 from rockpress.report.html import page, to_html
+from rockpress.report.html_models import quantization_card
 from rockpress.report.html_style import STYLE
 from rockpress.report.markup import joined, tag
 from rockpress.report.visible import xml_visible
@@ -329,6 +330,20 @@ def test_the_parts_that_a_report_has() -> None:
         assert text in said, text
     for title in ("The trade-off", "Class by class", "flipped", "worse images", "sensitive"):
         assert title not in said
+
+
+@pytest.mark.parametrize(
+    ("by", "method", "said"),
+    [
+        ("sqnr", "gptq", "gptq was kept: none is better by more than chance."),
+        ("sqnr", "mse", "had seen.<"),
+        ("user", "gptq", "gptq was asked for."),
+        ("top1", "gptq", "The method was chosen by top1 on them."),
+    ],
+)
+def test_why_a_method_was_kept(by: str, method: str, said: str) -> None:
+    how = QuantizationFigure(method, 24, {"gptq": 30.0, "mse": 30.5}, metric="top1", chosen_by=by)
+    assert said in str(quantization_card(asdict(how)))
 
 
 def test_parts_that_only_some_runs_have() -> None:

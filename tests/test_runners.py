@@ -89,9 +89,11 @@ def test_a_log_says_now_and_then_how_long_it_takes(monkeypatch: pytest.MonkeyPat
             clock[0] += 1
             observer.step("evaluate", done, 400)
         observer.step("other", 1, None)
+        observer.of("rk3588").cached("quantize")
     assert written.getvalue().splitlines() == [
         "rockpress: baseline",
         "rockpress: baseline: evaluate 31/400, about 6 min left",
         "rockpress: baseline: evaluate 61/400, about 6 min left",
         "rockpress: baseline: evaluate 91/400, about 5 min left",
+        "rockpress: rk3588: quantize: cached",
     ]
