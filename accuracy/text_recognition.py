@@ -113,8 +113,12 @@ def read_charset(path: Path | None) -> list[str]:
         )
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise OptionError(f"--metric-option charset={path}: {error}", "check the path") from error
+    except OSError as error:
+        told = f"--metric-option charset={path}: {error.strerror or error}"
+        raise OptionError(told, "check the path") from error
+    except UnicodeDecodeError as error:
+        told = f"--metric-option charset={path}: not UTF-8: {error}"
+        raise OptionError(told, "save it as UTF-8, one character a line") from error
     # not splitlines: a character set may hold line separators of Unicode as characters
     names = [line.rstrip("\r") for line in text.removesuffix("\n").split("\n")]
     if len(names) < 2:

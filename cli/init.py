@@ -11,6 +11,7 @@ import typer
 from typer import Option
 
 from . import options as o
+from .defaults import with_own_defaults
 
 app = typer.Typer(add_completion=False)
 
@@ -64,5 +65,5 @@ def _meanings() -> dict[str, str]:
     """Option of ``run`` -> what it does."""
     from .run import app as run
 
-    params = typer.main.get_command(run).params
+    params = with_own_defaults(typer.main.get_command(run), "run").params
     return {name[2:]: str(getattr(one, "help", "")) for one in params for name in one.opts}

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from .defaults import with_own_defaults
 from .handler import catch_signals, run
 
 # One line a command: the name, which is that of its module, and what --help says about it. The
@@ -51,7 +52,7 @@ class LazyGroup(TyperGroup):
         name, command, rest = super().resolve_command(ctx, args)
         if name in COMMANDS:
             module = import_module(f".{name.replace('-', '_')}", __package__)
-            command = typer.main.get_command(module.app)
+            command = with_own_defaults(typer.main.get_command(module.app), name)
             setattr(command, "rich_markup_mode", None)  # noqa: B010  (not in the type's signature)
         return name, command, rest
 

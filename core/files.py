@@ -160,7 +160,7 @@ def _temporary_beside(path: Path) -> Path:
     try:
         handle, name = tempfile.mkstemp(prefix=prefix, suffix=".part", dir=path.parent)
     except OSError as error:
-        message = f"cannot write in {path.parent}: {error.strerror or error}"
+        message = f"cannot write in {path.parent}: {_reason(error, path.parent)}"
         raise OutputError(message, _hint(error)) from error
     os.close(handle)
     temporary = Path(name)
@@ -181,6 +181,13 @@ def _remove_if_empty(folders: list[Path]) -> None:
     for folder in folders:
         with suppress(OSError):
             folder.rmdir()
+
+
+def _reason(error: OSError, folder: Path) -> str:
+    """What the system says, but for a folder such as /proc, which it calls missing."""
+    if isinstance(error, FileNotFoundError) and folder.is_dir():
+        return "this folder takes no files"
+    return error.strerror or str(error)
 
 
 def _hint(error: OSError) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from rockpress.cli import run
+from rockpress.cli.defaults import with_own_defaults
 from rockpress.pipeline.recipe_file import RecipeFile
 
 PAGE = Path(__file__).with_name("recipe.md")
@@ -33,7 +34,7 @@ OF_THE_FILE = {
 @cache
 def meanings() -> dict[str, str]:
     """Key -> what it means: the help of the option of that name."""
-    params = typer.main.get_command(run.app).params
+    params = with_own_defaults(typer.main.get_command(run.app), "run").params
     helps = {name[2:]: str(getattr(one, "help", "")) for one in params for name in one.opts}
     known = {**helps, **OF_THE_FILE}
     return {name: known[name] for name in RecipeFile.model_json_schema()["properties"]}
@@ -74,7 +75,12 @@ def kind(field: dict[str, Any]) -> str:
         return f"[{kind(field['items'])}, ...]"
     if field.get("type") == "object":
         return "a table"
-    names = {"string": "text", "integer": "whole number", "number": "number"}
+    names = {
+        "string": "text",
+        "integer": "whole number",
+        "number": "number",
+        "boolean": "true or false",
+    }
     return names.get(field.get("type", ""), "a table")
 
 

@@ -33,6 +33,19 @@ Seconds = Annotated[float, Field(ge=1)]
 Divisor = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(min_length=1)]
 Figure = Literal["size", "cycles", "latency", "retention"]
+Method = Literal[
+    "auto",
+    "gptq",
+    "gptq-min-max",
+    "gptq-sequential",
+    "gptq-min-max-sequential",
+    "gptq-equalized",
+    "gptq-min-max-equalized",
+    "mse",
+    "min-max",
+    "percentile",
+    "kl",
+]
 FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 _RENAMED = {
@@ -87,9 +100,7 @@ class ModelOptions(BaseModel):
     recover: Literal["least-squares", "distill", "none"] | None = None
     recover_time: Seconds | None = None
     quantize: Literal["w8a8", "w8a16", "w4a16", "off"] | None = None
-    method: Literal["auto", "gptq", "gptq-min-max", "mse", "min-max", "percentile", "kl"] | None = (
-        None
-    )
+    method: Method | None = None
     mixed: Name | None = None
     search_time: Seconds | None = None
     min_retention: Annotated[float, Field(ge=0, le=2)] | None = None

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from importlib import util
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import onnx
 import pytest
@@ -155,6 +155,23 @@ def test_every_option_of_run_is_a_key() -> None:
     of_a_call = {"report", "json", "quiet", "verbose", "depfile", "dry-run", "force"}
     keys = {field.alias for field in RecipeFile.model_fields.values()}
     assert keys == options - of_a_call | {"model", "models"}
+
+
+def words_of(hint: Any) -> set[str]:
+    """The words of a Literal, wherever it stands in a type."""
+    if get_origin(hint) is Literal:
+        return set(get_args(hint))
+    return set().union(*map(words_of, get_args(hint)))
+
+
+def test_a_key_takes_the_words_that_its_option_takes() -> None:
+    options = get_type_hints(run_command.command)
+    keys = get_type_hints(RecipeFile)
+    same = [name for name in keys if words_of(keys[name]) or words_of(options.get(name))]
+    assert {"method", "quantize", "resize", "sparsity"} <= {*same}
+    for name in same:
+        if name not in ("models", "max_regression"):  # of which options have another form
+            assert words_of(keys[name]) == words_of(options[name]), name
 
 
 @pytest.mark.parametrize(
