@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,6 +87,31 @@ class Moments:
         """Covariance of targets with inputs, (m, d)."""
         self._flush()
         return self._yx / self._count - np.outer(self.mean_y, self.mean_x)
+
+
+def pooled(parts: Sequence[Moments], *, centred: bool) -> Moments:
+    """All of them as one; ``centred`` takes each about its own mean, and the whole has mean 0.
+
+    >>> low, high = Moments(1, 1), Moments(1, 1)
+    >>> low.add(np.array([[0.0], [2.0]]), np.array([[0.0], [4.0]]))
+    >>> high.add(np.array([[10.0], [12.0]]), np.array([[5.0], [9.0]]))
+    >>> both = pooled([low, high], centred=True)
+    >>> both.covariance.tolist(), both.cross.tolist(), both.mean_x.tolist()
+    ([[1.0]], [[2.0]], [0.0])
+    """
+    whole = Moments(parts[0].inputs, parts[0].targets)
+    for part in parts:
+        part._flush()
+        whole._count += part._count
+        if centred:
+            whole._xx += part._count * part.covariance
+            whole._yx += part._count * part.cross
+        else:
+            whole._xx += part._xx
+            whole._yx += part._yx
+            whole._sum_x += part._sum_x
+            whole._sum_y += part._sum_y
+    return whole
 
 
 def sampled_positions(count: int, sample: int, seed: int) -> NDArray[np.int64]:

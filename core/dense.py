@@ -57,11 +57,23 @@ class DenseLayer:
 
 def dense_layers(graph: Graph) -> list[DenseLayer]:
     """The layers whose matrix can be refitted, in graph order. Shared weights are left out."""
-    found = [_dense(graph, node) for node in graph.nodes]
+    return [users[0] for users in tied_layers(graph) if len(users) == 1]
+
+
+def tied_layers(graph: Graph) -> list[list[DenseLayer]]:
+    """The layers whose matrix can be refitted, in graph order, those of one weight together.
+
+    Left out is a weight that is read in more than one way.
+    """
+    found: dict[str, list[DenseLayer]] = {}
+    for node in graph.nodes:
+        if (layer := _dense(graph, node)) is not None:
+            found.setdefault(layer.weight, []).append(layer)
     return [
-        layer
-        for layer in found
-        if layer is not None and len(graph.consumers.get(layer.weight, [])) == 1
+        users
+        for weight, users in found.items()
+        if len(users) == len(graph.consumers[weight])
+        and len({(one.node.op_type, one.in_axis, bool(one.bias)) for one in users}) == 1
     ]
 
 

@@ -9,9 +9,9 @@ from itertools import count
 import numpy as np
 from onnx import ModelProto
 
-from ..calibration_data.moments import Moments, sampled_positions
+from ..calibration_data.moments import Moments, pooled, sampled_positions
 from ..calibration_data.statistics import stream
-from ..core.dense import DenseLayer, dense_layers, patches, position_count, responses
+from ..core.dense import DenseLayer, patches, position_count, responses, tied_layers
 from ..core.graph import Array, Graph
 from .dependency import Dependency
 from .groups import Group
@@ -46,25 +46,36 @@ class Candidate:
 
 
 def layer_moments(model: ModelProto, samples: Iterable[Feeds], seed: int) -> Statistics:
-    """Weight name -> layer and the joint moments of its input patches and its outputs."""
+    """Weight name -> layer and the joint moments of its input patches and its outputs.
+
+    Of a weight that several layers share it is the first of them, with the moments of all.
+    """
     graph = Graph(model)
-    layers = dense_layers(graph)
-    found = {}
+    ties = tied_layers(graph)
+    layers = [layer for users in ties for layer in users]
+    moments = {}
     for layer in layers:
         rows, columns = layer.matrix(graph.weights[layer.weight]).shape
-        found[layer.weight] = (layer, Moments(columns, rows))
+        moments[layer.y] = Moments(columns, rows)
     names = [name for layer in layers for name in (layer.x, layer.y)]
     seen = count()
 
     def add(values: Mapping[str, Array]) -> None:
         index = next(seen)
-        for layer, moments in found.values():
+        for layer in layers:
             x, y, weight = values[layer.x], values[layer.y], graph.weights[layer.weight]
             at = sampled_positions(position_count(layer, x, y), index, seed)
-            moments.add(patches(layer.node, x, weight, at), responses(layer, y, weight, at))
+            moments[layer.y].add(
+                patches(layer.node, x, weight, at), responses(layer, y, weight, at)
+            )
 
     stream(model, names, samples, add)
-    return found
+    return {users[0].weight: (users[0], _joined(users, moments)) for users in ties}
+
+
+def _joined(users: Sequence[DenseLayer], moments: Mapping[str, Moments]) -> Moments:
+    parts = [moments[layer.y] for layer in users]
+    return parts[0] if len(parts) == 1 else pooled(parts, centred=bool(users[0].bias))
 
 
 def candidates_of(

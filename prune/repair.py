@@ -4,23 +4,26 @@ Layer by layer in graph order, on the pruned model's own inputs, so that a later
 up for what earlier ones lost (He, Zhang and Sun, "Channel Pruning for Accelerating Very Deep
 Neural Networks", ICCV 2017, arXiv:1707.06168; the target of a layer before a residual Add is what
 the Add should give, less what the other branch now gives, as in their section 3.2).
+
+A weight that several layers share is refitted once, for all of them: by the sum of their moments.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from onnx import ModelProto, numpy_helper
 
-from ..calibration_data.moments import Float, Moments, ridge, sampled_positions
+from ..calibration_data.moments import Float, Moments, pooled, sampled_positions
 from ..calibration_data.walk import Walk
-from ..core.dense import DenseLayer, dense_layers, patches, position_count, responses
+from ..core.dense import DenseLayer, patches, position_count, responses, tied_layers
 from ..core.graph import Array, Graph
+from .least_squares import bias_of, solve
 
 Feeds = Mapping[str, Array]
-RIDGE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -62,38 +65,6 @@ def _joined(first: Cut, then: Cut) -> Cut:
     return Cut(outputs, inputs)
 
 
-def solve(moments: Moments, start: Float, *, has_bias: bool = True) -> tuple[Float, Float]:
-    """Matrix (m, d) and bias (m,) that best predict the targets, pulled towards ``start``.
-
-    Minimises |Y - W X - b|^2 + r |W - start|^2 with r relative to the inputs' mean variance; b is
-    zero for a layer that has none.
-
-    >>> moments = Moments(1, 1)
-    >>> moments.add(np.array([[0.0], [1.0], [2.0]]), np.array([[1.0], [3.0], [5.0]]))
-    >>> matrix, bias = solve(moments, np.array([[2.0]]))
-    >>> np.round(matrix, 6).tolist(), np.round(bias, 6).tolist()
-    ([[2.0]], [1.0])
-    """
-    second, cross = second_moments(moments, has_bias=has_bias), moments.cross
-    if not has_bias:
-        cross = cross + np.outer(moments.mean_y, moments.mean_x)
-    missing = cross - start @ second
-    matrix = start + np.linalg.solve(ridge(second, RIDGE), missing.T).T
-    return matrix, bias_of(moments, matrix, has_bias=has_bias)
-
-
-def second_moments(moments: Moments, *, has_bias: bool) -> Float:
-    """Of the inputs, (d, d): about their mean where a bias makes up for it, else about zero."""
-    covariance = moments.covariance
-    return covariance if has_bias else covariance + np.outer(moments.mean_x, moments.mean_x)
-
-
-def bias_of(moments: Moments, matrix: Float, *, has_bias: bool) -> Float:
-    """The bias (m,) that gives the targets their mean; zeros for a layer that has none."""
-    bias = moments.mean_y - matrix @ moments.mean_x
-    return bias if has_bias else np.zeros_like(bias)
-
-
 def refit(
     original: ModelProto,
     pruned: ModelProto,
@@ -112,18 +83,19 @@ def refit(
     model.CopyFrom(pruned)
     graph = Graph(model)
     affected = _affected(graph, Graph(original))
-    layers = [layer for layer in dense_layers(graph) if layer.weight in affected]
-    if layers:
+    ties = [users for users in tied_layers(graph) if users[0].weight in affected]
+    if ties:
+        begin = _first_change(graph, Graph(original))
+        jobs = [_tied_job(graph, users, cuts[users[0].weight], begin) for users in ties]
+        jobs.sort(key=lambda job: job.position)
         teacher = Walk(original, samples)
-        teacher.go_to(_first_change(graph, Graph(original)))
-        both = SideBySide(original, model, teacher, teacher.fork(model), seed)
-        jobs = [job_of(graph, layer, cuts[layer.weight]) for layer in layers]
-        teacher.keep(job.target for job in jobs)
+        teacher.keep(name for job in jobs for name in job.wanted)
+        teacher.go_to(begin)
+        both = SideBySide(original, model, teacher, teacher.fork(model), seed, jobs)
         for done, job in enumerate(jobs):
             on_progress(done, len(jobs))
-            moments, start = both.reach(job)
-            both.put(job, *solve(moments, start, has_bias=both.has_bias(job)))
-    on_progress(len(layers), len(layers))
+            both.refit(job)
+    on_progress(len(ties), len(ties))
     return model
 
 
@@ -155,13 +127,23 @@ def _affected(graph: Graph, before: Graph) -> set[str]:
 
 @dataclass(frozen=True)
 class Job:
-    """A layer to refit: ``target`` less ``other`` is what it should give, where there is one."""
+    """A layer to refit: ``target`` less ``other`` is what it should give, where there is one.
+
+    ``sharing`` are the other layers with the same weight; each should give its own result on its
+    own input in the original, as theirs in the smaller model come later, or have not changed.
+    """
 
     layer: DenseLayer
     cut: Cut
     position: int
     target: str
     other: str
+    sharing: tuple[DenseLayer, ...] = ()
+
+    @property
+    def wanted(self) -> list[str]:
+        """The tensors of the original that are needed."""
+        return [self.target, *(name for layer in self.sharing for name in (layer.x, layer.y))]
 
 
 def job_of(graph: Graph, layer: DenseLayer, cut: Cut) -> Job:
@@ -171,12 +153,29 @@ def job_of(graph: Graph, layer: DenseLayer, cut: Cut) -> Job:
     return Job(layer, cut, position, total or layer.y, other)
 
 
+def _tied_job(graph: Graph, users: Sequence[DenseLayer], cut: Cut, begin: int) -> Job:
+    """One job for all layers of a weight: at the first of them that something has changed for."""
+    jobs = [job_of(graph, layer, cut) for layer in users]
+    first = next(job for job in jobs if job.position >= begin)
+    return replace(first, sharing=tuple(one.layer for one in jobs if one is not first))
+
+
 class SideBySide:
-    """The original and the pruned model, walked through side by side."""
+    """The original and the pruned model, walked through side by side, for ``jobs`` in order.
+
+    The teacher has been told to keep what they want.
+    """
 
     def __init__(
-        self, original: ModelProto, model: ModelProto, teacher: Walk, student: Walk, seed: int
+        self,
+        original: ModelProto,
+        model: ModelProto,
+        teacher: Walk,
+        student: Walk,
+        seed: int,
+        jobs: Sequence[Job],
     ) -> None:
+        self._wanted = Counter(name for job in jobs for name in job.wanted)
         self._model = model
         self._teacher = teacher
         self._student = student
@@ -196,8 +195,40 @@ class SideBySide:
         self._teacher.go_to(self._made[job.target] + 1)
         self._student.go_to(job.position)
         moments = self._moments(job, weight)
-        self._teacher.drop(job.target)
+        self._drop(job.target)
         return moments, job.layer.matrix(weight)
+
+    def refit(self, job: Job) -> None:
+        """Solve for a layer's matrix, which others may share, and for the bias of each of them."""
+        moments, start = self.reach(job)
+        has_bias = self.has_bias(job)
+        found = [(job.layer, moments)]
+        found += [(layer, self._of_original(layer, job.cut)) for layer in job.sharing]
+        if job.sharing:
+            moments = pooled([part for _, part in found], centred=has_bias)
+        matrix, _ = solve(moments, start, has_bias=has_bias)
+        for layer, part in found:
+            offset = bias_of(part, matrix, has_bias=has_bias)
+            self.put(replace(job, layer=layer), matrix, offset)
+
+    def _of_original(self, layer: DenseLayer, cut: Cut) -> Moments:
+        """The moments of a layer's inputs and targets in the original, of what is left of them."""
+        self._teacher.go_to(self._made[layer.y] + 1)
+        whole = np.empty(self._shapes[layer.weight], np.bool_)
+        moments = Moments(int(cut.inputs.sum()), int(cut.outputs.sum()))
+        pairs = zip(self._teacher.values(layer.x), self._teacher.values(layer.y), strict=True)
+        for index, (x, y) in enumerate(pairs):
+            at = sampled_positions(position_count(layer, x, y), index, self._seed)
+            rows = patches(layer.node, x, whole, at)[:, cut.inputs]
+            moments.add(rows, responses(layer, y, whole, at)[:, cut.outputs])
+        self._drop(layer.x)
+        self._drop(layer.y)
+        return moments
+
+    def _drop(self, name: str) -> None:
+        self._wanted[name] -= 1
+        if not self._wanted[name]:
+            self._teacher.drop(name)
 
     def has_bias(self, job: Job) -> bool:
         """Whether a layer has a bias that may be changed."""

@@ -17,7 +17,8 @@ from ..core.graph import Array, Graph
 from ..core.session import Session
 from ..core.sparsity import Axis, axis_of
 from .divergence import likeness
-from .repair import RIDGE, Cut, Job, SideBySide, bias_of, job_of, second_moments, solve
+from .least_squares import RIDGE, bias_of, second_moments, solve
+from .repair import Cut, Job, SideBySide, job_of
 from .result import SparseLayer, Sparsity
 from .selection import matches
 from .sparse import fours_of, held_least_squares, lost_part, sparse_mask
@@ -64,7 +65,7 @@ def sparsify(
     jobs = _jobs(graph, allowed)
     teacher = Walk(original, samples)
     teacher.keep(job.target for job in jobs)
-    both = SideBySide(original, copy, teacher, teacher.fork(copy), seed)
+    both = SideBySide(original, copy, teacher, teacher.fork(copy), seed, jobs)
     found = []
     for done, job in enumerate(jobs):
         on_progress("sparse layers", done, len(jobs))

@@ -13,13 +13,14 @@ from onnx import ModelProto, numpy_helper
 
 from ..calibration_data.moments import Float, Moments
 from ..calibration_data.walk import Walk
-from ..core.dense import DenseLayer, dense_layers
+from ..core.dense import DenseLayer, tied_layers
 from ..core.graph import Array
 from ..core.session import Session
 from .dependency import Dependency
 from .divergence import divergence, likeness
 from .groups import Group
-from .repair import Cut, solve
+from .least_squares import solve
+from .repair import Cut
 from .surgery import without_shapes
 
 Feeds = Mapping[str, Array]
@@ -36,7 +37,11 @@ class Trials:
         statistics: Mapping[str, tuple[DenseLayer, Moments]],
     ) -> None:
         self._dependency = dependency
-        self._statistics = statistics
+        readers = dependency.graph.consumers
+        # in one shot a weight that several layers share stays as it is
+        self._statistics = {
+            name: one for name, one in statistics.items() if len(readers[name]) == 1
+        }
         self._walk = Walk(dependency.graph.model, samples)
         self._begin = self._walk.fork(dependency.graph.model)
         self._reference = self._outputs(self._walk.rest(), self._walk)
@@ -99,7 +104,7 @@ def kept_of(dependency: Dependency, layer: DenseLayer, removed: Array) -> tuple[
 
 def cuts_of(dependency: Dependency, removed: Array) -> dict[str, Cut]:
     """Weight name of every dense layer -> which rows and columns of its matrix are left."""
-    layers = dense_layers(dependency.graph)
+    layers = (users[0] for users in tied_layers(dependency.graph))
     return {layer.weight: Cut(*kept_of(dependency, layer, removed)) for layer in layers}
 
 

@@ -31,6 +31,16 @@ TWINS = """<ir_version: 8, opset_import: ["": 17]> twins (float[1,8] x) => (floa
     y = Gemm <transB=1> (j, w4, b4) }"""
 
 
+SIAMESE = """<ir_version: 8, opset_import: ["": 17]>
+siamese (float[1,8] x, float[1,8] z) => (float[1,5] y, float[1,5] v) {
+    a = Gemm <transB=1> (x, w1, b1)
+    b = Gemm <transB=1> (z, w1, b2)
+    r = Relu (a)
+    s = Relu (b)
+    y = Gemm <transB=1> (r, w2, b3)
+    v = Gemm <transB=1> (s, w2, b4) }"""
+
+
 def twins() -> ModelProto:
     model = onnx.parser.parse_model(TWINS)
     random = np.random.default_rng(0)
@@ -106,6 +116,28 @@ def test_a_drop_is_tried_with_both_plans(tmp_path: Path) -> None:
     kept = judge(load_model(tmp_path / "a"))
     assert kept == pytest.approx(max(result.choice.values.values()))
     assert kept >= 0.94
+
+
+def test_what_only_a_shared_weight_reads_is_cut(tmp_path: Path) -> None:
+    model = onnx.parser.parse_model(SIAMESE)
+    random = np.random.default_rng(0)
+    shapes = {"w1": (16, 8), "b1": (16,), "b2": (16,), "w2": (5, 16), "b3": (5,), "b4": (5,)}
+    model.graph.initializer.extend(
+        numpy_helper.from_array(random.standard_normal(shape).astype(np.float32), name)
+        for name, shape in shapes.items()
+    )
+    given = [{**a, "z": b["x"]} for a, b in zip(samples(80), samples(80, seed=2), strict=True)]
+    budget = Budget("macs", 0.25)
+    errors = {}
+    for recover in ("least-squares", "none"):
+        path, method = tmp_path / recover, Method(recover=recover)
+        result = prune(
+            prepare_model(model), path, given, budget, cost=macs_cost, step=4, method=method
+        )
+        assert [group.after for group in result.groups] == [12]
+        wanted, found = (Session(one).stacked(given) for one in (model, load_model(path)))
+        errors[recover] = sum(((a - b) ** 2).mean() for a, b in zip(wanted, found, strict=True))
+    assert errors["least-squares"] < 0.5 * errors["none"]
 
 
 def test_too_few_samples_to_hold_one_out(tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ from rockpress.prune.dependency import build_dependency
 from rockpress.prune.divergence import divergence
 from rockpress.prune.groups import find_groups, mark_removed
 from rockpress.prune.importance import Reader, removal_order
-from rockpress.prune.repair import refit, solve
+from rockpress.prune.least_squares import RIDGE, solve
+from rockpress.prune.repair import refit
 from rockpress.prune.surgery import remove_channels
 from rockpress.prune.trials import Trials, cuts_of
 from rockpress.prune.widths import allowed_widths, errors_between, measured_widths
@@ -336,6 +337,20 @@ NETS: dict[str, tuple[str, Weights]] = {
             y = Conv (s, w3, b1) }""",
         {"w1": (8, 3, 1, 1), "b1": (8,), "w2": (8, 8, 1, 1), "w3": (8, 8, 1, 1)},
     ),
+    "shared weight": (
+        """(float[1,3,8,8] x) => (float[1,4,8,8] y) {
+            a = Conv (x, w1, b1)
+            r = Relu (a)
+            b = Conv <pads=[1,1,1,1]> (r, w2, b2)
+            s = Relu (b)
+            c = Conv <pads=[1,1,1,1]> (s, w2, b3)
+            t = Relu (c)
+            y = Conv (t, w3) }""",
+        {
+            **{"w1": (12, 3, 1, 1), "b1": (12,), "w2": (12, 12, 3, 3), "b2": (12,)},
+            **{"b3": (12,), "w3": (4, 12, 1, 1)},
+        },
+    ),
 }
 
 
@@ -360,6 +375,46 @@ def test_refitting_mends_what_was_cut(name: str) -> None:
     assert cut.SerializeToString() == before
     again = refit(model, cut, cuts_of(dependency, removed), samples, seed=0)
     assert again.SerializeToString() == mended.SerializeToString()
+
+
+@pytest.mark.parametrize("operator", ["Gemm", "MatMul"])
+def test_a_shared_weight_is_refitted_for_all_that_use_it(operator: str) -> None:
+    biases = operator == "Gemm"
+    model = with_biases(
+        net(
+            f"""(float[1,5] x, float[1,5] z) => (float[1,4] y, float[1,4] v) {{
+            a = Gemm <transB=1> (x, w1, b1)
+            b = Gemm <transB=1> (z, w1, b2)
+            r = Relu (a)
+            s = Relu (b)
+            y = {operator} (r, w2{", b3" if biases else ""})
+            v = {operator} (s, w2{", b4" if biases else ""}) }}""",
+            {"w1": (9, 5), "b1": (9,), "b2": (9,), "w2": (9, 4), "b3": (4,), "b4": (4,)},
+        )
+    )
+    dependency = build_dependency(Graph(model))
+    (group,) = find_groups(dependency)
+    removed = mark_removed(dependency, {group.name: np.arange(4)}, [group])
+    cut, samples = remove_channels(dependency, removed), samples_for(model, 60)
+    found = Graph(refit(model, cut, cuts_of(dependency, removed), samples, seed=0)).weights
+
+    given = Graph(model).weights
+    start = given["w2"][4:].astype(np.float64)
+    rows, targets = [], []
+    for name, bias, out in (("x", "b1", "b3"), ("z", "b2", "b4")):
+        x = np.concatenate([one[name] for one in samples]).astype(np.float64)
+        inputs = np.maximum(x @ given["w1"].T + given[bias], 0)
+        rows.append(inputs[:, 4:])
+        targets.append(inputs @ given["w2"] + (given[out] if biases else 0))
+    centred = [[one - biases * one.mean(axis=0) for one in part] for part in (rows, targets)]
+    x, y = (np.concatenate(part) for part in centred)
+    pull = np.sqrt(RIDGE * (x**2).sum() / 5) * np.eye(5)  # as rows of the system
+    wanted = np.linalg.lstsq(np.vstack([x, pull]), np.vstack([y, pull @ start]), rcond=None)[0]
+    np.testing.assert_allclose(found["w2"], wanted, rtol=1e-4, atol=1e-5)
+    for part, target, name in zip(rows, targets, ("b3", "b4"), strict=True):
+        if biases:
+            bias = target.mean(axis=0) - part.mean(axis=0) @ wanted
+            np.testing.assert_allclose(found[name], bias, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", NETS)
