@@ -83,6 +83,9 @@ def command(
             recipe, output, observer, explain=explain, simulator=simulator, symmetric=symmetric
         )
     plan, near = found.result.plan, found.comparison
+    four_bits = plan.scheme == "w4a16"
+    activations = 0 if four_bits else len(plan.activations) - len(plan.floating)
+    weights = len(plan.weights) - (len(plan.floating) if four_bits else 0)
     warn(named(found.warnings, None, observer.told))
     if as_json:
         from dataclasses import asdict
@@ -96,8 +99,8 @@ def command(
                 **asdict(found.figure),
                 "bytes_before": found.bytes_before,
                 "bytes": found.bytes_after,
-                "activations": len(plan.activations) - len(plan.floating),
-                "weights": len(plan.weights),
+                "activations": activations,
+                "weights": weights,
                 "float_operators": plan.float_operators,
                 "agreement": near.agreement,
                 "sqnr_db": near.sqnr_db,
@@ -108,12 +111,11 @@ def command(
         )
         return
     sizes = f"{size_text(found.bytes_before)} -> {size_text(found.bytes_after)}"
-    weights = counted(len(plan.weights), "weight")
-    formats = f"{weights} in int4, in a float model"
-    if plan.scheme != "w4a16":
-        activations = counted(len(plan.activations) - len(plan.floating), "activation")
+    formats = f"{counted(weights, 'weight')} in int4, in a float model"
+    if not four_bits:
         joint = " in int8," if plan.scheme == "w8a16" else " and"
-        formats = f"{weights}{joint} {activations} in int{plan.scheme.partition('a')[2]}"
+        wide = f"{counted(activations, 'activation')} in int{plan.scheme.partition('a')[2]}"
+        formats = f"{counted(weights, 'weight')}{joint} {wide}"
     print_lines(
         [
             f"{output}: {sizes}, {formats}",

@@ -37,7 +37,8 @@ MixedBudget = Annotated[
     Option(
         "--mixed",
         metavar="BUDGET",
-        help="What 16 bits may cost or must bring: cycles=+8%, sqnr=25, off. [default: auto]",
+        help="What 16 bits may cost or must bring: cycles=+8%, sqnr=25, "
+        "in w4a16 size=-15%; or off. [default: auto]",
     ),
 ]
 SearchTime = Annotated[

@@ -150,15 +150,16 @@ def _not_carried(job: Job, built: Built) -> tuple[ConversionWarning, ...]:
     """What the toolkit did not take over of a plan: it has joined or removed those tensors."""
     if job.plan is None:
         return ()
-    lost = sorted({*job.plan.ranges, *job.plan.types} - set(built.carried))
+    known = {*job.plan.ranges, *job.plan.types}
+    lost = sorted(known - set(built.carried))
     if not lost:
         return ()
     some = ", ".join(lost[:_NAMED]) + (", ..." if len(lost) > _NAMED else "")
     return (
         ConversionWarning(
             "toolkit-plan",
-            f"{len(lost)} of {len(job.plan.ranges)} tensors of the plan are not known to the "
-            f"toolkit, which chose their ranges itself: {some}",
+            f"{len(lost)} of {len(known)} tensors of the plan are not known to the toolkit, which "
+            f"decided on them itself: {some}",
             "nothing to do, unless the simulated figures are bad",
         ),
     )

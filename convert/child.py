@@ -165,7 +165,8 @@ def _write_plan(config: Path, plan: dict[str, Any]) -> list[str]:
     """Put the plan's ranges and types into the toolkit's file; return the tensors it knows.
 
     Only min and max may be changed of a tensor; its scale and zero point follow from them. The
-    quantized form of an input or output is a tensor of its own, ``<name>_int8``.
+    quantized form of an input or output is a tensor of its own, ``<name>_int8``. What a matrix
+    product makes may be called ``<name>_mm`` or ``<name>-rs``, as it becomes a convolution.
     """
     from ruamel.yaml import YAML
 
@@ -179,11 +180,13 @@ def _write_plan(config: Path, plan: dict[str, Any]) -> list[str]:
             continue
         entry["min"], entry["max"] = [low], [high]
         carried.append(name)
-    types = {name: kind for name, kind in plan["types"].items() if name in known}
-    document["custom_quantize_layers"].update(types)
+    for name, kind in plan["types"].items():
+        found = [alias for alias in (name, f"{name}_mm", f"{name}-rs") if alias in known]
+        document["custom_quantize_layers"].update(dict.fromkeys(found, kind))
+        carried.extend([name] if found else [])
     with config.open("w", encoding="utf-8") as file:
         yaml.dump(document, file)
-    return [*carried, *types]
+    return carried
 
 
 def _demand(code: int) -> None:

@@ -45,7 +45,7 @@ def choose_quantization(
 
 
 def _dtype(chosen: str, asked: str | None, target: Target) -> str:
-    known = {"float16": "float16", "qdq": "w8a8", "hybrid": "w8a8"}.get(chosen, asked)
+    known = {"float16": "float16", "qdq": "w8a8"}.get(chosen, asked)
     if known is None:
         fit = [one for one in _GDQ_DTYPES if one in target.dtypes] if chosen == "gdq" else []
         known = fit[0] if fit else (_GDQ_DTYPES[0] if chosen == "gdq" else "w8a8")

@@ -80,11 +80,23 @@ NOTHING_COMPARED = RetentionFigure(None, None, None, None, 0, None, math.nan)
 
 @dataclass(frozen=True)
 class TradeoffFigure:
-    """So many tensors in float16: estimated cycles over the int8 model's, and SQNR in dB."""
+    """So many tensors in 16 bits: estimated cycles over the int8 model's, and SQNR in dB.
+
+    In w4a16, where they are weights, ``size_ratio`` (of all weights, over int8's) is instead of
+    ``cycles_ratio``.
+    """
 
     floating: int
-    cycles_ratio: float
+    cycles_ratio: float | None
     sqnr_db: float
+    size_ratio: float | None = None
+
+    @property
+    def cost(self) -> tuple[float, str]:
+        """The ratio that is known, and of what: cycles or size."""
+        if self.cycles_ratio is not None:
+            return self.cycles_ratio, "cycles"
+        return self.size_ratio or 0.0, "size"
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,9 @@ from ..core.observer import SILENT, Observer
 from ..core.prepare import fixed_input_shapes
 from ..core.scratch import scratch_folder
 from ..quantize.quantize import QuantizeResult, quantize
+from .carrying import ranges_of
 from .inputs import ReadyModel, ready_model
 from .inspection import ModelFacts, facts_of
-from .quantizing import ranges_of
 from .recipe import Recipe
 from .requirements import require_toolkit
 
@@ -160,7 +160,7 @@ def _compilable(
             observer.stage("quantize")
             model, float_model = given.with_suffix(".quantized.onnx"), given
             samples = [_noise(ready, recipe.seed)]
-            ranges = ranges_of(_quantize(ready, model, samples).plan)
+            ranges = ranges_of(_quantize(ready, model, samples).plan, ready.model)
 
         def compile_for(target: Target) -> Conversion:
             return convert(

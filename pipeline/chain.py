@@ -22,11 +22,12 @@ from ..prune.result import PruneResult
 from ..quantize.quantize import QuantizeResult
 from . import remembered
 from .baseline import Baseline, host_latency
+from .carrying import build_options, float_model_of
 from .distilling import distillation_notices
 from .drift import Drift
 from .manifests import write_beside
 from .pruning import budget_missed, prunes, pruning_figure, saved_share
-from .quantizing import build_options, float_model_of, quantize_for_cycles, quantize_notices
+from .quantizing import quantize_for_cycles, quantize_notices
 from .recipe import Recipe
 from .robustness import robustness_of
 from .rows import (
@@ -277,12 +278,11 @@ class Chain:
     def _onnx_row(self, stage: str, path: Path, step: Step, *, optimise: bool = True) -> ModelRow:
         """Run an ONNX form of the model on this host; its outputs go into the drift."""
         evaluation = self._base.evaluation
-        total = len(evaluation)
         outputs = run_onnxruntime(
             path,
             evaluation,
             optimise=optimise,
-            on_progress=lambda done: step("evaluate", done, total),
+            on_progress=lambda done: step("evaluate", done, len(evaluation)),
         )
         comparison = self._compared(outputs)
         self._drift.form(stage, comparison, outputs)

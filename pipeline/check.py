@@ -19,15 +19,15 @@ from ..convert.targets import find_target
 from ..core.errors import ModelError, OptionError, SamplesError
 from ..core.graph import Array
 from ..core.layers import macs_of
-from ..core.model import is_qdq, model_bytes, parameter_count
+from ..core.model import is_qdq, load_model, model_bytes, parameter_count
 from ..core.observer import SILENT, Observer
 from ..core.results import ModelRow, Report, TargetReport
 from ..quantize.plan import read_plan
 from .baseline import host_latency, measure_baseline
+from .carrying import ranges_of
 from .inputs import ReadyModel, ready_model
 from .last_release import open_last_release, require_comparable, with_changes
 from .manifests import feed_inputs
-from .quantizing import ranges_of
 from .recipe import Recipe, recipe_document
 from .requirements import require_latency, require_measurable, require_toolkit
 from .robustness import require_images, robustness_of
@@ -205,7 +205,7 @@ def _simulated(
     quantization = opened.manifest.quantization
     own = quantization in _OWN
     hybrid = opened.plan if quantization == "hybrid" else None
-    ranges = ranges_of(read_plan(hybrid)) if hybrid else None
+    ranges = ranges_of(read_plan(hybrid), load_model(opened.source)) if hybrid else None
 
     conversion = convert_step(
         opened.source,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from onnx import ModelProto
 
@@ -12,12 +11,10 @@ from ..accuracy.metrics import Scoring
 from ..calibration_data.samples import Samples
 from ..convert.cycles import layer_cycles
 from ..convert.targets import Target
-from ..convert.toolkit import Ranges
 from ..core.errors import OptionError
 from ..core.layers import LayerShape
-from ..core.model import load_model
 from ..core.results import Notice
-from ..quantize.equalize import as_planned
+from ..quantize.four_bit_mix import FourBitMix
 from ..quantize.four_bits import quantize_four_bits
 from ..quantize.methods import AUTO
 from ..quantize.mixed import MixedBudget, parse_mixed
@@ -36,6 +33,8 @@ _MOST_LABELLED = 96
 # for: one layer with values of very different size may spoil all that comes after it.
 _POOR_DB = 15.0
 _RESCUE = MixedBudget("cycles", 0.05)
+# beside 4 bits likewise, as long as the weights stay clearly smaller than in int8
+_FOUR_BIT_RESCUE = MixedBudget("size", -0.15)
 
 
 def quantize_step(
@@ -89,9 +88,9 @@ def quantize_as(
     symmetric: bool = False,
 ) -> QuantizeResult:
     """Quantize a prepared model in the way that a recipe asks for, for a target."""
-    mixed = mixed_for(recipe, target)
     if recipe.quantize == "w4a16":
         return _four_bits(recipe, target, model, output, plan, calib, step)
+    mixed = _mixed(recipe, target)
     return quantize_step(
         model,
         output,
@@ -121,7 +120,9 @@ def _four_bits(
             f"{target.name} has no w4a16",
             f"it has: {', '.join(target.dtypes)}; name a chip that has it with --target",
         )
-    seen, kept = held_out(calib, recipe.seed) if recipe.method == AUTO else (calib, None)
+    mix = _four_bit_mix(recipe)
+    tried = recipe.method == AUTO or recipe.mixed not in ("auto", "off")
+    seen, kept = held_out(calib, recipe.seed) if tried else (calib, None)
     judge, notices = judge_for(model, kept, scoring_of(recipe, model, calib))
     result = quantize_four_bits(
         model,
@@ -131,20 +132,49 @@ def _four_bits(
         kept or (),
         method=recipe.method,
         metric=judge,
+        mix=mix,
         seed=recipe.seed,
         on_progress=_of_all(seen, step),
     )
     return replace(result, notices=(*notices, *result.notices))
 
 
-def mixed_for(recipe: Recipe, target: Target) -> Mixed | None:
+def _four_bit_mix(recipe: Recipe) -> FourBitMix | None:
+    """The recipe's mixed precision beside weights of 4 bits. Raises OptionError."""
+    if recipe.mixed == "off":
+        return None
+    if recipe.mixed == "auto":
+        return FourBitMix(_FOUR_BIT_RESCUE, recipe.search_time, _POOR_DB)
+    budget = parse_mixed(recipe.mixed)
+    if budget.kind == "cycles":
+        raise OptionError(
+            f"--mixed {recipe.mixed} is for w8a8: beside weights of 4 bits, float16 takes space",
+            "say how much: size=-15% is 15 % less than in int8; or ask for accuracy with sqnr=20",
+        )
+    return FourBitMix(budget, recipe.search_time)
+
+
+def require_mixable(recipe: Recipe, target: Target) -> None:
+    """Raise OptionError when a chip or the scheme has no such mixed precision."""
+    if recipe.quantize == "w4a16":
+        _four_bit_mix(recipe)
+    else:
+        _mixed(recipe, target)
+
+
+def _mixed(recipe: Recipe, target: Target) -> Mixed | None:
     """The recipe's mixed precision on a chip; None for none. Raises OptionError."""
     asked = recipe.mixed not in ("auto", "off")
     budget = parse_mixed(recipe.mixed) if asked else _RESCUE
     if asked and not recipe.in_int8:
         raise OptionError(
-            f"--mixed is for w8a8, not for {recipe.quantize}",
-            "it leaves some layers of an int8 model in 16 bits: leave it out",
+            f"--mixed is for w8a8 and w4a16, not for {recipe.quantize}",
+            "it leaves some layers of a model in 16 bits: leave it out",
+        )
+    if budget.kind == "size":
+        raise OptionError(
+            f"--mixed {recipe.mixed} is for w4a16: in int8, 16 bits take time",
+            "say how much with cycles=+8%, or ask for accuracy with sqnr=25",
         )
     wide = target.mixes_with
     if recipe.mixed == "off" or (not asked and (wide is None or not recipe.in_int8)):
@@ -170,7 +200,16 @@ def _mixed_shortfall(recipe: Recipe, plan: Plan) -> tuple[Notice, ...]:
     """A warning when the accuracy that mixed precision was asked for was not reached."""
     if recipe.mixed in ("auto", "off") or not plan.tradeoffs:
         return ()
-    budget = parse_mixed(recipe.mixed)
+    budget, least = parse_mixed(recipe.mixed), plan.tradeoffs[0].size_ratio
+    if least is not None and least > 1 + budget.most:
+        return (
+            Notice(
+                "mixed-budget",
+                f"--mixed {recipe.mixed} was not reached: with as few in float16 as can be, the "
+                f"weights take {least:.0%} of what they take in int8",
+                "those of depthwise, grouped and transposed convolutions are in float16 anyway",
+            ),
+        )
     best = budget.best(plan.tradeoffs).sqnr_db
     if budget.kind != "sqnr" or budget.is_reached(best):
         return ()
@@ -202,46 +241,3 @@ def quantize_for_cycles(
     """Quantize in the quickest way: how many cycles it takes does not depend on the method."""
     plan = output.with_suffix(".toml")
     return quantize_step(model, output, plan, calib, step, method="min-max")
-
-
-def ranges_of(plan: Plan) -> Ranges:
-    """What of a plan the toolkit's own quantizer can be given: ranges, and types but int8."""
-    known = plan.activations.items()
-    return Ranges(
-        {name: (one.low, one.high) for name, one in known if one.dtype == "int8"},
-        {name: one.dtype for name, one in known if one.dtype != "int8"},
-    )
-
-
-def float_model_of(quantized: QuantizeResult, model: ModelProto) -> ModelProto:
-    """The float model that the toolkit may be given instead: with what was changed before rounding.
-
-    With weights of 4 bits that is the result itself, whose weights are rounded but still float.
-    """
-    if quantized.plan.scheme == "w4a16":
-        return load_model(quantized.path)
-    return as_planned(model, quantized.plan)
-
-
-def build_options(
-    quantized: QuantizeResult | None, floating: Path, calib: Samples | None
-) -> tuple[Path, dict[str, Any]]:
-    """The file to convert and how: the quantized one, or the ``floating`` one as it is.
-
-    ``floating`` is the model that was quantized. See steps.convert_step for the options.
-    """
-    if quantized is None:
-        return floating, {}
-    if quantized.plan.scheme == "w4a16":  # its weights are on the grid that the toolkit finds
-        return quantized.path, {"quantization": "normal", "dtype": "w4a16", "calib": calib}
-    if quantized.plan.scheme == "w8a16":  # the toolkit has no other way to it than its own
-        return floating, {"quantization": "normal", "dtype": "w8a16", "calib": calib}
-    ranges = ranges_of(quantized.plan)
-    if is_hybrid(quantized.plan):
-        return floating, {"quantization": "hybrid", "calib": calib, "plan": ranges}
-    return quantized.path, {"calib": calib, "float_model": floating, "plan": ranges}
-
-
-def is_hybrid(plan: Plan) -> bool:
-    """Whether only the toolkit's own quantizer can carry a plan: a QDQ model has no int16."""
-    return bool(plan.floating) and plan.wide == "int16"

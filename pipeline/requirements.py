@@ -13,7 +13,7 @@ from ..core.errors import OptionError, ToolkitError
 from ..core.model import require_model_file
 from ..prune.distil import require_torch
 from .pruning import budget_of, cost_of, require_pruning
-from .quantizing import mixed_for
+from .quantizing import require_mixable
 from .recipe import Recipe
 from .sparsity import require_sparse
 
@@ -68,7 +68,7 @@ def require_possible(recipe: Recipe) -> list[Target]:
     for target in targets:
         _require_format(target, recipe.quantize)
         require_sparse(recipe, target)
-        mixed_for(recipe, target)
+        require_mixable(recipe, target)
         require_latency(target, recipe.gates.max_latency_ms)
     return targets
 

@@ -96,7 +96,8 @@ def quantization_figure(quantized: QuantizeResult) -> QuantizationFigure:
     """How a model was quantized."""
     plan = quantized.plan
     tried = (
-        TradeoffFigure(len(one.floating), one.cycles_ratio, one.sqnr_db) for one in plan.tradeoffs
+        TradeoffFigure(len(one.floating), one.cycles_ratio, one.sqnr_db, one.size_ratio)
+        for one in plan.tradeoffs
     )
     return QuantizationFigure(
         plan.method,

@@ -25,7 +25,8 @@ from ..quantize.equalize import as_planned
 from ..quantize.error_report import TensorError
 from ..quantize.qdq import dequantized_names
 from ..quantize.quantize import QuantizeResult
-from .quantizing import held_out, is_hybrid
+from .carrying import is_hybrid
+from .quantizing import held_out
 from .recipe import Recipe
 from .stages import Step
 from .steps import convert_step

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from onnx import ModelProto
 
 from ..accuracy.compare import Comparison, compare
 from ..accuracy.runners import run_onnxruntime
@@ -18,27 +15,25 @@ from ..convert.build import ConversionWarning
 from ..convert.convert import Conversion
 from ..convert.options import QUANTIZERS
 from ..convert.targets import find_target
-from ..core.errors import ModelError, OptionError
+from ..core.errors import OptionError
 from ..core.files import require_writable, staging
-from ..core.graph import Graph
 from ..core.model import is_qdq, load_model, model_bytes, model_digest, save_model
 from ..core.observer import SILENT, Observer
 from ..core.results import Notice, QuantizationFigure
 from ..core.scratch import scratch_folder
 from ..prune.result import PruneResult
-from ..quantize.equalize import as_planned
 from ..quantize.error_report import TensorError
-from ..quantize.plan import Plan, read_plan, write_plan
-from ..quantize.qdq import render
 from ..quantize.quantize import QuantizeResult
 from .audits import audited, ranges_seen
+from .carrying import ranges_of
 from .distilling import distil_pruned, distillation_notices
 from .explain import explained, require_w8a8
 from .inputs import ReadyModel, ready_model
 from .manifests import write_beside
+from .planned import carried, not_in_the_plan, planned
 from .preprocessing import calibration_notices
 from .pruning import Pruning
-from .quantizing import is_hybrid, quantize_as, quantize_notices, ranges_of
+from .quantizing import quantize_as, quantize_notices
 from .recipe import Recipe
 from .requirements import only_target, pruning_target, require_output, require_toolkit
 from .rows import quantization_figure
@@ -167,22 +162,21 @@ def convert_file(
     observer.stage("convert")
     with staging(output.parent) as folder, scratch_folder() as work:
         model = work / f"{recipe.model.stem}.onnx"
-        base, quantized = _planned(ready.model, build.plan, folder / output.stem)
+        base, quantized = planned(ready.model, build.plan, folder / output.stem)
         save_model(base, model)
-        hybrid = build.quantization == "auto" and quantized and is_hybrid(quantized.plan)
-        carried = "hybrid" if hybrid else build.quantization
-        exact = quantized if chosen == "qdq" and carried != "hybrid" else None
+        way, dtype = carried(build.quantization, build.dtype, quantized)
+        exact = quantized if chosen == "qdq" and way == "auto" else None
         conversion = convert_step(
             exact.path if exact else model,
             folder / output.name,
             target,
             recipe,
             how=how,
-            quantization=carried,
-            dtype=build.dtype,
+            quantization=way,
+            dtype=dtype,
             calib=calib,
             float_model=model if exact else None,
-            plan=ranges_of(quantized.plan) if quantized else None,
+            plan=ranges_of(quantized.plan, base) if quantized else None,
             step=observer.step,
         )
         digests = {"source": model_digest(recipe.model)}
@@ -191,19 +185,8 @@ def convert_file(
         write_beside(folder / output.name, conversion, base, how, quantized, digests)
     warnings = [ConversionWarning(one.code, one.text, one.hint) for one in notices]
     if quantized is not None:
-        warnings.extend(_not_in_the_plan(quantized.plan))
+        warnings.extend(not_in_the_plan(quantized.plan, base))
     return replace(conversion, path=output, warnings=(*warnings, *conversion.warnings))
-
-
-def _not_in_the_plan(plan: Plan) -> Iterator[ConversionWarning]:
-    """A plan has the ranges and types, but not the integers that were found for the weights."""
-    if any(one.source != "nearest" for one in plan.weights.values()) or plan.method != "min-max":
-        yield ConversionWarning(
-            "plan-weights",
-            f"the weights are rounded to nearest: {plan.method} found better ones, and biases, "
-            "which only the quantized model holds",
-            "convert that model instead of the float one with its plan",
-        )
 
 
 def _require_quantizable(recipe: Recipe, build: Build) -> None:
@@ -234,33 +217,6 @@ def _inside(
             "leave the preprocess options out and normalise before feeding it",
         )
     return how if calib is None else calib.npu_preprocess
-
-
-def _planned(
-    model: ModelProto, source: Path | None, stem: Path
-) -> tuple[ModelProto, QuantizeResult | None]:
-    """The model that a plan is about, and its quantized form and plan, beside what is built."""
-    if source is None:
-        return model, None
-    if is_qdq(model):
-        raise OptionError(
-            "the model is quantized already (QDQ), so it takes no --plan",
-            "leave --plan out, or give the float model",
-        )
-    plan = read_plan(source)
-    known = Graph(model).names
-    strange = next((name for name in plan.activations if name not in known), None)
-    if strange is not None:
-        raise ModelError(
-            f"{source}: the plan is for another model: this one has no tensor {strange!r}",
-            "quantize this model, or give the one that the plan was made for",
-        )
-    names = [stem.with_name(f"{stem.name}.{end}") for end in ("intended.onnx", "plan.toml")]
-    result = QuantizeResult(names[0], names[1], plan)
-    base = as_planned(model, plan)
-    save_model(render(base, plan), result.path)
-    write_plan(plan, result.plan_path)
-    return base, result
 
 
 def _chosen(ready: ReadyModel, build: Build) -> str:

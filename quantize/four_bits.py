@@ -2,12 +2,13 @@
 
 The toolkit rounds such weights itself, to 7 steps on either side of 0, the largest weight of a
 channel being 7. So the result is a float model whose weights already sit on that grid: rounding
-them once more changes nothing.
+them once more changes nothing. Those of grouped, depthwise and transposed convolutions the toolkit
+leaves in float16 (2.3.2 and 2.5.0), and so does this.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from ..core.graph import Graph, drop_unread, free_name
 from ..core.model import save_model
 from ..core.scratch import scratch_folder
 from .candidates import Feeds, HeldOut, SampleSet
+from .four_bit_mix import FourBitMix, mixed_with_float16
 from .gptq import gptq
 from .judging import SQNR, USER, TaskMetric, Verdict, verdict_on
 from .layers import Float, Layer, layers_from
@@ -28,9 +30,9 @@ from .making import Progress
 from .methods import AUTO
 from .observe import InputMoments, observe
 from .placement import weighted_nodes
-from .plan import Plan, Weight, compared, write_plan
+from .plan import Plan, Tradeoff, Weight, compared, write_plan
 from .quantize import QuantizeResult
-from .requirements import require_quantizable, underflow_notices
+from .requirements import require_quantizable, require_to_choose_by, underflow_notices
 from .rounding import Rounded, lost_mean, nearest
 
 SCHEME = "w4a16"
@@ -50,24 +52,26 @@ def quantize_four_bits(
     *,
     method: str = AUTO,
     metric: TaskMetric | None = None,
+    mix: FourBitMix | None = None,
     seed: int = 0,
     on_progress: Progress = lambda what, done, total: None,
 ) -> QuantizeResult:
     """Round the weights of a prepared model to 4 bits; see quantize.quantize for the arguments.
 
     ``method`` is gptq, mse (nearest, with the scale of least weighted error), min-max (nearest, no
-    weight clipped) or auto, the best of them on the held-out samples. Writes a float model. Raises
-    OptionError for a method that is about activations, and what quantize raises.
+    weight clipped) or auto, the best of them on the held-out samples. With ``mix`` some weights
+    stay as they are, for float16. Writes a float model. Raises OptionError for a method that is
+    about activations, SamplesError when there are none to try ``mix`` on, and what quantize raises.
     """
     if method not in (AUTO, *_METHODS):
         raise OptionError(
             f"--method {method} is about the ranges of activations, which stay in float16 here",
             f"choose one of: {AUTO}, {', '.join(_METHODS)}",
         )
+    require_to_choose_by(held_out, mix is not None and mix.below_db is None)
     graph = Graph(model)
-    nodes = weighted_nodes(graph)
-    require_quantizable(model, nodes)
-    layers = layers_from(graph, nodes)
+    layers, others = _rounded_by_the_toolkit(layers_from(graph, weighted_nodes(graph)))
+    require_quantizable(model, [layer.node for layer in layers])
     observer = partial(
         observe,
         model,
@@ -90,21 +94,45 @@ def quantize_four_bits(
         }
         verdict = verdict_on(trials, metric) if trials else Verdict(names[0], SQNR)
         best = verdict.best
+        del made
+        tried: list[Tradeoff] = []
+        if mix is not None and mix.is_due(trials[best].sqnr_db if trials else None):
+            before = _rounded(layers, observed.moments, best)
+
+            def bake(some: Sequence[Layer]) -> ModelProto:
+                return baked(model, {layer.name: before[layer.name] for layer in some})
+
+            tried = mixed_with_float16(layers, others, bake, kept, mix, on_progress)
         if len(kept):  # they count as well once the method is chosen
             observed = observer(kept, before=observed)
-            made[best] = baked(model, _rounded(layers, observed.moments, best))
-    weights = {
-        layer.node.input[1]: Weight("int4", layer.axis, layer.weight.shape[layer.axis], best)
-        for layer in layers
-    }
-    plan = Plan(SCHEME, observed.count, {}, weights, {}, best)
+    floating = mix.budget.best(tried).floating if mix is not None and tried else ()
+    left = [layer for layer in layers if layer.node.input[1] not in floating]
+    weights = _weights(layers, floating, best)
+    plan = Plan(SCHEME, observed.count, {}, weights, {}, best, tradeoffs=tuple(tried))
     if method != AUTO:
         verdict = replace(verdict, chosen_by=USER)
     plan = compared(plan, len(held_out), trials, verdict, metric)
+    rendered = baked(model, _rounded(left, observed.moments, best))
     with replacing(plan_path) as whole_plan:
         write_plan(plan, whole_plan)
-        save_model(made[best], output)
-    return QuantizeResult(output, plan_path, plan, underflow_notices(layers))
+        save_model(rendered, output)
+    return QuantizeResult(output, plan_path, plan, underflow_notices(left))
+
+
+def _rounded_by_the_toolkit(layers: Sequence[Layer]) -> tuple[list[Layer], list[Layer]]:
+    """The layers whose weights the toolkit rounds to 4 bits, and the others."""
+    rounded = [one for one in layers if one.groups == 1 and one.node.op_type != "ConvTranspose"]
+    return rounded, [one for one in layers if one not in rounded]
+
+
+def _weights(layers: Sequence[Layer], floating: Collection[str], method: str) -> dict[str, Weight]:
+    found = {}
+    for layer in layers:
+        name, channels = layer.node.input[1], layer.weight.shape[layer.axis]
+        wide = name in floating
+        kind, source = ("float16", "mixed precision") if wide else ("int4", method)
+        found[name] = Weight(kind, layer.axis, channels, source)
+    return found
 
 
 def _rounded(

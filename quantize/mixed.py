@@ -31,20 +31,24 @@ _LEAST_COST = 0.001
 _WORST_DB = -100.0  # an output that is broken altogether: finite, so that it can be added up
 _PARTS = 4  # into which a stretch of the network is cut
 _SAMPLES = 6  # enough to rank tensors by the error that they bring
+_LEAST = {"cycles": 0, "sqnr": 0, "size": -100}  # what budgets must exceed
 _WIDTH = 8  # tensors looked at in each step of the greedy choice
 
 
 @dataclass(frozen=True)
 class MixedBudget:
-    """``cycles`` may rise by a share of the int8 model's, or so many dB of ``sqnr`` are wanted."""
+    """``cycles`` may rise by a share of the int8 model's, or so many dB of ``sqnr`` are wanted.
+
+    With weights of 4 bits the ``size`` of all weights may differ from int8's by a share instead.
+    """
 
     kind: str
     value: float
 
     @property
     def most(self) -> float:
-        """The largest share of cycles that may be added."""
-        return self.value if self.kind == "cycles" else math.inf
+        """The largest share of cycles, or size, that may be added to int8's."""
+        return math.inf if self.kind == "sqnr" else self.value
 
     def is_reached(self, sqnr_db: float) -> bool:
         """Whether it is accurate enough to stop."""
@@ -57,23 +61,26 @@ class MixedBudget:
 
 
 def parse_mixed(text: str) -> MixedBudget:
-    """Read ``cycles=+8%`` or ``sqnr=25``. Raises OptionError.
+    """Read ``cycles=+8%``, ``size=-15%`` or ``sqnr=25``. Raises OptionError.
 
     >>> parse_mixed("cycles=+8%")
     MixedBudget(kind='cycles', value=0.08)
+    >>> parse_mixed("size=-15%")
+    MixedBudget(kind='size', value=-0.15)
     >>> parse_mixed("sqnr=25")
     MixedBudget(kind='sqnr', value=25.0)
     """
     kind, _, value = text.strip().lower().replace(" ", "").partition("=")
-    percent = kind == "cycles" and value.endswith("%")
+    least = _LEAST.get(kind, math.inf)
     try:
-        number = float(value.removesuffix("%") if percent else value)
+        number = float(value if kind == "sqnr" else value.removesuffix("%"))
     except ValueError:
-        number = -1.0
-    if (percent or kind == "sqnr") and 0 < number < 1000:
-        return MixedBudget(kind, number / 100 if percent else number)
+        number = math.nan
+    if value.endswith("%") == (kind != "sqnr") and least < number < 1000:
+        return MixedBudget(kind, number if kind == "sqnr" else number / 100)
     raise OptionError(
-        f"{text!r} is no budget for mixed precision", "such as cycles=+8% or sqnr=25 (dB)"
+        f"{text!r} is no budget for mixed precision",
+        "such as cycles=+8%, sqnr=25 (dB), or with w4a16 size=-15%",
     )
 
 
@@ -159,8 +166,8 @@ def growing_choices(
     most: float,
     deadline: float = math.inf,
     wide: str = "float16",
-) -> list[tuple[tuple[str, ...], float]]:
-    """Ever larger choices of tensors in 16 bits, best value first: (tensors, relative cost).
+) -> list[Tradeoff]:
+    """Ever larger choices of tensors in 16 bits, from none on, best value first; not measured yet.
 
     Greedy by noise saved over cycles added, given what is in float already; a tensor that would
     exceed ``most`` (0.08 for 8 % more cycles) is passed over. Ends at ``deadline``.
@@ -168,7 +175,7 @@ def growing_choices(
     together, costs = families(plan), Costs(graph, cost, wide)
     left = sorted(sensitivity, key=lambda name: -sensitivity[name])
     chosen: list[str] = []
-    spent, found = 0.0, []
+    spent, found = 0.0, [Tradeoff((), 1.0, math.nan)]
     total = sum(sensitivity.values())
     # those that bring a thousandth of the noise or less are not worth a search
     left = [name for name in left if sensitivity[name] > total / 1000]
@@ -190,28 +197,28 @@ def growing_choices(
         chosen.extend(together[best])
         left.remove(best)
         spent = prices[best]
-        found.append((tuple(chosen), spent))
+        found.append(Tradeoff(tuple(chosen), 1 + spent, math.nan))
     return found
 
 
 def search(
-    choices: Sequence[tuple[tuple[str, ...], float]],
+    choices: Sequence[Tradeoff],
     measure: Callable[[tuple[str, ...]], float],
     budget: MixedBudget,
     deadline: float,
     on_progress: Callable[[int, int], None],
 ) -> list[Tradeoff]:
-    """Measure some of the choices, from none in float on; ``measure`` gives the SQNR in dB.
+    """Measure some of the growing choices; ``measure`` gives the SQNR in dB of one.
 
-    Sizes double, as neighbours differ little; the largest is always among them. Ends when the
-    budget is reached, or at ``deadline``.
+    The first, nothing in float, always is. Then steps double, as neighbours differ little; the
+    largest is always among them. Ends when the budget is reached, or at ``deadline``.
     """
-    sizes = sorted({min(2**power, len(choices)) for power in range(len(choices).bit_length() + 1)})
-    found = [Tradeoff((), 1.0, measure(()))]
-    for done, size in enumerate(sizes):
-        on_progress(done, len(sizes))
-        if not size or budget.is_reached(found[-1].sqnr_db) or time.monotonic() > deadline:
+    last = len(choices) - 1
+    steps = sorted({min(2**power, last) for power in range(last.bit_length() + 1)})
+    found = [replace(choices[0], sqnr_db=measure(choices[0].floating))]
+    for done, step in enumerate(steps):
+        on_progress(done, len(steps))
+        if not step or budget.is_reached(found[-1].sqnr_db) or time.monotonic() > deadline:
             break
-        floating, cost = choices[size - 1]
-        found.append(Tradeoff(floating, 1 + cost, measure(floating)))
+        found.append(replace(choices[step], sqnr_db=measure(choices[step].floating)))
     return found

@@ -41,7 +41,10 @@ class Activation:
 
 @dataclass(frozen=True)
 class Weight:
-    """A weight: int8, symmetric, one scale for each index along ``axis``."""
+    """A weight: int8 or int4, symmetric, one scale for each index along ``axis``.
+
+    In w4a16 it may be float16: mixed precision leaves it as it was.
+    """
 
     dtype: str
     axis: int
@@ -53,13 +56,15 @@ class Weight:
 class Tradeoff:
     """One choice of mixed precision: the tensors in 16 bits, and what they cost and bring.
 
-    ``cycles_ratio`` is estimated, over the int8 model's (1.08: 8 % more); ``sqnr_db`` that of the
+    ``cycles_ratio`` is estimated, over the int8 model's (1.08: 8 % more). Beside weights of 4 bits
+    it is ``size_ratio`` instead, that of all weights over int8's. ``sqnr_db`` is that of the
     outputs on held-out samples.
     """
 
     floating: tuple[str, ...]
-    cycles_ratio: float
+    cycles_ratio: float | None
     sqnr_db: float
+    size_ratio: float | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,9 @@ class Plan:
 
     @property
     def floating(self) -> tuple[str, ...]:
-        """The tensors that mixed precision leaves in float16 or int16."""
+        """The activations, or in w4a16 the weights, that mixed precision leaves in 16 bits."""
+        if self.scheme == "w4a16":
+            return tuple(name for name, one in self.weights.items() if one.dtype == "float16")
         if self.scheme != "w8a8":
             return ()
         return tuple(name for name, one in self.activations.items() if one.dtype != "int8")
@@ -125,7 +132,12 @@ def compared(
 
 def write_plan(plan: Plan, path: Path) -> None:
     """Write the plan as TOML, whole or not at all."""
-    write_text(path, tomli_w.dumps({"schema": SCHEMA, **asdict(plan)}))
+    tradeoffs = [
+        {key: value for key, value in asdict(one).items() if value is not None}  # TOML has no null
+        for one in plan.tradeoffs
+    ]
+    document = {"schema": SCHEMA, **asdict(plan), "tradeoffs": tradeoffs}
+    write_text(path, tomli_w.dumps(document))
 
 
 def read_plan(path: Path) -> Plan:
@@ -150,7 +162,12 @@ def read_plan(path: Path) -> Plan:
             document.get("held_out", 0),
             document.get("candidates", {}),
             tuple(
-                Tradeoff(tuple(one["floating"]), one["cycles_ratio"], one["sqnr_db"])
+                Tradeoff(
+                    tuple(one["floating"]),
+                    one.get("cycles_ratio"),
+                    one["sqnr_db"],
+                    one.get("size_ratio"),
+                )
                 for one in document.get("tradeoffs", ())
             ),
             document.get("metric", ""),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from ..core.errors import OptionError, SamplesError
+from ..core.errors import OptionError
 from ..core.files import replacing
 from ..core.graph import Array
 from ..core.model import save_model
@@ -23,7 +23,7 @@ from .making import Progress, Subject, quantized
 from .methods import AUTO, COMPARED, REFINED
 from .mixed import LayerCost, MixedBudget, growing_choices, search, sensitivities
 from .plan import Plan, compared, write_plan
-from .requirements import underflow_notices
+from .requirements import require_to_choose_by, underflow_notices
 from .ways import Ways, subject_of
 
 Feeds = Mapping[str, Array]
@@ -87,11 +87,7 @@ def quantize(
     the opset is below 13 or nothing in the model can be quantized, SamplesError when there are no
     samples, or none to try mixed precision on.
     """
-    if mixed is not None and mixed.below_db is None and not len(held_out):
-        raise SamplesError(
-            "mixed precision is chosen by trial, and there are too few calibration samples for it",
-            "give at least ten with --calib",
-        )
+    require_to_choose_by(held_out, mixed is not None and mixed.below_db is None)
     names = _names(method, held_out, scheme)
     with scratch_folder() as folder:
         few = FewSamples(folder / "few")

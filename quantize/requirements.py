@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 
 from onnx import ModelProto, NodeProto
 
-from ..core.errors import ModelError
+from ..core.errors import ModelError, SamplesError
 from ..core.graph import Array
 from ..core.model import is_qdq
 from ..core.results import Notice
@@ -27,6 +27,15 @@ def require_quantizable(model: ModelProto, layers: Sequence[NodeProto]) -> None:
             "nothing in this model can be quantized: it has no convolution or matrix product "
             "with a constant float32 weight",
             "convert it in float16: rockpress run --quantize off",
+        )
+
+
+def require_to_choose_by(held_out: Sized, is_mixed: bool) -> None:
+    """Raise SamplesError when mixed precision is asked for, and there is nothing to try it on."""
+    if is_mixed and not len(held_out):
+        raise SamplesError(
+            "mixed precision is chosen by trial, and there are too few calibration samples for it",
+            "give at least ten with --calib",
         )
 
 

@@ -78,21 +78,22 @@ def _chosen(how: dict[str, Any], decibels: dict[str, float]) -> str:
 
 def _tradeoffs(how: dict[str, Any]) -> Markup | None:
     wide = how.get("wide", "float16")
+    of = "size" if any(one.get("size_ratio") for one in how["tradeoffs"]) else "cycles"
     points = [
         CurvePoint(
-            one["cycles_ratio"],
+            one[f"{of}_ratio"],
             one["sqnr_db"],
             f"{one['floating']} tensors in {wide}: {one['sqnr_db']:.1f} dB, "
-            f"{one['cycles_ratio'] - 1:+.1%} cycles",
+            f"{one[f'{of}_ratio'] - 1:+.1%} {of}",
             one["floating"] == how["floating"],
         )
         for one in how["tradeoffs"]
-        if one["sqnr_db"] is not None and one["cycles_ratio"] is not None
+        if one["sqnr_db"] is not None and one[f"{of}_ratio"] is not None
     ]
     if len(points) < 2:
         return None
-    title = f"SQNR against cycles for {len(points)} choices of tensors in {wide}"
-    drawn = curve(title, points, ("cycles over int8", "dB"))
+    title = f"SQNR against {of} for {len(points)} choices of tensors in {wide}"
+    drawn = curve(title, points, (f"{of} over int8", "dB"))
     told = f"Mixed precision: {how['floating']} tensors stay in {wide} (the large point)."
     return tag("div", tag("p", told), drawn)
 

@@ -203,12 +203,11 @@ def quantization_text(how: QuantizationFigure) -> list[str]:
         lines.append(_scores_text(how))
     if how.tradeoffs:
         tried = ", ".join(
-            f"{one.floating} {_db(one.sqnr_db)} dB {one.cycles_ratio - 1:+.1%}"
-            for one in how.tradeoffs
+            f"{one.floating} {_db(one.sqnr_db)} dB {one.cost[0] - 1:+.1%}" for one in how.tradeoffs
         )
-        lines.append(
-            f"tensors in {how.wide}: {how.floating} (tried, with estimated cycles: {tried})"
-        )
+        of = how.tradeoffs[0].cost[1]
+        cost = "estimated cycles" if of == "cycles" else "size of the weights over int8's"
+        lines.append(f"tensors in {how.wide}: {how.floating} (tried, with {cost}: {tried})")
     return lines
 
 

@@ -22,7 +22,7 @@ from rockpress.core.errors import ModelError, OptionError
 from rockpress.core.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
-from rockpress.pipeline.quantizing import ranges_of
+from rockpress.pipeline.carrying import ranges_of
 from rockpress.quantize.quantize import quantize
 
 Array = NDArray[Any]
@@ -41,7 +41,7 @@ class Quantized:
         model = prepare_model(onnx.load(source))
         onnx.save(model, self.floating)
         result = quantize(model, folder / "q.onnx", folder / "q.toml", self.samples)
-        self.path, self.plan = result.path, ranges_of(result.plan)
+        self.path, self.plan = result.path, ranges_of(result.plan, model)
 
     def convert(self, **options: Any) -> Conversion:
         model = options.pop("model", self.floating)

@@ -19,7 +19,7 @@ from rockpress.core.model import load_model, save_model
 from rockpress.core.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
-from rockpress.pipeline.quantizing import build_options
+from rockpress.pipeline.carrying import build_options
 from rockpress.pipeline.recipe import Recipe
 from rockpress.pipeline.single import quantize_file
 from rockpress.quantize.plan import read_plan

@@ -68,6 +68,10 @@ def outputs(model: ModelProto, feeds: Feeds) -> Array:
     return np.stack([session.run(one)[0][0] for one in feeds])
 
 
+def initializer(model: ModelProto, name: str) -> Array:
+    return next(numpy_helper.to_array(one) for one in model.graph.initializer if one.name == name)
+
+
 def steps_of(model: ModelProto, position: int) -> Array:
     """A layer's weight in units of a seventh of each channel's largest: (channels, rest)."""
     tensors = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
@@ -83,12 +87,16 @@ def test_weights_are_whole_steps_of_the_toolkits_scale(
 ) -> None:
     quantize_four_bits(net, tmp_path / "q.onnx", tmp_path / "p.toml", samples(40, 1), method=method)
     made = load_model(tmp_path / "q.onnx")
-    for position in range(4):
+    for position in (0, 2, 3):
         steps = steps_of(made, position)
         np.testing.assert_allclose(steps, np.rint(steps), atol=1e-4)
+    weights = [numpy_helper.to_array(one) for one in made.graph.initializer if one.name == "w2"]
+    np.testing.assert_array_equal(weights, [initializer(net, "w2")])  # the toolkit leaves it alone
     plan = read_plan(tmp_path / "p.toml")
     assert (plan.scheme, plan.method, plan.activations) == ("w4a16", method, {})
-    assert {one.dtype for one in plan.weights.values()} == {"int4"}
+    assert {name: one.dtype for name, one in plan.weights.items()} == dict.fromkeys(
+        ("w1", "w3", "w4"), "int4"
+    )
 
 
 def test_the_best_method_is_kept(net: ModelProto, tmp_path: Path) -> None:
@@ -134,8 +142,9 @@ def test_what_cannot_be_done_is_said(net: ModelProto, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="rk3588 has no w4a16"):
         quantize_file(recipe, output)
     recipe = replace(recipe, targets=("rk3576",))
-    with pytest.raises(OptionError, match="--mixed is for w8a8"):
-        quantize_file(replace(recipe, mixed="sqnr=20"), output)
+    with pytest.raises(OptionError, match="--mixed cycles=\\+8% is for w8a8") as caught:
+        quantize_file(replace(recipe, mixed="cycles=+8%"), output)
+    assert "size=-15%" in caught.value.hint
     with pytest.raises(OptionError, match="--explain is for w8a8"):
         quantize_file(recipe, output, explain=True)
     with pytest.raises(OptionError, match="--method kl is about the ranges"):

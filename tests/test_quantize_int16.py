@@ -22,7 +22,7 @@ from rockpress.core.model import is_qdq, load_model, save_model
 from rockpress.core.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
-from rockpress.pipeline.quantizing import build_options, is_hybrid, ranges_of
+from rockpress.pipeline.carrying import build_options, is_hybrid, ranges_of
 from rockpress.quantize.mixed import parse_mixed
 from rockpress.quantize.plan import read_plan
 from rockpress.quantize.quantize import Mixed, quantize
@@ -133,7 +133,7 @@ def test_int16_reaches_the_chip(net: ModelProto, tmp_path: Path) -> None:
         quantization="hybrid",
         calibration=calib,
         simulate=others,
-        plan=ranges_of(plan),
+        plan=ranges_of(plan, net),
     )
     kinds = {layer.dtype for layer in made.layers if layer.npu_cycles}
     assert kinds == {"INT8", "INT16"}
@@ -147,4 +147,5 @@ def test_int16_reaches_the_chip(net: ModelProto, tmp_path: Path) -> None:
     shapes = [shape for node in graph.nodes if (shape := layer_of(graph, node)) is not None]
     int8 = sum(on_rv1106(shape, "int8") for shape in shapes)
     ratio = next(one for one in plan.tradeoffs if one.floating == plan.floating).cycles_ratio
+    assert ratio is not None
     assert made.cycles == pytest.approx(int8 * ratio, rel=0.1)

@@ -26,7 +26,7 @@ from rockpress.core.layers import LayerShape
 from rockpress.core.model import load_model, save_model
 from rockpress.core.prepare import prepare_model
 from rockpress.core.session import Session
-from rockpress.pipeline.quantizing import ranges_of
+from rockpress.pipeline.carrying import ranges_of
 from rockpress.quantize.candidates import HeldOut
 from rockpress.quantize.mixed import (
     Costs,
@@ -139,8 +139,8 @@ def test_float16_is_bought_with_cycles(net: ModelProto, made: Make) -> None:
     assert not {"x", "r", "e", "i"} & set(plan.floating)
     assert {"w1", "w4"} <= set(plan.weights)
     assert "w3" not in plan.weights
-    assert ranges_of(plan).types == dict.fromkeys(plan.floating, "float16")
-    assert not set(ranges_of(plan).ranges) & set(plan.floating)
+    assert ranges_of(plan, net).types == dict.fromkeys(plan.floating, "float16")
+    assert not set(ranges_of(plan, net).ranges) & set(plan.floating)
     quantizers = [n for n in load_model(path).graph.node if n.op_type == "QuantizeLinear"]
     assert not {n.input[0].removesuffix(".float") for n in quantizers} & set(plan.floating)
     # as convert --plan renders it
@@ -155,6 +155,7 @@ def test_no_choice_exceeds_the_budget(net: ModelProto, made: Make, percent: int)
     costs = Costs(Graph(net), on_rk3588)
     assert plan.tradeoffs[0].floating == ()
     for one in plan.tradeoffs:
+        assert one.cycles_ratio is not None
         assert one.cycles_ratio == pytest.approx(1 + costs.over_int8(one.floating))
         assert one.cycles_ratio <= 1 + percent / 100
     best = max(plan.tradeoffs, key=lambda one: one.sqnr_db)
@@ -229,7 +230,8 @@ def test_dear_tensors_do_not_hide_cheap_ones() -> None:
     def cost(layer: LayerShape, dtype: str) -> float:  # the last layer alone is cheap in float
         return 1 if dtype == "int8" or layer.name == last else 1000
 
-    assert growing_choices(graph, plan, noise, cost, 0.5) == [(("t14",), 0.0)]
+    _, only = growing_choices(graph, plan, noise, cost, 0.5)
+    assert (only.floating, only.cycles_ratio) == (("t14",), 1.0)
 
 
 INVERTED = """(float[1,3,8,8] x) => (float[1,10] y) {
@@ -258,7 +260,7 @@ def test_a_residual_block_that_is_partly_float_is_built_as_it_is(tmp_path: Path)
     plan.activations["wide"] = replace(plan.activations["wide"], dtype="float16")
     save_model(model, tmp_path / "f.onnx")
     save_model(render(model, plan), tmp_path / "q.onnx")
-    source, floats, ranges = tmp_path / "q.onnx", tmp_path / "f.onnx", ranges_of(plan)
+    source, floats, ranges = tmp_path / "q.onnx", tmp_path / "f.onnx", ranges_of(plan, model)
     made = convert(source, None, "rk3588", calibration=few, float_model=floats, plan=ranges)
     assert made.quantization == "qdq"
     assert (made.closeness.intended_db or 0) > 30

@@ -32,8 +32,9 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
 
     from rockpress.convert.targets import find_target
     from rockpress.core.model import save_model
+    from rockpress.pipeline.carrying import ranges_of
     from rockpress.pipeline.inputs import ready_model
-    from rockpress.pipeline.quantizing import quantize_as, ranges_of
+    from rockpress.pipeline.quantizing import quantize_as
     from rockpress.pipeline.recipe import Preprocessing, Recipe
     from rockpress.pipeline.steps import convert_step
     from rockpress.quantize.equalize import as_planned
@@ -49,8 +50,9 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     if job["precision"] == "int8":
         model, path = Path("intended.onnx"), Path("plan.toml")
         quantized = quantize_as(recipe, target, ready.model, model, path, calib, lambda *_: None)
-        plan = ranges_of(quantized.plan)
-        save_model(as_planned(ready.model, quantized.plan), floating)
+        planned = as_planned(ready.model, quantized.plan)
+        plan = ranges_of(quantized.plan, planned)
+        save_model(planned, floating)
     conversion = convert_step(
         model,
         Path("model.rknn"),

@@ -29,8 +29,9 @@ def _simulate(job: dict[str, Any], result: dict[str, Any]) -> None:
 
     from rockpress.convert.targets import find_target
     from rockpress.core.model import save_model
+    from rockpress.pipeline.carrying import ranges_of
     from rockpress.pipeline.inputs import ready_model
-    from rockpress.pipeline.quantizing import quantize_step, ranges_of
+    from rockpress.pipeline.quantizing import quantize_step
     from rockpress.pipeline.recipe import Preprocessing, Recipe
     from rockpress.pipeline.steps import convert_step
 
@@ -55,7 +56,7 @@ def _simulate(job: dict[str, Any], result: dict[str, Any]) -> None:
         calib=calib,
         simulate=ready.samples(Path(job["test"]), Preprocessing(), job["count"]),
         float_model=Path("float.onnx"),
-        plan=ranges_of(quantized.plan),
+        plan=ranges_of(quantized.plan, ready.model),
     )
     result["cycles"], result["size"] = conversion.cycles, conversion.bytes
     for index, output in enumerate(conversion.outputs or []):

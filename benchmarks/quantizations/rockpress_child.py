@@ -30,9 +30,9 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     import numpy as np
 
     from rockpress.convert.targets import find_target
-    from rockpress.core.model import save_model
+    from rockpress.core.model import load_model, save_model
+    from rockpress.pipeline.carrying import is_hybrid, ranges_of
     from rockpress.pipeline.inputs import ready_model
-    from rockpress.pipeline.quantizing import ranges_of
     from rockpress.pipeline.recipe import Preprocessing, Recipe
     from rockpress.pipeline.steps import convert_step
     from rockpress.quantize.equalize import as_planned
@@ -48,7 +48,9 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
 
     plan = read_plan(Path(job["quantized"]).with_suffix(".plan.toml"))
     exact = plan.scheme == "w8a8"
-    save_model(as_planned(ready.model, plan), Path("float.onnx"))
+    floating = as_planned(ready.model, plan) if exact else load_model(Path(job["quantized"]))
+    save_model(floating, Path("float.onnx"))
+    hybrid = is_hybrid(plan)
     conversion = convert_step(
         Path(job["quantized"]),
         Path("model.rknn"),
@@ -57,10 +59,10 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
         how=None,
         calib=ready.samples(Path(job["dataset"]), Preprocessing()),
         simulate=ready.samples(Path(job["test"]), Preprocessing()),
-        quantization="auto" if exact else "normal",
+        quantization="hybrid" if hybrid else "auto" if exact else "normal",
         dtype=None if exact else plan.scheme,
         float_model=Path("float.onnx") if exact else None,
-        plan=ranges_of(plan) if exact else None,
+        plan=ranges_of(plan, floating) if exact or hybrid else None,
         step=note,
     )
     result["build_seconds"] = built[1] - built[0]

@@ -1,0 +1,76 @@
+"""A plan that convert is given with a model: what it says of it, and how it is carried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from onnx import ModelProto
+
+from ..convert.build import ConversionWarning
+from ..core.errors import ModelError, OptionError
+from ..core.graph import Graph
+from ..core.model import is_qdq, save_model
+from ..quantize.equalize import as_planned
+from ..quantize.four_bits import SCHEME
+from ..quantize.plan import Plan, read_plan, write_plan
+from ..quantize.qdq import render
+from ..quantize.quantize import QuantizeResult
+from .carrying import is_hybrid
+
+
+def planned(
+    model: ModelProto, source: Path | None, stem: Path
+) -> tuple[ModelProto, QuantizeResult | None]:
+    """The model that a plan is about, and its quantized form and plan, beside what is built."""
+    if source is None:
+        return model, None
+    if is_qdq(model):
+        raise OptionError(
+            "the model is quantized already (QDQ), so it takes no --plan",
+            "leave --plan out, or give the float model",
+        )
+    plan = read_plan(source)
+    known = Graph(model).names
+    named = plan.floating if plan.scheme == SCHEME else plan.activations
+    strange = next((name for name in named if name not in known), None)
+    if strange is not None:
+        raise ModelError(
+            f"{source}: the plan is for another model: this one has no tensor {strange!r}",
+            "quantize this model, or give the one that the plan was made for",
+        )
+    names = [stem.with_name(f"{stem.name}.{end}") for end in ("intended.onnx", "plan.toml")]
+    result = QuantizeResult(names[0], names[1], plan)
+    base = as_planned(model, plan)
+    if plan.scheme != SCHEME:
+        save_model(render(base, plan), result.path)
+    write_plan(plan, result.plan_path)
+    return base, result
+
+
+def carried(
+    quantization: str, dtype: str | None, quantized: QuantizeResult | None
+) -> tuple[str, str | None]:
+    """How the toolkit is to quantize, and to which type, where that is the plan's to say."""
+    if quantized is None or quantization != "auto":
+        return quantization, dtype
+    if is_hybrid(quantized.plan):
+        return "hybrid", quantized.plan.scheme
+    return ("normal", SCHEME) if quantized.plan.scheme == SCHEME else ("auto", None)
+
+
+def not_in_the_plan(plan: Plan, model: ModelProto) -> Iterator[ConversionWarning]:
+    """A plan has the ranges and types, but not the integers that were found for the weights."""
+    if plan.scheme == SCHEME and not _rounded_weights(plan) & Graph(model).names:
+        return  # the model has them: they are of other names once they are rounded
+    if any(one.source != "nearest" for one in plan.weights.values()) or plan.method != "min-max":
+        yield ConversionWarning(
+            "plan-weights",
+            f"the weights are rounded to nearest: {plan.method} found better ones, and biases, "
+            "which only the quantized model holds",
+            "convert that model instead of the float one with its plan",
+        )
+
+
+def _rounded_weights(plan: Plan) -> set[str]:
+    return set(plan.weights) - set(plan.floating)

@@ -1,0 +1,128 @@
+"""Mixed precision beside weights of 4 bits: which weights are worth the space of float16.
+
+Activations are in float16 in any case, so it costs no conversions: only space, and the time to
+read it. The error that each weight brings is measured on its own; those that bring most for
+their size are left in float16 first.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from onnx import ModelProto
+
+from .candidates import HeldOut
+from .layers import Layer
+from .mixed import MixedBudget, search
+from .plan import Tradeoff
+
+_SAMPLES = 6  # enough to rank weights by the error that they bring
+_BYTES = {"int4": 0.5, "int8": 1.0, "float16": 2.0}
+_WORST_DB = -100.0  # an output that is broken altogether: finite, so that it can be compared
+
+Bake = Callable[[Sequence[Layer]], ModelProto]
+
+
+@dataclass(frozen=True)
+class FourBitMix:
+    """What may be spent on float16 weights, and how long to look for them (seconds).
+
+    With ``below_db`` it is only tried where weights of 4 bits alone stay below that on held-out
+    samples.
+    """
+
+    budget: MixedBudget
+    seconds: float = 300
+    below_db: float | None = None
+
+    def is_due(self, sqnr_db: float | None) -> bool:
+        """Whether to try it for a w4a16 model of this SQNR (None: not measured)."""
+        return self.below_db is None or (sqnr_db is not None and sqnr_db < self.below_db)
+
+
+def mixed_with_float16(
+    rounded: Sequence[Layer],
+    others: Sequence[Layer],
+    bake: Bake,
+    held_out: HeldOut,
+    mix: FourBitMix,
+    on_progress: Callable[[str, int, int | None], None] = lambda what, done, total: None,
+) -> list[Tradeoff]:
+    """Choices of weights to leave in float16 beside 4 bits, each with its size and SQNR.
+
+    ``others`` are layers that are float16 in any case. ``bake`` gives the float model in which
+    the weights of some layers are rounded. Ends after ``mix.seconds`` with what was found.
+    """
+    started = time.monotonic()
+    sizes = {layer.node.input[1]: layer.weight.size for layer in rounded}
+    rest = {layer.node.input[1]: layer.weight.size for layer in others}
+
+    def size_ratio(floating: Sequence[str]) -> float:
+        wide = sum(rest.values()) + sum(sizes[name] for name in floating)
+        all_ = sum(rest.values()) + sum(sizes.values())
+        return (_BYTES["float16"] * wide + _BYTES["int4"] * (all_ - wide)) / all_
+
+    noise = _sensitivities(
+        rounded,
+        bake,
+        held_out,
+        started + mix.seconds / 2,
+        lambda *at: on_progress("sensitivity", *at),
+    )
+    return search(
+        _growing(noise, sizes, size_ratio, 1 + mix.budget.most),
+        lambda floating: held_out.sqnr_db(
+            bake([layer for layer in rounded if layer.node.input[1] not in floating])
+        ),
+        mix.budget,
+        started + mix.seconds,
+        lambda *at: on_progress("mixed precision", *at),
+    )
+
+
+def _sensitivities(
+    layers: Sequence[Layer],
+    bake: Bake,
+    held_out: HeldOut,
+    deadline: float,
+    on_progress: Callable[[int, int], None],
+) -> dict[str, float]:
+    """Weight -> noise over signal of the worst output when it alone is rounded.
+
+    In graph order, as early weights tend to be small and to matter. What ``deadline``
+    (time.monotonic) does not leave time for is missing.
+    """
+    users: dict[str, list[Layer]] = {}
+    for layer in layers:
+        users.setdefault(layer.node.input[1], []).append(layer)
+    found: dict[str, float] = {}
+    for done, (name, together) in enumerate(users.items()):
+        if time.monotonic() > deadline:
+            break
+        on_progress(done, len(users))
+        db = max(held_out.sqnr_db(bake(together), most=_SAMPLES), _WORST_DB)
+        found[name] = 10 ** (-db / 10)
+    return found
+
+
+def _growing(
+    noise: Mapping[str, float],
+    sizes: Mapping[str, int],
+    size_ratio: Callable[[Sequence[str]], float],
+    most: float,
+) -> list[Tradeoff]:
+    """Ever larger choices of weights in float16, from none on, most noise for its size first.
+
+    One that would take the size over ``most`` is passed over, as smaller ones may still fit.
+    """
+    chosen: list[str] = []
+    found = [Tradeoff((), None, math.nan, size_ratio(()))]
+    for name in sorted(noise, key=lambda name: -noise[name] / sizes[name]):
+        ratio = size_ratio([*chosen, name])
+        if ratio <= most:
+            chosen.append(name)
+            found.append(Tradeoff(tuple(chosen), None, math.nan, ratio))
+    return found
