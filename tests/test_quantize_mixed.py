@@ -271,7 +271,7 @@ def test_a_residual_block_that_is_partly_float_is_built_as_it_is(tmp_path: Path)
 
 MIXED = ["--mixed", "cycles=+8%"]
 REFUSED = [
-    ("run", [*MIXED, "--quantize", "off"], "--mixed is for w8a8, not for float16"),
+    ("run", [*MIXED, "--quantize", "off"], "--mixed is for w8a8 and w4a16, not for float16"),
     ("run", [*MIXED, "--target", "rv1106b"], "rv1106b has neither float16 nor int16 to mix"),
     ("quantize", [*MIXED, "--target", "rv1103b"], "rv1103b has neither float16 nor int16 to mix"),
     ("quantize", ["--mixed", "8%"], "'8%' is no budget for mixed precision"),
