@@ -72,7 +72,7 @@ def test_the_plans_ranges_are_carried_into_the_build(quantized: Quantized) -> No
     assert cut.closeness.float_db is not None and cut.closeness.float_db < 20
     # "flat" only moves the values of the pooling, so the toolkit has no tensor for it
     (lost,) = [one for one in whole.warnings if one.code == "toolkit-plan"]
-    assert lost.text.endswith("chose their ranges itself: flat")
+    assert lost.text.endswith("decided on them itself: flat")
 
 
 @needs_toolkit
