@@ -125,7 +125,7 @@ def curve(
     for one, (x, y) in zip(ordered, places, strict=True):
         parts.append(_point(x, y, 7 if one.chosen else 4, one.name, one.chosen))
     drawing = tag("svg", parts, class_="plot", height="200", role="img")
-    names = [f"{one:.4g}" for one in (max(known), min(known))]
+    names = dict.fromkeys(f"{one:.4g}" for one in (max(known), min(known)))  # of equal ones one
     return tag(
         "div",
         tag("div", axes[1], class_="muted small y-name"),

@@ -74,7 +74,11 @@ def _header(document: dict[str, Any], model: str) -> Markup:
 
 
 def _failing(failed: int, gates: int) -> str:
-    return "the gate does not hold" if gates == 1 else f"{failed} of {gates} gates do not hold"
+    return (
+        "the gate does not hold"
+        if gates == 1
+        else f"{failed} of {gates} gates {'does' if failed == 1 else 'do'} not hold"
+    )
 
 
 def _verdict(passed: bool, gated: bool) -> tuple[str, str]:

@@ -33,7 +33,7 @@ def tiles(target: dict[str, Any]) -> Markup:
 
 def _kept_tile(kept: dict[str, Any]) -> Markup:
     if kept["value"] is not None:
-        return _tile("Retention", f"{kept['value']:.4f}", f"95 %: {_interval(kept)}")
+        return _tile("Retention", f"{kept['value']:.4f}", f"95\u00a0%: {_interval(kept)}")
     if kept["agreement"] is not None:
         return _tile("Agreement", f"{kept['agreement']:.1%}", "with the original, no labels")
     return _tile("Similarity", _decibel(kept["sqnr_db"]), "SQNR of the outputs, no labels")
@@ -90,7 +90,7 @@ def _retention(kept: dict[str, Any], limit: float | None) -> Markup | None:
         return tag("p", why)
     told = (
         f"{kept['value']:.1%} of the original's {kept['metric']} is kept, on {kept['samples']} "
-        f"samples; the 95 % interval is {_interval(kept)}."
+        f"samples; the 95\u00a0% interval is {_interval(kept)}."
     )
     title = f"Retention {kept['value']:.4f}, 95 % interval {_interval(kept)}"
     if limit is not None:
@@ -135,7 +135,7 @@ def _metrics(models: list[dict[str, Any]]) -> Markup | None:
         for stage, one in found
     ]
     runners = ", ".join(dict.fromkeys(_RUNNERS.get(one["runner"], "") for _, one in found))
-    note = f"{found[-1][1]['metric']} with its 95 % interval, measured in {runners}"
+    note = f"{found[-1][1]['metric']} with its 95\u00a0% interval, measured in {runners}"
     return tag("div", tag("p", note, class_="muted small"), rows)
 
 

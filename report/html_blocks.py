@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from .markup import Child, Markup, tag
+from .markup import Child, Markup, path_code, tag
 
 # What the forms of a model along the chain are called; the document has the short names.
 STAGES = {
@@ -79,7 +79,7 @@ def layer_row(name: str, about: str, drawings: Sequence[Markup], value: str) -> 
     """A row for a long name, which may be any tensor's, with a line about it."""
     return tag(
         "div",
-        tag("div", tag("code", name), tag("div", about, class_="muted small"), class_="name"),
+        tag("div", path_code(name), tag("div", about, class_="muted small"), class_="name"),
         tag("div", drawings),
         tag("span", value),
         class_="row layer",

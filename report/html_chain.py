@@ -56,7 +56,7 @@ def _decibel(value: float | None) -> str:
 def robustness_card(rows: Rows) -> Markup:
     """What is left of the original on clean and on worse images, with intervals where known."""
     if any(row.get("retention") is not None for row in rows):
-        drawn, what = _retentions(rows), "retention with its 95 % interval"
+        drawn, what = _retentions(rows), "retention with its 95\u00a0% interval"
     elif any(row.get("agreement") is not None for row in rows):
         drawn, what = _agreements(rows), "agreement with the original"
     else:

@@ -68,7 +68,7 @@ def _row(layer: dict[str, Any], unit: _Unit, most: float, before: dict[str, floa
     about = [layer["op"], _shape(layer.get("output_shapes")), layer.get("dtype", "").lower()]
     bound = layer.get("bound")
     if bound:
-        about.append(f"bound by {bound}")
+        about.append(f"bound by {_bound(bound)}")
     if layer.get("sparse_ratio"):
         about.append(f"{layer['sparse_ratio']:.0%} of its weights left out (2:4)")
     name = layer["name"].partition(":")[2] or layer["name"]
@@ -93,6 +93,10 @@ def _tail(timed: Sequence[dict[str, Any]], rows: Sequence[Markup], unit: _Unit) 
     return folded(f"{many}: {together}", rows[_SHOWN:])
 
 
+def _bound(name: str) -> str:
+    return "the CPU" if name == "cpu" else name
+
+
 def _bounds(timed: Sequence[dict[str, Any]], unit: _Unit) -> str:
     """What most of the time is bound by, such as "compute 61 %, memory 30 %"."""
     sums: dict[str, float] = {}
@@ -100,5 +104,5 @@ def _bounds(timed: Sequence[dict[str, Any]], unit: _Unit) -> str:
         if one.get("bound"):
             sums[one["bound"]] = sums.get(one["bound"], 0.0) + one[unit.key]
     ordered = sorted(sums.items(), key=lambda one: -one[1])
-    told = ", ".join(f"{name} {value / unit.total:.0%}" for name, value in ordered)
+    told = ", ".join(f"{_bound(name)} {value / unit.total:.0%}" for name, value in ordered)
     return f"By what bounds a layer: {told}." if told else ""

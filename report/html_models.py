@@ -73,7 +73,7 @@ def _chosen(how: dict[str, Any], decibels: dict[str, float]) -> str:
     kept = decibels.get(how["method"])
     if kept is None or max(decibels.values()) <= kept:
         return ""
-    return f" {how['method']} was kept: none is better by more than chance."
+    return f" {how['method']} was kept: sample by sample none is better by more than chance."
 
 
 def _tradeoffs(how: dict[str, Any]) -> Markup | None:

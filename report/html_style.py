@@ -76,7 +76,7 @@ svg text.muted { fill: var(--muted); }
 .y-axis, .x-axis { display: flex; justify-content: space-between; color: var(--muted);
   font-size: .82rem; } .y-axis { flex-direction: column; text-align: right; line-height: 1.2;
   padding-block: 9px; } .x-axis { grid-column: 2; padding-inline: calc(8.3% - 1.1rem); }
-.y-name { grid-column: 1 / 3; }
+.y-axis span:only-child { margin-block: auto; } .y-name { grid-column: 1 / 3; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: .92rem; }
 th { text-align: left; color: var(--muted); font-weight: 600; } caption { text-align: left; }
 td, th { padding: .32rem .8rem .32rem 0; border-bottom: 1px solid var(--rule);

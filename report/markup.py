@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from html import escape
 from typing import TypeAlias
 
 from .visible import xml_visible
 
-_VOID = {"meta", "img"}
+_VOID = {"meta", "img", "wbr"}
 
 
 class Markup(str):
@@ -47,6 +48,16 @@ def joined(children: Child) -> Markup:
     if isinstance(children, (str, int, float)):
         return Markup(escape(_text(children)))
     return Markup("".join(joined(one) for one in children))
+
+
+def path_code(name: str) -> Markup:
+    """A name as code, which a narrow window breaks where its parts end.
+
+    >>> path_code("/head/conv.0")
+    '<code>/<wbr>head/<wbr>conv.<wbr>0</code>'
+    """
+    parts = re.split(r"(?<=[/._:])(?=.)", name)
+    return tag("code", [[part, tag("wbr")] for part in parts[:-1]], parts[-1])
 
 
 def _text(value: str | int | float) -> str:
