@@ -13,8 +13,7 @@ Metric = Annotated[
     Option(
         "--metric",
         metavar="NAME",
-        help="Metric: a name (docs/accuracy.md), or your own as package.module:function. "
-        "[default: top1]",
+        help="A name (docs/accuracy.md), or your own as package.module:function. [default: top1]",
     ),
 ]
 MetricOption = Annotated[

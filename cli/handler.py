@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 
 from ..core.errors import OutputError, RockpressError
@@ -28,6 +28,7 @@ _STOPPED = {128 + number: word for number, word in _SIGNALS.items()}
 _SECONDS_TO_END = 3
 _stopped_at = -math.inf
 _stopped_by: int | None = None
+_to_resume = ""
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -58,7 +59,21 @@ def _end(code: int) -> int:
     if code in _STOPPED:
         _end_children()
         _say(_STOPPED[code])
+        if _to_resume:
+            _say(f"hint: {_to_resume}")
     return code
+
+
+@contextmanager
+def resumable(hint: str) -> Iterator[None]:
+    """What to tell when a signal stops what is within."""
+    global _to_resume
+    _to_resume = hint
+    try:
+        yield
+    finally:
+        if _stopped_by is None:
+            _to_resume = ""
 
 
 def catch_signals() -> None:

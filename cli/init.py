@@ -55,6 +55,7 @@ def command(
     if not quiet:
         for path in written:
             print(f"rockpress: written {path}", file=sys.stderr)
+        print(f"rockpress: next: rockpress run {written[0]}", file=sys.stderr)
 
 
 def _from(folder: Path, path: Path) -> str:

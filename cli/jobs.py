@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ..core.errors import RockpressError
+from .handler import resumable
 from .progress import watching
 from .several import end_with, explain
 from .show import print_json, print_lines, say_where, show_report
@@ -116,7 +117,10 @@ def _run_of_several(job: Job, shown: Shown, documents: dict[str, Any]) -> int:
 def _run(job: Job, shown: Shown) -> tuple[Report, frozenset[tuple[str, str]]]:
     from ..pipeline.run import run
 
-    with speaking(shown.words), watching(quiet=shown.quiet, words=shown.words) as observer:
+    kept = job.recipe.cache is not None and ":" not in job.recipe.metric
+    hint = "the same command goes on after the last stage that was finished" if kept else ""
+    telling = watching(quiet=shown.quiet, words=shown.words)
+    with resumable(hint), speaking(shown.words), telling as observer:
         return run(job.recipe, job.output, observer), observer.told
 
 

@@ -230,7 +230,10 @@ Scheme = Annotated[
 
 QuantizeStage = Annotated[
     Literal["w8a8", "off"] | None,
-    Option("--quantize", help="As --scheme of quantize; off stays in float16. [default: w8a8]"),
+    Option(
+        "--quantize",
+        help="Bits of weights (w) and activations (a); off stays in float16. [default: w8a8]",
+    ),
 ]
 
 # Conversion

@@ -10,7 +10,10 @@ from .parsers import number
 
 QuantizeRun = Annotated[
     Literal["w8a8", "w8a16", "w4a16", "off"] | None,
-    Option("--quantize", help="As --scheme of quantize; off stays in float16. [default: w8a8]"),
+    Option(
+        "--quantize",
+        help="Bits of weights (w) and activations (a); off stays in float16. [default: w8a8]",
+    ),
 ]
 Method = Annotated[
     Literal[

@@ -137,7 +137,7 @@ def _make_folder(folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         _remove_if_empty(missing)
-        message = f"cannot make the folder {folder}: {error.strerror or error}"
+        message = f"cannot make the folder {folder}: {_reason(error, folder)}"
         raise OutputError(message, _hint(error)) from error
     return missing
 
@@ -184,9 +184,10 @@ def _remove_if_empty(folders: list[Path]) -> None:
 
 
 def _reason(error: OSError, folder: Path) -> str:
-    """What the system says, but for a folder such as /proc, which it calls missing."""
-    if isinstance(error, FileNotFoundError) and folder.is_dir():
-        return "this folder takes no files"
+    """What the system says, but for a folder such as /proc, of which it says that it is missing."""
+    if isinstance(error, FileNotFoundError):
+        there = next(one for one in (folder, *folder.parents) if one.exists())
+        return f"{there} takes no files"
     return error.strerror or str(error)
 
 

@@ -161,7 +161,8 @@ def _read(path: Path) -> RecipeFile:
             f"cannot read {path}: {error.strerror or error}", "rockpress init writes a recipe"
         ) from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise OptionError(f"{path} is no TOML: {error}", "rockpress init writes one") from error
+        hint = "mend that, or see what rockpress init writes"
+        raise OptionError(f"{path} is no TOML: {error}", hint) from error
     try:
         return RecipeFile.model_validate(document)
     except ValidationError as error:
@@ -176,13 +177,22 @@ def _told(path: Path, document: Any, errors: Sequence[ErrorDetails]) -> OptionEr
         said = error["msg"]
         return OptionError(
             f"{path}: {'.'.join(key)}: {said[0].lower()}{said[1:]}, not {error['input']!r}",
-            "docs/recipe.md lists the keys and what they take",
+            _as_a_key(key, error["input"]) or "docs/recipe.md lists the keys and what they take",
         )
     near = get_close_matches(key[-1].replace("_", "-"), _KEYS, n=1, cutoff=0.5)
     return OptionError(
         f"{path}: unknown key {'.'.join(key)!r}",
         f"did you mean {near[0]}?" if near else "docs/recipe.md lists the keys",
     )
+
+
+def _as_a_key(key: Sequence[str], value: Any) -> str:
+    """What to write instead of the form that the value has on the command line, if it is that."""
+    from .recipe_words import in_recipe_words
+
+    typed = f"--{key[-1]} {value}"
+    said = in_recipe_words(typed)
+    return f"write {said}" if isinstance(value, str) and "=" in said.removeprefix(typed) else ""
 
 
 def _key(document: Any, location: Sequence[str | int]) -> tuple[str, ...]:

@@ -137,12 +137,18 @@ def recipe_text(model: ModelProto, answers: Answers, meanings: Mapping[str, str]
         *_inputs(model),
     ]
     given = {"calib": answers.calib, "eval": answers.eval}
+    gray = any(_layout(shape) and 1 in shape[1:] for shape in input_shapes_of(model).values())
+    examples = {"mean": "127.5", "std": "127.5", "color": '"gray"'} if gray else {}
     for title, keys in _SECTIONS.items():
         lines += ["", f"# {title}"]
         for key, example in keys.items():
             lines += _comment(f"{key}: {meanings[key]}")
             value = given.get(key)
-            lines.append(f"{key} = {json.dumps(value)}" if value else f"# {key} = {example}")
+            lines.append(
+                f"{key} = {json.dumps(value)}"
+                if value
+                else f"# {key} = {examples.get(key, example)}"
+            )
     return "\n".join(lines) + "\n"
 
 

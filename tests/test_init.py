@@ -67,7 +67,8 @@ def test_the_recipe_and_the_makefile_work_as_they_are(place: Path, init: Init) -
     code, out, err = init(*line)  # a chip without float16: there is no reference to build
     assert (code, out) == (0, "")
     written = ["rockpress.toml", "rockpress.mk", ".github/workflows/rockpress.yml"]
-    assert err.splitlines() == [f"rockpress: written {name}" for name in written]
+    said = [*(f"written {name}" for name in written), "next: rockpress run rockpress.toml"]
+    assert err.splitlines() == [f"rockpress: {line}" for line in said]
     (job,) = read_jobs(place / "rockpress.toml")
     model, images, labelled = (place / name for name in ("small_cnn.onnx", "images", "labelled"))
     assert job.recipe == Recipe(model, calib=images, eval=labelled, targets=("rv1106",))
@@ -164,7 +165,7 @@ def test_ctrl_c_in_make(place: Path, init: Init) -> None:
     os.killpg(started.pid, signal.SIGINT)  # as a terminal does: make, its shell and rockpress
     said = started.communicate(timeout=60)[1]
     assert started.returncode == -signal.SIGINT
-    assert "interrupted\n" in said
+    assert "interrupted\nhint: the same command goes on after the last stage" in said
     assert list((place / "build").rglob("*.*")) == []
     assert not is_made(place)
 

@@ -187,7 +187,11 @@ def test_a_key_takes_the_words_that_its_option_takes() -> None:
         ('model = "a"\n[q]\nx = 1', "unknown key 'q'", "docs/recipe.md lists the keys"),
         ('model = "a"\nseed = true', "seed: input should be a valid integer, not True", None),
         ('model = "a"\nstd = [1, 0]', "std.1: input should be greater than 0, not 0", None),
-        ('model = "a"\nmean = "1"', "mean: input should be a valid number, not '1'", None),
+        (
+            'model = "a"\nmean = "1"',
+            "mean: input should be a valid number, not '1'",
+            "write mean = 1",
+        ),
         ('model = "a"\nsize = [48]', "size: list should have at least 2 items", None),
         (
             'model = "a"\nresize = "streched"',
@@ -206,7 +210,13 @@ def test_a_key_takes_the_words_that_its_option_takes() -> None:
             "did you mean rk3576? known targets: " + ", ".join(TARGET_NAMES),
         ),
         ('[models."../a"]\nmodel = "a"', "models.../a: string should match pattern", None),
-        ("model =", "is no TOML: ", "rockpress init writes one"),
+        ("model =", "is no TOML: ", "mend that, or see what rockpress init writes"),
+        (
+            'model = "a"\nsize = "28x32"',
+            "size: input should be a valid list",
+            "write size = [28, 32]",
+        ),
+        ('model = "a"\nseed = "x"', "seed: input should be a valid integer", None),
     ],
 )
 def test_a_mistake_is_told_by_its_key(
