@@ -1,4 +1,4 @@
-"""Samples that are left out of a repair, to judge by what it gives."""
+"""Samples that are left out of a repair, to measure what it gives."""
 
 from __future__ import annotations
 
@@ -13,25 +13,28 @@ from .divergence import divergence
 
 Feeds = Mapping[str, Array]
 
-_EVERY = 4
+# Every so many samples, from that one on. No sample serves for both.
+RANKING, JUDGING = (2, 1), (4, 2)
 _MOST = 64
 
 
 @dataclass(frozen=True)
 class Part:
-    """Every fourth sample, at most 64 of them, or the others; read whenever iterated over.
+    """The samples without some (at most 64), or these ``alone``; read anew each time.
 
-    >>> list(Part(range(9))), list(Part(range(9), held_out=True))
-    ([0, 1, 2, 4, 5, 6, 8], [3, 7])
+    >>> list(Part(range(9), JUDGING)), list(Part(range(9), JUDGING, alone=True))
+    ([0, 1, 3, 4, 5, 7, 8], [2, 6])
     """
 
     samples: Iterable[Feeds]
-    held_out: bool = False
+    left_out: tuple[int, int]
+    alone: bool = False
 
     def __iter__(self) -> Iterator[Feeds]:
+        every, first = self.left_out
         for index, feeds in enumerate(self.samples):
-            is_apart = index % _EVERY == _EVERY - 1 and index < _EVERY * _MOST
-            if is_apart == self.held_out:
+            is_apart = index % every == first and index < every * _MOST
+            if is_apart == self.alone:
                 yield feeds
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 from onnx import ModelProto
@@ -22,7 +21,7 @@ from .candidates import CRITERIA, Candidate, Feeds, candidates_of, layer_moments
 from .costs import Cost, CostModel
 from .dependency import build_dependency
 from .groups import find_groups
-from .held_out import Part, divergence_on
+from .held_out import JUDGING, RANKING, Part, divergence_on
 from .plans import SEARCHED, UNIFORM, Plans
 from .repair import Before, refit
 from .result import Choice, CurvePoint, PrunedGroup, PruneResult
@@ -32,8 +31,6 @@ from .trials import Trials, cuts_of
 
 RECOVERIES = ("least-squares", "none")
 
-# the error of a width is measured on so many samples: it only has to rank the moves
-_RANKING_SAMPLES = 64
 # the trade-off curve is measured at these parts of the budget's share
 _CURVE = (0.25, 0.5, 0.75, 1.0, 1.25)
 
@@ -134,8 +131,8 @@ class Pruner:
         """
         plans = self._plans.of(budget.share)
         choice = None
-        if len(plans) > 1 and (held_out := list(Part(self._samples, held_out=True))):
-            judge, rest = divergence_on(self._before.model, held_out), Part(self._samples)
+        if len(plans) > 1 and (held_out := list(Part(self._samples, JUDGING, alone=True))):
+            judge, rest = divergence_on(self._before.model, held_out), Part(self._samples, JUDGING)
             found = {name: judge(self._cut(point, rest)) for name, point in plans.items()}
             best = min(found, key=lambda name: found[name])
             choice = Choice(best, "divergence", found)
@@ -197,8 +194,10 @@ class Pruner:
             )
         groups = selected(dependency.graph, groups, method.keep, method.only)
         self._on_progress("statistics", 0, 1)
-        statistics = layer_moments(dependency.graph.model, self._samples, self._seed)
-        few = list(islice(Part(self._samples), _RANKING_SAMPLES))
+        # A layer fitted to as many samples as it has inputs can do without any of them on these
+        fitted = Part(self._samples, RANKING)
+        statistics = layer_moments(dependency.graph.model, fitted, self._seed)
+        few = list(Part(self._samples, RANKING, alone=True)) or list(fitted)
         if not few:
             raise SamplesError(
                 "the samples can be read only once, but pruning reads them again to repair",
