@@ -39,25 +39,35 @@ def npu_cycles(layer: LayerShape, target: Target, dtype: str = "int8") -> int:
 
     dense      ceil16(pixels) * ceil(Cout / cout) * max(floor, taps * ceil(Cin / cin))
     depthwise  ceil16(pixels) * ceil(C / step) * taps
+    one input  ceil16(pixels) * taps, however many outputs
+
+    >>> from ..core.layers import LayerShape
+    >>> from .targets import find_target
+    >>> npu_cycles(LayerShape("c", "conv", 1, 96, 3, 3, 1, 28, 28, 14, 14), find_target("rk3588"))
+    1872
     """
     array = _array(target, dtype)
     taps = layer.kernel_h * layer.kernel_w
     if layer.op == "depthwise":
         blocks = ceil(layer.cout / target.depthwise_step)
         return _pixels(layer) * blocks * taps
+    if layer.op == "conv" and layer.cin == 1:
+        return _pixels(layer) * taps
     cin, cout = layer.cin // layer.groups, layer.cout // layer.groups
     one_group = ceil(cout / array.cout) * max(array.floor, taps * ceil(cin / array.cin))
     return _pixels(layer) * layer.groups * one_group
 
 
 def ddr_cycles(layer: LayerShape, target: Target, dtype: str = "int8") -> float:
-    """The memory traffic: input, output and weights once, channels in stored blocks."""
+    """The memory traffic: inputs, output and weights once, channels in stored blocks."""
     size = 1 if dtype == "int8" else 2
     block = target.channel_block // size
     # up to four input channels are packed without padding (the first layer of an image model)
     cin = layer.cin if layer.cin <= 4 else _up(layer.cin, block)
     features = cin * layer.in_h * layer.in_w + _up(layer.cout, block) * layer.out_h * layer.out_w
     weights = layer.kernel_h * layer.kernel_w * layer.cout * layer.cin / layer.groups
+    # what a residual Add inside the layer reads, too: its channels are not padded
+    features += layer.adds * layer.cout * layer.out_h * layer.out_w
     moved = size * (features + weights) + _BIAS_BYTES * layer.cout
     return target.ddr_cycles_per_kb * moved / 1024
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from onnx import ModelProto, NodeProto
@@ -15,7 +15,8 @@ class LayerShape:
     """One convolution or matrix product, by its sizes.
 
     ``op`` is conv, depthwise, grouped, convtranspose, gemm or matmul. A gemm or matmul is a 1x1
-    layer with its rows along ``out_h``.
+    layer with its rows along ``out_h``. ``adds`` tells that a residual Add follows, which the
+    compiler makes part of the convolution, so that it reads a second tensor.
     """
 
     name: str
@@ -29,6 +30,7 @@ class LayerShape:
     in_w: int = 1
     out_h: int = 1
     out_w: int = 1
+    adds: bool = False
 
     @property
     def macs(self) -> int:
@@ -60,7 +62,23 @@ def layer_of(graph: Graph, node: NodeProto) -> LayerShape | None:
     if not all(shapes):
         return None
     x, weight, y = (shape for shape in shapes if shape is not None)
-    return _READERS[node.op_type](node, x, weight, y)
+    layer = _READERS[node.op_type](node, x, weight, y)
+    return replace(layer, adds=node.op_type == "Conv" and residual_of(graph, node) is not None)
+
+
+def residual_of(graph: Graph, node: NodeProto) -> tuple[str, str] | None:
+    """The sum that only this node's result goes into and the other summand, which comes before.
+
+    None where there is none, or one of another shape.
+    """
+    readers = graph.consumers.get(node.output[0], [])
+    if len(readers) != 1 or readers[0].op_type != "Add":
+        return None
+    add = readers[0]
+    other = next((name for name in add.input if name != node.output[0]), "")
+    known = {name for one in graph.nodes[: graph.nodes.index(node)] for name in one.output}
+    same = graph.shapes.get(other) == graph.shapes.get(node.output[0])
+    return (add.output[0], other) if other in known and same else None
 
 
 def _conv(node: NodeProto, x: Shape, weight: Shape, y: Shape) -> LayerShape:

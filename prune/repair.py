@@ -21,6 +21,7 @@ from ..calibration_data.moments import Float, Moments, pooled, sampled_positions
 from ..calibration_data.walk import Walk
 from ..core.dense import DenseLayer, patches, position_count, responses, tied_layers
 from ..core.graph import Array, Graph
+from ..core.layers import residual_of
 from .least_squares import bias_of, solve
 
 Feeds = Mapping[str, Array]
@@ -261,14 +262,8 @@ class SideBySide:
 
 def _residual(graph: Graph, layer: DenseLayer) -> tuple[str, str]:
     """Output of the Add that the layer feeds and the Add's other input, when there is one."""
-    readers = graph.consumers.get(layer.y, [])
-    if layer.node.op_type != "Conv" or len(readers) != 1 or readers[0].op_type != "Add":
-        return "", ""
-    add = readers[0]
-    other = next((name for name in add.input if name != layer.y), "")
-    known = [node.output[0] for node in graph.nodes[: graph.nodes.index(layer.node)]]
-    same = graph.shapes.get(other) == graph.shapes.get(layer.y)
-    return (add.output[0], other) if other in known and same else ("", "")
+    found = residual_of(graph, layer.node) if layer.node.op_type == "Conv" else None
+    return found or ("", "")
 
 
 def _as_bias(layer: DenseLayer, bias: Float, like: Array) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 
+from rockpress.convert.cycles import ddr_cycles
+from rockpress.convert.targets import find_target
 from rockpress.core.errors import ModelError, OptionError, SamplesError
 from rockpress.core.graph import Graph
 from rockpress.core.layers import LayerShape, layers_of, macs_of
@@ -218,6 +221,14 @@ def test_multiply_accumulates(node: str, shape: str, weight: tuple[int, ...], ma
     operator, _, attributes = node.partition(" ")
     text = f"(float{shape} x) => (float y) {{ y = {operator} {attributes} (x, w) }}"
     assert macs_of(net(text, {"w": weight})) == macs
+
+
+def test_a_convolution_before_a_residual_add_reads_a_second_tensor() -> None:
+    layers = {one.name: one for one in layers_of(Graph(net(*RESIDUAL)))}
+    assert [name for name, one in layers.items() if one.adds] == ["c"]
+    target, plain = find_target("rk3566"), replace(layers["c"], adds=False)
+    more = ddr_cycles(layers["c"], target) - ddr_cycles(plain, target)
+    assert more == pytest.approx(target.ddr_cycles_per_kb * 16 * 8 * 8 / 1024)
 
 
 def candidates(model: ModelProto, errors: dict[str, dict[int, float]]) -> list[Candidate]:
