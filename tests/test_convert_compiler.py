@@ -193,6 +193,6 @@ def test_the_toolkit_knows_every_target() -> None:
 def test_an_unknown_target_gets_a_proposal() -> None:
     with pytest.raises(RockpressError) as caught:
         find_target("rk3599")
-    assert caught.value.exit_code == 1
+    assert caught.value.exit_code == 2
     assert caught.value.hint.startswith("did you mean rk3588? ")
     assert "rk3576" in caught.value.hint
