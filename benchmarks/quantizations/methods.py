@@ -66,6 +66,13 @@ METHODS = (
         ("--scheme", "w4a16", "--target", "rk3576"),
         (LITE0,),
     ),
+    Method(
+        "rockpress-w4a16-alone",
+        "rockpress",
+        ("rk3576",),
+        ("--scheme", "w4a16", "--target", "rk3576", "--mixed", "off"),
+        (LITE0,),
+    ),
     _toolkit("mmse", "quantized_algorithm=mmse"),
 )
 PEERS = ("ort", "nncf")
