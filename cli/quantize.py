@@ -123,7 +123,7 @@ def command(
             f"{similarity_text(near.agreement, near.sqnr_db)} on "
             f"{counted(near.samples, 'calibration sample')} in ONNX Runtime (no labels, so no "
             "accuracy)",
-            f"plan: {found.result.plan_path}",
+            f"plan: {found.result.plan_path}" + (", to be given to convert" if four_bits else ""),
         ]
     )
     if plan.float_operators:

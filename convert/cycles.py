@@ -38,7 +38,7 @@ def npu_cycles(layer: LayerShape, target: Target, dtype: str = "int8") -> int:
     """The arithmetic. Channels count in whole blocks, output pixels in blocks of 16.
 
     dense      ceil16(pixels) * ceil(Cout / cout) * max(floor, taps * ceil(Cin / cin))
-    depthwise  ceil16(pixels) * ceil(C / step) * taps
+    depthwise  ceil16(pixels) * ceil(C / step) * taps, and so a global average pooling
     one input  ceil16(pixels) * taps, however many outputs
 
     >>> from ..core.layers import LayerShape
@@ -48,7 +48,7 @@ def npu_cycles(layer: LayerShape, target: Target, dtype: str = "int8") -> int:
     """
     array = _array(target, dtype)
     taps = layer.kernel_h * layer.kernel_w
-    if layer.op == "depthwise":
+    if layer.op in ("depthwise", "pool"):
         blocks = ceil(layer.cout / target.depthwise_step)
         return _pixels(layer) * blocks * taps
     if layer.op == "conv" and layer.cin == 1:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import prod
+from math import ceil, prod
 
 from onnx import ModelProto, NodeProto
 
 from .graph import Graph, Shape, attributes
+
+_POOLED = 7  # rows and columns that a global pooling takes at once
 
 
 @dataclass(frozen=True)
 class LayerShape:
     """One convolution or matrix product, by its sizes.
 
-    ``op`` is conv, depthwise, grouped, convtranspose, gemm or matmul. A gemm or matmul is a 1x1
-    layer with its rows along ``out_h``. ``adds`` tells that a residual Add follows, which the
+    ``op`` is conv, depthwise, grouped, convtranspose, gemm, matmul or pool. A gemm or matmul is
+    a 1x1 layer with its rows along ``out_h``. ``adds`` tells that a residual Add follows, which the
     compiler makes part of the convolution, so that it reads a second tensor.
     """
 
@@ -64,6 +66,22 @@ def layer_of(graph: Graph, node: NodeProto) -> LayerShape | None:
     x, weight, y = (shape for shape in shapes if shape is not None)
     layer = _READERS[node.op_type](node, x, weight, y)
     return replace(layer, adds=node.op_type == "Conv" and residual_of(graph, node) is not None)
+
+
+def pooling_of(graph: Graph, node: NodeProto) -> LayerShape | None:
+    """A global average pooling as the compiler sees it: a depthwise convolution without weights.
+
+    It is done in planes of up to 7x7 (rknn-toolkit2 2.5.0 on RK3588, RK3576 and RK3566); a larger
+    one is brought down in several, of which this is the first: those after it are small.
+    """
+    shape = graph.shapes.get(node.input[0]) if node.op_type == "GlobalAveragePool" else None
+    if not shape:
+        return None
+    (h, w), channels = _plane(shape), shape[1]
+    kernel = min(h, _POOLED), min(w, _POOLED)
+    out = ceil(h / _POOLED), ceil(w / _POOLED)
+    name = node.name or node.output[0]
+    return LayerShape(name, "pool", channels, channels, *kernel, channels, h, w, *out)
 
 
 def residual_of(graph: Graph, node: NodeProto) -> tuple[str, str] | None:

@@ -12,7 +12,7 @@ from ..core.errors import ModelError, OptionError
 from ..core.graph import Graph
 from ..core.model import is_qdq, save_model
 from ..quantize.equalize import as_planned
-from ..quantize.four_bits import SCHEME
+from ..quantize.four_bits import SCHEME, has_four_bits
 from ..quantize.plan import Plan, read_plan, write_plan
 from ..quantize.qdq import render
 from ..quantize.quantize import QuantizeResult
@@ -46,6 +46,15 @@ def planned(
         save_model(render(base, plan), result.path)
     write_plan(plan, result.plan_path)
     return base, result
+
+
+def require_not_four_bits(model: ModelProto) -> None:
+    """Raise OptionError for weights of 4 bits, about to be stored in float16 for want of a plan."""
+    if has_four_bits(model):
+        raise OptionError(
+            "the model's weights were rounded to 4 bits, and in float16 they would save nothing",
+            "give the plan that quantize wrote beside it with --plan, and --calib",
+        )
 
 
 def carried(

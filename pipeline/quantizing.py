@@ -210,6 +210,14 @@ def _mixed_shortfall(recipe: Recipe, plan: Plan) -> tuple[Notice, ...]:
                 "those of depthwise, grouped and transposed convolutions are in float16 anyway",
             ),
         )
+    if plan.scheme == "w4a16" and len(plan.floating) == len(plan.weights):
+        return (
+            Notice(
+                "mixed-budget",
+                f"--mixed {recipe.mixed} leaves no weight in 4 bits: it takes all in float16",
+                "ask for less, or convert in float16 without quantizing",
+            ),
+        )
     best = budget.best(plan.tradeoffs).sqnr_db
     if budget.kind != "sqnr" or budget.is_reached(best):
         return ()

@@ -30,7 +30,7 @@ from .distilling import distil_pruned, distillation_notices
 from .explain import explained, require_w8a8
 from .inputs import ReadyModel, ready_model
 from .manifests import write_beside
-from .planned import carried, not_in_the_plan, planned
+from .planned import carried, not_in_the_plan, planned, require_not_four_bits
 from .preprocessing import calibration_notices
 from .pruning import Pruning
 from .quantizing import quantize_as, quantize_notices
@@ -157,6 +157,8 @@ def convert_file(
     calib = _calib(ready, recipe)
     how = _inside(ready, calib, recipe, pixels=build.pixels)
     chosen = _chosen(ready, build)
+    if chosen == "float16" and build.quantization == "auto":
+        require_not_four_bits(ready.original)
     ranges = ranges_seen(ready, calib)
     notices = audited(ready, target, recipe, observer, quantization=chosen, how=how, ranges=ranges)
     observer.stage("convert")

@@ -40,11 +40,11 @@ def parse_budget(text: str) -> Budget:
 
 
 def macs_cost(layer: LayerShape) -> float:
-    """Multiply-accumulates of a layer."""
-    return float(layer.macs)
+    """Multiply-accumulates of a layer; a pooling has none that are counted."""
+    return 0.0 if layer.op == "pool" else float(layer.macs)
 
 
 def size_cost(layer: LayerShape) -> float:
     """Weights of a layer, which is what the size of a file follows."""
-    inputs = layer.cin // layer.groups
+    inputs = 0 if layer.op == "pool" else layer.cin // layer.groups
     return float(layer.kernel_h * layer.kernel_w * layer.cout * inputs)

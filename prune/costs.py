@@ -10,8 +10,8 @@ from math import prod
 import numpy as np
 from onnx import NodeProto
 
-from ..core.graph import Array, attributes
-from ..core.layers import LayerShape, layer_of
+from ..core.graph import Array, Graph, attributes
+from ..core.layers import LayerShape, layer_of, pooling_of
 from .atoms import Axis
 from .candidates import Candidate
 from .dependency import Dependency
@@ -58,7 +58,7 @@ class CostModel:
         self._layers = [
             _Sized(layer, tuple(_length(axis, tables) for axis in _axes(dependency, node, layer)))
             for node in dependency.graph.nodes
-            if (layer := layer_of(dependency.graph, node)) is not None
+            if (layer := _layer(dependency.graph, node)) is not None
         ]
         self._touched = {
             name: [layer for layer in self._layers if name in layer.groups] for name in self._sizes
@@ -83,6 +83,10 @@ class CostModel:
 
     def _gone(self, widths: Widths) -> dict[str, int]:
         return {name: self._sizes[name] - kept for name, kept in widths.items()}
+
+
+def _layer(graph: Graph, node: NodeProto) -> LayerShape | None:
+    return layer_of(graph, node) or pooling_of(graph, node)
 
 
 def _axes(dependency: Dependency, node: NodeProto, layer: LayerShape) -> list[Axis]:

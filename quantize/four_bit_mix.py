@@ -14,9 +14,11 @@ from dataclasses import dataclass
 
 from onnx import ModelProto
 
+from ..core.graph import Graph
 from .candidates import HeldOut
 from .layers import Layer
 from .mixed import MixedBudget, search
+from .placement import weighted_nodes
 from .plan import Tradeoff
 
 _SAMPLES = 6  # enough to rank weights by the error that they bring
@@ -44,8 +46,8 @@ class FourBitMix:
 
 
 def mixed_with_float16(
+    model: ModelProto,
     rounded: Sequence[Layer],
-    others: Sequence[Layer],
     bake: Bake,
     held_out: HeldOut,
     mix: FourBitMix,
@@ -53,17 +55,28 @@ def mixed_with_float16(
 ) -> list[Tradeoff]:
     """Choices of weights to leave in float16 beside 4 bits, each with its size and SQNR.
 
-    ``others`` are layers that are float16 in any case. ``bake`` gives the float model in which
-    the weights of some layers are rounded. Ends after ``mix.seconds`` with what was found.
+    The ``model``'s weights that are not ``rounded`` are float16 in any case. ``bake`` gives
+    the float model in which the weights of some layers are rounded. Ends after ``mix.seconds`` with
+    what was found.
     """
     started = time.monotonic()
     sizes = {layer.node.input[1]: layer.weight.size for layer in rounded}
-    rest = {layer.node.input[1]: layer.weight.size for layer in others}
+    graph = Graph(model)
+    in_int8 = {node.input[1] for node in weighted_nodes(graph)}
+    weights = {name: one.size for name, one in graph.weights.items() if one.ndim > 1}
+    int8 = sum(
+        size * _BYTES["int8" if name in in_int8 else "float16"] for name, size in weights.items()
+    )
 
     def size_ratio(floating: Sequence[str]) -> float:
-        wide = sum(rest.values()) + sum(sizes[name] for name in floating)
-        all_ = sum(rest.values()) + sum(sizes.values())
-        return (_BYTES["float16"] * wide + _BYTES["int4"] * (all_ - wide)) / all_
+        narrow = sizes.keys() - floating
+        return (
+            sum(
+                size * _BYTES["int4" if name in narrow else "float16"]
+                for name, size in weights.items()
+            )
+            / int8
+        )
 
     noise = _sensitivities(
         rounded,

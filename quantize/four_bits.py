@@ -36,6 +36,7 @@ from .requirements import require_quantizable, require_to_choose_by, underflow_n
 from .rounding import Rounded, lost_mean, nearest
 
 SCHEME = "w4a16"
+_MARK = "rockpress.scheme"
 LIMIT = 7
 # of the scale with which nothing is clipped: with so few steps, clipping the largest weights pays
 _SHARES = np.linspace(1.0, 0.4, 13)
@@ -70,7 +71,7 @@ def quantize_four_bits(
         )
     require_to_choose_by(held_out, mix is not None and mix.below_db is None)
     graph = Graph(model)
-    layers, others = _rounded_by_the_toolkit(layers_from(graph, weighted_nodes(graph)))
+    layers = _rounded_by_the_toolkit(layers_from(graph, weighted_nodes(graph)))
     require_quantizable(model, [layer.node for layer in layers])
     observer = partial(
         observe,
@@ -102,7 +103,7 @@ def quantize_four_bits(
             def bake(some: Sequence[Layer]) -> ModelProto:
                 return baked(model, {layer.name: before[layer.name] for layer in some})
 
-            tried = mixed_with_float16(layers, others, bake, kept, mix, on_progress)
+            tried = mixed_with_float16(model, layers, bake, kept, mix, on_progress)
         if len(kept):  # they count as well once the method is chosen
             observed = observer(kept, before=observed)
     floating = mix.budget.best(tried).floating if mix is not None and tried else ()
@@ -113,16 +114,21 @@ def quantize_four_bits(
         verdict = replace(verdict, chosen_by=USER)
     plan = compared(plan, len(held_out), trials, verdict, metric)
     rendered = baked(model, _rounded(left, observed.moments, best))
+    rendered.metadata_props.add(key=_MARK, value=SCHEME)  # nothing else tells it from a float model
     with replacing(plan_path) as whole_plan:
         write_plan(plan, whole_plan)
         save_model(rendered, output)
     return QuantizeResult(output, plan_path, plan, underflow_notices(left))
 
 
-def _rounded_by_the_toolkit(layers: Sequence[Layer]) -> tuple[list[Layer], list[Layer]]:
-    """The layers whose weights the toolkit rounds to 4 bits, and the others."""
-    rounded = [one for one in layers if one.groups == 1 and one.node.op_type != "ConvTranspose"]
-    return rounded, [one for one in layers if one not in rounded]
+def _rounded_by_the_toolkit(layers: Sequence[Layer]) -> list[Layer]:
+    """The layers whose weights the toolkit rounds to 4 bits; it leaves the others in float16."""
+    return [one for one in layers if one.groups == 1 and one.node.op_type != "ConvTranspose"]
+
+
+def has_four_bits(model: ModelProto) -> bool:
+    """Whether a float model was made by quantize_four_bits."""
+    return any((one.key, one.value) == (_MARK, SCHEME) for one in model.metadata_props)
 
 
 def _weights(layers: Sequence[Layer], floating: Collection[str], method: str) -> dict[str, Weight]:

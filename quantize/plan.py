@@ -176,5 +176,7 @@ def read_plan(path: Path) -> Plan:
             {name: tuple(all_) for name, all_ in document.get("equalization", {}).items()},
             document.get("symmetric", False),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except KeyError as error:
+        raise ModelError(f"{path}: not a plan: it has no {error}", "quantize again") from error
+    except (TypeError, AttributeError) as error:
         raise ModelError(f"{path}: not a plan: {error}", "quantize again") from error

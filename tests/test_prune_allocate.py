@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 
-from rockpress.convert.cycles import ddr_cycles
+from rockpress.convert.cycles import ddr_cycles, npu_cycles
 from rockpress.convert.targets import find_target
 from rockpress.core.errors import ModelError, OptionError, SamplesError
 from rockpress.core.graph import Graph
-from rockpress.core.layers import LayerShape, layers_of, macs_of
+from rockpress.core.layers import LayerShape, layers_of, macs_of, pooling_of
 from rockpress.core.model import load_model
 from rockpress.core.prepare import fixed_input_shapes, prepare_model
 from rockpress.core.session import Session
@@ -229,6 +229,28 @@ def test_a_convolution_before_a_residual_add_reads_a_second_tensor() -> None:
     target, plain = find_target("rk3566"), replace(layers["c"], adds=False)
     more = ddr_cycles(layers["c"], target) - ddr_cycles(plain, target)
     assert more == pytest.approx(target.ddr_cycles_per_kb * 16 * 8 * 8 / 1024)
+
+
+@pytest.mark.parametrize(
+    ("size", "chip", "cycles"),
+    [  # the compiler's table (2.5.0), of the first convolution that it makes of the pooling
+        ((64, 7, 7), "rk3588", 784),
+        ((96, 7, 7), "rk3566", 2352),
+        ((320, 7, 7), "rk3576", 3920),
+        ((128, 4, 12), "rk3576", 896),
+        ((64, 20, 20), "rk3588", 784),
+        ((64, 3, 40), "rk3566", 672),
+    ],
+)
+def test_a_global_pooling_is_a_depthwise_convolution(
+    size: tuple[int, int, int], chip: str, cycles: int
+) -> None:
+    shape = ",".join(map(str, (1, *size)))
+    graph = Graph(net(f"(float[{shape}] x) => (float y) {{ y = GlobalAveragePool (x) }}", {}))
+    pooling = pooling_of(graph, graph.nodes[0])
+    assert pooling is not None
+    assert npu_cycles(pooling, find_target(chip)) == cycles
+    assert (macs_cost(pooling), size_cost(pooling)) == (0, 0)
 
 
 def candidates(model: ModelProto, errors: dict[str, dict[int, float]]) -> list[Candidate]:

@@ -153,6 +153,51 @@ def test_a_run_mixes_by_itself_where_four_bits_are_too_few(
     assert again.targets[0].retention.sqnr_db == pytest.approx(target.retention.sqnr_db, abs=1e-6)
 
 
+def test_the_plan_must_not_be_left_out(recipe: Recipe, tmp_path: Path) -> None:
+    """In float16 such a model would have the loss of 4 bits, and none of the gain."""
+    quantize_file(replace(recipe, mixed="off"), tmp_path / "q.onnx")
+    moved = replace(recipe, model=tmp_path / "q.onnx")
+    with pytest.raises(OptionError, match="rounded to 4 bits") as caught:
+        convert_file(moved, tmp_path / "q.rknn")
+    assert "--plan" in caught.value.hint
+    assert not list(tmp_path.glob("*.rknn*"))
+
+
+def test_what_leaves_nothing_in_four_bits_is_told(recipe: Recipe, tmp_path: Path) -> None:
+    made = quantize_file(replace(recipe, mixed="sqnr=90"), tmp_path / "q.onnx")
+    (warning,) = (one for one in made.warnings if one.code == "mixed-budget")
+    assert "no weight in 4 bits" in warning.text
+
+
+def test_weights_that_are_never_rounded_count_in_the_size(tmp_path: Path) -> None:
+    """Those of an LSTM are in float16 with 4 bits as with 8."""
+    text = """(float[4,1,8] x) => (float[4,1,6] z) {
+        s, h, c = LSTM <hidden_size=12> (x, w, r)
+        q = Squeeze (s, one)
+        z = MatMul (q, m) }"""
+    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {text}')
+    random = np.random.default_rng(0)
+    for name, shape in {"w": (1, 48, 8), "r": (1, 48, 12), "m": (12, 6)}.items():
+        value = random.standard_normal(shape).astype(np.float32)
+        model.graph.initializer.append(numpy_helper.from_array(value, name))
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1]), "one"))
+    onnx.save(model, tmp_path / "m.onnx")
+    drawn = random.standard_normal((20, 4, 1, 8)).astype(np.float32)
+    np.savez(tmp_path / "c.npz", x=drawn)
+    recipe = Recipe(
+        tmp_path / "m.onnx",
+        calib=tmp_path / "c.npz",
+        targets=("rk3576",),
+        quantize="w4a16",
+        mixed="size=-40%",
+    )
+    made = quantize_file(recipe, tmp_path / "q.onnx")
+    kept, rounded = 48 * 20 * 2, 12 * 6
+    least = made.result.plan.tradeoffs[0].size_ratio
+    assert least == approx((kept + rounded / 2) / (kept + rounded))
+    assert [one.code for one in made.warnings] == ["mixed-budget"]
+
+
 def test_the_plan_of_another_model_is_refused(recipe: Recipe, tmp_path: Path) -> None:
     quantize_file(replace(recipe, mixed="sqnr=90"), tmp_path / "q.onnx")
     other = load_model(recipe.model)
