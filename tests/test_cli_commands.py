@@ -61,8 +61,8 @@ PRUNING = {
 }
 
 NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?")
-# The host's own speed, the rule under the headings, which is as wide as the numbers, and which of two
-# quantizations that are alike was kept, and so comes first.
+# The host's own speed, the rule under the headings, which is as wide as the numbers, and which of
+# two quantizations that are alike was kept, and so comes first.
 UNSTEADY = re.compile(r"host \d+\.\d+ ms|─+|(?<=quantized by ).*")
 
 Run = Callable[..., tuple[int, str, str]]
