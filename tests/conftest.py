@@ -35,6 +35,9 @@ def caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("caches")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROCKPRESS_CACHE_DIR", str(folder / "session"))
+        if sys.dont_write_bytecode:  # else each process compiles all that it imports, for seconds
+            patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+            patch.setenv("PYTHONPYCACHEPREFIX", _of_all_workers(tmp_path_factory, "bytecode"))
         patch.delenv("GITHUB_ACTIONS", raising=False)  # where failed gates are annotated
         yield folder
 
@@ -173,8 +176,12 @@ def _small_cnn(random: np.random.Generator, width: int = 16) -> onnx.ModelProto:
 @pytest.fixture(scope="session")
 def pages_cache(tmp_path_factory: pytest.TempPathFactory) -> str:
     """One cache for the demo and all pages, also of tests that run beside this process."""
+    return _of_all_workers(tmp_path_factory, "pages-cache")
+
+
+def _of_all_workers(tmp_path_factory: pytest.TempPathFactory, name: str) -> str:
     folder = tmp_path_factory.getbasetemp()
-    return str((folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "pages-cache")
+    return str((folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / name)
 
 
 @pytest.fixture(scope="session")

@@ -49,9 +49,8 @@ class Reader:
         self._rockpress = rockpress
         self._said = ""
         self._environment = {
-            **{name: value for name, value in os.environ.items() if "BYTECODE" not in name},
+            **os.environ,
             "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPYCACHEPREFIX": str(tools / "bytecode"),
             "CI_PROJECT_DIR": str(folder),
             "GITHUB_STEP_SUMMARY": str(folder / "summary"),
         }
