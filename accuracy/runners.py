@@ -99,7 +99,7 @@ def measure_latency(
     It says how fast ONNX Runtime is here, nothing about an NPU. Raises SamplesError without
     samples.
     """
-    session = Session(model, optimise=optimise, threads=threads)
+    session = Session(model, optimise=optimise, threads=threads, spins=True)
     feeds = list(islice(iter(samples), _LATENCY_SAMPLES))
     if not feeds:
         raise SamplesError("there are no samples to measure the latency on", "give some")
