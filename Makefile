@@ -50,6 +50,7 @@ demo: setup ## run the whole chain on the bundled model and data
 
 # Two at a time, whole files: each has processes of its own, and a build takes up to a gigabyte.
 PARALLEL := -n 2 --dist loadfile
+test test-wheel: export OMP_NUM_THREADS := 1
 
 test: setup ## run the tests (ARGS="-k size" for some of them)
 	$(RUN) -m pytest $(PARALLEL) $(ARGS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -39,14 +40,17 @@ class Moments:
         self._xx = np.zeros((self.inputs, self.inputs))
         self._yx = np.zeros((self.targets, self.inputs))
         self._pending: list[tuple[Float, Float]] = []
+        self._waiting = 0  # bytes of the pending rows of x
 
     def add(self, x: Array, y: Array) -> None:
         """Take in rows of x (n, d) and y (n, m)."""
         self._count += len(x)
         self._sum_x += x.sum(axis=0, dtype=np.float64)
         self._sum_y += y.sum(axis=0, dtype=np.float64)
-        self._pending.append((np.asarray(x, np.float64), np.asarray(y, np.float64)))
-        if sum(rows.nbytes for rows, _ in self._pending) > _PENDING_BYTES:
+        rows = np.asarray(x, np.float64)
+        self._pending.append((rows, np.asarray(y, np.float64)))
+        self._waiting += rows.nbytes
+        if self._waiting > _PENDING_BYTES:
             self._flush()
 
     def _flush(self) -> None:
@@ -56,6 +60,7 @@ class Moments:
             self._xx += x.T @ x
             self._yx += y.T @ x
             self._pending.clear()
+            self._waiting = 0
 
     def part(self, kept: NDArray[np.bool_]) -> Moments:
         """The moments of some of the inputs; ``kept`` is a mask (d,)."""
@@ -114,11 +119,16 @@ def pooled(parts: Sequence[Moments], *, centred: bool) -> Moments:
     return whole
 
 
+@lru_cache(maxsize=1 << 13)  # many layers have as many positions, on the same samples
 def sampled_positions(count: int, sample: int, seed: int) -> NDArray[np.int64]:
     """At most POSITIONS of ``count`` flat positions, the same for the same sample and seed."""
     if count <= POSITIONS:
-        return np.arange(count)
-    return np.sort(np.random.default_rng([seed, sample]).choice(count, POSITIONS, replace=False))
+        found = np.arange(count)
+    else:
+        random = np.random.default_rng([seed, sample])
+        found = np.sort(random.choice(count, POSITIONS, replace=False))
+    found.setflags(write=False)
+    return found
 
 
 def ridge(covariance: Float, strength: float) -> Float:

@@ -190,12 +190,7 @@ def responses(layer: DenseLayer, y: Array, weight: Array, at: Array) -> Float:
         image = y[0] if y.ndim == 4 else y[0][:, None, :]
         kernel = weight.shape[2:] if weight.ndim == 4 else (1, *weight.shape[2:])
         return np.asarray(_tiles_of(image, kernel)[at], dtype=np.float64)
-    return _by_position(y)[at]
-
-
-def _by_position(tensor: Array) -> Float:
-    """(1, C, ...) -> (positions, C)."""
-    return np.asarray(tensor[0].reshape(tensor.shape[1], -1).T, dtype=np.float64)
+    return np.asarray(y[0].reshape(y.shape[1], -1).take(at, axis=1).T, dtype=np.float64)
 
 
 def position_count(layer: DenseLayer, x: Array, y: Array) -> int:

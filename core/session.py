@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,11 @@ class Session:
     the optimiser changes the numbers of a partly quantized graph (8.7 dB instead of 21.4 dB
     against the original were seen). ``folded_to`` saves the model after the basic optimisations.
 
-    Its threads sleep between two operators. With ``spins`` they wait awake, as by ONNX Runtime's
-    default: that is faster for one model alone on a machine, but between two samples, and with
-    small operators, it takes the CPU time that other work needs. The outputs are the same.
+    It has ``threads`` threads, else as many as OMP_NUM_THREADS allows (ONNX Runtime itself does not
+    look at it), else one a core. They sleep between two operators. With ``spins`` they wait awake,
+    as by ONNX Runtime's default: that is faster for one model alone on a machine, but between two
+    samples, and with small operators, it takes CPU time that other work needs. The outputs are the
+    same.
     """
 
     def __init__(
@@ -40,7 +43,7 @@ class Session:
 
         options = ort.SessionOptions()
         options.log_severity_level = 4
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = threads or _threads_allowed()
         options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spins)))
         if not optimise:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -83,6 +86,12 @@ class Session:
         """One array (samples, ...) for each output; there must be a sample, of batch 1."""
         rows = [self.run(feeds) for feeds in samples]
         return [np.concatenate(parts) for parts in zip(*rows, strict=True)]
+
+
+def _threads_allowed() -> int:
+    """What OMP_NUM_THREADS says of the outermost level; 0 when it says nothing."""
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(first) if first.isdecimal() else 0
 
 
 def _ort_errors() -> tuple[type[Exception], ...]:

@@ -339,6 +339,17 @@ def test_feeds_that_do_not_fit() -> None:
         session.run({"x": np.zeros((1, 3, 8, 8), np.float64)})
 
 
+@pytest.mark.parametrize(
+    ("allowed", "asked", "threads"), [("3", 0, 3), ("2,4", 0, 2), ("3", 1, 1), ("", 0, 0)]
+)
+def test_no_more_threads_than_the_environment_allows(
+    allowed: str, asked: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", allowed)
+    options = Session(conv(), threads=asked)._session.get_session_options()
+    assert options.intra_op_num_threads == threads
+
+
 def test_shapes_are_inferred_through_16_bit_quantizers() -> None:
     """They are ONNX Runtime's own below opset 21, and ONNX infers nothing behind such a node."""
     text = """(float[1,3,8,8] x) => (float[1,8,6,6] y) <float s = {0.01}, int16 z = {0}> {
