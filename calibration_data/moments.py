@@ -71,6 +71,21 @@ class Moments:
         part._xx, part._yx = self._xx[np.ix_(kept, kept)], self._yx[:, kept]
         return part
 
+    def of_targets(self, start: int, end: int) -> Moments:
+        """The moments of all inputs and some of the targets.
+
+        >>> moments = Moments(1, 2)
+        >>> moments.add(np.array([[0.0], [2.0]]), np.array([[1.0, 0.0], [5.0, 8.0]]))
+        >>> moments.of_targets(1, 2).cross.tolist(), moments.of_targets(0, 1).mean_y.tolist()
+        ([[4.0]], [3.0])
+        """
+        self._flush()
+        part = Moments(0, end - start)
+        part.inputs, part._count = self.inputs, self._count
+        part._sum_x, part._sum_y = self._sum_x, self._sum_y[start:end]
+        part._xx, part._yx = self._xx, self._yx[start:end]
+        return part
+
     @property
     def mean_x(self) -> Float:
         """Mean of the inputs, (d,)."""

@@ -23,7 +23,7 @@ def show_pruning(result: PruneResult) -> None:
 
 
 def _show_channels(result: PruneResult, budget: str) -> None:
-    from ..report.pruning_text import choice_text, distillation_text
+    from ..report.pruning_text import blocks_text, choice_text, distillation_text
 
     kind = budget.replace("macs", "MACs")
     rows = [
@@ -55,6 +55,8 @@ def _show_channels(result: PruneResult, budget: str) -> None:
         ("parameters", result.parameters_before, result.parameters_after),
     )
     print_lines(f"{name} {now / was - 1:+.1%}" for name, was, now in dict.fromkeys(changes))
+    if left_out := blocks_text(map(asdict, result.blocks)):
+        print_lines([left_out])
     if result.choice is not None:
         print_lines([choice_text(asdict(result.choice))])
     if result.distillation is not None:

@@ -126,8 +126,8 @@ class PruningFigure:
 
     ``predicted_ratio`` is that of the ``budget`` (cycles, latency, macs or size) as the search saw
     it, without the compiler; both are None when no channels were to be removed. ``measure`` says
-    what the likeness of the ``curve`` is. ``choice`` is which of two plans of widths was kept, and
-    what both gave on held-out samples. ``distillation`` is what training made better, when it
+    what the likeness of the ``curve`` is. ``choice`` is which of several plans was kept, and what
+    each gave on held-out samples. ``distillation`` is what training made better, when it
     was asked for. ``sparsity`` tells of layers made 2:4 sparse.
     """
 
@@ -139,6 +139,7 @@ class PruningFigure:
     measure: str
     curve: tuple[dict[str, Any], ...]
     groups: tuple[dict[str, Any], ...]
+    blocks: tuple[dict[str, Any], ...] = ()
     attempts: tuple[dict[str, Any], ...] = ()
     choice: dict[str, Any] | None = None
     distillation: dict[str, Any] | None = None

@@ -190,6 +190,7 @@ def pruning_figure(
         measure=result.measure,
         curve=tuple(map(asdict, result.curve)),
         groups=tuple(map(asdict, result.groups)),
+        blocks=tuple(map(asdict, result.blocks)),
         attempts=tuple(map(asdict, result.attempts)),
         choice=asdict(result.choice) if result.choice else None,
         distillation=asdict(result.distillation) if result.distillation else None,

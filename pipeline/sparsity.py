@@ -52,7 +52,7 @@ def untouched(model: ModelProto, output: Path) -> PruneResult:
     """The result of a model that keeps all its channels, written to ``output``."""
     save_model(model, output)
     macs, parameters = macs_of(model), parameter_count(model)
-    return PruneResult(output, None, 0.0, 0.0, macs, macs, parameters, parameters, (), {})
+    return PruneResult(output, None, 0.0, 0.0, macs, macs, parameters, parameters, (), (), {})
 
 
 def made_sparse(

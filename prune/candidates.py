@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import count
 
 import numpy as np
-from onnx import ModelProto
 
 from ..calibration_data.moments import Moments, pooled, sampled_positions
 from ..calibration_data.statistics import stream
 from ..core.dense import DenseLayer, patches, position_count, responses, tied_layers
-from ..core.graph import Array, Graph
+from ..core.graph import Array
+from .blocks import stand_in
 from .dependency import Dependency
 from .groups import Group
 from .importance import Reader, removal_order
@@ -45,19 +45,26 @@ class Candidate:
         return dropped
 
 
-def layer_moments(model: ModelProto, samples: Iterable[Feeds], seed: int) -> Statistics:
+def layer_moments(
+    dependency: Dependency, samples: Iterable[Feeds], seed: int
+) -> tuple[Statistics, Statistics]:
     """Weight name -> layer and the joint moments of its input patches and its outputs.
 
-    Of a weight that several layers share it is the first of them, with the moments of all.
+    Of a weight that several layers share it is the first of them, with the moments of all. The
+    second is by the name of a block: the layer that can stand in for it, and the moments of its
+    inputs and of what it would have to give.
     """
-    graph = Graph(model)
+    graph = dependency.graph
+    blocks = {block: stand_in(graph, block) for block in dependency.blocks.values()}
+    aims = {found[0].y: (block, found[1]) for block, found in blocks.items() if found}
     ties = tied_layers(graph)
     layers = [layer for users in ties for layer in users]
     moments = {}
     for layer in layers:
         rows, columns = layer.matrix(graph.weights[layer.weight]).shape
-        moments[layer.y] = Moments(columns, rows)
+        moments[layer.y] = Moments(columns, rows * (1 + (layer.y in aims)))
     names = [name for layer in layers for name in (layer.x, layer.y)]
+    names += [name for block, other in aims.values() for name in (block.total, other) if name]
     seen = count()
 
     def add(values: Mapping[str, Array]) -> None:
@@ -65,12 +72,22 @@ def layer_moments(model: ModelProto, samples: Iterable[Feeds], seed: int) -> Sta
         for layer in layers:
             x, y, weight = values[layer.x], values[layer.y], graph.weights[layer.weight]
             at = sampled_positions(position_count(layer, x, y), index, seed)
-            moments[layer.y].add(
-                patches(layer.node, x, weight, at), responses(layer, y, weight, at)
-            )
+            wanted = responses(layer, y, weight, at)
+            if layer.y in aims:
+                block, other = aims[layer.y]
+                aim = values[block.total] - values[other] if other else values[block.total]
+                wanted = np.hstack([wanted, responses(layer, aim, weight, at)])
+            moments[layer.y].add(patches(layer.node, x, weight, at), wanted)
 
-    stream(model, names, samples, add)
-    return {users[0].weight: (users[0], _joined(users, moments)) for users in ties}
+    stream(graph.model, names, samples, add)
+    of_blocks = {}
+    for y, (block, _) in aims.items():
+        both = moments[y]
+        half = both.targets // 2
+        moments[y] = both.of_targets(0, half)
+        layer = next(layer for layer in layers if layer.y == y)
+        of_blocks[block.name] = (layer, both.of_targets(half, 2 * half))
+    return {users[0].weight: (users[0], _joined(users, moments)) for users in ties}, of_blocks
 
 
 def _joined(users: Sequence[DenseLayer], moments: Mapping[str, Moments]) -> Moments:
@@ -99,6 +116,11 @@ def candidates_of(
         on_progress(done, len(groups))
         own_step = max(1, round(step / group.each))
         widths = measured_widths(group.size, own_step)
+        if dependency.block_of(group.roots):
+            whole = np.zeros(1, dtype=np.int64)
+            error = trials.error(group, whole)
+            found[group.name] = Candidate(group, whole, {0: max(error, 0.0)}, (0,))
+            continue
         readers = readers_of(dependency, group, statistics)
         if not widths or not readers:
             continue

@@ -35,12 +35,15 @@ class _Length:
 class _Sized:
     layer: LayerShape
     lengths: tuple[_Length, ...]  # inputs, outputs, and the rows of a matrix product
+    blocks: _Length  # the blocks that it is in: gone with any of them
 
     @property
     def groups(self) -> set[str]:
-        return {name for length in self.lengths for name in length.lost}
+        return {name for length in (*self.lengths, self.blocks) for name in length.lost}
 
-    def shape(self, gone: Mapping[str, int]) -> LayerShape:
+    def shape(self, gone: Mapping[str, int]) -> LayerShape | None:
+        if self.blocks.left(gone) < self.blocks.full:
+            return None
         return shrunk(self.layer, *(length.left(gone) for length in self.lengths))
 
 
@@ -56,7 +59,11 @@ class CostModel:
         self._sizes = {one.group.name: one.group.size for one in candidates}
         tables = {one.group.name: one.group.roots[one.order] for one in candidates}
         self._layers = [
-            _Sized(layer, tuple(_length(axis, tables) for axis in _axes(dependency, node, layer)))
+            _Sized(
+                layer,
+                tuple(_length(axis, tables) for axis in _axes(dependency, node, layer)),
+                _length(_blocks(dependency, node), tables),
+            )
             for node in dependency.graph.nodes
             if (layer := _layer(dependency.graph, node)) is not None
         ]
@@ -65,9 +72,10 @@ class CostModel:
         }
 
     def shapes(self, widths: Widths) -> list[LayerShape]:
-        """The layers when the named groups keep so many channels."""
+        """The layers that are left when the named groups keep so many channels."""
         gone = self._gone(widths)
-        return [layer.shape(gone) for layer in self._layers]
+        shapes = (layer.shape(gone) for layer in self._layers)
+        return [shape for shape in shapes if shape is not None]
 
     def of(self, widths: Widths) -> float:
         """Total cost when the named groups keep so many channels."""
@@ -76,10 +84,13 @@ class CostModel:
     def change(self, widths: Widths, name: str, kept: int) -> float:
         """What is saved when one group is cut further."""
         before, after = self._gone(widths), self._gone({**widths, name: kept})
-        layers = self._touched[name]
         return sum(
-            self._cost(layer.shape(before)) - self._cost(layer.shape(after)) for layer in layers
+            self._one(layer.shape(before)) - self._one(layer.shape(after))
+            for layer in self._touched[name]
         )
+
+    def _one(self, shape: LayerShape | None) -> float:
+        return self._cost(shape) if shape is not None else 0.0
 
     def _gone(self, widths: Widths) -> dict[str, int]:
         return {name: self._sizes[name] - kept for name, kept in widths.items()}
@@ -96,6 +107,14 @@ def _axes(dependency: Dependency, node: NodeProto, layer: LayerShape) -> list[Ax
     if layer.op in ("gemm", "matmul"):
         return [x[0 if attributes(node).get("transA") else -1], y[-1], *y[:-1]]
     return [x[1], y[1]]
+
+
+def _blocks(dependency: Dependency, node: NodeProto) -> Axis:
+    """The roots of the blocks that a node is in."""
+    inside = [
+        root for root, block in dependency.blocks.items() if block.gone.intersection(node.output)
+    ]
+    return np.array(inside, dtype=np.int64)
 
 
 def _length(axis: Axis, tables: Mapping[str, Axis]) -> _Length:

@@ -18,6 +18,7 @@ from onnx import NodeProto
 
 from ..core.graph import Array, Graph, Shape, read_by
 from .atoms import Atoms, Axis, frozen
+from .blocks import Block, find_blocks
 
 
 @dataclass
@@ -25,12 +26,15 @@ class Dependency:
     """Tensor name -> one atom array per axis, for the whole graph.
 
     ``unknown`` lists the operator types that froze what they touch, with the number of nodes.
+    ``blocks`` has the residual blocks that can be left out, by a root of their own each: removed
+    with that root is the whole block.
     """
 
     graph: Graph
     atoms: Atoms = field(default_factory=Atoms)
     axes: dict[str, list[Axis]] = field(default_factory=dict)
     unknown: dict[str, int] = field(default_factory=dict)
+    blocks: dict[int, Block] = field(default_factory=dict)
 
     def of(self, name: str) -> list[Axis]:
         """The axes of a tensor; an initializer gets fresh atoms when it is first asked for."""
@@ -72,6 +76,14 @@ class Dependency:
         """A mask over all roots with nothing removed yet."""
         return np.zeros(len(self.atoms), dtype=bool)
 
+    def block_of(self, roots: Axis) -> Block | None:
+        """The block that a group of one root stands for, if it does."""
+        return self.blocks.get(int(roots[0]))
+
+    def left_out(self, removed: Array) -> list[Block]:
+        """The blocks that are removed, in the order of the graph."""
+        return [block for root, block in self.blocks.items() if removed[root]]
+
     def _weight_axis(self, size: int) -> Axis:
         # an axis of length 1 is broadcast or a lone channel: removing it would leave nothing
         return self.atoms.fresh(size) if size > 1 else frozen(size)
@@ -92,6 +104,8 @@ def build_dependency(graph: Graph) -> Dependency:
             rule(dependency, node)
     for name in graph.output_names:
         dependency.freeze_tensor(name)
+    for block in find_blocks(graph):
+        dependency.blocks[int(dependency.atoms.fresh(1)[0])] = block
     return dependency
 
 

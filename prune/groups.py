@@ -60,6 +60,14 @@ def find_groups(dependency: Dependency) -> list[Group]:
     return list(groups.values())
 
 
+def block_groups(dependency: Dependency) -> list[Group]:
+    """Every block that can be left out whole, as a group of one: it is there, or it is not."""
+    return [
+        Group(block.name, np.array([root], dtype=np.int64), ())
+        for root, block in dependency.blocks.items()
+    ]
+
+
 def mark_removed(dependency: Dependency, removed: dict[str, Array], groups: list[Group]) -> Array:
     """Mask over all roots; ``removed`` maps group name -> indices of channels to drop."""
     mask = dependency.nothing_removed()

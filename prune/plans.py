@@ -1,7 +1,8 @@
-"""How many channels every group keeps at a budget: the searched plan, and the uniform one.
+"""How many channels every group keeps at a budget, and which blocks: the plans to choose from.
 
 The search adds up what each cut alone does to the outputs. Cuts made together may do more or less,
-so the plan that ignores all of that is a candidate, too: the same share of every group.
+so simpler plans are candidates, too: the one that keeps all blocks, and the one that ignores all
+that was measured and takes the same share of every group.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from .allocate import Point, allocate, by_sensitivity, given_back, removed_mask,
 from .candidates import Candidate
 from .costs import CostModel
 from .dependency import Dependency
+from .result import PrunedBlock, PrunedGroup
+from .selection import names_of
 
-SEARCHED, UNIFORM = "searched", "uniform"
+SEARCHED, CHANNELS, UNIFORM = "searched", "channels", "uniform"
 
 
 class Plans:
@@ -34,12 +37,18 @@ class Plans:
     ) -> None:
         self._dependency = dependency
         self._candidates = candidates
+        self._blocks = [one for one in candidates if dependency.block_of(one.group.roots)]
+        self._groups = [one for one in candidates if not dependency.block_of(one.group.roots)]
         self._by_name = {one.group.name: one for one in candidates}
         self._costs = costs
         self.whole_cost = costs.of({})
         self._searches = allocation == "sensitivity"
         self._even = _Path(uniform(candidates, costs))
-        self._path = _Path(by_sensitivity(candidates, costs)) if self._searches else self._even
+        self._narrowed = _Path(by_sensitivity(self._groups, costs))
+        self._path = self._even
+        if self._searches:
+            searched = _Path(by_sensitivity(candidates, costs))
+            self._path = searched if self._blocks else self._narrowed
 
     def of(self, share: float) -> dict[str, Point]:
         """Name -> plan, of those that differ, the searched one first.
@@ -49,10 +58,11 @@ class Plans:
         if not self._searches:
             return {UNIFORM: allocate(self._even, share)}
         plans = {SEARCHED: self.searched(share)}
-        with suppress(OptionError):
-            even = self._given_back(allocate(self._even, share), share)
-            if even.widths != plans[SEARCHED].widths:
-                plans[UNIFORM] = even
+        for name, path in ((CHANNELS, self._narrowed), (UNIFORM, self._even)):
+            with suppress(OptionError):
+                plan = self._given_back(allocate(path, share), share)
+                if all(plan.widths != other.widths for other in plans.values()):
+                    plans[name] = plan
         return plans
 
     def searched(self, share: float) -> Point:
@@ -71,6 +81,44 @@ class Plans:
     def removed(self, point: Point) -> Array:
         """Mask over roots with the channels that a plan leaves out."""
         return removed_mask(self._dependency, self._by_name, point.widths)
+
+    def groups(self, point: Point) -> tuple[PrunedGroup, ...]:
+        """What a plan does to each group of channels."""
+        return tuple(self._group(one, point) for one in self._groups)
+
+    def blocks(self, point: Point) -> tuple[PrunedBlock, ...]:
+        """What it does to each block that can be left out."""
+        return tuple(self._block(one, point) for one in self._blocks)
+
+    def _group(self, candidate: Candidate, point: Point) -> PrunedGroup:
+        name, size = candidate.group.name, candidate.group.size
+        kept = point.widths.get(name, size)
+        return PrunedGroup(
+            name=name,
+            before=size,
+            after=kept,
+            error=candidate.errors.get(kept, 0.0),
+            saved=self._share_saved(name, point),
+            sensitivity={width: candidate.errors[width] for width in candidate.measured},
+            layers=tuple(sorted(names_of(self._dependency, candidate.group))),
+        )
+
+    def _block(self, candidate: Candidate, point: Point) -> PrunedBlock:
+        name, layers = candidate.group.name, names_of(self._dependency, candidate.group)
+        return PrunedBlock(
+            name=name,
+            left_out=name in point.widths,
+            error=candidate.errors[0],
+            saved=self._share_saved(name, point),
+            layers=tuple(sorted(layers - {name})),
+        )
+
+    def _share_saved(self, name: str, point: Point) -> float:
+        """What one cut saves of the whole model's cost when the others are made already."""
+        if name not in point.widths:
+            return 0.0
+        others = {group: width for group, width in point.widths.items() if group != name}
+        return self._costs.change(others, name, point.widths[name]) / self.whole_cost
 
 
 class _Path:

@@ -20,12 +20,12 @@ from .budget import Budget
 from .candidates import CRITERIA, Candidate, Feeds, candidates_of, layer_moments
 from .costs import Cost, CostModel
 from .dependency import build_dependency
-from .groups import find_groups
+from .groups import block_groups, find_groups
 from .held_out import JUDGING, RANKING, Part, divergence_on
-from .plans import SEARCHED, UNIFORM, Plans
+from .plans import SEARCHED, Plans
 from .repair import Before, refit
-from .result import Choice, CurvePoint, PrunedGroup, PruneResult
-from .selection import names_of, selected
+from .result import Choice, CurvePoint, PruneResult
+from .selection import selected
 from .surgery import remove_channels
 from .trials import Trials, cuts_of
 
@@ -126,8 +126,8 @@ class Pruner:
     def prune(self, budget: Budget, output: Path) -> PruneResult:
         """Write the model that saves the budget's share. Raises OptionError if none does.
 
-        Of two plans the one is taken that does less harm on every fourth sample, when repaired
-        with the others; it is then repaired with all.
+        Of several plans the one is taken that does least harm on every fourth sample, when
+        repaired with the others; it is then repaired with all.
         """
         plans = self._plans.of(budget.share)
         choice = None
@@ -143,6 +143,7 @@ class Pruner:
     def before(self, result: PruneResult) -> Before:
         """What a result was, for the Pruner that goes on with it."""
         widths = {group.name: group.after for group in result.groups}
+        widths |= {block.name: 0 for block in result.blocks if block.left_out}
         return self._then(removed_mask(self._dependency, self._by_name, widths))
 
     def _then(self, removed: Array) -> Before:
@@ -174,36 +175,40 @@ class Pruner:
             (one for one in attempts if one.retention >= 1 - drop), key=lambda one: one.share
         )
         (point, small), choice = made[best.share], None
-        if even := self._plans.of(best.share).get(UNIFORM):
-            other = self._cut(even)
-            kept = {SEARCHED: best.retention, UNIFORM: judge(other)}
+        kept = {SEARCHED: best.retention}
+        for name, plan in self._plans.of(best.share).items():
+            if name not in kept:
+                other = self._cut(plan)
+                kept[name] = judge(other)
+                if kept[name] == max(kept.values()) > best.retention:
+                    point, small = plan, other
+        if len(kept) > 1:
             choice = Choice(max(kept, key=lambda name: kept[name]), "retention", kept)
-            if choice.plan == UNIFORM:
-                point, small = even, other
         result = self._saved(Budget(most.kind, best.share), point, small, output)
         return replace(result, attempts=tuple(attempts), choice=choice)
 
     def _judged(self, step: int) -> tuple[Trials, list[Candidate]]:
         dependency, method = self._dependency, self._method
-        groups = find_groups(dependency)
+        groups = [*find_groups(dependency), *block_groups(dependency)]
         if not groups:
             stops = ", ".join(dependency.unknown) or "its inputs and outputs"
             raise ModelError(
                 f"no channels of this model can be removed: all are held by {stops}",
                 "run without pruning (--prune off)",
             )
-        groups = selected(dependency.graph, groups, method.keep, method.only)
+        groups = selected(dependency, groups, method.keep, method.only)
         self._on_progress("statistics", 0, 1)
         # A layer fitted to as many samples as it has inputs can do without any of them on these
         fitted = Part(self._samples, RANKING)
-        statistics = layer_moments(dependency.graph.model, fitted, self._seed)
+        statistics, of_blocks = layer_moments(dependency, fitted, self._seed)
         few = list(Part(self._samples, RANKING, alone=True)) or list(fitted)
         if not few:
             raise SamplesError(
                 "the samples can be read only once, but pruning reads them again to repair",
                 "give a list, or an object that starts again whenever it is iterated over",
             )
-        trials = Trials(dependency, few, statistics if self._repairs else {})
+        refitted = (statistics, of_blocks) if self._repairs else ({}, {})
+        trials = Trials(dependency, few, *refitted)
         candidates = candidates_of(
             dependency,
             groups,
@@ -241,26 +246,11 @@ class Pruner:
             macs_after=macs_of(small),
             parameters_before=parameter_count(self._model),
             parameters_after=parameter_count(small),
-            groups=tuple(self._group(candidate, point) for candidate in self._candidates),
+            groups=self._plans.groups(point),
+            blocks=self._plans.blocks(point),
             frozen=self._dependency.unknown,
             measure=measure,
             curve=curve,
-        )
-
-    def _group(self, candidate: Candidate, point: Point) -> PrunedGroup:
-        name, size = candidate.group.name, candidate.group.size
-        kept = point.widths.get(name, size)
-        others = {group: width for group, width in point.widths.items() if group != name}
-        saved = self._costs.change(others, name, kept) if kept < size else 0.0
-        layers = names_of(self._dependency.graph, candidate.group)
-        return PrunedGroup(
-            name=name,
-            before=size,
-            after=kept,
-            error=candidate.errors.get(kept, 0.0),
-            saved=saved / self._plans.whole_cost,
-            sensitivity={width: candidate.errors[width] for width in candidate.measured},
-            layers=tuple(sorted(layers)),
         )
 
     def curve(self, share: float) -> tuple[str, tuple[CurvePoint, ...]]:

@@ -21,7 +21,7 @@ from ..calibration_data.moments import Float, Moments, pooled, sampled_positions
 from ..calibration_data.walk import Walk
 from ..core.dense import DenseLayer, patches, position_count, responses, tied_layers
 from ..core.graph import Array, Graph
-from ..core.layers import residual_of
+from .changes import affected, first_change, sum_of
 from .least_squares import bias_of, solve
 
 Feeds = Mapping[str, Array]
@@ -83,10 +83,10 @@ def refit(
     model = ModelProto()
     model.CopyFrom(pruned)
     graph = Graph(model)
-    affected = _affected(graph, Graph(original))
-    ties = [users for users in tied_layers(graph) if users[0].weight in affected]
+    weights = affected(graph, Graph(original))
+    ties = [users for users in tied_layers(graph) if users[0].weight in weights]
     if ties:
-        begin = _first_change(graph, Graph(original))
+        begin = first_change(graph, Graph(original))
         jobs = [_tied_job(graph, users, cuts[users[0].weight], begin) for users in ties]
         jobs.sort(key=lambda job: job.position)
         teacher = Walk(original, samples)
@@ -98,32 +98,6 @@ def refit(
             both.refit(job)
     on_progress(len(ties), len(ties))
     return model
-
-
-def _first_change(graph: Graph, before: Graph) -> int:
-    """Index of the first node with a weight that lost channels."""
-    return next(
-        index
-        for index, node in enumerate(graph.nodes)
-        if any(_is_sliced(name, graph, before) for name in node.input)
-    )
-
-
-def _is_sliced(name: str, graph: Graph, before: Graph) -> bool:
-    return name in graph.weights and graph.shapes[name] != before.shapes.get(name)
-
-
-def _affected(graph: Graph, before: Graph) -> set[str]:
-    """Weights of the layers whose input is not what it was: something before them was cut."""
-    changed: set[str] = set()
-    weights: set[str] = set()
-    for node in graph.nodes:
-        if changed.intersection(node.input):
-            weights.update(node.input)
-            changed.update(node.output)
-        elif any(_is_sliced(name, graph, before) for name in node.input):
-            changed.update(node.output)
-    return weights
 
 
 @dataclass(frozen=True)
@@ -150,7 +124,7 @@ class Job:
 def job_of(graph: Graph, layer: DenseLayer, cut: Cut) -> Job:
     """A layer with what it should give: its own result, or that of the residual Add after it."""
     position = next(i for i, node in enumerate(graph.nodes) if layer.y in node.output)
-    total, other = _residual(graph, layer)
+    total, other = sum_of(graph, layer)
     return Job(layer, cut, position, total or layer.y, other)
 
 
@@ -258,12 +232,6 @@ class SideBySide:
                 target = target - responses(layer, others[index], weight, at)
             moments.add(patches(layer.node, x, weight, at), target)
         return moments
-
-
-def _residual(graph: Graph, layer: DenseLayer) -> tuple[str, str]:
-    """Output of the Add that the layer feeds and the Add's other input, when there is one."""
-    found = residual_of(graph, layer.node) if layer.node.op_type == "Conv" else None
-    return found or ("", "")
 
 
 def _as_bias(layer: DenseLayer, bias: Float, like: Array) -> Array:

@@ -29,6 +29,21 @@ class PrunedGroup:
 
 
 @dataclass(frozen=True)
+class PrunedBlock:
+    """A residual block that could be left out whole, and whether it was.
+
+    ``error``, ``saved`` and ``layers`` are as for a group; what a block saves that was not left out
+    is 0.
+    """
+
+    name: str
+    left_out: bool
+    error: float
+    saved: float
+    layers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class CurvePoint:
     """One step of the trade-off: cost over that of the unpruned model, and what is left.
 
@@ -51,10 +66,10 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Choice:
-    """Which plan was kept, ``searched`` or ``uniform``, and what both gave when judged.
+    """Which plan was kept, ``searched``, ``channels`` or ``uniform``, and what each gave.
 
     ``values`` maps plan -> divergence of the outputs (the smaller is better), or what is left of
-    them, their retention, as ``measure`` says; on samples that neither was repaired with.
+    them, their retention, as ``measure`` says; on samples that none was repaired with.
     """
 
     plan: str
@@ -127,6 +142,7 @@ class PruneResult:
     parameters_before: int
     parameters_after: int
     groups: tuple[PrunedGroup, ...]
+    blocks: tuple[PrunedBlock, ...]
     frozen: dict[str, int]
     measure: str = ""
     curve: tuple[CurvePoint, ...] = ()

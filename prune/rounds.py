@@ -17,7 +17,7 @@ from ..core.model import load_model
 from .budget import Budget
 from .prune import Pruner
 from .repair import Before
-from .result import PrunedGroup, PruneResult
+from .result import PrunedBlock, PrunedGroup, PruneResult
 
 # A Pruner of a model that was cut before.
 Again = Callable[[ModelProto, Before], Pruner]
@@ -54,8 +54,11 @@ def prune_in_rounds(
         if share <= 0:  # the rounds before went further than they had to
             break
         result = pruner.prune(Budget(budget.kind, share), output)
-        groups = _joined(results[-1].groups, result.groups, left) if results else result.groups
-        results.append(replace(result, groups=groups))
+        groups, blocks = result.groups, result.blocks
+        if results:
+            groups = _joined(results[-1].groups, groups, left)
+            blocks = _joined_blocks(results[-1].blocks, blocks, left)
+        results.append(replace(result, groups=groups, blocks=blocks))
         left *= result.cost_after / result.cost_before
         if turn < rounds:
             pruner = again(load_model(output), pruner.before(result))
@@ -67,6 +70,7 @@ def prune_in_rounds(
         macs_after=last.macs_after,
         parameters_after=last.parameters_after,
         groups=last.groups,
+        blocks=last.blocks,
         measure=measure,
         curve=curve,
     )
@@ -88,3 +92,11 @@ def _joined(
         else group
         for group in first
     )
+
+
+def _joined_blocks(
+    first: tuple[PrunedBlock, ...], then: tuple[PrunedBlock, ...], left: float
+) -> tuple[PrunedBlock, ...]:
+    """The blocks in the same way: what is left out later counts as a part of what is left."""
+    later = {block.name: replace(block, saved=left * block.saved) for block in then}
+    return tuple(later.get(block.name, block) for block in first)

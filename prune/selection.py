@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from fnmatch import fnmatchcase
 
 from ..core.errors import OptionError
-from ..core.graph import Graph
+from .blocks import Block
+from .dependency import Dependency
 from .groups import Group, makers_of
 
 _SHOWN = 3
 
 
 def selected(
-    graph: Graph, groups: Sequence[Group], keep: Sequence[str], only: Sequence[str]
+    dependency: Dependency, groups: Sequence[Group], keep: Sequence[str], only: Sequence[str]
 ) -> list[Group]:
     """The groups that ``only`` names (all when it is empty), less those that ``keep`` names.
 
     A glob names a group by its own name, or by a layer (its node or its weight) that makes its
-    channels. Raises OptionError for a glob that names nothing.
+    channels; a block by any layer in it, but for ``only`` all of them have to be named. Raises
+    OptionError for a glob that names nothing.
     """
-    names = {group.name: names_of(graph, group) for group in groups}
+    names = {group.name: names_of(dependency, group) for group in groups}
     for glob in (*keep, *only):
         if not any(matches(glob, known) for known in names.values()):
             raise OptionError(
@@ -30,20 +32,34 @@ def selected(
     return [
         group
         for group in groups
-        if (not only or any(matches(glob, names[group.name]) for glob in only))
+        if (not only or _is_meant(dependency.block_of(group.roots), group.name, names, only))
         and not any(matches(glob, names[group.name]) for glob in keep)
     ]
 
 
-def names_of(graph: Graph, group: Group) -> set[str]:
-    """The group's own name, and the nodes and weights of the layers that make its channels."""
+def _is_meant(
+    block: Block | None, name: str, names: Mapping[str, set[str]], only: Sequence[str]
+) -> bool:
+    """Whether ``only`` names a group, or a block or all layers of it."""
+    if block is None or any(matches(glob, {name}) for glob in only):
+        return any(matches(glob, names[name]) for glob in only)
+    return all(any(matches(glob, layer) for glob in only) for layer in block.layers)
+
+
+def names_of(dependency: Dependency, group: Group) -> set[str]:
+    """The group's own name, and the nodes and weights of the layers that make its channels.
+
+    Those of all its layers for a block.
+    """
+    if block := dependency.block_of(group.roots):
+        return {group.name}.union(*block.layers)
     found = {group.name}
     for name, axis in group.places:
-        if makers := makers_of(graph, name, axis):
+        if makers := makers_of(dependency.graph, name, axis):
             found |= {name, *(node.name for node in makers if node.name)}
     return found
 
 
-def matches(glob: str, names: set[str]) -> bool:
+def matches(glob: str, names: Set[str]) -> bool:
     """Whether a glob fits one of the names."""
     return any(fnmatchcase(name, glob) for name in names)

@@ -7,6 +7,7 @@ import onnx
 from onnx import ModelProto, NodeProto, numpy_helper
 
 from ..core.graph import Array, attributes, free_name, read_by, set_attribute
+from .blocks import leave_out
 from .dependency import Dependency
 from .moving_rules import slice_runs
 
@@ -18,8 +19,8 @@ def remove_channels(
 
     ``source`` is a model of the same structure with other weights to cut instead. Weights are
     sliced along every axis that loses channels; ``group`` of depthwise convolutions and the sizes
-    in Reshape, Split and Resize follow. Raises ValueError when a tensor would lose
-    all its channels.
+    in Reshape, Split and Resize follow. A block whose root is removed is left out. Raises
+    ValueError when a tensor would lose all its channels.
     """
     model = without_shapes(dependency, removed, source)
     return onnx.shape_inference.infer_shapes(model, data_prop=True)
@@ -38,6 +39,7 @@ def without_shapes(
     for node in model.graph.node:
         if node.op_type in _MENDERS:
             _MENDERS[node.op_type](model, dependency, removed, node)
+    leave_out(model, dependency.left_out(removed))
     _drop_unused_weights(model)
     del model.graph.value_info[:]
     return model

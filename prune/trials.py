@@ -1,5 +1,7 @@
 """What cutting one group alone does to the model's outputs, measured on some samples.
 
+A block that can be left out is such a group.
+
 The groups are tried in the order of the graph: what comes before the first weight that a group
 takes part in is run once, and only the rest of the model once for each trial.
 """
@@ -16,6 +18,7 @@ from ..calibration_data.walk import Walk
 from ..core.dense import DenseLayer, tied_layers
 from ..core.graph import Array
 from ..core.session import Session
+from .blocks import Block
 from .dependency import Dependency
 from .divergence import divergence, likeness
 from .groups import Group
@@ -28,13 +31,17 @@ Outputs = dict[str, Array]
 
 
 class Trials:
-    """Trial cuts of one model; with ``statistics`` the readers are refitted in one shot."""
+    """Trial cuts of one model; with ``statistics`` the readers are refitted in one shot.
+
+    ``of_blocks`` has those of the layers that stand in for blocks, see layer_moments.
+    """
 
     def __init__(
         self,
         dependency: Dependency,
         samples: Iterable[Feeds],
         statistics: Mapping[str, tuple[DenseLayer, Moments]],
+        of_blocks: Mapping[str, tuple[DenseLayer, Moments]],
     ) -> None:
         self._dependency = dependency
         readers = dependency.graph.consumers
@@ -42,6 +49,7 @@ class Trials:
         self._statistics = {
             name: one for name, one in statistics.items() if len(readers[name]) == 1
         }
+        self._of_blocks = of_blocks
         self._walk = Walk(dependency.graph.model, samples)
         self._begin = self._walk.fork(dependency.graph.model)
         self._reference = self._outputs(self._walk.rest(), self._walk)
@@ -49,10 +57,21 @@ class Trials:
         for index, node in enumerate(dependency.graph.nodes):
             for name in node.input:
                 self._first.setdefault(name, index)
+        self._made = {
+            name: index for index, node in enumerate(dependency.graph.nodes) for name in node.output
+        }
 
     def start_of(self, group: Group) -> int:
         """Index of the first node that a cut of the group changes."""
+        if block := self._dependency.block_of(group.roots):
+            return self._start_of_block(block)
         return min(self._first[name] for name, _ in group.places if name in self._first)
+
+    def _start_of_block(self, block: Block) -> int:
+        if block.name not in self._of_blocks:
+            return self._made[block.source]
+        layer, _ = self._of_blocks[block.name]
+        return self._made[layer.y]
 
     def error(self, group: Group, dropped: Array) -> float:
         """Divergence of the outputs without some channels; groups come in the graph's order."""
@@ -81,11 +100,15 @@ class Trials:
 
     def _refit(self, model: ModelProto, removed: Array) -> None:
         weights = self._dependency.graph.weights
+        left_out = {block.name for block in self._dependency.left_out(removed)}
+        of_blocks = (self._of_blocks[name] for name in left_out.intersection(self._of_blocks))
+        stand_ins = {layer.weight: (layer, moments) for layer, moments in of_blocks}
+        statistics = {**self._statistics, **stand_ins}
         for tensor in model.graph.initializer:
-            if tensor.name in self._statistics:
-                layer, moments = self._statistics[tensor.name]
+            if tensor.name in statistics:
+                layer, moments = statistics[tensor.name]
                 outputs, inputs = kept_of(self._dependency, layer, removed)
-                if not inputs.all():
+                if tensor.name in stand_ins or not inputs.all():
                     start = layer.matrix(weights[layer.weight])[:, inputs]
                     part = moments.part(inputs)
                     matrix, bias = solve(part, start, has_bias=bool(layer.bias))

@@ -8,7 +8,7 @@ from typing import Any
 from .charts import CurvePoint, bar, curve
 from .html_blocks import card, data_table, folded, layer_row
 from .markup import Markup, tag
-from .pruning_text import choice_text, distillation_text
+from .pruning_text import blocks_text, choice_text, distillation_text
 from .units import number_text
 
 _SHOWN = 12
@@ -39,10 +39,17 @@ def _told(figure: Mapping[str, Any]) -> str:
 
 
 def _sentences(figure: Mapping[str, Any]) -> Iterator[Markup]:
-    """Which plan was kept, and what training added, on held-out samples."""
+    """What was left out whole, which plan was kept and what training added, on held-out samples."""
+    if left_out := blocks_text(figure.get("blocks") or []):
+        yield tag("p", f"{_capital(left_out)}.")
     for key, text in (("choice", choice_text), ("distillation", distillation_text)):
         if found := figure.get(key):
-            yield tag("p", f"{text(found)}.".capitalize())
+            yield tag("p", f"{_capital(text(found))}.")
+
+
+def _capital(text: str) -> str:
+    """With a large first letter; names in it stay as they are."""
+    return text[:1].upper() + text[1:]
 
 
 def _trade_off(figure: Mapping[str, Any]) -> Markup | None:

@@ -1,8 +1,8 @@
-"""Which plan pruning took, and what distillation did, in words."""
+"""Which plan pruning took, what it left out, and what distillation did, in words."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .units import number_text
@@ -13,12 +13,22 @@ def choice_text(found: Mapping[str, Any]) -> str:
 
     >>> values = {"searched": 0.031, "uniform": 0.024}
     >>> choice_text({"plan": "uniform", "measure": "divergence", "values": values})
-    'widths: uniform, divergence 0.024 on held-out samples (searched: 0.031)'
+    'plan: uniform, divergence 0.024 on held-out samples (searched: 0.031)'
     """
     told = {name: number_text(value, ".3g") for name, value in found["values"].items()}
     plan, measure = found["plan"], found["measure"]
     others = ", ".join(f"{name}: {value}" for name, value in told.items() if name != plan)
-    return f"widths: {plan}, {measure} {told.get(plan)} on held-out samples ({others})"
+    return f"plan: {plan}, {measure} {told.get(plan)} on held-out samples ({others})"
+
+
+def blocks_text(found: Iterable[Mapping[str, Any]]) -> str | None:
+    """One line with the residual blocks that were left out, if any.
+
+    >>> blocks_text([{"name": "block of w4", "left_out": True, "saved": 0.093, "layers": ["a"]}])
+    'left out: block of w4 (-9.3%)'
+    """
+    told = [f"{one['name']} ({-(one['saved'] or 0.0):+.1%})" for one in found if one["left_out"]]
+    return f"left out: {', '.join(told)}" if told else None
 
 
 def distillation_text(found: Mapping[str, Any]) -> str:

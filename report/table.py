@@ -20,7 +20,7 @@ from ..core.results import (
 )
 from .changes import changes_lines
 from .drift import drift_lines
-from .pruning_text import choice_text, distillation_text
+from .pruning_text import blocks_text, choice_text, distillation_text
 from .robustness import robustness_lines
 from .units import UNKNOWN, count_text, size_text
 
@@ -244,6 +244,8 @@ def _ratio_lines(target: TargetReport) -> list[str]:
     if target.pruning is not None:
         form = "int8" if target.model("reference-int8") else "float16"
         lines.append(f"pruned against unpruned, both {form}: {_ratios(target.pruning.ratios)}")
+        if left_out := blocks_text(target.pruning.blocks):
+            lines.append(left_out)
         if target.pruning.choice is not None:
             lines.append(choice_text(target.pruning.choice))
         if target.pruning.distillation is not None:

@@ -430,8 +430,9 @@ def test_what_stands_in_the_way_is_named(tmp_path: Path) -> None:
 def test_groups_narrower_than_a_step(tmp_path: Path) -> None:
     model = net(*RESIDUAL)
     with pytest.raises(OptionError, match="out of reach"):
-        budget = Budget("macs", 0.2)
-        prune(model, tmp_path / "a", samples_for(model, 2), budget, cost=macs_cost, step=32)
+        budget, method = Budget("macs", 0.2), Method(keep=("block of *",))
+        given = samples_for(model, 2)
+        prune(model, tmp_path / "a", given, budget, cost=macs_cost, step=32, method=method)
 
 
 @pytest.mark.parametrize("given", [("wish",), ("obs", "wish"), ("obs", "uniform", "wish")])
@@ -528,16 +529,16 @@ def test_layers_are_kept_by_name(keep: list[str], only: list[str], cut: set[str]
     model = net(*RESIDUAL)
     for node, name in zip(model.graph.node, ("first", "", "second"), strict=False):
         node.name = name
-    graph = Graph(model)
-    groups = find_groups(build_dependency(graph))
-    names = {group.name for group in selected(graph, groups, keep, only)}
+    dependency = build_dependency(Graph(model))
+    groups = find_groups(dependency)
+    names = {group.name for group in selected(dependency, groups, keep, only)}
     assert names == cut
 
 
 def test_a_glob_that_names_nothing() -> None:
-    graph = Graph(net(*RESIDUAL))
+    dependency = build_dependency(Graph(net(*RESIDUAL)))
     with pytest.raises(OptionError, match=r"w9.*no group"):
-        selected(graph, find_groups(build_dependency(graph)), ["w9*"], [])
+        selected(dependency, find_groups(dependency), ["w9*"], [])
 
 
 @pytest.mark.parametrize(

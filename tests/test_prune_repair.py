@@ -430,8 +430,9 @@ def make_candidates(recover: bool) -> dict[str, dict[int, float]]:
     model = with_biases(net(RESIDUAL, RESIDUAL_WEIGHTS))
     dependency = build_dependency(Graph(model))
     samples = samples_for(model, 32)
-    statistics = layer_moments(model, samples, 0)
-    trials = Trials(dependency, samples, statistics if recover else {})
+    statistics, of_blocks = layer_moments(dependency, samples, 0)
+    refitted = (statistics, of_blocks) if recover else ({}, {})
+    trials = Trials(dependency, samples, *refitted)
     found = candidates_of(dependency, find_groups(dependency), statistics, trials, step=4)
     return {candidate.group.name: candidate.errors for candidate in found}
 
