@@ -30,7 +30,7 @@ from .last_release import open_last_release, require_comparable, with_changes
 from .manifests import feed_inputs
 from .recipe import Recipe, recipe_document
 from .requirements import require_latency, require_measurable, require_toolkit
-from .robustness import require_images, robustness_of
+from .robustness import robustness_of
 from .rows import (
     accuracy_figure,
     example_documents,
@@ -85,7 +85,6 @@ def check(recipe: Recipe, candidate: Path, observer: Observer = SILENT) -> Repor
     opened = _open_candidate(candidate, calib, evaluation, recipe)
     aim = opened.manifest.target if isinstance(opened, _Rebuildable) else None
     require_comparable(last, recipe, [aim])
-    require_images(recipe, evaluation)
     _require_runnable(recipe, opened)
     stages = Stages(observer)
     base = measure_baseline(ready, calib, evaluation, recipe, stages)

@@ -7,12 +7,9 @@ from pathlib import Path
 
 from ..calibration_data.samples import Samples
 from ..convert.targets import Target
-from ..core.files import require_writable
 from .inputs import ready_model
-from .last_release import open_last_release
 from .recipe import Recipe
-from .requirements import require_possible, require_toolkit
-from .run import open_both
+from .run import admitted, open_both
 
 
 @dataclass(frozen=True)
@@ -35,11 +32,7 @@ class PlannedTarget:
 
 def planned(recipe: Recipe, folder: Path) -> tuple[PlannedTarget, ...]:
     """What ``run`` would do. Raises what it would raise before its first stage."""
-    targets = require_possible(recipe)
-    open_last_release(recipe)
-    version = require_toolkit(recipe.toolkit_python)
-    for target in targets:
-        require_writable(folder / target.name)
+    targets, _, version = admitted(recipe, folder)
     ready = ready_model(recipe.model, recipe.input_shapes, recipe.size, recipe.outputs)
     calib, evaluation = open_both(ready, recipe)
     return tuple(

@@ -17,6 +17,7 @@ from ..convert.failures import ToolkitCrashed, ToolkitOutOfMemory
 from ..convert.targets import Target
 from ..core.errors import RockpressError
 from ..core.observer import Observer
+from ..core.results import Notice
 from .recipe import Recipe
 
 _CRASH = "toolkit-crash"
@@ -65,6 +66,9 @@ class _Stoppable(Observer):
         self._observer = observer
         self._stop = stop
 
+    def of(self, target: str) -> Observer:
+        return _Stoppable(self._observer.of(target), self._stop)
+
     def stage(self, name: str) -> None:
         self._check()
         self._observer.stage(name)
@@ -75,6 +79,13 @@ class _Stoppable(Observer):
 
     def cached(self, name: str) -> None:
         self._observer.cached(name)
+
+    def warn(self, notice: Notice) -> None:
+        self._observer.warn(notice)
+
+    @property
+    def told(self) -> frozenset[tuple[str, str]]:
+        return self._observer.told
 
     def end(self, status: str) -> None:
         self._observer.end(status)

@@ -53,13 +53,7 @@ def run(recipe: Recipe, output: Path, observer: Observer = SILENT) -> Report:
     With ``recipe.cache``, stages whose inputs, options and code have not changed are not run
     again; of an unchanged recipe nothing is.
     """
-    targets = require_possible(recipe)
-    require_kept(recipe, output / REPORT_FILE)
-    last = open_last_release(recipe)
-    require_comparable(last, recipe, [target.name for target in targets])
-    version = require_toolkit(recipe.toolkit_python)
-    for target in targets:
-        require_writable(output / target.name)
+    targets, last, version = admitted(recipe, output)
     with staging(output) as folder, counted() as is_known:
         report = whole_run(
             recipe,
@@ -76,6 +70,21 @@ def run(recipe: Recipe, output: Path, observer: Observer = SILENT) -> Report:
     return report
 
 
+def admitted(recipe: Recipe, output: Path) -> tuple[list[Target], LastRelease | None, str]:
+    """The targets, the last release and the toolkit's version, before any model is opened.
+
+    Raises RockpressError for what would be found only after minutes.
+    """
+    targets = require_possible(recipe)
+    require_kept(recipe, output / REPORT_FILE)
+    last = open_last_release(recipe)
+    require_comparable(last, recipe, [target.name for target in targets])
+    version = require_toolkit(recipe.toolkit_python)
+    for target in targets:
+        require_writable(output / target.name)
+    return targets, last, version
+
+
 def _run(
     recipe: Recipe,
     targets: list[Target],
@@ -87,7 +96,6 @@ def _run(
     """Every stage of every target, with all files in ``folder``."""
     ready = ready_model(recipe.model, recipe.input_shapes, recipe.size, recipe.outputs)
     calib, evaluation = open_both(ready, recipe)
-    require_images(recipe, evaluation)
     ranges = ranges_seen(ready, calib)
     quantization = "normal" if recipe.in_int8 else "float16"
     how = evaluation.npu_preprocess
@@ -190,8 +198,15 @@ def open_both(ready: ReadyModel, recipe: Recipe) -> tuple[Samples | None, Sample
     """Calibration samples (None when not needed) and those that everything is compared on.
 
     Without labelled samples the calibration samples serve for the comparison too. Raises
-    SamplesError, and OptionError when one set holds images and the other tensors.
+    SamplesError, and OptionError when one set holds images and the other tensors, or when images
+    are needed.
     """
+    calib, evaluation = _opened(ready, recipe)
+    require_images(recipe, evaluation)
+    return calib, evaluation
+
+
+def _opened(ready: ReadyModel, recipe: Recipe) -> tuple[Samples | None, Samples]:
     how, seed = recipe.preprocessing, recipe.seed
     calib = None
     if recipe.calib is not None:

@@ -264,7 +264,7 @@ def check_killed(
 
 
 def test_five_kills_change_nothing(small_cnn: Path, image_folder: Path, tmp_path: Path) -> None:
-    check_killed(5, 8, "off", small_cnn, image_folder, tmp_path / "killed")
+    check_killed(5, 5, "off", small_cnn, image_folder, tmp_path / "killed")
 
 
 @pytest.mark.soak

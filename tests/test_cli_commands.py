@@ -83,10 +83,15 @@ def document_of(done: tuple[int, str, str]) -> dict[str, Any]:
 # The demo, the document, and a gate that fails
 
 
-def test_a_gate_that_fails_exits_with_4_and_leaves_the_report(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("demo_run")  # its baseline and its reference are those of this run
+def test_a_gate_that_fails_exits_with_4_and_leaves_the_report(
+    tmp_path: Path, pages_cache: str
+) -> None:
     more = ["--min-retention", "1.01", "--json", "--report", "more/report.md", "--quiet"]
     more += ["--report", "more/report.html"]
-    done = started("demo", "--prune", "off", "-o", "out", *more, cwd=tmp_path)
+    line = ["demo", "--prune", "off", "-o", "out", *more]
+    cache = {**os.environ, "ROCKPRESS_CACHE_DIR": pages_cache}
+    done = started(*line, cwd=tmp_path, env=cache)
     assert done.returncode == 4, done.stderr
     document = json.loads(done.stdout)
     assert document["verdict"] == "fail"

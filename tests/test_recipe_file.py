@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+import numpy as np
 import onnx
 import pytest
 import typer
@@ -343,6 +344,35 @@ def test_a_dry_run_shows_the_stages_and_does_nothing(
         planned(
             Recipe(small_cnn, targets=("rv1106",), quantize="float16", calib=image_folder), tmp_path
         )
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--baseline", "build/report.json"], "which this run writes over"),
+        (["--baseline", "old.json"], "old.json: has no size of rk3588"),
+        (["--robustness", "--calib", "tensors.npz"], "--robustness changes images"),
+    ],
+)
+def test_a_dry_run_refuses_what_the_run_would_refuse(
+    more: list[str],
+    said: str,
+    small_cnn: Path,
+    image_folder: Path,
+    tmp_path: Path,
+    rockpress: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.savez("tensors.npz", x=np.zeros((4, 3, 32, 32), np.float32))
+    (tmp_path / "build").mkdir()
+    for file in (Path("old.json"), Path("build/report.json")):
+        file.write_text('{"schema": 1, "targets": []}')
+    line = ["run", small_cnn, "--calib", image_folder, *more]
+    line += ["--max-regression", "size=2%"] if "--baseline" in more else []
+    told = [rockpress(*line, *dry) for dry in ([], ["--dry-run"])]
+    assert told[0] == told[1]
+    assert (told[1][0], said in told[1][2]) == (1 if "old.json" in more else 2, True), told
 
 
 def test_of_several_models_one_that_fails_does_not_lose_the_other(

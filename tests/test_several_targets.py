@@ -346,6 +346,36 @@ def test_the_order_is_that_of_the_targets() -> None:
     assert found == [result(target) for target in CHIPS]
 
 
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_a_warning_is_told_at_once(jobs: int) -> None:
+    seen = Notice("a-code", "seen")
+
+    class Listener(Observer):
+        def __init__(self, name: str = "") -> None:
+            self.name = name
+
+        def of(self, target: str) -> Observer:
+            return Listener(target)
+
+        def warn(self, notice: Notice) -> None:
+            heard.add((self.name, notice))
+
+        @property
+        def told(self) -> frozenset[tuple[str, str]]:
+            return frozenset({(self.name, "told")})
+
+    def build(target: Target, recipe: Recipe, observer: Observer) -> TargetReport:
+        observer.warn(seen)
+        assert (target.name, seen) in heard
+        assert observer.told == {(target.name, "told")}
+        observer.of("another").warn(seen)
+        return result(target)
+
+    heard: set[tuple[str, Notice]] = set()
+    each_target(CHIPS, recipe(jobs), build, Listener())
+    assert heard == {(name, seen) for name in [*(one.name for one in CHIPS), "another"]}
+
+
 @pytest.mark.parametrize(("jobs", "share"), [(1, 12.0), (2, 6.0), (3, 4.0), (8, 4.0)])
 def test_the_memory_is_shared_by_those_that_run_at_once(jobs: int, share: float) -> None:
     seen = []
