@@ -96,21 +96,31 @@ def test_the_recipe_and_the_makefile_work_as_they_are(place: Path, init: Init) -
     stages = {stage["name"]: stage["status"] for stage in target["stages"]}
     # what is measured is measured anew; what is learned from the other images is not
     assert (stages["quantize"], stages["convert"]) == ("cached", "done")
-    os.utime(report, (now + 20, now + 20))
+    for made in (report, place / "build" / "passed"):
+        os.utime(made, (now + 20, now + 20))
     assert is_made(place)
     image.unlink()  # which changes its folder, and is no error
     os.utime(image.parent, (now + 30, now + 30))
     assert not is_made(place)
 
 
-def test_a_gate_that_fails_is_tried_again(place: Path, init: Init) -> None:
+def test_a_gate_that_fails_is_tried_again(place: Path, init: Init, rockpress: Init) -> None:
+    """Also when its report was written by a run without make."""
     init("small_cnn.onnx", "--eval", "labelled", "--calib", "labelled")
-    recipe = place / "rockpress.toml"
-    recipe.write_text(recipe.read_text() + 'quantize = "off"\nmax-size-mb = 0.001\n')
-    done = make(place)
-    assert done.returncode == 2
-    assert "Error 4" in done.stderr
+    recipe, passed = place / "rockpress.toml", place / "build" / "passed"
+    well = recipe.read_text() + 'quantize = "off"\n'
+    recipe.write_text(f"{well}max-size-mb = 0.001\n")
+    line = ["run", "rockpress.toml", "--depfile", "build/report.d"]
+    assert rockpress(*line)[0] == 4
     assert json.loads((place / "build" / "report.json").read_text())["verdict"] == "fail"
+    assert not is_made(place)
+    done = make(place)
+    assert (done.returncode, "Error 4" in done.stderr, passed.exists()) == (2, True, False)
+    assert not is_made(place)
+    recipe.write_text(well)
+    assert make(place).returncode == 0
+    assert is_made(place)
+    assert rockpress(*line, "--max-size-mb", 0.001)[0] == 4
     assert not is_made(place)
 
 
