@@ -13,9 +13,10 @@ from . import release_options as r
 from .build import build_recipe
 from .check_options import Layout, Robustness
 from .jobs import GATE_FAILED
+from .places import require_reports
 from .progress import watching
 from .several import Jobs
-from .show import require_report, show_report
+from .show import show_report
 
 app = typer.Typer(add_completion=False)
 
@@ -97,7 +98,7 @@ def command(
         last_report=last_report,
         seed=seed,
     )
-    require_report(report)
+    require_reports(report, recipe, [candidate])
     with watching(quiet=quiet) as observer:
         result = check(recipe, candidate, observer)
     show_report(result, as_json=as_json, files=report, told=observer.told)

@@ -10,7 +10,7 @@ from . import options as o
 from . import release_options as r
 from .build import build_recipe
 from .jobs import Shown, opened_cache, run_one
-from .show import require_report
+from .places import require_reports
 
 _BUDGET = "cycles=-40%"
 _RETENTION = 0.98
@@ -51,7 +51,7 @@ def command(
         last_report=last_report,
         cache=opened_cache(),
     )
-    require_report(report)
+    require_reports(report, recipe)
     shown = Shown(as_json=as_json, reports=report or (), quiet=quiet, verbose=verbose)
     if code := run_one(Job(None, recipe, output or Path("rockpress-demo")), shown):
         raise typer.Exit(code)

@@ -12,6 +12,7 @@ import typer
 
 from ..core.errors import RockpressError
 from .handler import resumable
+from .places import reports_of
 from .progress import watching
 from .several import end_with, explain
 from .show import print_json, print_lines, say_where, show_report
@@ -99,11 +100,10 @@ def _run_of_several(job: Job, shown: Shown, documents: dict[str, Any]) -> int:
     documents[name] = to_document(result)
     if not shown.as_json:
         print_lines([f"model {name}"])
-    files = [file.with_stem(f"{file.stem}-{name}") for file in shown.reports]
     show_report(
         result,
         as_json=False,
-        files=files,
+        files=reports_of(job, shown.reports),
         told=told,
         on_stdout=not shown.as_json,
         words=shown.words,

@@ -16,8 +16,8 @@ from . import run_options as r
 from .build import build_recipe
 from .check_options import Layout, Robustness
 from .jobs import Shown, opened_cache, read_jobs, run_one, run_several, show_plans, write_depfile
+from .places import require_places
 from .several import Jobs
-from .show import require_report
 from .wording import speaking, words_for
 
 app = typer.Typer(add_completion=False)
@@ -130,13 +130,12 @@ def command(
     work = [
         replace(job, recipe=build_recipe(job.recipe, **options)) for job in read_jobs(model, output)
     ]
+    require_places(work, model, report or (), depfile)
     words = words_for(model)
     if dry_run:
         with speaking(words):
             show_plans(work, as_json=as_json)
         return
-    require_report(report)
-    require_report([depfile] if depfile else None)
     shown = Shown(as_json=as_json, reports=report or (), quiet=quiet, verbose=verbose, words=words)
     code = run_one(work[0], shown) if work[0].name is None else run_several(work, shown)
     if depfile is not None:

@@ -20,14 +20,6 @@ _WIDE = 200
 _ROOMY = 100
 
 
-def require_report(files: Sequence[Path] | None) -> None:
-    """Raise OutputError now, before minutes are spent, if a report could not be written."""
-    from ..core.files import require_writable
-
-    for file in files or ():
-        require_writable(file.parent)
-
-
 def show_report(
     report: Report,
     *,

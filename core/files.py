@@ -129,6 +129,12 @@ def require_writable(folder: Path) -> None:
         _remove_if_empty(made)
 
 
+def require_file(path: Path) -> None:
+    """The same for a file: raise OutputError if ``path`` cannot be written or is a folder."""
+    require_writable(path.parent)
+    _require_plain(path)
+
+
 def _make_folder(folder: Path) -> list[Path]:
     """Make ``folder`` and its parents; return those that were missing, innermost first."""
     missing: list[Path] = []

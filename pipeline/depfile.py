@@ -31,12 +31,18 @@ def rule(target: Path, needed: Iterable[Path]) -> str:
     return "\n".join([first, *(f"{_as_target(name)}:" for name in names)]) + "\n"
 
 
+def named_files(recipe: Recipe) -> list[Path]:
+    """The files and folders that a recipe names."""
+    named = [recipe.model, recipe.calib, recipe.eval, recipe.last_report]
+    options = [Path(value) for value in recipe.metric_options.values()]
+    return [path for path in named if path is not None] + [one for one in options if one.is_file()]
+
+
 def needed_files(recipe: Recipe) -> list[Path]:
-    """The model with its external data, all samples with their folders, and the old report."""
+    """What a recipe names, with external data and all samples and their folders."""
     samples = [path for path in (recipe.calib, recipe.eval) if path is not None]
-    old = [] if recipe.last_report is None else [recipe.last_report]
     found = [file for path in samples for file in _files_of(path)]
-    return [*model_files(recipe.model), *found, *old]
+    return [*dict.fromkeys([*model_files(recipe.model), *found, *named_files(recipe)])]
 
 
 def depfile(recipe: Recipe, folder: Path, more: Sequence[Path] = ()) -> str:

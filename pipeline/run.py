@@ -11,7 +11,7 @@ from .. import __version__
 from ..calibration_data.samples import Samples
 from ..convert.targets import Target
 from ..core.errors import OptionError, RockpressError
-from ..core.files import require_writable, staging, write_text
+from ..core.files import require_file, staging, write_text
 from ..core.observer import SILENT, Observer
 from ..core.results import NOTHING_COMPARED, Notice, Report, StageRun, TargetReport
 from ..core.scratch import scratch_folder
@@ -80,8 +80,8 @@ def admitted(recipe: Recipe, output: Path) -> tuple[list[Target], LastRelease | 
     last = open_last_release(recipe)
     require_comparable(last, recipe, [target.name for target in targets])
     version = require_toolkit(recipe.toolkit_python)
-    for target in targets:
-        require_writable(output / target.name)
+    for file in [REPORT_FILE, *(f"{one.name}/{recipe.model.stem}.rknn" for one in targets)]:
+        require_file(output / file)
     return targets, last, version
 
 

@@ -1,0 +1,98 @@
+"""Where a command writes besides its folder: never over what it reads, nor two things in one file.
+
+It is looked at before anything runs, and before a dry run too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..core.errors import OptionError, RockpressError
+
+if TYPE_CHECKING:
+    from ..pipeline.recipe import Recipe
+    from ..pipeline.recipe_file import Job
+
+Files = Sequence[Path]
+Written = tuple[str, Path]  # by which option, and where
+_ELSEWHERE = "give it a name of its own"
+
+
+def require_reports(reports: Files | None, recipe: Recipe, more: Files = ()) -> None:
+    """Raise now, before minutes are spent, if a report could not be written.
+
+    OptionError when it would replace what is read for ``recipe``, or one of ``more``; else
+    OutputError.
+    """
+    written = [("--report", file) for file in reports or ()]
+    _require_unread(written, [recipe], more)
+    _require_files(written)
+
+
+def require_places(
+    jobs: Sequence[Job], recipe_file: Path, reports: Files, depfile: Path | None
+) -> None:
+    """The same for a run: its own report, those of ``--report``, and the depfile."""
+    from ..pipeline.run import REPORT_FILE
+
+    written = [("-o", job.output / REPORT_FILE) for job in jobs]
+    written += [("--report", file) for job in jobs for file in reports_of(job, reports)]
+    if depfile:
+        _require_alone(depfile, [file for _, file in written], jobs)
+        written.append(("--depfile", depfile))
+    _require_unread(written, [job.recipe for job in jobs], [recipe_file])
+    _require_files(written)
+
+
+def reports_of(job: Job, reports: Iterable[Path]) -> list[Path]:
+    """The files of ``--report``, with the model's name where there are several."""
+    return [file.with_stem(f"{file.stem}-{job.name}") if job.name else file for file in reports]
+
+
+def _require_alone(depfile: Path, reports: Iterable[Path], jobs: Iterable[Job]) -> None:
+    """Raise OptionError when a report or a result comes where the depfile would."""
+    place = _place(depfile)
+    if place in map(_place, reports):
+        raise OptionError(f"--depfile {depfile}: a report is written there", _ELSEWHERE)
+    for job in jobs:
+        folders = [job.output / target.strip().lower() for target in job.recipe.targets]
+        among = place.parent in [folder.resolve() for folder in folders]
+        if among and place.name.startswith(f"{job.recipe.model.stem}."):
+            raise OptionError(f"--depfile {depfile}: results are written there", _ELSEWHERE)
+
+
+def _require_unread(written: Iterable[Written], recipes: Sequence[Recipe], more: Files) -> None:
+    """Raise OptionError when one of these is a file that the recipes or the command read."""
+    for option, file in written:
+        if not file.is_file():
+            continue
+        read = [*more, *(one for recipe in recipes for one in _read_for(recipe, option))]
+        if any(one.is_file() and one.samefile(file) for one in read):
+            raise OptionError(f"{option} {file} would replace what is read", _ELSEWHERE)
+
+
+def _read_for(recipe: Recipe, option: str) -> list[Path]:
+    """What a recipe reads; a report may take the place of the old one that is no limit for it."""
+    from ..pipeline.depfile import named_files, needed_files
+
+    gated = recipe.gates.max_regression
+    if option == "-o" or (option == "--report" and not gated):  # the run looks at -o itself
+        recipe = replace(recipe, last_report=None)
+    with suppress(RockpressError):  # the run tells what is wrong with them
+        return needed_files(recipe)
+    return named_files(recipe)
+
+
+def _require_files(written: Iterable[Written]) -> None:
+    from ..core.files import require_file
+
+    for _, file in written:
+        require_file(file)
+
+
+def _place(file: Path) -> Path:
+    return file.parent.resolve() / file.name

@@ -1,0 +1,91 @@
+"""No command writes over what it reads, and what cannot be written is told before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., tuple[int, str, str]]
+
+RECIPE = """
+model = "small_cnn.onnx"
+calib = "images"
+metric = "line-accuracy"
+metric-option.charset = "keys.txt"
+"""
+
+
+@pytest.fixture
+def place(
+    small_cnn: Path, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """The current folder, with a recipe, its model and samples, and a file for a folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "keys.txt").write_text("a")
+    (tmp_path / "afile").write_text("")
+    (tmp_path / "val.json").write_text("{}")
+    (tmp_path / "build").mkdir()
+    (tmp_path / "rockpress.toml").write_text(RECIPE)
+    return tmp_path
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b""
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        ("--depfile small_cnn.onnx", 2, "--depfile small_cnn.onnx would replace what is read"),
+        ("--depfile rockpress.toml", 2, "--depfile rockpress.toml would replace what is read"),
+        ("--depfile keys.txt", 2, "--depfile keys.txt would replace what is read"),
+        ("--depfile images/{image}", 2, "would replace what is read"),
+        ("--eval val.json --report val.json", 2, "--report val.json would replace what is read"),
+        ("--report r.html --depfile ./r.html", 2, "--depfile r.html: a report is written there"),
+        ("--depfile build/report.json", 2, "a report is written there"),
+        ("--depfile build/rk3588/small_cnn.rknn", 2, "results are written there"),
+        ("--depfile images", 1, "cannot write images: it is a folder"),
+        ("--depfile afile/x.d", 1, "cannot make the folder afile: File exists"),
+        ("--report afile/x.html", 1, "cannot make the folder afile: File exists"),
+        ("--report folder.html", 1, "cannot write folder.html: it is a folder"),
+        ("-o broken", 1, "cannot write broken/report.json: it is a folder"),
+        ("-o full", 1, "cannot write full/rk3588/small_cnn.rknn: it is a folder"),
+        ("-o was --eval was/report.json", 2, "-o was/report.json would replace what is read"),
+    ],
+)
+@pytest.mark.parametrize("dry_run", [[], ["--dry-run"]])
+def test_a_place_that_cannot_be_is_refused_at_once(
+    dry_run: list[str], options: str, code: int, said: str, place: Path, rockpress: Run
+) -> None:
+    (place / "broken" / "report.json").mkdir(parents=True)
+    (place / "full" / "rk3588" / "small_cnn.rknn").mkdir(parents=True)
+    (place / "folder.html").mkdir()
+    (place / "was").mkdir()
+    (place / "was" / "report.json").write_text("{}")
+    image = next((place / "images").iterdir()).name
+    before = tree(place)
+    words = options.format(image=image).split()
+    found, _, err = rockpress("run", "rockpress.toml", *words, *dry_run, "-q")
+    assert (found, said in err) == (code, True), err
+    assert "hint: " in err
+    assert tree(place) == before
+
+
+def test_a_report_of_check_is_no_input(place: Path, rockpress: Run) -> None:
+    line = ["check", "small_cnn.onnx", "small_cnn.onnx", "--eval", "val.json"]
+    code, _, err = rockpress(*line, "--report", "val.json")
+    assert (code, "--report val.json would replace what is read" in err) == (2, True)
+    assert (place / "val.json").read_text() == "{}"
+
+
+def test_a_report_may_take_the_place_of_an_old_one(place: Path, rockpress: Run) -> None:
+    (place / "r.json").write_text('{"schema": 1, "targets": []}')
+    line = ["check", "small_cnn.onnx", "small_cnn.onnx", "--calib", "images", "-q"]
+    line += ["--baseline", "r.json", "--report", "r.json"]
+    assert rockpress(*line)[0] == 0
+    assert rockpress(*line, "--max-regression", "size=2%")[0] == 2
