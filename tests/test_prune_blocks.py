@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +31,7 @@ from rockpress.prune.rounds import prune_in_rounds
 from rockpress.prune.surgery import remove_channels
 
 Feeds = list[dict[str, Array]]
+Run = Callable[..., tuple[int, str, str]]
 SHAPES = {
     **{"w0": (16, 3, 1, 1), "w1": (24, 16, 1, 1), "w2": (16, 24, 1, 1), "w9": (4, 16)},
     **{"w3": (24, 16, 1, 1), "w4": (16, 24, 1, 1), "w5": (16, 16, 1, 1)},
@@ -265,3 +268,16 @@ def test_in_rounds(tmp_path: Path) -> None:
     assert macs_of(small) == result.macs_after <= 0.4 * result.macs_before
     (feeds,) = samples(1)
     assert Session(small).run(feeds)[0].shape == (1, 4)
+
+
+def test_the_command_names_what_it_left_out(tmp_path: Path, rockpress: Run) -> None:
+    model, calib, out = tmp_path / "m.onnx", tmp_path / "calib.npz", tmp_path / "s.onnx"
+    onnx.save(net(PLAIN, dead=("w4",)), model)
+    np.savez(calib, images=np.concatenate([one["x"] for one in samples(40)]))
+    line = ["prune", model, "--calib", calib, "-o", out, "--budget", "macs=-45%"]
+    code, printed, _ = rockpress(*line)
+    assert code == 0
+    assert "left out: block of w4 (-48.4%)" in printed
+    code, printed, _ = rockpress(*line, "--keep", "block of *", "--json")
+    assert code == 0
+    assert json.loads(printed)["blocks"] == []
