@@ -16,6 +16,7 @@ ALLOCATIONS = ("sensitivity", "uniform")
 # a move that saves nothing by itself may open the way to one that does; it must not be free
 _EPSILON = 1e-9
 _RATIOS = 256  # so many ratios does the uniform allocation try
+_Move = tuple[float, str, int, float, float]  # price, group, width, what it saves, added error
 
 
 @dataclass(frozen=True)
@@ -47,18 +48,13 @@ def by_sensitivity(candidates: Sequence[Candidate], model: CostModel) -> Iterato
     by_name = {candidate.group.name: candidate for candidate in candidates}
     now = Point({}, model.of({}), 0.0)
     yield now
-    while True:
-        best: tuple[float, str, int, float, float] | None = None
-        for name, kept, error in _moves(by_name, now.widths):
-            saved = model.change(now.widths, name, kept)
-            price = (error + _EPSILON) / max(saved, _EPSILON)
-            if saved >= 0 and (best is None or price < best[0]):
-                best = (price, name, kept, saved, error)
-        if best is None:
-            return
-        _, name, kept, saved, error = best
+    best = {name: _best_move(one, now.widths, model) for name, one in by_name.items()}
+    while moves := [move for move in best.values() if move is not None]:
+        _, name, kept, saved, error = min(moves, key=lambda move: move[0])
         now = Point({**now.widths, name: kept}, now.cost - saved, now.error + error)
         yield now
+        for other in model.sharing_with(name) & best.keys():  # other moves save what they did
+            best[other] = _best_move(by_name[other], now.widths, model)
 
 
 def uniform(candidates: Sequence[Candidate], model: CostModel) -> Iterator[Point]:
@@ -113,15 +109,16 @@ def given_back(
     return Point(widths, model.of(widths), error)
 
 
-def _moves(candidates: Mapping[str, Candidate], widths: Widths) -> list[tuple[str, int, float]]:
-    """Group, new width and added error of every possible next move."""
-    moves: list[tuple[str, int, float]] = []
-    for name, candidate in candidates.items():
-        now = widths.get(name, candidate.group.size)
-        error = candidate.errors.get(now, 0.0)
-        moves.extend(
-            (name, kept, max(0.0, candidate.errors[kept] - error))
-            for kept in candidate.errors
-            if kept < now
-        )
-    return moves
+def _best_move(candidate: Candidate, widths: Widths, model: CostModel) -> _Move | None:
+    """Of a group to a smaller width: the one with the least added error per cost saved."""
+    name = candidate.group.name
+    now = widths.get(name, candidate.group.size)
+    error = candidate.errors.get(now, 0.0)
+    best: _Move | None = None
+    for kept in candidate.errors:
+        if kept < now and (saved := model.change(widths, name, kept)) >= 0:
+            added = max(0.0, candidate.errors[kept] - error)
+            price = (added + _EPSILON) / max(saved, _EPSILON)
+            if best is None or price < best[0]:
+                best = (price, name, kept, saved, added)
+    return best

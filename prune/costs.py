@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import prod
 
 import numpy as np
 from onnx import NodeProto
 
-from ..core.graph import Array, Graph, attributes
+from ..core.graph import Graph, attributes
 from ..core.layers import LayerShape, layer_of, pooling_of
 from .atoms import Axis
 from .candidates import Candidate
@@ -25,13 +25,15 @@ class _Length:
     """An axis: its length, and for each group how much it loses with 0, 1, 2 ... channels gone."""
 
     full: int
-    lost: dict[str, Array]
+    lost: dict[str, list[int]]
 
     def left(self, gone: Mapping[str, int]) -> int:
-        return self.full - sum(int(table[gone.get(name, 0)]) for name, table in self.lost.items())
+        return self.full - sum(
+            table[gone[name]] for name, table in self.lost.items() if name in gone
+        )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is one of its own, to look costs up by
 class _Sized:
     layer: LayerShape
     lengths: tuple[_Length, ...]  # inputs, outputs, and the rows of a matrix product
@@ -41,10 +43,11 @@ class _Sized:
     def groups(self) -> set[str]:
         return {name for length in (*self.lengths, self.blocks) for name in length.lost}
 
-    def shape(self, gone: Mapping[str, int]) -> LayerShape | None:
+    def left(self, gone: Mapping[str, int]) -> tuple[int, ...] | None:
+        """What is left of its lengths; None when the layer is gone."""
         if self.blocks.left(gone) < self.blocks.full:
             return None
-        return shrunk(self.layer, *(length.left(gone) for length in self.lengths))
+        return tuple(length.left(gone) for length in self.lengths)
 
 
 class CostModel:
@@ -55,7 +58,7 @@ class CostModel:
     """
 
     def __init__(self, dependency: Dependency, candidates: Sequence[Candidate], cost: Cost) -> None:
-        self._cost = lru_cache(maxsize=None)(cost)
+        self._cost = lru_cache(maxsize=None)(partial(_cost_of, cost))
         self._sizes = {one.group.name: one.group.size for one in candidates}
         tables = {one.group.name: one.group.roots[one.order] for one in candidates}
         self._layers = [
@@ -74,26 +77,32 @@ class CostModel:
     def shapes(self, widths: Widths) -> list[LayerShape]:
         """The layers that are left when the named groups keep so many channels."""
         gone = self._gone(widths)
-        shapes = (layer.shape(gone) for layer in self._layers)
-        return [shape for shape in shapes if shape is not None]
+        sizes = ((layer, layer.left(gone)) for layer in self._layers)
+        return [shrunk(layer.layer, *left) for layer, left in sizes if left is not None]
 
     def of(self, widths: Widths) -> float:
         """Total cost when the named groups keep so many channels."""
-        return sum(map(self._cost, self.shapes(widths)))
+        gone = self._gone(widths)
+        return sum(self._cost(layer, layer.left(gone)) for layer in self._layers)
 
     def change(self, widths: Widths, name: str, kept: int) -> float:
         """What is saved when one group is cut further."""
         before, after = self._gone(widths), self._gone({**widths, name: kept})
         return sum(
-            self._one(layer.shape(before)) - self._one(layer.shape(after))
+            self._cost(layer, layer.left(before)) - self._cost(layer, layer.left(after))
             for layer in self._touched[name]
         )
 
-    def _one(self, shape: LayerShape | None) -> float:
-        return self._cost(shape) if shape is not None else 0.0
+    def sharing_with(self, name: str) -> set[str]:
+        """The groups, this one among them, whose savings depend on how far this one is cut."""
+        return {name}.union(*(layer.groups for layer in self._touched[name]))
 
     def _gone(self, widths: Widths) -> dict[str, int]:
         return {name: self._sizes[name] - kept for name, kept in widths.items()}
+
+
+def _cost_of(cost: Cost, layer: _Sized, left: tuple[int, ...] | None) -> float:
+    return 0.0 if left is None else cost(shrunk(layer.layer, *left))
 
 
 def _layer(graph: Graph, node: NodeProto) -> LayerShape | None:
@@ -124,7 +133,7 @@ def _length(axis: Axis, tables: Mapping[str, Axis]) -> _Length:
     for name, roots in tables.items():
         each = [times.get(root, 0) for root in roots.tolist()]
         if any(each):
-            lost[name] = np.cumsum([0, *each])
+            lost[name] = np.cumsum([0, *each]).tolist()
     return _Length(axis.size, lost)
 
 
