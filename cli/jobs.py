@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,7 +16,7 @@ from .handler import resumable
 from .places import reports_of
 from .progress import watching
 from .several import end_with, explain
-from .show import print_json, print_lines, say_where, show_report
+from .show import print_json, print_lines, say_where, show_report, warn
 from .wording import Words, as_it_is, reword, speaking
 
 if TYPE_CHECKING:
@@ -150,9 +151,15 @@ def show_plans(jobs: Sequence[Job], *, as_json: bool) -> None:
 
 
 def write_depfile(file: Path, jobs: Sequence[Job], model: Path) -> None:
-    """A rule for the report of each."""
-    from ..core.files import write_text
-    from ..pipeline.depfile import depfile
+    """A rule for the report; the results are among what it needs, so that none can be missing."""
+    from ..core.files import write_bytes
+    from ..pipeline.depfile import name_notices, needed_files, rule
+    from ..pipeline.run import REPORT_FILE
 
     recipe = [] if jobs[0].recipe.model == model else [model]
-    write_text(file, "".join(depfile(job.recipe, job.output, recipe) for job in jobs))
+    text = ""
+    for job in jobs:
+        needed = [*recipe, *needed_files(job.recipe)]
+        text += rule(job.output / REPORT_FILE, needed)
+        warn(name_notices(needed))
+    write_bytes(file, os.fsencode(text))  # a name may be of any bytes

@@ -6,12 +6,11 @@ It is looked at before anything runs, and before a dry run too.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.errors import OptionError, RockpressError
+from ..core.errors import OptionError
 
 if TYPE_CHECKING:
     from ..pipeline.recipe import Recipe
@@ -77,14 +76,12 @@ def _require_unread(written: Iterable[Written], recipes: Sequence[Recipe], more:
 
 def _read_for(recipe: Recipe, option: str) -> list[Path]:
     """What a recipe reads; a report may take the place of the old one that is no limit for it."""
-    from ..pipeline.depfile import named_files, needed_files
+    from ..pipeline.depfile import needed_files
 
     gated = recipe.gates.max_regression
     if option == "-o" or (option == "--report" and not gated):  # the run looks at -o itself
         recipe = replace(recipe, last_report=None)
-    with suppress(RockpressError):  # the run tells what is wrong with them
-        return needed_files(recipe)
-    return named_files(recipe)
+    return needed_files(recipe)
 
 
 def _require_files(written: Iterable[Written]) -> None:

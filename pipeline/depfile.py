@@ -2,33 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from ..calibration_data.sources import open_source
+from ..core.errors import RockpressError
 from ..core.model import model_files
+from ..core.results import Notice
 from .recipe import Recipe
-from .run import REPORT_FILE
 
-_SPECIAL = {" ": "\\ ", "#": "\\#", "$": "$$", ":": "\\:", "*": "\\*", "?": "\\?", "[": "\\["}
-_UNFIT = set(";=\n")  # there is no way to write them
+# What GNU make reads as the characters themselves, found by trial with 4.3: nothing quotes an
+# equals sign, which would make an assignment of the line, but a variable may hold one. A semicolon
+# is looked for twice, and a bar means something only among what is needed.
+_QUOTED = {
+    **{character: f"\\{character}" for character in " #:*?[|"},
+    "$": "$$",
+    "=": "$(rockpress-equals)",
+    ";": "\\\\\\;",
+}
+_EQUALS = "rockpress-equals := =\n"
+# Other blanks; a backslash, which quotes or does not by what follows; what means a home, a group of
+# targets, or a member of an archive.
+_UNFIT = re.compile(r"[\t\n\v\f\r\\]|^[ ~]|[ &]$|\(.*\)$")
+_LABELS = ("labels", "masks")
+
+
+def is_fit(path: Path) -> bool:
+    """Whether there is a way to write a name such that Make reads it."""
+    return not _UNFIT.search(_spelled(path))
 
 
 def rule(target: Path, needed: Iterable[Path]) -> str:
     r"""A rule that says what ``target`` is made from, and an empty one for each of these.
 
     The empty rules keep Make going when one of the files is removed: what needs it is made again.
-    Files with a name that Make cannot read (; or = or a new line in it) are left out.
+    Files with a name that Make cannot read are left out, see ``name_notices``.
 
     >>> print(rule(Path("build/report.json"), [Path("my model.onnx")]), end="")
     build/report.json: \
      my\ model.onnx
     my\ model.onnx:
     """
-    fit = (path for path in dict.fromkeys(needed) if _UNFIT.isdisjoint(str(path)))
-    names = [_escaped(path) for path in fit]
-    first = " \\\n ".join([f"{_as_target(_escaped(target))}:", *names])
-    return "\n".join([first, *(f"{_as_target(name)}:" for name in names)]) + "\n"
+    fit = [path for path in dict.fromkeys(needed) if is_fit(path)]
+    first = " \\\n ".join([f"{_as_target(target)}:", *map(_quoted, fit)])
+    text = "\n".join([first, *(f"{_as_target(path)}:" for path in fit)]) + "\n"
+    return _EQUALS + text if _QUOTED["="] in text else text
+
+
+def name_notices(needed: Iterable[Path]) -> tuple[Notice, ...]:
+    """A warning when some names cannot be written."""
+    odd = [path for path in dict.fromkeys(needed) if not is_fit(path)]
+    if not odd:
+        return ()
+    text = f"make cannot read the names of {len(odd)} files, such as {str(odd[0])!r}"
+    hint = "rename them: as they are, a change in one does not make the next make run this again"
+    return (Notice("depfile-name", text, hint),)
 
 
 def named_files(recipe: Recipe) -> list[Path]:
@@ -39,28 +69,47 @@ def named_files(recipe: Recipe) -> list[Path]:
 
 
 def needed_files(recipe: Recipe) -> list[Path]:
-    """What a recipe names, with external data and all samples and their folders."""
-    samples = [path for path in (recipe.calib, recipe.eval) if path is not None]
-    found = [file for path in samples for file in _files_of(path)]
-    return [*dict.fromkeys([*model_files(recipe.model), *found, *named_files(recipe)])]
+    """What a recipe names, with external data and all samples and their folders.
+
+    Of what cannot be read there is the name alone.
+    """
+    found = []
+    with suppress(RockpressError):
+        found += model_files(recipe.model)
+    for samples in (recipe.calib, recipe.eval):
+        if samples is not None:
+            with suppress(RockpressError):
+                found += _files_of(samples)
+    return [*dict.fromkeys([*found, *named_files(recipe)])]
 
 
-def depfile(recipe: Recipe, folder: Path, more: Sequence[Path] = ()) -> str:
-    """The rule for the report of a run in ``folder``; ``more`` is what it depends on besides."""
-    return rule(folder / REPORT_FILE, [*more, *needed_files(recipe)])
+def result_files(recipe: Recipe, output: Path) -> list[Path]:
+    """What a run has made for the targets; of one that failed there is nothing."""
+    name = f"{recipe.model.stem}.rknn"
+    files = [output / target.strip().lower() / name for target in recipe.targets]
+    return [file for file in files if file.is_file()]
 
 
 def _files_of(samples: Path) -> list[Path]:
     """A folder is newer once something was put into it or taken out."""
     files: tuple[Path, ...] = getattr(open_source(samples), "paths", ())
+    labels = [file for name in _LABELS for file in sorted((samples / name).rglob("*"))]
+    table = samples / "labels.csv"
+    labels += [table] if table.is_file() else []
     folders = {file.parent for file in files if samples in file.parents}
-    return [samples, *sorted(folders), *files]
+    return [samples, *sorted(folders), *files, *labels]
 
 
-def _escaped(path: Path) -> str:
-    return "".join(_SPECIAL.get(character, character) for character in str(path))
+def _spelled(path: Path) -> str:
+    """A folder such as "images (1)" would be a member of an archive without what follows it."""
+    name = str(path)
+    return f"{name}/." if name.endswith(")") and path.is_dir() else name
 
 
-def _as_target(name: str) -> str:
-    """A per cent sign would make a rule of it for many files."""
-    return name.replace("%", "\\%")
+def _quoted(path: Path) -> str:
+    return "".join(_QUOTED.get(character, character) for character in _spelled(path))
+
+
+def _as_target(path: Path) -> str:
+    """A per cent sign would make a rule of it for many files; a bar is itself here."""
+    return _quoted(path).replace("%", "\\%").replace("\\|", "|")
