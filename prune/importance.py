@@ -75,7 +75,7 @@ class _State:
         self._columns = np.stack(reader.columns)  # (channels, columns of each)
         self._matrix = reader.matrix.copy()
         self._inverse = np.linalg.inv(ridge(reader.covariance, _RIDGE))
-        variance = np.einsum("ij,jk,ik->", reader.matrix, reader.covariance, reader.matrix)
+        variance = np.sum(reader.matrix @ reader.covariance * reader.matrix)
         self._scale = 1.0 / (float(variance) + 1e-12)
 
     def costs(self, channels: list[int]) -> Float:
