@@ -33,9 +33,12 @@ def command(
     verbose: o.Verbose = False,
 ) -> None:
     """Show what is kept of finished stages, or remove it."""
+    from ..core.errors import OptionError
     from ..report.units import size_text
     from .jobs import opened_cache
 
+    if clear and shrink is not None:
+        raise OptionError("--clear removes all, --shrink leaves some", "leave one of the two out")
     cache = opened_cache()
     removed = 0
     if clear or shrink is not None:

@@ -40,10 +40,12 @@ class Shown:
 
 
 def opened_cache(*, fresh: bool = False) -> Cache:
-    """The user's cache; with ``fresh`` nothing is taken from it."""
+    """The user's cache; with ``fresh`` nothing is taken from it. Warns when it cannot be used."""
     from ..pipeline.cache import Cache, cache_folder
 
-    return Cache(cache_folder(), fresh=fresh)
+    cache = Cache(cache_folder(), fresh=fresh)
+    warn(cache.notices())
+    return cache
 
 
 def read_jobs(model: Path, output: Path | None) -> list[Job]:

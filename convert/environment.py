@@ -126,6 +126,11 @@ def toolkit_version(python: Path | None = None) -> str | None:
     return found.versions.get(_TOOLKIT) if found else None
 
 
+def runs(python: Path) -> bool:
+    """Whether that is an interpreter that can be asked."""
+    return _ask(python) is not None
+
+
 def environment_facts(python: Path | None = None) -> tuple[Fact, ...]:
     """What ``doctor`` shows about the toolkit in that interpreter. Nothing of it is imported."""
     around = _ask(python)

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..core.files import sha256_of
+from ..core.results import Notice
 from ..core.scratch import scratch_folder
 from .encoding import NotStorable, read_value, write_value
 
@@ -102,6 +103,15 @@ class Cache:
             shutil.rmtree(place, ignore_errors=True)
         yield place
         shutil.rmtree(place, ignore_errors=True)
+
+    def notices(self) -> tuple[Notice, ...]:
+        """A warning when there is no place to keep anything."""
+        there = next(one for one in (self.folder, *self.folder.parents) if os.path.lexists(one))
+        if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
+            return ()
+        why = "cannot be written to" if there.is_dir() else "is no folder"
+        said = f"nothing is kept of finished stages in {self.folder}: {there} {why}"
+        return (Notice("cache-folder", said, "set ROCKPRESS_CACHE_DIR to a folder of your own"),)
 
     def entries(self) -> list[Entry]:
         """All entries, the longest unused first."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..accuracy.gates import require_limits
 from ..accuracy.metrics import find_metric
-from ..convert.environment import toolkit_version
+from ..convert.environment import runs, toolkit_version
 from ..convert.targets import Target, find_target
 from ..core.errors import OptionError, ToolkitError
 from ..core.model import require_model_file
@@ -93,7 +93,17 @@ def require_latency(target: Target, limit: float | None) -> None:
 
 def require_toolkit(python: Path | None) -> str:
     """The toolkit's version. Raises ToolkitError when it is not installed."""
+    if python is not None and not runs(python):
+        raise ToolkitError(
+            f"--toolkit-python {python} is no Python that runs",
+            "give the path of an environment's Python, such as env/bin/python",
+        )
     version = toolkit_version(python)
+    if version is None and python is not None:
+        raise ToolkitError(
+            f"rknn-toolkit2 is not installed for --toolkit-python {python}",
+            f"see rockpress doctor --toolkit-python {python}",
+        )
     if version is None:
         raise ToolkitError(
             "rknn-toolkit2 is not installed here, so nothing can be converted",

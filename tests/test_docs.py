@@ -99,7 +99,7 @@ def test_every_warning_is_documented() -> None:
         path.read_text() for room in ROOMS_THAT_WARN for path in (ROOT / room).glob("*.py")
     )
     subjects = (
-        "baseline|calibration|cpu|depfile|evaluation|float16|fusion|mixed|output|plan|preprocess|pruning|"
+        "baseline|cache|calibration|cpu|depfile|evaluation|float16|fusion|mixed|output|plan|preprocess|pruning|"
         "retention|toolkit|weight"
     )
     used = set(re.findall(rf'"((?:{subjects})-[a-z0-9-]+)"', source))

@@ -89,3 +89,40 @@ def test_a_report_may_take_the_place_of_an_old_one(place: Path, rockpress: Run) 
     line += ["--baseline", "r.json", "--report", "r.json"]
     assert rockpress(*line)[0] == 0
     assert rockpress(*line, "--max-regression", "size=2%")[0] == 2
+
+
+def test_a_cache_that_cannot_be_used_is_told(
+    place: Path, rockpress: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = ["run", "rockpress.toml", "--dry-run"]
+    for cache in ("afile", "afile/below"):
+        monkeypatch.setenv("ROCKPRESS_CACHE_DIR", cache)
+        said = f"warning: nothing is kept of finished stages in {cache}: afile is no folder"
+        code, _, err = rockpress(*(run if cache == "afile" else ["cache"]))
+        assert (code, err.splitlines()[0]) == (0, f"{said} [cache-folder]")
+    monkeypatch.setenv("ROCKPRESS_CACHE_DIR", str(place / "to" / "be" / "made"))
+    assert rockpress("cache")[2] == ""
+    assert not (place / "to").exists()
+
+
+def test_a_cache_is_cleared_or_shrunk(
+    place: Path, rockpress: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROCKPRESS_CACHE_DIR", str(place))
+    (place / "ab" / "c").mkdir(parents=True)
+    code, _, err = rockpress("cache", "--shrink", 1, "--clear")
+    assert (code, "leave one of the two out" in err) == (2, True)
+    assert (place / "ab" / "c").is_dir()
+
+
+def test_a_toolkit_python_that_is_none(place: Path, rockpress: Run) -> None:
+    code, _, err = rockpress("run", "rockpress.toml", "--toolkit-python", "/nope/python")
+    said = "error: --toolkit-python /nope/python is no Python that runs\n"
+    assert (code, err.startswith(said)) == (1, True), err
+    (place / "bare").write_text(
+        "#!/bin/sh\n"
+        """echo '{"versions": {"rknn-toolkit2": null}, "needs": [], "markers": {}}'\n"""
+    )
+    (place / "bare").chmod(0o755)
+    code, _, err = rockpress("run", "rockpress.toml", "--toolkit-python", "./bare")
+    assert (code, "rknn-toolkit2 is not installed for --toolkit-python" in err) == (1, True), err
