@@ -13,7 +13,7 @@ import typer
 
 from ..core.errors import RockpressError
 from .handler import resumable
-from .places import reports_of
+from .places import reports_of, whole_report
 from .progress import watching
 from .several import end_with, explain
 from .show import print_json, print_lines, say_where, show_report, warn
@@ -75,15 +75,23 @@ def run_one(job: Job, shown: Shown) -> int:
 
 
 def run_several(jobs: Sequence[Job], shown: Shown) -> int:
-    """Run all; one that fails does not keep the others from it. Returns the worst exit code."""
+    """Run all; one that fails does not keep the others from it. Returns the worst exit code.
+
+    Writes the report of all, unless there is none of any.
+    """
+    from ..core.files import write_text
+    from ..report.document import json_text
+
     documents: dict[str, Any] = {}
     codes = []
     for job in jobs:
         codes.append(_run_of_several(job, shown, documents))
+    verdict = "fail" if any(codes) else "pass"
+    document = {"schema": SCHEMA, "verdict": verdict, "models": documents}
+    if any("targets" in one for one in documents.values()):
+        write_text(whole_report(jobs), json_text(document))
     if shown.as_json:
-        passed = not any(codes)
-        verdict = "pass" if passed else "fail"
-        print_json({"schema": SCHEMA, "verdict": verdict, "models": documents})
+        print_json(document)
     # what broke comes before what is only too bad
     return next((code for code in codes if code not in (0, GATE_FAILED)), max(codes))
 
@@ -155,13 +163,13 @@ def show_plans(jobs: Sequence[Job], *, as_json: bool) -> None:
 def write_depfile(file: Path, jobs: Sequence[Job], model: Path) -> None:
     """A rule for the report; the results are among what it needs, so that none can be missing."""
     from ..core.files import write_bytes
-    from ..pipeline.depfile import name_notices, needed_files, rule
+    from ..pipeline.depfile import name_notices, needed_files, result_files, rule
     from ..pipeline.run import REPORT_FILE
 
-    recipe = [] if jobs[0].recipe.model == model else [model]
-    text = ""
+    needed = [] if jobs[0].recipe.model == model else [model]
     for job in jobs:
-        needed = [*recipe, *needed_files(job.recipe)]
-        text += rule(job.output / REPORT_FILE, needed)
-        warn(name_notices(needed))
-    write_bytes(file, os.fsencode(text))  # a name may be of any bytes
+        needed += [*needed_files(job.recipe), *result_files(job.recipe, job.output)]
+        needed += [job.output / REPORT_FILE] if job.name else []
+    warn(name_notices(needed))
+    # a name may be of any bytes
+    write_bytes(file, os.fsencode(rule(whole_report(jobs), needed)))

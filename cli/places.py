@@ -38,13 +38,22 @@ def require_places(
     """The same for a run: its own report, those of ``--report``, and the depfile."""
     from ..pipeline.run import REPORT_FILE
 
-    written = [("-o", job.output / REPORT_FILE) for job in jobs]
+    own = [job.output / REPORT_FILE for job in jobs]
+    written = [("-o", file) for file in dict.fromkeys([*own, whole_report(jobs)])]
     written += [("--report", file) for job in jobs for file in reports_of(job, reports)]
     if depfile:
         _require_alone(depfile, [file for _, file in written], jobs)
         written.append(("--depfile", depfile))
     _require_unread(written, [job.recipe for job in jobs], [recipe_file])
     _require_files(written)
+
+
+def whole_report(jobs: Sequence[Job]) -> Path:
+    """The report of the one model, or that of all."""
+    from ..pipeline.run import REPORT_FILE
+
+    folder = jobs[0].output
+    return (folder.parent if jobs[0].name else folder) / REPORT_FILE
 
 
 def reports_of(job: Job, reports: Iterable[Path]) -> list[Path]:

@@ -84,7 +84,11 @@ def staging(folder: Path) -> Iterator[Path]:
 
 def _move_files(source: Path, folder: Path) -> None:
     """Copy them all beside their places before the first gets its name."""
-    files = sorted(path for path in source.rglob("*") if path.is_file())
+    # what lies at the top, such as a report, comes last: it is no older than what it is about
+    files = sorted(
+        (path for path in source.rglob("*") if path.is_file()),
+        key=lambda path: (path.parent == source, path),
+    )
     places = [folder / path.relative_to(source) for path in files if not is_lock(path)]
     files = [path for path in files if not is_lock(path)]
     for place in places:

@@ -53,9 +53,9 @@ ROCKPRESS ?= rockpress
 rockpress: build/passed
 
 # The report is written when a gate fails (exit code 4), too. So it is this file that says that all
-# is well; the report is what the depfile has a rule for.
+# is well; the report is what the depfile has a rule for. -o goes before the recipe's output.
 build/passed: build/report.json
-\t$(ROCKPRESS) run {recipe} --depfile build/report.d
+\t$(ROCKPRESS) run {recipe} -o build --depfile build/report.d
 \t@touch $@
 
 build/report.json: {recipe}

@@ -149,9 +149,11 @@ def test_staging_moves_all_at_the_end(tmp_path: Path) -> None:
     with staging(tmp_path / "out") as work:
         (work / "a").write_text("new")
         (work / "sub").mkdir()
-        (work / "sub" / "b").write_text("b")
+        (work / "sub" / "b").write_bytes(bytes(1 << 24))
         assert (tmp_path / "out" / "a").read_text() == "old"
     assert tree(tmp_path / "out") == ["a", "kept", "sub", "sub/b"]
+    top, below = (tmp_path / "out" / name for name in ("a", "sub/b"))
+    assert top.stat().st_mtime_ns >= below.stat().st_mtime_ns  # a report is no older for make
     assert (tmp_path / "out" / "a").read_text() == "new"
 
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
-from rockpress.cli.jobs import write_depfile
+from rockpress.cli.jobs import read_jobs, write_depfile
+from rockpress.cli.places import whole_report
 from rockpress.pipeline.depfile import is_fit, needed_files
 from rockpress.pipeline.recipe import Recipe
 from rockpress.pipeline.recipe_file import Job
+from rockpress.pipeline.run import REPORT_FILE
+from rockpress.pipeline.starter import Answers, write_starter
 
 NAMES = [f"x{one}y.png" for one in " #$%&'()*+,-:;<=>?@[]^`{|}~!\"\xe9\x01"]
 NAMES += [f"{one}z.png" for one in "#=;|*:%"]
@@ -110,3 +114,65 @@ def test_labels_are_named_too(place: Path) -> None:
     samples = folder_of(["a.png"], next((place / "images").iterdir()))
     (samples / "labels.csv").write_text("path,label\na.png,1\n")
     assert samples / "labels.csv" in needed_files(Recipe(Path("m.onnx"), eval=samples))
+
+
+class Made:
+    """A recipe that make has made, where a run does no more than to write its files."""
+
+    def __init__(self, text: str) -> None:
+        write_starter(
+            Path("small_cnn.onnx"),
+            Path(),
+            Answers("m", None, None, ()),
+            defaultdict(str),
+            force=True,
+        )
+        self._recipe = Path("rockpress.toml")
+        self._recipe.write_text(text)
+        self._runs = Path("runs")
+        jobs = read_jobs(self._recipe, Path("build"))
+        self.reports = [job.output / REPORT_FILE for job in jobs]
+        self.results = [
+            job.output / target / f"{job.recipe.model.stem}.rknn"
+            for job in jobs
+            for target in job.recipe.targets
+        ]
+        files = dict.fromkeys([*self.results, *self.reports, whole_report(jobs)])
+        for file in files:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text("")
+        write_depfile(Path("depfile"), jobs, self._recipe)
+        lines = [f"echo $* >> {self._runs}", "cp depfile build/report.d"]
+        lines += [f"mkdir -p {file.parent}; touch {file}" for file in files]
+        Path("run.sh").write_text("\n".join(lines))
+
+    def runs(self) -> list[str]:
+        """What make runs of rockpress."""
+        self._runs.write_text("")
+        line = ["make", "-f", "rockpress.mk", "ROCKPRESS=sh run.sh"]
+        done = subprocess.run(line, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        return self._runs.read_text().splitlines()
+
+
+@pytest.mark.parametrize(
+    "models",
+    [
+        'model = "small_cnn.onnx"\noutput = "elsewhere"\n',
+        '[models.a]\nmodel = "small_cnn.onnx"\n[models.b]\nmodel = "other.onnx"\n',
+    ],
+    ids=["one", "several"],
+)
+def test_make_runs_once_for_all_and_only_when_it_must(place: Path, models: str) -> None:
+    shutil.copyfile("small_cnn.onnx", "other.onnx")
+    made = Made(f'calib = "images"\ntarget = ["rk3588", "rk3576"]\n{models}')
+    run = ["run rockpress.toml -o build --depfile build/report.d"]
+    assert made.runs() == run
+    assert made.runs() == []
+    assert len(made.results) == 2 * len(made.reports)
+    for removed in [*made.results, *made.reports, Path("build/report.json"), Path("build/passed")]:
+        removed.unlink()
+        assert (made.runs(), made.runs()) == (run, []), removed
+    for changed in [next(Path("images").iterdir()), Path("small_cnn.onnx"), Path("rockpress.toml")]:
+        changed.touch()
+        assert (made.runs(), made.runs()) == (run, []), changed

@@ -395,6 +395,7 @@ def test_of_several_models_one_that_fails_does_not_lose_the_other(
     assert document["models"]["there"]["verdict"] == "pass"
     report = folder / "build" / "there" / "report.json"
     assert json.loads(report.read_text()) == document["models"]["there"]
+    assert json.loads((folder / "build" / "report.json").read_text()) == document
     assert (folder / "x-there.md").read_text().startswith("# rockpress: pass")
     assert not (folder / "build" / "gone").exists()
 
