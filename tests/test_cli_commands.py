@@ -54,6 +54,7 @@ PRUNING = {
     "measure",
     "curve",
     "groups",
+    "blocks",
     "attempts",
     "choice",
     "sparsity",
