@@ -108,7 +108,8 @@ def _with_fixed_inputs(model: ModelProto, shapes: Mapping[str, Shape]) -> ModelP
     for name in shapes:
         if name not in declared:
             raise OptionError(
-                f"the model has no input {name!r}", f"its inputs are: {', '.join(declared)}"
+                f"--input: the model has no input {name!r}",
+                f"its inputs are: {', '.join(declared)}",
             )
     fixed = ModelProto()
     fixed.CopyFrom(model)

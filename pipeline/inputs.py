@@ -87,7 +87,7 @@ def _ended_at(model: ModelProto, outputs: Sequence[str]) -> ModelProto:
         if name not in computed:
             near = get_close_matches(name, computed, 3)
             raise OptionError(
-                f"the model computes no tensor {name!r} to end at",
+                f"--outputs: the model computes no tensor {name!r} to end at",
                 f"did you mean {' or '.join(near)}?" if near else "see rockpress inspect",
             )
     return up_to(model, outputs)

@@ -7,9 +7,10 @@ folder. A table ``[models.NAME]`` is one of several models: its keys go before t
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,10 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from ..accuracy.gates import Confidence
-from ..accuracy.metrics import with_paths_from
+from ..accuracy.metrics import find_metric, with_paths_from
 from ..calibration_data.preprocess import Color, Layout, Resize
 from ..convert.targets import find_target
 from ..core.errors import ModelError, OptionError
+from ..prune.budget import parse_budget
 from .recipe import Gates, Preprocessing, Recipe
 
 if sys.version_info >= (3, 11):
@@ -47,6 +49,7 @@ Method = Literal[
     "kl",
 ]
 FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+_A_NAME = "the name of a model should be letters, digits, dots, dashes and underscores"
 
 _RENAMED = {
     "target": "targets",
@@ -69,6 +72,7 @@ class ModelOptions(BaseModel):
         extra="forbid",
         frozen=True,
         strict=True,
+        allow_inf_nan=False,
         protected_namespaces=(),
     )
 
@@ -171,12 +175,12 @@ def _read(path: Path) -> RecipeFile:
 
 def _told(path: Path, document: Any, errors: Sequence[ErrorDetails]) -> OptionError:
     """What is wrong first, by its key in the file."""
-    # of the types that a value may have, the one that it comes nearest to complains deepest
-    key, error = max(((_key(document, one["loc"]), one) for one in errors), key=_depth)
+    # of the types that a value may have, the one that it comes nearest to complains deepest, or of
+    # what is in a value of that type
+    key, error = max(((_key(document, one["loc"]), one) for one in errors), key=_nearness)
     if error["type"] != "extra_forbidden":
-        said = error["msg"]
         return OptionError(
-            f"{path}: {'.'.join(key)}: {said[0].lower()}{said[1:]}, not {error['input']!r}",
+            f"{path}: {'.'.join(key)}: {_said(error)}, not {error['input']!r}",
             _as_a_key(key, error["input"]) or "docs/recipe.md lists the keys and what they take",
         )
     near = get_close_matches(key[-1].replace("_", "-"), _KEYS, n=1, cutoff=0.5)
@@ -206,8 +210,17 @@ def _key(document: Any, location: Sequence[str | int]) -> tuple[str, ...]:
     return tuple(key)
 
 
-def _depth(found: tuple[tuple[str, ...], ErrorDetails]) -> int:
-    return len(found[0])
+def _nearness(found: tuple[tuple[str, ...], ErrorDetails]) -> tuple[int, bool]:
+    return len(found[0]), not found[1]["type"].endswith("_type")
+
+
+def _said(error: ErrorDetails) -> str:
+    """What the validator says, in the words of TOML."""
+    if error["type"] == "string_pattern_mismatch":
+        return _A_NAME
+    said = error["msg"].partition(" after validation")[0]
+    said = said.replace("Dictionary", "table").replace("dictionary", "table")
+    return said[0].lower() + said[1:]
 
 
 _KEYS = [field.alias or name for name, field in RecipeFile.model_fields.items()]
@@ -218,14 +231,22 @@ def _given(options: ModelOptions) -> dict[str, Any]:
 
 
 def _require_known(path: Path, options: Mapping[str, Any], where: str, hint: str) -> None:
-    """Raise OptionError when no model is named, or a target that there is not."""
+    """Raise OptionError when no model is named, or a target, budget or metric that there is not."""
     if "model" not in options:
         raise OptionError(f"{path}: {where}: no model is named", hint)
     for name in _plain("target", options.get("target", [])):
-        try:
-            find_target(name)
-        except OptionError as error:
-            raise OptionError(f"{path}: target: {error.message}", error.hint) from error
+        _require(path, "target", partial(find_target, name))
+    if budget := _plain("prune", options.get("prune")):
+        _require(path, "prune", partial(parse_budget, budget))
+    if metric := options.get("metric"):
+        _require(path, "metric", partial(find_metric, metric))
+
+
+def _require(path: Path, key: str, known: Callable[[], object]) -> None:
+    try:
+        known()
+    except OptionError as error:
+        raise OptionError(f"{path}: {key}: {error.message}", error.hint) from error
 
 
 def _recipe(options: Mapping[str, Any], folder: Path) -> Recipe:

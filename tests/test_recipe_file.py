@@ -210,7 +210,30 @@ def test_a_key_takes_the_words_that_its_option_takes() -> None:
             "target: unknown target 'rk2576'",
             "did you mean rk3576? known targets: " + ", ".join(TARGET_NAMES),
         ),
-        ('[models."../a"]\nmodel = "a"', "models.../a: string should match pattern", None),
+        (
+            '[models."../a"]\nmodel = "a"',
+            "models.../a: the name of a model should be letters, digits, dots, dashes and "
+            "underscores, not '../a'",
+            None,
+        ),
+        ("[models]", "models: table should have at least 1 item, not {}", None),
+        ('model = "a"\ntarget = []', "target: list should have at least 1 item, not []", None),
+        (
+            'model = "a"\nmin-retention = nan',
+            "min-retention: input should be a finite number",
+            None,
+        ),
+        ('model = "a"\nmean = inf', "mean: input should be a finite number, not inf", None),
+        (
+            'model = "a"\nprune = "cycles=20%"',
+            "prune: the budget 'cycles=20%' is not of the form KIND=-N%",
+            "for example cycles=-30%",
+        ),
+        (
+            'model = "a"\nmetric = "nomod:fn"',
+            "metric: the metric 'nomod:fn' cannot be imported",
+            "check PYTHONPATH and the name",
+        ),
         ("model =", "is no TOML: ", "mend that, or see what rockpress init writes"),
         (
             'model = "a"\nsize = "28x32"',
@@ -276,6 +299,26 @@ def test_options_as_keys(text: str, reworded: str) -> None:
     assert in_recipe_words(text) == reworded
     for line in re.findall(r"[a-z][\w.\"-]* = (?:\[.*?\]|\".*?\"|[\d.]+)", reworded):
         RecipeFile.model_validate(tomllib.loads(line))
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ('outputs = ["foo"]', "outputs: the model computes no tensor 'foo' to end at"),
+        ("input.foo = [1, 3]", "input: the model has no input 'foo'"),
+    ],
+)
+def test_what_only_the_model_tells_is_told_by_the_key(
+    key: str,
+    said: str,
+    small_cnn: Path,
+    image_folder: Path,
+    write: Callable[[str], Path],
+    rockpress: Run,
+) -> None:
+    path = write(f'model = "{small_cnn}"\ncalib = "{image_folder}"\n{key}\n')
+    code, _, err = rockpress("run", path, "--dry-run")
+    assert (code, err.splitlines()[0]) == (2, f"error: {path}: {said}")
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
