@@ -55,7 +55,25 @@ def command(
     if not quiet:
         for path in written:
             print(f"rockpress: written {path}", file=sys.stderr)
+        for line in _below_a_top(output):
+            print(f"hint: {line}", file=sys.stderr)
         print(f"rockpress: next: rockpress run {written[0]}", file=sys.stderr)
+
+
+def _below_a_top(folder: Path) -> list[str]:
+    """What to do with the files in a folder of a repository that is not its top."""
+    from ..pipeline.starter import FRAGMENT, WORKFLOW
+
+    here = folder.resolve()
+    top = next((one for one in (here, *here.parents) if (one / ".git").exists()), here)
+    if top == here:
+        return []
+    place = here.relative_to(top).as_posix()
+    return [
+        f"GitHub reads workflows at the top of a repository alone: move {WORKFLOW} to {top}, and "
+        f"put {place}/ before the paths in it",
+        f"{FRAGMENT} is for make in that folder: make -C {place} -f {FRAGMENT}",
+    ]
 
 
 def _from(folder: Path, path: Path) -> str:

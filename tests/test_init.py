@@ -215,6 +215,18 @@ def test_paths_start_at_the_folder_of_the_recipe(place: Path, init: Init) -> Non
     assert job.recipe.targets == ("rk3576",)
 
 
+def test_below_the_top_of_a_repository_init_says_what_to_move(place: Path, init: Init) -> None:
+    assert "hint" not in init("small_cnn.onnx", "-o", "elsewhere")[2]
+    (place / ".git").mkdir()
+    assert "hint" not in init("small_cnn.onnx")[2]
+    _, _, err = init("small_cnn.onnx", "-o", "models/cls")
+    hints = [line for line in err.splitlines() if line.startswith("hint: ")]
+    assert f"move .github/workflows/rockpress.yml to {place}, and put models/cls/ " in hints[0]
+    command = hints[1].partition(": make -C ")[2].split()
+    done = run("make", "-n", "-C", *command, folder=place)
+    assert (done.returncode, "run rockpress.toml -o build" in done.stdout) == (0, True)
+
+
 class Meanings(dict[str, str]):
     def __missing__(self, key: str) -> str:
         return f"what {key} is for"
