@@ -453,16 +453,15 @@ def test_a_sparse_model_stays_sparse_while_it_is_distilled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(distil_training.Schedule, "done", lambda self, step, _: step / 50)
-    outputs = {how: tmp_path / f"{how}.onnx" for how in ("least-squares", "distill")}
-    sparse = ["--sparsity", "2:4", "--target", "rk3576"]
-    told = {}
-    for how, output in outputs.items():
-        code, out, err = rockpress("prune", *demo_options, "-o", output, *sparse, "--recover", how)
-        assert code == 0, err
-        told[how] = json.loads(out)
-    assert told["distill"]["distillation"]["kept"], told["distill"]["distillation"]
-    trained = Graph(onnx.load(str(outputs["distill"])))
-    wanted = {one["name"]: one["axis"] for one in told["distill"]["sparsity"]["layers"]}
+    output = tmp_path / "o.onnx"
+    # a cut that leaves something to win back, so that what is written are the trained weights
+    cut = ["--budget", "cycles=-55%", "--sparsity", "2:4", "--target", "rk3576"]
+    code, out, err = rockpress("prune", *demo_options, "-o", output, *cut, "--recover", "distill")
+    assert code == 0, err
+    told = json.loads(out)
+    assert told["distillation"]["kept"], told["distillation"]
+    trained = Graph(onnx.load(str(output)))
+    wanted = {one["name"]: one["axis"] for one in told["sparsity"]["layers"]}
     found = {
         node.name: sparse_axis(node, trained.weights[node.input[1]])
         for node in trained.nodes
@@ -470,8 +469,6 @@ def test_a_sparse_model_stays_sparse_while_it_is_distilled(
     }
     assert len(wanted) > 4
     assert {name: found[name] for name in wanted} == wanted
-    before = Graph(onnx.load(str(outputs["least-squares"]))).weights
-    assert any((before[name] != value).any() for name, value in trained.weights.items())
 
 
 def test_an_interrupted_prune_goes_on(
