@@ -25,7 +25,7 @@ from .held_out import JUDGING, RANKING, Part, divergence_on
 from .plans import SEARCHED, Plans
 from .repair import Before, refit
 from .result import Choice, CurvePoint, PruneResult
-from .selection import selected
+from .selection import require_named, selected
 from .surgery import remove_channels
 from .trials import Trials, cuts_of
 
@@ -118,7 +118,8 @@ class Pruner:
         self._seed = seed
         self._on_progress = on_progress
         self._dependency = build_dependency(Graph(self._model))
-        self._trials, self._candidates = self._judged(step)
+        # of a model that was cut already, what is to be cut or kept may be gone
+        self._trials, self._candidates = self._judged(step, is_whole=before is None)
         self._by_name = {candidate.group.name: candidate for candidate in self._candidates}
         self._costs = CostModel(self._dependency, self._candidates, cost)
         self._plans = Plans(self._dependency, self._candidates, self._costs, method.allocation)
@@ -187,15 +188,17 @@ class Pruner:
         result = self._saved(Budget(most.kind, best.share), point, small, output)
         return replace(result, attempts=tuple(attempts), choice=choice)
 
-    def _judged(self, step: int) -> tuple[Trials, list[Candidate]]:
+    def _judged(self, step: int, *, is_whole: bool) -> tuple[Trials, list[Candidate]]:
         dependency, method = self._dependency, self._method
         groups = [*find_groups(dependency), *block_groups(dependency)]
-        if not groups:
+        if not groups and is_whole:
             stops = ", ".join(dependency.unknown) or "its inputs and outputs"
             raise ModelError(
                 f"no channels of this model can be removed: all are held by {stops}",
                 "run without pruning (--prune off)",
             )
+        if is_whole:
+            require_named(dependency, groups, (*method.keep, *method.only))
         groups = selected(dependency, groups, method.keep, method.only)
         self._on_progress("statistics", 0, 1)
         # A layer fitted to as many samples as it has inputs can do without any of them on these

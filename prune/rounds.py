@@ -48,20 +48,22 @@ def prune_in_rounds(
         return first.prune(budget, output)
     measure, curve = first.curve(budget.share)
     each, left, pruner = 1 - (1 - budget.share) ** (1 / rounds), 1.0, first
+    before: Before | None = None
     results: list[PruneResult] = []
     for turn in range(1, rounds + 1):
         share = each if turn < rounds else 1 - (1 - budget.share) / left
         if share <= 0:  # the rounds before went further than they had to
             break
+        if before is not None:
+            pruner = again(load_model(output), before)
         result = pruner.prune(Budget(budget.kind, share), output)
+        before = pruner.before(result)
         groups, blocks = result.groups, result.blocks
         if results:
             groups = _joined(results[-1].groups, groups, left)
             blocks = _joined_blocks(results[-1].blocks, blocks, left)
         results.append(replace(result, groups=groups, blocks=blocks))
         left *= result.cost_after / result.cost_before
-        if turn < rounds:
-            pruner = again(load_model(output), pruner.before(result))
     whole, last = results[0], results[-1]
     return replace(
         whole,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from fnmatch import fnmatchcase
 
 from ..core.errors import OptionError
@@ -19,22 +19,26 @@ def selected(
     """The groups that ``only`` names (all when it is empty), less those that ``keep`` names.
 
     A glob names a group by its own name, or by a layer (its node or its weight) that makes its
-    channels; a block by any layer in it, but for ``only`` all of them have to be named. Raises
-    OptionError for a glob that names nothing.
+    channels; a block by any layer in it, but for ``only`` all of them have to be named.
     """
     names = {group.name: names_of(dependency, group) for group in groups}
-    for glob in (*keep, *only):
-        if not any(matches(glob, known) for known in names.values()):
-            raise OptionError(
-                f"{glob!r} names no group of channels that could be cut",
-                f"there are for example: {', '.join(list(names)[:_SHOWN])}",
-            )
     return [
         group
         for group in groups
         if (not only or _is_meant(dependency.block_of(group.roots), group.name, names, only))
         and not any(matches(glob, names[group.name]) for glob in keep)
     ]
+
+
+def require_named(dependency: Dependency, groups: Sequence[Group], globs: Iterable[str]) -> None:
+    """Raise OptionError for a glob that names nothing."""
+    names = {group.name: names_of(dependency, group) for group in groups}
+    for glob in globs:
+        if not any(matches(glob, known) for known in names.values()):
+            raise OptionError(
+                f"{glob!r} names no group of channels that could be cut",
+                f"there are for example: {', '.join(list(names)[:_SHOWN])}",
+            )
 
 
 def _is_meant(

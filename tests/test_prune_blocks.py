@@ -254,20 +254,36 @@ def test_the_plan_that_keeps_all_blocks_is_tried(tmp_path: Path) -> None:
     assert 100 * result.choice.values["searched"] < result.choice.values["channels"]
 
 
-def test_in_rounds(tmp_path: Path) -> None:
-    model = net(PLAIN, dead=("w4",))
-    make = partial(Pruner, samples=samples(60), cost=macs_cost, step=8, method=Method())
+def in_rounds(model: ModelProto, share: float, output: Path, **how: tuple[str, ...]) -> PruneResult:
+    make = partial(Pruner, samples=samples(60), cost=macs_cost, step=8, method=Method(**how))  # type: ignore[arg-type]
 
     def again(smaller: ModelProto, before: Before) -> Pruner:
         return make(prepare_model(smaller), before=before)
 
-    result = prune_in_rounds(make(model), again, Budget("macs", 0.6), 2, tmp_path / "a")
+    return prune_in_rounds(make(model), again, Budget("macs", share), 2, output)
+
+
+def test_in_rounds(tmp_path: Path) -> None:
+    result = in_rounds(net(PLAIN, dead=("w4",)), 0.6, tmp_path / "a")
     assert "block of w4" in left_out(result)
     assert [block.name for block in result.blocks] == ["block of w2", "block of w4"]
     small = load_model(tmp_path / "a")
     assert macs_of(small) == result.macs_after <= 0.4 * result.macs_before
     (feeds,) = samples(1)
     assert Session(small).run(feeds)[0].shape == (1, 4)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"only": ("block of *",)}, {"only": ("block of w4", "w1")}, {"only": ("w3", "w4", "w1")}],
+    ids=str,
+)
+def test_what_the_first_round_left_out_is_not_asked_for_again(
+    how: dict[str, tuple[str, ...]], tmp_path: Path
+) -> None:
+    result = in_rounds(net(PLAIN, dead=("w4",)), 0.6, tmp_path / "a", **how)
+    assert "block of w4" in left_out(result)
+    assert macs_of(load_model(tmp_path / "a")) <= 0.4 * result.macs_before
 
 
 def test_the_command_names_what_it_left_out(tmp_path: Path, rockpress: Run) -> None:
