@@ -128,7 +128,7 @@ def _run_of_several(job: Job, shown: Shown, documents: dict[str, Any]) -> int:
 def _run(job: Job, shown: Shown) -> tuple[Report, frozenset[tuple[str, str]]]:
     from ..pipeline.run import run
 
-    kept = job.recipe.cache is not None and ":" not in job.recipe.metric
+    kept = job.recipe.keeps_stages
     hint = "the same command goes on after the last stage that was finished" if kept else ""
     telling = watching(quiet=shown.quiet, words=shown.words)
     with resumable(hint), speaking(shown.words), telling as observer:
@@ -155,7 +155,7 @@ def show_plans(jobs: Sequence[Job], *, as_json: bool) -> None:
     for name, one in plans:
         title = f"{name}: {one.target}" if name else one.target
         print_lines([f"{title} -> {one.output}"])
-        print_lines(f"  {stage.name:<17}  {stage.what}" for stage in one.stages)
+        print_lines(f"  {stage.name:<18}  {stage.status:<6}  {stage.what}" for stage in one.stages)
         gates = [f"{gate} {limit:g}" for gate, limit in one.gates.items()]
         print_lines([f"  gates: {', '.join(gates) or 'none'}"])
 

@@ -24,4 +24,6 @@ Depfile = Annotated[
         help="Write a rule for Make here: which files the report depends on.",
     ),
 ]
-DryRun = Annotated[bool, Option("--dry-run", help="Show what would be done, and do nothing.")]
+DryRun = Annotated[
+    bool, Option("--dry-run", help="Show what would be done and what is cached, and do nothing.")
+]

@@ -55,18 +55,33 @@ class Entry:
     used: float
 
 
+class NotKnown(Exception):
+    """A cache that only looks does not have what it was asked for."""
+
+
 class Cache:
     """Entries in a folder, at most ``most_bytes`` of them; the longest unused go first.
 
-    With ``fresh`` nothing is read, but everything is written anew.
+    With ``fresh`` nothing is read, but everything is written anew. One that ``only_looks`` makes
+    nothing: it raises NotKnown.
     """
 
     def __init__(
-        self, folder: Path, *, most_bytes: int = DEFAULT_BYTES, fresh: bool = False
+        self,
+        folder: Path,
+        *,
+        most_bytes: int = DEFAULT_BYTES,
+        fresh: bool = False,
+        only_looks: bool = False,
     ) -> None:
         self.folder = folder
+        self.only_looks = only_looks
         self._most = most_bytes
         self._fresh = fresh
+
+    def looking(self) -> Cache:
+        """The same one, but it only looks."""
+        return Cache(self.folder, fresh=self._fresh, only_looks=True)
 
     def remembered(
         self, kind: str, inputs: Mapping[str, Any], make: Callable[[Path], T], place: Path
@@ -75,7 +90,8 @@ class Cache:
 
         Its files come into ``place``. ``inputs`` are plain JSON values. ``make`` writes files into
         the folder that it gets; what its result says of them must be relative, or set by the
-        caller. A result that cannot be kept is returned all the same.
+        caller. A result that cannot be kept is returned all the same. Raises NotKnown as the class
+        has it.
         """
         key = key_of(kind, inputs)
         if not self._fresh:
@@ -83,6 +99,8 @@ class Cache:
                 value: T = self._read(key, place)
                 _count("hits")
                 return value
+        if self.only_looks:
+            raise NotKnown
         _count("misses")
         place.mkdir(parents=True, exist_ok=True)
         with scratch_folder() as work:
@@ -147,7 +165,9 @@ class Cache:
                 raise ValueError(f"{name} is damaged")
         value = read_value(entry)
         _copy(entry / _FILES, place)
-        os.utime(entry)
+        if not self.only_looks:
+            with suppress(OSError):  # an entry that only others may write is as good
+                os.utime(entry)
         return value
 
     def _write(self, key: str, files: Path, value: Any) -> None:

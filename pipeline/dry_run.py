@@ -1,22 +1,37 @@
-"""What a run would do, without doing it."""
+"""What a run would do, without doing it: its stages, and which of them the cache has."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any, Literal
 
 from ..calibration_data.samples import Samples
 from ..convert.targets import Target
-from .inputs import ready_model
+from ..core.observer import SILENT
+from ..core.results import Report
+from ..core.scratch import scratch_folder
+from .cache import NotKnown
+from .inputs import ReadyModel, ready_model
+from .making import Making
+from .pruning import prunes
 from .recipe import Recipe
+from .remembered import whole_run
 from .run import admitted, open_both
 
 
 @dataclass(frozen=True)
 class PlannedStage:
-    """A stage by the name that the report will have for it, and what it would do."""
+    """A stage by the name that the report will have for it, and what it would do.
+
+    One that takes what a stage before it has yet to make counts as run: it may turn out to be in
+    the cache all the same.
+    """
 
     name: str
+    status: Literal["cached", "run"]
     what: str
 
 
@@ -35,43 +50,137 @@ def planned(recipe: Recipe, folder: Path) -> tuple[PlannedTarget, ...]:
     targets, _, version = admitted(recipe, folder)
     ready = ready_model(recipe.model, recipe.input_shapes, recipe.size, recipe.outputs)
     calib, evaluation = open_both(ready, recipe)
+    if recipe.cache is not None:
+        recipe = replace(recipe, cache=recipe.cache.looking())
+    all_known = _all_known(recipe, version)
+
+    def stages(target: Target) -> tuple[PlannedStage, ...]:
+        with scratch_folder() as work:
+            plan = _Plan(ready, calib, evaluation, recipe, target, work)
+            found = plan.stages(version)
+        return tuple(replace(one, status="cached") for one in found) if all_known else found
+
     return tuple(
         PlannedTarget(
             target.name,
             str(folder / target.name / f"{recipe.model.stem}.rknn"),
-            tuple(_stages(recipe, target, calib, evaluation, version)),
+            stages(target),
             _gates(recipe),
         )
         for target in targets
     )
 
 
-def _stages(
-    recipe: Recipe, target: Target, calib: Samples | None, evaluation: Samples, version: str
-) -> list[PlannedStage]:
-    on = f"on {len(evaluation)} samples"
-    by = recipe.metric if evaluation.labels is not None else "agreement and SQNR"
-    used = f"{len(calib)} calibration samples" if calib is not None else ""
-    stages = [("baseline", f"{recipe.model} in ONNX Runtime {on}, {by}")]
-    if "float16" in target.dtypes:
-        stages.append(("reference-float16", "compile the original, to compare with"))
-    if recipe.prune or recipe.sparsity or recipe.max_drop is not None:
+def _all_known(recipe: Recipe, version: str) -> bool:
+    """Whether nothing has changed since a run that was kept."""
+
+    def not_made(_: Path) -> Report:
+        raise NotKnown
+
+    with scratch_folder() as place:
+        try:
+            whole_run(recipe, version, not_made, place)
+        except NotKnown:
+            return False
+    return True
+
+
+class _Plan:
+    """The stages of one target in their order; those that can be in the cache are looked for."""
+
+    def __init__(
+        self,
+        ready: ReadyModel,
+        calib: Samples | None,
+        evaluation: Samples,
+        recipe: Recipe,
+        target: Target,
+        work: Path,
+    ) -> None:
+        self._making = Making(
+            ready, calib, evaluation, recipe, target, work / "kept", work / "scratch"
+        )
+        self._recipe = recipe
+        self._target = target
+        self._labelled = evaluation.labels is not None
+        self._on = f"on {len(evaluation)} samples"
+        self._used = f"{len(calib)} calibration samples" if calib is not None else ""
+        self._stages: list[PlannedStage] = []
+        self._found: dict[str, Any] = {}
+
+    def stages(self, version: str) -> tuple[PlannedStage, ...]:
+        """All of them; ``version`` is the toolkit's."""
+        recipe, making, found = self._recipe, self._making, self._found
+        by = recipe.metric if self._labelled else "agreement and SQNR"
+        self._add("baseline", f"{recipe.model} in ONNX Runtime {self._on}, {by}")
+        if "float16" in self._target.dtypes:
+            self._add(
+                "reference-float16",
+                "compile the original, to compare with",
+                lambda: making.reference_float16(SILENT.step),
+            )
+        last = self._prune() if prunes(recipe) else []
         if recipe.quantize != "float16":
-            stages.append(("reference-int8", "compile the original in int8, for the budget"))
+            how = f"{recipe.quantize}, method {recipe.method}, mixed precision {recipe.mixed}"
+            what = f"{how}, {self._used}"
+            self._add("quantize", what, lambda: making.quantize(SILENT.step), after=last)
+            self._add("check-quantized", f"in ONNX Runtime {self._on}")
+            last = ["quantize"]
+        self._add(
+            "convert",
+            f"rknn-toolkit2 {version}, simulate {self._on}",
+            lambda: making.convert(found.get("quantize"), SILENT.step),
+            after=last,
+        )
+        if recipe.robustness:
+            self._add("robustness", "in ONNX Runtime, on images made worse")
+        self._add("check", "compare, and hold against the gates")
+        return tuple(self._stages)
+
+    def _prune(self) -> list[str]:
+        """The stages of pruning; returns the one that those after it wait for."""
+        recipe, making, found = self._recipe, self._making, self._found
+        whole = "reference-float16"
+        if recipe.in_int8:
+            first, whole = "quantize-reference", "reference-int8"
+            self._add(first, "the original in int8", lambda: making.quantize_reference(SILENT.step))
+            self._add(
+                whole,
+                "compile that, for the budget",
+                lambda: making.reference_int8(found[first], SILENT.step),
+                after=[first],
+            )
         drop = "" if recipe.max_drop is None else f"lose at most {recipe.max_drop:.1%}, "
         budget = f"{recipe.prune}, " if recipe.prune else ""
         budget += f"{recipe.sparsity} sparse, " if recipe.sparsity else ""
-        stages.append(("prune", f"{budget}{drop}recover by {recipe.recover}, {used}"))
+        what = f"{budget}{drop}recover by {recipe.recover}, {self._used}"
+        self._add("prune", what, lambda: making.prune(found[whole], SILENT.step), after=[whole])
+        last = "prune"
         if recipe.recover == "distill":
-            stages.append(("distill", f"train for {recipe.recover_time:.0f} s at most"))
-        stages.append(("check-pruned", f"in ONNX Runtime {on}"))
-    if recipe.quantize != "float16":
-        how = f"{recipe.quantize}, method {recipe.method}, mixed precision {recipe.mixed}"
-        stages.append(("quantize", f"{how}, {used}"))
-        stages.append(("check-quantized", f"in ONNX Runtime {on}"))
-    stages.append(("convert", f"rknn-toolkit2 {version}, simulate {on}"))
-    stages.append(("check", "compare, and hold against the gates"))
-    return [PlannedStage(*one) for one in stages]
+            what, last = f"train for {recipe.recover_time:.0f} s at most", "distill"
+            self._add(
+                last,
+                what,
+                lambda: making.distil(found["prune"].result, SILENT.step),
+                after=["prune"],
+            )
+        self._add("check-pruned", f"in ONNX Runtime {self._on}")
+        return [last]
+
+    def _add(
+        self,
+        name: str,
+        what: str,
+        make: Callable[[], Any] | None = None,
+        *,
+        after: Sequence[str] = (),
+    ) -> None:
+        """Note a stage; ``make`` takes it from the cache, when all that it comes ``after`` was."""
+        if make is not None and self._recipe.keeps_stages and self._found.keys() >= set(after):
+            with suppress(NotKnown):
+                self._found[name] = make()
+        status: Literal["cached", "run"] = "cached" if name in self._found else "run"
+        self._stages.append(PlannedStage(name, status, what))
 
 
 def _gates(recipe: Recipe) -> dict[str, float]:

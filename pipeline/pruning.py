@@ -18,7 +18,7 @@ from ..convert.latency import layer_ms
 from ..convert.targets import Target
 from ..core.errors import OptionError
 from ..core.graph import Array
-from ..core.results import ModelRow, Notice, PruningFigure
+from ..core.results import Notice, PruningFigure
 from ..core.session import Session
 from ..prune.budget import Budget, macs_cost, parse_budget, size_cost
 from ..prune.costs import Cost
@@ -198,13 +198,12 @@ def pruning_figure(
     )
 
 
-def saved_share(budget: Budget, compiled: Conversion, unpruned: ModelRow) -> float | None:
+def saved_share(budget: Budget, compiled: Conversion, unpruned: Conversion) -> float | None:
     """What the compiler says is saved; None for a budget that it does not measure."""
     if budget.kind == "cycles":
         return 1 - (ratio(compiled.cycles, unpruned.cycles) or 1.0)
     if budget.kind == "latency":
-        before = unpruned.latency[0].ms if unpruned.latency else None
-        after = compiled.latency.ms if compiled.latency else None
+        after, before = (one.latency.ms if one.latency else None for one in (compiled, unpruned))
         return 1 - (ratio(after, before) or 1.0)
     return None
 

@@ -110,6 +110,14 @@ class Recipe:
         """Whether layers multiply in int8; else in float16, with weights of whatever width."""
         return self.quantize == "w8a8"
 
+    @property
+    def keeps_stages(self) -> bool:
+        """Whether stages are looked up in the cache and kept there.
+
+        Not with a metric of the user's own: what a function computes is not known by its name.
+        """
+        return self.cache is not None and ":" not in self.metric
+
     def require_samples(self) -> None:
         """Raise OptionError when a stage needs samples that were not given."""
         prunes = bool(self.prune or self.sparsity) or self.max_drop is not None

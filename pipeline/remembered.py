@@ -27,9 +27,10 @@ from ..core.scratch import scratch_folder
 from ..prune.budget import Budget
 from ..prune.result import Distillation, PruneResult
 from ..quantize.quantize import QuantizeResult
+from .cache import NotKnown
 from .distilling import distil_pruned
 from .pruning import Pruning, budget_of
-from .quantizing import quantize_as
+from .quantizing import quantize_as, quantize_for_cycles
 from .recipe import Recipe, recipe_document
 from .stages import Step
 from .steps import convert_step
@@ -74,7 +75,7 @@ class Pruned:
         one = self._recipe
         return [
             [one.prune, one.max_drop, one.quantize, self._target.name, one.seed, share],
-            [one.criterion, one.recover, one.keep, one.only],
+            [one.criterion, one.recover, one.keep, one.only, one.rounds, one.sparsity],
             _metric(one) if one.max_drop is not None else None,
             self._calib.digest(),
         ]
@@ -122,6 +123,19 @@ def quantized(
         _move(place / _MODEL, output)
         _move(place / _PLAN, plan)
     return replace(result, path=output, plan_path=plan)
+
+
+def quantized_for_cycles(
+    recipe: Recipe, model: ModelProto, output: Path, calib: Samples, step: Step
+) -> None:
+    """As quantize_for_cycles; the file may come from the cache."""
+
+    def make(folder: Path) -> None:
+        quantize_for_cycles(model, folder / _MODEL, calib, step)
+
+    with scratch_folder() as place:
+        _known(recipe, "quantize-for-cycles", model, calib.digest, make, place)
+        _move(place / _MODEL, output)
 
 
 def converted(
@@ -175,12 +189,13 @@ def _known(
     place: Path,
 ) -> T:
     """What ``make`` gives; without a cache nothing is read to know what it was made from."""
-    # what a function of the user's computes is not known by its name
-    if recipe.cache is None or ":" in recipe.metric:
+    if recipe.cache is None or not recipe.keeps_stages:
         return make(place)
     try:
         key = {"model": _digest(model), "inputs": inputs()}
     except RockpressError:
+        if recipe.cache.only_looks:
+            raise NotKnown from None
         return make(place)  # it tells in its own order what is wrong
     return recipe.cache.remembered(kind, key, make, place)
 

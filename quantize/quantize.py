@@ -20,7 +20,7 @@ from .candidates import HeldOut, SampleSet
 from .few_samples import FewSamples
 from .judging import USER, TaskMetric, Trial, verdict_on
 from .making import Progress, Subject, quantized
-from .methods import AUTO, COMPARED, REFINED
+from .methods import AUTO, COMPARED, METHODS, REFINED
 from .mixed import LayerCost, MixedBudget, growing_choices, search, sensitivities
 from .plan import Plan, compared, write_plan
 from .requirements import require_to_choose_by, underflow_notices
@@ -113,6 +113,10 @@ def _names(method: str, held_out: SampleSet, scheme: str) -> tuple[str, ...]:
     compared = _OF_16_BITS if scheme == "w8a16" else COMPARED
     if method == AUTO:
         return compared if len(held_out) else compared[:1]
+    if method not in METHODS:
+        raise OptionError(
+            f"--method {method} is not known", f"choose one of: {AUTO}, {', '.join(METHODS)}"
+        )
     if scheme == "w8a16" and method not in compared:
         raise OptionError(
             f"--method {method} narrows the ranges of activations or their channels, which 16 bits "

@@ -128,6 +128,12 @@ def test_what_narrows_ranges_is_refused_for_16_bits(net: ModelProto, tmp_path: P
         quantize_file(recipe, tmp_path / "q.onnx", symmetric=True)
 
 
+def test_a_method_that_is_not_known_is_refused(net: ModelProto, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="--method normal is not known") as caught:
+        made(net, tmp_path, method="normal")
+    assert "min-max" in caught.value.hint
+
+
 def test_16_bits_reach_a_chip_that_has_them(net: ModelProto, tmp_path: Path) -> None:
     result = made(net, tmp_path, scheme="w8a16")
     with pytest.raises(OptionError, match="activations of 16 bits") as refused:

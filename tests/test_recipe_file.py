@@ -11,7 +11,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-import numpy as np
 import onnx
 import pytest
 import typer
@@ -22,8 +21,7 @@ from rockpress.cli import jobs as cli_jobs
 from rockpress.cli import run as run_command
 from rockpress.cli.build import build_recipe
 from rockpress.convert.targets import TARGET_NAMES
-from rockpress.core.errors import ModelError, OptionError, RockpressError
-from rockpress.pipeline.dry_run import planned
+from rockpress.core.errors import ModelError, OptionError
 from rockpress.pipeline.recipe import Gates, Preprocessing, Recipe
 from rockpress.pipeline.recipe_file import Job, RecipeFile, read_jobs
 from rockpress.pipeline.recipe_words import in_recipe_words
@@ -359,63 +357,7 @@ def test_the_output_of_the_command_line_goes_before_that_of_the_file(
     assert outputs == [Path("there/a"), Path("there/b")]
 
 
-# A dry run, and several models run
-
-
-def test_a_dry_run_shows_the_stages_and_does_nothing(
-    small_cnn: Path,
-    image_folder: Path,
-    tmp_path: Path,
-    rockpress: Run,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    before = sorted(tmp_path.rglob("*"))
-    line = ["run", small_cnn, "--calib", image_folder, "--prune", "macs=-20%", "--dry-run"]
-    code, out, err = rockpress(*line, "--max-size-mb", 3)
-    assert (code, err) == (0, "")
-    assert out.splitlines()[0] == "rk3588 -> build/rk3588/small_cnn.rknn"
-    assert "  prune              macs=-20%, recover by least-squares" in out
-    assert out.splitlines()[-1] == "  gates: max-size-mb 3"
-    assert rockpress(*line, "--max-regression", "size=2%")[0] == 2  # there is nothing to compare
-    code, out, _ = rockpress(*line, "--target", "rv1106", "--json")
-    (target,) = json.loads(out)["targets"]
-    stages = [stage["name"] for stage in target["stages"]]
-    assert stages[:2] == ["baseline", "reference-int8"]  # that chip has no float16
-    assert sorted(tmp_path.rglob("*")) == before
-    with pytest.raises(RockpressError, match="has no float16"):
-        planned(
-            Recipe(small_cnn, targets=("rv1106",), quantize="float16", calib=image_folder), tmp_path
-        )
-
-
-@pytest.mark.parametrize(
-    ("more", "said"),
-    [
-        (["--baseline", "build/report.json"], "which this run writes over"),
-        (["--baseline", "old.json"], "old.json: has no size of rk3588"),
-        (["--robustness", "--calib", "tensors.npz"], "--robustness changes images"),
-    ],
-)
-def test_a_dry_run_refuses_what_the_run_would_refuse(
-    more: list[str],
-    said: str,
-    small_cnn: Path,
-    image_folder: Path,
-    tmp_path: Path,
-    rockpress: Run,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    np.savez("tensors.npz", x=np.zeros((4, 3, 32, 32), np.float32))
-    (tmp_path / "build").mkdir()
-    for file in (Path("old.json"), Path("build/report.json")):
-        file.write_text('{"schema": 1, "targets": []}')
-    line = ["run", small_cnn, "--calib", image_folder, *more]
-    line += ["--max-regression", "size=2%"] if "--baseline" in more else []
-    told = [rockpress(*line, *dry) for dry in ([], ["--dry-run"])]
-    assert told[0] == told[1]
-    assert (told[1][0], said in told[1][2]) == (1 if "old.json" in more else 2, True), told
+# Several models run
 
 
 def test_of_several_models_one_that_fails_does_not_lose_the_other(
