@@ -17,7 +17,7 @@ from .places import reports_of, whole_report
 from .progress import watching
 from .several import end_with, explain
 from .show import print_json, print_lines, say_where, show_report, warn
-from .wording import Words, as_it_is, reword, speaking
+from .wording import Words, as_it_is
 
 if TYPE_CHECKING:
     from ..core.results import Report
@@ -68,9 +68,10 @@ def run_one(job: Job, shown: Shown) -> int:
     try:
         result, told = _run(job, shown)
     except AllFailed as failed:
-        errors = {name: reword(one, shown.words) for name, one in failed.errors.items()}
-        end_with(errors, verbose=shown.verbose, code=failed.exit_code)
-    show_report(result, as_json=shown.as_json, files=shown.reports, told=told, words=shown.words)
+        for error in failed.errors.values():
+            error.reword(shown.words)
+        end_with(failed.errors, verbose=shown.verbose, code=failed.exit_code)
+    show_report(result, as_json=shown.as_json, files=shown.reports, told=told)
     return _end(job, result, shown)
 
 
@@ -105,6 +106,7 @@ def _run_of_several(job: Job, shown: Shown, documents: dict[str, Any]) -> int:
     try:
         result, told = _run(job, shown)
     except RockpressError as error:
+        error.reword(shown.words)
         documents[name] = {"error": {"message": error.message, "hint": error.hint}}
         explain(name, error, verbose=shown.verbose)
         return error.exit_code
@@ -117,7 +119,6 @@ def _run_of_several(job: Job, shown: Shown, documents: dict[str, Any]) -> int:
         files=reports_of(job, shown.reports),
         told=told,
         on_stdout=not shown.as_json,
-        words=shown.words,
     )
     try:
         return _end(job, result, shown)
@@ -131,15 +132,14 @@ def _run(job: Job, shown: Shown) -> tuple[Report, frozenset[tuple[str, str]]]:
     kept = job.recipe.keeps_stages
     hint = "the same command goes on after the last stage that was finished" if kept else ""
     telling = watching(quiet=shown.quiet, words=shown.words)
-    with resumable(hint), speaking(shown.words), telling as observer:
-        return run(job.recipe, job.output, observer), observer.told
+    with resumable(hint), telling as observer:
+        return run(job.recipe, job.output, observer, shown.words), observer.told
 
 
 def _end(job: Job, result: Report, shown: Shown) -> int:
     say_where(job.output, quiet=shown.quiet)
     if result.failures:
-        errors = {name: reword(one, shown.words) for name, one in result.failures.items()}
-        end_with(errors, verbose=shown.verbose)
+        end_with(result.failures, verbose=shown.verbose)
     return 0 if result.passed else GATE_FAILED
 
 

@@ -38,8 +38,9 @@ class _Warnings:
     def lines(self, notice: Notice, name: str) -> list[str]:
         from .show import warning_lines
 
+        notice = notice.said(self._words)
         self.told.add((notice.code, notice.text))
-        return warning_lines(notice, name, self._words)
+        return warning_lines(notice, name)
 
 
 class _Telling(Observer):

@@ -133,11 +133,12 @@ def command(
     require_places(work, model, report or (), depfile)
     words = words_for(model)
     if dry_run:
-        with speaking(words):
+        with speaking(words, model):
             show_plans(work, as_json=as_json)
         return
     shown = Shown(as_json=as_json, reports=report or (), quiet=quiet, verbose=verbose, words=words)
-    code = run_one(work[0], shown) if work[0].name is None else run_several(work, shown)
+    with speaking(words, model):
+        code = run_one(work[0], shown) if work[0].name is None else run_several(work, shown)
     if depfile is not None:
         write_depfile(depfile, work, model)
     if code:

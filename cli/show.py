@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .several import Told, named
-from .wording import Words, as_it_is
 
 if TYPE_CHECKING:
     from ..convert.build import ConversionWarning
@@ -27,7 +26,6 @@ def show_report(
     files: Sequence[Path] | None,
     told: Told = frozenset(),
     on_stdout: bool = True,
-    words: Words = as_it_is,
 ) -> None:
     """Print the report and write it to ``files`` too; the suffix says in which format.
 
@@ -45,9 +43,7 @@ def show_report(
         _show_tables(report)
     _annotate(report)
     for target in report.targets:
-        warn(
-            named(target.warnings, target.target if len(report.targets) > 1 else None, told), words
-        )
+        warn(named(target.warnings, target.target if len(report.targets) > 1 else None, told))
 
 
 def _annotate(report: Report) -> None:
@@ -116,21 +112,19 @@ def print_json(document: dict[str, Any]) -> None:
     sys.stdout.write(json_text(document))
 
 
-def warn(notices: Iterable[Notice | ConversionWarning], words: Words = as_it_is) -> None:
+def warn(notices: Iterable[Notice | ConversionWarning]) -> None:
     """Warnings with what to do, on stderr."""
     for one in notices:
-        for line in warning_lines(one, words=words):
+        for line in warning_lines(one):
             print(line, file=sys.stderr)
 
 
-def warning_lines(
-    one: Notice | ConversionWarning, name: str = "", words: Words = as_it_is
-) -> list[str]:
+def warning_lines(one: Notice | ConversionWarning, name: str = "") -> list[str]:
     """A warning and its hint as lines; ``name`` says whose it is."""
     from ..report.visible import visible
 
-    lines = [f"warning: {name}{visible(words(one.text))} [{one.code}]"]
-    return [*lines, f"hint: {visible(words(one.hint))}"] if one.hint else lines
+    lines = [f"warning: {name}{visible(one.text)} [{one.code}]"]
+    return [*lines, f"hint: {visible(one.hint)}"] if one.hint else lines
 
 
 def _console() -> Any:

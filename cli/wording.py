@@ -26,23 +26,21 @@ def words_for(model: Path) -> Words:
     def in_recipe(text: str) -> str:
         from ..pipeline.recipe_words import in_recipe_words
 
-        said = in_recipe_words(text, typed)
-        return text if said == text else f"{model}: {said}"
+        return in_recipe_words(text, typed)
 
     return in_recipe
 
 
 @contextmanager
-def speaking(words: Words) -> Iterator[None]:
-    """Tell what is raised in these words."""
+def speaking(words: Words, model: Path) -> Iterator[None]:
+    """Tell what is raised in these words, and where they are to be found."""
+
+    def found_in(text: str) -> str:
+        said = words(text)
+        return text if said == text else f"{model}: {said}"
+
     try:
         yield
     except RockpressError as error:
-        reword(error, words)
+        error.reword(found_in)
         raise
-
-
-def reword(error: RockpressError, words: Words) -> RockpressError:
-    """The error itself, told in these words."""
-    error.message, error.hint = words(error.message), words(error.hint)
-    return error

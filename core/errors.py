@@ -15,6 +15,8 @@ A gate that does not hold is a result, not an error: it exits with 4.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 class RockpressError(Exception):
     """One line that says what, where and the value seen, and a hint that says what to do."""
@@ -25,6 +27,10 @@ class RockpressError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    def reword(self, words: Callable[[str], str]) -> None:
+        """Say the same in other ``words``."""
+        self.message, self.hint = words(self.message), words(self.hint)
 
 
 class ModelError(RockpressError):

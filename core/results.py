@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .errors import RockpressError
@@ -182,6 +183,10 @@ class Notice:
     code: str
     text: str
     hint: str = ""
+
+    def said(self, words: Callable[[str], str]) -> Notice:
+        """The same in other ``words``."""
+        return replace(self, text=words(self.text), hint=words(self.hint))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,7 +41,12 @@ from .stages import Stages
 REPORT_FILE = "report.json"
 
 
-def run(recipe: Recipe, output: Path, observer: Observer = SILENT) -> Report:
+def run(
+    recipe: Recipe,
+    output: Path,
+    observer: Observer = SILENT,
+    words: Callable[[str], str] = str,
+) -> Report:
     """Run a recipe and write everything to ``output``: a folder a target, and report.json.
 
     What cannot work is found before minutes are spent. Files appear in ``output`` only when all
@@ -52,6 +57,8 @@ def run(recipe: Recipe, output: Path, observer: Observer = SILENT) -> Report:
 
     With ``recipe.cache``, stages whose inputs, options and code have not changed are not run
     again; of an unchanged recipe nothing is.
+
+    The report tells its warnings and errors in the ``words`` that are made of each.
     """
     targets, last, version = admitted(recipe, output)
     with staging(output) as folder, counted() as is_known:
@@ -64,7 +71,8 @@ def run(recipe: Recipe, output: Path, observer: Observer = SILENT) -> Report:
         if is_known():
             observer.cached("all of it")
             report = _known_before(report)
-            write_text(folder / REPORT_FILE, to_json(report))
+        report = _told(report, words)  # the cache has it as it is
+        write_text(folder / REPORT_FILE, to_json(report))
     for name in report.failures:
         set_aside(output / name, recipe.model.stem)
     return report
@@ -123,9 +131,17 @@ def _run(
             recipe=recipe_document(recipe),
             targets=tuple(map(chains.report, targets, outcomes)),
         )
-        report = with_changes(report, recipe, last)
-        write_text(folder / REPORT_FILE, to_json(report))
-    return report
+    return with_changes(report, recipe, last)
+
+
+def _told(report: Report, words: Callable[[str], str]) -> Report:
+    for error in report.failures.values():
+        error.reword(words)
+    targets = [
+        replace(target, warnings=tuple(one.said(words) for one in target.warnings))
+        for target in report.targets
+    ]
+    return replace(report, targets=tuple(targets))
 
 
 def _known_before(report: Report) -> Report:

@@ -319,6 +319,31 @@ def test_what_only_the_model_tells_is_told_by_the_key(
     assert (code, err.splitlines()[0]) == (2, f"error: {path}: {said}")
 
 
+def test_the_reports_of_a_recipe_speak_of_its_keys(
+    small_cnn: Path,
+    image_folder: Path,
+    write: Callable[[str], Path],
+    rockpress: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also when the run comes from the cache."""
+    path = write(f'model = "{small_cnn}"\ncalib = "{image_folder}"\nmean = 0.48\nstd = 0.22\n')
+    monkeypatch.chdir(path.parent)
+    monkeypatch.setenv("ROCKPRESS_CACHE_DIR", str(path.parent / "cache"))
+    pages = ["r.html", "r.xml", "r.md"]
+    said = "give mean and std in 0..255"
+    for _ in range(2):
+        more = [word for page in pages for word in ("--report", page)]
+        code, _, err = rockpress("run", path.name, *more, "-q")
+        assert (code, err.count(f"hint: {said}\n")) == (0, 1)
+        for page in (*pages, "build/report.json"):
+            text = Path(page).read_text()
+            assert said in text and "give --mean" not in text, page
+    line = ["run", small_cnn, "--calib", image_folder, "--mean", "0.48", "--std", "0.22"]
+    _, _, err = rockpress(*line, "-q")
+    assert "hint: give --mean and --std in 0..255" in err
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="No such file"):
         read_jobs(tmp_path / "rockpress.toml")
