@@ -14,12 +14,12 @@ from ..core.observer import SILENT
 from ..core.results import Report
 from ..core.scratch import scratch_folder
 from .cache import NotKnown
-from .inputs import ReadyModel, ready_model
+from .inputs import ReadyModel
 from .making import Making
 from .pruning import prunes
 from .recipe import Recipe
 from .remembered import whole_run
-from .run import admitted, open_both
+from .run import admitted, opened
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,7 @@ class PlannedTarget:
 def planned(recipe: Recipe, folder: Path) -> tuple[PlannedTarget, ...]:
     """What ``run`` would do. Raises what it would raise before its first stage."""
     targets, _, version = admitted(recipe, folder)
-    ready = ready_model(recipe.model, recipe.input_shapes, recipe.size, recipe.outputs)
-    calib, evaluation = open_both(ready, recipe)
+    ready, calib, evaluation = opened(recipe)
     if recipe.cache is not None:
         recipe = replace(recipe, cache=recipe.cache.looking())
     all_known = _all_known(recipe, version)

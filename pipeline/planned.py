@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import copyfile
 
 from onnx import ModelProto
 
@@ -13,7 +14,7 @@ from ..core.graph import Graph
 from ..core.model import is_qdq, save_model
 from ..quantize.equalize import as_planned
 from ..quantize.four_bits import SCHEME, has_four_bits
-from ..quantize.plan import Plan, read_plan, write_plan
+from ..quantize.plan import Plan, read_plan
 from ..quantize.qdq import render
 from ..quantize.quantize import QuantizeResult
 from .carrying import is_hybrid
@@ -39,13 +40,17 @@ def planned(
             f"{source}: the plan is for another model: this one has no tensor {strange!r}",
             "quantize this model, or give the one that the plan was made for",
         )
-    names = [stem.with_name(f"{stem.name}.{end}") for end in ("intended.onnx", "plan.toml")]
-    result = QuantizeResult(names[0], names[1], plan)
+    result = QuantizeResult(intended_beside(stem), stem.with_name(f"{stem.name}.plan.toml"), plan)
     base = as_planned(model, plan)
     if plan.scheme != SCHEME:
         save_model(render(base, plan), result.path)
-    write_plan(plan, result.plan_path)
+    copyfile(source, result.plan_path)  # as it is, with its comments
     return base, result
+
+
+def intended_beside(stem: Path) -> Path:
+    """Where the quantized form is written; ``stem`` is the .rknn without that."""
+    return stem.with_name(f"{stem.name}.intended.onnx")
 
 
 def require_not_four_bits(model: ModelProto) -> None:

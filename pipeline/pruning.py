@@ -17,7 +17,7 @@ from ..convert.cycles import layer_cycles
 from ..convert.latency import layer_ms
 from ..convert.targets import Target
 from ..core.errors import OptionError
-from ..core.graph import Array
+from ..core.graph import Array, Graph
 from ..core.results import Notice, PruningFigure
 from ..core.session import Session
 from ..prune.budget import Budget, macs_cost, parse_budget, size_cost
@@ -27,6 +27,8 @@ from ..prune.prune import Method, Pruner
 from ..prune.repair import Before
 from ..prune.result import PruneResult
 from ..prune.rounds import prune_in_rounds, usual_rounds
+from ..prune.selection import require_prunable
+from ..prune.sparsify import require_layers as require_sparsifiable
 from .distilling import parted, require_distilling
 from .judging import judge_for
 from .recipe import Recipe
@@ -83,6 +85,19 @@ def require_pruning(recipe: Recipe) -> None:
             f"--rounds {recipe.rounds}: the cuts that --max-drop tries are made in one round",
             "leave one of the two out",
         )
+
+
+def require_layers(recipe: Recipe, model: ModelProto) -> None:
+    """Raise now, before minutes are spent, what pruning would raise for the model's layers.
+
+    ModelError when it has none to prune, OptionError for a glob of ``keep`` or ``only`` that names
+    none.
+    """
+    globs = (*recipe.keep, *recipe.only)
+    if budget_of(recipe) is not None:
+        require_prunable(model, globs)
+    if recipe.sparsity is not None:
+        require_sparsifiable(Graph(model), globs)
 
 
 class Pruning:

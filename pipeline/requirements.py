@@ -117,8 +117,14 @@ def require_output(output: Path, suffix: str, inputs: Sequence[Path]) -> None:
     if output.suffix.lower() != suffix or output.is_dir():
         what = "is a folder" if output.is_dir() else f"does not end in {suffix}"
         raise OptionError(f"-o {output}: the file to write {what}", f"such as -o model{suffix}")
+    require_unread(output, inputs)
+
+
+def require_unread(output: Path, inputs: Sequence[Path]) -> None:
+    """Raise OptionError when a file to write is one that is read."""
     for one in inputs:
         if output.exists() and one.exists() and output.samefile(one):
             raise OptionError(
-                f"-o {output} would replace the model that is read", "give it another name"
+                f"{output}: to write it would replace the model that is read",
+                "give another name with -o",
             )

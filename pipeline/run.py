@@ -30,6 +30,7 @@ from .last_release import (
     with_changes,
 )
 from .parallel import each_target
+from .pruning import require_layers
 from .recipe import Recipe, recipe_document
 from .remembered import whole_run
 from .requirements import require_possible, require_toolkit
@@ -102,8 +103,7 @@ def _run(
     observer: Observer,
 ) -> Report:
     """Every stage of every target, with all files in ``folder``."""
-    ready = ready_model(recipe.model, recipe.input_shapes, recipe.size, recipe.outputs)
-    calib, evaluation = open_both(ready, recipe)
+    ready, calib, evaluation = opened(recipe)
     ranges = ranges_seen(ready, calib)
     quantization = "normal" if recipe.in_int8 else "float16"
     how = evaluation.npu_preprocess
@@ -208,6 +208,13 @@ class _Chains:
 def _remove(folder: Path) -> None:
     if folder.exists():
         shutil.rmtree(folder)
+
+
+def opened(recipe: Recipe) -> tuple[ReadyModel, Samples | None, Samples]:
+    """The model made ready, and ``open_both``. Raises what they raise, and ``require_layers``."""
+    ready = ready_model(recipe.model, recipe.input_shapes, recipe.size, recipe.outputs)
+    require_layers(recipe, ready.model)
+    return ready, *open_both(ready, recipe)
 
 
 def open_both(ready: ReadyModel, recipe: Recipe) -> tuple[Samples | None, Samples]:

@@ -30,12 +30,24 @@ from .distilling import distil_pruned, distillation_notices
 from .explain import explained, require_w8a8
 from .inputs import ReadyModel, ready_model
 from .manifests import write_beside
-from .planned import carried, not_in_the_plan, planned, require_not_four_bits
+from .planned import (
+    carried,
+    intended_beside,
+    not_in_the_plan,
+    planned,
+    require_not_four_bits,
+)
 from .preprocessing import calibration_notices
 from .pruning import Pruning
 from .quantizing import quantize_as, quantize_notices
 from .recipe import Recipe
-from .requirements import only_target, pruning_target, require_output, require_toolkit
+from .requirements import (
+    only_target,
+    pruning_target,
+    require_output,
+    require_toolkit,
+    require_unread,
+)
 from .rows import quantization_figure
 from .steps import convert_step
 
@@ -152,6 +164,8 @@ def convert_file(
     target = find_target(recipe.targets[0])
     require_toolkit(recipe.toolkit_python)
     _require_output(recipe, output, ".rknn")
+    if build.plan is not None:
+        require_unread(intended_beside(output.with_suffix("")), [recipe.model])
     _require_quantizable(recipe, build)
     ready = ready_model(recipe.model, recipe.input_shapes, recipe.size, recipe.outputs)
     calib = _calib(ready, recipe)

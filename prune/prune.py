@@ -10,7 +10,7 @@ from pathlib import Path
 from onnx import ModelProto
 
 from ..core.dense import with_biases
-from ..core.errors import ModelError, OptionError, SamplesError
+from ..core.errors import OptionError, SamplesError
 from ..core.graph import Array, Graph
 from ..core.layers import macs_of
 from ..core.model import parameter_count, save_model
@@ -20,12 +20,11 @@ from .budget import Budget
 from .candidates import CRITERIA, Candidate, Feeds, candidates_of, layer_moments
 from .costs import Cost, CostModel
 from .dependency import build_dependency
-from .groups import block_groups, find_groups
 from .held_out import JUDGING, RANKING, Part, divergence_on
 from .plans import SEARCHED, Plans
 from .repair import Before, refit
 from .result import Choice, CurvePoint, PruneResult
-from .selection import require_named, selected
+from .selection import all_groups, prunable, selected
 from .surgery import remove_channels
 from .trials import Trials, cuts_of
 
@@ -118,7 +117,6 @@ class Pruner:
         self._seed = seed
         self._on_progress = on_progress
         self._dependency = build_dependency(Graph(self._model))
-        # of a model that was cut already, what is to be cut or kept may be gone
         self._trials, self._candidates = self._judged(step, is_whole=before is None)
         self._by_name = {candidate.group.name: candidate for candidate in self._candidates}
         self._costs = CostModel(self._dependency, self._candidates, cost)
@@ -190,15 +188,9 @@ class Pruner:
 
     def _judged(self, step: int, *, is_whole: bool) -> tuple[Trials, list[Candidate]]:
         dependency, method = self._dependency, self._method
-        groups = [*find_groups(dependency), *block_groups(dependency)]
-        if not groups and is_whole:
-            stops = ", ".join(dependency.unknown) or "its inputs and outputs"
-            raise ModelError(
-                f"no channels of this model can be removed: all are held by {stops}",
-                "run without pruning (--prune off)",
-            )
-        if is_whole:
-            require_named(dependency, groups, (*method.keep, *method.only))
+        # of a model that was cut already, what is to be cut or kept may be gone
+        globs = (*method.keep, *method.only)
+        groups = prunable(dependency, globs) if is_whole else all_groups(dependency)
         groups = selected(dependency, groups, method.keep, method.only)
         self._on_progress("statistics", 0, 1)
         # A layer fitted to as many samples as it has inputs can do without any of them on these

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Set
 from fnmatch import fnmatchcase
 
-from ..core.errors import OptionError
+from onnx import ModelProto
+
+from ..core.dense import with_biases
+from ..core.errors import ModelError, OptionError
+from ..core.graph import Graph
 from .blocks import Block
-from .dependency import Dependency
-from .groups import Group, makers_of
+from .dependency import Dependency, build_dependency
+from .groups import Group, block_groups, find_groups, makers_of
 
 _SHOWN = 3
 
@@ -30,8 +34,20 @@ def selected(
     ]
 
 
-def require_named(dependency: Dependency, groups: Sequence[Group], globs: Iterable[str]) -> None:
-    """Raise OptionError for a glob that names nothing."""
+def all_groups(dependency: Dependency) -> list[Group]:
+    """What could be cut: groups of channels, and blocks."""
+    return [*find_groups(dependency), *block_groups(dependency)]
+
+
+def prunable(dependency: Dependency, globs: Iterable[str]) -> list[Group]:
+    """All groups. Raises ModelError without any, OptionError for a glob that names none."""
+    groups = all_groups(dependency)
+    if not groups:
+        stops = ", ".join(dependency.unknown) or "its inputs and outputs"
+        raise ModelError(
+            f"no channels of this model can be removed: all are held by {stops}",
+            "run without pruning (--prune off)",
+        )
     names = {group.name: names_of(dependency, group) for group in groups}
     for glob in globs:
         if not any(matches(glob, known) for known in names.values()):
@@ -39,6 +55,12 @@ def require_named(dependency: Dependency, groups: Sequence[Group], globs: Iterab
                 f"{glob!r} names no group of channels that could be cut",
                 f"there are for example: {', '.join(list(names)[:_SHOWN])}",
             )
+    return groups
+
+
+def require_prunable(model: ModelProto, globs: Iterable[str]) -> None:
+    """Raise what ``prunable`` raises for a prepared model."""
+    prunable(build_dependency(Graph(with_biases(model))), globs)
 
 
 def _is_meant(

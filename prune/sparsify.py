@@ -81,18 +81,23 @@ def sparsify(
     return copy, Sparsity(tuple(found), dense, measure, value)
 
 
-def _allowed(graph: Graph, axes: Axes, method: SparseMethod) -> dict[str, tuple[Axis, ...]]:
-    """Weight name -> the axes along which it may be made sparse, at least one."""
-    layers = dense_layers(graph)
+def require_layers(graph: Graph, globs: Iterable[str]) -> None:
+    """Raise OptionError for a glob that names no layer."""
     known = [{node.name, *node.input[1:2]} for node in graph.nodes]  # depthwise ones among them
-    for glob in (*method.keep, *method.only):
+    for glob in globs:
         if not any(matches(glob, names) for names in known):
+            some = [one.weight for one in dense_layers(graph)[:_SHOWN]]
             raise OptionError(
                 f"{glob!r} names no layer that could be sparse",
-                f"there are for example: {', '.join(one.weight for one in layers[:_SHOWN])}",
+                f"there are for example: {', '.join(some)}",
             )
+
+
+def _allowed(graph: Graph, axes: Axes, method: SparseMethod) -> dict[str, tuple[Axis, ...]]:
+    """Weight name -> the axes along which it may be made sparse, at least one."""
+    require_layers(graph, (*method.keep, *method.only))
     found = {}
-    for layer in layers:
+    for layer in dense_layers(graph):
         wanted = not method.only or any(_is_named(layer, glob) for glob in method.only)
         held = any(_is_named(layer, glob) for glob in method.keep)
         may = axes(layer.node, graph.weights[layer.weight]) if wanted and not held else ()

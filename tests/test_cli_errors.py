@@ -456,11 +456,20 @@ def test_what_was_asked_for_cannot_be(
     assert told in seen
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--target", "rv1106", "--max-latency-ms", "5"],
+        ["--prune", "macs=-9%", "--only", "nothing*"],
+        ["--sparsity", "2:4", "--target", "rk3576", "--keep", "nothing*"],
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("dry_run", [[], ["--dry-run"]])
 def test_what_cannot_be_is_found_before_anything_runs(
-    rockpress: Run, small_cnn: Path, images: Path, place: Path
+    more: list[str], dry_run: list[str], rockpress: Run, small_cnn: Path, images: Path, place: Path
 ) -> None:
-    line = usual("run", small_cnn, images, "--target", "rv1106", "--max-latency-ms", "5")
-    done = rockpress(*line)
+    done = rockpress(*usual("run", small_cnn, images, *more, *dry_run))
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("error: ")  # and no stage before it
 

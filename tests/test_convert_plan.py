@@ -57,6 +57,20 @@ def test_a_plan_is_carried_and_checked_again(
     assert built is not None and built.cycles == done.cycles
 
 
+def test_what_is_read_is_not_lost(recipe: Recipe, plan: Path, tmp_path: Path) -> None:
+    """The plan may lie where a copy of it goes, the model not where its quantized form goes."""
+    commented = f"# what was tried\n{plan.read_text()}"
+    plan.write_text(commented)
+    output = plan.with_name("q.rknn")
+    convert_file(recipe, output, Build("auto", plan=plan))
+    assert (plan.read_text(), output.is_file()) == (commented, True)
+    model = recipe.model.rename(tmp_path / "b.intended.onnx")
+    content = model.read_bytes()
+    with pytest.raises(OptionError, match="would replace the model that is read"):
+        convert_file(replace(recipe, model=model), tmp_path / "b.rknn", Build(plan=plan))
+    assert (model.read_bytes(), (tmp_path / "b.rknn").exists()) == (content, False)
+
+
 def test_a_changed_plan_is_noticed(recipe: Recipe, plan: Path, tmp_path: Path) -> None:
     output = tmp_path / "out" / "a.rknn"
     convert_file(recipe, output, Build("hybrid", plan=plan))

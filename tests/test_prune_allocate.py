@@ -38,7 +38,7 @@ from rockpress.prune.costs import Cost, CostModel
 from rockpress.prune.dependency import build_dependency
 from rockpress.prune.groups import find_groups
 from rockpress.prune.prune import Method, Pruner, prune
-from rockpress.prune.selection import require_named, selected
+from rockpress.prune.selection import prunable, selected
 from rockpress.prune.surgery import remove_channels
 
 Weights = dict[str, tuple[int, ...] | NDArray[np.generic]]
@@ -538,7 +538,7 @@ def test_layers_are_kept_by_name(keep: list[str], only: list[str], cut: set[str]
 def test_a_glob_that_names_nothing() -> None:
     dependency = build_dependency(Graph(net(*RESIDUAL)))
     with pytest.raises(OptionError, match=r"w9.*no group"):
-        require_named(dependency, find_groups(dependency), ["w1", "w9*"])
+        prunable(dependency, ["w1", "w9*"])
 
 
 @pytest.mark.parametrize(
