@@ -16,7 +16,8 @@ from onnx import ModelProto, NodeProto
 
 from ..core.dense import DenseLayer, dense_layers
 from ..core.graph import Graph, free_name, read_by
-from ..core.layers import layer_of, residual_of
+from ..core.layers import layer_of
+from .changes import sum_of
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,9 @@ def stand_in(graph: Graph, block: Block) -> tuple[DenseLayer, str] | None:
     ("" where there is none).
     """
     for layer in dense_layers(graph):
-        added = residual_of(graph, layer.node) if layer.node.op_type == "Conv" else None
-        if block.source in (layer.y, added and added[0]):
-            return layer, added[1] if added else ""
+        total, other = sum_of(graph, layer)
+        if block.source in (layer.y, total):
+            return layer, other
     return None
 
 
