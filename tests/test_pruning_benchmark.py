@@ -24,10 +24,11 @@ from benchmarks.prunings.methods import (  # noqa: E402
     Cell,
     cells_of,
 )
+from benchmarks.prunings.pairs import pairs_of  # noqa: E402
 from benchmarks.prunings.results import keep_result, read_results  # noqa: E402
 from benchmarks.prunings.samples import labels_of, sample_set  # noqa: E402
-from benchmarks.prunings.scores import interval, overlap, scored  # noqa: E402
-from benchmarks.prunings.table import row_of  # noqa: E402
+from benchmarks.prunings.scores import by_source, interval, overlap, points, scored  # noqa: E402
+from benchmarks.prunings.table import pair_row, row_of  # noqa: E402
 from rockpress.prune.prune import Method  # noqa: E402
 
 CELL = Cell(DEMO, "rockpress", 0.3, "rk3588", 8, 20)
@@ -87,6 +88,34 @@ def test_rows_are_against_the_unpruned_model_of_the_same_place() -> None:
     failed = row_of(CELL, Result("out of | reach"), whole)
     assert failed[4] == "failed: out of / reach"
     assert len(row) == len(failed)
+
+
+def test_samples_of_one_source_are_counted_together() -> None:
+    labels = [0, 1, 1]
+    found = np.array([[9.0, 0.0], [0.0, 9.0], [9.0, 0.0]])
+    worth = points(CLS, Path(), found, found, labels, [""] * 3)
+    assert by_source(worth, ["a", "a", "b"]) == {"a": (2.0, 2), "b": (0.0, 1)}
+    unsure = np.zeros((3, 3))
+    assert by_source(points(LITE0, Path(), unsure, unsure, None, [""] * 3), ["a"] * 3) == {}
+
+
+def test_methods_are_compared_at_equal_cycles() -> None:
+    """Ours is right in one source of ten more; the other cell is too far off to compare with."""
+    ours = {f"s{index}": (1.0, 2) for index in range(10)}
+    theirs = {**ours, "s3": (0.0, 2)}
+    whole, other = replace(CELL, method=WHOLE, share=0.0), replace(CELL, method="uniform")
+    far = replace(other, share=0.4)
+    results = {
+        whole.key: Result("", 1.0, cycles=100, points=ours),
+        CELL.key: Result("", 1.0, cycles=70, points=ours),
+        other.key: Result("", 0.9, cycles=72, points=theirs),
+        far.key: Result("", 0.9, cycles=60, points=theirs),
+    }
+    (pair,) = pairs_of([whole, CELL, other, far], results)
+    assert (pair.other, pair.cycles, pair.other_cycles) == (other, 0.7, 0.72)
+    assert pair.difference == pytest.approx(0.05)
+    assert pair.interval == pytest.approx((0.0, 0.15))
+    assert pair_row(pair)[2:6] == ["-30.0%", "uniform", "-28.0%", "+0.050"]
 
 
 def test_results_are_kept_side_by_side(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from ..quantizations.quantizing import watched
 from ..quantizations.running import fixed_model, reference, run_onnxruntime
 from .methods import DEMO, METHODS, ORT, WHOLE, Cell
 from .samples import labels_of, sample_set
-from .scores import scored
+from .scores import by_source, points, scored
 
 Array = NDArray[Any]
 
@@ -29,7 +29,8 @@ _CHIP = "rk3588"  # for the steps and the cycles that are saved, wherever it is 
 class Result:
     """A measured point. Ratios are against the unpruned model; ``predicted`` cycles are the closed
     form's, ``cycles`` and ``size`` (bytes of the .rknn) the compiler's, 0 where nothing was built.
-    ``judged`` and ``cut`` are CPU seconds. ``score`` is None with an ``error``.
+    ``judged`` and ``cut`` are CPU seconds. ``score`` is None with an ``error``. ``points`` has, for
+    each source of samples, the sum of what they are worth and their number.
     """
 
     error: str
@@ -41,6 +42,7 @@ class Result:
     size: int = 0
     judged: float = 0.0
     cut: float = 0.0
+    points: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,11 @@ def measure(cell: Cell, shares: Sequence[float], place: Place) -> Result:
         return Result(str(built["error"])[-300:])
     wanted = reference(cell.model, whole, test, place.work)
     labels = labels_of(cell.model, test)
-    score = scored(cell.model, whole, wanted, found, labels, test.texts)
+    given = (cell.model, whole, wanted, found, labels, test.texts)
+    worth = by_source(points(*given), test.sources)
     numbers = {name: value for name, value in note.items() if name != "error"}
-    return Result("", score, cycles=built["cycles"], size=built["size"], **numbers)  # type: ignore[arg-type]
+    known = {**numbers, "cycles": built["cycles"], "size": built["size"], "points": worth}
+    return Result("", scored(*given), **known)
 
 
 def _pruned(cell: Cell, share: float, work: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +19,57 @@ _TEXT = 0.3  # from this on the detector says text
 MEASURES = {LITE0: "sure agreement", REC: "characters", DET: "text overlap"}
 
 
+def points(
+    model: str, file: Path, wanted: Array, found: Array, labels: list[int] | None, texts: list[str]
+) -> Array:
+    """What each sample is worth, from 0 to 1 and nan where it does not count: (samples,).
+
+    ``wanted`` and ``found`` are outputs (samples, elements). 1 for a right class with ``labels``;
+    for the recogniser the share of characters read right, for the detector intersection over union
+    with the float model's map of text, for EfficientNet 1 for an equal first class, where the float
+    model is sure.
+    """
+    if labels is not None:
+        right: Array = (found.argmax(1) == np.array(labels)).astype(float)
+        return right
+    if model == REC:
+        known = vocabulary(file)
+        read = [read_text(one.reshape(-1, len(known)), known) for one in found]
+        pairs = zip(read, texts, strict=True)
+        return np.array([characters_right([one], [text]) for one, text in pairs])
+    if model == DET:
+        pages = zip(wanted > _TEXT, found > _TEXT, strict=True)
+        return np.array([overlap(one, other) for one, other in pages])
+    sure = np.exp(wanted - wanted.max(1, keepdims=True))
+    is_equal = wanted.argmax(1) == found.argmax(1)
+    return np.where(1 / sure.sum(1) > _SURE, is_equal, np.nan)
+
+
 def scored(
     model: str, file: Path, wanted: Array, found: Array, labels: list[int] | None, texts: list[str]
 ) -> float:
-    """From 0 to 1; ``wanted`` and ``found`` are outputs (samples, elements).
-
-    Accuracy with ``labels``; for the recogniser the share of characters read right, for the
-    detector intersection over union with the float model's map of text, for EfficientNet the equal
-    first classes where the float model is sure.
-    """
-    if labels is not None:
-        return float((found.argmax(1) == np.array(labels)).mean())
+    """The mean of ``points``, but of all characters and all pixels of text together."""
     if model == REC:
         known = vocabulary(file)
         read = [read_text(one.reshape(-1, len(known)), known) for one in found]
         return characters_right(read, texts)
     if model == DET:
         return overlap(wanted > _TEXT, found > _TEXT)
-    sure = np.exp(wanted - wanted.max(1, keepdims=True))
-    chosen = 1 / sure.sum(1) > _SURE
-    return float((wanted.argmax(1) == found.argmax(1))[chosen].mean())
+    return float(np.nanmean(points(model, file, wanted, found, labels, texts)))
+
+
+def by_source(points: Array, sources: Sequence[str]) -> dict[str, tuple[float, int]]:
+    """Sum and number of the points of all samples that were made from one source.
+
+    >>> by_source(np.array([1.0, 0.5, np.nan]), ["a", "a", "b"])
+    {'a': (1.5, 2)}
+    """
+    found: dict[str, tuple[float, int]] = {}
+    for source, value in zip(sources, points, strict=True):
+        if not np.isnan(value):
+            total, count = found.get(source, (0.0, 0))
+            found[source] = (total + float(value), count + 1)
+    return found
 
 
 def overlap(first: Array, second: Array) -> float:

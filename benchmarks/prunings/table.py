@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from .measuring import Result
 from .methods import ORT, WHOLE, Cell
+from .pairs import Pair, pairs_of
 from .results import Results
 from .scores import MEASURES, interval, is_share
 
@@ -24,6 +25,7 @@ _HEAD = (
     "of unpruned",
     "CPU s",
 )
+_PAIR_HEAD = ("model", "run in", "cycles", "less", "its cycles", "difference", "95 %")
 
 
 def print_curves(cells: Sequence[Cell], results: Results) -> None:
@@ -35,9 +37,39 @@ def print_curves(cells: Sequence[Cell], results: Results) -> None:
             print(f"| {' | '.join(row_of(cell, results[cell.key], whole))} |")
 
 
+def print_pairs(cells: Sequence[Cell], results: Results) -> None:
+    """Print how far apart the methods are at about the same cycles."""
+    pairs = list(pairs_of(cells, results))
+    if pairs:
+        print(f"\n| {' | '.join(_PAIR_HEAD)} |\n|{'---|' * len(_PAIR_HEAD)}")
+    for one in pairs:
+        print(f"| {' | '.join(pair_row(one))} |")
+
+
+def pair_row(pair: Pair) -> list[str]:
+    """The cells of one row: where, our cycles, the other method, its cycles, and the difference."""
+    place = _place(pair.cell)
+    low, high = pair.interval
+    ours, theirs = _change(pair.cycles), _change(pair.other_cycles)
+    band = f"{low:+.3f} to {high:+.3f}"
+    return [
+        pair.cell.model,
+        place,
+        ours,
+        pair.other.method,
+        theirs,
+        f"{pair.difference:+.3f}",
+        band,
+    ]
+
+
+def _place(cell: Cell) -> str:
+    return "ONNX Runtime" if cell.place == ORT else cell.place
+
+
 def row_of(cell: Cell, result: Result, whole: Result | None) -> list[str]:
     """The cells of one row; percentages are differences to the unpruned model at that place."""
-    start = [cell.model, "ONNX Runtime" if cell.place == ORT else cell.place, cell.method]
+    start = [cell.model, _place(cell), cell.method]
     start.append("" if cell.method == WHOLE else f"{-cell.share:+.0%}")
     if result.score is None:
         error = " ".join(result.error.split())[:70].replace("|", "/")
