@@ -41,6 +41,8 @@ def npu_cycles(layer: LayerShape, target: Target, dtype: str = "int8") -> int:
     depthwise  ceil16(pixels) * ceil(C / step) * taps, and so a global average pooling
     one input  ceil16(pixels) * taps, however many outputs
 
+    A transposed convolution works on all its output pixels, with the zeros between its inputs.
+
     >>> from ..core.layers import LayerShape
     >>> from .targets import find_target
     >>> npu_cycles(LayerShape("c", "conv", 1, 96, 3, 3, 1, 28, 28, 14, 14), find_target("rk3588"))
@@ -48,7 +50,7 @@ def npu_cycles(layer: LayerShape, target: Target, dtype: str = "int8") -> int:
     """
     array = _array(target, dtype)
     taps = layer.kernel_h * layer.kernel_w
-    if layer.op in ("depthwise", "pool"):
+    if layer.op in ("depthwise", "pool") or _is_depthwise_transposed(layer):
         blocks = ceil(layer.cout / target.depthwise_step)
         return _pixels(layer) * blocks * taps
     if layer.op == "conv" and layer.cin == 1:
@@ -80,10 +82,12 @@ def _array(target: Target, dtype: str) -> MacArray:
     return array
 
 
+def _is_depthwise_transposed(layer: LayerShape) -> bool:
+    return layer.op == "convtranspose" and 1 < layer.groups == layer.cin == layer.cout
+
+
 def _pixels(layer: LayerShape) -> int:
-    transposed = layer.op == "convtranspose"
-    pixels = layer.in_h * layer.in_w if transposed else layer.out_h * layer.out_w
-    return _up(pixels, _PIXELS)
+    return _up(layer.out_h * layer.out_w, _PIXELS)
 
 
 def _up(value: int, step: int) -> int:

@@ -13,10 +13,12 @@ from rockpress.convert.convert import convert
 from rockpress.convert.cycles import ddr_cycles, layer_cycles, npu_cycles
 from rockpress.convert.environment import toolkit_version
 from rockpress.convert.layer_table import Layer, Memory, parse_layers, parse_memory
+from rockpress.convert.oracle import Oracle
 from rockpress.convert.targets import TARGETS, find_target
 from rockpress.core.errors import RockpressError
-from rockpress.core.layers import LayerShape
-from rockpress.core.prepare import fixed_input_shapes
+from rockpress.core.graph import Graph
+from rockpress.core.layers import LayerShape, layers_of
+from rockpress.core.prepare import fixed_input_shapes, prepare_model
 
 needs_toolkit = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
 
@@ -95,6 +97,42 @@ def test_arithmetic_equals_the_compilers_table(target: str, dtype: str, tmp_path
         row = table[one.name]
         assert npu_cycles(one, find_target(target), dtype) == row.npu_cycles, one
         assert row.total_cycles == max(row.npu_cycles, row.ddr_cycles)
+
+
+# input, weight, stride, padding, groups
+TRANSPOSED: dict[str, tuple[tuple[int, ...], tuple[int, ...], int, int, int]] = {
+    "doubling": ((1, 24, 20, 24), (24, 100, 2, 2), 2, 0, 1),
+    "overlapping": ((1, 64, 20, 20), (64, 33, 4, 4), 2, 1, 1),
+    "same size": ((1, 64, 20, 20), (64, 64, 3, 3), 1, 1, 1),
+    "one output": ((1, 24, 16, 16), (24, 1, 2, 2), 2, 0, 1),
+    "depthwise": ((1, 96, 13, 17), (96, 1, 2, 2), 2, 0, 96),
+}
+
+
+@needs_toolkit
+@pytest.mark.parametrize("target", ["rk3588", "rk3576", "rk3566"])
+def test_a_transposed_convolution_works_on_its_outputs(target: str) -> None:
+    random = np.random.default_rng(0)
+    nodes, inputs, outputs, weights = [], [], [], []
+    for name, (x, weight, stride, pad, groups) in TRANSPOSED.items():
+        names = [f"x {name}", f"w {name}"]
+        values = random.normal(size=weight).astype(np.float32)
+        weights.append(numpy_helper.from_array(values, names[1]))
+        strides, pads = [stride] * 2, [pad] * 4
+        node = helper.make_node("ConvTranspose", names, [name], strides=strides, pads=pads)
+        node.attribute.append(helper.make_attribute("group", groups))
+        node.name = name
+        nodes.append(node)
+        inputs.append(helper.make_tensor_value_info(names[0], TensorProto.FLOAT, x))
+        outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    graph = helper.make_graph(nodes, "transposed", inputs, outputs, weights)
+    opset = helper.make_opsetid("", 13)
+    model = prepare_model(helper.make_model(graph, opset_imports=[opset], ir_version=8))
+    with Oracle() as oracle:
+        table = oracle.layers(model, target)
+    rows = {one.name.partition(":")[2]: one for one in table if not one.is_boundary}
+    for layer in layers_of(Graph(model)):
+        assert npu_cycles(layer, find_target(target)) == rows[layer.name].npu_cycles, layer
 
 
 @needs_toolkit
