@@ -7,6 +7,7 @@ be read as that is: the texts of a table as class names or as numbers, class ind
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -139,14 +140,25 @@ class Labels:
         return classes if repeated or not self.class_names() or self.kind == "class" else None
 
     def digest(self, index: int) -> str:
-        """What identifies the label of one sample: a class as it is, others by a hash."""
+        """Hex SHA-256 of the label of one sample, of the name of its class as well."""
         value = self.values[self._which(index)]
-        if self.kind == "class" or (self.kind == "text" and str(value).isdigit()):
-            return str(int(value))
         if isinstance(value, Boxes):
             return value.digest()
-        raw = value.encode() if isinstance(value, str) else np.ascontiguousarray(value).tobytes()
-        return hashlib.sha256(raw).hexdigest()
+        if self.kind == "class":
+            name = self.names[int(value)] if int(value) < len(self.names) else None
+            value = json.dumps([int(value), name])
+        if isinstance(value, str):
+            return hashlib.sha256(value.encode()).hexdigest()
+        array = np.ascontiguousarray(value)
+        return hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode() + array).hexdigest()
+
+    def names_digest(self) -> str:
+        """Hex SHA-256 of the names of all classes, also of those that no chosen sample has.
+
+        Which index a name gets depends on the others.
+        """
+        texts = {str(value) for value in self.values} if self.kind == "text" else ()
+        return hashlib.sha256(json.dumps([self.names, sorted(texts)]).encode()).hexdigest()
 
     @cached_property
     def _text_classes(self) -> tuple[Classes, tuple[str, ...]]:

@@ -123,6 +123,7 @@ class Samples:
         inputs = {name: list(shape) for name, shape in self.inputs.items()}
         digest.update(json.dumps([options, inputs], sort_keys=True).encode())
         labels = self.labels
+        digest.update(f"{labels and labels.names_digest()}\n".encode())
         for place, index in enumerate(self.indices):
             label = None if labels is None else labels.digest(place)
             digest.update(f"{label} {self.source.content_digest(int(index))}\n".encode())

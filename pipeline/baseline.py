@@ -87,9 +87,10 @@ def _naming(recipe: Recipe) -> Iterator[None]:
     try:
         yield
     except SamplesError as error:
-        if str(recipe.eval) in error.message:
+        samples = str(recipe.eval or recipe.calib)
+        if samples in error.message:
             raise
-        raise SamplesError(f"{recipe.eval}: {error.message}", error.hint) from error
+        raise SamplesError(f"{samples}: {error.message}", error.hint) from error
 
 
 def host_latency(

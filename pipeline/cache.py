@@ -18,10 +18,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..core.errors import OutputError
 from ..core.files import sha256_of
 from ..core.results import Notice
 from ..core.scratch import scratch_folder
@@ -34,7 +35,10 @@ _FILES, _SUMS = "files", "sums.json"
 # what another run may be copying from just now
 _SECONDS_IN_USE = 3600
 # What decides results besides the code and the toolkit, whose version is part of the inputs.
-_LIBRARIES = ("numpy", "onnx", "onnxruntime")
+_LIBRARIES = (
+    *("numpy", "onnx", "onnxruntime", "pillow", "faster-coco-eval"),
+    *("opencv-python-headless", "opencv-python"),  # either serves
+)
 _seen = threading.local()
 
 
@@ -106,7 +110,7 @@ class Cache:
         with scratch_folder() as work:
             made = make(work)
             _copy(work, place)
-            with suppress(NotStorable, OSError):  # a full disk must not lose the result
+            with suppress(NotStorable, OSError, OutputError):  # a full disk must not lose it
                 self._write(key, work, made)
         return made
 
@@ -160,9 +164,8 @@ class Cache:
     def _read(self, key: str, place: Path) -> Any:
         entry = self._entry(key)
         sums = json.loads((entry / _SUMS).read_text(encoding="utf-8"))
-        for name, digest in sums.items():
-            if sha256_of(entry / name) != digest:
-                raise ValueError(f"{name} is damaged")
+        if sums != _sums_of(entry):
+            raise ValueError(f"{entry} is damaged")
         value = read_value(entry)
         _copy(entry / _FILES, place)
         if not self.only_looks:
@@ -176,9 +179,7 @@ class Cache:
             new = work / "entry"
             _copy(files, new / _FILES)
             write_value(value, new)
-            names = [one for one in new.rglob("*") if one.is_file()]
-            sums = {str(one.relative_to(new)): sha256_of(one) for one in names}
-            (new / _SUMS).write_text(json.dumps(sums), encoding="utf-8")
+            (new / _SUMS).write_text(json.dumps(_sums_of(new)), encoding="utf-8")
             entry = self._entry(key)
             entry.parent.mkdir(exist_ok=True)
             if entry.exists():  # it is damaged, or was not to be read
@@ -214,13 +215,20 @@ def _copy(source: Path, place: Path) -> None:
     shutil.copytree(source, place, ignore=lambda *_: [".lock"], dirs_exist_ok=True)
 
 
+def _sums_of(entry: Path) -> dict[str, str]:
+    """Name -> digest of all files of an entry, but for the one that holds them."""
+    files = (one for one in entry.rglob("*") if one.is_file() and one != entry / _SUMS)
+    return {str(one.relative_to(entry)): sha256_of(one) for one in files}
+
+
 @lru_cache
 def _code_digest() -> str:
     """Of the package's own code and the libraries that compute; results change with them."""
     root = Path(__file__).parents[1]
     digest = hashlib.sha256(sys.version.encode())
     for name in _LIBRARIES:
-        digest.update(f"{name} {version(name)}\n".encode())
+        with suppress(PackageNotFoundError):
+            digest.update(f"{name} {version(name)}\n".encode())
     rooms = sorted(init.parent for init in root.glob("*/__init__.py"))
     for file in sorted(file for room in rooms for file in room.glob("*.py")):
         digest.update(file.relative_to(root).as_posix().encode() + file.read_bytes())

@@ -26,8 +26,8 @@ from .run import admitted, opened
 class PlannedStage:
     """A stage by the name that the report will have for it, and what it would do.
 
-    One that takes what a stage before it has yet to make counts as run: it may turn out to be in
-    the cache all the same.
+    One that takes what a stage before it has yet to make counts as run, and so does one that
+    another target is about to make too: it may turn out to be in the cache all the same.
     """
 
     name: str

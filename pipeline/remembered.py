@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -218,12 +219,16 @@ def _content(option: Any) -> Any:
 
 
 def _digest_of(samples: Path) -> str:
-    """Of all samples that a path names, with their labels; nothing is decoded."""
+    """Of all samples that a path names, with their labels and names; nothing is decoded.
+
+    The report tells the names.
+    """
     source = open_source(samples)
-    digest = hashlib.sha256()
+    labels = source.labels
+    digest = hashlib.sha256(f"{labels and labels.names_digest()}\n".encode())
     for index in range(len(source)):
-        label = None if source.labels is None else source.labels.digest(index)
-        digest.update(f"{label} {source.content_digest(index)}\n".encode())
+        parts = [labels and labels.digest(index), source.content_digest(index), source.name(index)]
+        digest.update(json.dumps(parts).encode())
     return digest.hexdigest()
 
 

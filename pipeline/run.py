@@ -21,6 +21,7 @@ from .audits import audited, ranges_seen
 from .baseline import Baseline, measure_baseline
 from .cache import counted
 from .chain import Chain
+from .distilling import parted
 from .inputs import ReadyModel, ready_model
 from .last_release import (
     LastRelease,
@@ -30,7 +31,7 @@ from .last_release import (
     with_changes,
 )
 from .parallel import each_target
-from .pruning import require_layers
+from .pruning import prunes, require_layers
 from .recipe import Recipe, recipe_document
 from .remembered import whole_run
 from .requirements import require_possible, require_toolkit
@@ -211,10 +212,17 @@ def _remove(folder: Path) -> None:
 
 
 def opened(recipe: Recipe) -> tuple[ReadyModel, Samples | None, Samples]:
-    """The model made ready, and ``open_both``. Raises what they raise, and ``require_layers``."""
+    """The model made ready, and ``open_both``.
+
+    Raises what they raise, and what pruning would only find when it begins.
+    """
     ready = ready_model(recipe.model, recipe.input_shapes, recipe.size, recipe.outputs)
     require_layers(recipe, ready.model)
-    return ready, *open_both(ready, recipe)
+    calib, evaluation = open_both(ready, recipe)
+    if prunes(recipe):
+        assert calib is not None  # require_samples has seen to it
+        parted(calib, recipe)
+    return ready, calib, evaluation
 
 
 def open_both(ready: ReadyModel, recipe: Recipe) -> tuple[Samples | None, Samples]:
@@ -236,6 +244,7 @@ def _opened(ready: ReadyModel, recipe: Recipe) -> tuple[Samples | None, Samples]
         calib = ready.samples(recipe.calib, how, recipe.calib_count, seed)
     if recipe.eval is None:
         assert calib is not None  # require_samples has seen to it
+        scoring_of(recipe, ready.model, calib)
         return calib, calib
     evaluation = ready.samples(recipe.eval, how, recipe.eval_count, seed)
     require_labels(recipe, scoring_of(recipe, ready.model, evaluation), evaluation)

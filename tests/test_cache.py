@@ -161,6 +161,23 @@ def test_the_longest_unused_go_first(tmp_path: Path) -> None:
     assert cache.entries() == []
 
 
+@pytest.mark.parametrize("sums", ["[]", "{}", '{"value.json": "0"}', "nonsense"])
+def test_an_entry_that_does_not_say_what_is_in_it_is_damaged(sums: str, tmp_path: Path) -> None:
+    cache, make = Cache(tmp_path / "cache"), Maker()
+    for calls in (1, 2):
+        cache.remembered("kind", {}, make, tmp_path / "place")
+        assert make.calls == calls
+        (file,) = (tmp_path / "cache").glob("??/*/sums.json")
+        file.write_text(sums)
+
+
+def test_a_cache_that_takes_nothing_loses_no_result(tmp_path: Path) -> None:
+    """Not even root makes a folder there."""
+    make = Maker()
+    assert Cache(Path("/proc/self")).remembered("kind", {}, make, tmp_path / "place") == "made"
+    assert (tmp_path / "place" / "sub" / "file").exists()
+
+
 def test_two_at_once_are_both_right(tmp_path: Path) -> None:
     def slow(folder: Path) -> str:
         (folder / "file").write_text("x" * 1000)
@@ -211,6 +228,12 @@ def test_only_what_has_changed_is_run_again(
     written = json.loads((output / "report.json").read_text())
     assert written == json.loads(json.dumps(to_document(second)))
 
+    image = next(image_folder.glob("*.png"))  # the report tells its name
+    image.rename(image.with_name(f"{image.stem}b.png"))
+    renamed = statuses(run(recipe, output))
+    assert {name for name, status in renamed.items() if status == "done"} == {
+        *("baseline", "check-pruned", "check-quantized", "check")
+    }
     gated = run(replace(recipe, gates=Gates(max_size_mb=1e-6)), output)
     assert not gated.passed
     known = {name for name, status in statuses(gated).items() if status == "cached"}

@@ -57,6 +57,8 @@ def test_a_dry_run_shows_the_stages_and_does_nothing(
         (["--baseline", "build/report.json"], "which this run writes over"),
         (["--baseline", "old.json"], "old.json: has no size of rk3588"),
         (["--robustness", "--calib", "tensors.npz"], "--robustness changes images"),
+        (["--metric", "cer"], "reading text needs the model's characters"),
+        (["--max-drop", "0.02"], "--max-drop needs at least 16 calibration samples"),
     ],
 )
 def test_a_dry_run_refuses_what_the_run_would_refuse(

@@ -307,6 +307,26 @@ def test_the_digest_changes_with_whatever_changes_the_samples(tmp_path: Path) ->
     assert digest_of(path, count=3, seed=0) == digests[3]
 
 
+def test_the_digest_tells_labels_apart_that_read_as_one_number(tmp_path: Path) -> None:
+    """They are texts to read, too: 007 is not 7, and digits of other scripts are none of ours."""
+    Image.new("RGB", (8, 8), (1, 2, 3)).save(tmp_path / "a.png")
+    found = []
+    for label in ("7", "07", "007", "\u0667", "\u00b2", "2", "seven"):
+        (tmp_path / "labels.csv").write_text(f"path,label\na.png,{label}\n")
+        found.append(digest_of(tmp_path / "labels.csv"))
+    assert len(set(found)) == len(found)
+
+
+def test_the_digest_is_of_the_names_of_all_classes(tmp_path: Path) -> None:
+    """Those that no chosen sample has shift the others' indices; a class is told by its name."""
+    for name in ("b", "c"):
+        (tmp_path / "folders" / name).mkdir(parents=True)
+        Image.new("RGB", (8, 8), (1, 2, ord(name))).save(tmp_path / "folders" / name / "x.png")
+    before = digest_of(tmp_path / "folders", count=1)
+    (tmp_path / "folders" / "c").rename(tmp_path / "folders" / "d")
+    assert digest_of(tmp_path / "folders", count=1) != before
+
+
 def test_samples_keep_no_feed_alive(images_npz: Path) -> None:
     import gc
     import weakref
