@@ -110,10 +110,7 @@ class Samples:
         return replace(self, indices=rest), taken
 
     def digest(self) -> str:
-        """Hex SHA-256 of what the samples are: content, labels, preprocess, inputs; no paths.
-
-        The files are read for it once.
-        """
+        """Hex SHA-256 of content, labels, preprocess and inputs, no paths; files are read once."""
         return self._digest
 
     @cached_property
@@ -121,11 +118,11 @@ class Samples:
         digest = hashlib.sha256()
         options = None if self.preprocess is None else asdict(self.preprocess)
         inputs = {name: list(shape) for name, shape in self.inputs.items()}
-        digest.update(json.dumps([options, inputs], sort_keys=True).encode())
         labels = self.labels
-        digest.update(f"{labels and labels.names_digest()}\n".encode())
+        names = labels and labels.names_digest()
+        digest.update(json.dumps([options, inputs, names], sort_keys=True).encode())
         for place, index in enumerate(self.indices):
-            label = None if labels is None else labels.digest(place)
+            label = labels and labels.digest(place)
             digest.update(f"{label} {self.source.content_digest(int(index))}\n".encode())
         return digest.hexdigest()
 

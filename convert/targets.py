@@ -123,7 +123,7 @@ _RK3562 = LatencyFit(1.16, 1.34, 1.12, 0.248, 0.00929, 30.0, 0.1, error=0.068)
 _RK3566 = LatencyFit(1.25, 2.12, 1.2, 0.422, 0.0105, 36.2, 0.107, error=0.094)
 
 TARGETS: tuple[Target, ...] = (
-    Target("rk3588", ("w8a8", "float16"), 3, *_WIDE, 64, 16, 43.45, _RK3588),
+    Target("rk3588", ("w8a8", "float16"), 3, *_WIDE, 64, 16, 43.3, _RK3588),
     Target(
         "rk3576",
         ("w8a8", "w4a16", "float16"),
@@ -131,19 +131,19 @@ TARGETS: tuple[Target, ...] = (
         *_WIDE,
         64,
         16,
-        137.6,
+        137.2,
         _RK3576,
         _SPARSE_WIDE,
     ),
-    Target("rk3562", ("w8a8", "w8a16", "float16"), 1, *_MIDDLE, 64, 16, 137.6, _RK3562),
-    Target("rk3566", ("w8a8", "float16"), 1, *_NARROW, 32, 8, 156.4, _RK3566),
-    Target("rk3568", ("w8a8", "float16"), 1, *_NARROW, 32, 8, 156.4, _RK3566),
-    Target("rv1103", ("w8a8", "w16a16i"), 1, *_INT8_ONLY, 32, 16, 166.5, int16=_INT16),
-    Target("rv1103b", ("w8a8",), 1, *_SMALL, 16, 8, 137.4),
-    Target("rv1106", ("w8a8", "w16a16i"), 1, *_INT8_ONLY, 32, 16, 166.5, int16=_INT16),
-    Target("rv1106b", ("w8a8",), 1, *_SMALL, 16, 8, 137.4),
-    Target("rv1126b", ("w8a8", "w4a16", "float16"), 1, *_WIDE, 64, 16, 137.6, sparse=_SPARSE),
-    Target("rk2118", ("float16",), 1, *_AUDIO, 16, 16, 137.4),
+    Target("rk3562", ("w8a8", "w8a16", "float16"), 1, *_MIDDLE, 64, 16, 137.2, _RK3562),
+    Target("rk3566", ("w8a8", "float16"), 1, *_NARROW, 32, 8, 155.85, _RK3566),
+    Target("rk3568", ("w8a8", "float16"), 1, *_NARROW, 32, 8, 155.85, _RK3566),
+    Target("rv1103", ("w8a8", "w16a16i"), 1, *_INT8_ONLY, 32, 16, 166.25, int16=_INT16),
+    Target("rv1103b", ("w8a8",), 1, *_SMALL, 16, 8, 136.95),
+    Target("rv1106", ("w8a8", "w16a16i"), 1, *_INT8_ONLY, 32, 16, 166.25, int16=_INT16),
+    Target("rv1106b", ("w8a8",), 1, *_SMALL, 16, 8, 136.95),
+    Target("rv1126b", ("w8a8", "w4a16", "float16"), 1, *_WIDE, 64, 16, 137.2, sparse=_SPARSE),
+    Target("rk2118", ("float16",), 1, *_AUDIO, 16, 16, 136.95),
 )
 TARGET_NAMES: tuple[str, ...] = tuple(target.name for target in TARGETS)
 

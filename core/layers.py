@@ -72,15 +72,31 @@ def pooling_of(graph: Graph, node: NodeProto) -> LayerShape | None:
     """A global average pooling as the compiler sees it: a depthwise convolution without weights.
 
     It is done in planes of up to 7x7 (rknn-toolkit2 2.5.0 on RK3588, RK3576 and RK3566); a larger
-    one is brought down in several, of which this is the first: those after it are small.
+    one is brought down in several, of which this is the first. See next_pooling.
     """
     shape = graph.shapes.get(node.input[0]) if node.op_type == "GlobalAveragePool" else None
-    if not shape:
+    return _pooling(node.name or node.output[0], shape[1], *_plane(shape)) if shape else None
+
+
+def next_pooling(layer: LayerShape) -> LayerShape | None:
+    """What a pooling leaves to another one; None for the last, and for other layers.
+
+    >>> found = _pooling("p", 96, 80, 80)
+    >>> while found:
+    ...     print(found.kernel_h, found.in_h, found.out_h)
+    ...     found = next_pooling(found)
+    7 80 12
+    7 12 2
+    2 2 1
+    """
+    if layer.op != "pool" or layer.out_h * layer.out_w == 1:
         return None
-    (h, w), channels = _plane(shape), shape[1]
+    return _pooling(layer.name, layer.cin, layer.out_h, layer.out_w)
+
+
+def _pooling(name: str, channels: int, h: int, w: int) -> LayerShape:
     kernel = min(h, _POOLED), min(w, _POOLED)
     out = ceil(h / _POOLED), ceil(w / _POOLED)
-    name = node.name or node.output[0]
     return LayerShape(name, "pool", channels, channels, *kernel, channels, h, w, *out)
 
 
