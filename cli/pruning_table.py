@@ -54,7 +54,8 @@ def _show_channels(result: PruneResult, budget: str) -> None:
         ("MACs", result.macs_before, result.macs_after),
         ("parameters", result.parameters_before, result.parameters_after),
     )
-    print_lines(f"{name} {now / was - 1:+.1%}" for name, was, now in dict.fromkeys(changes))
+    ratios = {name: now / was for name, was, now in changes}  # a budget in MACs names them twice
+    print_lines(f"{name} {ratio - 1:+.1%}" for name, ratio in ratios.items())
     if left_out := blocks_text(map(asdict, result.blocks)):
         print_lines([left_out])
     if result.choice is not None:

@@ -93,11 +93,10 @@ def require_layers(recipe: Recipe, model: ModelProto) -> None:
     ModelError when it has none to prune, OptionError for a glob of ``keep`` or ``only`` that names
     none.
     """
-    globs = (*recipe.keep, *recipe.only)
     if budget_of(recipe) is not None:
-        require_prunable(model, globs)
+        require_prunable(model, recipe.keep, recipe.only)
     if recipe.sparsity is not None:
-        require_sparsifiable(Graph(model), globs)
+        require_sparsifiable(Graph(model), (*recipe.keep, *recipe.only))
 
 
 class Pruning:

@@ -189,9 +189,11 @@ class Pruner:
     def _judged(self, step: int, *, is_whole: bool) -> tuple[Trials, list[Candidate]]:
         dependency, method = self._dependency, self._method
         # of a model that was cut already, what is to be cut or kept may be gone
-        globs = (*method.keep, *method.only)
-        groups = prunable(dependency, globs) if is_whole else all_groups(dependency)
-        groups = selected(dependency, groups, method.keep, method.only)
+        globs = method.keep, method.only
+        if is_whole:
+            groups = prunable(dependency, *globs)
+        else:
+            groups = selected(dependency, all_groups(dependency), *globs)
         self._on_progress("statistics", 0, 1)
         # A layer fitted to as many samples as it has inputs can do without any of them on these
         fitted = Part(self._samples, RANKING)

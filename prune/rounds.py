@@ -13,7 +13,9 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from ..core.model import load_model
+from ..core.errors import OptionError
+from ..core.model import load_model, save_model
+from ..core.scratch import scratch_folder
 from .budget import Budget
 from .prune import Pruner
 from .repair import Before
@@ -42,10 +44,25 @@ def prune_in_rounds(
 ) -> PruneResult:
     """Write the model that saves the budget's share, cut in ``rounds`` equal parts of what is left.
 
-    ``first`` is the Pruner of the whole model. Raises OptionError when no cut saves so much.
+    ``first`` is the Pruner of the whole model. Where a later round cannot save its part any more,
+    one round is tried instead. Raises OptionError when no cut saves so much; nothing is written
+    then.
     """
     if rounds == 1:
         return first.prune(budget, output)
+    with scratch_folder() as folder:
+        work = folder / output.name
+        try:
+            result = _in_rounds(first, again, budget, rounds, work)
+        except OptionError:
+            return first.prune(budget, output)
+        save_model(load_model(work), output)
+    return replace(result, path=output)
+
+
+def _in_rounds(
+    first: Pruner, again: Again, budget: Budget, rounds: int, output: Path
+) -> PruneResult:
     measure, curve = first.curve(budget.share)
     each, left, pruner = 1 - (1 - budget.share) ** (1 / rounds), 1.0, first
     before: Before | None = None
@@ -75,6 +92,7 @@ def prune_in_rounds(
         blocks=last.blocks,
         measure=measure,
         curve=curve,
+        choice=last.choice,  # against the original in every round
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from fnmatch import fnmatchcase
 
 from onnx import ModelProto
@@ -39,28 +39,45 @@ def all_groups(dependency: Dependency) -> list[Group]:
     return [*find_groups(dependency), *block_groups(dependency)]
 
 
-def prunable(dependency: Dependency, globs: Iterable[str]) -> list[Group]:
-    """All groups. Raises ModelError without any, OptionError for a glob that names none."""
+def prunable(dependency: Dependency, keep: Sequence[str], only: Sequence[str]) -> list[Group]:
+    """Those that ``selected`` gives of all.
+
+    Raises ModelError when there are none at all, OptionError for a glob that names none, or when
+    the globs leave none.
+    """
     groups = all_groups(dependency)
     if not groups:
         stops = ", ".join(dependency.unknown) or "its inputs and outputs"
         raise ModelError(
             f"no channels of this model can be removed: all are held by {stops}",
-            "run without pruning (--prune off)",
+            "leave pruning out",
         )
     names = {group.name: names_of(dependency, group) for group in groups}
-    for glob in globs:
+    for glob in (*keep, *only):
         if not any(matches(glob, known) for known in names.values()):
             raise OptionError(
-                f"{glob!r} names no group of channels that could be cut",
-                f"there are for example: {', '.join(list(names)[:_SHOWN])}",
+                f"{glob!r} names no channels and no block that could be cut",
+                f"there are for example: {', '.join(_examples(dependency, groups))}",
             )
-    return groups
+    left = selected(dependency, groups, keep, only)
+    if not left:
+        raise OptionError(
+            "what is to be kept, or the only to be cut, leaves nothing to prune",
+            "name fewer layers with --keep, or more with --only",
+        )
+    return left
 
 
-def require_prunable(model: ModelProto, globs: Iterable[str]) -> None:
+def _examples(dependency: Dependency, groups: Sequence[Group]) -> list[str]:
+    """Names of a few groups, and of a block where there is one."""
+    blocks = [one.name for one in groups if dependency.block_of(one.roots)]
+    others = [one.name for one in groups if one.name not in blocks]
+    return [*others[:_SHOWN], *blocks[:1]]
+
+
+def require_prunable(model: ModelProto, keep: Sequence[str], only: Sequence[str]) -> None:
     """Raise what ``prunable`` raises for a prepared model."""
-    prunable(build_dependency(Graph(with_biases(model))), globs)
+    prunable(build_dependency(Graph(with_biases(model))), keep, only)
 
 
 def _is_meant(

@@ -535,10 +535,16 @@ def test_layers_are_kept_by_name(keep: list[str], only: list[str], cut: set[str]
     assert names == cut
 
 
+def test_globs_that_leave_nothing() -> None:
+    dependency = build_dependency(Graph(net(*RESIDUAL)))
+    with pytest.raises(OptionError, match="leaves nothing to prune"):
+        prunable(dependency, ["*"], [])
+
+
 def test_a_glob_that_names_nothing() -> None:
     dependency = build_dependency(Graph(net(*RESIDUAL)))
-    with pytest.raises(OptionError, match=r"w9.*no group"):
-        prunable(dependency, ["w1", "w9*"])
+    with pytest.raises(OptionError, match=r"w9.*no channels"):
+        prunable(dependency, ["w1", "w9*"], [])
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,30 @@ def test_the_budget_is_that_of_the_whole(rounds: int, tmp_path: Path) -> None:
     assert any(one.cost_ratio <= 0.4 for one in result.curve)
 
 
+def test_a_later_round_that_cannot_go_on_is_left_out(tmp_path: Path) -> None:
+    """What it says is of its own part of the budget, and what is there then is no result."""
+    make = partial(Pruner, samples=samples(12), cost=macs_cost, step=8, method=Method())
+
+    def again(smaller: ModelProto, before: Before) -> Pruner:
+        raise OptionError("the budget of -2.0% is out of reach", "ask for less")
+
+    output, budget = tmp_path / "a", Budget("macs", 0.6)
+    result = prune_in_rounds(make(network()), again, budget, 2, output)
+    assert result == pruned(network(), 0.6, 1, output)
+    output.unlink()
+    with pytest.raises(OptionError, match=r"budget of -99\.9% is out of reach"):
+        pruned(network(), 0.999, 2, output)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_plan_is_that_of_the_last_round(tmp_path: Path) -> None:
+    """So its divergence is what the result has, not what the first round had."""
+    result = pruned(network(), 0.7, 2, tmp_path / "a")
+    first = pruned(network(), 1 - 0.3**0.5, 1, tmp_path / "a")
+    assert result.choice is not None
+    assert result.choice != first.choice
+
+
 @pytest.mark.parametrize(
     ("kind", "share", "rounds"),
     [("macs", 0.59, 1), ("macs", 0.6, 2), ("size", 0.8, 2), ("cycles", 0.6, 1)],
