@@ -244,6 +244,16 @@ def is_said(message: str) -> bool:
     return any(re.fullmatch(one, text) for path in near for one in wordings(path) for text in said)
 
 
+def plan_shown(text: str) -> None:
+    """What a dry run says: a line a stage, with words of its own."""
+    source = ROOT / "pipeline" / "dry_run.py"
+    said = list(wordings(source))
+    for line in text.splitlines()[1:-1]:
+        name, status, what = line.split(maxsplit=2)
+        assert f'"{name}"' in source.read_text() and status in ("run", "cached")
+        assert any(re.match(one, what) for one in said), line
+
+
 def messages(text: str) -> None:
     for line in re.sub(r"\n\[", " [", text).splitlines():
         message = re.fullmatch(r"(?:error|hint|warning): (.*?)(?: \[[a-z-]+\])?", line)
@@ -298,6 +308,7 @@ SHOWN: dict[str, Callable[[str], None]] = {
     "ms = ": formula,
     "cli -> ": rooms_of_the_package,
     "since ": since,
+    "rk3588 -> ": plan_shown,
     # held against what the program says elsewhere
     "rk3588\nmodel ": lambda text: None,  # test_cli_commands.py
     "[output-range-join]": lambda text: None,  # test_how_to.py
