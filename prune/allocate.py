@@ -15,6 +15,7 @@ ALLOCATIONS = ("sensitivity", "uniform")
 
 # a move that saves nothing by itself may open the way to one that does; it must not be free
 _EPSILON = 1e-9
+_ROUNDING = 1e-9  # of a cost, relative
 _RATIOS = 256  # so many ratios does the uniform allocation try
 _Move = tuple[float, str, int, float, float]  # price, group, width, what it saves, added error
 
@@ -81,13 +82,18 @@ def allocate(points: Iterable[Point], share: float) -> Point:
     costs = []
     for point in points:
         costs.append(point.cost)
-        if point.cost <= costs[0] * (1 - share):
+        if point.cost <= _limit(costs[0], share):
             return point
     raise OptionError(
         f"the budget of {-share:+.1%} is out of reach: pruning this model gives "
         f"{min(costs) / costs[0] - 1:+.1%} at most",
         "ask for less",
     )
+
+
+def _limit(cost: float, share: float) -> float:
+    """What may be left of a cost; a share that came of such a cost is not missed by rounding."""
+    return cost * (1 - share) * (1 + _ROUNDING)
 
 
 def given_back(
@@ -97,7 +103,7 @@ def given_back(
 
     Each group, the most harmful first, gets the widest width with which the share is still saved.
     """
-    limit = model.of({}) * (1 - share)
+    limit = _limit(model.of({}), share)
     by_name = {candidate.group.name: candidate for candidate in candidates}
     widths = dict(point.widths)
     for name in sorted(widths, key=lambda name: -by_name[name].errors[widths[name]]):

@@ -23,7 +23,7 @@ def place(
 ) -> Path:
     """The current folder, with a recipe, its model and samples, and a file for a folder."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "keys.txt").write_text("a")
+    (tmp_path / "keys.txt").write_text("\n".join("abcdefghi"))
     (tmp_path / "afile").write_text("")
     (tmp_path / "val.json").write_text("{}")
     (tmp_path / "build").mkdir()
@@ -99,7 +99,7 @@ def test_a_cache_that_cannot_be_used_is_told(
         monkeypatch.setenv("ROCKPRESS_CACHE_DIR", cache)
         said = f"warning: nothing is kept of finished stages in {cache}: afile is no folder"
         code, _, err = rockpress(*(run if cache == "afile" else ["cache"]))
-        assert (code, err.splitlines()[0]) == (0, f"{said} [cache-folder]")
+        assert (code, err.splitlines()[0]) == (0, f"{said} [cache-folder]"), err
     monkeypatch.setenv("ROCKPRESS_CACHE_DIR", str(place / "to" / "be" / "made"))
     assert rockpress("cache")[2] == ""
     assert not (place / "to").exists()

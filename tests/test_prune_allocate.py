@@ -535,6 +535,15 @@ def test_layers_are_kept_by_name(keep: list[str], only: list[str], cut: set[str]
     assert names == cut
 
 
+@given(whole=st.floats(1.0, 1e9), part=st.floats(1e-3, 1.0))
+def test_what_can_be_saved_at_most_can_be_asked_for(whole: float, part: float) -> None:
+    least = Point({"w1": 8}, whole * part, 0.0)
+    points = [Point({}, whole, 0.0), least]
+    assert allocate(points, 1 - least.cost / whole) in points
+    with pytest.raises(OptionError, match="out of reach"):
+        allocate(points, 1 - least.cost / whole + 1e-6)
+
+
 def test_globs_that_leave_nothing() -> None:
     dependency = build_dependency(Graph(net(*RESIDUAL)))
     with pytest.raises(OptionError, match="leaves nothing to prune"):
