@@ -14,7 +14,6 @@ from ..core.observer import SILENT
 from ..core.results import Report
 from ..core.scratch import scratch_folder
 from .cache import NotKnown
-from .inputs import ReadyModel
 from .making import Making
 from .pruning import prunes
 from .recipe import Recipe
@@ -55,8 +54,9 @@ def planned(recipe: Recipe, folder: Path) -> tuple[PlannedTarget, ...]:
 
     def stages(target: Target) -> tuple[PlannedStage, ...]:
         with scratch_folder() as work:
-            plan = _Plan(ready, calib, evaluation, recipe, target, work)
-            found = plan.stages(version)
+            places = work / "kept", work / "scratch"
+            making = Making(ready, calib, evaluation, recipe, target, *places)
+            found = _Plan(making, recipe, target, calib, evaluation).stages(version)
         return tuple(replace(one, status="cached") for one in found) if all_known else found
 
     return tuple(
@@ -89,16 +89,13 @@ class _Plan:
 
     def __init__(
         self,
-        ready: ReadyModel,
-        calib: Samples | None,
-        evaluation: Samples,
+        making: Making,
         recipe: Recipe,
         target: Target,
-        work: Path,
+        calib: Samples | None,
+        evaluation: Samples,
     ) -> None:
-        self._making = Making(
-            ready, calib, evaluation, recipe, target, work / "kept", work / "scratch"
-        )
+        self._making = making
         self._recipe = recipe
         self._target = target
         self._labelled = evaluation.labels is not None

@@ -24,16 +24,20 @@ Run = Callable[..., tuple[int, str, str]]
 NO_MATTER = {"cache", "jobs", "timeout", "memory_limit_gb"}
 
 
-def test_a_dry_run_shows_the_stages_and_does_nothing(
-    small_cnn: Path,
-    image_folder: Path,
-    tmp_path: Path,
-    rockpress: Run,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture
+def usual(
+    small_cnn: Path, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> list[Any]:
+    """The command without more options; the current folder is that of its files."""
     monkeypatch.chdir(tmp_path)
+    return ["run", small_cnn, "--calib", image_folder]
+
+
+def test_a_dry_run_shows_the_stages_and_does_nothing(
+    usual: list[Any], small_cnn: Path, image_folder: Path, tmp_path: Path, rockpress: Run
+) -> None:
     before = sorted(tmp_path.rglob("*"))
-    line = ["run", small_cnn, "--calib", image_folder, "--prune", "macs=-20%", "--dry-run"]
+    line = [*usual, "--prune", "macs=-20%", "--dry-run"]
     code, out, err = rockpress(*line, "--max-size-mb", 3)
     assert (code, err) == (0, "")
     assert out.splitlines()[0] == "rk3588 -> build/rk3588/small_cnn.rknn"
@@ -64,18 +68,15 @@ def test_a_dry_run_shows_the_stages_and_does_nothing(
 def test_a_dry_run_refuses_what_the_run_would_refuse(
     more: list[str],
     said: str,
-    small_cnn: Path,
-    image_folder: Path,
+    usual: list[Any],
     tmp_path: Path,
     rockpress: Run,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     np.savez("tensors.npz", x=np.zeros((4, 3, 32, 32), np.float32))
     (tmp_path / "build").mkdir()
     for file in (Path("old.json"), Path("build/report.json")):
         file.write_text('{"schema": 1, "targets": []}')
-    line = ["run", small_cnn, "--calib", image_folder, *more]
+    line = [*usual, *more]
     line += ["--max-regression", "size=2%"] if "--baseline" in more else []
     told = [rockpress(*line, *dry) for dry in ([], ["--dry-run"])]
     assert told[0] == told[1]
@@ -137,14 +138,10 @@ def test_without_a_cache_all_is_run(small_cnn: Path, image_folder: Path, tmp_pat
 
 
 def test_the_command_says_what_is_cached(
-    small_cnn: Path,
-    image_folder: Path,
-    tmp_path: Path,
-    rockpress: Run,
-    monkeypatch: pytest.MonkeyPatch,
+    usual: list[Any], tmp_path: Path, rockpress: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ROCKPRESS_CACHE_DIR", str(tmp_path / "cache"))
-    line = ["run", small_cnn, "--calib", image_folder, "-o", tmp_path / "out"]
+    line = [*usual, "-o", tmp_path / "out"]
     assert rockpress(*line, "-q")[0] == 0
     _, out, _ = rockpress(*line, "--method", "min-max", "--dry-run")
     stages = [text.split()[:2] for text in out.splitlines()[1:-1]]
