@@ -90,7 +90,7 @@ bench: setup ## run the benchmarks
 	  echo "== $$script $$quick" && $(RUN) "$$script" $$quick || exit; done
 
 docs: setup ## check that the documentation says what is true
-	$(if $(wildcard tests/test_docs.py),$(RUN) -m pytest tests/test_docs.py $(ARGS),@echo "no tests/test_docs.py yet")
+	$(if $(wildcard tests/project/test_docs.py),$(RUN) -m pytest tests/project/test_docs.py $(ARGS),@echo "no tests/project/test_docs.py yet")
 
 site: setup ## build the documentation as a site in build/site
 	$(BIN)/sphinx-build -q -n -W --keep-going docs build/site

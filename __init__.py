@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .core.errors import RockpressError as RockpressError
-    from .core.observer import Observer as Observer
+    from .core.progress import Observer as Observer
     from .core.results import Report as Report
-    from .pipeline.cache import Cache as Cache
+    from .pipeline.caching.stage_cache import Cache as Cache
     from .pipeline.check import check as check
-    from .pipeline.recipe import Gates as Gates
-    from .pipeline.recipe import Preprocessing as Preprocessing
-    from .pipeline.recipe import Recipe as Recipe
-    from .pipeline.recipe_file import read_jobs as read_jobs
+    from .pipeline.recipes.recipe import Gates as Gates
+    from .pipeline.recipes.recipe import Preprocessing as Preprocessing
+    from .pipeline.recipes.recipe import Recipe as Recipe
+    from .pipeline.recipes.recipe_file import read_jobs as read_jobs
     from .pipeline.run import run as run
     from .pipeline.several import convert_files as convert_files
     from .pipeline.single import convert_file as convert_file
     from .pipeline.single import prune_file as prune_file
     from .pipeline.single import quantize_file as quantize_file
-    from .report.document import to_document as to_document
+    from .report.formats.document import to_document as to_document
 
     __version__: str
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..calibration_data.labels import Labels
-from .measured import Measured
-from .metric import Metric, Predictions
+from ..calibration_data.sources.labels import Labels
+from .metrics.measured import Measured
+from .metrics.metric import Metric, Predictions
 
 # So many of the worst are told in words.
 WORST = 20

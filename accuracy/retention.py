@@ -10,9 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import OptionError, SamplesError
-from .measured import Measured, Scores, Sums, means
-from .proportions import Interval, Pairs, difference_interval, proportion_interval, ratio_interval
-from .resampling import resampled_values
+from .confidence.proportions import (
+    Interval,
+    Pairs,
+    difference_interval,
+    proportion_interval,
+    ratio_interval,
+)
+from .confidence.resampling import resampled_values
+from .metrics.measured import Measured, Scores, Sums, means
 
 
 @dataclass(frozen=True)

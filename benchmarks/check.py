@@ -33,7 +33,7 @@ from rockpress.calibration_data.bundled import (
 )
 from rockpress.core.session import Session
 from rockpress.pipeline.check import check
-from rockpress.pipeline.recipe import Preprocessing, Recipe
+from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
 from rockpress.pipeline.single import quantize_file
 
 PROMISED = 2.0  # times the loop

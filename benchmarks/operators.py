@@ -1,8 +1,8 @@
 """Which operators the installed toolkit takes off the NPU, beside what the table says.
 
 Builds the operators as branches of one model, each alone where that fails, and compares where
-their layers run with what ``audit`` foretells from convert/operators.py. Prints one line for each
-difference; none means that the table is right.
+their layers run with what ``audit`` foretells from convert/chips/operators.py. Prints one line for
+each difference; none means that the table is right.
 
     python benchmarks/operators.py [TARGET ...]      (rk3588 if none is named)
 """
@@ -20,10 +20,10 @@ import onnx
 from onnx import ModelProto, ValueInfoProto, helper, parser
 from onnx.compose import add_prefix
 
-from rockpress.convert.audit import audit
+from rockpress.convert.audit.model_audit import audit
+from rockpress.convert.chips.layer_table import Layer
+from rockpress.convert.chips.targets import Target, find_target
 from rockpress.convert.convert import convert
-from rockpress.convert.layer_table import Layer
-from rockpress.convert.targets import Target, find_target
 from rockpress.core.errors import ToolkitError
 
 OPSET = 18

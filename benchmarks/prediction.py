@@ -23,12 +23,12 @@ sys.path.append(str(ROOT))
 
 from benchmarks.prunings.measuring import model_of  # noqa: E402
 from benchmarks.prunings.methods import NAMES  # noqa: E402
-from rockpress.convert.cycles import layer_cycles  # noqa: E402
+from rockpress.convert.chips.cycles import layer_cycles  # noqa: E402
+from rockpress.convert.chips.targets import Target, find_target  # noqa: E402
 from rockpress.convert.oracle import Oracle  # noqa: E402
-from rockpress.convert.targets import Target, find_target  # noqa: E402
-from rockpress.core.graph import Graph  # noqa: E402
-from rockpress.core.layers import layers_of, pooling_of  # noqa: E402
-from rockpress.pipeline.inputs import ready_model  # noqa: E402
+from rockpress.core.graphs.graph import Graph  # noqa: E402
+from rockpress.core.graphs.layers import layers_of, pooling_of  # noqa: E402
+from rockpress.pipeline.samples.ready_model import ready_model  # noqa: E402
 
 _CHIPS = "rk3588,rk3576,rk3566"
 

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from rockpress.calibration_data.bundled import CALIBRATION, DEMO_PREPROCESS, MODEL, sample_path
 from rockpress.core.session import Session
-from rockpress.pipeline.inputs import ready_model
-from rockpress.pipeline.recipe import Preprocessing, Recipe
+from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
+from rockpress.pipeline.samples.ready_model import ready_model
 from rockpress.pipeline.single import quantize_file
 
 Array = NDArray[Any]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .image_facts import ImageFacts, image_facts
+from .images.image_facts import ImageFacts, image_facts
 from .samples import Samples
-from .source_types import ImageArray, ImageFiles, ImageSource, TensorFiles
+from .sources.source_types import ImageArray, ImageFiles, ImageSource, TensorFiles
 
 LOOKED_AT = 64  # images of a set, seeded, whose headers are read
 _COPIES = 0.01  # share of copies from which they are told

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import OptionError, SamplesError
-from .geometry import GEOMETRIES, Pixels, Size
+from .images.geometry import GEOMETRIES, Pixels, Size
 
 Resize = Literal["stretch", "letterbox", "fit", "crop"]
 Color = Literal["rgb", "bgr", "gray"]

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import OptionError, SamplesError
-from .array_files import Array
-from .geometry import Pixels, Placement, placement
-from .labels import Labels
+from .images.geometry import Pixels, Placement, placement
 from .preprocess import Color, Layout, Preprocess, Resize
-from .selection import Indices, choose
-from .source_types import ImageSource, Source, TensorSource
-from .sources import open_source
+from .sample_selection import Indices, choose
+from .sources.array_files import Array
+from .sources.labels import Labels
+from .sources.open_source import open_source
+from .sources.source_types import ImageSource, Source, TensorSource
 
 Shape = tuple[int, ...]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .show import print_lines, print_table
 
 if TYPE_CHECKING:
-    from ..convert.layer_table import Layer
+    from ..convert.chips.layer_table import Layer
     from ..pipeline.analysis import Analysis
 
 _NONE = "-"
@@ -16,7 +16,7 @@ _HEADINGS = ("layer", "op", "type", "on", "DDR", "NPU", "ms", "bound", "weights"
 
 def show_analysis(found: Analysis, top: int) -> None:
     """The ``top`` dearest layers in a table, their sums, and in words what it comes to."""
-    from ..report.units import size_text
+    from ..report.text.units import size_text
 
     with_sparse = any(layer.sparse_ratio for layer, _ in found.by_cost)
     rows = [
@@ -51,7 +51,7 @@ def _sparse(layer: Layer) -> str:
 
 
 def _total(found: Analysis) -> tuple[str, ...]:
-    from ..report.units import size_text
+    from ..report.text.units import size_text
 
     cycles = found.cycles
     return (
@@ -71,8 +71,8 @@ def _total(found: Analysis) -> tuple[str, ...]:
 def _summary(found: Analysis, left: str) -> list[str]:
     """The lines under the table: latency with its band, memory, the CPU, what bounds the time."""
     from ..core.results import LatencyFigure
-    from ..report.table import latency_text
-    from ..report.units import size_text
+    from ..report.text.table import latency_text
+    from ..report.text.units import size_text
 
     one = found.latency
     figure = LatencyFigure(one.kind, one.ms, one.low, one.high) if one else None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..pipeline.recipe import Recipe
+    from ..pipeline.recipes.recipe import Recipe
     from .parsers import Input
 
 
@@ -23,7 +23,7 @@ def build_recipe(
 
     A value of None means that the option was not given.
     """
-    from ..pipeline.recipe import Recipe
+    from ..pipeline.recipes.recipe import Recipe
 
     given = _given(options)
     for name in ("prune", "sparsity"):

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 
 from ..core.errors import OutputError, RockpressError
-from ..report.visible import visible
+from ..report.text.escape import visible
 
 BUG = 3
 BROKEN_PIPE = 128 + signal.SIGPIPE
@@ -169,7 +169,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _place(trace: TracebackType | None) -> str:
-    """The innermost line of ours that the error came through, as " (in core/model.py:12)"."""
+    """The innermost line of ours that the error came through, as " (in core/files.py:12)"."""
     ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
     found = ""
     while trace is not None:

@@ -51,7 +51,7 @@ class LazyGroup(TyperGroup):
         """Running a command and completing its options both come through here."""
         name, command, rest = super().resolve_command(ctx, args)
         if name in COMMANDS:
-            module = import_module(f".{name.replace('-', '_')}", __package__)
+            module = import_module(f".commands.{name.replace('-', '_')}", __package__)
             command = with_own_defaults(typer.main.get_command(module.app), name)
             setattr(command, "rich_markup_mode", None)  # noqa: B010  (not in the type's signature)
         return name, command, rest

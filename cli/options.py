@@ -19,7 +19,7 @@ from .parsers import Input, Names, Size, Values, number, whole
 
 def complete_target(incomplete: str) -> list[str]:
     """The chips whose name starts with ``incomplete``."""
-    from ..convert.targets import TARGET_NAMES
+    from ..convert.chips.targets import TARGET_NAMES
 
     return [name for name in TARGET_NAMES if name.startswith(incomplete.lower())]
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from ..core.errors import OptionError
 
 if TYPE_CHECKING:
-    from ..pipeline.recipe import Recipe
-    from ..pipeline.recipe_file import Job
+    from ..pipeline.recipes.recipe import Recipe
+    from ..pipeline.recipes.recipe_file import Job
 
 Files = Sequence[Path]
 Written = tuple[str, Path]  # by which option, and where

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .show import print_lines, print_table
 
 if TYPE_CHECKING:
-    from ..prune.result import PruneResult, Sparsity
+    from ..prune.prune_result import PruneResult, Sparsity
 
 _GROUPS = ("channels made by", "before", "after", "saves", "output error")
 _ESTIMATED = ("cycles", "latency")
@@ -23,7 +23,7 @@ def show_pruning(result: PruneResult) -> None:
 
 
 def _show_channels(result: PruneResult, budget: str) -> None:
-    from ..report.pruning_text import blocks_text, choice_text, distillation_text
+    from ..report.text.pruning_text import blocks_text, choice_text, distillation_text
 
     kind = budget.replace("macs", "MACs")
     rows = [

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .several import Told, named
+from .target_results import Told, named
 
 if TYPE_CHECKING:
-    from ..convert.build import ConversionWarning
+    from ..convert.request import ConversionWarning
     from ..core.results import Notice, Report
 
 # Where no terminal says how wide it is (a pipe, a CI log), nothing should be cut off.
@@ -32,8 +32,8 @@ def show_report(
     Warnings in ``told`` were shown before. Without ``on_stdout`` the others are all that is shown.
     """
     from ..core.files import write_text
-    from ..report.document import to_json
-    from ..report.formats import rendered
+    from ..report.formats.document import to_json
+    from ..report.formats.format_table import rendered
 
     for file in files or ():
         write_text(file, rendered(report, file.suffix))
@@ -48,7 +48,7 @@ def show_report(
 
 def _annotate(report: Report) -> None:
     """Failed gates as GitHub shows them; on stderr, which its runner reads too, to keep --json."""
-    from ..report.annotations import to_annotations
+    from ..report.formats.annotations import to_annotations
 
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in to_annotations(report):
@@ -57,15 +57,15 @@ def _annotate(report: Report) -> None:
 
 def say_where(folder: Path, *, quiet: bool) -> None:
     """Tell on stderr where the files are."""
-    from ..report.visible import visible
+    from ..report.text.escape import visible
 
     if not quiet:
         print(f"rockpress: written to {visible(str(folder))}", file=sys.stderr)
 
 
 def _show_tables(report: Report) -> None:
-    from ..report.summary import HEADINGS, summary_rows
-    from ..report.table import to_tables
+    from ..report.text.summary import HEADINGS, summary_rows
+    from ..report.text.table import to_tables
 
     for table in to_tables(report):
         if table.rows:
@@ -83,7 +83,7 @@ def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str
     from rich.table import Table
     from rich.text import Text
 
-    from ..report.visible import visible
+    from ..report.text.escape import visible
 
     console = _console()
     # on a terminal of 80 a column more is worth more than the air between them
@@ -99,7 +99,7 @@ def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str
 
 def print_lines(lines: Iterable[str]) -> None:
     """Plain lines, as they are but for characters that a terminal would act on."""
-    from ..report.visible import visible
+    from ..report.text.escape import visible
 
     for line in lines:
         _console().print(visible(line), markup=False, highlight=False, soft_wrap=True, emoji=False)
@@ -107,7 +107,7 @@ def print_lines(lines: Iterable[str]) -> None:
 
 def print_json(document: dict[str, Any]) -> None:
     """One JSON document."""
-    from ..report.document import json_text
+    from ..report.formats.document import json_text
 
     sys.stdout.write(json_text(document))
 
@@ -121,7 +121,7 @@ def warn(notices: Iterable[Notice | ConversionWarning]) -> None:
 
 def warning_lines(one: Notice | ConversionWarning, name: str = "") -> list[str]:
     """A warning and its hint as lines; ``name`` says whose it is."""
-    from ..report.visible import visible
+    from ..report.text.escape import visible
 
     lines = [f"warning: {name}{visible(one.text)} [{one.code}]"]
     return [*lines, f"hint: {visible(one.hint)}"] if one.hint else lines

@@ -24,7 +24,7 @@ def words_for(model: Path) -> Words:
     typed = {word.partition("=")[0] for word in sys.argv[1:] if word.startswith("--")}
 
     def in_recipe(text: str) -> str:
-        from ..pipeline.recipe_words import in_recipe_words
+        from ..pipeline.recipes.recipe_words import in_recipe_words
 
         return in_recipe_words(text, typed)
 

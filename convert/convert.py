@@ -16,20 +16,20 @@ from onnx import ModelProto
 
 from ..core.errors import OptionError
 from ..core.files import replacing, require_writable
-from ..core.model import load_model
+from ..core.graphs.model import load_model
 from ..core.scratch import scratch_folder
-from .attempts import FUSING_LEVEL, Attempt, build_or_fall_back
-from .build import ConversionWarning, Request
-from .fallback import fallback_lines
+from .chips.cpu_fallbacks import fallback_lines
+from .chips.latency import Latency, estimate
+from .chips.layer_table import Layer, Memory, parse_layers, parse_memory
+from .chips.sparse_layers import sparse_layers, sparse_warnings
+from .chips.targets import find_target
+from .fallbacks import FUSING_LEVEL, Attempt, build_or_fall_back
 from .fidelity import PROBES, UNKNOWN, Closeness, Probe, noise
-from .latency import Latency, estimate
-from .layer_table import Layer, Memory, parse_layers, parse_memory
-from .options import choose_quantization
-from .outcome import Limits
-from .samples import Channels, Input, Sample, inputs_of, write_dataset, write_samples
-from .sparse import sparse_layers, sparse_warnings
-from .targets import find_target
-from .toolkit import Built, Ranges
+from .handover import Channels, Input, Sample, inputs_of, write_dataset, write_samples
+from .quantization_choice import choose_quantization
+from .request import ConversionWarning, Request
+from .toolkit.job import Built, Ranges
+from .toolkit.outcome import Limits
 
 _SMALL_COPY = 1 << 16  # elements; some tens of microseconds
 

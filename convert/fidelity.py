@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from onnx import ModelProto, helper
 
 from ..core.errors import ModelError
-from ..core.model import is_qdq
+from ..core.graphs.model import is_qdq
 from ..core.session import Session
 from ..core.similarity import sqnr_db
-from .samples import Input, Sample
+from .handover import Input, Sample
 
 Array = NDArray[Any]
 

@@ -16,8 +16,8 @@ from typing import Any
 
 from ..core.errors import RockpressError
 from ..core.files import sha256_of, write_text
-from .attempts import FUSING_LEVEL
 from .convert import Conversion
+from .fallbacks import FUSING_LEVEL
 
 SCHEMA = 1
 RKNN_DIGEST = "rknn"  # the role of the .rknn itself among the digests

@@ -8,22 +8,22 @@ from types import TracebackType
 import numpy as np
 from onnx import ModelProto
 
-from ..core.model import is_qdq, save_model
+from ..core.graphs.model import is_qdq, save_model
 from ..core.scratch import scratch_folder
-from .failures import (
+from .chips.layer_table import Layer, parse_layers
+from .chips.structure import structure_digest
+from .chips.targets import find_target
+from .handover import inputs_of, write_dataset
+from .toolkit.failures import (
     ToolkitCrashed,
     ToolkitExited,
     ToolkitOutOfMemory,
     ToolkitRaised,
     ToolkitRefused,
 )
-from .layer_table import Layer, parse_layers
-from .outcome import Limits
-from .process import ChildProcess
-from .samples import inputs_of, write_dataset
-from .structure import structure_digest
-from .targets import find_target
-from .toolkit import Job, run_job
+from .toolkit.job import Job, run_job
+from .toolkit.outcome import Limits
+from .toolkit.process import ChildProcess
 
 _LIMITS = Limits(timeout=600, memory_gb=12)
 # The toolkit keeps a little of every model: 500 small ones cost some tens of megabytes.

@@ -12,9 +12,9 @@ from typing import Any
 
 import typer
 
-from rockpress.cli import run
+from rockpress.cli.commands import run
 from rockpress.cli.defaults import with_own_defaults
-from rockpress.pipeline.recipe_file import RecipeFile
+from rockpress.pipeline.recipes.recipe_file import RecipeFile
 
 PAGE = Path(__file__).with_name("recipe.md")
 SCHEMA = Path(__file__).with_name("rockpress.schema.json")

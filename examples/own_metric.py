@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rockpress.accuracy.measured import Sums
-from rockpress.accuracy.metric import Metric
-from rockpress.calibration_data.labels import Labels
+from rockpress.accuracy.metrics.measured import Sums
+from rockpress.accuracy.metrics.metric import Metric
+from rockpress.calibration_data.sources.labels import Labels
 
 Array = NDArray[Any]
 

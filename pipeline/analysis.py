@@ -16,23 +16,23 @@ from typing import Any
 import numpy as np
 from onnx import helper
 
-from ..convert.build import ConversionWarning
+from ..convert.chips.latency import Latency, LayerCost, layer_costs
+from ..convert.chips.layer_table import Layer, Memory
+from ..convert.chips.targets import Target, find_target
 from ..convert.convert import Conversion, convert
-from ..convert.latency import Latency, LayerCost, layer_costs
-from ..convert.layer_table import Layer, Memory
-from ..convert.samples import Sample
-from ..convert.targets import Target, find_target
+from ..convert.handover import Sample
+from ..convert.request import ConversionWarning
 from ..core.errors import ModelError, OptionError, SamplesError
-from ..core.model import is_qdq, save_model
-from ..core.observer import SILENT, Observer
-from ..core.prepare import fixed_input_shapes
+from ..core.graphs.model import is_qdq, save_model
+from ..core.passes.prepare import fixed_input_shapes
+from ..core.progress import SILENT, Observer
 from ..core.scratch import scratch_folder
 from ..quantize.quantize import QuantizeResult, quantize
-from .carrying import ranges_of
-from .inputs import ReadyModel, ready_model
 from .inspection import ModelFacts, facts_of
-from .recipe import Recipe
-from .requirements import require_toolkit
+from .recipes.recipe import Recipe
+from .recipes.requirements import require_toolkit
+from .samples.ready_model import ReadyModel, ready_model
+from .stages.plan_handover import ranges_of
 
 
 @dataclass(frozen=True)

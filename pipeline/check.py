@@ -12,26 +12,18 @@ from .. import __version__
 from ..accuracy.compare import Comparison
 from ..accuracy.runners import run_onnxruntime
 from ..calibration_data.samples import Samples
+from ..convert.chips.targets import find_target
 from ..convert.convert import Conversion
-from ..convert.environment import toolkit_version
 from ..convert.manifest import Manifest, is_of, manifest_path, read_manifest, verify_files
-from ..convert.targets import find_target
+from ..convert.toolkit.environment import toolkit_version
 from ..core.errors import ModelError, OptionError, SamplesError
-from ..core.graph import Array
-from ..core.layers import macs_of
-from ..core.model import is_qdq, load_model, model_bytes, parameter_count
-from ..core.observer import SILENT, Observer
+from ..core.graphs.graph import Array
+from ..core.graphs.layers import macs_of
+from ..core.graphs.model import is_qdq, load_model, model_bytes, parameter_count
+from ..core.progress import SILENT, Observer
 from ..core.results import ModelRow, Report, TargetReport
-from ..quantize.plan import read_plan
-from .baseline import host_latency, measure_baseline
-from .carrying import ranges_of
-from .inputs import ReadyModel, ready_model
-from .last_release import open_last_release, require_comparable, with_changes
-from .manifests import feed_inputs
-from .recipe import Recipe, recipe_document
-from .requirements import require_latency, require_measurable, require_toolkit
-from .robustness import robustness_of
-from .rows import (
+from ..quantize.rendering.plan import read_plan
+from .figures.figures_of import (
     accuracy_figure,
     example_documents,
     gate_figures,
@@ -42,9 +34,17 @@ from .rows import (
     result_notices,
     retention_figure,
 )
+from .figures.last_release import open_last_release, require_comparable, with_changes
+from .figures.robustness import robustness_of
+from .recipes.recipe import Recipe, recipe_document
+from .recipes.requirements import require_latency, require_measurable, require_toolkit
 from .run import open_both
-from .stages import Stages, Step
-from .steps import convert_step
+from .samples.ready_model import ReadyModel, ready_model
+from .stages.baseline import host_latency, measure_baseline
+from .stages.converting import convert_step
+from .stages.manifest_files import feed_inputs
+from .stages.plan_handover import ranges_of
+from .stages.stage_log import Stages, Step
 
 # what our own files say completely; the toolkit's own quantizers need their samples again
 _OWN = ("qdq", "float16")

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from ..calibration_data.sources import open_source
+from ..calibration_data.sources.open_source import open_source
 from ..core.errors import RockpressError
-from ..core.model import model_files
+from ..core.graphs.model import model_files
 from ..core.results import Notice
-from .recipe import Recipe
+from .recipes.recipe import Recipe
 
 # What GNU make reads as the characters themselves, found by trial with 4.3: nothing quotes an
 # equals sign, which would make an assignment of the line, but a variable may hold one. A semicolon

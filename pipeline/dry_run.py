@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..calibration_data.samples import Samples
-from ..convert.targets import Target
-from ..core.observer import SILENT
+from ..convert.chips.targets import Target
+from ..core.progress import SILENT
 from ..core.results import Report
 from ..core.scratch import scratch_folder
-from .cache import NotKnown
-from .making import Making
-from .pruning import prunes
-from .recipe import Recipe
-from .remembered import whole_run
+from .caching.cached_stages import whole_run
+from .caching.stage_cache import NotKnown
+from .recipes.recipe import Recipe
 from .run import admitted, opened
+from .stages.artifacts import Making
+from .stages.pruning import prunes
 
 
 @dataclass(frozen=True)

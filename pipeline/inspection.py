@@ -10,14 +10,14 @@ from pathlib import Path
 from onnx import ModelProto
 
 from ..convert.manifest import Manifest, is_of, manifest_path, read_manifest
-from ..convert.rknn_file import RknnFacts, read_rknn
-from ..core.graph import Graph
-from ..core.layers import LayerShape, layers_of
-from ..core.model import is_qdq, load_model, model_bytes, parameter_count
-from ..core.prepare import Shape, input_shapes_of, output_shapes_of
-from ..prune.dependency import build_dependency
-from ..prune.groups import find_groups
-from .inputs import ReadyModel, ready_model
+from ..convert.toolkit.rknn_file import RknnFacts, read_rknn
+from ..core.graphs.graph import Graph
+from ..core.graphs.layers import LayerShape, layers_of
+from ..core.graphs.model import is_qdq, load_model, model_bytes, parameter_count
+from ..core.passes.prepare import Shape, input_shapes_of, output_shapes_of
+from ..prune.channels.dependency_graph import build_dependency
+from ..prune.channels.groups import find_groups
+from .samples.ready_model import ReadyModel, ready_model
 
 
 @dataclass(frozen=True)

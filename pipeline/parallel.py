@@ -13,12 +13,12 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
-from ..convert.failures import ToolkitCrashed, ToolkitOutOfMemory
-from ..convert.targets import Target
+from ..convert.chips.targets import Target
+from ..convert.toolkit.failures import ToolkitCrashed, ToolkitOutOfMemory
 from ..core.errors import RockpressError
-from ..core.observer import Observer
+from ..core.progress import Observer
 from ..core.results import Notice
-from .recipe import Recipe
+from .recipes.recipe import Recipe
 
 _CRASH = "toolkit-crash"
 _LOOK_SECONDS = 0.2  # how often it is looked whether a signal has come

@@ -9,36 +9,36 @@ from pathlib import Path
 
 from .. import __version__
 from ..calibration_data.samples import Samples
-from ..convert.targets import Target
+from ..convert.chips.targets import Target
 from ..core.errors import OptionError, RockpressError
 from ..core.files import require_file, staging, write_text
-from ..core.observer import SILENT, Observer
+from ..core.progress import SILENT, Observer
 from ..core.results import NOTHING_COMPARED, Notice, Report, StageRun, TargetReport
 from ..core.scratch import scratch_folder
-from ..report.document import to_json
-from .aside import set_aside
-from .audits import audited, ranges_seen
-from .baseline import Baseline, measure_baseline
-from .cache import counted
-from .chain import Chain
-from .distilling import parted
-from .inputs import ReadyModel, ready_model
-from .last_release import (
+from ..report.formats.document import to_json
+from .caching.cached_stages import whole_run
+from .caching.stage_cache import counted
+from .figures.figures_of import ratios_of
+from .figures.last_release import (
     LastRelease,
     open_last_release,
     require_comparable,
     require_kept,
     with_changes,
 )
+from .figures.robustness import require_images
 from .parallel import each_target
-from .pruning import prunes, require_layers
-from .recipe import Recipe, recipe_document
-from .remembered import whole_run
-from .requirements import require_possible, require_toolkit
-from .robustness import require_images
-from .rows import ratios_of
-from .scoring import require_labels, scoring_of
-from .stages import Stages
+from .recipes.recipe import Recipe, recipe_document
+from .recipes.requirements import require_possible, require_toolkit
+from .samples.audits import audited, ranges_seen
+from .samples.bound_metric import require_labels, scoring_of
+from .samples.ready_model import ReadyModel, ready_model
+from .stages.baseline import Baseline, measure_baseline
+from .stages.chain import Chain
+from .stages.distilling import parted
+from .stages.pruning import prunes, require_layers
+from .stages.stage_log import Stages
+from .stale_outputs import set_aside
 
 REPORT_FILE = "report.json"
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from ..convert.chips.targets import Target
 from ..convert.convert import Conversion
-from ..convert.targets import Target
 from ..core.errors import RockpressError
 from ..core.files import require_writable, staging
-from ..core.observer import SILENT, Observer
-from .aside import set_aside
+from ..core.progress import SILENT, Observer
 from .parallel import each_target
-from .recipe import Recipe
-from .requirements import require_output, targets_of
+from .recipes.recipe import Recipe
+from .recipes.requirements import require_output, targets_of
 from .single import Build, convert_file
+from .stale_outputs import set_aside
 
 
 def convert_files(

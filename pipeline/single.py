@@ -9,47 +9,47 @@ from ..accuracy.compare import Comparison, compare
 from ..accuracy.runners import run_onnxruntime
 from ..calibration_data.preprocess import Preprocess
 from ..calibration_data.samples import Samples
-from ..convert.audit_ranges import join_warnings
-from ..convert.audit_view import view_of
-from ..convert.build import ConversionWarning
+from ..convert.audit.audit_view import view_of
+from ..convert.audit.range_audit import join_warnings
+from ..convert.chips.targets import find_target
 from ..convert.convert import Conversion
-from ..convert.options import QUANTIZERS
-from ..convert.targets import find_target
+from ..convert.quantization_choice import QUANTIZERS
+from ..convert.request import ConversionWarning
 from ..core.errors import OptionError
 from ..core.files import require_writable, staging
-from ..core.model import is_qdq, load_model, model_bytes, model_digest, save_model
-from ..core.observer import SILENT, Observer
+from ..core.graphs.model import is_qdq, load_model, model_bytes, model_digest, save_model
+from ..core.progress import SILENT, Observer
 from ..core.results import Notice, QuantizationFigure
 from ..core.scratch import scratch_folder
-from ..prune.result import PruneResult
+from ..prune.prune_result import PruneResult
 from ..quantize.error_report import TensorError
 from ..quantize.quantize import QuantizeResult
-from .audits import audited, ranges_seen
-from .carrying import ranges_of
-from .distilling import distil_pruned, distillation_notices
-from .explain import explained, require_w8a8
-from .inputs import ReadyModel, ready_model
-from .manifests import write_beside
-from .planned import (
-    carried,
-    intended_beside,
-    not_in_the_plan,
-    planned,
-    require_not_four_bits,
-)
-from .preprocessing import calibration_notices
-from .pruning import Pruning
-from .quantizing import quantize_as, quantize_notices
-from .recipe import Recipe
-from .requirements import (
+from .figures.explain import explained, require_w8a8
+from .figures.figures_of import quantization_figure
+from .recipes.recipe import Recipe
+from .recipes.requirements import (
     only_target,
     pruning_target,
     require_output,
     require_toolkit,
     require_unread,
 )
-from .rows import quantization_figure
-from .steps import convert_step
+from .samples.audits import audited, ranges_seen
+from .samples.preprocess_warnings import calibration_notices
+from .samples.ready_model import ReadyModel, ready_model
+from .stages.converting import convert_step
+from .stages.distilling import distil_pruned, distillation_notices
+from .stages.given_plan import (
+    carried,
+    intended_beside,
+    not_in_the_plan,
+    planned,
+    require_not_four_bits,
+)
+from .stages.manifest_files import write_beside
+from .stages.plan_handover import ranges_of
+from .stages.pruning import Pruning
+from .stages.quantizing import quantize_as, quantize_notices
 
 # how close the quantized model stays is shown on so many samples: a first look, not a check
 _LOOK_SAMPLES = 64

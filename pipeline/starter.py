@@ -12,8 +12,8 @@ from onnx import ModelProto
 
 from ..core.errors import OutputError
 from ..core.files import write_text
-from ..core.model import load_model
-from ..core.prepare import input_shapes_of
+from ..core.graphs.model import load_model
+from ..core.passes.prepare import input_shapes_of
 
 RECIPE = "rockpress.toml"
 FRAGMENT = "rockpress.mk"

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from ..core.errors import OptionError
-from ..core.layers import LayerShape
+from ..core.graphs.layers import LayerShape
 
 BUDGET_KINDS = ("cycles", "latency", "macs", "size")
 _EXAMPLE = "for example cycles=-30%"

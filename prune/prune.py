@@ -9,24 +9,24 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from ..core.dense import with_biases
 from ..core.errors import OptionError, SamplesError
-from ..core.graph import Array, Graph
-from ..core.layers import macs_of
-from ..core.model import parameter_count, save_model
-from .allocate import ALLOCATIONS, Point, removed_mask
-from .bisection import largest_share
+from ..core.graphs.dense import with_biases
+from ..core.graphs.graph import Array, Graph
+from ..core.graphs.layers import macs_of
+from ..core.graphs.model import parameter_count, save_model
 from .budget import Budget
-from .candidates import CRITERIA, Candidate, Feeds, candidates_of, layer_moments
-from .costs import Cost, CostModel
-from .dependency import build_dependency
-from .held_out import JUDGING, RANKING, Part, divergence_on
-from .plans import SEARCHED, Plans
-from .repair import Before, refit
-from .result import Choice, CurvePoint, PruneResult
-from .selection import all_groups, prunable, selected
-from .surgery import remove_channels
-from .trials import Trials, cuts_of
+from .channels.dependency_graph import build_dependency
+from .channels.layer_selection import all_groups, prunable, selected
+from .channels.surgery import remove_channels
+from .prune_result import Choice, CurvePoint, PruneResult
+from .repair.refit import Before, refit
+from .search.allocate import ALLOCATIONS, Point, removed_mask
+from .search.bisection import largest_share
+from .search.costs import Cost, CostModel
+from .search.plans import SEARCHED, Plans
+from .search.sample_split import JUDGING, RANKING, Part, divergence_on
+from .search.trials import Trials, cuts_of
+from .search.width_candidates import CRITERIA, Candidate, Feeds, candidates_of, layer_moments
 
 RECOVERIES = ("least-squares", "none")
 

@@ -14,12 +14,12 @@ from pathlib import Path
 from onnx import ModelProto
 
 from ..core.errors import OptionError
-from ..core.model import load_model, save_model
+from ..core.graphs.model import load_model, save_model
 from ..core.scratch import scratch_folder
 from .budget import Budget
 from .prune import Pruner
-from .repair import Before
-from .result import PrunedBlock, PrunedGroup, PruneResult
+from .prune_result import PrunedBlock, PrunedGroup, PruneResult
+from .repair.refit import Before
 
 # A Pruner of a model that was cut before.
 Again = Callable[[ModelProto, Before], Pruner]

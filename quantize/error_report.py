@@ -12,16 +12,16 @@ from typing import Literal
 import numpy as np
 from onnx import ModelProto, NodeProto, numpy_helper
 
-from ..calibration_data.statistics import exposed, stream
-from ..core.graph import Array, Graph, attributes, free_name
+from ..core.graphs.graph import Array, Graph, attributes, free_name
 from ..core.scratch import scratch_folder
 from ..core.session import Session
 from ..core.similarity import RunningSqnr
-from .candidates import HeldOut, SampleSet
+from ..core.streaming.tensor_stream import exposed, stream
+from .methods.method_candidates import HeldOut, SampleSet
 from .mixed import families
-from .plan import Activation, Plan
-from .qdq import dequantized_names, render
-from .scales import INT8_HIGH, INT8_LOW, dequantize
+from .numeric.scales import INT8_HIGH, INT8_LOW, dequantize
+from .rendering.plan import Activation, Plan
+from .rendering.qdq import dequantized_names, render
 
 _QUANTIZE, _DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 _SAMPLES = 8  # enough to rank tensors by the error that they bring

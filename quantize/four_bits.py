@@ -18,22 +18,22 @@ from onnx import ModelProto, numpy_helper
 
 from ..core.errors import OptionError
 from ..core.files import replacing
-from ..core.graph import Graph, drop_unread, free_name
-from ..core.model import save_model
+from ..core.graphs.graph import Graph, drop_unread, free_name
+from ..core.graphs.model import save_model
 from ..core.scratch import scratch_folder
-from .candidates import Feeds, HeldOut, SampleSet
 from .four_bit_mix import FourBitMix, mixed_with_float16
-from .gptq import gptq
-from .judging import SQNR, USER, TaskMetric, Verdict, verdict_on
-from .layers import Float, Layer, layers_from
-from .making import Progress
-from .methods import AUTO
-from .observe import InputMoments, observe
-from .placement import weighted_nodes
-from .plan import Plan, Tradeoff, Weight, compared, write_plan
+from .graph_parts.placement import weighted_nodes
+from .graph_parts.quantizable import require_quantizable, require_to_choose_by, underflow_notices
+from .graph_parts.weighted_layers import Float, Layer, layers_from
+from .methods.apply_method import Progress
+from .methods.method_candidates import Feeds, HeldOut, SampleSet
+from .methods.method_selection import SQNR, USER, TaskMetric, Verdict, verdict_on
+from .methods.method_table import AUTO
+from .numeric.gptq import gptq
 from .quantize import QuantizeResult
-from .requirements import require_quantizable, require_to_choose_by, underflow_notices
-from .rounding import Rounded, lost_mean, nearest
+from .rendering.plan import Plan, Tradeoff, Weight, compared, write_plan
+from .rendering.rounding import Rounded, lost_mean, nearest
+from .statistics.tensor_statistics import InputMoments, observe
 
 SCHEME = "w4a16"
 _MARK = "rockpress.scheme"

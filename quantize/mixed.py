@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 from onnx import ModelProto
 
 from ..core.errors import OptionError
-from ..core.graph import Graph
-from ..core.layers import LayerShape, layer_of
-from .candidates import HeldOut
-from .placement import place
-from .plan import Plan, Tradeoff
-from .qdq import render
+from ..core.graphs.graph import Graph
+from ..core.graphs.layers import LayerShape, layer_of
+from .graph_parts.placement import place
+from .methods.method_candidates import HeldOut
+from .rendering.plan import Plan, Tradeoff
+from .rendering.qdq import render
 
 # (shape, "int8", "float16" or "int16") -> cycles
 LayerCost = Callable[[LayerShape, str], float]

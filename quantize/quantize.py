@@ -12,19 +12,19 @@ from onnx import ModelProto
 
 from ..core.errors import OptionError
 from ..core.files import replacing
-from ..core.graph import Array
-from ..core.model import save_model
+from ..core.graphs.graph import Array
+from ..core.graphs.model import save_model
 from ..core.results import Notice
 from ..core.scratch import scratch_folder
-from .candidates import HeldOut, SampleSet
-from .few_samples import FewSamples
-from .judging import USER, TaskMetric, Trial, verdict_on
-from .making import Progress, Subject, quantized
-from .methods import AUTO, COMPARED, METHODS, REFINED
+from .graph_parts.quantizable import require_to_choose_by, underflow_notices
+from .methods.apply_method import Progress, Subject, quantized
+from .methods.method_candidates import HeldOut, SampleSet
+from .methods.method_selection import USER, TaskMetric, Trial, verdict_on
+from .methods.method_table import AUTO, COMPARED, METHODS, REFINED
+from .methods.model_variants import Ways, subject_of
 from .mixed import LayerCost, MixedBudget, growing_choices, search, sensitivities
-from .plan import Plan, compared, write_plan
-from .requirements import require_to_choose_by, underflow_notices
-from .ways import Ways, subject_of
+from .rendering.plan import Plan, compared, write_plan
+from .statistics.few_samples import FewSamples
 
 Feeds = Mapping[str, Array]
 _OF_16_BITS = ("gptq-min-max", "min-max")

@@ -30,14 +30,14 @@ def main() -> None:
 def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     import numpy as np
 
-    from rockpress.convert.targets import find_target
-    from rockpress.core.model import save_model
-    from rockpress.pipeline.carrying import ranges_of
-    from rockpress.pipeline.inputs import ready_model
-    from rockpress.pipeline.quantizing import quantize_as
-    from rockpress.pipeline.recipe import Preprocessing, Recipe
-    from rockpress.pipeline.steps import convert_step
-    from rockpress.quantize.equalize import as_planned
+    from rockpress.convert.chips.targets import find_target
+    from rockpress.core.graphs.model import save_model
+    from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
+    from rockpress.pipeline.samples.ready_model import ready_model
+    from rockpress.pipeline.stages.converting import convert_step
+    from rockpress.pipeline.stages.plan_handover import ranges_of
+    from rockpress.pipeline.stages.quantizing import quantize_as
+    from rockpress.quantize.methods.equalize import as_planned
 
     shapes = dict(zip(job["inputs"], map(tuple, job["shapes"]), strict=True))
     recipe = Recipe(Path(job["model"]), toolkit_python=Path(job["python"]), timeout=job["timeout"])

@@ -18,7 +18,7 @@ import numpy as np
 
 from rockpress.convert.convert import Conversion, convert
 from rockpress.core.errors import RockpressError
-from rockpress.core.model import save_model
+from rockpress.core.graphs.model import save_model
 
 from .architectures import ARCHITECTURES
 from .records import CHIPS, Published, add_table, read_published, read_tables

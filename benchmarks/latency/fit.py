@@ -19,8 +19,8 @@ from functools import cache
 
 import numpy as np
 
-from rockpress.convert.layer_work import FORM, Form
-from rockpress.convert.targets import find_target
+from rockpress.convert.chips.layer_work import FORM, Form
+from rockpress.convert.chips.targets import find_target
 
 from .data import ADDED, JOINED, measured, plain_problem, prior, problem_of
 from .records import CHIPS, FOLDER
@@ -149,7 +149,7 @@ def near(chip: str, setting: Setting) -> list[tuple[str, float, float]]:
 
 
 def print_coefficients(setting: Setting, band: dict[str, float]) -> None:
-    """As they stand in convert/targets.py."""
+    """As they stand in convert/chips/targets.py."""
     for chip in CHIPS:
         found = coefficients(chip, setting, frozenset())
         values = ", ".join(

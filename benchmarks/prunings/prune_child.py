@@ -18,12 +18,12 @@ def _silent(what: str, done: int, total: int | None) -> None:
 
 def main() -> None:
     """Do the job."""
-    from rockpress.convert.targets import find_target
+    from rockpress.convert.chips.targets import find_target
     from rockpress.core.errors import OptionError
-    from rockpress.pipeline.distilling import distil_pruned, parted
-    from rockpress.pipeline.inputs import ready_model
-    from rockpress.pipeline.pruning import cost_of
-    from rockpress.pipeline.recipe import Preprocessing, Recipe
+    from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
+    from rockpress.pipeline.samples.ready_model import ready_model
+    from rockpress.pipeline.stages.distilling import distil_pruned, parted
+    from rockpress.pipeline.stages.pruning import cost_of
     from rockpress.prune.budget import Budget
     from rockpress.prune.prune import Method, Pruner
 

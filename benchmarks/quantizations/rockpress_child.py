@@ -29,14 +29,14 @@ def main() -> None:
 def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     import numpy as np
 
-    from rockpress.convert.targets import find_target
-    from rockpress.core.model import load_model, save_model
-    from rockpress.pipeline.carrying import is_hybrid, ranges_of
-    from rockpress.pipeline.inputs import ready_model
-    from rockpress.pipeline.recipe import Preprocessing, Recipe
-    from rockpress.pipeline.steps import convert_step
-    from rockpress.quantize.equalize import as_planned
-    from rockpress.quantize.plan import read_plan
+    from rockpress.convert.chips.targets import find_target
+    from rockpress.core.graphs.model import load_model, save_model
+    from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
+    from rockpress.pipeline.samples.ready_model import ready_model
+    from rockpress.pipeline.stages.converting import convert_step
+    from rockpress.pipeline.stages.plan_handover import is_hybrid, ranges_of
+    from rockpress.quantize.methods.equalize import as_planned
+    from rockpress.quantize.rendering.plan import read_plan
 
     recipe = Recipe(Path(job["model"]), timeout=job["timeout"])
     ready = ready_model(recipe.model)

@@ -1,0 +1,123 @@
+"""Embeddings: how near a vector is to the right one, and of which class its neighbours are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...calibration_data.sources.labels import Kind, Labels
+from ...core.errors import SamplesError
+from .measured import Sums, means
+from .metric import Array, Metric, Outputs, Predictions
+
+# Similarities that are in memory at once.
+_AT_ONCE = 16_000_000
+
+
+@dataclass(frozen=True)
+class Cosine(Metric):
+    """Mean cosine similarity of the first output with the label's vector."""
+
+    kind: ClassVar[Kind | None] = "vector"
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return "cosine"
+
+    def predict(self, outputs: Outputs) -> Array:
+        """Unit vectors (N, D)."""
+        return unit_vectors(outputs[0])
+
+    def measure(self, predictions: Predictions, labels: Labels) -> Sums:
+        """The similarity of each sample. Raises SamplesError for vectors of another length."""
+        found, truth = np.asarray(predictions), unit_vectors(labels.vectors())
+        if found.shape != truth.shape:
+            raise SamplesError(
+                f"labels of {truth.shape[1]} numbers for embeddings of {found.shape[1]}",
+                "give vectors of that length, such as those of the model they are to be near to",
+            )
+        return means((found * truth).sum(axis=1))
+
+    def agreement(self, first: Predictions, second: Predictions) -> float:
+        """The mean similarity of both models' vectors."""
+        return float((np.asarray(first) * np.asarray(second)).sum(axis=1).mean())
+
+    def shown(self, prediction: object, labels: Labels | None = None) -> str:
+        """The first numbers."""
+        return " ".join(f"{value:.3f}" for value in np.ravel(np.asarray(prediction))[:4])
+
+    def truth(self, labels: Labels, index: int) -> str:
+        """The first numbers of the label."""
+        return " ".join(f"{value:.3f}" for value in labels.vectors()[index][:4])
+
+
+@dataclass(frozen=True)
+class Recall(Metric):
+    """The share of samples one of whose ``k`` nearest others is of its class.
+
+    The set is its own gallery; its samples are queries one after the other. A sample that is alone
+    in its class is no query. The interval is over queries, the gallery being what it is: drawing
+    the gallery too would put a sample's copy next to it.
+    """
+
+    k: int = 1
+    kind: ClassVar[Kind | None] = "class"
+
+    @property
+    def name(self) -> str:
+        """recall@1, recall@5 ..."""
+        return f"recall@{self.k}"
+
+    def predict(self, outputs: Outputs) -> Array:
+        """Unit vectors (N, D)."""
+        return unit_vectors(outputs[0])
+
+    def measure(self, predictions: Predictions, labels: Labels) -> Sums:
+        """Found or not for each query."""
+        vectors, classes = np.asarray(predictions), labels.classes()
+        hits = neighbours_agree(vectors, classes, self.k)
+        _, place, counts = np.unique(classes, return_inverse=True, return_counts=True)
+        able = counts[place] > 1
+        found = (hits & able).astype(np.float64)
+        rows = np.stack([found, able.astype(np.float64)], axis=1)
+        return Sums(found, rows, proportion=bool(able.all()))
+
+    def agreement(self, first: Predictions, second: Predictions) -> float:
+        """The mean similarity of both models' vectors."""
+        return float((np.asarray(first) * np.asarray(second)).sum(axis=1).mean())
+
+    def shown(self, prediction: object, labels: Labels | None = None) -> str:
+        """The first numbers."""
+        return " ".join(f"{value:.3f}" for value in np.ravel(np.asarray(prediction))[:4])
+
+
+def unit_vectors(vectors: Array) -> Array:
+    """(N, D) of length 1, from (N, ...); a vector of zeros stays one."""
+    flat = np.asarray(vectors, np.float64).reshape(len(vectors), -1)
+    found: Array = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
+    return found
+
+
+def neighbours_agree(vectors: Array, classes: NDArray[np.int64], k: int) -> NDArray[np.bool_]:
+    """Whether one of the k nearest other vectors (unit, (N, D)) has the same class, (N,).
+
+    >>> vectors = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
+    >>> neighbours_agree(vectors, np.array([0, 1, 0]), 1).tolist()
+    [False, False, False]
+    >>> neighbours_agree(vectors, np.array([0, 1, 0]), 2).tolist()
+    [True, False, True]
+    """
+    count = len(vectors)
+    at_once = max(1, _AT_ONCE // count)
+    found = np.zeros(count, bool)
+    for start in range(0, count, at_once):
+        rows = np.arange(start, min(start + at_once, count))
+        near = vectors[rows] @ vectors.T
+        near[np.arange(len(rows)), rows] = -np.inf
+        nearest = np.argsort(-near, axis=1, kind="stable")[:, : min(k, count - 1)]
+        found[rows] = (classes[nearest] == classes[rows, np.newaxis]).any(axis=1)
+    return found

@@ -1,0 +1,153 @@
+"""Which metric a name means, with its options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ...calibration_data.sources.labels import Labels
+from ...core.errors import OptionError
+from .classification import TopK
+from .detection import MeanAveragePrecision
+from .embeddings import Cosine, Recall
+from .measured import Scores
+from .metric import Array, Metric, Outputs
+from .regression import Regression
+from .segmentation import MeanIou
+from .text_boxes import TextBoxes
+from .text_recognition import TextRecognition
+from .user_metric import user_metric
+
+# a name with a number in it, such as top5
+_NUMBERED: Mapping[str, Callable[[int], Metric]] = {
+    "top": lambda k: TopK(k),
+    "recall@": lambda k: Recall(k),
+}
+METRICS: Mapping[str, Metric] = {
+    "top1": TopK(1),
+    "top5": TopK(5),
+    "line-accuracy": TextRecognition("line-accuracy"),
+    "character-accuracy": TextRecognition("character-accuracy"),
+    "cer": TextRecognition("cer", lower_is_better=True),
+    "map": MeanAveragePrecision("map"),
+    "map50": MeanAveragePrecision("map50"),
+    "text-boxes": TextBoxes(),
+    "miou": MeanIou(),
+    "cosine": Cosine(),
+    "mae": Regression("mae"),
+    "r2": Regression("r2", lower_is_better=False),
+}
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """A metric, and which of the model's outputs it reads: their places and names, () for all."""
+
+    metric: Metric
+    places: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
+
+    def read(self, outputs: Outputs) -> list[Array]:
+        """The outputs that the metric reads, in its order."""
+        return [outputs[place] for place in self.places] if self.places else list(outputs)
+
+    def scores(self, outputs: Outputs, labels: Labels) -> Scores:
+        """Each sample's own score (N,). Raises SamplesError, OptionError or ModelError."""
+        return self.metric.measure(self.metric.predict(self.read(outputs)), labels).scores
+
+
+def find_metric(name: str, options: Mapping[str, str] | None = None) -> Metric:
+    """A metric of the table, or ``package.module:function``, with its options set.
+
+    Raises OptionError for an unknown name or option, and for a value that an option cannot have.
+
+    >>> find_metric("top3").name
+    'top3'
+    """
+    return _with_options(_named(name), name, options or {})
+
+
+def find_scoring(
+    name: str,
+    options: Mapping[str, str] | None = None,
+    wanted: Sequence[str] = (),
+    outputs: Sequence[str] = (),
+    input_size: tuple[int, int] | None = None,
+) -> Scoring:
+    """The metric for a model with these ``outputs``, which reads only the ``wanted`` ones, if any.
+
+    ``input_size`` (height, width) is that of the model's image input, where it has one. Raises
+    OptionError for what ``find_metric`` refuses and for an output that the model has not.
+    """
+    metric = find_metric(name, options).bound(input_size)
+    for one in wanted:
+        if one not in outputs:
+            raise OptionError(
+                f"--metric-output {one!r} is no output of the model",
+                f"it has {', '.join(outputs)}",
+            )
+    return Scoring(metric, tuple(outputs.index(one) for one in wanted), tuple(wanted))
+
+
+def _named(name: str) -> Metric:
+    if name in METRICS:
+        return METRICS[name]
+    module, _, attribute = name.partition(":")
+    if module and attribute:
+        return user_metric(name)
+    numbered = re.fullmatch(r"([a-z@-]+?)([1-9]\d{0,4})", name)
+    if numbered and numbered[1] in _NUMBERED:
+        return _NUMBERED[numbered[1]](int(numbered[2]))
+    known = ", ".join([*METRICS, *(f"{one}K" for one in _NUMBERED)])
+    raise OptionError(
+        f"the metric {name!r} is not known", f"use {known} or package.module:function"
+    )
+
+
+def with_paths_from(folder: Path, name: str, options: Mapping[str, str]) -> dict[str, str]:
+    """The options of a metric, with files that are relative to ``folder`` found from there."""
+    metric = METRICS.get(name)
+    if not is_dataclass(metric):
+        return dict(options)
+    files = {one.name for one in fields(metric) if str(one.type).startswith("Path")}
+    return {
+        key: str(folder / text) if key.replace("-", "_") in files else text
+        for key, text in options.items()
+    }
+
+
+def _with_options(metric: Metric, name: str, options: Mapping[str, str]) -> Metric:
+    if not options:
+        return metric
+    assert is_dataclass(metric)
+    known = {one.name: one for one in fields(metric) if one.metadata}
+    values: dict[str, Any] = {}
+    for key, text in options.items():
+        place = key.replace("-", "_")
+        if place not in known:
+            listed = ", ".join(one.replace("_", "-") for one in known) or "none"
+            raise OptionError(
+                f"--metric-option {key}: {name} has no such option", f"its options: {listed}"
+            )
+        values[place] = _value(str(known[place].type), text, key, known[place].metadata)
+    return replace(metric, **values)
+
+
+def _value(kind: str, text: str, key: str, about: Mapping[str, Any]) -> Any:
+    """The value of an option, by the type of its field; ``about`` may list the only choices."""
+    choices = {"yes": True, "no": False} if kind == "bool" else about.get("choices")
+    try:
+        if choices is not None:
+            return choices[text] if isinstance(choices, dict) else choices[choices.index(text)]
+        convert: Callable[[str], Any] = {"int": int, "float": float}.get(
+            kind.partition(" ")[0], Path if kind.startswith("Path") else str
+        )
+        return convert(text)
+    except (ValueError, KeyError) as error:
+        wanted = " or ".join(choices) if choices else f"a {kind.partition(' ')[0]}"
+        raise OptionError(
+            f"--metric-option {key}={text}: not {wanted}", str(about.get("help", ""))
+        ) from error

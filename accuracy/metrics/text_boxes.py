@@ -1,0 +1,130 @@
+"""Text detection: boxes out of a map of probabilities, scored by how many lines are found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...calibration_data.sources.labels import Kind, Labels
+from ...core.errors import SamplesError
+from .average_precision import matches
+from .detections import Detections, overlaps
+from .measured import Scores, Sums
+from .metric import Array, Metric, Outputs, Predictions
+
+# A stroke of fewer pixels is noise.
+_LEAST_SIDE = 3
+
+
+@dataclass(frozen=True)
+class TextBoxes(Metric):
+    """F1 (h-mean) of text boxes at an IoU, upright ones around what a DB map holds.
+
+    Sources: Liao et al., Real-time scene text detection with differentiable binarization, AAAI
+    2020, sections 3.4 and 3.5; Karatzas et al., ICDAR 2015 robust reading, section IV.
+    """
+
+    threshold: float = field(default=0.3, metadata={"help": "a pixel of at least this is text"})
+    score: float = field(default=0.6, metadata={"help": "the least mean of a box's pixels"})
+    unclip: float = field(
+        default=1.5, metadata={"help": "area / perimeter is added so often on every side"}
+    )
+    iou: float = field(default=0.5, metadata={"help": "how much a box must overlap to be right"})
+    input_size: tuple[int, int] | None = None
+    kind: ClassVar[Kind | None] = "boxes"
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return "text-boxes"
+
+    def bound(self, input_size: tuple[int, int] | None) -> Metric:
+        """For an input of this height and width, in whose pixels labels are."""
+        return TextBoxes(self.threshold, self.score, self.unclip, self.iou, input_size)
+
+    def predict(self, outputs: Outputs) -> list[Detections]:
+        """The boxes of each sample from a map of probabilities (N, 1, H, W) or (N, H, W)."""
+        maps = np.asarray(outputs[0])
+        if maps.ndim not in (3, 4) or (maps.ndim == 4 and 1 not in (maps.shape[1], maps.shape[3])):
+            raise SamplesError(
+                f"the output of shape {maps.shape} is no map of probabilities",
+                "text-boxes reads (N, 1, H, W): name it with --metric-output",
+            )
+        planes = maps.reshape(
+            len(maps), *(maps.shape[1:3] if maps.shape[-1] == 1 else maps.shape[-2:])
+        )
+        height, width = self.input_size or planes.shape[1:]
+        scale = np.array([width / planes.shape[2], height / planes.shape[1]] * 2)
+        found = (self._boxes(np.asarray(plane, np.float32)) for plane in planes)
+        return [Detections(one.corners * scale, one.scores, one.classes) for one in found]
+
+    def measure(self, predictions: Predictions, labels: Labels) -> Sums:
+        """Right, found and there of each image. Raises SamplesError when no label holds a box."""
+        labels.require("boxes")
+        rows = np.array(
+            [
+                _counts(found, there, self.iou)
+                for found, there in zip(predictions, labels, strict=True)
+            ],
+            np.float64,
+        )
+        if not rows[:, 2].any():
+            raise SamplesError("no label holds a box", "give images that show text")
+        return Sums(np.where(rows[:, 1:].sum(axis=1) > 0, _f1(rows), 1.0), rows, _f1)
+
+    def agreement(self, first: Predictions, second: Predictions) -> float:
+        """Mean F1 of the second model's boxes with the first's as if they were there."""
+        rows = np.array(
+            [_counts(b, a, self.iou) for a, b in zip(first, second, strict=True)], np.float64
+        )
+        return float(np.where(rows[:, 1:].sum(axis=1) > 0, _f1(rows), 1.0).mean())
+
+    def shown(self, prediction: Any, labels: Labels | None = None) -> str:
+        """How many boxes."""
+        return f"{len(prediction)} boxes"
+
+    def truth(self, labels: Labels, index: int) -> str:
+        """How many boxes there are."""
+        return f"{len(labels[index])} boxes"
+
+    def _boxes(self, plane: NDArray[np.float32]) -> Detections:
+        """Of one map, in its own pixels."""
+        import cv2
+
+        text = (plane >= self.threshold).astype(np.uint8)
+        outlines, _ = cv2.findContours(text, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+        corners, scores = [], []
+        for outline in outlines:
+            left, top, width, height = cv2.boundingRect(outline)
+            if min(width, height) < _LEAST_SIDE:
+                continue
+            inside = np.zeros((height, width), np.uint8)
+            cv2.fillPoly(inside, [outline - np.array([left, top], np.int32)], [1])
+            mean = float(plane[top : top + height, left : left + width][inside > 0].mean())
+            if mean >= self.score:
+                grow = width * height * self.unclip / (2 * (width + height))
+                corners.append([left - grow, top - grow, left + width + grow, top + height + grow])
+                scores.append(mean)
+        limits = np.array([plane.shape[1], plane.shape[0]] * 2)
+        kept = np.clip(np.array(corners, np.float64).reshape(-1, 4), 0, limits)
+        order = np.argsort(-np.array(scores), kind="stable")
+        classes = np.zeros(len(order), np.int64)
+        return Detections(kept[order], np.array(scores, np.float64)[order], classes)
+
+
+def _counts(found: Any, there: Any, iou: float) -> tuple[int, int, int]:
+    """Right, found and there in one image; what lies in a crowd counts neither way."""
+    crowd: NDArray[np.bool_] = getattr(there, "crowd", np.zeros(len(there), bool))
+    table = overlaps(found.corners, there.corners, crowd)
+    hits, ignored = matches(table, crowd, np.array([iou]))
+    return int(hits.sum()), int((~ignored).sum()), int((~crowd).sum())
+
+
+def _f1(sums: Scores) -> Array:
+    """From right, found and there, (R, 3); NaN where nothing is found or there."""
+    both = sums[:, 1] + sums[:, 2]
+    found: Array = 2 * sums[:, 0] / np.where(both > 0, both, np.nan)
+    return found

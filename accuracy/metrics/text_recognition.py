@@ -1,0 +1,152 @@
+"""Text recognition: CTC outputs read with a character set, scored by line and by character."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...calibration_data.sources.labels import Kind, Labels
+from ...core.errors import OptionError, SamplesError
+from .edit_distance import edit_distance
+from .measured import Sums, means
+from .metric import Array, Metric, Outputs, Predictions
+
+Form = Literal["line-accuracy", "character-accuracy", "cer"]
+
+
+@dataclass(frozen=True)
+class TextRecognition(Metric):
+    """Lines that are read exactly; characters read right; or the character error rate.
+
+    The error rate is all edits over all characters of the labels; the accuracy of characters is
+    1 - that. ``charset`` has one character a line, in the order of the model's classes, without
+    the blank; a space is added when the model has one class more.
+    """
+
+    form: Form = "character-accuracy"
+    charset: Path | None = field(default=None, metadata={"help": "a file, one character a line"})
+    blank: Literal["first", "last"] = field(
+        default="first",
+        metadata={"help": "the place of CTC's blank class", "choices": ("first", "last")},
+    )
+    ignore_spaces: bool = field(default=False, metadata={"help": "score texts without spaces"})
+    ignore_case: bool = field(default=False, metadata={"help": "score texts in lower case"})
+    lower_is_better: bool = False
+    kind: ClassVar[Kind | None] = "text"
+
+    @property
+    def name(self) -> str:
+        """line-accuracy, character-accuracy or cer."""
+        return self.form
+
+    def bound(self, input_size: tuple[int, int] | None) -> Metric:
+        """As it is; here the character set is read, so that a missing one is told early."""
+        self._characters  # noqa: B018
+        return replace(self)
+
+    def predict(self, outputs: Outputs) -> list[str]:
+        """One text a sample, from scores (N, steps, classes) or (N, classes, steps)."""
+        scores = _planes(np.asarray(outputs[0]))
+        names = self._characters
+        axis = next((one for one in (2, 1) if scores.shape[one] - len(names) in (1, 2)), None)
+        if axis is None:
+            raise SamplesError(
+                f"the output of shape {scores.shape} does not fit {len(names)} characters",
+                "it is (N, steps, classes), with the characters, the blank and perhaps a space; "
+                "check charset, or name the output with --metric-output",
+            )
+        if scores.shape[axis] - len(names) == 2:
+            names = [*names, " "]
+        blank = 0 if self.blank == "first" else len(names)
+        table = ["", *names] if self.blank == "first" else [*names, ""]
+        steps = np.stack([one.argmax(axis=axis - 1) for one in scores])
+        return ["".join(table[place] for place in collapsed(row, blank)) for row in steps]
+
+    def measure(self, predictions: Predictions, labels: Labels) -> Sums:
+        """Exact lines, or edits and characters. Raises SamplesError when no label has any text."""
+        truths = [self._scored(text) for text in labels.texts()]
+        found = [self._scored(str(text)) for text in predictions]
+        if self.form == "line-accuracy":
+            return means(np.array([a == b for a, b in zip(found, truths, strict=True)], float))
+        edits = np.array([edit_distance(a, b) for a, b in zip(found, truths, strict=True)], float)
+        lengths = np.array([len(text) for text in truths], float)
+        if not lengths.any():
+            raise SamplesError("all labels are empty texts", "give the lines that the images show")
+        shares = edits / np.maximum(lengths, 1)
+        if self.form == "cer":
+            return Sums(shares, np.stack([edits, lengths], axis=1))
+        return Sums(1 - shares, np.stack([lengths - edits, lengths], axis=1))
+
+    def agreement(self, first: Predictions, second: Predictions) -> float:
+        """The share of lines that both read the same, as texts are scored."""
+        pairs = zip(first, second, strict=True)
+        return float(np.mean([self._scored(str(a)) == self._scored(str(b)) for a, b in pairs]))
+
+    def shown(self, prediction: Any, labels: Labels | None = None) -> str:
+        """The text."""
+        return str(prediction)
+
+    def truth(self, labels: Labels, index: int) -> str:
+        """The label's text."""
+        return labels.take(np.array([index])).texts()[0]
+
+    def _scored(self, text: str) -> str:
+        text = "".join(text.split()) if self.ignore_spaces else text
+        return text.lower() if self.ignore_case else text
+
+    @cached_property
+    def _characters(self) -> list[str]:
+        return read_charset(self.charset)
+
+
+def read_charset(path: Path | None) -> list[str]:
+    """The characters of a file, one a line. Raises OptionError when it is missing or no text."""
+    if path is None:
+        raise OptionError(
+            "reading text needs the model's characters",
+            "give --metric-option charset=FILE with one character a line",
+        )
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        told = f"--metric-option charset={path}: {error.strerror or error}"
+        raise OptionError(told, "check the path") from error
+    except UnicodeDecodeError as error:
+        told = f"--metric-option charset={path}: not UTF-8: {error}"
+        raise OptionError(told, "save it as UTF-8, one character a line") from error
+    # not splitlines: a character set may hold line separators of Unicode as characters
+    names = [line.rstrip("\r") for line in text.removesuffix("\n").split("\n")]
+    if len(names) < 2:
+        raise OptionError(
+            f"--metric-option charset={path}: holds {len(names)} characters", "give one a line"
+        )
+    return names
+
+
+def collapsed(classes: NDArray[np.int64], blank: int) -> list[int]:
+    """CTC's reading of the best class at each step: runs become one, then blanks are dropped.
+
+    Source: Graves et al., Connectionist temporal classification, ICML 2006, section 3.2 (best path
+    decoding).
+
+    >>> collapsed(np.array([0, 3, 3, 0, 3, 5, 5, 0]), blank=0)
+    [3, 3, 5]
+    """
+    starts = np.flatnonzero(np.concatenate([[True], classes[1:] != classes[:-1]]))
+    return [int(one) for one in classes[starts] if one != blank]
+
+
+def _planes(scores: Array) -> Array:
+    """(N, A, B) without further axes of length 1."""
+    long = [axis for axis in range(1, scores.ndim) if scores.shape[axis] != 1]
+    if len(long) != 2:
+        raise SamplesError(
+            f"the output of shape {scores.shape} is not (N, steps, classes)",
+            "name the output with --metric-output",
+        )
+    return scores.reshape(len(scores), *(scores.shape[axis] for axis in long))

@@ -1,0 +1,139 @@
+"""A metric of the user's own: any function that gives one number a sample, or a whole Metric."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import numpy as np
+
+from ...calibration_data.sources.labels import Kind, Labels
+from ...core.errors import OptionError
+from .classification import TopK
+from .measured import Sums, means
+from .metric import Metric, Outputs, Predictions
+
+# What code that somebody else wrote for one model may raise.
+_USER_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+
+
+@dataclass(frozen=True)
+class UserMetric(Metric):
+    """The mean of ``function(outputs, labels) -> (N,)``.
+
+    ``outputs`` is the list of the model's outputs, each (N, ...), or of those that
+    ``--metric-output`` names. ``labels`` are int64 (N,), float64 (N, D), or a sequence of N texts,
+    boxes or masks. The function may carry the attributes ``lower_is_better``, and ``labels``
+    (class, text, vector, boxes or mask) where a table's texts are not class names.
+    """
+
+    path: str
+    function: Callable[[Sequence[Any], Any], Any]
+    lower_is_better: bool = False
+    asked: Kind | None = None
+
+    @property
+    def name(self) -> str:
+        """The path it was found by."""
+        return self.path
+
+    def predict(self, outputs: Outputs) -> Predictions:
+        """The outputs as they are; the function decodes them."""
+        return _Rows(outputs)
+
+    def agreement(self, first: Predictions, second: Predictions) -> float | None:
+        """The share of samples with the same largest class, where the first output is classes."""
+        assert isinstance(first, _Rows) and isinstance(second, _Rows)
+        classes = TopK()
+        if not classes.fits(first.outputs):
+            return None
+        return classes.agreement(first.outputs[0], second.outputs[0])
+
+    def measure(self, predictions: Predictions, labels: Labels) -> Sums:
+        """The function's numbers. Raises OptionError when it fails or gives other than one each."""
+        assert isinstance(predictions, _Rows)
+        given = self._given(labels)
+        try:
+            scores = np.asarray(self.function(predictions.outputs, given), dtype=np.float64)
+        except _USER_ERRORS as error:
+            raise OptionError(
+                f"the metric {self.name!r} failed: {type(error).__name__}: {error}",
+                "it is called as function(outputs, labels), each output of shape (N, ...)",
+            ) from error
+        if scores.shape != (len(labels),) or not np.isfinite(scores).all():
+            raise OptionError(
+                f"the metric {self.name!r} gave {scores.shape} values for {len(labels)} samples, "
+                f"{int((~np.isfinite(scores)).sum())} of them NaN or infinite",
+                "it must return one finite number a sample",
+            )
+        return means(scores)
+
+    def shown(self, prediction: Any, labels: Labels | None = None) -> str:
+        """The first numbers of the first output."""
+        return np.array2string(np.ravel(prediction[0])[:4], precision=3, threshold=4)
+
+    def _given(self, labels: Labels) -> Any:
+        kind = self.asked or ("class" if labels.kind == "text" else labels.kind)
+        if kind == "class":
+            return labels.classes()
+        if kind == "vector":
+            return labels.vectors()
+        if kind == "text":
+            return labels.texts()
+        labels.require(kind)
+        return labels
+
+
+@dataclass(frozen=True)
+class _Rows(Sequence[Any]):
+    """Outputs (N, ...) by sample: what each output holds for it."""
+
+    outputs: Outputs
+
+    def __len__(self) -> int:
+        return len(self.outputs[0])
+
+    def __getitem__(self, index: Any) -> Any:
+        return [output[index] for output in self.outputs]
+
+
+def user_metric(name: str) -> Metric:
+    """The metric ``package.module:function``, or a subclass of Metric there.
+
+    Raises OptionError when it cannot be imported, or is neither.
+    """
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+        if isinstance(found, type) and issubclass(found, Metric):
+            return found()
+    except _USER_ERRORS as error:
+        raise OptionError(
+            f"the metric {name!r} cannot be imported: {error}", "check PYTHONPATH and the name"
+        ) from error
+    if not callable(found):
+        raise OptionError(
+            f"the metric {name!r} is no function but {type(found).__name__}",
+            "name a function(outputs, labels) that returns one number a sample",
+        )
+    asked = getattr(found, "labels", None)
+    if asked is not None and asked not in get_args(Kind):
+        raise OptionError(
+            f"the metric {name!r} asks for labels of the kind {asked!r}",
+            f"its attribute labels is one of {', '.join(get_args(Kind))}",
+        )
+    return UserMetric(name, found, bool(getattr(found, "lower_is_better", False)), asked)

@@ -1,0 +1,1 @@
+"""Is the preprocessing the one that the model was trained with?"""

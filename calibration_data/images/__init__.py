@@ -1,0 +1,1 @@
+"""One image: decoded, resized, and drawn small for a report."""

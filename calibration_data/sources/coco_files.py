@@ -1,0 +1,90 @@
+"""A COCO annotation file: images with boxes, read as a whole, since it is one JSON document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...core.errors import SamplesError
+from .boxes import Boxes, make_boxes
+from .labels import Labels
+from .source_types import ImageFiles, Source
+
+# Those of COCO's training images take 450 MB.
+MAX_COCO_BYTES = 1024 * 2**20
+_NOT_COCO = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+
+
+def open_coco(path: Path) -> Source:
+    """The images that the file lists, with their boxes; classes are the categories in id order.
+
+    An image is looked for beside the file, in ``images/`` beside it, and, for
+    ``annotations/instances_val2017.json``, in ``val2017/`` and ``images/val2017/`` above it.
+    Raises SamplesError for a file that is no COCO file, and for an image that is not there.
+    """
+    document = _document(path)
+    try:
+        categories = sorted(document["categories"], key=lambda one: int(one["id"]))
+        place = {int(one["id"]): index for index, one in enumerate(categories)}
+        names = tuple(str(one.get("name", one["id"])) for one in categories)
+        images = {int(one["id"]): str(one["file_name"]) for one in document["images"]}
+        found: dict[int, list[Mapping[str, Any]]] = {image: [] for image in images}
+        for one in document["annotations"]:
+            found[int(one["image_id"])].append(one)
+        boxes = tuple(_boxes(found[image], place) for image in images)
+    except _NOT_COCO as error:
+        raise SamplesError(
+            f"{path}: not a COCO file: {type(error).__name__}: {error}",
+            "it holds images, annotations (image_id, category_id, bbox) and categories",
+        ) from error
+    if not images:
+        raise SamplesError(f"{path}: the file lists no images", "give one with images")
+    files = tuple(_image(path, name) for name in images.values())
+    return ImageFiles(files, Labels("boxes", boxes, names=names, origin=lambda i: str(files[i])))
+
+
+def _document(path: Path) -> Any:
+    try:
+        if path.stat().st_size > MAX_COCO_BYTES:
+            raise SamplesError(
+                f"{path}: {path.stat().st_size / 2**20:.0f} MB is too large an annotation file",
+                f"the limit is {MAX_COCO_BYTES // 2**20} MB",
+            )
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise SamplesError(f"{path}: {error.strerror or error}", "check the path") from error
+    except (ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise SamplesError(f"{path}: not a JSON file: {reason}", "save it again") from error
+
+
+def _boxes(annotations: list[Mapping[str, Any]], place: Mapping[int, int]) -> Boxes:
+    """From x, y, width, height to corners."""
+    corners = np.array([one["bbox"] for one in annotations], np.float64).reshape(-1, 4)
+    if not np.isfinite(corners).all():
+        raise ValueError("a bbox is not finite")
+    areas = corners[:, 2] * corners[:, 3]
+    corners[:, 2:] += corners[:, :2]
+    own = [float(one.get("area", area)) for one, area in zip(annotations, areas, strict=True)]
+    return make_boxes(
+        corners,
+        np.array([place[int(one["category_id"])] for one in annotations], np.int64),
+        np.array([bool(one.get("iscrowd", 0)) for one in annotations], bool),
+        np.array(own, np.float64),
+    )
+
+
+def _image(path: Path, name: str) -> Path:
+    folder, split = path.parent, path.stem.rpartition("_")[2]
+    places = (folder, folder / "images", folder.parent / split, folder.parent / "images" / split)
+    for place in places:
+        if (place / name).is_file():
+            return place / name
+    raise SamplesError(
+        f"{path}: there is no image {name!r} beside it or in images/",
+        f"it was looked for in {', '.join(map(str, places))}",
+    )

@@ -1,0 +1,177 @@
+"""The ground truth of samples: one value for the labels of every task, read when asked for.
+
+A set holds classes, texts, vectors, boxes or masks; a metric asks for what it scores, and what can
+be read as that is: the texts of a table as class names or as numbers, class indices as numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.errors import SamplesError
+from ..images.geometry import Placement
+from .boxes import Boxes
+from .label_texts import classes_of, vectors_of
+
+Kind = Literal["class", "text", "vector", "boxes", "mask"]
+Classes = NDArray[np.int64]
+Mask = NDArray[np.int64]
+
+_SHOWN = {
+    "class": "classes",
+    "text": "texts",
+    "vector": "numbers",
+    "boxes": "boxes",
+    "mask": "masks",
+}
+_HOW = {
+    "class": "give a folder a class, a labels.csv, or an .npz with integer labels",
+    "text": "give a labels.csv with the columns path,label, or an .npz with labels of text",
+    "vector": "give an .npz with labels of floats, or a labels.csv with numbers",
+    "boxes": "give a COCO .json, or a folder with images/ and labels/ (YOLO text files)",
+    "mask": "give a folder with images/ and masks/ (PNG files of the same names)",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Labels of N samples; ``labels[i]`` reads that of one sample.
+
+    ``values`` are those of the whole source: int64 (M,), float64 (M, D), texts, ``Boxes`` or
+    masks (H, W), perhaps read from files one at a time. ``indices`` (N,) are the samples that were
+    chosen. ``origin`` says where a label of the source is from. ``placement`` gives the way of a
+    sample's image into the model's input, None where boxes and masks are in the input's pixels.
+
+    >>> labels = Labels("text", ("cat", "dog", "cat"))
+    >>> labels[1], labels.take(np.array([0, 1])).classes().tolist()
+    ('dog', [0, 1])
+    """
+
+    kind: Kind
+    values: Sequence[Any] | NDArray[Any]
+    indices: Classes | None = None
+    names: tuple[str, ...] = ()
+    origin: Callable[[int], str] = "label {}".format
+    placement: Callable[[int], Placement] | None = None
+
+    def __len__(self) -> int:
+        return len(self.values) if self.indices is None else len(self.indices)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[index] for index in range(len(self)))
+
+    def __getitem__(self, index: int) -> Any:
+        which = self._which(index)
+        value = self.values[which]
+        if self.placement is not None and isinstance(value, Boxes):
+            return value.placed(self.placement(which))
+        if self.placement is not None and self.kind == "mask":
+            return self.placement(which).mask(np.asarray(value))
+        return value
+
+    def take(self, places: Classes) -> Labels:
+        """The labels at some places of these."""
+        chosen = places if self.indices is None else self.indices[places]
+        return replace(self, indices=np.asarray(chosen, dtype=np.int64))
+
+    def placed(self, placement: Callable[[int], Placement]) -> Labels:
+        """Boxes and masks in the pixels of the model's input; others are what they were."""
+        return replace(self, placement=placement) if self.kind in ("boxes", "mask") else self
+
+    def require(self, kind: Kind) -> None:
+        """Raise SamplesError when these labels cannot be read as labels of this kind."""
+        if kind == "class":
+            self.classes()
+        elif kind == "text":
+            self.texts()
+        elif kind == "vector":
+            self.vectors()
+        elif kind != self.kind:
+            raise self._other(kind)
+
+    def classes(self) -> Classes:
+        """Class indices, int64 (N,); names count in natural order over the whole source."""
+        if self.kind == "class":
+            return self._chosen(np.asarray(self.values, dtype=np.int64))
+        if self.kind == "text":
+            return self._chosen(self._text_classes[0])
+        raise self._other("class")
+
+    def class_names(self) -> tuple[str, ...]:
+        """The name of each class, as far as names are known."""
+        return self._text_classes[1] if self.kind == "text" else self.names
+
+    def texts(self) -> list[str]:
+        """One text a sample: a table's own, or the name of a class that has one."""
+        if self.kind == "text":
+            return [str(value) for value in self]
+        if self.kind == "class" and self.names:
+            return [self.names[label] for label in self.classes()]
+        raise self._other("text")
+
+    def vectors(self) -> NDArray[np.float64]:
+        """Numbers, float64 (N, D): a table's texts hold them with spaces or commas between."""
+        if self.kind in ("class", "vector"):
+            return self._chosen(
+                np.asarray(self.values, dtype=np.float64).reshape(len(self.values), -1)
+            )
+        if self.kind == "text":
+            return self._chosen(vectors_of(self.values, self.origin))
+        raise self._other("vector")
+
+    def strata(self) -> Classes | None:
+        """What a choice of samples keeps the shares of, (N,); None where there are no classes."""
+        if self.kind not in ("class", "text"):
+            return None
+        try:
+            classes = self.classes()
+        except SamplesError:
+            return None
+        # texts that hardly repeat are lines to read, not names of classes
+        repeated = 2 * len(set(classes.tolist())) <= len(classes)
+        return classes if repeated or not self.class_names() or self.kind == "class" else None
+
+    def digest(self, index: int) -> str:
+        """Hex SHA-256 of the label of one sample, of the name of its class as well."""
+        value = self.values[self._which(index)]
+        if isinstance(value, Boxes):
+            return value.digest()
+        if self.kind == "class":
+            name = self.names[int(value)] if int(value) < len(self.names) else None
+            value = json.dumps([int(value), name])
+        if isinstance(value, str):
+            return hashlib.sha256(value.encode()).hexdigest()
+        array = np.ascontiguousarray(value)
+        return hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode() + array).hexdigest()
+
+    def names_digest(self) -> str:
+        """Hex SHA-256 of the names of all classes, also of those that no chosen sample has.
+
+        Which index a name gets depends on the others.
+        """
+        texts = {str(value) for value in self.values} if self.kind == "text" else ()
+        return hashlib.sha256(json.dumps([self.names, sorted(texts)]).encode()).hexdigest()
+
+    @cached_property
+    def _text_classes(self) -> tuple[Classes, tuple[str, ...]]:
+        return classes_of(self.values, self.origin)
+
+    def _chosen(self, array: NDArray[Any]) -> NDArray[Any]:
+        return array if self.indices is None else array[self.indices]
+
+    def _which(self, index: int) -> int:
+        return index if self.indices is None else int(self.indices[index])
+
+    def _other(self, kind: Kind) -> SamplesError:
+        return SamplesError(
+            f"the labels are {_SHOWN[self.kind]}, but the metric is for {_SHOWN[kind]}",
+            f"{_HOW[kind]}; or choose another --metric",
+        )

@@ -1,0 +1,171 @@
+"""What a source of samples is: sized, indexed, read one sample at a time, perhaps labelled."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...core.errors import SamplesError
+from ...core.files import sha256_of
+from ..images.decode import decode_image, image_size
+from ..images.geometry import Pixels, Size
+from .array_files import Array, read_npy
+from .labels import Labels
+
+
+class Source(ABC):
+    """Samples on disk. ``labels`` are those of all of them, or None."""
+
+    labels: Labels | None
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of samples, at least 1."""
+
+    @abstractmethod
+    def name(self, index: int) -> str:
+        """How an error message names the sample: a path, or a path and an index."""
+
+    @abstractmethod
+    def content_digest(self, index: int) -> str:
+        """Hex SHA-256 of the sample's content, wherever it lies."""
+
+
+class ImageSource(Source):
+    """Samples that are images and go through the preprocess."""
+
+    @abstractmethod
+    def image(self, index: int) -> Pixels:
+        """Uint8 (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA. Raises SamplesError when corrupt."""
+
+    @abstractmethod
+    def size(self, index: int) -> Size:
+        """Height and width of that image, without decoding it."""
+
+
+class TensorSource(Source):
+    """Samples that are fed to the model as they are."""
+
+    @abstractmethod
+    def tensors(self, index: int) -> dict[str, Array]:
+        """Array name -> array of one sample; the name is "" where the file does not give one."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Files(Source):
+    """One file a sample."""
+
+    paths: tuple[Path, ...]
+    labels: Labels | None = None
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def name(self, index: int) -> str:
+        """The file's path."""
+        return str(self.paths[index])
+
+    def content_digest(self, index: int) -> str:
+        """Hex SHA-256 of the file. Raises SamplesError when it cannot be read."""
+        return _file_digest(self.paths[index])
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFiles(_Files, ImageSource):
+    """One image file a sample."""
+
+    def image(self, index: int) -> Pixels:
+        """The decoded file."""
+        return decode_image(self.paths[index])
+
+    def size(self, index: int) -> Size:
+        """What the file's header says."""
+        return image_size(self.paths[index])
+
+
+@dataclass(frozen=True, eq=False)
+class TensorFiles(_Files, TensorSource):
+    """One .npy file a sample, as the toolkit's dataset.txt may list them."""
+
+    def tensors(self, index: int) -> dict[str, Array]:
+        """The file's array, without a name. Raises SamplesError for uint8."""
+        array = read_npy(self.paths[index])
+        if array.dtype == np.uint8:
+            raise SamplesError(
+                f"{self.paths[index]}: a .npy of one sample holds uint8; is it an image?",
+                "list image files, or save all images in one .npy of shape (N, H, W, C)",
+            )
+        return {"": array}
+
+
+@dataclass(frozen=True, eq=False)
+class ImageArray(ImageSource):
+    """Images in one uint8 array (N, H, W) or (N, H, W, C)."""
+
+    path: Path
+    images: Pixels
+    labels: Labels | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def name(self, index: int) -> str:
+        """The array file's path and the index."""
+        return f"{self.path}[{index}]"
+
+    def image(self, index: int) -> Pixels:
+        """One image with its channel axis."""
+        one = np.asarray(self.images[index])
+        return one if one.ndim == 3 else one[:, :, np.newaxis]
+
+    def size(self, index: int) -> Size:
+        """The same for all of them."""
+        return self.images.shape[1], self.images.shape[2]
+
+    def content_digest(self, index: int) -> str:
+        """Hex SHA-256 of the image's shape and pixels."""
+        return _array_digest({"": self.images[index]})
+
+
+@dataclass(frozen=True, eq=False)
+class TensorArrays(TensorSource):
+    """Tensors in one array (N, ...) for each input of the model."""
+
+    path: Path
+    arrays: dict[str, Array]
+    labels: Labels | None = None
+
+    def __len__(self) -> int:
+        return len(next(iter(self.arrays.values())))
+
+    def name(self, index: int) -> str:
+        """The array file's path and the index."""
+        return f"{self.path}[{index}]"
+
+    def tensors(self, index: int) -> dict[str, Array]:
+        """Array name -> array of one sample."""
+        return {name: np.asarray(array[index]) for name, array in self.arrays.items()}
+
+    def content_digest(self, index: int) -> str:
+        """Hex SHA-256 of the arrays' names, types, shapes and values."""
+        return _array_digest(self.tensors(index))
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        return sha256_of(path)
+    except OSError as error:
+        raise SamplesError(f"{path}: {error.strerror or error}", "check the path") from error
+
+
+def _array_digest(arrays: dict[str, Any]) -> str:
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,60 @@
+"""``rockpress cache``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from .. import options as o
+from ..parsers import number
+from ..show import print_json, print_lines
+
+app = typer.Typer(add_completion=False)
+
+Clear = Annotated[bool, Option("--clear", help="Remove everything.")]
+Shrink = Annotated[
+    float | None,
+    Option(
+        "--shrink",
+        metavar="GB",
+        parser=number(0),
+        help="Remove what was unused longest, until it fits.",
+    ),
+]
+
+
+@app.command()
+def command(
+    clear: Clear = False,
+    shrink: Shrink = None,
+    as_json: o.Json = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Show what is kept of finished stages, or remove it."""
+    from ...core.errors import OptionError
+    from ...report.text.units import size_text
+    from ..model_runs import opened_cache
+
+    if clear and shrink is not None:
+        raise OptionError("--clear removes all, --shrink leaves some", "leave one of the two out")
+    cache = opened_cache()
+    removed = 0
+    if clear or shrink is not None:
+        removed = cache.shrink(0 if clear else int((shrink or 0) * 1e9), unused=0)
+    entries = cache.entries()
+    size = sum(entry.bytes for entry in entries)
+    if as_json:
+        print_json(
+            {
+                "schema": 1,
+                "folder": str(cache.folder),
+                "entries": len(entries),
+                "bytes": size,
+                "removed": removed,
+            }
+        )
+        return
+    said = f", {size_text(removed)} removed" if removed else ""
+    print_lines([f"{cache.folder}: {len(entries)} results, {size_text(size)}{said}"])

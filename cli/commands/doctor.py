@@ -1,0 +1,111 @@
+"""``rockpress doctor``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .. import options as o
+from ..show import print_json, print_lines, print_table
+
+if TYPE_CHECKING:
+    from ...convert.toolkit.environment import Fact
+    from ...convert.toolkit.known_issues import Regression
+
+SelfTest = Annotated[
+    bool,
+    typer.Option(
+        "--self-test", help="Convert and simulate one convolution too, to see that it works."
+    ),
+]
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def command(
+    toolkit_python: o.ToolkitPython = None,
+    self_test: SelfTest = False,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Check what is installed here and what it can do."""
+    from dataclasses import asdict
+
+    from ...convert.toolkit.environment import (
+        environment_facts,
+        machine_facts,
+        mend_all,
+        toolkit_version,
+    )
+    from ...convert.toolkit.known_issues import known_regressions
+
+    facts = [*environment_facts(toolkit_python), *machine_facts()]
+    version = toolkit_version(toolkit_python)
+    if self_test:
+        facts.append(_self_test(toolkit_python, version, quiet=quiet))
+    healthy = all(fact.ok for fact in facts)
+    known = known_regressions(version)
+    mend = mend_all(facts, toolkit_python)
+    if as_json:
+        document = {
+            "schema": 1,
+            "ok": healthy,
+            "facts": [asdict(fact) for fact in facts],
+            "mend": mend,
+            "regressions": [asdict(one) for one in known],
+        }
+        print_json(document)
+    else:
+        _show(facts, known, version, mend, healthy=healthy)
+    if not healthy:
+        raise typer.Exit(1)
+
+
+def _self_test(python: Path | None, version: str | None, *, quiet: bool) -> Fact:
+    """Build and simulate one convolution; what went wrong is a finding here, not an error."""
+    from ...convert.toolkit.environment import Fact
+    from ...core.errors import ToolkitError
+    from ..progress_display import watching
+
+    if version is None:
+        return Fact("self-test", "not run: there is no toolkit", False, "install the toolkit")
+    with watching(quiet=quiet) as observer:
+        observer.stage("self-test")
+        from ...convert.smoke_test import try_conversion
+
+        try:
+            done = try_conversion(
+                toolkit_python=python, on_progress=lambda what: observer.step(what, 0, None)
+            )
+        except ToolkitError as error:
+            return Fact("self-test", error.message, False, error.hint)
+    exact = "bit-exact" if done.steps == 0 else f"off by up to {done.steps} of 255 steps"
+    found = f"a convolution for {done.target}, {done.seconds:.1f} s, {exact}"
+    worry = "" if done.steps <= 1 else "try another version of rknn-toolkit2"
+    return Fact("self-test", found, not worry, worry)
+
+
+def _show(
+    facts: list[Fact],
+    known: tuple[Regression, ...],
+    version: str | None,
+    mend: str,
+    *,
+    healthy: bool,
+) -> None:
+    rows = [(fact.name, "ok" if fact.ok else "NO", fact.found) for fact in facts]
+    print_table("doctor", ("what", "fit", "found"), rows)
+    for fact in facts:
+        print_lines([f"{fact.name}: {part}" for part in (fact.mend, fact.note) if part])
+    if sum(bool(fact.install) for fact in facts) > 1:
+        print_lines([f"all of these at once: {mend}"])
+    if known:
+        print_lines([f"known of rknn-toolkit2 {version}:"])
+    for one in known:
+        handled = "worked around" if one.handled else "not worked around"
+        print_lines([f"- {one.what}", f"  {handled}: {one.workaround} ({one.source})"])
+    print_lines(["all fit" if healthy else "conversion and simulation will not work as it is"])

@@ -1,0 +1,245 @@
+"""``rockpress inspect``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .. import options as o
+from ..parsers import whole
+from ..show import print_json, print_lines, print_table, warn
+
+if TYPE_CHECKING:
+    from ...convert.manifest import Manifest
+    from ...convert.toolkit.rknn_file import RknnFacts
+    from ...pipeline.inspection import ModelFacts, RknnInspection
+    from ...pipeline.recipes.recipe import Recipe
+    from ..parsers import Input, Names, Size
+
+_TOP = 20  # layers in the table; the dearest come first and should not scroll away
+
+Top = Annotated[
+    int | None,
+    typer.Option(
+        "--top",
+        metavar="N",
+        parser=whole(1),
+        help="Show the N dearest layers. [default: 20]",
+    ),
+]
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def command(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="ONNX model or .rknn file.")],
+    target: o.Targets = None,
+    quantize: o.QuantizeStage = None,
+    top: Top = None,
+    inputs: o.Inputs = None,
+    outputs: o.Outputs = None,
+    size: o.SizeOption = None,
+    timeout: o.Timeout = None,
+    memory_limit: o.MemoryLimit = None,
+    toolkit_python: o.ToolkitPython = None,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Show what is inside a model, and how to feed it.
+
+    With --target: what every layer of an ONNX model would cost on that chip. No data is needed.
+    """
+    if model.suffix.lower() == ".rknn":
+        if target:
+            raise typer.BadParameter("--target is for ONNX models; a .rknn has its target inside")
+        _inspect_rknn(model, as_json=as_json)
+    elif target:
+        from ..build import build_recipe
+
+        recipe = build_recipe(
+            model,
+            targets=target,
+            quantize="float16" if quantize == "off" else quantize,
+            inputs=inputs,
+            outputs=outputs,
+            size=size,
+            timeout=timeout,
+            memory_limit_gb=memory_limit,
+            toolkit_python=toolkit_python,
+        )
+        _analyse(recipe, top or _TOP, as_json=as_json, quiet=quiet)
+    else:
+        _inspect_onnx(model, inputs, outputs, size, as_json=as_json)
+
+
+def _inspect_onnx(
+    model: Path,
+    inputs: list[Input] | None,
+    outputs: Names | None,
+    size: Size | None,
+    *,
+    as_json: bool,
+) -> None:
+    from dataclasses import asdict
+
+    from ...pipeline.inspection import inspect_onnx
+
+    shapes = {one.name: one.shape for one in inputs or ()}
+    facts = inspect_onnx(model, shapes, size, outputs or ())
+    if as_json:
+        print_json({"schema": 1, **asdict(facts)})
+    else:
+        _show_onnx(facts)
+        _show_layers(facts)
+
+
+def _analyse(recipe: Recipe, top: int, *, as_json: bool, quiet: bool) -> None:
+    from dataclasses import asdict
+
+    from ...pipeline.analysis import analyse_file
+    from ..analysis_table import show_analysis
+    from ..progress_display import watching
+
+    with watching(quiet=quiet) as observer:
+        facts, found = analyse_file(recipe, observer)
+    for one in found:
+        warn(one.warnings)
+    if as_json:
+        targets = [one.document() for one in found]
+        print_json({"schema": 1, **asdict(facts), "targets": targets})
+        return
+    _show_onnx(facts)
+    for one in found:
+        show_analysis(one, top)
+
+
+def _inspect_rknn(path: Path, *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from ...pipeline.inspection import inspect_rknn
+
+    found = inspect_rknn(path)
+    if not as_json:
+        _show_rknn(path, found)
+        return
+    known = asdict(found.manifest or found.file)
+    names = ("target", "toolkit", "inputs", "outputs")
+    best = known if found.manifest else {name: known[name] for name in names}
+    more = {"file": asdict(found.file), "disagreements": list(found.disagreements)}
+    print_json({"schema": 1, **best, "manifest": found.manifest is not None, **more})
+
+
+def _show_onnx(facts: ModelFacts) -> None:
+    from ...report.text.units import count_text, size_text
+
+    kind = "quantized (QDQ)" if facts.quantized else "float"
+    parts = [size_text(facts.bytes), kind, f"opset {facts.opset}", facts.producer]
+    lines = [
+        f"{facts.path}: {', '.join(part for part in parts if part)}",
+        *(f"input  {name} {_shape(shape)}" for name, shape in facts.inputs.items()),
+        *(f"output {name} {_shape(shape)}" for name, shape in facts.outputs.items()),
+        f"{count_text(facts.parameters)} parameters, {count_text(facts.macs)} MACs",
+    ]
+    print_lines(lines)
+
+
+def _show_layers(facts: ModelFacts) -> None:
+    from ...report.text.units import count_text
+
+    if facts.macs is None:
+        print_lines(["layers: fix the dynamic inputs first, with --input NAME=SHAPE"])
+        return
+    print_table(
+        "layers",
+        ("layer", "kind", "in", "out", "kernel", "output", "MACs"),
+        [
+            (
+                layer.name,
+                layer.op,
+                str(layer.cin),
+                str(layer.cout),
+                f"{layer.kernel_h}x{layer.kernel_w}",
+                f"{layer.out_h}x{layer.out_w}",
+                count_text(layer.macs),
+            )
+            for layer in facts.layers
+        ],
+    )
+    frozen = ", ".join(f"{name} ({count})" for name, count in (facts.frozen or {}).items())
+    by = f"; frozen by {frozen}" if frozen else ""
+    print_lines([f"{facts.prunable} channels can be pruned{by}"])
+
+
+def _show_rknn(path: Path, found: RknnInspection) -> None:
+    manifest = found.manifest
+    if manifest is None:
+        print_lines([f"{path}: for {found.file.target}, rknn-toolkit2 {found.file.toolkit}"])
+        print_lines([_file_line(found.file), *_own_lines(found.file)])
+        print_lines(
+            [
+                f"there is no manifest ({path.name}.json) beside it: colour order, type and layout "
+                "of the inputs as the application hands them over are not known"
+            ]
+        )
+        return
+    print_lines(
+        [
+            f"{path}: for {manifest.target}, {manifest.quantization}, "
+            f"rknn-toolkit2 {manifest.toolkit}",
+            _file_line(found.file),
+            *(f"the manifest is that of another file: {one}" for one in found.disagreements),
+            f"{manifest.cycles:,} cycles, {len(manifest.layers)} layers{_sparse(manifest)}",
+            *_feed_lines(manifest),
+        ]
+    )
+
+
+def _sparse(manifest: Manifest) -> str:
+    count = sum(bool(layer.get("sparse_ratio")) for layer in manifest.layers)
+    return f", {count} of them 2:4 sparse" if count else ""
+
+
+def _file_line(facts: RknnFacts) -> str:
+    from ...report.text.units import size_text
+
+    compiler = f", compiler {facts.compiler}" if facts.compiler else ""
+    return f"{size_text(facts.bytes)}, format {facts.format:#x}{compiler}"
+
+
+def _own_lines(facts: RknnFacts) -> list[str]:
+    """Inputs and outputs as the file itself has them: in the layout and type of the NPU."""
+    lines = []
+    for what, tensors in (("input ", facts.inputs), ("output", facts.outputs)):
+        for one in tensors:
+            parts = [what, one.name, _shape(one.shape), one.dtype, one.layout or ""]
+            inside = f"mean {_values(one.mean)} and std {_values(one.std)} inside"
+            parts.append(inside if one.mean else "")
+            lines.append(" ".join(part for part in parts if part) + _scale(one))
+    return lines
+
+
+def _feed_lines(manifest: Manifest) -> list[str]:
+    lines = []
+    for one in manifest.inputs:
+        how = [one.name, _shape(one.shape), one.dtype, one.layout, one.color or ""]
+        inside = f"mean {_values(one.mean)} and std {_values(one.std)} inside" if one.mean else ""
+        lines.append("feed   " + " ".join(part for part in [*how, inside] if part))
+    for out in manifest.outputs:
+        lines.append(f"output {out.name} {_shape(out.shape)} {out.dtype}{_scale(out)}")
+    return lines
+
+
+def _scale(one: Any) -> str:
+    return f", scale {one.scale:.6g}, zero point {one.zero_point}" if one.scale else ""
+
+
+def _shape(shape: tuple[int | None, ...]) -> str:
+    return "x".join("?" if size is None else str(size) for size in shape)
+
+
+def _values(values: tuple[float, ...] | None) -> str:
+    return ",".join(f"{value:g}" for value in values or ())

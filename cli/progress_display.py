@@ -1,0 +1,175 @@
+"""Progress on stderr: a bar on a terminal, a line a stage in a log, nothing with --quiet."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..core.progress import Observer
+from ..core.results import Notice
+from .wording import Words, as_it_is
+
+_SAY_EVERY = 30.0  # seconds between two lines of one stage in a log
+
+
+@contextmanager
+def watching(*, quiet: bool, words: Words = as_it_is) -> Iterator[Observer]:
+    """Yield the observer that suits where stderr goes; it tells warnings in these words."""
+    warnings = _Warnings(words)
+    if quiet:
+        yield _Telling(warnings)
+    elif sys.stderr.isatty():
+        with _bar() as progress:
+            yield _Bar(warnings, progress)
+    else:
+        yield _Lines(warnings)
+
+
+class _Warnings:
+    """Which were shown, and how they are worded; of all targets together."""
+
+    def __init__(self, words: Words) -> None:
+        self.told: set[tuple[str, str]] = set()
+        self._words = words
+
+    def lines(self, notice: Notice, name: str) -> list[str]:
+        from .show import warning_lines
+
+        notice = notice.said(self._words)
+        self.told.add((notice.code, notice.text))
+        return warning_lines(notice, name)
+
+
+class _Telling(Observer):
+    """Shows warnings at once; nothing else."""
+
+    def __init__(self, warnings: _Warnings, target: str = "") -> None:
+        self._name = f"{target}: " if target else ""
+        self._warnings = warnings
+
+    def of(self, target: str) -> Observer:
+        return _Telling(self._warnings, target)
+
+    def warn(self, notice: Notice) -> None:
+        for line in self._warnings.lines(notice, self._name):
+            self._say(line)
+
+    @property
+    def told(self) -> frozenset[tuple[str, str]]:
+        return frozenset(self._warnings.told)
+
+    def _say(self, line: str) -> None:
+        # in one piece: several threads may write
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+
+class _Lines(_Telling):
+    """A line a stage, and now and then one that says how far a long one is."""
+
+    def __init__(self, warnings: _Warnings, target: str = "") -> None:
+        super().__init__(warnings, target)
+        self._stage = ""
+        self._what = ""
+        self._started = self._said = time.monotonic()
+
+    def of(self, target: str) -> Observer:
+        return _Lines(self._warnings, target)
+
+    def stage(self, name: str) -> None:
+        self._stage = name
+        self._begin("")
+        self._say(f"rockpress: {self._name}{name}")
+
+    def step(self, what: str, done: int, total: int | None = None) -> None:
+        if what != self._what:
+            self._begin(what)
+        now = time.monotonic()
+        if total and done and now - self._said >= _SAY_EVERY:
+            self._said = now
+            left = (now - self._started) / done * (total - done)
+            line = f"{self._stage}: {what} {done}/{total}, about {_duration(left)} left"
+            self._say(f"rockpress: {self._name}{line}")
+
+    def cached(self, name: str) -> None:
+        self._say(f"rockpress: {self._name}{name}: cached")
+
+    def _begin(self, what: str) -> None:
+        self._what = what
+        self._started = self._said = time.monotonic()
+
+    def end(self, status: str) -> None:
+        if status == "failed":  # now, not only when the others are finished
+            self.stage(status)
+
+
+class _Bar(_Telling):
+    """One row; each of several targets gets its own, in place of the one for all."""
+
+    def __init__(self, warnings: _Warnings, progress: Any, target: str = "") -> None:
+        super().__init__(warnings, target)
+        self._progress = progress
+        self._stage = "start" if not target else f"{target}: waiting"
+        self._task = progress.add_task(self._stage, total=None, start=not target)
+
+    def of(self, target: str) -> Observer:
+        self._progress.update(self._task, visible=False)
+        return _Bar(self._warnings, self._progress, target)
+
+    def stage(self, name: str) -> None:
+        self._stage = self._name + name
+        self._progress.reset(self._task, description=self._stage, total=None)
+
+    def step(self, what: str, done: int, total: int | None = None) -> None:
+        self._progress.update(
+            self._task, description=f"{self._stage}: {what}", completed=done, total=total
+        )
+
+    def cached(self, name: str) -> None:
+        self._progress.update(
+            self._task, description=f"{self._name}{name}: cached", completed=1, total=1
+        )
+
+    def _say(self, line: str) -> None:
+        self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def end(self, status: str) -> None:
+        self._progress.update(self._task, description=self._name + status, completed=1, total=1)
+        self._progress.stop_task(self._task)
+
+
+def _duration(seconds: float) -> str:
+    """Seconds as a person says them.
+
+    >>> _duration(42.4), _duration(200), _duration(5400)
+    ('42 s', '3 min', '1.5 h')
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5000 else f"{seconds / 3600:.1f} h"
+
+
+def _bar() -> Any:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )

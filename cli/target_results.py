@@ -1,0 +1,78 @@
+"""What commands with several targets share: options, warnings by target, the end of failed ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from copy import copy
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+
+import typer
+from typer import Option
+
+from ..core.errors import RockpressError
+from .handler import run as explained
+from .parsers import whole
+
+if TYPE_CHECKING:
+    from ..convert.request import ConversionWarning
+    from ..core.results import Notice
+
+    OneWarning = TypeVar("OneWarning", Notice, ConversionWarning)
+
+FAILED = 1
+Told = AbstractSet[tuple[str, str]]
+
+OutputFileOrFolder = Annotated[
+    Path,
+    Option(
+        "--output",
+        "-o",
+        metavar="FILE|DIR",
+        help="File to write; with several --target a folder, which gets CHIP/MODEL.rknn for each.",
+        show_default=False,
+    ),
+]
+Jobs = Annotated[
+    int | None,
+    Option(
+        "--jobs",
+        metavar="N",
+        parser=whole(1),
+        help="How many targets to build at once, and how many processes simulate one. A target "
+        "that fails for want of memory in its share of --memory-limit is built again alone with "
+        "all of it. [default: 1 target, one process a core]",
+    ),
+]
+
+
+def named(
+    warnings: Sequence[OneWarning], target: str | None, told: Told = frozenset()
+) -> Iterator[OneWarning]:
+    """The warnings that were not told yet, each with the name of its target in front, if any."""
+    new = (one for one in warnings if (one.code, one.text) not in told)
+    return (replace(one, text=f"{target}: {one.text}") if target else one for one in new)
+
+
+def end_with(
+    failures: Mapping[str, RockpressError], *, verbose: bool, code: int = FAILED
+) -> NoReturn:
+    """Tell on stderr why each of these targets failed, as of any other error, and exit."""
+    for name, error in failures.items():
+        explain(name, error, verbose=verbose)
+    raise typer.Exit(code)
+
+
+def explain(name: str, error: RockpressError, *, verbose: bool) -> None:
+    """Tell on stderr what went wrong with one of several, as of any other error."""
+    told = copy(error)
+    told.message = f"{name}: {error.message}"
+    told.__cause__ = error.__cause__
+    explained(partial(_raise, told), verbose=verbose)
+
+
+def _raise(error: RockpressError) -> None:
+    raise error from error.__cause__

@@ -1,0 +1,1 @@
+"""What is wrong with a model for a chip, told before minutes are spent on its conversion."""

@@ -1,0 +1,150 @@
+"""What an audit looks at: the float graph behind a model, quantized or not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from onnx import ModelProto, NodeProto, helper, numpy_helper
+
+from ...core.graphs.graph import Array, Graph, read_by
+
+Range = tuple[float, float]
+
+_QUANTIZERS = {"QuantizeLinear", "DequantizeLinear"}
+# these only move values: every one of the first output is one of the first input's
+MOVING = {
+    *("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Split", "Gather"),
+    *("DepthToSpace", "SpaceToDepth", "Identity", "Tile", "Expand", "Dropout", "Cast"),
+}
+
+
+@dataclass(frozen=True)
+class View:
+    """``graph`` without Q/DQ pairs; ``ranges`` tensor name -> (min, max), as far as known.
+
+    ``quantized`` are the names of the activations and constants that a QDQ model stores in int8,
+    None for a float model.
+    """
+
+    graph: Graph
+    ranges: Mapping[str, Range]
+    quantized: frozenset[str] | None
+
+    def source(self, name: str) -> str:
+        """The tensor that ``name`` is a part or another shape of, back to what computed it."""
+        node = self.graph.producers.get(name)
+        while node is not None and node.op_type in MOVING:
+            name = node.input[0]
+            node = self.graph.producers.get(name)
+        return name
+
+
+def view_of(model: ModelProto, ranges: Mapping[str, Range] | None) -> View:
+    """See through the Q/DQ pairs of a model, whose scales say the ranges that were not given.
+
+    >>> from onnx import parser
+    >>> text = '''<ir_version: 8, opset_import: ["": 13]> g (float[2] x) => (float[2] y)
+    ...     <float s = {0.5}, int8 z = {-28}>
+    ...     { q = QuantizeLinear(x, s, z) d = DequantizeLinear(q, s, z) y = Relu(d) }'''
+    >>> seen = view_of(parser.parse_model(text), None)
+    >>> [node.op_type for node in seen.graph.nodes], seen.ranges
+    (['Relu'], {'x': (-50.0, 77.5)})
+    """
+    known = dict(ranges or {})
+    if not any(node.op_type in _QUANTIZERS for node in model.graph.node):
+        return View(Graph(model), known, None)
+    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    names, scaled, constants = _pairs(model, weights)
+    floated = _without_pairs(model, names, constants)
+    return View(Graph(floated), {**scaled, **known}, frozenset({*scaled, *constants}))
+
+
+def _pairs(
+    model: ModelProto, weights: Mapping[str, Array]
+) -> tuple[dict[str, str], dict[str, Range], dict[str, Array]]:
+    """Name in the model -> name in the view; ranges of the quantized tensors; float constants."""
+    outputs = {value.name for value in model.graph.output}
+    quantizes = {n.output[0]: n for n in model.graph.node if n.op_type == "QuantizeLinear"}
+    names: dict[str, str] = {}
+    scaled: dict[str, Range] = {}
+    constants: dict[str, Array] = {}
+    for node in model.graph.node:
+        if node.op_type != "DequantizeLinear":
+            continue
+        made = node.output[0]
+        quantize = quantizes.get(node.input[0])
+        if quantize is None:
+            constants[made] = _dequantized(node, weights)
+            continue
+        source = names.get(quantize.input[0], quantize.input[0])
+        if made in outputs and source not in outputs:
+            names[source] = source = made  # an output keeps its name
+        names[made] = source
+        scaled.update(_range(source, quantize, weights))
+    return names, scaled, constants
+
+
+def _dequantized(node: NodeProto, weights: Mapping[str, Array]) -> Array:
+    """A constant in float; zeros stand in for what is computed from something else."""
+    steps, scale = weights.get(node.input[0]), weights.get(node.input[1])
+    if steps is None or scale is None:
+        return np.zeros(1, np.float32)
+    zero = weights.get(node.input[2]) if len(node.input) > 2 else None
+    axis = next((a.i for a in node.attribute if a.name == "axis"), 1)
+    shape = [1] * steps.ndim
+    if scale.size > 1:
+        shape[axis] = -1
+    centred = steps.astype(np.float32) - (
+        0 if zero is None else zero.astype(np.float32).reshape(shape)
+    )
+    value: Array = centred * scale.reshape(shape)
+    return value
+
+
+def _range(name: str, node: NodeProto, weights: Mapping[str, Array]) -> dict[str, Range]:
+    """What the scale of a QuantizeLinear can express; nothing when it is not one constant."""
+    scale = weights.get(node.input[1])
+    zero = weights.get(node.input[2]) if len(node.input) > 2 else np.zeros((), np.uint8)
+    if scale is None or zero is None or scale.size != 1 or zero.dtype.kind not in "iu":
+        return {}
+    limits = np.iinfo(zero.dtype)
+    unit, origin = float(scale.reshape(())), int(zero.reshape(()))
+    return {name: ((limits.min - origin) * unit, (limits.max - origin) * unit)}
+
+
+def _without_pairs(
+    model: ModelProto, names: Mapping[str, str], constants: Mapping[str, Array]
+) -> ModelProto:
+    used: set[str] = set()
+    nodes: list[NodeProto] = []
+    for node in model.graph.node:
+        if node.op_type in _QUANTIZERS:
+            continue
+        kept = NodeProto()
+        kept.CopyFrom(node)
+        kept.input[:] = [_followed(names, name) for name in node.input]
+        kept.output[:] = [_followed(names, name) for name in node.output]
+        used.update(read_by(kept))
+        nodes.append(kept)
+    initial = [tensor for tensor in model.graph.initializer if tensor.name in used]
+    initial += [
+        numpy_helper.from_array(value, name) for name, value in constants.items() if name in used
+    ]
+    graph = helper.make_graph(nodes, "view", [], [], initial)
+    graph.input.extend(model.graph.input)
+    graph.output.extend(model.graph.output)
+    graph.value_info.extend(model.graph.value_info)
+    floated = ModelProto(ir_version=model.ir_version, graph=graph)
+    floated.opset_import.extend(model.opset_import)
+    return floated
+
+
+def _followed(names: Mapping[str, str], name: str) -> str:
+    """The name in the view. An output's raw name was renamed after others may have used it."""
+    seen = {name}
+    while name in names and names[name] not in seen:
+        name = names[name]
+        seen.add(name)
+    return name

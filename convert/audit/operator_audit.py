@@ -1,0 +1,171 @@
+"""Operators of a model that the compiler will give to the CPU, or refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+
+import numpy as np
+from onnx import NodeProto, TensorProto
+
+from ...core.graphs.graph import Graph, attributes, constant_value
+from ..chips.operators import MEASURED_WITH, OffNpu, off_npu
+from ..chips.targets import Target
+from ..request import ConversionWarning
+from .audit_view import View
+
+_SHOWN = 5
+_NORM = {"ReduceMean", "Add", "Max", "Clip"}  # what stands between a mean of squares and its root
+
+
+def operator_warnings(
+    view: View, target: Target, quantization: str, skipped: Collection[str]
+) -> Iterator[ConversionWarning]:
+    """One warning for all nodes that leave the NPU, one for all that stop the build.
+
+    ``skipped`` names outputs of nodes that another warning wants cut away.
+    """
+    left: list[NodeProto] = []
+    refused: list[NodeProto] = []
+    for node in view.graph.nodes:
+        if node.output[0] in skipped:
+            continue
+        for row in off_npu(target.name, _format(view, node, quantization)):
+            if row.operator == node.op_type and _applies(row, view.graph, node):
+                (refused if row.refused else left).append(node)
+                break
+    if refused:
+        yield ConversionWarning(
+            "toolkit-operator",
+            f"rknn-toolkit2 cannot build {_listed(refused)} (measured with {MEASURED_WITH})",
+            "replace the operators, or end the model before them with --outputs",
+        )
+    if left:
+        verb = "runs" if len(left) == 1 else "run"
+        yield ConversionWarning(
+            "cpu-fallback-operator",
+            f"{_listed(left)} {verb} on the CPU of {target.name} (measured with rknn-toolkit2 "
+            f"{MEASURED_WITH})",
+            "replace the operators, or end the model before them with --outputs",
+        )
+
+
+def _format(view: View, node: NodeProto, quantization: str) -> str:
+    """The number format in which the NPU would run the node."""
+    if quantization == "qdq":
+        stored = view.quantized is None or node.output[0] in view.quantized
+        return "int8" if stored else "float16"
+    return "float16" if quantization == "float16" else "int8"
+
+
+def _applies(row: OffNpu, graph: Graph, node: NodeProto) -> bool:
+    if not any(name in graph.producers or name in graph.input_names for name in node.input):
+        return False  # computed from constants: the toolkit folds it
+    return not row.where or CONDITIONS[row.where](graph, node)
+
+
+def _padding_not_counted(graph: Graph, node: NodeProto) -> bool:
+    settings = attributes(node)
+    return any(settings.get("pads", ())) and not settings.get("count_include_pad", 0)
+
+
+def _to_integer(graph: Graph, node: NodeProto) -> bool:
+    floats = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
+    return attributes(node).get("to") not in floats
+
+
+def _two_tensors(graph: Graph, node: NodeProto) -> bool:
+    root = graph.producers.get(node.input[1])
+    normalising = root is not None and root.op_type == "Sqrt" and not _outside_norm(graph, root)
+    return not normalising and not any(graph.is_weight(name) for name in node.input)
+
+
+def _constant_by_tensor(graph: Graph, node: NodeProto) -> bool:
+    return graph.is_weight(node.input[0])
+
+
+def _computed_indices(graph: Graph, node: NodeProto) -> bool:
+    return not graph.is_weight(node.input[1])
+
+
+def _with_single_number(graph: Graph, node: NodeProto) -> bool:
+    return any(name in graph.weights and graph.weights[name].size == 1 for name in node.input)
+
+
+def _is_root(graph: Graph, node: NodeProto) -> bool:
+    return _exponent(graph, node) == 0.5
+
+
+def _broken_exponent(graph: Graph, node: NodeProto) -> bool:
+    exponent = _exponent(graph, node)
+    return exponent is not None and exponent != 0.5 and not exponent.is_integer()
+
+
+def _exponent(graph: Graph, node: NodeProto) -> float | None:
+    exponent = constant_value(graph, node, 1)
+    return float(exponent.reshape(-1)[0]) if exponent is not None and exponent.size == 1 else None
+
+
+def _outside_norm(graph: Graph, node: NodeProto) -> bool:
+    """Not the root of a mean of squares: that the compiler takes for a normalisation."""
+    before = graph.producers.get(node.input[0])
+    return before is None or before.op_type not in _NORM
+
+
+def _inside_norm(graph: Graph, node: NodeProto) -> bool:
+    return not _outside_norm(graph, node)
+
+
+def _outside_gelu(graph: Graph, node: NodeProto) -> bool:
+    """Not the Erf of x * (1 + erf(x / sqrt 2)) / 2, which the compiler knows as a whole."""
+    readers = graph.consumers.get(node.output[0], [])
+    return len(readers) != 1 or readers[0].op_type != "Add"
+
+
+def _is_linear(node: NodeProto) -> bool:
+    return str(attributes(node).get("mode", "nearest")) == "linear"
+
+
+def _aligned_corners(graph: Graph, node: NodeProto) -> bool:
+    mode = attributes(node).get("coordinate_transformation_mode")
+    return _is_linear(node) and mode == "align_corners"
+
+
+def _broken_factor(graph: Graph, node: NodeProto) -> bool:
+    """Larger by a factor that is no whole number, in height or width."""
+    before, after = graph.shapes.get(node.input[0]), graph.shapes.get(node.output[0])
+    if not _is_linear(node) or before is None or after is None:
+        return False
+    return any(large > small and large % small for small, large in zip(before, after, strict=True))
+
+
+def _cubic(graph: Graph, node: NodeProto) -> bool:
+    return attributes(node).get("mode") == "cubic"
+
+
+def _steps(graph: Graph, node: NodeProto) -> bool:
+    steps = constant_value(graph, node, 4)
+    return steps is not None and bool((np.abs(steps) != 1).any())
+
+
+CONDITIONS: dict[str, Callable[[Graph, NodeProto], bool]] = {
+    "padding not counted": _padding_not_counted,
+    "to an integer": _to_integer,
+    "two tensors": _two_tensors,
+    "a constant by a tensor": _constant_by_tensor,
+    "computed indices": _computed_indices,
+    "with a single number": _with_single_number,
+    "exponent 0.5": _is_root,
+    "a broken exponent": _broken_exponent,
+    "outside a norm": _outside_norm,
+    "inside a norm": _inside_norm,
+    "outside a GELU": _outside_gelu,
+    "linear, aligned corners": _aligned_corners,
+    "linear, broken factor": _broken_factor,
+    "cubic": _cubic,
+    "a step other than 1": _steps,
+}
+
+
+def _listed(nodes: list[NodeProto]) -> str:
+    shown = ", ".join(f"{n.op_type} {n.name or n.output[0]!r}" for n in nodes[:_SHOWN])
+    return shown + (f" and {len(nodes) - _SHOWN} more" if len(nodes) > _SHOWN else "")

@@ -1,0 +1,218 @@
+"""What is tried, in which order, when a build fails or does not compute what was meant.
+
+A QDQ model:
+
+1. At optimization level 3, which joins a convolution with the Add after it and splits global
+   poolings that do not fit a register. It keeps the numbers less strictly than level 2 does:
+   on the demo CNN 37 dB against the intended model instead of bit for bit (36.9 instead of 36.8 dB
+   against the float model), for an estimated 12 % less time (on the pruned one).
+2. At level 2.
+3. When the compiler crashed: at level 3 without the rule that removes conversions between float16
+   and int8. Of the crashes on partly quantized models that were looked into, all but one came from
+   it. Without it there are more conversions, which the layer table counts as nothing.
+4. The float model with the plan's ranges, through the toolkit's hybrid quantization.
+5. The float model, quantized by the toolkit alone (normal).
+
+Any other model: at level 3, then at level 2. The next is tried when the compiler crashed, when it
+printed REGTASK lines (a value did not fit its register, so the board would compute something else
+than the simulator), when the simulator computes NaN, or when it is not faithful (fidelity.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from onnx import ModelProto
+
+from ..core.errors import ToolkitError
+from .fidelity import UNKNOWN, Closeness, Probe
+from .request import ConversionWarning, Request, build
+from .toolkit.failures import (
+    ToolkitCrashed,
+    ToolkitExited,
+    ToolkitHung,
+    ToolkitLooped,
+    ToolkitNotFinite,
+    ToolkitRaised,
+    ToolkitRefused,
+)
+from .toolkit.job import Built
+
+FUSING_LEVEL = 3
+_EXACT_LEVEL = 2
+_CONVERSION_RULE = "remove_dataconvert_for_q_op"
+# what a small change of the graph may get round
+_CRASHES = (ToolkitCrashed, ToolkitExited, ToolkitHung, ToolkitLooped)
+_REGTASK = re.compile(r"REGTASK: (.*)")
+_INSTEAD = {
+    "no-rule": f"the toolkit's rule {_CONVERSION_RULE} was switched off",
+    "qdq": "the model was built at optimization level 2 instead",
+    "hybrid": "the plan's ranges were given to the toolkit's own quantizer instead (hybrid)",
+    "normal": "the toolkit quantized the model itself instead (normal)",
+}
+_HINTS = {
+    "no-rule": "it may be slower than estimated: conversions between float16 and int8 cost time",
+    "qdq": "it may be slower than it could be: layers are joined less at that level",
+    "hybrid": "its weights are the toolkit's: rely on the simulated figures",
+    "normal": "its accuracy differs from the quantized model's: rely on the simulated figures",
+}
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One build. ``trouble`` says what is wrong with it, "" when nothing is."""
+
+    request: Request
+    built: Built | None = None
+    warnings: tuple[ConversionWarning, ...] = ()
+    closeness: Closeness = UNKNOWN
+    code: str = ""
+    trouble: str = ""
+    error: ToolkitError | None = None
+
+    @property
+    def rank(self) -> tuple[bool, bool, float]:
+        """The higher, the better: it exists, fits its registers, is close to the float model."""
+        to_float, to_intended = self.closeness.float_db, self.closeness.intended_db
+        close = to_intended if to_float is None else to_float
+        return (
+            self.built is not None and self.error is None,
+            self.code != "toolkit-regtask",
+            -np.inf if close is None else close,
+        )
+
+
+def build_or_fall_back(
+    request: Request, probe: Probe, floating: tuple[Path, ModelProto] | None
+) -> Attempt:
+    """The first build without trouble, or the best of those with; its warnings tell of the others.
+
+    ``floating`` is the float model of a QDQ one: its file and what that holds. Raises ToolkitError
+    when no build succeeded.
+    """
+    tried: list[Attempt] = []
+    for one in _requests(request, floating, tried):
+        tried.append(_attempt(one, len(tried), probe))
+        if not tried[-1].trouble:
+            break
+    best = max(tried, key=lambda attempt: attempt.rank)  # the first of equals
+    if best.error is not None:
+        raise tried[0].error or best.error
+    return replace(best, warnings=(*_told(tried, best), *best.warnings))
+
+
+def _requests(
+    request: Request, floating: tuple[Path, ModelProto] | None, tried: Sequence[Attempt]
+) -> Iterator[Request]:
+    """What to try next; ``tried`` grows between one request and the next."""
+    if request.level is not None:
+        yield request
+        return
+    yield replace(request, level=FUSING_LEVEL)
+    if request.quantization != "hybrid":
+        yield replace(request, level=_EXACT_LEVEL)
+    if request.quantization == "qdq" and all(one.code == "toolkit-crash" for one in tried):
+        yield replace(request, level=FUSING_LEVEL, disabled=(_CONVERSION_RULE,))
+    if floating is None or not request.calibrated:
+        return
+    path, loaded = floating
+    other = replace(request, model=path, loaded=loaded, level=FUSING_LEVEL)
+    if request.plan is not None and request.quantization == "qdq":
+        yield replace(other, quantization="hybrid")
+    yield replace(other, quantization="normal")
+
+
+def _attempt(request: Request, number: int, probe: Probe) -> Attempt:
+    try:
+        built, warnings = build(request)
+    except (*_CRASHES, ToolkitRaised, ToolkitRefused) as error:
+        crashed = isinstance(error, _CRASHES)
+        if not number and request.quantization not in ("qdq", "hybrid") and not crashed:
+            raise  # it has said why it cannot, and will say so again
+        code = "toolkit-crash" if crashed else "toolkit-refusal"
+        return Attempt(request, code=code, trouble=error.message, error=error)
+    return _judged(Attempt(request, _set_aside(built, number), warnings), probe)
+
+
+def _judged(attempt: Attempt, probe: Probe) -> Attempt:
+    """The attempt with what is wrong with it, if anything is."""
+    built = attempt.built
+    assert built is not None
+    if text := _not_finite(built):
+        probe.require_finite_model()
+        failure = ToolkitNotFinite(
+            f"{attempt.request.model.name} for {attempt.request.target.name}: {text}",
+            "a value may exceed 65504, the largest of float16: quantize, or rescale the model",
+            built.log,
+        )
+        return replace(attempt, code="toolkit-nan", trouble=text, error=failure)
+    if built.outputs is not None:
+        attempt = replace(attempt, closeness=probe.closeness(built.outputs))
+    if text := _register_trouble(built):
+        return replace(attempt, code="toolkit-regtask", trouble=text)
+    if not attempt.closeness.is_faithful:
+        text = _fidelity_trouble(attempt.closeness)
+        return replace(attempt, code="toolkit-fidelity", trouble=text)
+    return attempt
+
+
+def _set_aside(built: Built, number: int) -> Built:
+    """Out of the way of the next attempt, which writes to the same place."""
+    kept = built.rknn.with_name(f"attempt{number}.rknn")
+    return replace(built, rknn=built.rknn.replace(kept))
+
+
+def _not_finite(built: Built) -> str:
+    for index, output in enumerate(built.outputs or ()):
+        for number, one in enumerate(output):
+            if not np.isfinite(one).all():
+                return (
+                    f"the simulator computes NaN or infinity (output {index}, sample {number}), "
+                    "which the model itself does not"
+                )
+    return ""
+
+
+def _register_trouble(built: Built) -> str:
+    """What the REGTASK lines of the log say, in one phrase; empty when there are none."""
+    found = _REGTASK.findall(built.log)
+    said = found[0].strip() if found else ""
+    return f"the compiler printed {len(found)} REGTASK errors ({said})" if found else ""
+
+
+def _fidelity_trouble(closeness: Closeness) -> str:
+    text = f"the simulator differs from the intended model (SQNR {closeness.intended_db:.1f} dB"
+    if closeness.float_db is None:
+        return f"{text}, where {closeness.least_db:g} dB is usual)"
+    return (
+        f"{text}; to the float model it has {closeness.float_db:.1f} dB, and the intended model "
+        f"{closeness.possible_db:.1f} dB)"
+    )
+
+
+def _told(tried: list[Attempt], best: Attempt) -> Iterator[ConversionWarning]:
+    """What went wrong before the attempt that was kept, and what is wrong with that one."""
+    others = [one for one in tried if one is not best]
+    if best is not tried[0]:
+        kind = "no-rule" if best.request.disabled else best.request.quantization
+        troubles = "; ".join(dict.fromkeys(one.trouble for one in others))
+        instead = _INSTEAD.get(kind, _INSTEAD["qdq"])
+        yield ConversionWarning(
+            tried[0].code, f"{troubles}; {instead}", _HINTS.get(kind, _HINTS["qdq"])
+        )
+    if best.code == "toolkit-regtask":
+        yield ConversionWarning(
+            best.code,
+            best.trouble,
+            "the board may compute something else than the simulator: compare them there",
+        )
+    if best.code == "toolkit-fidelity":
+        yield ConversionWarning(
+            best.code,
+            f"{best.trouble}; no other way came closer" if others else best.trouble,
+            "trust the simulator's figures, not those of the quantized ONNX model",
+        )

@@ -1,0 +1,189 @@
+"""Samples on their way to the child process: files in the job folder, one sample in memory a time.
+
+A *pixels* input takes (1, H, W, C) uint8 arrays: the ``.rknn`` applies mean and std itself. Any
+other input takes arrays in the model's own shape and type.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, helper
+
+from ..core.errors import OptionError, OutputError, SamplesError
+from ..core.passes.prepare import fixed_input_shapes
+
+Array = NDArray[Any]
+Sample = Mapping[str, Array]
+Channels = Sequence[float]
+
+
+@dataclass(frozen=True)
+class Input:
+    """One model input: its own shape and type, and mean and std when it takes pixels."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+    @property
+    def pixels(self) -> bool:
+        """True when the .rknn applies mean and std itself."""
+        return self.mean is not None
+
+    @property
+    def fed_shape(self) -> tuple[int, ...]:
+        """The shape of one sample: NHWC for pixels, else the model's own."""
+        if not self.pixels:
+            return self.shape
+        batch, channels, height, width = self.shape
+        return (batch, height, width, channels)
+
+    @property
+    def fed_dtype(self) -> str:
+        """The type of one sample."""
+        return "uint8" if self.pixels else self.dtype
+
+
+def inputs_of(
+    model: ModelProto,
+    mean: Channels | Mapping[str, Channels] | None,
+    std: Channels | Mapping[str, Channels] | None,
+) -> tuple[Input, ...]:
+    """The inputs in the model's order. Raises OptionError when mean or std do not fit them."""
+    types = {value.name: value.type.tensor_type.elem_type for value in model.graph.input}
+    inputs = {
+        name: Input(name, shape, str(helper.tensor_dtype_to_np_dtype(types[name])))
+        for name, shape in fixed_input_shapes(model).items()
+    }
+    means, stds = _by_input("mean", mean, inputs), _by_input("std", std, inputs)
+    for name in {**means, **stds}:
+        one = inputs[name]
+        inputs[name] = replace(
+            one,
+            mean=_channels(one, "mean", means.get(name, (0.0,))),
+            std=_channels(one, "std", stds.get(name, (1.0,))),
+        )
+    return tuple(inputs.values())
+
+
+def _by_input(
+    what: str, values: Channels | Mapping[str, Channels] | None, inputs: Mapping[str, Input]
+) -> Mapping[str, Channels]:
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping):
+        if len(inputs) != 1:
+            raise OptionError(
+                f"the model has {len(inputs)} inputs ({', '.join(inputs)}), and {what} names none",
+                f"say which input the {what} belongs to",
+            )
+        return {next(iter(inputs)): values}
+    unknown = [name for name in values if name not in inputs]
+    if unknown:
+        raise OptionError(
+            f"the {what} is for {unknown[0]!r}, which is no input", f"inputs: {', '.join(inputs)}"
+        )
+    return values
+
+
+def _channels(one: Input, what: str, values: Channels) -> tuple[float, ...]:
+    """One value a channel. Raises OptionError when the input is no image or they do not fit."""
+    if len(one.shape) != 4:
+        raise OptionError(
+            f"input {one.name!r} has the shape {one.shape}: it is no image and takes no {what}",
+            "leave --mean and --std out and feed prepared values",
+        )
+    count = one.shape[1]
+    given = tuple(float(value) for value in values)
+    if len(given) not in (1, count):
+        raise OptionError(
+            f"{what} has {len(given)} values, but input {one.name!r} has {count} channels",
+            "give one value, or one for each channel",
+        )
+    if count > 4 and len(set(given)) > 1:
+        raise OptionError(
+            f"input {one.name!r} has {count} channels; above 4 the runtime takes the first {what} "
+            "for all of them",
+            "put the scaling into the model",
+        )
+    return given * count if len(given) == 1 else given
+
+
+def write_samples(samples: Iterable[Sample], inputs: Sequence[Input], folder: Path) -> int:
+    """Append every sample to ``input<i>.raw``, one file an input; return how many there were."""
+    count = 0
+    with _room_for_samples(folder):
+        files = [(folder / f"input{index}.raw").open("wb") for index in range(len(inputs))]
+        try:
+            for sample in samples:
+                for one, file in zip(inputs, files, strict=True):
+                    file.write(np.ascontiguousarray(_checked(sample, one, count)).tobytes())
+                count += 1
+        finally:
+            for file in files:
+                file.close()
+    return count
+
+
+def write_dataset(samples: Iterable[Sample], inputs: Sequence[Input], folder: Path) -> int:
+    """Write the toolkit's calibration set, ``dataset.txt`` and .npy files; return how many.
+
+    The toolkit reads every .npy in the model's own layout (NCHW) and applies mean and std to it.
+    """
+    rows: list[str] = []
+    with _room_for_samples(folder):
+        for number, sample in enumerate(samples):
+            row = []
+            for index, one in enumerate(inputs):
+                value = _checked(sample, one, number)
+                name = f"sample{number}_{index}.npy"
+                np.save(folder / name, value.transpose(0, 3, 1, 2) if one.pixels else value)
+                row.append(name)
+            rows.append(" ".join(row))
+        (folder / "dataset.txt").write_text("".join(f"{row}\n" for row in rows))
+    return len(rows)
+
+
+def _checked(sample: Sample, one: Input, number: int) -> Array:
+    if one.name not in sample:
+        raise SamplesError(
+            f"sample {number} has no value for the input {one.name!r}",
+            f"it has: {', '.join(sample) or 'nothing'}",
+        )
+    value = np.asarray(sample[one.name])
+    if value.shape != one.fed_shape:
+        raise SamplesError(
+            f"sample {number} has the shape {value.shape} for {one.name!r}, "
+            f"which takes {one.fed_shape}",
+            "check the size and the layout of the samples",
+        )
+    if one.pixels and value.dtype != np.uint8:
+        raise SamplesError(
+            f"sample {number} has {value.dtype} values for {one.name!r}, which takes uint8 pixels",
+            "feed pixels of 0..255: mean and std are applied inside",
+        )
+    return value.astype(one.fed_dtype, copy=False)
+
+
+@contextmanager
+def _room_for_samples(folder: Path) -> Iterator[None]:
+    """Say where the room ran out when the samples do not fit on the disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise OutputError(
+            f"cannot write samples to {folder}: {error.strerror}",
+            "free some space, or set TMPDIR to a folder with more",
+        ) from error

@@ -1,0 +1,1 @@
+"""A quantized model in the form that the installed toolkit carries exactly."""

@@ -1,0 +1,61 @@
+"""The other way to carry a plan: ranges and types for the toolkit's own quantizer.
+
+The toolkit's hybrid quantization writes its calibration to a file in which the range of every
+activation may be changed, and layers may be given another type (float16, int16). It rounds the
+weights itself. Scale and zero point follow from the range as they do in a plan.
+
+A layer has the type that is given to what it makes; what it reads is converted first. So for a
+tensor to be read in int16, what its readers make has to be int16 too. Behind these it is int8
+again, in the range that the plan has for it.
+"""
+
+from __future__ import annotations
+
+from onnx import ModelProto
+
+from ...core.graphs.graph import Graph
+from ..toolkit.job import Ranges
+
+_ACTIVATIONS = {"Relu", "Clip", "LeakyRelu", "PRelu"}
+
+
+def ranges_for(model: ModelProto, plan: Ranges) -> Ranges:
+    """The plan with the inner tensors of fused layers: a convolution's before its activation.
+
+    The toolkit lists both sides of a fused activation with one range, and wants them equal.
+    ``model`` is the prepared float model that the plan was made for.
+    """
+    graph = Graph(model)
+    plan = Ranges(plan.ranges, {**_read_in_int16(graph, plan), **plan.types})
+    inner = _inner_of(graph, {*plan.ranges, *plan.types})
+    ranges = {inner[name]: both for name, both in plan.ranges.items() if name in inner}
+    types = {inner[name]: kind for name, kind in plan.types.items() if name in inner}
+    return Ranges({**ranges, **plan.ranges}, {**types, **plan.types})
+
+
+def _read_in_int16(graph: Graph, plan: Ranges) -> dict[str, str]:
+    """What the readers of int16 tensors make, as far as the plan knows it."""
+    known = {*plan.ranges, *plan.types}
+    found = {}
+    for name in (name for name, kind in plan.types.items() if kind == "int16"):
+        for node in graph.consumers.get(name, []):
+            made = node.output[0]
+            readers = graph.consumers.get(made, [])
+            if made not in known and len(readers) == 1 and readers[0].op_type in _ACTIVATIONS:
+                made = readers[0].output[0]
+            if made in known:
+                found[made] = "int16"
+    return found
+
+
+def _inner_of(graph: Graph, names: set[str]) -> dict[str, str]:
+    """Output of an activation -> its input, where that is not in the plan itself."""
+    found = {}
+    for name in names:
+        producer = graph.producers.get(name)
+        if producer is None or producer.op_type not in _ACTIVATIONS:
+            continue
+        source = producer.input[0]
+        if source not in names and len(graph.consumers.get(source, [])) == 1:
+            found[name] = source
+    return found

@@ -1,0 +1,56 @@
+"""Which way a model is quantized: what was asked for, checked against the model and the chip."""
+
+from __future__ import annotations
+
+from onnx import ModelProto
+
+from ..core.errors import OptionError
+from ..core.graphs.model import is_qdq
+from .chips.targets import Target
+
+QUANTIZERS = ("normal", "kl_divergence", "mmse", "gdq")
+_WAYS = ("auto", "float16", "qdq", "hybrid", *QUANTIZERS)
+_GDQ_DTYPES = ("w4a16", "w8a16")
+
+
+def choose_quantization(
+    model: ModelProto, asked: str, dtype: str | None, target: Target
+) -> tuple[str, str]:
+    """How (qdq, float16, hybrid or one of QUANTIZERS) and to which type of the chip.
+
+    ``dtype`` None means w8a8, or for gdq the first of its types that the chip has. Raises
+    OptionError when what was asked for fits neither model nor chip.
+    """
+    if asked not in _WAYS:
+        raise OptionError(f"unknown quantization {asked!r}", f"one of: {', '.join(_WAYS)}")
+    quantized = is_qdq(model)
+    if quantized and any(node.domain == "com.microsoft" for node in model.graph.node):
+        raise OptionError(
+            "the model is quantized with activations of 16 bits, or otherwise in operators of ONNX "
+            "Runtime's own, which the toolkit cannot read",
+            "give the float model; for w8a16 with --quantize normal --scheme w8a16",
+        )
+    chosen = ("qdq" if quantized else "float16") if asked == "auto" else asked
+    if quantized and chosen != "qdq":
+        raise OptionError(
+            f"the model is quantized already (QDQ), so it cannot be converted as {chosen}",
+            "give the float model, or leave --quantize out",
+        )
+    if chosen == "qdq" and not quantized:
+        raise OptionError(
+            "the model holds no QuantizeLinear nodes, so it cannot be converted as qdq",
+            "quantize it first, or choose another way with --quantize",
+        )
+    return chosen, _dtype(chosen, dtype, target)
+
+
+def _dtype(chosen: str, asked: str | None, target: Target) -> str:
+    known = {"float16": "float16", "qdq": "w8a8"}.get(chosen, asked)
+    if known is None:
+        fit = [one for one in _GDQ_DTYPES if one in target.dtypes] if chosen == "gdq" else []
+        known = fit[0] if fit else (_GDQ_DTYPES[0] if chosen == "gdq" else "w8a8")
+    if known not in target.dtypes:
+        raise OptionError(f"{target.name} has no {known}", f"it has: {', '.join(target.dtypes)}")
+    if chosen == "gdq" and known not in _GDQ_DTYPES:
+        raise OptionError(f"gdq cannot make {known}", f"it makes: {', '.join(_GDQ_DTYPES)}")
+    return known

@@ -1,0 +1,59 @@
+"""Does conversion work at all? One convolution, built and simulated the way every model is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import ModelProto, numpy_helper
+
+from ..core.scratch import scratch_folder
+from ..core.session import Session
+from .convert import convert
+from .lowering.scale_probe import one_convolution
+
+
+@dataclass(frozen=True)
+class Trial:
+    """``steps`` is how far the simulator is off, in steps of the output's scale; 0 is bit-exact."""
+
+    target: str
+    toolkit: str
+    seconds: float
+    steps: int
+
+
+def try_conversion(
+    target: str = "rk3588",
+    *,
+    toolkit_python: Path | None = None,
+    on_progress: Callable[[str], None] = lambda stage: None,
+) -> Trial:
+    """Build and simulate one quantized convolution. Raises ToolkitError when that fails."""
+    model = one_convolution()
+    shape = [one.dim_value for one in model.graph.input[0].type.tensor_type.shape.dim]
+    sample = {"x": np.random.default_rng(0).normal(size=shape).astype(np.float32)}
+    started = time.monotonic()
+    with scratch_folder() as folder:
+        onnx.save(model, folder / "one_convolution.onnx")
+        done = convert(
+            folder / "one_convolution.onnx",
+            None,
+            target,
+            simulate=[sample],
+            toolkit_python=toolkit_python,
+            on_progress=on_progress,
+        )
+    assert done.outputs is not None
+    wanted = Session(model, optimise=False).run(sample)[0]
+    off = float(np.abs(done.outputs[0] - wanted).max()) / _output_scale(model)
+    return Trial(done.target, done.toolkit, time.monotonic() - started, round(off))
+
+
+def _output_scale(model: ModelProto) -> float:
+    scales = {one.name: one for one in model.graph.initializer}
+    return float(numpy_helper.to_array(scales[model.graph.node[-1].input[1]]))

@@ -1,0 +1,255 @@
+"""The ways in which rknn-toolkit2 fails, each with a name, a message and what to do about it.
+
+ToolkitError
+ ├── ToolkitMissing       no interpreter, no toolkit, or one that cannot be imported
+ ├── ToolkitRefused       it returned -1
+ ├── ToolkitRaised        it raised; ``rule`` names the optimisation rule that did, if one
+ ├── ToolkitExited        it called exit()
+ ├── ToolkitCrashed       a signal ended it; ``signal`` is its number
+ ├── ToolkitOutOfMemory   it needs more than the limit, or than the machine has
+ ├── ToolkitTimeout       it took longer than allowed
+ ├── ToolkitHung          it stopped working, and did not end
+ ├── ToolkitLooped        its optimisation rules undo each other's work; ``rule`` names one
+ ├── ToolkitNotFinite     its simulator computes NaN or infinity where the model does not
+ └── ToolkitSilent        it said it succeeded, but what it should have written is not there
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ...core.errors import ToolkitError
+from .outcome import Limits, Outcome
+
+_ANSI = re.compile(r"\x1b\[[\d;]*m")
+_RULE = re.compile(r"rules[\w.]*?\._p_(\w+)")
+_MEMORY = re.compile(
+    r"MemoryError|bad_alloc|[Uu]nable to allocate|[Cc]annot allocate memory|"
+    r"failed to map segment|[Ff]ailed to allocate|[Oo]ut of memory|can't start new thread"
+)
+_ERROR_LINE = re.compile(r"^E (?!RKNN: .*Unkown op target|rknn-toolkit2 version)(.+)$")
+_NAMED_ERROR = re.compile(r"^(?:[\w.]+\.)?(\w*(?:Error|Exception|Graph|Fail)): (.*)$")
+_NEARLY_ALL = 0.98
+_STAGES = {
+    "start": "be started for",
+    "import": "be imported for",
+    "config": "take the settings of",
+    "calibrate": "calibrate",
+    "load": "load",
+    "build": "build",
+    "export": "export",
+    "simulator": "start the simulator for",
+    "simulate": "simulate",
+}
+_HINTS = (
+    (
+        r"\[Errno (27|28|122)\]",
+        "make space in the temporary folder, or set TMPDIR to a folder that has some",
+    ),
+    (
+        r"need to be constant|dynamic graph",
+        "cut the graph before the node with --outputs, or fix the input shapes",
+    ),
+    (r"opset.*need <= ?19", "export the model with opset 19 or lower"),
+    (
+        r"INVALID_GRAPH|No Op registered|not support",
+        "replace the operator, or cut the graph before it",
+    ),
+    (r"'torch' has no attribute", "this algorithm needs PyTorch: pip install 'torch<=2.4'"),
+    (r"No module named 'pkg_resources'", "pip install 'setuptools<81'"),
+    (r"no attribute 'mapping'", "pip install 'onnx>=1.16.1,<1.19'"),
+    (r"NaN", "the model computes NaN: check its weights and the calibration samples"),
+)
+_GENERAL_HINT = "the log has the toolkit's own words; try another version with --toolkit-python"
+
+
+class ToolkitMissing(ToolkitError):
+    """There is no interpreter, no toolkit in it, or one that cannot be imported."""
+
+
+class ToolkitRefused(ToolkitError):
+    """The toolkit returned -1."""
+
+
+class ToolkitRaised(ToolkitError):
+    """The toolkit raised an exception; ``rule`` is the optimisation rule it was in, or None."""
+
+    rule: str | None = None
+
+
+class ToolkitExited(ToolkitError):
+    """The toolkit called exit()."""
+
+
+class ToolkitCrashed(ToolkitError):
+    """A signal ended the toolkit's process."""
+
+    signal: int = 0
+
+
+class ToolkitOutOfMemory(ToolkitError):
+    """The toolkit needs more memory than it was given."""
+
+
+class ToolkitTimeout(ToolkitError):
+    """The toolkit took longer than it was given."""
+
+
+class ToolkitHung(ToolkitError):
+    """The toolkit stopped using the processor, and did not end."""
+
+
+class ToolkitLooped(ToolkitError):
+    """Optimisation rules of the toolkit undo each other's work; without ``rule`` it would end."""
+
+    rule: str = ""
+
+
+class ToolkitNotFinite(ToolkitError):
+    """The simulator computes NaN or infinity where the model itself does not."""
+
+
+class ToolkitSilent(ToolkitError):
+    """The toolkit reported success, but the file it should have written is not there."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """All there is to know about a job that ended."""
+
+    what: str  # "model.onnx for rk3588"
+    outcome: Outcome
+    result: Mapping[str, Any]
+    log: str
+    limits: Limits
+
+
+def failure_of(end: Ending) -> ToolkitError | None:
+    """The error that tells how the child ended, or None when it succeeded."""
+    code = end.outcome.code
+    if code is None:
+        return _endless(end) if end.outcome.looping or end.outcome.hung else _timeout(end)
+    if "failure" not in end.result and end.result:
+        return None
+    text = end.result.get("text", "")
+    if _is_full(end) or _MEMORY.search(text or end.log[-4000:]) or code == -signal.SIGKILL:
+        return _out_of_memory(end)
+    if code < 0:
+        return _crash(end, -code)
+    if not end.result:
+        return _exit(end, str(code))
+    return _orderly(end, end.result["failure"], text)
+
+
+def _is_full(end: Ending) -> bool:
+    """Whatever an allocation that failed was turned into on its way up: a SyntaxError was seen."""
+    return bool(end.result.get("peak", 0) > _NEARLY_ALL * end.limits.memory_gb * (1 << 30))
+
+
+def _orderly(end: Ending, kind: str, text: str) -> ToolkitError:
+    reason = _reason(text, end.log) or kind
+    if end.result["stage"] == "import":
+        return ToolkitMissing(
+            f"rknn-toolkit2 cannot be imported: {reason}", _import_hint(text), end.log
+        )
+    if kind == "SystemExit":
+        return _exit(end, reason)
+    message = f"{_could_not(end)}: {reason}"
+    if kind == "Refused":
+        return ToolkitRefused(message, _hint(f"{text} {reason}"), end.log)
+    rules = _RULE.findall(text)
+    if "'torch' has no attribute" in text and not rules:
+        return ToolkitMissing(f"{_could_not(end)} without PyTorch", _hint(text), end.log)
+    error = ToolkitRaised(message, _hint(text), end.log)
+    error.rule = rules[-1] if rules else None
+    return error
+
+
+def _timeout(end: Ending) -> ToolkitError:
+    return ToolkitTimeout(
+        f"{_could_not(end)} within {end.limits.timeout:g} s",
+        "give it longer with --timeout, or fewer calibration samples with --calib-count",
+        end.log,
+    )
+
+
+def _endless(end: Ending) -> ToolkitError:
+    if rule := end.outcome.looping:
+        error = ToolkitLooped(
+            f"{_could_not(end)}: its optimisation rule {rule} runs again and again",
+            "another version of the toolkit may build it: --toolkit-python",
+            end.log,
+        )
+        error.rule = rule
+        return error
+    return ToolkitHung(
+        f"{_could_not(end)}: it hung, using no processor time for {end.limits.idle:g} s",
+        "try again; if it hangs again, another version of the toolkit with --toolkit-python",
+        end.log,
+    )
+
+
+def _out_of_memory(end: Ending) -> ToolkitError:
+    return ToolkitOutOfMemory(
+        f"{_could_not(end)} within {end.limits.memory_gb:g} GB of memory",
+        "raise --memory-limit, or use fewer calibration samples with --calib-count",
+        end.log,
+    )
+
+
+def _crash(end: Ending, number: int) -> ToolkitError:
+    name = signal.Signals(number).name
+    error = ToolkitCrashed(
+        f"{_could_not(end)}: it crashed ({name})",
+        "quantize another way (--quantize normal), or raise --memory-limit if that is low",
+        end.log,
+    )
+    error.signal = number
+    return error
+
+
+def _exit(end: Ending, code: str) -> ToolkitError:
+    reason = _last_error_line(end.log) or f"exit({code})"
+    return ToolkitExited(f"{_could_not(end)}: it gave up ({reason})", _hint(reason), end.log)
+
+
+def _could_not(end: Ending) -> str:
+    version = end.result.get("toolkit", "")
+    tool = f"rknn-toolkit2 {version}".strip()
+    stage = end.outcome.stage
+    return f"{tool} could not {_STAGES.get(stage, stage)} {end.what}"
+
+
+def _reason(text: str, log: str) -> str:
+    """What the toolkit complains about, in one line: the last named error, or its last E line."""
+    named = [match for match in map(_NAMED_ERROR.match, text.splitlines()) if match]
+    # the toolkit raises ValueError("Traceback ..."): the useful one is the innermost, printed last
+    useful = [match for match in named if not match[2].startswith("Traceback")]
+    if useful and useful[-1][1] != "Refused":
+        kind, said = useful[-1][1], useful[-1][2]
+        said = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", said)
+        return said if kind == "ValueError" else f"{kind}: {said}"
+    if "returned" in text:
+        code = text.strip().splitlines()[-1].partition("Refused: ")[2]
+        return _last_error_line(log) or code
+    return ""
+
+
+def _last_error_line(log: str) -> str:
+    found = [_ERROR_LINE.match(line) for line in _ANSI.sub("", log).splitlines()]
+    lines = [match[1].strip() for match in found if match]
+    useful = [line for line in lines if "Traceback" not in line]
+    return useful[-1] if useful else ""
+
+
+def _hint(text: str) -> str:
+    return next((hint for pattern, hint in _HINTS if re.search(pattern, text)), _GENERAL_HINT)
+
+
+def _import_hint(text: str) -> str:
+    hint = _hint(text)
+    return hint if hint != _GENERAL_HINT else "rockpress doctor says what is missing"

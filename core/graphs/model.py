@@ -1,0 +1,241 @@
+"""Load an ONNX model that we did not write ourselves, and save one whole."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, numpy_helper
+
+from ..errors import ModelError
+from ..files import sha256_of, write_bytes
+
+_PROTOBUF_LIMIT = 2**31 - 1
+_FLOAT_TYPES = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE}
+_WITH_WEIGHTS = {"Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "PRelu"}
+_KNOWN_DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"}
+
+
+def load_model(path: Path) -> ModelProto:
+    """Read a model with its external data and check that it can be worked on.
+
+    Raises ModelError when the file is missing, is not a whole ONNX model, keeps data outside its
+    own folder, is larger than 2 GB, uses an operator that ONNX Runtime does not know, or holds NaN
+    or infinite weights.
+    """
+    model = _parse(path)
+    _require_size(model, path)
+    _load_external_data(model, path)
+    _check_structure(model, path)
+    _check_operators(model, path)
+    _check_finite(model, path)
+    return model
+
+
+def save_model(model: ModelProto, path: Path) -> None:
+    """Write the model as one file, whole or not at all."""
+    write_bytes(path, model.SerializeToString())
+
+
+def model_bytes(path: Path) -> int:
+    """Size of a model file in bytes, its external data counted."""
+    return sum(file.stat().st_size for file in model_files(path))
+
+
+def model_digest(path: Path) -> str:
+    """SHA-256 over the model file and its external data, in the order of their names."""
+    digest = hashlib.sha256()
+    for file in model_files(path):
+        digest.update(sha256_of(file).encode())
+    return digest.hexdigest()
+
+
+def parameter_count(model: ModelProto) -> int:
+    """Number of floating-point and quantized weights, in initializers and Constant nodes."""
+    return sum(
+        int(np.prod(tensor.dims))
+        for _, tensor in _named_constants(model)
+        if tensor.data_type != TensorProto.INT64 and tensor.dims
+    )
+
+
+def is_qdq(model: ModelProto) -> bool:
+    """True when the model holds QuantizeLinear or DequantizeLinear nodes."""
+    return any(node.op_type in {"QuantizeLinear", "DequantizeLinear"} for node in model.graph.node)
+
+
+def _named_constants(model: ModelProto) -> Iterator[tuple[str, TensorProto]]:
+    """Name and tensor of every initializer and Constant node (Paddle exports weights as nodes)."""
+    for tensor in model.graph.initializer:
+        yield tensor.name, tensor
+    for node in model.graph.node:
+        if node.op_type == "Constant" and node.attribute and node.attribute[0].HasField("t"):
+            yield node.output[0], node.attribute[0].t
+
+
+def require_model_file(path: Path) -> None:
+    """Raise ModelError when there is no file of that name."""
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise ModelError(f"{path}: the model file {what}", "give the path of an .onnx file")
+
+
+def _parse(path: Path) -> ModelProto:
+    require_model_file(path)
+    try:
+        # by default onnx goes by the name's ending: a .json would be read as text
+        model = onnx.load_model(str(path), format="protobuf", load_external_data=False)
+    except DecodeError as error:
+        raise _not_a_model(path, "is truncated or not ONNX") from error
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror or error}", "check the permissions") from error
+    if not model.graph.node:
+        raise _not_a_model(path, "has no graph: it is truncated or not ONNX")
+    for entry in [*model.opset_import, *model.graph.node]:
+        if entry.domain == "ai.onnx":
+            entry.domain = ""  # two names of the same thing, of which onnx looks up but one
+    return model
+
+
+def _not_a_model(path: Path, why: str) -> ModelError:
+    size = path.stat().st_size
+    return ModelError(f"{path}: the file ({size} bytes) {why}", "export or copy the model again")
+
+
+def _require_size(model: ModelProto, path: Path) -> None:
+    """Refuse what ONNX Runtime cannot take from memory, before it is all read."""
+    size = sum(file.stat().st_size for file in [path, *_external_files(model, path)])
+    if size > _PROTOBUF_LIMIT:
+        raise ModelError(
+            f"{path}: the model has {size / 1e9:.1f} GB with its external data, more than the 2 GB "
+            "that can be worked on",
+            "export it with float16 weights, or in parts",
+        )
+
+
+def _load_external_data(model: ModelProto, path: Path) -> None:
+    """Read weights that live in files beside the model; refuse any place outside its folder."""
+    if not _external_files(model, path):
+        return
+    try:
+        onnx.load_external_data_for_model(model, str(path.parent))
+    except (OSError, ValueError, onnx.checker.ValidationError) as error:
+        raise ModelError(
+            f"{path}: its external data cannot be read: {_first_line(error)}",
+            "keep the data file beside the model, complete and under its own name",
+        ) from error
+
+
+def _external_files(model: ModelProto, path: Path) -> list[Path]:
+    """The files that hold external data. Raises ModelError for one outside the model's folder."""
+    folder = path.parent.resolve()
+    files: set[Path] = set()
+    for tensor in _all_tensors(model):
+        if tensor.data_location != TensorProto.EXTERNAL:
+            continue
+        location = next((e.value for e in tensor.external_data if e.key == "location"), "")
+        file = (folder / location).resolve()
+        # resolve() follows links, so a link that leads out of the folder is refused as well
+        if not location or not file.is_relative_to(folder):
+            raise ModelError(
+                f"{path}: tensor {tensor.name!r} keeps its data outside the model's folder: "
+                f"{location!r}",
+                "put the data file beside the model and export it again",
+            )
+        if not file.is_file():
+            raise ModelError(
+                f"{path}: its external data cannot be read: {location!r} does not exist",
+                "keep the data file beside the model, complete and under its own name",
+            )
+        files.add(file)
+    return sorted(files)
+
+
+def _all_tensors(model: ModelProto) -> list[TensorProto]:
+    """Every tensor of the model: initializers, and constants in nodes and their subgraphs."""
+    found: list[TensorProto] = []
+    graphs = [model.graph]
+    while graphs:
+        graph = graphs.pop()
+        found.extend(graph.initializer)
+        for node in graph.node:
+            for attribute in node.attribute:
+                found.extend([attribute.t] if attribute.HasField("t") else attribute.tensors)
+                graphs.extend([attribute.g] if attribute.HasField("g") else attribute.graphs)
+    return found
+
+
+def model_files(path: Path) -> list[Path]:
+    """The file of a model and those with its external data."""
+    return [path, *_external_files(_parse(path), path)]
+
+
+def _check_structure(model: ModelProto, path: Path) -> None:
+    known = {"", "ai.onnx"}
+    if any(node.domain not in known for node in model.graph.node):
+        return  # the checker refuses contributed operators, which ONNX Runtime does run
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        if "No Op registered" in str(error):
+            return  # _check_operators says this better
+        raise ModelError(
+            f"{path}: not a valid ONNX model: {_first_line(error)}", "export the model again"
+        ) from error
+
+
+def _check_operators(model: ModelProto, path: Path) -> None:
+    opset = {entry.domain: entry.version for entry in model.opset_import}
+    for node in model.graph.node:
+        standard = node.domain in {"", "ai.onnx"}
+        version = opset.get(node.domain, opset.get("", 1))
+        known = node.domain in _KNOWN_DOMAINS
+        if standard and not onnx.defs.has(node.op_type, version, ""):
+            known = False
+        if not known:
+            operator = f"{node.domain}::{node.op_type}" if node.domain else node.op_type
+            raise ModelError(
+                f"{path}: node {node.name or node.output[0]!r} uses the unsupported operator "
+                f"{operator} (opset {version})",
+                "replace it by standard ONNX operators, or cut the graph before it",
+            )
+
+
+def _check_finite(model: ModelProto, path: Path) -> None:
+    weights = {
+        name
+        for node in model.graph.node
+        if node.op_type in _WITH_WEIGHTS
+        for name in node.input[1:]
+    }
+    for name, tensor in _named_constants(model):
+        if tensor.data_type not in _FLOAT_TYPES:
+            continue
+        value = _array(name, tensor, path)
+        bad = int(value.size - np.isfinite(value).sum())
+        # -inf is a legitimate constant of an attention mask; a NaN never is
+        if bad and (name in weights or np.isnan(value).any()):
+            raise ModelError(
+                f"{path}: weight {name!r} holds {bad} NaN or infinite of {value.size} values",
+                "train or export the model again: no compression can mend this",
+            )
+
+
+def _array(name: str, tensor: TensorProto, path: Path) -> NDArray[np.floating[Any]]:
+    try:
+        return numpy_helper.to_array(tensor)
+    except ValueError as error:
+        raise ModelError(
+            f"{path}: weight {name!r} is not complete: {_first_line(error)}",
+            "export or copy the model again, with its external data",
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,144 @@
+"""Spellings that ONNX allows and compilers for an NPU stumble over, written another way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
+
+from ..graphs.graph import drop_unread, free_name
+
+_RECURRENT = ("LSTM", "GRU", "RNN")
+# operators that a limit of -inf (Max) or +inf (Min) leaves without effect
+_NO_LIMIT = {"Max": -np.inf, "Min": np.inf}
+_DEFAULT_0 = ("layout", "input_forget")
+_LARGEST = 65504.0  # of float16, which the NPU computes in
+
+
+def tidy(model: ModelProto) -> None:
+    """Change a folded model in place; its results stay, up to values beyond float16.
+
+    Max with -inf and Min with +inf go; other infinite constants (attention masks) become the
+    largest float16, because no scale can be found for a range without end. Attributes of recurrent
+    operators that ONNX Runtime writes with their defaults go: older checkers refuse ``layout``. The
+    factors alpha and beta of a Gemm go into its constant weight and bias: the toolkit computes a
+    quantized Gemm without them.
+    """
+    _drop_limits_without_effect(model)
+    _fold_gemm_factors(model)
+    for tensor in model.graph.initializer:
+        _make_finite(tensor)
+    for node in model.graph.node:
+        if node.op_type in _RECURRENT:
+            kept = [one for one in node.attribute if one.name not in _DEFAULT_0 or one.i != 0]
+            del node.attribute[:]
+            node.attribute.extend(kept)
+
+
+def _fold_gemm_factors(model: ModelProto) -> None:
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    taken = {name for node in model.graph.node for name in (*node.input, *node.output)}
+    for node in model.graph.node:
+        if node.op_type != "Gemm":
+            continue
+        for attribute in list(node.attribute):
+            position = {"alpha": 1, "beta": 2}.get(attribute.name)
+            if position is None or attribute.f == 1.0 or position >= len(node.input):
+                continue
+            tensor = constants.get(node.input[position])
+            if tensor is None:
+                continue
+            # a copy of its own: another node may read the constant as it is
+            name = free_name(f"{node.output[0]}.{attribute.name}", taken)
+            taken.add(name)
+            scaled = numpy_helper.to_array(tensor) * np.float32(attribute.f)
+            model.graph.initializer.append(numpy_helper.from_array(scaled, name))
+            node.input[position] = name
+            node.attribute.remove(attribute)
+    drop_unread(model)
+
+
+def widen_float16(model: ModelProto) -> None:
+    """Turn a float16 model into a float32 one, in place: exact, and what every stage works on."""
+    for graph in _graphs(model.graph):
+        for value in [*graph.input, *graph.output, *graph.value_info]:
+            kind = value.type.tensor_type
+            if kind.elem_type == TensorProto.FLOAT16:
+                kind.elem_type = TensorProto.FLOAT
+        for tensor in graph.initializer:
+            _widen(tensor)
+        for node in graph.node:
+            for attribute in node.attribute:
+                _widen_attribute(attribute)
+
+
+def _widen_attribute(attribute: AttributeProto) -> None:
+    if attribute.HasField("t"):
+        _widen(attribute.t)
+    if attribute.name in ("to", "dtype") and attribute.i == TensorProto.FLOAT16:
+        attribute.i = TensorProto.FLOAT
+
+
+def _widen(tensor: TensorProto) -> None:
+    if tensor.data_type == TensorProto.FLOAT16:
+        wide = numpy_helper.to_array(tensor).astype(np.float32)
+        tensor.CopyFrom(numpy_helper.from_array(wide, tensor.name))
+
+
+def _graphs(graph: GraphProto) -> Iterator[GraphProto]:
+    """The graph, and those inside its branches and loops."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in [attribute.g] if attribute.HasField("g") else attribute.graphs:
+                yield from _graphs(inner)
+
+
+def _drop_limits_without_effect(model: ModelProto) -> None:
+    infinite = _infinite(model)
+    outputs = {value.name for value in model.graph.output}
+    renamed: dict[str, str] = {}
+    kept = []
+    for node in model.graph.node:
+        for place, name in enumerate(node.input):
+            node.input[place] = renamed.get(name, name)
+        passed = _passed(node, infinite)
+        if passed is not None and node.output[0] not in outputs:
+            renamed[node.output[0]] = passed
+        else:
+            kept.append(node)
+    if not renamed:
+        return
+    copies = [NodeProto.FromString(node.SerializeToString()) for node in kept]
+    del model.graph.node[:]
+    model.graph.node.extend(copies)
+
+
+def _infinite(model: ModelProto) -> dict[str, float]:
+    """Scalar constants that are infinite, by name."""
+    found = {}
+    for tensor in model.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT and list(tensor.dims) in ([], [1]):
+            value = float(numpy_helper.to_array(tensor).ravel()[0])
+            if np.isinf(value):
+                found[tensor.name] = value
+    return found
+
+
+def _passed(node: NodeProto, infinite: dict[str, float]) -> str | None:
+    """The operand that the node hands on as it is, or None."""
+    limit = _NO_LIMIT.get(node.op_type)
+    if limit is None:
+        return None
+    rest = [name for name in node.input if infinite.get(name) != limit]
+    return rest[0] if len(rest) == 1 and len(node.input) == 2 else None
+
+
+def _make_finite(tensor: TensorProto) -> None:
+    if tensor.data_type != TensorProto.FLOAT:
+        return
+    value = numpy_helper.to_array(tensor)
+    if np.isinf(value).any():
+        finite = np.where(np.isinf(value), np.sign(value) * np.float32(_LARGEST), value)
+        tensor.CopyFrom(numpy_helper.from_array(finite.astype(np.float32), tensor.name))

@@ -1,0 +1,228 @@
+"""The model with fixed input shapes and constants folded: what every later stage works on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+import onnx.version_converter
+from onnx import ModelProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, numpy_helper
+
+from ..errors import ModelError, OptionError
+from ..graphs.model import is_qdq
+from ..scratch import scratch_folder
+from ..session import Session
+from ..trim_heap import give_back
+from .affine import fold_affine
+from .canonicalize import tidy, widen_float16
+from .fold_if import take_branches
+
+Shape = tuple[int, ...]
+
+_FIRST_PER_CHANNEL_OPSET = 13
+_LAST_KNOWN_OPSET = 19  # of rknn-toolkit2 2.3 and 2.5
+_FIRST_16_BIT_OPSET = 21  # of QuantizeLinear
+_QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
+_ONNX_RUNTIMES = "com.microsoft"
+
+
+def prepare_model(model: ModelProto, input_shapes: Mapping[str, Shape] | None = None) -> ModelProto:
+    """Return a copy with fixed shapes, constants and BatchNormalization folded, shapes inferred.
+
+    ``input_shapes`` maps input name -> shape and may leave out inputs whose shape is fixed already.
+    A free batch axis becomes 1. The folding is ONNX Runtime's own basic optimisation, which uses
+    only standard operators and keeps the results; float16 becomes float32. Raises ModelError
+    when an input stays dynamic, or a weight holds NaN.
+    """
+    fixed = take_branches(_with_fixed_inputs(model, input_shapes or {}))
+    declared = _forgotten_output_shapes(fixed)
+    # the optimiser would move the scales of a quantized model about, so that one stays as it is
+    folded = fixed if is_qdq(fixed) else _folded(fixed)
+    _drop_unused_domains(folded)
+    _inputs_only(folded)
+    inferred = _with_shapes(folded)
+    for value in inferred.graph.output:
+        if not value.type.tensor_type.HasField("shape"):
+            value.CopyFrom(declared[value.name])  # nothing better is known, and one must be there
+    del fixed, folded
+    give_back()
+    return inferred
+
+
+def _with_shapes(model: ModelProto) -> ModelProto:
+    """A copy with the shapes that ONNX infers.
+
+    It knows nothing of ONNX Runtime's own (De)QuantizeLinear, which 16-bit activations have: for
+    the inference these are the standard ones, which take 16 bits from opset 21 on.
+    """
+    own = [index for index, node in enumerate(model.graph.node) if _is_own_quantizer(node)]
+    if not own:
+        return onnx.shape_inference.infer_shapes(model, data_prop=True)
+    standard = ModelProto()
+    standard.CopyFrom(model)
+    for index in own:
+        standard.graph.node[index].domain = ""
+    for opset in standard.opset_import:
+        if not opset.domain:
+            opset.version = max(opset.version, _FIRST_16_BIT_OPSET)
+    inferred = onnx.shape_inference.infer_shapes(standard, data_prop=True)
+    for index in own:
+        inferred.graph.node[index].domain = _ONNX_RUNTIMES
+    del inferred.opset_import[:]
+    inferred.opset_import.extend(model.opset_import)
+    return inferred
+
+
+def _is_own_quantizer(node: NodeProto) -> bool:
+    return node.domain == _ONNX_RUNTIMES and node.op_type in _QUANTIZERS
+
+
+def input_shapes_of(model: ModelProto) -> dict[str, tuple[int | None, ...]]:
+    """Name -> shape of every real input (not an initializer); None where an axis is dynamic."""
+    initial = {tensor.name for tensor in model.graph.initializer}
+    return {
+        value.name: _dims(value.type) for value in model.graph.input if value.name not in initial
+    }
+
+
+def output_shapes_of(model: ModelProto) -> dict[str, tuple[int | None, ...]]:
+    """Name -> shape of every output; None where an axis is dynamic."""
+    return {value.name: _dims(value.type) for value in model.graph.output}
+
+
+def fixed_input_shapes(model: ModelProto) -> dict[str, Shape]:
+    """Name -> shape of every input of a prepared model. Raises ModelError if one is dynamic."""
+    return {name: _fixed(name, shape, None) for name, shape in input_shapes_of(model).items()}
+
+
+def _dims(kind: TypeProto) -> tuple[int | None, ...]:
+    return tuple(
+        dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None
+        for dim in kind.tensor_type.shape.dim
+    )
+
+
+def _with_fixed_inputs(model: ModelProto, shapes: Mapping[str, Shape]) -> ModelProto:
+    declared = input_shapes_of(model)
+    for name in shapes:
+        if name not in declared:
+            raise OptionError(
+                f"--input: the model has no input {name!r}",
+                f"its inputs are: {', '.join(declared)}",
+            )
+    fixed = ModelProto()
+    fixed.CopyFrom(model)
+    for value in fixed.graph.input:
+        if value.name in declared:
+            if not value.type.tensor_type.HasField("shape") and value.name not in shapes:
+                raise ModelError(
+                    f"input {value.name!r} has no shape at all and no size was given",
+                    f"give one, for example --input {value.name}=1x3x48x192",
+                )
+            shape = _fixed(value.name, declared[value.name], shapes.get(value.name))
+            del value.type.tensor_type.shape.dim[:]
+            for size in shape:
+                value.type.tensor_type.shape.dim.add().dim_value = size
+    del fixed.graph.value_info[:]
+    return fixed
+
+
+def _fixed(name: str, declared: tuple[int | None, ...], wanted: Shape | None) -> Shape:
+    if wanted is None:
+        # a free batch axis is the common case, and one image at a time is how the NPU runs it
+        guess = tuple(1 if i == 0 and size is None else size for i, size in enumerate(declared))
+        if any(size is None for size in guess):
+            shown = "x".join("?" if size is None else str(size) for size in declared)
+            raise ModelError(
+                f"input {name!r} has the dynamic shape {shown} and no size was given",
+                f"give one, for example --size 48x192 or --input {name}=1x3x48x192",
+            )
+        return tuple(size for size in guess if size is not None)
+    fits = len(wanted) == len(declared) and all(
+        have in (None, want) for have, want in zip(declared, wanted, strict=True)
+    )
+    if not fits and declared:
+        shown = "x".join("?" if size is None else str(size) for size in declared)
+        raise OptionError(
+            f"input {name!r} has the shape {shown}, which does not fit "
+            f"{'x'.join(map(str, wanted))}",
+            "leave --size and --input out, or export the model for the other size",
+        )
+    return wanted
+
+
+def _forgotten_output_shapes(model: ModelProto) -> dict[str, ValueInfoProto]:
+    """Take the shapes from the outputs: inference finds them. Returns the outputs as declared.
+
+    Some exporters declare wrong ones, and others are for another input size.
+    """
+    declared = {}
+    inputs = {value.name: value for value in model.graph.input}
+    for value in model.graph.output:
+        declared[value.name] = ValueInfoProto.FromString(value.SerializeToString())
+        if value.name in inputs:
+            value.CopyFrom(inputs[value.name])
+        elif value.HasField("type"):  # a type that is touched would be there, and undefined
+            value.type.tensor_type.ClearField("shape")
+    return declared
+
+
+def _folded(model: ModelProto) -> ModelProto:
+    widen_float16(model)
+    _require_no_nan(model)
+    folded = _with_known_opset(_fold_constants(model))
+    tidy(folded)
+    fold_affine(folded)
+    return folded
+
+
+def _require_no_nan(model: ModelProto) -> None:
+    for tensor in model.graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT:
+            continue
+        broken = int(np.isnan(numpy_helper.to_array(tensor)).sum())
+        if broken:
+            raise ModelError(
+                f"the weight {tensor.name!r} holds NaN ({broken} of {int(np.prod(tensor.dims))} "
+                "values)",
+                "export the model again; a training run may have diverged",
+            )
+
+
+def _fold_constants(model: ModelProto) -> ModelProto:
+    with scratch_folder() as folder:
+        path = folder / "folded.onnx"
+        Session(model, folded_to=path)
+        return onnx.load_model(str(path))
+
+
+def _with_known_opset(model: ModelProto) -> ModelProto:
+    """Bring the opset into 13 (the first with scales per channel) to 19 (the toolkit's last).
+
+    A model that ONNX cannot convert keeps its opset: it can still be pruned and quantized.
+    """
+    opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    wanted = min(max(opset, _FIRST_PER_CHANNEL_OPSET), _LAST_KNOWN_OPSET)
+    if opset == wanted:
+        return model
+    try:
+        return onnx.version_converter.convert_version(model, wanted)
+    except (RuntimeError, onnx.version_converter.ConvertError):
+        return model
+
+
+def _drop_unused_domains(model: ModelProto) -> None:
+    """ONNX Runtime lists all its own operator domains; the toolkit refuses those it cannot know."""
+    used = {node.domain for node in model.graph.node} | {""}
+    kept = [entry for entry in model.opset_import if entry.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
+
+
+def _inputs_only(model: ModelProto) -> None:
+    """Older exporters list weights as inputs too; keep only what a user feeds."""
+    initial = {tensor.name for tensor in model.graph.initializer}
+    kept = [value for value in model.graph.input if value.name not in initial]
+    del model.graph.input[:]
+    model.graph.input.extend(kept)

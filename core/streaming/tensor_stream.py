@@ -1,0 +1,89 @@
+"""One pass over a model's inner tensors, sample by sample, in constant memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, ValueInfoProto
+
+from ..errors import ModelError, SamplesError
+from ..session import Session
+from ..trim_heap import give_back
+
+Array = NDArray[Any]
+
+
+def stream(
+    model: ModelProto,
+    tensors: Sequence[str],
+    samples: Iterable[Mapping[str, Array]],
+    observe: Callable[[Mapping[str, Array]], None],
+    on_progress: Callable[[int], None] = lambda done: None,
+    *,
+    optimise: bool = True,
+    threads: int = 0,
+) -> int:
+    """Run the model on every sample and give ``observe`` the values of the named tensors.
+
+    ``samples`` yields feeds (input name -> array). ``observe`` gets tensor name -> array once a
+    sample and must copy what it keeps. ``on_progress`` gets the number of samples done, which is
+    returned at the end. Inputs of the model may be named too. ``optimise=False`` is for quantized
+    models. Raises ModelError for a name that the graph does not compute, SamplesError when there
+    is no sample or when one gives NaN.
+    """
+    wanted = list(dict.fromkeys(tensors))
+    inputs = {value.name for value in model.graph.input}
+    inner = [name for name in wanted if name not in inputs]
+    session = Session(exposed(model, inner), optimise=optimise, threads=threads)
+    give_back()
+    done = 0
+    for feeds in samples:
+        values = dict(zip(inner, session.run(feeds, inner), strict=True)) if inner else {}
+        found = {name: values.get(name, feeds.get(name)) for name in wanted}
+        observe(_checked(found, done))
+        del values, found  # before the next ones are made
+        done += 1
+        on_progress(done)
+    if not done:
+        raise SamplesError("there are no samples to run the model on", "give some with --calib")
+    del session
+    give_back()
+    return done
+
+
+def exposed(model: ModelProto, tensors: Iterable[str]) -> ModelProto:
+    """A copy of the model in which the named tensors are outputs as well.
+
+    Raises ModelError for a name that no node of the main graph computes.
+    """
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    computed = {name for node in model.graph.node for name in node.output if name}
+    outputs = {value.name for value in model.graph.output}
+    for name in tensors:
+        if name not in computed:
+            raise ModelError(f"the model computes no tensor {name!r}", "see rockpress inspect")
+        if name not in outputs:
+            # without a type: ONNX Runtime infers it, and a wrong guess would be an error
+            copy.graph.output.append(ValueInfoProto(name=name))
+            outputs.add(name)
+    return copy
+
+
+def _checked(values: Mapping[str, Array | None], index: int) -> dict[str, Array]:
+    checked: dict[str, Array] = {}
+    for name, value in values.items():
+        if value is None:
+            raise SamplesError(
+                f"sample {index} has no array for the input {name!r}", "give every input an array"
+            )
+        if value.dtype.kind == "f" and np.isnan(value).any():
+            raise SamplesError(
+                f"sample {index} gives NaN in the tensor {name!r}",
+                "look at the sample, at --mean and --std, and whether the model itself gives NaN",
+            )
+        checked[name] = value
+    return checked

@@ -1,0 +1,1 @@
+"""Finished stages kept by what they were made from."""

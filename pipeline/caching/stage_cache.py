@@ -1,0 +1,235 @@
+"""What was computed before, by what it was computed from: files and results of finished stages.
+
+An entry is a folder named by the digest of its inputs, options and the code that made it. It
+appears whole, by a rename, and is checked when it is read; one that is damaged counts as absent.
+So runs may share a cache, and a run that is killed loses only the stage it was in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ...core.errors import OutputError
+from ...core.files import sha256_of
+from ...core.results import Notice
+from ...core.scratch import scratch_folder
+from .encoding import NotStorable, read_value, write_value
+
+T = TypeVar("T")
+
+DEFAULT_BYTES = 5 << 30
+_FILES, _SUMS = "files", "sums.json"
+# what another run may be copying from just now
+_SECONDS_IN_USE = 3600
+# What decides results besides the code and the toolkit, whose version is part of the inputs.
+_LIBRARIES = (
+    *("numpy", "onnx", "onnxruntime", "pillow", "faster-coco-eval"),
+    *("opencv-python-headless", "opencv-python"),  # either serves
+)
+_seen = threading.local()
+
+
+def cache_folder() -> Path:
+    """ROCKPRESS_CACHE_DIR, or rockpress in the user's cache folder."""
+    if given := os.environ.get("ROCKPRESS_CACHE_DIR"):
+        return Path(given)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "rockpress"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A finished stage: its folder, its size, and when it was last used (seconds since 1970)."""
+
+    folder: Path
+    bytes: int
+    used: float
+
+
+class NotKnown(Exception):
+    """A cache that only looks does not have what it was asked for."""
+
+
+class Cache:
+    """Entries in a folder, at most ``most_bytes`` of them; the longest unused go first.
+
+    With ``fresh`` nothing is read, but everything is written anew. One that ``only_looks`` makes
+    nothing: it raises NotKnown.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        most_bytes: int = DEFAULT_BYTES,
+        fresh: bool = False,
+        only_looks: bool = False,
+    ) -> None:
+        self.folder = folder
+        self.only_looks = only_looks
+        self._most = most_bytes
+        self._fresh = fresh
+
+    def looking(self) -> Cache:
+        """The same one, but it only looks."""
+        return Cache(self.folder, fresh=self._fresh, only_looks=True)
+
+    def remembered(
+        self, kind: str, inputs: Mapping[str, Any], make: Callable[[Path], T], place: Path
+    ) -> T:
+        """The result of ``make``, or what it gave before for the same inputs.
+
+        Its files come into ``place``. ``inputs`` are plain JSON values. ``make`` writes files into
+        the folder that it gets; what its result says of them must be relative, or set by the
+        caller. A result that cannot be kept is returned all the same. Raises NotKnown as the class
+        has it.
+        """
+        key = key_of(kind, inputs)
+        if not self._fresh:
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                value: T = self._read(key, place)
+                _count("hits")
+                return value
+        if self.only_looks:
+            raise NotKnown
+        _count("misses")
+        place.mkdir(parents=True, exist_ok=True)
+        with scratch_folder() as work:
+            made = make(work)
+            _copy(work, place)
+            with suppress(NotStorable, OSError, OutputError):  # a full disk must not lose it
+                self._write(key, work, made)
+        return made
+
+    @contextmanager
+    def unfinished(self, kind: str, inputs: Mapping[str, Any]) -> Iterator[Path]:
+        """Yield a folder for what a stopped run left of a stage; it is gone when that is done.
+
+        It counts as an entry, so it is shown, shrunk and cleared with the others.
+        """
+        place = self._entry(key_of(kind, inputs))
+        if self._fresh:
+            shutil.rmtree(place, ignore_errors=True)
+        yield place
+        shutil.rmtree(place, ignore_errors=True)
+
+    def notices(self) -> tuple[Notice, ...]:
+        """A warning when there is no place to keep anything."""
+        there = next(one for one in (self.folder, *self.folder.parents) if os.path.lexists(one))
+        if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
+            return ()
+        why = "cannot be written to" if there.is_dir() else "is no folder"
+        said = f"nothing is kept of finished stages in {self.folder}: {there} {why}"
+        return (Notice("cache-folder", said, "set ROCKPRESS_CACHE_DIR to a folder of your own"),)
+
+    def entries(self) -> list[Entry]:
+        """All entries, the longest unused first."""
+        found = []
+        for folder in self.folder.glob("??/*"):
+            with suppress(OSError):
+                size = sum(one.stat().st_size for one in folder.rglob("*") if one.is_file())
+                found.append(Entry(folder, size, folder.stat().st_mtime))
+        return sorted(found, key=lambda one: one.used)
+
+    def shrink(self, most_bytes: int, *, unused: float = _SECONDS_IN_USE) -> int:
+        """Remove entries until the rest fits; returns how many bytes went.
+
+        Those used within the last ``unused`` seconds stay, as another run may be reading them.
+        """
+        entries = self.entries()
+        total = left = sum(one.bytes for one in entries)
+        for entry in entries:
+            if left <= most_bytes or time.time() - entry.used < unused:
+                break
+            shutil.rmtree(entry.folder, ignore_errors=True)
+            left -= entry.bytes
+        return total - left
+
+    def _entry(self, key: str) -> Path:
+        return self.folder / key[:2] / key
+
+    def _read(self, key: str, place: Path) -> Any:
+        entry = self._entry(key)
+        sums = json.loads((entry / _SUMS).read_text(encoding="utf-8"))
+        if sums != _sums_of(entry):
+            raise ValueError(f"{entry} is damaged")
+        value = read_value(entry)
+        _copy(entry / _FILES, place)
+        if not self.only_looks:
+            with suppress(OSError):  # an entry that only others may write is as good
+                os.utime(entry)
+        return value
+
+    def _write(self, key: str, files: Path, value: Any) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with scratch_folder(self.folder) as work:
+            new = work / "entry"
+            _copy(files, new / _FILES)
+            write_value(value, new)
+            (new / _SUMS).write_text(json.dumps(_sums_of(new)), encoding="utf-8")
+            entry = self._entry(key)
+            entry.parent.mkdir(exist_ok=True)
+            if entry.exists():  # it is damaged, or was not to be read
+                entry.rename(work / "old")
+            new.rename(entry)
+        self.shrink(self._most)
+
+
+def key_of(kind: str, inputs: Mapping[str, Any]) -> str:
+    """The name of an entry: a digest of all that decides the result."""
+    parts = {"kind": kind, "code": _code_digest(), "inputs": inputs}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+@contextmanager
+def counted() -> Iterator[Callable[[], bool]]:
+    """Yield a function that says whether all that was asked for in this thread was there."""
+    before = getattr(_seen, "hits", 0), getattr(_seen, "misses", 0)
+
+    def all_known() -> bool:
+        hits, misses = getattr(_seen, "hits", 0), getattr(_seen, "misses", 0)
+        return bool(hits > before[0] and misses == before[1])
+
+    yield all_known
+
+
+def _count(what: str) -> None:
+    setattr(_seen, what, getattr(_seen, what, 0) + 1)
+
+
+def _copy(source: Path, place: Path) -> None:
+    """All files below ``source``, but for the mark of a scratch folder."""
+    shutil.copytree(source, place, ignore=lambda *_: [".lock"], dirs_exist_ok=True)
+
+
+def _sums_of(entry: Path) -> dict[str, str]:
+    """Name -> digest of all files of an entry, but for the one that holds them."""
+    files = (one for one in entry.rglob("*") if one.is_file() and one != entry / _SUMS)
+    return {str(one.relative_to(entry)): sha256_of(one) for one in files}
+
+
+@lru_cache
+def _code_digest() -> str:
+    """Of the package's own code and the libraries that compute; results change with them."""
+    root = Path(__file__).parents[2]
+    digest = hashlib.sha256(sys.version.encode())
+    for name in _LIBRARIES:
+        with suppress(PackageNotFoundError):
+            digest.update(f"{name} {version(name)}\n".encode())
+    rooms = sorted(init.parent for init in root.glob("*/__init__.py"))
+    for file in sorted(file for room in rooms for file in room.rglob("*.py")):
+        digest.update(file.relative_to(root).as_posix().encode() + file.read_bytes())
+    return digest.hexdigest()

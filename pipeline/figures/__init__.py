@@ -1,0 +1,1 @@
+"""From the results of the stages to the figures of the report."""

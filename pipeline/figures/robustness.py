@@ -1,0 +1,90 @@
+"""What is left of the baseline where images are worse: beside the accuracy on clean ones.
+
+Both models run in ONNX Runtime, the candidate in the form that the ``.rknn`` is to compute (the
+quantized ONNX model): nine passes through the simulator would take longer than all the rest.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from onnx import ModelProto
+
+from ...accuracy.compare import Comparison, compare
+from ...accuracy.preprocess.corruptions import LEVELS, Corruption, corrupted
+from ...accuracy.runners import run_onnxruntime
+from ...calibration_data.samples import Samples
+from ...core.errors import OptionError
+from ..recipes.recipe import Recipe
+from ..stages.baseline import Baseline
+from ..stages.stage_log import Stages, Step
+
+MOST = 500  # samples; seeded, stratified
+
+
+def require_images(recipe: Recipe, evaluation: Samples) -> None:
+    """Raise OptionError when robustness was asked for and the samples are no images."""
+    if recipe.robustness and not evaluation.is_pixels:
+        raise OptionError(
+            "--robustness changes images, and these samples are tensors",
+            "give images, or leave --robustness out",
+        )
+
+
+def robustness_of(
+    base: Baseline,
+    candidate: Path | ModelProto,
+    recipe: Recipe,
+    stages: Stages,
+    *,
+    optimise: bool,
+) -> tuple[dict[str, Any], ...]:
+    """One row for clean samples and each corruption, as plain values; () when not asked for.
+
+    ``optimise`` is False for a quantized candidate.
+    """
+    if not recipe.robustness:
+        return ()
+    samples = base.evaluation.take(MOST, recipe.seed)
+    with stages.stage("robustness") as step:
+        rows = [_row(None, samples, base, candidate, recipe, step, optimise)]
+        for how in LEVELS:
+            worse = corrupted(samples, how, recipe.seed)
+            rows.append(_row(how, worse, base, candidate, recipe, step, optimise))
+    return tuple(rows)
+
+
+def _row(
+    how: Corruption | None,
+    samples: Samples,
+    base: Baseline,
+    candidate: Path | ModelProto,
+    recipe: Recipe,
+    step: Step,
+    optimise: bool,
+) -> dict[str, Any]:
+    what = f"{how.kind} {how.level:g}" if how else "clean"
+
+    def told(done: int) -> None:
+        step(what, done, len(samples))
+
+    before = run_onnxruntime(base.ready.model, samples, on_progress=told)
+    after = run_onnxruntime(candidate, samples, optimise=optimise, on_progress=told)
+    found = compare(before, after, samples.labels, base.scoring, recipe.seed)
+    return {"corruption": how.kind if how else "none", "level": how and how.level, **_plain(found)}
+
+
+def _plain(found: Comparison) -> dict[str, Any]:
+    kept = found.retention
+    return {
+        "metric": found.metric,
+        "baseline": found.baseline_value,
+        "candidate": found.candidate_value,
+        "retention": kept.value if kept else None,
+        "low": kept.low if kept else None,
+        "high": kept.high if kept else None,
+        "agreement": found.agreement,
+        "sqnr_db": found.sqnr_db,
+        "samples": found.samples,
+    }

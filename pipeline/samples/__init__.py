@@ -1,0 +1,1 @@
+"""The model made ready, and the samples bound to its inputs."""

@@ -1,0 +1,51 @@
+"""The metric of a recipe, bound to its model and to the labels it is to score."""
+
+from __future__ import annotations
+
+from onnx import ModelProto
+
+from ...accuracy.metrics.metric_table import Scoring, find_scoring
+from ...calibration_data.samples import Samples
+from ...core.errors import OptionError, SamplesError
+from ..recipes.recipe import Recipe
+
+
+def scoring_of(recipe: Recipe, model: ModelProto, samples: Samples) -> Scoring:
+    """The recipe's metric for this model. Raises OptionError for an output that it has not."""
+    outputs = [one.name for one in model.graph.output]
+    how = samples.preprocess
+    return find_scoring(
+        recipe.metric,
+        recipe.metric_options,
+        recipe.metric_outputs,
+        outputs,
+        input_size=how.size if how is not None else _image_size(samples),
+    )
+
+
+def require_labels(recipe: Recipe, scoring: Scoring, evaluation: Samples) -> None:
+    """Raise OptionError for a retention gate without labels, SamplesError for those of no use."""
+    limit = recipe.gates.min_retention
+    if evaluation.labels is None:
+        if limit is not None:
+            raise OptionError(
+                f"--min-retention {limit:g} cannot be checked: the samples of {recipe.eval} have "
+                "no labels",
+                "give --eval a folder of class folders, a labels.csv, or an .npz with labels",
+            )
+        return
+    if scoring.metric.kind is not None:
+        try:
+            evaluation.labels.require(scoring.metric.kind)
+        except SamplesError as error:
+            if str(recipe.eval) in error.message:
+                raise
+            raise SamplesError(f"{recipe.eval}: {error.message}", error.hint) from error
+
+
+def _image_size(samples: Samples) -> tuple[int, int] | None:
+    """Height and width of the first input that looks like an image, channels first or last."""
+    for shape in samples.inputs.values():
+        if len(shape) == 4:
+            return (shape[1], shape[2]) if shape[3] in (1, 3) else (shape[2], shape[3])
+    return None

@@ -1,0 +1,100 @@
+"""Warnings on how samples become inputs, told before minutes are spent on wrong ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ...accuracy.metrics.metric_table import Scoring
+from ...accuracy.preprocess.preprocess_audit import PreprocessAudit, Setting, audit_preprocess
+from ...calibration_data.hygiene import Oddity, oddities
+from ...calibration_data.samples import Samples
+from ...core.results import Notice
+from ..recipes.recipe import Recipe
+from ..stages.stage_log import Step
+from .ready_model import ReadyModel
+
+_CODES: Mapping[str, str] = {
+    "color": "preprocess-color",
+    "scale": "preprocess-scale",
+    "mean-std": "preprocess-mean-std",
+    "resize": "preprocess-resize",
+    "layout": "preprocess-layout",
+}
+_TENSORS = "save the samples again in that form"
+
+
+def sample_notices(
+    ready: ReadyModel,
+    calib: Samples | None,
+    evaluation: Samples,
+    scoring: Scoring,
+    recipe: Recipe,
+    step: Step,
+) -> tuple[Notice, ...]:
+    """What is odd about the samples, and what labelled ones say of the preprocess.
+
+    See calibration_data.hygiene and accuracy.preprocess_audit. Raises SamplesError or OptionError,
+    also when labels and outputs do not fit.
+    """
+    odd = _told_of(oddities(calib, evaluation, recipe.seed))
+    return (*odd, *_of_labels(ready, evaluation, scoring, recipe, step))
+
+
+def calibration_notices(calib: Samples, recipe: Recipe) -> tuple[Notice, ...]:
+    """What is odd about samples that nothing is scored on. Raises SamplesError."""
+    return _told_of(oddities(calib, None, recipe.seed))
+
+
+def _told_of(odd: Iterable[Oddity]) -> tuple[Notice, ...]:
+    return tuple(Notice(one.code, one.text, one.hint) for one in odd)
+
+
+def _of_labels(
+    ready: ReadyModel, evaluation: Samples, scoring: Scoring, recipe: Recipe, step: Step
+) -> tuple[Notice, ...]:
+    if evaluation.labels is None:
+        return ()
+    found = audit_preprocess(
+        ready.model,
+        evaluation,
+        scoring,
+        seed=recipe.seed,
+        on_progress=lambda done, total: step("try the preprocessing", done, total),
+    )
+    return told(found, scoring.metric.name, images=evaluation.preprocess is not None)
+
+
+def told(found: PreprocessAudit, metric: str, *, images: bool) -> tuple[Notice, ...]:
+    """One line for what was found, none when all is well."""
+    seen = f"the original model's {metric} is {found.value:.3f} on {found.samples} samples"
+    if found.better is not None:
+        text = f"{seen}, and {found.better.value:.3f} with {found.better.say}"
+        if found.equals:
+            text += f"; the samples cannot tell that from {_listed(found.equals)}"
+        return (Notice(_CODES[found.subject], text, _advice(found.better, found.equals, images)),)
+    if found.hint is not None:
+        text = (
+            f"{seen}, and {found.hint.value:.3f} with {found.hint.say}, but they are too few to "
+            "tell which is right"
+        )
+        return (Notice("preprocess-undecided", text, "give more labelled samples with --eval"),)
+    if found.at_chance:
+        text = f"{seen}, which labels in any order would give"
+        return (Notice("preprocess-chance", text, _whole_advice(images)),)
+    return ()
+
+
+def _listed(settings: tuple[Setting, ...]) -> str:
+    return " or ".join(f"{one.say} ({one.value:.3f})" for one in settings)
+
+
+def _advice(better: Setting, equals: tuple[Setting, ...], images: bool) -> str:
+    if equals:
+        return "look up which one the model was trained with, and use that"
+    return f"give {better.say}" if images else _TENSORS
+
+
+def _whole_advice(images: bool) -> str:
+    order = "is the order of the labels that of the model's classes?"
+    tried = "no other setting that was tried is clearly better"
+    return f"{order} {tried if images else 'are the tensors made as in training?'}"

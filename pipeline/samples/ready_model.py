@@ -1,0 +1,108 @@
+"""The model made ready, and samples bound to its inputs: where every command starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from onnx import ModelProto
+
+from ...calibration_data.preprocess import Preprocess
+from ...calibration_data.samples import Samples, open_samples, preprocess_for
+from ...core.errors import OptionError
+from ...core.graphs.model import load_model
+from ...core.passes.prepare import Shape, fixed_input_shapes, input_shapes_of, prepare_model
+from ...core.passes.submodel import up_to
+from ..recipes.recipe import Preprocessing
+
+
+@dataclass(frozen=True)
+class ReadyModel:
+    """A loaded model with fixed shapes: ``original`` as it was given, ``model`` folded."""
+
+    path: Path
+    original: ModelProto
+    model: ModelProto
+
+    @property
+    def inputs(self) -> dict[str, Shape]:
+        """Input name -> fixed shape."""
+        return fixed_input_shapes(self.model)
+
+    def samples(
+        self, path: Path, how: Preprocessing, count: int | None = None, seed: int = 0
+    ) -> Samples:
+        """Open samples for this model. Raises SamplesError or OptionError."""
+        return open_samples(
+            path,
+            inputs=self.inputs,
+            resize=how.resize,
+            pad=how.pad,
+            color=how.color,
+            mean=how.mean,
+            std=how.std,
+            layout=how.layout,
+            count=count,
+            seed=seed,
+        )
+
+    def preprocess(self, how: Preprocessing) -> Preprocess:
+        """What happens to images for this model. Raises SamplesError or OptionError."""
+        return preprocess_for(
+            self.inputs,
+            self.path,
+            resize=how.resize,
+            pad=how.pad,
+            color=how.color,
+            mean=how.mean,
+            std=how.std,
+            layout=how.layout,
+        )
+
+
+def ready_model(
+    path: Path,
+    input_shapes: Mapping[str, Shape] | None = None,
+    size: tuple[int, int] | None = None,
+    outputs: Sequence[str] = (),
+) -> ReadyModel:
+    """Load a model, end it at ``outputs`` if any are given, and fix its shapes.
+
+    Raises ModelError or OptionError.
+    """
+    original = load_model(path)
+    if outputs:
+        original = _ended_at(original, outputs)
+    shapes = dict(input_shapes or {})
+    if size is not None:
+        shapes = {**_sized(original, size), **shapes}
+    return ReadyModel(path, original, prepare_model(original, shapes))
+
+
+def _ended_at(model: ModelProto, outputs: Sequence[str]) -> ModelProto:
+    computed = {name for node in model.graph.node for name in node.output}
+    for name in outputs:
+        if name not in computed:
+            near = get_close_matches(name, computed, 3)
+            raise OptionError(
+                f"--outputs: the model computes no tensor {name!r} to end at",
+                f"did you mean {' or '.join(near)}?" if near else "see rockpress inspect",
+            )
+    return up_to(model, outputs)
+
+
+def _sized(model: ModelProto, size: tuple[int, int]) -> dict[str, Shape]:
+    """The shape of the one image input at this height and width (channels first or last)."""
+    images = {name: shape for name, shape in input_shapes_of(model).items() if len(shape) == 4}
+    if len(images) != 1:
+        raise OptionError(
+            f"--size {size[0]}x{size[1]} is for a model with one image input, this one has "
+            f"{len(images)}",
+            "fix the shapes with --input NAME=1x3x48x320",
+        )
+    name, shape = next(iter(images.items()))
+    if shape[3] in (1, 3) and shape[1] not in (1, 3):
+        return {name: (1, *size, shape[3])}
+    return {name: (1, shape[1] or 3, *size)}

@@ -1,0 +1,59 @@
+"""The task's metric as a judge of quantized candidates, where calibration samples have labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto
+
+from ...accuracy.metrics.metric_table import Scoring, find_scoring
+from ...calibration_data.samples import Samples
+from ...core.errors import ModelError, OptionError, SamplesError
+from ...core.results import Notice
+from ...core.session import Session
+from ...quantize.methods.method_selection import TaskMetric
+
+Array = NDArray[Any]
+
+
+def judge_for(
+    model: ModelProto, held_out: Samples | None, metric: Scoring | str
+) -> tuple[TaskMetric | None, tuple[Notice, ...]]:
+    """The metric of the held-out samples; None where they have no labels, or it does not fit.
+
+    It is tried on the first sample with every label; what does not fit is told by a notice. Raises
+    OptionError for a metric that is not known.
+    """
+    if held_out is None or held_out.labels is None:
+        return None, ()
+    scoring = find_scoring(metric) if isinstance(metric, str) else metric
+    measure, labels = scoring.metric, held_out.labels
+
+    def score(index: int, outputs: Sequence[Array]) -> float:
+        rows = scoring.read([_with_sample_axis(one) for one in outputs])
+        label = labels.take(np.array([index]))
+        return float(measure.measure(measure.predict(rows), label).scores[0])
+
+    outputs = Session(model).run(held_out.feeds(0))
+    try:
+        for index in range(len(held_out)):
+            score(index, outputs)
+    except (ModelError, OptionError, SamplesError) as error:
+        return None, (_unfit(measure.name, error),)
+    return TaskMetric(measure.name, score, measure.lower_is_better), ()
+
+
+def _with_sample_axis(output: Any) -> Array:
+    array = np.asarray(output)
+    return array if array.ndim and array.shape[0] == 1 else array[np.newaxis]
+
+
+def _unfit(metric: str, error: ModelError | OptionError | SamplesError) -> Notice:
+    return Notice(
+        "calibration-labels",
+        f"the labels of the calibration samples did not help to choose a method: {error.message}",
+        error.hint or f"give labels that {metric} fits, or unlabelled samples",
+    )

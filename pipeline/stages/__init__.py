@@ -1,0 +1,1 @@
+"""The stages, joined to what they need of the rooms."""

@@ -1,0 +1,100 @@
+"""The original model in ONNX Runtime: what everything else is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from onnx import ModelProto
+
+from ...accuracy.compare import Comparison, compare
+from ...accuracy.metrics.metric_table import Scoring
+from ...accuracy.runners import measure_latency, run_onnxruntime
+from ...calibration_data.samples import Samples
+from ...core.errors import SamplesError
+from ...core.graphs.graph import Array
+from ...core.graphs.layers import macs_of
+from ...core.graphs.model import model_bytes, model_digest, parameter_count
+from ...core.results import LatencyFigure, ModelRow, Notice
+from ..figures.figures_of import baseline_accuracy
+from ..recipes.recipe import Recipe
+from ..samples.bound_metric import scoring_of
+from ..samples.preprocess_warnings import sample_notices
+from ..samples.ready_model import ReadyModel
+from .stage_log import Stages
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The original model and what it gives on the samples that everything is compared on."""
+
+    ready: ReadyModel
+    calib: Samples | None
+    evaluation: Samples
+    outputs: list[Array]
+    row: ModelRow
+    scoring: Scoring
+    notices: tuple[Notice, ...] = ()
+
+    def digests(self) -> dict[str, str]:
+        """Of the model and of the samples, for the manifest."""
+        digests = {
+            "source": model_digest(self.ready.path),
+            "evaluation": self.evaluation.digest(),
+        }
+        if self.calib is not None:
+            digests["calibration"] = self.calib.digest()
+        return digests
+
+    def compared(self, outputs: list[Array], seed: int) -> Comparison:
+        """What is left of this model in another form of it, from that one's outputs."""
+        return compare(self.outputs, outputs, self.evaluation.labels, self.scoring, seed)
+
+
+def measure_baseline(
+    ready: ReadyModel, calib: Samples | None, evaluation: Samples, recipe: Recipe, stages: Stages
+) -> Baseline:
+    """Run the original model in ONNX Runtime, first on a few samples to see how they are fed."""
+    with stages.stage("baseline") as step:
+        scoring = scoring_of(recipe, ready.model, evaluation)
+        with _naming(recipe):
+            notices = sample_notices(ready, calib, evaluation, scoring, recipe, step)
+        for one in notices:
+            stages.warn(one)
+        total = len(evaluation)
+        outputs = run_onnxruntime(
+            ready.model, evaluation, on_progress=lambda done: step("evaluate", done, total)
+        )
+        with _naming(recipe):
+            itself = compare(outputs, outputs, evaluation.labels, scoring, recipe.seed)
+        row = ModelRow(
+            stage="baseline",
+            path=str(ready.path),
+            bytes=model_bytes(ready.path),
+            parameters=parameter_count(ready.original),
+            macs=macs_of(ready.model),
+            latency=(host_latency(ready.model, evaluation),),
+            accuracy=baseline_accuracy(itself),
+        )
+    return Baseline(ready, calib, evaluation, outputs, row, scoring, notices)
+
+
+@contextmanager
+def _naming(recipe: Recipe) -> Iterator[None]:
+    """Say which samples it is whose labels do not fit the outputs."""
+    try:
+        yield
+    except SamplesError as error:
+        samples = str(recipe.eval or recipe.calib)
+        if samples in error.message:
+            raise
+        raise SamplesError(f"{samples}: {error.message}", error.hint) from error
+
+
+def host_latency(
+    model: ModelProto | Path, samples: Samples, *, optimise: bool = True
+) -> LatencyFigure:
+    """The median time of one inference on this host's CPU."""
+    return LatencyFigure("host", measure_latency(model, samples, optimise=optimise))

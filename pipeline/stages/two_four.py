@@ -1,0 +1,77 @@
+"""2:4 sparsity of a recipe: which chips and formats have it, and making a model sparse."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from onnx import ModelProto, NodeProto
+
+from ...calibration_data.samples import Samples
+from ...convert.chips.sparse_layers import sparse_axes
+from ...convert.chips.targets import TARGETS, Target
+from ...core.errors import OptionError
+from ...core.graphs.graph import Array
+from ...core.graphs.layers import macs_of
+from ...core.graphs.model import load_model, parameter_count, save_model
+from ...core.graphs.sparsity import PATTERN, Axis
+from ...prune.prune_result import PruneResult
+from ...prune.sparse.sparsify import SparseMethod, sparsify
+from ..recipes.recipe import Recipe
+from .stage_log import Step
+
+
+def require_sparse(recipe: Recipe, target: Target) -> None:
+    """Raise OptionError when a target cannot gain from the sparsity that the recipe asks for."""
+    if recipe.sparsity is None:
+        return
+    if recipe.sparsity != PATTERN:
+        raise OptionError(
+            f"--sparsity {recipe.sparsity}: the compiler knows {PATTERN} alone",
+            f"use --sparsity {PATTERN}, or leave it out",
+        )
+    if not target.sparse:
+        able = ", ".join(one.name for one in TARGETS if one.sparse)
+        raise OptionError(
+            f"--sparsity {PATTERN}: {target.name} cannot leave zeros out of a weight",
+            f"leave it out, or name a chip that can with --target: {able}",
+        )
+    if recipe.quantize not in target.sparse:
+        raise OptionError(
+            f"--sparsity {PATTERN}: the compiler does not recognise it in {recipe.quantize}",
+            "quantize to w8a8, or use --quantize off",
+        )
+    if recipe.max_drop is not None:
+        raise OptionError(
+            f"--sparsity {PATTERN} is not tried by --max-drop",
+            "give a budget for the channels instead, or leave one of the two out",
+        )
+
+
+def untouched(model: ModelProto, output: Path) -> PruneResult:
+    """The result of a model that keeps all its channels, written to ``output``."""
+    save_model(model, output)
+    macs, parameters = macs_of(model), parameter_count(model)
+    return PruneResult(output, None, 0.0, 0.0, macs, macs, parameters, parameters, (), (), {})
+
+
+def made_sparse(
+    recipe: Recipe, target: Target, result: PruneResult, calib: Samples, step: Step
+) -> PruneResult:
+    """The result with its file made 2:4 sparse, where the recipe asks for that.
+
+    What the layers are to give is what they gave in the model with its channels cut.
+    """
+    if recipe.sparsity is None:
+        return result
+
+    def axes(node: NodeProto, weight: Array) -> tuple[Axis, ...]:
+        return sparse_axes(target, recipe.quantize, node, weight)
+
+    method = SparseMethod(recipe.criterion, recipe.recover, recipe.keep, recipe.only)
+    model = load_model(result.path)
+    sparse, found = sparsify(
+        model, calib, axes=axes, method=method, seed=recipe.seed, on_progress=step
+    )
+    save_model(sparse, result.path)
+    return replace(result, sparsity=found)

@@ -1,0 +1,135 @@
+"""Take channels out of an ONNX model: slice the weights, mend the constants that hold sizes."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import ModelProto, NodeProto, numpy_helper
+
+from ...core.graphs.graph import Array, attributes, free_name, read_by, set_attribute
+from .blocks import leave_out
+from .dependency_graph import Dependency
+from .layout_rules import slice_runs
+
+
+def remove_channels(
+    dependency: Dependency, removed: Array, source: ModelProto | None = None
+) -> ModelProto:
+    """Return a smaller copy of the model; ``removed`` is a boolean mask over the roots of atoms.
+
+    ``source`` is a model of the same structure with other weights to cut instead. Weights are
+    sliced along every axis that loses channels; ``group`` of depthwise convolutions and the sizes
+    in Reshape, Split and Resize follow. A block whose root is removed is left out. Raises
+    ValueError when a tensor would lose all its channels.
+    """
+    model = without_shapes(dependency, removed, source)
+    return onnx.shape_inference.infer_shapes(model, data_prop=True)
+
+
+def without_shapes(
+    dependency: Dependency, removed: Array, source: ModelProto | None = None
+) -> ModelProto:
+    """As remove_channels, but the shapes of inner tensors are left out: enough to run it.
+
+    ``source`` may also be a part of the model.
+    """
+    model = ModelProto()
+    model.CopyFrom(source or dependency.graph.model)
+    _slice_weights(model, dependency, removed)
+    for node in model.graph.node:
+        if node.op_type in _MENDERS:
+            _MENDERS[node.op_type](model, dependency, removed, node)
+    leave_out(model, dependency.left_out(removed))
+    _drop_unused_weights(model)
+    del model.graph.value_info[:]
+    return model
+
+
+def _slice_weights(model: ModelProto, dependency: Dependency, removed: Array) -> None:
+    for tensor in model.graph.initializer:
+        masks = [dependency.kept(axis, removed) for axis in dependency.axes.get(tensor.name, [])]
+        if all(mask.all() for mask in masks):
+            continue
+        if not all(mask.any() for mask in masks):
+            raise ValueError(f"all channels of {tensor.name} would be removed")
+        value = numpy_helper.to_array(tensor)[np.ix_(*masks)]
+        tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(value), tensor.name))
+
+
+def _new_shape(dependency: Dependency, removed: Array, name: str) -> list[int]:
+    return [int(dependency.kept(axis, removed).sum()) for axis in dependency.axes[name]]
+
+
+def _mend_conv(model: ModelProto, dep: Dependency, removed: Array, node: NodeProto) -> None:
+    before = dep.shape(node.input[0])[1]
+    if attributes(node).get("group", 1) == before > 1:  # other groups only become narrower
+        set_attribute(node, "group", _new_shape(dep, removed, node.input[0])[1])
+
+
+def _mend_reshape(model: ModelProto, dep: Dependency, removed: Array, node: NodeProto) -> None:
+    shape = _new_shape(dep, removed, node.output[0])
+    if shape != list(dep.shape(node.output[0])):
+        _replace_constant(model, node, 1, np.array(shape, dtype=np.int64))
+
+
+def _mend_split(model: ModelProto, dep: Dependency, removed: Array, node: NodeProto) -> None:
+    at = attributes(node).get("axis", 0) % len(dep.shape(node.input[0]))
+    sizes = [_new_shape(dep, removed, name)[at] for name in node.output]
+    if sizes == [dep.shape(name)[at] for name in node.output]:
+        return
+    if any(attribute.name == "split" for attribute in node.attribute):
+        set_attribute(node, "split", sizes)  # before opset 13
+        return
+    kept = [attribute for attribute in node.attribute if attribute.name != "num_outputs"]
+    del node.attribute[:]
+    node.attribute.extend(kept)
+    _replace_constant(model, node, 1, np.array(sizes, dtype=np.int64))
+
+
+def _mend_slice(model: ModelProto, dep: Dependency, removed: Array, node: NodeProto) -> None:
+    runs = slice_runs(dep, node)
+    if runs is None:
+        return
+    kept = [dep.kept(axis, removed) for axis in dep.axes[node.input[0]]]
+    if all(kept[at].all() for at in runs):
+        return
+    moved = {at: [int(kept[at][:edge].sum()) for edge in run] for at, run in runs.items()}
+    starts, ends = zip(*moved.values(), strict=True)
+    del node.input[4:]  # steps of one, which may be of another type
+    for position, values in ((1, starts), (2, ends), (3, tuple(moved))):
+        _replace_constant(model, node, position, np.array(values, dtype=np.int64))
+
+
+def _mend_resize(model: ModelProto, dep: Dependency, removed: Array, node: NodeProto) -> None:
+    old, new = dep.shape(node.output[0]), _new_shape(dep, removed, node.output[0])
+    if len(node.input) > 3 and node.input[3] and new != list(old):
+        axes = attributes(node).get("axes", range(len(old)))  # opset 18 may name but some axes
+        _replace_constant(model, node, 3, np.array([new[axis] for axis in axes], dtype=np.int64))
+
+
+def _replace_constant(model: ModelProto, node: NodeProto, position: int, value: Array) -> None:
+    """Give the node a constant of its own: other nodes may share the old one."""
+    taken = {tensor.name for tensor in model.graph.initializer}
+    name = free_name(f"{node.output[0]}.pruned_size{position}", taken)
+    model.graph.initializer.append(numpy_helper.from_array(value, name))
+    while len(node.input) <= position:
+        node.input.append("")
+    node.input[position] = name
+
+
+def _drop_unused_weights(model: ModelProto) -> None:
+    used = {name for node in model.graph.node for name in read_by(node)}
+    used |= {value.name for value in model.graph.output}
+    kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+
+
+_MENDERS = {
+    "Conv": _mend_conv,
+    "ConvTranspose": _mend_conv,
+    "Reshape": _mend_reshape,
+    "Slice": _mend_slice,
+    "Split": _mend_split,
+    "Resize": _mend_resize,
+}

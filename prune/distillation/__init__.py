@@ -1,0 +1,1 @@
+"""A pruned model trained to give what the original gives."""

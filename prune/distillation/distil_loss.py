@@ -1,0 +1,64 @@
+"""What is minimised: how far the student's outputs are from the teacher's.
+
+Class scores are compared as logits, before the Softmax: their divergence as probabilities (Hinton,
+Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015, arXiv:1503.02531, at
+temperature 1) and their squared error, which is what that paper's loss becomes at a high
+temperature (its section 2.1). Together they were better than either alone, see docs/pruning.md.
+All other outputs are compared by their squared error. Both are over the variance of the teacher's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from onnx import ModelProto
+
+from ...core.graphs.graph import Graph, attributes
+from .torch_layers import Tensor
+
+_SCORES = ("Gemm", "MatMul", "Add")
+_SMALL = 1e-9
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A tensor that is compared, and whether its last axis holds scores of classes."""
+
+    name: str
+    classes: bool
+
+
+def compared_of(model: ModelProto) -> list[Compared]:
+    """For each output of a model the tensor to compare: it, or what goes into its Softmax."""
+    graph = Graph(model)
+    return [_compared(graph, name) for name in graph.output_names]
+
+
+def _compared(graph: Graph, name: str) -> Compared:
+    node, shape = graph.producers.get(name), graph.shapes.get(name, ())
+    if node is None or not shape or shape[-1] < 2:
+        return Compared(name, classes=False)
+    if node.op_type in ("Softmax", "LogSoftmax"):
+        last = attributes(node).get("axis", -1) in (-1, len(shape) - 1)
+        return Compared(node.input[0], classes=True) if last else Compared(name, classes=False)
+    return Compared(name, classes=len(shape) == 2 and node.op_type in _SCORES)
+
+
+def loss(
+    compared: Sequence[Compared], teacher: Sequence[Tensor], student: Sequence[Tensor]
+) -> Tensor:
+    """The sum over the outputs; tensors are (samples, 1, ...)."""
+    pairs = zip(compared, teacher, student, strict=True)
+    return sum(_classes(a, b) if one.classes else _values(a, b) for one, a, b in pairs)
+
+
+def _classes(teacher: Tensor, student: Tensor) -> Tensor:
+    # only differences between scores of one sample mean anything
+    a, b = (one - one.mean(-1, keepdim=True) for one in (teacher, student))
+    p, q = a.log_softmax(-1), b.log_softmax(-1)
+    return _values(a, b) + (p.exp() * (p - q)).sum(-1).mean()
+
+
+def _values(teacher: Tensor, student: Tensor) -> Tensor:
+    return (student - teacher).square().mean() / (teacher.var(correction=0) + _SMALL)

@@ -1,0 +1,1 @@
+"""Closed-form repair of the layers that read what is left."""

@@ -1,0 +1,41 @@
+"""The matrix and the bias that best give some targets, out of moments."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...core.streaming.moments import Float, Moments, ridge
+
+RIDGE = 1e-3
+
+
+def solve(moments: Moments, start: Float, *, has_bias: bool = True) -> tuple[Float, Float]:
+    """Matrix (m, d) and bias (m,) that best predict the targets, pulled towards ``start``.
+
+    Minimises |Y - W X - b|^2 + r |W - start|^2 with r relative to the inputs' mean variance; b is
+    zero for a layer that has none.
+
+    >>> moments = Moments(1, 1)
+    >>> moments.add(np.array([[0.0], [1.0], [2.0]]), np.array([[1.0], [3.0], [5.0]]))
+    >>> matrix, bias = solve(moments, np.array([[2.0]]))
+    >>> np.round(matrix, 6).tolist(), np.round(bias, 6).tolist()
+    ([[2.0]], [1.0])
+    """
+    second, cross = second_moments(moments, has_bias=has_bias), moments.cross
+    if not has_bias:
+        cross = cross + np.outer(moments.mean_y, moments.mean_x)
+    missing = cross - start @ second
+    matrix = start + np.linalg.solve(ridge(second, RIDGE), missing.T).T
+    return matrix, bias_of(moments, matrix, has_bias=has_bias)
+
+
+def second_moments(moments: Moments, *, has_bias: bool) -> Float:
+    """Of the inputs, (d, d): about their mean where a bias makes up for it, else about zero."""
+    covariance = moments.covariance
+    return covariance if has_bias else covariance + np.outer(moments.mean_x, moments.mean_x)
+
+
+def bias_of(moments: Moments, matrix: Float, *, has_bias: bool) -> Float:
+    """The bias (m,) that gives the targets their mean; zeros for a layer that has none."""
+    bias = moments.mean_y - matrix @ moments.mean_x
+    return bias if has_bias else np.zeros_like(bias)

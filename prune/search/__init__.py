@@ -1,0 +1,1 @@
+"""How many channels every group keeps: importance, costs, and the plans to choose from."""

@@ -1,0 +1,73 @@
+"""How far the outputs of a smaller model are from the original's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...core.graphs.graph import Array
+from ...core.streaming.moments import Float
+
+
+def divergence(reference: Sequence[Array], outputs: Sequence[Array]) -> float:
+    """How far outputs are from a reference: KL for class scores, else error over variance.
+
+    Each argument is one stacked array (samples, ...) per model output.
+
+    >>> logits = np.array([[2.0, 0.0]])
+    >>> divergence([logits], [logits])
+    0.0
+    """
+    return float(np.sum([_one_divergence(a, b) for a, b in zip(reference, outputs, strict=True)]))
+
+
+def _one_divergence(reference: Array, output: Array) -> float:
+    reference, output = reference.astype(np.float64), output.astype(np.float64)
+    if reference.ndim == 2 and reference.shape[1] > 1:
+        p, q = _log_probabilities(reference), _log_probabilities(output)
+        # NaN stays NaN, which max() would make 0
+        return float(np.maximum(0.0, (np.exp(p) * (p - q)).sum(axis=1).mean()))
+    error = np.mean((reference - output) ** 2)
+    return float(error / (np.var(reference) + 1e-12))
+
+
+def _log_probabilities(scores: Array) -> Float:
+    """Logits or probabilities -> log probabilities."""
+    if (scores >= 0).all() and np.allclose(scores.sum(axis=1), 1.0, atol=1e-3):
+        return np.asarray(np.log(np.maximum(scores, 1e-7)), dtype=np.float64)
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    log_sum = np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return np.asarray(shifted - log_sum, dtype=np.float64)
+
+
+def likeness(reference: Sequence[Array], outputs: Sequence[Array]) -> tuple[str, float]:
+    """Name and value of what says, from 0 to 1, how alike the outputs are.
+
+    ``agreement``, the share of equal first classes, when the first output has rows of scores or of
+    probabilities; else ``cosine``, the mean cosine similarity of the least similar output.
+
+    >>> scores = np.array([[2.0, 0.0], [0.0, 1.0]])
+    >>> likeness([scores], [scores[:, ::-1]])
+    ('agreement', 0.0)
+    """
+    first, other = reference[0], outputs[0]
+    if is_classes(first):
+        return "agreement", float((first.argmax(-1) == other.argmax(-1)).mean())
+    return "cosine", min(_cosine(a, b) for a, b in zip(reference, outputs, strict=True))
+
+
+def is_classes(output: Array) -> bool:
+    """Whether an output (samples, ...) holds scores of classes along its last axis."""
+    if output.ndim < 2 or output.shape[-1] < 2 or output.dtype.kind != "f":
+        return False
+    return output.ndim == 2 or bool(
+        (output >= 0).all() and np.allclose(output.sum(axis=-1), 1, atol=1e-2)
+    )
+
+
+def _cosine(reference: Array, output: Array) -> float:
+    a, b = (one.reshape(len(one), -1).astype(np.float64) for one in (reference, output))
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    alike = np.einsum("ij,ij->i", a, b) / np.maximum(lengths, 1e-12)
+    return float(np.where(lengths > 0, alike, (a == b).all(axis=1)).mean())

@@ -1,0 +1,1 @@
+"""2:4 sparsity: which weights stay, and a model made sparse layer by layer."""

@@ -1,0 +1,179 @@
+"""Which tensors of a graph carry quantized values on the NPU.
+
+An operator runs in int8 only if its input, its weight and its output are all quantized. Values
+are quantized after a convolution *and* its activation, since the NPU computes both in one step.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+from onnx import NodeProto, TensorProto
+
+from ...core.graphs.graph import Graph, output_axis
+from .attention import MOVING, WEIGHTED, floating_tensors
+
+# the NPU applies these to a convolution's result before it is stored
+_FUSED = ("Relu", "Clip", "LeakyRelu", "PRelu")
+_HARD_SWISH = ("Add", "Clip", "Mul", "Div")
+_HARD_SWISH_BY_FACTOR = ("Add", "Clip", "Mul", "Mul")
+_COMPUTING = (
+    "Add Sub Mul Div Concat AveragePool GlobalAveragePool Resize Upsample Pad Relu Clip LeakyRelu "
+    "PRelu Sigmoid HardSigmoid HardSwish Tanh Elu Max Min ReduceMean"
+).split()
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where quantization happens.
+
+    ``tensors`` are the activations to quantize, in graph order. ``same_as`` maps a tensor that
+    was only moved to the one whose scale it shares. ``weights`` are the nodes whose constant
+    weight is quantized as well.
+    """
+
+    tensors: tuple[str, ...]
+    same_as: dict[str, str]
+    weights: tuple[NodeProto, ...]
+
+
+def place(graph: Graph, floating: Collection[str] = ()) -> Placement:
+    """Decide for a prepared model. Operators that int8 does not know are left in float.
+
+    So are the tensors named by ``floating``, and the parts of attention that the compiler crashes
+    on otherwise.
+    """
+    weights = weighted_nodes(graph)
+    chosen = [node for node in graph.nodes if node in weights or _is_int8(graph, node)]
+    wanted = {name for node in chosen for name in [*node.input, *node.output]}
+    hidden = _inside_hard_swish(graph) | floating_tensors(graph) | set(floating)
+    tensors = tuple(
+        name
+        for name in _activations(graph)
+        if name in wanted and name not in hidden and not _is_inside(graph, name)
+    )
+    quantized = set(tensors)
+    kept = tuple(node for node in weights if _is_between(graph, node, quantized))
+    return Placement(tensors, _shared(graph, quantized), kept)
+
+
+def left_in_float(graph: Graph, placement: Placement) -> dict[str, int]:
+    """Operator type -> number of nodes that run in float: not all that they read and make is int8.
+
+    An LSTM between quantized tensors is one of them, as is a convolution whose weight is computed.
+    """
+    hidden, real = _inside_hard_swish(graph), set(_activations(graph))
+    quantized, layers = set(placement.tensors), {node.output[0] for node in placement.weights}
+
+    def is_held(name: str) -> bool:
+        while name not in quantized and (name in hidden or _is_inside(graph, name)):
+            name = graph.consumers[name][0].output[0]
+        return name in quantized
+
+    def is_int8(node: NodeProto) -> bool:
+        if node.op_type in WEIGHTED:
+            return node.output[0] in layers
+        if node.op_type not in (*MOVING, *_COMPUTING, "BatchNormalization"):
+            return False
+        made = [name for name in node.output if name]
+        return all(map(is_held, [*made, *(name for name in node.input if name in real)]))
+
+    left = Counter(node.op_type for node in graph.nodes if not is_int8(node))
+    return dict(sorted(left.items()))
+
+
+def weighted_nodes(graph: Graph) -> tuple[NodeProto, ...]:
+    """The layers with a constant weight that has one scale for each output channel."""
+    return tuple(node for node in graph.nodes if _is_weighted(graph, node))
+
+
+def _is_between(graph: Graph, node: NodeProto, tensors: set[str]) -> bool:
+    """Whether a layer reads and makes quantized values; otherwise it runs in float, weight and all.
+
+    What it makes is stored behind the activation that is computed with it, if there is one.
+    """
+    made = node.output[0]
+    while made not in tensors and _is_inside(graph, made):
+        made = graph.consumers[made][0].output[0]
+    return node.input[0] in tensors and made in tensors
+
+
+def weight_axis(graph: Graph, node: NodeProto) -> int:
+    """The output-channel axis of a node's weight: one scale for each index along it."""
+    return output_axis(node)
+
+
+def _activations(graph: Graph) -> list[str]:
+    computed = [name for node in graph.nodes for name in node.output if name]
+    real = _of_type_float(graph)
+    return [
+        name for name in [*graph.input_names, *computed] if graph.shapes.get(name) and name in real
+    ]
+
+
+def _of_type_float(graph: Graph) -> set[str]:
+    """Names of the float32 activations: indices and truth values have no scale."""
+    values = [*graph.model.graph.input, *graph.model.graph.value_info, *graph.model.graph.output]
+    return {v.name for v in values if v.type.tensor_type.elem_type == TensorProto.FLOAT}
+
+
+def _is_weighted(graph: Graph, node: NodeProto) -> bool:
+    weight = graph.weights.get(node.input[1]) if node.op_type in WEIGHTED else None
+    if weight is None or weight.dtype != np.float32:
+        return False
+    # the compiler knows a scale for each output channel only where these sit on one axis
+    return node.op_type != "MatMul" or len(graph.shapes[node.input[1]]) == 2
+
+
+def _is_int8(graph: Graph, node: NodeProto) -> bool:
+    if node.op_type in MOVING:
+        return True
+    if node.op_type not in _COMPUTING:
+        return False
+    return all(graph.shapes.get(name) is not None for name in node.output)
+
+
+def _is_inside(graph: Graph, name: str) -> bool:
+    """Whether the tensor is the inner value of a convolution fused with its activation."""
+    producer = graph.producers.get(name)
+    readers = graph.consumers.get(name, [])
+    if producer is None or len(readers) != 1 or name in graph.output_names:
+        return False
+    fused = readers[0].op_type in _FUSED and readers[0].input[0] == name
+    return fused and producer.op_type in (*WEIGHTED, "Add", "BatchNormalization")
+
+
+def _inside_hard_swish(graph: Graph) -> set[str]:
+    """The inner tensors of x * clip(x + 3, 0, 6) / 6 spelt out in single operators.
+
+    Left without scales of their own, the compiler joins the four into one int8 HardSwish.
+    """
+    inner: set[str] = set()
+    for node in graph.nodes:
+        chain = [node]
+        while len(chain) < len(_HARD_SWISH) and chain[-1].output[0] not in graph.output_names:
+            readers = graph.consumers.get(chain[-1].output[0], [])
+            if len(readers) != 1:
+                break
+            chain.append(readers[0])
+        if tuple(one.op_type for one in chain) in (_HARD_SWISH, _HARD_SWISH_BY_FACTOR):
+            value = next((name for name in node.input if name not in graph.weights), "")
+            if value in chain[2].input:
+                inner.update(one.output[0] for one in chain[:-1])
+    return inner
+
+
+def _shared(graph: Graph, tensors: set[str]) -> dict[str, str]:
+    """Moved tensor -> the tensor whose values it holds, followed back to its origin."""
+    shared: dict[str, str] = {}
+    for node in graph.nodes:
+        source = node.input[0] if node.input else ""
+        if node.op_type not in MOVING or source not in tensors:
+            continue
+        for name in node.output:
+            if name in tensors:
+                shared[name] = shared.get(source, source)
+    return shared

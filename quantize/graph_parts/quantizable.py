@@ -1,0 +1,70 @@
+"""What a model must be to be quantized."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Sized
+
+from onnx import ModelProto, NodeProto
+
+from ...core.errors import ModelError, SamplesError
+from ...core.graphs.graph import Array
+from ...core.graphs.model import is_qdq
+from ...core.results import Notice
+from ..numeric.scales import quantize_weight, weight_scales
+from .weighted_layers import Layer
+
+_FIRST_PER_CHANNEL_OPSET = 13
+_NAMED = 5
+
+
+def require_quantizable(model: ModelProto, layers: Sequence[NodeProto]) -> None:
+    """Raise ModelError for a model that is quantized, too old, or has none of these layers."""
+    if is_qdq(model):
+        raise ModelError("the model is quantized already", "convert it as it is")
+    _require_opset(model)
+    if not layers:
+        raise ModelError(
+            "nothing in this model can be quantized: it has no convolution or matrix product "
+            "with a constant float32 weight",
+            "convert it in float16: rockpress run --quantize off",
+        )
+
+
+def require_to_choose_by(held_out: Sized, is_mixed: bool) -> None:
+    """Raise SamplesError when mixed precision is asked for, and there is nothing to try it on."""
+    if is_mixed and not len(held_out):
+        raise SamplesError(
+            "mixed precision is chosen by trial, and there are too few calibration samples for it",
+            "give at least ten with --calib",
+        )
+
+
+def _require_opset(model: ModelProto) -> None:
+    versions = (entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    opset = next(versions, 1)
+    if opset < _FIRST_PER_CHANNEL_OPSET:
+        raise ModelError(
+            f"the model has opset {opset}; scales per channel need opset 13 or later",
+            "export the model with opset 13 to 19",
+        )
+
+
+def _steps(layer: Layer) -> Array:
+    return quantize_weight(layer.weight, weight_scales(layer.weight, layer.axis), layer.axis)
+
+
+def underflow_notices(layers: Sequence[Layer]) -> tuple[Notice, ...]:
+    """A warning for layers all of whose weights are 0 once rounded, though they are not now."""
+    lost = [layer for layer in layers if layer.weight.any() and not _steps(layer).any()]
+    if not lost:
+        return ()
+    largest = max(float(abs(layer.weight).max()) for layer in lost)
+    names = ", ".join(layer.name for layer in lost[:_NAMED]) + (", ..." if lost[_NAMED:] else "")
+    return (
+        Notice(
+            "weight-underflow",
+            f"weights of {largest:.1e} at most are too small for int8, so they are all 0 on the "
+            f"chip: those of the layers that make {names}",
+            "scale them up and what follows down, or remove these layers",
+        ),
+    )

@@ -1,0 +1,117 @@
+"""Layers with a constant weight, seen as matrix products: one for each group of channels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import NodeProto
+
+from ...core.graphs.dense import patches
+from ...core.graphs.graph import Array, Graph, attributes
+from .placement import Placement, weight_axis
+
+Float = NDArray[np.float64]
+
+# Second moments of d inputs take d * d numbers. A wider layer is cut into blocks, and what its
+# inputs have in common across blocks is left out.
+WIDEST_BLOCK = 1536
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One Conv, ConvTranspose, Gemm or MatMul: ``name`` and ``x`` are its output and its input.
+
+    ``groups`` of outputs each read inputs of their own. ``bias`` is None when the layer has none
+    that may be changed, zeros when it could have one.
+    """
+
+    node: NodeProto
+    weight: Array
+    axis: int
+    groups: int
+    bias: Array | None
+    positions: int
+
+    @property
+    def name(self) -> str:
+        """The tensor that the layer computes."""
+        return str(self.node.output[0])
+
+    @property
+    def x(self) -> str:
+        """The tensor that the layer reads."""
+        return str(self.node.input[0])
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether an output is the product of the weight with a patch of the input."""
+        return self.node.op_type != "ConvTranspose"
+
+    @property
+    def width(self) -> int:
+        """Inputs of one output: channels of its group times taps."""
+        return self.weight.size // self.weight.shape[self.axis]
+
+    def matrix(self, weight: Array) -> Array:
+        """Weight -> (groups, outputs of a group, inputs of a group * taps)."""
+        first = np.moveaxis(weight, self.axis, 0)
+        return first.reshape(self.groups, len(first) // self.groups, -1)
+
+    def weight_like(self, matrix: Array) -> Array:
+        """The inverse of ``matrix``."""
+        shape = np.moveaxis(self.weight, self.axis, 0).shape
+        return np.ascontiguousarray(np.moveaxis(matrix.reshape(shape), 0, self.axis))
+
+    def rows(self, x: Array, at: Array) -> Array:
+        """Inputs of the product at flat positions: (groups, positions, inputs * taps)."""
+        fields = patches(self.node, x, self.weight, at)
+        return fields.reshape(len(at), self.groups, -1).transpose(1, 0, 2)
+
+
+def layers_of(graph: Graph, placement: Placement) -> tuple[Layer, ...]:
+    """The layers whose weights are quantized, in graph order."""
+    return layers_from(graph, placement.weights)
+
+
+def layers_from(graph: Graph, nodes: Iterable[NodeProto]) -> tuple[Layer, ...]:
+    """These nodes as layers; see placement.weighted_nodes for those that can be."""
+    return tuple(_layer(graph, node) for node in nodes)
+
+
+def _layer(graph: Graph, node: NodeProto) -> Layer:
+    settings = attributes(node)
+    weight = graph.weights[node.input[1]]
+    axis = weight_axis(graph, node)
+    groups = settings.get("group", 1) if node.op_type == "Conv" else 1
+    shape = graph.shapes.get(node.output[0], ())
+    spatial = node.op_type in ("Conv", "ConvTranspose")
+    positions = prod(shape[2:]) if spatial else prod(shape[:-1])
+    return Layer(node, weight, axis, groups, _bias(graph, node, weight.shape[axis]), positions)
+
+
+def _bias(graph: Graph, node: NodeProto, channels: int) -> Array | None:
+    """The bias, zeros where one could be added, None where it is no plain constant."""
+    settings = attributes(node)
+    if node.op_type == "MatMul" or settings.get("alpha", 1.0) != 1.0 or settings.get("transA"):
+        return None
+    if len(node.input) < 3 or not node.input[2]:
+        return np.zeros(channels, np.float32)
+    value = graph.weights.get(node.input[2])
+    fits = value is not None and value.shape == (channels,) and settings.get("beta", 1.0) == 1.0
+    return value if fits else None
+
+
+def blocks(width: int) -> int:
+    """Into how many equal blocks a matrix of so many inputs is cut.
+
+    >>> blocks(576), blocks(4608), blocks(25088)
+    (1, 3, 28)
+    """
+    count = -(-width // WIDEST_BLOCK)
+    while width % count:
+        count += 1
+    return count

@@ -1,0 +1,1 @@
+"""Histograms, ranges, scales and rounding: arrays in, arrays out."""

@@ -1,0 +1,1 @@
+"""The quantization plan, and the QDQ model that is one rendering of it."""

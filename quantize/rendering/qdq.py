@@ -1,0 +1,200 @@
+"""Render a plan as a QDQ ONNX model: the *intended* model, which ONNX Runtime evaluates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from ...core.graphs.graph import Array, Graph, free_name, read_by
+from ..graph_parts.placement import place, weight_axis
+from ..graph_parts.weighted_layers import layers_of
+from ..numeric.scales import quantize_bias
+from .plan import Plan
+from .rounding import Rounded, rounded_layers
+
+_MICROSOFT = "com.microsoft"
+
+
+def render(
+    model: ModelProto, plan: Plan, rounded: Mapping[str, Rounded] | None = None
+) -> ModelProto:
+    """Return a copy of a prepared model with QuantizeLinear/DequantizeLinear where planned.
+
+    ``rounded`` has the integers of every layer by its output; without, weights are rounded to
+    nearest.
+    Activations get a pair of their own scale; weights are stored as int8 with one scale a channel
+    and biases as int32, each behind a DequantizeLinear; those of a symmetric plan stay in float.
+    Names of inputs and outputs stay.
+    """
+    graph = Graph(model)
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    if rounded is None:
+        layers = layers_of(graph, place(graph, plan.floating))
+        rounded = rounded_layers(layers, plan.activations, {})
+    builder = _Builder(graph, plan, rounded)
+    nodes: list[NodeProto] = []
+    for name in graph.input_names:
+        nodes.extend(builder.activation_pair(name))
+    for node in copy.graph.node:
+        nodes.extend(builder.weight_nodes(node))
+        nodes.append(builder.rewired(node))
+        for name in list(node.output):
+            nodes.extend(builder.activation_pair(builder.original(name)))
+    del copy.graph.node[:]
+    copy.graph.node.extend(nodes)
+    # a weight may be read by a node that stays in float as well
+    used = {name for node in nodes for name in read_by(node)} | set(graph.output_names)
+    kept = [t for t in copy.graph.initializer if t.name in used or t.name not in builder.replaced]
+    del copy.graph.initializer[:]
+    copy.graph.initializer.extend([*kept, *builder.constants])
+    del copy.graph.value_info[:]
+    copy.graph.value_info.extend(builder.shapes)
+    known = {entry.domain for entry in copy.opset_import}
+    if builder.shapes and _MICROSOFT not in known:
+        copy.opset_import.append(helper.make_opsetid(_MICROSOFT, 1))
+    return onnx.shape_inference.infer_shapes(copy)
+
+
+def dequantized_names(quantized: ModelProto) -> dict[str, str]:
+    """Activation -> the tensor of the model that ``render`` made which holds it dequantized."""
+    nodes = quantized.graph.node
+    made = {node.input[0]: node.output[0] for node in nodes if node.op_type == "DequantizeLinear"}
+    return {
+        node.name.removesuffix(".Q"): made[node.output[0]]
+        for node in nodes
+        if node.op_type == "QuantizeLinear"
+    }
+
+
+def computed_names(model: ModelProto, quantized: ModelProto) -> dict[str, str]:
+    """First output of each node of the model -> its name in what ``render`` made of it.
+
+    Rendering adds nodes and rewires the others, but leaves these in their order.
+    """
+    added = ("QuantizeLinear", "DequantizeLinear")
+    others = [node for node in quantized.graph.node if node.op_type not in added]
+    pairs = zip(model.graph.node, others, strict=True)
+    return {node.output[0]: other.output[0] for node, other in pairs if node.output}
+
+
+class _Builder:
+    """Collects new nodes and constants while the graph is walked once."""
+
+    def __init__(self, graph: Graph, plan: Plan, rounded: Mapping[str, Rounded]) -> None:
+        self.constants: list[onnx.TensorProto] = []
+        self.replaced: set[str] = set()
+        self.shapes: list[onnx.ValueInfoProto] = []
+        self._floating = set(plan.floating)
+        self._graph = graph
+        self._plan = plan
+        self._rounded = rounded
+        self._taken = set(graph.names)
+        # a quantized output keeps its name on the last node, so its producer writes another
+        made = [name for name in graph.output_names if name in graph.producers]
+        self._raw = {
+            n: self._free(f"{n}.float")
+            for n in made
+            if n in plan.activations and n not in self._floating
+        }
+        self._names = {raw: name for name, raw in self._raw.items()}
+        self._dequantized_names: dict[str, str] = {}
+
+    def original(self, name: str) -> str:
+        """The name that a tensor had before it was rewired."""
+        return self._names.get(name, name)
+
+    def activation_pair(self, name: str) -> list[NodeProto]:
+        """Quantize and dequantize one activation, or nothing if it is not in the plan."""
+        entry = self._plan.activations.get(name)
+        if entry is None or name in self._floating:
+            return []
+        kind = np.int16 if entry.dtype == "int16" else np.int8
+        scale = self._constant(f"{name}.scale", np.float32(entry.scale))
+        zero_point = self._constant(f"{name}.zero_point", kind(entry.zero_point))
+        source, steps = self._raw.get(name, name), self._free(f"{name}.quantized")
+        target = name if name in self._raw else self._free(f"{name}.dequantized")
+        self._dequantized_names[name] = target
+        constants, how = [scale, zero_point], {}
+        if kind is np.int16:  # which the standard's own operators have from opset 21 on
+            how = {"domain": _MICROSOFT}
+            self._tell_shape(name, target, steps)
+        return [
+            helper.make_node("QuantizeLinear", [source, *constants], [steps], f"{name}.Q", **how),
+            helper.make_node(
+                "DequantizeLinear", [steps, *constants], [target], f"{name}.DQ", **how
+            ),
+        ]
+
+    def _tell_shape(self, name: str, target: str, steps: str) -> None:
+        """Inference does not know operators of other domains."""
+        shape = self._graph.shapes[name]
+        if target != name:
+            self.shapes.append(helper.make_tensor_value_info(target, TensorProto.FLOAT, shape))
+        self.shapes.append(helper.make_tensor_value_info(steps, TensorProto.INT16, shape))
+
+    def rewired(self, node: NodeProto) -> NodeProto:
+        """Let a node read dequantized activations and weights, and write raw outputs."""
+        for position, name in enumerate(node.input):
+            node.input[position] = self._dequantized_names.get(name, name)
+        for position, name in enumerate(node.output):
+            node.output[position] = self._raw.get(name, name)
+        return node
+
+    def weight_nodes(self, node: NodeProto) -> list[NodeProto]:
+        """Dequantize the weight and bias of a node, if they are in the plan."""
+        one = self._rounded.get(self.original(node.output[0]))
+        if one is None or node.input[1] not in self._plan.weights:
+            return []
+        axis = weight_axis(self._graph, node)
+        source = self._plan.activations.get(node.input[0])
+        weight = self._dequantized(node, 1, one.steps, one.scales, axis)
+        if one.bias is None or source is None:
+            return [weight]
+        if self._plan.symmetric:
+            self._float_bias(node, one.bias)
+            return [weight]
+        steps = quantize_bias(one.bias, source.scale, one.scales)
+        unit = (np.float64(source.scale) * one.scales).astype(np.float32)
+        if len(node.input) < 3:
+            if not one.bias.any():
+                return [weight]
+            node.input.append("")
+        return [weight, self._dequantized(node, 2, steps, unit, 0)]
+
+    def _float_bias(self, node: NodeProto, bias: Array) -> None:
+        if len(node.input) < 3:
+            if not bias.any():
+                return
+            node.input.append("")
+        self.replaced.add(node.input[2])
+        name = f"{self.original(node.output[0])}.bias"
+        node.input[2] = self._constant(name, np.asarray(bias, np.float32))
+
+    def _dequantized(
+        self, node: NodeProto, position: int, steps: Array, scales: Array, axis: int
+    ) -> NodeProto:
+        # named after the node: two nodes may share a weight and yet read other input scales
+        part = ("", "weight", "bias")[position]
+        name = self._free(f"{self.original(node.output[0])}.{part}.dequantized")
+        self.replaced.add(node.input[position])
+        inputs = [
+            self._constant(f"{name}.steps", steps),
+            self._constant(f"{name}.scale", scales),
+            self._constant(f"{name}.zero_point", np.zeros(scales.shape, steps.dtype)),
+        ]
+        node.input[position] = name
+        return helper.make_node("DequantizeLinear", inputs, [name], f"{name}.DQ", axis=axis)
+
+    def _free(self, wanted: str) -> str:
+        name = free_name(wanted, self._taken)
+        self._taken.add(name)
+        return name
+
+    def _constant(self, wanted: str, value: Array | np.generic) -> str:
+        name = self._free(wanted)
+        self.constants.append(numpy_helper.from_array(np.asarray(value), name))
+        return name

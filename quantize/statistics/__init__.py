@@ -1,0 +1,1 @@
+"""What the one pass over the calibration samples collects of every tensor."""

@@ -1,0 +1,142 @@
+"""The one pass over the calibration samples: what every method needs to know, streaming."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto
+
+from ...core.errors import ModelError
+from ...core.graphs.graph import Array
+from ...core.streaming.tensor_stream import stream
+from ..graph_parts.weighted_layers import Layer, blocks
+from ..numeric.histogram import Histogram
+
+Float = NDArray[np.float64]
+
+# Positions of one image that count for a layer's second moments: neighbours say little new. Narrow
+# layers need fewer, as they have fewer moments.
+_POSITIONS, _FEW_POSITIONS, _NARROW = 64, 16, 64
+# rows wait until one large product is worth its call
+_PENDING_BYTES = 1 << 19
+
+
+class InputMoments:
+    """Mean and covariance of what a layer multiplies its weights with, summed sample by sample.
+
+    Held in blocks of inputs, see layers.blocks; ``groups`` * blocks covariances of equal size, in
+    float32: they are damped before they are used.
+    """
+
+    def __init__(self, groups: int, width: int) -> None:
+        self.blocks = blocks(width)
+        size = width // self.blocks
+        self._count = 0
+        self._sum = np.zeros((groups * self.blocks, size))
+        self._products = np.zeros((groups * self.blocks, size, size), np.float32)
+        self._pending: list[Array] = []
+
+    def add(self, rows: Array) -> None:
+        """Take in rows (groups, n, width)."""
+        groups, count, _ = rows.shape
+        split = rows.reshape(groups, count, self.blocks, -1).transpose(0, 2, 1, 3)
+        self._pending.append(split.reshape(groups * self.blocks, count, -1).astype(np.float32))
+        if sum(one.nbytes for one in self._pending) > _PENDING_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._pending:
+            rows = np.concatenate(self._pending, axis=1)
+            self._count += rows.shape[1]
+            self._sum += rows.sum(axis=1, dtype=np.float64)
+            self._products += rows.transpose(0, 2, 1) @ rows
+            self._pending.clear()
+
+    @property
+    def mean(self) -> Float:
+        """(groups * blocks, inputs)."""
+        self._flush()
+        return self._sum / max(self._count, 1)
+
+    @property
+    def covariance(self) -> Float:
+        """(groups * blocks, inputs, inputs), never with a negative eigenvalue."""
+        mean = self.mean
+        found = self._products / max(self._count, 1) - mean[:, :, None] * mean[:, None, :]
+        # of inputs that hardly vary this is what float32 has rounded: no more than so much
+        size = found.shape[-1]
+        noise = 16 * np.finfo(np.float32).eps * np.square(mean).sum(axis=1)
+        return np.asarray(found + noise[:, None, None] * np.eye(size))
+
+    def divided(self, by: Float) -> InputMoments:
+        """Those of the same rows, each input divided by what ``by`` (groups, width) has for it."""
+        self._flush()
+        other = InputMoments(by.shape[0], by.shape[1])
+        factors = 1 / by.reshape(self._sum.shape)
+        other._count = self._count
+        other._sum = self._sum * factors
+        other._products = self._products * (factors[:, :, None] * factors[:, None, :]).astype(
+            np.float32
+        )
+        return other
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What was seen on ``count`` samples: a histogram of every tensor, moments by layer name."""
+
+    count: int
+    histograms: dict[str, Histogram]
+    moments: dict[str, InputMoments]
+
+
+NOTHING_SEEN = Observed(0, {}, {})
+
+
+def observe(
+    model: ModelProto,
+    tensors: Sequence[str],
+    layers: Sequence[Layer],
+    samples: Iterable[Mapping[str, Array]],
+    *,
+    seed: int = 0,
+    before: Observed | None = None,
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> Observed:
+    """Run the model on every sample, once. Memory does not depend on their number.
+
+    What was seen ``before``, of the same tensors and layers, is added to, and must not be used any
+    more. Raises ModelError when a tensor becomes infinite, SamplesError when there are no samples.
+    """
+    read = [layer for layer in layers if layer.has_rows]
+    if before is None:
+        moments = {layer.name: InputMoments(layer.groups, layer.width) for layer in read}
+        before = Observed(0, {name: Histogram() for name in tensors}, moments)
+    histograms, moments, seen = before.histograms, before.moments, before.count
+    random = np.random.default_rng([seed, seen])
+
+    def take(values: Mapping[str, Array]) -> None:
+        for name, histogram in histograms.items():
+            histogram.add(values[name])
+        for layer in read:
+            moments[layer.name].add(layer.rows(values[layer.x], _some_positions(layer, random)))
+
+    names = [*tensors, *(layer.x for layer in read)]
+    count = stream(model, names, samples, take, lambda done: on_progress(seen + done))
+    for name, histogram in histograms.items():
+        if not np.isfinite(histogram.high - histogram.low):
+            raise ModelError(
+                f"the tensor {name!r} becomes infinite on the calibration samples",
+                "check --mean and --std: the samples may be scaled wrongly",
+            )
+    return replace(before, count=seen + count)
+
+
+def _some_positions(layer: Layer, random: np.random.Generator) -> Array:
+    wanted = _FEW_POSITIONS if layer.width <= _NARROW else _POSITIONS
+    if layer.positions <= wanted:
+        return np.arange(layer.positions)
+    return np.sort(random.choice(layer.positions, wanted, replace=False, shuffle=False))

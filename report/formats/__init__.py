@@ -1,0 +1,1 @@
+"""The formats of a report's file, one a module."""

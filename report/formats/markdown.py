@@ -1,0 +1,111 @@
+"""The report as Markdown, for a job summary or a pull-request comment: the verdict first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import PurePath
+
+from ...core.results import GateFigure, Report, TargetReport
+from ..text.changes import change_row
+from ..text.escape import visible
+from ..text.summary import HEADINGS, summary_rows
+from ..text.table import TextTable, to_tables
+
+_MARKS = {True: "✅", False: "❌"}
+# What GitHub makes links or mentions of after Markdown is done: an empty comment ends the word.
+_LINKED = re.compile(r"(?<=@)(?=\w)|(?<=#)(?=\d)|(?<=:)(?=//)|(?<=www)(?=\.)", re.IGNORECASE)
+
+
+def to_markdown(report: Report) -> str:
+    """The verdict, a summary when there are several targets, and each target in full."""
+    parts = [f"# rockpress: {_verdict(report)}", *_about(report)]
+    if rows := summary_rows(report):
+        parts.append(_table(HEADINGS, map(_marked, rows)))
+    for target, table in zip(report.targets, to_tables(report), strict=True):
+        parts += [f"## {escaped(table.title)}", *_target_parts(target, table)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _verdict(report: Report) -> str:
+    if not report.passed:
+        return "FAIL ❌"
+    gated = any(target.gates for target in report.targets)
+    return "pass ✅" if gated else "pass, but no gate was set"
+
+
+def _about(report: Report) -> list[str]:
+    """Which model, and by which versions."""
+    name = PurePath(str(report.recipe.get("model") or "")).name
+    both = (report.tool, report.toolkit)
+    versions = [f"{one['name']} {one['version']}" for one in both if one.get("version")]
+    model = [f"**{escaped(name)}**"] if name else []
+    line = " · ".join([*model, *map(escaped, versions)])
+    return [line] if line else []
+
+
+def _target_parts(target: TargetReport, table: TextTable) -> list[str]:
+    parts = []
+    if target.gates:
+        parts.append(_table(("gate", "limit", "value", ""), map(_gate_row, target.gates)))
+    if table.rows:
+        parts.append(_table(table.headings, table.rows))
+    if target.changes:
+        headings = ("since the last report", "before", "now", "change")
+        parts.append(_table(headings, map(change_row, target.changes)))
+    lines = table.lines[:-1] if target.gates else table.lines  # the last tells the gates again
+    parts.append("\n".join(f"- {escaped(line)}" for line in lines))
+    if target.warnings:
+        parts.append(_folded(_counted(len(target.warnings), "warning"), _warnings(target)))
+    if target.stages:
+        rows = [(one.name, one.status, f"{one.seconds:.1f} s") for one in target.stages]
+        seconds = sum(one.seconds for one in target.stages)
+        parts.append(_folded(f"stages ({seconds:.0f} s)", _table(("stage", "", "time"), rows)))
+    return parts
+
+
+def _marked(row: tuple[str, ...]) -> tuple[str, ...]:
+    mark = {"pass": _MARKS[True], "FAIL": _MARKS[False], "failed": _MARKS[False]}.get(row[1], "")
+    return (row[0], f"{mark} {row[1]}".strip(), *row[2:])
+
+
+def _gate_row(gate: GateFigure) -> tuple[str, ...]:
+    told = "holds" if gate.passed else "does not hold"
+    return (gate.name, f"{gate.limit:g}", f"{gate.value:.4g}", f"{_MARKS[gate.passed]} {told}")
+
+
+def _warnings(target: TargetReport) -> str:
+    lines = []
+    for one in target.warnings:
+        hint = f" {escaped(one.hint)}" if one.hint else ""
+        lines.append(f"- `{one.code}`: {escaped(one.text)}.{hint}")
+    return "\n".join(lines)
+
+
+def _folded(summary: str, content: str) -> str:
+    """Markdown that a click unfolds; the empty lines make GitHub read it as Markdown."""
+    return f"<details><summary>{summary}</summary>\n\n{content}\n\n</details>"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table whose first column is to the left and the others to the right."""
+    rule = ["---", *["---:"] * (len(headings) - 1)]
+    return "\n".join([_row(headings), "|".join(["", *rule, ""]), *map(_row, rows)])
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(escaped(cell) for cell in cells) + " |"
+
+
+def escaped(text: str) -> str:
+    r"""Text that Markdown, HTML and GitHub show as it is: names in a model may hold anything.
+
+    >>> print(escaped("a|*b* <i> @me"))
+    a\|\*b\* \<i\> @<!-- -->me
+    """
+    text = re.sub(r"([\\`*_\[\]<>|~$&])", r"\\\1", visible(text))
+    return _LINKED.sub("<!-- -->", text)

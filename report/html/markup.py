@@ -1,0 +1,64 @@
+"""HTML and SVG elements as text: what is not an element is escaped, so nothing can be forgotten."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from html import escape
+from typing import TypeAlias
+
+from ..text.escape import xml_visible
+
+_VOID = {"meta", "img", "wbr"}
+
+
+class Markup(str):
+    """Text that is markup already; only ``tag`` and constants make it."""
+
+    __slots__ = ()
+
+
+# None is left out, a number is written shortly.
+Child: TypeAlias = "str | int | float | Iterable[Child] | None"
+Value: TypeAlias = "str | int | float | None"
+
+
+def tag(element: str, /, *children: Child, **attributes: Value) -> Markup:
+    """An element. An attribute's name ends in _ where Python has the word, and has _ for a dash.
+
+    >>> tag("p", "a < b ", tag("b", 1.5), class_="x", aria_label='"')
+    '<p class="x" aria-label="&quot;">a &lt; b <b>1.5</b></p>'
+    """
+    given = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escape(_text(value))}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    if element in _VOID:
+        return Markup(f"<{element}{given}>")
+    return Markup(f"<{element}{given}>{joined(children)}</{element}>")
+
+
+def joined(children: Child) -> Markup:
+    """Markup as it is, everything else escaped."""
+    if children is None:
+        return Markup()
+    if isinstance(children, Markup):
+        return children
+    if isinstance(children, (str, int, float)):
+        return Markup(escape(_text(children)))
+    return Markup("".join(joined(one) for one in children))
+
+
+def path_code(name: str) -> Markup:
+    """A name as code, which a narrow window breaks where its parts end.
+
+    >>> path_code("/head/conv.0")
+    '<code>/<wbr>head/<wbr>conv.<wbr>0</code>'
+    """
+    parts = re.split(r"(?<=[/._:])(?=.)", name)
+    return tag("code", [[part, tag("wbr")] for part in parts[:-1]], parts[-1])
+
+
+def _text(value: str | int | float) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else xml_visible(str(value))

@@ -1,0 +1,1 @@
+"""Figures, tables and lines of text, for the terminal and for Markdown."""

@@ -1,0 +1,35 @@
+"""One line for each target, where there are several."""
+
+from __future__ import annotations
+
+from ...core.results import Report, TargetReport
+from .units import UNKNOWN, count_text, size_text
+
+HEADINGS = ("target", "verdict", "retention", "size", "cycles", "latency")
+
+
+def summary_rows(report: Report) -> list[tuple[str, ...]]:
+    """A row of texts for each target; none when there is only one."""
+    return [_row(target) for target in report.targets] if len(report.targets) > 1 else []
+
+
+def _row(target: TargetReport) -> tuple[str, ...]:
+    name = target.target or "ONNX Runtime"
+    if target.error is not None or not target.models:
+        return (name, "failed" if target.error else UNKNOWN, *[UNKNOWN] * 4)
+    result, kept = target.models[-1], target.retention
+    ms = result.latency[0].ms if result.latency else None
+    return (
+        name,
+        _verdict(target),
+        UNKNOWN if kept.value is None else f"{kept.value:.4f}",
+        size_text(result.bytes),
+        count_text(result.cycles),
+        UNKNOWN if ms is None else f"{ms:.2f} ms",
+    )
+
+
+def _verdict(target: TargetReport) -> str:
+    if not target.gates:
+        return "no gate"
+    return "pass" if all(gate.passed for gate in target.gates) else "FAIL"

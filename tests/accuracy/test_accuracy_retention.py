@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from math import comb
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+
+from rockpress.accuracy.confidence.proportions import Pairs, mcnemar
+from rockpress.accuracy.gates import min_retention_gate
+from rockpress.accuracy.metrics.measured import Sums, means
+from rockpress.accuracy.retention import Retention, retention, too_few_samples
+from rockpress.core.errors import OptionError, SamplesError
+
+PAIRS = np.array([(1, 1), (1, 0), (0, 1), (0, 0)], dtype=np.float64)
+
+
+def binary_pairs(count: int, shares: list[float], seed: int) -> NDArray[Any]:
+    """Scores (count, 2) of a baseline and a candidate, with the given shares of PAIRS."""
+    chosen = np.random.default_rng(seed).choice(4, count, p=shares)
+    return np.asarray(PAIRS[chosen])
+
+
+def test_it_is_the_ratio_of_the_means() -> None:
+    baseline = np.array([1.0] * 80 + [0.0] * 20)
+    candidate = np.array([1.0] * 76 + [0.0] * 24)
+    result = retention(baseline, candidate)
+    assert result.value == pytest.approx(0.95)
+    assert result.difference == pytest.approx(-0.04)
+    assert result.samples == 100
+    assert result.low is not None and result.high is not None
+    assert 0.87 < result.low < 0.95 < result.high < 1.01
+    assert result.difference_low is not None and result.difference_high is not None
+    assert result.difference_low < -0.04 < result.difference_high
+
+
+def test_lower_is_better_inverts_the_ratio() -> None:
+    generator = np.random.default_rng(0)
+    baseline = generator.uniform(1, 2, 300)
+    result = retention(baseline, baseline * 1.25, lower_is_better=True)
+    for number in (result.value, result.low, result.high):
+        assert number == pytest.approx(0.8)
+    assert result.difference > 0
+
+
+@pytest.mark.parametrize("lower_is_better", [True, False])
+@pytest.mark.parametrize("seed", range(3))
+def test_identical_scores_give_exactly_1(lower_is_better: bool, seed: int) -> None:
+    scores = np.random.default_rng(seed).random(777)
+    result = retention(scores, scores.copy(), lower_is_better=lower_is_better)
+    assert (result.value, result.low, result.high, result.difference) == (1.0, 1.0, 1.0, 0.0)
+
+
+def covered(truth: float, gain: float, draw: Callable[[int], Retention], trials: int) -> Any:
+    """How often the intervals of the retention and of the difference hold the truth."""
+    results = [draw(seed) for seed in range(trials)]
+    ratio = [one.low <= truth <= one.high for one in results]  # type: ignore[operator]
+    difference = [
+        one.difference_low <= gain <= one.difference_high  # type: ignore[operator]
+        for one in results
+    ]
+    return np.array([np.mean(ratio), np.mean(difference)])
+
+
+def errors_of(trials: int) -> float:
+    """Three standard errors of a share of 0.95 seen in so many trials."""
+    return float(3 * np.sqrt(0.95 * 0.05 / trials))
+
+
+@pytest.mark.parametrize(
+    ("samples", "shares", "fewest"),
+    [
+        (500, [0.85, 0.05, 0.03, 0.07], 0.95),
+        (2000, [0.88, 0.02, 0.01, 0.09], 0.95),
+        # a handful of samples that differ, where the bootstrap covers 0.66
+        (100, [0.89, 0.01, 0.002, 0.098], 0.95),
+        (500, [0.895, 0.005, 0.005, 0.095], 0.95),
+        (100, [0.995, 0.005, 0.0, 0.0], 0.95),
+    ],
+)
+def test_the_interval_of_right_or_wrong_covers_the_truth_as_often_as_it_says(
+    samples: int, shares: list[float], fewest: float
+) -> None:
+    truth = (shares[0] + shares[2]) / (shares[0] + shares[1])
+
+    def draw(seed: int) -> Retention:
+        pairs = binary_pairs(samples, shares, seed)
+        return retention(pairs[:, 0], pairs[:, 1])
+
+    trials = 400
+    found = covered(truth, shares[2] - shares[1], draw, trials)
+    assert (found > fewest - errors_of(trials)).all()
+    if samples * (shares[1] + shares[2]) > 20:  # few that differ: rather too wide than too narrow
+        assert (found < 0.95 + errors_of(trials)).all()
+
+
+@pytest.mark.parametrize("form", ["mean", "ratio of sums", "error, lower is better"])
+def test_the_bootstrap_covers_the_truth_as_often_as_it_says(form: str) -> None:
+    """Scores from distributions whose means are known; the length of a line is one of 5 to 15."""
+
+    def few(scores: NDArray[Any]) -> Sums:
+        return replace(means(scores), resamples=599)
+
+    def draw(seed: int) -> Retention:
+        random = np.random.default_rng(seed)
+        first = random.beta(8, 2, 50)
+        second = first * random.beta(18, 2, 50)
+        if form == "mean":
+            return retention(few(first), few(second), seed=seed)
+        if form == "ratio of sums":
+            length = random.integers(5, 16, 50).astype(float)
+            both = [
+                Sums(one, np.stack([one * length, length], 1), resamples=599)
+                for one in (first, second)
+            ]
+            return retention(*both, seed=seed)
+        return retention(few(second), few(first), lower_is_better=True, seed=seed)
+
+    trials = 100
+    truth, gain = 0.9, -0.08
+    if form.startswith("error"):
+        truth, gain = 0.9, 0.08
+    found = covered(truth, gain, draw, trials)
+    assert (abs(found - 0.95) < errors_of(trials)).all()
+
+
+def test_mcnemar_is_the_exact_sign_test() -> None:
+    for first, second in ((0, 0), (0, 1), (3, 9), (20, 10), (700, 640)):
+        both = first + second
+        tail = sum(comb(both, place) for place in range(min(first, second) + 1))
+        expected = min(1.0, float(Fraction(2 * tail, 2**both)))
+        found = mcnemar(Pairs(5, first, second, 5))
+        assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_so_many_samples_as_were_said_to_do_can_tell() -> None:
+    counts, limit = [262, 9, 5, 24], 0.97
+    pairs = np.repeat(PAIRS, counts, axis=0)
+    text = too_few_samples(retention(pairs[:, 0], pairs[:, 1]), limit)
+    assert text is not None
+    said = int(text.split("about ")[1].split()[0])
+    value = retention(pairs[:, 0], pairs[:, 1]).value
+    assert value is not None and value > limit
+    repeated = np.repeat(PAIRS, np.rint(np.array(counts) * said * 1.1 / 300).astype(int), axis=0)
+    assert too_few_samples(retention(repeated[:, 0], repeated[:, 1]), limit) is None
+    fewer = np.repeat(PAIRS, np.rint(np.array(counts) * said * 0.6 / 300).astype(int), axis=0)
+    assert too_few_samples(retention(fewer[:, 0], fewer[:, 1]), limit) is not None
+
+
+def test_a_gate_never_flips_between_two_runs_of_one_seed() -> None:
+    """Retentions at the very limit, where another seed would fall on the other side."""
+    limits = []
+    for seed in range(6):
+        drawn = np.random.default_rng(seed).random((30, 2)) + 0.5
+        runs = {retention(drawn[:, 0], drawn[:, 1], seed=seed) for _ in range(3)}
+        assert len(runs) == 1
+        (run,) = runs
+        assert run.low is not None
+        gates = {min_retention_gate(run, run.low, "lower") for _ in range(3)}
+        assert len(gates) == 1 and next(iter(gates)).passed
+        limits.append(retention(drawn[:, 0], drawn[:, 1], seed=seed + 1).low != run.low)
+    assert all(limits)
+
+
+def test_both_ways_of_drawing_give_one_interval() -> None:
+    generator = np.random.default_rng(3)
+    baseline = generator.uniform(0.5, 1.0, 400)
+    candidate = baseline * generator.uniform(0.8, 1.0, 400)
+    drawn = retention(baseline, candidate)  # 400 distinct pairs: samples are drawn
+    rounded = [np.asarray(np.round(one, 1), np.float64) for one in (baseline, candidate)]
+    counted = retention(rounded[0], rounded[1])  # few distinct pairs: counts are drawn
+    assert drawn.low == pytest.approx(counted.low, abs=0.01)
+    assert drawn.high == pytest.approx(counted.high, abs=0.01)
+    ratio = np.log(candidate) - np.log(baseline)
+    assert drawn.high is not None and drawn.low is not None
+    assert drawn.high - drawn.low == pytest.approx(3.92 * ratio.std() / 20, rel=0.3)
+
+
+def test_pairing_narrows_the_interval() -> None:
+    pairs = binary_pairs(500, [0.69, 0.01, 0.0, 0.30], 0)
+    paired = retention(pairs[:, 0], pairs[:, 1])
+    shuffled = retention(pairs[:, 0], np.random.default_rng(1).permutation(pairs[:, 1]))
+    assert paired.high is not None and paired.low is not None
+    assert shuffled.high is not None and shuffled.low is not None
+    assert paired.value == pytest.approx(shuffled.value)
+    assert (paired.high - paired.low) * 3 < shuffled.high - shuffled.low
+
+
+def test_more_confidence_is_a_wider_interval_and_a_seed_repeats_it() -> None:
+    pairs = binary_pairs(200, [0.7, 0.1, 0.05, 0.15], 0)
+    narrow = retention(pairs[:, 0], pairs[:, 1], confidence=0.8)
+    wide = retention(pairs[:, 0], pairs[:, 1], confidence=0.99)
+    assert wide.low is not None and narrow.low is not None
+    assert narrow.high is not None and wide.high is not None
+    assert wide.low < narrow.low and narrow.high < wide.high
+    assert narrow == retention(pairs[:, 0], pairs[:, 1], confidence=0.8)
+    drawn = np.random.default_rng(0).random((300, 2)) + 1
+    first = retention(drawn[:, 0], drawn[:, 1])
+    assert first == retention(drawn[:, 0], drawn[:, 1])
+    assert first != retention(drawn[:, 0], drawn[:, 1], seed=1)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "candidate", "lower_is_better"),
+    [
+        ([0.0, 0.0], [1.0, 0.0], False),
+        ([-1.0, 0.5], [1.0, 0.0], False),
+        ([0.0, 0.0], [0.5, 0.0], True),
+        ([0.5, 0.5], [0.0, 0.0], True),
+        ([0.0, 0.0], [0.0, 0.0], False),
+    ],
+)
+def test_without_a_positive_denominator_only_the_difference_is_given(
+    baseline: Any, candidate: Any, lower_is_better: bool
+) -> None:
+    result = retention(np.array(baseline), np.array(candidate), lower_is_better=lower_is_better)
+    assert (result.value, result.low, result.high) == (None, None, None)
+    assert result.difference == np.mean(candidate) - np.mean(baseline)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(scores=hnp.arrays(np.float64, (25, 2), elements=st.sampled_from([0.0, 0.5, 1.0])))
+def test_the_value_lies_in_its_interval_and_neither_is_negative(scores: NDArray[Any]) -> None:
+    result = retention(scores[:, 0], scores[:, 1])
+    if result.value is None:
+        assert scores[:, 0].mean() == 0
+        return
+    assert result.low is not None and result.high is not None
+    assert 0 <= result.low <= result.high
+    assert result.value <= 25 / 0.5
+    assert result.low - 1e-9 <= result.value <= result.high + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("baseline", "candidate", "message"),
+    [
+        ([], [], r"shape \(0,\) cannot be paired"),
+        ([1.0], [1.0, 1.0], r"shapes \(1,\) and \(2,\) cannot be paired"),
+        ([[1.0]], [[1.0]], r"shape \(1, 1\)"),
+        ([1.0, np.nan], [1.0, 1.0], "NaN or infinite"),
+        ([1.0, 1.0], [1.0, np.inf], "NaN or infinite"),
+    ],
+)
+def test_scores_must_be_pairs_of_numbers(baseline: Any, candidate: Any, message: str) -> None:
+    with pytest.raises(SamplesError, match=message):
+        retention(np.array(baseline), np.array(candidate))
+
+
+@pytest.mark.parametrize("confidence", [0, 1, 95])
+def test_the_confidence_is_a_share(confidence: float) -> None:
+    with pytest.raises(OptionError, match="is not between 0 and 1"):
+        retention(np.ones(3), np.ones(3), confidence=confidence)
+
+
+@pytest.mark.parametrize(
+    ("result", "limit", "told"),
+    [
+        (Retention(0.985, 0.97, 0.995, 300, -0.01), 0.98, False),
+        (Retention(0.985, 0.981, 0.99, 300, -0.01), 0.98, True),
+        (Retention(0.96, 0.95, 0.975, 300, -0.01), 0.98, True),
+        (Retention(None, None, None, 300, -0.01), 0.98, True),
+        # not one sample differs: at most 3/N do
+        (Retention(1.0, 1.0, 1.0, 20, 0.0), 0.98, False),
+        (Retention(1.0, 1.0, 1.0, 1000, 0.0), 0.98, True),
+    ],
+)
+def test_too_few_samples_to_tell_is_said(result: Retention, limit: float, told: bool) -> None:
+    text = too_few_samples(result, limit)
+    assert (text is None) == told
+    if text is not None:
+        assert text.startswith(f"{result.samples} samples are too few to tell")

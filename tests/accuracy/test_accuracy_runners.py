@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, helper
+
+from rockpress.accuracy import runners
+from rockpress.accuracy.runners import Runner, measure_latency, onnxruntime_runner, run_onnxruntime
+from rockpress.calibration_data.samples import open_samples
+from rockpress.core.errors import ModelError, SamplesError
+
+
+def graph_of(nodes: list[Any], inputs: list[Any], outputs: list[Any]) -> ModelProto:
+    def value(name: str, shape: list[Any]) -> Any:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+    graph = helper.make_graph(
+        nodes, "g", [value(*one) for one in inputs], [value(*one) for one in outputs]
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+
+
+@pytest.fixture
+def pooling() -> ModelProto:
+    """x (1, 3, 4, 4) -> mean (1, 3, 1, 1) and total (3,), which has no batch axis."""
+    return graph_of(
+        [
+            helper.make_node("GlobalAveragePool", ["x"], ["mean"]),
+            helper.make_node("Squeeze", ["mean"], ["total"]),
+        ],
+        [("x", [1, 3, 4, 4])],
+        [("mean", [1, 3, 1, 1]), ("total", [3])],
+    )
+
+
+def feeds(count: int) -> list[dict[str, NDArray[Any]]]:
+    return [{"x": np.full((1, 3, 4, 4), index, dtype=np.float32)} for index in range(count)]
+
+
+def test_outputs_are_stacked_over_the_samples(pooling: ModelProto, tmp_path: Path) -> None:
+    onnx.save(pooling, str(tmp_path / "m.onnx"))
+    for model in (pooling, tmp_path / "m.onnx"):
+        mean, total = run_onnxruntime(model, feeds(5), optimise=False)
+        assert mean.shape == (5, 3, 1, 1) and total.shape == (5, 3)
+        np.testing.assert_array_equal(total, np.repeat(np.arange(5), 3).reshape(5, 3))
+
+
+def test_progress_is_told_sample_by_sample(pooling: ModelProto) -> None:
+    done: list[int] = []
+    run_onnxruntime(pooling, feeds(3), on_progress=done.append)
+    assert done == [1, 2, 3]
+
+
+def test_a_runner_is_bound_to_its_model(pooling: ModelProto, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.full((2, 8, 8, 3), 7, dtype=np.uint8))
+    samples = open_samples(tmp_path / "a.npy", inputs={"x": (1, 3, 4, 4)})
+    runner: Runner = onnxruntime_runner(pooling)
+    _, total = runner(samples, on_progress=lambda done: None)
+    np.testing.assert_array_equal(total, np.full((2, 3), 7))
+
+
+def test_no_samples_is_an_error(pooling: ModelProto) -> None:
+    with pytest.raises(SamplesError, match="there are no samples to run"):
+        run_onnxruntime(pooling, [])
+    with pytest.raises(SamplesError, match="there are no samples to measure"):
+        measure_latency(pooling, [])
+
+
+def test_outputs_too_large_to_keep_are_refused(
+    pooling: ModelProto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runners, "MAX_OUTPUT_BYTES", 240)  # a sample has 24 bytes
+    assert len(run_onnxruntime(pooling, feeds(10))[0]) == 10
+    with pytest.raises(SamplesError, match="the outputs of 20 samples take") as caught:
+        run_onnxruntime(pooling, feeds(20))
+    assert caught.value.hint == "use at most --eval-count 10"
+
+
+def test_an_output_whose_shape_varies_is_named() -> None:
+    model = graph_of(
+        [
+            helper.make_node("NonZero", ["x"], ["places"]),
+            helper.make_node("Cast", ["places"], ["y"], to=TensorProto.FLOAT),
+        ],
+        [("x", [1, 3])],
+        [("y", [2, None])],
+    )
+    samples = [{"x": np.array([row], dtype=np.float32)} for row in ([1, 1, 0], [1, 0, 0])]
+    with pytest.raises(ModelError, match=r"output 'y' has the shape \(2, 1\) for sample 1, but"):
+        run_onnxruntime(model, samples)
+
+
+def test_latency_is_a_positive_median(pooling: ModelProto) -> None:
+    assert measure_latency(pooling, feeds(2), runs=5) > 0

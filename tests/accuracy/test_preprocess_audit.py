@@ -1,0 +1,393 @@
+"""Every mistake is planted on a model where it costs accuracy; the right settings say nothing."""
+
+from __future__ import annotations
+
+import functools
+import json
+import runpy
+import tempfile
+from collections.abc import Mapping
+from importlib.metadata import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+from rockpress.accuracy.confidence.sign_test import sign_test
+from rockpress.accuracy.metrics.metric_table import Scoring, find_scoring
+from rockpress.accuracy.metrics.user_metric import UserMetric
+from rockpress.accuracy.preprocess.preprocess_audit import (
+    MOST,
+    PreprocessAudit,
+    Setting,
+    audit_preprocess,
+)
+from rockpress.calibration_data.bundled import MODEL, TEST, sample_path
+from rockpress.calibration_data.samples import open_samples
+from rockpress.cli import main as entry
+from rockpress.core.progress import Observer
+from rockpress.core.results import Notice
+from rockpress.pipeline.check import check
+from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
+from rockpress.pipeline.samples.preprocess_warnings import told
+from rockpress.pipeline.samples.ready_model import ready_model
+
+TOP1 = find_scoring("top1")
+HEIGHT, WIDTH, SIDE = 12, 24, 24
+RIGHT: Mapping[str, Any] = {"mean": (127.5,), "std": (127.5,), "resize": "letterbox"}
+INPUT = {"x": (1, 3, HEIGHT, WIDTH)}
+
+
+# A classifier of eight classes, red or blue in one of four places, fitted to letterboxed pictures
+
+
+def pictures(count: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Noise with a coloured bar: (count, 24, 24, 3), and the class = place + 4 where it is blue."""
+    random = np.random.default_rng(seed)
+    images = random.integers(70, 130, (count, SIDE, SIDE, 3))
+    labels = np.arange(count) % 8
+    for image, label in zip(images, labels, strict=True):
+        left = 6 * (label % 4)
+        image[:, left : left + 6, 2 * (label // 4)] += 90
+    return images.astype(np.uint8), labels
+
+
+def gray_pictures(count: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The same with equal channels, so that the colour tells nothing."""
+    images, labels = pictures(count, seed)
+    return np.repeat(images.max(axis=3, keepdims=True), 3, axis=3), labels % 4
+
+
+def save(folder: Path, images: NDArray[np.uint8], labels: NDArray[np.int64] | None) -> Path:
+    named = {"images": images} if labels is None else {"images": images, "labels": labels}
+    np.savez(folder / "set.npz", **named)
+    return folder / "set.npz"
+
+
+@functools.cache
+def classifier(*, channels_last: bool = False, is_gray: bool = False) -> ModelProto:
+    """x (1, 3, 12, 24) -> 96 seeded features with tanh -> 8 classes by ridge regression.
+
+    With ``channels_last`` its values are in the order (H, W, C), whatever the shape says.
+    """
+    images, labels = gray_pictures(400, seed=1) if is_gray else pictures(400, seed=1)
+    layout: Any = "nhwc" if channels_last else "nchw"
+    with tempfile.TemporaryDirectory() as folder:
+        path = save(Path(folder), images, labels)
+        samples = open_samples(path, inputs=INPUT, layout=layout, **RIGHT)
+        values = np.stack([feeds["x"].ravel() for feeds in samples])
+    first = np.random.default_rng(2).normal(0, 0.12, (values.shape[1], 96)).astype(np.float32)
+    bias = np.random.default_rng(3).normal(0, 0.5, 96).astype(np.float32)
+    hidden = np.tanh(values @ first + bias)
+    gram = hidden.T @ hidden + 1e-2 * np.eye(96)
+    second = np.linalg.solve(gram, hidden.T @ np.eye(8)[labels]).astype(np.float32)
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "first"], ["sums"]),
+        helper.make_node("Add", ["sums", "bias"], ["biased"]),
+        helper.make_node("Tanh", ["biased"], ["hidden"]),
+        helper.make_node("MatMul", ["hidden", "second"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "colour_and_place",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, list(INPUT["x"]))],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 8])],
+        [
+            numpy_helper.from_array(one, name)
+            for name, one in (("first", first), ("bias", bias), ("second", second))
+        ],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def audited(model: ModelProto, path: Path, **wrong: Any) -> PreprocessAudit:
+    samples = open_samples(path, inputs=INPUT, **{**RIGHT, **wrong})
+    return audit_preprocess(model, samples, TOP1)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "subject", "say"),
+    [
+        ({}, "", None),
+        ({"color": "bgr"}, "color", "--color rgb"),
+        ({"resize": "stretch"}, "resize", "--resize letterbox"),
+        ({"resize": "fit"}, "resize", "--resize letterbox"),
+        ({"layout": "nhwc"}, "layout", "--layout nchw"),
+        ({"mean": (0,), "std": (1,)}, "scale", "--mean 127.5 --std 127.5"),
+        (
+            {"color": "bgr", "resize": "stretch"},
+            "color",
+            "--color rgb --resize letterbox",
+        ),
+    ],
+)
+def test_mistakes_on_a_colour_classifier(
+    wrong: Mapping[str, Any], subject: str, say: str | None, tmp_path: Path
+) -> None:
+    model = classifier()
+    found = audited(model, save(tmp_path, *pictures(160, seed=3)), **wrong)
+    assert (found.subject, found.better and found.better.say) == (subject, say)
+    assert (found.value > 0.9) == (not wrong)
+    assert found.better is None or found.better.value > 0.9
+    assert found.samples == 160
+
+
+def test_values_in_another_order_than_the_shape_has_them(tmp_path: Path) -> None:
+    model = classifier(channels_last=True)
+    path = save(tmp_path, *pictures(160, seed=3))
+    assert audited(model, path, layout="nhwc").better is None
+    found = audited(model, path)
+    assert found.better is not None and found.better.say == "--layout nhwc"
+
+
+def tensor_set(folder: Path, values: NDArray[np.float32], labels: NDArray[np.int64]) -> Path:
+    np.savez(folder / "tensors.npz", x=values, labels=labels)
+    return folder / "tensors.npz"
+
+
+@pytest.mark.parametrize(
+    ("mistake", "subject", "say"),
+    [
+        ("", "", None),
+        ("reshaped", "layout", "transposed"),
+        ("bgr", "color", "BGR"),
+        ("small", "scale", "times 255"),
+    ],
+)
+def test_tensors_that_were_made_wrongly(
+    mistake: str, subject: str, say: str | None, tmp_path: Path
+) -> None:
+    model = classifier()
+    images, labels = pictures(160, seed=3)
+    samples = open_samples(save(tmp_path, images, labels), inputs=INPUT, **RIGHT)
+    right = np.concatenate([feeds["x"] for feeds in samples])
+    made = {
+        "": right,
+        "reshaped": right.transpose(0, 2, 3, 1).reshape(right.shape),
+        "bgr": right[:, ::-1],
+        "small": right / 255,
+    }[mistake]
+    fed = open_samples(tensor_set(tmp_path, made, labels), inputs=INPUT)
+    found = audit_preprocess(model, fed, TOP1)
+    assert found.subject == subject
+    assert (found.better is None) == (say is None)
+    if found.better is not None:
+        assert say is not None and say in found.better.say
+        (notice,) = told(found, "top1", images=False)
+        assert notice.hint == "save the samples again in that form"
+
+
+def test_an_input_that_is_no_image_is_left_alone(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("Neg", ["x"], ["y"])],
+        "negated",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    labels = np.arange(64) % 4
+    values = -np.eye(4, dtype=np.float32)[labels]
+    wrong = tensor_set(tmp_path, -values, labels)
+    found = audit_preprocess(model, open_samples(wrong, inputs={"x": (1, 4)}), TOP1)
+    assert (found.value, found.better, found.at_chance) == (0.0, None, True)
+    right = tensor_set(tmp_path, values, labels)
+    found = audit_preprocess(model, open_samples(right, inputs={"x": (1, 4)}), TOP1)
+    assert (found.value, found.better, found.at_chance) == (1.0, None, False)
+
+
+# What the data cannot tell
+
+
+def test_gray_pictures_cannot_tell_the_colour_order(tmp_path: Path) -> None:
+    model = classifier(is_gray=True)
+    path = save(tmp_path, *gray_pictures(160, seed=3))
+    for color in ("rgb", "bgr"):
+        assert audited(model, path, color=color).better is None
+        found = audited(model, path, color=color, mean=(0,), std=(1,))
+        assert found.better is not None
+        said = [one.say for one in (found.better, *found.equals)]
+        assert "--mean 127.5 --std 127.5" in said
+        assert not [one for one in said if "--color" in one]
+
+
+def test_settings_that_are_as_good_are_all_named(tmp_path: Path) -> None:
+    """Every picture has the input's own size, so that letterbox, fit and crop are the same."""
+    model = classifier()
+    images, labels = pictures(160, seed=3)
+    wide = np.full((160, HEIGHT, WIDTH, 3), 114, np.uint8)
+    wide[:, :, 6:18] = images[:, ::2, ::2]
+    path = save(tmp_path, wide, labels)
+    for resize in ("stretch", "letterbox", "fit", "crop"):
+        assert audited(model, path, resize=resize).better is None
+    found = audited(model, path, mean=(0,), std=(1,))
+    assert found.better is not None and "--resize" not in found.better.say
+
+
+def test_scales_that_the_samples_cannot_tell_apart_are_not_guessed() -> None:
+    found = PreprocessAudit(
+        samples=99,
+        value=0.5,
+        at_chance=True,
+        subject="scale",
+        better=Setting("--mean 0 --std 255", 0.996),
+        equals=(Setting("--mean 127.5 --std 127.5", 0.992),),
+    )
+    (notice,) = told(found, "top1", images=True)
+    assert notice.code == "preprocess-scale"
+    assert notice.text == (
+        "the original model's top1 is 0.500 on 99 samples, and 0.996 with --mean 0 --std 255; the "
+        "samples cannot tell that from --mean 127.5 --std 127.5 (0.992)"
+    )
+    assert notice.hint == "look up which one the model was trained with, and use that"
+
+
+def test_a_few_samples_point_but_do_not_decide(tmp_path: Path) -> None:
+    model = classifier()
+    found = audited(model, save(tmp_path, *pictures(8, seed=5)), color="bgr")
+    assert found.better is None and found.hint is not None
+    assert found.hint.say == "--color rgb"
+    (notice,) = told(found, "top1", images=True)
+    assert notice.code == "preprocess-undecided" and "too few" in notice.text
+    right = audited(model, save(tmp_path, *pictures(8, seed=5)))
+    assert (right.better, right.hint, right.at_chance) == (None, None, False)
+
+
+def test_labels_of_another_model_are_at_chance(tmp_path: Path) -> None:
+    images, labels = pictures(160, seed=3)
+    mixed = np.random.default_rng(0).permutation(labels)
+    found = audited(classifier(), save(tmp_path, images, mixed))
+    assert found.better is None and found.at_chance
+    assert [one.code for one in told(found, "top1", images=True)] == ["preprocess-chance"]
+
+
+# Real models, and the commands
+
+
+def direction_model() -> Path:
+    """The classifier inside rapidocr-onnxruntime, of which nothing is imported."""
+    named = files("rapidocr-onnxruntime") or []
+    found = [one for one in named if one.name == "ch_ppocr_mobile_v2.0_cls_infer.onnx"]
+    return Path(str(found[0].locate()))
+
+
+def direction_set(root: Path, folder: Path, count: int) -> Path:
+    script = runpy.run_path(str(root / "examples" / "render_text_lines.py"))
+    script["write_labelled"](folder, count, np.random.default_rng(7))
+    return folder
+
+
+def test_the_0_to_1_scale_on_a_text_direction_classifier(root: Path, tmp_path: Path) -> None:
+    ready = ready_model(direction_model(), size=(48, 192))
+    lines = direction_set(root, tmp_path / "lines", 32)
+    right = Preprocessing("fit", color="bgr", mean=(127.5,), std=(127.5,))
+    found = audit_preprocess(ready.model, ready.samples(lines, right), TOP1)
+    assert found.value > 0.9 and not told(found, "top1", images=True)
+    wrong = Preprocessing("fit", color="bgr", mean=(0.5,), std=(0.5,))
+    found = audit_preprocess(ready.model, ready.samples(lines, wrong), TOP1)
+    assert found.at_chance and found.subject == "scale" and found.better is not None
+    said = {found.better.say, *(one.say for one in found.equals)}
+    assert {"--mean 127.5 --std 127.5", "--mean 0 --std 255"} <= said  # it is right with either
+    assert found.better.value > 0.9
+
+
+class Heard(Observer):
+    def __init__(self) -> None:
+        self.notices: list[Notice] = []
+
+    def warn(self, notice: Notice) -> None:
+        self.notices.append(notice)
+
+
+def of_the_preprocess(notices: Any) -> list[str]:
+    return [one.text for one in notices if one.code.startswith("preprocess-")]
+
+
+def test_mean_and_std_swapped_on_the_demo_model() -> None:
+    """The warning is there before the model is measured, and in the report once."""
+    model, labelled = sample_path(MODEL), sample_path(TEST)
+    swapped = Preprocessing(mean=(90,), std=(73,))
+    heard = Heard()
+    recipe = Recipe(model, eval=labelled, eval_count=120, preprocessing=swapped)
+    report = check(recipe, model, heard)
+    (text,) = of_the_preprocess(report.targets[0].warnings)
+    assert of_the_preprocess(heard.notices) == [text]
+    assert text.startswith("the original model's top1 is 0.2")
+    assert text.endswith(" with --mean 73 --std 90")
+    assert heard.notices[0].hint == "give --mean 73 --std 90"
+
+
+def test_the_command_says_it_once(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(entry, "catch_signals", lambda: None)
+    model, labelled = str(sample_path(MODEL)), str(sample_path(TEST))
+    line = ["rockpress", "check", model, model, "--eval", labelled, "--eval-count", "60"]
+    monkeypatch.setattr("sys.argv", [*line, "--mean", "90", "--std", "73", "--json"])
+    with pytest.raises(SystemExit) as stop:
+        entry.main()
+    out, err = capfd.readouterr()
+    assert not stop.value.code
+    assert err.count("[preprocess-mean-std]") == 1 and "--mean 73 --std 90" in err
+    codes = [one["code"] for one in json.loads(out)["targets"][0]["warnings"]]
+    assert codes == ["preprocess-mean-std"]
+
+
+# Its parts
+
+
+def test_only_some_samples_are_run(tmp_path: Path) -> None:
+    model, path = classifier(), save(tmp_path, *pictures(800, seed=3))
+    runs: list[int] = []
+    samples = open_samples(path, inputs=INPUT, **RIGHT)
+    found = audit_preprocess(
+        model, samples, TOP1, on_progress=lambda done, total: runs.append(done)
+    )
+    assert found.samples == MOST
+    assert len(runs) < 2 * MOST  # one pass, and the worst few with the other settings
+
+
+def test_a_metric_where_less_is_better(tmp_path: Path) -> None:
+    def wrong(outputs: Any, labels: Any) -> NDArray[np.float64]:
+        miss: NDArray[np.float64] = (outputs[0].argmax(1) != labels).astype(np.float64)
+        return miss
+
+    metric = Scoring(UserMetric("wrong", wrong, lower_is_better=True))
+    path = save(tmp_path, *pictures(160, seed=3))
+    samples = open_samples(path, inputs=INPUT, **{**RIGHT, "color": "bgr"})
+    found = audit_preprocess(classifier(), samples, metric)
+    assert found.better is not None and found.better.say == "--color rgb"
+    assert found.better.value < 0.1 < 0.4 < found.value
+
+
+@pytest.mark.parametrize(("wins", "losses"), [(0, 0), (9, 1), (3, 8), (40, 22)])
+def test_the_sign_test_is_the_binomial_one(wins: int, losses: int) -> None:
+    chances = np.ones(1)
+    for _ in range(wins + losses):
+        chances = np.convolve(chances, [0.5, 0.5])
+    expected = chances[chances <= chances[wins] * (1 + 1e-9)].sum()
+    assert sign_test(wins, losses) == pytest.approx(expected)
+
+
+def test_a_layout_of_its_own_is_fed_as_tensors(tmp_path: Path) -> None:
+    images, labels = pictures(2, seed=0)
+    path = save(tmp_path, images, labels)
+    planar = open_samples(path, inputs=INPUT)
+    other = open_samples(path, inputs=INPUT, layout="nhwc")
+    assert planar.npu_feeds(0)["x"].dtype == np.uint8
+    fed = other.npu_feeds(0)["x"]
+    assert fed.dtype == np.float32 and fed.shape == INPUT["x"]
+    as_planar = fed.reshape(1, HEIGHT, WIDTH, 3).transpose(0, 3, 1, 2)
+    np.testing.assert_array_equal(as_planar, planar.feeds(0)["x"])
+
+
+@pytest.mark.parametrize(("layout", "size"), [(None, (8, 3)), ("nchw", (8, 3)), ("nhwc", (3, 8))])
+def test_a_layout_decides_where_the_shape_fits_both(
+    layout: Any, size: tuple[int, int], tmp_path: Path
+) -> None:
+    path = save(tmp_path, *pictures(2, seed=0))
+    samples = open_samples(path, inputs={"x": (1, 3, 8, 3)}, layout=layout)
+    assert samples.preprocess is not None and samples.preprocess.size == size

@@ -1,0 +1,99 @@
+"""Whatever runs a model sees the same tensors, in the same order."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from rockpress.accuracy.runners import Progress, Runner, onnxruntime_runner
+from rockpress.calibration_data.samples import Samples, open_samples
+from rockpress.cli import progress_display as progress
+from rockpress.convert.chips.targets import find_target
+from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.stages.converting import convert_step
+
+INPUT = {"x": (1, 3, 6, 8)}
+# Powers of two, so that float16 holds every value that there can be.
+HOW: dict[str, Any] = {"mean": (16, 32, 64), "std": (2, 4, 8), "resize": "letterbox"}
+
+
+@pytest.fixture
+def identity(tmp_path: Path) -> Path:
+    """y = x, as a convolution, since the toolkit wants one."""
+    kernel = np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1)
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["y"])],
+        "identity",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, list(INPUT["x"]))],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, list(INPUT["x"]))],
+        [numpy_helper.from_array(kernel, "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "identity.onnx")
+    return tmp_path / "identity.onnx"
+
+
+def samples_in(folder: Path, count: int) -> Samples:
+    images = np.random.default_rng(0).integers(0, 256, (count, 9, 5, 3), dtype=np.uint8)
+    np.save(folder / "images.npy", images)
+    return open_samples(folder / "images.npy", inputs=INPUT, **HOW)
+
+
+def on_a_board(samples: Samples, *, on_progress: Progress = lambda done: None) -> list[Any]:
+    """What a board's runner does: it sends the NPU's feeds; mean and std are inside the model."""
+    how = samples.npu_preprocess
+    assert how is not None
+    sent = [samples.npu_feeds(index)["x"] for index in range(len(samples))]
+    assert {(one.dtype.str, one.shape) for one in sent} == {("|u1", (1, 6, 8, 3))}
+    mean, std = (np.asarray(values, np.float32) for values in (how.mean, how.std))
+    return [np.concatenate([((one - mean) / std).transpose(0, 3, 1, 2) for one in sent])]
+
+
+def simulator(model: Path, jobs: int) -> Runner:
+    def run(samples: Samples, *, on_progress: Progress = lambda done: None) -> list[Any]:
+        chip, recipe = find_target("rk3588"), Recipe(model, jobs=jobs)
+        how = samples.npu_preprocess
+        made = convert_step(model, None, chip, recipe, how=how, simulate=samples)
+        assert made.outputs is not None
+        return [*made.outputs]
+
+    return run
+
+
+def test_all_runners_see_identical_tensors(identity: Path, tmp_path: Path) -> None:
+    samples = samples_in(tmp_path, 20)
+    simulators = [simulator(identity, jobs) for jobs in (1, 3)]
+    runners: Sequence[Runner] = [onnxruntime_runner(identity), on_a_board, *simulators]
+    expected = np.concatenate([feeds["x"] for feeds in samples])
+    assert np.abs(expected).max() > 10 and len(np.unique(expected)) > 100
+    for runner in runners:
+        (found,) = runner(samples, on_progress=lambda done: None)
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_log_says_now_and_then_how_long_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    written = io.StringIO()
+    monkeypatch.setattr("sys.stderr", written)
+    with progress.watching(quiet=False) as observer:
+        observer.stage("baseline")
+        for done in range(1, 101):
+            clock[0] += 1
+            observer.step("evaluate", done, 400)
+        observer.step("other", 1, None)
+        observer.of("rk3588").cached("quantize")
+    assert written.getvalue().splitlines() == [
+        "rockpress: baseline",
+        "rockpress: baseline: evaluate 31/400, about 6 min left",
+        "rockpress: baseline: evaluate 61/400, about 6 min left",
+        "rockpress: baseline: evaluate 91/400, about 5 min left",
+        "rockpress: rk3588: quantize: cached",
+    ]

@@ -1,0 +1,172 @@
+"""The latency estimate: sums done by hand, its form, and what holds for every chip."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rockpress.convert.chips.latency import estimate, layer_costs
+from rockpress.convert.chips.layer_table import Layer
+from rockpress.convert.chips.layer_work import Form, Work, works_of
+from rockpress.convert.chips.targets import TARGETS, LatencyFit, Target, find_target
+
+SHAPE = (1, 128, 125, 125)  # two million elements, in whole blocks of channels
+# every coefficient has its own power of ten, so that a sum tells what it is made of
+EXAMPLE = replace(
+    find_target("rk3588"),
+    latency=LatencyFit(1.0, 10.0, 100.0, 1000.0, 1e4, 1e5, 1e6, error=0.25),
+)
+FITTED = [target for target in TARGETS if target.latency is not None]
+
+
+def layer(op: str, npu: int = 0, ddr: int = 0, dtype: str = "INT8", runs_on: str = "NPU") -> Layer:
+    return Layer(0, op, dtype, runs_on, (SHAPE,), (SHAPE,), ddr, npu, max(npu, ddr), op)
+
+
+def milliseconds(*layers: Layer) -> float:
+    found = estimate(layers, EXAMPLE)
+    assert found is not None and found.ms is not None
+    return found.ms
+
+
+def test_a_layer_takes_little_more_than_its_slowest_part() -> None:
+    assert milliseconds(layer("Conv", npu=3_000_000)) == pytest.approx(3 + 1e4)
+    assert milliseconds(layer("Conv", ddr=3_000_000)) == pytest.approx(30 + 1e4)
+    both = milliseconds(layer("Conv", npu=30_000_000, ddr=3_000_000))
+    assert both == pytest.approx(30 * 2**0.25 + 1e4)
+
+
+def test_an_activation_counts_its_elements() -> None:
+    assert milliseconds(layer("ConvExSwish", npu=100)) == pytest.approx(2 * 100 + 1e4)
+    assert milliseconds(layer("ConvRelu", npu=0, ddr=100)) == pytest.approx(0.001 + 1e4)
+
+
+def test_an_activation_of_33_channels_costs_that_of_64() -> None:
+    def swish(channels: int) -> float:
+        out = ((1, channels, 100, 100),)
+        return milliseconds(Layer(0, "ConvExSwish", "INT8", "NPU", (), out, 0, 1, 1, "c"))
+
+    assert swish(33) == pytest.approx(swish(64))
+    assert swish(33) > swish(32)
+
+
+def test_a_layer_without_cycles_moves_memory() -> None:
+    assert milliseconds(layer("Add")) == pytest.approx(4 * 1000 + 1e4)
+    assert milliseconds(layer("Add", dtype="FLOAT16")) == pytest.approx(8 * 1000 + 1e4)
+
+
+def test_concat_and_split_move_each_byte_twice() -> None:
+    half = (1, 64, 125, 125)
+    concat = Layer(0, "Concat", "INT8", "NPU", (half,), (SHAPE,), 0, 0, 0, "c")
+    split = Layer(0, "Split", "INT8", "NPU", (SHAPE,), (half,), 0, 0, 0, "s")
+    for one in (concat, split):
+        assert milliseconds(one) == pytest.approx(4 * 1000 + 1e4)
+
+
+def test_a_scalar_does_not_tell_the_type() -> None:
+    """The row of a product with a scalar has the scalar's type; the network is of 8 bits."""
+    around = [layer("Add"), layer("Add")]
+    product = Layer(0, "Mul", "FLOAT", "NPU", (SHAPE,), (SHAPE,), 0, 0, 0, "m")
+    assert milliseconds(*around, product) == pytest.approx(3 * (4 * 1000 + 1e4))
+
+
+def test_a_layer_on_the_cpu() -> None:
+    assert milliseconds(layer("Softmax", runs_on="CPU")) == pytest.approx(2e5 + 1e6)
+    assert milliseconds(layer("Transpose", runs_on="CPU")) == pytest.approx(0.2e5 + 1e6)
+
+
+def test_attention_counts_its_scores() -> None:
+    queries, keys, out = (2, 32, 1, 400), (2, 32, 1, 400), (2, 64, 1, 400)
+    row = Layer(0, "exSDPAttention", "INT8", "NPU", (queries, keys), (out,), 0, 0, 0, "a")
+    (work,) = works_of([row], EXAMPLE)
+    assert work.activation == pytest.approx((2 * 400 * 400 + 2 * 64 * 400) / 1e6)
+
+
+def test_an_images_channels_are_packed() -> None:
+    shapes = ((1, 3, 640, 640), (16, 3, 6, 6)), ((1, 16, 320, 320),)
+    row = Layer(0, "ConvRelu", "INT8", "NPU", *shapes, 0, 4_000_000, 4_000_000, "stem")
+    assert works_of([row], EXAMPLE)[0].compute == pytest.approx(1.0)
+    assert works_of([row], EXAMPLE, Form(stem=1.0))[0].compute == pytest.approx(4.0)
+
+
+def test_the_models_inputs_and_outputs_cost_nothing() -> None:
+    rows = [layer("InputOperator", runs_on="CPU"), layer("OutputOperator")]
+    assert works_of(rows, EXAMPLE) == (Work(), Work())
+
+
+MIXED = [
+    layer("InputOperator"),
+    layer("ConvRelu", npu=3_000_000),
+    Layer(0, "Conv", "INT8", "NPU", (), (), 900_000, 5_000, 900_000, "thin"),
+    layer("exSwish"),
+    layer("Concat"),
+    layer("ArgMax", runs_on="CPU"),
+    layer("OutputOperator"),
+]
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
+def test_the_costs_of_the_layers_make_up_the_estimate(target: Target) -> None:
+    costs = layer_costs(MIXED, target)
+    found = estimate(MIXED, target)
+    assert len(costs) == len(MIXED)
+    assert found is not None
+    assert found.cycles == 3_900_000
+    if target.latency is None:
+        assert {cost.ms for cost in costs} == {found.ms} == {None}
+        assert found.low is None and found.high is None
+    else:
+        assert sum(cost.ms or 0.0 for cost in costs) == pytest.approx(found.ms)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
+def test_what_bounds_a_layer(target: Target) -> None:
+    bounds = [cost.bound for cost in layer_costs(MIXED, target)]
+    kinds = ["overhead", "compute", "memory", "activation", "memory", "cpu", "overhead"]
+    assert bounds == kinds
+
+
+@pytest.mark.parametrize("target", FITTED, ids=lambda target: target.name)
+def test_the_band_is_the_fits_error(target: Target) -> None:
+    found = estimate([layer("Conv", npu=5_000_000)], target)
+    assert target.latency is not None
+    assert found is not None and found.ms and found.low and found.high
+    assert found.ms / found.low - 1 == pytest.approx(target.latency.error)
+    assert 1 - found.ms / found.high == pytest.approx(target.latency.error)
+
+
+@pytest.mark.parametrize("name", ["rk3566", "rk3588"])
+@given(
+    rows=st.lists(
+        st.builds(
+            layer,
+            st.sampled_from(["Conv", "ConvExSwish", "Add", "Concat", "Sigmoid", "exSDPAttention"]),
+            npu=st.integers(0, 10**7),
+            ddr=st.integers(0, 10**7),
+            runs_on=st.sampled_from(["NPU", "CPU"]),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+    dropped=st.integers(0, 5),
+)
+def test_without_a_layer_or_with_less_work_it_is_faster(
+    name: str, rows: list[Layer], dropped: int
+) -> None:
+    target = find_target(name)
+    whole = sum(cost.ms or 0.0 for cost in layer_costs(rows, target))
+    at = dropped % len(rows)
+    rest = layer_costs([*rows[:at], *rows[at + 1 :]], target)
+    assert 0 <= sum(cost.ms or 0.0 for cost in rest) < whole
+    one = rows[at]
+    lighter = replace(one, npu_cycles=one.npu_cycles // 2, ddr_cycles=one.ddr_cycles // 2)
+    pruned = layer_costs([*rows[:at], lighter, *rows[at + 1 :]], target)
+    assert sum(cost.ms or 0.0 for cost in pruned) <= whole * (1 + 1e-12)
+
+
+def test_no_table_no_estimate() -> None:
+    assert estimate([], find_target("rk3588")) is None
+    assert layer_costs([], find_target("rk3588")) == ()

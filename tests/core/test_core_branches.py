@@ -1,0 +1,53 @@
+"""If nodes that the fixed shapes decide."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx.parser
+from onnx import ModelProto
+
+from rockpress.core.passes.fold_if import take_branches
+from rockpress.core.session import Session
+
+DECIDED = """
+<ir_version: 8, opset_import: ["" : 13]>
+agraph (float[1, 4] x) => (float[N] y) {
+  one = Constant <value = int64 {1}> ()
+  zero = Constant <value = int64 {0}> ()
+  shape = Shape (x)
+  batch = Gather (shape, zero)
+  is_one = Equal (batch, one)
+  y = If (is_one) <
+    then_branch = g1 () => (float[N] out) { axes = Constant <value = int64[1] {0}> ()
+      out = Squeeze (x, axes) },
+    else_branch = g2 () => (float[N] out) { axes = Constant <value = int64[1] {7}> ()
+      out = Squeeze (x, axes) }
+  >
+}
+"""
+
+
+def parsed(text: str) -> ModelProto:
+    return onnx.parser.parse_model(text)
+
+
+def test_an_if_decided_by_a_shape_goes_and_the_result_stays() -> None:
+    taken = take_branches(parsed(DECIDED))
+    assert "If" not in {node.op_type for node in taken.graph.node}
+    x = np.arange(4, dtype=np.float32)[np.newaxis]
+    assert np.array_equal(Session(taken).run({"x": x})[0], x[0])
+
+
+def test_an_if_decided_by_a_value_stays() -> None:
+    text = DECIDED.replace("shape = Shape (x)", "shape = Cast <to = 7> (x)").replace(
+        "batch = Gather (shape, zero)", "batch = ReduceMax <keepdims = 0> (shape)"
+    )
+    taken = take_branches(parsed(text))
+    assert [node.op_type for node in taken.graph.node].count("If") == 1
+
+
+def test_the_model_given_is_not_changed() -> None:
+    model = parsed(DECIDED)
+    before = model.SerializeToString()
+    take_branches(model)
+    assert model.SerializeToString() == before

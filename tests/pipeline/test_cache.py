@@ -1,0 +1,310 @@
+"""The cache of finished stages: right, whole, bounded, and shared without harm."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rockpress.core.errors import ModelError
+from rockpress.core.files import sha256_of
+from rockpress.core.results import LatencyFigure, ModelRow, Notice, Report
+from rockpress.pipeline.caching.encoding import NotStorable, read_value, write_value
+from rockpress.pipeline.caching.stage_cache import Cache, cache_folder, counted, key_of
+from rockpress.pipeline.recipes.recipe import Gates, Recipe
+from rockpress.pipeline.run import run
+from rockpress.report.formats.document import comparable, to_document
+
+DETERMINISTIC = (".intended.onnx", ".plan.toml", ".pruned.onnx")
+
+
+class Maker:
+    """Makes a file and a result, and counts how often."""
+
+    def __init__(self, result: Any = "made") -> None:
+        self.calls = 0
+        self.result = result
+
+    def __call__(self, folder: Path) -> Any:
+        self.calls += 1
+        (folder / "sub").mkdir()
+        (folder / "sub" / "file").write_text(f"content {self.result}")
+        return self.result
+
+
+# Results as files
+
+
+def test_results_come_back_as_they_were(tmp_path: Path) -> None:
+    row = ModelRow("rknn", None, 3, latency=(LatencyFigure("host", 1.5, high=math.inf),))
+    value: dict[Any, Any] = {
+        "row": (row, [row]),
+        ("a", 1): Path("x/y"),
+        "notice": Notice("a-b", "text é"),
+        "number": np.float64(31.25),
+        "arrays": [np.arange(6, dtype=np.float32).reshape(2, 3), np.zeros(0, np.int8)],
+    }
+    write_value(value, tmp_path)
+    again = read_value(tmp_path)
+    arrays, others = again.pop("arrays"), value.pop("arrays")
+    assert again == value
+    for one, other in zip(arrays, others, strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("value", [ModelError("x", "y"), {"a": object()}, [len]])
+def test_what_is_no_plain_result_is_not_stored(value: Any, tmp_path: Path) -> None:
+    with pytest.raises(NotStorable):
+        write_value(value, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["os:system", "subprocess:Popen", "rockpress.core.files:write_text", "rockpress:nothing"],
+)
+def test_only_results_of_this_package_are_made(place: str, tmp_path: Path) -> None:
+    (tmp_path / "value.json").write_text(json.dumps({"__kind__": place, "fields": {}}))
+    with pytest.raises(ValueError, match="is no result"):
+        read_value(tmp_path)
+
+
+# Entries
+
+
+def test_a_result_is_made_once(tmp_path: Path) -> None:
+    cache, make = Cache(tmp_path / "cache"), Maker()
+    for number in range(3):
+        with counted() as all_known:
+            place = tmp_path / f"place{number}"
+            assert cache.remembered("kind", {"a": 1}, make, place) == "made"
+            assert (place / "sub" / "file").read_text() == "content made"
+            assert all_known() == (number > 0)
+    assert make.calls == 1
+    for kind, inputs in (("other", {"a": 1}), ("kind", {"a": 2})):
+        cache.remembered(kind, inputs, make, tmp_path / "place")
+    assert make.calls == 3
+    Cache(tmp_path / "cache", fresh=True).remembered("kind", {"a": 1}, make, tmp_path / "place")
+    assert make.calls == 4
+    assert len(cache.entries()) == 3
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "value", "sums"])
+def test_a_damaged_entry_is_made_again(damage: str, tmp_path: Path) -> None:
+    cache, make = Cache(tmp_path / "cache"), Maker()
+    cache.remembered("kind", {}, make, tmp_path / "place")
+    (entry,) = cache.entries()
+    file = entry.folder / "files" / "sub" / "file"
+    if damage == "cut":
+        file.write_text("cont")
+    elif damage == "gone":
+        file.unlink()
+    else:
+        (entry.folder / f"{damage}.json").write_text("{")
+    for _ in range(2):
+        assert cache.remembered("kind", {}, make, tmp_path / "new") == "made"
+        assert (tmp_path / "new" / "sub" / "file").read_text() == "content made"
+    assert make.calls == 2
+
+
+def test_what_cannot_be_kept_is_given_all_the_same(tmp_path: Path) -> None:
+    cache, make = Cache(tmp_path / "cache"), Maker(ModelError("x", "y"))
+    assert cache.remembered("kind", {}, make, tmp_path / "place") is make.result
+    assert (tmp_path / "place" / "sub" / "file").exists()
+    blocked = tmp_path / "blocked"
+    blocked.write_text("no folder")
+    assert Cache(blocked).remembered("kind", {}, Maker(), tmp_path / "place") == "made"
+    assert cache.entries() == []
+    assert [one for one in (tmp_path / "cache").iterdir() if one.is_dir()] == []
+
+
+def test_nothing_is_kept_of_what_fails(tmp_path: Path) -> None:
+    def fails(folder: Path) -> None:
+        (folder / "half").write_text("")
+        raise ModelError("x", "y")
+
+    cache = Cache(tmp_path / "cache")
+    with pytest.raises(ModelError):
+        cache.remembered("kind", {}, fails, tmp_path / "place")
+    assert cache.entries() == []
+    assert list((tmp_path / "place").iterdir()) == []
+
+
+def test_the_longest_unused_go_first(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache", most_bytes=1)
+    for number in range(4):
+        cache.remembered("kind", {"n": number}, Maker(), tmp_path / "place")
+    assert len(cache.entries()) == 4  # all were used just now: another run may be reading them
+    entries = cache.entries()
+    for age, entry in enumerate(entries):
+        os.utime(entry.folder, (time.time() - 9000 + age, time.time() - 9000 + age))
+    cache.remembered("kind", {"n": 0}, Maker(), tmp_path / "place")  # and so it is the newest
+    kept = sum(one.bytes for one in cache.entries()[2:])
+    removed = cache.shrink(kept)
+    assert removed == sum(one.bytes for one in entries) - kept
+    assert cache.entries()[-1].folder.name == key_of("kind", {"n": 0})
+    assert len(cache.entries()) == 2
+    cache.shrink(0, unused=0)
+    assert cache.entries() == []
+
+
+@pytest.mark.parametrize("sums", ["[]", "{}", '{"value.json": "0"}', "nonsense"])
+def test_an_entry_that_does_not_say_what_is_in_it_is_damaged(sums: str, tmp_path: Path) -> None:
+    cache, make = Cache(tmp_path / "cache"), Maker()
+    for calls in (1, 2):
+        cache.remembered("kind", {}, make, tmp_path / "place")
+        assert make.calls == calls
+        (file,) = (tmp_path / "cache").glob("??/*/sums.json")
+        file.write_text(sums)
+
+
+def test_a_cache_that_takes_nothing_loses_no_result(tmp_path: Path) -> None:
+    """Not even root makes a folder there."""
+    make = Maker()
+    assert Cache(Path("/proc/self")).remembered("kind", {}, make, tmp_path / "place") == "made"
+    assert (tmp_path / "place" / "sub" / "file").exists()
+
+
+def test_two_at_once_are_both_right(tmp_path: Path) -> None:
+    def slow(folder: Path) -> str:
+        (folder / "file").write_text("x" * 1000)
+        time.sleep(0.05)
+        return "made"
+
+    def ask(number: int) -> str:
+        place = tmp_path / f"place{number}"
+        cache = Cache(tmp_path / "cache", fresh=number % 2 == 0)
+        result: str = cache.remembered("kind", {}, slow, place)
+        return result + str(len((place / "file").read_text()))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(ask, range(32))) == {"made1000"}
+    assert len(Cache(tmp_path / "cache").entries()) == 1
+
+
+def test_where_it_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ROCKPRESS_CACHE_DIR", str(tmp_path))
+    assert cache_folder() == tmp_path
+    monkeypatch.delenv("ROCKPRESS_CACHE_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert cache_folder() == Path("/somewhere/rockpress")
+
+
+# Runs
+
+
+def statuses(report: Report) -> dict[str, str]:
+    return {stage.name: stage.status for stage in report.targets[0].stages}
+
+
+def test_only_what_has_changed_is_run_again(
+    small_cnn: Path, image_folder: Path, tmp_path: Path
+) -> None:
+    cache, output = Cache(tmp_path / "cache"), tmp_path / "out"
+    recipe = Recipe(small_cnn, calib=image_folder, prune="macs=-20%", cache=cache)
+    first = run(recipe, output)
+    assert set(statuses(first).values()) == {"done"}
+    made = [path for path in output.rglob("*") if path.is_file() and path.suffix != ".json"]
+    files = {path: sha256_of(path) for path in made}
+    for path in files:
+        path.unlink()
+    second = run(recipe, output)
+    assert set(statuses(second).values()) == {"cached"}
+    assert {path: sha256_of(path) for path in files} == files
+    assert comparable(to_document(second)) == comparable(to_document(first))
+    written = json.loads((output / "report.json").read_text())
+    assert written == json.loads(json.dumps(to_document(second)))
+
+    image = next(image_folder.glob("*.png"))  # the report tells its name
+    image.rename(image.with_name(f"{image.stem}b.png"))
+    renamed = statuses(run(recipe, output))
+    assert {name for name, status in renamed.items() if status == "done"} == {
+        *("baseline", "check-pruned", "check-quantized", "check")
+    }
+    gated = run(replace(recipe, gates=Gates(max_size_mb=1e-6)), output)
+    assert not gated.passed
+    known = {name for name, status in statuses(gated).items() if status == "cached"}
+    assert {"reference-float16", "prune", "quantize", "convert"} <= known
+    other = statuses(run(replace(recipe, method="min-max"), output))
+    assert (other["prune"], other["quantize"], other["convert"]) == ("cached", "done", "done")
+
+
+def killed_at_random(
+    folder: Path, line: list[str], moments: list[float], environment: dict[str, str]
+) -> None:
+    for moment in moments:
+        process = subprocess.Popen(
+            line, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            process.wait(timeout=moment)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+
+
+def check_killed(
+    count: int, seconds: float, prune: str, small_cnn: Path, images: Path, folder: Path
+) -> None:
+    """Kill a run ``count`` times, then let it end: it is as one that nobody disturbed."""
+    (folder / "temp").mkdir(parents=True)
+    environment = {
+        **os.environ,
+        "ROCKPRESS_CACHE_DIR": str(folder / "cache"),
+        "TMPDIR": str(folder / "temp"),
+    }
+    line = [sys.executable, "-m", "rockpress", "run", str(small_cnn), "--calib", str(images)]
+    line += ["--prune", prune, "-q", "-o", "out"]
+    choice = random.Random(count)
+    moments = [choice.uniform(0.2, seconds) for _ in range(count)]
+    killed_at_random(folder, line, moments, environment)
+    done = subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    budget = None if prune == "off" else prune
+    whole = run(Recipe(small_cnn, calib=images, prune=budget), folder / "whole")
+    report = json.loads((folder / "out" / "report.json").read_text())
+    assert comparable(report) == comparable(json.loads(json.dumps(to_document(whole))))
+    names = {path.relative_to(folder / "whole") for path in (folder / "whole").rglob("*")}
+    assert {path.relative_to(folder / "out") for path in (folder / "out").rglob("*")} == names
+    for name in names:
+        if str(name).endswith(DETERMINISTIC):
+            assert sha256_of(folder / "out" / name) == sha256_of(folder / "whole" / name), name
+    assert list((folder / "temp").glob("*")) == []
+    assert [one for one in (folder / "cache").iterdir() if len(one.name) != 2] == []
+
+
+def test_five_kills_change_nothing(small_cnn: Path, image_folder: Path, tmp_path: Path) -> None:
+    check_killed(5, 5, "off", small_cnn, image_folder, tmp_path / "killed")
+
+
+@pytest.mark.soak
+def test_a_hundred_kills_change_nothing(
+    small_cnn: Path, image_folder: Path, tmp_path: Path
+) -> None:
+    for number in range(10):
+        check_killed(10, 12, "macs=-20%", small_cnn, image_folder, tmp_path / f"killed{number}")
+
+
+def test_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rockpress: Callable[..., tuple[int, str, str]]
+) -> None:
+    monkeypatch.setenv("ROCKPRESS_CACHE_DIR", str(tmp_path / "cache"))
+    Cache(tmp_path / "cache").remembered("kind", {}, Maker(), tmp_path / "place")
+    code, out, _ = rockpress("cache", "--json")
+    shown = json.loads(out)
+    assert (code, shown["entries"], shown["removed"]) == (0, 1, 0)
+    assert rockpress("cache", "--shrink", 1)[1].endswith(f": 1 results, {shown['bytes']} B\n")
+    assert rockpress("cache", "--clear")[1].endswith(f"0 B, {shown['bytes']} B removed\n")

@@ -1,0 +1,278 @@
+"""``rockpress init``, and what it writes in the hands of make and a shell."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from ruamel.yaml import YAML
+
+from rockpress.core.errors import OutputError
+from rockpress.pipeline.depfile import needed_files, rule
+from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.recipes.recipe_file import read_jobs
+from rockpress.pipeline.starter import Answers, recipe_text, write_starter
+
+Init = Callable[..., tuple[int, str, str]]
+
+ROCKPRESS = f"{shlex.quote(sys.executable)} -m rockpress"
+
+
+def run(*args: object, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*map(str, args)], cwd=folder, capture_output=True, text=True)
+
+
+@pytest.fixture
+def place(small_cnn: Path, image_folder: Path, labelled_folder: Path) -> Path:
+    """A folder with a model, labelled samples with names that make has to be told carefully."""
+    for path in sorted(labelled_folder.rglob("*.png")):
+        path.rename(path.with_stem(f"{path.stem} #1 $a%b:c*d"))
+    return small_cnn.parent
+
+
+@pytest.fixture
+def init(place: Path, rockpress: Init, monkeypatch: pytest.MonkeyPatch) -> Init:
+    """The command, in ``place``."""
+    monkeypatch.chdir(place)
+    return partial(rockpress, "init")
+
+
+def make(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    return run("make", "-f", "rockpress.mk", f"ROCKPRESS={ROCKPRESS}", *args, folder=folder)
+
+
+def is_made(folder: Path) -> bool:
+    done = make(folder, "-q")
+    assert done.returncode in (0, 1), done.stderr  # 2 is an error
+    return done.returncode == 0
+
+
+def older(path: Path, than: Path) -> None:
+    before = than.stat().st_mtime - 10
+    os.utime(path, (before, before))
+
+
+def test_the_recipe_and_the_makefile_work_as_they_are(place: Path, init: Init) -> None:
+    line = ["small_cnn.onnx", "--calib", "images", "--eval", "labelled", "--target", "rv1106"]
+    code, out, err = init(*line)  # a chip without float16: there is no reference to build
+    assert (code, out) == (0, "")
+    written = ["rockpress.toml", "rockpress.mk", ".github/workflows/rockpress.yml"]
+    said = [*(f"written {name}" for name in written), "next: rockpress run rockpress.toml"]
+    assert err.splitlines() == [f"rockpress: {line}" for line in said]
+    (job,) = read_jobs(place / "rockpress.toml")
+    model, images, labelled = (place / name for name in ("small_cnn.onnx", "images", "labelled"))
+    assert job.recipe == Recipe(model, calib=images, eval=labelled, targets=("rv1106",))
+
+    recipe = place / "rockpress.toml"
+    done = make(place)
+    report = place / "build" / "report.json"
+    assert done.returncode == 0, done.stderr
+    assert json.loads(report.read_text())["verdict"] == "pass"
+    assert is_made(place)
+    image = next((place / "labelled").rglob("*.png"))
+    now = report.stat().st_mtime
+    for changed in (image, image.parent, recipe, place / "small_cnn.onnx"):
+        was = changed.stat().st_mtime
+        os.utime(changed, (now + 10, now + 10))
+        assert not is_made(place), changed
+        os.utime(changed, (was, was))
+    assert is_made(place)
+
+    copy = next(one for one in (place / "labelled").rglob("*.png") if one != image).read_bytes()
+    image.write_bytes(copy)
+    os.utime(image, (now + 10, now + 10))
+    assert make(place).returncode == 0
+    (target,) = json.loads(report.read_text())["targets"]
+    stages = {stage["name"]: stage["status"] for stage in target["stages"]}
+    # what is measured is measured anew; what is learned from the other images is not
+    assert (stages["quantize"], stages["convert"]) == ("cached", "done")
+    for made in (place / "build").rglob("*"):
+        os.utime(made, (now + 20, now + 20))
+    assert is_made(place)
+    image.unlink()  # which changes its folder, and is no error
+    os.utime(image.parent, (now + 30, now + 30))
+    assert not is_made(place)
+
+
+def test_a_gate_that_fails_is_tried_again(place: Path, init: Init, rockpress: Init) -> None:
+    """Also when its report was written by a run without make."""
+    init("small_cnn.onnx", "--eval", "labelled", "--calib", "labelled")
+    recipe, passed = place / "rockpress.toml", place / "build" / "passed"
+    well = recipe.read_text() + 'quantize = "off"\n'
+    recipe.write_text(f"{well}max-size-mb = 0.001\n")
+    line = ["run", "rockpress.toml", "--depfile", "build/report.d"]
+    assert rockpress(*line)[0] == 4
+    assert json.loads((place / "build" / "report.json").read_text())["verdict"] == "fail"
+    assert not is_made(place)
+    done = make(place)
+    assert (done.returncode, "Error 4" in done.stderr, passed.exists()) == (2, True, False)
+    assert not is_made(place)
+    recipe.write_text(well)
+    assert make(place).returncode == 0
+    assert is_made(place)
+    assert rockpress(*line, "--max-size-mb", 0.001)[0] == 4
+    assert not is_made(place)
+
+
+def interrupted(folder: Path) -> Path:
+    """A script that runs rockpress and presses Ctrl-C at the first line that it prints."""
+    script = folder / "interrupted.sh"
+    script.write_text(
+        "set -m\nmkfifo told\n"  # without -m what is in the background ignores Ctrl-C
+        f"{ROCKPRESS} demo -o demo 2>told &\n"
+        "exec 3<told; read -r line <&3; kill -INT $!; wait $!\n"
+    )
+    return script
+
+
+def test_exit_codes_seen_from_a_shell(place: Path) -> None:
+    same = f"{ROCKPRESS} check small_cnn.onnx small_cnn.onnx --eval labelled -q"
+    lines = [
+        same,
+        f"{same} --max-size-mb 0.0001",
+        f"{ROCKPRESS} check missing.onnx small_cnn.onnx --eval labelled",
+        f"{ROCKPRESS} check --nonsense",
+        f"bash {interrupted(place)}",
+    ]
+    script = "".join(f"{line} >/dev/null 2>&1; echo $?\n" for line in lines)
+    codes = run("bash", "-c", script, folder=place).stdout.split()
+    assert codes == ["0", "4", "1", "2", "130"]
+
+
+def test_other_exit_codes_seen_from_make(place: Path, init: Init) -> None:
+    init("small_cnn.onnx")  # without samples there is nothing to quantize from
+    done = make(place)
+    assert 'hint: rockpress.toml: give some with calib, or use quantize = "off"' in done.stderr
+    assert (done.returncode, "Error 2\n" in done.stderr) == (2, True)
+    assert not (place / "build" / "report.json").exists()
+    (place / "small_cnn.onnx").unlink()
+    assert "Error 1\n" in make(place).stderr
+
+
+def test_ctrl_c_in_make(place: Path, init: Init) -> None:
+    """GNU make then ends by the signal itself, which a shell sees as 130, not with its own 2."""
+    init("small_cnn.onnx", "--calib", "images", "--target", "rv1106")
+    started = subprocess.Popen(
+        ["make", "-f", "rockpress.mk", f"ROCKPRESS={ROCKPRESS}"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert started.stderr
+    assert any(line == "rockpress: baseline\n" for line in started.stderr)
+    os.killpg(started.pid, signal.SIGINT)  # as a terminal does: make, its shell and rockpress
+    said = started.communicate(timeout=60)[1]
+    assert started.returncode == -signal.SIGINT
+    assert "interrupted\nhint: the same command goes on after the last stage" in said
+    assert list((place / "build").rglob("*.*")) == []
+    assert not is_made(place)
+
+
+def test_the_workflow_runs_the_recipe(place: Path, init: Init) -> None:
+    init("small_cnn.onnx")
+    workflow = YAML(typ="safe").load(place / ".github" / "workflows" / "rockpress.yml")
+    steps = [step["run"] for step in workflow["jobs"]["model"]["steps"] if "run" in step]
+    reports = " ".join(
+        f"--report build/{name}" for name in ("summary.md", "report.html", "junit.xml")
+    )
+    assert steps[1] == f"rockpress run rockpress.toml {reports}"
+
+
+def test_nothing_is_replaced_unless_asked(place: Path, init: Init) -> None:
+    mine = place / "rockpress.mk"
+    mine.write_text("mine\n")
+    code, _, err = init("small_cnn.onnx")
+    assert code == 1
+    said = ["error: rockpress.mk is there already", "hint: --force replaces it"]
+    assert err.splitlines() == said
+    assert not (place / "rockpress.toml").exists()
+    assert init("small_cnn.onnx", "--force", "-q") == (0, "", "")
+    assert mine.read_text() != "mine\n"
+
+
+def test_paths_start_at_the_folder_of_the_recipe(place: Path, init: Init) -> None:
+    answers = Answers("../small_cnn.onnx", "../labelled", None, ("rk3588", "rk3576"))
+    with pytest.raises(OutputError):
+        write_starter(
+            place / "small_cnn.onnx", place / "small_cnn.onnx", answers, Meanings(), force=False
+        )
+    line = ["small_cnn.onnx", "--calib", "labelled", "--target", "RK3576", "-o", "ci", "-q"]
+    assert init(*line) == (0, "", "")
+    (job,) = read_jobs(place / "ci" / "rockpress.toml")
+    assert job.recipe.model.resolve() == place / "small_cnn.onnx"
+    assert job.recipe.calib is not None and job.recipe.calib.resolve() == place / "labelled"
+    assert job.recipe.targets == ("rk3576",)
+
+
+def test_below_the_top_of_a_repository_init_says_what_to_move(place: Path, init: Init) -> None:
+    assert "hint" not in init("small_cnn.onnx", "-o", "elsewhere")[2]
+    (place / ".git").mkdir()
+    assert "hint" not in init("small_cnn.onnx")[2]
+    _, _, err = init("small_cnn.onnx", "-o", "models/cls")
+    hints = [line for line in err.splitlines() if line.startswith("hint: ")]
+    assert f"move .github/workflows/rockpress.yml to {place}, and put models/cls/ " in hints[0]
+    command = hints[1].partition(": make -C ")[2].split()
+    done = run("make", "-n", "-C", *command, folder=place)
+    assert (done.returncode, "run rockpress.toml -o build" in done.stdout) == (0, True)
+
+
+class Meanings(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return f"what {key} is for"
+
+
+def test_what_the_model_leaves_open_is_said(tmp_path: Path) -> None:
+    x = helper.make_tensor_value_info('x"\ny', TensorProto.FLOAT, ["n", 3, "h", 320])
+    z = helper.make_tensor_value_info("z", TensorProto.FLOAT, [2, 8])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    node = helper.make_node("Identity", ['x"\ny'], ["y"])
+    model = onnx.helper.make_model(helper.make_graph([node], "g", [x, z], [y]))
+    text = recipe_text(model, Answers("m.onnx", None, None, ("rk3588",)), Meanings())
+    assert '# Input "x\\"\\ny": ? x 3 x ? x 320 (an image, channels first)\n' in text
+    assert '# Input "z": 2 x 8\n' in text
+    (line,) = [line for line in text.splitlines() if line.startswith("# input.")]
+    (tmp_path / "r.toml").write_text(f"{text}\n{line[2:]}\n")
+    (job,) = read_jobs(tmp_path / "r.toml")
+    assert job.recipe.input_shapes == {'x"\ny': (1, 3, 224, 320)}
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [
+        (["n", 3, "h", "w"], (224, 224)),
+        ([1, 3, 48, "w"], (48, 224)),
+        ([1, "h", "w", 3], (224, 224)),
+        ([1, 3, 32, 32], None),
+    ],
+)
+def test_an_open_size_is_asked_for(
+    shape: list[int | str | None], size: tuple[int, int] | None, tmp_path: Path
+) -> None:
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in "xy")
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [x], [y])
+    answers = Answers("m.onnx", None, None, ("rk3588",))
+    text = recipe_text(helper.make_model(graph), answers, Meanings())
+    (tmp_path / "r.toml").write_text(text.replace("# size", "size"))
+    (job,) = read_jobs(tmp_path / "r.toml")
+    assert job.recipe.size == size
+
+
+def test_a_rule_names_every_file(small_cnn: Path, labelled_folder: Path) -> None:
+    recipe = Recipe(small_cnn, calib=labelled_folder)
+    needed = needed_files(recipe)
+    folders = [labelled_folder, *(labelled_folder / name for name in "abc")]
+    assert needed[:5] == [small_cnn, *folders]
+    assert len(needed) == 5 + 12
+    text = rule(Path("out/report.json"), [*needed, small_cnn])
+    assert text.count(str(small_cnn)) == 2  # once needed, once as a rule of its own

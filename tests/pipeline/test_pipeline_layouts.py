@@ -1,0 +1,60 @@
+"""A model with channels last: the toolkit would apply mean and std along the wrong axis."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from rockpress.convert.manifest import manifest_path, read_manifest
+from rockpress.core.errors import OptionError
+from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
+from rockpress.pipeline.run import run
+from rockpress.pipeline.single import Build, convert_file
+
+
+@pytest.fixture
+def channels_last(tmp_path: Path) -> Path:
+    """x 1x16x24x3 -> transpose -> convolution -> global average -> 1x4."""
+    weight = np.random.default_rng(0).normal(0, 0.3, (4, 3, 3, 3)).astype(np.float32)
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["first"], perm=[0, 3, 1, 2]),
+        helper.make_node("Conv", ["first", "w"], ["conv"], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["conv"], ["relu"]),
+        helper.make_node("GlobalAveragePool", ["relu"], ["pool"]),
+        helper.make_node("Flatten", ["pool"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "channels_last",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 16, 24, 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4])],
+        [numpy_helper.from_array(weight, "w")],
+    )
+    path = tmp_path / "channels_last.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
+    return path
+
+
+HOW = Preprocessing(mean=(120.0, 110.0, 100.0), std=(60.0, 50.0, 40.0))
+
+
+def test_images_reach_a_model_with_channels_last(
+    channels_last: Path, image_folder: Path, tmp_path: Path
+) -> None:
+    recipe = Recipe(model=channels_last, calib=image_folder, preprocessing=HOW, quantize="float16")
+    report = run(recipe, tmp_path / "build")
+    assert report.targets[0].retention.sqnr_db > 50
+    rknn = tmp_path / "build" / "rk3588" / "channels_last.rknn"
+    fed = read_manifest(manifest_path(rknn)).inputs[0]
+    assert (fed.dtype, fed.mean, fed.shape) == ("float32", None, (1, 16, 24, 3))
+
+
+def test_mean_and_std_cannot_go_inside(channels_last: Path, tmp_path: Path) -> None:
+    recipe = Recipe(model=channels_last, preprocessing=HOW)
+    with pytest.raises(OptionError, match="channels last"):
+        convert_file(recipe, tmp_path / "out.rknn", Build(pixels=True))
+    assert not (tmp_path / "out.rknn").exists()

@@ -1,0 +1,30 @@
+"""Warnings and ratios that follow from results alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from rockpress.accuracy.compare import Comparison
+from rockpress.core.results import LatencyFigure, ModelRow
+from rockpress.pipeline.check import _ratios
+from rockpress.pipeline.figures.figures_of import result_notices
+from rockpress.pipeline.recipes.recipe import Gates
+
+UNLABELLED = Comparison(None, None, None, None, None, 10.0, 16)
+
+
+@pytest.mark.parametrize(("sqnr_db", "codes"), [(14.9, ["retention-low-similarity"]), (15.1, [])])
+def test_unlabelled_outputs_far_from_the_baseline_are_told(
+    sqnr_db: float, codes: list[str]
+) -> None:
+    found = result_notices(None, replace(UNLABELLED, sqnr_db=sqnr_db), Gates())
+    assert [one.code for one in found] == codes
+
+
+@pytest.mark.parametrize(("stage", "latency"), [("quantized", None), ("candidate", 2.0)])
+def test_an_unoptimised_models_latency_is_not_compared(stage: str, latency: float | None) -> None:
+    base = ModelRow("baseline", None, 100, macs=10, latency=(LatencyFigure("host", 1.0),))
+    row = replace(base, stage=stage, bytes=50, latency=(LatencyFigure("host", 2.0),))
+    assert _ratios(row, base) == {"size": 0.5, "latency": latency, "cycles": None, "macs": 1.0}

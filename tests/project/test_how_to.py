@@ -1,0 +1,322 @@
+"""Every command and snippet of the how-to pages is run, on small models made here."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+from ruamel.yaml import YAML
+
+Array = NDArray[Any]
+Call = Callable[..., tuple[int, str, str]]
+DOCS = Path(__file__).parents[2] / "docs"
+# a command alone, or a block with its language
+STEP = re.compile(r"^ {4,}rockpress ([^\n]*)$|^```([a-z]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+CUTS = [
+    f"/model.22/cv{part}.{scale}/cv{part}.{scale}.2/Conv_output_0"
+    for scale in range(3)
+    for part in (2, 3)
+]
+DECODED = ["/model.22/Mul_2_output_0", "/model.22/Sigmoid_output_0"]
+
+
+def steps_of(page: str) -> Iterator[tuple[str, str]]:
+    """What kind, and its text, in order."""
+    for command, language, text in STEP.findall((DOCS / page).read_text()):
+        yield ("command", command) if command else (language, text)
+
+
+class Reader:
+    """Does what a page says, in a folder of its own.
+
+    For ``chip`` instead of RK3588, where that is given: one without float16 has no reference to
+    build in it, which takes half of the time.
+    """
+
+    def __init__(self, folder: Path, tools: Path, rockpress: Call) -> None:
+        self._folder = folder
+        self._rockpress = rockpress
+        self._said = ""
+        self._environment = {
+            **os.environ,
+            "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
+            "CI_PROJECT_DIR": str(folder),
+            "GITHUB_STEP_SUMMARY": str(folder / "summary"),
+        }
+
+    def follow(self, page: str, chip: str = "rk3588") -> list[str]:
+        """Do all of it; returns what kinds of steps there were."""
+        steps = list(steps_of(page))
+        for kind, text in steps:
+            getattr(self, kind)(text.replace("rk3588", chip))
+        return [kind for kind, _ in steps]
+
+    def command(self, text: str) -> None:
+        code, out, err = self._rockpress(*text.split())
+        self._said = out + err
+        assert code == 0, f"{text}\n{self._said}"
+
+    def text(self, text: str) -> None:
+        missing = [line for line in text.splitlines() if line not in self._said]
+        assert not missing, self._said
+
+    def sh(self, text: str) -> None:
+        words = ["bash", "-euo", "pipefail", "-c", text]
+        done = subprocess.run(
+            words, cwd=self._folder, env=self._environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
+
+    def yaml(self, text: str) -> None:
+        (job,) = (
+            one
+            for place in [YAML(typ="safe").load(text)]
+            for one in place.get("jobs", place).values()
+            if isinstance(one, dict)
+        )
+        self._environment.update(job.get("env") or job["variables"])
+        self._environment["ROCKPRESS_CACHE_DIR"] = os.environ["ROCKPRESS_CACHE_DIR"]
+        lines = job.get("script") or [step["run"] for step in job["steps"] if "run" in step]
+        assert "pip install rockpress" in lines
+        self.sh("\n".join(line for line in lines if not line.startswith("pip ")))
+
+    def make(self, text: str) -> None:
+        (self._folder / "Makefile").write_text(text)
+
+    def toml(self, text: str) -> None:
+        (self._folder / "rockpress.toml").write_text(text)
+
+    def python(self, text: str) -> None:
+        exec(compile(text, "page", "exec"), {"__name__": "page"})
+
+
+@pytest.fixture
+def reader(
+    tmp_path: Path,
+    tools: Path,
+    rockpress: Call,
+    monkeypatch: pytest.MonkeyPatch,
+    pages_cache: str,
+) -> Reader:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ROCKPRESS_CACHE_DIR", pages_cache)
+    return Reader(tmp_path, tools, rockpress)
+
+
+def save_images(images: Array, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, image in enumerate(images):
+        Image.fromarray(image).save(folder / f"{index}.png")
+
+
+@pytest.mark.usefixtures("image_folder", "labelled_folder")
+@pytest.mark.parametrize(
+    ("page", "chip", "steps", "files"),
+    [
+        (
+            "ci.md",
+            "rv1106",
+            ["command", "yaml", "yaml", "sh", "command", "command"],
+            ["build/junit.xml"],
+        ),
+        ("make.md", "rv1106", ["command", "make", "sh", "make", "sh"], ["firmware.bin"]),
+        ("several-chips.md", "rv1103", ["command"], ["several/rv1106/model.rknn"]),
+        ("calibration-set.md", "rv1106", ["command"] * 4, ["int8.onnx"]),
+    ],
+)
+def test_a_page_about_a_classifier(
+    page: str,
+    chip: str,
+    steps: list[str],
+    files: list[str],
+    small_cnn: Path,
+    tmp_path: Path,
+    reader: Reader,
+) -> None:
+    small_cnn.rename(tmp_path / "model.onnx")
+    assert reader.follow(page, chip) == steps
+    assert [name for name in files if not (tmp_path / name).is_file()] == []
+
+
+# A detector with outputs named as Ultralytics' exporter does, and one whose boxes are its cells
+
+
+def yolo() -> onnx.ModelProto:
+    """(1, 3, 64, 64) -> (1, 4 + 2, 84): a red or a green square in a cell of 16 x 16 pixels."""
+    weights: dict[str, Array] = {}
+    nodes: list[onnx.NodeProto] = []
+
+    def node(kind: str, output: str, *inputs: str, **attributes: Any) -> str:
+        nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
+        return output
+
+    def constant(name: str, value: Any, dtype: Any = np.float32) -> str:
+        weights[name] = np.asarray(value, dtype)
+        return name
+
+    def conv(output: str, source: str, kernel: Array, bias: Any, stride: int = 1) -> str:
+        more = constant(f"{output}.w", kernel), constant(f"{output}.b", bias)
+        return node("Conv", output, source, *more, strides=[stride, stride])
+
+    # the mean of each colour in cells of 8 pixels, then of 16 and of 32
+    mean = np.eye(3)[:, :, None, None] * np.full((2, 2), 1 / 4)
+    halved = conv("c2", "images", mean, np.zeros(3), 2)
+    cells = [node("AveragePool", "c8", halved, kernel_shape=[4, 4], strides=[4, 4])]
+    for stride in (16, 32):
+        pool = {"kernel_shape": [2, 2], "strides": [2, 2]}
+        cells.append(node("AveragePool", f"c{stride}", cells[-1], **pool))
+    random = np.random.default_rng(0)
+    # half a cell to each side: as likely one as none
+    bins = np.tile([4.0, 4.0, *[-4.0] * 14], 4)
+    for place, source in enumerate(cells):
+        noise = random.normal(0, 0.05, (64, 3, 1, 1))
+        conv(CUTS[2 * place], source, noise, bins)
+        colours = np.array([[30.0, -30, 0], [-30, 30, 0]]) * (place == 1)
+        kernel = colours[:, :, None, None] + random.normal(0, 0.05, (2, 3, 1, 1))
+        conv(CUTS[2 * place + 1], source, kernel, [-8.0, -8.0])
+
+    sizes = [8, 4, 2]
+    rows = constant("rows", [1, 2, -1], np.int64)
+    bins4 = constant("bins", [1, 4, 16, -1], np.int64)
+    sides = [node("Reshape", f"r{i}", CUTS[2 * i], bins4) for i in range(3)]
+    shares = [node("Reshape", f"s{i}", CUTS[2 * i + 1], rows) for i in range(3)]
+    joined = node("Concat", "sides", *sides, axis=3)
+    turned = node("Transpose", "turned", joined, perm=[0, 2, 1, 3])
+    likely = node("Softmax", "likely", turned, axis=1)
+    steps = conv("steps", likely, np.arange(16.0).reshape(1, 16, 1, 1), [0.0])
+    four = node("Reshape", "four", steps, constant("four.shape", [1, 4, -1], np.int64))
+    nodes.append(helper.make_node("Split", [four], ["before", "after"], name="split", axis=1))
+    grid = [np.mgrid[:n, :n][::-1].reshape(2, -1) + 0.5 for n in sizes]
+    middle = constant("anchors", np.concatenate(grid, axis=1)[None])
+    low, high = node("Sub", "low", middle, "before"), node("Add", "high", middle, "after")
+    centre = node("Mul", "centre", node("Add", "sum", low, high), constant("half", [0.5]))
+    box = node("Concat", "box", centre, node("Sub", "extent", high, low), axis=1)
+    strides = np.repeat([8.0, 16.0, 32.0], [n * n for n in sizes])
+    node("Mul", DECODED[0], box, constant("strides", strides))
+    node("Sigmoid", DECODED[1], node("Concat", "classes", *shares, axis=2))
+    node("Concat", "output0", *DECODED, axis=1)
+    return model_of(nodes, weights, [1, 3, 64, 64], [1, 6, 84])
+
+
+def model_of(
+    nodes: list[onnx.NodeProto], weights: dict[str, Array], given: list[Any], made: list[Any]
+) -> onnx.ModelProto:
+    """From ``images`` to what the last node computes."""
+    used = {name for node in nodes for name in node.input}
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, given)],
+        [helper.make_tensor_value_info(nodes[-1].output[0], TensorProto.FLOAT, made)],
+        [numpy_helper.from_array(one, name) for name, one in weights.items() if name in used],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def squares(count: int, folder: Path, labels: Path | None, seed: int) -> None:
+    """Grey images of 64 x 64 with two coloured cells each, and their boxes as YOLO text."""
+    random = np.random.default_rng(seed)
+    images = random.integers(90, 120, (count, 64, 64, 3), dtype=np.uint8)
+    for index, image in enumerate(images):
+        lines = []
+        for place, kind in zip(random.choice(16, 2, replace=False), (0, 1), strict=True):
+            row, column = divmod(int(place), 4)
+            colour = [[255, 0, 0], [0, 255, 0]][kind]
+            image[row * 16 : row * 16 + 16, column * 16 : column * 16 + 16] = colour
+            lines.append(f"{kind} {column / 4 + 0.125} {row / 4 + 0.125} 0.25 0.25\n")
+        if labels is not None:
+            labels.mkdir(parents=True, exist_ok=True)
+            (labels / f"{index}.txt").write_text("".join(lines))
+    save_images(images, folder)
+
+
+def test_the_page_about_yolo(tmp_path: Path, reader: Reader) -> None:
+    onnx.save(yolo(), str(tmp_path / "yolo.onnx"))
+    squares(12, tmp_path / "frames", None, 0)
+    squares(8, tmp_path / "val" / "images", tmp_path / "val" / "labels", 1)
+    assert reader.follow("yolo.md", "rv1106") == ["command", "text", "command"]
+    (target,) = json.loads((tmp_path / "build" / "report.json").read_text())["targets"]
+    assert target["models"][0]["accuracy"]["value"] == 1
+    assert target["retention"]["value"] > 0.9
+
+
+# A detector of bright lines and a recogniser that tells columns by their brightness
+
+
+def text_detector() -> onnx.ModelProto:
+    nodes = [
+        helper.make_node("Conv", ["images", "w", "b"], ["bright"], name="conv"),
+        helper.make_node("Sigmoid", ["bright"], ["map"], name="map"),
+    ]
+    weights = {"w": np.full((1, 3, 1, 1), 4, np.float32), "b": np.zeros(1, np.float32)}
+    return model_of(nodes, weights, ["n", 3, "h", "w"], ["n", 1, "h", "w"])
+
+
+def text_recogniser() -> onnx.ModelProto:
+    """Each 48 x 8 pixels are nothing when dark, then a, b, c or a space."""
+    names = ["likely", "p0", "p1", "steps"]
+
+    def pool(place: int, *shape: int) -> onnx.NodeProto:
+        given, made = names[place : place + 2]
+        sizes: dict[str, Any] = {"kernel_shape": shape, "strides": shape}
+        return helper.make_node("AveragePool", [given], [made], name=made, **sizes)
+
+    nodes = [
+        helper.make_node("Conv", ["images", "w", "b"], ["likely"], name="conv"),
+        *(pool(place, *shape) for place, shape in enumerate([(4, 4), (4, 2), (3, 1)])),
+        helper.make_node("Squeeze", ["steps", "axis"], ["rows"], name="rows"),
+        helper.make_node("Transpose", ["rows"], ["turned"], name="turned", perm=[0, 2, 1]),
+        helper.make_node("Softmax", ["turned"], ["read"], name="read", axis=2),
+    ]
+    slope = np.array([-40.0, -20, 0, 20, 40])
+    kernel = np.full((1, 3, 1, 1), 1 / 3)
+    weights = {
+        "w": (slope[:, None, None, None] * kernel).astype(np.float32),
+        "b": (-(slope**2) / 80).astype(np.float32),
+        "axis": np.array([2], np.int64),
+    }
+    made = model_of(nodes, weights, ["n", 3, 48, "w"], ["n", "t", 5])
+    helper.set_model_props(made, {"character": "a\nb\nc"})
+    return made
+
+
+def write_text_sets(folder: Path) -> None:
+    random = np.random.default_rng(0)
+    pages = random.integers(0, 60, (6, 320, 320, 3), dtype=np.uint8)
+    (folder / "pages" / "labels").mkdir(parents=True)
+    for index, page in enumerate(pages):
+        top = 32 * int(random.integers(1, 8))
+        page[top : top + 32, 64:256] = 250  # and 20 pixels around it, by unclip
+        box = f"0 0.5 {(top + 16) / 320} {232 / 320} {72 / 320}\n"
+        (folder / "pages" / "labels" / f"{index}.txt").write_text(box)
+    save_images(pages, folder / "pages" / "images")
+    texts = ["".join(random.choice(list("abc"), 6)) for _ in range(12)]
+    shades = {"a": 64, "b": 128, "c": 191}
+    lines = [np.zeros((48, 320, 3), np.uint8) for _ in texts]
+    for text, line in zip(texts, lines, strict=True):
+        for place, letter in enumerate(text):
+            line[:, 16 * place : 16 * place + 8] = shades[letter]
+    save_images(np.stack(lines), folder / "lines")
+    rows = [f"{index}.png,{text}\n" for index, text in enumerate(texts)]
+    (folder / "lines" / "labels.csv").write_text("path,label\n" + "".join(rows))
+
+
+def test_the_page_about_text(tmp_path: Path, reader: Reader) -> None:
+    onnx.save(text_detector(), str(tmp_path / "det.onnx"))
+    onnx.save(text_recogniser(), str(tmp_path / "rec.onnx"))
+    write_text_sets(tmp_path)
+    assert reader.follow("ocr.md", "rv1106") == ["python", "toml", "command", "command"]
+    for name in ("det", "rec"):
+        report = json.loads((tmp_path / "build" / name / "report.json").read_text())
+        assert report["targets"][0]["models"][0]["accuracy"]["value"] == 1

@@ -1,0 +1,120 @@
+"""The rooms, and what may stand in which: read from the source, not from what happens to run."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LEVELS = [
+    {"cli"},
+    {"pipeline"},
+    {"prune", "quantize", "convert", "accuracy", "report"},
+    {"calibration_data"},
+    {"core"},
+]
+LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
+HANDLER = ROOT / "cli" / "handler.py"
+# Where a library that is not everybody's may be imported.
+ONLY_IN = {"typer": {"cli"}, "rich": {"cli"}, "rknn": {"convert"}}
+LONGEST_FILE = 300
+
+FILES = sorted(file for room in LEVEL for file in (ROOT / room).rglob("*.py"))
+MODULES = ["rockpress"] + [
+    ".".join(("rockpress", *file.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+    for file in FILES
+]
+
+
+def name_of(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+def room_of(file: Path) -> str:
+    return file.relative_to(ROOT).parts[0]
+
+
+def imports_of(file: Path) -> Iterator[str]:
+    """Every module that the file imports anywhere, with relative ones as "rockpress.room...."."""
+    package = ("rockpress", *file.relative_to(ROOT).parts[:-1])
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = [*base, *(node.module.split(".") if node.module else ())]
+            yield from (".".join([*module, alias.name]) for alias in node.names)
+
+
+def calls_of(file: Path) -> Iterator[ast.Call]:
+    nodes = ast.walk(ast.parse(file.read_text()))
+    return (node for node in nodes if isinstance(node, ast.Call))
+
+
+def is_broad(handler: ast.ExceptHandler) -> bool:
+    caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    names = {one.id if isinstance(one, ast.Name) else "" for one in caught if one}
+    return handler.type is None or bool(names & {"Exception", "BaseException"})
+
+
+def test_every_room_is_known() -> None:
+    assert {file.parent.name for file in ROOT.glob("*/__init__.py")} == set(LEVEL)
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_imports_point_down(file: Path) -> None:
+    own = room_of(file)
+    for module in imports_of(file):
+        package, _, rest = module.partition(".")
+        room = rest.partition(".")[0]
+        if package == "rockpress" and room in LEVEL and room != own:
+            assert LEVEL[room] > LEVEL[own], f"{name_of(file)} imports {module}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_rooms_that_own_a_library(file: Path) -> None:
+    for module in imports_of(file):
+        rooms = ONLY_IN.get(module.partition(".")[0])
+        assert rooms is None or room_of(file) in rooms, f"{name_of(file)} imports {module}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_nothing_is_printed_outside_cli(file: Path) -> None:
+    printed = [
+        call.lineno
+        for call in calls_of(file)
+        if isinstance(call.func, ast.Name) and call.func.id == "print"
+    ]
+    assert room_of(file) == "cli" or not printed
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_no_broad_except_outside_the_handler(file: Path) -> None:
+    nodes = ast.walk(ast.parse(file.read_text()))
+    handlers = (node for node in nodes if isinstance(node, ast.ExceptHandler))
+    assert file == HANDLER or not [one.lineno for one in handlers if is_broad(one)]
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_files_are_short(file: Path) -> None:
+    assert len(file.read_text().splitlines()) <= LONGEST_FILE
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_examples_in_docstrings(module: str) -> None:
+    assert doctest.testmod(importlib.import_module(module)).failed == 0
+
+
+def test_one_name_per_file() -> None:
+    names: dict[str, set[str]] = {}
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if file and Path(file).is_relative_to(ROOT) and ".venv" not in Path(file).parts:
+            names.setdefault(file, set()).add(module.__name__)
+    assert not {file: who for file, who in names.items() if len(who) > 1}

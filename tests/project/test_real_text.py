@@ -1,0 +1,75 @@
+"""A text recogniser and a text detector of others, scored on what is rendered here."""
+
+from __future__ import annotations
+
+import runpy
+from importlib.metadata import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rockpress.accuracy.compare import Comparison, compare
+from rockpress.accuracy.metrics.metric_table import find_scoring
+from rockpress.accuracy.runners import run_onnxruntime
+from rockpress.pipeline.recipes.recipe import Preprocessing
+from rockpress.pipeline.samples.ready_model import ready_model
+
+FOR_LINES = Preprocessing(resize="fit", color="bgr", mean=(127.5,), std=(127.5,))
+FOR_PAGES = Preprocessing(color="bgr", mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))
+
+
+def model(name: str) -> Path:
+    """A model inside rapidocr-onnxruntime, of which nothing is imported."""
+    found = [file for file in files("rapidocr-onnxruntime") or [] if file.name == name]
+    return Path(str(found[0].locate()))
+
+
+@pytest.fixture(scope="module")
+def rendered(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("text")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.syspath_prepend(str(root / "examples"))
+        program = runpy.run_path(str(root / "examples" / "render_text_sets.py"))
+    random = np.random.default_rng(5)
+    program["write_lines"](folder / "lines", 8, random)
+    pages = folder / "pages"
+    program["write_pages"](pages / "images", pages / "labels", 3, random)
+    program["write_keys"](model("ch_PP-OCRv4_rec_infer.onnx"), folder / "keys.txt")
+    return folder
+
+
+def itself(
+    path: Path,
+    samples: Path,
+    how: Preprocessing,
+    size: tuple[int, int],
+    metric: str,
+    **options: Any,
+) -> Comparison:
+    ready = ready_model(path, size=size)
+    given = ready.samples(samples, how)
+    outputs = run_onnxruntime(ready.model, given)
+    names = [one.name for one in ready.model.graph.output]
+    scoring = find_scoring(metric, options, [], names, size)
+    return compare(outputs, outputs, given.labels, scoring)
+
+
+def test_rendered_lines_are_read(rendered: Path) -> None:
+    result = itself(
+        model("ch_PP-OCRv4_rec_infer.onnx"),
+        rendered / "lines",
+        FOR_LINES,
+        (48, 320),
+        "character-accuracy",
+        **{"charset": str(rendered / "keys.txt"), "ignore-spaces": "yes"},
+    )
+    assert result.baseline_value is not None and result.baseline_value > 0.95
+    assert result.agreement == 1 and result.samples == 8
+
+
+def test_rendered_lines_are_found_on_their_pages(rendered: Path) -> None:
+    name = "ch_PP-OCRv4_det_infer.onnx"
+    result = itself(model(name), rendered / "pages", FOR_PAGES, (320, 320), "text-boxes")
+    assert result.baseline_value is not None and result.baseline_value > 0.9

@@ -1,0 +1,167 @@
+"""Which of two plans of widths is kept: the searched one, or the same share of every group."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx.parser
+import pytest
+from numpy.typing import NDArray
+from onnx import ModelProto, numpy_helper
+
+from rockpress.core.graphs.layers import macs_of
+from rockpress.core.graphs.model import load_model
+from rockpress.core.passes.prepare import prepare_model
+from rockpress.core.session import Session
+from rockpress.prune.budget import Budget, macs_cost
+from rockpress.prune.prune import Method, Pruner, prune
+from rockpress.prune.prune_result import PruneResult
+from rockpress.prune.search.sample_split import divergence_on
+
+# Two branches know the same. Each alone can go without any harm, so the search takes both.
+TWINS = """<ir_version: 8, opset_import: ["": 17]> twins (float[1,8] x) => (float[1,6] y) {
+    a = Gemm <transB=1> (x, w1, b1)
+    b = Gemm <transB=1> (x, w2, b2)
+    c = Gemm <transB=1> (x, w3, b3)
+    r = Relu (a)
+    s = Relu (b)
+    t = Relu (c)
+    j = Concat <axis=1> (r, s, t)
+    y = Gemm <transB=1> (j, w4, b4) }"""
+
+
+SIAMESE = """<ir_version: 8, opset_import: ["": 17]>
+siamese (float[1,8] x, float[1,8] z) => (float[1,5] y, float[1,5] v) {
+    a = Gemm <transB=1> (x, w1, b1)
+    b = Gemm <transB=1> (z, w1, b2)
+    r = Relu (a)
+    s = Relu (b)
+    y = Gemm <transB=1> (r, w2, b3)
+    v = Gemm <transB=1> (s, w2, b4) }"""
+
+
+WIDE = """<ir_version: 8, opset_import: ["": 17]> wide (float[1,8] x) => (float[1,6] y) {
+    a = Gemm <transB=1> (x, w1, b1)
+    r = Relu (a)
+    y = Gemm <transB=1> (r, w2, b2) }"""
+
+
+def twins(*, third_is_dead: bool = False) -> ModelProto:
+    model = onnx.parser.parse_model(TWINS)
+    random = np.random.default_rng(0)
+    shared = random.standard_normal((16, 8))
+    weights = {
+        **{"w1": shared, "w2": shared, "w3": random.standard_normal((16, 8)) / 4},
+        **{"w4": random.standard_normal((6, 48)) / 7, "b4": random.standard_normal(6) / 3},
+        **{"b1": np.full(16, 0.1), "b2": np.full(16, 0.1), "b3": random.standard_normal(16) / 3},
+    }
+    weights["w4"][:, 32:] *= not third_is_dead
+    model.graph.initializer.extend(
+        numpy_helper.from_array(value.astype(np.float32), name) for name, value in weights.items()
+    )
+    return prepare_model(model)
+
+
+def samples(count: int, seed: int = 0) -> list[dict[str, NDArray[np.float32]]]:
+    random = np.random.default_rng(seed)
+    return [{"x": random.standard_normal((1, 8)).astype(np.float32)} for _ in range(count)]
+
+
+def pruned(share: float, output: Path, **how: str | tuple[str, ...]) -> PruneResult:
+    budget, method = Budget("macs", share), Method(**how)  # type: ignore[arg-type]
+    given = samples(200)
+    return prune(twins(), output, given, budget, cost=macs_cost, step=4, method=method)
+
+
+def test_the_uniform_plan_is_kept_where_the_cuts_spoil_each_other(tmp_path: Path) -> None:
+    result = pruned(0.5, tmp_path / "a")
+    pruned(0.5, tmp_path / "even", allocation="uniform")
+    assert result.choice is not None
+    assert result.choice.plan == "uniform"
+    assert result.choice.values["uniform"] < result.choice.values["searched"]
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "even").read_bytes()
+
+
+def test_the_searched_plan_is_kept_where_it_is_better(tmp_path: Path) -> None:
+    model, budget = twins(third_is_dead=True), Budget("macs", 0.2)
+    result = prune(model, tmp_path / "a", samples(60), budget, cost=macs_cost, step=4)
+    assert result.choice is not None
+    assert result.choice.plan == "searched"
+    assert result.choice.values["searched"] < 1e-5 < result.choice.values["uniform"]
+    assert [group.after for group in result.groups] == [16, 16, 4]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.4])
+def test_both_plans_are_within_the_budget_and_leave_what_is_kept(
+    share: float, tmp_path: Path
+) -> None:
+    result = pruned(share, tmp_path / "a", keep=("w3",))
+    assert macs_of(load_model(tmp_path / "a")) == result.cost_after
+    assert result.cost_after <= (1 - share) * result.cost_before
+    assert "w3" not in {group.name for group in result.groups}
+
+
+def test_a_drop_is_tried_with_both_plans(tmp_path: Path) -> None:
+    model = twins()
+    pruner = Pruner(model, samples(150), cost=macs_cost, step=4, method=Method())
+    held_out = samples(50, seed=1)
+    reference = Session(model).stacked(held_out)[0]
+
+    def judge(small: ModelProto) -> float:
+        found = Session(small).stacked(held_out)[0]
+        return float(1 - ((reference - found) ** 2).sum() / (reference**2).sum())
+
+    result = pruner.prune_within(0.06, judge, Budget("macs", 0.5), tmp_path / "a")
+    assert result.choice is not None
+    assert result.choice.measure == "retention"
+    kept = judge(load_model(tmp_path / "a"))
+    assert kept == pytest.approx(max(result.choice.values.values()))
+    assert kept >= 0.94
+
+
+def test_a_layer_with_more_inputs_than_samples_does_not_look_free(tmp_path: Path) -> None:
+    model = onnx.parser.parse_model(WIDE)
+    random = np.random.default_rng(0)
+    shapes = {"w1": (64, 8), "b1": (64,), "w2": (6, 64), "b2": (6,)}
+    model.graph.initializer.extend(
+        numpy_helper.from_array(random.standard_normal(shape).astype(np.float32) / 4, name)
+        for name, shape in shapes.items()
+    )
+    budget, fresh = Budget("macs", 0.5), samples(200, seed=1)
+    prepared, path = prepare_model(model), tmp_path / "a"
+    result = prune(prepared, path, samples(40), budget, cost=macs_cost, step=8)
+    (group,) = result.groups
+    real = divergence_on(prepared, fresh)(load_model(path))
+    assert real > 1e-4
+    assert 0.3 * real < group.error
+
+
+def test_what_only_a_shared_weight_reads_is_cut(tmp_path: Path) -> None:
+    model = onnx.parser.parse_model(SIAMESE)
+    random = np.random.default_rng(0)
+    shapes = {"w1": (16, 8), "b1": (16,), "b2": (16,), "w2": (5, 16), "b3": (5,), "b4": (5,)}
+    model.graph.initializer.extend(
+        numpy_helper.from_array(random.standard_normal(shape).astype(np.float32), name)
+        for name, shape in shapes.items()
+    )
+    given = [{**a, "z": b["x"]} for a, b in zip(samples(80), samples(80, seed=2), strict=True)]
+    budget = Budget("macs", 0.25)
+    errors = {}
+    for recover in ("least-squares", "none"):
+        path, method = tmp_path / recover, Method(recover=recover)
+        result = prune(
+            prepare_model(model), path, given, budget, cost=macs_cost, step=4, method=method
+        )
+        assert [group.after for group in result.groups] == [12]
+        wanted, found = (Session(one).stacked(given) for one in (model, load_model(path)))
+        errors[recover] = sum(((a - b) ** 2).mean() for a, b in zip(wanted, found, strict=True))
+    assert errors["least-squares"] < 0.5 * errors["none"]
+
+
+def test_too_few_samples_to_hold_one_out(tmp_path: Path) -> None:
+    budget = Budget("macs", 0.3)
+    result = prune(twins(), tmp_path / "a", samples(2), budget, cost=macs_cost, step=4)
+    assert result.choice is None
+    assert macs_of(load_model(tmp_path / "a")) <= 0.7 * result.cost_before

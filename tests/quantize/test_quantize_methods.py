@@ -1,0 +1,336 @@
+"""Rounding weights with what the samples say: moments, GPTQ, corrected biases, and the choice."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx.parser
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from onnx import ModelProto, numpy_helper
+
+from rockpress.core.graphs.graph import Graph
+from rockpress.core.graphs.model import load_model
+from rockpress.core.passes.prepare import prepare_model
+from rockpress.core.session import Session
+from rockpress.core.similarity import sqnr_db
+from rockpress.quantize.graph_parts.placement import place
+from rockpress.quantize.graph_parts.weighted_layers import WIDEST_BLOCK, Layer, blocks, layers_of
+from rockpress.quantize.methods.method_table import COMPARED, METHODS, REFINED
+from rockpress.quantize.numeric.gptq import gptq
+from rockpress.quantize.numeric.scales import (
+    WEIGHT_LIMIT,
+    dequantize,
+    quantize_weight,
+    weight_scales,
+)
+from rockpress.quantize.quantize import quantize
+from rockpress.quantize.rendering.plan import read_plan
+from rockpress.quantize.rendering.rounding import lost_mean, rounded_layers
+from rockpress.quantize.statistics.tensor_statistics import InputMoments, observe
+
+Array = NDArray[Any]
+Feeds = list[dict[str, Array]]
+
+LAYERS = {
+    "dense": ("Conv <pads=[1,1,1,1]>", (5, 6, 3, 3)),
+    "strided, uneven pads": ("Conv <pads=[0,1,2,0], strides=[2,1]>", (5, 6, 3, 2)),
+    "dilated": ("Conv <dilations=[2,2], pads=[2,2,2,2]>", (4, 6, 3, 3)),
+    "depthwise": ("Conv <group=6, pads=[2,2,2,2]>", (12, 1, 5, 5)),
+    "grouped": ("Conv <group=2>", (4, 3, 1, 1)),
+}
+
+
+def model_of(text: str, weights: dict[str, tuple[int, ...]], seed: int = 0) -> ModelProto:
+    """A prepared model; weights are drawn, those of a name that starts with b are biases."""
+    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {text}')
+    random = np.random.default_rng(seed)
+    for name, shape in weights.items():
+        fan = 1 if name.startswith("b") else np.prod(shape[1:])
+        value = (random.standard_normal(shape) / np.sqrt(fan)).astype(np.float32)
+        model.graph.initializer.append(numpy_helper.from_array(value, name))
+    return prepare_model(model)
+
+
+def one_layer(operator: str, shape: tuple[int, ...]) -> tuple[ModelProto, Layer]:
+    model = model_of(
+        f"(float[1,6,9,8] x) => (float[1,c,h,w] y) {{ y = {operator} (x, w1, b1) }}",
+        {"w1": shape, "b1": (shape[0],)},
+    )
+    graph = Graph(model)
+    (layer,) = layers_of(graph, place(graph))
+    return model, layer
+
+
+def correlated(count: int, shape: tuple[int, ...], seed: int = 0) -> Feeds:
+    """Samples whose channels are much alike and not centred, as those of images are."""
+    random = np.random.default_rng(seed)
+    common = random.standard_normal((count, 1, *shape[2:]))
+    own = random.standard_normal((count, *shape[1:]))
+    return [{"x": one[None].astype(np.float32)} for one in common + 0.3 * own + 0.7]
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_is_its_matrices_times_its_rows(name: str) -> None:
+    model, layer = one_layer(*LAYERS[name])
+    x = correlated(1, (1, 6, 9, 8))[0]["x"]
+    (y,) = Session(model).run({"x": x})
+    assert layer.positions == y[0, 0].size
+    rows = layer.rows(x, np.arange(layer.positions))
+    got = np.einsum("god,gnd->gon", layer.matrix(layer.weight), rows)
+    expected = y[0].reshape(y.shape[1], -1) - np.asarray(layer.bias)[:, None]
+    np.testing.assert_allclose(got.reshape(expected.shape), expected, atol=1e-5)
+    np.testing.assert_array_equal(layer.weight_like(layer.matrix(layer.weight)), layer.weight)
+
+
+@pytest.mark.parametrize("operator", ["Gemm <transB=1>", "Gemm", "MatMul"])
+def test_a_matrix_product_is_a_layer_too(operator: str) -> None:
+    shape = (5, 6) if "transB" in operator else (6, 5)
+    text = f"(float[3,6] x) => (float[3,5] y) {{ y = {operator} (x, w1) }}"
+    model = model_of(text, {"w1": shape})
+    graph = Graph(model)
+    (layer,) = layers_of(graph, place(graph))
+    x = np.random.default_rng(0).standard_normal((3, 6)).astype(np.float32)
+    (y,) = Session(model).run({"x": x})
+    rows = layer.rows(x, np.arange(layer.positions))
+    np.testing.assert_allclose(rows[0] @ layer.matrix(layer.weight)[0].T, y, atol=1e-5)
+    assert (layer.bias is None) == (operator == "MatMul")
+
+
+def test_moments_are_those_of_all_rows() -> None:
+    rows = np.random.default_rng(0).standard_normal((3, 5000, 7)) @ np.diag(np.arange(1, 8)) + 4
+    moments = InputMoments(3, 7)
+    for part in np.array_split(rows, 11, axis=1):
+        moments.add(part)
+    np.testing.assert_allclose(moments.mean, rows.mean(axis=1), rtol=1e-5)
+    expected = np.stack([np.cov(one.T, bias=True) for one in rows])
+    np.testing.assert_allclose(moments.covariance, expected, atol=2e-3)
+
+
+def test_wide_layers_are_held_in_blocks() -> None:
+    width = WIDEST_BLOCK + 4
+    rows = np.random.default_rng(0).standard_normal((1, 50, width))
+    moments = InputMoments(1, width)
+    moments.add(rows)
+    half = width // 2
+    assert moments.covariance.shape == (2, half, half)
+    np.testing.assert_allclose(
+        moments.covariance[1], np.cov(rows[0, :, half:].T, bias=True), atol=1e-4
+    )
+    assert width % blocks(width) == 0
+
+
+@given(
+    width=st.integers(1, 300),
+    rows=st.integers(1, 40),
+    power=st.floats(-6, 4),
+    offset=st.floats(-5, 5),
+    seed=st.integers(0, 99),
+)
+def test_inputs_that_do_not_vary_can_be_rounded_for(
+    width: int, rows: int, power: float, offset: float, seed: int
+) -> None:
+    """One sample, or many equal ones: what is left of the covariance is rounding."""
+    random = np.random.default_rng(seed)
+    row = random.standard_normal((2, 1, width)) * 10**power + offset
+    moments = InputMoments(2, width)
+    for _ in range(rows):
+        moments.add(row)
+    covariance = moments.covariance
+    assert np.linalg.eigvalsh(covariance).min() >= 0
+    matrix, scales = random.standard_normal((2, 3, width)), np.full((2, 3), 0.02)
+    assert np.isfinite(gptq(matrix, covariance, scales, 126)).all()
+
+
+def output_error(matrix: Array, steps: Array, scales: Array, covariance: Array) -> float:
+    lost = matrix - steps * scales[:, :, None]
+    return float(np.einsum("god,gde,goe->", lost, covariance, lost))
+
+
+@pytest.mark.parametrize("width", [1, 5, 130, 300])
+def test_gptq_loses_less_than_rounding_to_nearest(width: int) -> None:
+    random = np.random.default_rng(width)
+    x = random.standard_normal((2, 400, width)) + 2 * random.standard_normal((2, 400, 1))
+    covariance = np.stack([np.cov(one.T, bias=True).reshape(width, width) for one in x])
+    matrix = random.standard_normal((2, 6, width))
+    scales = np.abs(matrix).max(axis=2) / 20
+    near = np.rint(matrix / scales[:, :, None])
+    steps = gptq(matrix, covariance, scales, 20)
+    assert np.abs(steps).max() <= 20
+    assert (steps == np.rint(steps)).all()
+    errors = [output_error(matrix, one, scales, covariance) for one in (near, steps)]
+    assert errors[1] < 0.75 * errors[0] if width > 1 else errors[1] == errors[0]
+
+
+def test_gptq_of_inputs_that_have_nothing_in_common_is_rounding_to_nearest() -> None:
+    matrix = np.random.default_rng(0).standard_normal((1, 4, 30)) * 10
+    scales = np.ones((1, 4))
+    steps = gptq(matrix, np.eye(30)[None] * np.arange(1, 31), scales, 126)
+    np.testing.assert_array_equal(steps, np.rint(matrix))
+
+
+def test_gptq_comes_near_the_best_of_all_roundings() -> None:
+    random = np.random.default_rng(4)
+    for _ in range(20):
+        root = random.standard_normal((6, 6)) + 1.5
+        covariance = (root.T @ root)[None]
+        matrix = random.uniform(-4, 4, (1, 1, 6))
+        scales = np.ones((1, 1))
+        floors = np.floor(matrix)
+        every = [floors + np.array(up) for up in itertools.product((0, 1), repeat=6)]
+        best = min(output_error(matrix, one, scales, covariance) for one in every)
+        worst = max(output_error(matrix, one, scales, covariance) for one in every)
+        found = output_error(matrix, gptq(matrix, covariance, scales, 126), scales, covariance)
+        assert found <= best + 0.1 * (worst - best)
+
+
+def test_inputs_that_never_vary_do_no_harm() -> None:
+    steps = gptq(np.full((1, 2, 3), 0.4), np.zeros((1, 3, 3)), np.ones((1, 2)), 126)
+    np.testing.assert_array_equal(steps, 0)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_corrected_bias_brings_the_mean_back(name: str) -> None:
+    model, layer = one_layer(*LAYERS[name])
+    samples = correlated(8, (1, 6, 9, 8))
+    # few positions, so that all of them are seen
+    seen = observe(model, ["x"], [layer], samples).moments[layer.name]
+    scales = weight_scales(layer.weight, layer.axis) * 30  # rough, so that it matters
+    steps = quantize_weight(layer.weight, scales, layer.axis)
+    correction = lost_mean(layer, steps, scales, seen)
+    rough = ModelProto()
+    rough.CopyFrom(model)
+    for tensor in rough.graph.initializer:
+        if tensor.name == layer.node.input[1]:
+            value = dequantize(steps, scales, layer.axis)
+            tensor.CopyFrom(numpy_helper.from_array(value, tensor.name))
+    means = [
+        np.mean([Session(one).run(feeds)[0] for feeds in samples], axis=(0, 1, 3, 4))
+        for one in (model, rough)
+    ]
+    every = (layer.positions <= 64 and layer.width > 64) or layer.positions <= 16
+    np.testing.assert_allclose(means[0] - means[1], correction, atol=1e-4 if every else 0.2)
+    assert np.abs(correction).max() > 1e-3
+
+
+NET = """(float[1,6,12,12] x) => (float[1,10] y) {
+    a = Conv <pads=[1,1,1,1]> (x, w1, b1)
+    r = Relu (a)
+    d = Conv <group=16, pads=[1,1,1,1]> (r, w2)
+    s = Relu (d)
+    p = Conv (s, w3, b3)
+    m = GlobalAveragePool (p)
+    f = Flatten (m)
+    y = Gemm <transB=1> (f, w4, b4) }"""
+WEIGHTS = {
+    **{"w1": (16, 6, 3, 3), "b1": (16,), "w2": (16, 1, 3, 3), "w3": (24, 16, 1, 1), "b3": (24,)},
+    **{"w4": (10, 24), "b4": (10,)},
+}
+
+
+@pytest.fixture(scope="module")
+def net() -> ModelProto:
+    return model_of(NET, WEIGHTS)
+
+
+def test_auto_compares_methods_on_samples_that_none_has_seen(
+    net: ModelProto, tmp_path: Path
+) -> None:
+    samples, held_out = (correlated(n, (1, 6, 12, 12), seed) for n, seed in ((40, 1), (6, 2)))
+    steps: list[tuple[str, int, int | None]] = []
+    result = quantize(
+        net,
+        tmp_path / "q.onnx",
+        tmp_path / "p.toml",
+        samples,
+        held_out,
+        on_progress=lambda *step: steps.append(step),
+    )
+    plan = result.plan
+    first = max(COMPARED, key=lambda name: plan.candidates[name])
+    assert list(plan.candidates)[:5] == [*COMPARED, REFINED[first][0]]
+    assert plan.candidates[plan.method] >= plan.candidates[COMPARED[0]]
+    assert not any(METHODS[name].sequential for name in plan.candidates)
+    assert (plan.samples, plan.held_out) == (46, 6)
+    assert read_plan(tmp_path / "p.toml") == plan
+    # the figure is that of the method without the samples that it was measured on
+    paths = tmp_path / "40.onnx", tmp_path / "40.toml"
+    alone = quantize(net, *paths, samples, method=plan.method)
+    floats = [Session(net).run(feeds)[0] for feeds in held_out]
+    session = Session(load_model(alone.path), optimise=False)
+    got = [session.run(feeds)[0] for feeds in held_out]
+    db = sqnr_db([np.stack(floats)], [np.stack(got)])
+    assert db == pytest.approx(plan.candidates[plan.method], abs=1e-6)
+    assert ("compare", 24, 24) in steps
+    assert [step for step in steps if step[0] == "calibrate"][-1] == ("calibrate", 46, None)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_samples_held_out_count_once_the_method_is_chosen(
+    method: str, net: ModelProto, tmp_path: Path
+) -> None:
+    samples = correlated(16, (1, 6, 12, 12))
+    samples[-1]["x"] *= 3  # it is in no range unless it counts
+    digests = []
+    for name, seen, held_out in (("all", samples, []), ("held", samples[:12], samples[12:])):
+        paths = tmp_path / f"{name}.onnx", tmp_path / f"{name}.toml"
+        plan = quantize(net, *paths, seen, held_out, method=method).plan
+        assert (plan.samples, plan.held_out) == (16, len(held_out))
+        digests.append({tensor: (one.low, one.high) for tensor, one in plan.activations.items()})
+    # by how much channels are scaled is decided before
+    assert digests[0] == digests[1] or METHODS[method].equalized
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_can_be_named(method: str, net: ModelProto, tmp_path: Path) -> None:
+    samples = correlated(12, (1, 6, 12, 12))
+    plan = quantize(net, tmp_path / "q.onnx", tmp_path / "p", samples, method=method).plan
+    assert (plan.method, plan.candidates, plan.held_out) == (method, {}, 0)
+    ranges = {one.source for one in plan.activations.values() if not one.source.startswith("as ")}
+    assert ranges == {METHODS[method].ranges}
+    assert {one.source for one in plan.weights.values()} == {METHODS[method].rounding}
+    got = Session(load_model(tmp_path / "q.onnx"), optimise=False).run(samples[0])
+    assert sqnr_db(Session(net).run(samples[0]), got) > 15
+
+
+def test_without_samples_to_compare_on_it_is_gptq(net: ModelProto, tmp_path: Path) -> None:
+    samples = correlated(4, (1, 6, 12, 12))
+    assert quantize(net, tmp_path / "q.onnx", tmp_path / "p", samples).plan.method == "gptq"
+
+
+def test_gptq_and_corrected_biases_pay(net: ModelProto, tmp_path: Path) -> None:
+    samples, others = (correlated(60, (1, 6, 12, 12), seed) for seed in (1, 2))
+    found = {}
+    for method in ("min-max", "gptq-min-max"):
+        quantize(net, tmp_path / "q.onnx", tmp_path / "p", samples, method=method)
+        session = Session(load_model(tmp_path / "q.onnx"), optimise=False)
+        pairs = [(Session(net).run(one)[0], session.run(one)[0]) for one in others]
+        found[method] = sqnr_db(
+            [np.stack([a for a, _ in pairs])], [np.stack([b for _, b in pairs])]
+        )
+    assert found["gptq-min-max"] > found["min-max"] + 1
+
+
+def test_a_layer_without_a_bias_gets_one(net: ModelProto, tmp_path: Path) -> None:
+    samples = correlated(12, (1, 6, 12, 12))
+    quantize(net, tmp_path / "q.onnx", tmp_path / "p", samples, method="mse")
+    nodes = load_model(tmp_path / "q.onnx").graph.node
+    convs = [node for node in nodes if node.op_type == "Conv"]
+    assert [len(node.input) for node in convs] == [3, 3, 3]
+    assert "".join(convs[1].input[2:]).endswith("bias.dequantized")
+
+
+def test_integers_are_found_once_for_equal_scales(net: ModelProto) -> None:
+    graph = Graph(net)
+    placement = place(graph)
+    layers = layers_of(graph, placement)
+    seen = observe(net, placement.tensors, layers, correlated(6, (1, 6, 12, 12)))
+    first = rounded_layers(layers, {}, seen.moments, rounding="gptq")
+    again = rounded_layers(layers, {}, seen.moments, rounding="gptq", known=first)
+    assert all(again[name].steps is first[name].steps for name in first)
+    assert max(np.abs(one.steps).max() for one in first.values()) <= WEIGHT_LIMIT

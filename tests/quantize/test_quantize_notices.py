@@ -1,0 +1,134 @@
+"""What quantize says: of weights that become 0, of operators left in float, of its options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx.parser
+import pytest
+from numpy.typing import NDArray
+from onnx import ModelProto, numpy_helper
+
+from rockpress.core.errors import OptionError
+from rockpress.core.graphs.graph import Graph
+from rockpress.core.passes.prepare import prepare_model
+from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.single import prune_file, quantize_file
+from rockpress.quantize.four_bits import quantize_four_bits
+from rockpress.quantize.graph_parts.placement import left_in_float, place
+from rockpress.quantize.quantize import quantize
+
+Array = NDArray[Any]
+
+
+def model_of(text: str, values: dict[str, Array]) -> ModelProto:
+    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {text}')
+    for name, value in values.items():
+        tensor = numpy_helper.from_array(np.asarray(value, np.float32), name)
+        model.graph.initializer.append(tensor)
+    return prepare_model(model)
+
+
+def drawn(**shapes: tuple[int, ...]) -> dict[str, Array]:
+    random = np.random.default_rng(0)
+    return {name: random.standard_normal(shape) / 4 for name, shape in shapes.items()}
+
+
+def floating(model: ModelProto, *names: str) -> dict[str, int]:
+    graph = Graph(model)
+    return left_in_float(graph, place(graph, names))
+
+
+TWO = """(float[1,4,6,6] x) => (float[1,4,6,6] y) {
+    a = Conv (x, w1)
+    r = Relu (a)
+    y = Conv (r, w2) }"""
+
+
+def samples(count: int = 4) -> list[dict[str, Array]]:
+    random = np.random.default_rng(1)
+    drawn = random.standard_normal((count, 1, 4, 6, 6)).astype(np.float32)
+    return [{"x": one} for one in drawn]
+
+
+@pytest.mark.parametrize("quantizer", [quantize, quantize_four_bits])
+def test_weights_that_become_zero_are_told(quantizer: Any, tmp_path: Path) -> None:
+    values = drawn(w1=(4, 4, 1, 1), w2=(4, 4, 1, 1))
+    paths = tmp_path / "q.onnx", tmp_path / "p.toml"
+    assert quantizer(model_of(TWO, values), *paths, samples()).notices == ()
+    # one channel that is dead, as BatchNormalization leaves them, is nothing to be told
+    values["w2"][1] = 1e-30
+    assert quantizer(model_of(TWO, values), *paths, samples()).notices == ()
+    values["w2"][:] = 1e-30
+    (notice,) = quantizer(model_of(TWO, values), *paths, samples()).notices
+    assert notice.code == "weight-underflow"
+    assert "1.0e-30" in notice.text
+    assert notice.text.endswith(" y")
+    values["w2"][:] = 0  # it is as it was
+    assert quantizer(model_of(TWO, values), *paths, samples()).notices == ()
+
+
+def test_what_runs_in_float_is_counted() -> None:
+    model = model_of(TWO, drawn(w1=(4, 4, 1, 1), w2=(4, 4, 1, 1)))
+    assert floating(model) == {}
+    assert floating(model, "r") == {"Conv": 2, "Relu": 1}
+    assert floating(model, "y") == {"Conv": 1}
+
+
+def test_a_convolution_whose_weight_is_computed_is_in_float() -> None:
+    text = """(float[1,4,6,6] x, float[4,4,1,1] k) => (float[1,4,6,6] y) {
+        a = Conv (x, w1)
+        b = Conv (a, k)
+        y = Conv (b, w1) }"""
+    assert floating(model_of(text, drawn(w1=(4, 4, 1, 1)))) == {"Conv": 1}
+
+
+def test_an_lstm_between_quantized_tensors_is_in_float() -> None:
+    text = """(float[5,1,4] x) => (float[5,1,6] z) {
+        a = MatMul (x, w1)
+        y, h, c = LSTM <hidden_size=6> (a, w2, r2)
+        s = Squeeze (y, one)
+        z = MatMul (s, w3) }"""
+    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {text}')
+    values = drawn(w1=(4, 4), w2=(1, 24, 4), r2=(1, 24, 6), w3=(6, 6))
+    for name, value in values.items():
+        tensor = numpy_helper.from_array(value.astype(np.float32), name)
+        model.graph.initializer.append(tensor)
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1]), "one"))
+    assert floating(prepare_model(model)) == {"LSTM": 1}
+
+
+def test_hard_swish_in_four_operators_is_one_in_int8() -> None:
+    text = """(float[1,4,6,6] x) => (float[1,4,6,6] y) {
+        a = Conv (x, w1)
+        b = Add (a, three)
+        c = Clip (b, zero, six)
+        d = Mul (a, c)
+        e = Div (d, six)
+        y = Conv (e, w2) }"""
+    values = drawn(w1=(4, 4, 1, 1), w2=(4, 4, 1, 1))
+    constants = {name: np.array(value) for name, value in (("three", 3), ("zero", 0), ("six", 6))}
+    model = model_of(text, {**values, **constants})
+    assert floating(model) == {}
+
+
+def test_a_join_with_what_is_in_float_is_in_float() -> None:
+    text = """(float[1,4,6,6] x) => (float[1,4,6,6] y) {
+        a = Conv (x, w1)
+        s = Softmax <axis=1> (a)
+        j = Sin (s)
+        y = Mul (a, j) }"""
+    found = floating(model_of(text, drawn(w1=(4, 4, 1, 1))))
+    assert found["Sin"] == found["Softmax"] == 1
+
+
+@pytest.mark.parametrize("command", [quantize_file, prune_file])
+def test_one_file_is_for_one_chip(command: Any, tmp_path: Path) -> None:
+    recipe = Recipe(
+        tmp_path / "m.onnx", calib=tmp_path, prune="macs=-40%", targets=("rk3588", "rv1106")
+    )
+    with pytest.raises(OptionError, match="rk3588, rv1106"):
+        command(recipe, tmp_path / "out.onnx")

@@ -1,0 +1,154 @@
+"""Biases corrected layer by layer, in the quantized network itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx.parser
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from onnx import ModelProto, numpy_helper
+
+from rockpress.core.graphs.graph import Graph
+from rockpress.core.graphs.model import load_model
+from rockpress.core.passes.prepare import prepare_model
+from rockpress.core.scratch import scratch_folder
+from rockpress.core.session import Session
+from rockpress.core.streaming.tensor_stream import exposed
+from rockpress.quantize.graph_parts.placement import place
+from rockpress.quantize.graph_parts.weighted_layers import Layer, layers_of
+from rockpress.quantize.quantize import quantize
+from rockpress.quantize.rendering.qdq import computed_names
+from rockpress.quantize.statistics.few_samples import FewSamples
+
+Array = NDArray[Any]
+Feeds = list[dict[str, Array]]
+
+# a residual block, a depthwise layer, one that a graph output shows, and one without a bias
+NET = """(float[1,4,8,8] x) => (float[1,6,8,8] shown, float[1,5] y) {
+    a = Conv <pads=[1,1,1,1]> (x, w1, b1)
+    r = Relu (a)
+    d = Conv <group=8, pads=[1,1,1,1]> (r, w2)
+    c = Clip (d, low, high)
+    e = Conv (c, w3, b3)
+    s = Add (e, r)
+    shown = Conv (s, w4, b4)
+    t = Sigmoid (shown)
+    g = GlobalAveragePool (t)
+    f = Flatten (g)
+    h = MatMul (f, w5)
+    k = Relu (h)
+    y = Gemm <transB=1> (k, w6, b6) }"""
+SHAPES = {
+    **{"w1": (8, 4, 3, 3), "b1": (8,), "w2": (8, 1, 3, 3), "w3": (8, 8, 1, 1), "b3": (8,)},
+    **{"w4": (6, 8, 1, 1), "b4": (6,), "w5": (6, 7), "w6": (5, 7), "b6": (5,)},
+}
+
+
+@pytest.fixture(scope="module")
+def net() -> ModelProto:
+    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {NET}')
+    random = np.random.default_rng(0)
+    values = {"low": np.float32(0), "high": np.float32(1.5)}
+    for name, shape in SHAPES.items():
+        fan = 2 if name.startswith("b") else np.prod(shape[1:])
+        values[name] = (random.standard_normal(shape) / np.sqrt(fan)).astype(np.float32)
+    for name, value in values.items():
+        model.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
+    return prepare_model(model)
+
+
+def samples_of(count: int, seed: int = 0) -> Feeds:
+    random = np.random.default_rng(seed)
+    drawn = random.standard_normal((count, 1, 4, 8, 8)) + 0.5
+    return [{"x": one.astype(np.float32)} for one in drawn]
+
+
+def channel_means(model: ModelProto, tensors: list[str], samples: Feeds) -> list[Array]:
+    """Mean of each channel of each tensor, all samples together."""
+    session = Session(exposed(model, tensors), optimise=False)
+    found = [session.run(feeds, tensors) for feeds in samples]
+    values = [np.concatenate(one) for one in zip(*found, strict=True)]
+    return [one.mean(axis=(0, *range(2, one.ndim)), dtype=np.float64) for one in values]
+
+
+def layers_with_biases(net: ModelProto) -> list[Layer]:
+    graph = Graph(net)
+    return [layer for layer in layers_of(graph, place(graph)) if layer.bias is not None]
+
+
+def lost_means(net: ModelProto, file: Path, samples: Feeds) -> float:
+    """By how much the mean of any channel of any layer is off, at most."""
+    quantized = load_model(file)
+    names = [layer.name for layer in layers_with_biases(net)]
+    held = computed_names(net, quantized)
+    before = channel_means(net, names, samples)
+    after = channel_means(quantized, [held[name] for name in names], samples)
+    return max(float(np.abs(a - b).max()) for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_the_mean_of_every_layer_is_that_of_the_float_model(
+    count: int, net: ModelProto, tmp_path: Path
+) -> None:
+    samples = samples_of(count)
+    lost = {}
+    for method in ("min-max", "gptq", "gptq-sequential"):
+        file = tmp_path / f"{method}.onnx"
+        quantize(net, file, tmp_path / "p.toml", samples, method=method)
+        lost[method] = lost_means(net, file, samples)
+    assert len(layers_with_biases(net)) == 5
+    # what is left is the rounding of the bias to int32, and of sums to float32
+    units = Graph(load_model(tmp_path / "gptq-sequential.onnx")).weights
+    largest = max(
+        value.max() for name, value in units.items() if name.endswith("bias.dequantized.scale")
+    )
+    assert lost["gptq-sequential"] < largest / 2 + 1e-6
+    assert min(lost.values()) == lost["gptq-sequential"]
+    assert lost["gptq"] > 1e-3
+
+
+def test_the_order_of_ranges_and_weights_is_that_of_the_method_it_refines(
+    net: ModelProto, tmp_path: Path
+) -> None:
+    files, plans = [tmp_path / "a.onnx", tmp_path / "b.onnx"], []
+    for file, method in zip(files, ("gptq-min-max", "gptq-min-max-sequential"), strict=True):
+        plans.append(quantize(net, file, tmp_path / "p.toml", samples_of(9), method=method).plan)
+    assert plans[0].activations == plans[1].activations
+    first, second = (Graph(load_model(file)).weights for file in files)
+    changed = {name for name in first if not np.array_equal(first[name], second[name])}
+    assert changed
+    assert all(".bias." in name for name in changed)
+
+
+def test_no_files_are_left_behind(
+    net: ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    with scratch_folder() as folder:
+        assert folder.is_relative_to(tmp_path / "temporary")
+    quantize(net, tmp_path / "q.onnx", tmp_path / "p", samples_of(3), method="gptq-sequential")
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+@settings(max_examples=25)
+@given(count=st.integers(0, 200), second=st.integers(0, 60))
+def test_few_samples_are_spread_over_all(
+    count: int, second: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    few = FewSamples(tmp_path_factory.mktemp("few"))
+    streams = range(count), range(count, count + second)
+    for stream in streams:
+        passed = [one["file"].item() for one in few.passing({"file": np.array(i)} for i in stream)]
+        assert passed == list(stream)
+    kept = [int(one["file"]) for one in few]
+    assert len(kept) == len(few) <= 48
+    assert len(kept) >= min(24, count + second)
+    assert len(set(np.diff(kept))) <= 1
+    assert kept[:1] == [0][: count + second]
+    assert count + second - (kept[-1] if kept else 0) <= np.ceil((count + second) / 24) + 1

@@ -1,0 +1,246 @@
+"""The files that --report writes, from reports made by hand."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from rockpress.cli.parsers import REPORT_FORMATS
+from rockpress.cli.show import show_report
+from rockpress.core.errors import ToolkitError
+from rockpress.core.results import (
+    NOTHING_COMPARED,
+    AccuracyFigure,
+    GateFigure,
+    LatencyFigure,
+    ModelRow,
+    Notice,
+    Report,
+    RetentionFigure,
+    StageRun,
+    TargetReport,
+)
+from rockpress.report.formats.annotations import to_annotations
+from rockpress.report.formats.format_table import FORMATS, rendered
+from rockpress.report.formats.junit import to_junit
+from rockpress.report.formats.markdown import escaped, to_markdown
+from rockpress.report.text.escape import visible
+
+NPU = LatencyFigure("npu-estimate", 2.81, 2.51, 3.2, 241466)
+TOP1 = AccuracyFigure("top1", 0.9875, 0.971, 0.994, 400, "rknn-simulator")
+GOOD = TargetReport(
+    target="rk3588",
+    models=(
+        ModelRow("baseline", "a/cls.v2.onnx", 585532, accuracy=replace(TOP1, value=0.99)),
+        ModelRow("rknn", "rk3588/cls.v2.rknn", 859342, latency=(NPU,), accuracy=TOP1),
+    ),
+    retention=RetentionFigure("top1", 0.9975, 0.99, 1.005, 400, 0.995, 25.6),
+    ratios={"size": 0.86, "latency": None, "cycles": 0.96, "macs": 1.0},
+    pruning=None,
+    gates=(
+        GateFigure("min-retention", 0.98, 0.9975, True),
+        GateFigure("max-latency-ms", 2.5, 2.81, False),
+    ),
+    warnings=(Notice("toolkit-fidelity", "they *differ* <b>", "look & see"),),
+    stages=(StageRun("baseline", "done", 1.25), StageRun("convert", "done", 10.5)),
+)
+FAILED = TargetReport(
+    target="rk3566",
+    models=(),
+    retention=NOTHING_COMPARED,
+    ratios={"size": None},
+    pruning=None,
+    stages=(StageRun("baseline", "done", 1.25), StageRun("convert", "failed", 3.0)),
+    error=ToolkitError("it \x1b[31mcrashed\n<on> \ufffe", "try & again", "a long log"),
+)
+
+
+def report(*targets: TargetReport) -> Report:
+    tool = {"name": "rockpress", "version": "0.1.0"}
+    toolkit: dict[str, str | None] = {"name": "rknn-toolkit2", "version": "2.5.0"}
+    return Report(tool, toolkit, {"model": "a/cls.v2.onnx"}, targets)
+
+
+def test_each_suffix_that_the_option_takes_has_a_format() -> None:
+    assert {f".{name}" for name in REPORT_FORMATS} == set(FORMATS)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_nothing_in_a_file_acts_on_a_terminal(suffix: str) -> None:
+    text = rendered(report(GOOD, FAILED), suffix)
+    assert text.endswith("\n")
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", text)
+
+
+# JUnit XML
+
+
+def suites(*targets: TargetReport) -> tuple[ElementTree.Element, list[ElementTree.Element]]:
+    root = ElementTree.fromstring(to_junit(report(*targets)).encode())
+    return root, root.findall("testsuite")
+
+
+def test_gates_are_test_cases_of_a_suite_for_each_target() -> None:
+    root, (one,) = suites(GOOD)
+    assert root.attrib == {"name": "rockpress", "tests": "3", "failures": "1", "errors": "0"}
+    assert one.attrib == {
+        **{"name": "rk3588", "tests": "3", "failures": "1", "errors": "0", "skipped": "0"},
+        "time": "11.750",
+    }
+    assert [child.tag for child in one] == ["properties", *["testcase"] * 3, "system-out"]
+    cases = {case.get("name"): case for case in one.iter("testcase")}
+    assert list(cases) == ["built", "min-retention", "max-latency-ms"]
+    assert {case.get("classname") for case in cases.values()} == {"rockpress.cls_v2.rk3588"}
+    (failure,) = one.iter("failure")
+    assert failure in cases["max-latency-ms"]
+    assert failure.text == failure.get("message") == "max-latency-ms 2.5 does not hold: 2.81"
+    properties = {each.get("name"): each.get("value") for each in one.iter("property")}
+    assert properties == {
+        **{"model": "a/cls.v2.onnx", "rockpress": "0.1.0", "rknn-toolkit2": "2.5.0"},
+        **{
+            "size": "859.3 kB",
+            "cycles": "241466",
+            "latency": "2.81 ms (2.51-3.20) estimated, NPU",
+            "retention": "0.9975",
+        },
+    }
+
+
+def test_warnings_are_the_output_of_the_suite() -> None:
+    _, (one,) = suites(GOOD)
+    expected = "warning: they *differ* <b> [toolkit-fidelity]\nhint: look & see"
+    assert one.findtext("system-out") == expected
+    assert suites(replace(GOOD, warnings=()))[1][0].find("system-out") is None
+
+
+def test_a_target_that_failed_is_an_error() -> None:
+    root, (_, failed) = suites(GOOD, FAILED)
+    assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("4", "1", "1")
+    (case,) = failed.iter("testcase")
+    (error,) = case
+    assert error.tag == "error" and error.get("type") == "ToolkitError"
+    assert error.text == "it \\x1b[31mcrashed\\n<on> \\ufffe\nhint: try & again"
+
+
+def test_without_a_gate_or_a_target_there_is_one_case() -> None:
+    root, (one,) = suites(replace(GOOD, target=None, gates=(), stages=()))
+    assert (root.get("tests"), one.get("name"), one.get("time")) == ("1", "onnxruntime", "0.000")
+    assert one.find("testcase") is not None
+
+
+# Markdown
+
+
+def html_of(text: str) -> str:
+    """As GitHub would render it, but for what it makes of mentions and addresses."""
+    return str(MarkdownIt("commonmark", {"html": True}).enable("table").render(text))
+
+
+def test_markdown_begins_with_the_verdict() -> None:
+    lines = to_markdown(report(GOOD)).splitlines()
+    assert lines[0] == "# rockpress: FAIL ❌"
+    assert lines[2] == "**cls.v2.onnx** · rockpress 0.1.0 · rknn-toolkit2 2.5.0"
+    good = replace(GOOD, gates=GOOD.gates[:1])
+    assert to_markdown(report(good)).startswith("# rockpress: pass ✅\n")
+
+
+def test_markdown_has_tables_that_render() -> None:
+    page = html_of(to_markdown(report(GOOD, FAILED)))
+    headings = [re.findall("<th.*?>(.*?)</th>", one) for one in page.split("<table>")[1:]]
+    assert [one[0] for one in headings] == ["target", "gate", "model", "stage", "stage"]
+    cells = re.findall("<td.*?>(.*?)</td>", page)
+    assert cells[:6] == ["rk3588", "❌ FAIL", "0.9975", "859.3 kB", "241.5 k", "2.81 ms"]
+    assert cells[6:12] == ["rk3566", "❌ failed", *["-"] * 4]
+    assert cells[16:20] == ["max-latency-ms", "2.5", "2.81", "❌ does not hold"]
+
+
+def test_markdown_folds_the_warnings_and_the_stages() -> None:
+    page = html_of(to_markdown(report(GOOD)))
+    folded = re.findall(r"<details><summary>(.*?)</summary>(.*?)</details>", page, re.DOTALL)
+    assert [summary for summary, _ in folded] == ["1 warning", "stages (12 s)"]
+    expected = "<code>toolkit-fidelity</code>: they *differ* &lt;b&gt;. look &amp; see"
+    assert f"<li>{expected}</li>" in folded[0][1]
+
+
+@given(st.text(min_size=1, alphabet=st.characters(exclude_categories=["Zs", "Zl", "Zp"])))
+@example("[a](http://b)")
+@example("`` ` ``|$x$&lt;&#64;~~a~~<!-- -->")
+def test_markdown_shows_any_text_as_it_is(text: str) -> None:
+    page = html_of(f"| {escaped(text)} |\n|---|\n")
+    (cell,) = re.findall("<th>(.*)</th>", page)
+    assert unescape(cell.replace("<!-- -->", "")) == visible(text)
+
+
+def test_markdown_mentions_nobody() -> None:
+    assert escaped("@who #12 ask@who.org") == "@<!-- -->who #<!-- -->12 ask@<!-- -->who.org"
+    assert escaped("http://a www.b") == "http:<!-- -->//a www<!-- -->.b"
+
+
+# Annotations
+
+
+def test_failed_gates_and_targets_are_annotations() -> None:
+    assert to_annotations(report(GOOD, FAILED)) == [
+        "::error title=rockpress rk3588%3A max-latency-ms::max-latency-ms 2.5 does not hold: 2.81",
+        r"::error title=rockpress rk3566%3A failed::it \x1b[31mcrashed\n<on> \ufffe".replace(
+            r"\ufffe", "\ufffe"
+        ),
+    ]
+    assert to_annotations(report(replace(GOOD, gates=GOOD.gates[:1]))) == []
+
+
+@pytest.mark.parametrize(("where", "shown"), [("true", True), ("", False)])
+def test_annotations_are_shown_on_github_and_leave_the_document(
+    where: str, shown: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", where)
+    show_report(report(GOOD), as_json=True, files=None)
+    streams = capsys.readouterr()
+    assert json.loads(streams.out)["verdict"] == "fail"
+    assert ("::error title=rockpress rk3588" in streams.err) is shown
+
+
+# The terminal
+
+
+def test_several_targets_end_in_a_table_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    ungated = replace(GOOD, target="rk3576", gates=())
+    show_report(report(GOOD, FAILED, ungated), as_json=False, files=None)
+    last = capsys.readouterr().out.rpartition("all targets\n")[2].splitlines()
+    assert [line.split() for line in last if line.startswith("rk")] == [
+        ["rk3588", "FAIL", "0.9975", "859.3", "kB", "241.5", "k", "2.81", "ms"],
+        ["rk3566", "failed", "-", "-", "-", "-"],
+        ["rk3576", "no", "gate", "0.9975", "859.3", "kB", "241.5", "k", "2.81", "ms"],
+    ]
+    show_report(report(GOOD), as_json=False, files=None)
+    assert "all targets" not in capsys.readouterr().out
+
+
+# docs/report.md
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "report.md").read_text()
+
+
+def shown(language: str) -> str:
+    """The example in that language."""
+    (block,) = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+    return str(block)
+
+
+def test_the_examples_in_the_documentation_are_what_is_written() -> None:
+    one = replace(GOOD, warnings=(Notice("toolkit-layer-table", "no layer table", "see why"),))
+    assert shown("xml") in to_junit(report(one)).replace("\n  ", "\n")
+    start = shown("markdown").splitlines()
+    assert to_markdown(report(one)).splitlines()[: len(start)] == start
+    notes = [line for line in to_annotations(report(one)) if line in PAGE]
+    assert len(notes) == 1

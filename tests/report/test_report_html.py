@@ -1,0 +1,571 @@
+"""The HTML report: what is drawn, that it is whole and safe, and that it can be read."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from functools import reduce
+from html.parser import HTMLParser
+from itertools import pairwise
+from operator import getitem
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from rockpress.core.errors import ToolkitError
+from rockpress.core.results import (
+    NOTHING_COMPARED,
+    AccuracyFigure,
+    ChangeFigure,
+    GateFigure,
+    LatencyFigure,
+    ModelRow,
+    Notice,
+    PruningFigure,
+    QuantizationFigure,
+    Report,
+    RetentionFigure,
+    StageRun,
+    TargetReport,
+    TradeoffFigure,
+)
+from rockpress.report.formats.document import to_document
+from rockpress.report.html.charts import CurvePoint, Scale, bar, curve, interval_chart
+from rockpress.report.html.markup import joined, tag
+from rockpress.report.html.models_part import quantization_card
+from rockpress.report.html.page import page, to_html
+from rockpress.report.html.style import STYLE
+from rockpress.report.text.escape import xml_visible
+
+VOID = {"meta", "img", "wbr"}
+NPU = LatencyFigure("npu-estimate", 2.81, 2.51, 3.2, 241466)
+TOP1 = AccuracyFigure("top1", 0.9875, 0.971, 0.994, 400, "rknn-simulator")
+FEED = {
+    "inputs": [{"name": "x", "dtype": "uint8", "shape": [1, 48, 192, 3], "mean": [127.5]}],
+    "outputs": [{"name": "y", "shape": [1, 2], "scale": 0.0039, "zero_point": None}],
+}
+
+
+def layer(index: int, ms: float | None, **more: Any) -> dict[str, Any]:
+    usual = {"index": index, "op": "Conv", "dtype": "INT8", "runs_on": "NPU", "bound": "compute"}
+    shapes = {"input_shapes": [], "output_shapes": [[1, 8, 4, 4]]}
+    found = {"total_cycles": 100 * index, "name": f"Conv:c{index}", "ms": ms}
+    return {**usual, **shapes, **found, **more}
+
+
+def group(name: str, before: int, after: int, saved: float) -> dict[str, Any]:
+    widths = {"before": before, "after": after, "sensitivity": {str(after): 0.1}}
+    return {"name": name, **widths, "error": 0.1, "saved": saved, "layers": ["a", "b"]}
+
+
+GOOD = TargetReport(
+    target="rk3588",
+    models=(
+        ModelRow("baseline", "m.onnx", 585532, accuracy=replace(TOP1, value=0.99)),
+        ModelRow(
+            "reference-float16", None, 997441, latency=(replace(NPU, ms=5.62, cycles=482932),)
+        ),
+        ModelRow("rknn", "m.rknn", 498720, latency=(NPU,), accuracy=TOP1),
+    ),
+    retention=RetentionFigure(
+        "top1", 0.9975, 0.99, 1.005, 400, 0.995, 25.6, (), -0.0025, -0.01, 0.005, 0.25
+    ),
+    ratios={"size": 0.5, "latency": 0.5, "cycles": 0.5, "macs": 1.0},
+    pruning=PruningFigure(
+        *(0.6, 0.5, 0.4, "cycles", 0.58, "agreement"),
+        curve=tuple(
+            {"cost_ratio": cost, "error": 0.1, "likeness": likeness}
+            for cost, likeness in ((1.0, 1.0), (0.8, 0.99), (0.6, 0.97), (0.5, 0.9))
+        ),
+        groups=(
+            group("stem", 32, 32, 0.0),
+            group("block1", 96, 24, 0.08),
+            group("block2", 64, 48, 0.12),
+        ),
+        attempts=({"share": 0.4, "retention": 0.985},),
+        choice={
+            "plan": "uniform",
+            "measure": "divergence",
+            "values": {"searched": 0.2, "uniform": 0.1},
+        },
+    ),
+    quantization=QuantizationFigure(
+        "gptq",
+        24,
+        {"gptq": 24.8, "min-max": 12.4},
+        floating=2,
+        tradeoffs=(TradeoffFigure(0, 1.0, 24.8), TradeoffFigure(2, 1.05, 29.0)),
+    ),
+    layers=(
+        layer(0, 0.0),
+        *(layer(index, 0.1 * index) for index in range(1, 20)),
+        layer(20, 5.0, runs_on="CPU", name="Resize:on the cpu"),
+    ),
+    feed=FEED,
+    gates=(GateFigure("min-retention", 0.98, 0.9975, True),),
+    warnings=(Notice("toolkit-fidelity", "they <differ>", "look & see"),),
+    stages=(StageRun("baseline", "done", 1.25), StageRun("convert", "done", 10.5)),
+    changes=(ChangeFigure("size", 100_000, 90_000, -0.1), ChangeFigure("cycles", 10, 11, 0.1)),
+)
+FAILED = TargetReport(
+    target="rk3566",
+    models=(),
+    retention=NOTHING_COMPARED,
+    ratios={"size": None},
+    pruning=None,
+    stages=(StageRun("convert", "failed", 3.0),),
+    error=ToolkitError("it <crashed>", "try & again"),
+)
+
+
+def drifted(
+    stage: str, layer: str | None, value: float | None, change: float | None, *db: float | None
+) -> dict[str, Any]:
+    figures = {"value": value, "change": change, "agreement": None}
+    named = {"stage": stage, "layer": layer, "operator": layer and "Conv"}
+    return {**named, **figures, "sqnr_db": db[0], "step_db": db[1]}
+
+
+def worse(
+    corruption: str, level: float | None, retention: float | None, agreement: float | None
+) -> dict[str, Any]:
+    ends = {"low": retention and retention - 0.02, "high": retention and retention + 0.02}
+    named = {"corruption": corruption, "level": level, "samples": 500, "sqnr_db": 25.0}
+    return {**named, "retention": retention, **ends, "agreement": agreement}
+
+
+EXTRA: dict[str, Any] = {
+    "curve": [
+        {"budget": "cycles=-20%", "cycles_ratio": 0.8, "retention": 0.995},
+        {"budget": "cycles=-40%", "cycles_ratio": 0.6, "retention": 0.99, "chosen": True},
+        {"budget": "cycles=-60%", "cycles_ratio": 0.4, "retention": 0.93},
+    ],
+    "sensitivity": [{"group": f"block{i}", "channels": 8, "kl": 0.1 * i} for i in range(25)],
+    "drift": [
+        drifted("pruned", None, 0.91, -0.01, 19.8, 19.8),
+        drifted("quantized", "c1", None, None, 31.2, -8.4),
+        drifted("quantized", "c2", None, None, 35.0, -4.2),
+        drifted("rknn", None, 0.91, 0.0, 19.8, None),
+    ],
+    "robustness": [
+        worse("none", None, 0.99, 0.995),
+        worse("blur", 2.0, 0.97, 0.98),
+    ],
+    "details": {
+        "classes": [
+            {"class": f"{i} shirt", "samples": 10, "baseline": 0.9, "candidate": 0.9 - i / 100}
+            for i in range(24)
+        ],
+        "confusions": [{"label": "3", "predicted": "5", "baseline": 0, "candidate": 4}],
+    },
+    "examples": {
+        "lost": [3, 5],
+        "gained": [7],
+        "worst": [{"sample": "a/3.png", "label": "3", "baseline": "3", "candidate": "5"}],
+    },
+}
+
+
+def report(*targets: TargetReport) -> Report:
+    tool = {"name": "rockpress", "version": "0.1.0"}
+    toolkit: dict[str, str | None] = {"name": "rknn-toolkit2", "version": "2.5.0"}
+    recipe = {"model": "a/m.onnx", "eval": None, "gates": {"min_retention": 0.98}, "mean": [1, 2]}
+    return Report(tool, toolkit, recipe, targets)
+
+
+class Read(HTMLParser):
+    """A page's elements and texts; fails when an element is not closed where it should be."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.texts.append(data)
+
+    @property
+    def said(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+    def all(self, name: str, **wanted: str) -> list[dict[str, str | None]]:
+        found = [attributes for tag, attributes in self.elements if tag == name]
+        return [one for one in found if wanted.items() <= one.items()]
+
+
+def with_extra(**more: Any) -> str:
+    document = to_document(report(GOOD))
+    document["targets"][0].update(more)
+    return page(document)
+
+
+NOTHING = TargetReport(None, GOOD.models[:1], GOOD.retention, GOOD.ratios, None)
+PAGES = {
+    "one": to_html(report(GOOD)),
+    "several": to_html(report(GOOD, FAILED)),
+    "extra": with_extra(**EXTRA),
+    "bare": to_html(report(NOTHING)),
+}
+
+
+# Whole and safe
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_whole_and_asks_for_nothing(name: str) -> None:
+    text = PAGES[name]
+    read = Read(text)
+    assert text.startswith("<!doctype html>\n<html lang=")
+    assert not read.all("script") and not read.all("link") and not read.all("img")
+    for _, attributes in read.elements:
+        assert not [key for key in attributes if key.startswith("on") or key in ("src", "style")]
+        assert (attributes.get("href") or "#").startswith("#")
+    assert "url(" not in text and "@import" not in text and "http://" not in text
+    policy = read.all("meta", **{"http-equiv": "Content-Security-Policy"})[0]["content"]
+    assert policy and "default-src 'none'" in policy
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_drawings_have_a_title_or_stand_beside_their_value(name: str) -> None:
+    read = Read(PAGES[name])
+    for attributes in read.all("svg"):
+        inner = "viewbox" in attributes  # the curve inside a drawing that has a title
+        assert inner or attributes.get("role") == "img" or attributes.get("aria-hidden") == "true"
+    assert PAGES[name].count('role="img"') == len(
+        re.findall(r'role="img"[^>]*><title>[^<]+</title>', PAGES[name])
+    )
+    levels = [int(tag[1]) for tag, _ in read.elements if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+ATTACK = "<script>alert(1)</script>\"'&amp;</style><!--\x1b]0;x\x07\u202e"
+
+
+def poisoned(value: Any) -> Any:
+    """Every text of a document made hostile, but for those of rockpress's own that are compared."""
+    if isinstance(value, dict):
+        own = ("status", "kind", "verdict", "runs_on", "changes")
+        return {key: one if key in own else poisoned(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [poisoned(one) for one in value]
+    return value + ATTACK if isinstance(value, str) else value
+
+
+def test_nothing_from_the_document_becomes_markup() -> None:
+    document = to_document(report(GOOD, FAILED))
+    document["targets"][0].update(EXTRA)
+    clean = Read(page(document))
+    dirty_text = page({**poisoned(document), "verdict": "pass"})
+    dirty = Read(dirty_text)
+    kinds = {tag for tag, _ in clean.elements}
+    assert {tag for tag, _ in dirty.elements} <= kinds | {"wbr"}  # where a name has parts
+    assert "<script>alert(1)</script>" in dirty.said
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", dirty_text)
+
+
+@given(st.text(max_size=20))
+@example(ATTACK)
+def test_any_text_is_shown_as_it_is(text: str) -> None:
+    read = Read(tag("p", text, title=text))
+    assert "".join(read.texts) == xml_visible(text) == read.all("p")[0]["title"]
+
+
+def test_elements_are_escaped_once() -> None:
+    assert joined([tag("b", "<"), "<", None, 1, 0.5, ["&"]]) == "<b>&lt;</b>&lt;10.5&amp;"
+
+
+# What it shows
+
+
+def test_the_verdict_and_the_figures_come_first() -> None:
+    said = Read(PAGES["one"]).said
+    order = ["m.onnx", "the gate holds", "✓ PASS", "0.9975", "498.7 kB", "-50.0% against float16"]
+    places = [said.index(one) for one in order]
+    assert places == sorted(places)
+    failing = replace(GOOD, gates=(GateFigure("max-size-mb", 0.4, 0.5, False), *GOOD.gates))
+    alone = replace(failing, gates=failing.gates[:1])
+    assert "the gate does not hold ✗ FAIL" in Read(to_html(report(alone))).said
+    said = Read(to_html(report(failing, FAILED))).said
+    assert "1 of 2 gates does not hold; 1 of 2 targets failed ✗ FAIL" in said
+    assert "it <crashed>" in said and "hint: try & again" in said
+    assert "no gate was set" in Read(PAGES["bare"]).said and "PASS" not in PAGES["bare"]
+    assert "-50.0% against the original" in Read(PAGES["bare"]).said
+
+
+def test_the_parts_that_a_report_has() -> None:
+    said = Read(PAGES["one"]).said
+    for text in (
+        "99.8% of the original's top1 is kept, on 400 samples",
+        "The top1 changed by -0.0025 (-0.0100 to +0.0050); so large a difference comes by chance "
+        "with p = 0.25 (McNemar).",
+        "size 100.0 kB 90.0 kB -10.0% better",
+        "1 warning toolkit-fidelity they <differ> look & see",
+        "gptq 24.8 dB min-max 12.4 dB",
+        "2 tensors in float16: 29.0 dB, +5.0% cycles",
+        "gates.min_retention 0.98 mean 1, 2",
+        "The stages: 12 s baseline 1.2 s",
+        "1 × 48 × 192 × 3 127.5",
+    ):
+        assert text in said, text
+    for title in ("The trade-off", "Class by class", "flipped", "worse images", "sensitive"):
+        assert title not in said
+
+
+@pytest.mark.parametrize(
+    ("by", "method", "said"),
+    [
+        ("sqnr", "gptq", "gptq was kept: sample by sample none is better by more than chance."),
+        ("sqnr", "mse", "had seen.<"),
+        ("user", "gptq", "gptq was asked for."),
+        ("top1", "gptq", "The method was chosen by top1 on them."),
+    ],
+)
+def test_why_a_method_was_kept(by: str, method: str, said: str) -> None:
+    how = QuantizationFigure(method, 24, {"gptq": 30.0, "mse": 30.5}, metric="top1", chosen_by=by)
+    assert said in str(quantization_card(asdict(how)))
+
+
+def test_parts_that_only_some_runs_have() -> None:
+    said = Read(PAGES["extra"]).said
+    for text in (
+        "retention against cycles ratio at 3 points",
+        "budget cycles=-40%, cycles ratio 0.6, retention 0.99",
+        "group channels kl block0 8 0",
+        "5 more group channels kl block20",
+        "pruned, float 0.9100 -0.0100 19.8 dB 19.8 dB result (.rknn) 0.9100 +0.0000 equal 19.8 dB",
+        "Layers that lose most in int8 c1 Conv -8.4 dB, to 31.2 c2 Conv -4.2 dB, to 35.0",
+        "clean 0.9900 blur 2 0.9700 Retention with its 95 % interval, on 500 samples",
+        "original result class original result change 23 shirt 0.900 0.670 -0.230",
+        "Confusions label predicted baseline candidate 3 5 0 4",
+        "The result is worse on 2 samples and better on 1.",
+        "sample label baseline candidate a/3.png 3 3 5",
+    ):
+        assert text in said, text
+
+
+def test_pictures_of_flipped_samples_are_a_contact_sheet() -> None:
+    picture = "data:image/png;base64,iVBORw0KGgo="
+    worst = [
+        {"sample": "3.png", "label": "3", "baseline": "3", "candidate": "5", "image": picture},
+        {"sample": "4.png", "label": "4", "baseline": "4", "candidate": "5", "image": "x:y"},
+    ]
+    read = Read(with_extra(examples={"lost": [3, 4], "gained": [], "worst": worst}))
+    (shown,) = read.all("img")
+    assert shown == {"src": picture, "alt": "sample 3.png, label 3: 3 → 5"}
+    assert "label 3: 3 → 5 in words sample label baseline candidate 3.png 3 3 5" in read.said
+    one = replace(GOOD, examples={"lost": [3], "gained": [], "worst": worst[:1]})
+    assert Read(to_html(report(one))).all("img") == [shown]
+    assert "image" not in to_document(report(one))["targets"][0]["examples"]["worst"][0]
+    assert worst[0]["image"] == picture  # it is a copy that lacks it
+
+
+def test_worse_images_without_labels() -> None:
+    rows = [worse("none", None, None, 0.99), worse("noise", 30.0, None, 0.9)]
+    said = Read(with_extra(robustness=rows)).said
+    assert "clean 99.0% noise 30 90.0% Agreement with the original, on 500 samples" in said
+    without = [{**row, "agreement": None} for row in rows]
+    assert "noise 30 25.0 dB SQNR of the outputs" in Read(with_extra(robustness=without)).said
+
+
+def test_the_most_telling_column_is_drawn() -> None:
+    text = PAGES["extra"].split("How sensitive")[1].split("Where along")[0]
+    assert widths(text, "after")[:3] == pytest.approx([0.4, 100 / 24, 200 / 24], abs=0.01)
+    assert len(widths(text, "after")) == 25
+
+
+@pytest.mark.parametrize("value", [None, [], {}, "text", 3, [1], [{}], [{"a": None}], [{"x": []}]])
+def test_parts_of_another_form_are_no_trouble(value: Any) -> None:
+    odd = dict.fromkeys(EXTRA, value)
+    Read(with_extra(**odd))
+    Read(with_extra(details={"classes": value}, examples={"lost": value, "worst": value}))
+
+
+def test_layers_are_sorted_and_the_tail_is_folded() -> None:
+    read = Read(PAGES["one"])
+    said = read.said
+    assert "Where the milliseconds go" in said
+    assert said.index("on the cpu Conv") < said.index("c19 Conv") < said.index("c18 Conv")
+    assert "the other 8 layers: 3.600 ms, 15.0%" in said  # 0.1 to 0.8 of 5 + 19
+    assert "c0 Conv" not in said
+    no_fit = replace(GOOD, layers=tuple({**one, "ms": None} for one in GOOD.layers))
+    said = Read(to_html(report(no_fit))).said
+    assert "Where the cycles go" in said and "c20" not in said
+
+
+def test_layers_before_and_after() -> None:
+    before = [layer(index, 0.4 * index) for index in range(1, 20)]
+    text = with_extra(reference_layers=before)
+    assert "the original model, compiled as it is the result on the CPU" in Read(text).said
+    assert "All layers of the original model take 76.000 ms." in Read(text).said
+    assert text.count('class="before" width="100.00%"') > PAGES["one"].count(
+        'class="before" width="100.00%"'
+    )
+
+
+def floats_of(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The places of all numbers that could have been infinite or NaN, which JSON has as null."""
+    if isinstance(value, float):
+        yield path
+    if isinstance(value, (dict, list)):
+        for key, one in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from floats_of(one, (*path, key))
+
+
+def test_a_number_that_is_none_does_not_lose_the_page() -> None:
+    document = to_document(report(GOOD))
+    document["targets"][0].update(EXTRA, layers=document["targets"][0]["layers"][:3])
+    places = floats_of(document)
+    kinds = {tuple(key for key in one if isinstance(key, str)): one for one in places}
+    assert len(kinds) > 40
+    for *way, last in kinds.values():  # one of each list
+        holder = reduce(getitem, way, document)
+        holder[last], kept = None, holder[last]
+        assert page(document).endswith("</html>\n")
+        holder[last] = kept
+
+
+# What is drawn
+
+
+def widths(text: str, kind: str) -> list[float]:
+    return [float(one) for one in re.findall(rf'class="{kind}" width="([\d.]+)%"', text)]
+
+
+def test_what_pruning_cut_and_the_trade_off() -> None:
+    read = Read(PAGES["one"])
+    for text in (
+        "cycles -40.0%, MACs -50.0%, parameters -60.0%",
+        "agreement against cycles at 4 widths of the model",
+        "Channels of 2 groups, by what their cut saves; 1 group is whole.",
+        "block2 2 layers 64 → 48, -12.0% block1 2 layers 96 → 24, -8.0%",
+        "cut that was tried left 40.0% 0.9850",
+    ):
+        assert text in read.said, text
+    part = PAGES["one"].split("<h3>Pruning")[1].split("Quantization")[0]
+    assert re.findall(r'r="7"><title>(.*?)<', part) == ["cycles -40.0%: agreement 0.970"]
+    assert widths(part, "after") == [75.0, 25.0]
+
+
+def test_bars_are_as_long_as_their_values() -> None:
+    sizes = PAGES["one"].split("Before and after")[1].split("NPU cycles")[0]
+    assert widths(sizes, "before") == pytest.approx([58.7, 100, 100], abs=0.05)
+    assert widths(sizes, "after") == pytest.approx([50, 50], abs=0.05)
+    assert widths(bar(0), "after") == [0.4]  # still to be seen
+    assert widths(bar(7), "after") == [100]
+
+
+def test_the_interval_is_drawn_against_the_limit() -> None:
+    chart = interval_chart("t", 0.97, 0.96, 0.98, 0.98)
+    point = re.search(r'<circle class="point" cx="([\d.]+)%"', chart)
+    limit = re.search(r'class="limit" x1="([\d.]+)%"', chart)
+    band = re.search(r'class="band bad" x="([\d.]+)%" y="34" width="([\d.]+)%"', chart)
+    assert point and limit and band
+    start, width = map(float, band.groups())
+    assert start < float(point[1]) < float(limit[1])
+    assert start + width == pytest.approx(float(limit[1]), abs=0.02)
+    assert 'class="band good"' in interval_chart("t", 0.97, 0.96, 0.98, 0.965)
+    assert "limit" not in interval_chart("t", 0.97, 0.96, 0.98, None)
+
+
+def test_figures_of_a_narrow_interval_do_not_lie_on_each_other() -> None:
+    wide, narrow = (interval_chart("t", 1.0, low, 2 - low, 0.9) for low in (0.95, 0.999))
+    assert ">0.9500<" in wide and ">1.0500<" in wide
+    assert ">0.9990 to 1.0010<" in narrow and ">0.9990<" not in narrow
+
+
+def test_a_curve_goes_through_its_points() -> None:
+    points = [CurvePoint(2, 10, "b"), CurvePoint(1, 30, "a", True)]
+    drawn = curve("t", points, ("cost", "gain"))
+    line = re.search(r'points="([\d.]+),([\d.]+) ([\d.]+),([\d.]+)"', drawn)
+    assert line
+    x1, y1, x2, y2 = map(float, line.groups())
+    assert x1 < x2 and y1 < y2  # the cheaper is first, and lower on the page is less
+    circles = re.findall(r'cx="([\d.]+)%" cy="([\d.]+)" r="(\d)"', drawn)
+    places = [float(one) for x, y, _ in circles for one in (x, y)]
+    assert places == pytest.approx([x1, y1, x2, y2], abs=1e-2)
+    assert [r for _, _, r in circles] == ["7", "4"]
+
+
+@given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
+def test_what_is_drawn_stays_on_the_drawing(low: float, wide: float, value: float) -> None:
+    scale = Scale(low, low + abs(wide) + 1)
+    assert 0 <= scale.at(value) <= 100
+
+
+def test_equal_values_can_be_drawn() -> None:
+    assert 'cx="50.00%"' in interval_chart("t", 1.0, 1.0, 1.0, None)
+    drawn = curve("t", [CurvePoint(0, 0.5, "a"), CurvePoint(1, 0.5, "b")], ("x", "y"))
+    assert "polyline" in drawn
+    assert drawn.count("<span>0.5</span>") == 1
+
+
+# Light and dark, a phone and a desktop
+
+
+def luminance(color: str) -> float:
+    color = color if len(color) == 7 else "#" + "".join(2 * one for one in color[1:])
+    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in parts]
+    return sum(weight * one for weight, one in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+def test_colours_have_the_contrast_that_wcag_asks_for(theme: int) -> None:
+    block = re.findall(r":root \{(.*?)\}", STYLE, re.DOTALL)[theme]
+    colors = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{3,6})", block))
+    pairs = [(ink, back) for ink in ("ink", "muted") for back in ("card", "page", "warn-back")]
+    pairs += [(one, f"{one}-back") for one in ("good", "bad", "warn")]
+    pairs += [(one, "card") for one in ("good", "bad", "after", "warn")]
+    for ink, back in [*pairs, ("muted", "track")]:
+        lighter, darker = sorted((luminance(colors[ink]), luminance(colors[back])), reverse=True)
+        assert (lighter + 0.05) / (darker + 0.05) >= 4.5, (ink, back)
+
+
+BROWSER = os.environ.get("ROCKPRESS_BROWSER") or next(
+    filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None
+)
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no browser is installed")
+@pytest.mark.parametrize("width", [360, 1200])
+def test_nothing_is_wider_than_the_window(width: int, tmp_path: Path) -> None:
+    """In a frame of that width, as a browser's own window is never as narrow as a phone's."""
+    long = {**EXTRA, "details": {"other": [{f"key_{i}": f"value {i}" for i in range(30)}]}}
+    frames = []
+    for name, text in [*PAGES.items(), ("long", with_extra(**long))]:
+        unfolded = text.replace("<details", "<details open")
+        (tmp_path / f"{name}.html").write_text(unfolded)
+        frames.append(f'<iframe width="{width}" height="900" src="{name}.html"></iframe>')
+    script = "Array.from(frames, one => one.document.documentElement.scrollWidth).join()"
+    (tmp_path / "all.html").write_text(
+        f'{"".join(frames)}<p id="found"></p><script>onload = () => '
+        f'document.getElementById("found").textContent = "widths " + {script}</script>'
+    )
+    options = "--headless --no-sandbox --disable-gpu --dump-dom --disable-web-security".split()
+    options += ["--allow-file-access-from-files", f"--user-data-dir={tmp_path / 'profile'}"]
+    words = [str(BROWSER), *options, (tmp_path / "all.html").as_uri()]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    found = re.search(r"widths ([\d,]+)", done.stdout)
+    assert found, done.stderr[-2000:]
+    assert max(map(int, found[1].split(","))) <= width
