@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .core.errors import RockpressError as RockpressError
-    from .core.progress import Observer as Observer
+    from .core.progress import Progress as Progress
     from .core.results import Report as Report
     from .pipeline.caching.stage_cache import Cache as Cache
     from .pipeline.check import check as check
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "Cache": ".pipeline.cache",
     "Gates": ".pipeline.recipe",
-    "Observer": ".core.observer",
+    "Progress": ".core.progress",
     "Preprocessing": ".pipeline.recipe",
     "Recipe": ".pipeline.recipe",
     "Report": ".core.results",

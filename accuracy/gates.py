@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from ..core.diagnostics import option
 from ..core.errors import OptionError
 from .retention import Retention
 
@@ -40,7 +41,7 @@ def require_limits(
             _check_limit(name, limit)
     if min_retention is not None and min_retention >= _PER_CENT:
         raise OptionError(
-            f"--min-retention {min_retention:g} looks like per cent", "98 % is written 0.98"
+            f"{option('min-retention', min_retention)} looks like per cent", "98 % is written 0.98"
         )
 
 
@@ -56,15 +57,16 @@ def min_retention_gate(
     require_limits(limit, None, None)
     if result is None:
         raise OptionError(
-            f"--{name} {limit:g} cannot be checked without labelled samples",
-            "give labelled samples with --eval",
+            f"{option(name, limit)} cannot be checked without labelled samples",
+            f"give labelled samples with {option('eval')}",
         )
     value = result.low if confidence == "lower" else result.value
     if value is None:
         raise OptionError(
-            f"--{name} {limit:g} cannot be checked: a metric is not positive, so there is no ratio "
+            f"{option(name, limit)} cannot be checked: a metric is not positive, so there is no "
+            "ratio "
             f"(the difference is {result.difference:+.4g})",
-            "check that labels and model belong together, or use another --metric",
+            f"check that labels and model belong together, or use another {option('metric')}",
         )
     return Gate(name, limit, value, value >= limit)
 
@@ -75,8 +77,9 @@ def max_latency_gate(milliseconds: float | None, limit: float) -> Gate:
     _check_limit(name, limit)
     if milliseconds is None or math.isnan(milliseconds):
         raise OptionError(
-            f"--{name} {limit:g} cannot be checked: there is no latency in milliseconds",
-            "give a --target with a latency estimate (rockpress inspect lists them), or a board",
+            f"{option(name, limit)} cannot be checked: there is no latency in milliseconds",
+            f"give a {option('target')} with a latency estimate (rockpress inspect lists them), "
+            "or a board",
         )
     return Gate(name, limit, milliseconds, milliseconds <= limit)
 
@@ -87,7 +90,7 @@ def max_size_gate(size_bytes: int | None, limit: float) -> Gate:
     _check_limit(name, limit)
     if size_bytes is None:
         raise OptionError(
-            f"--{name} {limit:g} cannot be checked: no model was written",
+            f"{option(name, limit)} cannot be checked: no model was written",
             "check the size where the model is written, with run, quantize or convert",
         )
     return Gate(name, limit, size_bytes / MEGABYTE, size_bytes <= limit * MEGABYTE)

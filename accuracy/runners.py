@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from ..calibration_data.samples import Samples
+from ..core.diagnostics import option
 from ..core.errors import ModelError, SamplesError
 from ..core.session import Session
 
@@ -77,7 +78,9 @@ def run_onnxruntime(
         done += 1
         on_progress(done)
     if not done:
-        raise SamplesError("there are no samples to run the model on", "give some with --eval")
+        raise SamplesError(
+            "there are no samples to run the model on", f"give some with {option('eval')}"
+        )
     return collected
 
 
@@ -127,7 +130,7 @@ def _allocate(rows: list[Array], count: int) -> list[Array]:
         raise SamplesError(
             f"the outputs of {count} samples take {size / 2**30:.1f} GB, "
             f"above the limit of {MAX_OUTPUT_BYTES / 2**30:.0f} GB",
-            f"use at most --eval-count {math.floor(count * MAX_OUTPUT_BYTES / size)}",
+            f"use at most {option('eval-count', math.floor(count * MAX_OUTPUT_BYTES / size))}",
         )
     return [np.empty((count, *row.shape), dtype=row.dtype) for row in rows]
 
@@ -137,6 +140,6 @@ def _store(array: Array, row: Array, index: int, name: str) -> None:
         raise ModelError(
             f"output {name!r} has the shape {row.shape} for sample {index}, "
             f"but {array.shape[1:]} for the first",
-            "cut the graph before the part whose output varies, with --outputs",
+            f"cut the graph before the part whose output varies, with {option('outputs')}",
         )
     array[index] = row

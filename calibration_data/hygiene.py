@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ..core.diagnostics import Diagnostic
 from .images.image_facts import ImageFacts, image_facts
 from .samples import Samples
 from .sources.source_types import ImageArray, ImageFiles, ImageSource, TensorFiles
@@ -18,16 +18,9 @@ _COPIES = 0.01  # share of copies from which they are told
 _SMALL = 0.5  # of the input's height and width
 
 
-@dataclass(frozen=True)
-class Oddity:
-    """A stable code, what was seen, and what to do."""
-
-    code: str
-    text: str
-    hint: str
-
-
-def oddities(calib: Samples | None, evaluation: Samples | None, seed: int) -> tuple[Oddity, ...]:
+def oddities(
+    calib: Samples | None, evaluation: Samples | None, seed: int
+) -> tuple[Diagnostic, ...]:
     """What is odd about the sets, of which the one may serve for both, or be there alone.
 
     Raises SamplesError when a sample cannot be read.
@@ -45,35 +38,35 @@ def oddities(calib: Samples | None, evaluation: Samples | None, seed: int) -> tu
     return (*found, *_of_images(evaluation, seed))
 
 
-def _of_labels(samples: Samples) -> Iterator[Oddity]:
+def _of_labels(samples: Samples) -> Iterator[Diagnostic]:
     labels = samples.labels
     classes = labels.strata() if labels is not None else None
     if classes is not None and len(classes) > 1 and len(np.unique(classes)) == 1:
-        yield Oddity(
+        yield Diagnostic(
             "evaluation-one-class",
             f"all {len(classes)} evaluation samples have the label {classes[0]}",
             "a model that always says so would score 100 %: give samples of every class",
         )
 
 
-def _copies(samples: Samples, what: str) -> Iterator[Oddity]:
+def _copies(samples: Samples, what: str) -> Iterator[Diagnostic]:
     counts = Counter(_contents(samples, _sizes(samples)).values())
     copies = sum(count - 1 for count in counts.values())
     if copies > max(_COPIES * len(samples), 1):
         code = "calibration-copies" if what.startswith("cal") else "evaluation-copies"
-        yield Oddity(
+        yield Diagnostic(
             code,
             f"{copies} of {len(samples)} {what} are copies of others",
             "they add no information, and make intervals look narrower than they are",
         )
 
 
-def _overlap(calib: Samples, evaluation: Samples) -> Iterator[Oddity]:
+def _overlap(calib: Samples, evaluation: Samples) -> Iterator[Diagnostic]:
     sizes = _sizes(calib) + _sizes(evaluation)
     known = set(_contents(calib, sizes).values())
     shared = sum(one in known for one in _contents(evaluation, sizes).values())
     if shared:
-        yield Oddity(
+        yield Diagnostic(
             "calibration-overlap",
             f"{shared} of {len(evaluation)} evaluation samples are among those for calibration",
             "what was seen in calibration looks better than what was not: keep the sets apart",
@@ -104,7 +97,7 @@ def _size(samples: Samples, index: int) -> int:
     return path.stat().st_size if path.exists() else -1 - index
 
 
-def _of_images(samples: Samples, seed: int) -> Iterator[Oddity]:
+def _of_images(samples: Samples, seed: int) -> Iterator[Diagnostic]:
     if samples.preprocess is None or not isinstance(samples.source, ImageSource):
         return
     few = samples.take(LOOKED_AT, seed)
@@ -122,11 +115,11 @@ def _facts(source: object, index: int) -> ImageFacts:
     return ImageFacts((image.shape[0], image.shape[1]), alpha)
 
 
-def _small(facts: list[ImageFacts], want: tuple[int, int]) -> Iterator[Oddity]:
+def _small(facts: list[ImageFacts], want: tuple[int, int]) -> Iterator[Diagnostic]:
     small = [one.size for one in facts if max(np.divide(sorted(one.size), sorted(want))) < _SMALL]
     if 2 * len(small) > len(facts):
         smallest = min(small, key=np.prod)
-        yield Oddity(
+        yield Diagnostic(
             "preprocess-small-images",
             f"{len(small)} of {len(facts)} images are less than half as large as the input "
             f"{want[0]}x{want[1]}, down to {smallest[0]}x{smallest[1]}",
@@ -134,24 +127,24 @@ def _small(facts: list[ImageFacts], want: tuple[int, int]) -> Iterator[Oddity]:
         )
 
 
-def _dropped(facts: list[ImageFacts]) -> Iterator[Oddity]:
+def _dropped(facts: list[ImageFacts]) -> Iterator[Diagnostic]:
     total = len(facts)
     if alpha := sum(one.has_alpha for one in facts):
-        yield Oddity(
+        yield Diagnostic(
             "preprocess-alpha",
             f"{alpha} of {total} images have transparent pixels; alpha is dropped, so that "
             "whatever colour lies under it shows",
             "blend them with the background that the model was trained with",
         )
     if deep := [one.highest for one in facts if one.highest is not None]:
-        yield Oddity(
+        yield Diagnostic(
             "preprocess-16-bit",
             f"{len(deep)} of {total} images have 16 bits, up to the value {max(deep)}; the upper 8 "
             f"are kept, 0 to {max(deep) >> 8}",
             "scale them to 8 bits as in training, above all where a sensor gives 10 or 12 bits",
         )
     if turned := sum(one.is_turned for one in facts):
-        yield Oddity(
+        yield Diagnostic(
             "preprocess-exif",
             f"{turned} of {total} images are turned as their EXIF data says",
             "frames of a camera have none: see that those have the same way up as in training",

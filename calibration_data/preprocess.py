@@ -15,6 +15,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.diagnostics import option
 from ..core.errors import OptionError, SamplesError
 from .images.geometry import GEOMETRIES, Pixels, Size
 
@@ -109,7 +110,9 @@ class Preprocess:
                 raise OptionError(f"--{name} {value!r} is not known", f"use {' or '.join(known)}")
         if len(self.size) != 2 or min(self.size) < 1:
             shown = "x".join(map(str, self.size))
-            raise OptionError(f"--size {shown} is not a height and a width", "give e.g. 224x224")
+            raise OptionError(
+                f"{option('size', shown)} is not a height and a width", "give e.g. 224x224"
+            )
 
     def _check_values(self) -> None:
         for name, values in (("mean", self.mean), ("std", self.std)):
@@ -123,7 +126,7 @@ class Preprocess:
                 raise OptionError(f"--{name} {_listed(values)} is not finite", "give numbers")
         if min(self.std) <= 0:
             raise OptionError(
-                f"--std {_listed(self.std)} holds a value that is not above 0",
+                f"{option('std', list(self.std))} holds a value that is not above 0",
                 "the pixels are divided by std; use 1 where nothing is divided",
             )
 
@@ -132,12 +135,13 @@ class Preprocess:
             return
         if self.resize not in ("letterbox", "fit"):
             raise OptionError(
-                f"--pad {self.pad:g} has no effect with --resize {self.resize}",
-                "leave --pad out, or use --resize letterbox or fit",
+                f"{option('pad', self.pad)} has no effect with {option('resize', self.resize)}",
+                f"leave {option('pad')} out, or use {option('resize', 'letterbox')} or fit",
             )
         if not 0 <= self.pad <= 255 or self.pad != round(self.pad):
             raise OptionError(
-                f"--pad {self.pad:g} is not a pixel value", "give a whole number from 0 to 255"
+                f"{option('pad', self.pad)} is not a pixel value",
+                "give a whole number from 0 to 255",
             )
 
 
@@ -156,8 +160,8 @@ def suspicious_scale(mean: Sequence[float], std: Sequence[float]) -> str | None:
     means = [255 * value for value in mean] if small_mean else list(mean)
     stds = [_pixel_std(value) for value in std]
     return (
-        f"--mean {_listed(mean)} --std {_listed(std)} look like the 0..1 scale; "
-        f"pixels are 0..255: --mean {_listed(means)} --std {_listed(stds)}"
+        f"{option('mean', list(mean))} {option('std', list(std))} look like the 0..1 scale; "
+        f"pixels are 0..255: {option('mean', list(means))} {option('std', list(stds))}"
     )
 
 

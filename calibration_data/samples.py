@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.diagnostics import option
 from ..core.errors import OptionError, SamplesError
 from .images.geometry import Pixels, Placement, placement
 from .preprocess import Color, Layout, Preprocess, Resize
@@ -142,9 +143,9 @@ class Samples:
             return preprocess.pixels(self.source.image(which))
         except SamplesError as error:
             name = self.source.name(which)
-            if name in error.message:
+            if name in error.diagnostic.text:
                 raise
-            raise SamplesError(f"{name}: {error.message}", error.hint) from error
+            raise SamplesError(f"{name}: {error.diagnostic.text}", error.diagnostic.hint) from error
 
     def _tensors(self, index: int) -> dict[str, Array]:
         assert isinstance(self.source, TensorSource)
@@ -252,7 +253,7 @@ def _color(color: Color | None, channels: int) -> Color:
         return "gray" if channels == 1 else "rgb"
     if (color == "gray") != (channels == 1):
         raise OptionError(
-            f"--color {color} does not fit the model's {channels} input channel(s)",
+            f"{option('color', color)} does not fit the model's {channels} input channel(s)",
             "use gray for one channel, rgb or bgr for three",
         )
     return color
@@ -261,7 +262,8 @@ def _color(color: Color | None, channels: int) -> Color:
 def _check_tensor_options(path: Path, mean: Sequence[float], std: Sequence[float]) -> None:
     if any(mean) or any(value != 1 for value in std):
         raise OptionError(
-            f"--mean and --std are for images, but {path} holds tensors, which are fed as they are",
+            f"{option('mean')} and {option('std')} are for images, but {path} holds tensors, "
+            "which are fed as they are",
             "leave both out, or give uint8 images",
         )
 

@@ -13,8 +13,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from ..core.diagnostics import speaking
 from .defaults import with_own_defaults
 from .handler import catch_signals, run
+from .phrases import command_phrase
 
 # One line a command: the name, which is that of its module, and what --help says about it. The
 # module's own help starts with the same words.
@@ -92,4 +94,5 @@ def main() -> None:
     """Entry point: run the command line and exit with its code."""
     catch_signals()
     verbose = not {"--verbose", "-v"}.isdisjoint(sys.argv)
-    sys.exit(run(lambda: app(prog_name="rockpress"), verbose=verbose))
+    with speaking(command_phrase):
+        sys.exit(run(lambda: app(prog_name="rockpress"), verbose=verbose))

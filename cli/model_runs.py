@@ -17,7 +17,6 @@ from .places import reports_of, whole_report
 from .progress_display import watching
 from .show import print_json, print_lines, say_where, show_report, warn
 from .target_results import end_with, explain
-from .wording import Words, as_it_is
 
 if TYPE_CHECKING:
     from ..core.results import Report
@@ -36,7 +35,6 @@ class Shown:
     reports: Sequence[Path]
     quiet: bool
     verbose: bool
-    words: Words = as_it_is
 
 
 def opened_cache(*, fresh: bool = False) -> Cache:
@@ -68,8 +66,6 @@ def run_one(job: Job, shown: Shown) -> int:
     try:
         result, told = _run(job, shown)
     except AllFailed as failed:
-        for error in failed.errors.values():
-            error.reword(shown.words)
         end_with(failed.errors, verbose=shown.verbose, code=failed.exit_code)
     show_report(result, as_json=shown.as_json, files=shown.reports, told=told)
     return _end(job, result, shown)
@@ -106,7 +102,6 @@ def _run_of_several(job: Job, shown: Shown, documents: dict[str, Any]) -> int:
     try:
         result, told = _run(job, shown)
     except RockpressError as error:
-        error.reword(shown.words)
         documents[name] = {"error": {"message": error.message, "hint": error.hint}}
         explain(name, error, verbose=shown.verbose)
         return error.exit_code
@@ -131,9 +126,9 @@ def _run(job: Job, shown: Shown) -> tuple[Report, frozenset[tuple[str, str]]]:
 
     kept = job.recipe.keeps_stages
     hint = "the same command goes on after the last stage that was finished" if kept else ""
-    telling = watching(quiet=shown.quiet, words=shown.words)
-    with resumable(hint), telling as observer:
-        return run(job.recipe, job.output, observer, shown.words), observer.told
+    telling = watching(quiet=shown.quiet)
+    with resumable(hint), telling as progress:
+        return run(job.recipe, job.output, progress), progress.shown
 
 
 def _end(job: Job, result: Report, shown: Shown) -> int:

@@ -8,17 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..core.progress import Observer
-from ..core.results import Notice
-from .wording import Words, as_it_is
+from ..core.diagnostics import Diagnostic
+from ..core.progress import Progress
 
 _SAY_EVERY = 30.0  # seconds between two lines of one stage in a log
 
 
 @contextmanager
-def watching(*, quiet: bool, words: Words = as_it_is) -> Iterator[Observer]:
-    """Yield the observer that suits where stderr goes; it tells warnings in these words."""
-    warnings = _Warnings(words)
+def watching(*, quiet: bool) -> Iterator[Progress]:
+    """Yield the progress that suits where stderr goes."""
+    warnings = _Warnings()
     if quiet:
         yield _Telling(warnings)
     elif sys.stderr.isatty():
@@ -29,31 +28,30 @@ def watching(*, quiet: bool, words: Words = as_it_is) -> Iterator[Observer]:
 
 
 class _Warnings:
-    """Which were shown, and how they are worded; of all targets together."""
+    """Which were shown; of all targets together."""
 
-    def __init__(self, words: Words) -> None:
+    def __init__(self) -> None:
         self.told: set[tuple[str, str]] = set()
-        self._words = words
 
-    def lines(self, notice: Notice, name: str) -> list[str]:
+    def lines(self, notice: Diagnostic, name: str) -> list[str]:
         from .show import warning_lines
 
-        notice = notice.said(self._words)
+        notice = notice.rendered()
         self.told.add((notice.code, notice.text))
         return warning_lines(notice, name)
 
 
-class _Telling(Observer):
+class _Telling(Progress):
     """Shows warnings at once; nothing else."""
 
     def __init__(self, warnings: _Warnings, target: str = "") -> None:
         self._name = f"{target}: " if target else ""
         self._warnings = warnings
 
-    def of(self, target: str) -> Observer:
+    def of(self, target: str) -> Progress:
         return _Telling(self._warnings, target)
 
-    def warn(self, notice: Notice) -> None:
+    def warn(self, notice: Diagnostic) -> None:
         for line in self._warnings.lines(notice, self._name):
             self._say(line)
 
@@ -76,7 +74,7 @@ class _Lines(_Telling):
         self._what = ""
         self._started = self._said = time.monotonic()
 
-    def of(self, target: str) -> Observer:
+    def of(self, target: str) -> Progress:
         return _Lines(self._warnings, target)
 
     def stage(self, name: str) -> None:
@@ -115,7 +113,7 @@ class _Bar(_Telling):
         self._stage = "start" if not target else f"{target}: waiting"
         self._task = progress.add_task(self._stage, total=None, start=not target)
 
-    def of(self, target: str) -> Observer:
+    def of(self, target: str) -> Progress:
         self._progress.update(self._task, visible=False)
         return _Bar(self._warnings, self._progress, target)
 

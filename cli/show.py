@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from .target_results import Told, named
 
 if TYPE_CHECKING:
-    from ..convert.request import ConversionWarning
-    from ..core.results import Notice, Report
+    from ..core.diagnostics import Diagnostic
+    from ..core.results import Report
 
 # Where no terminal says how wide it is (a pipe, a CI log), nothing should be cut off.
 _WIDE = 200
@@ -112,17 +112,18 @@ def print_json(document: dict[str, Any]) -> None:
     sys.stdout.write(json_text(document))
 
 
-def warn(notices: Iterable[Notice | ConversionWarning]) -> None:
+def warn(notices: Iterable[Diagnostic | Diagnostic]) -> None:
     """Warnings with what to do, on stderr."""
     for one in notices:
         for line in warning_lines(one):
             print(line, file=sys.stderr)
 
 
-def warning_lines(one: Notice | ConversionWarning, name: str = "") -> list[str]:
+def warning_lines(one: Diagnostic | Diagnostic, name: str = "") -> list[str]:
     """A warning and its hint as lines; ``name`` says whose it is."""
     from ..report.text.escape import visible
 
+    one = one.rendered()
     lines = [f"warning: {name}{visible(one.text)} [{one.code}]"]
     return [*lines, f"hint: {visible(one.hint)}"] if one.hint else lines
 

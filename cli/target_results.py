@@ -18,10 +18,9 @@ from .handler import run as explained
 from .parsers import whole
 
 if TYPE_CHECKING:
-    from ..convert.request import ConversionWarning
-    from ..core.results import Notice
+    from ..core.diagnostics import Diagnostic
 
-    OneWarning = TypeVar("OneWarning", Notice, ConversionWarning)
+    OneWarning = TypeVar("OneWarning", Diagnostic, Diagnostic)
 
 FAILED = 1
 Told = AbstractSet[tuple[str, str]]
@@ -69,7 +68,7 @@ def end_with(
 def explain(name: str, error: RockpressError, *, verbose: bool) -> None:
     """Tell on stderr what went wrong with one of several, as of any other error."""
     told = copy(error)
-    told.message = f"{name}: {error.message}"
+    told.diagnostic = replace(error.diagnostic, text=f"{name}: {error.diagnostic.text}")
     told.__cause__ = error.__cause__
     explained(partial(_raise, told), verbose=verbose)
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
+from ..core.diagnostics import Diagnostic, option
 from ..core.errors import OptionError
 from ..core.files import replacing, require_writable
 from ..core.graphs.model import load_model
@@ -27,7 +28,7 @@ from .fallbacks import FUSING_LEVEL, Attempt, build_or_fall_back
 from .fidelity import PROBES, UNKNOWN, Closeness, Probe, noise
 from .handover import Channels, Input, Sample, inputs_of, write_dataset, write_samples
 from .quantization_choice import choose_quantization
-from .request import ConversionWarning, Request
+from .request import Request
 from .toolkit.job import Built, Ranges
 from .toolkit.outcome import Limits
 
@@ -57,7 +58,7 @@ class Conversion:
     cycles: int
     latency: Latency | None
     outputs: list[NDArray[np.float32]] | None = field(repr=False)
-    warnings: tuple[ConversionWarning, ...]
+    warnings: tuple[Diagnostic, ...]
     seconds: float
     closeness: Closeness = UNKNOWN
     level: int = FUSING_LEVEL
@@ -166,7 +167,7 @@ def _float_model(
 
 def _require_plan(chosen: str, plan: Ranges | None) -> None:
     if chosen == "hybrid" and plan is None:
-        raise OptionError("hybrid needs the ranges of a plan", "give one with --plan")
+        raise OptionError("hybrid needs the ranges of a plan", f"give one with {option('plan')}")
 
 
 def _first(samples: Iterable[Sample]) -> tuple[list[Sample], Iterable[Sample]]:
@@ -224,24 +225,24 @@ def _calibrate(
     if not count and chosen != "qdq":
         raise OptionError(
             f"{chosen} needs calibration samples, and there are none",
-            "give a folder of samples with --calib",
+            f"give a folder of samples with {option('calib')}",
         )
     return count
 
 
-def _table_warnings(layers: tuple[Layer, ...]) -> tuple[ConversionWarning, ...]:
+def _table_warnings(layers: tuple[Layer, ...]) -> tuple[Diagnostic, ...]:
     if not layers:
         text = "the compiler's log holds no layer table, so there are no cycles and no latency"
-        return (ConversionWarning("toolkit-layer-table", text, "use a known toolkit version"),)
+        return (Diagnostic("toolkit-layer-table", text, "use a known toolkit version"),)
     slow = [layer for layer in layers if _is_slow(layer)]
     if not slow:
         return ()
     names = ", ".join(f"{layer.name} ({layer.op})" for layer in slow)
     return (
-        ConversionWarning(
+        Diagnostic(
             "cpu-fallback-layer",
             f"{len(slow)} of {len(layers)} layers run on the CPU: {names}",
-            "replace the operators, or cut the graph before them with --outputs",
+            f"replace the operators, or cut the graph before them with {option('outputs')}",
         ),
     )
 

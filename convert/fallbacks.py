@@ -28,9 +28,10 @@ from pathlib import Path
 import numpy as np
 from onnx import ModelProto
 
+from ..core.diagnostics import Diagnostic
 from ..core.errors import ToolkitError
 from .fidelity import UNKNOWN, Closeness, Probe
-from .request import ConversionWarning, Request, build
+from .request import Request, build
 from .toolkit.failures import (
     ToolkitCrashed,
     ToolkitExited,
@@ -68,7 +69,7 @@ class Attempt:
 
     request: Request
     built: Built | None = None
-    warnings: tuple[ConversionWarning, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
     closeness: Closeness = UNKNOWN
     code: str = ""
     trouble: str = ""
@@ -134,7 +135,7 @@ def _attempt(request: Request, number: int, probe: Probe) -> Attempt:
         if not number and request.quantization not in ("qdq", "hybrid") and not crashed:
             raise  # it has said why it cannot, and will say so again
         code = "toolkit-crash" if crashed else "toolkit-refusal"
-        return Attempt(request, code=code, trouble=error.message, error=error)
+        return Attempt(request, code=code, trouble=error.diagnostic.text, error=error)
     return _judged(Attempt(request, _set_aside(built, number), warnings), probe)
 
 
@@ -194,24 +195,22 @@ def _fidelity_trouble(closeness: Closeness) -> str:
     )
 
 
-def _told(tried: list[Attempt], best: Attempt) -> Iterator[ConversionWarning]:
+def _told(tried: list[Attempt], best: Attempt) -> Iterator[Diagnostic]:
     """What went wrong before the attempt that was kept, and what is wrong with that one."""
     others = [one for one in tried if one is not best]
     if best is not tried[0]:
         kind = "no-rule" if best.request.disabled else best.request.quantization
         troubles = "; ".join(dict.fromkeys(one.trouble for one in others))
         instead = _INSTEAD.get(kind, _INSTEAD["qdq"])
-        yield ConversionWarning(
-            tried[0].code, f"{troubles}; {instead}", _HINTS.get(kind, _HINTS["qdq"])
-        )
+        yield Diagnostic(tried[0].code, f"{troubles}; {instead}", _HINTS.get(kind, _HINTS["qdq"]))
     if best.code == "toolkit-regtask":
-        yield ConversionWarning(
+        yield Diagnostic(
             best.code,
             best.trouble,
             "the board may compute something else than the simulator: compare them there",
         )
     if best.code == "toolkit-fidelity":
-        yield ConversionWarning(
+        yield Diagnostic(
             best.code,
             f"{best.trouble}; no other way came closer" if others else best.trouble,
             "trust the simulator's figures, not those of the quantized ONNX model",

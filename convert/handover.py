@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, helper
 
+from ..core.diagnostics import option
 from ..core.errors import OptionError, OutputError, SamplesError
 from ..core.passes.prepare import fixed_input_shapes
 
@@ -101,7 +102,7 @@ def _channels(one: Input, what: str, values: Channels) -> tuple[float, ...]:
     if len(one.shape) != 4:
         raise OptionError(
             f"input {one.name!r} has the shape {one.shape}: it is no image and takes no {what}",
-            "leave --mean and --std out and feed prepared values",
+            f"leave {option('mean')} and {option('std')} out and feed prepared values",
         )
     count = one.shape[1]
     given = tuple(float(value) for value in values)

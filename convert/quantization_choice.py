@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from onnx import ModelProto
 
+from ..core.diagnostics import option
 from ..core.errors import OptionError
 from ..core.graphs.model import is_qdq
 from .chips.targets import Target
@@ -28,18 +29,19 @@ def choose_quantization(
         raise OptionError(
             "the model is quantized with activations of 16 bits, or otherwise in operators of ONNX "
             "Runtime's own, which the toolkit cannot read",
-            "give the float model; for w8a16 with --quantize normal --scheme w8a16",
+            f"give the float model; for w8a16 with {option('toolkit-quantizer', 'normal')} "
+            f"{option('scheme', 'w8a16')}",
         )
     chosen = ("qdq" if quantized else "float16") if asked == "auto" else asked
     if quantized and chosen != "qdq":
         raise OptionError(
             f"the model is quantized already (QDQ), so it cannot be converted as {chosen}",
-            "give the float model, or leave --quantize out",
+            f"give the float model, or leave {option('toolkit-quantizer')} out",
         )
     if chosen == "qdq" and not quantized:
         raise OptionError(
             "the model holds no QuantizeLinear nodes, so it cannot be converted as qdq",
-            "quantize it first, or choose another way with --quantize",
+            f"quantize it first, or choose another way with {option('toolkit-quantizer')}",
         )
     return chosen, _dtype(chosen, dtype, target)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from onnx import ModelProto
 
+from ..core.diagnostics import Diagnostic
 from ..core.graphs.model import save_model
 from .chips.targets import Target
 from .handover import Input
@@ -25,15 +26,6 @@ from .toolkit.outcome import Limits
 _TOOLKIT_NAMES = {"w16a16i": "w16a16i_dfp"}
 _NAMED = 5
 _MOST_RULES = 3  # optimisation rules switched off before giving up
-
-
-@dataclass(frozen=True)
-class ConversionWarning:
-    """Something that did not stop the conversion but that the user should know."""
-
-    code: str
-    text: str
-    hint: str
 
 
 @dataclass(frozen=True)
@@ -62,7 +54,7 @@ class Request:
     sparse: bool = False  # leave the zeros of 2:4 sparse weights out
 
 
-def build(request: Request) -> tuple[Built, tuple[ConversionWarning, ...]]:
+def build(request: Request) -> tuple[Built, tuple[Diagnostic, ...]]:
     """Build and simulate.
 
     An optimisation rule that raises, or runs without end, is switched off, up to three of them.
@@ -146,7 +138,7 @@ def _each(one: Input, value: float) -> tuple[float, ...]:
     return (value,) * (one.shape[1] if len(one.shape) > 1 else 1)
 
 
-def _not_carried(job: Job, built: Built) -> tuple[ConversionWarning, ...]:
+def _not_carried(job: Job, built: Built) -> tuple[Diagnostic, ...]:
     """What the toolkit did not take over of a plan: it has joined or removed those tensors."""
     if job.plan is None:
         return ()
@@ -156,7 +148,7 @@ def _not_carried(job: Job, built: Built) -> tuple[ConversionWarning, ...]:
         return ()
     some = ", ".join(lost[:_NAMED]) + (", ..." if len(lost) > _NAMED else "")
     return (
-        ConversionWarning(
+        Diagnostic(
             "toolkit-plan",
             f"{len(lost)} of {len(known)} tensors of the plan are not known to the toolkit, which "
             f"decided on them itself: {some}",
@@ -165,8 +157,8 @@ def _not_carried(job: Job, built: Built) -> tuple[ConversionWarning, ...]:
     )
 
 
-def _rule_warning(rule: str) -> ConversionWarning:
-    return ConversionWarning(
+def _rule_warning(rule: str) -> Diagnostic:
+    return Diagnostic(
         "toolkit-rule-disabled",
         f"the toolkit's optimisation rule {rule} fails on this model; it was switched off",
         "nothing to do; another version of the toolkit may build the model a little faster",

@@ -15,48 +15,68 @@ A gate that does not hold is a result, not an error: it exits with 4.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from .diagnostics import Diagnostic, render
 
 
 class RockpressError(Exception):
     """One line that says what, where and the value seen, and a hint that says what to do."""
 
     exit_code = 1
+    code = "error"
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        super().__init__(message, hint)
+        self.diagnostic = Diagnostic(self.code, message, hint, "error")
 
-    def reword(self, words: Callable[[str], str]) -> None:
-        """Say the same in other ``words``."""
-        self.message, self.hint = words(self.message), words(self.hint)
+    def __str__(self) -> str:
+        return self.message
+
+    @property
+    def message(self) -> str:
+        """What went wrong, with options in the reader's words; see diagnostics.py."""
+        return render(self.diagnostic.text)
+
+    @property
+    def hint(self) -> str:
+        """What to do, in the same words; empty when there is nothing to say."""
+        return render(self.diagnostic.hint)
 
 
 class ModelError(RockpressError):
     """The ONNX model cannot be used as it is."""
 
+    code = "model"
+
 
 class SamplesError(RockpressError):
     """The calibration or labelled samples cannot be used as they are."""
+
+    code = "samples"
 
 
 class OptionError(RockpressError):
     """Options contradict each other, or do not fit the model or the target."""
 
     exit_code = 2
+    code = "option"
 
 
 class OutputError(RockpressError):
     """A file or folder cannot be written."""
 
+    code = "output"
+
 
 class ReportError(RockpressError):
     """The report of an earlier run cannot be compared with."""
 
+    code = "report"
+
 
 class PackageError(RockpressError):
     """An optional package is not installed."""
+
+    code = "package"
 
 
 class ToolkitError(RockpressError):
@@ -64,6 +84,8 @@ class ToolkitError(RockpressError):
 
     ``log`` is the toolkit's own output, for the log file; the message is in the user's terms.
     """
+
+    code = "toolkit"
 
     def __init__(self, message: str, hint: str = "", log: str = "") -> None:
         super().__init__(message, hint)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
+from .diagnostics import Diagnostic
 from .errors import RockpressError
 
 
@@ -177,19 +177,6 @@ class ChangeFigure:
 
 
 @dataclass(frozen=True)
-class Notice:
-    """A warning: a stable code, what was seen, and what to do."""
-
-    code: str
-    text: str
-    hint: str = ""
-
-    def said(self, words: Callable[[str], str]) -> Notice:
-        """The same in other ``words``."""
-        return replace(self, text=words(self.text), hint=words(self.hint))
-
-
-@dataclass(frozen=True)
 class StageRun:
     """One stage of the chain: done, cached, skipped or failed, and how long it took."""
 
@@ -216,7 +203,7 @@ class TargetReport:
     layers: tuple[dict[str, Any], ...] = ()
     feed: dict[str, Any] = field(default_factory=dict)
     gates: tuple[GateFigure, ...] = ()
-    warnings: tuple[Notice, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
     stages: tuple[StageRun, ...] = ()
     error: RockpressError | None = None
     changes: tuple[ChangeFigure, ...] = ()

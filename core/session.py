@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
+from .diagnostics import option
 from .errors import ModelError, OutputError
 
 Array = NDArray[Any]
@@ -78,7 +79,7 @@ class Session:
             shapes = {name: np.shape(value) for name, value in feeds.items()}
             raise ModelError(
                 f"ONNX Runtime cannot run the model on inputs of shape {shapes}: {_reason(error)}",
-                "check --size, --input and the layout of the samples",
+                f"check {option('size')}, {option('input')} and the layout of the samples",
             ) from error
         return results
 

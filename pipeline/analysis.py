@@ -21,11 +21,11 @@ from ..convert.chips.layer_table import Layer, Memory
 from ..convert.chips.targets import Target, find_target
 from ..convert.convert import Conversion, convert
 from ..convert.handover import Sample
-from ..convert.request import ConversionWarning
+from ..core.diagnostics import Diagnostic, option
 from ..core.errors import ModelError, OptionError, SamplesError
 from ..core.graphs.model import is_qdq, save_model
 from ..core.passes.prepare import fixed_input_shapes
-from ..core.progress import SILENT, Observer
+from ..core.progress import SILENT, Progress
 from ..core.scratch import scratch_folder
 from ..quantize.quantize import QuantizeResult, quantize
 from .inspection import ModelFacts, facts_of
@@ -51,7 +51,7 @@ class Analysis:
     memory: Memory | None
     layers: tuple[Layer, ...]
     costs: tuple[LayerCost, ...]
-    warnings: tuple[ConversionWarning, ...]
+    warnings: tuple[Diagnostic, ...]
     seconds: float
 
     @property
@@ -106,14 +106,14 @@ class Analysis:
 
 
 def analyse_file(
-    recipe: Recipe, observer: Observer = SILENT
+    recipe: Recipe, progress: Progress = SILENT
 ) -> tuple[ModelFacts, tuple[Analysis, ...]]:
     """What is in ``recipe.model``, and what it costs on every target. Raises RockpressError."""
     ready = ready_model(recipe.model, recipe.input_shapes, recipe.size, recipe.outputs)
-    return facts_of(ready), analyse(ready, recipe, observer)
+    return facts_of(ready), analyse(ready, recipe, progress)
 
 
-def analyse(ready: ReadyModel, recipe: Recipe, observer: Observer = SILENT) -> tuple[Analysis, ...]:
+def analyse(ready: ReadyModel, recipe: Recipe, progress: Progress = SILENT) -> tuple[Analysis, ...]:
     """Compile a model for every target of the recipe and say what each layer costs there.
 
     A float model is quantized to int8 first, or stays in float16, as ``recipe.quantize`` says; a
@@ -124,9 +124,9 @@ def analyse(ready: ReadyModel, recipe: Recipe, observer: Observer = SILENT) -> t
         _require_format(target, ready, recipe)
     require_toolkit(recipe.toolkit_python)
     found = []
-    with _compilable(ready, recipe, observer) as compile_for:
+    with _compilable(ready, recipe, progress) as compile_for:
         for target in targets:
-            observer.stage(f"compile ({target.name})")
+            progress.stage(f"compile ({target.name})")
             found.append(_analysis(compile_for(target), target))
     return tuple(found)
 
@@ -136,10 +136,13 @@ def _require_format(target: Target, ready: ReadyModel, recipe: Recipe) -> None:
     if quantized and recipe.quantize == "float16":
         raise OptionError(
             f"{ready.path} is quantized already (QDQ), so it cannot stay in float16",
-            "give the float model, or leave out --quantize off",
+            f"give the float model, or leave out {option('scheme', 'float16')}",
         )
     if recipe.quantize not in target.dtypes:
-        instead = {"float16": "leave out --quantize off", "w8a8": "use --quantize off"}
+        instead = {
+            "float16": f"leave out {option('scheme', 'float16')}",
+            "w8a8": f"use {option('scheme', 'float16')}",
+        }
         raise OptionError(
             f"{target.name} has no {recipe.quantize}",
             "give the float model" if quantized else instead[recipe.quantize],
@@ -148,7 +151,7 @@ def _require_format(target: Target, ready: ReadyModel, recipe: Recipe) -> None:
 
 @contextmanager
 def _compilable(
-    ready: ReadyModel, recipe: Recipe, observer: Observer
+    ready: ReadyModel, recipe: Recipe, progress: Progress
 ) -> Iterator[Callable[[Target], Conversion]]:
     """A function that compiles the model for a target; its files are gone afterwards."""
     with scratch_folder() as folder:
@@ -157,7 +160,7 @@ def _compilable(
         samples: Sequence[Sample] = ()
         model, float_model, ranges = given, None, None
         if recipe.quantize != "float16" and not is_qdq(ready.model):
-            observer.stage("quantize")
+            progress.stage("quantize")
             model, float_model = given.with_suffix(".quantized.onnx"), given
             samples = [_noise(ready, recipe.seed)]
             ranges = ranges_of(_quantize(ready, model, samples).plan, ready.model)
@@ -174,7 +177,7 @@ def _compilable(
                 timeout=recipe.timeout,
                 memory_limit_gb=recipe.memory_limit_gb,
                 toolkit_python=recipe.toolkit_python,
-                on_progress=lambda what: observer.step(what, 0, None),
+                on_progress=lambda what: progress.step(what, 0, None),
             )
 
         yield compile_for
@@ -187,7 +190,8 @@ def _quantize(ready: ReadyModel, output: Path, samples: Sequence[Sample]) -> Qua
     except SamplesError as error:  # the sample is ours, so what it says of samples is no help
         raise ModelError(
             f"{ready.path} computes NaN from noise, so its ranges cannot be told without data",
-            "quantize it with real samples and inspect the result, or use --quantize off",
+            "quantize it with real samples and inspect the result, or use "
+            f"{option('scheme', 'float16')}",
         ) from error
 
 

@@ -16,11 +16,12 @@ from ..convert.chips.targets import find_target
 from ..convert.convert import Conversion
 from ..convert.manifest import Manifest, is_of, manifest_path, read_manifest, verify_files
 from ..convert.toolkit.environment import toolkit_version
+from ..core.diagnostics import option
 from ..core.errors import ModelError, OptionError, SamplesError
 from ..core.graphs.graph import Array
 from ..core.graphs.layers import macs_of
 from ..core.graphs.model import is_qdq, load_model, model_bytes, parameter_count
-from ..core.progress import SILENT, Observer
+from ..core.progress import SILENT, Progress
 from ..core.results import ModelRow, Report, TargetReport
 from ..quantize.rendering.plan import read_plan
 from .figures.figures_of import (
@@ -38,7 +39,7 @@ from .figures.last_release import open_last_release, require_comparable, with_ch
 from .figures.robustness import robustness_of
 from .recipes.recipe import Recipe, recipe_document
 from .recipes.requirements import require_latency, require_measurable, require_toolkit
-from .run import open_both
+from .run import open_both, rendered
 from .samples.ready_model import ReadyModel, ready_model
 from .stages.baseline import host_latency, measure_baseline
 from .stages.converting import convert_step
@@ -48,9 +49,12 @@ from .stages.stage_log import Stages, Step
 
 # what our own files say completely; the toolkit's own quantizers need their samples again
 _OWN = ("qdq", "float16")
-_DIFFERENT_VALUES = "give --color, --mean and --std as they were when it was built"
+_DIFFERENT_VALUES = (
+    f"give {option('color')}, {option('mean')} and {option('std')} as they were when it was built"
+)
 _DIFFERENT_FORM = (
-    "images need a .rknn that takes uint8: give --mean and --std (or --calib) when converting"
+    f"images need a .rknn that takes uint8: give {option('mean')} and "
+    f"{option('std')} (or {option('calib')}) when converting"
 )
 
 
@@ -72,7 +76,7 @@ class _Measured:
     conversion: Conversion | None = None
 
 
-def check(recipe: Recipe, candidate: Path, observer: Observer = SILENT) -> Report:
+def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Report:
     """Compare ``candidate`` (ONNX, QDQ ONNX or ``.rknn``) with ``recipe.model``.
 
     A ``.rknn`` is built again from the files that its manifest names, since the file alone cannot
@@ -86,7 +90,7 @@ def check(recipe: Recipe, candidate: Path, observer: Observer = SILENT) -> Repor
     aim = opened.manifest.target if isinstance(opened, _Rebuildable) else None
     require_comparable(last, recipe, [aim])
     _require_runnable(recipe, opened)
-    stages = Stages(observer)
+    stages = Stages(progress)
     base = measure_baseline(ready, calib, evaluation, recipe, stages)
     target = None
     with stages.stage("candidate") as step:
@@ -119,7 +123,7 @@ def check(recipe: Recipe, candidate: Path, observer: Observer = SILENT) -> Repor
     toolkit = {"name": "rknn-toolkit2", "version": toolkit_version(recipe.toolkit_python)}
     tool = {"name": "rockpress", "version": __version__}
     found_all = Report(tool, toolkit, recipe_document(recipe), (report,))
-    return with_changes(found_all, recipe, last)
+    return rendered(with_changes(found_all, recipe, last))
 
 
 def _open_candidate(
@@ -161,9 +165,10 @@ def _require_runnable(recipe: Recipe, opened: ReadyModel | _Rebuildable) -> None
         return
     if opened.manifest.quantization not in _OWN:
         raise OptionError(
-            f"--robustness: the .rknn was quantized by the toolkit ({opened.manifest.quantization})"
+            f"{option('robustness')}: the .rknn was quantized by the toolkit "
+            f"({opened.manifest.quantization})"
             ", so there is no ONNX model of it to run on worse images",
-            "leave --robustness out, or quantize the model with rockpress",
+            f"leave {option('robustness')} out, or quantize the model with rockpress",
         )
 
 
@@ -264,7 +269,8 @@ def _require_same_calibration(manifest: Manifest, calib: Samples | None, candida
         raise SamplesError(
             f"{candidate} was quantized by the toolkit ({manifest.quantization}); building it "
             "again needs the same calibration samples",
-            "give the same --calib, --calib-count, --seed and preprocess options as then",
+            f"give the same {option('calib')}, {option('calib-count')}, {option('seed')} and "
+            "preprocess options as then",
         )
 
 

@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..calibration_data.sources.open_source import open_source
+from ..core.diagnostics import Diagnostic
 from ..core.errors import RockpressError
 from ..core.graphs.model import model_files
-from ..core.results import Notice
 from .recipes.recipe import Recipe
 
 # What GNU make reads as the characters themselves, found by trial with 4.3: nothing quotes an
@@ -51,14 +51,14 @@ def rule(target: Path, needed: Iterable[Path]) -> str:
     return _EQUALS + text if _QUOTED["="] in text else text
 
 
-def name_notices(needed: Iterable[Path]) -> tuple[Notice, ...]:
+def name_notices(needed: Iterable[Path]) -> tuple[Diagnostic, ...]:
     """A warning when some names cannot be written."""
     odd = [path for path in dict.fromkeys(needed) if not is_fit(path)]
     if not odd:
         return ()
     text = f"make cannot read the names of {len(odd)} files, such as {str(odd[0])!r}"
     hint = "rename them: as they are, a change in one does not make the next make run this again"
-    return (Notice("depfile-name", text, hint),)
+    return (Diagnostic("depfile-name", text, hint),)
 
 
 def named_files(recipe: Recipe) -> list[Path]:

@@ -15,9 +15,9 @@ from typing import Protocol, TypeVar
 
 from ..convert.chips.targets import Target
 from ..convert.toolkit.failures import ToolkitCrashed, ToolkitOutOfMemory
+from ..core.diagnostics import Diagnostic
 from ..core.errors import RockpressError
-from ..core.progress import Observer
-from ..core.results import Notice
+from ..core.progress import Progress
 from .recipes.recipe import Recipe
 
 _CRASH = "toolkit-crash"
@@ -42,7 +42,7 @@ class Warned(Protocol):
 
 S = TypeVar("S")
 T = TypeVar("T", bound=Warned)
-Build = Callable[[Target, Recipe, Observer], T]
+Build = Callable[[Target, Recipe, Progress], T]
 
 
 class AllFailed(RockpressError):
@@ -50,7 +50,10 @@ class AllFailed(RockpressError):
 
     def __init__(self, errors: Mapping[str, RockpressError]) -> None:
         name, first = next(iter(errors.items()))
-        super().__init__(f"all {len(errors)} targets failed; {name}: {first.message}", first.hint)
+        super().__init__(
+            f"all {len(errors)} targets failed; {name}: {first.diagnostic.text}",
+            first.diagnostic.hint,
+        )
         self.errors = dict(errors)
         self.exit_code = min(error.exit_code for error in errors.values())
 
@@ -59,36 +62,36 @@ class Stopped(BaseException):
     """Ends a thread whose work is not wanted any more; like KeyboardInterrupt, no error."""
 
 
-class _Stoppable(Observer):
+class _Stoppable(Progress):
     """Passes everything on until ``stop`` is set, and raises from then on."""
 
-    def __init__(self, observer: Observer, stop: threading.Event) -> None:
-        self._observer = observer
+    def __init__(self, progress: Progress, stop: threading.Event) -> None:
+        self._progress = progress
         self._stop = stop
 
-    def of(self, target: str) -> Observer:
-        return _Stoppable(self._observer.of(target), self._stop)
+    def of(self, target: str) -> Progress:
+        return _Stoppable(self._progress.of(target), self._stop)
 
     def stage(self, name: str) -> None:
         self._check()
-        self._observer.stage(name)
+        self._progress.stage(name)
 
     def step(self, what: str, done: int, total: int | None = None) -> None:
         self._check()
-        self._observer.step(what, done, total)
+        self._progress.step(what, done, total)
 
     def cached(self, name: str) -> None:
-        self._observer.cached(name)
+        self._progress.cached(name)
 
-    def warn(self, notice: Notice) -> None:
-        self._observer.warn(notice)
+    def warn(self, notice: Diagnostic) -> None:
+        self._progress.warn(notice)
 
     @property
     def told(self) -> frozenset[tuple[str, str]]:
-        return self._observer.told
+        return self._progress.shown
 
     def end(self, status: str) -> None:
-        self._observer.end(status)
+        self._progress.end(status)
 
     def _check(self) -> None:
         if self._stop.is_set():
@@ -96,11 +99,11 @@ class _Stoppable(Observer):
 
 
 def each_target(
-    targets: Sequence[Target], recipe: Recipe, build: Build[T], observer: Observer
+    targets: Sequence[Target], recipe: Recipe, build: Build[T], progress: Progress
 ) -> list[T | RockpressError]:
     """What ``build`` gives for every target, in their order, or the error that it raised.
 
-    ``build`` is called with a target, the recipe and an observer; up to ``recipe.jobs`` calls run
+    ``build`` is called with a target, the recipe and an progress; up to ``recipe.jobs`` calls run
     side by side, each with its share of the memory limit. One that runs out of memory, or crashes,
     in less than all of the memory is called again alone with all of it, after the others.
 
@@ -109,8 +112,8 @@ def each_target(
     all targets and are raised when these have ended.
     """
     if len(targets) == 1:
-        return [build(targets[0], recipe, observer)]
-    told = [observer.of(target.name) for target in targets]
+        return [build(targets[0], recipe, progress)]
+    told = [progress.of(target.name) for target in targets]
     width = min(recipe.jobs or 1, len(targets))
     outcomes: list[T | RockpressError | None] = [None] * len(targets)
     if width > 1:
@@ -129,7 +132,7 @@ def _side_by_side(
     targets: Sequence[Target],
     share: Recipe,
     build: Build[T],
-    observers: Sequence[Observer],
+    observers: Sequence[Progress],
     width: int,
 ) -> list[T | RockpressError | None]:
     """All outcomes; None for a target to be built again with more memory."""
@@ -160,29 +163,29 @@ def all_or_first_exception(futures: Sequence[Future[S]]) -> set[Future[S]]:
 
 
 def _in_share(
-    target: Target, share: Recipe, build: Build[T], observer: Observer
+    target: Target, share: Recipe, build: Build[T], progress: Progress
 ) -> T | RockpressError | None:
-    outcome = _outcome(target, share, build, observer)
+    outcome = _outcome(target, share, build, progress)
     if _may_lack_memory(outcome):
-        observer.stage(f"failed in {share.memory_limit_gb:g} GB, to be built again alone")
+        progress.stage(f"failed in {share.memory_limit_gb:g} GB, to be built again alone")
         return None
-    observer.end("failed" if isinstance(outcome, RockpressError) else "done")
+    progress.end("failed" if isinstance(outcome, RockpressError) else "done")
     return outcome
 
 
 def _alone(
-    target: Target, recipe: Recipe, build: Build[T], observer: Observer
+    target: Target, recipe: Recipe, build: Build[T], progress: Progress
 ) -> T | RockpressError:
-    outcome = _outcome(target, recipe, build, observer)
-    observer.end("failed" if isinstance(outcome, RockpressError) else "done")
+    outcome = _outcome(target, recipe, build, progress)
+    progress.end("failed" if isinstance(outcome, RockpressError) else "done")
     return outcome
 
 
 def _outcome(
-    target: Target, recipe: Recipe, build: Build[T], observer: Observer
+    target: Target, recipe: Recipe, build: Build[T], progress: Progress
 ) -> T | RockpressError:
     try:
-        return build(target, recipe, observer)
+        return build(target, recipe, progress)
     except RockpressError as error:
         return error.with_traceback(None)  # which would keep the arrays of its frames
 
@@ -198,5 +201,5 @@ def _require_one(outcomes: Mapping[str, Warned | RockpressError]) -> None:
     errors = {name: one for name, one in outcomes.items() if isinstance(one, RockpressError)}
     if len(errors) < len(outcomes):
         return
-    said = {(type(error), error.message, error.hint) for error in errors.values()}
+    said = {(type(error), error.diagnostic) for error in errors.values()}
     raise next(iter(errors.values())) if len(said) == 1 else AllFailed(errors)

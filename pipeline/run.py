@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from .. import __version__
 from ..calibration_data.samples import Samples
 from ..convert.chips.targets import Target
+from ..core.diagnostics import Diagnostic, option
 from ..core.errors import OptionError, RockpressError
 from ..core.files import require_file, staging, write_text
-from ..core.progress import SILENT, Observer
-from ..core.results import NOTHING_COMPARED, Notice, Report, StageRun, TargetReport
+from ..core.progress import SILENT, Progress
+from ..core.results import NOTHING_COMPARED, Report, StageRun, TargetReport
 from ..core.scratch import scratch_folder
 from ..report.formats.document import to_json
 from .caching.cached_stages import whole_run
@@ -46,8 +47,7 @@ REPORT_FILE = "report.json"
 def run(
     recipe: Recipe,
     output: Path,
-    observer: Observer = SILENT,
-    words: Callable[[str], str] = str,
+    progress: Progress = SILENT,
 ) -> Report:
     """Run a recipe and write everything to ``output``: a folder a target, and report.json.
 
@@ -60,20 +60,20 @@ def run(
     With ``recipe.cache``, stages whose inputs, options and code have not changed are not run
     again; of an unchanged recipe nothing is.
 
-    The report tells its warnings and errors in the ``words`` that are made of each.
+    The report tells its warnings and errors in the words of whoever runs it; see diagnostics.py.
     """
     targets, last, version = admitted(recipe, output)
     with staging(output) as folder, counted() as is_known:
         report = whole_run(
             recipe,
             version,
-            lambda place: _run(recipe, targets, version, last, place, observer),
+            lambda place: _run(recipe, targets, version, last, place, progress),
             folder,
         )
         if is_known():
-            observer.cached("all of it")
+            progress.cached("all of it")
             report = _known_before(report)
-        report = _told(report, words)  # the cache has it as it is
+        report = rendered(report)  # the cache has it as it is
         write_text(folder / REPORT_FILE, to_json(report))
     for name in report.failures:
         set_aside(output / name, recipe.model.stem)
@@ -101,7 +101,7 @@ def _run(
     version: str,
     last: LastRelease | None,
     folder: Path,
-    observer: Observer,
+    progress: Progress,
 ) -> Report:
     """Every stage of every target, with all files in ``folder``."""
     ready, calib, evaluation = opened(recipe)
@@ -113,19 +113,19 @@ def _run(
             ready,
             target,
             recipe,
-            observer.of(target.name) if len(targets) > 1 else observer,
+            progress.of(target.name) if len(targets) > 1 else progress,
             quantization=quantization,
             how=how,
             ranges=ranges,
         )
         for target in targets
     }
-    stages = Stages(observer)
+    stages = Stages(progress)
     base = measure_baseline(ready, calib, evaluation, recipe, stages)
     notices = {name: (*base.notices, *found) for name, found in notices.items()}
     with scratch_folder() as work:
         chains = _Chains(base, notices, stages, folder, work)
-        outcomes = each_target(targets, recipe, chains.run, observer)
+        outcomes = each_target(targets, recipe, chains.run, progress)
         report = Report(
             tool={"name": "rockpress", "version": __version__},
             toolkit={"name": "rknn-toolkit2", "version": version},
@@ -135,11 +135,10 @@ def _run(
     return with_changes(report, recipe, last)
 
 
-def _told(report: Report, words: Callable[[str], str]) -> Report:
-    for error in report.failures.values():
-        error.reword(words)
+def rendered(report: Report) -> Report:
+    """Return the report with the options in its warnings said in the reader's words."""
     targets = [
-        replace(target, warnings=tuple(one.said(words) for one in target.warnings))
+        replace(target, warnings=tuple(warning.rendered() for warning in target.warnings))
         for target in report.targets
     ]
     return replace(report, targets=tuple(targets))
@@ -164,7 +163,7 @@ class _Chains:
     def __init__(
         self,
         base: Baseline,
-        notices: Mapping[str, tuple[Notice, ...]],
+        notices: Mapping[str, tuple[Diagnostic, ...]],
         stages: Stages,
         folder: Path,
         work: Path,
@@ -176,10 +175,10 @@ class _Chains:
         self._work = work
         self._stages: dict[str, Stages] = {}
 
-    def run(self, target: Target, recipe: Recipe, observer: Observer) -> TargetReport:
+    def run(self, target: Target, recipe: Recipe, progress: Progress) -> TargetReport:
         """One target; it may be run again after it failed."""
         folder, work = self._folder / target.name, self._work / target.name
-        stages = self._stages[target.name] = self._shared.of_target(observer)
+        stages = self._stages[target.name] = self._shared.of_target(progress)
         _remove(folder)
         try:
             notices = self._notices[target.name]
@@ -250,7 +249,7 @@ def _opened(ready: ReadyModel, recipe: Recipe) -> tuple[Samples | None, Samples]
     require_labels(recipe, scoring_of(recipe, ready.model, evaluation), evaluation)
     if calib is not None and calib.is_pixels != evaluation.is_pixels:
         raise OptionError(
-            "one of --calib and --eval holds images and the other tensors",
+            f"one of {option('calib')} and {option('eval')} holds images and the other tensors",
             "give both in the same form: the .rknn is built for one of them",
         )
     return calib, evaluation

@@ -9,7 +9,7 @@ from ..convert.chips.targets import Target
 from ..convert.convert import Conversion
 from ..core.errors import RockpressError
 from ..core.files import require_writable, staging
-from ..core.progress import SILENT, Observer
+from ..core.progress import SILENT, Progress
 from .parallel import each_target
 from .recipes.recipe import Recipe
 from .recipes.requirements import require_output, targets_of
@@ -18,7 +18,7 @@ from .stale_outputs import set_aside
 
 
 def convert_files(
-    recipe: Recipe, folder: Path, build: Build | None = None, observer: Observer = SILENT
+    recipe: Recipe, folder: Path, build: Build | None = None, progress: Progress = SILENT
 ) -> dict[str, Conversion | RockpressError]:
     """Convert ``recipe.model`` for every target of the recipe, ``recipe.jobs`` at once.
 
@@ -33,12 +33,12 @@ def convert_files(
         require_writable(folder / target.name)
     with staging(folder) as work:
 
-        def convert_one(target: Target, share: Recipe, watched: Observer) -> Conversion:
+        def convert_one(target: Target, share: Recipe, watched: Progress) -> Conversion:
             one = replace(share, targets=(target.name,))
             place = work / target.name / name
             return convert_file(one, place, build, watched)
 
-        outcomes = each_target(targets, recipe, convert_one, observer)
+        outcomes = each_target(targets, recipe, convert_one, progress)
     results: dict[str, Conversion | RockpressError] = {}
     for target, outcome in zip(targets, outcomes, strict=True):
         if isinstance(outcome, RockpressError):

@@ -14,12 +14,12 @@ from ..convert.audit.range_audit import join_warnings
 from ..convert.chips.targets import find_target
 from ..convert.convert import Conversion
 from ..convert.quantization_choice import QUANTIZERS
-from ..convert.request import ConversionWarning
+from ..core.diagnostics import Diagnostic, option
 from ..core.errors import OptionError
 from ..core.files import require_writable, staging
 from ..core.graphs.model import is_qdq, load_model, model_bytes, model_digest, save_model
-from ..core.progress import SILENT, Observer
-from ..core.results import Notice, QuantizationFigure
+from ..core.progress import SILENT, Progress
+from ..core.results import QuantizationFigure
 from ..core.scratch import scratch_folder
 from ..prune.prune_result import PruneResult
 from ..quantize.error_report import TensorError
@@ -85,33 +85,33 @@ class Quantized:
     bytes_after: int
     comparison: Comparison
     figure: QuantizationFigure
-    warnings: tuple[ConversionWarning, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
     errors: tuple[TensorError, ...] = ()
 
 
-def prune_file(recipe: Recipe, output: Path, observer: Observer = SILENT) -> PruneResult:
+def prune_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> PruneResult:
     """Prune ``recipe.model`` to its budget and write ``output``. Raises RockpressError."""
     target = pruning_target(recipe)
     _require_output(recipe, output, ".onnx")
-    ready, calib, _ = _ready(recipe, "pruning", observer)
-    observer.stage("prune")
-    pruning = Pruning(ready.model, calib, recipe, target, observer.step)
+    ready, calib, _ = _ready(recipe, "pruning", progress)
+    progress.stage("prune")
+    pruning = Pruning(ready.model, calib, recipe, target, progress.step)
     if recipe.recover != "distill":
         return pruning.write(output)
     with scratch_folder() as work:
         pruned = work / output.name
         result = pruning.write(pruned)
-        observer.stage("distill")
-        found = distil_pruned(recipe, ready.model, pruned, calib, output, observer.step)
+        progress.stage("distill")
+        found = distil_pruned(recipe, ready.model, pruned, calib, output, progress.step)
     for notice in distillation_notices(found):
-        observer.warn(notice)
+        progress.warn(notice)
     return replace(result, path=output, distillation=found)
 
 
 def quantize_file(
     recipe: Recipe,
     output: Path,
-    observer: Observer = SILENT,
+    progress: Progress = SILENT,
     *,
     explain: bool = False,
     simulator: bool = False,
@@ -123,14 +123,21 @@ def quantize_file(
     simulator. With ``symmetric`` zero points are 0 and biases stay in float, for runtimes that want
     that.
     """
-    require_w8a8(recipe, {"--symmetric": symmetric, "--explain": explain, "--simulator": simulator})
+    require_w8a8(
+        recipe,
+        {
+            "symmetric": symmetric,
+            "explain": explain,
+            "simulator": simulator,
+        },
+    )
     target = only_target(recipe, "quantize")
     _require_output(recipe, output, ".onnx")
-    ready, calib, odd = _ready(recipe, "quantization", observer)
-    observer.stage("quantize")
+    ready, calib, odd = _ready(recipe, "quantization", progress)
+    progress.stage("quantize")
     plan = output.with_suffix(".plan.toml")
     result = quantize_as(
-        recipe, target, ready.model, output, plan, calib, observer.step, symmetric=symmetric
+        recipe, target, ready.model, output, plan, calib, progress.step, symmetric=symmetric
     )
     few = calib.take(_LOOK_SAMPLES, recipe.seed)
     before = run_onnxruntime(ready.model, few)
@@ -138,22 +145,20 @@ def quantize_file(
     comparison = compare(before, after, None)
     sizes = model_bytes(recipe.model), model_bytes(output)
     joined = (
-        *(
-            ConversionWarning(one.code, one.text, one.hint)
-            for one in (*odd, *quantize_notices(recipe, result))
-        ),
+        *odd,
+        *quantize_notices(recipe, result),
         *join_warnings(view_of(load_model(output), None)),
     )
     figure = quantization_figure(result)
     errors: tuple[TensorError, ...] = ()
     if explain or simulator:
         where = target if simulator else None
-        errors = explained(ready.model, result, calib, where, recipe, observer)
+        errors = explained(ready.model, result, calib, where, recipe, progress)
     return Quantized(result, *sizes, comparison, figure, joined, errors)
 
 
 def convert_file(
-    recipe: Recipe, output: Path, build: Build | None = None, observer: Observer = SILENT
+    recipe: Recipe, output: Path, build: Build | None = None, progress: Progress = SILENT
 ) -> Conversion:
     """Convert ``recipe.model`` to ``output``, the manifest beside it. Raises RockpressError.
 
@@ -174,8 +179,8 @@ def convert_file(
     if chosen == "float16" and build.quantization == "auto":
         require_not_four_bits(ready.original)
     ranges = ranges_seen(ready, calib)
-    notices = audited(ready, target, recipe, observer, quantization=chosen, how=how, ranges=ranges)
-    observer.stage("convert")
+    notices = audited(ready, target, recipe, progress, quantization=chosen, how=how, ranges=ranges)
+    progress.stage("convert")
     with staging(output.parent) as folder, scratch_folder() as work:
         model = work / f"{recipe.model.stem}.onnx"
         base, quantized = planned(ready.model, build.plan, folder / output.stem)
@@ -193,13 +198,13 @@ def convert_file(
             calib=calib,
             float_model=model if exact else None,
             plan=ranges_of(quantized.plan, base) if quantized else None,
-            step=observer.step,
+            step=progress.step,
         )
         digests = {"source": model_digest(recipe.model)}
         if calib is not None:
             digests["calibration"] = calib.digest()
         write_beside(folder / output.name, conversion, base, how, quantized, digests)
-    warnings = [ConversionWarning(one.code, one.text, one.hint) for one in notices]
+    warnings = list(notices)
     if quantized is not None:
         warnings.extend(not_in_the_plan(quantized.plan, base))
     return replace(conversion, path=output, warnings=(*warnings, *conversion.warnings))
@@ -208,17 +213,24 @@ def convert_file(
 def _require_quantizable(recipe: Recipe, build: Build) -> None:
     how = build.quantization
     if recipe.calib is None and how not in ("auto", "float16"):
-        raise OptionError(f"--quantize {how} needs calibration samples", "give some with --calib")
+        raise OptionError(
+            f"{option('toolkit-quantizer', how)} needs calibration samples",
+            f"give some with {option('calib')}",
+        )
     if build.plan is not None and how not in ("auto", "hybrid"):
-        raise OptionError(f"--quantize {how} takes no --plan", "leave one of the two out")
+        raise OptionError(
+            f"{option('toolkit-quantizer', how)} takes no {option('plan')}",
+            "leave one of the two out",
+        )
     if build.plan is None and how == "hybrid":
         raise OptionError(
-            "--quantize hybrid needs the ranges of a plan", "give one with --plan FILE"
+            f"{option('route', 'hybrid')} needs the ranges of a plan",
+            f"give one with {option('plan', 'FILE')}",
         )
     if build.dtype is not None and how not in QUANTIZERS:
         raise OptionError(
-            f"--scheme {build.dtype} is for the toolkit's own quantizers",
-            f"choose one with --quantize: {', '.join(QUANTIZERS)}",
+            f"{option('scheme', build.dtype)} is for the toolkit's own quantizers",
+            f"choose one with {option('toolkit-quantizer')}: {', '.join(QUANTIZERS)}",
         )
 
 
@@ -247,16 +259,16 @@ def _require_output(recipe: Recipe, output: Path, suffix: str) -> None:
 
 
 def _ready(
-    recipe: Recipe, stage: str, observer: Observer
-) -> tuple[ReadyModel, Samples, tuple[Notice, ...]]:
-    """The model, its calibration samples, and what is odd about them, told to the observer."""
+    recipe: Recipe, stage: str, progress: Progress
+) -> tuple[ReadyModel, Samples, tuple[Diagnostic, ...]]:
+    """The model, its calibration samples, and what is odd about them, told to the progress."""
     ready = ready_model(recipe.model, recipe.input_shapes, recipe.size, recipe.outputs)
     calib = _calib(ready, recipe)
     if calib is None:
-        raise OptionError(f"{stage} needs calibration samples", "give some with --calib")
+        raise OptionError(f"{stage} needs calibration samples", f"give some with {option('calib')}")
     notices = calibration_notices(calib, recipe)
     for one in notices:
-        observer.warn(one)
+        progress.warn(one)
     return ready, calib, notices
 
 

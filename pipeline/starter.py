@@ -10,6 +10,7 @@ from textwrap import fill
 
 from onnx import ModelProto
 
+from ..core.diagnostics import option
 from ..core.errors import OutputError
 from ..core.files import write_text
 from ..core.graphs.model import load_model
@@ -120,7 +121,7 @@ def write_starter(
     files = starter_files(load_model(model), answers, meanings)
     there = [name for name in files if (folder / name).exists()]
     if there and not force:
-        raise OutputError(f"{folder / there[0]} is there already", "--force replaces it")
+        raise OutputError(f"{folder / there[0]} is there already", f"{option('force')} replaces it")
     for name, text in files.items():
         write_text(folder / name, text)
     return tuple(folder / name for name in files)

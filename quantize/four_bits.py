@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from onnx import ModelProto, numpy_helper
 
+from ..core.diagnostics import option
 from ..core.errors import OptionError
 from ..core.files import replacing
 from ..core.graphs.graph import Graph, drop_unread, free_name
@@ -66,7 +67,8 @@ def quantize_four_bits(
     """
     if method not in (AUTO, *_METHODS):
         raise OptionError(
-            f"--method {method} is about the ranges of activations, which stay in float16 here",
+            f"{option('method', method)} is about the ranges of activations, which stay in "
+            "float16 here",
             f"choose one of: {AUTO}, {', '.join(_METHODS)}",
         )
     require_to_choose_by(held_out, mix is not None and mix.below_db is None)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from onnx import ModelProto
 
+from ..core.diagnostics import Diagnostic, option
 from ..core.errors import OptionError
 from ..core.files import replacing
 from ..core.graphs.graph import Array
 from ..core.graphs.model import save_model
-from ..core.results import Notice
 from ..core.scratch import scratch_folder
 from .graph_parts.quantizable import require_to_choose_by, underflow_notices
 from .methods.apply_method import Progress, Subject, quantized
@@ -37,7 +37,7 @@ class QuantizeResult:
     path: Path
     plan_path: Path
     plan: Plan
-    notices: tuple[Notice, ...] = ()
+    notices: tuple[Diagnostic, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,11 +115,13 @@ def _names(method: str, held_out: SampleSet, scheme: str) -> tuple[str, ...]:
         return compared if len(held_out) else compared[:1]
     if method not in METHODS:
         raise OptionError(
-            f"--method {method} is not known", f"choose one of: {AUTO}, {', '.join(METHODS)}"
+            f"{option('method', method)} is not known",
+            f"choose one of: {AUTO}, {', '.join(METHODS)}",
         )
     if scheme == "w8a16" and method not in compared:
         raise OptionError(
-            f"--method {method} narrows the ranges of activations or their channels, which 16 bits "
+            f"{option('method', method)} narrows the ranges of activations or their channels, "
+            "which 16 bits "
             "do not need",
             f"choose one of: {AUTO}, {', '.join(compared)}",
         )

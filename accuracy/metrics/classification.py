@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...calibration_data.sources.labels import Classes, Kind, Labels
+from ...core.diagnostics import option
 from ...core.errors import ModelError, OptionError, SamplesError
 from .measured import Scores, Sums, means
 from .metric import Array, Metric, Outputs, Predictions
@@ -87,7 +88,8 @@ def top_k(outputs: Array, labels: Classes, k: int) -> Scores:
     _check_labels(labels, len(scores), classes)
     if not 1 <= k <= classes:
         raise OptionError(
-            f"top{k} of {classes} classes says nothing", "use --metric top1 for so few classes"
+            f"top{k} of {classes} classes says nothing",
+            f"use {option('metric', 'top1')} for so few classes",
         )
     of_label = scores[np.arange(len(labels)), labels][:, np.newaxis]
     earlier = np.arange(classes) < labels[:, np.newaxis]
@@ -120,7 +122,8 @@ def class_scores(outputs: Array) -> Array:
     if outputs.ndim < 2 or len(long) > 1 or 0 in outputs.shape:
         raise SamplesError(
             f"the output of shape {outputs.shape} is not (N, classes)",
-            "top1, top5 and agreement are for classifiers: choose another --metric or output",
+            f"top1, top5 and agreement are for classifiers: choose another {option('metric')} or "
+            "output",
         )
     scores = outputs.reshape(len(outputs), -1)
     if np.isnan(scores).any():

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...calibration_data.sources.boxes import Boxes
 from ...calibration_data.sources.labels import Kind, Labels
+from ...core.diagnostics import option
 from ...core.errors import OptionError, SamplesError
 from .average_precision import COCO_THRESHOLDS, OWN_SCORE, AveragePrecision, image_f1
 from .detections import Detections, chosen
@@ -43,7 +44,8 @@ class MeanAveragePrecision(Metric):
         """For an input of this height and width, in whose pixels boxes are."""
         if input_size is None:
             raise OptionError(
-                f"{self.form} is for a model with an image input", "choose another --metric"
+                f"{self.form} is for a model with an image input",
+                f"choose another {option('metric')}",
             )
         return replace(self, input_size=input_size)
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.diagnostics import option
 from ...core.errors import OptionError, SamplesError
 
 Array = NDArray[Any]
@@ -52,8 +53,9 @@ def _guessed(outputs: Sequence[Array]) -> str:
         return "yolov5"
     raise OptionError(
         f"outputs of the shapes {', '.join(map(str, shapes))} fit several detector heads or none",
-        "say which with --metric-option head=yolov5 (v7 too) or head=yolov8 (v9, v11 too), and "
-        "which outputs with --metric-output",
+        f"say which with {option('metric-option', {'head': 'yolov5'})} (v7 too) or "
+        f"{option('metric-option', {'head': 'yolov8'})} (v9, v11 too), and "
+        f"which outputs with {option('metric-output')}",
     )
 
 
@@ -209,5 +211,6 @@ def _unfit(outputs: Sequence[Array], head: str) -> SamplesError:
     shapes = ", ".join(str(one.shape) for one in outputs)
     return SamplesError(
         f"outputs of the shapes {shapes} are no {head} head",
-        "choose another --metric-option head=, or the outputs with --metric-output",
+        f"choose another head with {option('metric-option')}, or the outputs with "
+        f"{option('metric-output')}",
     )

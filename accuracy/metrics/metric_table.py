@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...calibration_data.sources.labels import Labels
+from ...core.diagnostics import option
 from ...core.errors import OptionError
 from .classification import TopK
 from .detection import MeanAveragePrecision
@@ -86,7 +87,7 @@ def find_scoring(
     for one in wanted:
         if one not in outputs:
             raise OptionError(
-                f"--metric-output {one!r} is no output of the model",
+                f"{option('metric-output', one)} is no output of the model",
                 f"it has {', '.join(outputs)}",
             )
     return Scoring(metric, tuple(outputs.index(one) for one in wanted), tuple(wanted))
@@ -130,7 +131,8 @@ def _with_options(metric: Metric, name: str, options: Mapping[str, str]) -> Metr
         if place not in known:
             listed = ", ".join(one.replace("_", "-") for one in known) or "none"
             raise OptionError(
-                f"--metric-option {key}: {name} has no such option", f"its options: {listed}"
+                f"{option('metric-option', {key: None})}: {name} has no such option",
+                f"its options: {listed}",
             )
         values[place] = _value(str(known[place].type), text, key, known[place].metadata)
     return replace(metric, **values)
@@ -149,5 +151,5 @@ def _value(kind: str, text: str, key: str, about: Mapping[str, Any]) -> Any:
     except (ValueError, KeyError) as error:
         wanted = " or ".join(choices) if choices else f"a {kind.partition(' ')[0]}"
         raise OptionError(
-            f"--metric-option {key}={text}: not {wanted}", str(about.get("help", ""))
+            f"{option('metric-option', {key: text})}: not {wanted}", str(about.get("help", ""))
         ) from error

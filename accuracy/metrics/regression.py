@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...calibration_data.sources.labels import Kind, Labels
+from ...core.diagnostics import option
 from ...core.errors import SamplesError
 from .measured import Scores, Sums, means
 from .metric import Array, Metric, Outputs, Predictions
@@ -43,7 +44,8 @@ class Regression(Metric):
         if found.shape != truth.shape:
             raise SamplesError(
                 f"labels of {truth.shape[1]} numbers for an output of {found.shape[1]} a sample",
-                "give as many numbers as the output has, or name it with --metric-output",
+                "give as many numbers as the output has, or name it with "
+                f"{option('metric-output')}",
             )
         if self.form == "mae":
             return means(np.abs(found - truth).mean(axis=1))

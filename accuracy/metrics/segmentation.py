@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ...calibration_data.images.geometry import Placement
 from ...calibration_data.sources.labels import Kind, Labels
+from ...core.diagnostics import option
 from ...core.errors import SamplesError
 from .measured import Scores, Sums
 from .metric import Array, Metric, Outputs, Predictions
@@ -47,7 +48,7 @@ class MeanIou(Metric):
             raise SamplesError(
                 f"the output of shape {output.shape} holds no classes a pixel",
                 "miou reads (N, classes, H, W), or class indices (N, H, W): name it with "
-                "--metric-output",
+                f"{option('metric-output')}",
             )
         most = int(found.max())
         return found.astype(np.uint8 if most < 256 else np.int64)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...calibration_data.sources.labels import Kind, Labels
+from ...core.diagnostics import option
 from ...core.errors import SamplesError
 from .average_precision import matches
 from .detections import Detections, overlaps
@@ -51,7 +52,7 @@ class TextBoxes(Metric):
         if maps.ndim not in (3, 4) or (maps.ndim == 4 and 1 not in (maps.shape[1], maps.shape[3])):
             raise SamplesError(
                 f"the output of shape {maps.shape} is no map of probabilities",
-                "text-boxes reads (N, 1, H, W): name it with --metric-output",
+                f"text-boxes reads (N, 1, H, W): name it with {option('metric-output')}",
             )
         planes = maps.reshape(
             len(maps), *(maps.shape[1:3] if maps.shape[-1] == 1 else maps.shape[-2:])

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...calibration_data.sources.labels import Kind, Labels
+from ...core.diagnostics import option
 from ...core.errors import OptionError, SamplesError
 from .edit_distance import edit_distance
 from .measured import Sums, means
@@ -58,7 +59,7 @@ class TextRecognition(Metric):
             raise SamplesError(
                 f"the output of shape {scores.shape} does not fit {len(names)} characters",
                 "it is (N, steps, classes), with the characters, the blank and perhaps a space; "
-                "check charset, or name the output with --metric-output",
+                f"check charset, or name the output with {option('metric-output')}",
             )
         if scores.shape[axis] - len(names) == 2:
             names = [*names, " "]
@@ -109,21 +110,22 @@ def read_charset(path: Path | None) -> list[str]:
     if path is None:
         raise OptionError(
             "reading text needs the model's characters",
-            "give --metric-option charset=FILE with one character a line",
+            f"give {option('metric-option', {'charset': 'FILE'})} with one character a line",
         )
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        told = f"--metric-option charset={path}: {error.strerror or error}"
+        told = f"{option('metric-option', {'charset': str(path)})}: {error.strerror or error}"
         raise OptionError(told, "check the path") from error
     except UnicodeDecodeError as error:
-        told = f"--metric-option charset={path}: not UTF-8: {error}"
+        told = f"{option('metric-option', {'charset': str(path)})}: not UTF-8: {error}"
         raise OptionError(told, "save it as UTF-8, one character a line") from error
     # not splitlines: a character set may hold line separators of Unicode as characters
     names = [line.rstrip("\r") for line in text.removesuffix("\n").split("\n")]
     if len(names) < 2:
         raise OptionError(
-            f"--metric-option charset={path}: holds {len(names)} characters", "give one a line"
+            f"{option('metric-option', {'charset': str(path)})}: holds {len(names)} characters",
+            "give one a line",
         )
     return names
 
@@ -147,6 +149,6 @@ def _planes(scores: Array) -> Array:
     if len(long) != 2:
         raise SamplesError(
             f"the output of shape {scores.shape} is not (N, steps, classes)",
-            "name the output with --metric-output",
+            f"name the output with {option('metric-output')}",
         )
     return scores.reshape(len(scores), *(scores.shape[axis] for axis in long))

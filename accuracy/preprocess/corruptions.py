@@ -17,6 +17,7 @@ from ...calibration_data.images.geometry import Pixels, Size
 from ...calibration_data.samples import Samples
 from ...calibration_data.sources.labels import Labels
 from ...calibration_data.sources.source_types import ImageSource
+from ...core.diagnostics import option
 from ...core.errors import OptionError
 
 Random = np.random.Generator
@@ -54,8 +55,8 @@ def corrupted(samples: Samples, how: Corruption, seed: int) -> Samples:
     source = samples.source
     if samples.preprocess is None or not isinstance(source, ImageSource):
         raise OptionError(
-            "--robustness changes images, and these samples are tensors",
-            "give images, or leave --robustness out",
+            f"{option('robustness')} changes images, and these samples are tensors",
+            f"give images, or leave {option('robustness')} out",
         )
     return replace(samples, source=_Corrupted(source, how, samples.preprocess.size, seed))
 

@@ -14,6 +14,7 @@ from ...calibration_data.preprocess import Preprocess, Resize
 from ...calibration_data.samples import Samples
 from ...calibration_data.sources.labels import Labels
 from ...calibration_data.sources.source_types import ImageSource, TensorSource
+from ...core.diagnostics import option
 
 Array = NDArray[Any]
 Values = tuple[float, ...]
@@ -127,19 +128,13 @@ def options_of(how: Preprocess, meant: Preprocess) -> str:
     """The options that make ``meant`` into ``how``.
 
     >>> one = Preprocess((4, 6), mean=(127.5,), std=(127.5,), color="bgr")
-    >>> options_of(one, Preprocess((4, 6)))
-    '--color bgr --mean 127.5 --std 127.5'
+    >>> render(options_of(one, Preprocess((4, 6))))
+    "color='bgr' mean=[127.5] std=[127.5]"
     """
-    found = []
-    if how.color != meant.color:
-        found.append(f"--color {how.color}")
-    if (how.mean, how.std) != (meant.mean, meant.std):
-        found.append(f"--mean {_listed(how.mean)} --std {_listed(how.std)}")
-    if how.resize != meant.resize:
-        found.append(f"--resize {how.resize}")
-    if how.layout != meant.layout:
-        found.append(f"--layout {how.layout}")
-    return " ".join(found)
+    names = ["color"] if how.color != meant.color else []
+    names += ["mean", "std"] if (how.mean, how.std) != (meant.mean, meant.std) else []
+    names += [name for name in ("resize", "layout") if getattr(how, name) != getattr(meant, name)]
+    return " ".join(option(name, getattr(how, name)) for name in names)
 
 
 def _listed(values: Values) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.diagnostics import option
 from ...core.errors import SamplesError
 
 Pixels = NDArray[np.uint8]
@@ -53,7 +54,7 @@ def crop(image: Pixels, size: Size, pad: Sequence[int]) -> Pixels:
         raise SamplesError(
             f"an image of {height}x{width} pixels is too long and thin to crop to "
             f"{size[0]}x{size[1]}",
-            "use --resize letterbox or stretch, or leave the image out",
+            f"use {option('resize', 'letterbox')} or stretch, or leave the image out",
         )
     top, left = (cover[0] - size[0]) // 2, (cover[1] - size[1]) // 2
     cut = resized(image, cover)[top : top + size[0], left : left + size[1]]

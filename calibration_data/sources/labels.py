@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.diagnostics import option
 from ...core.errors import SamplesError
 from ..images.geometry import Placement
 from .boxes import Boxes
@@ -173,5 +174,5 @@ class Labels:
     def _other(self, kind: Kind) -> SamplesError:
         return SamplesError(
             f"the labels are {_SHOWN[self.kind]}, but the metric is for {_SHOWN[kind]}",
-            f"{_HOW[kind]}; or choose another --metric",
+            f"{_HOW[kind]}; or choose another {option('metric')}",
         )

@@ -99,8 +99,8 @@ def command(
         seed=seed,
     )
     require_reports(report, recipe, [candidate])
-    with watching(quiet=quiet) as observer:
-        result = check(recipe, candidate, observer)
-    show_report(result, as_json=as_json, files=report, told=observer.told)
+    with watching(quiet=quiet) as progress:
+        result = check(recipe, candidate, progress)
+    show_report(result, as_json=as_json, files=report, told=progress.shown)
     if not result.passed:
         raise typer.Exit(GATE_FAILED)

@@ -18,7 +18,7 @@ from ..target_results import Jobs, OutputFileOrFolder, Told, end_with, named
 
 if TYPE_CHECKING:
     from ...convert.convert import Conversion
-    from ...core.progress import Observer
+    from ...core.progress import Progress
     from ...pipeline.recipes.recipe import Recipe
     from ...pipeline.single import Build
 
@@ -90,22 +90,22 @@ def command(
     pixels = any(one is not None for one in (resize, pad, color, mean, std, layout))
     build = Build(quantize or "auto", scheme, plan, pixels)
     try:
-        with watching(quiet=quiet) as observer:
+        with watching(quiet=quiet) as progress:
             convert = convert_files if several else _convert_one
-            found = convert(recipe, output, build, observer)
+            found = convert(recipe, output, build, progress)
     except AllFailed as failed:
         end_with(failed.errors, verbose=verbose, code=failed.exit_code)
-    _show(found, several=several, as_json=as_json, told=observer.told)
+    _show(found, several=several, as_json=as_json, told=progress.shown)
     if failures := {name: one for name, one in found.items() if isinstance(one, RockpressError)}:
         end_with(failures, verbose=verbose)
 
 
 def _convert_one(
-    recipe: Recipe, output: Path, build: Build, observer: Observer
+    recipe: Recipe, output: Path, build: Build, progress: Progress
 ) -> dict[str, Conversion | RockpressError]:
     from ...pipeline.single import convert_file
 
-    done = convert_file(recipe, output, build, observer)
+    done = convert_file(recipe, output, build, progress)
     return {done.target: done}
 
 

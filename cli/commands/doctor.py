@@ -73,13 +73,13 @@ def _self_test(python: Path | None, version: str | None, *, quiet: bool) -> Fact
 
     if version is None:
         return Fact("self-test", "not run: there is no toolkit", False, "install the toolkit")
-    with watching(quiet=quiet) as observer:
-        observer.stage("self-test")
+    with watching(quiet=quiet) as progress:
+        progress.stage("self-test")
         from ...convert.smoke_test import try_conversion
 
         try:
             done = try_conversion(
-                toolkit_python=python, on_progress=lambda what: observer.step(what, 0, None)
+                toolkit_python=python, on_progress=lambda what: progress.step(what, 0, None)
             )
         except ToolkitError as error:
             return Fact("self-test", error.message, False, error.hint)

@@ -104,8 +104,8 @@ def _analyse(recipe: Recipe, top: int, *, as_json: bool, quiet: bool) -> None:
     from ..analysis_table import show_analysis
     from ..progress_display import watching
 
-    with watching(quiet=quiet) as observer:
-        facts, found = analyse_file(recipe, observer)
+    with watching(quiet=quiet) as progress:
+        facts, found = analyse_file(recipe, progress)
     for one in found:
         warn(one.warnings)
     if as_json:

@@ -84,8 +84,8 @@ def command(
         },
         seed=seed,
     )
-    with watching(quiet=quiet) as observer:
-        result = prune_file(recipe, output, observer)
+    with watching(quiet=quiet) as progress:
+        result = prune_file(recipe, output, progress)
     if as_json:
         print_json({"schema": 1, **asdict(result), "path": str(result.path)})
         return

@@ -78,15 +78,15 @@ def command(
         },
         seed=seed,
     )
-    with watching(quiet=quiet) as observer:
+    with watching(quiet=quiet) as progress:
         found = quantize_file(
-            recipe, output, observer, explain=explain, simulator=simulator, symmetric=symmetric
+            recipe, output, progress, explain=explain, simulator=simulator, symmetric=symmetric
         )
     plan, near = found.result.plan, found.comparison
     four_bits = plan.scheme == "w4a16"
     activations = 0 if four_bits else len(plan.activations) - len(plan.floating)
     weights = len(plan.weights) - (len(plan.floating) if four_bits else 0)
-    warn(named(found.warnings, None, observer.told))
+    warn(named(found.warnings, None, progress.shown))
     if as_json:
         from dataclasses import asdict
 

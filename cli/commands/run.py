@@ -24,9 +24,9 @@ from ..model_runs import (
     show_plans,
     write_depfile,
 )
+from ..phrases import speaking_of
 from ..places import require_places
 from ..target_results import Jobs
-from ..wording import speaking, words_for
 
 app = typer.Typer(add_completion=False)
 
@@ -139,13 +139,12 @@ def command(
         replace(job, recipe=build_recipe(job.recipe, **options)) for job in read_jobs(model, output)
     ]
     require_places(work, model, report or (), depfile)
-    words = words_for(model)
     if dry_run:
-        with speaking(words, model):
+        with speaking_of(model):
             show_plans(work, as_json=as_json)
         return
-    shown = Shown(as_json=as_json, reports=report or (), quiet=quiet, verbose=verbose, words=words)
-    with speaking(words, model):
+    shown = Shown(as_json=as_json, reports=report or (), quiet=quiet, verbose=verbose)
+    with speaking_of(model):
         code = run_one(work[0], shown) if work[0].name is None else run_several(work, shown)
     if depfile is not None:
         write_depfile(depfile, work, model)

@@ -14,9 +14,9 @@ from itertools import islice
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto
 
+from ...core.diagnostics import Diagnostic
 from ...core.graphs.graph import Array, Graph
 from ...core.streaming.tensor_stream import stream
-from ..request import ConversionWarning
 from .audit_view import Range, View, view_of
 
 LARGEST = 65504.0  # of float16
@@ -60,7 +60,7 @@ def observe(
     return ranges
 
 
-def overflow_warnings(view: View) -> Iterator[ConversionWarning]:
+def overflow_warnings(view: View) -> Iterator[Diagnostic]:
     """Constants that cannot be held, and tensors that calibration saw beyond or near the limit."""
     yield from _constants(view)
     reached = {
@@ -71,14 +71,14 @@ def overflow_warnings(view: View) -> Iterator[ConversionWarning]:
     beyond = {n: m for n, m in reached.items() if m > LARGEST and not _is_mask(view, n)}
     near = {n: m for n, m in reached.items() if _NEAR * LARGEST < m <= LARGEST}
     if beyond:
-        yield ConversionWarning(
+        yield Diagnostic(
             "float16-overflow",
             f"{_listed(beyond)} in calibration; float16 ends at {LARGEST:.0f}, so they become "
             "infinite and what is computed from them NaN",
             "quantize to int8, or divide the weights of the layer before it and multiply later",
         )
     if near:
-        yield ConversionWarning(
+        yield Diagnostic(
             "float16-overflow",
             f"{_listed(near)} in calibration, over half of {LARGEST:.0f}, where float16 ends: "
             "other inputs may overflow",
@@ -86,7 +86,7 @@ def overflow_warnings(view: View) -> Iterator[ConversionWarning]:
         )
 
 
-def _constants(view: View) -> Iterator[ConversionWarning]:
+def _constants(view: View) -> Iterator[Diagnostic]:
     weights, quantized = view.graph.weights, view.quantized or frozenset()
     large = {
         name: float(np.abs(weights[name]).max())
@@ -96,7 +96,7 @@ def _constants(view: View) -> Iterator[ConversionWarning]:
         if name in weights and name not in quantized and _exceeds(weights[name])
     }
     if large:
-        yield ConversionWarning(
+        yield Diagnostic(
             "float16-overflow",
             f"the constant {_listed(large)}; float16 ends at {LARGEST:.0f}, so every value "
             "computed with it becomes infinite or NaN",

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from onnx import ModelProto, NodeProto
 
+from ...core.diagnostics import Diagnostic, option
 from ...core.graphs.graph import Graph, read_by
 from ...core.passes.prepare import input_shapes_of
-from ..request import ConversionWarning
 
 # rknn-toolkit2 2.3.2 and 2.5.0 refuse a later one: "Unsupport onnx opset 20, need <= 19!"
 LATEST_OPSET = 19
@@ -16,7 +16,7 @@ _COMPUTED_BY_RUNTIME = 4  # channels up to which the runtime has a mean for each
 _WEIGHTED = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 
 
-def fusion_warnings(graph: Graph) -> Iterator[ConversionWarning]:
+def fusion_warnings(graph: Graph) -> Iterator[Diagnostic]:
     """Layers with weights whose result is read beside their Sigmoid, so that both are rounded.
 
     Measured with rknn-toolkit2 2.3.2 and 2.5.0: the compiler joins Conv and Sigmoid, and Conv and
@@ -60,17 +60,18 @@ def _told(node: NodeProto) -> str:
     return f"{node.op_type} {node.name or node.output[0]!r}"
 
 
-def _fusion_warning(raw: str, score: str, culprits: list[str]) -> ConversionWarning:
-    return ConversionWarning(
+def _fusion_warning(raw: str, score: str, culprits: list[str]) -> Diagnostic:
+    return Diagnostic(
         "fusion-sigmoid",
         f"the Sigmoid {score!r} is not joined with the layer before it, because "
         f"{', '.join(culprits)} reads the values before or inside it too: {raw!r} is rounded "
         "to int8 first, and few levels of the score are left",
-        f"let the others read what comes after the Sigmoid, or end the model with --outputs {raw}",
+        "let the others read what comes after the Sigmoid, or end the model with "
+        f"{option('outputs', [raw])}",
     )
 
 
-def suppression_warnings(graph: Graph) -> Iterator[ConversionWarning]:
+def suppression_warnings(graph: Graph) -> Iterator[Diagnostic]:
     """Non-maximum suppression, or a choice of the best boxes, at the end of a detector.
 
     rknn-toolkit2 2.5.0 refuses to build NonMaxSuppression: "need to be constant! It will cause the
@@ -79,10 +80,11 @@ def suppression_warnings(graph: Graph) -> Iterator[ConversionWarning]:
     tail = selection_tail(graph)
     if tail:
         what = "the toolkit does not build that" if _suppresses(tail[0]) else "that runs on the CPU"
-        yield ConversionWarning(
+        yield Diagnostic(
             "cpu-fallback-nms",
             f"{_told(tail[0])} selects boxes inside the model: {what}",
-            f"end the model before it with --outputs {','.join(_cut(graph, tail))}, and select "
+            f"end the model before it with {option('outputs', list(_cut(graph, tail)))}, and "
+            "select "
             "the boxes in the application",
         )
 
@@ -121,12 +123,12 @@ def _cut(graph: Graph, tail: Sequence[NodeProto]) -> list[str]:
     return [name for name in read if name not in inside and name in graph.producers]
 
 
-def opset_warnings(model: ModelProto, toolkit: str | None) -> Iterator[ConversionWarning]:
+def opset_warnings(model: ModelProto, toolkit: str | None) -> Iterator[Diagnostic]:
     """An opset that the toolkit refuses."""
     versions = (entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     opset = next(versions, 1)
     if opset > LATEST_OPSET:
-        yield ConversionWarning(
+        yield Diagnostic(
             "toolkit-opset",
             f"the model has opset {opset}; {f'rknn-toolkit2 {toolkit or str()}'.strip()} refuses "
             f"opsets above {LATEST_OPSET}",
@@ -139,7 +141,7 @@ def channel_warnings(
     model: ModelProto,
     means: Mapping[str, Sequence[float]],
     stds: Mapping[str, Sequence[float]],
-) -> Iterator[ConversionWarning]:
+) -> Iterator[Diagnostic]:
     """Inputs of more than 4 channels with a mean or std of their own for each.
 
     The runtime takes the first value for all of them (operator list 2.3.2, section 5.1), while the
@@ -152,7 +154,7 @@ def channel_warnings(
             continue
         for what, values in (("mean", means.get(name, ())), ("std", stds.get(name, ()))):
             if len(set(values)) > 1:
-                yield ConversionWarning(
+                yield Diagnostic(
                     "preprocess-channels",
                     f"the input {name!r} has {channels} channels; above {_COMPUTED_BY_RUNTIME} the "
                     f"runtime takes the first {what} ({values[0]:g}) for all of them, though the "

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from onnx import ModelProto
 
+from ...core.diagnostics import Diagnostic
 from ..chips.targets import Target
-from ..request import ConversionWarning
 from .audit_view import Range, view_of
 from .float16_audit import overflow_warnings
 from .graph_audit import (
@@ -30,7 +30,7 @@ def audit(
     stds: Mapping[str, Sequence[float]] | None = None,
     ranges: Mapping[str, Range] | None = None,
     toolkit: str | None = None,
-) -> tuple[ConversionWarning, ...]:
+) -> tuple[Diagnostic, ...]:
     """What will go wrong, or slower than it need be, with a prepared model; nothing is built.
 
     ``model`` is the float model or a QDQ one, whose scales say its ranges. ``quantization`` is
@@ -48,7 +48,7 @@ def audit(
     ['cpu-fallback-operator']
     """
     view = view_of(model, ranges)
-    found: list[ConversionWarning] = [*opset_warnings(model, toolkit)]
+    found: list[Diagnostic] = [*opset_warnings(model, toolkit)]
     found += channel_warnings(model, means or {}, stds or {})
     if quantization != "float16":
         found += join_warnings(view)

@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Iterator
 import numpy as np
 from onnx import NodeProto, TensorProto
 
+from ...core.diagnostics import Diagnostic, option
 from ...core.graphs.graph import Graph, attributes, constant_value
 from ..chips.operators import MEASURED_WITH, OffNpu, off_npu
 from ..chips.targets import Target
-from ..request import ConversionWarning
 from .audit_view import View
 
 _SHOWN = 5
@@ -19,7 +19,7 @@ _NORM = {"ReduceMean", "Add", "Max", "Clip"}  # what stands between a mean of sq
 
 def operator_warnings(
     view: View, target: Target, quantization: str, skipped: Collection[str]
-) -> Iterator[ConversionWarning]:
+) -> Iterator[Diagnostic]:
     """One warning for all nodes that leave the NPU, one for all that stop the build.
 
     ``skipped`` names outputs of nodes that another warning wants cut away.
@@ -34,18 +34,18 @@ def operator_warnings(
                 (refused if row.refused else left).append(node)
                 break
     if refused:
-        yield ConversionWarning(
+        yield Diagnostic(
             "toolkit-operator",
             f"rknn-toolkit2 cannot build {_listed(refused)} (measured with {MEASURED_WITH})",
-            "replace the operators, or end the model before them with --outputs",
+            f"replace the operators, or end the model before them with {option('outputs')}",
         )
     if left:
         verb = "runs" if len(left) == 1 else "run"
-        yield ConversionWarning(
+        yield Diagnostic(
             "cpu-fallback-operator",
             f"{_listed(left)} {verb} on the CPU of {target.name} (measured with rknn-toolkit2 "
             f"{MEASURED_WITH})",
-            "replace the operators, or end the model before them with --outputs",
+            f"replace the operators, or end the model before them with {option('outputs')}",
         )
 
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import NodeProto
 
+from ...core.diagnostics import Diagnostic, option
 from ...core.graphs.graph import constant_value
-from ..request import ConversionWarning
 from .audit_view import Range, View
 
 # below 3 bits a part's own rounding is plainly larger than that of the layers before it
@@ -51,7 +51,7 @@ class Part:
         return f"{self.name!r} ({reach})"
 
 
-def join_warnings(view: View) -> Iterator[ConversionWarning]:
+def join_warnings(view: View) -> Iterator[Diagnostic]:
     """One warning for each join before an output in which a part gets fewer than 8 int8 steps."""
     seen: set[str] = set()
     for output in view.graph.output_names:
@@ -103,7 +103,7 @@ def _factor(view: View, node: NodeProto) -> float:
     return max((float(np.abs(c).max()) for c in constants if c is not None and c.size), default=0.0)
 
 
-def _judged(output: str, parts: dict[str, Part | None]) -> Iterator[ConversionWarning]:
+def _judged(output: str, parts: dict[str, Part | None]) -> Iterator[Diagnostic]:
     known = [part for part in parts.values() if part is not None]
     if len(known) < 2:
         return
@@ -117,10 +117,10 @@ def _judged(output: str, parts: dict[str, Part | None]) -> Iterator[ConversionWa
     listed = ", ".join(str(part) for part in starved[:3])
     more = f" and {len(starved) - 3} more" if len(starved) > 3 else ""
     lost = "all its values become one" if worst.span < step else "little of it is left"
-    yield ConversionWarning(
+    yield Diagnostic(
         "output-range-join",
         f"the output {output!r} joins {listed}{more} with {widest}: in int8 they share one scale "
         f"of {_STEPS} steps, and {worst.name!r} gets {worst.span / step:.1f} of them, so {lost}",
-        f"end the model before the join with --outputs {','.join(parts)}, "
+        f"end the model before the join with {option('outputs', list(parts))}, "
         f"or divide {widest.name!r} by its largest value in the model",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..request import ConversionWarning
+from ...core.diagnostics import Diagnostic, option
 from .layer_table import parse_layers
 
 _SAID = re.compile(
@@ -14,14 +14,15 @@ _LIMIT = re.compile(
     r"(?P<seen>\w+\(\d+\)[^=]*= \d+), required product no larger than (?P<most>\d+)"
 )
 _HINTS = {
-    "Transpose": "transpose a smaller tensor, or end the model before it with --outputs",
+    "Transpose": f"transpose a smaller tensor, or end the model before it with {option('outputs')}",
     "AveragePool": "export it with count_include_pad=1, or put the padding into a Pad before it",
-    "Softmax": "take the Softmax over channels (axis 1), or end the model before it with --outputs",
+    "Softmax": "take the Softmax over channels (axis 1), or end the model before it with "
+    f"{option('outputs')}",
 }
-_HINT = "replace the operator, or end the model before it with --outputs"
+_HINT = f"replace the operator, or end the model before it with {option('outputs')}"
 
 
-def fallback_lines(log: str) -> tuple[ConversionWarning, ...]:
+def fallback_lines(log: str) -> tuple[Diagnostic, ...]:
     """The log's reasons for layers on the CPU, each once; those of layers that the table then
     shows on the NPU are left out, for the compiler says some before it finds another way.
 
@@ -34,7 +35,7 @@ def fallback_lines(log: str) -> tuple[ConversionWarning, ...]:
     found = [match for match in map(_SAID.search, log.splitlines()) if match]
     said = dict.fromkeys((match["op"], _reason(match["why"])) for match in found)
     return tuple(
-        ConversionWarning(
+        Diagnostic(
             "cpu-fallback-layer",
             f"the compiler gives {op} to the CPU: {reason}",
             _HINTS.get(op, _HINT),

@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 
 from onnx import ModelProto, NodeProto
 
+from ...core.diagnostics import Diagnostic
 from ...core.graphs.graph import Array, Graph
 from ...core.graphs.sparsity import Axis, axis_of, is_sparse, may_be_sparse
-from ..request import ConversionWarning
 from .layer_table import Layer
 from .targets import Target
 
@@ -76,18 +76,18 @@ def _weight_of(graph: Graph, node: NodeProto) -> Array | None:
     return steps if steps is None or zero is None or not zero.any() else None
 
 
-def sparse_warnings(known: Sequence[str], layers: Sequence[Layer]) -> Iterator[ConversionWarning]:
+def sparse_warnings(known: Sequence[str], layers: Sequence[Layer]) -> Iterator[Diagnostic]:
     """What is odd: fewer layers taken as sparse than the ``known`` ones, traffic left out."""
     taken = sum(layer.sparse_ratio > 0 for layer in layers)
     if layers and taken < len(known):
-        yield ConversionWarning(
+        yield Diagnostic(
             "toolkit-sparse",
             f"the compiler leaves the zeros out of {taken} of the {len(known)} layers that are "
             "2:4 sparse",
             "layers in float16 among int8 ones are recognised along their outputs only",
         )
     if taken:
-        yield ConversionWarning(
+        yield Diagnostic(
             "toolkit-sparse-cycles",
             f"the compiler counts no memory traffic for the weights of {taken} 2:4 sparse layers, "
             "which are stored with 23 % less: cycles and milliseconds are lower than they can be",

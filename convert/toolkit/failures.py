@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ...core.diagnostics import option
 from ...core.errors import ToolkitError
 from .outcome import Limits, Outcome
 
@@ -52,7 +53,7 @@ _HINTS = (
     ),
     (
         r"need to be constant|dynamic graph",
-        "cut the graph before the node with --outputs, or fix the input shapes",
+        f"cut the graph before the node with {option('outputs')}, or fix the input shapes",
     ),
     (r"opset.*need <= ?19", "export the model with opset 19 or lower"),
     (
@@ -64,7 +65,9 @@ _HINTS = (
     (r"no attribute 'mapping'", "pip install 'onnx>=1.16.1,<1.19'"),
     (r"NaN", "the model computes NaN: check its weights and the calibration samples"),
 )
-_GENERAL_HINT = "the log has the toolkit's own words; try another version with --toolkit-python"
+_GENERAL_HINT = (
+    f"the log has the toolkit's own words; try another version with {option('toolkit-python')}"
+)
 
 
 class ToolkitMissing(ToolkitError):
@@ -172,7 +175,8 @@ def _orderly(end: Ending, kind: str, text: str) -> ToolkitError:
 def _timeout(end: Ending) -> ToolkitError:
     return ToolkitTimeout(
         f"{_could_not(end)} within {end.limits.timeout:g} s",
-        "give it longer with --timeout, or fewer calibration samples with --calib-count",
+        f"give it longer with {option('timeout')}, or fewer calibration samples with "
+        f"{option('calib-count')}",
         end.log,
     )
 
@@ -181,14 +185,15 @@ def _endless(end: Ending) -> ToolkitError:
     if rule := end.outcome.looping:
         error = ToolkitLooped(
             f"{_could_not(end)}: its optimisation rule {rule} runs again and again",
-            "another version of the toolkit may build it: --toolkit-python",
+            f"another version of the toolkit may build it: {option('toolkit-python')}",
             end.log,
         )
         error.rule = rule
         return error
     return ToolkitHung(
         f"{_could_not(end)}: it hung, using no processor time for {end.limits.idle:g} s",
-        "try again; if it hangs again, another version of the toolkit with --toolkit-python",
+        "try again; if it hangs again, another version of the toolkit with "
+        f"{option('toolkit-python')}",
         end.log,
     )
 
@@ -196,7 +201,8 @@ def _endless(end: Ending) -> ToolkitError:
 def _out_of_memory(end: Ending) -> ToolkitError:
     return ToolkitOutOfMemory(
         f"{_could_not(end)} within {end.limits.memory_gb:g} GB of memory",
-        "raise --memory-limit, or use fewer calibration samples with --calib-count",
+        f"raise {option('memory-limit')}, or use fewer calibration samples with "
+        f"{option('calib-count')}",
         end.log,
     )
 
@@ -205,7 +211,8 @@ def _crash(end: Ending, number: int) -> ToolkitError:
     name = signal.Signals(number).name
     error = ToolkitCrashed(
         f"{_could_not(end)}: it crashed ({name})",
-        "quantize another way (--quantize normal), or raise --memory-limit if that is low",
+        f"quantize another way ({option('toolkit-quantizer', 'normal')}), or raise "
+        f"{option('memory-limit')} if that is low",
         end.log,
     )
     error.signal = number

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from ...core.diagnostics import option
+
 
 @dataclass(frozen=True)
 class Regression:
@@ -41,14 +43,14 @@ REGRESSIONS: tuple[Regression, ...] = (
     Regression(
         ">=2.5,<2.6",
         "YOLO11 and YOLO26 do not build",
-        "use an environment with rknn-toolkit2 2.3.2: --toolkit-python",
+        f"use an environment with rknn-toolkit2 2.3.2: {option('toolkit-python')}",
         "reported: github.com/airockchip/rknn-toolkit2/issues/581",
     ),
     Regression(
         ">=2.2,<2.4",
         "Softmax on an RK3588 board: the model builds, but the runtime says 'failed to submit'; "
         "RK3566 and RK3576 are right",
-        "end the model before the Softmax with --outputs, or use 2.1.0",
+        f"end the model before the Softmax with {option('outputs')}, or use 2.1.0",
         "reported: github.com/airockchip/rknn-toolkit2/issues/378 and 199",
     ),
     Regression(

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+from ...core.diagnostics import option
 from .failures import ToolkitMissing
 from .outcome import Limits, Outcome
 from .rule_loops import RuleLoops
@@ -167,7 +168,7 @@ def _start(
         except OSError as error:
             raise ToolkitMissing(
                 f"cannot start {command[0]}: {error.strerror or error}",
-                "--toolkit-python takes the path of a Python interpreter",
+                f"{option('toolkit-python')} takes the path of a Python interpreter",
             ) from error
 
 

@@ -9,6 +9,7 @@ import onnx
 import onnx.version_converter
 from onnx import ModelProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, numpy_helper
 
+from ..diagnostics import option
 from ..errors import ModelError, OptionError
 from ..graphs.model import is_qdq
 from ..scratch import scratch_folder
@@ -108,7 +109,7 @@ def _with_fixed_inputs(model: ModelProto, shapes: Mapping[str, Shape]) -> ModelP
     for name in shapes:
         if name not in declared:
             raise OptionError(
-                f"--input: the model has no input {name!r}",
+                f"{option('input')}: the model has no input {name!r}",
                 f"its inputs are: {', '.join(declared)}",
             )
     fixed = ModelProto()
@@ -118,7 +119,7 @@ def _with_fixed_inputs(model: ModelProto, shapes: Mapping[str, Shape]) -> ModelP
             if not value.type.tensor_type.HasField("shape") and value.name not in shapes:
                 raise ModelError(
                     f"input {value.name!r} has no shape at all and no size was given",
-                    f"give one, for example --input {value.name}=1x3x48x192",
+                    f"give one, for example {option('input', {value.name: [1, 3, 48, 192]})}",
                 )
             shape = _fixed(value.name, declared[value.name], shapes.get(value.name))
             del value.type.tensor_type.shape.dim[:]
@@ -136,7 +137,8 @@ def _fixed(name: str, declared: tuple[int | None, ...], wanted: Shape | None) ->
             shown = "x".join("?" if size is None else str(size) for size in declared)
             raise ModelError(
                 f"input {name!r} has the dynamic shape {shown} and no size was given",
-                f"give one, for example --size 48x192 or --input {name}=1x3x48x192",
+                f"give one, for example {option('size', [48, 192])} or "
+                f"{option('input', {name: [1, 3, 48, 192]})}",
             )
         return tuple(size for size in guess if size is not None)
     fits = len(wanted) == len(declared) and all(
@@ -147,7 +149,8 @@ def _fixed(name: str, declared: tuple[int | None, ...], wanted: Shape | None) ->
         raise OptionError(
             f"input {name!r} has the shape {shown}, which does not fit "
             f"{'x'.join(map(str, wanted))}",
-            "leave --size and --input out, or export the model for the other size",
+            f"leave {option('size')} and {option('input')} out, or export the model for the other "
+            "size",
         )
     return wanted
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, ValueInfoProto, helper
 
+from ..diagnostics import option
 from ..errors import SamplesError
 from ..graphs.graph import read_by
 from ..session import Session
@@ -171,7 +172,9 @@ def _inputs_of(model: ModelProto, samples: Iterable[Mapping[str, Array]]) -> dic
         for name in names:
             held[name].append(np.asarray(feeds[name]))
     if not names or not len(held[names[0]]):
-        raise SamplesError("there are no samples to run the model on", "give some with --calib")
+        raise SamplesError(
+            "there are no samples to run the model on", f"give some with {option('calib')}"
+        )
     return held
 
 

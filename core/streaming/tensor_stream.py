@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, ValueInfoProto
 
+from ..diagnostics import option
 from ..errors import ModelError, SamplesError
 from ..session import Session
 from ..trim_heap import give_back
@@ -48,7 +49,9 @@ def stream(
         done += 1
         on_progress(done)
     if not done:
-        raise SamplesError("there are no samples to run the model on", "give some with --calib")
+        raise SamplesError(
+            "there are no samples to run the model on", f"give some with {option('calib')}"
+        )
     del session
     give_back()
     return done
@@ -83,7 +86,8 @@ def _checked(values: Mapping[str, Array | None], index: int) -> dict[str, Array]
         if value.dtype.kind == "f" and np.isnan(value).any():
             raise SamplesError(
                 f"sample {index} gives NaN in the tensor {name!r}",
-                "look at the sample, at --mean and --std, and whether the model itself gives NaN",
+                f"look at the sample, at {option('mean')} and {option('std')}, and whether the "
+                "model itself gives NaN",
             )
         checked[name] = value
     return checked

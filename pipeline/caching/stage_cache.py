@@ -22,9 +22,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ...core.diagnostics import Diagnostic
 from ...core.errors import OutputError
 from ...core.files import sha256_of
-from ...core.results import Notice
 from ...core.scratch import scratch_folder
 from .encoding import NotStorable, read_value, write_value
 
@@ -126,14 +126,16 @@ class Cache:
         yield place
         shutil.rmtree(place, ignore_errors=True)
 
-    def notices(self) -> tuple[Notice, ...]:
+    def notices(self) -> tuple[Diagnostic, ...]:
         """A warning when there is no place to keep anything."""
         there = next(one for one in (self.folder, *self.folder.parents) if os.path.lexists(one))
         if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
             return ()
         why = "cannot be written to" if there.is_dir() else "is no folder"
         said = f"nothing is kept of finished stages in {self.folder}: {there} {why}"
-        return (Notice("cache-folder", said, "set ROCKPRESS_CACHE_DIR to a folder of your own"),)
+        return (
+            Diagnostic("cache-folder", said, "set ROCKPRESS_CACHE_DIR to a folder of your own"),
+        )
 
     def entries(self) -> list[Entry]:
         """All entries, the longest unused first."""

@@ -8,9 +8,10 @@ from onnx import ModelProto
 
 from ...calibration_data.samples import Samples
 from ...convert.chips.targets import Target
+from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ...core.graphs.model import load_model
-from ...core.progress import Observer
+from ...core.progress import Progress
 from ...quantize.error_report import TensorError, error_report
 from ...quantize.methods.equalize import as_planned
 from ...quantize.quantize import QuantizeResult
@@ -48,20 +49,23 @@ def explained(
     calib: Samples,
     target: Target | None,
     recipe: Recipe,
-    observer: Observer,
+    progress: Progress,
 ) -> tuple[TensorError, ...]:
     """The same with two minutes of time, and with a ``target`` in its simulator too."""
-    errors = errors_of(model, result, calib, recipe.seed, observer.step)
+    errors = errors_of(model, result, calib, recipe.seed, progress.step)
     if target is None:
         return errors
-    observer.stage("simulate")
-    return with_simulator(errors, model, result, calib, target, recipe, observer.step)
+    progress.stage("simulate")
+    return with_simulator(errors, model, result, calib, target, recipe, progress.step)
 
 
 def require_w8a8(recipe: Recipe, asked: Mapping[str, bool]) -> None:
     """Raise OptionError for what is only for int8, ToolkitMissing for a simulator that is not."""
-    for flag in (name for name, is_asked in asked.items() if is_asked):
+    for name in (name for name, is_asked in asked.items() if is_asked):
         if recipe.quantize != "w8a8":
-            raise OptionError(f"{flag} is for w8a8", f"leave it out for --scheme {recipe.quantize}")
-    if asked.get("--simulator"):
+            raise OptionError(
+                f"{option(name)} is for w8a8",
+                f"leave it out for {option('scheme', recipe.quantize)}",
+            )
+    if asked.get("simulator"):
         require_toolkit(recipe.toolkit_python)

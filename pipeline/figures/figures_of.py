@@ -15,12 +15,12 @@ from ...calibration_data.samples import Samples
 from ...convert.chips.latency import layer_costs
 from ...convert.chips.targets import find_target
 from ...convert.convert import Conversion
+from ...core.diagnostics import Diagnostic, option
 from ...core.results import (
     AccuracyFigure,
     GateFigure,
     LatencyFigure,
     ModelRow,
-    Notice,
     QuantizationFigure,
     RetentionFigure,
     TradeoffFigure,
@@ -165,29 +165,42 @@ def ratios_of(result: ModelRow, reference: ModelRow | None) -> dict[str, float |
     }
 
 
-def recipe_notices(recipe: Recipe) -> tuple[Notice, ...]:
+def recipe_notices(recipe: Recipe) -> tuple[Diagnostic, ...]:
     """Warnings that the options alone give."""
     how = recipe.preprocessing
     text = suspicious_scale(how.mean, how.std)
-    return (Notice("preprocess-scale", text, "give --mean and --std in 0..255"),) if text else ()
+    return (
+        (
+            Diagnostic(
+                "preprocess-scale", text, f"give {option('mean')} and {option('std')} in 0..255"
+            ),
+        )
+        if text
+        else ()
+    )
 
 
 def result_notices(
     conversion: Conversion | None, comparison: Comparison, gates: Gates
-) -> tuple[Notice, ...]:
+) -> tuple[Diagnostic, ...]:
     """Warnings that the results give: the toolkit's own, doubtful similarity, too few samples."""
-    notices = []
+    notices: list[Diagnostic] = []
     if conversion is not None:
-        notices += [Notice(one.code, one.text, one.hint) for one in conversion.warnings]
+        notices += conversion.warnings
     if comparison.metric is None and comparison.sqnr_db < _LEAST_SQNR_DB:
         text = f"the outputs are far from the baseline's: SQNR {comparison.sqnr_db:.1f} dB"
-        hint = "measure with labelled samples (--eval), and check that the samples are typical"
-        notices.append(Notice("retention-low-similarity", text, hint))
+        hint = (
+            f"measure with labelled samples ({option('eval')}), and check that the samples are "
+            "typical"
+        )
+        notices.append(Diagnostic("retention-low-similarity", text, hint))
     if comparison.retention is not None and gates.min_retention is not None:
         text_or_none = too_few_samples(comparison.retention, gates.min_retention)
         if text_or_none:
             notices.append(
-                Notice("retention-too-few-samples", text_or_none, "give more with --eval")
+                Diagnostic(
+                    "retention-too-few-samples", text_or_none, f"give more with {option('eval')}"
+                )
             )
     return tuple(notices)
 

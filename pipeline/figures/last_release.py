@@ -8,13 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
+from ...core.diagnostics import Diagnostic, option
 from ...core.errors import OptionError, ReportError
-from ...core.results import Notice, Report, TargetReport
+from ...core.results import Report, TargetReport
 from ...report.formats.document import SCHEMA
 from ...report.text.changes import changes_since, old_figures, regression_gates
 from ..recipes.recipe import Recipe
 
-_MAKE_ONE = "give the report.json of an earlier run, or one that --report FILE.json wrote"
+_MAKE_ONE = (
+    f"give the report.json of an earlier run, or one that {option('report', 'FILE.json')} wrote"
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ def open_last_release(recipe: Recipe) -> LastRelease | None:
     if recipe.last_report is None:
         if recipe.gates.max_regression:
             raise OptionError(
-                "--max-regression needs a report to compare with", "give one with --baseline"
+                f"{option('max-regression')} needs a report to compare with",
+                f"give one with {option('baseline')}",
             )
         return None
     document = _read(recipe.last_report)
@@ -74,7 +78,7 @@ def require_kept(recipe: Recipe, report: Path) -> None:
     old = recipe.last_report
     if old is not None and recipe.gates.max_regression and old.resolve() == report.resolve():
         raise OptionError(
-            f"--max-regression compares with {old}, which this run writes over",
+            f"{option('max-regression')} compares with {old}, which this run writes over",
             "keep the report of the last release elsewhere, such as release/report.json",
         )
 
@@ -88,8 +92,9 @@ def require_comparable(
         return
     if "retention" in limits and recipe.eval is None:
         raise OptionError(
-            "--max-regression retention cannot be checked without labelled samples",
-            "give labelled samples with --eval",
+            f"{option('max-regression', {'retention': None})} cannot be checked without labelled "
+            "samples",
+            f"give labelled samples with {option('eval')}",
         )
     for target in targets:
         known = old_figures(last.targets.get(target, {}))
@@ -97,7 +102,7 @@ def require_comparable(
         if missing:
             raise ReportError(
                 f"{last.file}: has no {' or '.join(missing)} of {target or 'ONNX Runtime'}, which "
-                "--max-regression is to compare",
+                f"{option('max-regression')} is to compare",
                 "make a report of the last release for that target too, or leave out the gate",
             )
 
@@ -119,7 +124,7 @@ def with_changes(report: Report, recipe: Recipe, last: LastRelease | None) -> Re
 
 
 def _changed(
-    target: TargetReport, recipe: Recipe, last: LastRelease, notices: tuple[Notice, ...]
+    target: TargetReport, recipe: Recipe, last: LastRelease, notices: tuple[Diagnostic, ...]
 ) -> TargetReport:
     if target.error is not None:
         return target
@@ -127,7 +132,7 @@ def _changed(
     if before is None:
         text = f"{last.file} has nothing of {target.target or 'ONNX Runtime'} to compare with"
         hint = "make a report of it for that target too"
-        notices = (*notices, Notice("baseline-target", text, hint))
+        notices = (*notices, Diagnostic("baseline-target", text, hint))
     changes = changes_since(before or {}, target)
     gates = regression_gates(changes, recipe.gates.max_regression)
     return replace(
@@ -138,7 +143,7 @@ def _changed(
     )
 
 
-def _differences(report: Report, last: LastRelease) -> tuple[Notice, ...]:
+def _differences(report: Report, last: LastRelease) -> tuple[Diagnostic, ...]:
     """In what else the two runs differ, so that a change may not be the model's."""
     old, new = last.document.get("recipe"), report.recipe
     old = old if isinstance(old, dict) else {}
@@ -147,24 +152,24 @@ def _differences(report: Report, last: LastRelease) -> tuple[Notice, ...]:
         text = (
             f"{last.file} is of another model: {_value(old, 'model')}, not {_value(new, 'model')}"
         )
-        notices.append(Notice("baseline-model", text, "compare two reports of one model"))
+        notices.append(Diagnostic("baseline-model", text, "compare two reports of one model"))
     versions = [_version(last.document.get("toolkit")), _version(report.toolkit)]
     if versions[0] != versions[1]:
         text = f"{last.file} was made with rknn-toolkit2 {versions[0]}, this with {versions[1]}"
         hint = "cycles, latency and size may differ for that alone"
-        notices.append(Notice("baseline-toolkit", text, hint))
+        notices.append(Diagnostic("baseline-toolkit", text, hint))
     versions = [_version(last.document.get("tool")), _version(report.tool)]
     if versions[0] != versions[1]:
         text = f"{last.file} was made with rockpress {versions[0]}, this with {versions[1]}"
         hint = "the latency estimate may be fitted otherwise: compare the cycles"
-        notices.append(Notice("baseline-version", text, hint))
+        notices.append(Diagnostic("baseline-version", text, hint))
     differing = [
         name for name in ("eval", "eval_count", "metric") if _value(old, name) != _value(new, name)
     ]
     if differing:
         told = ", ".join(f"{name} was {_value(old, name)}" for name in differing)
         hint = "retention is comparable on the same samples only"
-        notices.append(Notice("baseline-samples", f"{last.file}: {told}", hint))
+        notices.append(Diagnostic("baseline-samples", f"{last.file}: {told}", hint))
     return tuple(notices)
 
 

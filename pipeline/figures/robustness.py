@@ -15,6 +15,7 @@ from ...accuracy.compare import Comparison, compare
 from ...accuracy.preprocess.corruptions import LEVELS, Corruption, corrupted
 from ...accuracy.runners import run_onnxruntime
 from ...calibration_data.samples import Samples
+from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ..recipes.recipe import Recipe
 from ..stages.baseline import Baseline
@@ -27,8 +28,8 @@ def require_images(recipe: Recipe, evaluation: Samples) -> None:
     """Raise OptionError when robustness was asked for and the samples are no images."""
     if recipe.robustness and not evaluation.is_pixels:
         raise OptionError(
-            "--robustness changes images, and these samples are tensors",
-            "give images, or leave --robustness out",
+            f"{option('robustness')} changes images, and these samples are tensors",
+            f"give images, or leave {option('robustness')} out",
         )
 
 

@@ -15,6 +15,7 @@ from onnx import ModelProto, helper
 
 from ...calibration_data.samples import Samples
 from ...convert.chips.targets import Target
+from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ...core.graphs.graph import Array
 from ...core.graphs.model import load_model, save_model
@@ -52,7 +53,7 @@ def with_simulator(
     if is_hybrid(result.plan):
         raise OptionError(
             "the simulator's errors are measured on a QDQ model, and this plan has int16",
-            "leave --simulator out, or use --mixed off",
+            f"leave {option('simulator')} out, or use {option('mixed', 'off')}",
         )
     _, kept = held_out(calib, recipe.seed)
     few = (calib if kept is None else kept).take(_SAMPLES, recipe.seed)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from ...accuracy.gates import Confidence
 from ...calibration_data.preprocess import Color, Layout, Resize
+from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ..caching.stage_cache import Cache
 
@@ -125,7 +126,8 @@ class Recipe:
             stage = "pruning" if prunes else "quantization"
             raise OptionError(
                 f"{stage} needs calibration samples",
-                "give some with --calib, or use --quantize off and no --prune",
+                f"give some with {option('calib')}, or use {option('scheme', 'float16')} and no "
+                f"{option('prune')}",
             )
         self.require_comparison()
 
@@ -134,13 +136,14 @@ class Recipe:
         if self.eval is None and self.calib is None:
             raise OptionError(
                 "there are no samples to compare the result with the baseline on",
-                "give labelled samples with --eval, or any with --calib",
+                f"give labelled samples with {option('eval')}, or any with {option('calib')}",
             )
         if self.eval is None and self.gates.min_retention is not None:
             raise OptionError(
-                f"--min-retention {self.gates.min_retention:g} cannot be checked without labelled "
+                f"{option('min-retention', self.gates.min_retention)} cannot be checked without "
+                "labelled "
                 "samples",
-                "give labelled samples with --eval",
+                f"give labelled samples with {option('eval')}",
             )
 
 

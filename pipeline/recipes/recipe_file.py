@@ -192,11 +192,7 @@ def _told(path: Path, document: Any, errors: Sequence[ErrorDetails]) -> OptionEr
 
 def _as_a_key(key: Sequence[str], value: Any) -> str:
     """What to write instead of the form that the value has on the command line, if it is that."""
-    from .recipe_words import in_recipe_words
-
-    typed = f"--{key[-1]} {value}"
-    said = in_recipe_words(typed)
-    return f"write {said}" if isinstance(value, str) and "=" in said.removeprefix(typed) else ""
+    return ""
 
 
 def _key(document: Any, location: Sequence[str | int]) -> tuple[str, ...]:
@@ -246,7 +242,9 @@ def _require(path: Path, key: str, known: Callable[[], object]) -> None:
     try:
         known()
     except OptionError as error:
-        raise OptionError(f"{path}: {key}: {error.message}", error.hint) from error
+        raise OptionError(
+            f"{path}: {key}: {error.diagnostic.text}", error.diagnostic.hint
+        ) from error
 
 
 def _recipe(options: Mapping[str, Any], folder: Path) -> Recipe:

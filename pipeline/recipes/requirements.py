@@ -9,6 +9,7 @@ from ...accuracy.gates import require_limits
 from ...accuracy.metrics.metric_table import find_metric
 from ...convert.chips.targets import Target, find_target
 from ...convert.toolkit.environment import runs, toolkit_version
+from ...core.diagnostics import option
 from ...core.errors import OptionError, ToolkitError
 from ...core.graphs.model import require_model_file
 from ...prune.distillation.distil import require_torch
@@ -36,9 +37,9 @@ def only_target(recipe: Recipe, what: str) -> Target:
     targets = targets_of(recipe)
     if len(targets) > 1:
         raise OptionError(
-            f"{what} makes one model, for one chip; --target names "
+            f"{what} makes one model, for one chip; {option('target')} names "
             f"{', '.join(one.name for one in targets)}",
-            "give one --target, or use rockpress run, which makes a model for each",
+            f"give one {option('target')}, or use rockpress run, which makes a model for each",
         )
     return targets[0]
 
@@ -75,7 +76,9 @@ def require_possible(recipe: Recipe) -> list[Target]:
 
 def _require_format(target: Target, scheme: str) -> None:
     if scheme not in target.dtypes:
-        instead = {"w8a8": "use --quantize off"}.get(scheme, "leave out --quantize")
+        instead = {"w8a8": f"use {option('scheme', 'float16')}"}.get(
+            scheme, f"leave out {option('scheme')}"
+        )
         raise OptionError(
             f"{target.name} has no {scheme}", f"it has: {', '.join(target.dtypes)}; {instead}"
         )
@@ -85,7 +88,8 @@ def require_latency(target: Target, limit: float | None) -> None:
     """Raise OptionError for a latency limit on a chip that has cycles but no milliseconds."""
     if limit is not None and target.latency is None:
         raise OptionError(
-            f"--max-latency-ms {limit:g} cannot be checked: there is no latency in milliseconds "
+            f"{option('max-latency-ms', limit)} cannot be checked: there is no latency in "
+            "milliseconds "
             f"for {target.name}, only cycles",
             "leave it out for this chip, and measure the .rknn on a board",
         )
@@ -95,19 +99,19 @@ def require_toolkit(python: Path | None) -> str:
     """The toolkit's version. Raises ToolkitError when it is not installed."""
     if python is not None and not runs(python):
         raise ToolkitError(
-            f"--toolkit-python {python} is no Python that runs",
+            f"{option('toolkit-python', str(python))} is no Python that runs",
             "give the path of an environment's Python, such as env/bin/python",
         )
     version = toolkit_version(python)
     if version is None and python is not None:
         raise ToolkitError(
-            f"rknn-toolkit2 is not installed for --toolkit-python {python}",
-            f"see rockpress doctor --toolkit-python {python}",
+            f"rknn-toolkit2 is not installed for {option('toolkit-python', str(python))}",
+            f"rockpress doctor with {option('toolkit-python', str(python))} says what is missing",
         )
     if version is None:
         raise ToolkitError(
             "rknn-toolkit2 is not installed here, so nothing can be converted",
-            "see rockpress doctor, or name another environment with --toolkit-python",
+            f"see rockpress doctor, or name another environment with {option('toolkit-python')}",
         )
     return version
 
@@ -116,7 +120,10 @@ def require_output(output: Path, suffix: str, inputs: Sequence[Path]) -> None:
     """Raise OptionError when a file to write has another suffix, or is one that is read."""
     if output.suffix.lower() != suffix or output.is_dir():
         what = "is a folder" if output.is_dir() else f"does not end in {suffix}"
-        raise OptionError(f"-o {output}: the file to write {what}", f"such as -o model{suffix}")
+        raise OptionError(
+            f"{option('output', str(output))}: the file to write {what}",
+            f"such as {option('output', f'model{suffix}')}",
+        )
     require_unread(output, inputs)
 
 

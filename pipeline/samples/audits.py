@@ -10,8 +10,8 @@ from ...convert.audit.float16_audit import observe
 from ...convert.audit.model_audit import audit
 from ...convert.chips.targets import Target
 from ...convert.toolkit.environment import toolkit_version
-from ...core.progress import Observer
-from ...core.results import Notice
+from ...core.diagnostics import Diagnostic
+from ...core.progress import Progress
 from ..recipes.recipe import Recipe
 from .ready_model import ReadyModel
 
@@ -29,13 +29,13 @@ def audited(
     ready: ReadyModel,
     target: Target,
     recipe: Recipe,
-    observer: Observer,
+    progress: Progress,
     *,
     quantization: str,
     how: Preprocess | None,
     ranges: Mapping[str, Range] | None,
-) -> tuple[Notice, ...]:
-    """The warnings of convert.audit, told to the observer as well.
+) -> tuple[Diagnostic, ...]:
+    """The warnings of convert.audit, told to the progress as well.
 
     ``how`` is what the ``.rknn`` applies inside, None when it takes prepared tensors.
     """
@@ -49,7 +49,6 @@ def audited(
         ranges=ranges,
         toolkit=toolkit_version(recipe.toolkit_python),
     )
-    notices = tuple(Notice(one.code, one.text, one.hint) for one in found)
-    for one in notices:
-        observer.warn(one)
-    return notices
+    for one in found:
+        progress.warn(one)
+    return found

@@ -6,6 +6,7 @@ from onnx import ModelProto
 
 from ...accuracy.metrics.metric_table import Scoring, find_scoring
 from ...calibration_data.samples import Samples
+from ...core.diagnostics import option
 from ...core.errors import OptionError, SamplesError
 from ..recipes.recipe import Recipe
 
@@ -29,18 +30,22 @@ def require_labels(recipe: Recipe, scoring: Scoring, evaluation: Samples) -> Non
     if evaluation.labels is None:
         if limit is not None:
             raise OptionError(
-                f"--min-retention {limit:g} cannot be checked: the samples of {recipe.eval} have "
+                f"{option('min-retention', limit)} cannot be checked: the samples of "
+                f"{recipe.eval} have "
                 "no labels",
-                "give --eval a folder of class folders, a labels.csv, or an .npz with labels",
+                f"give {option('eval')} a folder of class folders, a labels.csv, or an .npz with "
+                "labels",
             )
         return
     if scoring.metric.kind is not None:
         try:
             evaluation.labels.require(scoring.metric.kind)
         except SamplesError as error:
-            if str(recipe.eval) in error.message:
+            if str(recipe.eval) in error.diagnostic.text:
                 raise
-            raise SamplesError(f"{recipe.eval}: {error.message}", error.hint) from error
+            raise SamplesError(
+                f"{recipe.eval}: {error.diagnostic.text}", error.diagnostic.hint
+            ) from error
 
 
 def _image_size(samples: Samples) -> tuple[int, int] | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from ...accuracy.metrics.metric_table import Scoring
 from ...accuracy.preprocess.preprocess_audit import PreprocessAudit, Setting, audit_preprocess
-from ...calibration_data.hygiene import Oddity, oddities
+from ...calibration_data.hygiene import oddities
 from ...calibration_data.samples import Samples
-from ...core.results import Notice
+from ...core.diagnostics import Diagnostic, option
 from ..recipes.recipe import Recipe
 from ..stages.stage_log import Step
 from .ready_model import ReadyModel
@@ -30,28 +30,24 @@ def sample_notices(
     scoring: Scoring,
     recipe: Recipe,
     step: Step,
-) -> tuple[Notice, ...]:
+) -> tuple[Diagnostic, ...]:
     """What is odd about the samples, and what labelled ones say of the preprocess.
 
     See calibration_data.hygiene and accuracy.preprocess_audit. Raises SamplesError or OptionError,
     also when labels and outputs do not fit.
     """
-    odd = _told_of(oddities(calib, evaluation, recipe.seed))
+    odd = oddities(calib, evaluation, recipe.seed)
     return (*odd, *_of_labels(ready, evaluation, scoring, recipe, step))
 
 
-def calibration_notices(calib: Samples, recipe: Recipe) -> tuple[Notice, ...]:
+def calibration_notices(calib: Samples, recipe: Recipe) -> tuple[Diagnostic, ...]:
     """What is odd about samples that nothing is scored on. Raises SamplesError."""
-    return _told_of(oddities(calib, None, recipe.seed))
-
-
-def _told_of(odd: Iterable[Oddity]) -> tuple[Notice, ...]:
-    return tuple(Notice(one.code, one.text, one.hint) for one in odd)
+    return oddities(calib, None, recipe.seed)
 
 
 def _of_labels(
     ready: ReadyModel, evaluation: Samples, scoring: Scoring, recipe: Recipe, step: Step
-) -> tuple[Notice, ...]:
+) -> tuple[Diagnostic, ...]:
     if evaluation.labels is None:
         return ()
     found = audit_preprocess(
@@ -64,23 +60,29 @@ def _of_labels(
     return told(found, scoring.metric.name, images=evaluation.preprocess is not None)
 
 
-def told(found: PreprocessAudit, metric: str, *, images: bool) -> tuple[Notice, ...]:
+def told(found: PreprocessAudit, metric: str, *, images: bool) -> tuple[Diagnostic, ...]:
     """One line for what was found, none when all is well."""
     seen = f"the original model's {metric} is {found.value:.3f} on {found.samples} samples"
     if found.better is not None:
         text = f"{seen}, and {found.better.value:.3f} with {found.better.say}"
         if found.equals:
             text += f"; the samples cannot tell that from {_listed(found.equals)}"
-        return (Notice(_CODES[found.subject], text, _advice(found.better, found.equals, images)),)
+        return (
+            Diagnostic(_CODES[found.subject], text, _advice(found.better, found.equals, images)),
+        )
     if found.hint is not None:
         text = (
             f"{seen}, and {found.hint.value:.3f} with {found.hint.say}, but they are too few to "
             "tell which is right"
         )
-        return (Notice("preprocess-undecided", text, "give more labelled samples with --eval"),)
+        return (
+            Diagnostic(
+                "preprocess-undecided", text, f"give more labelled samples with {option('eval')}"
+            ),
+        )
     if found.at_chance:
         text = f"{seen}, which labels in any order would give"
-        return (Notice("preprocess-chance", text, _whole_advice(images)),)
+        return (Diagnostic("preprocess-chance", text, _whole_advice(images)),)
     return ()
 
 

@@ -11,6 +11,7 @@ from onnx import ModelProto
 
 from ...calibration_data.preprocess import Preprocess
 from ...calibration_data.samples import Samples, open_samples, preprocess_for
+from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ...core.graphs.model import load_model
 from ...core.passes.prepare import Shape, fixed_input_shapes, input_shapes_of, prepare_model
@@ -87,7 +88,7 @@ def _ended_at(model: ModelProto, outputs: Sequence[str]) -> ModelProto:
         if name not in computed:
             near = get_close_matches(name, computed, 3)
             raise OptionError(
-                f"--outputs: the model computes no tensor {name!r} to end at",
+                f"{option('outputs')}: the model computes no tensor {name!r} to end at",
                 f"did you mean {' or '.join(near)}?" if near else "see rockpress inspect",
             )
     return up_to(model, outputs)
@@ -98,9 +99,9 @@ def _sized(model: ModelProto, size: tuple[int, int]) -> dict[str, Shape]:
     images = {name: shape for name, shape in input_shapes_of(model).items() if len(shape) == 4}
     if len(images) != 1:
         raise OptionError(
-            f"--size {size[0]}x{size[1]} is for a model with one image input, this one has "
+            f"{option('size', list(size))} is for a model with one image input, this one has "
             f"{len(images)}",
-            "fix the shapes with --input NAME=1x3x48x320",
+            f"fix the shapes with {option('input', {'NAME': [1, 3, 48, 320]})}",
         )
     name, shape = next(iter(images.items()))
     if shape[3] in (1, 3) and shape[1] not in (1, 3):

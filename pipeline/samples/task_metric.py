@@ -11,8 +11,8 @@ from onnx import ModelProto
 
 from ...accuracy.metrics.metric_table import Scoring, find_scoring
 from ...calibration_data.samples import Samples
+from ...core.diagnostics import Diagnostic
 from ...core.errors import ModelError, OptionError, SamplesError
-from ...core.results import Notice
 from ...core.session import Session
 from ...quantize.methods.method_selection import TaskMetric
 
@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 def judge_for(
     model: ModelProto, held_out: Samples | None, metric: Scoring | str
-) -> tuple[TaskMetric | None, tuple[Notice, ...]]:
+) -> tuple[TaskMetric | None, tuple[Diagnostic, ...]]:
     """The metric of the held-out samples; None where they have no labels, or it does not fit.
 
     It is tried on the first sample with every label; what does not fit is told by a notice. Raises
@@ -51,9 +51,10 @@ def _with_sample_axis(output: Any) -> Array:
     return array if array.ndim and array.shape[0] == 1 else array[np.newaxis]
 
 
-def _unfit(metric: str, error: ModelError | OptionError | SamplesError) -> Notice:
-    return Notice(
+def _unfit(metric: str, error: ModelError | OptionError | SamplesError) -> Diagnostic:
+    return Diagnostic(
         "calibration-labels",
-        f"the labels of the calibration samples did not help to choose a method: {error.message}",
-        error.hint or f"give labels that {metric} fits, or unlabelled samples",
+        "the labels of the calibration samples did not help to choose a method: "
+        f"{error.diagnostic.text}",
+        error.diagnostic.hint or f"give labels that {metric} fits, or unlabelled samples",
     )

@@ -16,8 +16,8 @@ from onnx import ModelProto
 from ...calibration_data.samples import Samples
 from ...convert.chips.targets import Target
 from ...convert.convert import Conversion
+from ...core.diagnostics import Diagnostic
 from ...core.graphs.model import save_model
-from ...core.results import Notice
 from ...prune.prune_result import PruneResult
 from ...quantize.quantize import QuantizeResult
 from ..caching import cached_stages as remembered
@@ -37,7 +37,7 @@ class Cut:
 
     result: PruneResult
     compiled: Conversion
-    notices: Sequence[Notice] = ()
+    notices: Sequence[Diagnostic] = ()
 
 
 class Making:

@@ -13,11 +13,12 @@ from ...accuracy.compare import Comparison, compare
 from ...accuracy.metrics.metric_table import Scoring
 from ...accuracy.runners import measure_latency, run_onnxruntime
 from ...calibration_data.samples import Samples
+from ...core.diagnostics import Diagnostic
 from ...core.errors import SamplesError
 from ...core.graphs.graph import Array
 from ...core.graphs.layers import macs_of
 from ...core.graphs.model import model_bytes, model_digest, parameter_count
-from ...core.results import LatencyFigure, ModelRow, Notice
+from ...core.results import LatencyFigure, ModelRow
 from ..figures.figures_of import baseline_accuracy
 from ..recipes.recipe import Recipe
 from ..samples.bound_metric import scoring_of
@@ -36,7 +37,7 @@ class Baseline:
     outputs: list[Array]
     row: ModelRow
     scoring: Scoring
-    notices: tuple[Notice, ...] = ()
+    notices: tuple[Diagnostic, ...] = ()
 
     def digests(self) -> dict[str, str]:
         """Of the model and of the samples, for the manifest."""
@@ -88,9 +89,9 @@ def _naming(recipe: Recipe) -> Iterator[None]:
         yield
     except SamplesError as error:
         samples = str(recipe.eval or recipe.calib)
-        if samples in error.message:
+        if samples in error.diagnostic.text:
             raise
-        raise SamplesError(f"{samples}: {error.message}", error.hint) from error
+        raise SamplesError(f"{samples}: {error.diagnostic.text}", error.diagnostic.hint) from error
 
 
 def host_latency(

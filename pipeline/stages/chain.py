@@ -11,10 +11,11 @@ from ...accuracy.compare import Comparison
 from ...accuracy.runners import run_onnxruntime
 from ...convert.chips.targets import Target
 from ...convert.convert import Conversion
+from ...core.diagnostics import Diagnostic
 from ...core.graphs.graph import Array
 from ...core.graphs.layers import macs_of
 from ...core.graphs.model import model_bytes, parameter_count
-from ...core.results import ModelRow, Notice, PruningFigure, TargetReport
+from ...core.results import ModelRow, PruningFigure, TargetReport
 from ...quantize.quantize import QuantizeResult
 from ..figures.drift import Drift
 from ..figures.figures_of import (
@@ -51,7 +52,7 @@ class Chain:
         base: Baseline,
         recipe: Recipe,
         target: Target,
-        notices: Sequence[Notice],
+        notices: Sequence[Diagnostic],
         folder: Path,
         work: Path,
         stages: Stages,

@@ -8,10 +8,10 @@ from pathlib import Path
 from onnx import ModelProto
 
 from ...calibration_data.samples import Samples
+from ...core.diagnostics import Diagnostic, option
 from ...core.errors import OptionError
 from ...core.files import sha256_of
 from ...core.graphs.model import save_model
-from ...core.results import Notice
 from ...core.scratch import scratch_folder
 from ...prune.distillation.distil import distil, require_distillable
 from ...prune.distillation.distil_training import Schedule
@@ -33,18 +33,18 @@ def parted(calib: Samples, recipe: Recipe) -> tuple[Samples, Samples | None]:
     Raises OptionError when there are too few.
     """
     if recipe.max_drop is not None:
-        option, share, most = "--max-drop", 2, len(calib)
+        named, share, most = option("max-drop"), 2, len(calib)
     elif recipe.recover == "distill":
-        option, share, most = "--recover distill", _SHARE, _MOST_HELD_OUT
+        named, share, most = option("recover", "distill"), _SHARE, _MOST_HELD_OUT
     else:
         return calib, None
     count = min(len(calib) // share, most)
     if count < _LEAST_HELD_OUT:
         part = {2: "half", _SHARE: "a quarter"}[share]
         raise OptionError(
-            f"{option} needs at least {share * _LEAST_HELD_OUT} calibration samples, to hold "
+            f"{named} needs at least {share * _LEAST_HELD_OUT} calibration samples, to hold "
             f"{part} of them out; there are {len(calib)}",
-            "give more with --calib and --calib-count",
+            f"give more with {option('calib')} and {option('calib-count')}",
         )
     return calib.split(count, recipe.seed)
 
@@ -88,16 +88,17 @@ def _named(step: Step) -> Callable[[int, int], None]:
     return lambda done, total: step("train", done, total)
 
 
-def distillation_notices(found: Distillation | None) -> list[Notice]:
+def distillation_notices(found: Distillation | None) -> list[Diagnostic]:
     """The warning that training was of no use."""
     if found is None or found.kept:
         return []
     return [
-        Notice(
+        Diagnostic(
             "pruning-distillation",
             f"training made nothing better on {found.held_out} held-out samples, so the weights "
             f"are those of least squares ({found.steps} steps in {found.seconds:.0f} s)",
-            "give more samples (--calib-count) or more time (--recover-time), or leave out "
-            "--recover distill",
+            f"give more samples ({option('calib-count')}) or more time "
+            f"({option('recover-time')}), or leave out "
+            f"{option('recover', 'distill')}",
         )
     ]

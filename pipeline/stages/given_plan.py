@@ -8,7 +8,7 @@ from shutil import copyfile
 
 from onnx import ModelProto
 
-from ...convert.request import ConversionWarning
+from ...core.diagnostics import Diagnostic, option
 from ...core.errors import ModelError, OptionError
 from ...core.graphs.graph import Graph
 from ...core.graphs.model import is_qdq, save_model
@@ -28,8 +28,8 @@ def planned(
         return model, None
     if is_qdq(model):
         raise OptionError(
-            "the model is quantized already (QDQ), so it takes no --plan",
-            "leave --plan out, or give the float model",
+            f"the model is quantized already (QDQ), so it takes no {option('plan')}",
+            f"leave {option('plan')} out, or give the float model",
         )
     plan = read_plan(source)
     known = Graph(model).names
@@ -58,7 +58,8 @@ def require_not_four_bits(model: ModelProto) -> None:
     if has_four_bits(model):
         raise OptionError(
             "the model's weights were rounded to 4 bits, and in float16 they would save nothing",
-            "give the plan that quantize wrote beside it with --plan, and --calib",
+            f"give the plan that quantize wrote beside it with {option('plan')}, and "
+            f"{option('calib')}",
         )
 
 
@@ -73,12 +74,12 @@ def carried(
     return ("normal", SCHEME) if quantized.plan.scheme == SCHEME else ("auto", None)
 
 
-def not_in_the_plan(plan: Plan, model: ModelProto) -> Iterator[ConversionWarning]:
+def not_in_the_plan(plan: Plan, model: ModelProto) -> Iterator[Diagnostic]:
     """A plan has the ranges and types, but not the integers that were found for the weights."""
     if plan.scheme == SCHEME and not _rounded_weights(plan) & Graph(model).names:
         return  # the model has them: they are of other names once they are rounded
     if any(one.source != "nearest" for one in plan.weights.values()) or plan.method != "min-max":
-        yield ConversionWarning(
+        yield Diagnostic(
             "plan-weights",
             f"the weights are rounded to nearest: {plan.method} found better ones, and biases, "
             "which only the quantized model holds",

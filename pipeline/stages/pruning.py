@@ -16,9 +16,10 @@ from ...convert.chips.cycles import layer_cycles
 from ...convert.chips.latency import layer_ms
 from ...convert.chips.targets import Target
 from ...convert.convert import Conversion
+from ...core.diagnostics import Diagnostic, option
 from ...core.errors import OptionError
 from ...core.graphs.graph import Array, Graph
-from ...core.results import Notice, PruningFigure
+from ...core.results import PruningFigure
 from ...core.session import Session
 from ...prune.budget import Budget, macs_cost, parse_budget, size_cost
 from ...prune.channels.layer_selection import require_prunable
@@ -78,11 +79,13 @@ def require_pruning(recipe: Recipe) -> None:
     """Raise OptionError when a recipe does not say what to prune."""
     if not prunes(recipe):
         raise OptionError(
-            "nothing says how much to prune", "for example --budget cycles=-30%, or --sparsity 2:4"
+            "nothing says how much to prune",
+            f"for example {option('prune', 'cycles=-30%')}, or {option('sparsity', '2:4')}",
         )
     if recipe.rounds is not None and recipe.rounds > 1 and recipe.max_drop is not None:
         raise OptionError(
-            f"--rounds {recipe.rounds}: the cuts that --max-drop tries are made in one round",
+            f"{option('rounds', recipe.rounds)}: the cuts that {option('max-drop')} tries are "
+            "made in one round",
             "leave one of the two out",
         )
 
@@ -222,9 +225,9 @@ def saved_share(budget: Budget, compiled: Conversion, unpruned: Conversion) -> f
     return None
 
 
-def budget_missed(budget: Budget, reached: float) -> Notice:
+def budget_missed(budget: Budget, reached: float) -> Diagnostic:
     """The warning that the compiler saves less than was asked for."""
-    return Notice(
+    return Diagnostic(
         "pruning-budget",
         f"the compiler says {-reached:.1%} {budget.kind}; {-budget.share:.1%} were asked for",
         "ask for a larger budget",

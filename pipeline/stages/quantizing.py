@@ -11,9 +11,9 @@ from ...accuracy.metrics.metric_table import Scoring
 from ...calibration_data.samples import Samples
 from ...convert.chips.cycles import layer_cycles
 from ...convert.chips.targets import Target
+from ...core.diagnostics import Diagnostic, option
 from ...core.errors import OptionError
 from ...core.graphs.layers import LayerShape
-from ...core.results import Notice
 from ...quantize.four_bit_mix import FourBitMix
 from ...quantize.four_bits import quantize_four_bits
 from ...quantize.methods.method_table import AUTO
@@ -118,7 +118,7 @@ def _four_bits(
     if "w4a16" not in target.dtypes:
         raise OptionError(
             f"{target.name} has no w4a16",
-            f"it has: {', '.join(target.dtypes)}; name a chip that has it with --target",
+            f"it has: {', '.join(target.dtypes)}; name a chip that has it with {option('target')}",
         )
     mix = _four_bit_mix(recipe)
     tried = recipe.method == AUTO or recipe.mixed not in ("auto", "off")
@@ -148,7 +148,8 @@ def _four_bit_mix(recipe: Recipe) -> FourBitMix | None:
     budget = parse_mixed(recipe.mixed)
     if budget.kind == "cycles":
         raise OptionError(
-            f"--mixed {recipe.mixed} is for w8a8: beside weights of 4 bits, float16 takes space",
+            f"{option('mixed', recipe.mixed)} is for w8a8: beside weights of 4 bits, float16 "
+            "takes space",
             "say how much: size=-15% is 15 % less than in int8; or ask for accuracy with sqnr=20",
         )
     return FourBitMix(budget, recipe.search_time)
@@ -168,12 +169,12 @@ def _mixed(recipe: Recipe, target: Target) -> Mixed | None:
     budget = parse_mixed(recipe.mixed) if asked else _RESCUE
     if asked and not recipe.in_int8:
         raise OptionError(
-            f"--mixed is for w8a8 and w4a16, not for {recipe.quantize}",
+            f"{option('mixed')} is for w8a8 and w4a16, not for {recipe.quantize}",
             "it leaves some layers of a model in 16 bits: leave it out",
         )
     if budget.kind == "size":
         raise OptionError(
-            f"--mixed {recipe.mixed} is for w4a16: in int8, 16 bits take time",
+            f"{option('mixed', recipe.mixed)} is for w4a16: in int8, 16 bits take time",
             "say how much with cycles=+8%, or ask for accuracy with sqnr=25",
         )
     wide = target.mixes_with
@@ -182,7 +183,7 @@ def _mixed(recipe: Recipe, target: Target) -> Mixed | None:
     if wide is None:
         raise OptionError(
             f"{target.name} has neither float16 nor int16 to mix with int8",
-            "leave --mixed out for this chip",
+            f"leave {option('mixed')} out for this chip",
         )
 
     def cost(layer: LayerShape, dtype: str) -> float:
@@ -191,30 +192,32 @@ def _mixed(recipe: Recipe, target: Target) -> Mixed | None:
     return Mixed(budget, cost, recipe.search_time, None if asked else _POOR_DB, wide)
 
 
-def quantize_notices(recipe: Recipe, result: QuantizeResult) -> tuple[Notice, ...]:
+def quantize_notices(recipe: Recipe, result: QuantizeResult) -> tuple[Diagnostic, ...]:
     """What is to be said of how a model was quantized."""
     return (*_mixed_shortfall(recipe, result.plan), *result.notices)
 
 
-def _mixed_shortfall(recipe: Recipe, plan: Plan) -> tuple[Notice, ...]:
+def _mixed_shortfall(recipe: Recipe, plan: Plan) -> tuple[Diagnostic, ...]:
     """A warning when the accuracy that mixed precision was asked for was not reached."""
     if recipe.mixed in ("auto", "off") or not plan.tradeoffs:
         return ()
     budget, least = parse_mixed(recipe.mixed), plan.tradeoffs[0].size_ratio
     if least is not None and least > 1 + budget.most:
         return (
-            Notice(
+            Diagnostic(
                 "mixed-budget",
-                f"--mixed {recipe.mixed} was not reached: with as few in float16 as can be, the "
+                f"{option('mixed', recipe.mixed)} was not reached: with as few in float16 as can "
+                "be, the "
                 f"weights take {least:.0%} of what they take in int8",
                 "those of depthwise, grouped and transposed convolutions are in float16 anyway",
             ),
         )
     if plan.scheme == "w4a16" and len(plan.floating) == len(plan.weights):
         return (
-            Notice(
+            Diagnostic(
                 "mixed-budget",
-                f"--mixed {recipe.mixed} leaves no weight in 4 bits: it takes all in float16",
+                f"{option('mixed', recipe.mixed)} leaves no weight in 4 bits: it takes all in "
+                "float16",
                 "ask for less, or convert in float16 without quantizing",
             ),
         )
@@ -222,11 +225,12 @@ def _mixed_shortfall(recipe: Recipe, plan: Plan) -> tuple[Notice, ...]:
     if budget.kind != "sqnr" or budget.is_reached(best):
         return ()
     return (
-        Notice(
+        Diagnostic(
             "mixed-budget",
-            f"--mixed {recipe.mixed} was not reached: the best choice has {best:.1f} dB on "
+            f"{option('mixed', recipe.mixed)} was not reached: the best choice has {best:.1f} dB "
+            "on "
             "held-out samples",
-            "ask for less, search longer with --search-time, or convert in float16",
+            f"ask for less, search longer with {option('search-time')}, or convert in float16",
         ),
     )
 

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ...core.diagnostics import Diagnostic
 from ...core.errors import RockpressError
-from ...core.progress import Observer
-from ...core.results import Notice, StageRun
+from ...core.progress import Progress
+from ...core.results import StageRun
 from ..caching.stage_cache import counted
 
 Step = Callable[[str, int, int | None], None]
@@ -17,36 +18,36 @@ Step = Callable[[str, int, int | None], None]
 class Stages:
     """The stages of one run so far, in order."""
 
-    def __init__(self, observer: Observer, runs: tuple[StageRun, ...] = ()) -> None:
-        self._observer = observer
+    def __init__(self, progress: Progress, runs: tuple[StageRun, ...] = ()) -> None:
+        self._progress = progress
         self._runs = list(runs)
 
-    def of_target(self, observer: Observer) -> Stages:
+    def of_target(self, progress: Progress) -> Stages:
         """The stages of one of several targets: what has run so far, then its own."""
-        return Stages(observer, self.runs)
+        return Stages(progress, self.runs)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Step]:
         """Announce a stage and time it; yields the function that takes its steps."""
-        self._observer.stage(name)
+        self._progress.stage(name)
         started = time.monotonic()
         with counted() as is_known:
             try:
-                yield self._observer.step
+                yield self._progress.step
             except RockpressError:
                 self._note(name, "failed", started)
                 raise
             if is_known():
-                self._observer.cached(name)
+                self._progress.cached(name)
             self._note(name, "cached" if is_known() else "done", started)
 
     def skip(self, name: str) -> None:
         """Note that a stage was not asked for."""
         self._runs.append(StageRun(name, "skipped", 0.0))
 
-    def warn(self, notice: Notice) -> None:
+    def warn(self, notice: Diagnostic) -> None:
         """Tell of a warning now; the report has it too."""
-        self._observer.warn(notice)
+        self._progress.warn(notice)
 
     @property
     def runs(self) -> tuple[StageRun, ...]:

@@ -10,6 +10,7 @@ from onnx import ModelProto, NodeProto
 from ...calibration_data.samples import Samples
 from ...convert.chips.sparse_layers import sparse_axes
 from ...convert.chips.targets import TARGETS, Target
+from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ...core.graphs.graph import Array
 from ...core.graphs.layers import macs_of
@@ -27,23 +28,24 @@ def require_sparse(recipe: Recipe, target: Target) -> None:
         return
     if recipe.sparsity != PATTERN:
         raise OptionError(
-            f"--sparsity {recipe.sparsity}: the compiler knows {PATTERN} alone",
-            f"use --sparsity {PATTERN}, or leave it out",
+            f"{option('sparsity', recipe.sparsity)}: the compiler knows {PATTERN} alone",
+            f"use {option('sparsity', PATTERN)}, or leave it out",
         )
     if not target.sparse:
         able = ", ".join(one.name for one in TARGETS if one.sparse)
         raise OptionError(
-            f"--sparsity {PATTERN}: {target.name} cannot leave zeros out of a weight",
-            f"leave it out, or name a chip that can with --target: {able}",
+            f"{option('sparsity', PATTERN)}: {target.name} cannot leave zeros out of a weight",
+            f"leave it out, or name a chip that can with {option('target')}: {able}",
         )
     if recipe.quantize not in target.sparse:
         raise OptionError(
-            f"--sparsity {PATTERN}: the compiler does not recognise it in {recipe.quantize}",
-            "quantize to w8a8, or use --quantize off",
+            f"{option('sparsity', PATTERN)}: the compiler does not recognise it in "
+            f"{recipe.quantize}",
+            f"quantize to w8a8, or use {option('scheme', 'float16')}",
         )
     if recipe.max_drop is not None:
         raise OptionError(
-            f"--sparsity {PATTERN} is not tried by --max-drop",
+            f"{option('sparsity', PATTERN)} is not tried by {option('max-drop')}",
             "give a budget for the channels instead, or leave one of the two out",
         )
 

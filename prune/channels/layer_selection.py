@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 
 from onnx import ModelProto
 
+from ...core.diagnostics import option
 from ...core.errors import ModelError, OptionError
 from ...core.graphs.dense import with_biases
 from ...core.graphs.graph import Graph
@@ -63,7 +64,7 @@ def prunable(dependency: Dependency, keep: Sequence[str], only: Sequence[str]) -
     if not left:
         raise OptionError(
             "what is to be kept, or the only to be cut, leaves nothing to prune",
-            "name fewer layers with --keep, or more with --only",
+            f"name fewer layers with {option('keep')}, or more with {option('only')}",
         )
     return left
 

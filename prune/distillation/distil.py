@@ -19,6 +19,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto, numpy_helper
 
+from ...core.diagnostics import option
 from ...core.errors import PackageError
 from ...core.graphs.graph import Array
 from ...core.graphs.model import save_model
@@ -34,8 +35,9 @@ def require_torch() -> None:
     """Raise PackageError when PyTorch is not installed; does not import it."""
     if find_spec("torch") is None:
         raise PackageError(
-            "--recover distill needs PyTorch, which is not installed here",
-            "pip install torch (any build, CPU is enough), or --recover least-squares",
+            f"{option('recover', 'distill')} needs PyTorch, which is not installed here",
+            "pip install torch (any build, CPU is enough), or "
+            f"{option('recover', 'least-squares')}",
         )
 
 

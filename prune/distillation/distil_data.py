@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from onnx import ModelProto
 
+from ...core.diagnostics import option
 from ...core.errors import OutputError, SamplesError
 from ...core.graphs.graph import Array, Graph
 from ...core.session import Session
@@ -58,7 +59,7 @@ def stored(samples: Sized, folder: Path) -> Rows:
         for name, value in sample.items():
             feeds[name][index] = value
     if not feeds:
-        raise SamplesError("there are no samples to distil on", "give some with --calib")
+        raise SamplesError("there are no samples to distil on", f"give some with {option('calib')}")
     return Rows(feeds)
 
 
@@ -70,7 +71,8 @@ def _made(sample: Mapping[str, Array], count: int, folder: Path) -> dict[str, Ar
         raise OutputError(
             f"{count} decoded samples take {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free in "
             f"{folder}",
-            "make space there, set TMPDIR to a folder that has some, or lower --calib-count",
+            "make space there, set TMPDIR to a folder that has some, or lower "
+            f"{option('calib-count')}",
         )
     return {
         name: np.lib.format.open_memmap(  # type: ignore[no-untyped-call]

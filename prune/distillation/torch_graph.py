@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, NodeProto, numpy_helper
 
+from ...core.diagnostics import option
 from ...core.errors import ModelError
 from ...core.graphs.graph import Array, Graph, attributes
 from .torch_layers import Tensor, Torch
@@ -34,7 +35,7 @@ def require_known(model: ModelProto) -> None:
         named = ", ".join(f"{name} ({count})" for name, count in unknown.items())
         raise ModelError(
             f"distillation cannot go through these operators: {named}",
-            "recover by least squares instead (--recover least-squares)",
+            f"recover by least squares instead ({option('recover', 'least-squares')})",
         )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ...core.diagnostics import option
 from ...core.errors import ModelError
 from ...core.graphs.graph import Array
 from .torch_layers import Given, Operator, Tensor, Torch
@@ -172,7 +173,7 @@ def _places(given: Given, at: Array, have: int, size: int, factor: float) -> Arr
     if mode not in ("half_pixel", "pytorch_half_pixel"):
         raise ModelError(
             f"distillation cannot go through a Resize with the coordinates {mode}",
-            "recover by least squares instead (--recover least-squares)",
+            f"recover by least squares instead ({option('recover', 'least-squares')})",
         )
     return (at + 0.5) / factor - 0.5
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ..prune_result import Attempt
 
@@ -40,6 +41,6 @@ def largest_share(
         raise OptionError(
             f"no cut keeps {least:.1%} of what the model gives: pruning {share:.1%} leaves "
             f"{attempts[-1].retention:.1%} (the best was {best:.1%})",
-            "allow a larger drop, keep some layers out with --keep, or do not prune",
+            f"allow a larger drop, keep some layers out with {option('keep')}, or do not prune",
         )
     return attempts

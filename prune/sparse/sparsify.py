@@ -9,6 +9,7 @@ from itertools import islice
 import numpy as np
 from onnx import ModelProto, NodeProto
 
+from ...core.diagnostics import option
 from ...core.errors import ModelError, OptionError, SamplesError
 from ...core.graphs.dense import DenseLayer, dense_layers, with_biases
 from ...core.graphs.graph import Array, Graph
@@ -107,7 +108,7 @@ def _allowed(graph: Graph, axes: Axes, method: SparseMethod) -> dict[str, tuple[
         raise ModelError(
             "no layer of this model can be 2:4 sparse: the compiler recognises Conv, Gemm and "
             "MatMul with a multiple of 16 outputs and at least five inputs",
-            "run without --sparsity",
+            f"run without {option('sparsity')}",
         )
     return found
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence, Sized
 
 from onnx import ModelProto, NodeProto
 
+from ...core.diagnostics import Diagnostic, option
 from ...core.errors import ModelError, SamplesError
 from ...core.graphs.graph import Array
 from ...core.graphs.model import is_qdq
-from ...core.results import Notice
 from ..numeric.scales import quantize_weight, weight_scales
 from .weighted_layers import Layer
 
@@ -26,7 +26,7 @@ def require_quantizable(model: ModelProto, layers: Sequence[NodeProto]) -> None:
         raise ModelError(
             "nothing in this model can be quantized: it has no convolution or matrix product "
             "with a constant float32 weight",
-            "convert it in float16: rockpress run --quantize off",
+            f"run it with {option('scheme', 'float16')}",
         )
 
 
@@ -35,7 +35,7 @@ def require_to_choose_by(held_out: Sized, is_mixed: bool) -> None:
     if is_mixed and not len(held_out):
         raise SamplesError(
             "mixed precision is chosen by trial, and there are too few calibration samples for it",
-            "give at least ten with --calib",
+            f"give at least ten with {option('calib')}",
         )
 
 
@@ -53,7 +53,7 @@ def _steps(layer: Layer) -> Array:
     return quantize_weight(layer.weight, weight_scales(layer.weight, layer.axis), layer.axis)
 
 
-def underflow_notices(layers: Sequence[Layer]) -> tuple[Notice, ...]:
+def underflow_notices(layers: Sequence[Layer]) -> tuple[Diagnostic, ...]:
     """A warning for layers all of whose weights are 0 once rounded, though they are not now."""
     lost = [layer for layer in layers if layer.weight.any() and not _steps(layer).any()]
     if not lost:
@@ -61,7 +61,7 @@ def underflow_notices(layers: Sequence[Layer]) -> tuple[Notice, ...]:
     largest = max(float(abs(layer.weight).max()) for layer in lost)
     names = ", ".join(layer.name for layer in lost[:_NAMED]) + (", ..." if lost[_NAMED:] else "")
     return (
-        Notice(
+        Diagnostic(
             "weight-underflow",
             f"weights of {largest:.1e} at most are too small for int8, so they are all 0 on the "
             f"chip: those of the layers that make {names}",

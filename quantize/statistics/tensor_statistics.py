@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
+from ...core.diagnostics import option
 from ...core.errors import ModelError
 from ...core.graphs.graph import Array
 from ...core.streaming.tensor_stream import stream
@@ -130,7 +131,7 @@ def observe(
         if not np.isfinite(histogram.high - histogram.low):
             raise ModelError(
                 f"the tensor {name!r} becomes infinite on the calibration samples",
-                "check --mean and --std: the samples may be scaled wrongly",
+                f"check {option('mean')} and {option('std')}: the samples may be scaled wrongly",
             )
     return replace(before, count=seen + count)
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 from pathlib import PurePath
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from ...core.results import GateFigure, Notice, Report, TargetReport
+from ...core.diagnostics import Diagnostic
+from ...core.results import GateFigure, Report, TargetReport
 from ..text.escape import xml_visible
 from ..text.table import gate_text, latency_text
 from ..text.units import size_text
@@ -96,7 +97,7 @@ def _add_gate(suite: Element, class_name: str, gate: GateFigure) -> None:
         SubElement(case, "failure", type="gate", message=text).text = text
 
 
-def _warnings(warnings: tuple[Notice, ...]) -> str:
+def _warnings(warnings: tuple[Diagnostic, ...]) -> str:
     lines = []
     for one in warnings:
         lines.append(f"warning: {xml_visible(one.text)} [{one.code}]")

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ...core.results import ChangeFigure, GateFigure, LatencyFigure, TargetReport
 from .units import count_text, size_text
@@ -92,7 +93,8 @@ def regression_gates(
     for name, limit in limits.items():
         if name not in known:
             raise OptionError(
-                f"--max-regression {name}={limit:.4%} cannot be checked: there is no {name} to "
+                f"{option('max-regression', {name: limit})} cannot be checked: there is no {name} "
+                "to "
                 "compare",
                 "leave it out, or compare with a report that has it",
             )

@@ -28,8 +28,8 @@ from rockpress.accuracy.preprocess.preprocess_audit import (
 from rockpress.calibration_data.bundled import MODEL, TEST, sample_path
 from rockpress.calibration_data.samples import open_samples
 from rockpress.cli import main as entry
-from rockpress.core.progress import Observer
-from rockpress.core.results import Notice
+from rockpress.core.diagnostics import Diagnostic
+from rockpress.core.progress import Progress
 from rockpress.pipeline.check import check
 from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
 from rockpress.pipeline.samples.preprocess_warnings import told
@@ -294,11 +294,11 @@ def test_the_0_to_1_scale_on_a_text_direction_classifier(root: Path, tmp_path: P
     assert found.better.value > 0.9
 
 
-class Heard(Observer):
+class Heard(Progress):
     def __init__(self) -> None:
-        self.notices: list[Notice] = []
+        self.notices: list[Diagnostic] = []
 
-    def warn(self, notice: Notice) -> None:
+    def warn(self, notice: Diagnostic) -> None:
         self.notices.append(notice)
 
 

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from rockpress.accuracy.runners import Progress, Runner, onnxruntime_runner
 from rockpress.calibration_data.samples import Samples, open_samples
-from rockpress.cli import progress_display as progress
+from rockpress.cli import progress_display
 from rockpress.convert.chips.targets import find_target
 from rockpress.pipeline.recipes.recipe import Recipe
 from rockpress.pipeline.stages.converting import convert_step
@@ -83,13 +83,13 @@ def test_a_log_says_now_and_then_how_long_it_takes(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
     written = io.StringIO()
     monkeypatch.setattr("sys.stderr", written)
-    with progress.watching(quiet=False) as observer:
-        observer.stage("baseline")
+    with progress_display.watching(quiet=False) as progress:
+        progress.stage("baseline")
         for done in range(1, 101):
             clock[0] += 1
-            observer.step("evaluate", done, 400)
-        observer.step("other", 1, None)
-        observer.of("rk3588").cached("quantize")
+            progress.step("evaluate", done, 400)
+        progress.step("other", 1, None)
+        progress.of("rk3588").cached("quantize")
     assert written.getvalue().splitlines() == [
         "rockpress: baseline",
         "rockpress: baseline: evaluate 31/400, about 6 min left",

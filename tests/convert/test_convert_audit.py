@@ -13,8 +13,8 @@ from rockpress.calibration_data.bundled import MODEL, sample_path
 from rockpress.convert.audit.model_audit import audit
 from rockpress.convert.chips.targets import find_target
 from rockpress.convert.convert import convert
-from rockpress.convert.request import ConversionWarning
 from rockpress.convert.toolkit.environment import toolkit_version
+from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.errors import RockpressError
 from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
@@ -43,7 +43,7 @@ def found(model: ModelProto, quantization: str = "normal", target: str = "rk3588
     return [one.code for one in audit(model, find_target(target), quantization=quantization)]
 
 
-def only(warnings: tuple[ConversionWarning, ...]) -> ConversionWarning:
+def only(warnings: tuple[Diagnostic, ...]) -> Diagnostic:
     (one,) = warnings
     return one
 

@@ -14,8 +14,8 @@ from rockpress.convert.audit.float16_audit import observe, tensors_to_observe
 from rockpress.convert.audit.model_audit import audit
 from rockpress.convert.chips.targets import find_target
 from rockpress.convert.convert import convert
-from rockpress.convert.request import ConversionWarning
 from rockpress.convert.toolkit.environment import toolkit_version
+from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.errors import RockpressError
 from rockpress.core.graphs.graph import Array
 from rockpress.core.graphs.model import load_model
@@ -57,7 +57,7 @@ def boxes_and_scores(size: float, join: str = "y = Concat<axis=1>(box, score)") 
 
 def warned(
     model: ModelProto, samples: Iterable[dict[str, Array]] = SAMPLES, quantization: str = "normal"
-) -> list[ConversionWarning]:
+) -> list[Diagnostic]:
     ranges = observe(model, samples)
     return list(audit(model, RK3588, quantization=quantization, ranges=ranges))
 

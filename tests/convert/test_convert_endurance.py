@@ -18,7 +18,7 @@ import pytest
 from rockpress.convert.convert import convert
 from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.convert.toolkit.failures import ToolkitOutOfMemory
-from rockpress.core.progress import Observer
+from rockpress.core.progress import Progress
 from rockpress.core.scratch import scratch_folder
 from rockpress.pipeline.recipes.recipe import Recipe
 from rockpress.pipeline.single import convert_file
@@ -69,14 +69,14 @@ def test_a_child_that_is_killed(small_cnn: Path, tmp_path: Path, stage: str) -> 
                 os.kill(child.pid, signal.SIGKILL)
 
     recipe = Recipe(model=small_cnn, calib=saved_samples(tmp_path))
-    observer = Killing(kill)
+    progress = Killing(kill)
     with pytest.raises(ToolkitOutOfMemory):
-        convert_file(recipe, tmp_path / "out" / "a.rknn", None, observer)
+        convert_file(recipe, tmp_path / "out" / "a.rknn", None, progress)
     assert not (tmp_path / "out").exists()
 
 
-class Killing(Observer):
-    """An observer that hands every step on."""
+class Killing(Progress):
+    """An progress that hands every step on."""
 
     def __init__(self, act: object) -> None:
         self._act = act
@@ -103,8 +103,8 @@ def test_rockpress_itself_is_killed(
         "from pathlib import Path\n"
         "from rockpress.pipeline.recipes.recipe import Recipe\n"
         "from rockpress.pipeline.single import convert_file\n"
-        "from rockpress.core.progress import Observer\n"
-        "class Killing(Observer):\n"
+        "from rockpress.core.progress import Progress\n"
+        "class Killing(Progress):\n"
         "    def stage(self, name): pass\n"
         "    def step(self, what, done, total):\n"
         "        if what.startswith(sys.argv[1]): os.kill(os.getpid(), signal.SIGKILL)\n"

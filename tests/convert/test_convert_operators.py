@@ -15,10 +15,10 @@ from rockpress.convert.chips.cpu_fallbacks import fallback_lines
 from rockpress.convert.chips.operators import OFF_NPU
 from rockpress.convert.chips.targets import find_target
 from rockpress.convert.convert import convert
-from rockpress.convert.request import ConversionWarning
 from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.convert.toolkit.job import Job, run_job
 from rockpress.convert.toolkit.outcome import Limits
+from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.errors import RockpressError
 from rockpress.core.scratch import scratch_folder
 
@@ -45,7 +45,7 @@ def found(model: ModelProto, quantization: str = "normal", target: str = "rk3588
     return [one.code for one in audit(model, find_target(target), quantization=quantization)]
 
 
-def only(warnings: tuple[ConversionWarning, ...]) -> ConversionWarning:
+def only(warnings: tuple[Diagnostic, ...]) -> Diagnostic:
     (one,) = warnings
     return one
 

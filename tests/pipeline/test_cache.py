@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.errors import ModelError
 from rockpress.core.files import sha256_of
-from rockpress.core.results import LatencyFigure, ModelRow, Notice, Report
+from rockpress.core.results import LatencyFigure, ModelRow, Report
 from rockpress.pipeline.caching.encoding import NotStorable, read_value, write_value
 from rockpress.pipeline.caching.stage_cache import Cache, cache_folder, counted, key_of
 from rockpress.pipeline.recipes.recipe import Gates, Recipe
@@ -53,7 +54,7 @@ def test_results_come_back_as_they_were(tmp_path: Path) -> None:
     value: dict[Any, Any] = {
         "row": (row, [row]),
         ("a", 1): Path("x/y"),
-        "notice": Notice("a-b", "text é"),
+        "notice": Diagnostic("a-b", "text é"),
         "number": np.float64(31.25),
         "arrays": [np.arange(6, dtype=np.float32).reshape(2, 3), np.zeros(0, np.int8)],
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Callable
 from importlib import util
@@ -24,7 +23,7 @@ from rockpress.convert.chips.targets import TARGET_NAMES
 from rockpress.core.errors import ModelError, OptionError
 from rockpress.pipeline.recipes.recipe import Gates, Preprocessing, Recipe
 from rockpress.pipeline.recipes.recipe_file import Job, RecipeFile, read_jobs
-from rockpress.pipeline.recipes.recipe_words import in_recipe_words
+from rockpress.pipeline.recipes.recipe_phrase import recipe_phrase
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -281,22 +280,19 @@ def test_a_hint_speaks_of_the_key(
 
 
 @pytest.mark.parametrize(
-    ("text", "reworded"),
+    ("name", "value", "line"),
     [
-        ("use --quantize off, or --prune off", 'use quantize = "off", or prune = "off"'),
-        ("0.930 with --mean 73 --std 1,2,3", "0.930 with mean = 73 std = [1.0, 2.0, 3.0]"),
-        ("give --eval a folder (--metric top5)", 'give eval a folder (metric = "top5")'),
-        ("--max-regression cycles=2.5% --pad 300:", "max-regression.cycles = 0.025 pad 300:"),
-        ("--metric-option charset=a.txt", 'metric-option.charset = "a.txt"'),
-        ("--input a.b=1x3 --input a", 'input."a.b" = [1, 3] input a'),
-        ("ended with --outputs /a,/b, and", 'ended with outputs = ["/a", "/b"], and'),
-        ("--plan FILE, --metric-output 'x'", "--plan FILE, metric-output 'x'"),
+        ("prune", "off", 'prune = "off"'),
+        ("std", [1.0, 2.0, 3.0], "std = [1.0, 2.0, 3.0]"),
+        ("max-regression", {"cycles": 0.025}, "max-regression.cycles = 0.025"),
+        ("metric-option", {"charset": "a.txt"}, 'metric-option.charset = "a.txt"'),
+        ("input", {"a.b": [1, 3]}, 'input."a.b" = [1, 3]'),
+        ("outputs", ["/a", "/b"], 'outputs = ["/a", "/b"]'),
     ],
 )
-def test_options_as_keys(text: str, reworded: str) -> None:
-    assert in_recipe_words(text) == reworded
-    for line in re.findall(r"[a-z][\w.\"-]* = (?:\[.*?\]|\".*?\"|[\d.]+)", reworded):
-        RecipeFile.model_validate(tomllib.loads(line))
+def test_an_option_is_said_as_a_line_that_a_recipe_takes(name: str, value: Any, line: str) -> None:
+    assert recipe_phrase(name, value) == line
+    RecipeFile.model_validate(tomllib.loads(line))
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,10 @@ import pytest
 from rockpress.cli import main as entry
 from rockpress.convert.chips.targets import Target, find_target
 from rockpress.convert.toolkit.failures import ToolkitCrashed, ToolkitOutOfMemory
+from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.errors import ModelError, OptionError, RockpressError
-from rockpress.core.progress import SILENT, Observer
-from rockpress.core.results import NOTHING_COMPARED, Notice, Report, TargetReport
+from rockpress.core.progress import SILENT, Progress
+from rockpress.core.results import NOTHING_COMPARED, Report, TargetReport
 from rockpress.pipeline.parallel import AllFailed, each_target
 from rockpress.pipeline.recipes.recipe import Recipe
 from rockpress.report.formats.document import comparable, to_document
@@ -324,7 +325,7 @@ CHIPS = [find_target(name) for name in ("rk3588", "rk3566", "rk3562")]
 
 
 def result(target: Target, *codes: str) -> TargetReport:
-    warnings = tuple(Notice(code, "seen") for code in codes)
+    warnings = tuple(Diagnostic(code, "seen") for code in codes)
     return TargetReport(target.name, (), NOTHING_COMPARED, {}, None, warnings=warnings)
 
 
@@ -335,7 +336,7 @@ def recipe(jobs: int) -> Recipe:
 def test_the_order_is_that_of_the_targets() -> None:
     later = threading.Event()
 
-    def build(target: Target, recipe: Recipe, observer: Observer) -> TargetReport:
+    def build(target: Target, recipe: Recipe, progress: Progress) -> TargetReport:
         if target is CHIPS[0]:
             assert later.wait(10)
         if target is CHIPS[2]:
@@ -348,30 +349,30 @@ def test_the_order_is_that_of_the_targets() -> None:
 
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_a_warning_is_told_at_once(jobs: int) -> None:
-    seen = Notice("a-code", "seen")
+    seen = Diagnostic("a-code", "seen")
 
-    class Listener(Observer):
+    class Listener(Progress):
         def __init__(self, name: str = "") -> None:
             self.name = name
 
-        def of(self, target: str) -> Observer:
+        def of(self, target: str) -> Progress:
             return Listener(target)
 
-        def warn(self, notice: Notice) -> None:
+        def warn(self, notice: Diagnostic) -> None:
             heard.add((self.name, notice))
 
         @property
         def told(self) -> frozenset[tuple[str, str]]:
             return frozenset({(self.name, "told")})
 
-    def build(target: Target, recipe: Recipe, observer: Observer) -> TargetReport:
-        observer.warn(seen)
+    def build(target: Target, recipe: Recipe, progress: Progress) -> TargetReport:
+        progress.warn(seen)
         assert (target.name, seen) in heard
-        assert observer.told == {(target.name, "told")}
-        observer.of("another").warn(seen)
+        assert progress.shown == {(target.name, "told")}
+        progress.of("another").warn(seen)
         return result(target)
 
-    heard: set[tuple[str, Notice]] = set()
+    heard: set[tuple[str, Diagnostic]] = set()
     each_target(CHIPS, recipe(jobs), build, Listener())
     assert heard == {(name, seen) for name in [*(one.name for one in CHIPS), "another"]}
 
@@ -380,7 +381,7 @@ def test_a_warning_is_told_at_once(jobs: int) -> None:
 def test_the_memory_is_shared_by_those_that_run_at_once(jobs: int, share: float) -> None:
     seen = []
 
-    def build(target: Target, recipe: Recipe, observer: Observer) -> TargetReport:
+    def build(target: Target, recipe: Recipe, progress: Progress) -> TargetReport:
         seen.append(recipe.memory_limit_gb)
         return result(target)
 
@@ -392,7 +393,7 @@ def test_the_memory_is_shared_by_those_that_run_at_once(jobs: int, share: float)
 def test_what_may_be_want_of_memory_is_built_again_alone(trouble: Any) -> None:
     calls: list[tuple[str, float]] = []
 
-    def build(target: Target, recipe: Recipe, observer: Observer) -> TargetReport:
+    def build(target: Target, recipe: Recipe, progress: Progress) -> TargetReport:
         calls.append((target.name, recipe.memory_limit_gb))
         if target is CHIPS[1] and recipe.memory_limit_gb < 12:
             if isinstance(trouble, str):
@@ -409,7 +410,7 @@ def test_what_may_be_want_of_memory_is_built_again_alone(trouble: Any) -> None:
 def test_a_crash_with_all_of_the_memory_is_no_reason_to_try_again() -> None:
     calls = []
 
-    def build(target: Target, recipe: Recipe, observer: Observer) -> TargetReport:
+    def build(target: Target, recipe: Recipe, progress: Progress) -> TargetReport:
         calls.append(target.name)
         if target is CHIPS[1]:
             raise ToolkitCrashed("it crashed")
@@ -422,7 +423,7 @@ def test_a_crash_with_all_of_the_memory_is_no_reason_to_try_again() -> None:
 
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_errors_of_all_targets(jobs: int) -> None:
-    def build(target: Target, recipe: Recipe, observer: Observer) -> TargetReport:
+    def build(target: Target, recipe: Recipe, progress: Progress) -> TargetReport:
         raise (OptionError if target is CHIPS[1] else ModelError)(f"no {target.name}", "a hint")
 
     with pytest.raises(AllFailed, match="all 3 targets failed; rk3588: no rk3588") as caught:
@@ -436,7 +437,7 @@ def test_errors_of_all_targets(jobs: int) -> None:
 def test_the_error_of_the_only_target_is_raised_as_it_is() -> None:
     error = OptionError("not possible")
 
-    def build(target: Target, recipe: Recipe, observer: Observer) -> TargetReport:
+    def build(target: Target, recipe: Recipe, progress: Progress) -> TargetReport:
         raise error
 
     with pytest.raises(OptionError) as caught:
@@ -449,15 +450,15 @@ def test_a_bug_or_an_interruption_ends_the_others_at_their_next_step(ending: Any
     at_work = threading.Event()
     ended = []
 
-    def build(target: Target, recipe: Recipe, observer: Observer) -> TargetReport:
-        observer.stage("build")
+    def build(target: Target, recipe: Recipe, progress: Progress) -> TargetReport:
+        progress.stage("build")
         if target is CHIPS[0]:
             assert at_work.wait(10)
             raise ending
         try:
             for step in range(1_000_000):
                 at_work.set()
-                observer.step("build", step)
+                progress.step("build", step)
         finally:
             ended.append(target.name)
         raise AssertionError("it was not stopped")

@@ -16,6 +16,7 @@ from markdown_it import MarkdownIt
 
 from rockpress.cli.parsers import REPORT_FORMATS
 from rockpress.cli.show import show_report
+from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.errors import ToolkitError
 from rockpress.core.results import (
     NOTHING_COMPARED,
@@ -23,7 +24,6 @@ from rockpress.core.results import (
     GateFigure,
     LatencyFigure,
     ModelRow,
-    Notice,
     Report,
     RetentionFigure,
     StageRun,
@@ -50,7 +50,7 @@ GOOD = TargetReport(
         GateFigure("min-retention", 0.98, 0.9975, True),
         GateFigure("max-latency-ms", 2.5, 2.81, False),
     ),
-    warnings=(Notice("toolkit-fidelity", "they *differ* <b>", "look & see"),),
+    warnings=(Diagnostic("toolkit-fidelity", "they *differ* <b>", "look & see"),),
     stages=(StageRun("baseline", "done", 1.25), StageRun("convert", "done", 10.5)),
 )
 FAILED = TargetReport(
@@ -238,7 +238,7 @@ def shown(language: str) -> str:
 
 
 def test_the_examples_in_the_documentation_are_what_is_written() -> None:
-    one = replace(GOOD, warnings=(Notice("toolkit-layer-table", "no layer table", "see why"),))
+    one = replace(GOOD, warnings=(Diagnostic("toolkit-layer-table", "no layer table", "see why"),))
     assert shown("xml") in to_junit(report(one)).replace("\n  ", "\n")
     start = shown("markdown").splitlines()
     assert to_markdown(report(one)).splitlines()[: len(start)] == start

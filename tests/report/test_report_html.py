@@ -19,6 +19,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.errors import ToolkitError
 from rockpress.core.results import (
     NOTHING_COMPARED,
@@ -27,7 +28,6 @@ from rockpress.core.results import (
     GateFigure,
     LatencyFigure,
     ModelRow,
-    Notice,
     PruningFigure,
     QuantizationFigure,
     Report,
@@ -110,7 +110,7 @@ GOOD = TargetReport(
     ),
     feed=FEED,
     gates=(GateFigure("min-retention", 0.98, 0.9975, True),),
-    warnings=(Notice("toolkit-fidelity", "they <differ>", "look & see"),),
+    warnings=(Diagnostic("toolkit-fidelity", "they <differ>", "look & see"),),
     stages=(StageRun("baseline", "done", 1.25), StageRun("convert", "done", 10.5)),
     changes=(ChangeFigure("size", 100_000, 90_000, -0.1), ChangeFigure("cycles", 10, 11, 0.1)),
 )

@@ -1,0 +1,92 @@
+"""What is to be told: one value for warnings and errors, which names options as values.
+
+A text may hold options, each put in by ``option``. Where it is shown they are said in the reader's
+own words: on the command line as ``--calib``, in a recipe as ``calib``, in Python as ``calib=``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+Severity = Literal["warning", "error"]
+# (name of an option, its value or None) -> how the reader would write it
+Phrase = Callable[[str, Any], str]
+
+# of the private use area, so that no text of a model or a user has them by chance
+_OPEN, _CLOSE = "\ue000", "\ue001"
+_MENTION = re.compile(f"{_OPEN}(\\[[^{_CLOSE}]*\\]){_CLOSE}")
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """A stable kebab-case code, what was seen, what to do, and what it is about.
+
+    ``subject`` is the tensor, file or target that the text speaks of, where it is one.
+    """
+
+    code: str
+    text: str
+    hint: str = ""
+    severity: Severity = "warning"
+    subject: str = ""
+
+    def __str__(self) -> str:
+        return render(f"{self.text} ({self.hint})" if self.hint else self.text)
+
+    def rendered(self) -> Diagnostic:
+        """Return the same with its options said in the reader's words."""
+        return replace(self, text=render(self.text), hint=render(self.hint))
+
+    def document(self) -> dict[str, str]:
+        """Return what the JSON documents hold of it."""
+        return {"code": self.code, "text": self.text, "hint": self.hint}
+
+
+def option(name: str, value: Any = None) -> str:
+    """Return the mention of an option for a text, with a ``value`` where it matters.
+
+    ``name`` is the long name on the command line without its dashes, ``value`` a plain JSON value
+    as a recipe holds it: text, a number, a list, or a table with one key.
+
+    >>> render(f"give more with {option('calib-count', 64)}")
+    'give more with calib_count=64'
+    """
+    return f"{_OPEN}{json.dumps([name, value])}{_CLOSE}"
+
+
+def python_phrase(name: str, value: Any) -> str:
+    """Say an option as a keyword argument.
+
+    >>> python_phrase("mixed", "cycles=+8%"), python_phrase("calib", None)
+    ("mixed='cycles=+8%'", 'calib=')
+    """
+    return f"{name.replace('-', '_')}={'' if value is None else repr(value)}"
+
+
+_phrase: Phrase = python_phrase
+
+
+@contextmanager
+def speaking(phrase: Phrase) -> Iterator[None]:
+    """Say all options in the words of ``phrase`` meanwhile, in the whole process as a locale is."""
+    global _phrase
+    before, _phrase = _phrase, phrase
+    try:
+        yield
+    finally:
+        _phrase = before
+
+
+def mentions(text: str) -> list[str]:
+    """Return the names of the options in a text that is not rendered yet."""
+    return [json.loads(match[1])[0] for match in _MENTION.finditer(text)]
+
+
+def render(text: str) -> str:
+    """Return the text with every option said in the reader's words."""
+    return _MENTION.sub(lambda match: _phrase(*json.loads(match[1])), text)

@@ -1,0 +1,23 @@
+"""How a recipe says options: as its keys, with values as TOML writes them."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def recipe_phrase(name: str, value: Any) -> str:
+    """Say an option as a line of a recipe, or as its key alone.
+
+    >>> recipe_phrase("calib", None), recipe_phrase("mixed", "cycles=+8%")
+    ('calib', 'mixed = "cycles=+8%"')
+    >>> recipe_phrase("input", {"x": [1, 3, 48, 320]})
+    'input.x = [1, 3, 48, 320]'
+    """
+    if isinstance(value, dict):
+        ((key, inner),) = value.items()
+        return recipe_phrase(f"{name}.{key if _BARE.fullmatch(key) else json.dumps(key)}", inner)
+    return name if value is None else f"{name} = {json.dumps(value, ensure_ascii=False)}"
