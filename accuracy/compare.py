@@ -7,17 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..calibration_data.sources.labels import Labels
 from ..core.errors import ModelError, SamplesError
 from ..core.similarity import sqnr_db
+from ..core.types import Array
 from .confidence.proportions import Interval, mcnemar
 from .examples import Changes, changes_of
 from .metrics.metric_table import Scoring, find_scoring
 from .retention import Retention, compared, pairs_of
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import ModelProto
 
 from ..calibration_data.samples import Samples
 from ..core.diagnostics import option
 from ..core.errors import ModelError, SamplesError
 from ..core.session import Session
+from ..core.types import Array
 
-Array = NDArray[Any]
 Progress = Callable[[int], None]
 
 # Outputs of all samples are kept for the comparison; two models at this size still fit into 16 GB.

@@ -14,15 +14,13 @@ from numpy.typing import NDArray
 
 from ..core.diagnostics import option
 from ..core.errors import OptionError, SamplesError
+from ..core.types import Array, Shape
 from .images.geometry import Pixels, Placement, placement
 from .preprocess import Color, Layout, Preprocess, Resize
 from .sample_selection import Indices, choose
-from .sources.array_files import Array
 from .sources.labels import Labels
 from .sources.open_source import open_source
 from .sources.source_types import ImageSource, Source, TensorSource
-
-Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,16 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import ModelProto, helper
 
 from ..core.errors import ModelError
 from ..core.graphs.model import is_qdq
 from ..core.session import Session
 from ..core.similarity import sqnr_db
+from ..core.types import Array
 from .handover import Input, Sample
-
-Array = NDArray[Any]
 
 PROBES = 4  # samples; enough to see that something is broken, not to measure accuracy
 # A quantized network agrees with its intended model to 26 to 31 dB when all went well; under 20 dB

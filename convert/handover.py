@@ -11,17 +11,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import ModelProto, helper
 
 from ..core.diagnostics import option
 from ..core.errors import OptionError, OutputError, SamplesError
 from ..core.passes.prepare import fixed_input_shapes
+from ..core.types import Array
 
-Array = NDArray[Any]
 Sample = Mapping[str, Array]
 Channels = Sequence[float]
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import ModelProto
 
 from .diagnostics import option
 from .errors import ModelError, OutputError
-
-Array = NDArray[Any]
+from .types import Array
 
 
 class Session:

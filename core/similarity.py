@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from .types import Array
 
 
 def sqnr_db(reference: Sequence[Array], candidate: Sequence[Array]) -> float:

@@ -18,11 +18,11 @@ from ..convert.manifest import Manifest, is_of, manifest_path, read_manifest, ve
 from ..convert.toolkit.environment import toolkit_version
 from ..core.diagnostics import option
 from ..core.errors import ModelError, OptionError, SamplesError
-from ..core.graphs.graph import Array
 from ..core.graphs.layers import macs_of
 from ..core.graphs.model import is_qdq, load_model, model_bytes, parameter_count
 from ..core.progress import SILENT, Progress
 from ..core.results import ModelRow, Report, TargetReport
+from ..core.types import Array
 from ..quantize.rendering.plan import read_plan
 from .figures.figures_of import (
     accuracy_figure,

@@ -14,7 +14,8 @@ from ..convert.toolkit.rknn_file import RknnFacts, read_rknn
 from ..core.graphs.graph import Graph
 from ..core.graphs.layers import LayerShape, layers_of
 from ..core.graphs.model import is_qdq, load_model, model_bytes, parameter_count
-from ..core.passes.prepare import Shape, input_shapes_of, output_shapes_of
+from ..core.passes.prepare import input_shapes_of, output_shapes_of
+from ..core.types import Shape
 from ..prune.channels.dependency_graph import build_dependency
 from ..prune.channels.groups import find_groups
 from .samples.ready_model import ReadyModel, ready_model

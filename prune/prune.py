@@ -11,9 +11,10 @@ from onnx import ModelProto
 
 from ..core.errors import OptionError, SamplesError
 from ..core.graphs.dense import with_biases
-from ..core.graphs.graph import Array, Graph
+from ..core.graphs.graph import Graph
 from ..core.graphs.layers import macs_of
 from ..core.graphs.model import parameter_count, save_model
+from ..core.types import Array, Feeds
 from .budget import Budget
 from .channels.dependency_graph import build_dependency
 from .channels.layer_selection import all_groups, prunable, selected
@@ -26,7 +27,7 @@ from .search.costs import Cost, CostModel
 from .search.plans import SEARCHED, Plans
 from .search.sample_split import JUDGING, RANKING, Part, divergence_on
 from .search.trials import Trials, cuts_of
-from .search.width_candidates import CRITERIA, Candidate, Feeds, candidates_of, layer_moments
+from .search.width_candidates import CRITERIA, Candidate, candidates_of, layer_moments
 
 RECOVERIES = ("least-squares", "none")
 

@@ -12,11 +12,12 @@ from typing import Literal
 import numpy as np
 from onnx import ModelProto, NodeProto, numpy_helper
 
-from ..core.graphs.graph import Array, Graph, attributes, free_name
+from ..core.graphs.graph import Graph, attributes, free_name
 from ..core.scratch import scratch_folder
 from ..core.session import Session
 from ..core.similarity import RunningSqnr
 from ..core.streaming.tensor_stream import exposed, stream
+from ..core.types import Array
 from .methods.method_candidates import HeldOut, SampleSet
 from .mixed import families
 from .numeric.scales import INT8_HIGH, INT8_LOW, dequantize

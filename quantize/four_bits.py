@@ -22,12 +22,13 @@ from ..core.files import replacing
 from ..core.graphs.graph import Graph, drop_unread, free_name
 from ..core.graphs.model import save_model
 from ..core.scratch import scratch_folder
+from ..core.types import Feeds, Float64
 from .four_bit_mix import FourBitMix, mixed_with_float16
 from .graph_parts.placement import weighted_nodes
 from .graph_parts.quantizable import require_quantizable, require_to_choose_by, underflow_notices
-from .graph_parts.weighted_layers import Float, Layer, layers_from
+from .graph_parts.weighted_layers import Layer, layers_from
 from .methods.apply_method import Progress
-from .methods.method_candidates import Feeds, HeldOut, SampleSet
+from .methods.method_candidates import HeldOut, SampleSet
 from .methods.method_selection import SQNR, USER, TaskMetric, Verdict, verdict_on
 from .methods.method_table import AUTO
 from .numeric.gptq import gptq
@@ -169,7 +170,7 @@ def _layer(layer: Layer, seen: InputMoments | None, method: str) -> Rounded:
     return Rounded(whole, _flat(scales), bias)
 
 
-def least_error_scales(matrix: Float, variance: Float, scales: Float) -> Float:
+def least_error_scales(matrix: Float64, variance: Float64, scales: Float64) -> Float64:
     """The scale (groups, outputs) of every channel with the least error of the outputs.
 
     The error of each weight counts with the ``variance`` (groups, 1, inputs) of its input. No scale
@@ -193,8 +194,8 @@ def least_error_scales(matrix: Float, variance: Float, scales: Float) -> Float:
 
 
 def _filled_gptq(
-    matrix: Float, blocks: int, covariance: Float, scales: Float
-) -> tuple[Float, Float]:
+    matrix: Float64, blocks: int, covariance: Float64, scales: Float64
+) -> tuple[Float64, Float64]:
     """GPTQ such that every channel reaches 7, or the toolkit would choose another scale for it."""
     groups, outputs, _ = matrix.shape
     parts = matrix.reshape(groups, outputs, blocks, -1).transpose(0, 2, 1, 3)
@@ -210,11 +211,11 @@ def _filled_gptq(
     return steps, scales
 
 
-def _int8(layer: Layer, steps: Float) -> np.ndarray[tuple[int, ...], np.dtype[np.int8]]:
+def _int8(layer: Layer, steps: Float64) -> np.ndarray[tuple[int, ...], np.dtype[np.int8]]:
     return layer.weight_like(steps).astype(np.int8)
 
 
-def _flat(scales: Float) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def _flat(scales: Float64) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     return scales.ravel().astype(np.float32)
 
 

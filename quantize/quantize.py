@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,6 @@ from onnx import ModelProto
 from ..core.diagnostics import Diagnostic, option
 from ..core.errors import OptionError
 from ..core.files import replacing
-from ..core.graphs.graph import Array
 from ..core.graphs.model import save_model
 from ..core.scratch import scratch_folder
 from .graph_parts.quantizable import require_to_choose_by, underflow_notices
@@ -26,7 +25,6 @@ from .mixed import LayerCost, MixedBudget, growing_choices, search, sensitivitie
 from .rendering.plan import Plan, compared, write_plan
 from .statistics.few_samples import FewSamples
 
-Feeds = Mapping[str, Array]
 _OF_16_BITS = ("gptq-min-max", "min-max")
 
 

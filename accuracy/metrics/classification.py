@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from ...calibration_data.sources.labels import Classes, Kind, Labels
 from ...core.diagnostics import option
 from ...core.errors import ModelError, OptionError, SamplesError
+from ...core.types import Array
 from .measured import Scores, Sums, means
-from .metric import Array, Metric, Outputs, Predictions
+from .metric import Metric, Outputs, Predictions
 
 # Of the classes that were mistaken for one another, so many pairs are listed.
 _CONFUSIONS = 10

@@ -7,15 +7,14 @@ the input's (height, width). Outputs are (N, ...) each.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...core.diagnostics import option
 from ...core.errors import OptionError, SamplesError
+from ...core.types import Array
 
-Array = NDArray[Any]
 Size = tuple[int, int]
 Boxes = tuple[Array, Array]
 Head = Literal["auto", "yolov5", "yolov8", "end2end", "boxes-scores"]

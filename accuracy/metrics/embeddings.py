@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from ...calibration_data.sources.labels import Kind, Labels
 from ...core.errors import SamplesError
+from ...core.types import Array
 from .measured import Sums, means
-from .metric import Array, Metric, Outputs, Predictions
+from .metric import Metric, Outputs, Predictions
 
 # Similarities that are in memory at once.
 _AT_ONCE = 16_000_000

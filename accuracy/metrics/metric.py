@@ -6,12 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from numpy.typing import NDArray
-
 from ...calibration_data.sources.labels import Kind, Labels
+from ...core.types import Array
 from .measured import Measured
 
-Array = NDArray[Any]
 Outputs = Sequence[Array]
 Predictions = Sequence[Any] | Array
 

@@ -11,11 +11,12 @@ from typing import Any
 from ...calibration_data.sources.labels import Labels
 from ...core.diagnostics import option
 from ...core.errors import OptionError
+from ...core.types import Array
 from .classification import TopK
 from .detection import MeanAveragePrecision
 from .embeddings import Cosine, Recall
 from .measured import Scores
-from .metric import Array, Metric, Outputs
+from .metric import Metric, Outputs
 from .regression import Regression
 from .segmentation import MeanIou
 from .text_boxes import TextBoxes

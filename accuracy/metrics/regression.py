@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from ...calibration_data.sources.labels import Kind, Labels
 from ...core.diagnostics import option
 from ...core.errors import SamplesError
+from ...core.types import Array
 from .measured import Scores, Sums, means
-from .metric import Array, Metric, Outputs, Predictions
+from .metric import Metric, Outputs, Predictions
 
 Numbers = NDArray[np.float64]
 

@@ -12,8 +12,9 @@ from ...calibration_data.images.geometry import Placement
 from ...calibration_data.sources.labels import Kind, Labels
 from ...core.diagnostics import option
 from ...core.errors import SamplesError
+from ...core.types import Array
 from .measured import Scores, Sums
-from .metric import Array, Metric, Outputs, Predictions
+from .metric import Metric, Outputs, Predictions
 
 # A 16-bit PNG holds no more.
 MOST = 65535

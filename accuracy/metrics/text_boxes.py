@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from ...calibration_data.sources.labels import Kind, Labels
 from ...core.diagnostics import option
 from ...core.errors import SamplesError
+from ...core.types import Array
 from .average_precision import matches
 from .detections import Detections, overlaps
 from .measured import Scores, Sums
-from .metric import Array, Metric, Outputs, Predictions
+from .metric import Metric, Outputs, Predictions
 
 # A stroke of fewer pixels is noise.
 _LEAST_SIDE = 3

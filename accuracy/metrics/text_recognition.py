@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from ...calibration_data.sources.labels import Kind, Labels
 from ...core.diagnostics import option
 from ...core.errors import OptionError, SamplesError
+from ...core.types import Array
 from .edit_distance import edit_distance
 from .measured import Sums, means
-from .metric import Array, Metric, Outputs, Predictions
+from .metric import Metric, Outputs, Predictions
 
 Form = Literal["line-accuracy", "character-accuracy", "cer"]
 

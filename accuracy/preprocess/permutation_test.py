@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...calibration_data.sources.labels import Labels
+from ...core.types import Array
 from ..metrics.classification import TopK
-from ..metrics.metric import Array
 from ..metrics.metric_table import Scoring
 
 _PERMUTATIONS = 199

@@ -21,10 +21,10 @@ from ...calibration_data.samples import Samples
 from ...calibration_data.sources.labels import Labels
 from ...core.graphs.layers import macs_of
 from ...core.session import Session
+from ...core.types import Array
 from ..confidence.sign_test import sign_test
 from ..metrics.classification import TopK
 from ..metrics.measured import Scores
-from ..metrics.metric import Array
 from ..metrics.metric_table import Scoring
 from .permutation_test import is_no_better_than_chance
 from .preprocess_variants import Variant, original, variants_of

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...calibration_data.images.geometry import Pixels
 from ...calibration_data.preprocess import Preprocess, Resize
@@ -15,8 +14,8 @@ from ...calibration_data.samples import Samples
 from ...calibration_data.sources.labels import Labels
 from ...calibration_data.sources.source_types import ImageSource, TensorSource
 from ...core.diagnostics import option
+from ...core.types import Array
 
-Array = NDArray[Any]
 Values = tuple[float, ...]
 
 _IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))

@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...core.errors import SamplesError
-
-Array = NDArray[Any]
+from ...core.types import Array
 
 # NumPy's own stubs leave the functions of this documented module untyped
 _format: Any = np.lib.format

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ...core.errors import SamplesError
-from .array_files import Array
+from ...core.types import Array
 from .boxes import Boxes, make_boxes
 from .labels import Labels
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from ...core.errors import SamplesError
-from .array_files import LABELS, Array, read_npy, read_npz
+from ...core.types import Array
+from .array_files import LABELS, read_npy, read_npz
 from .array_labels import BOXES, boxes_of, labels_of
 from .labels import Labels
 from .source_types import ImageArray, Source, TensorArrays

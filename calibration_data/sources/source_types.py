@@ -12,9 +12,10 @@ import numpy as np
 
 from ...core.errors import SamplesError
 from ...core.files import sha256_of
+from ...core.types import Array
 from ..images.decode import decode_image, image_size
 from ..images.geometry import Pixels, Size
-from .array_files import Array, read_npy
+from .array_files import read_npy
 from .labels import Labels
 
 

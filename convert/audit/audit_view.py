@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
-from ...core.graphs.graph import Array, Graph, read_by
-
-Range = tuple[float, float]
+from ...core.graphs.graph import Graph, read_by
+from ...core.types import Array, Range
 
 _QUANTIZERS = {"QuantizeLinear", "DequantizeLinear"}
 # these only move values: every one of the first output is one of the first input's

@@ -15,9 +15,10 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto
 
 from ...core.diagnostics import Diagnostic
-from ...core.graphs.graph import Array, Graph
+from ...core.graphs.graph import Graph
 from ...core.streaming.tensor_stream import stream
-from .audit_view import Range, View, view_of
+from ...core.types import Array, Range
+from .audit_view import View, view_of
 
 LARGEST = 65504.0  # of float16
 _NEAR = 0.5  # of that: other samples than those of the calibration reach further

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from onnx import ModelProto
 
 from ...core.diagnostics import Diagnostic
+from ...core.types import Range
 from ..chips.targets import Target
-from .audit_view import Range, view_of
+from .audit_view import view_of
 from .float16_audit import overflow_warnings
 from .graph_audit import (
     channel_warnings,

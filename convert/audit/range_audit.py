@@ -17,7 +17,8 @@ from onnx import NodeProto
 
 from ...core.diagnostics import Diagnostic, option
 from ...core.graphs.graph import constant_value
-from .audit_view import Range, View
+from ...core.types import Range
+from .audit_view import View
 
 # below 3 bits a part's own rounding is plainly larger than that of the layers before it
 _FEWEST_STEPS = 8

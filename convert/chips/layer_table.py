@@ -6,8 +6,7 @@ import re
 from dataclasses import dataclass, replace
 
 from ...core.graphs.sparsity import Axis
-
-Shape = tuple[int, ...]
+from ...core.types import Shape
 
 _TITLE = "Network Layer Information Table"
 _CONSTANTS = "Const Tensor Information Table"

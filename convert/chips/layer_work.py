@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil, prod
 
-from .layer_table import Layer, Shape
+from ...core.types import Shape
+from .layer_table import Layer
 from .targets import Target
 
 LOOKUPS = ("ExSwish", "exSwish", "Sigmoid", "Gelu", "Mish", "Tanh", "Softmax", "exSDP")

@@ -17,8 +17,9 @@ from collections.abc import Iterator, Sequence
 from onnx import ModelProto, NodeProto
 
 from ...core.diagnostics import Diagnostic
-from ...core.graphs.graph import Array, Graph
+from ...core.graphs.graph import Graph
 from ...core.graphs.sparsity import Axis, axis_of, is_sparse, may_be_sparse
+from ...core.types import Array
 from .layer_table import Layer
 from .targets import Target
 

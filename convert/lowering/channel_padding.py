@@ -14,7 +14,8 @@ import numpy as np
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 from onnx.shape_inference import infer_shapes
 
-from ...core.graphs.graph import Array, Graph, attributes, drop_unread, free_name, output_axis
+from ...core.graphs.graph import Graph, attributes, drop_unread, free_name, output_axis
+from ...core.types import Array
 
 _BLOCK, _PART, _FEW = 32, 8, 4
 

@@ -9,15 +9,11 @@ grid is 127 s / 128, so that the toolkit's own change brings the intended one ba
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from ...core.graphs.graph import drop_unread
-
-Array = NDArray[Any]
+from ...core.types import Array
 
 _RATIO = np.float32(127 / 128)
 _EIGHT_BITS = {np.dtype(np.int8): 0, np.dtype(np.uint8): 128}

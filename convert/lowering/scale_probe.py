@@ -6,17 +6,15 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import ModelProto, helper, numpy_helper
 
 from ...core.scratch import scratch_folder
 from ...core.session import Session
+from ...core.types import Float32
 from ..toolkit.environment import toolkit_version
 from ..toolkit.job import FedInput, Job, run_job
 from ..toolkit.outcome import Limits
 from .qdq_lowering import emit
-
-Array = NDArray[np.float32]
 
 # measured; any other version is tested when it is first used
 _KNOWN = {"2.3.0": False, "2.3.2": False, "2.5.0": True}
@@ -86,9 +84,9 @@ def one_convolution() -> ModelProto:
 
 def _simulate(
     model: ModelProto,
-    sample: Array,
+    sample: Float32,
     python: Path | None,
-) -> Array:
+) -> Float32:
     with scratch_folder() as folder:
         (folder / "model.onnx").write_bytes(model.SerializeToString())
         sample.tofile(folder / "input0.raw")

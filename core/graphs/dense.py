@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from math import ceil, prod
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, numpy_helper
 
-from .graph import Array, Graph, attributes, free_name, output_axis, set_attribute
-
-Float = NDArray[np.float64]
+from ..types import Array, Float64
+from .graph import Graph, attributes, free_name, output_axis, set_attribute
 
 _DENSE = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
@@ -35,7 +33,7 @@ class DenseLayer:
     bias: str
     in_axis: int
 
-    def matrix(self, weight: Array) -> Float:
+    def matrix(self, weight: Array) -> Float64:
         """Weight -> (outputs, inputs * taps); a ConvTranspose has taps among its outputs."""
         if self.node.op_type == "ConvTranspose":
             return weight.reshape(weight.shape[0], -1).T.astype(np.float64)
@@ -43,7 +41,7 @@ class DenseLayer:
             weight = weight.T
         return weight.reshape(weight.shape[0], -1).astype(np.float64)
 
-    def weight_like(self, matrix: Float, like: Array) -> Array:
+    def weight_like(self, matrix: Float64, like: Array) -> Array:
         """The inverse of ``matrix`` for a weight of the shape of ``like``."""
         if self.node.op_type == "ConvTranspose" or (self.in_axis == 0 and like.ndim == 2):
             return np.ascontiguousarray(matrix.T.reshape(like.shape), dtype=like.dtype)
@@ -182,7 +180,7 @@ def patches(node: NodeProto, x: Array, weight: Array, at: Array) -> Array:
     return np.ascontiguousarray(fields.transpose(1, 0, 2, 3).reshape(at.size, -1))
 
 
-def responses(layer: DenseLayer, y: Array, weight: Array, at: Array) -> Float:
+def responses(layer: DenseLayer, y: Array, weight: Array, at: Array) -> Float64:
     """Outputs (positions, rows of the matrix) of a result (1, C, ...) at flat positions."""
     if layer.node.op_type in ("Gemm", "MatMul"):
         return np.asarray(y.reshape(-1, y.shape[-1])[at], dtype=np.float64)

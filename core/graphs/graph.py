@@ -10,11 +10,9 @@ from itertools import chain, count
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
 
-Array = NDArray[Any]
-Shape = tuple[int, ...]
+from ..types import Array, Shape
 
 
 @dataclass(frozen=True)

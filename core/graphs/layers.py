@@ -7,7 +7,8 @@ from math import ceil, prod
 
 from onnx import ModelProto, NodeProto
 
-from .graph import Graph, Shape, attributes
+from ..types import Shape
+from .graph import Graph, attributes
 
 _POOLED = 7  # rows and columns that a global pooling takes at once
 

@@ -11,7 +11,8 @@ from typing import Literal
 import numpy as np
 from onnx import NodeProto
 
-from .graph import Array, attributes, output_axis
+from ..types import Array
+from .graph import attributes, output_axis
 
 KEPT, OF = 2, 4
 PATTERN = f"{KEPT}:{OF}"

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from onnx import ModelProto, NodeProto, numpy_helper
 
-from ..graphs.graph import Array, Graph, attributes, constant_value, drop_unread, free_name
+from ..graphs.graph import Graph, attributes, constant_value, drop_unread, free_name
+from ..types import Array
 
 _SCALING = ("Mul", "Div")
 _SHIFTING = ("Add", "Sub")

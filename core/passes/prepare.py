@@ -15,11 +15,10 @@ from ..graphs.model import is_qdq
 from ..scratch import scratch_folder
 from ..session import Session
 from ..trim_heap import give_back
+from ..types import Shape
 from .affine import fold_affine
 from .canonicalize import tidy, widen_float16
 from .fold_if import take_branches
-
-Shape = tuple[int, ...]
 
 _FIRST_PER_CHANNEL_OPSET = 13
 _LAST_KNOWN_OPSET = 19  # of rknn-toolkit2 2.3 and 2.5

@@ -12,15 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, ValueInfoProto, helper
 
 from ..diagnostics import option
 from ..errors import SamplesError
 from ..graphs.graph import read_by
 from ..session import Session
-
-Array = NDArray[Any]
+from ..types import Array
 
 _IN_MEMORY = 16 << 20  # bytes of one tensor on all samples
 

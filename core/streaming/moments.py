@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[Any]
-Float = NDArray[np.float64]
+from ..types import Array, Float64
 
 # more positions of one image say little new about its covariance, and cost as much as new images
 POSITIONS = 36
@@ -39,7 +37,7 @@ class Moments:
         self._sum_y = np.zeros(self.targets)
         self._xx = np.zeros((self.inputs, self.inputs))
         self._yx = np.zeros((self.targets, self.inputs))
-        self._pending: list[tuple[Float, Float]] = []
+        self._pending: list[tuple[Float64, Float64]] = []
         self._waiting = 0  # bytes of the pending rows of x
 
     def add(self, x: Array, y: Array) -> None:
@@ -87,23 +85,23 @@ class Moments:
         return part
 
     @property
-    def mean_x(self) -> Float:
+    def mean_x(self) -> Float64:
         """Mean of the inputs, (d,)."""
         return self._sum_x / self._count
 
     @property
-    def mean_y(self) -> Float:
+    def mean_y(self) -> Float64:
         """Mean of the targets, (m,)."""
         return self._sum_y / self._count
 
     @property
-    def covariance(self) -> Float:
+    def covariance(self) -> Float64:
         """Covariance of the inputs, (d, d)."""
         self._flush()
         return self._xx / self._count - np.outer(self.mean_x, self.mean_x)
 
     @property
-    def cross(self) -> Float:
+    def cross(self) -> Float64:
         """Covariance of targets with inputs, (m, d)."""
         self._flush()
         return self._yx / self._count - np.outer(self.mean_y, self.mean_x)
@@ -146,7 +144,7 @@ def sampled_positions(count: int, sample: int, seed: int) -> NDArray[np.int64]:
     return found
 
 
-def ridge(covariance: Float, strength: float) -> Float:
+def ridge(covariance: Float64, strength: float) -> Float64:
     """The covariance with a ridge of ``strength`` times its mean diagonal, so that it inverts.
 
     >>> ridge(np.diag([1.0, 3.0]), 0.5).round(6).tolist()

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import ModelProto, ValueInfoProto
 
 from ..diagnostics import option
 from ..errors import ModelError, SamplesError
 from ..session import Session
 from ..trim_heap import give_back
-
-Array = NDArray[Any]
+from ..types import Array
 
 
 def stream(

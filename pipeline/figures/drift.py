@@ -10,8 +10,9 @@ from onnx import ModelProto
 
 from ...accuracy.compare import Comparison
 from ...calibration_data.samples import Samples
-from ...core.graphs.graph import Array, Graph
+from ...core.graphs.graph import Graph
 from ...core.similarity import sqnr_db
+from ...core.types import Array
 from ...quantize.error_report import TensorError
 from ...quantize.quantize import QuantizeResult
 from ..stages.stage_log import Step

@@ -17,11 +17,11 @@ from ...calibration_data.samples import Samples
 from ...convert.chips.targets import Target
 from ...core.diagnostics import option
 from ...core.errors import OptionError
-from ...core.graphs.graph import Array
 from ...core.graphs.model import load_model, save_model
 from ...core.scratch import scratch_folder
 from ...core.similarity import RunningSqnr
 from ...core.streaming.tensor_stream import stream
+from ...core.types import Array
 from ...quantize.error_report import TensorError
 from ...quantize.methods.equalize import as_planned
 from ...quantize.quantize import QuantizeResult

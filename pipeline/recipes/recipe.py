@@ -12,9 +12,8 @@ from ...accuracy.gates import Confidence
 from ...calibration_data.preprocess import Color, Layout, Resize
 from ...core.diagnostics import option
 from ...core.errors import OptionError
+from ...core.types import Shape
 from ..caching.stage_cache import Cache
-
-Shape = tuple[int, ...]
 
 _KNOWS_CORES = hasattr(os, "sched_getaffinity")  # those that this process may use
 

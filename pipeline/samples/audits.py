@@ -12,10 +12,9 @@ from ...convert.chips.targets import Target
 from ...convert.toolkit.environment import toolkit_version
 from ...core.diagnostics import Diagnostic
 from ...core.progress import Progress
+from ...core.types import Range
 from ..recipes.recipe import Recipe
 from .ready_model import ReadyModel
-
-Range = tuple[float, float]
 
 _SAMPLES = 2  # one could be a black image
 

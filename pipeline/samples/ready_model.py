@@ -14,8 +14,9 @@ from ...calibration_data.samples import Samples, open_samples, preprocess_for
 from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ...core.graphs.model import load_model
-from ...core.passes.prepare import Shape, fixed_input_shapes, input_shapes_of, prepare_model
+from ...core.passes.prepare import fixed_input_shapes, input_shapes_of, prepare_model
 from ...core.passes.submodel import up_to
+from ...core.types import Shape
 from ..recipes.recipe import Preprocessing
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import ModelProto
 
 from ...accuracy.metrics.metric_table import Scoring, find_scoring
@@ -14,9 +13,8 @@ from ...calibration_data.samples import Samples
 from ...core.diagnostics import Diagnostic
 from ...core.errors import ModelError, OptionError, SamplesError
 from ...core.session import Session
+from ...core.types import Array
 from ...quantize.methods.method_selection import TaskMetric
-
-Array = NDArray[Any]
 
 
 def judge_for(

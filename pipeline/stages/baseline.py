@@ -15,10 +15,10 @@ from ...accuracy.runners import measure_latency, run_onnxruntime
 from ...calibration_data.samples import Samples
 from ...core.diagnostics import Diagnostic
 from ...core.errors import SamplesError
-from ...core.graphs.graph import Array
 from ...core.graphs.layers import macs_of
 from ...core.graphs.model import model_bytes, model_digest, parameter_count
 from ...core.results import LatencyFigure, ModelRow
+from ...core.types import Array
 from ..figures.figures_of import baseline_accuracy
 from ..recipes.recipe import Recipe
 from ..samples.bound_metric import scoring_of

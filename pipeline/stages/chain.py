@@ -12,10 +12,10 @@ from ...accuracy.runners import run_onnxruntime
 from ...convert.chips.targets import Target
 from ...convert.convert import Conversion
 from ...core.diagnostics import Diagnostic
-from ...core.graphs.graph import Array
 from ...core.graphs.layers import macs_of
 from ...core.graphs.model import model_bytes, parameter_count
 from ...core.results import ModelRow, PruningFigure, TargetReport
+from ...core.types import Array
 from ...quantize.quantize import QuantizeResult
 from ..figures.drift import Drift
 from ..figures.figures_of import (

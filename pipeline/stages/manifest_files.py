@@ -21,7 +21,8 @@ from ...convert.manifest import (
 )
 from ...core.files import sha256_of
 from ...core.graphs.model import save_model
-from ...core.passes.prepare import Shape, fixed_input_shapes, output_shapes_of
+from ...core.passes.prepare import fixed_input_shapes, output_shapes_of
+from ...core.types import Shape
 from ...quantize.quantize import QuantizeResult
 from ...quantize.rendering.plan import Plan
 

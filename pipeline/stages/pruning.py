@@ -18,9 +18,10 @@ from ...convert.chips.targets import Target
 from ...convert.convert import Conversion
 from ...core.diagnostics import Diagnostic, option
 from ...core.errors import OptionError
-from ...core.graphs.graph import Array, Graph
+from ...core.graphs.graph import Graph
 from ...core.results import PruningFigure
 from ...core.session import Session
+from ...core.types import Array
 from ...prune.budget import Budget, macs_cost, parse_budget, size_cost
 from ...prune.channels.layer_selection import require_prunable
 from ...prune.prune import Method, Pruner

@@ -12,10 +12,10 @@ from ...convert.chips.sparse_layers import sparse_axes
 from ...convert.chips.targets import TARGETS, Target
 from ...core.diagnostics import option
 from ...core.errors import OptionError
-from ...core.graphs.graph import Array
 from ...core.graphs.layers import macs_of
 from ...core.graphs.model import load_model, parameter_count, save_model
 from ...core.graphs.sparsity import PATTERN, Axis
+from ...core.types import Array
 from ...prune.prune_result import PruneResult
 from ...prune.sparse.sparsify import SparseMethod, sparsify
 from ..recipes.recipe import Recipe

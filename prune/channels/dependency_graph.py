@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from onnx import NodeProto
 
-from ...core.graphs.graph import Array, Graph, Shape, read_by
+from ...core.graphs.graph import Graph, read_by
+from ...core.types import Array, Shape
 from .blocks import Block, find_blocks
 from .union_find import Atoms, Axis, frozen
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import NodeProto
 
-from ...core.graphs.graph import Array, Graph, free_name, output_axis
+from ...core.graphs.graph import Graph, free_name, output_axis
+from ...core.types import Array
 from .dependency_graph import Dependency
 from .union_find import FROZEN, Axis
 

@@ -7,7 +7,8 @@ from math import prod
 import numpy as np
 from onnx import NodeProto
 
-from ...core.graphs.graph import Shape, attributes, constant_value
+from ...core.graphs.graph import attributes, constant_value
+from ...core.types import Shape
 from .dependency_graph import Dependency
 from .union_find import FROZEN, Axis, frozen
 

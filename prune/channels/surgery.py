@@ -6,7 +6,8 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, numpy_helper
 
-from ...core.graphs.graph import Array, attributes, free_name, read_by, set_attribute
+from ...core.graphs.graph import attributes, free_name, read_by, set_attribute
+from ...core.types import Array
 from .blocks import leave_out
 from .dependency_graph import Dependency
 from .layout_rules import slice_runs

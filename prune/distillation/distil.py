@@ -21,9 +21,9 @@ from onnx import ModelProto, numpy_helper
 
 from ...core.diagnostics import option
 from ...core.errors import PackageError
-from ...core.graphs.graph import Array
 from ...core.graphs.model import save_model
 from ...core.scratch import scratch_folder
+from ...core.types import Array
 from ..prune_result import Distillation
 from ..search.divergence import divergence, likeness
 from .distil_data import Sized, outputs_of, stored

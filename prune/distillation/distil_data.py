@@ -13,8 +13,9 @@ from onnx import ModelProto
 
 from ...core.diagnostics import option
 from ...core.errors import OutputError, SamplesError
-from ...core.graphs.graph import Array, Graph
+from ...core.graphs.graph import Graph
 from ...core.session import Session
+from ...core.types import Array
 
 # what the tensors of one mini-batch may take: each is there for the gradient too
 _BATCH_BYTES = 1 << 30

@@ -14,7 +14,7 @@ import numpy as np
 from onnx import ModelProto
 
 from ...core.files import replacing
-from ...core.graphs.graph import Array
+from ...core.types import Array
 from ..search.divergence import divergence
 from .distil_data import Rows, batch_size, outputs_of
 from .distil_loss import compared_of, loss

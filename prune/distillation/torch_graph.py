@@ -15,7 +15,8 @@ from onnx import ModelProto, NodeProto, numpy_helper
 
 from ...core.diagnostics import option
 from ...core.errors import ModelError
-from ...core.graphs.graph import Array, Graph, attributes
+from ...core.graphs.graph import Graph, attributes
+from ...core.types import Array
 from .torch_layers import Tensor, Torch
 from .torch_operators import OPERATORS
 

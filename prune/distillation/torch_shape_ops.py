@@ -12,7 +12,7 @@ import numpy as np
 
 from ...core.diagnostics import option
 from ...core.errors import ModelError
-from ...core.graphs.graph import Array
+from ...core.types import Array
 from .torch_layers import Given, Operator, Tensor, Torch
 
 

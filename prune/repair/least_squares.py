@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...core.streaming.moments import Float, Moments, ridge
+from ...core.streaming.moments import Moments, ridge
+from ...core.types import Float64
 
 RIDGE = 1e-3
 
 
-def solve(moments: Moments, start: Float, *, has_bias: bool = True) -> tuple[Float, Float]:
+def solve(moments: Moments, start: Float64, *, has_bias: bool = True) -> tuple[Float64, Float64]:
     """Matrix (m, d) and bias (m,) that best predict the targets, pulled towards ``start``.
 
     Minimises |Y - W X - b|^2 + r |W - start|^2 with r relative to the inputs' mean variance; b is
@@ -29,13 +30,13 @@ def solve(moments: Moments, start: Float, *, has_bias: bool = True) -> tuple[Flo
     return matrix, bias_of(moments, matrix, has_bias=has_bias)
 
 
-def second_moments(moments: Moments, *, has_bias: bool) -> Float:
+def second_moments(moments: Moments, *, has_bias: bool) -> Float64:
     """Of the inputs, (d, d): about their mean where a bias makes up for it, else about zero."""
     covariance = moments.covariance
     return covariance if has_bias else covariance + np.outer(moments.mean_x, moments.mean_x)
 
 
-def bias_of(moments: Moments, matrix: Float, *, has_bias: bool) -> Float:
+def bias_of(moments: Moments, matrix: Float64, *, has_bias: bool) -> Float64:
     """The bias (m,) that gives the targets their mean; zeros for a layer that has none."""
     bias = moments.mean_y - matrix @ moments.mean_x
     return bias if has_bias else np.zeros_like(bias)

@@ -18,13 +18,12 @@ import numpy as np
 from onnx import ModelProto, numpy_helper
 
 from ...core.graphs.dense import DenseLayer, patches, position_count, responses, tied_layers
-from ...core.graphs.graph import Array, Graph
+from ...core.graphs.graph import Graph
 from ...core.streaming.layerwise import Walk
-from ...core.streaming.moments import Float, Moments, pooled, sampled_positions
+from ...core.streaming.moments import Moments, pooled, sampled_positions
+from ...core.types import Array, Feeds, Float64
 from ..channels.model_diff import affected, first_change, sum_of
 from .least_squares import bias_of, solve
-
-Feeds = Mapping[str, Array]
 
 
 @dataclass(frozen=True)
@@ -160,7 +159,7 @@ class SideBySide:
         }
         self._shapes = {tensor.name: tuple(tensor.dims) for tensor in original.graph.initializer}
 
-    def reach(self, job: Job) -> tuple[Moments, Float]:
+    def reach(self, job: Job) -> tuple[Moments, Float64]:
         """Walk up to a layer: the moments of its inputs and targets, and its matrix as it is.
 
         The layers come in the order of the graph.
@@ -209,7 +208,7 @@ class SideBySide:
         """Whether a layer has a bias that may be changed."""
         return _stored(self._model, job.layer.bias) is not None
 
-    def put(self, job: Job, matrix: Float, offset: Float | None) -> None:
+    def put(self, job: Job, matrix: Float64, offset: Float64 | None) -> None:
         """Give a layer of the pruned model another matrix, and another bias if there is one."""
         layer = job.layer
         weight, bias = _stored(self._model, layer.weight), _stored(self._model, layer.bias)
@@ -234,7 +233,7 @@ class SideBySide:
         return moments
 
 
-def _as_bias(layer: DenseLayer, bias: Float, like: Array) -> Array:
+def _as_bias(layer: DenseLayer, bias: Float64, like: Array) -> Array:
     if layer.node.op_type == "ConvTranspose":  # one bias serves all taps of an output channel
         bias = bias.reshape(like.size, -1).mean(axis=1)
     return np.ascontiguousarray(bias.reshape(like.shape), dtype=like.dtype)

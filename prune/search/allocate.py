@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...core.errors import OptionError
-from ...core.graphs.graph import Array
+from ...core.types import Array
 from ..channels.dependency_graph import Dependency
 from .costs import CostModel, Widths
 from .width_candidates import Candidate

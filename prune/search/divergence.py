@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...core.graphs.graph import Array
-from ...core.streaming.moments import Float
+from ...core.types import Array, Float64
 
 
 def divergence(reference: Sequence[Array], outputs: Sequence[Array]) -> float:
@@ -32,7 +31,7 @@ def _one_divergence(reference: Array, output: Array) -> float:
     return float(error / (np.var(reference) + 1e-12))
 
 
-def _log_probabilities(scores: Array) -> Float:
+def _log_probabilities(scores: Array) -> Float64:
     """Logits or probabilities -> log probabilities."""
     if (scores >= 0).all() and np.allclose(scores.sum(axis=1), 1.0, atol=1e-3):
         return np.asarray(np.log(np.maximum(scores, 1e-7)), dtype=np.float64)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.streaming.moments import Float, ridge
+from ...core.streaming.moments import ridge
+from ...core.types import Float64
 
 Columns = NDArray[np.int64]
 _RIDGE = 1e-2
@@ -24,8 +25,8 @@ _RIDGE = 1e-2
 class Reader:
     """One layer that reads the group: its matrix, input covariance and the columns per channel."""
 
-    matrix: Float
-    covariance: Float
+    matrix: Float64
+    covariance: Float64
     columns: list[Columns]
 
 
@@ -59,7 +60,7 @@ def removal_order(
     return np.array([*order, *left], dtype=np.int64)
 
 
-def _energies(reader: Reader) -> Float:
+def _energies(reader: Reader) -> Float64:
     """Share of the reader's output variance that each channel brings (Sun et al., "A Simple and
     Effective Pruning Approach for Large Language Models", arXiv:2306.11695, for whole channels).
     """
@@ -78,7 +79,7 @@ class _State:
         variance = np.sum(reader.matrix @ reader.covariance * reader.matrix)
         self._scale = 1.0 / (float(variance) + 1e-12)
 
-    def costs(self, channels: list[int]) -> Float:
+    def costs(self, channels: list[int]) -> Float64:
         """Error of removing each channel, all small systems solved in one call."""
         columns = self._columns[channels]
         weights = self._matrix[:, columns].transpose(1, 2, 0)  # (channels, columns, outputs)

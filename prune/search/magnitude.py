@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...core.streaming.moments import Float
+from ...core.types import Float64
 from ..channels.dependency_graph import Dependency
 from ..channels.groups import Group
 
 
-def magnitudes(dependency: Dependency, group: Group) -> Float:
+def magnitudes(dependency: Dependency, group: Group) -> Float64:
     """L2 norm of all weights that vanish with each channel (channels,), without data.
 
     The group norm of DepGraph (Fang et al., CVPR 2023, arXiv:2301.12900); vectors, such as biases,

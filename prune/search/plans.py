@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from ...core.errors import OptionError
-from ...core.graphs.graph import Array
+from ...core.types import Array
 from ..channels.dependency_graph import Dependency
 from ..channels.layer_selection import names_of
 from ..prune_result import PrunedBlock, PrunedGroup

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from onnx import ModelProto
 
-from ...core.graphs.graph import Array
 from ...core.session import Session
+from ...core.types import Feeds
 from .divergence import divergence
-
-Feeds = Mapping[str, Array]
 
 # Every so many samples, from that one on. No sample serves for both.
 RANKING, JUDGING = (2, 1), (4, 2)

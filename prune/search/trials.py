@@ -14,10 +14,10 @@ import numpy as np
 from onnx import ModelProto, numpy_helper
 
 from ...core.graphs.dense import DenseLayer, tied_layers
-from ...core.graphs.graph import Array
 from ...core.session import Session
 from ...core.streaming.layerwise import Walk
-from ...core.streaming.moments import Float, Moments
+from ...core.streaming.moments import Moments
+from ...core.types import Array, Feeds, Float64
 from ..channels.blocks import Block
 from ..channels.dependency_graph import Dependency
 from ..channels.groups import Group
@@ -26,7 +26,6 @@ from ..repair.least_squares import solve
 from ..repair.refit import Cut
 from .divergence import divergence, likeness
 
-Feeds = Mapping[str, Array]
 Outputs = dict[str, Array]
 
 
@@ -131,7 +130,7 @@ def cuts_of(dependency: Dependency, removed: Array) -> dict[str, Cut]:
     return {layer.weight: Cut(*kept_of(dependency, layer, removed)) for layer in layers}
 
 
-def _store(model: ModelProto, layer: DenseLayer, matrix: Float, bias: Float) -> None:
+def _store(model: ModelProto, layer: DenseLayer, matrix: Float64, bias: Float64) -> None:
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     like = numpy_helper.to_array(tensors[layer.weight])
     tensors[layer.weight].CopyFrom(

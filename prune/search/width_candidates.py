@@ -9,9 +9,9 @@ from itertools import count
 import numpy as np
 
 from ...core.graphs.dense import DenseLayer, patches, position_count, responses, tied_layers
-from ...core.graphs.graph import Array
 from ...core.streaming.moments import Moments, pooled, sampled_positions
 from ...core.streaming.tensor_stream import stream
+from ...core.types import Array, Feeds
 from ..channels.blocks import stand_in
 from ..channels.dependency_graph import Dependency
 from ..channels.groups import Group
@@ -20,7 +20,6 @@ from .magnitude import magnitudes
 from .trials import Trials
 from .widths import errors_between, measured_widths
 
-Feeds = Mapping[str, Array]
 Statistics = Mapping[str, tuple[DenseLayer, Moments]]
 
 CRITERIA = ("obs", "wanda", "magnitude")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ...core.graphs.graph import Array
+from ...core.types import Array
 
 # a width is measured by running some samples; so many of a group are, whatever its size
 _MEASURED = 5

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.graphs.sparsity import KEPT, OF, Axis
-from ...core.streaming.moments import Float
+from ...core.types import Float64
 
 Mask = NDArray[np.bool_]
 
@@ -22,7 +22,7 @@ _ENOUGH = 1e-6  # of the right side that may be left
 
 
 def sparse_mask(
-    matrix: Float, second: Float, fours: NDArray[np.intp], axis: Axis, criterion: str
+    matrix: Float64, second: Float64, fours: NDArray[np.intp], axis: Axis, criterion: str
 ) -> Mask:
     """Which weights (outputs, inputs) stay: two of every four along ``axis``.
 
@@ -46,7 +46,7 @@ def sparse_mask(
     return _best(scores, fours, axis)
 
 
-def _best(scores: Float, fours: NDArray[np.intp], axis: Axis) -> Mask:
+def _best(scores: Float64, fours: NDArray[np.intp], axis: Axis) -> Mask:
     """The two highest scores of every four; the first of equals."""
     rows = scores.T if axis == "output" else scores
     found = np.zeros(rows.shape, np.bool_)
@@ -58,7 +58,9 @@ def _best(scores: Float, fours: NDArray[np.intp], axis: Axis) -> Mask:
     return found.T if axis == "output" else found
 
 
-def _one_after_the_other(matrix: Float, second: Float, fours: NDArray[np.intp], axis: Axis) -> Mask:
+def _one_after_the_other(
+    matrix: Float64, second: Float64, fours: NDArray[np.intp], axis: Axis
+) -> Mask:
     """SparseGPT's choice: blocks of four inputs in order, most variance first."""
     variance = np.diag(second)
     blocks = fours if axis == "input" else np.arange(len(variance)).reshape(-1, 1)
@@ -77,7 +79,7 @@ def _one_after_the_other(matrix: Float, second: Float, fours: NDArray[np.intp], 
     return found[:, np.argsort(flat)]
 
 
-def _carry(rest: Float, upper: Float, dropped: Mask, start: int) -> None:
+def _carry(rest: Float64, upper: Float64, dropped: Mask, start: int) -> None:
     """Take out the dropped weights of some inputs, and change those that follow to make up."""
     for i in range(dropped.shape[1]):
         at = start + i
@@ -85,7 +87,7 @@ def _carry(rest: Float, upper: Float, dropped: Mask, start: int) -> None:
         rest[:, at:] -= np.outer(error, upper[at, at:])
 
 
-def held_least_squares(matrix: Float, second: Float, kept: Mask) -> Float:
+def held_least_squares(matrix: Float64, second: Float64, kept: Mask) -> Float64:
     """The weights, 0 outside of ``kept``, whose outputs are nearest to those of ``matrix``.
 
     Minimises tr((W - matrix) second (W - matrix)^T) by conjugate gradients, all rows at once. A
@@ -115,7 +117,7 @@ def held_least_squares(matrix: Float, second: Float, kept: Mask) -> Float:
     return found
 
 
-def lost_part(matrix: Float, other: Float, second: Float) -> float:
+def lost_part(matrix: Float64, other: Float64, second: Float64) -> float:
     """The part of the outputs' power that changing a matrix loses, all outputs together."""
     lost = matrix - other
     whole = float(np.sum((matrix @ second) * matrix))

@@ -12,11 +12,12 @@ from onnx import ModelProto, NodeProto
 from ...core.diagnostics import option
 from ...core.errors import ModelError, OptionError, SamplesError
 from ...core.graphs.dense import DenseLayer, dense_layers, with_biases
-from ...core.graphs.graph import Array, Graph
+from ...core.graphs.graph import Graph
 from ...core.graphs.sparsity import Axis, axis_of
 from ...core.session import Session
 from ...core.streaming.layerwise import Walk
-from ...core.streaming.moments import Float, Moments, ridge
+from ...core.streaming.moments import Moments, ridge
+from ...core.types import Array, Feeds, Float64
 from ..channels.layer_selection import matches
 from ..prune_result import SparseLayer, Sparsity
 from ..repair.least_squares import RIDGE, bias_of, second_moments, solve
@@ -24,7 +25,6 @@ from ..repair.refit import Cut, Job, SideBySide, job_of
 from ..search.divergence import likeness
 from .masks import fours_of, held_least_squares, lost_part, sparse_mask
 
-Feeds = Mapping[str, Array]
 # which axes of a layer may be made sparse, of its node and its weight
 Axes = Callable[[NodeProto, Array], tuple[Axis, ...]]
 
@@ -159,13 +159,13 @@ def _make(
 
 def _sparse(
     layer: DenseLayer,
-    matrix: Float,
+    matrix: Float64,
     moments: Moments,
     axis: Axis,
     graph: Graph,
     method: SparseMethod,
     has_bias: bool,
-) -> tuple[Axis, Float, float]:
+) -> tuple[Axis, Float64, float]:
     """The matrix with zeros along an axis, and the part of its outputs' power that they cost."""
     second = ridge(second_moments(moments, has_bias=has_bias), RIDGE)
     weight = graph.weights[layer.weight]

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from onnx import ModelProto
 
-from ...core.graphs.graph import Array, Graph, attributes
+from ...core.graphs.graph import Graph, attributes
+from ...core.types import Array
 
 _PASSED = ("QuantizeLinear", "DequantizeLinear", "Identity")
 

@@ -8,8 +8,8 @@ from onnx import ModelProto, NodeProto
 
 from ...core.diagnostics import Diagnostic, option
 from ...core.errors import ModelError, SamplesError
-from ...core.graphs.graph import Array
 from ...core.graphs.model import is_qdq
+from ...core.types import Array
 from ..numeric.scales import quantize_weight, weight_scales
 from .weighted_layers import Layer
 

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from math import prod
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import NodeProto
 
 from ...core.graphs.dense import patches
-from ...core.graphs.graph import Array, Graph, attributes
+from ...core.graphs.graph import Graph, attributes
+from ...core.types import Array
 from .placement import Placement, weight_axis
-
-Float = NDArray[np.float64]
 
 # Second moments of d inputs take d * d numbers. A wider layer is cut into blocks, and what its
 # inputs have in common across blocks is left out.

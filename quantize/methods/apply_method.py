@@ -10,6 +10,7 @@ from onnx import ModelProto
 from ...core.graphs.graph import Graph
 from ...core.scratch import scratch_folder
 from ...core.trim_heap import give_back
+from ...core.types import Feeds
 from ..graph_parts.placement import Placement, left_in_float, place, weight_axis
 from ..graph_parts.weighted_layers import Layer, layers_of
 from ..numeric.histogram import Histogram
@@ -18,7 +19,7 @@ from ..numeric.scales import activation_scale, symmetric_scale
 from ..rendering.plan import Activation, Plan, Weight
 from ..rendering.qdq import render
 from ..rendering.rounding import Rounded, Rounding, rounded_layers
-from ..statistics.few_samples import Feeds, FewSamples
+from ..statistics.few_samples import FewSamples
 from ..statistics.tensor_statistics import NOTHING_SEEN, Observed
 from .method_table import METHODS, Method
 from .sequential import sequential_biases

@@ -15,17 +15,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, numpy_helper
 
 from ...core.errors import ModelError
-from ...core.graphs.graph import Array, Graph, attributes, output_axis
+from ...core.graphs.graph import Graph, attributes, output_axis
 from ...core.streaming.tensor_stream import stream
+from ...core.types import Array, Float64
 from ..graph_parts.placement import weighted_nodes
 from ..numeric.scales import INT8_HIGH, INT8_LOW, WEIGHT_LIMIT
 from ..rendering.plan import Plan
-
-Float = NDArray[np.float64]
 
 _HOMOGENEOUS = ("Relu", "LeakyRelu", "PRelu")
 _LAYERS = ("Conv", "Gemm", "MatMul")
@@ -148,7 +146,7 @@ def _channels(graph: Graph, node: NodeProto) -> int:
     return int(groups * inputs)
 
 
-def _scale(pair: Pair, factors: Float, values: dict[str, Array]) -> None:
+def _scale(pair: Pair, factors: Float64, values: dict[str, Array]) -> None:
     first, second = pair.first, pair.second
     for place, name in enumerate(first.input[1:3]):
         if name:
@@ -160,7 +158,7 @@ def _scale(pair: Pair, factors: Float, values: dict[str, Array]) -> None:
     values[second.input[1]] = _weight_like(second, scaled, weight)
 
 
-def _along(factors: Float, axis: int, rank: int) -> Float:
+def _along(factors: Float64, axis: int, rank: int) -> Float64:
     return factors.reshape([-1 if one == axis else 1 for one in range(rank)])
 
 
@@ -191,9 +189,9 @@ def equalization(
 class Sizes:
     """Of each channel of a tensor: smallest and largest value, and mean square."""
 
-    low: Float
-    high: Float
-    square: Float
+    low: Float64
+    high: Float64
+    square: Float64
 
 
 def _sizes(
@@ -217,7 +215,7 @@ def _sizes(
     return {name: Sizes(one.low, one.high, one.square / count) for name, one in found.items()}
 
 
-def _best_factors(sizes: Sizes, matrix: Array) -> tuple[Float, float]:
+def _best_factors(sizes: Sizes, matrix: Array) -> tuple[Float64, float]:
     """Of a few ways to share between values and weights the best, and its gain in dB."""
     before = noise_of(sizes, matrix, np.ones(len(sizes.high)))
     tried = [factors_of(sizes, matrix, exponent) for exponent in _EXPONENTS]
@@ -226,7 +224,7 @@ def _best_factors(sizes: Sizes, matrix: Array) -> tuple[Float, float]:
     return best, 10 * float(np.log10(before / after)) if after else 0.0
 
 
-def factors_of(sizes: Sizes, matrix: Array, exponent: float) -> Float:
+def factors_of(sizes: Sizes, matrix: Array, exponent: float) -> Float64:
     """What to divide channels by: (largest value)^e / (largest share of an output's weight)^(1-e).
 
     Those of channels that are always 0, or of no weight, are 1. With e = 1 all channels become
@@ -250,7 +248,7 @@ def factors_of(sizes: Sizes, matrix: Array, exponent: float) -> Float:
     return np.where(alive, np.exp2(limited), 1.0)
 
 
-def noise_of(sizes: Sizes, matrix: Array, factors: Float) -> float:
+def noise_of(sizes: Sizes, matrix: Array, factors: Float64) -> float:
     """Expected noise of all outputs from int8 values and int8 weights, each rounding uniform."""
     scaled = matrix * factors.reshape(matrix.shape[0], 1, -1, 1)
     span = (sizes.high / factors).max() - (sizes.low / factors).min()

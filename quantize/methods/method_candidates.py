@@ -9,15 +9,13 @@ from typing import Protocol
 import numpy as np
 from onnx import ModelProto
 
-from ...core.graphs.graph import Array
 from ...core.session import Session
 from ...core.similarity import RunningSqnr, sqnr_db
 from ...core.streaming.tensor_stream import exposed
 from ...core.trim_heap import give_back
+from ...core.types import Array, Feeds
 from ..graph_parts.logits import logits_of
 from .method_selection import TaskMetric, Trial
-
-Feeds = Mapping[str, Array]
 
 
 class SampleSet(Protocol):

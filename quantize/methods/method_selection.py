@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...core.graphs.graph import Array
+from ...core.types import Array
 
 SQNR = "sqnr"
 USER = "user"

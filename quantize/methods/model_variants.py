@@ -10,10 +10,11 @@ import numpy as np
 from onnx import ModelProto
 
 from ...core.graphs.graph import Graph
+from ...core.types import Feeds, Float64
 from ..graph_parts.placement import Placement, place
 from ..graph_parts.quantizable import require_quantizable
-from ..graph_parts.weighted_layers import Float, Layer, layers_of
-from ..statistics.few_samples import Feeds, FewSamples
+from ..graph_parts.weighted_layers import Layer, layers_of
+from ..statistics.few_samples import FewSamples
 from ..statistics.tensor_statistics import Observed, observe
 from .apply_method import Progress, Subject
 from .equalize import Pair, equalization, equalized, matrix_of, pairs_of
@@ -143,7 +144,7 @@ def equalized_subject(
     )
 
 
-def _for_rows(graph: Graph, pair: Pair, channels: Float) -> Float:
+def _for_rows(graph: Graph, pair: Pair, channels: Float64) -> Float64:
     """(groups, width): of every input of the second layer's product, its channel's factor."""
     groups, _, inputs, taps = matrix_of(pair.second, graph.weights[pair.second.input[1]]).shape
     return np.repeat(channels.reshape(groups, inputs), taps, axis=1)

@@ -15,19 +15,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, ValueInfoProto, helper
 
-from ...core.graphs.graph import Array, Graph, read_by
+from ...core.graphs.graph import Graph, read_by
 from ...core.session import Session
 from ...core.streaming.tensor_stream import stream
+from ...core.types import Array, Float64
 from ..graph_parts.weighted_layers import Layer
 from ..numeric.scales import quantize_bias
 from ..rendering.plan import Plan
 from ..rendering.qdq import computed_names, render
 from ..rendering.rounding import Rounded
 
-Float = NDArray[np.float64]
 Samples = Iterable[Mapping[str, Array]]
 
 
@@ -63,9 +62,9 @@ def sequential_biases(
     return corrected
 
 
-def _means(model: ModelProto, layers: Mapping[str, Layer], samples: Samples) -> dict[str, Float]:
+def _means(model: ModelProto, layers: Mapping[str, Layer], samples: Samples) -> dict[str, Float64]:
     """Layer name -> mean of each of its output channels in float."""
-    sums: dict[str, Float] = {}
+    sums: dict[str, Float64] = {}
 
     def take(values: Mapping[str, Array]) -> None:
         for name, layer in layers.items():
@@ -80,13 +79,13 @@ def _channel_axis(layer: Layer) -> int:
     return -1 if layer.node.op_type in ("Gemm", "MatMul") else 1
 
 
-def _mean(values: Array, axis: int) -> Float:
+def _mean(values: Array, axis: int) -> Float64:
     axis %= values.ndim
     others = tuple(one for one in range(values.ndim) if one != axis)
     return np.asarray(values.mean(axis=others, dtype=np.float64))
 
 
-def _moved(one: Rounded, input_scale: float, lost: Float) -> tuple[Rounded, Float]:
+def _moved(one: Rounded, input_scale: float, lost: Float64) -> tuple[Rounded, Float64]:
     """The layer with a bias that is higher by what is lost, and by how much it is, as int32."""
     assert one.bias is not None
     unit = np.float64(input_scale) * one.scales
@@ -156,10 +155,10 @@ class _Running:
                 np.save(self._file(name, self._count), feeds[name])
             self._count += 1
 
-    def mean_after(self, part: _Part, axis: int) -> Float:
+    def mean_after(self, part: _Part, axis: int) -> Float64:
         """Take all samples through a part; the mean of each channel of its end."""
         session = Session(part.model, optimise=False)
-        total: Float = np.zeros(1)
+        total: Float64 = np.zeros(1)
         for index in range(self._count):
             feeds = {name: self._load(name, index) for name in session.input_names}
             for name, value in zip(session.output_names, session.run(feeds), strict=True):

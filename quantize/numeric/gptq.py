@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
+from ...core.types import Float64
 
 # Of the mean variance of the inputs. It pulls towards plain rounding where few samples were seen.
 DAMPING = 0.1
@@ -20,12 +20,12 @@ _SMALL = 64  # triangles that are inverted as they are
 
 
 def gptq(
-    matrix: Float,
-    covariance: Float,
-    scales: Float,
+    matrix: Float64,
+    covariance: Float64,
+    scales: Float64,
     limit: int,
     free: NDArray[np.bool_] | None = None,
-) -> Float:
+) -> Float64:
     """Integers q (groups, outputs, inputs) such that q * scale does what ``matrix`` does.
 
     Minimises the expected squared error of the outputs for inputs of this covariance (groups,
@@ -65,7 +65,7 @@ def gptq(
     return placed.transpose(0, 2, 1)
 
 
-def _inverse_root(covariance: Float, order: NDArray[np.intp]) -> Float:
+def _inverse_root(covariance: Float64, order: NDArray[np.intp]) -> Float64:
     """The upper triangular U with U^T U = (damped covariance, inputs in this order)^-1.
 
     With the inputs in reverse, Cholesky gives L L^T of it; L turned about is upper triangular, and
@@ -80,11 +80,11 @@ def _inverse_root(covariance: Float, order: NDArray[np.intp]) -> Float:
     return _inverse(np.ascontiguousarray(lower[:, ::-1, ::-1]))  # matmul is slow on other strides
 
 
-def _inverse(upper: Float) -> Float:
+def _inverse(upper: Float64) -> Float64:
     """Of upper triangular matrices (groups, width, width), in halves: most of it is products."""
     width = upper.shape[-1]
     if width <= _SMALL:
-        small: Float = np.linalg.inv(upper)
+        small: Float64 = np.linalg.inv(upper)
         return small
     half = width // 2
     first, last = _inverse(upper[:, :half, :half]), _inverse(upper[:, half:, half:])

@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.errors import OptionError
+from ...core.types import Float64, Range
 from .histogram import Histogram
 
-Range = tuple[float, float]
-Float = NDArray[np.float64]
 Places = NDArray[np.intp]
 
 LEVELS = 256
@@ -69,7 +68,7 @@ def percentile(histogram: Histogram, percent: float = 99.99) -> Range:
     return (low, high) if low < high else min_max(histogram)
 
 
-def _with_spike(histogram: Histogram) -> tuple[NDArray[np.int64], Float]:
+def _with_spike(histogram: Histogram) -> tuple[NDArray[np.int64], Float64]:
     """Counts and edges with one more bin, from 0 to 0, that holds the exact zeros.
 
     A percentile that falls among them is then 0, not somewhere in the bin that begins there.
@@ -80,7 +79,7 @@ def _with_spike(histogram: Histogram) -> tuple[NDArray[np.int64], Float]:
     return counts, np.insert(histogram.edges, place, 0.0)
 
 
-def _quantile(counts: NDArray[np.int64], edges: Float, share: float) -> float:
+def _quantile(counts: NDArray[np.int64], edges: Float64, share: float) -> float:
     """Below which value this share of the counts lies, linear within its bin."""
     below = np.cumsum(counts)
     wanted = share * below[-1]
@@ -122,7 +121,7 @@ def mse(histogram: Histogram) -> Range:
     return histogram.low * best[0], histogram.high * best[1]
 
 
-def _rounded_part(histogram: Histogram) -> tuple[Float, Float]:
+def _rounded_part(histogram: Histogram) -> tuple[Float64, Float64]:
     """Counts without exact zeros, from the bin of low to that of high; edges in bin widths."""
     edges = histogram.edges / histogram.width
     counts = histogram.counts.astype(np.float64)
@@ -134,14 +133,14 @@ def _rounded_part(histogram: Histogram) -> tuple[Float, Float]:
 class _Errors:
     """Expected squared errors of ranges, given by the fractions of low and high that they keep."""
 
-    def __init__(self, counts: Float, edges: Float, low: float, high: float) -> None:
+    def __init__(self, counts: Float64, edges: Float64, low: float, high: float) -> None:
         density = np.concatenate([[0.0], counts / np.diff(edges), [0.0]])
         self._weights = -np.diff(density)
         self._edges = edges
         self._low = low
         self._high = high
 
-    def best_of(self, lows: Float, highs: Float) -> Range:
+    def best_of(self, lows: Float64, highs: Float64) -> Range:
         """The two fractions, one of each, with the least error; the first of equal ones."""
         lows = lows if self._low else np.ones(1)
         highs = highs if self._high else np.ones(1)
@@ -149,7 +148,7 @@ class _Errors:
         row, column = np.unravel_index(np.argmin(errors), errors.shape)
         return float(lows[row]), float(highs[column])
 
-    def _integrals(self, low: float, highs: Float) -> Float:
+    def _integrals(self, low: float, highs: Float64) -> Float64:
         """Integral of (t - q(t))² dt from 0 to every edge, a row for each of the ``highs``.
 
         Levels are n * step, first <= n <= last. A level that is passed whole adds step³ / 12;
@@ -160,7 +159,7 @@ class _Errors:
         nearest = np.rint(self._edges / step)
         nearest = np.minimum(np.maximum(nearest, first), first + (LEVELS - 1))
         rest = self._edges - nearest * step
-        integrals: Float = nearest * (step**3 / 12) + rest * rest * rest / 3
+        integrals: Float64 = nearest * (step**3 / 12) + rest * rest * rest / 3
         return integrals
 
 
@@ -223,14 +222,14 @@ def _grid(first: tuple[int, int], last: tuple[int, int], tried: int) -> tuple[Pl
 class _Sums:
     """Running sums over the bins, from which the divergence of any range follows at once."""
 
-    def __init__(self, counts: Float) -> None:
+    def __init__(self, counts: Float64) -> None:
         self.size = len(counts)
         self._counts = counts
         self._below = _running(counts)
         self._filled = _running(np.sign(counts))
         self._entropy = _running(_x_log_x(counts))
 
-    def divergences(self, starts: Places, stops: Places) -> Float:
+    def divergences(self, starts: Places, stops: Places) -> Float64:
         """KL divergence of the clipped distribution from the quantized one, for every range."""
         total = self._below[-1]
         ends = (starts, stops - 1)
@@ -243,10 +242,10 @@ class _Sums:
         p_log_q = (inside * np.log(q)).sum(1)
         for end, more, level in zip(ends, outside, (q[:, 0], q[:, -1]), strict=True):
             p_log_q += more * np.log(np.where(self._counts[end] > 0, level, least))
-        divergences: Float = (p_log_p - p_log_q) / total - np.log(total)
+        divergences: Float64 = (p_log_p - p_log_q) / total - np.log(total)
         return divergences
 
-    def _quantized(self, starts: Places, stops: Places) -> tuple[Float, Float, Float]:
+    def _quantized(self, starts: Places, stops: Places) -> tuple[Float64, Float64, Float64]:
         """Per range and level, the count and Q in its bins; and Q in an empty bin of the range."""
         sizes = stops - starts
         places = starts[:, None] + sizes[:, None] * np.arange(LEVELS + 1) // LEVELS
@@ -258,14 +257,14 @@ class _Sums:
         return inside, q, least
 
 
-def _running(values: Float) -> Float:
+def _running(values: Float64) -> Float64:
     """Sums of the values before every edge."""
     return np.concatenate([[0.0], np.cumsum(values)])
 
 
-def _x_log_x(x: Float) -> Float:
+def _x_log_x(x: Float64) -> Float64:
     """With 0 log 0 = 0."""
-    product: Float = x * np.log(np.maximum(x, 1))
+    product: Float64 = x * np.log(np.maximum(x, 1))
     return product
 
 

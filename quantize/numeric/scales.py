@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Float = NDArray[np.float32]
+from ...core.types import Float32
 
 INT8_LOW, INT8_HIGH = -128, 127
 # The NPU's compiler puts weights on a grid of +-127 steps or of +-128, by its version; integers
@@ -53,7 +53,7 @@ def _single(scale: float) -> float:
     return float(np.float32(max(scale, _SMALLEST_SCALE)))
 
 
-def weight_scales(weight: Float, axis: int) -> Float:
+def weight_scales(weight: Float32, axis: int) -> Float32:
     """Symmetric scale of every channel along ``axis``: max |w| becomes WEIGHT_LIMIT.
 
     >>> weight_scales(np.array([[1.26, -0.5], [0.0, 12.6]], np.float32), 0).round(4).tolist()
@@ -61,11 +61,11 @@ def weight_scales(weight: Float, axis: int) -> Float:
     """
     others = tuple(i for i in range(weight.ndim) if i != axis)
     largest = np.abs(weight).max(axis=others) / WEIGHT_LIMIT
-    scales: Float = np.maximum(largest, _SMALLEST_SCALE).astype(np.float32)
+    scales: Float32 = np.maximum(largest, _SMALLEST_SCALE).astype(np.float32)
     return scales
 
 
-def floored_for_bias(scales: Float, input_scale: float, bias: Float) -> Float:
+def floored_for_bias(scales: Float32, input_scale: float, bias: Float32) -> Float32:
     """Raise the scales of (nearly) dead channels until the int32 bias fits.
 
     The bias is stored in units of input_scale * scale; a channel with almost no weight would
@@ -75,7 +75,7 @@ def floored_for_bias(scales: Float, input_scale: float, bias: Float) -> Float:
     return np.maximum(scales, floor).astype(np.float32)
 
 
-def quantize_weight(weight: Float, scales: Float, axis: int) -> NDArray[np.int8]:
+def quantize_weight(weight: Float32, scales: Float32, axis: int) -> NDArray[np.int8]:
     """Round to nearest, one scale a channel, integers of at most WEIGHT_LIMIT.
 
     >>> quantize_weight(np.array([[1.26, -0.5]], np.float32), np.array([0.01], np.float32), 0)
@@ -85,16 +85,16 @@ def quantize_weight(weight: Float, scales: Float, axis: int) -> NDArray[np.int8]
     return np.asarray(np.clip(np.rint(steps), -WEIGHT_LIMIT, WEIGHT_LIMIT), dtype=np.int8)
 
 
-def quantize_bias(bias: Float, input_scale: float, scales: Float) -> NDArray[np.int32]:
+def quantize_bias(bias: Float32, input_scale: float, scales: Float32) -> NDArray[np.int32]:
     """Bias in units of input_scale * weight scale, the unit of the integer accumulator."""
     steps = np.rint(bias / (np.float64(input_scale) * scales))
     return np.clip(steps, -(2**31) + 1, 2**31 - 1).astype(np.int32)
 
 
-def dequantize(steps: NDArray[np.int8], scales: Float, axis: int) -> Float:
+def dequantize(steps: NDArray[np.int8], scales: Float32, axis: int) -> Float32:
     """Integers back to real numbers, one scale a channel."""
     return np.asarray(steps * _along(scales, axis, steps.ndim), dtype=np.float32)
 
 
-def _along(scales: Float, axis: int, rank: int) -> Float:
+def _along(scales: Float32, axis: int, rank: int) -> Float32:
     return scales.reshape([-1 if i == axis else 1 for i in range(rank)])

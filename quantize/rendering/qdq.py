@@ -8,7 +8,8 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from ...core.graphs.graph import Array, Graph, free_name, read_by
+from ...core.graphs.graph import Graph, free_name, read_by
+from ...core.types import Array
 from ..graph_parts.placement import place, weight_axis
 from ..graph_parts.weighted_layers import layers_of
 from ..numeric.scales import quantize_bias

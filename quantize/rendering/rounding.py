@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.graphs.sparsity import sparse_axis
-from ..graph_parts.weighted_layers import Float, Layer
+from ...core.types import Float64
+from ..graph_parts.weighted_layers import Layer
 from ..numeric.gptq import gptq
 from ..numeric.scales import WEIGHT_LIMIT, floored_for_bias, quantize_weight, weight_scales
 from ..statistics.tensor_statistics import InputMoments
@@ -88,14 +89,14 @@ def _steps(
     return layer.weight_like(steps).astype(np.int8)
 
 
-def nearest(matrix: Float, scales: Float, limit: int) -> Float:
+def nearest(matrix: Float64, scales: Float64, limit: int) -> Float64:
     """Integers (groups, outputs, inputs) of at most ``limit``; ``scales`` is (groups, outputs)."""
     return np.clip(np.rint(matrix / scales[:, :, None]), -limit, limit)
 
 
 def lost_mean(
     layer: Layer, steps: NDArray[np.int8], scales: Single, moments: InputMoments
-) -> Float:
+) -> Float64:
     """By how much rounding moves the mean of each output, (channels,): (W - Wq) E[x].
 
     Added to the bias it brings the mean back: M. Nagel et al., "Data-free quantization through

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from ...core.graphs.graph import Array
+from ...core.types import Feeds
 
-Feeds = Mapping[str, Array]
 _MOST = 48
 
 

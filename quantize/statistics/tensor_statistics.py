@@ -6,17 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import ModelProto
 
 from ...core.diagnostics import option
 from ...core.errors import ModelError
-from ...core.graphs.graph import Array
 from ...core.streaming.tensor_stream import stream
+from ...core.types import Array, Float64
 from ..graph_parts.weighted_layers import Layer, blocks
 from ..numeric.histogram import Histogram
-
-Float = NDArray[np.float64]
 
 # Positions of one image that count for a layer's second moments: neighbours say little new. Narrow
 # layers need fewer, as they have fewer moments.
@@ -57,13 +54,13 @@ class InputMoments:
             self._pending.clear()
 
     @property
-    def mean(self) -> Float:
+    def mean(self) -> Float64:
         """(groups * blocks, inputs)."""
         self._flush()
         return self._sum / max(self._count, 1)
 
     @property
-    def covariance(self) -> Float:
+    def covariance(self) -> Float64:
         """(groups * blocks, inputs, inputs), never with a negative eigenvalue."""
         mean = self.mean
         found = self._products / max(self._count, 1) - mean[:, :, None] * mean[:, None, :]
@@ -72,7 +69,7 @@ class InputMoments:
         noise = 16 * np.finfo(np.float32).eps * np.square(mean).sum(axis=1)
         return np.asarray(found + noise[:, None, None] * np.eye(size))
 
-    def divided(self, by: Float) -> InputMoments:
+    def divided(self, by: Float64) -> InputMoments:
         """Those of the same rows, each input divided by what ``by`` (groups, width) has for it."""
         self._flush()
         other = InputMoments(by.shape[0], by.shape[1])

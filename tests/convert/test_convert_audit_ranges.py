@@ -17,9 +17,9 @@ from rockpress.convert.convert import convert
 from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.errors import RockpressError
-from rockpress.core.graphs.graph import Array
 from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
+from rockpress.core.types import Array
 from rockpress.quantize.quantize import quantize
 
 RK3588 = find_target("rk3588")

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from onnx import ModelProto, numpy_helper
 
 from rockpress.core.errors import OptionError
-from rockpress.core.graphs.graph import Array, Graph
+from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.layers import macs_of
 from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
+from rockpress.core.types import Array
 from rockpress.prune.budget import Budget, macs_cost
 from rockpress.prune.channels.blocks import find_blocks
 from rockpress.prune.channels.dependency_graph import build_dependency

@@ -13,10 +13,10 @@ import pytest
 from onnx import ModelProto, numpy_helper
 
 from rockpress.core.errors import OptionError
-from rockpress.core.graphs.graph import Array
 from rockpress.core.graphs.layers import macs_of
 from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
+from rockpress.core.types import Array
 from rockpress.pipeline.recipes.recipe import Recipe
 from rockpress.pipeline.stages.pruning import require_pruning
 from rockpress.prune.budget import Budget, macs_cost

@@ -15,8 +15,9 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from rockpress.convert.chips.targets import find_target
 from rockpress.convert.manifest import manifest_path, read_manifest
 from rockpress.core.errors import ModelError, OptionError
-from rockpress.core.graphs.graph import Array, Graph
+from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.sparsity import Axis, axis_of, is_sparse, sparse_axis
+from rockpress.core.types import Array
 from rockpress.pipeline.recipes.recipe import Recipe
 from rockpress.pipeline.stages.two_four import require_sparse
 from rockpress.prune.sparse.masks import fours_of, held_least_squares, lost_part, sparse_mask
