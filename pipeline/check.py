@@ -84,7 +84,7 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
     """
     require_measurable(recipe)
     last = open_last_release(recipe)
-    ready = ready_model(recipe.model, recipe.input_shapes, recipe.size, recipe.outputs)
+    ready = ready_model(recipe.model, recipe.shape.input, recipe.shape.size, recipe.shape.outputs)
     calib, evaluation = open_both(ready, recipe)
     opened = _open_candidate(candidate, calib, evaluation, recipe)
     aim = opened.manifest.target if isinstance(opened, _Rebuildable) else None
@@ -100,7 +100,7 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
         else:
             found = _run_onnx(opened, evaluation, step)
     worse = robustness_of(base, found.computed, recipe, stages, optimise=not found.quantized)
-    comparison = base.compared(found.outputs, recipe.seed)
+    comparison = base.compared(found.outputs, recipe.run.seed)
     row = _with_accuracy(found.row, comparison)
     report = TargetReport(
         target=target,
@@ -120,7 +120,7 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
         ),
         stages=stages.runs,
     )
-    toolkit = {"name": "rknn-toolkit2", "version": toolkit_version(recipe.toolkit_python)}
+    toolkit = {"name": "rknn-toolkit2", "version": toolkit_version(recipe.toolkit.toolkit_python)}
     tool = {"name": "rockpress", "version": __version__}
     found_all = Report(tool, toolkit, recipe_document(recipe), (report,))
     return rendered(with_changes(found_all, recipe, last))
@@ -131,12 +131,12 @@ def _open_candidate(
 ) -> ReadyModel | _Rebuildable:
     """Find out before anything runs whether the candidate can be compared."""
     if candidate.suffix.lower() != ".rknn":
-        ready = ready_model(candidate, recipe.input_shapes, recipe.size, recipe.outputs)
+        ready = ready_model(candidate, recipe.shape.input, recipe.shape.size, recipe.shape.outputs)
         _require_same_inputs(candidate, tuple(ready.inputs), evaluation)
         return ready
     if not candidate.is_file():
         raise ModelError(f"{candidate}: the file does not exist", "give the path of a .rknn file")
-    require_toolkit(recipe.toolkit_python)
+    require_toolkit(recipe.toolkit.toolkit_python)
     manifest = read_manifest(manifest_path(candidate))
     if not is_of(manifest, candidate):
         raise ModelError(
@@ -161,7 +161,7 @@ def _open_candidate(
 
 def _require_runnable(recipe: Recipe, opened: ReadyModel | _Rebuildable) -> None:
     """Robustness is measured in ONNX Runtime, where the toolkit's own quantization is not known."""
-    if not recipe.robustness or isinstance(opened, ReadyModel):
+    if not recipe.check.robustness or isinstance(opened, ReadyModel):
         return
     if opened.manifest.quantization not in _OWN:
         raise OptionError(

@@ -107,7 +107,7 @@ class _Plan:
     def stages(self, version: str) -> tuple[PlannedStage, ...]:
         """All of them; ``version`` is the toolkit's."""
         recipe, making, found = self._recipe, self._making, self._found
-        by = recipe.metric if self._labelled else "agreement and SQNR"
+        by = recipe.metric.metric if self._labelled else "agreement and SQNR"
         self._add("baseline", f"{recipe.model} in ONNX Runtime {self._on}, {by}")
         if "float16" in self._target.dtypes:
             self._add(
@@ -116,8 +116,11 @@ class _Plan:
                 lambda: making.reference_float16(SILENT.step),
             )
         last = self._prune() if prunes(recipe) else []
-        if recipe.quantize != "float16":
-            how = f"{recipe.quantize}, method {recipe.method}, mixed precision {recipe.mixed}"
+        if recipe.quantize.scheme != "float16":
+            how = (
+                f"{recipe.quantize.scheme}, method {recipe.quantize.method}, mixed precision "
+                f"{recipe.quantize.mixed}"
+            )
             what = f"{how}, {self._used}"
             self._add("quantize", what, lambda: making.quantize(SILENT.step), after=last)
             self._add("check-quantized", f"in ONNX Runtime {self._on}")
@@ -128,7 +131,7 @@ class _Plan:
             lambda: making.convert(found.get("quantize"), SILENT.step),
             after=last,
         )
-        if recipe.robustness:
+        if recipe.check.robustness:
             self._add("robustness", "in ONNX Runtime, on images made worse")
         self._add("check", "compare, and hold against the gates")
         return tuple(self._stages)
@@ -146,14 +149,16 @@ class _Plan:
                 lambda: making.reference_int8(found[first], SILENT.step),
                 after=[first],
             )
-        drop = "" if recipe.max_drop is None else f"lose at most {recipe.max_drop:.1%}, "
-        budget = f"{recipe.prune}, " if recipe.prune else ""
-        budget += f"{recipe.sparsity} sparse, " if recipe.sparsity else ""
-        what = f"{budget}{drop}recover by {recipe.recover}, {self._used}"
+        drop = (
+            "" if recipe.prune.max_drop is None else f"lose at most {recipe.prune.max_drop:.1%}, "
+        )
+        budget = f"{recipe.prune.prune}, " if recipe.prune.prune else ""
+        budget += f"{recipe.prune.sparsity} sparse, " if recipe.prune.sparsity else ""
+        what = f"{budget}{drop}recover by {recipe.prune.recover}, {self._used}"
         self._add("prune", what, lambda: making.prune(found[whole], SILENT.step), after=[whole])
         last = "prune"
-        if recipe.recover == "distill":
-            what, last = f"train for {recipe.recover_time:.0f} s at most", "distill"
+        if recipe.prune.recover == "distill":
+            what, last = f"train for {recipe.distil.recover_time:.0f} s at most", "distill"
             self._add(
                 last,
                 what,

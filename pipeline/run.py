@@ -89,7 +89,7 @@ def admitted(recipe: Recipe, output: Path) -> tuple[list[Target], LastRelease | 
     require_kept(recipe, output / REPORT_FILE)
     last = open_last_release(recipe)
     require_comparable(last, recipe, [target.name for target in targets])
-    version = require_toolkit(recipe.toolkit_python)
+    version = require_toolkit(recipe.toolkit.toolkit_python)
     for file in [REPORT_FILE, *(f"{one.name}/{recipe.model.stem}.rknn" for one in targets)]:
         require_file(output / file)
     return targets, last, version
@@ -215,7 +215,7 @@ def opened(recipe: Recipe) -> tuple[ReadyModel, Samples | None, Samples]:
 
     Raises what they raise, and what pruning would only find when it begins.
     """
-    ready = ready_model(recipe.model, recipe.input_shapes, recipe.size, recipe.outputs)
+    ready = ready_model(recipe.model, recipe.shape.input, recipe.shape.size, recipe.shape.outputs)
     require_layers(recipe, ready.model)
     calib, evaluation = open_both(ready, recipe)
     if prunes(recipe):
@@ -237,15 +237,15 @@ def open_both(ready: ReadyModel, recipe: Recipe) -> tuple[Samples | None, Sample
 
 
 def _opened(ready: ReadyModel, recipe: Recipe) -> tuple[Samples | None, Samples]:
-    how, seed = recipe.preprocessing, recipe.seed
+    how, seed = recipe.preprocessing, recipe.run.seed
     calib = None
-    if recipe.calib is not None:
-        calib = ready.samples(recipe.calib, how, recipe.calib_count, seed)
-    if recipe.eval is None:
+    if recipe.samples.calib is not None:
+        calib = ready.samples(recipe.samples.calib, how, recipe.samples.calib_count, seed)
+    if recipe.samples.eval is None:
         assert calib is not None  # require_samples has seen to it
         scoring_of(recipe, ready.model, calib)
         return calib, calib
-    evaluation = ready.samples(recipe.eval, how, recipe.eval_count, seed)
+    evaluation = ready.samples(recipe.samples.eval, how, recipe.samples.eval_count, seed)
     require_labels(recipe, scoring_of(recipe, ready.model, evaluation), evaluation)
     if calib is not None and calib.is_pixels != evaluation.is_pixels:
         raise OptionError(

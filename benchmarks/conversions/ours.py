@@ -32,7 +32,8 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
 
     from rockpress.convert.chips.targets import find_target
     from rockpress.core.graphs.model import save_model
-    from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
+    from rockpress.calibration_data.preprocessing import Preprocessing
+    from rockpress.pipeline.recipes.recipe import make_recipe
     from rockpress.pipeline.samples.ready_model import ready_model
     from rockpress.pipeline.stages.converting import convert_step
     from rockpress.pipeline.stages.plan_handover import ranges_of
@@ -40,7 +41,9 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     from rockpress.quantize.methods.equalize import as_planned
 
     shapes = dict(zip(job["inputs"], map(tuple, job["shapes"]), strict=True))
-    recipe = Recipe(Path(job["model"]), toolkit_python=Path(job["python"]), timeout=job["timeout"])
+    recipe = make_recipe(
+        Path(job["model"]), toolkit_python=Path(job["python"]), timeout=job["timeout"]
+    )
     ready = ready_model(recipe.model, shapes)
     floating = Path("float.onnx")
     save_model(ready.model, floating)

@@ -20,7 +20,8 @@ def main() -> None:
     """Do the job."""
     from rockpress.convert.chips.targets import find_target
     from rockpress.core.errors import OptionError
-    from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
+    from rockpress.calibration_data.preprocessing import Preprocessing
+    from rockpress.pipeline.recipes.recipe import make_recipe
     from rockpress.pipeline.samples.ready_model import ready_model
     from rockpress.pipeline.stages.distilling import distil_pruned, parted
     from rockpress.pipeline.stages.pruning import cost_of
@@ -33,7 +34,7 @@ def main() -> None:
     cost, step = cost_of(Budget("cycles", 0.5), find_target(job["target"]), "int8")
     calib = ready.samples(Path(job["dataset"]), Preprocessing(), job["calib"])
     criterion, allocation, recover = job["method"]
-    recipe = Recipe(Path(job["model"]), recover=recover, recover_time=job["seconds"])
+    recipe = make_recipe(Path(job["model"]), recover=recover, recover_time=job["seconds"])
     samples, _ = parted(calib, recipe)
     repair = "least-squares" if recover == "distill" else recover
     method = Method(criterion, allocation, repair)

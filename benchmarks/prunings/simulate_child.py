@@ -29,13 +29,14 @@ def _simulate(job: dict[str, Any], result: dict[str, Any]) -> None:
 
     from rockpress.convert.chips.targets import find_target
     from rockpress.core.graphs.model import save_model
-    from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
+    from rockpress.calibration_data.preprocessing import Preprocessing
+    from rockpress.pipeline.recipes.recipe import make_recipe
     from rockpress.pipeline.samples.ready_model import ready_model
     from rockpress.pipeline.stages.converting import convert_step
     from rockpress.pipeline.stages.plan_handover import ranges_of
     from rockpress.pipeline.stages.quantizing import quantize_step
 
-    recipe = Recipe(Path(job["model"]), timeout=job["timeout"])
+    recipe = make_recipe(Path(job["model"]), timeout=job["timeout"])
     ready = ready_model(recipe.model)
     save_model(ready.model, Path("float.onnx"))
     calib = ready.samples(Path(job["dataset"]), Preprocessing(), job["calib"])

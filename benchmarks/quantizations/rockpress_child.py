@@ -31,14 +31,15 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
 
     from rockpress.convert.chips.targets import find_target
     from rockpress.core.graphs.model import load_model, save_model
-    from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
+    from rockpress.calibration_data.preprocessing import Preprocessing
+    from rockpress.pipeline.recipes.recipe import make_recipe
     from rockpress.pipeline.samples.ready_model import ready_model
     from rockpress.pipeline.stages.converting import convert_step
     from rockpress.pipeline.stages.plan_handover import is_hybrid, ranges_of
     from rockpress.quantize.methods.equalize import as_planned
     from rockpress.quantize.rendering.plan import read_plan
 
-    recipe = Recipe(Path(job["model"]), timeout=job["timeout"])
+    recipe = make_recipe(Path(job["model"]), timeout=job["timeout"])
     ready = ready_model(recipe.model)
     built = [time.monotonic()] * 2  # when it began, and when the last build was done
 

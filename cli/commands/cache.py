@@ -8,7 +8,6 @@ import typer
 from typer import Option
 
 from .. import options as o
-from ..parsers import number
 from ..show import print_json, print_lines
 
 app = typer.Typer(add_completion=False)
@@ -19,7 +18,7 @@ Shrink = Annotated[
     Option(
         "--shrink",
         metavar="GB",
-        parser=number(0),
+        min=0,
         help="Remove what was unused longest, until it fits.",
     ),
 ]

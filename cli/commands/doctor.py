@@ -9,6 +9,7 @@ import typer
 
 from .. import options as o
 from ..show import print_json, print_lines, print_table
+from ..verb_options import Given, takes
 
 if TYPE_CHECKING:
     from ...convert.toolkit.environment import Fact
@@ -25,8 +26,9 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command()
+@takes("doctor")
 def command(
-    toolkit_python: o.ToolkitPython = None,
+    options: Given,
     self_test: SelfTest = False,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
@@ -42,7 +44,9 @@ def command(
         toolkit_version,
     )
     from ...convert.toolkit.known_issues import known_regressions
+    from ...pipeline.recipes.recipe import make_recipe
 
+    toolkit_python = make_recipe("", **options).toolkit.toolkit_python
     facts = [*environment_facts(toolkit_python), *machine_facts()]
     version = toolkit_version(toolkit_python)
     if self_test:

@@ -91,7 +91,12 @@ def distilled(
         return distil_pruned(recipe, model, pruned, calib, folder / _MODEL, step)
 
     def inputs() -> Any:
-        options = [recipe.seed, recipe.recover_time, recipe.max_drop, installed_version("torch")]
+        options = [
+            recipe.run.seed,
+            recipe.distil.recover_time,
+            recipe.prune.max_drop,
+            installed_version("torch"),
+        ]
         return [sha256_of(pruned), calib.digest(), *options]
 
     with scratch_folder() as place:
@@ -116,7 +121,13 @@ def quantized(
         return quantize_as(recipe, target, model, *paths, calib, step)
 
     def inputs() -> Any:
-        options = [recipe.quantize, recipe.method, recipe.mixed, recipe.search_time, recipe.seed]
+        options = [
+            recipe.quantize.scheme,
+            recipe.quantize.method,
+            recipe.quantize.mixed,
+            recipe.quantize.search_time,
+            recipe.run.seed,
+        ]
         return [*options, _metric(recipe), target.name, calib.digest()]
 
     with scratch_folder() as place:
@@ -156,7 +167,10 @@ def converted(
         return replace(done, path=None)
 
     def inputs() -> Any:
-        toolkit = [toolkit_version(recipe.toolkit_python), str(recipe.toolkit_python)]
+        toolkit = [
+            toolkit_version(recipe.toolkit.toolkit_python),
+            str(recipe.toolkit.toolkit_python),
+        ]
         known = {name: _content(value) for name, value in options.items()}
         return [target.name, toolkit, output is not None, known]
 
@@ -174,8 +188,10 @@ def whole_run(recipe: Recipe, version: str, make: Callable[[Path], Report], plac
         document = recipe_document(recipe)
         for name in _NO_MATTER:
             del document[name]
-        samples = [path and _digest_of(path) for path in (recipe.calib, recipe.eval)]
-        old = recipe.last_report and sha256_of(recipe.last_report)
+        samples = [
+            path and _digest_of(path) for path in (recipe.samples.calib, recipe.samples.eval)
+        ]
+        old = recipe.gates.baseline and sha256_of(recipe.gates.baseline)
         return [document, _metric(recipe), version, samples, old]
 
     return _known(recipe, "run", recipe.model, inputs, make, place)
@@ -234,9 +250,14 @@ def _digest_of(samples: Path) -> str:
 
 def _metric(recipe: Recipe) -> list[Any]:
     """The metric with its options, and the content of files that these name."""
-    options = dict(recipe.metric_options)
+    options = dict(recipe.metric.metric_option)
     files = [Path(value) for value in options.values() if Path(value).is_file()]
-    return [recipe.metric, options, recipe.metric_outputs, [sha256_of(file) for file in files]]
+    return [
+        recipe.metric.metric,
+        options,
+        recipe.metric.metric_output,
+        [sha256_of(file) for file in files],
+    ]
 
 
 def _move(file: Path, place: Path) -> None:

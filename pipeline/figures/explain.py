@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import asdict
 
 from onnx import ModelProto
 
@@ -52,20 +52,21 @@ def explained(
     progress: Progress,
 ) -> tuple[TensorError, ...]:
     """The same with two minutes of time, and with a ``target`` in its simulator too."""
-    errors = errors_of(model, result, calib, recipe.seed, progress.step)
+    errors = errors_of(model, result, calib, recipe.run.seed, progress.step)
     if target is None:
         return errors
     progress.stage("simulate")
     return with_simulator(errors, model, result, calib, target, recipe, progress.step)
 
 
-def require_w8a8(recipe: Recipe, asked: Mapping[str, bool]) -> None:
+def require_w8a8(recipe: Recipe) -> None:
     """Raise OptionError for what is only for int8, ToolkitMissing for a simulator that is not."""
+    asked = {**asdict(recipe.explain), "symmetric": recipe.quantize.symmetric}
     for name in (name for name, is_asked in asked.items() if is_asked):
-        if recipe.quantize != "w8a8":
+        if recipe.quantize.scheme != "w8a8":
             raise OptionError(
                 f"{option(name)} is for w8a8",
-                f"leave it out for {option('scheme', recipe.quantize)}",
+                f"leave it out for {option('scheme', recipe.quantize.scheme)}",
             )
-    if asked.get("simulator"):
-        require_toolkit(recipe.toolkit_python)
+    if recipe.explain.simulator:
+        require_toolkit(recipe.toolkit.toolkit_python)

@@ -26,7 +26,8 @@ from ...core.results import (
     TradeoffFigure,
 )
 from ...quantize.quantize import QuantizeResult
-from ..recipes.recipe import Gates, Recipe
+from ..options.check_options import Gates
+from ..recipes.recipe import Recipe
 
 # Below this an output is mostly noise; without labels nothing else in the report would say so.
 _LEAST_SQNR_DB = 15.0

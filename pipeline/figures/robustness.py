@@ -26,7 +26,7 @@ MOST = 500  # samples; seeded, stratified
 
 def require_images(recipe: Recipe, evaluation: Samples) -> None:
     """Raise OptionError when robustness was asked for and the samples are no images."""
-    if recipe.robustness and not evaluation.is_pixels:
+    if recipe.check.robustness and not evaluation.is_pixels:
         raise OptionError(
             f"{option('robustness')} changes images, and these samples are tensors",
             f"give images, or leave {option('robustness')} out",
@@ -45,13 +45,13 @@ def robustness_of(
 
     ``optimise`` is False for a quantized candidate.
     """
-    if not recipe.robustness:
+    if not recipe.check.robustness:
         return ()
-    samples = base.evaluation.take(MOST, recipe.seed)
+    samples = base.evaluation.take(MOST, recipe.run.seed)
     with stages.stage("robustness") as step:
         rows = [_row(None, samples, base, candidate, recipe, step, optimise)]
         for how in LEVELS:
-            worse = corrupted(samples, how, recipe.seed)
+            worse = corrupted(samples, how, recipe.run.seed)
             rows.append(_row(how, worse, base, candidate, recipe, step, optimise))
     return tuple(rows)
 
@@ -72,7 +72,7 @@ def _row(
 
     before = run_onnxruntime(base.ready.model, samples, on_progress=told)
     after = run_onnxruntime(candidate, samples, optimise=optimise, on_progress=told)
-    found = compare(before, after, samples.labels, base.scoring, recipe.seed)
+    found = compare(before, after, samples.labels, base.scoring, recipe.run.seed)
     return {"corruption": how.kind if how else "none", "level": how and how.level, **_plain(found)}
 
 

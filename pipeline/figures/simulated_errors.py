@@ -55,8 +55,8 @@ def with_simulator(
             "the simulator's errors are measured on a QDQ model, and this plan has int16",
             f"leave {option('simulator')} out, or use {option('mixed', 'off')}",
         )
-    _, kept = held_out(calib, recipe.seed)
-    few = (calib if kept is None else kept).take(_SAMPLES, recipe.seed)
+    _, kept = held_out(calib, recipe.run.seed)
+    few = (calib if kept is None else kept).take(_SAMPLES, recipe.run.seed)
     names = [
         one.name for one in errors if one.kind == "activation" and one.name not in calib.inputs
     ]

@@ -19,17 +19,45 @@ from ..stages.two_four import require_sparse
 from .recipe import Recipe
 
 
+def require_samples(recipe: Recipe) -> None:
+    """Raise OptionError when a stage needs samples that were not given."""
+    prunes = budget_of(recipe) is not None or recipe.prune.sparsity is not None
+    if recipe.samples.calib is None and (prunes or recipe.quantize.scheme != "float16"):
+        stage = "pruning" if prunes else "quantization"
+        raise OptionError(
+            f"{stage} needs calibration samples",
+            f"give some with {option('calib')}, or use {option('scheme', 'float16')} and no "
+            f"{option('prune')}",
+        )
+    require_comparison(recipe)
+
+
+def require_comparison(recipe: Recipe) -> None:
+    """Raise OptionError when the result cannot be compared as the gates ask for."""
+    samples, limit = recipe.samples, recipe.gates.min_retention
+    if samples.eval is None and samples.calib is None:
+        raise OptionError(
+            "there are no samples to compare the result with the baseline on",
+            f"give labelled samples with {option('eval')}, or any with {option('calib')}",
+        )
+    if samples.eval is None and limit is not None:
+        raise OptionError(
+            f"{option('min-retention', limit)} cannot be checked without labelled samples",
+            f"give labelled samples with {option('eval')}",
+        )
+
+
 def require_measurable(recipe: Recipe) -> None:
     """Raise OptionError for a metric that is not known and for gates that cannot be checked."""
-    recipe.require_comparison()
-    find_metric(recipe.metric, recipe.metric_options)
+    require_comparison(recipe)
+    find_metric(recipe.metric.metric, recipe.metric.metric_option)
     gates = recipe.gates
     require_limits(gates.min_retention, gates.max_latency_ms, gates.max_size_mb)
 
 
 def targets_of(recipe: Recipe) -> list[Target]:
     """The targets in their order, each once. Raises RockpressError when one is not known."""
-    return list(dict.fromkeys(find_target(name) for name in recipe.targets))
+    return list(dict.fromkeys(find_target(name) for name in recipe.run.target))
 
 
 def only_target(recipe: Recipe, what: str) -> Target:
@@ -48,7 +76,7 @@ def pruning_target(recipe: Recipe) -> Target:
     """The one target of prune. Raises OptionError or PackageError when it cannot be pruned so."""
     require_pruning(recipe)
     target = only_target(recipe, "prune")
-    if recipe.recover == "distill":
+    if recipe.prune.recover == "distill":
         require_torch()
     require_sparse(recipe, target)
     return target
@@ -57,17 +85,17 @@ def pruning_target(recipe: Recipe) -> Target:
 def require_possible(recipe: Recipe) -> list[Target]:
     """The targets, each once. Raises OptionError when one cannot have what the recipe asks for."""
     require_model_file(recipe.model)
-    recipe.require_samples()
+    require_samples(recipe)
     targets = targets_of(recipe)
     if (budget := budget_of(recipe)) is not None:
         require_pruning(recipe)
         for target in targets:
             cost_of(budget, target, "int8")
-        if recipe.recover == "distill":
+        if recipe.prune.recover == "distill":
             require_torch()
     require_measurable(recipe)
     for target in targets:
-        _require_format(target, recipe.quantize)
+        _require_format(target, recipe.quantize.scheme)
         require_sparse(recipe, target)
         require_mixable(recipe, target)
         require_latency(target, recipe.gates.max_latency_ms)

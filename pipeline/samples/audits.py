@@ -46,7 +46,7 @@ def audited(
         means=dict.fromkeys(names, how.mean) if how else None,
         stds=dict.fromkeys(names, how.std) if how else None,
         ranges=ranges,
-        toolkit=toolkit_version(recipe.toolkit_python),
+        toolkit=toolkit_version(recipe.toolkit.toolkit_python),
     )
     for one in found:
         progress.warn(one)

@@ -16,9 +16,9 @@ def scoring_of(recipe: Recipe, model: ModelProto, samples: Samples) -> Scoring:
     outputs = [one.name for one in model.graph.output]
     how = samples.preprocess
     return find_scoring(
-        recipe.metric,
-        recipe.metric_options,
-        recipe.metric_outputs,
+        recipe.metric.metric,
+        recipe.metric.metric_option,
+        recipe.metric.metric_output,
         outputs,
         input_size=how.size if how is not None else _image_size(samples),
     )
@@ -31,7 +31,7 @@ def require_labels(recipe: Recipe, scoring: Scoring, evaluation: Samples) -> Non
         if limit is not None:
             raise OptionError(
                 f"{option('min-retention', limit)} cannot be checked: the samples of "
-                f"{recipe.eval} have "
+                f"{recipe.samples.eval} have "
                 "no labels",
                 f"give {option('eval')} a folder of class folders, a labels.csv, or an .npz with "
                 "labels",
@@ -41,10 +41,10 @@ def require_labels(recipe: Recipe, scoring: Scoring, evaluation: Samples) -> Non
         try:
             evaluation.labels.require(scoring.metric.kind)
         except SamplesError as error:
-            if str(recipe.eval) in error.diagnostic.text:
+            if str(recipe.samples.eval) in error.diagnostic.text:
                 raise
             raise SamplesError(
-                f"{recipe.eval}: {error.diagnostic.text}", error.diagnostic.hint
+                f"{recipe.samples.eval}: {error.diagnostic.text}", error.diagnostic.hint
             ) from error
 
 

@@ -36,13 +36,13 @@ def sample_notices(
     See calibration_data.hygiene and accuracy.preprocess_audit. Raises SamplesError or OptionError,
     also when labels and outputs do not fit.
     """
-    odd = oddities(calib, evaluation, recipe.seed)
+    odd = oddities(calib, evaluation, recipe.run.seed)
     return (*odd, *_of_labels(ready, evaluation, scoring, recipe, step))
 
 
 def calibration_notices(calib: Samples, recipe: Recipe) -> tuple[Diagnostic, ...]:
     """What is odd about samples that nothing is scored on. Raises SamplesError."""
-    return oddities(calib, None, recipe.seed)
+    return oddities(calib, None, recipe.run.seed)
 
 
 def _of_labels(
@@ -54,7 +54,7 @@ def _of_labels(
         ready.model,
         evaluation,
         scoring,
-        seed=recipe.seed,
+        seed=recipe.run.seed,
         on_progress=lambda done, total: step("try the preprocessing", done, total),
     )
     return told(found, scoring.metric.name, images=evaluation.preprocess is not None)

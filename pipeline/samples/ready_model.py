@@ -10,6 +10,7 @@ from pathlib import Path
 from onnx import ModelProto
 
 from ...calibration_data.preprocess import Preprocess
+from ...calibration_data.preprocessing import Preprocessing
 from ...calibration_data.samples import Samples, open_samples, preprocess_for
 from ...core.diagnostics import option
 from ...core.errors import OptionError
@@ -17,7 +18,6 @@ from ...core.graphs.model import load_model
 from ...core.passes.prepare import fixed_input_shapes, input_shapes_of, prepare_model
 from ...core.passes.submodel import up_to
 from ...core.types import Shape
-from ..recipes.recipe import Preprocessing
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def measure_baseline(
             ready.model, evaluation, on_progress=lambda done: step("evaluate", done, total)
         )
         with _naming(recipe):
-            itself = compare(outputs, outputs, evaluation.labels, scoring, recipe.seed)
+            itself = compare(outputs, outputs, evaluation.labels, scoring, recipe.run.seed)
         row = ModelRow(
             stage="baseline",
             path=str(ready.path),
@@ -88,7 +88,7 @@ def _naming(recipe: Recipe) -> Iterator[None]:
     try:
         yield
     except SamplesError as error:
-        samples = str(recipe.eval or recipe.calib)
+        samples = str(recipe.samples.eval or recipe.samples.calib)
         if samples in error.diagnostic.text:
             raise
         raise SamplesError(f"{samples}: {error.diagnostic.text}", error.diagnostic.hint) from error

@@ -111,7 +111,7 @@ class Chain:
             cut = self._making.prune(unpruned, step)
         self._notices.extend(cut.notices)
         result = cut.result
-        if self._recipe.recover == "distill":
+        if self._recipe.prune.recover == "distill":
             with self._stages.stage("distill") as step:
                 result = self._making.distil(result, step)
             self._notices.extend(distillation_notices(result.distillation))
@@ -127,15 +127,15 @@ class Chain:
         )
 
     def _quantize(self) -> QuantizeResult | None:
-        if self._recipe.quantize == "float16":
+        if self._recipe.quantize.scheme == "float16":
             self._stages.skip("quantize")
             return None
         assert self._base.calib is not None
         floating = self._making.model
         with self._stages.stage("quantize") as step:
             result = self._making.quantize(step)
-            if self._recipe.quantize == "w8a8":
-                self._drift.layers(floating, result, self._base.calib, self._recipe.seed, step)
+            if self._recipe.quantize.scheme == "w8a8":
+                self._drift.layers(floating, result, self._base.calib, self._recipe.run.seed, step)
         self._notices.extend(quantize_notices(self._recipe, result))
         with self._stages.stage("check-quantized") as step:
             self._rows.append(self._onnx_row("quantized", result.path, step, optimise=False))
@@ -224,4 +224,4 @@ class Chain:
         )
 
     def _compared(self, outputs: list[Array]) -> Comparison:
-        return self._base.compared(outputs, self._recipe.seed)
+        return self._base.compared(outputs, self._recipe.run.seed)

@@ -52,10 +52,10 @@ def convert_step(
         plan=plan,
         level=level,
         sparse=sparse,
-        timeout=recipe.timeout,
-        memory_limit_gb=recipe.memory_limit_gb,
+        timeout=recipe.toolkit.timeout,
+        memory_limit_gb=recipe.toolkit.memory_limit,
         processes=recipe.processes,
-        toolkit_python=recipe.toolkit_python,
+        toolkit_python=recipe.toolkit.toolkit_python,
         on_progress=lambda line: _told(line, step),
     )
 

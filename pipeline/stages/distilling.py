@@ -32,9 +32,9 @@ def parted(calib: Samples, recipe: Recipe) -> tuple[Samples, Samples | None]:
 
     Raises OptionError when there are too few.
     """
-    if recipe.max_drop is not None:
+    if recipe.prune.max_drop is not None:
         named, share, most = option("max-drop"), 2, len(calib)
-    elif recipe.recover == "distill":
+    elif recipe.prune.recover == "distill":
         named, share, most = option("recover", "distill"), _SHARE, _MOST_HELD_OUT
     else:
         return calib, None
@@ -46,12 +46,12 @@ def parted(calib: Samples, recipe: Recipe) -> tuple[Samples, Samples | None]:
             f"{part} of them out; there are {len(calib)}",
             f"give more with {option('calib')} and {option('calib-count')}",
         )
-    return calib.split(count, recipe.seed)
+    return calib.split(count, recipe.run.seed)
 
 
 def require_distilling(recipe: Recipe, model: ModelProto) -> None:
     """Raise PackageError or ModelError, before minutes are spent, when it cannot be done."""
-    if recipe.recover == "distill":
+    if recipe.prune.recover == "distill":
         require_distillable(model)
 
 
@@ -64,13 +64,13 @@ def distil_pruned(
     """
     samples, held_out = parted(calib, recipe)
     assert held_out is not None
-    plan = Schedule(seconds=recipe.recover_time, seed=recipe.seed)
+    plan = Schedule(seconds=recipe.distil.recover_time, seed=recipe.run.seed)
     with scratch_folder() as folder:
         teacher = folder / "original.onnx"
         save_model(model, teacher)
         cache = recipe.cache or Cache(cache_folder())
         digests = [sha256_of(teacher), sha256_of(pruned), calib.digest()]
-        inputs = {"digests": digests, "plan": [plan.seconds, plan.seed, recipe.max_drop]}
+        inputs = {"digests": digests, "plan": [plan.seconds, plan.seed, recipe.prune.max_drop]}
         with cache.unfinished("distill", inputs) as place:
             return distil(
                 pruned,

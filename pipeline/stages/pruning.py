@@ -47,9 +47,9 @@ _MOST = Budget("cycles", 0.9)
 
 def budget_of(recipe: Recipe) -> Budget | None:
     """What a recipe allows to prune; None when it is not to be pruned. Raises OptionError."""
-    if recipe.prune:
-        return parse_budget(recipe.prune)
-    return None if recipe.max_drop is None else _MOST
+    if recipe.prune.prune:
+        return parse_budget(recipe.prune.prune)
+    return None if recipe.prune.max_drop is None else _MOST
 
 
 def cost_of(budget: Budget, target: Target, dtype: str) -> tuple[Cost, int]:
@@ -73,7 +73,7 @@ def cost_of(budget: Budget, target: Target, dtype: str) -> tuple[Cost, int]:
 
 def prunes(recipe: Recipe) -> bool:
     """Whether a recipe asks for channels to be removed or weights to be made sparse."""
-    return budget_of(recipe) is not None or recipe.sparsity is not None
+    return budget_of(recipe) is not None or recipe.prune.sparsity is not None
 
 
 def require_pruning(recipe: Recipe) -> None:
@@ -83,9 +83,14 @@ def require_pruning(recipe: Recipe) -> None:
             "nothing says how much to prune",
             f"for example {option('prune', 'cycles=-30%')}, or {option('sparsity', '2:4')}",
         )
-    if recipe.rounds is not None and recipe.rounds > 1 and recipe.max_drop is not None:
+    if (
+        recipe.prune.rounds is not None
+        and recipe.prune.rounds > 1
+        and recipe.prune.max_drop is not None
+    ):
         raise OptionError(
-            f"{option('rounds', recipe.rounds)}: the cuts that {option('max-drop')} tries are "
+            f"{option('rounds', recipe.prune.rounds)}: the cuts that {option('max-drop')} tries "
+            "are "
             "made in one round",
             "leave one of the two out",
         )
@@ -98,9 +103,9 @@ def require_layers(recipe: Recipe, model: ModelProto) -> None:
     none.
     """
     if budget_of(recipe) is not None:
-        require_prunable(model, recipe.keep, recipe.only)
-    if recipe.sparsity is not None:
-        require_sparsifiable(Graph(model), (*recipe.keep, *recipe.only))
+        require_prunable(model, recipe.prune.keep, recipe.prune.only)
+    if recipe.prune.sparsity is not None:
+        require_sparsifiable(Graph(model), (*recipe.prune.keep, *recipe.prune.only))
 
 
 class Pruning:
@@ -129,13 +134,13 @@ class Pruning:
             cost=cost,
             step=channels,
             method=Method(
-                criterion=recipe.criterion,
+                criterion=recipe.prune.criterion,
                 # distillation starts from the closed form, see distilling.py
-                recover="none" if recipe.recover == "none" else "least-squares",
-                keep=recipe.keep,
-                only=recipe.only,
+                recover="none" if recipe.prune.recover == "none" else "least-squares",
+                keep=recipe.prune.keep,
+                only=recipe.prune.only,
             ),
-            seed=recipe.seed,
+            seed=recipe.run.seed,
             on_progress=self._step,
             before=before,
         )
@@ -146,12 +151,12 @@ class Pruning:
         return made_sparse(self._recipe, self._target, result, self._seen, self._step)
 
     def _cut(self, output: Path, share: float | None) -> PruneResult:
-        drop = self._recipe.max_drop
+        drop = self._recipe.prune.max_drop
         if self._pruner is None or self.budget is None:
             return untouched(self._model, output)
         if drop is None or self._held_out is None:
             budget = self.budget if share is None else Budget(self.budget.kind, share)
-            rounds = self._recipe.rounds or usual_rounds(budget)
+            rounds = self._recipe.prune.rounds or usual_rounds(budget)
             again = partial(self._judged, budget)
             return prune_in_rounds(self._pruner, again, budget, rounds, output)
         scoring = scoring_of(self._recipe, self._model, self._held_out)

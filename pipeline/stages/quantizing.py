@@ -88,7 +88,7 @@ def quantize_as(
     symmetric: bool = False,
 ) -> QuantizeResult:
     """Quantize a prepared model in the way that a recipe asks for, for a target."""
-    if recipe.quantize == "w4a16":
+    if recipe.quantize.scheme == "w4a16":
         return _four_bits(recipe, target, model, output, plan, calib, step)
     mixed = _mixed(recipe, target)
     return quantize_step(
@@ -97,11 +97,11 @@ def quantize_as(
         plan,
         calib,
         step,
-        method=recipe.method,
+        method=recipe.quantize.method,
         mixed=mixed,
         metric=scoring_of(recipe, model, calib),
-        seed=recipe.seed,
-        scheme=recipe.quantize,
+        seed=recipe.run.seed,
+        scheme=recipe.quantize.scheme,
         symmetric=symmetric,
     )
 
@@ -121,8 +121,8 @@ def _four_bits(
             f"it has: {', '.join(target.dtypes)}; name a chip that has it with {option('target')}",
         )
     mix = _four_bit_mix(recipe)
-    tried = recipe.method == AUTO or recipe.mixed not in ("auto", "off")
-    seen, kept = held_out(calib, recipe.seed) if tried else (calib, None)
+    tried = recipe.quantize.method == AUTO or recipe.quantize.mixed not in ("auto", "off")
+    seen, kept = held_out(calib, recipe.run.seed) if tried else (calib, None)
     judge, notices = judge_for(model, kept, scoring_of(recipe, model, calib))
     result = quantize_four_bits(
         model,
@@ -130,10 +130,10 @@ def _four_bits(
         plan,
         seen,
         kept or (),
-        method=recipe.method,
+        method=recipe.quantize.method,
         metric=judge,
         mix=mix,
-        seed=recipe.seed,
+        seed=recipe.run.seed,
         on_progress=_of_all(seen, step),
     )
     return replace(result, notices=(*notices, *result.notices))
@@ -141,23 +141,24 @@ def _four_bits(
 
 def _four_bit_mix(recipe: Recipe) -> FourBitMix | None:
     """The recipe's mixed precision beside weights of 4 bits. Raises OptionError."""
-    if recipe.mixed == "off":
+    if recipe.quantize.mixed == "off":
         return None
-    if recipe.mixed == "auto":
-        return FourBitMix(_FOUR_BIT_RESCUE, recipe.search_time, _POOR_DB)
-    budget = parse_mixed(recipe.mixed)
+    if recipe.quantize.mixed == "auto":
+        return FourBitMix(_FOUR_BIT_RESCUE, recipe.quantize.search_time, _POOR_DB)
+    budget = parse_mixed(recipe.quantize.mixed)
     if budget.kind == "cycles":
         raise OptionError(
-            f"{option('mixed', recipe.mixed)} is for w8a8: beside weights of 4 bits, float16 "
+            f"{option('mixed', recipe.quantize.mixed)} is for w8a8: beside weights of 4 bits, "
+            "float16 "
             "takes space",
             "say how much: size=-15% is 15 % less than in int8; or ask for accuracy with sqnr=20",
         )
-    return FourBitMix(budget, recipe.search_time)
+    return FourBitMix(budget, recipe.quantize.search_time)
 
 
 def require_mixable(recipe: Recipe, target: Target) -> None:
     """Raise OptionError when a chip or the scheme has no such mixed precision."""
-    if recipe.quantize == "w4a16":
+    if recipe.quantize.scheme == "w4a16":
         _four_bit_mix(recipe)
     else:
         _mixed(recipe, target)
@@ -165,20 +166,20 @@ def require_mixable(recipe: Recipe, target: Target) -> None:
 
 def _mixed(recipe: Recipe, target: Target) -> Mixed | None:
     """The recipe's mixed precision on a chip; None for none. Raises OptionError."""
-    asked = recipe.mixed not in ("auto", "off")
-    budget = parse_mixed(recipe.mixed) if asked else _RESCUE
+    asked = recipe.quantize.mixed not in ("auto", "off")
+    budget = parse_mixed(recipe.quantize.mixed) if asked else _RESCUE
     if asked and not recipe.in_int8:
         raise OptionError(
-            f"{option('mixed')} is for w8a8 and w4a16, not for {recipe.quantize}",
+            f"{option('mixed')} is for w8a8 and w4a16, not for {recipe.quantize.scheme}",
             "it leaves some layers of a model in 16 bits: leave it out",
         )
     if budget.kind == "size":
         raise OptionError(
-            f"{option('mixed', recipe.mixed)} is for w4a16: in int8, 16 bits take time",
+            f"{option('mixed', recipe.quantize.mixed)} is for w4a16: in int8, 16 bits take time",
             "say how much with cycles=+8%, or ask for accuracy with sqnr=25",
         )
     wide = target.mixes_with
-    if recipe.mixed == "off" or (not asked and (wide is None or not recipe.in_int8)):
+    if recipe.quantize.mixed == "off" or (not asked and (wide is None or not recipe.in_int8)):
         return None
     if wide is None:
         raise OptionError(
@@ -189,7 +190,7 @@ def _mixed(recipe: Recipe, target: Target) -> Mixed | None:
     def cost(layer: LayerShape, dtype: str) -> float:
         return layer_cycles(layer, target, dtype)
 
-    return Mixed(budget, cost, recipe.search_time, None if asked else _POOR_DB, wide)
+    return Mixed(budget, cost, recipe.quantize.search_time, None if asked else _POOR_DB, wide)
 
 
 def quantize_notices(recipe: Recipe, result: QuantizeResult) -> tuple[Diagnostic, ...]:
@@ -199,14 +200,15 @@ def quantize_notices(recipe: Recipe, result: QuantizeResult) -> tuple[Diagnostic
 
 def _mixed_shortfall(recipe: Recipe, plan: Plan) -> tuple[Diagnostic, ...]:
     """A warning when the accuracy that mixed precision was asked for was not reached."""
-    if recipe.mixed in ("auto", "off") or not plan.tradeoffs:
+    if recipe.quantize.mixed in ("auto", "off") or not plan.tradeoffs:
         return ()
-    budget, least = parse_mixed(recipe.mixed), plan.tradeoffs[0].size_ratio
+    budget, least = parse_mixed(recipe.quantize.mixed), plan.tradeoffs[0].size_ratio
     if least is not None and least > 1 + budget.most:
         return (
             Diagnostic(
                 "mixed-budget",
-                f"{option('mixed', recipe.mixed)} was not reached: with as few in float16 as can "
+                f"{option('mixed', recipe.quantize.mixed)} was not reached: with as few in "
+                "float16 as can "
                 "be, the "
                 f"weights take {least:.0%} of what they take in int8",
                 "those of depthwise, grouped and transposed convolutions are in float16 anyway",
@@ -216,7 +218,8 @@ def _mixed_shortfall(recipe: Recipe, plan: Plan) -> tuple[Diagnostic, ...]:
         return (
             Diagnostic(
                 "mixed-budget",
-                f"{option('mixed', recipe.mixed)} leaves no weight in 4 bits: it takes all in "
+                f"{option('mixed', recipe.quantize.mixed)} leaves no weight in 4 bits: it takes "
+                "all in "
                 "float16",
                 "ask for less, or convert in float16 without quantizing",
             ),
@@ -227,7 +230,8 @@ def _mixed_shortfall(recipe: Recipe, plan: Plan) -> tuple[Diagnostic, ...]:
     return (
         Diagnostic(
             "mixed-budget",
-            f"{option('mixed', recipe.mixed)} was not reached: the best choice has {best:.1f} dB "
+            f"{option('mixed', recipe.quantize.mixed)} was not reached: the best choice has "
+            f"{best:.1f} dB "
             "on "
             "held-out samples",
             f"ask for less, search longer with {option('search-time')}, or convert in float16",

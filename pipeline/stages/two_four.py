@@ -24,11 +24,11 @@ from .stage_log import Step
 
 def require_sparse(recipe: Recipe, target: Target) -> None:
     """Raise OptionError when a target cannot gain from the sparsity that the recipe asks for."""
-    if recipe.sparsity is None:
+    if recipe.prune.sparsity is None:
         return
-    if recipe.sparsity != PATTERN:
+    if recipe.prune.sparsity != PATTERN:
         raise OptionError(
-            f"{option('sparsity', recipe.sparsity)}: the compiler knows {PATTERN} alone",
+            f"{option('sparsity', recipe.prune.sparsity)}: the compiler knows {PATTERN} alone",
             f"use {option('sparsity', PATTERN)}, or leave it out",
         )
     if not target.sparse:
@@ -37,13 +37,13 @@ def require_sparse(recipe: Recipe, target: Target) -> None:
             f"{option('sparsity', PATTERN)}: {target.name} cannot leave zeros out of a weight",
             f"leave it out, or name a chip that can with {option('target')}: {able}",
         )
-    if recipe.quantize not in target.sparse:
+    if recipe.quantize.scheme not in target.sparse:
         raise OptionError(
             f"{option('sparsity', PATTERN)}: the compiler does not recognise it in "
-            f"{recipe.quantize}",
+            f"{recipe.quantize.scheme}",
             f"quantize to w8a8, or use {option('scheme', 'float16')}",
         )
-    if recipe.max_drop is not None:
+    if recipe.prune.max_drop is not None:
         raise OptionError(
             f"{option('sparsity', PATTERN)} is not tried by {option('max-drop')}",
             "give a budget for the channels instead, or leave one of the two out",
@@ -64,16 +64,18 @@ def made_sparse(
 
     What the layers are to give is what they gave in the model with its channels cut.
     """
-    if recipe.sparsity is None:
+    if recipe.prune.sparsity is None:
         return result
 
     def axes(node: NodeProto, weight: Array) -> tuple[Axis, ...]:
-        return sparse_axes(target, recipe.quantize, node, weight)
+        return sparse_axes(target, recipe.quantize.scheme, node, weight)
 
-    method = SparseMethod(recipe.criterion, recipe.recover, recipe.keep, recipe.only)
+    method = SparseMethod(
+        recipe.prune.criterion, recipe.prune.recover, recipe.prune.keep, recipe.prune.only
+    )
     model = load_model(result.path)
     sparse, found = sparsify(
-        model, calib, axes=axes, method=method, seed=recipe.seed, on_progress=step
+        model, calib, axes=axes, method=method, seed=recipe.run.seed, on_progress=step
     )
     save_model(sparse, result.path)
     return replace(result, sparsity=found)

@@ -16,7 +16,7 @@ from rockpress.accuracy.runners import Progress, Runner, onnxruntime_runner
 from rockpress.calibration_data.samples import Samples, open_samples
 from rockpress.cli import progress_display
 from rockpress.convert.chips.targets import find_target
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.stages.converting import convert_step
 
 INPUT = {"x": (1, 3, 6, 8)}
@@ -58,7 +58,7 @@ def on_a_board(samples: Samples, *, on_progress: Progress = lambda done: None) -
 
 def simulator(model: Path, jobs: int) -> Runner:
     def run(samples: Samples, *, on_progress: Progress = lambda done: None) -> list[Any]:
-        chip, recipe = find_target("rk3588"), Recipe(model, jobs=jobs)
+        chip, recipe = find_target("rk3588"), make_recipe(model, jobs=jobs)
         how = samples.npu_preprocess
         made = convert_step(model, None, chip, recipe, how=how, simulate=samples)
         assert made.outputs is not None

@@ -20,7 +20,7 @@ from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.convert.toolkit.failures import ToolkitOutOfMemory
 from rockpress.core.progress import Progress
 from rockpress.core.scratch import scratch_folder
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.single import convert_file
 
 pytestmark = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
@@ -68,7 +68,7 @@ def test_a_child_that_is_killed(small_cnn: Path, tmp_path: Path, stage: str) -> 
             for child in psutil.Process().children():
                 os.kill(child.pid, signal.SIGKILL)
 
-    recipe = Recipe(model=small_cnn, calib=saved_samples(tmp_path))
+    recipe = make_recipe(model=small_cnn, calib=saved_samples(tmp_path))
     progress = Killing(kill)
     with pytest.raises(ToolkitOutOfMemory):
         convert_file(recipe, tmp_path / "out" / "a.rknn", None, progress)
@@ -101,7 +101,7 @@ def test_rockpress_itself_is_killed(
     script = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from rockpress.pipeline.recipes.recipe import Recipe\n"
+        "from rockpress.pipeline.recipes.recipe import make_recipe\n"
         "from rockpress.pipeline.single import convert_file\n"
         "from rockpress.core.progress import Progress\n"
         "class Killing(Progress):\n"

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,8 @@ from rockpress.core.files import sha256_of
 from rockpress.core.results import LatencyFigure, ModelRow, Report
 from rockpress.pipeline.caching.encoding import NotStorable, read_value, write_value
 from rockpress.pipeline.caching.stage_cache import Cache, cache_folder, counted, key_of
-from rockpress.pipeline.recipes.recipe import Gates, Recipe
+from rockpress.pipeline.options.check_options import Gates
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.run import run
 from rockpress.report.formats.document import comparable, to_document
 
@@ -215,7 +215,7 @@ def test_only_what_has_changed_is_run_again(
     small_cnn: Path, image_folder: Path, tmp_path: Path
 ) -> None:
     cache, output = Cache(tmp_path / "cache"), tmp_path / "out"
-    recipe = Recipe(small_cnn, calib=image_folder, prune="macs=-20%", cache=cache)
+    recipe = make_recipe(small_cnn, calib=image_folder, prune="macs=-20%", cache=cache)
     first = run(recipe, output)
     assert set(statuses(first).values()) == {"done"}
     made = [path for path in output.rglob("*") if path.is_file() and path.suffix != ".json"]
@@ -235,11 +235,11 @@ def test_only_what_has_changed_is_run_again(
     assert {name for name, status in renamed.items() if status == "done"} == {
         *("baseline", "check-pruned", "check-quantized", "check")
     }
-    gated = run(replace(recipe, gates=Gates(max_size_mb=1e-6)), output)
+    gated = run(recipe.with_options(gates=Gates(max_size_mb=1e-6)), output)
     assert not gated.passed
     known = {name for name, status in statuses(gated).items() if status == "cached"}
     assert {"reference-float16", "prune", "quantize", "convert"} <= known
-    other = statuses(run(replace(recipe, method="min-max"), output))
+    other = statuses(run(recipe.with_options(method="min-max"), output))
     assert (other["prune"], other["quantize"], other["convert"]) == ("cached", "done", "done")
 
 
@@ -275,7 +275,7 @@ def check_killed(
     done = subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     budget = None if prune == "off" else prune
-    whole = run(Recipe(small_cnn, calib=images, prune=budget), folder / "whole")
+    whole = run(make_recipe(small_cnn, calib=images, prune=budget), folder / "whole")
     report = json.loads((folder / "out" / "report.json").read_text())
     assert comparable(report) == comparable(json.loads(json.dumps(to_document(whole))))
     names = {path.relative_to(folder / "whole") for path in (folder / "whole").rglob("*")}

@@ -19,7 +19,7 @@ from rockpress.core.graphs.model import load_model, save_model
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.single import quantize_file
 from rockpress.pipeline.stages.plan_handover import build_options
 from rockpress.quantize.quantize import QuantizeResult, quantize
@@ -123,7 +123,7 @@ def test_activations_of_16_bits_leave_the_error_of_the_weights(
 def test_what_narrows_ranges_is_refused_for_16_bits(net: ModelProto, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="--method mse narrows the ranges"):
         made(net, tmp_path, scheme="w8a16", method="mse")
-    recipe = Recipe(tmp_path / "m.onnx", quantize="w8a16")
+    recipe = make_recipe(tmp_path / "m.onnx", scheme="w8a16")
     with pytest.raises(OptionError, match="--symmetric is for w8a8"):
         quantize_file(recipe, tmp_path / "q.onnx", symmetric=True)
 

@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from rockpress.cli.parsers import REPORT_FORMATS
+from rockpress.report.formats import format_suffixes
 from rockpress.cli.show import show_report
 from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.errors import ToolkitError
@@ -71,7 +71,7 @@ def report(*targets: TargetReport) -> Report:
 
 
 def test_each_suffix_that_the_option_takes_has_a_format() -> None:
-    assert {f".{name}" for name in REPORT_FORMATS} == set(FORMATS)
+    assert {f".{name}" for name in format_suffixes} == set(FORMATS)
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
