@@ -31,9 +31,9 @@ from rockpress.calibration_data.bundled import (
     TEST,
     sample_path,
 )
+from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.core.session import Session
 from rockpress.pipeline.check import check
-from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
 from rockpress.pipeline.single import quantize_file
 

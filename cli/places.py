@@ -6,7 +6,6 @@ It is looked at before anything runs, and before a dry run too.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 

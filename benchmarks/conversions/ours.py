@@ -30,9 +30,9 @@ def main() -> None:
 def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     import numpy as np
 
+    from rockpress.calibration_data.preprocessing import Preprocessing
     from rockpress.convert.chips.targets import find_target
     from rockpress.core.graphs.model import save_model
-    from rockpress.calibration_data.preprocessing import Preprocessing
     from rockpress.pipeline.recipes.recipe import make_recipe
     from rockpress.pipeline.samples.ready_model import ready_model
     from rockpress.pipeline.stages.converting import convert_step

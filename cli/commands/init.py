@@ -52,7 +52,6 @@ def command(
 
 def _below_a_top(folder: Path) -> list[str]:
     """What to do with the files in a folder of a repository that is not its top."""
-    from ...pipeline.recipes.recipe import make_recipe
     from ...pipeline.starter import FRAGMENT, WORKFLOW
 
     here = folder.resolve()

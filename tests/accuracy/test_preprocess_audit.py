@@ -26,12 +26,12 @@ from rockpress.accuracy.preprocess.preprocess_audit import (
     audit_preprocess,
 )
 from rockpress.calibration_data.bundled import MODEL, TEST, sample_path
+from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import open_samples
 from rockpress.cli import main as entry
 from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.progress import Progress
 from rockpress.pipeline.check import check
-from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.samples.preprocess_warnings import told
 from rockpress.pipeline.samples.ready_model import ready_model

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from rockpress.accuracy.preprocess.corruptions import LEVELS, Corruption, corrupted
 from rockpress.calibration_data.bundled import MODEL, TEST, sample_path
+from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import Samples, open_samples
 from rockpress.calibration_data.sources.source_types import ImageSource
 from rockpress.core.errors import OptionError
 from rockpress.pipeline.check import check
-from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.report.formats.document import to_json
 from rockpress.report.text.table import to_tables

@@ -16,13 +16,13 @@ import typer
 from onnx import TensorProto, helper
 
 from rockpress.calibration_data.preprocess import Color
+from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.cli import model_runs as cli_jobs
 from rockpress.cli.build import build_recipe
 from rockpress.cli.commands import run as run_command
 from rockpress.convert.chips.targets import TARGET_NAMES
 from rockpress.core.errors import ModelError, OptionError
 from rockpress.pipeline.options.check_options import Gates
-from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.recipes.recipe_file import ModelJob, RecipeFile, read_jobs
 from rockpress.pipeline.recipes.recipe_phrase import recipe_phrase

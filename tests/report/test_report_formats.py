@@ -14,7 +14,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from rockpress.report.formats import format_suffixes
 from rockpress.cli.show import show_report
 from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.errors import ToolkitError
@@ -29,6 +28,7 @@ from rockpress.core.results import (
     StageRun,
     TargetReport,
 )
+from rockpress.report.formats import format_suffixes
 from rockpress.report.formats.annotations import to_annotations
 from rockpress.report.formats.format_table import FORMATS, rendered
 from rockpress.report.formats.junit import to_junit
