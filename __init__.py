@@ -12,13 +12,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .calibration_data.preprocessing import Preprocessing as Preprocessing
     from .core.errors import RockpressError as RockpressError
     from .core.progress import Progress as Progress
     from .core.results import Report as Report
     from .pipeline.caching.stage_cache import Cache as Cache
     from .pipeline.check import check as check
     from .pipeline.recipes.recipe import Gates as Gates
-    from .pipeline.recipes.recipe import Preprocessing as Preprocessing
     from .pipeline.recipes.recipe import Recipe as Recipe
     from .pipeline.recipes.recipe_file import read_jobs as read_jobs
     from .pipeline.run import run as run
@@ -35,7 +35,7 @@ _PUBLIC = {
     "Cache": ".pipeline.cache",
     "Gates": ".pipeline.recipe",
     "Progress": ".core.progress",
-    "Preprocessing": ".pipeline.recipe",
+    "Preprocessing": ".calibration_data.preprocessing",
     "Recipe": ".pipeline.recipe",
     "Report": ".core.results",
     "RockpressError": ".core.errors",

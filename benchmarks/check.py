@@ -31,9 +31,10 @@ from rockpress.calibration_data.bundled import (
     TEST,
     sample_path,
 )
+from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.core.session import Session
 from rockpress.pipeline.check import check
-from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
+from rockpress.pipeline.recipes.recipe import Recipe
 from rockpress.pipeline.single import quantize_file
 
 PROMISED = 2.0  # times the loop

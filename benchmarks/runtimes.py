@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rockpress.calibration_data.bundled import CALIBRATION, DEMO_PREPROCESS, MODEL, sample_path
+from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.core.session import Session
-from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
+from rockpress.pipeline.recipes.recipe import Recipe
 from rockpress.pipeline.samples.ready_model import ready_model
 from rockpress.pipeline.single import quantize_file
 

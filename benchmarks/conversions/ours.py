@@ -30,9 +30,10 @@ def main() -> None:
 def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     import numpy as np
 
+    from rockpress.calibration_data.preprocessing import Preprocessing
     from rockpress.convert.chips.targets import find_target
     from rockpress.core.graphs.model import save_model
-    from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
+    from rockpress.pipeline.recipes.recipe import Recipe
     from rockpress.pipeline.samples.ready_model import ready_model
     from rockpress.pipeline.stages.converting import convert_step
     from rockpress.pipeline.stages.plan_handover import ranges_of

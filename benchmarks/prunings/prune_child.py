@@ -18,9 +18,10 @@ def _silent(what: str, done: int, total: int | None) -> None:
 
 def main() -> None:
     """Do the job."""
+    from rockpress.calibration_data.preprocessing import Preprocessing
     from rockpress.convert.chips.targets import find_target
     from rockpress.core.errors import OptionError
-    from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
+    from rockpress.pipeline.recipes.recipe import Recipe
     from rockpress.pipeline.samples.ready_model import ready_model
     from rockpress.pipeline.stages.distilling import distil_pruned, parted
     from rockpress.pipeline.stages.pruning import cost_of

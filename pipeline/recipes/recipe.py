@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ...accuracy.gates import Confidence
-from ...calibration_data.preprocess import Color, Layout, Resize
+from ...calibration_data.preprocessing import DEFAULT_PREPROCESSING, Preprocessing
 from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ...core.types import Shape
@@ -31,18 +31,6 @@ class Gates:
     max_size_mb: float | None = None
     confidence: Confidence = "point"
     max_regression: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """How an image becomes an input; size and layout come from the model's input."""
-
-    resize: Resize = "stretch"
-    pad: float | None = None
-    color: Color | None = None
-    mean: tuple[float, ...] = (0.0,)
-    std: tuple[float, ...] = (1.0,)
-    layout: Layout | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +64,7 @@ class Recipe:
     input_shapes: Mapping[str, Shape] = field(default_factory=dict)
     size: tuple[int, int] | None = None
     outputs: tuple[str, ...] = ()
-    preprocessing: Preprocessing = Preprocessing()
+    preprocessing: Preprocessing = DEFAULT_PREPROCESSING
     prune: str | None = None
     recover: Literal["least-squares", "distill", "none"] = "least-squares"
     recover_time: float = 600

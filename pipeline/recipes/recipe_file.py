@@ -19,11 +19,11 @@ from pydantic_core import ErrorDetails
 
 from ...accuracy.gates import Confidence
 from ...accuracy.metrics.metric_table import find_metric, with_paths_from
-from ...calibration_data.preprocess import Color, Layout, Resize
+from ...calibration_data.preprocessing import Color, Layout, Preprocessing, Resize
 from ...convert.chips.targets import find_target
 from ...core.errors import ModelError, OptionError
 from ...prune.budget import parse_budget
-from .recipe import Gates, Preprocessing, Recipe
+from .recipe import Gates, Recipe
 
 if sys.version_info >= (3, 11):
     import tomllib

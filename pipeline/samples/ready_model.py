@@ -10,6 +10,7 @@ from pathlib import Path
 from onnx import ModelProto
 
 from ...calibration_data.preprocess import Preprocess
+from ...calibration_data.preprocessing import Preprocessing
 from ...calibration_data.samples import Samples, open_samples, preprocess_for
 from ...core.diagnostics import option
 from ...core.errors import OptionError
@@ -17,7 +18,6 @@ from ...core.graphs.model import load_model
 from ...core.passes.prepare import fixed_input_shapes, input_shapes_of, prepare_model
 from ...core.passes.submodel import up_to
 from ...core.types import Shape
-from ..recipes.recipe import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -34,34 +34,14 @@ class ReadyModel:
         return fixed_input_shapes(self.model)
 
     def samples(
-        self, path: Path, how: Preprocessing, count: int | None = None, seed: int = 0
+        self, path: Path, preprocessing: Preprocessing, count: int | None = None, seed: int = 0
     ) -> Samples:
         """Open samples for this model. Raises SamplesError or OptionError."""
-        return open_samples(
-            path,
-            inputs=self.inputs,
-            resize=how.resize,
-            pad=how.pad,
-            color=how.color,
-            mean=how.mean,
-            std=how.std,
-            layout=how.layout,
-            count=count,
-            seed=seed,
-        )
+        return open_samples(path, self.inputs, preprocessing, count, seed)
 
-    def preprocess(self, how: Preprocessing) -> Preprocess:
+    def preprocess(self, preprocessing: Preprocessing) -> Preprocess:
         """What happens to images for this model. Raises SamplesError or OptionError."""
-        return preprocess_for(
-            self.inputs,
-            self.path,
-            resize=how.resize,
-            pad=how.pad,
-            color=how.color,
-            mean=how.mean,
-            std=how.std,
-            layout=how.layout,
-        )
+        return preprocess_for(self.inputs, self.path, preprocessing)
 
 
 def ready_model(

@@ -9,9 +9,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.convert.manifest import manifest_path, read_manifest
 from rockpress.core.errors import OptionError
-from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
+from rockpress.pipeline.recipes.recipe import Recipe
 from rockpress.pipeline.run import run
 from rockpress.pipeline.single import Build, convert_file
 

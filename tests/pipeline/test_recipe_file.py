@@ -15,13 +15,13 @@ import pytest
 import typer
 from onnx import TensorProto, helper
 
-from rockpress.calibration_data.preprocess import Color
+from rockpress.calibration_data.preprocessing import Color, Preprocessing
 from rockpress.cli import model_runs as cli_jobs
 from rockpress.cli.build import build_recipe
 from rockpress.cli.commands import run as run_command
 from rockpress.convert.chips.targets import TARGET_NAMES
 from rockpress.core.errors import ModelError, OptionError
-from rockpress.pipeline.recipes.recipe import Gates, Preprocessing, Recipe
+from rockpress.pipeline.recipes.recipe import Gates, Recipe
 from rockpress.pipeline.recipes.recipe_file import Job, RecipeFile, read_jobs
 from rockpress.pipeline.recipes.recipe_phrase import recipe_phrase
 

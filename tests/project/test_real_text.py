@@ -13,7 +13,7 @@ import pytest
 from rockpress.accuracy.compare import Comparison, compare
 from rockpress.accuracy.metrics.metric_table import find_scoring
 from rockpress.accuracy.runners import run_onnxruntime
-from rockpress.pipeline.recipes.recipe import Preprocessing
+from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.pipeline.samples.ready_model import ready_model
 
 FOR_LINES = Preprocessing(resize="fit", color="bgr", mean=(127.5,), std=(127.5,))

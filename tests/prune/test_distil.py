@@ -13,12 +13,13 @@ import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from rockpress.calibration_data.bundled import CALIBRATION, DEMO_PREPROCESS, MODEL, sample_path
+from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import Samples
 from rockpress.core.errors import ModelError, OptionError, OutputError, PackageError
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.results import PruningFigure
 from rockpress.pipeline.caching.stage_cache import Cache
-from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
+from rockpress.pipeline.recipes.recipe import Recipe
 from rockpress.pipeline.samples.ready_model import ready_model
 from rockpress.pipeline.stages.distilling import (
     distillation_notices,
