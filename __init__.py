@@ -36,7 +36,7 @@ _PUBLIC = {
     "Cache": ".pipeline.cache",
     "Gates": ".pipeline.recipe",
     "Progress": ".core.progress",
-    "Preprocessing": ".pipeline.recipe",
+    "Preprocessing": ".calibration_data.preprocessing",
     "Recipe": ".pipeline.recipe",
     "Report": ".core.results",
     "RockpressError": ".core.errors",

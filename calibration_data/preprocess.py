@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,7 @@ from numpy.typing import NDArray
 from ..core.diagnostics import option
 from ..core.errors import OptionError, SamplesError
 from .images.geometry import GEOMETRIES, Pixels, Size
-
-Resize = Literal["stretch", "letterbox", "fit", "crop"]
-Color = Literal["rgb", "bgr", "gray"]
-Layout = Literal["nchw", "nhwc"]
+from .preprocessing import Color, Layout, Resize
 
 LETTERBOX_PAD = 114  # the gray of the YOLO family, whose models are trained with it
 

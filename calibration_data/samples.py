@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,8 @@ from ..core.diagnostics import option
 from ..core.errors import OptionError, SamplesError
 from ..core.types import Array, Shape
 from .images.geometry import Pixels, Placement, placement
-from .preprocess import Color, Layout, Preprocess, Resize
+from .preprocess import Preprocess
+from .preprocessing import DEFAULT_PREPROCESSING, Color, Layout, Preprocessing
 from .sample_selection import Indices, choose
 from .sources.labels import Labels
 from .sources.open_source import open_source
@@ -157,38 +158,22 @@ class Samples:
 
 def open_samples(
     path: Path,
-    *,
     inputs: Mapping[str, Shape],
-    resize: Resize = "stretch",
-    pad: float | None = None,
-    color: Color | None = None,
-    mean: Sequence[float] = (0.0,),
-    std: Sequence[float] = (1.0,),
-    layout: Layout | None = None,
+    preprocessing: Preprocessing = DEFAULT_PREPROCESSING,
     count: int | None = None,
     seed: int = 0,
 ) -> Samples:
     """Open samples for a model with these inputs (name -> fixed shape, batch 1).
 
-    Size, channels and layout of images come from the input's shape, unless ``layout`` is given;
-    ``color`` None means gray for one channel and rgb for three. The first sample is read, so that
-    what does not fit the model shows at once. Raises SamplesError or OptionError.
+    The first sample is read, so that what does not fit the model shows at once. Raises
+    SamplesError or OptionError.
     """
     source = open_source(path)
     preprocess: Preprocess | None = None
     if isinstance(source, ImageSource):
-        preprocess = preprocess_for(
-            inputs,
-            path,
-            resize=resize,
-            pad=pad,
-            color=color,
-            mean=mean,
-            std=std,
-            layout=layout,
-        )
+        preprocess = preprocess_for(inputs, path, preprocessing)
     else:
-        _check_tensor_options(path, mean, std)
+        _check_tensor_options(path, preprocessing)
         _check_names(source, inputs, path)
     samples = Samples(source, dict(inputs), preprocess, np.arange(len(source), dtype=np.int64))
     chosen = samples if count is None else samples.take(count, seed)
@@ -197,25 +182,24 @@ def open_samples(
 
 
 def preprocess_for(
-    inputs: Mapping[str, Shape],
-    where: Path,
-    *,
-    resize: Resize = "stretch",
-    pad: float | None = None,
-    color: Color | None = None,
-    mean: Sequence[float] = (0.0,),
-    std: Sequence[float] = (1.0,),
-    layout: Layout | None = None,
+    inputs: Mapping[str, Shape], path: Path, preprocessing: Preprocessing
 ) -> Preprocess:
-    """The preprocess of images for a model with one image input; ``where`` is for messages.
+    """Return the preprocess of images for a model with one image input; messages name ``path``.
 
     Size, channels and layout come from the input's shape. A ``layout`` decides where the shape
-    fits both, and else says that the values are in another order than the shape has it. Raises
-    SamplesError or OptionError.
+    fits both, and else says that the values are in another order than the shape has it; ``color``
+    None means gray for one channel and rgb for three. Raises SamplesError or OptionError.
     """
-    size, channels, shaped = _image_input(inputs, where, layout)
-    order = layout or shaped
-    return Preprocess(size, resize, pad, _color(color, channels), tuple(mean), tuple(std), order)
+    size, channels, shaped = _image_input(inputs, path, preprocessing.layout)
+    return Preprocess(
+        size=size,
+        resize=preprocessing.resize,
+        pad=preprocessing.pad,
+        color=_color(preprocessing.color, channels),
+        mean=preprocessing.mean,
+        std=preprocessing.std,
+        layout=preprocessing.layout or shaped,
+    )
 
 
 def _image_input(
@@ -257,8 +241,8 @@ def _color(color: Color | None, channels: int) -> Color:
     return color
 
 
-def _check_tensor_options(path: Path, mean: Sequence[float], std: Sequence[float]) -> None:
-    if any(mean) or any(value != 1 for value in std):
+def _check_tensor_options(path: Path, preprocessing: Preprocessing) -> None:
+    if any(preprocessing.mean) or any(value != 1 for value in preprocessing.std):
         raise OptionError(
             f"{option('mean')} and {option('std')} are for images, but {path} holds tensors, "
             "which are fed as they are",

@@ -9,7 +9,8 @@ from typing import get_args
 import numpy as np
 
 from ...calibration_data.images.geometry import Pixels
-from ...calibration_data.preprocess import Preprocess, Resize
+from ...calibration_data.preprocess import Preprocess
+from ...calibration_data.preprocessing import Resize
 from ...calibration_data.samples import Samples
 from ...calibration_data.sources.labels import Labels
 from ...calibration_data.sources.source_types import ImageSource, TensorSource

@@ -34,34 +34,14 @@ class ReadyModel:
         return fixed_input_shapes(self.model)
 
     def samples(
-        self, path: Path, how: Preprocessing, count: int | None = None, seed: int = 0
+        self, path: Path, preprocessing: Preprocessing, count: int | None = None, seed: int = 0
     ) -> Samples:
         """Open samples for this model. Raises SamplesError or OptionError."""
-        return open_samples(
-            path,
-            inputs=self.inputs,
-            resize=how.resize,
-            pad=how.pad,
-            color=how.color,
-            mean=how.mean,
-            std=how.std,
-            layout=how.layout,
-            count=count,
-            seed=seed,
-        )
+        return open_samples(path, self.inputs, preprocessing, count, seed)
 
-    def preprocess(self, how: Preprocessing) -> Preprocess:
+    def preprocess(self, preprocessing: Preprocessing) -> Preprocess:
         """What happens to images for this model. Raises SamplesError or OptionError."""
-        return preprocess_for(
-            self.inputs,
-            self.path,
-            resize=how.resize,
-            pad=how.pad,
-            color=how.color,
-            mean=how.mean,
-            std=how.std,
-            layout=how.layout,
-        )
+        return preprocess_for(self.inputs, self.path, preprocessing)
 
 
 def ready_model(

@@ -23,6 +23,7 @@ from rockpress.accuracy.metrics.average_precision import (
 from rockpress.accuracy.metrics.detections import Detections, chosen
 from rockpress.accuracy.metrics.detector_heads import ANCHORS
 from rockpress.accuracy.metrics.metric_table import find_metric, find_scoring
+from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import Samples, open_samples
 from rockpress.calibration_data.sources.boxes import Boxes, make_boxes
 from rockpress.calibration_data.sources.labels import Labels
@@ -296,7 +297,7 @@ def coco_of(folder: Path) -> Path:
 
 
 def opened(path: Path, resize: str) -> Samples:
-    return open_samples(path, inputs={"x": (1, 3, 64, 64)}, resize=resize)  # type: ignore[arg-type]
+    return open_samples(path, {"x": (1, 3, 64, 64)}, Preprocessing(resize=resize))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("resize", ["stretch", "letterbox", "crop", "fit"])

@@ -58,7 +58,7 @@ def test_progress_is_told_sample_by_sample(pooling: ModelProto) -> None:
 
 def test_a_runner_is_bound_to_its_model(pooling: ModelProto, tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.full((2, 8, 8, 3), 7, dtype=np.uint8))
-    samples = open_samples(tmp_path / "a.npy", inputs={"x": (1, 3, 4, 4)})
+    samples = open_samples(tmp_path / "a.npy", {"x": (1, 3, 4, 4)})
     runner: Runner = onnxruntime_runner(pooling)
     _, total = runner(samples, on_progress=lambda done: None)
     np.testing.assert_array_equal(total, np.full((2, 3), 7))

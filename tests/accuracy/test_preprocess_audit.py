@@ -78,7 +78,7 @@ def classifier(*, channels_last: bool = False, is_gray: bool = False) -> ModelPr
     layout: Any = "nhwc" if channels_last else "nchw"
     with tempfile.TemporaryDirectory() as folder:
         path = save(Path(folder), images, labels)
-        samples = open_samples(path, inputs=INPUT, layout=layout, **RIGHT)
+        samples = open_samples(path, INPUT, Preprocessing(layout=layout, **RIGHT))
         values = np.stack([feeds["x"].ravel() for feeds in samples])
     first = np.random.default_rng(2).normal(0, 0.12, (values.shape[1], 96)).astype(np.float32)
     bias = np.random.default_rng(3).normal(0, 0.5, 96).astype(np.float32)
@@ -106,7 +106,7 @@ def classifier(*, channels_last: bool = False, is_gray: bool = False) -> ModelPr
 
 
 def audited(model: ModelProto, path: Path, **wrong: Any) -> PreprocessAudit:
-    samples = open_samples(path, inputs=INPUT, **{**RIGHT, **wrong})
+    samples = open_samples(path, INPUT, Preprocessing(**{**RIGHT, **wrong}))
     return audit_preprocess(model, samples, TOP1)
 
 
@@ -164,7 +164,7 @@ def test_tensors_that_were_made_wrongly(
 ) -> None:
     model = classifier()
     images, labels = pictures(160, seed=3)
-    samples = open_samples(save(tmp_path, images, labels), inputs=INPUT, **RIGHT)
+    samples = open_samples(save(tmp_path, images, labels), INPUT, Preprocessing(**RIGHT))
     right = np.concatenate([feeds["x"] for feeds in samples])
     made = {
         "": right,
@@ -172,7 +172,7 @@ def test_tensors_that_were_made_wrongly(
         "bgr": right[:, ::-1],
         "small": right / 255,
     }[mistake]
-    fed = open_samples(tensor_set(tmp_path, made, labels), inputs=INPUT)
+    fed = open_samples(tensor_set(tmp_path, made, labels), INPUT)
     found = audit_preprocess(model, fed, TOP1)
     assert found.subject == subject
     assert (found.better is None) == (say is None)
@@ -193,10 +193,10 @@ def test_an_input_that_is_no_image_is_left_alone(tmp_path: Path) -> None:
     labels = np.arange(64) % 4
     values = -np.eye(4, dtype=np.float32)[labels]
     wrong = tensor_set(tmp_path, -values, labels)
-    found = audit_preprocess(model, open_samples(wrong, inputs={"x": (1, 4)}), TOP1)
+    found = audit_preprocess(model, open_samples(wrong, {"x": (1, 4)}), TOP1)
     assert (found.value, found.better, found.at_chance) == (0.0, None, True)
     right = tensor_set(tmp_path, values, labels)
-    found = audit_preprocess(model, open_samples(right, inputs={"x": (1, 4)}), TOP1)
+    found = audit_preprocess(model, open_samples(right, {"x": (1, 4)}), TOP1)
     assert (found.value, found.better, found.at_chance) == (1.0, None, False)
 
 
@@ -343,7 +343,7 @@ def test_the_command_says_it_once(
 def test_only_some_samples_are_run(tmp_path: Path) -> None:
     model, path = classifier(), save(tmp_path, *pictures(800, seed=3))
     runs: list[int] = []
-    samples = open_samples(path, inputs=INPUT, **RIGHT)
+    samples = open_samples(path, INPUT, Preprocessing(**RIGHT))
     found = audit_preprocess(
         model, samples, TOP1, on_progress=lambda done, total: runs.append(done)
     )
@@ -358,7 +358,7 @@ def test_a_metric_where_less_is_better(tmp_path: Path) -> None:
 
     metric = Scoring(UserMetric("wrong", wrong, lower_is_better=True))
     path = save(tmp_path, *pictures(160, seed=3))
-    samples = open_samples(path, inputs=INPUT, **{**RIGHT, "color": "bgr"})
+    samples = open_samples(path, INPUT, Preprocessing(**{**RIGHT, "color": "bgr"}))
     found = audit_preprocess(classifier(), samples, metric)
     assert found.better is not None and found.better.say == "--color rgb"
     assert found.better.value < 0.1 < 0.4 < found.value
@@ -376,8 +376,8 @@ def test_the_sign_test_is_the_binomial_one(wins: int, losses: int) -> None:
 def test_a_layout_of_its_own_is_fed_as_tensors(tmp_path: Path) -> None:
     images, labels = pictures(2, seed=0)
     path = save(tmp_path, images, labels)
-    planar = open_samples(path, inputs=INPUT)
-    other = open_samples(path, inputs=INPUT, layout="nhwc")
+    planar = open_samples(path, INPUT)
+    other = open_samples(path, INPUT, Preprocessing(layout="nhwc"))
     assert planar.npu_feeds(0)["x"].dtype == np.uint8
     fed = other.npu_feeds(0)["x"]
     assert fed.dtype == np.float32 and fed.shape == INPUT["x"]
@@ -390,5 +390,5 @@ def test_a_layout_decides_where_the_shape_fits_both(
     layout: Any, size: tuple[int, int], tmp_path: Path
 ) -> None:
     path = save(tmp_path, *pictures(2, seed=0))
-    samples = open_samples(path, inputs={"x": (1, 3, 8, 3)}, layout=layout)
+    samples = open_samples(path, {"x": (1, 3, 8, 3)}, Preprocessing(layout=layout))
     assert samples.preprocess is not None and samples.preprocess.size == size

@@ -29,7 +29,7 @@ def image_set(folder: Path, *shape: int) -> Samples:
     if channels == 3:
         picture[:, :, 1] = np.linspace(60, 180, height)[:, np.newaxis]
     np.save(folder / "images.npy", np.stack([picture, 240 - picture]).astype(np.uint8))
-    return open_samples(folder / "images.npy", inputs={"x": (1, channels, 16, 16)})
+    return open_samples(folder / "images.npy", {"x": (1, channels, 16, 16)})
 
 
 def image_of(samples: Samples, index: int = 0) -> NDArray[np.float64]:
@@ -80,7 +80,7 @@ def test_blur_is_that_of_the_input(tmp_path: Path) -> None:
     step = np.zeros((160, 160, 3), np.uint8)
     step[:, 80:] = 200
     np.save(tmp_path / "images.npy", step[np.newaxis])
-    samples = open_samples(tmp_path / "images.npy", inputs={"x": (1, 3, 16, 16)})
+    samples = open_samples(tmp_path / "images.npy", {"x": (1, 3, 16, 16)})
     row = image_of(corrupted(samples, Corruption("blur", 1), 0))[80, :, 0]
     assert row[70] == pytest.approx(200 * 0.159, abs=8)  # one standard deviation before the edge
 

@@ -13,6 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from rockpress.accuracy.runners import Progress, Runner, onnxruntime_runner
+from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import Samples, open_samples
 from rockpress.cli import progress_display
 from rockpress.convert.chips.targets import find_target
@@ -43,7 +44,7 @@ def identity(tmp_path: Path) -> Path:
 def samples_in(folder: Path, count: int) -> Samples:
     images = np.random.default_rng(0).integers(0, 256, (count, 9, 5, 3), dtype=np.uint8)
     np.save(folder / "images.npy", images)
-    return open_samples(folder / "images.npy", inputs=INPUT, **HOW)
+    return open_samples(folder / "images.npy", INPUT, Preprocessing(**HOW))
 
 
 def on_a_board(samples: Samples, *, on_progress: Progress = lambda done: None) -> list[Any]:

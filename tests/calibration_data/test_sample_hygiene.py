@@ -41,7 +41,7 @@ def labelled(path: Path, count: int = 4) -> Path:
 
 
 def opened(path: Path) -> Samples:
-    return open_samples(path, inputs=INPUT)
+    return open_samples(path, INPUT)
 
 
 def codes(calib: Samples | None, evaluation: Samples) -> list[str]:
@@ -52,7 +52,7 @@ def test_clean_sets_are_not_remarked_on(tmp_path: Path) -> None:
     calib, evaluation = folder_of(tmp_path / "calib", 6, 1), labelled(tmp_path / "eval")
     assert codes(opened(calib), opened(evaluation)) == []
     gray = {"x": (1, 1, 28, 28)}
-    bundled = [open_samples(sample_path(name), inputs=gray) for name in (CALIBRATION, TEST)]
+    bundled = [open_samples(sample_path(name), gray) for name in (CALIBRATION, TEST)]
     assert codes(*bundled) == []
 
 
