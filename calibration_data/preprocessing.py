@@ -56,3 +56,6 @@ class Preprocessing(Options):
         _VERBS,
         default="what the input's shape says",
     )
+
+
+DEFAULT_PREPROCESSING = Preprocessing()

@@ -16,14 +16,33 @@ from contextlib import suppress
 from typing import Annotated, Any, get_type_hints
 
 import typer
+from typer.core import TyperCommand
 
 from ..core.diagnostics import render
 from ..core.option_kinds import Choice, Flag, Kind
-from ..core.options import Option
-from ..pipeline.options.table import old_names, options_of, renamed
+from ..core.options import OFF, Option
+from ..pipeline.options.table import old_names, options_of, renamed, verbs_with
 
 # name -> plain value
 Given = dict[str, Any]
+# Typer's errors of usage, which the versions of Typer have in different places
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
+
+class VerbCommand(TyperCommand):
+    """A command that says of an option of other verbs which they are."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words. Raises Typer's UsageError."""
+        try:
+            rest: list[str] = super().parse_args(ctx, args)
+        except _UsageError as error:
+            verbs = verbs_with(str(getattr(error, "option_name", "")).lstrip("-"))
+            if verbs and getattr(error, "possibilities", None) is not None:
+                setattr(error, "possibilities", [])  # noqa: B010  (not in the type's signature)
+                error.message = f"{error.message}, which is of {', '.join(verbs)}"  # type: ignore[attr-defined]
+            raise
+        return rest
 
 
 def takes(verb: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -76,7 +95,7 @@ def _parameter(described: Option, verb: str) -> inspect.Parameter:
     shown = typer.Option(
         f"--{described.flag}",
         metavar=kind.metavar if verb in described.kinds else described.metavar,
-        parser=_reader(kind, described),
+        parser=word_reader(kind, off=described.off),
         help=_help(described, verb),
         autocompletion=_completion(described.name, kind),
     )
@@ -102,11 +121,11 @@ def _help(described: Option, verb: str) -> str:
     return render(described.help_for(verb))
 
 
-def _reader(kind: Kind, described: Option) -> Callable[[str], Any]:
-    """A parser for Typer: the plain value of a word, or BadParameter."""
+def word_reader(kind: Kind, *, off: bool = False) -> Callable[[str], Any]:
+    """Return a parser for Typer: the plain value of a word, or BadParameter."""
 
     def read(text: str) -> Any:
-        if described.off and text == "off":
+        if off and text == OFF:
             return text
         with suppress(ValueError):
             plain = kind.read(text)
@@ -124,7 +143,7 @@ def _old_reader(verb: str, old: str) -> Callable[[str], Any]:
     def read(text: str) -> Any:
         name, value = renamed(verb, old, text)
         one = described[name]
-        return _reader(one.kinds.get(verb, one.kind), one)(value)
+        return word_reader(one.kinds.get(verb, one.kind), off=one.off)(value)
 
     return read
 

@@ -80,7 +80,8 @@ def opt(
     ``default`` where that says more. With ``off`` that word stands for None.
     """
     if default is None:
-        default = OFF if off else "" if value in (None, (), False) else _shown(value)
+        unsaid = value is None or value is False or value in ((), {})
+        default = OFF if off else "" if unsaid else _shown(value)
     metadata = {_KEY: (kind, help, tuple(verbs.split()), default, off, defaults or {}, kinds or {})}
     if isinstance(value, dict):
         return field(default_factory=lambda: dict(value), metadata=metadata)

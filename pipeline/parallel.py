@@ -103,8 +103,9 @@ def each_target(
     """What ``build`` gives for every target, in their order, or the error that it raised.
 
     ``build`` is called with a target, the recipe and its progress; up to as many calls as the
-    recipe has jobs run side by side, each with its share of the memory limit. One that runs out of memory, or crashes,
-    in less than all of the memory is called again alone with all of it, after the others.
+    recipe has jobs run side by side, each with its share of the memory limit. One that runs out of
+    memory, or crashes, in less than all of the memory is called again alone with all of it, after
+    the others.
 
     An error of the only target is raised. Raises AllFailed when all of several failed, or their
     error itself when it is the same for all. Other exceptions, KeyboardInterrupt among them, end

@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 from typer import Option
 
+from ...core.option_kinds import Number
 from .. import options as o
 from ..show import print_json, print_lines
+from ..verb_options import word_reader
 
 app = typer.Typer(add_completion=False)
 
@@ -18,7 +20,7 @@ Shrink = Annotated[
     Option(
         "--shrink",
         metavar="GB",
-        min=0,
+        parser=word_reader(Number(0)),
         help="Remove what was unused longest, until it fits.",
     ),
 ]

@@ -12,12 +12,12 @@ from ..model_runs import GATE_FAILED
 from ..places import require_reports
 from ..progress_display import watching
 from ..show import show_report
-from ..verb_options import Given, takes
+from ..verb_options import Given, VerbCommand, takes
 
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(cls=VerbCommand)
 @takes("check")
 def command(
     original: Annotated[Path, typer.Argument(metavar="BASELINE", help="The original ONNX model.")],

@@ -13,7 +13,7 @@ from .. import options as o
 from ..progress_display import watching
 from ..show import print_json, print_lines, warn
 from ..target_results import Told, end_with, named
-from ..verb_options import Given, takes
+from ..verb_options import Given, VerbCommand, takes
 
 if TYPE_CHECKING:
     from ...convert.convert import Conversion
@@ -25,7 +25,7 @@ SCHEMA = 1
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(cls=VerbCommand)
 @takes("convert")
 def command(
     model: o.Model,

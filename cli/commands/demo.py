@@ -10,14 +10,14 @@ import typer
 from .. import options as o
 from ..model_runs import Shown, opened_cache, run_one
 from ..places import require_reports
-from ..verb_options import Given, takes
+from ..verb_options import Given, VerbCommand, takes
 
 _FOLDER = "rockpress-demo"
 
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(cls=VerbCommand)
 @takes("demo")
 def command(
     options: Given,

@@ -9,7 +9,7 @@ import typer
 
 from .. import options as o
 from ..show import print_json, print_lines, print_table
-from ..verb_options import Given, takes
+from ..verb_options import Given, VerbCommand, takes
 
 if TYPE_CHECKING:
     from ...convert.toolkit.environment import Fact
@@ -25,7 +25,7 @@ SelfTest = Annotated[
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(cls=VerbCommand)
 @takes("doctor")
 def command(
     options: Given,

@@ -10,14 +10,14 @@ from typing import Annotated
 import typer
 
 from .. import options as o
-from ..verb_options import Given, takes
+from ..verb_options import Given, VerbCommand, takes
 
 Force = Annotated[bool, typer.Option("--force", help="Replace files that are there already.")]
 
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(cls=VerbCommand)
 @takes("init")
 def command(
     model: o.Model,

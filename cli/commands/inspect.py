@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ...core.option_kinds import Whole
 from .. import options as o
 from ..show import print_json, print_lines, print_table, warn
-from ..verb_options import Given, takes
+from ..verb_options import Given, VerbCommand, takes, word_reader
 
 if TYPE_CHECKING:
     from ...convert.manifest import Manifest
@@ -19,12 +20,15 @@ if TYPE_CHECKING:
 
 _TOP = 20  # layers in the table; the dearest come first and should not scroll away
 
-Top = Annotated[int, typer.Option(metavar="N", min=1, help="Show the N dearest layers.")]
+Top = Annotated[
+    int,
+    typer.Option(metavar="N", parser=word_reader(Whole(1)), help="Show the N dearest layers."),
+]
 
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(cls=VerbCommand)
 @takes("inspect")
 def command(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="ONNX model or .rknn file.")],

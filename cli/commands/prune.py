@@ -10,12 +10,12 @@ from .. import options as o
 from ..progress_display import watching
 from ..pruning_table import show_pruning
 from ..show import print_json
-from ..verb_options import Given, takes
+from ..verb_options import Given, VerbCommand, takes
 
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(cls=VerbCommand)
 @takes("prune")
 def command(
     model: o.Model,

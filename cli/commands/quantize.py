@@ -9,12 +9,12 @@ from ..errors_table import show_errors
 from ..progress_display import watching
 from ..show import print_json, print_lines, warn
 from ..target_results import named
-from ..verb_options import Given, takes
+from ..verb_options import Given, VerbCommand, takes
 
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(cls=VerbCommand)
 @takes("quantize")
 def command(
     model: o.Model,

@@ -20,7 +20,7 @@ from ..model_runs import (
 )
 from ..phrases import speaking_of
 from ..places import require_places
-from ..verb_options import Given, takes
+from ..verb_options import Given, VerbCommand, takes
 
 Force = Annotated[
     bool, typer.Option("--force", help="Do it again: run stages whose result is in the cache.")
@@ -29,7 +29,7 @@ Force = Annotated[
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(cls=VerbCommand)
 @takes("run")
 def command(
     model: o.ModelOrRecipe,

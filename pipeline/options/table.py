@@ -49,6 +49,12 @@ def homes_of(name: str) -> Iterator[tuple[str, Option]]:
                 yield group, described
 
 
+def verbs_with(flag: str) -> tuple[str, ...]:
+    """Return the verbs that have an option of this name on the command line."""
+    name = flag.replace("-", "_")
+    return tuple(verb for _, described in homes_of(name) for verb in described.verbs)
+
+
 def defaults_of(verb: str) -> dict[str, Any]:
     """Return the values of the options for which a verb has a default of its own."""
     return {
