@@ -21,6 +21,7 @@ from ..convert.chips.layer_table import Layer, Memory
 from ..convert.chips.targets import Target, find_target
 from ..convert.convert import Conversion, convert
 from ..convert.handover import Sample
+from ..convert.request import ConversionRequest
 from ..core.diagnostics import Diagnostic, option
 from ..core.errors import ModelError, OptionError, SamplesError
 from ..core.graphs.model import is_qdq, save_model
@@ -32,6 +33,7 @@ from .inspection import ModelFacts, facts_of
 from .recipes.recipe import Recipe
 from .recipes.requirements import require_toolkit
 from .samples.ready_model import ReadyModel, ready_model
+from .stages.converting import toolkit_settings
 from .stages.plan_handover import ranges_of
 
 
@@ -166,7 +168,7 @@ def _compilable(
             ranges = ranges_of(_quantize(ready, model, samples).plan, ready.model)
 
         def compile_for(target: Target) -> Conversion:
-            return convert(
+            request = ConversionRequest(
                 model,
                 None,
                 target.name,
@@ -174,11 +176,9 @@ def _compilable(
                 float_model=float_model,
                 plan=ranges,
                 probe=False,
-                timeout=recipe.toolkit.timeout,
-                memory_limit_gb=recipe.toolkit.memory_limit,
-                toolkit_python=recipe.toolkit.toolkit_python,
-                on_progress=lambda what: progress.step(what, 0, None),
+                toolkit=toolkit_settings(recipe),
             )
+            return convert(request, progress)
 
         yield compile_for
 

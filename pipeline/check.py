@@ -13,7 +13,7 @@ from ..accuracy.compare import Comparison
 from ..accuracy.runners import run_onnxruntime
 from ..calibration_data.samples import Samples
 from ..convert.chips.targets import find_target
-from ..convert.convert import Conversion
+from ..convert.convert import Conversion, convert
 from ..convert.manifest import Manifest, is_of, manifest_path, read_manifest, verify_files
 from ..convert.toolkit.environment import toolkit_version
 from ..core.diagnostics import option
@@ -42,7 +42,7 @@ from .recipes.requirements import require_latency, require_measurable, require_t
 from .run import open_both, rendered
 from .samples.ready_model import ReadyModel, ready_model
 from .stages.baseline import host_latency, measure_baseline
-from .stages.converting import convert_step
+from .stages.converting import NpuFeeds, StepProgress, conversion_request
 from .stages.manifest_files import feed_inputs
 from .stages.plan_handover import ranges_of
 from .stages.stage_log import Stages, Step
@@ -211,21 +211,23 @@ def _simulated(
     hybrid = opened.plan if quantization == "hybrid" else None
     ranges = ranges_of(read_plan(hybrid), load_model(opened.source)) if hybrid else None
 
-    conversion = convert_step(
-        opened.source,
-        None,
-        find_target(opened.manifest.target),
-        recipe,
-        how=evaluation.npu_preprocess,
+    request = replace(
+        conversion_request(
+            recipe,
+            opened.source,
+            None,
+            find_target(opened.manifest.target),
+            evaluation.npu_preprocess,
+        ),
         quantization="auto" if own else quantization,
         dtype=None if own else opened.manifest.dtype,
-        calib=None if own else calib,
-        simulate=evaluation,
+        calibration=() if own or calib is None else NpuFeeds(calib),
+        simulate=NpuFeeds(evaluation),
         plan=ranges,
         level=opened.manifest.level,
         sparse=opened.manifest.sparse,
-        step=step,
     )
+    conversion = convert(request, StepProgress(step))
     row = ModelRow(
         stage="rknn",
         path=str(candidate),

@@ -12,7 +12,7 @@ from ..calibration_data.samples import Samples
 from ..convert.audit.audit_view import view_of
 from ..convert.audit.range_audit import join_warnings
 from ..convert.chips.targets import find_target
-from ..convert.convert import Conversion
+from ..convert.convert import Conversion, convert
 from ..convert.quantization_choice import QUANTIZERS
 from ..core.diagnostics import Diagnostic, option
 from ..core.errors import OptionError
@@ -38,7 +38,7 @@ from .recipes.requirements import (
 from .samples.audits import audited, ranges_seen
 from .samples.preprocess_warnings import calibration_notices
 from .samples.ready_model import ReadyModel, ready_model
-from .stages.converting import convert_step
+from .stages.converting import NpuFeeds, conversion_request
 from .stages.distilling import distil_pruned, distillation_notices
 from .stages.given_plan import (
     carried,
@@ -168,19 +168,18 @@ def convert_file(
         save_model(base, model)
         way, dtype = carried(quantization, dtype, quantized)
         exact = quantized if chosen == "qdq" and way == "auto" else None
-        conversion = convert_step(
-            exact.path if exact else model,
-            folder / output.name,
-            target,
-            recipe,
-            how=how,
+        asked = conversion_request(
+            recipe, exact.path if exact else model, folder / output.name, target, how
+        )
+        request = replace(
+            asked,
             quantization=way,
             dtype=dtype,
-            calib=calib,
+            calibration=NpuFeeds(calib) if calib is not None else (),
             float_model=model if exact else None,
             plan=ranges_of(quantized.plan, base) if quantized else None,
-            step=progress.step,
         )
+        conversion = convert(request, progress)
         digests = {"source": model_digest(recipe.model)}
         if calib is not None:
             digests["calibration"] = calib.digest()

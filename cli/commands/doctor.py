@@ -82,9 +82,7 @@ def _self_test(python: Path | None, version: str | None, *, quiet: bool) -> Fact
         from ...convert.smoke_test import try_conversion
 
         try:
-            done = try_conversion(
-                toolkit_python=python, on_progress=lambda what: progress.step(what, 0, None)
-            )
+            done = try_conversion(toolkit_python=python, progress=progress)
         except ToolkitError as error:
             return Fact("self-test", error.message, False, error.hint)
     exact = "bit-exact" if done.steps == 0 else f"off by up to {done.steps} of 255 steps"

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cache, partial
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -14,22 +14,21 @@ from typing import Any, TypeVar
 
 from onnx import ModelProto
 
-from ...calibration_data.preprocess import Preprocess
 from ...calibration_data.samples import Samples
 from ...calibration_data.sources.open_source import open_source
 from ...convert.chips.targets import Target
-from ...convert.convert import Conversion
-from ...convert.toolkit.environment import toolkit_version
+from ...convert.convert import Conversion, convert
+from ...convert.request import ConversionRequest
 from ...core.errors import RockpressError
 from ...core.files import sha256_of
 from ...core.graphs.model import model_digest
+from ...core.progress import Progress
 from ...core.results import Report
 from ...core.scratch import scratch_folder
 from ...prune.budget import Budget
 from ...prune.prune_result import Distillation, PruneResult
 from ...quantize.quantize import QuantizeResult
 from ..recipes.recipe import Recipe, recipe_document
-from ..stages.converting import convert_step
 from ..stages.distilling import distil_pruned
 from ..stages.pruning import Pruning, budget_of
 from ..stages.quantizing import quantize_as, quantize_for_cycles
@@ -150,35 +149,18 @@ def quantized_for_cycles(
         _move(place / _MODEL, output)
 
 
-def converted(
-    model: Path,
-    output: Path | None,
-    target: Target,
-    recipe: Recipe,
-    *,
-    step: Step,
-    **options: Any,
-) -> Conversion:
-    """As convert_step, whose options these are; file and result may come from the cache."""
+def converted(recipe: Recipe, request: ConversionRequest, progress: Progress) -> Conversion:
+    """As convert; the file and the result may come from the cache."""
 
     def make(folder: Path) -> Conversion:
-        place = None if output is None else folder / _RKNN
-        done = convert_step(model, place, target, recipe, step=step, **options)
-        return replace(done, path=None)
-
-    def inputs() -> Any:
-        toolkit = [
-            toolkit_version(recipe.toolkit.toolkit_python),
-            str(recipe.toolkit.toolkit_python),
-        ]
-        known = {name: _content(value) for name, value in options.items()}
-        return [target.name, toolkit, output is not None, known]
+        output = None if request.output is None else folder / _RKNN
+        return replace(convert(replace(request, output=output), progress), path=None)
 
     with scratch_folder() as place:
-        result = _known(recipe, "convert", model, inputs, make, place)
-        if output is not None:
-            _move(place / _RKNN, output)
-    return replace(result, path=output)
+        result = _known(recipe, "convert", request.model, request.key, make, place)
+        if request.output is not None:
+            _move(place / _RKNN, request.output)
+    return replace(result, path=request.output)
 
 
 def whole_run(recipe: Recipe, version: str, make: Callable[[Path], Report], place: Path) -> Report:
@@ -221,17 +203,6 @@ def _digest(model: ModelProto | Path) -> str:
     if isinstance(model, Path):
         return model_digest(model)
     return hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
-
-
-def _content(option: Any) -> Any:
-    """What an option of a conversion says, wherever its files lie."""
-    if isinstance(option, Samples):
-        return option.digest()
-    if isinstance(option, Path):
-        return model_digest(option)
-    if isinstance(option, Preprocess):
-        return asdict(option)
-    return repr(option)
 
 
 def _digest_of(samples: Path) -> str:

@@ -15,6 +15,7 @@ from onnx import ModelProto, helper
 
 from ...calibration_data.samples import Samples
 from ...convert.chips.targets import Target
+from ...convert.convert import convert
 from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ...core.graphs.model import load_model, save_model
@@ -27,7 +28,7 @@ from ...quantize.methods.equalize import as_planned
 from ...quantize.quantize import QuantizeResult
 from ...quantize.rendering.qdq import dequantized_names
 from ..recipes.recipe import Recipe
-from ..stages.converting import convert_step
+from ..stages.converting import NpuFeeds, StepProgress, conversion_request
 from ..stages.plan_handover import is_hybrid
 from ..stages.quantizing import held_out
 from ..stages.stage_log import Step
@@ -65,15 +66,8 @@ def with_simulator(
         file = folder / f"{recipe.model.stem}.onnx"
         held = dequantized_names(quantized)
         places = _outputs_with(quantized, [held[name] for name in names], file)
-        conversion = convert_step(
-            file,
-            None,
-            target,
-            recipe,
-            how=few.npu_preprocess,
-            simulate=few,
-            step=step,
-        )
+        request = conversion_request(recipe, file, None, target, few.npu_preprocess)
+        conversion = convert(replace(request, simulate=NpuFeeds(few)), StepProgress(step))
         outputs = conversion.outputs or []
         simulated = {name: outputs[places[held[name]]] for name in names}
         found = _accumulated(as_planned(model, result.plan), simulated, few)

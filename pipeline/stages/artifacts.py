@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import onnx
 from onnx import ModelProto
@@ -16,6 +15,7 @@ from onnx import ModelProto
 from ...calibration_data.samples import Samples
 from ...convert.chips.targets import Target
 from ...convert.convert import Conversion
+from ...convert.request import ConversionRequest
 from ...core.diagnostics import Diagnostic
 from ...core.graphs.model import save_model
 from ...prune.prune_result import PruneResult
@@ -23,7 +23,8 @@ from ...quantize.quantize import QuantizeResult
 from ..caching import cached_stages as remembered
 from ..recipes.recipe import Recipe
 from ..samples.ready_model import ReadyModel
-from .plan_handover import build_options, float_model_of
+from .converting import NpuFeeds, StepProgress, conversion_request
+from .plan_handover import float_model_of, with_quantized
 from .pruning import budget_missed, saved_share
 from .stage_log import Step
 
@@ -73,9 +74,8 @@ class Making:
 
     def reference_float16(self, step: Step) -> Conversion:
         """The original compiled to compare with; it is not kept and not simulated."""
-        return self._converted(
-            self._saved(self._original, "original"), step, quantization="float16"
-        )
+        request = self._request(self._saved(self._original, "original"))
+        return self._converted(replace(request, quantization="float16"), step)
 
     def quantize_reference(self, step: Step) -> Path:
         """The original in int8, the quickest way: for its cycles."""
@@ -85,7 +85,7 @@ class Making:
 
     def reference_int8(self, quantized: Path, step: Step) -> Conversion:
         """That compiled, to measure a budget against."""
-        return self._converted(quantized, step)
+        return self._converted(self._request(quantized), step)
 
     def prune(self, unpruned: Conversion, step: Step) -> Cut:
         """Prune until the compiler too says that the budget holds."""
@@ -120,10 +120,9 @@ class Making:
 
     def convert(self, quantized: QuantizeResult | None, step: Step) -> Conversion:
         """Convert what there is now, and simulate it on the samples that all is compared on."""
-        final = self._saved(self.model, "final")
-        file, how = build_options(quantized, final, self._maybe_calib)
-        how = {**how, "output": self.path(".rknn"), "simulate": self._evaluation}
-        return self._converted(file, step, **how)
+        final = self._request(self._saved(self.model, "final"), self.path(".rknn"))
+        request = with_quantized(final, quantized, self._maybe_calib)
+        return self._converted(replace(request, simulate=NpuFeeds(self._evaluation)), step)
 
     @property
     def _calib(self) -> Samples:
@@ -137,14 +136,14 @@ class Making:
         if self._recipe.in_int8:
             path = self._scratch("pruned-int8")
             remembered.quantized_for_cycles(self._recipe, self.model, path, self._calib, step)
-        return Cut(result, self._converted(path, step))
+        return Cut(result, self._converted(self._request(path), step))
 
-    def _converted(self, model: Path, step: Step, **options: Any) -> Conversion:
-        """Convert for this target with the recipe's limits; options as in remembered.py."""
-        options = {"output": None, "how": self._evaluation.npu_preprocess, **options}
-        return remembered.converted(
-            model, target=self._target, recipe=self._recipe, step=step, **options
-        )
+    def _request(self, model: Path, output: Path | None = None) -> ConversionRequest:
+        preprocess = self._evaluation.npu_preprocess
+        return conversion_request(self._recipe, model, output, self._target, preprocess)
+
+    def _converted(self, request: ConversionRequest, step: Step) -> Conversion:
+        return remembered.converted(self._recipe, request, StepProgress(step))
 
     def _saved(self, model: ModelProto, name: str) -> Path:
         path = self._scratch(name)

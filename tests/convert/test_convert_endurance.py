@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from rockpress.convert.convert import convert
+from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.convert.toolkit.failures import ToolkitOutOfMemory
 from rockpress.core.progress import Progress
@@ -50,7 +51,9 @@ def test_many_conversions_leave_nothing_behind(small_cnn: Path, tmp_path: Path, 
     samples = [{"x": np.zeros((1, 3, 32, 32), np.float32)}]
     seen: list[tuple[int, int]] = []
     for _ in range(count):
-        convert(small_cnn, tmp_path / "out" / "a.rknn", "rk3588", simulate=samples)
+        convert(
+            ConversionRequest(small_cnn, tmp_path / "out" / "a.rknn", "rk3588", simulate=samples)
+        )
         gc.collect()
         seen.append((process.num_fds(), process.memory_info().rss))
         assert process.children(recursive=True) == []

@@ -11,6 +11,7 @@ import pytest
 from onnx import ModelProto, numpy_helper
 
 from rockpress.convert.convert import convert
+from rockpress.convert.request import ConversionRequest
 from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
@@ -53,7 +54,9 @@ def test_the_simulator_computes_a_quantized_gemm_with_factors(
     np.savez(tmp_path / "c.npz", x=values[:, 0])
     quantize_file(make_recipe(tmp_path / "m.onnx", calib=tmp_path / "c.npz"), tmp_path / "q.onnx")
     feeds = [{"x": one} for one in values[:8]]
-    built = convert(tmp_path / "q.onnx", None, "rk3588", calibration=feeds, simulate=feeds)
+    built = convert(
+        ConversionRequest(tmp_path / "q.onnx", None, "rk3588", calibration=feeds, simulate=feeds)
+    )
     assert built.warnings == ()
     assert built.outputs is not None
     meant = Session(load_model(tmp_path / "q.onnx"), optimise=False)

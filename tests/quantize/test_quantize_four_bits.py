@@ -13,6 +13,7 @@ from onnx import ModelProto, numpy_helper
 
 from rockpress.convert.convert import convert
 from rockpress.convert.manifest import read_manifest
+from rockpress.convert.request import ConversionRequest
 from rockpress.core.errors import ModelError, OptionError
 from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
@@ -117,13 +118,15 @@ def test_the_toolkit_keeps_the_weights(net: ModelProto, tmp_path: Path) -> None:
     found = {}
     for name in ("q", "float"):
         built = convert(
-            tmp_path / f"{name}.onnx",
-            None,
-            "rk3576",
-            quantization="normal",
-            dtype="w4a16",
-            calibration=samples(2, 1),
-            simulate=feeds,
+            ConversionRequest(
+                tmp_path / f"{name}.onnx",
+                None,
+                "rk3576",
+                quantization="normal",
+                dtype="w4a16",
+                calibration=samples(2, 1),
+                simulate=feeds,
+            )
         )
         assert built.outputs is not None
         found[name] = built.outputs[0]
