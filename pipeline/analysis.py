@@ -176,7 +176,7 @@ def _compilable(
                 float_model=float_model,
                 plan=ranges,
                 probe=False,
-                toolkit=toolkit_settings(recipe),
+                toolkit=toolkit_settings(recipe.toolkit),
             )
             return convert(request, progress)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from onnx import ModelProto
 
@@ -42,10 +43,10 @@ from .recipes.requirements import require_latency, require_measurable, require_t
 from .run import open_both, rendered
 from .samples.ready_model import ReadyModel, ready_model
 from .stages.baseline import host_latency, measure_baseline
-from .stages.converting import NpuFeeds, StepProgress, conversion_request
+from .stages.converting import NpuFeeds, conversion_request
 from .stages.manifest_files import feed_inputs
 from .stages.plan_handover import ranges_of
-from .stages.stage_log import Stages, Step
+from .stages.stage_log import StageLog
 
 # what our own files say completely; the toolkit's own quantizers need their samples again
 _OWN = ("qdq", "float16")
@@ -90,16 +91,27 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
     aim = opened.manifest.target if isinstance(opened, _Rebuildable) else None
     require_comparable(last, recipe, [aim])
     _require_runnable(recipe, opened)
-    stages = Stages(progress)
-    base = measure_baseline(ready, calib, evaluation, recipe, stages)
+    log = StageLog(progress)
+    base = measure_baseline(ready, calib, evaluation, recipe, log)
     target = None
-    with stages.stage("candidate") as step:
+    with log.stage("candidate") as told:
         if isinstance(opened, _Rebuildable):
             target = opened.manifest.target
-            found = _simulated(candidate, opened, calib, evaluation, recipe, step)
+            found = _simulated(candidate, opened, calib, evaluation, recipe, told)
         else:
-            found = _run_onnx(opened, evaluation, step)
-    worse = robustness_of(base, found.computed, recipe, stages, optimise=not found.quantized)
+            found = _run_onnx(opened, evaluation, told)
+    worse: tuple[dict[str, Any], ...] = ()
+    if recipe.check.robustness:
+        with log.stage("robustness") as told:
+            worse = robustness_of(
+                ready.model,
+                found.computed,
+                evaluation,
+                base.scoring,
+                recipe.run.seed,
+                told,
+                optimise=not found.quantized,
+            )
     comparison = base.compared(found.outputs, recipe.run.seed)
     row = _with_accuracy(found.row, comparison)
     report = TargetReport(
@@ -114,11 +126,11 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
         layers=layer_documents(found.conversion) if found.conversion else (),
         gates=gate_figures(recipe.gates, comparison, row),
         warnings=(
-            *recipe_notices(recipe),
+            *recipe_notices(recipe.preprocessing),
             *base.notices,
             *result_notices(found.conversion, comparison, recipe.gates),
         ),
-        stages=stages.runs,
+        stages=log.runs,
     )
     toolkit = {"name": "rknn-toolkit2", "version": toolkit_version(recipe.toolkit.toolkit_python)}
     tool = {"name": "rockpress", "version": __version__}
@@ -178,14 +190,14 @@ def _ratios(row: ModelRow, base: ModelRow) -> dict[str, float | None]:
     return {**ratios, "latency": None} if row.stage == "quantized" else ratios
 
 
-def _run_onnx(ready: ReadyModel, samples: Samples, step: Step) -> _Measured:
+def _run_onnx(ready: ReadyModel, samples: Samples, progress: Progress) -> _Measured:
     quantized = is_qdq(ready.original)
     total = len(samples)
     outputs = run_onnxruntime(
         ready.model,
         samples,
         optimise=not quantized,
-        on_progress=lambda done: step("evaluate", done, total),
+        on_progress=lambda done: progress.step("evaluate", done, total),
     )
     row = ModelRow(
         stage="quantized" if quantized else "candidate",
@@ -204,7 +216,7 @@ def _simulated(
     calib: Samples | None,
     evaluation: Samples,
     recipe: Recipe,
-    step: Step,
+    progress: Progress,
 ) -> _Measured:
     quantization = opened.manifest.quantization
     own = quantization in _OWN
@@ -213,7 +225,7 @@ def _simulated(
 
     request = replace(
         conversion_request(
-            recipe,
+            recipe.toolkit,
             opened.source,
             None,
             find_target(opened.manifest.target),
@@ -227,7 +239,7 @@ def _simulated(
         level=opened.manifest.level,
         sparse=opened.manifest.sparse,
     )
-    conversion = convert(request, StepProgress(step))
+    conversion = convert(request, progress)
     row = ModelRow(
         stage="rknn",
         path=str(candidate),

@@ -117,7 +117,10 @@ def each_target(
     width = min(recipe.toolkit.jobs or 1, len(targets))
     outcomes: list[T | RockpressError | None] = [None] * len(targets)
     if width > 1:
-        memory, jobs = recipe.toolkit.memory_limit / width, max(1, recipe.processes // width)
+        memory, jobs = (
+            recipe.toolkit.memory_limit / width,
+            max(1, recipe.toolkit.processes // width),
+        )
         share = recipe.with_options(memory_limit=memory, jobs=jobs)
         outcomes = _side_by_side(targets, share, build, told, width)
     finished = [

@@ -39,7 +39,7 @@ from .samples.audits import audited, ranges_seen
 from .samples.preprocess_warnings import calibration_notices
 from .samples.ready_model import ReadyModel, ready_model
 from .stages.converting import NpuFeeds, conversion_request
-from .stages.distilling import distil_pruned, distillation_notices
+from .stages.distilling import distil_pruned, distil_task, distillation_notices
 from .stages.given_plan import (
     carried,
     intended_beside,
@@ -49,8 +49,8 @@ from .stages.given_plan import (
 )
 from .stages.manifest_files import write_beside
 from .stages.plan_handover import ranges_of
-from .stages.pruning import Pruning
-from .stages.quantizing import quantize_as, quantize_notices
+from .stages.pruning import Pruning, prune_task
+from .stages.quantizing import quantize_as, quantize_notices, quantize_task
 
 # how close the quantized model stays is shown on so many samples: a first look, not a check
 _LOOK_SAMPLES = 64
@@ -79,14 +79,15 @@ def prune_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> Pru
     _require_output(recipe, output, ".onnx")
     ready, calib, _ = _ready(recipe, "pruning", progress)
     progress.stage("prune")
-    pruning = Pruning(ready.model, calib, recipe, target, progress.step)
+    pruning = Pruning(prune_task(ready.model, calib, recipe, target), progress)
     if recipe.prune.recover != "distill":
         return pruning.write(output)
     with scratch_folder() as work:
         pruned = work / output.name
         result = pruning.write(pruned)
         progress.stage("distill")
-        found = distil_pruned(recipe, ready.model, pruned, calib, output, progress.step)
+        task = distil_task(ready.model, pruned, calib, recipe)
+        found = distil_pruned(task, output, recipe.cache, progress)
     for notice in distillation_notices(found):
         progress.warn(notice)
     return replace(result, path=output, distillation=found)
@@ -108,16 +109,8 @@ def quantize_file(
     ready, calib, odd = _ready(recipe, "quantization", progress)
     progress.stage("quantize")
     plan = output.with_suffix(".plan.toml")
-    result = quantize_as(
-        recipe,
-        target,
-        ready.model,
-        output,
-        plan,
-        calib,
-        progress.step,
-        symmetric=recipe.quantize.symmetric,
-    )
+    task = quantize_task(ready.model, calib, recipe, target)
+    result = quantize_as(task, output, plan, progress)
     few = calib.take(_LOOK_SAMPLES, recipe.run.seed)
     before = run_onnxruntime(ready.model, few)
     after = run_onnxruntime(output, few, optimise=False)
@@ -125,7 +118,7 @@ def quantize_file(
     sizes = model_bytes(recipe.model), model_bytes(output)
     joined = (
         *odd,
-        *quantize_notices(recipe, result),
+        *quantize_notices(recipe.quantize, result),
         *join_warnings(view_of(load_model(output), None)),
     )
     figure = quantization_figure(result)
@@ -160,7 +153,15 @@ def convert_file(
     if chosen == "float16" and quantization == "auto":
         require_not_four_bits(ready.original)
     ranges = ranges_seen(ready, calib)
-    notices = audited(ready, target, recipe, progress, quantization=chosen, how=how, ranges=ranges)
+    notices = audited(
+        ready,
+        target,
+        progress,
+        toolkit_python=recipe.toolkit.toolkit_python,
+        quantization=chosen,
+        how=how,
+        ranges=ranges,
+    )
     progress.stage("convert")
     with staging(output.parent) as folder, scratch_folder() as work:
         model = work / f"{recipe.model.stem}.onnx"
@@ -169,7 +170,7 @@ def convert_file(
         way, dtype = carried(quantization, dtype, quantized)
         exact = quantized if chosen == "qdq" and way == "auto" else None
         asked = conversion_request(
-            recipe, exact.path if exact else model, folder / output.name, target, how
+            recipe.toolkit, exact.path if exact else model, folder / output.name, target, how
         )
         request = replace(
             asked,
@@ -263,7 +264,7 @@ def _ready(
     calib = _calib(ready, recipe)
     if calib is None:
         raise OptionError(f"{stage} needs calibration samples", f"give some with {option('calib')}")
-    notices = calibration_notices(calib, recipe)
+    notices = calibration_notices(calib, recipe.run.seed)
     for one in notices:
         progress.warn(one)
     return ready, calib, notices

@@ -18,7 +18,6 @@ from ...quantize.quantize import QuantizeResult
 from ..recipes.recipe import Recipe
 from ..recipes.requirements import require_toolkit
 from ..stages.quantizing import held_out
-from ..stages.stage_log import Step
 from .simulated_errors import with_simulator
 
 
@@ -27,7 +26,7 @@ def errors_of(
     result: QuantizeResult,
     calib: Samples,
     seed: int,
-    step: Step,
+    progress: Progress,
     *,
     seconds: float = 120,
 ) -> tuple[TensorError, ...]:
@@ -40,7 +39,9 @@ def errors_of(
     samples = calib if kept is None else kept
     quantized, plan = load_model(result.path), result.plan
     planned = as_planned(model, plan)
-    return error_report(planned, quantized, plan, samples, seconds=seconds, on_progress=step)
+    return error_report(
+        planned, quantized, plan, samples, seconds=seconds, on_progress=progress.step
+    )
 
 
 def explained(
@@ -52,11 +53,11 @@ def explained(
     progress: Progress,
 ) -> tuple[TensorError, ...]:
     """The same with two minutes of time, and with a ``target`` in its simulator too."""
-    errors = errors_of(model, result, calib, recipe.run.seed, progress.step)
+    errors = errors_of(model, result, calib, recipe.run.seed, progress)
     if target is None:
         return errors
     progress.stage("simulate")
-    return with_simulator(errors, model, result, calib, target, recipe, progress.step)
+    return with_simulator(errors, model, result, calib, target, recipe, progress)
 
 
 def require_w8a8(recipe: Recipe) -> None:

@@ -11,6 +11,7 @@ from ...accuracy.gates import Gate, max_latency_gate, max_size_gate, min_retenti
 from ...accuracy.retention import too_few_samples
 from ...calibration_data.images.pictures import picture_uri
 from ...calibration_data.preprocess import suspicious_scale
+from ...calibration_data.preprocessing import Preprocessing
 from ...calibration_data.samples import Samples
 from ...convert.chips.latency import layer_costs
 from ...convert.chips.targets import find_target
@@ -27,7 +28,6 @@ from ...core.results import (
 )
 from ...quantize.quantize import QuantizeResult
 from ..options.check_options import Gates
-from ..recipes.recipe import Recipe
 
 # Below this an output is mostly noise; without labels nothing else in the report would say so.
 _LEAST_SQNR_DB = 15.0
@@ -166,10 +166,9 @@ def ratios_of(result: ModelRow, reference: ModelRow | None) -> dict[str, float |
     }
 
 
-def recipe_notices(recipe: Recipe) -> tuple[Diagnostic, ...]:
+def recipe_notices(preprocessing: Preprocessing) -> tuple[Diagnostic, ...]:
     """Warnings that the options alone give."""
-    how = recipe.preprocessing
-    text = suspicious_scale(how.mean, how.std)
+    text = suspicious_scale(preprocessing.mean, preprocessing.std)
     return (
         (
             Diagnostic(

@@ -19,6 +19,7 @@ from ...convert.convert import convert
 from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ...core.graphs.model import load_model, save_model
+from ...core.progress import Progress
 from ...core.scratch import scratch_folder
 from ...core.similarity import RunningSqnr
 from ...core.streaming.tensor_stream import stream
@@ -28,10 +29,9 @@ from ...quantize.methods.equalize import as_planned
 from ...quantize.quantize import QuantizeResult
 from ...quantize.rendering.qdq import dequantized_names
 from ..recipes.recipe import Recipe
-from ..stages.converting import NpuFeeds, StepProgress, conversion_request
+from ..stages.converting import NpuFeeds, conversion_request
 from ..stages.plan_handover import is_hybrid
 from ..stages.quantizing import held_out
-from ..stages.stage_log import Step
 
 # every tensor of every sample is on disk for a while, and the simulator takes seconds for each
 _SAMPLES = 8
@@ -44,7 +44,7 @@ def with_simulator(
     calib: Samples,
     target: Target,
     recipe: Recipe,
-    step: Step,
+    progress: Progress,
 ) -> tuple[TensorError, ...]:
     """The errors, those of activations with what is accumulated in the simulator.
 
@@ -66,8 +66,8 @@ def with_simulator(
         file = folder / f"{recipe.model.stem}.onnx"
         held = dequantized_names(quantized)
         places = _outputs_with(quantized, [held[name] for name in names], file)
-        request = conversion_request(recipe, file, None, target, few.npu_preprocess)
-        conversion = convert(replace(request, simulate=NpuFeeds(few)), StepProgress(step))
+        request = conversion_request(recipe.toolkit, file, None, target, few.npu_preprocess)
+        conversion = convert(replace(request, simulate=NpuFeeds(few)), progress)
         outputs = conversion.outputs or []
         simulated = {name: outputs[places[held[name]]] for name in names}
         found = _accumulated(as_planned(model, result.plan), simulated, few)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ def _every_scheme() -> tuple[str, ...]:
     return (*scheme_names(), *_TOOLKIT_SCHEMES)
 
 
+_KNOWS_CORES = hasattr(os, "sched_getaffinity")  # those that this process may use
 _BUILDS = "run convert check inspect"
 
 
@@ -78,3 +80,9 @@ class ToolkitOptions(Options):
         "run convert check",
         default="1 target, one process a core",
     )
+
+    @property
+    def processes(self) -> int:
+        """How many processes may be at work at once on one target."""
+        cores = len(os.sched_getaffinity(0)) if _KNOWS_CORES else os.cpu_count() or 1
+        return self.jobs or cores

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -23,7 +22,6 @@ from ..options.sample_options import ModelOptions, SampleOptions
 from ..options.table import GROUPS, homes_of, renamed
 
 _NO_OPTIONS = ("model", "cache")
-_KNOWS_CORES = hasattr(os, "sched_getaffinity")  # those that this process may use
 
 
 @dataclass(frozen=True)
@@ -76,12 +74,6 @@ class Recipe:
                 changes.setdefault(group, {})[name] = value
         groups = {name: replace(getattr(self, name), **new) for name, new in changes.items()}
         return replace(self, **{**whole, **groups})
-
-    @property
-    def processes(self) -> int:
-        """How many processes may be at work at once on one target."""
-        cores = len(os.sched_getaffinity(0)) if _KNOWS_CORES else os.cpu_count() or 1
-        return self.toolkit.jobs or cores
 
     @property
     def in_int8(self) -> bool:

@@ -21,7 +21,7 @@ from .recipe import Recipe
 
 def require_samples(recipe: Recipe) -> None:
     """Raise OptionError when a stage needs samples that were not given."""
-    prunes = budget_of(recipe) is not None or recipe.prune.sparsity is not None
+    prunes = budget_of(recipe.prune) is not None or recipe.prune.sparsity is not None
     if recipe.samples.calib is None and (prunes or recipe.quantize.scheme != "float16"):
         stage = "pruning" if prunes else "quantization"
         raise OptionError(
@@ -74,11 +74,11 @@ def only_target(recipe: Recipe, what: str) -> Target:
 
 def pruning_target(recipe: Recipe) -> Target:
     """The one target of prune. Raises OptionError or PackageError when it cannot be pruned so."""
-    require_pruning(recipe)
+    require_pruning(recipe.prune)
     target = only_target(recipe, "prune")
     if recipe.prune.recover == "distill":
         require_torch()
-    require_sparse(recipe, target)
+    require_sparse(recipe.prune, recipe.quantize.scheme, target)
     return target
 
 
@@ -87,8 +87,8 @@ def require_possible(recipe: Recipe) -> list[Target]:
     require_model_file(recipe.model)
     require_samples(recipe)
     targets = targets_of(recipe)
-    if (budget := budget_of(recipe)) is not None:
-        require_pruning(recipe)
+    if (budget := budget_of(recipe.prune)) is not None:
+        require_pruning(recipe.prune)
         for target in targets:
             cost_of(budget, target, "int8")
         if recipe.prune.recover == "distill":
@@ -96,8 +96,8 @@ def require_possible(recipe: Recipe) -> list[Target]:
     require_measurable(recipe)
     for target in targets:
         _require_format(target, recipe.quantize.scheme)
-        require_sparse(recipe, target)
-        require_mixable(recipe, target)
+        require_sparse(recipe.prune, recipe.quantize.scheme, target)
+        require_mixable(recipe.quantize, target)
         require_latency(target, recipe.gates.max_latency_ms)
     return targets
 

@@ -8,17 +8,18 @@ from ...accuracy.metrics.metric_table import Scoring, find_scoring
 from ...calibration_data.samples import Samples
 from ...core.diagnostics import option
 from ...core.errors import OptionError, SamplesError
+from ..options.check_options import MetricOptions
 from ..recipes.recipe import Recipe
 
 
-def scoring_of(recipe: Recipe, model: ModelProto, samples: Samples) -> Scoring:
+def scoring_of(options: MetricOptions, model: ModelProto, samples: Samples) -> Scoring:
     """The recipe's metric for this model. Raises OptionError for an output that it has not."""
     outputs = [one.name for one in model.graph.output]
     how = samples.preprocess
     return find_scoring(
-        recipe.metric.metric,
-        recipe.metric.metric_option,
-        recipe.metric.metric_output,
+        options.metric,
+        options.metric_option,
+        options.metric_output,
         outputs,
         input_size=how.size if how is not None else _image_size(samples),
     )

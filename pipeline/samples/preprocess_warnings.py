@@ -9,8 +9,7 @@ from ...accuracy.preprocess.preprocess_audit import PreprocessAudit, Setting, au
 from ...calibration_data.hygiene import oddities
 from ...calibration_data.samples import Samples
 from ...core.diagnostics import Diagnostic, option
-from ..recipes.recipe import Recipe
-from ..stages.stage_log import Step
+from ...core.progress import Progress
 from .ready_model import ReadyModel
 
 _CODES: Mapping[str, str] = {
@@ -28,25 +27,25 @@ def sample_notices(
     calib: Samples | None,
     evaluation: Samples,
     scoring: Scoring,
-    recipe: Recipe,
-    step: Step,
+    seed: int,
+    progress: Progress,
 ) -> tuple[Diagnostic, ...]:
     """What is odd about the samples, and what labelled ones say of the preprocess.
 
     See calibration_data.hygiene and accuracy.preprocess_audit. Raises SamplesError or OptionError,
     also when labels and outputs do not fit.
     """
-    odd = oddities(calib, evaluation, recipe.run.seed)
-    return (*odd, *_of_labels(ready, evaluation, scoring, recipe, step))
+    odd = oddities(calib, evaluation, seed)
+    return (*odd, *_of_labels(ready, evaluation, scoring, seed, progress))
 
 
-def calibration_notices(calib: Samples, recipe: Recipe) -> tuple[Diagnostic, ...]:
+def calibration_notices(calib: Samples, seed: int) -> tuple[Diagnostic, ...]:
     """What is odd about samples that nothing is scored on. Raises SamplesError."""
-    return oddities(calib, None, recipe.run.seed)
+    return oddities(calib, None, seed)
 
 
 def _of_labels(
-    ready: ReadyModel, evaluation: Samples, scoring: Scoring, recipe: Recipe, step: Step
+    ready: ReadyModel, evaluation: Samples, scoring: Scoring, seed: int, progress: Progress
 ) -> tuple[Diagnostic, ...]:
     if evaluation.labels is None:
         return ()
@@ -54,8 +53,8 @@ def _of_labels(
         ready.model,
         evaluation,
         scoring,
-        seed=recipe.run.seed,
-        on_progress=lambda done, total: step("try the preprocessing", done, total),
+        seed=seed,
+        on_progress=lambda done, total: progress.step("try the preprocessing", done, total),
     )
     return told(found, scoring.metric.name, images=evaluation.preprocess is not None)
 

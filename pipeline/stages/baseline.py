@@ -24,7 +24,7 @@ from ..recipes.recipe import Recipe
 from ..samples.bound_metric import scoring_of
 from ..samples.preprocess_warnings import sample_notices
 from ..samples.ready_model import ReadyModel
-from .stage_log import Stages
+from .stage_log import StageLog
 
 
 @dataclass(frozen=True)
@@ -55,18 +55,18 @@ class Baseline:
 
 
 def measure_baseline(
-    ready: ReadyModel, calib: Samples | None, evaluation: Samples, recipe: Recipe, stages: Stages
+    ready: ReadyModel, calib: Samples | None, evaluation: Samples, recipe: Recipe, log: StageLog
 ) -> Baseline:
     """Run the original model in ONNX Runtime, first on a few samples to see how they are fed."""
-    with stages.stage("baseline") as step:
-        scoring = scoring_of(recipe, ready.model, evaluation)
+    with log.stage("baseline") as progress:
+        scoring = scoring_of(recipe.metric, ready.model, evaluation)
         with _naming(recipe):
-            notices = sample_notices(ready, calib, evaluation, scoring, recipe, step)
+            notices = sample_notices(ready, calib, evaluation, scoring, recipe.run.seed, progress)
         for one in notices:
-            stages.warn(one)
+            log.warn(one)
         total = len(evaluation)
         outputs = run_onnxruntime(
-            ready.model, evaluation, on_progress=lambda done: step("evaluate", done, total)
+            ready.model, evaluation, on_progress=lambda done: progress.step("evaluate", done, total)
         )
         with _naming(recipe):
             itself = compare(outputs, outputs, evaluation.labels, scoring, recipe.run.seed)

@@ -1,4 +1,4 @@
-"""What a conversion is asked for by a recipe: shared by ``run`` and the single commands."""
+"""What a conversion is asked for by the options: shared by ``run`` and the single commands."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from ...calibration_data.samples import Samples
 from ...convert.chips.targets import Target
 from ...convert.handover import Sample
 from ...convert.request import ConversionRequest, ToolkitSettings
-from ...core.progress import Progress
-from ..recipes.recipe import Recipe
-from .stage_log import Step
+from ..options.convert_options import ToolkitOptions
 
 
 @dataclass(frozen=True)
@@ -30,25 +28,14 @@ class NpuFeeds:
         return self.samples.digest()
 
 
-class StepProgress(Progress):
-    """Hands steps on to the function that takes those of a stage."""
-
-    def __init__(self, step: Step) -> None:
-        self._step = step
-
-    def step(self, activity: str, done: int, total: int | None = None) -> None:
-        """Hand on one step."""
-        self._step(activity, done, total)
-
-
 def conversion_request(
-    recipe: Recipe,
+    options: ToolkitOptions,
     model: Path,
     output: Path | None,
     target: Target,
     preprocess: Preprocess | None,
 ) -> ConversionRequest:
-    """Return the request to convert one file the way that it says itself, with the recipe's limits.
+    """Return the request to convert a file the way that it says itself, as ``options`` limit it.
 
     With a ``preprocess`` the result takes pixels, mean and std inside, else tensors.
     """
@@ -58,12 +45,15 @@ def conversion_request(
         target.name,
         mean=preprocess.mean if preprocess else None,
         std=preprocess.std if preprocess else None,
-        toolkit=toolkit_settings(recipe),
+        toolkit=toolkit_settings(options),
     )
 
 
-def toolkit_settings(recipe: Recipe) -> ToolkitSettings:
-    """Return what a recipe says of how the toolkit is run."""
+def toolkit_settings(options: ToolkitOptions) -> ToolkitSettings:
+    """Return what the options say of how the toolkit is run."""
     return ToolkitSettings(
-        recipe.toolkit.toolkit_python, recipe.toolkit.timeout, recipe.toolkit.memory_limit, recipe.processes
+        options.toolkit_python,
+        options.timeout,
+        options.memory_limit,
+        options.processes,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from onnx import ModelProto
@@ -10,15 +11,16 @@ from onnx import ModelProto
 from ...calibration_data.samples import Samples
 from ...core.diagnostics import Diagnostic, option
 from ...core.errors import OptionError
-from ...core.files import sha256_of
 from ...core.graphs.model import save_model
+from ...core.progress import Progress
 from ...core.scratch import scratch_folder
-from ...prune.distillation.distil import distil, require_distillable
+from ...prune.distillation.distil import distil, require_distillable, require_torch
 from ...prune.distillation.distil_training import Schedule
 from ...prune.prune_result import Distillation
+from ..caching.content_keys import key_of
 from ..caching.stage_cache import Cache, cache_folder
+from ..options.prune_options import DistilOptions, PruneOptions
 from ..recipes.recipe import Recipe
-from .stage_log import Step
 
 _LEAST_HELD_OUT = 8
 _MOST_HELD_OUT = 64
@@ -27,65 +29,80 @@ _SHARE = 4
 _CHECKPOINT = "checkpoint.pt"
 
 
-def parted(calib: Samples, recipe: Recipe) -> tuple[Samples, Samples | None]:
-    """The samples to prune and train by, and those held out to judge by when that is to be done.
+@dataclass(frozen=True)
+class DistilTask:
+    """What distillation is given: ``pruned`` was made of ``model``, on these samples."""
+
+    model: ModelProto
+    pruned: Path
+    calib: Samples
+    pruning: PruneOptions
+    options: DistilOptions
+    seed: int
+    torch: str  # the version
+
+
+def distil_task(model: ModelProto, pruned: Path, calib: Samples, recipe: Recipe) -> DistilTask:
+    """Return what a recipe asks of distillation. Raises PackageError without torch."""
+    require_torch()
+    seed, torch = recipe.run.seed, version("torch")
+    return DistilTask(model, pruned, calib, recipe.prune, recipe.distil, seed, torch)
+
+
+def split_for_pruning(
+    calib: Samples, options: PruneOptions, seed: int
+) -> tuple[Samples, Samples | None]:
+    """Return the samples to prune and train by, and those held out to judge by, if any are.
 
     Raises OptionError when there are too few.
     """
-    if recipe.prune.max_drop is not None:
-        named, share, most = option("max-drop"), 2, len(calib)
-    elif recipe.prune.recover == "distill":
-        named, share, most = option("recover", "distill"), _SHARE, _MOST_HELD_OUT
+    if options.max_drop is not None:
+        mention, share, most = option("max-drop"), 2, len(calib)
+    elif options.recover == "distill":
+        mention, share, most = option("recover", "distill"), _SHARE, _MOST_HELD_OUT
     else:
         return calib, None
     count = min(len(calib) // share, most)
     if count < _LEAST_HELD_OUT:
         part = {2: "half", _SHARE: "a quarter"}[share]
         raise OptionError(
-            f"{named} needs at least {share * _LEAST_HELD_OUT} calibration samples, to hold "
+            f"{mention} needs at least {share * _LEAST_HELD_OUT} calibration samples, to hold "
             f"{part} of them out; there are {len(calib)}",
             f"give more with {option('calib')} and {option('calib-count')}",
         )
-    return calib.split(count, recipe.run.seed)
+    return calib.split(count, seed)
 
 
-def require_distilling(recipe: Recipe, model: ModelProto) -> None:
+def require_distilling(options: PruneOptions, model: ModelProto) -> None:
     """Raise PackageError or ModelError, before minutes are spent, when it cannot be done."""
-    if recipe.prune.recover == "distill":
+    if options.recover == "distill":
         require_distillable(model)
 
 
 def distil_pruned(
-    recipe: Recipe, model: ModelProto, pruned: Path, calib: Samples, output: Path, step: Step
+    task: DistilTask, output: Path, cache: Cache | None, progress: Progress
 ) -> Distillation:
-    """Distil ``pruned`` from ``model``, which it was made of, and write ``output``.
+    """Distil the pruned model and write ``output``.
 
     A run that is stopped goes on where it was, from a file in the cache.
     """
-    samples, held_out = parted(calib, recipe)
+    samples, held_out = split_for_pruning(task.calib, task.pruning, task.seed)
     assert held_out is not None
-    plan = Schedule(seconds=recipe.distil.recover_time, seed=recipe.run.seed)
-    with scratch_folder() as folder:
+    schedule = Schedule(seconds=task.options.recover_time, seed=task.seed)
+    cache = cache or Cache(cache_folder())
+    with scratch_folder() as folder, cache.unfinished("distill", key_of(task)) as checkpoints:
         teacher = folder / "original.onnx"
-        save_model(model, teacher)
-        cache = recipe.cache or Cache(cache_folder())
-        digests = [sha256_of(teacher), sha256_of(pruned), calib.digest()]
-        inputs = {"digests": digests, "plan": [plan.seconds, plan.seed, recipe.prune.max_drop]}
-        with cache.unfinished("distill", inputs) as place:
-            return distil(
-                pruned,
-                teacher,
-                samples,
-                held_out,
-                output,
-                plan,
-                checkpoint=place / _CHECKPOINT,
-                on_progress=_named(step),
-            )
-
-
-def _named(step: Step) -> Callable[[int, int], None]:
-    return lambda done, total: step("train", done, total)
+        save_model(task.model, teacher)
+        return distil(
+            task.pruned,
+            teacher,
+            samples,
+            held_out,
+            output,
+            schedule,
+            checkpoint=checkpoints / _CHECKPOINT,
+            on_progress=lambda done, total: progress.step("train", done, total),
+        )
 
 
 def distillation_notices(found: Distillation | None) -> list[Diagnostic]:
