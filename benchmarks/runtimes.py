@@ -57,7 +57,7 @@ def main() -> None:
         print("|---|---|---|---|")
         for form in _FORMS:
             model = folder / "quantized.onnx"
-            quantize_file(recipe, model, symmetric=form == "--symmetric")
+            quantize_file(recipe.with_options(symmetric=form == "--symmetric"), model)
             ours = _onnxruntime(model, inputs, optimise=False)
             theirs = _openvino(wanted.openvino_python, model, folder)
             figures = (_db(plain, ours), _db(plain, theirs), _db(ours, theirs))

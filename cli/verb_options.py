@@ -21,7 +21,7 @@ from typer.core import TyperCommand
 from ..core.diagnostics import render
 from ..core.option_kinds import Choice, Flag, Kind
 from ..core.options import OFF, Option
-from ..pipeline.options.table import old_names, options_of, renamed, verbs_with
+from ..pipeline.options.option_table import old_names, options_of, renamed, verbs_with
 
 # name -> plain value
 Given = dict[str, Any]

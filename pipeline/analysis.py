@@ -31,10 +31,9 @@ from ..core.scratch import scratch_folder
 from ..quantize.quantize import QuantizeResult, quantize
 from .inspection import ModelFacts, facts_of
 from .recipes.recipe import Recipe
-from .recipes.requirements import require_toolkit
 from .samples.ready_model import ReadyModel, ready_model
-from .stages.converting import toolkit_settings
-from .stages.plan_handover import ranges_of
+from .tasks.converting import require_toolkit, toolkit_settings
+from .tasks.plan_handover import ranges_of
 
 
 @dataclass(frozen=True)

@@ -39,14 +39,14 @@ from .figures.figures_of import (
 from .figures.last_release import open_last_release, require_comparable, with_changes
 from .figures.robustness import robustness_of
 from .recipes.recipe import Recipe, recipe_document
-from .recipes.requirements import require_latency, require_measurable, require_toolkit
+from .requirements import require_latency, require_measurable
 from .run import open_both, rendered
 from .samples.ready_model import ReadyModel, ready_model
 from .stages.baseline import host_latency, measure_baseline
-from .stages.converting import NpuFeeds, conversion_request
-from .stages.manifest_files import feed_inputs
-from .stages.plan_handover import ranges_of
 from .stages.stage_log import StageLog
+from .tasks.converting import NpuFeeds, conversion_request, require_toolkit
+from .tasks.manifest_files import feed_inputs
+from .tasks.plan_handover import ranges_of
 
 # what our own files say completely; the toolkit's own quantizers need their samples again
 _OWN = ("qdq", "float16")

@@ -31,21 +31,22 @@ from .figures.last_release import (
     with_changes,
 )
 from .figures.robustness import require_images
-from .options.table import GROUPS
+from .options.option_table import GROUPS
 from .parallel import each_target
 from .recipes.recipe import Recipe, recipe_document
-from .recipes.requirements import require_possible, require_toolkit
+from .requirements import require_possible
 from .samples.audits import audited, ranges_seen
 from .samples.bound_metric import require_labels, scoring_of
 from .samples.ready_model import ReadyModel, ready_model
 from .stages.baseline import Baseline, measure_baseline
-from .stages.distilling import split_for_pruning
-from .stages.pruning import prunes, require_layers
 from .stages.stage_list import run_stages
 from .stages.stage_log import StageLog
 from .stages.target_figures import TargetFigures, target_report
 from .stages.target_run import TargetRun
 from .stale_outputs import set_aside
+from .tasks.converting import require_toolkit
+from .tasks.distilling import split_for_pruning
+from .tasks.pruning import prunes, require_layers
 
 REPORT_FILE = "report.json"
 
@@ -309,7 +310,12 @@ def _opened(ready: ReadyModel, recipe: Recipe) -> tuple[Samples | None, Samples]
         scoring_of(recipe.metric, ready.model, calib)
         return calib, calib
     evaluation = ready.samples(recipe.samples.eval, how, recipe.samples.eval_count, seed)
-    require_labels(recipe, scoring_of(recipe.metric, ready.model, evaluation), evaluation)
+    require_labels(
+        recipe.samples.eval,
+        recipe.gates.min_retention,
+        scoring_of(recipe.metric, ready.model, evaluation),
+        evaluation,
+    )
     if calib is not None and calib.is_pixels != evaluation.is_pixels:
         raise OptionError(
             f"one of {option('calib')} and {option('eval')} holds images and the other tensors",

@@ -12,7 +12,7 @@ from ..core.files import require_writable, staging
 from ..core.progress import SILENT, Progress
 from .parallel import each_target
 from .recipes.recipe import Recipe
-from .recipes.requirements import require_output, targets_of
+from .requirements import require_output, targets_of
 from .single import convert_file
 from .stale_outputs import set_aside
 

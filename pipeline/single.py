@@ -24,33 +24,27 @@ from ..core.scratch import scratch_folder
 from ..prune.prune_result import PruneResult
 from ..quantize.error_report import TensorError
 from ..quantize.quantize import QuantizeResult
-from .figures.explain import explained, require_w8a8
 from .figures.figures_of import quantization_figure
 from .options.convert_options import ConvertOptions
 from .recipes.recipe import Recipe
-from .recipes.requirements import (
-    only_target,
-    pruning_target,
-    require_output,
-    require_toolkit,
-    require_unread,
-)
+from .requirements import only_target, pruning_target, require_output, require_unread
 from .samples.audits import audited, ranges_seen
 from .samples.preprocess_warnings import calibration_notices
 from .samples.ready_model import ReadyModel, ready_model
-from .stages.converting import NpuFeeds, conversion_request
-from .stages.distilling import distil_pruned, distil_task, distillation_notices
-from .stages.given_plan import (
+from .tasks.converting import NpuFeeds, conversion_request, require_toolkit
+from .tasks.distilling import distil_pruned, distil_task, distillation_notices
+from .tasks.explain import explained, require_w8a8
+from .tasks.given_plan import (
     carried,
     intended_beside,
     not_in_the_plan,
     planned,
     require_not_four_bits,
 )
-from .stages.manifest_files import write_beside
-from .stages.plan_handover import ranges_of
-from .stages.pruning import Pruning, prune_task
-from .stages.quantizing import quantize_as, quantize_notices, quantize_task
+from .tasks.manifest_files import write_beside
+from .tasks.plan_handover import ranges_of
+from .tasks.pruning import Pruning, prune_task
+from .tasks.quantizing import quantize_as, quantize_notices, quantize_task
 
 # how close the quantized model stays is shown on so many samples: a first look, not a check
 _LOOK_SAMPLES = 64

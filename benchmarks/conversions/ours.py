@@ -35,11 +35,12 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     from rockpress.convert.chips.targets import find_target
     from rockpress.convert.convert import convert
     from rockpress.core.graphs.model import save_model
+    from rockpress.core.progress import SILENT
     from rockpress.pipeline.recipes.recipe import make_recipe
     from rockpress.pipeline.samples.ready_model import ready_model
-    from rockpress.pipeline.stages.converting import NpuFeeds, conversion_request
-    from rockpress.pipeline.stages.plan_handover import ranges_of
-    from rockpress.pipeline.stages.quantizing import quantize_as
+    from rockpress.pipeline.tasks.converting import NpuFeeds, conversion_request
+    from rockpress.pipeline.tasks.plan_handover import ranges_of
+    from rockpress.pipeline.tasks.quantizing import quantize_as, quantize_task
     from rockpress.quantize.methods.equalize import as_planned
 
     shapes = dict(zip(job["inputs"], map(tuple, job["shapes"]), strict=True))
@@ -54,12 +55,13 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     model, plan = floating, None
     if job["precision"] == "int8":
         model, path = Path("intended.onnx"), Path("plan.toml")
-        quantized = quantize_as(recipe, target, ready.model, model, path, calib, lambda *_: None)
+        task = quantize_task(ready.model, calib, recipe, target)
+        quantized = quantize_as(task, model, path, SILENT)
         planned = as_planned(ready.model, quantized.plan)
         plan = ranges_of(quantized.plan, planned)
         save_model(planned, floating)
     request = replace(
-        conversion_request(recipe, model, Path("model.rknn"), target, None),
+        conversion_request(recipe.toolkit, model, Path("model.rknn"), target, None),
         calibration=NpuFeeds(calib) if model != floating else (),
         simulate=NpuFeeds(ready.samples(Path(job["eval"]), Preprocessing())),
         float_model=floating if model != floating else None,

@@ -34,9 +34,9 @@ def _simulate(job: dict[str, Any], result: dict[str, Any]) -> None:
     from rockpress.core.graphs.model import save_model
     from rockpress.pipeline.recipes.recipe import make_recipe
     from rockpress.pipeline.samples.ready_model import ready_model
-    from rockpress.pipeline.stages.converting import NpuFeeds, conversion_request
-    from rockpress.pipeline.stages.plan_handover import ranges_of
-    from rockpress.pipeline.stages.quantizing import quantize_step
+    from rockpress.pipeline.tasks.converting import NpuFeeds, conversion_request
+    from rockpress.pipeline.tasks.plan_handover import ranges_of
+    from rockpress.pipeline.tasks.quantizing import quantize_step
 
     recipe = make_recipe(Path(job["model"]), timeout=job["timeout"])
     ready = ready_model(recipe.model)
@@ -52,7 +52,7 @@ def _simulate(job: dict[str, Any], result: dict[str, Any]) -> None:
     )
     target, output = find_target(job["target"]), Path("model.rknn")
     request = replace(
-        conversion_request(recipe, quantized.path, output, target, None),
+        conversion_request(recipe.toolkit, quantized.path, output, target, None),
         calibration=NpuFeeds(calib),
         simulate=NpuFeeds(ready.samples(Path(job["test"]), Preprocessing(), job["count"])),
         float_model=Path("float.onnx"),

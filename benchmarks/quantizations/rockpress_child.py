@@ -37,8 +37,8 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     from rockpress.core.progress import Progress
     from rockpress.pipeline.recipes.recipe import make_recipe
     from rockpress.pipeline.samples.ready_model import ready_model
-    from rockpress.pipeline.stages.converting import NpuFeeds, conversion_request
-    from rockpress.pipeline.stages.plan_handover import is_hybrid, ranges_of
+    from rockpress.pipeline.tasks.converting import NpuFeeds, conversion_request
+    from rockpress.pipeline.tasks.plan_handover import is_hybrid, ranges_of
     from rockpress.quantize.methods.equalize import as_planned
     from rockpress.quantize.rendering.plan import read_plan
 
@@ -58,7 +58,7 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     hybrid = is_hybrid(plan)
     target, output = find_target(job["target"]), Path("model.rknn")
     request = replace(
-        conversion_request(recipe, Path(job["quantized"]), output, target, None),
+        conversion_request(recipe.toolkit, Path(job["quantized"]), output, target, None),
         calibration=NpuFeeds(ready.samples(Path(job["dataset"]), Preprocessing())),
         simulate=NpuFeeds(ready.samples(Path(job["test"]), Preprocessing())),
         quantization="hybrid" if hybrid else "auto" if exact else "normal",

@@ -8,7 +8,7 @@ import typer
 from typer import Option
 
 from ...core.option_kinds import Number
-from .. import options as o
+from .. import parameters as o
 from ..show import print_json, print_lines
 from ..verb_options import word_reader
 

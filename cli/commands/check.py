@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .. import options as o
+from .. import parameters as o
 from ..model_runs import GATE_FAILED
 from ..places import require_reports
 from ..progress_display import watching

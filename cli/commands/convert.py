@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ...core.errors import RockpressError
-from .. import options as o
+from .. import parameters as o
 from ..progress_display import watching
 from ..show import print_json, print_lines, warn
 from ..target_results import Told, end_with, named

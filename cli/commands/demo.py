@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .. import options as o
+from .. import parameters as o
 from ..model_runs import Shown, opened_cache, run_one
 from ..places import require_reports
 from ..verb_options import Given, VerbCommand, takes
@@ -29,7 +29,7 @@ def command(
 ) -> None:
     """Run the whole chain on the bundled model and data."""
     from ...calibration_data.bundled import CALIBRATION, DEMO_PREPROCESS, MODEL, TEST, sample_path
-    from ...pipeline.options.table import defaults_of
+    from ...pipeline.options.option_table import defaults_of
     from ...pipeline.recipes.recipe import make_recipe
     from ...pipeline.recipes.recipe_file import ModelJob
 

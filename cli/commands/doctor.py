@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .. import options as o
+from .. import parameters as o
 from ..show import print_json, print_lines, print_table
 from ..verb_options import Given, VerbCommand, takes
 

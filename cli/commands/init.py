@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from .. import options as o
+from .. import parameters as o
 from ..verb_options import Given, VerbCommand, takes
 
 Force = Annotated[bool, typer.Option("--force", help="Replace files that are there already.")]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...core.option_kinds import Whole
-from .. import options as o
+from .. import parameters as o
 from ..show import print_json, print_lines, print_table, warn
 from ..verb_options import Given, VerbCommand, takes, word_reader
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import typer
 
-from .. import options as o
+from .. import parameters as o
 from ..progress_display import watching
 from ..pruning_table import show_pruning
 from ..show import print_json

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from .. import options as o
+from .. import parameters as o
 from ..errors_table import show_errors
 from ..progress_display import watching
 from ..show import print_json, print_lines, warn

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .. import options as o
+from .. import parameters as o
 from ..model_runs import (
     Shown,
     opened_cache,

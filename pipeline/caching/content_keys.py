@@ -20,7 +20,7 @@ from ...calibration_data.sources.open_source import open_source
 from ...convert.chips.targets import Target
 from ...core.files import sha256_of
 from ...core.graphs.model import model_digest
-from ...core.options import Options
+from ...core.options import Options, options_in
 
 
 class Keyed(Protocol):
@@ -52,8 +52,9 @@ def _content(value: Any) -> Any:
         return value.name
     if isinstance(value, Options):
         return {
-            described.name: _plain(getattr(value, described.name)) for described in fields(value)
-        }  # type: ignore[arg-type]
+            described.name: _plain(getattr(value, described.name))
+            for described in options_in(type(value))
+        }
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     return [_content(part) for part in value] if isinstance(value, tuple) else value

@@ -16,7 +16,7 @@ from ...core.similarity import sqnr_db
 from ...core.types import Array
 from ...quantize.error_report import TensorError
 from ...quantize.quantize import QuantizeResult
-from .explain import errors_of
+from ..tasks.explain import errors_of
 
 WORST = 5  # layers that are named
 # Closer than this, the error of a tensor is nothing that a layer could lose.

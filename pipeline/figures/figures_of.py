@@ -22,10 +22,12 @@ from ...core.results import (
     GateFigure,
     LatencyFigure,
     ModelRow,
+    PruningFigure,
     QuantizationFigure,
     RetentionFigure,
     TradeoffFigure,
 )
+from ...prune.prune_result import PruneResult
 from ...quantize.quantize import QuantizeResult
 from ..options.check_options import Gates
 
@@ -219,4 +221,25 @@ def layer_costs_of(conversion: Conversion) -> tuple[dict[str, Any], ...]:
     return tuple(
         {name: layer[name] for name in ("name", "total_cycles", "ms")}
         for layer in layer_documents(conversion)
+    )
+
+
+def pruning_figure(
+    result: PruneResult, cycles: float | None, macs: float | None, parameters: float | None
+) -> PruningFigure:
+    """What pruning did, for the report; the ratios are pruned over unpruned."""
+    return PruningFigure(
+        cycles_ratio=cycles,
+        macs_ratio=macs,
+        parameters_ratio=parameters,
+        budget=result.budget.kind if result.budget else None,
+        predicted_ratio=result.cost_after / result.cost_before if result.budget else None,
+        measure=result.measure,
+        curve=tuple(map(asdict, result.curve)),
+        groups=tuple(map(asdict, result.groups)),
+        blocks=tuple(map(asdict, result.blocks)),
+        attempts=tuple(map(asdict, result.attempts)),
+        choice=asdict(result.choice) if result.choice else None,
+        distillation=asdict(result.distillation) if result.distillation else None,
+        sparsity=asdict(result.sparsity) if result.sparsity else None,
     )

@@ -15,11 +15,11 @@ from ...core.options import options_in
 from ..caching.stage_cache import Cache
 from ..options.check_options import CheckOptions, Gates, MetricOptions
 from ..options.convert_options import ConvertOptions, ToolkitOptions
+from ..options.option_table import GROUPS, homes_of, renamed
 from ..options.prune_options import DistilOptions, PruneOptions
 from ..options.quantize_options import ExplainOptions, QuantizeOptions
 from ..options.run_options import RunOptions
 from ..options.sample_options import ModelOptions, SampleOptions
-from ..options.table import GROUPS, homes_of, renamed
 
 _NO_OPTIONS = ("model", "cache")
 

@@ -22,7 +22,7 @@ from ...core.errors import ModelError, OptionError
 from ...core.option_kinds import File
 from ...core.options import Option
 from ...prune.budget import parse_budget
-from ..options.table import old_names, options_of, renamed
+from ..options.option_table import old_names, options_of, renamed
 from .recipe import Recipe
 from .recipe_phrase import VERB, recipe_phrase
 

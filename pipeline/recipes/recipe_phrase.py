@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from ...core.diagnostics import render, speaking
-from ..options.table import options_of
+from ..options.option_table import options_of
 
 VERB = "run"
 _BARE = re.compile(r"[A-Za-z0-9_-]+")

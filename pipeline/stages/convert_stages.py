@@ -11,9 +11,9 @@ from ...core.progress import Progress
 from ...core.results import ModelRow
 from ..figures.figures_of import accuracy_figure, gate_figures, latency_figures
 from ..figures.robustness import robustness_of
-from .converting import NpuFeeds
-from .manifest_files import write_beside
-from .plan_handover import with_quantized
+from ..tasks.converting import NpuFeeds
+from ..tasks.manifest_files import write_beside
+from ..tasks.plan_handover import with_quantized
 from .prune_stages import Distil, Prune
 from .quantize_stages import Quantize
 from .stage import Stage, on_samples

@@ -10,20 +10,13 @@ from pathlib import Path
 import onnx
 
 from ...convert.convert import Conversion
+from ...core.diagnostics import Diagnostic
 from ...core.progress import Progress
 from ...prune.budget import Budget
 from ...prune.prune_result import Distillation, PruneResult
-from ..figures.figures_of import ratio
-from .distilling import distil_pruned, distil_task, distillation_notices
-from .pruning import (
-    Pruning,
-    budget_missed,
-    budget_of,
-    prune_task,
-    prunes,
-    pruning_figure,
-    saved_share,
-)
+from ..figures.figures_of import pruning_figure, ratio
+from ..tasks.distilling import distil_pruned, distil_task, distillation_notices
+from ..tasks.pruning import Pruning, budget_of, prune_task, prunes
 from .stage import Stage, on_samples, with_calibration
 from .target_figures import TargetFigures
 from .target_run import MODEL, Cut, TargetRun
@@ -150,11 +143,11 @@ def _confirmed(
     share, reached = budget.share, None
     for _ in range(_TRIES):
         tried = cut(share)
-        reached = saved_share(budget, tried.compiled, unpruned) if unpruned else None
+        reached = _saved_share(budget, tried.compiled, unpruned) if unpruned else None
         if tried.result.attempts or reached is None or reached >= budget.share:
             return tried
         share = min(0.99, share + (budget.share - reached) + 0.01)
-    return replace(tried, warnings=(budget_missed(budget, reached or 0.0),))
+    return replace(tried, warnings=(_budget_missed(budget, reached or 0.0),))
 
 
 def _compiled(run: TargetRun, result: PruneResult, progress: Progress) -> Cut:
@@ -165,3 +158,22 @@ def _compiled(run: TargetRun, result: PruneResult, progress: Progress) -> Cut:
         path = run.scratch("pruned-int8")
         run.quantize_for_cycles(run.model, path, progress)
     return Cut(result, run.convert(run.request(path), progress))
+
+
+def _saved_share(budget: Budget, compiled: Conversion, unpruned: Conversion) -> float | None:
+    """What the compiler says is saved; None for a budget that it does not measure."""
+    if budget.kind == "cycles":
+        return 1 - (ratio(compiled.cycles, unpruned.cycles) or 1.0)
+    if budget.kind == "latency":
+        after, before = (one.latency.ms if one.latency else None for one in (compiled, unpruned))
+        return 1 - (ratio(after, before) or 1.0)
+    return None
+
+
+def _budget_missed(budget: Budget, reached: float) -> Diagnostic:
+    """The warning that the compiler saves less than was asked for."""
+    return Diagnostic(
+        "pruning-budget",
+        f"the compiler says {-reached:.1%} {budget.kind}; {-budget.share:.1%} were asked for",
+        "ask for a larger budget",
+    )

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from ...core.progress import Progress
 from ...quantize.quantize import QuantizeResult
-from .plan_handover import float_model_of
+from ..tasks.plan_handover import float_model_of
+from ..tasks.quantizing import quantize_as, quantize_notices, quantize_task
 from .prune_stages import Distil, Prune
-from .quantizing import quantize_as, quantize_notices, quantize_task
 from .stage import Stage, on_samples, with_calibration
 from .target_figures import TargetFigures
 from .target_run import MODEL, PLAN, TargetRun

@@ -20,8 +20,8 @@ from ...quantize.quantize import QuantizeResult
 from ..caching.cached_tasks import TaskCache
 from ..recipes.recipe import Recipe
 from ..samples.ready_model import ReadyModel
-from .converting import conversion_request
-from .quantizing import quantize_for_cycles
+from ..tasks.converting import conversion_request
+from ..tasks.quantizing import quantize_for_cycles
 
 MODEL, PLAN, RKNN = "model.onnx", "plan.toml", "model.rknn"
 

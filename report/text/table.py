@@ -217,7 +217,7 @@ def kept_by_chance(how: QuantizationFigure) -> bool:
     return how.chosen_by == "sqnr" and best > how.candidates.get(how.method, best)
 
 
-def watch_hits(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
     """A number of things.
 
     >>> counted(1, "weight"), counted(2, "weight")

@@ -20,7 +20,7 @@ from rockpress.cli import progress_display
 from rockpress.convert.chips.targets import find_target
 from rockpress.convert.convert import convert
 from rockpress.pipeline.recipes.recipe import make_recipe
-from rockpress.pipeline.stages.converting import NpuFeeds, conversion_request
+from rockpress.pipeline.tasks.converting import NpuFeeds, conversion_request
 
 INPUT = {"x": (1, 3, 6, 8)}
 # Powers of two, so that float16 holds every value that there can be.

@@ -23,7 +23,7 @@ from rockpress.core.errors import ModelError, OptionError
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
-from rockpress.pipeline.stages.plan_handover import ranges_of
+from rockpress.pipeline.tasks.plan_handover import ranges_of
 from rockpress.quantize.quantize import quantize
 
 Array = NDArray[Any]

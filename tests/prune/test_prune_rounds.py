@@ -18,7 +18,7 @@ from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.types import Array
 from rockpress.pipeline.recipes.recipe import make_recipe
-from rockpress.pipeline.stages.pruning import require_pruning
+from rockpress.pipeline.tasks.pruning import require_pruning
 from rockpress.prune.budget import Budget, macs_cost
 from rockpress.prune.prune import Method, Pruner
 from rockpress.prune.prune_result import PruneResult

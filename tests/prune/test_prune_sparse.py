@@ -19,7 +19,7 @@ from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.sparsity import Axis, axis_of, is_sparse, sparse_axis
 from rockpress.core.types import Array
 from rockpress.pipeline.recipes.recipe import make_recipe
-from rockpress.pipeline.stages.two_four import require_sparse
+from rockpress.pipeline.tasks.two_four import require_sparse
 from rockpress.prune.sparse.masks import fours_of, held_least_squares, lost_part, sparse_mask
 from rockpress.prune.sparse.sparsify import SparseMethod, sparsify
 

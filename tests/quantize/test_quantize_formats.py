@@ -23,7 +23,7 @@ from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.single import quantize_file
-from rockpress.pipeline.stages.plan_handover import with_quantized
+from rockpress.pipeline.tasks.plan_handover import with_quantized
 from rockpress.quantize.quantize import QuantizeResult, quantize
 from rockpress.quantize.rendering.plan import read_plan
 

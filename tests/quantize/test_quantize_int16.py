@@ -24,7 +24,7 @@ from rockpress.core.graphs.model import is_qdq, load_model, save_model
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
-from rockpress.pipeline.stages.plan_handover import is_hybrid, with_quantized
+from rockpress.pipeline.tasks.plan_handover import is_hybrid, with_quantized
 from rockpress.quantize.mixed import parse_mixed
 from rockpress.quantize.quantize import Mixed, quantize
 from rockpress.quantize.rendering.plan import read_plan

@@ -27,7 +27,7 @@ from rockpress.core.graphs.layers import LayerShape
 from rockpress.core.graphs.model import load_model, save_model
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
-from rockpress.pipeline.stages.plan_handover import ranges_of
+from rockpress.pipeline.tasks.plan_handover import ranges_of
 from rockpress.quantize.methods.method_candidates import HeldOut
 from rockpress.quantize.mixed import Costs, families, growing_choices, parse_mixed, sensitivities
 from rockpress.quantize.quantize import Mixed, quantize

@@ -29,9 +29,9 @@ from ...quantize.methods.equalize import as_planned
 from ...quantize.quantize import QuantizeResult
 from ...quantize.rendering.qdq import dequantized_names
 from ..recipes.recipe import Recipe
-from ..stages.converting import NpuFeeds, conversion_request
-from ..stages.plan_handover import is_hybrid
-from ..stages.quantizing import held_out
+from .converting import NpuFeeds, conversion_request
+from .plan_handover import is_hybrid
+from .quantizing import held_out
 
 # every tensor of every sample is on disk for a while, and the simulator takes seconds for each
 _SAMPLES = 8

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -15,12 +15,10 @@ from ...calibration_data.samples import Samples
 from ...convert.chips.cycles import layer_cycles
 from ...convert.chips.latency import layer_ms
 from ...convert.chips.targets import Target
-from ...convert.convert import Conversion
-from ...core.diagnostics import Diagnostic, option
+from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ...core.graphs.graph import Graph
 from ...core.progress import Progress
-from ...core.results import PruningFigure
 from ...core.session import Session
 from ...core.types import Array
 from ...prune.budget import Budget, macs_cost, parse_budget, size_cost
@@ -32,7 +30,6 @@ from ...prune.rounds import prune_in_rounds, usual_rounds
 from ...prune.search.costs import Cost
 from ...prune.search.divergence import likeness
 from ...prune.sparse.sparsify import require_layers as require_sparsifiable
-from ..figures.figures_of import ratio
 from ..options.check_options import MetricOptions
 from ..options.prune_options import PruneOptions
 from ..recipes.recipe import Recipe
@@ -217,43 +214,3 @@ def _outputs(model: ModelProto, samples: Samples) -> list[list[Array]]:
 
 def _joined(rows: list[list[Array]]) -> list[Array]:
     return [np.concatenate(parts) for parts in zip(*rows, strict=True)]
-
-
-def pruning_figure(
-    result: PruneResult, cycles: float | None, macs: float | None, parameters: float | None
-) -> PruningFigure:
-    """What pruning did, for the report; the ratios are pruned over unpruned."""
-    return PruningFigure(
-        cycles_ratio=cycles,
-        macs_ratio=macs,
-        parameters_ratio=parameters,
-        budget=result.budget.kind if result.budget else None,
-        predicted_ratio=result.cost_after / result.cost_before if result.budget else None,
-        measure=result.measure,
-        curve=tuple(map(asdict, result.curve)),
-        groups=tuple(map(asdict, result.groups)),
-        blocks=tuple(map(asdict, result.blocks)),
-        attempts=tuple(map(asdict, result.attempts)),
-        choice=asdict(result.choice) if result.choice else None,
-        distillation=asdict(result.distillation) if result.distillation else None,
-        sparsity=asdict(result.sparsity) if result.sparsity else None,
-    )
-
-
-def saved_share(budget: Budget, compiled: Conversion, unpruned: Conversion) -> float | None:
-    """What the compiler says is saved; None for a budget that it does not measure."""
-    if budget.kind == "cycles":
-        return 1 - (ratio(compiled.cycles, unpruned.cycles) or 1.0)
-    if budget.kind == "latency":
-        after, before = (one.latency.ms if one.latency else None for one in (compiled, unpruned))
-        return 1 - (ratio(after, before) or 1.0)
-    return None
-
-
-def budget_missed(budget: Budget, reached: float) -> Diagnostic:
-    """The warning that the compiler saves less than was asked for."""
-    return Diagnostic(
-        "pruning-budget",
-        f"the compiler says {-reached:.1%} {budget.kind}; {-budget.share:.1%} were asked for",
-        "ask for a larger budget",
-    )

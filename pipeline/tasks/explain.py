@@ -16,8 +16,8 @@ from ...quantize.error_report import TensorError, error_report
 from ...quantize.methods.equalize import as_planned
 from ...quantize.quantize import QuantizeResult
 from ..recipes.recipe import Recipe
-from ..recipes.requirements import require_toolkit
-from ..stages.quantizing import held_out
+from .converting import require_toolkit
+from .quantizing import held_out
 from .simulated_errors import with_simulator
 
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...accuracy.gates import require_limits
-from ...accuracy.metrics.metric_table import find_metric
-from ...convert.chips.targets import Target, find_target
-from ...convert.toolkit.environment import runs, toolkit_version
-from ...core.diagnostics import option
-from ...core.errors import OptionError, ToolkitError
-from ...core.graphs.model import require_model_file
-from ...prune.distillation.distil import require_torch
-from ..stages.pruning import budget_of, cost_of, require_pruning
-from ..stages.quantizing import require_mixable
-from ..stages.two_four import require_sparse
-from .recipe import Recipe
+from ..accuracy.gates import require_limits
+from ..accuracy.metrics.metric_table import find_metric
+from ..convert.chips.targets import Target, find_target
+from ..core.diagnostics import option
+from ..core.errors import OptionError
+from ..core.graphs.model import require_model_file
+from ..prune.distillation.distil import require_torch
+from .recipes.recipe import Recipe
+from .tasks.pruning import budget_of, cost_of, require_pruning
+from .tasks.quantizing import require_mixable
+from .tasks.two_four import require_sparse
 
 
 def require_samples(recipe: Recipe) -> None:
@@ -121,27 +120,6 @@ def require_latency(target: Target, limit: float | None) -> None:
             f"for {target.name}, only cycles",
             "leave it out for this chip, and measure the .rknn on a board",
         )
-
-
-def require_toolkit(python: Path | None) -> str:
-    """The toolkit's version. Raises ToolkitError when it is not installed."""
-    if python is not None and not runs(python):
-        raise ToolkitError(
-            f"{option('toolkit-python', str(python))} is no Python that runs",
-            "give the path of an environment's Python, such as env/bin/python",
-        )
-    version = toolkit_version(python)
-    if version is None and python is not None:
-        raise ToolkitError(
-            f"rknn-toolkit2 is not installed for {option('toolkit-python', str(python))}",
-            f"rockpress doctor with {option('toolkit-python', str(python))} says what is missing",
-        )
-    if version is None:
-        raise ToolkitError(
-            "rknn-toolkit2 is not installed here, so nothing can be converted",
-            f"see rockpress doctor, or name another environment with {option('toolkit-python')}",
-        )
-    return version
 
 
 def require_output(output: Path, suffix: str, inputs: Sequence[Path]) -> None:
