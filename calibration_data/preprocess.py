@@ -15,7 +15,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.diagnostics import option
+from ..core.diagnostics import option, render
 from ..core.errors import OptionError, SamplesError
 from .images.geometry import GEOMETRIES, Pixels, Size
 from .preprocessing import Color, Layout, Resize
@@ -145,8 +145,8 @@ class Preprocess:
 def suspicious_scale(mean: Sequence[float], std: Sequence[float]) -> str | None:
     """A warning when mean and std look like the 0..1 scale, with the converted values; or None.
 
-    >>> print(suspicious_scale((0.5,), (0.5,)))
-    --mean 0.5 --std 0.5 look like the 0..1 scale; pixels are 0..255: --mean 127.5 --std 127.5
+    >>> print(render(suspicious_scale((0.5,), (0.5,))))
+    mean=[0.5] std=[0.5] look like the 0..1 scale; pixels are 0..255: mean=[127.5] std=[127.5]
     >>> suspicious_scale((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
     >>> suspicious_scale((0,), (1,))
     """

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ..core.option_kinds import Choice, Number, Numbers
+from ..core.list_kinds import Numbers
+from ..core.option_kinds import Choice, Number
 from ..core.options import Options, opt
 
 Resize = Literal["stretch", "letterbox", "fit", "crop"]

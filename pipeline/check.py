@@ -38,9 +38,10 @@ from .figures.figures_of import (
 )
 from .figures.last_release import open_last_release, require_comparable, with_changes
 from .figures.robustness import robustness_of
+from .inputs import open_both
 from .recipes.recipe import Recipe, recipe_document
 from .requirements import require_latency, require_measurable
-from .run import open_both, rendered
+from .run import rendered
 from .samples.ready_model import ReadyModel, ready_model
 from .stages.baseline import host_latency, measure_baseline
 from .stages.stage_log import StageLog

@@ -11,8 +11,9 @@ from ..convert.chips.targets import Target
 from ..core.results import Report
 from ..core.scratch import scratch_folder
 from .caching.stage_cache import CacheMiss
+from .inputs import opened
 from .recipes.recipe import Recipe
-from .run import admitted, opened, whole_run
+from .run import admitted, whole_run
 from .stages.stage import on_samples
 from .stages.stage_list import cached_stages
 from .stages.target_run import TargetRun

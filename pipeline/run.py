@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..calibration_data.samples import Samples
 from ..convert.chips.targets import Target
-from ..core.diagnostics import Diagnostic, option
-from ..core.errors import OptionError, RockpressError
+from ..core.diagnostics import Diagnostic
+from ..core.errors import RockpressError
 from ..core.files import require_file, sha256_of, staging, write_text
 from ..core.options import Options
 from ..core.progress import SILENT, Progress
@@ -30,14 +29,12 @@ from .figures.last_release import (
     require_kept,
     with_changes,
 )
-from .figures.robustness import require_images
+from .inputs import Opened, opened
 from .options.option_table import GROUPS
 from .parallel import each_target
 from .recipes.recipe import Recipe, recipe_document
 from .requirements import require_possible
 from .samples.audits import audited, ranges_seen
-from .samples.bound_metric import require_labels, scoring_of
-from .samples.ready_model import ReadyModel, ready_model
 from .stages.baseline import Baseline, measure_baseline
 from .stages.stage_list import run_stages
 from .stages.stage_log import StageLog
@@ -45,8 +42,6 @@ from .stages.target_figures import TargetFigures, target_report
 from .stages.target_run import TargetRun
 from .stale_outputs import set_aside
 from .tasks.converting import require_toolkit
-from .tasks.distilling import split_for_pruning
-from .tasks.pruning import prunes, require_layers
 
 REPORT_FILE = "report.json"
 
@@ -167,13 +162,13 @@ def whole_run(
 ) -> Report:
     """Return the report of a whole run, whose files come into ``folder``; maybe from the cache."""
     cache = recipe.cache if recipe.keeps_stages else None
-    task = _LazyKey(recipe, version)
+    task = RunKey(recipe, version)
     return TaskCache(cache).run_in("run", task, compute, folder)
 
 
 @dataclass(frozen=True)
-class _LazyKey:
-    """The key of a run; samples are read for it only when there is a cache."""
+class RunKey:
+    """What decides a whole run; samples are read for its key only where there is a cache."""
 
     recipe: Recipe
     version: str
@@ -269,56 +264,3 @@ class _TargetRuns:
 def _remove(folder: Path) -> None:
     if folder.exists():
         shutil.rmtree(folder)
-
-
-# the model made ready, calibration samples, and those that everything is compared on
-Opened = tuple[ReadyModel, Samples | None, Samples]
-
-
-def opened(recipe: Recipe) -> Opened:
-    """The model made ready, and ``open_both``.
-
-    Raises what they raise, and what pruning would only find when it begins.
-    """
-    ready = ready_model(recipe.model, recipe.shape.input, recipe.shape.size, recipe.shape.outputs)
-    require_layers(recipe.prune, ready.model)
-    calib, evaluation = open_both(ready, recipe)
-    if prunes(recipe.prune) and calib is not None:
-        split_for_pruning(calib, recipe.prune, recipe.run.seed)
-    return ready, calib, evaluation
-
-
-def open_both(ready: ReadyModel, recipe: Recipe) -> tuple[Samples | None, Samples]:
-    """Calibration samples (None when not needed) and those that everything is compared on.
-
-    Without labelled samples the calibration samples serve for the comparison too. Raises
-    SamplesError, and OptionError when one set holds images and the other tensors, or when images
-    are needed.
-    """
-    calib, evaluation = _opened(ready, recipe)
-    require_images(recipe.check, evaluation)
-    return calib, evaluation
-
-
-def _opened(ready: ReadyModel, recipe: Recipe) -> tuple[Samples | None, Samples]:
-    how, seed = recipe.preprocessing, recipe.run.seed
-    calib = None
-    if recipe.samples.calib is not None:
-        calib = ready.samples(recipe.samples.calib, how, recipe.samples.calib_count, seed)
-    if recipe.samples.eval is None:
-        assert calib is not None  # require_comparison has seen to it
-        scoring_of(recipe.metric, ready.model, calib)
-        return calib, calib
-    evaluation = ready.samples(recipe.samples.eval, how, recipe.samples.eval_count, seed)
-    require_labels(
-        recipe.samples.eval,
-        recipe.gates.min_retention,
-        scoring_of(recipe.metric, ready.model, evaluation),
-        evaluation,
-    )
-    if calib is not None and calib.is_pixels != evaluation.is_pixels:
-        raise OptionError(
-            f"one of {option('calib')} and {option('eval')} holds images and the other tensors",
-            "give both in the same form: the .rknn is built for one of them",
-        )
-    return calib, evaluation

@@ -97,7 +97,7 @@ class Cache:
         caller. A result that cannot be kept is returned all the same. Raises CacheMiss as the class
         has it.
         """
-        key = key_of(kind, inputs)
+        key = entry_name(kind, inputs)
         if not self._fresh:
             with suppress(OSError, ValueError, KeyError, TypeError):
                 value: T = self._read(key, place)
@@ -120,7 +120,7 @@ class Cache:
 
         It counts as an entry, so it is shown, shrunk and cleared with the others.
         """
-        place = self._entry(key_of(kind, inputs))
+        place = self._entry(entry_name(kind, inputs))
         if self._fresh:
             shutil.rmtree(place, ignore_errors=True)
         yield place
@@ -190,7 +190,7 @@ class Cache:
         self.shrink(self._most)
 
 
-def key_of(kind: str, inputs: Mapping[str, Any]) -> str:
+def entry_name(kind: str, inputs: Mapping[str, Any]) -> str:
     """The name of an entry: a digest of all that decides the result."""
     parts = {"kind": kind, "code": _code_digest(), "inputs": inputs}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from ...core.diagnostics import option
-from ...core.option_kinds import Choice, File, Flag, Names, Number, Settings, Shares, Text
+from ...core.list_kinds import Names, Settings, Shares
+from ...core.option_kinds import Choice, File, Flag, Number, Text
 from ...core.options import Options, opt
 
 Confidence = Literal["point", "lower"]
@@ -29,7 +30,8 @@ class MetricOptions(Options):
     metric_option: Mapping[str, str] = opt(
         {},
         Settings(),
-        "Set an option of the metric, such as charset=keys.txt. Repeatable.",
+        f"Set an option of the metric: {option('metric-option', {'charset': 'keys.txt'})}. "
+        "Repeatable.",
         _MEASURING,
     )
     metric_output: tuple[str, ...] = opt(
@@ -86,7 +88,7 @@ class Gates(Options):
     max_regression: Mapping[str, float] = opt(
         {},
         Shares(("size", "cycles", "latency", "retention")),
-        f"Gate: how much worse than in {option('baseline')}: size, cycles, latency or retention. "
-        "Exit 4 above. Repeatable.",
+        f"Gate: how much worse than in {option('baseline')} size, cycles, latency or retention may "
+        f"be: {option('max-regression', {'cycles': 0.02})}. Exit 4 above. Repeatable.",
         "run check demo",
     )

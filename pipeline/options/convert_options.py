@@ -30,7 +30,7 @@ class ConvertOptions(Options):
     scheme: str | None = opt(
         None,
         Choice(_every_scheme),
-        "Bits of weights (w) and activations (a) for the toolkit's quantizer, or float16.",
+        "Bits of weights (w) and activations (a), or float16.",
         "convert",
         default="w8a8",
     )

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...core.diagnostics import option
-from ...core.option_kinds import Choice, Names, Number, Text, Whole
+from ...core.list_kinds import Names
+from ...core.option_kinds import Choice, Number, Text, Whole
 from ...core.options import Options, opt
 
 _VERBS = "run prune"
@@ -41,7 +42,8 @@ class PruneOptions(Options):
     sparsity: str | None = opt(
         None,
         Choice(("2:4", "off")),
-        "Set two of every four weights to zero, where the chip leaves them out: rk3576, rv1126b.",
+        "Set two of every four weights to zero, on chips that leave them out; of others it is "
+        "refused, and those are named.",
         _VERBS,
         off=True,
     )

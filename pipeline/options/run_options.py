@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...core.option_kinds import Names, Whole
+from ...core.list_kinds import Names
+from ...core.option_kinds import Whole
 from ...core.options import Options, opt
 
 
@@ -14,7 +15,7 @@ class RunOptions(Options):
 
     target: tuple[str, ...] = opt(
         ("rk3588",),
-        Names("CHIP", repeats=True),
+        Names("CHIP", repeats=True, least=1),
         "Chip to build for. Repeatable.",
         "run prune quantize convert inspect init demo",
         defaults={"inspect": "none"},

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...core.option_kinds import File, Names, Shapes, Size, Whole
+from ...core.diagnostics import option
+from ...core.list_kinds import Names, Shapes, Size
+from ...core.option_kinds import File, Whole
 from ...core.options import Options, opt
-from ...core.types import Shape
 
 _MODEL_VERBS = "run prune quantize convert check inspect"
 
@@ -17,10 +18,11 @@ _MODEL_VERBS = "run prune quantize convert check inspect"
 class ModelOptions(Options):
     """Which part of the model is used, with which shapes."""
 
-    input: Mapping[str, Shape] = opt(
+    input: Mapping[str, tuple[int, ...]] = opt(
         {},
         Shapes(),
-        "Fix the shape of an input, such as x=1x3x48x320. Repeatable.",
+        f"Fix the shape of an input, such as {option('input', {'x': [1, 3, 48, 320]})}. "
+        "Repeatable.",
         _MODEL_VERBS,
     )
     outputs: tuple[str, ...] = opt(

@@ -32,7 +32,7 @@ else:
     import tomli as tomllib
 
 
-_PAGE = "docs/recipe.md lists the keys"
+_PAGE = "docs/recipe.md lists the keys and what they take"
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # keys that are no options: what is read, and where results go
 _OF_THE_FILE = ("model", "output", "models")
@@ -152,10 +152,10 @@ def _known_keys() -> list[str]:
 
 def _as_a_line(described: Option, value: Any) -> str:
     """What to write instead of the form that the value has on the command line, if it is that."""
-    with suppress(ValueError, TypeError, OptionError):
-        plain = described.kind.read(str(value))
-        described.load(plain)
-        if plain != value:
+    if isinstance(value, str):
+        with suppress(ValueError, OptionError):
+            plain = described.kind.read(value)
+            described.load(plain)
             return f"write {recipe_phrase(described.flag, plain)}"
     return ""
 

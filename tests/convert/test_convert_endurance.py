@@ -74,7 +74,7 @@ def test_a_child_that_is_killed(small_cnn: Path, tmp_path: Path, stage: str) -> 
     recipe = make_recipe(model=small_cnn, calib=saved_samples(tmp_path))
     progress = Killing(kill)
     with pytest.raises(ToolkitOutOfMemory):
-        convert_file(recipe, tmp_path / "out" / "a.rknn", None, progress)
+        convert_file(recipe, tmp_path / "out" / "a.rknn", progress)
     assert not (tmp_path / "out").exists()
 
 
@@ -111,7 +111,7 @@ def test_rockpress_itself_is_killed(
         "    def stage(self, name): pass\n"
         "    def step(self, what, done, total):\n"
         "        if what.startswith(sys.argv[1]): os.kill(os.getpid(), signal.SIGKILL)\n"
-        "recipe = Recipe(model=Path(sys.argv[2]), calib=Path(sys.argv[3]))\n"
+        "recipe = make_recipe(model=Path(sys.argv[2]), calib=Path(sys.argv[3]))\n"
         "convert_file(recipe, Path('out/a.rknn'), None, Killing())\n"
     )
     place = tmp_path / "killed"

@@ -23,7 +23,7 @@ from rockpress.core.errors import ModelError
 from rockpress.core.files import sha256_of
 from rockpress.core.results import LatencyFigure, ModelRow, Report
 from rockpress.pipeline.caching.encoding import NotStorable, read_value, write_value
-from rockpress.pipeline.caching.stage_cache import Cache, cache_folder, key_of
+from rockpress.pipeline.caching.stage_cache import Cache, cache_folder, entry_name, watch_hits
 from rockpress.pipeline.options.check_options import Gates
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.run import run
@@ -156,7 +156,7 @@ def test_the_longest_unused_go_first(tmp_path: Path) -> None:
     kept = sum(one.bytes for one in cache.entries()[2:])
     removed = cache.shrink(kept)
     assert removed == sum(one.bytes for one in entries) - kept
-    assert cache.entries()[-1].folder.name == key_of("kind", {"n": 0})
+    assert cache.entries()[-1].folder.name == entry_name("kind", {"n": 0})
     assert len(cache.entries()) == 2
     cache.shrink(0, unused=0)
     assert cache.entries() == []

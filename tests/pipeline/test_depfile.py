@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -124,7 +123,6 @@ class Made:
             Path("small_cnn.onnx"),
             Path(),
             Answers("m", None, None, ()),
-            defaultdict(str),
             force=True,
         )
         self._recipe = Path("rockpress.toml")

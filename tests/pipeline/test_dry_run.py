@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 
 from rockpress.core.errors import RockpressError
 from rockpress.core.results import TargetReport
-from rockpress.pipeline.caching import cached_stages as remembered
 from rockpress.pipeline.caching.stage_cache import Cache
 from rockpress.pipeline.dry_run import planned
 from rockpress.pipeline.options.check_options import Gates
@@ -158,51 +156,3 @@ def test_the_command_says_what_is_cached(
     _, out, _ = rockpress(*line, "--dry-run", "--json")
     (target,) = json.loads(out)["targets"]
     assert {stage["status"] for stage in target["stages"]} == {"cached"}
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"prune": "macs=-10%", "rounds": 2},
-        {"prune": "cycles=-10%", "sparsity": "2:4", "targets": ("rk3576",)},
-        {"max_drop": 0.5, "method": "min-max", "mixed": "cycles=+20%"},
-        {"quantize": "w4a16", "targets": ("rk3576",), "recover": "none"},
-    ],
-)
-def test_all_that_a_stage_reads_of_the_recipe_is_in_its_key(
-    options: dict[str, Any],
-    small_cnn: Path,
-    labelled_folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    names, read = {one.name for one in fields(Recipe)}, set[str]()
-
-    class Read(Recipe):
-        def __getattribute__(self, name: str) -> Any:
-            if name in names:
-                read.add(name)
-            return super().__getattribute__(name)
-
-    stages = []
-
-    def watched(
-        recipe: Recipe, kind: str, model: Any, inputs: Callable[[], Any], make: Any, place: Path
-    ) -> Any:
-        read.clear()
-        inputs()
-        known = read | NO_MATTER | {"model", "targets"}
-        read.clear()
-        made = make(place)
-        if kind != "run":
-            stages.append(kind)
-            assert read <= known, kind
-        return made
-
-    monkeypatch.setattr(remembered, "_known", watched)
-    for file in labelled_folder.glob("*/*.png"):  # more of them, so that a half can be held out
-        file.with_name(f"again-{file.name}").write_bytes(file.read_bytes())
-    recipe = Read(small_cnn, calib=labelled_folder, eval=labelled_folder, **options)
-    assert run(recipe, tmp_path / "out").targets[0].error is None
-    prunes = "prune" in options or "max_drop" in options
-    assert {"quantize", "convert", *(["prune"] if prunes else [])} <= set(stages)

@@ -204,9 +204,7 @@ def test_nothing_is_replaced_unless_asked(place: Path, init: Init) -> None:
 def test_paths_start_at_the_folder_of_the_recipe(place: Path, init: Init) -> None:
     answers = Answers("../small_cnn.onnx", "../labelled", None, ("rk3588", "rk3576"))
     with pytest.raises(OutputError):
-        write_starter(
-            place / "small_cnn.onnx", place / "small_cnn.onnx", answers, Meanings(), force=False
-        )
+        write_starter(place / "small_cnn.onnx", place / "small_cnn.onnx", answers, force=False)
     line = ["small_cnn.onnx", "--calib", "labelled", "--target", "RK3576", "-o", "ci", "-q"]
     assert init(*line) == (0, "", "")
     (job,) = read_jobs(place / "ci" / "rockpress.toml")
@@ -230,18 +228,13 @@ def test_below_the_top_of_a_repository_init_says_what_to_move(place: Path, init:
     assert (done.returncode, "run rockpress.toml -o build" in done.stdout) == (0, True)
 
 
-class Meanings(dict[str, str]):
-    def __missing__(self, key: str) -> str:
-        return f"what {key} is for"
-
-
 def test_what_the_model_leaves_open_is_said(tmp_path: Path) -> None:
     x = helper.make_tensor_value_info('x"\ny', TensorProto.FLOAT, ["n", 3, "h", 320])
     z = helper.make_tensor_value_info("z", TensorProto.FLOAT, [2, 8])
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
     node = helper.make_node("Identity", ['x"\ny'], ["y"])
     model = onnx.helper.make_model(helper.make_graph([node], "g", [x, z], [y]))
-    text = recipe_text(model, Answers("m.onnx", None, None, ("rk3588",)), Meanings())
+    text = recipe_text(model, Answers("m.onnx", None, None, ("rk3588",)))
     assert '# Input "x\\"\\ny": ? x 3 x ? x 320 (an image, channels first)\n' in text
     assert '# Input "z": 2 x 8\n' in text
     (line,) = [line for line in text.splitlines() if line.startswith("# input.")]
@@ -265,7 +258,7 @@ def test_an_open_size_is_asked_for(
     x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in "xy")
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [x], [y])
     answers = Answers("m.onnx", None, None, ("rk3588",))
-    text = recipe_text(helper.make_model(graph), answers, Meanings())
+    text = recipe_text(helper.make_model(graph), answers)
     (tmp_path / "r.toml").write_text(text.replace("# size", "size"))
     (job,) = read_jobs(tmp_path / "r.toml")
     assert job.recipe.shape.size == size

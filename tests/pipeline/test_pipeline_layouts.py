@@ -14,7 +14,7 @@ from rockpress.convert.manifest import manifest_path, read_manifest
 from rockpress.core.errors import OptionError
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.run import run
-from rockpress.pipeline.single import Build, convert_file
+from rockpress.pipeline.single import convert_file
 
 
 @pytest.fixture
@@ -59,5 +59,5 @@ def test_images_reach_a_model_with_channels_last(
 def test_mean_and_std_cannot_go_inside(channels_last: Path, tmp_path: Path) -> None:
     recipe = make_recipe(model=channels_last, preprocessing=HOW)
     with pytest.raises(OptionError, match="channels last"):
-        convert_file(recipe, tmp_path / "out.rknn", Build(pixels=True))
+        convert_file(recipe, tmp_path / "out.rknn", pixels=True)
     assert not (tmp_path / "out.rknn").exists()

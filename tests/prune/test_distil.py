@@ -19,9 +19,14 @@ from rockpress.core.errors import ModelError, OptionError, OutputError, PackageE
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.results import PruningFigure
 from rockpress.pipeline.caching.stage_cache import Cache
+from rockpress.pipeline.options.prune_options import PruneOptions
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.samples.ready_model import ready_model
-from rockpress.pipeline.tasks.distilling import distillation_notices, parted, require_distilling
+from rockpress.pipeline.tasks.distilling import (
+    distillation_notices,
+    require_distilling,
+    split_for_pruning,
+)
 from rockpress.prune.distillation import distil as module
 from rockpress.prune.distillation.distil_data import batch_size, outputs_of, stored
 from rockpress.prune.distillation.distil_loss import Compared, compared_of
@@ -71,13 +76,13 @@ def test_an_operator_that_cannot_be_trained_is_named_at_once() -> None:
     with pytest.raises(ModelError, match=r"these operators: LSTM \(2\)") as caught:
         require_known(model)
     assert "--recover least-squares" in caught.value.hint
-    require_distilling(make_recipe(Path("m.onnx")), model)  # not asked for
+    require_distilling(PruneOptions(), model)  # not asked for
 
 
 def test_torch_is_asked_for_before_operators(no_torch: None) -> None:
     recipe = make_recipe(Path("m.onnx"), recover="distill")
     with pytest.raises(PackageError):
-        require_distilling(recipe, onnx.load(str(sample_path(MODEL))))
+        require_distilling(recipe.prune, onnx.load(str(sample_path(MODEL))))
 
 
 @pytest.mark.parametrize(
@@ -87,21 +92,24 @@ def test_what_is_held_out_is_neither_pruned_nor_trained_by(
     count: int, max_drop: float | None, held_out: int
 ) -> None:
     recipe = make_recipe(Path("m.onnx"), recover="distill", max_drop=max_drop)
-    seen, apart = parted(demo_samples(count), recipe)
+    seen, apart = split_for_pruning(demo_samples(count), recipe.prune, 0)
     assert apart is not None
     assert (len(seen), len(apart)) == (count - held_out, held_out)
     assert not set(seen.indices) & set(apart.indices)
     assert (
-        parted(demo_samples(count), recipe.with_options(max_drop=None, recover="none"))[1] is None
+        split_for_pruning(
+            demo_samples(count), recipe.with_options(max_drop=None, recover="none").prune, 0
+        )[1]
+        is None
     )
 
 
 def test_too_few_samples() -> None:
     recipe = make_recipe(Path("m.onnx"), recover="distill")
     with pytest.raises(OptionError, match=r"--recover distill needs at least 32 .* there are 31"):
-        parted(demo_samples(31), recipe)
+        split_for_pruning(demo_samples(31), recipe.prune, 0)
     with pytest.raises(OptionError, match=r"--max-drop needs at least 16 .* half of them"):
-        parted(demo_samples(15), recipe.with_options(max_drop=0.1))
+        split_for_pruning(demo_samples(15), recipe.with_options(max_drop=0.1).prune, 0)
 
 
 def test_weights_are_trained_and_constants_are_not() -> None:

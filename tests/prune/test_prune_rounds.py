@@ -139,6 +139,6 @@ def test_rounds_are_an_option(tmp_path: Path, rockpress: Run) -> None:
         sizes.add(out.read_bytes())
     assert len(sizes) == 2
     assert rockpress(*line, "--rounds", 0)[0] == 2
-    recipe = make_recipe(model, calib, prune="macs=-50%", max_drop=0.02, rounds=2)
+    recipe = make_recipe(model, calib=calib, prune="macs=-50%", max_drop=0.02, rounds=2)
     with pytest.raises(OptionError, match="made in one round"):
-        require_pruning(recipe)
+        require_pruning(recipe.prune)

@@ -171,7 +171,7 @@ def test_what_gains_nothing_is_refused_before_anything_runs(
     with pytest.raises(OptionError, match=said) as caught:
         recipe = make_recipe(tmp_path / "m.onnx", calib=tmp_path, **options)
         for target in recipe.run.target:
-            require_sparse(recipe, find_target(target))
+            require_sparse(recipe.prune, recipe.quantize.scheme, find_target(target))
     assert caught.value.hint
 
 

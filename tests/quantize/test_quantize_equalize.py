@@ -301,7 +301,7 @@ def test_the_command_explains_an_equalized_model(
     save_model(planted[0], tmp_path / "m.onnx")
     np.save(tmp_path / "x.npy", np.stack([one["x"][0] for one in samples_of(30)]))
     recipe = make_recipe(tmp_path / "m.onnx", calib=tmp_path / "x.npy", method="gptq-equalized")
-    found = quantize_file(recipe, tmp_path / "q.onnx", explain=True)
+    found = quantize_file(recipe.with_options(explain=True), tmp_path / "q.onnx")
     assert found.result.plan.equalization
     assert min(one.accumulated_db for one in found.errors) > 15
 

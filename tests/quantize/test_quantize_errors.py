@@ -314,7 +314,7 @@ def net(folder: Path, count: int) -> tuple[Path, Path]:
 def test_the_samples_are_those_held_out(count: int, used: int, tmp_path: Path) -> None:
     model, samples = net(tmp_path, count)
     recipe = make_recipe(model=model, calib=samples, method="min-max", mixed="off", seed=5)
-    found = quantize_file(recipe, tmp_path / "q.onnx", explain=True)
+    found = quantize_file(recipe.with_options(explain=True), tmp_path / "q.onnx")
     ready = ready_model(model)
     calib = ready.samples(samples, recipe.preprocessing, None, recipe.run.seed)
     few = calib.split(used, recipe.run.seed)[1] if used < count else calib
@@ -366,7 +366,7 @@ def test_a_table_of_many(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_simulator_has_lost_as_much_as_the_intended_model(tmp_path: Path) -> None:
     model, samples = net(tmp_path, 12)
     recipe = make_recipe(model=model, calib=samples, method="min-max", mixed="off")
-    errors = quantize_file(recipe, tmp_path / "q.onnx", simulator=True).errors
+    errors = quantize_file(recipe.with_options(simulator=True), tmp_path / "q.onnx").errors
     shown = [one for one in errors if one.simulated_db is not None]
     assert {one.name for one in shown} == {
         one.name for one in errors if one.kind == "activation" and one.operator != "Input"

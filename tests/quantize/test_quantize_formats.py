@@ -127,7 +127,7 @@ def test_what_narrows_ranges_is_refused_for_16_bits(net: ModelProto, tmp_path: P
         made(net, tmp_path, scheme="w8a16", method="mse")
     recipe = make_recipe(tmp_path / "m.onnx", scheme="w8a16")
     with pytest.raises(OptionError, match="--symmetric is for w8a8"):
-        quantize_file(recipe, tmp_path / "q.onnx", symmetric=True)
+        quantize_file(recipe.with_options(symmetric=True), tmp_path / "q.onnx")
 
 
 def test_a_method_that_is_not_known_is_refused(net: ModelProto, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from rockpress.core.similarity import sqnr_db
 from rockpress.pipeline.check import check
 from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
 from rockpress.pipeline.run import run
-from rockpress.pipeline.single import Build, convert_file, quantize_file
+from rockpress.pipeline.single import convert_file, quantize_file
 from rockpress.quantize.rendering.plan import Plan, read_plan
 
 Array = NDArray[Any]
@@ -127,7 +127,7 @@ def test_the_toolkit_leaves_the_same_weights_in_float16(recipe: Recipe, tmp_path
     """Convolution, MatMul and Gemm: were only one of them rounded, it would be 30 dB or less."""
     plan = quantize_file(recipe.with_options(mixed="sqnr=90"), tmp_path / "q.onnx").result.plan
     assert set(plan.floating) == {"w1", "w3", "w4"}
-    made = convert_file(recipe, tmp_path / "m.rknn", Build(plan=tmp_path / "q.plan.toml"))
+    made = convert_file(recipe.with_options(plan=tmp_path / "q.plan.toml"), tmp_path / "m.rknn")
     assert (made.quantization, made.dtype) == ("hybrid", "w4a16")
     assert not [one for one in made.warnings if one.code in ("toolkit-plan", "plan-weights")]
     assert made.closeness.float_db is not None
@@ -206,9 +206,9 @@ def test_the_plan_of_another_model_is_refused(recipe: Recipe, tmp_path: Path) ->
                 node.input[position] = "other"
     next(one for one in other.graph.initializer if one.name == "w1").name = "other"
     onnx.save(other, tmp_path / "o.onnx")
-    build = Build(plan=tmp_path / "q.plan.toml")
+    recipe = recipe.with_options(plan=tmp_path / "q.plan.toml")
     with pytest.raises(ModelError, match="no tensor 'w1'"):
-        convert_file(recipe.with_options(model=tmp_path / "o.onnx"), tmp_path / "o.rknn", build)
+        convert_file(recipe.with_options(model=tmp_path / "o.onnx"), tmp_path / "o.rknn")
 
 
 @pytest.mark.parametrize(

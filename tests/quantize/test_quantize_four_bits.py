@@ -148,7 +148,7 @@ def test_what_cannot_be_done_is_said(net: ModelProto, tmp_path: Path) -> None:
         quantize_file(recipe.with_options(mixed="cycles=+8%"), output)
     assert "size=-15%" in caught.value.hint
     with pytest.raises(OptionError, match="--explain is for w8a8"):
-        quantize_file(recipe, output, explain=True)
+        quantize_file(recipe.with_options(explain=True), output)
     with pytest.raises(OptionError, match="--method kl is about the ranges"):
         quantize_file(recipe.with_options(method="kl"), output)
     assert not output.exists()

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
+from typer.testing import CliRunner
 
 from rockpress.cli import main
 from rockpress.cli.handler import run
-from rockpress.cli.release_options import parse_regression
 from rockpress.core.errors import OptionError, ReportError, RockpressError
 from rockpress.core.results import LatencyFigure, ModelRow, Report, RetentionFigure, TargetReport
 from rockpress.pipeline.figures.last_release import (
@@ -232,8 +231,9 @@ def test_more_is_worse_but_for_retention(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["cycles", "cycles=2", "cycles=-2%", "speed=2%", "size=x%", ""])
 def test_wrong_limits_are_told(text: str) -> None:
-    with pytest.raises(typer.BadParameter, match="is not NAME=N%"):
-        parse_regression(text)
+    line = ["check", "a.onnx", "b.onnx", "--max-regression", text]
+    done = CliRunner().invoke(main.app, line)
+    assert (done.exit_code, "is not NAME=N%" in done.output) == (2, True)
 
 
 def test_check_against_an_earlier_check(
