@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -17,10 +17,9 @@ from onnx import ModelProto
 from ..calibration_data.samples import Samples
 from ..core.diagnostics import option
 from ..core.errors import ModelError, SamplesError
+from ..core.progress import SILENT, Progress
 from ..core.session import Session
 from ..core.types import Array
-
-Progress = Callable[[int], None]
 
 # Outputs of all samples are kept for the comparison; two models at this size still fit into 16 GB.
 MAX_OUTPUT_BYTES = 4 * 2**30
@@ -46,8 +45,8 @@ class Runner(Protocol):
     in the samples' order.
     """
 
-    def __call__(self, samples: Samples, *, on_progress: Progress = ...) -> list[Array]:
-        """Outputs of all samples; ``on_progress`` gets the number of samples done."""
+    def __call__(self, samples: Samples, *, progress: Progress = ...) -> list[Array]:
+        """Return the outputs of all samples; every sample is a step of ``progress``."""
         ...
 
 
@@ -56,12 +55,13 @@ def run_onnxruntime(
     samples: Feeds,
     *,
     optimise: bool = True,
-    on_progress: Progress = lambda done: None,
+    progress: Progress = SILENT,
+    activity: str = "evaluate",
 ) -> list[Array]:
     """Outputs of the model, a list of (N, ...) arrays in the model's order.
 
     One sample is fed at a time; an output's batch axis of 1 becomes the sample axis.
-    ``optimise=False`` is for quantized models. ``on_progress`` gets the number of samples done.
+    ``optimise=False`` is for quantized models. Every sample is a step of ``activity``.
     Raises SamplesError without samples or when the outputs would not fit into memory, ModelError
     when the model does not run or its outputs change their shape.
     """
@@ -75,7 +75,7 @@ def run_onnxruntime(
         for array, row, name in zip(collected, rows, session.output_names, strict=True):
             _store(array, row, done, name)
         done += 1
-        on_progress(done)
+        progress.step(activity, done, len(samples))
     if not done:
         raise SamplesError(
             "there are no samples to run the model on", f"give some with {option('eval')}"

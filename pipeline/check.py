@@ -98,7 +98,7 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
             target = opened.manifest.target
             found = _simulated(candidate, opened, calib, evaluation, recipe, step)
         else:
-            found = _run_onnx(opened, evaluation, step)
+            found = _run_onnx(opened, evaluation, stages.progress)
     worse = robustness_of(base, found.computed, recipe, stages, optimise=not found.quantized)
     comparison = base.compared(found.outputs, recipe.seed)
     row = _with_accuracy(found.row, comparison)
@@ -178,15 +178,9 @@ def _ratios(row: ModelRow, base: ModelRow) -> dict[str, float | None]:
     return {**ratios, "latency": None} if row.stage == "quantized" else ratios
 
 
-def _run_onnx(ready: ReadyModel, samples: Samples, step: Step) -> _Measured:
+def _run_onnx(ready: ReadyModel, samples: Samples, progress: Progress) -> _Measured:
     quantized = is_qdq(ready.original)
-    total = len(samples)
-    outputs = run_onnxruntime(
-        ready.model,
-        samples,
-        optimise=not quantized,
-        on_progress=lambda done: step("evaluate", done, total),
-    )
+    outputs = run_onnxruntime(ready.model, samples, optimise=not quantized, progress=progress)
     row = ModelRow(
         stage="quantized" if quantized else "candidate",
         path=str(ready.path),

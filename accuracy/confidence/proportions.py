@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .sign_test import sign_test
-
 Interval = tuple[float, float]
 
 Z95 = 1.959963984540054  # 97.5 % of the normal distribution lie below
@@ -93,6 +91,25 @@ def mcnemar(pairs: Pairs) -> float:
     0.0987
     """
     return sign_test(pairs.first, pairs.second)
+
+
+def sign_test(wins: int, losses: int) -> float:
+    """Return the two-sided exact p of wins against losses, as likely as each other; no ties.
+
+    Source: Arbuthnott, An argument for divine providence, Philosophical Transactions 27, 1710; for
+    right and wrong answers it is the exact form of McNemar's test.
+
+    >>> [round(sign_test(*counts), 6) for counts in ((5, 0), (3, 3), (0, 0))]
+    [0.0625, 1.0, 1.0]
+    """
+    differ, fewer = wins + losses, min(wins, losses)
+    # the terms in logarithms: 0.5 ** 2000 is no float any more
+    total = math.lgamma(differ + 1) - differ * math.log(2)
+    tail = math.fsum(
+        math.exp(total - math.lgamma(count + 1) - math.lgamma(differ - count + 1))
+        for count in range(fewer + 1)
+    )
+    return min(1.0, 2 * tail)
 
 
 def _log_error(share: float, samples: int) -> float:

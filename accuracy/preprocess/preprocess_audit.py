@@ -10,7 +10,7 @@ respect is looked at with that change made.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,9 +20,10 @@ from onnx import ModelProto
 from ...calibration_data.samples import Samples
 from ...calibration_data.sources.labels import Labels
 from ...core.graphs.layers import macs_of
+from ...core.progress import SILENT, Progress
 from ...core.session import Session
 from ...core.types import Array
-from ..confidence.sign_test import sign_test
+from ..confidence.proportions import sign_test
 from ..metrics.classification import TopK
 from ..metrics.measured import Scores
 from ..metrics.metric_table import Scoring
@@ -39,8 +40,6 @@ _SAME = 0.05  # two settings that differ less surely than this are not told apar
 _ROUNDS = 3  # respects in which one set of options is wrong at once
 _FEW = 32  # below this, samples that are too few to be sure may still point somewhere
 _POINTER = 0.2
-
-Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def audit_preprocess(
     scoring: Scoring,
     *,
     seed: int = 0,
-    on_progress: Progress = lambda done, total: None,
+    progress: Progress = SILENT,
 ) -> PreprocessAudit:
     """Compare the preprocess of labelled ``samples`` with what it may have been meant to be.
 
@@ -94,7 +93,7 @@ def audit_preprocess(
     ModelError when the model cannot be scored on them as they are.
     """
     few = samples.take(_affordable(model, len(samples)), seed)
-    trials = _Trials(model, scoring, few, on_progress)
+    trials = _Trials(model, scoring, few, progress)
     first = _Tried(original(few), trials.scores(original(few)))
     at_chance = trials.is_at_chance()
     now, subject = first, ""
@@ -136,7 +135,7 @@ class _Trials:
     """The model, run with one setting after the other. Scores are the higher the better."""
 
     def __init__(
-        self, model: ModelProto, scoring: Scoring, samples: Samples, on_progress: Progress
+        self, model: ModelProto, scoring: Scoring, samples: Samples, progress: Progress
     ) -> None:
         self._session = Session(model)
         self._scoring = scoring
@@ -144,7 +143,7 @@ class _Trials:
         self._labels = samples.labels
         self._outputs: list[Array] = []
         self._level = _LEVEL
-        self._on_progress = on_progress
+        self._progress = progress
         self._done = 0
         self.sign = -1 if scoring.metric.lower_is_better else 1
 
@@ -224,7 +223,7 @@ class _Trials:
 
     def _one(self, variant: Variant, index: int) -> list[Array]:
         self._done += 1
-        self._on_progress(self._done, None)
+        self._progress.step("try the preprocessing", self._done)
         return self._session.run(variant.samples.feeds(index))
 
 

@@ -6,6 +6,7 @@ quantized ONNX model): nine passes through the simulator would take longer than 
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from ...accuracy.runners import run_onnxruntime
 from ...calibration_data.samples import Samples
 from ...core.diagnostics import option
 from ...core.errors import OptionError
+from ...core.progress import Progress
 from ..recipes.recipe import Recipe
 from ..stages.baseline import Baseline
-from ..stages.stage_log import Stages, Step
+from ..stages.stage_log import Stages
 
 MOST = 500  # samples; seeded, stratified
 
@@ -48,11 +50,11 @@ def robustness_of(
     if not recipe.robustness:
         return ()
     samples = base.evaluation.take(MOST, recipe.seed)
-    with stages.stage("robustness") as step:
-        rows = [_row(None, samples, base, candidate, recipe, step, optimise)]
+    with stages.stage("robustness"):
+        rows = [_row(None, samples, base, candidate, recipe, stages.progress, optimise)]
         for how in LEVELS:
             worse = corrupted(samples, how, recipe.seed)
-            rows.append(_row(how, worse, base, candidate, recipe, step, optimise))
+            rows.append(_row(how, worse, base, candidate, recipe, stages.progress, optimise))
     return tuple(rows)
 
 
@@ -62,16 +64,16 @@ def _row(
     base: Baseline,
     candidate: Path | ModelProto,
     recipe: Recipe,
-    step: Step,
+    progress: Progress,
     optimise: bool,
 ) -> dict[str, Any]:
-    what = f"{how.kind} {how.level:g}" if how else "clean"
-
-    def told(done: int) -> None:
-        step(what, done, len(samples))
-
-    before = run_onnxruntime(base.ready.model, samples, on_progress=told)
-    after = run_onnxruntime(candidate, samples, optimise=optimise, on_progress=told)
+    run = partial(
+        run_onnxruntime,
+        progress=progress,
+        activity=f"{how.kind} {how.level:g}" if how else "clean",
+    )
+    before = run(base.ready.model, samples)
+    after = run(candidate, samples, optimise=optimise)
     found = compare(before, after, samples.labels, base.scoring, recipe.seed)
     return {"corruption": how.kind if how else "none", "level": how and how.level, **_plain(found)}
 

@@ -9,8 +9,8 @@ from ...accuracy.preprocess.preprocess_audit import PreprocessAudit, Setting, au
 from ...calibration_data.hygiene import oddities
 from ...calibration_data.samples import Samples
 from ...core.diagnostics import Diagnostic, option
+from ...core.progress import Progress
 from ..recipes.recipe import Recipe
-from ..stages.stage_log import Step
 from .ready_model import ReadyModel
 
 _CODES: Mapping[str, str] = {
@@ -29,7 +29,7 @@ def sample_notices(
     evaluation: Samples,
     scoring: Scoring,
     recipe: Recipe,
-    step: Step,
+    progress: Progress,
 ) -> tuple[Diagnostic, ...]:
     """What is odd about the samples, and what labelled ones say of the preprocess.
 
@@ -37,7 +37,7 @@ def sample_notices(
     also when labels and outputs do not fit.
     """
     odd = oddities(calib, evaluation, recipe.seed)
-    return (*odd, *_of_labels(ready, evaluation, scoring, recipe, step))
+    return (*odd, *_of_labels(ready, evaluation, scoring, recipe, progress))
 
 
 def calibration_notices(calib: Samples, recipe: Recipe) -> tuple[Diagnostic, ...]:
@@ -46,18 +46,12 @@ def calibration_notices(calib: Samples, recipe: Recipe) -> tuple[Diagnostic, ...
 
 
 def _of_labels(
-    ready: ReadyModel, evaluation: Samples, scoring: Scoring, recipe: Recipe, step: Step
+    ready: ReadyModel, evaluation: Samples, scoring: Scoring, recipe: Recipe, progress: Progress
 ) -> tuple[Diagnostic, ...]:
     if evaluation.labels is None:
         return ()
-    found = audit_preprocess(
-        ready.model,
-        evaluation,
-        scoring,
-        seed=recipe.seed,
-        on_progress=lambda done, total: step("try the preprocessing", done, total),
-    )
-    return told(found, scoring.metric.name, images=evaluation.preprocess is not None)
+    audit = audit_preprocess(ready.model, evaluation, scoring, seed=recipe.seed, progress=progress)
+    return told(audit, scoring.metric.name, images=evaluation.preprocess is not None)
 
 
 def told(found: PreprocessAudit, metric: str, *, images: bool) -> tuple[Diagnostic, ...]:

@@ -58,16 +58,13 @@ def measure_baseline(
     ready: ReadyModel, calib: Samples | None, evaluation: Samples, recipe: Recipe, stages: Stages
 ) -> Baseline:
     """Run the original model in ONNX Runtime, first on a few samples to see how they are fed."""
-    with stages.stage("baseline") as step:
+    with stages.stage("baseline"):
         scoring = scoring_of(recipe, ready.model, evaluation)
         with _naming(recipe):
-            notices = sample_notices(ready, calib, evaluation, scoring, recipe, step)
+            notices = sample_notices(ready, calib, evaluation, scoring, recipe, stages.progress)
         for one in notices:
             stages.warn(one)
-        total = len(evaluation)
-        outputs = run_onnxruntime(
-            ready.model, evaluation, on_progress=lambda done: step("evaluate", done, total)
-        )
+        outputs = run_onnxruntime(ready.model, evaluation, progress=stages.progress)
         with _naming(recipe):
             itself = compare(outputs, outputs, evaluation.labels, scoring, recipe.seed)
         row = ModelRow(

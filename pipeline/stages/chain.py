@@ -115,8 +115,8 @@ class Chain:
             with self._stages.stage("distill") as step:
                 result = self._making.distil(result, step)
             self._notices.extend(distillation_notices(result.distillation))
-        with self._stages.stage("check-pruned") as step:
-            row = self._onnx_row("pruned", self._making.path(".pruned.onnx"), step)
+        with self._stages.stage("check-pruned"):
+            row = self._onnx_row("pruned", self._making.path(".pruned.onnx"))
         self._rows.append(row)
         return pruning_figure(
             result,
@@ -137,8 +137,8 @@ class Chain:
             if self._recipe.quantize == "w8a8":
                 self._drift.layers(floating, result, self._base.calib, self._recipe.seed, step)
         self._notices.extend(quantize_notices(self._recipe, result))
-        with self._stages.stage("check-quantized") as step:
-            self._rows.append(self._onnx_row("quantized", result.path, step, optimise=False))
+        with self._stages.stage("check-quantized"):
+            self._rows.append(self._onnx_row("quantized", result.path, optimise=False))
         return result
 
     def _check(
@@ -202,14 +202,11 @@ class Chain:
 
     # -- what the stages share -----------------------------------------------------------------
 
-    def _onnx_row(self, stage: str, path: Path, step: Step, *, optimise: bool = True) -> ModelRow:
+    def _onnx_row(self, stage: str, path: Path, *, optimise: bool = True) -> ModelRow:
         """Run an ONNX form of the model on this host; its outputs go into the drift."""
         evaluation = self._base.evaluation
         outputs = run_onnxruntime(
-            path,
-            evaluation,
-            optimise=optimise,
-            on_progress=lambda done: step("evaluate", done, len(evaluation)),
+            path, evaluation, optimise=optimise, progress=self._stages.progress
         )
         comparison = self._compared(outputs)
         self._drift.form(stage, comparison, outputs)

@@ -26,6 +26,11 @@ class Stages:
         """The stages of one of several targets: what has run so far, then its own."""
         return Stages(progress, self.runs)
 
+    @property
+    def progress(self) -> Progress:
+        """Who is told of the steps of the stages."""
+        return self._progress
+
     @contextmanager
     def stage(self, name: str) -> Iterator[Step]:
         """Announce a stage and time it; yields the function that takes its steps."""

@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from rockpress.accuracy.confidence.sign_test import sign_test
+from rockpress.accuracy.confidence.proportions import sign_test
 from rockpress.accuracy.metrics.metric_table import Scoring, find_scoring
 from rockpress.accuracy.metrics.user_metric import UserMetric
 from rockpress.accuracy.preprocess.preprocess_audit import (
@@ -298,6 +298,10 @@ def test_the_0_to_1_scale_on_a_text_direction_classifier(root: Path, tmp_path: P
 class Heard(Progress):
     def __init__(self) -> None:
         self.notices: list[Diagnostic] = []
+        self.steps = 0
+
+    def step(self, activity: str, done: int, total: int | None = None) -> None:
+        self.steps += 1
 
     def warn(self, notice: Diagnostic) -> None:
         self.notices.append(notice)
@@ -342,13 +346,11 @@ def test_the_command_says_it_once(
 
 def test_only_some_samples_are_run(tmp_path: Path) -> None:
     model, path = classifier(), save(tmp_path, *pictures(800, seed=3))
-    runs: list[int] = []
+    heard = Heard()
     samples = open_samples(path, INPUT, Preprocessing(**RIGHT))
-    found = audit_preprocess(
-        model, samples, TOP1, on_progress=lambda done, total: runs.append(done)
-    )
+    found = audit_preprocess(model, samples, TOP1, progress=heard)
     assert found.samples == MOST
-    assert len(runs) < 2 * MOST  # one pass, and the worst few with the other settings
+    assert heard.steps < 2 * MOST  # one pass, and the worst few with the other settings
 
 
 def test_a_metric_where_less_is_better(tmp_path: Path) -> None:
