@@ -14,7 +14,7 @@ from ...core.diagnostics import option
 from ...core.errors import ModelError, OptionError, SamplesError
 from ...core.types import Array
 from .measured import Scores, Sums, means
-from .metric import Metric, Outputs, Predictions
+from .metric import Metric, MetricTable, Outputs, Predictions
 
 # Of the classes that were mistaken for one another, so many pairs are listed.
 _CONFUSIONS = 10
@@ -182,3 +182,6 @@ def _check_labels(labels: Classes, count: int, classes: int) -> None:
             f"but the model has {classes} classes (0 to {classes - 1})",
             "check the class folders or the labels; is there a background class?",
         )
+
+
+METRICS: MetricTable = {"top1": TopK(1), "top5": TopK(5), "topK": TopK}

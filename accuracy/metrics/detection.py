@@ -14,7 +14,7 @@ from ...core.errors import OptionError, SamplesError
 from .average_precision import COCO_THRESHOLDS, OWN_SCORE, AveragePrecision, image_f1
 from .detections import Detections, chosen
 from .detector_heads import HEADS, Head, decoded
-from .metric import Metric, Outputs, Predictions
+from .metric import Metric, MetricTable, Outputs, Predictions
 
 
 @dataclass(frozen=True)
@@ -101,3 +101,9 @@ def _counted(classes: Any, names: tuple[str, ...]) -> str:
         for value, count in zip(values, counts, strict=True)
     ]
     return ", ".join(told) or "nothing"
+
+
+METRICS: MetricTable = {
+    "map": MeanAveragePrecision("map"),
+    "map50": MeanAveragePrecision("map50"),
+}

@@ -12,7 +12,7 @@ from ...calibration_data.sources.labels import Kind, Labels
 from ...core.errors import SamplesError
 from ...core.types import Array
 from .measured import Sums, means
-from .metric import Metric, Outputs, Predictions
+from .metric import Metric, MetricTable, Outputs, Predictions
 
 # Similarities that are in memory at once.
 _AT_ONCE = 16_000_000
@@ -122,3 +122,6 @@ def neighbours_agree(vectors: Array, classes: NDArray[np.int64], k: int) -> NDAr
         nearest = np.argsort(-near, axis=1, kind="stable")[:, : min(k, count - 1)]
         found[rows] = (classes[nearest] == classes[rows, np.newaxis]).any(axis=1)
     return found
+
+
+METRICS: MetricTable = {"cosine": Cosine(), "recall@K": Recall}

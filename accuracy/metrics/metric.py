@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from ...calibration_data.sources.labels import Kind, Labels
@@ -61,3 +61,7 @@ class Metric(ABC):
     def truth(self, labels: Labels, index: int) -> str:
         """The label of one sample in a few words."""
         return str(labels[index])
+
+
+# name -> the metric; a name that ends in K has a function of the number in its place
+MetricTable = Mapping[str, Metric | Callable[[int], Metric]]

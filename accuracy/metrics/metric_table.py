@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,36 +13,13 @@ from ...calibration_data.sources.labels import Labels
 from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ...core.types import Array
-from .classification import TopK
-from .detection import MeanAveragePrecision
-from .embeddings import Cosine, Recall
 from .measured import Scores
-from .metric import Metric, Outputs
-from .regression import Regression
-from .segmentation import MeanIou
-from .text_boxes import TextBoxes
-from .text_recognition import TextRecognition
+from .metric import Metric, MetricTable, Outputs
+from .metric_names import metric_modules
 from .user_metric import user_metric
 
 # a name with a number in it, such as top5
-_NUMBERED: Mapping[str, Callable[[int], Metric]] = {
-    "top": lambda k: TopK(k),
-    "recall@": lambda k: Recall(k),
-}
-METRICS: Mapping[str, Metric] = {
-    "top1": TopK(1),
-    "top5": TopK(5),
-    "line-accuracy": TextRecognition("line-accuracy"),
-    "character-accuracy": TextRecognition("character-accuracy"),
-    "cer": TextRecognition("cer", lower_is_better=True),
-    "map": MeanAveragePrecision("map"),
-    "map50": MeanAveragePrecision("map50"),
-    "text-boxes": TextBoxes(),
-    "miou": MeanIou(),
-    "cosine": Cosine(),
-    "mae": Regression("mae"),
-    "r2": Regression("r2", lower_is_better=False),
-}
+_NUMBERED = re.compile(r"([a-z@-]+?)([1-9]\d{0,4})")
 
 
 @dataclass(frozen=True)
@@ -69,7 +47,7 @@ def find_metric(name: str, options: Mapping[str, str] | None = None) -> Metric:
     >>> find_metric("top3").name
     'top3'
     """
-    return _with_options(_named(name), name, options or {})
+    return _with_options(_named_metric(name), name, options or {})
 
 
 def find_scoring(
@@ -94,31 +72,45 @@ def find_scoring(
     return Scoring(metric, tuple(outputs.index(one) for one in wanted), tuple(wanted))
 
 
-def _named(name: str) -> Metric:
-    if name in METRICS:
-        return METRICS[name]
-    module, _, attribute = name.partition(":")
-    if module and attribute:
-        return user_metric(name)
-    numbered = re.fullmatch(r"([a-z@-]+?)([1-9]\d{0,4})", name)
-    if numbered and numbered[1] in _NUMBERED:
-        return _NUMBERED[numbered[1]](int(numbered[2]))
-    known = ", ".join([*METRICS, *(f"{one}K" for one in _NUMBERED)])
-    raise OptionError(
-        f"the metric {name!r} is not known", f"use {known} or package.module:function"
-    )
-
-
 def with_paths_from(folder: Path, name: str, options: Mapping[str, str]) -> dict[str, str]:
-    """The options of a metric, with files that are relative to ``folder`` found from there."""
-    metric = METRICS.get(name)
+    """Return a metric's options with relative paths of files made to start at ``folder``."""
+    metric = _listed_metric(name)
     if not is_dataclass(metric):
         return dict(options)
-    files = {one.name for one in fields(metric) if str(one.type).startswith("Path")}
+    paths = {field.name for field in fields(metric) if str(field.type).startswith("Path")}
     return {
-        key: str(folder / text) if key.replace("-", "_") in files else text
+        key: str(folder / text) if key.replace("-", "_") in paths else text
         for key, text in options.items()
     }
+
+
+def _named_metric(name: str) -> Metric:
+    module, _, attribute = name.partition(":")
+    metric = user_metric(name) if module and attribute else _listed_metric(name)
+    if metric is None:
+        raise OptionError(
+            f"the metric {name!r} is not known",
+            f"use {', '.join(metric_modules())} or package.module:function",
+        )
+    return metric
+
+
+def _listed_metric(name: str) -> Metric | None:
+    """Return the metric of a module's table, or None where no table has the name."""
+    entry = _table_entry(name)
+    if isinstance(entry, Metric):
+        return entry
+    numbered = _NUMBERED.fullmatch(name)
+    make = _table_entry(f"{numbered[1]}K") if numbered else None
+    return make(int(numbered[2])) if numbered and callable(make) else None
+
+
+def _table_entry(name: str) -> Metric | Callable[[int], Metric] | None:
+    module = metric_modules().get(name)
+    if module is None:
+        return None
+    table: MetricTable = import_module(f".{module}", __package__).METRICS
+    return table[name]
 
 
 def _with_options(metric: Metric, name: str, options: Mapping[str, str]) -> Metric:

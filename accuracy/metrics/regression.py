@@ -13,13 +13,13 @@ from ...core.diagnostics import option
 from ...core.errors import SamplesError
 from ...core.types import Array
 from .measured import Scores, Sums, means
-from .metric import Metric, Outputs, Predictions
+from .metric import Metric, MetricTable, Outputs, Predictions
 
 Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Regression(Metric):
+class RegressionMetric(Metric):
     """Mean absolute error (``mae``), or the coefficient of determination (``r2``).
 
     With several numbers a sample, their mean.
@@ -77,3 +77,9 @@ def _determination(sums: Scores) -> Scores:
 def _numbers(values: Numbers) -> str:
     shown = " ".join(f"{value:.4g}" for value in values.ravel()[:4])
     return shown + (" ..." if values.size > 4 else "")
+
+
+METRICS: MetricTable = {
+    "mae": RegressionMetric("mae"),
+    "r2": RegressionMetric("r2", lower_is_better=False),
+}

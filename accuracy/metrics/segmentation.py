@@ -14,7 +14,7 @@ from ...core.diagnostics import option
 from ...core.errors import SamplesError
 from ...core.types import Array
 from .measured import Scores, Sums
-from .metric import Metric, Outputs, Predictions
+from .metric import Metric, MetricTable, Outputs, Predictions
 
 # A 16-bit PNG holds no more.
 MOST = 65535
@@ -139,3 +139,6 @@ def _shares(classes: Array) -> str:
     values, counts = np.unique(classes, return_counts=True)
     order = np.argsort(-counts)[:3]
     return ", ".join(f"{values[one]}: {counts[one] / max(classes.size, 1):.0%}" for one in order)
+
+
+METRICS: MetricTable = {"miou": MeanIou()}

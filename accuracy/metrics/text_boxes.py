@@ -15,7 +15,7 @@ from ...core.types import Array
 from .average_precision import matches
 from .detections import Detections, overlaps
 from .measured import Scores, Sums
-from .metric import Metric, Outputs, Predictions
+from .metric import Metric, MetricTable, Outputs, Predictions
 
 # A stroke of fewer pixels is noise.
 _LEAST_SIDE = 3
@@ -130,3 +130,6 @@ def _f1(sums: Scores) -> Array:
     both = sums[:, 1] + sums[:, 2]
     found: Array = 2 * sums[:, 0] / np.where(both > 0, both, np.nan)
     return found
+
+
+METRICS: MetricTable = {"text-boxes": TextBoxes()}

@@ -16,7 +16,7 @@ from ...core.errors import OptionError, SamplesError
 from ...core.types import Array
 from .edit_distance import edit_distance
 from .measured import Sums, means
-from .metric import Metric, Outputs, Predictions
+from .metric import Metric, MetricTable, Outputs, Predictions
 
 Form = Literal["line-accuracy", "character-accuracy", "cer"]
 
@@ -153,3 +153,10 @@ def _planes(scores: Array) -> Array:
             f"name the output with {option('metric-output')}",
         )
     return scores.reshape(len(scores), *(scores.shape[axis] for axis in long))
+
+
+METRICS: MetricTable = {
+    "line-accuracy": TextRecognition("line-accuracy"),
+    "character-accuracy": TextRecognition("character-accuracy"),
+    "cer": TextRecognition("cer", lower_is_better=True),
+}
