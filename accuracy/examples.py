@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..calibration_data.sources.labels import Labels
-from .metrics.measured import Measured
+from .metrics.measurement import Measurement
 from .metrics.metric import Metric, Predictions
 
 # So many of the worst are told in words.
@@ -37,7 +37,7 @@ class Changes:
 
 def changes_of(
     metric: Metric,
-    measured: tuple[Measured, Measured],
+    measured: tuple[Measurement, Measurement],
     predictions: tuple[Predictions, Predictions],
     labels: Labels,
     worst: int = WORST,

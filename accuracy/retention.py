@@ -18,7 +18,7 @@ from .confidence.proportions import (
     ratio_interval,
 )
 from .confidence.resampling import resampled_values
-from .metrics.measured import Measured, Scores, Sums, means
+from .metrics.measurement import Measurement, Scores, Sums, means
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Retention:
 
 
 def retention(
-    baseline: Measured | Scores,
-    candidate: Measured | Scores,
+    baseline: Measurement | Scores,
+    candidate: Measurement | Scores,
     *,
     lower_is_better: bool = False,
     seed: int = 0,
@@ -76,8 +76,8 @@ def retention(
 
 
 def compared(
-    base: Measured,
-    cand: Measured,
+    base: Measurement,
+    cand: Measurement,
     *,
     lower_is_better: bool = False,
     seed: int = 0,
@@ -105,8 +105,8 @@ def compared(
 
 
 def _retention(
-    base: Measured,
-    cand: Measured,
+    base: Measurement,
+    cand: Measurement,
     lower_is_better: bool,
     ratio: Interval | None,
     difference: tuple[float | None, float | None],
@@ -118,7 +118,7 @@ def _retention(
     return Retention(above.value / below.value, *ratio, len(base.scores), gain, *difference)
 
 
-def pairs_of(baseline: Measured, candidate: Measured) -> Pairs | None:
+def pairs_of(baseline: Measurement, candidate: Measurement) -> Pairs | None:
     """How many samples which model has right; None for scores that are more than right or wrong."""
     if not (isinstance(baseline, Sums) and isinstance(candidate, Sums)):
         return None
@@ -221,7 +221,7 @@ def _check_confidence(confidence: float) -> None:
         raise OptionError(f"a confidence of {confidence:g} is not between 0 and 1", "use 0.95")
 
 
-def _measured(given: Measured | Scores) -> Measured:
+def _measured(given: Measurement | Scores) -> Measurement:
     if not isinstance(given, np.ndarray):
         return given
     scores: NDArray[np.float64] = np.asarray(given, np.float64)
@@ -233,7 +233,7 @@ def _measured(given: Measured | Scores) -> Measured:
     return means(scores)
 
 
-def _check(base: Measured, cand: Measured) -> None:
+def _check(base: Measurement, cand: Measurement) -> None:
     if base.scores.shape != cand.scores.shape or not len(base.scores):
         raise SamplesError(
             f"scores of the shapes {base.scores.shape} and {cand.scores.shape} cannot be paired",

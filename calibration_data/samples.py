@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..core.diagnostics import option
 from ..core.errors import OptionError, SamplesError
 from ..core.types import Array, Shape
-from .images.geometry import Pixels, Placement, placement
+from .images.geometry import ImagePlacement, Pixels, placement
 from .preprocess import Preprocess
 from .preprocessing import DEFAULT_PREPROCESSING, Color, Layout, Preprocessing
 from .sample_selection import Indices, choose
@@ -130,7 +130,7 @@ class Samples:
     def _only_input(self) -> str:
         return next(iter(self.inputs))
 
-    def _placement(self, which: int) -> Placement:
+    def _placement(self, which: int) -> ImagePlacement:
         """Of a sample of the source: where its image lies in the model's input."""
         assert isinstance(self.source, ImageSource) and self.preprocess is not None
         return placement(self.preprocess.resize, self.source.size(which), self.preprocess.size)

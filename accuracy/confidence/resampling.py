@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..metrics.measured import Measured, Scores, Sums
+from ..metrics.measurement import Measurement, Scores, Sums
 
 # Up to so many distinct rows it is faster to draw how often each one comes.
 _FEW_ROWS = 200
@@ -16,7 +16,7 @@ _FEW_ROWS = 200
 _DRAWN_AT_ONCE = 4_000_000
 
 
-def resampled_values(measured: Sequence[Measured], seed: int) -> list[Scores]:
+def resampled_values(measured: Sequence[Measurement], seed: int) -> list[Scores]:
     """The values (R,) of several metrics of the same N samples on the same R resamples.
 
     Where most samples share what they add (right and right), how often each distinct row comes is

@@ -13,7 +13,7 @@ from ...calibration_data.sources.labels import Classes, Kind, Labels
 from ...core.diagnostics import option
 from ...core.errors import ModelError, OptionError, SamplesError
 from ...core.types import Array
-from .measured import Scores, Sums, means
+from .measurement import Scores, Sums, means
 from .metric import Metric, MetricTable, Outputs, Predictions
 
 # Of the classes that were mistaken for one another, so many pairs are listed.

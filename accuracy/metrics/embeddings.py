@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ...calibration_data.sources.labels import Kind, Labels
 from ...core.errors import SamplesError
 from ...core.types import Array
-from .measured import Sums, means
+from .measurement import Sums, means
 from .metric import Metric, MetricTable, Outputs, Predictions
 
 # Similarities that are in memory at once.

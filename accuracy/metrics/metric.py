@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from ...calibration_data.sources.labels import Kind, Labels
 from ...core.types import Array
-from .measured import Measured
+from .measurement import Measurement
 
 Outputs = Sequence[Array]
 Predictions = Sequence[Any] | Array
@@ -43,7 +43,7 @@ class Metric(ABC):
         """One prediction a sample. Raises SamplesError or ModelError for other outputs."""
 
     @abstractmethod
-    def measure(self, predictions: Predictions, labels: Labels) -> Measured:
+    def measure(self, predictions: Predictions, labels: Labels) -> Measurement:
         """The metric of the predictions. Raises SamplesError for labels that do not fit."""
 
     def agreement(self, first: Predictions, second: Predictions) -> float | None:

@@ -13,7 +13,7 @@ from ...calibration_data.sources.labels import Labels
 from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ...core.types import Array
-from .measured import Scores
+from .measurement import Scores
 from .metric import Metric, MetricTable, Outputs
 from .metric_names import metric_modules
 from .user_metric import user_metric

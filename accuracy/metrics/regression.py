@@ -12,7 +12,7 @@ from ...calibration_data.sources.labels import Kind, Labels
 from ...core.diagnostics import option
 from ...core.errors import SamplesError
 from ...core.types import Array
-from .measured import Scores, Sums, means
+from .measurement import Scores, Sums, means
 from .metric import Metric, MetricTable, Outputs, Predictions
 
 Numbers = NDArray[np.float64]

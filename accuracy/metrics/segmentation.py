@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ...calibration_data.images.geometry import Placement
+from ...calibration_data.images.geometry import ImagePlacement
 from ...calibration_data.sources.labels import Kind, Labels
 from ...core.diagnostics import option
 from ...core.errors import SamplesError
 from ...core.types import Array
-from .measured import Scores, Sums
+from .measurement import Scores, Sums
 from .metric import Metric, MetricTable, Outputs, Predictions
 
 # A 16-bit PNG holds no more.
@@ -104,7 +104,7 @@ def pixel_counts(found: Array, truth: NDArray[np.int64], ignore: int) -> NDArray
     """
     if found.shape != truth.shape:
         scale = (truth.shape[0] / found.shape[0], truth.shape[1] / found.shape[1])
-        found = Placement(scale, (0, 0), (truth.shape[0], truth.shape[1])).mask(found)
+        found = ImagePlacement(scale, (0, 0), (truth.shape[0], truth.shape[1])).mask(found)
     known = truth != ignore
     a, b = found[known].astype(np.int64), truth[known]
     least = int(min(a.min(initial=0), b.min(initial=0)))

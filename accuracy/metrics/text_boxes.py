@@ -14,7 +14,7 @@ from ...core.errors import SamplesError
 from ...core.types import Array
 from .average_precision import matches
 from .detections import Detections, overlaps
-from .measured import Scores, Sums
+from .measurement import Scores, Sums
 from .metric import Metric, MetricTable, Outputs, Predictions
 
 # A stroke of fewer pixels is noise.

@@ -15,7 +15,7 @@ from ...core.diagnostics import option
 from ...core.errors import OptionError, SamplesError
 from ...core.types import Array
 from .edit_distance import edit_distance
-from .measured import Sums, means
+from .measurement import Sums, means
 from .metric import Metric, MetricTable, Outputs, Predictions
 
 Form = Literal["line-accuracy", "character-accuracy", "cer"]

@@ -12,7 +12,7 @@ import numpy as np
 from ...calibration_data.sources.labels import Kind, Labels
 from ...core.errors import OptionError
 from .classification import TopK
-from .measured import Sums, means
+from .measurement import Sums, means
 from .metric import Metric, Outputs, Predictions
 
 # What code that somebody else wrote for one model may raise.

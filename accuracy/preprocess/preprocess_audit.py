@@ -25,7 +25,7 @@ from ...core.session import Session
 from ...core.types import Array
 from ..confidence.proportions import sign_test
 from ..metrics.classification import TopK
-from ..metrics.measured import Scores
+from ..metrics.measurement import Scores
 from ..metrics.metric_table import Scoring
 from .permutation_test import is_no_better_than_chance
 from .preprocess_variants import Variant, original, variants_of
@@ -43,7 +43,7 @@ _POINTER = 0.2
 
 
 @dataclass(frozen=True)
-class Setting:
+class Suggestion:
     """What to type (or to change of tensors), and the mean score with it."""
 
     say: str
@@ -64,9 +64,9 @@ class PreprocessAudit:
     value: float
     at_chance: bool
     subject: str = ""
-    better: Setting | None = None
-    equals: tuple[Setting, ...] = ()
-    hint: Setting | None = None
+    better: Suggestion | None = None
+    equals: tuple[Suggestion, ...] = ()
+    hint: Suggestion | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +75,8 @@ class _Tried:
     scores: Scores
 
     @property
-    def setting(self) -> Setting:
-        return Setting(self.variant.say, float(self.scores.mean()))
+    def setting(self) -> Suggestion:
+        return Suggestion(self.variant.say, float(self.scores.mean()))
 
 
 def audit_preprocess(
@@ -97,8 +97,8 @@ def audit_preprocess(
     first = _Tried(original(few), trials.scores(original(few)))
     at_chance = trials.is_at_chance()
     now, subject = first, ""
-    equals: tuple[Setting, ...] = ()
-    hint: Setting | None = None
+    equals: tuple[Suggestion, ...] = ()
+    hint: Suggestion | None = None
     for _ in range(_ROUNDS):
         tried = trials.others(now, first)
         surely = [one for one in tried if trials.is_better(one, now)]
@@ -122,8 +122,8 @@ def audit_preprocess(
     )
 
 
-def _shown(one: Setting, sign: int) -> Setting:
-    return Setting(one.say, sign * one.value)
+def _shown(one: Suggestion, sign: int) -> Suggestion:
+    return Suggestion(one.say, sign * one.value)
 
 
 def _affordable(model: ModelProto, count: int) -> int:
@@ -185,7 +185,7 @@ class _Trials:
         best = max(known, key=lambda one: float(one.scores.mean()))
         return best, [one for one in known if one is not best]
 
-    def pointer(self, tried: Sequence[_Tried], now: _Tried) -> Setting | None:
+    def pointer(self, tried: Sequence[_Tried], now: _Tried) -> Suggestion | None:
         """What looks best, though nobody could be sure."""
         best = max(tried, key=lambda one: float(one.scores.mean()))
         wins, losses = _duel(best.scores, now.scores)

@@ -80,7 +80,7 @@ def resized(image: Pixels, size: Size) -> Pixels:
 
 
 @dataclass(frozen=True)
-class Placement:
+class ImagePlacement:
     """Where an image lies in the model's input: pixel * scale + corner, each as (y, x).
 
     ``size`` (height, width) is that of the input.
@@ -108,7 +108,7 @@ class Placement:
         return result
 
 
-def placement(resize: str, have: Size, want: Size) -> Placement:
+def placement(resize: str, have: Size, want: Size) -> ImagePlacement:
     """Where an image of size ``have`` lies after ``GEOMETRIES[resize]`` to ``want``.
 
     >>> placement("letterbox", (100, 200), (64, 64)).corner
@@ -123,7 +123,7 @@ def placement(resize: str, have: Size, want: Size) -> Placement:
     elif resize == "crop":
         inner = _cover_size(have, want)
         corner = (-((inner[0] - want[0]) // 2), -((inner[1] - want[1]) // 2))
-    return Placement((inner[0] / have[0], inner[1] / have[1]), corner, want)
+    return ImagePlacement((inner[0] / have[0], inner[1] / have[1]), corner, want)
 
 
 def _fit_size(have: Size, want: Size) -> Size:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..images.geometry import Placement
+from ..images.geometry import ImagePlacement
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class Boxes:
     def __len__(self) -> int:
         return len(self.corners)
 
-    def placed(self, placement: Placement) -> Boxes:
+    def placed(self, placement: ImagePlacement) -> Boxes:
         """The boxes where a resized image has them; what a crop cuts off is cut off here too.
 
         A box that lies outside of the crop altogether is left out.

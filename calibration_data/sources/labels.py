@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ...core.diagnostics import option
 from ...core.errors import SamplesError
-from ..images.geometry import Placement
+from ..images.geometry import ImagePlacement
 from .boxes import Boxes
 from .label_texts import classes_of, vectors_of
 
@@ -61,7 +61,7 @@ class Labels:
     indices: Classes | None = None
     names: tuple[str, ...] = ()
     origin: Callable[[int], str] = "label {}".format
-    placement: Callable[[int], Placement] | None = None
+    placement: Callable[[int], ImagePlacement] | None = None
 
     def __len__(self) -> int:
         return len(self.values) if self.indices is None else len(self.indices)
@@ -83,7 +83,7 @@ class Labels:
         chosen = places if self.indices is None else self.indices[places]
         return replace(self, indices=np.asarray(chosen, dtype=np.int64))
 
-    def placed(self, placement: Callable[[int], Placement]) -> Labels:
+    def placed(self, placement: Callable[[int], ImagePlacement]) -> Labels:
         """Boxes and masks in the pixels of the model's input; others are what they were."""
         return replace(self, placement=placement) if self.kind in ("boxes", "mask") else self
 

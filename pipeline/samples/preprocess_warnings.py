@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...accuracy.metrics.metric_table import Scoring
-from ...accuracy.preprocess.preprocess_audit import PreprocessAudit, Setting, audit_preprocess
+from ...accuracy.preprocess.preprocess_audit import PreprocessAudit, Suggestion, audit_preprocess
 from ...calibration_data.hygiene import oddities
 from ...calibration_data.samples import Samples
 from ...core.diagnostics import Diagnostic, option
@@ -80,11 +80,11 @@ def told(found: PreprocessAudit, metric: str, *, images: bool) -> tuple[Diagnost
     return ()
 
 
-def _listed(settings: tuple[Setting, ...]) -> str:
+def _listed(settings: tuple[Suggestion, ...]) -> str:
     return " or ".join(f"{one.say} ({one.value:.3f})" for one in settings)
 
 
-def _advice(better: Setting, equals: tuple[Setting, ...], images: bool) -> str:
+def _advice(better: Suggestion, equals: tuple[Suggestion, ...], images: bool) -> str:
     if equals:
         return "look up which one the model was trained with, and use that"
     return f"give {better.say}" if images else _TENSORS

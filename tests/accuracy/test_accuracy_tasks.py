@@ -17,7 +17,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from rockpress.accuracy.compare import compare
 from rockpress.accuracy.metrics.edit_distance import edit_distance
-from rockpress.accuracy.metrics.measured import Measured
+from rockpress.accuracy.metrics.measurement import Measurement
 from rockpress.accuracy.metrics.metric_table import find_metric, find_scoring
 from rockpress.calibration_data.sources.labels import Labels
 from rockpress.core.errors import OptionError, SamplesError
@@ -26,7 +26,7 @@ Array = NDArray[Any]
 CHARACTERS = "abcdefgh"
 
 
-def measured(name: str, outputs: list[Array], labels: Labels, **options: str) -> Measured:
+def measured(name: str, outputs: list[Array], labels: Labels, **options: str) -> Measurement:
     metric = find_metric(name, options)
     return metric.measure(metric.predict(outputs), labels)
 

@@ -22,7 +22,7 @@ from rockpress.accuracy.metrics.user_metric import UserMetric
 from rockpress.accuracy.preprocess.preprocess_audit import (
     MOST,
     PreprocessAudit,
-    Setting,
+    Suggestion,
     audit_preprocess,
 )
 from rockpress.calibration_data.bundled import MODEL, TEST, sample_path
@@ -234,8 +234,8 @@ def test_scales_that_the_samples_cannot_tell_apart_are_not_guessed() -> None:
         value=0.5,
         at_chance=True,
         subject="scale",
-        better=Setting("--mean 0 --std 255", 0.996),
-        equals=(Setting("--mean 127.5 --std 127.5", 0.992),),
+        better=Suggestion("--mean 0 --std 255", 0.996),
+        equals=(Suggestion("--mean 127.5 --std 127.5", 0.992),),
     )
     (notice,) = told(found, "top1", images=True)
     assert notice.code == "preprocess-scale"

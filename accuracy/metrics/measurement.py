@@ -15,7 +15,7 @@ Scores = NDArray[np.float64]
 RESAMPLES = 5000
 
 
-class Measured(Protocol):
+class Measurement(Protocol):
     """A metric of N samples.
 
     ``scores`` (N,) are the single samples' own, in the metric's direction, by which the worst are
