@@ -10,7 +10,7 @@ from ..calibration_data.sources.labels import Labels
 from .metrics.measurement import Measurement
 from .metrics.metric import Metric, Predictions
 
-# So many of the worst are told in words.
+# so many of the worst are described
 WORST = 20
 
 
@@ -28,7 +28,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Changes:
-    """Places of the samples that the candidate does worse and better, and the worst first."""
+    """Indices of the samples that the candidate does worse and better, and the worst first."""
 
     lost: tuple[int, ...]
     gained: tuple[int, ...]
@@ -42,7 +42,7 @@ def changes_of(
     labels: Labels,
     worst: int = WORST,
 ) -> Changes:
-    """What changed between a baseline's and a candidate's own scores; ties are in sample order."""
+    """Return what changed from a baseline's scores to a candidate's; ties are in sample order."""
     change = measured[1].scores - measured[0].scores
     if metric.lower_is_better:
         change = -change

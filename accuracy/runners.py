@@ -28,7 +28,7 @@ _WARM_UP_RUNS = 5
 _LATENCY_SAMPLES = 8
 
 
-class Feeds(Protocol):
+class SizedFeeds(Protocol):
     """Sized samples that give feeds (input name -> array); Samples is one."""
 
     def __len__(self) -> int: ...
@@ -40,9 +40,9 @@ class Runner(Protocol):
     """Runs one model over the samples and gives its outputs, each (N, ...).
 
     ``onnxruntime_runner`` gives one and feeds ``samples.feeds(index)``. The simulator (which runs
-    where a model is built: pipeline.steps) and a board are fed ``samples.npu_feeds(index)``:
-    pixels, where mean and std (``samples.npu_preprocess``) are inside the NPU's model. Outputs are
-    in the samples' order.
+    where a model is built: pipeline/stages/converting.py) and a board are fed
+    ``samples.npu_feeds(index)``: pixels, where mean and std (``samples.npu_preprocess``) are inside
+    the NPU's model. Outputs are in the samples' order.
     """
 
     def __call__(self, samples: Samples, *, progress: Progress = ...) -> list[Array]:
@@ -52,13 +52,13 @@ class Runner(Protocol):
 
 def run_onnxruntime(
     model: Path | ModelProto,
-    samples: Feeds,
+    samples: SizedFeeds,
     *,
     optimise: bool = True,
     progress: Progress = SILENT,
     activity: str = "evaluate",
 ) -> list[Array]:
-    """Outputs of the model, a list of (N, ...) arrays in the model's order.
+    """Return the outputs of the model, a list of (N, ...) arrays in the model's order.
 
     One sample is fed at a time; an output's batch axis of 1 becomes the sample axis.
     ``optimise=False`` is for quantized models. Every sample is a step of ``activity``.
@@ -84,19 +84,19 @@ def run_onnxruntime(
 
 
 def onnxruntime_runner(model: Path | ModelProto, *, optimise: bool = True) -> Runner:
-    """A Runner for one model."""
+    """Return a Runner for one model."""
     return partial(run_onnxruntime, model, optimise=optimise)
 
 
 def measure_latency(
     model: Path | ModelProto,
-    samples: Feeds,
+    samples: SizedFeeds,
     runs: int = 50,
     *,
     optimise: bool = True,
     threads: int = 0,
 ) -> float:
-    """Median milliseconds of one inference on this host's CPU, after a warm-up.
+    """Return the median milliseconds of one inference on this host's CPU, after a warm-up.
 
     It says how fast ONNX Runtime is here, nothing about an NPU. Raises SamplesError without
     samples.
