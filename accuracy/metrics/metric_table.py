@@ -24,23 +24,23 @@ _NUMBERED = re.compile(r"([a-z@-]+?)([1-9]\d{0,4})")
 
 @dataclass(frozen=True)
 class Scoring:
-    """A metric, and which of the model's outputs it reads: their places and names, () for all."""
+    """A metric, and which of the model's outputs it reads: their indices and names, () for all."""
 
     metric: Metric
-    places: tuple[int, ...] = ()
+    indices: tuple[int, ...] = ()
     names: tuple[str, ...] = ()
 
     def read(self, outputs: Outputs) -> list[Array]:
-        """The outputs that the metric reads, in its order."""
-        return [outputs[place] for place in self.places] if self.places else list(outputs)
+        """Return the outputs that the metric reads, in its order."""
+        return [outputs[index] for index in self.indices] if self.indices else list(outputs)
 
     def scores(self, outputs: Outputs, labels: Labels) -> Scores:
-        """Each sample's own score (N,). Raises SamplesError, OptionError or ModelError."""
+        """Return each sample's own score (N,). Raises SamplesError, OptionError or ModelError."""
         return self.metric.measure(self.metric.predict(self.read(outputs)), labels).scores
 
 
 def find_metric(name: str, options: Mapping[str, str] | None = None) -> Metric:
-    """A metric of the table, or ``package.module:function``, with its options set.
+    """Return the metric of a name such as top1, or ``package.module:function``, with its options.
 
     Raises OptionError for an unknown name or option, and for a value that an option cannot have.
 
@@ -53,23 +53,23 @@ def find_metric(name: str, options: Mapping[str, str] | None = None) -> Metric:
 def find_scoring(
     name: str,
     options: Mapping[str, str] | None = None,
-    wanted: Sequence[str] = (),
+    read: Sequence[str] = (),
     outputs: Sequence[str] = (),
     input_size: tuple[int, int] | None = None,
 ) -> Scoring:
-    """The metric for a model with these ``outputs``, which reads only the ``wanted`` ones, if any.
+    """Return the metric for a model with these ``outputs``; it reads all, or those in ``read``.
 
     ``input_size`` (height, width) is that of the model's image input, where it has one. Raises
     OptionError for what ``find_metric`` refuses and for an output that the model has not.
     """
     metric = find_metric(name, options).bound(input_size)
-    for one in wanted:
-        if one not in outputs:
+    for output in read:
+        if output not in outputs:
             raise OptionError(
-                f"{option('metric-output', one)} is no output of the model",
+                f"{option('metric-output', output)} is no output of the model",
                 f"it has {', '.join(outputs)}",
             )
-    return Scoring(metric, tuple(outputs.index(one) for one in wanted), tuple(wanted))
+    return Scoring(metric, tuple(outputs.index(output) for output in read), tuple(read))
 
 
 def with_paths_from(folder: Path, name: str, options: Mapping[str, str]) -> dict[str, str]:
@@ -117,23 +117,23 @@ def _with_options(metric: Metric, name: str, options: Mapping[str, str]) -> Metr
     if not options:
         return metric
     assert is_dataclass(metric)
-    known = {one.name: one for one in fields(metric) if one.metadata}
+    settable = {field.name: field for field in fields(metric) if field.metadata}
     values: dict[str, Any] = {}
     for key, text in options.items():
-        place = key.replace("-", "_")
-        if place not in known:
-            listed = ", ".join(one.replace("_", "-") for one in known) or "none"
+        field = settable.get(key.replace("-", "_"))
+        if field is None:
+            listed = ", ".join(settable).replace("_", "-") or "none"
             raise OptionError(
                 f"{option('metric-option', {key: None})}: {name} has no such option",
                 f"its options: {listed}",
             )
-        values[place] = _value(str(known[place].type), text, key, known[place].metadata)
+        values[field.name] = _value(str(field.type), text, key, field.metadata)
     return replace(metric, **values)
 
 
-def _value(kind: str, text: str, key: str, about: Mapping[str, Any]) -> Any:
-    """The value of an option, by the type of its field; ``about`` may list the only choices."""
-    choices = {"yes": True, "no": False} if kind == "bool" else about.get("choices")
+def _value(kind: str, text: str, key: str, metadata: Mapping[str, Any]) -> Any:
+    """Return an option's value, by the type of its field; ``metadata`` may list the choices."""
+    choices = {"yes": True, "no": False} if kind == "bool" else metadata.get("choices")
     try:
         if choices is not None:
             return choices[text] if isinstance(choices, dict) else choices[choices.index(text)]
@@ -142,7 +142,8 @@ def _value(kind: str, text: str, key: str, about: Mapping[str, Any]) -> Any:
         )
         return convert(text)
     except (ValueError, KeyError) as error:
-        wanted = " or ".join(choices) if choices else f"a {kind.partition(' ')[0]}"
+        expected = " or ".join(choices) if choices else f"a {kind.partition(' ')[0]}"
         raise OptionError(
-            f"{option('metric-option', {key: text})}: not {wanted}", str(about.get("help", ""))
+            f"{option('metric-option', {key: text})}: not {expected}",
+            str(metadata.get("help", "")),
         ) from error

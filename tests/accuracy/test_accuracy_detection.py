@@ -20,7 +20,7 @@ from rockpress.accuracy.metrics.average_precision import (
     COCO_THRESHOLDS,
     AveragePrecision,
 )
-from rockpress.accuracy.metrics.detections import Detections, chosen
+from rockpress.accuracy.metrics.detections import Detections, select_boxes
 from rockpress.accuracy.metrics.detector_heads import ANCHORS
 from rockpress.accuracy.metrics.metric_table import find_metric, find_scoring
 from rockpress.calibration_data.preprocessing import Preprocessing
@@ -137,9 +137,9 @@ def test_an_image_has_a_score_of_its_own() -> None:
 def test_of_overlapping_boxes_of_a_class_the_best_is_kept() -> None:
     corners = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [30, 0, 40, 10], [0, 0, 10, 10.0]])
     scores = np.array([[0.6, 0], [0.9, 0], [0.2, 0], [0, 0.5]])
-    kept = chosen(corners, scores, 0.1, 0.5)
+    kept = select_boxes(corners, scores, 0.1, 0.5)
     assert kept.scores.tolist() == [0.9, 0.5, 0.2] and kept.classes.tolist() == [0, 1, 0]
-    assert len(chosen(corners, scores, 0.1, None)) == 4
+    assert len(select_boxes(corners, scores, 0.1, None)) == 4
 
 
 # Heads: each is written from the same two boxes and must give them back
