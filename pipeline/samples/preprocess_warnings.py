@@ -58,7 +58,7 @@ def told(found: PreprocessAudit, metric: str, *, images: bool) -> tuple[Diagnost
     """One line for what was found, none when all is well."""
     seen = f"the original model's {metric} is {found.value:.3f} on {found.samples} samples"
     if found.better is not None:
-        text = f"{seen}, and {found.better.value:.3f} with {found.better.say}"
+        text = f"{seen}, and {found.better.value:.3f} with {found.better.change}"
         if found.equals:
             text += f"; the samples cannot tell that from {_listed(found.equals)}"
         return (
@@ -66,7 +66,7 @@ def told(found: PreprocessAudit, metric: str, *, images: bool) -> tuple[Diagnost
         )
     if found.hint is not None:
         text = (
-            f"{seen}, and {found.hint.value:.3f} with {found.hint.say}, but they are too few to "
+            f"{seen}, and {found.hint.value:.3f} with {found.hint.change}, but they are too few to "
             "tell which is right"
         )
         return (
@@ -81,13 +81,13 @@ def told(found: PreprocessAudit, metric: str, *, images: bool) -> tuple[Diagnost
 
 
 def _listed(settings: tuple[Suggestion, ...]) -> str:
-    return " or ".join(f"{one.say} ({one.value:.3f})" for one in settings)
+    return " or ".join(f"{one.change} ({one.value:.3f})" for one in settings)
 
 
 def _advice(better: Suggestion, equals: tuple[Suggestion, ...], images: bool) -> str:
     if equals:
         return "look up which one the model was trained with, and use that"
-    return f"give {better.say}" if images else _TENSORS
+    return f"give {better.change}" if images else _TENSORS
 
 
 def _whole_advice(images: bool) -> str:
