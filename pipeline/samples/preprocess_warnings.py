@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ...accuracy.metrics.metric_table import Scoring
 from ...accuracy.preprocess.preprocess_audit import PreprocessAudit, Suggestion, audit_preprocess
-from ...calibration_data.hygiene import oddities
+from ...calibration_data.hygiene import sample_warnings
 from ...calibration_data.samples import Samples
 from ...core.diagnostics import Diagnostic, option
 from ...core.progress import Progress
@@ -36,13 +36,13 @@ def sample_notices(
     See calibration_data.hygiene and accuracy.preprocess_audit. Raises SamplesError or OptionError,
     also when labels and outputs do not fit.
     """
-    odd = oddities(calib, evaluation, recipe.seed)
+    odd = sample_warnings(calib, evaluation, recipe.seed)
     return (*odd, *_of_labels(ready, evaluation, scoring, recipe, progress))
 
 
 def calibration_notices(calib: Samples, recipe: Recipe) -> tuple[Diagnostic, ...]:
     """What is odd about samples that nothing is scored on. Raises SamplesError."""
-    return oddities(calib, None, recipe.seed)
+    return sample_warnings(calib, None, recipe.seed)
 
 
 def _of_labels(
