@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from .core.results import Report as Report
     from .pipeline.caching.stage_cache import Cache as Cache
     from .pipeline.check import check as check
-    from .pipeline.recipes.recipe import Gates as Gates
+    from .pipeline.options.check_options import Gates as Gates
     from .pipeline.recipes.recipe import Recipe as Recipe
+    from .pipeline.recipes.recipe import make_recipe as make_recipe
     from .pipeline.recipes.recipe_file import read_jobs as read_jobs
     from .pipeline.run import run as run
     from .pipeline.several import convert_files as convert_files
@@ -42,6 +43,7 @@ _PUBLIC = {
     "check": ".pipeline.check",
     "convert_file": ".pipeline.single",
     "convert_files": ".pipeline.several",
+    "make_recipe": ".pipeline.recipes.recipe",
     "prune_file": ".pipeline.single",
     "quantize_file": ".pipeline.single",
     "read_jobs": ".pipeline.recipe_file",

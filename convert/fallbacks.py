@@ -31,7 +31,6 @@ from onnx import ModelProto
 from ..core.diagnostics import Diagnostic
 from ..core.errors import ToolkitError
 from .fidelity import UNKNOWN, Closeness, Probe
-from .request import Request, build
 from .toolkit.failures import (
     ToolkitCrashed,
     ToolkitExited,
@@ -42,6 +41,7 @@ from .toolkit.failures import (
     ToolkitRefused,
 )
 from .toolkit.job import Built
+from .toolkit_build import ToolkitBuild, build
 
 FUSING_LEVEL = 3
 _EXACT_LEVEL = 2
@@ -67,7 +67,7 @@ _HINTS = {
 class Attempt:
     """One build. ``trouble`` says what is wrong with it, "" when nothing is."""
 
-    request: Request
+    task: ToolkitBuild
     built: Built | None = None
     warnings: tuple[Diagnostic, ...] = ()
     closeness: Closeness = UNKNOWN
@@ -88,7 +88,7 @@ class Attempt:
 
 
 def build_or_fall_back(
-    request: Request, probe: Probe, floating: tuple[Path, ModelProto] | None
+    task: ToolkitBuild, probe: Probe, floating: tuple[Path, ModelProto] | None
 ) -> Attempt:
     """The first build without trouble, or the best of those with; its warnings tell of the others.
 
@@ -96,7 +96,7 @@ def build_or_fall_back(
     when no build succeeded.
     """
     tried: list[Attempt] = []
-    for one in _requests(request, floating, tried):
+    for one in _tasks(task, floating, tried):
         tried.append(_attempt(one, len(tried), probe))
         if not tried[-1].trouble:
             break
@@ -106,37 +106,37 @@ def build_or_fall_back(
     return replace(best, warnings=(*_told(tried, best), *best.warnings))
 
 
-def _requests(
-    request: Request, floating: tuple[Path, ModelProto] | None, tried: Sequence[Attempt]
-) -> Iterator[Request]:
-    """What to try next; ``tried`` grows between one request and the next."""
-    if request.level is not None:
-        yield request
+def _tasks(
+    task: ToolkitBuild, floating: tuple[Path, ModelProto] | None, tried: Sequence[Attempt]
+) -> Iterator[ToolkitBuild]:
+    """What to try next; ``tried`` grows between one build and the next."""
+    if task.level is not None:
+        yield task
         return
-    yield replace(request, level=FUSING_LEVEL)
-    if request.quantization != "hybrid":
-        yield replace(request, level=_EXACT_LEVEL)
-    if request.quantization == "qdq" and all(one.code == "toolkit-crash" for one in tried):
-        yield replace(request, level=FUSING_LEVEL, disabled=(_CONVERSION_RULE,))
-    if floating is None or not request.calibrated:
+    yield replace(task, level=FUSING_LEVEL)
+    if task.quantization != "hybrid":
+        yield replace(task, level=_EXACT_LEVEL)
+    if task.quantization == "qdq" and all(one.code == "toolkit-crash" for one in tried):
+        yield replace(task, level=FUSING_LEVEL, disabled=(_CONVERSION_RULE,))
+    if floating is None or not task.calibrated:
         return
     path, loaded = floating
-    other = replace(request, model=path, loaded=loaded, level=FUSING_LEVEL)
-    if request.plan is not None and request.quantization == "qdq":
+    other = replace(task, model=path, loaded=loaded, level=FUSING_LEVEL)
+    if task.plan is not None and task.quantization == "qdq":
         yield replace(other, quantization="hybrid")
     yield replace(other, quantization="normal")
 
 
-def _attempt(request: Request, number: int, probe: Probe) -> Attempt:
+def _attempt(task: ToolkitBuild, number: int, probe: Probe) -> Attempt:
     try:
-        built, warnings = build(request)
+        built, warnings = build(task)
     except (*_CRASHES, ToolkitRaised, ToolkitRefused) as error:
         crashed = isinstance(error, _CRASHES)
-        if not number and request.quantization not in ("qdq", "hybrid") and not crashed:
+        if not number and task.quantization not in ("qdq", "hybrid") and not crashed:
             raise  # it has said why it cannot, and will say so again
         code = "toolkit-crash" if crashed else "toolkit-refusal"
-        return Attempt(request, code=code, trouble=error.diagnostic.text, error=error)
-    return _judged(Attempt(request, _set_aside(built, number), warnings), probe)
+        return Attempt(task, code=code, trouble=error.diagnostic.text, error=error)
+    return _judged(Attempt(task, _set_aside(built, number), warnings), probe)
 
 
 def _judged(attempt: Attempt, probe: Probe) -> Attempt:
@@ -146,7 +146,7 @@ def _judged(attempt: Attempt, probe: Probe) -> Attempt:
     if text := _not_finite(built):
         probe.require_finite_model()
         failure = ToolkitNotFinite(
-            f"{attempt.request.model.name} for {attempt.request.target.name}: {text}",
+            f"{attempt.task.model.name} for {attempt.task.target.name}: {text}",
             "a value may exceed 65504, the largest of float16: quantize, or rescale the model",
             built.log,
         )
@@ -199,7 +199,7 @@ def _told(tried: list[Attempt], best: Attempt) -> Iterator[Diagnostic]:
     """What went wrong before the attempt that was kept, and what is wrong with that one."""
     others = [one for one in tried if one is not best]
     if best is not tried[0]:
-        kind = "no-rule" if best.request.disabled else best.request.quantization
+        kind = "no-rule" if best.task.disabled else best.task.quantization
         troubles = "; ".join(dict.fromkeys(one.trouble for one in others))
         instead = _INSTEAD.get(kind, _INSTEAD["qdq"])
         yield Diagnostic(tried[0].code, f"{troubles}; {instead}", _HINTS.get(kind, _HINTS["qdq"]))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from onnx import ModelProto, helper
@@ -22,6 +23,17 @@ from ..core.types import Array
 
 Sample = Mapping[str, Array]
 Channels = Sequence[float]
+
+
+@runtime_checkable
+class SampleSet(Protocol):
+    """Samples that can be read again, and told by their content."""
+
+    def __iter__(self) -> Iterator[Sample]:
+        """Read them one at a time."""
+
+    def digest(self) -> str:
+        """Return the hex digest of all that decides what they hold."""
 
 
 @dataclass(frozen=True)

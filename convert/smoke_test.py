@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +10,12 @@ import numpy as np
 import onnx
 from onnx import ModelProto, numpy_helper
 
+from ..core.progress import SILENT, Progress
 from ..core.scratch import scratch_folder
 from ..core.session import Session
 from .convert import convert
 from .lowering.scale_probe import one_convolution
+from .request import ConversionRequest, ToolkitSettings
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def try_conversion(
     target: str = "rk3588",
     *,
     toolkit_python: Path | None = None,
-    on_progress: Callable[[str], None] = lambda stage: None,
+    progress: Progress = SILENT,
 ) -> Trial:
     """Build and simulate one quantized convolution. Raises ToolkitError when that fails."""
     model = one_convolution()
@@ -40,14 +41,14 @@ def try_conversion(
     started = time.monotonic()
     with scratch_folder() as folder:
         onnx.save(model, folder / "one_convolution.onnx")
-        done = convert(
+        request = ConversionRequest(
             folder / "one_convolution.onnx",
             None,
             target,
             simulate=[sample],
-            toolkit_python=toolkit_python,
-            on_progress=on_progress,
+            toolkit=ToolkitSettings(toolkit_python),
         )
+        done = convert(request, progress)
     assert done.outputs is not None
     wanted = Session(model, optimise=False).run(sample)[0]
     off = float(np.abs(done.outputs[0] - wanted).max()) / _output_scale(model)

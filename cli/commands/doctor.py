@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .. import options as o
+from .. import parameters as o
 from ..show import print_json, print_lines, print_table
+from ..verb_options import Given, VerbCommand, takes
 
 if TYPE_CHECKING:
     from ...convert.toolkit.environment import Fact
@@ -24,9 +25,10 @@ SelfTest = Annotated[
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(cls=VerbCommand)
+@takes("doctor")
 def command(
-    toolkit_python: o.ToolkitPython = None,
+    options: Given,
     self_test: SelfTest = False,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
@@ -42,7 +44,9 @@ def command(
         toolkit_version,
     )
     from ...convert.toolkit.known_issues import known_regressions
+    from ...pipeline.recipes.recipe import make_recipe
 
+    toolkit_python = make_recipe("", **options).toolkit.toolkit_python
     facts = [*environment_facts(toolkit_python), *machine_facts()]
     version = toolkit_version(toolkit_python)
     if self_test:
@@ -78,9 +82,7 @@ def _self_test(python: Path | None, version: str | None, *, quiet: bool) -> Fact
         from ...convert.smoke_test import try_conversion
 
         try:
-            done = try_conversion(
-                toolkit_python=python, on_progress=lambda what: progress.step(what, 0, None)
-            )
+            done = try_conversion(toolkit_python=python, progress=progress)
         except ToolkitError as error:
             return Fact("self-test", error.message, False, error.hint)
     exact = "bit-exact" if done.steps == 0 else f"off by up to {done.steps} of 255 steps"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.progress import SILENT, Progress
 from .failures import Ending, ToolkitSilent, failure_of
 from .outcome import Limits
 from .process import LOG, ChildProcess
@@ -79,7 +80,7 @@ def run_job(
     limits: Limits,
     python: Path | None = None,
     child: ChildProcess | None = None,
-    on_progress: Callable[[str], None] = lambda stage: None,
+    progress: Progress = SILENT,
 ) -> Built:
     """Run one job in ``child``, or in one of its own. Raises a ToolkitError: how it failed.
 
@@ -88,7 +89,7 @@ def run_job(
     """
     _prepare(job, folder, limits)
     with nullcontext(child) if child else ChildProcess(folder, python) as running:
-        outcome = running.run(folder, limits, on_progress)
+        outcome = running.run(folder, limits, progress)
     result = _read_result(folder)
     log = (folder / LOG).read_text(encoding="utf-8", errors="replace").replace("\r", "\n")
     error = failure_of(Ending(what, outcome, result, log, limits))

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from ...core.diagnostics import option
+from ...core.progress import Progress
 from .failures import ToolkitMissing
 from .outcome import Limits, Outcome
 from .rule_loops import RuleLoops
@@ -57,7 +58,7 @@ class ChildProcess:
         """Its process number, which is that of its session too."""
         return self._process.pid
 
-    def run(self, folder: Path, limits: Limits, on_progress: Callable[[str], None]) -> Outcome:
+    def run(self, folder: Path, limits: Limits, progress: Progress) -> Outcome:
         """Have it do the job in ``folder``. When that did not end with code 0, it is no more."""
         deadline = time.monotonic() + limits.timeout
         with suppress(BrokenPipeError):  # it has ended already; its code says how
@@ -69,7 +70,7 @@ class ChildProcess:
             if line == _FINISHED:
                 return Outcome(0, stage)
             stage = line.partition(" ")[0]
-            on_progress(line)
+            progress.step(*_step_of(line))
         if work.is_hung:
             return Outcome(None, stage, hung=True)
         if loops.rule:
@@ -117,6 +118,13 @@ class ChildProcess:
             return self._process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             return None
+
+
+def _step_of(line: str) -> tuple[str, int, int | None]:
+    """Return a progress line of the child as a step; of samples it says ``simulate 50/200``."""
+    activity, _, count = line.partition(" ")
+    done, slash, total = count.partition("/")
+    return (activity, int(done), int(total)) if slash else (line, 0, None)
 
 
 class _Work:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from ...calibration_data.preprocess import Preprocess
 from ...calibration_data.samples import Samples
@@ -13,7 +14,6 @@ from ...convert.toolkit.environment import toolkit_version
 from ...core.diagnostics import Diagnostic
 from ...core.progress import Progress
 from ...core.types import Range
-from ..recipes.recipe import Recipe
 from .ready_model import ReadyModel
 
 _SAMPLES = 2  # one could be a black image
@@ -27,9 +27,9 @@ def ranges_seen(ready: ReadyModel, calib: Samples | None) -> Mapping[str, Range]
 def audited(
     ready: ReadyModel,
     target: Target,
-    recipe: Recipe,
     progress: Progress,
     *,
+    toolkit_python: Path | None,
     quantization: str,
     how: Preprocess | None,
     ranges: Mapping[str, Range] | None,
@@ -46,7 +46,7 @@ def audited(
         means=dict.fromkeys(names, how.mean) if how else None,
         stds=dict.fromkeys(names, how.std) if how else None,
         ranges=ranges,
-        toolkit=toolkit_version(recipe.toolkit_python),
+        toolkit=toolkit_version(toolkit_python),
     )
     for one in found:
         progress.warn(one)

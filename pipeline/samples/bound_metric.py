@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from onnx import ModelProto
 
 from ...accuracy.metrics.metric_table import Scoring, find_scoring
 from ...calibration_data.samples import Samples
 from ...core.diagnostics import option
 from ...core.errors import OptionError, SamplesError
-from ..recipes.recipe import Recipe
+from ..options.check_options import MetricOptions
 
 
-def scoring_of(recipe: Recipe, model: ModelProto, samples: Samples) -> Scoring:
+def scoring_of(options: MetricOptions, model: ModelProto, samples: Samples) -> Scoring:
     """The recipe's metric for this model. Raises OptionError for an output that it has not."""
     outputs = [one.name for one in model.graph.output]
     how = samples.preprocess
     return find_scoring(
-        recipe.metric,
-        recipe.metric_options,
-        recipe.metric_outputs,
+        options.metric,
+        options.metric_option,
+        options.metric_output,
         outputs,
         input_size=how.size if how is not None else _image_size(samples),
     )
 
 
-def require_labels(recipe: Recipe, scoring: Scoring, evaluation: Samples) -> None:
-    """Raise OptionError for a retention gate without labels, SamplesError for those of no use."""
-    limit = recipe.gates.min_retention
+def require_labels(path: Path, limit: float | None, scoring: Scoring, evaluation: Samples) -> None:
+    """Raise OptionError for a retention gate (``limit``) without labels, SamplesError for odd ones.
+
+    ``path`` is where the samples are from.
+    """
     if evaluation.labels is None:
         if limit is not None:
             raise OptionError(
                 f"{option('min-retention', limit)} cannot be checked: the samples of "
-                f"{recipe.eval} have "
+                f"{path} have "
                 "no labels",
                 f"give {option('eval')} a folder of class folders, a labels.csv, or an .npz with "
                 "labels",
@@ -41,11 +45,9 @@ def require_labels(recipe: Recipe, scoring: Scoring, evaluation: Samples) -> Non
         try:
             evaluation.labels.require(scoring.metric.kind)
         except SamplesError as error:
-            if str(recipe.eval) in error.diagnostic.text:
+            if str(path) in error.diagnostic.text:
                 raise
-            raise SamplesError(
-                f"{recipe.eval}: {error.diagnostic.text}", error.diagnostic.hint
-            ) from error
+            raise SamplesError(f"{path}: {error.diagnostic.text}", error.diagnostic.hint) from error
 
 
 def _image_size(samples: Samples) -> tuple[int, int] | None:

@@ -10,7 +10,6 @@ from ...calibration_data.hygiene import sample_warnings
 from ...calibration_data.samples import Samples
 from ...core.diagnostics import Diagnostic, option
 from ...core.progress import Progress
-from ..recipes.recipe import Recipe
 from .ready_model import ReadyModel
 
 _CODES: Mapping[str, str] = {
@@ -28,7 +27,7 @@ def sample_notices(
     calib: Samples | None,
     evaluation: Samples,
     scoring: Scoring,
-    recipe: Recipe,
+    seed: int,
     progress: Progress,
 ) -> tuple[Diagnostic, ...]:
     """What is odd about the samples, and what labelled ones say of the preprocess.
@@ -36,21 +35,21 @@ def sample_notices(
     See calibration_data.hygiene and accuracy.preprocess_audit. Raises SamplesError or OptionError,
     also when labels and outputs do not fit.
     """
-    odd = sample_warnings(calib, evaluation, recipe.seed)
-    return (*odd, *_of_labels(ready, evaluation, scoring, recipe, progress))
+    odd = sample_warnings(calib, evaluation, seed)
+    return (*odd, *_of_labels(ready, evaluation, scoring, seed, progress))
 
 
-def calibration_notices(calib: Samples, recipe: Recipe) -> tuple[Diagnostic, ...]:
+def calibration_notices(calib: Samples, seed: int) -> tuple[Diagnostic, ...]:
     """What is odd about samples that nothing is scored on. Raises SamplesError."""
-    return sample_warnings(calib, None, recipe.seed)
+    return sample_warnings(calib, None, seed)
 
 
 def _of_labels(
-    ready: ReadyModel, evaluation: Samples, scoring: Scoring, recipe: Recipe, progress: Progress
+    ready: ReadyModel, evaluation: Samples, scoring: Scoring, seed: int, progress: Progress
 ) -> tuple[Diagnostic, ...]:
     if evaluation.labels is None:
         return ()
-    audit = audit_preprocess(ready.model, evaluation, scoring, seed=recipe.seed, progress=progress)
+    audit = audit_preprocess(ready.model, evaluation, scoring, seed=seed, progress=progress)
     return told(audit, scoring.metric.name, images=evaluation.preprocess is not None)
 
 

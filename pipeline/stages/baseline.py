@@ -24,7 +24,7 @@ from ..recipes.recipe import Recipe
 from ..samples.bound_metric import scoring_of
 from ..samples.preprocess_warnings import sample_notices
 from ..samples.ready_model import ReadyModel
-from .stage_log import Stages
+from .stage_log import StageLog
 
 
 @dataclass(frozen=True)
@@ -55,18 +55,18 @@ class Baseline:
 
 
 def measure_baseline(
-    ready: ReadyModel, calib: Samples | None, evaluation: Samples, recipe: Recipe, stages: Stages
+    ready: ReadyModel, calib: Samples | None, evaluation: Samples, recipe: Recipe, log: StageLog
 ) -> Baseline:
     """Run the original model in ONNX Runtime, first on a few samples to see how they are fed."""
-    with stages.stage("baseline"):
-        scoring = scoring_of(recipe, ready.model, evaluation)
+    with log.stage("baseline") as progress:
+        scoring = scoring_of(recipe.metric, ready.model, evaluation)
         with _naming(recipe):
-            notices = sample_notices(ready, calib, evaluation, scoring, recipe, stages.progress)
+            notices = sample_notices(ready, calib, evaluation, scoring, recipe.run.seed, progress)
         for one in notices:
-            stages.warn(one)
-        outputs = run_onnxruntime(ready.model, evaluation, progress=stages.progress)
+            log.warn(one)
+        outputs = run_onnxruntime(ready.model, evaluation, progress=progress)
         with _naming(recipe):
-            itself = compare(outputs, outputs, evaluation.labels, scoring, recipe.seed)
+            itself = compare(outputs, outputs, evaluation.labels, scoring, recipe.run.seed)
         row = ModelRow(
             stage="baseline",
             path=str(ready.path),
@@ -85,7 +85,7 @@ def _naming(recipe: Recipe) -> Iterator[None]:
     try:
         yield
     except SamplesError as error:
-        samples = str(recipe.eval or recipe.calib)
+        samples = str(recipe.samples.eval or recipe.samples.calib)
         if samples in error.diagnostic.text:
             raise
         raise SamplesError(f"{samples}: {error.diagnostic.text}", error.diagnostic.hint) from error

@@ -32,7 +32,7 @@ from rockpress.cli import main as entry
 from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.progress import Progress
 from rockpress.pipeline.check import check
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.samples.preprocess_warnings import told
 from rockpress.pipeline.samples.ready_model import ready_model
 
@@ -316,7 +316,7 @@ def test_mean_and_std_swapped_on_the_demo_model() -> None:
     model, labelled = sample_path(MODEL), sample_path(TEST)
     swapped = Preprocessing(mean=(90,), std=(73,))
     heard = Heard()
-    recipe = Recipe(model, eval=labelled, eval_count=120, preprocessing=swapped)
+    recipe = make_recipe(model, eval=labelled, eval_count=120, preprocessing=swapped)
     report = check(recipe, model, heard)
     (text,) = of_the_preprocess(report.targets[0].warnings)
     assert of_the_preprocess(heard.notices) == [text]

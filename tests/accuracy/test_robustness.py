@@ -16,7 +16,7 @@ from rockpress.calibration_data.samples import Samples, open_samples
 from rockpress.calibration_data.sources.source_types import ImageSource
 from rockpress.core.errors import OptionError
 from rockpress.pipeline.check import check
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.report.formats.document import to_json
 from rockpress.report.text.table import to_tables
 
@@ -87,7 +87,7 @@ def test_blur_is_that_of_the_input(tmp_path: Path) -> None:
 
 def test_tensors_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros((4, 1, 28, 28), np.float32))
-    recipe = Recipe(sample_path(MODEL), calib=tmp_path / "x.npy", robustness=True)
+    recipe = make_recipe(sample_path(MODEL), calib=tmp_path / "x.npy", robustness=True)
     with pytest.raises(OptionError, match="these samples are tensors"):
         check(recipe, sample_path(MODEL))
 
@@ -95,10 +95,10 @@ def test_tensors_are_refused(tmp_path: Path) -> None:
 def test_the_report_of_a_check() -> None:
     model = sample_path(MODEL)
     how = Preprocessing(mean=(73,), std=(90,))
-    recipe = Recipe(model, eval=sample_path(TEST), eval_count=40, preprocessing=how)
+    recipe = make_recipe(model, eval=sample_path(TEST), eval_count=40, preprocessing=how)
     plain = json.loads(to_json(check(recipe, model)))["targets"][0]
     assert "robustness" not in plain
-    report = check(Recipe(**{**vars(recipe), "robustness": True}), model)
+    report = check(make_recipe(**{**vars(recipe), "robustness": True}), model)
     rows = json.loads(to_json(report))["targets"][0]["robustness"]
     assert [(row["corruption"], row["level"]) for row in rows] == [
         ("none", None),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import Samples, open_samples
 from rockpress.cli import progress_display
 from rockpress.convert.chips.targets import find_target
+from rockpress.convert.convert import convert
 from rockpress.core.progress import SILENT, Progress
-from rockpress.pipeline.recipes.recipe import Recipe
-from rockpress.pipeline.stages.converting import convert_step
+from rockpress.pipeline.recipes.recipe import make_recipe
+from rockpress.pipeline.tasks.converting import NpuFeeds, conversion_request
 
 INPUT = {"x": (1, 3, 6, 8)}
 # Powers of two, so that float16 holds every value that there can be.
@@ -60,9 +62,9 @@ def on_a_board(samples: Samples, *, progress: Progress = SILENT) -> list[Any]:
 
 def simulator(model: Path, jobs: int) -> Runner:
     def run(samples: Samples, *, progress: Progress = SILENT) -> list[Any]:
-        chip, recipe = find_target("rk3588"), Recipe(model, jobs=jobs)
-        how = samples.npu_preprocess
-        made = convert_step(model, None, chip, recipe, how=how, simulate=samples)
+        chip, recipe = find_target("rk3588"), make_recipe(model, jobs=jobs)
+        request = conversion_request(recipe, model, None, chip, samples.npu_preprocess)
+        made = convert(replace(request, simulate=NpuFeeds(samples)))
         assert made.outputs is not None
         return [*made.outputs]
 

@@ -15,7 +15,7 @@ from rockpress.calibration_data.hygiene import sample_warnings
 from rockpress.calibration_data.samples import Samples, open_samples
 from rockpress.core.errors import SamplesError
 from rockpress.core.progress import SILENT
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.samples.ready_model import ready_model
 from rockpress.pipeline.stages.baseline import measure_baseline
 from rockpress.pipeline.stages.stage_log import Stages
@@ -217,7 +217,7 @@ def test_tensors_have_contents_too(tmp_path: Path) -> None:
 def test_the_report_gets_them(small_cnn: Path, tmp_path: Path) -> None:
     images = folder_of(tmp_path / "images", 4, 1)
     rgba(images)
-    recipe = Recipe(small_cnn, calib=images)
+    recipe = make_recipe(small_cnn, calib=images)
     ready = ready_model(small_cnn)
     samples = ready.samples(images, recipe.preprocessing)
     base = measure_baseline(ready, samples, samples, recipe, Stages(SILENT))

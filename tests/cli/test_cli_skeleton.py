@@ -16,7 +16,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from rockpress.cli import handler, options, parsers
+from rockpress.cli import handler, parsers
+from rockpress.cli import parameters as options
 from rockpress.cli.main import COMMANDS
 from rockpress.core.errors import ModelError, OptionError, RockpressError, ToolkitError
 
@@ -383,7 +384,7 @@ def test_completion_of_a_target() -> None:
 
 def test_targets_are_completed_without_numpy_and_onnx() -> None:
     assert "rk3588" in options.complete_target("RK35")
-    code = "from rockpress.cli.options import complete_target; complete_target('rk')"
+    code = "from rockpress.cli.parameters import complete_target; complete_target('rk')"
     assert imported_by(code, HEAVY) == set()
 
 

@@ -13,6 +13,7 @@ from rockpress.calibration_data.bundled import MODEL, sample_path
 from rockpress.convert.audit.model_audit import audit
 from rockpress.convert.chips.targets import find_target
 from rockpress.convert.convert import convert
+from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.errors import RockpressError
@@ -96,7 +97,9 @@ def test_the_compiler_joins_what_the_audit_says(
     path = tmp_path / "head.onnx"
     onnx.save(model, str(path))
     samples = [{"x": np.random.default_rng(0).standard_normal((1, 8, 20, 20), np.float32)}]
-    done = convert(path, None, "rk3588", quantization="normal", calibration=samples)
+    done = convert(
+        ConversionRequest(path, None, "rk3588", quantization="normal", calibration=samples)
+    )
     assert layers <= {layer.op for layer in done.layers}
     assert ("ConvSigmoid" in layers) == (found(model) == [])
 
@@ -158,7 +161,7 @@ def test_the_toolkit_refuses_that_opset(tmp_path: Path) -> None:
     path = tmp_path / "late.onnx"
     onnx.save(graph("{ y = Relu(x) }", opset=20), str(path))
     with pytest.raises(RockpressError, match="opset 20"):
-        convert(path, None, "rk3588")
+        convert(ConversionRequest(path, None, "rk3588"))
 
 
 @pytest.mark.parametrize(

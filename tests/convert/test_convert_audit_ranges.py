@@ -14,6 +14,7 @@ from rockpress.convert.audit.float16_audit import observe, tensors_to_observe
 from rockpress.convert.audit.model_audit import audit
 from rockpress.convert.chips.targets import find_target
 from rockpress.convert.convert import convert
+from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.errors import RockpressError
@@ -146,7 +147,9 @@ def test_the_scores_really_become_zero(quantization: str, tmp_path: Path) -> Non
         path = tmp_path / "q.onnx"
         quantize(model, path, tmp_path / "plan.toml", SAMPLES)
     done = convert(
-        path, None, "rk3588", quantization=quantization, calibration=SAMPLES, simulate=SAMPLES
+        ConversionRequest(
+            path, None, "rk3588", quantization=quantization, calibration=SAMPLES, simulate=SAMPLES
+        )
     )
     assert done.outputs is not None
     values = done.outputs[0].reshape(len(SAMPLES), 8, 100)
@@ -232,4 +235,6 @@ def test_the_simulator_overflows_where_the_audit_says(tmp_path: Path) -> None:
     path = tmp_path / "large.onnx"
     onnx.save(graph(LARGE, k=np.float32(400)), str(path))
     with pytest.raises(RockpressError, match="NaN or infinity"):
-        convert(path, None, "rk3588", quantization="float16", simulate=SAMPLES[:1])
+        convert(
+            ConversionRequest(path, None, "rk3588", quantization="float16", simulate=SAMPLES[:1])
+        )

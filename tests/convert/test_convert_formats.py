@@ -14,6 +14,7 @@ from onnx import ModelProto, numpy_helper
 
 from rockpress.convert.convert import convert
 from rockpress.convert.lowering.channel_padding import needs_whole_blocks, with_whole_blocks
+from rockpress.convert.request import ConversionRequest
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.passes.submodel import up_to
@@ -97,13 +98,15 @@ def test_the_compiler_takes_it(
     random = np.random.default_rng(2)
     samples = [{"x": random.standard_normal((1, 3, 9, 9)).astype(np.float32)} for _ in range(6)]
     made = convert(
-        tmp_path / "m.onnx",
-        None,
-        target,
-        quantization="normal",
-        dtype=dtype,
-        calibration=samples,
-        simulate=samples,
+        ConversionRequest(
+            tmp_path / "m.onnx",
+            None,
+            target,
+            quantization="normal",
+            dtype=dtype,
+            calibration=samples,
+            simulate=samples,
+        )
     )
     assert made.outputs is not None
     assert made.dtype == dtype

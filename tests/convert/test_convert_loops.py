@@ -10,6 +10,7 @@ import pytest
 from onnx import numpy_helper
 
 from rockpress.convert.convert import convert
+from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.convert.toolkit.failures import ToolkitLooped
 from rockpress.convert.toolkit.job import Job, run_job
@@ -62,7 +63,7 @@ def attention(tmp_path: Path) -> Path:
 @needs_looping_toolkit
 def test_a_circle_of_rules_is_broken(attention: Path) -> None:
     sample = {"x": np.random.default_rng(1).normal(size=(4, 8, 16)).astype(np.float32)}
-    made = convert(attention, None, "rk3588", simulate=[sample])
+    made = convert(ConversionRequest(attention, None, "rk3588", simulate=[sample]))
     switched_off = [one.text for one in made.warnings if one.code == "toolkit-rule-disabled"]
     assert len(switched_off) == 1 and "swap_reshape_transpose" in switched_off[0]
     assert made.outputs is not None

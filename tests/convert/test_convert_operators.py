@@ -15,6 +15,7 @@ from rockpress.convert.chips.cpu_fallbacks import fallback_lines
 from rockpress.convert.chips.operators import OFF_NPU
 from rockpress.convert.chips.targets import find_target
 from rockpress.convert.convert import convert
+from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.convert.toolkit.job import Job, run_job
 from rockpress.convert.toolkit.outcome import Limits
@@ -155,7 +156,7 @@ def test_the_compiler_gives_to_the_cpu_what_the_table_says(tmp_path: Path) -> No
     model = graph(nodes, "b c d e f g h")
     path = tmp_path / "operators.onnx"
     onnx.save(model, str(path))
-    done = convert(path, None, "rk3588", quantization="float16")
+    done = convert(ConversionRequest(path, None, "rk3588", quantization="float16"))
     slow = {one.op for one in done.layers if one.runs_on == "CPU" and not one.is_boundary}
     assert slow == {"Exp", "Tile", "ReduceMax", "Min", "AveragePool"}
     text = only(audit(model, RK3588, quantization="float16")).text
@@ -169,7 +170,7 @@ def test_the_toolkit_refuses_what_the_audit_says(tmp_path: Path) -> None:
     onnx.save(model, str(path))
     assert "toolkit-operator" in found(model, "float16")
     with pytest.raises(RockpressError, match="constant"):
-        convert(path, None, "rk3588", quantization="float16")
+        convert(ConversionRequest(path, None, "rk3588", quantization="float16"))
 
 
 LOG = """\

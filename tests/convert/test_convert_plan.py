@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.core.errors import ModelError, OptionError
 from rockpress.pipeline.check import check
 from rockpress.pipeline.inspection import inspect_rknn
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
 from rockpress.pipeline.single import Build, convert_file, quantize_file
 
 pytestmark = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
@@ -31,7 +30,7 @@ def samples(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def recipe(small_cnn: Path, samples: Path) -> Recipe:
-    return Recipe(model=small_cnn, calib=samples)
+    return make_recipe(model=small_cnn, calib=samples)
 
 
 @pytest.fixture
@@ -67,7 +66,7 @@ def test_what_is_read_is_not_lost(recipe: Recipe, plan: Path, tmp_path: Path) ->
     model = recipe.model.rename(tmp_path / "b.intended.onnx")
     content = model.read_bytes()
     with pytest.raises(OptionError, match="would replace the model that is read"):
-        convert_file(replace(recipe, model=model), tmp_path / "b.rknn", Build(plan=plan))
+        convert_file(recipe.with_options(model=model), tmp_path / "b.rknn", Build(plan=plan))
     assert (model.read_bytes(), (tmp_path / "b.rknn").exists()) == (content, False)
 
 
@@ -96,7 +95,7 @@ def test_a_rknn_that_is_not_the_manifests(recipe: Recipe, tmp_path: Path) -> Non
 
 
 def test_a_quantized_model_takes_no_plan(recipe: Recipe, plan: Path, tmp_path: Path) -> None:
-    quantized = replace(recipe, model=plan.with_name("q.onnx"), calib=None)
+    quantized = recipe.with_options(model=plan.with_name("q.onnx"), calib=None)
     with pytest.raises(OptionError, match=r"quantized already \(QDQ\), so it takes no --plan"):
         convert_file(quantized, tmp_path / "out" / "a.rknn", Build(plan=plan))
 
@@ -115,7 +114,7 @@ def test_quantize_tells_of_outputs_that_int8_cannot_hold(tmp_path: Path) -> None
         model.graph.initializer.append(onnx.numpy_helper.from_array(value.astype("f"), name))
     onnx.save(model, tmp_path / "m.onnx")
     np.savez(tmp_path / "c.npz", x=random.normal(size=(8, 4, 8, 8)).astype(np.float32))
-    recipe = Recipe(model=tmp_path / "m.onnx", calib=tmp_path / "c.npz")
+    recipe = make_recipe(model=tmp_path / "m.onnx", calib=tmp_path / "c.npz")
     found = quantize_file(recipe, tmp_path / "q.onnx")
     assert [one.code for one in found.warnings] == ["output-range-join"]
 
@@ -124,7 +123,7 @@ def test_a_plan_of_another_model(plan: Path, samples: Path, tmp_path: Path) -> N
     other = tmp_path / "other.onnx"
     text = '<ir_version: 8, opset_import: ["" : 17]> g (float[1,3,32,32] x) => (float[1,3,32,32] y)'
     onnx.save(onnx.parser.parse_model(f"{text} {{ y = Relu(x) }}"), other)
-    recipe = Recipe(model=other, calib=samples)
+    recipe = make_recipe(model=other, calib=samples)
     with pytest.raises(ModelError, match="the plan is for another model: this one has no tensor"):
         convert_file(recipe, tmp_path / "out" / "a.rknn", Build(plan=plan))
     assert not (tmp_path / "out").exists()
@@ -151,7 +150,7 @@ def test_what_does_not_go_together(
 
 
 def test_another_type_of_the_chip(small_cnn: Path, samples: Path, tmp_path: Path) -> None:
-    recipe = Recipe(model=small_cnn, calib=samples, targets=("rk3576",))
+    recipe = make_recipe(model=small_cnn, calib=samples, target=("rk3576",))
     output = tmp_path / "a.rknn"
     done = convert_file(recipe, output, Build("normal", "w4a16"))
     assert read_manifest(manifest_path(output)).dtype == "w4a16"

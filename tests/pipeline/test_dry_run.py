@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from rockpress.core.results import TargetReport
 from rockpress.pipeline.caching import cached_stages as remembered
 from rockpress.pipeline.caching.stage_cache import Cache
 from rockpress.pipeline.dry_run import planned
-from rockpress.pipeline.recipes.recipe import Gates, Recipe
+from rockpress.pipeline.options.check_options import Gates
+from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
 from rockpress.pipeline.run import run
 
 Run = Callable[..., tuple[int, str, str]]
@@ -51,7 +52,8 @@ def test_a_dry_run_shows_the_stages_and_does_nothing(
     assert sorted(tmp_path.rglob("*")) == before
     with pytest.raises(RockpressError, match="has no float16"):
         planned(
-            Recipe(small_cnn, targets=("rv1106",), quantize="float16", calib=image_folder), tmp_path
+            make_recipe(small_cnn, target=("rv1106",), scheme="float16", calib=image_folder),
+            tmp_path,
         )
 
 
@@ -99,7 +101,7 @@ def test_it_foretells_what_the_run_takes_from_the_cache(
     small_cnn: Path, image_folder: Path, tmp_path: Path
 ) -> None:
     cache, output = Cache(tmp_path / "cache"), tmp_path / "out"
-    recipe = Recipe(small_cnn, calib=image_folder, prune="cycles=-10%", cache=cache)
+    recipe = make_recipe(small_cnn, calib=image_folder, prune="cycles=-10%", cache=cache)
     changes: list[dict[str, Any]] = [
         {},
         {},
@@ -112,7 +114,7 @@ def test_it_foretells_what_the_run_takes_from_the_cache(
     ]
     seen = []
     for change in changes:
-        changed = replace(recipe, **change)
+        changed = recipe.with_options(**change)
         before = {one.folder: one.used for one in cache.entries()}
         foretold = will_be_cached(changed, output)
         assert {one.folder: one.used for one in cache.entries()} == before
@@ -132,7 +134,7 @@ def test_it_foretells_what_the_run_takes_from_the_cache(
 
 
 def test_without_a_cache_all_is_run(small_cnn: Path, image_folder: Path, tmp_path: Path) -> None:
-    recipe = Recipe(small_cnn, calib=image_folder, prune="macs=-10%")
+    recipe = make_recipe(small_cnn, calib=image_folder, prune="macs=-10%")
     assert not any(will_be_cached(recipe, tmp_path / "out").values())
     assert not list(tmp_path.glob("out*"))
 

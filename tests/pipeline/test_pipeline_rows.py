@@ -10,7 +10,7 @@ from rockpress.accuracy.compare import Comparison
 from rockpress.core.results import LatencyFigure, ModelRow
 from rockpress.pipeline.check import _ratios
 from rockpress.pipeline.figures.figures_of import result_notices
-from rockpress.pipeline.recipes.recipe import Gates
+from rockpress.pipeline.options.check_options import Gates
 
 UNLABELLED = Comparison(None, None, None, None, None, 10.0, 16)
 
@@ -26,5 +26,5 @@ def test_unlabelled_outputs_far_from_the_baseline_are_told(
 @pytest.mark.parametrize(("stage", "latency"), [("quantized", None), ("candidate", 2.0)])
 def test_an_unoptimised_models_latency_is_not_compared(stage: str, latency: float | None) -> None:
     base = ModelRow("baseline", None, 100, macs=10, latency=(LatencyFigure("host", 1.0),))
-    row = replace(base, stage=stage, bytes=50, latency=(LatencyFigure("host", 2.0),))
+    row = base.with_options(stage=stage, bytes=50, latency=(LatencyFigure("host", 2.0),))
     assert _ratios(row, base) == {"size": 0.5, "latency": latency, "cycles": None, "macs": 1.0}

@@ -15,14 +15,16 @@ import pytest
 import typer
 from onnx import TensorProto, helper
 
-from rockpress.calibration_data.preprocessing import Color, Preprocessing
+from rockpress.calibration_data.preprocess import Color
+from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.cli import model_runs as cli_jobs
 from rockpress.cli.build import build_recipe
 from rockpress.cli.commands import run as run_command
 from rockpress.convert.chips.targets import TARGET_NAMES
 from rockpress.core.errors import ModelError, OptionError
-from rockpress.pipeline.recipes.recipe import Gates, Recipe
-from rockpress.pipeline.recipes.recipe_file import Job, RecipeFile, read_jobs
+from rockpress.pipeline.options.check_options import Gates
+from rockpress.pipeline.recipes.recipe import make_recipe
+from rockpress.pipeline.recipes.recipe_file import ModelJob, RecipeFile, read_jobs
 from rockpress.pipeline.recipes.recipe_phrase import recipe_phrase
 
 if sys.version_info >= (3, 11):
@@ -83,17 +85,17 @@ def write(tmp_path: Path) -> Callable[[str], Path]:
 
 def test_everything_at_once(write: Callable[[str], Path], tmp_path: Path) -> None:
     (job,) = read_jobs(write(EVERYTHING))
-    assert job == Job(
+    assert job == ModelJob(
         None,
-        Recipe(
+        make_recipe(
             model=tmp_path / "model.onnx",
             calib=tmp_path / "images",
             calib_count=64,
             eval=Path("/data/labelled"),
             eval_count=500,
             metric="top5",
-            targets=("rk3588", "rk3576"),
-            input_shapes={"x": (1, 3, 48, 320)},
+            target=("rk3588", "rk3576"),
+            input={"x": (1, 3, 48, 320)},
             size=(48, 320),
             outputs=("boxes", "scores"),
             preprocessing=Preprocessing("fit", 0, "bgr", (1.5, 2, 3), (127.5,), "nhwc"),
@@ -103,10 +105,10 @@ def test_everything_at_once(write: Callable[[str], Path], tmp_path: Path) -> Non
             mixed="off",
             search_time=60,
             gates=Gates(0.98, 5, 8.5, "lower", {"cycles": 0.02}),
-            last_report=tmp_path / "old.json",
+            baseline=tmp_path / "old.json",
             seed=7,
             timeout=600,
-            memory_limit_gb=4,
+            memory_limit=4,
             toolkit_python=tmp_path / "env/bin/python",
             jobs=2,
         ),
@@ -119,19 +121,19 @@ def test_files_of_a_metric_are_found_from_the_recipe(
 ) -> None:
     text = 'model = "m.onnx"\nmetric = "line-accuracy"\nmetric-option.ignore-spaces = "yes"\n'
     (job,) = read_jobs(write(text + 'metric-option.charset = "keys.txt"\n'))
-    assert job.recipe.metric_options == {
+    assert job.recipe.metric.metric_option == {
         "ignore-spaces": "yes",
         "charset": str(tmp_path / "keys.txt"),
     }
     (job,) = read_jobs(write(text + 'metric-option.charset = "/data/keys.txt"\n'))
-    assert job.recipe.metric_options["charset"] == "/data/keys.txt"
+    assert job.recipe.metric.metric_option["charset"] == "/data/keys.txt"
 
 
 def test_what_is_left_out_has_the_default_of_the_option(write: Callable[[str], Path]) -> None:
     path = write('model = "a.onnx"\nprune = "off"\ntoolkit-python = "python3"\nquantize = "off"\n')
     (job,) = read_jobs(path)
     model = path.parent / "a.onnx"
-    assert job.recipe == Recipe(model, quantize="float16", toolkit_python=Path("python3"))
+    assert job.recipe == make_recipe(model, scheme="float16", toolkit_python=Path("python3"))
     assert job.output == path.parent / "build"
 
 
@@ -141,10 +143,10 @@ def test_several_models_share_what_stands_above_them(write: Callable[[str], Path
     path = write(text)
     folder = path.parent
     first, second = read_jobs(path)
-    shared = Recipe(folder / "a.onnx", calib=folder / "all", targets=("rk3576",))
-    assert first == Job("a", shared, folder / "build" / "a")
+    shared = make_recipe(folder / "a.onnx", calib=folder / "all", target=("rk3576",))
+    assert first == ModelJob("a", shared, folder / "build" / "a")
     assert (second.name, second.output) == ("b-2", folder / "build" / "b-2")
-    assert (second.recipe.calib, second.recipe.gates) == (folder / "own", Gates(0.9))
+    assert (second.recipe.samples.calib, second.recipe.gates) == (folder / "own", Gates(0.9))
 
 
 def test_every_option_of_run_is_a_key() -> None:
@@ -347,10 +349,10 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 def test_options_go_before_the_file() -> None:
     color: Color = "bgr"
-    base = Recipe(
+    base = make_recipe(
         Path("a.onnx"),
         calib=Path("c"),
-        input_shapes={"x": (1,), "y": (2,)},
+        input={"x": (1,), "y": (2,)},
         preprocessing=Preprocessing("fit", color=color),
         prune="cycles=-20%",
         gates=Gates(min_retention=0.9),
@@ -358,10 +360,10 @@ def test_options_go_before_the_file() -> None:
     given: dict[str, Any] = {"inputs": [cli_input("y", (3,))], "prune": "off", "calib": None}
     given |= {"gates": {"max_size_mb": 2.0}, "preprocessing": {"resize": "crop", "color": None}}
     recipe = build_recipe(base, **given)
-    assert recipe.input_shapes == {"x": (1,), "y": (3,)}
+    assert recipe.shape.input == {"x": (1,), "y": (3,)}
     assert recipe.preprocessing == Preprocessing("crop", color="bgr")
     assert recipe.gates == Gates(min_retention=0.9, max_size_mb=2.0)
-    assert (recipe.prune, recipe.calib) == (None, Path("c"))
+    assert (recipe.prune.prune, recipe.samples.calib) == (None, Path("c"))
 
 
 def cli_input(name: str, shape: tuple[int, ...]) -> Any:

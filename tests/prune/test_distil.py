@@ -19,13 +19,9 @@ from rockpress.core.errors import ModelError, OptionError, OutputError, PackageE
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.results import PruningFigure
 from rockpress.pipeline.caching.stage_cache import Cache
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.samples.ready_model import ready_model
-from rockpress.pipeline.stages.distilling import (
-    distillation_notices,
-    parted,
-    require_distilling,
-)
+from rockpress.pipeline.tasks.distilling import distillation_notices, parted, require_distilling
 from rockpress.prune.distillation import distil as module
 from rockpress.prune.distillation.distil_data import batch_size, outputs_of, stored
 from rockpress.prune.distillation.distil_loss import Compared, compared_of
@@ -75,11 +71,11 @@ def test_an_operator_that_cannot_be_trained_is_named_at_once() -> None:
     with pytest.raises(ModelError, match=r"these operators: LSTM \(2\)") as caught:
         require_known(model)
     assert "--recover least-squares" in caught.value.hint
-    require_distilling(Recipe(Path("m.onnx")), model)  # not asked for
+    require_distilling(make_recipe(Path("m.onnx")), model)  # not asked for
 
 
 def test_torch_is_asked_for_before_operators(no_torch: None) -> None:
-    recipe = Recipe(Path("m.onnx"), recover="distill")
+    recipe = make_recipe(Path("m.onnx"), recover="distill")
     with pytest.raises(PackageError):
         require_distilling(recipe, onnx.load(str(sample_path(MODEL))))
 
@@ -90,20 +86,22 @@ def test_torch_is_asked_for_before_operators(no_torch: None) -> None:
 def test_what_is_held_out_is_neither_pruned_nor_trained_by(
     count: int, max_drop: float | None, held_out: int
 ) -> None:
-    recipe = Recipe(Path("m.onnx"), recover="distill", max_drop=max_drop)
+    recipe = make_recipe(Path("m.onnx"), recover="distill", max_drop=max_drop)
     seen, apart = parted(demo_samples(count), recipe)
     assert apart is not None
     assert (len(seen), len(apart)) == (count - held_out, held_out)
     assert not set(seen.indices) & set(apart.indices)
-    assert parted(demo_samples(count), replace(recipe, max_drop=None, recover="none"))[1] is None
+    assert (
+        parted(demo_samples(count), recipe.with_options(max_drop=None, recover="none"))[1] is None
+    )
 
 
 def test_too_few_samples() -> None:
-    recipe = Recipe(Path("m.onnx"), recover="distill")
+    recipe = make_recipe(Path("m.onnx"), recover="distill")
     with pytest.raises(OptionError, match=r"--recover distill needs at least 32 .* there are 31"):
         parted(demo_samples(31), recipe)
     with pytest.raises(OptionError, match=r"--max-drop needs at least 16 .* half of them"):
-        parted(demo_samples(15), replace(recipe, max_drop=0.1))
+        parted(demo_samples(15), recipe.with_options(max_drop=0.1))
 
 
 def test_weights_are_trained_and_constants_are_not() -> None:

@@ -15,9 +15,11 @@ from onnx import ModelProto, helper
 
 from ...calibration_data.samples import Samples
 from ...convert.chips.targets import Target
+from ...convert.convert import convert
 from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ...core.graphs.model import load_model, save_model
+from ...core.progress import Progress
 from ...core.scratch import scratch_folder
 from ...core.similarity import RunningSqnr
 from ...core.streaming.tensor_stream import stream
@@ -27,10 +29,9 @@ from ...quantize.methods.equalize import as_planned
 from ...quantize.quantize import QuantizeResult
 from ...quantize.rendering.qdq import dequantized_names
 from ..recipes.recipe import Recipe
-from ..stages.converting import convert_step
-from ..stages.plan_handover import is_hybrid
-from ..stages.quantizing import held_out
-from ..stages.stage_log import Step
+from .converting import NpuFeeds, conversion_request
+from .plan_handover import is_hybrid
+from .quantizing import held_out
 
 # every tensor of every sample is on disk for a while, and the simulator takes seconds for each
 _SAMPLES = 8
@@ -43,7 +44,7 @@ def with_simulator(
     calib: Samples,
     target: Target,
     recipe: Recipe,
-    step: Step,
+    progress: Progress,
 ) -> tuple[TensorError, ...]:
     """The errors, those of activations with what is accumulated in the simulator.
 
@@ -55,8 +56,8 @@ def with_simulator(
             "the simulator's errors are measured on a QDQ model, and this plan has int16",
             f"leave {option('simulator')} out, or use {option('mixed', 'off')}",
         )
-    _, kept = held_out(calib, recipe.seed)
-    few = (calib if kept is None else kept).take(_SAMPLES, recipe.seed)
+    _, kept = held_out(calib, recipe.run.seed)
+    few = (calib if kept is None else kept).take(_SAMPLES, recipe.run.seed)
     names = [
         one.name for one in errors if one.kind == "activation" and one.name not in calib.inputs
     ]
@@ -65,15 +66,8 @@ def with_simulator(
         file = folder / f"{recipe.model.stem}.onnx"
         held = dequantized_names(quantized)
         places = _outputs_with(quantized, [held[name] for name in names], file)
-        conversion = convert_step(
-            file,
-            None,
-            target,
-            recipe,
-            how=few.npu_preprocess,
-            simulate=few,
-            step=step,
-        )
+        request = conversion_request(recipe.toolkit, file, None, target, few.npu_preprocess)
+        conversion = convert(replace(request, simulate=NpuFeeds(few)), progress)
         outputs = conversion.outputs or []
         simulated = {name: outputs[places[held[name]]] for name in names}
         found = _accumulated(as_planned(model, result.plan), simulated, few)

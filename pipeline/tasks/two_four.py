@@ -15,20 +15,20 @@ from ...core.errors import OptionError
 from ...core.graphs.layers import macs_of
 from ...core.graphs.model import load_model, parameter_count, save_model
 from ...core.graphs.sparsity import PATTERN, Axis
+from ...core.progress import Progress
 from ...core.types import Array
 from ...prune.prune_result import PruneResult
 from ...prune.sparse.sparsify import SparseMethod, sparsify
-from ..recipes.recipe import Recipe
-from .stage_log import Step
+from ..options.prune_options import PruneOptions
 
 
-def require_sparse(recipe: Recipe, target: Target) -> None:
-    """Raise OptionError when a target cannot gain from the sparsity that the recipe asks for."""
-    if recipe.sparsity is None:
+def require_sparse(options: PruneOptions, scheme: str, target: Target) -> None:
+    """Raise OptionError when a target cannot gain from the sparsity that is asked for."""
+    if options.sparsity is None:
         return
-    if recipe.sparsity != PATTERN:
+    if options.sparsity != PATTERN:
         raise OptionError(
-            f"{option('sparsity', recipe.sparsity)}: the compiler knows {PATTERN} alone",
+            f"{option('sparsity', options.sparsity)}: the compiler knows {PATTERN} alone",
             f"use {option('sparsity', PATTERN)}, or leave it out",
         )
     if not target.sparse:
@@ -37,13 +37,12 @@ def require_sparse(recipe: Recipe, target: Target) -> None:
             f"{option('sparsity', PATTERN)}: {target.name} cannot leave zeros out of a weight",
             f"leave it out, or name a chip that can with {option('target')}: {able}",
         )
-    if recipe.quantize not in target.sparse:
+    if scheme not in target.sparse:
         raise OptionError(
-            f"{option('sparsity', PATTERN)}: the compiler does not recognise it in "
-            f"{recipe.quantize}",
+            f"{option('sparsity', PATTERN)}: the compiler does not recognise it in {scheme}",
             f"quantize to w8a8, or use {option('scheme', 'float16')}",
         )
-    if recipe.max_drop is not None:
+    if options.max_drop is not None:
         raise OptionError(
             f"{option('sparsity', PATTERN)} is not tried by {option('max-drop')}",
             "give a budget for the channels instead, or leave one of the two out",
@@ -58,22 +57,28 @@ def untouched(model: ModelProto, output: Path) -> PruneResult:
 
 
 def made_sparse(
-    recipe: Recipe, target: Target, result: PruneResult, calib: Samples, step: Step
+    options: PruneOptions,
+    scheme: str,
+    target: Target,
+    result: PruneResult,
+    calib: Samples,
+    seed: int,
+    progress: Progress,
 ) -> PruneResult:
-    """The result with its file made 2:4 sparse, where the recipe asks for that.
+    """The result with its file made 2:4 sparse, where that is asked for.
 
     What the layers are to give is what they gave in the model with its channels cut.
     """
-    if recipe.sparsity is None:
+    if options.sparsity is None:
         return result
 
     def axes(node: NodeProto, weight: Array) -> tuple[Axis, ...]:
-        return sparse_axes(target, recipe.quantize, node, weight)
+        return sparse_axes(target, scheme, node, weight)
 
-    method = SparseMethod(recipe.criterion, recipe.recover, recipe.keep, recipe.only)
+    method = SparseMethod(options.criterion, options.recover, options.keep, options.only)
     model = load_model(result.path)
     sparse, found = sparsify(
-        model, calib, axes=axes, method=method, seed=recipe.seed, on_progress=step
+        model, calib, axes=axes, method=method, seed=seed, on_progress=progress.step
     )
     save_model(sparse, result.path)
     return replace(result, sparsity=found)

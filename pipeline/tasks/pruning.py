@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -15,11 +15,10 @@ from ...calibration_data.samples import Samples
 from ...convert.chips.cycles import layer_cycles
 from ...convert.chips.latency import layer_ms
 from ...convert.chips.targets import Target
-from ...convert.convert import Conversion
-from ...core.diagnostics import Diagnostic, option
+from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ...core.graphs.graph import Graph
-from ...core.results import PruningFigure
+from ...core.progress import Progress
 from ...core.session import Session
 from ...core.types import Array
 from ...prune.budget import Budget, macs_cost, parse_budget, size_cost
@@ -31,12 +30,12 @@ from ...prune.rounds import prune_in_rounds, usual_rounds
 from ...prune.search.costs import Cost
 from ...prune.search.divergence import likeness
 from ...prune.sparse.sparsify import require_layers as require_sparsifiable
-from ..figures.figures_of import ratio
+from ..options.check_options import MetricOptions
+from ..options.prune_options import PruneOptions
 from ..recipes.recipe import Recipe
 from ..samples.bound_metric import scoring_of
 from ..samples.task_metric import judge_for
-from .distilling import parted, require_distilling
-from .stage_log import Step
+from .distilling import require_distilling, split_for_pruning
 from .two_four import made_sparse, untouched
 
 # channels at which multiply-accumulates and size change visibly; the chips' steps do not matter
@@ -45,11 +44,11 @@ _FINE_STEP = 8
 _MOST = Budget("cycles", 0.9)
 
 
-def budget_of(recipe: Recipe) -> Budget | None:
-    """What a recipe allows to prune; None when it is not to be pruned. Raises OptionError."""
-    if recipe.prune:
-        return parse_budget(recipe.prune)
-    return None if recipe.max_drop is None else _MOST
+def budget_of(options: PruneOptions) -> Budget | None:
+    """Return what may be pruned; None when it is not to be pruned. Raises OptionError."""
+    if options.prune:
+        return parse_budget(options.prune)
+    return None if options.max_drop is None else _MOST
 
 
 def cost_of(budget: Budget, target: Target, dtype: str) -> tuple[Cost, int]:
@@ -71,92 +70,114 @@ def cost_of(budget: Budget, target: Target, dtype: str) -> tuple[Cost, int]:
     return lambda layer: layer_cycles(layer, target, dtype), target.cout_step
 
 
-def prunes(recipe: Recipe) -> bool:
+def prunes(options: PruneOptions) -> bool:
     """Whether a recipe asks for channels to be removed or weights to be made sparse."""
-    return budget_of(recipe) is not None or recipe.sparsity is not None
+    return budget_of(options) is not None or options.sparsity is not None
 
 
-def require_pruning(recipe: Recipe) -> None:
-    """Raise OptionError when a recipe does not say what to prune."""
-    if not prunes(recipe):
+def require_pruning(options: PruneOptions) -> None:
+    """Raise OptionError when nothing says what to prune."""
+    if not prunes(options):
         raise OptionError(
             "nothing says how much to prune",
             f"for example {option('prune', 'cycles=-30%')}, or {option('sparsity', '2:4')}",
         )
-    if recipe.rounds is not None and recipe.rounds > 1 and recipe.max_drop is not None:
+    if options.rounds is not None and options.rounds > 1 and options.max_drop is not None:
         raise OptionError(
-            f"{option('rounds', recipe.rounds)}: the cuts that {option('max-drop')} tries are "
+            f"{option('rounds', options.rounds)}: the cuts that {option('max-drop')} tries "
+            "are "
             "made in one round",
             "leave one of the two out",
         )
 
 
-def require_layers(recipe: Recipe, model: ModelProto) -> None:
+def require_layers(options: PruneOptions, model: ModelProto) -> None:
     """Raise now, before minutes are spent, what pruning would raise for the model's layers.
 
     ModelError when it has none to prune, OptionError for a glob of ``keep`` or ``only`` that names
     none.
     """
-    if budget_of(recipe) is not None:
-        require_prunable(model, recipe.keep, recipe.only)
-    if recipe.sparsity is not None:
-        require_sparsifiable(Graph(model), (*recipe.keep, *recipe.only))
+    if budget_of(options) is not None:
+        require_prunable(model, options.keep, options.only)
+    if options.sparsity is not None:
+        require_sparsifiable(Graph(model), (*options.keep, *options.only))
+
+
+@dataclass(frozen=True)
+class PruneTask:
+    """What pruning is given: it decides the result. ``metric`` is None where nothing is judged."""
+
+    model: ModelProto
+    calib: Samples
+    options: PruneOptions
+    scheme: str
+    target: Target
+    seed: int
+    metric: MetricOptions | None
+    share: float | None = None  # of the budget's kind, where it is not the budget's own
+
+
+def prune_task(model: ModelProto, calib: Samples, recipe: Recipe, target: Target) -> PruneTask:
+    """Return what a recipe asks of pruning for a target."""
+    options = recipe.prune
+    metric = None if options.max_drop is None else recipe.metric
+    scheme, seed = recipe.quantize.scheme, recipe.run.seed
+    return PruneTask(model, calib, options, scheme, target, seed, metric)
 
 
 class Pruning:
-    """A recipe's model for one target, judged once and cut as often as it takes."""
+    """A model pruned for one target, judged once and cut as often as it takes."""
 
-    def __init__(
-        self, model: ModelProto, calib: Samples, recipe: Recipe, target: Target, step: Step
-    ) -> None:
-        require_pruning(recipe)
-        self.budget = budget_of(recipe)
-        self._model = model
-        self._recipe = recipe
-        self._target = target
-        self._step = step
-        require_distilling(recipe, model)
-        self._seen, self._held_out = parted(calib, recipe)
-        self._pruner = None if self.budget is None else self._judged(self.budget, model)
+    def __init__(self, task: PruneTask, progress: Progress) -> None:
+        require_pruning(task.options)
+        self.budget = budget_of(task.options)
+        self._task = task
+        self._progress = progress
+        require_distilling(task.options, task.model)
+        self._calib, self._held_out = split_for_pruning(task.calib, task.options, task.seed)
+        self._pruner = None if self.budget is None else self._judged(self.budget, task.model)
 
     def _judged(self, budget: Budget, model: ModelProto, before: Before | None = None) -> Pruner:
-        recipe = self._recipe
-        dtype = "int8" if recipe.in_int8 else "float16"
-        cost, channels = cost_of(budget, self._target, dtype)
+        task, options = self._task, self._task.options
+        dtype = "int8" if task.scheme == "w8a8" else "float16"
+        cost, channels = cost_of(budget, task.target, dtype)
         return Pruner(
             model,
-            self._seen,
+            self._calib,
             cost=cost,
             step=channels,
             method=Method(
-                criterion=recipe.criterion,
+                criterion=options.criterion,
                 # distillation starts from the closed form, see distilling.py
-                recover="none" if recipe.recover == "none" else "least-squares",
-                keep=recipe.keep,
-                only=recipe.only,
+                recover="none" if options.recover == "none" else "least-squares",
+                keep=options.keep,
+                only=options.only,
             ),
-            seed=recipe.seed,
-            on_progress=self._step,
+            seed=task.seed,
+            on_progress=self._progress.step,
             before=before,
         )
 
     def write(self, output: Path, share: float | None = None) -> PruneResult:
         """Write the pruned model: to the budget, or another ``share`` of the same kind."""
         result = self._cut(output, share)
-        return made_sparse(self._recipe, self._target, result, self._seen, self._step)
+        task = self._task
+        return made_sparse(
+            task.options, task.scheme, task.target, result, self._calib, task.seed, self._progress
+        )
 
     def _cut(self, output: Path, share: float | None) -> PruneResult:
-        drop = self._recipe.max_drop
+        task, options = self._task, self._task.options
         if self._pruner is None or self.budget is None:
-            return untouched(self._model, output)
-        if drop is None or self._held_out is None:
+            return untouched(task.model, output)
+        if options.max_drop is None or self._held_out is None or task.metric is None:
             budget = self.budget if share is None else Budget(self.budget.kind, share)
-            rounds = self._recipe.rounds or usual_rounds(budget)
+            rounds = options.rounds or usual_rounds(budget)
             again = partial(self._judged, budget)
             return prune_in_rounds(self._pruner, again, budget, rounds, output)
-        scoring = scoring_of(self._recipe, self._model, self._held_out)
-        judge = retention_on(self._model, self._held_out, scoring)
-        return self._pruner.prune_within(drop, judge, self.budget, output)
+        scoring = scoring_of(task.metric, task.model, self._held_out)
+        judge = retention_on(task.model, self._held_out, scoring)
+        return self._pruner.prune_within(options.max_drop, judge, self.budget, output)
 
 
 def retention_on(
@@ -193,43 +214,3 @@ def _outputs(model: ModelProto, samples: Samples) -> list[list[Array]]:
 
 def _joined(rows: list[list[Array]]) -> list[Array]:
     return [np.concatenate(parts) for parts in zip(*rows, strict=True)]
-
-
-def pruning_figure(
-    result: PruneResult, cycles: float | None, macs: float | None, parameters: float | None
-) -> PruningFigure:
-    """What pruning did, for the report; the ratios are pruned over unpruned."""
-    return PruningFigure(
-        cycles_ratio=cycles,
-        macs_ratio=macs,
-        parameters_ratio=parameters,
-        budget=result.budget.kind if result.budget else None,
-        predicted_ratio=result.cost_after / result.cost_before if result.budget else None,
-        measure=result.measure,
-        curve=tuple(map(asdict, result.curve)),
-        groups=tuple(map(asdict, result.groups)),
-        blocks=tuple(map(asdict, result.blocks)),
-        attempts=tuple(map(asdict, result.attempts)),
-        choice=asdict(result.choice) if result.choice else None,
-        distillation=asdict(result.distillation) if result.distillation else None,
-        sparsity=asdict(result.sparsity) if result.sparsity else None,
-    )
-
-
-def saved_share(budget: Budget, compiled: Conversion, unpruned: Conversion) -> float | None:
-    """What the compiler says is saved; None for a budget that it does not measure."""
-    if budget.kind == "cycles":
-        return 1 - (ratio(compiled.cycles, unpruned.cycles) or 1.0)
-    if budget.kind == "latency":
-        after, before = (one.latency.ms if one.latency else None for one in (compiled, unpruned))
-        return 1 - (ratio(after, before) or 1.0)
-    return None
-
-
-def budget_missed(budget: Budget, reached: float) -> Diagnostic:
-    """The warning that the compiler saves less than was asked for."""
-    return Diagnostic(
-        "pruning-budget",
-        f"the compiler says {-reached:.1%} {budget.kind}; {-budget.share:.1%} were asked for",
-        "ask for a larger budget",
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import asdict
 
 from onnx import ModelProto
 
@@ -16,9 +16,8 @@ from ...quantize.error_report import TensorError, error_report
 from ...quantize.methods.equalize import as_planned
 from ...quantize.quantize import QuantizeResult
 from ..recipes.recipe import Recipe
-from ..recipes.requirements import require_toolkit
-from ..stages.quantizing import held_out
-from ..stages.stage_log import Step
+from .converting import require_toolkit
+from .quantizing import held_out
 from .simulated_errors import with_simulator
 
 
@@ -27,7 +26,7 @@ def errors_of(
     result: QuantizeResult,
     calib: Samples,
     seed: int,
-    step: Step,
+    progress: Progress,
     *,
     seconds: float = 120,
 ) -> tuple[TensorError, ...]:
@@ -40,7 +39,9 @@ def errors_of(
     samples = calib if kept is None else kept
     quantized, plan = load_model(result.path), result.plan
     planned = as_planned(model, plan)
-    return error_report(planned, quantized, plan, samples, seconds=seconds, on_progress=step)
+    return error_report(
+        planned, quantized, plan, samples, seconds=seconds, on_progress=progress.step
+    )
 
 
 def explained(
@@ -52,20 +53,21 @@ def explained(
     progress: Progress,
 ) -> tuple[TensorError, ...]:
     """The same with two minutes of time, and with a ``target`` in its simulator too."""
-    errors = errors_of(model, result, calib, recipe.seed, progress.step)
+    errors = errors_of(model, result, calib, recipe.run.seed, progress)
     if target is None:
         return errors
     progress.stage("simulate")
-    return with_simulator(errors, model, result, calib, target, recipe, progress.step)
+    return with_simulator(errors, model, result, calib, target, recipe, progress)
 
 
-def require_w8a8(recipe: Recipe, asked: Mapping[str, bool]) -> None:
+def require_w8a8(recipe: Recipe) -> None:
     """Raise OptionError for what is only for int8, ToolkitMissing for a simulator that is not."""
+    asked = {**asdict(recipe.explain), "symmetric": recipe.quantize.symmetric}
     for name in (name for name, is_asked in asked.items() if is_asked):
-        if recipe.quantize != "w8a8":
+        if recipe.quantize.scheme != "w8a8":
             raise OptionError(
                 f"{option(name)} is for w8a8",
-                f"leave it out for {option('scheme', recipe.quantize)}",
+                f"leave it out for {option('scheme', recipe.quantize.scheme)}",
             )
-    if asked.get("simulator"):
-        require_toolkit(recipe.toolkit_python)
+    if recipe.explain.simulator:
+        require_toolkit(recipe.toolkit.toolkit_python)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 from onnx import ModelProto, NodeProto
 
 from ...calibration_data.samples import Samples
+from ...convert.request import ConversionRequest
 from ...convert.toolkit.job import Ranges
 from ...core.graphs.graph import Graph
 from ...core.graphs.model import load_model
 from ...quantize.methods.equalize import as_planned
 from ...quantize.quantize import QuantizeResult
 from ...quantize.rendering.plan import Plan
+from .converting import NpuFeeds
 
 
 def ranges_of(plan: Plan, model: ModelProto) -> Ranges:
@@ -55,27 +56,28 @@ def float_model_of(quantized: QuantizeResult, model: ModelProto) -> ModelProto:
     return as_planned(model, quantized.plan)
 
 
-def build_options(
-    quantized: QuantizeResult | None, floating: Path, calib: Samples | None
-) -> tuple[Path, dict[str, Any]]:
-    """The file to convert and how: the quantized one, or the ``floating`` one as it is.
+def with_quantized(
+    request: ConversionRequest, quantized: QuantizeResult | None, calib: Samples | None
+) -> ConversionRequest:
+    """Return the request to convert what a quantization made of the float ``request.model``.
 
-    ``floating`` is the model that was quantized. See steps.convert_step for the options.
+    That is its QDQ model, or the float model with the plan's ranges or types for the toolkit's own
+    quantizer, which ``calib`` is for.
     """
     if quantized is None:
-        return floating, {}
-    if quantized.plan.scheme == "w4a16":  # its weights are on the grid that the toolkit finds
-        four_bits: dict[str, Any] = {"quantization": "normal", "dtype": "w4a16", "calib": calib}
-        if is_hybrid(quantized.plan):
-            types = ranges_of(quantized.plan, load_model(quantized.path))
-            four_bits.update(quantization="hybrid", plan=types)
-        return quantized.path, four_bits
-    if quantized.plan.scheme == "w8a16":  # the toolkit has no other way to it than its own
-        return floating, {"quantization": "normal", "dtype": "w8a16", "calib": calib}
-    ranges = ranges_of(quantized.plan, load_model(floating))
-    if is_hybrid(quantized.plan):
-        return floating, {"quantization": "hybrid", "calib": calib, "plan": ranges}
-    return quantized.path, {"calib": calib, "float_model": floating, "plan": ranges}
+        return request
+    plan = quantized.plan
+    request = replace(request, calibration=NpuFeeds(calib) if calib is not None else ())
+    if plan.scheme == "w4a16":  # its weights are on the grid that the toolkit finds
+        types = ranges_of(plan, load_model(quantized.path)) if is_hybrid(plan) else None
+        own = "normal" if types is None else "hybrid"
+        return replace(request, model=quantized.path, quantization=own, dtype="w4a16", plan=types)
+    if plan.scheme == "w8a16":  # the toolkit has no other way to it than its own
+        return replace(request, quantization="normal", dtype="w8a16")
+    request = replace(request, plan=ranges_of(plan, load_model(request.model)))
+    if is_hybrid(plan):
+        return replace(request, quantization="hybrid")
+    return replace(request, model=quantized.path, float_model=request.model)
 
 
 def is_hybrid(plan: Plan) -> bool:

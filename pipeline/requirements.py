@@ -5,31 +5,58 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...accuracy.gates import require_limits
-from ...accuracy.metrics.metric_table import find_metric
-from ...convert.chips.targets import Target, find_target
-from ...convert.toolkit.environment import runs, toolkit_version
-from ...core.diagnostics import option
-from ...core.errors import OptionError, ToolkitError
-from ...core.graphs.model import require_model_file
-from ...prune.distillation.distil import require_torch
-from ..stages.pruning import budget_of, cost_of, require_pruning
-from ..stages.quantizing import require_mixable
-from ..stages.two_four import require_sparse
-from .recipe import Recipe
+from ..accuracy.gates import require_limits
+from ..accuracy.metrics.metric_table import find_metric
+from ..convert.chips.targets import Target, find_target
+from ..core.diagnostics import option
+from ..core.errors import OptionError
+from ..core.graphs.model import require_model_file
+from ..prune.distillation.distil import require_torch
+from .recipes.recipe import Recipe
+from .tasks.pruning import budget_of, cost_of, require_pruning
+from .tasks.quantizing import require_mixable
+from .tasks.two_four import require_sparse
+
+
+def require_samples(recipe: Recipe) -> None:
+    """Raise OptionError when a stage needs samples that were not given."""
+    prunes = budget_of(recipe.prune) is not None or recipe.prune.sparsity is not None
+    if recipe.samples.calib is None and (prunes or recipe.quantize.scheme != "float16"):
+        stage = "pruning" if prunes else "quantization"
+        raise OptionError(
+            f"{stage} needs calibration samples",
+            f"give some with {option('calib')}, or use {option('scheme', 'float16')} and no "
+            f"{option('prune')}",
+        )
+    require_comparison(recipe)
+
+
+def require_comparison(recipe: Recipe) -> None:
+    """Raise OptionError when the result cannot be compared as the gates ask for."""
+    samples, limit = recipe.samples, recipe.gates.min_retention
+    if samples.eval is None and samples.calib is None:
+        raise OptionError(
+            "there are no samples to compare the result with the baseline on",
+            f"give labelled samples with {option('eval')}, or any with {option('calib')}",
+        )
+    if samples.eval is None and limit is not None:
+        raise OptionError(
+            f"{option('min-retention', limit)} cannot be checked without labelled samples",
+            f"give labelled samples with {option('eval')}",
+        )
 
 
 def require_measurable(recipe: Recipe) -> None:
     """Raise OptionError for a metric that is not known and for gates that cannot be checked."""
-    recipe.require_comparison()
-    find_metric(recipe.metric, recipe.metric_options)
+    require_comparison(recipe)
+    find_metric(recipe.metric.metric, recipe.metric.metric_option)
     gates = recipe.gates
     require_limits(gates.min_retention, gates.max_latency_ms, gates.max_size_mb)
 
 
 def targets_of(recipe: Recipe) -> list[Target]:
     """The targets in their order, each once. Raises RockpressError when one is not known."""
-    return list(dict.fromkeys(find_target(name) for name in recipe.targets))
+    return list(dict.fromkeys(find_target(name) for name in recipe.run.target))
 
 
 def only_target(recipe: Recipe, what: str) -> Target:
@@ -46,30 +73,30 @@ def only_target(recipe: Recipe, what: str) -> Target:
 
 def pruning_target(recipe: Recipe) -> Target:
     """The one target of prune. Raises OptionError or PackageError when it cannot be pruned so."""
-    require_pruning(recipe)
+    require_pruning(recipe.prune)
     target = only_target(recipe, "prune")
-    if recipe.recover == "distill":
+    if recipe.prune.recover == "distill":
         require_torch()
-    require_sparse(recipe, target)
+    require_sparse(recipe.prune, recipe.quantize.scheme, target)
     return target
 
 
 def require_possible(recipe: Recipe) -> list[Target]:
     """The targets, each once. Raises OptionError when one cannot have what the recipe asks for."""
     require_model_file(recipe.model)
-    recipe.require_samples()
+    require_samples(recipe)
     targets = targets_of(recipe)
-    if (budget := budget_of(recipe)) is not None:
-        require_pruning(recipe)
+    if (budget := budget_of(recipe.prune)) is not None:
+        require_pruning(recipe.prune)
         for target in targets:
             cost_of(budget, target, "int8")
-        if recipe.recover == "distill":
+        if recipe.prune.recover == "distill":
             require_torch()
     require_measurable(recipe)
     for target in targets:
-        _require_format(target, recipe.quantize)
-        require_sparse(recipe, target)
-        require_mixable(recipe, target)
+        _require_format(target, recipe.quantize.scheme)
+        require_sparse(recipe.prune, recipe.quantize.scheme, target)
+        require_mixable(recipe.quantize, target)
         require_latency(target, recipe.gates.max_latency_ms)
     return targets
 
@@ -93,27 +120,6 @@ def require_latency(target: Target, limit: float | None) -> None:
             f"for {target.name}, only cycles",
             "leave it out for this chip, and measure the .rknn on a board",
         )
-
-
-def require_toolkit(python: Path | None) -> str:
-    """The toolkit's version. Raises ToolkitError when it is not installed."""
-    if python is not None and not runs(python):
-        raise ToolkitError(
-            f"{option('toolkit-python', str(python))} is no Python that runs",
-            "give the path of an environment's Python, such as env/bin/python",
-        )
-    version = toolkit_version(python)
-    if version is None and python is not None:
-        raise ToolkitError(
-            f"rknn-toolkit2 is not installed for {option('toolkit-python', str(python))}",
-            f"rockpress doctor with {option('toolkit-python', str(python))} says what is missing",
-        )
-    if version is None:
-        raise ToolkitError(
-            "rknn-toolkit2 is not installed here, so nothing can be converted",
-            f"see rockpress doctor, or name another environment with {option('toolkit-python')}",
-        )
-    return version
 
 
 def require_output(output: Path, suffix: str, inputs: Sequence[Path]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from onnx import ModelProto
@@ -14,16 +15,20 @@ from ...convert.chips.targets import Target
 from ...core.diagnostics import Diagnostic, option
 from ...core.errors import OptionError
 from ...core.graphs.layers import LayerShape
+from ...core.progress import Progress
 from ...quantize.four_bit_mix import FourBitMix
 from ...quantize.four_bits import quantize_four_bits
 from ...quantize.methods.method_table import AUTO
 from ...quantize.mixed import MixedBudget, parse_mixed
 from ...quantize.quantize import Mixed, QuantizeResult, quantize
 from ...quantize.rendering.plan import Plan
+from ..options.check_options import MetricOptions
+from ..options.quantize_options import QuantizeOptions
 from ..recipes.recipe import Recipe
 from ..samples.bound_metric import scoring_of
 from ..samples.task_metric import judge_for
-from .stage_log import Step
+
+Step = Callable[[str, int, int | None], None]
 
 # samples to compare the methods of quantization on; with fewer than two the difference is chance
 _LEAST_HELD_OUT, _MOST_HELD_OUT = 2, 24
@@ -76,109 +81,113 @@ def quantize_step(
     return replace(result, notices=(*notices, *result.notices))
 
 
-def quantize_as(
-    recipe: Recipe,
-    target: Target,
-    model: ModelProto,
-    output: Path,
-    plan: Path,
-    calib: Samples,
-    step: Step,
-    *,
-    symmetric: bool = False,
-) -> QuantizeResult:
-    """Quantize a prepared model in the way that a recipe asks for, for a target."""
-    if recipe.quantize == "w4a16":
-        return _four_bits(recipe, target, model, output, plan, calib, step)
-    mixed = _mixed(recipe, target)
+@dataclass(frozen=True)
+class QuantizeTask:
+    """What quantization is given: it decides the result."""
+
+    model: ModelProto
+    calib: Samples
+    options: QuantizeOptions
+    metric: MetricOptions
+    target: Target
+    seed: int
+
+
+def quantize_task(
+    model: ModelProto, calib: Samples, recipe: Recipe, target: Target
+) -> QuantizeTask:
+    """Return what a recipe asks of quantization for a target."""
+    return QuantizeTask(model, calib, recipe.quantize, recipe.metric, target, recipe.run.seed)
+
+
+def quantize_as(task: QuantizeTask, output: Path, plan: Path, progress: Progress) -> QuantizeResult:
+    """Quantize a prepared model as it is asked for, for a target."""
+    options = task.options
+    if options.scheme == "w4a16":
+        return _four_bits(task, output, plan, progress)
     return quantize_step(
-        model,
+        task.model,
         output,
         plan,
-        calib,
-        step,
-        method=recipe.method,
-        mixed=mixed,
-        metric=scoring_of(recipe, model, calib),
-        seed=recipe.seed,
-        scheme=recipe.quantize,
-        symmetric=symmetric,
+        task.calib,
+        progress.step,
+        method=options.method,
+        mixed=_mixed(options, task.target),
+        metric=scoring_of(task.metric, task.model, task.calib),
+        seed=task.seed,
+        scheme=options.scheme,
+        symmetric=options.symmetric,
     )
 
 
-def _four_bits(
-    recipe: Recipe,
-    target: Target,
-    model: ModelProto,
-    output: Path,
-    plan: Path,
-    calib: Samples,
-    step: Step,
-) -> QuantizeResult:
+def _four_bits(task: QuantizeTask, output: Path, plan: Path, progress: Progress) -> QuantizeResult:
+    options, target = task.options, task.target
     if "w4a16" not in target.dtypes:
         raise OptionError(
             f"{target.name} has no w4a16",
             f"it has: {', '.join(target.dtypes)}; name a chip that has it with {option('target')}",
         )
-    mix = _four_bit_mix(recipe)
-    tried = recipe.method == AUTO or recipe.mixed not in ("auto", "off")
-    seen, kept = held_out(calib, recipe.seed) if tried else (calib, None)
-    judge, notices = judge_for(model, kept, scoring_of(recipe, model, calib))
+    mix = _four_bit_mix(options)
+    tried = options.method == AUTO or options.mixed not in ("auto", "off")
+    seen, kept = held_out(task.calib, task.seed) if tried else (task.calib, None)
+    scoring = scoring_of(task.metric, task.model, task.calib)
+    judge, notices = judge_for(task.model, kept, scoring)
     result = quantize_four_bits(
-        model,
+        task.model,
         output,
         plan,
         seen,
         kept or (),
-        method=recipe.method,
+        method=options.method,
         metric=judge,
         mix=mix,
-        seed=recipe.seed,
-        on_progress=_of_all(seen, step),
+        seed=task.seed,
+        on_progress=_of_all(seen, progress.step),
     )
     return replace(result, notices=(*notices, *result.notices))
 
 
-def _four_bit_mix(recipe: Recipe) -> FourBitMix | None:
+def _four_bit_mix(options: QuantizeOptions) -> FourBitMix | None:
     """The recipe's mixed precision beside weights of 4 bits. Raises OptionError."""
-    if recipe.mixed == "off":
+    if options.mixed == "off":
         return None
-    if recipe.mixed == "auto":
-        return FourBitMix(_FOUR_BIT_RESCUE, recipe.search_time, _POOR_DB)
-    budget = parse_mixed(recipe.mixed)
+    if options.mixed == "auto":
+        return FourBitMix(_FOUR_BIT_RESCUE, options.search_time, _POOR_DB)
+    budget = parse_mixed(options.mixed)
     if budget.kind == "cycles":
         raise OptionError(
-            f"{option('mixed', recipe.mixed)} is for w8a8: beside weights of 4 bits, float16 "
+            f"{option('mixed', options.mixed)} is for w8a8: beside weights of 4 bits, "
+            "float16 "
             "takes space",
             "say how much: size=-15% is 15 % less than in int8; or ask for accuracy with sqnr=20",
         )
-    return FourBitMix(budget, recipe.search_time)
+    return FourBitMix(budget, options.search_time)
 
 
-def require_mixable(recipe: Recipe, target: Target) -> None:
+def require_mixable(options: QuantizeOptions, target: Target) -> None:
     """Raise OptionError when a chip or the scheme has no such mixed precision."""
-    if recipe.quantize == "w4a16":
-        _four_bit_mix(recipe)
+    if options.scheme == "w4a16":
+        _four_bit_mix(options)
     else:
-        _mixed(recipe, target)
+        _mixed(options, target)
 
 
-def _mixed(recipe: Recipe, target: Target) -> Mixed | None:
+def _mixed(options: QuantizeOptions, target: Target) -> Mixed | None:
     """The recipe's mixed precision on a chip; None for none. Raises OptionError."""
-    asked = recipe.mixed not in ("auto", "off")
-    budget = parse_mixed(recipe.mixed) if asked else _RESCUE
-    if asked and not recipe.in_int8:
+    asked = options.mixed not in ("auto", "off")
+    budget = parse_mixed(options.mixed) if asked else _RESCUE
+    if asked and options.scheme != "w8a8":
         raise OptionError(
-            f"{option('mixed')} is for w8a8 and w4a16, not for {recipe.quantize}",
+            f"{option('mixed')} is for w8a8 and w4a16, not for {options.scheme}",
             "it leaves some layers of a model in 16 bits: leave it out",
         )
     if budget.kind == "size":
         raise OptionError(
-            f"{option('mixed', recipe.mixed)} is for w4a16: in int8, 16 bits take time",
+            f"{option('mixed', options.mixed)} is for w4a16: in int8, 16 bits take time",
             "say how much with cycles=+8%, or ask for accuracy with sqnr=25",
         )
     wide = target.mixes_with
-    if recipe.mixed == "off" or (not asked and (wide is None or not recipe.in_int8)):
+    if options.mixed == "off" or (not asked and (wide is None or options.scheme != "w8a8")):
         return None
     if wide is None:
         raise OptionError(
@@ -189,24 +198,25 @@ def _mixed(recipe: Recipe, target: Target) -> Mixed | None:
     def cost(layer: LayerShape, dtype: str) -> float:
         return layer_cycles(layer, target, dtype)
 
-    return Mixed(budget, cost, recipe.search_time, None if asked else _POOR_DB, wide)
+    return Mixed(budget, cost, options.search_time, None if asked else _POOR_DB, wide)
 
 
-def quantize_notices(recipe: Recipe, result: QuantizeResult) -> tuple[Diagnostic, ...]:
+def quantize_notices(options: QuantizeOptions, result: QuantizeResult) -> tuple[Diagnostic, ...]:
     """What is to be said of how a model was quantized."""
-    return (*_mixed_shortfall(recipe, result.plan), *result.notices)
+    return (*_mixed_shortfall(options, result.plan), *result.notices)
 
 
-def _mixed_shortfall(recipe: Recipe, plan: Plan) -> tuple[Diagnostic, ...]:
+def _mixed_shortfall(options: QuantizeOptions, plan: Plan) -> tuple[Diagnostic, ...]:
     """A warning when the accuracy that mixed precision was asked for was not reached."""
-    if recipe.mixed in ("auto", "off") or not plan.tradeoffs:
+    if options.mixed in ("auto", "off") or not plan.tradeoffs:
         return ()
-    budget, least = parse_mixed(recipe.mixed), plan.tradeoffs[0].size_ratio
+    budget, least = parse_mixed(options.mixed), plan.tradeoffs[0].size_ratio
     if least is not None and least > 1 + budget.most:
         return (
             Diagnostic(
                 "mixed-budget",
-                f"{option('mixed', recipe.mixed)} was not reached: with as few in float16 as can "
+                f"{option('mixed', options.mixed)} was not reached: with as few in "
+                "float16 as can "
                 "be, the "
                 f"weights take {least:.0%} of what they take in int8",
                 "those of depthwise, grouped and transposed convolutions are in float16 anyway",
@@ -216,7 +226,8 @@ def _mixed_shortfall(recipe: Recipe, plan: Plan) -> tuple[Diagnostic, ...]:
         return (
             Diagnostic(
                 "mixed-budget",
-                f"{option('mixed', recipe.mixed)} leaves no weight in 4 bits: it takes all in "
+                f"{option('mixed', options.mixed)} leaves no weight in 4 bits: it takes "
+                "all in "
                 "float16",
                 "ask for less, or convert in float16 without quantizing",
             ),
@@ -227,7 +238,8 @@ def _mixed_shortfall(recipe: Recipe, plan: Plan) -> tuple[Diagnostic, ...]:
     return (
         Diagnostic(
             "mixed-budget",
-            f"{option('mixed', recipe.mixed)} was not reached: the best choice has {best:.1f} dB "
+            f"{option('mixed', options.mixed)} was not reached: the best choice has "
+            f"{best:.1f} dB "
             "on "
             "held-out samples",
             f"ask for less, search longer with {option('search-time')}, or convert in float16",
@@ -248,8 +260,8 @@ def held_out(calib: Samples, seed: int) -> tuple[Samples, Samples | None]:
 
 
 def quantize_for_cycles(
-    model: ModelProto, output: Path, calib: Samples, step: Step
+    model: ModelProto, output: Path, calib: Samples, progress: Progress
 ) -> QuantizeResult:
     """Quantize in the quickest way: how many cycles it takes does not depend on the method."""
     plan = output.with_suffix(".toml")
-    return quantize_step(model, output, plan, calib, step, method="min-max")
+    return quantize_step(model, output, plan, calib, progress.step, method="min-max")

@@ -1,0 +1,164 @@
+"""One build by the toolkit: its settings, and the rules that it must not use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from onnx import ModelProto
+
+from ..core.diagnostics import Diagnostic
+from ..core.graphs.model import save_model
+from ..core.progress import SILENT, Progress
+from .chips.targets import Target
+from .handover import Input
+from .lowering.channel_padding import needs_whole_blocks, with_whole_blocks
+from .lowering.hybrid import ranges_for
+from .lowering.qdq_lowering import emit
+from .lowering.scale_probe import needs_emission
+from .request import ToolkitSettings
+from .toolkit.failures import ToolkitLooped, ToolkitRaised
+from .toolkit.job import Built, FedInput, Job, Ranges, run_job
+
+# of a number format, where the toolkit's documentation and its code have two; this one is in both
+# versions, and 20 dB nearer with 2.5.0 than plain w16a16i with 2.3.2
+_TOOLKIT_NAMES = {"w16a16i": "w16a16i_dfp"}
+_NAMED = 5
+_MOST_RULES = 3  # optimisation rules switched off before giving up
+
+
+@dataclass(frozen=True)
+class ToolkitBuild:
+    """One build by the toolkit, once what was asked for has been checked.
+
+    ``model`` names the file, ``loaded`` is what it holds. The samples lie in ``folder`` already.
+    """
+
+    model: Path
+    loaded: ModelProto
+    target: Target
+    quantization: str
+    dtype: str
+    plan: Ranges | None  # for the hybrid quantization
+    level: int | None  # of the toolkit's graph optimisation; None to try several ways
+    inputs: tuple[Input, ...]
+    calibrated: int  # samples in dataset.txt
+    simulated: int
+    folder: Path
+    toolkit: ToolkitSettings
+    progress: Progress = SILENT
+    disabled: tuple[str, ...] = ()  # rules of the toolkit's graph optimisation
+    sparse: bool = False  # leave the zeros of 2:4 sparse weights out
+
+
+def build(task: ToolkitBuild) -> tuple[Built, tuple[Diagnostic, ...]]:
+    """Build and simulate.
+
+    An optimisation rule that raises, or runs without end, is switched off, up to three of them.
+    """
+    model = _model_file(task)
+    disabled = list(task.disabled)
+    while True:
+        job = _job(task, model, disabled)
+        try:
+            built = run_job(
+                job,
+                task.folder,
+                what=f"{task.model.name} for {task.target.name}",
+                limits=task.toolkit.limits,
+                python=task.toolkit.python,
+                progress=task.progress,
+            )
+        except (ToolkitLooped, ToolkitRaised) as error:
+            known = error.rule is None or error.rule in disabled
+            if known or len(disabled) - len(task.disabled) == _MOST_RULES:
+                raise
+            assert error.rule is not None
+            disabled.append(error.rule)
+        else:
+            lost = _not_carried(job, built)
+            failed = disabled[len(task.disabled) :]
+            return built, (*(_rule_warning(rule) for rule in failed), *lost)
+
+
+def _model_file(task: ToolkitBuild) -> Path:
+    """What the toolkit is given: the file itself, or the emitted form of a QDQ model."""
+    if task.dtype == "w8a16" and needs_whole_blocks(task.loaded):
+        path = task.folder / "padded" / task.model.name
+        save_model(with_whole_blocks(task.loaded), path)
+        return path
+    if task.quantization != "qdq" or not needs_emission(task.toolkit.python):
+        return task.model.resolve()
+    path = task.folder / "emitted.onnx"
+    save_model(emit(task.loaded), path)
+    return path
+
+
+def _job(task: ToolkitBuild, model: Path, disabled: list[str]) -> Job:
+    calibrated = task.quantization not in {"qdq", "float16"}
+    hybrid = task.plan if task.quantization == "hybrid" else None
+    layouts = ["nhwc" if one.pixels else "nchw" for one in task.inputs]
+    return Job(
+        model=str(model),
+        config=_config(task, disabled),
+        dataset="dataset.txt" if calibrated else None,
+        plan=ranges_for(task.loaded, hybrid) if hybrid else None,
+        inputs=tuple(
+            FedInput(f"input{index}.raw", one.fed_dtype, one.fed_shape, layout)
+            for index, (one, layout) in enumerate(zip(task.inputs, layouts, strict=True))
+        ),
+        count=task.simulated,
+        processes=task.toolkit.processes,
+    )
+
+
+def _config(task: ToolkitBuild, disabled: list[str]) -> Mapping[str, Any]:
+    config: dict[str, Any] = {"target_platform": task.target.name}
+    if any(one.pixels for one in task.inputs):
+        config["mean_values"] = [one.mean or _each(one, 0.0) for one in task.inputs]
+        config["std_values"] = [one.std or _each(one, 1.0) for one in task.inputs]
+    if task.level is not None:
+        config["optimization_level"] = task.level
+    if task.quantization not in {"qdq", "float16"}:
+        hybrid = task.quantization == "hybrid"
+        config["quantized_algorithm"] = "normal" if hybrid else task.quantization
+        config["quantized_dtype"] = _TOOLKIT_NAMES.get(task.dtype, task.dtype)
+    if task.sparse:
+        config["sparse_infer"] = True
+    if disabled:
+        config["disable_rules"] = list(disabled)
+    return config
+
+
+def _each(one: Input, value: float) -> tuple[float, ...]:
+    """The toolkit wants values for every input, one a channel, also for those it must not touch."""
+    return (value,) * (one.shape[1] if len(one.shape) > 1 else 1)
+
+
+def _not_carried(job: Job, built: Built) -> tuple[Diagnostic, ...]:
+    """What the toolkit did not take over of a plan: it has joined or removed those tensors."""
+    if job.plan is None:
+        return ()
+    known = {*job.plan.ranges, *job.plan.types}
+    lost = sorted(known - set(built.carried))
+    if not lost:
+        return ()
+    some = ", ".join(lost[:_NAMED]) + (", ..." if len(lost) > _NAMED else "")
+    return (
+        Diagnostic(
+            "toolkit-plan",
+            f"{len(lost)} of {len(known)} tensors of the plan are not known to the toolkit, which "
+            f"decided on them itself: {some}",
+            "nothing to do, unless the simulated figures are bad",
+        ),
+    )
+
+
+def _rule_warning(rule: str) -> Diagnostic:
+    return Diagnostic(
+        "toolkit-rule-disabled",
+        f"the toolkit's optimisation rule {rule} fails on this model; it was switched off",
+        "nothing to do; another version of the toolkit may build the model a little faster",
+    )
