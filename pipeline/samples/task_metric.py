@@ -20,10 +20,10 @@ from ...quantize.methods.method_selection import TaskMetric
 def judge_for(
     model: ModelProto, held_out: Samples | None, metric: Scoring | str
 ) -> tuple[TaskMetric | None, tuple[Diagnostic, ...]]:
-    """The metric of the held-out samples; None where they have no labels, or it does not fit.
+    """Return the metric of the held-out samples; None where they have no labels, or none fits.
 
-    It is tried on the first sample with every label; what does not fit is told by a notice. Raises
-    OptionError for a metric that is not known.
+    It is tried on the first sample with every label; a warning says what does not fit. Raises
+    OptionError for a metric that does not exist.
     """
     if held_out is None or held_out.labels is None:
         return None, ()
@@ -31,7 +31,7 @@ def judge_for(
     measure, labels = scoring.metric, held_out.labels
 
     def score(index: int, outputs: Sequence[Array]) -> float:
-        rows = scoring.read([_with_sample_axis(one) for one in outputs])
+        rows = scoring.read([_with_sample_axis(output) for output in outputs])
         label = labels.take(np.array([index]))
         return float(measure.measure(measure.predict(rows), label).scores[0])
 

@@ -33,7 +33,7 @@ from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.progress import Progress
 from rockpress.pipeline.check import check
 from rockpress.pipeline.recipes.recipe import make_recipe
-from rockpress.pipeline.samples.preprocess_warnings import told
+from rockpress.pipeline.samples.preprocess_warnings import audit_warnings
 from rockpress.pipeline.samples.ready_model import ready_model
 
 TOP1 = find_scoring("top1")
@@ -178,7 +178,7 @@ def test_tensors_that_were_made_wrongly(
     assert (found.better is None) == (say is None)
     if found.better is not None:
         assert say is not None and say in found.better.change
-        (notice,) = told(found, "top1", images=False)
+        (notice,) = audit_warnings(found, "top1", images=False)
         assert notice.hint == "save the samples again in that form"
 
 
@@ -237,7 +237,7 @@ def test_scales_that_the_samples_cannot_tell_apart_are_not_guessed() -> None:
         better=Suggestion("--mean 0 --std 255", 0.996),
         equals=(Suggestion("--mean 127.5 --std 127.5", 0.992),),
     )
-    (notice,) = told(found, "top1", images=True)
+    (notice,) = audit_warnings(found, "top1", images=True)
     assert notice.code == "preprocess-scale"
     assert notice.text == (
         "the original model's top1 is 0.500 on 99 samples, and 0.996 with --mean 0 --std 255; the "
@@ -251,7 +251,7 @@ def test_a_few_samples_point_but_do_not_decide(tmp_path: Path) -> None:
     found = audited(model, save(tmp_path, *pictures(8, seed=5)), color="bgr")
     assert found.better is None and found.hint is not None
     assert found.hint.change == "--color rgb"
-    (notice,) = told(found, "top1", images=True)
+    (notice,) = audit_warnings(found, "top1", images=True)
     assert notice.code == "preprocess-undecided" and "too few" in notice.text
     right = audited(model, save(tmp_path, *pictures(8, seed=5)))
     assert (right.better, right.hint, right.at_chance) == (None, None, False)
@@ -262,7 +262,7 @@ def test_labels_of_another_model_are_at_chance(tmp_path: Path) -> None:
     mixed = np.random.default_rng(0).permutation(labels)
     found = audited(classifier(), save(tmp_path, images, mixed))
     assert found.better is None and found.at_chance
-    assert [one.code for one in told(found, "top1", images=True)] == ["preprocess-chance"]
+    assert [one.code for one in audit_warnings(found, "top1", images=True)] == ["preprocess-chance"]
 
 
 # Real models, and the commands
@@ -286,7 +286,7 @@ def test_the_0_to_1_scale_on_a_text_direction_classifier(root: Path, tmp_path: P
     lines = direction_set(root, tmp_path / "lines", 32)
     right = Preprocessing("fit", color="bgr", mean=(127.5,), std=(127.5,))
     found = audit_preprocess(ready.model, ready.samples(lines, right), TOP1)
-    assert found.value > 0.9 and not told(found, "top1", images=True)
+    assert found.value > 0.9 and not audit_warnings(found, "top1", images=True)
     wrong = Preprocessing("fit", color="bgr", mean=(0.5,), std=(0.5,))
     found = audit_preprocess(ready.model, ready.samples(lines, wrong), TOP1)
     assert found.at_chance and found.subject == "scale" and found.better is not None

@@ -63,7 +63,7 @@ def on_a_board(samples: Samples, *, progress: Progress = SILENT) -> list[Any]:
 def simulator(model: Path, jobs: int) -> Runner:
     def run(samples: Samples, *, progress: Progress = SILENT) -> list[Any]:
         chip, recipe = find_target("rk3588"), make_recipe(model, jobs=jobs)
-        request = conversion_request(recipe, model, None, chip, samples.npu_preprocess)
+        request = conversion_request(recipe.toolkit, model, None, chip, samples.npu_preprocess)
         made = convert(replace(request, simulate=NpuFeeds(samples)))
         assert made.outputs is not None
         return [*made.outputs]

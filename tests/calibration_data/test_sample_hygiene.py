@@ -18,7 +18,7 @@ from rockpress.core.progress import SILENT
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.samples.ready_model import ready_model
 from rockpress.pipeline.stages.baseline import measure_baseline
-from rockpress.pipeline.stages.stage_log import Stages
+from rockpress.pipeline.stages.stage_log import StageLog
 
 INPUT = {"x": (1, 3, 32, 32)}
 
@@ -220,5 +220,5 @@ def test_the_report_gets_them(small_cnn: Path, tmp_path: Path) -> None:
     recipe = make_recipe(small_cnn, calib=images)
     ready = ready_model(small_cnn)
     samples = ready.samples(images, recipe.preprocessing)
-    base = measure_baseline(ready, samples, samples, recipe, Stages(SILENT))
+    base = measure_baseline(ready, samples, samples, recipe, StageLog(SILENT))
     assert [one.code for one in base.notices] == ["preprocess-alpha"]
