@@ -14,7 +14,7 @@ from ..core.similarity import sqnr_db
 from ..core.types import Array
 from .confidence.proportions import Interval, mcnemar
 from .examples import Changes, changes_of
-from .metrics.metric_table import Scoring, find_scoring
+from .metrics.metric_table import BoundMetric, bind_metric
 from .retention import Retention, pairs_of, retention_and_intervals
 
 
@@ -47,7 +47,7 @@ def compare(
     baseline_outputs: Sequence[Array],
     candidate_outputs: Sequence[Array],
     labels: Labels | None,
-    scoring: Scoring | str = "top1",
+    scoring: BoundMetric | str = "top1",
     seed: int = 0,
 ) -> Comparison:
     """Return the metric of both models, retention, agreement and SQNR, from outputs (N, ...) each.
@@ -57,7 +57,7 @@ def compare(
     SamplesError or OptionError when the metric does not fit outputs or labels.
     """
     if isinstance(scoring, str):
-        scoring = find_scoring(scoring)
+        scoring = bind_metric(scoring)
     candidate = _matched(baseline_outputs, candidate_outputs)
     _check_nan(baseline_outputs, "baseline")
     _check_nan(candidate, "candidate")

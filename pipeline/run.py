@@ -36,7 +36,7 @@ from .parallel import each_target
 from .recipes.recipe import Recipe, recipe_document
 from .requirements import require_possible
 from .samples.audits import audit_target, sample_ranges
-from .samples.bound_metric import require_labels, scoring_of
+from .samples.bound_metric import bound_metric, require_labels
 from .samples.ready_model import ReadyModel, ready_model
 from .stages.baseline import Baseline, measure_baseline
 from .stages.stage_list import run_stages
@@ -307,13 +307,13 @@ def _opened(ready: ReadyModel, recipe: Recipe) -> tuple[Samples | None, Samples]
         calib = ready.samples(recipe.samples.calib, how, recipe.samples.calib_count, seed)
     if recipe.samples.eval is None:
         assert calib is not None  # require_comparison has seen to it
-        scoring_of(recipe.metric, ready.model, calib)
+        bound_metric(recipe.metric, ready.model, calib)
         return calib, calib
     evaluation = ready.samples(recipe.samples.eval, how, recipe.samples.eval_count, seed)
     require_labels(
         recipe.samples.eval,
         recipe.gates.min_retention,
-        scoring_of(recipe.metric, ready.model, evaluation),
+        bound_metric(recipe.metric, ready.model, evaluation),
         evaluation,
     )
     if calib is not None and calib.is_pixels != evaluation.is_pixels:

@@ -23,7 +23,7 @@ _NUMBERED = re.compile(r"([a-z@-]+?)([1-9]\d{0,4})")
 
 
 @dataclass(frozen=True)
-class Scoring:
+class BoundMetric:
     """A metric, and which of the model's outputs it reads: their indices and names, () for all."""
 
     metric: Metric
@@ -50,13 +50,13 @@ def find_metric(name: str, options: Mapping[str, str] | None = None) -> Metric:
     return _with_options(_named_metric(name), name, options or {})
 
 
-def find_scoring(
+def bind_metric(
     name: str,
     options: Mapping[str, str] | None = None,
     read: Sequence[str] = (),
     outputs: Sequence[str] = (),
     input_size: tuple[int, int] | None = None,
-) -> Scoring:
+) -> BoundMetric:
     """Return the metric for a model with these ``outputs``; it reads all, or those in ``read``.
 
     ``input_size`` (height, width) is that of the model's image input, where it has one. Raises
@@ -69,7 +69,7 @@ def find_scoring(
                 f"{option('metric-output', output)} is no output of the model",
                 f"it has {', '.join(outputs)}",
             )
-    return Scoring(metric, tuple(outputs.index(output) for output in read), tuple(read))
+    return BoundMetric(metric, tuple(outputs.index(output) for output in read), tuple(read))
 
 
 def with_paths_from(folder: Path, name: str, options: Mapping[str, str]) -> dict[str, str]:

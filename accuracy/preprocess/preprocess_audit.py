@@ -26,7 +26,7 @@ from ...core.types import Array
 from ..confidence.proportions import sign_test
 from ..metrics.classification import TopK
 from ..metrics.measurement import Scores
-from ..metrics.metric_table import Scoring
+from ..metrics.metric_table import BoundMetric
 from .permutation_test import is_no_better_than_chance
 from .preprocess_variants import Variant, original, variants_of
 
@@ -86,7 +86,7 @@ class _Trial:
 def audit_preprocess(
     model: ModelProto,
     samples: Samples,
-    scoring: Scoring,
+    scoring: BoundMetric,
     *,
     seed: int = 0,
     progress: Progress = SILENT,
@@ -134,7 +134,7 @@ class _Auditor:
     """The model, run with one setting after the other. Scores are the higher the better."""
 
     def __init__(
-        self, model: ModelProto, scoring: Scoring, samples: Samples, progress: Progress
+        self, model: ModelProto, scoring: BoundMetric, samples: Samples, progress: Progress
     ) -> None:
         self._session = Session(model)
         self._scoring = scoring

@@ -13,7 +13,7 @@ from typing import Any
 from onnx import ModelProto
 
 from ...accuracy.compare import Comparison, compare
-from ...accuracy.metrics.metric_table import Scoring
+from ...accuracy.metrics.metric_table import BoundMetric
 from ...accuracy.preprocess.corruptions import LEVELS, Corruption, corrupted
 from ...accuracy.runners import run_onnxruntime
 from ...calibration_data.samples import Samples
@@ -38,7 +38,7 @@ def robustness_of(
     original: ModelProto,
     candidate: Path | ModelProto,
     evaluation: Samples,
-    scoring: Scoring,
+    scoring: BoundMetric,
     seed: int,
     progress: Progress,
     *,

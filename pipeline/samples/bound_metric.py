@@ -6,18 +6,18 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from ...accuracy.metrics.metric_table import Scoring, find_scoring
+from ...accuracy.metrics.metric_table import BoundMetric, bind_metric
 from ...calibration_data.samples import Samples
 from ...core.diagnostics import option
 from ...core.errors import OptionError, SamplesError
 from ..options.check_options import MetricOptions
 
 
-def scoring_of(options: MetricOptions, model: ModelProto, samples: Samples) -> Scoring:
+def bound_metric(options: MetricOptions, model: ModelProto, samples: Samples) -> BoundMetric:
     """Return the options' metric for this model. Raises OptionError for outputs it has not."""
     outputs = [output.name for output in model.graph.output]
     preprocess = samples.preprocess
-    return find_scoring(
+    return bind_metric(
         options.metric,
         options.metric_option,
         options.metric_output,
@@ -26,7 +26,9 @@ def scoring_of(options: MetricOptions, model: ModelProto, samples: Samples) -> S
     )
 
 
-def require_labels(path: Path, limit: float | None, scoring: Scoring, evaluation: Samples) -> None:
+def require_labels(
+    path: Path, limit: float | None, scoring: BoundMetric, evaluation: Samples
+) -> None:
     """Raise OptionError for a retention gate (``limit``) without labels.
 
     Raises SamplesError for labels of another kind than the metric's. ``path`` is that of the

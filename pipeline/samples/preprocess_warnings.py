@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...accuracy.metrics.metric_table import Scoring
+from ...accuracy.metrics.metric_table import BoundMetric
 from ...accuracy.preprocess.preprocess_audit import PreprocessAudit, Suggestion, audit_preprocess
 from ...calibration_data.hygiene import sample_warnings
 from ...calibration_data.samples import Samples
@@ -26,7 +26,7 @@ def sample_notices(
     ready: ReadyModel,
     calib: Samples | None,
     evaluation: Samples,
-    scoring: Scoring,
+    scoring: BoundMetric,
     seed: int,
     progress: Progress,
 ) -> tuple[Diagnostic, ...]:
@@ -45,7 +45,7 @@ def calibration_notices(calib: Samples, seed: int) -> tuple[Diagnostic, ...]:
 
 
 def _of_labels(
-    ready: ReadyModel, evaluation: Samples, scoring: Scoring, seed: int, progress: Progress
+    ready: ReadyModel, evaluation: Samples, scoring: BoundMetric, seed: int, progress: Progress
 ) -> tuple[Diagnostic, ...]:
     if evaluation.labels is None:
         return ()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto
 
-from ...accuracy.metrics.metric_table import Scoring, find_scoring
+from ...accuracy.metrics.metric_table import BoundMetric, bind_metric
 from ...calibration_data.samples import Samples
 from ...core.diagnostics import Diagnostic
 from ...core.errors import ModelError, OptionError, SamplesError
@@ -18,7 +18,7 @@ from ...quantize.methods.method_selection import TaskMetric
 
 
 def judge_for(
-    model: ModelProto, held_out: Samples | None, metric: Scoring | str
+    model: ModelProto, held_out: Samples | None, metric: BoundMetric | str
 ) -> tuple[TaskMetric | None, tuple[Diagnostic, ...]]:
     """Return the metric of the held-out samples; None where they have no labels, or none fits.
 
@@ -27,7 +27,7 @@ def judge_for(
     """
     if held_out is None or held_out.labels is None:
         return None, ()
-    scoring = find_scoring(metric) if isinstance(metric, str) else metric
+    scoring = bind_metric(metric) if isinstance(metric, str) else metric
     measure, labels = scoring.metric, held_out.labels
 
     def score(index: int, outputs: Sequence[Array]) -> float:

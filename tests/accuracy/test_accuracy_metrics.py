@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rockpress.accuracy.metrics.classification import agreement, top_k
 from rockpress.accuracy.metrics.metric import Metric
 from rockpress.accuracy.metrics.metric_names import metric_modules, metric_names
-from rockpress.accuracy.metrics.metric_table import find_metric, find_scoring
+from rockpress.accuracy.metrics.metric_table import bind_metric, find_metric
 from rockpress.accuracy.metrics.user_metric import UserMetric
 from rockpress.calibration_data.sources.labels import Labels
 from rockpress.core.errors import ModelError, OptionError, SamplesError
@@ -154,11 +154,11 @@ def test_the_names_are_those_of_all_tables_and_take_no_numpy() -> None:
 
 def test_a_metric_reads_the_outputs_that_are_asked_for() -> None:
     outputs = [np.zeros((3, 2)), OUTPUTS]
-    scoring = find_scoring("top1", read=["classes"], outputs=["boxes", "classes"])
+    scoring = bind_metric("top1", read=["classes"], outputs=["boxes", "classes"])
     assert scoring.names == ("classes",)
     assert scores_of(scoring.metric, scoring.read(outputs), [1, 2, 0]) == [1, 0, 0]
     with pytest.raises(OptionError, match="--metric-output 'scores' is no output of the model"):
-        find_scoring("top1", read=["scores"], outputs=["boxes", "classes"])
+        bind_metric("top1", read=["scores"], outputs=["boxes", "classes"])
 
 
 def test_a_metric_may_come_from_a_module_of_the_user(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from rockpress.accuracy.confidence.proportions import sign_test
-from rockpress.accuracy.metrics.metric_table import Scoring, find_scoring
+from rockpress.accuracy.metrics.metric_table import BoundMetric, bind_metric
 from rockpress.accuracy.metrics.user_metric import UserMetric
 from rockpress.accuracy.preprocess.preprocess_audit import (
     MOST,
@@ -36,7 +36,7 @@ from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.samples.preprocess_warnings import audit_warnings
 from rockpress.pipeline.samples.ready_model import ready_model
 
-TOP1 = find_scoring("top1")
+TOP1 = bind_metric("top1")
 HEIGHT, WIDTH, SIDE = 12, 24, 24
 RIGHT: Mapping[str, Any] = {"mean": (127.5,), "std": (127.5,), "resize": "letterbox"}
 INPUT = {"x": (1, 3, HEIGHT, WIDTH)}
@@ -358,7 +358,7 @@ def test_a_metric_where_less_is_better(tmp_path: Path) -> None:
         miss: NDArray[np.float64] = (outputs[0].argmax(1) != labels).astype(np.float64)
         return miss
 
-    metric = Scoring(UserMetric("wrong", wrong, lower_is_better=True))
+    metric = BoundMetric(UserMetric("wrong", wrong, lower_is_better=True))
     path = save(tmp_path, *pictures(160, seed=3))
     samples = open_samples(path, INPUT, Preprocessing(**{**RIGHT, "color": "bgr"}))
     found = audit_preprocess(classifier(), samples, metric)
