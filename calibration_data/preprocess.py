@@ -186,7 +186,7 @@ def _three_axes(image: Pixels) -> Pixels:
 
 
 def _in_color(image: Pixels, color: Color) -> Pixels:
-    """Channels in the model's order, from RGB, RGBA or gray."""
+    """Return the channels in the model's order, from RGB, RGBA or gray."""
     import cv2
 
     channels = image.shape[2]

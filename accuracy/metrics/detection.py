@@ -11,6 +11,7 @@ from ...calibration_data.sources.boxes import Boxes
 from ...calibration_data.sources.labels import Kind, Labels
 from ...core.diagnostics import option
 from ...core.errors import OptionError, SamplesError
+from ...core.types import Array
 from .average_precision import COCO_THRESHOLDS, OWN_SCORE, AveragePrecision, image_f1
 from .detections import Detections, select_boxes
 from .detector_heads import HEADS, Head, decode_boxes
@@ -82,7 +83,7 @@ class MeanAveragePrecision(Metric):
         """Say how many objects of which class there are."""
         return _counted(labels[index].classes, labels.class_names())
 
-    def _in_pixels(self, corners: Any, size: tuple[int, int]) -> Any:
+    def _in_pixels(self, corners: Array, size: tuple[int, int]) -> Array:
         relative = self.coordinates == "relative"
         if self.coordinates == "auto":
             relative = bool(corners.size) and float(np.abs(corners).max()) <= 2
@@ -95,7 +96,7 @@ def _as_truth(detections: Detections) -> Boxes:
     return Boxes(shown.corners, shown.classes, no_crowd, np.ones(len(shown)))
 
 
-def _counted(classes: Any, names: tuple[str, ...]) -> str:
+def _counted(classes: Array, names: tuple[str, ...]) -> str:
     values, counts = np.unique(classes, return_counts=True)
     counted = [
         f"{count} x {names[value] if value < len(names) else f'class {value}'}"
