@@ -157,7 +157,7 @@ def test_a_metric_reads_the_outputs_that_are_asked_for() -> None:
     scoring = bind_metric("top1", read=["classes"], outputs=["boxes", "classes"])
     assert scoring.names == ("classes",)
     assert scores_of(scoring.metric, scoring.read(outputs), [1, 2, 0]) == [1, 0, 0]
-    with pytest.raises(OptionError, match="--metric-output 'scores' is no output of the model"):
+    with pytest.raises(OptionError, match="--metric-output scores is no output of the model"):
         bind_metric("top1", read=["scores"], outputs=["boxes", "classes"])
 
 

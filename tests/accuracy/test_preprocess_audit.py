@@ -29,7 +29,7 @@ from rockpress.calibration_data.bundled import MODEL, TEST, sample_path
 from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import open_samples
 from rockpress.cli import main as entry
-from rockpress.core.diagnostics import Diagnostic
+from rockpress.core.diagnostics import Diagnostic, render
 from rockpress.core.progress import Progress
 from rockpress.pipeline.check import check
 from rockpress.pipeline.recipes.recipe import make_recipe
@@ -131,7 +131,7 @@ def test_mistakes_on_a_colour_classifier(
 ) -> None:
     model = classifier()
     found = audited(model, save(tmp_path, *pictures(160, seed=3)), **wrong)
-    assert (found.subject, found.better and found.better.change) == (subject, say)
+    assert (found.subject, found.better and render(found.better.change)) == (subject, say)
     assert (found.value > 0.9) == (not wrong)
     assert found.better is None or found.better.value > 0.9
     assert found.samples == 160
@@ -142,7 +142,7 @@ def test_values_in_another_order_than_the_shape_has_them(tmp_path: Path) -> None
     path = save(tmp_path, *pictures(160, seed=3))
     assert audited(model, path, layout="nhwc").better is None
     found = audited(model, path)
-    assert found.better is not None and found.better.change == "--layout nhwc"
+    assert found.better is not None and render(found.better.change) == "--layout nhwc"
 
 
 def tensor_set(folder: Path, values: NDArray[np.float32], labels: NDArray[np.int64]) -> Path:
@@ -210,7 +210,7 @@ def test_gray_pictures_cannot_tell_the_colour_order(tmp_path: Path) -> None:
         assert audited(model, path, color=color).better is None
         found = audited(model, path, color=color, mean=(0,), std=(1,))
         assert found.better is not None
-        said = [one.change for one in (found.better, *found.equals)]
+        said = [render(one.change) for one in (found.better, *found.equals)]
         assert "--mean 127.5 --std 127.5" in said
         assert not [one for one in said if "--color" in one]
 
@@ -225,7 +225,7 @@ def test_settings_that_are_as_good_are_all_named(tmp_path: Path) -> None:
     for resize in ("stretch", "letterbox", "fit", "crop"):
         assert audited(model, path, resize=resize).better is None
     found = audited(model, path, mean=(0,), std=(1,))
-    assert found.better is not None and "--resize" not in found.better.change
+    assert found.better is not None and "--resize" not in render(found.better.change)
 
 
 def test_scales_that_the_samples_cannot_tell_apart_are_not_guessed() -> None:
@@ -250,7 +250,7 @@ def test_a_few_samples_point_but_do_not_decide(tmp_path: Path) -> None:
     model = classifier()
     found = audited(model, save(tmp_path, *pictures(8, seed=5)), color="bgr")
     assert found.better is None and found.hint is not None
-    assert found.hint.change == "--color rgb"
+    assert render(found.hint.change) == "--color rgb"
     (notice,) = audit_warnings(found, "top1", images=True)
     assert notice.code == "preprocess-undecided" and "too few" in notice.text
     right = audited(model, save(tmp_path, *pictures(8, seed=5)))
@@ -290,7 +290,7 @@ def test_the_0_to_1_scale_on_a_text_direction_classifier(root: Path, tmp_path: P
     wrong = Preprocessing("fit", color="bgr", mean=(0.5,), std=(0.5,))
     found = audit_preprocess(ready.model, ready.samples(lines, wrong), TOP1)
     assert found.at_chance and found.subject == "scale" and found.better is not None
-    said = {found.better.change, *(one.change for one in found.equals)}
+    said = {render(one.change) for one in (found.better, *found.equals)}
     assert {"--mean 127.5 --std 127.5", "--mean 0 --std 255"} <= said  # it is right with either
     assert found.better.value > 0.9
 
@@ -308,7 +308,7 @@ class Heard(Progress):
 
 
 def of_the_preprocess(notices: Any) -> list[str]:
-    return [one.text for one in notices if one.code.startswith("preprocess-")]
+    return [render(one.text) for one in notices if one.code.startswith("preprocess-")]
 
 
 def test_mean_and_std_swapped_on_the_demo_model() -> None:
@@ -322,7 +322,7 @@ def test_mean_and_std_swapped_on_the_demo_model() -> None:
     assert of_the_preprocess(heard.notices) == [text]
     assert text.startswith("the original model's top1 is 0.2")
     assert text.endswith(" with --mean 73 --std 90")
-    assert heard.notices[0].hint == "give --mean 73 --std 90"
+    assert render(heard.notices[0].hint) == "give --mean 73 --std 90"
 
 
 def test_the_command_says_it_once(
@@ -362,7 +362,7 @@ def test_a_metric_where_less_is_better(tmp_path: Path) -> None:
     path = save(tmp_path, *pictures(160, seed=3))
     samples = open_samples(path, INPUT, Preprocessing(**{**RIGHT, "color": "bgr"}))
     found = audit_preprocess(classifier(), samples, metric)
-    assert found.better is not None and found.better.change == "--color rgb"
+    assert found.better is not None and render(found.better.change) == "--color rgb"
     assert found.better.value < 0.1 < 0.4 < found.value
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rockpress.calibration_data.preprocess import Preprocess, suspicious_scale
+from rockpress.core.diagnostics import render
 from rockpress.core.errors import OptionError, SamplesError
 
 RESIZES = ("stretch", "letterbox", "fit", "crop")
@@ -235,7 +236,7 @@ def test_what_is_not_an_image_is_refused(array: Any, message: str) -> None:
 )
 def test_the_scale_from_0_to_1_is_noticed(mean: Any, std: Any, advice: str) -> None:
     message = suspicious_scale(mean, std)
-    assert message is not None and message.endswith(advice)
+    assert message is not None and render(message).endswith(advice)
 
 
 @pytest.mark.parametrize(
