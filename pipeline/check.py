@@ -193,13 +193,7 @@ def _ratios(row: ModelRow, base: ModelRow) -> dict[str, float | None]:
 
 def _run_onnx(ready: ReadyModel, samples: Samples, progress: Progress) -> _Measured:
     quantized = is_qdq(ready.original)
-    total = len(samples)
-    outputs = run_onnxruntime(
-        ready.model,
-        samples,
-        optimise=not quantized,
-        on_progress=lambda done: progress.step("evaluate", done, total),
-    )
+    outputs = run_onnxruntime(ready.model, samples, optimise=not quantized, progress=progress)
     row = ModelRow(
         stage="quantized" if quantized else "candidate",
         path=str(ready.path),

@@ -7,7 +7,7 @@ from ..core.diagnostics import option
 from ..core.errors import OptionError
 from .figures.robustness import require_images
 from .recipes.recipe import Recipe
-from .samples.bound_metric import require_labels, scoring_of
+from .samples.bound_metric import bound_metric, require_labels
 from .samples.ready_model import ReadyModel, ready_model
 from .tasks.distilling import split_for_pruning
 from .tasks.pruning import prunes, require_layers
@@ -48,13 +48,13 @@ def _opened(ready: ReadyModel, recipe: Recipe) -> tuple[Samples | None, Samples]
         calib = ready.samples(recipe.samples.calib, how, recipe.samples.calib_count, seed)
     if recipe.samples.eval is None:
         assert calib is not None  # require_comparison has seen to it
-        scoring_of(recipe.metric, ready.model, calib)
+        bound_metric(recipe.metric, ready.model, calib)
         return calib, calib
     evaluation = ready.samples(recipe.samples.eval, how, recipe.samples.eval_count, seed)
     require_labels(
         recipe.samples.eval,
         recipe.gates.min_retention,
-        scoring_of(recipe.metric, ready.model, evaluation),
+        bound_metric(recipe.metric, ready.model, evaluation),
         evaluation,
     )
     if calib is not None and calib.is_pixels != evaluation.is_pixels:

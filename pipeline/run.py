@@ -34,7 +34,7 @@ from .options.option_table import GROUPS
 from .parallel import each_target
 from .recipes.recipe import Recipe, recipe_document
 from .requirements import require_possible
-from .samples.audits import audited, ranges_seen
+from .samples.audits import audit_target, sample_ranges
 from .stages.baseline import Baseline, measure_baseline
 from .stages.stage_list import run_stages
 from .stages.stage_log import StageLog
@@ -128,15 +128,15 @@ def _audited(
 ) -> dict[str, tuple[Diagnostic, ...]]:
     """What is wrong with the model for each target, told before minutes are spent on it."""
     ready, calib, evaluation = inputs
-    ranges = ranges_seen(ready, calib)
+    ranges = sample_ranges(ready, calib)
     return {
-        target.name: audited(
+        target.name: audit_target(
             ready,
             target,
             progress.of(target.name) if len(targets) > 1 else progress,
             toolkit_python=recipe.toolkit.toolkit_python,
             quantization="normal" if recipe.in_int8 else "float16",
-            how=evaluation.npu_preprocess,
+            preprocess=evaluation.npu_preprocess,
             ranges=ranges,
         )
         for target in targets

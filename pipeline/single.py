@@ -28,7 +28,7 @@ from .figures.figures_of import quantization_figure
 from .options.convert_options import ConvertOptions
 from .recipes.recipe import Recipe
 from .requirements import only_target, pruning_target, require_output, require_unread
-from .samples.audits import audited, ranges_seen
+from .samples.audits import audit_target, sample_ranges
 from .samples.preprocess_warnings import calibration_notices
 from .samples.ready_model import ReadyModel, ready_model
 from .tasks.converting import NpuFeeds, conversion_request, require_toolkit
@@ -146,14 +146,14 @@ def convert_file(
     chosen = _chosen(ready, recipe)
     if chosen == "float16" and quantization == "auto":
         require_not_four_bits(ready.original)
-    ranges = ranges_seen(ready, calib)
-    notices = audited(
+    ranges = sample_ranges(ready, calib)
+    notices = audit_target(
         ready,
         target,
         progress,
         toolkit_python=recipe.toolkit.toolkit_python,
         quantization=chosen,
-        how=how,
+        preprocess=how,
         ranges=ranges,
     )
     progress.stage("convert")

@@ -6,13 +6,14 @@ quantized ONNX model): nine passes through the simulator would take longer than 
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from onnx import ModelProto
 
 from ...accuracy.compare import Comparison, compare
-from ...accuracy.metrics.metric_table import Scoring
+from ...accuracy.metrics.metric_table import BoundMetric
 from ...accuracy.preprocess.corruptions import LEVELS, Corruption, corrupted
 from ...accuracy.runners import run_onnxruntime
 from ...calibration_data.samples import Samples
@@ -37,7 +38,7 @@ def robustness_of(
     original: ModelProto,
     candidate: Path | ModelProto,
     evaluation: Samples,
-    scoring: Scoring,
+    scoring: BoundMetric,
     seed: int,
     progress: Progress,
     *,
@@ -51,12 +52,8 @@ def robustness_of(
 
     def row(corruption: Corruption | None, samples: Samples) -> dict[str, Any]:
         name = f"{corruption.kind} {corruption.level:g}" if corruption else "clean"
-
-        def count(done: int) -> None:
-            progress.step(name, done, len(samples))
-
-        before = run_onnxruntime(original, samples, on_progress=count)
-        after = run_onnxruntime(candidate, samples, optimise=optimise, on_progress=count)
+        run = partial(run_onnxruntime, progress=progress, activity=name)
+        before, after = run(original, samples), run(candidate, samples, optimise=optimise)
         comparison = compare(before, after, samples.labels, scoring, seed)
         kind, level = (corruption.kind, corruption.level) if corruption else ("none", None)
         return {"corruption": kind, "level": level, **_plain(comparison)}

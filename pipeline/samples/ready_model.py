@@ -22,7 +22,7 @@ from ...core.types import Shape
 
 @dataclass(frozen=True)
 class ReadyModel:
-    """A loaded model with fixed shapes: ``original`` as it was given, ``model`` folded."""
+    """A loaded model with fixed shapes: ``original`` as it is in the file, ``model`` folded."""
 
     path: Path
     original: ModelProto
@@ -40,7 +40,7 @@ class ReadyModel:
         return open_samples(path, self.inputs, preprocessing, count, seed)
 
     def preprocess(self, preprocessing: Preprocessing) -> Preprocess:
-        """What happens to images for this model. Raises SamplesError or OptionError."""
+        """Return what happens to images for this model. Raises SamplesError or OptionError."""
         return preprocess_for(self.inputs, self.path, preprocessing)
 
 
@@ -76,7 +76,7 @@ def _ended_at(model: ModelProto, outputs: Sequence[str]) -> ModelProto:
 
 
 def _sized(model: ModelProto, size: tuple[int, int]) -> dict[str, Shape]:
-    """The shape of the one image input at this height and width (channels first or last)."""
+    """Return the shape of the one image input at this height and width (channels first or last)."""
     images = {name: shape for name, shape in input_shapes_of(model).items() if len(shape) == 4}
     if len(images) != 1:
         raise OptionError(

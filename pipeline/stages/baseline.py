@@ -10,7 +10,7 @@ from pathlib import Path
 from onnx import ModelProto
 
 from ...accuracy.compare import Comparison, compare
-from ...accuracy.metrics.metric_table import Scoring
+from ...accuracy.metrics.metric_table import BoundMetric
 from ...accuracy.runners import measure_latency, run_onnxruntime
 from ...calibration_data.samples import Samples
 from ...core.diagnostics import Diagnostic
@@ -21,7 +21,7 @@ from ...core.results import LatencyFigure, ModelRow
 from ...core.types import Array
 from ..figures.figures_of import baseline_accuracy
 from ..recipes.recipe import Recipe
-from ..samples.bound_metric import scoring_of
+from ..samples.bound_metric import bound_metric
 from ..samples.preprocess_warnings import sample_notices
 from ..samples.ready_model import ReadyModel
 from .stage_log import StageLog
@@ -36,7 +36,7 @@ class Baseline:
     evaluation: Samples
     outputs: list[Array]
     row: ModelRow
-    scoring: Scoring
+    scoring: BoundMetric
     notices: tuple[Diagnostic, ...] = ()
 
     def digests(self) -> dict[str, str]:
@@ -59,15 +59,12 @@ def measure_baseline(
 ) -> Baseline:
     """Run the original model in ONNX Runtime, first on a few samples to see how they are fed."""
     with log.stage("baseline") as progress:
-        scoring = scoring_of(recipe.metric, ready.model, evaluation)
+        scoring = bound_metric(recipe.metric, ready.model, evaluation)
         with _naming(recipe):
             notices = sample_notices(ready, calib, evaluation, scoring, recipe.run.seed, progress)
         for one in notices:
             log.warn(one)
-        total = len(evaluation)
-        outputs = run_onnxruntime(
-            ready.model, evaluation, on_progress=lambda done: progress.step("evaluate", done, total)
-        )
+        outputs = run_onnxruntime(ready.model, evaluation, progress=progress)
         with _naming(recipe):
             itself = compare(outputs, outputs, evaluation.labels, scoring, recipe.run.seed)
         row = ModelRow(

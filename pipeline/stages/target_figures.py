@@ -67,12 +67,7 @@ class TargetFigures:
     ) -> None:
         """Run an ONNX form of the model on this host; its outputs go into the drift."""
         evaluation = run.evaluation
-        outputs = run_onnxruntime(
-            path,
-            evaluation,
-            optimise=optimise,
-            on_progress=lambda done: progress.step("evaluate", done, len(evaluation)),
-        )
+        outputs = run_onnxruntime(path, evaluation, optimise=optimise, progress=progress)
         comparison = self.compared(outputs)
         self.drift.form(name, comparison, outputs)
         row = ModelRow(

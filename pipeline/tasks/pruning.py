@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from onnx import ModelProto
 
-from ...accuracy.metrics.metric_table import Scoring
+from ...accuracy.metrics.metric_table import BoundMetric
 from ...calibration_data.samples import Samples
 from ...convert.chips.cycles import layer_cycles
 from ...convert.chips.latency import layer_ms
@@ -33,7 +33,7 @@ from ...prune.sparse.sparsify import require_layers as require_sparsifiable
 from ..options.check_options import MetricOptions
 from ..options.prune_options import PruneOptions
 from ..recipes.recipe import Recipe
-from ..samples.bound_metric import scoring_of
+from ..samples.bound_metric import bound_metric
 from ..samples.task_metric import judge_for
 from .distilling import require_distilling, split_for_pruning
 from .two_four import made_sparse, untouched
@@ -175,13 +175,13 @@ class Pruning:
             rounds = options.rounds or usual_rounds(budget)
             again = partial(self._judged, budget)
             return prune_in_rounds(self._pruner, again, budget, rounds, output)
-        scoring = scoring_of(task.metric, task.model, self._held_out)
+        scoring = bound_metric(task.metric, task.model, self._held_out)
         judge = retention_on(task.model, self._held_out, scoring)
         return self._pruner.prune_within(options.max_drop, judge, self.budget, output)
 
 
 def retention_on(
-    model: ModelProto, held_out: Samples, scoring: Scoring
+    model: ModelProto, held_out: Samples, scoring: BoundMetric
 ) -> Callable[[ModelProto], float]:
     """What is left of a model on held-out samples: of its metric, or of its own outputs.
 

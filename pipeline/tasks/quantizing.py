@@ -8,7 +8,7 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from ...accuracy.metrics.metric_table import Scoring
+from ...accuracy.metrics.metric_table import BoundMetric
 from ...calibration_data.samples import Samples
 from ...convert.chips.cycles import layer_cycles
 from ...convert.chips.targets import Target
@@ -25,7 +25,7 @@ from ...quantize.rendering.plan import Plan
 from ..options.check_options import MetricOptions
 from ..options.quantize_options import QuantizeOptions
 from ..recipes.recipe import Recipe
-from ..samples.bound_metric import scoring_of
+from ..samples.bound_metric import bound_metric
 from ..samples.task_metric import judge_for
 
 Step = Callable[[str, int, int | None], None]
@@ -51,7 +51,7 @@ def quantize_step(
     *,
     method: str = AUTO,
     mixed: Mixed | None = None,
-    metric: Scoring | str = "top1",
+    metric: BoundMetric | str = "top1",
     seed: int = 0,
     scheme: str = "w8a8",
     symmetric: bool = False,
@@ -113,7 +113,7 @@ def quantize_as(task: QuantizeTask, output: Path, plan: Path, progress: Progress
         progress.step,
         method=options.method,
         mixed=_mixed(options, task.target),
-        metric=scoring_of(task.metric, task.model, task.calib),
+        metric=bound_metric(task.metric, task.model, task.calib),
         seed=task.seed,
         scheme=options.scheme,
         symmetric=options.symmetric,
@@ -130,7 +130,7 @@ def _four_bits(task: QuantizeTask, output: Path, plan: Path, progress: Progress)
     mix = _four_bit_mix(options)
     tried = options.method == AUTO or options.mixed not in ("auto", "off")
     seen, kept = held_out(task.calib, task.seed) if tried else (task.calib, None)
-    scoring = scoring_of(task.metric, task.model, task.calib)
+    scoring = bound_metric(task.metric, task.model, task.calib)
     judge, notices = judge_for(task.model, kept, scoring)
     result = quantize_four_bits(
         task.model,

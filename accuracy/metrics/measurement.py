@@ -1,21 +1,23 @@
-"""What a metric found on N samples: enough to compute it again for any resample of them."""
+"""The result of a metric on N samples: enough to compute it again for any resample of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-Scores = NDArray[np.float64]
+from ...core.types import Float64
+
+Scores: TypeAlias = Float64
 
 # Resamples of the bootstrap: the ends of a 95 % interval then rest on 125 resamples each.
 RESAMPLES = 5000
 
 
-class Measured(Protocol):
+class Measurement(Protocol):
     """A metric of N samples.
 
     ``scores`` (N,) are the single samples' own, in the metric's direction, by which the worst are
@@ -59,17 +61,17 @@ class Sums:
         return float(self.of_sums(self.rows.sum(axis=0, keepdims=True))[0])
 
     def resampled(self, counts: NDArray[Any]) -> Scores:
-        """The metric of each resample (R,), from how often each sample is drawn (R, N)."""
+        """Return the metric of each resample (R,), from how often each sample is drawn (R, N)."""
         return self.of_sums(counts.astype(np.float64) @ self.rows)
 
     def of_sums(self, sums: Scores) -> Scores:
-        """The formula, whose divisions by nothing give NaN."""
+        """Apply the formula to sums (R, S); divisions by zero give NaN."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return self.formula(sums)
 
 
 def means(scores: Scores) -> Sums:
-    """A metric that is the mean of the samples' scores (N,)."""
+    """Return the metric that is the mean of the samples' scores (N,)."""
     scores = np.asarray(scores, dtype=np.float64)
     rows = np.stack([scores, np.ones_like(scores)], axis=1)
     return Sums(scores, rows, proportion=bool(np.isin(scores, (0.0, 1.0)).all()))
