@@ -120,7 +120,7 @@ def _activated(layer: Layer, target: Target, form: Form) -> float:
 
 
 def _channel_step(layer: Layer, target: Target) -> int:
-    array = target.float16 if layer.dtype == "FLOAT16" else target.int8
+    array = target.core.float16 if layer.dtype == "FLOAT16" else target.core.int8
     return array.cout if array is not None else 1
 
 
