@@ -16,8 +16,8 @@ from .chips.targets import Target
 from .handover import Input
 from .lowering.channel_padding import needs_whole_blocks, with_whole_blocks
 from .lowering.hybrid import ranges_for
-from .lowering.qdq_lowering import emit
-from .lowering.scale_probe import needs_emission
+from .lowering.qdq_lowering import lower_qdq
+from .lowering.scale_probe import needs_lowering
 from .request import ToolkitSettings
 from .toolkit.failures import ToolkitLooped, ToolkitRaised
 from .toolkit.job import Built, FedInput, Job, Ranges, run_job
@@ -84,15 +84,15 @@ def build(task: ToolkitBuild) -> tuple[Built, tuple[Diagnostic, ...]]:
 
 
 def _model_file(task: ToolkitBuild) -> Path:
-    """What the toolkit is given: the file itself, or the emitted form of a QDQ model."""
+    """What the toolkit is given: the file itself, or the lowered form of a QDQ model."""
     if task.dtype == "w8a16" and needs_whole_blocks(task.loaded):
         path = task.folder / "padded" / task.model.name
         save_model(with_whole_blocks(task.loaded), path)
         return path
-    if task.quantization != "qdq" or not needs_emission(task.toolkit.python):
+    if task.quantization != "qdq" or not needs_lowering(task.toolkit.python):
         return task.model.resolve()
-    path = task.folder / "emitted.onnx"
-    save_model(emit(task.loaded), path)
+    path = task.folder / "lowered.onnx"
+    save_model(lower_qdq(task.loaded), path)
     return path
 
 

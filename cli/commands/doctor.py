@@ -12,7 +12,7 @@ from ..show import print_json, print_lines, print_table
 
 if TYPE_CHECKING:
     from ...convert.toolkit.environment import Fact
-    from ...convert.toolkit.known_issues import Regression
+    from ...convert.toolkit.known_issues import KnownIssue
 
 SelfTest = Annotated[
     bool,
@@ -41,14 +41,14 @@ def command(
         mend_all,
         toolkit_version,
     )
-    from ...convert.toolkit.known_issues import known_regressions
+    from ...convert.toolkit.known_issues import known_issues
 
     facts = [*environment_facts(toolkit_python), *machine_facts()]
     version = toolkit_version(toolkit_python)
     if self_test:
         facts.append(_self_test(toolkit_python, version, quiet=quiet))
     healthy = all(fact.ok for fact in facts)
-    known = known_regressions(version)
+    known = known_issues(version)
     mend = mend_all(facts, toolkit_python)
     if as_json:
         document = {
@@ -89,7 +89,7 @@ def _self_test(python: Path | None, version: str | None, *, quiet: bool) -> Fact
 
 def _show(
     facts: list[Fact],
-    known: tuple[Regression, ...],
+    known: tuple[KnownIssue, ...],
     version: str | None,
     mend: str,
     *,
