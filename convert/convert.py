@@ -20,9 +20,8 @@ from ..core.files import replacing, require_writable
 from ..core.graphs.model import load_model
 from ..core.progress import SILENT, Progress
 from ..core.scratch import scratch_folder
-from .chips.cpu_fallbacks import fallback_lines
+from .chips.compiler_log import Layer, Memory, fallback_warnings, parse_layers, parse_memory
 from .chips.latency import Latency, estimate
-from .chips.layer_table import Layer, Memory, parse_layers, parse_memory
 from .chips.sparse_layers import sparse_layers, sparse_warnings
 from .chips.targets import find_target
 from .fallbacks import FUSING_LEVEL, Attempt, build_or_fall_back
@@ -172,7 +171,7 @@ def _described(
         dtype=attempt.task.dtype,
         sparse=attempt.task.sparse,
         outputs=built.outputs if simulated else None,
-        warnings=(*attempt.warnings, *_table_warnings(layers), *fallback_lines(built.log)),
+        warnings=(*attempt.warnings, *_table_warnings(layers), *fallback_warnings(built.log)),
         seconds=seconds,
     )
 

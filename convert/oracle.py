@@ -10,7 +10,7 @@ from onnx import ModelProto
 
 from ..core.graphs.model import is_qdq, save_model
 from ..core.scratch import scratch_folder
-from .chips.layer_table import Layer, parse_layers
+from .chips.compiler_log import Layer, parse_layers
 from .chips.structure import structure_digest
 from .chips.targets import find_target
 from .handover import inputs_of, write_dataset

@@ -20,7 +20,7 @@ _PACKED = 4
 
 
 def layer_cycles(layer: LayerShape, target: Target, dtype: str = "int8") -> float:
-    """Cycles of one core for one inference: the slower of arithmetic and memory traffic.
+    """Return the cycles of one core for one inference: the slower of arithmetic and memory traffic.
 
     Of a pooling those of all its steps. ``dtype`` is int8, int16 or float16. Raises ValueError when
     the target lacks it.
@@ -37,7 +37,7 @@ def layer_cycles(layer: LayerShape, target: Target, dtype: str = "int8") -> floa
 
 
 def npu_cycles(layer: LayerShape, target: Target, dtype: str = "int8") -> int:
-    """The arithmetic. Channels count in whole blocks, output pixels in blocks of 16.
+    """Return those of the arithmetic. Channels count in whole blocks, output pixels in 16s.
 
     dense      ceil16(pixels) * ceil(Cout / cout) * max(floor, taps * ceil(Cin / cin))
     depthwise  ceil16(pixels) * ceil(C / step) * taps, and so a global average pooling
@@ -63,7 +63,7 @@ def npu_cycles(layer: LayerShape, target: Target, dtype: str = "int8") -> int:
 
 
 def ddr_cycles(layer: LayerShape, target: Target, dtype: str = "int8") -> float:
-    """The memory traffic: inputs, output and weights once, channels in stored blocks.
+    """Return those of the memory traffic: inputs, output and weights once, in stored blocks.
 
     The weights of an output channel of a dense layer are stored in such blocks, too.
     """

@@ -34,7 +34,7 @@ class DenseLayer:
     in_axis: int
 
     def matrix(self, weight: Array) -> Float64:
-        """Return a weight as (outputs, inputs * taps); a ConvTranspose has taps among its outputs."""
+        """Reshape a weight to (outputs, inputs * taps); a ConvTranspose has taps among outputs."""
         if self.node.op_type == "ConvTranspose":
             return weight.reshape(weight.shape[0], -1).T.astype(np.float64)
         if self.in_axis == 0:

@@ -16,10 +16,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from rockpress.accuracy.compare import compare
-from rockpress.accuracy.metrics.average_precision import (
-    COCO_THRESHOLDS,
-    AveragePrecision,
-)
+from rockpress.accuracy.metrics.average_precision import COCO_THRESHOLDS, AveragePrecision
 from rockpress.accuracy.metrics.detections import Detections, chosen
 from rockpress.accuracy.metrics.detector_heads import ANCHORS
 from rockpress.accuracy.metrics.metric_table import find_metric, find_scoring

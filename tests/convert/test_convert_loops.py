@@ -15,7 +15,7 @@ from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.convert.toolkit.failures import ToolkitLooped
 from rockpress.convert.toolkit.job import Job, run_job
 from rockpress.convert.toolkit.outcome import Limits
-from rockpress.convert.toolkit.rule_loops import RuleLoops
+from rockpress.convert.toolkit.process import RuleLoops
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
 

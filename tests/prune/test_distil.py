@@ -20,11 +20,7 @@ from rockpress.core.results import PruningFigure
 from rockpress.pipeline.caching.stage_cache import Cache
 from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
 from rockpress.pipeline.samples.ready_model import ready_model
-from rockpress.pipeline.stages.distilling import (
-    distillation_notices,
-    parted,
-    require_distilling,
-)
+from rockpress.pipeline.stages.distilling import distillation_notices, parted, require_distilling
 from rockpress.prune.distillation import distil as module
 from rockpress.prune.distillation.distil_data import batch_size, outputs_of, stored
 from rockpress.prune.distillation.distil_loss import Compared, compared_of

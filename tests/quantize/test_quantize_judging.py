@@ -25,12 +25,7 @@ from rockpress.pipeline.stages.quantizing import held_out, quantize_step
 from rockpress.quantize.four_bits import quantize_four_bits
 from rockpress.quantize.graph_parts.logits import Logits, logits_of
 from rockpress.quantize.methods.method_candidates import HeldOut
-from rockpress.quantize.methods.method_selection import (
-    TaskMetric,
-    Trial,
-    Verdict,
-    verdict_on,
-)
+from rockpress.quantize.methods.method_selection import TaskMetric, Trial, Verdict, verdict_on
 from rockpress.quantize.methods.method_table import COMPARED
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import read_plan
