@@ -24,12 +24,12 @@ from .chips.compiler_log import Layer, Memory, fallback_warnings, parse_layers, 
 from .chips.latency import Latency, estimate
 from .chips.sparse_layers import sparse_layers, sparse_warnings
 from .chips.targets import find_target
-from .fallbacks import FUSING_LEVEL, Attempt, build_or_fall_back
+from .fallbacks import FUSING_LEVEL, BuildAttempt, build_or_fall_back
 from .fidelity import PROBES, UNKNOWN, Closeness, Probe, noise
-from .handover import Input, Sample, inputs_of, write_dataset, write_samples
+from .handover import ModelInput, Sample, inputs_of, write_dataset, write_samples
 from .quantization_choice import choose_quantization
 from .request import ConversionRequest
-from .toolkit.job import Built, Ranges
+from .toolkit.job import BuildResult, ToolkitPlan
 from .toolkit_build import ToolkitBuild
 
 _SMALL_COPY = 1 << 16  # elements; some tens of microseconds
@@ -45,7 +45,7 @@ class Conversion:
     whether the zeros of 2:4 sparse weights are left out.
     ``outputs`` holds one float32 array for each model output, (samples, ...) without the model's
     own batch axis of 1, mapped from a file that is already gone; None when ``simulate`` was.
-    ``closeness`` tells of the first samples, whatever they were taken from.
+    ``closeness`` is that of the first samples, whatever they were taken from.
     """
 
     path: Path | None
@@ -115,7 +115,7 @@ def convert(request: ConversionRequest, progress: Progress = SILENT) -> Conversi
 
 
 def _float_model(
-    request: ConversionRequest, inputs: tuple[Input, ...]
+    request: ConversionRequest, inputs: tuple[ModelInput, ...]
 ) -> tuple[Path, ModelProto] | None:
     path = request.float_model
     if path is None:
@@ -130,19 +130,19 @@ def _float_model(
     return path, loaded
 
 
-def _require_plan(chosen: str, plan: Ranges | None) -> None:
+def _require_plan(chosen: str, plan: ToolkitPlan | None) -> None:
     if chosen == "hybrid" and plan is None:
         raise OptionError("hybrid needs the ranges of a plan", f"give one with {option('plan')}")
 
 
 def _first(samples: Iterable[Sample]) -> tuple[list[Sample], Iterable[Sample]]:
-    """The first few samples, and all of them: they may be readable only once."""
+    """The first samples, and all of them: they may be readable only once."""
     rest = iter(samples)
-    few = list(islice(rest, PROBES))
-    return few, chain(few, rest)
+    first = list(islice(rest, PROBES))
+    return first, chain(first, rest)
 
 
-def _keep(built: Built, output: Path | None) -> int:
+def _keep(built: BuildResult, output: Path | None) -> int:
     """Copy the .rknn out of the job folder when it is wanted; return its size in bytes."""
     if output is not None:
         with replacing(output) as temporary:
@@ -151,7 +151,7 @@ def _keep(built: Built, output: Path | None) -> int:
 
 
 def _described(
-    attempt: Attempt, output: Path | None, size: int, seconds: float, *, simulated: bool
+    attempt: BuildAttempt, output: Path | None, size: int, seconds: float, *, simulated: bool
 ) -> Conversion:
     built, chip = attempt.built, attempt.task.target
     assert built is not None
@@ -180,7 +180,7 @@ def _calibrate(
     chosen: str,
     float_model: Path | None,
     calibration: Iterable[Sample],
-    inputs: tuple[Input, ...],
+    inputs: tuple[ModelInput, ...],
     folder: Path,
 ) -> int:
     """Write the calibration samples if the toolkit may come to need them; return how many."""
@@ -213,7 +213,7 @@ def _table_warnings(layers: tuple[Layer, ...]) -> tuple[Diagnostic, ...]:
 
 
 def _is_slow(layer: Layer) -> bool:
-    """Runs on the CPU and counts: the Reshape after a Gemm does too, but only copies a little."""
+    """Whether it runs on the CPU and counts: a Reshape after a Gemm does, but copies little."""
     if layer.runs_on != "CPU" or layer.is_boundary:
         return False
     elements = sum(prod(shape) for shape in layer.output_shapes)

@@ -11,7 +11,7 @@ from ..core.graphs.model import model_digest
 from .chips.targets import find_target
 from .handover import Channels, Sample, SampleSet
 from .toolkit.environment import toolkit_version
-from .toolkit.job import Ranges
+from .toolkit.job import ToolkitPlan
 from .toolkit.outcome import Limits
 
 
@@ -63,7 +63,7 @@ class ConversionRequest:
     calibration: Iterable[Sample] = ()
     simulate: Iterable[Sample] | None = None
     float_model: Path | None = None
-    plan: Ranges | None = None
+    plan: ToolkitPlan | None = None
     level: int | None = None
     sparse: bool | None = None
     probe: bool = True

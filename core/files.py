@@ -126,11 +126,11 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 def require_writable(folder: Path) -> None:
     """Raise OutputError now, before minutes are spent, if ``folder`` cannot be written to."""
-    made = _make_folder(folder)
+    created = _make_folder(folder)
     try:
         _temporary_beside(folder / "probe").unlink()
     finally:
-        _remove_if_empty(made)
+        _remove_if_empty(created)
 
 
 def require_file(path: Path) -> None:

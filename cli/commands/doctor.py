@@ -75,10 +75,10 @@ def _self_test(python: Path | None, version: str | None, *, quiet: bool) -> Fact
         return Fact("self-test", "not run: there is no toolkit", False, "install the toolkit")
     with watching(quiet=quiet) as progress:
         progress.stage("self-test")
-        from ...convert.smoke_test import try_conversion
+        from ...convert.smoke_test import run_smoke_test
 
         try:
-            done = try_conversion(toolkit_python=python, progress=progress)
+            done = run_smoke_test(toolkit_python=python, progress=progress)
         except ToolkitError as error:
             return Fact("self-test", error.message, False, error.hint)
     exact = "bit-exact" if done.steps == 0 else f"off by up to {done.steps} of 255 steps"

@@ -14,26 +14,26 @@ from __future__ import annotations
 from onnx import ModelProto
 
 from ...core.graphs.graph import Graph
-from ..toolkit.job import Ranges
+from ..toolkit.job import ToolkitPlan
 
 _ACTIVATIONS = {"Relu", "Clip", "LeakyRelu", "PRelu"}
 
 
-def ranges_for(model: ModelProto, plan: Ranges) -> Ranges:
+def with_fused_tensors(model: ModelProto, plan: ToolkitPlan) -> ToolkitPlan:
     """Return the plan with the inner tensors of fused layers, those before an activation.
 
     The toolkit lists both sides of a fused activation with one range, and wants them equal.
     ``model`` is the prepared float model that the plan was made for.
     """
     graph = Graph(model)
-    plan = Ranges(plan.ranges, {**_read_in_int16(graph, plan), **plan.types})
+    plan = ToolkitPlan(plan.ranges, {**_read_in_int16(graph, plan), **plan.types})
     inner = _inner_of(graph, {*plan.ranges, *plan.types})
     ranges = {inner[name]: both for name, both in plan.ranges.items() if name in inner}
     types = {inner[name]: kind for name, kind in plan.types.items() if name in inner}
-    return Ranges({**ranges, **plan.ranges}, {**types, **plan.types})
+    return ToolkitPlan({**ranges, **plan.ranges}, {**types, **plan.types})
 
 
-def _read_in_int16(graph: Graph, plan: Ranges) -> dict[str, str]:
+def _read_in_int16(graph: Graph, plan: ToolkitPlan) -> dict[str, str]:
     """What the readers of int16 tensors make, as far as the plan knows it."""
     planned = {*plan.ranges, *plan.types}
     types = {}

@@ -12,7 +12,7 @@ from ...core.scratch import scratch_folder
 from ...core.session import Session
 from ...core.types import Float32
 from ..toolkit.environment import toolkit_version
-from ..toolkit.job import FedInput, Job, run_job
+from ..toolkit.job import RawInput, ToolkitJob, run_job
 from ..toolkit.outcome import Limits
 from .qdq_lowering import lower_qdq
 
@@ -90,12 +90,12 @@ def _simulate(
     with scratch_folder() as folder:
         (folder / "model.onnx").write_bytes(model.SerializeToString())
         sample.tofile(folder / "input0.raw")
-        job = Job(
+        job = ToolkitJob(
             model="model.onnx",
             config={"target_platform": _TARGET, "optimization_level": 2},
-            inputs=(FedInput("input0.raw", "float32", _SHAPE, "nchw"),),
+            inputs=(RawInput("input0.raw", "float32", _SHAPE, "nchw"),),
             count=1,
         )
-        built = run_job(job, folder, what="the self-test", limits=_LIMITS, python=python)
+        built = run_job(job, folder, label="the self-test", limits=_LIMITS, python=python)
         assert built.outputs is not None
         return np.array(built.outputs[0])

@@ -63,7 +63,7 @@ KNOWN_ISSUES: tuple[KnownIssue, ...] = (
 
 
 def known_issues(version: str | None) -> tuple[KnownIssue, ...]:
-    """What is known of that version of the toolkit; () when it is None or no version at all.
+    """Return what is known of a version of the toolkit; () when it is None or no version at all.
 
     >>> [one.handled for one in known_issues("2.3.2")]
     [False, False]
@@ -73,5 +73,7 @@ def known_issues(version: str | None) -> tuple[KnownIssue, ...]:
     except InvalidVersion:
         return ()
     return tuple(
-        one for one in KNOWN_ISSUES if SpecifierSet(one.versions).contains(parsed, prereleases=True)
+        issue
+        for issue in KNOWN_ISSUES
+        if SpecifierSet(issue.versions).contains(parsed, prereleases=True)
     )

@@ -62,7 +62,7 @@ class ChildProcess:
         return self._process.pid
 
     def run(self, folder: Path, limits: Limits, progress: Progress) -> Outcome:
-        """Have it do the job in ``folder``. When that did not end with code 0, it is no more."""
+        """Do the job in ``folder``. A child whose job did not end with code 0 is no more."""
         deadline = time.monotonic() + limits.timeout
         with suppress(BrokenPipeError):  # it has ended already; its code says how
             os.write(self._orders, os.fsencode(folder) + b"\n")
@@ -141,7 +141,7 @@ class _Work:
         self.is_hung = False
 
     def has_stopped(self) -> bool:
-        """True once no CPU time has been used for the idle limit."""
+        """Return whether no CPU time has been used for the idle limit."""
         used = _cpu_seconds(self._pid)
         if abs(used - self._seconds) > _WORK_SECONDS:
             self._seconds, self._since = used, time.monotonic()
@@ -166,7 +166,7 @@ class RuleLoops:
         self.rule = ""  # one that goes round in a circle, once some do: the best to do without
 
     def is_found(self) -> bool:
-        """Whether rules go round in a circle by now."""
+        """Return whether rules go round in a circle by now."""
         with self._log.open("rb") as log:
             log.seek(self._read)
             whole = log.read().rpartition(b"\n")[0]

@@ -17,7 +17,7 @@ from rockpress.convert.chips.targets import find_target
 from rockpress.convert.convert import convert
 from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
-from rockpress.convert.toolkit.job import Job, run_job
+from rockpress.convert.toolkit.job import ToolkitJob, run_job
 from rockpress.convert.toolkit.outcome import Limits
 from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.errors import RockpressError
@@ -212,8 +212,8 @@ def test_the_log_of_the_toolkit_itself_is_understood(tmp_path: Path) -> None:
     model = graph("{ y = AveragePool<kernel_shape=[3,3], pads=[1,1,1,1]>(x) }")
     onnx.save(model, str(path))
     with scratch_folder() as folder:
-        job = Job(str(path), {"target_platform": "rk3588"})
-        log = run_job(job, folder, what="pool", limits=Limits(300, 12)).log
+        job = ToolkitJob(str(path), {"target_platform": "rk3588"})
+        log = run_job(job, folder, label="pool", limits=Limits(300, 12)).log
     assert [one.text for one in fallback_warnings(log)] == [
         "the compiler gives AveragePool to the CPU: count_include_pad=0"
     ]
