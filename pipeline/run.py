@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from .. import __version__
 from ..calibration_data.samples import Samples
 from ..convert.chips.targets import Target
 from ..core.diagnostics import Diagnostic, option
@@ -16,6 +15,7 @@ from ..core.files import require_file, staging, write_text
 from ..core.progress import SILENT, Progress
 from ..core.results import NOTHING_COMPARED, Report, StageRun, TargetReport
 from ..core.scratch import scratch_folder
+from ..core.version import rockpress_version
 from ..report.formats.document import to_json
 from .caching.cached_stages import whole_run
 from .caching.stage_cache import counted
@@ -127,7 +127,7 @@ def _run(
         chains = _Chains(base, notices, stages, folder, work)
         outcomes = each_target(targets, recipe, chains.run, progress)
         report = Report(
-            tool={"name": "rockpress", "version": __version__},
+            tool={"name": "rockpress", "version": rockpress_version()},
             toolkit={"name": "rknn-toolkit2", "version": version},
             recipe=recipe_document(recipe),
             targets=tuple(map(chains.report, targets, outcomes)),
