@@ -26,7 +26,7 @@ Channels = Sequence[float]
 
 
 @runtime_checkable
-class SampleSet(Protocol):
+class DigestedSamples(Protocol):
     """Samples that can be read again, and told by their content."""
 
     def __iter__(self) -> Iterator[Sample]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from .diagnostics import option
 from .errors import OutputError
 from .scratch import is_lock, scratch_folder
 
@@ -161,7 +162,8 @@ def _require_plain(path: Path) -> None:
         raise OutputError(message, _hint(error)) from error
     if not plain:
         kind = "a folder" if path.is_dir() else "not a regular file"
-        raise OutputError(f"cannot write {path}: it is {kind}", "choose another path with -o")
+        hint = f"choose another path with {option('output')}"
+        raise OutputError(f"cannot write {path}: it is {kind}", hint)
 
 
 def _temporary_beside(path: Path) -> Path:
@@ -203,5 +205,5 @@ def _reason(error: OSError, folder: Path) -> str:
 
 def _hint(error: OSError) -> str:
     if isinstance(error, PermissionError):
-        return "choose a folder you may write to with -o"
-    return "check the path and the free space, or choose another folder with -o"
+        return f"choose a folder you may write to with {option('output')}"
+    return f"check the path and the free space, or choose another folder with {option('output')}"

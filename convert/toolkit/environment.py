@@ -18,6 +18,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from ...core.diagnostics import option, render
+
 # runs in any interpreter from 3.8 on, so it uses the standard library alone
 _ASK = """
 import importlib.metadata as metadata, json, os, platform, re, sys
@@ -135,7 +137,7 @@ def environment_facts(python: Path | None = None) -> tuple[Fact, ...]:
     """Return what to know of the toolkit in that interpreter, without importing any of it."""
     around = _ask(python)
     if around is None:
-        return (Fact("interpreter", f"{python} does not run", False, "check --toolkit-python"),)
+        return (Fact("interpreter", f"{python} does not run", False, f"check {_toolkit_python()}"),)
     return (
         _interpreter(around),
         _toolkit(around),
@@ -179,8 +181,12 @@ def _interpreter(around: _Surroundings) -> Fact:
     version = around.markers["python_full_version"]
     system, machine = around.markers["sys_platform"], around.markers["platform_machine"]
     ok = system == "linux" and _fits(version, SpecifierSet(">=3.6,<3.13"))
-    mend = "" if ok else "the toolkit runs on Linux with Python 3.6 to 3.12; see --toolkit-python"
-    return Fact("interpreter", f"Python {version} on {system} {machine}", ok, mend)
+    mend = f"the toolkit runs on Linux with Python 3.6 to 3.12; see {_toolkit_python()}"
+    return Fact("interpreter", f"Python {version} on {system} {machine}", ok, "" if ok else mend)
+
+
+def _toolkit_python() -> str:
+    return render(option("toolkit-python"))
 
 
 def _toolkit(around: _Surroundings) -> Fact:
@@ -240,7 +246,8 @@ def _torch(around: _Surroundings) -> Fact:
     own = _requirements(around.needs, around.markers).get("torch", SpecifierSet("<=2.4.0"))
     if version is None:
         command = around.install(f"torch{_readable(own)}")
-        note = f"needed for --quantize gdq and --recover distill only: {command}"
+        users = f"{option('toolkit-quantizer', 'gdq')} and {option('recover', 'distill')}"
+        note = render(f"needed for {users} only: {command}")
         return Fact("torch", "not installed, a stand-in is used", True, note=note)
     note = "" if _fits(version, own) else f"the toolkit asks for {_readable(own)}; gdq may fail"
     return Fact("torch", version, True, note=note)

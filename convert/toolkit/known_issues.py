@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from ...core.diagnostics import option
+from ...core.diagnostics import option, render
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ KNOWN_ISSUES: tuple[KnownIssue, ...] = (
 
 
 def known_issues(version: str | None) -> tuple[KnownIssue, ...]:
-    """Return what is known of a version of the toolkit; () when it is None or no version at all.
+    """Return what is known of a toolkit version, in the reader's words; () when it is no version.
 
     >>> [one.handled for one in known_issues("2.3.2")]
     [False, False]
@@ -73,7 +73,7 @@ def known_issues(version: str | None) -> tuple[KnownIssue, ...]:
     except InvalidVersion:
         return ()
     return tuple(
-        issue
+        replace(issue, workaround=render(issue.workaround))
         for issue in KNOWN_ISSUES
         if SpecifierSet(issue.versions).contains(parsed, prereleases=True)
     )
