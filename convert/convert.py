@@ -82,11 +82,7 @@ def convert(request: ConversionRequest, progress: Progress = SILENT) -> Conversi
     if request.output is not None:
         require_writable(request.output.parent)
     with scratch_folder() as folder:
-        first, calibration = _first(request.calibration)
-        asked = write_samples(request.simulate or (), inputs, folder)
-        is_noise = chosen == "qdq" and not first and not asked
-        probes = noise(loaded, inputs, PROBES) if is_noise else first
-        simulated = asked or write_samples(probes if request.probe else (), inputs, folder)
+        samples = _write_samples(request, chosen, loaded, inputs, folder)
         task = ToolkitBuild(
             model=request.model,
             loaded=loaded,
@@ -96,20 +92,22 @@ def convert(request: ConversionRequest, progress: Progress = SILENT) -> Conversi
             plan=request.plan,
             level=request.level,
             inputs=inputs,
-            calibrated=_calibrate(chosen, request.float_model, calibration, inputs, folder),
-            simulated=simulated,
+            calibrated=samples.calibrated,
+            simulated=samples.simulated,
             folder=folder,
             toolkit=request.toolkit,
             progress=progress,
             sparse=bool(sparse) if request.sparse is None else request.sparse,
         )
         original = floating[1] if floating else None
-        probe = Probe(loaded, original, inputs, folder, simulated, is_noise=is_noise)
+        noisy = samples.is_noise
+        probe = Probe(loaded, original, inputs, folder, samples.simulated, is_noise=noisy)
         attempt = build_or_fall_back(task, probe, floating)
-        assert attempt.built is not None
-        size = _keep(attempt.built, request.output)
+        size = _keep(attempt.result, request.output)
     seconds = time.monotonic() - started
-    conversion = _described(attempt, request.output, size, seconds, simulated=bool(asked))
+    conversion = _described(attempt, request.output, size, seconds)
+    if not samples.requested:
+        conversion = replace(conversion, outputs=None)  # what was simulated was a probe
     lost = sparse_warnings(sparse, conversion.layers) if conversion.sparse else ()
     return replace(conversion, warnings=(*conversion.warnings, *lost))
 
@@ -135,6 +133,35 @@ def _require_plan(chosen: str, plan: ToolkitPlan | None) -> None:
         raise OptionError("hybrid needs the ranges of a plan", f"give one with {option('plan')}")
 
 
+@dataclass(frozen=True)
+class _WrittenSamples:
+    """Samples in the job folder: to calibrate with, to simulate as requested, to simulate at all.
+
+    Where none are requested, a few calibration samples or made up ones (noise) are simulated.
+    """
+
+    calibrated: int
+    requested: int
+    simulated: int
+    is_noise: bool
+
+
+def _write_samples(
+    request: ConversionRequest,
+    chosen: str,
+    loaded: ModelProto,
+    inputs: tuple[ModelInput, ...],
+    folder: Path,
+) -> _WrittenSamples:
+    first, calibration = _first(request.calibration)
+    requested = write_samples(request.simulate or (), inputs, folder)
+    is_noise = chosen == "qdq" and not first and not requested
+    probes = noise(loaded, inputs, PROBES) if is_noise else first
+    simulated = requested or write_samples(probes if request.probe else (), inputs, folder)
+    calibrated = _calibrate(chosen, request.float_model, calibration, inputs, folder)
+    return _WrittenSamples(calibrated, requested, simulated, is_noise)
+
+
 def _first(samples: Iterable[Sample]) -> tuple[list[Sample], Iterable[Sample]]:
     """The first samples, and all of them: they may be readable only once."""
     rest = iter(samples)
@@ -150,11 +177,8 @@ def _keep(built: BuildResult, output: Path | None) -> int:
     return built.rknn.stat().st_size
 
 
-def _described(
-    attempt: BuildAttempt, output: Path | None, size: int, seconds: float, *, simulated: bool
-) -> Conversion:
-    built, chip = attempt.built, attempt.task.target
-    assert built is not None
+def _described(attempt: BuildAttempt, output: Path | None, size: int, seconds: float) -> Conversion:
+    built, chip = attempt.result, attempt.task.target
     layers = parse_layers(built.log)
     return Conversion(
         path=output,
@@ -170,7 +194,7 @@ def _described(
         level=attempt.task.level or 0,
         dtype=attempt.task.dtype,
         sparse=attempt.task.sparse,
-        outputs=built.outputs if simulated else None,
+        outputs=built.outputs,
         warnings=(*attempt.warnings, *_table_warnings(layers), *fallback_warnings(built.log)),
         seconds=seconds,
     )

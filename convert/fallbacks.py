@@ -76,6 +76,12 @@ class BuildAttempt:
     error: ToolkitError | None = None
 
     @property
+    def result(self) -> BuildResult:
+        """What was built: there is something unless ``error`` says why not."""
+        assert self.built is not None
+        return self.built
+
+    @property
     def rank(self) -> tuple[bool, bool, float]:
         """The higher, the better: it exists, fits its registers, is close to the float model."""
         to_float, to_intended = self.closeness.float_db, self.closeness.intended_db
@@ -141,8 +147,7 @@ def _attempt(task: ToolkitBuild, number: int, probe: Probe) -> BuildAttempt:
 
 def _judged(attempt: BuildAttempt, probe: Probe) -> BuildAttempt:
     """The attempt with what is wrong with it, if anything is."""
-    built = attempt.built
-    assert built is not None
+    built = attempt.result
     if text := _not_finite(built):
         probe.require_finite_model()
         failure = ToolkitNotFinite(

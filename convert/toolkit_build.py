@@ -54,13 +54,14 @@ class ToolkitBuild:
 
 
 def build(task: ToolkitBuild) -> tuple[BuildResult, tuple[Diagnostic, ...]]:
-    """Build and simulate.
+    """Build and simulate; return the result and warnings.
 
     An optimisation rule that raises, or runs without end, is switched off, up to three of them.
     """
     model = _model_file(task)
-    disabled = list(task.disabled)
+    failed: list[str] = []
     while True:
+        disabled = [*task.disabled, *failed]
         job = _job(task, model, disabled)
         try:
             built = run_job(
@@ -72,14 +73,12 @@ def build(task: ToolkitBuild) -> tuple[BuildResult, tuple[Diagnostic, ...]]:
                 progress=task.progress,
             )
         except (ToolkitLooped, ToolkitRaised) as error:
-            is_hopeless = error.rule is None or error.rule in disabled
-            if is_hopeless or len(disabled) - len(task.disabled) == _RULES_LIMIT:
+            rule = error.rule
+            if rule is None or rule in disabled or len(failed) == _RULES_LIMIT:
                 raise
-            assert error.rule is not None
-            disabled.append(error.rule)
+            failed.append(rule)
         else:
             lost = _not_carried(job, built)
-            failed = disabled[len(task.disabled) :]
             return built, (*(_rule_warning(rule) for rule in failed), *lost)
 
 
