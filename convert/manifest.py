@@ -106,12 +106,12 @@ def manifest_of(
 
 
 def manifest_path(rknn: Path) -> Path:
-    """Return where the manifest of a ``.rknn`` lies: beside it, ``model.rknn.json``."""
+    """Where the manifest of a ``.rknn`` lies: beside it, ``model.rknn.json``."""
     return rknn.with_name(f"{rknn.name}.json")
 
 
 def write_manifest(manifest: Manifest, path: Path) -> None:
-    """Write a manifest whole or not at all; raises OutputError."""
+    """Write it whole or not at all; raises OutputError."""
     write_text(path, json.dumps(asdict(manifest), indent=2, sort_keys=True) + "\n")
 
 
@@ -131,26 +131,27 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def _manifest(document: Mapping[str, Any]) -> Manifest:
-    names = {field.name for field in fields(Manifest)}
-    values = {name: value for name, value in document.items() if name in names}
-    values["inputs"] = tuple(FeedInput(**_tuples(entry)) for entry in document["inputs"])
-    values["outputs"] = tuple(FeedOutput(**_tuples(entry)) for entry in document["outputs"])
-    values["layers"] = tuple(document.get("layers", ()))
-    manifest = Manifest(**values)
+    known = {one.name for one in fields(Manifest)}
+    parts = {name: value for name, value in document.items() if name in known}
+    parts["inputs"] = tuple(FeedInput(**_tuples(one)) for one in document["inputs"])
+    parts["outputs"] = tuple(FeedOutput(**_tuples(one)) for one in document["outputs"])
+    parts["layers"] = tuple(document.get("layers", ()))
+    manifest = Manifest(**parts)
     _check_types(manifest)
-    parts: list[FeedInput | FeedOutput] = [*manifest.inputs, *manifest.outputs]
-    for part in parts:
-        _check_types(part)
+    for put_in in manifest.inputs:
+        _check_types(put_in)
+    for out in manifest.outputs:
+        _check_types(out)
     return manifest
 
 
 def _check_types(part: Manifest | FeedInput | FeedOutput) -> None:
     """Raise TypeError for a value of another kind than its name has everywhere."""
-    for entry in fields(part):
-        value = getattr(part, entry.name)
-        is_right = _KINDS[entry.name]
-        if not is_right(value) and not (value is None and entry.default is None):
-            raise TypeError(f"{entry.name} is {str(value)[:60]!r}")
+    for one in fields(part):
+        value = getattr(part, one.name)
+        is_right = _KINDS[one.name]
+        if not is_right(value) and not (value is None and one.default is None):
+            raise TypeError(f"{one.name} is {str(value)[:60]!r}")
 
 
 def _is_text(value: Any) -> bool:
@@ -189,13 +190,13 @@ _KINDS: Mapping[str, Callable[[Any], bool]] = {
 
 
 def is_of(manifest: Manifest, rknn: Path) -> bool:
-    """Return whether the manifest was written for this very file, or is too old to tell."""
+    """Whether the manifest was written for this very file; an old one that cannot tell is."""
     return manifest.digests.get(RKNN_DIGEST) in (None, sha256_of(rknn))
 
 
 def verify_files(manifest: Manifest, folder: Path) -> dict[str, Path]:
-    """Return the files by role. Raises RockpressError naming one that is missing or changed."""
-    paths: dict[str, Path] = {}
+    """The files by role, each there and unchanged. Raises RockpressError naming one that is not."""
+    found: dict[str, Path] = {}
     for role, name in manifest.files.items():
         path = folder / name
         if not path.is_file():
@@ -207,8 +208,8 @@ def verify_files(manifest: Manifest, folder: Path) -> dict[str, Path]:
                 f"(sha256 {digest[:12]}, was {manifest.digests.get(role, 'not noted')[:12]})",
                 _REBUILD,
             )
-        paths[role] = path
-    return paths
+        found[role] = path
+    return found
 
 
 def _relative(path: Path, folder: Path) -> str:
@@ -229,7 +230,7 @@ def _check_document(document: Any, path: Path) -> None:
             f"{path}: the manifest has schema {document['schema']}, this version reads {SCHEMA}",
             "use a newer rockpress",
         )
-    required = {field.name for field in fields(Manifest)} - _OPTIONAL
+    required = {one.name for one in fields(Manifest)} - _OPTIONAL
     missing = sorted(required - set(document))
     if missing:
         raise RockpressError(f"{path}: the manifest lacks {', '.join(missing)}", _REBUILD)
@@ -245,6 +246,4 @@ def _check_document(document: Any, path: Path) -> None:
 def _tuples(part: Any) -> dict[str, Any]:
     if not isinstance(part, dict):
         raise TypeError(f"an input or output is {str(part)[:60]!r}")
-    return {
-        name: tuple(value) if isinstance(value, list) else value for name, value in part.items()
-    }
+    return {name: tuple(one) if isinstance(one, list) else one for name, one in part.items()}

@@ -51,7 +51,7 @@ class ModelRow:
     @property
     def cycles(self) -> int | None:
         """The compiler's cycles, when this form was compiled."""
-        return next((figure.cycles for figure in self.latency if figure.cycles is not None), None)
+        return next((one.cycles for one in self.latency if one.cycles is not None), None)
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ class TargetReport:
     drift: tuple[dict[str, Any], ...] = ()
 
     def model(self, stage: str) -> ModelRow | None:
-        """Return the row of a stage, or None when the chain did not have it."""
+        """The row of a stage, or None when the chain did not have it."""
         return next((row for row in self.models if row.stage == stage), None)
 
 
@@ -240,6 +240,4 @@ class Report:
     @property
     def failures(self) -> dict[str, RockpressError]:
         """The targets that failed, and why."""
-        return {
-            target.target or "": target.error for target in self.targets if target.error is not None
-        }
+        return {one.target or "": one.error for one in self.targets if one.error is not None}
