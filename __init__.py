@@ -55,9 +55,9 @@ __all__ = ["__version__", *_PUBLIC]
 
 def __getattr__(name: str) -> object:
     if name == "__version__":
-        from importlib.metadata import version
+        from .core.version import rockpress_version
 
-        return version(__name__)
+        return rockpress_version()
     if name in _PUBLIC:
         from importlib import import_module
 

@@ -21,7 +21,7 @@ from onnx import ModelProto, ValueInfoProto, helper, parser
 from onnx.compose import add_prefix
 
 from rockpress.convert.audit.model_audit import audit
-from rockpress.convert.chips.layer_table import Layer
+from rockpress.convert.chips.compiler_log import Layer
 from rockpress.convert.chips.targets import Target, find_target
 from rockpress.convert.convert import convert
 from rockpress.convert.request import ConversionRequest

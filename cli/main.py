@@ -69,9 +69,9 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from .. import __version__
+        from ..core.version import rockpress_version
 
-        typer.echo(f"rockpress {__version__}")
+        typer.echo(f"rockpress {rockpress_version()}")
         raise typer.Exit
 
 

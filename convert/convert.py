@@ -20,17 +20,16 @@ from ..core.files import replacing, require_writable
 from ..core.graphs.model import load_model
 from ..core.progress import SILENT, Progress
 from ..core.scratch import scratch_folder
-from .chips.cpu_fallbacks import fallback_lines
+from .chips.compiler_log import Layer, Memory, fallback_warnings, parse_layers, parse_memory
 from .chips.latency import Latency, estimate
-from .chips.layer_table import Layer, Memory, parse_layers, parse_memory
 from .chips.sparse_layers import sparse_layers, sparse_warnings
 from .chips.targets import find_target
-from .fallbacks import FUSING_LEVEL, Attempt, build_or_fall_back
+from .fallbacks import FUSING_LEVEL, BuildAttempt, build_or_fall_back
 from .fidelity import PROBES, UNKNOWN, Closeness, Probe, noise
-from .handover import Input, Sample, inputs_of, write_dataset, write_samples
+from .handover import ModelInput, Sample, inputs_of, write_dataset, write_samples
 from .quantization_choice import choose_quantization
 from .request import ConversionRequest
-from .toolkit.job import Built, Ranges
+from .toolkit.job import BuildResult, ToolkitPlan
 from .toolkit_build import ToolkitBuild
 
 _SMALL_COPY = 1 << 16  # elements; some tens of microseconds
@@ -46,7 +45,7 @@ class Conversion:
     whether the zeros of 2:4 sparse weights are left out.
     ``outputs`` holds one float32 array for each model output, (samples, ...) without the model's
     own batch axis of 1, mapped from a file that is already gone; None when ``simulate`` was.
-    ``closeness`` tells of the first samples, whatever they were taken from.
+    ``closeness`` is that of the first samples, whatever they were taken from.
     """
 
     path: Path | None
@@ -83,11 +82,7 @@ def convert(request: ConversionRequest, progress: Progress = SILENT) -> Conversi
     if request.output is not None:
         require_writable(request.output.parent)
     with scratch_folder() as folder:
-        first, calibration = _first(request.calibration)
-        asked = write_samples(request.simulate or (), inputs, folder)
-        is_noise = chosen == "qdq" and not first and not asked
-        probes = noise(loaded, inputs, PROBES) if is_noise else first
-        simulated = asked or write_samples(probes if request.probe else (), inputs, folder)
+        samples = _write_samples(request, chosen, loaded, inputs, folder)
         task = ToolkitBuild(
             model=request.model,
             loaded=loaded,
@@ -97,26 +92,28 @@ def convert(request: ConversionRequest, progress: Progress = SILENT) -> Conversi
             plan=request.plan,
             level=request.level,
             inputs=inputs,
-            calibrated=_calibrate(chosen, request.float_model, calibration, inputs, folder),
-            simulated=simulated,
+            calibrated=samples.calibrated,
+            simulated=samples.simulated,
             folder=folder,
             toolkit=request.toolkit,
             progress=progress,
             sparse=bool(sparse) if request.sparse is None else request.sparse,
         )
         original = floating[1] if floating else None
-        probe = Probe(loaded, original, inputs, folder, simulated, is_noise=is_noise)
+        noisy = samples.is_noise
+        probe = Probe(loaded, original, inputs, folder, samples.simulated, is_noise=noisy)
         attempt = build_or_fall_back(task, probe, floating)
-        assert attempt.built is not None
-        size = _keep(attempt.built, request.output)
+        size = _keep(attempt.result, request.output)
     seconds = time.monotonic() - started
-    conversion = _described(attempt, request.output, size, seconds, simulated=bool(asked))
+    conversion = _described(attempt, request.output, size, seconds)
+    if not samples.requested:
+        conversion = replace(conversion, outputs=None)  # what was simulated was a probe
     lost = sparse_warnings(sparse, conversion.layers) if conversion.sparse else ()
     return replace(conversion, warnings=(*conversion.warnings, *lost))
 
 
 def _float_model(
-    request: ConversionRequest, inputs: tuple[Input, ...]
+    request: ConversionRequest, inputs: tuple[ModelInput, ...]
 ) -> tuple[Path, ModelProto] | None:
     path = request.float_model
     if path is None:
@@ -131,19 +128,48 @@ def _float_model(
     return path, loaded
 
 
-def _require_plan(chosen: str, plan: Ranges | None) -> None:
+def _require_plan(chosen: str, plan: ToolkitPlan | None) -> None:
     if chosen == "hybrid" and plan is None:
         raise OptionError("hybrid needs the ranges of a plan", f"give one with {option('plan')}")
 
 
+@dataclass(frozen=True)
+class _WrittenSamples:
+    """Samples in the job folder: to calibrate with, to simulate as requested, to simulate at all.
+
+    Where none are requested, a few calibration samples or made up ones (noise) are simulated.
+    """
+
+    calibrated: int
+    requested: int
+    simulated: int
+    is_noise: bool
+
+
+def _write_samples(
+    request: ConversionRequest,
+    chosen: str,
+    loaded: ModelProto,
+    inputs: tuple[ModelInput, ...],
+    folder: Path,
+) -> _WrittenSamples:
+    first, calibration = _first(request.calibration)
+    requested = write_samples(request.simulate or (), inputs, folder)
+    is_noise = chosen == "qdq" and not first and not requested
+    probes = noise(loaded, inputs, PROBES) if is_noise else first
+    simulated = requested or write_samples(probes if request.probe else (), inputs, folder)
+    calibrated = _calibrate(chosen, request.float_model, calibration, inputs, folder)
+    return _WrittenSamples(calibrated, requested, simulated, is_noise)
+
+
 def _first(samples: Iterable[Sample]) -> tuple[list[Sample], Iterable[Sample]]:
-    """The first few samples, and all of them: they may be readable only once."""
+    """The first samples, and all of them: they may be readable only once."""
     rest = iter(samples)
-    few = list(islice(rest, PROBES))
-    return few, chain(few, rest)
+    first = list(islice(rest, PROBES))
+    return first, chain(first, rest)
 
 
-def _keep(built: Built, output: Path | None) -> int:
+def _keep(built: BuildResult, output: Path | None) -> int:
     """Copy the .rknn out of the job folder when it is wanted; return its size in bytes."""
     if output is not None:
         with replacing(output) as temporary:
@@ -151,11 +177,8 @@ def _keep(built: Built, output: Path | None) -> int:
     return built.rknn.stat().st_size
 
 
-def _described(
-    attempt: Attempt, output: Path | None, size: int, seconds: float, *, simulated: bool
-) -> Conversion:
-    built, chip = attempt.built, attempt.task.target
-    assert built is not None
+def _described(attempt: BuildAttempt, output: Path | None, size: int, seconds: float) -> Conversion:
+    built, chip = attempt.result, attempt.task.target
     layers = parse_layers(built.log)
     return Conversion(
         path=output,
@@ -171,8 +194,8 @@ def _described(
         level=attempt.task.level or 0,
         dtype=attempt.task.dtype,
         sparse=attempt.task.sparse,
-        outputs=built.outputs if simulated else None,
-        warnings=(*attempt.warnings, *_table_warnings(layers), *fallback_lines(built.log)),
+        outputs=built.outputs,
+        warnings=(*attempt.warnings, *_table_warnings(layers), *fallback_warnings(built.log)),
         seconds=seconds,
     )
 
@@ -181,7 +204,7 @@ def _calibrate(
     chosen: str,
     float_model: Path | None,
     calibration: Iterable[Sample],
-    inputs: tuple[Input, ...],
+    inputs: tuple[ModelInput, ...],
     folder: Path,
 ) -> int:
     """Write the calibration samples if the toolkit may come to need them; return how many."""
@@ -214,7 +237,7 @@ def _table_warnings(layers: tuple[Layer, ...]) -> tuple[Diagnostic, ...]:
 
 
 def _is_slow(layer: Layer) -> bool:
-    """Runs on the CPU and counts: the Reshape after a Gemm does too, but only copies a little."""
+    """Whether it runs on the CPU and counts: a Reshape after a Gemm does, but copies little."""
     if layer.runs_on != "CPU" or layer.is_boundary:
         return False
     elements = sum(prod(shape) for shape in layer.output_shapes)

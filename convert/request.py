@@ -9,9 +9,9 @@ from typing import Any
 
 from ..core.graphs.model import model_digest
 from .chips.targets import find_target
-from .handover import Channels, Sample, SampleSet
+from .handover import Channels, DigestedSamples, Sample
 from .toolkit.environment import toolkit_version
-from .toolkit.job import Ranges
+from .toolkit.job import ToolkitPlan
 from .toolkit.outcome import Limits
 
 
@@ -63,7 +63,7 @@ class ConversionRequest:
     calibration: Iterable[Sample] = ()
     simulate: Iterable[Sample] | None = None
     float_model: Path | None = None
-    plan: Ranges | None = None
+    plan: ToolkitPlan | None = None
     level: int | None = None
     sparse: bool | None = None
     probe: bool = True
@@ -73,8 +73,8 @@ class ConversionRequest:
         """Return all that the result depends on as JSON values: every field, by its content.
 
         Of ``output`` that is whether there is one, of ``toolkit`` its version and interpreter.
-        Samples must be a SampleSet to have a digest. Raises RockpressError when a file cannot be
-        read or the toolkit is missing.
+        Samples that are no DigestedSamples have none, so a key with them is no JSON. Raises
+        RockpressError when a file cannot be read.
         """
         python = self.toolkit.python
         special = {
@@ -87,7 +87,7 @@ class ConversionRequest:
 
 
 def _content(value: Any) -> Any:
-    if isinstance(value, SampleSet):
+    if isinstance(value, DigestedSamples):
         return value.digest()
     if isinstance(value, Path):
         return model_digest(value)

@@ -13,20 +13,20 @@ from ..core.diagnostics import Diagnostic
 from ..core.graphs.model import save_model
 from ..core.progress import SILENT, Progress
 from .chips.targets import Target
-from .handover import Input
+from .handover import ModelInput
 from .lowering.channel_padding import needs_whole_blocks, with_whole_blocks
-from .lowering.hybrid import ranges_for
-from .lowering.qdq_lowering import emit
-from .lowering.scale_probe import needs_emission
+from .lowering.hybrid import with_fused_tensors
+from .lowering.qdq_lowering import lower_qdq
+from .lowering.scale_probe import needs_lowering
 from .request import ToolkitSettings
 from .toolkit.failures import ToolkitLooped, ToolkitRaised
-from .toolkit.job import Built, FedInput, Job, Ranges, run_job
+from .toolkit.job import BuildResult, RawInput, ToolkitJob, ToolkitPlan, run_job
 
 # of a number format, where the toolkit's documentation and its code have two; this one is in both
 # versions, and 20 dB nearer with 2.5.0 than plain w16a16i with 2.3.2
 _TOOLKIT_NAMES = {"w16a16i": "w16a16i_dfp"}
-_NAMED = 5
-_MOST_RULES = 3  # optimisation rules switched off before giving up
+_SHOWN = 5
+_RULES_LIMIT = 3  # optimisation rules switched off before giving up
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class ToolkitBuild:
     target: Target
     quantization: str
     dtype: str
-    plan: Ranges | None  # for the hybrid quantization
+    plan: ToolkitPlan | None  # for the hybrid quantization
     level: int | None  # of the toolkit's graph optimisation; None to try several ways
-    inputs: tuple[Input, ...]
+    inputs: tuple[ModelInput, ...]
     calibrated: int  # samples in dataset.txt
     simulated: int
     folder: Path
@@ -53,61 +53,60 @@ class ToolkitBuild:
     sparse: bool = False  # leave the zeros of 2:4 sparse weights out
 
 
-def build(task: ToolkitBuild) -> tuple[Built, tuple[Diagnostic, ...]]:
-    """Build and simulate.
+def build(task: ToolkitBuild) -> tuple[BuildResult, tuple[Diagnostic, ...]]:
+    """Build and simulate; return the result and warnings.
 
     An optimisation rule that raises, or runs without end, is switched off, up to three of them.
     """
     model = _model_file(task)
-    disabled = list(task.disabled)
+    failed: list[str] = []
     while True:
+        disabled = [*task.disabled, *failed]
         job = _job(task, model, disabled)
         try:
             built = run_job(
                 job,
                 task.folder,
-                what=f"{task.model.name} for {task.target.name}",
+                label=f"{task.model.name} for {task.target.name}",
                 limits=task.toolkit.limits,
                 python=task.toolkit.python,
                 progress=task.progress,
             )
         except (ToolkitLooped, ToolkitRaised) as error:
-            known = error.rule is None or error.rule in disabled
-            if known or len(disabled) - len(task.disabled) == _MOST_RULES:
+            rule = error.rule
+            if rule is None or rule in disabled or len(failed) == _RULES_LIMIT:
                 raise
-            assert error.rule is not None
-            disabled.append(error.rule)
+            failed.append(rule)
         else:
             lost = _not_carried(job, built)
-            failed = disabled[len(task.disabled) :]
             return built, (*(_rule_warning(rule) for rule in failed), *lost)
 
 
 def _model_file(task: ToolkitBuild) -> Path:
-    """What the toolkit is given: the file itself, or the emitted form of a QDQ model."""
+    """What the toolkit is given: the file itself, or the lowered form of a QDQ model."""
     if task.dtype == "w8a16" and needs_whole_blocks(task.loaded):
         path = task.folder / "padded" / task.model.name
         save_model(with_whole_blocks(task.loaded), path)
         return path
-    if task.quantization != "qdq" or not needs_emission(task.toolkit.python):
+    if task.quantization != "qdq" or not needs_lowering(task.toolkit.python):
         return task.model.resolve()
-    path = task.folder / "emitted.onnx"
-    save_model(emit(task.loaded), path)
+    path = task.folder / "lowered.onnx"
+    save_model(lower_qdq(task.loaded), path)
     return path
 
 
-def _job(task: ToolkitBuild, model: Path, disabled: list[str]) -> Job:
+def _job(task: ToolkitBuild, model: Path, disabled: list[str]) -> ToolkitJob:
     calibrated = task.quantization not in {"qdq", "float16"}
     hybrid = task.plan if task.quantization == "hybrid" else None
-    layouts = ["nhwc" if one.pixels else "nchw" for one in task.inputs]
-    return Job(
+    layouts = ["nhwc" if tensor.pixels else "nchw" for tensor in task.inputs]
+    return ToolkitJob(
         model=str(model),
         config=_config(task, disabled),
         dataset="dataset.txt" if calibrated else None,
-        plan=ranges_for(task.loaded, hybrid) if hybrid else None,
+        plan=with_fused_tensors(task.loaded, hybrid) if hybrid else None,
         inputs=tuple(
-            FedInput(f"input{index}.raw", one.fed_dtype, one.fed_shape, layout)
-            for index, (one, layout) in enumerate(zip(task.inputs, layouts, strict=True))
+            RawInput(f"input{index}.raw", tensor.fed_dtype, tensor.fed_shape, layout)
+            for index, (tensor, layout) in enumerate(zip(task.inputs, layouts, strict=True))
         ),
         count=task.simulated,
         processes=task.toolkit.processes,
@@ -116,9 +115,9 @@ def _job(task: ToolkitBuild, model: Path, disabled: list[str]) -> Job:
 
 def _config(task: ToolkitBuild, disabled: list[str]) -> Mapping[str, Any]:
     config: dict[str, Any] = {"target_platform": task.target.name}
-    if any(one.pixels for one in task.inputs):
-        config["mean_values"] = [one.mean or _each(one, 0.0) for one in task.inputs]
-        config["std_values"] = [one.std or _each(one, 1.0) for one in task.inputs]
+    if any(tensor.pixels for tensor in task.inputs):
+        config["mean_values"] = [tensor.mean or _each(tensor, 0.0) for tensor in task.inputs]
+        config["std_values"] = [tensor.std or _each(tensor, 1.0) for tensor in task.inputs]
     if task.level is not None:
         config["optimization_level"] = task.level
     if task.quantization not in {"qdq", "float16"}:
@@ -132,25 +131,25 @@ def _config(task: ToolkitBuild, disabled: list[str]) -> Mapping[str, Any]:
     return config
 
 
-def _each(one: Input, value: float) -> tuple[float, ...]:
+def _each(tensor: ModelInput, value: float) -> tuple[float, ...]:
     """The toolkit wants values for every input, one a channel, also for those it must not touch."""
-    return (value,) * (one.shape[1] if len(one.shape) > 1 else 1)
+    return (value,) * (tensor.shape[1] if len(tensor.shape) > 1 else 1)
 
 
-def _not_carried(job: Job, built: Built) -> tuple[Diagnostic, ...]:
+def _not_carried(job: ToolkitJob, built: BuildResult) -> tuple[Diagnostic, ...]:
     """What the toolkit did not take over of a plan: it has joined or removed those tensors."""
     if job.plan is None:
         return ()
-    known = {*job.plan.ranges, *job.plan.types}
-    lost = sorted(known - set(built.carried))
+    tensors = {*job.plan.ranges, *job.plan.types}
+    lost = sorted(tensors - set(built.carried))
     if not lost:
         return ()
-    some = ", ".join(lost[:_NAMED]) + (", ..." if len(lost) > _NAMED else "")
+    some = ", ".join(lost[:_SHOWN]) + (", ..." if len(lost) > _SHOWN else "")
     return (
         Diagnostic(
             "toolkit-plan",
-            f"{len(lost)} of {len(known)} tensors of the plan are not known to the toolkit, which "
-            f"decided on them itself: {some}",
+            f"{len(lost)} of {len(tensors)} tensors of the plan are not known to the toolkit, "
+            f"which decided on them itself: {some}",
             "nothing to do, unless the simulated figures are bad",
         ),
     )

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from onnx import helper
 
+from ..convert.chips.compiler_log import Layer, Memory
 from ..convert.chips.latency import Latency, LayerCost, layer_costs
-from ..convert.chips.layer_table import Layer, Memory
 from ..convert.chips.targets import Target, find_target
 from ..convert.convert import Conversion, convert
 from ..convert.handover import Sample

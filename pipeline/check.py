@@ -9,7 +9,6 @@ from typing import Any
 
 from onnx import ModelProto
 
-from .. import __version__
 from ..accuracy.compare import Comparison
 from ..accuracy.runners import run_onnxruntime
 from ..calibration_data.samples import Samples
@@ -24,6 +23,7 @@ from ..core.graphs.model import is_qdq, load_model, model_bytes, parameter_count
 from ..core.progress import SILENT, Progress
 from ..core.results import ModelRow, Report, TargetReport
 from ..core.types import Array
+from ..core.version import rockpress_version
 from ..quantize.rendering.plan import read_plan
 from .figures.figures_of import (
     accuracy_figure,
@@ -134,7 +134,7 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
         stages=log.runs,
     )
     toolkit = {"name": "rknn-toolkit2", "version": toolkit_version(recipe.toolkit.toolkit_python)}
-    tool = {"name": "rockpress", "version": __version__}
+    tool = {"name": "rockpress", "version": rockpress_version()}
     found_all = Report(tool, toolkit, recipe_document(recipe), (report,))
     return rendered(with_changes(found_all, recipe, last))
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
 from ..convert.chips.targets import Target
 from ..core.diagnostics import Diagnostic
 from ..core.errors import RockpressError
@@ -17,6 +16,7 @@ from ..core.options import Options
 from ..core.progress import SILENT, Progress
 from ..core.results import NOTHING_COMPARED, Report, StageRun, TargetReport
 from ..core.scratch import scratch_folder
+from ..core.version import rockpress_version
 from ..report.formats.document import to_json
 from .caching.cached_tasks import TaskCache
 from .caching.content_keys import key_of, samples_digest
@@ -115,7 +115,7 @@ def _run(
         runs = _TargetRuns(base, warnings, log, folder, work)
         outcomes = each_target(targets, recipe, runs.run, progress)
         report = Report(
-            tool={"name": "rockpress", "version": __version__},
+            tool={"name": "rockpress", "version": rockpress_version()},
             toolkit={"name": "rknn-toolkit2", "version": version},
             recipe=recipe_document(recipe),
             targets=tuple(map(runs.report, targets, outcomes)),

@@ -13,7 +13,7 @@ from ..verb_options import Given, VerbCommand, takes
 
 if TYPE_CHECKING:
     from ...convert.toolkit.environment import Fact
-    from ...convert.toolkit.known_issues import Regression
+    from ...convert.toolkit.known_issues import KnownIssue
 
 SelfTest = Annotated[
     bool,
@@ -43,7 +43,7 @@ def command(
         mend_all,
         toolkit_version,
     )
-    from ...convert.toolkit.known_issues import known_regressions
+    from ...convert.toolkit.known_issues import known_issues
     from ...pipeline.recipes.recipe import make_recipe
 
     toolkit_python = make_recipe("", **options).toolkit.toolkit_python
@@ -52,7 +52,7 @@ def command(
     if self_test:
         facts.append(_self_test(toolkit_python, version, quiet=quiet))
     healthy = all(fact.ok for fact in facts)
-    known = known_regressions(version)
+    known = known_issues(version)
     mend = mend_all(facts, toolkit_python)
     if as_json:
         document = {
@@ -79,10 +79,10 @@ def _self_test(python: Path | None, version: str | None, *, quiet: bool) -> Fact
         return Fact("self-test", "not run: there is no toolkit", False, "install the toolkit")
     with watching(quiet=quiet) as progress:
         progress.stage("self-test")
-        from ...convert.smoke_test import try_conversion
+        from ...convert.smoke_test import run_smoke_test
 
         try:
-            done = try_conversion(toolkit_python=python, progress=progress)
+            done = run_smoke_test(toolkit_python=python, progress=progress)
         except ToolkitError as error:
             return Fact("self-test", error.message, False, error.hint)
     exact = "bit-exact" if done.steps == 0 else f"off by up to {done.steps} of 255 steps"
@@ -93,7 +93,7 @@ def _self_test(python: Path | None, version: str | None, *, quiet: bool) -> Fact
 
 def _show(
     facts: list[Fact],
-    known: tuple[Regression, ...],
+    known: tuple[KnownIssue, ...],
     version: str | None,
     mend: str,
     *,

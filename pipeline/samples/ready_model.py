@@ -16,7 +16,7 @@ from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ...core.graphs.model import load_model
 from ...core.passes.prepare import fixed_input_shapes, input_shapes_of, prepare_model
-from ...core.passes.submodel import up_to
+from ...core.passes.submodel import extract_until
 from ...core.types import Shape
 
 
@@ -72,7 +72,7 @@ def _ended_at(model: ModelProto, outputs: Sequence[str]) -> ModelProto:
                 f"{option('outputs')}: the model computes no tensor {name!r} to end at",
                 f"did you mean {' or '.join(near)}?" if near else "see rockpress inspect",
             )
-    return up_to(model, outputs)
+    return extract_until(model, outputs)
 
 
 def _sized(model: ModelProto, size: tuple[int, int]) -> dict[str, Shape]:

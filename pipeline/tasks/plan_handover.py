@@ -8,7 +8,7 @@ from onnx import ModelProto, NodeProto
 
 from ...calibration_data.samples import Samples
 from ...convert.request import ConversionRequest
-from ...convert.toolkit.job import Ranges
+from ...convert.toolkit.job import ToolkitPlan
 from ...core.graphs.graph import Graph
 from ...core.graphs.model import load_model
 from ...quantize.methods.equalize import as_planned
@@ -17,15 +17,15 @@ from ...quantize.rendering.plan import Plan
 from .converting import NpuFeeds
 
 
-def ranges_of(plan: Plan, model: ModelProto) -> Ranges:
+def ranges_of(plan: Plan, model: ModelProto) -> ToolkitPlan:
     """What of a plan the toolkit's own quantizer can be given: ranges, and types but int8.
 
     ``model`` is the float model that it is given.
     """
     if plan.scheme == "w4a16":
-        return Ranges({}, dict.fromkeys(_float16_layers(plan, Graph(model)), "float16"))
+        return ToolkitPlan({}, dict.fromkeys(_float16_layers(plan, Graph(model)), "float16"))
     known = plan.activations.items()
-    return Ranges(
+    return ToolkitPlan(
         {name: (one.low, one.high) for name, one in known if one.dtype == "int8"},
         {name: one.dtype for name, one in known if one.dtype != "int8"},
     )

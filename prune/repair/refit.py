@@ -19,7 +19,7 @@ from onnx import ModelProto, numpy_helper
 
 from ...core.graphs.dense import DenseLayer, patches, position_count, responses, tied_layers
 from ...core.graphs.graph import Graph
-from ...core.streaming.layerwise import Walk
+from ...core.streaming.layerwise import LayerwiseExecutor
 from ...core.streaming.moments import Moments, pooled, sampled_positions
 from ...core.types import Array, Feeds, Float64
 from ..channels.model_diff import affected, first_change, sum_of
@@ -88,9 +88,9 @@ def refit(
         begin = first_change(graph, Graph(original))
         jobs = [_tied_job(graph, users, cuts[users[0].weight], begin) for users in ties]
         jobs.sort(key=lambda job: job.position)
-        teacher = Walk(original, samples)
+        teacher = LayerwiseExecutor(original, samples)
         teacher.keep(name for job in jobs for name in job.wanted)
-        teacher.go_to(begin)
+        teacher.run_until(begin)
         both = SideBySide(original, model, teacher, teacher.fork(model), seed, jobs)
         for done, job in enumerate(jobs):
             on_progress(done, len(jobs))
@@ -144,8 +144,8 @@ class SideBySide:
         self,
         original: ModelProto,
         model: ModelProto,
-        teacher: Walk,
-        student: Walk,
+        teacher: LayerwiseExecutor,
+        student: LayerwiseExecutor,
         seed: int,
         jobs: Sequence[Job],
     ) -> None:
@@ -160,14 +160,14 @@ class SideBySide:
         self._shapes = {tensor.name: tuple(tensor.dims) for tensor in original.graph.initializer}
 
     def reach(self, job: Job) -> tuple[Moments, Float64]:
-        """Walk up to a layer: the moments of its inputs and targets, and its matrix as it is.
+        """Run up to a layer: the moments of its inputs and targets, and its matrix as it is.
 
         The layers come in the order of the graph.
         """
         weight = _stored(self._model, job.layer.weight)
         assert weight is not None
-        self._teacher.go_to(self._made[job.target] + 1)
-        self._student.go_to(job.position)
+        self._teacher.run_until(self._made[job.target] + 1)
+        self._student.run_until(job.position)
         moments = self._moments(job, weight)
         self._drop(job.target)
         return moments, job.layer.matrix(weight)
@@ -187,7 +187,7 @@ class SideBySide:
 
     def _of_original(self, layer: DenseLayer, cut: Cut) -> Moments:
         """The moments of a layer's inputs and targets in the original, of what is left of them."""
-        self._teacher.go_to(self._made[layer.y] + 1)
+        self._teacher.run_until(self._made[layer.y] + 1)
         whole = np.empty(self._shapes[layer.weight], np.bool_)
         moments = Moments(int(cut.inputs.sum()), int(cut.outputs.sum()))
         pairs = zip(self._teacher.values(layer.x), self._teacher.values(layer.y), strict=True)

@@ -15,7 +15,7 @@ from onnx import ModelProto, numpy_helper
 
 from ...core.graphs.dense import DenseLayer, tied_layers
 from ...core.session import Session
-from ...core.streaming.layerwise import Walk
+from ...core.streaming.layerwise import LayerwiseExecutor
 from ...core.streaming.moments import Moments
 from ...core.types import Array, Feeds, Float64
 from ..channels.blocks import Block
@@ -49,7 +49,7 @@ class Trials:
             name: one for name, one in statistics.items() if len(readers[name]) == 1
         }
         self._of_blocks = of_blocks
-        self._walk = Walk(dependency.graph.model, samples)
+        self._walk = LayerwiseExecutor(dependency.graph.model, samples)
         self._begin = self._walk.fork(dependency.graph.model)
         self._reference = self._outputs(self._walk.rest(), self._walk)
         self._first: dict[str, int] = {}
@@ -76,7 +76,7 @@ class Trials:
         """Divergence of the outputs without some channels; groups come in the graph's order."""
         removed = self._dependency.nothing_removed()
         removed[group.roots[dropped]] = True
-        self._walk.go_to(self.start_of(group))
+        self._walk.run_until(self.start_of(group))
         reference, found = self._compared(self._walk, removed)
         return divergence(reference, found)
 
@@ -84,14 +84,14 @@ class Trials:
         """How alike the outputs are when all these roots are removed; see divergence.likeness."""
         return likeness(*self._compared(self._begin, removed))
 
-    def _compared(self, walk: Walk, removed: Array) -> tuple[list[Array], list[Array]]:
+    def _compared(self, walk: LayerwiseExecutor, removed: Array) -> tuple[list[Array], list[Array]]:
         """The reference and what a cut model gives, for the outputs that come after the cut."""
         model = without_shapes(self._dependency, removed, walk.rest())
         self._refit(model, removed)
         found = self._outputs(model, walk)
         return [self._reference[name] for name in found], list(found.values())
 
-    def _outputs(self, model: ModelProto, walk: Walk) -> Outputs:
+    def _outputs(self, model: ModelProto, walk: LayerwiseExecutor) -> Outputs:
         session = Session(model)
         results = [session.run(feeds) for feeds in walk.feeds(session.input_names)]
         parts = zip(*results, strict=True)

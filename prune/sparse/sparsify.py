@@ -15,7 +15,7 @@ from ...core.graphs.dense import DenseLayer, dense_layers, with_biases
 from ...core.graphs.graph import Graph
 from ...core.graphs.sparsity import Axis, axis_of
 from ...core.session import Session
-from ...core.streaming.layerwise import Walk
+from ...core.streaming.layerwise import LayerwiseExecutor
 from ...core.streaming.moments import Moments, ridge
 from ...core.types import Array, Feeds, Float64
 from ..channels.layer_selection import matches
@@ -64,7 +64,7 @@ def sparsify(
     graph = Graph(copy)
     allowed = _allowed(graph, axes, method)
     jobs = _jobs(graph, allowed)
-    teacher = Walk(original, samples)
+    teacher = LayerwiseExecutor(original, samples)
     teacher.keep(job.target for job in jobs)
     both = SideBySide(original, copy, teacher, teacher.fork(copy), seed, jobs)
     found = []

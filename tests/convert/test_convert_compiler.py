@@ -9,8 +9,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from rockpress.convert.chips.compiler_log import Layer, Memory, parse_layers, parse_memory
 from rockpress.convert.chips.cycles import ddr_cycles, layer_cycles, npu_cycles
-from rockpress.convert.chips.layer_table import Layer, Memory, parse_layers, parse_memory
 from rockpress.convert.chips.targets import TARGETS, find_target
 from rockpress.convert.convert import convert
 from rockpress.convert.oracle import Oracle

@@ -34,7 +34,7 @@ from rockpress.convert.toolkit.failures import (
     ToolkitSilent,
     ToolkitTimeout,
 )
-from rockpress.convert.toolkit.job import Job, run_job
+from rockpress.convert.toolkit.job import ToolkitJob, run_job
 from rockpress.convert.toolkit.outcome import Limits
 from rockpress.convert.toolkit_build import ToolkitBuild, build
 from rockpress.core.progress import Progress
@@ -107,9 +107,9 @@ def test_it_returns_minus_one(small_cnn: Path, tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "model.rknn").write_bytes(OLD)
     (folder / "result.json").write_text(json.dumps({"stage": "export", "toolkit": "stale"}))
-    job = Job(model=str(small_cnn), config={"target_platform": "rv1103"})
+    job = ToolkitJob(model=str(small_cnn), config={"target_platform": "rv1103"})
     with pytest.raises(ToolkitRefused, match="not support do_quantization = False"):
-        run_job(job, folder, what="small_cnn.onnx for rv1103", limits=LIMITS)
+        run_job(job, folder, label="small_cnn.onnx for rv1103", limits=LIMITS)
     assert not (folder / "model.rknn").exists()
 
 
@@ -156,9 +156,9 @@ def test_it_hangs(small_cnn: Path, tmp_path: Path) -> None:
     folder.mkdir()
     python = python_that(tmp_path, "sleep 600")
     limits = Limits(timeout=600, memory_gb=12, idle=1)
-    job = Job(model=str(small_cnn), config={"target_platform": "rk3588"})
+    job = ToolkitJob(model=str(small_cnn), config={"target_platform": "rk3588"})
     with pytest.raises(ToolkitHung, match=r"it hung, using no processor time for 1 s"):
-        run_job(job, folder, what="small_cnn.onnx", limits=limits, python=python)
+        run_job(job, folder, label="small_cnn.onnx", limits=limits, python=python)
 
 
 def test_who_works_does_not_hang(small_cnn: Path, tmp_path: Path) -> None:
@@ -166,9 +166,9 @@ def test_who_works_does_not_hang(small_cnn: Path, tmp_path: Path) -> None:
     folder.mkdir()
     python = python_that(tmp_path, "while :; do :; done")
     limits = Limits(timeout=4, memory_gb=12, idle=2)
-    job = Job(model=str(small_cnn), config={"target_platform": "rk3588"})
+    job = ToolkitJob(model=str(small_cnn), config={"target_platform": "rk3588"})
     with pytest.raises(ToolkitTimeout, match="within 4 s"):
-        run_job(job, folder, what="small_cnn.onnx", limits=limits, python=python)
+        run_job(job, folder, label="small_cnn.onnx", limits=limits, python=python)
 
 
 def test_its_simulator_computes_nan(tmp_path: Path, old_output: Path) -> None:

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from rockpress.convert.convert import Conversion, convert
 from rockpress.convert.fidelity import Closeness, Probe
 from rockpress.convert.handover import inputs_of, write_samples
-from rockpress.convert.lowering.hybrid import ranges_for
+from rockpress.convert.lowering.hybrid import with_fused_tensors
 from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
-from rockpress.convert.toolkit.job import Ranges
+from rockpress.convert.toolkit.job import ToolkitPlan
 from rockpress.core.errors import ModelError, OptionError
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
@@ -138,7 +138,9 @@ def test_hybrid_needs_a_plan(small_cnn: Path) -> None:
 
 def test_both_sides_of_a_fused_activation_get_one_range(small_cnn: Path) -> None:
     model = prepare_model(onnx.load(small_cnn))
-    found = ranges_for(model, Ranges({"first_relu": (0.0, 2.0), "add": (-1.0, 1.0)}, {}))
+    found = with_fused_tensors(
+        model, ToolkitPlan({"first_relu": (0.0, 2.0), "add": (-1.0, 1.0)}, {})
+    )
     assert found.ranges == {"first": (0.0, 2.0), "first_relu": (0.0, 2.0), "add": (-1.0, 1.0)}
 
 

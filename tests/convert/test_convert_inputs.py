@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import pytest
 
-from rockpress.convert.chips.layer_table import Layer, Memory
+from rockpress.convert.chips.compiler_log import Layer, Memory
 from rockpress.convert.convert import Conversion, convert
 from rockpress.convert.handover import inputs_of, write_dataset, write_samples
 from rockpress.convert.lowering.scale_probe import one_convolution

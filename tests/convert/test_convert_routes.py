@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from rockpress.convert.convert import convert
-from rockpress.convert.lowering.qdq_lowering import emit
+from rockpress.convert.lowering.qdq_lowering import lower_qdq
 from rockpress.convert.lowering.scale_probe import (
-    is_nearer_emitted,
-    needs_emission,
+    is_nearer_lowered,
+    needs_lowering,
     one_convolution,
 )
 from rockpress.convert.request import ConversionRequest
@@ -221,25 +221,25 @@ def test_symmetric_activations_keep_every_code(codes: dict[str, Array], tmp_path
 def test_without_emission_the_toolkit_rounds_weights_again(
     codes: dict[str, Array], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Why there is an emitted form; and the self-test must find out for this version."""
-    monkeypatch.setattr("rockpress.convert.toolkit_build.needs_emission", lambda python: False)
+    """Why there is an lowered form; and the self-test must find out for this version."""
+    monkeypatch.setattr("rockpress.convert.toolkit_build.needs_lowering", lambda python: False)
     plain = simulate_qdq(one_convolution(), tmp_path, codes["x"], "rk3588")
     off = np.abs(plain - codes["y"]) > 1e-4
-    assert needs_emission() == bool(off.mean() > 0.01)
-    assert is_nearer_emitted() == needs_emission()
+    assert needs_lowering() == bool(off.mean() > 0.01)
+    assert is_nearer_lowered() == needs_lowering()
 
 
 def test_emission_is_exact_up_to_126() -> None:
     """round(K * 128 / 127) on a grid of 127/128 must come back as K when divided again."""
-    emitted = emit(one_convolution())
-    constants = {t.name: numpy_helper.to_array(t) for t in emitted.graph.initializer}
+    lowered = lower_qdq(one_convolution())
+    constants = {t.name: numpy_helper.to_array(t) for t in lowered.graph.initializer}
     original = {t.name: numpy_helper.to_array(t) for t in one_convolution().graph.initializer}
     moved = constants["w_d/weight"].astype(np.float64)
     assert np.abs(original["w"]).max() == 126
     np.testing.assert_array_equal(np.rint(moved * 127 / 128), original["w"])
     np.testing.assert_allclose(constants["w_d/scale"] * 128 / 127, original["w_scale"], rtol=1e-6)
     np.testing.assert_allclose(constants["b_d"], original["b"] * original["b_scale"], rtol=1e-6)
-    onnx.checker.check_model(emitted, full_check=True)
+    onnx.checker.check_model(lowered, full_check=True)
 
 
 def test_an_optimisation_rule_that_fails_is_switched_off(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from rockpress.convert.chips.layer_table import parse_constants, parse_features, parse_layers
+from rockpress.convert.chips.compiler_log import parse_constants, parse_features, parse_layers
 from rockpress.convert.lowering.scale_probe import one_convolution
 from rockpress.convert.manifest import manifest_path, read_manifest
 from rockpress.core.errors import ModelError, OptionError, RockpressError

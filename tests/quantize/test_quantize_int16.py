@@ -15,9 +15,9 @@ from onnx import ModelProto, numpy_helper
 from rockpress.convert.chips.cycles import layer_cycles, npu_cycles
 from rockpress.convert.chips.targets import TARGETS, find_target
 from rockpress.convert.convert import convert
-from rockpress.convert.lowering.hybrid import ranges_for
+from rockpress.convert.lowering.hybrid import with_fused_tensors
 from rockpress.convert.request import ConversionRequest
-from rockpress.convert.toolkit.job import Ranges
+from rockpress.convert.toolkit.job import ToolkitPlan
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.layers import LayerShape, layer_of
 from rockpress.core.graphs.model import is_qdq, load_model, save_model
@@ -102,10 +102,10 @@ def test_which_type_is_mixed_with_int8() -> None:
 
 def test_readers_of_int16_compute_in_int16_too(net: ModelProto) -> None:
     ranges = {name: (0.0, 1.0) for name in ("x", "r", "e", "y")}
-    carried = ranges_for(net, Ranges(ranges, {"o": "int16"}))
+    carried = with_fused_tensors(net, ToolkitPlan(ranges, {"o": "int16"}))
     assert carried.types == {"o": "int16", "c": "int16", "e": "int16", "d": "int16"}
     assert carried.ranges["e"] == (0.0, 1.0)  # behind its layer it is int8 again
-    same = ranges_for(net, Ranges(ranges, {"o": "float16"}))
+    same = with_fused_tensors(net, ToolkitPlan(ranges, {"o": "float16"}))
     assert same.types == {"o": "float16", "c": "float16"}
 
 

@@ -1,10 +1,11 @@
-"""What the RKNN compiler prints about the model it has built: its layers, cycles and memory."""
+"""What the RKNN compiler prints of a model: layers, cycles, memory, and what the CPU gets."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
 
+from ...core.diagnostics import Diagnostic, option
 from ...core.graphs.sparsity import Axis
 from ...core.types import Shape
 
@@ -27,6 +28,19 @@ _MEMORY = re.compile(r"Total (Internal|Weight) Memory Size: ([\d.]+)\s*([KMG]?B)
 _UNITS = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
 _OUTSIDE = {"InputOperator", "OutputOperator"}
 _AXES: dict[str, Axis] = {"IC": "input", "OC": "output"}
+_FALLBACK = re.compile(
+    r"^.*?RKNN: \[[\d:.]+\] ?(?P<op>[A-Za-z]\w*)[: ](?P<why>.*fall ?back\b.*)$", re.I
+)
+_LIMIT = re.compile(
+    r"(?P<size>\w+\(\d+\)[^=]*= \d+), required product no larger than (?P<most>\d+)"
+)
+_HINTS = {
+    "Transpose": f"transpose a smaller tensor, or end the model before it with {option('outputs')}",
+    "AveragePool": "export it with count_include_pad=1, or put the padding into a Pad before it",
+    "Softmax": "take the Softmax over channels (axis 1), or end the model before it with "
+    f"{option('outputs')}",
+}
+_HINT = f"replace the operator, or end the model before it with {option('outputs')}"
 
 
 @dataclass(frozen=True)
@@ -57,7 +71,7 @@ class Layer:
 
     @property
     def is_boundary(self) -> bool:
-        """True for the rows that stand for the model's inputs and outputs."""
+        """Whether the row stands for an input or output of the model."""
         return self.op in _OUTSIDE
 
 
@@ -70,7 +84,7 @@ class Memory:
 
 
 def parse_layers(log: str) -> tuple[Layer, ...]:
-    """The rows of the last layer table in the compiler's log; () when there is none.
+    """Read the rows of the last layer table in a log; () when there is none.
 
     >>> row = "0 ConvRelu INT8 NPU (1,3,8,8),(4,3,1,1) (1,4,8,8) 90/70/90 0% 5 Conv:stem"
     >>> layer, = parse_layers("Network Layer Information Table\\n" + row)
@@ -90,7 +104,7 @@ def parse_layers(log: str) -> tuple[Layer, ...]:
 
 
 def parse_constants(log: str) -> dict[int, int]:
-    """Layer index -> bytes of its constants as stored. One that two layers share counts twice.
+    """Read the bytes of each layer's constants as stored, by index; shared ones count twice.
 
     >>> rows = "1 Conv w INT8 (8,3,3,3) | 0x0 0x240 0x240", "1 Conv b INT32 (8) | 0x240 0x340 0x100"
     >>> parse_constants("\\n".join(["Const Tensor Information Table", *rows]))
@@ -100,23 +114,23 @@ def parse_constants(log: str) -> dict[int, int]:
 
 
 def parse_features(log: str) -> dict[int, int]:
-    """Layer index -> bytes of the feature maps that it reads, as stored."""
+    """Read the bytes of the feature maps that each layer reads, as stored, by index."""
     return _stored(log, _FEATURES)
 
 
 def _stored(log: str, title: str) -> dict[int, int]:
-    found: dict[int, int] = {}
+    sizes: dict[int, int] = {}
     for row in filter(None, map(_STORED.match, _table(log, title))):
         index = int(row["index"])
-        found[index] = found.get(index, 0) + int(row["size"], 16)
-    return found
+        sizes[index] = sizes.get(index, 0) + int(row["size"], 16)
+    return sizes
 
 
 def _table(log: str, title: str) -> list[str]:
     """The lines of the last table of that title, without the compiler's own prefix."""
-    _, found, rest = log.rpartition(title)
+    _, title_line, rest = log.rpartition(title)
     lines: list[str] = []
-    for line in rest.splitlines() if found else ():
+    for line in rest.splitlines() if title_line else ():
         text = _PREFIX.sub("", line)
         if "<<<<" in text or "Information Table" in text or text.startswith("Total "):
             break
@@ -125,15 +139,15 @@ def _table(log: str, title: str) -> list[str]:
 
 
 def parse_memory(log: str) -> Memory | None:
-    """The compiler's totals, or None when the log does not have both.
+    """Read the totals of both kinds of memory, or None when the log does not have both.
 
     >>> parse_memory("Total Internal Memory Size: 1.5KB\\nTotal Weight Memory Size: 2KB")
     Memory(internal_bytes=1536, weight_bytes=2048)
     """
-    found = {kind: float(size) * _UNITS[unit] for kind, size, unit in _MEMORY.findall(log)}
-    if set(found) != {"Internal", "Weight"}:
+    totals = {kind: float(size) * _UNITS[unit] for kind, size, unit in _MEMORY.findall(log)}
+    if set(totals) != {"Internal", "Weight"}:
         return None
-    return Memory(round(found["Internal"]), round(found["Weight"]))
+    return Memory(round(totals["Internal"]), round(totals["Weight"]))
 
 
 def _layer(row: re.Match[str]) -> Layer:
@@ -165,4 +179,45 @@ def _both_shapes(text: str, op: str) -> tuple[tuple[Shape, ...], tuple[Shape, ..
 def _shapes(column: str) -> tuple[Shape, ...]:
     return tuple(
         tuple(int(size) for size in shape.split(",") if size) for shape in _SHAPE.findall(column)
+    )
+
+
+def fallback_warnings(log: str) -> tuple[Diagnostic, ...]:
+    """Return a warning for each reason in the log why an operator is given to the CPU.
+
+    Left out are layers that the table then shows on the NPU: the compiler says some reasons before
+    it finds another way.
+
+    >>> log = "W RKNN: [07:00:00.000] AveragePool count_include_pad=0, fallback to cpu"
+    >>> fallback_warnings(log)[0].text
+    'the compiler gives AveragePool to the CPU: count_include_pad=0'
+    """
+    table = parse_layers(log)
+    slow = " ".join(layer.op for layer in table if layer.runs_on == "CPU")
+    lines = [match for match in map(_FALLBACK.search, log.splitlines()) if match]
+    reasons = dict.fromkeys((match["op"], _reason(match["why"])) for match in lines)
+    return tuple(
+        Diagnostic(
+            "cpu-fallback-layer",
+            f"the compiler gives {op} to the CPU: {reason}",
+            _HINTS.get(op, _HINT),
+        )
+        for op, reason in reasons
+        if not table or op in slow
+    )
+
+
+def _reason(text: str) -> str:
+    """The part of a line that says why: a limit with the size, or what precedes the verdict.
+
+    >>> _reason("will fallback to CPU, because input shape has exceeded the max limit, "
+    ...         "height(400) * width(64) = 25600, required product no larger than 8192!")
+    'height(400) * width(64) = 25600, and the limit is 8192'
+    """
+    limit = _LIMIT.search(text)
+    if limit:
+        return f"{limit['size']}, and the limit is {limit['most']}"
+    because = text.partition("because ")[2]
+    return (
+        because.strip(" !.") or re.split(r",? *(?:will )?fall ?back", text, flags=re.I)[0].strip()
     )
