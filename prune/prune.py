@@ -15,12 +15,12 @@ from ..core.graphs.graph import Graph
 from ..core.graphs.layers import macs_of
 from ..core.graphs.model import parameter_count, save_model
 from ..core.types import Array, Feeds
-from .budget import Budget
-from .channels.dependency_graph import build_dependency
+from .channels.dependency_builder import build_dependency_graph
 from .channels.layer_selection import all_groups, prunable, selected
 from .channels.surgery import remove_channels
-from .prune_result import Choice, CurvePoint, PruneResult
 from .repair.refit import Before, refit
+from .results.budget import Budget
+from .results.prune_result import Choice, CurvePoint, PruneResult
 from .search.allocate import ALLOCATIONS, Point, removed_mask
 from .search.bisection import largest_share
 from .search.costs import Cost, CostModel
@@ -117,7 +117,7 @@ class Pruner:
         self._method = method
         self._seed = seed
         self._on_progress = on_progress
-        self._dependency = build_dependency(Graph(self._model))
+        self._dependency = build_dependency_graph(Graph(self._model))
         self._trials, self._candidates = self._judged(step, is_whole=before is None)
         self._by_name = {candidate.group.name: candidate for candidate in self._candidates}
         self._costs = CostModel(self._dependency, self._candidates, cost)

@@ -16,10 +16,10 @@ from onnx import ModelProto
 from ..core.errors import OptionError
 from ..core.graphs.model import load_model, save_model
 from ..core.scratch import scratch_folder
-from .budget import Budget
 from .prune import Pruner
-from .prune_result import PrunedBlock, PrunedGroup, PruneResult
 from .repair.refit import Before
+from .results.budget import Budget
+from .results.prune_result import PrunedBlock, PrunedGroup, PruneResult
 
 # A Pruner of a model that was cut before.
 Again = Callable[[ModelProto, Before], Pruner]

@@ -24,8 +24,8 @@ def main() -> None:
     from rockpress.pipeline.samples.ready_model import ready_model
     from rockpress.pipeline.stages.distilling import distil_pruned, parted
     from rockpress.pipeline.stages.pruning import cost_of
-    from rockpress.prune.budget import Budget
     from rockpress.prune.prune import Method, Pruner
+    from rockpress.prune.results.budget import Budget
 
     job: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
     started = time.process_time()

@@ -25,8 +25,8 @@ from ...core.files import sha256_of
 from ...core.graphs.model import model_digest
 from ...core.results import Report
 from ...core.scratch import scratch_folder
-from ...prune.budget import Budget
-from ...prune.prune_result import Distillation, PruneResult
+from ...prune.results.budget import Budget
+from ...prune.results.prune_result import Distillation, PruneResult
 from ...quantize.quantize import QuantizeResult
 from ..recipes.recipe import Recipe, recipe_document
 from ..stages.converting import convert_step

@@ -22,7 +22,7 @@ from ...accuracy.metrics.metric_table import find_metric, with_paths_from
 from ...calibration_data.preprocess import Color, Layout, Resize
 from ...convert.chips.targets import find_target
 from ...core.errors import ModelError, OptionError
-from ...prune.budget import parse_budget
+from ...prune.results.budget import parse_budget
 from .recipe import Gates, Preprocessing, Recipe
 
 if sys.version_info >= (3, 11):

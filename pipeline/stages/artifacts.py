@@ -18,7 +18,7 @@ from ...convert.chips.targets import Target
 from ...convert.convert import Conversion
 from ...core.diagnostics import Diagnostic
 from ...core.graphs.model import save_model
-from ...prune.prune_result import PruneResult
+from ...prune.results.prune_result import PruneResult
 from ...quantize.quantize import QuantizeResult
 from ..caching import cached_stages as remembered
 from ..recipes.recipe import Recipe

@@ -15,7 +15,7 @@ from ...core.graphs.model import save_model
 from ...core.scratch import scratch_folder
 from ...prune.distillation.distil import distil, require_distillable
 from ...prune.distillation.distil_training import Schedule
-from ...prune.prune_result import Distillation
+from ...prune.results.prune_result import Distillation
 from ..caching.stage_cache import Cache, cache_folder
 from ..recipes.recipe import Recipe
 from .stage_log import Step

@@ -22,11 +22,11 @@ from ...core.graphs.graph import Graph
 from ...core.results import PruningFigure
 from ...core.session import Session
 from ...core.types import Array
-from ...prune.budget import Budget, macs_cost, parse_budget, size_cost
 from ...prune.channels.layer_selection import require_prunable
 from ...prune.prune import Method, Pruner
-from ...prune.prune_result import PruneResult
 from ...prune.repair.refit import Before
+from ...prune.results.budget import Budget, macs_cost, parse_budget, size_cost
+from ...prune.results.prune_result import PruneResult
 from ...prune.rounds import prune_in_rounds, usual_rounds
 from ...prune.search.costs import Cost
 from ...prune.search.divergence import likeness

@@ -16,7 +16,7 @@ from ...core.graphs.layers import macs_of
 from ...core.graphs.model import load_model, parameter_count, save_model
 from ...core.graphs.sparsity import PATTERN, Axis
 from ...core.types import Array
-from ...prune.prune_result import PruneResult
+from ...prune.results.prune_result import PruneResult
 from ...prune.sparse.sparsify import SparseMethod, sparsify
 from ..recipes.recipe import Recipe
 from .stage_log import Step

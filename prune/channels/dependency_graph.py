@@ -18,7 +18,7 @@ from onnx import NodeProto
 
 from ...core.graphs.graph import Graph, read_by
 from ...core.types import Array, Shape
-from .blocks import Block, find_blocks
+from .blocks import Block
 from .union_find import Atoms, Axis, frozen
 
 
@@ -88,32 +88,3 @@ class Dependency:
     def _weight_axis(self, size: int) -> Axis:
         # an axis of length 1 is broadcast or a lone channel: removing it would leave nothing
         return self.atoms.fresh(size) if size > 1 else frozen(size)
-
-
-def build_dependency(graph: Graph) -> Dependency:
-    """Walk the graph once and unite what belongs together. Inputs and outputs are frozen."""
-    from .channel_rules import RULES
-
-    dependency = Dependency(graph)
-    for name in graph.input_names:
-        dependency.frozen_output(name)
-    for node in graph.nodes:
-        rule = RULES.get(node.op_type) if node.domain in ("", "ai.onnx") else None
-        if rule is None or not _is_plain(dependency, node):
-            dependency.freeze_node(node)
-        else:
-            rule(dependency, node)
-    for name in graph.output_names:
-        dependency.freeze_tensor(name)
-    for block in find_blocks(graph):
-        dependency.blocks[int(dependency.atoms.fresh(1)[0])] = block
-    return dependency
-
-
-def _is_plain(dependency: Dependency, node: NodeProto) -> bool:
-    """Whether all shapes are known and, but for Split, there is only one output."""
-    shapes = dependency.graph.shapes
-    outputs = [name for name in node.output if name]
-    known = all(name in shapes for name in [*filter(None, node.input), *outputs])
-    empty = any(0 in shapes.get(name, ()) for name in [*node.input[:1], *outputs])
-    return known and not empty and (len(outputs) == 1 or node.op_type == "Split")

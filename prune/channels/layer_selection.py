@@ -12,7 +12,8 @@ from ...core.errors import ModelError, OptionError
 from ...core.graphs.dense import with_biases
 from ...core.graphs.graph import Graph
 from .blocks import Block
-from .dependency_graph import Dependency, build_dependency
+from .dependency_builder import build_dependency_graph
+from .dependency_graph import Dependency
 from .groups import Group, block_groups, find_groups, makers_of
 
 _SHOWN = 3
@@ -78,7 +79,7 @@ def _examples(dependency: Dependency, groups: Sequence[Group]) -> list[str]:
 
 def require_prunable(model: ModelProto, keep: Sequence[str], only: Sequence[str]) -> None:
     """Raise what ``prunable`` raises for a prepared model."""
-    prunable(build_dependency(Graph(with_biases(model))), keep, only)
+    prunable(build_dependency_graph(Graph(with_biases(model))), keep, only)
 
 
 def _is_meant(

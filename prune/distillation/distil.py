@@ -24,7 +24,7 @@ from ...core.errors import PackageError
 from ...core.graphs.model import save_model
 from ...core.scratch import scratch_folder
 from ...core.types import Array
-from ..prune_result import Distillation
+from ..results.prune_result import Distillation
 from ..search.divergence import divergence, likeness
 from .distil_data import Sized, outputs_of, stored
 from .distil_training import Schedule, Training

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ...core.diagnostics import option
 from ...core.errors import OptionError
-from ..prune_result import Attempt
+from ..results.prune_result import Attempt
 
 _STEPS = 6
 

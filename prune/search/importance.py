@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from ...core.streaming.moments import ridge
 from ...core.types import Float64
+from ..channels.dependency_graph import Dependency
+from ..channels.groups import Group
 
 Columns = NDArray[np.int64]
 _RIDGE = 1e-2
@@ -67,6 +69,24 @@ def _energies(reader: Reader) -> Float64:
     single = reader.covariance.diagonal() * np.square(reader.matrix).sum(axis=0)
     energies = np.array([single[columns].sum() for columns in reader.columns])
     return np.asarray(energies / (single.sum() + 1e-12), dtype=np.float64)
+
+
+def magnitudes(dependency: Dependency, group: Group) -> Float64:
+    """L2 norm of all weights that vanish with each channel (channels,), without data.
+
+    The group norm of DepGraph (Fang et al., CVPR 2023, arXiv:2301.12900); vectors, such as biases,
+    are left out.
+    """
+    total = np.zeros(group.size)
+    for name, axis in group.places:
+        weight = dependency.graph.weights[name]
+        if weight.ndim < 2:
+            continue
+        others = tuple(position for position in range(weight.ndim) if position != axis)
+        energy = np.square(weight.astype(np.float64)).sum(axis=others)
+        roots = dependency.atoms.roots(dependency.axes[name][axis])
+        total += np.array([energy[roots == root].sum() for root in group.roots])
+    return np.asarray(np.sqrt(total))
 
 
 class _State:

@@ -14,7 +14,7 @@ from ...core.errors import OptionError
 from ...core.types import Array
 from ..channels.dependency_graph import Dependency
 from ..channels.layer_selection import names_of
-from ..prune_result import PrunedBlock, PrunedGroup
+from ..results.prune_result import PrunedBlock, PrunedGroup
 from .allocate import Point, allocate, by_sensitivity, given_back, removed_mask, uniform
 from .costs import CostModel
 from .width_candidates import Candidate

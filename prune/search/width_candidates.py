@@ -15,8 +15,7 @@ from ...core.types import Array, Feeds
 from ..channels.blocks import stand_in
 from ..channels.dependency_graph import Dependency
 from ..channels.groups import Group
-from .importance import Reader, removal_order
-from .magnitude import magnitudes
+from .importance import Reader, magnitudes, removal_order
 from .trials import Trials
 from .widths import errors_between, measured_widths
 

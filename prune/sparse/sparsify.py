@@ -19,9 +19,9 @@ from ...core.streaming.layerwise import Walk
 from ...core.streaming.moments import Moments, ridge
 from ...core.types import Array, Feeds, Float64
 from ..channels.layer_selection import matches
-from ..prune_result import SparseLayer, Sparsity
 from ..repair.least_squares import RIDGE, bias_of, second_moments, solve
 from ..repair.refit import Cut, Job, SideBySide, job_of
+from ..results.prune_result import SparseLayer, Sparsity
 from ..search.divergence import likeness
 from .masks import fours_of, held_least_squares, lost_part, sparse_mask
 

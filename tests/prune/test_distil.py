@@ -20,18 +20,14 @@ from rockpress.core.results import PruningFigure
 from rockpress.pipeline.caching.stage_cache import Cache
 from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
 from rockpress.pipeline.samples.ready_model import ready_model
-from rockpress.pipeline.stages.distilling import (
-    distillation_notices,
-    parted,
-    require_distilling,
-)
+from rockpress.pipeline.stages.distilling import distillation_notices, parted, require_distilling
 from rockpress.prune.distillation import distil as module
 from rockpress.prune.distillation.distil_data import batch_size, outputs_of, stored
 from rockpress.prune.distillation.distil_loss import Compared, compared_of
 from rockpress.prune.distillation.distil_training import Schedule
 from rockpress.prune.distillation.torch_graph import require_known, trainable
 from rockpress.prune.distillation.torch_shape_ops import _places
-from rockpress.prune.prune_result import Distillation
+from rockpress.prune.results.prune_result import Distillation
 from rockpress.report.html.pruning_part import pruning_card
 from rockpress.report.text.pruning_text import distillation_text
 

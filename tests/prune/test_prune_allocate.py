@@ -23,12 +23,12 @@ from rockpress.core.graphs.layers import LayerShape, layers_of, macs_of, pooling
 from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import fixed_input_shapes, prepare_model
 from rockpress.core.session import Session
-from rockpress.prune.budget import Budget, macs_cost, parse_budget, size_cost
-from rockpress.prune.channels.dependency_graph import build_dependency
+from rockpress.prune.channels.dependency_builder import build_dependency_graph
 from rockpress.prune.channels.groups import find_groups
 from rockpress.prune.channels.layer_selection import prunable, selected
 from rockpress.prune.channels.surgery import remove_channels
 from rockpress.prune.prune import Method, Pruner, prune
+from rockpress.prune.results.budget import Budget, macs_cost, parse_budget, size_cost
 from rockpress.prune.search.allocate import (
     Point,
     allocate,
@@ -177,7 +177,7 @@ def unnamed(layers: list[LayerShape]) -> list[tuple[object, ...]]:
 @given(data=st.data())
 def test_the_cost_of_a_cut_is_that_of_the_cut_model(name: str, data: st.DataObject) -> None:
     model = net(*COSTS[name])
-    dependency = build_dependency(Graph(model))
+    dependency = build_dependency_graph(Graph(model))
     groups = find_groups(dependency)
     orders = {g.name: np.array(data.draw(st.permutations(range(g.size)))) for g in groups}
     found = [Candidate(g, orders[g.name], {}) for g in groups]
@@ -205,7 +205,7 @@ def test_layers_may_share_a_name() -> None:
     expected = unnamed(layers_of(Graph(model)))
     for node in model.graph.node:
         node.name = "same"
-    costs = CostModel(build_dependency(Graph(model)), [], macs_cost)
+    costs = CostModel(build_dependency_graph(Graph(model)), [], macs_cost)
     assert unnamed(weighted(costs.shapes({}))) == expected
 
 
@@ -258,7 +258,7 @@ def test_a_global_pooling_is_a_depthwise_convolution(
 
 
 def candidates(model: ModelProto, errors: dict[str, dict[int, float]]) -> list[Candidate]:
-    groups = find_groups(build_dependency(Graph(model)))
+    groups = find_groups(build_dependency_graph(Graph(model)))
     return [Candidate(g, np.arange(g.size), errors[g.name]) for g in groups]
 
 
@@ -266,7 +266,7 @@ ERRORS = {"w1": {4: 40.0, 8: 9.0, 12: 3.0}, "w2": {8: 2.0, 16: 0.1}}
 
 
 def costs_of(model: ModelProto, found: list[Candidate], cost: Cost = macs_cost) -> CostModel:
-    return CostModel(build_dependency(Graph(model)), found, cost)
+    return CostModel(build_dependency_graph(Graph(model)), found, cost)
 
 
 @pytest.mark.parametrize("allocation", [by_sensitivity, uniform])
@@ -529,7 +529,7 @@ def test_layers_are_kept_by_name(keep: list[str], only: list[str], cut: set[str]
     model = net(*RESIDUAL)
     for node, name in zip(model.graph.node, ("first", "", "second"), strict=False):
         node.name = name
-    dependency = build_dependency(Graph(model))
+    dependency = build_dependency_graph(Graph(model))
     groups = find_groups(dependency)
     names = {group.name for group in selected(dependency, groups, keep, only)}
     assert names == cut
@@ -545,13 +545,13 @@ def test_what_can_be_saved_at_most_can_be_asked_for(whole: float, part: float) -
 
 
 def test_globs_that_leave_nothing() -> None:
-    dependency = build_dependency(Graph(net(*RESIDUAL)))
+    dependency = build_dependency_graph(Graph(net(*RESIDUAL)))
     with pytest.raises(OptionError, match="leaves nothing to prune"):
         prunable(dependency, ["*"], [])
 
 
 def test_a_glob_that_names_nothing() -> None:
-    dependency = build_dependency(Graph(net(*RESIDUAL)))
+    dependency = build_dependency_graph(Graph(net(*RESIDUAL)))
     with pytest.raises(OptionError, match=r"w9.*no channels"):
         prunable(dependency, ["w1", "w9*"], [])
 

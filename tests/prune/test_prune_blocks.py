@@ -21,13 +21,13 @@ from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.core.types import Array
-from rockpress.prune.budget import Budget, macs_cost
 from rockpress.prune.channels.blocks import find_blocks
-from rockpress.prune.channels.dependency_graph import build_dependency
+from rockpress.prune.channels.dependency_builder import build_dependency_graph
 from rockpress.prune.channels.surgery import remove_channels
 from rockpress.prune.prune import Method, Pruner, prune
-from rockpress.prune.prune_result import PruneResult
 from rockpress.prune.repair.refit import Before
+from rockpress.prune.results.budget import Budget, macs_cost
+from rockpress.prune.results.prune_result import PruneResult
 from rockpress.prune.rounds import prune_in_rounds
 from rockpress.prune.search.sample_split import divergence_on
 
@@ -181,7 +181,7 @@ def test_a_block_in_a_block() -> None:
 @settings(max_examples=4, deadline=None)
 def test_without_dead_blocks_nothing_changes(text: str, dead: set[tuple[str, str]]) -> None:
     model = net(text, tuple(weight for _, weight in dead))
-    dependency = build_dependency(Graph(model))
+    dependency = build_dependency_graph(Graph(model))
     removed = dependency.nothing_removed()
     gone = {made for made, _ in dead}
     for root, block in dependency.blocks.items():

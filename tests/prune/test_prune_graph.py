@@ -15,7 +15,8 @@ from rockpress.core.graphs.graph import Graph, attributes
 from rockpress.core.passes.prepare import fixed_input_shapes, prepare_model
 from rockpress.core.session import Session
 from rockpress.prune.channels.channel_rules import RULES
-from rockpress.prune.channels.dependency_graph import Dependency, build_dependency
+from rockpress.prune.channels.dependency_builder import build_dependency_graph
+from rockpress.prune.channels.dependency_graph import Dependency
 from rockpress.prune.channels.groups import Group, find_groups, mark_removed
 from rockpress.prune.channels.surgery import remove_channels
 
@@ -40,7 +41,7 @@ def ints(*values: int) -> NDArray[np.int64]:
 
 
 def analysed(model: ModelProto) -> tuple[Dependency, list[Group]]:
-    dependency = build_dependency(Graph(model))
+    dependency = build_dependency_graph(Graph(model))
     return dependency, find_groups(dependency)
 
 
@@ -582,7 +583,7 @@ def test_every_group_can_be_halved(name: str) -> None:
     small = remove_channels(dependency, removed)
     check_pruned(model, small)
     assert (weight_count(small) < weight_count(model)) == bool(groups)
-    for group in find_groups(build_dependency(Graph(small))):
+    for group in find_groups(build_dependency_graph(Graph(small))):
         assert group.size == next(g.size - g.size // 2 for g in groups if g.name == group.name)
 
 

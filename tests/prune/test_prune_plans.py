@@ -15,9 +15,9 @@ from rockpress.core.graphs.layers import macs_of
 from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
-from rockpress.prune.budget import Budget, macs_cost
 from rockpress.prune.prune import Method, Pruner, prune
-from rockpress.prune.prune_result import PruneResult
+from rockpress.prune.results.budget import Budget, macs_cost
+from rockpress.prune.results.prune_result import PruneResult
 from rockpress.prune.search.sample_split import divergence_on
 
 # Two branches know the same. Each alone can go without any harm, so the search takes both.

@@ -24,7 +24,7 @@ from rockpress.core.passes.prepare import fixed_input_shapes, prepare_model
 from rockpress.core.passes.submodel import up_to
 from rockpress.core.session import Session
 from rockpress.core.streaming.moments import Moments, sampled_positions
-from rockpress.prune.channels.dependency_graph import build_dependency
+from rockpress.prune.channels.dependency_builder import build_dependency_graph
 from rockpress.prune.channels.groups import find_groups, mark_removed
 from rockpress.prune.channels.surgery import remove_channels
 from rockpress.prune.repair.least_squares import RIDGE, solve
@@ -368,7 +368,7 @@ def output_error(model: ModelProto, other: ModelProto, samples: Feeds) -> float:
 @pytest.mark.parametrize("name", NETS)
 def test_refitting_mends_what_was_cut(name: str) -> None:
     model = with_biases(net(*NETS[name]))
-    dependency = build_dependency(Graph(model))
+    dependency = build_dependency_graph(Graph(model))
     groups = find_groups(dependency)
     assert groups
     removed = mark_removed(dependency, {g.name: np.arange(g.size // 3) for g in groups}, groups)
@@ -398,7 +398,7 @@ def test_a_shared_weight_is_refitted_for_all_that_use_it(operator: str) -> None:
             {"w1": (9, 5), "b1": (9,), "b2": (9,), "w2": (9, 4), "b3": (4,), "b4": (4,)},
         )
     )
-    dependency = build_dependency(Graph(model))
+    dependency = build_dependency_graph(Graph(model))
     (group,) = find_groups(dependency)
     removed = mark_removed(dependency, {group.name: np.arange(4)}, [group])
     cut, samples = remove_channels(dependency, removed), samples_for(model, 60)
@@ -426,7 +426,7 @@ def test_a_shared_weight_is_refitted_for_all_that_use_it(operator: str) -> None:
 @pytest.mark.parametrize("name", NETS)
 def test_a_refit_without_need_changes_nothing(name: str) -> None:
     model = with_biases(net(*NETS[name]))
-    dependency = build_dependency(Graph(model))
+    dependency = build_dependency_graph(Graph(model))
     nothing = dependency.nothing_removed()
     same = refit(model, model, cuts_of(dependency, nothing), samples_for(model, 4), seed=0)
     assert same.SerializeToString() == model.SerializeToString()
@@ -434,7 +434,7 @@ def test_a_refit_without_need_changes_nothing(name: str) -> None:
 
 def make_candidates(recover: bool) -> dict[str, dict[int, float]]:
     model = with_biases(net(RESIDUAL, RESIDUAL_WEIGHTS))
-    dependency = build_dependency(Graph(model))
+    dependency = build_dependency_graph(Graph(model))
     samples = samples_for(model, 32)
     statistics, of_blocks = layer_moments(dependency, samples, 0)
     refitted = (statistics, of_blocks) if recover else ({}, {})

@@ -19,10 +19,10 @@ from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.types import Array
 from rockpress.pipeline.recipes.recipe import Recipe
 from rockpress.pipeline.stages.pruning import require_pruning
-from rockpress.prune.budget import Budget, macs_cost
 from rockpress.prune.prune import Method, Pruner
-from rockpress.prune.prune_result import PruneResult
 from rockpress.prune.repair.refit import Before
+from rockpress.prune.results.budget import Budget, macs_cost
+from rockpress.prune.results.prune_result import PruneResult
 from rockpress.prune.rounds import prune_in_rounds, usual_rounds
 
 Run = Callable[..., tuple[int, str, str]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.graphs.sparsity import Axis
+from ...core.graphs.sparsity import Axis
 from .budget import Budget
 
 

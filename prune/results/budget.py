@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ..core.errors import OptionError
-from ..core.graphs.layers import LayerShape
+from ...core.errors import OptionError
+from ...core.graphs.layers import LayerShape
 
 BUDGET_KINDS = ("cycles", "latency", "macs", "size")
 _EXAMPLE = "for example cycles=-30%"
