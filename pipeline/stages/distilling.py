@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from onnx import ModelProto
@@ -14,11 +13,12 @@ from ...core.files import sha256_of
 from ...core.graphs.model import save_model
 from ...core.scratch import scratch_folder
 from ...prune.distillation.distil import distil, require_distillable
+from ...prune.distillation.distil_data import TrainingSamples
 from ...prune.distillation.distil_training import Schedule
 from ...prune.results.prune_result import Distillation
 from ..caching.stage_cache import Cache, cache_folder
 from ..recipes.recipe import Recipe
-from .stage_log import Step
+from .stage_log import Step, StepProgress
 
 _LEAST_HELD_OUT = 8
 _MOST_HELD_OUT = 64
@@ -75,17 +75,12 @@ def distil_pruned(
             return distil(
                 pruned,
                 teacher,
-                samples,
-                held_out,
+                TrainingSamples(samples, held_out),
                 output,
                 plan,
                 checkpoint=place / _CHECKPOINT,
-                on_progress=_named(step),
+                progress=StepProgress(step),
             )
-
-
-def _named(step: Step) -> Callable[[int, int], None]:
-    return lambda done, total: step("train", done, total)
 
 
 def distillation_notices(found: Distillation | None) -> list[Diagnostic]:

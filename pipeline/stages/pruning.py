@@ -23,12 +23,12 @@ from ...core.results import PruningFigure
 from ...core.session import Session
 from ...core.types import Array
 from ...prune.channels.layer_selection import require_prunable
-from ...prune.prune import Method, Pruner
-from ...prune.repair.refit import Before
+from ...prune.prune import PruneMethod, Pruner
+from ...prune.repair.refit import Teacher
 from ...prune.results.budget import Budget, macs_cost, parse_budget, size_cost
 from ...prune.results.prune_result import PruneResult
-from ...prune.rounds import prune_in_rounds, usual_rounds
-from ...prune.search.costs import Cost
+from ...prune.rounds import default_rounds, prune_in_rounds
+from ...prune.search.costs import CostFunction
 from ...prune.search.divergence import likeness
 from ...prune.sparse.sparsify import require_layers as require_sparsifiable
 from ..figures.figures_of import ratio
@@ -36,7 +36,7 @@ from ..recipes.recipe import Recipe
 from ..samples.bound_metric import scoring_of
 from ..samples.task_metric import judge_for
 from .distilling import parted, require_distilling
-from .stage_log import Step
+from .stage_log import Step, StepProgress
 from .two_four import made_sparse, untouched
 
 # channels at which multiply-accumulates and size change visibly; the chips' steps do not matter
@@ -52,23 +52,23 @@ def budget_of(recipe: Recipe) -> Budget | None:
     return None if recipe.max_drop is None else _MOST
 
 
-def cost_of(budget: Budget, target: Target, dtype: str) -> tuple[Cost, int]:
-    """The cost of a layer for a budget, and the number of channels at which it changes.
+def cost_of(budget: Budget, target: Target, dtype: str) -> CostFunction:
+    """Return the cost of a layer for a budget, with the number of channels at which it changes.
 
     Raises OptionError for a latency on a chip that has cycles only.
     """
     if budget.kind == "macs":
-        return macs_cost, _FINE_STEP
+        return CostFunction(macs_cost, _FINE_STEP)
     if budget.kind == "size":
-        return size_cost, _FINE_STEP
+        return CostFunction(size_cost, _FINE_STEP)
     if budget.kind == "latency":
         if target.latency is None:
             raise OptionError(
                 f"there is no latency in milliseconds for {target.name}, only cycles",
                 f"for example cycles=-{budget.share:.0%}",
             )
-        return lambda layer: layer_ms(layer, target, dtype), target.cout_step
-    return lambda layer: layer_cycles(layer, target, dtype), target.cout_step
+        return CostFunction(lambda layer: layer_ms(layer, target, dtype), target.cout_step)
+    return CostFunction(lambda layer: layer_cycles(layer, target, dtype), target.cout_step)
 
 
 def prunes(recipe: Recipe) -> bool:
@@ -119,25 +119,23 @@ class Pruning:
         self._seen, self._held_out = parted(calib, recipe)
         self._pruner = None if self.budget is None else self._judged(self.budget, model)
 
-    def _judged(self, budget: Budget, model: ModelProto, before: Before | None = None) -> Pruner:
+    def _judged(self, budget: Budget, model: ModelProto, teacher: Teacher | None = None) -> Pruner:
         recipe = self._recipe
         dtype = "int8" if recipe.in_int8 else "float16"
-        cost, channels = cost_of(budget, self._target, dtype)
         return Pruner(
             model,
             self._seen,
-            cost=cost,
-            step=channels,
-            method=Method(
+            cost=cost_of(budget, self._target, dtype),
+            method=PruneMethod(
                 criterion=recipe.criterion,
                 # distillation starts from the closed form, see distilling.py
                 recover="none" if recipe.recover == "none" else "least-squares",
                 keep=recipe.keep,
                 only=recipe.only,
+                seed=recipe.seed,
             ),
-            seed=recipe.seed,
-            on_progress=self._step,
-            before=before,
+            progress=StepProgress(self._step),
+            teacher=teacher,
         )
 
     def write(self, output: Path, share: float | None = None) -> PruneResult:
@@ -151,7 +149,7 @@ class Pruning:
             return untouched(self._model, output)
         if drop is None or self._held_out is None:
             budget = self.budget if share is None else Budget(self.budget.kind, share)
-            rounds = self._recipe.rounds or usual_rounds(budget)
+            rounds = self._recipe.rounds or default_rounds(budget)
             again = partial(self._judged, budget)
             return prune_in_rounds(self._pruner, again, budget, rounds, output)
         scoring = scoring_of(self._recipe, self._model, self._held_out)

@@ -15,6 +15,17 @@ from ..caching.stage_cache import counted
 Step = Callable[[str, int, int | None], None]
 
 
+class StepProgress(Progress):
+    """Hands steps on to the function that takes those of a stage."""
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+
+    def step(self, activity: str, done: int, total: int | None = None) -> None:
+        """Hand on one step."""
+        self._step(activity, done, total)
+
+
 class Stages:
     """The stages of one run so far, in order."""
 

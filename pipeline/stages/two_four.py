@@ -19,7 +19,7 @@ from ...core.types import Array
 from ...prune.results.prune_result import PruneResult
 from ...prune.sparse.sparsify import SparseMethod, sparsify
 from ..recipes.recipe import Recipe
-from .stage_log import Step
+from .stage_log import Step, StepProgress
 
 
 def require_sparse(recipe: Recipe, target: Target) -> None:
@@ -73,7 +73,7 @@ def made_sparse(
     method = SparseMethod(recipe.criterion, recipe.recover, recipe.keep, recipe.only)
     model = load_model(result.path)
     sparse, found = sparsify(
-        model, calib, axes=axes, method=method, seed=recipe.seed, on_progress=step
+        model, calib, axes=axes, method=method, seed=recipe.seed, progress=StepProgress(step)
     )
     save_model(sparse, result.path)
     return replace(result, sparsity=found)

@@ -28,10 +28,10 @@ from rockpress.prune.channels.dependency_builder import build_dependency_graph
 from rockpress.prune.channels.groups import find_groups, mark_removed
 from rockpress.prune.channels.surgery import remove_channels
 from rockpress.prune.repair.least_squares import RIDGE, solve
-from rockpress.prune.repair.refit import refit
+from rockpress.prune.repair.refit import Teacher, refit
 from rockpress.prune.search.divergence import divergence
 from rockpress.prune.search.importance import Reader, removal_order
-from rockpress.prune.search.trials import Trials, cuts_of
+from rockpress.prune.search.trials import Trials, kept_channels
 from rockpress.prune.search.width_candidates import candidates_of, layer_moments
 from rockpress.prune.search.widths import allowed_widths, errors_between, measured_widths
 
@@ -375,11 +375,11 @@ def test_refitting_mends_what_was_cut(name: str) -> None:
     cut = remove_channels(dependency, removed)
     samples = samples_for(model, 48)
     before = cut.SerializeToString()
-    mended = refit(model, cut, cuts_of(dependency, removed), samples, seed=0)
+    mended = refit(Teacher(model, kept_channels(dependency, removed)), cut, samples, seed=0)
     fresh = samples_for(model, 16, seed=1)
     assert output_error(model, mended, fresh) < 0.6 * output_error(model, cut, fresh)
     assert cut.SerializeToString() == before
-    again = refit(model, cut, cuts_of(dependency, removed), samples, seed=0)
+    again = refit(Teacher(model, kept_channels(dependency, removed)), cut, samples, seed=0)
     assert again.SerializeToString() == mended.SerializeToString()
 
 
@@ -402,7 +402,9 @@ def test_a_shared_weight_is_refitted_for_all_that_use_it(operator: str) -> None:
     (group,) = find_groups(dependency)
     removed = mark_removed(dependency, {group.name: np.arange(4)}, [group])
     cut, samples = remove_channels(dependency, removed), samples_for(model, 60)
-    found = Graph(refit(model, cut, cuts_of(dependency, removed), samples, seed=0)).weights
+    found = Graph(
+        refit(Teacher(model, kept_channels(dependency, removed)), cut, samples, seed=0)
+    ).weights
 
     given = Graph(model).weights
     start = given["w2"][4:].astype(np.float64)
@@ -427,8 +429,10 @@ def test_a_shared_weight_is_refitted_for_all_that_use_it(operator: str) -> None:
 def test_a_refit_without_need_changes_nothing(name: str) -> None:
     model = with_biases(net(*NETS[name]))
     dependency = build_dependency_graph(Graph(model))
-    nothing = dependency.nothing_removed()
-    same = refit(model, model, cuts_of(dependency, nothing), samples_for(model, 4), seed=0)
+    nothing = dependency.empty_mask()
+    same = refit(
+        Teacher(model, kept_channels(dependency, nothing)), model, samples_for(model, 4), seed=0
+    )
     assert same.SerializeToString() == model.SerializeToString()
 
 
