@@ -21,7 +21,7 @@ from .channels.layer_selection import all_groups, prunable_groups, select_groups
 from .channels.surgery import remove_channels
 from .repair.refit import Teacher, refit
 from .results.budget import Budget
-from .results.prune_result import PlanChoice, PruneResult, TradeoffPoint
+from .results.prune_result import CurvePoint, PlanChoice, PruneResult
 from .search.allocate import ALLOCATIONS, PrunePlan, removed_mask
 from .search.bisection import largest_share
 from .search.costs import CostFunction, CostModel
@@ -62,7 +62,7 @@ class PruneMethod:
 
     @property
     def repairs(self) -> bool:
-        """Whether layers are refitted after a cut."""
+        """Return whether layers are refitted after a cut."""
         return self.recover == "least-squares"
 
 
@@ -245,7 +245,7 @@ class Pruner:
             curve=curve,
         )
 
-    def curve(self, share: float) -> tuple[str, tuple[TradeoffPoint, ...]]:
+    def curve(self, share: float) -> tuple[str, tuple[CurvePoint, ...]]:
         """Return the name of the likeness, and points of some plans up to 1.25 times ``share``."""
         reached: list[PrunePlan] = []
         with suppress(OptionError):  # from there on no cut saves so much
@@ -257,5 +257,5 @@ class Pruner:
             self._progress.step("trade-off curve", done, len(plans))
             measure, likeness = self._trials.likeness(self._plans.removed(plan))
             ratio = plan.cost / self._plans.whole_cost
-            points.append(TradeoffPoint(ratio, plan.error, likeness))
+            points.append(CurvePoint(ratio, plan.error, likeness))
         return measure, tuple(points)

@@ -48,7 +48,7 @@ class DependencyGraph:
         return self.graph.shapes.get(name, ())
 
     def freeze_tensor(self, name: str) -> None:
-        """Never remove any channel of this tensor."""
+        """Freeze all channels of a tensor."""
         for axis in self.axes_of(name):
             self.atoms.freeze(axis)
 
@@ -68,13 +68,12 @@ class DependencyGraph:
         for name in filter(None, node.output):
             self.freeze_output(name)
 
-    def remaining(self, axis: AtomAxis, removed: Array) -> Array:
-        """Return a boolean mask over the axis, True where a channel stays.
+    def masks(self, name: str, removed: Array) -> list[Array]:
+        """Return a boolean mask for each axis of a tensor, True where a channel stays.
 
         ``removed`` is a boolean mask over all roots.
         """
-        mask: Array = ~removed[self.atoms.find(axis)]
-        return mask
+        return [~removed[self.atoms.find(axis)] for axis in self.axes.get(name, [])]
 
     def empty_mask(self) -> Array:
         """Return a boolean mask over all roots with nothing removed yet."""

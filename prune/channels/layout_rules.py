@@ -88,7 +88,7 @@ def _may_reverse(dep: DependencyGraph, node: NodeProto) -> list[bool]:
 
 
 def gather(dep: DependencyGraph, node: NodeProto) -> None:
-    """The axis that is picked from stays whole; the others pass through."""
+    """Freeze the axis that is picked from; the others pass through."""
     x = dep.axes_of(node.input[0])
     at = attributes(node).get("axis", 0) % len(x)
     dep.atoms.freeze(x[at])

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, numpy_helper
 
-from ...core.graphs.graph import attributes, free_name, read_by, set_attribute
+from ...core.graphs.graph import attributes, drop_unread, free_name, set_attribute
 from ...core.types import Array
 from .blocks import remove_blocks
 from .dependency_graph import DependencyGraph
@@ -38,19 +38,17 @@ def without_shapes(
     model.CopyFrom(source or dependency.graph.model)
     _slice_weights(model, dependency, removed)
     for node in model.graph.node:
-        if node.op_type in _UPDATES:
-            _UPDATES[node.op_type](model, dependency, removed, node)
+        if node.op_type in _FIXES:
+            _FIXES[node.op_type](model, dependency, removed, node)
     remove_blocks(model, dependency.removed_blocks(removed))
-    _drop_unused_weights(model)
+    drop_unread(model)
     del model.graph.value_info[:]
     return model
 
 
 def _slice_weights(model: ModelProto, dependency: DependencyGraph, removed: Array) -> None:
     for tensor in model.graph.initializer:
-        masks = [
-            dependency.remaining(axis, removed) for axis in dependency.axes.get(tensor.name, [])
-        ]
+        masks = dependency.masks(tensor.name, removed)
         if all(mask.all() for mask in masks):
             continue
         if not all(mask.any() for mask in masks):
@@ -60,24 +58,22 @@ def _slice_weights(model: ModelProto, dependency: DependencyGraph, removed: Arra
 
 
 def _new_shape(dependency: DependencyGraph, removed: Array, name: str) -> list[int]:
-    return [int(dependency.remaining(axis, removed).sum()) for axis in dependency.axes[name]]
+    return [int(mask.sum()) for mask in dependency.masks(name, removed)]
 
 
-def _update_conv(model: ModelProto, dep: DependencyGraph, removed: Array, node: NodeProto) -> None:
+def _fix_conv(model: ModelProto, dep: DependencyGraph, removed: Array, node: NodeProto) -> None:
     before = dep.shape(node.input[0])[1]
     if attributes(node).get("group", 1) == before > 1:  # other groups only become narrower
         set_attribute(node, "group", _new_shape(dep, removed, node.input[0])[1])
 
 
-def _update_reshape(
-    model: ModelProto, dep: DependencyGraph, removed: Array, node: NodeProto
-) -> None:
+def _fix_reshape(model: ModelProto, dep: DependencyGraph, removed: Array, node: NodeProto) -> None:
     shape = _new_shape(dep, removed, node.output[0])
     if shape != list(dep.shape(node.output[0])):
         _replace_constant(model, node, 1, np.array(shape, dtype=np.int64))
 
 
-def _update_split(model: ModelProto, dep: DependencyGraph, removed: Array, node: NodeProto) -> None:
+def _fix_split(model: ModelProto, dep: DependencyGraph, removed: Array, node: NodeProto) -> None:
     at = attributes(node).get("axis", 0) % len(dep.shape(node.input[0]))
     sizes = [_new_shape(dep, removed, name)[at] for name in node.output]
     if sizes == [dep.shape(name)[at] for name in node.output]:
@@ -91,11 +87,11 @@ def _update_split(model: ModelProto, dep: DependencyGraph, removed: Array, node:
     _replace_constant(model, node, 1, np.array(sizes, dtype=np.int64))
 
 
-def _update_slice(model: ModelProto, dep: DependencyGraph, removed: Array, node: NodeProto) -> None:
+def _fix_slice(model: ModelProto, dep: DependencyGraph, removed: Array, node: NodeProto) -> None:
     runs = slice_runs(dep, node)
     if runs is None:
         return
-    masks = [dep.remaining(axis, removed) for axis in dep.axes[node.input[0]]]
+    masks = dep.masks(node.input[0], removed)
     if all(masks[at].all() for at in runs):
         return
     edges = {at: [int(masks[at][:edge].sum()) for edge in run] for at, run in runs.items()}
@@ -105,9 +101,7 @@ def _update_slice(model: ModelProto, dep: DependencyGraph, removed: Array, node:
         _replace_constant(model, node, position, np.array(values, dtype=np.int64))
 
 
-def _update_resize(
-    model: ModelProto, dep: DependencyGraph, removed: Array, node: NodeProto
-) -> None:
+def _fix_resize(model: ModelProto, dep: DependencyGraph, removed: Array, node: NodeProto) -> None:
     old, new = dep.shape(node.output[0]), _new_shape(dep, removed, node.output[0])
     if len(node.input) > 3 and node.input[3] and new != list(old):
         axes = attributes(node).get("axes", range(len(old)))  # opset 18 may name but some axes
@@ -124,19 +118,11 @@ def _replace_constant(model: ModelProto, node: NodeProto, position: int, value: 
     node.input[position] = name
 
 
-def _drop_unused_weights(model: ModelProto) -> None:
-    used = {name for node in model.graph.node for name in read_by(node)}
-    used |= {value.name for value in model.graph.output}
-    tensors = [tensor for tensor in model.graph.initializer if tensor.name in used]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(tensors)
-
-
-_UPDATES = {
-    "Conv": _update_conv,
-    "ConvTranspose": _update_conv,
-    "Reshape": _update_reshape,
-    "Slice": _update_slice,
-    "Split": _update_split,
-    "Resize": _update_resize,
+_FIXES = {
+    "Conv": _fix_conv,
+    "ConvTranspose": _fix_conv,
+    "Reshape": _fix_reshape,
+    "Slice": _fix_slice,
+    "Split": _fix_split,
+    "Resize": _fix_resize,
 }

@@ -16,7 +16,7 @@ from ...core.diagnostics import option
 from ...core.errors import ModelError
 from ...core.graphs.graph import Graph, attributes
 from ...core.types import Array
-from .torch_layers import Attributes, Tensor, Torch
+from .torch_layers import Attrs, Tensor, Torch
 from .torch_operators import OPERATORS
 
 # Operators all of whose constants may be trained; of the others, those of more than one number.
@@ -105,7 +105,7 @@ class _TorchNode:
         self._inputs = list(node.input)
         self.outputs = list(node.output)
         self._operator = OPERATORS[node.op_type]
-        self._attrs: Attributes = {**attributes(node), "outputs": len(node.output)}
+        self._attrs: Attrs = {**attributes(node), "outputs": len(node.output)}
 
     def run(self, torch: Torch, tensors: Mapping[str, Tensor]) -> Sequence[Tensor]:
         """Return the node's outputs for the values of the tensors before it."""

@@ -12,15 +12,13 @@ from typing import Any
 
 Torch = Any
 Tensor = Any
-Attributes = Mapping[str, Any]
+Attrs = Mapping[str, Any]
 Operator = Callable[..., Any]
 
 _OUTSIDE = -math.inf  # what a maximum never takes
 
 
-def _conv(
-    torch: Torch, attrs: Attributes, x: Tensor, weight: Tensor, bias: Tensor = None
-) -> Tensor:
+def _conv(torch: Torch, attrs: Attrs, x: Tensor, weight: Tensor, bias: Tensor = None) -> Tensor:
     rank = x.ndim - 2
     strides, dilations = _per_axis(attrs, "strides", rank), _per_axis(attrs, "dilations", rank)
     begin, end = _pads(attrs, x.shape[2:], weight.shape[2:], strides, dilations)
@@ -31,7 +29,7 @@ def _conv(
 
 
 def _conv_transpose(
-    torch: Torch, attrs: Attributes, x: Tensor, weight: Tensor, bias: Tensor = None
+    torch: Torch, attrs: Attrs, x: Tensor, weight: Tensor, bias: Tensor = None
 ) -> Tensor:
     rank = x.ndim - 2
     strides, dilations = _per_axis(attrs, "strides", rank), _per_axis(attrs, "dilations", rank)
@@ -46,7 +44,7 @@ def _conv_transpose(
 
 
 def _pads_of_output(
-    attrs: Attributes, before: Sequence[int], whole: Sequence[int], strides: Sequence[int]
+    attrs: Attrs, before: Sequence[int], whole: Sequence[int], strides: Sequence[int]
 ) -> tuple[list[int], list[int]]:
     """Return what a transposed convolution cuts off at the beginning and the end of each axis."""
     rank, auto = len(before), attrs.get("auto_pad", "NOTSET")
@@ -62,14 +60,14 @@ def _pads_of_output(
     return (less, more) if auto == "SAME_UPPER" else (more, less)
 
 
-def _gemm(torch: Torch, attrs: Attributes, a: Tensor, b: Tensor, c: Tensor = None) -> Tensor:
+def _gemm(torch: Torch, attrs: Attrs, a: Tensor, b: Tensor, c: Tensor = None) -> Tensor:
     a = a.T if attrs.get("transA") else a
     b = b.T if attrs.get("transB") else b
     y = attrs.get("alpha", 1.0) * (a @ b)
     return y if c is None else y + attrs.get("beta", 1.0) * c
 
 
-def _max_pool(torch: Torch, attrs: Attributes, x: Tensor) -> Tensor:
+def _max_pool(torch: Torch, attrs: Attrs, x: Tensor) -> Tensor:
     rank, kernel = x.ndim - 2, attrs["kernel_shape"]
     strides, dilations = _per_axis(attrs, "strides", rank), _per_axis(attrs, "dilations", rank)
     begin, end = _pads(attrs, x.shape[2:], kernel, strides, dilations)
@@ -79,7 +77,7 @@ def _max_pool(torch: Torch, attrs: Attributes, x: Tensor) -> Tensor:
     return pool(x, kernel, strides, begin, dilations, bool(attrs.get("ceil_mode", 0)))
 
 
-def _average_pool(torch: Torch, attrs: Attributes, x: Tensor) -> Tensor:
+def _average_pool(torch: Torch, attrs: Attrs, x: Tensor) -> Tensor:
     rank, kernel = x.ndim - 2, attrs["kernel_shape"]
     strides = _per_axis(attrs, "strides", rank)
     begin, end = _pads(attrs, x.shape[2:], kernel, strides, [1] * rank)
@@ -93,27 +91,19 @@ def _average_pool(torch: Torch, attrs: Attributes, x: Tensor) -> Tensor:
 
 
 def _batch_norm(
-    torch: Torch,
-    attrs: Attributes,
-    x: Tensor,
-    scale: Tensor,
-    bias: Tensor,
-    mean: Tensor,
-    var: Tensor,
+    torch: Torch, attrs: Attrs, x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, var: Tensor
 ) -> Tensor:
     factor = scale / (var + attrs.get("epsilon", 1e-5)).sqrt()
     return x * _per_channel(factor, x) + _per_channel(bias - mean * factor, x)
 
 
-def _instance_norm(
-    torch: Torch, attrs: Attributes, x: Tensor, scale: Tensor, bias: Tensor
-) -> Tensor:
+def _instance_norm(torch: Torch, attrs: Attrs, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
     standard = _standardize(x, tuple(range(2, x.ndim)), attrs.get("epsilon", 1e-5))
     return standard * _per_channel(scale, x) + _per_channel(bias, x)
 
 
 def _layer_norm(
-    torch: Torch, attrs: Attributes, x: Tensor, scale: Tensor, bias: Tensor = None
+    torch: Torch, attrs: Attrs, x: Tensor, scale: Tensor, bias: Tensor = None
 ) -> Tensor:
     first = attrs.get("axis", -1) % x.ndim
     scaled = _standardize(x, tuple(range(first, x.ndim)), attrs.get("epsilon", 1e-5)) * scale
@@ -129,12 +119,12 @@ def _per_channel(values: Tensor, x: Tensor) -> Tensor:
     return values.reshape(-1, *[1] * (x.ndim - 2))
 
 
-def _per_axis(attrs: Attributes, name: str, count: int, default: int = 1) -> list[int]:
+def _per_axis(attrs: Attrs, name: str, count: int, default: int = 1) -> list[int]:
     return list(attrs.get(name) or [default] * count)
 
 
 def _pads(
-    attrs: Attributes,
+    attrs: Attrs,
     sizes: Sequence[int],
     kernel: Sequence[int],
     strides: Sequence[int],

@@ -10,13 +10,11 @@ from functools import reduce
 
 from onnx import helper
 
-from .torch_layers import LAYERS, Attributes, Operator, Tensor, Torch
+from .torch_layers import LAYERS, Attrs, Operator, Tensor, Torch
 from .torch_shape_ops import SHAPE_OPERATORS
 
 
-def _clip(
-    torch: Torch, attrs: Attributes, x: Tensor, low: Tensor = None, high: Tensor = None
-) -> Tensor:
+def _clip(torch: Torch, attrs: Attrs, x: Tensor, low: Tensor = None, high: Tensor = None) -> Tensor:
     bounds = [
         attrs.get(name) if bound is None else bound.item()
         for name, bound in (("min", low), ("max", high))
@@ -24,41 +22,41 @@ def _clip(
     return x if bounds == [None, None] else x.clamp(*bounds)
 
 
-def _hard_sigmoid(torch: Torch, attrs: Attributes, x: Tensor) -> Tensor:
+def _hard_sigmoid(torch: Torch, attrs: Attrs, x: Tensor) -> Tensor:
     return (attrs.get("alpha", 0.2) * x + attrs.get("beta", 0.5)).clamp(0, 1)
 
 
-def _leaky_relu(torch: Torch, attrs: Attributes, x: Tensor) -> Tensor:
+def _leaky_relu(torch: Torch, attrs: Attrs, x: Tensor) -> Tensor:
     return torch.nn.functional.leaky_relu(x, attrs.get("alpha", 0.01))
 
 
-def _elu(torch: Torch, attrs: Attributes, x: Tensor) -> Tensor:
+def _elu(torch: Torch, attrs: Attrs, x: Tensor) -> Tensor:
     return torch.nn.functional.elu(x, attrs.get("alpha", 1.0))
 
 
-def _gelu(torch: Torch, attrs: Attributes, x: Tensor) -> Tensor:
+def _gelu(torch: Torch, attrs: Attrs, x: Tensor) -> Tensor:
     return torch.nn.functional.gelu(x, approximate=attrs.get("approximate", "none"))
 
 
-def _div(torch: Torch, attrs: Attributes, a: Tensor, b: Tensor) -> Tensor:
+def _div(torch: Torch, attrs: Attrs, a: Tensor, b: Tensor) -> Tensor:
     return a / b if a.is_floating_point() else a.div(b, rounding_mode="trunc")
 
 
-def _cast(torch: Torch, attrs: Attributes, x: Tensor, like: Tensor = None) -> Tensor:
+def _cast(torch: Torch, attrs: Attrs, x: Tensor, like: Tensor = None) -> Tensor:
     return x.to(getattr(torch, helper.tensor_dtype_to_np_dtype(attrs["to"]).name))
 
 
 def _pairwise(name: str) -> Operator:
     """Return an operator of two or more inputs, made from the torch function of two."""
 
-    def fold(torch: Torch, attrs: Attributes, *inputs: Tensor) -> Tensor:
+    def fold(torch: Torch, attrs: Attrs, *inputs: Tensor) -> Tensor:
         return reduce(getattr(torch, name), inputs)
 
     return fold
 
 
 def _reduced(name: str) -> Operator:
-    def over(torch: Torch, attrs: Attributes, x: Tensor, axes: Tensor = None) -> Tensor:
+    def over(torch: Torch, attrs: Attrs, x: Tensor, axes: Tensor = None) -> Tensor:
         chosen = attrs.get("axes") if axes is None else axes.tolist()
         if not chosen:
             if attrs.get("noop_with_empty_axes"):
@@ -69,7 +67,7 @@ def _reduced(name: str) -> Operator:
     return over
 
 
-def _length(torch: Torch, attrs: Attributes, x: Tensor, axes: Tensor = None) -> Tensor:
+def _length(torch: Torch, attrs: Attrs, x: Tensor, axes: Tensor = None) -> Tensor:
     return SUM(torch, attrs, x.square(), axes).sqrt()
 
 

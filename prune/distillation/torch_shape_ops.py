@@ -13,23 +13,23 @@ import numpy as np
 from ...core.diagnostics import option
 from ...core.errors import ModelError
 from ...core.types import Array
-from .torch_layers import Attributes, Operator, Tensor, Torch
+from .torch_layers import Attrs, Operator, Tensor, Torch
 
 
-def _reshape(torch: Torch, attrs: Attributes, x: Tensor, shape: Tensor) -> Tensor:
+def _reshape(torch: Torch, attrs: Attrs, x: Tensor, shape: Tensor) -> Tensor:
     target = _ints(shape)
     if not attrs.get("allowzero"):
         target = [size or x.shape[axis] for axis, size in enumerate(target)]
     return x.reshape(target)
 
 
-def _flatten(torch: Torch, attrs: Attributes, x: Tensor) -> Tensor:
+def _flatten(torch: Torch, attrs: Attrs, x: Tensor) -> Tensor:
     axis = attrs.get("axis", 1)
     axis += x.ndim if axis < 0 else 0
     return x.reshape(math.prod(x.shape[:axis]), math.prod(x.shape[axis:]))
 
 
-def _squeeze(torch: Torch, attrs: Attributes, x: Tensor, axes: Tensor = None) -> Tensor:
+def _squeeze(torch: Torch, attrs: Attrs, x: Tensor, axes: Tensor = None) -> Tensor:
     chosen = _axes(attrs, axes)
     if chosen is None:
         return x.reshape([size for size in x.shape if size != 1])
@@ -37,24 +37,24 @@ def _squeeze(torch: Torch, attrs: Attributes, x: Tensor, axes: Tensor = None) ->
     return x.reshape([size for axis, size in enumerate(x.shape) if axis not in chosen])
 
 
-def _unsqueeze(torch: Torch, attrs: Attributes, x: Tensor, axes: Tensor = None) -> Tensor:
+def _unsqueeze(torch: Torch, attrs: Attrs, x: Tensor, axes: Tensor = None) -> Tensor:
     chosen = _axes(attrs, axes) or []
     for axis in sorted(axis % (x.ndim + len(chosen)) for axis in chosen):
         x = x.unsqueeze(axis)
     return x
 
 
-def _transpose(torch: Torch, attrs: Attributes, x: Tensor) -> Tensor:
+def _transpose(torch: Torch, attrs: Attrs, x: Tensor) -> Tensor:
     return x.permute(list(attrs.get("perm") or range(x.ndim)[::-1]))
 
 
-def _split(torch: Torch, attrs: Attributes, x: Tensor, sizes: Tensor = None) -> Tensor:
+def _split(torch: Torch, attrs: Attrs, x: Tensor, sizes: Tensor = None) -> Tensor:
     axis, count = attrs.get("axis", 0), attrs["outputs"]
     parts = _ints(sizes) if sizes is not None else attrs.get("split")
     return x.split(list(parts) if parts else -(-x.shape[axis] // count), axis)
 
 
-def _slice(torch: Torch, attrs: Attributes, x: Tensor, *more: Tensor) -> Tensor:
+def _slice(torch: Torch, attrs: Attrs, x: Tensor, *more: Tensor) -> Tensor:
     starts, ends, axes, steps = _optional(more, 4)
     first = _ints(starts) if starts is not None else list(attrs["starts"])
     last = _ints(ends) if ends is not None else list(attrs["ends"])
@@ -71,13 +71,13 @@ def _slice(torch: Torch, attrs: Attributes, x: Tensor, *more: Tensor) -> Tensor:
     return x
 
 
-def _gather(torch: Torch, attrs: Attributes, x: Tensor, indices: Tensor) -> Tensor:
+def _gather(torch: Torch, attrs: Attrs, x: Tensor, indices: Tensor) -> Tensor:
     axis = attrs.get("axis", 0) % x.ndim
     taken = x.index_select(axis, indices.to(torch.int64).flatten() % x.shape[axis])
     return taken.reshape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
 
 
-def _pad(torch: Torch, attrs: Attributes, x: Tensor, *more: Tensor) -> Tensor:
+def _pad(torch: Torch, attrs: Attrs, x: Tensor, *more: Tensor) -> Tensor:
     pads, value, axes = _optional(more, 3)
     widths = _ints(pads) if pads is not None else list(attrs["pads"])
     chosen = [axis % x.ndim for axis in (_axes(attrs, axes) or range(x.ndim))]
@@ -102,7 +102,7 @@ def _padded_axis(
     return x.index_select(axis, torch.from_numpy(taken))
 
 
-def _depth_to_space(torch: Torch, attrs: Attributes, x: Tensor) -> Tensor:
+def _depth_to_space(torch: Torch, attrs: Attrs, x: Tensor) -> Tensor:
     batch, depth, height, width = x.shape
     block = attrs["blocksize"]
     out = batch, depth // block**2, height * block, width * block
@@ -113,7 +113,7 @@ def _depth_to_space(torch: Torch, attrs: Attributes, x: Tensor) -> Tensor:
     return parts.permute(0, 3, 4, 1, 5, 2).reshape(out)
 
 
-def _space_to_depth(torch: Torch, attrs: Attributes, x: Tensor) -> Tensor:
+def _space_to_depth(torch: Torch, attrs: Attrs, x: Tensor) -> Tensor:
     batch, depth, height, width = x.shape
     block = attrs["blocksize"]
     parts = x.reshape(batch, depth, height // block, block, width // block, block)
@@ -121,7 +121,7 @@ def _space_to_depth(torch: Torch, attrs: Attributes, x: Tensor) -> Tensor:
     return parts.permute(0, 3, 5, 1, 2, 4).reshape(out)
 
 
-def _resize(torch: Torch, attrs: Attributes, x: Tensor, *more: Tensor) -> Tensor:
+def _resize(torch: Torch, attrs: Attrs, x: Tensor, *more: Tensor) -> Tensor:
     """Resize axis by axis: each output is one input, or lies between two."""
     region, scales, sizes = _optional(more, 3)
     if sizes is not None and sizes.numel():
@@ -137,7 +137,7 @@ def _resize(torch: Torch, attrs: Attributes, x: Tensor, *more: Tensor) -> Tensor
 
 
 def _resized_axis(
-    torch: Torch, attrs: Attributes, x: Tensor, axis: int, size: int, factor: float
+    torch: Torch, attrs: Attrs, x: Tensor, axis: int, size: int, factor: float
 ) -> Tensor:
     length = x.shape[axis]
     positions = _source_positions(attrs, np.arange(size), length, size, factor)
@@ -161,7 +161,7 @@ _ROUNDED: dict[str, Callable[[Array], Array]] = {
 }
 
 
-def _source_positions(attrs: Attributes, at: Array, length: int, size: int, factor: float) -> Array:
+def _source_positions(attrs: Attrs, at: Array, length: int, size: int, factor: float) -> Array:
     """Return the positions in the input of the outputs ``at``."""
     mode = attrs.get("coordinate_transformation_mode", "half_pixel")
     if mode == "asymmetric":
@@ -187,21 +187,21 @@ def _ints(tensor: Tensor) -> list[int]:
     return [int(number) for number in tensor.flatten().tolist()]
 
 
-def _axes(attrs: Attributes, axes: Tensor) -> list[int] | None:
+def _axes(attrs: Attrs, axes: Tensor) -> list[int] | None:
     if axes is not None:
         return _ints(axes)
     return list(attrs["axes"]) if "axes" in attrs else None
 
 
-def _shape(torch: Torch, attrs: Attributes, x: Tensor) -> Tensor:
+def _shape(torch: Torch, attrs: Attrs, x: Tensor) -> Tensor:
     return torch.tensor(list(x.shape)[attrs.get("start", 0) : attrs.get("end")], dtype=torch.int64)
 
 
-def _expand(torch: Torch, attrs: Attributes, x: Tensor, shape: Tensor) -> Tensor:
+def _expand(torch: Torch, attrs: Attrs, x: Tensor, shape: Tensor) -> Tensor:
     return x.expand(torch.broadcast_shapes(tuple(x.shape), tuple(_ints(shape))))
 
 
-def _concat(torch: Torch, attrs: Attributes, *parts: Sequence[Tensor]) -> Tensor:
+def _concat(torch: Torch, attrs: Attrs, *parts: Sequence[Tensor]) -> Tensor:
     return torch.cat(parts, attrs["axis"])
 
 

@@ -43,7 +43,7 @@ class PrunedBlock:
 
 
 @dataclass(frozen=True)
-class TradeoffPoint:
+class CurvePoint:
     """One point of the trade-off: cost over that of the unpruned model, error and likeness.
 
     ``error`` is estimated, the sum of what the groups' cuts give alone; ``likeness`` is measured
@@ -56,7 +56,7 @@ class TradeoffPoint:
 
 
 @dataclass(frozen=True)
-class BudgetAttempt:
+class PruningAttempt:
     """A budget that was tried to keep within a drop: its share, and the outputs' retention."""
 
     share: float
@@ -144,8 +144,8 @@ class PruneResult:
     blocks: tuple[PrunedBlock, ...]
     frozen: dict[str, int]
     measure: str = ""
-    curve: tuple[TradeoffPoint, ...] = ()
-    attempts: tuple[BudgetAttempt, ...] = ()
+    curve: tuple[CurvePoint, ...] = ()
+    attempts: tuple[PruningAttempt, ...] = ()
     choice: PlanChoice | None = None
     distillation: Distillation | None = None
     sparsity: Sparsity | None = None

@@ -7,18 +7,15 @@ from collections.abc import Callable
 from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ...core.progress import SILENT, Progress
-from ..results.prune_result import BudgetAttempt
+from ..results.prune_result import PruningAttempt
 
 _STEPS = 6
 _ACTIVITY = "try budgets"
 
 
 def largest_share(
-    retention: Callable[[float], float],
-    least: float,
-    most: float,
-    progress: Progress = SILENT,
-) -> list[BudgetAttempt]:
+    retention: Callable[[float], float], least: float, most: float, progress: Progress = SILENT
+) -> list[PruningAttempt]:
     """Return all shares that were tried, ``most`` first, among them the largest to keep ``least``.
 
     ``retention`` maps a share to what is left of the outputs, 1 for all. Raises OptionError when no
@@ -28,11 +25,11 @@ def largest_share(
     >>> max(attempt.share for attempt in attempts if attempt.retention >= 0.75)
     0.25
     """
-    attempts: list[BudgetAttempt] = []
+    attempts: list[PruningAttempt] = []
     low, high, share = 0.0, most, most
     for step in range(_STEPS):
         progress.step(_ACTIVITY, step, _STEPS)
-        attempts.append(BudgetAttempt(share, retention(share)))
+        attempts.append(PruningAttempt(share, retention(share)))
         if attempts[-1].retention >= least:
             low = share
         else:

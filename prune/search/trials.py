@@ -121,10 +121,9 @@ def kept_masks(
     dependency: DependencyGraph, layer: DenseLayer, removed: Array
 ) -> tuple[Array, Array]:
     """Return masks over the rows and over the columns of a layer's matrix, True for what stays."""
-    axes = dependency.axes[layer.weight]
+    masks = dependency.masks(layer.weight, removed)
     weight = dependency.graph.weights[layer.weight]
-    outputs = dependency.remaining(axes[1 - layer.in_axis], removed)
-    inputs = dependency.remaining(axes[layer.in_axis], removed)
+    outputs, inputs = masks[1 - layer.in_axis], masks[layer.in_axis]
     rows = layer.matrix(weight).shape[0] // outputs.size
     return outputs.repeat(rows), layer.columns(inputs, weight)
 

@@ -73,10 +73,9 @@ def killed(dependency: DependencyGraph, removed: NDArray[np.bool_]) -> ModelProt
     model.CopyFrom(dependency.graph.model)
     for tensor in model.graph.initializer:
         value = numpy_helper.to_array(tensor).copy()
-        for position, axis in enumerate(dependency.axes.get(tensor.name, [])):
+        for position, mask in enumerate(dependency.masks(tensor.name, removed)):
             if not reads_along(dependency.graph, tensor.name, position):
-                gone = ~dependency.remaining(axis, removed)
-                value[(slice(None),) * position + (gone,)] = 0
+                value[(slice(None),) * position + (~mask,)] = 0
         tensor.CopyFrom(numpy_helper.from_array(value, tensor.name))
     return model
 
