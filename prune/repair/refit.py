@@ -172,7 +172,7 @@ class LayerRefitter:
 
         The layers must come in the order of the graph.
         """
-        weight = _initializer(self._model, task.layer.weight)
+        weight = initializer(self._model, task.layer.weight)
         self._teacher.go_to(self._producer[task.target] + 1)
         self._student.go_to(task.position)
         moments = self._moments(task, weight)
@@ -214,11 +214,11 @@ class LayerRefitter:
 
     def put(self, layer: DenseLayer, matrix: Float64, bias: Float64 | None) -> None:
         """Give a layer of the pruned model another matrix, and another bias if it has one."""
-        weight = _initializer(self._model, layer.weight)
-        _store(self._model, layer.weight, layer.weight_like(matrix, weight))
+        weight = initializer(self._model, layer.weight)
+        set_initializer(self._model, layer.weight, layer.weight_like(matrix, weight))
         if layer.bias and bias is not None:
-            like = _initializer(self._model, layer.bias)
-            _store(self._model, layer.bias, _as_bias(layer, bias, like))
+            like = initializer(self._model, layer.bias)
+            set_initializer(self._model, layer.bias, _as_bias(layer, bias, like))
 
     def _moments(self, task: RefitTask, weight: Array) -> Moments:
         layer, whole = task.layer, np.empty(self._shapes[task.layer.weight], np.bool_)
@@ -242,11 +242,13 @@ def _as_bias(layer: DenseLayer, bias: Float64, like: Array) -> Array:
     return np.ascontiguousarray(bias.reshape(like.shape), dtype=like.dtype)
 
 
-def _initializer(model: ModelProto, name: str) -> Array:
+def initializer(model: ModelProto, name: str) -> Array:
+    """Return the value of an initializer of a model."""
     tensor = next(tensor for tensor in model.graph.initializer if tensor.name == name)
     return np.asarray(numpy_helper.to_array(tensor))
 
 
-def _store(model: ModelProto, name: str, value: Array) -> None:
+def set_initializer(model: ModelProto, name: str, value: Array) -> None:
+    """Give an initializer of a model another value."""
     tensor = next(tensor for tensor in model.graph.initializer if tensor.name == name)
     tensor.CopyFrom(numpy_helper.from_array(value, name))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import numpy as np
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto
 
 from ...core.graphs.dense import DenseLayer, tied_layers
 from ...core.session import Session
@@ -23,7 +23,7 @@ from ..channels.dependency_graph import DependencyGraph
 from ..channels.groups import Group
 from ..channels.surgery import without_shapes
 from ..repair.least_squares import solve
-from ..repair.refit import KeptChannels
+from ..repair.refit import KeptChannels, initializer, set_initializer
 from .divergence import divergence, likeness
 
 Outputs = dict[str, Array]
@@ -135,12 +135,8 @@ def kept_channels(dependency: DependencyGraph, removed: Array) -> dict[str, Kept
 
 
 def _store(model: ModelProto, layer: DenseLayer, matrix: Float64, bias: Float64) -> None:
-    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
-    like = numpy_helper.to_array(tensors[layer.weight])
-    tensors[layer.weight].CopyFrom(
-        numpy_helper.from_array(layer.weight_like(matrix, like), layer.weight)
-    )
+    weight = initializer(model, layer.weight)
+    set_initializer(model, layer.weight, layer.weight_like(matrix, weight))
     if layer.bias and layer.node.op_type != "ConvTranspose":
-        like = numpy_helper.to_array(tensors[layer.bias])
-        value = bias.reshape(like.shape).astype(like.dtype)
-        tensors[layer.bias].CopyFrom(numpy_helper.from_array(value, layer.bias))
+        like = initializer(model, layer.bias)
+        set_initializer(model, layer.bias, bias.reshape(like.shape).astype(like.dtype))
