@@ -21,7 +21,7 @@ from ..core.graphs.model import is_qdq, load_model, model_bytes, model_digest, s
 from ..core.progress import SILENT, Progress
 from ..core.results import QuantizationFigure
 from ..core.scratch import scratch_folder
-from ..prune.prune_result import PruneResult
+from ..prune.results.prune_result import PruneResult
 from ..quantize.error_report import TensorError
 from ..quantize.quantize import QuantizeResult
 from .figures.figures_of import quantization_figure

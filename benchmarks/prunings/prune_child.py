@@ -22,20 +22,20 @@ def main() -> None:
     from rockpress.pipeline.samples.ready_model import ready_model
     from rockpress.pipeline.tasks.distilling import distil_pruned, distil_task, split_for_pruning
     from rockpress.pipeline.tasks.pruning import cost_of
-    from rockpress.prune.budget import Budget
-    from rockpress.prune.prune import Method, Pruner
+    from rockpress.prune.prune import PruneMethod, Pruner
+    from rockpress.prune.results.budget import Budget
 
     job: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
     started = time.process_time()
     ready = ready_model(Path(job["model"]))
-    cost, step = cost_of(Budget("cycles", 0.5), find_target(job["target"]), "int8")
+    cost = cost_of(Budget("cycles", 0.5), find_target(job["target"]), "int8")
     calib = ready.samples(Path(job["dataset"]), Preprocessing(), job["calib"])
     criterion, allocation, recover = job["method"]
     recipe = make_recipe(Path(job["model"]), recover=recover, recover_time=job["seconds"])
     samples, _ = split_for_pruning(calib, recipe.prune, recipe.run.seed)
     repair = "least-squares" if recover == "distill" else recover
-    method = Method(criterion, allocation, repair)
-    pruner = Pruner(ready.model, samples, cost=cost, step=step, method=method)
+    method = PruneMethod(criterion, allocation, repair)
+    pruner = Pruner(ready.model, samples, cost=cost, method=method)
     judged = time.process_time() - started
     for share, output in job["outputs"]:
         started, path = time.process_time(), Path(output)

@@ -27,7 +27,7 @@ from ...core.results import (
     RetentionFigure,
     TradeoffFigure,
 )
-from ...prune.prune_result import PruneResult
+from ...prune.results.prune_result import PruneResult
 from ...quantize.quantize import QuantizeResult
 from ..options.check_options import Gates
 

@@ -21,7 +21,7 @@ from ...convert.chips.targets import find_target
 from ...core.errors import ModelError, OptionError
 from ...core.option_kinds import File
 from ...core.options import Option
-from ...prune.budget import parse_budget
+from ...prune.results.budget import parse_budget
 from ..options.option_table import old_names, options_of, renamed
 from .recipe import Recipe
 from .recipe_phrase import VERB, recipe_phrase

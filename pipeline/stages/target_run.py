@@ -15,7 +15,7 @@ from ...core.diagnostics import Diagnostic, option
 from ...core.errors import OptionError
 from ...core.graphs.model import save_model
 from ...core.progress import Progress
-from ...prune.prune_result import PruneResult
+from ...prune.results.prune_result import PruneResult
 from ...quantize.quantize import QuantizeResult
 from ..caching.cached_tasks import TaskCache
 from ..recipes.recipe import Recipe

@@ -15,8 +15,9 @@ from ...core.graphs.model import save_model
 from ...core.progress import Progress
 from ...core.scratch import scratch_folder
 from ...prune.distillation.distil import distil, require_distillable, require_torch
+from ...prune.distillation.distil_data import TrainingSamples
 from ...prune.distillation.distil_training import Schedule
-from ...prune.prune_result import Distillation
+from ...prune.results.prune_result import Distillation
 from ..caching.content_keys import key_of
 from ..caching.stage_cache import Cache, cache_folder
 from ..options.prune_options import DistilOptions, PruneOptions
@@ -96,12 +97,11 @@ def distil_pruned(
         return distil(
             task.pruned,
             teacher,
-            samples,
-            held_out,
+            TrainingSamples(samples, held_out),
             output,
             schedule,
             checkpoint=checkpoints / _CHECKPOINT,
-            on_progress=lambda done, total: progress.step("train", done, total),
+            progress=progress,
         )
 
 

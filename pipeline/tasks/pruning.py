@@ -21,13 +21,13 @@ from ...core.graphs.graph import Graph
 from ...core.progress import Progress
 from ...core.session import Session
 from ...core.types import Array
-from ...prune.budget import Budget, macs_cost, parse_budget, size_cost
 from ...prune.channels.layer_selection import require_prunable
-from ...prune.prune import Method, Pruner
-from ...prune.prune_result import PruneResult
-from ...prune.repair.refit import Before
-from ...prune.rounds import prune_in_rounds, usual_rounds
-from ...prune.search.costs import Cost
+from ...prune.prune import PruneMethod, Pruner
+from ...prune.repair.refit import Teacher
+from ...prune.results.budget import Budget, macs_cost, parse_budget, size_cost
+from ...prune.results.prune_result import PruneResult
+from ...prune.rounds import default_rounds, prune_in_rounds
+from ...prune.search.costs import CostFunction
 from ...prune.search.divergence import likeness
 from ...prune.sparse.sparsify import require_layers as require_sparsifiable
 from ..options.check_options import MetricOptions
@@ -51,23 +51,23 @@ def budget_of(options: PruneOptions) -> Budget | None:
     return None if options.max_drop is None else _MOST
 
 
-def cost_of(budget: Budget, target: Target, dtype: str) -> tuple[Cost, int]:
-    """The cost of a layer for a budget, and the number of channels at which it changes.
+def cost_of(budget: Budget, target: Target, dtype: str) -> CostFunction:
+    """Return the cost of a layer for a budget, with the number of channels at which it changes.
 
     Raises OptionError for a latency on a chip that has cycles only.
     """
     if budget.kind == "macs":
-        return macs_cost, _FINE_STEP
+        return CostFunction(macs_cost, _FINE_STEP)
     if budget.kind == "size":
-        return size_cost, _FINE_STEP
+        return CostFunction(size_cost, _FINE_STEP)
     if budget.kind == "latency":
         if target.latency is None:
             raise OptionError(
                 f"there is no latency in milliseconds for {target.name}, only cycles",
                 f"for example cycles=-{budget.share:.0%}",
             )
-        return lambda layer: layer_ms(layer, target, dtype), target.cout_step
-    return lambda layer: layer_cycles(layer, target, dtype), target.cout_step
+        return CostFunction(lambda layer: layer_ms(layer, target, dtype), target.cout_step)
+    return CostFunction(lambda layer: layer_cycles(layer, target, dtype), target.cout_step)
 
 
 def prunes(options: PruneOptions) -> bool:
@@ -137,25 +137,23 @@ class Pruning:
         self._calib, self._held_out = split_for_pruning(task.calib, task.options, task.seed)
         self._pruner = None if self.budget is None else self._judged(self.budget, task.model)
 
-    def _judged(self, budget: Budget, model: ModelProto, before: Before | None = None) -> Pruner:
+    def _judged(self, budget: Budget, model: ModelProto, teacher: Teacher | None = None) -> Pruner:
         task, options = self._task, self._task.options
         dtype = "int8" if task.scheme == "w8a8" else "float16"
-        cost, channels = cost_of(budget, task.target, dtype)
         return Pruner(
             model,
             self._calib,
-            cost=cost,
-            step=channels,
-            method=Method(
+            cost=cost_of(budget, task.target, dtype),
+            method=PruneMethod(
                 criterion=options.criterion,
                 # distillation starts from the closed form, see distilling.py
                 recover="none" if options.recover == "none" else "least-squares",
                 keep=options.keep,
                 only=options.only,
+                seed=task.seed,
             ),
-            seed=task.seed,
-            on_progress=self._progress.step,
-            before=before,
+            progress=self._progress,
+            teacher=teacher,
         )
 
     def write(self, output: Path, share: float | None = None) -> PruneResult:
@@ -172,7 +170,7 @@ class Pruning:
             return untouched(task.model, output)
         if options.max_drop is None or self._held_out is None or task.metric is None:
             budget = self.budget if share is None else Budget(self.budget.kind, share)
-            rounds = options.rounds or usual_rounds(budget)
+            rounds = options.rounds or default_rounds(budget)
             again = partial(self._judged, budget)
             return prune_in_rounds(self._pruner, again, budget, rounds, output)
         scoring = bound_metric(task.metric, task.model, self._held_out)

@@ -17,7 +17,7 @@ from ...core.graphs.model import load_model, parameter_count, save_model
 from ...core.graphs.sparsity import PATTERN, Axis
 from ...core.progress import Progress
 from ...core.types import Array
-from ...prune.prune_result import PruneResult
+from ...prune.results.prune_result import PruneResult
 from ...prune.sparse.sparsify import SparseMethod, sparsify
 from ..options.prune_options import PruneOptions
 
@@ -77,8 +77,6 @@ def made_sparse(
 
     method = SparseMethod(options.criterion, options.recover, options.keep, options.only)
     model = load_model(result.path)
-    sparse, found = sparsify(
-        model, calib, axes=axes, method=method, seed=seed, on_progress=progress.step
-    )
+    sparse, found = sparsify(model, calib, axes=axes, method=method, seed=seed, progress=progress)
     save_model(sparse, result.path)
     return replace(result, sparsity=found)

@@ -28,12 +28,12 @@ from rockpress.pipeline.tasks.distilling import (
     split_for_pruning,
 )
 from rockpress.prune.distillation import distil as module
-from rockpress.prune.distillation.distil_data import batch_size, outputs_of, stored
-from rockpress.prune.distillation.distil_loss import Compared, compared_of
+from rockpress.prune.distillation.distil_data import batch_size, outputs_of, store_samples
+from rockpress.prune.distillation.distil_loss import ComparedTensor, compared_tensors
 from rockpress.prune.distillation.distil_training import Schedule
-from rockpress.prune.distillation.torch_graph import require_known, trainable
-from rockpress.prune.distillation.torch_shape_ops import _places
-from rockpress.prune.prune_result import Distillation
+from rockpress.prune.distillation.torch_graph import require_trainable, trainable
+from rockpress.prune.distillation.torch_shape_ops import _source_positions
+from rockpress.prune.results.prune_result import Distillation
 from rockpress.report.html.pruning_part import pruning_card
 from rockpress.report.text.pruning_text import distillation_text
 
@@ -74,7 +74,7 @@ def test_an_operator_that_cannot_be_trained_is_named_at_once() -> None:
     graph = helper.make_graph([lstm, lstm], "g", [value], [])
     model = helper.make_model(graph)
     with pytest.raises(ModelError, match=r"these operators: LSTM \(2\)") as caught:
-        require_known(model)
+        require_trainable(model)
     assert "--recover least-squares" in caught.value.hint
     require_distilling(PruneOptions(), model)  # not asked for
 
@@ -149,17 +149,17 @@ def graph_of(nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray]) -> Mod
 @pytest.mark.parametrize(
     ("last", "wanted"),
     [
-        (helper.make_node("Softmax", ["f"], ["y"]), Compared("f", classes=True)),
-        (helper.make_node("Softmax", ["f"], ["y"], axis=0), Compared("y", classes=False)),
-        (helper.make_node("Sigmoid", ["f"], ["y"]), Compared("y", classes=False)),
-        (helper.make_node("Add", ["f", "f"], ["y"]), Compared("y", classes=True)),
+        (helper.make_node("Softmax", ["f"], ["y"]), ComparedTensor("f", classes=True)),
+        (helper.make_node("Softmax", ["f"], ["y"], axis=0), ComparedTensor("y", classes=False)),
+        (helper.make_node("Sigmoid", ["f"], ["y"]), ComparedTensor("y", classes=False)),
+        (helper.make_node("Add", ["f", "f"], ["y"]), ComparedTensor("y", classes=True)),
     ],
 )
 def test_scores_of_classes_are_compared_before_the_softmax(
-    last: onnx.NodeProto, wanted: Compared
+    last: onnx.NodeProto, wanted: ComparedTensor
 ) -> None:
     model = graph_of([helper.make_node("Flatten", ["x"], ["f"]), last], {})
-    assert compared_of(model) == [wanted]
+    assert compared_tensors(model) == [wanted]
 
 
 def test_the_schedule_ends_with_the_steps_or_with_the_time() -> None:
@@ -176,7 +176,7 @@ def test_the_schedule_ends_with_the_steps_or_with_the_time() -> None:
 
 def test_samples_are_decoded_once_onto_disk(tmp_path: Path) -> None:
     samples = demo_samples(5)
-    rows = stored(samples, tmp_path)
+    rows = store_samples(samples, tmp_path)
     name = next(iter(rows.feeds))
     assert isinstance(rows.feeds[name], np.memmap)
     assert np.array_equal(rows.feeds[name], np.stack([one[name] for one in samples]))
@@ -193,7 +193,7 @@ def test_samples_that_do_not_fit_on_the_disk(
 
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage)
     with pytest.raises(OutputError, match=r"5 decoded samples take 0\.0 GB"):
-        stored(demo_samples(5), tmp_path)
+        store_samples(demo_samples(5), tmp_path)
 
 
 def test_a_mini_batch_fits_in_memory() -> None:
@@ -242,4 +242,4 @@ def test_a_divergence_that_is_no_number_is_not_zero() -> None:
 def test_coordinates_that_cannot_be_trained_through_are_named() -> None:
     how = {"coordinate_transformation_mode": "tf_crop_and_resize"}
     with pytest.raises(ModelError, match="a Resize with the coordinates tf_crop_and_resize"):
-        _places(how, np.arange(4.0), 2, 4, 2.0)
+        _source_positions(how, np.arange(4.0), 2, 4, 2.0)

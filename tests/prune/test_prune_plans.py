@@ -15,9 +15,10 @@ from rockpress.core.graphs.layers import macs_of
 from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
-from rockpress.prune.budget import Budget, macs_cost
-from rockpress.prune.prune import Method, Pruner, prune
-from rockpress.prune.prune_result import PruneResult
+from rockpress.prune.prune import PruneMethod, Pruner, prune
+from rockpress.prune.results.budget import Budget, macs_cost
+from rockpress.prune.results.prune_result import PruneResult
+from rockpress.prune.search.costs import CostFunction
 from rockpress.prune.search.sample_split import divergence_on
 
 # Two branches know the same. Each alone can go without any harm, so the search takes both.
@@ -70,9 +71,9 @@ def samples(count: int, seed: int = 0) -> list[dict[str, NDArray[np.float32]]]:
 
 
 def pruned(share: float, output: Path, **how: str | tuple[str, ...]) -> PruneResult:
-    budget, method = Budget("macs", share), Method(**how)  # type: ignore[arg-type]
+    budget, method = Budget("macs", share), PruneMethod(**how)  # type: ignore[arg-type]
     given = samples(200)
-    return prune(twins(), output, given, budget, cost=macs_cost, step=4, method=method)
+    return prune(twins(), output, given, budget, cost=CostFunction(macs_cost, 4), method=method)
 
 
 def test_the_uniform_plan_is_kept_where_the_cuts_spoil_each_other(tmp_path: Path) -> None:
@@ -86,7 +87,7 @@ def test_the_uniform_plan_is_kept_where_the_cuts_spoil_each_other(tmp_path: Path
 
 def test_the_searched_plan_is_kept_where_it_is_better(tmp_path: Path) -> None:
     model, budget = twins(third_is_dead=True), Budget("macs", 0.2)
-    result = prune(model, tmp_path / "a", samples(60), budget, cost=macs_cost, step=4)
+    result = prune(model, tmp_path / "a", samples(60), budget, cost=CostFunction(macs_cost, 4))
     assert result.choice is not None
     assert result.choice.plan == "searched"
     assert result.choice.values["searched"] < 1e-5 < result.choice.values["uniform"]
@@ -105,7 +106,7 @@ def test_both_plans_are_within_the_budget_and_leave_what_is_kept(
 
 def test_a_drop_is_tried_with_both_plans(tmp_path: Path) -> None:
     model = twins()
-    pruner = Pruner(model, samples(150), cost=macs_cost, step=4, method=Method())
+    pruner = Pruner(model, samples(150), cost=CostFunction(macs_cost, 4), method=PruneMethod())
     held_out = samples(50, seed=1)
     reference = Session(model).stacked(held_out)[0]
 
@@ -131,7 +132,7 @@ def test_a_layer_with_more_inputs_than_samples_does_not_look_free(tmp_path: Path
     )
     budget, fresh = Budget("macs", 0.5), samples(200, seed=1)
     prepared, path = prepare_model(model), tmp_path / "a"
-    result = prune(prepared, path, samples(40), budget, cost=macs_cost, step=8)
+    result = prune(prepared, path, samples(40), budget, cost=CostFunction(macs_cost, 8))
     (group,) = result.groups
     real = divergence_on(prepared, fresh)(load_model(path))
     assert real > 1e-4
@@ -150,9 +151,14 @@ def test_what_only_a_shared_weight_reads_is_cut(tmp_path: Path) -> None:
     budget = Budget("macs", 0.25)
     errors = {}
     for recover in ("least-squares", "none"):
-        path, method = tmp_path / recover, Method(recover=recover)
+        path, method = tmp_path / recover, PruneMethod(recover=recover)
         result = prune(
-            prepare_model(model), path, given, budget, cost=macs_cost, step=4, method=method
+            prepare_model(model),
+            path,
+            given,
+            budget,
+            cost=CostFunction(macs_cost, 4),
+            method=method,
         )
         assert [group.after for group in result.groups] == [12]
         wanted, found = (Session(one).stacked(given) for one in (model, load_model(path)))
@@ -162,6 +168,6 @@ def test_what_only_a_shared_weight_reads_is_cut(tmp_path: Path) -> None:
 
 def test_too_few_samples_to_hold_one_out(tmp_path: Path) -> None:
     budget = Budget("macs", 0.3)
-    result = prune(twins(), tmp_path / "a", samples(2), budget, cost=macs_cost, step=4)
+    result = prune(twins(), tmp_path / "a", samples(2), budget, cost=CostFunction(macs_cost, 4))
     assert result.choice is None
     assert macs_of(load_model(tmp_path / "a")) <= 0.7 * result.cost_before

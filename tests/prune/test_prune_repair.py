@@ -24,14 +24,14 @@ from rockpress.core.passes.prepare import fixed_input_shapes, prepare_model
 from rockpress.core.passes.submodel import extract_until
 from rockpress.core.session import Session
 from rockpress.core.streaming.moments import Moments, sampled_positions
-from rockpress.prune.channels.dependency_graph import build_dependency
+from rockpress.prune.channels.dependency_builder import build_dependency_graph
 from rockpress.prune.channels.groups import find_groups, mark_removed
 from rockpress.prune.channels.surgery import remove_channels
 from rockpress.prune.repair.least_squares import RIDGE, solve
-from rockpress.prune.repair.refit import refit
+from rockpress.prune.repair.refit import Teacher, refit
 from rockpress.prune.search.divergence import divergence
 from rockpress.prune.search.importance import Reader, removal_order
-from rockpress.prune.search.trials import Trials, cuts_of
+from rockpress.prune.search.trials import Trials, kept_channels
 from rockpress.prune.search.width_candidates import candidates_of, layer_moments
 from rockpress.prune.search.widths import allowed_widths, errors_between, measured_widths
 
@@ -368,18 +368,18 @@ def output_error(model: ModelProto, other: ModelProto, samples: Feeds) -> float:
 @pytest.mark.parametrize("name", NETS)
 def test_refitting_mends_what_was_cut(name: str) -> None:
     model = with_biases(net(*NETS[name]))
-    dependency = build_dependency(Graph(model))
+    dependency = build_dependency_graph(Graph(model))
     groups = find_groups(dependency)
     assert groups
     removed = mark_removed(dependency, {g.name: np.arange(g.size // 3) for g in groups}, groups)
     cut = remove_channels(dependency, removed)
     samples = samples_for(model, 48)
     before = cut.SerializeToString()
-    mended = refit(model, cut, cuts_of(dependency, removed), samples, seed=0)
+    mended = refit(Teacher(model, kept_channels(dependency, removed)), cut, samples, seed=0)
     fresh = samples_for(model, 16, seed=1)
     assert output_error(model, mended, fresh) < 0.6 * output_error(model, cut, fresh)
     assert cut.SerializeToString() == before
-    again = refit(model, cut, cuts_of(dependency, removed), samples, seed=0)
+    again = refit(Teacher(model, kept_channels(dependency, removed)), cut, samples, seed=0)
     assert again.SerializeToString() == mended.SerializeToString()
 
 
@@ -398,11 +398,13 @@ def test_a_shared_weight_is_refitted_for_all_that_use_it(operator: str) -> None:
             {"w1": (9, 5), "b1": (9,), "b2": (9,), "w2": (9, 4), "b3": (4,), "b4": (4,)},
         )
     )
-    dependency = build_dependency(Graph(model))
+    dependency = build_dependency_graph(Graph(model))
     (group,) = find_groups(dependency)
     removed = mark_removed(dependency, {group.name: np.arange(4)}, [group])
     cut, samples = remove_channels(dependency, removed), samples_for(model, 60)
-    found = Graph(refit(model, cut, cuts_of(dependency, removed), samples, seed=0)).weights
+    found = Graph(
+        refit(Teacher(model, kept_channels(dependency, removed)), cut, samples, seed=0)
+    ).weights
 
     given = Graph(model).weights
     start = given["w2"][4:].astype(np.float64)
@@ -426,15 +428,17 @@ def test_a_shared_weight_is_refitted_for_all_that_use_it(operator: str) -> None:
 @pytest.mark.parametrize("name", NETS)
 def test_a_refit_without_need_changes_nothing(name: str) -> None:
     model = with_biases(net(*NETS[name]))
-    dependency = build_dependency(Graph(model))
-    nothing = dependency.nothing_removed()
-    same = refit(model, model, cuts_of(dependency, nothing), samples_for(model, 4), seed=0)
+    dependency = build_dependency_graph(Graph(model))
+    nothing = dependency.empty_mask()
+    same = refit(
+        Teacher(model, kept_channels(dependency, nothing)), model, samples_for(model, 4), seed=0
+    )
     assert same.SerializeToString() == model.SerializeToString()
 
 
 def make_candidates(recover: bool) -> dict[str, dict[int, float]]:
     model = with_biases(net(RESIDUAL, RESIDUAL_WEIGHTS))
-    dependency = build_dependency(Graph(model))
+    dependency = build_dependency_graph(Graph(model))
     samples = samples_for(model, 32)
     statistics, of_blocks = layer_moments(dependency, samples, 0)
     refitted = (statistics, of_blocks) if recover else ({}, {})

@@ -1,12 +1,12 @@
-"""How much to save, and of what."""
+"""The budget of pruning: how much to save, and of which cost."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-from ..core.errors import OptionError
-from ..core.graphs.layers import LayerShape
+from ...core.errors import OptionError
+from ...core.graphs.layers import LayerShape
 
 BUDGET_KINDS = ("cycles", "latency", "macs", "size")
 _EXAMPLE = "for example cycles=-30%"
@@ -14,14 +14,14 @@ _EXAMPLE = "for example cycles=-30%"
 
 @dataclass(frozen=True)
 class Budget:
-    """How much to save: ``share`` of the unpruned model's cost in ``kind``, see BUDGET_KINDS."""
+    """The ``share`` to save of the unpruned model's cost in ``kind``, see BUDGET_KINDS."""
 
     kind: str
     share: float
 
 
 def parse_budget(text: str) -> Budget:
-    """Read a budget as it is written on the command line.
+    """Read a budget from text, such as cycles=-30%. Raises OptionError.
 
     >>> parse_budget("cycles=-30%")
     Budget(kind='cycles', share=0.3)
@@ -40,11 +40,11 @@ def parse_budget(text: str) -> Budget:
 
 
 def macs_cost(layer: LayerShape) -> float:
-    """Multiply-accumulates of a layer; a pooling has none that are counted."""
+    """Return the multiply-accumulates of a layer; 0 for a pooling."""
     return 0.0 if layer.op == "pool" else float(layer.macs)
 
 
 def size_cost(layer: LayerShape) -> float:
-    """Weights of a layer, which is what the size of a file follows."""
+    """Return the number of weights of a layer, which the size of a file follows."""
     inputs = 0 if layer.op == "pool" else layer.cin // layer.groups
     return float(layer.kernel_h * layer.kernel_w * layer.cout * inputs)

@@ -1,22 +1,22 @@
-"""What pruning did, as plain values."""
+"""The result of pruning, as plain values."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.graphs.sparsity import Axis
+from ...core.graphs.sparsity import Axis
 from .budget import Budget
 
 
 @dataclass(frozen=True)
 class PrunedGroup:
-    """One group of channels before and after.
+    """The width of one group of channels before and after.
 
-    ``error`` is the divergence of the outputs when it alone is cut to that width, ``saved`` what
-    this cut saves, as a share of the unpruned model's cost, with the others as they are now.
+    ``error`` is the divergence of the outputs when it alone is cut to that width, ``saved`` the
+    share of the unpruned model's cost that this cut saves, with the others as they are now.
     ``sensitivity`` maps width -> error for the widths that were measured, and ``layers`` names the
-    layers that make the channels, by node and weight.
+    layers that produce the channels, by node and weight.
     """
 
     name: str
@@ -32,8 +32,7 @@ class PrunedGroup:
 class PrunedBlock:
     """A residual block that could be left out whole, and whether it was.
 
-    ``error``, ``saved`` and ``layers`` are as for a group; what a block saves that was not left out
-    is 0.
+    ``error``, ``saved`` and ``layers`` are as for a group; ``saved`` is 0 if it was not left out.
     """
 
     name: str
@@ -45,7 +44,7 @@ class PrunedBlock:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """One step of the trade-off: cost over that of the unpruned model, and what is left.
+    """One point of the trade-off: cost over that of the unpruned model, error and likeness.
 
     ``error`` is estimated, the sum of what the groups' cuts give alone; ``likeness`` is measured
     with all of them together and the readers refitted in one shot, so that it is a lower bound.
@@ -57,19 +56,19 @@ class CurvePoint:
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """A budget that was tried for ``--max-drop``: its share, and what of the outputs was left."""
+class PruningAttempt:
+    """A budget that was tried to keep within a drop: its share, and the outputs' retention."""
 
     share: float
     retention: float
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Which plan was kept, ``searched``, ``channels`` or ``uniform``, and what each gave.
+class PlanChoice:
+    """The plan that was chosen, ``searched``, ``channels`` or ``uniform``, and those tried.
 
-    ``values`` maps plan -> divergence of the outputs (the smaller is better), or what is left of
-    them, their retention, as ``measure`` says; on samples that none was repaired with.
+    ``values`` maps plan -> divergence of the outputs (the smaller is better), or their retention,
+    as ``measure`` says; on samples that none was repaired with.
     """
 
     plan: str
@@ -79,7 +78,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Distillation:
-    """What training did to a pruned model, all measured on samples that it was not trained on.
+    """The effect of training on a pruned model, measured on samples that it was not trained on.
 
     ``divergence_*`` is 0 for the outputs of the original, see divergence.py; ``likeness_*`` is 1
     for them, and ``measure`` names it: agreement, or cosine. The trained weights are ``kept`` only
@@ -113,7 +112,7 @@ class SparseLayer:
 
 @dataclass(frozen=True)
 class Sparsity:
-    """The layers that are 2:4 sparse now, and the dense ones: left so, or not recognised.
+    """The layers that are 2:4 sparse now, and the dense ones: not to be sparse or not recognised.
 
     ``likeness`` is that of the outputs to those of the model before, named by ``measure``.
     """
@@ -126,7 +125,7 @@ class Sparsity:
 
 @dataclass(frozen=True)
 class PruneResult:
-    """What pruning did. ``cost_*`` are in the unit of the budget, by the cost function given.
+    """The result of pruning. ``cost_*`` are in the unit of the budget, by its cost function.
 
     Without a ``budget`` no channels were removed, and the costs are 0. ``frozen`` maps operator
     type -> number of nodes around which nothing could be removed; ``measure`` names the likeness
@@ -146,7 +145,7 @@ class PruneResult:
     frozen: dict[str, int]
     measure: str = ""
     curve: tuple[CurvePoint, ...] = ()
-    attempts: tuple[Attempt, ...] = ()
-    choice: Choice | None = None
+    attempts: tuple[PruningAttempt, ...] = ()
+    choice: PlanChoice | None = None
     distillation: Distillation | None = None
     sparsity: Sparsity | None = None
