@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -12,15 +11,16 @@ import onnx.parser
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto
 
+from commands import Run
+from graphs import Samples, model_of, random_feeds, random_weights
 from rockpress.core.errors import OptionError
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.layers import macs_of
 from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
-from rockpress.core.types import Array
 from rockpress.prune.budget import Budget, macs_cost
 from rockpress.prune.channels.blocks import find_blocks
 from rockpress.prune.channels.dependency_graph import build_dependency
@@ -30,9 +30,8 @@ from rockpress.prune.prune_result import PruneResult
 from rockpress.prune.repair.refit import Before
 from rockpress.prune.rounds import prune_in_rounds
 from rockpress.prune.search.sample_split import divergence_on
+from samples import save_feeds
 
-Feeds = list[dict[str, Array]]
-Run = Callable[..., tuple[int, str, str]]
 SHAPES = {
     **{"w0": (16, 3, 1, 1), "w1": (24, 16, 1, 1), "w2": (16, 24, 1, 1), "w9": (4, 16)},
     **{"w3": (24, 16, 1, 1), "w4": (16, 24, 1, 1), "w5": (16, 16, 1, 1)},
@@ -77,17 +76,12 @@ LINEAR = f"""(float[1,3,6,6] x) => (float[1,4] y) {{
 
 def net(text: str, dead: tuple[str, ...] = ()) -> ModelProto:
     """A prepared model with random weights; those of ``dead`` layers are zero."""
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {text}')
-    random = np.random.default_rng(0)
-    for name, shape in SHAPES.items():
-        value = random.standard_normal(shape) / np.sqrt(shape[1]) * (name not in dead)
-        model.graph.initializer.append(numpy_helper.from_array(value.astype(np.float32), name))
-    return prepare_model(model)
+    weights = random_weights(SHAPES)
+    return model_of(text, {**weights, **{name: 0 * weights[name] for name in dead}})
 
 
-def samples(count: int, seed: int = 0) -> Feeds:
-    random = np.random.default_rng(seed)
-    return [{"x": random.standard_normal((1, 3, 6, 6)).astype(np.float32)} for _ in range(count)]
+def samples(count: int, seed: int = 0) -> Samples:
+    return random_feeds({"x": (1, 3, 6, 6)}, count, seed)
 
 
 def pruned(model: ModelProto, share: float, output: Path, **how: tuple[str, ...]) -> PruneResult:
@@ -290,7 +284,7 @@ def test_what_the_first_round_left_out_is_not_asked_for_again(
 def test_the_command_names_what_it_left_out(tmp_path: Path, rockpress: Run) -> None:
     model, calib, out = tmp_path / "m.onnx", tmp_path / "calib.npz", tmp_path / "s.onnx"
     onnx.save(net(PLAIN, dead=("w4",)), model)
-    np.savez(calib, images=np.concatenate([one["x"] for one in samples(40)]))
+    save_feeds(calib, samples(40))
     line = ["prune", model, "--calib", calib, "-o", out, "--budget", "macs=-45%"]
     code, printed, _ = rockpress(*line)
     assert code == 0

@@ -5,21 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnx
-import onnx.parser
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 
+from graphs import model_of, random_feeds, random_weights
 from rockpress.calibration_data.samples import Samples, open_samples
 from rockpress.core.graphs.model import load_model
-from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
+from rockpress.core.types import Array
 from rockpress.pipeline.samples.task_metric import judge_for
 from rockpress.pipeline.stages.quantizing import held_out, quantize_step
 from rockpress.quantize.four_bits import quantize_four_bits
@@ -35,7 +32,6 @@ from rockpress.quantize.methods.method_table import COMPARED
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import read_plan
 
-Array = NDArray[Any]
 TOP1 = TaskMetric("top1", lambda index, outputs: 0.0)
 LOSS = TaskMetric("loss", lambda index, outputs: 0.0, lower_is_better=True)
 
@@ -144,13 +140,10 @@ def test_samples_are_compared_before_the_last_softmax(
     last: str, tensor: str, axis: int | None, tmp_path: Path
 ) -> None:
     text = f"(float[1,3,8,8] x) => (float[1,4,8,8] y) {{ a = Conv (x, w)\n y = {last} }}"
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {text}')
     weight = np.random.default_rng(0).standard_normal((4, 3, 1, 1)).astype(np.float32) * 9
-    model.graph.initializer.append(numpy_helper.from_array(weight, "w"))
-    model = prepare_model(model)
+    model = model_of(text, {"w": weight})
     assert logits_of(model) == (Logits(tensor, axis),)
-    random = np.random.default_rng(1)
-    samples = [{"x": random.standard_normal((1, 3, 8, 8)).astype(np.float32)} for _ in range(6)]
+    samples = random_feeds(model, 6, 1)
     shifted = ModelProto()
     shifted.CopyFrom(model)
     bias = np.array([1, 2, 3, 4], np.float32) if axis is None else np.full(4, 2, np.float32)
@@ -182,12 +175,8 @@ NET = """(float[1,3,8,8] x) => (float[1,4] y) {
 
 @pytest.fixture(scope="module")
 def net() -> ModelProto:
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {NET}')
-    random = np.random.default_rng(0)
-    for name, shape in {"w1": (6, 3, 3, 3), "b1": (6,), "w2": (4, 6), "b2": (4,)}.items():
-        value = (random.standard_normal(shape) / 3).astype(np.float32)
-        model.graph.initializer.append(numpy_helper.from_array(value, name))
-    return prepare_model(model)
+    shapes = {"w1": (6, 3, 3, 3), "b1": (6,), "w2": (4, 6), "b2": (4,)}
+    return model_of(NET, random_weights(shapes, scale=1 / 3))
 
 
 def saved(path: Path, model: ModelProto, count: int, classes: int = 4) -> Samples:

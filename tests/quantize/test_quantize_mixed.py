@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnx.parser
 import pytest
-from numpy.typing import NDArray
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto
 
-from rockpress.cli import main as entry
+from commands import Run
+from graphs import Samples, Weights, model_of, random_feeds
 from rockpress.convert.chips.cycles import layer_cycles
 from rockpress.convert.chips.targets import find_target
 from rockpress.convert.convert import convert
@@ -24,7 +21,6 @@ from rockpress.core.errors import OptionError, SamplesError
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.layers import LayerShape
 from rockpress.core.graphs.model import load_model, save_model
-from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.pipeline.stages.plan_handover import ranges_of
 from rockpress.quantize.methods.method_candidates import HeldOut
@@ -32,9 +28,6 @@ from rockpress.quantize.mixed import Costs, families, growing_choices, parse_mix
 from rockpress.quantize.quantize import Mixed, quantize
 from rockpress.quantize.rendering.plan import Activation, Plan, read_plan
 from rockpress.quantize.rendering.qdq import render
-
-Array = NDArray[Any]
-Feeds = list[dict[str, Array]]
 
 # one channel in sixteen is 200 times as large as the others, and as much less is made of it
 GAIN = np.where(np.arange(16) == 3, 200, 1).astype(np.float32)
@@ -57,22 +50,8 @@ SHAPES = {
 }
 
 
-def model_of(text: str, weights: dict[str, Any], seed: int = 0) -> ModelProto:
-    """A prepared model; a weight given by its shape gets random values."""
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {text}')
-    random = np.random.default_rng(seed)
-    for name, value in weights.items():
-        if isinstance(value, tuple):
-            fan = 1 if len(value) == 1 else np.prod(value[1:])
-            value = (random.standard_normal(value) / np.sqrt(fan)).astype(np.float32)
-        model.graph.initializer.append(numpy_helper.from_array(value, name))
-    return prepare_model(model)
-
-
-def samples(count: int, seed: int, size: int = 16) -> Feeds:
-    random = np.random.default_rng(seed)
-    shape = (1, 3, size, size)
-    return [{"x": random.standard_normal(shape).astype(np.float32)} for _ in range(count)]
+def samples(count: int, seed: int, size: int = 16) -> Samples:
+    return random_feeds({"x": (1, 3, size, size)}, count, seed)
 
 
 def on_rk3588(layer: LayerShape, dtype: str) -> float:
@@ -240,7 +219,7 @@ INVERTED = """(float[1,3,8,8] x) => (float[1,10] y) {
     m = GlobalAveragePool (sum)
     f = Flatten (m)
     y = Gemm <transB=1> (f, w5) }"""
-INVERTED_WEIGHTS = {
+INVERTED_WEIGHTS: Weights = {
     **{"w1": (8, 3, 3, 3), "w2": (16, 8, 1, 1), "w3": (16, 1, 3, 3), "w4": (8, 16, 1, 1)},
     **{"w5": (10, 8), "zero": np.array(0, np.float32), "six": np.array(6, np.float32)},
 }
@@ -279,17 +258,12 @@ def test_what_cannot_be_is_told_in_one_line(
     told: str,
     small_cnn: Path,
     image_folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    rockpress: Run,
 ) -> None:
     output = small_cnn.with_name("out" if command == "run" else "out.onnx")
     words = [command, small_cnn, "--calib", image_folder, "-o", output, *options]
-    monkeypatch.setattr(entry, "catch_signals", lambda: None)  # those of pytest stay
-    monkeypatch.setattr(sys, "argv", ["rockpress", *map(str, words)])
-    with pytest.raises(SystemExit) as stop:
-        entry.main()
-    out, err = capfd.readouterr()
+    code, out, err = rockpress(*words)
     lines = [line for line in err.splitlines() if not line.startswith("rockpress: ")]
-    assert (stop.value.code, out, output.exists()) == (2, "", False)
+    assert (code, out, output.exists()) == (2, "", False)
     assert [line.split(":")[0] for line in lines] == ["error", "hint"]
     assert told in lines[0]

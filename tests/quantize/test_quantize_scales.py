@@ -13,10 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
 
+from graphs import Weights, model_of, random_feeds
 from rockpress.core.errors import ModelError, SamplesError
-from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.quantize.numeric.scales import (
     activation_scale,
@@ -34,21 +33,11 @@ NUMBERS = st.floats(-1e4, 1e4, width=32)
 
 def round_trip(x: NDArray[np.float32], scale: float, zero_point: int) -> NDArray[np.float32]:
     """x through QuantizeLinear and DequantizeLinear of ONNX Runtime."""
-    constants = [
-        helper.make_tensor("s", TensorProto.FLOAT, [], [scale]),
-        helper.make_tensor("z", TensorProto.INT8, [], [zero_point]),
-    ]
-    graph = helper.make_graph(
-        [
-            helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
-            helper.make_node("DequantizeLinear", ["q", "s", "z"], ["y"]),
-        ],
-        "round_trip",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [x.size])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [x.size])],
-        constants,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    text = f"""(float[{x.size}] x) => (float[{x.size}] y) {{
+        q = QuantizeLinear (x, s, z)
+        y = DequantizeLinear (q, s, z) }}"""
+    constants: Weights = {"s": np.float32(scale), "z": np.int8(zero_point)}
+    model = model_of(text, constants, opset=13, prepared=False)
     (y,) = Session(model, optimise=False).run({"x": x})
     return np.asarray(y, dtype=np.float32)
 
@@ -192,17 +181,16 @@ def test_no_plan_at_all(tmp_path: Path) -> None:
 
 
 def square(operator: str = "Mul") -> onnx.ModelProto:
-    text = f"""<ir_version: 8, opset_import: ["": 17]>
-        net (float[1,4] x) => (float[1,4] y) {{
+    return model_of(
+        f"""(float[1,4] x) => (float[1,4] y) {{
             a = Exp (x)
             b = {operator} (x, a)
             y = Neg (b) }}"""
-    return prepare_model(onnx.parser.parse_model(text))
+    )
 
 
 def draws(count: int) -> list[NDArray[np.float32]]:
-    random = np.random.default_rng(0)
-    return [random.standard_normal((1, 4)).astype(np.float32) for _ in range(count)]
+    return [feeds["x"] for feeds in random_feeds({"x": (1, 4)}, count)]
 
 
 def test_ranges_are_those_of_all_samples() -> None:

@@ -1,21 +1,20 @@
-"""Models in code: from the text form of ONNX, with weights that are given or drawn."""
+"""Models in code: from the text form of ONNX, with weights that are given or random."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from rockpress.core.passes.prepare import fixed_input_shapes, prepare_model
+from rockpress.core.types import Array
 
-Array = NDArray[Any]
-Feeds = list[dict[str, Array]]
+Samples = list[dict[str, Array]]
 Shape = Sequence[int | str | None]
-# A tuple is the shape of a weight that is drawn, everything else its value.
+# A tuple is the shape of a random weight, everything else a value.
 Weights = Mapping[str, ArrayLike]
 
 
@@ -31,12 +30,12 @@ def model_of(
 ) -> ModelProto:
     """Return the model of ``text`` such as "(float[1,3,8,8] x) => (y) { y = Conv (x, w) }".
 
-    ``drawn`` tells how weights are read. An output without a type gets the one that is inferred;
+    Weights are read by ``random_weights``. An output without a type gets the one that is inferred;
     ``prepared`` is what rockpress does to every model that it reads.
     """
     imports = ", ".join([f'"": {opset}', *(f'"{domain}": 1' for domain in domains)])
     model = onnx.parser.parse_model(f"<ir_version: 8, opset_import: [{imports}]> net {text}")
-    model.graph.initializer.extend(_tensors(drawn(weights or {}, seed, biases=biases)))
+    model.graph.initializer.extend(_tensors(random_weights(weights or {}, seed, biases=biases)))
     return prepare_model(model) if prepared else _with_types(model)
 
 
@@ -63,46 +62,51 @@ def model_of_nodes(
             else helper.make_tensor_value_info(name, dtype, shape)
             for name, shape in outputs.items()
         ],
-        _tensors(drawn(weights or {})),
+        _tensors(random_weights(weights or {})),
     )
     opsets = [helper.make_opsetid("", opset)]
     return _with_types(helper.make_model(graph, opset_imports=opsets, ir_version=8))
 
 
-def drawn(
+def random_weights(
     weights: Weights,
     seed: int | np.random.Generator = 0,
     *,
     biases: float = 1.0,
     scale: float | None = None,
 ) -> dict[str, Array]:
-    """Return each weight as an array: a shape is drawn, float64 becomes float32.
+    """Return each weight as an array: a value in float32 where it is in float64, a shape at random.
 
-    What is drawn is normal with the variance one over the product of ``shape[1:]``, what has one
-    axis with the deviation ``biases``; with ``scale``, all have that as their deviation.
+    Random values are normal, of variance one over the product of ``shape[1:]``, those of one axis
+    with the deviation ``biases``; ``scale`` is the deviation of all instead.
     """
     random = np.random.default_rng(seed)
     return {
-        name: _drawn(random, value, biases, scale) if isinstance(value, tuple) else _given(value)
+        name: _normal(random, value, biases, scale) if isinstance(value, tuple) else _array(value)
         for name, value in weights.items()
     }
 
 
-def feeds(
+def random_feeds(
     inputs: ModelProto | Mapping[str, tuple[int, ...]],
     count: int,
     seed: int = 0,
     *,
     scale: float = 1.0,
     shift: float = 0.0,
-) -> Feeds:
-    """Return ``count`` samples for a model, or for inputs of these shapes: normal, in float32."""
-    shapes = fixed_input_shapes(inputs) if isinstance(inputs, ModelProto) else inputs
+) -> Samples:
+    """Return ``count`` samples for a model, or for float32 inputs of these shapes: all normal."""
+    dtypes: dict[str, int] = {}
+    if isinstance(inputs, ModelProto):
+        dtypes = {value.name: value.type.tensor_type.elem_type for value in inputs.graph.input}
+        inputs = fixed_input_shapes(inputs)
     random = np.random.default_rng(seed)
     return [
         {
-            name: (scale * random.standard_normal(shape) + shift).astype(np.float32)
-            for name, shape in shapes.items()
+            name: (scale * random.standard_normal(shape) + shift).astype(
+                helper.tensor_dtype_to_np_dtype(dtypes.get(name, TensorProto.FLOAT))
+            )
+            for name, shape in inputs.items()
         }
         for _ in range(count)
     ]
@@ -147,7 +151,7 @@ def small_cnn(width: int = 16) -> ModelProto:
     return model
 
 
-def _drawn(
+def _normal(
     random: np.random.Generator, shape: tuple[int, ...], biases: float, scale: float | None
 ) -> Array:
     if scale is None:
@@ -155,7 +159,7 @@ def _drawn(
     return np.asarray(random.standard_normal(shape) * scale, np.float32)
 
 
-def _given(value: ArrayLike) -> Array:
+def _array(value: ArrayLike) -> Array:
     array = np.asarray(value)
     return array.astype(np.float32) if array.dtype == np.float64 else array
 
