@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import ModelProto, ValueInfoProto, numpy_helper, parser
+from onnx import ModelProto, ValueInfoProto, numpy_helper
 
+from audits import model_from_x
+from graphs import random_feeds, random_weights
 from rockpress.convert.audit.float16_audit import observe, tensors_to_observe
 from rockpress.convert.audit.model_audit import audit
 from rockpress.convert.chips.targets import find_target
@@ -24,27 +26,16 @@ from rockpress.quantize.quantize import quantize
 
 RK3588 = find_target("rk3588")
 needs_toolkit = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
-RANDOM = np.random.default_rng(0)
-SAMPLES: list[dict[str, Array]] = [
-    {"x": RANDOM.standard_normal((1, 8, 10, 10), np.float32)} for _ in range(4)
-]
+SAMPLES = random_feeds({"x": (1, 8, 10, 10)}, 4)
 
 
 def graph(nodes: str, outputs: str = "y", **constants: Array | np.float32) -> ModelProto:
     """Nodes from x; Conv reads the weights w and v (4x8x1x1). Output types are inferred."""
-    head = '<ir_version: 8, opset_import: ["": 13]> g (float[1,8,10,10] x)'
-    types = ", ".join(f"float {name}" for name in outputs.split())
-    model = parser.parse_model(f"{head} => ({types}) {nodes}")
-    for seed, name in enumerate("wv"):
-        weight = np.random.default_rng(seed).normal(size=(4, 8, 1, 1)).astype(np.float32)
-        constants.setdefault(name, weight)
-    used = {name for node in model.graph.node for name in node.input}
-    for name, value in constants.items():
-        if name in used:
-            model.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
-    for one in model.graph.output:
-        one.CopyFrom(ValueInfoProto(name=one.name))
-    return onnx.shape_inference.infer_shapes(model, data_prop=True)
+    drawn = {
+        name: random_weights({name: (4, 8, 1, 1)}, seed, scale=1)[name]
+        for seed, name in enumerate("wv")
+    }
+    return model_from_x(nodes, outputs, shape="1,8,10,10", weights={**drawn, **constants})
 
 
 def boxes_and_scores(size: float, join: str = "y = Concat<axis=1>(box, score)") -> ModelProto:

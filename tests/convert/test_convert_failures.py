@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +16,9 @@ import numpy as np
 import onnx
 import psutil
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 
+from graphs import model_of, model_of_nodes
 from rockpress.convert.convert import convert
 from rockpress.convert.request import Request, build
 from rockpress.convert.toolkit.environment import toolkit_version
@@ -37,22 +37,13 @@ from rockpress.convert.toolkit.failures import (
 from rockpress.convert.toolkit.job import Job, run_job
 from rockpress.convert.toolkit.outcome import Limits
 
-pytestmark = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
+pytestmark = [
+    pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2"),
+    pytest.mark.usefixtures("leaves_nothing_behind"),
+]
 
 LIMITS = Limits(timeout=120, memory_gb=12)
 OLD = b"the .rknn of an earlier run"
-
-
-@pytest.fixture(autouse=True)
-def leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    places = [tmp_path / "temporary", tmp_path / "current"]
-    for place in places:
-        place.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(places[0]))
-    monkeypatch.chdir(places[1])
-    yield
-    assert [list(place.iterdir()) for place in places] == [[], []]
-    assert psutil.Process().children(recursive=True) == []
 
 
 @pytest.fixture
@@ -70,14 +61,8 @@ def old_output(tmp_path: Path) -> Iterator[Path]:
 def dynamic_op(tmp_path: Path) -> Path:
     """NonZero of an input: its output's shape depends on the values."""
     path = tmp_path / "nonzero.onnx"
-    graph = helper.make_graph(
-        [helper.make_node("NonZero", ["x"], ["y"], name="where")],
-        "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 8, 8])],
-        [helper.make_tensor_value_info("y", TensorProto.INT64, [4, None])],
-    )
-    opset = helper.make_opsetid("", 17)
-    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=8), path)
+    text = "(float[1,3,8,8] x) => (int64[4,?] y) { [where] y = NonZero (x) }"
+    onnx.save(model_of(text, prepared=False), path)
     return path
 
 
@@ -157,12 +142,16 @@ def test_who_works_does_not_hang(small_cnn: Path, tmp_path: Path) -> None:
 
 def test_its_simulator_computes_nan(tmp_path: Path, old_output: Path) -> None:
     """1000 x 1000 is beyond float16, and infinity minus infinity is not a number."""
-    model = onnx.parser.parse_model(
-        '<ir_version: 8, opset_import: ["" : 17]> g (float[1,4,8,8] x) => (float[1,4,8,8] y)'
-        "{ a = Conv(x, w)\n b = Relu(a)\n c = Neg(b)\n d = Relu(a)\n y = Add(c, d) }"
+    model = model_of(
+        """(float[1,4,8,8] x) => (float[1,4,8,8] y) {
+            a = Conv (x, w)
+            b = Relu (a)
+            c = Neg (b)
+            d = Relu (a)
+            y = Add (c, d) }""",
+        {"w": np.full((4, 4, 1, 1), 1000, np.float32)},
+        prepared=False,
     )
-    weight = np.full((4, 4, 1, 1), 1000, np.float32)
-    model.graph.initializer.append(numpy_helper.from_array(weight, "w"))
     path = tmp_path / "large.onnx"
     onnx.save(model, path)
     samples = [{"x": np.full((1, 4, 8, 8), 1000, np.float32)}]
@@ -299,15 +288,8 @@ class Quantized:
         return self.node("Clip", [source, "low", "high"], f"{source}_clip")
 
     def save(self, path: Path, x: list[int], y: str, shape: list[int]) -> Path:
-        graph = helper.make_graph(
-            self.nodes,
-            "g",
-            [helper.make_tensor_value_info("x", TensorProto.FLOAT, x)],
-            [helper.make_tensor_value_info(y, TensorProto.FLOAT, shape)],
-            [numpy_helper.from_array(np.asarray(v), n) for n, v in self.weights.items()],
-        )
-        opset = helper.make_opsetid("", 13)
-        onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=8), path)
+        model = model_of_nodes(self.nodes, {"x": x}, {y: shape}, self.weights, opset=13)
+        onnx.save(model, path)
         return path
 
 

@@ -12,6 +12,7 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
+from graphs import model_of, random_feeds
 from rockpress.convert.convert import Conversion, convert
 from rockpress.convert.fidelity import Closeness, Probe
 from rockpress.convert.handover import inputs_of, write_samples
@@ -33,10 +34,7 @@ class Quantized:
     """The small CNN, prepared and quantized, with its samples and its plan."""
 
     def __init__(self, source: Path, folder: Path) -> None:
-        random = np.random.default_rng(0)
-        self.samples = [
-            {"x": random.normal(size=(1, 3, 32, 32)).astype(np.float32)} for _ in range(8)
-        ]
+        self.samples = random_feeds({"x": (1, 3, 32, 32)}, 8)
         self.floating = folder / "prepared.onnx"
         model = prepare_model(onnx.load(source))
         onnx.save(model, self.floating)
@@ -169,9 +167,7 @@ def test_a_probe_normalises_pixels_as_the_rknn_does(small_cnn: Path, tmp_path: P
 
 
 def test_a_model_that_computes_nan_itself(tmp_path: Path) -> None:
-    model = onnx.parser.parse_model(
-        '<ir_version: 8, opset_import: ["" : 17]> g (float[1,4] x) => (float[1,4] y) {y = Log(x)}'
-    )
+    model = model_of("(float[1,4] x) => (float[1,4] y) { y = Log (x) }", prepared=False)
     inputs = inputs_of(model, None, None)
     write_samples([{"x": -np.ones((1, 4), np.float32)}], inputs, tmp_path)
     with pytest.raises(ModelError, match="computes NaN or infinity from these samples"):

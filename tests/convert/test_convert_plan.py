@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import pytest
 
+from graphs import model_of, random_feeds, random_weights
 from rockpress.convert.manifest import manifest_path, read_manifest
 from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.core.errors import ModelError, OptionError
@@ -17,16 +17,14 @@ from rockpress.pipeline.check import check
 from rockpress.pipeline.inspection import inspect_rknn
 from rockpress.pipeline.recipes.recipe import Recipe
 from rockpress.pipeline.single import Build, convert_file, quantize_file
+from samples import save_feeds
 
 pytestmark = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
 
 
 @pytest.fixture
 def samples(tmp_path: Path) -> Path:
-    path = tmp_path / "samples.npz"
-    random = np.random.default_rng(0)
-    np.savez(path, x=random.normal(size=(8, 3, 32, 32)).astype(np.float32))
-    return path
+    return save_feeds(tmp_path / "samples.npz", random_feeds({"x": (1, 3, 32, 32)}, 8))
 
 
 @pytest.fixture
@@ -103,18 +101,18 @@ def test_a_quantized_model_takes_no_plan(recipe: Recipe, plan: Path, tmp_path: P
 
 def test_quantize_tells_of_outputs_that_int8_cannot_hold(tmp_path: Path) -> None:
     """Boxes of 0..640 and scores of 0..1 in one output."""
-    text = (
-        '<ir_version: 8, opset_import: ["" : 17]> '
-        "g (float[1,4,8,8] x) => (float[1,8,8,8] y) {"
-        " a = Conv(x, w)\n boxes = Mul(a, large)\n b = Conv(x, w)\n scores = Sigmoid(b)\n"
-        " y = Concat<axis = 1>(boxes, scores) }"
+    model = model_of(
+        """(float[1,4,8,8] x) => (float[1,8,8,8] y) {
+            a = Conv (x, w)
+            boxes = Mul (a, large)
+            b = Conv (x, w)
+            scores = Sigmoid (b)
+            y = Concat <axis = 1> (boxes, scores) }""",
+        {**random_weights({"w": (4, 4, 1, 1)}, scale=1), "large": [640.0]},
+        prepared=False,
     )
-    model = onnx.parser.parse_model(text)
-    random = np.random.default_rng(0)
-    for name, value in {"w": random.normal(size=(4, 4, 1, 1)), "large": np.array([640.0])}.items():
-        model.graph.initializer.append(onnx.numpy_helper.from_array(value.astype("f"), name))
     onnx.save(model, tmp_path / "m.onnx")
-    np.savez(tmp_path / "c.npz", x=random.normal(size=(8, 4, 8, 8)).astype(np.float32))
+    save_feeds(tmp_path / "c.npz", random_feeds(model, 8, seed=1))
     recipe = Recipe(model=tmp_path / "m.onnx", calib=tmp_path / "c.npz")
     found = quantize_file(recipe, tmp_path / "q.onnx")
     assert [one.code for one in found.warnings] == ["output-range-join"]
@@ -122,8 +120,8 @@ def test_quantize_tells_of_outputs_that_int8_cannot_hold(tmp_path: Path) -> None
 
 def test_a_plan_of_another_model(plan: Path, samples: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.onnx"
-    text = '<ir_version: 8, opset_import: ["" : 17]> g (float[1,3,32,32] x) => (float[1,3,32,32] y)'
-    onnx.save(onnx.parser.parse_model(f"{text} {{ y = Relu(x) }}"), other)
+    text = "(float[1,3,32,32] x) => (float[1,3,32,32] y) { y = Relu (x) }"
+    onnx.save(model_of(text, prepared=False), other)
     recipe = Recipe(model=other, calib=samples)
     with pytest.raises(ModelError, match="the plan is for another model: this one has no tensor"):
         convert_file(recipe, tmp_path / "out" / "a.rknn", Build(plan=plan))
