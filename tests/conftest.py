@@ -73,7 +73,7 @@ def rockpress(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
         monkeypatch.setattr(sys, "argv", ["rockpress", *map(str, args)])
         with pytest.raises(SystemExit) as stop:
             entry.main()
-        return (int(stop.value.code or 0), *capfd.readouterr())
+        return Ended(int(stop.value.code or 0), *capfd.readouterr())
 
     return call
 

@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
+from graphs import model_of
 from rockpress.accuracy.runners import Progress, Runner, onnxruntime_runner
 from rockpress.calibration_data.samples import Samples, open_samples
 from rockpress.cli import progress_display
 from rockpress.convert.chips.targets import find_target
 from rockpress.pipeline.recipes.recipe import Recipe
 from rockpress.pipeline.stages.converting import convert_step
+from samples import pixels
 
 INPUT = {"x": (1, 3, 6, 8)}
 # Powers of two, so that float16 holds every value that there can be.
@@ -28,21 +29,13 @@ HOW: dict[str, Any] = {"mean": (16, 32, 64), "std": (2, 4, 8), "resize": "letter
 def identity(tmp_path: Path) -> Path:
     """y = x, as a convolution, since the toolkit wants one."""
     kernel = np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1)
-    graph = helper.make_graph(
-        [helper.make_node("Conv", ["x", "w"], ["y"])],
-        "identity",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, list(INPUT["x"]))],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, list(INPUT["x"]))],
-        [numpy_helper.from_array(kernel, "w")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.save(model, tmp_path / "identity.onnx")
+    text = "(float[1,3,6,8] x) => (float[1,3,6,8] y) { y = Conv (x, w) }"
+    onnx.save(model_of(text, {"w": kernel}, prepared=False), tmp_path / "identity.onnx")
     return tmp_path / "identity.onnx"
 
 
 def samples_in(folder: Path, count: int) -> Samples:
-    images = np.random.default_rng(0).integers(0, 256, (count, 9, 5, 3), dtype=np.uint8)
-    np.save(folder / "images.npy", images)
+    np.save(folder / "images.npy", pixels(count, 9, 5, 3))
     return open_samples(folder / "images.npy", inputs=INPUT, **HOW)
 
 

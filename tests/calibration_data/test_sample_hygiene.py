@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from commands import Run
 from rockpress.calibration_data.bundled import CALIBRATION, TEST, sample_path
 from rockpress.calibration_data.hygiene import oddities
 from rockpress.calibration_data.samples import Samples, open_samples
@@ -101,7 +102,7 @@ def test_a_set_for_calibration_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", [["quantize"], ["prune", "--budget", "macs=-10%"]])
 def test_a_single_stage_tells_of_its_calibration_samples(
-    rockpress: Callable[..., tuple[int, str, str]],
+    rockpress: Run,
     command: list[str],
     small_cnn: Path,
     tmp_path: Path,

@@ -8,9 +8,7 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from commands import COMMAND, Run
 from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.errors import ModelError
 from rockpress.core.files import sha256_of
@@ -267,7 +266,7 @@ def check_killed(
         "ROCKPRESS_CACHE_DIR": str(folder / "cache"),
         "TMPDIR": str(folder / "temp"),
     }
-    line = [sys.executable, "-m", "rockpress", "run", str(small_cnn), "--calib", str(images)]
+    line = [*COMMAND, "run", str(small_cnn), "--calib", str(images)]
     line += ["--prune", prune, "-q", "-o", "out"]
     choice = random.Random(count)
     moments = [choice.uniform(0.2, seconds) for _ in range(count)]
@@ -299,9 +298,7 @@ def test_a_hundred_kills_change_nothing(
         check_killed(10, 12, "macs=-20%", small_cnn, image_folder, tmp_path / f"killed{number}")
 
 
-def test_the_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rockpress: Callable[..., tuple[int, str, str]]
-) -> None:
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rockpress: Run) -> None:
     monkeypatch.setenv("ROCKPRESS_CACHE_DIR", str(tmp_path / "cache"))
     Cache(tmp_path / "cache").remembered("kind", {}, Maker(), tmp_path / "place")
     code, out, _ = rockpress("cache", "--json")

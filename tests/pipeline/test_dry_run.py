@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from commands import Run
 from rockpress.core.errors import RockpressError
 from rockpress.core.results import TargetReport
 from rockpress.pipeline.caching import cached_stages as remembered
@@ -19,7 +20,6 @@ from rockpress.pipeline.dry_run import planned
 from rockpress.pipeline.recipes.recipe import Gates, Recipe
 from rockpress.pipeline.run import run
 
-Run = Callable[..., tuple[int, str, str]]
 # What is no matter to a result, but only to how long it takes or whether it comes at all.
 NO_MATTER = {"cache", "jobs", "timeout", "memory_limit_gb"}
 

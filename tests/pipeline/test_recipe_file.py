@@ -13,8 +13,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import onnx
 import pytest
 import typer
-from onnx import TensorProto, helper
 
+from commands import Run
+from graphs import model_of
 from rockpress.calibration_data.preprocess import Color
 from rockpress.cli import model_runs as cli_jobs
 from rockpress.cli.build import build_recipe
@@ -31,7 +32,6 @@ else:
     import tomli as tomllib
 
 DOCS = Path(__file__).parents[2] / "docs"
-Run = Callable[..., tuple[int, str, str]]
 
 EVERYTHING = """
 model = "model.onnx"
@@ -269,11 +269,8 @@ def test_a_hint_speaks_of_the_key(
     """But of the option, where that was typed."""
     path = write('model = "open.onnx"\ncalib = "images"')
     monkeypatch.chdir(path.parent)
-    x, y = (
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, "h", "w"]) for name in "xy"
-    )
-    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [x], [y])
-    onnx.save(helper.make_model(graph), "open.onnx")
+    text = "(float[n,3,h,w] x) => (float[n,3,h,w] y) { y = Relu (x) }"
+    onnx.save(model_of(text, prepared=False), "open.onnx")
     for dry_run in ([], ["--dry-run"]):
         code, _, err = rockpress("run", path.name, *more, *dry_run)
         assert (code, said in err) == (2 if more else 1, True)

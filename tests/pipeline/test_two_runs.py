@@ -5,17 +5,28 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+from commands import COMMAND
 from rockpress.core.files import sha256_of
 
 
 def started(folder: Path) -> subprocess.Popen[str]:
-    words = [sys.executable, "-m", "rockpress", "run", "small_cnn.onnx", "--calib", "images"]
+    words = ["run", "small_cnn.onnx", "--calib", "images"]
     return subprocess.Popen(
-        [*words, "--method", "min-max", "--target", "rv1106", "-o", "out", "--json", "-q"],
+        [
+            *COMMAND,
+            *words,
+            "--method",
+            "min-max",
+            "--target",
+            "rv1106",
+            "-o",
+            "out",
+            "--json",
+            "-q",
+        ],
         cwd=folder,
         env={**os.environ, "ROCKPRESS_CACHE_DIR": str(folder / "cache"), "TMPDIR": str(folder)},
         stdout=subprocess.PIPE,

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from commands import Run
+from graphs import Weights, model_of
 from rockpress.calibration_data.bundled import CALIBRATION, DEMO_PREPROCESS, MODEL, sample_path
 from rockpress.calibration_data.samples import Samples
 from rockpress.core.errors import ModelError, OptionError, OutputError, PackageError
@@ -53,7 +53,7 @@ def test_without_torch_it_ends_at_once(
     command: str,
     no_torch: None,
     tmp_path: Path,
-    rockpress: Callable[..., tuple[int, str, str]],
+    rockpress: Run,
 ) -> None:
     """Before samples are read: the one that is named here would be an error of its own."""
     out = tmp_path / ("o.onnx" if command == "prune" else "o")
@@ -67,10 +67,10 @@ def test_without_torch_it_ends_at_once(
 
 
 def test_an_operator_that_cannot_be_trained_is_named_at_once() -> None:
-    lstm = helper.make_node("LSTM", ["x", "w", "r"], ["y"], hidden_size=2)
-    value = helper.make_tensor_value_info("x", TensorProto.FLOAT, (3, 1, 2))
-    graph = helper.make_graph([lstm, lstm], "g", [value], [])
-    model = helper.make_model(graph)
+    text = """(float[3,1,2] x) => () {
+        y = LSTM <hidden_size = 2> (x, w, r)
+        z = LSTM <hidden_size = 2> (x, w, r) }"""
+    model = model_of(text, prepared=False)
     with pytest.raises(ModelError, match=r"these operators: LSTM \(2\)") as caught:
         require_known(model)
     assert "--recover least-squares" in caught.value.hint
@@ -106,52 +106,36 @@ def test_too_few_samples() -> None:
 
 
 def test_weights_are_trained_and_constants_are_not() -> None:
-    def constant(value: float, *shape: int) -> np.ndarray:  # type: ignore[type-arg]
-        return np.full(shape, value, np.float32)
-
-    nodes = [
-        helper.make_node("Conv", ["x", "w", "b"], ["c"]),
-        helper.make_node("Add", ["c", "three"], ["d"]),
-        helper.make_node("Mul", ["d", "scale"], ["e"]),
-        helper.make_node("Reshape", ["e", "shape"], ["f"]),
-        helper.make_node("MatMul", ["f", "m"], ["y"]),
-    ]
-    weights = {
-        "w": constant(1, 2, 2, 1, 1),
-        "b": constant(0, 2),
-        "three": constant(3),
-        "scale": constant(1, 2, 1, 1),
-        "m": constant(1, 8, 2),
-        "shape": np.array([1, 8], np.int64),
+    text = """(float[1,2,2,2] x) => (y) {
+        c = Conv (x, w, b)
+        d = Add (c, three)
+        e = Mul (d, scale)
+        f = Reshape (e, shape)
+        y = MatMul (f, m) }"""
+    weights: Weights = {
+        "w": np.ones((2, 2, 1, 1)),
+        "b": np.zeros(2),
+        "three": 3.0,
+        "scale": np.ones((2, 1, 1)),
+        "m": np.ones((8, 2)),
+        "shape": [1, 8],
     }
-    assert trainable(Graph(graph_of(nodes, weights))) == ["w", "b", "scale", "m"]
-
-
-def graph_of(nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray]) -> ModelProto:  # type: ignore[type-arg]
-    graph = helper.make_graph(
-        nodes,
-        "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 2, 2, 2))],
-        [onnx.ValueInfoProto(name="y")],
-        [numpy_helper.from_array(value, name) for name, value in weights.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    return onnx.shape_inference.infer_shapes(model)
+    model = model_of(text, weights, prepared=False)
+    assert trainable(Graph(model)) == ["w", "b", "scale", "m"]
 
 
 @pytest.mark.parametrize(
     ("last", "wanted"),
     [
-        (helper.make_node("Softmax", ["f"], ["y"]), Compared("f", classes=True)),
-        (helper.make_node("Softmax", ["f"], ["y"], axis=0), Compared("y", classes=False)),
-        (helper.make_node("Sigmoid", ["f"], ["y"]), Compared("y", classes=False)),
-        (helper.make_node("Add", ["f", "f"], ["y"]), Compared("y", classes=True)),
+        ("Softmax (f)", Compared("f", classes=True)),
+        ("Softmax <axis = 0> (f)", Compared("y", classes=False)),
+        ("Sigmoid (f)", Compared("y", classes=False)),
+        ("Add (f, f)", Compared("y", classes=True)),
     ],
 )
-def test_scores_of_classes_are_compared_before_the_softmax(
-    last: onnx.NodeProto, wanted: Compared
-) -> None:
-    model = graph_of([helper.make_node("Flatten", ["x"], ["f"]), last], {})
+def test_scores_of_classes_are_compared_before_the_softmax(last: str, wanted: Compared) -> None:
+    text = f"(float[1,2,2,2] x) => (y) {{ f = Flatten (x) y = {last} }}"
+    model = model_of(text, prepared=False)
     assert compared_of(model) == [wanted]
 
 

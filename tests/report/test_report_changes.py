@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 import typer
 
+from commands import Run
 from rockpress.cli import main
 from rockpress.cli.handler import run
 from rockpress.cli.release_options import parse_regression
@@ -257,7 +257,7 @@ def test_check_against_an_earlier_check(
 
 
 def test_a_run_does_not_write_over_what_it_is_gated_against(
-    rockpress: Callable[..., tuple[int, str, str]],
+    rockpress: Run,
     small_cnn: Path,
     image_folder: Path,
     tmp_path: Path,

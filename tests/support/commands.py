@@ -5,13 +5,21 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import Any
-
-# Exit code, stdout and stderr of a command: see the fixture ``rockpress``.
-Ended = tuple[int, str, str]
-Run = Callable[..., Ended]
+from typing import Any, NamedTuple
 
 COMMAND = [sys.executable, "-m", "rockpress"]
+
+
+class Ended(NamedTuple):
+    """Exit code of a command, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+# That of the fixture ``rockpress``: a command in this process.
+Run = Callable[..., Ended]
 
 
 def in_a_process(*args: object, **settings: Any) -> subprocess.CompletedProcess[str]:
