@@ -101,7 +101,7 @@ def test_a_table_of_names_labels_tensors(
         (["--metric", "top2"], "the labels are numbers, but the metric is for classes"),
     ],
 )
-def test_what_does_not_fit_is_told(
+def test_labels_and_outputs_that_do_not_fit_are_told(
     words: list[str], told: str, models: tuple[Path, Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     fine, coarse, data = models

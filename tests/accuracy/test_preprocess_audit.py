@@ -304,7 +304,7 @@ def test_mean_and_std_swapped_on_the_demo_model() -> None:
     assert heard.notices[0].hint == "give --mean 73 --std 90"
 
 
-def test_the_command_says_it_once(rockpress: Run) -> None:
+def test_the_command_gives_the_warning_once(rockpress: Run) -> None:
     model, labelled = str(sample_path(MODEL)), str(sample_path(TEST))
     line = ["check", model, model, "--eval", labelled, "--eval-count", "60"]
     code, out, err = rockpress(*line, "--mean", "90", "--std", "73", "--json")
@@ -317,7 +317,7 @@ def test_the_command_says_it_once(rockpress: Run) -> None:
 # Its parts
 
 
-def test_only_some_samples_are_run(tmp_path: Path) -> None:
+def test_the_audit_runs_some_of_the_samples_only(tmp_path: Path) -> None:
     model, path = classifier(), save(tmp_path, *pictures(800, seed=3))
     runs: list[int] = []
     samples = open_samples(path, inputs=INPUT, **RIGHT)

@@ -80,7 +80,7 @@ def test_the_document_tells_these_errors(chip: str) -> None:
 
 
 @pytest.mark.parametrize("chip", CHIPS)
-def test_it_is_never_worse_than_the_number_of_operations(fit: Any, chip: str) -> None:
+def test_the_fit_is_never_worse_than_the_number_of_operations(fit: Any, chip: str) -> None:
     sizes = [abs(error) for error in errors(chip).values()]
     for columns in (("macs",), ("macs", "one"), ("cycles",)):
         assert fmean(sizes) < fmean(abs(error) for error in fit.plain(chip, columns))

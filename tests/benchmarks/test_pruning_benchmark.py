@@ -127,7 +127,7 @@ def test_results_are_kept_side_by_side(tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
-def test_one_point_of_the_demo(tmp_path: Path) -> None:
+def test_a_point_of_the_demo_is_measured(tmp_path: Path) -> None:
     place = Place(tmp_path, 300, "min-max")
     cell = replace(CELL, place=ORT)
     result = measure(cell, [0.3, 0.99], place)

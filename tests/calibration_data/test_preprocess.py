@@ -212,7 +212,7 @@ def test_contradicting_values_are_refused(options: dict[str, Any], message: str)
         (np.zeros((4, 4, 2), dtype=np.uint8), "2 channels is not gray, RGB or RGBA"),
     ],
 )
-def test_what_is_not_an_image_is_refused(array: Any, message: str) -> None:
+def test_inputs_that_are_no_image_are_refused(array: Any, message: str) -> None:
     with pytest.raises(SamplesError) as caught:
         Preprocess((4, 4)).pixels(array)
     assert message in caught.value.message

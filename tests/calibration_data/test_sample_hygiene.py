@@ -74,7 +74,7 @@ def test_an_overlap_of_arrays(tmp_path: Path) -> None:
     assert found.text.startswith("5 of 20 evaluation samples")
 
 
-def test_one_set_for_both_is_no_overlap(tmp_path: Path) -> None:
+def test_a_set_for_both_roles_is_no_overlap(tmp_path: Path) -> None:
     samples = opened(folder_of(tmp_path / "images", 6, 1))
     assert codes(samples, samples) == []
 

@@ -75,7 +75,7 @@ def test_palette_and_cmyk_become_rgb(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
-def test_of_16_bits_the_upper_8_are_kept(tmp_path: Path, suffix: str) -> None:
+def test_the_upper_8_of_16_bits_are_kept(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
     values = np.array([[0, 255, 256], [0x1234, 0xFF00, 0xFFFF]], dtype=np.uint16)
     Image.fromarray(values).save(path)

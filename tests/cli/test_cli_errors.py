@@ -416,7 +416,7 @@ def test_an_unknown_target(
     ],
     ids=str,
 )
-def test_what_was_asked_for_cannot_be(
+def test_requests_that_the_chip_cannot_meet_are_refused(
     more: list[str], told: str, rockpress: Run, small_cnn: Path, images: Path, place: Path
 ) -> None:
     line = usual("run", small_cnn, images, *more)
@@ -434,7 +434,7 @@ def test_what_was_asked_for_cannot_be(
     ids=str,
 )
 @pytest.mark.parametrize("dry_run", [[], ["--dry-run"]])
-def test_what_cannot_be_is_found_before_anything_runs(
+def test_impossible_requests_are_found_before_anything_runs(
     more: list[str], dry_run: list[str], rockpress: Run, small_cnn: Path, images: Path, place: Path
 ) -> None:
     done = rockpress(*usual("run", small_cnn, images, *more, *dry_run))

@@ -81,7 +81,7 @@ def test_a_flag_reads_the_same_in_every_command() -> None:
 
 
 @pytest.mark.parametrize("args", [["--help"], ["--version"], ["nosuch"], ["--nosuch"], []])
-def test_what_needs_no_command_imports_nothing_heavy(args: list[str]) -> None:
+def test_starts_without_a_command_import_nothing_heavy(args: list[str]) -> None:
     assert imported_by_command(*args, names=HEAVY) == set()
 
 

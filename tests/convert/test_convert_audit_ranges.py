@@ -103,7 +103,7 @@ def test_a_join_inside_the_network_is_no_matter() -> None:
     assert codes(boxes_and_scores(640, "j = Concat<axis=1>(box, score) y = Conv(j, w)")) == []
 
 
-def test_without_samples_only_a_scale_in_pixels_is_believed() -> None:
+def test_ranges_without_samples_come_from_scales_in_pixels_only() -> None:
     (one,) = audit(boxes_and_scores(640), RK3588, quantization="normal")
     assert "'box' (scaled by 640)" in one.text
     assert audit(boxes_and_scores(4), RK3588, quantization="normal") == ()
@@ -188,7 +188,7 @@ def test_bounds_and_masks_may_be_large(nodes: str) -> None:
     assert codes(graph(nodes), "float16") == []
 
 
-def test_what_an_activation_bounds_at_once_is_not_stored() -> None:
+def test_tensors_that_an_activation_bounds_at_once_are_not_stored() -> None:
     weight = np.full((4, 8, 1, 1), 6e4, np.float32)
     nodes = "<float low = {0.0}, float high = {6.0}> { a = Conv(x, w) y = Clip(a, low, high) }"
     assert tensors_to_observe(graph(nodes, w=weight)) == ["y"]
@@ -198,7 +198,7 @@ def test_what_an_activation_bounds_at_once_is_not_stored() -> None:
     ]
 
 
-def test_only_what_a_quantized_model_leaves_in_float_is_observed(tmp_path: Path) -> None:
+def test_tensors_left_in_float_are_the_ones_observed(tmp_path: Path) -> None:
     model = graph("{ a = Conv(x, w) b = Relu(a) y = Exp(b) }")
     quantize(model, tmp_path / "q.onnx", tmp_path / "plan.toml", SAMPLES)
     quantized = load_model(tmp_path / "q.onnx")

@@ -84,7 +84,7 @@ def test_an_operator_it_cannot_build(dynamic_op: Path, old_output: Path) -> None
     assert "librknnc" in caught.value.log or "fuse_ops" in caught.value.log
 
 
-def test_it_returns_minus_one(small_cnn: Path, tmp_path: Path) -> None:
+def test_the_toolkit_returns_minus_one(small_cnn: Path, tmp_path: Path) -> None:
     """rv1103 has no float16; the option check would say so, so the job goes round it."""
     folder = tmp_path / "job"
     folder.mkdir()
@@ -106,20 +106,20 @@ def test_a_memory_limit(small_cnn: Path, old_output: Path) -> None:
         convert(small_cnn, old_output, "rk3588", memory_limit_gb=0.25)
 
 
-def test_it_calls_exit(small_cnn: Path, old_output: Path, tmp_path: Path) -> None:
+def test_the_toolkit_calls_exit(small_cnn: Path, old_output: Path, tmp_path: Path) -> None:
     python = python_that(tmp_path, 'echo "E load_onnx: the model is odd"; exit 255')
     with pytest.raises(ToolkitExited, match="the model is odd"):
         convert(small_cnn, old_output, "rk3588", toolkit_python=python)
 
 
-def test_it_dies_by_a_signal(small_cnn: Path, old_output: Path, tmp_path: Path) -> None:
+def test_the_toolkit_dies_by_a_signal(small_cnn: Path, old_output: Path, tmp_path: Path) -> None:
     python = python_that(tmp_path, "kill -SEGV $$")
     with pytest.raises(ToolkitCrashed, match="SIGSEGV") as caught:
         convert(small_cnn, old_output, "rk3588", toolkit_python=python)
     assert caught.value.signal == signal.SIGSEGV
 
 
-def test_it_hangs(small_cnn: Path, tmp_path: Path) -> None:
+def test_the_toolkit_hangs(small_cnn: Path, tmp_path: Path) -> None:
     """Asleep for good, long before its time is up."""
     folder = tmp_path / "job"
     folder.mkdir()
@@ -130,7 +130,7 @@ def test_it_hangs(small_cnn: Path, tmp_path: Path) -> None:
         run_job(job, folder, what="small_cnn.onnx", limits=limits, python=python)
 
 
-def test_who_works_does_not_hang(small_cnn: Path, tmp_path: Path) -> None:
+def test_a_toolkit_that_works_does_not_hang(small_cnn: Path, tmp_path: Path) -> None:
     folder = tmp_path / "job"
     folder.mkdir()
     python = python_that(tmp_path, "while :; do :; done")
@@ -140,7 +140,7 @@ def test_who_works_does_not_hang(small_cnn: Path, tmp_path: Path) -> None:
         run_job(job, folder, what="small_cnn.onnx", limits=limits, python=python)
 
 
-def test_its_simulator_computes_nan(tmp_path: Path, old_output: Path) -> None:
+def test_the_simulator_computes_nan(tmp_path: Path, old_output: Path) -> None:
     """1000 x 1000 is beyond float16, and infinity minus infinity is not a number."""
     model = model_of(
         """(float[1,4,8,8] x) => (float[1,4,8,8] y) {
@@ -160,7 +160,7 @@ def test_its_simulator_computes_nan(tmp_path: Path, old_output: Path) -> None:
     assert "65504" in caught.value.hint
 
 
-def test_it_reports_success_and_writes_nothing(
+def test_the_toolkit_reports_success_and_writes_nothing(
     small_cnn: Path, old_output: Path, tmp_path: Path
 ) -> None:
     result = json.dumps({"stage": "export", "toolkit": "9.9"})
@@ -169,7 +169,7 @@ def test_it_reports_success_and_writes_nothing(
         convert(small_cnn, old_output, "rk3588", toolkit_python=python)
 
 
-def test_what_it_started_dies_with_it(small_cnn: Path, tmp_path: Path) -> None:
+def test_processes_of_the_toolkit_die_with_it(small_cnn: Path, tmp_path: Path) -> None:
     note = tmp_path / "pid"
     python = python_that(tmp_path, f"sleep 600 & echo $! > {note}; exit 1")
     with pytest.raises(ToolkitExited):
@@ -317,7 +317,7 @@ def test_a_compiler_crash_on_a_partly_quantized_block(tmp_path: Path, old_output
     assert "could not build partial.onnx for rk3588: it crashed (SIG" in str(caught.value)
 
 
-def test_after_a_crash_the_toolkit_quantizes_the_float_model(
+def test_the_toolkit_quantizes_the_float_model_after_a_crash(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where it helps nothing to switch a rule off: here because it is another rule."""
@@ -386,7 +386,7 @@ def test_a_build_with_trouble_is_not_lost_when_the_other_ways_fail(
     assert [warning.code for warning in built.warnings] == ["toolkit-regtask"]
 
 
-def test_what_fails_at_one_level_is_tried_at_the_other(
+def test_builds_that_fail_at_one_level_are_tried_at_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same two levels the other way round: trouble at 2, none at 3."""

@@ -147,7 +147,7 @@ def test_both_sides_of_a_fused_activation_get_one_range(small_cnn: Path) -> None
         (Closeness(-math.inf, -math.inf, 10.0), False),
     ],
 )
-def test_what_is_believed(closeness: Closeness, faithful: bool) -> None:
+def test_builds_are_believed_by_their_closeness(closeness: Closeness, faithful: bool) -> None:
     assert closeness.is_faithful is faithful
 
 

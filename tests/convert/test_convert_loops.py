@@ -72,7 +72,9 @@ def test_a_circle_of_rules_is_broken(attention: Path) -> None:
 
 
 @needs_looping_toolkit
-def test_it_is_told_long_before_the_time_is_up(attention: Path, tmp_path: Path) -> None:
+def test_a_circle_of_rules_is_told_long_before_the_time_is_up(
+    attention: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "job"
     folder.mkdir()
     job = Job(model=str(attention), config={"target_platform": "rk3588"})

@@ -123,7 +123,7 @@ def test_the_table_uses_known_conditions_and_operators() -> None:
     assert all(onnx.defs.has(row.operator) for row in OFF_NPU)
 
 
-def test_what_depends_on_constants_alone_is_folded() -> None:
+def test_operators_on_constants_alone_are_folded() -> None:
     assert audit_codes(model_from_x("<float k = {2.0}> { e = Exp(k) y = Mul(x, e) }")) == []
 
 
@@ -177,7 +177,7 @@ def test_the_log_says_why_once_for_each_reason() -> None:
     assert {one.code for one in fallback_lines(LOG)} == {"cpu-fallback-layer"}
 
 
-def test_what_the_table_shows_on_the_npu_was_not_given_to_the_cpu() -> None:
+def test_layers_on_the_npu_were_not_given_to_the_cpu() -> None:
     assert ["Transpose" in one.text for one in fallback_lines(LOG + TABLE)] == [True]
 
 

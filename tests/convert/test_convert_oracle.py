@@ -50,7 +50,7 @@ def test_one_warm_child_answers_many_questions() -> None:
 
 
 @needs_toolkit
-def test_it_agrees_with_a_conversion(small_cnn: Path) -> None:
+def test_the_oracle_agrees_with_a_conversion(small_cnn: Path) -> None:
     samples = [{"x": np.zeros((1, 3, 32, 32), np.float32)}]
     built = convert(small_cnn, None, "rk3588", quantization="normal", calibration=samples)
     with Oracle() as oracle:
@@ -58,7 +58,7 @@ def test_it_agrees_with_a_conversion(small_cnn: Path) -> None:
 
 
 @needs_toolkit
-def test_a_model_it_refuses_does_not_end_it() -> None:
+def test_a_model_that_the_oracle_refuses_does_not_end_it() -> None:
     bad = model_of("(float[1,3,8,8] x) => (int64[4,n] y) { y = NonZero (x) }", prepared=False)
     with Oracle() as oracle:
         assert oracle.cycles(conv(32), "rk3588") == 7056

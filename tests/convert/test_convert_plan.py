@@ -55,7 +55,7 @@ def test_a_plan_is_carried_and_checked_again(
     assert built is not None and built.cycles == done.cycles
 
 
-def test_what_is_read_is_not_lost(recipe: Recipe, plan: Path, tmp_path: Path) -> None:
+def test_files_that_are_read_are_not_replaced(recipe: Recipe, plan: Path, tmp_path: Path) -> None:
     """The plan may lie where a copy of it goes, the model not where its quantized form goes."""
     commented = f"# what was tried\n{plan.read_text()}"
     plan.write_text(commented)
@@ -139,7 +139,7 @@ def test_a_plan_of_another_model(plan: Path, samples: Path, tmp_path: Path) -> N
         ({"quantization": "gdq"}, "rk3588 has no w4a16"),
     ],
 )
-def test_what_does_not_go_together(
+def test_options_that_contradict_each_other_are_refused(
     build: dict[str, Any], message: str, recipe: Recipe, plan: Path, tmp_path: Path
 ) -> None:
     given = {**build, "plan": plan if build.get("plan") else None}
@@ -148,7 +148,9 @@ def test_what_does_not_go_together(
     assert not (tmp_path / "out").exists()
 
 
-def test_another_type_of_the_chip(small_cnn: Path, samples: Path, tmp_path: Path) -> None:
+def test_a_build_in_another_type_of_the_chip(
+    small_cnn: Path, samples: Path, tmp_path: Path
+) -> None:
     recipe = Recipe(model=small_cnn, calib=samples, targets=("rk3576",))
     output = tmp_path / "a.rknn"
     done = convert_file(recipe, output, Build("normal", "w4a16"))

@@ -168,7 +168,7 @@ def test_symmetric_activations_keep_every_code(codes: dict[str, Array], tmp_path
     np.testing.assert_allclose(got, wanted, atol=1e-4)
 
 
-def test_without_emission_the_toolkit_rounds_weights_again(
+def test_the_toolkit_rounds_weights_again_without_emission(
     codes: dict[str, Array], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Why there is an emitted form; and the self-test must find out for this version."""

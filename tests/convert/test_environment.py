@@ -119,7 +119,7 @@ def test_a_pin_that_clashes(
     assert mend_all(tuple(facts.values()), python) == facts[name].mend
 
 
-def test_one_command_mends_all(interpreter: Callable[..., Path]) -> None:
+def test_a_single_command_mends_the_environment(interpreter: Callable[..., Path]) -> None:
     python = interpreter(toolkit=None, numpy="2.1.0", pip="", ruamel_yaml="", torch="2.9.0")
     facts = environment_facts(python)
     # without pip of its own, and with the pins of a known version where none can be read

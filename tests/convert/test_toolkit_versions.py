@@ -39,7 +39,7 @@ def test_an_environment_pins_its_own_toolkit_and_no_torch(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", CHILDREN, ids=lambda file: file.name)
-def test_what_runs_in_another_environment_is_old_python(file: Path) -> None:
+def test_files_for_other_environments_are_old_python(file: Path) -> None:
     ast.parse(file.read_text(), feature_version=(3, 8))
 
 

@@ -93,7 +93,7 @@ def test_affine_steps_behind_a_convolution_are_folded(
         pytest.param("t = Relu(x) y = Mul(t, c)", id="no convolution"),
     ],
 )
-def test_what_is_not_one_value_a_channel_stays(body: str) -> None:
+def test_constants_that_are_not_one_value_a_channel_stay(body: str) -> None:
     weights = {
         "w": np.ones((4, 4, 1, 1), np.float32),
         "c": np.full((1,), 2, np.float32),

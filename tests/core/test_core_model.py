@@ -60,12 +60,12 @@ def test_no_file_and_no_model(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["m.onnx", "m.json", "m.txt", "m.textproto", "m.onnxtxt", "m"])
 @pytest.mark.parametrize("content", [b"{}", b"<html>", b"\0" * 99, bytes(range(256))])
-def test_what_is_not_onnx(tmp_path: Path, name: str, content: bytes) -> None:
+def test_files_that_are_not_onnx_are_refused(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     assert "not ONNX" in refused(tmp_path / name)
 
 
-def test_any_truncation_is_noticed(tmp_path: Path) -> None:
+def test_truncations_are_noticed(tmp_path: Path) -> None:
     whole = conv().SerializeToString()
     path = tmp_path / "m.onnx"
     for length in range(0, len(whole), 13):

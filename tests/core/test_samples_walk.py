@@ -56,7 +56,7 @@ def test_the_rest_of_the_model_gives_the_same(
             np.testing.assert_array_equal(found[name], value)
 
 
-def test_only_what_is_still_needed_is_held(model: ModelProto, samples: Samples) -> None:
+def test_tensors_are_held_while_they_are_needed_only(model: ModelProto, samples: Samples) -> None:
     walk = Walk(model, samples)
     walk.keep(["b"])
     walk.go_to(5)

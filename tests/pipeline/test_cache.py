@@ -67,7 +67,7 @@ def test_results_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [ModelError("x", "y"), {"a": object()}, [len]])
-def test_what_is_no_plain_result_is_not_stored(value: Any, tmp_path: Path) -> None:
+def test_results_that_are_not_plain_are_not_stored(value: Any, tmp_path: Path) -> None:
     with pytest.raises(NotStorable):
         write_value(value, tmp_path)
 
@@ -76,7 +76,7 @@ def test_what_is_no_plain_result_is_not_stored(value: Any, tmp_path: Path) -> No
     "place",
     ["os:system", "subprocess:Popen", "rockpress.core.files:write_text", "rockpress:nothing"],
 )
-def test_only_results_of_this_package_are_made(place: str, tmp_path: Path) -> None:
+def test_results_of_other_packages_are_not_made(place: str, tmp_path: Path) -> None:
     (tmp_path / "value.json").write_text(json.dumps({"__kind__": place, "fields": {}}))
     with pytest.raises(ValueError, match="is no result"):
         read_value(tmp_path)
@@ -120,7 +120,7 @@ def test_a_damaged_entry_is_made_again(damage: str, tmp_path: Path) -> None:
     assert make.calls == 2
 
 
-def test_what_cannot_be_kept_is_given_all_the_same(tmp_path: Path) -> None:
+def test_results_that_cannot_be_stored_are_given_all_the_same(tmp_path: Path) -> None:
     cache, make = Cache(tmp_path / "cache"), Maker(ModelError("x", "y"))
     assert cache.remembered("kind", {}, make, tmp_path / "place") is make.result
     assert (tmp_path / "place" / "sub" / "file").exists()
@@ -131,7 +131,7 @@ def test_what_cannot_be_kept_is_given_all_the_same(tmp_path: Path) -> None:
     assert [one for one in (tmp_path / "cache").iterdir() if one.is_dir()] == []
 
 
-def test_nothing_is_kept_of_what_fails(tmp_path: Path) -> None:
+def test_results_of_a_failure_are_not_stored(tmp_path: Path) -> None:
     def fails(folder: Path) -> None:
         (folder / "half").write_text("")
         raise ModelError("x", "y")
@@ -178,7 +178,7 @@ def test_a_cache_that_takes_nothing_loses_no_result(tmp_path: Path) -> None:
     assert (tmp_path / "place" / "sub" / "file").exists()
 
 
-def test_two_at_once_are_both_right(tmp_path: Path) -> None:
+def test_two_askers_at_once_get_the_right_result(tmp_path: Path) -> None:
     def slow(folder: Path) -> str:
         (folder / "file").write_text("x" * 1000)
         time.sleep(0.05)
@@ -195,7 +195,7 @@ def test_two_at_once_are_both_right(tmp_path: Path) -> None:
     assert len(Cache(tmp_path / "cache").entries()) == 1
 
 
-def test_where_it_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_folder_of_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ROCKPRESS_CACHE_DIR", str(tmp_path))
     assert cache_folder() == tmp_path
     monkeypatch.delenv("ROCKPRESS_CACHE_DIR")
@@ -210,7 +210,7 @@ def statuses(report: Report) -> dict[str, str]:
     return {stage.name: stage.status for stage in report.targets[0].stages}
 
 
-def test_only_what_has_changed_is_run_again(
+def test_stages_that_have_changed_are_the_ones_run_again(
     small_cnn: Path, image_folder: Path, tmp_path: Path
 ) -> None:
     cache, output = Cache(tmp_path / "cache"), tmp_path / "out"

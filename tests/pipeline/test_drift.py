@@ -41,7 +41,7 @@ def test_each_form_is_set_against_the_one_before() -> None:
     assert rows[2]["sqnr_db"] == sqnr_db(outputs_with(0), outputs_with(3))
 
 
-def test_without_labels_there_is_no_value() -> None:
+def test_drift_without_labels_has_no_value() -> None:
     drift = Drift(outputs_with(0))
     outputs = [one[:, :, np.newaxis] for one in outputs_with(1)]  # a runner may add an axis
     drift.form("rknn", compare(outputs_with(0), outputs, None), outputs)
@@ -77,7 +77,7 @@ def test_a_layer_loses_what_its_inputs_still_had() -> None:
     assert found == [("b", "Abs", 25.0, -15.0), ("a", "Relu", 40.0, -20.0)]
 
 
-def test_only_the_worst_are_named() -> None:
+def test_the_worst_layers_are_named_and_no_others() -> None:
     nodes = " ".join(f"t{i + 1} = Relu (t{i})" for i in range(9))
     model = model_of(f"(float[1] t0) => (float[1] t9) {{ {nodes} }}", prepared=False)
     errors = [error_of(f"t{i}", 50.0 - i * i / 2) for i in range(10)]

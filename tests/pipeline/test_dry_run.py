@@ -95,7 +95,7 @@ def will_be_cached(recipe: Recipe, output: Path) -> dict[str, bool]:
     return {one.name: one.status == "cached" for one in target.stages}
 
 
-def test_it_foretells_what_the_run_takes_from_the_cache(
+def test_a_dry_run_foretells_what_comes_from_the_cache(
     small_cnn: Path, image_folder: Path, tmp_path: Path
 ) -> None:
     cache, output = Cache(tmp_path / "cache"), tmp_path / "out"
@@ -131,7 +131,9 @@ def test_it_foretells_what_the_run_takes_from_the_cache(
     assert (seen[6], seen[7]) == ({"quantize-reference"}, set())
 
 
-def test_without_a_cache_all_is_run(small_cnn: Path, image_folder: Path, tmp_path: Path) -> None:
+def test_a_dry_run_without_a_cache_foretells_all_stages(
+    small_cnn: Path, image_folder: Path, tmp_path: Path
+) -> None:
     recipe = Recipe(small_cnn, calib=image_folder, prune="macs=-10%")
     assert not any(will_be_cached(recipe, tmp_path / "out").values())
     assert not list(tmp_path.glob("out*"))
@@ -167,7 +169,7 @@ def test_the_command_says_what_is_cached(
         {"quantize": "w4a16", "targets": ("rk3576",), "recover": "none"},
     ],
 )
-def test_all_that_a_stage_reads_of_the_recipe_is_in_its_key(
+def test_the_key_of_a_stage_holds_all_that_it_reads_of_the_recipe(
     options: dict[str, Any],
     small_cnn: Path,
     labelled_folder: Path,

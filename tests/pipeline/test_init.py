@@ -147,7 +147,7 @@ def test_exit_codes_seen_from_a_shell(place: Path) -> None:
     assert codes == ["0", "4", "1", "2", "130"]
 
 
-def test_other_exit_codes_seen_from_make(place: Path, init: Run) -> None:
+def test_exit_codes_seen_from_make(place: Path, init: Run) -> None:
     init("small_cnn.onnx")  # without samples there is nothing to quantize from
     done = make(place)
     assert 'hint: rockpress.toml: give some with calib, or use quantize = "off"' in done.stderr
@@ -187,7 +187,7 @@ def test_the_workflow_runs_the_recipe(place: Path, init: Run) -> None:
     assert steps[1] == f"rockpress run rockpress.toml {reports}"
 
 
-def test_nothing_is_replaced_unless_asked(place: Path, init: Run) -> None:
+def test_files_are_not_replaced_unless_asked(place: Path, init: Run) -> None:
     mine = place / "rockpress.mk"
     mine.write_text("mine\n")
     code, _, err = init("small_cnn.onnx")
@@ -230,7 +230,7 @@ class Meanings(dict[str, str]):
         return f"what {key} is for"
 
 
-def test_what_the_model_leaves_open_is_said(tmp_path: Path) -> None:
+def test_sizes_that_the_model_leaves_open_are_said(tmp_path: Path) -> None:
     inputs: dict[str, Shape] = {'x"\ny': ["n", 3, "h", 320], "z": [2, 8]}
     nodes = [helper.make_node("Identity", ['x"\ny'], ["y"])]
     model = model_of_nodes(nodes, inputs, {"y": None})

@@ -158,7 +158,9 @@ def test_formats_that_a_chip_lacks(
     assert hint in told.value.hint
 
 
-def test_what_cannot_be_analysed(rockpress: Run, small_cnn: Path, tmp_path: Path) -> None:
+def test_models_that_cannot_be_analysed_are_refused(
+    rockpress: Run, small_cnn: Path, tmp_path: Path
+) -> None:
     onnx.save(one_convolution(), tmp_path / "q.onnx")
     with pytest.raises(OptionError, match=r"is quantized already \(QDQ\)"):
         analyse_file(Recipe(tmp_path / "q.onnx", quantize="float16"))

@@ -127,7 +127,7 @@ def test_files_of_a_metric_are_found_from_the_recipe(
     assert job.recipe.metric_options["charset"] == "/data/keys.txt"
 
 
-def test_what_is_left_out_has_the_default_of_the_option(write: Callable[[str], Path]) -> None:
+def test_keys_left_out_have_the_default_of_the_option(write: Callable[[str], Path]) -> None:
     path = write('model = "a.onnx"\nprune = "off"\ntoolkit-python = "python3"\nquantize = "off"\n')
     (job,) = read_jobs(path)
     model = path.parent / "a.onnx"
@@ -299,7 +299,7 @@ def test_an_option_is_said_as_a_line_that_a_recipe_takes(name: str, value: Any, 
         ("input.foo = [1, 3]", "input: the model has no input 'foo'"),
     ],
 )
-def test_what_only_the_model_tells_is_told_by_the_key(
+def test_mistakes_that_the_model_shows_are_told_by_the_key(
     key: str,
     said: str,
     small_cnn: Path,
@@ -378,7 +378,7 @@ def test_the_output_of_the_command_line_goes_before_that_of_the_file(
 # Several models run
 
 
-def test_of_several_models_one_that_fails_does_not_lose_the_other(
+def test_a_model_that_fails_does_not_lose_the_others(
     small_cnn: Path,
     image_folder: Path,
     write: Callable[[str], Path],

@@ -171,7 +171,7 @@ def test_a_target_that_fails_does_not_lose_the_other(
     assert place.files("temp") == set()
 
 
-def test_when_all_targets_fail_nothing_is_written(
+def test_no_file_is_written_when_all_targets_fail(
     small_cnn: Path, image_folder: Path, place: Place, stale: list[str]
 ) -> None:
     crash = place.interpreter("true", "kill -SEGV $$")
@@ -377,7 +377,7 @@ def test_the_memory_is_shared_by_those_that_run_at_once(jobs: int, share: float)
 
 
 @pytest.mark.parametrize("trouble", [ToolkitOutOfMemory, ToolkitCrashed, "toolkit-crash"])
-def test_what_may_be_want_of_memory_is_built_again_alone(trouble: Any) -> None:
+def test_builds_that_may_lack_memory_are_tried_again_alone(trouble: Any) -> None:
     calls: list[tuple[str, float]] = []
 
     def build(target: Target, recipe: Recipe, progress: Progress) -> TargetReport:

@@ -42,7 +42,9 @@ def ended(process: subprocess.Popen[str]) -> dict[str, Any]:
     return report
 
 
-def test_both_are_right(small_cnn: Path, image_folder: Path, tmp_path: Path) -> None:
+def test_two_runs_at_once_are_both_right(
+    small_cnn: Path, image_folder: Path, tmp_path: Path
+) -> None:
     # a .rknn is never made twice the same, so files of the two cannot be taken for one another
     reports = [ended(one) for one in [started(tmp_path), started(tmp_path)]]
     # what lies in the folder is of one of them, and all of it

@@ -85,7 +85,7 @@ def test_rooms_that_own_a_library(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)
-def test_nothing_is_printed_outside_cli(file: Path) -> None:
+def test_prints_stand_in_cli_only(file: Path) -> None:
     printed = [
         call.lineno
         for call in calls_of(file)
@@ -111,7 +111,7 @@ def test_examples_in_docstrings(module: str) -> None:
     assert doctest.testmod(importlib.import_module(module)).failed == 0
 
 
-def test_one_name_per_file() -> None:
+def test_modules_have_one_name_per_file() -> None:
     names: dict[str, set[str]] = {}
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)

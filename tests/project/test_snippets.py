@@ -369,7 +369,7 @@ NO_OPTIONS_OF_COMMANDS = {"--help", "--quick", "--install-completion"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_what_the_text_names_exists(page: Path) -> None:
+def test_options_that_the_text_names_exist(page: Path) -> None:
     commands = {verb: command_of(verb) for verb in COMMANDS}
     known = {name for one in commands.values() for param in one.params for name in param.opts}
     text = re.sub(r"```.*?```", "", page.read_text().split(GENERATED)[0], flags=re.DOTALL)

@@ -49,7 +49,7 @@ def demo_samples(count: int) -> Samples:
 
 
 @pytest.mark.parametrize("command", ["prune", "run"])
-def test_without_torch_it_ends_at_once(
+def test_distillation_without_torch_ends_at_once(
     command: str,
     no_torch: None,
     tmp_path: Path,
@@ -86,7 +86,7 @@ def test_torch_is_asked_for_before_operators(no_torch: None) -> None:
 @pytest.mark.parametrize(
     ("count", "max_drop", "held_out"), [(32, None, 8), (256, None, 64), (40, 0.02, 20)]
 )
-def test_what_is_held_out_is_neither_pruned_nor_trained_by(
+def test_samples_held_out_are_not_pruned_or_trained_by(
     count: int, max_drop: float | None, held_out: int
 ) -> None:
     recipe = Recipe(Path("m.onnx"), recover="distill", max_drop=max_drop)
@@ -182,7 +182,7 @@ def test_a_mini_batch_fits_in_memory() -> None:
     assert numbers * 8 * 16 < 1 << 30
 
 
-def test_what_training_did_is_told() -> None:
+def test_the_effect_of_training_is_told() -> None:
     assert distillation_notices(FOUND) == distillation_notices(None) == []
     poor = replace(FOUND, kept=False)
     (notice,) = distillation_notices(poor)
@@ -195,7 +195,7 @@ def test_what_training_did_is_told() -> None:
     assert "agreement 0.900 to 0.950" in str(pruning_card(asdict(figure)))
 
 
-def test_what_a_stopped_stage_left_stays_until_it_is_done(tmp_path: Path) -> None:
+def test_files_of_a_stopped_stage_stay_until_it_is_done(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     with pytest.raises(KeyboardInterrupt), cache.unfinished("distill", {"a": 1}) as place:
         place.mkdir(parents=True)

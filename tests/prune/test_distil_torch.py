@@ -309,7 +309,7 @@ def trainable_of(model: ModelProto) -> list[str]:
     return trainable(Graph(model))
 
 
-def test_what_is_no_better_is_not_kept(pair: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_student_that_is_no_better_is_not_kept(pair: tuple[Path, Path], tmp_path: Path) -> None:
     """The teacher as its own student cannot be improved."""
     teacher = pair[1]
     found = run((teacher, teacher), tmp_path / "o.onnx", plan={"steps": 30})

@@ -272,7 +272,7 @@ def test_the_cheapest_cut_is_made_first() -> None:
 
 @given(share=st.floats(0.01, 0.85))
 @settings(max_examples=15)
-def test_what_is_not_needed_is_given_back(share: float) -> None:
+def test_channels_cut_beyond_the_budget_are_given_back(share: float) -> None:
     model = model_of(*RESIDUAL)
     errors = {"w1": {8: 5.0, 12: 3.0, 4: 9.0}, "w2": dict.fromkeys((4, 8, 12, 16), 0.001)}
     found = candidates(model, errors)
@@ -396,7 +396,7 @@ def test_a_model_without_channels_to_remove(tmp_path: Path) -> None:
         prune(model, tmp_path / "a", [], Budget("macs", 0.2), cost=macs_cost, step=4)
 
 
-def test_what_stands_in_the_way_is_named(tmp_path: Path) -> None:
+def test_operators_that_stand_in_the_way_are_named(tmp_path: Path) -> None:
     model = model_of(
         """(float[1,3,4,4] x) => (float[1,4,4,4] y) {
             a = Conv (x, w1)
@@ -438,7 +438,7 @@ def test_the_baselines_meet_the_budget(criterion: str, allocation: str, tmp_path
     assert macs_of(load_model(tmp_path / "a.onnx")) == result.cost_after <= 0.7 * macs_of(model)
 
 
-def test_what_was_done_is_told(tmp_path: Path) -> None:
+def test_the_result_tells_what_was_done(tmp_path: Path) -> None:
     model = model_of(*RESIDUAL)
     budget = Budget("macs", 0.4)
     result = prune(model, tmp_path / "a", random_feeds(model, 12), budget, cost=macs_cost, step=4)
@@ -456,7 +456,7 @@ def test_what_was_done_is_told(tmp_path: Path) -> None:
         assert group.name in group.layers
 
 
-def test_one_judgement_serves_several_budgets(tmp_path: Path) -> None:
+def test_a_judgement_serves_several_budgets(tmp_path: Path) -> None:
     model = model_of(*RESIDUAL)
     samples = random_feeds(model, 8)
     pruner = Pruner(model, samples, cost=macs_cost, step=4, method=Method())
@@ -467,7 +467,7 @@ def test_one_judgement_serves_several_budgets(tmp_path: Path) -> None:
     assert macs_of(load_model(tmp_path / "a")) < macs_of(load_model(tmp_path / "b"))
 
 
-def test_as_much_as_the_drop_allows(tmp_path: Path) -> None:
+def test_pruning_goes_as_far_as_the_drop_allows(tmp_path: Path) -> None:
     model = model_of(*RESIDUAL)
     pruner = Pruner(model, random_feeds(model, 8), cost=macs_cost, step=4, method=Method())
 
@@ -517,7 +517,7 @@ def test_layers_are_kept_by_name(keep: list[str], only: list[str], cut: set[str]
 
 
 @given(whole=st.floats(1.0, 1e9), part=st.floats(1e-3, 1.0))
-def test_what_can_be_saved_at_most_can_be_asked_for(whole: float, part: float) -> None:
+def test_the_most_that_can_be_saved_can_be_asked_for(whole: float, part: float) -> None:
     least = Point({"w1": 8}, whole * part, 0.0)
     points = [Point({}, whole, 0.0), least]
     assert allocate(points, 1 - least.cost / whole) in points

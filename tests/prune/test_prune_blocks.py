@@ -105,7 +105,7 @@ def test_blocks_end_in_a_sum() -> None:
     assert [set(names) for names in second.layers] == [{"w3"}, {"w4"}]
 
 
-def test_what_is_rectified_already_is_not_rectified_again() -> None:
+def test_sums_rectified_already_are_not_rectified_again() -> None:
     first, second = find_blocks(Graph(net(RECTIFIED)))
     assert (first.source, first.total, first.gone) == ("a", "j", frozenset("bcde"))
     assert (second.source, second.total, second.gone) == ("j", "t", frozenset("fghs"))
@@ -118,7 +118,7 @@ def test_what_is_rectified_already_is_not_rectified_again() -> None:
         pytest.param(PLAIN.replace("(h, e)", "(h, w5)").replace("(a, d)", "(d, d)"), id="no sum"),
     ],
 )
-def test_other_readers_of_the_source_hold_a_block(text: str) -> None:
+def test_a_block_is_held_by_other_readers_of_its_source(text: str) -> None:
     assert ("a", "e") not in found_in(text)
 
 
@@ -149,7 +149,7 @@ def test_other_readers_of_the_source_hold_a_block(text: str) -> None:
     ],
     ids=["an input", "an output", "no layer", "another branch", "read outside"],
 )
-def test_what_cannot_be_left_out(text: str) -> None:
+def test_blocks_that_cannot_be_left_out(text: str) -> None:
     assert found_in(text) == []
 
 
@@ -173,7 +173,7 @@ def test_a_block_in_a_block() -> None:
 @pytest.mark.parametrize("text", [PLAIN, RECTIFIED], ids=["plain", "rectified"])
 @given(dead=st.sets(st.sampled_from([("d", "w2"), ("h", "w4")])))
 @settings(max_examples=4, deadline=None)
-def test_without_dead_blocks_nothing_changes(text: str, dead: set[tuple[str, str]]) -> None:
+def test_pruning_without_dead_blocks_changes_nothing(text: str, dead: set[tuple[str, str]]) -> None:
     model = net(text, tuple(weight for _, weight in dead))
     dependency = build_dependency(Graph(model))
     removed = dependency.nothing_removed()
@@ -258,7 +258,7 @@ def in_rounds(model: ModelProto, share: float, output: Path, **how: tuple[str, .
     return prune_in_rounds(make(model), again, Budget("macs", share), 2, output)
 
 
-def test_in_rounds(tmp_path: Path) -> None:
+def test_blocks_are_left_out_in_rounds_too(tmp_path: Path) -> None:
     result = in_rounds(net(PLAIN, dead=("w4",)), 0.6, tmp_path / "a")
     assert "block of w4" in left_out(result)
     assert [block.name for block in result.blocks] == ["block of w2", "block of w4"]
@@ -273,7 +273,7 @@ def test_in_rounds(tmp_path: Path) -> None:
     [{"only": ("block of *",)}, {"only": ("block of w4", "w1")}, {"only": ("w3", "w4", "w1")}],
     ids=str,
 )
-def test_what_the_first_round_left_out_is_not_asked_for_again(
+def test_blocks_that_the_first_round_left_out_are_not_asked_for_again(
     how: dict[str, tuple[str, ...]], tmp_path: Path
 ) -> None:
     result = in_rounds(net(PLAIN, dead=("w4",)), 0.6, tmp_path / "a", **how)

@@ -579,7 +579,7 @@ def test_dead_channels_do_not_matter(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FROZEN)
-def test_what_has_to_stay_whole_is_frozen(name: str) -> None:
+def test_tensors_that_have_to_stay_whole_are_frozen(name: str) -> None:
     node, weights, named = FROZEN[name]
     text = f"""(float[1,3,4,4] x) => (float y) {{
         a = Conv (x, w1, b1)
@@ -721,7 +721,9 @@ BLOCKS = {
 
 @settings(max_examples=60)
 @given(model=random_nets(), data=st.data())
-def test_any_removal_from_any_net(model: ModelProto, data: st.DataObject) -> None:
+def test_removals_from_random_nets_leave_valid_models(
+    model: ModelProto, data: st.DataObject
+) -> None:
     dependency, groups = analysed(model)
     removed = dependency.nothing_removed()
     for group in groups:

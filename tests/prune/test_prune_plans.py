@@ -85,9 +85,7 @@ def test_the_searched_plan_is_kept_where_it_is_better(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.4])
-def test_both_plans_are_within_the_budget_and_leave_what_is_kept(
-    share: float, tmp_path: Path
-) -> None:
+def test_plans_are_within_the_budget_and_leave_kept_layers(share: float, tmp_path: Path) -> None:
     result = pruned(share, tmp_path / "a", keep=("w3",))
     assert macs_of(load_model(tmp_path / "a")) == result.cost_after
     assert result.cost_after <= (1 - share) * result.cost_before
@@ -123,7 +121,7 @@ def test_a_layer_with_more_inputs_than_samples_does_not_look_free(tmp_path: Path
     assert 0.3 * real < group.error
 
 
-def test_what_only_a_shared_weight_reads_is_cut(tmp_path: Path) -> None:
+def test_channels_that_a_shared_weight_alone_reads_are_cut(tmp_path: Path) -> None:
     shapes = {"w1": (16, 8), "b1": (16,), "b2": (16,), "w2": (5, 16), "b3": (5,), "b4": (5,)}
     model = model_of(SIAMESE, random_weights(shapes, scale=1))
     given = [{**a, "z": b["x"]} for a, b in zip(samples(80), samples(80, seed=2), strict=True)]

@@ -123,7 +123,7 @@ def test_a_layer_is_its_matrix_times_its_patches(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NOT_DENSE)
-def test_what_is_no_plain_product_is_left_alone(name: str) -> None:
+def test_operators_that_are_no_plain_product_are_left_alone(name: str) -> None:
     node, shape, weight, bias = NOT_DENSE[name]
     model = model_of(f"(float{shape} x) => (float y) {{ {node} }}", {"w": weight, "b": bias})
     same = with_biases(model)
@@ -232,7 +232,7 @@ def test_the_cheapest_channel_goes_first(
     assert sorted(order) == list(range(6))
 
 
-def test_all_readers_count() -> None:
+def test_the_order_of_removal_counts_all_readers() -> None:
     columns = [np.array([0]), np.array([1])]
     first = Reader(np.array([[1.0, 0.5]]), np.eye(2), columns)
     second = Reader(np.array([[0.1, 5.0]]), np.eye(2), columns)
@@ -425,7 +425,7 @@ def test_candidates_measure_each_group_alone() -> None:
 
 
 @given(st.integers(1, 2000), st.integers(1, 64))
-def test_some_of_the_allowed_widths_are_measured(size: int, step: int) -> None:
+def test_allowed_widths_are_measured_in_part(size: int, step: int) -> None:
     widths, measured = allowed_widths(size, step), measured_widths(size, step)
     assert len(widths) == (size - 1) // step
     assert all(0 < width < size and width % step == 0 for width in widths)

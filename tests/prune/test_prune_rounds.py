@@ -113,7 +113,7 @@ def test_the_plan_is_that_of_the_last_round(tmp_path: Path) -> None:
     ("kind", "share", "rounds"),
     [("macs", 0.59, 1), ("macs", 0.6, 2), ("size", 0.8, 2), ("cycles", 0.6, 1)],
 )
-def test_how_many_rounds_there_are_by_default(kind: str, share: float, rounds: int) -> None:
+def test_the_default_number_of_rounds(kind: str, share: float, rounds: int) -> None:
     assert usual_rounds(Budget(kind, share)) == rounds
 
 

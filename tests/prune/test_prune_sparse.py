@@ -155,7 +155,7 @@ def test_layers_are_kept_and_chosen_by_name() -> None:
         ({"sparsity": "3:4"}, "the compiler knows 2:4 alone"),
     ],
 )
-def test_what_gains_nothing_is_refused_before_anything_runs(
+def test_sparsity_that_gains_nothing_is_refused_before_anything_runs(
     tmp_path: Path, changes: dict[str, Any], said: str
 ) -> None:
     options: dict[str, Any] = {"targets": ("rk3576",), "sparsity": "2:4", **changes}

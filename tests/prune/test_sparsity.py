@@ -96,7 +96,7 @@ def test_depthwise_and_zero_weights_do_not_count() -> None:
         ("rk3588", "w8a8", 64, 64, set()),
     ],
 )
-def test_what_the_compiler_recognises(
+def test_the_compiler_recognises_some_shapes_only(
     target: str, dtype: str, outputs: int, inputs: int, expected: set[Axis]
 ) -> None:
     node = helper.make_node("Conv", ["x", "w"], ["y"])
@@ -104,7 +104,7 @@ def test_what_the_compiler_recognises(
     assert set(found) == expected
 
 
-def test_only_two_chips_have_it() -> None:
+def test_sparsity_is_for_two_chips() -> None:
     assert [one.name for one in TARGETS if one.sparse] == ["rk3576", "rv1126b"]
 
 

@@ -145,7 +145,7 @@ def test_a_cheap_block_is_left_in_float_from_its_norm_on(norm: str, projection: 
 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("projection", PROJECTIONS)
-def test_of_a_large_block_only_the_core_is(norm: str, projection: str) -> None:
+def test_a_large_attention_block_is_in_float_in_its_core_only(norm: str, projection: str) -> None:
     graph = Graph(attention(norm, projection, others=1))
     # what a Split moves belongs to the core, which begins behind what a matrix product makes
     split = {"q0", "k0", "v0"} if projection == "split" else set()

@@ -75,13 +75,13 @@ def products() -> ModelProto:
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_the_function_stays_the_same(activation: str) -> None:
+def test_equalized_convolutions_compute_the_same(activation: str) -> None:
     model = chain(ACTIVATIONS[activation])
     assert between(model) == ["r", "l", "g"]
     require_equal(model, (1, 4, 9, 9))
 
 
-def test_of_products_too() -> None:
+def test_equalized_products_compute_the_same() -> None:
     model = products()
     assert len(between(model)) == 2
     require_equal(model, (3, 6))
@@ -120,7 +120,7 @@ def test_other_activations_are_left_alone(activation: str) -> None:
     assert between(model) == []
 
 
-def test_what_others_read_or_see_is_left_alone() -> None:
+def test_layers_that_others_read_or_see_are_left_alone() -> None:
     values = random_weights(
         {"w1": (4, 4, 1, 1), "w2": (4, 4, 1, 1), "w3": (4, 4, 1, 1), "w4": (4, 4, 1, 1)}
     )
@@ -177,7 +177,7 @@ def test_planted_ranges_are_found(planted: tuple[ModelProto, Array]) -> None:
     assert np.log(factors).mean() == pytest.approx(0, abs=1e-6)
 
 
-def test_it_helps_where_ranges_are_uneven(
+def test_equalization_helps_where_ranges_are_uneven(
     planted: tuple[ModelProto, Array], tmp_path: Path
 ) -> None:
     model, _ = planted
@@ -203,7 +203,7 @@ def test_it_helps_where_ranges_are_uneven(
     assert sqnr_db(*outputs) > plan.candidates[best] + 4
 
 
-def test_what_is_known_of_the_equalized_model_is_what_would_be_seen(
+def test_statistics_of_the_equalized_model_are_those_it_would_give(
     planted: tuple[ModelProto, Array], tmp_path: Path
 ) -> None:
     model, _ = planted

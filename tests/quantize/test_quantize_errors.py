@@ -221,7 +221,7 @@ def test_every_tensor_once_worst_first(method: str, tmp_path: Path) -> None:
     assert len(alone) == len(errors)
 
 
-def test_what_stays_in_float_has_no_error(tmp_path: Path) -> None:
+def test_tensors_that_stay_in_float_have_no_error(tmp_path: Path) -> None:
     model = model_of(TWO_CONVS, weights_of())
     _, plan = made(model, tmp_path, feeds(16, 0))
     floating = replace(plan.activations["r"], dtype="float16")
@@ -258,7 +258,7 @@ def test_no_time_leaves_the_accumulated_errors(tmp_path: Path) -> None:
     assert steps[-1] == ("error alone", 4, 5)
 
 
-def test_what_is_not_reached_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tensors_out_of_time_come_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Time for half of the eight samples, and it ends after two tensors: those expected worst."""
     weights = weights_of()
     weights["w1"][0] *= 300

@@ -113,7 +113,9 @@ def test_activations_of_16_bits_leave_the_error_of_the_weights(
     assert all(one.dtype == np.int32 for one in biases)
 
 
-def test_what_narrows_ranges_is_refused_for_16_bits(net: ModelProto, tmp_path: Path) -> None:
+def test_methods_that_narrow_ranges_are_refused_for_16_bits(
+    net: ModelProto, tmp_path: Path
+) -> None:
     with pytest.raises(OptionError, match="--method mse narrows the ranges"):
         made(net, tmp_path, scheme="w8a16", method="mse")
     recipe = Recipe(tmp_path / "m.onnx", quantize="w8a16")

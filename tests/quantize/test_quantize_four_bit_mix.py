@@ -111,7 +111,7 @@ def test_the_budget_is_kept_and_the_rest_untouched(
     assert not set(after) & (set(plan.weights) - set(plan.floating))  # the rounded ones are new
 
 
-def test_more_space_is_more_accurate(recipe: Recipe, tmp_path: Path) -> None:
+def test_a_larger_budget_is_more_accurate(recipe: Recipe, tmp_path: Path) -> None:
     found = {}
     for mixed in ("off", "size=-20%", "sqnr=32", "sqnr=90"):
         made = quantize_file(replace(recipe, mixed=mixed), tmp_path / "q.onnx").result.plan
@@ -163,7 +163,7 @@ def test_the_plan_must_not_be_left_out(recipe: Recipe, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.rknn*"))
 
 
-def test_what_leaves_nothing_in_four_bits_is_told(recipe: Recipe, tmp_path: Path) -> None:
+def test_a_mix_without_any_weight_in_four_bits_is_told(recipe: Recipe, tmp_path: Path) -> None:
     made = quantize_file(replace(recipe, mixed="sqnr=90"), tmp_path / "q.onnx")
     (warning,) = (one for one in made.warnings if one.code == "mixed-budget")
     assert "no weight in 4 bits" in warning.text
@@ -218,7 +218,7 @@ def test_the_plan_of_another_model_is_refused(recipe: Recipe, tmp_path: Path) ->
         ({"mixed": "sqnr=20", "calib_count": 6}, SamplesError, "too few calibration samples"),
     ],
 )
-def test_what_cannot_be_done_is_said(
+def test_impossible_budgets_of_a_mix_are_refused(
     recipe: Recipe,
     change: dict[str, Any],
     error: Callable[..., Exception],

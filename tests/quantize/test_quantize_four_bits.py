@@ -125,7 +125,7 @@ def test_the_toolkit_keeps_the_weights(net: ModelProto, tmp_path: Path) -> None:
     assert sqnr_db(reference, [found["q"]]) > sqnr_db(reference, [found["float"]]) + 3
 
 
-def test_what_cannot_be_done_is_said(net: ModelProto, tmp_path: Path) -> None:
+def test_impossible_requests_for_four_bits_are_refused(net: ModelProto, tmp_path: Path) -> None:
     onnx.save(net, tmp_path / "m.onnx")
     save_feeds(tmp_path / "c.npz", samples(12, 1))
     recipe = Recipe(tmp_path / "m.onnx", calib=tmp_path / "c.npz", quantize="w4a16")

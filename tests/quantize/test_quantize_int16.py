@@ -84,7 +84,7 @@ def test_cycles_of_int16_are_the_compilers(case: tuple[str, int, int, int, int, 
     assert npu_cycles(layer, find_target(name), "int16") == MEASURED[case]
 
 
-def test_which_type_is_mixed_with_int8() -> None:
+def test_the_type_mixed_with_int8_is_that_of_the_chip() -> None:
     found = {target.name: target.mixes_with for target in TARGETS}
     assert {name for name, kind in found.items() if kind == "int16"} == {"rv1103", "rv1106"}
     assert {name for name, kind in found.items() if kind is None} == {

@@ -64,7 +64,7 @@ def test_lower_may_be_better() -> None:
     assert verdict_on(trials, TOP1).best == "b"
 
 
-def test_of_those_that_are_equal_the_nearest_is_kept() -> None:
+def test_the_nearest_of_equal_candidates_is_kept() -> None:
     trials = {
         "worst": trial(30, right(10)),
         "first": trial(20, right(20)),
@@ -74,7 +74,7 @@ def test_of_those_that_are_equal_the_nearest_is_kept() -> None:
     assert (verdict.best, verdict.chosen_by) == ("second", "top1")
 
 
-def test_one_hard_sample_decides_nothing() -> None:
+def test_a_single_hard_sample_decides_nothing() -> None:
     """It has nearly all the noise, so the SQNR over all samples is much better without it."""
     easy, hard = np.full(20, 40.0), np.full(20, 40.0)
     hard[7] = 5.0
@@ -84,7 +84,7 @@ def test_one_hard_sample_decides_nothing() -> None:
     assert verdict_on({"a": Trial(18.0, tuple(hard)), "b": always}).best == "b"
 
 
-def test_what_reproduces_samples_exactly_is_better() -> None:
+def test_a_candidate_that_reproduces_samples_exactly_is_better() -> None:
     exact, near = Trial(math.inf, (math.inf,) * 6), trial(40, (1.0,) * 6)
     assert verdict_on({"a": near, "b": exact}).best == "b"
     assert verdict_on({"a": exact, "b": near}).best == "a"
@@ -236,7 +236,7 @@ def test_the_metric_of_every_method_is_in_the_plan(net: ModelProto, tmp_path: Pa
     assert read_plan(tmp_path / "p.toml") == plan
 
 
-def test_more_labelled_samples_are_held_out(net: ModelProto, tmp_path: Path) -> None:
+def test_labelled_samples_are_held_out_in_larger_numbers(net: ModelProto, tmp_path: Path) -> None:
     labelled = saved(tmp_path / "s.npz", net, 200)
     np.save(tmp_path / "s.npy", np.zeros((200, 3, 8, 8), np.float32))
     plain = open_samples(tmp_path / "s.npy", inputs={"x": (1, 3, 8, 8)})

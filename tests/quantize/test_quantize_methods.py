@@ -282,7 +282,7 @@ def test_a_method_can_be_named(method: str, net: ModelProto, tmp_path: Path) -> 
     assert sqnr_db(Session(net).run(samples[0]), got) > 15
 
 
-def test_without_samples_to_compare_on_it_is_gptq(net: ModelProto, tmp_path: Path) -> None:
+def test_the_method_without_samples_to_compare_on_is_gptq(net: ModelProto, tmp_path: Path) -> None:
     samples = correlated(4, (1, 6, 12, 12))
     assert quantize(net, tmp_path / "q.onnx", tmp_path / "p", samples).plan.method == "gptq"
 

@@ -86,7 +86,7 @@ BAD += ["cycles=8%%", "macs=+8%", "sqnr=", "sqnr=25%", "sqnr=25dB", "sqnr=-3", "
 
 
 @pytest.mark.parametrize("text", BAD)
-def test_what_is_no_budget(text: str) -> None:
+def test_texts_that_are_no_budget_are_refused(text: str) -> None:
     with pytest.raises(OptionError, match="is no budget for mixed precision") as told:
         parse_mixed(text)
     assert repr(text) in told.value.message
@@ -143,7 +143,7 @@ def test_costs_are_those_of_the_layers_that_become_float(net: ModelProto) -> Non
     assert found == pytest.approx([0, 2 / 5, 4 / 5, 0])
 
 
-def test_it_stops_where_it_is_accurate_enough_or_comes_near(made: Make) -> None:
+def test_the_search_stops_where_the_accuracy_is_reached_or_near(made: Make) -> None:
     enough, plan, best = (made(f"sqnr={db}")[0] for db in (10, 35, 900))
     assert (len(enough.tradeoffs), enough.floating) == (1, ())
     assert [one.sqnr_db >= 35 for one in plan.tradeoffs].index(True) == len(plan.tradeoffs) - 1
@@ -153,7 +153,7 @@ def test_it_stops_where_it_is_accurate_enough_or_comes_near(made: Make) -> None:
     assert set(best.floating) == set(most.floating)
 
 
-def test_without_time_it_stays_int8_and_without_samples_it_fails(made: Make) -> None:
+def test_mixing_without_time_stays_int8_and_without_samples_fails(made: Make) -> None:
     plan, _ = made("cycles=+100%", seconds=0)
     assert (len(plan.tradeoffs), plan.floating) == (1, ())
     with pytest.raises(SamplesError, match="too few calibration samples"):
@@ -172,7 +172,7 @@ MOVED = """(float[1,3,8,8] x) => (float[1,10] y) {
     y = Gemm <transB=1> (v, w3, b3) }"""
 
 
-def test_what_is_only_moved_is_as_float_as_what_it_came_from(tmp_path: Path) -> None:
+def test_tensors_that_are_only_moved_have_the_type_of_their_source(tmp_path: Path) -> None:
     few = np.random.default_rng(1).standard_normal((12, 16)).astype(np.float32) / 4
     weights = {"w1": (16, 3, 3, 3), "b1": (16,), "b2": (12,), "w3": (10, 12), "b3": (10,)}
     model = model_of(MOVED, {**weights, "w2": few / GAIN, "gain": GAIN[None, :, None, None]})
@@ -252,7 +252,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("command", "options", "told"), REFUSED)
-def test_what_cannot_be_is_told_in_one_line(
+def test_impossible_mixes_are_refused_in_one_line(
     command: str,
     options: list[str],
     told: str,

@@ -55,7 +55,7 @@ def test_weights_that_become_zero_are_told(quantizer: Any, tmp_path: Path) -> No
     assert quantizer(model_of(TWO, values), *paths, samples()).notices == ()
 
 
-def test_what_runs_in_float_is_counted() -> None:
+def test_operators_left_in_float_are_counted() -> None:
     model = model_of(TWO, drawn(w1=(4, 4, 1, 1), w2=(4, 4, 1, 1)))
     assert floating(model) == {}
     assert floating(model, "r") == {"Conv": 2, "Relu": 1}
@@ -104,7 +104,7 @@ def test_a_join_with_what_is_in_float_is_in_float() -> None:
 
 
 @pytest.mark.parametrize("command", [quantize_file, prune_file])
-def test_one_file_is_for_one_chip(command: Any, tmp_path: Path) -> None:
+def test_a_single_file_for_several_chips_is_refused(command: Any, tmp_path: Path) -> None:
     recipe = Recipe(
         tmp_path / "m.onnx", calib=tmp_path, prune="macs=-40%", targets=("rk3588", "rv1106")
     )

@@ -359,7 +359,7 @@ def test_the_prepared_model_is_left_alone(tmp_path: Path) -> None:
     assert model.SerializeToString() == before
 
 
-def test_nothing_to_quantize(tmp_path: Path) -> None:
+def test_a_model_without_anything_to_quantize_is_refused(tmp_path: Path) -> None:
     model = model_of("(float[4] x) => (float[4] y) { y = Relu (x) }")
     with pytest.raises(ModelError, match="nothing in this model"):
         quantize(model, tmp_path / "q", tmp_path / "p", random_feeds(model, 1))

@@ -43,7 +43,7 @@ def round_trip(x: NDArray[np.float32], scale: float, zero_point: int) -> NDArray
 
 
 @given(st.lists(NUMBERS, min_size=1, max_size=30))
-def test_what_is_in_the_range_is_off_by_half_a_step_at_most(values: list[float]) -> None:
+def test_values_in_the_range_are_off_by_half_a_step_at_most(values: list[float]) -> None:
     x = np.array(values, dtype=np.float32)
     scale, zero_point = activation_scale(float(x.min()), float(x.max()))
     assert zero_point != 0
@@ -133,7 +133,7 @@ def test_a_plan_can_be_read_back(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8")), unique=True, max_size=5))
-def test_any_name_can_be_in_a_plan(
+def test_tensors_in_a_plan_may_have_any_name(
     tmp_path_factory: pytest.TempPathFactory, names: list[str]
 ) -> None:
     path = tmp_path_factory.mktemp("plan") / "plan.toml"
@@ -166,7 +166,7 @@ def test_numbers_in_a_plan_are_exact(
         (b"\xff\xfe", "cannot be read"),
     ],
 )
-def test_what_is_not_a_plan(tmp_path: Path, content: bytes, said: str) -> None:
+def test_files_that_are_no_plan_are_refused(tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "plan.toml"
     path.write_bytes(content)
     with pytest.raises(ModelError, match=said):
