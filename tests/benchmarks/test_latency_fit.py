@@ -20,8 +20,7 @@ CHIPS = ("rk3588", "rk3576", "rk3562", "rk3566")
 
 
 @pytest.fixture
-def fit(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(ROOT))
+def fit() -> Any:
     return import_module("benchmarks.latency.fit")
 
 

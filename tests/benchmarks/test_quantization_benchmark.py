@@ -13,16 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.conversions import plain
+from benchmarks.quantizations.bootstrap import difference
+from benchmarks.quantizations.lines import lines
+from benchmarks.quantizations.methods import CLS, METHODS, NAMES, REC, cells_of
+from benchmarks.quantizations.scores import decibels, scored
+from benchmarks.quantizations.text import characters_right, read_text
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT))
-
-from benchmarks.conversions import plain  # noqa: E402
-from benchmarks.quantizations.bootstrap import difference  # noqa: E402
-from benchmarks.quantizations.lines import lines  # noqa: E402
-from benchmarks.quantizations.methods import CLS, METHODS, NAMES, REC, cells_of  # noqa: E402
-from benchmarks.quantizations.scores import decibels, scored  # noqa: E402
-from benchmarks.quantizations.text import characters_right, read_text  # noqa: E402
-
 PARTS = ROOT / "benchmarks" / "quantizations"
 
 

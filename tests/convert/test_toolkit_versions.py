@@ -6,26 +6,23 @@ import ast
 import math
 import pickle
 import re
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from benchmarks.conversions.efficientnet import read_weights
+from benchmarks.conversions.measure import Case, Outcome
+from benchmarks.conversions.models import MODELS, QUICK, Model
+from benchmarks.conversions.samples import samples_of
+from benchmarks.conversions.table import gains, refusals, regressions
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT))
-
-from benchmarks.conversions.efficientnet import read_weights  # noqa: E402
-from benchmarks.conversions.measure import Case, Outcome  # noqa: E402
-from benchmarks.conversions.models import MODELS, QUICK, Model  # noqa: E402
-from benchmarks.conversions.samples import samples_of  # noqa: E402
-from benchmarks.conversions.table import gains, refusals, regressions  # noqa: E402
-
 ENVIRONMENTS = sorted((ROOT / "benchmarks").glob("toolkit-*.txt"))
 CHILDREN = (
-    ROOT / "convert" / "child.py",
+    ROOT / "convert" / "toolkit" / "child.py",
     ROOT / "benchmarks" / "conversions" / "plain.py",
-    ROOT / "convert" / "child_simulation.py",
+    ROOT / "convert" / "toolkit" / "child_simulation.py",
 )
 
 
