@@ -16,6 +16,7 @@ from hypothesis import settings
 
 import graphs
 from commands import Ended, Run, in_a_process
+from folders import folder_of_all_workers
 from rockpress.cli import main as entry
 from samples import labelled_images, noise_images
 
@@ -37,7 +38,7 @@ def caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("ROCKPRESS_CACHE_DIR", str(folder / "session"))
         if sys.dont_write_bytecode:  # else each process compiles all that it imports, for seconds
             patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
-            patch.setenv("PYTHONPYCACHEPREFIX", _of_all_workers(tmp_path_factory, "bytecode"))
+            patch.setenv("PYTHONPYCACHEPREFIX", folder_of_all_workers(tmp_path_factory, "bytecode"))
         patch.delenv("GITHUB_ACTIONS", raising=False)  # where failed gates are annotated
         yield folder
 
@@ -109,12 +110,7 @@ def labelled_folder(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def pages_cache(tmp_path_factory: pytest.TempPathFactory) -> str:
     """One cache for the demo and all pages, also of tests that run beside this process."""
-    return _of_all_workers(tmp_path_factory, "pages-cache")
-
-
-def _of_all_workers(tmp_path_factory: pytest.TempPathFactory, name: str) -> str:
-    folder = tmp_path_factory.getbasetemp()
-    return str((folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / name)
+    return folder_of_all_workers(tmp_path_factory, "pages-cache")
 
 
 @pytest.fixture(scope="session")

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from rockpress.calibration_data.preprocess import Preprocess, suspicious_scale
 from rockpress.core.errors import OptionError, SamplesError
+from samples import Pixels, pixels
 
 RESIZES = ("stretch", "letterbox", "fit", "crop")
 
 
-def picture(height: int, width: int, channels: int = 3, seed: int = 0) -> NDArray[Any]:
-    generator = np.random.default_rng(seed)
-    return generator.integers(0, 256, (height, width, channels), dtype=np.uint8)
+def picture(height: int, width: int, channels: int = 3, seed: int = 0) -> Pixels:
+    return pixels(height, width, channels, seed=seed)
 
 
 def flat(height: int, width: int, value: int = 200) -> NDArray[Any]:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 from commands import Run
@@ -20,19 +19,17 @@ from rockpress.pipeline.recipes.recipe import Recipe
 from rockpress.pipeline.samples.ready_model import ready_model
 from rockpress.pipeline.stages.baseline import measure_baseline
 from rockpress.pipeline.stages.stage_log import Stages
+from samples import Pixels, pixels, save_images
 
 INPUT = {"x": (1, 3, 32, 32)}
 
 
-def noise(seed: int, *shape: int) -> NDArray[np.uint8]:
-    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+def noise(seed: int, *shape: int) -> Pixels:
+    return pixels(*shape, seed=seed)
 
 
 def folder_of(path: Path, count: int, seed: int, size: tuple[int, int] = (32, 32)) -> Path:
-    path.mkdir(parents=True)
-    for index in range(count):
-        Image.fromarray(noise(100 * seed + index, *size, 3)).save(path / f"{index}.png")
-    return path
+    return save_images(path, (noise(100 * seed + index, *size, 3) for index in range(count)))
 
 
 def labelled(path: Path, count: int = 4) -> Path:

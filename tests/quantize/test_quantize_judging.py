@@ -31,6 +31,7 @@ from rockpress.quantize.methods.method_selection import (
 from rockpress.quantize.methods.method_table import COMPARED
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import read_plan
+from samples import pixels
 
 TOP1 = TaskMetric("top1", lambda index, outputs: 0.0)
 LOSS = TaskMetric("loss", lambda index, outputs: 0.0, lower_is_better=True)
@@ -181,8 +182,7 @@ def net() -> ModelProto:
 
 def saved(path: Path, model: ModelProto, count: int, classes: int = 4) -> Samples:
     """Samples of pixels with a label each; of four classes they are what the model says."""
-    random = np.random.default_rng(1)
-    images = random.integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
+    images = pixels(count, 8, 8, 3, seed=1)
     np.savez(path, images=images, labels=np.zeros(count, np.int64))
     samples = open_samples(path, inputs={"x": (1, 3, 8, 8)}, std=(64.0,))
     session = Session(model)
