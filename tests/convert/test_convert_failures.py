@@ -37,7 +37,10 @@ from rockpress.convert.toolkit.failures import (
 from rockpress.convert.toolkit.job import Job, run_job
 from rockpress.convert.toolkit.outcome import Limits
 
-pytestmark = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
+pytestmark = [
+    pytest.mark.toolkit,
+    pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2"),
+]
 
 LIMITS = Limits(timeout=120, memory_gb=12)
 OLD = b"the .rknn of an earlier run"

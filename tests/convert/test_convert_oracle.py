@@ -22,6 +22,8 @@ from rockpress.convert.toolkit.failures import ToolkitRaised, ToolkitTimeout
 from rockpress.convert.toolkit.outcome import Limits
 from rockpress.core.errors import RockpressError
 
+pytestmark = pytest.mark.toolkit
+
 needs_toolkit = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
 
 

@@ -18,7 +18,10 @@ from rockpress.pipeline.inspection import inspect_rknn
 from rockpress.pipeline.recipes.recipe import Recipe
 from rockpress.pipeline.single import Build, convert_file, quantize_file
 
-pytestmark = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
+pytestmark = [
+    pytest.mark.toolkit,
+    pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2"),
+]
 
 
 @pytest.fixture

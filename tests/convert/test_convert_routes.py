@@ -25,7 +25,10 @@ from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.core.graphs.model import is_qdq
 from rockpress.core.session import Session
 
-pytestmark = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
+pytestmark = [
+    pytest.mark.toolkit,
+    pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2"),
+]
 
 Array = NDArray[Any]
 

@@ -22,6 +22,8 @@ from rockpress.pipeline.analysis import analyse_file
 from rockpress.pipeline.inspection import inspect_rknn
 from rockpress.pipeline.recipes.recipe import Recipe
 
+pytestmark = pytest.mark.toolkit
+
 Run = Callable[..., tuple[int, str, str]]
 OF_A_TARGET = {
     *("target", "toolkit", "quantization", "bytes", "cycles", "latency", "memory", "on_cpu"),

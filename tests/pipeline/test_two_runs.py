@@ -9,7 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from rockpress.core.files import sha256_of
+
+pytestmark = pytest.mark.toolkit
 
 
 def started(folder: Path) -> subprocess.Popen[str]:

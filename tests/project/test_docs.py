@@ -17,6 +17,8 @@ from PIL import Image
 import rockpress
 from rockpress.calibration_data.bundled import CALIBRATION, MODEL, TEST, sample_path
 
+pytestmark = pytest.mark.toolkit
+
 ROOT = Path(__file__).parents[2]
 ROOMS_THAT_WARN = ("calibration_data", "convert", "pipeline", "quantize")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

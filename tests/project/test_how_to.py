@@ -18,6 +18,8 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from ruamel.yaml import YAML
 
+pytestmark = pytest.mark.toolkit
+
 Array = NDArray[Any]
 Call = Callable[..., tuple[int, str, str]]
 DOCS = Path(__file__).parents[2] / "docs"

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.toolkit
+
 MODEL = "ch_ppocr_mobile_v2.0_cls_infer.onnx"
 
 

@@ -138,7 +138,7 @@ class Reader:
             code, out, err = self._rockpress(verb, *words, *more)
             assert code == 0, f"{self._page}: {' '.join(words)}\n{out}{err}"
         if verb != "init" and (output := given.get("output")):
-            self._stand_in(verb, given["model"], output)
+            self._stand_in(verb, given["model"], Path(output))
 
     def _stand_in(self, verb: str, model: Path, output: Path) -> None:
         """For what the command would have written."""
