@@ -395,11 +395,13 @@ BEFORE = {
     "accuracy.md": "",
     "conversion.md": "",
     "inspect.md": "rockpress convert model.onnx -o model.rknn",
+    "last-release.md": "",
     "latency.md": "",
     "pruning.md": "",
     "quantization.md": "",
     "recipe.md": "",
     "report.md": "rockpress run model.onnx --calib images --eval labelled -o build",
+    "toolkit-measured.md": "",
     "toolkit-versions.md": "",
 }
 # takes hours, or asks for what "make setup" leaves out
