@@ -82,9 +82,10 @@ test-wheel: wheel ## run the tests (ARGS, as for test) against the built wheel
 	$(UV) pip install --quiet --python "$$venv" --no-deps dist/*.whl && \
 	PATH="$$venv/bin:$$PATH" "$$venv/bin/pytest" $(PARALLEL) $(ARGS)
 
-lint: setup ## check style and formatting
+lint: setup ## check style, formatting and spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 
 # mypy takes a package's name from its folder, so it gets links under the right one.
 typecheck: setup ## check the types
