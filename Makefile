@@ -48,7 +48,8 @@ demo: $(VENV)/.run-time ## run the whole chain on the bundled model and data
 	$(BIN)/rockpress demo -o build/demo --report build/demo/report.html
 
 # Two at a time, whole files: each has processes of its own, and a build takes up to a gigabyte.
-PARALLEL := -n 2 --dist loadfile
+# In the order of tests/conftest.py: xdist's own puts files of few tests last, and these take longest.
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 test quick test-wheel: export OMP_NUM_THREADS := 1
 
 test: setup ## run the tests (ARGS="-k size" for some of them)

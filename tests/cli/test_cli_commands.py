@@ -22,6 +22,8 @@ from onnx import TensorProto, helper
 
 from rockpress.report.formats.document import comparable
 
+pytestmark = pytest.mark.toolkit
+
 DOCUMENT = {"schema", "verdict", "tool", "toolkit", "recipe", "targets"}
 OF_A_TARGET = {
     "target",

@@ -19,6 +19,8 @@ from rockpress.pipeline.dry_run import planned
 from rockpress.pipeline.recipes.recipe import Gates, Recipe
 from rockpress.pipeline.run import run
 
+pytestmark = pytest.mark.toolkit
+
 Run = Callable[..., tuple[int, str, str]]
 # What is no matter to a result, but only to how long it takes or whether it comes at all.
 NO_MATTER = {"cache", "jobs", "timeout", "memory_limit_gb"}
