@@ -32,6 +32,11 @@ settings.register_profile("rockpress", deadline=None, derandomize=True)
 settings.load_profile("rockpress")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long comes first, so that no worker is left with a last long file on its own."""
+    items.sort(key=lambda item: item.get_closest_marker("toolkit") is None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder for the caches of this session; the user's own is not touched."""

@@ -40,6 +40,7 @@ from rockpress.convert.toolkit_build import ToolkitBuild, build
 from rockpress.core.progress import Progress
 
 pytestmark = [
+    pytest.mark.toolkit,
     pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2"),
     pytest.mark.usefixtures("leaves_nothing_behind"),
 ]

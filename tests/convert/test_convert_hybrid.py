@@ -27,6 +27,8 @@ from rockpress.core.similarity import sqnr_db
 from rockpress.pipeline.tasks.plan_handover import ranges_of
 from rockpress.quantize.quantize import quantize
 
+pytestmark = pytest.mark.toolkit
+
 Array = NDArray[Any]
 needs_toolkit = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
 

@@ -19,6 +19,8 @@ from rockpress.convert.toolkit.process import RuleLoops
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
 
+pytestmark = pytest.mark.toolkit
+
 _MOVE = "D     swap_a_b: remove node = ['r', 't'], add node = ['t', 'r']\n"
 _BACK = "D     four_axes: remove node = [], add node = ['r', 't']\n"
 

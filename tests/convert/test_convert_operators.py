@@ -21,6 +21,8 @@ from rockpress.convert.toolkit.outcome import Limits
 from rockpress.core.errors import RockpressError
 from rockpress.core.scratch import scratch_folder
 
+pytestmark = pytest.mark.toolkit
+
 RK3588 = find_target("rk3588")
 needs_toolkit = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
 

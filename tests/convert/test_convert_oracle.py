@@ -22,7 +22,7 @@ from rockpress.convert.toolkit.failures import ToolkitRaised, ToolkitTimeout
 from rockpress.convert.toolkit.outcome import Limits
 from rockpress.core.errors import RockpressError
 
-pytestmark = pytest.mark.usefixtures("leaves_nothing_behind")
+pytestmark = [pytest.mark.toolkit, pytest.mark.usefixtures("leaves_nothing_behind")]
 needs_toolkit = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
 
 

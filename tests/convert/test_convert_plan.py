@@ -18,7 +18,10 @@ from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
 from rockpress.pipeline.single import convert_file, quantize_file
 from samples import save_feeds
 
-pytestmark = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
+pytestmark = [
+    pytest.mark.toolkit,
+    pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2"),
+]
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from rockpress.core.progress import Progress
 from rockpress.core.session import Session
 
 pytestmark = [
+    pytest.mark.toolkit,
     pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2"),
     pytest.mark.usefixtures("leaves_nothing_behind"),
 ]

@@ -28,6 +28,8 @@ from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.run import run
 from rockpress.report.formats.document import comparable, to_document
 
+pytestmark = pytest.mark.toolkit
+
 DETERMINISTIC = (".intended.onnx", ".plan.toml", ".pruned.onnx")
 
 

@@ -18,6 +18,8 @@ from rockpress.pipeline.options.check_options import Gates
 from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
 from rockpress.pipeline.run import run
 
+pytestmark = pytest.mark.toolkit
+
 # What is no matter to a result, but only to how long it takes or whether it comes at all.
 NO_MATTER = {"cache", "jobs", "timeout", "memory_limit_gb"}
 

@@ -21,6 +21,8 @@ from rockpress.pipeline.analysis import analyse_file
 from rockpress.pipeline.inspection import inspect_rknn
 from rockpress.pipeline.recipes.recipe import make_recipe
 
+pytestmark = pytest.mark.toolkit
+
 OF_A_TARGET = {
     *("target", "toolkit", "quantization", "bytes", "cycles", "latency", "memory", "on_cpu"),
     *("shares", "layers", "warnings", "seconds"),

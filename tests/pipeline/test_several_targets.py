@@ -30,6 +30,8 @@ from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
 from rockpress.report.formats.document import comparable, to_document
 from rockpress.report.formats.markdown import to_markdown
 
+pytestmark = pytest.mark.toolkit
+
 TWO = ["--target", "rk3588", "--target", "rk3566"]
 # pruned in steps of 16 channels on the one, where too few are left to prune, of 8 on the other
 ONE_FAILS = ["--target", "rv1106", "--target", "rv1106b", "--prune", "cycles=-60%"]
