@@ -18,11 +18,11 @@ from ..core.session import Session
 from ..core.similarity import RunningSqnr
 from ..core.streaming.tensor_stream import exposed, stream
 from ..core.types import Array
-from .methods.method_candidates import HeldOut, SampleSet
-from .mixed import families
+from .mixing.activation_mix import families
 from .numeric.scales import INT8_HIGH, INT8_LOW, dequantize
 from .rendering.plan import Activation, Plan
 from .rendering.qdq import dequantized_names, render
+from .trials.held_out_samples import HeldOut, SampleSet
 
 _QUANTIZE, _DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 _SAMPLES = 8  # enough to rank tensors by the error that they bring

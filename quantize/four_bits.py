@@ -23,19 +23,19 @@ from ..core.graphs.graph import Graph, drop_unread, free_name
 from ..core.graphs.model import save_model
 from ..core.scratch import scratch_folder
 from ..core.types import Feeds, Float64
-from .four_bit_mix import FourBitMix, mixed_with_float16
 from .graph_parts.placement import weighted_nodes
 from .graph_parts.quantizable import require_quantizable, require_to_choose_by, underflow_notices
 from .graph_parts.weighted_layers import Layer, layers_from
-from .methods.apply_method import Progress
-from .methods.method_candidates import HeldOut, SampleSet
-from .methods.method_selection import SQNR, USER, TaskMetric, Verdict, verdict_on
+from .integer.apply_method import Progress
+from .methods.gptq import gptq
 from .methods.method_table import AUTO
-from .numeric.gptq import gptq
+from .mixing.weight_mix import FourBitMix, mixed_with_float16
 from .quantize import QuantizeResult
 from .rendering.plan import Plan, Tradeoff, Weight, compared, write_plan
 from .rendering.rounding import Rounded, lost_mean, nearest
 from .statistics.tensor_statistics import InputMoments, observe
+from .trials.held_out_samples import HeldOut, SampleSet
+from .trials.method_selection import SQNR, USER, TaskMetric, Verdict, verdict_on
 
 SCHEME = "w4a16"
 _MARK = "rockpress.scheme"

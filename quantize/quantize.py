@@ -16,14 +16,14 @@ from ..core.files import replacing
 from ..core.graphs.model import save_model
 from ..core.scratch import scratch_folder
 from .graph_parts.quantizable import require_to_choose_by, underflow_notices
-from .methods.apply_method import Progress, Subject, quantized
-from .methods.method_candidates import HeldOut, SampleSet
-from .methods.method_selection import USER, TaskMetric, Trial, verdict_on
+from .integer.apply_method import Progress, Subject, quantized
+from .integer.model_variants import Ways, subject_of
 from .methods.method_table import AUTO, COMPARED, METHODS, REFINED
-from .methods.model_variants import Ways, subject_of
-from .mixed import LayerCost, MixedBudget, growing_choices, search, sensitivities
+from .mixing.activation_mix import LayerCost, MixedBudget, growing_choices, search, sensitivities
 from .rendering.plan import Plan, compared, write_plan
 from .statistics.few_samples import FewSamples
+from .trials.held_out_samples import HeldOut, SampleSet
+from .trials.method_selection import USER, TaskMetric, Trial, verdict_on
 
 _OF_16_BITS = ("gptq-min-max", "min-max")
 

@@ -37,7 +37,7 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     from rockpress.pipeline.stages.converting import convert_step
     from rockpress.pipeline.stages.plan_handover import ranges_of
     from rockpress.pipeline.stages.quantizing import quantize_as
-    from rockpress.quantize.methods.equalize import as_planned
+    from rockpress.quantize.integer.equalize import as_planned
 
     shapes = dict(zip(job["inputs"], map(tuple, job["shapes"]), strict=True))
     recipe = Recipe(Path(job["model"]), toolkit_python=Path(job["python"]), timeout=job["timeout"])

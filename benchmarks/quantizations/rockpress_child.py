@@ -35,7 +35,7 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     from rockpress.pipeline.samples.ready_model import ready_model
     from rockpress.pipeline.stages.converting import convert_step
     from rockpress.pipeline.stages.plan_handover import is_hybrid, ranges_of
-    from rockpress.quantize.methods.equalize import as_planned
+    from rockpress.quantize.integer.equalize import as_planned
     from rockpress.quantize.rendering.plan import read_plan
 
     recipe = Recipe(Path(job["model"]), timeout=job["timeout"])

@@ -13,7 +13,7 @@ from ...core.errors import OptionError
 from ...core.graphs.model import load_model
 from ...core.progress import Progress
 from ...quantize.error_report import TensorError, error_report
-from ...quantize.methods.equalize import as_planned
+from ...quantize.integer.equalize import as_planned
 from ...quantize.quantize import QuantizeResult
 from ..recipes.recipe import Recipe
 from ..recipes.requirements import require_toolkit

@@ -23,7 +23,7 @@ from ...core.similarity import RunningSqnr
 from ...core.streaming.tensor_stream import stream
 from ...core.types import Array
 from ...quantize.error_report import TensorError
-from ...quantize.methods.equalize import as_planned
+from ...quantize.integer.equalize import as_planned
 from ...quantize.quantize import QuantizeResult
 from ...quantize.rendering.qdq import dequantized_names
 from ..recipes.recipe import Recipe

@@ -13,7 +13,7 @@ from ...core.errors import ModelError, OptionError
 from ...core.graphs.graph import Graph
 from ...core.graphs.model import is_qdq, save_model
 from ...quantize.four_bits import SCHEME, has_four_bits
-from ...quantize.methods.equalize import as_planned
+from ...quantize.integer.equalize import as_planned
 from ...quantize.quantize import QuantizeResult
 from ...quantize.rendering.plan import Plan, read_plan
 from ...quantize.rendering.qdq import render

@@ -11,7 +11,7 @@ from ...calibration_data.samples import Samples
 from ...convert.toolkit.job import Ranges
 from ...core.graphs.graph import Graph
 from ...core.graphs.model import load_model
-from ...quantize.methods.equalize import as_planned
+from ...quantize.integer.equalize import as_planned
 from ...quantize.quantize import QuantizeResult
 from ...quantize.rendering.plan import Plan
 

@@ -14,10 +14,10 @@ from ...convert.chips.targets import Target
 from ...core.diagnostics import Diagnostic, option
 from ...core.errors import OptionError
 from ...core.graphs.layers import LayerShape
-from ...quantize.four_bit_mix import FourBitMix
 from ...quantize.four_bits import quantize_four_bits
 from ...quantize.methods.method_table import AUTO
-from ...quantize.mixed import MixedBudget, parse_mixed
+from ...quantize.mixing.activation_mix import MixedBudget, parse_mixed
+from ...quantize.mixing.weight_mix import FourBitMix
 from ...quantize.quantize import Mixed, QuantizeResult, quantize
 from ...quantize.rendering.plan import Plan
 from ..recipes.recipe import Recipe

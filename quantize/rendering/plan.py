@@ -13,7 +13,7 @@ import tomli_w
 
 from ...core.errors import ModelError
 from ...core.files import write_text
-from ..methods.method_selection import SQNR, TaskMetric, Trial, Verdict
+from ..trials.method_selection import SQNR, TaskMetric, Trial, Verdict
 
 if sys.version_info >= (3, 11):
     import tomllib

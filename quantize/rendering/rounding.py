@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ...core.graphs.sparsity import sparse_axis
 from ...core.types import Float64
 from ..graph_parts.weighted_layers import Layer
-from ..numeric.gptq import gptq
+from ..methods.gptq import gptq
 from ..numeric.scales import WEIGHT_LIMIT, floored_for_bias, quantize_weight, weight_scales
 from ..statistics.tensor_statistics import InputMoments
 from .plan import Activation

@@ -22,8 +22,8 @@ from rockpress.core.similarity import sqnr_db
 from rockpress.pipeline.recipes.recipe import Recipe
 from rockpress.pipeline.single import quantize_file
 from rockpress.quantize.error_report import error_report
-from rockpress.quantize.methods.apply_method import quantized
-from rockpress.quantize.methods.equalize import (
+from rockpress.quantize.integer.apply_method import quantized
+from rockpress.quantize.integer.equalize import (
     Sizes,
     as_planned,
     equalization,
@@ -32,7 +32,7 @@ from rockpress.quantize.methods.equalize import (
     noise_of,
     pairs_of,
 )
-from rockpress.quantize.methods.model_variants import equalized_subject, subject_of
+from rockpress.quantize.integer.model_variants import equalized_subject, subject_of
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import read_plan
 from rockpress.quantize.rendering.qdq import render

@@ -23,7 +23,7 @@ from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
 from rockpress.pipeline.stages.plan_handover import build_options, is_hybrid, ranges_of
-from rockpress.quantize.mixed import parse_mixed
+from rockpress.quantize.mixing.activation_mix import parse_mixed
 from rockpress.quantize.quantize import Mixed, quantize
 from rockpress.quantize.rendering.plan import read_plan
 

@@ -24,16 +24,11 @@ from rockpress.pipeline.samples.task_metric import judge_for
 from rockpress.pipeline.stages.quantizing import held_out, quantize_step
 from rockpress.quantize.four_bits import quantize_four_bits
 from rockpress.quantize.graph_parts.logits import Logits, logits_of
-from rockpress.quantize.methods.method_candidates import HeldOut
-from rockpress.quantize.methods.method_selection import (
-    TaskMetric,
-    Trial,
-    Verdict,
-    verdict_on,
-)
 from rockpress.quantize.methods.method_table import COMPARED
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import read_plan
+from rockpress.quantize.trials.held_out_samples import HeldOut
+from rockpress.quantize.trials.method_selection import TaskMetric, Trial, Verdict, verdict_on
 
 Array = NDArray[Any]
 TOP1 = TaskMetric("top1", lambda index, outputs: 0.0)

@@ -21,8 +21,8 @@ from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
 from rockpress.quantize.graph_parts.placement import place
 from rockpress.quantize.graph_parts.weighted_layers import WIDEST_BLOCK, Layer, blocks, layers_of
+from rockpress.quantize.methods.gptq import gptq
 from rockpress.quantize.methods.method_table import COMPARED, METHODS, REFINED
-from rockpress.quantize.numeric.gptq import gptq
 from rockpress.quantize.numeric.scales import (
     WEIGHT_LIMIT,
     dequantize,

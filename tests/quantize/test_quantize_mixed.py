@@ -27,11 +27,17 @@ from rockpress.core.graphs.model import load_model, save_model
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.pipeline.stages.plan_handover import ranges_of
-from rockpress.quantize.methods.method_candidates import HeldOut
-from rockpress.quantize.mixed import Costs, families, growing_choices, parse_mixed, sensitivities
+from rockpress.quantize.mixing.activation_mix import (
+    Costs,
+    families,
+    growing_choices,
+    parse_mixed,
+    sensitivities,
+)
 from rockpress.quantize.quantize import Mixed, quantize
 from rockpress.quantize.rendering.plan import Activation, Plan, read_plan
 from rockpress.quantize.rendering.qdq import render
+from rockpress.quantize.trials.held_out_samples import HeldOut
 
 Array = NDArray[Any]
 Feeds = list[dict[str, Array]]

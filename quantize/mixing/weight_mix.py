@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 from onnx import ModelProto
 
-from ..core.graphs.graph import Graph
-from .graph_parts.placement import weighted_nodes
-from .graph_parts.weighted_layers import Layer
-from .methods.method_candidates import HeldOut
-from .mixed import MixedBudget, search
-from .rendering.plan import Tradeoff
+from ...core.graphs.graph import Graph
+from ..graph_parts.placement import weighted_nodes
+from ..graph_parts.weighted_layers import Layer
+from ..rendering.plan import Tradeoff
+from ..trials.held_out_samples import HeldOut
+from .activation_mix import MixedBudget, search
 
 _SAMPLES = 6  # enough to rank weights by the error that they bring
 _BYTES = {"int4": 0.5, "int8": 1.0, "float16": 2.0}

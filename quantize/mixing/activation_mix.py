@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 
 from onnx import ModelProto
 
-from ..core.errors import OptionError
-from ..core.graphs.graph import Graph
-from ..core.graphs.layers import LayerShape, layer_of
-from .graph_parts.placement import place
-from .methods.method_candidates import HeldOut
-from .rendering.plan import Plan, Tradeoff
-from .rendering.qdq import render
+from ...core.errors import OptionError
+from ...core.graphs.graph import Graph
+from ...core.graphs.layers import LayerShape, layer_of
+from ..graph_parts.placement import place
+from ..rendering.plan import Plan, Tradeoff
+from ..rendering.qdq import render
+from ..trials.held_out_samples import HeldOut
 
 # (shape, "int8", "float16" or "int16") -> cycles
 LayerCost = Callable[[LayerShape, str], float]

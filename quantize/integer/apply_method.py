@@ -13,6 +13,7 @@ from ...core.trim_heap import give_back
 from ...core.types import Feeds
 from ..graph_parts.placement import Placement, left_in_float, place, weight_axis
 from ..graph_parts.weighted_layers import Layer, layers_of
+from ..methods.method_table import METHODS, Method
 from ..numeric.histogram import Histogram
 from ..numeric.range_methods import RANGE_METHODS
 from ..numeric.scales import activation_scale, symmetric_scale
@@ -21,8 +22,7 @@ from ..rendering.qdq import render
 from ..rendering.rounding import Rounded, Rounding, rounded_layers
 from ..statistics.few_samples import FewSamples
 from ..statistics.tensor_statistics import NOTHING_SEEN, Observed
-from .method_table import METHODS, Method
-from .sequential import sequential_biases
+from .sequential_bias import sequential_biases
 
 Progress = Callable[[str, int, int | None], None]
 

@@ -14,11 +14,11 @@ from ...core.types import Feeds, Float64
 from ..graph_parts.placement import Placement, place
 from ..graph_parts.quantizable import require_quantizable
 from ..graph_parts.weighted_layers import Layer, layers_of
+from ..methods.method_table import METHODS
 from ..statistics.few_samples import FewSamples
 from ..statistics.tensor_statistics import Observed, observe
 from .apply_method import Progress, Subject
 from .equalize import Pair, equalization, equalized, matrix_of, pairs_of
-from .method_table import METHODS
 
 
 def subject_of(
