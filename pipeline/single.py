@@ -24,7 +24,7 @@ from ..core.scratch import scratch_folder
 from ..prune.prune_result import PruneResult
 from ..quantize.error_report import TensorError
 from ..quantize.quantize import QuantizeResult
-from .figures.explain import explained, require_w8a8
+from .figures.explain import explained, require_extras
 from .figures.figures_of import quantization_figure
 from .recipes.recipe import Recipe
 from .recipes.requirements import (
@@ -40,11 +40,11 @@ from .samples.ready_model import ReadyModel, ready_model
 from .stages.converting import convert_step
 from .stages.distilling import distil_pruned, distillation_notices
 from .stages.given_plan import (
-    carried,
     intended_beside,
-    not_in_the_plan,
+    missing_weights,
     planned,
-    require_not_four_bits,
+    quantization_with,
+    require_no_rounded_weights,
 )
 from .stages.manifest_files import write_beside
 from .stages.plan_handover import ranges_of
@@ -123,7 +123,7 @@ def quantize_file(
     simulator. With ``symmetric`` zero points are 0 and biases stay in float, for runtimes that want
     that.
     """
-    require_w8a8(
+    require_extras(
         recipe,
         {
             "symmetric": symmetric,
@@ -177,7 +177,7 @@ def convert_file(
     how = _inside(ready, calib, recipe, pixels=build.pixels)
     chosen = _chosen(ready, build)
     if chosen == "float16" and build.quantization == "auto":
-        require_not_four_bits(ready.original)
+        require_no_rounded_weights(ready.original)
     ranges = ranges_seen(ready, calib)
     notices = audited(ready, target, recipe, progress, quantization=chosen, how=how, ranges=ranges)
     progress.stage("convert")
@@ -185,7 +185,7 @@ def convert_file(
         model = work / f"{recipe.model.stem}.onnx"
         base, quantized = planned(ready.model, build.plan, folder / output.stem)
         save_model(base, model)
-        way, dtype = carried(build.quantization, build.dtype, quantized)
+        way, dtype = quantization_with(build.quantization, build.dtype, quantized)
         exact = quantized if chosen == "qdq" and way == "auto" else None
         conversion = convert_step(
             exact.path if exact else model,
@@ -206,7 +206,7 @@ def convert_file(
         write_beside(folder / output.name, conversion, base, how, quantized, digests)
     warnings = list(notices)
     if quantized is not None:
-        warnings.extend(not_in_the_plan(quantized.plan, base))
+        warnings.extend(missing_weights(quantized.plan, base))
     return replace(conversion, path=output, warnings=(*warnings, *conversion.warnings))
 
 

@@ -8,16 +8,15 @@ from onnx import ModelProto
 
 from ...calibration_data.samples import Samples
 from ...convert.chips.targets import Target
-from ...core.diagnostics import option
-from ...core.errors import OptionError
 from ...core.graphs.model import load_model
 from ...core.progress import Progress
 from ...quantize.error_report import TensorError, error_report
 from ...quantize.integer.equalize import as_planned
 from ...quantize.quantize import QuantizeResult
+from ...quantize.schemes import find_scheme
 from ..recipes.recipe import Recipe
 from ..recipes.requirements import require_toolkit
-from ..stages.quantizing import held_out
+from ..stages.quantizing import Steps, held_out
 from ..stages.stage_log import Step
 from .simulated_errors import with_simulator
 
@@ -31,16 +30,16 @@ def errors_of(
     *,
     seconds: float = 120,
 ) -> tuple[TensorError, ...]:
-    """The error of every tensor of ``result``, made of ``model``; see quantize.error_report.
+    """Return the error of every tensor of ``result``, made of ``model``; see quantize.error_report.
 
     On the samples that are held out, or on all where there are too few for that. As many tensors
     are measured alone as can be in ``seconds``.
     """
-    _, kept = held_out(calib, seed)
-    samples = calib if kept is None else kept
+    _, unseen = held_out(calib, seed)
+    samples = calib if unseen is None else unseen
     quantized, plan = load_model(result.path), result.plan
     planned = as_planned(model, plan)
-    return error_report(planned, quantized, plan, samples, seconds=seconds, on_progress=step)
+    return error_report(planned, quantized, plan, samples, seconds=seconds, progress=Steps(step))
 
 
 def explained(
@@ -51,7 +50,7 @@ def explained(
     recipe: Recipe,
     progress: Progress,
 ) -> tuple[TensorError, ...]:
-    """The same with two minutes of time, and with a ``target`` in its simulator too."""
+    """Return the same with two minutes of time, and with a ``target`` in its simulator too."""
     errors = errors_of(model, result, calib, recipe.seed, progress.step)
     if target is None:
         return errors
@@ -59,13 +58,9 @@ def explained(
     return with_simulator(errors, model, result, calib, target, recipe, progress.step)
 
 
-def require_w8a8(recipe: Recipe, asked: Mapping[str, bool]) -> None:
-    """Raise OptionError for what is only for int8, ToolkitMissing for a simulator that is not."""
+def require_extras(recipe: Recipe, asked: Mapping[str, bool]) -> None:
+    """Raise OptionError for what the scheme does not have, ToolkitError without a simulator."""
     for name in (name for name, is_asked in asked.items() if is_asked):
-        if recipe.quantize != "w8a8":
-            raise OptionError(
-                f"{option(name)} is for w8a8",
-                f"leave it out for {option('scheme', recipe.quantize)}",
-            )
+        find_scheme(recipe.quantize).require_extra(name)
     if asked.get("simulator"):
         require_toolkit(recipe.toolkit_python)

@@ -14,7 +14,7 @@ from ...core.errors import OptionError, ToolkitError
 from ...core.graphs.model import require_model_file
 from ...prune.distillation.distil import require_torch
 from ..stages.pruning import budget_of, cost_of, require_pruning
-from ..stages.quantizing import require_mixable
+from ..stages.quantizing import mixed_precision
 from ..stages.two_four import require_sparse
 from .recipe import Recipe
 
@@ -69,7 +69,7 @@ def require_possible(recipe: Recipe) -> list[Target]:
     for target in targets:
         _require_format(target, recipe.quantize)
         require_sparse(recipe, target)
-        require_mixable(recipe, target)
+        mixed_precision(recipe, target)
         require_latency(target, recipe.gates.max_latency_ms)
     return targets
 

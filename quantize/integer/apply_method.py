@@ -1,4 +1,4 @@
-"""One quantized model of the many that are compared: by one method, some tensors in float."""
+"""One quantized model of the many that are compared: by one method, some tensors in 16 bits."""
 
 from __future__ import annotations
 
@@ -13,132 +13,145 @@ from ...core.trim_heap import give_back
 from ...core.types import Feeds
 from ..graph_parts.placement import Placement, left_in_float, place, weight_axis
 from ..graph_parts.weighted_layers import Layer, layers_of
-from ..methods.method_table import METHODS, Method
+from ..methods import NEAREST, Method, RangeMethod, find_method
 from ..numeric.histogram import Histogram
-from ..numeric.range_methods import RANGE_METHODS
-from ..numeric.scales import activation_scale, symmetric_scale
+from ..numeric.scales import activation_scale
 from ..rendering.plan import Activation, Plan, Weight
-from ..rendering.qdq import render
-from ..rendering.rounding import Rounded, Rounding, rounded_layers
-from ..statistics.few_samples import FewSamples
-from ..statistics.tensor_statistics import NOTHING_SEEN, Observed
+from ..rendering.qdq import insert_qdq
+from ..rendering.rounding import Rounded, rounded_layers
+from ..statistics.sample_subset import SampleSubset
+from ..statistics.tensor_statistics import NO_STATISTICS, TensorStatistics
 from .sequential_bias import sequential_biases
-
-Progress = Callable[[str, int, int | None], None]
 
 
 @dataclass(frozen=True)
-class Subject:
-    """A model that is being quantized, and what is known of it.
+class IntegerFormat:
+    """The integers of a ``scheme``'s activations.
 
-    ``factors`` are those by which its channels were equalized. ``observer`` adds what it sees on
-    samples to ``observed``. ``scheme`` is w8a8 or w8a16; with ``symmetric`` the zero points of w8a8
-    are 0 too.
+    ``scale`` gives scale and zero point for a range. With ``symmetric`` zero points are 0 though
+    they need not be.
+    """
+
+    scheme: str
+    dtype: str
+    scale: Callable[[float, float], tuple[float, int]]
+    symmetric: bool = False
+
+
+@dataclass(frozen=True)
+class CalibratedModel:
+    """A model that is to be quantized to a format, and the statistics of its tensors.
+
+    ``factors`` are those by which its channels were equalized. ``origins`` maps a tensor to the one
+    that it was only moved from. ``collect`` adds what it sees on samples to ``statistics``.
+    ``rounded`` has the layers as they were rounded last, by the name of the rounding.
     """
 
     model: ModelProto
     graph: Graph
     placement: Placement
     layers: tuple[Layer, ...]
-    moved: Mapping[str, str]  # tensor -> the one that it was only moved from
-    few: FewSamples
-    observer: Callable[..., Observed]
-    observed: Observed = NOTHING_SEEN
+    origins: Mapping[str, str]
+    format: IntegerFormat
+    subset: SampleSubset
+    collect: Callable[..., TensorStatistics]
+    statistics: TensorStatistics = NO_STATISTICS
     factors: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    known: dict[Rounding, dict[str, Rounded]] = field(default_factory=dict)
-    scheme: str = "w8a8"
-    symmetric: bool = False
+    rounded: dict[str, dict[str, Rounded]] = field(default_factory=dict)
 
-    def having_seen(self, samples: Iterable[Feeds]) -> Subject:
-        """The same once it was observed on these samples too."""
-        before = self.observed if self.observed.count else None
-        return replace(self, observed=self.observer(samples, before=before), known={})
+    def observed_on(self, samples: Iterable[Feeds]) -> CalibratedModel:
+        """Return the same with the statistics of these samples added."""
+        before = self.statistics if self.statistics.count else None
+        return replace(self, statistics=self.collect(samples, before=before), rounded={})
 
 
-def quantized(
-    subject: Subject, name: str, floating: tuple[str, ...] = (), wide: str = "float16"
+def apply_method(
+    calibrated: CalibratedModel,
+    name: str,
+    high_precision: tuple[str, ...] = (),
+    dtype: str = "float16",
 ) -> tuple[Plan, ModelProto]:
-    """The model quantized by one method, with what it learnt left in ``subject.known``.
+    """Return the plan and the model quantized by one method; notes how the layers were rounded.
 
-    The tensors named by ``floating`` get the type ``wide``. With int16 all weights are rounded to
-    nearest, biases uncorrected: what takes int16 to the chip rounds the weights itself.
+    The tensors named by ``high_precision`` get the type ``dtype``. With int16 all weights are
+    rounded to nearest, biases uncorrected: what takes int16 to the chip rounds the weights itself.
     """
-    method = METHODS[name]
-    if floating and wide == "int16":
-        method = Method(method.ranges, correct_bias=False, equalized=method.equalized)
-    if floating:
-        placement = place(subject.graph, floating)
-        layers = layers_of(subject.graph, placement)
-        subject = replace(subject, placement=placement, layers=layers)
-    activations = _activations(subject, method.ranges)
+    method = find_method(name)
+    if high_precision and dtype == "int16":
+        method = replace(method, rounding=NEAREST, correct_bias=False, sequential=False)
+    if high_precision:
+        placement = place(calibrated.graph, high_precision)
+        layers = layers_of(calibrated.graph, placement)
+        calibrated = replace(calibrated, placement=placement, layers=layers)
+    activations = _activations(calibrated, method.ranges)
     rounded = rounded_layers(
-        subject.layers,
+        calibrated.layers,
         activations,
-        subject.observed.moments,
+        calibrated.statistics.moments,
         rounding=method.rounding,
         correct_bias=method.correct_bias,
-        known=subject.known.get(method.rounding),
+        before=calibrated.rounded.get(method.rounding.name),
     )
     give_back()
-    subject.known.setdefault(method.rounding, rounded)
+    calibrated.rounded.setdefault(method.rounding.name, rounded)
     plan = Plan(
-        subject.scheme,
-        subject.observed.count,
-        {**activations, **_left_out(subject, method.ranges, floating, wide)},
-        _weights(subject.graph, subject.placement, method),
-        left_in_float(subject.graph, subject.placement),
-        name,
-        equalization=dict(subject.factors),
-        symmetric=subject.symmetric,
+        scheme=calibrated.format.scheme,
+        samples=calibrated.statistics.count,
+        activations={
+            **activations,
+            **_high_precision(calibrated, method.ranges, high_precision, dtype),
+        },
+        weights=_weights(calibrated.graph, calibrated.placement, method),
+        float_operators=left_in_float(calibrated.graph, calibrated.placement),
+        method=name,
+        equalization=dict(calibrated.factors),
+        symmetric=calibrated.format.symmetric,
     )
     if method.sequential:
         with scratch_folder() as folder:
             rounded = sequential_biases(
-                subject.model, plan, rounded, subject.layers, subject.few, folder
+                calibrated.model, plan, rounded, calibrated.layers, calibrated.subset, folder
             )
-    return plan, render(subject.model, plan, rounded)
+    return plan, insert_qdq(calibrated.model, plan, rounded)
 
 
-def _activations(subject: Subject, method: str) -> dict[str, Activation]:
-    """Scales from ranges, one a tensor. Moved values have the scale of what they came from."""
+def _activations(calibrated: CalibratedModel, ranges: RangeMethod) -> dict[str, Activation]:
+    """Return scales from ranges, one a tensor; moved values have the scale of their origin."""
     activations: dict[str, Activation] = {}
-    placement, histograms = subject.placement, subject.observed.histograms
+    placement, histograms = calibrated.placement, calibrated.statistics.histograms
     for name in placement.tensors:
         origin = placement.same_as.get(name, name)
         if origin in activations:
             activations[name] = replace(activations[origin], source=f"as {origin}")
         else:
-            activations[name] = _quantized_activation(subject, histograms[origin], method)
+            scale, dtype = calibrated.format.scale, calibrated.format.dtype
+            activations[name] = _activation(histograms[origin], ranges, scale, dtype)
     return activations
 
 
-def _quantized_activation(subject: Subject, histogram: Histogram, method: str) -> Activation:
-    one = _activation(histogram, method)
-    if subject.scheme == "w8a16":
-        scale, zero_point = symmetric_scale(one.low, one.high, 16)
-        return replace(one, dtype="int16", scale=scale, zero_point=zero_point)
-    if subject.symmetric:
-        scale, zero_point = symmetric_scale(one.low, one.high, 8)
-        return replace(one, scale=scale, zero_point=zero_point)
-    return one
+def _activation(
+    histogram: Histogram,
+    ranges: RangeMethod,
+    scale_of: Callable[[float, float], tuple[float, int]],
+    dtype: str,
+) -> Activation:
+    low, high = ranges.choose(histogram)
+    scale, zero_point = scale_of(low, high)
+    return Activation(dtype, low, high, scale, zero_point, ranges.name)
 
 
-def _activation(histogram: Histogram, method: str, dtype: str = "int8") -> Activation:
-    low, high = RANGE_METHODS[method](histogram)
-    scale, zero_point = activation_scale(low, high)
-    return Activation(dtype, low, high, scale, zero_point, method)
-
-
-def _left_out(
-    subject: Subject, method: str, floating: tuple[str, ...], wide: str
+def _high_precision(
+    calibrated: CalibratedModel, ranges: RangeMethod, names: tuple[str, ...], dtype: str
 ) -> dict[str, Activation]:
-    """The tensors that mixed precision leaves in 16 bits, with the ranges that they have."""
-    seen, moved = subject.observed.histograms, subject.moved
-    found = {}
-    for name in floating:
-        one = _activation(seen[moved.get(name, name)], method, wide)
-        found[name] = replace(one, source=f"as {moved[name]}") if name in moved else one
-    return found
+    """Return the tensors that mixed precision leaves in 16 bits, with the ranges that they have."""
+    histograms, origins = calibrated.statistics.histograms, calibrated.origins
+    activations = {}
+    for name in names:
+        origin = origins.get(name, name)
+        activation = _activation(histograms[origin], ranges, activation_scale, dtype)
+        is_moved = name in origins
+        activations[name] = replace(activation, source=f"as {origin}") if is_moved else activation
+    return activations
 
 
 def _weights(graph: Graph, placement: Placement, method: Method) -> dict[str, Weight]:
@@ -146,5 +159,5 @@ def _weights(graph: Graph, placement: Placement, method: Method) -> dict[str, We
     for node in placement.weights:
         axis = weight_axis(graph, node)
         channels = graph.shapes[node.input[1]][axis]
-        weights[node.input[1]] = Weight("int8", axis, channels, method.rounding)
+        weights[node.input[1]] = Weight("int8", axis, channels, method.rounding.name)
     return weights

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -10,141 +10,132 @@ import numpy as np
 from onnx import ModelProto
 
 from ...core.graphs.graph import Graph
-from ...core.types import Feeds, Float64
+from ...core.types import Float64
 from ..graph_parts.placement import Placement, place
 from ..graph_parts.quantizable import require_quantizable
 from ..graph_parts.weighted_layers import Layer, layers_of
-from ..methods.method_table import METHODS
-from ..statistics.few_samples import FewSamples
-from ..statistics.tensor_statistics import Observed, observe
-from .apply_method import Progress, Subject
+from ..methods import find_method
+from ..statistics.calibration import Calibration
+from ..statistics.sample_subset import SampleSubset
+from ..statistics.tensor_statistics import TensorStatistics, collect_statistics
+from .apply_method import CalibratedModel, IntegerFormat
 from .equalize import Pair, equalization, equalized, matrix_of, pairs_of
 
 
-def subject_of(
-    model: ModelProto,
-    names: Iterable[str],
-    few: FewSamples,
-    seed: int,
-    on_progress: Progress,
-) -> Subject:
-    """What the methods of these names are to work on, nothing seen of it yet."""
-    graph = Graph(model)
+def uncalibrated(task: Calibration, number_format: IntegerFormat) -> CalibratedModel:
+    """Return the model for the methods of a task, without statistics yet. Raises ModelError."""
+    graph = Graph(task.model)
     placement = place(graph)
-    require_quantizable(model, placement.weights)
+    require_quantizable(task.model, placement.weights)
     layers = layers_of(graph, placement)
-    wants_moments = any(METHODS[name] != METHODS["min-max"] for name in names)
-    observer = _observer(model, placement, layers if wants_moments else (), seed, on_progress)
-    return Subject(model, graph, placement, layers, placement.same_as, few, observer)
-
-
-def _observer(
-    model: ModelProto,
-    placement: Placement,
-    layers: tuple[Layer, ...],
-    seed: int,
-    on_progress: Progress,
-) -> Callable[..., Observed]:
-    return partial(
-        observe,
-        model,
-        [name for name in placement.tensors if name not in placement.same_as],
+    needs_moments = any(find_method(name).needs_moments for name in task.methods)
+    return CalibratedModel(
+        task.model,
+        graph,
+        placement,
         layers,
-        seed=seed,
-        on_progress=lambda done: on_progress("calibrate", done, None),
+        placement.same_as,
+        number_format,
+        SampleSubset(task.folder / "few"),
+        _collector(task, task.model, placement, layers if needs_moments else ()),
     )
 
 
-class Ways:
-    """The subject as it is, and equalized, which is made when a method needs it."""
+def _collector(
+    task: Calibration, model: ModelProto, placement: Placement, layers: tuple[Layer, ...]
+) -> Callable[..., TensorStatistics]:
+    return partial(
+        collect_statistics,
+        model,
+        [name for name in placement.tensors if name not in placement.same_as],
+        layers,
+        seed=task.seed,
+        progress=task.progress,
+        total=len(task.samples),
+    )
 
-    def __init__(
-        self,
-        subject: Subject,
-        names: tuple[str, ...],
-        samples: Iterable[Feeds],
-        seed: int,
-        on_progress: Progress,
-    ) -> None:
-        self._subject = subject
-        self._samples = samples
-        self._seed = seed
-        self._on_progress = on_progress
-        self._is_named = len(names) == 1  # a method that was named is not asked whether it pays
-        self._equalized: Subject | None = None
 
-    def subject(self, method: str) -> Subject:
-        """What the method of this name works on."""
-        if not METHODS[method].equalized:
-            return self._subject
+class ModelVariants:
+    """The calibrated model as it is, and equalized, which is made when a method needs it."""
+
+    def __init__(self, task: Calibration, number_format: IntegerFormat) -> None:
+        self._task = task
+        plain = uncalibrated(task, number_format)
+        self._plain = plain.observed_on(plain.subset.passing(task.samples))
+        self._equalized: CalibratedModel | None = None
+
+    def model_for(self, method: str) -> CalibratedModel:
+        """Return what the method of this name works on."""
+        if not find_method(method).equalized:
+            return self._plain
         if self._equalized is None:
-            least = {"least_db": 0.0} if self._is_named else {}
-            factors = equalization(self._subject.model, self._subject.few, **least)
-            self._equalized = equalized_subject(
-                self._subject, factors, self._samples, self._seed, self._on_progress
-            )
+            # a method that was named is not asked whether it pays
+            least = {"least_db": 0.0} if len(self._task.methods) == 1 else {}
+            factors = equalization(self._plain.model, self._plain.subset, **least)
+            self._equalized = equalized_model(self._plain, factors, self._task)
         return self._equalized
 
     def changes(self, method: str) -> bool:
-        """Whether the method does anything on this model that the others do not."""
-        return not METHODS[method].equalized or bool(self.subject(method).factors)
+        """Return whether the method does anything on this model that others do not."""
+        return not find_method(method).equalized or bool(self.model_for(method).factors)
 
 
-def equalized_subject(
-    subject: Subject,
-    factors: Mapping[str, tuple[float, ...]],
-    samples: Iterable[Feeds],
-    seed: int,
-    on_progress: Progress,
-) -> Subject:
-    """The subject with equalized channels, and with what is known of it.
+def equalized_model(
+    calibrated: CalibratedModel, factors: Mapping[str, tuple[float, ...]], task: Calibration
+) -> CalibratedModel:
+    """Return the model with equalized channels, and its statistics.
 
-    Only the tensors between the layers of a pair have to be seen again. All other values are as
+    Only the tensors between the layers of a pair have to be observed again. All other values are as
     they were, and the moments of what the second layers read are divided by the factors. The two
-    subjects share the rest, so only one of them may be observed on further samples.
+    models share the rest, so only one of them may be observed on further samples.
     """
     if not factors:
-        return subject
-    scaled = equalized(subject.model, factors)
+        return calibrated
+    scaled = equalized(calibrated.model, factors)
     graph = Graph(scaled)
     placement = place(graph)
     layers = layers_of(graph, placement)
-    pairs = [pair for pair in pairs_of(subject.graph) if pair.between in factors]
-    observed = subject.observed
-    again = [
+    pairs = [pair for pair in pairs_of(calibrated.graph) if pair.between in factors]
+    before = calibrated.statistics
+    changed = [
         name
         for pair in pairs
         for name in dict.fromkeys((pair.first.output[0], pair.between))
-        if name in observed.histograms
+        if name in before.histograms
     ]
-    histograms = observe(
-        scaled, again, (), samples, on_progress=lambda done: on_progress("equalize", done, None)
+    histograms = collect_statistics(
+        scaled,
+        changed,
+        (),
+        task.samples,
+        progress=task.progress,
+        activity="equalize",
+        total=len(task.samples),
     ).histograms
-    moments = dict(observed.moments)
+    moments = dict(before.moments)
     for pair in pairs:
         name = pair.second.output[0]
         if name in moments:
             divisors = np.asarray(factors[pair.between], np.float64)
             moments[name] = moments[name].divided(_for_rows(graph, pair, divisors))
-    changed = {node.output[0] for pair in pairs for node in (pair.first, pair.second)}
-    observer = _observer(scaled, placement, layers if moments else (), seed, on_progress)
+    reshaped = {node.output[0] for pair in pairs for node in (pair.first, pair.second)}
     return replace(
-        subject,
+        calibrated,
         model=scaled,
         graph=graph,
         placement=placement,
         layers=layers,
-        observer=observer,
-        observed=Observed(observed.count, {**observed.histograms, **histograms}, moments),
+        collect=_collector(task, scaled, placement, layers if moments else ()),
+        statistics=TensorStatistics(before.count, {**before.histograms, **histograms}, moments),
         factors=factors,
-        known={
-            rounding: {name: one for name, one in found.items() if name not in changed}
-            for rounding, found in subject.known.items()
+        rounded={
+            rounding: {name: layer for name, layer in rounded.items() if name not in reshaped}
+            for rounding, rounded in calibrated.rounded.items()
         },
     )
 
 
 def _for_rows(graph: Graph, pair: Pair, channels: Float64) -> Float64:
-    """(groups, width): of every input of the second layer's product, its channel's factor."""
+    """Return (groups, width): for every input of the second layer's product its channel's value."""
     groups, _, inputs, taps = matrix_of(pair.second, graph.weights[pair.second.input[1]]).shape
     return np.repeat(channels.reshape(groups, inputs), taps, axis=1)

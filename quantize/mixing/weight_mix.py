@@ -1,4 +1,4 @@
-"""Mixed precision beside weights of 4 bits: which weights are worth the space of float16.
+"""Mixed precision beside weights of few bits: which ones are worth the space of float16.
 
 Activations are in float16 in any case, so it costs no conversions: only space, and the time to
 read it. The error that each weight brings is measured on its own; those that bring most for
@@ -10,100 +10,87 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from onnx import ModelProto
 
 from ...core.graphs.graph import Graph
+from ...core.progress import SILENT, Progress
 from ..graph_parts.placement import weighted_nodes
 from ..graph_parts.weighted_layers import Layer
 from ..rendering.plan import Tradeoff
 from ..trials.held_out_samples import HeldOut
-from .activation_mix import MixedBudget, search
+from .mixed_budget import MixedPrecision, search
 
 _SAMPLES = 6  # enough to rank weights by the error that they bring
-_BYTES = {"int4": 0.5, "int8": 1.0, "float16": 2.0}
 _WORST_DB = -100.0  # an output that is broken altogether: finite, so that it can be compared
+_INT8_BITS, _FLOAT16_BITS = 8, 16
 
-Bake = Callable[[Sequence[Layer]], ModelProto]
-
-
-@dataclass(frozen=True)
-class FourBitMix:
-    """What may be spent on float16 weights, and how long to look for them (seconds).
-
-    With ``below_db`` it is only tried where weights of 4 bits alone stay below that on held-out
-    samples.
-    """
-
-    budget: MixedBudget
-    seconds: float = 300
-    below_db: float | None = None
-
-    def is_due(self, sqnr_db: float | None) -> bool:
-        """Whether to try it for a w4a16 model of this SQNR (None: not measured)."""
-        return self.below_db is None or (sqnr_db is not None and sqnr_db < self.below_db)
+# layers -> the float model in which the weights of these are rounded
+Render = Callable[[Sequence[Layer]], ModelProto]
 
 
-def mixed_with_float16(
+def mixed_weights(
     model: ModelProto,
-    rounded: Sequence[Layer],
-    bake: Bake,
+    layers: Sequence[Layer],
+    bits: int,
+    render_with: Render,
     held_out: HeldOut,
-    mix: FourBitMix,
-    on_progress: Callable[[str, int, int | None], None] = lambda what, done, total: None,
+    mixed: MixedPrecision,
+    progress: Progress = SILENT,
 ) -> list[Tradeoff]:
-    """Choices of weights to leave in float16 beside 4 bits, each with its size and SQNR.
+    """Return choices of weights to leave in float16, each with its size and SQNR, smallest first.
 
-    The ``model``'s weights that are not ``rounded`` are float16 in any case. ``bake`` gives
-    the float model in which the weights of some layers are rounded. Ends after ``mix.seconds`` with
-    what was found.
+    ``layers`` are those whose weights are rounded to ``bits`` otherwise; the ``model``'s other
+    weights are float16 in any case. Ends after ``mixed.seconds`` with what was measured.
     """
     started = time.monotonic()
-    sizes = {layer.node.input[1]: layer.weight.size for layer in rounded}
-    graph = Graph(model)
-    in_int8 = {node.input[1] for node in weighted_nodes(graph)}
-    weights = {name: one.size for name, one in graph.weights.items() if one.ndim > 1}
-    int8 = sum(
-        size * _BYTES["int8" if name in in_int8 else "float16"] for name, size in weights.items()
-    )
+    noise = _sensitivities(layers, render_with, held_out, started + mixed.seconds / 2, progress)
+    sizes = WeightSizes(model, layers, bits)
 
-    def size_ratio(floating: Sequence[str]) -> float:
-        narrow = sizes.keys() - floating
-        return (
-            sum(
-                size * _BYTES["int4" if name in narrow else "float16"]
-                for name, size in weights.items()
-            )
-            / int8
+    def sqnr_db(names: tuple[str, ...]) -> float:
+        rounded = [layer for layer in layers if layer.node.input[1] not in names]
+        return held_out.sqnr_db(render_with(rounded))
+
+    choices = _growing_choices(noise, sizes, 1 + mixed.budget.most)
+    return search(choices, sqnr_db, mixed.budget, started + mixed.seconds, progress)
+
+
+class WeightSizes:
+    """Sizes of a model's weights, for any choice of those that are left in float16."""
+
+    def __init__(self, model: ModelProto, layers: Sequence[Layer], bits: int) -> None:
+        self.rounded = {layer.node.input[1]: layer.weight.size for layer in layers}
+        self._bits = bits
+        graph = Graph(model)
+        in_int8 = {node.input[1] for node in weighted_nodes(graph)}
+        self._sizes = {
+            name: weight.size for name, weight in graph.weights.items() if weight.ndim > 1
+        }
+        self._int8 = sum(
+            size * (_INT8_BITS if name in in_int8 else _FLOAT16_BITS) / 8
+            for name, size in self._sizes.items()
         )
 
-    noise = _sensitivities(
-        rounded,
-        bake,
-        held_out,
-        started + mix.seconds / 2,
-        lambda *at: on_progress("sensitivity", *at),
-    )
-    return search(
-        _growing(noise, sizes, size_ratio, 1 + mix.budget.most),
-        lambda floating: held_out.sqnr_db(
-            bake([layer for layer in rounded if layer.node.input[1] not in floating])
-        ),
-        mix.budget,
-        started + mix.seconds,
-        lambda *at: on_progress("mixed precision", *at),
-    )
+    def over_int8(self, floating: Sequence[str]) -> float:
+        """Return the size of all weights, relative to that of the int8 model's."""
+        narrow = self.rounded.keys() - floating
+        return (
+            sum(
+                size * (self._bits if name in narrow else _FLOAT16_BITS) / 8
+                for name, size in self._sizes.items()
+            )
+            / self._int8
+        )
 
 
 def _sensitivities(
     layers: Sequence[Layer],
-    bake: Bake,
+    render_with: Render,
     held_out: HeldOut,
     deadline: float,
-    on_progress: Callable[[int, int], None],
+    progress: Progress,
 ) -> dict[str, float]:
-    """Weight -> noise over signal of the worst output when it alone is rounded.
+    """Return weight -> noise over signal of the worst output when it alone is rounded.
 
     In graph order, as early weights tend to be small and to matter. What ``deadline``
     (time.monotonic) does not leave time for is missing.
@@ -111,31 +98,26 @@ def _sensitivities(
     users: dict[str, list[Layer]] = {}
     for layer in layers:
         users.setdefault(layer.node.input[1], []).append(layer)
-    found: dict[str, float] = {}
+    noise: dict[str, float] = {}
     for done, (name, together) in enumerate(users.items()):
         if time.monotonic() > deadline:
             break
-        on_progress(done, len(users))
-        db = max(held_out.sqnr_db(bake(together), most=_SAMPLES), _WORST_DB)
-        found[name] = 10 ** (-db / 10)
-    return found
+        progress.step("sensitivity", done, len(users))
+        db = max(held_out.sqnr_db(render_with(together), most=_SAMPLES), _WORST_DB)
+        noise[name] = 10 ** (-db / 10)
+    return noise
 
 
-def _growing(
-    noise: Mapping[str, float],
-    sizes: Mapping[str, int],
-    size_ratio: Callable[[Sequence[str]], float],
-    most: float,
-) -> list[Tradeoff]:
-    """Ever larger choices of weights in float16, from none on, most noise for its size first.
+def _growing_choices(noise: Mapping[str, float], sizes: WeightSizes, most: float) -> list[Tradeoff]:
+    """Return ever larger choices of weights in float16, from none on, most noise for size first.
 
     One that would take the size over ``most`` is passed over, as smaller ones may still fit.
     """
     chosen: list[str] = []
-    found = [Tradeoff((), None, math.nan, size_ratio(()))]
-    for name in sorted(noise, key=lambda name: -noise[name] / sizes[name]):
-        ratio = size_ratio([*chosen, name])
+    choices = [Tradeoff((), None, math.nan, sizes.over_int8(()))]
+    for name in sorted(noise, key=lambda name: -noise[name] / sizes.rounded[name]):
+        ratio = sizes.over_int8([*chosen, name])
         if ratio <= most:
             chosen.append(name)
-            found.append(Tradeoff(tuple(chosen), None, math.nan, ratio))
-    return found
+            choices.append(Tradeoff(tuple(chosen), None, math.nan, ratio))
+    return choices

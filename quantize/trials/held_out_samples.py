@@ -1,14 +1,14 @@
-"""Which quantized model is best: none by dogma, all by trial on samples that none has seen."""
+"""Quantized models on trial: on samples that none of them has seen, against the float model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from onnx import ModelProto
 
+from ...core.progress import SILENT, Progress
 from ...core.session import Session
 from ...core.similarity import RunningSqnr, sqnr_db
 from ...core.streaming.tensor_stream import exposed
@@ -16,14 +16,6 @@ from ...core.trim_heap import give_back
 from ...core.types import Array, Feeds
 from ..graph_parts.logits import logits_of
 from .method_selection import TaskMetric, Trial
-
-
-class SampleSet(Protocol):
-    """Samples that can be counted, and read as often as needed."""
-
-    def __len__(self) -> int: ...
-
-    def __iter__(self) -> Iterator[Mapping[str, Array]]: ...
 
 
 class HeldOut:
@@ -34,89 +26,91 @@ class HeldOut:
 
     def __init__(self, model: ModelProto, samples: Iterable[Feeds], folder: Path) -> None:
         self._logits = logits_of(model)
-        session = _Tapped(model, optimise=True)
+        session = _LogitSession(model, optimise=True)
         self._names = session.input_names
         self._files: list[Path] = []
         for number, feeds in enumerate(samples):
             self._files.append(folder / f"{number}.npz")
             outputs, logits = session.run(feeds)
-            kept = {"input": [feeds[name] for name in self._names], "output": outputs}
-            kept["logits"] = logits
-            named = {f"{kind}{i}": one for kind, all_ in kept.items() for i, one in enumerate(all_)}
-            np.savez(self._files[-1], **named)
+            inputs = [feeds[name] for name in self._names]
+            arrays = {"input": inputs, "output": outputs, "logits": logits}
+            numbered = {
+                f"{kind}{index}": array
+                for kind, group in arrays.items()
+                for index, array in enumerate(group)
+            }
+            np.savez(self._files[-1], **numbered)
         del session
         give_back()
 
     def __len__(self) -> int:
         return len(self._files)
 
-    def sqnr_db(
-        self,
-        candidate: ModelProto,
-        on_progress: Callable[[], None] = lambda: None,
-        *,
-        most: int | None = None,
-    ) -> float:
-        """SQNR in dB of the worst output of a quantized model, over all samples or the first.
+    def sqnr_db(self, candidate: ModelProto, *, most: int | None = None) -> float:
+        """Return the SQNR in dB of a model's worst output, over the first ``most`` samples or all.
 
         ONNX Runtime's optimisations are off: they change quantized graphs.
         """
         running = RunningSqnr()
         session = Session(candidate, optimise=False)
         for file in self._files[:most]:
-            with np.load(file) as kept:
-                found = session.run(self._feeds(kept))
-                running.add([kept[f"output{i}"] for i in range(len(found))], found)
-            on_progress()
+            with np.load(file) as arrays:
+                outputs = session.run(self._feeds(arrays))
+                running.add([arrays[f"output{i}"] for i in range(len(outputs))], outputs)
         return running.db
 
     def trial(
         self,
         candidate: ModelProto,
         metric: TaskMetric | None = None,
-        on_progress: Callable[[], None] = lambda: None,
+        progress: Progress = SILENT,
+        earlier: int = 0,
+        total: int | None = None,
     ) -> Trial:
-        """SQNR as above, that of each sample's logits, and what the metric, if any, says of it."""
-        running, each, scores = RunningSqnr(), list[float](), list[float]()
-        session = _Tapped(candidate, optimise=False)
+        """Return the SQNR as above, that of each sample's logits, and the metric's score of each.
+
+        ``progress`` counts the samples, ``total`` in all trials, from the ``earlier`` ones on.
+        """
+        running, each_db, scores = RunningSqnr(), list[float](), list[float]()
+        session = _LogitSession(candidate, optimise=False)
         for index, file in enumerate(self._files):
-            with np.load(file) as kept:
-                found, logits = session.run(self._feeds(kept))
-                running.add([kept[f"output{i}"] for i in range(len(found))], found)
-                wanted = [kept[f"logits{i}"] for i in range(len(logits))]
-            each.append(self._sqnr_of_logits(wanted, logits))
+            with np.load(file) as arrays:
+                outputs, logits = session.run(self._feeds(arrays))
+                running.add([arrays[f"output{i}"] for i in range(len(outputs))], outputs)
+                reference = [arrays[f"logits{i}"] for i in range(len(logits))]
+            each_db.append(self._sqnr_of_logits(reference, logits))
             if metric is not None:
-                scores.append(metric.score(index, found))
-            on_progress()
+                scores.append(metric.score(index, outputs))
+            progress.step("compare", earlier + index + 1, total)
         del session
         give_back()
-        return Trial(running.db, tuple(each), tuple(scores))
+        return Trial(running.db, tuple(each_db), tuple(scores))
 
-    def _sqnr_of_logits(self, wanted: list[Array], found: list[Array]) -> float:
-        plain = [
+    def _sqnr_of_logits(self, reference: list[Array], logits: list[Array]) -> float:
+        centred = [
             [
-                one.without_offset(values)[None]
-                for one, values in zip(self._logits, all_, strict=True)
+                output.without_offset(values)[None]
+                for output, values in zip(self._logits, arrays, strict=True)
             ]
-            for all_ in (wanted, found)
+            for arrays in (reference, logits)
         ]
-        return sqnr_db(*plain)
+        return sqnr_db(*centred)
 
     def __iter__(self) -> Iterator[Feeds]:
         for file in self._files:
-            with np.load(file) as kept:
-                yield self._feeds(kept)
+            with np.load(file) as arrays:
+                yield self._feeds(arrays)
 
-    def _feeds(self, kept: Mapping[str, Array]) -> Feeds:
-        return {name: kept[f"input{i}"] for i, name in enumerate(self._names)}
+    def _feeds(self, arrays: Mapping[str, Array]) -> Feeds:
+        return {name: arrays[f"input{i}"] for i, name in enumerate(self._names)}
 
 
-class _Tapped:
+class _LogitSession:
     """A session that gives the logits (see there) beside the outputs."""
 
     def __init__(self, model: ModelProto, *, optimise: bool) -> None:
         outputs = [value.name for value in model.graph.output]
-        logits = [one.tensor for one in logits_of(model)]
+        logits = [output.tensor for output in logits_of(model)]
         inner = [name for name in logits if name not in outputs]
         self._session = Session(exposed(model, inner), optimise=optimise)
         self._names = [*outputs, *logits]
@@ -124,8 +118,8 @@ class _Tapped:
         self.input_names = self._session.input_names
 
     def run(self, feeds: Feeds) -> tuple[list[Array], list[Array]]:
-        """Outputs, and as many logits."""
+        """Return the outputs, and as many logits."""
         distinct = list(dict.fromkeys(self._names))
-        found = dict(zip(distinct, self._session.run(feeds, distinct), strict=True))
-        values = [found[name] for name in self._names]
+        tensors = dict(zip(distinct, self._session.run(feeds, distinct), strict=True))
+        values = [tensors[name] for name in self._names]
         return values[: self._count], values[self._count :]

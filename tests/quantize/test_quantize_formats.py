@@ -100,7 +100,7 @@ def test_activations_of_16_bits_leave_the_error_of_the_weights(
     plan = made(net, tmp_path).plan
     before = closeness(net, tmp_path / "q.onnx")
     plan = made(net, tmp_path, scheme="w8a16").plan
-    assert (plan.scheme, plan.floating) == ("w8a16", ())
+    assert (plan.scheme, plan.high_precision) == ("w8a16", ())
     assert set(plan.candidates) == {"gptq-min-max", "min-max"}
     assert read_plan(tmp_path / "p.toml") == plan
     assert {(one.dtype, one.zero_point) for one in plan.activations.values()} == {("int16", 0)}
@@ -121,15 +121,15 @@ def test_activations_of_16_bits_leave_the_error_of_the_weights(
 
 
 def test_what_narrows_ranges_is_refused_for_16_bits(net: ModelProto, tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="--method mse narrows the ranges"):
+    with pytest.raises(OptionError, match="method='mse' narrows the ranges"):
         made(net, tmp_path, scheme="w8a16", method="mse")
     recipe = Recipe(tmp_path / "m.onnx", quantize="w8a16")
-    with pytest.raises(OptionError, match="--symmetric is for w8a8"):
+    with pytest.raises(OptionError, match="symmetric= is for w8a8"):
         quantize_file(recipe, tmp_path / "q.onnx", symmetric=True)
 
 
 def test_a_method_that_is_not_known_is_refused(net: ModelProto, tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="--method normal is not known") as caught:
+    with pytest.raises(OptionError, match="method='normal' is not known") as caught:
         made(net, tmp_path, method="normal")
     assert "min-max" in caught.value.hint
 
@@ -138,7 +138,7 @@ def test_16_bits_reach_a_chip_that_has_them(net: ModelProto, tmp_path: Path) -> 
     result = made(net, tmp_path, scheme="w8a16")
     with pytest.raises(OptionError, match="activations of 16 bits") as refused:
         convert(tmp_path / "q.onnx", None, "rk3562")
-    assert "--scheme w8a16" in (refused.value.hint or "")
+    assert "scheme='w8a16'" in refused.value.hint
     save_model(net, tmp_path / "f.onnx")
     file, how = build_options(result, tmp_path / "f.onnx", None)
     assert (how["quantization"], how["dtype"]) == ("normal", "w8a16")

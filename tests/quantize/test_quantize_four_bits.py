@@ -23,8 +23,9 @@ from rockpress.pipeline.check import check
 from rockpress.pipeline.recipes.recipe import Recipe
 from rockpress.pipeline.run import run
 from rockpress.pipeline.single import quantize_file
-from rockpress.quantize.four_bits import LIMIT, quantize_four_bits
+from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import read_plan
+from rockpress.quantize.schemes.w4a16 import LIMIT
 
 Array = NDArray[Any]
 Feeds = list[dict[str, Array]]
@@ -85,7 +86,8 @@ def steps_of(model: ModelProto, position: int) -> Array:
 def test_weights_are_whole_steps_of_the_toolkits_scale(
     net: ModelProto, method: str, tmp_path: Path
 ) -> None:
-    quantize_four_bits(net, tmp_path / "q.onnx", tmp_path / "p.toml", samples(40, 1), method=method)
+    paths = tmp_path / "q.onnx", tmp_path / "p.toml"
+    quantize(net, *paths, samples(40, 1), scheme="w4a16", method=method)
     made = load_model(tmp_path / "q.onnx")
     for position in (0, 2, 3):
         steps = steps_of(made, position)
@@ -101,7 +103,7 @@ def test_weights_are_whole_steps_of_the_toolkits_scale(
 
 def test_the_best_method_is_kept(net: ModelProto, tmp_path: Path) -> None:
     paths = tmp_path / "q.onnx", tmp_path / "p.toml"
-    plan = quantize_four_bits(net, *paths, samples(60, 1), samples(8, 2)).plan
+    plan = quantize(net, *paths, samples(60, 1), samples(8, 2), scheme="w4a16").plan
     assert set(plan.candidates) == {"gptq", "mse", "min-max"}
     assert plan.candidates[plan.method] == max(plan.candidates.values())
     assert plan.candidates["gptq"] > plan.candidates["min-max"] + 3
@@ -113,7 +115,8 @@ def test_the_best_method_is_kept(net: ModelProto, tmp_path: Path) -> None:
 def test_the_toolkit_keeps_the_weights(net: ModelProto, tmp_path: Path) -> None:
     """What the simulator computes is what ONNX Runtime does, and nearer than the toolkit's own."""
     onnx.save(net, tmp_path / "float.onnx")
-    quantize_four_bits(net, tmp_path / "q.onnx", tmp_path / "p.toml", samples(60, 1))
+    paths = tmp_path / "q.onnx", tmp_path / "p.toml"
+    quantize(net, *paths, samples(60, 1), scheme="w4a16")
     feeds = samples(6, 3)
     found = {}
     for name in ("q", "float"):
@@ -142,12 +145,12 @@ def test_what_cannot_be_done_is_said(net: ModelProto, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="rk3588 has no w4a16"):
         quantize_file(recipe, output)
     recipe = replace(recipe, targets=("rk3576",))
-    with pytest.raises(OptionError, match="--mixed cycles=\\+8% is for w8a8") as caught:
+    with pytest.raises(OptionError, match="mixed='cycles=\\+8%' is for w8a8") as caught:
         quantize_file(replace(recipe, mixed="cycles=+8%"), output)
     assert "size=-15%" in caught.value.hint
-    with pytest.raises(OptionError, match="--explain is for w8a8"):
+    with pytest.raises(OptionError, match="explain= is for w8a8"):
         quantize_file(recipe, output, explain=True)
-    with pytest.raises(OptionError, match="--method kl is about the ranges"):
+    with pytest.raises(OptionError, match="method='kl' is about the ranges"):
         quantize_file(replace(recipe, method="kl"), output)
     assert not output.exists()
     found = quantize_file(recipe, output)

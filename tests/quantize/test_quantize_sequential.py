@@ -23,7 +23,7 @@ from rockpress.quantize.graph_parts.placement import place
 from rockpress.quantize.graph_parts.weighted_layers import Layer, layers_of
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.qdq import computed_names
-from rockpress.quantize.statistics.few_samples import FewSamples
+from rockpress.quantize.statistics.sample_subset import SampleSubset
 
 Array = NDArray[Any]
 Feeds = list[dict[str, Array]]
@@ -141,7 +141,7 @@ def test_no_files_are_left_behind(
 def test_few_samples_are_spread_over_all(
     count: int, second: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    few = FewSamples(tmp_path_factory.mktemp("few"))
+    few = SampleSubset(tmp_path_factory.mktemp("few"))
     streams = range(count), range(count, count + second)
     for stream in streams:
         passed = [one["file"].item() for one in few.passing({"file": np.array(i)} for i in stream)]
