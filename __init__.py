@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 # name -> the module that has it
 _PUBLIC = {
-    "Cache": ".pipeline.cache",
-    "Gates": ".pipeline.recipe",
+    "Cache": ".pipeline.caching.stage_cache",
+    "Gates": ".pipeline.options.check_options",
     "Progress": ".core.progress",
     "Preprocessing": ".calibration_data.preprocessing",
-    "Recipe": ".pipeline.recipe",
+    "Recipe": ".pipeline.recipes.recipe",
     "Report": ".core.results",
     "RockpressError": ".core.errors",
     "check": ".pipeline.check",
@@ -46,9 +46,9 @@ _PUBLIC = {
     "make_recipe": ".pipeline.recipes.recipe",
     "prune_file": ".pipeline.single",
     "quantize_file": ".pipeline.single",
-    "read_jobs": ".pipeline.recipe_file",
+    "read_jobs": ".pipeline.recipes.recipe_file",
     "run": ".pipeline.run",
-    "to_document": ".report.document",
+    "to_document": ".report.formats.document",
 }
 __all__ = ["__version__", *_PUBLIC]
 
