@@ -16,6 +16,7 @@ from PIL import Image
 import rockpress
 from commands import Run
 from rockpress.calibration_data.bundled import CALIBRATION, MODEL, TEST, sample_path
+from rockpress.core.diagnostics import python_phrase, speaking
 from rockpress.pipeline.options.option_table import old_names, options_of, renamed
 from samples import save_images
 
@@ -138,7 +139,8 @@ def test_the_python_of_the_pages_runs(
     page = (ROOT / "docs" / "python-api.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     assert len(blocks) == 6
-    exec(compile("\n".join(blocks), "python-api.md", "exec"), {"__name__": "page"})
+    with speaking(python_phrase):
+        exec(compile("\n".join(blocks), "python-api.md", "exec"), {"__name__": "page"})
     assert (tmp_path / "build" / "rk3588").is_dir()
 
 
