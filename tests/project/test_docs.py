@@ -106,6 +106,12 @@ def test_the_names_before_are_those_of_the_table() -> None:
         assert old_names(verb)[old] and new in {option.flag for option in options_of(verb)}
 
 
+def test_every_folder_of_a_room_is_on_its_page() -> None:
+    folders = {f"{path.parent.relative_to(ROOT)}/" for path in ROOT.glob("[a-z]*/*/__init__.py")}
+    page = (ROOT / "docs" / "rooms.md").read_text()
+    assert folders - set(re.findall(r"^\| `([a-z_/]+)` \|", page, re.MULTILINE)) == set()
+
+
 def test_every_warning_is_documented() -> None:
     source = "\n".join(
         path.read_text() for room in ROOMS_THAT_WARN for path in (ROOT / room).rglob("*.py")
