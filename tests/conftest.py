@@ -19,6 +19,8 @@ import graphs
 from commands import Ended, Run, in_a_process
 from folders import folder_of_all_workers
 from rockpress.cli import main as entry
+from rockpress.cli.phrases import command_phrase
+from rockpress.core.diagnostics import speaking
 from samples import labelled_images, noise_images
 
 if sys.version_info >= (3, 11):
@@ -33,6 +35,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # The same examples in every run, however slow the machine is.
 settings.register_profile("rockpress", deadline=None, derandomize=True)
 settings.load_profile("rockpress")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long comes first, so that no worker is left with a last long file on its own."""
+    items.sort(key=lambda item: item.get_closest_marker("toolkit") is None)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -55,6 +62,13 @@ def empty_cache(
     """What one test computed must not be what another finds."""
     name = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:16]
     monkeypatch.setenv("ROCKPRESS_CACHE_DIR", str(caches / name))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _command_words() -> Iterator[None]:
+    """Say options as they are typed, unless a test asks for other words."""
+    with speaking(command_phrase):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -4,88 +4,39 @@ from __future__ import annotations
 
 import typer
 
-from .. import accuracy_options as a
-from .. import options as o
-from .. import quantize_options as q
-from ..build import build_recipe
-from ..check_options import Layout
+from .. import parameters as o
 from ..errors_table import show_errors
 from ..progress_display import watching
 from ..show import print_json, print_lines, warn
 from ..target_results import named
+from ..verb_options import Given, VerbCommand, takes
 
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(cls=VerbCommand)
+@takes("quantize")
 def command(
     model: o.Model,
     output: o.OutputFile,
-    calib: o.Calib = None,
-    calib_count: o.CalibCount = None,
-    scheme: o.Scheme = None,
-    method: q.Method = None,
-    metric: a.Metric = None,
-    metric_option: a.MetricOption = None,
-    metric_output: a.MetricOutput = None,
-    target: o.Targets = None,
-    mixed: q.MixedBudget = None,
-    search_time: q.SearchTime = None,
-    explain: q.Explain = False,
-    simulator: q.Simulator = False,
-    symmetric: q.Symmetric = False,
-    inputs: o.Inputs = None,
-    outputs: o.Outputs = None,
-    size: o.SizeOption = None,
-    resize: o.Resize = None,
-    pad: o.Pad = None,
-    color: o.Color = None,
-    mean: o.Mean = None,
-    std: o.Std = None,
-    layout: Layout = None,
-    seed: o.Seed = None,
+    options: Given,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
 ) -> None:
     """Decide the number formats of an ONNX model."""
+    from ...pipeline.recipes.recipe import make_recipe
     from ...pipeline.single import quantize_file
+    from ...quantize.schemes import find_scheme
     from ...report.text.table import counted, quantization_text, similarity_text
     from ...report.text.units import size_text
 
-    recipe = build_recipe(
-        model,
-        calib=calib,
-        calib_count=calib_count,
-        quantize=scheme,
-        method=method,
-        metric=metric,
-        metric_options=dict(metric_option) if metric_option else None,
-        metric_outputs=metric_output,
-        targets=target,
-        mixed=mixed,
-        search_time=search_time,
-        inputs=inputs,
-        outputs=outputs,
-        size=size,
-        preprocessing={
-            "resize": resize,
-            "pad": pad,
-            "color": color,
-            "mean": mean,
-            "std": std,
-            "layout": layout,
-        },
-        seed=seed,
-    )
+    recipe = make_recipe(model, **options)
     with watching(quiet=quiet) as progress:
-        found = quantize_file(
-            recipe, output, progress, explain=explain, simulator=simulator, symmetric=symmetric
-        )
+        found = quantize_file(recipe, output, progress)
     plan, near = found.result.plan, found.comparison
-    four_bits = plan.scheme == "w4a16"
-    activations = 0 if four_bits else len(plan.activations) - len(plan.floating)
-    weights = len(plan.weights) - (len(plan.floating) if four_bits else 0)
+    number_format = find_scheme(plan.scheme)
+    activations, weights = len(plan.integer_activations), len(plan.integer_weights)
     warn(named(found.warnings, None, progress.shown))
     if as_json:
         from dataclasses import asdict
@@ -111,11 +62,10 @@ def command(
         )
         return
     sizes = f"{size_text(found.bytes_before)} -> {size_text(found.bytes_after)}"
-    formats = f"{counted(weights, 'weight')} in int4, in a float model"
-    if not four_bits:
-        joint = " in int8," if plan.scheme == "w8a16" else " and"
-        wide = f"{counted(activations, 'activation')} in int{plan.scheme.partition('a')[2]}"
-        formats = f"{counted(weights, 'weight')}{joint} {wide}"
+    formats = number_format.described(
+        counted(weights, "weight"), counted(activations, "activation")
+    )
+    hint = "" if number_format.is_qdq else ", to be given to convert"
     print_lines(
         [
             f"{output}: {sizes}, {formats}",
@@ -123,11 +73,11 @@ def command(
             f"{similarity_text(near.agreement, near.sqnr_db)} on "
             f"{counted(near.samples, 'calibration sample')} in ONNX Runtime (no labels, so no "
             "accuracy)",
-            f"plan: {found.result.plan_path}" + (", to be given to convert" if four_bits else ""),
+            f"plan: {found.result.plan_path}{hint}",
         ]
     )
     if plan.float_operators:
         left = ", ".join(f"{name} ({count})" for name, count in plan.float_operators.items())
         print_lines([f"left in float: {left}"])
-    if explain or simulator:
+    if recipe.explain.explain or recipe.explain.simulator:
         show_errors(found.errors)

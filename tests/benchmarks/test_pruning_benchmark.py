@@ -25,7 +25,7 @@ from benchmarks.prunings.results import keep_result, read_results
 from benchmarks.prunings.samples import labels_of, sample_set
 from benchmarks.prunings.scores import by_source, interval, overlap, points, scored
 from benchmarks.prunings.table import pair_row, row_of
-from rockpress.prune.prune import Method
+from rockpress.prune.prune import PruneMethod
 
 ROOT = Path(__file__).resolve().parents[2]
 CELL = Cell(DEMO, "rockpress", 0.3, "rk3588", 8, 20)
@@ -34,7 +34,7 @@ CELL = Cell(DEMO, "rockpress", 0.3, "rk3588", 8, 20)
 def test_every_method_is_one_that_prune_has() -> None:
     for one in METHODS:
         repair = "least-squares" if one.recover == "distill" else one.recover
-        assert Method(one.criterion, one.allocation, repair)
+        assert PruneMethod(one.criterion, one.allocation, repair)
     assert len({one.name for one in METHODS}) == len(METHODS)
 
 

@@ -21,6 +21,8 @@ from commands import COMMAND, Ended, Run, in_a_process
 from graphs import model_of
 from rockpress.report.formats.document import comparable
 
+pytestmark = pytest.mark.toolkit
+
 DOCUMENT = {"schema", "verdict", "tool", "toolkit", "recipe", "targets"}
 OF_A_TARGET = {
     "target",

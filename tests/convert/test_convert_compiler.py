@@ -8,11 +8,12 @@ import onnx
 import pytest
 
 from graphs import model_of, random_feeds, random_weights
+from rockpress.convert.chips.compiler_log import Layer, Memory, parse_layers, parse_memory
 from rockpress.convert.chips.cycles import ddr_cycles, layer_cycles, npu_cycles
-from rockpress.convert.chips.layer_table import Layer, Memory, parse_layers, parse_memory
 from rockpress.convert.chips.targets import TARGETS, find_target
 from rockpress.convert.convert import convert
 from rockpress.convert.oracle import Oracle
+from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.core.errors import RockpressError
 from rockpress.core.graphs.graph import Graph
@@ -66,10 +67,12 @@ def convolutions(path: Path, shapes: list[LayerShape], *, chained: bool) -> Path
 def compiled(model: Path, target: str, dtype: str) -> dict[str, Layer]:
     """The rows of the compiler's table by node name."""
     if dtype == "float16":
-        made = convert(model, None, target)
+        made = convert(ConversionRequest(model, None, target))
     else:
         calibration = random_feeds(onnx.load(model), 1, seed=1)
-        made = convert(model, None, target, quantization="normal", calibration=calibration)
+        made = convert(
+            ConversionRequest(model, None, target, quantization="normal", calibration=calibration)
+        )
     return {layer.name.removeprefix("Conv:"): layer for layer in made.layers}
 
 
@@ -141,7 +144,7 @@ def test_layers_on_the_cpu_are_named(tmp_path: Path) -> None:
         prepared=False,
     )
     onnx.save(model, tmp_path / "round.onnx")
-    made = convert(tmp_path / "round.onnx", None, "rk3588")
+    made = convert(ConversionRequest(tmp_path / "round.onnx", None, "rk3588"))
     assert [warning.code for warning in made.warnings] == ["cpu-fallback-layer"]
     assert "rounding" in made.warnings[0].text
 

@@ -10,15 +10,18 @@ import pytest
 from audits import audit_codes, model_from_x, only
 from rockpress.convert.audit.model_audit import audit
 from rockpress.convert.audit.operator_audit import CONDITIONS
-from rockpress.convert.chips.cpu_fallbacks import fallback_lines
+from rockpress.convert.chips.compiler_log import fallback_warnings
 from rockpress.convert.chips.operators import OFF_NPU
 from rockpress.convert.chips.targets import find_target
 from rockpress.convert.convert import convert
+from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
-from rockpress.convert.toolkit.job import Job, run_job
+from rockpress.convert.toolkit.job import ToolkitJob, run_job
 from rockpress.convert.toolkit.outcome import Limits
 from rockpress.core.errors import RockpressError
 from rockpress.core.scratch import scratch_folder
+
+pytestmark = pytest.mark.toolkit
 
 RK3588 = find_target("rk3588")
 needs_toolkit = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
@@ -135,7 +138,7 @@ def test_the_compiler_gives_to_the_cpu_what_the_table_says(tmp_path: Path) -> No
     model = model_from_x(nodes, "b c d e f g h")
     path = tmp_path / "operators.onnx"
     onnx.save(model, str(path))
-    done = convert(path, None, "rk3588", quantization="float16")
+    done = convert(ConversionRequest(path, None, "rk3588", quantization="float16"))
     slow = {one.op for one in done.layers if one.runs_on == "CPU" and not one.is_boundary}
     assert slow == {"Exp", "Tile", "ReduceMax", "Min", "AveragePool"}
     text = only(audit(model, RK3588, quantization="float16")).text
@@ -149,7 +152,7 @@ def test_the_toolkit_refuses_what_the_audit_says(tmp_path: Path) -> None:
     onnx.save(model, str(path))
     assert "toolkit-operator" in audit_codes(model, "float16")
     with pytest.raises(RockpressError, match="constant"):
-        convert(path, None, "rk3588", quantization="float16")
+        convert(ConversionRequest(path, None, "rk3588", quantization="float16"))
 
 
 LOG = """\
@@ -168,21 +171,21 @@ D RKNN: [07:23:20.000] 2    exSoftmax13  FLOAT16  NPU  (1,8,400,64) (1,8,400,64)
 
 
 def test_the_log_says_why_once_for_each_reason() -> None:
-    texts = [one.text for one in fallback_lines(LOG)]
+    texts = [one.text for one in fallback_warnings(LOG)]
     assert texts == [
         "the compiler gives Transpose to the CPU: height(400) * width(64) = 25600, and the limit "
         "is 8192",
         "the compiler gives Softmax to the CPU: transpose Perm{0, 2, 3, 1} RKNPU not support",
     ]
-    assert {one.code for one in fallback_lines(LOG)} == {"cpu-fallback-layer"}
+    assert {one.code for one in fallback_warnings(LOG)} == {"cpu-fallback-layer"}
 
 
 def test_layers_on_the_npu_were_not_given_to_the_cpu() -> None:
-    assert ["Transpose" in one.text for one in fallback_lines(LOG + TABLE)] == [True]
+    assert ["Transpose" in one.text for one in fallback_warnings(LOG + TABLE)] == [True]
 
 
 def test_a_log_without_such_lines_gives_nothing() -> None:
-    assert fallback_lines("I RKNN: [07:00:00.000] compress = 0\nrknn building ...") == ()
+    assert fallback_warnings("I RKNN: [07:00:00.000] compress = 0\nrknn building ...") == ()
 
 
 @needs_toolkit
@@ -191,8 +194,8 @@ def test_the_log_of_the_toolkit_itself_is_understood(tmp_path: Path) -> None:
     model = model_from_x("{ y = AveragePool<kernel_shape=[3,3], pads=[1,1,1,1]>(x) }")
     onnx.save(model, str(path))
     with scratch_folder() as folder:
-        job = Job(str(path), {"target_platform": "rk3588"})
-        log = run_job(job, folder, what="pool", limits=Limits(300, 12)).log
-    assert [one.text for one in fallback_lines(log)] == [
+        job = ToolkitJob(str(path), {"target_platform": "rk3588"})
+        log = run_job(job, folder, label="pool", limits=Limits(300, 12)).log
+    assert [one.text for one in fallback_warnings(log)] == [
         "the compiler gives AveragePool to the CPU: count_include_pad=0"
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from graphs import model_of
-from rockpress.core.passes.fold_if import take_branches
+from rockpress.core.passes.fold_if import fold_if
 from rockpress.core.session import Session
 
 DECIDED = """(float[1, 4] x) => (float[N] y) {
@@ -25,7 +25,7 @@ DECIDED = """(float[1, 4] x) => (float[N] y) {
 
 
 def test_an_if_decided_by_a_shape_goes_and_the_result_stays() -> None:
-    taken = take_branches(model_of(DECIDED, opset=13, prepared=False))
+    taken = fold_if(model_of(DECIDED, opset=13, prepared=False))
     assert "If" not in {node.op_type for node in taken.graph.node}
     x = np.arange(4, dtype=np.float32)[np.newaxis]
     assert np.array_equal(Session(taken).run({"x": x})[0], x[0])
@@ -35,12 +35,12 @@ def test_an_if_decided_by_a_value_stays() -> None:
     text = DECIDED.replace("shape = Shape (x)", "shape = Cast <to = 7> (x)").replace(
         "batch = Gather (shape, zero)", "batch = ReduceMax <keepdims = 0> (shape)"
     )
-    taken = take_branches(model_of(text, opset=13, prepared=False))
+    taken = fold_if(model_of(text, opset=13, prepared=False))
     assert [node.op_type for node in taken.graph.node].count("If") == 1
 
 
 def test_the_model_given_is_not_changed() -> None:
     model = model_of(DECIDED, opset=13, prepared=False)
     before = model.SerializeToString()
-    take_branches(model)
+    fold_if(model)
     assert model.SerializeToString() == before

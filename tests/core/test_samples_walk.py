@@ -10,7 +10,7 @@ from graphs import Samples, model_of, random_feeds
 from rockpress.core.errors import SamplesError
 from rockpress.core.session import Session
 from rockpress.core.streaming import layerwise as walking
-from rockpress.core.streaming.layerwise import Held, Walk
+from rockpress.core.streaming.layerwise import LayerwiseExecutor, SpooledArrays
 
 TEXT = """(float[1,3] x, float[1,3] z) => (float[1,3] early, float[1,3] y) {
         a = Add (x, one)
@@ -41,9 +41,9 @@ def test_the_rest_of_the_model_gives_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(walking, "_IN_MEMORY", in_memory)
-    walk = Walk(model, samples)
+    walk = LayerwiseExecutor(model, samples)
     for stop in stops:
-        walk.go_to(stop)
+        walk.run_until(stop)
     assert walk.position == max([0, *stops])
     rest, whole = walk.rest(), Session(model)
     names = [value.name for value in rest.graph.output]
@@ -57,9 +57,9 @@ def test_the_rest_of_the_model_gives_the_same(
 
 
 def test_tensors_are_held_while_they_are_needed_only(model: ModelProto, samples: Samples) -> None:
-    walk = Walk(model, samples)
+    walk = LayerwiseExecutor(model, samples)
     walk.keep(["b"])
-    walk.go_to(5)
+    walk.run_until(5)
     assert len(walk) == 3
     assert [value.shape for value in walk.values("b")] == [(1, 3)] * 3
     for gone in ("x", "z", "a", "c"):
@@ -75,32 +75,32 @@ def test_a_fork_goes_on_through_another_model(model: ModelProto, samples: Sample
     other = ModelProto()
     other.CopyFrom(model)
     other.graph.node[3].op_type = "Sub"
-    walk = Walk(model, samples)
-    walk.go_to(2)
+    walk = LayerwiseExecutor(model, samples)
+    walk.run_until(2)
     fork = walk.fork(other)
-    walk.go_to(4)
-    fork.go_to(4)
+    walk.run_until(4)
+    fork.run_until(4)
     for feeds, c, difference in zip(samples, walk.values("c"), fork.values("c"), strict=True):
         np.testing.assert_allclose(c - difference, 2 * feeds["z"], atol=1e-6)
 
 
 def test_weights_may_change_on_the_way(model: ModelProto, samples: Samples) -> None:
-    walk = Walk(model, samples)
-    walk.go_to(3)
+    walk = LayerwiseExecutor(model, samples)
+    walk.run_until(3)
     before = [d.copy() for d in walk.values("a")]
     model.graph.initializer[1].CopyFrom(numpy_helper.from_array(np.zeros(1, np.float32), "two"))
-    walk.go_to(6)
+    walk.run_until(6)
     assert all(not y.any() for y in walk.values("y"))
     assert all(a.any() for a in before)
 
 
 def test_no_samples(model: ModelProto) -> None:
     with pytest.raises(SamplesError):
-        Walk(model, [])
+        LayerwiseExecutor(model, [])
 
 
 def test_arrays_of_any_shape_and_type_are_held() -> None:
-    held = Held()
+    held = SpooledArrays()
     arrays = [np.arange(6).reshape(2, 3).T, np.array(True), np.zeros((0, 4), np.float16)]
     for array in arrays:
         held.append(array)

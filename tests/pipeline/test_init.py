@@ -19,7 +19,7 @@ from commands import Run
 from graphs import Shape, model_of, model_of_nodes
 from rockpress.core.errors import OutputError
 from rockpress.pipeline.depfile import needed_files, rule
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.recipes.recipe_file import read_jobs
 from rockpress.pipeline.starter import Answers, recipe_text, write_starter
 
@@ -69,7 +69,7 @@ def test_the_recipe_and_the_makefile_work_as_they_are(place: Path, init: Run) ->
     assert err.splitlines() == [f"rockpress: {line}" for line in said]
     (job,) = read_jobs(place / "rockpress.toml")
     model, images, labelled = (place / name for name in ("small_cnn.onnx", "images", "labelled"))
-    assert job.recipe == Recipe(model, calib=images, eval=labelled, targets=("rv1106",))
+    assert job.recipe == make_recipe(model, calib=images, eval=labelled, target=("rv1106",))
 
     recipe = place / "rockpress.toml"
     done = make(place)
@@ -202,15 +202,16 @@ def test_files_are_not_replaced_unless_asked(place: Path, init: Run) -> None:
 def test_paths_start_at_the_folder_of_the_recipe(place: Path, init: Run) -> None:
     answers = Answers("../small_cnn.onnx", "../labelled", None, ("rk3588", "rk3576"))
     with pytest.raises(OutputError):
-        write_starter(
-            place / "small_cnn.onnx", place / "small_cnn.onnx", answers, Meanings(), force=False
-        )
+        write_starter(place / "small_cnn.onnx", place / "small_cnn.onnx", answers, force=False)
     line = ["small_cnn.onnx", "--calib", "labelled", "--target", "RK3576", "-o", "ci", "-q"]
     assert init(*line) == (0, "", "")
     (job,) = read_jobs(place / "ci" / "rockpress.toml")
     assert job.recipe.model.resolve() == place / "small_cnn.onnx"
-    assert job.recipe.calib is not None and job.recipe.calib.resolve() == place / "labelled"
-    assert job.recipe.targets == ("rk3576",)
+    assert (
+        job.recipe.samples.calib is not None
+        and job.recipe.samples.calib.resolve() == place / "labelled"
+    )
+    assert job.recipe.run.target == ("rk3576",)
 
 
 def test_below_the_top_of_a_repository_init_says_what_to_move(place: Path, init: Run) -> None:
@@ -225,22 +226,17 @@ def test_below_the_top_of_a_repository_init_says_what_to_move(place: Path, init:
     assert (done.returncode, "run rockpress.toml -o build" in done.stdout) == (0, True)
 
 
-class Meanings(dict[str, str]):
-    def __missing__(self, key: str) -> str:
-        return f"what {key} is for"
-
-
 def test_sizes_that_the_model_leaves_open_are_said(tmp_path: Path) -> None:
     inputs: dict[str, Shape] = {'x"\ny': ["n", 3, "h", 320], "z": [2, 8]}
     nodes = [helper.make_node("Identity", ['x"\ny'], ["y"])]
     model = model_of_nodes(nodes, inputs, {"y": None})
-    text = recipe_text(model, Answers("m.onnx", None, None, ("rk3588",)), Meanings())
+    text = recipe_text(model, Answers("m.onnx", None, None, ("rk3588",)))
     assert '# Input "x\\"\\ny": ? x 3 x ? x 320 (an image, channels first)\n' in text
     assert '# Input "z": 2 x 8\n' in text
     (line,) = [line for line in text.splitlines() if line.startswith("# input.")]
     (tmp_path / "r.toml").write_text(f"{text}\n{line[2:]}\n")
     (job,) = read_jobs(tmp_path / "r.toml")
-    assert job.recipe.input_shapes == {'x"\ny': (1, 3, 224, 320)}
+    assert job.recipe.shape.input == {'x"\ny': (1, 3, 224, 320)}
 
 
 @pytest.mark.parametrize(
@@ -257,14 +253,14 @@ def test_an_open_size_is_asked_for(
 ) -> None:
     dims = ",".join(map(str, shape))
     model = model_of(f"(float[{dims}] x) => (float[{dims}] y) {{ y = Relu (x) }}", prepared=False)
-    text = recipe_text(model, Answers("m.onnx", None, None, ("rk3588",)), Meanings())
+    text = recipe_text(model, Answers("m.onnx", None, None, ("rk3588",)))
     (tmp_path / "r.toml").write_text(text.replace("# size", "size"))
     (job,) = read_jobs(tmp_path / "r.toml")
-    assert job.recipe.size == size
+    assert job.recipe.shape.size == size
 
 
 def test_a_rule_names_every_file(small_cnn: Path, labelled_folder: Path) -> None:
-    recipe = Recipe(small_cnn, calib=labelled_folder)
+    recipe = make_recipe(small_cnn, calib=labelled_folder)
     needed = needed_files(recipe)
     folders = [labelled_folder, *(labelled_folder / name for name in "abc")]
     assert needed[:5] == [small_cnn, *folders]

@@ -8,8 +8,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from commands import COMMAND
 from rockpress.core.files import sha256_of
+
+pytestmark = pytest.mark.toolkit
 
 
 def started(folder: Path) -> subprocess.Popen[str]:

@@ -18,6 +18,8 @@ from commands import Run
 from rockpress.calibration_data.bundled import CALIBRATION, MODEL, TEST, sample_path
 from samples import save_images
 
+pytestmark = pytest.mark.toolkit
+
 ROOT = Path(__file__).parents[2]
 ROOMS_THAT_WARN = ("calibration_data", "convert", "pipeline", "quantize")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

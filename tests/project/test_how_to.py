@@ -21,6 +21,8 @@ from commands import Run
 from graphs import model_of, model_of_nodes
 from samples import save_images
 
+pytestmark = pytest.mark.toolkit
+
 Array = NDArray[Any]
 DOCS = Path(__file__).parents[2] / "docs"
 # a command alone, or a block with its language

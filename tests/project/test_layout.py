@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from rockpress.core.diagnostics import python_phrase, speaking
+
 ROOT = Path(__file__).parents[2]
 LEVELS = [
     {"cli"},
@@ -130,7 +132,8 @@ def test_modules_differ_in_name() -> None:
 
 @pytest.mark.parametrize("module", ["rockpress", *MODULES])
 def test_examples_in_docstrings(module: str) -> None:
-    assert doctest.testmod(importlib.import_module(module)).failed == 0
+    with speaking(python_phrase):  # as whoever reads the examples has it
+        assert doctest.testmod(importlib.import_module(module)).failed == 0
 
 
 def test_modules_have_one_name_per_file() -> None:

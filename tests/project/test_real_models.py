@@ -13,6 +13,8 @@ import pytest
 
 from commands import in_a_process
 
+pytestmark = pytest.mark.toolkit
+
 MODEL = "ch_ppocr_mobile_v2.0_cls_infer.onnx"
 
 

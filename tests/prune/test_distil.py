@@ -13,25 +13,27 @@ import pytest
 from commands import Run
 from graphs import Weights, model_of
 from rockpress.calibration_data.bundled import CALIBRATION, DEMO_PREPROCESS, MODEL, sample_path
+from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import Samples
 from rockpress.core.errors import ModelError, OptionError, OutputError, PackageError
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.results import PruningFigure
 from rockpress.pipeline.caching.stage_cache import Cache
-from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
+from rockpress.pipeline.options.prune_options import PruneOptions
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.samples.ready_model import ready_model
-from rockpress.pipeline.stages.distilling import (
+from rockpress.pipeline.tasks.distilling import (
     distillation_notices,
-    parted,
     require_distilling,
+    split_for_pruning,
 )
 from rockpress.prune.distillation import distil as module
-from rockpress.prune.distillation.distil_data import batch_size, outputs_of, stored
-from rockpress.prune.distillation.distil_loss import Compared, compared_of
+from rockpress.prune.distillation.distil_data import batch_size, outputs_of, store_samples
+from rockpress.prune.distillation.distil_loss import ComparedTensor, compared_tensors
 from rockpress.prune.distillation.distil_training import Schedule
-from rockpress.prune.distillation.torch_graph import require_known, trainable
-from rockpress.prune.distillation.torch_shape_ops import _places
-from rockpress.prune.prune_result import Distillation
+from rockpress.prune.distillation.torch_graph import require_trainable, trainable
+from rockpress.prune.distillation.torch_shape_ops import _source_positions
+from rockpress.prune.results.prune_result import Distillation
 from rockpress.report.html.pruning_part import pruning_card
 from rockpress.report.text.pruning_text import distillation_text
 
@@ -72,15 +74,15 @@ def test_an_operator_that_cannot_be_trained_is_named_at_once() -> None:
         z = LSTM <hidden_size = 2> (x, w, r) }"""
     model = model_of(text, prepared=False)
     with pytest.raises(ModelError, match=r"these operators: LSTM \(2\)") as caught:
-        require_known(model)
+        require_trainable(model)
     assert "--recover least-squares" in caught.value.hint
-    require_distilling(Recipe(Path("m.onnx")), model)  # not asked for
+    require_distilling(PruneOptions(), model)  # not asked for
 
 
 def test_torch_is_asked_for_before_operators(no_torch: None) -> None:
-    recipe = Recipe(Path("m.onnx"), recover="distill")
+    recipe = make_recipe(Path("m.onnx"), recover="distill")
     with pytest.raises(PackageError):
-        require_distilling(recipe, onnx.load(str(sample_path(MODEL))))
+        require_distilling(recipe.prune, onnx.load(str(sample_path(MODEL))))
 
 
 @pytest.mark.parametrize(
@@ -89,20 +91,25 @@ def test_torch_is_asked_for_before_operators(no_torch: None) -> None:
 def test_samples_held_out_are_not_pruned_or_trained_by(
     count: int, max_drop: float | None, held_out: int
 ) -> None:
-    recipe = Recipe(Path("m.onnx"), recover="distill", max_drop=max_drop)
-    seen, apart = parted(demo_samples(count), recipe)
+    recipe = make_recipe(Path("m.onnx"), recover="distill", max_drop=max_drop)
+    seen, apart = split_for_pruning(demo_samples(count), recipe.prune, 0)
     assert apart is not None
     assert (len(seen), len(apart)) == (count - held_out, held_out)
     assert not set(seen.indices) & set(apart.indices)
-    assert parted(demo_samples(count), replace(recipe, max_drop=None, recover="none"))[1] is None
+    assert (
+        split_for_pruning(
+            demo_samples(count), recipe.with_options(max_drop=None, recover="none").prune, 0
+        )[1]
+        is None
+    )
 
 
 def test_too_few_samples() -> None:
-    recipe = Recipe(Path("m.onnx"), recover="distill")
+    recipe = make_recipe(Path("m.onnx"), recover="distill")
     with pytest.raises(OptionError, match=r"--recover distill needs at least 32 .* there are 31"):
-        parted(demo_samples(31), recipe)
+        split_for_pruning(demo_samples(31), recipe.prune, 0)
     with pytest.raises(OptionError, match=r"--max-drop needs at least 16 .* half of them"):
-        parted(demo_samples(15), replace(recipe, max_drop=0.1))
+        split_for_pruning(demo_samples(15), recipe.with_options(max_drop=0.1).prune, 0)
 
 
 def test_weights_are_trained_and_constants_are_not() -> None:
@@ -127,16 +134,18 @@ def test_weights_are_trained_and_constants_are_not() -> None:
 @pytest.mark.parametrize(
     ("last", "wanted"),
     [
-        ("Softmax (f)", Compared("f", classes=True)),
-        ("Softmax <axis = 0> (f)", Compared("y", classes=False)),
-        ("Sigmoid (f)", Compared("y", classes=False)),
-        ("Add (f, f)", Compared("y", classes=True)),
+        ("Softmax (f)", ComparedTensor("f", classes=True)),
+        ("Softmax <axis = 0> (f)", ComparedTensor("y", classes=False)),
+        ("Sigmoid (f)", ComparedTensor("y", classes=False)),
+        ("Add (f, f)", ComparedTensor("y", classes=True)),
     ],
 )
-def test_scores_of_classes_are_compared_before_the_softmax(last: str, wanted: Compared) -> None:
+def test_scores_of_classes_are_compared_before_the_softmax(
+    last: str, wanted: ComparedTensor
+) -> None:
     text = f"(float[1,2,2,2] x) => (y) {{ f = Flatten (x) y = {last} }}"
     model = model_of(text, prepared=False)
-    assert compared_of(model) == [wanted]
+    assert compared_tensors(model) == [wanted]
 
 
 def test_the_schedule_ends_with_the_steps_or_with_the_time() -> None:
@@ -153,7 +162,7 @@ def test_the_schedule_ends_with_the_steps_or_with_the_time() -> None:
 
 def test_samples_are_decoded_once_onto_disk(tmp_path: Path) -> None:
     samples = demo_samples(5)
-    rows = stored(samples, tmp_path)
+    rows = store_samples(samples, tmp_path)
     name = next(iter(rows.feeds))
     assert isinstance(rows.feeds[name], np.memmap)
     assert np.array_equal(rows.feeds[name], np.stack([one[name] for one in samples]))
@@ -170,7 +179,7 @@ def test_samples_that_do_not_fit_on_the_disk(
 
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage)
     with pytest.raises(OutputError, match=r"5 decoded samples take 0\.0 GB"):
-        stored(demo_samples(5), tmp_path)
+        store_samples(demo_samples(5), tmp_path)
 
 
 def test_a_mini_batch_fits_in_memory() -> None:
@@ -219,4 +228,4 @@ def test_a_divergence_that_is_no_number_is_not_zero() -> None:
 def test_coordinates_that_cannot_be_trained_through_are_named() -> None:
     how = {"coordinate_transformation_mode": "tf_crop_and_resize"}
     with pytest.raises(ModelError, match="a Resize with the coordinates tf_crop_and_resize"):
-        _places(how, np.arange(4.0), 2, 4, 2.0)
+        _source_positions(how, np.arange(4.0), 2, 4, 2.0)

@@ -21,14 +21,15 @@ from rockpress.core.graphs.layers import macs_of
 from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
-from rockpress.prune.budget import Budget, macs_cost
 from rockpress.prune.channels.blocks import find_blocks
-from rockpress.prune.channels.dependency_graph import build_dependency
+from rockpress.prune.channels.dependency_builder import build_dependency_graph
 from rockpress.prune.channels.surgery import remove_channels
-from rockpress.prune.prune import Method, Pruner, prune
-from rockpress.prune.prune_result import PruneResult
-from rockpress.prune.repair.refit import Before
+from rockpress.prune.prune import PruneMethod, Pruner, prune
+from rockpress.prune.repair.refit import Teacher
+from rockpress.prune.results.budget import Budget, macs_cost
+from rockpress.prune.results.prune_result import PruneResult
 from rockpress.prune.rounds import prune_in_rounds
+from rockpress.prune.search.costs import CostFunction
 from rockpress.prune.search.sample_split import divergence_on
 from samples import save_feeds
 
@@ -85,8 +86,8 @@ def samples(count: int, seed: int = 0) -> Samples:
 
 
 def pruned(model: ModelProto, share: float, output: Path, **how: tuple[str, ...]) -> PruneResult:
-    budget, method = Budget("macs", share), Method(**how)  # type: ignore[arg-type]
-    return prune(model, output, samples(60), budget, cost=macs_cost, step=8, method=method)
+    budget, method = Budget("macs", share), PruneMethod(**how)  # type: ignore[arg-type]
+    return prune(model, output, samples(60), budget, cost=CostFunction(macs_cost, 8), method=method)
 
 
 def left_out(result: PruneResult) -> set[str]:
@@ -99,16 +100,16 @@ def found_in(text: str) -> list[tuple[str, str]]:
 
 def test_blocks_end_in_a_sum() -> None:
     first, second = find_blocks(Graph(net(PLAIN)))
-    assert (first.source, first.total, first.gone) == ("a", "e", frozenset("bcd"))
-    assert (second.source, second.total, second.gone) == ("e", "s", frozenset("fgh"))
+    assert (first.source, first.total, first.inner) == ("a", "e", frozenset("bcd"))
+    assert (second.source, second.total, second.inner) == ("e", "s", frozenset("fgh"))
     assert second.name == "block of w4"
     assert [set(names) for names in second.layers] == [{"w3"}, {"w4"}]
 
 
 def test_sums_rectified_already_are_not_rectified_again() -> None:
     first, second = find_blocks(Graph(net(RECTIFIED)))
-    assert (first.source, first.total, first.gone) == ("a", "j", frozenset("bcde"))
-    assert (second.source, second.total, second.gone) == ("j", "t", frozenset("fghs"))
+    assert (first.source, first.total, first.inner) == ("a", "j", frozenset("bcde"))
+    assert (second.source, second.total, second.inner) == ("j", "t", frozenset("fghs"))
 
 
 @pytest.mark.parametrize(
@@ -167,7 +168,7 @@ def test_a_block_in_a_block() -> None:
     inner, outer = find_blocks(Graph(net(text)))
     assert (inner.source, inner.total) == ("c", "f")
     assert (outer.source, outer.total) == ("b", "t")
-    assert inner.gone < outer.gone
+    assert inner.inner < outer.inner
 
 
 @pytest.mark.parametrize("text", [PLAIN, RECTIFIED], ids=["plain", "rectified"])
@@ -175,11 +176,11 @@ def test_a_block_in_a_block() -> None:
 @settings(max_examples=4, deadline=None)
 def test_pruning_without_dead_blocks_changes_nothing(text: str, dead: set[tuple[str, str]]) -> None:
     model = net(text, tuple(weight for _, weight in dead))
-    dependency = build_dependency(Graph(model))
-    removed = dependency.nothing_removed()
+    dependency = build_dependency_graph(Graph(model))
+    removed = dependency.empty_mask()
     gone = {made for made, _ in dead}
     for root, block in dependency.blocks.items():
-        removed[root] = bool(gone & block.gone)
+        removed[root] = bool(gone & block.inner)
     small = remove_channels(dependency, removed)
     onnx.checker.check_model(small, full_check=True)
     (feeds,) = samples(1)
@@ -207,9 +208,16 @@ def test_the_layer_before_a_block_does_its_work(tmp_path: Path) -> None:
     judge = divergence_on(model, samples(40, seed=1))
     losses = {}
     for recover in ("least-squares", "none"):
-        method = Method(recover=recover, only=("block of *",))
+        method = PruneMethod(recover=recover, only=("block of *",))
         budget = Budget("macs", 0.5)
-        prune(model, tmp_path / "a", samples(60), budget, cost=macs_cost, step=8, method=method)
+        prune(
+            model,
+            tmp_path / "a",
+            samples(60),
+            budget,
+            cost=CostFunction(macs_cost, 8),
+            method=method,
+        )
         losses[recover] = judge(load_model(tmp_path / "a"))
     assert 100 * losses["least-squares"] < losses["none"]
 
@@ -250,10 +258,11 @@ def test_the_plan_that_keeps_all_blocks_is_tried(tmp_path: Path) -> None:
 
 
 def in_rounds(model: ModelProto, share: float, output: Path, **how: tuple[str, ...]) -> PruneResult:
-    make = partial(Pruner, samples=samples(60), cost=macs_cost, step=8, method=Method(**how))  # type: ignore[arg-type]
+    method = PruneMethod(**how)  # type: ignore[arg-type]
+    make = partial(Pruner, samples=samples(60), cost=CostFunction(macs_cost, 8), method=method)
 
-    def again(smaller: ModelProto, before: Before) -> Pruner:
-        return make(prepare_model(smaller), before=before)
+    def again(smaller: ModelProto, teacher: Teacher) -> Pruner:
+        return make(prepare_model(smaller), teacher=teacher)
 
     return prune_in_rounds(make(model), again, Budget("macs", share), 2, output)
 

@@ -16,7 +16,8 @@ from rockpress.core.graphs.graph import Graph, attributes
 from rockpress.core.passes.prepare import fixed_input_shapes
 from rockpress.core.session import Session
 from rockpress.prune.channels.channel_rules import RULES
-from rockpress.prune.channels.dependency_graph import Dependency, build_dependency
+from rockpress.prune.channels.dependency_builder import build_dependency_graph
+from rockpress.prune.channels.dependency_graph import DependencyGraph
 from rockpress.prune.channels.groups import Group, find_groups, mark_removed
 from rockpress.prune.channels.surgery import remove_channels
 
@@ -25,8 +26,8 @@ def ints(*values: int) -> NDArray[np.int64]:
     return np.array(values, dtype=np.int64)
 
 
-def analysed(model: ModelProto) -> tuple[Dependency, list[Group]]:
-    dependency = build_dependency(Graph(model))
+def analysed(model: ModelProto) -> tuple[DependencyGraph, list[Group]]:
+    dependency = build_dependency_graph(Graph(model))
     return dependency, find_groups(dependency)
 
 
@@ -47,16 +48,15 @@ def weight_count(model: ModelProto) -> int:
     return sum(int(np.prod(tensor.dims)) for tensor in model.graph.initializer)
 
 
-def killed(dependency: Dependency, removed: NDArray[np.bool_]) -> ModelProto:
+def killed(dependency: DependencyGraph, removed: NDArray[np.bool_]) -> ModelProto:
     """The model with the weights that make the removed channels set to zero: they give zero."""
     model = ModelProto()
     model.CopyFrom(dependency.graph.model)
     for tensor in model.graph.initializer:
         value = numpy_helper.to_array(tensor).copy()
-        for position, axis in enumerate(dependency.axes.get(tensor.name, [])):
+        for position, mask in enumerate(dependency.masks(tensor.name, removed)):
             if not reads_along(dependency.graph, tensor.name, position):
-                gone = ~dependency.kept(axis, removed)
-                value[(slice(None),) * position + (gone,)] = 0
+                value[(slice(None),) * position + (~mask,)] = 0
         tensor.CopyFrom(numpy_helper.from_array(value, tensor.name))
     return model
 
@@ -563,7 +563,7 @@ def test_every_group_can_be_halved(name: str) -> None:
     small = remove_channels(dependency, removed)
     check_pruned(model, small)
     assert (weight_count(small) < weight_count(model)) == bool(groups)
-    for group in find_groups(build_dependency(Graph(small))):
+    for group in find_groups(build_dependency_graph(Graph(small))):
         assert group.size == next(g.size - g.size // 2 for g in groups if g.name == group.name)
 
 
@@ -571,7 +571,7 @@ def test_every_group_can_be_halved(name: str) -> None:
 def test_dead_channels_do_not_matter(name: str) -> None:
     text, weights, _ = CASES[name]
     dependency, groups = analysed(model_of(text, weights))
-    removed = dependency.nothing_removed()
+    removed = dependency.empty_mask()
     for group in groups:
         removed[group.roots[1::3]] = True
     dead = killed(dependency, removed)
@@ -591,7 +591,7 @@ def test_tensors_that_have_to_stay_whole_are_frozen(name: str) -> None:
     assert groups == []
     assert bool(dependency.unknown) == named
     assert "Conv" not in dependency.unknown
-    check_pruned(model, remove_channels(dependency, dependency.nothing_removed()), equal=True)
+    check_pruned(model, remove_channels(dependency, dependency.empty_mask()), equal=True)
 
 
 @pytest.mark.parametrize("axes", ["", "axes=[2,3],"])
@@ -604,7 +604,7 @@ def test_resize_of_some_axes_only(axes: str) -> None:
     weights: Weights = {"w1": (8, 3, 1, 1), "b1": (8,), "w2": (4, 8, 1, 1), "sizes": sizes}
     model = model_of(text, weights, opset=18)
     dependency, groups = analysed(model)
-    removed = dependency.nothing_removed()
+    removed = dependency.empty_mask()
     removed[groups[0].roots[:3]] = True
     check_pruned(model, remove_channels(dependency, removed))
 
@@ -622,7 +622,7 @@ def test_a_group_is_named_after_the_weight_that_makes_it() -> None:
 
 def test_taking_out_all_channels_is_refused() -> None:
     dependency, groups = analysed(model_of(*CASES["plain"][:2]))
-    removed = dependency.nothing_removed()
+    removed = dependency.empty_mask()
     removed[groups[0].roots] = True
     with pytest.raises(ValueError, match="all channels of w1"):
         remove_channels(dependency, removed)
@@ -725,7 +725,7 @@ def test_removals_from_random_nets_leave_valid_models(
     model: ModelProto, data: st.DataObject
 ) -> None:
     dependency, groups = analysed(model)
-    removed = dependency.nothing_removed()
+    removed = dependency.empty_mask()
     for group in groups:
         gone = data.draw(st.sets(st.integers(0, group.size - 1), max_size=group.size - 1))
         removed[group.roots[sorted(gone)]] = True

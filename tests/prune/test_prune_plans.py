@@ -12,9 +12,10 @@ from graphs import Samples, model_of, random_feeds, random_weights
 from rockpress.core.graphs.layers import macs_of
 from rockpress.core.graphs.model import load_model
 from rockpress.core.session import Session
-from rockpress.prune.budget import Budget, macs_cost
-from rockpress.prune.prune import Method, Pruner, prune
-from rockpress.prune.prune_result import PruneResult
+from rockpress.prune.prune import PruneMethod, Pruner, prune
+from rockpress.prune.results.budget import Budget, macs_cost
+from rockpress.prune.results.prune_result import PruneResult
+from rockpress.prune.search.costs import CostFunction
 from rockpress.prune.search.sample_split import divergence_on
 
 # Two branches know the same. Each alone can go without any harm, so the search takes both.
@@ -61,9 +62,9 @@ def samples(count: int, seed: int = 0) -> Samples:
 
 
 def pruned(share: float, output: Path, **how: str | tuple[str, ...]) -> PruneResult:
-    budget, method = Budget("macs", share), Method(**how)  # type: ignore[arg-type]
+    budget, method = Budget("macs", share), PruneMethod(**how)  # type: ignore[arg-type]
     given = samples(200)
-    return prune(twins(), output, given, budget, cost=macs_cost, step=4, method=method)
+    return prune(twins(), output, given, budget, cost=CostFunction(macs_cost, 4), method=method)
 
 
 def test_the_uniform_plan_is_kept_where_the_cuts_spoil_each_other(tmp_path: Path) -> None:
@@ -77,7 +78,7 @@ def test_the_uniform_plan_is_kept_where_the_cuts_spoil_each_other(tmp_path: Path
 
 def test_the_searched_plan_is_kept_where_it_is_better(tmp_path: Path) -> None:
     model, budget = twins(third_is_dead=True), Budget("macs", 0.2)
-    result = prune(model, tmp_path / "a", samples(60), budget, cost=macs_cost, step=4)
+    result = prune(model, tmp_path / "a", samples(60), budget, cost=CostFunction(macs_cost, 4))
     assert result.choice is not None
     assert result.choice.plan == "searched"
     assert result.choice.values["searched"] < 1e-5 < result.choice.values["uniform"]
@@ -94,7 +95,7 @@ def test_plans_are_within_the_budget_and_leave_kept_layers(share: float, tmp_pat
 
 def test_a_drop_is_tried_with_both_plans(tmp_path: Path) -> None:
     model = twins()
-    pruner = Pruner(model, samples(150), cost=macs_cost, step=4, method=Method())
+    pruner = Pruner(model, samples(150), cost=CostFunction(macs_cost, 4), method=PruneMethod())
     held_out = samples(50, seed=1)
     reference = Session(model).stacked(held_out)[0]
 
@@ -114,7 +115,8 @@ def test_a_layer_with_more_inputs_than_samples_does_not_look_free(tmp_path: Path
     shapes = {"w1": (64, 8), "b1": (64,), "w2": (6, 64), "b2": (6,)}
     model, path = model_of(WIDE, random_weights(shapes, scale=1 / 4)), tmp_path / "a"
     budget, fresh = Budget("macs", 0.5), samples(200, seed=1)
-    result = prune(model, path, samples(40), budget, cost=macs_cost, step=8)
+    path = tmp_path / "a"
+    result = prune(model, path, samples(40), budget, cost=CostFunction(macs_cost, 8))
     (group,) = result.groups
     real = divergence_on(model, fresh)(load_model(path))
     assert real > 1e-4
@@ -128,8 +130,15 @@ def test_channels_that_a_shared_weight_alone_reads_are_cut(tmp_path: Path) -> No
     budget = Budget("macs", 0.25)
     errors = {}
     for recover in ("least-squares", "none"):
-        path, method = tmp_path / recover, Method(recover=recover)
-        result = prune(model, path, given, budget, cost=macs_cost, step=4, method=method)
+        path, method = tmp_path / recover, PruneMethod(recover=recover)
+        result = prune(
+            model,
+            path,
+            given,
+            budget,
+            cost=CostFunction(macs_cost, 4),
+            method=method,
+        )
         assert [group.after for group in result.groups] == [12]
         wanted, found = (Session(one).stacked(given) for one in (model, load_model(path)))
         errors[recover] = sum(((a - b) ** 2).mean() for a, b in zip(wanted, found, strict=True))
@@ -138,6 +147,6 @@ def test_channels_that_a_shared_weight_alone_reads_are_cut(tmp_path: Path) -> No
 
 def test_too_few_samples_to_hold_one_out(tmp_path: Path) -> None:
     budget = Budget("macs", 0.3)
-    result = prune(twins(), tmp_path / "a", samples(2), budget, cost=macs_cost, step=4)
+    result = prune(twins(), tmp_path / "a", samples(2), budget, cost=CostFunction(macs_cost, 4))
     assert result.choice is None
     assert macs_of(load_model(tmp_path / "a")) <= 0.7 * result.cost_before

@@ -20,17 +20,17 @@ from rockpress.core.graphs.dense import (
     with_biases,
 )
 from rockpress.core.graphs.graph import Graph
-from rockpress.core.passes.submodel import up_to
+from rockpress.core.passes.submodel import extract_until
 from rockpress.core.session import Session
 from rockpress.core.streaming.moments import Moments, sampled_positions
-from rockpress.prune.channels.dependency_graph import build_dependency
+from rockpress.prune.channels.dependency_builder import build_dependency_graph
 from rockpress.prune.channels.groups import find_groups, mark_removed
 from rockpress.prune.channels.surgery import remove_channels
 from rockpress.prune.repair.least_squares import RIDGE, solve
-from rockpress.prune.repair.refit import refit
+from rockpress.prune.repair.refit import Teacher, refit
 from rockpress.prune.search.divergence import divergence
 from rockpress.prune.search.importance import Reader, removal_order
-from rockpress.prune.search.trials import Trials, cuts_of
+from rockpress.prune.search.trials import Trials, kept_channels
 from rockpress.prune.search.width_candidates import candidates_of, layer_moments
 from rockpress.prune.search.widths import allowed_widths, errors_between, measured_widths
 
@@ -341,18 +341,18 @@ def output_error(model: ModelProto, other: ModelProto, samples: Samples) -> floa
 @pytest.mark.parametrize("name", NETS)
 def test_refitting_mends_what_was_cut(name: str) -> None:
     model = with_biases(model_of(*NETS[name]))
-    dependency = build_dependency(Graph(model))
+    dependency = build_dependency_graph(Graph(model))
     groups = find_groups(dependency)
     assert groups
     removed = mark_removed(dependency, {g.name: np.arange(g.size // 3) for g in groups}, groups)
     cut = remove_channels(dependency, removed)
     samples = random_feeds(model, 48)
     before = cut.SerializeToString()
-    mended = refit(model, cut, cuts_of(dependency, removed), samples, seed=0)
+    mended = refit(Teacher(model, kept_channels(dependency, removed)), cut, samples, seed=0)
     fresh = random_feeds(model, 16, seed=1)
     assert output_error(model, mended, fresh) < 0.6 * output_error(model, cut, fresh)
     assert cut.SerializeToString() == before
-    again = refit(model, cut, cuts_of(dependency, removed), samples, seed=0)
+    again = refit(Teacher(model, kept_channels(dependency, removed)), cut, samples, seed=0)
     assert again.SerializeToString() == mended.SerializeToString()
 
 
@@ -371,11 +371,13 @@ def test_a_shared_weight_is_refitted_for_all_that_use_it(operator: str) -> None:
             {"w1": (9, 5), "b1": (9,), "b2": (9,), "w2": (9, 4), "b3": (4,), "b4": (4,)},
         )
     )
-    dependency = build_dependency(Graph(model))
+    dependency = build_dependency_graph(Graph(model))
     (group,) = find_groups(dependency)
     removed = mark_removed(dependency, {group.name: np.arange(4)}, [group])
     cut, samples = remove_channels(dependency, removed), random_feeds(model, 60)
-    found = Graph(refit(model, cut, cuts_of(dependency, removed), samples, seed=0)).weights
+    found = Graph(
+        refit(Teacher(model, kept_channels(dependency, removed)), cut, samples, seed=0)
+    ).weights
 
     given = Graph(model).weights
     start = given["w2"][4:].astype(np.float64)
@@ -399,15 +401,17 @@ def test_a_shared_weight_is_refitted_for_all_that_use_it(operator: str) -> None:
 @pytest.mark.parametrize("name", NETS)
 def test_a_refit_without_need_changes_nothing(name: str) -> None:
     model = with_biases(model_of(*NETS[name]))
-    dependency = build_dependency(Graph(model))
-    nothing = dependency.nothing_removed()
-    same = refit(model, model, cuts_of(dependency, nothing), random_feeds(model, 4), seed=0)
+    dependency = build_dependency_graph(Graph(model))
+    nothing = dependency.empty_mask()
+    same = refit(
+        Teacher(model, kept_channels(dependency, nothing)), model, random_feeds(model, 4), seed=0
+    )
     assert same.SerializeToString() == model.SerializeToString()
 
 
 def make_candidates(recover: bool) -> dict[str, dict[int, float]]:
     model = with_biases(model_of(RESIDUAL, RESIDUAL_WEIGHTS))
-    dependency = build_dependency(Graph(model))
+    dependency = build_dependency_graph(Graph(model))
     samples = random_feeds(model, 32)
     statistics, of_blocks = layer_moments(dependency, samples, 0)
     refitted = (statistics, of_blocks) if recover else ({}, {})
@@ -478,7 +482,7 @@ def test_divergence_of_integers_and_truth_values(kind: type[np.generic]) -> None
 
 def test_up_to_keeps_what_a_tensor_needs() -> None:
     model = model_of(RESIDUAL, RESIDUAL_WEIGHTS)
-    part = up_to(model, ["s", "r"])
+    part = extract_until(model, ["s", "r"])
     assert [node.op_type for node in part.graph.node] == ["Conv", "Relu", "Conv", "Relu"]
     assert {tensor.name for tensor in part.graph.initializer} == {"w1", "b1", "w2", "b2"}
     (feeds,) = random_feeds(model, 1)
@@ -499,7 +503,9 @@ def test_up_to_follows_what_a_loop_reads() -> None:
     )
     (feeds,) = random_feeds(model, 1)
     expected = feeds["x"] + 3 * np.exp(feeds["x"])
-    np.testing.assert_allclose(Session(up_to(model, ["y"])).run(feeds)[0], expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        Session(extract_until(model, ["y"])).run(feeds)[0], expected, rtol=1e-5
+    )
 
 
 def test_up_to_leaves_the_type_to_the_graph() -> None:
@@ -511,4 +517,4 @@ def test_up_to_leaves_the_type_to_the_graph() -> None:
         {},
     )
     (feeds,) = random_feeds(model, 1)
-    assert Session(up_to(model, ["a"])).run(feeds)[0].dtype == np.bool_
+    assert Session(extract_until(model, ["a"])).run(feeds)[0].dtype == np.bool_

@@ -17,13 +17,14 @@ from rockpress.core.errors import OptionError
 from rockpress.core.graphs.layers import macs_of
 from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
-from rockpress.pipeline.recipes.recipe import Recipe
-from rockpress.pipeline.stages.pruning import require_pruning
-from rockpress.prune.budget import Budget, macs_cost
-from rockpress.prune.prune import Method, Pruner
-from rockpress.prune.prune_result import PruneResult
-from rockpress.prune.repair.refit import Before
-from rockpress.prune.rounds import prune_in_rounds, usual_rounds
+from rockpress.pipeline.recipes.recipe import make_recipe
+from rockpress.pipeline.tasks.pruning import require_pruning
+from rockpress.prune.prune import PruneMethod, Pruner
+from rockpress.prune.repair.refit import Teacher
+from rockpress.prune.results.budget import Budget, macs_cost
+from rockpress.prune.results.prune_result import PruneResult
+from rockpress.prune.rounds import default_rounds, prune_in_rounds
+from rockpress.prune.search.costs import CostFunction
 from samples import save_feeds
 
 
@@ -49,18 +50,20 @@ def samples(count: int, seed: int = 0) -> Samples:
 
 
 def pruned(model: ModelProto, share: float, rounds: int, output: Path) -> PruneResult:
-    make = partial(Pruner, samples=samples(12), cost=macs_cost, step=8, method=Method())
+    make = partial(
+        Pruner, samples=samples(12), cost=CostFunction(macs_cost, 8), method=PruneMethod()
+    )
 
-    def again(smaller: ModelProto, before: Before) -> Pruner:
+    def again(smaller: ModelProto, teacher: Teacher) -> Pruner:
         # the teacher is the original in every round, and the cuts are counted from it
-        first = {one.name: tuple(one.dims) for one in before.model.graph.initializer}
+        first = {one.name: tuple(one.dims) for one in teacher.model.graph.initializer}
         assert first["w2"] == (48, 32, 3, 3)
         for one in smaller.graph.initializer:
-            if one.name in before.cuts:
-                cut = before.cuts[one.name]
+            if one.name in teacher.channels:
+                cut = teacher.channels[one.name]
                 assert one.dims[0] == cut.outputs.sum()
                 assert np.prod(one.dims[1:]) == cut.inputs.sum()
-        return make(prepare_model(smaller), before=before)
+        return make(prepare_model(smaller), teacher=teacher)
 
     return prune_in_rounds(make(model), again, Budget("macs", share), rounds, output)
 
@@ -87,9 +90,11 @@ def test_the_budget_is_that_of_the_whole(rounds: int, tmp_path: Path) -> None:
 
 def test_a_later_round_that_cannot_go_on_is_left_out(tmp_path: Path) -> None:
     """What it says is of its own part of the budget, and what is there then is no result."""
-    make = partial(Pruner, samples=samples(12), cost=macs_cost, step=8, method=Method())
+    make = partial(
+        Pruner, samples=samples(12), cost=CostFunction(macs_cost, 8), method=PruneMethod()
+    )
 
-    def again(smaller: ModelProto, before: Before) -> Pruner:
+    def again(smaller: ModelProto, teacher: Teacher) -> Pruner:
         raise OptionError("the budget of -2.0% is out of reach", "ask for less")
 
     output, budget = tmp_path / "a", Budget("macs", 0.6)
@@ -114,7 +119,7 @@ def test_the_plan_is_that_of_the_last_round(tmp_path: Path) -> None:
     [("macs", 0.59, 1), ("macs", 0.6, 2), ("size", 0.8, 2), ("cycles", 0.6, 1)],
 )
 def test_the_default_number_of_rounds(kind: str, share: float, rounds: int) -> None:
-    assert usual_rounds(Budget(kind, share)) == rounds
+    assert default_rounds(Budget(kind, share)) == rounds
 
 
 def test_rounds_are_an_option(tmp_path: Path, rockpress: Run) -> None:
@@ -131,6 +136,6 @@ def test_rounds_are_an_option(tmp_path: Path, rockpress: Run) -> None:
         sizes.add(out.read_bytes())
     assert len(sizes) == 2
     assert rockpress(*line, "--rounds", 0)[0] == 2
-    recipe = Recipe(model, calib, prune="macs=-50%", max_drop=0.02, rounds=2)
+    recipe = make_recipe(model, calib=calib, prune="macs=-50%", max_drop=0.02, rounds=2)
     with pytest.raises(OptionError, match="made in one round"):
-        require_pruning(recipe)
+        require_pruning(recipe.prune)

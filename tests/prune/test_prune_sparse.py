@@ -20,9 +20,9 @@ from rockpress.core.errors import ModelError, OptionError
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.sparsity import Axis, axis_of, is_sparse, sparse_axis
 from rockpress.core.types import Array
-from rockpress.pipeline.recipes.recipe import Recipe
-from rockpress.pipeline.stages.two_four import require_sparse
-from rockpress.prune.sparse.masks import fours_of, held_least_squares, lost_part, sparse_mask
+from rockpress.pipeline.recipes.recipe import make_recipe
+from rockpress.pipeline.tasks.two_four import require_sparse
+from rockpress.prune.sparse.masks import fours_of, lost_power, masked_least_squares, sparse_mask
 from rockpress.prune.sparse.sparsify import SparseMethod, sparsify
 from samples import save_feeds
 
@@ -89,7 +89,7 @@ def test_a_mask_keeps_two_of_every_four(criterion: str, axis: Axis) -> None:
 def test_the_repair_with_a_mask_held_is_that_of_each_row_alone() -> None:
     random, second = np.random.default_rng(0), moments() + np.eye(16)
     matrix, kept = random.normal(size=(5, 16)), random.random((5, 16)) < 0.5
-    found = held_least_squares(matrix, second, kept)
+    found = masked_least_squares(matrix, second, kept)
     assert not found[~kept].any()
     for row, values, mask in zip(matrix, found, kept, strict=True):
         on = np.flatnonzero(mask)
@@ -102,7 +102,7 @@ def test_optimal_brain_surgeon_loses_less_than_the_smallest_weights() -> None:
     lost = {}
     for criterion in ("obs", "magnitude"):
         kept = sparse_mask(matrix, second, fours_of(16, 1, "input"), "input", criterion)
-        lost[criterion] = lost_part(matrix, held_least_squares(matrix, second, kept), second)
+        lost[criterion] = lost_power(matrix, masked_least_squares(matrix, second, kept), second)
     assert lost["obs"] < lost["magnitude"]
 
 
@@ -160,9 +160,9 @@ def test_sparsity_that_gains_nothing_is_refused_before_anything_runs(
 ) -> None:
     options: dict[str, Any] = {"targets": ("rk3576",), "sparsity": "2:4", **changes}
     with pytest.raises(OptionError, match=said) as caught:
-        recipe = Recipe(tmp_path / "m.onnx", calib=tmp_path, **options)
-        for target in recipe.targets:
-            require_sparse(recipe, find_target(target))
+        recipe = make_recipe(tmp_path / "m.onnx", calib=tmp_path, **options)
+        for target in recipe.run.target:
+            require_sparse(recipe.prune, recipe.quantize.scheme, find_target(target))
     assert caught.value.hint
 
 

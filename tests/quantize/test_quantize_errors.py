@@ -21,15 +21,16 @@ from rockpress.cli.errors_table import show_errors
 from rockpress.core.errors import SamplesError
 from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
+from rockpress.core.progress import Progress
 from rockpress.core.similarity import sqnr_db
 from rockpress.core.types import Array
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.samples.ready_model import ready_model
 from rockpress.pipeline.single import quantize_file
 from rockpress.quantize.error_report import TensorError, error_report
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import Plan
-from rockpress.quantize.rendering.qdq import dequantized_names, render
+from rockpress.quantize.rendering.qdq import dequantized_names, insert_qdq
 from samples import save_feeds
 
 TWO_CONVS = """(float[1,3,6,6] x) => (float y) {
@@ -226,7 +227,7 @@ def test_tensors_that_stay_in_float_have_no_error(tmp_path: Path) -> None:
     _, plan = made(model, tmp_path, feeds(16, 0))
     floating = replace(plan.activations["r"], dtype="float16")
     mixed = replace(plan, activations={**plan.activations, "r": floating}, weights={})
-    errors = error_report(model, render(model, mixed, {}), mixed, feeds(10, 1))
+    errors = error_report(model, insert_qdq(model, mixed, {}), mixed, feeds(10, 1))
     assert {(one.kind, one.name) for one in errors} == {("activation", "x"), ("activation", "y")}
 
 
@@ -244,18 +245,26 @@ def test_an_error_of_nothing_is_infinitely_small(tmp_path: Path) -> None:
 # Limits
 
 
+class Recorded(Progress):
+    """The steps that a stage took."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[str, int, int | None]] = []
+
+    def step(self, activity: str, done: int, total: int | None = None) -> None:
+        self.steps.append((activity, done, total))
+
+
 def test_no_time_leaves_the_accumulated_errors(tmp_path: Path) -> None:
-    steps: list[tuple[str, int, int | None]] = []
-    errors = reported(
-        weights_of(), tmp_path, seconds=0, on_progress=lambda *step: steps.append(step)
-    )
+    recorded = Recorded()
+    errors = reported(weights_of(), tmp_path, seconds=0, progress=recorded)
     assert len(errors) == 5
     assert all(one.alone_db is None for one in errors)
     accumulated = [one.accumulated_db for one in errors]
     assert accumulated == sorted(accumulated)
     assert np.isfinite(accumulated).all()
-    assert steps[0] == ("accumulated error", 1, 20)
-    assert steps[-1] == ("error alone", 4, 5)
+    assert recorded.steps[0] == ("accumulated error", 1, 20)
+    assert recorded.steps[-1] == ("error alone", 4, 5)
 
 
 def test_tensors_out_of_time_come_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -304,11 +313,11 @@ def net(folder: Path, count: int) -> tuple[Path, Path]:
 @pytest.mark.parametrize(("count", "used"), [(12, 2), (8, 8)])
 def test_the_samples_are_those_held_out(count: int, used: int, tmp_path: Path) -> None:
     model, samples = net(tmp_path, count)
-    recipe = Recipe(model=model, calib=samples, method="min-max", mixed="off", seed=5)
-    found = quantize_file(recipe, tmp_path / "q.onnx", explain=True)
+    recipe = make_recipe(model=model, calib=samples, method="min-max", mixed="off", seed=5)
+    found = quantize_file(recipe.with_options(explain=True), tmp_path / "q.onnx")
     ready = ready_model(model)
-    calib = ready.samples(samples, recipe.preprocessing, None, recipe.seed)
-    few = calib.split(used, recipe.seed)[1] if used < count else calib
+    calib = ready.samples(samples, recipe.preprocessing, None, recipe.run.seed)
+    few = calib.split(used, recipe.run.seed)[1] if used < count else calib
     quantized = load_model(found.result.path)
     assert found.errors == error_report(ready.model, quantized, found.result.plan, few)
 
@@ -356,8 +365,8 @@ def test_a_table_of_many(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_simulator_has_lost_as_much_as_the_intended_model(tmp_path: Path) -> None:
     model, samples = net(tmp_path, 12)
-    recipe = Recipe(model=model, calib=samples, method="min-max", mixed="off")
-    errors = quantize_file(recipe, tmp_path / "q.onnx", simulator=True).errors
+    recipe = make_recipe(model=model, calib=samples, method="min-max", mixed="off")
+    errors = quantize_file(recipe.with_options(simulator=True), tmp_path / "q.onnx").errors
     shown = [one for one in errors if one.simulated_db is not None]
     assert {one.name for one in shown} == {
         one.name for one in errors if one.kind == "activation" and one.operator != "Input"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +12,19 @@ from onnx import ModelProto, numpy_helper
 from graphs import Samples, model_of
 from rockpress.convert.convert import convert
 from rockpress.convert.manifest import read_manifest
+from rockpress.convert.request import ConversionRequest
 from rockpress.core.errors import ModelError, OptionError
 from rockpress.core.graphs.model import load_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
 from rockpress.core.types import Array
 from rockpress.pipeline.check import check
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.run import run
 from rockpress.pipeline.single import quantize_file
-from rockpress.quantize.four_bits import LIMIT, quantize_four_bits
+from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import read_plan
+from rockpress.quantize.schemes.w4a16 import LIMIT
 from samples import save_feeds
 
 NET = """(float[1,3,16,16] x) => (float[1,10] y) {
@@ -76,7 +77,8 @@ def steps_of(model: ModelProto, position: int) -> Array:
 def test_weights_are_whole_steps_of_the_toolkits_scale(
     net: ModelProto, method: str, tmp_path: Path
 ) -> None:
-    quantize_four_bits(net, tmp_path / "q.onnx", tmp_path / "p.toml", samples(40, 1), method=method)
+    paths = tmp_path / "q.onnx", tmp_path / "p.toml"
+    quantize(net, *paths, samples(40, 1), scheme="w4a16", method=method)
     made = load_model(tmp_path / "q.onnx")
     for position in (0, 2, 3):
         steps = steps_of(made, position)
@@ -92,7 +94,7 @@ def test_weights_are_whole_steps_of_the_toolkits_scale(
 
 def test_the_best_method_is_kept(net: ModelProto, tmp_path: Path) -> None:
     paths = tmp_path / "q.onnx", tmp_path / "p.toml"
-    plan = quantize_four_bits(net, *paths, samples(60, 1), samples(8, 2)).plan
+    plan = quantize(net, *paths, samples(60, 1), samples(8, 2), scheme="w4a16").plan
     assert set(plan.candidates) == {"gptq", "mse", "min-max"}
     assert plan.candidates[plan.method] == max(plan.candidates.values())
     assert plan.candidates["gptq"] > plan.candidates["min-max"] + 3
@@ -104,18 +106,21 @@ def test_the_best_method_is_kept(net: ModelProto, tmp_path: Path) -> None:
 def test_the_toolkit_keeps_the_weights(net: ModelProto, tmp_path: Path) -> None:
     """What the simulator computes is what ONNX Runtime does, and nearer than the toolkit's own."""
     onnx.save(net, tmp_path / "float.onnx")
-    quantize_four_bits(net, tmp_path / "q.onnx", tmp_path / "p.toml", samples(60, 1))
+    paths = tmp_path / "q.onnx", tmp_path / "p.toml"
+    quantize(net, *paths, samples(60, 1), scheme="w4a16")
     feeds = samples(6, 3)
     found = {}
     for name in ("q", "float"):
         built = convert(
-            tmp_path / f"{name}.onnx",
-            None,
-            "rk3576",
-            quantization="normal",
-            dtype="w4a16",
-            calibration=samples(2, 1),
-            simulate=feeds,
+            ConversionRequest(
+                tmp_path / f"{name}.onnx",
+                None,
+                "rk3576",
+                quantization="normal",
+                dtype="w4a16",
+                calibration=samples(2, 1),
+                simulate=feeds,
+            )
         )
         assert built.outputs is not None
         found[name] = built.outputs[0]
@@ -128,24 +133,24 @@ def test_the_toolkit_keeps_the_weights(net: ModelProto, tmp_path: Path) -> None:
 def test_impossible_requests_for_four_bits_are_refused(net: ModelProto, tmp_path: Path) -> None:
     onnx.save(net, tmp_path / "m.onnx")
     save_feeds(tmp_path / "c.npz", samples(12, 1))
-    recipe = Recipe(tmp_path / "m.onnx", calib=tmp_path / "c.npz", quantize="w4a16")
+    recipe = make_recipe(tmp_path / "m.onnx", calib=tmp_path / "c.npz", scheme="w4a16")
     output = tmp_path / "q.onnx"
     with pytest.raises(OptionError, match="rk3588 has no w4a16"):
         quantize_file(recipe, output)
-    recipe = replace(recipe, targets=("rk3576",))
+    recipe = recipe.with_options(target=("rk3576",))
     with pytest.raises(OptionError, match="--mixed cycles=\\+8% is for w8a8") as caught:
-        quantize_file(replace(recipe, mixed="cycles=+8%"), output)
+        quantize_file(recipe.with_options(mixed="cycles=+8%"), output)
     assert "size=-15%" in caught.value.hint
     with pytest.raises(OptionError, match="--explain is for w8a8"):
-        quantize_file(recipe, output, explain=True)
+        quantize_file(recipe.with_options(explain=True), output)
     with pytest.raises(OptionError, match="--method kl is about the ranges"):
-        quantize_file(replace(recipe, method="kl"), output)
+        quantize_file(recipe.with_options(method="kl"), output)
     assert not output.exists()
     found = quantize_file(recipe, output)
     assert found.result.plan.held_out == 2
-    quantize_file(replace(recipe, quantize="w8a8"), tmp_path / "int8.onnx")
+    quantize_file(recipe.with_options(scheme="w8a8"), tmp_path / "int8.onnx")
     with pytest.raises(ModelError, match="quantized already"):
-        quantize_file(replace(recipe, model=tmp_path / "int8.onnx"), output)
+        quantize_file(recipe.with_options(model=tmp_path / "int8.onnx"), output)
 
 
 def test_a_run_with_weights_of_four_bits(net: ModelProto, tmp_path: Path) -> None:
@@ -153,12 +158,12 @@ def test_a_run_with_weights_of_four_bits(net: ModelProto, tmp_path: Path) -> Non
     onnx.save(net, tmp_path / "m.onnx")
     for name, count, seed in (("calib", 40, 1), ("eval", 8, 2)):
         save_feeds(tmp_path / f"{name}.npz", samples(count, seed))
-    recipe = Recipe(
+    recipe = make_recipe(
         tmp_path / "m.onnx",
         calib=tmp_path / "calib.npz",
         eval=tmp_path / "eval.npz",
-        targets=("rk3576",),
-        quantize="w4a16",
+        target=("rk3576",),
+        scheme="w4a16",
     )
     (target,) = run(recipe, tmp_path / "build").targets
     stages = {row.stage: row for row in target.models}
@@ -177,7 +182,7 @@ def test_a_run_with_weights_of_four_bits(net: ModelProto, tmp_path: Path) -> Non
 
 def test_a_chip_without_it_is_told_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(b"never read")
-    recipe = Recipe(tmp_path / "m.onnx", calib=tmp_path, quantize="w4a16")
+    recipe = make_recipe(tmp_path / "m.onnx", calib=tmp_path, scheme="w4a16")
     with pytest.raises(OptionError, match="rk3588 has no w4a16") as caught:
         run(recipe, tmp_path / "build")
     assert "w8a8" in caught.value.hint

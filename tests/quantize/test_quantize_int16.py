@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,17 @@ from graphs import Samples, model_of, random_feeds, random_weights
 from rockpress.convert.chips.cycles import layer_cycles, npu_cycles
 from rockpress.convert.chips.targets import TARGETS, find_target
 from rockpress.convert.convert import convert
-from rockpress.convert.lowering.hybrid import ranges_for
-from rockpress.convert.toolkit.job import Ranges
+from rockpress.convert.lowering.hybrid import with_fused_tensors
+from rockpress.convert.request import ConversionRequest
+from rockpress.convert.toolkit.job import ToolkitPlan
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.layers import LayerShape, layer_of
 from rockpress.core.graphs.model import is_qdq, load_model, save_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
-from rockpress.pipeline.stages.plan_handover import build_options, is_hybrid, ranges_of
-from rockpress.quantize.mixed import parse_mixed
-from rockpress.quantize.quantize import Mixed, quantize
+from rockpress.pipeline.tasks.plan_handover import is_hybrid, with_quantized
+from rockpress.quantize.mixing.mixed_budget import MixedPrecision, parse_mixed
+from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import read_plan
 
 Array = NDArray[Any]
@@ -94,41 +96,34 @@ def test_the_type_mixed_with_int8_is_that_of_the_chip() -> None:
 
 def test_readers_of_int16_compute_in_int16_too(net: ModelProto) -> None:
     ranges = {name: (0.0, 1.0) for name in ("x", "r", "e", "y")}
-    carried = ranges_for(net, Ranges(ranges, {"o": "int16"}))
+    carried = with_fused_tensors(net, ToolkitPlan(ranges, {"o": "int16"}))
     assert carried.types == {"o": "int16", "c": "int16", "e": "int16", "d": "int16"}
     assert carried.ranges["e"] == (0.0, 1.0)  # behind its layer it is int8 again
-    same = ranges_for(net, Ranges(ranges, {"o": "float16"}))
+    same = with_fused_tensors(net, ToolkitPlan(ranges, {"o": "float16"}))
     assert same.types == {"o": "float16", "c": "float16"}
 
 
 def test_int16_reaches_the_chip(net: ModelProto, tmp_path: Path) -> None:
     """The uneven tensor is chosen, and the simulator is as near as the intended model says."""
     calib, held, others = samples(16, 0), samples(6, 1), samples(8, 2)
-    mixed = Mixed(parse_mixed("cycles=+80%"), on_rv1106, wide="int16")
+    mixed = MixedPrecision(parse_mixed("cycles=+80%"), on_rv1106, dtype="int16")
     paths = tmp_path / "q.onnx", tmp_path / "p.toml"
     result = quantize(net, *paths, calib, held, method="gptq-min-max", mixed=mixed)
     plan = read_plan(paths[1])
     assert plan == result.plan
-    assert "o" in plan.floating
-    assert "x" not in plan.floating
-    assert plan.wide == "int16"
+    assert "o" in plan.high_precision
+    assert "x" not in plan.high_precision
+    assert plan.high_precision_dtype == "int16"
     # the weights are those that the toolkit will round itself
     assert {one.source for one in plan.weights.values()} == {"nearest"}
     assert plan.tradeoffs[-1].sqnr_db > plan.tradeoffs[0].sqnr_db + 6
     save_model(net, tmp_path / "f.onnx")
-    file, how = build_options(result, tmp_path / "f.onnx", None)
+    floating = ConversionRequest(tmp_path / "f.onnx", None, "rv1106", simulate=others)
+    request = with_quantized(floating, result, None)
     assert is_hybrid(plan)
-    assert (file, how["quantization"]) == (tmp_path / "f.onnx", "hybrid")
-    assert not is_qdq(load_model(file))
-    made = convert(
-        file,
-        None,
-        "rv1106",
-        quantization="hybrid",
-        calibration=calib,
-        simulate=others,
-        plan=ranges_of(plan, net),
-    )
+    assert (request.model, request.quantization) == (tmp_path / "f.onnx", "hybrid")
+    assert not is_qdq(load_model(request.model))
+    made = convert(replace(request, calibration=calib))
     kinds = {layer.dtype for layer in made.layers if layer.npu_cycles}
     assert kinds == {"INT8", "INT16"}
     models = Session(net), Session(load_model(paths[0]), optimise=False)
@@ -140,6 +135,6 @@ def test_int16_reaches_the_chip(net: ModelProto, tmp_path: Path) -> None:
     graph = Graph(net)
     shapes = [shape for node in graph.nodes if (shape := layer_of(graph, node)) is not None]
     int8 = sum(on_rv1106(shape, "int8") for shape in shapes)
-    ratio = next(one for one in plan.tradeoffs if one.floating == plan.floating).cycles_ratio
+    ratio = next(one for one in plan.tradeoffs if one.floating == plan.high_precision).cycles_ratio
     assert ratio is not None
     assert made.cycles == pytest.approx(int8 * ratio, rel=0.1)

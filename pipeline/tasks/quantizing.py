@@ -1,0 +1,201 @@
+"""How a recipe's model is quantized: scheme, method, mixed precision, and what is held out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from onnx import ModelProto
+
+from ...accuracy.metrics.metric_table import BoundMetric
+from ...calibration_data.samples import Samples
+from ...convert.chips.cycles import layer_cycles
+from ...convert.chips.targets import Target
+from ...core.diagnostics import Diagnostic, option
+from ...core.errors import OptionError
+from ...core.graphs.layers import LayerShape
+from ...core.progress import Progress
+from ...quantize.methods import AUTO
+from ...quantize.mixing.mixed_budget import MixedPrecision, parse_mixed
+from ...quantize.quantize import QuantizeResult, quantize
+from ...quantize.rendering.plan import Plan
+from ...quantize.schemes import find_scheme
+from ..options.check_options import MetricOptions
+from ..options.quantize_options import QuantizeOptions
+from ..recipes.recipe import Recipe
+from ..samples.bound_metric import bound_metric
+from ..samples.task_metric import judge_for
+
+# samples to compare the methods of quantization on; with fewer than two the difference is chance
+_LEAST_HELD_OUT, _MOST_HELD_OUT = 2, 24
+# a label says less than an output does: of 24 samples it takes four that flip to tell
+_MOST_LABELLED = 96
+
+
+def quantize_step(
+    model: ModelProto,
+    output: Path,
+    plan: Path,
+    calib: Samples,
+    progress: Progress,
+    *,
+    method: str = AUTO,
+    mixed: MixedPrecision | None = None,
+    metric: BoundMetric | str = "top1",
+    seed: int = 0,
+    scheme: str = "w8a8",
+    symmetric: bool = False,
+) -> QuantizeResult:
+    """Quantize a prepared model; see quantize.quantize.
+
+    A part of the samples is held out to compare the methods on, unless one is named, and to choose
+    the tensors of mixed precision on. Where they have labels, ``metric`` helps to choose.
+    """
+    needs_trials = method == AUTO or (mixed is not None and mixed.is_asked)
+    learnt, unseen = held_out(calib, seed) if needs_trials else (calib, None)
+    judge, warnings = judge_for(model, unseen, metric) if method == AUTO else (None, ())
+    result = quantize(
+        model,
+        output,
+        plan,
+        learnt,
+        unseen or (),
+        method=method,
+        scheme=scheme,
+        symmetric=symmetric,
+        mixed=mixed,
+        metric=judge,
+        seed=seed,
+        progress=progress,
+    )
+    return replace(result, notices=(*warnings, *result.notices))
+
+
+@dataclass(frozen=True)
+class QuantizeTask:
+    """What quantization is given: it decides the result."""
+
+    model: ModelProto
+    calib: Samples
+    options: QuantizeOptions
+    metric: MetricOptions
+    target: Target
+    seed: int
+
+
+def quantize_task(
+    model: ModelProto, calib: Samples, recipe: Recipe, target: Target
+) -> QuantizeTask:
+    """Return what a recipe asks of quantization for a target."""
+    return QuantizeTask(model, calib, recipe.quantize, recipe.metric, target, recipe.run.seed)
+
+
+def quantize_as(task: QuantizeTask, output: Path, plan: Path, progress: Progress) -> QuantizeResult:
+    """Quantize a prepared model as it is asked for, for a target."""
+    options, target = task.options, task.target
+    scheme = find_scheme(options.scheme)
+    if scheme.needs_chip and scheme.name not in target.dtypes:
+        raise OptionError(
+            f"{target.name} has no {scheme.name}",
+            f"it has: {', '.join(target.dtypes)}; name a chip that has it with {option('target')}",
+        )
+    return quantize_step(
+        task.model,
+        output,
+        plan,
+        task.calib,
+        progress,
+        method=options.method,
+        mixed=mixed_precision(options, target),
+        metric=bound_metric(task.metric, task.model, task.calib),
+        seed=task.seed,
+        scheme=scheme.name,
+        symmetric=options.symmetric,
+    )
+
+
+def mixed_precision(options: QuantizeOptions, target: Target) -> MixedPrecision | None:
+    """Return the mixed precision on a chip; None for none.
+
+    Raises OptionError when the scheme or the chip has no such mixed precision.
+    """
+    if options.mixed == "off":
+        return None
+    scheme = find_scheme(options.scheme)
+    mixing, is_asked = scheme.mixing, options.mixed != "auto"
+    budget = mixing.rescue if mixing else None
+    if is_asked:
+        budget = parse_mixed(options.mixed)
+        mixing = scheme.require_mixed(budget, options.mixed)
+    if mixing is None or budget is None:
+        return None
+    dtype = mixing.dtype or target.mixes_with
+    if dtype is None and is_asked:
+        raise OptionError(
+            f"{target.name} has neither float16 nor int16 to mix with int8",
+            f"leave {option('mixed')} out for this chip",
+        )
+    if dtype is None:
+        return None
+
+    def cost(layer: LayerShape, dtype: str) -> float:
+        return layer_cycles(layer, target, dtype)
+
+    below_db = None if is_asked else mixing.below_db
+    return MixedPrecision(budget, cost, options.search_time, below_db, dtype)
+
+
+def quantize_notices(options: QuantizeOptions, result: QuantizeResult) -> tuple[Diagnostic, ...]:
+    """Return the warnings of how a model was quantized."""
+    return (*_mixed_shortfall(options, result.plan), *result.notices)
+
+
+def _mixed_shortfall(options: QuantizeOptions, plan: Plan) -> tuple[Diagnostic, ...]:
+    """Return a warning when the accuracy that mixed precision was asked for was not reached."""
+    if options.mixed in ("auto", "off") or not plan.tradeoffs:
+        return ()
+    budget, least = parse_mixed(options.mixed), plan.tradeoffs[0].size_ratio
+    if least is not None and least > 1 + budget.most:
+        return (
+            Diagnostic(
+                "mixed-budget",
+                f"{option('mixed', options.mixed)} was not reached: with as few in float16 as can "
+                f"be, the weights take {least:.0%} of what they take in int8",
+                "those of depthwise, grouped and transposed convolutions are in float16 anyway",
+            ),
+        )
+    if plan.weights and not plan.integer_weights:
+        return (
+            Diagnostic(
+                "mixed-budget",
+                f"{option('mixed', options.mixed)} leaves no weight in "
+                f"{find_scheme(plan.scheme).weight_bits} bits: it takes all in float16",
+                "ask for less, or convert in float16 without quantizing",
+            ),
+        )
+    best = budget.best(plan.tradeoffs).sqnr_db
+    if budget.kind != "sqnr" or budget.is_reached(best):
+        return ()
+    return (
+        Diagnostic(
+            "mixed-budget",
+            f"{option('mixed', options.mixed)} was not reached: the best choice has {best:.1f} dB "
+            "on held-out samples",
+            f"ask for less, search longer with {option('search-time')}, or convert in float16",
+        ),
+    )
+
+
+def held_out(calib: Samples, seed: int) -> tuple[Samples, Samples | None]:
+    """Return the samples to learn from, and those to choose by: a fifth, if there are enough."""
+    most = _MOST_HELD_OUT if calib.labels is None else _MOST_LABELLED
+    count = min(len(calib) // 5, most)
+    return (calib, None) if count < _LEAST_HELD_OUT else calib.split(count, seed)
+
+
+def quantize_for_cycles(
+    model: ModelProto, output: Path, calib: Samples, progress: Progress
+) -> QuantizeResult:
+    """Quantize in the quickest way: how many cycles it takes does not depend on the method."""
+    plan = output.with_suffix(".toml")
+    return quantize_step(model, output, plan, calib, progress, method="min-max")
