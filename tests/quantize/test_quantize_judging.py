@@ -16,6 +16,7 @@ from graphs import model_of, random_feeds, random_weights
 from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import Samples, open_samples
 from rockpress.core.graphs.model import load_model
+from rockpress.core.progress import SILENT
 from rockpress.core.session import Session
 from rockpress.core.types import Array
 from rockpress.pipeline.samples.task_metric import judge_for
