@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 
-def _silent(what: str, done: int, total: int | None) -> None:
+def _silent(activity: str, done: int, total: int | None) -> None:
     pass
 
 
@@ -46,8 +46,8 @@ def main() -> None:
             part = path.with_suffix(".part")
             result = pruner.prune(Budget("cycles", share), part)
             if recover == "distill":
-                found = distil_pruned(recipe, ready.model, part, calib, part, _silent)
-                print(share, found, flush=True)
+                distillation = distil_pruned(recipe, ready.model, part, calib, part, _silent)
+                print(share, distillation, flush=True)
             part.rename(path)
             note |= {
                 "cut": time.process_time() - started,

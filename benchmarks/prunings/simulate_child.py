@@ -44,7 +44,7 @@ def _simulate(job: dict[str, Any], result: dict[str, Any]) -> None:
         Path("quantized.onnx"),
         Path("quantized.plan.toml"),
         calib,
-        lambda what, done, total: None,
+        lambda activity, done, total: None,
         method=job["method"],
     )
     conversion = convert_step(

@@ -42,8 +42,8 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     ready = ready_model(recipe.model)
     built = [time.monotonic()] * 2  # when it began, and when the last build was done
 
-    def note(what: str, done: int, total: int | None) -> None:
-        if what.startswith("simulator"):
+    def note(activity: str, done: int, total: int | None) -> None:
+        if activity.startswith("simulator"):
             built[1] = time.monotonic()
 
     plan = read_plan(Path(job["quantized"]).with_suffix(".plan.toml"))

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT))
 
-from benchmarks.prunings.measuring import Place, Result, measure  # noqa: E402
+from benchmarks.prunings.measuring import PruneSetup, Result, measure  # noqa: E402
 from benchmarks.prunings.methods import (  # noqa: E402
     CLS,
     DEMO,
@@ -128,8 +128,8 @@ def test_results_are_kept_side_by_side(tmp_path: Path) -> None:
 
 @pytest.mark.soak
 def test_one_point_of_the_demo(tmp_path: Path) -> None:
-    place = Place(tmp_path, 300, "min-max")
-    cell = replace(CELL, place=ORT)
+    place = PruneSetup(tmp_path, 300, "min-max")
+    cell = replace(CELL, runtime=ORT)
     result = measure(cell, [0.3, 0.99], place)
     assert result.error == ""
     assert result.score is not None and result.score > 0.3
