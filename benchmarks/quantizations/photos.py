@@ -68,9 +68,7 @@ def things(work: Path) -> list[Photo]:
 
     root = _debian_folder("tuxpaint-stamps-default", work / "photos") / _STAMPS
     photos = []
-    for path in sorted(
-        file for kind in _THINGS for file in (root / kind).rglob("*.png")
-    ):
+    for path in sorted(file for kind in _THINGS for file in (root / kind).rglob("*.png")):
         if _DRAWN & set(path.relative_to(root).parts):
             continue
         with Image.open(path) as image:
