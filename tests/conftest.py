@@ -18,6 +18,8 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from rockpress.cli import main as entry
+from rockpress.cli.phrases import command_phrase
+from rockpress.core.diagnostics import speaking
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -49,6 +51,13 @@ def empty_cache(
     """What one test computed must not be what another finds."""
     name = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:16]
     monkeypatch.setenv("ROCKPRESS_CACHE_DIR", str(caches / name))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _command_words() -> Iterator[None]:
+    """Say options as they are typed, unless a test asks for other words."""
+    with speaking(command_phrase):
+        yield
 
 
 @pytest.fixture(scope="session")

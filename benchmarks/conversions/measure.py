@@ -110,9 +110,8 @@ def _job(
     np.savez(folder / "calib.npz", **calibration)
     np.savez(folder / "eval.npz", **evaluation)
     for position, described in enumerate(model.inputs):
-        np.save(
-            folder / f"eval{position}.npy", evaluation[described.name].reshape(-1, *described.shape)
-        )
+        values = evaluation[described.name].reshape(-1, *described.shape)
+        np.save(folder / f"eval{position}.npy", values)
     return {
         "model": str(file.resolve()),
         "target": TARGET,
@@ -215,7 +214,7 @@ def _status(code: int | None, result: dict[str, Any], rknn: Path) -> str:
 
 def _add_compiler(outcome: Outcome, result: dict[str, Any], log: Path) -> None:
     """Add cycles and warnings: as rockpress gives them, or from the plain toolkit's log."""
-    from rockpress.convert.chips.layer_table import parse_layers
+    from rockpress.convert.chips.compiler_log import parse_layers
 
     if "warnings" in result:
         outcome.cycles = result["cycles"]

@@ -50,9 +50,8 @@ def fixed_model(name: str, work: Path) -> Path:
 
     path = (work / "fixed" / f"{name}.onnx").resolve()
     if not path.is_file():
-        model = onnx.load(
-            model_file(next(candidate for candidate in MODELS if candidate.name == name), work)
-        )
+        described = next(model for model in MODELS if model.name == name)
+        model = onnx.load(model_file(described, work))
         shape = model.graph.input[0].type.tensor_type.shape
         for dim, size in zip(shape.dim, SHAPES[name], strict=True):
             dim.dim_value = size
@@ -119,7 +118,7 @@ def _tried(file: Path, samples: SampleSet, size: int) -> Run:
 
 def run_toolkit(cell: Cell, file: Path, setup: QuantizeSetup, folder: Path) -> Run:
     """Return the float model, quantized by the toolkit and simulated."""
-    from rockpress.convert.chips.layer_table import parse_layers
+    from rockpress.convert.chips.compiler_log import parse_layers
 
     test = sample_set(cell.model, "test", cell.test, setup.work)
     calib = sample_set(cell.model, "calib", cell.calib, setup.work)

@@ -11,6 +11,7 @@ from ...accuracy.gates import Gate, max_latency_gate, max_size_gate, min_retenti
 from ...accuracy.retention import too_few_samples
 from ...calibration_data.images.pictures import picture_uri
 from ...calibration_data.preprocess import suspicious_scale
+from ...calibration_data.preprocessing import Preprocessing
 from ...calibration_data.samples import Samples
 from ...convert.chips.latency import layer_costs
 from ...convert.chips.targets import find_target
@@ -21,12 +22,14 @@ from ...core.results import (
     GateFigure,
     LatencyFigure,
     ModelRow,
+    PruningFigure,
     QuantizationFigure,
     RetentionFigure,
     TradeoffFigure,
 )
+from ...prune.results.prune_result import PruneResult
 from ...quantize.quantize import QuantizeResult
-from ..recipes.recipe import Gates, Recipe
+from ..options.check_options import Gates
 
 # Below this an output is mostly noise; without labels nothing else in the report would say so.
 _LEAST_SQNR_DB = 15.0
@@ -165,10 +168,9 @@ def ratios_of(result: ModelRow, reference: ModelRow | None) -> dict[str, float |
     }
 
 
-def recipe_notices(recipe: Recipe) -> tuple[Diagnostic, ...]:
+def recipe_notices(preprocessing: Preprocessing) -> tuple[Diagnostic, ...]:
     """Warnings that the options alone give."""
-    how = recipe.preprocessing
-    text = suspicious_scale(how.mean, how.std)
+    text = suspicious_scale(preprocessing.mean, preprocessing.std)
     return (
         (
             Diagnostic(
@@ -219,4 +221,25 @@ def layer_costs_of(conversion: Conversion) -> tuple[dict[str, Any], ...]:
     return tuple(
         {name: layer[name] for name in ("name", "total_cycles", "ms")}
         for layer in layer_documents(conversion)
+    )
+
+
+def pruning_figure(
+    result: PruneResult, cycles: float | None, macs: float | None, parameters: float | None
+) -> PruningFigure:
+    """What pruning did, for the report; the ratios are pruned over unpruned."""
+    return PruningFigure(
+        cycles_ratio=cycles,
+        macs_ratio=macs,
+        parameters_ratio=parameters,
+        budget=result.budget.kind if result.budget else None,
+        predicted_ratio=result.cost_after / result.cost_before if result.budget else None,
+        measure=result.measure,
+        curve=tuple(map(asdict, result.curve)),
+        groups=tuple(map(asdict, result.groups)),
+        blocks=tuple(map(asdict, result.blocks)),
+        attempts=tuple(map(asdict, result.attempts)),
+        choice=asdict(result.choice) if result.choice else None,
+        distillation=asdict(result.distillation) if result.distillation else None,
+        sparsity=asdict(result.sparsity) if result.sparsity else None,
     )

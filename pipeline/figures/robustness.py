@@ -6,27 +6,28 @@ quantized ONNX model): nine passes through the simulator would take longer than 
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from onnx import ModelProto
 
 from ...accuracy.compare import Comparison, compare
+from ...accuracy.metrics.metric_table import BoundMetric
 from ...accuracy.preprocess.corruptions import LEVELS, Corruption, corrupted
 from ...accuracy.runners import run_onnxruntime
 from ...calibration_data.samples import Samples
 from ...core.diagnostics import option
 from ...core.errors import OptionError
-from ..recipes.recipe import Recipe
-from ..stages.baseline import Baseline
-from ..stages.stage_log import Stages, Step
+from ...core.progress import Progress
+from ..options.check_options import CheckOptions
 
 MOST = 500  # samples; seeded, stratified
 
 
-def require_images(recipe: Recipe, evaluation: Samples) -> None:
+def require_images(options: CheckOptions, evaluation: Samples) -> None:
     """Raise OptionError when robustness was asked for and the samples are no images."""
-    if recipe.robustness and not evaluation.is_pixels:
+    if options.robustness and not evaluation.is_pixels:
         raise OptionError(
             f"{option('robustness')} changes images, and these samples are tensors",
             f"give images, or leave {option('robustness')} out",
@@ -34,46 +35,34 @@ def require_images(recipe: Recipe, evaluation: Samples) -> None:
 
 
 def robustness_of(
-    base: Baseline,
+    original: ModelProto,
     candidate: Path | ModelProto,
-    recipe: Recipe,
-    stages: Stages,
+    evaluation: Samples,
+    scoring: BoundMetric,
+    seed: int,
+    progress: Progress,
     *,
     optimise: bool,
 ) -> tuple[dict[str, Any], ...]:
-    """One row for clean samples and each corruption, as plain values; () when not asked for.
+    """One row for clean samples and each corruption, as plain values.
 
     ``optimise`` is False for a quantized candidate.
     """
-    if not recipe.robustness:
-        return ()
-    samples = base.evaluation.take(MOST, recipe.seed)
-    with stages.stage("robustness") as step:
-        rows = [_row(None, samples, base, candidate, recipe, step, optimise)]
-        for how in LEVELS:
-            worse = corrupted(samples, how, recipe.seed)
-            rows.append(_row(how, worse, base, candidate, recipe, step, optimise))
+    samples = evaluation.take(MOST, seed)
+
+    def row(corruption: Corruption | None, samples: Samples) -> dict[str, Any]:
+        name = f"{corruption.kind} {corruption.level:g}" if corruption else "clean"
+        run = partial(run_onnxruntime, progress=progress, activity=name)
+        before, after = run(original, samples), run(candidate, samples, optimise=optimise)
+        comparison = compare(before, after, samples.labels, scoring, seed)
+        kind, level = (corruption.kind, corruption.level) if corruption else ("none", None)
+        return {"corruption": kind, "level": level, **_plain(comparison)}
+
+    rows = [row(None, samples)]
+    for corruption in LEVELS:
+        worse = corrupted(samples, corruption, seed)
+        rows.append(row(corruption, worse))
     return tuple(rows)
-
-
-def _row(
-    how: Corruption | None,
-    samples: Samples,
-    base: Baseline,
-    candidate: Path | ModelProto,
-    recipe: Recipe,
-    step: Step,
-    optimise: bool,
-) -> dict[str, Any]:
-    what = f"{how.kind} {how.level:g}" if how else "clean"
-
-    def told(done: int) -> None:
-        step(what, done, len(samples))
-
-    before = run_onnxruntime(base.ready.model, samples, on_progress=told)
-    after = run_onnxruntime(candidate, samples, optimise=optimise, on_progress=told)
-    found = compare(before, after, samples.labels, base.scoring, recipe.seed)
-    return {"corruption": how.kind if how else "none", "level": how and how.level, **_plain(found)}
 
 
 def _plain(found: Comparison) -> dict[str, Any]:

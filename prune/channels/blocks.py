@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from onnx import ModelProto, NodeProto
 
 from ...core.graphs.dense import DenseLayer, dense_layers
-from ...core.graphs.graph import Graph, free_name, read_by
+from ...core.graphs.graph import Graph, free_name, read_by, replace_nodes
 from ...core.graphs.layers import layer_of
 from .model_diff import residual_sum
 
@@ -125,6 +125,4 @@ def remove_blocks(model: ModelProto, blocks: Iterable[Block]) -> None:
         for node in nodes:
             renamed = [block.total if name == block.source else name for name in node.output]
             node.output[:] = renamed
-    copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
-    del model.graph.node[:]
-    model.graph.node.extend(copies)
+    replace_nodes(model.graph, nodes)

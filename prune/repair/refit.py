@@ -20,7 +20,7 @@ from onnx import ModelProto, numpy_helper
 from ...core.graphs.dense import DenseLayer, patches, position_count, responses, tied_layers
 from ...core.graphs.graph import Graph
 from ...core.progress import SILENT, Progress
-from ...core.streaming.layerwise import Walk
+from ...core.streaming.layerwise import LayerwiseExecutor
 from ...core.streaming.moments import Moments, pooled, sampled_positions
 from ...core.types import Array, Feeds, Float64
 from ..channels.model_diff import affected_weights, first_change, residual_sum
@@ -157,9 +157,9 @@ class LayerRefitter:
     ) -> None:
         self._uses = Counter(name for task in tasks for name in task.teacher_tensors)
         self._model = model
-        self._teacher = Walk(original, samples)
+        self._teacher = LayerwiseExecutor(original, samples)
         self._teacher.keep(self._uses)
-        self._teacher.go_to(start)
+        self._teacher.run_until(start)
         self._student = self._teacher.fork(model)
         self._seed = seed
         self._producer = {
@@ -173,8 +173,8 @@ class LayerRefitter:
         The layers must come in the order of the graph.
         """
         weight = initializer(self._model, task.layer.weight)
-        self._teacher.go_to(self._producer[task.target] + 1)
-        self._student.go_to(task.position)
+        self._teacher.run_until(self._producer[task.target] + 1)
+        self._student.run_until(task.position)
         moments = self._moments(task, weight)
         self._drop(task.target)
         return moments, task.layer.matrix(weight)
@@ -195,7 +195,7 @@ class LayerRefitter:
 
     def _teacher_moments(self, layer: DenseLayer, channels: KeptChannels) -> Moments:
         """Return the moments of the inputs and targets that stay of a layer in the original."""
-        self._teacher.go_to(self._producer[layer.y] + 1)
+        self._teacher.run_until(self._producer[layer.y] + 1)
         whole = np.empty(self._shapes[layer.weight], np.bool_)
         moments = Moments(int(channels.inputs.sum()), int(channels.outputs.sum()))
         pairs = zip(self._teacher.values(layer.x), self._teacher.values(layer.y), strict=True)

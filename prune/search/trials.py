@@ -15,7 +15,7 @@ from onnx import ModelProto
 
 from ...core.graphs.dense import DenseLayer, tied_layers
 from ...core.session import Session
-from ...core.streaming.layerwise import Walk
+from ...core.streaming.layerwise import LayerwiseExecutor
 from ...core.streaming.moments import Moments
 from ...core.types import Array, Feeds, Float64
 from ..channels.blocks import Block
@@ -50,7 +50,7 @@ class Trials:
             name: layer for name, layer in statistics.items() if len(readers[name]) == 1
         }
         self._of_blocks = of_blocks
-        self._walk = Walk(dependency.graph.model, samples)
+        self._walk = LayerwiseExecutor(dependency.graph.model, samples)
         self._begin = self._walk.fork(dependency.graph.model)
         self._reference = self._outputs(self._walk.rest(), self._walk)
         self._first_reader: dict[str, int] = {}
@@ -80,21 +80,23 @@ class Trials:
         """
         removed = self._dependency.empty_mask()
         removed[group.roots[dropped]] = True
-        self._walk.go_to(self.start_of(group))
+        self._walk.run_until(self.start_of(group))
         return divergence(*self._outputs_of_cut(self._walk, removed))
 
     def likeness(self, removed: Array) -> tuple[str, float]:
         """Return the likeness of the outputs when all these roots are removed: name and value."""
         return likeness(*self._outputs_of_cut(self._begin, removed))
 
-    def _outputs_of_cut(self, walk: Walk, removed: Array) -> tuple[list[Array], list[Array]]:
+    def _outputs_of_cut(
+        self, walk: LayerwiseExecutor, removed: Array
+    ) -> tuple[list[Array], list[Array]]:
         """Return the reference and the outputs of a cut model, for the outputs after the cut."""
         model = without_shapes(self._dependency, removed, walk.rest())
         self._refit(model, removed)
         outputs = self._outputs(model, walk)
         return [self._reference[name] for name in outputs], list(outputs.values())
 
-    def _outputs(self, model: ModelProto, walk: Walk) -> Outputs:
+    def _outputs(self, model: ModelProto, walk: LayerwiseExecutor) -> Outputs:
         session = Session(model)
         results = [session.run(feeds) for feeds in walk.feeds(session.input_names)]
         parts = zip(*results, strict=True)

@@ -96,7 +96,7 @@ def test_a_table_of_names_labels_tensors(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--metric", "top1", "--metric-output", "other"], "'other' is no output of the model"),
+        (["--metric", "top1", "--metric-output", "other"], "other is no output of the model"),
         (["--metric", "mae", "--metric-option", "unit=mm"], "mae has no such option"),
         (["--metric", "map"], "map is for a model with an image input"),
         (["--metric", "cer"], "reading text needs the model's characters"),

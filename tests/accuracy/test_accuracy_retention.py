@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rockpress.accuracy.confidence.proportions import Pairs, mcnemar
 from rockpress.accuracy.gates import min_retention_gate
-from rockpress.accuracy.metrics.measured import Sums, means
+from rockpress.accuracy.metrics.measurement import Sums, means
 from rockpress.accuracy.retention import Retention, retention, too_few_samples
 from rockpress.core.errors import OptionError, SamplesError
 

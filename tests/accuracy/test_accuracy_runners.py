@@ -13,6 +13,7 @@ from rockpress.accuracy import runners
 from rockpress.accuracy.runners import Runner, measure_latency, onnxruntime_runner, run_onnxruntime
 from rockpress.calibration_data.samples import open_samples
 from rockpress.core.errors import ModelError, SamplesError
+from rockpress.core.progress import Progress
 
 
 def graph_of(nodes: list[Any], inputs: list[Any], outputs: list[Any]) -> ModelProto:
@@ -51,16 +52,21 @@ def test_outputs_are_stacked_over_the_samples(pooling: ModelProto, tmp_path: Pat
 
 
 def test_progress_is_told_sample_by_sample(pooling: ModelProto) -> None:
-    done: list[int] = []
-    run_onnxruntime(pooling, feeds(3), on_progress=done.append)
-    assert done == [1, 2, 3]
+    steps: list[tuple[str, int, int | None]] = []
+
+    class Listener(Progress):
+        def step(self, activity: str, done: int, total: int | None = None) -> None:
+            steps.append((activity, done, total))
+
+    run_onnxruntime(pooling, feeds(3), progress=Listener())
+    assert steps == [("evaluate", done, 3) for done in (1, 2, 3)]
 
 
 def test_a_runner_is_bound_to_its_model(pooling: ModelProto, tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.full((2, 8, 8, 3), 7, dtype=np.uint8))
-    samples = open_samples(tmp_path / "a.npy", inputs={"x": (1, 3, 4, 4)})
+    samples = open_samples(tmp_path / "a.npy", {"x": (1, 3, 4, 4)})
     runner: Runner = onnxruntime_runner(pooling)
-    _, total = runner(samples, on_progress=lambda done: None)
+    _, total = runner(samples)
     np.testing.assert_array_equal(total, np.full((2, 3), 7))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,15 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from rockpress.accuracy.runners import Progress, Runner, onnxruntime_runner
+from rockpress.accuracy.runners import Runner, onnxruntime_runner
+from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import Samples, open_samples
 from rockpress.cli import progress_display
 from rockpress.convert.chips.targets import find_target
-from rockpress.pipeline.recipes.recipe import Recipe
-from rockpress.pipeline.stages.converting import convert_step
+from rockpress.convert.convert import convert
+from rockpress.core.progress import SILENT, Progress
+from rockpress.pipeline.recipes.recipe import make_recipe
+from rockpress.pipeline.tasks.converting import NpuFeeds, conversion_request
 
 INPUT = {"x": (1, 3, 6, 8)}
 # Powers of two, so that float16 holds every value that there can be.
@@ -43,10 +47,10 @@ def identity(tmp_path: Path) -> Path:
 def samples_in(folder: Path, count: int) -> Samples:
     images = np.random.default_rng(0).integers(0, 256, (count, 9, 5, 3), dtype=np.uint8)
     np.save(folder / "images.npy", images)
-    return open_samples(folder / "images.npy", inputs=INPUT, **HOW)
+    return open_samples(folder / "images.npy", INPUT, Preprocessing(**HOW))
 
 
-def on_a_board(samples: Samples, *, on_progress: Progress = lambda done: None) -> list[Any]:
+def on_a_board(samples: Samples, *, progress: Progress = SILENT) -> list[Any]:
     """What a board's runner does: it sends the NPU's feeds; mean and std are inside the model."""
     how = samples.npu_preprocess
     assert how is not None
@@ -57,10 +61,10 @@ def on_a_board(samples: Samples, *, on_progress: Progress = lambda done: None) -
 
 
 def simulator(model: Path, jobs: int) -> Runner:
-    def run(samples: Samples, *, on_progress: Progress = lambda done: None) -> list[Any]:
-        chip, recipe = find_target("rk3588"), Recipe(model, jobs=jobs)
-        how = samples.npu_preprocess
-        made = convert_step(model, None, chip, recipe, how=how, simulate=samples)
+    def run(samples: Samples, *, progress: Progress = SILENT) -> list[Any]:
+        chip, recipe = find_target("rk3588"), make_recipe(model, jobs=jobs)
+        request = conversion_request(recipe.toolkit, model, None, chip, samples.npu_preprocess)
+        made = convert(replace(request, simulate=NpuFeeds(samples)))
         assert made.outputs is not None
         return [*made.outputs]
 
@@ -74,7 +78,7 @@ def test_all_runners_see_identical_tensors(identity: Path, tmp_path: Path) -> No
     expected = np.concatenate([feeds["x"] for feeds in samples])
     assert np.abs(expected).max() > 10 and len(np.unique(expected)) > 100
     for runner in runners:
-        (found,) = runner(samples, on_progress=lambda done: None)
+        (found,) = runner(samples)
         np.testing.assert_array_equal(found, expected)
 
 

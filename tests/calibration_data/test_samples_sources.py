@@ -11,11 +11,7 @@ from PIL import Image
 from rockpress.calibration_data.sources import lists
 from rockpress.calibration_data.sources.natural_sort import natural_key
 from rockpress.calibration_data.sources.open_source import open_source
-from rockpress.calibration_data.sources.source_types import (
-    ImageFiles,
-    Source,
-    TensorFiles,
-)
+from rockpress.calibration_data.sources.source_types import ImageFiles, Source, TensorFiles
 from rockpress.core.errors import SamplesError
 
 

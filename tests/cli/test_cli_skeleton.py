@@ -16,8 +16,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from rockpress.cli import handler, options, parsers
+from rockpress.cli import handler, parameters
 from rockpress.cli.main import COMMANDS
+from rockpress.cli.verb_options import Given, complete_target, takes
 from rockpress.core.errors import ModelError, OptionError, RockpressError, ToolkitError
 
 CLI = Path(__file__).parents[2] / "cli"
@@ -74,9 +75,9 @@ def test_a_flag_reads_the_same_in_every_command() -> None:
         module = import_module(f"rockpress.cli.commands.{name.replace('-', '_')}")
         for option in typer.main.get_command(module.app).params:
             for flag in option.opts:
-                if flag.startswith("--") and flag not in ("--output", "--quantize"):
+                if flag.startswith("--") and flag not in ("--output", "--force", "--quantize"):
                     helps.setdefault(flag, set()).add(
-                        (str(option.opts), getattr(option, "help", ""))
+                        (str(option.opts), getattr(option, "help", "").partition(" [default: ")[0])
                     )
     assert not {flag: texts for flag, texts in helps.items() if len(texts) > 1}
 
@@ -132,44 +133,34 @@ def parsed(*args: str) -> tuple[int, str, dict[str, Any]]:
     seen: dict[str, Any] = {}
 
     @app.command()
+    @takes("run")
     def command(
-        size: options.SizeOption = None,
-        mean: options.Mean = None,
-        std: options.Std = None,
-        inputs: options.Inputs = None,
-        outputs: options.Outputs = None,
-        targets: options.Targets = None,
-        resize: options.Resize = None,
-        min_retention: options.MinRetention = None,
-        calib_count: options.CalibCount = None,
-        report: options.ReportFiles = None,
-        quiet: options.Quiet = False,
+        options: Given, report: parameters.ReportFiles = None, quiet: parameters.Quiet = False
     ) -> None:
-        seen.update(locals() | {"seen": None})
+        seen.update(options)
+        seen.update({"report": report} if report else {})
+        seen.update({"quiet": quiet} if quiet else {})
 
     result = CliRunner().invoke(app, args)
     lines = result.output.splitlines()
     return result.exit_code, lines[-1] if lines else "", seen
 
 
-def test_options_that_are_not_given_are_none() -> None:
-    code, _, values = parsed()
-    assert code == 0
-    assert values.pop("quiet") is False
-    assert set(values.values()) == {None}
+def test_options_that_are_not_given_are_left_out() -> None:
+    assert parsed() == (0, "", {})
 
 
 @pytest.mark.parametrize(
     ("args", "name", "value"),
     [
-        (["--size", "48x192"], "size", (48, 192)),
-        (["--mean", "123.675,116.28,103.53"], "mean", (123.675, 116.28, 103.53)),
-        (["--mean", "-1"], "mean", (-1.0,)),
-        (["--std", "58.395"], "std", (58.395,)),
-        (["--input", "x=1x3x48x192"], "inputs", [("x", (1, 3, 48, 192))]),
-        (["--input", "a=b:0=7", "--input", "y=2X3"], "inputs", [("a=b:0", (7,)), ("y", (2, 3))]),
-        (["--outputs", "boxes, scores"], "outputs", ("boxes", "scores")),
-        (["--target", "rk3588", "--target", "rk3566"], "targets", ["rk3588", "rk3566"]),
+        (["--size", "48x192"], "size", [48, 192]),
+        (["--mean", "123.675,116.28,103.53"], "mean", [123.675, 116.28, 103.53]),
+        (["--mean", "-1"], "mean", [-1.0]),
+        (["--std", "58.395"], "std", [58.395]),
+        (["--input", "x=1x3x48x192"], "input", {"x": [1, 3, 48, 192]}),
+        (["--input", "a=b:0=7", "--input", "y=2X3"], "input", {"a=b:0": [7], "y": [2, 3]}),
+        (["--outputs", "boxes, scores"], "outputs", ["boxes", "scores"]),
+        (["--target", "rk3588", "--target", "rk3566"], "target", ["rk3588", "rk3566"]),
         (["--resize", "letterbox"], "resize", "letterbox"),
         (["--min-retention", "0.98"], "min_retention", 0.98),
         (["--calib-count", "20"], "calib_count", 20),
@@ -203,12 +194,6 @@ def test_wrong_values_are_told_in_one_line(args: list[str]) -> None:
     assert code == 2
     assert f"Invalid value for '{args[0]}'" in told
     assert repr(args[1]) in told
-
-
-def test_parsers_are_plain_tuples() -> None:
-    assert parsers.parse_size("48x192") == (48, 192)
-    assert parsers.parse_values("1,2.5") == (1.0, 2.5)
-    assert parsers.parse_input("x=1x3x48x192") == ("x", (1, 3, 48, 192))
 
 
 # Errors and exit codes
@@ -382,8 +367,8 @@ def test_completion_of_a_target() -> None:
 
 
 def test_targets_are_completed_without_numpy_and_onnx() -> None:
-    assert "rk3588" in options.complete_target("RK35")
-    code = "from rockpress.cli.options import complete_target; complete_target('rk')"
+    assert "rk3588" in complete_target("RK35")
+    code = "from rockpress.cli.verb_options import complete_target; complete_target('rk')"
     assert imported_by(code, HEAVY) == set()
 
 

@@ -9,11 +9,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from rockpress.convert.chips.compiler_log import Layer, Memory, parse_layers, parse_memory
 from rockpress.convert.chips.cycles import ddr_cycles, layer_cycles, npu_cycles
-from rockpress.convert.chips.layer_table import Layer, Memory, parse_layers, parse_memory
 from rockpress.convert.chips.targets import TARGETS, find_target
 from rockpress.convert.convert import convert
 from rockpress.convert.oracle import Oracle
+from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.core.errors import RockpressError
 from rockpress.core.graphs.graph import Graph
@@ -69,12 +70,14 @@ def convolutions(path: Path, shapes: list[LayerShape], *, chained: bool) -> Path
 def compiled(model: Path, target: str, dtype: str) -> dict[str, Layer]:
     """The rows of the compiler's table by node name."""
     if dtype == "float16":
-        made = convert(model, None, target)
+        made = convert(ConversionRequest(model, None, target))
     else:
         random = np.random.default_rng(1)
         shapes = fixed_input_shapes(onnx.load(model)).items()
         sample = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes}
-        made = convert(model, None, target, quantization="normal", calibration=[sample])
+        made = convert(
+            ConversionRequest(model, None, target, quantization="normal", calibration=[sample])
+        )
     return {layer.name.removeprefix("Conv:"): layer for layer in made.layers}
 
 
@@ -157,7 +160,7 @@ def test_layers_on_the_cpu_are_named(tmp_path: Path) -> None:
         ir_version=8,
     )
     onnx.save(model, tmp_path / "round.onnx")
-    made = convert(tmp_path / "round.onnx", None, "rk3588")
+    made = convert(ConversionRequest(tmp_path / "round.onnx", None, "rk3588"))
     assert [warning.code for warning in made.warnings] == ["cpu-fallback-layer"]
     assert "rounding" in made.warnings[0].text
 

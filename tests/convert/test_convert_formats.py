@@ -14,9 +14,10 @@ from onnx import ModelProto, numpy_helper
 
 from rockpress.convert.convert import convert
 from rockpress.convert.lowering.channel_padding import needs_whole_blocks, with_whole_blocks
+from rockpress.convert.request import ConversionRequest
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.passes.prepare import prepare_model
-from rockpress.core.passes.submodel import up_to
+from rockpress.core.passes.submodel import extract_until
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
 
@@ -92,18 +93,20 @@ def test_whole_blocks_are_left_as_they_are() -> None:
 def test_the_compiler_takes_it(
     target: str, dtype: str, last: str, least_db: float, net: ModelProto, tmp_path: Path
 ) -> None:
-    net = prepare_model(up_to(net, [last]))
+    net = prepare_model(extract_until(net, [last]))
     onnx.save(net, tmp_path / "m.onnx")
     random = np.random.default_rng(2)
     samples = [{"x": random.standard_normal((1, 3, 9, 9)).astype(np.float32)} for _ in range(6)]
     made = convert(
-        tmp_path / "m.onnx",
-        None,
-        target,
-        quantization="normal",
-        dtype=dtype,
-        calibration=samples,
-        simulate=samples,
+        ConversionRequest(
+            tmp_path / "m.onnx",
+            None,
+            target,
+            quantization="normal",
+            dtype=dtype,
+            calibration=samples,
+            simulate=samples,
+        )
     )
     assert made.outputs is not None
     assert made.dtype == dtype

@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 from rockpress.convert.convert import Conversion, convert
 from rockpress.convert.fidelity import Closeness, Probe
 from rockpress.convert.handover import inputs_of, write_samples
-from rockpress.convert.lowering.hybrid import ranges_for
+from rockpress.convert.lowering.hybrid import with_fused_tensors
+from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
-from rockpress.convert.toolkit.job import Ranges
+from rockpress.convert.toolkit.job import ToolkitPlan
 from rockpress.core.errors import ModelError, OptionError
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
-from rockpress.pipeline.stages.plan_handover import ranges_of
+from rockpress.pipeline.tasks.plan_handover import ranges_of
 from rockpress.quantize.quantize import quantize
 
 Array = NDArray[Any]
@@ -46,7 +47,9 @@ class Quantized:
     def convert(self, **options: Any) -> Conversion:
         model = options.pop("model", self.floating)
         return convert(
-            model, None, "rk3588", calibration=self.samples, simulate=self.samples, **options
+            ConversionRequest(
+                model, None, "rk3588", calibration=self.samples, simulate=self.samples, **options
+            )
         )
 
 
@@ -119,7 +122,7 @@ def test_the_first_way_is_kept_when_it_is_good(quantized: Quantized) -> None:
 
 @needs_toolkit
 def test_a_quantized_model_alone_is_tried_on_noise(quantized: Quantized) -> None:
-    made = convert(quantized.path, None, "rk3588")
+    made = convert(ConversionRequest(quantized.path, None, "rk3588"))
     assert made.outputs is None
     assert made.closeness.intended_db is not None and made.closeness.intended_db > 15
     assert made.closeness.float_db is None
@@ -128,12 +131,16 @@ def test_a_quantized_model_alone_is_tried_on_noise(quantized: Quantized) -> None
 
 def test_hybrid_needs_a_plan(small_cnn: Path) -> None:
     with pytest.raises(OptionError, match="hybrid needs the ranges of a plan"):
-        convert(small_cnn, None, "rk3588", quantization="hybrid", calibration=[{}])
+        convert(
+            ConversionRequest(small_cnn, None, "rk3588", quantization="hybrid", calibration=[{}])
+        )
 
 
 def test_both_sides_of_a_fused_activation_get_one_range(small_cnn: Path) -> None:
     model = prepare_model(onnx.load(small_cnn))
-    found = ranges_for(model, Ranges({"first_relu": (0.0, 2.0), "add": (-1.0, 1.0)}, {}))
+    found = with_fused_tensors(
+        model, ToolkitPlan({"first_relu": (0.0, 2.0), "add": (-1.0, 1.0)}, {})
+    )
     assert found.ranges == {"first": (0.0, 2.0), "first_relu": (0.0, 2.0), "add": (-1.0, 1.0)}
 
 

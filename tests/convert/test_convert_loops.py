@@ -10,11 +10,12 @@ import pytest
 from onnx import numpy_helper
 
 from rockpress.convert.convert import convert
+from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.convert.toolkit.failures import ToolkitLooped
-from rockpress.convert.toolkit.job import Job, run_job
+from rockpress.convert.toolkit.job import ToolkitJob, run_job
 from rockpress.convert.toolkit.outcome import Limits
-from rockpress.convert.toolkit.rule_loops import RuleLoops
+from rockpress.convert.toolkit.process import RuleLoops
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
 
@@ -62,7 +63,7 @@ def attention(tmp_path: Path) -> Path:
 @needs_looping_toolkit
 def test_a_circle_of_rules_is_broken(attention: Path) -> None:
     sample = {"x": np.random.default_rng(1).normal(size=(4, 8, 16)).astype(np.float32)}
-    made = convert(attention, None, "rk3588", simulate=[sample])
+    made = convert(ConversionRequest(attention, None, "rk3588", simulate=[sample]))
     switched_off = [one.text for one in made.warnings if one.code == "toolkit-rule-disabled"]
     assert len(switched_off) == 1 and "swap_reshape_transpose" in switched_off[0]
     assert made.outputs is not None
@@ -74,9 +75,9 @@ def test_a_circle_of_rules_is_broken(attention: Path) -> None:
 def test_it_is_told_long_before_the_time_is_up(attention: Path, tmp_path: Path) -> None:
     folder = tmp_path / "job"
     folder.mkdir()
-    job = Job(model=str(attention), config={"target_platform": "rk3588"})
+    job = ToolkitJob(model=str(attention), config={"target_platform": "rk3588"})
     with pytest.raises(ToolkitLooped, match="runs again and again") as caught:
-        run_job(job, folder, what="attention.onnx", limits=Limits(timeout=600, memory_gb=12))
+        run_job(job, folder, label="attention.onnx", limits=Limits(timeout=600, memory_gb=12))
     assert caught.value.rule.startswith("swap_reshape_transpose")
 
 

@@ -11,12 +11,13 @@ from onnx import ModelProto, ValueInfoProto, numpy_helper, parser
 
 from rockpress.convert.audit.model_audit import audit
 from rockpress.convert.audit.operator_audit import CONDITIONS
-from rockpress.convert.chips.cpu_fallbacks import fallback_lines
+from rockpress.convert.chips.compiler_log import fallback_warnings
 from rockpress.convert.chips.operators import OFF_NPU
 from rockpress.convert.chips.targets import find_target
 from rockpress.convert.convert import convert
+from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
-from rockpress.convert.toolkit.job import Job, run_job
+from rockpress.convert.toolkit.job import ToolkitJob, run_job
 from rockpress.convert.toolkit.outcome import Limits
 from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.errors import RockpressError
@@ -155,7 +156,7 @@ def test_the_compiler_gives_to_the_cpu_what_the_table_says(tmp_path: Path) -> No
     model = graph(nodes, "b c d e f g h")
     path = tmp_path / "operators.onnx"
     onnx.save(model, str(path))
-    done = convert(path, None, "rk3588", quantization="float16")
+    done = convert(ConversionRequest(path, None, "rk3588", quantization="float16"))
     slow = {one.op for one in done.layers if one.runs_on == "CPU" and not one.is_boundary}
     assert slow == {"Exp", "Tile", "ReduceMax", "Min", "AveragePool"}
     text = only(audit(model, RK3588, quantization="float16")).text
@@ -169,7 +170,7 @@ def test_the_toolkit_refuses_what_the_audit_says(tmp_path: Path) -> None:
     onnx.save(model, str(path))
     assert "toolkit-operator" in found(model, "float16")
     with pytest.raises(RockpressError, match="constant"):
-        convert(path, None, "rk3588", quantization="float16")
+        convert(ConversionRequest(path, None, "rk3588", quantization="float16"))
 
 
 LOG = """\
@@ -188,21 +189,21 @@ D RKNN: [07:23:20.000] 2    exSoftmax13  FLOAT16  NPU  (1,8,400,64) (1,8,400,64)
 
 
 def test_the_log_says_why_once_for_each_reason() -> None:
-    texts = [one.text for one in fallback_lines(LOG)]
+    texts = [one.text for one in fallback_warnings(LOG)]
     assert texts == [
         "the compiler gives Transpose to the CPU: height(400) * width(64) = 25600, and the limit "
         "is 8192",
         "the compiler gives Softmax to the CPU: transpose Perm{0, 2, 3, 1} RKNPU not support",
     ]
-    assert {one.code for one in fallback_lines(LOG)} == {"cpu-fallback-layer"}
+    assert {one.code for one in fallback_warnings(LOG)} == {"cpu-fallback-layer"}
 
 
 def test_what_the_table_shows_on_the_npu_was_not_given_to_the_cpu() -> None:
-    assert ["Transpose" in one.text for one in fallback_lines(LOG + TABLE)] == [True]
+    assert ["Transpose" in one.text for one in fallback_warnings(LOG + TABLE)] == [True]
 
 
 def test_a_log_without_such_lines_gives_nothing() -> None:
-    assert fallback_lines("I RKNN: [07:00:00.000] compress = 0\nrknn building ...") == ()
+    assert fallback_warnings("I RKNN: [07:00:00.000] compress = 0\nrknn building ...") == ()
 
 
 @needs_toolkit
@@ -211,8 +212,8 @@ def test_the_log_of_the_toolkit_itself_is_understood(tmp_path: Path) -> None:
     model = graph("{ y = AveragePool<kernel_shape=[3,3], pads=[1,1,1,1]>(x) }")
     onnx.save(model, str(path))
     with scratch_folder() as folder:
-        job = Job(str(path), {"target_platform": "rk3588"})
-        log = run_job(job, folder, what="pool", limits=Limits(300, 12)).log
-    assert [one.text for one in fallback_lines(log)] == [
+        job = ToolkitJob(str(path), {"target_platform": "rk3588"})
+        log = run_job(job, folder, label="pool", limits=Limits(300, 12)).log
+    assert [one.text for one in fallback_warnings(log)] == [
         "the compiler gives AveragePool to the CPU: count_include_pad=0"
     ]

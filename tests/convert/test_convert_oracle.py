@@ -17,6 +17,7 @@ from onnx import ModelProto, helper, numpy_helper
 from rockpress.convert.chips.structure import structure_digest
 from rockpress.convert.convert import convert
 from rockpress.convert.oracle import Oracle
+from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.convert.toolkit.failures import ToolkitRaised, ToolkitTimeout
 from rockpress.convert.toolkit.outcome import Limits
@@ -67,7 +68,9 @@ def test_one_warm_child_answers_many_questions() -> None:
 @needs_toolkit
 def test_it_agrees_with_a_conversion(small_cnn: Path) -> None:
     samples = [{"x": np.zeros((1, 3, 32, 32), np.float32)}]
-    built = convert(small_cnn, None, "rk3588", quantization="normal", calibration=samples)
+    built = convert(
+        ConversionRequest(small_cnn, None, "rk3588", quantization="normal", calibration=samples)
+    )
     with Oracle() as oracle:
         assert oracle.cycles(onnx.load(small_cnn), "rk3588") == built.cycles
 

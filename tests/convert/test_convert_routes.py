@@ -15,14 +15,16 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from rockpress.convert.convert import convert
-from rockpress.convert.lowering.qdq_lowering import emit
+from rockpress.convert.lowering.qdq_lowering import lower_qdq
 from rockpress.convert.lowering.scale_probe import (
-    is_nearer_emitted,
-    needs_emission,
+    is_nearer_lowered,
+    needs_lowering,
     one_convolution,
 )
+from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.core.graphs.model import is_qdq
+from rockpress.core.progress import Progress
 from rockpress.core.session import Session
 
 pytestmark = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
@@ -86,12 +88,20 @@ def sqnr_db(wanted: Array, got: Array) -> float:
     return float(10 * np.log10((wanted**2).sum() / ((got - wanted) ** 2).sum()))
 
 
+class Recorded(Progress):
+    def __init__(self) -> None:
+        self.steps: list[tuple[str, int, int | None]] = []
+
+    def step(self, activity: str, done: int, total: int | None = None) -> None:
+        self.steps.append((activity, done, total))
+
+
 def test_float16_with_a_file_and_its_figures(small_cnn: Path, tmp_path: Path) -> None:
     samples = [{"x": normal(seed, 1, 3, 32, 32)} for seed in range(3)]
     output = tmp_path / "new" / "small.rknn"
-    stages: list[str] = []
+    progress = Recorded()
 
-    made = convert(small_cnn, output, "RK3588", simulate=iter(samples), on_progress=stages.append)
+    made = convert(ConversionRequest(small_cnn, output, "RK3588", simulate=samples), progress)
 
     assert made.path == output
     assert output.stat().st_size == made.bytes > 10_000
@@ -104,8 +114,14 @@ def test_float16_with_a_file_and_its_figures(small_cnn: Path, tmp_path: Path) ->
     assert made.outputs is not None and made.outputs[0].shape == (3, 10)
     assert sqnr_db(run(small_cnn, samples), made.outputs[0]) > 45
     assert made.warnings == ()
-    assert list(dict.fromkeys(stages))[:5] == ["import", "config", "load", "build", "export"]
-    assert stages[-1] == "simulate 0/3"
+    assert list(dict.fromkeys(step[0] for step in progress.steps))[:5] == [
+        "import",
+        "config",
+        "load",
+        "build",
+        "export",
+    ]
+    assert progress.steps[-1] == ("simulate", 0, 3)
 
 
 def test_pixels_are_normalised_inside_as_floats_are_outside(conv_model: Path) -> None:
@@ -120,14 +136,16 @@ def test_pixels_are_normalised_inside_as_floats_are_outside(conv_model: Path) ->
     samples = [{"x": one} for one in pixels]
 
     made = convert(
-        conv_model,
-        None,
-        "rk3588",
-        quantization="normal",
-        mean=mean,
-        std=std,
-        calibration=iter(samples),
-        simulate=iter(samples),
+        ConversionRequest(
+            conv_model,
+            None,
+            "rk3588",
+            quantization="normal",
+            mean=mean,
+            std=std,
+            calibration=iter(samples),
+            simulate=iter(samples),
+        )
     )
 
     assert (made.path, made.quantization) == (None, "normal")
@@ -159,7 +177,9 @@ def test_two_inputs_of_different_rank_and_two_outputs(tmp_path: Path) -> None:
         for p, s in zip(pixels, states, strict=True)
     ]
 
-    made = convert(model, None, "rk3588", std={"image": [255.0]}, simulate=samples)
+    made = convert(
+        ConversionRequest(model, None, "rk3588", std={"image": [255.0]}, simulate=samples)
+    )
 
     assert made.outputs is not None
     assert [output.shape for output in made.outputs] == [(2, 5), (2, 4, 8, 8)]
@@ -175,7 +195,7 @@ def codes() -> dict[str, Array]:
 
 def simulate_qdq(model: onnx.ModelProto, folder: Path, sample: Array, target: str) -> Array:
     onnx.save(model, folder / "qdq.onnx")
-    made = convert(folder / "qdq.onnx", None, target, simulate=[{"x": sample}])
+    made = convert(ConversionRequest(folder / "qdq.onnx", None, target, simulate=[{"x": sample}]))
     assert made.quantization == "qdq"
     assert made.outputs is not None
     return np.asarray(made.outputs[0])
@@ -201,25 +221,25 @@ def test_symmetric_activations_keep_every_code(codes: dict[str, Array], tmp_path
 def test_without_emission_the_toolkit_rounds_weights_again(
     codes: dict[str, Array], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Why there is an emitted form; and the self-test must find out for this version."""
-    monkeypatch.setattr("rockpress.convert.request.needs_emission", lambda python: False)
+    """Why there is an lowered form; and the self-test must find out for this version."""
+    monkeypatch.setattr("rockpress.convert.toolkit_build.needs_lowering", lambda python: False)
     plain = simulate_qdq(one_convolution(), tmp_path, codes["x"], "rk3588")
     off = np.abs(plain - codes["y"]) > 1e-4
-    assert needs_emission() == bool(off.mean() > 0.01)
-    assert is_nearer_emitted() == needs_emission()
+    assert needs_lowering() == bool(off.mean() > 0.01)
+    assert is_nearer_lowered() == needs_lowering()
 
 
 def test_emission_is_exact_up_to_126() -> None:
     """round(K * 128 / 127) on a grid of 127/128 must come back as K when divided again."""
-    emitted = emit(one_convolution())
-    constants = {t.name: numpy_helper.to_array(t) for t in emitted.graph.initializer}
+    lowered = lower_qdq(one_convolution())
+    constants = {t.name: numpy_helper.to_array(t) for t in lowered.graph.initializer}
     original = {t.name: numpy_helper.to_array(t) for t in one_convolution().graph.initializer}
     moved = constants["w_d/weight"].astype(np.float64)
     assert np.abs(original["w"]).max() == 126
     np.testing.assert_array_equal(np.rint(moved * 127 / 128), original["w"])
     np.testing.assert_allclose(constants["w_d/scale"] * 128 / 127, original["w_scale"], rtol=1e-6)
     np.testing.assert_allclose(constants["b_d"], original["b"] * original["b_scale"], rtol=1e-6)
-    onnx.checker.check_model(emitted, full_check=True)
+    onnx.checker.check_model(lowered, full_check=True)
 
 
 def test_an_optimisation_rule_that_fails_is_switched_off(tmp_path: Path) -> None:
@@ -233,7 +253,7 @@ def test_an_optimisation_rule_that_fails_is_switched_off(tmp_path: Path) -> None
     model = save(tmp_path / "attention.onnx", nodes, inputs, {"y": [1, 2, 64, 16]}, {})
     sample = {name: normal(len(name), *shape) for name, shape in inputs.items()}
 
-    made = convert(model, None, "rk3588", simulate=[sample])
+    made = convert(ConversionRequest(model, None, "rk3588", simulate=[sample]))
 
     if made.toolkit == "2.5.0":
         assert [warning.code for warning in made.warnings] == ["toolkit-rule-disabled"]
@@ -264,6 +284,6 @@ def test_attention_heads_need_no_torch(tmp_path: Path) -> None:
     inputs, outputs = {"x": [1, 32, 8, 8]}, {"y": [1, 2, 64, 32]}
     model = save(tmp_path / "heads.onnx", nodes, inputs, outputs, weights)
     samples = [{"x": normal(1, 1, 32, 8, 8)}]
-    made = convert(model, None, "rk3588", simulate=samples)
+    made = convert(ConversionRequest(model, None, "rk3588", simulate=samples))
     assert made.outputs is not None
     assert sqnr_db(run(model, samples), made.outputs[0]) > 40

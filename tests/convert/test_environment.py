@@ -20,7 +20,7 @@ from rockpress.convert.toolkit.environment import (
     mend_all,
     toolkit_version,
 )
-from rockpress.convert.toolkit.known_issues import REGRESSIONS, known_regressions
+from rockpress.convert.toolkit.known_issues import KNOWN_ISSUES, known_issues
 
 Run = Callable[..., tuple[int, str, str]]
 PINS = {
@@ -153,13 +153,14 @@ def test_the_machine_has_room(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert "TMPDIR" in gone.mend
 
 
-def test_known_regressions_by_version() -> None:
-    assert [one.handled for one in known_regressions("2.5.0")] == [True, True, False]
-    assert [one.handled for one in known_regressions("2.3.2")] == [False, False]
-    assert "RV1106" in known_regressions("2.1.0+708089d1")[0].what
+def test_known_issues_by_version() -> None:
+    assert [one.handled for one in known_issues("2.5.0")] == [True, True, False]
+    assert [one.handled for one in known_issues("2.3.2")] == [False, False]
+    assert "RV1106" in known_issues("2.1.0+708089d1")[0].what
+    assert known_issues("2.5.0")[2].workaround.endswith(": toolkit_python=")
     for version in ("3.0.0", "no version", "", None):
-        assert known_regressions(version) == ()
-    for one in REGRESSIONS:
+        assert known_issues(version) == ()
+    for one in KNOWN_ISSUES:
         assert SpecifierSet(one.versions)
         assert one.source.startswith(("measured: ", "reported: github.com/"))
 

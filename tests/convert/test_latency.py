@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rockpress.convert.chips.compiler_log import Layer
 from rockpress.convert.chips.latency import estimate, layer_costs
-from rockpress.convert.chips.layer_table import Layer
 from rockpress.convert.chips.layer_work import Form, Work, works_of
 from rockpress.convert.chips.targets import TARGETS, LatencyFit, Target, find_target
 

@@ -23,9 +23,9 @@ from benchmarks.conversions.table import gains, refusals, regressions  # noqa: E
 
 ENVIRONMENTS = sorted((ROOT / "benchmarks").glob("toolkit-*.txt"))
 CHILDREN = (
-    ROOT / "convert" / "child.py",
+    ROOT / "convert" / "toolkit" / "child.py",
     ROOT / "benchmarks" / "conversions" / "plain.py",
-    ROOT / "convert" / "child_simulation.py",
+    ROOT / "convert" / "toolkit" / "child_simulation.py",
 )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import onnx.parser
 from onnx import ModelProto
 
-from rockpress.core.passes.fold_if import take_branches
+from rockpress.core.passes.fold_if import fold_if
 from rockpress.core.session import Session
 
 DECIDED = """
@@ -32,7 +32,7 @@ def parsed(text: str) -> ModelProto:
 
 
 def test_an_if_decided_by_a_shape_goes_and_the_result_stays() -> None:
-    taken = take_branches(parsed(DECIDED))
+    taken = fold_if(parsed(DECIDED))
     assert "If" not in {node.op_type for node in taken.graph.node}
     x = np.arange(4, dtype=np.float32)[np.newaxis]
     assert np.array_equal(Session(taken).run({"x": x})[0], x[0])
@@ -42,12 +42,12 @@ def test_an_if_decided_by_a_value_stays() -> None:
     text = DECIDED.replace("shape = Shape (x)", "shape = Cast <to = 7> (x)").replace(
         "batch = Gather (shape, zero)", "batch = ReduceMax <keepdims = 0> (shape)"
     )
-    taken = take_branches(parsed(text))
+    taken = fold_if(parsed(text))
     assert [node.op_type for node in taken.graph.node].count("If") == 1
 
 
 def test_the_model_given_is_not_changed() -> None:
     model = parsed(DECIDED)
     before = model.SerializeToString()
-    take_branches(model)
+    fold_if(model)
     assert model.SerializeToString() == before

@@ -11,11 +11,12 @@ import pytest
 from onnx import ModelProto, numpy_helper
 
 from rockpress.convert.convert import convert
+from rockpress.convert.request import ConversionRequest
 from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.single import quantize_file
 
 TWO = """(float[1,16] x) => (float[1,8] y) {
@@ -51,9 +52,11 @@ def test_the_simulator_computes_a_quantized_gemm_with_factors(
     onnx.save(two, tmp_path / "m.onnx")
     values = np.random.default_rng(1).standard_normal((24, 1, 16)).astype(np.float32)
     np.savez(tmp_path / "c.npz", x=values[:, 0])
-    quantize_file(Recipe(tmp_path / "m.onnx", calib=tmp_path / "c.npz"), tmp_path / "q.onnx")
+    quantize_file(make_recipe(tmp_path / "m.onnx", calib=tmp_path / "c.npz"), tmp_path / "q.onnx")
     feeds = [{"x": one} for one in values[:8]]
-    built = convert(tmp_path / "q.onnx", None, "rk3588", calibration=feeds, simulate=feeds)
+    built = convert(
+        ConversionRequest(tmp_path / "q.onnx", None, "rk3588", calibration=feeds, simulate=feeds)
+    )
     assert built.warnings == ()
     assert built.outputs is not None
     meant = Session(load_model(tmp_path / "q.onnx"), optimise=False)
@@ -65,7 +68,7 @@ def test_an_accuracy_that_is_not_reached_is_told(two: ModelProto, tmp_path: Path
     onnx.save(two, tmp_path / "m.onnx")
     values = np.random.default_rng(1).standard_normal((20, 16)).astype(np.float32)
     np.savez(tmp_path / "c.npz", x=values)
-    recipe = Recipe(tmp_path / "m.onnx", calib=tmp_path / "c.npz", mixed="sqnr=400")
+    recipe = make_recipe(tmp_path / "m.onnx", calib=tmp_path / "c.npz", mixed="sqnr=400")
     found = quantize_file(recipe, tmp_path / "q.onnx")
     assert [one.code for one in found.warnings] == ["mixed-budget"]
     assert "sqnr=400 was not reached" in found.warnings[0].text

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from rockpress.core.errors import ModelError, SamplesError
-from rockpress.core.streaming.tensor_stream import exposed, stream
+from rockpress.core.streaming.tensor_stream import stream, with_outputs
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_inner_tensors_inputs_and_outputs_are_observed(model: ModelProto, optimi
 
 def test_the_model_is_left_as_it_was(model: ModelProto) -> None:
     before = model.SerializeToString()
-    copy = exposed(model, ["scaled", "y"])
+    copy = with_outputs(model, ["scaled", "y"])
     assert [value.name for value in copy.graph.output] == ["y", "scaled"]
     assert model.SerializeToString() == before
 

@@ -11,7 +11,7 @@ from onnx import ModelProto, numpy_helper
 from rockpress.core.errors import SamplesError
 from rockpress.core.session import Session
 from rockpress.core.streaming import layerwise as walking
-from rockpress.core.streaming.layerwise import Held, Walk
+from rockpress.core.streaming.layerwise import LayerwiseExecutor, SpooledArrays
 
 Feeds = list[dict[str, NDArray[np.float32]]]
 TEXT = """<ir_version: 8, opset_import: ["": 17]>
@@ -49,9 +49,9 @@ def test_the_rest_of_the_model_gives_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(walking, "_IN_MEMORY", in_memory)
-    walk = Walk(model, samples)
+    walk = LayerwiseExecutor(model, samples)
     for stop in stops:
-        walk.go_to(stop)
+        walk.run_until(stop)
     assert walk.position == max([0, *stops])
     rest, whole = walk.rest(), Session(model)
     names = [value.name for value in rest.graph.output]
@@ -65,9 +65,9 @@ def test_the_rest_of_the_model_gives_the_same(
 
 
 def test_only_what_is_still_needed_is_held(model: ModelProto, samples: Feeds) -> None:
-    walk = Walk(model, samples)
+    walk = LayerwiseExecutor(model, samples)
     walk.keep(["b"])
-    walk.go_to(5)
+    walk.run_until(5)
     assert len(walk) == 3
     assert [value.shape for value in walk.values("b")] == [(1, 3)] * 3
     for gone in ("x", "z", "a", "c"):
@@ -83,32 +83,32 @@ def test_a_fork_goes_on_through_another_model(model: ModelProto, samples: Feeds)
     other = ModelProto()
     other.CopyFrom(model)
     other.graph.node[3].op_type = "Sub"
-    walk = Walk(model, samples)
-    walk.go_to(2)
+    walk = LayerwiseExecutor(model, samples)
+    walk.run_until(2)
     fork = walk.fork(other)
-    walk.go_to(4)
-    fork.go_to(4)
+    walk.run_until(4)
+    fork.run_until(4)
     for feeds, c, difference in zip(samples, walk.values("c"), fork.values("c"), strict=True):
         np.testing.assert_allclose(c - difference, 2 * feeds["z"], atol=1e-6)
 
 
 def test_weights_may_change_on_the_way(model: ModelProto, samples: Feeds) -> None:
-    walk = Walk(model, samples)
-    walk.go_to(3)
+    walk = LayerwiseExecutor(model, samples)
+    walk.run_until(3)
     before = [d.copy() for d in walk.values("a")]
     model.graph.initializer[1].CopyFrom(numpy_helper.from_array(np.zeros(1, np.float32), "two"))
-    walk.go_to(6)
+    walk.run_until(6)
     assert all(not y.any() for y in walk.values("y"))
     assert all(a.any() for a in before)
 
 
 def test_no_samples(model: ModelProto) -> None:
     with pytest.raises(SamplesError):
-        Walk(model, [])
+        LayerwiseExecutor(model, [])
 
 
 def test_arrays_of_any_shape_and_type_are_held() -> None:
-    held = Held()
+    held = SpooledArrays()
     arrays = [np.arange(6).reshape(2, 3).T, np.array(True), np.zeros((0, 4), np.float16)]
     for array in arrays:
         held.append(array)

@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 
 from rockpress.core.errors import OutputError
 from rockpress.pipeline.depfile import needed_files, rule
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.recipes.recipe_file import read_jobs
 from rockpress.pipeline.starter import Answers, recipe_text, write_starter
 
@@ -71,7 +71,7 @@ def test_the_recipe_and_the_makefile_work_as_they_are(place: Path, init: Init) -
     assert err.splitlines() == [f"rockpress: {line}" for line in said]
     (job,) = read_jobs(place / "rockpress.toml")
     model, images, labelled = (place / name for name in ("small_cnn.onnx", "images", "labelled"))
-    assert job.recipe == Recipe(model, calib=images, eval=labelled, targets=("rv1106",))
+    assert job.recipe == make_recipe(model, calib=images, eval=labelled, target=("rv1106",))
 
     recipe = place / "rockpress.toml"
     done = make(place)
@@ -204,15 +204,16 @@ def test_nothing_is_replaced_unless_asked(place: Path, init: Init) -> None:
 def test_paths_start_at_the_folder_of_the_recipe(place: Path, init: Init) -> None:
     answers = Answers("../small_cnn.onnx", "../labelled", None, ("rk3588", "rk3576"))
     with pytest.raises(OutputError):
-        write_starter(
-            place / "small_cnn.onnx", place / "small_cnn.onnx", answers, Meanings(), force=False
-        )
+        write_starter(place / "small_cnn.onnx", place / "small_cnn.onnx", answers, force=False)
     line = ["small_cnn.onnx", "--calib", "labelled", "--target", "RK3576", "-o", "ci", "-q"]
     assert init(*line) == (0, "", "")
     (job,) = read_jobs(place / "ci" / "rockpress.toml")
     assert job.recipe.model.resolve() == place / "small_cnn.onnx"
-    assert job.recipe.calib is not None and job.recipe.calib.resolve() == place / "labelled"
-    assert job.recipe.targets == ("rk3576",)
+    assert (
+        job.recipe.samples.calib is not None
+        and job.recipe.samples.calib.resolve() == place / "labelled"
+    )
+    assert job.recipe.run.target == ("rk3576",)
 
 
 def test_below_the_top_of_a_repository_init_says_what_to_move(place: Path, init: Init) -> None:
@@ -227,24 +228,19 @@ def test_below_the_top_of_a_repository_init_says_what_to_move(place: Path, init:
     assert (done.returncode, "run rockpress.toml -o build" in done.stdout) == (0, True)
 
 
-class Meanings(dict[str, str]):
-    def __missing__(self, key: str) -> str:
-        return f"what {key} is for"
-
-
 def test_what_the_model_leaves_open_is_said(tmp_path: Path) -> None:
     x = helper.make_tensor_value_info('x"\ny', TensorProto.FLOAT, ["n", 3, "h", 320])
     z = helper.make_tensor_value_info("z", TensorProto.FLOAT, [2, 8])
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
     node = helper.make_node("Identity", ['x"\ny'], ["y"])
     model = onnx.helper.make_model(helper.make_graph([node], "g", [x, z], [y]))
-    text = recipe_text(model, Answers("m.onnx", None, None, ("rk3588",)), Meanings())
+    text = recipe_text(model, Answers("m.onnx", None, None, ("rk3588",)))
     assert '# Input "x\\"\\ny": ? x 3 x ? x 320 (an image, channels first)\n' in text
     assert '# Input "z": 2 x 8\n' in text
     (line,) = [line for line in text.splitlines() if line.startswith("# input.")]
     (tmp_path / "r.toml").write_text(f"{text}\n{line[2:]}\n")
     (job,) = read_jobs(tmp_path / "r.toml")
-    assert job.recipe.input_shapes == {'x"\ny': (1, 3, 224, 320)}
+    assert job.recipe.shape.input == {'x"\ny': (1, 3, 224, 320)}
 
 
 @pytest.mark.parametrize(
@@ -262,14 +258,14 @@ def test_an_open_size_is_asked_for(
     x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in "xy")
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [x], [y])
     answers = Answers("m.onnx", None, None, ("rk3588",))
-    text = recipe_text(helper.make_model(graph), answers, Meanings())
+    text = recipe_text(helper.make_model(graph), answers)
     (tmp_path / "r.toml").write_text(text.replace("# size", "size"))
     (job,) = read_jobs(tmp_path / "r.toml")
-    assert job.recipe.size == size
+    assert job.recipe.shape.size == size
 
 
 def test_a_rule_names_every_file(small_cnn: Path, labelled_folder: Path) -> None:
-    recipe = Recipe(small_cnn, calib=labelled_folder)
+    recipe = make_recipe(small_cnn, calib=labelled_folder)
     needed = needed_files(recipe)
     folders = [labelled_folder, *(labelled_folder / name for name in "abc")]
     assert needed[:5] == [small_cnn, *folders]

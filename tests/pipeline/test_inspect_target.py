@@ -14,13 +14,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from rockpress.convert.chips.layer_table import parse_constants, parse_features, parse_layers
+from rockpress.convert.chips.compiler_log import parse_constants, parse_features, parse_layers
 from rockpress.convert.lowering.scale_probe import one_convolution
 from rockpress.convert.manifest import manifest_path, read_manifest
 from rockpress.core.errors import ModelError, OptionError, RockpressError
 from rockpress.pipeline.analysis import analyse_file
 from rockpress.pipeline.inspection import inspect_rknn
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.recipes.recipe import make_recipe
 
 Run = Callable[..., tuple[int, str, str]]
 OF_A_TARGET = {
@@ -89,7 +89,7 @@ def test_the_cost_of_every_layer(small_cnn: Path, rockpress: Run) -> None:
 def test_noise_gives_the_cycles_of_real_samples(
     small_cnn: Path, image_folder: Path, rockpress: Run, tmp_path: Path
 ) -> None:
-    _, (found,) = analyse_file(Recipe(small_cnn))
+    _, (found,) = analyse_file(make_recipe(small_cnn))
     feed = ["--mean", "127.5", "--std", "60"]
     quantized, out = tmp_path / "q.onnx", tmp_path / "m.rknn"
     assert rockpress("quantize", small_cnn, "--calib", image_folder, *feed, "-o", quantized)[0] == 0
@@ -98,7 +98,7 @@ def test_noise_gives_the_cycles_of_real_samples(
     rows = [(one["name"], one["ddr_cycles"], one["npu_cycles"]) for one in manifest.layers]
     assert [(one.name, one.ddr_cycles, one.npu_cycles) for one in found.layers] == rows
     # and the quantized model itself, as it is
-    _, (again,) = analyse_file(Recipe(quantized))
+    _, (again,) = analyse_file(make_recipe(quantized))
     assert again.layers == found.layers
     assert (found.quantization, again.quantization) == ("qdq", "qdq")
 
@@ -166,19 +166,19 @@ def test_formats_that_a_chip_lacks(
     targets: tuple[str, ...], quantize: Any, message: str, hint: str, small_cnn: Path
 ) -> None:
     with pytest.raises(OptionError, match=message) as told:
-        analyse_file(Recipe(small_cnn, targets=targets, quantize=quantize))
+        analyse_file(make_recipe(small_cnn, target=targets, scheme=quantize))
     assert hint in told.value.hint
 
 
 def test_what_cannot_be_analysed(rockpress: Run, small_cnn: Path, tmp_path: Path) -> None:
     onnx.save(one_convolution(), tmp_path / "q.onnx")
     with pytest.raises(OptionError, match=r"is quantized already \(QDQ\)"):
-        analyse_file(Recipe(tmp_path / "q.onnx", quantize="float16"))
+        analyse_file(make_recipe(tmp_path / "q.onnx", scheme="float16"))
     with pytest.raises(OptionError, match="rk2118 has no w8a8") as told:
-        analyse_file(Recipe(tmp_path / "q.onnx", targets=("rk2118",)))
+        analyse_file(make_recipe(tmp_path / "q.onnx", target=("rk2118",)))
     assert told.value.hint == "give the float model"
     with pytest.raises(RockpressError, match="unknown target 'rk3599'"):
-        analyse_file(Recipe(small_cnn, targets=("rk3599",)))
+        analyse_file(make_recipe(small_cnn, target=("rk3599",)))
     code, _, err = rockpress("inspect", tmp_path / "m.rknn", "--target", "rk3588")
     assert code == 2
     assert "--target is for ONNX models" in err
@@ -196,7 +196,7 @@ def test_a_model_that_noise_makes_nan(tmp_path: Path) -> None:
     model.graph.node.append(helper.make_node("Relu", ["c"], ["y"]))
     onnx.save(model, tmp_path / "m.onnx")
     with pytest.raises(ModelError, match="computes NaN from noise") as told:
-        analyse_file(Recipe(tmp_path / "m.onnx"))
+        analyse_file(make_recipe(tmp_path / "m.onnx"))
     assert "--quantize off" in told.value.hint
 
 

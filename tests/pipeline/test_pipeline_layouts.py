@@ -9,11 +9,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.convert.manifest import manifest_path, read_manifest
 from rockpress.core.errors import OptionError
-from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.run import run
-from rockpress.pipeline.single import Build, convert_file
+from rockpress.pipeline.single import convert_file
 
 
 @pytest.fixture
@@ -45,7 +46,9 @@ HOW = Preprocessing(mean=(120.0, 110.0, 100.0), std=(60.0, 50.0, 40.0))
 def test_images_reach_a_model_with_channels_last(
     channels_last: Path, image_folder: Path, tmp_path: Path
 ) -> None:
-    recipe = Recipe(model=channels_last, calib=image_folder, preprocessing=HOW, quantize="float16")
+    recipe = make_recipe(
+        model=channels_last, calib=image_folder, preprocessing=HOW, scheme="float16"
+    )
     report = run(recipe, tmp_path / "build")
     assert report.targets[0].retention.sqnr_db > 50
     rknn = tmp_path / "build" / "rk3588" / "channels_last.rknn"
@@ -54,7 +57,7 @@ def test_images_reach_a_model_with_channels_last(
 
 
 def test_mean_and_std_cannot_go_inside(channels_last: Path, tmp_path: Path) -> None:
-    recipe = Recipe(model=channels_last, preprocessing=HOW)
+    recipe = make_recipe(model=channels_last, preprocessing=HOW)
     with pytest.raises(OptionError, match="channels last"):
-        convert_file(recipe, tmp_path / "out.rknn", Build(pixels=True))
+        convert_file(recipe, tmp_path / "out.rknn", pixels=True)
     assert not (tmp_path / "out.rknn").exists()

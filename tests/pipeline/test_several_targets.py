@@ -27,7 +27,7 @@ from rockpress.core.errors import ModelError, OptionError, RockpressError
 from rockpress.core.progress import SILENT, Progress
 from rockpress.core.results import NOTHING_COMPARED, Report, TargetReport
 from rockpress.pipeline.parallel import AllFailed, each_target
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
 from rockpress.report.formats.document import comparable, to_document
 from rockpress.report.formats.markdown import to_markdown
 
@@ -330,7 +330,7 @@ def result(target: Target, *codes: str) -> TargetReport:
 
 
 def recipe(jobs: int) -> Recipe:
-    return Recipe(Path("m.onnx"), jobs=jobs, memory_limit_gb=12)
+    return make_recipe(Path("m.onnx"), jobs=jobs, memory_limit=12)
 
 
 def test_the_order_is_that_of_the_targets() -> None:
@@ -382,7 +382,7 @@ def test_the_memory_is_shared_by_those_that_run_at_once(jobs: int, share: float)
     seen = []
 
     def build(target: Target, recipe: Recipe, progress: Progress) -> TargetReport:
-        seen.append(recipe.memory_limit_gb)
+        seen.append(recipe.toolkit.memory_limit)
         return result(target)
 
     each_target(CHIPS, recipe(jobs), build, SILENT)
@@ -394,8 +394,8 @@ def test_what_may_be_want_of_memory_is_built_again_alone(trouble: Any) -> None:
     calls: list[tuple[str, float]] = []
 
     def build(target: Target, recipe: Recipe, progress: Progress) -> TargetReport:
-        calls.append((target.name, recipe.memory_limit_gb))
-        if target is CHIPS[1] and recipe.memory_limit_gb < 12:
+        calls.append((target.name, recipe.toolkit.memory_limit))
+        if target is CHIPS[1] and recipe.toolkit.memory_limit < 12:
             if isinstance(trouble, str):
                 return result(target, trouble)
             raise trouble("it failed")

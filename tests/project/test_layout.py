@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from rockpress.core.diagnostics import python_phrase, speaking
+
 ROOT = Path(__file__).parents[2]
 LEVELS = [
     {"cli"},
@@ -108,7 +110,8 @@ def test_files_are_short(file: Path) -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_examples_in_docstrings(module: str) -> None:
-    assert doctest.testmod(importlib.import_module(module)).failed == 0
+    with speaking(python_phrase):  # as whoever reads the examples has it
+        assert doctest.testmod(importlib.import_module(module)).failed == 0
 
 
 def test_one_name_per_file() -> None:

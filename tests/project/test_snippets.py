@@ -182,7 +182,7 @@ class Reader:
     def toml(self, text: str) -> None:
         Path("rockpress.toml").write_text(text)
         for job in read_jobs(Path("rockpress.toml")):
-            for path in (job.recipe.model, job.recipe.calib, job.recipe.eval):
+            for path in (job.recipe.model, job.recipe.samples.calib, job.recipe.samples.eval):
                 assert path is None or path.exists(), path
 
     def make(self, text: str) -> None:

@@ -13,14 +13,20 @@ import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from rockpress.calibration_data.bundled import CALIBRATION, DEMO_PREPROCESS, MODEL, sample_path
+from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import Samples
 from rockpress.core.errors import ModelError, OptionError, OutputError, PackageError
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.results import PruningFigure
 from rockpress.pipeline.caching.stage_cache import Cache
-from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
+from rockpress.pipeline.options.prune_options import PruneOptions
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.samples.ready_model import ready_model
-from rockpress.pipeline.stages.distilling import distillation_notices, parted, require_distilling
+from rockpress.pipeline.tasks.distilling import (
+    distillation_notices,
+    require_distilling,
+    split_for_pruning,
+)
 from rockpress.prune.distillation import distil as module
 from rockpress.prune.distillation.distil_data import batch_size, outputs_of, store_samples
 from rockpress.prune.distillation.distil_loss import ComparedTensor, compared_tensors
@@ -70,13 +76,13 @@ def test_an_operator_that_cannot_be_trained_is_named_at_once() -> None:
     with pytest.raises(ModelError, match=r"these operators: LSTM \(2\)") as caught:
         require_trainable(model)
     assert "--recover least-squares" in caught.value.hint
-    require_distilling(Recipe(Path("m.onnx")), model)  # not asked for
+    require_distilling(PruneOptions(), model)  # not asked for
 
 
 def test_torch_is_asked_for_before_operators(no_torch: None) -> None:
-    recipe = Recipe(Path("m.onnx"), recover="distill")
+    recipe = make_recipe(Path("m.onnx"), recover="distill")
     with pytest.raises(PackageError):
-        require_distilling(recipe, onnx.load(str(sample_path(MODEL))))
+        require_distilling(recipe.prune, onnx.load(str(sample_path(MODEL))))
 
 
 @pytest.mark.parametrize(
@@ -85,20 +91,25 @@ def test_torch_is_asked_for_before_operators(no_torch: None) -> None:
 def test_what_is_held_out_is_neither_pruned_nor_trained_by(
     count: int, max_drop: float | None, held_out: int
 ) -> None:
-    recipe = Recipe(Path("m.onnx"), recover="distill", max_drop=max_drop)
-    seen, apart = parted(demo_samples(count), recipe)
+    recipe = make_recipe(Path("m.onnx"), recover="distill", max_drop=max_drop)
+    seen, apart = split_for_pruning(demo_samples(count), recipe.prune, 0)
     assert apart is not None
     assert (len(seen), len(apart)) == (count - held_out, held_out)
     assert not set(seen.indices) & set(apart.indices)
-    assert parted(demo_samples(count), replace(recipe, max_drop=None, recover="none"))[1] is None
+    assert (
+        split_for_pruning(
+            demo_samples(count), recipe.with_options(max_drop=None, recover="none").prune, 0
+        )[1]
+        is None
+    )
 
 
 def test_too_few_samples() -> None:
-    recipe = Recipe(Path("m.onnx"), recover="distill")
+    recipe = make_recipe(Path("m.onnx"), recover="distill")
     with pytest.raises(OptionError, match=r"--recover distill needs at least 32 .* there are 31"):
-        parted(demo_samples(31), recipe)
+        split_for_pruning(demo_samples(31), recipe.prune, 0)
     with pytest.raises(OptionError, match=r"--max-drop needs at least 16 .* half of them"):
-        parted(demo_samples(15), replace(recipe, max_drop=0.1))
+        split_for_pruning(demo_samples(15), recipe.with_options(max_drop=0.1).prune, 0)
 
 
 def test_weights_are_trained_and_constants_are_not() -> None:

@@ -21,7 +21,7 @@ from rockpress.core.graphs.dense import (
 )
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.passes.prepare import fixed_input_shapes, prepare_model
-from rockpress.core.passes.submodel import up_to
+from rockpress.core.passes.submodel import extract_until
 from rockpress.core.session import Session
 from rockpress.core.streaming.moments import Moments, sampled_positions
 from rockpress.prune.channels.dependency_builder import build_dependency_graph
@@ -509,7 +509,7 @@ def test_divergence_of_integers_and_truth_values(kind: type[np.generic]) -> None
 
 def test_up_to_keeps_what_a_tensor_needs() -> None:
     model = net(RESIDUAL, RESIDUAL_WEIGHTS)
-    part = up_to(model, ["s", "r"])
+    part = extract_until(model, ["s", "r"])
     assert [node.op_type for node in part.graph.node] == ["Conv", "Relu", "Conv", "Relu"]
     assert {tensor.name for tensor in part.graph.initializer} == {"w1", "b1", "w2", "b2"}
     (feeds,) = samples_for(model, 1)
@@ -530,7 +530,9 @@ def test_up_to_follows_what_a_loop_reads() -> None:
     )
     (feeds,) = samples_for(model, 1)
     expected = feeds["x"] + 3 * np.exp(feeds["x"])
-    np.testing.assert_allclose(Session(up_to(model, ["y"])).run(feeds)[0], expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        Session(extract_until(model, ["y"])).run(feeds)[0], expected, rtol=1e-5
+    )
 
 
 def test_up_to_leaves_the_type_to_the_graph() -> None:
@@ -542,4 +544,4 @@ def test_up_to_leaves_the_type_to_the_graph() -> None:
         {},
     )
     (feeds,) = samples_for(model, 1)
-    assert Session(up_to(model, ["a"])).run(feeds)[0].dtype == np.bool_
+    assert Session(extract_until(model, ["a"])).run(feeds)[0].dtype == np.bool_

@@ -17,8 +17,8 @@ from rockpress.core.graphs.layers import macs_of
 from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.types import Array
-from rockpress.pipeline.recipes.recipe import Recipe
-from rockpress.pipeline.stages.pruning import require_pruning
+from rockpress.pipeline.recipes.recipe import make_recipe
+from rockpress.pipeline.tasks.pruning import require_pruning
 from rockpress.prune.prune import PruneMethod, Pruner
 from rockpress.prune.repair.refit import Teacher
 from rockpress.prune.results.budget import Budget, macs_cost
@@ -144,6 +144,6 @@ def test_rounds_are_an_option(tmp_path: Path, rockpress: Run) -> None:
         sizes.add(out.read_bytes())
     assert len(sizes) == 2
     assert rockpress(*line, "--rounds", 0)[0] == 2
-    recipe = Recipe(model, calib, prune="macs=-50%", max_drop=0.02, rounds=2)
+    recipe = make_recipe(model, calib=calib, prune="macs=-50%", max_drop=0.02, rounds=2)
     with pytest.raises(OptionError, match="made in one round"):
-        require_pruning(recipe)
+        require_pruning(recipe.prune)

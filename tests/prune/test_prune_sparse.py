@@ -18,8 +18,8 @@ from rockpress.core.errors import ModelError, OptionError
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.sparsity import Axis, axis_of, is_sparse, sparse_axis
 from rockpress.core.types import Array
-from rockpress.pipeline.recipes.recipe import Recipe
-from rockpress.pipeline.stages.two_four import require_sparse
+from rockpress.pipeline.recipes.recipe import make_recipe
+from rockpress.pipeline.tasks.two_four import require_sparse
 from rockpress.prune.sparse.masks import fours_of, lost_power, masked_least_squares, sparse_mask
 from rockpress.prune.sparse.sparsify import SparseMethod, sparsify
 
@@ -169,9 +169,9 @@ def test_what_gains_nothing_is_refused_before_anything_runs(
 ) -> None:
     options: dict[str, Any] = {"targets": ("rk3576",), "sparsity": "2:4", **changes}
     with pytest.raises(OptionError, match=said) as caught:
-        recipe = Recipe(tmp_path / "m.onnx", calib=tmp_path, **options)
-        for target in recipe.targets:
-            require_sparse(recipe, find_target(target))
+        recipe = make_recipe(tmp_path / "m.onnx", calib=tmp_path, **options)
+        for target in recipe.run.target:
+            require_sparse(recipe.prune, recipe.quantize.scheme, find_target(target))
     assert caught.value.hint
 
 

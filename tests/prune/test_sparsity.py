@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from rockpress.convert.chips.layer_table import parse_layers
+from rockpress.convert.chips.compiler_log import parse_layers
 from rockpress.convert.chips.sparse_layers import sparse_axes, sparse_layers, sparse_warnings
 from rockpress.convert.chips.targets import TARGETS, find_target
 from rockpress.core.graphs.sparsity import Axis, axis_of, fours, is_sparse, sparse_axis

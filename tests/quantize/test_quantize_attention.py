@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 
 from rockpress.convert.convert import convert
+from rockpress.convert.request import ConversionRequest
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
@@ -238,7 +239,9 @@ def test_the_compiler_survives_it(
     few = samples_for(model, 6)
     quantize(model, tmp_path / "q.onnx", tmp_path / "p.toml", few, method="min-max")
     for level in levels:
-        made = convert(tmp_path / "q.onnx", None, "rk3588", level=level, simulate=few[:2])
+        made = convert(
+            ConversionRequest(tmp_path / "q.onnx", None, "rk3588", level=level, simulate=few[:2])
+        )
         assert made.closeness.intended_db is not None
         assert made.closeness.intended_db > 30
         assert any("FLOAT16" in layer.dtype.upper() for layer in made.layers)

@@ -19,7 +19,7 @@ from rockpress.core.graphs.model import load_model, save_model
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.single import quantize_file
 from rockpress.quantize.error_report import error_report
 from rockpress.quantize.methods.apply_method import quantized
@@ -300,8 +300,8 @@ def test_the_command_explains_an_equalized_model(
 ) -> None:
     save_model(planted[0], tmp_path / "m.onnx")
     np.save(tmp_path / "x.npy", np.stack([one["x"][0] for one in samples_of(30)]))
-    recipe = Recipe(tmp_path / "m.onnx", calib=tmp_path / "x.npy", method="gptq-equalized")
-    found = quantize_file(recipe, tmp_path / "q.onnx", explain=True)
+    recipe = make_recipe(tmp_path / "m.onnx", calib=tmp_path / "x.npy", method="gptq-equalized")
+    found = quantize_file(recipe.with_options(explain=True), tmp_path / "q.onnx")
     assert found.result.plan.equalization
     assert min(one.accumulated_db for one in found.errors) > 15
 

@@ -22,7 +22,7 @@ from rockpress.core.errors import SamplesError
 from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.similarity import sqnr_db
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.samples.ready_model import ready_model
 from rockpress.pipeline.single import quantize_file
 from rockpress.quantize.error_report import TensorError, error_report
@@ -313,11 +313,11 @@ def net(folder: Path, count: int) -> tuple[Path, Path]:
 @pytest.mark.parametrize(("count", "used"), [(12, 2), (8, 8)])
 def test_the_samples_are_those_held_out(count: int, used: int, tmp_path: Path) -> None:
     model, samples = net(tmp_path, count)
-    recipe = Recipe(model=model, calib=samples, method="min-max", mixed="off", seed=5)
-    found = quantize_file(recipe, tmp_path / "q.onnx", explain=True)
+    recipe = make_recipe(model=model, calib=samples, method="min-max", mixed="off", seed=5)
+    found = quantize_file(recipe.with_options(explain=True), tmp_path / "q.onnx")
     ready = ready_model(model)
-    calib = ready.samples(samples, recipe.preprocessing, None, recipe.seed)
-    few = calib.split(used, recipe.seed)[1] if used < count else calib
+    calib = ready.samples(samples, recipe.preprocessing, None, recipe.run.seed)
+    few = calib.split(used, recipe.run.seed)[1] if used < count else calib
     quantized = load_model(found.result.path)
     assert found.errors == error_report(ready.model, quantized, found.result.plan, few)
 
@@ -365,8 +365,8 @@ def test_a_table_of_many(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_simulator_has_lost_as_much_as_the_intended_model(tmp_path: Path) -> None:
     model, samples = net(tmp_path, 12)
-    recipe = Recipe(model=model, calib=samples, method="min-max", mixed="off")
-    errors = quantize_file(recipe, tmp_path / "q.onnx", simulator=True).errors
+    recipe = make_recipe(model=model, calib=samples, method="min-max", mixed="off")
+    errors = quantize_file(recipe.with_options(simulator=True), tmp_path / "q.onnx").errors
     shown = [one for one in errors if one.simulated_db is not None]
     assert {one.name for one in shown} == {
         one.name for one in errors if one.kind == "activation" and one.operator != "Input"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,14 @@ from onnx import ModelProto, numpy_helper
 
 from rockpress.convert.convert import convert
 from rockpress.convert.manifest import read_manifest
+from rockpress.convert.request import ConversionRequest
 from rockpress.core.errors import ModelError, OptionError
 from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
 from rockpress.pipeline.check import check
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.run import run
 from rockpress.pipeline.single import quantize_file
 from rockpress.quantize.four_bits import LIMIT, quantize_four_bits
@@ -118,13 +118,15 @@ def test_the_toolkit_keeps_the_weights(net: ModelProto, tmp_path: Path) -> None:
     found = {}
     for name in ("q", "float"):
         built = convert(
-            tmp_path / f"{name}.onnx",
-            None,
-            "rk3576",
-            quantization="normal",
-            dtype="w4a16",
-            calibration=samples(2, 1),
-            simulate=feeds,
+            ConversionRequest(
+                tmp_path / f"{name}.onnx",
+                None,
+                "rk3576",
+                quantization="normal",
+                dtype="w4a16",
+                calibration=samples(2, 1),
+                simulate=feeds,
+            )
         )
         assert built.outputs is not None
         found[name] = built.outputs[0]
@@ -137,24 +139,24 @@ def test_the_toolkit_keeps_the_weights(net: ModelProto, tmp_path: Path) -> None:
 def test_what_cannot_be_done_is_said(net: ModelProto, tmp_path: Path) -> None:
     onnx.save(net, tmp_path / "m.onnx")
     np.savez(tmp_path / "c.npz", x=np.concatenate([one["x"] for one in samples(12, 1)]))
-    recipe = Recipe(tmp_path / "m.onnx", calib=tmp_path / "c.npz", quantize="w4a16")
+    recipe = make_recipe(tmp_path / "m.onnx", calib=tmp_path / "c.npz", scheme="w4a16")
     output = tmp_path / "q.onnx"
     with pytest.raises(OptionError, match="rk3588 has no w4a16"):
         quantize_file(recipe, output)
-    recipe = replace(recipe, targets=("rk3576",))
+    recipe = recipe.with_options(target=("rk3576",))
     with pytest.raises(OptionError, match="--mixed cycles=\\+8% is for w8a8") as caught:
-        quantize_file(replace(recipe, mixed="cycles=+8%"), output)
+        quantize_file(recipe.with_options(mixed="cycles=+8%"), output)
     assert "size=-15%" in caught.value.hint
     with pytest.raises(OptionError, match="--explain is for w8a8"):
-        quantize_file(recipe, output, explain=True)
+        quantize_file(recipe.with_options(explain=True), output)
     with pytest.raises(OptionError, match="--method kl is about the ranges"):
-        quantize_file(replace(recipe, method="kl"), output)
+        quantize_file(recipe.with_options(method="kl"), output)
     assert not output.exists()
     found = quantize_file(recipe, output)
     assert found.result.plan.held_out == 2
-    quantize_file(replace(recipe, quantize="w8a8"), tmp_path / "int8.onnx")
+    quantize_file(recipe.with_options(scheme="w8a8"), tmp_path / "int8.onnx")
     with pytest.raises(ModelError, match="quantized already"):
-        quantize_file(replace(recipe, model=tmp_path / "int8.onnx"), output)
+        quantize_file(recipe.with_options(model=tmp_path / "int8.onnx"), output)
 
 
 def test_a_run_with_weights_of_four_bits(net: ModelProto, tmp_path: Path) -> None:
@@ -163,12 +165,12 @@ def test_a_run_with_weights_of_four_bits(net: ModelProto, tmp_path: Path) -> Non
     for name, count, seed in (("calib", 40, 1), ("eval", 8, 2)):
         arrays = np.concatenate([one["x"] for one in samples(count, seed)])
         np.savez(tmp_path / f"{name}.npz", x=arrays)
-    recipe = Recipe(
+    recipe = make_recipe(
         tmp_path / "m.onnx",
         calib=tmp_path / "calib.npz",
         eval=tmp_path / "eval.npz",
-        targets=("rk3576",),
-        quantize="w4a16",
+        target=("rk3576",),
+        scheme="w4a16",
     )
     (target,) = run(recipe, tmp_path / "build").targets
     stages = {row.stage: row for row in target.models}
@@ -187,7 +189,7 @@ def test_a_run_with_weights_of_four_bits(net: ModelProto, tmp_path: Path) -> Non
 
 def test_a_chip_without_it_is_told_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(b"never read")
-    recipe = Recipe(tmp_path / "m.onnx", calib=tmp_path, quantize="w4a16")
+    recipe = make_recipe(tmp_path / "m.onnx", calib=tmp_path, scheme="w4a16")
     with pytest.raises(OptionError, match="rk3588 has no w4a16") as caught:
         run(recipe, tmp_path / "build")
     assert "w8a8" in caught.value.hint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,16 @@ from onnx import ModelProto, numpy_helper
 from rockpress.convert.chips.cycles import layer_cycles, npu_cycles
 from rockpress.convert.chips.targets import TARGETS, find_target
 from rockpress.convert.convert import convert
-from rockpress.convert.lowering.hybrid import ranges_for
-from rockpress.convert.toolkit.job import Ranges
+from rockpress.convert.lowering.hybrid import with_fused_tensors
+from rockpress.convert.request import ConversionRequest
+from rockpress.convert.toolkit.job import ToolkitPlan
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.layers import LayerShape, layer_of
 from rockpress.core.graphs.model import is_qdq, load_model, save_model
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
-from rockpress.pipeline.stages.plan_handover import build_options, is_hybrid, ranges_of
+from rockpress.pipeline.tasks.plan_handover import is_hybrid, with_quantized
 from rockpress.quantize.mixed import parse_mixed
 from rockpress.quantize.quantize import Mixed, quantize
 from rockpress.quantize.rendering.plan import read_plan
@@ -100,10 +102,10 @@ def test_which_type_is_mixed_with_int8() -> None:
 
 def test_readers_of_int16_compute_in_int16_too(net: ModelProto) -> None:
     ranges = {name: (0.0, 1.0) for name in ("x", "r", "e", "y")}
-    carried = ranges_for(net, Ranges(ranges, {"o": "int16"}))
+    carried = with_fused_tensors(net, ToolkitPlan(ranges, {"o": "int16"}))
     assert carried.types == {"o": "int16", "c": "int16", "e": "int16", "d": "int16"}
     assert carried.ranges["e"] == (0.0, 1.0)  # behind its layer it is int8 again
-    same = ranges_for(net, Ranges(ranges, {"o": "float16"}))
+    same = with_fused_tensors(net, ToolkitPlan(ranges, {"o": "float16"}))
     assert same.types == {"o": "float16", "c": "float16"}
 
 
@@ -122,19 +124,12 @@ def test_int16_reaches_the_chip(net: ModelProto, tmp_path: Path) -> None:
     assert {one.source for one in plan.weights.values()} == {"nearest"}
     assert plan.tradeoffs[-1].sqnr_db > plan.tradeoffs[0].sqnr_db + 6
     save_model(net, tmp_path / "f.onnx")
-    file, how = build_options(result, tmp_path / "f.onnx", None)
+    floating = ConversionRequest(tmp_path / "f.onnx", None, "rv1106", simulate=others)
+    request = with_quantized(floating, result, None)
     assert is_hybrid(plan)
-    assert (file, how["quantization"]) == (tmp_path / "f.onnx", "hybrid")
-    assert not is_qdq(load_model(file))
-    made = convert(
-        file,
-        None,
-        "rv1106",
-        quantization="hybrid",
-        calibration=calib,
-        simulate=others,
-        plan=ranges_of(plan, net),
-    )
+    assert (request.model, request.quantization) == (tmp_path / "f.onnx", "hybrid")
+    assert not is_qdq(load_model(request.model))
+    made = convert(replace(request, calibration=calib))
     kinds = {layer.dtype for layer in made.layers if layer.npu_cycles}
     assert kinds == {"INT8", "INT16"}
     models = Session(net), Session(load_model(paths[0]), optimise=False)

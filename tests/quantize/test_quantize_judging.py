@@ -16,21 +16,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 
+from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import Samples, open_samples
 from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.pipeline.samples.task_metric import judge_for
-from rockpress.pipeline.stages.quantizing import held_out, quantize_step
+from rockpress.pipeline.tasks.quantizing import held_out, quantize_step
 from rockpress.quantize.four_bits import quantize_four_bits
 from rockpress.quantize.graph_parts.logits import Logits, logits_of
 from rockpress.quantize.methods.method_candidates import HeldOut
-from rockpress.quantize.methods.method_selection import (
-    TaskMetric,
-    Trial,
-    Verdict,
-    verdict_on,
-)
+from rockpress.quantize.methods.method_selection import TaskMetric, Trial, Verdict, verdict_on
 from rockpress.quantize.methods.method_table import COMPARED
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import read_plan
@@ -195,12 +191,12 @@ def saved(path: Path, model: ModelProto, count: int, classes: int = 4) -> Sample
     random = np.random.default_rng(1)
     images = random.integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
     np.savez(path, images=images, labels=np.zeros(count, np.int64))
-    samples = open_samples(path, inputs={"x": (1, 3, 8, 8)}, std=(64.0,))
+    samples = open_samples(path, {"x": (1, 3, 8, 8)}, Preprocessing(std=(64.0,)))
     session = Session(model)
     found = [int(session.run(feeds)[0].argmax()) for feeds in samples]
     labels = np.array(found) if classes == 4 else np.arange(count) % classes
     np.savez(path, images=images, labels=labels)
-    return open_samples(path, inputs={"x": (1, 3, 8, 8)}, std=(64.0,))
+    return open_samples(path, {"x": (1, 3, 8, 8)}, Preprocessing(std=(64.0,)))
 
 
 def test_labels_are_scored_like_the_final_metric(net: ModelProto, tmp_path: Path) -> None:
@@ -230,7 +226,7 @@ def test_labels_of_more_classes_than_the_model_has_are_left_aside(
 
 def test_unlabelled_samples_have_no_judge(net: ModelProto, tmp_path: Path) -> None:
     np.save(tmp_path / "s.npy", np.zeros((3, 3, 8, 8), np.float32))
-    samples = open_samples(tmp_path / "s.npy", inputs={"x": (1, 3, 8, 8)})
+    samples = open_samples(tmp_path / "s.npy", {"x": (1, 3, 8, 8)})
     assert judge_for(net, samples, "top1") == (None, ())
     assert judge_for(net, None, "top1") == (None, ())
 
@@ -250,7 +246,7 @@ def test_the_metric_of_every_method_is_in_the_plan(net: ModelProto, tmp_path: Pa
 def test_more_labelled_samples_are_held_out(net: ModelProto, tmp_path: Path) -> None:
     labelled = saved(tmp_path / "s.npz", net, 200)
     np.save(tmp_path / "s.npy", np.zeros((200, 3, 8, 8), np.float32))
-    plain = open_samples(tmp_path / "s.npy", inputs={"x": (1, 3, 8, 8)})
+    plain = open_samples(tmp_path / "s.npy", {"x": (1, 3, 8, 8)})
     counts = [len(kept) for _, kept in (held_out(one, 0) for one in (labelled, plain)) if kept]
     assert counts == [40, 24]
 

@@ -20,13 +20,14 @@ from rockpress.cli import main as entry
 from rockpress.convert.chips.cycles import layer_cycles
 from rockpress.convert.chips.targets import find_target
 from rockpress.convert.convert import convert
+from rockpress.convert.request import ConversionRequest
 from rockpress.core.errors import OptionError, SamplesError
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.layers import LayerShape
 from rockpress.core.graphs.model import load_model, save_model
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
-from rockpress.pipeline.stages.plan_handover import ranges_of
+from rockpress.pipeline.tasks.plan_handover import ranges_of
 from rockpress.quantize.methods.method_candidates import HeldOut
 from rockpress.quantize.mixed import Costs, families, growing_choices, parse_mixed, sensitivities
 from rockpress.quantize.quantize import Mixed, quantize
@@ -255,7 +256,9 @@ def test_a_residual_block_that_is_partly_float_is_built_as_it_is(tmp_path: Path)
     save_model(model, tmp_path / "f.onnx")
     save_model(render(model, plan), tmp_path / "q.onnx")
     source, floats, ranges = tmp_path / "q.onnx", tmp_path / "f.onnx", ranges_of(plan, model)
-    made = convert(source, None, "rk3588", calibration=few, float_model=floats, plan=ranges)
+    made = convert(
+        ConversionRequest(source, None, "rk3588", calibration=few, float_model=floats, plan=ranges)
+    )
     assert made.quantization == "qdq"
     assert (made.closeness.intended_db or 0) > 30
     if made.toolkit == "2.5.0":

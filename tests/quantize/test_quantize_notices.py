@@ -15,7 +15,7 @@ from onnx import ModelProto, numpy_helper
 from rockpress.core.errors import OptionError
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.passes.prepare import prepare_model
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.single import prune_file, quantize_file
 from rockpress.quantize.four_bits import quantize_four_bits
 from rockpress.quantize.graph_parts.placement import left_in_float, place
@@ -127,8 +127,8 @@ def test_a_join_with_what_is_in_float_is_in_float() -> None:
 
 @pytest.mark.parametrize("command", [quantize_file, prune_file])
 def test_one_file_is_for_one_chip(command: Any, tmp_path: Path) -> None:
-    recipe = Recipe(
-        tmp_path / "m.onnx", calib=tmp_path, prune="macs=-40%", targets=("rk3588", "rv1106")
+    recipe = make_recipe(
+        tmp_path / "m.onnx", calib=tmp_path, prune="macs=-40%", target=("rk3588", "rv1106")
     )
     with pytest.raises(OptionError, match="rk3588, rv1106"):
         command(recipe, tmp_path / "out.onnx")

@@ -18,7 +18,7 @@ from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.scratch import scratch_folder
 from rockpress.core.session import Session
-from rockpress.core.streaming.tensor_stream import exposed
+from rockpress.core.streaming.tensor_stream import with_outputs
 from rockpress.quantize.graph_parts.placement import place
 from rockpress.quantize.graph_parts.weighted_layers import Layer, layers_of
 from rockpress.quantize.quantize import quantize
@@ -70,7 +70,7 @@ def samples_of(count: int, seed: int = 0) -> Feeds:
 
 def channel_means(model: ModelProto, tensors: list[str], samples: Feeds) -> list[Array]:
     """Mean of each channel of each tensor, all samples together."""
-    session = Session(exposed(model, tensors), optimise=False)
+    session = Session(with_outputs(model, tensors), optimise=False)
     found = [session.run(feeds, tensors) for feeds in samples]
     values = [np.concatenate(one) for one in zip(*found, strict=True)]
     return [one.mean(axis=(0, *range(2, one.ndim)), dtype=np.float64) for one in values]

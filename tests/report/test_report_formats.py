@@ -14,7 +14,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from rockpress.cli.parsers import REPORT_FORMATS
 from rockpress.cli.show import show_report
 from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.errors import ToolkitError
@@ -29,6 +28,7 @@ from rockpress.core.results import (
     StageRun,
     TargetReport,
 )
+from rockpress.report.formats import format_suffixes
 from rockpress.report.formats.annotations import to_annotations
 from rockpress.report.formats.format_table import FORMATS, rendered
 from rockpress.report.formats.junit import to_junit
@@ -71,7 +71,7 @@ def report(*targets: TargetReport) -> Report:
 
 
 def test_each_suffix_that_the_option_takes_has_a_format() -> None:
-    assert {f".{name}" for name in REPORT_FORMATS} == set(FORMATS)
+    assert set(format_suffixes()) == set(FORMATS)
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
