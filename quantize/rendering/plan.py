@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import tomli_w
 
 from ...core.errors import ModelError
 from ...core.files import write_text
-from ..methods.method_selection import SQNR, TaskMetric, Trial, Verdict
+from ..numeric.bits import bits_of
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -21,14 +20,17 @@ else:
     import tomli as tomllib
 
 SCHEMA = 1
+_REQUIRED = ("scheme", "samples", "activations", "weights", "float_operators")
+# what decided which method was taken, where it was not a metric
+SQNR, USER = "sqnr", "user"
 
 
 @dataclass(frozen=True)
 class Activation:
-    """An activation tensor: int8 with one scale and zero point, for values in [low, high].
+    """An activation tensor: integers with one scale and zero point, for values in [low, high].
 
-    In w8a16 it is int16. In w8a8 with the ``dtype`` float16 or int16 it stays in float here; the
-    scale is what int8 would have had.
+    ``dtype`` is that of the plan (int8, or int16 in w8a16), or of 16 bits, where mixed precision
+    leaves it; then it stays in float here, and the scale is what int8 would have had.
     """
 
     dtype: str
@@ -43,7 +45,7 @@ class Activation:
 class Weight:
     """A weight: int8 or int4, symmetric, one scale for each index along ``axis``.
 
-    In w4a16 it may be float16: mixed precision leaves it as it was.
+    It is float16 where mixed precision leaves it as it was.
     """
 
     dtype: str
@@ -56,7 +58,7 @@ class Weight:
 class Tradeoff:
     """One choice of mixed precision: the tensors in 16 bits, and what they cost and bring.
 
-    ``cycles_ratio`` is estimated, over the int8 model's (1.08: 8 % more). Beside weights of 4 bits
+    ``cycles_ratio`` is estimated, over the int8 model's (1.08: 8 % more). Where weights are chosen
     it is ``size_ratio`` instead, that of all weights over int8's. ``sqnr_db`` is that of the
     outputs on held-out samples.
     """
@@ -71,6 +73,7 @@ class Tradeoff:
 class Plan:
     """What quantize decided, by tensor name. ``float_operators`` counts what stays in float.
 
+    ``scheme`` names the bits of weights and activations: w8a8, w8a16, w4a16.
     ``method`` was chosen among ``candidates``: method -> SQNR in dB against the float model on
     ``held_out`` of the ``samples``, which no method had seen then; the plan is made of all. Where
     these had labels, ``scores`` has the ``metric`` of each method too; ``chosen_by`` names what
@@ -97,44 +100,43 @@ class Plan:
     symmetric: bool = False
 
     @property
-    def floating(self) -> tuple[str, ...]:
-        """The activations, or in w4a16 the weights, that mixed precision leaves in 16 bits."""
-        if self.scheme == "w4a16":
-            return tuple(name for name, one in self.weights.items() if one.dtype == "float16")
-        if self.scheme != "w8a8":
-            return ()
-        return tuple(name for name, one in self.activations.items() if one.dtype != "int8")
+    def activation_dtype(self) -> str:
+        """Return the type of activations but for those that mixed precision leaves in 16 bits."""
+        bits = bits_of(self.scheme)
+        return f"int{bits[1]}" if bits else "int8"
 
     @property
-    def wide(self) -> str:
-        """The type of these tensors: float16, unless they are int16."""
-        kinds = {one.dtype for one in self.activations.values()}
-        return "int16" if "int16" in kinds else "float16"
+    def high_precision(self) -> tuple[str, ...]:
+        """Return the activations, or weights, that mixed precision leaves in 16 bits."""
+        dtype = self.activation_dtype
+        activations = (name for name, tensor in self.activations.items() if tensor.dtype != dtype)
+        weights = (name for name, tensor in self.weights.items() if tensor.dtype == "float16")
+        return (*activations, *weights)
 
+    @property
+    def high_precision_dtype(self) -> str:
+        """Return the type of these tensors: float16, unless they are int16."""
+        dtypes = {activation.dtype for activation in self.activations.values()}
+        return "int16" if "int16" in dtypes else "float16"
 
-def compared(
-    plan: Plan,
-    held_out: int,
-    trials: Mapping[str, Trial],
-    verdict: Verdict,
-    metric: TaskMetric | None,
-) -> Plan:
-    """The plan of the candidate that was kept, with how it came to be."""
-    return replace(
-        plan,
-        held_out=held_out,
-        candidates={name: trial.sqnr_db for name, trial in trials.items()},
-        metric=metric.name if metric else "",
-        scores={name: fmean(trial.scores) for name, trial in trials.items() if trial.scores},
-        chosen_by=verdict.chosen_by,
-    )
+    @property
+    def integer_activations(self) -> tuple[str, ...]:
+        """Return the activations that are quantized."""
+        dtype = self.activation_dtype
+        return tuple(name for name, tensor in self.activations.items() if tensor.dtype == dtype)
+
+    @property
+    def integer_weights(self) -> tuple[str, ...]:
+        """Return the weights that are quantized."""
+        return tuple(name for name, tensor in self.weights.items() if tensor.dtype != "float16")
 
 
 def write_plan(plan: Plan, path: Path) -> None:
     """Write the plan as TOML, whole or not at all."""
     tradeoffs = [
-        {key: value for key, value in asdict(one).items() if value is not None}  # TOML has no null
-        for one in plan.tradeoffs
+        # TOML has no null
+        {key: value for key, value in asdict(tradeoff).items() if value is not None}
+        for tradeoff in plan.tradeoffs
     ]
     document = {"schema": SCHEMA, **asdict(plan), "tradeoffs": tradeoffs}
     write_text(path, tomli_w.dumps(document))
@@ -152,31 +154,28 @@ def read_plan(path: Path) -> Plan:
             "quantize again with this version",
         )
     try:
-        return Plan(
-            document["scheme"],
-            document["samples"],
-            {name: Activation(**entry) for name, entry in document["activations"].items()},
-            {name: Weight(**entry) for name, entry in document["weights"].items()},
-            document["float_operators"],
-            document.get("method", "min-max"),
-            document.get("held_out", 0),
-            document.get("candidates", {}),
-            tuple(
-                Tradeoff(
-                    tuple(one["floating"]),
-                    one.get("cycles_ratio"),
-                    one["sqnr_db"],
-                    one.get("size_ratio"),
-                )
-                for one in document.get("tradeoffs", ())
-            ),
-            document.get("metric", ""),
-            document.get("scores", {}),
-            document.get("chosen_by", SQNR),
-            {name: tuple(all_) for name, all_ in document.get("equalization", {}).items()},
-            document.get("symmetric", False),
-        )
+        return _plan(document)
     except KeyError as error:
         raise ModelError(f"{path}: not a plan: it has no {error}", "quantize again") from error
     except (TypeError, AttributeError) as error:
         raise ModelError(f"{path}: not a plan: {error}", "quantize again") from error
+
+
+def _plan(document: Mapping[str, Any]) -> Plan:
+    """Return the plan; keys that an older version did not write have their defaults."""
+    values = {name: document[name] for name in _REQUIRED}
+    values |= {entry.name: document[entry.name] for entry in fields(Plan) if entry.name in document}
+    for name, kind in (("activations", Activation), ("weights", Weight)):
+        values[name] = {tensor: kind(**entry) for tensor, entry in values[name].items()}
+    values["tradeoffs"] = tuple(
+        Tradeoff(
+            floating=tuple(entry["floating"]),
+            cycles_ratio=entry.get("cycles_ratio"),
+            sqnr_db=entry["sqnr_db"],
+            size_ratio=entry.get("size_ratio"),
+        )
+        for entry in document.get("tradeoffs", ())
+    )
+    factors = document.get("equalization", {})
+    values["equalization"] = {name: tuple(channels) for name, channels in factors.items()}
+    return Plan(**values)

@@ -131,7 +131,7 @@ def test_an_image_has_a_score_of_its_own() -> None:
     assert AveragePrecision(found, there, COCO_THRESHOLDS).scores.mean() < 1
 
 
-def test_of_overlapping_boxes_of_a_class_the_best_is_kept() -> None:
+def test_the_best_of_overlapping_boxes_of_a_class_is_kept() -> None:
     corners = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [30, 0, 40, 10], [0, 0, 10, 10.0]])
     scores = np.array([[0.6, 0], [0.9, 0], [0.2, 0], [0, 0.5]])
     kept = select_boxes(corners, scores, 0.1, 0.5)

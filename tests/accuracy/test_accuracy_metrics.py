@@ -39,7 +39,7 @@ def test_axes_of_length_1_are_dropped(shape: tuple[int, ...]) -> None:
     assert top_k(OUTPUTS.reshape(shape), LABELS, 1).tolist() == [1, 0, 0]
 
 
-def test_of_equal_outputs_only_as_many_as_k_count() -> None:
+def test_equal_outputs_count_up_to_k_of_them() -> None:
     equal = np.zeros((3, 3))
     assert top_k(equal, np.array([0, 1, 2]), 1).tolist() == [1, 0, 0]
     assert top_k(equal, np.array([0, 1, 2]), 2).tolist() == [1, 1, 0]

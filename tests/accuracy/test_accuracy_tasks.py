@@ -207,7 +207,7 @@ def test_embeddings_are_those_of_scikit_learn() -> None:
         assert value == pytest.approx(expected[~alone].mean())
 
 
-def test_one_who_is_alone_in_a_class_is_no_query() -> None:
+def test_a_sample_alone_in_its_class_is_no_query() -> None:
     vectors = np.eye(3)[[0, 0, 1]]
     whole = measured("recall@1", [vectors], Labels("class", np.array([0, 0, 1])))
     assert whole.value == 1

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto
 
+from commands import Run
+from graphs import model_of
 from rockpress.accuracy.confidence.proportions import sign_test
 from rockpress.accuracy.metrics.metric_table import BoundMetric, bind_metric
 from rockpress.accuracy.metrics.user_metric import UserMetric
@@ -28,7 +30,6 @@ from rockpress.accuracy.preprocess.preprocess_audit import (
 from rockpress.calibration_data.bundled import MODEL, TEST, sample_path
 from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import open_samples
-from rockpress.cli import main as entry
 from rockpress.core.diagnostics import Diagnostic, render
 from rockpress.core.progress import Progress
 from rockpress.pipeline.check import check
@@ -85,24 +86,13 @@ def classifier(*, channels_last: bool = False, is_gray: bool = False) -> ModelPr
     hidden = np.tanh(values @ first + bias)
     gram = hidden.T @ hidden + 1e-2 * np.eye(96)
     second = np.linalg.solve(gram, hidden.T @ np.eye(8)[labels]).astype(np.float32)
-    nodes = [
-        helper.make_node("Flatten", ["x"], ["flat"]),
-        helper.make_node("MatMul", ["flat", "first"], ["sums"]),
-        helper.make_node("Add", ["sums", "bias"], ["biased"]),
-        helper.make_node("Tanh", ["biased"], ["hidden"]),
-        helper.make_node("MatMul", ["hidden", "second"], ["y"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "colour_and_place",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, list(INPUT["x"]))],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 8])],
-        [
-            numpy_helper.from_array(one, name)
-            for name, one in (("first", first), ("bias", bias), ("second", second))
-        ],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    text = f"""(float{list(INPUT["x"])} x) => (float[1,8] y) {{
+        flat = Flatten (x)
+        sums = MatMul (flat, first)
+        biased = Add (sums, bias)
+        hidden = Tanh (biased)
+        y = MatMul (hidden, second) }}"""
+    return model_of(text, {"first": first, "bias": bias, "second": second}, prepared=False)
 
 
 def audited(model: ModelProto, path: Path, **wrong: Any) -> PreprocessAudit:
@@ -183,13 +173,7 @@ def test_tensors_that_were_made_wrongly(
 
 
 def test_an_input_that_is_no_image_is_left_alone(tmp_path: Path) -> None:
-    graph = helper.make_graph(
-        [helper.make_node("Neg", ["x"], ["y"])],
-        "negated",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4])],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    model = model_of("(float[1,4] x) => (float[1,4] y) { y = Neg (x) }", prepared=False)
     labels = np.arange(64) % 4
     values = -np.eye(4, dtype=np.float32)[labels]
     wrong = tensor_set(tmp_path, -values, labels)
@@ -325,17 +309,11 @@ def test_mean_and_std_swapped_on_the_demo_model() -> None:
     assert render(heard.notices[0].hint) == "give --mean 73 --std 90"
 
 
-def test_the_command_says_it_once(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(entry, "catch_signals", lambda: None)
+def test_the_command_gives_the_warning_once(rockpress: Run) -> None:
     model, labelled = str(sample_path(MODEL)), str(sample_path(TEST))
-    line = ["rockpress", "check", model, model, "--eval", labelled, "--eval-count", "60"]
-    monkeypatch.setattr("sys.argv", [*line, "--mean", "90", "--std", "73", "--json"])
-    with pytest.raises(SystemExit) as stop:
-        entry.main()
-    out, err = capfd.readouterr()
-    assert not stop.value.code
+    line = ["check", model, model, "--eval", labelled, "--eval-count", "60"]
+    code, out, err = rockpress(*line, "--mean", "90", "--std", "73", "--json")
+    assert code == 0
     assert err.count("[preprocess-mean-std]") == 1 and "--mean 73 --std 90" in err
     codes = [one["code"] for one in json.loads(out)["targets"][0]["warnings"]]
     assert codes == ["preprocess-mean-std"]
@@ -344,7 +322,7 @@ def test_the_command_says_it_once(
 # Its parts
 
 
-def test_only_some_samples_are_run(tmp_path: Path) -> None:
+def test_the_audit_runs_some_of_the_samples_only(tmp_path: Path) -> None:
     model, path = classifier(), save(tmp_path, *pictures(800, seed=3))
     heard = Heard()
     samples = open_samples(path, INPUT, Preprocessing(**RIGHT))

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
+from graphs import model_of
 from rockpress.accuracy.runners import Runner, onnxruntime_runner
 from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import Samples, open_samples
@@ -22,6 +22,7 @@ from rockpress.convert.convert import convert
 from rockpress.core.progress import SILENT, Progress
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.tasks.converting import NpuFeeds, conversion_request
+from samples import pixels
 
 INPUT = {"x": (1, 3, 6, 8)}
 # Powers of two, so that float16 holds every value that there can be.
@@ -32,21 +33,13 @@ HOW: dict[str, Any] = {"mean": (16, 32, 64), "std": (2, 4, 8), "resize": "letter
 def identity(tmp_path: Path) -> Path:
     """y = x, as a convolution, since the toolkit wants one."""
     kernel = np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1)
-    graph = helper.make_graph(
-        [helper.make_node("Conv", ["x", "w"], ["y"])],
-        "identity",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, list(INPUT["x"]))],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, list(INPUT["x"]))],
-        [numpy_helper.from_array(kernel, "w")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.save(model, tmp_path / "identity.onnx")
+    text = "(float[1,3,6,8] x) => (float[1,3,6,8] y) { y = Conv (x, w) }"
+    onnx.save(model_of(text, {"w": kernel}, prepared=False), tmp_path / "identity.onnx")
     return tmp_path / "identity.onnx"
 
 
 def samples_in(folder: Path, count: int) -> Samples:
-    images = np.random.default_rng(0).integers(0, 256, (count, 9, 5, 3), dtype=np.uint8)
-    np.save(folder / "images.npy", images)
+    np.save(folder / "images.npy", pixels(count, 9, 5, 3))
     return open_samples(folder / "images.npy", INPUT, Preprocessing(**HOW))
 
 

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from rockpress.calibration_data.preprocess import Preprocess, suspicious_scale
 from rockpress.core.diagnostics import render
 from rockpress.core.errors import OptionError, SamplesError
+from samples import Pixels, pixels
 
 RESIZES = ("stretch", "letterbox", "fit", "crop")
 
 
-def picture(height: int, width: int, channels: int = 3, seed: int = 0) -> NDArray[Any]:
-    generator = np.random.default_rng(seed)
-    return generator.integers(0, 256, (height, width, channels), dtype=np.uint8)
+def picture(height: int, width: int, channels: int = 3, seed: int = 0) -> Pixels:
+    return pixels(height, width, channels, seed=seed)
 
 
 def flat(height: int, width: int, value: int = 200) -> NDArray[Any]:
@@ -213,7 +213,7 @@ def test_contradicting_values_are_refused(options: dict[str, Any], message: str)
         (np.zeros((4, 4, 2), dtype=np.uint8), "2 channels is not gray, RGB or RGBA"),
     ],
 )
-def test_what_is_not_an_image_is_refused(array: Any, message: str) -> None:
+def test_inputs_that_are_no_image_are_refused(array: Any, message: str) -> None:
     with pytest.raises(SamplesError) as caught:
         Preprocess((4, 4)).pixels(array)
     assert message in caught.value.message

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
+from commands import Run
 from rockpress.calibration_data.bundled import CALIBRATION, TEST, sample_path
 from rockpress.calibration_data.hygiene import sample_warnings
 from rockpress.calibration_data.samples import Samples, open_samples
@@ -19,19 +19,17 @@ from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.samples.ready_model import ready_model
 from rockpress.pipeline.stages.baseline import measure_baseline
 from rockpress.pipeline.stages.stage_log import StageLog
+from samples import Pixels, pixels, save_images
 
 INPUT = {"x": (1, 3, 32, 32)}
 
 
-def noise(seed: int, *shape: int) -> NDArray[np.uint8]:
-    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+def noise(seed: int, *shape: int) -> Pixels:
+    return pixels(*shape, seed=seed)
 
 
 def folder_of(path: Path, count: int, seed: int, size: tuple[int, int] = (32, 32)) -> Path:
-    path.mkdir(parents=True)
-    for index in range(count):
-        Image.fromarray(noise(100 * seed + index, *size, 3)).save(path / f"{index}.png")
-    return path
+    return save_images(path, (noise(100 * seed + index, *size, 3) for index in range(count)))
 
 
 def labelled(path: Path, count: int = 4) -> Path:
@@ -73,7 +71,7 @@ def test_an_overlap_of_arrays(tmp_path: Path) -> None:
     assert found.text.startswith("5 of 20 evaluation samples")
 
 
-def test_one_set_for_both_is_no_overlap(tmp_path: Path) -> None:
+def test_a_set_for_both_roles_is_no_overlap(tmp_path: Path) -> None:
     samples = opened(folder_of(tmp_path / "images", 6, 1))
     assert codes(samples, samples) == []
 
@@ -101,7 +99,7 @@ def test_a_set_for_calibration_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", [["quantize"], ["prune", "--budget", "macs=-10%"]])
 def test_a_single_stage_tells_of_its_calibration_samples(
-    rockpress: Callable[..., tuple[int, str, str]],
+    rockpress: Run,
     command: list[str],
     small_cnn: Path,
     tmp_path: Path,

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from PIL import Image
 
 from rockpress.calibration_data.preprocess import Preprocess
@@ -15,13 +14,13 @@ from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.sample_selection import choose
 from rockpress.calibration_data.samples import Samples, open_samples
 from rockpress.core.errors import OptionError, SamplesError
+from samples import Pixels, pixels
 
 NCHW = {"x": (1, 3, 4, 6)}
 
 
-def image_set(path: Path, count: int = 6, channels: int = 3) -> NDArray[Any]:
-    shape = (count, 8, 12, channels)
-    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+def image_set(path: Path, count: int = 6, channels: int = 3) -> Pixels:
+    images = pixels(count, 8, 12, channels)
     np.savez(path, images=images, labels=np.arange(count) % 3)
     return images
 

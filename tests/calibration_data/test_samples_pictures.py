@@ -40,7 +40,7 @@ def red_images(folder: Path, color: Color) -> Samples:
 
 
 @pytest.mark.parametrize("color", ["rgb", "bgr"])
-def test_what_the_model_sees_is_shown_in_true_colours(color: Color, tmp_path: Path) -> None:
+def test_pictures_for_the_model_are_shown_in_true_colours(color: Color, tmp_path: Path) -> None:
     pixels = red_images(tmp_path, color).picture(0)
     assert pixels is not None
     assert pixels.shape == (4, 8, 3) and pixels[0, 0].tolist() == [250, 10, 20]

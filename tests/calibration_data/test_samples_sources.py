@@ -215,7 +215,7 @@ def test_a_path_that_is_not_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.png", "a"])
-def test_other_files_are_no_samples(tmp_path: Path, name: str) -> None:
+def test_files_of_unknown_kinds_are_no_samples(tmp_path: Path, name: str) -> None:
     assert "not a kind of samples" in refused(write(tmp_path, name, "x")).message
 
 

@@ -16,6 +16,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from commands import in_a_process
 from rockpress.cli import handler, parameters
 from rockpress.cli.main import COMMANDS
 from rockpress.cli.verb_options import Given, complete_target, takes
@@ -28,11 +29,6 @@ MODULES = sorted(file.stem for file in CLI.glob("[a-z]*.py"))
 HEAVY = {"cv2", "numpy", "onnx", "onnxruntime", "psutil", "pydantic", "rich", "rknn", "scipy"}
 # pydantic and rich come with Typer, when a command that runs reads its options.
 HEAVIER = HEAVY - {"pydantic", "rich"}
-
-
-def rockpress(*args: str, **settings: Any) -> subprocess.CompletedProcess[str]:
-    settings = {"capture_output": True, "text": True, "timeout": 60} | settings
-    return subprocess.run([sys.executable, "-m", "rockpress", *args], **settings)
 
 
 def imported_by(code: str, names: set[str]) -> set[str]:
@@ -56,7 +52,7 @@ def test_every_command_is_written() -> None:
 
 
 def test_help_lists_every_command() -> None:
-    shown = rockpress("--help").stdout
+    shown = in_a_process("--help").stdout
     for name, summary in COMMANDS.items():
         assert f"  {name} " in shown
         assert summary[:40] in shown
@@ -64,7 +60,7 @@ def test_help_lists_every_command() -> None:
 
 @pytest.mark.parametrize("name", WRITTEN)
 def test_help_of_a_command_starts_with_its_summary(name: str) -> None:
-    done = rockpress(name, "--help", env={**os.environ, "COLUMNS": "200"})
+    done = in_a_process(name, "--help", env={**os.environ, "COLUMNS": "200"})
     assert done.returncode == 0
     assert COMMANDS[name].rstrip(".") in done.stdout
 
@@ -86,7 +82,7 @@ def test_a_flag_reads_the_same_in_every_command() -> None:
 
 
 @pytest.mark.parametrize("args", [["--help"], ["--version"], ["nosuch"], ["--nosuch"], []])
-def test_what_needs_no_command_imports_nothing_heavy(args: list[str]) -> None:
+def test_starts_without_a_command_import_nothing_heavy(args: list[str]) -> None:
     assert imported_by_command(*args, names=HEAVY) == set()
 
 
@@ -106,7 +102,7 @@ def test_modules_import_nothing_heavy(name: str) -> None:
 def test_version() -> None:
     from rockpress import __version__
 
-    done = rockpress("--version")
+    done = in_a_process("--version")
     assert (done.returncode, done.stdout) == (0, f"rockpress {__version__}\n")
 
 
@@ -119,7 +115,7 @@ def test_version() -> None:
     ],
 )
 def test_wrong_usage_exits_with_2(args: list[str], told: str) -> None:
-    done = rockpress(*args)
+    done = in_a_process(*args)
     assert done.returncode == 2
     assert told in done.stdout + done.stderr
 
@@ -271,7 +267,7 @@ def test_exit_codes_pass_through(raised: object, code: int) -> None:
 def test_nobody_reading_is_no_error() -> None:
     read, write = os.pipe()
     os.close(read)
-    done = rockpress("--help", stdout=write, stderr=subprocess.PIPE, capture_output=False)
+    done = in_a_process("--help", stdout=write, stderr=subprocess.PIPE, capture_output=False)
     os.close(write)
     assert (done.returncode, done.stderr) == (handler.BROKEN_PIPE, "")
 
@@ -279,7 +275,7 @@ def test_nobody_reading_is_no_error() -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_full_disk_under_the_output_is_told() -> None:
     with open("/dev/full", "w") as full:
-        done = rockpress("--help", stdout=full, stderr=subprocess.PIPE, capture_output=False)
+        done = in_a_process("--help", stdout=full, stderr=subprocess.PIPE, capture_output=False)
     assert done.returncode == 1
     assert done.stderr.startswith("error: cannot write ")
     assert "Traceback" not in done.stderr
@@ -330,7 +326,7 @@ def completed(shell: str, *words: str) -> list[str]:
         },
     }[shell]
     asked = {"_ROCKPRESS_COMPLETE": f"complete_{shell}", **variables}
-    offered = rockpress(env={**os.environ, **asked}).stdout
+    offered = in_a_process(env={**os.environ, **asked}).stdout
     if shell == "zsh":  # _arguments '*: :(("prune":"Remove ..."\n"...":"..."))'
         return [line.split('"')[1] for line in offered.splitlines() if '"' in line]
     return [line.partition("\t")[0] for line in offered.splitlines()]
@@ -341,7 +337,7 @@ SHELLS = pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 
 @SHELLS
 def test_completion_script(shell: str) -> None:
-    done = rockpress(env={**os.environ, "_ROCKPRESS_COMPLETE": f"source_{shell}"})
+    done = in_a_process(env={**os.environ, "_ROCKPRESS_COMPLETE": f"source_{shell}"})
     assert done.returncode == 0
     assert f"_ROCKPRESS_COMPLETE=complete_{shell}" in done.stdout
 
@@ -376,7 +372,7 @@ def test_bash_completes_with_the_script(tmp_path: Path) -> None:
     command = tmp_path / "rockpress"
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m rockpress "$@"\n')
     command.chmod(0o755)
-    script = rockpress(env={**os.environ, "_ROCKPRESS_COMPLETE": "source_bash"}).stdout
+    script = in_a_process(env={**os.environ, "_ROCKPRESS_COMPLETE": "source_bash"}).stdout
     script += f'\nCOMP_WORDS=(rockpress qu); COMP_CWORD=1; _rockpress_completion "{command}"'
     script += '\necho "${COMPREPLY[@]}"'
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)

@@ -24,7 +24,10 @@ from rockpress.core.scratch import scratch_folder
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.single import convert_file
 
-pytestmark = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
+pytestmark = [
+    pytest.mark.toolkit,
+    pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2"),
+]
 
 STAGES = ["import", "load", "build", "export", "simulate"]
 GROWTH = 40 << 20  # bytes; Python and ONNX Runtime settle within this

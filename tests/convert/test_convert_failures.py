@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +16,9 @@ import numpy as np
 import onnx
 import psutil
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 
+from graphs import model_of, model_of_nodes
 from rockpress.convert.convert import convert
 from rockpress.convert.request import ConversionRequest, ToolkitSettings
 from rockpress.convert.toolkit.environment import toolkit_version
@@ -39,22 +39,14 @@ from rockpress.convert.toolkit.outcome import Limits
 from rockpress.convert.toolkit_build import ToolkitBuild, build
 from rockpress.core.progress import Progress
 
-pytestmark = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
+pytestmark = [
+    pytest.mark.toolkit,
+    pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2"),
+    pytest.mark.usefixtures("leaves_nothing_behind"),
+]
 
 LIMITS = Limits(timeout=120, memory_gb=12)
 OLD = b"the .rknn of an earlier run"
-
-
-@pytest.fixture(autouse=True)
-def leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    places = [tmp_path / "temporary", tmp_path / "current"]
-    for place in places:
-        place.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(places[0]))
-    monkeypatch.chdir(places[1])
-    yield
-    assert [list(place.iterdir()) for place in places] == [[], []]
-    assert psutil.Process().children(recursive=True) == []
 
 
 @pytest.fixture
@@ -72,14 +64,8 @@ def old_output(tmp_path: Path) -> Iterator[Path]:
 def dynamic_op(tmp_path: Path) -> Path:
     """NonZero of an input: its output's shape depends on the values."""
     path = tmp_path / "nonzero.onnx"
-    graph = helper.make_graph(
-        [helper.make_node("NonZero", ["x"], ["y"], name="where")],
-        "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 8, 8])],
-        [helper.make_tensor_value_info("y", TensorProto.INT64, [4, None])],
-    )
-    opset = helper.make_opsetid("", 17)
-    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=8), path)
+    text = "(float[1,3,8,8] x) => (int64[4,?] y) { [where] y = NonZero (x) }"
+    onnx.save(model_of(text, prepared=False), path)
     return path
 
 
@@ -101,7 +87,7 @@ def test_an_operator_it_cannot_build(dynamic_op: Path, old_output: Path) -> None
     assert "librknnc" in caught.value.log or "fuse_ops" in caught.value.log
 
 
-def test_it_returns_minus_one(small_cnn: Path, tmp_path: Path) -> None:
+def test_the_toolkit_returns_minus_one(small_cnn: Path, tmp_path: Path) -> None:
     """rv1103 has no float16; the option check would say so, so the job goes round it."""
     folder = tmp_path / "job"
     folder.mkdir()
@@ -129,7 +115,7 @@ def test_a_memory_limit(small_cnn: Path, old_output: Path) -> None:
         )
 
 
-def test_it_calls_exit(small_cnn: Path, old_output: Path, tmp_path: Path) -> None:
+def test_the_toolkit_calls_exit(small_cnn: Path, old_output: Path, tmp_path: Path) -> None:
     python = python_that(tmp_path, 'echo "E load_onnx: the model is odd"; exit 255')
     with pytest.raises(ToolkitExited, match="the model is odd"):
         convert(
@@ -139,7 +125,7 @@ def test_it_calls_exit(small_cnn: Path, old_output: Path, tmp_path: Path) -> Non
         )
 
 
-def test_it_dies_by_a_signal(small_cnn: Path, old_output: Path, tmp_path: Path) -> None:
+def test_the_toolkit_dies_by_a_signal(small_cnn: Path, old_output: Path, tmp_path: Path) -> None:
     python = python_that(tmp_path, "kill -SEGV $$")
     with pytest.raises(ToolkitCrashed, match="SIGSEGV") as caught:
         convert(
@@ -150,7 +136,7 @@ def test_it_dies_by_a_signal(small_cnn: Path, old_output: Path, tmp_path: Path) 
     assert caught.value.signal == signal.SIGSEGV
 
 
-def test_it_hangs(small_cnn: Path, tmp_path: Path) -> None:
+def test_the_toolkit_hangs(small_cnn: Path, tmp_path: Path) -> None:
     """Asleep for good, long before its time is up."""
     folder = tmp_path / "job"
     folder.mkdir()
@@ -161,7 +147,7 @@ def test_it_hangs(small_cnn: Path, tmp_path: Path) -> None:
         run_job(job, folder, label="small_cnn.onnx", limits=limits, python=python)
 
 
-def test_who_works_does_not_hang(small_cnn: Path, tmp_path: Path) -> None:
+def test_a_toolkit_that_works_does_not_hang(small_cnn: Path, tmp_path: Path) -> None:
     folder = tmp_path / "job"
     folder.mkdir()
     python = python_that(tmp_path, "while :; do :; done")
@@ -171,14 +157,18 @@ def test_who_works_does_not_hang(small_cnn: Path, tmp_path: Path) -> None:
         run_job(job, folder, label="small_cnn.onnx", limits=limits, python=python)
 
 
-def test_its_simulator_computes_nan(tmp_path: Path, old_output: Path) -> None:
+def test_the_simulator_computes_nan(tmp_path: Path, old_output: Path) -> None:
     """1000 x 1000 is beyond float16, and infinity minus infinity is not a number."""
-    model = onnx.parser.parse_model(
-        '<ir_version: 8, opset_import: ["" : 17]> g (float[1,4,8,8] x) => (float[1,4,8,8] y)'
-        "{ a = Conv(x, w)\n b = Relu(a)\n c = Neg(b)\n d = Relu(a)\n y = Add(c, d) }"
+    model = model_of(
+        """(float[1,4,8,8] x) => (float[1,4,8,8] y) {
+            a = Conv (x, w)
+            b = Relu (a)
+            c = Neg (b)
+            d = Relu (a)
+            y = Add (c, d) }""",
+        {"w": np.full((4, 4, 1, 1), 1000, np.float32)},
+        prepared=False,
     )
-    weight = np.full((4, 4, 1, 1), 1000, np.float32)
-    model.graph.initializer.append(numpy_helper.from_array(weight, "w"))
     path = tmp_path / "large.onnx"
     onnx.save(model, path)
     samples = [{"x": np.full((1, 4, 8, 8), 1000, np.float32)}]
@@ -187,7 +177,7 @@ def test_its_simulator_computes_nan(tmp_path: Path, old_output: Path) -> None:
     assert "65504" in caught.value.hint
 
 
-def test_it_reports_success_and_writes_nothing(
+def test_the_toolkit_reports_success_and_writes_nothing(
     small_cnn: Path, old_output: Path, tmp_path: Path
 ) -> None:
     result = json.dumps({"stage": "export", "toolkit": "9.9"})
@@ -200,7 +190,7 @@ def test_it_reports_success_and_writes_nothing(
         )
 
 
-def test_what_it_started_dies_with_it(small_cnn: Path, tmp_path: Path) -> None:
+def test_processes_of_the_toolkit_die_with_it(small_cnn: Path, tmp_path: Path) -> None:
     note = tmp_path / "pid"
     python = python_that(tmp_path, f"sleep 600 & echo $! > {note}; exit 1")
     with pytest.raises(ToolkitExited):
@@ -337,15 +327,8 @@ class Quantized:
         return self.node("Clip", [source, "low", "high"], f"{source}_clip")
 
     def save(self, path: Path, x: list[int], y: str, shape: list[int]) -> Path:
-        graph = helper.make_graph(
-            self.nodes,
-            "g",
-            [helper.make_tensor_value_info("x", TensorProto.FLOAT, x)],
-            [helper.make_tensor_value_info(y, TensorProto.FLOAT, shape)],
-            [numpy_helper.from_array(np.asarray(v), n) for n, v in self.weights.items()],
-        )
-        opset = helper.make_opsetid("", 13)
-        onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=8), path)
+        model = model_of_nodes(self.nodes, {"x": x}, {y: shape}, self.weights, opset=13)
+        onnx.save(model, path)
         return path
 
 
@@ -373,7 +356,7 @@ def test_a_compiler_crash_on_a_partly_quantized_block(tmp_path: Path, old_output
     assert "could not build partial.onnx for rk3588: it crashed (SIG" in str(caught.value)
 
 
-def test_after_a_crash_the_toolkit_quantizes_the_float_model(
+def test_the_toolkit_quantizes_the_float_model_after_a_crash(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where it helps nothing to switch a rule off: here because it is another rule."""
@@ -446,7 +429,7 @@ def test_a_build_with_trouble_is_not_lost_when_the_other_ways_fail(
     assert [warning.code for warning in built.warnings] == ["toolkit-regtask"]
 
 
-def test_what_fails_at_one_level_is_tried_at_the_other(
+def test_builds_that_fail_at_one_level_are_tried_at_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same two levels the other way round: trouble at 2, none at 3."""

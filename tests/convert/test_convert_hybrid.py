@@ -12,6 +12,7 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
+from graphs import model_of, random_feeds
 from rockpress.convert.convert import Conversion, convert
 from rockpress.convert.fidelity import Closeness, Probe
 from rockpress.convert.handover import inputs_of, write_samples
@@ -26,6 +27,8 @@ from rockpress.core.similarity import sqnr_db
 from rockpress.pipeline.tasks.plan_handover import ranges_of
 from rockpress.quantize.quantize import quantize
 
+pytestmark = pytest.mark.toolkit
+
 Array = NDArray[Any]
 needs_toolkit = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
 
@@ -34,10 +37,7 @@ class Quantized:
     """The small CNN, prepared and quantized, with its samples and its plan."""
 
     def __init__(self, source: Path, folder: Path) -> None:
-        random = np.random.default_rng(0)
-        self.samples = [
-            {"x": random.normal(size=(1, 3, 32, 32)).astype(np.float32)} for _ in range(8)
-        ]
+        self.samples = random_feeds({"x": (1, 3, 32, 32)}, 8)
         self.floating = folder / "prepared.onnx"
         model = prepare_model(onnx.load(source))
         onnx.save(model, self.floating)
@@ -156,7 +156,7 @@ def test_both_sides_of_a_fused_activation_get_one_range(small_cnn: Path) -> None
         (Closeness(-math.inf, -math.inf, 10.0), False),
     ],
 )
-def test_what_is_believed(closeness: Closeness, faithful: bool) -> None:
+def test_builds_are_believed_by_their_closeness(closeness: Closeness, faithful: bool) -> None:
     assert closeness.is_faithful is faithful
 
 
@@ -176,9 +176,7 @@ def test_a_probe_normalises_pixels_as_the_rknn_does(small_cnn: Path, tmp_path: P
 
 
 def test_a_model_that_computes_nan_itself(tmp_path: Path) -> None:
-    model = onnx.parser.parse_model(
-        '<ir_version: 8, opset_import: ["" : 17]> g (float[1,4] x) => (float[1,4] y) {y = Log(x)}'
-    )
+    model = model_of("(float[1,4] x) => (float[1,4] y) { y = Log (x) }", prepared=False)
     inputs = inputs_of(model, None, None)
     write_samples([{"x": -np.ones((1, 4), np.float32)}], inputs, tmp_path)
     with pytest.raises(ModelError, match="computes NaN or infinity from these samples"):

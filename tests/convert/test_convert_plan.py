@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import pytest
 
+from graphs import model_of, random_feeds, random_weights
 from rockpress.convert.manifest import manifest_path, read_manifest
 from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.core.errors import ModelError, OptionError
@@ -16,16 +16,17 @@ from rockpress.pipeline.check import check
 from rockpress.pipeline.inspection import inspect_rknn
 from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
 from rockpress.pipeline.single import convert_file, quantize_file
+from samples import save_feeds
 
-pytestmark = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
+pytestmark = [
+    pytest.mark.toolkit,
+    pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2"),
+]
 
 
 @pytest.fixture
 def samples(tmp_path: Path) -> Path:
-    path = tmp_path / "samples.npz"
-    random = np.random.default_rng(0)
-    np.savez(path, x=random.normal(size=(8, 3, 32, 32)).astype(np.float32))
-    return path
+    return save_feeds(tmp_path / "samples.npz", random_feeds({"x": (1, 3, 32, 32)}, 8))
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_a_plan_is_carried_and_checked_again(
     assert built is not None and built.cycles == done.cycles
 
 
-def test_what_is_read_is_not_lost(recipe: Recipe, plan: Path, tmp_path: Path) -> None:
+def test_files_that_are_read_are_not_replaced(recipe: Recipe, plan: Path, tmp_path: Path) -> None:
     """The plan may lie where a copy of it goes, the model not where its quantized form goes."""
     commented = f"# what was tried\n{plan.read_text()}"
     plan.write_text(commented)
@@ -102,18 +103,18 @@ def test_a_quantized_model_takes_no_plan(recipe: Recipe, plan: Path, tmp_path: P
 
 def test_quantize_tells_of_outputs_that_int8_cannot_hold(tmp_path: Path) -> None:
     """Boxes of 0..640 and scores of 0..1 in one output."""
-    text = (
-        '<ir_version: 8, opset_import: ["" : 17]> '
-        "g (float[1,4,8,8] x) => (float[1,8,8,8] y) {"
-        " a = Conv(x, w)\n boxes = Mul(a, large)\n b = Conv(x, w)\n scores = Sigmoid(b)\n"
-        " y = Concat<axis = 1>(boxes, scores) }"
+    model = model_of(
+        """(float[1,4,8,8] x) => (float[1,8,8,8] y) {
+            a = Conv (x, w)
+            boxes = Mul (a, large)
+            b = Conv (x, w)
+            scores = Sigmoid (b)
+            y = Concat <axis = 1> (boxes, scores) }""",
+        {**random_weights({"w": (4, 4, 1, 1)}, scale=1), "large": [640.0]},
+        prepared=False,
     )
-    model = onnx.parser.parse_model(text)
-    random = np.random.default_rng(0)
-    for name, value in {"w": random.normal(size=(4, 4, 1, 1)), "large": np.array([640.0])}.items():
-        model.graph.initializer.append(onnx.numpy_helper.from_array(value.astype("f"), name))
     onnx.save(model, tmp_path / "m.onnx")
-    np.savez(tmp_path / "c.npz", x=random.normal(size=(8, 4, 8, 8)).astype(np.float32))
+    save_feeds(tmp_path / "c.npz", random_feeds(model, 8, seed=1))
     recipe = make_recipe(model=tmp_path / "m.onnx", calib=tmp_path / "c.npz")
     found = quantize_file(recipe, tmp_path / "q.onnx")
     assert [one.code for one in found.warnings] == ["output-range-join"]
@@ -121,8 +122,8 @@ def test_quantize_tells_of_outputs_that_int8_cannot_hold(tmp_path: Path) -> None
 
 def test_a_plan_of_another_model(plan: Path, samples: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.onnx"
-    text = '<ir_version: 8, opset_import: ["" : 17]> g (float[1,3,32,32] x) => (float[1,3,32,32] y)'
-    onnx.save(onnx.parser.parse_model(f"{text} {{ y = Relu(x) }}"), other)
+    text = "(float[1,3,32,32] x) => (float[1,3,32,32] y) { y = Relu (x) }"
+    onnx.save(model_of(text, prepared=False), other)
     recipe = make_recipe(model=other, calib=samples)
     with pytest.raises(ModelError, match="the plan is for another model: this one has no tensor"):
         convert_file(recipe.with_options(plan=plan), tmp_path / "out" / "a.rknn")
@@ -141,7 +142,7 @@ def test_a_plan_of_another_model(plan: Path, samples: Path, tmp_path: Path) -> N
         ({"toolkit_quantizer": "mmse", "route": "hybrid"}, "hybrid do not go together"),
     ],
 )
-def test_what_does_not_go_together(
+def test_options_that_contradict_each_other_are_refused(
     build: dict[str, Any], message: str, recipe: Recipe, plan: Path, tmp_path: Path
 ) -> None:
     given = {**build, "plan": plan if build.get("plan") else None}
@@ -150,7 +151,9 @@ def test_what_does_not_go_together(
     assert not (tmp_path / "out").exists()
 
 
-def test_another_type_of_the_chip(small_cnn: Path, samples: Path, tmp_path: Path) -> None:
+def test_a_build_in_another_type_of_the_chip(
+    small_cnn: Path, samples: Path, tmp_path: Path
+) -> None:
     recipe = make_recipe(model=small_cnn, calib=samples, target=("rk3576",))
     output = tmp_path / "a.rknn"
     done = convert_file(recipe.with_options(toolkit_quantizer="normal", scheme="w4a16"), output)

@@ -126,7 +126,7 @@ def test_inputs_come_in_the_order_of_the_model(tmp_path: Path) -> None:
     ["not a literal(", {"attrs": 5}, {"attrs": {"a": 1}, "quant_tab": [2]}, "{" * 5000],
     ids=["call", "number", "lists", "deep"],
 )
-def test_without_the_second_text_the_first_still_counts(described: object, tmp_path: Path) -> None:
+def test_the_first_text_counts_without_the_second(described: object, tmp_path: Path) -> None:
     content = rknn_bytes(described=described).replace(b'"{{', b"{'attrs':")
     (tmp_path / "m.rknn").write_bytes(content)
     facts = read_rknn(tmp_path / "m.rknn")
@@ -189,7 +189,7 @@ json_values = st.recursive(
     inside=json_values,
 )
 @settings(max_examples=200)
-def test_any_json_is_read_or_refused(
+def test_json_of_any_form_is_read_or_refused(
     changes: dict[str, Any], inside: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     document = {**DOCUMENT, **changes}

@@ -8,8 +8,9 @@ import numpy as np
 import onnx
 import onnx.parser
 import pytest
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto
 
+from graphs import model_of, random_weights
 from rockpress.convert.convert import convert
 from rockpress.convert.request import ConversionRequest
 from rockpress.core.graphs.model import load_model
@@ -30,12 +31,8 @@ TWO = """(float[1,16] x) => (float[1,8] y) {
 @pytest.fixture(scope="module")
 def two() -> ModelProto:
     """Three layers, two of which share their constants under different factors."""
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {TWO}')
-    random = np.random.default_rng(0)
-    for name, shape in {"w": (16, 16), "b": (16,), "v": (16, 8)}.items():
-        value = (random.standard_normal(shape) / 4).astype(np.float32)
-        model.graph.initializer.append(numpy_helper.from_array(value, name))
-    return model
+    weights = random_weights({"w": (16, 16), "b": (16,), "v": (16, 8)}, scale=1 / 4)
+    return model_of(TWO, weights, prepared=False)
 
 
 def test_factors_go_into_the_constants(two: ModelProto) -> None:

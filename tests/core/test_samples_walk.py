@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-import onnx.parser
 import pytest
-from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 
+from graphs import Samples, model_of, random_feeds
 from rockpress.core.errors import SamplesError
 from rockpress.core.session import Session
 from rockpress.core.streaming import layerwise as walking
 from rockpress.core.streaming.layerwise import LayerwiseExecutor, SpooledArrays
 
-Feeds = list[dict[str, NDArray[np.float32]]]
-TEXT = """<ir_version: 8, opset_import: ["": 17]>
-    net (float[1,3] x, float[1,3] z) => (float[1,3] early, float[1,3] y) {
+TEXT = """(float[1,3] x, float[1,3] z) => (float[1,3] early, float[1,3] y) {
         a = Add (x, one)
         early = Relu (a)
         b = Mul (a, two)
@@ -26,24 +23,19 @@ TEXT = """<ir_version: 8, opset_import: ["": 17]>
 
 @pytest.fixture
 def model() -> ModelProto:
-    model = onnx.parser.parse_model(TEXT)
-    for name, value in {"one": 1.0, "two": 2.0}.items():
-        tensor = numpy_helper.from_array(np.array([value], np.float32), name)
-        model.graph.initializer.append(tensor)
-    return model
+    return model_of(TEXT, {"one": [1.0], "two": [2.0]}, prepared=False)
 
 
 @pytest.fixture
-def samples() -> Feeds:
-    random = np.random.default_rng(0)
-    return [{n: random.standard_normal((1, 3)).astype(np.float32) for n in "xz"} for _ in range(3)]
+def samples() -> Samples:
+    return random_feeds({"x": (1, 3), "z": (1, 3)}, 3)
 
 
 @pytest.mark.parametrize("in_memory", [1, 1 << 20])
 @pytest.mark.parametrize("stops", [[], [0], [1], [3], [6], [1, 2, 3, 4, 5], [2, 1, 5]])
 def test_the_rest_of_the_model_gives_the_same(
     model: ModelProto,
-    samples: Feeds,
+    samples: Samples,
     stops: list[int],
     in_memory: int,
     monkeypatch: pytest.MonkeyPatch,
@@ -64,7 +56,7 @@ def test_the_rest_of_the_model_gives_the_same(
             np.testing.assert_array_equal(found[name], value)
 
 
-def test_only_what_is_still_needed_is_held(model: ModelProto, samples: Feeds) -> None:
+def test_tensors_are_held_while_they_are_needed_only(model: ModelProto, samples: Samples) -> None:
     walk = LayerwiseExecutor(model, samples)
     walk.keep(["b"])
     walk.run_until(5)
@@ -79,7 +71,7 @@ def test_only_what_is_still_needed_is_held(model: ModelProto, samples: Feeds) ->
     assert [list(feeds) for feeds in walk.feeds()] == [["d"]] * 3
 
 
-def test_a_fork_goes_on_through_another_model(model: ModelProto, samples: Feeds) -> None:
+def test_a_fork_goes_on_through_another_model(model: ModelProto, samples: Samples) -> None:
     other = ModelProto()
     other.CopyFrom(model)
     other.graph.node[3].op_type = "Sub"
@@ -92,7 +84,7 @@ def test_a_fork_goes_on_through_another_model(model: ModelProto, samples: Feeds)
         np.testing.assert_allclose(c - difference, 2 * feeds["z"], atol=1e-6)
 
 
-def test_weights_may_change_on_the_way(model: ModelProto, samples: Feeds) -> None:
+def test_weights_may_change_on_the_way(model: ModelProto, samples: Samples) -> None:
     walk = LayerwiseExecutor(model, samples)
     walk.run_until(3)
     before = [d.copy() for d in walk.values("a")]

@@ -8,9 +8,7 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from commands import COMMAND, Run
 from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.errors import ModelError
 from rockpress.core.files import sha256_of
@@ -28,6 +27,8 @@ from rockpress.pipeline.options.check_options import Gates
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.run import run
 from rockpress.report.formats.document import comparable, to_document
+
+pytestmark = pytest.mark.toolkit
 
 DETERMINISTIC = (".intended.onnx", ".plan.toml", ".pruned.onnx")
 
@@ -68,7 +69,7 @@ def test_results_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [ModelError("x", "y"), {"a": object()}, [len]])
-def test_what_is_no_plain_result_is_not_stored(value: Any, tmp_path: Path) -> None:
+def test_results_that_are_not_plain_are_not_stored(value: Any, tmp_path: Path) -> None:
     with pytest.raises(NotStorable):
         write_value(value, tmp_path)
 
@@ -77,7 +78,7 @@ def test_what_is_no_plain_result_is_not_stored(value: Any, tmp_path: Path) -> No
     "place",
     ["os:system", "subprocess:Popen", "rockpress.core.files:write_text", "rockpress:nothing"],
 )
-def test_only_results_of_this_package_are_made(place: str, tmp_path: Path) -> None:
+def test_results_of_other_packages_are_not_made(place: str, tmp_path: Path) -> None:
     (tmp_path / "value.json").write_text(json.dumps({"__kind__": place, "fields": {}}))
     with pytest.raises(ValueError, match="is no result"):
         read_value(tmp_path)
@@ -121,7 +122,7 @@ def test_a_damaged_entry_is_made_again(damage: str, tmp_path: Path) -> None:
     assert make.calls == 2
 
 
-def test_what_cannot_be_kept_is_given_all_the_same(tmp_path: Path) -> None:
+def test_results_that_cannot_be_stored_are_given_all_the_same(tmp_path: Path) -> None:
     cache, make = Cache(tmp_path / "cache"), Maker(ModelError("x", "y"))
     assert cache.get_or_compute("kind", {}, make, tmp_path / "place") is make.result
     assert (tmp_path / "place" / "sub" / "file").exists()
@@ -132,7 +133,7 @@ def test_what_cannot_be_kept_is_given_all_the_same(tmp_path: Path) -> None:
     assert [one for one in (tmp_path / "cache").iterdir() if one.is_dir()] == []
 
 
-def test_nothing_is_kept_of_what_fails(tmp_path: Path) -> None:
+def test_results_of_a_failure_are_not_stored(tmp_path: Path) -> None:
     def fails(folder: Path) -> None:
         (folder / "half").write_text("")
         raise ModelError("x", "y")
@@ -179,7 +180,7 @@ def test_a_cache_that_takes_nothing_loses_no_result(tmp_path: Path) -> None:
     assert (tmp_path / "place" / "sub" / "file").exists()
 
 
-def test_two_at_once_are_both_right(tmp_path: Path) -> None:
+def test_two_askers_at_once_get_the_right_result(tmp_path: Path) -> None:
     def slow(folder: Path) -> str:
         (folder / "file").write_text("x" * 1000)
         time.sleep(0.05)
@@ -196,7 +197,7 @@ def test_two_at_once_are_both_right(tmp_path: Path) -> None:
     assert len(Cache(tmp_path / "cache").entries()) == 1
 
 
-def test_where_it_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_folder_of_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ROCKPRESS_CACHE_DIR", str(tmp_path))
     assert cache_folder() == tmp_path
     monkeypatch.delenv("ROCKPRESS_CACHE_DIR")
@@ -211,7 +212,7 @@ def statuses(report: Report) -> dict[str, str]:
     return {stage.name: stage.status for stage in report.targets[0].stages}
 
 
-def test_only_what_has_changed_is_run_again(
+def test_stages_that_have_changed_are_the_ones_run_again(
     small_cnn: Path, image_folder: Path, tmp_path: Path
 ) -> None:
     cache, output = Cache(tmp_path / "cache"), tmp_path / "out"
@@ -267,7 +268,7 @@ def check_killed(
         "ROCKPRESS_CACHE_DIR": str(folder / "cache"),
         "TMPDIR": str(folder / "temp"),
     }
-    line = [sys.executable, "-m", "rockpress", "run", str(small_cnn), "--calib", str(images)]
+    line = [*COMMAND, "run", str(small_cnn), "--calib", str(images)]
     line += ["--prune", prune, "-q", "-o", "out"]
     choice = random.Random(count)
     moments = [choice.uniform(0.2, seconds) for _ in range(count)]
@@ -299,9 +300,7 @@ def test_a_hundred_kills_change_nothing(
         check_killed(10, 12, "macs=-20%", small_cnn, image_folder, tmp_path / f"killed{number}")
 
 
-def test_the_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rockpress: Callable[..., tuple[int, str, str]]
-) -> None:
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rockpress: Run) -> None:
     monkeypatch.setenv("ROCKPRESS_CACHE_DIR", str(tmp_path / "cache"))
     Cache(tmp_path / "cache").get_or_compute("kind", {}, Maker(), tmp_path / "place")
     code, out, _ = rockpress("cache", "--json")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from commands import Run
 from rockpress.core.errors import RockpressError
 from rockpress.core.results import TargetReport
 from rockpress.pipeline.caching.stage_cache import Cache
@@ -18,7 +18,8 @@ from rockpress.pipeline.options.check_options import Gates
 from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
 from rockpress.pipeline.run import run
 
-Run = Callable[..., tuple[int, str, str]]
+pytestmark = pytest.mark.toolkit
+
 # What is no matter to a result, but only to how long it takes or whether it comes at all.
 NO_MATTER = {"cache", "jobs", "timeout", "memory_limit_gb"}
 
@@ -95,7 +96,7 @@ def will_be_cached(recipe: Recipe, output: Path) -> dict[str, bool]:
     return {one.name: one.status == "cached" for one in target.stages}
 
 
-def test_it_foretells_what_the_run_takes_from_the_cache(
+def test_a_dry_run_foretells_what_comes_from_the_cache(
     small_cnn: Path, image_folder: Path, tmp_path: Path
 ) -> None:
     cache, output = Cache(tmp_path / "cache"), tmp_path / "out"
@@ -131,7 +132,9 @@ def test_it_foretells_what_the_run_takes_from_the_cache(
     assert (seen[6], seen[7]) == ({"quantize-reference"}, set())
 
 
-def test_without_a_cache_all_is_run(small_cnn: Path, image_folder: Path, tmp_path: Path) -> None:
+def test_a_dry_run_without_a_cache_foretells_all_stages(
+    small_cnn: Path, image_folder: Path, tmp_path: Path
+) -> None:
     recipe = make_recipe(small_cnn, calib=image_folder, prune="macs=-10%")
     assert not any(will_be_cached(recipe, tmp_path / "out").values())
     assert not list(tmp_path.glob("out*"))

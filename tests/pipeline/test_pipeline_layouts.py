@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
+from graphs import model_of
 from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.convert.manifest import manifest_path, read_manifest
 from rockpress.core.errors import OptionError
@@ -21,22 +21,14 @@ from rockpress.pipeline.single import convert_file
 def channels_last(tmp_path: Path) -> Path:
     """x 1x16x24x3 -> transpose -> convolution -> global average -> 1x4."""
     weight = np.random.default_rng(0).normal(0, 0.3, (4, 3, 3, 3)).astype(np.float32)
-    nodes = [
-        helper.make_node("Transpose", ["x"], ["first"], perm=[0, 3, 1, 2]),
-        helper.make_node("Conv", ["first", "w"], ["conv"], pads=[1, 1, 1, 1]),
-        helper.make_node("Relu", ["conv"], ["relu"]),
-        helper.make_node("GlobalAveragePool", ["relu"], ["pool"]),
-        helper.make_node("Flatten", ["pool"], ["y"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "channels_last",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 16, 24, 3])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4])],
-        [numpy_helper.from_array(weight, "w")],
-    )
+    text = """(float[1,16,24,3] x) => (float[1,4] y) {
+        first = Transpose <perm = [0,3,1,2]> (x)
+        conv = Conv <pads = [1,1,1,1]> (first, w)
+        relu = Relu (conv)
+        pool = GlobalAveragePool (relu)
+        y = Flatten (pool) }"""
     path = tmp_path / "channels_last.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
+    onnx.save(model_of(text, {"w": weight}, prepared=False), path)
     return path
 
 

@@ -13,8 +13,9 @@ from typing import Any
 import onnx
 import pytest
 import typer
-from onnx import TensorProto, helper
 
+from commands import Run
+from graphs import model_of
 from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.cli import model_runs as cli_jobs
 from rockpress.cli.commands import run as run_command
@@ -32,7 +33,6 @@ else:
     pass
 
 DOCS = Path(__file__).parents[2] / "docs"
-Run = Callable[..., tuple[int, str, str]]
 
 EVERYTHING = """
 model = "model.onnx"
@@ -128,7 +128,7 @@ def test_files_of_a_metric_are_found_from_the_recipe(
     assert job.recipe.metric.metric_option["charset"] == "/data/keys.txt"
 
 
-def test_what_is_left_out_has_the_default_of_the_option(write: Callable[[str], Path]) -> None:
+def test_keys_left_out_have_the_default_of_the_option(write: Callable[[str], Path]) -> None:
     path = write('model = "a.onnx"\nprune = "off"\ntoolkit-python = "python3"\nquantize = "off"\n')
     (job,) = read_jobs(path)
     model = path.parent / "a.onnx"
@@ -263,11 +263,8 @@ def test_a_hint_speaks_of_the_key(
     """But of the option, where that was typed."""
     path = write('model = "open.onnx"\ncalib = "images"')
     monkeypatch.chdir(path.parent)
-    x, y = (
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, "h", "w"]) for name in "xy"
-    )
-    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [x], [y])
-    onnx.save(helper.make_model(graph), "open.onnx")
+    text = "(float[n,3,h,w] x) => (float[n,3,h,w] y) { y = Relu (x) }"
+    onnx.save(model_of(text, prepared=False), "open.onnx")
     for dry_run in ([], ["--dry-run"]):
         code, _, err = rockpress("run", path.name, *more, *dry_run)
         assert (code, said in err) == (2 if more else 1, True)
@@ -299,7 +296,7 @@ def test_an_option_is_said_as_a_line_that_a_recipe_takes(
         ("input.foo = [1, 3]", "input: the model has no input 'foo'"),
     ],
 )
-def test_what_only_the_model_tells_is_told_by_the_key(
+def test_mistakes_that_the_model_shows_are_told_by_the_key(
     key: str,
     said: str,
     small_cnn: Path,
@@ -370,7 +367,7 @@ def test_the_output_of_the_command_line_goes_before_that_of_the_file(
 # Several models run
 
 
-def test_of_several_models_one_that_fails_does_not_lose_the_other(
+def test_a_model_that_fails_does_not_lose_the_others(
     small_cnn: Path,
     image_folder: Path,
     write: Callable[[str], Path],

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from commands import Run
+from graphs import Weights, model_of
 from rockpress.calibration_data.bundled import CALIBRATION, DEMO_PREPROCESS, MODEL, sample_path
 from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import Samples
@@ -51,11 +51,11 @@ def demo_samples(count: int) -> Samples:
 
 
 @pytest.mark.parametrize("command", ["prune", "run"])
-def test_without_torch_it_ends_at_once(
+def test_distillation_without_torch_ends_at_once(
     command: str,
     no_torch: None,
     tmp_path: Path,
-    rockpress: Callable[..., tuple[int, str, str]],
+    rockpress: Run,
 ) -> None:
     """Before samples are read: the one that is named here would be an error of its own."""
     out = tmp_path / ("o.onnx" if command == "prune" else "o")
@@ -69,10 +69,10 @@ def test_without_torch_it_ends_at_once(
 
 
 def test_an_operator_that_cannot_be_trained_is_named_at_once() -> None:
-    lstm = helper.make_node("LSTM", ["x", "w", "r"], ["y"], hidden_size=2)
-    value = helper.make_tensor_value_info("x", TensorProto.FLOAT, (3, 1, 2))
-    graph = helper.make_graph([lstm, lstm], "g", [value], [])
-    model = helper.make_model(graph)
+    text = """(float[3,1,2] x) => () {
+        y = LSTM <hidden_size = 2> (x, w, r)
+        z = LSTM <hidden_size = 2> (x, w, r) }"""
+    model = model_of(text, prepared=False)
     with pytest.raises(ModelError, match=r"these operators: LSTM \(2\)") as caught:
         require_trainable(model)
     assert "--recover least-squares" in caught.value.hint
@@ -88,7 +88,7 @@ def test_torch_is_asked_for_before_operators(no_torch: None) -> None:
 @pytest.mark.parametrize(
     ("count", "max_drop", "held_out"), [(32, None, 8), (256, None, 64), (40, 0.02, 20)]
 )
-def test_what_is_held_out_is_neither_pruned_nor_trained_by(
+def test_samples_held_out_are_not_pruned_or_trained_by(
     count: int, max_drop: float | None, held_out: int
 ) -> None:
     recipe = make_recipe(Path("m.onnx"), recover="distill", max_drop=max_drop)
@@ -113,52 +113,38 @@ def test_too_few_samples() -> None:
 
 
 def test_weights_are_trained_and_constants_are_not() -> None:
-    def constant(value: float, *shape: int) -> np.ndarray:  # type: ignore[type-arg]
-        return np.full(shape, value, np.float32)
-
-    nodes = [
-        helper.make_node("Conv", ["x", "w", "b"], ["c"]),
-        helper.make_node("Add", ["c", "three"], ["d"]),
-        helper.make_node("Mul", ["d", "scale"], ["e"]),
-        helper.make_node("Reshape", ["e", "shape"], ["f"]),
-        helper.make_node("MatMul", ["f", "m"], ["y"]),
-    ]
-    weights = {
-        "w": constant(1, 2, 2, 1, 1),
-        "b": constant(0, 2),
-        "three": constant(3),
-        "scale": constant(1, 2, 1, 1),
-        "m": constant(1, 8, 2),
-        "shape": np.array([1, 8], np.int64),
+    text = """(float[1,2,2,2] x) => (y) {
+        c = Conv (x, w, b)
+        d = Add (c, three)
+        e = Mul (d, scale)
+        f = Reshape (e, shape)
+        y = MatMul (f, m) }"""
+    weights: Weights = {
+        "w": np.ones((2, 2, 1, 1)),
+        "b": np.zeros(2),
+        "three": 3.0,
+        "scale": np.ones((2, 1, 1)),
+        "m": np.ones((8, 2)),
+        "shape": [1, 8],
     }
-    assert trainable(Graph(graph_of(nodes, weights))) == ["w", "b", "scale", "m"]
-
-
-def graph_of(nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray]) -> ModelProto:  # type: ignore[type-arg]
-    graph = helper.make_graph(
-        nodes,
-        "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 2, 2, 2))],
-        [onnx.ValueInfoProto(name="y")],
-        [numpy_helper.from_array(value, name) for name, value in weights.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    return onnx.shape_inference.infer_shapes(model)
+    model = model_of(text, weights, prepared=False)
+    assert trainable(Graph(model)) == ["w", "b", "scale", "m"]
 
 
 @pytest.mark.parametrize(
     ("last", "wanted"),
     [
-        (helper.make_node("Softmax", ["f"], ["y"]), ComparedTensor("f", classes=True)),
-        (helper.make_node("Softmax", ["f"], ["y"], axis=0), ComparedTensor("y", classes=False)),
-        (helper.make_node("Sigmoid", ["f"], ["y"]), ComparedTensor("y", classes=False)),
-        (helper.make_node("Add", ["f", "f"], ["y"]), ComparedTensor("y", classes=True)),
+        ("Softmax (f)", ComparedTensor("f", classes=True)),
+        ("Softmax <axis = 0> (f)", ComparedTensor("y", classes=False)),
+        ("Sigmoid (f)", ComparedTensor("y", classes=False)),
+        ("Add (f, f)", ComparedTensor("y", classes=True)),
     ],
 )
 def test_scores_of_classes_are_compared_before_the_softmax(
-    last: onnx.NodeProto, wanted: ComparedTensor
+    last: str, wanted: ComparedTensor
 ) -> None:
-    model = graph_of([helper.make_node("Flatten", ["x"], ["f"]), last], {})
+    text = f"(float[1,2,2,2] x) => (y) {{ f = Flatten (x) y = {last} }}"
+    model = model_of(text, prepared=False)
     assert compared_tensors(model) == [wanted]
 
 
@@ -205,7 +191,7 @@ def test_a_mini_batch_fits_in_memory() -> None:
     assert numbers * 8 * 16 < 1 << 30
 
 
-def test_what_training_did_is_told() -> None:
+def test_the_effect_of_training_is_told() -> None:
     assert distillation_notices(FOUND) == distillation_notices(None) == []
     poor = replace(FOUND, kept=False)
     (notice,) = distillation_notices(poor)
@@ -218,7 +204,7 @@ def test_what_training_did_is_told() -> None:
     assert "agreement 0.900 to 0.950" in str(pruning_card(asdict(figure)))
 
 
-def test_what_a_stopped_stage_left_stays_until_it_is_done(tmp_path: Path) -> None:
+def test_files_of_a_stopped_stage_stay_until_it_is_done(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     with pytest.raises(KeyboardInterrupt), cache.unfinished("distill", {"a": 1}) as place:
         place.mkdir(parents=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from commands import Run
+from graphs import Samples, model_of_nodes, random_feeds
 from rockpress.calibration_data.bundled import CALIBRATION, DEMO_PREPROCESS, MODEL, sample_path
 from rockpress.core.errors import ModelError
 from rockpress.core.graphs.graph import Graph
@@ -143,19 +144,9 @@ def model_of(
     shapes: dict[str, tuple[int, ...]],
     weights: dict[str, Array],
     outputs: tuple[str, ...] = ("y",),
-    kind: int = TensorProto.FLOAT,
 ) -> ModelProto:
-    graph = helper.make_graph(
-        nodes,
-        "g",
-        [helper.make_tensor_value_info(name, kind, shape) for name, shape in shapes.items()],
-        [onnx.ValueInfoProto(name=name) for name in outputs],
-        [numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    if any(node.op_type == "Mish" for node in nodes):
-        model.opset_import[0].version = 18
-    return onnx.shape_inference.infer_shapes(model)
+    opset = 18 if any(node.op_type == "Mish" for node in nodes) else 17
+    return model_of_nodes(nodes, shapes, dict.fromkeys(outputs), weights, opset=opset)
 
 
 def assert_equal(model: ModelProto, tolerance: float = 2e-5) -> None:
@@ -287,9 +278,8 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "student.onnx", tmp_path / "teacher.onnx"
 
 
-def samples(count: int, seed: int) -> list[dict[str, Array]]:
-    rng = np.random.default_rng(seed)
-    return [{"x": rng.standard_normal((1, 2, 6, 6)).astype(np.float32)} for _ in range(count)]
+def samples(count: int, seed: int) -> Samples:
+    return random_feeds({"x": (1, 2, 6, 6)}, count, seed)
 
 
 def run(pair: tuple[Path, Path], output: Path, **options: Any) -> Any:
@@ -335,7 +325,7 @@ def trainable_of(model: ModelProto) -> list[str]:
     return trainable(Graph(model))
 
 
-def test_what_is_no_better_is_not_kept(pair: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_student_that_is_no_better_is_not_kept(pair: tuple[Path, Path], tmp_path: Path) -> None:
     """The teacher as its own student cannot be improved."""
     teacher = pair[1]
     found = run((teacher, teacher), tmp_path / "o.onnx", plan={"steps": 30})
@@ -437,7 +427,7 @@ def demo_options(tmp_path: Path) -> list[str]:
 
 
 def test_prune_writes_a_distilled_model(
-    rockpress: Callable[..., tuple[int, str, str]], demo_options: list[str], tmp_path: Path
+    rockpress: Run, demo_options: list[str], tmp_path: Path
 ) -> None:
     output = tmp_path / "o.onnx"
     more = ["-o", output, "--budget", "macs=-50%", "--recover", "distill", "--recover-time", "4"]
@@ -453,7 +443,7 @@ def test_prune_writes_a_distilled_model(
 
 
 def test_a_sparse_model_stays_sparse_while_it_is_distilled(
-    rockpress: Callable[..., tuple[int, str, str]],
+    rockpress: Run,
     demo_options: list[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -478,7 +468,7 @@ def test_a_sparse_model_stays_sparse_while_it_is_distilled(
 
 
 def test_an_interrupted_prune_goes_on(
-    rockpress: Callable[..., tuple[int, str, str]],
+    rockpress: Run,
     demo_options: list[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -508,7 +498,7 @@ def test_an_interrupted_prune_goes_on(
 
 
 def test_a_run_reports_what_distillation_did(
-    rockpress: Callable[..., tuple[int, str, str]], demo_options: list[str], tmp_path: Path
+    rockpress: Run, demo_options: list[str], tmp_path: Path
 ) -> None:
     more = ["-o", tmp_path / "b", "--prune", "macs=-50%", "--recover", "distill"]
     more += ["--recover-time", "3", "--quantize", "off"]

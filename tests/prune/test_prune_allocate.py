@@ -13,15 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto
 
+from graphs import Samples, Weights, model_of, random_feeds, random_weights
 from rockpress.convert.chips.cycles import ddr_cycles, npu_cycles
 from rockpress.convert.chips.targets import find_target
 from rockpress.core.errors import ModelError, OptionError, SamplesError
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.layers import LayerShape, layers_of, macs_of, pooling_of
 from rockpress.core.graphs.model import load_model
-from rockpress.core.passes.prepare import fixed_input_shapes, prepare_model
+from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.prune.channels.dependency_builder import build_dependency_graph
 from rockpress.prune.channels.groups import find_groups
@@ -41,32 +42,7 @@ from rockpress.prune.search.bisection import largest_share
 from rockpress.prune.search.costs import Cost, CostFunction, CostModel
 from rockpress.prune.search.width_candidates import Candidate
 
-Weights = dict[str, tuple[int, ...] | NDArray[np.generic]]
-Feeds = list[dict[str, NDArray[np.float32]]]
 Allocation = Callable[[list[Candidate], CostModel], Iterator[PrunePlan]]
-
-
-def net(text: str, weights: Weights) -> ModelProto:
-    """A prepared model from ONNX text; a weight given by its shape gets random values."""
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {text}')
-    random = np.random.default_rng(0)
-    for name, value in weights.items():
-        if isinstance(value, tuple):
-            scale = 1 / np.sqrt(np.prod(value[1:])) if len(value) > 1 else 0.3
-            value = (random.standard_normal(value) * scale).astype(np.float32)
-        model.graph.initializer.append(numpy_helper.from_array(value, name))
-    return prepare_model(model)
-
-
-def samples_for(model: ModelProto, count: int, seed: int = 0) -> Feeds:
-    random = np.random.default_rng(seed)
-    return [
-        {
-            name: random.standard_normal(shape).astype(np.float32)
-            for name, shape in fixed_input_shapes(model).items()
-        }
-        for _ in range(count)
-    ]
 
 
 RESIDUAL: tuple[str, Weights] = (
@@ -81,10 +57,13 @@ RESIDUAL: tuple[str, Weights] = (
         p = GlobalAveragePool (t)
         q = Flatten (p)
         y = Gemm <transB=1> (q, w4, b4) }""",
-    {
-        **{"w1": (16, 3, 3, 3), "b1": (16,), "w2": (24, 16, 3, 3), "b2": (24,)},
-        **{"w3": (16, 24, 3, 3), "b3": (16,), "w4": (4, 16), "b4": (4,)},
-    },
+    random_weights(
+        {
+            **{"w1": (16, 3, 3, 3), "b1": (16,), "w2": (24, 16, 3, 3), "b2": (24,)},
+            **{"w3": (16, 24, 3, 3), "b3": (16,), "w4": (4, 16), "b4": (4,)},
+        },
+        biases=0.3,
+    ),
 )
 COSTS: dict[str, tuple[str, Weights]] = {
     "residual": RESIDUAL,
@@ -176,7 +155,7 @@ def unnamed(layers: list[LayerShape]) -> list[tuple[object, ...]]:
 @settings(max_examples=12)
 @given(data=st.data())
 def test_the_cost_of_a_cut_is_that_of_the_cut_model(name: str, data: st.DataObject) -> None:
-    model = net(*COSTS[name])
+    model = model_of(*COSTS[name])
     dependency = build_dependency_graph(Graph(model))
     groups = find_groups(dependency)
     orders = {g.name: np.array(data.draw(st.permutations(range(g.size)))) for g in groups}
@@ -201,7 +180,7 @@ def weighted(layers: list[LayerShape]) -> list[LayerShape]:
 
 
 def test_layers_may_share_a_name() -> None:
-    model = net(*RESIDUAL)
+    model = model_of(*RESIDUAL)
     expected = unnamed(layers_of(Graph(model)))
     for node in model.graph.node:
         node.name = "same"
@@ -224,11 +203,11 @@ def test_layers_may_share_a_name() -> None:
 def test_multiply_accumulates(node: str, shape: str, weight: tuple[int, ...], macs: int) -> None:
     operator, _, attributes = node.partition(" ")
     text = f"(float{shape} x) => (float y) {{ y = {operator} {attributes} (x, w) }}"
-    assert macs_of(net(text, {"w": weight})) == macs
+    assert macs_of(model_of(text, {"w": weight})) == macs
 
 
 def test_a_convolution_before_a_residual_add_reads_a_second_tensor() -> None:
-    layers = {one.name: one for one in layers_of(Graph(net(*RESIDUAL)))}
+    layers = {one.name: one for one in layers_of(Graph(model_of(*RESIDUAL)))}
     assert [name for name, one in layers.items() if one.adds] == ["c"]
     target, plain = find_target("rk3566"), replace(layers["c"], adds=False)
     more = ddr_cycles(layers["c"], target) - ddr_cycles(plain, target)
@@ -250,7 +229,7 @@ def test_a_global_pooling_is_a_depthwise_convolution(
     size: tuple[int, int, int], chip: str, cycles: int
 ) -> None:
     shape = ",".join(map(str, (1, *size)))
-    graph = Graph(net(f"(float[{shape}] x) => (float y) {{ y = GlobalAveragePool (x) }}", {}))
+    graph = Graph(model_of(f"(float[{shape}] x) => (float y) {{ y = GlobalAveragePool (x) }}", {}))
     pooling = pooling_of(graph, graph.nodes[0])
     assert pooling is not None
     assert npu_cycles(pooling, find_target(chip)) == cycles
@@ -273,7 +252,7 @@ def costs_of(model: ModelProto, found: list[Candidate], cost: Cost = macs_cost) 
 @given(share=st.floats(0.01, 0.85))
 @settings(max_examples=15)
 def test_the_budget_is_met_with_allowed_widths(allocation: Allocation, share: float) -> None:
-    model = net(*RESIDUAL)
+    model = model_of(*RESIDUAL)
     found = candidates(model, ERRORS)
     costs = costs_of(model, found)
     point = allocate(allocation(found, costs), share)
@@ -284,7 +263,7 @@ def test_the_budget_is_met_with_allowed_widths(allocation: Allocation, share: fl
 
 
 def test_the_cheapest_cut_is_made_first() -> None:
-    model = net(*RESIDUAL)
+    model = model_of(*RESIDUAL)
     found = candidates(model, ERRORS)
     costs = costs_of(model, found)
     assert allocate(by_sensitivity(found, costs), 0.1).widths == {"w2": 16}
@@ -293,8 +272,8 @@ def test_the_cheapest_cut_is_made_first() -> None:
 
 @given(share=st.floats(0.01, 0.85))
 @settings(max_examples=15)
-def test_what_is_not_needed_is_given_back(share: float) -> None:
-    model = net(*RESIDUAL)
+def test_channels_cut_beyond_the_budget_are_given_back(share: float) -> None:
+    model = model_of(*RESIDUAL)
     errors = {"w1": {8: 5.0, 12: 3.0, 4: 9.0}, "w2": dict.fromkeys((4, 8, 12, 16), 0.001)}
     found = candidates(model, errors)
     costs = costs_of(model, found)
@@ -308,7 +287,7 @@ def test_what_is_not_needed_is_given_back(share: float) -> None:
 
 
 def test_uniform_cuts_all_alike() -> None:
-    model = net(*RESIDUAL)
+    model = model_of(*RESIDUAL)
     errors = {name: dict.fromkeys(range(1, size), 1.0) for name, size in (("w1", 16), ("w2", 24))}
     found = candidates(model, errors)
     widths = allocate(uniform(found, costs_of(model, found)), 0.4).widths
@@ -316,7 +295,7 @@ def test_uniform_cuts_all_alike() -> None:
 
 
 def test_a_budget_out_of_reach_says_what_can_be_had() -> None:
-    model = net(*RESIDUAL)
+    model = model_of(*RESIDUAL)
     found = candidates(model, ERRORS)
     costs = costs_of(model, found)
     least = costs.total({"w1": 4, "w2": 8}) / macs_of(model) - 1
@@ -327,7 +306,7 @@ def test_a_budget_out_of_reach_says_what_can_be_had() -> None:
 
 
 def test_cuts_that_only_save_together_are_found() -> None:
-    model = net(*RESIDUAL)
+    model = model_of(*RESIDUAL)
     errors = {"w1": {4: 0.5}, "w2": {16: 0.1, 8: 0.3}}
     found = candidates(model, errors)
     costs = costs_of(model, found, lambda layer: float(max(layer.cin, layer.cout)))
@@ -335,7 +314,7 @@ def test_cuts_that_only_save_together_are_found() -> None:
     assert widths == {"w1": 4, "w2": 8}
 
 
-def output_error(model: ModelProto, other: ModelProto, samples: Feeds) -> float:
+def output_error(model: ModelProto, other: ModelProto, samples: Samples) -> float:
     first, second = Session(model), Session(other)
     return float(np.mean([np.mean((first.run(f)[0] - second.run(f)[0]) ** 2) for f in samples]))
 
@@ -345,9 +324,9 @@ def output_error(model: ModelProto, other: ModelProto, samples: Feeds) -> float:
 def test_pruning_meets_its_budget_and_least_squares_is_better(
     share: float, kind: str, tmp_path: Path
 ) -> None:
-    model = net(*RESIDUAL)
+    model = model_of(*RESIDUAL)
     before = model.SerializeToString()
-    samples, fresh = samples_for(model, 48), samples_for(model, 24, seed=1)
+    samples, fresh = random_feeds(model, 48), random_feeds(model, 24, seed=1)
     cost = {"macs": macs_cost, "size": size_cost}[kind]
     errors = {}
     for recover in ("least-squares", "none"):
@@ -374,25 +353,25 @@ def test_pruning_meets_its_budget_and_least_squares_is_better(
 
 
 def test_pruning_twice_gives_the_same_file(tmp_path: Path) -> None:
-    model = net(*RESIDUAL)
+    model = model_of(*RESIDUAL)
     for name in "ab":
         budget = Budget("macs", 0.3)
         prune(
-            model, tmp_path / name, samples_for(model, 8), budget, cost=CostFunction(macs_cost, 4)
+            model, tmp_path / name, random_feeds(model, 8), budget, cost=CostFunction(macs_cost, 4)
         )
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 def test_a_pruned_model_can_be_pruned_again(tmp_path: Path) -> None:
     flat = np.array([1, 256], np.int64)
-    model = net(
+    model = model_of(
         """(float[1,3,4,4] x) => (float[1,4] y) {
             a = Conv (x, w1, b1)
             f = Reshape (a, flat)
             y = Gemm (f, w2, b2) }""",
         {"w1": (16, 3, 1, 1), "b1": (16,), "w2": (256, 4), "b2": (4,), "flat": flat},
     )
-    samples = samples_for(model, 8)
+    samples = random_feeds(model, 8)
     for _ in range(2):
         prune(model, tmp_path / "a", samples, Budget("macs", 0.2), cost=CostFunction(macs_cost, 2))
         model = prepare_model(load_model(tmp_path / "a"))
@@ -400,30 +379,32 @@ def test_a_pruned_model_can_be_pruned_again(tmp_path: Path) -> None:
 
 
 def test_no_samples(tmp_path: Path) -> None:
-    model = net(*RESIDUAL)
+    model = model_of(*RESIDUAL)
     with pytest.raises(SamplesError):
         prune(model, tmp_path / "a", [], Budget("macs", 0.2), cost=CostFunction(macs_cost, 4))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_samples_that_can_be_read_only_once(tmp_path: Path) -> None:
-    model = net(*RESIDUAL)
+    model = model_of(*RESIDUAL)
 
     def once() -> Iterator[dict[str, NDArray[np.float32]]]:
-        yield from samples_for(model, 8)
+        yield from random_feeds(model, 8)
 
     with pytest.raises(SamplesError, match="only once"):
         prune(model, tmp_path / "a", once(), Budget("macs", 0.2), cost=CostFunction(macs_cost, 4))
 
 
 def test_a_model_without_channels_to_remove(tmp_path: Path) -> None:
-    model = net("(float[1,3,4,4] x) => (float[1,5,4,4] y) { y = Conv (x, w) }", {"w": (5, 3, 1, 1)})
+    model = model_of(
+        "(float[1,3,4,4] x) => (float[1,5,4,4] y) { y = Conv (x, w) }", {"w": (5, 3, 1, 1)}
+    )
     with pytest.raises(ModelError, match="no channels"):
         prune(model, tmp_path / "a", [], Budget("macs", 0.2), cost=CostFunction(macs_cost, 4))
 
 
-def test_what_stands_in_the_way_is_named(tmp_path: Path) -> None:
-    model = net(
+def test_operators_that_stand_in_the_way_are_named(tmp_path: Path) -> None:
+    model = model_of(
         """(float[1,3,4,4] x) => (float[1,4,4,4] y) {
             a = Conv (x, w1)
             b = LRN <size=3> (a)
@@ -435,10 +416,10 @@ def test_what_stands_in_the_way_is_named(tmp_path: Path) -> None:
 
 
 def test_groups_narrower_than_a_step(tmp_path: Path) -> None:
-    model = net(*RESIDUAL)
+    model = model_of(*RESIDUAL)
     with pytest.raises(OptionError, match="out of reach"):
         budget, method = Budget("macs", 0.2), PruneMethod(keep=("block of *",))
-        given = samples_for(model, 2)
+        given = random_feeds(model, 2)
         prune(model, tmp_path / "a", given, budget, cost=CostFunction(macs_cost, 32), method=method)
 
 
@@ -451,11 +432,11 @@ def test_an_unknown_method(given: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("criterion", ["wanda", "magnitude"])
 @pytest.mark.parametrize("allocation", ["sensitivity", "uniform"])
 def test_the_baselines_meet_the_budget(criterion: str, allocation: str, tmp_path: Path) -> None:
-    model = net(*RESIDUAL)
+    model = model_of(*RESIDUAL)
     result = prune(
         model,
         tmp_path / "a.onnx",
-        samples_for(model, 8),
+        random_feeds(model, 8),
         Budget("macs", 0.3),
         cost=CostFunction(macs_cost, 4),
         method=PruneMethod(criterion, allocation, recover="none"),
@@ -463,11 +444,11 @@ def test_the_baselines_meet_the_budget(criterion: str, allocation: str, tmp_path
     assert macs_of(load_model(tmp_path / "a.onnx")) == result.cost_after <= 0.7 * macs_of(model)
 
 
-def test_what_was_done_is_told(tmp_path: Path) -> None:
-    model = net(*RESIDUAL)
+def test_the_result_tells_what_was_done(tmp_path: Path) -> None:
+    model = model_of(*RESIDUAL)
     budget = Budget("macs", 0.4)
     result = prune(
-        model, tmp_path / "a", samples_for(model, 12), budget, cost=CostFunction(macs_cost, 4)
+        model, tmp_path / "a", random_feeds(model, 12), budget, cost=CostFunction(macs_cost, 4)
     )
     assert result.measure == "agreement"
     ratios = [point.cost_ratio for point in result.curve]
@@ -483,9 +464,9 @@ def test_what_was_done_is_told(tmp_path: Path) -> None:
         assert group.name in group.layers
 
 
-def test_one_judgement_serves_several_budgets(tmp_path: Path) -> None:
-    model = net(*RESIDUAL)
-    samples = samples_for(model, 8)
+def test_a_judgement_serves_several_budgets(tmp_path: Path) -> None:
+    model = model_of(*RESIDUAL)
+    samples = random_feeds(model, 8)
     pruner = Pruner(model, samples, cost=CostFunction(macs_cost, 4), method=PruneMethod())
     for name, share in (("a", 0.5), ("b", 0.2)):
         pruner.prune(Budget("macs", share), tmp_path / name)
@@ -494,10 +475,10 @@ def test_one_judgement_serves_several_budgets(tmp_path: Path) -> None:
     assert macs_of(load_model(tmp_path / "a")) < macs_of(load_model(tmp_path / "b"))
 
 
-def test_as_much_as_the_drop_allows(tmp_path: Path) -> None:
-    model = net(*RESIDUAL)
+def test_pruning_goes_as_far_as_the_drop_allows(tmp_path: Path) -> None:
+    model = model_of(*RESIDUAL)
     pruner = Pruner(
-        model, samples_for(model, 8), cost=CostFunction(macs_cost, 4), method=PruneMethod()
+        model, random_feeds(model, 8), cost=CostFunction(macs_cost, 4), method=PruneMethod()
     )
 
     def judge(small: ModelProto) -> float:  # exactly what the MACs say, to know the answer
@@ -536,7 +517,7 @@ def test_bisection_comes_close_from_below(threshold: float, most: float) -> None
     ],
 )
 def test_layers_are_kept_by_name(keep: list[str], only: list[str], cut: set[str]) -> None:
-    model = net(*RESIDUAL)
+    model = model_of(*RESIDUAL)
     for node, name in zip(model.graph.node, ("first", "", "second"), strict=False):
         node.name = name
     dependency = build_dependency_graph(Graph(model))
@@ -546,7 +527,7 @@ def test_layers_are_kept_by_name(keep: list[str], only: list[str], cut: set[str]
 
 
 @given(whole=st.floats(1.0, 1e9), part=st.floats(1e-3, 1.0))
-def test_what_can_be_saved_at_most_can_be_asked_for(whole: float, part: float) -> None:
+def test_the_most_that_can_be_saved_can_be_asked_for(whole: float, part: float) -> None:
     least = PrunePlan({"w1": 8}, whole * part, 0.0)
     points = [PrunePlan({}, whole, 0.0), least]
     assert allocate(points, 1 - least.cost / whole) in points
@@ -555,13 +536,13 @@ def test_what_can_be_saved_at_most_can_be_asked_for(whole: float, part: float) -
 
 
 def test_globs_that_leave_nothing() -> None:
-    dependency = build_dependency_graph(Graph(net(*RESIDUAL)))
+    dependency = build_dependency_graph(Graph(model_of(*RESIDUAL)))
     with pytest.raises(OptionError, match="leaves nothing to prune"):
         prunable_groups(dependency, ["*"], [])
 
 
 def test_a_glob_that_names_nothing() -> None:
-    dependency = build_dependency_graph(Graph(net(*RESIDUAL)))
+    dependency = build_dependency_graph(Graph(model_of(*RESIDUAL)))
     with pytest.raises(OptionError, match=r"w9.*no channels"):
         prunable_groups(dependency, ["w1", "w9*"], [])
 

@@ -12,26 +12,26 @@ import numpy as np
 import onnx
 import onnx.parser
 import pytest
-from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 from typer.testing import CliRunner
 
+from graphs import Samples, model_of, random_feeds, random_weights
 from rockpress.cli.commands.quantize import app
 from rockpress.cli.errors_table import show_errors
 from rockpress.core.errors import SamplesError
 from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
+from rockpress.core.progress import Progress
 from rockpress.core.similarity import sqnr_db
+from rockpress.core.types import Array
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.samples.ready_model import ready_model
 from rockpress.pipeline.single import quantize_file
 from rockpress.quantize.error_report import TensorError, error_report
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import Plan
-from rockpress.quantize.rendering.qdq import dequantized_names, render
-
-Array = NDArray[Any]
-Feeds = list[dict[str, Array]]
+from rockpress.quantize.rendering.qdq import dequantized_names, insert_qdq
+from samples import save_feeds
 
 TWO_CONVS = """(float[1,3,6,6] x) => (float y) {
     a = Conv (x, w1, b1)
@@ -49,27 +49,20 @@ BRANCHES = """(float[1,3,6,6] x) => (float y, float s) {
 def weights_of(**given: Array) -> dict[str, Array]:
     """Weights of both graphs: 3 -> 8 -> 4 channels, of one pixel each."""
     random = np.random.default_rng(3)
-    drawn: dict[str, Array] = {
+    weights = {
         "w1": random.standard_normal((8, 3, 1, 1)),
         "b1": random.standard_normal(8) * 0.3,
         "w2": random.standard_normal((4, 8, 1, 1)) * 0.4,
     }
-    return {name: value.astype(np.float32) for name, value in {**drawn, **given}.items()}
+    return random_weights({**weights, **given})
 
 
-def model_of(text: str, weights: dict[str, Array]) -> ModelProto:
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {text}')
-    model.graph.initializer.extend(numpy_helper.from_array(v, n) for n, v in weights.items())
-    return prepare_model(model)
-
-
-def feeds(count: int, seed: int) -> Feeds:
-    random = np.random.default_rng(seed)
-    return [{"x": random.standard_normal((1, 3, 6, 6)).astype(np.float32)} for _ in range(count)]
+def feeds(count: int, seed: int) -> Samples:
+    return random_feeds({"x": (1, 3, 6, 6)}, count, seed)
 
 
 def made(
-    model: ModelProto, folder: Path, samples: Feeds, method: str = "min-max"
+    model: ModelProto, folder: Path, samples: Samples, method: str = "min-max"
 ) -> tuple[ModelProto, Plan]:
     result = quantize(model, folder / "q.onnx", folder / "p.toml", samples, method=method)
     return load_model(result.path), result.plan
@@ -229,12 +222,12 @@ def test_every_tensor_once_worst_first(method: str, tmp_path: Path) -> None:
     assert len(alone) == len(errors)
 
 
-def test_what_stays_in_float_has_no_error(tmp_path: Path) -> None:
+def test_tensors_that_stay_in_float_have_no_error(tmp_path: Path) -> None:
     model = model_of(TWO_CONVS, weights_of())
     _, plan = made(model, tmp_path, feeds(16, 0))
     floating = replace(plan.activations["r"], dtype="float16")
     mixed = replace(plan, activations={**plan.activations, "r": floating}, weights={})
-    errors = error_report(model, render(model, mixed, {}), mixed, feeds(10, 1))
+    errors = error_report(model, insert_qdq(model, mixed, {}), mixed, feeds(10, 1))
     assert {(one.kind, one.name) for one in errors} == {("activation", "x"), ("activation", "y")}
 
 
@@ -252,21 +245,29 @@ def test_an_error_of_nothing_is_infinitely_small(tmp_path: Path) -> None:
 # Limits
 
 
+class Recorded(Progress):
+    """The steps that a stage took."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[str, int, int | None]] = []
+
+    def step(self, activity: str, done: int, total: int | None = None) -> None:
+        self.steps.append((activity, done, total))
+
+
 def test_no_time_leaves_the_accumulated_errors(tmp_path: Path) -> None:
-    steps: list[tuple[str, int, int | None]] = []
-    errors = reported(
-        weights_of(), tmp_path, seconds=0, on_progress=lambda *step: steps.append(step)
-    )
+    recorded = Recorded()
+    errors = reported(weights_of(), tmp_path, seconds=0, progress=recorded)
     assert len(errors) == 5
     assert all(one.alone_db is None for one in errors)
     accumulated = [one.accumulated_db for one in errors]
     assert accumulated == sorted(accumulated)
     assert np.isfinite(accumulated).all()
-    assert steps[0] == ("accumulated error", 1, 20)
-    assert steps[-1] == ("error alone", 4, 5)
+    assert recorded.steps[0] == ("accumulated error", 1, 20)
+    assert recorded.steps[-1] == ("error alone", 4, 5)
 
 
-def test_what_is_not_reached_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tensors_out_of_time_come_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Time for half of the eight samples, and it ends after two tensors: those expected worst."""
     weights = weights_of()
     weights["w1"][0] *= 300
@@ -306,8 +307,7 @@ def test_the_names_of_dequantized_tensors(tmp_path: Path) -> None:
 def net(folder: Path, count: int) -> tuple[Path, Path]:
     """A model and so many samples, as files."""
     onnx.save(model_of(TWO_CONVS, weights_of()), folder / "net.onnx")
-    np.savez(folder / "samples.npz", x=np.concatenate([one["x"] for one in feeds(count, 0)]))
-    return folder / "net.onnx", folder / "samples.npz"
+    return folder / "net.onnx", save_feeds(folder / "samples.npz", feeds(count, 0))
 
 
 @pytest.mark.parametrize(("count", "used"), [(12, 2), (8, 8)])

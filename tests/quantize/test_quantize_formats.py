@@ -11,14 +11,14 @@ import onnx
 import onnx.parser
 import pytest
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, numpy_helper
+from onnx import ModelProto, TensorProto
 
+from graphs import Samples, model_of, random_feeds
 from rockpress.convert.convert import convert
 from rockpress.convert.request import ConversionRequest
 from rockpress.core.errors import OptionError
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.model import load_model, save_model
-from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
 from rockpress.pipeline.recipes.recipe import make_recipe
@@ -47,18 +47,11 @@ SHAPES = {
 
 @pytest.fixture(scope="module")
 def net() -> ModelProto:
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {NET}')
-    random = np.random.default_rng(0)
-    for name, shape in SHAPES.items():
-        fan = 1 if len(shape) == 1 else np.prod(shape[1:])
-        value = (random.standard_normal(shape) / np.sqrt(fan)).astype(np.float32)
-        model.graph.initializer.append(numpy_helper.from_array(value, name))
-    return prepare_model(model)
+    return model_of(NET, SHAPES)
 
 
-def samples(count: int, seed: int) -> list[dict[str, Array]]:
-    random = np.random.default_rng(seed)
-    return [{"x": random.standard_normal((1, 3, 12, 12)).astype(np.float32)} for _ in range(count)]
+def samples(count: int, seed: int) -> Samples:
+    return random_feeds({"x": (1, 3, 12, 12)}, count, seed)
 
 
 def made(net: ModelProto, folder: Path, **how: Any) -> QuantizeResult:
@@ -102,7 +95,7 @@ def test_activations_of_16_bits_leave_the_error_of_the_weights(
     plan = made(net, tmp_path).plan
     before = closeness(net, tmp_path / "q.onnx")
     plan = made(net, tmp_path, scheme="w8a16").plan
-    assert (plan.scheme, plan.floating) == ("w8a16", ())
+    assert (plan.scheme, plan.high_precision) == ("w8a16", ())
     assert set(plan.candidates) == {"gptq-min-max", "min-max"}
     assert read_plan(tmp_path / "p.toml") == plan
     assert {(one.dtype, one.zero_point) for one in plan.activations.values()} == {("int16", 0)}
@@ -122,7 +115,9 @@ def test_activations_of_16_bits_leave_the_error_of_the_weights(
     assert all(one.dtype == np.int32 for one in biases)
 
 
-def test_what_narrows_ranges_is_refused_for_16_bits(net: ModelProto, tmp_path: Path) -> None:
+def test_methods_that_narrow_ranges_are_refused_for_16_bits(
+    net: ModelProto, tmp_path: Path
+) -> None:
     with pytest.raises(OptionError, match="--method mse narrows the ranges"):
         made(net, tmp_path, scheme="w8a16", method="mse")
     recipe = make_recipe(tmp_path / "m.onnx", scheme="w8a16")

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 
+from graphs import Samples, model_of
 from rockpress.convert.convert import convert
 from rockpress.convert.manifest import read_manifest
 from rockpress.convert.request import ConversionRequest
 from rockpress.core.errors import ModelError, OptionError
 from rockpress.core.graphs.model import load_model
-from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
+from rockpress.core.types import Array
 from rockpress.pipeline.check import check
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.run import run
 from rockpress.pipeline.single import quantize_file
-from rockpress.quantize.four_bits import LIMIT, quantize_four_bits
+from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import read_plan
-
-Array = NDArray[Any]
-Feeds = list[dict[str, Array]]
+from rockpress.quantize.schemes.w4a16 import LIMIT
+from samples import save_feeds
 
 NET = """(float[1,3,16,16] x) => (float[1,10] y) {
     a = Conv <pads=[1,1,1,1]> (x, w1, b1)
@@ -47,23 +45,17 @@ WEIGHTS = {
 
 @pytest.fixture(scope="module")
 def net() -> ModelProto:
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {NET}')
-    random = np.random.default_rng(0)
-    for name, shape in WEIGHTS.items():
-        fan = 1 if name.startswith("b") else np.prod(shape[1:])
-        value = (random.standard_normal(shape) / np.sqrt(fan)).astype(np.float32)
-        model.graph.initializer.append(numpy_helper.from_array(value, name))
-    return prepare_model(model)
+    return model_of(NET, WEIGHTS)
 
 
-def samples(count: int, seed: int) -> Feeds:
+def samples(count: int, seed: int) -> Samples:
     random = np.random.default_rng(seed)
     common = random.standard_normal((count, 1, 16, 16)) + 0.5
     own = random.standard_normal((count, 3, 16, 16))
     return [{"x": one[None].astype(np.float32)} for one in common + 0.4 * own]
 
 
-def outputs(model: ModelProto, feeds: Feeds) -> Array:
+def outputs(model: ModelProto, feeds: Samples) -> Array:
     session = Session(model)
     return np.stack([session.run(one)[0][0] for one in feeds])
 
@@ -85,7 +77,8 @@ def steps_of(model: ModelProto, position: int) -> Array:
 def test_weights_are_whole_steps_of_the_toolkits_scale(
     net: ModelProto, method: str, tmp_path: Path
 ) -> None:
-    quantize_four_bits(net, tmp_path / "q.onnx", tmp_path / "p.toml", samples(40, 1), method=method)
+    paths = tmp_path / "q.onnx", tmp_path / "p.toml"
+    quantize(net, *paths, samples(40, 1), scheme="w4a16", method=method)
     made = load_model(tmp_path / "q.onnx")
     for position in (0, 2, 3):
         steps = steps_of(made, position)
@@ -101,7 +94,7 @@ def test_weights_are_whole_steps_of_the_toolkits_scale(
 
 def test_the_best_method_is_kept(net: ModelProto, tmp_path: Path) -> None:
     paths = tmp_path / "q.onnx", tmp_path / "p.toml"
-    plan = quantize_four_bits(net, *paths, samples(60, 1), samples(8, 2)).plan
+    plan = quantize(net, *paths, samples(60, 1), samples(8, 2), scheme="w4a16").plan
     assert set(plan.candidates) == {"gptq", "mse", "min-max"}
     assert plan.candidates[plan.method] == max(plan.candidates.values())
     assert plan.candidates["gptq"] > plan.candidates["min-max"] + 3
@@ -113,7 +106,8 @@ def test_the_best_method_is_kept(net: ModelProto, tmp_path: Path) -> None:
 def test_the_toolkit_keeps_the_weights(net: ModelProto, tmp_path: Path) -> None:
     """What the simulator computes is what ONNX Runtime does, and nearer than the toolkit's own."""
     onnx.save(net, tmp_path / "float.onnx")
-    quantize_four_bits(net, tmp_path / "q.onnx", tmp_path / "p.toml", samples(60, 1))
+    paths = tmp_path / "q.onnx", tmp_path / "p.toml"
+    quantize(net, *paths, samples(60, 1), scheme="w4a16")
     feeds = samples(6, 3)
     found = {}
     for name in ("q", "float"):
@@ -136,9 +130,9 @@ def test_the_toolkit_keeps_the_weights(net: ModelProto, tmp_path: Path) -> None:
     assert sqnr_db(reference, [found["q"]]) > sqnr_db(reference, [found["float"]]) + 3
 
 
-def test_what_cannot_be_done_is_said(net: ModelProto, tmp_path: Path) -> None:
+def test_impossible_requests_for_four_bits_are_refused(net: ModelProto, tmp_path: Path) -> None:
     onnx.save(net, tmp_path / "m.onnx")
-    np.savez(tmp_path / "c.npz", x=np.concatenate([one["x"] for one in samples(12, 1)]))
+    save_feeds(tmp_path / "c.npz", samples(12, 1))
     recipe = make_recipe(tmp_path / "m.onnx", calib=tmp_path / "c.npz", scheme="w4a16")
     output = tmp_path / "q.onnx"
     with pytest.raises(OptionError, match="rk3588 has no w4a16"):
@@ -163,8 +157,7 @@ def test_a_run_with_weights_of_four_bits(net: ModelProto, tmp_path: Path) -> Non
     """The .rknn computes what the kept model does, and check builds the same again."""
     onnx.save(net, tmp_path / "m.onnx")
     for name, count, seed in (("calib", 40, 1), ("eval", 8, 2)):
-        arrays = np.concatenate([one["x"] for one in samples(count, seed)])
-        np.savez(tmp_path / f"{name}.npz", x=arrays)
+        save_feeds(tmp_path / f"{name}.npz", samples(count, seed))
     recipe = make_recipe(
         tmp_path / "m.onnx",
         calib=tmp_path / "calib.npz",

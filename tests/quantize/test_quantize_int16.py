@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx.parser
 import pytest
 from numpy.typing import NDArray
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto
 
+from graphs import Samples, model_of, random_feeds, random_weights
 from rockpress.convert.chips.cycles import layer_cycles, npu_cycles
 from rockpress.convert.chips.targets import TARGETS, find_target
 from rockpress.convert.convert import convert
@@ -21,12 +21,11 @@ from rockpress.convert.toolkit.job import ToolkitPlan
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.layers import LayerShape, layer_of
 from rockpress.core.graphs.model import is_qdq, load_model, save_model
-from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
 from rockpress.pipeline.tasks.plan_handover import is_hybrid, with_quantized
-from rockpress.quantize.mixed import parse_mixed
-from rockpress.quantize.quantize import Mixed, quantize
+from rockpress.quantize.mixing.mixed_budget import MixedPrecision, parse_mixed
+from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import read_plan
 
 Array = NDArray[Any]
@@ -48,21 +47,16 @@ SHAPES = {
 
 @pytest.fixture(scope="module")
 def net() -> ModelProto:
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {NET}')
-    random = np.random.default_rng(0)
-    gain = np.where(np.arange(16) == 3, 100, 1)
-    for name, shape in SHAPES.items():
-        fan = 1 if len(shape) == 1 else np.prod(shape[1:])
-        value = random.standard_normal(shape) / np.sqrt(fan)
-        value = value * gain.reshape(-1, *[1] * (value.ndim - 1)) if name in ("w2", "b2") else value
-        value = value / gain[None, :, None, None] if name == "w3" else value
-        model.graph.initializer.append(numpy_helper.from_array(value.astype(np.float32), name))
-    return prepare_model(model)
+    gain = np.where(np.arange(16) == 3, 100, 1).astype(np.float32)
+    weights = random_weights(SHAPES)
+    weights["w2"] *= gain[:, None, None, None]
+    weights["b2"] *= gain
+    weights["w3"] /= gain[None, :, None, None]
+    return model_of(NET, weights)
 
 
-def samples(count: int, seed: int) -> list[dict[str, Array]]:
-    random = np.random.default_rng(seed)
-    return [{"x": random.standard_normal((1, 3, 16, 16)).astype(np.float32)} for _ in range(count)]
+def samples(count: int, seed: int) -> Samples:
+    return random_feeds({"x": (1, 3, 16, 16)}, count, seed)
 
 
 def on_rv1106(layer: LayerShape, dtype: str) -> float:
@@ -92,7 +86,7 @@ def test_cycles_of_int16_are_the_compilers(case: tuple[str, int, int, int, int, 
     assert npu_cycles(layer, find_target(name), "int16") == MEASURED[case]
 
 
-def test_which_type_is_mixed_with_int8() -> None:
+def test_the_type_mixed_with_int8_is_that_of_the_chip() -> None:
     found = {target.name: target.mixes_with for target in TARGETS}
     assert {name for name, kind in found.items() if kind == "int16"} == {"rv1103", "rv1106"}
     assert {name for name, kind in found.items() if kind is None} == {
@@ -112,14 +106,14 @@ def test_readers_of_int16_compute_in_int16_too(net: ModelProto) -> None:
 def test_int16_reaches_the_chip(net: ModelProto, tmp_path: Path) -> None:
     """The uneven tensor is chosen, and the simulator is as near as the intended model says."""
     calib, held, others = samples(16, 0), samples(6, 1), samples(8, 2)
-    mixed = Mixed(parse_mixed("cycles=+80%"), on_rv1106, wide="int16")
+    mixed = MixedPrecision(parse_mixed("cycles=+80%"), on_rv1106, dtype="int16")
     paths = tmp_path / "q.onnx", tmp_path / "p.toml"
     result = quantize(net, *paths, calib, held, method="gptq-min-max", mixed=mixed)
     plan = read_plan(paths[1])
     assert plan == result.plan
-    assert "o" in plan.floating
-    assert "x" not in plan.floating
-    assert plan.wide == "int16"
+    assert "o" in plan.high_precision
+    assert "x" not in plan.high_precision
+    assert plan.high_precision_dtype == "int16"
     # the weights are those that the toolkit will round itself
     assert {one.source for one in plan.weights.values()} == {"nearest"}
     assert plan.tradeoffs[-1].sqnr_db > plan.tradeoffs[0].sqnr_db + 6
@@ -141,6 +135,6 @@ def test_int16_reaches_the_chip(net: ModelProto, tmp_path: Path) -> None:
     graph = Graph(net)
     shapes = [shape for node in graph.nodes if (shape := layer_of(graph, node)) is not None]
     int8 = sum(on_rv1106(shape, "int8") for shape in shapes)
-    ratio = next(one for one in plan.tradeoffs if one.floating == plan.floating).cycles_ratio
+    ratio = next(one for one in plan.tradeoffs if one.floating == plan.high_precision).cycles_ratio
     assert ratio is not None
     assert made.cycles == pytest.approx(int8 * ratio, rel=0.1)

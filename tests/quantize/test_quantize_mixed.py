@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnx.parser
 import pytest
-from numpy.typing import NDArray
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto
 
-from rockpress.cli import main as entry
+from commands import Run
+from graphs import Samples, Weights, model_of, random_feeds
 from rockpress.convert.chips.cycles import layer_cycles
 from rockpress.convert.chips.targets import find_target
 from rockpress.convert.convert import convert
@@ -25,17 +22,19 @@ from rockpress.core.errors import OptionError, SamplesError
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.layers import LayerShape
 from rockpress.core.graphs.model import load_model, save_model
-from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.pipeline.tasks.plan_handover import ranges_of
-from rockpress.quantize.methods.method_candidates import HeldOut
-from rockpress.quantize.mixed import Costs, families, growing_choices, parse_mixed, sensitivities
-from rockpress.quantize.quantize import Mixed, quantize
+from rockpress.quantize.mixing.activation_mix import (
+    MixedCycles,
+    growing_choices,
+    scale_groups,
+    sensitivities,
+)
+from rockpress.quantize.mixing.mixed_budget import MixedPrecision, parse_mixed
+from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import Activation, Plan, read_plan
-from rockpress.quantize.rendering.qdq import render
-
-Array = NDArray[Any]
-Feeds = list[dict[str, Array]]
+from rockpress.quantize.rendering.qdq import insert_qdq
+from rockpress.quantize.trials.held_out_samples import HeldOut
 
 # one channel in sixteen is 200 times as large as the others, and as much less is made of it
 GAIN = np.where(np.arange(16) == 3, 200, 1).astype(np.float32)
@@ -58,22 +57,8 @@ SHAPES = {
 }
 
 
-def model_of(text: str, weights: dict[str, Any], seed: int = 0) -> ModelProto:
-    """A prepared model; a weight given by its shape gets random values."""
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {text}')
-    random = np.random.default_rng(seed)
-    for name, value in weights.items():
-        if isinstance(value, tuple):
-            fan = 1 if len(value) == 1 else np.prod(value[1:])
-            value = (random.standard_normal(value) / np.sqrt(fan)).astype(np.float32)
-        model.graph.initializer.append(numpy_helper.from_array(value, name))
-    return prepare_model(model)
-
-
-def samples(count: int, seed: int, size: int = 16) -> Feeds:
-    random = np.random.default_rng(seed)
-    shape = (1, 3, size, size)
-    return [{"x": random.standard_normal(shape).astype(np.float32)} for _ in range(count)]
+def samples(count: int, seed: int, size: int = 16) -> Samples:
+    return random_feeds({"x": (1, 3, size, size)}, count, seed)
 
 
 def on_rk3588(layer: LayerShape, dtype: str) -> float:
@@ -93,7 +78,7 @@ Make = Callable[..., tuple[Plan, Path]]
 @pytest.fixture
 def made(net: ModelProto, tmp_path: Path) -> Make:
     def make(budget: str | None, *, held_out: int = 4, seconds: float = 300) -> tuple[Plan, Path]:
-        mixed = Mixed(parse_mixed(budget), on_rk3588, seconds) if budget else None
+        mixed = MixedPrecision(parse_mixed(budget), on_rk3588, seconds) if budget else None
         path, plan = tmp_path / "q.onnx", tmp_path / "p.toml"
         given = samples(12, 0), samples(held_out, 1)
         result = quantize(net, path, plan, *given, method="min-max", mixed=mixed)
@@ -108,7 +93,7 @@ BAD += ["cycles=8%%", "macs=+8%", "sqnr=", "sqnr=25%", "sqnr=25dB", "sqnr=-3", "
 
 
 @pytest.mark.parametrize("text", BAD)
-def test_what_is_no_budget(text: str) -> None:
+def test_texts_that_are_no_budget_are_refused(text: str) -> None:
     with pytest.raises(OptionError, match="is no budget for mixed precision") as told:
         parse_mixed(text)
     assert repr(text) in told.value.message
@@ -122,24 +107,26 @@ def test_the_tensor_of_uneven_range_is_the_most_sensitive(
     kept = HeldOut(net, samples(4, 1), tmp_path)
     found = sensitivities(net, plan, kept, math.inf)
     assert max(found, key=lambda name: found[name]) == "o"
-    assert set(found) < set(families(plan))
-    assert families(plan)["m"] == ["m", "f"]
+    assert set(found) < set(scale_groups(plan))
+    assert scale_groups(plan)["m"] == ["m", "f"]
     assert sensitivities(net, plan, kept, time.monotonic() - 1) == {}
 
 
 def test_float16_is_bought_with_cycles(net: ModelProto, made: Make) -> None:
     plan, path = made("cycles=+30%")
-    assert "o" in plan.floating
+    assert "o" in plan.high_precision
     assert max(one.sqnr_db for one in plan.tradeoffs) > plan.tradeoffs[0].sqnr_db + 15
-    assert not {"x", "r", "e", "i"} & set(plan.floating)
+    assert not {"x", "r", "e", "i"} & set(plan.high_precision)
     assert {"w1", "w4"} <= set(plan.weights)
     assert "w3" not in plan.weights
-    assert ranges_of(plan, net).types == dict.fromkeys(plan.floating, "float16")
-    assert not set(ranges_of(plan, net).ranges) & set(plan.floating)
+    assert ranges_of(plan, net).types == dict.fromkeys(plan.high_precision, "float16")
+    assert not set(ranges_of(plan, net).ranges) & set(plan.high_precision)
     quantizers = [n for n in load_model(path).graph.node if n.op_type == "QuantizeLinear"]
-    assert not {n.input[0].removesuffix(".float") for n in quantizers} & set(plan.floating)
+    assert not {n.input[0].removesuffix(".float") for n in quantizers} & set(plan.high_precision)
     # as convert --plan renders it
-    again, first = (Session(one, optimise=False) for one in (render(net, plan), load_model(path)))
+    again, first = (
+        Session(one, optimise=False) for one in (insert_qdq(net, plan), load_model(path))
+    )
     (feeds,) = samples(1, 7)
     np.testing.assert_array_equal(again.run(feeds)[0], first.run(feeds)[0])
 
@@ -147,37 +134,37 @@ def test_float16_is_bought_with_cycles(net: ModelProto, made: Make) -> None:
 @pytest.mark.parametrize("percent", [1, 10, 30, 60])
 def test_no_choice_exceeds_the_budget(net: ModelProto, made: Make, percent: int) -> None:
     plan, _ = made(f"cycles=+{percent}%")
-    costs = Costs(Graph(net), on_rk3588)
+    costs = MixedCycles(Graph(net), on_rk3588)
     assert plan.tradeoffs[0].floating == ()
     for one in plan.tradeoffs:
         assert one.cycles_ratio is not None
         assert one.cycles_ratio == pytest.approx(1 + costs.over_int8(one.floating))
         assert one.cycles_ratio <= 1 + percent / 100
     best = max(plan.tradeoffs, key=lambda one: one.sqnr_db)
-    assert set(plan.floating) == set(best.floating)
-    assert ("o" in plan.floating) == (percent > 20)
+    assert set(plan.high_precision) == set(best.floating)
+    assert ("o" in plan.high_precision) == (percent > 20)
 
 
 def test_costs_are_those_of_the_layers_that_become_float(net: ModelProto) -> None:
-    costs = Costs(Graph(net), lambda layer, dtype: 1 if dtype == "int8" else 3)
+    costs = MixedCycles(Graph(net), lambda layer, dtype: 1 if dtype == "int8" else 3)
     # five layers, of which a tensor touches one, two or none
     found = [costs.over_int8(names) for names in ((), ("o",), ("r",), ("t",))]
     assert found == pytest.approx([0, 2 / 5, 4 / 5, 0])
 
 
-def test_it_stops_where_it_is_accurate_enough_or_comes_near(made: Make) -> None:
+def test_the_search_stops_where_the_accuracy_is_reached_or_near(made: Make) -> None:
     enough, plan, best = (made(f"sqnr={db}")[0] for db in (10, 35, 900))
-    assert (len(enough.tradeoffs), enough.floating) == (1, ())
+    assert (len(enough.tradeoffs), enough.high_precision) == (1, ())
     assert [one.sqnr_db >= 35 for one in plan.tradeoffs].index(True) == len(plan.tradeoffs) - 1
-    assert "o" in plan.floating
+    assert "o" in plan.high_precision
     most = max(best.tradeoffs, key=lambda one: one.sqnr_db)
     assert 35 < most.sqnr_db < 900
-    assert set(best.floating) == set(most.floating)
+    assert set(best.high_precision) == set(most.floating)
 
 
-def test_without_time_it_stays_int8_and_without_samples_it_fails(made: Make) -> None:
+def test_mixing_without_time_stays_int8_and_without_samples_fails(made: Make) -> None:
     plan, _ = made("cycles=+100%", seconds=0)
-    assert (len(plan.tradeoffs), plan.floating) == (1, ())
+    assert (len(plan.tradeoffs), plan.high_precision) == (1, ())
     with pytest.raises(SamplesError, match="too few calibration samples"):
         made("cycles=+8%", held_out=0)
 
@@ -194,7 +181,7 @@ MOVED = """(float[1,3,8,8] x) => (float[1,10] y) {
     y = Gemm <transB=1> (v, w3, b3) }"""
 
 
-def test_what_is_only_moved_is_as_float_as_what_it_came_from(tmp_path: Path) -> None:
+def test_tensors_that_are_only_moved_have_the_type_of_their_source(tmp_path: Path) -> None:
     few = np.random.default_rng(1).standard_normal((12, 16)).astype(np.float32) / 4
     weights = {"w1": (16, 3, 3, 3), "b1": (16,), "b2": (12,), "w3": (10, 12), "b3": (10,)}
     model = model_of(MOVED, {**weights, "w2": few / GAIN, "gain": GAIN[None, :, None, None]})
@@ -204,11 +191,11 @@ def test_what_is_only_moved_is_as_float_as_what_it_came_from(tmp_path: Path) -> 
 
     given = samples(12, 0, 8), samples(4, 1, 8)
     paths = tmp_path / "q.onnx", tmp_path / "p.toml"
-    mixed = Mixed(parse_mixed("cycles=+8%"), cost)
+    mixed = MixedPrecision(parse_mixed("cycles=+8%"), cost)
     plan = quantize(model, *paths, *given, method="min-max", mixed=mixed).plan
-    assert {"o", "f"} <= set(plan.floating)
+    assert {"o", "f"} <= set(plan.high_precision)
     assert set(plan.weights) == {"w1", "w3"}
-    assert len(render(model, plan).graph.node) == len(load_model(paths[0]).graph.node)
+    assert len(insert_qdq(model, plan).graph.node) == len(load_model(paths[0]).graph.node)
 
 
 def test_dear_tensors_do_not_hide_cheap_ones() -> None:
@@ -225,7 +212,8 @@ def test_dear_tensors_do_not_hide_cheap_ones() -> None:
     def cost(layer: LayerShape, dtype: str) -> float:  # the last layer alone is cheap in float
         return 1 if dtype == "int8" or layer.name == last else 1000
 
-    _, only = growing_choices(graph, plan, noise, cost, 0.5)
+    mixed = MixedPrecision(parse_mixed("cycles=+50%"), cost)
+    _, only = growing_choices(graph, plan, noise, mixed)
     assert (only.floating, only.cycles_ratio) == (("t14",), 1.0)
 
 
@@ -241,7 +229,7 @@ INVERTED = """(float[1,3,8,8] x) => (float[1,10] y) {
     m = GlobalAveragePool (sum)
     f = Flatten (m)
     y = Gemm <transB=1> (f, w5) }"""
-INVERTED_WEIGHTS = {
+INVERTED_WEIGHTS: Weights = {
     **{"w1": (8, 3, 3, 3), "w2": (16, 8, 1, 1), "w3": (16, 1, 3, 3), "w4": (8, 16, 1, 1)},
     **{"w5": (10, 8), "zero": np.array(0, np.float32), "six": np.array(6, np.float32)},
 }
@@ -254,7 +242,7 @@ def test_a_residual_block_that_is_partly_float_is_built_as_it_is(tmp_path: Path)
     plan = quantize(model, tmp_path / "i.onnx", tmp_path / "p", few, method="min-max").plan
     plan.activations["wide"] = replace(plan.activations["wide"], dtype="float16")
     save_model(model, tmp_path / "f.onnx")
-    save_model(render(model, plan), tmp_path / "q.onnx")
+    save_model(insert_qdq(model, plan), tmp_path / "q.onnx")
     source, floats, ranges = tmp_path / "q.onnx", tmp_path / "f.onnx", ranges_of(plan, model)
     made = convert(
         ConversionRequest(source, None, "rk3588", calibration=few, float_model=floats, plan=ranges)
@@ -276,23 +264,18 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("command", "options", "told"), REFUSED)
-def test_what_cannot_be_is_told_in_one_line(
+def test_impossible_mixes_are_refused_in_one_line(
     command: str,
     options: list[str],
     told: str,
     small_cnn: Path,
     image_folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    rockpress: Run,
 ) -> None:
     output = small_cnn.with_name("out" if command == "run" else "out.onnx")
     words = [command, small_cnn, "--calib", image_folder, "-o", output, *options]
-    monkeypatch.setattr(entry, "catch_signals", lambda: None)  # those of pytest stay
-    monkeypatch.setattr(sys, "argv", ["rockpress", *map(str, words)])
-    with pytest.raises(SystemExit) as stop:
-        entry.main()
-    out, err = capfd.readouterr()
+    code, out, err = rockpress(*words)
     lines = [line for line in err.splitlines() if not line.startswith("rockpress: ")]
-    assert (stop.value.code, out, output.exists()) == (2, "", False)
+    assert (code, out, output.exists()) == (2, "", False)
     assert [line.split(":")[0] for line in lines] == ["error", "hint"]
     assert told in lines[0]

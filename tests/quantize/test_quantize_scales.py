@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
 
+from graphs import Weights, model_of, random_feeds
 from rockpress.core.errors import ModelError, SamplesError
-from rockpress.core.passes.prepare import prepare_model
+from rockpress.core.progress import Progress
 from rockpress.core.session import Session
 from rockpress.quantize.numeric.scales import (
     activation_scale,
@@ -27,34 +27,24 @@ from rockpress.quantize.numeric.scales import (
     weight_scales,
 )
 from rockpress.quantize.rendering.plan import Activation, Plan, Weight, read_plan, write_plan
-from rockpress.quantize.statistics.tensor_statistics import observe
+from rockpress.quantize.statistics.tensor_statistics import collect_statistics
 
 NUMBERS = st.floats(-1e4, 1e4, width=32)
 
 
 def round_trip(x: NDArray[np.float32], scale: float, zero_point: int) -> NDArray[np.float32]:
     """x through QuantizeLinear and DequantizeLinear of ONNX Runtime."""
-    constants = [
-        helper.make_tensor("s", TensorProto.FLOAT, [], [scale]),
-        helper.make_tensor("z", TensorProto.INT8, [], [zero_point]),
-    ]
-    graph = helper.make_graph(
-        [
-            helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
-            helper.make_node("DequantizeLinear", ["q", "s", "z"], ["y"]),
-        ],
-        "round_trip",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [x.size])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [x.size])],
-        constants,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    text = f"""(float[{x.size}] x) => (float[{x.size}] y) {{
+        q = QuantizeLinear (x, s, z)
+        y = DequantizeLinear (q, s, z) }}"""
+    constants: Weights = {"s": np.float32(scale), "z": np.int8(zero_point)}
+    model = model_of(text, constants, opset=13, prepared=False)
     (y,) = Session(model, optimise=False).run({"x": x})
     return np.asarray(y, dtype=np.float32)
 
 
 @given(st.lists(NUMBERS, min_size=1, max_size=30))
-def test_what_is_in_the_range_is_off_by_half_a_step_at_most(values: list[float]) -> None:
+def test_values_in_the_range_are_off_by_half_a_step_at_most(values: list[float]) -> None:
     x = np.array(values, dtype=np.float32)
     scale, zero_point = activation_scale(float(x.min()), float(x.max()))
     assert zero_point != 0
@@ -144,7 +134,7 @@ def test_a_plan_can_be_read_back(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8")), unique=True, max_size=5))
-def test_any_name_can_be_in_a_plan(
+def test_tensors_in_a_plan_may_have_any_name(
     tmp_path_factory: pytest.TempPathFactory, names: list[str]
 ) -> None:
     path = tmp_path_factory.mktemp("plan") / "plan.toml"
@@ -177,7 +167,7 @@ def test_numbers_in_a_plan_are_exact(
         (b"\xff\xfe", "cannot be read"),
     ],
 )
-def test_what_is_not_a_plan(tmp_path: Path, content: bytes, said: str) -> None:
+def test_files_that_are_no_plan_are_refused(tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "plan.toml"
     path.write_bytes(content)
     with pytest.raises(ModelError, match=said):
@@ -192,31 +182,40 @@ def test_no_plan_at_all(tmp_path: Path) -> None:
 
 
 def square(operator: str = "Mul") -> onnx.ModelProto:
-    text = f"""<ir_version: 8, opset_import: ["": 17]>
-        net (float[1,4] x) => (float[1,4] y) {{
+    return model_of(
+        f"""(float[1,4] x) => (float[1,4] y) {{
             a = Exp (x)
             b = {operator} (x, a)
             y = Neg (b) }}"""
-    return prepare_model(onnx.parser.parse_model(text))
+    )
 
 
 def draws(count: int) -> list[NDArray[np.float32]]:
-    random = np.random.default_rng(0)
-    return [random.standard_normal((1, 4)).astype(np.float32) for _ in range(count)]
+    return [feeds["x"] for feeds in random_feeds({"x": (1, 4)}, count)]
+
+
+class Recorded(Progress):
+    """The steps that a stage took."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[str, int, int | None]] = []
+
+    def step(self, activity: str, done: int, total: int | None = None) -> None:
+        self.steps.append((activity, done, total))
 
 
 def test_ranges_are_those_of_all_samples() -> None:
     xs = draws(20)
-    told: list[int] = []
-    observed = observe(
-        square(), ["x", "a", "b", "y"], (), ({"x": x} for x in xs), on_progress=told.append
+    recorded = Recorded()
+    statistics = collect_statistics(
+        square(), ["x", "a", "b", "y"], (), ({"x": x} for x in xs), progress=recorded
     )
-    assert observed.count == 20
-    assert told == list(range(1, 21))
+    assert statistics.count == 20
+    assert recorded.steps == [("calibrate", done, None) for done in range(1, 21)]
     x = np.concatenate(xs)
     for name, value in {"x": x, "a": np.exp(x), "b": x * np.exp(x), "y": -x * np.exp(x)}.items():
         expected = (min(0, value.min()), max(0, value.max()))
-        seen = observed.histograms[name]
+        seen = statistics.histograms[name]
         assert (seen.low, seen.high) == pytest.approx(expected, rel=1e-5)
 
 
@@ -233,16 +232,16 @@ def test_ranges_keep_no_sample() -> None:
             yield {"x": x}
             del x
 
-    observe(square(), ["x", "a", "b", "y"], (), samples())
+    collect_statistics(square(), ["x", "a", "b", "y"], (), samples())
     assert len(alive) == 50
     assert most <= 2
 
 
 def test_ranges_of_nothing() -> None:
     with pytest.raises(SamplesError):
-        observe(square(), ["a"], (), [])
+        collect_statistics(square(), ["a"], (), [])
 
 
 def test_infinite_ranges_are_refused() -> None:
     with pytest.raises(ModelError, match="'a' becomes infinite"):
-        observe(square(), ["a"], (), [{"x": np.full((1, 4), 1e4, np.float32)}])
+        collect_statistics(square(), ["a"], (), [{"x": np.full((1, 4), 1e4, np.float32)}])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from commands import Run
 from rockpress.cli import main
 from rockpress.cli.handler import run
 from rockpress.core.errors import OptionError, ReportError, RockpressError
@@ -72,7 +72,7 @@ def compared(
 NEW = target(size=1100, npu=replace(NPU, ms=1.9, cycles=103_000), kept=0.98)
 
 
-def test_what_changed_is_told_in_every_format(tmp_path: Path) -> None:
+def test_changes_are_told_in_every_format(tmp_path: Path) -> None:
     found = compared(tmp_path, report(target()), report(NEW))
     (one,) = found.targets
     assert [(change.name, round(change.change, 4)) for change in one.changes] == [
@@ -99,7 +99,7 @@ def test_what_changed_is_told_in_every_format(tmp_path: Path) -> None:
     assert one.warnings == () and found.passed
 
 
-def test_nothing_is_told_without_an_old_report() -> None:
+def test_changes_are_not_told_without_an_old_report() -> None:
     document = to_document(report(target()))
     assert "baseline" not in document and "changes" not in document["targets"][0]
     assert "since" not in to_markdown(report(target()))
@@ -126,7 +126,7 @@ def test_gates_on_regressions(tmp_path: Path) -> None:
     assert '<failure type="gate" message="max-regression-cycles 0.02 does not' in to_junit(found)
 
 
-def test_what_one_of_them_does_not_know_is_left_out(tmp_path: Path) -> None:
+def test_figures_that_one_report_lacks_are_left_out(tmp_path: Path) -> None:
     host = target(npu=LatencyFigure("host", 5.0))
     names = [one.name for one in changes_since(to_document(report(host))["targets"][0], NEW)]
     assert names == ["size", "retention"]
@@ -136,7 +136,7 @@ def test_what_one_of_them_does_not_know_is_left_out(tmp_path: Path) -> None:
     assert "retention" not in [one.name for one in changes_since(no_labels, NEW)]
 
 
-def test_two_runs_that_differ_in_more_are_told(tmp_path: Path) -> None:
+def test_runs_that_differ_in_more_than_the_model_are_told(tmp_path: Path) -> None:
     old = replace(
         report(target()),
         tool={"name": "rockpress", "version": "0.0.9"},
@@ -221,7 +221,7 @@ def test_gates_that_cannot_be_checked_are_told_before_anything_runs(tmp_path: Pa
         require_comparable(open_last_release(recipe), with_eval, ["rk3588", "rk3566"])
 
 
-def test_more_is_worse_but_for_retention(tmp_path: Path) -> None:
+def test_larger_figures_are_worse_but_for_retention(tmp_path: Path) -> None:
     found = compared(tmp_path, report(target()), report(NEW)).targets[0].changes
     assert [worse_by(one) > 0 for one in found] == [True, True, False, True]
 
@@ -258,7 +258,7 @@ def test_check_against_an_earlier_check(
 
 
 def test_a_run_does_not_write_over_what_it_is_gated_against(
-    rockpress: Callable[..., tuple[int, str, str]],
+    rockpress: Run,
     small_cnn: Path,
     image_folder: Path,
     tmp_path: Path,

@@ -75,7 +75,7 @@ def test_each_suffix_that_the_option_takes_has_a_format() -> None:
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_nothing_in_a_file_acts_on_a_terminal(suffix: str) -> None:
+def test_control_characters_in_a_file_do_not_act_on_a_terminal(suffix: str) -> None:
     text = rendered(report(GOOD, FAILED), suffix)
     assert text.endswith("\n")
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", text)
@@ -131,7 +131,7 @@ def test_a_target_that_failed_is_an_error() -> None:
     assert error.text == "it \\x1b[31mcrashed\\n<on> \\ufffe\nhint: try & again"
 
 
-def test_without_a_gate_or_a_target_there_is_one_case() -> None:
+def test_junit_without_a_gate_or_a_target_has_one_case() -> None:
     root, (one,) = suites(replace(GOOD, target=None, gates=(), stages=()))
     assert (root.get("tests"), one.get("name"), one.get("time")) == ("1", "onnxruntime", "0.000")
     assert one.find("testcase") is not None
