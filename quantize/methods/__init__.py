@@ -87,7 +87,7 @@ class Method:
 
     @property
     def needs_moments(self) -> bool:
-        """Whether it has to know the mean and covariance of what layers read."""
+        """Return whether it has to know the mean and covariance of what layers read."""
         return self.correct_bias or self.rounding.solve is not None
 
 
@@ -99,7 +99,7 @@ def method_names() -> tuple[str, ...]:
         match = _ORDER.search(file.read_text(encoding="utf-8"))
         assert match, f"{file} has no line ORDER = number"
         orders[file.stem.replace("_", "-")] = int(match[1])
-    return (AUTO, *sorted(orders, key=lambda name: orders[name]))
+    return (AUTO, *sorted(orders, key=lambda name: (orders[name], name)))
 
 
 def find_method(name: str) -> Method:
