@@ -95,7 +95,7 @@ class Method:
 def method_names() -> tuple[str, ...]:
     """Return auto and the name of every method, in the order of their files' ``ORDER``."""
     orders = {}
-    for file in Path(__file__).parent.glob("[!_]*.py"):
+    for file in (file for folder in __path__ for file in Path(folder).glob("[!_]*.py")):
         match = _ORDER.search(file.read_text(encoding="utf-8"))
         assert match, f"{file} has no line ORDER = number"
         orders[file.stem.replace("_", "-")] = int(match[1])
