@@ -40,9 +40,9 @@ from .samples.ready_model import ReadyModel, ready_model
 from .stages.converting import convert_step
 from .stages.distilling import distil_pruned, distillation_notices
 from .stages.given_plan import (
+    apply_plan,
     intended_beside,
     missing_weights,
-    planned,
     quantization_with,
     require_no_rounded_weights,
 )
@@ -183,7 +183,7 @@ def convert_file(
     progress.stage("convert")
     with staging(output.parent) as folder, scratch_folder() as work:
         model = work / f"{recipe.model.stem}.onnx"
-        base, quantized = planned(ready.model, build.plan, folder / output.stem)
+        base, quantized = apply_plan(ready.model, build.plan, folder / output.stem)
         save_model(base, model)
         way, dtype = quantization_with(build.quantization, build.dtype, quantized)
         exact = quantized if chosen == "qdq" and way == "auto" else None

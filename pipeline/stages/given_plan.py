@@ -20,7 +20,7 @@ from ...quantize.schemes import find_scheme, marked_scheme, scheme_names
 from .plan_handover import handover_of
 
 
-def planned(
+def apply_plan(
     model: ModelProto, source: Path | None, stem: Path
 ) -> tuple[ModelProto, QuantizeResult | None]:
     """Return the model that a plan is about, and its quantized form and plan, beside ``stem``."""

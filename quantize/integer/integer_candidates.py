@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from onnx import ModelProto
 
-from ..graph_parts.weighted_layers import Layer
+from ..graph_parts.weighted_layers import WeightedLayer
 from ..methods import find_method
 from ..mixing.activation_mix import mixed_activations
 from ..mixing.mixed_budget import MixedPrecision
@@ -65,7 +65,7 @@ class IntegerCandidates:
         again, model = apply_method(calibrated, plan.method, tensors, dtype)
         return replace(plan, samples=again.samples, activations=again.activations), model
 
-    def layers(self, plan: Plan) -> tuple[Layer, ...]:
+    def layers(self, plan: Plan) -> tuple[WeightedLayer, ...]:
         """Return the layers whose weights are rounded, where no tensor is in 16 bits."""
         return self._model_for(plan.method).layers
 

@@ -11,9 +11,9 @@ from onnx import ModelProto
 
 from ...core.graphs.graph import Graph
 from ...core.types import Float64
-from ..graph_parts.placement import Placement, place
+from ..graph_parts.placement import QdqPlacement, place
 from ..graph_parts.quantizable import require_quantizable
-from ..graph_parts.weighted_layers import Layer, layers_of
+from ..graph_parts.weighted_layers import WeightedLayer, layers_of
 from ..methods import find_method
 from ..statistics.calibration import Calibration
 from ..statistics.sample_subset import SampleSubset
@@ -42,7 +42,7 @@ def uncalibrated(task: Calibration, number_format: IntegerFormat) -> CalibratedM
 
 
 def _collector(
-    task: Calibration, model: ModelProto, placement: Placement, layers: tuple[Layer, ...]
+    task: Calibration, model: ModelProto, placement: QdqPlacement, layers: tuple[WeightedLayer, ...]
 ) -> Callable[..., TensorStatistics]:
     return partial(
         collect_statistics,

@@ -66,7 +66,7 @@ NEAREST = Rounding("nearest", None)
 
 
 @dataclass(frozen=True)
-class Method:
+class QuantizationMethod:
     """A way to choose ranges and to round weights.
 
     With ``correct_bias`` the means that rounding loses are made up for in closed form, with
@@ -102,14 +102,14 @@ def method_names() -> tuple[str, ...]:
     return (AUTO, *sorted(orders, key=lambda name: (orders[name], name)))
 
 
-def find_method(name: str) -> Method:
+def find_method(name: str) -> QuantizationMethod:
     """Return the method of this name. Raises OptionError when there is none."""
     if name == AUTO or name not in method_names():
         raise OptionError(
             f"{option('method', name)} is not known",
             f"choose one of: {', '.join(method_names())}",
         )
-    method: Method = import_module(f".{name.replace('-', '_')}", __name__).METHOD
+    method: QuantizationMethod = import_module(f".{name.replace('-', '_')}", __name__).METHOD
     return method
 
 

@@ -21,7 +21,7 @@ from ..numeric.bits import bits_of
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-    from ..graph_parts.weighted_layers import Layer
+    from ..graph_parts.weighted_layers import WeightedLayer
     from ..mixing.mixed_budget import MixedBudget, MixedPrecision
     from ..rendering.plan import Plan
     from ..statistics.calibration import Calibration
@@ -47,7 +47,7 @@ class Candidates(Protocol):
     def final(self, plan: Plan, held_out: HeldOut) -> tuple[Plan, ModelProto]:
         """Return the model quantized as ``plan`` says, the statistics of all samples in it."""
 
-    def layers(self, plan: Plan) -> Sequence[Layer]:
+    def layers(self, plan: Plan) -> Sequence[WeightedLayer]:
         """Return the layers whose weights are rounded."""
 
 

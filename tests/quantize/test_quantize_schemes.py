@@ -21,10 +21,16 @@ from rockpress.quantize.rendering.plan import Plan, read_plan
 from rockpress.quantize.schemes import find_scheme, scheme_names
 
 HALVED = """
-from . import Method, RangeMethod
+from . import QuantizationMethod, RangeMethod
 
 ORDER = 200
-METHOD = Method(RangeMethod("halved", lambda histogram: (histogram.low / 2, histogram.high / 2)))
+
+
+def halved(histogram):
+    return histogram.low / 2, histogram.high / 2
+
+
+METHOD = QuantizationMethod(RangeMethod("halved", halved))
 """
 NARROW = """
 from .w8a8 import W8A8
