@@ -35,9 +35,9 @@ from .tasks.converting import NpuFeeds, conversion_request, require_toolkit
 from .tasks.distilling import distil_pruned, distil_task, distillation_notices
 from .tasks.explain import explained, require_extras
 from .tasks.given_plan import (
+    apply_plan,
     intended_beside,
     missing_weights,
-    planned,
     quantization_with,
     require_no_rounded_weights,
 )
@@ -159,7 +159,7 @@ def convert_file(
     progress.stage("convert")
     with staging(output.parent) as folder, scratch_folder() as work:
         model = work / f"{recipe.model.stem}.onnx"
-        base, quantized = planned(ready.model, plan, folder / output.stem)
+        base, quantized = apply_plan(ready.model, plan, folder / output.stem)
         save_model(base, model)
         way, dtype = quantization_with(quantization, dtype, quantized)
         exact = quantized if chosen == "qdq" and way == "auto" else None

@@ -100,18 +100,10 @@ class Plan:
     symmetric: bool = False
 
     @property
-    def activation_dtype(self) -> str:
-        """Return the type of activations but for those that mixed precision leaves in 16 bits."""
-        bits = bits_of(self.scheme)
-        return f"int{bits[1]}" if bits else "int8"
-
-    @property
     def high_precision(self) -> tuple[str, ...]:
         """Return the activations, or weights, that mixed precision leaves in 16 bits."""
-        dtype = self.activation_dtype
-        activations = (name for name, tensor in self.activations.items() if tensor.dtype != dtype)
-        weights = (name for name, tensor in self.weights.items() if tensor.dtype == "float16")
-        return (*activations, *weights)
+        integers = {*self.integer_activations, *self.integer_weights}
+        return tuple(name for name in (*self.activations, *self.weights) if name not in integers)
 
     @property
     def high_precision_dtype(self) -> str:
@@ -121,9 +113,11 @@ class Plan:
 
     @property
     def integer_activations(self) -> tuple[str, ...]:
-        """Return the activations that are quantized."""
-        dtype = self.activation_dtype
-        return tuple(name for name, tensor in self.activations.items() if tensor.dtype == dtype)
+        """Return the activations that are quantized, to the bits that the scheme names."""
+        _, bits = bits_of(self.scheme) or (8, 8)
+        return tuple(
+            name for name, tensor in self.activations.items() if tensor.dtype == f"int{bits}"
+        )
 
     @property
     def integer_weights(self) -> tuple[str, ...]:
