@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .core.errors import RockpressError as RockpressError
     from .core.progress import Progress as Progress
-    from .core.results import Report as Report
+    from .core.results.report import Report as Report
     from .pipeline.caching.stage_cache import Cache as Cache
     from .pipeline.check import check as check
     from .pipeline.recipes.recipe import Gates as Gates
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .pipeline.single import convert_file as convert_file
     from .pipeline.single import prune_file as prune_file
     from .pipeline.single import quantize_file as quantize_file
-    from .report.formats.document import to_document as to_document
+    from .report.documents.document import to_document as to_document
 
     __version__: str
 
@@ -37,7 +37,7 @@ _PUBLIC = {
     "Progress": ".core.progress",
     "Preprocessing": ".pipeline.recipe",
     "Recipe": ".pipeline.recipe",
-    "Report": ".core.results",
+    "Report": ".core.results.report",
     "RockpressError": ".core.errors",
     "check": ".pipeline.check",
     "convert_file": ".pipeline.single",
@@ -46,7 +46,7 @@ _PUBLIC = {
     "quantize_file": ".pipeline.single",
     "read_jobs": ".pipeline.recipe_file",
     "run": ".pipeline.run",
-    "to_document": ".report.document",
+    "to_document": ".report.documents.document",
 }
 __all__ = ["__version__", *_PUBLIC]
 

@@ -70,7 +70,7 @@ def _total(found: Analysis) -> tuple[str, ...]:
 
 def _summary(found: Analysis, left: str) -> list[str]:
     """The lines under the table: latency with its band, memory, the CPU, what bounds the time."""
-    from ..core.results import LatencyFigure
+    from ..core.results.model_figures import LatencyFigure
     from ..report.text.table import latency_text
     from ..report.text.units import size_text
 

@@ -19,7 +19,7 @@ from .show import print_json, print_lines, say_where, show_report, warn
 from .target_results import end_with, explain
 
 if TYPE_CHECKING:
-    from ..core.results import Report
+    from ..core.results.report import Report
     from ..pipeline.caching.stage_cache import Cache
     from ..pipeline.recipes.recipe_file import Job
 
@@ -77,7 +77,7 @@ def run_several(jobs: Sequence[Job], shown: Shown) -> int:
     Writes the report of all, unless there is none of any.
     """
     from ..core.files import write_text
-    from ..report.formats.document import json_text
+    from ..report.documents.document import json_text
 
     documents: dict[str, Any] = {}
     codes = []
@@ -94,7 +94,7 @@ def run_several(jobs: Sequence[Job], shown: Shown) -> int:
 
 
 def _run_of_several(job: Job, shown: Shown, documents: dict[str, Any]) -> int:
-    from ..report.formats.document import to_document
+    from ..report.documents.document import to_document
 
     name = str(job.name)
     if not shown.quiet:

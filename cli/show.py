@@ -12,7 +12,7 @@ from .target_results import Told, named
 
 if TYPE_CHECKING:
     from ..core.diagnostics import Diagnostic
-    from ..core.results import Report
+    from ..core.results.report import Report
 
 # Where no terminal says how wide it is (a pipe, a CI log), nothing should be cut off.
 _WIDE = 200
@@ -32,8 +32,8 @@ def show_report(
     Warnings in ``told`` were shown before. Without ``on_stdout`` the others are all that is shown.
     """
     from ..core.files import write_text
-    from ..report.formats.document import to_json
-    from ..report.formats.format_table import rendered
+    from ..report.documents.document import to_json
+    from ..report.file_formats import rendered
 
     for file in files or ():
         write_text(file, rendered(report, file.suffix))
@@ -48,7 +48,7 @@ def show_report(
 
 def _annotate(report: Report) -> None:
     """Failed gates as GitHub shows them; on stderr, which its runner reads too, to keep --json."""
-    from ..report.formats.annotations import to_annotations
+    from ..report.text.annotations import to_annotations
 
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in to_annotations(report):
@@ -107,7 +107,7 @@ def print_lines(lines: Iterable[str]) -> None:
 
 def print_json(document: dict[str, Any]) -> None:
     """One JSON document."""
-    from ..report.formats.document import json_text
+    from ..report.documents.document import json_text
 
     sys.stdout.write(json_text(document))
 

@@ -21,15 +21,17 @@ from ..core.errors import ModelError, OptionError, SamplesError
 from ..core.graphs.layers import macs_of
 from ..core.graphs.model import is_qdq, load_model, model_bytes, parameter_count
 from ..core.progress import SILENT, Progress
-from ..core.results import ModelRow, Report, TargetReport
+from ..core.results.model_figures import ModelRow, Ratios
+from ..core.results.report import Report, TargetReport, ToolVersion
 from ..core.types import Array
 from ..quantize.rendering.plan import read_plan
+from ..report.documents.report_reader import metric_details
 from .figures.figures_of import (
     accuracy_figure,
-    example_documents,
+    changed_samples,
     gate_figures,
     latency_figures,
-    layer_documents,
+    layer_rows,
     ratios_of,
     recipe_notices,
     result_notices,
@@ -106,12 +108,12 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
         target=target,
         models=(base.row, row),
         retention=retention_figure(comparison),
-        examples=example_documents(comparison, evaluation),
-        details=dict(comparison.details),
+        examples=changed_samples(comparison, evaluation),
+        details=metric_details(comparison.details),
         ratios=_ratios(row, base.row) if target is None else ratios_of(row, None),
         pruning=None,
         robustness=worse,
-        layers=layer_documents(found.conversion) if found.conversion else (),
+        layers=layer_rows(found.conversion) if found.conversion else (),
         gates=gate_figures(recipe.gates, comparison, row),
         warnings=(
             *recipe_notices(recipe),
@@ -120,8 +122,8 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
         ),
         stages=stages.runs,
     )
-    toolkit = {"name": "rknn-toolkit2", "version": toolkit_version(recipe.toolkit_python)}
-    tool = {"name": "rockpress", "version": __version__}
+    toolkit = ToolVersion("rknn-toolkit2", toolkit_version(recipe.toolkit_python))
+    tool = ToolVersion("rockpress", __version__)
     found_all = Report(tool, toolkit, recipe_document(recipe), (report,))
     return rendered(with_changes(found_all, recipe, last))
 
@@ -172,10 +174,10 @@ def _require_runnable(recipe: Recipe, opened: ReadyModel | _Rebuildable) -> None
         )
 
 
-def _ratios(row: ModelRow, base: ModelRow) -> dict[str, float | None]:
+def _ratios(row: ModelRow, base: ModelRow) -> Ratios:
     """Against the baseline on this host; a quantized model runs unoptimised, so not its latency."""
     ratios = ratios_of(row, base)
-    return {**ratios, "latency": None} if row.stage == "quantized" else ratios
+    return replace(ratios, latency=None) if row.stage == "quantized" else ratios
 
 
 def _run_onnx(ready: ReadyModel, samples: Samples, step: Step) -> _Measured:

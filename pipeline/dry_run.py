@@ -11,7 +11,7 @@ from typing import Any, Literal
 from ..calibration_data.samples import Samples
 from ..convert.chips.targets import Target
 from ..core.progress import SILENT
-from ..core.results import Report
+from ..core.results.report import Report
 from ..core.scratch import scratch_folder
 from .caching.cached_stages import whole_run
 from .caching.stage_cache import NotKnown

@@ -14,12 +14,12 @@ from ..core.diagnostics import Diagnostic, option
 from ..core.errors import OptionError, RockpressError
 from ..core.files import require_file, staging, write_text
 from ..core.progress import SILENT, Progress
-from ..core.results import NOTHING_COMPARED, Report, StageRun, TargetReport
+from ..core.results.model_figures import NOTHING_COMPARED, Ratios
+from ..core.results.report import Report, StageRun, TargetReport, ToolVersion
 from ..core.scratch import scratch_folder
-from ..report.formats.document import to_json
+from ..report.documents.document import to_json
 from .caching.cached_stages import whole_run
 from .caching.stage_cache import counted
-from .figures.figures_of import ratios_of
 from .figures.last_release import (
     LastRelease,
     open_last_release,
@@ -127,8 +127,8 @@ def _run(
         chains = _Chains(base, notices, stages, folder, work)
         outcomes = each_target(targets, recipe, chains.run, progress)
         report = Report(
-            tool={"name": "rockpress", "version": __version__},
-            toolkit={"name": "rknn-toolkit2", "version": version},
+            tool=ToolVersion("rockpress", __version__),
+            toolkit=ToolVersion("rknn-toolkit2", version),
             recipe=recipe_document(recipe),
             targets=tuple(map(chains.report, targets, outcomes)),
         )
@@ -197,7 +197,7 @@ class _Chains:
             target=target.name,
             models=(),
             retention=NOTHING_COMPARED,
-            ratios=ratios_of(self._base.row, None),
+            ratios=Ratios(),
             pruning=None,
             warnings=self._notices[target.name],
             stages=self._stages[target.name].runs,

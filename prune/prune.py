@@ -19,7 +19,7 @@ from .budget import Budget
 from .channels.dependency_graph import build_dependency
 from .channels.layer_selection import all_groups, prunable, selected
 from .channels.surgery import remove_channels
-from .prune_result import Choice, CurvePoint, PruneResult
+from .prune_result import CurvePoint, PlanChoice, PruneResult
 from .repair.refit import Before, refit
 from .search.allocate import ALLOCATIONS, Point, removed_mask
 from .search.bisection import largest_share
@@ -135,7 +135,7 @@ class Pruner:
             judge, rest = divergence_on(self._before.model, held_out), Part(self._samples, JUDGING)
             found = {name: judge(self._cut(point, rest)) for name, point in plans.items()}
             best = min(found, key=lambda name: found[name])
-            choice = Choice(best, "divergence", found)
+            choice = PlanChoice(best, "divergence", found)
         point = plans[choice.plan] if choice else next(iter(plans.values()))
         result = self._saved(budget, point, self._cut(point), output)
         return replace(result, choice=choice)
@@ -183,7 +183,7 @@ class Pruner:
                 if kept[name] == max(kept.values()) > best.retention:
                     point, small = plan, other
         if len(kept) > 1:
-            choice = Choice(max(kept, key=lambda name: kept[name]), "retention", kept)
+            choice = PlanChoice(max(kept, key=lambda name: kept[name]), "retention", kept)
         result = self._saved(Budget(most.kind, best.share), point, small, output)
         return replace(result, attempts=tuple(attempts), choice=choice)
 

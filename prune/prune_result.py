@@ -5,123 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.graphs.sparsity import Axis
+from ..core.results.pruning_figures import CurvePoint as CurvePoint
+from ..core.results.pruning_figures import Distillation as Distillation
+from ..core.results.pruning_figures import PlanChoice as PlanChoice
+from ..core.results.pruning_figures import PrunedBlock as PrunedBlock
+from ..core.results.pruning_figures import PrunedGroup as PrunedGroup
+from ..core.results.pruning_figures import PruningAttempt as PruningAttempt
+from ..core.results.pruning_figures import SparseLayer as SparseLayer
+from ..core.results.pruning_figures import Sparsity as Sparsity
 from .budget import Budget
-
-
-@dataclass(frozen=True)
-class PrunedGroup:
-    """One group of channels before and after.
-
-    ``error`` is the divergence of the outputs when it alone is cut to that width, ``saved`` what
-    this cut saves, as a share of the unpruned model's cost, with the others as they are now.
-    ``sensitivity`` maps width -> error for the widths that were measured, and ``layers`` names the
-    layers that make the channels, by node and weight.
-    """
-
-    name: str
-    before: int
-    after: int
-    error: float
-    saved: float
-    sensitivity: dict[int, float]
-    layers: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class PrunedBlock:
-    """A residual block that could be left out whole, and whether it was.
-
-    ``error``, ``saved`` and ``layers`` are as for a group; what a block saves that was not left out
-    is 0.
-    """
-
-    name: str
-    left_out: bool
-    error: float
-    saved: float
-    layers: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class CurvePoint:
-    """One step of the trade-off: cost over that of the unpruned model, and what is left.
-
-    ``error`` is estimated, the sum of what the groups' cuts give alone; ``likeness`` is measured
-    with all of them together and the readers refitted in one shot, so that it is a lower bound.
-    """
-
-    cost_ratio: float
-    error: float
-    likeness: float
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """A budget that was tried for ``--max-drop``: its share, and what of the outputs was left."""
-
-    share: float
-    retention: float
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which plan was kept, ``searched``, ``channels`` or ``uniform``, and what each gave.
-
-    ``values`` maps plan -> divergence of the outputs (the smaller is better), or what is left of
-    them, their retention, as ``measure`` says; on samples that none was repaired with.
-    """
-
-    plan: str
-    measure: str
-    values: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Distillation:
-    """What training did to a pruned model, all measured on samples that it was not trained on.
-
-    ``divergence_*`` is 0 for the outputs of the original, see divergence.py; ``likeness_*`` is 1
-    for them, and ``measure`` names it: agreement, or cosine. The trained weights are ``kept`` only
-    if they diverge less. ``samples`` were trained on, ``held_out`` were not.
-    """
-
-    kept: bool
-    measure: str
-    divergence_before: float
-    divergence_after: float
-    likeness_before: float
-    likeness_after: float
-    steps: int
-    seconds: float
-    samples: int
-    held_out: int
-
-
-@dataclass(frozen=True)
-class SparseLayer:
-    """A layer that is 2:4 sparse: half of its ``weights`` are zero, along ``axis``.
-
-    ``error`` is the part of its outputs' power that this cost, after the repair.
-    """
-
-    name: str
-    axis: Axis
-    weights: int
-    error: float
-
-
-@dataclass(frozen=True)
-class Sparsity:
-    """The layers that are 2:4 sparse now, and the dense ones: left so, or not recognised.
-
-    ``likeness`` is that of the outputs to those of the model before, named by ``measure``.
-    """
-
-    layers: tuple[SparseLayer, ...]
-    dense: tuple[str, ...]
-    measure: str
-    likeness: float
 
 
 @dataclass(frozen=True)
@@ -146,7 +38,7 @@ class PruneResult:
     frozen: dict[str, int]
     measure: str = ""
     curve: tuple[CurvePoint, ...] = ()
-    attempts: tuple[Attempt, ...] = ()
-    choice: Choice | None = None
+    attempts: tuple[PruningAttempt, ...] = ()
+    choice: PlanChoice | None = None
     distillation: Distillation | None = None
     sparsity: Sparsity | None = None

@@ -23,7 +23,7 @@ from ...convert.toolkit.environment import toolkit_version
 from ...core.errors import RockpressError
 from ...core.files import sha256_of
 from ...core.graphs.model import model_digest
-from ...core.results import Report
+from ...core.results.report import Report
 from ...core.scratch import scratch_folder
 from ...prune.budget import Budget
 from ...prune.prune_result import Distillation, PruneResult

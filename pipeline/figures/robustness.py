@@ -7,16 +7,16 @@ quantized ONNX model): nine passes through the simulator would take longer than 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from onnx import ModelProto
 
-from ...accuracy.compare import Comparison, compare
+from ...accuracy.compare import compare
 from ...accuracy.preprocess.corruptions import LEVELS, Corruption, corrupted
 from ...accuracy.runners import run_onnxruntime
 from ...calibration_data.samples import Samples
 from ...core.diagnostics import option
 from ...core.errors import OptionError
+from ...core.results.sample_rows import RobustnessRow
 from ..recipes.recipe import Recipe
 from ..stages.baseline import Baseline
 from ..stages.stage_log import Stages, Step
@@ -40,8 +40,8 @@ def robustness_of(
     stages: Stages,
     *,
     optimise: bool,
-) -> tuple[dict[str, Any], ...]:
-    """One row for clean samples and each corruption, as plain values; () when not asked for.
+) -> tuple[RobustnessRow, ...]:
+    """Return one row for clean samples and each corruption; () when not asked for.
 
     ``optimise`` is False for a quantized candidate.
     """
@@ -50,42 +50,40 @@ def robustness_of(
     samples = base.evaluation.take(MOST, recipe.seed)
     with stages.stage("robustness") as step:
         rows = [_row(None, samples, base, candidate, recipe, step, optimise)]
-        for how in LEVELS:
-            worse = corrupted(samples, how, recipe.seed)
-            rows.append(_row(how, worse, base, candidate, recipe, step, optimise))
+        for corruption in LEVELS:
+            worse = corrupted(samples, corruption, recipe.seed)
+            rows.append(_row(corruption, worse, base, candidate, recipe, step, optimise))
     return tuple(rows)
 
 
 def _row(
-    how: Corruption | None,
+    corruption: Corruption | None,
     samples: Samples,
     base: Baseline,
     candidate: Path | ModelProto,
     recipe: Recipe,
     step: Step,
     optimise: bool,
-) -> dict[str, Any]:
-    what = f"{how.kind} {how.level:g}" if how else "clean"
+) -> RobustnessRow:
+    activity = f"{corruption.kind} {corruption.level:g}" if corruption else "clean"
 
-    def told(done: int) -> None:
-        step(what, done, len(samples))
+    def count(done: int) -> None:
+        step(activity, done, len(samples))
 
-    before = run_onnxruntime(base.ready.model, samples, on_progress=told)
-    after = run_onnxruntime(candidate, samples, optimise=optimise, on_progress=told)
-    found = compare(before, after, samples.labels, base.scoring, recipe.seed)
-    return {"corruption": how.kind if how else "none", "level": how and how.level, **_plain(found)}
-
-
-def _plain(found: Comparison) -> dict[str, Any]:
-    kept = found.retention
-    return {
-        "metric": found.metric,
-        "baseline": found.baseline_value,
-        "candidate": found.candidate_value,
-        "retention": kept.value if kept else None,
-        "low": kept.low if kept else None,
-        "high": kept.high if kept else None,
-        "agreement": found.agreement,
-        "sqnr_db": found.sqnr_db,
-        "samples": found.samples,
-    }
+    before = run_onnxruntime(base.ready.model, samples, on_progress=count)
+    after = run_onnxruntime(candidate, samples, optimise=optimise, on_progress=count)
+    comparison = compare(before, after, samples.labels, base.scoring, recipe.seed)
+    retention = comparison.retention
+    return RobustnessRow(
+        corruption=corruption.kind if corruption else "none",
+        level=corruption.level if corruption else None,
+        metric=comparison.metric,
+        baseline=comparison.baseline_value,
+        candidate=comparison.candidate_value,
+        retention=retention.value if retention else None,
+        low=retention.low if retention else None,
+        high=retention.high if retention else None,
+        agreement=comparison.agreement,
+        sqnr_db=comparison.sqnr_db,
+        samples=comparison.samples,
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from ...accuracy.compare import Comparison
 from ...accuracy.runners import run_onnxruntime
@@ -14,18 +13,22 @@ from ...convert.convert import Conversion
 from ...core.diagnostics import Diagnostic
 from ...core.graphs.layers import macs_of
 from ...core.graphs.model import model_bytes, parameter_count
-from ...core.results import ModelRow, PruningFigure, TargetReport
+from ...core.results.layer_rows import LayerTime
+from ...core.results.model_figures import ModelRow
+from ...core.results.pruning_figures import PruningFigure
+from ...core.results.report import TargetReport
 from ...core.types import Array
 from ...quantize.quantize import QuantizeResult
-from ..figures.drift import Drift
+from ...report.documents.report_reader import metric_details
+from ..figures.drift import DriftMeter
 from ..figures.figures_of import (
     accuracy_figure,
+    changed_samples,
     compiled_row,
-    example_documents,
     gate_figures,
     latency_figures,
-    layer_costs_of,
-    layer_documents,
+    layer_rows,
+    layer_times,
     quantization_figure,
     ratio,
     ratios_of,
@@ -64,8 +67,8 @@ class Chain:
         self._stages = stages
         self._making = Making(base.ready, base.calib, base.evaluation, recipe, target, folder, work)
         self._rows = [base.row]
-        self._drift = Drift(base.outputs)
-        self._layers_before: tuple[dict[str, Any], ...] = ()
+        self._drift = DriftMeter(base.outputs)
+        self._layers_before: tuple[LayerTime, ...] = ()
         self._notices = list(notices)
 
     def run(self) -> TargetReport:
@@ -91,7 +94,7 @@ class Chain:
         self._rows.append(
             compiled_row(name, conversion, parameter_count(original), macs_of(original))
         )
-        self._layers_before = self._layers_before or layer_costs_of(conversion)
+        self._layers_before = self._layers_before or layer_times(conversion)
         return conversion
 
     def _prune(self, unpruned: Conversion | None) -> PruningFigure | None:
@@ -181,12 +184,12 @@ class Chain:
             target=self._target.name,
             models=(*self._rows, row),
             retention=retention_figure(comparison),
-            examples=example_documents(comparison, self._base.evaluation),
-            details=dict(comparison.details),
+            examples=changed_samples(comparison, self._base.evaluation),
+            details=metric_details(comparison.details),
             ratios=ratios_of(row, reference),
             pruning=pruning,
             quantization=quantization_figure(quantized) if quantized else None,
-            layers=layer_documents(conversion),
+            layers=layer_rows(conversion),
             reference_layers=self._layers_before,
             robustness=robustness,
             drift=self._drift.rows,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from ...convert.convert import Conversion
 from ...core.diagnostics import Diagnostic, option
 from ...core.errors import OptionError
 from ...core.graphs.graph import Graph
-from ...core.results import PruningFigure
+from ...core.results.pruning_figures import PruningFigure
 from ...core.session import Session
 from ...core.types import Array
 from ...prune.budget import Budget, macs_cost, parse_budget, size_cost
@@ -206,13 +205,13 @@ def pruning_figure(
         budget=result.budget.kind if result.budget else None,
         predicted_ratio=result.cost_after / result.cost_before if result.budget else None,
         measure=result.measure,
-        curve=tuple(map(asdict, result.curve)),
-        groups=tuple(map(asdict, result.groups)),
-        blocks=tuple(map(asdict, result.blocks)),
-        attempts=tuple(map(asdict, result.attempts)),
-        choice=asdict(result.choice) if result.choice else None,
-        distillation=asdict(result.distillation) if result.distillation else None,
-        sparsity=asdict(result.sparsity) if result.sparsity else None,
+        curve=result.curve,
+        groups=result.groups,
+        blocks=result.blocks,
+        attempts=result.attempts,
+        choice=result.choice,
+        distillation=result.distillation,
+        sparsity=result.sparsity,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ...core.diagnostics import option
 from ...core.errors import OptionError
-from ..prune_result import Attempt
+from ..prune_result import PruningAttempt
 
 _STEPS = 6
 
@@ -16,18 +16,18 @@ def largest_share(
     least: float,
     most: float,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[Attempt]:
+) -> list[PruningAttempt]:
     """All shares that were tried, ``most`` first; the largest that keeps ``least`` is the answer.
 
     >>> tried = largest_share(lambda share: 1 - share, 0.75, 0.8)
     >>> max(one.share for one in tried if one.retention >= 0.75)
     0.25
     """
-    attempts: list[Attempt] = []
+    attempts: list[PruningAttempt] = []
     low, high, share = 0.0, most, most
     for step in range(_STEPS):
         on_progress(step, _STEPS)
-        attempts.append(Attempt(share, retention(share)))
+        attempts.append(PruningAttempt(share, retention(share)))
         if attempts[-1].retention >= least:
             low = share
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from math import isfinite, isnan
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -13,6 +14,7 @@ import tomli_w
 
 from ...core.errors import ModelError
 from ...core.files import write_text
+from ...core.validation import Malformed, require, validated
 from ..methods.method_selection import SQNR, TaskMetric, Trial, Verdict
 
 if sys.version_info >= (3, 11):
@@ -21,6 +23,10 @@ else:
     import tomli as tomllib
 
 SCHEMA = 1
+_SCHEMES = ("w8a8", "w8a16", "w4a16")
+_WEIGHT_TYPES = ("int8", "int4", "float16")
+# type of an activation -> bits of the integers that its zero point is one of
+_BITS = {"int8": 8, "float16": 8, "int16": 16}
 
 
 @dataclass(frozen=True)
@@ -141,7 +147,10 @@ def write_plan(plan: Plan, path: Path) -> None:
 
 
 def read_plan(path: Path) -> Plan:
-    """Read a plan. Raises ModelError when it is missing or not a plan of this schema."""
+    """Read a plan and check every value in it.
+
+    Raises ModelError, naming the value, when it is missing, damaged, or of another schema.
+    """
     try:
         document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -152,31 +161,47 @@ def read_plan(path: Path) -> Plan:
             "quantize again with this version",
         )
     try:
-        return Plan(
-            document["scheme"],
-            document["samples"],
-            {name: Activation(**entry) for name, entry in document["activations"].items()},
-            {name: Weight(**entry) for name, entry in document["weights"].items()},
-            document["float_operators"],
-            document.get("method", "min-max"),
-            document.get("held_out", 0),
-            document.get("candidates", {}),
-            tuple(
-                Tradeoff(
-                    tuple(one["floating"]),
-                    one.get("cycles_ratio"),
-                    one["sqnr_db"],
-                    one.get("size_ratio"),
-                )
-                for one in document.get("tradeoffs", ())
-            ),
-            document.get("metric", ""),
-            document.get("scores", {}),
-            document.get("chosen_by", SQNR),
-            {name: tuple(all_) for name, all_ in document.get("equalization", {}).items()},
-            document.get("symmetric", False),
-        )
-    except KeyError as error:
-        raise ModelError(f"{path}: not a plan: it has no {error}", "quantize again") from error
-    except (TypeError, AttributeError) as error:
+        plan = validated(Plan, _without_gaps(document), closed=True, finite=False)
+        _require_possible(plan)
+    except Malformed as error:
         raise ModelError(f"{path}: not a plan: {error}", "quantize again") from error
+    return plan
+
+
+def _without_gaps(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document of a plan without its schema, and with null where TOML has nothing."""
+    plain = {key: value for key, value in document.items() if key != "schema"}
+    if isinstance(tradeoffs := plain.get("tradeoffs"), list):
+        plain["tradeoffs"] = [
+            {"cycles_ratio": None, **entry} if isinstance(entry, dict) else entry
+            for entry in tradeoffs
+        ]
+    return plain
+
+
+def _require_possible(plan: Plan) -> None:
+    """Raise Malformed for a number or a name that no plan has."""
+    require(plan.scheme in _SCHEMES, "scheme", plan.scheme, f"one of {', '.join(_SCHEMES)}")
+    require(plan.samples >= 0, "samples", plan.samples, "a number of samples")
+    for name, entry in plan.activations.items():
+        place = f"activations.{name}"
+        low, high, bits = entry.low, entry.high, _BITS.get(entry.dtype, 0)
+        require(bits > 0, f"{place}.dtype", entry.dtype, f"one of {', '.join(_BITS)}")
+        require(isfinite(low), f"{place}.low", low, "a finite number")
+        require(isfinite(high), f"{place}.high", high, "a finite number")
+        require(low <= high, f"{place}.low", low, f"at most its high, {high:g}")
+        positive = isfinite(entry.scale) and entry.scale > 0
+        require(positive, f"{place}.scale", entry.scale, "a number above 0")
+        limit = 2 ** (bits - 1)
+        fits = -limit <= entry.zero_point < limit
+        require(fits, f"{place}.zero_point", entry.zero_point, f"one of {entry.dtype}")
+    for name, weight in plan.weights.items():
+        place, known = f"weights.{name}", weight.dtype in _WEIGHT_TYPES
+        require(known, f"{place}.dtype", weight.dtype, f"one of {', '.join(_WEIGHT_TYPES)}")
+        require(weight.axis >= 0, f"{place}.axis", weight.axis, "an axis of a weight")
+        require(weight.channels > 0, f"{place}.channels", weight.channels, "a number above 0")
+    for name, decibel in plan.candidates.items():
+        require(not isnan(decibel), f"candidates.{name}", decibel, "a number")
+    for name, divisors in plan.equalization.items():
+        positive = all(isfinite(divisor) and divisor > 0 for divisor in divisors)
+        require(positive, f"equalization.{name}", divisors, "numbers above 0")

@@ -16,7 +16,7 @@ from rockpress.calibration_data.sources.source_types import ImageSource
 from rockpress.core.errors import OptionError
 from rockpress.pipeline.check import check
 from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
-from rockpress.report.formats.document import to_json
+from rockpress.report.documents.document import to_json
 from rockpress.report.text.table import to_tables
 
 

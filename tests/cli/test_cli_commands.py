@@ -20,7 +20,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from rockpress.report.formats.document import comparable
+from rockpress.report.documents.document import comparable
 
 DOCUMENT = {"schema", "verdict", "tool", "toolkit", "recipe", "targets"}
 OF_A_TARGET = {

@@ -22,12 +22,13 @@ import pytest
 from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.errors import ModelError
 from rockpress.core.files import sha256_of
-from rockpress.core.results import LatencyFigure, ModelRow, Report
+from rockpress.core.results.model_figures import LatencyFigure, ModelRow
+from rockpress.core.results.report import Report
 from rockpress.pipeline.caching.encoding import NotStorable, read_value, write_value
 from rockpress.pipeline.caching.stage_cache import Cache, cache_folder, counted, key_of
 from rockpress.pipeline.recipes.recipe import Gates, Recipe
 from rockpress.pipeline.run import run
-from rockpress.report.formats.document import comparable, to_document
+from rockpress.report.documents.document import comparable, to_document
 
 DETERMINISTIC = (".intended.onnx", ".plan.toml", ".pruned.onnx")
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from rockpress.core.errors import RockpressError
-from rockpress.core.results import TargetReport
+from rockpress.core.results.report import TargetReport
 from rockpress.pipeline.caching import cached_stages as remembered
 from rockpress.pipeline.caching.stage_cache import Cache
 from rockpress.pipeline.dry_run import planned

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from rockpress.calibration_data.bundled import CALIBRATION, DEMO_PREPROCESS, MOD
 from rockpress.calibration_data.samples import Samples
 from rockpress.core.errors import ModelError, OptionError, OutputError, PackageError
 from rockpress.core.graphs.graph import Graph
-from rockpress.core.results import PruningFigure
+from rockpress.core.results.pruning_figures import PruningFigure
 from rockpress.pipeline.caching.stage_cache import Cache
 from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
 from rockpress.pipeline.samples.ready_model import ready_model
@@ -204,11 +204,11 @@ def test_what_training_did_is_told() -> None:
     (notice,) = distillation_notices(poor)
     assert notice.code == "pruning-distillation"
     assert "on 64 held-out samples" in notice.text
-    assert "not kept" in distillation_text(asdict(poor))
+    assert "not kept" in distillation_text(poor)
     figure = PruningFigure(
-        *(0.5, 0.5, 0.5, "macs", 0.5, ""), curve=(), groups=(), distillation=asdict(FOUND)
+        *(0.5, 0.5, 0.5, "macs", 0.5, ""), curve=(), groups=(), distillation=FOUND
     )
-    assert "agreement 0.900 to 0.950" in str(pruning_card(asdict(figure)))
+    assert "agreement 0.900 to 0.950" in str(pruning_card(figure))
 
 
 def test_what_a_stopped_stage_left_stays_until_it_is_done(tmp_path: Path) -> None:
