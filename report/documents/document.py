@@ -101,4 +101,5 @@ def _record(value: Any) -> dict[str, Any]:
         optional, hidden = name in WHEN_THERE.get(kind, ()), name in NEVER.get(kind, ())
         if not hidden and not (optional and item in nothing):
             record[NAMES.get(name, name)] = plain(item)
-    return {**record, **record.pop("more")} if kind is MetricDetails else record
+    more = record.pop("more") if kind is MetricDetails else {}
+    return {**record, **more}
