@@ -9,26 +9,21 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python
 UV := $(BIN)/uv
 UV_VERSION := 0.13.9
-# uv pip sync installs what is listed and nothing that it depends on, which the second file needs.
-REQUIREMENTS := requirements.txt requirements-models.txt
+# What a user needs, and what the tests and the developers need beside it. uv pip sync installs what
+# is listed and nothing that it depends on, which the last file needs.
+RUN_TIME := requirements.txt
+REQUIREMENTS := $(RUN_TIME) requirements-dev.txt requirements-models.txt
 TORCH := torch==2.13.0
 TORCH_VENV := .venv-torch
 # of its wheel for the CPU, CPython 3.11 on x86-64, which is not in the index
 TORCH_CPU_HASH := sha256:6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
-PACKAGES := $(patsubst %/__init__.py,%,$(wildcard */__init__.py))
+# The top folders alone: what is inside comes with them.
+ROOMS := $(patsubst %/__init__.py,%,$(wildcard */__init__.py))
 # More arguments for pytest: make test ARGS="-k size"
 ARGS :=
 
 # "make setup PYTHON=..." means that one; a PYTHON of the environment is only tried first.
 PYTHONS := $(if $(filter command%,$(origin PYTHON)),$(PYTHON),$(PYTHON) python3.11 python3.12 python3.10 python3)
-IS_FIT := import sys, ensurepip, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))
-# A command may be there and still not run (a version manager's stub), so each one is tried.
-FIND_PYTHON = for python in $(PYTHONS); do \
-	  "$$python" -c '$(IS_FIT)' 2>/dev/null && break; python=; \
-	done; \
-	[ -n "$$python" ] || { echo "rockpress needs Python 3.10, 3.11 or 3.12 with its venv and \
-	ensurepip modules (Debian: python3-venv); none of these is fit: $(strip $(PYTHONS))" >&2; exit 1; }
-
 # uv does not read pip's configuration, so an index that is set there is handed on.
 USE_PIPS_INDEX = index=$$($(RUN) -m pip config list | sed -nE "s/^[a-z:]+\.index-url='(.*)'$$/\1/p" | tail -n 1); \
 	[ -z "$$index" ] || export UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$index}"
@@ -37,7 +32,11 @@ USE_PIPS_INDEX = index=$$($(RUN) -m pip config list | sed -nE "s/^[a-z:]+\.index
 USE_PIPS_LINKS = links=$$($(RUN) -m pip config list | sed -nE "s/^[a-z:]+[.]find-links='(.*)'$$/\1/p" | head -n 1); \
 	[ -z "$$links" ] || export UV_FIND_LINKS="$${UV_FIND_LINKS:-$$links}"
 
-.PHONY: help setup demo test soak test-torch coverage test-wheel lint typecheck bench docs site lock wheel clean
+# onnx brings 56 MB of data for tests of its own, a tenth of all that a user needs.
+TRIM = rm -rf "$(1)"/lib/python3*/site-packages/onnx/backend/test/data
+INSTALL_ROCKPRESS = $(UV) pip install --quiet --python $(1) --no-deps --no-build-isolation --editable .
+
+.PHONY: help setup demo test quick soak test-torch coverage test-wheel lint typecheck bench docs site lock wheel clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -45,15 +44,21 @@ help: ## list the targets
 
 setup: $(VENV)/.stamp ## make .venv with everything in it
 
-demo: setup ## run the whole chain on the bundled model and data
+demo: $(VENV)/.run-time ## run the whole chain on the bundled model and data
 	$(BIN)/rockpress demo -o build/demo --report build/demo/report.html
 
 # Two at a time, whole files: each has processes of its own, and a build takes up to a gigabyte.
-PARALLEL := -n 2 --dist loadfile
-test test-wheel: export OMP_NUM_THREADS := 1
+# In the order of tests/conftest.py: xdist's own puts files of few tests last, and these take longest.
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
+test quick test-wheel: export OMP_NUM_THREADS := 1
 
 test: setup ## run the tests (ARGS="-k size" for some of them)
 	$(RUN) -m pytest $(PARALLEL) $(ARGS)
+
+# -m of the command line replaces that of pyproject.toml, so it has to say all of it.
+QUICK := -m "not toolkit and not soak and not torch"
+quick: setup ## run the tests that take seconds (ARGS, as for test)
+	$(RUN) -m pytest $(PARALLEL) $(QUICK) $(ARGS)
 
 soak: setup ## run the tests that take many minutes
 	$(RUN) -m pytest -m soak $(ARGS)
@@ -65,22 +70,28 @@ coverage: setup ## run the tests and show which lines they miss
 	$(RUN) -m pytest --cov --cov-report term-missing:skip-covered $(ARGS)
 
 # Installed in an environment of its own, outside the tree, as users have it: an editable install
-# hides a package or a data file that the wheel lacks.
+# hides a package or a data file that the wheel lacks. Of another Python, or with other versions of
+# what it needs, if these are named:
+#   make test-wheel WHEEL_PYTHON=python3.10 WHEEL_REQUIREMENTS="requirements-lowest.txt requirements-models.txt"
+WHEEL_PYTHON := $(RUN)
+WHEEL_REQUIREMENTS := $(REQUIREMENTS)
 test-wheel: wheel ## run the tests (ARGS, as for test) against the built wheel
+	@$(USE_PIPS_INDEX); \
 	venv=$$(mktemp -d) && trap 'rm -rf "$$venv"' EXIT && \
-	$(UV) venv --quiet --python $(RUN) "$$venv" && \
-	$(UV) pip sync --quiet --python "$$venv" --require-hashes $(REQUIREMENTS) && \
+	$(UV) venv --quiet --clear --no-python-downloads --python "$(WHEEL_PYTHON)" "$$venv" && \
+	$(UV) pip sync --quiet --python "$$venv" --require-hashes $(WHEEL_REQUIREMENTS) && \
 	$(UV) pip install --quiet --python "$$venv" --no-deps dist/*.whl && \
 	PATH="$$venv/bin:$$PATH" "$$venv/bin/pytest" $(PARALLEL) $(ARGS)
 
-lint: setup ## check style and formatting
+lint: setup ## check style, formatting and spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 
 # mypy takes a package's name from its folder, so it gets links under the right one.
 typecheck: setup ## check the types
 	rm -rf .typing && mkdir -p .typing/rockpress
-	ln -s $(addprefix ../../,$(wildcard *.py) py.typed $(PACKAGES)) .typing/rockpress/
+	ln -s $(addprefix ../../,$(wildcard *.py) py.typed $(ROOMS)) .typing/rockpress/
 	$(BIN)/mypy -p rockpress -p tests -p benchmarks
 
 # All models take hours: benchmarks/conversion.py, pruning.py and quantization.py without --quick.
@@ -90,22 +101,31 @@ bench: setup ## run the benchmarks
 	  echo "== $$script $$quick" && $(RUN) "$$script" $$quick || exit; done
 
 docs: setup ## check that the documentation says what is true
-	$(if $(wildcard tests/project/test_docs.py),$(RUN) -m pytest tests/project/test_docs.py $(ARGS),@echo "no tests/project/test_docs.py yet")
+	$(RUN) -m pytest tests/project/test_docs.py tests/project/test_snippets.py $(ARGS)
 
 site: setup ## build the documentation as a site in build/site
 	$(BIN)/sphinx-build -q -n -W --keep-going docs build/site
 
-# requirements.txt is committed and has no rule: a fresh clone gives all files about the same time,
-# so a rule on pyproject.toml would lock anew by chance. 3.10 is the oldest Python it serves.
+# The requirements are committed and have no rule: a fresh clone gives all files about the same time,
+# so a rule on pyproject.toml would lock anew by chance. 3.10 is the oldest Python they serve.
+# All is locked together first, so that a package which a user and a developer need has one version:
+# requirements.txt is constrained by that, and requirements-dev.txt then drops what is not its own
+# (without --upgrade what the file holds is kept).
+COMPILE = $(UV) pip compile --quiet --python-version 3.10 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-python-downloads --custom-compile-command "make lock"
 lock: | $(UV) ## write the hashed requirements anew from pyproject.toml
-	@$(USE_PIPS_INDEX); \
-	$(UV) pip compile --quiet --universal --python-version 3.10 --generate-hashes --upgrade \
-	  --group dev --no-emit-index-url --no-emit-find-links --no-python-downloads \
-	  --custom-compile-command "make lock" pyproject.toml --output-file requirements.txt && \
-	echo '$(TORCH)' | $(UV) pip compile --no-config --quiet --universal --python-version 3.10 \
-	  --generate-hashes --constraint requirements.txt --no-annotate --no-emit-index-url \
-	  --no-emit-find-links --no-python-downloads --custom-compile-command "make lock" - \
-	  --output-file requirements-torch.txt && \
+	@set -o pipefail; $(USE_PIPS_INDEX); \
+	$(COMPILE) --universal --upgrade --group dev pyproject.toml --output-file requirements-dev.txt && \
+	$(COMPILE) --universal --upgrade --constraint requirements-dev.txt pyproject.toml \
+	  --output-file requirements.txt && \
+	$(COMPILE) --universal --group dev --output-file requirements-dev.txt && \
+	$(UV) pip compile --quiet --resolution lowest-direct --python-version 3.10 --no-python-downloads \
+	  --no-header --no-annotate pyproject.toml | \
+	$(COMPILE) --upgrade --no-annotate --group test - --output-file requirements-lowest.txt && \
+	echo 'uv==$(UV_VERSION)' | $(COMPILE) --no-config --universal --no-annotate - \
+	  --output-file requirements-uv.txt && \
+	echo '$(TORCH)' | $(COMPILE) --no-config --universal --no-annotate --upgrade \
+	  --constraint requirements.txt --constraint requirements-dev.txt - --output-file requirements-torch.txt && \
 	sed -i 's/^torch==.*/&\n    --hash=$(TORCH_CPU_HASH) \\/' requirements-torch.txt
 
 wheel: setup ## build dist/*.whl and the source archive
@@ -117,16 +137,22 @@ clean: ## remove everything that was made here
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(UV):
-	@$(FIND_PYTHON); \
-	echo "using $$("$$python" -c 'import sys; print(sys.executable, sys.version.split()[0])')"; \
+	@python=$$(.ci/find-python $(PYTHONS)) && \
+	echo "using $$python $$("$$python" -c 'import sys; print(sys.version.split()[0])')" && \
 	"$$python" -m venv --clear $(VENV)
-	@$(RUN) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
+
+$(VENV)/.run-time: $(RUN_TIME) pyproject.toml | $(UV)
+	@$(USE_PIPS_INDEX); \
+	$(UV) pip install --quiet --python $(RUN) --require-hashes --requirements $(RUN_TIME) && \
+	$(call TRIM,$(VENV)) && $(call INSTALL_ROCKPRESS,$(RUN))
+	@touch $@
 
 $(VENV)/.stamp: $(REQUIREMENTS) pyproject.toml | $(UV)
 	@$(USE_PIPS_INDEX); \
 	$(UV) pip sync --quiet --python $(RUN) --require-hashes $(REQUIREMENTS) && \
-	$(UV) pip install --quiet --python $(RUN) --no-deps --no-build-isolation --editable .
-	@touch $@
+	$(call TRIM,$(VENV)) && $(call INSTALL_ROCKPRESS,$(RUN))
+	@touch $(VENV)/.run-time $@
 
 # What PyTorch needs is pinned and hashed by a constraint, as a build for the CPU needs less of it.
 # --no-config: pyproject.toml leaves torch out on purpose.
@@ -136,5 +162,5 @@ $(TORCH_VENV)/.stamp: $(REQUIREMENTS) requirements-torch.txt pyproject.toml | $(
 	$(UV) pip sync --quiet --python $(TORCH_VENV) --require-hashes $(REQUIREMENTS) && \
 	$(UV) pip install --quiet --no-config --python $(TORCH_VENV) \
 	  --constraint requirements-torch.txt $(TORCH) && \
-	$(UV) pip install --quiet --python $(TORCH_VENV) --no-deps --no-build-isolation --editable .
+	$(call INSTALL_ROCKPRESS,$(TORCH_VENV))
 	@touch $@

@@ -12,14 +12,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .calibration_data.preprocessing import Preprocessing as Preprocessing
     from .core.errors import RockpressError as RockpressError
     from .core.progress import Progress as Progress
     from .core.results.report import Report as Report
     from .pipeline.caching.stage_cache import Cache as Cache
     from .pipeline.check import check as check
-    from .pipeline.recipes.recipe import Gates as Gates
-    from .pipeline.recipes.recipe import Preprocessing as Preprocessing
+    from .pipeline.options.check_options import Gates as Gates
     from .pipeline.recipes.recipe import Recipe as Recipe
+    from .pipeline.recipes.recipe import make_recipe as make_recipe
     from .pipeline.recipes.recipe_file import read_jobs as read_jobs
     from .pipeline.run import run as run
     from .pipeline.several import convert_files as convert_files
@@ -35,13 +36,14 @@ _PUBLIC = {
     "Cache": ".pipeline.cache",
     "Gates": ".pipeline.recipe",
     "Progress": ".core.progress",
-    "Preprocessing": ".pipeline.recipe",
+    "Preprocessing": ".calibration_data.preprocessing",
     "Recipe": ".pipeline.recipe",
     "Report": ".core.results.report",
     "RockpressError": ".core.errors",
     "check": ".pipeline.check",
     "convert_file": ".pipeline.single",
     "convert_files": ".pipeline.several",
+    "make_recipe": ".pipeline.recipes.recipe",
     "prune_file": ".pipeline.single",
     "quantize_file": ".pipeline.single",
     "read_jobs": ".pipeline.recipe_file",
@@ -53,9 +55,9 @@ __all__ = ["__version__", *_PUBLIC]
 
 def __getattr__(name: str) -> object:
     if name == "__version__":
-        from importlib.metadata import version
+        from .core.version import rockpress_version
 
-        return version(__name__)
+        return rockpress_version()
     if name in _PUBLIC:
         from importlib import import_module
 

@@ -14,13 +14,13 @@ from ..core.similarity import sqnr_db
 from ..core.types import Array
 from .confidence.proportions import Interval, mcnemar
 from .examples import Changes, changes_of
-from .metrics.metric_table import Scoring, find_scoring
-from .retention import Retention, compared, pairs_of
+from .metrics.metric_table import BoundMetric, bind_metric
+from .retention import Retention, pairs_of, retention_and_intervals
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is left of the baseline. Metric, values and retention are None without labels.
+    """A candidate beside its baseline. Metric, values and retention are None without labels.
 
     ``agreement`` is the share of samples for which both predict the same, None where that says
     nothing. ``sqnr_db`` is that of the worst output, ``inf`` when all are equal. ``mcnemar`` is the
@@ -47,80 +47,83 @@ def compare(
     baseline_outputs: Sequence[Array],
     candidate_outputs: Sequence[Array],
     labels: Labels | None,
-    scoring: Scoring | str = "top1",
+    scoring: BoundMetric | str = "top1",
     seed: int = 0,
 ) -> Comparison:
-    """Metric of both models, retention, agreement and SQNR, from outputs (N, ...) in one order.
+    """Return the metric of both models, retention, agreement and SQNR, from outputs (N, ...) each.
 
     Outputs may differ in axes of length 1. Without ``labels`` only agreement and SQNR are given;
     they are no accuracy. Raises ModelError for NaN or for outputs that do not correspond,
     SamplesError or OptionError when the metric does not fit outputs or labels.
     """
-    given = find_scoring(scoring) if isinstance(scoring, str) else scoring
+    if isinstance(scoring, str):
+        scoring = bind_metric(scoring)
     candidate = _matched(baseline_outputs, candidate_outputs)
     _check_nan(baseline_outputs, "baseline")
     _check_nan(candidate, "candidate")
     noise = sqnr_db(baseline_outputs, candidate)
-    metric = given.metric
-    read = given.read(baseline_outputs), given.read(candidate)
+    metric = scoring.metric
+    read = scoring.read(baseline_outputs), scoring.read(candidate)
+    count = len(read[0][0])
     if labels is None and not metric.fits(read[0]):
-        return Comparison(None, None, None, None, None, noise, len(read[0][0]))
+        return Comparison(None, None, None, None, None, noise, count)
     itself = candidate_outputs is baseline_outputs
     first = metric.predict(read[0])
-    found = first, first if itself else metric.predict(read[1])
-    agreed = metric.agreement(*found)
+    predictions = first, first if itself else metric.predict(read[1])
+    agreed = metric.agreement(*predictions)
     if labels is None:
-        return Comparison(None, None, None, None, agreed, noise, len(read[0][0]))
-    if len(labels) != len(read[0][0]):
+        return Comparison(None, None, None, None, agreed, noise, count)
+    if len(labels) != count:
         raise SamplesError(
-            f"{len(labels)} labels for the outputs of {len(read[0][0])} samples",
-            "give one label a sample",
+            f"{len(labels)} labels for the outputs of {count} samples", "give one label a sample"
         )
     base = metric.measure(first, labels)
-    measured = base, base if itself else metric.measure(found[1], labels)
-    kept, own = compared(*measured, lower_is_better=metric.lower_is_better, seed=seed)
+    measured = base, base if itself else metric.measure(predictions[1], labels)
+    retained, intervals = retention_and_intervals(
+        *measured, lower_is_better=metric.lower_is_better, seed=seed
+    )
     pairs = pairs_of(*measured)
     return Comparison(
         metric=metric.name,
         baseline_value=measured[0].value,
         candidate_value=measured[1].value,
-        retention=kept,
+        retention=retained,
         agreement=agreed,
         sqnr_db=noise,
-        samples=len(labels),
-        baseline_interval=own[0],
-        candidate_interval=own[1],
+        samples=count,
+        baseline_interval=intervals[0],
+        candidate_interval=intervals[1],
         mcnemar=mcnemar(pairs) if pairs else None,
-        changes=changes_of(metric, measured, found, labels),
-        details=metric.details(*found, labels),
-        outputs=given.names,
+        changes=changes_of(metric, measured, predictions, labels),
+        details=metric.details(*predictions, labels),
+        outputs=scoring.names,
     )
 
 
 def _matched(baseline: Sequence[Array], candidate: Sequence[Array]) -> list[Array]:
-    """The candidate's outputs in the baseline's shapes."""
+    """Return the candidate's outputs in the baseline's shapes."""
     if not baseline or len(baseline) != len(candidate):
         raise ModelError(
             f"the baseline has {len(baseline)} outputs and the candidate {len(candidate)}",
             "compare two forms of one model",
         )
     return [
-        _reshaped(ref, cand, place)
-        for place, (ref, cand) in enumerate(zip(baseline, candidate, strict=True))
+        _reshaped(ref, cand, index)
+        for index, (ref, cand) in enumerate(zip(baseline, candidate, strict=True))
     ]
 
 
-def _reshaped(reference: Array, candidate: Array, place: int) -> Array:
+def _reshaped(reference: Array, candidate: Array, index: int) -> Array:
     if reference.shape[:1] != candidate.shape[:1] or 0 in reference.shape:
         raise SamplesError(
-            f"output {place}: shape {reference.shape} of the baseline, {candidate.shape} of the "
+            f"output {index}: shape {reference.shape} of the baseline, {candidate.shape} of the "
             "candidate; the first axis is the sample",
             "run both models on the same samples, at least one",
         )
     # a runner may add or drop axes of length 1, but a transposed output must not pass
     if _long_axes(reference) != _long_axes(candidate):
         raise ModelError(
-            f"output {place} has the shape {reference.shape[1:]} in the baseline "
+            f"output {index} has the shape {reference.shape[1:]} in the baseline "
             f"and {candidate.shape[1:]} in the candidate",
             "compare two forms of one model, with the same outputs",
         )
@@ -131,14 +134,14 @@ def _long_axes(array: Array) -> list[int]:
     return [length for length in array.shape[1:] if length != 1]
 
 
-def _check_nan(outputs: Sequence[Array], which: str) -> None:
-    for place, output in enumerate(outputs):
+def _check_nan(outputs: Sequence[Array], model: str) -> None:
+    for index, output in enumerate(outputs):
         if output.dtype.kind != "f":
             continue
         bad = np.flatnonzero([bool(np.isnan(row).any()) for row in output])
         if len(bad):
             raise ModelError(
-                f"the {which} model gives NaN in output {place} for {len(bad)} of {len(output)} "
+                f"the {model} model gives NaN in output {index} for {len(bad)} of {len(output)} "
                 f"samples, first for sample {bad[0]}",
                 "check the model on that sample; float16 overflows above 65504",
             )

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..calibration_data.sources.labels import Labels
-from .metrics.measured import Measured
+from .metrics.measurement import Measurement
 from .metrics.metric import Metric, Predictions
 
-# So many of the worst are told in words.
+# so many of the worst are described
 WORST = 20
 
 
@@ -28,7 +28,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Changes:
-    """Places of the samples that the candidate does worse and better, and the worst first."""
+    """Indices of the samples that the candidate does worse and better, and the worst first."""
 
     lost: tuple[int, ...]
     gained: tuple[int, ...]
@@ -37,12 +37,12 @@ class Changes:
 
 def changes_of(
     metric: Metric,
-    measured: tuple[Measured, Measured],
+    measured: tuple[Measurement, Measurement],
     predictions: tuple[Predictions, Predictions],
     labels: Labels,
     worst: int = WORST,
 ) -> Changes:
-    """What changed between a baseline's and a candidate's own scores; ties are in sample order."""
+    """Return what changed from a baseline's scores to a candidate's; ties are in sample order."""
     change = measured[1].scores - measured[0].scores
     if metric.lower_is_better:
         change = -change

@@ -19,7 +19,7 @@ MEGABYTE = 1_000_000  # bytes, as storage is sold and as file managers count
 
 @dataclass(frozen=True)
 class Gate:
-    """A limit, the value seen, and whether it holds."""
+    """A limit, the value measured, and whether the limit holds."""
 
     name: str
     limit: float
@@ -48,10 +48,10 @@ def require_limits(
 def min_retention_gate(
     result: Retention | None, limit: float, confidence: Confidence = "point"
 ) -> Gate:
-    """Retention >= limit: its point estimate, or the interval's lower end for ``lower``.
+    """Judge retention >= limit: its point estimate, or the interval's lower end for ``lower``.
 
     Raises OptionError when there is no retention to compare (no labelled samples, or a baseline
-    that scores nothing), so that a gate never passes unseen.
+    that scores nothing), so that a gate never passes unchecked.
     """
     name = "min-retention"
     require_limits(limit, None, None)
@@ -64,15 +64,14 @@ def min_retention_gate(
     if value is None:
         raise OptionError(
             f"{option(name, limit)} cannot be checked: a metric is not positive, so there is no "
-            "ratio "
-            f"(the difference is {result.difference:+.4g})",
+            f"ratio (the difference is {result.difference:+.4g})",
             f"check that labels and model belong together, or use another {option('metric')}",
         )
     return Gate(name, limit, value, value >= limit)
 
 
 def max_latency_gate(milliseconds: float | None, limit: float) -> Gate:
-    """Latency in ms <= limit. Raises OptionError when no latency in ms is known."""
+    """Judge latency in ms <= limit. Raises OptionError when no latency in ms is known."""
     name = "max-latency-ms"
     _check_limit(name, limit)
     if milliseconds is None or math.isnan(milliseconds):
@@ -85,7 +84,7 @@ def max_latency_gate(milliseconds: float | None, limit: float) -> Gate:
 
 
 def max_size_gate(size_bytes: int | None, limit: float) -> Gate:
-    """File size in MB (10^6 bytes) <= limit. Raises OptionError when no file was written."""
+    """Judge file size in MB (10^6 bytes) <= limit. Raises OptionError when no file was written."""
     name = "max-size-mb"
     _check_limit(name, limit)
     if size_bytes is None:
@@ -98,4 +97,4 @@ def max_size_gate(size_bytes: int | None, limit: float) -> Gate:
 
 def _check_limit(name: str, limit: float) -> None:
     if not (limit > 0 and math.isfinite(limit)):
-        raise OptionError(f"--{name} {limit:g} is not a positive number", "give the limit")
+        raise OptionError(f"{option(name, limit)} is not a positive number", "give the limit")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..core.errors import OptionError, SamplesError
 from .confidence.proportions import (
@@ -18,7 +17,7 @@ from .confidence.proportions import (
     ratio_interval,
 )
 from .confidence.resampling import resampled_values
-from .metrics.measured import Measured, Scores, Sums, means
+from .metrics.measurement import Measurement, Scores, Sums, means
 
 
 @dataclass(frozen=True)
@@ -39,14 +38,14 @@ class Retention:
 
 
 def retention(
-    baseline: Measured | Scores,
-    candidate: Measured | Scores,
+    baseline: Measurement | Scores,
+    candidate: Measurement | Scores,
     *,
     lower_is_better: bool = False,
     seed: int = 0,
     confidence: float = 0.95,
 ) -> Retention:
-    """Ratio of a metric of two models on the same samples, with its interval.
+    """Return the ratio of a metric of two models on the same samples, with its interval.
 
     Arrays are scores (N,), whose mean is the metric. The interval is the percentile interval of the
     paired bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13):
@@ -65,25 +64,25 @@ def retention(
     >>> 0.80 < result.low < 0.87 and 0.93 < result.high < 0.99
     True
     """
-    kept, _ = compared(
+    retained, _ = retention_and_intervals(
         _measured(baseline),
         _measured(candidate),
         lower_is_better=lower_is_better,
         seed=seed,
         confidence=confidence,
     )
-    return kept
+    return retained
 
 
-def compared(
-    base: Measured,
-    cand: Measured,
+def retention_and_intervals(
+    base: Measurement,
+    cand: Measurement,
     *,
     lower_is_better: bool = False,
     seed: int = 0,
     confidence: float = 0.95,
 ) -> tuple[Retention, tuple[Interval | None, Interval | None]]:
-    """The retention, and the interval of each model's own metric, from the same resamples."""
+    """Return the retention and the interval of each model's own metric, of the same resamples."""
     _check(base, cand)
     _check_confidence(confidence)
     z = NormalDist().inv_cdf((1 + confidence) / 2)
@@ -105,8 +104,8 @@ def compared(
 
 
 def _retention(
-    base: Measured,
-    cand: Measured,
+    base: Measurement,
+    cand: Measurement,
     lower_is_better: bool,
     ratio: Interval | None,
     difference: tuple[float | None, float | None],
@@ -118,8 +117,8 @@ def _retention(
     return Retention(above.value / below.value, *ratio, len(base.scores), gain, *difference)
 
 
-def pairs_of(baseline: Measured, candidate: Measured) -> Pairs | None:
-    """How many samples which model has right; None for scores that are more than right or wrong."""
+def pairs_of(baseline: Measurement, candidate: Measurement) -> Pairs | None:
+    """Count the samples that each model has right; None for scores that are not right or wrong."""
     if not (isinstance(baseline, Sums) and isinstance(candidate, Sums)):
         return None
     if not (baseline.proportion and candidate.proportion):
@@ -134,7 +133,7 @@ def pairs_of(baseline: Measured, candidate: Measured) -> Pairs | None:
 
 
 def too_few_samples(result: Retention, limit: float) -> str | None:
-    """A sentence when these samples cannot tell on which side of ``limit`` the retention is.
+    """Return a sentence when these samples cannot tell on which side of ``limit`` the retention is.
 
     That is when the limit lies inside the interval. Where not one sample's score differs, the
     bootstrap sees no spread; then at most 3/N of the samples do differ, with 95 % confidence (the
@@ -170,13 +169,13 @@ def _enough(value: float, low: float, high: float, samples: int, limit: float) -
 
 
 def _about(needed: float) -> str:
-    """So many samples, rounded up to two digits."""
+    """Return the number of samples in words, rounded up to two digits."""
     unit = 10 ** max(0, math.floor(math.log10(needed)) - 1)
     return f"about {math.ceil(needed / unit) * unit} would do"
 
 
 def _ratio_of(pairs: Pairs, lower_is_better: bool, z: float) -> Interval | None:
-    """Of candidate / baseline or turned round; None where the model below has none right."""
+    """Return that of candidate / baseline, or inverted; None where the denominator is 0."""
     if lower_is_better:
         pairs = Pairs(pairs.both, pairs.second, pairs.first, pairs.neither)
     return ratio_interval(pairs, z) if pairs.both + pairs.first > 0 else None
@@ -191,28 +190,28 @@ def _resampled_ratio(
 
 
 def _percentiles(values: Scores, confidence: float) -> Interval | None:
-    """The ends of the middle part of the values, None where there are none."""
-    known = values[np.isfinite(values)]
-    if not len(known):
+    """Return the ends of the middle part of the values; None where no value is finite."""
+    finite = values[np.isfinite(values)]
+    if not len(finite):
         return None
-    low, high = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = np.quantile(finite, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 
 
 def _corrected(values: Scores, estimate: float, z: float) -> Interval | None:
-    """Like ``_percentiles``, moved by how far the estimate is from the middle of the resamples.
+    """Return ``_percentiles`` moved by how far the estimate is from the middle of the resamples.
 
     Average precision is larger on few images than on many, and larger still on resamples, so that
     its own percentiles hold the truth too seldom; in differences and ratios that cancels. Source:
     Efron, The jackknife, the bootstrap and other resampling plans, SIAM 1982, section 10.7.
     """
-    known = values[np.isfinite(values)]
-    if not len(known):
+    finite = values[np.isfinite(values)]
+    if not len(finite):
         return None
-    below = (np.mean(known < estimate) + np.mean(known <= estimate)) / 2
+    below = (np.mean(finite < estimate) + np.mean(finite <= estimate)) / 2
     normal = NormalDist()
-    shift = 2 * normal.inv_cdf(min(max(below, 1 / len(known)), 1 - 1 / len(known)))
-    low, high = np.quantile(known, [normal.cdf(shift - z), normal.cdf(shift + z)])
+    shift = 2 * normal.inv_cdf(min(max(below, 1 / len(finite)), 1 - 1 / len(finite)))
+    low, high = np.quantile(finite, [normal.cdf(shift - z), normal.cdf(shift + z)])
     return float(low), float(high)
 
 
@@ -221,10 +220,10 @@ def _check_confidence(confidence: float) -> None:
         raise OptionError(f"a confidence of {confidence:g} is not between 0 and 1", "use 0.95")
 
 
-def _measured(given: Measured | Scores) -> Measured:
-    if not isinstance(given, np.ndarray):
-        return given
-    scores: NDArray[np.float64] = np.asarray(given, np.float64)
+def _measured(metric: Measurement | Scores) -> Measurement:
+    if not isinstance(metric, np.ndarray):
+        return metric
+    scores: Scores = np.asarray(metric, np.float64)
     if scores.ndim != 1 or not len(scores):
         raise SamplesError(
             f"scores of shape {scores.shape} cannot be paired",
@@ -233,7 +232,7 @@ def _measured(given: Measured | Scores) -> Measured:
     return means(scores)
 
 
-def _check(base: Measured, cand: Measured) -> None:
+def _check(base: Measurement, cand: Measurement) -> None:
     if base.scores.shape != cand.scores.shape or not len(base.scores):
         raise SamplesError(
             f"scores of the shapes {base.scores.shape} and {cand.scores.shape} cannot be paired",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -17,10 +17,9 @@ from onnx import ModelProto
 from ..calibration_data.samples import Samples
 from ..core.diagnostics import option
 from ..core.errors import ModelError, SamplesError
+from ..core.progress import SILENT, Progress
 from ..core.session import Session
 from ..core.types import Array
-
-Progress = Callable[[int], None]
 
 # Outputs of all samples are kept for the comparison; two models at this size still fit into 16 GB.
 MAX_OUTPUT_BYTES = 4 * 2**30
@@ -29,7 +28,7 @@ _WARM_UP_RUNS = 5
 _LATENCY_SAMPLES = 8
 
 
-class Feeds(Protocol):
+class SizedFeeds(Protocol):
     """Sized samples that give feeds (input name -> array); Samples is one."""
 
     def __len__(self) -> int: ...
@@ -41,27 +40,28 @@ class Runner(Protocol):
     """Runs one model over the samples and gives its outputs, each (N, ...).
 
     ``onnxruntime_runner`` gives one and feeds ``samples.feeds(index)``. The simulator (which runs
-    where a model is built: pipeline.steps) and a board are fed ``samples.npu_feeds(index)``:
-    pixels, where mean and std (``samples.npu_preprocess``) are inside the NPU's model. Outputs are
-    in the samples' order.
+    where a model is built: pipeline/stages/converting.py) and a board are fed
+    ``samples.npu_feeds(index)``: pixels, where mean and std (``samples.npu_preprocess``) are inside
+    the NPU's model. Outputs are in the samples' order.
     """
 
-    def __call__(self, samples: Samples, *, on_progress: Progress = ...) -> list[Array]:
-        """Outputs of all samples; ``on_progress`` gets the number of samples done."""
+    def __call__(self, samples: Samples, *, progress: Progress = ...) -> list[Array]:
+        """Return the outputs of all samples; every sample is a step of ``progress``."""
         ...
 
 
 def run_onnxruntime(
     model: Path | ModelProto,
-    samples: Feeds,
+    samples: SizedFeeds,
     *,
     optimise: bool = True,
-    on_progress: Progress = lambda done: None,
+    progress: Progress = SILENT,
+    activity: str = "evaluate",
 ) -> list[Array]:
-    """Outputs of the model, a list of (N, ...) arrays in the model's order.
+    """Return the outputs of the model, a list of (N, ...) arrays in the model's order.
 
     One sample is fed at a time; an output's batch axis of 1 becomes the sample axis.
-    ``optimise=False`` is for quantized models. ``on_progress`` gets the number of samples done.
+    ``optimise=False`` is for quantized models. Every sample is a step of ``activity``.
     Raises SamplesError without samples or when the outputs would not fit into memory, ModelError
     when the model does not run or its outputs change their shape.
     """
@@ -75,7 +75,7 @@ def run_onnxruntime(
         for array, row, name in zip(collected, rows, session.output_names, strict=True):
             _store(array, row, done, name)
         done += 1
-        on_progress(done)
+        progress.step(activity, done, len(samples))
     if not done:
         raise SamplesError(
             "there are no samples to run the model on", f"give some with {option('eval')}"
@@ -84,19 +84,19 @@ def run_onnxruntime(
 
 
 def onnxruntime_runner(model: Path | ModelProto, *, optimise: bool = True) -> Runner:
-    """A Runner for one model."""
+    """Return a Runner for one model."""
     return partial(run_onnxruntime, model, optimise=optimise)
 
 
 def measure_latency(
     model: Path | ModelProto,
-    samples: Feeds,
+    samples: SizedFeeds,
     runs: int = 50,
     *,
     optimise: bool = True,
     threads: int = 0,
 ) -> float:
-    """Median milliseconds of one inference on this host's CPU, after a warm-up.
+    """Return the median milliseconds of one inference on this host's CPU, after a warm-up.
 
     It says how fast ONNX Runtime is here, nothing about an NPU. Raises SamplesError without
     samples.

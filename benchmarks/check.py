@@ -31,9 +31,10 @@ from rockpress.calibration_data.bundled import (
     TEST,
     sample_path,
 )
+from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.core.session import Session
 from rockpress.pipeline.check import check
-from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
+from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
 from rockpress.pipeline.single import quantize_file
 
 PROMISED = 2.0  # times the loop
@@ -55,14 +56,14 @@ def images_and_labels(data: Path | None) -> tuple[NDArray[np.uint8], NDArray[np.
 
 def recipe_for(samples: Path, count: int | None = None) -> Recipe:
     """What is checked."""
-    return Recipe(sample_path(MODEL), eval=samples, eval_count=count, preprocessing=HOW)
+    return make_recipe(sample_path(MODEL), eval=samples, eval_count=count, preprocessing=HOW)
 
 
 def quantized(folder: Path) -> Path:
     """The demo model in int8."""
     path = folder / "int8.onnx"
     calib = sample_path(CALIBRATION)
-    recipe = Recipe(sample_path(MODEL), calib=calib, method="min-max", preprocessing=HOW)
+    recipe = make_recipe(sample_path(MODEL), calib=calib, method="min-max", preprocessing=HOW)
     quantize_file(recipe, path)
     return path
 

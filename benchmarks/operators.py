@@ -21,9 +21,10 @@ from onnx import ModelProto, ValueInfoProto, helper, parser
 from onnx.compose import add_prefix
 
 from rockpress.convert.audit.model_audit import audit
-from rockpress.convert.chips.layer_table import Layer
+from rockpress.convert.chips.compiler_log import Layer
 from rockpress.convert.chips.targets import Target, find_target
 from rockpress.convert.convert import convert
+from rockpress.convert.request import ConversionRequest
 from rockpress.core.errors import ToolkitError
 
 OPSET = 18
@@ -192,7 +193,9 @@ def built(models: Sequence[ModelProto], target: Target, quantization: str) -> tu
         path = Path(folder) / "operators.onnx"
         onnx.save(model, str(path))
         return convert(
-            path, None, target.name, quantization=quantization, calibration=samples
+            ConversionRequest(
+                path, None, target.name, quantization=quantization, calibration=samples
+            )
         ).layers
 
 

@@ -20,6 +20,7 @@ from onnx import ModelProto, helper, numpy_helper
 
 from rockpress.convert.convert import convert
 from rockpress.convert.oracle import Oracle
+from rockpress.convert.request import ConversionRequest
 
 _SIZE = 28
 
@@ -45,7 +46,7 @@ def cold(models: list[ModelProto], target: str) -> tuple[float, list[int]]:
         started = time.monotonic()
         for model in models:
             onnx.save(model, path)
-            found.append(convert(path, None, target, probe=False).cycles)
+            found.append(convert(ConversionRequest(path, None, target, probe=False)).cycles)
         return time.monotonic() - started, found
 
 

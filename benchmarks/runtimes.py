@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rockpress.calibration_data.bundled import CALIBRATION, DEMO_PREPROCESS, MODEL, sample_path
+from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.core.session import Session
-from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
+from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
 from rockpress.pipeline.samples.ready_model import ready_model
 from rockpress.pipeline.single import quantize_file
 
@@ -56,7 +57,7 @@ def main() -> None:
         print("|---|---|---|---|")
         for form in _FORMS:
             model = folder / "quantized.onnx"
-            quantize_file(recipe, model, symmetric=form == "--symmetric")
+            quantize_file(recipe.with_options(symmetric=form == "--symmetric"), model)
             ours = _onnxruntime(model, inputs, optimise=False)
             theirs = _openvino(wanted.openvino_python, model, folder)
             figures = (_db(plain, ours), _db(plain, theirs), _db(ours, theirs))
@@ -75,7 +76,7 @@ def _arguments() -> argparse.Namespace:
 def _recipe(wanted: argparse.Namespace) -> Recipe:
     bundled = wanted.calib == sample_path(CALIBRATION)
     how = Preprocessing(mean=DEMO_PREPROCESS.mean, std=DEMO_PREPROCESS.std)
-    return Recipe(
+    return make_recipe(
         wanted.model,
         calib=wanted.calib,
         method=wanted.method,
@@ -86,8 +87,8 @@ def _recipe(wanted: argparse.Namespace) -> Recipe:
 
 def _inputs(recipe: Recipe, folder: Path) -> Array:
     """The last samples, as the model takes them."""
-    assert recipe.calib is not None
-    samples = ready_model(recipe.model).samples(recipe.calib, recipe.preprocessing)
+    assert recipe.samples.calib is not None
+    samples = ready_model(recipe.model).samples(recipe.samples.calib, recipe.preprocessing)
     taken = range(max(len(samples) - _SAMPLES, 0), len(samples))
     rows: Array = np.stack([next(iter(samples.feeds(index).values()))[0] for index in taken])
     np.save(folder / "inputs.npy", rows)

@@ -1,4 +1,4 @@
-"""What is odd about sets of samples: copies, overlap, one class, images that decoding changes."""
+"""Warnings on sets of samples: copies, overlap, one class, images that decoding changes."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from pathlib import Path
 import numpy as np
 
 from ..core.diagnostics import Diagnostic
+from .images.geometry import Size
 from .images.image_facts import ImageFacts, image_facts
 from .samples import Samples
 from .sources.source_types import ImageArray, ImageFiles, ImageSource, TensorFiles
 
-LOOKED_AT = 64  # images of a set, seeded, whose headers are read
-_COPIES = 0.01  # share of copies from which they are told
+INSPECTED = 64  # images of a set, seeded, whose headers are read
+_COPIES = 0.01  # share of copies above which there is a warning
 _SMALL = 0.5  # of the input's height and width
 
 
-def oddities(
+def sample_warnings(
     calib: Samples | None, evaluation: Samples | None, seed: int
 ) -> tuple[Diagnostic, ...]:
-    """What is odd about the sets, of which the one may serve for both, or be there alone.
+    """Return the warnings on two sets of samples, of which either may be missing or serve for both.
 
     Raises SamplesError when a sample cannot be read.
     """
@@ -29,13 +30,16 @@ def oddities(
         if calib is None:
             return ()
         return (*_copies(calib, "calibration samples"), *_of_images(calib, seed))
-    found = list(_of_labels(evaluation))
+    labels, images = _of_labels(evaluation), _of_images(evaluation, seed)
     if calib is None or calib is evaluation:
-        return (*found, *_copies(evaluation, "samples"), *_of_images(evaluation, seed))
-    found += _copies(calib, "calibration samples")
-    found += _copies(evaluation, "evaluation samples")
-    found += _overlap(calib, evaluation)
-    return (*found, *_of_images(evaluation, seed))
+        return (*labels, *_copies(evaluation, "samples"), *images)
+    return (
+        *labels,
+        *_copies(calib, "calibration samples"),
+        *_copies(evaluation, "evaluation samples"),
+        *_overlap(calib, evaluation),
+        *images,
+    )
 
 
 def _of_labels(samples: Samples) -> Iterator[Diagnostic]:
@@ -49,22 +53,22 @@ def _of_labels(samples: Samples) -> Iterator[Diagnostic]:
         )
 
 
-def _copies(samples: Samples, what: str) -> Iterator[Diagnostic]:
+def _copies(samples: Samples, use: str) -> Iterator[Diagnostic]:
     counts = Counter(_contents(samples, _sizes(samples)).values())
     copies = sum(count - 1 for count in counts.values())
     if copies > max(_COPIES * len(samples), 1):
-        code = "calibration-copies" if what.startswith("cal") else "evaluation-copies"
+        code = "calibration-copies" if use.startswith("cal") else "evaluation-copies"
         yield Diagnostic(
             code,
-            f"{copies} of {len(samples)} {what} are copies of others",
+            f"{copies} of {len(samples)} {use} are copies of others",
             "they add no information, and make intervals look narrower than they are",
         )
 
 
 def _overlap(calib: Samples, evaluation: Samples) -> Iterator[Diagnostic]:
     sizes = _sizes(calib) + _sizes(evaluation)
-    known = set(_contents(calib, sizes).values())
-    shared = sum(one in known for one in _contents(evaluation, sizes).values())
+    calibrated = set(_contents(calib, sizes).values())
+    shared = sum(digest in calibrated for digest in _contents(evaluation, sizes).values())
     if shared:
         yield Diagnostic(
             "calibration-overlap",
@@ -74,12 +78,12 @@ def _overlap(calib: Samples, evaluation: Samples) -> Iterator[Diagnostic]:
 
 
 def _sizes(samples: Samples) -> Counter[int]:
-    """How many samples have so many bytes: only those of equal size can be equal."""
+    """Count the samples of each size in bytes: only those of equal size can be equal."""
     return Counter(_size(samples, int(index)) for index in samples.indices)
 
 
 def _contents(samples: Samples, sizes: Counter[int]) -> dict[int, str]:
-    """Index -> digest of the content, of the samples whose size is not their own alone."""
+    """Return index -> digest of the content, of samples whose size another one has too."""
     source = samples.source
     return {
         int(index): source.content_digest(int(index))
@@ -89,7 +93,7 @@ def _contents(samples: Samples, sizes: Counter[int]) -> dict[int, str]:
 
 
 def _size(samples: Samples, index: int) -> int:
-    """Bytes of a sample's file; 0 for one of an array, whose samples all have the same size."""
+    """Return the bytes of a sample's file; 0 in an array, whose samples all have the same size."""
     source = samples.source
     if not isinstance(source, (ImageFiles, TensorFiles)):
         return 0
@@ -100,13 +104,13 @@ def _size(samples: Samples, index: int) -> int:
 def _of_images(samples: Samples, seed: int) -> Iterator[Diagnostic]:
     if samples.preprocess is None or not isinstance(samples.source, ImageSource):
         return
-    few = samples.take(LOOKED_AT, seed)
-    facts = [_facts(few.source, int(index)) for index in few.indices]
+    chosen = samples.take(INSPECTED, seed)
+    facts = [_facts(samples.source, int(index)) for index in chosen.indices]
     yield from _small(facts, samples.preprocess.size)
     yield from _dropped(facts)
 
 
-def _facts(source: object, index: int) -> ImageFacts:
+def _facts(source: ImageSource, index: int) -> ImageFacts:
     if isinstance(source, ImageFiles):
         return image_facts(Path(source.paths[index]))
     assert isinstance(source, ImageArray)
@@ -115,35 +119,36 @@ def _facts(source: object, index: int) -> ImageFacts:
     return ImageFacts((image.shape[0], image.shape[1]), alpha)
 
 
-def _small(facts: list[ImageFacts], want: tuple[int, int]) -> Iterator[Diagnostic]:
-    small = [one.size for one in facts if max(np.divide(sorted(one.size), sorted(want))) < _SMALL]
+def _small(facts: list[ImageFacts], size: Size) -> Iterator[Diagnostic]:
+    sizes = [image.size for image in facts]
+    small = [image for image in sizes if max(np.divide(sorted(image), sorted(size))) < _SMALL]
     if 2 * len(small) > len(facts):
         smallest = min(small, key=np.prod)
         yield Diagnostic(
             "preprocess-small-images",
             f"{len(small)} of {len(facts)} images are less than half as large as the input "
-            f"{want[0]}x{want[1]}, down to {smallest[0]}x{smallest[1]}",
+            f"{size[0]}x{size[1]}, down to {smallest[0]}x{smallest[1]}",
             "enlarged images are blurred: give them in the size that the camera will have",
         )
 
 
 def _dropped(facts: list[ImageFacts]) -> Iterator[Diagnostic]:
     total = len(facts)
-    if alpha := sum(one.has_alpha for one in facts):
+    if alpha := sum(image.has_alpha for image in facts):
         yield Diagnostic(
             "preprocess-alpha",
             f"{alpha} of {total} images have transparent pixels; alpha is dropped, so that "
             "whatever colour lies under it shows",
             "blend them with the background that the model was trained with",
         )
-    if deep := [one.highest for one in facts if one.highest is not None]:
+    if deep := [image.highest for image in facts if image.highest is not None]:
         yield Diagnostic(
             "preprocess-16-bit",
             f"{len(deep)} of {total} images have 16 bits, up to the value {max(deep)}; the upper 8 "
             f"are kept, 0 to {max(deep) >> 8}",
             "scale them to 8 bits as in training, above all where a sensor gives 10 or 12 bits",
         )
-    if turned := sum(one.is_turned for one in facts):
+    if turned := sum(image.is_turned for image in facts):
         yield Diagnostic(
             "preprocess-exif",
             f"{turned} of {total} images are turned as their EXIF data says",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,7 @@ from numpy.typing import NDArray
 from ..core.diagnostics import option
 from ..core.errors import OptionError, SamplesError
 from .images.geometry import GEOMETRIES, Pixels, Size
-
-Resize = Literal["stretch", "letterbox", "fit", "crop"]
-Color = Literal["rgb", "bgr", "gray"]
-Layout = Literal["nchw", "nhwc"]
+from .preprocessing import Color, Layout, Resize
 
 LETTERBOX_PAD = 114  # the gray of the YOLO family, whose models are trained with it
 
@@ -75,16 +72,17 @@ class Preprocess:
         return (LETTERBOX_PAD,) * self.channels
 
     def pixels(self, image: Pixels) -> Pixels:
-        """Uint8 (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA -> uint8 (*size, channels).
+        """Return pixels of the input's size, uint8 (*size, channels).
 
-        The channels are in the model's order; alpha is dropped. Raises SamplesError for an array
+        ``image`` is uint8 (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA. The channels are
+        in the model's order; alpha is dropped. Raises SamplesError for an array
         that is not such an image.
         """
         ordered = _in_color(_three_axes(image), self.color)
         return GEOMETRIES[self.resize](ordered, self.size, self.padding)
 
     def normalised(self, pixels: Pixels) -> NDArray[np.float32]:
-        """Uint8 (H, W, C) -> float32 (pixel - mean) / std, (1, C, H, W) or (1, H, W, C)."""
+        """Return float32 (pixel - mean) / std, (1, C, H, W) or (1, H, W, C), of uint8 (H, W, C)."""
         mean = np.asarray(self.mean, dtype=np.float32)
         std = np.asarray(self.std, dtype=np.float32)
         scaled = (pixels.astype(np.float32) - mean) / std
@@ -94,20 +92,22 @@ class Preprocess:
         return batch
 
     def is_planar(self, shape: tuple[int, ...]) -> bool:
-        """Whether an input of this shape takes what ``normalised`` gives, channels first."""
+        """Tell whether an input of this shape takes what ``normalised`` gives, channels first."""
         return self.layout == "nchw" and shape == (1, self.channels, *self.size)
 
     def _each(self, values: tuple[float, ...]) -> tuple[float, ...]:
         return values * self.channels if len(values) == 1 else values
 
     def _check_names(self) -> None:
-        for name, value, known in (
+        for name, value, choices in (
             ("resize", self.resize, get_args(Resize)),
             ("color", self.color, get_args(Color)),
             ("layout", self.layout, get_args(Layout)),
         ):
-            if value not in known:
-                raise OptionError(f"--{name} {value!r} is not known", f"use {' or '.join(known)}")
+            if value not in choices:
+                raise OptionError(
+                    f"{option(name, value)} is not known", f"use {' or '.join(choices)}"
+                )
         if len(self.size) != 2 or min(self.size) < 1:
             shown = "x".join(map(str, self.size))
             raise OptionError(
@@ -119,11 +119,11 @@ class Preprocess:
             if len(values) not in (1, self.channels):
                 expected = "1 value" if self.channels == 1 else f"1 or {self.channels} values"
                 raise OptionError(
-                    f"--{name} has {len(values)} values, but {self.color} takes {expected}",
+                    f"{option(name)} has {len(values)} values, but {self.color} takes {expected}",
                     "give one value for all channels or one a channel",
                 )
             if not all(math.isfinite(value) for value in values):
-                raise OptionError(f"--{name} {_listed(values)} is not finite", "give numbers")
+                raise OptionError(f"{option(name, list(values))} is not finite", "give numbers")
         if min(self.std) <= 0:
             raise OptionError(
                 f"{option('std', list(self.std))} holds a value that is not above 0",
@@ -146,10 +146,13 @@ class Preprocess:
 
 
 def suspicious_scale(mean: Sequence[float], std: Sequence[float]) -> str | None:
-    """A warning when mean and std look like the 0..1 scale, with the converted values; or None.
+    """Return a warning when mean and std look like the 0..1 scale, with the converted values.
 
-    >>> print(suspicious_scale((0.5,), (0.5,)))
-    --mean 0.5 --std 0.5 look like the 0..1 scale; pixels are 0..255: --mean 127.5 --std 127.5
+    None when they do not.
+
+    >>> from rockpress.core.diagnostics import render
+    >>> render(suspicious_scale((0.5,), (0.5,)))
+    'mean=[0.5] std=[0.5] look like the 0..1 scale; pixels are 0..255: mean=[127.5] std=[127.5]'
     >>> suspicious_scale((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
     >>> suspicious_scale((0,), (1,))
     """
@@ -166,14 +169,10 @@ def suspicious_scale(mean: Sequence[float], std: Sequence[float]) -> str | None:
 
 
 def _pixel_std(value: float) -> float:
-    """To the 0..255 scale; a tiny one such as 1/255 was meant as a factor, not as a divisor."""
+    """Return std in the 0..255 scale; a tiny one such as 1/255 was meant as a factor."""
     if value > 1:
         return value
     return 1 / value if 0 < value < 0.02 else 255 * value
-
-
-def _listed(values: Sequence[float]) -> str:
-    return ",".join(f"{value:.6g}" for value in values)
 
 
 def _three_axes(image: Pixels) -> Pixels:
@@ -187,7 +186,7 @@ def _three_axes(image: Pixels) -> Pixels:
 
 
 def _in_color(image: Pixels, color: Color) -> Pixels:
-    """Channels in the model's order, from RGB, RGBA or gray."""
+    """Return the channels in the model's order, from RGB, RGBA or gray."""
     import cv2
 
     channels = image.shape[2]

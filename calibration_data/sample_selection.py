@@ -11,9 +11,9 @@ Indices = NDArray[np.int64]
 
 
 def choose(total: int, count: int, seed: int, labels: NDArray[np.int64] | None) -> Indices:
-    """``count`` of ``total`` indices in ascending order; all of them when there are not more.
+    """Choose ``count`` of ``total`` indices, in ascending order; all where there are not more.
 
-    The samples are ordered by label (by place without labels), cut into ``count`` runs of almost
+    The samples are ordered by label (by index without labels), cut into ``count`` runs of almost
     equal length, and one is drawn from each. So every class keeps its share, to within one sample
     at either end of its run. Raises OptionError for a count below 1.
 

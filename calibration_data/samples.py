@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from ..core.diagnostics import option
 from ..core.errors import OptionError, SamplesError
 from ..core.types import Array, Shape
-from .images.geometry import Pixels, Placement, placement
-from .preprocess import Color, Layout, Preprocess, Resize
+from .images.geometry import ImagePlacement, Pixels, placement
+from .preprocess import Preprocess
+from .preprocessing import DEFAULT_PREPROCESSING, Color, Layout, Preprocessing
 from .sample_selection import Indices, choose
 from .sources.labels import Labels
 from .sources.open_source import open_source
@@ -44,14 +45,14 @@ class Samples:
 
     @property
     def labels(self) -> Labels | None:
-        """Those of the chosen samples, boxes and masks as the model's input has them; or None."""
+        """The labels of the chosen samples, boxes and masks in the input's pixels; or None."""
         if self.source.labels is None:
             return None
         taken = self.source.labels.take(self.indices)
         return taken if self.preprocess is None else taken.placed(self._placement)
 
     def name(self, index: int) -> str:
-        """How messages and reports name a sample: a path, or a path and an index."""
+        """Return how messages and reports name a sample: a path, or a path and an index."""
         return self.source.name(int(self.indices[index]))
 
     @property
@@ -60,7 +61,7 @@ class Samples:
         return self.preprocess is not None
 
     def feeds(self, index: int) -> dict[str, Array]:
-        """What ONNX Runtime is fed: input name -> array of the input's shape, batch 1.
+        """Return what ONNX Runtime is fed: input name -> array of the input's shape, batch 1.
 
         Images become float32; tensors of floats float32, other numbers keep their type. Raises
         SamplesError for a corrupt image, and for a tensor with NaN or of another shape.
@@ -68,11 +69,11 @@ class Samples:
         if self.preprocess is None:
             return self._tensors(index)
         values = self.preprocess.normalised(self._pixels(self.preprocess, index))
-        # the same shape, unless --layout says that the input's shape does not tell the order
+        # the same shape, unless the option says that the input's shape does not tell the order
         return {self._only_input: values.reshape(self.inputs[self._only_input])}
 
     def npu_feeds(self, index: int) -> dict[str, Array]:
-        """What the NPU is fed: uint8 (1, H, W, C) pixels, or the tensors as in ``feeds``.
+        """Return what the NPU is fed: uint8 (1, H, W, C) pixels, or the tensors as in ``feeds``.
 
         Mean and std are inside the NPU's model for pixels, see ``npu_preprocess``.
         """
@@ -81,7 +82,7 @@ class Samples:
         return {self._only_input: self._pixels(self.npu_preprocess, index)[np.newaxis]}
 
     def picture(self, index: int) -> Pixels | None:
-        """What the model sees of an image, uint8 (H, W, 1) or (H, W, 3) RGB; None for tensors."""
+        """Return what the model gets of an image, uint8 (H, W, 1) or (H, W, 3) RGB, or None."""
         if self.preprocess is None:
             return None
         pixels = self._pixels(self.preprocess, index)
@@ -93,23 +94,25 @@ class Samples:
 
         The toolkit takes axis 1 for the channels, so a model with channels last is fed tensors.
         """
-        how = self.preprocess
-        return how if how is not None and how.is_planar(self.inputs[self._only_input]) else None
+        preprocess = self.preprocess
+        if preprocess is None or not preprocess.is_planar(self.inputs[self._only_input]):
+            return None
+        return preprocess
 
     def take(self, count: int, seed: int = 0) -> Samples:
-        """A seeded choice of ``count`` samples, stratified by label or spread over the order."""
+        """Return ``count`` samples by a seeded choice, stratified by label or spread evenly."""
         strata = self.labels.strata() if self.labels is not None else None
         chosen = choose(len(self), count, seed, strata)
         return replace(self, indices=self.indices[chosen])
 
     def split(self, count: int, seed: int = 0) -> tuple[Samples, Samples]:
-        """All but ``count`` samples, and those: the choice is that of ``take``."""
+        """Return all but ``count`` samples, and those, which are the choice of ``take``."""
         taken = self.take(count, seed)
         rest = np.setdiff1d(self.indices, taken.indices)
         return replace(self, indices=rest), taken
 
     def digest(self) -> str:
-        """Hex SHA-256 of content, labels, preprocess and inputs, no paths; files are read once."""
+        """Return the hex SHA-256 of content, labels, preprocess and inputs; files are read once."""
         return self._digest
 
     @cached_property
@@ -120,75 +123,60 @@ class Samples:
         labels = self.labels
         names = labels and labels.names_digest()
         digest.update(json.dumps([options, inputs, names], sort_keys=True).encode())
-        for place, index in enumerate(self.indices):
-            label = labels and labels.digest(place)
-            digest.update(f"{label} {self.source.content_digest(int(index))}\n".encode())
+        for index, source_index in enumerate(self.indices):
+            label = labels and labels.digest(index)
+            content = self.source.content_digest(int(source_index))
+            digest.update(f"{label} {content}\n".encode())
         return digest.hexdigest()
 
     @property
     def _only_input(self) -> str:
         return next(iter(self.inputs))
 
-    def _placement(self, which: int) -> Placement:
-        """Of a sample of the source: where its image lies in the model's input."""
+    def _placement(self, source_index: int) -> ImagePlacement:
+        """Return where the image of a sample of the source lies in the model's input."""
         assert isinstance(self.source, ImageSource) and self.preprocess is not None
-        return placement(self.preprocess.resize, self.source.size(which), self.preprocess.size)
+        size = self.source.size(source_index)
+        return placement(self.preprocess.resize, size, self.preprocess.size)
 
     def _pixels(self, preprocess: Preprocess, index: int) -> Pixels:
         assert isinstance(self.source, ImageSource)
-        which = int(self.indices[index])
+        source_index = int(self.indices[index])
         try:
-            return preprocess.pixels(self.source.image(which))
+            return preprocess.pixels(self.source.image(source_index))
         except SamplesError as error:
-            name = self.source.name(which)
+            name = self.source.name(source_index)
             if name in error.diagnostic.text:
                 raise
             raise SamplesError(f"{name}: {error.diagnostic.text}", error.diagnostic.hint) from error
 
     def _tensors(self, index: int) -> dict[str, Array]:
         assert isinstance(self.source, TensorSource)
-        which = int(self.indices[index])
-        named = self.source.tensors(which)
+        named = self.source.tensors(int(self.indices[index]))
         if len(named) == len(self.inputs) == 1:
             named = {self._only_input: next(iter(named.values()))}
-        where = self.source.name(which)
-        return {name: _fitted(named[name], self.inputs[name], name, where) for name in self.inputs}
+        sample = self.name(index)
+        return {name: _fitted(named[name], self.inputs[name], name, sample) for name in self.inputs}
 
 
 def open_samples(
     path: Path,
-    *,
     inputs: Mapping[str, Shape],
-    resize: Resize = "stretch",
-    pad: float | None = None,
-    color: Color | None = None,
-    mean: Sequence[float] = (0.0,),
-    std: Sequence[float] = (1.0,),
-    layout: Layout | None = None,
+    preprocessing: Preprocessing = DEFAULT_PREPROCESSING,
     count: int | None = None,
     seed: int = 0,
 ) -> Samples:
     """Open samples for a model with these inputs (name -> fixed shape, batch 1).
 
-    Size, channels and layout of images come from the input's shape, unless ``layout`` is given;
-    ``color`` None means gray for one channel and rgb for three. The first sample is read, so that
-    what does not fit the model shows at once. Raises SamplesError or OptionError.
+    The first sample is read, so that what does not fit the model shows at once. Raises
+    SamplesError or OptionError.
     """
     source = open_source(path)
     preprocess: Preprocess | None = None
     if isinstance(source, ImageSource):
-        preprocess = preprocess_for(
-            inputs,
-            path,
-            resize=resize,
-            pad=pad,
-            color=color,
-            mean=mean,
-            std=std,
-            layout=layout,
-        )
+        preprocess = preprocess_for(inputs, path, preprocessing)
     else:
-        _check_tensor_options(path, mean, std)
+        _check_tensor_options(path, preprocessing)
         _check_names(source, inputs, path)
     samples = Samples(source, dict(inputs), preprocess, np.arange(len(source), dtype=np.int64))
     chosen = samples if count is None else samples.take(count, seed)
@@ -197,31 +185,30 @@ def open_samples(
 
 
 def preprocess_for(
-    inputs: Mapping[str, Shape],
-    where: Path,
-    *,
-    resize: Resize = "stretch",
-    pad: float | None = None,
-    color: Color | None = None,
-    mean: Sequence[float] = (0.0,),
-    std: Sequence[float] = (1.0,),
-    layout: Layout | None = None,
+    inputs: Mapping[str, Shape], path: Path, preprocessing: Preprocessing
 ) -> Preprocess:
-    """The preprocess of images for a model with one image input; ``where`` is for messages.
+    """Return the preprocess of images for a model with one image input; messages name ``path``.
 
     Size, channels and layout come from the input's shape. A ``layout`` decides where the shape
-    fits both, and else says that the values are in another order than the shape has it. Raises
-    SamplesError or OptionError.
+    fits both, and else says that the values are in another order than the shape has it; ``color``
+    None means gray for one channel and rgb for three. Raises SamplesError or OptionError.
     """
-    size, channels, shaped = _image_input(inputs, where, layout)
-    order = layout or shaped
-    return Preprocess(size, resize, pad, _color(color, channels), tuple(mean), tuple(std), order)
+    size, channels, shaped = _image_input(inputs, path, preprocessing.layout)
+    return Preprocess(
+        size=size,
+        resize=preprocessing.resize,
+        pad=preprocessing.pad,
+        color=_color(preprocessing.color, channels),
+        mean=preprocessing.mean,
+        std=preprocessing.std,
+        layout=preprocessing.layout or shaped,
+    )
 
 
 def _image_input(
     inputs: Mapping[str, Shape], path: Path, layout: Layout | None
 ) -> tuple[tuple[int, int], int, Layout]:
-    """Size, channels and layout of the model's only input."""
+    """Return size, channels and layout of the model's only input."""
     if len(inputs) != 1:
         raise SamplesError(
             f"{path}: images for a model with {len(inputs)} inputs: {', '.join(inputs)}",
@@ -257,8 +244,8 @@ def _color(color: Color | None, channels: int) -> Color:
     return color
 
 
-def _check_tensor_options(path: Path, mean: Sequence[float], std: Sequence[float]) -> None:
-    if any(mean) or any(value != 1 for value in std):
+def _check_tensor_options(path: Path, preprocessing: Preprocessing) -> None:
+    if any(preprocessing.mean) or any(value != 1 for value in preprocessing.std):
         raise OptionError(
             f"{option('mean')} and {option('std')} are for images, but {path} holds tensors, "
             "which are fed as they are",
@@ -278,11 +265,11 @@ def _check_names(source: Source, inputs: Mapping[str, Shape], path: Path) -> Non
     )
 
 
-def _fitted(value: Array, shape: Shape, name: str, where: str) -> Array:
-    """One sample with its batch axis, floats as float32, checked."""
+def _fitted(value: Array, shape: Shape, name: str, sample: str) -> Array:
+    """Return one sample with its batch axis, floats as float32. Raises SamplesError."""
     if value.shape not in (shape, shape[1:]):
         raise SamplesError(
-            f"{where}: the sample has the shape {value.shape}, but input {name!r} takes {shape}",
+            f"{sample}: the sample has the shape {value.shape}, but input {name!r} takes {shape}",
             "save the samples in the model's own layout, one sample at an index",
         )
     batch = value.reshape(shape)
@@ -292,7 +279,7 @@ def _fitted(value: Array, shape: Shape, name: str, where: str) -> Array:
         single: NDArray[np.float32] = batch.astype(np.float32)
     if not np.isfinite(single).all():
         raise SamplesError(
-            f"{where}: the sample for input {name!r} holds NaN or infinite values",
+            f"{sample}: the sample for input {name!r} holds NaN or infinite values",
             "leave the sample out, or save it again",
         )
     return single

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .show import print_lines, print_table
 
 if TYPE_CHECKING:
-    from ..convert.chips.layer_table import Layer
+    from ..convert.chips.compiler_log import Layer
     from ..pipeline.analysis import Analysis
 
 _NONE = "-"

@@ -14,7 +14,6 @@ import typer
 from typer.core import TyperGroup
 
 from ..core.diagnostics import speaking
-from .defaults import with_own_defaults
 from .handler import catch_signals, run
 from .phrases import command_phrase
 
@@ -54,7 +53,7 @@ class LazyGroup(TyperGroup):
         name, command, rest = super().resolve_command(ctx, args)
         if name in COMMANDS:
             module = import_module(f".commands.{name.replace('-', '_')}", __package__)
-            command = with_own_defaults(typer.main.get_command(module.app), name)
+            command = typer.main.get_command(module.app)
             setattr(command, "rich_markup_mode", None)  # noqa: B010  (not in the type's signature)
         return name, command, rest
 
@@ -70,9 +69,9 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from .. import __version__
+        from ..core.version import rockpress_version
 
-        typer.echo(f"rockpress {__version__}")
+        typer.echo(f"rockpress {rockpress_version()}")
         raise typer.Exit
 
 

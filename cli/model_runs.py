@@ -21,7 +21,7 @@ from .target_results import end_with, explain
 if TYPE_CHECKING:
     from ..core.results.report import Report
     from ..pipeline.caching.stage_cache import Cache
-    from ..pipeline.recipes.recipe_file import Job
+    from ..pipeline.recipes.recipe_file import ModelJob
 
 GATE_FAILED = 4
 SCHEMA = 1
@@ -46,20 +46,20 @@ def opened_cache(*, fresh: bool = False) -> Cache:
     return cache
 
 
-def read_jobs(model: Path, output: Path | None) -> list[Job]:
+def read_jobs(model: Path, output: Path | None) -> list[ModelJob]:
     """What a model or a recipe asks for; ``output`` is the folder instead of the recipe's."""
     from ..pipeline.recipes.recipe import Recipe
-    from ..pipeline.recipes.recipe_file import Job, read_jobs
+    from ..pipeline.recipes.recipe_file import ModelJob, read_jobs
 
     if model.suffix.lower() != ".toml":
-        return [Job(None, Recipe(model), output or Path("build"))]
+        return [ModelJob(None, Recipe(model), output or Path("build"))]
     jobs = read_jobs(model)
     if output is None:
         return list(jobs)
     return [replace(job, output=output / job.name if job.name else output) for job in jobs]
 
 
-def run_one(job: Job, shown: Shown) -> int:
+def run_one(job: ModelJob, shown: Shown) -> int:
     """Run it, show its report, and return the exit code."""
     from ..pipeline.parallel import AllFailed
 
@@ -71,7 +71,7 @@ def run_one(job: Job, shown: Shown) -> int:
     return _end(job, result, shown)
 
 
-def run_several(jobs: Sequence[Job], shown: Shown) -> int:
+def run_several(jobs: Sequence[ModelJob], shown: Shown) -> int:
     """Run all; one that fails does not keep the others from it. Returns the worst exit code.
 
     Writes the report of all, unless there is none of any.
@@ -93,7 +93,7 @@ def run_several(jobs: Sequence[Job], shown: Shown) -> int:
     return next((code for code in codes if code not in (0, GATE_FAILED)), max(codes))
 
 
-def _run_of_several(job: Job, shown: Shown, documents: dict[str, Any]) -> int:
+def _run_of_several(job: ModelJob, shown: Shown, documents: dict[str, Any]) -> int:
     from ..report.documents.document import to_document
 
     name = str(job.name)
@@ -121,7 +121,7 @@ def _run_of_several(job: Job, shown: Shown, documents: dict[str, Any]) -> int:
         return end.exit_code
 
 
-def _run(job: Job, shown: Shown) -> tuple[Report, frozenset[tuple[str, str]]]:
+def _run(job: ModelJob, shown: Shown) -> tuple[Report, frozenset[tuple[str, str]]]:
     from ..pipeline.run import run
 
     kept = job.recipe.keeps_stages
@@ -131,14 +131,14 @@ def _run(job: Job, shown: Shown) -> tuple[Report, frozenset[tuple[str, str]]]:
         return run(job.recipe, job.output, progress), progress.shown
 
 
-def _end(job: Job, result: Report, shown: Shown) -> int:
+def _end(job: ModelJob, result: Report, shown: Shown) -> int:
     say_where(job.output, quiet=shown.quiet)
     if result.failures:
         end_with(result.failures, verbose=shown.verbose)
     return 0 if result.passed else GATE_FAILED
 
 
-def show_plans(jobs: Sequence[Job], *, as_json: bool) -> None:
+def show_plans(jobs: Sequence[ModelJob], *, as_json: bool) -> None:
     """What each would do."""
     from ..pipeline.dry_run import planned
 
@@ -155,7 +155,7 @@ def show_plans(jobs: Sequence[Job], *, as_json: bool) -> None:
         print_lines([f"  gates: {', '.join(gates) or 'none'}"])
 
 
-def write_depfile(file: Path, jobs: Sequence[Job], model: Path) -> None:
+def write_depfile(file: Path, jobs: Sequence[ModelJob], model: Path) -> None:
     """A rule for the report; the results are among what it needs, so that none can be missing."""
     from ..core.files import write_bytes
     from ..pipeline.depfile import name_notices, needed_files, result_files, rule

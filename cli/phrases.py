@@ -36,7 +36,7 @@ def _typed(name: str, value: Any) -> str:
     if isinstance(value, list):
         return ("x" if name in _WITH_CROSS else ",").join(_typed(name, part) for part in value)
     if name == "max-regression" and not isinstance(value, str):
-        return f"{100 * value:.4f}%"
+        return f"{100 * value:.6g}%"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

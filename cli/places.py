@@ -6,7 +6,6 @@ It is looked at before anything runs, and before a dry run too.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from ..core.errors import OptionError
 
 if TYPE_CHECKING:
     from ..pipeline.recipes.recipe import Recipe
-    from ..pipeline.recipes.recipe_file import Job
+    from ..pipeline.recipes.recipe_file import ModelJob
 
 Files = Sequence[Path]
 Written = tuple[str, Path]  # by which option, and where
@@ -33,7 +32,7 @@ def require_reports(reports: Files | None, recipe: Recipe, more: Files = ()) -> 
 
 
 def require_places(
-    jobs: Sequence[Job], recipe_file: Path, reports: Files, depfile: Path | None
+    jobs: Sequence[ModelJob], recipe_file: Path, reports: Files, depfile: Path | None
 ) -> None:
     """The same for a run: its own report, those of ``--report``, and the depfile."""
     from ..pipeline.run import REPORT_FILE
@@ -48,7 +47,7 @@ def require_places(
     _require_files(written)
 
 
-def whole_report(jobs: Sequence[Job]) -> Path:
+def whole_report(jobs: Sequence[ModelJob]) -> Path:
     """The report of the one model, or that of all."""
     from ..pipeline.run import REPORT_FILE
 
@@ -56,18 +55,18 @@ def whole_report(jobs: Sequence[Job]) -> Path:
     return (folder.parent if jobs[0].name else folder) / REPORT_FILE
 
 
-def reports_of(job: Job, reports: Iterable[Path]) -> list[Path]:
+def reports_of(job: ModelJob, reports: Iterable[Path]) -> list[Path]:
     """The files of ``--report``, with the model's name where there are several."""
     return [file.with_stem(f"{file.stem}-{job.name}") if job.name else file for file in reports]
 
 
-def _require_alone(depfile: Path, reports: Iterable[Path], jobs: Iterable[Job]) -> None:
+def _require_alone(depfile: Path, reports: Iterable[Path], jobs: Iterable[ModelJob]) -> None:
     """Raise OptionError when a report or a result comes where the depfile would."""
     place = _place(depfile)
     if place in map(_place, reports):
         raise OptionError(f"--depfile {depfile}: a report is written there", _ELSEWHERE)
     for job in jobs:
-        folders = [job.output / target.strip().lower() for target in job.recipe.targets]
+        folders = [job.output / target.strip().lower() for target in job.recipe.run.target]
         among = place.parent in [folder.resolve() for folder in folders]
         if among and place.name.startswith(f"{job.recipe.model.stem}."):
             raise OptionError(f"--depfile {depfile}: results are written there", _ELSEWHERE)
@@ -89,7 +88,7 @@ def _read_for(recipe: Recipe, option: str) -> list[Path]:
 
     gated = recipe.gates.max_regression
     if option == "-o" or (option == "--report" and not gated):  # the run looks at -o itself
-        recipe = replace(recipe, last_report=None)
+        recipe = recipe.with_options(baseline=None)
     return needed_files(recipe)
 
 

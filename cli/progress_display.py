@@ -31,13 +31,13 @@ class _Warnings:
     """Which were shown; of all targets together."""
 
     def __init__(self) -> None:
-        self.told: set[tuple[str, str]] = set()
+        self.shown: set[tuple[str, str]] = set()
 
     def lines(self, notice: Diagnostic, name: str) -> list[str]:
         from .show import warning_lines
 
         notice = notice.rendered()
-        self.told.add((notice.code, notice.text))
+        self.shown.add((notice.code, notice.text))
         return warning_lines(notice, name)
 
 
@@ -56,8 +56,9 @@ class _Telling(Progress):
             self._say(line)
 
     @property
-    def told(self) -> frozenset[tuple[str, str]]:
-        return frozenset(self._warnings.told)
+    def shown(self) -> frozenset[tuple[str, str]]:
+        """Code and text of the warnings that were shown already."""
+        return frozenset(self._warnings.shown)
 
     def _say(self, line: str) -> None:
         # in one piece: several threads may write

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from .show import print_lines, print_table
 
 if TYPE_CHECKING:
-    from ..prune.prune_result import PruneResult, Sparsity
+    from ..core.results.pruning_figures import Sparsity
+    from ..prune.results.prune_result import PruneResult
 
 _GROUPS = ("channels made by", "before", "after", "saves", "output error")
 _ESTIMATED = ("cycles", "latency")

@@ -33,7 +33,7 @@ def show_report(
     """
     from ..core.files import write_text
     from ..report.documents.document import to_json
-    from ..report.file_formats import rendered
+    from ..report.formats import rendered
 
     for file in files or ():
         write_text(file, rendered(report, file.suffix))

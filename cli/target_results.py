@@ -7,15 +7,12 @@ from collections.abc import Set as AbstractSet
 from copy import copy
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import typer
-from typer import Option
 
 from ..core.errors import RockpressError
 from .handler import run as explained
-from .parsers import whole
 
 if TYPE_CHECKING:
     from ..core.diagnostics import Diagnostic
@@ -24,28 +21,6 @@ if TYPE_CHECKING:
 
 FAILED = 1
 Told = AbstractSet[tuple[str, str]]
-
-OutputFileOrFolder = Annotated[
-    Path,
-    Option(
-        "--output",
-        "-o",
-        metavar="FILE|DIR",
-        help="File to write; with several --target a folder, which gets CHIP/MODEL.rknn for each.",
-        show_default=False,
-    ),
-]
-Jobs = Annotated[
-    int | None,
-    Option(
-        "--jobs",
-        metavar="N",
-        parser=whole(1),
-        help="How many targets to build at once, and how many processes simulate one. A target "
-        "that fails for want of memory in its share of --memory-limit is built again alone with "
-        "all of it. [default: 1 target, one process a core]",
-    ),
-]
 
 
 def named(

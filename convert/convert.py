@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from math import prod
@@ -18,19 +18,19 @@ from ..core.diagnostics import Diagnostic, option
 from ..core.errors import OptionError
 from ..core.files import replacing, require_writable
 from ..core.graphs.model import load_model
+from ..core.progress import SILENT, Progress
 from ..core.scratch import scratch_folder
-from .chips.cpu_fallbacks import fallback_lines
+from .chips.compiler_log import Layer, Memory, fallback_warnings, parse_layers, parse_memory
 from .chips.latency import Latency, estimate
-from .chips.layer_table import Layer, Memory, parse_layers, parse_memory
 from .chips.sparse_layers import sparse_layers, sparse_warnings
 from .chips.targets import find_target
-from .fallbacks import FUSING_LEVEL, Attempt, build_or_fall_back
+from .fallbacks import FUSING_LEVEL, BuildAttempt, build_or_fall_back
 from .fidelity import PROBES, UNKNOWN, Closeness, Probe, noise
-from .handover import Channels, Input, Sample, inputs_of, write_dataset, write_samples
+from .handover import ModelInput, Sample, inputs_of, write_dataset, write_samples
 from .quantization_choice import choose_quantization
-from .request import Request
-from .toolkit.job import Built, Ranges
-from .toolkit.outcome import Limits
+from .request import ConversionRequest
+from .toolkit.job import BuildResult, ToolkitPlan
+from .toolkit_build import ToolkitBuild
 
 _SMALL_COPY = 1 << 16  # elements; some tens of microseconds
 
@@ -45,7 +45,7 @@ class Conversion:
     whether the zeros of 2:4 sparse weights are left out.
     ``outputs`` holds one float32 array for each model output, (samples, ...) without the model's
     own batch axis of 1, mapped from a file that is already gone; None when ``simulate`` was.
-    ``closeness`` tells of the first samples, whatever they were taken from.
+    ``closeness`` is that of the first samples, whatever they were taken from.
     """
 
     path: Path | None
@@ -66,118 +66,110 @@ class Conversion:
     sparse: bool = False
 
 
-def convert(
-    model: Path,
-    output: Path | None,
-    target: str,
-    *,
-    quantization: str = "auto",
-    dtype: str | None = None,
-    mean: Channels | Mapping[str, Channels] | None = None,
-    std: Channels | Mapping[str, Channels] | None = None,
-    calibration: Iterable[Sample] = (),
-    simulate: Iterable[Sample] | None = None,
-    float_model: Path | None = None,
-    plan: Ranges | None = None,
-    level: int | None = None,
-    sparse: bool | None = None,
-    probe: bool = True,
-    timeout: float = 1800,
-    memory_limit_gb: float = 12,
-    processes: int = 1,
-    toolkit_python: Path | None = None,
-    on_progress: Callable[[str], None] = lambda stage: None,
-) -> Conversion:
-    """Convert ``model`` to ``output`` (nothing is kept when None), and simulate samples on the way.
-
-    ``quantization`` is auto (a QDQ model as it says, any other in float16), float16, qdq, or one of
-    the toolkit's own quantizers, which need ``calibration`` and make ``dtype``. With ``mean`` and
-    ``std`` (0..255 scale) the ``.rknn`` takes pixels, and samples are (1, H, W, C) uint8; without,
-    samples are in the model's own shape and type. ``float_model`` is what a QDQ model was made
-    from, and ``plan`` its ranges: should the toolkit fail on the QDQ one, or compute something
-    else, the float one is quantized by the toolkit, with those ranges or its own, and a warning
-    says so. To see that, a few samples are simulated in any case, unless ``probe`` is False. With a
-    ``level`` (of the toolkit's optimisation) that way alone is taken, and nothing else is tried.
-    ``sparse`` says whether to leave out the zeros of 2:4 sparse weights; by default where the chip
-    can and the model has such weights.
-    ``timeout`` (seconds) and the memory limit hold for each attempt. Up to ``processes`` processes
-    simulate.
+def convert(request: ConversionRequest, progress: Progress = SILENT) -> Conversion:
+    """Convert a model as asked for, and simulate samples on the way.
 
     Raises ToolkitError, OptionError, ModelError, SamplesError or OutputError.
     """
     started = time.monotonic()
-    chip = find_target(target)
-    loaded = load_model(model)
-    chosen, made = choose_quantization(loaded, quantization, dtype, chip)
-    found = sparse_layers(loaded, chip, made)
-    inputs = inputs_of(loaded, mean, std)
-    floating = _float_model(float_model, inputs, model)
-    _require_plan(chosen, plan)
-    if output is not None:
-        require_writable(output.parent)
+    chip = find_target(request.target)
+    loaded = load_model(request.model)
+    chosen, dtype = choose_quantization(loaded, request.quantization, request.dtype, chip)
+    sparse = sparse_layers(loaded, chip, dtype)
+    inputs = inputs_of(loaded, request.mean, request.std)
+    floating = _float_model(request, inputs)
+    _require_plan(chosen, request.plan)
+    if request.output is not None:
+        require_writable(request.output.parent)
     with scratch_folder() as folder:
-        few, calibration = _first(calibration)
-        wanted = write_samples(simulate or (), inputs, folder)
-        made_up = chosen == "qdq" and not few and not wanted
-        probes = noise(loaded, inputs, PROBES) if made_up else few
-        simulated = wanted or write_samples(probes if probe else (), inputs, folder)
-        request = Request(
-            model=model,
+        samples = _write_samples(request, chosen, loaded, inputs, folder)
+        task = ToolkitBuild(
+            model=request.model,
             loaded=loaded,
             target=chip,
             quantization=chosen,
-            dtype=made,
-            plan=plan,
-            level=level,
+            dtype=dtype,
+            plan=request.plan,
+            level=request.level,
             inputs=inputs,
-            calibrated=_calibrate(chosen, float_model, calibration, inputs, folder),
-            simulated=simulated,
+            calibrated=samples.calibrated,
+            simulated=samples.simulated,
             folder=folder,
-            limits=Limits(timeout, memory_limit_gb),
-            python=toolkit_python,
-            on_progress=on_progress,
-            sparse=bool(found) if sparse is None else sparse,
-            processes=processes,
+            toolkit=request.toolkit,
+            progress=progress,
+            sparse=bool(sparse) if request.sparse is None else request.sparse,
         )
         original = floating[1] if floating else None
-        meant = Probe(loaded, original, inputs, folder, simulated, is_noise=made_up)
-        attempt = build_or_fall_back(request, meant, floating)
-        assert attempt.built is not None
-        size = _keep(attempt.built, output)
+        noisy = samples.is_noise
+        probe = Probe(loaded, original, inputs, folder, samples.simulated, is_noise=noisy)
+        attempt = build_or_fall_back(task, probe, floating)
+        size = _keep(attempt.result, request.output)
     seconds = time.monotonic() - started
-    done = _described(attempt, output, size, seconds, simulated=bool(wanted))
-    lost = sparse_warnings(found, done.layers) if done.sparse else ()
-    return replace(done, warnings=(*done.warnings, *lost))
+    conversion = _described(attempt, request.output, size, seconds)
+    if not samples.requested:
+        conversion = replace(conversion, outputs=None)  # what was simulated was a probe
+    lost = sparse_warnings(sparse, conversion.layers) if conversion.sparse else ()
+    return replace(conversion, warnings=(*conversion.warnings, *lost))
 
 
 def _float_model(
-    path: Path | None, inputs: tuple[Input, ...], model: Path
+    request: ConversionRequest, inputs: tuple[ModelInput, ...]
 ) -> tuple[Path, ModelProto] | None:
+    path = request.float_model
     if path is None:
         return None
     loaded = load_model(path)
-    wanted = [(one.name, one.shape) for one in inputs]
-    if [(one.name, one.shape) for one in inputs_of(loaded, None, None)] != wanted:
+    shapes = [(tensor.name, tensor.shape) for tensor in inputs]
+    if [(tensor.name, tensor.shape) for tensor in inputs_of(loaded, None, None)] != shapes:
         raise OptionError(
-            f"{path} has other inputs than {model}",
+            f"{path} has other inputs than {request.model}",
             "give the float model that the quantized one was made from",
         )
     return path, loaded
 
 
-def _require_plan(chosen: str, plan: Ranges | None) -> None:
+def _require_plan(chosen: str, plan: ToolkitPlan | None) -> None:
     if chosen == "hybrid" and plan is None:
         raise OptionError("hybrid needs the ranges of a plan", f"give one with {option('plan')}")
 
 
+@dataclass(frozen=True)
+class _WrittenSamples:
+    """Samples in the job folder: to calibrate with, to simulate as requested, to simulate at all.
+
+    Where none are requested, a few calibration samples or made up ones (noise) are simulated.
+    """
+
+    calibrated: int
+    requested: int
+    simulated: int
+    is_noise: bool
+
+
+def _write_samples(
+    request: ConversionRequest,
+    chosen: str,
+    loaded: ModelProto,
+    inputs: tuple[ModelInput, ...],
+    folder: Path,
+) -> _WrittenSamples:
+    first, calibration = _first(request.calibration)
+    requested = write_samples(request.simulate or (), inputs, folder)
+    is_noise = chosen == "qdq" and not first and not requested
+    probes = noise(loaded, inputs, PROBES) if is_noise else first
+    simulated = requested or write_samples(probes if request.probe else (), inputs, folder)
+    calibrated = _calibrate(chosen, request.float_model, calibration, inputs, folder)
+    return _WrittenSamples(calibrated, requested, simulated, is_noise)
+
+
 def _first(samples: Iterable[Sample]) -> tuple[list[Sample], Iterable[Sample]]:
-    """The first few samples, and all of them: they may be readable only once."""
+    """The first samples, and all of them: they may be readable only once."""
     rest = iter(samples)
-    few = list(islice(rest, PROBES))
-    return few, chain(few, rest)
+    first = list(islice(rest, PROBES))
+    return first, chain(first, rest)
 
 
-def _keep(built: Built, output: Path | None) -> int:
+def _keep(built: BuildResult, output: Path | None) -> int:
     """Copy the .rknn out of the job folder when it is wanted; return its size in bytes."""
     if output is not None:
         with replacing(output) as temporary:
@@ -185,28 +177,25 @@ def _keep(built: Built, output: Path | None) -> int:
     return built.rknn.stat().st_size
 
 
-def _described(
-    attempt: Attempt, output: Path | None, size: int, seconds: float, *, simulated: bool
-) -> Conversion:
-    built, chip = attempt.built, attempt.request.target
-    assert built is not None
+def _described(attempt: BuildAttempt, output: Path | None, size: int, seconds: float) -> Conversion:
+    built, chip = attempt.result, attempt.task.target
     layers = parse_layers(built.log)
     return Conversion(
         path=output,
         bytes=size,
         target=chip.name,
         toolkit=built.toolkit,
-        quantization=attempt.request.quantization,
+        quantization=attempt.task.quantization,
         layers=layers,
         memory=parse_memory(built.log),
         cycles=sum(layer.total_cycles for layer in layers),
         latency=estimate(layers, chip),
         closeness=attempt.closeness,
-        level=attempt.request.level or 0,
-        dtype=attempt.request.dtype,
-        sparse=attempt.request.sparse,
-        outputs=built.outputs if simulated else None,
-        warnings=(*attempt.warnings, *_table_warnings(layers), *fallback_lines(built.log)),
+        level=attempt.task.level or 0,
+        dtype=attempt.task.dtype,
+        sparse=attempt.task.sparse,
+        outputs=built.outputs,
+        warnings=(*attempt.warnings, *_table_warnings(layers), *fallback_warnings(built.log)),
         seconds=seconds,
     )
 
@@ -215,7 +204,7 @@ def _calibrate(
     chosen: str,
     float_model: Path | None,
     calibration: Iterable[Sample],
-    inputs: tuple[Input, ...],
+    inputs: tuple[ModelInput, ...],
     folder: Path,
 ) -> int:
     """Write the calibration samples if the toolkit may come to need them; return how many."""
@@ -248,7 +237,7 @@ def _table_warnings(layers: tuple[Layer, ...]) -> tuple[Diagnostic, ...]:
 
 
 def _is_slow(layer: Layer) -> bool:
-    """Runs on the CPU and counts: the Reshape after a Gemm does too, but only copies a little."""
+    """Whether it runs on the CPU and counts: a Reshape after a Gemm does, but copies little."""
     if layer.runs_on != "CPU" or layer.is_boundary:
         return False
     elements = sum(prod(shape) for shape in layer.output_shapes)

@@ -31,7 +31,6 @@ from onnx import ModelProto
 from ..core.diagnostics import Diagnostic
 from ..core.errors import ToolkitError
 from .fidelity import UNKNOWN, Closeness, Probe
-from .request import Request, build
 from .toolkit.failures import (
     ToolkitCrashed,
     ToolkitExited,
@@ -41,7 +40,8 @@ from .toolkit.failures import (
     ToolkitRaised,
     ToolkitRefused,
 )
-from .toolkit.job import Built
+from .toolkit.job import BuildResult
+from .toolkit_build import ToolkitBuild, build
 
 FUSING_LEVEL = 3
 _EXACT_LEVEL = 2
@@ -64,16 +64,22 @@ _HINTS = {
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """One build. ``trouble`` says what is wrong with it, "" when nothing is."""
+class BuildAttempt:
+    """One build that was tried. ``trouble`` says what is wrong with it, "" when nothing is."""
 
-    request: Request
-    built: Built | None = None
+    task: ToolkitBuild
+    built: BuildResult | None = None
     warnings: tuple[Diagnostic, ...] = ()
     closeness: Closeness = UNKNOWN
     code: str = ""
     trouble: str = ""
     error: ToolkitError | None = None
+
+    @property
+    def result(self) -> BuildResult:
+        """What was built: there is something unless ``error`` says why not."""
+        assert self.built is not None
+        return self.built
 
     @property
     def rank(self) -> tuple[bool, bool, float]:
@@ -88,65 +94,64 @@ class Attempt:
 
 
 def build_or_fall_back(
-    request: Request, probe: Probe, floating: tuple[Path, ModelProto] | None
-) -> Attempt:
-    """The first build without trouble, or the best of those with; its warnings tell of the others.
+    task: ToolkitBuild, probe: Probe, floating: tuple[Path, ModelProto] | None
+) -> BuildAttempt:
+    """Return the first build without trouble, else the best; its warnings tell of the others.
 
     ``floating`` is the float model of a QDQ one: its file and what that holds. Raises ToolkitError
     when no build succeeded.
     """
-    tried: list[Attempt] = []
-    for one in _requests(request, floating, tried):
-        tried.append(_attempt(one, len(tried), probe))
+    tried: list[BuildAttempt] = []
+    for variant in _tasks(task, floating, tried):
+        tried.append(_attempt(variant, len(tried), probe))
         if not tried[-1].trouble:
             break
     best = max(tried, key=lambda attempt: attempt.rank)  # the first of equals
     if best.error is not None:
         raise tried[0].error or best.error
-    return replace(best, warnings=(*_told(tried, best), *best.warnings))
+    return replace(best, warnings=(*_fallback_warnings(tried, best), *best.warnings))
 
 
-def _requests(
-    request: Request, floating: tuple[Path, ModelProto] | None, tried: Sequence[Attempt]
-) -> Iterator[Request]:
-    """What to try next; ``tried`` grows between one request and the next."""
-    if request.level is not None:
-        yield request
+def _tasks(
+    task: ToolkitBuild, floating: tuple[Path, ModelProto] | None, tried: Sequence[BuildAttempt]
+) -> Iterator[ToolkitBuild]:
+    """What to try next; ``tried`` grows between one build and the next."""
+    if task.level is not None:
+        yield task
         return
-    yield replace(request, level=FUSING_LEVEL)
-    if request.quantization != "hybrid":
-        yield replace(request, level=_EXACT_LEVEL)
-    if request.quantization == "qdq" and all(one.code == "toolkit-crash" for one in tried):
-        yield replace(request, level=FUSING_LEVEL, disabled=(_CONVERSION_RULE,))
-    if floating is None or not request.calibrated:
+    yield replace(task, level=FUSING_LEVEL)
+    if task.quantization != "hybrid":
+        yield replace(task, level=_EXACT_LEVEL)
+    if task.quantization == "qdq" and all(failed.code == "toolkit-crash" for failed in tried):
+        yield replace(task, level=FUSING_LEVEL, disabled=(_CONVERSION_RULE,))
+    if floating is None or not task.calibrated:
         return
     path, loaded = floating
-    other = replace(request, model=path, loaded=loaded, level=FUSING_LEVEL)
-    if request.plan is not None and request.quantization == "qdq":
+    other = replace(task, model=path, loaded=loaded, level=FUSING_LEVEL)
+    if task.plan is not None and task.quantization == "qdq":
         yield replace(other, quantization="hybrid")
     yield replace(other, quantization="normal")
 
 
-def _attempt(request: Request, number: int, probe: Probe) -> Attempt:
+def _attempt(task: ToolkitBuild, number: int, probe: Probe) -> BuildAttempt:
     try:
-        built, warnings = build(request)
+        built, warnings = build(task)
     except (*_CRASHES, ToolkitRaised, ToolkitRefused) as error:
         crashed = isinstance(error, _CRASHES)
-        if not number and request.quantization not in ("qdq", "hybrid") and not crashed:
+        if not number and task.quantization not in ("qdq", "hybrid") and not crashed:
             raise  # it has said why it cannot, and will say so again
         code = "toolkit-crash" if crashed else "toolkit-refusal"
-        return Attempt(request, code=code, trouble=error.diagnostic.text, error=error)
-    return _judged(Attempt(request, _set_aside(built, number), warnings), probe)
+        return BuildAttempt(task, code=code, trouble=error.diagnostic.text, error=error)
+    return _judged(BuildAttempt(task, _set_aside(built, number), warnings), probe)
 
 
-def _judged(attempt: Attempt, probe: Probe) -> Attempt:
+def _judged(attempt: BuildAttempt, probe: Probe) -> BuildAttempt:
     """The attempt with what is wrong with it, if anything is."""
-    built = attempt.built
-    assert built is not None
+    built = attempt.result
     if text := _not_finite(built):
         probe.require_finite_model()
         failure = ToolkitNotFinite(
-            f"{attempt.request.model.name} for {attempt.request.target.name}: {text}",
+            f"{attempt.task.model.name} for {attempt.task.target.name}: {text}",
             "a value may exceed 65504, the largest of float16: quantize, or rescale the model",
             built.log,
         )
@@ -161,16 +166,16 @@ def _judged(attempt: Attempt, probe: Probe) -> Attempt:
     return attempt
 
 
-def _set_aside(built: Built, number: int) -> Built:
+def _set_aside(built: BuildResult, number: int) -> BuildResult:
     """Out of the way of the next attempt, which writes to the same place."""
-    kept = built.rknn.with_name(f"attempt{number}.rknn")
-    return replace(built, rknn=built.rknn.replace(kept))
+    target = built.rknn.with_name(f"attempt{number}.rknn")
+    return replace(built, rknn=built.rknn.replace(target))
 
 
-def _not_finite(built: Built) -> str:
+def _not_finite(built: BuildResult) -> str:
     for index, output in enumerate(built.outputs or ()):
-        for number, one in enumerate(output):
-            if not np.isfinite(one).all():
+        for number, values in enumerate(output):
+            if not np.isfinite(values).all():
                 return (
                     f"the simulator computes NaN or infinity (output {index}, sample {number}), "
                     "which the model itself does not"
@@ -178,11 +183,11 @@ def _not_finite(built: Built) -> str:
     return ""
 
 
-def _register_trouble(built: Built) -> str:
+def _register_trouble(built: BuildResult) -> str:
     """What the REGTASK lines of the log say, in one phrase; empty when there are none."""
-    found = _REGTASK.findall(built.log)
-    said = found[0].strip() if found else ""
-    return f"the compiler printed {len(found)} REGTASK errors ({said})" if found else ""
+    if errors := _REGTASK.findall(built.log):
+        return f"the compiler printed {len(errors)} REGTASK errors ({errors[0].strip()})"
+    return ""
 
 
 def _fidelity_trouble(closeness: Closeness) -> str:
@@ -195,12 +200,12 @@ def _fidelity_trouble(closeness: Closeness) -> str:
     )
 
 
-def _told(tried: list[Attempt], best: Attempt) -> Iterator[Diagnostic]:
+def _fallback_warnings(tried: list[BuildAttempt], best: BuildAttempt) -> Iterator[Diagnostic]:
     """What went wrong before the attempt that was kept, and what is wrong with that one."""
-    others = [one for one in tried if one is not best]
+    others = [attempt for attempt in tried if attempt is not best]
     if best is not tried[0]:
-        kind = "no-rule" if best.request.disabled else best.request.quantization
-        troubles = "; ".join(dict.fromkeys(one.trouble for one in others))
+        kind = "no-rule" if best.task.disabled else best.task.quantization
+        troubles = "; ".join(dict.fromkeys(attempt.trouble for attempt in others))
         instead = _INSTEAD.get(kind, _INSTEAD["qdq"])
         yield Diagnostic(tried[0].code, f"{troubles}; {instead}", _HINTS.get(kind, _HINTS["qdq"]))
     if best.code == "toolkit-regtask":

@@ -6,17 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from onnx import ModelProto, helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from ..core.errors import ModelError
 from ..core.graphs.model import is_qdq
 from ..core.session import Session
 from ..core.similarity import sqnr_db
 from ..core.types import Array
-from .handover import Input, Sample
+from .handover import ModelInput, Sample
 
 PROBES = 4  # samples; enough to see that something is broken, not to measure accuracy
 # A quantized network agrees with its intended model to 26 to 31 dB when all went well; under 20 dB
@@ -66,7 +65,7 @@ class Probe:
         self,
         model: ModelProto,
         floating: ModelProto | None,
-        inputs: Sequence[Input],
+        inputs: Sequence[ModelInput],
         folder: Path,
         count: int,
         *,
@@ -80,20 +79,20 @@ class Probe:
         self.count = min(PROBES, count)
 
     def closeness(self, outputs: Sequence[Array]) -> Closeness:
-        """How close the simulator's ``outputs`` (samples first) are on the first samples."""
-        few = [one[: self.count].reshape(self.count, -1) for one in outputs]
+        """Return how close the simulator's ``outputs`` (samples first) are on the first samples."""
+        simulated = [output[: self.count].reshape(self.count, -1) for output in outputs]
         intended, floating = self._intended_outputs, self._float_outputs
         return Closeness(
-            sqnr_db(intended, few) if intended else None,
-            sqnr_db(floating, few) if floating else None,
+            sqnr_db(intended, simulated) if intended else None,
+            sqnr_db(floating, simulated) if floating else None,
             sqnr_db(floating, intended) if floating and intended else None,
             self._least_db,
         )
 
     def require_finite_model(self) -> None:
         """Raise ModelError when the model itself computes NaN or infinity from these samples."""
-        for one in self._float_outputs or self._intended_outputs or ():
-            if not np.isfinite(one).all():
+        for output in self._float_outputs or self._intended_outputs or ():
+            if not np.isfinite(output).all():
                 raise ModelError(
                     "the model computes NaN or infinity from these samples, before any conversion",
                     "check its weights, and the preprocessing of the samples",
@@ -112,33 +111,33 @@ class Probe:
             return None
         session = Session(model, optimise=optimise)
         rows = [session.run(feeds) for feeds in self._feeds()]
-        return [np.stack([np.ravel(one) for one in column]) for column in zip(*rows, strict=True)]
+        return [np.stack(list(map(np.ravel, column))) for column in zip(*rows, strict=True)]
 
     def _feeds(self) -> Iterator[Mapping[str, Array]]:
         """The samples as the model itself takes them, read back from the files of the job."""
         files = [
-            np.memmap(self._folder / f"input{index}.raw", one.fed_dtype, "r").reshape(
-                -1, *one.fed_shape
+            np.memmap(self._folder / f"input{index}.raw", tensor.fed_dtype, "r").reshape(
+                -1, *tensor.fed_shape
             )
-            for index, one in enumerate(self._inputs)
+            for index, tensor in enumerate(self._inputs)
         ]
         for number in range(self.count):
             yield {
-                one.name: _as_the_model_takes(one, np.array(file[number]))
-                for one, file in zip(self._inputs, files, strict=True)
+                tensor.name: _as_the_model_takes(tensor, np.array(file[number]))
+                for tensor, file in zip(self._inputs, files, strict=True)
             }
 
 
-def _as_the_model_takes(one: Input, fed: Array) -> Array:
-    if not one.pixels:
+def _as_the_model_takes(tensor: ModelInput, fed: Array) -> Array:
+    if not tensor.pixels:
         return fed
-    mean, std = (np.asarray(values, np.float32) for values in (one.mean, one.std))
+    mean, std = (np.asarray(values, np.float32) for values in (tensor.mean, tensor.std))
     normal = (fed.astype(np.float32) - mean) / std
-    return np.ascontiguousarray(normal.transpose(0, 3, 1, 2)).astype(one.dtype)
+    return np.ascontiguousarray(normal.transpose(0, 3, 1, 2)).astype(tensor.dtype)
 
 
-def noise(model: ModelProto, inputs: Sequence[Input], count: int) -> Iterator[Sample]:
-    """Seeded normal samples in the range that a QDQ model's inputs are quantized in.
+def noise(model: ModelProto, inputs: Sequence[ModelInput], count: int) -> Iterator[Sample]:
+    """Yield seeded normal samples in the range that a QDQ model's inputs are quantized in.
 
     They tell whether two forms of one quantized model agree, and nothing about accuracy.
     """
@@ -146,28 +145,26 @@ def noise(model: ModelProto, inputs: Sequence[Input], count: int) -> Iterator[Sa
     ranges = _input_ranges(model)
     for _ in range(count):
         sample = {}
-        for one in inputs:
-            low, high = (0.0, 255.0) if one.pixels else ranges.get(one.name, (0.0, 1.0))
+        for tensor in inputs:
+            low, high = (0.0, 255.0) if tensor.pixels else ranges.get(tensor.name, (0.0, 1.0))
             # a range holds some three standard deviations of what it was measured on
-            values = random.normal((low + high) / 2, (high - low) / 6, one.fed_shape)
-            sample[one.name] = values.clip(low, high).astype(one.fed_dtype)
+            values = random.normal((low + high) / 2, (high - low) / 6, tensor.fed_shape)
+            sample[tensor.name] = values.clip(low, high).astype(tensor.fed_dtype)
         yield sample
 
 
 def _input_ranges(model: ModelProto) -> dict[str, tuple[float, float]]:
     """Input name -> the values that its QuantizeLinear can tell apart."""
-    constants = {one.name: one for one in model.graph.initializer}
-    found = {}
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    ranges = {}
     for node in model.graph.node:
         if node.op_type == "QuantizeLinear" and {*node.input[1:3]} <= set(constants):
             scale, zero = (_scalar(constants[name]) for name in node.input[1:3])
             kind = helper.tensor_dtype_to_np_dtype(constants[node.input[2]].data_type)
             limits = np.iinfo(kind)
-            found[node.input[0]] = ((limits.min - zero) * scale, (limits.max - zero) * scale)
-    return found
+            ranges[node.input[0]] = ((limits.min - zero) * scale, (limits.max - zero) * scale)
+    return ranges
 
 
-def _scalar(tensor: Any) -> float:
-    from onnx import numpy_helper
-
+def _scalar(tensor: TensorProto) -> float:
     return float(np.ravel(numpy_helper.to_array(tensor))[0])

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from onnx import ModelProto, helper
@@ -24,8 +25,19 @@ Sample = Mapping[str, Array]
 Channels = Sequence[float]
 
 
+@runtime_checkable
+class DigestedSamples(Protocol):
+    """Samples that can be read again, and told by their content."""
+
+    def __iter__(self) -> Iterator[Sample]:
+        """Read them one at a time."""
+
+    def digest(self) -> str:
+        """Return the hex digest of all that decides what they hold."""
+
+
 @dataclass(frozen=True)
-class Input:
+class ModelInput:
     """One model input: its own shape and type, and mean and std when it takes pixels."""
 
     name: str
@@ -36,7 +48,7 @@ class Input:
 
     @property
     def pixels(self) -> bool:
-        """True when the .rknn applies mean and std itself."""
+        """Whether the .rknn applies mean and std itself."""
         return self.mean is not None
 
     @property
@@ -57,76 +69,80 @@ def inputs_of(
     model: ModelProto,
     mean: Channels | Mapping[str, Channels] | None,
     std: Channels | Mapping[str, Channels] | None,
-) -> tuple[Input, ...]:
-    """The inputs in the model's order. Raises OptionError when mean or std do not fit them."""
+) -> tuple[ModelInput, ...]:
+    """Return the inputs in their order. Raises OptionError when mean or std do not fit them."""
     types = {value.name: value.type.tensor_type.elem_type for value in model.graph.input}
     inputs = {
-        name: Input(name, shape, str(helper.tensor_dtype_to_np_dtype(types[name])))
+        name: ModelInput(name, shape, str(helper.tensor_dtype_to_np_dtype(types[name])))
         for name, shape in fixed_input_shapes(model).items()
     }
     means, stds = _by_input("mean", mean, inputs), _by_input("std", std, inputs)
     for name in {**means, **stds}:
-        one = inputs[name]
+        tensor = inputs[name]
         inputs[name] = replace(
-            one,
-            mean=_channels(one, "mean", means.get(name, (0.0,))),
-            std=_channels(one, "std", stds.get(name, (1.0,))),
+            tensor,
+            mean=_channels(tensor, "mean", means.get(name, (0.0,))),
+            std=_channels(tensor, "std", stds.get(name, (1.0,))),
         )
     return tuple(inputs.values())
 
 
 def _by_input(
-    what: str, values: Channels | Mapping[str, Channels] | None, inputs: Mapping[str, Input]
+    kind: str,
+    values: Channels | Mapping[str, Channels] | None,
+    inputs: Mapping[str, ModelInput],
 ) -> Mapping[str, Channels]:
     if values is None:
         return {}
     if not isinstance(values, Mapping):
         if len(inputs) != 1:
             raise OptionError(
-                f"the model has {len(inputs)} inputs ({', '.join(inputs)}), and {what} names none",
-                f"say which input the {what} belongs to",
+                f"the model has {len(inputs)} inputs ({', '.join(inputs)}), and {kind} names none",
+                f"say which input the {kind} belongs to",
             )
         return {next(iter(inputs)): values}
     unknown = [name for name in values if name not in inputs]
     if unknown:
         raise OptionError(
-            f"the {what} is for {unknown[0]!r}, which is no input", f"inputs: {', '.join(inputs)}"
+            f"the {kind} is for {unknown[0]!r}, which is no input",
+            f"inputs: {', '.join(inputs)}",
         )
     return values
 
 
-def _channels(one: Input, what: str, values: Channels) -> tuple[float, ...]:
+def _channels(tensor: ModelInput, kind: str, values: Channels) -> tuple[float, ...]:
     """One value a channel. Raises OptionError when the input is no image or they do not fit."""
-    if len(one.shape) != 4:
+    if len(tensor.shape) != 4:
         raise OptionError(
-            f"input {one.name!r} has the shape {one.shape}: it is no image and takes no {what}",
+            f"input {tensor.name!r} has the shape {tensor.shape}: it is no image and takes no "
+            f"{kind}",
             f"leave {option('mean')} and {option('std')} out and feed prepared values",
         )
-    count = one.shape[1]
-    given = tuple(float(value) for value in values)
-    if len(given) not in (1, count):
+    count = tensor.shape[1]
+    numbers = tuple(float(value) for value in values)
+    if len(numbers) not in (1, count):
         raise OptionError(
-            f"{what} has {len(given)} values, but input {one.name!r} has {count} channels",
+            f"{kind} has {len(numbers)} values, but input {tensor.name!r} has {count} channels",
             "give one value, or one for each channel",
         )
-    if count > 4 and len(set(given)) > 1:
+    if count > 4 and len(set(numbers)) > 1:
         raise OptionError(
-            f"input {one.name!r} has {count} channels; above 4 the runtime takes the first {what} "
-            "for all of them",
+            f"input {tensor.name!r} has {count} channels; above 4 the runtime takes the first "
+            f"{kind} for all of them",
             "put the scaling into the model",
         )
-    return given * count if len(given) == 1 else given
+    return numbers * count if len(numbers) == 1 else numbers
 
 
-def write_samples(samples: Iterable[Sample], inputs: Sequence[Input], folder: Path) -> int:
+def write_samples(samples: Iterable[Sample], inputs: Sequence[ModelInput], folder: Path) -> int:
     """Append every sample to ``input<i>.raw``, one file an input; return how many there were."""
     count = 0
     with _room_for_samples(folder):
         files = [(folder / f"input{index}.raw").open("wb") for index in range(len(inputs))]
         try:
             for sample in samples:
-                for one, file in zip(inputs, files, strict=True):
-                    file.write(np.ascontiguousarray(_checked(sample, one, count)).tobytes())
+                for tensor, file in zip(inputs, files, strict=True):
+                    file.write(np.ascontiguousarray(_checked(sample, tensor, count)).tobytes())
                 count += 1
         finally:
             for file in files:
@@ -134,7 +150,7 @@ def write_samples(samples: Iterable[Sample], inputs: Sequence[Input], folder: Pa
     return count
 
 
-def write_dataset(samples: Iterable[Sample], inputs: Sequence[Input], folder: Path) -> int:
+def write_dataset(samples: Iterable[Sample], inputs: Sequence[ModelInput], folder: Path) -> int:
     """Write the toolkit's calibration set, ``dataset.txt`` and .npy files; return how many.
 
     The toolkit reads every .npy in the model's own layout (NCHW) and applies mean and std to it.
@@ -143,35 +159,36 @@ def write_dataset(samples: Iterable[Sample], inputs: Sequence[Input], folder: Pa
     with _room_for_samples(folder):
         for number, sample in enumerate(samples):
             row = []
-            for index, one in enumerate(inputs):
-                value = _checked(sample, one, number)
+            for index, tensor in enumerate(inputs):
+                value = _checked(sample, tensor, number)
                 name = f"sample{number}_{index}.npy"
-                np.save(folder / name, value.transpose(0, 3, 1, 2) if one.pixels else value)
+                np.save(folder / name, value.transpose(0, 3, 1, 2) if tensor.pixels else value)
                 row.append(name)
             rows.append(" ".join(row))
         (folder / "dataset.txt").write_text("".join(f"{row}\n" for row in rows))
     return len(rows)
 
 
-def _checked(sample: Sample, one: Input, number: int) -> Array:
-    if one.name not in sample:
+def _checked(sample: Sample, tensor: ModelInput, number: int) -> Array:
+    if tensor.name not in sample:
         raise SamplesError(
-            f"sample {number} has no value for the input {one.name!r}",
+            f"sample {number} has no value for the input {tensor.name!r}",
             f"it has: {', '.join(sample) or 'nothing'}",
         )
-    value = np.asarray(sample[one.name])
-    if value.shape != one.fed_shape:
+    value = np.asarray(sample[tensor.name])
+    if value.shape != tensor.fed_shape:
         raise SamplesError(
-            f"sample {number} has the shape {value.shape} for {one.name!r}, "
-            f"which takes {one.fed_shape}",
+            f"sample {number} has the shape {value.shape} for {tensor.name!r}, "
+            f"which takes {tensor.fed_shape}",
             "check the size and the layout of the samples",
         )
-    if one.pixels and value.dtype != np.uint8:
+    if tensor.pixels and value.dtype != np.uint8:
         raise SamplesError(
-            f"sample {number} has {value.dtype} values for {one.name!r}, which takes uint8 pixels",
+            f"sample {number} has {value.dtype} values for {tensor.name!r}, which takes uint8 "
+            "pixels",
             "feed pixels of 0..255: mean and std are applied inside",
         )
-    return value.astype(one.fed_dtype, copy=False)
+    return value.astype(tensor.fed_dtype, copy=False)
 
 
 @contextmanager

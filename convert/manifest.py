@@ -16,8 +16,8 @@ from ..core.errors import RockpressError
 from ..core.files import sha256_of, write_text
 from ..core.results.layer_rows import FeedInput, FeedOutput
 from ..core.validation import Malformed, require, validated
+from .chips.compiler_log import Layer, Memory
 from .chips.latency import Latency
-from .chips.layer_table import Layer, Memory
 from .convert import Conversion
 from .fallbacks import FUSING_LEVEL
 

@@ -10,20 +10,20 @@ from ..core.graphs.model import is_qdq
 from .chips.targets import Target
 
 QUANTIZERS = ("normal", "kl_divergence", "mmse", "gdq")
-_WAYS = ("auto", "float16", "qdq", "hybrid", *QUANTIZERS)
+_QUANTIZATIONS = ("auto", "float16", "qdq", "hybrid", *QUANTIZERS)
 _GDQ_DTYPES = ("w4a16", "w8a16")
 
 
 def choose_quantization(
     model: ModelProto, asked: str, dtype: str | None, target: Target
 ) -> tuple[str, str]:
-    """How (qdq, float16, hybrid or one of QUANTIZERS) and to which type of the chip.
+    """Return how (qdq, float16, hybrid or one of QUANTIZERS) and to which type of the chip.
 
     ``dtype`` None means w8a8, or for gdq the first of its types that the chip has. Raises
     OptionError when what was asked for fits neither model nor chip.
     """
-    if asked not in _WAYS:
-        raise OptionError(f"unknown quantization {asked!r}", f"one of: {', '.join(_WAYS)}")
+    if asked not in _QUANTIZATIONS:
+        raise OptionError(f"unknown quantization {asked!r}", f"one of: {', '.join(_QUANTIZATIONS)}")
     quantized = is_qdq(model)
     if quantized and any(node.domain == "com.microsoft" for node in model.graph.node):
         raise OptionError(
@@ -47,12 +47,12 @@ def choose_quantization(
 
 
 def _dtype(chosen: str, asked: str | None, target: Target) -> str:
-    known = {"float16": "float16", "qdq": "w8a8"}.get(chosen, asked)
-    if known is None:
-        fit = [one for one in _GDQ_DTYPES if one in target.dtypes] if chosen == "gdq" else []
-        known = fit[0] if fit else (_GDQ_DTYPES[0] if chosen == "gdq" else "w8a8")
-    if known not in target.dtypes:
-        raise OptionError(f"{target.name} has no {known}", f"it has: {', '.join(target.dtypes)}")
-    if chosen == "gdq" and known not in _GDQ_DTYPES:
-        raise OptionError(f"gdq cannot make {known}", f"it makes: {', '.join(_GDQ_DTYPES)}")
-    return known
+    dtype = {"float16": "float16", "qdq": "w8a8"}.get(chosen, asked)
+    if dtype is None and chosen == "gdq":
+        dtype = next((name for name in _GDQ_DTYPES if name in target.dtypes), _GDQ_DTYPES[0])
+    dtype = dtype or "w8a8"
+    if dtype not in target.dtypes:
+        raise OptionError(f"{target.name} has no {dtype}", f"it has: {', '.join(target.dtypes)}")
+    if chosen == "gdq" and dtype not in _GDQ_DTYPES:
+        raise OptionError(f"gdq cannot make {dtype}", f"it makes: {', '.join(_GDQ_DTYPES)}")
+    return dtype

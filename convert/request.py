@@ -1,165 +1,94 @@
-"""From a checked request to a build: the toolkit's settings, and the rules that it must not use."""
+"""What a conversion is asked for: one value, built once, which a cache key follows from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from onnx import ModelProto
-
-from ..core.diagnostics import Diagnostic
-from ..core.graphs.model import save_model
-from .chips.targets import Target
-from .handover import Input
-from .lowering.channel_padding import needs_whole_blocks, with_whole_blocks
-from .lowering.hybrid import ranges_for
-from .lowering.qdq_lowering import emit
-from .lowering.scale_probe import needs_emission
-from .toolkit.failures import ToolkitLooped, ToolkitRaised
-from .toolkit.job import Built, FedInput, Job, Ranges, run_job
+from ..core.graphs.model import model_digest
+from .chips.targets import find_target
+from .handover import Channels, DigestedSamples, Sample
+from .toolkit.environment import toolkit_version
+from .toolkit.job import ToolkitPlan
 from .toolkit.outcome import Limits
-
-# of a number format, where the toolkit's documentation and its code have two; this one is in both
-# versions, and 20 dB nearer with 2.5.0 than plain w16a16i with 2.3.2
-_TOOLKIT_NAMES = {"w16a16i": "w16a16i_dfp"}
-_NAMED = 5
-_MOST_RULES = 3  # optimisation rules switched off before giving up
 
 
 @dataclass(frozen=True)
-class Request:
-    """One build as it was asked for, once its options have been checked.
+class ToolkitSettings:
+    """How the toolkit is run; none of it but the ``python`` that has it changes a result.
 
-    ``model`` names the file, ``loaded`` is what it holds. The samples lie in ``folder`` already.
+    ``timeout`` (seconds) and ``memory_limit_gb`` (of address space) hold for each attempt to
+    build. ``python`` is the toolkit's interpreter, by default this one. Up to ``processes``
+    processes simulate.
+    """
+
+    python: Path | None = None
+    timeout: float = 1800
+    memory_limit_gb: float = 12
+    processes: int = 1
+
+    @property
+    def limits(self) -> Limits:
+        """Those of one job of the child process."""
+        return Limits(self.timeout, self.memory_limit_gb)
+
+
+@dataclass(frozen=True)
+class ConversionRequest:
+    """Convert ``model`` to ``output`` (nothing is kept when None) for the chip ``target``.
+
+    ``quantization`` is auto (a QDQ model as it says, any other in float16), float16, qdq, hybrid
+    (with the ranges of ``plan``), or one of the toolkit's own quantizers, which need
+    ``calibration`` and make ``dtype``. With ``mean`` and ``std`` (0..255 scale) the ``.rknn`` takes
+    pixels, and samples are (1, H, W, C) uint8; without, samples are in the model's own shape and
+    type. The samples of ``simulate`` are run in the simulator, None for no outputs.
+
+    ``float_model`` is what a QDQ model was made from, and ``plan`` its ranges: should the toolkit
+    fail on the QDQ one, or compute something else, the float one is quantized by the toolkit, with
+    those ranges or its own, and a warning says so. To see that, a few samples are simulated in any
+    case, unless ``probe`` is False. With a ``level`` (of the toolkit's optimisation) that level
+    alone is taken, and nothing else is tried. ``sparse`` says whether to leave out the zeros of 2:4
+    sparse weights; by default where the chip can and the model has such weights.
     """
 
     model: Path
-    loaded: ModelProto
-    target: Target
-    quantization: str
-    dtype: str
-    plan: Ranges | None  # for the hybrid quantization
-    level: int | None  # of the toolkit's graph optimisation; None to try several ways
-    inputs: tuple[Input, ...]
-    calibrated: int  # samples in dataset.txt
-    simulated: int
-    folder: Path
-    limits: Limits
-    python: Path | None
-    on_progress: Callable[[str], None]
-    processes: int = 1  # that simulate
-    disabled: tuple[str, ...] = ()  # rules of the toolkit's graph optimisation
-    sparse: bool = False  # leave the zeros of 2:4 sparse weights out
+    output: Path | None
+    target: str
+    quantization: str = "auto"
+    dtype: str | None = None
+    mean: Channels | Mapping[str, Channels] | None = None
+    std: Channels | Mapping[str, Channels] | None = None
+    calibration: Iterable[Sample] = ()
+    simulate: Iterable[Sample] | None = None
+    float_model: Path | None = None
+    plan: ToolkitPlan | None = None
+    level: int | None = None
+    sparse: bool | None = None
+    probe: bool = True
+    toolkit: ToolkitSettings = ToolkitSettings()
+
+    def key(self) -> dict[str, Any]:
+        """Return all that the result depends on as JSON values: every field, by its content.
+
+        Of ``output`` that is whether there is one, of ``toolkit`` its version and interpreter.
+        Samples that are no DigestedSamples have none, so a key with them is no JSON. Raises
+        RockpressError when a file cannot be read.
+        """
+        python = self.toolkit.python
+        special = {
+            "output": self.output is not None,
+            "target": find_target(self.target).name,
+            "toolkit": [toolkit_version(python), str(python)],
+        }
+        rest = [field.name for field in fields(self) if field.name not in special]
+        return {**special, **{name: _content(getattr(self, name)) for name in rest}}
 
 
-def build(request: Request) -> tuple[Built, tuple[Diagnostic, ...]]:
-    """Build and simulate.
-
-    An optimisation rule that raises, or runs without end, is switched off, up to three of them.
-    """
-    model = _model_file(request)
-    disabled = list(request.disabled)
-    while True:
-        job = _job(request, model, disabled)
-        try:
-            built = run_job(
-                job,
-                request.folder,
-                what=f"{request.model.name} for {request.target.name}",
-                limits=request.limits,
-                python=request.python,
-                on_progress=request.on_progress,
-            )
-        except (ToolkitLooped, ToolkitRaised) as error:
-            known = error.rule is None or error.rule in disabled
-            if known or len(disabled) - len(request.disabled) == _MOST_RULES:
-                raise
-            assert error.rule is not None
-            disabled.append(error.rule)
-        else:
-            lost = _not_carried(job, built)
-            failed = disabled[len(request.disabled) :]
-            return built, (*(_rule_warning(rule) for rule in failed), *lost)
-
-
-def _model_file(request: Request) -> Path:
-    """What the toolkit is given: the file itself, or the emitted form of a QDQ model."""
-    if request.dtype == "w8a16" and needs_whole_blocks(request.loaded):
-        path = request.folder / "padded" / request.model.name
-        save_model(with_whole_blocks(request.loaded), path)
-        return path
-    if request.quantization != "qdq" or not needs_emission(request.python):
-        return request.model.resolve()
-    path = request.folder / "emitted.onnx"
-    save_model(emit(request.loaded), path)
-    return path
-
-
-def _job(request: Request, model: Path, disabled: list[str]) -> Job:
-    calibrated = request.quantization not in {"qdq", "float16"}
-    hybrid = request.plan if request.quantization == "hybrid" else None
-    layouts = ["nhwc" if one.pixels else "nchw" for one in request.inputs]
-    return Job(
-        model=str(model),
-        config=_config(request, disabled),
-        dataset="dataset.txt" if calibrated else None,
-        plan=ranges_for(request.loaded, hybrid) if hybrid else None,
-        inputs=tuple(
-            FedInput(f"input{index}.raw", one.fed_dtype, one.fed_shape, layout)
-            for index, (one, layout) in enumerate(zip(request.inputs, layouts, strict=True))
-        ),
-        count=request.simulated,
-        processes=request.processes,
-    )
-
-
-def _config(request: Request, disabled: list[str]) -> Mapping[str, Any]:
-    config: dict[str, Any] = {"target_platform": request.target.name}
-    if any(one.pixels for one in request.inputs):
-        config["mean_values"] = [one.mean or _each(one, 0.0) for one in request.inputs]
-        config["std_values"] = [one.std or _each(one, 1.0) for one in request.inputs]
-    if request.level is not None:
-        config["optimization_level"] = request.level
-    if request.quantization not in {"qdq", "float16"}:
-        hybrid = request.quantization == "hybrid"
-        config["quantized_algorithm"] = "normal" if hybrid else request.quantization
-        config["quantized_dtype"] = _TOOLKIT_NAMES.get(request.dtype, request.dtype)
-    if request.sparse:
-        config["sparse_infer"] = True
-    if disabled:
-        config["disable_rules"] = list(disabled)
-    return config
-
-
-def _each(one: Input, value: float) -> tuple[float, ...]:
-    """The toolkit wants values for every input, one a channel, also for those it must not touch."""
-    return (value,) * (one.shape[1] if len(one.shape) > 1 else 1)
-
-
-def _not_carried(job: Job, built: Built) -> tuple[Diagnostic, ...]:
-    """What the toolkit did not take over of a plan: it has joined or removed those tensors."""
-    if job.plan is None:
-        return ()
-    known = {*job.plan.ranges, *job.plan.types}
-    lost = sorted(known - set(built.carried))
-    if not lost:
-        return ()
-    some = ", ".join(lost[:_NAMED]) + (", ..." if len(lost) > _NAMED else "")
-    return (
-        Diagnostic(
-            "toolkit-plan",
-            f"{len(lost)} of {len(known)} tensors of the plan are not known to the toolkit, which "
-            f"decided on them itself: {some}",
-            "nothing to do, unless the simulated figures are bad",
-        ),
-    )
-
-
-def _rule_warning(rule: str) -> Diagnostic:
-    return Diagnostic(
-        "toolkit-rule-disabled",
-        f"the toolkit's optimisation rule {rule} fails on this model; it was switched off",
-        "nothing to do; another version of the toolkit may build the model a little faster",
-    )
+def _content(value: Any) -> Any:
+    if isinstance(value, DigestedSamples):
+        return value.digest()
+    if isinstance(value, Path):
+        return model_digest(value)
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value

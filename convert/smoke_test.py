@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,15 +10,17 @@ import numpy as np
 import onnx
 from onnx import ModelProto, numpy_helper
 
+from ..core.progress import SILENT, Progress
 from ..core.scratch import scratch_folder
 from ..core.session import Session
 from .convert import convert
 from .lowering.scale_probe import one_convolution
+from .request import ConversionRequest, ToolkitSettings
 
 
 @dataclass(frozen=True)
-class Trial:
-    """``steps`` is how far the simulator is off, in steps of the output's scale; 0 is bit-exact."""
+class SmokeTest:
+    """``steps`` is how far the simulator is off, in steps of the output's scale; 0 is exact."""
 
     target: str
     toolkit: str
@@ -27,33 +28,33 @@ class Trial:
     steps: int
 
 
-def try_conversion(
+def run_smoke_test(
     target: str = "rk3588",
     *,
     toolkit_python: Path | None = None,
-    on_progress: Callable[[str], None] = lambda stage: None,
-) -> Trial:
+    progress: Progress = SILENT,
+) -> SmokeTest:
     """Build and simulate one quantized convolution. Raises ToolkitError when that fails."""
     model = one_convolution()
-    shape = [one.dim_value for one in model.graph.input[0].type.tensor_type.shape.dim]
+    shape = [dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim]
     sample = {"x": np.random.default_rng(0).normal(size=shape).astype(np.float32)}
     started = time.monotonic()
     with scratch_folder() as folder:
         onnx.save(model, folder / "one_convolution.onnx")
-        done = convert(
+        request = ConversionRequest(
             folder / "one_convolution.onnx",
             None,
             target,
             simulate=[sample],
-            toolkit_python=toolkit_python,
-            on_progress=on_progress,
+            toolkit=ToolkitSettings(toolkit_python),
         )
-    assert done.outputs is not None
-    wanted = Session(model, optimise=False).run(sample)[0]
-    off = float(np.abs(done.outputs[0] - wanted).max()) / _output_scale(model)
-    return Trial(done.target, done.toolkit, time.monotonic() - started, round(off))
+        conversion = convert(request, progress)
+    assert conversion.outputs is not None
+    expected = Session(model, optimise=False).run(sample)[0]
+    off = float(np.abs(conversion.outputs[0] - expected).max()) / _output_scale(model)
+    return SmokeTest(conversion.target, conversion.toolkit, time.monotonic() - started, round(off))
 
 
 def _output_scale(model: ModelProto) -> float:
-    scales = {one.name: one for one in model.graph.initializer}
-    return float(numpy_helper.to_array(scales[model.graph.node[-1].input[1]]))
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    return float(numpy_helper.to_array(constants[model.graph.node[-1].input[1]]))

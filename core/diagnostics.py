@@ -56,7 +56,7 @@ def option(name: str, value: Any = None) -> str:
     >>> render(f"give more with {option('calib-count', 64)}")
     'give more with calib_count=64'
     """
-    return f"{_OPEN}{json.dumps([name, value])}{_CLOSE}"
+    return f"{_OPEN}{json.dumps([name, value], default=str)}{_CLOSE}"
 
 
 def python_phrase(name: str, value: Any) -> str:

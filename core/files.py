@@ -12,16 +12,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from .diagnostics import option
 from .errors import OutputError
 from .scratch import is_lock, scratch_folder
 
 _CHUNK = 1 << 20
-_KEPT_OF_NAME = 40
+_NAME_LENGTH = 40
 _mask_lock = threading.Lock()
 
 
 def sha256_of(path: Path) -> str:
-    """Hex digest of a file's content, read in chunks of 1 MiB."""
+    """Return the hex SHA-256 of a file's content, read in chunks of 1 MiB."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
@@ -36,7 +37,7 @@ def replacing(path: Path) -> Iterator[Path]:
     The folder is made when it is missing, and removed again when the block fails and leaves it
     empty. Raises OutputError when the folder cannot be written or the disk is full.
     """
-    made = _make_folder(path.parent)
+    created = _make_folder(path.parent)
     try:
         _require_plain(path)
         temporary = _temporary_beside(path)
@@ -51,7 +52,7 @@ def replacing(path: Path) -> Iterator[Path]:
             with suppress(FileNotFoundError):
                 temporary.unlink()
     finally:
-        _remove_if_empty(made)
+        _remove_if_empty(created)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -73,43 +74,43 @@ def staging(folder: Path) -> Iterator[Path]:
     there. Files that were there before are replaced one by one, by one process at a time. Raises
     OutputError.
     """
-    made = _make_folder(folder)
+    created = _make_folder(folder)
     try:
         with scratch_folder() as work:
             yield work
             _move_files(work, folder)
     finally:
-        _remove_if_empty(made)
+        _remove_if_empty(created)
 
 
 def _move_files(source: Path, folder: Path) -> None:
-    """Copy them all beside their places before the first gets its name."""
+    """Copy all files of ``source`` beside their targets before the first gets its name."""
     # what lies at the top, such as a report, comes last: it is no older than what it is about
     files = sorted(
         (path for path in source.rglob("*") if path.is_file()),
         key=lambda path: (path.parent == source, path),
     )
-    places = [folder / path.relative_to(source) for path in files if not is_lock(path)]
+    targets = [folder / path.relative_to(source) for path in files if not is_lock(path)]
     files = [path for path in files if not is_lock(path)]
-    for place in places:
-        _require_plain(place)
+    for target in targets:
+        _require_plain(target)
     copies: list[Path] = []
-    made: list[Path] = []
+    created: list[Path] = []
     try:
-        for path, place in zip(files, places, strict=True):
-            made = [*_make_folder(place.parent), *made]
-            copies.append(_temporary_beside(place))
+        for path, target in zip(files, targets, strict=True):
+            created = [*_make_folder(target.parent), *created]
+            copies.append(_temporary_beside(target))
             shutil.copyfile(path, copies[-1])
         with _alone_in(folder):
-            for copy, place in zip(copies, places, strict=True):
-                os.replace(copy, place)
+            for copy, target in zip(copies, targets, strict=True):
+                os.replace(copy, target)
     except OSError as error:
-        message = f"cannot write {place}: {error.strerror or error}"
+        message = f"cannot write {target}: {error.strerror or error}"
         raise OutputError(message, _hint(error)) from error
     finally:
         for copy in copies:
             copy.unlink(missing_ok=True)
-        _remove_if_empty(made)
+        _remove_if_empty(created)
 
 
 @contextmanager
@@ -126,15 +127,15 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 def require_writable(folder: Path) -> None:
     """Raise OutputError now, before minutes are spent, if ``folder`` cannot be written to."""
-    made = _make_folder(folder)
+    created = _make_folder(folder)
     try:
         _temporary_beside(folder / "probe").unlink()
     finally:
-        _remove_if_empty(made)
+        _remove_if_empty(created)
 
 
 def require_file(path: Path) -> None:
-    """The same for a file: raise OutputError if ``path`` cannot be written or is a folder."""
+    """Raise OutputError now if the file ``path`` cannot be written or is a folder."""
     require_writable(path.parent)
     _require_plain(path)
 
@@ -143,7 +144,7 @@ def _make_folder(folder: Path) -> list[Path]:
     """Make ``folder`` and its parents; return those that were missing, innermost first."""
     missing: list[Path] = []
     try:
-        missing = [one for one in (folder, *folder.parents) if not one.exists()]
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         _remove_if_empty(missing)
@@ -160,13 +161,14 @@ def _require_plain(path: Path) -> None:
         message = f"cannot write {path}: {error.strerror or error}"
         raise OutputError(message, _hint(error)) from error
     if not plain:
-        what = "a folder" if path.is_dir() else "not a regular file"
-        raise OutputError(f"cannot write {path}: it is {what}", "choose another path with -o")
+        kind = "a folder" if path.is_dir() else "not a regular file"
+        hint = f"choose another path with {option('output')}"
+        raise OutputError(f"cannot write {path}: it is {kind}", hint)
 
 
 def _temporary_beside(path: Path) -> Path:
     # a long name must leave room for what makes the temporary one unique
-    prefix = f".{path.name[:_KEPT_OF_NAME]}."
+    prefix = f".{path.name[:_NAME_LENGTH]}."
     try:
         handle, name = tempfile.mkstemp(prefix=prefix, suffix=".part", dir=path.parent)
     except OSError as error:
@@ -196,12 +198,12 @@ def _remove_if_empty(folders: list[Path]) -> None:
 def _reason(error: OSError, folder: Path) -> str:
     """What the system says, but for a folder such as /proc, of which it says that it is missing."""
     if isinstance(error, FileNotFoundError):
-        there = next(one for one in (folder, *folder.parents) if one.exists())
+        there = next(path for path in (folder, *folder.parents) if path.exists())
         return f"{there} takes no files"
     return error.strerror or str(error)
 
 
 def _hint(error: OSError) -> str:
     if isinstance(error, PermissionError):
-        return "choose a folder you may write to with -o"
-    return "check the path and the free space, or choose another folder with -o"
+        return f"choose a folder you may write to with {option('output')}"
+    return f"check the path and the free space, or choose another folder with {option('output')}"

@@ -18,16 +18,16 @@ _LOCK = ".lock"
 
 
 @contextmanager
-def scratch_folder(place: Path | None = None) -> Iterator[Path]:
-    """Yield a private folder in ``place``, the system's temporary folder; it is gone afterwards.
+def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
+    """Yield a private folder in ``parent``, the system's temporary folder; it is gone afterwards.
 
     A process that is killed cannot clean up, so the next one removes what it left: a folder whose
     lock nobody holds any more. Raises OutputError when no folder can be made.
     """
-    place = place or Path(tempfile.gettempdir())
-    _sweep(place)
+    parent = parent or Path(tempfile.gettempdir())
+    _sweep(parent)
     try:
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
     except OSError as error:
         raise OutputError(
             f"cannot make a temporary folder: {error.strerror or error}",
@@ -42,7 +42,7 @@ def scratch_folder(place: Path | None = None) -> Iterator[Path]:
 
 
 def is_lock(path: Path) -> bool:
-    """Whether the file is what marks a scratch folder as in use."""
+    """Return whether the file is what marks a scratch folder as in use."""
     return path.name == _LOCK
 
 
@@ -55,8 +55,8 @@ def _locked(folder: Path) -> int:
     return lock
 
 
-def _sweep(place: Path) -> None:
-    for lock in place.glob(f"{_PREFIX}*/{_LOCK}"):
+def _sweep(parent: Path) -> None:
+    for lock in parent.glob(f"{_PREFIX}*/{_LOCK}"):
         with suppress(OSError):  # in use, or gone meanwhile
             if not _is_ours(lock.parent):
                 continue
@@ -70,16 +70,16 @@ def _sweep(place: Path) -> None:
 
 def _is_ours(folder: Path) -> bool:
     """A link of somebody else's in a shared folder may lead anywhere."""
-    found = folder.lstat()
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+    status = folder.lstat()
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
 
 
 def _remove(folder: Path) -> None:
     """Remove the lock last: who is killed meanwhile leaves a folder that the next one finds."""
     with suppress(OSError):
-        for one in folder.iterdir():
-            if one.is_dir() and not one.is_symlink():
-                shutil.rmtree(one, ignore_errors=True)
-            elif not is_lock(one):
-                one.unlink(missing_ok=True)
+        for path in folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            elif not is_lock(path):
+                path.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)

@@ -52,9 +52,8 @@ class Session:
         try:
             self._session = ort.InferenceSession(source, options, ["CPUExecutionProvider"])
         except _ort_errors() as error:
-            if folded_to and "serialization failed" in str(
-                error
-            ):  # it was loaded, so not its fault
+            # it was loaded, so it is not the model's fault
+            if folded_to and "serialization failed" in str(error):
                 raise OutputError(
                     f"cannot write {folded_to}: no space left, or the file is too large",
                     "make space there, or set TMPDIR to a folder that has some",
@@ -63,8 +62,8 @@ class Session:
                 f"ONNX Runtime cannot load the model: {_reason(error)}",
                 "check it with onnx.checker, or export it with a lower opset",
             ) from error
-        self.input_names: list[str] = [one.name for one in self._session.get_inputs()]
-        self.output_names: list[str] = [one.name for one in self._session.get_outputs()]
+        self.input_names: list[str] = [value.name for value in self._session.get_inputs()]
+        self.output_names: list[str] = [value.name for value in self._session.get_outputs()]
 
     def run(self, feeds: Mapping[str, Array], outputs: Sequence[str] | None = None) -> list[Array]:
         """Run once; ``feeds`` maps input name -> array. Returns the outputs in order."""
@@ -81,7 +80,7 @@ class Session:
         return results
 
     def stacked(self, samples: Iterable[Mapping[str, Array]]) -> list[Array]:
-        """One array (samples, ...) for each output; there must be a sample, of batch 1."""
+        """Run every sample (of batch 1) and return one array (samples, ...) for each output."""
         rows = [self.run(feeds) for feeds in samples]
         return [np.concatenate(parts) for parts in zip(*rows, strict=True)]
 

@@ -11,7 +11,7 @@ from .types import Array
 
 
 def sqnr_db(reference: Sequence[Array], candidate: Sequence[Array]) -> float:
-    """Signal to quantization noise ratio in dB: 10 log10(sum ref^2 / sum (ref - cand)^2).
+    """Return the signal to quantization noise ratio in dB: 10 log10(sum ref^2 / sum diff^2).
 
     Over all samples, of each output on its own; the worst output is returned, because one with
     large values (boxes in pixels) would hide another (scores). ``inf`` when all are equal.
@@ -23,7 +23,7 @@ def sqnr_db(reference: Sequence[Array], candidate: Sequence[Array]) -> float:
 
 
 class RunningSqnr:
-    """The same, added up sample by sample.
+    """The SQNR of outputs that come sample by sample, in constant memory.
 
     >>> running = RunningSqnr()
     >>> running.add([np.array([3.0, 4.0])], [np.array([3.0, 4.5])])
@@ -36,9 +36,9 @@ class RunningSqnr:
 
     def add(self, reference: Sequence[Array], candidate: Sequence[Array]) -> None:
         """Take in the outputs of one sample."""
-        found = [_sums_of(ref, cand) for ref, cand in zip(reference, candidate, strict=True)]
-        before = self._sums or [(0.0, 0.0)] * len(found)
-        self._sums = [(a + c, b + d) for (a, b), (c, d) in zip(before, found, strict=True)]
+        sums = [_sums_of(ref, cand) for ref, cand in zip(reference, candidate, strict=True)]
+        before = self._sums or [(0.0, 0.0)] * len(sums)
+        self._sums = [(a + c, b + d) for (a, b), (c, d) in zip(before, sums, strict=True)]
 
     @property
     def db(self) -> float:

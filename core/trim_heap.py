@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 
 
-def give_back() -> None:
+def trim_heap() -> None:
     """Let the C library return what it keeps for later, where it can (glibc).
 
     Models and activations come and go by tens of megabytes, and glibc keeps what lies between

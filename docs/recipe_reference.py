@@ -6,63 +6,54 @@ python docs/recipe_reference.py
 from __future__ import annotations
 
 import json
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import typer
-
-from rockpress.cli.commands import run
-from rockpress.cli.defaults import with_own_defaults
-from rockpress.pipeline.recipes.recipe_file import RecipeFile
+from rockpress.core.options import Option
+from rockpress.pipeline.options.option_table import options_of
+from rockpress.pipeline.recipes.recipe_phrase import VERB, key_meanings
 
 PAGE = Path(__file__).with_name("recipe.md")
 SCHEMA = Path(__file__).with_name("rockpress.schema.json")
 MARKER = "<!-- What follows is written by docs/recipe_reference.py. -->\n"
-OF_THE_FILE = {
-    "model": "The ONNX model.",
-    "input": "Fixed shapes: name of an input -> its shape, such as input.x = [1, 3, 48, 320].",
-    "max-regression": "Gate: by what part a figure may be worse than in baseline, such as "
-    "max-regression.cycles = 0.02 (size, cycles, latency, retention). Exit 4 above.",
-    "metric-option": 'Options of the metric, such as metric-option.charset = "keys.txt".',
-    "target": "Chips to build for. [default: rk3588]",
-    "output": "Folder to write to; each of several models gets one in it. [default: build]",
-    "models": "Several models, a table of keys each, which go before those above them.",
+_TEXT = {"type": "string", "minLength": 1}
+_MODEL = {**_TEXT, "description": "The ONNX model."}
+_OUTPUT = {
+    **_TEXT,
+    "description": "Folder to write to; each of several models gets one in it. [default: build]",
+}
+_MODELS = {
+    "type": "object",
+    "minProperties": 1,
+    "patternProperties": {"^[A-Za-z0-9][A-Za-z0-9._-]*$": {"$ref": "#/$defs/ModelOptions"}},
+    "additionalProperties": False,
+    "description": "Several models, a table of keys each, which go before those above them.",
 }
 
 
-@cache
-def meanings() -> dict[str, str]:
-    """Key -> what it means: the help of the option of that name."""
-    params = with_own_defaults(typer.main.get_command(run.app), "run").params
-    helps = {name[2:]: str(getattr(one, "help", "")) for one in params for name in one.opts}
-    known = {**helps, **OF_THE_FILE}
-    return {name: known[name] for name in RecipeFile.model_json_schema()["properties"]}
-
-
 def schema() -> dict[str, Any]:
-    """The JSON schema, with the meanings; null is what is left out, so it is no value."""
-    document: dict[str, Any] = _without_null(RecipeFile.model_json_schema())
-    document["title"] = "rockpress recipe"
-    for part in (document, document["$defs"]["ModelOptions"]):
-        for name, field in part["properties"].items():
-            field["description"] = meanings()[name]
-    return document
-
-
-def _without_null(value: Any) -> Any:
-    """Without null, defaults and the titles that only repeat names."""
-    if isinstance(value, list):
-        return [_without_null(one) for one in value if one != {"type": "null"}]
-    if not isinstance(value, dict):
-        return value
-    plain = {
-        name: _without_null(one)
-        for name, one in value.items()
-        if name not in ("default", "title") or not isinstance(one, (str, type(None)))
+    """Return the JSON schema of a recipe, made from the table of options."""
+    meanings = key_meanings()
+    options = {one.flag: _property(one, meanings[one.flag]) for one in options_of(VERB)}
+    keys = {"model": _MODEL, **options}
+    closed = {"type": "object", "additionalProperties": False}
+    return {
+        "$defs": {
+            "ModelOptions": {
+                **closed,
+                "description": "What one model can have.",
+                "properties": keys,
+            }
+        },
+        **closed,
+        "title": "rockpress recipe",
+        "description": "Options for all models, the output folder, and the models, if several.",
+        "properties": {**keys, "output": _OUTPUT, "models": _MODELS},
     }
-    options = plain.get("anyOf", ())
-    return {**plain.pop("anyOf")[0], **plain} if len(options) == 1 else plain
+
+
+def _property(described: Option, meaning: str) -> dict[str, Any]:
+    return {**described.kind.schema(), "description": meaning}
 
 
 def kind(field: dict[str, Any]) -> str:
@@ -88,7 +79,7 @@ def reference() -> str:
     """The generated part of the page."""
     rows = ["| key | takes | meaning |", "| --- | --- | --- |"]
     for name, field in schema()["properties"].items():
-        cells = [f"`{name}`", kind(field), meanings()[name]]
+        cells = [f"`{name}`", kind(field), field["description"]]
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n" + "\n".join(rows) + "\n"
 

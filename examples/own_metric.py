@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rockpress.accuracy.metrics.measured import Sums
+from rockpress.accuracy.metrics.measurement import Sums
 from rockpress.accuracy.metrics.metric import Metric
 from rockpress.calibration_data.sources.labels import Labels
 

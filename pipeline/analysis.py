@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 from onnx import helper
 
+from ..convert.chips.compiler_log import Layer, Memory
 from ..convert.chips.latency import Latency, LayerCost, layer_costs
-from ..convert.chips.layer_table import Layer, Memory
 from ..convert.chips.targets import Target, find_target
 from ..convert.convert import Conversion, convert
 from ..convert.handover import Sample
+from ..convert.request import ConversionRequest
 from ..core.diagnostics import Diagnostic, option
 from ..core.errors import ModelError, OptionError, SamplesError
 from ..core.graphs.model import is_qdq, save_model
@@ -30,9 +31,9 @@ from ..core.scratch import scratch_folder
 from ..quantize.quantize import QuantizeResult, quantize
 from .inspection import ModelFacts, facts_of
 from .recipes.recipe import Recipe
-from .recipes.requirements import require_toolkit
 from .samples.ready_model import ReadyModel, ready_model
-from .stages.plan_handover import ranges_of
+from .tasks.converting import require_toolkit, toolkit_settings
+from .tasks.plan_handover import ranges_of
 
 
 @dataclass(frozen=True)
@@ -109,20 +110,20 @@ def analyse_file(
     recipe: Recipe, progress: Progress = SILENT
 ) -> tuple[ModelFacts, tuple[Analysis, ...]]:
     """What is in ``recipe.model``, and what it costs on every target. Raises RockpressError."""
-    ready = ready_model(recipe.model, recipe.input_shapes, recipe.size, recipe.outputs)
+    ready = ready_model(recipe.model, recipe.shape.input, recipe.shape.size, recipe.shape.outputs)
     return facts_of(ready), analyse(ready, recipe, progress)
 
 
 def analyse(ready: ReadyModel, recipe: Recipe, progress: Progress = SILENT) -> tuple[Analysis, ...]:
     """Compile a model for every target of the recipe and say what each layer costs there.
 
-    A float model is quantized to int8 first, or stays in float16, as ``recipe.quantize`` says; a
+    A float model is quantized to int8 first, or stays in float16, as the recipe's scheme says; a
     quantized one is taken as it is. Raises RockpressError.
     """
-    targets = list(dict.fromkeys(find_target(name) for name in recipe.targets))
+    targets = list(dict.fromkeys(find_target(name) for name in recipe.run.target))
     for target in targets:
         _require_format(target, ready, recipe)
-    require_toolkit(recipe.toolkit_python)
+    require_toolkit(recipe.toolkit.toolkit_python)
     found = []
     with _compilable(ready, recipe, progress) as compile_for:
         for target in targets:
@@ -133,19 +134,19 @@ def analyse(ready: ReadyModel, recipe: Recipe, progress: Progress = SILENT) -> t
 
 def _require_format(target: Target, ready: ReadyModel, recipe: Recipe) -> None:
     quantized = is_qdq(ready.model)
-    if quantized and recipe.quantize == "float16":
+    if quantized and recipe.quantize.scheme == "float16":
         raise OptionError(
             f"{ready.path} is quantized already (QDQ), so it cannot stay in float16",
             f"give the float model, or leave out {option('scheme', 'float16')}",
         )
-    if recipe.quantize not in target.dtypes:
+    if recipe.quantize.scheme not in target.dtypes:
         instead = {
             "float16": f"leave out {option('scheme', 'float16')}",
             "w8a8": f"use {option('scheme', 'float16')}",
         }
         raise OptionError(
-            f"{target.name} has no {recipe.quantize}",
-            "give the float model" if quantized else instead[recipe.quantize],
+            f"{target.name} has no {recipe.quantize.scheme}",
+            "give the float model" if quantized else instead[recipe.quantize.scheme],
         )
 
 
@@ -159,14 +160,14 @@ def _compilable(
         save_model(ready.model, given)
         samples: Sequence[Sample] = ()
         model, float_model, ranges = given, None, None
-        if recipe.quantize != "float16" and not is_qdq(ready.model):
+        if recipe.quantize.scheme != "float16" and not is_qdq(ready.model):
             progress.stage("quantize")
             model, float_model = given.with_suffix(".quantized.onnx"), given
-            samples = [_noise(ready, recipe.seed)]
+            samples = [_noise(ready, recipe.run.seed)]
             ranges = ranges_of(_quantize(ready, model, samples).plan, ready.model)
 
         def compile_for(target: Target) -> Conversion:
-            return convert(
+            request = ConversionRequest(
                 model,
                 None,
                 target.name,
@@ -174,11 +175,9 @@ def _compilable(
                 float_model=float_model,
                 plan=ranges,
                 probe=False,
-                timeout=recipe.timeout,
-                memory_limit_gb=recipe.memory_limit_gb,
-                toolkit_python=recipe.toolkit_python,
-                on_progress=lambda what: progress.step(what, 0, None),
+                toolkit=toolkit_settings(recipe.toolkit),
             )
+            return convert(request, progress)
 
         yield compile_for
 

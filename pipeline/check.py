@@ -8,12 +8,11 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from .. import __version__
 from ..accuracy.compare import Comparison
 from ..accuracy.runners import run_onnxruntime
 from ..calibration_data.samples import Samples
 from ..convert.chips.targets import find_target
-from ..convert.convert import Conversion
+from ..convert.convert import Conversion, convert
 from ..convert.manifest import Manifest, is_of, manifest_path, read_manifest, verify_files
 from ..convert.toolkit.environment import toolkit_version
 from ..core.diagnostics import option
@@ -23,7 +22,9 @@ from ..core.graphs.model import is_qdq, load_model, model_bytes, parameter_count
 from ..core.progress import SILENT, Progress
 from ..core.results.model_figures import ModelRow, Ratios
 from ..core.results.report import Report, TargetReport, ToolVersion
+from ..core.results.sample_rows import RobustnessRow
 from ..core.types import Array
+from ..core.version import rockpress_version
 from ..quantize.rendering.plan import read_plan
 from ..report.documents.report_reader import metric_details
 from .figures.figures_of import (
@@ -39,15 +40,16 @@ from .figures.figures_of import (
 )
 from .figures.last_release import open_last_release, require_comparable, with_changes
 from .figures.robustness import robustness_of
+from .inputs import open_both
 from .recipes.recipe import Recipe, recipe_document
-from .recipes.requirements import require_latency, require_measurable, require_toolkit
-from .run import open_both, rendered
+from .requirements import require_latency, require_measurable
+from .run import rendered
 from .samples.ready_model import ReadyModel, ready_model
 from .stages.baseline import host_latency, measure_baseline
-from .stages.converting import convert_step
-from .stages.manifest_files import feed_inputs
-from .stages.plan_handover import ranges_of
-from .stages.stage_log import Stages, Step
+from .stages.stage_log import StageLog
+from .tasks.converting import NpuFeeds, conversion_request, require_toolkit
+from .tasks.manifest_files import feed_inputs
+from .tasks.plan_handover import ranges_of
 
 # what our own files say completely; the toolkit's own quantizers need their samples again
 _OWN = ("qdq", "float16")
@@ -86,23 +88,34 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
     """
     require_measurable(recipe)
     last = open_last_release(recipe)
-    ready = ready_model(recipe.model, recipe.input_shapes, recipe.size, recipe.outputs)
+    ready = ready_model(recipe.model, recipe.shape.input, recipe.shape.size, recipe.shape.outputs)
     calib, evaluation = open_both(ready, recipe)
     opened = _open_candidate(candidate, calib, evaluation, recipe)
     aim = opened.manifest.target if isinstance(opened, _Rebuildable) else None
     require_comparable(last, recipe, [aim])
     _require_runnable(recipe, opened)
-    stages = Stages(progress)
-    base = measure_baseline(ready, calib, evaluation, recipe, stages)
+    log = StageLog(progress)
+    base = measure_baseline(ready, calib, evaluation, recipe, log)
     target = None
-    with stages.stage("candidate") as step:
+    with log.stage("candidate") as told:
         if isinstance(opened, _Rebuildable):
             target = opened.manifest.target
-            found = _simulated(candidate, opened, calib, evaluation, recipe, step)
+            found = _simulated(candidate, opened, calib, evaluation, recipe, told)
         else:
-            found = _run_onnx(opened, evaluation, step)
-    worse = robustness_of(base, found.computed, recipe, stages, optimise=not found.quantized)
-    comparison = base.compared(found.outputs, recipe.seed)
+            found = _run_onnx(opened, evaluation, told)
+    worse: tuple[RobustnessRow, ...] = ()
+    if recipe.check.robustness:
+        with log.stage("robustness") as told:
+            worse = robustness_of(
+                ready.model,
+                found.computed,
+                evaluation,
+                base.scoring,
+                recipe.run.seed,
+                told,
+                optimise=not found.quantized,
+            )
+    comparison = base.compared(found.outputs, recipe.run.seed)
     row = _with_accuracy(found.row, comparison)
     report = TargetReport(
         target=target,
@@ -116,14 +129,14 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
         layers=layer_rows(found.conversion) if found.conversion else (),
         gates=gate_figures(recipe.gates, comparison, row),
         warnings=(
-            *recipe_notices(recipe),
+            *recipe_notices(recipe.preprocessing),
             *base.notices,
             *result_notices(found.conversion, comparison, recipe.gates),
         ),
-        stages=stages.runs,
+        stages=log.runs,
     )
-    toolkit = ToolVersion("rknn-toolkit2", toolkit_version(recipe.toolkit_python))
-    tool = ToolVersion("rockpress", __version__)
+    toolkit = ToolVersion("rknn-toolkit2", toolkit_version(recipe.toolkit.toolkit_python))
+    tool = ToolVersion("rockpress", rockpress_version())
     found_all = Report(tool, toolkit, recipe_document(recipe), (report,))
     return rendered(with_changes(found_all, recipe, last))
 
@@ -133,12 +146,12 @@ def _open_candidate(
 ) -> ReadyModel | _Rebuildable:
     """Find out before anything runs whether the candidate can be compared."""
     if candidate.suffix.lower() != ".rknn":
-        ready = ready_model(candidate, recipe.input_shapes, recipe.size, recipe.outputs)
+        ready = ready_model(candidate, recipe.shape.input, recipe.shape.size, recipe.shape.outputs)
         _require_same_inputs(candidate, tuple(ready.inputs), evaluation)
         return ready
     if not candidate.is_file():
         raise ModelError(f"{candidate}: the file does not exist", "give the path of a .rknn file")
-    require_toolkit(recipe.toolkit_python)
+    require_toolkit(recipe.toolkit.toolkit_python)
     manifest = read_manifest(manifest_path(candidate))
     if not is_of(manifest, candidate):
         raise ModelError(
@@ -163,7 +176,7 @@ def _open_candidate(
 
 def _require_runnable(recipe: Recipe, opened: ReadyModel | _Rebuildable) -> None:
     """Robustness is measured in ONNX Runtime, where the toolkit's own quantization is not known."""
-    if not recipe.robustness or isinstance(opened, ReadyModel):
+    if not recipe.check.robustness or isinstance(opened, ReadyModel):
         return
     if opened.manifest.quantization not in _OWN:
         raise OptionError(
@@ -180,15 +193,9 @@ def _ratios(row: ModelRow, base: ModelRow) -> Ratios:
     return replace(ratios, latency=None) if row.stage == "quantized" else ratios
 
 
-def _run_onnx(ready: ReadyModel, samples: Samples, step: Step) -> _Measured:
+def _run_onnx(ready: ReadyModel, samples: Samples, progress: Progress) -> _Measured:
     quantized = is_qdq(ready.original)
-    total = len(samples)
-    outputs = run_onnxruntime(
-        ready.model,
-        samples,
-        optimise=not quantized,
-        on_progress=lambda done: step("evaluate", done, total),
-    )
+    outputs = run_onnxruntime(ready.model, samples, optimise=not quantized, progress=progress)
     row = ModelRow(
         stage="quantized" if quantized else "candidate",
         path=str(ready.path),
@@ -206,28 +213,30 @@ def _simulated(
     calib: Samples | None,
     evaluation: Samples,
     recipe: Recipe,
-    step: Step,
+    progress: Progress,
 ) -> _Measured:
     quantization = opened.manifest.quantization
     own = quantization in _OWN
     hybrid = opened.plan if quantization == "hybrid" else None
     ranges = ranges_of(read_plan(hybrid), load_model(opened.source)) if hybrid else None
 
-    conversion = convert_step(
-        opened.source,
-        None,
-        find_target(opened.manifest.target),
-        recipe,
-        how=evaluation.npu_preprocess,
+    request = replace(
+        conversion_request(
+            recipe.toolkit,
+            opened.source,
+            None,
+            find_target(opened.manifest.target),
+            evaluation.npu_preprocess,
+        ),
         quantization="auto" if own else quantization,
         dtype=None if own else opened.manifest.dtype,
-        calib=None if own else calib,
-        simulate=evaluation,
+        calibration=() if own or calib is None else NpuFeeds(calib),
+        simulate=NpuFeeds(evaluation),
         plan=ranges,
         level=opened.manifest.level,
         sparse=opened.manifest.sparse,
-        step=step,
     )
+    conversion = convert(request, progress)
     row = ModelRow(
         stage="rknn",
         path=str(candidate),

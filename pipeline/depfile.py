@@ -63,8 +63,8 @@ def name_notices(needed: Iterable[Path]) -> tuple[Diagnostic, ...]:
 
 def named_files(recipe: Recipe) -> list[Path]:
     """The files and folders that a recipe names."""
-    named = [recipe.model, recipe.calib, recipe.eval, recipe.last_report]
-    options = [Path(value) for value in recipe.metric_options.values()]
+    named = [recipe.model, recipe.samples.calib, recipe.samples.eval, recipe.gates.baseline]
+    options = [Path(value) for value in recipe.metric.metric_option.values()]
     return [path for path in named if path is not None] + [one for one in options if one.is_file()]
 
 
@@ -76,7 +76,7 @@ def needed_files(recipe: Recipe) -> list[Path]:
     found = []
     with suppress(RockpressError):
         found += model_files(recipe.model)
-    for samples in (recipe.calib, recipe.eval):
+    for samples in (recipe.samples.calib, recipe.samples.eval):
         if samples is not None:
             with suppress(RockpressError):
                 found += _files_of(samples)
@@ -86,7 +86,7 @@ def needed_files(recipe: Recipe) -> list[Path]:
 def result_files(recipe: Recipe, output: Path) -> list[Path]:
     """What a run has made for the targets; of one that failed there is nothing."""
     name = f"{recipe.model.stem}.rknn"
-    files = [output / target.strip().lower() / name for target in recipe.targets]
+    files = [output / target.strip().lower() / name for target in recipe.run.target]
     return [file for file in files if file.is_file()]
 
 

@@ -16,7 +16,7 @@ from ..core.graphs.layers import LayerShape, layers_of
 from ..core.graphs.model import is_qdq, load_model, model_bytes, parameter_count
 from ..core.passes.prepare import input_shapes_of, output_shapes_of
 from ..core.types import Shape
-from ..prune.channels.dependency_graph import build_dependency
+from ..prune.channels.dependency_builder import build_dependency_graph
 from ..prune.channels.groups import find_groups
 from .samples.ready_model import ReadyModel, ready_model
 
@@ -71,7 +71,7 @@ def facts_of(ready: ReadyModel) -> ModelFacts:
     """The facts of a model whose shapes are fixed, its layers among them."""
     graph = Graph(ready.model)
     layers = tuple(layers_of(graph))
-    dependency = build_dependency(graph)
+    dependency = build_dependency_graph(graph)
     return replace(
         _facts(ready.path, ready.original),
         inputs=dict(ready.inputs),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from ..convert.chips.targets import Target
@@ -103,9 +102,10 @@ def each_target(
 ) -> list[T | RockpressError]:
     """What ``build`` gives for every target, in their order, or the error that it raised.
 
-    ``build`` is called with a target, the recipe and an progress; up to ``recipe.jobs`` calls run
-    side by side, each with its share of the memory limit. One that runs out of memory, or crashes,
-    in less than all of the memory is called again alone with all of it, after the others.
+    ``build`` is called with a target, the recipe and its progress; up to as many calls as the
+    recipe has jobs run side by side, each with its share of the memory limit. One that runs out of
+    memory, or crashes, in less than all of the memory is called again alone with all of it, after
+    the others.
 
     An error of the only target is raised. Raises AllFailed when all of several failed, or their
     error itself when it is the same for all. Other exceptions, KeyboardInterrupt among them, end
@@ -114,11 +114,14 @@ def each_target(
     if len(targets) == 1:
         return [build(targets[0], recipe, progress)]
     told = [progress.of(target.name) for target in targets]
-    width = min(recipe.jobs or 1, len(targets))
+    width = min(recipe.toolkit.jobs or 1, len(targets))
     outcomes: list[T | RockpressError | None] = [None] * len(targets)
     if width > 1:
-        memory, jobs = recipe.memory_limit_gb / width, max(1, recipe.processes // width)
-        share = replace(recipe, memory_limit_gb=memory, jobs=jobs)
+        memory, jobs = (
+            recipe.toolkit.memory_limit / width,
+            max(1, recipe.toolkit.processes // width),
+        )
+        share = recipe.with_options(memory_limit=memory, jobs=jobs)
         outcomes = _side_by_side(targets, share, build, told, width)
     finished = [
         _alone(target, recipe, build, one) if outcome is None else outcome
@@ -167,7 +170,7 @@ def _in_share(
 ) -> T | RockpressError | None:
     outcome = _outcome(target, share, build, progress)
     if _may_lack_memory(outcome):
-        progress.stage(f"failed in {share.memory_limit_gb:g} GB, to be built again alone")
+        progress.stage(f"failed in {share.toolkit.memory_limit:g} GB, to be built again alone")
         return None
     progress.end("failed" if isinstance(outcome, RockpressError) else "done")
     return outcome

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from .. import __version__
-from ..calibration_data.samples import Samples
 from ..convert.chips.targets import Target
-from ..core.diagnostics import Diagnostic, option
-from ..core.errors import OptionError, RockpressError
-from ..core.files import require_file, staging, write_text
+from ..core.diagnostics import Diagnostic
+from ..core.errors import RockpressError
+from ..core.files import require_file, sha256_of, staging, write_text
+from ..core.options import Options
 from ..core.progress import SILENT, Progress
 from ..core.results.model_figures import NOTHING_COMPARED, Ratios
 from ..core.results.report import Report, StageRun, TargetReport, ToolVersion
 from ..core.scratch import scratch_folder
+from ..core.version import rockpress_version
 from ..report.documents.document import to_json
-from .caching.cached_stages import whole_run
-from .caching.stage_cache import counted
+from .caching.cached_tasks import TaskCache
+from .caching.content_keys import key_of, samples_digest
+from .caching.stage_cache import watch_hits
 from .figures.last_release import (
     LastRelease,
     open_last_release,
@@ -27,19 +29,19 @@ from .figures.last_release import (
     require_kept,
     with_changes,
 )
-from .figures.robustness import require_images
+from .inputs import Opened, opened
+from .options.option_table import GROUPS
 from .parallel import each_target
 from .recipes.recipe import Recipe, recipe_document
-from .recipes.requirements import require_possible, require_toolkit
-from .samples.audits import audited, ranges_seen
-from .samples.bound_metric import require_labels, scoring_of
-from .samples.ready_model import ReadyModel, ready_model
+from .requirements import require_possible
+from .samples.audits import audit_target, sample_ranges
 from .stages.baseline import Baseline, measure_baseline
-from .stages.chain import Chain
-from .stages.distilling import parted
-from .stages.pruning import prunes, require_layers
-from .stages.stage_log import Stages
+from .stages.stage_list import run_stages
+from .stages.stage_log import StageLog
+from .stages.target_figures import TargetFigures, target_report
+from .stages.target_run import TargetRun
 from .stale_outputs import set_aside
+from .tasks.converting import require_toolkit
 
 REPORT_FILE = "report.json"
 
@@ -63,14 +65,14 @@ def run(
     The report tells its warnings and errors in the words of whoever runs it; see diagnostics.py.
     """
     targets, last, version = admitted(recipe, output)
-    with staging(output) as folder, counted() as is_known:
+    with staging(output) as folder, watch_hits() as was_hit:
         report = whole_run(
             recipe,
             version,
             lambda place: _run(recipe, targets, version, last, place, progress),
             folder,
         )
-        if is_known():
+        if was_hit():
             progress.cached("all of it")
             report = _known_before(report)
         report = rendered(report)  # the cache has it as it is
@@ -89,7 +91,7 @@ def admitted(recipe: Recipe, output: Path) -> tuple[list[Target], LastRelease | 
     require_kept(recipe, output / REPORT_FILE)
     last = open_last_release(recipe)
     require_comparable(last, recipe, [target.name for target in targets])
-    version = require_toolkit(recipe.toolkit_python)
+    version = require_toolkit(recipe.toolkit.toolkit_python)
     for file in [REPORT_FILE, *(f"{one.name}/{recipe.model.stem}.rknn" for one in targets)]:
         require_file(output / file)
     return targets, last, version
@@ -104,35 +106,86 @@ def _run(
     progress: Progress,
 ) -> Report:
     """Every stage of every target, with all files in ``folder``."""
-    ready, calib, evaluation = opened(recipe)
-    ranges = ranges_seen(ready, calib)
-    quantization = "normal" if recipe.in_int8 else "float16"
-    how = evaluation.npu_preprocess
-    notices = {
-        target.name: audited(
+    inputs = opened(recipe)
+    log = StageLog(progress)
+    audits = _audited(inputs, recipe, targets, progress)
+    base = measure_baseline(*inputs, recipe, log)
+    warnings = {name: (*base.notices, *audit) for name, audit in audits.items()}
+    with scratch_folder() as work:
+        runs = _TargetRuns(base, warnings, log, folder, work)
+        outcomes = each_target(targets, recipe, runs.run, progress)
+        report = Report(
+            tool=ToolVersion("rockpress", rockpress_version()),
+            toolkit=ToolVersion("rknn-toolkit2", version),
+            recipe=recipe_document(recipe),
+            targets=tuple(map(runs.report, targets, outcomes)),
+        )
+    return with_changes(report, recipe, last)
+
+
+def _audited(
+    inputs: Opened, recipe: Recipe, targets: list[Target], progress: Progress
+) -> dict[str, tuple[Diagnostic, ...]]:
+    """What is wrong with the model for each target, told before minutes are spent on it."""
+    ready, calib, evaluation = inputs
+    ranges = sample_ranges(ready, calib)
+    return {
+        target.name: audit_target(
             ready,
             target,
-            recipe,
             progress.of(target.name) if len(targets) > 1 else progress,
-            quantization=quantization,
-            how=how,
+            toolkit_python=recipe.toolkit.toolkit_python,
+            quantization="normal" if recipe.in_int8 else "float16",
+            preprocess=evaluation.npu_preprocess,
             ranges=ranges,
         )
         for target in targets
     }
-    stages = Stages(progress)
-    base = measure_baseline(ready, calib, evaluation, recipe, stages)
-    notices = {name: (*base.notices, *found) for name, found in notices.items()}
-    with scratch_folder() as work:
-        chains = _Chains(base, notices, stages, folder, work)
-        outcomes = each_target(targets, recipe, chains.run, progress)
-        report = Report(
-            tool=ToolVersion("rockpress", __version__),
-            toolkit=ToolVersion("rknn-toolkit2", version),
-            recipe=recipe_document(recipe),
-            targets=tuple(map(chains.report, targets, outcomes)),
+
+
+@dataclass(frozen=True)
+class _RunTask:
+    """What a whole run is given: of an unchanged one nothing is done again.
+
+    Without what only decides how long it takes, or whether it ends at all.
+    """
+
+    model: Path
+    groups: tuple[Options, ...]
+    toolkit: tuple[str, str]
+    samples: tuple[str | None, ...]  # digests
+    baseline: str | None  # likewise
+
+
+def whole_run(
+    recipe: Recipe, version: str, compute: Callable[[Path], Report], folder: Path
+) -> Report:
+    """Return the report of a whole run, whose files come into ``folder``; maybe from the cache."""
+    cache = recipe.cache if recipe.keeps_stages else None
+    task = RunKey(recipe, version)
+    return TaskCache(cache).run_in("run", task, compute, folder)
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """What decides a whole run; samples are read for its key only where there is a cache."""
+
+    recipe: Recipe
+    version: str
+
+    def key(self) -> Any:
+        """Return it. Raises RockpressError when something cannot be read."""
+        recipe = self.recipe
+        paths = (recipe.samples.calib, recipe.samples.eval)
+        baseline = recipe.gates.baseline
+        task = _RunTask(
+            recipe.model,
+            tuple(getattr(recipe, name) for name in GROUPS if name != "toolkit"),
+            (self.version, str(recipe.toolkit.toolkit_python)),
+            tuple(samples_digest(path) if path else None for path in paths),
+            sha256_of(baseline) if baseline else None,
         )
-    return with_changes(report, recipe, last)
+        return key_of(task)
 
 
 def rendered(report: Report) -> Report:
@@ -157,32 +210,35 @@ def _cached(stage: StageRun) -> StageRun:
     return StageRun(stage.name, "cached", 0.0) if stage.status == "done" else stage
 
 
-class _Chains:
-    """The chain of each target, from the same baseline; of one that fails no file is kept."""
+class _TargetRuns:
+    """The run of each target, from the same baseline; of one that fails no file is kept."""
 
     def __init__(
         self,
         base: Baseline,
-        notices: Mapping[str, tuple[Diagnostic, ...]],
-        stages: Stages,
+        warnings: Mapping[str, tuple[Diagnostic, ...]],
+        log: StageLog,
         folder: Path,
         work: Path,
     ) -> None:
         self._base = base
-        self._notices = notices
-        self._shared = stages
+        self._warnings = warnings
+        self._shared = log
         self._folder = folder
         self._work = work
-        self._stages: dict[str, Stages] = {}
+        self._logs: dict[str, StageLog] = {}
 
     def run(self, target: Target, recipe: Recipe, progress: Progress) -> TargetReport:
-        """One target; it may be run again after it failed."""
+        """Run one target; it may be run again after it failed."""
         folder, work = self._folder / target.name, self._work / target.name
-        stages = self._stages[target.name] = self._shared.of_target(progress)
+        log = self._logs[target.name] = self._shared.of_target(progress)
         _remove(folder)
+        base = self._base
+        run = TargetRun(base.ready, base.calib, base.evaluation, recipe, target, folder, work)
+        figures = TargetFigures(base, self._warnings[target.name], recipe.run.seed)
         try:
-            notices = self._notices[target.name]
-            return Chain(self._base, recipe, target, notices, folder, work, stages).run()
+            run_stages(run, figures, log)
+            return target_report(run, figures, log.runs)
         except RockpressError:
             _remove(folder)
             raise
@@ -199,8 +255,8 @@ class _Chains:
             retention=NOTHING_COMPARED,
             ratios=Ratios(),
             pruning=None,
-            warnings=self._notices[target.name],
-            stages=self._stages[target.name].runs,
+            warnings=self._warnings[target.name],
+            stages=self._logs[target.name].runs,
             error=outcome,
         )
 
@@ -208,48 +264,3 @@ class _Chains:
 def _remove(folder: Path) -> None:
     if folder.exists():
         shutil.rmtree(folder)
-
-
-def opened(recipe: Recipe) -> tuple[ReadyModel, Samples | None, Samples]:
-    """The model made ready, and ``open_both``.
-
-    Raises what they raise, and what pruning would only find when it begins.
-    """
-    ready = ready_model(recipe.model, recipe.input_shapes, recipe.size, recipe.outputs)
-    require_layers(recipe, ready.model)
-    calib, evaluation = open_both(ready, recipe)
-    if prunes(recipe):
-        assert calib is not None  # require_samples has seen to it
-        parted(calib, recipe)
-    return ready, calib, evaluation
-
-
-def open_both(ready: ReadyModel, recipe: Recipe) -> tuple[Samples | None, Samples]:
-    """Calibration samples (None when not needed) and those that everything is compared on.
-
-    Without labelled samples the calibration samples serve for the comparison too. Raises
-    SamplesError, and OptionError when one set holds images and the other tensors, or when images
-    are needed.
-    """
-    calib, evaluation = _opened(ready, recipe)
-    require_images(recipe, evaluation)
-    return calib, evaluation
-
-
-def _opened(ready: ReadyModel, recipe: Recipe) -> tuple[Samples | None, Samples]:
-    how, seed = recipe.preprocessing, recipe.seed
-    calib = None
-    if recipe.calib is not None:
-        calib = ready.samples(recipe.calib, how, recipe.calib_count, seed)
-    if recipe.eval is None:
-        assert calib is not None  # require_samples has seen to it
-        scoring_of(recipe, ready.model, calib)
-        return calib, calib
-    evaluation = ready.samples(recipe.eval, how, recipe.eval_count, seed)
-    require_labels(recipe, scoring_of(recipe, ready.model, evaluation), evaluation)
-    if calib is not None and calib.is_pixels != evaluation.is_pixels:
-        raise OptionError(
-            f"one of {option('calib')} and {option('eval')} holds images and the other tensors",
-            "give both in the same form: the .rknn is built for one of them",
-        )
-    return calib, evaluation

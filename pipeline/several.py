@@ -12,15 +12,15 @@ from ..core.files import require_writable, staging
 from ..core.progress import SILENT, Progress
 from .parallel import each_target
 from .recipes.recipe import Recipe
-from .recipes.requirements import require_output, targets_of
-from .single import Build, convert_file
+from .requirements import require_output, targets_of
+from .single import convert_file
 from .stale_outputs import set_aside
 
 
 def convert_files(
-    recipe: Recipe, folder: Path, build: Build | None = None, progress: Progress = SILENT
+    recipe: Recipe, folder: Path, progress: Progress = SILENT, *, pixels: bool = False
 ) -> dict[str, Conversion | RockpressError]:
-    """Convert ``recipe.model`` for every target of the recipe, ``recipe.jobs`` at once.
+    """Convert ``recipe.model`` for every target of the recipe, ``recipe.toolkit.jobs`` at once.
 
     Writes ``folder/<target>/<stem>.rknn`` and its manifest; see ``convert_file`` for the rest.
     Returns target -> conversion, or the error of a target that failed: files of an earlier run are
@@ -34,9 +34,9 @@ def convert_files(
     with staging(folder) as work:
 
         def convert_one(target: Target, share: Recipe, watched: Progress) -> Conversion:
-            one = replace(share, targets=(target.name,))
+            one = share.with_options(target=target.name)
             place = work / target.name / name
-            return convert_file(one, place, build, watched)
+            return convert_file(one, place, watched, pixels=pixels)
 
         outcomes = each_target(targets, recipe, convert_one, progress)
     results: dict[str, Conversion | RockpressError] = {}

@@ -12,7 +12,7 @@ from ..calibration_data.samples import Samples
 from ..convert.audit.audit_view import view_of
 from ..convert.audit.range_audit import join_warnings
 from ..convert.chips.targets import find_target
-from ..convert.convert import Conversion
+from ..convert.convert import Conversion, convert
 from ..convert.quantization_choice import QUANTIZERS
 from ..core.diagnostics import Diagnostic, option
 from ..core.errors import OptionError
@@ -21,55 +21,33 @@ from ..core.graphs.model import is_qdq, load_model, model_bytes, model_digest, s
 from ..core.progress import SILENT, Progress
 from ..core.results.model_figures import QuantizationFigure
 from ..core.scratch import scratch_folder
-from ..prune.prune_result import PruneResult
+from ..prune.results.prune_result import PruneResult
 from ..quantize.error_report import TensorError
 from ..quantize.quantize import QuantizeResult
-from .figures.explain import explained, require_w8a8
 from .figures.figures_of import quantization_figure
+from .options.convert_options import ConvertOptions
 from .recipes.recipe import Recipe
-from .recipes.requirements import (
-    only_target,
-    pruning_target,
-    require_output,
-    require_toolkit,
-    require_unread,
-)
-from .samples.audits import audited, ranges_seen
+from .requirements import only_target, pruning_target, require_output, require_unread
+from .samples.audits import audit_target, sample_ranges
 from .samples.preprocess_warnings import calibration_notices
 from .samples.ready_model import ReadyModel, ready_model
-from .stages.converting import convert_step
-from .stages.distilling import distil_pruned, distillation_notices
-from .stages.given_plan import (
+from .tasks.converting import NpuFeeds, conversion_request, require_toolkit
+from .tasks.distilling import distil_pruned, distil_task, distillation_notices
+from .tasks.explain import explained, require_w8a8
+from .tasks.given_plan import (
     carried,
     intended_beside,
     not_in_the_plan,
     planned,
     require_not_four_bits,
 )
-from .stages.manifest_files import write_beside
-from .stages.plan_handover import ranges_of
-from .stages.pruning import Pruning
-from .stages.quantizing import quantize_as, quantize_notices
+from .tasks.manifest_files import write_beside
+from .tasks.plan_handover import ranges_of
+from .tasks.pruning import Pruning, prune_task
+from .tasks.quantizing import quantize_as, quantize_notices, quantize_task
 
 # how close the quantized model stays is shown on so many samples: a first look, not a check
 _LOOK_SAMPLES = 64
-
-
-@dataclass(frozen=True)
-class Build:
-    """How ``convert_file`` is to build.
-
-    ``quantization`` is auto (a QDQ model as it says, any other in float16), float16, or one of the
-    toolkit's own quantizers, which need calibration samples and make ``dtype`` (w8a8; gdq: the
-    first of w4a16 and w8a16 that the chip has). With a ``plan`` a float model is quantized as that
-    says: auto tries every way to carry it, hybrid gives its ranges to the toolkit. ``pixels`` says
-    that the ``.rknn`` takes pixels even where no samples do.
-    """
-
-    quantization: str = "auto"
-    dtype: str | None = None
-    plan: Path | None = None
-    pixels: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,14 +73,15 @@ def prune_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> Pru
     _require_output(recipe, output, ".onnx")
     ready, calib, _ = _ready(recipe, "pruning", progress)
     progress.stage("prune")
-    pruning = Pruning(ready.model, calib, recipe, target, progress.step)
-    if recipe.recover != "distill":
+    pruning = Pruning(prune_task(ready.model, calib, recipe, target), progress)
+    if recipe.prune.recover != "distill":
         return pruning.write(output)
     with scratch_folder() as work:
         pruned = work / output.name
         result = pruning.write(pruned)
         progress.stage("distill")
-        found = distil_pruned(recipe, ready.model, pruned, calib, output, progress.step)
+        task = distil_task(ready.model, pruned, calib, recipe)
+        found = distil_pruned(task, output, recipe.cache, progress)
     for notice in distillation_notices(found):
         progress.warn(notice)
     return replace(result, path=output, distillation=found)
@@ -112,94 +91,90 @@ def quantize_file(
     recipe: Recipe,
     output: Path,
     progress: Progress = SILENT,
-    *,
-    explain: bool = False,
-    simulator: bool = False,
-    symmetric: bool = False,
 ) -> Quantized:
     """Quantize ``recipe.model`` to ``output``, the plan beside it. Raises RockpressError.
 
-    With ``explain`` the error of every tensor is measured too, with ``simulator`` also in the RKNN
-    simulator. With ``symmetric`` zero points are 0 and biases stay in float, for runtimes that want
-    that.
+    As ``recipe.explain`` asks, the error of every tensor is measured too, also in the RKNN
+    simulator.
     """
-    require_w8a8(
-        recipe,
-        {
-            "symmetric": symmetric,
-            "explain": explain,
-            "simulator": simulator,
-        },
-    )
+    require_w8a8(recipe)
     target = only_target(recipe, "quantize")
     _require_output(recipe, output, ".onnx")
     ready, calib, odd = _ready(recipe, "quantization", progress)
     progress.stage("quantize")
     plan = output.with_suffix(".plan.toml")
-    result = quantize_as(
-        recipe, target, ready.model, output, plan, calib, progress.step, symmetric=symmetric
-    )
-    few = calib.take(_LOOK_SAMPLES, recipe.seed)
+    task = quantize_task(ready.model, calib, recipe, target)
+    result = quantize_as(task, output, plan, progress)
+    few = calib.take(_LOOK_SAMPLES, recipe.run.seed)
     before = run_onnxruntime(ready.model, few)
     after = run_onnxruntime(output, few, optimise=False)
     comparison = compare(before, after, None)
     sizes = model_bytes(recipe.model), model_bytes(output)
     joined = (
         *odd,
-        *quantize_notices(recipe, result),
+        *quantize_notices(recipe.quantize, result),
         *join_warnings(view_of(load_model(output), None)),
     )
     figure = quantization_figure(result)
     errors: tuple[TensorError, ...] = ()
-    if explain or simulator:
-        where = target if simulator else None
+    if recipe.explain.explain or recipe.explain.simulator:
+        where = target if recipe.explain.simulator else None
         errors = explained(ready.model, result, calib, where, recipe, progress)
     return Quantized(result, *sizes, comparison, figure, joined, errors)
 
 
 def convert_file(
-    recipe: Recipe, output: Path, build: Build | None = None, progress: Progress = SILENT
+    recipe: Recipe, output: Path, progress: Progress = SILENT, *, pixels: bool = False
 ) -> Conversion:
     """Convert ``recipe.model`` to ``output``, the manifest beside it. Raises RockpressError.
 
-    The ``.rknn`` takes pixels, with mean and std inside, when the samples are images or, without
-    samples, when ``build`` says so.
+    A QDQ model is converted as it says, any other in float16, unless ``recipe.convert`` names one
+    of the toolkit's own quantizers, which need calibration samples, or a plan. The ``.rknn`` takes
+    pixels, with mean and std inside, when the samples are images or, without samples, when
+    ``pixels`` says so.
     """
-    build = build or Build()
-    target = find_target(recipe.targets[0])
-    require_toolkit(recipe.toolkit_python)
+    plan, quantization, dtype = recipe.convert.plan, asked_for(recipe.convert), _dtype(recipe)
+    target = find_target(recipe.run.target[0])
+    require_toolkit(recipe.toolkit.toolkit_python)
     _require_output(recipe, output, ".rknn")
-    if build.plan is not None:
+    if plan is not None:
         require_unread(intended_beside(output.with_suffix("")), [recipe.model])
-    _require_quantizable(recipe, build)
-    ready = ready_model(recipe.model, recipe.input_shapes, recipe.size, recipe.outputs)
+    _require_quantizable(recipe)
+    ready = ready_model(recipe.model, recipe.shape.input, recipe.shape.size, recipe.shape.outputs)
     calib = _calib(ready, recipe)
-    how = _inside(ready, calib, recipe, pixels=build.pixels)
-    chosen = _chosen(ready, build)
-    if chosen == "float16" and build.quantization == "auto":
+    how = _inside(ready, calib, recipe, pixels=pixels)
+    chosen = _chosen(ready, recipe)
+    if chosen == "float16" and quantization == "auto":
         require_not_four_bits(ready.original)
-    ranges = ranges_seen(ready, calib)
-    notices = audited(ready, target, recipe, progress, quantization=chosen, how=how, ranges=ranges)
+    ranges = sample_ranges(ready, calib)
+    notices = audit_target(
+        ready,
+        target,
+        progress,
+        toolkit_python=recipe.toolkit.toolkit_python,
+        quantization=chosen,
+        preprocess=how,
+        ranges=ranges,
+    )
     progress.stage("convert")
     with staging(output.parent) as folder, scratch_folder() as work:
         model = work / f"{recipe.model.stem}.onnx"
-        base, quantized = planned(ready.model, build.plan, folder / output.stem)
+        base, quantized = planned(ready.model, plan, folder / output.stem)
         save_model(base, model)
-        way, dtype = carried(build.quantization, build.dtype, quantized)
+        way, dtype = carried(quantization, dtype, quantized)
         exact = quantized if chosen == "qdq" and way == "auto" else None
-        conversion = convert_step(
-            exact.path if exact else model,
-            folder / output.name,
-            target,
-            recipe,
-            how=how,
+        asked = conversion_request(
+            recipe.toolkit, exact.path if exact else model, folder / output.name, target, how
+        )
+        request = replace(
+            asked,
             quantization=way,
             dtype=dtype,
-            calib=calib,
+            calibration=NpuFeeds(calib) if calib is not None else (),
             float_model=model if exact else None,
             plan=ranges_of(quantized.plan, base) if quantized else None,
-            step=progress.step,
         )
+        conversion = convert(request, progress)
         digests = {"source": model_digest(recipe.model)}
         if calib is not None:
             digests["calibration"] = calib.digest()
@@ -210,26 +185,42 @@ def convert_file(
     return replace(conversion, path=output, warnings=(*warnings, *conversion.warnings))
 
 
-def _require_quantizable(recipe: Recipe, build: Build) -> None:
-    how = build.quantization
-    if recipe.calib is None and how not in ("auto", "float16"):
+def asked_for(options: ConvertOptions) -> str:
+    """Return how the toolkit is to quantize: auto, float16, qdq, hybrid or one of its quantizers.
+
+    Raises OptionError when the options name more than one way.
+    """
+    ways = {
+        option("toolkit-quantizer", options.toolkit_quantizer): options.toolkit_quantizer,
+        option("route", options.route): None if options.route == "auto" else options.route,
+        option("scheme", "float16"): "float16" if options.scheme == "float16" else None,
+    }
+    named = {text: way for text, way in ways.items() if way}
+    if len(named) > 1:
+        raise OptionError(f"{' and '.join(named)} do not go together", "leave one of the two out")
+    return next(iter(named.values()), "auto")
+
+
+def _dtype(recipe: Recipe) -> str | None:
+    scheme = recipe.convert.scheme
+    return None if scheme == "float16" else scheme
+
+
+def _require_quantizable(recipe: Recipe) -> None:
+    how, plan, scheme = asked_for(recipe.convert), recipe.convert.plan, _dtype(recipe)
+    named = option("toolkit-quantizer", how) if how in QUANTIZERS else option("route", how)
+    if recipe.samples.calib is None and how in (*QUANTIZERS, "hybrid"):
+        raise OptionError(f"{named} needs calibration samples", f"give some with {option('calib')}")
+    if plan is not None and how in (*QUANTIZERS, "float16"):
+        named = option("scheme", how) if how == "float16" else named
+        raise OptionError(f"{named} takes no {option('plan')}", "leave one of the two out")
+    if plan is None and how == "hybrid":
         raise OptionError(
-            f"{option('toolkit-quantizer', how)} needs calibration samples",
-            f"give some with {option('calib')}",
+            f"{named} needs the ranges of a plan", f"give one with {option('plan', 'FILE')}"
         )
-    if build.plan is not None and how not in ("auto", "hybrid"):
+    if scheme is not None and how not in QUANTIZERS:
         raise OptionError(
-            f"{option('toolkit-quantizer', how)} takes no {option('plan')}",
-            "leave one of the two out",
-        )
-    if build.plan is None and how == "hybrid":
-        raise OptionError(
-            f"{option('route', 'hybrid')} needs the ranges of a plan",
-            f"give one with {option('plan', 'FILE')}",
-        )
-    if build.dtype is not None and how not in QUANTIZERS:
-        raise OptionError(
-            f"{option('scheme', build.dtype)} is for the toolkit's own quantizers",
+            f"{option('scheme', scheme)} is for the toolkit's own quantizers",
             f"choose one with {option('toolkit-quantizer')}: {', '.join(QUANTIZERS)}",
         )
 
@@ -247,10 +238,11 @@ def _inside(
     return how if calib is None else calib.npu_preprocess
 
 
-def _chosen(ready: ReadyModel, build: Build) -> str:
-    if build.quantization != "auto":
-        return build.quantization
-    return "qdq" if build.plan or is_qdq(ready.model) else "float16"
+def _chosen(ready: ReadyModel, recipe: Recipe) -> str:
+    quantization = asked_for(recipe.convert)
+    if quantization != "auto":
+        return quantization
+    return "qdq" if recipe.convert.plan or is_qdq(ready.model) else "float16"
 
 
 def _require_output(recipe: Recipe, output: Path, suffix: str) -> None:
@@ -262,17 +254,19 @@ def _ready(
     recipe: Recipe, stage: str, progress: Progress
 ) -> tuple[ReadyModel, Samples, tuple[Diagnostic, ...]]:
     """The model, its calibration samples, and what is odd about them, told to the progress."""
-    ready = ready_model(recipe.model, recipe.input_shapes, recipe.size, recipe.outputs)
+    ready = ready_model(recipe.model, recipe.shape.input, recipe.shape.size, recipe.shape.outputs)
     calib = _calib(ready, recipe)
     if calib is None:
         raise OptionError(f"{stage} needs calibration samples", f"give some with {option('calib')}")
-    notices = calibration_notices(calib, recipe)
+    notices = calibration_notices(calib, recipe.run.seed)
     for one in notices:
         progress.warn(one)
     return ready, calib, notices
 
 
 def _calib(ready: ReadyModel, recipe: Recipe) -> Samples | None:
-    if recipe.calib is None:
+    if recipe.samples.calib is None:
         return None
-    return ready.samples(recipe.calib, recipe.preprocessing, recipe.calib_count, recipe.seed)
+    return ready.samples(
+        recipe.samples.calib, recipe.preprocessing, recipe.samples.calib_count, recipe.run.seed
+    )

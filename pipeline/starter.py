@@ -15,6 +15,7 @@ from ..core.errors import OutputError
 from ..core.files import write_text
 from ..core.graphs.model import load_model
 from ..core.passes.prepare import input_shapes_of
+from .recipes.recipe_phrase import key_meanings
 
 RECIPE = "rockpress.toml"
 FRAGMENT = "rockpress.mk"
@@ -37,7 +38,7 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
         "mean": "[123.675, 116.28, 103.53]",
         "std": "[58.395, 57.12, 57.375]",
     },
-    "What is done": {"prune": '"cycles=-20%"', "quantize": '"off"', "mixed": '"cycles=+8%"'},
+    "What is done": {"prune": '"cycles=-20%"', "scheme": '"float16"', "mixed": '"cycles=+8%"'},
     "What must hold": {
         "min-retention": "0.98",
         "confidence": '"lower"',
@@ -103,22 +104,18 @@ class Answers:
     targets: tuple[str, ...]
 
 
-def starter_files(
-    model: ModelProto, answers: Answers, meanings: Mapping[str, str]
-) -> dict[str, str]:
-    """Relative path -> text. ``meanings`` says what each key of a recipe is for."""
+def starter_files(model: ModelProto, answers: Answers) -> dict[str, str]:
+    """Return the texts by their relative paths."""
     return {
-        RECIPE: recipe_text(model, answers, meanings),
+        RECIPE: recipe_text(model, answers),
         FRAGMENT: _MAKEFILE.format(name=FRAGMENT, recipe=RECIPE),
         WORKFLOW: _WORKFLOW.format(recipe=RECIPE),
     }
 
 
-def write_starter(
-    model: Path, folder: Path, answers: Answers, meanings: Mapping[str, str], *, force: bool
-) -> tuple[Path, ...]:
+def write_starter(model: Path, folder: Path, answers: Answers, *, force: bool) -> tuple[Path, ...]:
     """Write the files and return their paths. Raises OutputError when one is there already."""
-    files = starter_files(load_model(model), answers, meanings)
+    files = starter_files(load_model(model), answers)
     there = [name for name in files if (folder / name).exists()]
     if there and not force:
         raise OutputError(f"{folder / there[0]} is there already", f"{option('force')} replaces it")
@@ -127,7 +124,7 @@ def write_starter(
     return tuple(folder / name for name in files)
 
 
-def recipe_text(model: ModelProto, answers: Answers, meanings: Mapping[str, str]) -> str:
+def recipe_text(model: ModelProto, answers: Answers) -> str:
     """A recipe for the model: what is known as keys, what might be as comments."""
     targets = answers.targets[0] if len(answers.targets) == 1 else list(answers.targets)
     lines = [
@@ -143,6 +140,7 @@ def recipe_text(model: ModelProto, answers: Answers, meanings: Mapping[str, str]
     given = {"calib": answers.calib, "eval": answers.eval}
     gray = any(_layout(shape) and 1 in shape[1:] for shape in input_shapes_of(model).values())
     examples = {"mean": "127.5", "std": "127.5", "color": '"gray"'} if gray else {}
+    meanings = key_meanings()
     for title, keys in _SECTIONS.items():
         lines += ["", f"# {title}"]
         for key, example in keys.items():

@@ -14,32 +14,35 @@ from ..core.graphs.dense import with_biases
 from ..core.graphs.graph import Graph
 from ..core.graphs.layers import macs_of
 from ..core.graphs.model import parameter_count, save_model
+from ..core.progress import SILENT, Progress
+from ..core.results.pruning_figures import CurvePoint, PlanChoice
 from ..core.types import Array, Feeds
-from .budget import Budget
-from .channels.dependency_graph import build_dependency
-from .channels.layer_selection import all_groups, prunable, selected
+from .channels.dependency_builder import build_dependency_graph
+from .channels.layer_selection import all_groups, prunable_groups, select_groups
 from .channels.surgery import remove_channels
-from .prune_result import CurvePoint, PlanChoice, PruneResult
-from .repair.refit import Before, refit
-from .search.allocate import ALLOCATIONS, Point, removed_mask
+from .repair.refit import Teacher, refit
+from .results.budget import Budget
+from .results.prune_result import PruneResult
+from .search.allocate import ALLOCATIONS, PrunePlan, removed_mask
 from .search.bisection import largest_share
-from .search.costs import Cost, CostModel
-from .search.plans import SEARCHED, Plans
-from .search.sample_split import JUDGING, RANKING, Part, divergence_on
-from .search.trials import Trials, cuts_of
+from .search.costs import CostFunction, CostModel
+from .search.plans import SEARCHED, PlanSearch
+from .search.sample_split import JUDGING, RANKING, SampleSplit, divergence_on
+from .search.trials import Trials, kept_channels
 from .search.width_candidates import CRITERIA, Candidate, candidates_of, layer_moments
 
 RECOVERIES = ("least-squares", "none")
 
-# the trade-off curve is measured at these parts of the budget's share
+# the trade-off curve is measured at these multiples of the budget's share
 _CURVE = (0.25, 0.5, 0.75, 1.0, 1.25)
 
 
 @dataclass(frozen=True)
-class Method:
+class PruneMethod:
     """How to prune: see CRITERIA, ALLOCATIONS and RECOVERIES.
 
-    ``keep`` and ``only`` are globs over groups and layers; see selection.py.
+    ``keep`` and ``only`` are globs over groups and layers; see layer_selection.py. ``seed`` decides
+    at which positions of the samples statistics are taken.
     """
 
     criterion: str = "obs"
@@ -47,18 +50,21 @@ class Method:
     recover: str = "least-squares"
     keep: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
+    seed: int = 0
 
     def __post_init__(self) -> None:
-        for what, given, known in (
+        for kind, name, choices in (
             ("criterion", self.criterion, CRITERIA),
             ("allocation", self.allocation, ALLOCATIONS),
             ("recovery", self.recover, RECOVERIES),
         ):
-            if given not in known:
-                raise OptionError(f"unknown {what} {given!r}", f"one of: {', '.join(known)}")
+            if name not in choices:
+                raise OptionError(f"unknown {kind} {name!r}", f"one of: {', '.join(choices)}")
 
-
-Observer = Callable[[str, int, int], None]
+    @property
+    def repairs(self) -> bool:
+        """Return whether layers are refitted after a cut."""
+        return self.recover == "least-squares"
 
 
 def prune(
@@ -67,36 +73,25 @@ def prune(
     samples: Iterable[Feeds],
     budget: Budget,
     *,
-    cost: Cost,
-    step: int = 32,
-    method: Method | None = None,
-    seed: int = 0,
-    on_progress: Observer = lambda what, done, total: None,
+    cost: CostFunction,
+    method: PruneMethod | None = None,
+    progress: Progress = SILENT,
 ) -> PruneResult:
     """Remove channels from a prepared model until ``cost`` has fallen by the budget's share.
 
     Writes it to ``output``. Arguments and errors are those of Pruner, which is for many budgets.
     """
-    pruner = Pruner(
-        model,
-        samples,
-        cost=cost,
-        step=step,
-        method=method or Method(),
-        seed=seed,
-        on_progress=on_progress,
-    )
+    pruner = Pruner(model, samples, cost=cost, method=method, progress=progress)
     return pruner.prune(budget, output)
 
 
 class Pruner:
-    """A model whose channels have been judged, so that it can be cut to any budget.
+    """A model whose channels have been ranked, so that it can be cut to any budget.
 
     ``samples`` yields unlabelled calibration inputs (input name -> array, batch 1), as often as it
-    is iterated over; ``cost`` gives the cost of a layer, and ``step`` the number of channels at
-    which it changes. Raises ModelError when the model has no channels that could be removed,
-    SamplesError without samples, OptionError when a glob of the method names nothing. With
-    ``before`` the model is one that was cut already, and is repaired to do what that did at first.
+    is iterated over. Raises ModelError when the model has no channels that could be removed,
+    SamplesError without samples, OptionError when a glob of the method names nothing. With a
+    ``teacher`` the model is one that was cut before, and is repaired to give the teacher's outputs.
     """
 
     def __init__(
@@ -104,24 +99,23 @@ class Pruner:
         model: ModelProto,
         samples: Iterable[Feeds],
         *,
-        cost: Cost,
-        step: int = 32,
-        method: Method,
-        seed: int = 0,
-        on_progress: Observer = lambda what, done, total: None,
-        before: Before | None = None,
+        cost: CostFunction,
+        method: PruneMethod | None = None,
+        progress: Progress = SILENT,
+        teacher: Teacher | None = None,
     ) -> None:
         self._model = with_biases(model)
-        self._before = before or Before(self._model, {})
+        self._teacher = teacher or Teacher(self._model, {})
         self._samples = samples
-        self._method = method
-        self._seed = seed
-        self._on_progress = on_progress
-        self._dependency = build_dependency(Graph(self._model))
-        self._trials, self._candidates = self._judged(step, is_whole=before is None)
+        self._method = method or PruneMethod()
+        self._progress = progress
+        self._dependency = build_dependency_graph(Graph(self._model))
+        self._trials, self._candidates = self._rank(cost.step, is_whole=teacher is None)
         self._by_name = {candidate.group.name: candidate for candidate in self._candidates}
-        self._costs = CostModel(self._dependency, self._candidates, cost)
-        self._plans = Plans(self._dependency, self._candidates, self._costs, method.allocation)
+        self._costs = CostModel(self._dependency, self._candidates, cost.of_layer)
+        self._plans = PlanSearch(
+            self._dependency, self._candidates, self._costs, self._method.allocation
+        )
 
     def prune(self, budget: Budget, output: Path) -> PruneResult:
         """Write the model that saves the budget's share. Raises OptionError if none does.
@@ -129,84 +123,87 @@ class Pruner:
         Of several plans the one is taken that does least harm on every fourth sample, when
         repaired with the others; it is then repaired with all.
         """
-        plans = self._plans.of(budget.share)
+        plans = self._plans.plans(budget.share)
         choice = None
-        if len(plans) > 1 and (held_out := list(Part(self._samples, JUDGING, alone=True))):
-            judge, rest = divergence_on(self._before.model, held_out), Part(self._samples, JUDGING)
-            found = {name: judge(self._cut(point, rest)) for name, point in plans.items()}
-            best = min(found, key=lambda name: found[name])
-            choice = PlanChoice(best, "divergence", found)
-        point = plans[choice.plan] if choice else next(iter(plans.values()))
-        result = self._saved(budget, point, self._cut(point), output)
+        if len(plans) > 1 and (held_out := list(SampleSplit(self._samples, JUDGING, alone=True))):
+            error_of = divergence_on(self._teacher.model, held_out)
+            rest = SampleSplit(self._samples, JUDGING)
+            errors = {name: error_of(self._cut(plan, rest)) for name, plan in plans.items()}
+            choice = PlanChoice(min(errors, key=lambda name: errors[name]), "divergence", errors)
+        plan = plans[choice.plan] if choice else next(iter(plans.values()))
+        result = self._write(budget, plan, self._cut(plan), output)
         return replace(result, choice=choice)
 
-    def before(self, result: PruneResult) -> Before:
-        """What a result was, for the Pruner that goes on with it."""
+    def teacher_after(self, result: PruneResult) -> Teacher:
+        """Return the teacher for the Pruner that goes on with a result."""
         widths = {group.name: group.after for group in result.groups}
         widths |= {block.name: 0 for block in result.blocks if block.left_out}
-        return self._then(removed_mask(self._dependency, self._by_name, widths))
+        return self._teacher_of(removed_mask(self._dependency, self._by_name, widths))
 
-    def _then(self, removed: Array) -> Before:
-        return self._before.then(cuts_of(self._dependency, removed))
+    def _teacher_of(self, removed: Array) -> Teacher:
+        return self._teacher.after(kept_channels(self._dependency, removed))
 
     def prune_within(
         self, drop: float, judge: Callable[[ModelProto], float], most: Budget, output: Path
     ) -> PruneResult:
         """Write the smallest model, within the budget ``most``, that loses no more than ``drop``.
 
-        ``judge`` gives what is left of a model's outputs, 1 for all of it. The share is found by
-        bisection, as if more pruning never kept more. Raises OptionError when no cut keeps enough.
+        ``judge`` gives the retention of a model's outputs, 1 for all of it. The share is found by
+        bisection, as if more pruning never retained more. Raises OptionError when every cut loses
+        too much.
         """
-        made: dict[float, tuple[Point, ModelProto]] = {}
+        cuts: dict[float, tuple[PrunePlan, ModelProto]] = {}
 
         def retention(share: float) -> float:
-            point = self._plans.searched(share)
-            made[share] = point, self._cut(point)
-            return judge(made[share][1])
+            plan = self._plans.search(share)
+            cuts[share] = plan, self._cut(plan)
+            return judge(cuts[share][1])
 
         if (reach := min(most.share, self._plans.reach())) <= 0:
             raise OptionError(
                 f"no cut saves any {most.kind}: all groups are narrower than its steps",
                 "prune to macs or size instead, or do not prune",
             )
-        report = _named(self._on_progress, "try budgets")
-        attempts = largest_share(retention, 1 - drop, reach, report)
+        attempts = largest_share(retention, 1 - drop, reach, self._progress)
         best = max(
-            (one for one in attempts if one.retention >= 1 - drop), key=lambda one: one.share
+            (attempt for attempt in attempts if attempt.retention >= 1 - drop),
+            key=lambda attempt: attempt.share,
         )
-        (point, small), choice = made[best.share], None
-        kept = {SEARCHED: best.retention}
-        for name, plan in self._plans.of(best.share).items():
-            if name not in kept:
-                other = self._cut(plan)
-                kept[name] = judge(other)
-                if kept[name] == max(kept.values()) > best.retention:
-                    point, small = plan, other
-        if len(kept) > 1:
-            choice = PlanChoice(max(kept, key=lambda name: kept[name]), "retention", kept)
-        result = self._saved(Budget(most.kind, best.share), point, small, output)
+        (plan, small), choice = cuts[best.share], None
+        retentions = {SEARCHED: best.retention}
+        for name, other in self._plans.plans(best.share).items():
+            if name not in retentions:
+                model = self._cut(other)
+                retentions[name] = judge(model)
+                if retentions[name] == max(retentions.values()) > best.retention:
+                    plan, small = other, model
+        if len(retentions) > 1:
+            name = max(retentions, key=lambda name: retentions[name])
+            choice = PlanChoice(name, "retention", retentions)
+        result = self._write(Budget(most.kind, best.share), plan, small, output)
         return replace(result, attempts=tuple(attempts), choice=choice)
 
-    def _judged(self, step: int, *, is_whole: bool) -> tuple[Trials, list[Candidate]]:
+    def _rank(self, step: int, *, is_whole: bool) -> tuple[Trials, list[Candidate]]:
+        """Measure every group that may be cut, at widths that are multiples of ``step``."""
         dependency, method = self._dependency, self._method
-        # of a model that was cut already, what is to be cut or kept may be gone
+        # of a model that was cut before, the layers that a glob names may be removed already
         globs = method.keep, method.only
         if is_whole:
-            groups = prunable(dependency, *globs)
+            groups = prunable_groups(dependency, *globs)
         else:
-            groups = selected(dependency, all_groups(dependency), *globs)
-        self._on_progress("statistics", 0, 1)
+            groups = select_groups(dependency, all_groups(dependency), *globs)
+        self._progress.step("statistics", 0, 1)
         # A layer fitted to as many samples as it has inputs can do without any of them on these
-        fitted = Part(self._samples, RANKING)
-        statistics, of_blocks = layer_moments(dependency, fitted, self._seed)
-        few = list(Part(self._samples, RANKING, alone=True)) or list(fitted)
-        if not few:
+        fitted = SampleSplit(self._samples, RANKING)
+        statistics, of_blocks = layer_moments(dependency, fitted, method.seed)
+        trial_feeds = list(SampleSplit(self._samples, RANKING, alone=True)) or list(fitted)
+        if not trial_feeds:
             raise SamplesError(
                 "the samples can be read only once, but pruning reads them again to repair",
                 "give a list, or an object that starts again whenever it is iterated over",
             )
-        refitted = (statistics, of_blocks) if self._repairs else ({}, {})
-        trials = Trials(dependency, few, *refitted)
+        refitted = (statistics, of_blocks) if method.repairs else ({}, {})
+        trials = Trials(dependency, trial_feeds, *refitted)
         candidates = candidates_of(
             dependency,
             groups,
@@ -214,58 +211,52 @@ class Pruner:
             trials,
             step=step,
             criterion=method.criterion,
-            on_progress=_named(self._on_progress, "measure groups"),
+            progress=self._progress,
         )
         return trials, candidates
 
-    @property
-    def _repairs(self) -> bool:
-        return self._method.recover == "least-squares"
-
-    def _cut(self, point: Point, samples: Iterable[Feeds] | None = None) -> ModelProto:
-        """The model of a plan, repaired with all samples or with these."""
-        removed = self._plans.removed(point)
+    def _cut(self, plan: PrunePlan, samples: Iterable[Feeds] | None = None) -> ModelProto:
+        """Return the model of a plan, repaired with ``samples``, or with all of them."""
+        removed = self._plans.removed(plan)
         small = remove_channels(self._dependency, removed)
-        if not self._repairs:
+        if not self._method.repairs:
             return small
-        then, report = self._then(removed), _named(self._on_progress, "refit layers")
         samples = self._samples if samples is None else samples
-        return refit(then.model, small, then.cuts, samples, seed=self._seed, on_progress=report)
+        teacher, seed = self._teacher_of(removed), self._method.seed
+        return refit(teacher, small, samples, seed=seed, progress=self._progress)
 
-    def _saved(self, budget: Budget, point: Point, small: ModelProto, output: Path) -> PruneResult:
+    def _write(
+        self, budget: Budget, plan: PrunePlan, small: ModelProto, output: Path
+    ) -> PruneResult:
         save_model(small, output)
         measure, curve = self.curve(budget.share)
         return PruneResult(
             path=output,
             budget=budget,
             cost_before=self._plans.whole_cost,
-            cost_after=self._costs.of(point.widths),
+            cost_after=self._costs.total(plan.widths),
             macs_before=macs_of(self._model),
             macs_after=macs_of(small),
             parameters_before=parameter_count(self._model),
             parameters_after=parameter_count(small),
-            groups=self._plans.groups(point),
-            blocks=self._plans.blocks(point),
+            groups=self._plans.groups(plan),
+            blocks=self._plans.blocks(plan),
             frozen=self._dependency.unknown,
             measure=measure,
             curve=curve,
         )
 
     def curve(self, share: float) -> tuple[str, tuple[CurvePoint, ...]]:
-        """Some searched plans up to the budget and a little beyond, with what is left there."""
-        reached: list[Point] = []
+        """Return the name of the likeness, and points of some plans up to 1.25 times ``share``."""
+        reached: list[PrunePlan] = []
         with suppress(OptionError):  # from there on no cut saves so much
-            for part in _CURVE:
-                reached.append(self._plans.searched(part * share))
-        points = [one for at, one in enumerate(reached) if one not in reached[:at]]
-        found, measure = [], ""
-        for done, point in enumerate(points):
-            self._on_progress("trade-off curve", done, len(points))
-            measure, value = self._trials.likeness(self._plans.removed(point))
-            ratio = point.cost / self._plans.whole_cost
-            found.append(CurvePoint(ratio, point.error, value))
-        return measure, tuple(found)
-
-
-def _named(on_progress: Observer, what: str) -> Callable[[int, int], None]:
-    return lambda done, total: on_progress(what, done, total)
+            for factor in _CURVE:
+                reached.append(self._plans.search(factor * share))
+        plans = [plan for at, plan in enumerate(reached) if plan not in reached[:at]]
+        points, measure = [], ""
+        for done, plan in enumerate(plans):
+            self._progress.step("trade-off curve", done, len(plans))
+            measure, likeness = self._trials.likeness(self._plans.removed(plan))
+            ratio = plan.cost / self._plans.whole_cost
+            points.append(CurvePoint(ratio, plan.error, likeness))
+        return measure, tuple(points)

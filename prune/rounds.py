@@ -1,8 +1,8 @@
 """Pruning in rounds: cut a part of the way, repair, measure the smaller model anew, go on.
 
-What the repair aims at stays what the original model gives, as in iterative pruning with knowledge
-of the teacher; what is measured anew are the statistics, the order of the channels and the error of
-each width, which the first cut has changed.
+The target of the repair stays the output of the original model, as in iterative pruning with
+knowledge of the teacher; the statistics, the order of the channels and the error of each width,
+which the first cut has changed, are measured anew.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from onnx import ModelProto
 
 from ..core.errors import OptionError
 from ..core.graphs.model import load_model, save_model
+from ..core.results.pruning_figures import PrunedBlock, PrunedGroup
 from ..core.scratch import scratch_folder
-from .budget import Budget
 from .prune import Pruner
-from .prune_result import PrunedBlock, PrunedGroup, PruneResult
-from .repair.refit import Before
+from .repair.refit import Teacher
+from .results.budget import Budget
+from .results.prune_result import PruneResult
 
-# A Pruner of a model that was cut before.
-Again = Callable[[ModelProto, Before], Pruner]
+# (model that was cut before, its teacher) -> its Pruner
+MakePruner = Callable[[ModelProto, Teacher], Pruner]
 
 # From benchmarks on two models, see docs/pruning.md: budgets in cycles leave so few widths to
 # choose from that a second look finds the same ones.
@@ -30,17 +31,17 @@ _FINE = ("macs", "size")
 _LARGE = 0.6
 
 
-def usual_rounds(budget: Budget) -> int:
-    """In how many rounds to prune when nobody says.
+def default_rounds(budget: Budget) -> int:
+    """Return the number of rounds for a budget when none is given.
 
-    >>> usual_rounds(Budget("macs", 0.3)), usual_rounds(Budget("macs", 0.7))
+    >>> default_rounds(Budget("macs", 0.3)), default_rounds(Budget("macs", 0.7))
     (1, 2)
     """
     return 2 if budget.kind in _FINE and budget.share >= _LARGE else 1
 
 
 def prune_in_rounds(
-    first: Pruner, again: Again, budget: Budget, rounds: int, output: Path
+    first: Pruner, make: MakePruner, budget: Budget, rounds: int, output: Path
 ) -> PruneResult:
     """Write the model that saves the budget's share, cut in ``rounds`` equal parts of what is left.
 
@@ -53,7 +54,7 @@ def prune_in_rounds(
     with scratch_folder() as folder:
         work = folder / output.name
         try:
-            result = _in_rounds(first, again, budget, rounds, work)
+            result = _in_rounds(first, make, budget, rounds, work)
         except OptionError:
             return first.prune(budget, output)
         save_model(load_model(work), output)
@@ -61,24 +62,24 @@ def prune_in_rounds(
 
 
 def _in_rounds(
-    first: Pruner, again: Again, budget: Budget, rounds: int, output: Path
+    first: Pruner, make: MakePruner, budget: Budget, rounds: int, output: Path
 ) -> PruneResult:
     measure, curve = first.curve(budget.share)
-    each, left, pruner = 1 - (1 - budget.share) ** (1 / rounds), 1.0, first
-    before: Before | None = None
+    equal_share, left, pruner = 1 - (1 - budget.share) ** (1 / rounds), 1.0, first
+    teacher: Teacher | None = None
     results: list[PruneResult] = []
     for turn in range(1, rounds + 1):
-        share = each if turn < rounds else 1 - (1 - budget.share) / left
+        share = equal_share if turn < rounds else 1 - (1 - budget.share) / left
         if share <= 0:  # the rounds before went further than they had to
             break
-        if before is not None:
-            pruner = again(load_model(output), before)
+        if teacher is not None:
+            pruner = make(load_model(output), teacher)
         result = pruner.prune(Budget(budget.kind, share), output)
-        before = pruner.before(result)
+        teacher = pruner.teacher_after(result)
         groups, blocks = result.groups, result.blocks
         if results:
-            groups = _joined(results[-1].groups, groups, left)
-            blocks = _joined_blocks(results[-1].blocks, blocks, left)
+            groups = _join_groups(results[-1].groups, groups, left)
+            blocks = _join_blocks(results[-1].blocks, blocks, left)
         results.append(replace(result, groups=groups, blocks=blocks))
         left *= result.cost_after / result.cost_before
     whole, last = results[0], results[-1]
@@ -96,11 +97,11 @@ def _in_rounds(
     )
 
 
-def _joined(
-    first: tuple[PrunedGroup, ...], then: tuple[PrunedGroup, ...], left: float
+def _join_groups(
+    first: tuple[PrunedGroup, ...], second: tuple[PrunedGroup, ...], left: float
 ) -> tuple[PrunedGroup, ...]:
-    """The groups of one round after those of another; ``left`` is the cost between them."""
-    later = {group.name: group for group in then}
+    """Return the groups of two rounds joined; ``left`` is the share of the cost between them."""
+    later = {group.name: group for group in second}
     return tuple(
         replace(
             group,
@@ -114,9 +115,9 @@ def _joined(
     )
 
 
-def _joined_blocks(
-    first: tuple[PrunedBlock, ...], then: tuple[PrunedBlock, ...], left: float
+def _join_blocks(
+    first: tuple[PrunedBlock, ...], second: tuple[PrunedBlock, ...], left: float
 ) -> tuple[PrunedBlock, ...]:
-    """The blocks in the same way: what is left out later counts as a part of what is left."""
-    later = {block.name: replace(block, saved=left * block.saved) for block in then}
+    """Return the blocks of two rounds joined: savings of the later one are a part of ``left``."""
+    later = {block.name: replace(block, saved=left * block.saved) for block in second}
     return tuple(later.get(block.name, block) for block in first)

@@ -16,7 +16,7 @@ from ..core.graphs.graph import Graph, attributes, free_name
 from ..core.scratch import scratch_folder
 from ..core.session import Session
 from ..core.similarity import RunningSqnr
-from ..core.streaming.tensor_stream import exposed, stream
+from ..core.streaming.tensor_stream import stream, with_outputs
 from ..core.types import Array
 from .methods.method_candidates import HeldOut, SampleSet
 from .mixed import families
@@ -202,7 +202,7 @@ def _accumulated(
 ) -> tuple[list[float], list[float]]:
     """Of every part: SQNR of the two models' tensors, and its own error on the first sample."""
     names = [part.held_in for part in parts]
-    session = Session(exposed(quantized, names), optimise=False)
+    session = Session(with_outputs(quantized, names), optimise=False)
     running = [RunningSqnr() for _ in parts]
     own: list[float] = []
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .sign_test import sign_test
-
 Interval = tuple[float, float]
 
 Z95 = 1.959963984540054  # 97.5 % of the normal distribution lie below
 
 
 def proportion_interval(value: float, samples: int, z: float = Z95) -> Interval:
-    """95 % Wilson interval of a share, such as top-1 accuracy, seen in so many samples.
+    """Return the 95 % Wilson interval of a share, such as top-1 accuracy, seen in so many samples.
 
     Source: Wilson, Probable inference, the law of succession, and statistical inference, JASA 22,
     1927. It is scipy.stats.binomtest(...).proportion_ci(method="wilson"), whose import takes longer
@@ -40,12 +38,12 @@ class Pairs:
 
     @property
     def samples(self) -> int:
-        """All of them."""
+        """How many samples there are."""
         return self.both + self.first + self.second + self.neither
 
 
 def ratio_interval(pairs: Pairs, z: float = Z95) -> Interval:
-    """Interval of share(second) / share(first), of models seen on the same samples.
+    """Return the interval of share(second) / share(first), of models run on the same samples.
 
     Source: Bonett and Price, Confidence intervals for a ratio of binomial proportions based on
     paired data, Statistics in Medicine 25, 2006: two Wilson intervals, narrowed by how much the
@@ -56,19 +54,19 @@ def ratio_interval(pairs: Pairs, z: float = Z95) -> Interval:
     >>> round(low, 4), round(high, 4)
     (0.9774, 1.001)
     """
-    some = pairs.both + pairs.first + pairs.second
+    any_right = pairs.both + pairs.first + pairs.second
     right = pairs.both + pairs.second, pairs.both + pairs.first
     spread = math.sqrt((pairs.first + pairs.second + 2) / ((right[0] + 1) * (right[1] + 1)))
-    errors = [_log_error((count + 1) / (some + 2), some + 2) for count in right]
+    errors = [_log_error((count + 1) / (any_right + 2), any_right + 2) for count in right]
     narrowed = z * spread / sum(errors)
     (low, high), (low_first, high_first) = (
-        proportion_interval(count / some, some, narrowed) for count in right
+        proportion_interval(count / any_right, any_right, narrowed) for count in right
     )
     return low / high_first, high / low_first if low_first > 0 else math.inf
 
 
 def difference_interval(pairs: Pairs, z: float = Z95) -> Interval:
-    """Interval of share(second) - share(first), of models seen on the same samples.
+    """Return the interval of share(second) - share(first), of models run on the same samples.
 
     Source: Bonett and Price, Adjusted Wald confidence interval for a difference of binomial
     proportions based on paired data, Journal of Educational and Behavioral Statistics 37, 2012.
@@ -84,7 +82,7 @@ def difference_interval(pairs: Pairs, z: float = Z95) -> Interval:
 
 
 def mcnemar(pairs: Pairs) -> float:
-    """Exact two-sided p-value of McNemar's test: could the models be equally often right?
+    """Return the exact two-sided p-value of McNemar's test that both are right equally often.
 
     Source: McNemar, Note on the sampling error of the difference between correlated proportions,
     Psychometrika 12, 1947; exact as a sign test on the samples that only one model has right.
@@ -93,6 +91,25 @@ def mcnemar(pairs: Pairs) -> float:
     0.0987
     """
     return sign_test(pairs.first, pairs.second)
+
+
+def sign_test(wins: int, losses: int) -> float:
+    """Return the two-sided exact p of wins against losses, as likely as each other; no ties.
+
+    Source: Arbuthnott, An argument for divine providence, Philosophical Transactions 27, 1710; for
+    right and wrong answers it is the exact form of McNemar's test.
+
+    >>> [round(sign_test(*counts), 6) for counts in ((5, 0), (3, 3), (0, 0))]
+    [0.0625, 1.0, 1.0]
+    """
+    differ, fewer = wins + losses, min(wins, losses)
+    # the terms in logarithms: 0.5 ** 2000 is no float any more
+    total = math.lgamma(differ + 1) - differ * math.log(2)
+    tail = math.fsum(
+        math.exp(total - math.lgamma(count + 1) - math.lgamma(differ - count + 1))
+        for count in range(fewer + 1)
+    )
+    return min(1.0, 2 * tail)
 
 
 def _log_error(share: float, samples: int) -> float:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from ...calibration_data.sources.boxes import Boxes
 from .detections import Detections, overlaps
+from .measurement import Scores
 
-Scores = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 COCO_THRESHOLDS = np.linspace(0.5, 0.95, 10)
@@ -32,64 +32,63 @@ _OWN_OVERLAP, OWN_SCORE = 0.5, 0.3
 
 @dataclass(frozen=True, eq=False)
 class _Class:
-    """All detections of a class, best first: their images (D,); hits and ignored ones (T, D)."""
+    """All D detections of a class, best first: their images, and hits and ignored ones (T, D)."""
 
     images: NDArray[np.int64]
     hits: Flags
     ignored: Flags
-    objects: Scores  # (N,) objects in each image
+    objects: Scores  # (N,) how many each image shows
 
 
 @dataclass(frozen=True, eq=False)
 class AveragePrecision:
-    """The mean over classes and IoU thresholds, of N images; a Measured."""
+    """The mean over classes and T IoU thresholds, of N images; a Measurement."""
 
-    found: Sequence[Detections]
-    there: Sequence[Boxes]
+    detections: Sequence[Detections]
+    truths: Sequence[Boxes]
     thresholds: Scores
     resamples: int = _RESAMPLES
 
     @cached_property
     def scores(self) -> Scores:
         """Each image's own F1 at IoU 0.5 of the detections with a score from 0.3; (N,)."""
-        return np.array([image_f1(*one) for one in zip(self.found, self.there, strict=True)])
+        pairs = zip(self.detections, self.truths, strict=True)
+        return np.array([image_f1(*pair) for pair in pairs])
 
     @cached_property
     def value(self) -> float:
-        """What COCO's evaluation says; NaN where there is no object at all."""
-        return coco_value(self.found, self.there, self.thresholds)
+        """What COCO's evaluation gives; NaN where no image shows an object."""
+        return coco_value(self.detections, self.truths, self.thresholds)
 
     def resampled(self, counts: NDArray[Any]) -> Scores:
-        """The metric of each resample (R,), from how often each image is drawn (R, N)."""
+        """Return the metric of each resample (R,), from how often each image is drawn (R, N)."""
         counts = counts.astype(np.float64)
         total, classes = np.zeros(len(counts)), np.zeros(len(counts))
-        for one in self._classes:
-            objects = counts @ one.objects
-            there = objects > 0
-            total[there] += _precision(one, counts[there], objects[there])
-            classes += there
-        found: Scores = np.where(classes > 0, total / np.maximum(classes, 1), np.nan)
-        return found
+        for matched in self._classes:
+            objects = counts @ matched.objects
+            drawn = objects > 0
+            total[drawn] += _precision(matched, counts[drawn], objects[drawn])
+            classes += drawn
+        means: Scores = np.where(classes > 0, total / np.maximum(classes, 1), np.nan)
+        return means
 
     @cached_property
     def _classes(self) -> list[_Class]:
-        labels = np.unique(np.concatenate([one.classes[~one.crowd] for one in self.there]))
+        labels = np.unique(np.concatenate([boxes.classes[~boxes.crowd] for boxes in self.truths]))
         return [self._matched(int(label)) for label in labels]
 
     def _matched(self, label: int) -> _Class:
         parts = []
-        objects = np.zeros(len(self.there))
-        for index, (found, there) in enumerate(zip(self.found, self.there, strict=True)):
-            own, truth = found.classes == label, there.classes == label
-            objects[index] = (truth & ~there.crowd).sum()
-            order = np.argsort(-found.scores[own], kind="stable")[:_MOST]
+        objects = np.zeros(len(self.truths))
+        for index, (image, truth) in enumerate(zip(self.detections, self.truths, strict=True)):
+            own, true = image.classes == label, truth.classes == label
+            objects[index] = (true & ~truth.crowd).sum()
+            order = np.argsort(-image.scores[own], kind="stable")[:_MOST]
             if len(order):
-                table = overlaps(
-                    found.corners[own][order], there.corners[truth], there.crowd[truth]
-                )
-                hits, ignored = matches(table, there.crowd[truth], self.thresholds)
+                table = overlaps(image.corners[own][order], truth.corners[true], truth.crowd[true])
+                hits, ignored = matches(table, truth.crowd[true], self.thresholds)
                 images = np.full(len(order), index)
-                parts.append((found.scores[own][order], images, hits, ignored))
+                parts.append((image.scores[own][order], images, hits, ignored))
         if not parts:
             none = np.zeros((len(self.thresholds), 0), bool)
             return _Class(np.zeros(0, np.int64), none, none, objects)
@@ -101,7 +100,7 @@ class AveragePrecision:
 
 
 def matches(table: Scores, crowd: Flags, thresholds: Scores) -> tuple[Flags, Flags]:
-    """Which detections of an image, best first, hit an object of their class, (T, M) each.
+    """Tell which M detections of an image, best first, hit an object of their class, (T, M) each.
 
     ``table`` (M, G) holds overlaps. A detection takes the free object that it overlaps most; what
     only a crowd overlaps is ignored (second result). Source: Lin et al., Microsoft COCO, ECCV 2014,
@@ -113,38 +112,41 @@ def matches(table: Scores, crowd: Flags, thresholds: Scores) -> tuple[Flags, Fla
     near = table.max(axis=1, initial=0) >= limits.min()  # of most detections of a model none is
     for row, limit in enumerate(limits):
         free = np.ones(table.shape[1], bool)
-        for place in np.flatnonzero(near):
-            values = table[place]
+        for column in np.flatnonzero(near):
+            values = table[column]
             able = (values >= limit) & (free | crowd)
             single = able & ~crowd
-            which = single if single.any() else able
-            if not which.any():
+            candidates = single if single.any() else able
+            if not candidates.any():
                 continue
             # of equal overlaps the last, as COCO has it
-            best = len(values) - 1 - int(np.argmax(np.where(which, values, -1)[::-1]))
+            best = len(values) - 1 - int(np.argmax(np.where(candidates, values, -1)[::-1]))
             free[best] = False
-            hits[row, place], ignored[row, place] = not crowd[best], crowd[best]
+            hits[row, column], ignored[row, column] = not crowd[best], crowd[best]
     return hits, ignored
 
 
-def _precision(one: _Class, counts: Scores, objects: Scores) -> Scores:
-    """Average precision of a class, mean over the thresholds, for resamples (R, N); (R,)."""
-    if not len(one.images):
+def _precision(matched: _Class, counts: Scores, objects: Scores) -> Scores:
+    """Return a class's average precision (R,), mean over the thresholds, of resamples (R, N)."""
+    if not len(matched.images):
         return np.zeros(len(counts))
-    at_once = max(1, _AT_ONCE // len(one.images))
+    at_once = max(1, _AT_ONCE // len(matched.images))
     parts = [
-        _precision_of(one, counts[start : start + at_once], objects[start : start + at_once])
+        _precision_of(matched, counts[start : start + at_once], objects[start : start + at_once])
         for start in range(0, len(counts), at_once)
     ]
     return np.concatenate(parts) if parts else np.zeros(0)
 
 
-def _precision_of(one: _Class, counts: Scores, objects: Scores) -> Scores:
-    """Only where an object is hit can precision be the best at some recall."""
-    drawn = counts[:, one.images]
+def _precision_of(matched: _Class, counts: Scores, objects: Scores) -> Scores:
+    """Return the same of resamples that fit into memory together.
+
+    Only where an object is hit can precision be the best at some recall.
+    """
+    drawn = counts[:, matched.images]
     all_so_far = np.cumsum(drawn, axis=1)
     total = np.zeros(len(counts))
-    for hits, ignored in zip(one.hits, one.ignored, strict=True):
+    for hits, ignored in zip(matched.hits, matched.ignored, strict=True):
         so_far = np.cumsum(drawn * ~ignored, axis=1) if ignored.any() else all_so_far
         right = np.cumsum(drawn[:, hits], axis=1)
         precision = right / np.maximum(so_far[:, hits], np.spacing(1))
@@ -152,31 +154,33 @@ def _precision_of(one: _Class, counts: Scores, objects: Scores) -> Scores:
         reached = np.searchsorted(_RECALLS, right / objects[:, np.newaxis], side="right")
         steps = np.diff(reached, axis=1, prepend=0)
         total += (steps * best).sum(axis=1) / len(_RECALLS)
-    found: Scores = total / len(one.hits)
-    return found
+    mean: Scores = total / len(matched.hits)
+    return mean
 
 
-def image_f1(found: Detections, there: Boxes) -> float:
-    """F1 of one image at IoU 0.5, of detections with a score from 0.3; 1 where nothing is wrong."""
-    shown = found.above(OWN_SCORE)
+def image_f1(detections: Detections, truth: Boxes) -> float:
+    """Return an image's F1 at IoU 0.5 of detections with a score from 0.3; 1 where all is right."""
+    shown = detections.above(OWN_SCORE)
     right = counted = 0
-    for label in np.unique(np.concatenate([shown.classes, there.classes])):
-        own, truth = shown.classes == label, there.classes == label
-        table = overlaps(shown.corners[own], there.corners[truth], there.crowd[truth])
-        hits, ignored = matches(table, there.crowd[truth], np.array([_OWN_OVERLAP]))
+    for label in np.unique(np.concatenate([shown.classes, truth.classes])):
+        own, true = shown.classes == label, truth.classes == label
+        table = overlaps(shown.corners[own], truth.corners[true], truth.crowd[true])
+        hits, ignored = matches(table, truth.crowd[true], np.array([_OWN_OVERLAP]))
         right += int(hits.sum())
-        counted += int((~ignored).sum()) + int((truth & ~there.crowd).sum())
+        counted += int((~ignored).sum()) + int((true & ~truth.crowd).sum())
     return 2 * right / counted if counted else 1.0
 
 
-def coco_value(found: Sequence[Detections], there: Sequence[Boxes], thresholds: Scores) -> float:
-    """Average precision by faster-coco-eval; NaN where there is no object at all."""
+def coco_value(
+    detections: Sequence[Detections], truths: Sequence[Boxes], thresholds: Scores
+) -> float:
+    """Return the average precision by faster-coco-eval; NaN where no image shows an object."""
     from faster_coco_eval import COCO, COCOeval_faster
 
-    truth = _dataset(there)
-    if not any(not one["iscrowd"] for one in truth["annotations"]):
+    truth = _dataset(truths)
+    if all(annotation["iscrowd"] for annotation in truth["annotations"]):
         return float("nan")
-    rows = _result_rows(found)
+    rows = _result_rows(detections)
     if not rows:
         return 0.0
     evaluated = COCO(truth)
@@ -191,31 +195,31 @@ def coco_value(found: Sequence[Detections], there: Sequence[Boxes], thresholds: 
     return float(precision[precision > -1].mean())
 
 
-def _dataset(there: Sequence[Boxes]) -> dict[str, Any]:
+def _dataset(truths: Sequence[Boxes]) -> dict[str, Any]:
     annotations: list[dict[str, Any]] = []
     labels: set[int] = set()
-    for image, boxes in enumerate(there, start=1):
+    for image, boxes in enumerate(truths, start=1):
         sides = boxes.corners[:, 2:] - boxes.corners[:, :2]
-        for place in range(len(boxes)):
-            labels.add(int(boxes.classes[place]))
+        for index in range(len(boxes)):
+            labels.add(int(boxes.classes[index]))
             annotations.append(
                 {
                     "id": len(annotations) + 1,
                     "image_id": image,
-                    "category_id": int(boxes.classes[place]),
-                    "bbox": [*boxes.corners[place, :2].tolist(), *sides[place].tolist()],
-                    "area": float(boxes.areas[place]),
-                    "iscrowd": int(boxes.crowd[place]),
+                    "category_id": int(boxes.classes[index]),
+                    "bbox": [*boxes.corners[index, :2].tolist(), *sides[index].tolist()],
+                    "area": float(boxes.areas[index]),
+                    "iscrowd": int(boxes.crowd[index]),
                 }
             )
     return {
-        "images": [{"id": image + 1, "width": 0, "height": 0} for image in range(len(there))],
+        "images": [{"id": image + 1, "width": 0, "height": 0} for image in range(len(truths))],
         "annotations": annotations,
         "categories": [{"id": label, "name": str(label)} for label in sorted(labels)],
     }
 
 
-def _result_rows(found: Sequence[Detections]) -> list[dict[str, Any]]:
+def _result_rows(detections: Sequence[Detections]) -> list[dict[str, Any]]:
     return [
         {
             "image_id": image,
@@ -223,6 +227,6 @@ def _result_rows(found: Sequence[Detections]) -> list[dict[str, Any]]:
             "bbox": [*corners[:2].tolist(), *(corners[2:] - corners[:2]).tolist()],
             "score": float(score),
         }
-        for image, one in enumerate(found, start=1)
-        for corners, score, label in zip(one.corners, one.scores, one.classes, strict=True)
+        for image, boxes in enumerate(detections, start=1)
+        for corners, score, label in zip(boxes.corners, boxes.scores, boxes.classes, strict=True)
     ]

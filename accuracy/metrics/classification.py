@@ -13,10 +13,10 @@ from ...calibration_data.sources.labels import Classes, Kind, Labels
 from ...core.diagnostics import option
 from ...core.errors import ModelError, OptionError, SamplesError
 from ...core.types import Array
-from .measured import Scores, Sums, means
-from .metric import Metric, Outputs, Predictions
+from .measurement import Scores, Sums, means
+from .metric import Metric, MetricTable, Outputs, Predictions
 
-# Of the classes that were mistaken for one another, so many pairs are listed.
+# pairs of classes mistaken for one another that are listed
 _CONFUSIONS = 10
 
 
@@ -33,26 +33,27 @@ class TopK(Metric):
         return f"top{self.k}"
 
     def fits(self, outputs: Outputs) -> bool:
-        """Whether the first output (N, ...) has one axis of more than one class."""
+        """Tell whether the first output (N, ...) has one axis of more than one class."""
         return sum(length > 1 for length in outputs[0].shape[1:]) == 1
 
     def predict(self, outputs: Outputs) -> Array:
-        """The class scores (N, classes)."""
+        """Return the class scores (N, classes)."""
         return class_scores(outputs[0])
 
     def measure(self, predictions: Predictions, labels: Labels) -> Sums:
-        """Right or wrong for each sample."""
+        """Measure right or wrong for each sample."""
         return means(top_k(np.asarray(predictions), labels.classes(), self.k))
 
     def agreement(self, first: Predictions, second: Predictions) -> float:
-        """The share of samples with the same largest class."""
+        """Return the share of samples with the same largest class."""
         return float(agreement(np.asarray(first), np.asarray(second)).mean())
 
     def details(self, first: Predictions, second: Predictions, labels: Labels) -> dict[str, Any]:
-        """Recall of every class in both models, and the confusions that changed most."""
+        """Return the recall of every class in both models, and the confusions that changed most."""
         truth = labels.classes()
-        before, after = (np.asarray(one).argmax(axis=1) for one in (first, second))
-        hits = [top_k(np.asarray(one), truth, self.k) for one in (first, second)]
+        scores = np.asarray(first), np.asarray(second)
+        before, after = (rows.argmax(axis=1) for rows in scores)
+        hits = [top_k(rows, truth, self.k) for rows in scores]
         names = labels.class_names()
         classes = [
             {
@@ -66,16 +67,16 @@ class TopK(Metric):
         return {"classes": classes, "confusions": confusion_changes(truth, before, after, names)}
 
     def shown(self, prediction: Any, labels: Labels | None = None) -> str:
-        """The largest class and, where it is known, its name."""
+        """Return the largest class and, where it has one, its name."""
         return _named(int(np.argmax(prediction)), labels.class_names() if labels else ())
 
     def truth(self, labels: Labels, index: int) -> str:
-        """The label, by its name where it has one."""
+        """Return the label, by its name where it has one."""
         return _named(int(labels.classes()[index]), labels.class_names())
 
 
 def top_k(outputs: Array, labels: Classes, k: int) -> Scores:
-    """1.0 where the label is among the k largest of (N, classes) outputs, else 0.0; (N,).
+    """Return 1.0 where the label is among the k largest of (N, classes) outputs, else 0.0; (N,).
 
     Of equal outputs the first counts as the larger, as ``argmax`` has it. Axes of length 1 are
     dropped. Raises SamplesError when outputs and labels do not match, OptionError for a k above
@@ -100,7 +101,7 @@ def top_k(outputs: Array, labels: Classes, k: int) -> Scores:
 
 
 def agreement(a: Array, b: Array) -> Scores:
-    """1.0 where two models' (N, classes) outputs have the same largest class, else 0.0; (N,).
+    """Return 1.0 where outputs (N, classes) have the same largest class, else 0.0; (N,).
 
     Raises SamplesError when the shapes differ or the outputs are not (N, classes).
 
@@ -118,7 +119,7 @@ def agreement(a: Array, b: Array) -> Scores:
 
 
 def class_scores(outputs: Array) -> Array:
-    """(N, classes) from an output that may have further axes of length 1, such as (N, C, 1, 1)."""
+    """Return (N, classes) of an output that may have more axes of length 1, as (N, C, 1, 1)."""
     long = [axis for axis in range(1, outputs.ndim) if outputs.shape[axis] != 1]
     if outputs.ndim < 2 or len(long) > 1 or 0 in outputs.shape:
         raise SamplesError(
@@ -135,17 +136,14 @@ def class_scores(outputs: Array) -> Array:
 def confusion_changes(
     labels: Classes, first: Classes, second: Classes, names: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
-    """Which class is taken for which other more or less often, the largest change first.
+    """Count which class is taken for which other more or less often, the largest change first.
 
     >>> confusion_changes(np.array([3, 3]), np.array([3, 3]), np.array([3, 5]))
     [{'label': '3', 'predicted': '5', 'baseline': 0, 'candidate': 1}]
     """
-    counted = [_confusions(labels, found) for found in (first, second)]
-    changed = [
-        (pair, counted[0].get(pair, 0), counted[1].get(pair, 0))
-        for pair in sorted(set(counted[0]) | set(counted[1]))
-    ]
-    changed.sort(key=lambda one: -abs(one[2] - one[1]))
+    old, new = (_confusions(labels, classes) for classes in (first, second))
+    changed = [(pair, old.get(pair, 0), new.get(pair, 0)) for pair in sorted(set(old) | set(new))]
+    changed.sort(key=lambda row: -abs(row[2] - row[1]))
     return [
         {
             "label": _named(pair[0], names),
@@ -158,10 +156,10 @@ def confusion_changes(
     ]
 
 
-def _confusions(labels: Classes, found: NDArray[Any]) -> dict[tuple[int, int], int]:
-    wrong = labels != found
+def _confusions(labels: Classes, classes: NDArray[Any]) -> dict[tuple[int, int], int]:
+    wrong = labels != classes
     pairs, counts = np.unique(
-        np.stack([labels[wrong], found[wrong]], axis=1), axis=0, return_counts=True
+        np.stack([labels[wrong], classes[wrong]], axis=1), axis=0, return_counts=True
     )
     return {(int(a), int(b)): int(n) for (a, b), n in zip(pairs, counts, strict=True)}
 
@@ -182,3 +180,6 @@ def _check_labels(labels: Classes, count: int, classes: int) -> None:
             f"but the model has {classes} classes (0 to {classes - 1})",
             "check the class folders or the labels; is there a background class?",
         )
+
+
+METRICS: MetricTable = {"top1": TopK(1), "top5": TopK(5), "topK": TopK}

@@ -11,10 +11,11 @@ from ...calibration_data.sources.boxes import Boxes
 from ...calibration_data.sources.labels import Kind, Labels
 from ...core.diagnostics import option
 from ...core.errors import OptionError, SamplesError
+from ...core.types import Array
 from .average_precision import COCO_THRESHOLDS, OWN_SCORE, AveragePrecision, image_f1
-from .detections import Detections, chosen
-from .detector_heads import HEADS, Head, decoded
-from .metric import Metric, Outputs, Predictions
+from .detections import Detections, select_boxes
+from .detector_heads import HEADS, Head, decode_boxes
+from .metric import Metric, MetricTable, Outputs, Predictions
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class MeanAveragePrecision(Metric):
         return self.form
 
     def bound(self, input_size: tuple[int, int] | None) -> Metric:
-        """For an input of this height and width, in whose pixels boxes are."""
+        """Return the metric for an input of this height and width, in whose pixels boxes are."""
         if input_size is None:
             raise OptionError(
                 f"{self.form} is for a model with an image input",
@@ -50,54 +51,61 @@ class MeanAveragePrecision(Metric):
         return replace(self, input_size=input_size)
 
     def predict(self, outputs: Outputs) -> list[Detections]:
-        """The boxes of each sample, chosen among overlapping ones."""
+        """Return the boxes of each sample, chosen among overlapping ones."""
         size = self.input_size or (1, 1)
         overlap = None if self.head == "end2end" else self.overlap
+        arrays = [np.asarray(output) for output in outputs]
         return [
-            chosen(self._in_pixels(corners, size), scores, self.score, overlap)
-            for corners, scores in decoded([np.asarray(one) for one in outputs], self.head, size)
+            select_boxes(self._in_pixels(corners, size), scores, self.score, overlap)
+            for corners, scores in decode_boxes(arrays, self.head, size)
         ]
 
     def measure(self, predictions: Predictions, labels: Labels) -> AveragePrecision:
-        """The matches of every image. Raises SamplesError when no label holds an object."""
+        """Match the boxes of every image. Raises SamplesError when no label holds an object."""
         labels.require("boxes")
-        there = list(labels)
-        if not any(len(one) for one in there):
+        truths = list(labels)
+        if not any(len(boxes) for boxes in truths):
             raise SamplesError("no label holds an object", "give images that show some")
         thresholds = COCO_THRESHOLDS if self.form == "map" else COCO_THRESHOLDS[:1]
-        return AveragePrecision(list(predictions), there, thresholds)
+        return AveragePrecision(list(predictions), truths, thresholds)
 
     def agreement(self, first: Predictions, second: Predictions) -> float:
-        """Mean F1 of the second model's boxes with the first's as if they were there."""
+        """Return the mean F1 of the second model's boxes with the first's as the truth."""
         pairs = zip(first, second, strict=True)
         return float(np.mean([image_f1(b, _as_truth(a)) for a, b in pairs]))
 
     def shown(self, prediction: Any, labels: Labels | None = None) -> str:
-        """How many boxes of which class have a score from 0.3."""
+        """Say how many boxes of which class have a score from 0.3."""
         names = labels.class_names() if labels else ()
         return _counted(prediction.above(OWN_SCORE).classes, names)
 
     def truth(self, labels: Labels, index: int) -> str:
-        """How many objects of which class there are."""
+        """Say how many objects of which class there are."""
         return _counted(labels[index].classes, labels.class_names())
 
-    def _in_pixels(self, corners: Any, size: tuple[int, int]) -> Any:
+    def _in_pixels(self, corners: Array, size: tuple[int, int]) -> Array:
         relative = self.coordinates == "relative"
         if self.coordinates == "auto":
             relative = bool(corners.size) and float(np.abs(corners).max()) <= 2
         return corners * np.array([size[1], size[0]] * 2) if relative else corners
 
 
-def _as_truth(found: Detections) -> Boxes:
-    shown = found.above(OWN_SCORE)
-    none = np.zeros(len(shown), bool)
-    return Boxes(shown.corners, shown.classes, none, np.ones(len(shown)))
+def _as_truth(detections: Detections) -> Boxes:
+    shown = detections.above(OWN_SCORE)
+    no_crowd = np.zeros(len(shown), bool)
+    return Boxes(shown.corners, shown.classes, no_crowd, np.ones(len(shown)))
 
 
-def _counted(classes: Any, names: tuple[str, ...]) -> str:
+def _counted(classes: Array, names: tuple[str, ...]) -> str:
     values, counts = np.unique(classes, return_counts=True)
-    told = [
+    counted = [
         f"{count} x {names[value] if value < len(names) else f'class {value}'}"
         for value, count in zip(values, counts, strict=True)
     ]
-    return ", ".join(told) or "nothing"
+    return ", ".join(counted) or "nothing"
+
+
+METRICS: MetricTable = {
+    "map": MeanAveragePrecision("map"),
+    "map50": MeanAveragePrecision("map50"),
+}

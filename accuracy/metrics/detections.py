@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Numbers = NDArray[np.float64]
+from ...core.types import Float64
 
-# Of one image the best so many pairs of box and class are looked at, and so many are kept.
+# pairs of box and class of one image: the best that are compared, and those that stay
 _CANDIDATES = 3000
 MOST = 300
 
@@ -18,21 +18,23 @@ MOST = 300
 class Detections:
     """Boxes of one image, best first: corners (M, 4) in the input's pixels, scores, classes."""
 
-    corners: Numbers
-    scores: Numbers
+    corners: Float64
+    scores: Float64
     classes: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.scores)
 
     def above(self, score: float) -> Detections:
-        """Those with at least this score."""
-        kept = self.scores >= score
-        return Detections(self.corners[kept], self.scores[kept], self.classes[kept])
+        """Return the detections with at least this score."""
+        shown = self.scores >= score
+        return Detections(self.corners[shown], self.scores[shown], self.classes[shown])
 
 
-def chosen(corners: Numbers, scores: Numbers, least: float, overlap: float | None) -> Detections:
-    """The boxes of one image from corners (A, 4) and class scores (A, C).
+def select_boxes(
+    corners: Float64, scores: Float64, least: float, overlap: float | None
+) -> Detections:
+    """Choose the boxes of one image from corners (A, 4) and class scores (A, C).
 
     A box counts for every class that has a score of at least ``least``. Boxes of one class that
     overlap a better one by more than ``overlap`` (IoU) are dropped; None drops none. A box of
@@ -44,34 +46,38 @@ def chosen(corners: Numbers, scores: Numbers, least: float, overlap: float | Non
     order = np.argsort(-values, kind="stable")[:_CANDIDATES]
     boxes, classes, values = boxes[order], classes[order], values[order]
     picked = corners[boxes]
-    kept = np.arange(len(values)) if overlap is None else _kept(picked, values, classes, overlap)
-    kept = kept[:MOST]
-    return Detections(picked[kept], values[kept], classes[kept].astype(np.int64))
+    places = np.arange(len(values))
+    if overlap is not None:
+        places = _non_maximum_suppression(picked, values, classes, overlap)
+    places = places[:MOST]
+    return Detections(picked[places], values[places], classes[places].astype(np.int64))
 
 
-def _kept(
-    corners: Numbers, scores: Numbers, classes: NDArray[np.int64], overlap: float
+def _non_maximum_suppression(
+    corners: Float64, scores: Float64, classes: NDArray[np.int64], overlap: float
 ) -> NDArray[np.int64]:
-    """Places of those that non-maximum suppression keeps, best first."""
+    """Return the indices of the boxes that stay, best first."""
     import cv2
 
     if not len(scores):
         return np.zeros(0, np.int64)
     sides = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
-    found = cv2.dnn.NMSBoxesBatched(sides.tolist(), scores.tolist(), classes.tolist(), 0.0, overlap)
-    return np.sort(np.asarray(found, np.int64).ravel())
+    stay = cv2.dnn.NMSBoxesBatched(sides.tolist(), scores.tolist(), classes.tolist(), 0.0, overlap)
+    return np.sort(np.asarray(stay, np.int64).ravel())
 
 
-def overlaps(found: Numbers, there: Numbers, crowd: NDArray[np.bool_] | None = None) -> Numbers:
-    """Intersection over union of corners (M, 4) and (G, 4), (M, G); of a crowd, over the found box.
+def overlaps(boxes: Float64, truth: Float64, crowd: NDArray[np.bool_] | None = None) -> Float64:
+    """Return IoU (M, G) of corners (M, 4) and (G, 4); of a crowd, the share of the box in it.
 
     >>> overlaps(np.array([[0.0, 0, 2, 2]]), np.array([[1.0, 0, 3, 2]])).round(3).tolist()
     [[0.333]]
     """
-    low = np.maximum(found[:, np.newaxis, :2], there[np.newaxis, :, :2])
-    high = np.minimum(found[:, np.newaxis, 2:], there[np.newaxis, :, 2:])
+    low = np.maximum(boxes[:, np.newaxis, :2], truth[np.newaxis, :, :2])
+    high = np.minimum(boxes[:, np.newaxis, 2:], truth[np.newaxis, :, 2:])
     shared = np.maximum(high - low, 0).prod(axis=2)
-    own, other = (np.maximum(one[:, 2:] - one[:, :2], 0).prod(axis=1) for one in (found, there))
+    own, other = (
+        np.maximum(corners[:, 2:] - corners[:, :2], 0).prod(axis=1) for corners in (boxes, truth)
+    )
     union = own[:, np.newaxis] + other - shared
     if crowd is not None:
         union = np.where(crowd, own[:, np.newaxis], union)

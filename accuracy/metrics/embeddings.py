@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from ...calibration_data.sources.labels import Kind, Labels
 from ...core.errors import SamplesError
 from ...core.types import Array
-from .measured import Sums, means
-from .metric import Metric, Outputs, Predictions
+from .measurement import Sums, means
+from .metric import Metric, MetricTable, Outputs, Predictions
 
-# Similarities that are in memory at once.
+# similarities that are in memory at once
 _AT_ONCE = 16_000_000
 
 
@@ -30,29 +30,29 @@ class Cosine(Metric):
         return "cosine"
 
     def predict(self, outputs: Outputs) -> Array:
-        """Unit vectors (N, D)."""
+        """Return unit vectors (N, D)."""
         return unit_vectors(outputs[0])
 
     def measure(self, predictions: Predictions, labels: Labels) -> Sums:
-        """The similarity of each sample. Raises SamplesError for vectors of another length."""
-        found, truth = np.asarray(predictions), unit_vectors(labels.vectors())
-        if found.shape != truth.shape:
+        """Measure each sample's similarity. Raises SamplesError for vectors of another length."""
+        vectors, truth = np.asarray(predictions), unit_vectors(labels.vectors())
+        if vectors.shape != truth.shape:
             raise SamplesError(
-                f"labels of {truth.shape[1]} numbers for embeddings of {found.shape[1]}",
+                f"labels of {truth.shape[1]} numbers for embeddings of {vectors.shape[1]}",
                 "give vectors of that length, such as those of the model they are to be near to",
             )
-        return means((found * truth).sum(axis=1))
+        return means((vectors * truth).sum(axis=1))
 
     def agreement(self, first: Predictions, second: Predictions) -> float:
-        """The mean similarity of both models' vectors."""
+        """Return the mean similarity of both models' vectors."""
         return float((np.asarray(first) * np.asarray(second)).sum(axis=1).mean())
 
     def shown(self, prediction: object, labels: Labels | None = None) -> str:
-        """The first numbers."""
+        """Return the first numbers."""
         return " ".join(f"{value:.3f}" for value in np.ravel(np.asarray(prediction))[:4])
 
     def truth(self, labels: Labels, index: int) -> str:
-        """The first numbers of the label."""
+        """Return the first numbers of the label."""
         return " ".join(f"{value:.3f}" for value in labels.vectors()[index][:4])
 
 
@@ -74,37 +74,37 @@ class Recall(Metric):
         return f"recall@{self.k}"
 
     def predict(self, outputs: Outputs) -> Array:
-        """Unit vectors (N, D)."""
+        """Return unit vectors (N, D)."""
         return unit_vectors(outputs[0])
 
     def measure(self, predictions: Predictions, labels: Labels) -> Sums:
-        """Found or not for each query."""
+        """Measure for each query whether a neighbour has its class."""
         vectors, classes = np.asarray(predictions), labels.classes()
         hits = neighbours_agree(vectors, classes, self.k)
-        _, place, counts = np.unique(classes, return_inverse=True, return_counts=True)
-        able = counts[place] > 1
-        found = (hits & able).astype(np.float64)
-        rows = np.stack([found, able.astype(np.float64)], axis=1)
-        return Sums(found, rows, proportion=bool(able.all()))
+        _, indices, counts = np.unique(classes, return_inverse=True, return_counts=True)
+        is_query = counts[indices] > 1
+        scores = (hits & is_query).astype(np.float64)
+        rows = np.stack([scores, is_query.astype(np.float64)], axis=1)
+        return Sums(scores, rows, proportion=bool(is_query.all()))
 
     def agreement(self, first: Predictions, second: Predictions) -> float:
-        """The mean similarity of both models' vectors."""
+        """Return the mean similarity of both models' vectors."""
         return float((np.asarray(first) * np.asarray(second)).sum(axis=1).mean())
 
     def shown(self, prediction: object, labels: Labels | None = None) -> str:
-        """The first numbers."""
+        """Return the first numbers."""
         return " ".join(f"{value:.3f}" for value in np.ravel(np.asarray(prediction))[:4])
 
 
 def unit_vectors(vectors: Array) -> Array:
-    """(N, D) of length 1, from (N, ...); a vector of zeros stays one."""
+    """Return (N, D) of length 1 from (N, ...); a vector of zeros stays one."""
     flat = np.asarray(vectors, np.float64).reshape(len(vectors), -1)
-    found: Array = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
-    return found
+    units: Array = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
+    return units
 
 
 def neighbours_agree(vectors: Array, classes: NDArray[np.int64], k: int) -> NDArray[np.bool_]:
-    """Whether one of the k nearest other vectors (unit, (N, D)) has the same class, (N,).
+    """Tell whether one of the k nearest other vectors (unit, (N, D)) has the same class, (N,).
 
     >>> vectors = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
     >>> neighbours_agree(vectors, np.array([0, 1, 0]), 1).tolist()
@@ -114,11 +114,14 @@ def neighbours_agree(vectors: Array, classes: NDArray[np.int64], k: int) -> NDAr
     """
     count = len(vectors)
     at_once = max(1, _AT_ONCE // count)
-    found = np.zeros(count, bool)
+    agree = np.zeros(count, bool)
     for start in range(0, count, at_once):
         rows = np.arange(start, min(start + at_once, count))
         near = vectors[rows] @ vectors.T
         near[np.arange(len(rows)), rows] = -np.inf
         nearest = np.argsort(-near, axis=1, kind="stable")[:, : min(k, count - 1)]
-        found[rows] = (classes[nearest] == classes[rows, np.newaxis]).any(axis=1)
-    return found
+        agree[rows] = (classes[nearest] == classes[rows, np.newaxis]).any(axis=1)
+    return agree
+
+
+METRICS: MetricTable = {"cosine": Cosine(), "recall@K": Recall}

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from ...calibration_data.sources.labels import Kind, Labels
 from ...core.types import Array
-from .measured import Measured
+from .measurement import Measurement
 
 Outputs = Sequence[Array]
 Predictions = Sequence[Any] | Array
 
 
 class Metric(ABC):
-    """One way to score a task.
+    """A way to score a task.
 
     ``predict`` decodes a model's outputs, each (N, ...), without labels; ``measure`` scores what
-    was decoded. The options of a metric are the fields of its dataclass: ``--metric-option
-    field=value`` sets one. ``kind`` is what its labels are; None takes any.
+    was decoded. The options of a metric are the fields of its dataclass that have metadata.
+    ``kind`` is what its labels are; None takes any.
     """
 
     kind: ClassVar[Kind | None] = None
@@ -31,33 +31,37 @@ class Metric(ABC):
         """What reports call it."""
 
     def bound(self, input_size: tuple[int, int] | None) -> Metric:
-        """The metric for a model whose image input has this height and width, if it has one."""
+        """Return the metric for a model with this height and width of its image input, if any."""
         return self
 
     def fits(self, outputs: Outputs) -> bool:
-        """Whether outputs can be decoded; asked where there are no labels to measure with."""
+        """Tell whether outputs can be decoded; asked where there are no labels to measure with."""
         return True
 
     @abstractmethod
     def predict(self, outputs: Outputs) -> Predictions:
-        """One prediction a sample. Raises SamplesError or ModelError for other outputs."""
+        """Return one prediction a sample. Raises SamplesError or ModelError for other outputs."""
 
     @abstractmethod
-    def measure(self, predictions: Predictions, labels: Labels) -> Measured:
-        """The metric of the predictions. Raises SamplesError for labels that do not fit."""
+    def measure(self, predictions: Predictions, labels: Labels) -> Measurement:
+        """Measure the predictions. Raises SamplesError for labels that do not fit."""
 
     def agreement(self, first: Predictions, second: Predictions) -> float | None:
-        """The share of samples for which two models predict the same; None where unknown."""
+        """Return the share of samples for which two models predict the same; None where unknown."""
         return None
 
     def details(self, first: Predictions, second: Predictions, labels: Labels) -> dict[str, Any]:
-        """More about what changed from one model to the other, as plain values for the report."""
+        """Return more about what changed between two models, as plain values for the report."""
         return {}
 
     def shown(self, prediction: Any, labels: Labels | None = None) -> str:
-        """A prediction in a few words."""
+        """Describe a prediction in a few words."""
         return str(prediction)
 
     def truth(self, labels: Labels, index: int) -> str:
-        """The label of one sample in a few words."""
+        """Describe the label of one sample in a few words."""
         return str(labels[index])
+
+
+# name -> the metric; a name that ends in K has a function of the number in its place
+MetricTable = Mapping[str, Metric | Callable[[int], Metric]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,136 +13,127 @@ from ...calibration_data.sources.labels import Labels
 from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ...core.types import Array
-from .classification import TopK
-from .detection import MeanAveragePrecision
-from .embeddings import Cosine, Recall
-from .measured import Scores
-from .metric import Metric, Outputs
-from .regression import Regression
-from .segmentation import MeanIou
-from .text_boxes import TextBoxes
-from .text_recognition import TextRecognition
+from .measurement import Scores
+from .metric import Metric, MetricTable, Outputs
+from .metric_names import metric_modules
 from .user_metric import user_metric
 
 # a name with a number in it, such as top5
-_NUMBERED: Mapping[str, Callable[[int], Metric]] = {
-    "top": lambda k: TopK(k),
-    "recall@": lambda k: Recall(k),
-}
-METRICS: Mapping[str, Metric] = {
-    "top1": TopK(1),
-    "top5": TopK(5),
-    "line-accuracy": TextRecognition("line-accuracy"),
-    "character-accuracy": TextRecognition("character-accuracy"),
-    "cer": TextRecognition("cer", lower_is_better=True),
-    "map": MeanAveragePrecision("map"),
-    "map50": MeanAveragePrecision("map50"),
-    "text-boxes": TextBoxes(),
-    "miou": MeanIou(),
-    "cosine": Cosine(),
-    "mae": Regression("mae"),
-    "r2": Regression("r2", lower_is_better=False),
-}
+_NUMBERED = re.compile(r"([a-z@-]+?)([1-9]\d{0,4})")
 
 
 @dataclass(frozen=True)
-class Scoring:
-    """A metric, and which of the model's outputs it reads: their places and names, () for all."""
+class BoundMetric:
+    """A metric, and which of the model's outputs it reads: their indices and names, () for all."""
 
     metric: Metric
-    places: tuple[int, ...] = ()
+    indices: tuple[int, ...] = ()
     names: tuple[str, ...] = ()
 
     def read(self, outputs: Outputs) -> list[Array]:
-        """The outputs that the metric reads, in its order."""
-        return [outputs[place] for place in self.places] if self.places else list(outputs)
+        """Return the outputs that the metric reads, in its order."""
+        return [outputs[index] for index in self.indices] if self.indices else list(outputs)
 
     def scores(self, outputs: Outputs, labels: Labels) -> Scores:
-        """Each sample's own score (N,). Raises SamplesError, OptionError or ModelError."""
+        """Return each sample's own score (N,). Raises SamplesError, OptionError or ModelError."""
         return self.metric.measure(self.metric.predict(self.read(outputs)), labels).scores
 
 
 def find_metric(name: str, options: Mapping[str, str] | None = None) -> Metric:
-    """A metric of the table, or ``package.module:function``, with its options set.
+    """Return the metric of a name such as top1, or ``package.module:function``, with its options.
 
     Raises OptionError for an unknown name or option, and for a value that an option cannot have.
 
     >>> find_metric("top3").name
     'top3'
     """
-    return _with_options(_named(name), name, options or {})
+    return _with_options(_named_metric(name), name, options or {})
 
 
-def find_scoring(
+def bind_metric(
     name: str,
     options: Mapping[str, str] | None = None,
-    wanted: Sequence[str] = (),
+    read: Sequence[str] = (),
     outputs: Sequence[str] = (),
     input_size: tuple[int, int] | None = None,
-) -> Scoring:
-    """The metric for a model with these ``outputs``, which reads only the ``wanted`` ones, if any.
+) -> BoundMetric:
+    """Return the metric for a model with these ``outputs``; it reads all, or those in ``read``.
 
     ``input_size`` (height, width) is that of the model's image input, where it has one. Raises
     OptionError for what ``find_metric`` refuses and for an output that the model has not.
     """
     metric = find_metric(name, options).bound(input_size)
-    for one in wanted:
-        if one not in outputs:
+    for output in read:
+        if output not in outputs:
             raise OptionError(
-                f"{option('metric-output', one)} is no output of the model",
+                f"{option('metric-output', output)} is no output of the model",
                 f"it has {', '.join(outputs)}",
             )
-    return Scoring(metric, tuple(outputs.index(one) for one in wanted), tuple(wanted))
-
-
-def _named(name: str) -> Metric:
-    if name in METRICS:
-        return METRICS[name]
-    module, _, attribute = name.partition(":")
-    if module and attribute:
-        return user_metric(name)
-    numbered = re.fullmatch(r"([a-z@-]+?)([1-9]\d{0,4})", name)
-    if numbered and numbered[1] in _NUMBERED:
-        return _NUMBERED[numbered[1]](int(numbered[2]))
-    known = ", ".join([*METRICS, *(f"{one}K" for one in _NUMBERED)])
-    raise OptionError(
-        f"the metric {name!r} is not known", f"use {known} or package.module:function"
-    )
+    return BoundMetric(metric, tuple(outputs.index(output) for output in read), tuple(read))
 
 
 def with_paths_from(folder: Path, name: str, options: Mapping[str, str]) -> dict[str, str]:
-    """The options of a metric, with files that are relative to ``folder`` found from there."""
-    metric = METRICS.get(name)
+    """Return a metric's options with relative paths of files made to start at ``folder``."""
+    metric = _listed_metric(name)
     if not is_dataclass(metric):
         return dict(options)
-    files = {one.name for one in fields(metric) if str(one.type).startswith("Path")}
+    paths = {field.name for field in fields(metric) if str(field.type).startswith("Path")}
     return {
-        key: str(folder / text) if key.replace("-", "_") in files else text
+        key: str(folder / text) if key.replace("-", "_") in paths else text
         for key, text in options.items()
     }
+
+
+def _named_metric(name: str) -> Metric:
+    module, _, attribute = name.partition(":")
+    metric = user_metric(name) if module and attribute else _listed_metric(name)
+    if metric is None:
+        raise OptionError(
+            f"the metric {name!r} is not known",
+            f"use {', '.join(metric_modules())} or package.module:function",
+        )
+    return metric
+
+
+def _listed_metric(name: str) -> Metric | None:
+    """Return the metric of a module's table, or None where no table has the name."""
+    entry = _table_entry(name)
+    if isinstance(entry, Metric):
+        return entry
+    numbered = _NUMBERED.fullmatch(name)
+    make = _table_entry(f"{numbered[1]}K") if numbered else None
+    return make(int(numbered[2])) if numbered and callable(make) else None
+
+
+def _table_entry(name: str) -> Metric | Callable[[int], Metric] | None:
+    module = metric_modules().get(name)
+    if module is None:
+        return None
+    table: MetricTable = import_module(f".{module}", __package__).METRICS
+    return table[name]
 
 
 def _with_options(metric: Metric, name: str, options: Mapping[str, str]) -> Metric:
     if not options:
         return metric
     assert is_dataclass(metric)
-    known = {one.name: one for one in fields(metric) if one.metadata}
+    settable = {field.name: field for field in fields(metric) if field.metadata}
     values: dict[str, Any] = {}
     for key, text in options.items():
-        place = key.replace("-", "_")
-        if place not in known:
-            listed = ", ".join(one.replace("_", "-") for one in known) or "none"
+        field = settable.get(key.replace("-", "_"))
+        if field is None:
+            listed = ", ".join(settable).replace("_", "-") or "none"
             raise OptionError(
                 f"{option('metric-option', {key: None})}: {name} has no such option",
                 f"its options: {listed}",
             )
-        values[place] = _value(str(known[place].type), text, key, known[place].metadata)
+        values[field.name] = _value(str(field.type), text, key, field.metadata)
     return replace(metric, **values)
 
 
-def _value(kind: str, text: str, key: str, about: Mapping[str, Any]) -> Any:
-    """The value of an option, by the type of its field; ``about`` may list the only choices."""
-    choices = {"yes": True, "no": False} if kind == "bool" else about.get("choices")
+def _value(kind: str, text: str, key: str, metadata: Mapping[str, Any]) -> Any:
+    """Return an option's value, by the type of its field; ``metadata`` may list the choices."""
+    choices = {"yes": True, "no": False} if kind == "bool" else metadata.get("choices")
     try:
         if choices is not None:
             return choices[text] if isinstance(choices, dict) else choices[choices.index(text)]
@@ -150,7 +142,8 @@ def _value(kind: str, text: str, key: str, about: Mapping[str, Any]) -> Any:
         )
         return convert(text)
     except (ValueError, KeyError) as error:
-        wanted = " or ".join(choices) if choices else f"a {kind.partition(' ')[0]}"
+        expected = " or ".join(choices) if choices else f"a {kind.partition(' ')[0]}"
         raise OptionError(
-            f"{option('metric-option', {key: text})}: not {wanted}", str(about.get("help", ""))
+            f"{option('metric-option', {key: text})}: not {expected}",
+            str(metadata.get("help", "")),
         ) from error

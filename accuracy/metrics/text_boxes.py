@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...calibration_data.sources.boxes import Boxes
 from ...calibration_data.sources.labels import Kind, Labels
 from ...core.diagnostics import option
 from ...core.errors import SamplesError
 from ...core.types import Array
 from .average_precision import matches
 from .detections import Detections, overlaps
-from .measured import Scores, Sums
-from .metric import Metric, Outputs, Predictions
+from .measurement import Scores, Sums
+from .metric import Metric, MetricTable, Outputs, Predictions
 
-# A stroke of fewer pixels is noise.
+# a stroke of fewer pixels is noise
 _LEAST_SIDE = 3
 
 
@@ -44,11 +45,11 @@ class TextBoxes(Metric):
         return "text-boxes"
 
     def bound(self, input_size: tuple[int, int] | None) -> Metric:
-        """For an input of this height and width, in whose pixels labels are."""
-        return TextBoxes(self.threshold, self.score, self.unclip, self.iou, input_size)
+        """Return the metric for an input of this height and width, in whose pixels labels are."""
+        return replace(self, input_size=input_size)
 
     def predict(self, outputs: Outputs) -> list[Detections]:
-        """The boxes of each sample from a map of probabilities (N, 1, H, W) or (N, H, W)."""
+        """Return the boxes of each sample from a map of probabilities (N, 1, H, W) or (N, H, W)."""
         maps = np.asarray(outputs[0])
         if maps.ndim not in (3, 4) or (maps.ndim == 4 and 1 not in (maps.shape[1], maps.shape[3])):
             raise SamplesError(
@@ -60,40 +61,35 @@ class TextBoxes(Metric):
         )
         height, width = self.input_size or planes.shape[1:]
         scale = np.array([width / planes.shape[2], height / planes.shape[1]] * 2)
-        found = (self._boxes(np.asarray(plane, np.float32)) for plane in planes)
-        return [Detections(one.corners * scale, one.scores, one.classes) for one in found]
+        images = (self._boxes(np.asarray(plane, np.float32)) for plane in planes)
+        return [replace(boxes, corners=boxes.corners * scale) for boxes in images]
 
     def measure(self, predictions: Predictions, labels: Labels) -> Sums:
-        """Right, found and there of each image. Raises SamplesError when no label holds a box."""
+        """Count right, predicted and true boxes. Raises SamplesError when no label holds a box."""
         labels.require("boxes")
-        rows = np.array(
-            [
-                _counts(found, there, self.iou)
-                for found, there in zip(predictions, labels, strict=True)
-            ],
-            np.float64,
-        )
+        pairs = zip(predictions, labels, strict=True)
+        rows = np.array([_counts(boxes, truth, self.iou) for boxes, truth in pairs], np.float64)
         if not rows[:, 2].any():
             raise SamplesError("no label holds a box", "give images that show text")
         return Sums(np.where(rows[:, 1:].sum(axis=1) > 0, _f1(rows), 1.0), rows, _f1)
 
     def agreement(self, first: Predictions, second: Predictions) -> float:
-        """Mean F1 of the second model's boxes with the first's as if they were there."""
+        """Return the mean F1 of the second model's boxes with the first's as the truth."""
         rows = np.array(
             [_counts(b, a, self.iou) for a, b in zip(first, second, strict=True)], np.float64
         )
         return float(np.where(rows[:, 1:].sum(axis=1) > 0, _f1(rows), 1.0).mean())
 
     def shown(self, prediction: Any, labels: Labels | None = None) -> str:
-        """How many boxes."""
+        """Say how many boxes there are."""
         return f"{len(prediction)} boxes"
 
     def truth(self, labels: Labels, index: int) -> str:
-        """How many boxes there are."""
+        """Say how many boxes the label has."""
         return f"{len(labels[index])} boxes"
 
     def _boxes(self, plane: NDArray[np.float32]) -> Detections:
-        """Of one map, in its own pixels."""
+        """Return the boxes of one map, in its own pixels."""
         import cv2
 
         text = (plane >= self.threshold).astype(np.uint8)
@@ -111,22 +107,25 @@ class TextBoxes(Metric):
                 corners.append([left - grow, top - grow, left + width + grow, top + height + grow])
                 scores.append(mean)
         limits = np.array([plane.shape[1], plane.shape[0]] * 2)
-        kept = np.clip(np.array(corners, np.float64).reshape(-1, 4), 0, limits)
+        clipped = np.clip(np.array(corners, np.float64).reshape(-1, 4), 0, limits)
         order = np.argsort(-np.array(scores), kind="stable")
         classes = np.zeros(len(order), np.int64)
-        return Detections(kept[order], np.array(scores, np.float64)[order], classes)
+        return Detections(clipped[order], np.array(scores, np.float64)[order], classes)
 
 
-def _counts(found: Any, there: Any, iou: float) -> tuple[int, int, int]:
-    """Right, found and there in one image; what lies in a crowd counts neither way."""
-    crowd: NDArray[np.bool_] = getattr(there, "crowd", np.zeros(len(there), bool))
-    table = overlaps(found.corners, there.corners, crowd)
+def _counts(boxes: Detections, truth: Boxes | Detections, iou: float) -> tuple[int, int, int]:
+    """Count right, predicted and true boxes of an image; what lies in a crowd is left out."""
+    crowd = truth.crowd if isinstance(truth, Boxes) else np.zeros(len(truth), bool)
+    table = overlaps(boxes.corners, truth.corners, crowd)
     hits, ignored = matches(table, crowd, np.array([iou]))
     return int(hits.sum()), int((~ignored).sum()), int((~crowd).sum())
 
 
 def _f1(sums: Scores) -> Array:
-    """From right, found and there, (R, 3); NaN where nothing is found or there."""
+    """Return F1 from right, predicted and true boxes, (R, 3); NaN where there is no box."""
     both = sums[:, 1] + sums[:, 2]
-    found: Array = 2 * sums[:, 0] / np.where(both > 0, both, np.nan)
-    return found
+    f1: Array = 2 * sums[:, 0] / np.where(both > 0, both, np.nan)
+    return f1
+
+
+METRICS: MetricTable = {"text-boxes": TextBoxes()}

@@ -15,8 +15,8 @@ from ...core.diagnostics import option
 from ...core.errors import OptionError, SamplesError
 from ...core.types import Array
 from .edit_distance import edit_distance
-from .measured import Sums, means
-from .metric import Metric, Outputs, Predictions
+from .measurement import Sums, means
+from .metric import Metric, MetricTable, Outputs, Predictions
 
 Form = Literal["line-accuracy", "character-accuracy", "cer"]
 
@@ -47,15 +47,15 @@ class TextRecognition(Metric):
         return self.form
 
     def bound(self, input_size: tuple[int, int] | None) -> Metric:
-        """As it is; here the character set is read, so that a missing one is told early."""
+        """Return the metric with its character set read, so that a missing file shows early."""
         self._characters  # noqa: B018
         return replace(self)
 
     def predict(self, outputs: Outputs) -> list[str]:
-        """One text a sample, from scores (N, steps, classes) or (N, classes, steps)."""
+        """Return one text a sample, from scores (N, steps, classes) or (N, classes, steps)."""
         scores = _planes(np.asarray(outputs[0]))
         names = self._characters
-        axis = next((one for one in (2, 1) if scores.shape[one] - len(names) in (1, 2)), None)
+        axis = next((i for i in (2, 1) if scores.shape[i] - len(names) in (1, 2)), None)
         if axis is None:
             raise SamplesError(
                 f"the output of shape {scores.shape} does not fit {len(names)} characters",
@@ -66,16 +66,16 @@ class TextRecognition(Metric):
             names = [*names, " "]
         blank = 0 if self.blank == "first" else len(names)
         table = ["", *names] if self.blank == "first" else [*names, ""]
-        steps = np.stack([one.argmax(axis=axis - 1) for one in scores])
-        return ["".join(table[place] for place in collapsed(row, blank)) for row in steps]
+        steps = np.stack([plane.argmax(axis=axis - 1) for plane in scores])
+        return ["".join(table[label] for label in collapsed(row, blank)) for row in steps]
 
     def measure(self, predictions: Predictions, labels: Labels) -> Sums:
-        """Exact lines, or edits and characters. Raises SamplesError when no label has any text."""
+        """Count exact lines, or edits and characters. Raises SamplesError when labels are empty."""
         truths = [self._scored(text) for text in labels.texts()]
-        found = [self._scored(str(text)) for text in predictions]
+        texts = [self._scored(str(text)) for text in predictions]
         if self.form == "line-accuracy":
-            return means(np.array([a == b for a, b in zip(found, truths, strict=True)], float))
-        edits = np.array([edit_distance(a, b) for a, b in zip(found, truths, strict=True)], float)
+            return means(np.array([a == b for a, b in zip(texts, truths, strict=True)], float))
+        edits = np.array([edit_distance(a, b) for a, b in zip(texts, truths, strict=True)], float)
         lengths = np.array([len(text) for text in truths], float)
         if not lengths.any():
             raise SamplesError("all labels are empty texts", "give the lines that the images show")
@@ -85,16 +85,16 @@ class TextRecognition(Metric):
         return Sums(1 - shares, np.stack([lengths - edits, lengths], axis=1))
 
     def agreement(self, first: Predictions, second: Predictions) -> float:
-        """The share of lines that both read the same, as texts are scored."""
+        """Return the share of lines that both read the same, as texts are scored."""
         pairs = zip(first, second, strict=True)
         return float(np.mean([self._scored(str(a)) == self._scored(str(b)) for a, b in pairs]))
 
     def shown(self, prediction: Any, labels: Labels | None = None) -> str:
-        """The text."""
+        """Return the text."""
         return str(prediction)
 
     def truth(self, labels: Labels, index: int) -> str:
-        """The label's text."""
+        """Return the label's text."""
         return labels.take(np.array([index])).texts()[0]
 
     def _scored(self, text: str) -> str:
@@ -107,32 +107,30 @@ class TextRecognition(Metric):
 
 
 def read_charset(path: Path | None) -> list[str]:
-    """The characters of a file, one a line. Raises OptionError when it is missing or no text."""
+    """Read the characters of a file, one a line. Raises OptionError where that cannot be."""
     if path is None:
         raise OptionError(
             "reading text needs the model's characters",
             f"give {option('metric-option', {'charset': 'FILE'})} with one character a line",
         )
+    charset = option("metric-option", {"charset": str(path)})
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        told = f"{option('metric-option', {'charset': str(path)})}: {error.strerror or error}"
-        raise OptionError(told, "check the path") from error
+        raise OptionError(f"{charset}: {error.strerror or error}", "check the path") from error
     except UnicodeDecodeError as error:
-        told = f"{option('metric-option', {'charset': str(path)})}: not UTF-8: {error}"
-        raise OptionError(told, "save it as UTF-8, one character a line") from error
+        raise OptionError(
+            f"{charset}: not UTF-8: {error}", "save it as UTF-8, one character a line"
+        ) from error
     # not splitlines: a character set may hold line separators of Unicode as characters
     names = [line.rstrip("\r") for line in text.removesuffix("\n").split("\n")]
     if len(names) < 2:
-        raise OptionError(
-            f"{option('metric-option', {'charset': str(path)})}: holds {len(names)} characters",
-            "give one a line",
-        )
+        raise OptionError(f"{charset}: holds {len(names)} characters", "give one a line")
     return names
 
 
 def collapsed(classes: NDArray[np.int64], blank: int) -> list[int]:
-    """CTC's reading of the best class at each step: runs become one, then blanks are dropped.
+    """Read CTC's best class at each step: runs become one, then blanks are dropped.
 
     Source: Graves et al., Connectionist temporal classification, ICML 2006, section 3.2 (best path
     decoding).
@@ -141,11 +139,11 @@ def collapsed(classes: NDArray[np.int64], blank: int) -> list[int]:
     [3, 3, 5]
     """
     starts = np.flatnonzero(np.concatenate([[True], classes[1:] != classes[:-1]]))
-    return [int(one) for one in classes[starts] if one != blank]
+    return [int(label) for label in classes[starts] if label != blank]
 
 
 def _planes(scores: Array) -> Array:
-    """(N, A, B) without further axes of length 1."""
+    """Return scores as (N, A, B), without further axes of length 1."""
     long = [axis for axis in range(1, scores.ndim) if scores.shape[axis] != 1]
     if len(long) != 2:
         raise SamplesError(
@@ -153,3 +151,10 @@ def _planes(scores: Array) -> Array:
             f"name the output with {option('metric-output')}",
         )
     return scores.reshape(len(scores), *(scores.shape[axis] for axis in long))
+
+
+METRICS: MetricTable = {
+    "line-accuracy": TextRecognition("line-accuracy"),
+    "character-accuracy": TextRecognition("character-accuracy"),
+    "cer": TextRecognition("cer", lower_is_better=True),
+}

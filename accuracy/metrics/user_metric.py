@@ -12,10 +12,10 @@ import numpy as np
 from ...calibration_data.sources.labels import Kind, Labels
 from ...core.errors import OptionError
 from .classification import TopK
-from .measured import Sums, means
+from .measurement import Sums, means
 from .metric import Metric, Outputs, Predictions
 
-# What code that somebody else wrote for one model may raise.
+# what code that somebody else wrote for one model may raise
 _USER_ERRORS = (
     ArithmeticError,
     AssertionError,
@@ -33,10 +33,10 @@ _USER_ERRORS = (
 
 @dataclass(frozen=True)
 class UserMetric(Metric):
-    """The mean of ``function(outputs, labels) -> (N,)``.
+    """The mean of ``function(outputs, labels) -> (N,)`` over the samples.
 
-    ``outputs`` is the list of the model's outputs, each (N, ...), or of those that
-    ``--metric-output`` names. ``labels`` are int64 (N,), float64 (N, D), or a sequence of N texts,
+    ``outputs`` is the list of the model's outputs, each (N, ...), or of those that the option
+    metric-output names. ``labels`` are int64 (N,), float64 (N, D), or a sequence of N texts,
     boxes or masks. The function may carry the attributes ``lower_is_better``, and ``labels``
     (class, text, vector, boxes or mask) where a table's texts are not class names.
     """
@@ -44,19 +44,19 @@ class UserMetric(Metric):
     path: str
     function: Callable[[Sequence[Any], Any], Any]
     lower_is_better: bool = False
-    asked: Kind | None = None
+    label_kind: Kind | None = None
 
     @property
     def name(self) -> str:
-        """The path it was found by."""
+        """The path that it was imported by."""
         return self.path
 
     def predict(self, outputs: Outputs) -> Predictions:
-        """The outputs as they are; the function decodes them."""
+        """Return the outputs as they are; the function decodes them."""
         return _Rows(outputs)
 
     def agreement(self, first: Predictions, second: Predictions) -> float | None:
-        """The share of samples with the same largest class, where the first output is classes."""
+        """Return the share of samples with the same largest class, for an output of classes."""
         assert isinstance(first, _Rows) and isinstance(second, _Rows)
         classes = TopK()
         if not classes.fits(first.outputs):
@@ -64,11 +64,11 @@ class UserMetric(Metric):
         return classes.agreement(first.outputs[0], second.outputs[0])
 
     def measure(self, predictions: Predictions, labels: Labels) -> Sums:
-        """The function's numbers. Raises OptionError when it fails or gives other than one each."""
+        """Call the function. Raises OptionError when it fails or gives other than one each."""
         assert isinstance(predictions, _Rows)
-        given = self._given(labels)
+        plain = self._plain(labels)
         try:
-            scores = np.asarray(self.function(predictions.outputs, given), dtype=np.float64)
+            scores = np.asarray(self.function(predictions.outputs, plain), dtype=np.float64)
         except _USER_ERRORS as error:
             raise OptionError(
                 f"the metric {self.name!r} failed: {type(error).__name__}: {error}",
@@ -83,11 +83,11 @@ class UserMetric(Metric):
         return means(scores)
 
     def shown(self, prediction: Any, labels: Labels | None = None) -> str:
-        """The first numbers of the first output."""
+        """Return the first numbers of the first output."""
         return np.array2string(np.ravel(prediction[0])[:4], precision=3, threshold=4)
 
-    def _given(self, labels: Labels) -> Any:
-        kind = self.asked or ("class" if labels.kind == "text" else labels.kind)
+    def _plain(self, labels: Labels) -> Any:
+        kind = self.label_kind or ("class" if labels.kind == "text" else labels.kind)
         if kind == "class":
             return labels.classes()
         if kind == "vector":
@@ -112,28 +112,28 @@ class _Rows(Sequence[Any]):
 
 
 def user_metric(name: str) -> Metric:
-    """The metric ``package.module:function``, or a subclass of Metric there.
+    """Import the metric ``package.module:function``, or a subclass of Metric.
 
     Raises OptionError when it cannot be imported, or is neither.
     """
     module, _, attribute = name.partition(":")
     try:
-        found = getattr(importlib.import_module(module), attribute)
-        if isinstance(found, type) and issubclass(found, Metric):
-            return found()
+        function = getattr(importlib.import_module(module), attribute)
+        if isinstance(function, type) and issubclass(function, Metric):
+            return function()
     except _USER_ERRORS as error:
         raise OptionError(
             f"the metric {name!r} cannot be imported: {error}", "check PYTHONPATH and the name"
         ) from error
-    if not callable(found):
+    if not callable(function):
         raise OptionError(
-            f"the metric {name!r} is no function but {type(found).__name__}",
+            f"the metric {name!r} is no function but {type(function).__name__}",
             "name a function(outputs, labels) that returns one number a sample",
         )
-    asked = getattr(found, "labels", None)
-    if asked is not None and asked not in get_args(Kind):
+    kind = getattr(function, "labels", None)
+    if kind is not None and kind not in get_args(Kind):
         raise OptionError(
-            f"the metric {name!r} asks for labels of the kind {asked!r}",
+            f"the metric {name!r} asks for labels of the kind {kind!r}",
             f"its attribute labels is one of {', '.join(get_args(Kind))}",
         )
-    return UserMetric(name, found, bool(getattr(found, "lower_is_better", False)), asked)
+    return UserMetric(name, function, bool(getattr(function, "lower_is_better", False)), kind)

@@ -47,8 +47,8 @@ LEVELS = (
 )
 
 
-def corrupted(samples: Samples, how: Corruption, seed: int) -> Samples:
-    """The same samples with every image changed before the preprocess; seeded for each image.
+def corrupted(samples: Samples, corruption: Corruption, seed: int) -> Samples:
+    """Return the samples with every image changed before the preprocess; seeded for each image.
 
     Raises OptionError for samples that are no images.
     """
@@ -58,14 +58,14 @@ def corrupted(samples: Samples, how: Corruption, seed: int) -> Samples:
             f"{option('robustness')} changes images, and these samples are tensors",
             f"give images, or leave {option('robustness')} out",
         )
-    return replace(samples, source=_Corrupted(source, how, samples.preprocess.size, seed))
+    return replace(samples, source=_Corrupted(source, corruption, samples.preprocess.size, seed))
 
 
 @dataclass(frozen=True, eq=False)
 class _Corrupted(ImageSource):
     source: ImageSource
-    how: Corruption
-    want: Size
+    corruption: Corruption
+    input_size: Size
     seed: int
 
     @property
@@ -87,10 +87,12 @@ class _Corrupted(ImageSource):
     def image(self, index: int) -> Pixels:
         image = self.source.image(index)
         random = np.random.default_rng([self.seed, index])
-        shrunk = max(1.0, min(image.shape[0] / self.want[0], image.shape[1] / self.want[1]))
-        level = self.how.level * (shrunk if self.how.kind == "blur" else 1)
+        shrunk = max(
+            1.0, min(image.shape[0] / self.input_size[0], image.shape[1] / self.input_size[1])
+        )
+        level = self.corruption.level * (shrunk if self.corruption.kind == "blur" else 1)
         colours = np.ascontiguousarray(image[:, :, :3])
-        return _KINDS[self.how.kind](colours, level, random)
+        return _KINDS[self.corruption.kind](colours, level, random)
 
 
 def _noise(image: Pixels, level: float, random: Random) -> Pixels:

@@ -9,7 +9,8 @@ from typing import get_args
 import numpy as np
 
 from ...calibration_data.images.geometry import Pixels
-from ...calibration_data.preprocess import Preprocess, Resize
+from ...calibration_data.preprocess import Preprocess
+from ...calibration_data.preprocessing import Layout, Resize
 from ...calibration_data.samples import Samples
 from ...calibration_data.sources.labels import Labels
 from ...calibration_data.sources.source_types import ImageSource, TensorSource
@@ -20,7 +21,7 @@ Values = tuple[float, ...]
 
 _IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 _CAFFE = ((123.68, 116.779, 103.939), (1.0, 1.0, 1.0))
-# What models are trained with; three channels are in the order red, green, blue.
+# what models are trained with; three channels are in the order red, green, blue.
 _NORMALISATIONS: Sequence[tuple[Values, Values]] = (
     ((0.0,), (255.0,)),
     ((0.0,), (1.0,)),
@@ -39,83 +40,83 @@ _TENSOR_CHANGES: Mapping[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to feed the same samples. ``subject`` is color, scale, mean-std, layout or resize.
+    """The samples, fed in another way. ``subject`` is color, scale, mean-std, layout or resize.
 
-    ``say`` is what to type for it, or in words what to change of tensors. Values that are only
-    those of the samples are a ``guess``: the model's own may differ a little.
+    ``change`` says it as options, or in words what to change of tensors. Values that are only those
+    of the samples are a ``guess``: the model's own may differ a little.
     """
 
     subject: str
-    say: str
+    change: str
     samples: Samples
     guess: bool = False
     own: tuple[Values, Values] = ((), ())  # mean and standard deviation of the samples' pixels
 
 
 def original(samples: Samples) -> Variant:
-    """The samples as they are; images are decoded once for all variants of one sample."""
-    source, how = samples.source, samples.preprocess
-    if how is None or not isinstance(source, ImageSource):
+    """Return the samples as they are; images are decoded once for all variants of one sample."""
+    source, preprocess = samples.source, samples.preprocess
+    if preprocess is None or not isinstance(source, ImageSource):
         return Variant("", "", samples)
-    known = replace(samples, source=_LastImage(source))
-    return Variant("", "", known, own=_moments(known, how))
+    caching = replace(samples, source=_LastImage(source))
+    return Variant("", "", caching, own=_moments(caching, preprocess))
 
 
-def _moments(samples: Samples, how: Preprocess) -> tuple[Values, Values]:
-    """Mean and standard deviation of each channel over the first samples, to three digits."""
+def _moments(samples: Samples, preprocess: Preprocess) -> tuple[Values, Values]:
+    """Return each channel's mean and standard deviation on the first samples, to three digits."""
     assert isinstance(samples.source, ImageSource)
     first = samples.indices[:_MEASURED]
-    pixels = [how.pixels(samples.source.image(int(index))) for index in first]
-    flat = np.concatenate([one.reshape(-1, how.channels) for one in pixels])
-    mean, std = flat.mean(axis=0), flat.std(axis=0)
-    return tuple(_rounded(one) for one in mean), tuple(_rounded(one) for one in std)
+    images = (preprocess.pixels(samples.source.image(int(index))) for index in first)
+    flat = np.concatenate([image.reshape(-1, preprocess.channels) for image in images])
+    return tuple(map(_rounded, flat.mean(axis=0))), tuple(map(_rounded, flat.std(axis=0)))
 
 
 def _rounded(value: float) -> float:
     return float(f"{value:.3g}")
 
 
-def variants_of(now: Variant, first: Variant) -> list[Variant]:
-    """All that differ from ``now`` in one respect; ``say`` tells what differs from ``first``."""
-    if now.samples.preprocess is not None:
-        return list(_of_images(now.samples, first))
-    return list(_of_tensors(now))
+def variants_of(current: Variant, first: Variant) -> list[Variant]:
+    """Return all that differ from ``current`` in one respect, described as beside ``first``."""
+    preprocess, before = current.samples.preprocess, first.samples.preprocess
+    if preprocess is None or before is None:
+        return list(_of_tensors(current))
+    return [
+        Variant(
+            subject,
+            options_of(other, before),
+            replace(current.samples, preprocess=other),
+            guess=(other.mean, other.std) == first.own,
+        )
+        for subject, other in _others(preprocess, first.own)
+    ]
 
 
-def _of_images(samples: Samples, first: Variant) -> Iterator[Variant]:
-    how, meant = samples.preprocess, first.samples.preprocess
-    assert how is not None and meant is not None
-    for subject, other in _others(how, first.own):
-        fed = replace(samples, preprocess=other)
-        guess = (other.mean, other.std) == first.own
-        yield Variant(subject, options_of(other, meant), fed, guess)
-
-
-def _others(how: Preprocess, own: tuple[Values, Values]) -> Iterator[tuple[str, Preprocess]]:
-    if how.channels == 3:
-        yield "color", replace(how, color="bgr" if how.color == "rgb" else "rgb")
-    seen = {(how.mean, how.std)}
-    for subject, mean, std in (*_normalisations(how), ("scale", *own)):
-        if (mean, std) not in seen and min(std) > 0:
-            seen.add((mean, std))
-            yield subject, replace(how, mean=mean, std=std)
+def _others(preprocess: Preprocess, own: tuple[Values, Values]) -> Iterator[tuple[str, Preprocess]]:
+    if preprocess.channels == 3:
+        yield "color", replace(preprocess, color="bgr" if preprocess.color == "rgb" else "rgb")
+    tried = {(preprocess.mean, preprocess.std)}
+    for subject, mean, std in (*_normalisations(preprocess), ("scale", *own)):
+        if (mean, std) not in tried and min(std) > 0:
+            tried.add((mean, std))
+            yield subject, replace(preprocess, mean=mean, std=std)
     for resize in get_args(Resize):
-        if resize != how.resize:
-            yield "resize", replace(how, resize=resize, pad=None)
-    if how.channels == 3:
-        yield "layout", replace(how, layout="nhwc" if how.layout == "nchw" else "nchw")
+        if resize != preprocess.resize:
+            yield "resize", replace(preprocess, resize=resize, pad=None)
+    if preprocess.channels == 3:
+        layout: Layout = "nhwc" if preprocess.layout == "nchw" else "nchw"
+        yield "layout", replace(preprocess, layout=layout)
 
 
-def _normalisations(how: Preprocess) -> Iterator[tuple[str, Values, Values]]:
-    yield "mean-std", how.std, how.mean
-    small = max(map(abs, how.mean)) <= 1 and max(how.std) <= 1
+def _normalisations(preprocess: Preprocess) -> Iterator[tuple[str, Values, Values]]:
+    yield "mean-std", preprocess.std, preprocess.mean
+    small = max(map(abs, preprocess.mean)) <= 1 and max(preprocess.std) <= 1
     if small:
-        yield "scale", _times_255(how.mean), _times_255(how.std)
+        yield "scale", _times_255(preprocess.mean), _times_255(preprocess.std)
     for mean, std in _NORMALISATIONS:
         if len(mean) == 1:
             yield "scale", mean, std
-        elif how.channels == 3:
-            back = -1 if how.color == "bgr" else 1
+        elif preprocess.channels == 3:
+            back = -1 if preprocess.color == "bgr" else 1
             yield "scale", mean[::back], std[::back]
 
 
@@ -123,27 +124,28 @@ def _times_255(values: Values) -> Values:
     return tuple(255 * value for value in values)
 
 
-def options_of(how: Preprocess, meant: Preprocess) -> str:
-    """The options that make ``meant`` into ``how``.
+def options_of(preprocess: Preprocess, original: Preprocess) -> str:
+    """Return the options that make ``original`` into ``preprocess``.
 
-    >>> one = Preprocess((4, 6), mean=(127.5,), std=(127.5,), color="bgr")
-    >>> render(options_of(one, Preprocess((4, 6))))
+    >>> from rockpress.core.diagnostics import render
+    >>> other = Preprocess((4, 6), mean=(127.5,), std=(127.5,), color="bgr")
+    >>> render(options_of(other, Preprocess((4, 6))))
     "color='bgr' mean=[127.5] std=[127.5]"
     """
-    names = ["color"] if how.color != meant.color else []
-    names += ["mean", "std"] if (how.mean, how.std) != (meant.mean, meant.std) else []
-    names += [name for name in ("resize", "layout") if getattr(how, name) != getattr(meant, name)]
-    return " ".join(option(name, getattr(how, name)) for name in names)
+    differs = {
+        name: getattr(preprocess, name) != getattr(original, name)
+        for name in ("color", "mean", "std", "resize", "layout")
+    }
+    differs["mean"] = differs["std"] = differs["mean"] or differs["std"]
+    return " ".join(
+        option(name, getattr(preprocess, name)) for name, other in differs.items() if other
+    )
 
 
-def _listed(values: Values) -> str:
-    return ",".join(f"{value:.6g}" for value in values)
-
-
-def _of_tensors(now: Variant) -> Iterator[Variant]:
-    """For one image-like input; anything else has no such mistakes that could be guessed."""
-    shapes = list(now.samples.inputs.values())
-    source = now.samples.source
+def _of_tensors(current: Variant) -> Iterator[Variant]:
+    """Give those of one image-like input; for others no such mistake can be guessed."""
+    shapes = list(current.samples.inputs.values())
+    source = current.samples.source
     if len(shapes) != 1 or len(shapes[0]) != 4 or not isinstance(source, TensorSource):
         return
     _, channels, height, width = shapes[0]
@@ -151,9 +153,9 @@ def _of_tensors(now: Variant) -> Iterator[Variant]:
         return
     for name, (subject, words) in _TENSOR_CHANGES.items():
         if channels == 3 or subject == "scale":
-            said = f"{now.say} and {words}" if now.say else words
+            change = f"{current.change} and {words}" if current.change else words
             changed = _Changed(source, name, (channels, height, width))
-            yield Variant(subject, said, replace(now.samples, source=changed))
+            yield Variant(subject, change, replace(current.samples, source=changed))
 
 
 @dataclass(eq=False)

@@ -213,7 +213,7 @@ def _status(code: int | None, result: dict[str, Any], rknn: Path) -> str:
 
 def _add_compiler(outcome: Outcome, result: dict[str, Any], log: Path) -> None:
     """Cycles and warnings: as rockpress gives them, or out of the plain toolkit's log."""
-    from rockpress.convert.chips.layer_table import parse_layers
+    from rockpress.convert.chips.compiler_log import parse_layers
 
     if "warnings" in result:
         outcome.cycles = result["cycles"]

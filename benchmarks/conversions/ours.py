@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,17 +31,22 @@ def main() -> None:
 def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     import numpy as np
 
+    from rockpress.calibration_data.preprocessing import Preprocessing
     from rockpress.convert.chips.targets import find_target
+    from rockpress.convert.convert import convert
     from rockpress.core.graphs.model import save_model
-    from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
+    from rockpress.core.progress import SILENT
+    from rockpress.pipeline.recipes.recipe import make_recipe
     from rockpress.pipeline.samples.ready_model import ready_model
-    from rockpress.pipeline.stages.converting import convert_step
-    from rockpress.pipeline.stages.plan_handover import ranges_of
-    from rockpress.pipeline.stages.quantizing import quantize_as
+    from rockpress.pipeline.tasks.converting import NpuFeeds, conversion_request
+    from rockpress.pipeline.tasks.plan_handover import ranges_of
+    from rockpress.pipeline.tasks.quantizing import quantize_as, quantize_task
     from rockpress.quantize.methods.equalize import as_planned
 
     shapes = dict(zip(job["inputs"], map(tuple, job["shapes"]), strict=True))
-    recipe = Recipe(Path(job["model"]), toolkit_python=Path(job["python"]), timeout=job["timeout"])
+    recipe = make_recipe(
+        Path(job["model"]), toolkit_python=Path(job["python"]), timeout=job["timeout"]
+    )
     ready = ready_model(recipe.model, shapes)
     floating = Path("float.onnx")
     save_model(ready.model, floating)
@@ -49,27 +55,25 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     model, plan = floating, None
     if job["precision"] == "int8":
         model, path = Path("intended.onnx"), Path("plan.toml")
-        quantized = quantize_as(recipe, target, ready.model, model, path, calib, lambda *_: None)
+        task = quantize_task(ready.model, calib, recipe, target)
+        quantized = quantize_as(task, model, path, SILENT)
         planned = as_planned(ready.model, quantized.plan)
         plan = ranges_of(quantized.plan, planned)
         save_model(planned, floating)
-    conversion = convert_step(
-        model,
-        Path("model.rknn"),
-        target,
-        recipe,
-        how=None,
-        calib=calib if model != floating else None,
-        simulate=ready.samples(Path(job["eval"]), Preprocessing()),
+    request = replace(
+        conversion_request(recipe.toolkit, model, Path("model.rknn"), target, None),
+        calibration=NpuFeeds(calib) if model != floating else (),
+        simulate=NpuFeeds(ready.samples(Path(job["eval"]), Preprocessing())),
         float_model=floating if model != floating else None,
         plan=plan,
     )
+    conversion = convert(request)
     result["toolkit"] = conversion.toolkit
     result["cycles"] = conversion.cycles
     result["way"] = conversion.quantization
     result["warnings"] = [f"{one.code}: {one.text}" for one in conversion.warnings]
-    for index, output in enumerate(conversion.outputs or []):
-        np.save(f"output{index}.npy", np.asarray(output, np.float32).reshape(len(output), -1))
+    for index, values in enumerate(conversion.outputs or []):
+        np.save(f"output{index}.npy", np.asarray(values, np.float32).reshape(len(values), -1))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from rockpress.convert.convert import Conversion, convert
+from rockpress.convert.request import ConversionRequest
 from rockpress.core.errors import RockpressError
 from rockpress.core.graphs.model import save_model
 
@@ -31,13 +32,15 @@ def compile_model(one: Published, file: Path, chip: str) -> Conversion:
     pixels = len(one.shape) == 4 and one.shape[1] == 3 and one.model not in _NO_PIXELS
     sample = np.random.default_rng(0).integers(0, 256, (1, *one.shape[2:], 3), np.uint8)
     return convert(
-        file,
-        None,
-        chip,
-        quantization="normal" if one.dtype == "int8" else "float16",
-        mean=(0.0,) * 3 if pixels else None,
-        std=(255.0,) * 3 if pixels else None,
-        calibration=[{_input_name(file): sample}] if one.dtype == "int8" else (),
+        ConversionRequest(
+            file,
+            None,
+            chip,
+            quantization="normal" if one.dtype == "int8" else "float16",
+            mean=(0.0,) * 3 if pixels else None,
+            std=(255.0,) * 3 if pixels else None,
+            calibration=[{_input_name(file): sample}] if one.dtype == "int8" else (),
+        )
     )
 
 

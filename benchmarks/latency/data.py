@@ -9,7 +9,7 @@ from math import prod
 
 import numpy as np
 
-from rockpress.convert.chips.layer_table import Layer
+from rockpress.convert.chips.compiler_log import Layer
 from rockpress.convert.chips.layer_work import Form, Work, bytes_moved, is_lookup, works_of
 from rockpress.convert.chips.targets import Target, find_target
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rockpress.convert.chips.layer_table import Layer
+from rockpress.convert.chips.compiler_log import Layer
 
 FOLDER = Path(__file__).parent
 CHIPS = ("rk3588", "rk3576", "rk3562", "rk3566")

@@ -12,32 +12,30 @@ from pathlib import Path
 from typing import Any
 
 
-def _silent(what: str, done: int, total: int | None) -> None:
-    pass
-
-
 def main() -> None:
     """Do the job."""
+    from rockpress.calibration_data.preprocessing import Preprocessing
     from rockpress.convert.chips.targets import find_target
     from rockpress.core.errors import OptionError
-    from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
+    from rockpress.core.progress import SILENT
+    from rockpress.pipeline.recipes.recipe import make_recipe
     from rockpress.pipeline.samples.ready_model import ready_model
-    from rockpress.pipeline.stages.distilling import distil_pruned, parted
-    from rockpress.pipeline.stages.pruning import cost_of
-    from rockpress.prune.budget import Budget
-    from rockpress.prune.prune import Method, Pruner
+    from rockpress.pipeline.tasks.distilling import distil_pruned, distil_task, split_for_pruning
+    from rockpress.pipeline.tasks.pruning import cost_of
+    from rockpress.prune.prune import PruneMethod, Pruner
+    from rockpress.prune.results.budget import Budget
 
     job: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
     started = time.process_time()
     ready = ready_model(Path(job["model"]))
-    cost, step = cost_of(Budget("cycles", 0.5), find_target(job["target"]), "int8")
+    cost = cost_of(Budget("cycles", 0.5), find_target(job["target"]), "int8")
     calib = ready.samples(Path(job["dataset"]), Preprocessing(), job["calib"])
     criterion, allocation, recover = job["method"]
-    recipe = Recipe(Path(job["model"]), recover=recover, recover_time=job["seconds"])
-    samples, _ = parted(calib, recipe)
+    recipe = make_recipe(Path(job["model"]), recover=recover, recover_time=job["seconds"])
+    samples, _ = split_for_pruning(calib, recipe.prune, recipe.run.seed)
     repair = "least-squares" if recover == "distill" else recover
-    method = Method(criterion, allocation, repair)
-    pruner = Pruner(ready.model, samples, cost=cost, step=step, method=method)
+    method = PruneMethod(criterion, allocation, repair)
+    pruner = Pruner(ready.model, samples, cost=cost, method=method)
     judged = time.process_time() - started
     for share, output in job["outputs"]:
         started, path = time.process_time(), Path(output)
@@ -46,7 +44,9 @@ def main() -> None:
             part = path.with_suffix(".part")
             result = pruner.prune(Budget("cycles", share), part)
             if recover == "distill":
-                found = distil_pruned(recipe, ready.model, part, calib, part, _silent)
+                found = distil_pruned(
+                    distil_task(ready.model, part, calib, recipe), part, None, SILENT
+                )
                 print(share, found, flush=True)
             part.rename(path)
             note |= {

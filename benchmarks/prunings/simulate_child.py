@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +28,17 @@ def main() -> None:
 def _simulate(job: dict[str, Any], result: dict[str, Any]) -> None:
     import numpy as np
 
+    from rockpress.calibration_data.preprocessing import Preprocessing
     from rockpress.convert.chips.targets import find_target
+    from rockpress.convert.convert import convert
     from rockpress.core.graphs.model import save_model
-    from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
+    from rockpress.pipeline.recipes.recipe import make_recipe
     from rockpress.pipeline.samples.ready_model import ready_model
-    from rockpress.pipeline.stages.converting import convert_step
-    from rockpress.pipeline.stages.plan_handover import ranges_of
-    from rockpress.pipeline.stages.quantizing import quantize_step
+    from rockpress.pipeline.tasks.converting import NpuFeeds, conversion_request
+    from rockpress.pipeline.tasks.plan_handover import ranges_of
+    from rockpress.pipeline.tasks.quantizing import quantize_step
 
-    recipe = Recipe(Path(job["model"]), timeout=job["timeout"])
+    recipe = make_recipe(Path(job["model"]), timeout=job["timeout"])
     ready = ready_model(recipe.model)
     save_model(ready.model, Path("float.onnx"))
     calib = ready.samples(Path(job["dataset"]), Preprocessing(), job["calib"])
@@ -47,20 +50,18 @@ def _simulate(job: dict[str, Any], result: dict[str, Any]) -> None:
         lambda what, done, total: None,
         method=job["method"],
     )
-    conversion = convert_step(
-        quantized.path,
-        Path("model.rknn"),
-        find_target(job["target"]),
-        recipe,
-        how=None,
-        calib=calib,
-        simulate=ready.samples(Path(job["test"]), Preprocessing(), job["count"]),
+    target, output = find_target(job["target"]), Path("model.rknn")
+    request = replace(
+        conversion_request(recipe.toolkit, quantized.path, output, target, None),
+        calibration=NpuFeeds(calib),
+        simulate=NpuFeeds(ready.samples(Path(job["test"]), Preprocessing(), job["count"])),
         float_model=Path("float.onnx"),
         plan=ranges_of(quantized.plan, ready.model),
     )
+    conversion = convert(request)
     result["cycles"], result["size"] = conversion.cycles, conversion.bytes
-    for index, output in enumerate(conversion.outputs or []):
-        np.save(f"output{index}.npy", np.asarray(output, np.float32).reshape(len(output), -1))
+    for index, values in enumerate(conversion.outputs or []):
+        np.save(f"output{index}.npy", np.asarray(values, np.float32).reshape(len(values), -1))
 
 
 if __name__ == "__main__":

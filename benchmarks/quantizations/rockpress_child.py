@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,47 +30,48 @@ def main() -> None:
 def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     import numpy as np
 
+    from rockpress.calibration_data.preprocessing import Preprocessing
     from rockpress.convert.chips.targets import find_target
+    from rockpress.convert.convert import convert
     from rockpress.core.graphs.model import load_model, save_model
-    from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
+    from rockpress.core.progress import Progress
+    from rockpress.pipeline.recipes.recipe import make_recipe
     from rockpress.pipeline.samples.ready_model import ready_model
-    from rockpress.pipeline.stages.converting import convert_step
-    from rockpress.pipeline.stages.plan_handover import is_hybrid, ranges_of
+    from rockpress.pipeline.tasks.converting import NpuFeeds, conversion_request
+    from rockpress.pipeline.tasks.plan_handover import is_hybrid, ranges_of
     from rockpress.quantize.methods.equalize import as_planned
     from rockpress.quantize.rendering.plan import read_plan
 
-    recipe = Recipe(Path(job["model"]), timeout=job["timeout"])
+    recipe = make_recipe(Path(job["model"]), timeout=job["timeout"])
     ready = ready_model(recipe.model)
     built = [time.monotonic()] * 2  # when it began, and when the last build was done
 
-    def note(what: str, done: int, total: int | None) -> None:
-        if what.startswith("simulator"):
-            built[1] = time.monotonic()
+    class Timing(Progress):
+        def step(self, activity: str, done: int, total: int | None = None) -> None:
+            if activity.startswith("simulator"):
+                built[1] = time.monotonic()
 
     plan = read_plan(Path(job["quantized"]).with_suffix(".plan.toml"))
     exact = plan.scheme == "w8a8"
     floating = as_planned(ready.model, plan) if exact else load_model(Path(job["quantized"]))
     save_model(floating, Path("float.onnx"))
     hybrid = is_hybrid(plan)
-    conversion = convert_step(
-        Path(job["quantized"]),
-        Path("model.rknn"),
-        find_target(job["target"]),
-        recipe,
-        how=None,
-        calib=ready.samples(Path(job["dataset"]), Preprocessing()),
-        simulate=ready.samples(Path(job["test"]), Preprocessing()),
+    target, output = find_target(job["target"]), Path("model.rknn")
+    request = replace(
+        conversion_request(recipe.toolkit, Path(job["quantized"]), output, target, None),
+        calibration=NpuFeeds(ready.samples(Path(job["dataset"]), Preprocessing())),
+        simulate=NpuFeeds(ready.samples(Path(job["test"]), Preprocessing())),
         quantization="hybrid" if hybrid else "auto" if exact else "normal",
         dtype=None if exact else plan.scheme,
         float_model=Path("float.onnx") if exact else None,
         plan=ranges_of(plan, floating) if exact or hybrid else None,
-        step=note,
     )
+    conversion = convert(request, Timing())
     result["build_seconds"] = built[1] - built[0]
     result["cycles"] = conversion.cycles
     result["way"] = conversion.quantization
-    for index, output in enumerate(conversion.outputs or []):
-        np.save(f"output{index}.npy", np.asarray(output, np.float32).reshape(len(output), -1))
+    for index, values in enumerate(conversion.outputs or []):
+        np.save(f"output{index}.npy", np.asarray(values, np.float32).reshape(len(values), -1))
 
 
 if __name__ == "__main__":

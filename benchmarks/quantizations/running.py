@@ -115,7 +115,7 @@ def _tried(file: Path, samples: SampleSet, size: int) -> Run:
 
 def run_toolkit(cell: Cell, file: Path, place: Place, folder: Path) -> Run:
     """The float model, quantized by the toolkit and simulated."""
-    from rockpress.convert.chips.layer_table import parse_layers
+    from rockpress.convert.chips.compiler_log import parse_layers
 
     test = sample_set(cell.model, "test", cell.test, place.work)
     calib = sample_set(cell.model, "calib", cell.calib, place.work)

@@ -58,7 +58,7 @@ def decode_image(path: Path) -> Pixels:
     _check_file(path)
     try:
         with warnings.catch_warnings():
-            # Pillow warns of large or odd files on stderr; the limits here are our own
+            # Pillow warns of large or unusual files on stderr; the limits here are our own
             warnings.simplefilter("ignore")
             return _decode(path)
     except DecompressionBombError as error:
@@ -68,7 +68,7 @@ def decode_image(path: Path) -> Pixels:
 
 
 def undecodable(path: Path, error: BaseException) -> SamplesError:
-    """What to raise for one of DECODE_ERRORS."""
+    """Return what to raise for one of DECODE_ERRORS."""
     return SamplesError(
         f"{path}: the image cannot be decoded: {_reason(error)}",
         "replace the file, or leave it out of the set",
@@ -76,7 +76,7 @@ def undecodable(path: Path, error: BaseException) -> SamplesError:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Height and width of an image file after its EXIF orientation, without decoding it.
+    """Return height and width of an image file after its EXIF orientation, without decoding it.
 
     Raises SamplesError as ``decode_image`` does.
     """
@@ -97,7 +97,7 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def read_mask(path: Path) -> NDArray[np.int64]:
-    """A mask (H, W) of class indices: the palette's indices, or the gray values of a PNG file.
+    """Read a mask (H, W) of class indices: the palette's indices, or the gray values of a PNG file.
 
     Raises SamplesError for a file with several channels, which holds colours, not classes.
     """
@@ -158,7 +158,7 @@ def _as_uint8(image: Image, path: Path) -> Pixels:
 
 
 def _upper_byte(values: NDArray[np.integer[Any]], path: Path) -> Pixels:
-    """Gray (H, W) of 16 bits -> uint8 (H, W, 1)."""
+    """Return uint8 (H, W, 1) of gray (H, W) in 16 bits."""
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65535:
         raise SamplesError(
@@ -168,9 +168,9 @@ def _upper_byte(values: NDArray[np.integer[Any]], path: Path) -> Pixels:
     return (values >> 8).astype(np.uint8)[:, :, np.newaxis]
 
 
-def _too_large(path: Path, seen: str) -> SamplesError:
+def _too_large(path: Path, size: str) -> SamplesError:
     limits = f"{MAX_PIXELS // 10**6} megapixels and {MAX_FILE_BYTES // 2**20} MB"
-    return SamplesError(f"{path}: {seen} is too large an image", f"the limits are {limits}")
+    return SamplesError(f"{path}: {size} is too large an image", f"the limits are {limits}")
 
 
 def _reason(error: BaseException) -> str:

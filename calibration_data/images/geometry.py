@@ -70,7 +70,7 @@ GEOMETRIES: Mapping[str, Callable[[Pixels, Size, Sequence[int]], Pixels]] = {
 
 
 def resized(image: Pixels, size: Size) -> Pixels:
-    """``cv2.resize`` with linear interpolation; the channel axis stays, also for one channel."""
+    """Apply ``cv2.resize`` with linear interpolation; the channel axis stays, also for gray."""
     import cv2
 
     if image.shape[:2] == size:
@@ -80,7 +80,7 @@ def resized(image: Pixels, size: Size) -> Pixels:
 
 
 @dataclass(frozen=True)
-class Placement:
+class ImagePlacement:
     """Where an image lies in the model's input: pixel * scale + corner, each as (y, x).
 
     ``size`` (height, width) is that of the input.
@@ -91,7 +91,7 @@ class Placement:
     size: Size
 
     def mask(self, mask: NDArray[Any], outside: int = 255) -> NDArray[Any]:
-        """A mask (H, W) of the image as the input has it, the nearest value at each pixel.
+        """Return a mask (H, W) of the image as the input has it, the nearest value at each pixel.
 
         >>> placement("letterbox", (1, 2), (4, 4)).mask(np.array([[3, 5]])).tolist()
         [[255, 255, 255, 255], [3, 3, 5, 5], [3, 3, 5, 5], [255, 255, 255, 255]]
@@ -108,43 +108,43 @@ class Placement:
         return result
 
 
-def placement(resize: str, have: Size, want: Size) -> Placement:
-    """Where an image of size ``have`` lies after ``GEOMETRIES[resize]`` to ``want``.
+def placement(resize: str, image: Size, size: Size) -> ImagePlacement:
+    """Return where an image of a size lies after ``GEOMETRIES[resize]`` to the input's ``size``.
 
     >>> placement("letterbox", (100, 200), (64, 64)).corner
     (16, 0)
     """
-    inner, corner = want, (0, 0)
+    inner, corner = size, (0, 0)
     if resize == "letterbox":
-        inner = _letterbox_size(have, want)
-        corner = ((want[0] - inner[0]) // 2, (want[1] - inner[1]) // 2)
+        inner = _letterbox_size(image, size)
+        corner = ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2)
     elif resize == "fit":
-        inner = _fit_size(have, want)
+        inner = _fit_size(image, size)
     elif resize == "crop":
-        inner = _cover_size(have, want)
-        corner = (-((inner[0] - want[0]) // 2), -((inner[1] - want[1]) // 2))
-    return Placement((inner[0] / have[0], inner[1] / have[1]), corner, want)
+        inner = _cover_size(image, size)
+        corner = (-((inner[0] - size[0]) // 2), -((inner[1] - size[1]) // 2))
+    return ImagePlacement((inner[0] / image[0], inner[1] / image[1]), corner, size)
 
 
-def _fit_size(have: Size, want: Size) -> Size:
-    return want[0], min(want[1], -(-have[1] * want[0] // have[0]))
+def _fit_size(image: Size, size: Size) -> Size:
+    return size[0], min(size[1], -(-image[1] * size[0] // image[0]))
 
 
-def _cover_size(have: Size, want: Size) -> Size:
-    scale = max(want[0] / have[0], want[1] / have[1])
-    return max(want[0], round(have[0] * scale)), max(want[1], round(have[1] * scale))
+def _cover_size(image: Size, size: Size) -> Size:
+    scale = max(size[0] / image[0], size[1] / image[1])
+    return max(size[0], round(image[0] * scale)), max(size[1], round(image[1] * scale))
 
 
-def _letterbox_size(have: Size, want: Size) -> Size:
-    scale = min(want[0] / have[0], want[1] / have[1])
+def _letterbox_size(image: Size, size: Size) -> Size:
+    scale = min(size[0] / image[0], size[1] / image[1])
     height, width = (
-        min(limit, max(1, round(length * scale))) for length, limit in zip(have, want, strict=True)
+        min(limit, max(1, round(length * scale))) for length, limit in zip(image, size, strict=True)
     )
     return height, width
 
 
 def _placed(image: Pixels, size: Size, corner: Size, pad: Sequence[int]) -> Pixels:
-    """The image on a canvas of ``size`` filled with ``pad``, its top left pixel at ``corner``."""
+    """Return the image on a canvas of ``size`` filled with ``pad``, its top left at ``corner``."""
     canvas = np.empty((*size, image.shape[2]), dtype=np.uint8)
     canvas[:] = np.asarray(pad, dtype=np.uint8)
     top, left = corner

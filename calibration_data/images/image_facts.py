@@ -1,4 +1,4 @@
-"""What an image file is before it is decoded: its size, and what decoding drops or turns."""
+"""What an image file holds: its size, and what decoding drops or turns."""
 
 from __future__ import annotations
 

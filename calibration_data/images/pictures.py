@@ -9,14 +9,14 @@ import numpy as np
 
 from .geometry import Pixels
 
-# Larger than that a page shows none, so a report with twenty stays small.
+# pixels of the longer side, so that a report with twenty stays small
 LONGEST = 160
 _QUALITY = 85
 _SMALL = 64  # pixels: below it PNG is smaller than JPEG, and exact
 
 
 def picture_uri(pixels: Pixels) -> str:
-    """Uint8 (H, W, 1) or (H, W, 3) RGB -> a data URI, at most 160 pixels wide and high.
+    """Return a data URI of uint8 (H, W, 1) or (H, W, 3) RGB, at most 160 pixels wide and high.
 
     >>> picture_uri(np.zeros((2, 3, 1), np.uint8))[:32]
     'data:image/png;base64,iVBORw0KGg'

@@ -75,9 +75,9 @@ def read_npz(path: Path) -> dict[str, Array]:
     _require_file(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [one for one in archive.infolist() if one.filename.endswith(".npy")]
+            members = [entry for entry in archive.infolist() if entry.filename.endswith(".npy")]
             _check_members(archive, members, path)
-            return {one.filename[: -len(".npy")]: _load(archive, one) for one in members}
+            return {_array_name(member): _load(archive, member) for member in members}
     except _READ_ERRORS as error:
         raise _corrupt(path, error) from error
 
@@ -88,10 +88,14 @@ def _check_members(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], pat
     if total > MAX_LOADED_BYTES:
         raise _too_large(str(path), total, MAX_LOADED_BYTES)
     for member in members:
-        where = f"{path}: array {member.filename[: -len('.npy')]!r}"
+        where = f"{path}: array {_array_name(member)!r}"
         with archive.open(member) as file:
             header = _read_header(file, where, texts=member.filename == f"{LABELS}.npy")
         _check_data(header, member.file_size, MAX_LOADED_BYTES, where)
+
+
+def _array_name(member: zipfile.ZipInfo) -> str:
+    return member.filename.removesuffix(".npy")
 
 
 def _load(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:

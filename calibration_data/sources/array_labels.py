@@ -11,7 +11,7 @@ from ...core.types import Array
 from .boxes import Boxes, make_boxes
 from .labels import Labels
 
-# A name that no model's input has.
+# a name that no model's input has
 BOXES = "label_boxes"
 _FORMS = (
     "labels are non-negative integers (N,): classes; integers (N, H, W): masks; floats (N,) or "
@@ -20,7 +20,7 @@ _FORMS = (
 
 
 def labels_of(labels: Array, count: int, path: Path) -> Labels:
-    """Labels of ``count`` samples. Raises SamplesError for any other type, shape or number."""
+    """Return the labels of ``count`` samples. Raises SamplesError for other arrays."""
     kind, axes = labels.dtype.kind, labels.ndim
     if not (
         (kind in "ui" and axes in (1, 3))
@@ -53,7 +53,7 @@ def labels_of(labels: Array, count: int, path: Path) -> Labels:
 
 
 def boxes_of(table: Array, count: int, path: Path) -> Labels:
-    """Boxes from rows (M, 6): sample, class, x1, y1, x2, y2 in the pixels of the image or tensor.
+    """Return boxes from rows (M, 6): sample, class, x1, y1, x2, y2 in the sample's pixels.
 
     Raises SamplesError for another shape, and for a sample that does not exist.
     """

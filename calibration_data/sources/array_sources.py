@@ -17,14 +17,14 @@ _CHANNELS = (1, 3, 4)
 
 
 def open_npy(path: Path) -> Source:
-    """One array (N, ...), mapped: uint8 (N, H, W[, C]) are images, other types are tensors."""
+    """Open one array (N, ...), mapped: uint8 (N, H, W[, C]) are images, other types are tensors."""
     arrays = {"": read_npy(path)}
     _sample_count(arrays, path)
     return _source(arrays, None, path)
 
 
 def open_npz(path: Path) -> Source:
-    """``images`` or one array for each model input, and ``labels`` or ``label_boxes`` if any.
+    """Open ``images`` or one array for each model input, and ``labels`` or ``label_boxes`` if any.
 
     Raises SamplesError when the arrays hold different numbers of samples, when uint8 arrays do
     not look like images, or when the labels are none that a task has.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..images.geometry import Placement
+from ..images.geometry import ImagePlacement
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,7 +16,7 @@ class Boxes:
     """M boxes of one image in pixels.
 
     ``corners`` is float64 (M, 4): x1, y1, x2, y2; ``classes`` int64 (M,). ``crowd`` (M,) marks
-    regions that may hold any number of objects: what is found there counts neither way. ``areas``
+    regions that may hold any number of objects: a detection there counts neither way. ``areas``
     (M,) are the objects' areas in the original image, by which COCO tells small from large.
     """
 
@@ -28,8 +28,8 @@ class Boxes:
     def __len__(self) -> int:
         return len(self.corners)
 
-    def placed(self, placement: Placement) -> Boxes:
-        """The boxes where a resized image has them; what a crop cuts off is cut off here too.
+    def placed(self, placement: ImagePlacement) -> Boxes:
+        """Return the boxes where a resized image has them, without what a crop cuts off.
 
         A box that lies outside of the crop altogether is left out.
         """
@@ -44,7 +44,7 @@ class Boxes:
         return Boxes(moved[inside], self.classes[inside], self.crowd[inside], self.areas[inside])
 
     def digest(self) -> str:
-        """Hex SHA-256 of the numbers."""
+        """Return the hex SHA-256 of the numbers."""
         digest = hashlib.sha256()
         for part in (self.corners, self.classes, self.crowd):
             digest.update(np.ascontiguousarray(part).tobytes())
@@ -57,7 +57,7 @@ def make_boxes(
     crowd: NDArray[np.bool_] | None = None,
     areas: NDArray[np.float64] | None = None,
 ) -> Boxes:
-    """Boxes from corners (M, 4), also with M = 0; no crowd, and the boxes' own areas, by default.
+    """Return boxes of corners (M, 4), also with M = 0; by default no crowd, and their own areas.
 
     >>> make_boxes(np.array([[1.0, 2.0, 4.0, 6.0]]), np.array([0])).areas.tolist()
     [12.0]

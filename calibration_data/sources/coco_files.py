@@ -14,13 +14,13 @@ from .boxes import Boxes, make_boxes
 from .labels import Labels
 from .source_types import ImageFiles, Source
 
-# Those of COCO's training images take 450 MB.
+# the annotations of COCO's training images take 450 MB
 MAX_COCO_BYTES = 1024 * 2**20
 _NOT_COCO = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 
 def open_coco(path: Path) -> Source:
-    """The images that the file lists, with their boxes; classes are the categories in id order.
+    """Open the images that a file lists, with their boxes; classes are its categories by id.
 
     An image is looked for beside the file, in ``images/`` beside it, and, for
     ``annotations/instances_val2017.json``, in ``val2017/`` and ``images/val2017/`` above it.
@@ -28,14 +28,14 @@ def open_coco(path: Path) -> Source:
     """
     document = _document(path)
     try:
-        categories = sorted(document["categories"], key=lambda one: int(one["id"]))
-        place = {int(one["id"]): index for index, one in enumerate(categories)}
-        names = tuple(str(one.get("name", one["id"])) for one in categories)
-        images = {int(one["id"]): str(one["file_name"]) for one in document["images"]}
-        found: dict[int, list[Mapping[str, Any]]] = {image: [] for image in images}
-        for one in document["annotations"]:
-            found[int(one["image_id"])].append(one)
-        boxes = tuple(_boxes(found[image], place) for image in images)
+        categories = sorted(document["categories"], key=lambda category: int(category["id"]))
+        classes = {int(category["id"]): index for index, category in enumerate(categories)}
+        names = tuple(str(category.get("name", category["id"])) for category in categories)
+        images = {int(image["id"]): str(image["file_name"]) for image in document["images"]}
+        annotations: dict[int, list[Mapping[str, Any]]] = {image: [] for image in images}
+        for annotation in document["annotations"]:
+            annotations[int(annotation["image_id"])].append(annotation)
+        boxes = tuple(_boxes(annotations[image], classes) for image in images)
     except _NOT_COCO as error:
         raise SamplesError(
             f"{path}: not a COCO file: {type(error).__name__}: {error}",
@@ -62,29 +62,29 @@ def _document(path: Path) -> Any:
         raise SamplesError(f"{path}: not a JSON file: {reason}", "save it again") from error
 
 
-def _boxes(annotations: list[Mapping[str, Any]], place: Mapping[int, int]) -> Boxes:
-    """From x, y, width, height to corners."""
-    corners = np.array([one["bbox"] for one in annotations], np.float64).reshape(-1, 4)
+def _boxes(annotations: list[Mapping[str, Any]], classes: Mapping[int, int]) -> Boxes:
+    """Return the boxes of an image; ``classes`` is category -> class index."""
+    corners = np.array([row["bbox"] for row in annotations], np.float64).reshape(-1, 4)
     if not np.isfinite(corners).all():
         raise ValueError("a bbox is not finite")
     areas = corners[:, 2] * corners[:, 3]
     corners[:, 2:] += corners[:, :2]
-    own = [float(one.get("area", area)) for one, area in zip(annotations, areas, strict=True)]
+    own = [float(row.get("area", area)) for row, area in zip(annotations, areas, strict=True)]
     return make_boxes(
         corners,
-        np.array([place[int(one["category_id"])] for one in annotations], np.int64),
-        np.array([bool(one.get("iscrowd", 0)) for one in annotations], bool),
+        np.array([classes[int(row["category_id"])] for row in annotations], np.int64),
+        np.array([bool(row.get("iscrowd", 0)) for row in annotations], bool),
         np.array(own, np.float64),
     )
 
 
 def _image(path: Path, name: str) -> Path:
     folder, split = path.parent, path.stem.rpartition("_")[2]
-    places = (folder, folder / "images", folder.parent / split, folder.parent / "images" / split)
-    for place in places:
-        if (place / name).is_file():
-            return place / name
+    folders = (folder, folder / "images", folder.parent / split, folder.parent / "images" / split)
+    for candidate in folders:
+        if (candidate / name).is_file():
+            return candidate / name
     raise SamplesError(
         f"{path}: there is no image {name!r} beside it or in images/",
-        f"it was looked for in {', '.join(map(str, places))}",
+        f"it was looked for in {', '.join(map(str, folders))}",
     )

@@ -13,20 +13,20 @@ from .labels import Labels
 from .natural_sort import natural_key
 from .source_types import ImageFiles, Source, TensorFiles
 
-# More files than any evaluation set has; a folder of this size was given by mistake (such as /).
+# more files than any evaluation set has; such a folder was given by mistake (as / is)
 MAX_FILES = 5_000_000
 _NOT_CLASSES = {"__MACOSX", "__pycache__"}
 
 
 def open_folder(folder: Path) -> Source:
-    """Images of the folder, or of its class folders; class index = place in natural sort order.
+    """Open the images of the folder, or of its class folders, whose natural order counts classes.
 
     Other files and hidden ones are passed over. Raises SamplesError when there is no image, or
     when images lie both in the folder and in its subfolders.
     """
     files, folders = _entries(folder)
     images = _with_suffix(files, SUFFIXES)
-    classes = [_with_suffix(_entries(one)[0], SUFFIXES) for one in folders]
+    classes = [_with_suffix(_entries(subfolder)[0], SUFFIXES) for subfolder in folders]
     if images and any(classes):
         raise SamplesError(
             f"{folder}: holds {len(images)} images and also folders with images, so it is not "
@@ -34,13 +34,15 @@ def open_folder(folder: Path) -> Source:
             "give a flat folder, or one folder a class and no image beside them",
         )
     if any(classes):
-        return _labelled(classes, tuple(one.name for one in folders))
+        return _labelled(classes, tuple(subfolder.name for subfolder in folders))
     if images:
         return ImageFiles(tuple(images))
     tensors = _with_suffix(files, {".npy"})
     if tensors:
         return TensorFiles(tuple(tensors))
-    raise SamplesError(f"{folder}: the folder holds no images", f"image files end in {_known()}")
+    raise SamplesError(
+        f"{folder}: the folder holds no images", f"image files end in {', '.join(sorted(SUFFIXES))}"
+    )
 
 
 def _labelled(classes: list[list[Path]], names: tuple[str, ...]) -> ImageFiles:
@@ -51,7 +53,7 @@ def _labelled(classes: list[list[Path]], names: tuple[str, ...]) -> ImageFiles:
 
 
 def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Files and subfolders, each in natural sort order, without hidden ones."""
+    """Return files and subfolders, each in natural sort order, without hidden ones."""
     files: list[Path] = []
     folders: list[Path] = []
     try:
@@ -72,7 +74,3 @@ def _sorted(paths: Iterable[Path]) -> list[Path]:
 
 def _with_suffix(paths: list[Path], suffixes: Iterable[str]) -> list[Path]:
     return [path for path in paths if path.suffix.lower() in suffixes]
-
-
-def _known() -> str:
-    return ", ".join(sorted(SUFFIXES))

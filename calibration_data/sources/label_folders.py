@@ -16,7 +16,7 @@ _IMAGES = "images"
 
 
 def open_label_folder(folder: Path) -> Source | None:
-    """The labelled set of such a folder, or of its ``images/`` part; None for any other folder.
+    """Open the labelled set of such a folder, or of its ``images/`` part; None for others.
 
     ``images/val`` goes with ``labels/val``; an image without a text file shows nothing. Raises
     SamplesError for an image without a mask.
@@ -35,13 +35,13 @@ def open_label_folder(folder: Path) -> Source | None:
 
 
 def _beside(images: Path, name: str) -> Path | None:
-    """The folder that holds the labels of a folder of images: its path with images replaced."""
+    """Return the folder of the labels of a folder of images: its path with images replaced."""
     parts = images.parts
     if _IMAGES not in parts:
         return None
-    place = len(parts) - 1 - parts[::-1].index(_IMAGES)
-    found = Path(*parts[:place], name, *parts[place + 1 :])
-    return found if found.is_dir() else None
+    last = len(parts) - 1 - parts[::-1].index(_IMAGES)
+    folder = Path(*parts[:last], name, *parts[last + 1 :])
+    return folder if folder.is_dir() else None
 
 
 def _labelled(files: tuple[Path, ...], labels: tuple[Path, ...], missing: list[Path]) -> Source:
@@ -59,5 +59,5 @@ def _labelled(files: tuple[Path, ...], labels: tuple[Path, ...], missing: list[P
 
 
 def _image_files(folder: Path) -> tuple[Path, ...]:
-    found = [path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES]
-    return tuple(sorted(found, key=lambda path: natural_key(str(path.relative_to(folder)))))
+    images = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return tuple(sorted(images, key=lambda path: natural_key(str(path.relative_to(folder)))))

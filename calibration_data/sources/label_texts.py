@@ -19,7 +19,7 @@ _SHOWN = 40
 def classes_of(
     texts: Sequence[Any] | NDArray[Any], origin: Callable[[int], str]
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Class indices (M,), and the classes' names: integers as they are, names in natural order.
+    """Return class indices (M,) and names: integers as they are, names in natural order.
 
     Raises SamplesError, with ``origin`` of the text, for a number that is no class index.
 
@@ -29,12 +29,12 @@ def classes_of(
     numeric = [bool(_NUMBER.fullmatch(text)) for text in texts]
     if not any(numeric):
         names = sorted({str(text) for text in texts}, key=natural_key)
-        index = {name: place for place, name in enumerate(names)}
-        return np.array([index[text] for text in texts], dtype=np.int64), tuple(names)
-    for place, text in enumerate(texts):
+        indices = {name: index for index, name in enumerate(names)}
+        return np.array([indices[text] for text in texts], dtype=np.int64), tuple(names)
+    for index, text in enumerate(texts):
         if not re.fullmatch(r"\+?[0-9]{1,18}", text):
             raise SamplesError(
-                f"{origin(place)}: the label {short(text)} is not a non-negative integer",
+                f"{origin(index)}: the label {short(text)} is not a non-negative integer",
                 "use class indices from 0, or names in every row",
             )
     return np.array([int(text) for text in texts], dtype=np.int64), ()
@@ -43,21 +43,21 @@ def classes_of(
 def vectors_of(
     texts: Sequence[Any] | NDArray[Any], origin: Callable[[int], str]
 ) -> NDArray[np.float64]:
-    """Numbers (M, D). Raises SamplesError for a text that does not hold as many as the first.
+    """Return numbers (M, D). Raises SamplesError for a text with fewer or more than the first.
 
     >>> vectors_of(("1.5 2", "3;4e1"), str).tolist()
     [[1.5, 2.0], [3.0, 40.0]]
     """
     rows = [re.split(r"[\s,;]+", text.strip()) for text in texts]
-    for place, row in enumerate(rows):
+    for index, row in enumerate(rows):
         if len(row) != len(rows[0]) or not all(map(_NUMBER.fullmatch, row)):
             raise SamplesError(
-                f"{origin(place)}: the label {short(texts[place])} is not {len(rows[0])} numbers",
+                f"{origin(index)}: the label {short(texts[index])} is not {len(rows[0])} numbers",
                 "give every sample as many numbers, with spaces between",
             )
     return np.array(rows, dtype=np.float64)
 
 
 def short(text: str) -> str:
-    """The text in quotes, cut where it is long."""
+    """Return the text in quotes, cut where it is long."""
     return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ...core.diagnostics import option
 from ...core.errors import SamplesError
-from ..images.geometry import Placement
+from ..images.geometry import ImagePlacement
 from .boxes import Boxes
 from .label_texts import classes_of, vectors_of
 
@@ -26,14 +26,14 @@ Kind = Literal["class", "text", "vector", "boxes", "mask"]
 Classes = NDArray[np.int64]
 Mask = NDArray[np.int64]
 
-_SHOWN = {
+_PLURALS = {
     "class": "classes",
     "text": "texts",
     "vector": "numbers",
     "boxes": "boxes",
     "mask": "masks",
 }
-_HOW = {
+_HINTS = {
     "class": "give a folder a class, a labels.csv, or an .npz with integer labels",
     "text": "give a labels.csv with the columns path,label, or an .npz with labels of text",
     "vector": "give an .npz with labels of floats, or a labels.csv with numbers",
@@ -44,7 +44,7 @@ _HOW = {
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Labels of N samples; ``labels[i]`` reads that of one sample.
+    """Labels of N samples; ``labels[i]`` reads the label of one sample.
 
     ``values`` are those of the whole source: int64 (M,), float64 (M, D), texts, ``Boxes`` or
     masks (H, W), perhaps read from files one at a time. ``indices`` (N,) are the samples that were
@@ -61,7 +61,7 @@ class Labels:
     indices: Classes | None = None
     names: tuple[str, ...] = ()
     origin: Callable[[int], str] = "label {}".format
-    placement: Callable[[int], Placement] | None = None
+    placement: Callable[[int], ImagePlacement] | None = None
 
     def __len__(self) -> int:
         return len(self.values) if self.indices is None else len(self.indices)
@@ -70,21 +70,21 @@ class Labels:
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> Any:
-        which = self._which(index)
-        value = self.values[which]
+        source_index = self._source_index(index)
+        value = self.values[source_index]
         if self.placement is not None and isinstance(value, Boxes):
-            return value.placed(self.placement(which))
+            return value.placed(self.placement(source_index))
         if self.placement is not None and self.kind == "mask":
-            return self.placement(which).mask(np.asarray(value))
+            return self.placement(source_index).mask(np.asarray(value))
         return value
 
-    def take(self, places: Classes) -> Labels:
-        """The labels at some places of these."""
-        chosen = places if self.indices is None else self.indices[places]
+    def take(self, indices: Classes) -> Labels:
+        """Return the labels at some indices (M,) of these."""
+        chosen = indices if self.indices is None else self.indices[indices]
         return replace(self, indices=np.asarray(chosen, dtype=np.int64))
 
-    def placed(self, placement: Callable[[int], Placement]) -> Labels:
-        """Boxes and masks in the pixels of the model's input; others are what they were."""
+    def placed(self, placement: Callable[[int], ImagePlacement]) -> Labels:
+        """Return boxes and masks in the pixels of the model's input, other labels as they are."""
         return replace(self, placement=placement) if self.kind in ("boxes", "mask") else self
 
     def require(self, kind: Kind) -> None:
@@ -96,40 +96,40 @@ class Labels:
         elif kind == "vector":
             self.vectors()
         elif kind != self.kind:
-            raise self._other(kind)
+            raise self._wrong_kind(kind)
 
     def classes(self) -> Classes:
-        """Class indices, int64 (N,); names count in natural order over the whole source."""
+        """Return class indices, int64 (N,); names count in natural order over the whole source."""
         if self.kind == "class":
             return self._chosen(np.asarray(self.values, dtype=np.int64))
         if self.kind == "text":
             return self._chosen(self._text_classes[0])
-        raise self._other("class")
+        raise self._wrong_kind("class")
 
     def class_names(self) -> tuple[str, ...]:
-        """The name of each class, as far as names are known."""
+        """Return the name of each class, () where classes have none."""
         return self._text_classes[1] if self.kind == "text" else self.names
 
     def texts(self) -> list[str]:
-        """One text a sample: a table's own, or the name of a class that has one."""
+        """Return one text a sample: a table's own, or the name of a class that has one."""
         if self.kind == "text":
             return [str(value) for value in self]
         if self.kind == "class" and self.names:
             return [self.names[label] for label in self.classes()]
-        raise self._other("text")
+        raise self._wrong_kind("text")
 
     def vectors(self) -> NDArray[np.float64]:
-        """Numbers, float64 (N, D): a table's texts hold them with spaces or commas between."""
+        """Return numbers, float64 (N, D): a table's texts have spaces or commas between them."""
         if self.kind in ("class", "vector"):
             return self._chosen(
                 np.asarray(self.values, dtype=np.float64).reshape(len(self.values), -1)
             )
         if self.kind == "text":
             return self._chosen(vectors_of(self.values, self.origin))
-        raise self._other("vector")
+        raise self._wrong_kind("vector")
 
     def strata(self) -> Classes | None:
-        """What a choice of samples keeps the shares of, (N,); None where there are no classes."""
+        """Return the strata (N,) of a choice of samples; None where there are no classes."""
         if self.kind not in ("class", "text"):
             return None
         try:
@@ -141,8 +141,8 @@ class Labels:
         return classes if repeated or not self.class_names() or self.kind == "class" else None
 
     def digest(self, index: int) -> str:
-        """Hex SHA-256 of the label of one sample, of the name of its class as well."""
-        value = self.values[self._which(index)]
+        """Return the hex SHA-256 of the label of one sample, of the name of its class as well."""
+        value = self.values[self._source_index(index)]
         if isinstance(value, Boxes):
             return value.digest()
         if self.kind == "class":
@@ -154,7 +154,7 @@ class Labels:
         return hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode() + array).hexdigest()
 
     def names_digest(self) -> str:
-        """Hex SHA-256 of the names of all classes, also of those that no chosen sample has.
+        """Return the hex SHA-256 of the names of all classes, chosen or not.
 
         Which index a name gets depends on the others.
         """
@@ -168,11 +168,11 @@ class Labels:
     def _chosen(self, array: NDArray[Any]) -> NDArray[Any]:
         return array if self.indices is None else array[self.indices]
 
-    def _which(self, index: int) -> int:
+    def _source_index(self, index: int) -> int:
         return index if self.indices is None else int(self.indices[index])
 
-    def _other(self, kind: Kind) -> SamplesError:
+    def _wrong_kind(self, kind: Kind) -> SamplesError:
         return SamplesError(
-            f"the labels are {_SHOWN[self.kind]}, but the metric is for {_SHOWN[kind]}",
-            f"{_HOW[kind]}; or choose another {option('metric')}",
+            f"the labels are {_PLURALS[self.kind]}, but the metric is for {_PLURALS[kind]}",
+            f"{_HINTS[kind]}; or choose another {option('metric')}",
         )

@@ -22,14 +22,14 @@ def open_list(path: Path) -> Source:
     It is the toolkit's dataset.txt too, but for its lines with several inputs. Raises SamplesError
     with the line number for a missing file, and for a list without any.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         entry = line.strip()
         if entry and not entry.startswith("#"):
-            found.append(_listed_file(entry, path, number))
-    if not found:
+            files.append(_listed_file(entry, path, number))
+    if not files:
         raise SamplesError(f"{path}: the list holds no files", "give one path a line")
-    return _file_source(found, None, path)
+    return _file_source(files, None, path)
 
 
 def open_csv(path: Path) -> Source:
@@ -96,7 +96,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _csv_rows(path: Path) -> tuple[list[tuple[int, str, str]], str]:
-    """Line number, path and label of every row, and the name of the label's column."""
+    """Return line number, path and label of every row, and the name of the label's column."""
     try:
         reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
         columns = [(name or "").strip().lower() for name in reader.fieldnames or []]
@@ -116,7 +116,7 @@ def _csv_rows(path: Path) -> tuple[list[tuple[int, str, str]], str]:
 
 
 def read_text(path: Path) -> str:
-    """A text file in UTF-8 of bounded size. Raises SamplesError."""
+    """Read a text file in UTF-8 of bounded size. Raises SamplesError."""
     try:
         if path.stat().st_size > MAX_LIST_BYTES:
             raise SamplesError(

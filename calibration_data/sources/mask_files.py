@@ -20,5 +20,5 @@ class MaskFiles(Sequence[Any]):
         return len(self.paths)
 
     def __getitem__(self, index: Any) -> Any:
-        """The mask of one sample. Raises SamplesError when the file cannot be read."""
+        """Read the mask of one sample. Raises SamplesError when the file cannot be read."""
         return read_mask(self.paths[index])

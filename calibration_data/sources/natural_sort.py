@@ -8,7 +8,7 @@ NaturalKey = tuple[tuple[tuple[int, int, str], ...], str]
 
 
 def natural_key(text: str) -> NaturalKey:
-    """Sort key in which runs of digits compare as numbers and letters without their case.
+    """Return a sort key in which runs of digits compare as numbers, letters without case.
 
     >>> sorted(["img10", "img2", "Img1"], key=natural_key)
     ['Img1', 'img2', 'img10']

@@ -1,4 +1,4 @@
-"""What a source of samples is: sized, indexed, read one sample at a time, perhaps labelled."""
+"""The kinds of sources of samples: sized, indexed, read one sample at a time, perhaps labelled."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from .labels import Labels
 
 
 class Source(ABC):
-    """Samples on disk. ``labels`` are those of all of them, or None."""
+    """Samples on disk, with the labels of all of them or None."""
 
     labels: Labels | None
 
     @abstractmethod
     def __len__(self) -> int:
-        """Number of samples, at least 1."""
+        """Return the number of samples, at least 1."""
 
     @abstractmethod
     def name(self, index: int) -> str:
-        """How an error message names the sample: a path, or a path and an index."""
+        """Return how an error message names the sample: a path, or a path and an index."""
 
     @abstractmethod
     def content_digest(self, index: int) -> str:
-        """Hex SHA-256 of the sample's content, wherever it lies."""
+        """Return the hex SHA-256 of the sample's content, wherever it lies."""
 
 
 class ImageSource(Source):
@@ -42,11 +42,11 @@ class ImageSource(Source):
 
     @abstractmethod
     def image(self, index: int) -> Pixels:
-        """Uint8 (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA. Raises SamplesError when corrupt."""
+        """Read uint8 (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA. Raises SamplesError."""
 
     @abstractmethod
     def size(self, index: int) -> Size:
-        """Height and width of that image, without decoding it."""
+        """Return height and width of that image, without decoding it."""
 
 
 class TensorSource(Source):
@@ -54,7 +54,7 @@ class TensorSource(Source):
 
     @abstractmethod
     def tensors(self, index: int) -> dict[str, Array]:
-        """Array name -> array of one sample; the name is "" where the file does not give one."""
+        """Return array name -> array of one sample; the name is "" where the file has none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +68,11 @@ class _Files(Source):
         return len(self.paths)
 
     def name(self, index: int) -> str:
-        """The file's path."""
+        """Return the file's path."""
         return str(self.paths[index])
 
     def content_digest(self, index: int) -> str:
-        """Hex SHA-256 of the file. Raises SamplesError when it cannot be read."""
+        """Return the hex SHA-256 of the file. Raises SamplesError when it cannot be read."""
         return _file_digest(self.paths[index])
 
 
@@ -81,11 +81,11 @@ class ImageFiles(_Files, ImageSource):
     """One image file a sample."""
 
     def image(self, index: int) -> Pixels:
-        """The decoded file."""
+        """Decode the file."""
         return decode_image(self.paths[index])
 
     def size(self, index: int) -> Size:
-        """What the file's header says."""
+        """Return what the file's header says."""
         return image_size(self.paths[index])
 
 
@@ -94,7 +94,7 @@ class TensorFiles(_Files, TensorSource):
     """One .npy file a sample, as the toolkit's dataset.txt may list them."""
 
     def tensors(self, index: int) -> dict[str, Array]:
-        """The file's array, without a name. Raises SamplesError for uint8."""
+        """Return the file's array, without a name. Raises SamplesError for uint8."""
         array = read_npy(self.paths[index])
         if array.dtype == np.uint8:
             raise SamplesError(
@@ -116,20 +116,20 @@ class ImageArray(ImageSource):
         return len(self.images)
 
     def name(self, index: int) -> str:
-        """The array file's path and the index."""
+        """Return the array file's path and the index."""
         return f"{self.path}[{index}]"
 
     def image(self, index: int) -> Pixels:
-        """One image with its channel axis."""
-        one = np.asarray(self.images[index])
-        return one if one.ndim == 3 else one[:, :, np.newaxis]
+        """Return one image with its channel axis."""
+        image = np.asarray(self.images[index])
+        return image if image.ndim == 3 else image[:, :, np.newaxis]
 
     def size(self, index: int) -> Size:
-        """The same for all of them."""
+        """Return the size that all images have."""
         return self.images.shape[1], self.images.shape[2]
 
     def content_digest(self, index: int) -> str:
-        """Hex SHA-256 of the image's shape and pixels."""
+        """Return the hex SHA-256 of the image's shape and pixels."""
         return _array_digest({"": self.images[index]})
 
 
@@ -145,15 +145,15 @@ class TensorArrays(TensorSource):
         return len(next(iter(self.arrays.values())))
 
     def name(self, index: int) -> str:
-        """The array file's path and the index."""
+        """Return the array file's path and the index."""
         return f"{self.path}[{index}]"
 
     def tensors(self, index: int) -> dict[str, Array]:
-        """Array name -> array of one sample."""
+        """Return array name -> array of one sample."""
         return {name: np.asarray(array[index]) for name, array in self.arrays.items()}
 
     def content_digest(self, index: int) -> str:
-        """Hex SHA-256 of the arrays' names, types, shapes and values."""
+        """Return the hex SHA-256 of the arrays' names, types, shapes and values."""
         return _array_digest(self.tensors(index))
 
 

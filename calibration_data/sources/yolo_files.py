@@ -14,7 +14,7 @@ from ..images.decode import image_size
 from .boxes import Boxes, make_boxes
 from .lists import read_text
 
-# Far above any detector's; a larger number is no class.
+# far above any detector's; a larger number is no class
 MOST_CLASSES = 1_000_000
 
 
@@ -29,14 +29,14 @@ class YoloFiles(Sequence[Any]):
         return len(self.images)
 
     def __getitem__(self, index: Any) -> Any:
-        """The boxes of one image in its pixels. Raises SamplesError, with the line, for others."""
+        """Read the boxes of one image in its pixels. Raises SamplesError with the line."""
         path = self.texts[index]
         rows = _rows(path) if path.is_file() else []
         return _boxes(rows, image_size(self.images[index]))
 
 
 def _rows(path: Path) -> list[tuple[int, list[float]]]:
-    """Class and numbers of every line that is not empty."""
+    """Return class and numbers of every line that is not empty."""
     rows = []
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         words = line.split()
@@ -70,7 +70,7 @@ def _boxes(rows: list[tuple[int, list[float]]], size: tuple[int, int]) -> Boxes:
 
 
 def _corners(values: list[float]) -> tuple[float, float, float, float]:
-    """Of a box, or around an outline, as shares of the image.
+    """Return the corners of a box, or around an outline, as shares of the image.
 
     >>> _corners([0.5, 0.5, 0.25, 0.5])
     (0.375, 0.25, 0.625, 0.75)

@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from .. import options as o
-from ..parsers import number
+from ...core.option_kinds import Number
+from .. import parameters as o
 from ..show import print_json, print_lines
+from ..verb_options import word_reader
 
 app = typer.Typer(add_completion=False)
 
@@ -19,7 +20,7 @@ Shrink = Annotated[
     Option(
         "--shrink",
         metavar="GB",
-        parser=number(0),
+        parser=word_reader(Number(0)),
         help="Remove what was unused longest, until it fits.",
     ),
 ]

@@ -9,90 +9,50 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ...core.errors import RockpressError
-from .. import options as o
-from ..build import build_recipe
-from ..check_options import Layout
+from .. import parameters as o
 from ..progress_display import watching
 from ..show import print_json, print_lines, warn
-from ..target_results import Jobs, OutputFileOrFolder, Told, end_with, named
+from ..target_results import Told, end_with, named
+from ..verb_options import Given, VerbCommand, takes
 
 if TYPE_CHECKING:
     from ...convert.convert import Conversion
     from ...core.progress import Progress
     from ...pipeline.recipes.recipe import Recipe
-    from ...pipeline.single import Build
 
 SCHEMA = 1
 
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(cls=VerbCommand)
+@takes("convert")
 def command(
     model: o.Model,
-    output: OutputFileOrFolder,
-    target: o.Targets = None,
-    quantize: o.QuantizeBuild = None,
-    scheme: o.BuildScheme = None,
-    plan: o.Plan = None,
-    calib: o.Calib = None,
-    calib_count: o.CalibCount = None,
-    inputs: o.Inputs = None,
-    outputs: o.Outputs = None,
-    size: o.SizeOption = None,
-    resize: o.Resize = None,
-    pad: o.Pad = None,
-    color: o.Color = None,
-    mean: o.Mean = None,
-    std: o.Std = None,
-    layout: Layout = None,
-    timeout: o.Timeout = None,
-    memory_limit: o.MemoryLimit = None,
-    toolkit_python: o.ToolkitPython = None,
-    jobs: Jobs = None,
-    seed: o.Seed = None,
+    output: o.OutputFileOrFolder,
+    options: Given,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
 ) -> None:
     """Convert an ONNX model to RKNN."""
-    several = len({name.strip().lower() for name in target or ()}) > 1
+    several = len({name.strip().lower() for name in options.get("target", ())}) > 1
     if several and output.suffix.lower() == ".rknn":
         raise typer.BadParameter(
             f"-o {output}: a .rknn is for one chip; with several --target, -o names a folder"
         )
-    recipe = build_recipe(
-        model,
-        targets=target,
-        calib=calib,
-        calib_count=calib_count,
-        inputs=inputs,
-        outputs=outputs,
-        size=size,
-        preprocessing={
-            "resize": resize,
-            "pad": pad,
-            "color": color,
-            "mean": mean,
-            "std": std,
-            "layout": layout,
-        },
-        timeout=timeout,
-        memory_limit_gb=memory_limit,
-        toolkit_python=toolkit_python,
-        jobs=jobs,
-        seed=seed,
-    )
+    from ...calibration_data.preprocessing import Preprocessing
+    from ...core.options import options_in
     from ...pipeline.parallel import AllFailed
+    from ...pipeline.recipes.recipe import make_recipe
     from ...pipeline.several import convert_files
-    from ...pipeline.single import Build
 
-    pixels = any(one is not None for one in (resize, pad, color, mean, std, layout))
-    build = Build(quantize or "auto", scheme, plan, pixels)
+    recipe = make_recipe(model, **options)
+    pixels = any(described.name in options for described in options_in(Preprocessing))
     try:
         with watching(quiet=quiet) as progress:
             convert = convert_files if several else _convert_one
-            found = convert(recipe, output, build, progress)
+            found = convert(recipe, output, progress, pixels=pixels)
     except AllFailed as failed:
         end_with(failed.errors, verbose=verbose, code=failed.exit_code)
     _show(found, several=several, as_json=as_json, told=progress.shown)
@@ -101,11 +61,11 @@ def command(
 
 
 def _convert_one(
-    recipe: Recipe, output: Path, build: Build, progress: Progress
+    recipe: Recipe, output: Path, progress: Progress, *, pixels: bool
 ) -> dict[str, Conversion | RockpressError]:
     from ...pipeline.single import convert_file
 
-    done = convert_file(recipe, output, build, progress)
+    done = convert_file(recipe, output, progress, pixels=pixels)
     return {done.target: done}
 
 
@@ -139,7 +99,7 @@ def _document(name: str, one: Conversion | RockpressError) -> dict[str, Any]:
         "sqnr_db": {"intended": one.closeness.intended_db, "float": one.closeness.float_db},
         "cycles": one.cycles,
         "latency": [asdict(figure) for figure in latency_figures(one)],
-        "warnings": [asdict(warning) for warning in one.warnings],
+        "warnings": [warning.rendered().document() for warning in one.warnings],
     }
 
 

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from .. import options as o
-from .. import release_options as r
-from ..build import build_recipe
+from .. import parameters as o
 from ..model_runs import Shown, opened_cache, run_one
 from ..places import require_reports
+from ..verb_options import Given, VerbCommand, takes
 
-_BUDGET = "cycles=-40%"
-_RETENTION = 0.98
+_FOLDER = "rockpress-demo"
 
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(cls=VerbCommand)
+@takes("demo")
 def command(
-    output: o.OutputFolder = None,
-    target: o.Targets = None,
-    prune: o.Prune = None,
-    min_retention: o.MinRetention = None,
-    last_report: r.LastReport = None,
-    max_regression: r.MaxRegression = None,
+    options: Given,
+    output: Annotated[Path | None, o.output_folder(_FOLDER)] = None,
     report: o.ReportFiles = None,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
@@ -33,25 +29,21 @@ def command(
 ) -> None:
     """Run the whole chain on the bundled model and data."""
     from ...calibration_data.bundled import CALIBRATION, DEMO_PREPROCESS, MODEL, TEST, sample_path
-    from ...pipeline.recipes.recipe_file import Job
+    from ...pipeline.options.option_table import defaults_of
+    from ...pipeline.recipes.recipe import make_recipe
+    from ...pipeline.recipes.recipe_file import ModelJob
 
-    budget = _BUDGET if prune is None else prune
-    recipe = build_recipe(
+    recipe = make_recipe(
         sample_path(MODEL),
         calib=sample_path(CALIBRATION),
         calib_count=256,
         eval=sample_path(TEST),
-        targets=target,
-        prune=None if budget == "off" else budget,
-        preprocessing={"mean": DEMO_PREPROCESS.mean, "std": DEMO_PREPROCESS.std},
-        gates={
-            "min_retention": _RETENTION if min_retention is None else min_retention,
-            "max_regression": r.limits_of(max_regression),
-        },
-        last_report=last_report,
+        mean=DEMO_PREPROCESS.mean,
+        std=DEMO_PREPROCESS.std,
         cache=opened_cache(),
+        **{**defaults_of("demo"), **options},
     )
     require_reports(report, recipe)
     shown = Shown(as_json=as_json, reports=report or (), quiet=quiet, verbose=verbose)
-    if code := run_one(Job(None, recipe, output or Path("rockpress-demo")), shown):
+    if code := run_one(ModelJob(None, recipe, output or Path(_FOLDER)), shown):
         raise typer.Exit(code)

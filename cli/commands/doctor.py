@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .. import options as o
+from .. import parameters as o
 from ..show import print_json, print_lines, print_table
+from ..verb_options import Given, VerbCommand, takes
 
 if TYPE_CHECKING:
     from ...convert.toolkit.environment import Fact
-    from ...convert.toolkit.known_issues import Regression
+    from ...convert.toolkit.known_issues import KnownIssue
 
 SelfTest = Annotated[
     bool,
@@ -24,9 +25,10 @@ SelfTest = Annotated[
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(cls=VerbCommand)
+@takes("doctor")
 def command(
-    toolkit_python: o.ToolkitPython = None,
+    options: Given,
     self_test: SelfTest = False,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
@@ -41,14 +43,16 @@ def command(
         mend_all,
         toolkit_version,
     )
-    from ...convert.toolkit.known_issues import known_regressions
+    from ...convert.toolkit.known_issues import known_issues
+    from ...pipeline.recipes.recipe import make_recipe
 
+    toolkit_python = make_recipe("", **options).toolkit.toolkit_python
     facts = [*environment_facts(toolkit_python), *machine_facts()]
     version = toolkit_version(toolkit_python)
     if self_test:
         facts.append(_self_test(toolkit_python, version, quiet=quiet))
     healthy = all(fact.ok for fact in facts)
-    known = known_regressions(version)
+    known = known_issues(version)
     mend = mend_all(facts, toolkit_python)
     if as_json:
         document = {
@@ -75,12 +79,10 @@ def _self_test(python: Path | None, version: str | None, *, quiet: bool) -> Fact
         return Fact("self-test", "not run: there is no toolkit", False, "install the toolkit")
     with watching(quiet=quiet) as progress:
         progress.stage("self-test")
-        from ...convert.smoke_test import try_conversion
+        from ...convert.smoke_test import run_smoke_test
 
         try:
-            done = try_conversion(
-                toolkit_python=python, on_progress=lambda what: progress.step(what, 0, None)
-            )
+            done = run_smoke_test(toolkit_python=python, progress=progress)
         except ToolkitError as error:
             return Fact("self-test", error.message, False, error.hint)
     exact = "bit-exact" if done.steps == 0 else f"off by up to {done.steps} of 255 steps"
@@ -91,7 +93,7 @@ def _self_test(python: Path | None, version: str | None, *, quiet: bool) -> Fact
 
 def _show(
     facts: list[Fact],
-    known: tuple[Regression, ...],
+    known: tuple[KnownIssue, ...],
     version: str | None,
     mend: str,
     *,

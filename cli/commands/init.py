@@ -8,50 +8,40 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from typer import Option
 
-from .. import options as o
-from ..defaults import with_own_defaults
+from .. import parameters as o
+from ..verb_options import Given, VerbCommand, takes
+
+Force = Annotated[bool, typer.Option("--force", help="Replace files that are there already.")]
 
 app = typer.Typer(add_completion=False)
 
-Folder = Annotated[
-    Path,
-    Option(
-        "--output",
-        "-o",
-        metavar="DIR",
-        help="Folder to write to; made when missing. [default: .]",
-        show_default=False,
-    ),
-]
 
-
-@app.command()
+@app.command(cls=VerbCommand)
+@takes("init")
 def command(
     model: o.Model,
-    output: Folder = Path(),
-    calib: o.Calib = None,
-    evaluation: o.Eval = None,
-    target: o.Targets = None,
-    force: o.Force = False,
+    options: Given,
+    output: Annotated[Path, o.output_folder(".")] = Path(),
+    force: Force = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
 ) -> None:
     """Write a recipe for a model, a Makefile fragment and a CI workflow."""
     from ...convert.chips.targets import find_target
     from ...core.graphs.model import require_model_file
+    from ...pipeline.recipes.recipe import make_recipe
     from ...pipeline.starter import Answers, write_starter
 
     require_model_file(model)
-    names = tuple(find_target(name).name for name in target or ["rk3588"])
+    recipe = make_recipe(model, **options)
     answers = Answers(
         _from(output, model),
-        None if calib is None else _from(output, calib),
-        None if evaluation is None else _from(output, evaluation),
-        names,
+        _from(output, recipe.samples.calib) if recipe.samples.calib else None,
+        _from(output, recipe.samples.eval) if recipe.samples.eval else None,
+        tuple(find_target(name).name for name in recipe.run.target),
     )
-    written = write_starter(model, output, answers, _meanings(), force=force)
+    written = write_starter(model, output, answers, force=force)
     if not quiet:
         for path in written:
             print(f"rockpress: written {path}", file=sys.stderr)
@@ -78,11 +68,3 @@ def _below_a_top(folder: Path) -> list[str]:
 
 def _from(folder: Path, path: Path) -> str:
     return Path(os.path.relpath(path, folder)).as_posix()
-
-
-def _meanings() -> dict[str, str]:
-    """Option of ``run`` -> what it does."""
-    from .run import app as run
-
-    params = with_own_defaults(typer.main.get_command(run), "run").params
-    return {name[2:]: str(getattr(one, "help", "")) for one in params for name in one.opts}

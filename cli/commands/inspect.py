@@ -7,44 +7,33 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .. import options as o
-from ..parsers import whole
+from ...core.option_kinds import Whole
+from .. import parameters as o
 from ..show import print_json, print_lines, print_table, warn
+from ..verb_options import Given, VerbCommand, takes, word_reader
 
 if TYPE_CHECKING:
     from ...convert.manifest import Manifest
     from ...convert.toolkit.rknn_file import RknnFacts
     from ...pipeline.inspection import ModelFacts, RknnInspection
     from ...pipeline.recipes.recipe import Recipe
-    from ..parsers import Input, Names, Size
 
 _TOP = 20  # layers in the table; the dearest come first and should not scroll away
 
 Top = Annotated[
-    int | None,
-    typer.Option(
-        "--top",
-        metavar="N",
-        parser=whole(1),
-        help="Show the N dearest layers. [default: 20]",
-    ),
+    int,
+    typer.Option(metavar="N", parser=word_reader(Whole(1)), help="Show the N dearest layers."),
 ]
 
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(cls=VerbCommand)
+@takes("inspect")
 def command(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="ONNX model or .rknn file.")],
-    target: o.Targets = None,
-    quantize: o.QuantizeStage = None,
-    top: Top = None,
-    inputs: o.Inputs = None,
-    outputs: o.Outputs = None,
-    size: o.SizeOption = None,
-    timeout: o.Timeout = None,
-    memory_limit: o.MemoryLimit = None,
-    toolkit_python: o.ToolkitPython = None,
+    options: Given,
+    top: Top = _TOP,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
@@ -54,42 +43,26 @@ def command(
     With --target: what every layer of an ONNX model would cost on that chip. No data is needed.
     """
     if model.suffix.lower() == ".rknn":
-        if target:
+        if "target" in options:
             raise typer.BadParameter("--target is for ONNX models; a .rknn has its target inside")
         _inspect_rknn(model, as_json=as_json)
-    elif target:
-        from ..build import build_recipe
+        return
+    from ...pipeline.recipes.recipe import make_recipe
 
-        recipe = build_recipe(
-            model,
-            targets=target,
-            quantize="float16" if quantize == "off" else quantize,
-            inputs=inputs,
-            outputs=outputs,
-            size=size,
-            timeout=timeout,
-            memory_limit_gb=memory_limit,
-            toolkit_python=toolkit_python,
-        )
-        _analyse(recipe, top or _TOP, as_json=as_json, quiet=quiet)
+    recipe = make_recipe(model, **options)
+    if "target" in options:
+        _analyse(recipe, top, as_json=as_json, quiet=quiet)
     else:
-        _inspect_onnx(model, inputs, outputs, size, as_json=as_json)
+        _inspect_onnx(recipe, as_json=as_json)
 
 
-def _inspect_onnx(
-    model: Path,
-    inputs: list[Input] | None,
-    outputs: Names | None,
-    size: Size | None,
-    *,
-    as_json: bool,
-) -> None:
+def _inspect_onnx(recipe: Recipe, *, as_json: bool) -> None:
     from dataclasses import asdict
 
     from ...pipeline.inspection import inspect_onnx
 
-    shapes = {one.name: one.shape for one in inputs or ()}
-    facts = inspect_onnx(model, shapes, size, outputs or ())
+    shape = recipe.shape
+    facts = inspect_onnx(recipe.model, shape.input, shape.size, shape.outputs)
     if as_json:
         print_json({"schema": 1, **asdict(facts)})
     else:

@@ -4,84 +4,35 @@ from __future__ import annotations
 
 import typer
 
-from .. import accuracy_options as a
-from .. import options as o
-from .. import quantize_options as q
-from ..build import build_recipe
-from ..check_options import Layout
+from .. import parameters as o
 from ..errors_table import show_errors
 from ..progress_display import watching
 from ..show import print_json, print_lines, warn
 from ..target_results import named
+from ..verb_options import Given, VerbCommand, takes
 
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(cls=VerbCommand)
+@takes("quantize")
 def command(
     model: o.Model,
     output: o.OutputFile,
-    calib: o.Calib = None,
-    calib_count: o.CalibCount = None,
-    scheme: o.Scheme = None,
-    method: q.Method = None,
-    metric: a.Metric = None,
-    metric_option: a.MetricOption = None,
-    metric_output: a.MetricOutput = None,
-    target: o.Targets = None,
-    mixed: q.MixedBudget = None,
-    search_time: q.SearchTime = None,
-    explain: q.Explain = False,
-    simulator: q.Simulator = False,
-    symmetric: q.Symmetric = False,
-    inputs: o.Inputs = None,
-    outputs: o.Outputs = None,
-    size: o.SizeOption = None,
-    resize: o.Resize = None,
-    pad: o.Pad = None,
-    color: o.Color = None,
-    mean: o.Mean = None,
-    std: o.Std = None,
-    layout: Layout = None,
-    seed: o.Seed = None,
+    options: Given,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
 ) -> None:
     """Decide the number formats of an ONNX model."""
+    from ...pipeline.recipes.recipe import make_recipe
     from ...pipeline.single import quantize_file
     from ...report.text.table import counted, quantization_text, similarity_text
     from ...report.text.units import size_text
 
-    recipe = build_recipe(
-        model,
-        calib=calib,
-        calib_count=calib_count,
-        quantize=scheme,
-        method=method,
-        metric=metric,
-        metric_options=dict(metric_option) if metric_option else None,
-        metric_outputs=metric_output,
-        targets=target,
-        mixed=mixed,
-        search_time=search_time,
-        inputs=inputs,
-        outputs=outputs,
-        size=size,
-        preprocessing={
-            "resize": resize,
-            "pad": pad,
-            "color": color,
-            "mean": mean,
-            "std": std,
-            "layout": layout,
-        },
-        seed=seed,
-    )
+    recipe = make_recipe(model, **options)
     with watching(quiet=quiet) as progress:
-        found = quantize_file(
-            recipe, output, progress, explain=explain, simulator=simulator, symmetric=symmetric
-        )
+        found = quantize_file(recipe, output, progress)
     plan, near = found.result.plan, found.comparison
     four_bits = plan.scheme == "w4a16"
     activations = 0 if four_bits else len(plan.activations) - len(plan.floating)
@@ -129,5 +80,5 @@ def command(
     if plan.float_operators:
         left = ", ".join(f"{name} ({count})" for name, count in plan.float_operators.items())
         print_lines([f"left in float: {left}"])
-    if explain or simulator:
+    if recipe.explain.explain or recipe.explain.simulator:
         show_errors(found.errors)

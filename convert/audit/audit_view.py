@@ -20,8 +20,8 @@ MOVING = {
 
 
 @dataclass(frozen=True)
-class View:
-    """``graph`` without Q/DQ pairs; ``ranges`` tensor name -> (min, max), as far as known.
+class AuditView:
+    """``graph`` without Q/DQ pairs; ``ranges`` are (min, max) by tensor name, where measured.
 
     ``quantized`` are the names of the activations and constants that a QDQ model stores in int8,
     None for a float model.
@@ -32,7 +32,7 @@ class View:
     quantized: frozenset[str] | None
 
     def source(self, name: str) -> str:
-        """The tensor that ``name`` is a part or another shape of, back to what computed it."""
+        """Return the computed tensor that ``name`` is a part or another shape of."""
         node = self.graph.producers.get(name)
         while node is not None and node.op_type in MOVING:
             name = node.input[0]
@@ -40,24 +40,24 @@ class View:
         return name
 
 
-def view_of(model: ModelProto, ranges: Mapping[str, Range] | None) -> View:
-    """See through the Q/DQ pairs of a model, whose scales say the ranges that were not given.
+def view_of(model: ModelProto, ranges: Mapping[str, Range] | None) -> AuditView:
+    """Return a model without its Q/DQ pairs, whose scales say the ranges that are not given.
 
     >>> from onnx import parser
     >>> text = '''<ir_version: 8, opset_import: ["": 13]> g (float[2] x) => (float[2] y)
     ...     <float s = {0.5}, int8 z = {-28}>
     ...     { q = QuantizeLinear(x, s, z) d = DequantizeLinear(q, s, z) y = Relu(d) }'''
-    >>> seen = view_of(parser.parse_model(text), None)
-    >>> [node.op_type for node in seen.graph.nodes], seen.ranges
+    >>> view = view_of(parser.parse_model(text), None)
+    >>> [node.op_type for node in view.graph.nodes], view.ranges
     (['Relu'], {'x': (-50.0, 77.5)})
     """
-    known = dict(ranges or {})
+    measured = dict(ranges or {})
     if not any(node.op_type in _QUANTIZERS for node in model.graph.node):
-        return View(Graph(model), known, None)
+        return AuditView(Graph(model), measured, None)
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     names, scaled, constants = _pairs(model, weights)
     floated = _without_pairs(model, names, constants)
-    return View(Graph(floated), {**scaled, **known}, frozenset({*scaled, *constants}))
+    return AuditView(Graph(floated), {**scaled, **measured}, frozenset({*scaled, *constants}))
 
 
 def _pairs(
@@ -72,15 +72,15 @@ def _pairs(
     for node in model.graph.node:
         if node.op_type != "DequantizeLinear":
             continue
-        made = node.output[0]
+        output = node.output[0]
         quantize = quantizes.get(node.input[0])
         if quantize is None:
-            constants[made] = _dequantized(node, weights)
+            constants[output] = _dequantized(node, weights)
             continue
         source = names.get(quantize.input[0], quantize.input[0])
-        if made in outputs and source not in outputs:
-            names[source] = source = made  # an output keeps its name
-        names[made] = source
+        if output in outputs and source not in outputs:
+            names[source] = source = output  # an output keeps its name
+        names[output] = source
         scaled.update(_range(source, quantize, weights))
     return names, scaled, constants
 
@@ -121,12 +121,12 @@ def _without_pairs(
     for node in model.graph.node:
         if node.op_type in _QUANTIZERS:
             continue
-        kept = NodeProto()
-        kept.CopyFrom(node)
-        kept.input[:] = [_followed(names, name) for name in node.input]
-        kept.output[:] = [_followed(names, name) for name in node.output]
-        used.update(read_by(kept))
-        nodes.append(kept)
+        copy = NodeProto()
+        copy.CopyFrom(node)
+        copy.input[:] = [_followed(names, name) for name in node.input]
+        copy.output[:] = [_followed(names, name) for name in node.output]
+        used.update(read_by(copy))
+        nodes.append(copy)
     initial = [tensor for tensor in model.graph.initializer if tensor.name in used]
     initial += [
         numpy_helper.from_array(value, name) for name, value in constants.items() if name in used
@@ -142,8 +142,8 @@ def _without_pairs(
 
 def _followed(names: Mapping[str, str], name: str) -> str:
     """The name in the view. An output's raw name was renamed after others may have used it."""
-    seen = {name}
-    while name in names and names[name] not in seen:
+    visited = {name}
+    while name in names and names[name] not in visited:
         name = names[name]
-        seen.add(name)
+        visited.add(name)
     return name

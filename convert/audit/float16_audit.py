@@ -18,7 +18,7 @@ from ...core.diagnostics import Diagnostic
 from ...core.graphs.graph import Graph
 from ...core.streaming.tensor_stream import stream
 from ...core.types import Array, Range
-from .audit_view import View, view_of
+from .audit_view import AuditView, view_of
 
 LARGEST = 65504.0  # of float16
 _NEAR = 0.5  # of that: other samples than those of the calibration reach further
@@ -30,7 +30,7 @@ _SHOWN = 3
 
 
 def tensors_to_observe(model: ModelProto) -> list[str]:
-    """Names, in ``model`` itself, of the computed tensors that the NPU stores as float16.
+    """Return the names, in ``model`` itself, of computed tensors that the NPU stores as float16.
 
     Those of a float model but for what an activation is applied to at once; of a QDQ model only
     those that have no scale.
@@ -41,7 +41,7 @@ def tensors_to_observe(model: ModelProto) -> list[str]:
 def observe(
     model: ModelProto, samples: Iterable[Mapping[str, Array]], count: int = 4
 ) -> dict[str, Range]:
-    """Tensor name -> (min, max) of ``tensors_to_observe`` over the first ``count`` samples.
+    """Return (min, max) of ``tensors_to_observe`` by name over the first ``count`` samples.
 
     ``model`` is prepared, float or QDQ; ``samples`` yields feeds (input name -> array), read one
     by one. A range may be infinite. Raises SamplesError when there is no sample or one gives NaN.
@@ -61,8 +61,8 @@ def observe(
     return ranges
 
 
-def overflow_warnings(view: View) -> Iterator[Diagnostic]:
-    """Constants that cannot be held, and tensors that calibration saw beyond or near the limit."""
+def overflow_warnings(view: AuditView) -> Iterator[Diagnostic]:
+    """Warn of constants that float16 cannot hold, and of tensors measured beyond or near that."""
     yield from _constants(view)
     reached = {
         name: max(-view.ranges[name][0], view.ranges[name][1])
@@ -87,7 +87,7 @@ def overflow_warnings(view: View) -> Iterator[Diagnostic]:
         )
 
 
-def _constants(view: View) -> Iterator[Diagnostic]:
+def _constants(view: AuditView) -> Iterator[Diagnostic]:
     weights, quantized = view.graph.weights, view.quantized or frozenset()
     large = {
         name: float(np.abs(weights[name]).max())
@@ -109,7 +109,7 @@ def _exceeds(value: Array) -> bool:
     return value.dtype.kind == "f" and bool(value.size) and bool(np.abs(value).max() > LARGEST)
 
 
-def _stored_in_float(view: View) -> list[str]:
+def _stored_in_float(view: AuditView) -> list[str]:
     graph = view.graph
     floats = {
         value.name
@@ -136,7 +136,7 @@ def _is_inside(graph: Graph, node: NodeProto) -> bool:
     )
 
 
-def _is_mask(view: View, name: str) -> bool:
+def _is_mask(view: AuditView, name: str) -> bool:
     """Whether the large values are negative and go to a Softmax alone, which makes them 0."""
     readers = view.graph.consumers.get(name, [])
     return (

@@ -17,7 +17,7 @@ _WEIGHTED = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 
 
 def fusion_warnings(graph: Graph) -> Iterator[Diagnostic]:
-    """Layers with weights whose result is read beside their Sigmoid, so that both are rounded.
+    """Warn of layers whose result is read beside their Sigmoid, so that both are rounded.
 
     Measured with rknn-toolkit2 2.3.2 and 2.5.0: the compiler joins Conv and Sigmoid, and Conv and
     SiLU, whoever reads what comes out of them, but not when something else reads the convolution's
@@ -42,11 +42,11 @@ def _other_readers(graph: Graph, sigmoid: NodeProto) -> list[str]:
     others = [node for node in graph.consumers[raw] if node is not sigmoid]
     others_of_score = graph.consumers.get(score, [])
     silu = [node for node in others if _is_product(node, raw, score)]
-    culprits = [_told(node) for node in others if node not in silu]
+    culprits = [_named(node) for node in others if node not in silu]
     if raw in graph.output_names:
         culprits.append("the model's output")
     if silu:
-        culprits += [_told(node) for node in others_of_score if node not in silu]
+        culprits += [_named(node) for node in others_of_score if node not in silu]
         if score in graph.output_names:
             culprits.append("the model's output")
     return culprits
@@ -56,7 +56,7 @@ def _is_product(node: NodeProto, first: str, second: str) -> bool:
     return node.op_type == "Mul" and set(node.input) == {first, second}
 
 
-def _told(node: NodeProto) -> str:
+def _named(node: NodeProto) -> str:
     return f"{node.op_type} {node.name or node.output[0]!r}"
 
 
@@ -72,25 +72,26 @@ def _fusion_warning(raw: str, score: str, culprits: list[str]) -> Diagnostic:
 
 
 def suppression_warnings(graph: Graph) -> Iterator[Diagnostic]:
-    """Non-maximum suppression, or a choice of the best boxes, at the end of a detector.
+    """Warn of non-maximum suppression, or a choice of the best boxes, at a detector's end.
 
     rknn-toolkit2 2.5.0 refuses to build NonMaxSuppression: "need to be constant! It will cause the
     graph to be a dynamic graph". A TopK it gives to the CPU, with what follows.
     """
     tail = selection_tail(graph)
     if tail:
-        what = "the toolkit does not build that" if _suppresses(tail[0]) else "that runs on the CPU"
+        effect = (
+            "the toolkit does not build that" if _suppresses(tail[0]) else "that runs on the CPU"
+        )
         yield Diagnostic(
             "cpu-fallback-nms",
-            f"{_told(tail[0])} selects boxes inside the model: {what}",
+            f"{_named(tail[0])} selects boxes inside the model: {effect}",
             f"end the model before it with {option('outputs', list(_cut(graph, tail)))}, and "
-            "select "
-            "the boxes in the application",
+            "select the boxes in the application",
         )
 
 
 def selection_tail(graph: Graph) -> list[NodeProto]:
-    """The node that selects boxes at a detector's end and all that follows it; [] if none does."""
+    """Return the node that selects boxes at a detector's end and what follows it; [] if none."""
     for node in graph.nodes:
         if not _suppresses(node) and node.op_type != "TopK":
             continue
@@ -124,7 +125,7 @@ def _cut(graph: Graph, tail: Sequence[NodeProto]) -> list[str]:
 
 
 def opset_warnings(model: ModelProto, toolkit: str | None) -> Iterator[Diagnostic]:
-    """An opset that the toolkit refuses."""
+    """Warn of an opset that the toolkit refuses."""
     versions = (entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     opset = next(versions, 1)
     if opset > LATEST_OPSET:
@@ -142,7 +143,7 @@ def channel_warnings(
     means: Mapping[str, Sequence[float]],
     stds: Mapping[str, Sequence[float]],
 ) -> Iterator[Diagnostic]:
-    """Inputs of more than 4 channels with a mean or std of their own for each.
+    """Warn of inputs of more than 4 channels with a mean or std of their own for each.
 
     The runtime takes the first value for all of them (operator list 2.3.2, section 5.1), while the
     simulator applies each to its channel: measured with rknn-toolkit2 2.5.0 on 6 channels. So the
@@ -152,12 +153,12 @@ def channel_warnings(
         channels = shape[1] if len(shape) > 1 else None
         if channels is None or channels <= _COMPUTED_BY_RUNTIME:
             continue
-        for what, values in (("mean", means.get(name, ())), ("std", stds.get(name, ()))):
+        for kind, values in (("mean", means.get(name, ())), ("std", stds.get(name, ()))):
             if len(set(values)) > 1:
                 yield Diagnostic(
                     "preprocess-channels",
                     f"the input {name!r} has {channels} channels; above {_COMPUTED_BY_RUNTIME} the "
-                    f"runtime takes the first {what} ({values[0]:g}) for all of them, though the "
+                    f"runtime takes the first {kind} ({values[0]:g}) for all of them, though the "
                     "simulator does not",
                     "give one value, and put the scaling of each channel into the model",
                 )

@@ -32,31 +32,31 @@ def audit(
     ranges: Mapping[str, Range] | None = None,
     toolkit: str | None = None,
 ) -> tuple[Diagnostic, ...]:
-    """What will go wrong, or slower than it need be, with a prepared model; nothing is built.
+    """Warn of what will go wrong, or slower than need be, with a prepared model, unbuilt.
 
     ``model`` is the float model or a QDQ one, whose scales say its ranges. ``quantization`` is
     float16, qdq or one of the toolkit's quantizers (all int8). ``means`` and ``stds`` map input
     name -> one value a channel. ``ranges`` maps tensor name -> (min, max) over calibration samples
-    (see audit_float16.observe); checks that need a range that is not known are left out.
+    (see float16_audit.observe); checks that need a range that is not known are left out.
     ``toolkit`` is the installed version, for messages. Takes milliseconds a megabyte.
 
     >>> from onnx import parser
     >>> from rockpress.convert.chips.targets import find_target
     >>> text = '''<ir_version: 8, opset_import: ["": 13]>
     ...     g (float[1,4,8,8] x) => (float[1,4,8,8] y) { y = Exp(x) }'''
-    >>> [one.code for one in audit(parser.parse_model(text), find_target("rk3588"),
+    >>> [warning.code for warning in audit(parser.parse_model(text), find_target("rk3588"),
     ...                            quantization="float16")]
     ['cpu-fallback-operator']
     """
     view = view_of(model, ranges)
-    found: list[Diagnostic] = [*opset_warnings(model, toolkit)]
-    found += channel_warnings(model, means or {}, stds or {})
+    warnings: list[Diagnostic] = [*opset_warnings(model, toolkit)]
+    warnings += channel_warnings(model, means or {}, stds or {})
     if quantization != "float16":
-        found += join_warnings(view)
-        found += fusion_warnings(view.graph)
+        warnings += join_warnings(view)
+        warnings += fusion_warnings(view.graph)
     if quantization in {"float16", "qdq"}:
-        found += overflow_warnings(view)
-    found += suppression_warnings(view.graph)
+        warnings += overflow_warnings(view)
+    warnings += suppression_warnings(view.graph)
     cut = {name for node in selection_tail(view.graph) for name in node.output}
-    found += operator_warnings(view, target, quantization, cut)
-    return tuple(found)
+    warnings += operator_warnings(view, target, quantization, cut)
+    return tuple(warnings)

@@ -11,18 +11,18 @@ from ...core.diagnostics import Diagnostic, option
 from ...core.graphs.graph import Graph, attributes, constant_value
 from ..chips.operators import MEASURED_WITH, OffNpu, off_npu
 from ..chips.targets import Target
-from .audit_view import View
+from .audit_view import AuditView
 
 _SHOWN = 5
 _NORM = {"ReduceMean", "Add", "Max", "Clip"}  # what stands between a mean of squares and its root
 
 
 def operator_warnings(
-    view: View, target: Target, quantization: str, skipped: Collection[str]
+    view: AuditView, target: Target, quantization: str, skipped: Collection[str]
 ) -> Iterator[Diagnostic]:
-    """One warning for all nodes that leave the NPU, one for all that stop the build.
+    """Warn once of all nodes that leave the NPU, and once of all that stop the build.
 
-    ``skipped`` names outputs of nodes that another warning wants cut away.
+    ``skipped`` names outputs of nodes that another warning asks to be cut away.
     """
     left: list[NodeProto] = []
     refused: list[NodeProto] = []
@@ -49,7 +49,7 @@ def operator_warnings(
         )
 
 
-def _format(view: View, node: NodeProto, quantization: str) -> str:
+def _format(view: AuditView, node: NodeProto, quantization: str) -> str:
     """The number format in which the NPU would run the node."""
     if quantization == "qdq":
         stored = view.quantized is None or node.output[0] in view.quantized

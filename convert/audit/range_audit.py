@@ -18,7 +18,7 @@ from onnx import NodeProto
 from ...core.diagnostics import Diagnostic, option
 from ...core.graphs.graph import constant_value
 from ...core.types import Range
-from .audit_view import View
+from .audit_view import AuditView
 
 # below 3 bits a part's own rounding is plainly larger than that of the layers before it
 _FEWEST_STEPS = 8
@@ -34,7 +34,7 @@ _PIXELS = 8.0
 
 
 @dataclass(frozen=True)
-class Part:
+class JoinedTensor:
     """One tensor that a Concat takes: what its values reach, and whether all of that is known."""
 
     name: str
@@ -52,19 +52,19 @@ class Part:
         return f"{self.name!r} ({reach})"
 
 
-def join_warnings(view: View) -> Iterator[Diagnostic]:
-    """One warning for each join before an output in which a part gets fewer than 8 int8 steps."""
-    seen: set[str] = set()
+def join_warnings(view: AuditView) -> Iterator[Diagnostic]:
+    """Warn of each join before an output in which a part gets fewer than 8 int8 steps."""
+    joins: set[str] = set()
     for output in view.graph.output_names:
         node = _join_before(view, output)
-        if node is None or node.output[0] in seen:
+        if node is None or node.output[0] in joins:
             continue
-        seen.add(node.output[0])
+        joins.add(node.output[0])
         if view.quantized is None or node.output[0] in view.quantized:
             yield from _judged(output, _parts(view, node))
 
 
-def _join_before(view: View, name: str) -> NodeProto | None:
+def _join_before(view: AuditView, name: str) -> NodeProto | None:
     """The Concat whose values are those of this tensor, in whatever shape."""
     node = view.graph.producers.get(name)
     while node is not None and node.op_type in _WHOLE:
@@ -72,9 +72,9 @@ def _join_before(view: View, name: str) -> NodeProto | None:
     return node if node is not None and node.op_type == "Concat" else None
 
 
-def _parts(view: View, node: NodeProto) -> dict[str, Part | None]:
+def _parts(view: AuditView, node: NodeProto) -> dict[str, JoinedTensor | None]:
     """What is joined, joins inside the join taken apart; None for what has no known range."""
-    parts: dict[str, Part | None] = {}
+    parts: dict[str, JoinedTensor | None] = {}
     for name in node.input:
         inner = _join_before(view, name)
         if inner is not None:
@@ -84,19 +84,20 @@ def _parts(view: View, node: NodeProto) -> dict[str, Part | None]:
     return parts
 
 
-def _part(view: View, name: str) -> Part | None:
+def _part(view: AuditView, name: str) -> JoinedTensor | None:
     source = view.source(name)
     node = view.graph.producers.get(source)
     if node is not None and node.op_type in _BOUNDED:
-        return Part(name, *_BOUNDED[node.op_type])  # calibration may not have reached all of it
+        # calibration may not have reached all of it
+        return JoinedTensor(name, *_BOUNDED[node.op_type])
     measured = view.ranges.get(name, view.ranges.get(source))
     if measured is not None:
-        return Part(name, *measured)
+        return JoinedTensor(name, *measured)
     factor = _factor(view, node) if node is not None else 0.0
-    return Part(name, 0.0, factor, exact=False) if factor >= _PIXELS else None
+    return JoinedTensor(name, 0.0, factor, exact=False) if factor >= _PIXELS else None
 
 
-def _factor(view: View, node: NodeProto) -> float:
+def _factor(view: AuditView, node: NodeProto) -> float:
     """The largest constant that a Mul multiplies by; 0 for another node."""
     if node.op_type != "Mul":
         return 0.0
@@ -104,16 +105,17 @@ def _factor(view: View, node: NodeProto) -> float:
     return max((float(np.abs(c).max()) for c in constants if c is not None and c.size), default=0.0)
 
 
-def _judged(output: str, parts: dict[str, Part | None]) -> Iterator[Diagnostic]:
-    known = [part for part in parts.values() if part is not None]
-    if len(known) < 2:
+def _judged(output: str, parts: dict[str, JoinedTensor | None]) -> Iterator[Diagnostic]:
+    measured = [part for part in parts.values() if part is not None]
+    if len(measured) < 2:
         return
     # a part of unknown range can only make the common step larger
-    step = (max(0.0, *(p.high for p in known)) - min(0.0, *(p.low for p in known))) / _STEPS
-    starved = [p for p in known if p.exact and 0 < p.span < _FEWEST_STEPS * step]
+    low, high = min(part.low for part in measured), max(part.high for part in measured)
+    step = (max(0.0, high) - min(0.0, low)) / _STEPS
+    starved = [p for p in measured if p.exact and 0 < p.span < _FEWEST_STEPS * step]
     if not starved:
         return
-    widest = max(known, key=lambda part: part.span)
+    widest = max(measured, key=lambda part: part.span)
     worst = min(starved, key=lambda part: part.span)
     listed = ", ".join(str(part) for part in starved[:3])
     more = f" and {len(starved) - 3} more" if len(starved) > 3 else ""

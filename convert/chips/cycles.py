@@ -20,7 +20,7 @@ _PACKED = 4
 
 
 def layer_cycles(layer: LayerShape, target: Target, dtype: str = "int8") -> float:
-    """Cycles of one core for one inference: the slower of arithmetic and memory traffic.
+    """Return the cycles of one core for one inference: the slower of arithmetic and memory traffic.
 
     Of a pooling those of all its steps. ``dtype`` is int8, int16 or float16. Raises ValueError when
     the target lacks it.
@@ -37,7 +37,7 @@ def layer_cycles(layer: LayerShape, target: Target, dtype: str = "int8") -> floa
 
 
 def npu_cycles(layer: LayerShape, target: Target, dtype: str = "int8") -> int:
-    """The arithmetic. Channels count in whole blocks, output pixels in blocks of 16.
+    """Return those of the arithmetic. Channels count in whole blocks, output pixels in 16s.
 
     dense      ceil16(pixels) * ceil(Cout / cout) * max(floor, taps * ceil(Cin / cin))
     depthwise  ceil16(pixels) * ceil(C / step) * taps, and so a global average pooling
@@ -53,7 +53,7 @@ def npu_cycles(layer: LayerShape, target: Target, dtype: str = "int8") -> int:
     array = _array(target, dtype)
     taps = layer.kernel_h * layer.kernel_w
     if layer.op in ("depthwise", "pool") or _is_depthwise_transposed(layer):
-        blocks = ceil(layer.cout / target.depthwise_step)
+        blocks = ceil(layer.cout / target.core.depthwise_step)
         return _pixels(layer) * blocks * taps
     if layer.op == "conv" and layer.cin == 1:
         return _pixels(layer) * taps
@@ -63,12 +63,12 @@ def npu_cycles(layer: LayerShape, target: Target, dtype: str = "int8") -> int:
 
 
 def ddr_cycles(layer: LayerShape, target: Target, dtype: str = "int8") -> float:
-    """The memory traffic: inputs, output and weights once, channels in stored blocks.
+    """Return those of the memory traffic: inputs, output and weights once, in stored blocks.
 
     The weights of an output channel of a dense layer are stored in such blocks, too.
     """
     size = 1 if dtype == "int8" else 2
-    block = target.channel_block // size
+    block = target.core.channel_block // size
     # up to four input channels are packed without padding (the first layer of an image model)
     cin = layer.cin if layer.cin <= _PACKED else _up(layer.cin, block)
     features = cin * layer.in_h * layer.in_w + _up(layer.cout, block) * layer.out_h * layer.out_w
@@ -82,8 +82,9 @@ def ddr_cycles(layer: LayerShape, target: Target, dtype: str = "int8") -> float:
 
 
 def _array(target: Target, dtype: str) -> MacArray:
-    wide = target.int16 if dtype == "int16" else None
-    array = target.int8 if dtype == "int8" else wide or target.float16
+    core = target.core
+    wide = core.int16 if dtype == "int16" else None
+    array = core.int8 if dtype == "int8" else wide or core.float16
     if array is None:
         raise ValueError(f"{target.name} has no {dtype}")
     return array

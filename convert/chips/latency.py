@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...core.graphs.layers import LayerShape
+from .compiler_log import Layer
 from .cycles import ddr_cycles, npu_cycles
-from .layer_table import Layer
 from .layer_work import FORM, Work, works_of
 from .targets import LatencyFit, Target
 
@@ -51,14 +51,14 @@ class LayerCost:
 
 
 def estimate(layers: Sequence[Layer], target: Target) -> Latency | None:
-    """The estimate for a built model, or None when there is no layer table.
+    """Return the estimate for a built model, or None when there is no layer table.
 
     The band is where the true value lies if the estimate errs by the fit's mean relative error.
 
     >>> from .targets import find_target
     >>> conv = Layer(1, "Conv", "INT8", "NPU", (), (), 0, 1_000_000, 1_000_000, "c")
-    >>> found = estimate([conv], find_target("rk3562"))
-    >>> found.low < 1.19 < found.high
+    >>> latency = estimate([conv], find_target("rk3562"))
+    >>> latency.low < 1.19 < latency.high
     True
     """
     if not layers:
@@ -72,7 +72,7 @@ def estimate(layers: Sequence[Layer], target: Target) -> Latency | None:
 
 
 def layer_costs(layers: Sequence[Layer], target: Target) -> tuple[LayerCost, ...]:
-    """What every layer takes, in the order of the layers; the sum is the estimate.
+    """Return what every layer takes, in their order; the sum is the estimate.
 
     >>> from .targets import find_target
     >>> conv = Layer(1, "Conv", "INT8", "NPU", (), (), 0, 1_000_000, 1_000_000, "c")
@@ -83,7 +83,7 @@ def layer_costs(layers: Sequence[Layer], target: Target) -> tuple[LayerCost, ...
 
 
 def layer_ms(layer: LayerShape, target: Target, dtype: str = "int8") -> float:
-    """Milliseconds of a layer by its sizes alone, without the compiler.
+    """Return the milliseconds of a layer by its sizes alone, without the compiler.
 
     The same estimate from closed-form cycles; a lookup that the compiler joins to the layer is not
     counted. Raises ValueError when the target has no fit or no such ``dtype``.

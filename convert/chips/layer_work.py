@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from math import ceil, prod
 
 from ...core.types import Shape
-from .layer_table import Layer
+from .compiler_log import Layer
 from .targets import Target
 
 LOOKUPS = ("ExSwish", "exSwish", "Sigmoid", "Gelu", "Mish", "Tanh", "Softmax", "exSDP")
@@ -56,7 +56,7 @@ class Work:
 
 
 def works_of(layers: Sequence[Layer], target: Target, form: Form = FORM) -> tuple[Work, ...]:
-    """The work of every layer; none for the rows that stand for inputs and outputs.
+    """Return the work of every layer; none for the rows that stand for inputs and outputs.
 
     >>> from .targets import find_target
     >>> row = Layer(1, "Add", "INT8", "NPU", ((1, 20, 8, 8),) * 2, ((1, 20, 8, 8),), 0, 0, 0, "a")
@@ -105,7 +105,7 @@ def _part_of_cycles(layer: Layer, form: Form) -> float:
 
 
 def is_lookup(layer: Layer) -> bool:
-    """Whether the layer has an activation that is more than a comparison."""
+    """Return whether the layer has an activation that is more than a comparison."""
     return any(name in layer.op for name in LOOKUPS)
 
 
@@ -120,7 +120,7 @@ def _activated(layer: Layer, target: Target, form: Form) -> float:
 
 
 def _channel_step(layer: Layer, target: Target) -> int:
-    array = target.float16 if layer.dtype == "FLOAT16" else target.int8
+    array = target.core.float16 if layer.dtype == "FLOAT16" else target.core.int8
     return array.cout if array is not None else 1
 
 
@@ -136,7 +136,7 @@ def _padded(shape: Shape, step: int) -> int:
 
 
 def bytes_moved(layer: Layer) -> int:
-    """Bytes read and written; a Split row lists one output only, a Concat row may list fewer."""
+    """Return the bytes read and written; a Split row lists one output, a Concat row too few."""
     size = _BYTES.get(layer.dtype, 4)
     read = sum(_padded(shape, _BLOCK // size) for shape in layer.input_shapes)
     written = sum(_padded(shape, _BLOCK // size) for shape in layer.output_shapes)

@@ -19,7 +19,7 @@ BOTH = ("float16", "int8")
 
 @dataclass(frozen=True)
 class OffNpu:
-    """An operator, and when it leaves the NPU; ``where`` names a condition of audit_operators.
+    """An operator, and when it leaves the NPU; ``where`` names a condition of operator_audit.py.
 
     ``refused`` says that the build fails instead.
     """
@@ -67,7 +67,7 @@ OFF_NPU: tuple[OffNpu, ...] = (
 
 
 def off_npu(chip: str, dtype: str) -> tuple[OffNpu, ...]:
-    """The rows for a chip and a number format (float16 or int8).
+    """Return the rows for a chip and a number format (float16 or int8).
 
     A chip that was not measured has the rows of its kind, or else of the RK3588.
 

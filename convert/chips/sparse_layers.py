@@ -20,7 +20,7 @@ from ...core.diagnostics import Diagnostic
 from ...core.graphs.graph import Graph
 from ...core.graphs.sparsity import Axis, axis_of, is_sparse, may_be_sparse
 from ...core.types import Array
-from .layer_table import Layer
+from .compiler_log import Layer
 from .targets import Target
 
 _OUTPUT_STEP, _INPUT_STEP = 16, 32
@@ -28,7 +28,7 @@ _LEAST_INPUTS = 5
 
 
 def sparse_axes(target: Target, dtype: str, node: NodeProto, weight: Array) -> tuple[Axis, ...]:
-    """Along which axes the compiler recognises 2:4 in a layer; ``dtype`` is w8a8, float16 ...
+    """Return the axes along which the compiler recognises 2:4; ``dtype`` is w8a8, float16 ...
 
     >>> import numpy as np
     >>> from onnx import helper
@@ -46,24 +46,24 @@ def sparse_axes(target: Target, dtype: str, node: NodeProto, weight: Array) -> t
     inputs, outputs = (weight.shape[axis_of(node, side)] for side in ("input", "output"))
     if outputs % _OUTPUT_STEP or inputs < _LEAST_INPUTS:
         return ()
-    known = target.sparse[dtype]
-    return tuple(one for one in known if one == "output" or inputs % _INPUT_STEP == 0)
+    axes = target.sparse[dtype]
+    return tuple(axis for axis in axes if axis == "output" or inputs % _INPUT_STEP == 0)
 
 
 def sparse_layers(model: ModelProto, target: Target, dtype: str) -> tuple[str, ...]:
-    """Names of the layers that hold 2:4 in a way that the compiler recognises; float or QDQ."""
+    """Return the names of layers with 2:4 that the compiler recognises, of a float or QDQ model."""
     if not target.sparse:
         return ()
     graph = Graph(model)
-    found = []
+    names = []
     for node in graph.nodes:
         weight = _weight_of(graph, node) if may_be_sparse(node) else None
         if weight is None or weight.ndim < 2 or not weight.any():
             continue
         axes = sparse_axes(target, dtype, node, weight)
         if any(is_sparse(weight, axis_of(node, axis)) for axis in axes):
-            found.append(node.name or node.output[0])
-    return tuple(found)
+            names.append(node.name or node.output[0])
+    return tuple(names)
 
 
 def _weight_of(graph: Graph, node: NodeProto) -> Array | None:
@@ -77,13 +77,13 @@ def _weight_of(graph: Graph, node: NodeProto) -> Array | None:
     return steps if steps is None or zero is None or not zero.any() else None
 
 
-def sparse_warnings(known: Sequence[str], layers: Sequence[Layer]) -> Iterator[Diagnostic]:
-    """What is odd: fewer layers taken as sparse than the ``known`` ones, traffic left out."""
+def sparse_warnings(expected: Sequence[str], layers: Sequence[Layer]) -> Iterator[Diagnostic]:
+    """Yield warnings of fewer sparse layers than the ``expected`` ones, and of traffic left out."""
     taken = sum(layer.sparse_ratio > 0 for layer in layers)
-    if layers and taken < len(known):
+    if layers and taken < len(expected):
         yield Diagnostic(
             "toolkit-sparse",
-            f"the compiler leaves the zeros out of {taken} of the {len(known)} layers that are "
+            f"the compiler leaves the zeros out of {taken} of the {len(expected)} layers that are "
             "2:4 sparse",
             "layers in float16 among int8 ones are recognised along their outputs only",
         )

@@ -50,71 +50,69 @@ class LatencyFit:
 
 
 @dataclass(frozen=True)
+class NpuCore:
+    """The arithmetic of one core by number format, None for those that it lacks.
+
+    Without ``int16`` the compiler counts it as float16, where there is that. ``depthwise_step``
+    are the channels of a depthwise layer in one cycle, ``channel_block`` the bytes of one pixel's
+    channels that are stored together.
+    """
+
+    int8: MacArray | None
+    float16: MacArray | None
+    int16: MacArray | None = None
+    depthwise_step: int = 64
+    channel_block: int = 16
+
+
+@dataclass(frozen=True)
 class Target:
     """One chip. ``dtypes`` are the toolkit's names: w8a8, w8a16, w4a16, w16a16i, float16.
 
-    Without ``int16`` the compiler counts it as float16, where there is that. ``sparse`` maps those
-    in which 2:4 sparse weights are recognised to the axes, see sparse.py.
+    ``sparse`` maps those in which 2:4 sparse weights are recognised to the axes, see
+    sparse_layers.py; a mapping has no hash, so equal chips are told by the rest. ``latency`` is
+    None where no figures are published that it could be fitted to.
     """
 
     name: str
     dtypes: tuple[str, ...]
-    cores: int
-    int8: MacArray | None
-    float16: MacArray | None
-    depthwise_step: int
-    channel_block: int  # bytes of one pixel's channels that are stored together
+    core: NpuCore
     ddr_cycles_per_kb: float
-    latency: LatencyFit | None = field(default=None)
+    cores: int = 1
+    latency: LatencyFit | None = None
     sparse: Mapping[str, tuple[Axis, ...]] = field(default_factory=dict, hash=False)
-    int16: MacArray | None = None
 
     @property
     def mixes_with(self) -> str | None:
         """The 16-bit type that single layers of an int8 model may have: float16, int16 or None.
 
         Both take the same cycles where a chip has both. For float16 the rest keeps the integers
-        that were chosen for its weights (see attempts.py), so that is preferred.
+        that were chosen for its weights (see fallbacks.py), so that is preferred.
         """
-        if self.int8 is None:
+        if self.core.int8 is None:
             return None
-        return "float16" if self.float16 else ("int16" if self.int16 else None)
+        return "float16" if self.core.float16 else ("int16" if self.core.int16 else None)
 
     @property
     def int8_macs_per_cycle(self) -> int:
         """Of one core; 0 where the chip has no int8."""
-        return self.int8.macs_per_cycle if self.int8 else 0
+        return self.core.int8.macs_per_cycle if self.core.int8 else 0
 
     @property
     def cout_step(self) -> int:
         """The number of output channels of a dense int8 layer at which it gets faster."""
-        return self._dense.cout
-
-    @property
-    def cin_step(self) -> int:
-        """The number of input channels of a dense int8 layer at which it gets faster."""
-        return self._dense.cin
-
-    @property
-    def _dense(self) -> MacArray:
-        array = self.int8 or self.float16
+        array = self.core.int8 or self.core.float16
         assert array is not None, f"{self.name} has no number format"
-        return array
+        return array.cout
 
 
-_WIDE = MacArray(32, 32, 4), MacArray(16, 32, 2)
-_MIDDLE = MacArray(16, 32, 4), MacArray(8, 32, 2)
-_NARROW = MacArray(16, 32, 4), MacArray(8, 16, 2)
-_INT8_ONLY = MacArray(16, 32, 4), None
-_SMALL = MacArray(8, 16, 4), None
-_INT16 = MacArray(16, 16, 4)
-_AUDIO = None, MacArray(8, 4, 4)
-
-_SPARSE_WIDE: Mapping[str, tuple[Axis, ...]] = {
-    "w8a8": ("output", "input"),
-    "float16": ("output",),
-}
-_SPARSE: Mapping[str, tuple[Axis, ...]] = {"w8a8": ("output",), "float16": ("output",)}
+# int8 and float16 first
+_WIDE = NpuCore(MacArray(32, 32, 4), MacArray(16, 32, 2))
+_MIDDLE = NpuCore(MacArray(16, 32, 4), MacArray(8, 32, 2))
+_NARROW = NpuCore(MacArray(16, 32, 4), MacArray(8, 16, 2), depthwise_step=32, channel_block=8)
+_INTEGER = NpuCore(MacArray(16, 32, 4), None, int16=MacArray(16, 16, 4), depthwise_step=32)
+_SMALL = NpuCore(MacArray(8, 16, 4), None, depthwise_step=16, channel_block=8)
+_AUDIO = NpuCore(None, MacArray(8, 4, 4), depthwise_step=16)
 
 # From benchmarks/latency/fit.py: compute, traffic, activation, moved, launch, host, handover
 _RK3588 = LatencyFit(1.15, 1.93, 0.52, 0.121, 0.0121, 32.0, 0.125, error=0.118)
@@ -122,34 +120,39 @@ _RK3576 = LatencyFit(1.1, 0.805, 0.374, 0.12, 0.00769, 30.0, 0.1, error=0.085)
 _RK3562 = LatencyFit(1.16, 1.34, 1.12, 0.248, 0.00929, 30.0, 0.1, error=0.068)
 _RK3566 = LatencyFit(1.25, 2.12, 1.2, 0.422, 0.0105, 36.2, 0.107, error=0.094)
 
+# name, number formats, one core, cycles of memory traffic for each kilobyte
 TARGETS: tuple[Target, ...] = (
-    Target("rk3588", ("w8a8", "float16"), 3, *_WIDE, 64, 16, 43.3, _RK3588),
+    Target("rk3588", ("w8a8", "float16"), _WIDE, 43.3, cores=3, latency=_RK3588),
     Target(
         "rk3576",
         ("w8a8", "w4a16", "float16"),
-        2,
-        *_WIDE,
-        64,
-        16,
+        _WIDE,
         137.2,
-        _RK3576,
-        _SPARSE_WIDE,
+        cores=2,
+        latency=_RK3576,
+        sparse={"w8a8": ("output", "input"), "float16": ("output",)},
     ),
-    Target("rk3562", ("w8a8", "w8a16", "float16"), 1, *_MIDDLE, 64, 16, 137.2, _RK3562),
-    Target("rk3566", ("w8a8", "float16"), 1, *_NARROW, 32, 8, 155.85, _RK3566),
-    Target("rk3568", ("w8a8", "float16"), 1, *_NARROW, 32, 8, 155.85, _RK3566),
-    Target("rv1103", ("w8a8", "w16a16i"), 1, *_INT8_ONLY, 32, 16, 166.25, int16=_INT16),
-    Target("rv1103b", ("w8a8",), 1, *_SMALL, 16, 8, 136.95),
-    Target("rv1106", ("w8a8", "w16a16i"), 1, *_INT8_ONLY, 32, 16, 166.25, int16=_INT16),
-    Target("rv1106b", ("w8a8",), 1, *_SMALL, 16, 8, 136.95),
-    Target("rv1126b", ("w8a8", "w4a16", "float16"), 1, *_WIDE, 64, 16, 137.2, sparse=_SPARSE),
-    Target("rk2118", ("float16",), 1, *_AUDIO, 16, 16, 136.95),
+    Target("rk3562", ("w8a8", "w8a16", "float16"), _MIDDLE, 137.2, latency=_RK3562),
+    Target("rk3566", ("w8a8", "float16"), _NARROW, 155.85, latency=_RK3566),
+    Target("rk3568", ("w8a8", "float16"), _NARROW, 155.85, latency=_RK3566),
+    Target("rv1103", ("w8a8", "w16a16i"), _INTEGER, 166.25),
+    Target("rv1103b", ("w8a8",), _SMALL, 136.95),
+    Target("rv1106", ("w8a8", "w16a16i"), _INTEGER, 166.25),
+    Target("rv1106b", ("w8a8",), _SMALL, 136.95),
+    Target(
+        "rv1126b",
+        ("w8a8", "w4a16", "float16"),
+        _WIDE,
+        137.2,
+        sparse={"w8a8": ("output",), "float16": ("output",)},
+    ),
+    Target("rk2118", ("float16",), _AUDIO, 136.95),
 )
 TARGET_NAMES: tuple[str, ...] = tuple(target.name for target in TARGETS)
 
 
 def find_target(name: str) -> Target:
-    """The target of that name, in upper or lower case. Raises OptionError when unknown.
+    """Return the target of that name, in upper or lower case. Raises OptionError when unknown.
 
     >>> find_target("RK3588").int8_macs_per_cycle
     1024
@@ -159,5 +162,5 @@ def find_target(name: str) -> Target:
             return target
     close = difflib.get_close_matches(name.lower(), TARGET_NAMES, n=1, cutoff=0.5)
     meant = f"did you mean {close[0]}? " if close else ""
-    known = f"{meant}known targets: {', '.join(TARGET_NAMES)}"
-    raise OptionError(f"unknown target {name!r}", known)
+    hint = f"{meant}known targets: {', '.join(TARGET_NAMES)}"
+    raise OptionError(f"unknown target {name!r}", hint)

@@ -14,19 +14,26 @@ import numpy as np
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 from onnx.shape_inference import infer_shapes
 
-from ...core.graphs.graph import Graph, attributes, drop_unread, free_name, output_axis
+from ...core.graphs.graph import (
+    Graph,
+    attributes,
+    drop_unread,
+    free_name,
+    output_axis,
+    replace_nodes,
+)
 from ...core.types import Array
 
 _BLOCK, _PART, _FEW = 32, 8, 4
 
 
 def needs_whole_blocks(model: ModelProto) -> bool:
-    """Whether any layer has input channels that are no multiple of 32."""
+    """Return whether any layer has input channels that are no multiple of 32."""
     return any(True for _ in _layers(Graph(model)))
 
 
 def with_whole_blocks(model: ModelProto) -> ModelProto:
-    """A copy of a prepared float model that computes the same, with whole blocks of channels.
+    """Return a copy of a prepared float model that computes the same in whole blocks of channels.
 
     Convolutions of one group, Gemm and MatMul with constant weights; names of inputs and outputs
     stay.
@@ -46,15 +53,14 @@ def with_whole_blocks(model: ModelProto) -> ModelProto:
                 padded[key] = _joined(copy, graph, node.input[0], axis, count, taken, nodes)
             node.input[0] = padded[key]
             node.input[1] = _widened(copy, graph, node, count, taken)
-        nodes.append(NodeProto.FromString(node.SerializeToString()))
-    del copy.graph.node[:]
-    copy.graph.node.extend(nodes)
+        nodes.append(node)
+    replace_nodes(copy.graph, nodes)
     drop_unread(copy)
     return infer_shapes(copy)
 
 
 def _layers(graph: Graph) -> Iterator[tuple[int, tuple[int, int]]]:
-    """Place of a node -> (axis of its input's channels, how many are missing)."""
+    """Index of a node -> (axis of its input's channels, how many are missing)."""
     for index, node in enumerate(graph.nodes):
         settings = attributes(node)
         weight = graph.weights.get(node.input[1]) if len(node.input) > 1 else None
@@ -103,29 +109,29 @@ def _joined(
         if count:
             parts.append(_free(f"{name}.first", taken))
             ends = [
-                _constant(model, f"{name}.{what}", np.array([value], np.int64), taken)
-                for what, value in (("start", 0), ("stop", count), ("axis", axis))
+                _constant(model, f"{name}.{argument}", np.array([value], np.int64), taken)
+                for argument, value in (("start", 0), ("stop", count), ("axis", axis))
             ]
             nodes.append(helper.make_node("Slice", [name, *ends], [parts[-1]], parts[-1]))
-    made = _free(f"{name}.whole", taken)
-    nodes.append(helper.make_node("Concat", parts, [made], made, axis=axis))
-    return made
+    whole = _free(f"{name}.whole", taken)
+    nodes.append(helper.make_node("Concat", parts, [whole], whole, axis=axis))
+    return whole
 
 
 def _widened(model: ModelProto, graph: Graph, node: NodeProto, count: int, taken: set[str]) -> str:
     weight = graph.weights[node.input[1]]
     inputs = 1 - output_axis(node)
-    ends = [(0, count if place == inputs else 0) for place in range(weight.ndim)]
+    ends = [(0, count if axis == inputs else 0) for axis in range(weight.ndim)]
     return _constant(model, f"{node.output[0]}.padded-weight", np.pad(weight, ends), taken)
 
 
-def _constant(model: ModelProto, wanted: str, value: Array, taken: set[str]) -> str:
-    name = _free(wanted, taken)
-    model.graph.initializer.append(numpy_helper.from_array(value, name))
-    return name
+def _constant(model: ModelProto, name: str, value: Array, taken: set[str]) -> str:
+    free = _free(name, taken)
+    model.graph.initializer.append(numpy_helper.from_array(value, free))
+    return free
 
 
-def _free(wanted: str, taken: set[str]) -> str:
-    name = free_name(wanted, taken)
-    taken.add(name)
-    return name
+def _free(name: str, taken: set[str]) -> str:
+    free = free_name(name, taken)
+    taken.add(free)
+    return free

@@ -14,48 +14,48 @@ from __future__ import annotations
 from onnx import ModelProto
 
 from ...core.graphs.graph import Graph
-from ..toolkit.job import Ranges
+from ..toolkit.job import ToolkitPlan
 
 _ACTIVATIONS = {"Relu", "Clip", "LeakyRelu", "PRelu"}
 
 
-def ranges_for(model: ModelProto, plan: Ranges) -> Ranges:
-    """The plan with the inner tensors of fused layers: a convolution's before its activation.
+def with_fused_tensors(model: ModelProto, plan: ToolkitPlan) -> ToolkitPlan:
+    """Return the plan with the inner tensors of fused layers, those before an activation.
 
     The toolkit lists both sides of a fused activation with one range, and wants them equal.
     ``model`` is the prepared float model that the plan was made for.
     """
     graph = Graph(model)
-    plan = Ranges(plan.ranges, {**_read_in_int16(graph, plan), **plan.types})
+    plan = ToolkitPlan(plan.ranges, {**_read_in_int16(graph, plan), **plan.types})
     inner = _inner_of(graph, {*plan.ranges, *plan.types})
     ranges = {inner[name]: both for name, both in plan.ranges.items() if name in inner}
     types = {inner[name]: kind for name, kind in plan.types.items() if name in inner}
-    return Ranges({**ranges, **plan.ranges}, {**types, **plan.types})
+    return ToolkitPlan({**ranges, **plan.ranges}, {**types, **plan.types})
 
 
-def _read_in_int16(graph: Graph, plan: Ranges) -> dict[str, str]:
+def _read_in_int16(graph: Graph, plan: ToolkitPlan) -> dict[str, str]:
     """What the readers of int16 tensors make, as far as the plan knows it."""
-    known = {*plan.ranges, *plan.types}
-    found = {}
+    planned = {*plan.ranges, *plan.types}
+    types = {}
     for name in (name for name, kind in plan.types.items() if kind == "int16"):
         for node in graph.consumers.get(name, []):
-            made = node.output[0]
-            readers = graph.consumers.get(made, [])
-            if made not in known and len(readers) == 1 and readers[0].op_type in _ACTIVATIONS:
-                made = readers[0].output[0]
-            if made in known:
-                found[made] = "int16"
-    return found
+            output = node.output[0]
+            readers = graph.consumers.get(output, [])
+            if output not in planned and len(readers) == 1 and readers[0].op_type in _ACTIVATIONS:
+                output = readers[0].output[0]
+            if output in planned:
+                types[output] = "int16"
+    return types
 
 
 def _inner_of(graph: Graph, names: set[str]) -> dict[str, str]:
     """Output of an activation -> its input, where that is not in the plan itself."""
-    found = {}
+    inner = {}
     for name in names:
         producer = graph.producers.get(name)
         if producer is None or producer.op_type not in _ACTIVATIONS:
             continue
         source = producer.input[0]
         if source not in names and len(graph.consumers.get(source, [])) == 1:
-            found[name] = source
-    return found
+            inner[name] = source
+    return inner

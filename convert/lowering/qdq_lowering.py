@@ -3,7 +3,7 @@
 From version 2.5.0 on the toolkit turns every quantized tensor whose zero points are all 0 (so every
 weight) from asymmetric to symmetric, takes the range to be [-128 s, 127 s], and re-rounds it on the
 grid 128 s / 127. Versions 2.3.x keep the scales as they are. What the model means is the *intended*
-form, which ONNX Runtime evaluates. The *emitted* form exists only to be handed to the toolkit: its
+form, which ONNX Runtime evaluates. The *lowered* form exists only to be handed to the toolkit: its
 grid is 127 s / 128, so that the toolkit's own change brings the intended one back.
 """
 
@@ -12,37 +12,36 @@ from __future__ import annotations
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from ...core.graphs.graph import drop_unread
+from ...core.graphs.graph import drop_unread, replace_nodes
 from ...core.types import Array
 
 _RATIO = np.float32(127 / 128)
 _EIGHT_BITS = {np.dtype(np.int8): 0, np.dtype(np.uint8): 128}
 
 
-def emit(model: ModelProto) -> ModelProto:
+def lower_qdq(model: ModelProto) -> ModelProto:
     """Return a copy whose symmetric tensors sit on the grid that the toolkit moves back.
 
     Weights are rounded again, q = round(K * 128 / 127), which is exact for |K| <= 126; symmetric
     activations get the smaller scale; int32 biases become float (29.3 instead of 28.5 dB against
     the intended model on EfficientNet-Lite0, as the toolkit quantizes them itself).
     """
-    emitted = ModelProto()
-    emitted.CopyFrom(model)
-    constants = _constants(emitted)
-    graph = emitted.graph
-    kept: list[NodeProto] = []
+    lowered = ModelProto()
+    lowered.CopyFrom(model)
+    constants = _constants(lowered)
+    graph = lowered.graph
+    nodes: list[NodeProto] = []
     for node in graph.node:
         bias = _float_bias(node, constants)
         if bias is None:
-            kept.append(node)
+            nodes.append(node)
         else:
             graph.initializer.append(numpy_helper.from_array(bias, node.output[0]))
         if node.op_type in {"QuantizeLinear", "DequantizeLinear"} and bias is None:
             graph.initializer.extend(_moved(node, constants))
-    del graph.node[:]
-    graph.node.extend(kept)
-    drop_unread(emitted)
-    return emitted
+    replace_nodes(graph, nodes)
+    drop_unread(lowered)
+    return lowered
 
 
 def _moved(node: NodeProto, constants: dict[str, Array]) -> list[TensorProto]:
@@ -91,10 +90,10 @@ def _float_bias(node: NodeProto, constants: dict[str, Array]) -> Array | None:
 
 
 def _constants(model: ModelProto) -> dict[str, Array]:
-    found = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type == "Constant":
             value = helper.get_node_attr_value(node, node.attribute[0].name)
             if isinstance(value, TensorProto):
-                found[node.output[0]] = numpy_helper.to_array(value)
-    return found
+                constants[node.output[0]] = numpy_helper.to_array(value)
+    return constants

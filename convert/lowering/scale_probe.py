@@ -12,9 +12,9 @@ from ...core.scratch import scratch_folder
 from ...core.session import Session
 from ...core.types import Float32
 from ..toolkit.environment import toolkit_version
-from ..toolkit.job import FedInput, Job, run_job
+from ..toolkit.job import RawInput, ToolkitJob, run_job
 from ..toolkit.outcome import Limits
-from .qdq_lowering import emit
+from .qdq_lowering import lower_qdq
 
 # measured; any other version is tested when it is first used
 _KNOWN = {"2.3.0": False, "2.3.2": False, "2.5.0": True}
@@ -23,30 +23,30 @@ _SHAPE = (1, 8, 16, 16)
 _LIMITS = Limits(timeout=300, memory_gb=12)
 
 
-def needs_emission(python: Path | None = None) -> bool:
-    """True when QDQ models must be emitted for the toolkit of that interpreter (see emitted.py)."""
+def needs_lowering(python: Path | None = None) -> bool:
+    """Return whether QDQ models must be lowered for the toolkit of that interpreter."""
     version = toolkit_version(python)
-    return _KNOWN[version] if version in _KNOWN else is_nearer_emitted(python)
+    return _KNOWN[version] if version in _KNOWN else is_nearer_lowered(python)
 
 
 @lru_cache
-def is_nearer_emitted(python: Path | None = None) -> bool:
-    """Simulate one quantized convolution in both forms; True when the emitted one agrees better.
+def is_nearer_lowered(python: Path | None = None) -> bool:
+    """Simulate one quantized convolution in both forms; True when the lowered one agrees better.
 
     Raises ToolkitError when the toolkit cannot build even that.
     """
     intended = one_convolution()
     sample = np.random.default_rng(0).normal(size=_SHAPE).astype(np.float32)
-    wanted = Session(intended, optimise=False).run({"x": sample})[0]
+    expected = Session(intended, optimise=False).run({"x": sample})[0]
     plain, moved = (
-        float(np.abs(_simulate(model, sample, python) - wanted).mean())
-        for model in (intended, emit(intended))
+        float(np.abs(_simulate(model, sample, python) - expected).mean())
+        for model in (intended, lower_qdq(intended))
     )
     return moved < plain
 
 
 def one_convolution() -> ModelProto:
-    """A quantized 3x3 convolution with ReLU: int8, no zero point 0, weights within 126."""
+    """Return a quantized 3x3 convolution with ReLU: int8, no zero point 0, weights within 126."""
     rng = np.random.default_rng(1)
     weight = rng.integers(-126, 127, (16, 8, 3, 3)).astype(np.int8)
     scale = rng.uniform(0.002, 0.004, 16).astype(np.float32)
@@ -90,12 +90,12 @@ def _simulate(
     with scratch_folder() as folder:
         (folder / "model.onnx").write_bytes(model.SerializeToString())
         sample.tofile(folder / "input0.raw")
-        job = Job(
+        job = ToolkitJob(
             model="model.onnx",
             config={"target_platform": _TARGET, "optimization_level": 2},
-            inputs=(FedInput("input0.raw", "float32", _SHAPE, "nchw"),),
+            inputs=(RawInput("input0.raw", "float32", _SHAPE, "nchw"),),
             count=1,
         )
-        built = run_job(job, folder, what="the self-test", limits=_LIMITS, python=python)
+        built = run_job(job, folder, label="the self-test", limits=_LIMITS, python=python)
         assert built.outputs is not None
         return np.array(built.outputs[0])

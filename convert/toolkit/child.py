@@ -5,7 +5,7 @@ inside rockpress itself. This file and child_simulation.py import only the stand
 and rknn, so that the interpreter of another environment, with another toolkit, can run them too.
 
 ORDERS and PROGRESS are file descriptors. Each line of ORDERS names a folder with a ``job.json``,
-which says what to do (see toolkit.py). ``result.json`` in that folder says what came of it, and is
+which says what to do (see job.py). ``result.json`` in that folder says what came of it, and is
 there only when the job ran to its end or the toolkit failed in an orderly way; ``log.txt`` takes
 all that is printed. Lines written to PROGRESS name the stage that runs, and "finished" ends a job.
 """
@@ -172,18 +172,18 @@ def _write_plan(config: Path, plan: dict[str, Any]) -> list[str]:
 
     yaml = YAML(typ="safe", pure=True)  # the default one rounds some floats when it writes
     document = yaml.load(config.read_text(encoding="utf-8"))
-    known = document["quantize_parameters"]
+    parameters = document["quantize_parameters"]
     carried = []
     for name, (low, high) in plan["ranges"].items():
-        entry = known.get(f"{name}_int8", known.get(name))
+        entry = parameters.get(f"{name}_int8", parameters.get(name))
         if entry is None or not entry["scale"]:
             continue
         entry["min"], entry["max"] = [low], [high]
         carried.append(name)
     for name, kind in plan["types"].items():
-        found = [alias for alias in (name, f"{name}_mm", f"{name}-rs") if alias in known]
-        document["custom_quantize_layers"].update(dict.fromkeys(found, kind))
-        carried.extend([name] if found else [])
+        aliases = [alias for alias in (name, f"{name}_mm", f"{name}-rs") if alias in parameters]
+        document["custom_quantize_layers"].update(dict.fromkeys(aliases, kind))
+        carried.extend([name] if aliases else [])
     with config.open("w", encoding="utf-8") as file:
         yaml.dump(document, file)
     return carried
@@ -200,13 +200,13 @@ def _simulate(rknn: Any, job: dict[str, Any], recorder: Recorder) -> int:
 
     count = job["count"]
     inputs = [
-        np.memmap(one["file"], one["dtype"], "r", shape=(count, *one["shape"]))
-        for one in job["inputs"]
+        np.memmap(entry["file"], entry["dtype"], "r", shape=(count, *entry["shape"]))
+        for entry in job["inputs"]
     ]
-    layouts = [one["layout"] for one in job["inputs"]]
+    layouts = [entry["layout"] for entry in job["inputs"]]
 
     def infer(index: int) -> list[Any]:
-        feeds = [np.array(one[index]) for one in inputs]
+        feeds = [np.array(file[index]) for file in inputs]
         outputs = rknn.inference(inputs=feeds, data_format=layouts)
         if outputs is None:
             raise Refused("returned no outputs")
@@ -274,8 +274,8 @@ def _peak_address_space() -> int:
     """Bytes; what the memory limit is about. 0 where the system does not tell."""
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.exists() else []
-    found = [line.split()[1] for line in lines if line.startswith("VmPeak:")]
-    return int(found[0]) * 1024 if found else 0
+    peaks = [line.split()[1] for line in lines if line.startswith("VmPeak:")]
+    return int(peaks[0]) * 1024 if peaks else 0
 
 
 def _limit_memory(limit: int) -> None:

@@ -31,10 +31,12 @@ def simulate(
     tell(f"0/{count}")
     files: list[Any] = []
 
-    def run(which: range, tell: Callable[[str], None] = lambda done: None) -> None:
-        for done, index in enumerate(which, 1):
+    def run(indices: range, tell: Callable[[str], None] = lambda done: None) -> None:
+        for done, index in enumerate(indices, 1):
             outputs = infer(index)
-            files.extend(_output_file(n, count, one) for n, one in enumerate(outputs) if not index)
+            files.extend(
+                _output_file(n, count, output) for n, output in enumerate(outputs) if not index
+            )
             for file, output in zip(files, outputs):  # noqa: B905 (Python 3.8 has no strict)
                 file[index] = output.reshape(file.shape[1:])
             if done % _PROGRESS_STEP == 0:

@@ -18,6 +18,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from ...core.diagnostics import option, render
+
 # runs in any interpreter from 3.8 on, so it uses the standard library alone
 _ASK = """
 import importlib.metadata as metadata, json, os, platform, re, sys
@@ -100,12 +102,12 @@ class _Surroundings:
     markers: Mapping[str, str]
 
     def install(self, *requirements: str) -> str:
-        """What to type so that these get installed there."""
+        """Return what to type so that these get installed there."""
         python = shlex.quote(str(self.python or sys.executable))
-        wanted = " ".join(map(shlex.quote, requirements))
+        arguments = " ".join(map(shlex.quote, requirements))
         if self.versions["pip"] is None:
-            return f"uv pip install --python {python} {wanted}"
-        return f"{'pip' if self._has_first_pip else f'{python} -m pip'} install {wanted}"
+            return f"uv pip install --python {python} {arguments}"
+        return f"{'pip' if self._has_first_pip else f'{python} -m pip'} install {arguments}"
 
     @property
     def _has_first_pip(self) -> bool:
@@ -116,26 +118,26 @@ class _Surroundings:
 
 
 def toolkit_version(python: Path | None = None) -> str | None:
-    """The toolkit's version in that interpreter (this one by default), or None if it is absent."""
+    """Return the toolkit's version in an interpreter, by default this one; None if it is absent."""
     if python is None:
         try:
             return importlib.metadata.version(_TOOLKIT)
         except importlib.metadata.PackageNotFoundError:
             return None
-    found = _ask(python)
-    return found.versions.get(_TOOLKIT) if found else None
+    around = _ask(python)
+    return around.versions.get(_TOOLKIT) if around else None
 
 
 def runs(python: Path) -> bool:
-    """Whether that is an interpreter that can be asked."""
+    """Return whether that is an interpreter that can be asked."""
     return _ask(python) is not None
 
 
 def environment_facts(python: Path | None = None) -> tuple[Fact, ...]:
-    """What ``doctor`` shows about the toolkit in that interpreter. Nothing of it is imported."""
+    """Return what to know of the toolkit in that interpreter, without importing any of it."""
     around = _ask(python)
     if around is None:
-        return (Fact("interpreter", f"{python} does not run", False, "check --toolkit-python"),)
+        return (Fact("interpreter", f"{python} does not run", False, f"check {_toolkit_python()}"),)
     return (
         _interpreter(around),
         _toolkit(around),
@@ -146,31 +148,31 @@ def environment_facts(python: Path | None = None) -> tuple[Fact, ...]:
 
 
 def mend_all(facts: Sequence[Fact], python: Path | None = None) -> str:
-    """One command for all that pip can mend, so that it chooses the versions together; or ""."""
+    """Return one command for all that pip can mend, so that it chooses versions together; or ""."""
     around = _ask(python)
-    wanted = [one.install for one in facts if one.install]
-    return around.install(*wanted) if around and wanted else ""
+    requirements = [fact.install for fact in facts if fact.install]
+    return around.install(*requirements) if around and requirements else ""
 
 
 def machine_facts() -> tuple[Fact, ...]:
-    """The room that a conversion has: in the temporary folder, and in memory."""
+    """Return what room a conversion has: in the temporary folder, and in memory."""
     return (_space(), _memory())
 
 
 @lru_cache
 def _ask(python: Path | None) -> _Surroundings | None:
     """What the interpreter itself says; None when it does not run."""
-    names = [*_OPENCV, *_BEYOND, *(Requirement(one).name for one in _USUAL), "torch", "pip"]
+    names = [*_OPENCV, *_BEYOND, *(Requirement(text).name for text in _USUAL), "torch", "pip"]
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             [str(python or sys.executable), "-c", _ASK, _TOOLKIT, *names],
             capture_output=True,
             stdin=subprocess.DEVNULL,
             timeout=60,
             check=True,
         )
-        found = json.loads(done.stdout)
-        return _Surroundings(python, found["versions"], found["needs"], found["markers"])
+        answer = json.loads(process.stdout)
+        return _Surroundings(python, answer["versions"], answer["needs"], answer["markers"])
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError):
         return None
 
@@ -179,8 +181,12 @@ def _interpreter(around: _Surroundings) -> Fact:
     version = around.markers["python_full_version"]
     system, machine = around.markers["sys_platform"], around.markers["platform_machine"]
     ok = system == "linux" and _fits(version, SpecifierSet(">=3.6,<3.13"))
-    mend = "" if ok else "the toolkit runs on Linux with Python 3.6 to 3.12; see --toolkit-python"
-    return Fact("interpreter", f"Python {version} on {system} {machine}", ok, mend)
+    mend = f"the toolkit runs on Linux with Python 3.6 to 3.12; see {_toolkit_python()}"
+    return Fact("interpreter", f"Python {version} on {system} {machine}", ok, "" if ok else mend)
+
+
+def _toolkit_python() -> str:
+    return render(option("toolkit-python"))
 
 
 def _toolkit(around: _Surroundings) -> Fact:
@@ -192,37 +198,39 @@ def _toolkit(around: _Surroundings) -> Fact:
 
 def _needed(around: _Surroundings) -> Iterator[Fact]:
     """One fact for each distribution that the toolkit needs, by its own metadata and beyond."""
-    wanted = _requirements(around.needs or _USUAL, around.markers)
+    requirements = _requirements(around.needs or _USUAL, around.markers)
     for name, (limit, _) in _BEYOND.items():
-        wanted[name] = wanted.get(name, SpecifierSet()) & SpecifierSet(limit)
-    for name in sorted(set(wanted) - set(_SPECIAL)):
-        version, limit = around.versions.get(name), _readable(wanted[name])
-        found = f"{version or 'not installed'} (needs {limit or 'any version'})"
-        if version is not None and _fits(version, wanted[name]):
-            yield Fact(name, found, True)
+        requirements[name] = requirements.get(name, SpecifierSet()) & SpecifierSet(limit)
+    for name in sorted(set(requirements) - set(_SPECIAL)):
+        version, limit = around.versions.get(name), _readable(requirements[name])
+        state = f"{version or 'not installed'} (needs {limit or 'any version'})"
+        if version is not None and _fits(version, requirements[name]):
+            yield Fact(name, state, True)
             continue
         beyond, why = _BEYOND.get(name, ("", ""))
         breaks = version is not None and not _fits(version, SpecifierSet(beyond))
-        yield _missing(around, name, found, f"{name}{limit}", note=why if breaks else "")
+        yield _missing(around, name, state, f"{name}{limit}", note=why if breaks else "")
 
 
 def _missing(
-    around: _Surroundings, name: str, found: str, requirement: str, note: str = ""
+    around: _Surroundings, name: str, state: str, requirement: str, note: str = ""
 ) -> Fact:
-    return Fact(name, found, False, around.install(requirement), note, requirement)
+    return Fact(name, state, False, around.install(requirement), note, requirement)
 
 
 def _requirements(needs: Sequence[str], markers: Mapping[str, str]) -> dict[str, SpecifierSet]:
     """Name -> versions, of those that hold for this platform."""
-    found: dict[str, SpecifierSet] = {}
+    versions: dict[str, SpecifierSet] = {}
     for text in needs:
         try:
-            one = Requirement(text)
+            requirement = Requirement(text)
         except InvalidRequirement:
             continue
-        if one.marker is None or one.marker.evaluate({**markers, "extra": ""}):
-            found[one.name] = found.get(one.name, SpecifierSet()) & one.specifier
-    return found
+        if requirement.marker is None or requirement.marker.evaluate({**markers, "extra": ""}):
+            versions[requirement.name] = (
+                versions.get(requirement.name, SpecifierSet()) & requirement.specifier
+            )
+    return versions
 
 
 def _opencv(around: _Surroundings) -> Fact:
@@ -237,8 +245,9 @@ def _torch(around: _Surroundings) -> Fact:
     version = around.versions["torch"]
     own = _requirements(around.needs, around.markers).get("torch", SpecifierSet("<=2.4.0"))
     if version is None:
-        how = around.install(f"torch{_readable(own)}")
-        note = f"needed for --quantize gdq and --recover distill only: {how}"
+        command = around.install(f"torch{_readable(own)}")
+        users = f"{option('toolkit-quantizer', 'gdq')} and {option('recover', 'distill')}"
+        note = render(f"needed for {users} only: {command}")
         return Fact("torch", "not installed, a stand-in is used", True, note=note)
     note = "" if _fits(version, own) else f"the toolkit asks for {_readable(own)}; gdq may fail"
     return Fact("torch", version, True, note=note)
@@ -279,9 +288,9 @@ def _readable(versions: SpecifierSet) -> str:
     >>> _readable(SpecifierSet("<2,<=1.26.4,>=1.20"))
     '>=1.20,<=1.26.4'
     """
-    lower = [one for one in versions if one.operator in (">=", ">")]
-    upper = [one for one in versions if one.operator in ("<", "<=")]
-    other = [one for one in versions if one not in lower and one not in upper]
-    lower = sorted(lower, key=lambda one: Version(one.version))[-1:]
-    upper = sorted(upper, key=lambda one: Version(one.version))[:1]
-    return ",".join(str(one) for one in [*lower, *upper, *other])
+    lower = [bound for bound in versions if bound.operator in (">=", ">")]
+    upper = [bound for bound in versions if bound.operator in ("<", "<=")]
+    other = [bound for bound in versions if bound not in lower and bound not in upper]
+    lower = sorted(lower, key=lambda bound: Version(bound.version))[-1:]
+    upper = sorted(upper, key=lambda bound: Version(bound.version))[:1]
+    return ",".join(str(bound) for bound in [*lower, *upper, *other])

@@ -124,7 +124,7 @@ class ToolkitSilent(ToolkitError):
 class Ending:
     """All there is to know about a job that ended."""
 
-    what: str  # "model.onnx for rk3588"
+    label: str  # "model.onnx for rk3588"
     outcome: Outcome
     result: Mapping[str, Any]
     log: str
@@ -132,7 +132,7 @@ class Ending:
 
 
 def failure_of(end: Ending) -> ToolkitError | None:
-    """The error that tells how the child ended, or None when it succeeded."""
+    """Return the error that tells how the child ended, or None when it succeeded."""
     code = end.outcome.code
     if code is None:
         return _endless(end) if end.outcome.looping or end.outcome.hung else _timeout(end)
@@ -228,7 +228,7 @@ def _could_not(end: Ending) -> str:
     version = end.result.get("toolkit", "")
     tool = f"rknn-toolkit2 {version}".strip()
     stage = end.outcome.stage
-    return f"{tool} could not {_STAGES.get(stage, stage)} {end.what}"
+    return f"{tool} could not {_STAGES.get(stage, stage)} {end.label}"
 
 
 def _reason(text: str, log: str) -> str:
@@ -237,9 +237,9 @@ def _reason(text: str, log: str) -> str:
     # the toolkit raises ValueError("Traceback ..."): the useful one is the innermost, printed last
     useful = [match for match in named if not match[2].startswith("Traceback")]
     if useful and useful[-1][1] != "Refused":
-        kind, said = useful[-1][1], useful[-1][2]
-        said = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", said)
-        return said if kind == "ValueError" else f"{kind}: {said}"
+        kind, message = useful[-1][1], useful[-1][2]
+        message = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", message)
+        return message if kind == "ValueError" else f"{kind}: {message}"
     if "returned" in text:
         code = text.strip().splitlines()[-1].partition("Refused: ")[2]
         return _last_error_line(log) or code
@@ -247,8 +247,8 @@ def _reason(text: str, log: str) -> str:
 
 
 def _last_error_line(log: str) -> str:
-    found = [_ERROR_LINE.match(line) for line in _ANSI.sub("", log).splitlines()]
-    lines = [match[1].strip() for match in found if match]
+    matches = [_ERROR_LINE.match(line) for line in _ANSI.sub("", log).splitlines()]
+    lines = [match[1].strip() for match in matches if match]
     useful = [line for line in lines if "Traceback" not in line]
     return useful[-1] if useful else ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.progress import SILENT, Progress
 from .failures import Ending, ToolkitSilent, failure_of
 from .outcome import Limits
 from .process import LOG, ChildProcess
@@ -22,7 +23,7 @@ _RKNN = "model.rknn"
 
 
 @dataclass(frozen=True)
-class FedInput:
+class RawInput:
     """One input of the simulator: a raw file of ``count`` arrays, and their layout."""
 
     file: str
@@ -32,7 +33,7 @@ class FedInput:
 
 
 @dataclass(frozen=True)
-class Ranges:
+class ToolkitPlan:
     """Of activations by tensor name: (low, high), and types other than int8 (float16, int16)."""
 
     ranges: Mapping[str, tuple[float, float]]
@@ -40,7 +41,7 @@ class Ranges:
 
 
 @dataclass(frozen=True)
-class Job:
+class ToolkitJob:
     """What the child is to do; every path is inside the job folder or absolute.
 
     ``count`` samples are simulated, by up to ``processes`` processes.
@@ -50,15 +51,15 @@ class Job:
     model: str
     config: Mapping[str, Any]
     dataset: str | None = None
-    plan: Ranges | None = None
-    inputs: tuple[FedInput, ...] = ()
+    plan: ToolkitPlan | None = None
+    inputs: tuple[RawInput, ...] = ()
     count: int = 0
     processes: int = 1
     export: str | None = _RKNN
 
 
 @dataclass(frozen=True)
-class Built:
+class BuildResult:
     """What the child made. ``rknn`` lies in the job folder and goes with it.
 
     ``carried`` names the tensors of the job's plan that the toolkit took over.
@@ -72,47 +73,47 @@ class Built:
 
 
 def run_job(
-    job: Job,
+    job: ToolkitJob,
     folder: Path,
     *,
-    what: str,
+    label: str,
     limits: Limits,
     python: Path | None = None,
     child: ChildProcess | None = None,
-    on_progress: Callable[[str], None] = lambda stage: None,
-) -> Built:
+    progress: Progress = SILENT,
+) -> BuildResult:
     """Run one job in ``child``, or in one of its own. Raises a ToolkitError: how it failed.
 
-    ``what`` names the work in messages, such as "model.onnx for rk3588". ``python`` is the
+    ``label`` names the work in messages, such as "model.onnx for rk3588". ``python`` is the
     interpreter that has the toolkit; by default this one.
     """
     _prepare(job, folder, limits)
     with nullcontext(child) if child else ChildProcess(folder, python) as running:
-        outcome = running.run(folder, limits, on_progress)
+        outcome = running.run(folder, limits, progress)
     result = _read_result(folder)
     log = (folder / LOG).read_text(encoding="utf-8", errors="replace").replace("\r", "\n")
-    error = failure_of(Ending(what, outcome, result, log, limits))
+    error = failure_of(Ending(label, outcome, result, log, limits))
     if error is not None:
         raise error
     if job.export:
-        _require_whole(folder / job.export, result["toolkit"], what, log)
+        _require_whole(folder / job.export, result["toolkit"], label, log)
     outputs = _outputs(folder, result["outputs"]) if job.count else None
     carried = tuple(result.get("carried", ()))
-    return Built(result["toolkit"], log, folder / _RKNN, outputs, carried)
+    return BuildResult(result["toolkit"], log, folder / _RKNN, outputs, carried)
 
 
-def _require_whole(rknn: Path, toolkit: str, what: str, log: str) -> None:
+def _require_whole(rknn: Path, toolkit: str, label: str, log: str) -> None:
     size = rknn.stat().st_size if rknn.is_file() else 0
     if not size:
         raise ToolkitSilent(
-            f"rknn-toolkit2 {toolkit} reported success, but wrote no .rknn of {what}",
+            f"rknn-toolkit2 {toolkit} reported success, but wrote no .rknn of {label}",
             "check the free space in the temporary folder",
             log,
         )
     if is_cut_short(rknn):
         raise ToolkitSilent(
             f"rknn-toolkit2 {toolkit} reported success, but wrote only the first {size} bytes of "
-            f"{what}: no space left, or the file is too large",
+            f"{label}: no space left, or the file is too large",
             f"make space in {tempfile.gettempdir()}, or set TMPDIR to a folder that has some",
             log,
         )
@@ -124,7 +125,7 @@ def _outputs(folder: Path, count: int) -> list[NDArray[np.float32]]:
     return [np.asarray(np.load(file, mmap_mode="r")) for file in files]
 
 
-def _prepare(job: Job, folder: Path, limits: Limits) -> None:
+def _prepare(job: ToolkitJob, folder: Path, limits: Limits) -> None:
     (folder / LOG).write_bytes(b"")  # there even when a warm child is dead already
     for file in (folder / "result.json", folder / _RKNN, *folder.glob("output*.npy")):
         file.unlink(missing_ok=True)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from ...core.diagnostics import option
+from ...core.diagnostics import option, render
 
 
 @dataclass(frozen=True)
-class Regression:
+class KnownIssue:
     """One fault of some versions. ``handled`` is True where rockpress works around it by itself.
 
     ``source`` is where it was reported, or "measured" with what.
@@ -24,15 +24,15 @@ class Regression:
     handled: bool = False
 
 
-REGRESSIONS: tuple[Regression, ...] = (
-    Regression(
+KNOWN_ISSUES: tuple[KnownIssue, ...] = (
+    KnownIssue(
         ">=2.5,<2.6",
         "one graph rule for attention (MatMul, Add, Softmax, MatMul) raises IndexError",
         "the rule is switched off when it fails, with a warning",
         "measured: a PP-OCR recogniser fails with 2.5.0 and builds with 2.3.2",
         handled=True,
     ),
-    Regression(
+    KnownIssue(
         ">=2.5,<2.6",
         "quantized (QDQ) models: every tensor without zero points, so every weight, is rounded "
         "once more on a grid that is 128/127 as wide",
@@ -40,20 +40,20 @@ REGRESSIONS: tuple[Regression, ...] = (
         "measured: one convolution with 2.5.0, not with 2.3.0 and 2.3.2",
         handled=True,
     ),
-    Regression(
+    KnownIssue(
         ">=2.5,<2.6",
         "YOLO11 and YOLO26 do not build",
         f"use an environment with rknn-toolkit2 2.3.2: {option('toolkit-python')}",
         "reported: github.com/airockchip/rknn-toolkit2/issues/581",
     ),
-    Regression(
+    KnownIssue(
         ">=2.2,<2.4",
         "Softmax on an RK3588 board: the model builds, but the runtime says 'failed to submit'; "
         "RK3566 and RK3576 are right",
         f"end the model before the Softmax with {option('outputs')}, or use 2.1.0",
         "reported: github.com/airockchip/rknn-toolkit2/issues/378 and 199",
     ),
-    Regression(
+    KnownIssue(
         ">=1.6,<2.4",
         "RV1106: detectors build, and give zeros on the board; 2.3.2 prints REGTASK lines",
         "compare a few outputs of the board with the simulated ones; a warning tells of REGTASK",
@@ -62,10 +62,10 @@ REGRESSIONS: tuple[Regression, ...] = (
 )
 
 
-def known_regressions(version: str | None) -> tuple[Regression, ...]:
-    """What is known of that version of the toolkit; () when it is None or no version at all.
+def known_issues(version: str | None) -> tuple[KnownIssue, ...]:
+    """Return what is known of a toolkit version, in the reader's words; () when it is no version.
 
-    >>> [one.handled for one in known_regressions("2.3.2")]
+    >>> [one.handled for one in known_issues("2.3.2")]
     [False, False]
     """
     try:
@@ -73,5 +73,7 @@ def known_regressions(version: str | None) -> tuple[Regression, ...]:
     except InvalidVersion:
         return ()
     return tuple(
-        one for one in REGRESSIONS if SpecifierSet(one.versions).contains(parsed, prereleases=True)
+        replace(issue, workaround=render(issue.workaround))
+        for issue in KNOWN_ISSUES
+        if SpecifierSet(issue.versions).contains(parsed, prereleases=True)
     )

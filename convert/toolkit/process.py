@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import selectors
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -15,14 +17,16 @@ from pathlib import Path
 import psutil
 
 from ...core.diagnostics import option
+from ...core.progress import Progress
 from .failures import ToolkitMissing
 from .outcome import Limits, Outcome
-from .rule_loops import RuleLoops
 
 LOG = "log.txt"
 _CHILD = Path(__file__).with_name("child.py")
 _FINISHED = "finished"
 _LOOK_SECONDS = 0.5  # how often it is looked whether the child still works
+_APPLIED = re.compile(rb"(\w+): remove node = .*")
+_MOVES = "swap_"  # such rules only move an operator: a model can be built without them
 _WORK_SECONDS = 0.05  # of CPU time between two looks; an idle process uses less in minutes
 
 
@@ -57,8 +61,8 @@ class ChildProcess:
         """Its process number, which is that of its session too."""
         return self._process.pid
 
-    def run(self, folder: Path, limits: Limits, on_progress: Callable[[str], None]) -> Outcome:
-        """Have it do the job in ``folder``. When that did not end with code 0, it is no more."""
+    def run(self, folder: Path, limits: Limits, progress: Progress) -> Outcome:
+        """Do the job in ``folder``. A child whose job did not end with code 0 is no more."""
         deadline = time.monotonic() + limits.timeout
         with suppress(BrokenPipeError):  # it has ended already; its code says how
             os.write(self._orders, os.fsencode(folder) + b"\n")
@@ -69,7 +73,7 @@ class ChildProcess:
             if line == _FINISHED:
                 return Outcome(0, stage)
             stage = line.partition(" ")[0]
-            on_progress(line)
+            progress.step(*_step_of(line))
         if work.is_hung:
             return Outcome(None, stage, hung=True)
         if loops.rule:
@@ -119,6 +123,13 @@ class ChildProcess:
             return None
 
 
+def _step_of(line: str) -> tuple[str, int, int | None]:
+    """Return a progress line of the child as a step; of samples it says ``simulate 50/200``."""
+    activity, _, count = line.partition(" ")
+    done, slash, total = count.partition("/")
+    return (activity, int(done), int(total)) if slash else (line, 0, None)
+
+
 class _Work:
     """Whether a process and its children have used CPU time lately."""
 
@@ -130,12 +141,43 @@ class _Work:
         self.is_hung = False
 
     def has_stopped(self) -> bool:
-        """True once no CPU time has been used for the idle limit."""
+        """Return whether no CPU time has been used for the idle limit."""
         used = _cpu_seconds(self._pid)
         if abs(used - self._seconds) > _WORK_SECONDS:
             self._seconds, self._since = used, time.monotonic()
         self.is_hung = time.monotonic() - self._since > self._idle
         return self.is_hung
+
+
+class RuleLoops:
+    """Reads a log while it grows. Each rule that the toolkit applies is a line there.
+
+    Seen with toolkit 2.5.0 on attention: one rule swaps a Reshape and a Transpose, the next brings
+    the Transpose back to four axes, a third joins the Reshapes, and the first starts again.
+    """
+
+    # The same rule on the same nodes: once in builds that end (five models), else without end.
+    MOST = 8
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._read = 0
+        self._applied: Counter[bytes] = Counter()
+        self.rule = ""  # one that goes round in a circle, once some do: the best to do without
+
+    def is_found(self) -> bool:
+        """Return whether rules go round in a circle by now."""
+        with self._log.open("rb") as log:
+            log.seek(self._read)
+            whole = log.read().rpartition(b"\n")[0]
+        self._read += len(whole)
+        self._applied.update(match[0] for match in _APPLIED.finditer(whole))
+        if max(self._applied.values(), default=0) <= self.MOST:
+            return False
+        circling = [line for line, times in self._applied.items() if 2 * times > self.MOST]
+        rules = [line.partition(b":")[0].decode() for line in circling]
+        self.rule = min(rules, key=lambda rule: not rule.startswith(_MOVES))
+        return True
 
 
 def _cpu_seconds(pid: int) -> float:

@@ -29,9 +29,9 @@ from ...core.errors import ModelError
 _HEADER = 64
 _MAGIC = b"RKNN"
 _FORMATS = (6, 0x1004)  # the latter for the RV11 series and rk2118
-_MOST_JSON = 1 << 24
-_MOST_TEXT = 1 << 20
-_MOST_NUMBERS = 4096
+_JSON_LIMIT = 1 << 24
+_TEXT_LIMIT = 1 << 20
+_NUMBERS_LIMIT = 4096
 _TENSORS = b"{'attrs':"
 _LONG_NUMBER = re.compile(r"\d{40}")  # no scale has so many digits, and they take long to read
 _COMPILER = re.compile(rb"\(compiler version: ([\w.+-]{1,40}(?: \([\w@:. +-]{1,80}\))?)\)")
@@ -75,7 +75,7 @@ class RknnFacts:
 
 
 def is_cut_short(path: Path) -> bool:
-    """True when the file ends before its own header says. A format that is not known is whole."""
+    """Return whether the file ends before its header says. One of an unknown format is whole."""
     size = path.stat().st_size
     with path.open("rb") as file:
         header = file.read(24)
@@ -96,12 +96,12 @@ def read_rknn(path: Path) -> RknnFacts:
         document = _document(content, _HEADER + model, version, path)
         compiler = _COMPILER.search(content, _HEADER, _HEADER + model)
         described = _described(content, _HEADER + model)
-        found = compiler[1].decode("ascii") if compiler else None
+        version_text = compiler[1].decode("ascii") if compiler else None
         size = len(content)
     return RknnFacts(
         target=", ".join(_texts(document.get("target_platform"))) or "unknown",
         toolkit=_text(document.get("version")) or "unknown",
-        compiler=found,
+        compiler=version_text,
         format=version,
         bytes=size,
         model_bytes=model,
@@ -113,10 +113,10 @@ def read_rknn(path: Path) -> RknnFacts:
 
 @contextmanager
 def _mapped(path: Path) -> Iterator[mmap.mmap]:
-    """The file's bytes, of which only those that are looked at are read."""
+    """The file's bytes, of which only those that are used are read."""
     if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise ModelError(f"{path}: the file {what}", "give the path of a .rknn file")
+        fault = "is a folder" if path.is_dir() else "does not exist"
+        raise ModelError(f"{path}: the file {fault}", "give the path of a .rknn file")
     try:
         with path.open("rb") as file:
             if path.stat().st_size < _HEADER:
@@ -145,7 +145,7 @@ def _document(content: mmap.mmap, start: int, version: int, path: Path) -> Mappi
         if version in _FORMATS:
             raise _cut_short(path, start + 8 + length, len(content))
         raise _unknown(path, version)
-    if length > _MOST_JSON:
+    if length > _JSON_LIMIT:
         raise ModelError(f"{path}: its description has {length} bytes, too large to read", _HINT)
     try:
         document = json.loads(_short(content[start + 8 : start + 8 + length].decode("utf-8")))
@@ -162,13 +162,13 @@ def _described(content: mmap.mmap, end: int) -> Mapping[str, Any]:
     if start < _HEADER + 4:
         return {}
     (length,) = struct.unpack("<I", content[start - 4 : start])
-    if length > _MOST_TEXT or start + length > end:
+    if length > _TEXT_LIMIT or start + length > end:
         return {}
     try:
-        found = ast.literal_eval(_short(content[start : start + length].decode("utf-8")))
+        attributes = ast.literal_eval(_short(content[start : start + length].decode("utf-8")))
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return attributes if isinstance(attributes, dict) else {}
 
 
 def _short(text: str) -> str:
@@ -181,15 +181,14 @@ def _tensors(
     document: Mapping[str, Any], side: str, described: Mapping[str, Any]
 ) -> Iterator[RknnTensor]:
     """The inputs or the outputs in the order of the model."""
-    tensors = {
-        _whole(one.get("tensor_id")): one for one in _objects(document.get("norm_tensor")) if one
-    }
-    places = [
-        (_whole(one.get("left_tensor_id")) or 0, _whole(one.get("right_tensor_id")))
-        for one in _objects(document.get("graph"))
-        if one.get("left") == side
+    entries = _objects(document.get("norm_tensor"))
+    tensors = {_whole(entry.get("tensor_id")): entry for entry in entries if entry}
+    edges = [
+        (_whole(edge.get("left_tensor_id")) or 0, _whole(edge.get("right_tensor_id")))
+        for edge in _objects(document.get("graph"))
+        if edge.get("left") == side
     ]
-    for _, index in sorted(places, key=lambda place: place[0]):
+    for _, index in sorted(edges, key=lambda edge: edge[0]):
         if index in tensors:
             yield _tensor(tensors[index], described)
 
@@ -232,7 +231,7 @@ def _object(value: Any) -> Mapping[str, Any]:
 
 
 def _objects(value: Any) -> list[Mapping[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _text(value: Any) -> str | None:
@@ -240,8 +239,8 @@ def _text(value: Any) -> str | None:
 
 
 def _texts(value: Any) -> list[str]:
-    found = map(_text, value) if isinstance(value, list) else ()
-    return [one for one in found if one]
+    texts = map(_text, value) if isinstance(value, list) else ()
+    return [text for text in texts if text]
 
 
 def _whole(value: Any) -> int | None:
@@ -250,19 +249,19 @@ def _whole(value: Any) -> int | None:
 
 def _numbers(value: Any) -> tuple[float, ...]:
     """Finite numbers; () when anything else is among them."""
-    if not isinstance(value, list) or len(value) > _MOST_NUMBERS:
+    if not isinstance(value, list) or len(value) > _NUMBERS_LIMIT:
         return ()
-    if not all(isinstance(one, (int, float)) and math.isfinite(one) for one in value):
+    if not all(isinstance(number, (int, float)) and math.isfinite(number) for number in value):
         return ()
-    return tuple(float(one) for one in value)
+    return tuple(float(number) for number in value)
 
 
 def _not_rknn(path: Path, why: str) -> ModelError:
     return ModelError(f"{path}: not a .rknn file: {why}", f"{_HINT}; an encrypted one says nothing")
 
 
-def _cut_short(path: Path, wanted: int, size: int) -> ModelError:
-    return ModelError(f"{path}: cut short: it should have {wanted} bytes and has {size}", _HINT)
+def _cut_short(path: Path, expected: int, size: int) -> ModelError:
+    return ModelError(f"{path}: cut short: it should have {expected} bytes and has {size}", _HINT)
 
 
 def _unknown(path: Path, version: int) -> ModelError:

@@ -34,7 +34,7 @@ class DenseLayer:
     in_axis: int
 
     def matrix(self, weight: Array) -> Float64:
-        """Weight -> (outputs, inputs * taps); a ConvTranspose has taps among its outputs."""
+        """Reshape a weight to (outputs, inputs * taps); a ConvTranspose has taps among outputs."""
         if self.node.op_type == "ConvTranspose":
             return weight.reshape(weight.shape[0], -1).T.astype(np.float64)
         if self.in_axis == 0:
@@ -42,36 +42,36 @@ class DenseLayer:
         return weight.reshape(weight.shape[0], -1).astype(np.float64)
 
     def weight_like(self, matrix: Float64, like: Array) -> Array:
-        """The inverse of ``matrix`` for a weight of the shape of ``like``."""
+        """Return the weight of the shape of ``like`` for a matrix: the inverse of ``matrix``."""
         if self.node.op_type == "ConvTranspose" or (self.in_axis == 0 and like.ndim == 2):
             return np.ascontiguousarray(matrix.T.reshape(like.shape), dtype=like.dtype)
         return np.ascontiguousarray(matrix.reshape(like.shape), dtype=like.dtype)
 
-    def columns(self, kept: Array, weight: Array) -> Array:
-        """Mask over input channels -> mask over the columns of the matrix."""
-        per_channel = self.matrix(weight).shape[1] // kept.size
-        return np.repeat(kept, per_channel)
+    def columns(self, channels: Array, weight: Array) -> Array:
+        """Return the mask over the columns of the matrix for a mask over input channels."""
+        per_channel = self.matrix(weight).shape[1] // channels.size
+        return np.repeat(channels, per_channel)
 
 
 def dense_layers(graph: Graph) -> list[DenseLayer]:
-    """The layers whose matrix can be refitted, in graph order. Shared weights are left out."""
+    """Return the layers whose matrix can be refitted, in graph order, but those that share one."""
     return [users[0] for users in tied_layers(graph) if len(users) == 1]
 
 
 def tied_layers(graph: Graph) -> list[list[DenseLayer]]:
-    """The layers whose matrix can be refitted, in graph order, those of one weight together.
+    """Return the layers whose matrix can be refitted, in graph order, those of one weight together.
 
-    Left out is a weight that is read in more than one way.
+    A weight that is read in more than one way is left out.
     """
-    found: dict[str, list[DenseLayer]] = {}
+    layers_of: dict[str, list[DenseLayer]] = {}
     for node in graph.nodes:
         if (layer := _dense(graph, node)) is not None:
-            found.setdefault(layer.weight, []).append(layer)
+            layers_of.setdefault(layer.weight, []).append(layer)
     return [
         users
-        for weight, users in found.items()
+        for weight, users in layers_of.items()
         if len(users) == len(graph.consumers[weight])
-        and len({(one.node.op_type, one.in_axis, bool(one.bias)) for one in users}) == 1
+        and len({(layer.node.op_type, layer.in_axis, bool(layer.bias)) for layer in users}) == 1
     ]
 
 
@@ -110,7 +110,7 @@ def _tiles(settings: dict[str, list[int]], kernel: tuple[int, ...]) -> bool:
 
 
 def with_biases(model: ModelProto) -> ModelProto:
-    """A copy in which every Conv, ConvTranspose and Gemm has a bias (zeros where it had none).
+    """Return a copy in which every Conv, ConvTranspose and Gemm has a bias (zeros at first).
 
     A constant bias that several nodes share, or that is broadcast, becomes one of the node's own.
     """
@@ -152,7 +152,7 @@ def _own_bias(graph: Graph, node: NodeProto) -> Array | None:
 
 
 def patches(node: NodeProto, x: Array, weight: Array, at: Array) -> Array:
-    """Receptive fields (positions, inputs * taps) of an input (1, C, ...) at flat positions.
+    """Return receptive fields (positions, inputs * taps) of an input (1, C, ...) at flat positions.
 
     Of the type of ``x``. A grouped convolution has the fields of all its groups side by side.
     """
@@ -181,7 +181,7 @@ def patches(node: NodeProto, x: Array, weight: Array, at: Array) -> Array:
 
 
 def responses(layer: DenseLayer, y: Array, weight: Array, at: Array) -> Float64:
-    """Outputs (positions, rows of the matrix) of a result (1, C, ...) at flat positions."""
+    """Return outputs (positions, rows of the matrix) of a result (1, C, ...) at flat positions."""
     if layer.node.op_type in ("Gemm", "MatMul"):
         return np.asarray(y.reshape(-1, y.shape[-1])[at], dtype=np.float64)
     if layer.node.op_type == "ConvTranspose":
@@ -192,7 +192,7 @@ def responses(layer: DenseLayer, y: Array, weight: Array, at: Array) -> Float64:
 
 
 def position_count(layer: DenseLayer, x: Array, y: Array) -> int:
-    """Number of positions at which the layer's matrix is applied."""
+    """Return the number of positions at which the layer's matrix is applied."""
     if layer.node.op_type in ("Gemm", "MatMul"):
         return prod(y.shape[:-1])
     return prod((x if layer.node.op_type == "ConvTranspose" else y).shape[2:])
@@ -220,7 +220,7 @@ def _pads(
     dilation: tuple[int, int],
 ) -> tuple[list[int], list[int]]:
     """Rows and columns of zeros before and after, as ONNX defines pads and auto_pad."""
-    given = settings.get("pads")
+    pads = settings.get("pads")
     mode = str(settings.get("auto_pad", "NOTSET"))
     if mode.startswith("SAME"):
         total = [
@@ -236,8 +236,8 @@ def _pads(
         half = [t // 2 for t in total]
         rest = [t - h for t, h in zip(total, half, strict=True)]
         return (half, rest) if mode == "SAME_UPPER" else (rest, half)
-    if not given:
+    if not pads:
         return [0, 0], [0, 0]
-    if len(given) == 2:
-        return [0, given[0]], [0, given[1]]
-    return given[:2], given[2:]
+    if len(pads) == 2:
+        return [0, pads[0]], [0, pads[1]]
+    return pads[:2], pads[2:]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain, count
@@ -45,11 +45,11 @@ class Graph:
     @cached_property
     def consumers(self) -> dict[str, list[NodeProto]]:
         """Tensor name -> the nodes that read it."""
-        found: dict[str, list[NodeProto]] = defaultdict(list)
+        readers: dict[str, list[NodeProto]] = defaultdict(list)
         for node in self.nodes:
             for name in read_by(node):
-                found[name].append(node)
-        return dict(found)
+                readers[name].append(node)
+        return dict(readers)
 
     @property
     def input_names(self) -> list[str]:
@@ -67,7 +67,7 @@ class Graph:
         return {*self.input_names, *self.weights, *self.producers}
 
     def is_weight(self, name: str) -> bool:
-        """Whether ``name`` is a constant of the graph."""
+        """Return whether ``name`` is a constant of the graph."""
         return name in self.weights
 
     def _known_shapes(self, weights: dict[str, Array]) -> dict[str, Shape]:
@@ -83,7 +83,7 @@ class Graph:
 
 
 def read_by(node: NodeProto) -> list[str]:
-    """Names of the tensors that a node reads, those that the graphs inside it read included.
+    """Return the names of the tensors that a node, or a graph inside it, reads.
 
     A loop or a branch reads tensors of the outer graph without naming them as inputs.
     """
@@ -105,23 +105,30 @@ def drop_unread(model: ModelProto) -> None:
     """Remove the initializers that nothing reads any more, in place."""
     read = {name for node in model.graph.node for name in read_by(node)}
     read |= {value.name for value in model.graph.output}
-    kept = [tensor for tensor in model.graph.initializer if tensor.name in read]
+    tensors = [tensor for tensor in model.graph.initializer if tensor.name in read]
     del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)
+    model.graph.initializer.extend(tensors)
 
 
-def free_name(wanted: str, taken: Container[str]) -> str:
-    """``wanted``, or what follows it when a tensor of that name is there already.
+def replace_nodes(graph: GraphProto, nodes: Iterable[NodeProto]) -> None:
+    """Put copies of ``nodes``, which may be the graph's own, in place of all nodes of the graph."""
+    copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del graph.node[:]
+    graph.node.extend(copies)
+
+
+def free_name(name: str, taken: Container[str]) -> str:
+    """Return ``name``, with a number behind it when that is ``taken`` already.
 
     >>> free_name("a", {"a", "a#2"})
     'a#3'
     """
-    names = chain([wanted], (f"{wanted}#{number}" for number in count(2)))
-    return next(name for name in names if name not in taken)
+    names = chain([name], (f"{name}#{number}" for number in count(2)))
+    return next(candidate for candidate in names if candidate not in taken)
 
 
 def output_axis(node: NodeProto) -> int:
-    """The axis of the (two-dimensional or larger) weight of a layer that counts its outputs.
+    """Return the axis of a layer's weight (of two axes or more) that counts its outputs.
 
     For Conv, ConvTranspose, Gemm and MatMul; a grouped ConvTranspose is taken to be depthwise.
     """
@@ -134,16 +141,16 @@ def output_axis(node: NodeProto) -> int:
 
 
 def attributes(node: NodeProto) -> dict[str, Any]:
-    """Attribute name -> Python value (bytes decoded, lists as lists)."""
-    found = {}
+    """Return a node's attributes by name, as Python values (bytes decoded, lists as lists)."""
+    values = {}
     for attribute in node.attribute:
         value = helper.get_attribute_value(attribute)
-        found[attribute.name] = value.decode() if isinstance(value, bytes) else value
-    return found
+        values[attribute.name] = value.decode() if isinstance(value, bytes) else value
+    return values
 
 
 def constant_value(graph: Graph, node: NodeProto, position: int) -> Array | None:
-    """The constant input at ``position`` of a node, or None if it is absent or computed."""
+    """Return the constant input at ``position`` of a node, None if it is absent or computed."""
     if position >= len(node.input) or not node.input[position]:
         return None
     value = graph.weights.get(node.input[position])
@@ -152,6 +159,6 @@ def constant_value(graph: Graph, node: NodeProto, position: int) -> Array | None
 
 def set_attribute(node: NodeProto, name: str, value: Any) -> None:
     """Replace an attribute of a node, or add it."""
-    kept = [attribute for attribute in node.attribute if attribute.name != name]
+    others = [attribute for attribute in node.attribute if attribute.name != name]
     del node.attribute[:]
-    node.attribute.extend([*kept, helper.make_attribute(name, value)])
+    node.attribute.extend([*others, helper.make_attribute(name, value)])

@@ -47,18 +47,18 @@ class LayerShape:
 
 
 def macs_of(model: ModelProto) -> int:
-    """Multiply-accumulates of one inference of a prepared model (batch 1)."""
+    """Return the multiply-accumulates of one inference of a prepared model (batch 1)."""
     return sum(layer.macs for layer in layers_of(Graph(model)))
 
 
 def layers_of(graph: Graph) -> list[LayerShape]:
-    """The convolutions and matrix products of a prepared model, in graph order."""
-    found = [layer_of(graph, node) for node in graph.nodes]
-    return [layer for layer in found if layer is not None]
+    """Return the convolutions and matrix products of a prepared model, in graph order."""
+    layers = [layer_of(graph, node) for node in graph.nodes]
+    return [layer for layer in layers if layer is not None]
 
 
 def layer_of(graph: Graph, node: NodeProto) -> LayerShape | None:
-    """The sizes of a convolution or matrix product; None for another node or unknown shapes."""
+    """Return the sizes of a Conv or matrix product, None for another node or unknown shapes."""
     if node.op_type not in _READERS:
         return None
     shapes = [graph.shapes.get(name) for name in (node.input[0], node.input[1], node.output[0])]
@@ -70,7 +70,7 @@ def layer_of(graph: Graph, node: NodeProto) -> LayerShape | None:
 
 
 def pooling_of(graph: Graph, node: NodeProto) -> LayerShape | None:
-    """A global average pooling as the compiler sees it: a depthwise convolution without weights.
+    """Return a global average pooling as the compiler sees it: a depthwise one without weights.
 
     It is done in planes of up to 7x7 (rknn-toolkit2 2.5.0 on RK3588, RK3576 and RK3566); a larger
     one is brought down in several, of which this is the first. See next_pooling.
@@ -80,12 +80,12 @@ def pooling_of(graph: Graph, node: NodeProto) -> LayerShape | None:
 
 
 def next_pooling(layer: LayerShape) -> LayerShape | None:
-    """What a pooling leaves to another one; None for the last, and for other layers.
+    """Return the pooling of what this one leaves; None for the last, and for other layers.
 
-    >>> found = _pooling("p", 96, 80, 80)
-    >>> while found:
-    ...     print(found.kernel_h, found.in_h, found.out_h)
-    ...     found = next_pooling(found)
+    >>> step = _pooling("p", 96, 80, 80)
+    >>> while step:
+    ...     print(step.kernel_h, step.in_h, step.out_h)
+    ...     step = next_pooling(step)
     7 80 12
     7 12 2
     2 2 1
@@ -102,7 +102,7 @@ def _pooling(name: str, channels: int, h: int, w: int) -> LayerShape:
 
 
 def residual_of(graph: Graph, node: NodeProto) -> tuple[str, str] | None:
-    """The sum that only this node's result goes into and the other summand, which comes before.
+    """Return the sum that alone reads a node's result, and the other summand, which comes before.
 
     None where there is none, or one of another shape.
     """
@@ -111,9 +111,11 @@ def residual_of(graph: Graph, node: NodeProto) -> tuple[str, str] | None:
         return None
     add = readers[0]
     other = next((name for name in add.input if name != node.output[0]), "")
-    known = {name for one in graph.nodes[: graph.nodes.index(node)] for name in one.output}
+    computed = {
+        name for earlier in graph.nodes[: graph.nodes.index(node)] for name in earlier.output
+    }
     same = graph.shapes.get(other) == graph.shapes.get(node.output[0])
-    return (add.output[0], other) if other in known and same else None
+    return (add.output[0], other) if other in computed and same else None
 
 
 def _conv(node: NodeProto, x: Shape, weight: Shape, y: Shape) -> LayerShape:

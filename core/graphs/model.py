@@ -44,12 +44,12 @@ def save_model(model: ModelProto, path: Path) -> None:
 
 
 def model_bytes(path: Path) -> int:
-    """Size of a model file in bytes, its external data counted."""
+    """Return the size of a model file in bytes, its external data counted."""
     return sum(file.stat().st_size for file in model_files(path))
 
 
 def model_digest(path: Path) -> str:
-    """SHA-256 over the model file and its external data, in the order of their names."""
+    """Return the hex SHA-256 of the model file and its external data, in the order of names."""
     digest = hashlib.sha256()
     for file in model_files(path):
         digest.update(sha256_of(file).encode())
@@ -57,7 +57,7 @@ def model_digest(path: Path) -> str:
 
 
 def parameter_count(model: ModelProto) -> int:
-    """Number of floating-point and quantized weights, in initializers and Constant nodes."""
+    """Return the number of float and quantized weights, in initializers and Constant nodes."""
     return sum(
         int(np.prod(tensor.dims))
         for _, tensor in _named_constants(model)
@@ -66,7 +66,7 @@ def parameter_count(model: ModelProto) -> int:
 
 
 def is_qdq(model: ModelProto) -> bool:
-    """True when the model holds QuantizeLinear or DequantizeLinear nodes."""
+    """Return whether the model holds QuantizeLinear or DequantizeLinear nodes."""
     return any(node.op_type in {"QuantizeLinear", "DequantizeLinear"} for node in model.graph.node)
 
 
@@ -82,8 +82,8 @@ def _named_constants(model: ModelProto) -> Iterator[tuple[str, TensorProto]]:
 def require_model_file(path: Path) -> None:
     """Raise ModelError when there is no file of that name."""
     if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise ModelError(f"{path}: the model file {what}", "give the path of an .onnx file")
+        fault = "is a folder" if path.is_dir() else "does not exist"
+        raise ModelError(f"{path}: the model file {fault}", "give the path of an .onnx file")
 
 
 def _parse(path: Path) -> ModelProto:
@@ -159,26 +159,25 @@ def _external_files(model: ModelProto, path: Path) -> list[Path]:
 
 def _all_tensors(model: ModelProto) -> list[TensorProto]:
     """Every tensor of the model: initializers, and constants in nodes and their subgraphs."""
-    found: list[TensorProto] = []
+    tensors: list[TensorProto] = []
     graphs = [model.graph]
     while graphs:
         graph = graphs.pop()
-        found.extend(graph.initializer)
+        tensors.extend(graph.initializer)
         for node in graph.node:
             for attribute in node.attribute:
-                found.extend([attribute.t] if attribute.HasField("t") else attribute.tensors)
+                tensors.extend([attribute.t] if attribute.HasField("t") else attribute.tensors)
                 graphs.extend([attribute.g] if attribute.HasField("g") else attribute.graphs)
-    return found
+    return tensors
 
 
 def model_files(path: Path) -> list[Path]:
-    """The file of a model and those with its external data."""
+    """Return the file of a model and those with its external data."""
     return [path, *_external_files(_parse(path), path)]
 
 
 def _check_structure(model: ModelProto, path: Path) -> None:
-    known = {"", "ai.onnx"}
-    if any(node.domain not in known for node in model.graph.node):
+    if any(node.domain not in {"", "ai.onnx"} for node in model.graph.node):
         return  # the checker refuses contributed operators, which ONNX Runtime does run
     try:
         onnx.checker.check_model(model)
@@ -195,10 +194,8 @@ def _check_operators(model: ModelProto, path: Path) -> None:
     for node in model.graph.node:
         standard = node.domain in {"", "ai.onnx"}
         version = opset.get(node.domain, opset.get("", 1))
-        known = node.domain in _KNOWN_DOMAINS
-        if standard and not onnx.defs.has(node.op_type, version, ""):
-            known = False
-        if not known:
+        missing = standard and not onnx.defs.has(node.op_type, version, "")
+        if missing or node.domain not in _KNOWN_DOMAINS:
             operator = f"{node.domain}::{node.op_type}" if node.domain else node.op_type
             raise ModelError(
                 f"{path}: node {node.name or node.output[0]!r} uses the unsupported operator "

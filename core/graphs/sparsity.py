@@ -23,24 +23,24 @@ _OPS = ("Conv", "Gemm", "MatMul")
 
 
 def axis_of(node: NodeProto, axis: Axis) -> int:
-    """Where the channels of that side lie in the weight of a Conv, Gemm or MatMul."""
+    """Return which axis of the weight of a Conv, Gemm or MatMul holds the channels of a side."""
     first = output_axis(node)
     return first if axis == "output" else 1 - first
 
 
 def may_be_sparse(node: NodeProto) -> bool:
-    """Whether a layer is a plain matrix product: no groups, and no transposed convolution."""
+    """Return whether a layer is a plain matrix product: no groups, no transposed convolution."""
     return node.op_type in _OPS and attributes(node).get("group", 1) == 1
 
 
 def fours(weight: Array, axis: int) -> Array:
-    """A view (..., channels / 4, 4) of a weight whose ``axis`` is a multiple of 4 long."""
+    """Return a view (..., channels / 4, 4) of a weight whose ``axis`` is a multiple of 4 long."""
     last = np.moveaxis(weight, axis, -1)
     return last.reshape(*last.shape[:-1], -1, OF)
 
 
 def is_sparse(weight: Array, axis: int) -> bool:
-    """Whether no four neighbours along an axis have more than two values other than zero.
+    """Return whether no four neighbours along an axis have more than two values other than zero.
 
     >>> is_sparse(np.array([[1, 0, 0, 2], [0, 0, 0, 3]]), 1)
     True
@@ -53,8 +53,8 @@ def is_sparse(weight: Array, axis: int) -> bool:
 
 
 def sparse_axis(node: NodeProto, weight: Array) -> Axis | None:
-    """Along which axis a layer's weight is 2:4 sparse; None when along neither, or all zero."""
+    """Return the axis along which a layer's weight is 2:4 sparse; None for neither, or all zero."""
     if not may_be_sparse(node) or weight.ndim < 2 or not weight.any():
         return None
     axes: tuple[Axis, ...] = ("input", "output")
-    return next((one for one in axes if is_sparse(weight, axis_of(node, one))), None)
+    return next((axis for axis in axes if is_sparse(weight, axis_of(node, axis))), None)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from onnx import ModelProto, NodeProto, numpy_helper
 
-from ..graphs.graph import Graph, attributes, constant_value, drop_unread, free_name
+from ..graphs.graph import Graph, attributes, constant_value, drop_unread, free_name, replace_nodes
 from ..types import Array
 
 _SCALING = ("Mul", "Div")
@@ -29,10 +29,8 @@ def fold_affine(model: ModelProto) -> None:
             folder.take_all_after(node)
     if not folder.gone:
         return
-    kept = [node for node in model.graph.node if id(node) not in folder.gone]
-    copies = [NodeProto.FromString(node.SerializeToString()) for node in kept]
-    del model.graph.node[:]
-    model.graph.node.extend(copies)
+    nodes = [node for node in model.graph.node if id(node) not in folder.gone]
+    replace_nodes(model.graph, nodes)
     model.graph.initializer.extend(
         numpy_helper.from_array(value, name) for name, value in folder.constants.items()
     )
@@ -50,27 +48,27 @@ class _Folder:
         self._outputs = set(graph.output_names)
 
     def takes(self, node: NodeProto) -> bool:
-        """Whether it is a convolution with constant float32 weight and bias."""
+        """Return whether a node is a convolution with constant float32 weight and bias."""
         grouped = attributes(node).get("group", 1) != 1
         if node.op_type != "Conv" and (node.op_type != "ConvTranspose" or grouped):
             return False
         weights = [name for name in node.input[1:] if name]
-        found = [self._graph.weights.get(name) for name in weights]
-        return all(value is not None and value.dtype == np.float32 for value in found)
+        values = [self._graph.weights.get(name) for name in weights]
+        return all(value is not None and value.dtype == np.float32 for value in values)
 
     def take_all_after(self, node: NodeProto) -> None:
         """Fold the affine nodes behind ``node``, one after the other."""
         axis = 1 if node.op_type == "ConvTranspose" else 0
         weight = self._graph.weights[node.input[1]].astype(np.float64)
         channels = weight.shape[axis]
-        given = constant_value(self._graph, node, 2)
-        bias = np.zeros(channels) if given is None else given.astype(np.float64)
+        constant = constant_value(self._graph, node, 2)
+        bias = np.zeros(channels) if constant is None else constant.astype(np.float64)
         name, folded = node.output[0], False
         while (reader := self._only_reader(name)) is not None:
             value = self._by_channel(reader, name, channels, weight.ndim)
             if value is None:
                 break
-            along = value.reshape([-1 if place == axis else 1 for place in range(weight.ndim)])
+            along = value.reshape([-1 if side == axis else 1 for side in range(weight.ndim)])
             if reader.op_type in _SCALING:
                 power = 1 if reader.op_type == "Mul" else -1
                 weight, bias = weight * along**power, bias * value**power
@@ -89,11 +87,11 @@ class _Folder:
         """The other operand as one value a channel, or None when the node is not so simple."""
         if node.op_type not in (*_SCALING, *_SHIFTING) or list(node.input).count(source) != 1:
             return None
-        place = list(node.input).index(source)
-        value = self._graph.weights.get(node.input[1 - place])
+        position = list(node.input).index(source)
+        value = self._graph.weights.get(node.input[1 - position])
         if value is None or value.dtype != np.float32 or value.ndim > rank:
             return None
-        if place == 1 and node.op_type in ("Div", "Sub"):
+        if position == 1 and node.op_type in ("Div", "Sub"):
             return None
         if value.size == 1:
             wide = np.full(channels, float(value.ravel()[0]))
@@ -112,8 +110,8 @@ class _Folder:
         node.input.extend([source, *names])
         node.output[0] = output
 
-    def _constant(self, wanted: str, value: Array) -> str:
-        name = free_name(wanted, self._taken)
-        self._taken.add(name)
-        self.constants[name] = value.astype(np.float32)
-        return name
+    def _constant(self, name: str, value: Array) -> str:
+        free = free_name(name, self._taken)
+        self._taken.add(free)
+        self.constants[free] = value.astype(np.float32)
+        return free

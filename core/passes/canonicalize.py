@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
-from ..graphs.graph import drop_unread, free_name
+from ..graphs.graph import drop_unread, free_name, replace_nodes
 
 _RECURRENT = ("LSTM", "GRU", "RNN")
 # operators that a limit of -inf (Max) or +inf (Min) leaves without effect
@@ -16,7 +16,7 @@ _DEFAULT_0 = ("layout", "input_forget")
 _LARGEST = 65504.0  # of float16, which the NPU computes in
 
 
-def tidy(model: ModelProto) -> None:
+def canonicalize(model: ModelProto) -> None:
     """Change a folded model in place; its results stay, up to values beyond float16.
 
     Max with -inf and Min with +inf go; other infinite constants (attention masks) become the
@@ -31,9 +31,13 @@ def tidy(model: ModelProto) -> None:
         _make_finite(tensor)
     for node in model.graph.node:
         if node.op_type in _RECURRENT:
-            kept = [one for one in node.attribute if one.name not in _DEFAULT_0 or one.i != 0]
+            attributes = [
+                attribute
+                for attribute in node.attribute
+                if attribute.name not in _DEFAULT_0 or attribute.i != 0
+            ]
             del node.attribute[:]
-            node.attribute.extend(kept)
+            node.attribute.extend(attributes)
 
 
 def _fold_gemm_factors(model: ModelProto) -> None:
@@ -99,31 +103,29 @@ def _drop_limits_without_effect(model: ModelProto) -> None:
     infinite = _infinite(model)
     outputs = {value.name for value in model.graph.output}
     renamed: dict[str, str] = {}
-    kept = []
+    nodes = []
     for node in model.graph.node:
-        for place, name in enumerate(node.input):
-            node.input[place] = renamed.get(name, name)
+        for position, name in enumerate(node.input):
+            node.input[position] = renamed.get(name, name)
         passed = _passed(node, infinite)
         if passed is not None and node.output[0] not in outputs:
             renamed[node.output[0]] = passed
         else:
-            kept.append(node)
+            nodes.append(node)
     if not renamed:
         return
-    copies = [NodeProto.FromString(node.SerializeToString()) for node in kept]
-    del model.graph.node[:]
-    model.graph.node.extend(copies)
+    replace_nodes(model.graph, nodes)
 
 
 def _infinite(model: ModelProto) -> dict[str, float]:
     """Scalar constants that are infinite, by name."""
-    found = {}
+    infinite = {}
     for tensor in model.graph.initializer:
         if tensor.data_type == TensorProto.FLOAT and list(tensor.dims) in ([], [1]):
             value = float(numpy_helper.to_array(tensor).ravel()[0])
             if np.isinf(value):
-                found[tensor.name] = value
-    return found
+                infinite[tensor.name] = value
+    return infinite
 
 
 def _passed(node: NodeProto, infinite: dict[str, float]) -> str | None:

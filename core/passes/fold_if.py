@@ -9,56 +9,58 @@ from __future__ import annotations
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, helper
 
+from ..graphs.graph import replace_nodes
 from ..session import Session
-from .submodel import up_to
+from .submodel import extract_until
 
 _BY_SHAPE = {"Shape", "Size"}  # what they give depends on the shapes alone
 
 
-def take_branches(model: ModelProto) -> ModelProto:
+def fold_if(model: ModelProto) -> ModelProto:
     """Return a copy without the If nodes that shapes and constants decide.
 
     The shapes of the inputs must be fixed. A nested If is decided once it has come to the top; one
     that depends on the values of an input stays. The results are the same, bit for bit.
     """
-    taken = ModelProto()
-    taken.CopyFrom(model)
-    while (place := _decided(taken.graph)) is not None:
-        node = taken.graph.node[place]
-        wanted = "then_branch" if _is_true(taken, node.input[0]) else "else_branch"
-        _inline(taken.graph, place, next(one.g for one in node.attribute if one.name == wanted))
-    return taken
+    folded = ModelProto()
+    folded.CopyFrom(model)
+    while (index := _decided(folded.graph)) is not None:
+        node = folded.graph.node[index]
+        name = "then_branch" if _is_true(folded, node.input[0]) else "else_branch"
+        branches = {attribute.name: attribute.g for attribute in node.attribute}
+        _inline(folded.graph, index, branches[name])
+    return folded
 
 
 def _decided(graph: GraphProto) -> int | None:
-    """The place of the first If whose condition reaches no input but through a shape."""
+    """The index of the first If whose condition reaches no input but through a shape."""
     made_by = {name: node for node in graph.node for name in node.output}
     fed = {value.name for value in graph.input} - {tensor.name for tensor in graph.initializer}
-    for place, node in enumerate(graph.node):
+    for index, node in enumerate(graph.node):
         if node.op_type == "If" and not _depends(node.input[0], made_by, fed):
-            return place
+            return index
     return None
 
 
 def _depends(tensor: str, made_by: dict[str, NodeProto], fed: set[str]) -> bool:
     """Whether a tensor depends on the values of the inputs."""
-    pending, seen = [tensor], set[str]()
+    pending, visited = [tensor], set[str]()
     while pending:
         name = pending.pop()
         node = made_by.get(name)
         if name in fed:
             return True
-        if node is None or name in seen or node.op_type in _BY_SHAPE:
+        if node is None or name in visited or node.op_type in _BY_SHAPE:
             continue
         if any(attribute.HasField("g") for attribute in node.attribute):
             return True  # its branches may use any tensor
-        seen.add(name)
+        visited.add(name)
         pending.extend(node.input)
     return False
 
 
 def _is_true(model: ModelProto, condition: str) -> bool:
-    part = up_to(model, [condition])
+    part = extract_until(model, [condition])
     if not part.graph.node:  # an initializer: a session needs a node
         part.graph.node.append(helper.make_node("Identity", [condition], ["decision"]))
         part.graph.output[0].name = "decision"
@@ -72,9 +74,9 @@ def _is_true(model: ModelProto, condition: str) -> bool:
     return bool(np.any(Session(part).run(feeds)[0]))
 
 
-def _inline(graph: GraphProto, place: int, branch: GraphProto) -> None:
+def _inline(graph: GraphProto, index: int, branch: GraphProto) -> None:
     """Put the nodes of a branch where its If is; their own names get the If's output before."""
-    outputs = list(graph.node[place].output)
+    outputs = list(graph.node[index].output)
     body = GraphProto()
     body.CopyFrom(branch)
     own = {name for node in body.node for name in node.output if name}
@@ -85,11 +87,7 @@ def _inline(graph: GraphProto, place: int, branch: GraphProto) -> None:
         for inner, outer in zip(body.output, outputs, strict=True)
     ]
     graph.initializer.extend(body.initializer)
-    # extending copies the nodes, so the list must be made before the old ones go
-    parts = (graph.node[:place], body.node, joints, graph.node[place + 1 :])
-    nodes = [NodeProto.FromString(node.SerializeToString()) for part in parts for node in part]
-    del graph.node[:]
-    graph.node.extend(nodes)
+    replace_nodes(graph, [*graph.node[:index], *body.node, *joints, *graph.node[index + 1 :]])
 
 
 def _rename(graph: GraphProto, names: dict[str, str]) -> None:

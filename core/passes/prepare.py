@@ -14,11 +14,11 @@ from ..errors import ModelError, OptionError
 from ..graphs.model import is_qdq
 from ..scratch import scratch_folder
 from ..session import Session
-from ..trim_heap import give_back
+from ..trim_heap import trim_heap
 from ..types import Shape
 from .affine import fold_affine
-from .canonicalize import tidy, widen_float16
-from .fold_if import take_branches
+from .canonicalize import canonicalize, widen_float16
+from .fold_if import fold_if
 
 _FIRST_PER_CHANNEL_OPSET = 13
 _LAST_KNOWN_OPSET = 19  # of rknn-toolkit2 2.3 and 2.5
@@ -35,7 +35,7 @@ def prepare_model(model: ModelProto, input_shapes: Mapping[str, Shape] | None = 
     only standard operators and keeps the results; float16 becomes float32. Raises ModelError
     when an input stays dynamic, or a weight holds NaN.
     """
-    fixed = take_branches(_with_fixed_inputs(model, input_shapes or {}))
+    fixed = fold_if(_with_fixed_inputs(model, input_shapes or {}))
     declared = _forgotten_output_shapes(fixed)
     # the optimiser would move the scales of a quantized model about, so that one stays as it is
     folded = fixed if is_qdq(fixed) else _folded(fixed)
@@ -46,7 +46,7 @@ def prepare_model(model: ModelProto, input_shapes: Mapping[str, Shape] | None = 
         if not value.type.tensor_type.HasField("shape"):
             value.CopyFrom(declared[value.name])  # nothing better is known, and one must be there
     del fixed, folded
-    give_back()
+    trim_heap()
     return inferred
 
 
@@ -79,7 +79,7 @@ def _is_own_quantizer(node: NodeProto) -> bool:
 
 
 def input_shapes_of(model: ModelProto) -> dict[str, tuple[int | None, ...]]:
-    """Name -> shape of every real input (not an initializer); None where an axis is dynamic."""
+    """Return the shape of every real input (no initializer) by name; None for a dynamic axis."""
     initial = {tensor.name for tensor in model.graph.initializer}
     return {
         value.name: _dims(value.type) for value in model.graph.input if value.name not in initial
@@ -87,12 +87,12 @@ def input_shapes_of(model: ModelProto) -> dict[str, tuple[int | None, ...]]:
 
 
 def output_shapes_of(model: ModelProto) -> dict[str, tuple[int | None, ...]]:
-    """Name -> shape of every output; None where an axis is dynamic."""
+    """Return the shape of every output by name; None for a dynamic axis."""
     return {value.name: _dims(value.type) for value in model.graph.output}
 
 
 def fixed_input_shapes(model: ModelProto) -> dict[str, Shape]:
-    """Name -> shape of every input of a prepared model. Raises ModelError if one is dynamic."""
+    """Return the input shapes of a prepared model. Raises ModelError if one is dynamic."""
     return {name: _fixed(name, shape, None) for name, shape in input_shapes_of(model).items()}
 
 
@@ -128,8 +128,8 @@ def _with_fixed_inputs(model: ModelProto, shapes: Mapping[str, Shape]) -> ModelP
     return fixed
 
 
-def _fixed(name: str, declared: tuple[int | None, ...], wanted: Shape | None) -> Shape:
-    if wanted is None:
+def _fixed(name: str, declared: tuple[int | None, ...], asked: Shape | None) -> Shape:
+    if asked is None:
         # a free batch axis is the common case, and one image at a time is how the NPU runs it
         guess = tuple(1 if i == 0 and size is None else size for i, size in enumerate(declared))
         if any(size is None for size in guess):
@@ -140,18 +140,17 @@ def _fixed(name: str, declared: tuple[int | None, ...], wanted: Shape | None) ->
                 f"{option('input', {name: [1, 3, 48, 192]})}",
             )
         return tuple(size for size in guess if size is not None)
-    fits = len(wanted) == len(declared) and all(
-        have in (None, want) for have, want in zip(declared, wanted, strict=True)
+    fits = len(asked) == len(declared) and all(
+        have in (None, want) for have, want in zip(declared, asked, strict=True)
     )
     if not fits and declared:
         shown = "x".join("?" if size is None else str(size) for size in declared)
         raise OptionError(
-            f"input {name!r} has the shape {shown}, which does not fit "
-            f"{'x'.join(map(str, wanted))}",
+            f"input {name!r} has the shape {shown}, which does not fit {'x'.join(map(str, asked))}",
             f"leave {option('size')} and {option('input')} out, or export the model for the other "
             "size",
         )
-    return wanted
+    return asked
 
 
 def _forgotten_output_shapes(model: ModelProto) -> dict[str, ValueInfoProto]:
@@ -174,7 +173,7 @@ def _folded(model: ModelProto) -> ModelProto:
     widen_float16(model)
     _require_no_nan(model)
     folded = _with_known_opset(_fold_constants(model))
-    tidy(folded)
+    canonicalize(folded)
     fold_affine(folded)
     return folded
 
@@ -205,11 +204,11 @@ def _with_known_opset(model: ModelProto) -> ModelProto:
     A model that ONNX cannot convert keeps its opset: it can still be pruned and quantized.
     """
     opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
-    wanted = min(max(opset, _FIRST_PER_CHANNEL_OPSET), _LAST_KNOWN_OPSET)
-    if opset == wanted:
+    version = min(max(opset, _FIRST_PER_CHANNEL_OPSET), _LAST_KNOWN_OPSET)
+    if opset == version:
         return model
     try:
-        return onnx.version_converter.convert_version(model, wanted)
+        return onnx.version_converter.convert_version(model, version)
     except (RuntimeError, onnx.version_converter.ConvertError):
         return model
 
@@ -217,14 +216,14 @@ def _with_known_opset(model: ModelProto) -> ModelProto:
 def _drop_unused_domains(model: ModelProto) -> None:
     """ONNX Runtime lists all its own operator domains; the toolkit refuses those it cannot know."""
     used = {node.domain for node in model.graph.node} | {""}
-    kept = [entry for entry in model.opset_import if entry.domain in used]
+    entries = [entry for entry in model.opset_import if entry.domain in used]
     del model.opset_import[:]
-    model.opset_import.extend(kept)
+    model.opset_import.extend(entries)
 
 
 def _inputs_only(model: ModelProto) -> None:
     """Older exporters list weights as inputs too; keep only what a user feeds."""
     initial = {tensor.name for tensor in model.graph.initializer}
-    kept = [value for value in model.graph.input if value.name not in initial]
+    fed = [value for value in model.graph.input if value.name not in initial]
     del model.graph.input[:]
-    model.graph.input.extend(kept)
+    model.graph.input.extend(fed)

@@ -9,21 +9,21 @@ from onnx import ModelProto, ValueInfoProto, helper
 from ..graphs.graph import read_by
 
 
-def up_to(model: ModelProto, tensors: Sequence[str]) -> ModelProto:
-    """A copy that computes exactly ``tensors`` (its outputs, in that order) and nothing else.
+def extract_until(model: ModelProto, tensors: Sequence[str]) -> ModelProto:
+    """Return a copy that computes just ``tensors`` (its outputs, in that order) and nothing else.
 
     The inputs stay as they are, so the same feeds fit.
     """
     needed = set(tensors)
-    kept = []
+    nodes = []
     for node in reversed(model.graph.node):
         if any(name in needed for name in node.output):
-            kept.append(node)
+            nodes.append(node)
             needed.update(read_by(node))
     # without a type: ONNX Runtime infers it, and a wrong guess would be an error
     outputs = [ValueInfoProto(name=name) for name in tensors]
     graph = helper.make_graph(
-        list(reversed(kept)),
+        list(reversed(nodes)),
         model.graph.name or "part",
         list(model.graph.input),
         outputs,

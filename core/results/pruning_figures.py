@@ -8,12 +8,12 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class PrunedGroup:
-    """One group of channels before and after.
+    """The width of one group of channels before and after.
 
-    ``error`` is the divergence of the outputs when it alone is cut to that width, ``saved`` what
-    this cut saves, as a share of the unpruned model's cost, with the others as they are now.
+    ``error`` is the divergence of the outputs when it alone is cut to that width, ``saved`` the
+    share of the unpruned model's cost that this cut saves, with the others as they are now.
     ``sensitivity`` maps width -> error for the widths that were measured, and ``layers`` names the
-    layers that make the channels, by node and weight.
+    layers that produce the channels, by node and weight.
     """
 
     name: str
@@ -29,8 +29,7 @@ class PrunedGroup:
 class PrunedBlock:
     """A residual block that could be left out whole, and whether it was.
 
-    ``error``, ``saved`` and ``layers`` are as for a group; what a block saves that was not left out
-    is 0.
+    ``error``, ``saved`` and ``layers`` are as for a group; ``saved`` is 0 if it was not left out.
     """
 
     name: str
@@ -42,7 +41,7 @@ class PrunedBlock:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """One step of the trade-off: cost over that of the unpruned model, and what is left.
+    """One point of the trade-off: cost over that of the unpruned model, error and likeness.
 
     ``error`` is estimated, the sum of what the groups' cuts give alone; ``likeness`` is measured
     with all of them together and the readers refitted in one shot, so that it is a lower bound.
@@ -55,7 +54,7 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class PruningAttempt:
-    """A budget that was tried for ``--max-drop``: its share, and what of the outputs was left."""
+    """A budget that was tried to keep within a drop: its share, and the outputs' retention."""
 
     share: float
     retention: float
@@ -63,10 +62,10 @@ class PruningAttempt:
 
 @dataclass(frozen=True)
 class PlanChoice:
-    """Which plan was kept, ``searched``, ``channels`` or ``uniform``, and what each gave.
+    """The plan that was chosen, ``searched``, ``channels`` or ``uniform``, and those tried.
 
-    ``values`` maps plan -> divergence of the outputs (the smaller is better), or what is left of
-    them, their retention, as ``measure`` says; on samples that none was repaired with.
+    ``values`` maps plan -> divergence of the outputs (the smaller is better), or their retention,
+    as ``measure`` says; on samples that none was repaired with.
     """
 
     plan: str
@@ -76,7 +75,7 @@ class PlanChoice:
 
 @dataclass(frozen=True)
 class Distillation:
-    """What training did to a pruned model, all measured on samples that it was not trained on.
+    """The effect of training on a pruned model, measured on samples that it was not trained on.
 
     ``divergence_*`` is 0 for the outputs of the original, see divergence.py; ``likeness_*`` is 1
     for them, and ``measure`` names it: agreement, or cosine. The trained weights are ``kept`` only
@@ -110,7 +109,7 @@ class SparseLayer:
 
 @dataclass(frozen=True)
 class Sparsity:
-    """The layers that are 2:4 sparse now, and the dense ones: left so, or not recognised.
+    """The layers that are 2:4 sparse now, and the dense ones: not to be sparse or not recognised.
 
     ``likeness`` is that of the outputs to those of the model before, named by ``measure``.
     """

@@ -8,7 +8,7 @@ unnamed temporary file, so that memory depends neither on the samples nor on the
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -18,15 +18,15 @@ from ..diagnostics import option
 from ..errors import SamplesError
 from ..graphs.graph import read_by
 from ..session import Session
-from ..types import Array
+from ..types import Array, Feeds
 
 _IN_MEMORY = 16 << 20  # bytes of one tensor on all samples
 
 
-class Held:
-    """Arrays, one a sample, that are written once and read in any order.
+class SpooledArrays:
+    """Arrays, one a sample, written once and read in any order; large ones lie in a file.
 
-    >>> held = Held()
+    >>> held = SpooledArrays()
     >>> held.append(np.array([1.0, 2.0]))
     >>> held[0].tolist(), len(held)
     ([1.0, 2.0], 1)
@@ -55,23 +55,23 @@ class Held:
         return (self[index] for index in range(len(self)))
 
 
-class Walk:
-    """A model and where it has got to: all nodes before ``position`` have run on every sample.
+class LayerwiseExecutor:
+    """Runs a model in steps: all nodes before ``position`` have run on every sample.
 
-        walk = Walk(model, samples)
-        walk.go_to(7)                  # the first seven nodes
-        for value in walk.values("x"): # an input of a later node
+        executor = LayerwiseExecutor(model, samples)
+        executor.run_until(7)              # the first seven nodes
+        for value in executor.values("x"): # an input of a later node
             ...
 
     The nodes and initializers of the later pieces are read from ``model`` when they run. Raises
     SamplesError when there are no samples, ModelError when a piece cannot run.
     """
 
-    def __init__(self, model: ModelProto, samples: Iterable[Mapping[str, Array]]) -> None:
+    def __init__(self, model: ModelProto, samples: Iterable[Feeds]) -> None:
         self.position = 0
         self._model = model
         self._nodes: list[NodeProto] = list(model.graph.node)
-        self._kept: set[str] = set()
+        self._pinned: set[str] = set()
         self._last = _last_reader(model)
         self._held = _inputs_of(model, samples)
         self._count = len(next(iter(self._held.values())))
@@ -79,67 +79,70 @@ class Walk:
     def __len__(self) -> int:
         return self._count
 
-    def fork(self, model: ModelProto) -> Walk:
-        """A walk from here on through another model, whose nodes so far did the same."""
-        other = object.__new__(Walk)
+    def fork(self, model: ModelProto) -> LayerwiseExecutor:
+        """Return one that goes on from here through another model, equal up to this node."""
+        other = object.__new__(LayerwiseExecutor)
         other.position, other._count = self.position, self._count
         other._model, other._nodes = model, list(model.graph.node)
-        other._kept, other._last = set(), _last_reader(model)
+        other._pinned, other._last = set(), _last_reader(model)
         other._held = dict(self._held)  # what is held is never changed
         return other
 
     def keep(self, names: Iterable[str]) -> None:
         """Hold these tensors when they come, until they are dropped."""
-        self._kept.update(names)
+        self._pinned.update(names)
 
     def drop(self, name: str) -> None:
-        """A tensor is not wanted any longer, unless a later node reads it."""
-        self._kept.discard(name)
+        """Let go of a tensor, unless a later node reads it."""
+        self._pinned.discard(name)
         self._forget()
 
-    def values(self, name: str) -> Held:
-        """What is held of a tensor: sample by sample."""
+    def values(self, name: str) -> SpooledArrays:
+        """Return the values of a tensor that is held, one array a sample."""
         return self._held[name]
 
-    def go_to(self, position: int) -> None:
+    def run_until(self, position: int) -> None:
         """Run the nodes up to ``position`` (not that one itself); does nothing when it is past."""
         if position <= self.position:
             return
-        piece = self._piece(self.position, position, self._wanted(position))
+        piece = self._piece(self.position, position, self._needed_after(position))
         self.position = position
         if piece.graph.output:
             names = [value.name for value in piece.graph.output]
-            found = {name: Held() for name in names}
+            computed = {name: SpooledArrays() for name in names}
             session = Session(piece)
             for feeds in self.feeds(session.input_names):
                 for name, value in zip(names, session.run(feeds, names), strict=True):
-                    found[name].append(value)
-            self._held.update(found)
+                    computed[name].append(value)
+            self._held.update(computed)
         self._forget()
 
     def rest(self) -> ModelProto:
-        """The nodes from here to the end, as a model that takes ``feeds()``.
+        """Return the nodes from here to the end as a model that takes ``feeds()``.
 
         Its outputs are those of the model that are not computed yet.
         """
-        made = {name for node in self._nodes[self.position :] for name in node.output}
-        outputs = [value.name for value in self._model.graph.output if value.name in made]
+        pending = {name for node in self._nodes[self.position :] for name in node.output}
+        outputs = [value.name for value in self._model.graph.output if value.name in pending]
         return self._piece(self.position, len(self._nodes), outputs)
 
-    def feeds(self, names: Iterable[str] | None = None) -> Iterator[dict[str, Array]]:
-        """What is held of some tensors, or of all that ``rest()`` takes, sample by sample."""
-        wanted = list(names) if names is not None else self._read(self.position, len(self._nodes))
+    def feeds(self, tensors: Iterable[str] | None = None) -> Iterator[dict[str, Array]]:
+        """Yield the values of held tensors, by default all that ``rest()`` reads, by sample."""
+        names = self._read(self.position, len(self._nodes)) if tensors is None else list(tensors)
         for index in range(self._count):
-            yield {name: self._held[name][index] for name in wanted}
+            yield {name: self._held[name][index] for name in names}
 
     def _read(self, start: int, end: int) -> list[str]:
         """Held tensors that the nodes of a piece read."""
         read = (name for node in self._nodes[start:end] for name in read_by(node))
         return list(dict.fromkeys(name for name in read if name in self._held))
 
-    def _wanted(self, end: int) -> list[str]:
-        made = (name for node in self._nodes[self.position : end] for name in node.output if name)
-        return [name for name in made if self._last.get(name, -1) >= end or name in self._kept]
+    def _needed_after(self, end: int) -> list[str]:
+        nodes = self._nodes[self.position : end]
+        computed = (name for node in nodes for name in node.output if name)
+        return [
+            name for name in computed if self._last.get(name, -1) >= end or name in self._pinned
+        ]
 
     def _piece(self, start: int, end: int, outputs: Iterable[str]) -> ModelProto:
         nodes = self._nodes[start:end]
@@ -158,14 +161,14 @@ class Walk:
 
     def _forget(self) -> None:
         for name in list(self._held):
-            if self._last.get(name, -1) < self.position and name not in self._kept:
+            if self._last.get(name, -1) < self.position and name not in self._pinned:
                 del self._held[name]
 
 
-def _inputs_of(model: ModelProto, samples: Iterable[Mapping[str, Array]]) -> dict[str, Held]:
+def _inputs_of(model: ModelProto, samples: Iterable[Feeds]) -> dict[str, SpooledArrays]:
     constants = {tensor.name for tensor in model.graph.initializer}
     names = [value.name for value in model.graph.input if value.name not in constants]
-    held = {name: Held() for name in names}
+    held = {name: SpooledArrays() for name in names}
     for feeds in samples:
         for name in names:
             held[name].append(np.asarray(feeds[name]))

@@ -60,17 +60,17 @@ class Moments:
             self._pending.clear()
             self._waiting = 0
 
-    def part(self, kept: NDArray[np.bool_]) -> Moments:
-        """The moments of some of the inputs; ``kept`` is a mask (d,)."""
+    def part(self, mask: NDArray[np.bool_]) -> Moments:
+        """Return the moments of the inputs that the ``mask`` (d,) picks, and all targets."""
         self._flush()
-        part = Moments(int(kept.sum()), self.targets)
+        part = Moments(int(mask.sum()), self.targets)
         part._count = self._count
-        part._sum_x, part._sum_y = self._sum_x[kept], self._sum_y
-        part._xx, part._yx = self._xx[np.ix_(kept, kept)], self._yx[:, kept]
+        part._sum_x, part._sum_y = self._sum_x[mask], self._sum_y
+        part._xx, part._yx = self._xx[np.ix_(mask, mask)], self._yx[:, mask]
         return part
 
     def of_targets(self, start: int, end: int) -> Moments:
-        """The moments of all inputs and some of the targets.
+        """Return the moments of all inputs and of the targets from ``start`` to ``end``.
 
         >>> moments = Moments(1, 2)
         >>> moments.add(np.array([[0.0], [2.0]]), np.array([[1.0, 0.0], [5.0, 8.0]]))
@@ -108,7 +108,7 @@ class Moments:
 
 
 def pooled(parts: Sequence[Moments], *, centred: bool) -> Moments:
-    """All of them as one; ``centred`` takes each about its own mean, and the whole has mean 0.
+    """Return all as one; ``centred`` takes each about its own mean, and the whole has mean 0.
 
     >>> low, high = Moments(1, 1), Moments(1, 1)
     >>> low.add(np.array([[0.0], [2.0]]), np.array([[0.0], [4.0]]))
@@ -134,18 +134,18 @@ def pooled(parts: Sequence[Moments], *, centred: bool) -> Moments:
 
 @lru_cache(maxsize=1 << 13)  # many layers have as many positions, on the same samples
 def sampled_positions(count: int, sample: int, seed: int) -> NDArray[np.int64]:
-    """At most POSITIONS of ``count`` flat positions, the same for the same sample and seed."""
+    """Return at most POSITIONS of ``count`` flat positions, the same for a sample and seed."""
     if count <= POSITIONS:
-        found = np.arange(count)
+        positions = np.arange(count)
     else:
         random = np.random.default_rng([seed, sample])
-        found = np.sort(random.choice(count, POSITIONS, replace=False))
-    found.setflags(write=False)
-    return found
+        positions = np.sort(random.choice(count, POSITIONS, replace=False))
+    positions.setflags(write=False)
+    return positions
 
 
 def ridge(covariance: Float64, strength: float) -> Float64:
-    """The covariance with a ridge of ``strength`` times its mean diagonal, so that it inverts.
+    """Return the covariance plus ``strength`` times its mean diagonal, so that it inverts.
 
     >>> ridge(np.diag([1.0, 3.0]), 0.5).round(6).tolist()
     [[2.0, 0.0], [0.0, 4.0]]

@@ -10,7 +10,7 @@ from onnx import ModelProto, ValueInfoProto
 from ..diagnostics import option
 from ..errors import ModelError, SamplesError
 from ..session import Session
-from ..trim_heap import give_back
+from ..trim_heap import trim_heap
 from ..types import Array
 
 
@@ -32,17 +32,17 @@ def stream(
     models. Raises ModelError for a name that the graph does not compute, SamplesError when there
     is no sample or when one gives NaN.
     """
-    wanted = list(dict.fromkeys(tensors))
+    names = list(dict.fromkeys(tensors))
     inputs = {value.name for value in model.graph.input}
-    inner = [name for name in wanted if name not in inputs]
-    session = Session(exposed(model, inner), optimise=optimise, threads=threads)
-    give_back()
+    inner = [name for name in names if name not in inputs]
+    session = Session(with_outputs(model, inner), optimise=optimise, threads=threads)
+    trim_heap()
     done = 0
     for feeds in samples:
         values = dict(zip(inner, session.run(feeds, inner), strict=True)) if inner else {}
-        found = {name: values.get(name, feeds.get(name)) for name in wanted}
-        observe(_checked(found, done))
-        del values, found  # before the next ones are made
+        observed = {name: values.get(name, feeds.get(name)) for name in names}
+        observe(_checked(observed, done))
+        del values, observed  # before the next ones are made
         done += 1
         on_progress(done)
     if not done:
@@ -50,12 +50,12 @@ def stream(
             "there are no samples to run the model on", f"give some with {option('calib')}"
         )
     del session
-    give_back()
+    trim_heap()
     return done
 
 
-def exposed(model: ModelProto, tensors: Iterable[str]) -> ModelProto:
-    """A copy of the model in which the named tensors are outputs as well.
+def with_outputs(model: ModelProto, tensors: Iterable[str]) -> ModelProto:
+    """Return a copy of the model in which the named tensors are outputs as well.
 
     Raises ModelError for a name that no node of the main graph computes.
     """

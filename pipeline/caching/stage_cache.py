@@ -59,15 +59,15 @@ class Entry:
     used: float
 
 
-class NotKnown(Exception):
+class CacheMiss(Exception):
     """A cache that only looks does not have what it was asked for."""
 
 
 class Cache:
     """Entries in a folder, at most ``most_bytes`` of them; the longest unused go first.
 
-    With ``fresh`` nothing is read, but everything is written anew. One that ``only_looks`` makes
-    nothing: it raises NotKnown.
+    With ``fresh`` nothing is read, but everything is written anew. One that ``read_only`` makes
+    nothing: it raises CacheMiss.
     """
 
     def __init__(
@@ -76,35 +76,35 @@ class Cache:
         *,
         most_bytes: int = DEFAULT_BYTES,
         fresh: bool = False,
-        only_looks: bool = False,
+        read_only: bool = False,
     ) -> None:
         self.folder = folder
-        self.only_looks = only_looks
+        self.read_only = read_only
         self._most = most_bytes
         self._fresh = fresh
 
-    def looking(self) -> Cache:
+    def as_read_only(self) -> Cache:
         """The same one, but it only looks."""
-        return Cache(self.folder, fresh=self._fresh, only_looks=True)
+        return Cache(self.folder, fresh=self._fresh, read_only=True)
 
-    def remembered(
+    def get_or_compute(
         self, kind: str, inputs: Mapping[str, Any], make: Callable[[Path], T], place: Path
     ) -> T:
         """The result of ``make``, or what it gave before for the same inputs.
 
         Its files come into ``place``. ``inputs`` are plain JSON values. ``make`` writes files into
         the folder that it gets; what its result says of them must be relative, or set by the
-        caller. A result that cannot be kept is returned all the same. Raises NotKnown as the class
+        caller. A result that cannot be kept is returned all the same. Raises CacheMiss as the class
         has it.
         """
-        key = key_of(kind, inputs)
+        key = entry_name(kind, inputs)
         if not self._fresh:
             with suppress(OSError, ValueError, KeyError, TypeError):
                 value: T = self._read(key, place)
                 _count("hits")
                 return value
-        if self.only_looks:
-            raise NotKnown
+        if self.read_only:
+            raise CacheMiss
         _count("misses")
         place.mkdir(parents=True, exist_ok=True)
         with scratch_folder() as work:
@@ -120,7 +120,7 @@ class Cache:
 
         It counts as an entry, so it is shown, shrunk and cleared with the others.
         """
-        place = self._entry(key_of(kind, inputs))
+        place = self._entry(entry_name(kind, inputs))
         if self._fresh:
             shutil.rmtree(place, ignore_errors=True)
         yield place
@@ -170,7 +170,7 @@ class Cache:
             raise ValueError(f"{entry} is damaged")
         value = read_value(entry)
         _copy(entry / _FILES, place)
-        if not self.only_looks:
+        if not self.read_only:
             with suppress(OSError):  # an entry that only others may write is as good
                 os.utime(entry)
         return value
@@ -190,14 +190,14 @@ class Cache:
         self.shrink(self._most)
 
 
-def key_of(kind: str, inputs: Mapping[str, Any]) -> str:
+def entry_name(kind: str, inputs: Mapping[str, Any]) -> str:
     """The name of an entry: a digest of all that decides the result."""
     parts = {"kind": kind, "code": _code_digest(), "inputs": inputs}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 @contextmanager
-def counted() -> Iterator[Callable[[], bool]]:
+def watch_hits() -> Iterator[Callable[[], bool]]:
     """Yield a function that says whether all that was asked for in this thread was there."""
     before = getattr(_seen, "hits", 0), getattr(_seen, "misses", 0)
 

@@ -10,6 +10,7 @@ from ...accuracy.gates import Gate, max_latency_gate, max_size_gate, min_retenti
 from ...accuracy.retention import too_few_samples
 from ...calibration_data.images.pictures import picture_uri
 from ...calibration_data.preprocess import suspicious_scale
+from ...calibration_data.preprocessing import Preprocessing
 from ...calibration_data.samples import Samples
 from ...convert.chips.latency import layer_costs
 from ...convert.chips.targets import find_target
@@ -25,10 +26,12 @@ from ...core.results.model_figures import (
     RetentionFigure,
     TradeoffFigure,
 )
+from ...core.results.pruning_figures import PruningFigure
 from ...core.results.report import GateFigure
 from ...core.results.sample_rows import ChangedSample, ChangedSamples
+from ...prune.results.prune_result import PruneResult
 from ...quantize.quantize import QuantizeResult
-from ..recipes.recipe import Gates, Recipe
+from ..options.check_options import Gates
 
 # Below this an output is mostly noise; without labels nothing else in the report would say so.
 _LEAST_SQNR_DB = 15.0
@@ -164,9 +167,9 @@ def ratios_of(result: ModelRow, reference: ModelRow | None) -> Ratios:
     )
 
 
-def recipe_notices(recipe: Recipe) -> tuple[Diagnostic, ...]:
+def recipe_notices(preprocessing: Preprocessing) -> tuple[Diagnostic, ...]:
     """Return the warnings that the options alone give."""
-    text = suspicious_scale(recipe.preprocessing.mean, recipe.preprocessing.std)
+    text = suspicious_scale(preprocessing.mean, preprocessing.std)
     hint = f"give {option('mean')} and {option('std')} in 0..255"
     return (Diagnostic("preprocess-scale", text, hint),) if text else ()
 
@@ -209,3 +212,24 @@ def layer_times(conversion: Conversion) -> tuple[LayerTime, ...]:
     """Return what each layer of a model that is only compared with takes."""
     layers = layer_rows(conversion)
     return tuple(LayerTime(layer.name, layer.total_cycles, layer.ms) for layer in layers)
+
+
+def pruning_figure(
+    result: PruneResult, cycles: float | None, macs: float | None, parameters: float | None
+) -> PruningFigure:
+    """Return what pruning did; the ratios are pruned over unpruned."""
+    return PruningFigure(
+        cycles_ratio=cycles,
+        macs_ratio=macs,
+        parameters_ratio=parameters,
+        budget=result.budget.kind if result.budget else None,
+        predicted_ratio=result.cost_after / result.cost_before if result.budget else None,
+        measure=result.measure,
+        curve=result.curve,
+        groups=result.groups,
+        blocks=result.blocks,
+        attempts=result.attempts,
+        choice=result.choice,
+        distillation=result.distillation,
+        sparsity=result.sparsity,
+    )

@@ -38,14 +38,14 @@ def open_last_release(recipe: Recipe) -> LastRelease | None:
 
     Raises ReportError for a file that is none, OptionError for gates without a report.
     """
-    if recipe.last_report is None:
+    if recipe.gates.baseline is None:
         if recipe.gates.max_regression:
             raise OptionError(
                 f"{option('max-regression')} needs a report to compare with",
                 f"give one with {option('baseline')}",
             )
         return None
-    return LastRelease(recipe.last_report, _read(recipe.last_report))
+    return LastRelease(recipe.gates.baseline, _read(recipe.gates.baseline))
 
 
 def _read(file: Path) -> Report:
@@ -79,7 +79,7 @@ def require_kept(recipe: Recipe, report: Path) -> None:
 
     A regression that fails once would be what the next run is compared with, and pass.
     """
-    old = recipe.last_report
+    old = recipe.gates.baseline
     if old is not None and recipe.gates.max_regression and old.resolve() == report.resolve():
         raise OptionError(
             f"{option('max-regression')} compares with {old}, which this run writes over",
@@ -94,7 +94,7 @@ def require_comparable(
     limits = recipe.gates.max_regression
     if last is None or not limits:
         return
-    if "retention" in limits and recipe.eval is None:
+    if "retention" in limits and recipe.samples.eval is None:
         raise OptionError(
             f"{option('max-regression', {'retention': None})} cannot be checked without labelled "
             "samples",

@@ -6,27 +6,28 @@ quantized ONNX model): nine passes through the simulator would take longer than 
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from onnx import ModelProto
 
-from ...accuracy.compare import compare
+from ...accuracy.compare import Comparison, compare
+from ...accuracy.metrics.metric_table import BoundMetric
 from ...accuracy.preprocess.corruptions import LEVELS, Corruption, corrupted
 from ...accuracy.runners import run_onnxruntime
 from ...calibration_data.samples import Samples
 from ...core.diagnostics import option
 from ...core.errors import OptionError
+from ...core.progress import Progress
 from ...core.results.sample_rows import RobustnessRow
-from ..recipes.recipe import Recipe
-from ..stages.baseline import Baseline
-from ..stages.stage_log import Stages, Step
+from ..options.check_options import CheckOptions
 
 MOST = 500  # samples; seeded, stratified
 
 
-def require_images(recipe: Recipe, evaluation: Samples) -> None:
+def require_images(options: CheckOptions, evaluation: Samples) -> None:
     """Raise OptionError when robustness was asked for and the samples are no images."""
-    if recipe.robustness and not evaluation.is_pixels:
+    if options.robustness and not evaluation.is_pixels:
         raise OptionError(
             f"{option('robustness')} changes images, and these samples are tensors",
             f"give images, or leave {option('robustness')} out",
@@ -34,45 +35,32 @@ def require_images(recipe: Recipe, evaluation: Samples) -> None:
 
 
 def robustness_of(
-    base: Baseline,
+    original: ModelProto,
     candidate: Path | ModelProto,
-    recipe: Recipe,
-    stages: Stages,
+    evaluation: Samples,
+    scoring: BoundMetric,
+    seed: int,
+    progress: Progress,
     *,
     optimise: bool,
 ) -> tuple[RobustnessRow, ...]:
-    """Return one row for clean samples and each corruption; () when not asked for.
+    """Return one row for clean samples and one for each corruption.
 
     ``optimise`` is False for a quantized candidate.
     """
-    if not recipe.robustness:
-        return ()
-    samples = base.evaluation.take(MOST, recipe.seed)
-    with stages.stage("robustness") as step:
-        rows = [_row(None, samples, base, candidate, recipe, step, optimise)]
-        for corruption in LEVELS:
-            worse = corrupted(samples, corruption, recipe.seed)
-            rows.append(_row(corruption, worse, base, candidate, recipe, step, optimise))
-    return tuple(rows)
+    samples = evaluation.take(MOST, seed)
+
+    def row(corruption: Corruption | None, samples: Samples) -> RobustnessRow:
+        name = f"{corruption.kind} {corruption.level:g}" if corruption else "clean"
+        run = partial(run_onnxruntime, progress=progress, activity=name)
+        before, after = run(original, samples), run(candidate, samples, optimise=optimise)
+        return _row(corruption, compare(before, after, samples.labels, scoring, seed))
+
+    worse = (row(corruption, corrupted(samples, corruption, seed)) for corruption in LEVELS)
+    return (row(None, samples), *worse)
 
 
-def _row(
-    corruption: Corruption | None,
-    samples: Samples,
-    base: Baseline,
-    candidate: Path | ModelProto,
-    recipe: Recipe,
-    step: Step,
-    optimise: bool,
-) -> RobustnessRow:
-    activity = f"{corruption.kind} {corruption.level:g}" if corruption else "clean"
-
-    def count(done: int) -> None:
-        step(activity, done, len(samples))
-
-    before = run_onnxruntime(base.ready.model, samples, on_progress=count)
-    after = run_onnxruntime(candidate, samples, optimise=optimise, on_progress=count)
-    comparison = compare(before, after, samples.labels, base.scoring, recipe.seed)
+def _row(corruption: Corruption | None, comparison: Comparison) -> RobustnessRow:
     retention = comparison.retention
     return RobustnessRow(
         corruption=corruption.kind if corruption else "none",

@@ -1,114 +1,84 @@
-"""What a run is to do: the options of ``rockpress run`` as one value."""
+"""What a run is to do: a model, and the options of every stage."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from ...accuracy.gates import Confidence
-from ...calibration_data.preprocess import Color, Layout, Resize
+from ...calibration_data.preprocessing import Preprocessing
 from ...core.diagnostics import option
 from ...core.errors import OptionError
-from ...core.types import Shape
+from ...core.options import options_in
 from ..caching.stage_cache import Cache
+from ..options.check_options import CheckOptions, Gates, MetricOptions
+from ..options.convert_options import ConvertOptions, ToolkitOptions
+from ..options.option_table import GROUPS, homes_of, renamed
+from ..options.prune_options import DistilOptions, PruneOptions
+from ..options.quantize_options import ExplainOptions, QuantizeOptions
+from ..options.run_options import RunOptions
+from ..options.sample_options import ModelOptions, SampleOptions
 
-_KNOWS_CORES = hasattr(os, "sched_getaffinity")  # those that this process may use
-
-
-@dataclass(frozen=True)
-class Gates:
-    """The limits that the result must keep; None where there is none.
-
-    ``max_regression`` is by what part of its value in the recipe's ``last_report`` a figure may be
-    worse: size, cycles, latency or retention.
-    """
-
-    min_retention: float | None = None
-    max_latency_ms: float | None = None
-    max_size_mb: float | None = None
-    confidence: Confidence = "point"
-    max_regression: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """How an image becomes an input; size and layout come from the model's input."""
-
-    resize: Resize = "stretch"
-    pad: float | None = None
-    color: Color | None = None
-    mean: tuple[float, ...] = (0.0,)
-    std: tuple[float, ...] = (1.0,)
-    layout: Layout | None = None
+_NO_OPTIONS = ("model", "cache")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One model, its samples, the targets and the gates.
+    """One model, and what is to be done with it, a group of options a stage.
 
-    ``input_shapes`` fixes dynamic inputs by name; ``size`` (height, width) does so for the one
-    image input; ``outputs`` are tensors to end the model at. ``prune`` is a budget such as
-    cycles=-40%, or None; with ``max_drop``, the part of the outputs that may be lost, it is the
-    most to prune; with distillation as ``recover`` it is trained for ``recover_time`` seconds at
-    most; ``keep`` and ``only`` are globs over layers. With ``sparsity`` two of every four weights
-    become zero, where the target gains by it. Channels are cut in ``rounds``, None for as many as
-    pay. ``mixed`` is a budget for mixed
-    precision, such as cycles=+8% or sqnr=25, or off, or auto: only where int8 alone is poor. It is
-    searched for ``search_time`` seconds at most.
-    ``last_report`` is a report of an earlier run to compare with. Stages found in ``cache``
-    are not run again.
-    ``jobs`` targets are built at once (one without it), and as many processes simulate at once
-    (without it one for each core). ``memory_limit_gb`` is for all targets together.
+    Stages found in ``cache`` are not run again.
     """
 
     model: Path
-    calib: Path | None = None
-    calib_count: int = 128
-    eval: Path | None = None
-    eval_count: int | None = None
-    metric: str = "top1"
-    metric_options: Mapping[str, str] = field(default_factory=dict)
-    metric_outputs: tuple[str, ...] = ()
-    targets: tuple[str, ...] = ("rk3588",)
-    input_shapes: Mapping[str, Shape] = field(default_factory=dict)
-    size: tuple[int, int] | None = None
-    outputs: tuple[str, ...] = ()
+    samples: SampleOptions = SampleOptions()
+    metric: MetricOptions = MetricOptions()
+    run: RunOptions = RunOptions()
+    prune: PruneOptions = PruneOptions()
+    distil: DistilOptions = DistilOptions()
+    quantize: QuantizeOptions = QuantizeOptions()
+    explain: ExplainOptions = ExplainOptions()
+    convert: ConvertOptions = ConvertOptions()
+    shape: ModelOptions = ModelOptions()
     preprocessing: Preprocessing = Preprocessing()
-    prune: str | None = None
-    recover: Literal["least-squares", "distill", "none"] = "least-squares"
-    recover_time: float = 600
-    max_drop: float | None = None
-    sparsity: Literal["2:4"] | None = None
-    rounds: int | None = None
-    criterion: Literal["obs", "wanda", "magnitude"] = "obs"
-    keep: tuple[str, ...] = ()
-    only: tuple[str, ...] = ()
-    quantize: Literal["w8a8", "w8a16", "w4a16", "float16"] = "w8a8"
-    method: str = "auto"
-    mixed: str = "auto"
-    search_time: float = 300
     gates: Gates = Gates()
-    seed: int = 0
-    timeout: float = 1800
-    memory_limit_gb: float = 12
-    toolkit_python: Path | None = None
-    jobs: int | None = None
-    robustness: bool = False
-    last_report: Path | None = None
+    toolkit: ToolkitOptions = ToolkitOptions()
+    check: CheckOptions = CheckOptions()
     cache: Cache | None = None
 
-    @property
-    def processes(self) -> int:
-        """How many processes may be at work at once on one target."""
-        return self.jobs or (len(os.sched_getaffinity(0)) if _KNOWS_CORES else os.cpu_count() or 1)
+    def with_options(self, **options: Any) -> Recipe:
+        """Return the recipe with some options changed, by their names on the command line.
+
+        ``calib_count=64`` is what ``--calib-count 64`` is; tables (``input``, ``metric_option``)
+        add to what there is, and a group may be given whole (``gates=Gates(max_size_mb=8)``). Names
+        of earlier versions are taken too. Raises OptionError.
+
+        >>> Recipe(Path("a.onnx")).with_options(size=[48, 192]).shape.size
+        (48, 192)
+        """
+        whole: dict[str, Any] = {}
+        changes: dict[str, dict[str, Any]] = {}
+        for old, value in options.items():
+            if old in _NO_OPTIONS or isinstance(value, GROUPS.get(old, ())):
+                whole[old] = value
+                continue
+            name, value = renamed("run", old, value)
+            homes = list(homes_of(name))
+            if not homes:
+                raise _unknown(name)
+            for group, _ in homes:
+                before = getattr(getattr(self, group), name)
+                if isinstance(before, Mapping) and isinstance(value, Mapping):
+                    value = {**before, **value}
+                changes.setdefault(group, {})[name] = value
+        groups = {name: replace(getattr(self, name), **new) for name, new in changes.items()}
+        return replace(self, **{**whole, **groups})
 
     @property
     def in_int8(self) -> bool:
         """Whether layers multiply in int8; else in float16, with weights of whatever width."""
-        return self.quantize == "w8a8"
+        return self.quantize.scheme == "w8a8"
 
     @property
     def keeps_stages(self) -> bool:
@@ -116,50 +86,38 @@ class Recipe:
 
         Not with a metric of the user's own: what a function computes is not known by its name.
         """
-        return self.cache is not None and ":" not in self.metric
+        return self.cache is not None and ":" not in self.metric.metric
 
-    def require_samples(self) -> None:
-        """Raise OptionError when a stage needs samples that were not given."""
-        prunes = bool(self.prune or self.sparsity) or self.max_drop is not None
-        if self.calib is None and (prunes or self.quantize != "float16"):
-            stage = "pruning" if prunes else "quantization"
-            raise OptionError(
-                f"{stage} needs calibration samples",
-                f"give some with {option('calib')}, or use {option('scheme', 'float16')} and no "
-                f"{option('prune')}",
-            )
-        self.require_comparison()
 
-    def require_comparison(self) -> None:
-        """Raise OptionError when the result cannot be compared as the gates ask for."""
-        if self.eval is None and self.calib is None:
-            raise OptionError(
-                "there are no samples to compare the result with the baseline on",
-                f"give labelled samples with {option('eval')}, or any with {option('calib')}",
-            )
-        if self.eval is None and self.gates.min_retention is not None:
-            raise OptionError(
-                f"{option('min-retention', self.gates.min_retention)} cannot be checked without "
-                "labelled "
-                "samples",
-                f"give labelled samples with {option('eval')}",
-            )
+def make_recipe(model: Path | str, **options: Any) -> Recipe:
+    """Return the recipe of a model with these options; see Recipe.with_options."""
+    return Recipe(Path(model)).with_options(**options)
+
+
+def _unknown(name: str) -> OptionError:
+    names = [described.name for group in GROUPS.values() for described in options_in(group)]
+    near = get_close_matches(name, names, n=1)
+    hint = f"did you mean {option(near[0].replace('_', '-'))}?" if near else ""
+    return OptionError(f"there is no option {name!r}", hint)
 
 
 def recipe_document(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as plain JSON values, paths as they were given.
+    """Return the recipe as plain JSON values by the names of the options, paths as they were given.
 
-    Without ``jobs`` and ``cache``, which change how long a run takes, but no result.
+    Without what changes how long a run takes, but no result.
     """
-    recipe = replace(recipe, cache=None)
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, Path):
-            return str(value)
-        if isinstance(value, dict):
-            return {name: plain(one) for name, one in value.items()}
-        return [plain(one) for one in value] if isinstance(value, (list, tuple)) else value
-
-    document: dict[str, Any] = plain(asdict(recipe))
-    del document["jobs"], document["cache"]
+    document: dict[str, Any] = {"model": str(recipe.model)}
+    for name, group in GROUPS.items():
+        for described in options_in(group):
+            if "run" in described.verbs and described.name != "jobs":
+                document[described.name] = plain(getattr(getattr(recipe, name), described.name))
     return document
+
+
+def plain(value: Any) -> Any:
+    """Return a value of an option as JSON has it."""
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {name: plain(inner) for name, inner in value.items()}
+    return [plain(inner) for inner in value] if isinstance(value, (list, tuple)) else value

@@ -6,130 +6,40 @@ folder. A table ``[models.NAME]`` is one of several models: its keys go before t
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
-
-from ...accuracy.gates import Confidence
 from ...accuracy.metrics.metric_table import find_metric, with_paths_from
-from ...calibration_data.preprocess import Color, Layout, Resize
 from ...convert.chips.targets import find_target
 from ...core.errors import ModelError, OptionError
-from ...prune.budget import parse_budget
-from .recipe import Gates, Preprocessing, Recipe
+from ...core.option_kinds import File
+from ...core.options import Option
+from ...prune.results.budget import parse_budget
+from ..options.option_table import old_names, options_of, renamed
+from .recipe import Recipe
+from .recipe_phrase import VERB, recipe_phrase
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-Count = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(ge=1)]
-Divisor = Annotated[float, Field(gt=0)]
-Name = Annotated[str, Field(min_length=1)]
-Figure = Literal["size", "cycles", "latency", "retention"]
-Method = Literal[
-    "auto",
-    "gptq",
-    "gptq-min-max",
-    "gptq-sequential",
-    "gptq-min-max-sequential",
-    "gptq-equalized",
-    "gptq-min-max-equalized",
-    "mse",
-    "min-max",
-    "percentile",
-    "kl",
-]
-FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-_A_NAME = "the name of a model should be letters, digits, dots, dashes and underscores"
 
-_RENAMED = {
-    "target": "targets",
-    "input": "input_shapes",
-    "metric_option": "metric_options",
-    "metric_output": "metric_outputs",
-    "memory_limit": "memory_limit_gb",
-    "baseline": "last_report",
-}
-_PATHS = ("model", "calib", "eval", "last_report")
-_PREPROCESSING = {field.name for field in fields(Preprocessing)}
-_GATES = {field.name for field in fields(Gates)}
-
-
-class ModelOptions(BaseModel):
-    """What one model can have; None is what was not given."""
-
-    model_config = ConfigDict(
-        alias_generator=lambda name: name.replace("_", "-"),
-        extra="forbid",
-        frozen=True,
-        strict=True,
-        allow_inf_nan=False,
-        protected_namespaces=(),
-    )
-
-    model: Name | None = None
-    calib: Name | None = None
-    calib_count: Count | None = None
-    eval: Name | None = None
-    eval_count: Count | None = None
-    metric: Name | None = None
-    metric_option: dict[Name, str] | None = None
-    metric_output: list[Name] | None = None
-    target: Name | Annotated[list[Name], Field(min_length=1)] | None = None
-    input: dict[Name, list[Count]] | None = None
-    outputs: list[Name] | None = None
-    size: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
-    resize: Resize | None = None
-    pad: Annotated[float, Field(ge=0, le=255)] | None = None
-    color: Color | None = None
-    layout: Layout | None = None
-    mean: float | list[float] | None = None
-    std: Divisor | list[Divisor] | None = None
-    prune: Name | None = None
-    max_drop: Annotated[float, Field(ge=0, le=1)] | None = None
-    sparsity: Literal["2:4", "off"] | None = None
-    rounds: Count | None = None
-    keep: Name | list[Name] | None = None
-    only: Name | list[Name] | None = None
-    criterion: Literal["obs", "wanda", "magnitude"] | None = None
-    recover: Literal["least-squares", "distill", "none"] | None = None
-    recover_time: Seconds | None = None
-    quantize: Literal["w8a8", "w8a16", "w4a16", "off"] | None = None
-    method: Method | None = None
-    mixed: Name | None = None
-    search_time: Seconds | None = None
-    min_retention: Annotated[float, Field(ge=0, le=2)] | None = None
-    confidence: Confidence | None = None
-    max_latency_ms: Annotated[float, Field(ge=0)] | None = None
-    max_size_mb: Annotated[float, Field(ge=0)] | None = None
-    baseline: Name | None = None
-    max_regression: dict[Figure, Annotated[float, Field(ge=0)]] | None = None
-    timeout: Seconds | None = None
-    memory_limit: Annotated[float, Field(ge=0.5)] | None = None
-    toolkit_python: Name | None = None
-    jobs: Count | None = None
-    robustness: bool | None = None
-    seed: Annotated[int, Field(ge=0)] | None = None
-
-
-class RecipeFile(ModelOptions):
-    """A whole file: options for all models, the output folder, and the models, if several."""
-
-    output: Name | None = None
-    models: Annotated[dict[FolderName, ModelOptions], Field(min_length=1)] | None = None
+_PAGE = "docs/recipe.md lists the keys and what they take"
+_MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# keys that are no options: what is read, and where results go
+_OF_THE_FILE = ("model", "output", "models")
 
 
 @dataclass(frozen=True)
-class Job:
+class ModelJob:
     """A recipe, the folder it writes to, and the name it has where the file holds several."""
 
     name: str | None
@@ -137,29 +47,76 @@ class Job:
     output: Path
 
 
-def read_jobs(path: Path) -> tuple[Job, ...]:
-    """The recipes of a file, in its order.
+@dataclass(frozen=True)
+class _Table:
+    """The keys of one table of the file; ``prefix`` is where in the file it is."""
+
+    file: Path
+    keys: Mapping[str, Any]
+    prefix: str = ""
+
+    def error(self, key: str, text: str, hint: str = _PAGE) -> OptionError:
+        return OptionError(f"{self.file}: {self.prefix}{key}: {text}", hint)
+
+    def text(self, key: str) -> str | None:
+        """The value of a key that holds a text, None without it. Raises OptionError."""
+        value = self.keys.get(key)
+        if value is not None and not (isinstance(value, str) and value):
+            raise self.error(key, f"{value!r} is not a text")
+        return value
+
+    def options(self) -> dict[str, Any]:
+        """The values of the keys that are options, checked. Raises OptionError."""
+        values = {}
+        for key, value in self.keys.items():
+            if key not in _OF_THE_FILE[: 3 if not self.prefix else 1]:
+                name, current = renamed(VERB, key.replace("-", "_"), value)
+                self._require(key, name, current)
+                values[name] = current
+        return values
+
+    def _require(self, key: str, name: str, value: Any) -> None:
+        described = _options().get(name)
+        if described is None or "_" in key:
+            raise self._unknown(key)
+        try:
+            described.load(value)
+        except OptionError:
+            text = f"{value!r} is not {described.kind.plain_wants}"
+            raise self.error(key, text, _as_a_line(described, value) or _PAGE) from None
+
+    def _unknown(self, key: str) -> OptionError:
+        near = get_close_matches(key.replace("_", "-"), _known_keys(), n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}?" if near else _PAGE
+        return OptionError(f"{self.file}: unknown key {f'{self.prefix}{key}'!r}", hint)
+
+
+def read_jobs(path: Path) -> tuple[ModelJob, ...]:
+    """Return the recipes of a file, in its order.
 
     Raises ModelError when it cannot be read, OptionError for a key or a value that is not known.
     """
-    file = _read(path)
-    folder = path.parent
-    output = folder / (file.output or "build")
-    shared = _given(file)
-    if file.models is None:
-        _require_known(path, shared, "model", 'add model = "model.onnx"')
-        return (Job(None, _recipe(shared, folder), output),)
-    found = []
-    for name, one in file.models.items():
-        options = {**shared, **_given(one)}
-        _require_known(path, options, f"models.{name}", f"add model = ... under [models.{name}]")
-        found.append(Job(name, _recipe(options, folder), output / name))
-    return tuple(found)
+    top = _Table(path, _parsed(path))
+    shared, model = top.options(), top.text("model")
+    output = path.parent / (top.text("output") or "build")
+    models = _tables(top)
+    if models is None:
+        return (ModelJob(None, _recipe(top, shared, model, 'add model = "model.onnx"'), output),)
+    jobs = []
+    for name, table in models.items():
+        options, hint = {**shared, **table.options()}, f"add model = ... under [models.{name}]"
+        jobs.append(
+            ModelJob(
+                name, _recipe(table, options, table.text("model") or model, hint), output / name
+            )
+        )
+    return tuple(jobs)
 
 
-def _read(path: Path) -> RecipeFile:
+def _parsed(path: Path) -> dict[str, Any]:
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        return document
     except OSError as error:
         raise ModelError(
             f"cannot read {path}: {error.strerror or error}", "rockpress init writes a recipe"
@@ -167,112 +124,82 @@ def _read(path: Path) -> RecipeFile:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         hint = "mend that, or see what rockpress init writes"
         raise OptionError(f"{path} is no TOML: {error}", hint) from error
-    try:
-        return RecipeFile.model_validate(document)
-    except ValidationError as error:
-        raise _told(path, document, error.errors(include_url=False)) from error
 
 
-def _told(path: Path, document: Any, errors: Sequence[ErrorDetails]) -> OptionError:
-    """What is wrong first, by its key in the file."""
-    # of the types that a value may have, the one that it comes nearest to complains deepest, or of
-    # what is in a value of that type
-    key, error = max(((_key(document, one["loc"]), one) for one in errors), key=_nearness)
-    if error["type"] != "extra_forbidden":
-        return OptionError(
-            f"{path}: {'.'.join(key)}: {_said(error)}, not {error['input']!r}",
-            _as_a_key(key, error["input"]) or "docs/recipe.md lists the keys and what they take",
-        )
-    near = get_close_matches(key[-1].replace("_", "-"), _KEYS, n=1, cutoff=0.5)
-    return OptionError(
-        f"{path}: unknown key {'.'.join(key)!r}",
-        f"did you mean {near[0]}?" if near else "docs/recipe.md lists the keys",
-    )
+def _tables(top: _Table) -> dict[str, _Table] | None:
+    """The models of the file by name; None when it is about one."""
+    models = top.keys.get("models")
+    if models is None:
+        return None
+    if not isinstance(models, dict) or not models:
+        raise top.error("models", f"{models!r} is not a table of models")
+    for name, keys in models.items():
+        if not _MODEL_NAME.fullmatch(name):
+            text = "the name of a model should be letters, digits, dots, dashes and underscores"
+            raise top.error(f"models.{name}", f"{text}, not {name!r}")
+        if not isinstance(keys, dict):
+            raise top.error(f"models.{name}", f"{keys!r} is not a table of keys")
+    return {name: _Table(top.file, keys, f"models.{name}.") for name, keys in models.items()}
 
 
-def _as_a_key(key: Sequence[str], value: Any) -> str:
+def _options() -> dict[str, Option]:
+    return {described.name: described for described in options_of(VERB)}
+
+
+def _known_keys() -> list[str]:
+    return [*_OF_THE_FILE, *(described.flag for described in options_of(VERB)), *old_names(VERB)]
+
+
+def _as_a_line(described: Option, value: Any) -> str:
     """What to write instead of the form that the value has on the command line, if it is that."""
+    if isinstance(value, str):
+        with suppress(ValueError, OptionError):
+            plain = described.kind.read(value)
+            described.load(plain)
+            return f"write {recipe_phrase(described.flag, plain)}"
     return ""
 
 
-def _key(document: Any, location: Sequence[str | int]) -> tuple[str, ...]:
-    """Where in the document; pydantic's location also names the types that it tried."""
-    key = []
-    for place in location:
-        known = place in document if isinstance(document, dict) else isinstance(place, int)
-        if known:
-            key.append(str(place))
-            document = document[place]
-    return tuple(key)
+def _recipe(table: _Table, options: Mapping[str, Any], model: str | None, hint: str) -> Recipe:
+    """The recipe with paths from the file's folder. Raises OptionError for what is not known."""
+    if model is None:
+        where = table.prefix.removesuffix(".") or "model"
+        raise OptionError(f"{table.file}: {where}: no model is named", hint)
+    folder = table.file.parent
+    recipe = Recipe(folder / model).with_options(**options)
+    _require_known(table.file, recipe, options)
+    paths: dict[str, Any] = {
+        name: _from(folder, described.kind, options[name])
+        for name, described in _options().items()
+        if isinstance(described.kind, File) and name in options
+    }
+    if recipe.metric.metric_option:
+        named = with_paths_from(folder, recipe.metric.metric, recipe.metric.metric_option)
+        paths["metric_option"] = named
+    return recipe.with_options(**paths)
 
 
-def _nearness(found: tuple[tuple[str, ...], ErrorDetails]) -> tuple[int, bool]:
-    return len(found[0]), not found[1]["type"].endswith("_type")
+def _from(folder: Path, kind: File, path: str) -> Path:
+    """A path of the file as it is from here; a bare name of a program is looked up on PATH."""
+    if kind.program:
+        return folder.absolute() / path if "/" in path else Path(path)
+    return folder / path
 
 
-def _said(error: ErrorDetails) -> str:
-    """What the validator says, in the words of TOML."""
-    if error["type"] == "string_pattern_mismatch":
-        return _A_NAME
-    said = error["msg"].partition(" after validation")[0]
-    said = said.replace("Dictionary", "table").replace("dictionary", "table")
-    return said[0].lower() + said[1:]
-
-
-_KEYS = [field.alias or name for name, field in RecipeFile.model_fields.items()]
-
-
-def _given(options: ModelOptions) -> dict[str, Any]:
-    return options.model_dump(exclude_unset=True, exclude={"models", "output"})
-
-
-def _require_known(path: Path, options: Mapping[str, Any], where: str, hint: str) -> None:
-    """Raise OptionError when no model is named, or a target, budget or metric that there is not."""
-    if "model" not in options:
-        raise OptionError(f"{path}: {where}: no model is named", hint)
-    for name in _plain("target", options.get("target", [])):
-        _require(path, "target", partial(find_target, name))
-    if budget := _plain("prune", options.get("prune")):
+def _require_known(path: Path, recipe: Recipe, options: Mapping[str, Any]) -> None:
+    """Raise OptionError for a target, budget or metric that there is not."""
+    if "target" in options:
+        for name in recipe.run.target:
+            _require(path, "target", partial(find_target, name))
+    if budget := recipe.prune.prune:
         _require(path, "prune", partial(parse_budget, budget))
-    if metric := options.get("metric"):
-        _require(path, "metric", partial(find_metric, metric))
+    if "metric" in options:
+        _require(path, "metric", partial(find_metric, recipe.metric.metric))
 
 
 def _require(path: Path, key: str, known: Callable[[], object]) -> None:
     try:
         known()
     except OptionError as error:
-        raise OptionError(
-            f"{path}: {key}: {error.diagnostic.text}", error.diagnostic.hint
-        ) from error
-
-
-def _recipe(options: Mapping[str, Any], folder: Path) -> Recipe:
-    given = {_RENAMED.get(name, name): _plain(name, value) for name, value in options.items()}
-    for name in _PATHS:
-        if name in given:
-            given[name] = folder / given[name]
-    if metric_options := given.get("metric_options"):
-        metric = given.get("metric", Recipe.metric)
-        given["metric_options"] = with_paths_from(folder, metric, metric_options)
-    program = given.get("toolkit_python")
-    if program is not None:  # a bare name is looked up on PATH
-        given["toolkit_python"] = folder.absolute() / program if "/" in program else Path(program)
-    preprocessing = {name: given.pop(name) for name in _PREPROCESSING & given.keys()}
-    gates = {name: given.pop(name) for name in _GATES & given.keys()}
-    return replace(
-        Recipe(**given), preprocessing=Preprocessing(**preprocessing), gates=Gates(**gates)
-    )
-
-
-def _plain(name: str, value: Any) -> Any:
-    """As the recipe holds it: off is what is left out, lists are tuples."""
-    if name in ("prune", "sparsity"):
-        return None if value == "off" else value
-    if name == "quantize":
-        return "float16" if value == "off" else value
-    if name == "input":
-        return {one: tuple(shape) for one, shape in value.items()}
-    if name in ("target", "mean", "std", "keep", "only") and not isinstance(value, list):
-        return (value,)
-    return tuple(value) if isinstance(value, list) else value
+        told = error.diagnostic
+        raise OptionError(f"{path}: {key}: {told.text}", told.hint) from error

@@ -6,6 +6,10 @@ import json
 import re
 from typing import Any
 
+from ...core.diagnostics import render, speaking
+from ..options.option_table import options_of
+
+VERB = "run"
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -21,3 +25,9 @@ def recipe_phrase(name: str, value: Any) -> str:
         ((key, inner),) = value.items()
         return recipe_phrase(f"{name}.{key if _BARE.fullmatch(key) else json.dumps(key)}", inner)
     return name if value is None else f"{name} = {json.dumps(value, ensure_ascii=False)}"
+
+
+def key_meanings() -> dict[str, str]:
+    """Return what each key of a recipe that is an option of ``run`` means."""
+    with speaking(recipe_phrase):
+        return {described.flag: render(described.help_for(VERB)) for described in options_of(VERB)}

@@ -1,8 +1,9 @@
-"""What is wrong with a model for a target, told before minutes are spent on it."""
+"""Warnings on a model for a target, given before minutes are spent on it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from ...calibration_data.preprocess import Preprocess
 from ...calibration_data.samples import Samples
@@ -13,41 +14,40 @@ from ...convert.toolkit.environment import toolkit_version
 from ...core.diagnostics import Diagnostic
 from ...core.progress import Progress
 from ...core.types import Range
-from ..recipes.recipe import Recipe
 from .ready_model import ReadyModel
 
 _SAMPLES = 2  # one could be a black image
 
 
-def ranges_seen(ready: ReadyModel, calib: Samples | None) -> Mapping[str, Range] | None:
-    """The smallest and largest value of every tensor on a few samples; None without samples."""
+def sample_ranges(ready: ReadyModel, calib: Samples | None) -> Mapping[str, Range] | None:
+    """Return the lowest and highest value of every tensor on two samples; None without samples."""
     return None if calib is None else observe(ready.model, calib, _SAMPLES)
 
 
-def audited(
+def audit_target(
     ready: ReadyModel,
     target: Target,
-    recipe: Recipe,
     progress: Progress,
     *,
+    toolkit_python: Path | None,
     quantization: str,
-    how: Preprocess | None,
+    preprocess: Preprocess | None,
     ranges: Mapping[str, Range] | None,
 ) -> tuple[Diagnostic, ...]:
-    """The warnings of convert.audit, told to the progress as well.
+    """Return the warnings of convert/audit/, given to the progress as well.
 
-    ``how`` is what the ``.rknn`` applies inside, None when it takes prepared tensors.
+    ``preprocess`` is what the ``.rknn`` applies inside, None when it takes prepared tensors.
     """
     names = list(ready.inputs)
-    found = audit(
+    diagnostics = audit(
         ready.model,
         target,
         quantization=quantization,
-        means=dict.fromkeys(names, how.mean) if how else None,
-        stds=dict.fromkeys(names, how.std) if how else None,
+        means=dict.fromkeys(names, preprocess.mean) if preprocess else None,
+        stds=dict.fromkeys(names, preprocess.std) if preprocess else None,
         ranges=ranges,
-        toolkit=toolkit_version(recipe.toolkit_python),
+        toolkit=toolkit_version(toolkit_python),
     )
-    for one in found:
-        progress.warn(one)
-    return found
+    for diagnostic in diagnostics:
+        progress.warn(diagnostic)
+    return diagnostics

@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from onnx import ModelProto
 
-from ...accuracy.metrics.metric_table import Scoring, find_scoring
+from ...accuracy.metrics.metric_table import BoundMetric, bind_metric
 from ...calibration_data.samples import Samples
 from ...core.diagnostics import option
 from ...core.errors import OptionError, SamplesError
-from ..recipes.recipe import Recipe
+from ..options.check_options import MetricOptions
 
 
-def scoring_of(recipe: Recipe, model: ModelProto, samples: Samples) -> Scoring:
-    """The recipe's metric for this model. Raises OptionError for an output that it has not."""
-    outputs = [one.name for one in model.graph.output]
-    how = samples.preprocess
-    return find_scoring(
-        recipe.metric,
-        recipe.metric_options,
-        recipe.metric_outputs,
+def bound_metric(options: MetricOptions, model: ModelProto, samples: Samples) -> BoundMetric:
+    """Return the options' metric for this model. Raises OptionError for outputs it has not."""
+    outputs = [output.name for output in model.graph.output]
+    preprocess = samples.preprocess
+    return bind_metric(
+        options.metric,
+        options.metric_option,
+        options.metric_output,
         outputs,
-        input_size=how.size if how is not None else _image_size(samples),
+        input_size=preprocess.size if preprocess is not None else _image_size(samples),
     )
 
 
-def require_labels(recipe: Recipe, scoring: Scoring, evaluation: Samples) -> None:
-    """Raise OptionError for a retention gate without labels, SamplesError for those of no use."""
-    limit = recipe.gates.min_retention
+def require_labels(
+    path: Path, limit: float | None, scoring: BoundMetric, evaluation: Samples
+) -> None:
+    """Raise OptionError for a retention gate (``limit``) without labels.
+
+    Raises SamplesError for labels of another kind than the metric's. ``path`` is that of the
+    samples.
+    """
     if evaluation.labels is None:
         if limit is not None:
             raise OptionError(
                 f"{option('min-retention', limit)} cannot be checked: the samples of "
-                f"{recipe.eval} have "
-                "no labels",
+                f"{path} have no labels",
                 f"give {option('eval')} a folder of class folders, a labels.csv, or an .npz with "
                 "labels",
             )
@@ -41,15 +47,13 @@ def require_labels(recipe: Recipe, scoring: Scoring, evaluation: Samples) -> Non
         try:
             evaluation.labels.require(scoring.metric.kind)
         except SamplesError as error:
-            if str(recipe.eval) in error.diagnostic.text:
+            if str(path) in error.diagnostic.text:
                 raise
-            raise SamplesError(
-                f"{recipe.eval}: {error.diagnostic.text}", error.diagnostic.hint
-            ) from error
+            raise SamplesError(f"{path}: {error.diagnostic.text}", error.diagnostic.hint) from error
 
 
 def _image_size(samples: Samples) -> tuple[int, int] | None:
-    """Height and width of the first input that looks like an image, channels first or last."""
+    """Return height and width of the first input of an image's shape, in either layout."""
     for shape in samples.inputs.values():
         if len(shape) == 4:
             return (shape[1], shape[2]) if shape[3] in (1, 3) else (shape[2], shape[3])

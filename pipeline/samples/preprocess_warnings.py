@@ -1,16 +1,15 @@
-"""Warnings on how samples become inputs, told before minutes are spent on wrong ones."""
+"""Warnings on how samples become inputs, given before minutes are spent on wrong ones."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...accuracy.metrics.metric_table import Scoring
-from ...accuracy.preprocess.preprocess_audit import PreprocessAudit, Setting, audit_preprocess
-from ...calibration_data.hygiene import oddities
+from ...accuracy.metrics.metric_table import BoundMetric
+from ...accuracy.preprocess.preprocess_audit import PreprocessAudit, Suggestion, audit_preprocess
+from ...calibration_data.hygiene import sample_warnings
 from ...calibration_data.samples import Samples
 from ...core.diagnostics import Diagnostic, option
-from ..recipes.recipe import Recipe
-from ..stages.stage_log import Step
+from ...core.progress import Progress
 from .ready_model import ReadyModel
 
 _CODES: Mapping[str, str] = {
@@ -27,73 +26,65 @@ def sample_notices(
     ready: ReadyModel,
     calib: Samples | None,
     evaluation: Samples,
-    scoring: Scoring,
-    recipe: Recipe,
-    step: Step,
+    scoring: BoundMetric,
+    seed: int,
+    progress: Progress,
 ) -> tuple[Diagnostic, ...]:
-    """What is odd about the samples, and what labelled ones say of the preprocess.
+    """Return the warnings on the samples, and what labelled ones say of the preprocess.
 
-    See calibration_data.hygiene and accuracy.preprocess_audit. Raises SamplesError or OptionError,
+    See calibration_data/hygiene.py and preprocess_audit.py. Raises SamplesError or OptionError,
     also when labels and outputs do not fit.
     """
-    odd = oddities(calib, evaluation, recipe.seed)
-    return (*odd, *_of_labels(ready, evaluation, scoring, recipe, step))
+    warnings = sample_warnings(calib, evaluation, seed)
+    return (*warnings, *_of_labels(ready, evaluation, scoring, seed, progress))
 
 
-def calibration_notices(calib: Samples, recipe: Recipe) -> tuple[Diagnostic, ...]:
-    """What is odd about samples that nothing is scored on. Raises SamplesError."""
-    return oddities(calib, None, recipe.seed)
+def calibration_notices(calib: Samples, seed: int) -> tuple[Diagnostic, ...]:
+    """Return the warnings on samples that nothing is scored on. Raises SamplesError."""
+    return sample_warnings(calib, None, seed)
 
 
 def _of_labels(
-    ready: ReadyModel, evaluation: Samples, scoring: Scoring, recipe: Recipe, step: Step
+    ready: ReadyModel, evaluation: Samples, scoring: BoundMetric, seed: int, progress: Progress
 ) -> tuple[Diagnostic, ...]:
     if evaluation.labels is None:
         return ()
-    found = audit_preprocess(
-        ready.model,
-        evaluation,
-        scoring,
-        seed=recipe.seed,
-        on_progress=lambda done, total: step("try the preprocessing", done, total),
-    )
-    return told(found, scoring.metric.name, images=evaluation.preprocess is not None)
+    audit = audit_preprocess(ready.model, evaluation, scoring, seed=seed, progress=progress)
+    return audit_warnings(audit, scoring.metric.name, images=evaluation.preprocess is not None)
 
 
-def told(found: PreprocessAudit, metric: str, *, images: bool) -> tuple[Diagnostic, ...]:
-    """One line for what was found, none when all is well."""
-    seen = f"the original model's {metric} is {found.value:.3f} on {found.samples} samples"
-    if found.better is not None:
-        text = f"{seen}, and {found.better.value:.3f} with {found.better.say}"
-        if found.equals:
-            text += f"; the samples cannot tell that from {_listed(found.equals)}"
-        return (
-            Diagnostic(_CODES[found.subject], text, _advice(found.better, found.equals, images)),
-        )
-    if found.hint is not None:
+def audit_warnings(audit: PreprocessAudit, metric: str, *, images: bool) -> tuple[Diagnostic, ...]:
+    """Return the one warning that an audit gives rise to, none when all is well."""
+    score = f"the original model's {metric} is {audit.value:.3f} on {audit.samples} samples"
+    if audit.better is not None:
+        text = f"{score}, and {audit.better.value:.3f} with {audit.better.change}"
+        if audit.equals:
+            text += f"; the samples cannot tell that from {_listed(audit.equals)}"
+        advice = _advice(audit.better, audit.equals, images)
+        return (Diagnostic(_CODES[audit.subject], text, advice),)
+    if audit.hint is not None:
         text = (
-            f"{seen}, and {found.hint.value:.3f} with {found.hint.say}, but they are too few to "
-            "tell which is right"
+            f"{score}, and {audit.hint.value:.3f} with {audit.hint.change}, but they are too few "
+            "to tell which is right"
         )
-        return (
-            Diagnostic(
-                "preprocess-undecided", text, f"give more labelled samples with {option('eval')}"
-            ),
-        )
-    if found.at_chance:
-        text = f"{seen}, which labels in any order would give"
+        advice = f"give more labelled samples with {option('eval')}"
+        return (Diagnostic("preprocess-undecided", text, advice),)
+    if audit.at_chance:
+        text = f"{score}, which labels in any order would give"
         return (Diagnostic("preprocess-chance", text, _whole_advice(images)),)
     return ()
 
 
-def _listed(settings: tuple[Setting, ...]) -> str:
-    return " or ".join(f"{one.say} ({one.value:.3f})" for one in settings)
+def _listed(suggestions: tuple[Suggestion, ...]) -> str:
+    return " or ".join(
+        f"{suggestion.change} ({suggestion.value:.3f})" for suggestion in suggestions
+    )
 
 
-def _advice(better: Setting, equals: tuple[Setting, ...], images: bool) -> str:
+def _advice(better: Suggestion, equals: tuple[Suggestion, ...], images: bool) -> str:
     if equals:
         return "look up which one the model was trained with, and use that"
-    return f"give {better.say}" if images else _TENSORS
+    return f"give {better.change}" if images else _TENSORS
 
 
 def _whole_advice(images: bool) -> str:

@@ -10,19 +10,19 @@ from pathlib import Path
 from onnx import ModelProto
 
 from ...calibration_data.preprocess import Preprocess
+from ...calibration_data.preprocessing import Preprocessing
 from ...calibration_data.samples import Samples, open_samples, preprocess_for
 from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ...core.graphs.model import load_model
 from ...core.passes.prepare import fixed_input_shapes, input_shapes_of, prepare_model
-from ...core.passes.submodel import up_to
+from ...core.passes.submodel import extract_until
 from ...core.types import Shape
-from ..recipes.recipe import Preprocessing
 
 
 @dataclass(frozen=True)
 class ReadyModel:
-    """A loaded model with fixed shapes: ``original`` as it was given, ``model`` folded."""
+    """A loaded model with fixed shapes: ``original`` as it is in the file, ``model`` folded."""
 
     path: Path
     original: ModelProto
@@ -34,34 +34,14 @@ class ReadyModel:
         return fixed_input_shapes(self.model)
 
     def samples(
-        self, path: Path, how: Preprocessing, count: int | None = None, seed: int = 0
+        self, path: Path, preprocessing: Preprocessing, count: int | None = None, seed: int = 0
     ) -> Samples:
         """Open samples for this model. Raises SamplesError or OptionError."""
-        return open_samples(
-            path,
-            inputs=self.inputs,
-            resize=how.resize,
-            pad=how.pad,
-            color=how.color,
-            mean=how.mean,
-            std=how.std,
-            layout=how.layout,
-            count=count,
-            seed=seed,
-        )
+        return open_samples(path, self.inputs, preprocessing, count, seed)
 
-    def preprocess(self, how: Preprocessing) -> Preprocess:
-        """What happens to images for this model. Raises SamplesError or OptionError."""
-        return preprocess_for(
-            self.inputs,
-            self.path,
-            resize=how.resize,
-            pad=how.pad,
-            color=how.color,
-            mean=how.mean,
-            std=how.std,
-            layout=how.layout,
-        )
+    def preprocess(self, preprocessing: Preprocessing) -> Preprocess:
+        """Return what happens to images for this model. Raises SamplesError or OptionError."""
+        return preprocess_for(self.inputs, self.path, preprocessing)
 
 
 def ready_model(
@@ -92,11 +72,11 @@ def _ended_at(model: ModelProto, outputs: Sequence[str]) -> ModelProto:
                 f"{option('outputs')}: the model computes no tensor {name!r} to end at",
                 f"did you mean {' or '.join(near)}?" if near else "see rockpress inspect",
             )
-    return up_to(model, outputs)
+    return extract_until(model, outputs)
 
 
 def _sized(model: ModelProto, size: tuple[int, int]) -> dict[str, Shape]:
-    """The shape of the one image input at this height and width (channels first or last)."""
+    """Return the shape of the one image input at this height and width (channels first or last)."""
     images = {name: shape for name, shape in input_shapes_of(model).items() if len(shape) == 4}
     if len(images) != 1:
         raise OptionError(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto
 
-from ...accuracy.metrics.metric_table import Scoring, find_scoring
+from ...accuracy.metrics.metric_table import BoundMetric, bind_metric
 from ...calibration_data.samples import Samples
 from ...core.diagnostics import Diagnostic
 from ...core.errors import ModelError, OptionError, SamplesError
@@ -18,20 +18,20 @@ from ...quantize.methods.method_selection import TaskMetric
 
 
 def judge_for(
-    model: ModelProto, held_out: Samples | None, metric: Scoring | str
+    model: ModelProto, held_out: Samples | None, metric: BoundMetric | str
 ) -> tuple[TaskMetric | None, tuple[Diagnostic, ...]]:
-    """The metric of the held-out samples; None where they have no labels, or it does not fit.
+    """Return the metric of the held-out samples; None where they have no labels, or none fits.
 
-    It is tried on the first sample with every label; what does not fit is told by a notice. Raises
-    OptionError for a metric that is not known.
+    It is tried on the first sample with every label; a warning says what does not fit. Raises
+    OptionError for a metric that does not exist.
     """
     if held_out is None or held_out.labels is None:
         return None, ()
-    scoring = find_scoring(metric) if isinstance(metric, str) else metric
+    scoring = bind_metric(metric) if isinstance(metric, str) else metric
     measure, labels = scoring.metric, held_out.labels
 
     def score(index: int, outputs: Sequence[Array]) -> float:
-        rows = scoring.read([_with_sample_axis(one) for one in outputs])
+        rows = scoring.read([_with_sample_axis(output) for output in outputs])
         label = labels.take(np.array([index]))
         return float(measure.measure(measure.predict(rows), label).scores[0])
 

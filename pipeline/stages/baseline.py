@@ -10,7 +10,7 @@ from pathlib import Path
 from onnx import ModelProto
 
 from ...accuracy.compare import Comparison, compare
-from ...accuracy.metrics.metric_table import Scoring
+from ...accuracy.metrics.metric_table import BoundMetric
 from ...accuracy.runners import measure_latency, run_onnxruntime
 from ...calibration_data.samples import Samples
 from ...core.diagnostics import Diagnostic
@@ -21,10 +21,10 @@ from ...core.results.model_figures import LatencyFigure, ModelRow
 from ...core.types import Array
 from ..figures.figures_of import baseline_accuracy
 from ..recipes.recipe import Recipe
-from ..samples.bound_metric import scoring_of
+from ..samples.bound_metric import bound_metric
 from ..samples.preprocess_warnings import sample_notices
 from ..samples.ready_model import ReadyModel
-from .stage_log import Stages
+from .stage_log import StageLog
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Baseline:
     evaluation: Samples
     outputs: list[Array]
     row: ModelRow
-    scoring: Scoring
+    scoring: BoundMetric
     notices: tuple[Diagnostic, ...] = ()
 
     def digests(self) -> dict[str, str]:
@@ -55,21 +55,18 @@ class Baseline:
 
 
 def measure_baseline(
-    ready: ReadyModel, calib: Samples | None, evaluation: Samples, recipe: Recipe, stages: Stages
+    ready: ReadyModel, calib: Samples | None, evaluation: Samples, recipe: Recipe, log: StageLog
 ) -> Baseline:
     """Run the original model in ONNX Runtime, first on a few samples to see how they are fed."""
-    with stages.stage("baseline") as step:
-        scoring = scoring_of(recipe, ready.model, evaluation)
+    with log.stage("baseline") as progress:
+        scoring = bound_metric(recipe.metric, ready.model, evaluation)
         with _naming(recipe):
-            notices = sample_notices(ready, calib, evaluation, scoring, recipe, step)
+            notices = sample_notices(ready, calib, evaluation, scoring, recipe.run.seed, progress)
         for one in notices:
-            stages.warn(one)
-        total = len(evaluation)
-        outputs = run_onnxruntime(
-            ready.model, evaluation, on_progress=lambda done: step("evaluate", done, total)
-        )
+            log.warn(one)
+        outputs = run_onnxruntime(ready.model, evaluation, progress=progress)
         with _naming(recipe):
-            itself = compare(outputs, outputs, evaluation.labels, scoring, recipe.seed)
+            itself = compare(outputs, outputs, evaluation.labels, scoring, recipe.run.seed)
         row = ModelRow(
             stage="baseline",
             path=str(ready.path),
@@ -88,7 +85,7 @@ def _naming(recipe: Recipe) -> Iterator[None]:
     try:
         yield
     except SamplesError as error:
-        samples = str(recipe.eval or recipe.calib)
+        samples = str(recipe.samples.eval or recipe.samples.calib)
         if samples in error.diagnostic.text:
             raise
         raise SamplesError(f"{samples}: {error.diagnostic.text}", error.diagnostic.hint) from error

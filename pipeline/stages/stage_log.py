@@ -1,45 +1,43 @@
-"""Stages by name: announced when they begin, timed, and listed in the report."""
+"""StageLog by name: announced when they begin, timed, and listed in the report."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ...core.diagnostics import Diagnostic
 from ...core.errors import RockpressError
 from ...core.progress import Progress
 from ...core.results.report import StageRun
-from ..caching.stage_cache import counted
-
-Step = Callable[[str, int, int | None], None]
+from ..caching.stage_cache import watch_hits
 
 
-class Stages:
+class StageLog:
     """The stages of one run so far, in order."""
 
     def __init__(self, progress: Progress, runs: tuple[StageRun, ...] = ()) -> None:
         self._progress = progress
         self._runs = list(runs)
 
-    def of_target(self, progress: Progress) -> Stages:
+    def of_target(self, progress: Progress) -> StageLog:
         """The stages of one of several targets: what has run so far, then its own."""
-        return Stages(progress, self.runs)
+        return StageLog(progress, self.runs)
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[Step]:
-        """Announce a stage and time it; yields the function that takes its steps."""
+    def stage(self, name: str) -> Iterator[Progress]:
+        """Announce a stage and time it; yields whom its steps are told."""
         self._progress.stage(name)
         started = time.monotonic()
-        with counted() as is_known:
+        with watch_hits() as was_hit:
             try:
-                yield self._progress.step
+                yield self._progress
             except RockpressError:
                 self._note(name, "failed", started)
                 raise
-            if is_known():
+            if was_hit():
                 self._progress.cached(name)
-            self._note(name, "cached" if is_known() else "done", started)
+            self._note(name, "cached" if was_hit() else "done", started)
 
     def skip(self, name: str) -> None:
         """Note that a stage was not asked for."""

@@ -1,4 +1,4 @@
-"""What each ONNX operator says about which channels belong together."""
+"""One rule for each ONNX operator: which channels belong together."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ import numpy as np
 from onnx import NodeProto
 
 from ...core.graphs.graph import attributes, constant_value
-from .dependency_graph import Dependency
-from .layout_rules import concat, depth_to_space, gather, reshape, resized, slice_, split, transpose
-from .union_find import Axis, frozen
+from .dependency_graph import DependencyGraph
+from .layout_rules import concat, depth_to_space, gather, reshape, resize, slice_, split, transpose
+from .union_find import AtomAxis, frozen
 
-Rule = Callable[[Dependency, NodeProto], None]
+Rule = Callable[[DependencyGraph, NodeProto], None]
 
 
-def _conv(dep: Dependency, node: NodeProto) -> None:
-    """Dense: inputs meet weight axis 1, outputs are axis 0. Depthwise: both are axis 0.
+def _conv(dep: DependencyGraph, node: NodeProto) -> None:
+    """Unite inputs with weight axis 1, outputs with axis 0; for depthwise, both with axis 0.
 
     With several inputs a group, every group loses the same channels: they stay equally wide.
     """
-    x, weight = dep.of(node.input[0]), dep.of(node.input[1])
+    x, weight = dep.axes_of(node.input[0]), dep.axes_of(node.input[1])
     groups = attributes(node).get("group", 1)
     if groups == 1:
-        dep.atoms.unite(weight[1], x[1])
+        dep.atoms.union(weight[1], x[1])
     elif weight[1].size == 1:
-        dep.atoms.unite(weight[0], np.repeat(x[1], weight[0].size // groups))
+        dep.atoms.union(weight[0], np.repeat(x[1], weight[0].size // groups))
     else:
         for inputs, outputs in zip(
             np.split(x[1], groups), np.split(weight[0], groups), strict=True
         ):
-            dep.atoms.unite(weight[1], inputs)
-            dep.atoms.unite(weight[0][: outputs.size], outputs)
+            dep.atoms.union(weight[1], inputs)
+            dep.atoms.union(weight[0][: outputs.size], outputs)
     _finish_conv(dep, node, weight[0])
 
 
-def _conv_transpose(dep: Dependency, node: NodeProto) -> None:
-    """Dense: inputs meet weight axis 0, outputs are axis 1."""
-    x, weight = dep.of(node.input[0]), dep.of(node.input[1])
-    dep.atoms.unite(weight[0], x[1])
+def _conv_transpose(dep: DependencyGraph, node: NodeProto) -> None:
+    """Unite inputs with weight axis 0, outputs with axis 1."""
+    x, weight = dep.axes_of(node.input[0]), dep.axes_of(node.input[1])
+    dep.atoms.union(weight[0], x[1])
     groups = attributes(node).get("group", 1)
     if groups == 1:
         _finish_conv(dep, node, weight[1])
@@ -50,70 +50,72 @@ def _conv_transpose(dep: Dependency, node: NodeProto) -> None:
         _finish_conv(dep, node, frozen(dep.shape(node.output[0])[1]))
 
 
-def _finish_conv(dep: Dependency, node: NodeProto, channels: Axis) -> None:
-    for axis in [*dep.of(node.input[0])[2:], *dep.of(node.input[1])[2:]]:
+def _finish_conv(dep: DependencyGraph, node: NodeProto, channels: AtomAxis) -> None:
+    for axis in [*dep.axes_of(node.input[0])[2:], *dep.axes_of(node.input[1])[2:]]:
         dep.atoms.freeze(axis)
     if len(node.input) > 2 and node.input[2]:
-        dep.atoms.unite(dep.of(node.input[2])[0], channels)
+        dep.atoms.union(dep.axes_of(node.input[2])[0], channels)
     spatial = [frozen(size) for size in dep.shape(node.output[0])[2:]]
-    dep.forward(node.output[0], [dep.of(node.input[0])[0], channels, *spatial])
+    dep.set_axes(node.output[0], [dep.axes_of(node.input[0])[0], channels, *spatial])
 
 
-def _gemm(dep: Dependency, node: NodeProto) -> None:
+def _gemm(dep: DependencyGraph, node: NodeProto) -> None:
     settings = attributes(node)
     if settings.get("transA") or not dep.graph.is_weight(node.input[1]):
         dep.freeze_node(node)
         return
-    x, weight = dep.of(node.input[0]), dep.of(node.input[1])
+    x, weight = dep.axes_of(node.input[0]), dep.axes_of(node.input[1])
     into, out = (1, 0) if settings.get("transB") else (0, 1)
-    dep.atoms.unite(weight[into], x[1])
+    dep.atoms.union(weight[into], x[1])
     if len(node.input) > 2 and node.input[2]:
-        _unite_broadcast(dep, dep.of(node.input[2]), [x[0], weight[out]])
-    dep.forward(node.output[0], [x[0], weight[out]])
+        _unite_broadcast(dep, dep.axes_of(node.input[2]), [x[0], weight[out]])
+    dep.set_axes(node.output[0], [x[0], weight[out]])
 
 
-def _matmul(dep: Dependency, node: NodeProto) -> None:
-    """Of weights or of two activations: what is summed over meets, and so do the batches."""
-    x, y = dep.of(node.input[0]), dep.of(node.input[1])
+def _matmul(dep: DependencyGraph, node: NodeProto) -> None:
+    """Unite the axes that are summed over, and the batches; of weights or of two activations."""
+    x, y = dep.axes_of(node.input[0]), dep.axes_of(node.input[1])
     if min(len(x), len(y)) < 2:
         dep.freeze_node(node)
         return
-    dep.atoms.unite(y[-2], x[-1])
+    dep.atoms.union(y[-2], x[-1])
     batch = [frozen(1) for _ in range(len(dep.shape(node.output[0])) - 2)]
     for axes in (x[:-2], y[:-2]):
         batch = _unite_broadcast(dep, axes, batch)
-    dep.forward(node.output[0], [*batch, x[-2], y[-1]])
+    dep.set_axes(node.output[0], [*batch, x[-2], y[-1]])
 
 
-def _norm(dep: Dependency, node: NodeProto) -> None:
-    x = dep.of(node.input[0])
+def _norm(dep: DependencyGraph, node: NodeProto) -> None:
+    x = dep.axes_of(node.input[0])
     for axis in x[2:]:
         dep.atoms.freeze(axis)  # InstanceNormalization takes its mean and variance along them
     for name in node.input[1:5]:
-        dep.atoms.unite(dep.of(name)[0], x[1])
-    dep.forward(node.output[0], x)
+        dep.atoms.union(dep.axes_of(name)[0], x[1])
+    dep.set_axes(node.output[0], x)
 
 
-def _unary(dep: Dependency, node: NodeProto) -> None:
-    dep.forward(node.output[0], dep.of(node.input[0]))
+def _unary(dep: DependencyGraph, node: NodeProto) -> None:
+    dep.set_axes(node.output[0], dep.axes_of(node.input[0]))
 
 
-def _elementwise(dep: Dependency, node: NodeProto) -> None:
-    """Broadcasting operators: aligned axes belong together, broadcast ones stay whole."""
+def _elementwise(dep: DependencyGraph, node: NodeProto) -> None:
+    """Unite the aligned axes of a broadcasting operator; those that are broadcast stay whole."""
     rank = len(dep.shape(node.output[0]))
     out = [frozen(1) for _ in range(rank)]
     for name in filter(None, node.input):
-        out = _unite_broadcast(dep, dep.of(name), out)
-    dep.forward(node.output[0], out)
+        out = _unite_broadcast(dep, dep.axes_of(name), out)
+    dep.set_axes(node.output[0], out)
 
 
-def _unite_broadcast(dep: Dependency, axes: list[Axis], target: list[Axis]) -> list[Axis]:
+def _unite_broadcast(
+    dep: DependencyGraph, axes: list[AtomAxis], target: list[AtomAxis]
+) -> list[AtomAxis]:
     """Unite ``axes`` with the trailing axes of ``target``; return the broadcast axes."""
     out = list(target)
     for back in range(1, min(len(axes), len(target)) + 1):
         mine, theirs = axes[-back], out[-back]
         if mine.size == theirs.size:
-            dep.atoms.unite(mine, theirs)
+            dep.atoms.union(mine, theirs)
         elif mine.size == 1:
             dep.atoms.freeze(mine)
         else:
@@ -122,19 +124,19 @@ def _unite_broadcast(dep: Dependency, axes: list[Axis], target: list[Axis]) -> l
     return out
 
 
-def _pool(dep: Dependency, node: NodeProto) -> None:
-    x = dep.of(node.input[0])
+def _pool(dep: DependencyGraph, node: NodeProto) -> None:
+    x = dep.axes_of(node.input[0])
     for axis in x[2:]:
         dep.atoms.freeze(axis)
     spatial = [frozen(size) for size in dep.shape(node.output[0])[2:]]
-    dep.forward(node.output[0], [x[0], x[1], *spatial])
+    dep.set_axes(node.output[0], [x[0], x[1], *spatial])
 
 
-def _reduce(dep: Dependency, node: NodeProto) -> None:
+def _reduce(dep: DependencyGraph, node: NodeProto) -> None:
     if len(node.input) > 1 and constant_value(dep.graph, node, 1) is None:
         dep.freeze_node(node)
         return
-    x = dep.of(node.input[0])
+    x = dep.axes_of(node.input[0])
     reduced = _reduced_axes(dep, node, len(x))
     for position in reduced:
         dep.atoms.freeze(x[position])  # a mean over fewer channels is another mean
@@ -142,33 +144,33 @@ def _reduce(dep: Dependency, node: NodeProto) -> None:
         out = [frozen(1) if i in reduced else axis for i, axis in enumerate(x)]
     else:
         out = [axis for i, axis in enumerate(x) if i not in reduced]
-    dep.forward(node.output[0], out)
+    dep.set_axes(node.output[0], out)
 
 
-def _reduced_axes(dep: Dependency, node: NodeProto, rank: int) -> set[int]:
-    given = constant_value(dep.graph, node, 1)
-    axes = attributes(node).get("axes") if given is None else given.tolist()
+def _reduced_axes(dep: DependencyGraph, node: NodeProto, rank: int) -> set[int]:
+    constant = constant_value(dep.graph, node, 1)
+    axes = attributes(node).get("axes") if constant is None else constant.tolist()
     return {axis % rank for axis in axes} if axes else set(range(rank))
 
 
-def _softmax(dep: Dependency, node: NodeProto) -> None:
-    x = dep.of(node.input[0])
+def _softmax(dep: DependencyGraph, node: NodeProto) -> None:
+    x = dep.axes_of(node.input[0])
     dep.atoms.freeze(x[attributes(node).get("axis", -1) % len(x)])
-    dep.forward(node.output[0], x)
+    dep.set_axes(node.output[0], x)
 
 
-def _layer_norm(dep: Dependency, node: NodeProto) -> None:
-    """The normalised axes are frozen: their mean and variance must not change."""
-    x = dep.of(node.input[0])
+def _layer_norm(dep: DependencyGraph, node: NodeProto) -> None:
+    """Freeze the normalised axes: their mean and variance must not change."""
+    x = dep.axes_of(node.input[0])
     for axis in x[attributes(node).get("axis", -1) % len(x) :]:
         dep.atoms.freeze(axis)
     for name in filter(None, node.input[1:]):
         dep.freeze_tensor(name)
-    dep.forward(node.output[0], x)
+    dep.set_axes(node.output[0], x)
 
 
-def _constant(dep: Dependency, node: NodeProto) -> None:
-    dep.frozen_output(node.output[0])
+def _constant(dep: DependencyGraph, node: NodeProto) -> None:
+    dep.freeze_output(node.output[0])
 
 
 _UNARY = (
@@ -196,7 +198,7 @@ RULES: dict[str, Rule] = {
     "Gemm": _gemm,
     "MatMul": _matmul,
     **dict.fromkeys(("BatchNormalization", "InstanceNormalization"), _norm),
-    **dict.fromkeys(("Pad", "Resize", "Upsample"), resized),
+    **dict.fromkeys(("Pad", "Resize", "Upsample"), resize),
     "LayerNormalization": _layer_norm,
     "Concat": concat,
     "Split": split,

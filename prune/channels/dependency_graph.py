@@ -3,7 +3,7 @@
 Every axis of every tensor and of every initializer is an array of atoms; each operator says which
 atoms belong together. There is no special case for residual connections, squeeze-and-excitation,
 concatenation or depthwise convolution: they follow from the rules of the single operators in
-``rules.py``. An operator without a rule freezes all it touches, and is named in ``unknown``.
+``channel_rules.py``. An operator without a rule freezes all that it touches, and is in ``unknown``.
 
 The idea of grouping coupled layers follows DepGraph (Fang et al., CVPR 2023, arXiv:2301.12900);
 working per index on tensor axes instead of per layer lets Concat, Flatten and Split be exact.
@@ -18,12 +18,12 @@ from onnx import NodeProto
 
 from ...core.graphs.graph import Graph, read_by
 from ...core.types import Array, Shape
-from .blocks import Block, find_blocks
-from .union_find import Atoms, Axis, frozen
+from .blocks import Block
+from .union_find import AtomAxis, DisjointSets, frozen
 
 
 @dataclass
-class Dependency:
+class DependencyGraph:
     """Tensor name -> one atom array per axis, for the whole graph.
 
     ``unknown`` lists the operator types that froze what they touch, with the number of nodes.
@@ -32,88 +32,61 @@ class Dependency:
     """
 
     graph: Graph
-    atoms: Atoms = field(default_factory=Atoms)
-    axes: dict[str, list[Axis]] = field(default_factory=dict)
+    atoms: DisjointSets = field(default_factory=DisjointSets)
+    axes: dict[str, list[AtomAxis]] = field(default_factory=dict)
     unknown: dict[str, int] = field(default_factory=dict)
     blocks: dict[int, Block] = field(default_factory=dict)
 
-    def of(self, name: str) -> list[Axis]:
-        """The axes of a tensor; an initializer gets fresh atoms when it is first asked for."""
+    def axes_of(self, name: str) -> list[AtomAxis]:
+        """Return the axes of a tensor; an initializer gets new atoms when first asked for."""
         if name not in self.axes:
             self.axes[name] = [self._weight_axis(size) for size in self.shape(name)]
         return self.axes[name]
 
     def shape(self, name: str) -> Shape:
-        """The fixed shape of a tensor (empty when unknown: nothing can be removed from it)."""
+        """Return the fixed shape of a tensor; () when unknown: nothing can be removed from it."""
         return self.graph.shapes.get(name, ())
 
     def freeze_tensor(self, name: str) -> None:
-        """Never remove any channel of this tensor."""
-        for axis in self.of(name):
+        """Freeze all channels of a tensor."""
+        for axis in self.axes_of(name):
             self.atoms.freeze(axis)
 
-    def forward(self, name: str, axes: list[Axis]) -> None:
-        """Give an output tensor its axes."""
+    def set_axes(self, name: str, axes: list[AtomAxis]) -> None:
+        """Record the atoms along each axis of a node's output."""
         self.axes[name] = axes
 
-    def frozen_output(self, name: str) -> None:
-        """Give an output tensor axes from which nothing is removed."""
+    def freeze_output(self, name: str) -> None:
+        """Record that nothing is removed from a node's output."""
         self.axes[name] = [frozen(size) for size in self.shape(name)]
 
     def freeze_node(self, node: NodeProto) -> None:
-        """Hold all that a node touches, and name its operator: it is not known to be safe."""
+        """Freeze all that a node touches, and count its operator in ``unknown``."""
         self.unknown[node.op_type] = self.unknown.get(node.op_type, 0) + 1
         for name in read_by(node):
             self.freeze_tensor(name)
         for name in filter(None, node.output):
-            self.frozen_output(name)
+            self.freeze_output(name)
 
-    def kept(self, axis: Axis, removed: Array) -> Array:
-        """Boolean mask over the axis: which channels stay. ``removed`` is indexed by root."""
-        mask: Array = ~removed[self.atoms.roots(axis)]
-        return mask
+    def masks(self, name: str, removed: Array) -> list[Array]:
+        """Return a boolean mask for each axis of a tensor, True where a channel stays.
 
-    def nothing_removed(self) -> Array:
-        """A mask over all roots with nothing removed yet."""
+        ``removed`` is a boolean mask over all roots.
+        """
+        return [~removed[self.atoms.find(axis)] for axis in self.axes.get(name, [])]
+
+    def empty_mask(self) -> Array:
+        """Return a boolean mask over all roots with nothing removed yet."""
         return np.zeros(len(self.atoms), dtype=bool)
 
-    def block_of(self, roots: Axis) -> Block | None:
-        """The block that a group of one root stands for, if it does."""
+    def block_of(self, roots: AtomAxis) -> Block | None:
+        """Return the block that a group of one root stands for, or None."""
         return self.blocks.get(int(roots[0]))
 
-    def left_out(self, removed: Array) -> list[Block]:
-        """The blocks that are removed, in the order of the graph."""
+    def removed_blocks(self, removed: Array) -> list[Block]:
+        """Return the blocks whose roots are in the mask ``removed``, in the order of the graph."""
         return [block for root, block in self.blocks.items() if removed[root]]
 
-    def _weight_axis(self, size: int) -> Axis:
+    def _weight_axis(self, size: int) -> AtomAxis:
         # an axis of length 1 is broadcast or a lone channel: removing it would leave nothing
-        return self.atoms.fresh(size) if size > 1 else frozen(size)
-
-
-def build_dependency(graph: Graph) -> Dependency:
-    """Walk the graph once and unite what belongs together. Inputs and outputs are frozen."""
-    from .channel_rules import RULES
-
-    dependency = Dependency(graph)
-    for name in graph.input_names:
-        dependency.frozen_output(name)
-    for node in graph.nodes:
-        rule = RULES.get(node.op_type) if node.domain in ("", "ai.onnx") else None
-        if rule is None or not _is_plain(dependency, node):
-            dependency.freeze_node(node)
-        else:
-            rule(dependency, node)
-    for name in graph.output_names:
-        dependency.freeze_tensor(name)
-    for block in find_blocks(graph):
-        dependency.blocks[int(dependency.atoms.fresh(1)[0])] = block
-    return dependency
-
-
-def _is_plain(dependency: Dependency, node: NodeProto) -> bool:
-    """Whether all shapes are known and, but for Split, there is only one output."""
-    shapes = dependency.graph.shapes
-    outputs = [name for name in node.output if name]
-    known = all(name in shapes for name in [*filter(None, node.input), *outputs])
-    empty = any(0 in shapes.get(name, ()) for name in [*node.input[:1], *outputs])
-    return known and not empty and (len(outputs) == 1 or node.op_type == "Split")
+        return self.atoms.make(size) if size > 1 else frozen(size)

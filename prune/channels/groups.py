@@ -11,84 +11,87 @@ from onnx import NodeProto
 
 from ...core.graphs.graph import Graph, free_name, output_axis
 from ...core.types import Array
-from .dependency_graph import Dependency
-from .union_find import FROZEN, Axis
+from .dependency_graph import DependencyGraph
+from .union_find import FROZEN, AtomAxis
 
-Place = tuple[str, int]
+WeightAxis = tuple[str, int]  # name of an initializer, axis
 
 
 @dataclass(frozen=True)
 class Group:
     """Channels that live in the same weights: ``roots[i]`` stands for channel i in all of them.
 
-    ``places`` are the (initializer, axis) pairs from which a removed channel disappears. ``each``
-    is the number of outputs that a layer making them has for each: more than one for the heads of
-    an attention, and before a grouped convolution.
+    ``weight_axes`` are those from which a removed channel disappears. ``outputs_per_channel`` is
+    the number of outputs that the layer which produces the channels has for each of them: more than
+    one for the heads of an attention, and before a grouped convolution.
     """
 
     name: str
-    roots: Axis
-    places: tuple[Place, ...]
-    each: int = 1
+    roots: AtomAxis
+    weight_axes: tuple[WeightAxis, ...]
+    outputs_per_channel: int = 1
 
     @property
     def size(self) -> int:
-        """Number of channels."""
+        """Return the number of channels."""
         return int(self.roots.size)
 
 
-def find_groups(dependency: Dependency) -> list[Group]:
-    """All groups with at least two channels, in the order of their first weight."""
-    seen: dict[int, dict[tuple[str, int, int], None]] = defaultdict(dict)
-    for name in dependency.graph.weights:
+def find_groups(dependency: DependencyGraph) -> list[Group]:
+    """Return all groups of at least two channels, in the order of their first weight."""
+    graph = dependency.graph
+    shares: dict[int, dict[tuple[str, int, int], None]] = defaultdict(dict)
+    for name in graph.weights:
         for position, axis in enumerate(dependency.axes.get(name, [])):
-            roots, counts = np.unique(dependency.atoms.roots(axis), return_counts=True)
+            roots, counts = np.unique(dependency.atoms.find(axis), return_counts=True)
             for root, times in zip(roots.tolist(), counts.tolist(), strict=True):
                 if root != FROZEN:
-                    seen[root][(name, position, times)] = None
+                    shares[root][(name, position, times)] = None
     # channels that fill unequal shares of a weight (after a Flatten, say) are no single group
-    members: dict[tuple[tuple[str, int, int], ...], list[int]] = defaultdict(list)
-    for root, places in seen.items():
-        members[tuple(places)].append(root)
+    channels: dict[tuple[tuple[str, int, int], ...], list[int]] = defaultdict(list)
+    for root, axes in shares.items():
+        channels[tuple(axes)].append(root)
     groups: dict[str, Group] = {}
-    for counted, channels in members.items():
-        if len(channels) > 1:
-            held = tuple((name, axis) for name, axis, _ in counted)
-            name = _name(dependency.graph, held, groups)
-            made = [n for weight, at, n in counted if makers_of(dependency.graph, weight, at)]
-            roots = np.array(sorted(channels), dtype=np.int64)
-            groups[name] = Group(name, roots, held, max(made, default=1))
+    for counted, members in channels.items():
+        if len(members) > 1:
+            weight_axes = tuple((weight, axis) for weight, axis, _ in counted)
+            name = _name(graph, weight_axes, groups)
+            per_channel = [n for weight, at, n in counted if producing_layers(graph, weight, at)]
+            group_roots = np.array(sorted(members), dtype=np.int64)
+            groups[name] = Group(name, group_roots, weight_axes, max(per_channel, default=1))
     return list(groups.values())
 
 
-def block_groups(dependency: Dependency) -> list[Group]:
-    """Every block that can be left out whole, as a group of one: it is there, or it is not."""
+def block_groups(dependency: DependencyGraph) -> list[Group]:
+    """Return every block that can be removed whole, as a group of one channel."""
     return [
         Group(block.name, np.array([root], dtype=np.int64), ())
         for root, block in dependency.blocks.items()
     ]
 
 
-def mark_removed(dependency: Dependency, removed: dict[str, Array], groups: list[Group]) -> Array:
-    """Mask over all roots; ``removed`` maps group name -> indices of channels to drop."""
-    mask = dependency.nothing_removed()
+def mark_removed(
+    dependency: DependencyGraph, removed: dict[str, Array], groups: list[Group]
+) -> Array:
+    """Return a mask over all roots; ``removed`` maps group name -> indices of channels to drop."""
+    mask = dependency.empty_mask()
     for group in groups:
         if group.name in removed:
             mask[group.roots[removed[group.name]]] = True
     return mask
 
 
-def _name(graph: Graph, places: tuple[Place, ...], taken: Container[str]) -> str:
-    """The weight that makes the channels, or else the first that holds them.
+def _name(graph: Graph, axes: tuple[WeightAxis, ...], taken: Container[str]) -> str:
+    """Return the name of the weight that produces the channels, else of the first that has them.
 
-    A weight may make several groups, when a Split parts its outputs: the second is ``name#2``.
+    A weight may produce several groups, when a Split parts its outputs: the second is ``name#2``.
     """
-    makers = [name for name, axis in places if makers_of(graph, name, axis)]
-    return free_name((makers or [places[0][0]])[0], taken)
+    producers = [name for name, axis in axes if producing_layers(graph, name, axis)]
+    return free_name((producers or [axes[0][0]])[0], taken)
 
 
-def makers_of(graph: Graph, weight: str, axis: int) -> list[NodeProto]:
-    """The layers whose outputs an axis of a weight counts; none for other axes and constants."""
+def producing_layers(graph: Graph, weight: str, axis: int) -> list[NodeProto]:
+    """Return the layers whose outputs lie along an axis of a weight; none for other axes."""
     return [
         node
         for node in graph.consumers.get(weight, [])

@@ -1,4 +1,4 @@
-"""The rules of operators that only move channels about: join, cut, permute or reshape them."""
+"""The rules of operators that only rearrange channels: join, cut, permute or reshape them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from onnx import NodeProto
 
 from ...core.graphs.graph import attributes, constant_value
 from ...core.types import Shape
-from .dependency_graph import Dependency
-from .union_find import FROZEN, Axis, frozen
+from .dependency_graph import DependencyGraph
+from .union_find import FROZEN, AtomAxis, frozen
 
 # keys and values, or queries too, are often made by one layer
 _PACKED = (2, 3)
 
 
-def concat(dep: Dependency, node: NodeProto) -> None:
-    """The axes are joined end to end; along the others the parts belong together."""
-    parts = [dep.of(name) for name in node.input]
+def concat(dep: DependencyGraph, node: NodeProto) -> None:
+    """Join one axis end to end; along the others the parts belong together."""
+    parts = [dep.axes_of(name) for name in node.input]
     at = attributes(node)["axis"] % len(parts[0])
     out = []
     for position in range(len(parts[0])):
@@ -27,27 +27,27 @@ def concat(dep: Dependency, node: NodeProto) -> None:
             out.append(np.concatenate(axes))
             continue
         for other in axes[1:]:
-            dep.atoms.unite(axes[0], other)
+            dep.atoms.union(axes[0], other)
         out.append(axes[0])
-    dep.forward(node.output[0], out)
+    dep.set_axes(node.output[0], out)
 
 
-def split(dep: Dependency, node: NodeProto) -> None:
-    """Each part gets its share of the axis."""
-    x = dep.of(node.input[0])
+def split(dep: DependencyGraph, node: NodeProto) -> None:
+    """Give each part its share of the axis."""
+    x = dep.axes_of(node.input[0])
     at = attributes(node).get("axis", 0) % len(x)
     start = 0
     for name in node.output:
         size = dep.shape(name)[at]
         out = list(x)
         out[at] = x[at][start : start + size]
-        dep.forward(name, out)
+        dep.set_axes(name, out)
         start += size
 
 
-def slice_(dep: Dependency, node: NodeProto) -> None:
-    """A run of an axis passes through; an axis that is cut in another way is frozen."""
-    x, shape = dep.of(node.input[0]), dep.shape(node.output[0])
+def slice_(dep: DependencyGraph, node: NodeProto) -> None:
+    """Pass a run of an axis through; freeze an axis that is cut in another way."""
+    x, shape = dep.axes_of(node.input[0]), dep.shape(node.output[0])
     runs = slice_runs(dep, node)
     if runs is None:
         if any(_may_reverse(dep, node)):
@@ -60,14 +60,11 @@ def slice_(dep: Dependency, node: NodeProto) -> None:
             dep.atoms.freeze(axis)
         run = axis[slice(*runs[at])] if at in runs else axis
         out.append(run if run.size == size else frozen(size))
-    dep.forward(node.output[0], out)
+    dep.set_axes(node.output[0], out)
 
 
-def slice_runs(dep: Dependency, node: NodeProto) -> dict[int, tuple[int, int]] | None:
-    """Axis -> first and last index (not included) of a Slice in steps of one, by constants.
-
-    None for another Slice.
-    """
+def slice_runs(dep: DependencyGraph, node: NodeProto) -> dict[int, tuple[int, int]] | None:
+    """Return axis -> (first, last + 1) index of a Slice by constants in steps of one, else None."""
     starts, ends, axes, steps = (constant_value(dep.graph, node, at) for at in (1, 2, 3, 4))
     computed = [bool(name) and not dep.graph.is_weight(name) for name in node.input[1:]]
     if starts is None or ends is None or any(computed):
@@ -75,65 +72,65 @@ def slice_runs(dep: Dependency, node: NodeProto) -> dict[int, tuple[int, int]] |
     if steps is not None and (steps != 1).any():
         return None
     shape = dep.shape(node.input[0])
-    places = range(len(starts)) if axes is None else axes.tolist()
+    positions = range(len(starts)) if axes is None else axes.tolist()
     runs = {}
-    for at, start, end in zip(places, starts.tolist(), ends.tolist(), strict=True):
+    for at, start, end in zip(positions, starts.tolist(), ends.tolist(), strict=True):
         low, high, _ = slice(start, end).indices(shape[at])
         runs[at % len(shape)] = (low, max(low, high))
     return runs
 
 
-def _may_reverse(dep: Dependency, node: NodeProto) -> list[bool]:
+def _may_reverse(dep: DependencyGraph, node: NodeProto) -> list[bool]:
     if len(node.input) < 5:
         return []
     steps = constant_value(dep.graph, node, 4)
     return [steps is None or bool((steps < 0).any())]
 
 
-def gather(dep: Dependency, node: NodeProto) -> None:
-    """The axis that is picked from stays whole; the others pass through."""
-    x = dep.of(node.input[0])
+def gather(dep: DependencyGraph, node: NodeProto) -> None:
+    """Freeze the axis that is picked from; the others pass through."""
+    x = dep.axes_of(node.input[0])
     at = attributes(node).get("axis", 0) % len(x)
     dep.atoms.freeze(x[at])
-    for axis in dep.of(node.input[1]):
+    for axis in dep.axes_of(node.input[1]):
         dep.atoms.freeze(axis)
     picked = [frozen(size) for size in dep.shape(node.input[1])]
-    dep.forward(node.output[0], [*x[:at], *picked, *x[at + 1 :]])
+    dep.set_axes(node.output[0], [*x[:at], *picked, *x[at + 1 :]])
 
 
-def depth_to_space(dep: Dependency, node: NodeProto) -> None:
-    """All channels that become one stay or go together."""
-    settings, x = attributes(node), dep.of(node.input[0])
+def depth_to_space(dep: DependencyGraph, node: NodeProto) -> None:
+    """Unite the channels that become one."""
+    settings, x = attributes(node), dep.axes_of(node.input[0])
     tiles = settings["blocksize"] ** 2
     order = (tiles, -1) if settings.get("mode", "DCR") == "DCR" else (-1, tiles)
     grid = x[1].reshape(order)
     grid = grid if order[0] == tiles else grid.T
     for other in grid[1:]:
-        dep.atoms.unite(grid[0], other)
+        dep.atoms.union(grid[0], other)
     for axis in x[2:]:
         dep.atoms.freeze(axis)
     spatial = [frozen(size) for size in dep.shape(node.output[0])[2:]]
-    dep.forward(node.output[0], [x[0], grid[0], *spatial])
+    dep.set_axes(node.output[0], [x[0], grid[0], *spatial])
 
 
-def transpose(dep: Dependency, node: NodeProto) -> None:
-    """The axes change places."""
-    x = dep.of(node.input[0])
+def transpose(dep: DependencyGraph, node: NodeProto) -> None:
+    """Permute the axes."""
+    x = dep.axes_of(node.input[0])
     order = attributes(node).get("perm") or list(reversed(range(len(x))))
-    dep.forward(node.output[0], [x[position] for position in order])
+    dep.set_axes(node.output[0], [x[position] for position in order])
 
 
-def reshape(dep: Dependency, node: NodeProto) -> None:
-    """For Reshape, Flatten, Squeeze and Unsqueeze: match runs of axes of equal product."""
-    x = dep.of(node.input[0])
-    out: list[Axis] = []
+def reshape(dep: DependencyGraph, node: NodeProto) -> None:
+    """Match runs of axes of equal product: Reshape, Flatten, Squeeze and Unsqueeze."""
+    x = dep.axes_of(node.input[0])
+    out: list[AtomAxis] = []
     for ins, outs in matched_runs(dep.shape(node.input[0]), dep.shape(node.output[0])):
         out.extend(_regroup(dep, [x[i] for i in ins], [dep.shape(node.output[0])[o] for o in outs]))
-    dep.forward(node.output[0], out)
+    dep.set_axes(node.output[0], out)
 
 
 def matched_runs(source: Shape, target: Shape) -> list[tuple[list[int], list[int]]]:
-    """Split two shapes into runs of axes with equal products.
+    """Split two shapes into pairs of runs of axes with equal products.
 
     >>> matched_runs((1, 64, 7, 7), (1, 3136))
     [([0], [0]), ([1, 2, 3], [1])]
@@ -154,8 +151,8 @@ def matched_runs(source: Shape, target: Shape) -> list[tuple[list[int], list[int
     return runs
 
 
-def _regroup(dep: Dependency, axes: list[Axis], sizes: list[int]) -> list[Axis]:
-    """Atoms of the new axes; only one axis of a run may carry channels, else all is frozen."""
+def _regroup(dep: DependencyGraph, axes: list[AtomAxis], sizes: list[int]) -> list[AtomAxis]:
+    """Return the atoms of the new axes; all frozen unless one axis alone carries channels."""
     shape = [axis.size for axis in axes]
     live = [i for i, axis in enumerate(axes) if (axis != FROZEN).any() and axis.size > 1]
     for axis in axes:
@@ -166,17 +163,17 @@ def _regroup(dep: Dependency, axes: list[Axis], sizes: list[int]) -> list[Axis]:
     if len(live) == 1:
         at = live[0]
         view = axes[at].reshape([-1 if i == at else 1 for i in range(len(shape))])
-        return _parted(dep, np.broadcast_to(view, shape).reshape(sizes))
+        return _grid_axes(dep, np.broadcast_to(view, shape).reshape(sizes))
     for axis in axes:
         dep.atoms.freeze(axis)
     return [frozen(size) for size in sizes]
 
 
-def _parted(dep: Dependency, grid: Axis) -> list[Axis]:
-    """Atoms along the axes of a grid of atoms: one axis carries them, in whole slices.
+def _grid_axes(dep: DependencyGraph, grid: AtomAxis) -> list[AtomAxis]:
+    """Return the atoms along the axes of a grid of atoms: one axis carries them, in whole slices.
 
-    So the heads of an attention go as a whole. Of queries, keys and values in one tensor, which
-    come before the heads, none can go.
+    So the heads of an attention are removed as a whole. Of queries, keys and values in one tensor,
+    which come before the heads, none can be removed.
     """
     varying = [i for i in range(grid.ndim) if (grid != grid.take([0], axis=i)).any()]
     if not varying:
@@ -185,18 +182,18 @@ def _parted(dep: Dependency, grid: Axis) -> list[Axis]:
     carrier = varying[1 if packed else 0]
     slices = np.moveaxis(grid, carrier, 0).reshape(grid.shape[carrier], -1)
     for other in slices.T[1:]:
-        dep.atoms.unite(slices[:, 0], other)
+        dep.atoms.union(slices[:, 0], other)
     return [slices[:, 0] if i == carrier else frozen(n) for i, n in enumerate(grid.shape)]
 
 
-def resized(dep: Dependency, node: NodeProto) -> None:
-    """Axes whose length changes are frozen; the others pass through."""
-    x = dep.of(node.input[0])
+def resize(dep: DependencyGraph, node: NodeProto) -> None:
+    """Freeze the axes whose length changes; the others pass through."""
+    x = dep.axes_of(node.input[0])
     shape = dep.shape(node.output[0])
     for axis, size in zip(x, shape, strict=True):
         if axis.size != size:
             dep.atoms.freeze(axis)
-    dep.forward(
+    dep.set_axes(
         node.output[0],
         [axis if axis.size == size else frozen(size) for axis, size in zip(x, shape, strict=True)],
     )

@@ -1,12 +1,10 @@
-"""What a smaller model does differently from the one that it was made of, by the names they share.
+"""Where a pruned model differs from the one that it was cut from, by the names they share.
 
-A node is another one when it has lost channels, or when it gives the total of a block that was left
-out; see blocks.py.
+A node differs when it has lost channels, or when it gives the total of a block that was removed;
+see blocks.py.
 """
 
 from __future__ import annotations
-
-from onnx import NodeProto
 
 from ...core.graphs.dense import DenseLayer, dense_layers
 from ...core.graphs.graph import Graph
@@ -14,36 +12,36 @@ from ...core.graphs.layers import residual_of
 
 
 def first_change(graph: Graph, before: Graph) -> int:
-    """Index of the first node that is another one, has lost channels, or stands in for a block."""
+    """Return the index of the first node that differs from that of the model ``before``."""
     stand_ins = _stand_ins(graph, before)
     return next(
         index
-        for index, (node, was) in enumerate(zip(graph.nodes, before.nodes, strict=False))
-        if node.output != was.output
-        or node.input != was.input
+        for index, (node, original) in enumerate(zip(graph.nodes, before.nodes, strict=False))
+        if node.output != original.output
+        or node.input != original.input
         or stand_ins.intersection(node.input)
         or any(_is_sliced(name, graph, before) for name in node.input)
     )
 
 
 def _stand_ins(graph: Graph, before: Graph) -> set[str]:
-    """Weights of the layers that have to give the total of a block that was left out."""
-    given = ((layer, sum_of(graph, layer)[0] or layer.y) for layer in dense_layers(graph))
-    return {layer.weight for layer, name in given if _is_moved(graph.producers[name], name, before)}
+    """Return the weights of the layers that have to give the total of a removed block."""
+    results = ((layer, residual_sum(graph, layer)[0] or layer.y) for layer in dense_layers(graph))
+    return {layer.weight for layer, name in results if _has_other_producer(graph, name, before)}
 
 
-def _is_moved(node: NodeProto, output: str, before: Graph) -> bool:
-    """Whether another node made this tensor: that of a block which is left out now."""
-    was = before.producers[output]
-    return node.op_type != was.op_type or node.input != was.input
+def _has_other_producer(graph: Graph, tensor: str, before: Graph) -> bool:
+    """Return whether another node gave this tensor before: one of a block that is removed."""
+    node, original = graph.producers[tensor], before.producers[tensor]
+    return node.op_type != original.op_type or node.input != original.input
 
 
 def _is_sliced(name: str, graph: Graph, before: Graph) -> bool:
     return name in graph.weights and graph.shapes[name] != before.shapes.get(name)
 
 
-def affected(graph: Graph, before: Graph) -> set[str]:
-    """Weights of the layers whose input is not what it was, or that stand in for a block."""
+def affected_weights(graph: Graph, before: Graph) -> set[str]:
+    """Return the weights of the layers whose input differs, or that stand in for a block."""
     changed: set[str] = set()
     weights = _stand_ins(graph, before)
     for node in graph.nodes:
@@ -52,14 +50,14 @@ def affected(graph: Graph, before: Graph) -> set[str]:
             changed.update(node.output)
         elif (
             weights.intersection(node.input)
-            or _is_moved(node, node.output[0], before)
+            or _has_other_producer(graph, node.output[0], before)
             or any(_is_sliced(name, graph, before) for name in node.input)
         ):
             changed.update(node.output)
     return weights
 
 
-def sum_of(graph: Graph, layer: DenseLayer) -> tuple[str, str]:
-    """Output of the Add that the layer feeds and the Add's other input, when there is one."""
-    found = residual_of(graph, layer.node) if layer.node.op_type == "Conv" else None
-    return found or ("", "")
+def residual_sum(graph: Graph, layer: DenseLayer) -> tuple[str, str]:
+    """Return the output and the other input of the residual Add after a layer; ("", "") if none."""
+    names = residual_of(graph, layer.node) if layer.node.op_type == "Conv" else None
+    return names or ("", "")

@@ -1,4 +1,4 @@
-"""Take channels out of an ONNX model: slice the weights, mend the constants that hold sizes."""
+"""Channels removed from an ONNX model: weights are sliced, constants that hold sizes updated."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, numpy_helper
 
-from ...core.graphs.graph import attributes, free_name, read_by, set_attribute
+from ...core.graphs.graph import attributes, drop_unread, free_name, set_attribute
 from ...core.types import Array
-from .blocks import leave_out
-from .dependency_graph import Dependency
+from .blocks import remove_blocks
+from .dependency_graph import DependencyGraph
 from .layout_rules import slice_runs
 
 
 def remove_channels(
-    dependency: Dependency, removed: Array, source: ModelProto | None = None
+    dependency: DependencyGraph, removed: Array, source: ModelProto | None = None
 ) -> ModelProto:
     """Return a smaller copy of the model; ``removed`` is a boolean mask over the roots of atoms.
 
     ``source`` is a model of the same structure with other weights to cut instead. Weights are
     sliced along every axis that loses channels; ``group`` of depthwise convolutions and the sizes
-    in Reshape, Split and Resize follow. A block whose root is removed is left out. Raises
+    in Reshape, Split and Resize follow. A block whose root is in the mask is removed whole. Raises
     ValueError when a tensor would lose all its channels.
     """
     model = without_shapes(dependency, removed, source)
@@ -28,9 +28,9 @@ def remove_channels(
 
 
 def without_shapes(
-    dependency: Dependency, removed: Array, source: ModelProto | None = None
+    dependency: DependencyGraph, removed: Array, source: ModelProto | None = None
 ) -> ModelProto:
-    """As remove_channels, but the shapes of inner tensors are left out: enough to run it.
+    """Return what remove_channels does, but without the shapes of inner tensors: enough to run it.
 
     ``source`` may also be a part of the model.
     """
@@ -38,17 +38,17 @@ def without_shapes(
     model.CopyFrom(source or dependency.graph.model)
     _slice_weights(model, dependency, removed)
     for node in model.graph.node:
-        if node.op_type in _MENDERS:
-            _MENDERS[node.op_type](model, dependency, removed, node)
-    leave_out(model, dependency.left_out(removed))
-    _drop_unused_weights(model)
+        if node.op_type in _FIXES:
+            _FIXES[node.op_type](model, dependency, removed, node)
+    remove_blocks(model, dependency.removed_blocks(removed))
+    drop_unread(model)
     del model.graph.value_info[:]
     return model
 
 
-def _slice_weights(model: ModelProto, dependency: Dependency, removed: Array) -> None:
+def _slice_weights(model: ModelProto, dependency: DependencyGraph, removed: Array) -> None:
     for tensor in model.graph.initializer:
-        masks = [dependency.kept(axis, removed) for axis in dependency.axes.get(tensor.name, [])]
+        masks = dependency.masks(tensor.name, removed)
         if all(mask.all() for mask in masks):
             continue
         if not all(mask.any() for mask in masks):
@@ -57,23 +57,23 @@ def _slice_weights(model: ModelProto, dependency: Dependency, removed: Array) ->
         tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(value), tensor.name))
 
 
-def _new_shape(dependency: Dependency, removed: Array, name: str) -> list[int]:
-    return [int(dependency.kept(axis, removed).sum()) for axis in dependency.axes[name]]
+def _new_shape(dependency: DependencyGraph, removed: Array, name: str) -> list[int]:
+    return [int(mask.sum()) for mask in dependency.masks(name, removed)]
 
 
-def _mend_conv(model: ModelProto, dep: Dependency, removed: Array, node: NodeProto) -> None:
+def _fix_conv(model: ModelProto, dep: DependencyGraph, removed: Array, node: NodeProto) -> None:
     before = dep.shape(node.input[0])[1]
     if attributes(node).get("group", 1) == before > 1:  # other groups only become narrower
         set_attribute(node, "group", _new_shape(dep, removed, node.input[0])[1])
 
 
-def _mend_reshape(model: ModelProto, dep: Dependency, removed: Array, node: NodeProto) -> None:
+def _fix_reshape(model: ModelProto, dep: DependencyGraph, removed: Array, node: NodeProto) -> None:
     shape = _new_shape(dep, removed, node.output[0])
     if shape != list(dep.shape(node.output[0])):
         _replace_constant(model, node, 1, np.array(shape, dtype=np.int64))
 
 
-def _mend_split(model: ModelProto, dep: Dependency, removed: Array, node: NodeProto) -> None:
+def _fix_split(model: ModelProto, dep: DependencyGraph, removed: Array, node: NodeProto) -> None:
     at = attributes(node).get("axis", 0) % len(dep.shape(node.input[0]))
     sizes = [_new_shape(dep, removed, name)[at] for name in node.output]
     if sizes == [dep.shape(name)[at] for name in node.output]:
@@ -81,27 +81,27 @@ def _mend_split(model: ModelProto, dep: Dependency, removed: Array, node: NodePr
     if any(attribute.name == "split" for attribute in node.attribute):
         set_attribute(node, "split", sizes)  # before opset 13
         return
-    kept = [attribute for attribute in node.attribute if attribute.name != "num_outputs"]
+    others = [attribute for attribute in node.attribute if attribute.name != "num_outputs"]
     del node.attribute[:]
-    node.attribute.extend(kept)
+    node.attribute.extend(others)
     _replace_constant(model, node, 1, np.array(sizes, dtype=np.int64))
 
 
-def _mend_slice(model: ModelProto, dep: Dependency, removed: Array, node: NodeProto) -> None:
+def _fix_slice(model: ModelProto, dep: DependencyGraph, removed: Array, node: NodeProto) -> None:
     runs = slice_runs(dep, node)
     if runs is None:
         return
-    kept = [dep.kept(axis, removed) for axis in dep.axes[node.input[0]]]
-    if all(kept[at].all() for at in runs):
+    masks = dep.masks(node.input[0], removed)
+    if all(masks[at].all() for at in runs):
         return
-    moved = {at: [int(kept[at][:edge].sum()) for edge in run] for at, run in runs.items()}
-    starts, ends = zip(*moved.values(), strict=True)
+    edges = {at: [int(masks[at][:edge].sum()) for edge in run] for at, run in runs.items()}
+    starts, ends = zip(*edges.values(), strict=True)
     del node.input[4:]  # steps of one, which may be of another type
-    for position, values in ((1, starts), (2, ends), (3, tuple(moved))):
+    for position, values in ((1, starts), (2, ends), (3, tuple(edges))):
         _replace_constant(model, node, position, np.array(values, dtype=np.int64))
 
 
-def _mend_resize(model: ModelProto, dep: Dependency, removed: Array, node: NodeProto) -> None:
+def _fix_resize(model: ModelProto, dep: DependencyGraph, removed: Array, node: NodeProto) -> None:
     old, new = dep.shape(node.output[0]), _new_shape(dep, removed, node.output[0])
     if len(node.input) > 3 and node.input[3] and new != list(old):
         axes = attributes(node).get("axes", range(len(old)))  # opset 18 may name but some axes
@@ -118,19 +118,11 @@ def _replace_constant(model: ModelProto, node: NodeProto, position: int, value: 
     node.input[position] = name
 
 
-def _drop_unused_weights(model: ModelProto) -> None:
-    used = {name for node in model.graph.node for name in read_by(node)}
-    used |= {value.name for value in model.graph.output}
-    kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)
-
-
-_MENDERS = {
-    "Conv": _mend_conv,
-    "ConvTranspose": _mend_conv,
-    "Reshape": _mend_reshape,
-    "Slice": _mend_slice,
-    "Split": _mend_split,
-    "Resize": _mend_resize,
+_FIXES = {
+    "Conv": _fix_conv,
+    "ConvTranspose": _fix_conv,
+    "Reshape": _fix_reshape,
+    "Slice": _fix_slice,
+    "Split": _fix_split,
+    "Resize": _fix_resize,
 }

@@ -1,12 +1,12 @@
 """Disjoint sets of channel indices ("atoms").
 
-Every channel of every tensor axis carries an atom. Two atoms are united when one channel cannot be
-removed without the other. Atom 0 is FROZEN: what is united with it is never removed.
+Every channel of every tensor axis carries an atom. Two atoms are in one set when one channel cannot
+be removed without the other. Atom 0 is FROZEN: what is in a set with it is never removed.
 
->>> atoms = Atoms()
->>> weight, activation = atoms.fresh(3), atoms.fresh(3)
->>> atoms.unite(weight, activation)
->>> bool((atoms.roots(weight) == atoms.roots(activation)).all())
+>>> atoms = DisjointSets()
+>>> weight, activation = atoms.make(3), atoms.make(3)
+>>> atoms.union(weight, activation)
+>>> bool((atoms.find(weight) == atoms.find(activation)).all())
 True
 """
 
@@ -15,47 +15,47 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Axis = NDArray[np.int64]
+AtomAxis = NDArray[np.int64]
 FROZEN = 0
 
 
-class Atoms:
+class DisjointSets:
     """A union-find forest over integers (path halving; the smaller root wins, so FROZEN does)."""
 
     def __init__(self) -> None:
         self._parent: list[int] = [FROZEN]
-        self._roots: Axis | None = None  # of all atoms, once nothing is united any more
+        self._roots: AtomAxis | None = None  # of all atoms, once no sets are united any more
 
     def __len__(self) -> int:
         return len(self._parent)
 
-    def fresh(self, count: int) -> Axis:
-        """``count`` new atoms, each in a set of its own."""
+    def make(self, count: int) -> AtomAxis:
+        """Return ``count`` new atoms, each in a set of its own."""
         start = len(self._parent)
         self._parent.extend(range(start, start + count))
         self._roots = None
         return np.arange(start, start + count)
 
-    def unite(self, left: Axis, right: Axis) -> None:
-        """Unite the atoms pairwise; both axes have the same length."""
+    def union(self, left: AtomAxis, right: AtomAxis) -> None:
+        """Unite the sets of the atoms pairwise; both axes have the same length."""
         differing = left != right
         self._roots = None
         for a, b in zip(left[differing].tolist(), right[differing].tolist(), strict=True):
-            low, high = sorted((self._find(a), self._find(b)))
+            low, high = sorted((self._root(a), self._root(b)))
             self._parent[high] = low
 
-    def freeze(self, axis: Axis) -> None:
+    def freeze(self, axis: AtomAxis) -> None:
         """Mark every atom of the axis as never to be removed."""
-        self.unite(axis, frozen(axis.size))
+        self.union(axis, frozen(axis.size))
 
-    def roots(self, axis: Axis) -> Axis:
-        """The representative of each atom's set."""
+    def find(self, axis: AtomAxis) -> AtomAxis:
+        """Return the root, which stands for the set, of each atom."""
         if self._roots is None:
-            self._roots = np.array([self._find(atom) for atom in range(len(self))], dtype=np.int64)
-        found: Axis = self._roots[axis]
-        return found
+            self._roots = np.array([self._root(atom) for atom in range(len(self))], dtype=np.int64)
+        roots: AtomAxis = self._roots[axis]
+        return roots
 
-    def _find(self, atom: int) -> int:
+    def _root(self, atom: int) -> int:
         parent = self._parent
         while parent[atom] != atom:
             parent[atom] = parent[parent[atom]]
@@ -63,6 +63,6 @@ class Atoms:
         return atom
 
 
-def frozen(count: int) -> Axis:
-    """An axis of ``count`` atoms that are all FROZEN."""
+def frozen(count: int) -> AtomAxis:
+    """Return an axis of ``count`` atoms that are all FROZEN."""
     return np.full(count, FROZEN, dtype=np.int64)

@@ -1,1 +1,1 @@
-"""A pruned model trained to give what the original gives."""
+"""Distillation: a pruned model trained to give the outputs of the original."""

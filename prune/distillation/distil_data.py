@@ -1,4 +1,4 @@
-"""Samples decoded once, kept on disk and mapped: training reads each of them many times."""
+"""Samples decoded once, stored on disk and mapped: training reads each of them many times."""
 
 from __future__ import annotations
 
@@ -17,23 +17,31 @@ from ...core.graphs.graph import Graph
 from ...core.session import Session
 from ...core.types import Array
 
-# what the tensors of one mini-batch may take: each is there for the gradient too
+# bytes that the tensors of one mini-batch may take: each is there for the gradient too
 _BATCH_BYTES = 1 << 30
 _MOST = 16
 
 
-class Sized(Protocol):
+class SizedSamples(Protocol):
     """Feeds that can be counted and read again."""
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return the number of samples."""
 
     def __iter__(self) -> Iterator[Mapping[str, Array]]:
-        """Input name -> array (1, ...), sample by sample."""
+        """Yield input name -> array (1, ...), sample by sample."""
 
 
 @dataclass(frozen=True)
-class Rows:
+class TrainingSamples:
+    """The samples to train on, and those held out to judge the result by."""
+
+    train: SizedSamples
+    held_out: SizedSamples
+
+
+@dataclass(frozen=True)
+class StoredSamples:
     """Decoded samples: input name -> array (samples, 1, ...)."""
 
     feeds: dict[str, Array]
@@ -42,29 +50,30 @@ class Rows:
         return len(next(iter(self.feeds.values())))
 
     def take(self, indices: Array) -> dict[str, Array]:
-        """The chosen samples, in memory."""
+        """Return the samples of some indices, in memory: input name -> array (samples, 1, ...)."""
         return {name: np.ascontiguousarray(values[indices]) for name, values in self.feeds.items()}
 
     def batches(self, size: int) -> Iterator[dict[str, Array]]:
-        """All of them, in order."""
+        """Yield all samples in order, ``size`` at a time."""
         for start in range(0, len(self), size):
             yield self.take(np.arange(start, min(start + size, len(self))))
 
 
-def stored(samples: Sized, folder: Path) -> Rows:
+def store_samples(samples: SizedSamples, folder: Path) -> StoredSamples:
     """Decode all samples into files of ``folder``. Raises SamplesError, OutputError."""
     feeds: dict[str, Array] = {}
     for index, sample in enumerate(samples):
         if not feeds:
-            feeds = _made(sample, len(samples), folder)
+            feeds = _allocate(sample, len(samples), folder)
         for name, value in sample.items():
             feeds[name][index] = value
     if not feeds:
         raise SamplesError("there are no samples to distil on", f"give some with {option('calib')}")
-    return Rows(feeds)
+    return StoredSamples(feeds)
 
 
-def _made(sample: Mapping[str, Array], count: int, folder: Path) -> dict[str, Array]:
+def _allocate(sample: Mapping[str, Array], count: int, folder: Path) -> dict[str, Array]:
+    """Return mapped arrays for ``count`` samples like this one. Raises OutputError."""
     needed = count * sum(value.nbytes for value in sample.values())
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
@@ -83,14 +92,14 @@ def _made(sample: Mapping[str, Array], count: int, folder: Path) -> dict[str, Ar
     }
 
 
-def outputs_of(model: ModelProto, rows: Rows) -> list[Array]:
-    """One array (samples, ...) for each output, as ONNX Runtime computes them."""
-    singles = ({name: value[0] for name, value in one.items()} for one in rows.batches(1))
+def outputs_of(model: ModelProto, rows: StoredSamples) -> list[Array]:
+    """Return one array (samples, ...) for each output, as ONNX Runtime computes them."""
+    singles = ({name: value[0] for name, value in feeds.items()} for feeds in rows.batches(1))
     return Session(model).stacked(singles)
 
 
 def batch_size(model: ModelProto) -> int:
-    """How many samples of a prepared model are trained at once: as many as fit, at most 32."""
+    """Return the number of samples of a prepared model that are trained at once, at most 16."""
     graph = Graph(model)
     numbers = sum(
         int(np.prod(graph.shapes.get(name, ()))) for node in graph.nodes for name in node.output

@@ -1,4 +1,4 @@
-"""What is minimised: how far the student's outputs are from the teacher's.
+"""The loss: the distance of the student's outputs from the teacher's.
 
 Class scores are compared as logits, before the Softmax: their divergence as probabilities (Hinton,
 Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015, arXiv:1503.02531, at
@@ -22,43 +22,43 @@ _SMALL = 1e-9
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedTensor:
     """A tensor that is compared, and whether its last axis holds scores of classes."""
 
     name: str
     classes: bool
 
 
-def compared_of(model: ModelProto) -> list[Compared]:
-    """For each output of a model the tensor to compare: it, or what goes into its Softmax."""
+def compared_tensors(model: ModelProto) -> list[ComparedTensor]:
+    """Return the tensor to compare for each output of a model: it, or the input of its Softmax."""
     graph = Graph(model)
-    return [_compared(graph, name) for name in graph.output_names]
+    return [_compared_tensor(graph, name) for name in graph.output_names]
 
 
-def _compared(graph: Graph, name: str) -> Compared:
+def _compared_tensor(graph: Graph, name: str) -> ComparedTensor:
     node, shape = graph.producers.get(name), graph.shapes.get(name, ())
     if node is None or not shape or shape[-1] < 2:
-        return Compared(name, classes=False)
+        return ComparedTensor(name, classes=False)
     if node.op_type in ("Softmax", "LogSoftmax"):
-        last = attributes(node).get("axis", -1) in (-1, len(shape) - 1)
-        return Compared(node.input[0], classes=True) if last else Compared(name, classes=False)
-    return Compared(name, classes=len(shape) == 2 and node.op_type in _SCORES)
+        is_last = attributes(node).get("axis", -1) in (-1, len(shape) - 1)
+        return ComparedTensor(node.input[0] if is_last else name, classes=is_last)
+    return ComparedTensor(name, classes=len(shape) == 2 and node.op_type in _SCORES)
 
 
 def loss(
-    compared: Sequence[Compared], teacher: Sequence[Tensor], student: Sequence[Tensor]
+    compared: Sequence[ComparedTensor], teacher: Sequence[Tensor], student: Sequence[Tensor]
 ) -> Tensor:
-    """The sum over the outputs; tensors are (samples, 1, ...)."""
+    """Return the loss summed over the outputs; tensors are (samples, 1, ...)."""
     pairs = zip(compared, teacher, student, strict=True)
-    return sum(_classes(a, b) if one.classes else _values(a, b) for one, a, b in pairs)
+    return sum(_score_loss(a, b) if tensor.classes else _value_loss(a, b) for tensor, a, b in pairs)
 
 
-def _classes(teacher: Tensor, student: Tensor) -> Tensor:
+def _score_loss(teacher: Tensor, student: Tensor) -> Tensor:
     # only differences between scores of one sample mean anything
-    a, b = (one - one.mean(-1, keepdim=True) for one in (teacher, student))
+    a, b = (scores - scores.mean(-1, keepdim=True) for scores in (teacher, student))
     p, q = a.log_softmax(-1), b.log_softmax(-1)
-    return _values(a, b) + (p.exp() * (p - q)).sum(-1).mean()
+    return _value_loss(a, b) + (p.exp() * (p - q)).sum(-1).mean()
 
 
-def _values(teacher: Tensor, student: Tensor) -> Tensor:
+def _value_loss(teacher: Tensor, student: Tensor) -> Tensor:
     return (student - teacher).square().mean() / (teacher.var(correction=0) + _SMALL)

@@ -1,11 +1,10 @@
-"""The training itself: steps, their rate, the best state so far, and going on after a stop."""
+"""The training itself: steps, learning rate, the best state so far, and resuming after a stop."""
 
 from __future__ import annotations
 
 import math
 import pickle
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,37 +13,38 @@ import numpy as np
 from onnx import ModelProto
 
 from ...core.files import replacing
+from ...core.progress import Progress
 from ...core.types import Array
 from ..search.divergence import divergence
-from .distil_data import Rows, batch_size, outputs_of
-from .distil_loss import compared_of, loss
+from .distil_data import StoredSamples, batch_size, outputs_of
+from .distil_loss import compared_tensors, loss
 from .torch_graph import TorchGraph
 from .torch_layers import Tensor
 
 _RATE = 5e-3  # of the size of a tensor, at most
 _SMALL = 1e-3  # the size of a tensor of zeros
 _WARM_UP = 0.05  # part of the schedule until the full rate
-_LOOK_EVERY = 25  # steps between two looks at the held-out samples
+_VALIDATE_EVERY = 25  # steps between two looks at the held-out samples
 _WORSE = 5  # times the best: then back to it, with half the rate
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """``steps`` mini-batches, or as many as can be done in ``seconds``; by ``seed``."""
+    """``steps`` mini-batches, or as many as can be done in ``seconds``, drawn by ``seed``."""
 
     steps: int = 2000
     seconds: float = 600.0
     seed: int = 0
 
     def done(self, step: int, elapsed: float) -> float:
-        """The part that is behind, from 0 to 1."""
+        """Return the part of the schedule that is done, from 0 to 1."""
         return min(1.0, max(step / self.steps, elapsed / self.seconds))
 
     def rate(self, step: int, elapsed: float) -> float:
-        """The rate over its highest: a short warm-up, then half a cosine down to 0.
+        """Return the rate over its highest: a short warm-up, then half a cosine down to 0.
 
-        >>> plan = Schedule(steps=100)
-        >>> [round(plan.rate(step, 0.0), 3) for step in (0, 5, 50, 100)]
+        >>> schedule = Schedule(steps=100)
+        >>> [round(schedule.rate(step, 0.0), 3) for step in (0, 5, 50, 100)]
         [0.0, 0.994, 0.5, 0.0]
         """
         done = self.done(step, elapsed)
@@ -52,68 +52,74 @@ class Schedule:
 
 
 class Training:
-    """A student on its way to its teacher; ``best`` are its weights at their best so far."""
+    """A student that is trained to its teacher's outputs; ``best`` are its best weights so far."""
 
     def __init__(
-        self, student: ModelProto, teacher: ModelProto, rows: Rows, held_out: Rows, plan: Schedule
+        self,
+        student: ModelProto,
+        teacher: ModelProto,
+        rows: StoredSamples,
+        held_out: StoredSamples,
+        schedule: Schedule,
     ) -> None:
         import torch
 
         self._torch: Any = torch
-        self._plan = plan
+        self._schedule = schedule
         self._rows, self._held_out = rows, held_out
         self._teacher, self._student = TorchGraph(teacher), TorchGraph(student)
-        self._compared = compared_of(student)
-        self._names = [one.name for one in self._compared]
+        self._compared = compared_tensors(student)
+        self._names = [tensor.name for tensor in self._compared]
         self._size = min(len(rows), batch_size(student))
         self._reference = outputs_of(teacher, held_out)
         for weight in self._student.weights.values():
             weight.requires_grad_(True)
         # a matrix with zeros stays as sparse as it is
         self._sparse = [
-            (one, (one != 0).float())
-            for one in self._student.weights.values()
-            if one.ndim > 1 and not bool(one.all())
+            (weight, (weight != 0).float())
+            for weight in self._student.weights.values()
+            if weight.ndim > 1 and not bool(weight.all())
         ]
         self._optimizer = self._new_optimizer()
         self.step, self.elapsed, self._scale = 0, 0.0, 1.0
-        self.start = self.lowest = self._look()
+        self.start = self.lowest = self._validate()
         self.best = self._weights()
 
-    def run(self, checkpoint: Path | None, on_progress: Callable[[int, int], None]) -> None:
-        """Train until the schedule is over; on from ``checkpoint`` if it is there."""
-        self._go_on(checkpoint)
+    def run(self, checkpoint: Path | None, progress: Progress) -> None:
+        """Train until the schedule is over, from the state in ``checkpoint`` if there is one."""
+        self._resume(checkpoint)
         begun = time.monotonic() - self.elapsed
-        while (done := self._plan.done(self.step, self.elapsed)) < 1:
-            on_progress(self.step, round(self.step / done) if done else self._plan.steps)
-            self._one_step()
+        while (done := self._schedule.done(self.step, self.elapsed)) < 1:
+            total = round(self.step / done) if done else self._schedule.steps
+            progress.step("train", self.step, total)
+            self._train_step()
             self.elapsed = time.monotonic() - begun
-            if self.step % _LOOK_EVERY == 0:
-                self._judge()
+            if self.step % _VALIDATE_EVERY == 0:
+                self._keep_best()
                 self._save(checkpoint)
-        self._judge()
-        on_progress(self.step, self.step)
+        self._keep_best()
+        progress.step("train", self.step, self.step)
 
-    def _one_step(self) -> None:
-        feeds = self._mixed()
+    def _train_step(self) -> None:
+        feeds = self._mini_batch()
         with self._torch.no_grad():
-            wanted = self._teacher(feeds, self._names)
-        value = loss(self._compared, wanted, self._student(feeds, self._names))
+            targets = self._teacher(feeds, self._names)
+        value = loss(self._compared, targets, self._student(feeds, self._names))
         self._optimizer.zero_grad()
         value.backward()
-        rate = _RATE * self._scale * self._plan.rate(self.step, self.elapsed)
+        rate = _RATE * self._scale * self._schedule.rate(self.step, self.elapsed)
         for group in self._optimizer.param_groups:
             group["lr"] = rate * group["size"]
         self._torch.nn.utils.clip_grad_norm_(self._student.weights.values(), 1.0)
         self._optimizer.step()
         with self._torch.no_grad():
-            for weight, kept in self._sparse:
-                weight.mul_(kept)
+            for weight, mask in self._sparse:
+                weight.mul_(mask)
         self.step += 1
 
-    def _mixed(self) -> dict[str, Tensor]:
-        """A mini-batch, each sample blended with another one: see distil.py."""
-        rng = np.random.default_rng([self._plan.seed, self.step])
+    def _mini_batch(self) -> dict[str, Tensor]:
+        """Return a mini-batch, each sample blended with another one: see distil.py."""
+        rng = np.random.default_rng([self._schedule.seed, self.step])
         chosen = rng.choice(len(self._rows), self._size, replace=False)
         others, share = rng.permutation(chosen), rng.random(self._size)
         first, second = self._rows.take(chosen), self._rows.take(others)
@@ -125,29 +131,30 @@ class Training:
             feeds[name] = self._torch.from_numpy(value)
         return feeds
 
-    def _judge(self) -> None:
-        """Look at the held-out samples: keep the best, turn back when it went wrong."""
-        found = self._look()
-        if found < self.lowest:
-            self.lowest, self.best = found, self._weights()
-        elif not found <= _WORSE * max(self.lowest, 1e-6):  # or it is not a number any more
-            self._set(self.best)
+    def _keep_best(self) -> None:
+        """Keep the weights if they are the best on held-out samples; go back if far worse."""
+        error = self._validate()
+        if error < self.lowest:
+            self.lowest, self.best = error, self._weights()
+        elif not error <= _WORSE * max(self.lowest, 1e-6):  # or it is not a number any more
+            self._load(self.best)
             self._scale /= 2
             self._optimizer = self._new_optimizer()
 
-    def _look(self) -> float:
-        parts = []
+    def _validate(self) -> float:
+        """Return the divergence from the teacher on the held-out samples."""
+        rows = []
         with self._torch.no_grad():
             for feeds in self._held_out.batches(self._size):
-                given = {name: self._torch.from_numpy(value) for name, value in feeds.items()}
-                parts.append([one.flatten(0, 1).numpy() for one in self._student(given)])
-        outputs = [np.concatenate(one) for one in zip(*parts, strict=True)]
+                tensors = {name: self._torch.from_numpy(value) for name, value in feeds.items()}
+                rows.append([value.flatten(0, 1).numpy() for value in self._student(tensors)])
+        outputs = [np.concatenate(values) for values in zip(*rows, strict=True)]
         return divergence(self._reference, outputs)
 
     def _new_optimizer(self) -> Any:
         groups = [
-            {"params": [one], "size": float(one.detach().square().mean().sqrt()) + _SMALL}
-            for one in self._student.weights.values()
+            {"params": [weight], "size": float(weight.detach().square().mean().sqrt()) + _SMALL}
+            for weight in self._student.weights.values()
         ]
         return self._torch.optim.Adam(groups)
 
@@ -156,12 +163,12 @@ class Training:
             name: value.detach().numpy().copy() for name, value in self._student.weights.items()
         }
 
-    def _set(self, weights: dict[str, Array]) -> None:
+    def _load(self, weights: dict[str, Array]) -> None:
         with self._torch.no_grad():
             for name, value in weights.items():
                 self._student.weights[name].copy_(self._torch.from_numpy(value))
 
-    # -- going on after a stop -----------------------------------------------------------------
+    # -- resuming after a stop -----------------------------------------------------------------
 
     def _save(self, checkpoint: Path | None) -> None:
         if checkpoint is None:
@@ -169,22 +176,22 @@ class Training:
         tensors = self._torch.from_numpy
         state = {
             "numbers": [self.step, self.elapsed, self._scale, self.lowest],
-            "weights": {name: one.detach() for name, one in self._student.weights.items()},
-            "best": {name: tensors(one) for name, one in self.best.items()},
+            "weights": {name: value.detach() for name, value in self._student.weights.items()},
+            "best": {name: tensors(value) for name, value in self.best.items()},
             "optimizer": self._optimizer.state_dict(),
         }
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
         with replacing(checkpoint) as part:
             self._torch.save(state, part)
 
-    def _go_on(self, checkpoint: Path | None) -> None:
+    def _resume(self, checkpoint: Path | None) -> None:
         if checkpoint is None or not checkpoint.is_file():
             return
         try:
             state = self._torch.load(checkpoint, weights_only=True)
         except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError):
             return  # damaged: from the beginning
-        self._set({name: one.numpy() for name, one in state["weights"].items()})
-        self.best = {name: one.numpy() for name, one in state["best"].items()}
+        self._load({name: value.numpy() for name, value in state["weights"].items()})
+        self.best = {name: value.numpy() for name, value in state["best"].items()}
         self.step, self.elapsed, self._scale, self.lowest = state["numbers"]
         self._optimizer.load_state_dict(state["optimizer"])

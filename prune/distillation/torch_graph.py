@@ -1,14 +1,13 @@
-"""An ONNX graph as a function that torch can differentiate, node for node the same.
+"""An ONNX graph as a function that torch can differentiate, node for node.
 
 Nothing is exported: the trained tensors are the graph's own initializers, under their names, and
-go back to where they were.
+are written back to these.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from onnx import ModelProto, NodeProto, numpy_helper
@@ -17,7 +16,7 @@ from ...core.diagnostics import option
 from ...core.errors import ModelError
 from ...core.graphs.graph import Graph, attributes
 from ...core.types import Array
-from .torch_layers import Tensor, Torch
+from .torch_layers import Attrs, Tensor, Torch
 from .torch_operators import OPERATORS
 
 # Operators all of whose constants may be trained; of the others, those of more than one number.
@@ -27,10 +26,10 @@ _WITH_WEIGHTS = (
 _WITH_VECTORS = ("Add", "Mul")
 
 
-def require_known(model: ModelProto) -> None:
+def require_trainable(model: ModelProto) -> None:
     """Raise ModelError if the graph has operators that cannot be trained through."""
     unknown = Counter(
-        node.op_type for node in model.graph.node if node.op_type not in _KNOWN or node.domain
+        node.op_type for node in model.graph.node if node.op_type not in _TRAINABLE or node.domain
     )
     if unknown:
         named = ", ".join(f"{name} ({count})" for name, count in unknown.items())
@@ -40,24 +39,24 @@ def require_known(model: ModelProto) -> None:
         )
 
 
-_KNOWN = {*OPERATORS, "Constant"}
+_TRAINABLE = {*OPERATORS, "Constant"}
 
 
 def trainable(graph: Graph) -> list[str]:
-    """Names of the initializers that are weights and biases, not constants of a formula.
+    """Return the names of the initializers that are weights and biases, not constants of a formula.
 
     The numbers of a hard-swish, such as the 3 and the 6 in x * relu6(x + 3) / 6, stay as they are,
     and so do mean and variance of a BatchNormalization.
     """
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     for node in graph.nodes:
         for name in node.input:
             value = graph.weights.get(name)
             if value is None or value.dtype != np.float32:
                 continue
             if node.op_type in _WITH_WEIGHTS or (node.op_type in _WITH_VECTORS and value.size > 1):
-                found[name] = None
-    return list(found)
+                names[name] = None
+    return list(names)
 
 
 class TorchGraph:
@@ -65,16 +64,16 @@ class TorchGraph:
 
     Samples are given as the model takes them, stacked along a new first axis: a graph that was
     made for one sample, whatever it reshapes, takes as many as there are. Raises ModelError for an
-    operator that is not known.
+    operator that cannot be trained through.
     """
 
     def __init__(self, model: ModelProto) -> None:
         import torch
 
-        require_known(model)
+        require_trainable(model)
         graph = Graph(model)
         self._torch: Torch = torch
-        self._nodes = [_Step(node) for node in graph.nodes if node.op_type != "Constant"]
+        self._nodes = [_TorchNode(node) for node in graph.nodes if node.op_type != "Constant"]
         self._outputs = graph.output_names
         names = set(trainable(graph))
         self.weights: dict[str, Tensor] = {}
@@ -86,32 +85,32 @@ class TorchGraph:
     def __call__(
         self, feeds: Mapping[str, Tensor], names: Sequence[str] | None = None
     ) -> list[Tensor]:
-        """Outputs (samples, ...), or the tensors ``names``; differentiable by the weights."""
-        wanted = list(self._outputs if names is None else names)
-        run = self._torch.func.vmap(lambda one: self._one(one, wanted))
-        found: list[Tensor] = run(dict(feeds))
-        return found
+        """Return the outputs, or the tensors ``names``, (samples, ...), with their gradients."""
+        outputs = list(self._outputs if names is None else names)
+        run = self._torch.func.vmap(lambda sample: self._run_sample(sample, outputs))
+        results: list[Tensor] = run(dict(feeds))
+        return results
 
-    def _one(self, feeds: Mapping[str, Tensor], wanted: list[str]) -> list[Tensor]:
-        known = {**self._constants, **self.weights, **feeds}
-        for step in self._nodes:
-            made = step.run(self._torch, known)
-            known.update(zip(step.outputs, made, strict=False))
-        return [known[name] for name in wanted]
+    def _run_sample(self, feeds: Mapping[str, Tensor], outputs: list[str]) -> list[Tensor]:
+        tensors = {**self._constants, **self.weights, **feeds}
+        for node in self._nodes:
+            tensors.update(zip(node.outputs, node.run(self._torch, tensors), strict=False))
+        return [tensors[name] for name in outputs]
 
 
-class _Step:
-    """A node with its attributes read."""
+class _TorchNode:
+    """A node with its attributes and its torch function."""
 
     def __init__(self, node: NodeProto) -> None:
         self._inputs = list(node.input)
         self.outputs = list(node.output)
         self._operator = OPERATORS[node.op_type]
-        self._given: dict[str, Any] = {**attributes(node), "outputs": len(node.output)}
+        self._attrs: Attrs = {**attributes(node), "outputs": len(node.output)}
 
-    def run(self, torch: Torch, known: Mapping[str, Tensor]) -> Sequence[Tensor]:
-        found = self._operator(torch, self._given, *[known[name] for name in self._inputs])
-        return found if isinstance(found, (tuple, list)) else (found,)
+    def run(self, torch: Torch, tensors: Mapping[str, Tensor]) -> Sequence[Tensor]:
+        """Return the node's outputs for the values of the tensors before it."""
+        outputs = self._operator(torch, self._attrs, *[tensors[name] for name in self._inputs])
+        return outputs if isinstance(outputs, (tuple, list)) else (outputs,)
 
 
 def _constants(graph: Graph) -> list[tuple[str, Array]]:

@@ -1,4 +1,4 @@
-"""ONNX's operators that only move numbers about, as torch functions; see torch_layers.py.
+"""ONNX's operators that only rearrange values, as torch functions; see torch_layers.py.
 
 Shapes, axes and the like come as tensors of integers that are the same for every sample.
 """
@@ -13,52 +13,52 @@ import numpy as np
 from ...core.diagnostics import option
 from ...core.errors import ModelError
 from ...core.types import Array
-from .torch_layers import Given, Operator, Tensor, Torch
+from .torch_layers import Attrs, Operator, Tensor, Torch
 
 
-def _reshape(torch: Torch, given: Given, x: Tensor, shape: Tensor) -> Tensor:
-    wanted = _ints(shape)
-    if not given.get("allowzero"):
-        wanted = [size or x.shape[axis] for axis, size in enumerate(wanted)]
-    return x.reshape(wanted)
+def _reshape(torch: Torch, attrs: Attrs, x: Tensor, shape: Tensor) -> Tensor:
+    target = _ints(shape)
+    if not attrs.get("allowzero"):
+        target = [size or x.shape[axis] for axis, size in enumerate(target)]
+    return x.reshape(target)
 
 
-def _flatten(torch: Torch, given: Given, x: Tensor) -> Tensor:
-    axis = given.get("axis", 1)
+def _flatten(torch: Torch, attrs: Attrs, x: Tensor) -> Tensor:
+    axis = attrs.get("axis", 1)
     axis += x.ndim if axis < 0 else 0
     return x.reshape(math.prod(x.shape[:axis]), math.prod(x.shape[axis:]))
 
 
-def _squeeze(torch: Torch, given: Given, x: Tensor, axes: Tensor = None) -> Tensor:
-    chosen = _axes(given, axes)
+def _squeeze(torch: Torch, attrs: Attrs, x: Tensor, axes: Tensor = None) -> Tensor:
+    chosen = _axes(attrs, axes)
     if chosen is None:
         return x.reshape([size for size in x.shape if size != 1])
     chosen = [axis % x.ndim for axis in chosen]
     return x.reshape([size for axis, size in enumerate(x.shape) if axis not in chosen])
 
 
-def _unsqueeze(torch: Torch, given: Given, x: Tensor, axes: Tensor = None) -> Tensor:
-    chosen = _axes(given, axes) or []
+def _unsqueeze(torch: Torch, attrs: Attrs, x: Tensor, axes: Tensor = None) -> Tensor:
+    chosen = _axes(attrs, axes) or []
     for axis in sorted(axis % (x.ndim + len(chosen)) for axis in chosen):
         x = x.unsqueeze(axis)
     return x
 
 
-def _transpose(torch: Torch, given: Given, x: Tensor) -> Tensor:
-    return x.permute(list(given.get("perm") or range(x.ndim)[::-1]))
+def _transpose(torch: Torch, attrs: Attrs, x: Tensor) -> Tensor:
+    return x.permute(list(attrs.get("perm") or range(x.ndim)[::-1]))
 
 
-def _split(torch: Torch, given: Given, x: Tensor, sizes: Tensor = None) -> Tensor:
-    axis, count = given.get("axis", 0), given["outputs"]
-    parts = _ints(sizes) if sizes is not None else given.get("split")
+def _split(torch: Torch, attrs: Attrs, x: Tensor, sizes: Tensor = None) -> Tensor:
+    axis, count = attrs.get("axis", 0), attrs["outputs"]
+    parts = _ints(sizes) if sizes is not None else attrs.get("split")
     return x.split(list(parts) if parts else -(-x.shape[axis] // count), axis)
 
 
-def _slice(torch: Torch, given: Given, x: Tensor, *more: Tensor) -> Tensor:
+def _slice(torch: Torch, attrs: Attrs, x: Tensor, *more: Tensor) -> Tensor:
     starts, ends, axes, steps = _optional(more, 4)
-    first = _ints(starts) if starts is not None else list(given["starts"])
-    last = _ints(ends) if ends is not None else list(given["ends"])
-    chosen = _axes(given, axes) or list(range(len(first)))
+    first = _ints(starts) if starts is not None else list(attrs["starts"])
+    last = _ints(ends) if ends is not None else list(attrs["ends"])
+    chosen = _axes(attrs, axes) or list(range(len(first)))
     by = _ints(steps) if steps is not None else [1] * len(first)
     for axis, start, end, step in zip(chosen, first, last, by, strict=True):
         taken = range(*slice(start, end, step).indices(x.shape[axis]))
@@ -71,21 +71,21 @@ def _slice(torch: Torch, given: Given, x: Tensor, *more: Tensor) -> Tensor:
     return x
 
 
-def _gather(torch: Torch, given: Given, x: Tensor, indices: Tensor) -> Tensor:
-    axis = given.get("axis", 0) % x.ndim
+def _gather(torch: Torch, attrs: Attrs, x: Tensor, indices: Tensor) -> Tensor:
+    axis = attrs.get("axis", 0) % x.ndim
     taken = x.index_select(axis, indices.to(torch.int64).flatten() % x.shape[axis])
     return taken.reshape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
 
 
-def _pad(torch: Torch, given: Given, x: Tensor, *more: Tensor) -> Tensor:
+def _pad(torch: Torch, attrs: Attrs, x: Tensor, *more: Tensor) -> Tensor:
     pads, value, axes = _optional(more, 3)
-    widths = _ints(pads) if pads is not None else list(given["pads"])
-    chosen = [axis % x.ndim for axis in (_axes(given, axes) or range(x.ndim))]
+    widths = _ints(pads) if pads is not None else list(attrs["pads"])
+    chosen = [axis % x.ndim for axis in (_axes(attrs, axes) or range(x.ndim))]
     half = len(widths) // 2
-    fill = given.get("value", 0.0) if value is None else float(value)
+    fill = attrs.get("value", 0.0) if value is None else float(value)
     for axis, begin, end in zip(chosen, widths[:half], widths[half:], strict=True):
         if begin > 0 or end > 0:
-            x = _padded_axis(torch, given.get("mode", "constant"), x, axis, (begin, end), fill)
+            x = _padded_axis(torch, attrs.get("mode", "constant"), x, axis, (begin, end), fill)
         first, size = max(0, -begin), x.shape[axis]
         x = x.narrow(axis, first, size - first - max(0, -end))
     return x
@@ -102,72 +102,72 @@ def _padded_axis(
     return x.index_select(axis, torch.from_numpy(taken))
 
 
-def _depth_to_space(torch: Torch, given: Given, x: Tensor) -> Tensor:
+def _depth_to_space(torch: Torch, attrs: Attrs, x: Tensor) -> Tensor:
     batch, depth, height, width = x.shape
-    block = given["blocksize"]
+    block = attrs["blocksize"]
     out = batch, depth // block**2, height * block, width * block
-    if given.get("mode", "DCR") == "CRD":
+    if attrs.get("mode", "DCR") == "CRD":
         parts = x.reshape(batch, out[1], block, block, height, width)
         return parts.permute(0, 1, 4, 2, 5, 3).reshape(out)
     parts = x.reshape(batch, block, block, out[1], height, width)
     return parts.permute(0, 3, 4, 1, 5, 2).reshape(out)
 
 
-def _space_to_depth(torch: Torch, given: Given, x: Tensor) -> Tensor:
+def _space_to_depth(torch: Torch, attrs: Attrs, x: Tensor) -> Tensor:
     batch, depth, height, width = x.shape
-    block = given["blocksize"]
+    block = attrs["blocksize"]
     parts = x.reshape(batch, depth, height // block, block, width // block, block)
     out = batch, depth * block**2, height // block, width // block
     return parts.permute(0, 3, 5, 1, 2, 4).reshape(out)
 
 
-def _resize(torch: Torch, given: Given, x: Tensor, *more: Tensor) -> Tensor:
-    """Axis by axis: each output is one input, or lies between two."""
+def _resize(torch: Torch, attrs: Attrs, x: Tensor, *more: Tensor) -> Tensor:
+    """Resize axis by axis: each output is one input, or lies between two."""
     region, scales, sizes = _optional(more, 3)
     if sizes is not None and sizes.numel():
-        wanted = _ints(sizes)
-        factors = [size / have for size, have in zip(wanted, x.shape, strict=True)]
+        target = _ints(sizes)
+        factors = [size / present for size, present in zip(target, x.shape, strict=True)]
     else:
-        factors = [float(one) for one in (region if scales is None else scales).tolist()]
-        wanted = [math.floor(size * one) for size, one in zip(x.shape, factors, strict=True)]
-    for axis, (size, factor) in enumerate(zip(wanted, factors, strict=True)):
+        factors = [float(factor) for factor in (region if scales is None else scales).tolist()]
+        target = [math.floor(size * factor) for size, factor in zip(x.shape, factors, strict=True)]
+    for axis, (size, factor) in enumerate(zip(target, factors, strict=True)):
         if size != x.shape[axis]:
-            x = _resized_axis(torch, given, x, axis, size, factor)
+            x = _resized_axis(torch, attrs, x, axis, size, factor)
     return x
 
 
 def _resized_axis(
-    torch: Torch, given: Given, x: Tensor, axis: int, size: int, factor: float
+    torch: Torch, attrs: Attrs, x: Tensor, axis: int, size: int, factor: float
 ) -> Tensor:
-    have, at = x.shape[axis], np.arange(size)
-    place = _places(given, at, have, size, factor)
-    if given.get("mode", "nearest") == "nearest":
-        rounded = _ROUNDED[given.get("nearest_mode", "round_prefer_floor")](place)
-        taken = np.clip(rounded, 0, have - 1).astype(np.int64)
+    length = x.shape[axis]
+    positions = _source_positions(attrs, np.arange(size), length, size, factor)
+    if attrs.get("mode", "nearest") == "nearest":
+        rounded = _ROUNDED[attrs.get("nearest_mode", "round_prefer_floor")](positions)
+        taken = np.clip(rounded, 0, length - 1).astype(np.int64)
         return x.index_select(axis, torch.from_numpy(taken))
-    place = np.clip(place, 0, have - 1)
-    low = np.minimum(place.astype(np.int64), have - 1)
-    share = (place - low).astype(np.float32).reshape(-1, *[1] * (x.ndim - 1 - axis))
-    high = np.minimum(low + 1, have - 1)
-    first, second = (x.index_select(axis, torch.from_numpy(one)) for one in (low, high))
+    positions = np.clip(positions, 0, length - 1)
+    low = np.minimum(positions.astype(np.int64), length - 1)
+    share = (positions - low).astype(np.float32).reshape(-1, *[1] * (x.ndim - 1 - axis))
+    high = np.minimum(low + 1, length - 1)
+    first, second = (x.index_select(axis, torch.from_numpy(at)) for at in (low, high))
     return first + (second - first) * torch.from_numpy(share)
 
 
 _ROUNDED: dict[str, Callable[[Array], Array]] = {
-    "round_prefer_floor": lambda place: np.ceil(place - 0.5),
-    "round_prefer_ceil": lambda place: np.floor(place + 0.5),
+    "round_prefer_floor": lambda positions: np.ceil(positions - 0.5),
+    "round_prefer_ceil": lambda positions: np.floor(positions + 0.5),
     "floor": np.floor,
     "ceil": np.ceil,
 }
 
 
-def _places(given: Given, at: Array, have: int, size: int, factor: float) -> Array:
-    """Where in the input the outputs lie."""
-    mode = given.get("coordinate_transformation_mode", "half_pixel")
+def _source_positions(attrs: Attrs, at: Array, length: int, size: int, factor: float) -> Array:
+    """Return the positions in the input of the outputs ``at``."""
+    mode = attrs.get("coordinate_transformation_mode", "half_pixel")
     if mode == "asymmetric":
         return at / factor
     if mode == "align_corners":
-        return at * ((have - 1) / max(1, size - 1))
+        return at * ((length - 1) / max(1, size - 1))
     if mode == "pytorch_half_pixel" and size == 1:
         return at * 0.0
     if mode not in ("half_pixel", "pytorch_half_pixel"):
@@ -178,34 +178,34 @@ def _places(given: Given, at: Array, have: int, size: int, factor: float) -> Arr
     return (at + 0.5) / factor - 0.5
 
 
-def _optional(given: Sequence[Tensor], count: int) -> list[Tensor]:
-    """The optional inputs of an operator, None for those left out."""
-    return [*given, *[None] * (count - len(given))]
+def _optional(inputs: Sequence[Tensor], count: int) -> list[Tensor]:
+    """Return the optional inputs of an operator, None for those left out."""
+    return [*inputs, *[None] * (count - len(inputs))]
 
 
 def _ints(tensor: Tensor) -> list[int]:
-    return [int(one) for one in tensor.flatten().tolist()]
+    return [int(number) for number in tensor.flatten().tolist()]
 
 
-def _axes(given: Given, axes: Tensor) -> list[int] | None:
+def _axes(attrs: Attrs, axes: Tensor) -> list[int] | None:
     if axes is not None:
         return _ints(axes)
-    return list(given["axes"]) if "axes" in given else None
+    return list(attrs["axes"]) if "axes" in attrs else None
 
 
-def _shape(torch: Torch, given: Given, x: Tensor) -> Tensor:
-    return torch.tensor(list(x.shape)[given.get("start", 0) : given.get("end")], dtype=torch.int64)
+def _shape(torch: Torch, attrs: Attrs, x: Tensor) -> Tensor:
+    return torch.tensor(list(x.shape)[attrs.get("start", 0) : attrs.get("end")], dtype=torch.int64)
 
 
-def _expand(torch: Torch, given: Given, x: Tensor, shape: Tensor) -> Tensor:
+def _expand(torch: Torch, attrs: Attrs, x: Tensor, shape: Tensor) -> Tensor:
     return x.expand(torch.broadcast_shapes(tuple(x.shape), tuple(_ints(shape))))
 
 
-def _concat(torch: Torch, given: Given, *parts: Sequence[Tensor]) -> Tensor:
-    return torch.cat(parts, given["axis"])
+def _concat(torch: Torch, attrs: Attrs, *parts: Sequence[Tensor]) -> Tensor:
+    return torch.cat(parts, attrs["axis"])
 
 
-MOVING: dict[str, Operator] = {
+SHAPE_OPERATORS: dict[str, Operator] = {
     "Reshape": _reshape,
     "Flatten": _flatten,
     "Squeeze": _squeeze,
@@ -222,5 +222,5 @@ MOVING: dict[str, Operator] = {
     "Upsample": _resize,
     "Shape": _shape,
     "Expand": _expand,
-    "Tile": lambda torch, given, x, repeats: x.tile(_ints(repeats)),
+    "Tile": lambda torch, attrs, x, repeats: x.tile(_ints(repeats)),
 }

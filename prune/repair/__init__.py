@@ -1,1 +1,1 @@
-"""Closed-form repair of the layers that read what is left."""
+"""Closed-form repair of the layers that read the channels that stay."""

@@ -1,4 +1,4 @@
-"""The matrix and the bias that best give some targets, out of moments."""
+"""The matrix and the bias that best predict some targets, computed from moments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ RIDGE = 1e-3
 
 
 def solve(moments: Moments, start: Float64, *, has_bias: bool = True) -> tuple[Float64, Float64]:
-    """Matrix (m, d) and bias (m,) that best predict the targets, pulled towards ``start``.
+    """Return the matrix (m, d) and bias (m,) that best predict the targets, near ``start``.
 
     Minimises |Y - W X - b|^2 + r |W - start|^2 with r relative to the inputs' mean variance; b is
     zero for a layer that has none.
@@ -25,18 +25,18 @@ def solve(moments: Moments, start: Float64, *, has_bias: bool = True) -> tuple[F
     second, cross = second_moments(moments, has_bias=has_bias), moments.cross
     if not has_bias:
         cross = cross + np.outer(moments.mean_y, moments.mean_x)
-    missing = cross - start @ second
-    matrix = start + np.linalg.solve(ridge(second, RIDGE), missing.T).T
+    residual = cross - start @ second
+    matrix = start + np.linalg.solve(ridge(second, RIDGE), residual.T).T
     return matrix, bias_of(moments, matrix, has_bias=has_bias)
 
 
 def second_moments(moments: Moments, *, has_bias: bool) -> Float64:
-    """Of the inputs, (d, d): about their mean where a bias makes up for it, else about zero."""
+    """Return the inputs' second moments (d, d): about their mean with a bias, else about 0."""
     covariance = moments.covariance
     return covariance if has_bias else covariance + np.outer(moments.mean_x, moments.mean_x)
 
 
 def bias_of(moments: Moments, matrix: Float64, *, has_bias: bool) -> Float64:
-    """The bias (m,) that gives the targets their mean; zeros for a layer that has none."""
+    """Return the bias (m,) that gives the targets their mean; zeros for a layer without one."""
     bias = moments.mean_y - matrix @ moments.mean_x
     return bias if has_bias else np.zeros_like(bias)

@@ -1,9 +1,9 @@
-"""Closed-form repair: refit the layers that read what is left, by least squares with bias.
+"""Closed-form repair: layers that read the remaining channels are refitted by least squares.
 
 Layer by layer in graph order, on the pruned model's own inputs, so that a later layer also makes
 up for what earlier ones lost (He, Zhang and Sun, "Channel Pruning for Accelerating Very Deep
-Neural Networks", ICCV 2017, arXiv:1707.06168; the target of a layer before a residual Add is what
-the Add should give, less what the other branch now gives, as in their section 3.2).
+Neural Networks", ICCV 2017, arXiv:1707.06168; the target of a layer before a residual Add is the
+Add's original output, less the present output of the other branch, as in their section 3.2).
 
 A weight that several layers share is refitted once, for all of them: by the sum of their moments.
 """
@@ -11,7 +11,7 @@ A weight that several layers share is refitted once, for all of them: by the sum
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,214 +19,217 @@ from onnx import ModelProto, numpy_helper
 
 from ...core.graphs.dense import DenseLayer, patches, position_count, responses, tied_layers
 from ...core.graphs.graph import Graph
-from ...core.streaming.layerwise import Walk
+from ...core.progress import SILENT, Progress
+from ...core.streaming.layerwise import LayerwiseExecutor
 from ...core.streaming.moments import Moments, pooled, sampled_positions
 from ...core.types import Array, Feeds, Float64
-from ..channels.model_diff import affected, first_change, sum_of
+from ..channels.model_diff import affected_weights, first_change, residual_sum
 from .least_squares import bias_of, solve
 
 
 @dataclass(frozen=True)
-class Cut:
-    """Which rows and columns of a layer's matrix a pruned layer still has."""
+class KeptChannels:
+    """The rows (outputs) and columns (inputs) of a layer's matrix that stay, as boolean masks."""
 
     outputs: Array
     inputs: Array
 
+    def after(self, first: KeptChannels) -> KeptChannels:
+        """Return the same rows and columns as masks over the matrix before the cut ``first``."""
+        outputs, inputs = first.outputs.copy(), first.inputs.copy()
+        outputs[first.outputs], inputs[first.inputs] = self.outputs, self.inputs
+        return KeptChannels(outputs, inputs)
+
 
 @dataclass(frozen=True)
-class Before:
-    """The model that one in hand was cut from, and what is left of its dense layers so far."""
+class Teacher:
+    """The model that a pruned model was cut from, and the channels of it that stay so far.
+
+    ``channels`` maps the weight name of every dense layer that was cut to these.
+    """
 
     model: ModelProto
-    cuts: Mapping[str, Cut]
+    channels: Mapping[str, KeptChannels]
 
-    def then(self, cuts: Mapping[str, Cut]) -> Before:
-        """What another cut leaves, of the layers that it names.
+    def after(self, cut: Mapping[str, KeptChannels]) -> Teacher:
+        """Return the teacher of the model after another cut, for the layers that this one names.
 
-        >>> half = Cut(np.array([True, False, True]), np.array([True, True]))
-        >>> again = Cut(np.array([False, True]), np.array([True, False]))
-        >>> both = Before(ModelProto(), {"w": half}).then({"w": again}).cuts["w"]
+        >>> half = KeptChannels(np.array([True, False, True]), np.array([True, True]))
+        >>> again = KeptChannels(np.array([False, True]), np.array([True, False]))
+        >>> both = Teacher(ModelProto(), {"w": half}).after({"w": again}).channels["w"]
         >>> both.outputs.tolist(), both.inputs.tolist()
         ([False, False, True], [True, False])
         """
-        return Before(
+        earlier = self.channels
+        return Teacher(
             self.model,
             {
-                name: _joined(self.cuts[name], cut) if name in self.cuts else cut
-                for name, cut in cuts.items()
+                name: last.after(earlier[name]) if name in earlier else last
+                for name, last in cut.items()
             },
         )
 
 
-def _joined(first: Cut, then: Cut) -> Cut:
-    outputs, inputs = first.outputs.copy(), first.inputs.copy()
-    outputs[first.outputs], inputs[first.inputs] = then.outputs, then.inputs
-    return Cut(outputs, inputs)
-
-
 def refit(
-    original: ModelProto,
+    teacher: Teacher,
     pruned: ModelProto,
-    cuts: Mapping[str, Cut],
     samples: Iterable[Feeds],
     *,
     seed: int,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = SILENT,
 ) -> ModelProto:
-    """Return a copy of ``pruned`` with its affected layers refitted to ``original``.
+    """Return a copy of ``pruned`` with its affected layers refitted to the teacher's model.
 
-    ``cuts`` maps the weight name of every dense layer to what is left of it. ``samples`` is read
-    once: both models are walked through side by side, and no layer runs twice.
+    ``teacher`` has the channels that stay of every dense layer. ``samples`` is read once: both
+    models run side by side, and no layer runs twice.
     """
     model = ModelProto()
     model.CopyFrom(pruned)
-    graph = Graph(model)
-    weights = affected(graph, Graph(original))
+    graph, original = Graph(model), Graph(teacher.model)
+    weights = affected_weights(graph, original)
     ties = [users for users in tied_layers(graph) if users[0].weight in weights]
     if ties:
-        begin = first_change(graph, Graph(original))
-        jobs = [_tied_job(graph, users, cuts[users[0].weight], begin) for users in ties]
-        jobs.sort(key=lambda job: job.position)
-        teacher = Walk(original, samples)
-        teacher.keep(name for job in jobs for name in job.wanted)
-        teacher.go_to(begin)
-        both = SideBySide(original, model, teacher, teacher.fork(model), seed, jobs)
-        for done, job in enumerate(jobs):
-            on_progress(done, len(jobs))
-            both.refit(job)
-    on_progress(len(ties), len(ties))
+        start = first_change(graph, original)
+        tasks = [
+            _tied_task(graph, users, teacher.channels[users[0].weight], start) for users in ties
+        ]
+        tasks.sort(key=lambda task: task.position)
+        refitter = LayerRefitter(teacher.model, model, samples, tasks, seed=seed, start=start)
+        for done, task in enumerate(tasks):
+            progress.step("refit layers", done, len(tasks))
+            refitter.refit(task)
+    progress.step("refit layers", len(ties), len(ties))
     return model
 
 
 @dataclass(frozen=True)
-class Job:
-    """A layer to refit: ``target`` less ``other`` is what it should give, where there is one.
+class RefitTask:
+    """A layer to refit: it should give the tensor ``target``, less ``other`` where there is one.
 
     ``sharing`` are the other layers with the same weight; each should give its own result on its
     own input in the original, as theirs in the smaller model come later, or have not changed.
     """
 
     layer: DenseLayer
-    cut: Cut
+    channels: KeptChannels
     position: int
     target: str
     other: str
     sharing: tuple[DenseLayer, ...] = ()
 
     @property
-    def wanted(self) -> list[str]:
-        """The tensors of the original that are needed."""
+    def teacher_tensors(self) -> list[str]:
+        """Return the names of the tensors of the original that are needed."""
         return [self.target, *(name for layer in self.sharing for name in (layer.x, layer.y))]
 
 
-def job_of(graph: Graph, layer: DenseLayer, cut: Cut) -> Job:
-    """A layer with what it should give: its own result, or that of the residual Add after it."""
+def refit_task(graph: Graph, layer: DenseLayer, channels: KeptChannels) -> RefitTask:
+    """Return the task of a layer: to give its own result, or that of the residual Add after it."""
     position = next(i for i, node in enumerate(graph.nodes) if layer.y in node.output)
-    total, other = sum_of(graph, layer)
-    return Job(layer, cut, position, total or layer.y, other)
+    total, other = residual_sum(graph, layer)
+    return RefitTask(layer, channels, position, total or layer.y, other)
 
 
-def _tied_job(graph: Graph, users: Sequence[DenseLayer], cut: Cut, begin: int) -> Job:
-    """One job for all layers of a weight: at the first of them that something has changed for."""
-    jobs = [job_of(graph, layer, cut) for layer in users]
-    first = next(job for job in jobs if job.position >= begin)
-    return replace(first, sharing=tuple(one.layer for one in jobs if one is not first))
+def _tied_task(
+    graph: Graph, users: Sequence[DenseLayer], channels: KeptChannels, start: int
+) -> RefitTask:
+    """Return one task for all layers of a weight, at the first of them after the node ``start``."""
+    tasks = [refit_task(graph, layer, channels) for layer in users]
+    first = next(task for task in tasks if task.position >= start)
+    return replace(first, sharing=tuple(task.layer for task in tasks if task is not first))
 
 
-class SideBySide:
-    """The original and the pruned model, walked through side by side, for ``jobs`` in order.
+class LayerRefitter:
+    """The original and the pruned model, run side by side on all samples, for ``tasks`` in order.
 
-    The teacher has been told to keep what they want.
+    The nodes before ``start`` are the same in both.
     """
 
     def __init__(
         self,
         original: ModelProto,
         model: ModelProto,
-        teacher: Walk,
-        student: Walk,
+        samples: Iterable[Feeds],
+        tasks: Sequence[RefitTask],
+        *,
         seed: int,
-        jobs: Sequence[Job],
+        start: int = 0,
     ) -> None:
-        self._wanted = Counter(name for job in jobs for name in job.wanted)
+        self._uses = Counter(name for task in tasks for name in task.teacher_tensors)
         self._model = model
-        self._teacher = teacher
-        self._student = student
+        self._teacher = LayerwiseExecutor(original, samples)
+        self._teacher.keep(self._uses)
+        self._teacher.run_until(start)
+        self._student = self._teacher.fork(model)
         self._seed = seed
-        self._made = {
+        self._producer = {
             name: index for index, node in enumerate(original.graph.node) for name in node.output
         }
         self._shapes = {tensor.name: tuple(tensor.dims) for tensor in original.graph.initializer}
 
-    def reach(self, job: Job) -> tuple[Moments, Float64]:
-        """Walk up to a layer: the moments of its inputs and targets, and its matrix as it is.
+    def run_to(self, task: RefitTask) -> tuple[Moments, Float64]:
+        """Return the moments of a layer's inputs and targets, and its present matrix.
 
-        The layers come in the order of the graph.
+        The layers must come in the order of the graph.
         """
-        weight = _stored(self._model, job.layer.weight)
-        assert weight is not None
-        self._teacher.go_to(self._made[job.target] + 1)
-        self._student.go_to(job.position)
-        moments = self._moments(job, weight)
-        self._drop(job.target)
-        return moments, job.layer.matrix(weight)
+        weight = initializer(self._model, task.layer.weight)
+        self._teacher.run_until(self._producer[task.target] + 1)
+        self._student.run_until(task.position)
+        moments = self._moments(task, weight)
+        self._drop(task.target)
+        return moments, task.layer.matrix(weight)
 
-    def refit(self, job: Job) -> None:
+    def refit(self, task: RefitTask) -> None:
         """Solve for a layer's matrix, which others may share, and for the bias of each of them."""
-        moments, start = self.reach(job)
-        has_bias = self.has_bias(job)
-        found = [(job.layer, moments)]
-        found += [(layer, self._of_original(layer, job.cut)) for layer in job.sharing]
-        if job.sharing:
-            moments = pooled([part for _, part in found], centred=has_bias)
+        moments, start = self.run_to(task)
+        has_bias = bool(task.layer.bias)
+        moments_of = [(task.layer, moments)]
+        moments_of += [
+            (layer, self._teacher_moments(layer, task.channels)) for layer in task.sharing
+        ]
+        if task.sharing:
+            moments = pooled([part for _, part in moments_of], centred=has_bias)
         matrix, _ = solve(moments, start, has_bias=has_bias)
-        for layer, part in found:
-            offset = bias_of(part, matrix, has_bias=has_bias)
-            self.put(replace(job, layer=layer), matrix, offset)
+        for layer, part in moments_of:
+            self.put(layer, matrix, bias_of(part, matrix, has_bias=has_bias))
 
-    def _of_original(self, layer: DenseLayer, cut: Cut) -> Moments:
-        """The moments of a layer's inputs and targets in the original, of what is left of them."""
-        self._teacher.go_to(self._made[layer.y] + 1)
+    def _teacher_moments(self, layer: DenseLayer, channels: KeptChannels) -> Moments:
+        """Return the moments of the inputs and targets that stay of a layer in the original."""
+        self._teacher.run_until(self._producer[layer.y] + 1)
         whole = np.empty(self._shapes[layer.weight], np.bool_)
-        moments = Moments(int(cut.inputs.sum()), int(cut.outputs.sum()))
+        moments = Moments(int(channels.inputs.sum()), int(channels.outputs.sum()))
         pairs = zip(self._teacher.values(layer.x), self._teacher.values(layer.y), strict=True)
         for index, (x, y) in enumerate(pairs):
             at = sampled_positions(position_count(layer, x, y), index, self._seed)
-            rows = patches(layer.node, x, whole, at)[:, cut.inputs]
-            moments.add(rows, responses(layer, y, whole, at)[:, cut.outputs])
+            rows = patches(layer.node, x, whole, at)[:, channels.inputs]
+            moments.add(rows, responses(layer, y, whole, at)[:, channels.outputs])
         self._drop(layer.x)
         self._drop(layer.y)
         return moments
 
     def _drop(self, name: str) -> None:
-        self._wanted[name] -= 1
-        if not self._wanted[name]:
+        self._uses[name] -= 1
+        if not self._uses[name]:
             self._teacher.drop(name)
 
-    def has_bias(self, job: Job) -> bool:
-        """Whether a layer has a bias that may be changed."""
-        return _stored(self._model, job.layer.bias) is not None
+    def put(self, layer: DenseLayer, matrix: Float64, bias: Float64 | None) -> None:
+        """Give a layer of the pruned model another matrix, and another bias if it has one."""
+        weight = initializer(self._model, layer.weight)
+        set_initializer(self._model, layer.weight, layer.weight_like(matrix, weight))
+        if layer.bias and bias is not None:
+            like = initializer(self._model, layer.bias)
+            set_initializer(self._model, layer.bias, _as_bias(layer, bias, like))
 
-    def put(self, job: Job, matrix: Float64, offset: Float64 | None) -> None:
-        """Give a layer of the pruned model another matrix, and another bias if there is one."""
-        layer = job.layer
-        weight, bias = _stored(self._model, layer.weight), _stored(self._model, layer.bias)
-        assert weight is not None
-        _store(self._model, layer.weight, layer.weight_like(matrix, weight))
-        if bias is not None and offset is not None:
-            _store(self._model, layer.bias, _as_bias(layer, offset, bias))
-
-    def _moments(self, job: Job, weight: Array) -> Moments:
-        layer, whole = job.layer, np.empty(self._shapes[job.layer.weight], np.bool_)
+    def _moments(self, task: RefitTask, weight: Array) -> Moments:
+        layer, whole = task.layer, np.empty(self._shapes[task.layer.weight], np.bool_)
         rows, columns = layer.matrix(weight).shape
         moments = Moments(columns, rows)
-        targets, inputs = self._teacher.values(job.target), self._student.values(layer.x)
-        others = self._student.values(job.other) if job.other else None
+        targets, inputs = self._teacher.values(task.target), self._student.values(layer.x)
+        others = self._student.values(task.other) if task.other else None
         for index in range(len(self._teacher)):
             x, y = inputs[index], targets[index]
             at = sampled_positions(position_count(layer, x, y), index, self._seed)
-            target = responses(layer, y, whole, at)[:, job.cut.outputs]
+            target = responses(layer, y, whole, at)[:, task.channels.outputs]
             if others is not None:
                 target = target - responses(layer, others[index], weight, at)
             moments.add(patches(layer.node, x, weight, at), target)
@@ -239,11 +242,13 @@ def _as_bias(layer: DenseLayer, bias: Float64, like: Array) -> Array:
     return np.ascontiguousarray(bias.reshape(like.shape), dtype=like.dtype)
 
 
-def _stored(model: ModelProto, name: str) -> Array | None:
-    found = (tensor for tensor in model.graph.initializer if name and tensor.name == name)
-    return next((np.asarray(numpy_helper.to_array(tensor)) for tensor in found), None)
+def initializer(model: ModelProto, name: str) -> Array:
+    """Return the value of an initializer of a model."""
+    tensor = next(tensor for tensor in model.graph.initializer if tensor.name == name)
+    return np.asarray(numpy_helper.to_array(tensor))
 
 
-def _store(model: ModelProto, name: str, value: Array) -> None:
-    tensor = next(t for t in model.graph.initializer if t.name == name)
+def set_initializer(model: ModelProto, name: str, value: Array) -> None:
+    """Give an initializer of a model another value."""
+    tensor = next(tensor for tensor in model.graph.initializer if tensor.name == name)
     tensor.CopyFrom(numpy_helper.from_array(value, name))

@@ -1,4 +1,4 @@
-"""Cost of the model when some channels are gone, without building it."""
+"""Cost of the model when some channels are removed, without building it."""
 
 from __future__ import annotations
 
@@ -12,60 +12,80 @@ from onnx import NodeProto
 
 from ...core.graphs.graph import Graph, attributes
 from ...core.graphs.layers import LayerShape, layer_of, pooling_of
-from ..channels.dependency_graph import Dependency
-from ..channels.union_find import Axis
+from ..channels.dependency_graph import DependencyGraph
+from ..channels.union_find import AtomAxis
 from .width_candidates import Candidate
 
 Cost = Callable[[LayerShape], float]
+# group name -> channels kept; the others keep all
 Widths = Mapping[str, int]
 
 
 @dataclass(frozen=True)
-class _Length:
-    """An axis: its length, and for each group how much it loses with 0, 1, 2 ... channels gone."""
+class CostFunction:
+    """The cost of a layer, and the number ``step`` of channels at which it changes."""
+
+    of_layer: Cost
+    step: int = 32
+
+
+@dataclass(frozen=True)
+class _AxisLength:
+    """The length of an axis, and for each group what it loses with 0, 1, 2 ... channels removed."""
 
     full: int
     lost: dict[str, list[int]]
 
-    def left(self, gone: Mapping[str, int]) -> int:
+    def remaining(self, removed: Mapping[str, int]) -> int:
+        """Return the length when so many channels of the groups are removed."""
         return self.full - sum(
-            table[gone[name]] for name, table in self.lost.items() if name in gone
+            table[removed[name]] for name, table in self.lost.items() if name in removed
         )
 
 
 @dataclass(frozen=True, eq=False)  # each is one of its own, to look costs up by
-class _Sized:
+class _CutLayer:
+    """A layer with the lengths of its inputs, its outputs and the rows of a matrix product.
+
+    ``blocks`` are those that it is in: it is removed with any of them.
+    """
+
     layer: LayerShape
-    lengths: tuple[_Length, ...]  # inputs, outputs, and the rows of a matrix product
-    blocks: _Length  # the blocks that it is in: gone with any of them
+    lengths: tuple[_AxisLength, ...]
+    blocks: _AxisLength
 
     @property
     def groups(self) -> set[str]:
+        """Return the names of the groups that its lengths depend on."""
         return {name for length in (*self.lengths, self.blocks) for name in length.lost}
 
-    def left(self, gone: Mapping[str, int]) -> tuple[int, ...] | None:
-        """What is left of its lengths; None when the layer is gone."""
-        if self.blocks.left(gone) < self.blocks.full:
+    def remaining(self, removed: Mapping[str, int]) -> tuple[int, ...] | None:
+        """Return its lengths when so many channels are removed; None when the layer is removed."""
+        if self.blocks.remaining(removed) < self.blocks.full:
             return None
-        return tuple(length.left(gone) for length in self.lengths)
+        return tuple(length.remaining(removed) for length in self.lengths)
 
 
 class CostModel:
-    """The sum over all layers of ``cost``, for any widths of the groups.
+    """The sum of ``cost`` over all layers, for any widths of the groups.
 
     A layer's cost is worked out once for each of its shapes, and a change looks only at the layers
     that it touches, so that a search may try thousands.
     """
 
-    def __init__(self, dependency: Dependency, candidates: Sequence[Candidate], cost: Cost) -> None:
+    def __init__(
+        self, dependency: DependencyGraph, candidates: Sequence[Candidate], cost: Cost
+    ) -> None:
         self._cost = lru_cache(maxsize=None)(partial(_cost_of, cost))
-        self._sizes = {one.group.name: one.group.size for one in candidates}
-        tables = {one.group.name: one.group.roots[one.order] for one in candidates}
+        self._sizes = {candidate.group.name: candidate.group.size for candidate in candidates}
+        orders = {
+            candidate.group.name: candidate.group.roots[candidate.order] for candidate in candidates
+        }
         self._layers = [
-            _Sized(
+            _CutLayer(
                 layer,
-                tuple(_length(axis, tables) for axis in _axes(dependency, node, layer)),
-                _length(_blocks(dependency, node), tables),
+                tuple(_axis_length(axis, orders) for axis in _axes(dependency, node, layer)),
+                _axis_length(_blocks(dependency, node), orders),
             )
             for node in dependency.graph.nodes
             if (layer := _layer(dependency.graph, node)) is not None
@@ -75,70 +95,70 @@ class CostModel:
         }
 
     def shapes(self, widths: Widths) -> list[LayerShape]:
-        """The layers that are left when the named groups keep so many channels."""
-        gone = self._gone(widths)
-        sizes = ((layer, layer.left(gone)) for layer in self._layers)
-        return [shrunk(layer.layer, *left) for layer, left in sizes if left is not None]
+        """Return the layers that are left when the groups have these widths."""
+        removed = self._removed(widths)
+        sizes = ((layer, layer.remaining(removed)) for layer in self._layers)
+        return [resized(layer.layer, *size) for layer, size in sizes if size is not None]
 
-    def of(self, widths: Widths) -> float:
-        """Total cost when the named groups keep so many channels."""
-        gone = self._gone(widths)
-        return sum(self._cost(layer, layer.left(gone)) for layer in self._layers)
+    def total(self, widths: Widths) -> float:
+        """Return the cost of the model when the groups have these widths."""
+        removed = self._removed(widths)
+        return sum(self._cost(layer, layer.remaining(removed)) for layer in self._layers)
 
-    def change(self, widths: Widths, name: str, kept: int) -> float:
-        """What is saved when one group is cut further."""
-        before, after = self._gone(widths), self._gone({**widths, name: kept})
+    def saving(self, widths: Widths, name: str, width: int) -> float:
+        """Return the cost that is saved when one group is cut further, to ``width``."""
+        before, after = self._removed(widths), self._removed({**widths, name: width})
         return sum(
-            self._cost(layer, layer.left(before)) - self._cost(layer, layer.left(after))
+            self._cost(layer, layer.remaining(before)) - self._cost(layer, layer.remaining(after))
             for layer in self._touched[name]
         )
 
     def sharing_with(self, name: str) -> set[str]:
-        """The groups, this one among them, whose savings depend on how far this one is cut."""
+        """Return the groups, this one among them, whose savings depend on the width of this one."""
         return {name}.union(*(layer.groups for layer in self._touched[name]))
 
-    def _gone(self, widths: Widths) -> dict[str, int]:
-        return {name: self._sizes[name] - kept for name, kept in widths.items()}
+    def _removed(self, widths: Widths) -> dict[str, int]:
+        return {name: self._sizes[name] - width for name, width in widths.items()}
 
 
-def _cost_of(cost: Cost, layer: _Sized, left: tuple[int, ...] | None) -> float:
-    return 0.0 if left is None else cost(shrunk(layer.layer, *left))
+def _cost_of(cost: Cost, layer: _CutLayer, size: tuple[int, ...] | None) -> float:
+    return 0.0 if size is None else cost(resized(layer.layer, *size))
 
 
 def _layer(graph: Graph, node: NodeProto) -> LayerShape | None:
     return layer_of(graph, node) or pooling_of(graph, node)
 
 
-def _axes(dependency: Dependency, node: NodeProto, layer: LayerShape) -> list[Axis]:
-    """Roots along a layer's inputs, its outputs, and the rows of a matrix product."""
-    x = [dependency.atoms.roots(axis) for axis in dependency.axes[node.input[0]]]
-    y = [dependency.atoms.roots(axis) for axis in dependency.axes[node.output[0]]]
+def _axes(dependency: DependencyGraph, node: NodeProto, layer: LayerShape) -> list[AtomAxis]:
+    """Return the roots along a layer's inputs, its outputs, and the rows of a matrix product."""
+    x = [dependency.atoms.find(axis) for axis in dependency.axes[node.input[0]]]
+    y = [dependency.atoms.find(axis) for axis in dependency.axes[node.output[0]]]
     if layer.op in ("gemm", "matmul"):
         return [x[0 if attributes(node).get("transA") else -1], y[-1], *y[:-1]]
     return [x[1], y[1]]
 
 
-def _blocks(dependency: Dependency, node: NodeProto) -> Axis:
-    """The roots of the blocks that a node is in."""
+def _blocks(dependency: DependencyGraph, node: NodeProto) -> AtomAxis:
+    """Return the roots of the blocks that a node is in."""
     inside = [
-        root for root, block in dependency.blocks.items() if block.gone.intersection(node.output)
+        root for root, block in dependency.blocks.items() if block.inner.intersection(node.output)
     ]
     return np.array(inside, dtype=np.int64)
 
 
-def _length(axis: Axis, tables: Mapping[str, Axis]) -> _Length:
-    found, counts = np.unique(axis, return_counts=True)
-    times = dict(zip(found.tolist(), counts.tolist(), strict=True))
+def _axis_length(axis: AtomAxis, orders: Mapping[str, AtomAxis]) -> _AxisLength:
+    present, counts = np.unique(axis, return_counts=True)
+    times = dict(zip(present.tolist(), counts.tolist(), strict=True))
     lost = {}
-    for name, roots in tables.items():
-        each = [times.get(root, 0) for root in roots.tolist()]
-        if any(each):
-            lost[name] = np.cumsum([0, *each]).tolist()
-    return _Length(axis.size, lost)
+    for name, roots in orders.items():
+        per_channel = [times.get(root, 0) for root in roots.tolist()]
+        if any(per_channel):
+            lost[name] = np.cumsum([0, *per_channel]).tolist()
+    return _AxisLength(axis.size, lost)
 
 
-def shrunk(layer: LayerShape, cin: int, cout: int, *rows: int) -> LayerShape:
-    """A layer with other numbers of channels, and of rows for a matrix product."""
+def resized(layer: LayerShape, cin: int, cout: int, *rows: int) -> LayerShape:
+    """Return a layer with other numbers of channels, and of rows for a matrix product."""
     if layer.op in ("gemm", "matmul"):
         count = prod(rows)
         return replace(layer, cin=cin, cout=cout, in_h=count, out_h=count)

@@ -1,4 +1,4 @@
-"""How far the outputs of a smaller model are from the original's."""
+"""The distance of the outputs of a smaller model from those of the original."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from ...core.types import Array, Float64
 
 
 def divergence(reference: Sequence[Array], outputs: Sequence[Array]) -> float:
-    """How far outputs are from a reference: KL for class scores, else error over variance.
+    """Return the distance of outputs from a reference: KL for class scores, else error / variance.
 
-    Each argument is one stacked array (samples, ...) per model output.
+    Each argument has one stacked array (samples, ...) per model output, over which it is summed.
 
     >>> logits = np.array([[2.0, 0.0]])
     >>> divergence([logits], [logits])
     0.0
     """
-    return float(np.sum([_one_divergence(a, b) for a, b in zip(reference, outputs, strict=True)]))
+    return float(
+        np.sum([_output_divergence(a, b) for a, b in zip(reference, outputs, strict=True)])
+    )
 
 
-def _one_divergence(reference: Array, output: Array) -> float:
+def _output_divergence(reference: Array, output: Array) -> float:
     reference, output = reference.astype(np.float64), output.astype(np.float64)
     if reference.ndim == 2 and reference.shape[1] > 1:
         p, q = _log_probabilities(reference), _log_probabilities(output)
@@ -32,7 +34,7 @@ def _one_divergence(reference: Array, output: Array) -> float:
 
 
 def _log_probabilities(scores: Array) -> Float64:
-    """Logits or probabilities -> log probabilities."""
+    """Return the log probabilities of logits or probabilities (samples, classes)."""
     if (scores >= 0).all() and np.allclose(scores.sum(axis=1), 1.0, atol=1e-3):
         return np.asarray(np.log(np.maximum(scores, 1e-7)), dtype=np.float64)
     shifted = scores - scores.max(axis=1, keepdims=True)
@@ -41,7 +43,7 @@ def _log_probabilities(scores: Array) -> Float64:
 
 
 def likeness(reference: Sequence[Array], outputs: Sequence[Array]) -> tuple[str, float]:
-    """Name and value of what says, from 0 to 1, how alike the outputs are.
+    """Return the name and the value, from 0 to 1, of a measure of the outputs' likeness.
 
     ``agreement``, the share of equal first classes, when the first output has rows of scores or of
     probabilities; else ``cosine``, the mean cosine similarity of the least similar output.
@@ -57,7 +59,7 @@ def likeness(reference: Sequence[Array], outputs: Sequence[Array]) -> tuple[str,
 
 
 def is_classes(output: Array) -> bool:
-    """Whether an output (samples, ...) holds scores of classes along its last axis."""
+    """Return whether an output (samples, ...) holds scores of classes along its last axis."""
     if output.ndim < 2 or output.shape[-1] < 2 or output.dtype.kind != "f":
         return False
     return output.ndim == 2 or bool(
@@ -66,7 +68,7 @@ def is_classes(output: Array) -> bool:
 
 
 def _cosine(reference: Array, output: Array) -> float:
-    a, b = (one.reshape(len(one), -1).astype(np.float64) for one in (reference, output))
+    a, b = (array.reshape(len(array), -1).astype(np.float64) for array in (reference, output))
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     alike = np.einsum("ij,ij->i", a, b) / np.maximum(lengths, 1e-12)
     return float(np.where(lengths > 0, alike, (a == b).all(axis=1)).mean())

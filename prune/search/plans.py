@@ -1,8 +1,8 @@
 """How many channels every group keeps at a budget, and which blocks: the plans to choose from.
 
-The search adds up what each cut alone does to the outputs. Cuts made together may do more or less,
-so simpler plans are candidates, too: the one that keeps all blocks, and the one that ignores all
-that was measured and takes the same share of every group.
+The search adds up the error of each cut alone. The error of cuts made together may be larger or
+smaller, so simpler plans are candidates, too: the one that keeps all blocks, and the one that
+ignores all that was measured and takes the same share of every group.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from ...core.errors import OptionError
+from ...core.results.pruning_figures import PrunedBlock, PrunedGroup
 from ...core.types import Array
-from ..channels.dependency_graph import Dependency
+from ..channels.dependency_graph import DependencyGraph
 from ..channels.layer_selection import names_of
-from ..prune_result import PrunedBlock, PrunedGroup
-from .allocate import Point, allocate, by_sensitivity, given_back, removed_mask, uniform
+from .allocate import PrunePlan, allocate, by_sensitivity, relax_plan, removed_mask, uniform
 from .costs import CostModel
 from .width_candidates import Candidate
 
 SEARCHED, CHANNELS, UNIFORM = "searched", "channels", "uniform"
 
 
-class Plans:
+class PlanSearch:
     """The plans of one model for any budget; with the allocation ``uniform`` that one alone.
 
     ``whole_cost`` is what the model costs with all its channels.
@@ -30,106 +30,108 @@ class Plans:
 
     def __init__(
         self,
-        dependency: Dependency,
+        dependency: DependencyGraph,
         candidates: Sequence[Candidate],
         costs: CostModel,
         allocation: str,
     ) -> None:
         self._dependency = dependency
         self._candidates = candidates
-        self._blocks = [one for one in candidates if dependency.block_of(one.group.roots)]
-        self._groups = [one for one in candidates if not dependency.block_of(one.group.roots)]
-        self._by_name = {one.group.name: one for one in candidates}
+        self._by_name = {candidate.group.name: candidate for candidate in candidates}
+        self._blocks, self._groups = list[Candidate](), list[Candidate]()
+        for candidate in candidates:
+            is_block = dependency.block_of(candidate.group.roots) is not None
+            (self._blocks if is_block else self._groups).append(candidate)
         self._costs = costs
-        self.whole_cost = costs.of({})
+        self.whole_cost = costs.total({})
         self._searches = allocation == "sensitivity"
-        self._even = _Path(uniform(candidates, costs))
-        self._narrowed = _Path(by_sensitivity(self._groups, costs))
-        self._path = self._even
+        self._uniform = _LazyPlans(uniform(candidates, costs))
+        self._narrowed = _LazyPlans(by_sensitivity(self._groups, costs))
+        self._searched = self._uniform
         if self._searches:
-            searched = _Path(by_sensitivity(candidates, costs))
-            self._path = searched if self._blocks else self._narrowed
+            with_blocks = _LazyPlans(by_sensitivity(candidates, costs))
+            self._searched = with_blocks if self._blocks else self._narrowed
 
-    def of(self, share: float) -> dict[str, Point]:
-        """Name -> plan, of those that differ, the searched one first.
+    def plans(self, share: float) -> dict[str, PrunePlan]:
+        """Return name -> plan, of those that differ, the searched one first.
 
         Raises OptionError when none saves the share.
         """
         if not self._searches:
-            return {UNIFORM: allocate(self._even, share)}
-        plans = {SEARCHED: self.searched(share)}
-        for name, path in ((CHANNELS, self._narrowed), (UNIFORM, self._even)):
+            return {UNIFORM: allocate(self._uniform, share)}
+        plans = {SEARCHED: self.search(share)}
+        for name, steps in ((CHANNELS, self._narrowed), (UNIFORM, self._uniform)):
             with suppress(OptionError):
-                plan = self._given_back(allocate(path, share), share)
+                plan = self._relaxed(allocate(steps, share), share)
                 if all(plan.widths != other.widths for other in plans.values()):
                     plans[name] = plan
         return plans
 
-    def searched(self, share: float) -> Point:
-        """The first of them. Raises OptionError when it cannot save the share."""
+    def search(self, share: float) -> PrunePlan:
+        """Return the first of the plans. Raises OptionError when it cannot save the share."""
         if not self._searches:
-            return allocate(self._even, share)
-        return self._given_back(allocate(self._path, share), share)
+            return allocate(self._uniform, share)
+        return self._relaxed(allocate(self._searched, share), share)
 
-    def _given_back(self, point: Point, share: float) -> Point:
-        return given_back(point, share, self._candidates, self._costs)
+    def _relaxed(self, plan: PrunePlan, share: float) -> PrunePlan:
+        return relax_plan(plan, share, self._candidates, self._costs)
 
     def reach(self) -> float:
-        """The largest share that can be saved."""
-        return 1 - min(point.cost for point in self._path) / self.whole_cost
+        """Return the largest share that can be saved."""
+        return 1 - min(plan.cost for plan in self._searched) / self.whole_cost
 
-    def removed(self, point: Point) -> Array:
-        """Mask over roots with the channels that a plan leaves out."""
-        return removed_mask(self._dependency, self._by_name, point.widths)
+    def removed(self, plan: PrunePlan) -> Array:
+        """Return a mask over roots, True for the channels that a plan removes."""
+        return removed_mask(self._dependency, self._by_name, plan.widths)
 
-    def groups(self, point: Point) -> tuple[PrunedGroup, ...]:
-        """What a plan does to each group of channels."""
-        return tuple(self._group(one, point) for one in self._groups)
+    def groups(self, plan: PrunePlan) -> tuple[PrunedGroup, ...]:
+        """Return the cut that a plan makes in each group of channels."""
+        return tuple(self._group(candidate, plan) for candidate in self._groups)
 
-    def blocks(self, point: Point) -> tuple[PrunedBlock, ...]:
-        """What it does to each block that can be left out."""
-        return tuple(self._block(one, point) for one in self._blocks)
+    def blocks(self, plan: PrunePlan) -> tuple[PrunedBlock, ...]:
+        """Return for each block that can be removed whether a plan does."""
+        return tuple(self._block(candidate, plan) for candidate in self._blocks)
 
-    def _group(self, candidate: Candidate, point: Point) -> PrunedGroup:
+    def _group(self, candidate: Candidate, plan: PrunePlan) -> PrunedGroup:
         name, size = candidate.group.name, candidate.group.size
-        kept = point.widths.get(name, size)
+        width = plan.widths.get(name, size)
         return PrunedGroup(
             name=name,
             before=size,
-            after=kept,
-            error=candidate.errors.get(kept, 0.0),
-            saved=self._share_saved(name, point),
+            after=width,
+            error=candidate.errors.get(width, 0.0),
+            saved=self._share_saved(name, plan),
             sensitivity={width: candidate.errors[width] for width in candidate.measured},
             layers=tuple(sorted(names_of(self._dependency, candidate.group))),
         )
 
-    def _block(self, candidate: Candidate, point: Point) -> PrunedBlock:
+    def _block(self, candidate: Candidate, plan: PrunePlan) -> PrunedBlock:
         name, layers = candidate.group.name, names_of(self._dependency, candidate.group)
         return PrunedBlock(
             name=name,
-            left_out=name in point.widths,
+            left_out=name in plan.widths,
             error=candidate.errors[0],
-            saved=self._share_saved(name, point),
+            saved=self._share_saved(name, plan),
             layers=tuple(sorted(layers - {name})),
         )
 
-    def _share_saved(self, name: str, point: Point) -> float:
-        """What one cut saves of the whole model's cost when the others are made already."""
-        if name not in point.widths:
+    def _share_saved(self, name: str, plan: PrunePlan) -> float:
+        """Return the share of the whole cost that one cut saves after all others of a plan."""
+        if name not in plan.widths:
             return 0.0
-        others = {group: width for group, width in point.widths.items() if group != name}
-        return self._costs.change(others, name, point.widths[name]) / self.whole_cost
+        others = {group: width for group, width in plan.widths.items() if group != name}
+        return self._costs.saving(others, name, plan.widths[name]) / self.whole_cost
 
 
-class _Path:
-    """Points in their order, worked out when first asked for."""
+class _LazyPlans:
+    """Plans in their order, worked out when first asked for."""
 
-    def __init__(self, further: Iterator[Point]) -> None:
-        self._known: list[Point] = []
+    def __init__(self, further: Iterator[PrunePlan]) -> None:
+        self._plans: list[PrunePlan] = []
         self._further = further
 
-    def __iter__(self) -> Iterator[Point]:
-        yield from self._known
-        for point in self._further:
-            self._known.append(point)
-            yield point
+    def __iter__(self) -> Iterator[PrunePlan]:
+        yield from self._plans
+        for plan in self._further:
+            self._plans.append(plan)
+            yield plan

@@ -1,22 +1,22 @@
-"""Every group at every allowed width: the channels kept, and what that costs in output error."""
+"""Every group at every allowed width: the channels that stay, and the error of the outputs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 
 import numpy as np
 
 from ...core.graphs.dense import DenseLayer, patches, position_count, responses, tied_layers
+from ...core.progress import SILENT, Progress
 from ...core.streaming.moments import Moments, pooled, sampled_positions
 from ...core.streaming.tensor_stream import stream
 from ...core.types import Array, Feeds
-from ..channels.blocks import stand_in
-from ..channels.dependency_graph import Dependency
+from ..channels.blocks import stand_in_layer
+from ..channels.dependency_graph import DependencyGraph
 from ..channels.groups import Group
-from .importance import Reader, removal_order
-from .magnitude import magnitudes
+from .importance import Reader, magnitudes, removal_order
 from .trials import Trials
 from .widths import errors_between, measured_widths
 
@@ -29,8 +29,8 @@ CRITERIA = ("obs", "wanda", "magnitude")
 class Candidate:
     """A group with its channels in order of removal and the error of each allowed width.
 
-    ``errors`` maps channels kept -> divergence of the model's output when only this group is cut;
-    ``measured`` has those that were not interpolated.
+    ``errors`` maps width -> divergence of the model's outputs when only this group is cut to it;
+    ``measured`` has the widths that were not interpolated.
     """
 
     group: Group
@@ -38,114 +38,113 @@ class Candidate:
     errors: dict[int, float]
     measured: tuple[int, ...] = ()
 
-    def removed(self, kept: int) -> Array:
-        """Indices of the channels to drop so that ``kept`` stay."""
-        dropped: Array = self.order[: self.group.size - kept]
-        return dropped
+    def removed(self, width: int) -> Array:
+        """Return the indices of the channels to remove so that ``width`` of them stay."""
+        indices: Array = self.order[: self.group.size - width]
+        return indices
 
 
 def layer_moments(
-    dependency: Dependency, samples: Iterable[Feeds], seed: int
+    dependency: DependencyGraph, samples: Iterable[Feeds], seed: int
 ) -> tuple[Statistics, Statistics]:
-    """Weight name -> layer and the joint moments of its input patches and its outputs.
+    """Return the layers with the joint moments of their input patches and outputs, by weight.
 
     Of a weight that several layers share it is the first of them, with the moments of all. The
-    second is by the name of a block: the layer that can stand in for it, and the moments of its
-    inputs and of what it would have to give.
+    second mapping is by the name of a block: the layer that can stand in for it, and the joint
+    moments of its inputs and of the results that it would have to give.
     """
     graph = dependency.graph
-    blocks = {block: stand_in(graph, block) for block in dependency.blocks.values()}
-    aims = {found[0].y: (block, found[1]) for block, found in blocks.items() if found}
+    layers_of = ((block, stand_in_layer(graph, block)) for block in dependency.blocks.values())
+    stand_ins = {pair[0].y: (block, pair[1]) for block, pair in layers_of if pair}
     ties = tied_layers(graph)
     layers = [layer for users in ties for layer in users]
     moments = {}
     for layer in layers:
         rows, columns = layer.matrix(graph.weights[layer.weight]).shape
-        moments[layer.y] = Moments(columns, rows * (1 + (layer.y in aims)))
+        moments[layer.y] = Moments(columns, rows * (1 + (layer.y in stand_ins)))
     names = [name for layer in layers for name in (layer.x, layer.y)]
-    names += [name for block, other in aims.values() for name in (block.total, other) if name]
-    seen = count()
+    names += [name for block, other in stand_ins.values() for name in (block.total, other) if name]
+    indices = count()
 
     def add(values: Mapping[str, Array]) -> None:
-        index = next(seen)
+        index = next(indices)
         for layer in layers:
             x, y, weight = values[layer.x], values[layer.y], graph.weights[layer.weight]
             at = sampled_positions(position_count(layer, x, y), index, seed)
-            wanted = responses(layer, y, weight, at)
-            if layer.y in aims:
-                block, other = aims[layer.y]
-                aim = values[block.total] - values[other] if other else values[block.total]
-                wanted = np.hstack([wanted, responses(layer, aim, weight, at)])
-            moments[layer.y].add(patches(layer.node, x, weight, at), wanted)
+            targets = responses(layer, y, weight, at)
+            if layer.y in stand_ins:
+                block, other = stand_ins[layer.y]
+                total = values[block.total] - values[other] if other else values[block.total]
+                targets = np.hstack([targets, responses(layer, total, weight, at)])
+            moments[layer.y].add(patches(layer.node, x, weight, at), targets)
 
     stream(graph.model, names, samples, add)
     of_blocks = {}
-    for y, (block, _) in aims.items():
+    for y, (block, _) in stand_ins.items():
         both = moments[y]
         half = both.targets // 2
         moments[y] = both.of_targets(0, half)
         layer = next(layer for layer in layers if layer.y == y)
         of_blocks[block.name] = (layer, both.of_targets(half, 2 * half))
-    return {users[0].weight: (users[0], _joined(users, moments)) for users in ties}, of_blocks
+    return {users[0].weight: (users[0], _pooled(users, moments)) for users in ties}, of_blocks
 
 
-def _joined(users: Sequence[DenseLayer], moments: Mapping[str, Moments]) -> Moments:
+def _pooled(users: Sequence[DenseLayer], moments: Mapping[str, Moments]) -> Moments:
     parts = [moments[layer.y] for layer in users]
     return parts[0] if len(parts) == 1 else pooled(parts, centred=bool(users[0].bias))
 
 
 def candidates_of(
-    dependency: Dependency,
+    dependency: DependencyGraph,
     groups: Sequence[Group],
     statistics: Statistics,
     trials: Trials,
     *,
     step: int,
     criterion: str = "obs",
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = SILENT,
 ) -> list[Candidate]:
     """Order the channels of each group and measure the output's error at some allowed widths.
 
-    Widths are multiples of ``step`` outputs of the layers that make the channels. A group that no
-    refittable layer reads is left out.
+    Widths are multiples of ``step`` outputs of the layers that produce the channels. A group that
+    no refittable layer reads is left out.
     """
-    found: dict[str, Candidate] = {}
+    candidates: dict[str, Candidate] = {}
     ordered = sorted(groups, key=trials.start_of)  # so that nothing runs twice before the cut
     for done, group in enumerate(ordered):
-        on_progress(done, len(groups))
-        own_step = max(1, round(step / group.each))
+        progress.step("measure groups", done, len(groups))
+        own_step = max(1, round(step / group.outputs_per_channel))
         widths = measured_widths(group.size, own_step)
         if dependency.block_of(group.roots):
             whole = np.zeros(1, dtype=np.int64)
             error = trials.error(group, whole)
-            found[group.name] = Candidate(group, whole, {0: max(error, 0.0)}, (0,))
+            candidates[group.name] = Candidate(group, whole, {0: max(error, 0.0)}, (0,))
             continue
         readers = readers_of(dependency, group, statistics)
         if not widths or not readers:
             continue
         order = _order(dependency, group, readers, criterion, widths[0])
-        cuts = {kept: order[: group.size - kept] for kept in widths}
-        measured = {kept: trials.error(group, dropped) for kept, dropped in cuts.items()}
+        measured = {width: trials.error(group, order[: group.size - width]) for width in widths}
         errors = errors_between(group.size, own_step, measured)
-        found[group.name] = Candidate(group, order, errors, tuple(widths))
-    on_progress(len(groups), len(groups))
-    return [found[group.name] for group in groups if group.name in found]
+        candidates[group.name] = Candidate(group, order, errors, tuple(widths))
+    progress.step("measure groups", len(groups), len(groups))
+    return [candidates[group.name] for group in groups if group.name in candidates]
 
 
 def readers_of(
-    dependency: Dependency, group: Group, statistics: Statistics
+    dependency: DependencyGraph, group: Group, statistics: Statistics
 ) -> list[tuple[DenseLayer, Moments]]:
-    """The refittable layers that read a group's channels."""
-    places = set(group.places)
+    """Return the refittable layers that read a group's channels, with their moments."""
+    weight_axes = set(group.weight_axes)
     return [
         (layer, moments)
         for weight, (layer, moments) in statistics.items()
-        if (weight, layer.in_axis) in places
+        if (weight, layer.in_axis) in weight_axes
     ]
 
 
 def _order(
-    dependency: Dependency,
+    dependency: DependencyGraph,
     group: Group,
     readers: Sequence[tuple[DenseLayer, Moments]],
     criterion: str,
@@ -153,14 +152,16 @@ def _order(
 ) -> Array:
     if criterion == "magnitude":
         return np.argsort(magnitudes(dependency, group), kind="stable")
-    known = [_reader(dependency, group, *one) for one in readers]
-    return removal_order(known, criterion, least)
+    layers = [_reader(dependency, group, layer, moments) for layer, moments in readers]
+    return removal_order(layers, criterion, least)
 
 
-def _reader(dependency: Dependency, group: Group, layer: DenseLayer, moments: Moments) -> Reader:
+def _reader(
+    dependency: DependencyGraph, group: Group, layer: DenseLayer, moments: Moments
+) -> Reader:
     weight = dependency.graph.weights[layer.weight]
     matrix = layer.matrix(weight)
-    roots = dependency.atoms.roots(dependency.axes[layer.weight][layer.in_axis])
+    roots = dependency.atoms.find(dependency.axes[layer.weight][layer.in_axis])
     owner = np.repeat(roots, matrix.shape[1] // roots.size)
     columns = [np.flatnonzero(owner == root) for root in group.roots]
     return Reader(matrix, moments.covariance, columns)

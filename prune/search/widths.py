@@ -15,7 +15,7 @@ _STEEPEST = 4.0
 
 
 def allowed_widths(size: int, step: int) -> list[int]:
-    """Multiples of ``step`` below ``size``.
+    """Return the multiples of ``step`` below ``size``.
 
     >>> allowed_widths(256, 64)
     [64, 128, 192]
@@ -26,7 +26,7 @@ def allowed_widths(size: int, step: int) -> list[int]:
 
 
 def measured_widths(size: int, step: int) -> list[int]:
-    """Some of the allowed widths, denser where little is cut: what is chosen most lies there.
+    """Return some of the allowed widths, denser where little is cut: most choices lie there.
 
     >>> measured_widths(1280, 32)
     [32, 768, 1088, 1216, 1248]
@@ -39,7 +39,7 @@ def measured_widths(size: int, step: int) -> list[int]:
 
 
 def errors_between(size: int, step: int, measured: Mapping[int, float]) -> dict[int, float]:
-    """The error of every allowed width: a power law in what is cut, between those measured.
+    """Return the error of every allowed width: a power law in the cut, between those measured.
 
     ``measured`` maps width -> error, for the widths that ``measured_widths`` gives. An error that
     falls while more is cut is noise, and counts as no rise.
@@ -47,8 +47,8 @@ def errors_between(size: int, step: int, measured: Mapping[int, float]) -> dict[
     >>> errors_between(64, 8, {8: 49.0, 40: 9.0, 48: 4.0, 56: 1.0})[24]
     25.0
     """
-    known = sorted((size - width, max(error, 0.0)) for width, error in measured.items())
-    cuts, errors = zip(*known, strict=True)
+    points = sorted((size - width, max(error, 0.0)) for width, error in measured.items())
+    cuts, errors = zip(*points, strict=True)
     rising = np.maximum.accumulate(errors)
     return {
         width: round(_between(size - width, np.array(cuts), rising), 12)

@@ -1,10 +1,10 @@
-"""2:4 sparsity: which two of every four weights of a layer stay, and what the others become then.
+"""2:4 sparsity: which two of every four weights of a layer stay, and their values then.
 
 The mask is chosen by size, by Wanda (M. Sun et al., "A simple and effective pruning approach for
 large language models", ICLR 2024, arXiv 2306.11695) or one input after the other, each error made
 up for by the inputs still to come (E. Frantar and D. Alistarh, "SparseGPT: massive language models
 can be accurately pruned in one-shot", ICML 2023, arXiv 2301.00774). Whatever chose the mask, the
-weights that stay are then those of least squared error with the mask held.
+weights that stay are then those of least squared error under the mask.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ENOUGH = 1e-6  # of the right side that may be left
 def sparse_mask(
     matrix: Float64, second: Float64, fours: NDArray[np.intp], axis: Axis, criterion: str
 ) -> Mask:
-    """Which weights (outputs, inputs) stay: two of every four along ``axis``.
+    """Return a mask (outputs, inputs), True for the two of every four along ``axis`` that stay.
 
     ``second`` (inputs, inputs) are the second moments of the inputs. ``fours`` (n, 4) are the
     indices that belong together: of outputs or of inputs. ``criterion`` is magnitude, wanda or obs.
@@ -39,7 +39,7 @@ def sparse_mask(
     [[0, 1, 1, 0]]
     """
     if criterion == "obs":
-        return _one_after_the_other(matrix, second, fours, axis)
+        return _sparsegpt_mask(matrix, second, fours, axis)
     scores = np.abs(matrix)
     if criterion == "wanda":
         scores = scores * np.sqrt(np.maximum(np.diag(second), 0.0))
@@ -47,21 +47,19 @@ def sparse_mask(
 
 
 def _best(scores: Float64, fours: NDArray[np.intp], axis: Axis) -> Mask:
-    """The two highest scores of every four; the first of equals."""
+    """Return a mask of the two highest scores of every four; the first of equals."""
     rows = scores.T if axis == "output" else scores
-    found = np.zeros(rows.shape, np.bool_)
+    mask = np.zeros(rows.shape, np.bool_)
     grouped = rows[:, fours]  # (others, n, 4)
     order = np.argsort(-grouped, axis=-1, kind="stable")
-    kept = np.zeros(grouped.shape, np.bool_)
-    np.put_along_axis(kept, order[..., :KEPT], True, axis=-1)
-    found[:, fours.ravel()] = kept.reshape(len(rows), -1)
-    return found.T if axis == "output" else found
+    is_best = np.zeros(grouped.shape, np.bool_)
+    np.put_along_axis(is_best, order[..., :KEPT], True, axis=-1)
+    mask[:, fours.ravel()] = is_best.reshape(len(rows), -1)
+    return mask.T if axis == "output" else mask
 
 
-def _one_after_the_other(
-    matrix: Float64, second: Float64, fours: NDArray[np.intp], axis: Axis
-) -> Mask:
-    """SparseGPT's choice: blocks of four inputs in order, most variance first."""
+def _sparsegpt_mask(matrix: Float64, second: Float64, fours: NDArray[np.intp], axis: Axis) -> Mask:
+    """Return SparseGPT's mask: blocks of four inputs in order, most variance first."""
     variance = np.diag(second)
     blocks = fours if axis == "input" else np.arange(len(variance)).reshape(-1, 1)
     order = blocks[np.argsort(-variance[blocks].sum(axis=1), kind="stable")]
@@ -69,63 +67,63 @@ def _one_after_the_other(
     width = order.shape[1]
     upper = np.linalg.cholesky(np.linalg.inv(second[np.ix_(flat, flat)])).T
     rest = matrix[:, flat].copy()
-    found = np.zeros(rest.shape, np.bool_)
+    mask = np.zeros(rest.shape, np.bool_)
     for start in range(0, rest.shape[1], width):
         stop = start + width
-        part, root = rest[:, start:stop], np.diag(upper)[start:stop]
+        block, root = rest[:, start:stop], np.diag(upper)[start:stop]
         choice = np.arange(width)[None] if axis == "input" else fours
-        found[:, start:stop] = _best(np.abs(part / root), choice, axis)
-        _carry(rest, upper, ~found[:, start:stop], start)
-    return found[:, np.argsort(flat)]
+        mask[:, start:stop] = _best(np.abs(block / root), choice, axis)
+        _compensate(rest, upper, ~mask[:, start:stop], start)
+    return mask[:, np.argsort(flat)]
 
 
-def _carry(rest: Float64, upper: Float64, dropped: Mask, start: int) -> None:
-    """Take out the dropped weights of some inputs, and change those that follow to make up."""
+def _compensate(rest: Float64, upper: Float64, dropped: Mask, start: int) -> None:
+    """Remove the dropped weights of some inputs, and change those that follow to make up."""
     for i in range(dropped.shape[1]):
         at = start + i
         error = rest[:, at] * dropped[:, i] / upper[at, at]
         rest[:, at:] -= np.outer(error, upper[at, at:])
 
 
-def held_least_squares(matrix: Float64, second: Float64, kept: Mask) -> Float64:
-    """The weights, 0 outside of ``kept``, whose outputs are nearest to those of ``matrix``.
+def masked_least_squares(matrix: Float64, second: Float64, mask: Mask) -> Float64:
+    """Return the weights, 0 outside of ``mask``, whose outputs are nearest to those of ``matrix``.
 
     Minimises tr((W - matrix) second (W - matrix)^T) by conjugate gradients, all rows at once. A
     pair of inputs that are always equal: the one that stays takes over the other's part.
 
     >>> equal = np.array([[1.0, 1.0], [1.0, 1.0]]) + 1e-9 * np.eye(2)
-    >>> held_least_squares(np.array([[2.0, 1.0]]), equal, np.array([[True, False]])).round(3)
+    >>> masked_least_squares(np.array([[2.0, 1.0]]), equal, np.array([[True, False]])).round(3)
     array([[3., 0.]])
     """
     scale = 1 / np.maximum(np.diag(second), 1e-30)  # Jacobi
-    found = matrix * kept
-    left = ((matrix - found) @ second) * kept
-    wanted = _ENOUGH * np.sqrt(np.sum(((matrix @ second) * kept) ** 2, axis=1, keepdims=True))
-    ahead = direction = left * scale
+    weights = matrix * mask
+    residual = ((matrix - weights) @ second) * mask
+    limit = _ENOUGH * np.sqrt(np.sum(((matrix @ second) * mask) ** 2, axis=1, keepdims=True))
+    scaled = direction = residual * scale
     for _ in range(_STEPS):
-        if (np.sqrt(np.sum(left * left, axis=1, keepdims=True)) <= wanted).all():
+        if (np.sqrt(np.sum(residual * residual, axis=1, keepdims=True)) <= limit).all():
             break
-        moved = (direction @ second) * kept
-        size = np.sum(left * ahead, axis=1, keepdims=True)
-        step = size / np.maximum(np.sum(direction * moved, axis=1, keepdims=True), 1e-300)
-        found = found + step * direction
-        left = left - step * moved
-        ahead = left * scale
-        direction = ahead + direction * (
-            np.sum(left * ahead, axis=1, keepdims=True) / np.maximum(size, 1e-300)
+        change = (direction @ second) * mask
+        size = np.sum(residual * scaled, axis=1, keepdims=True)
+        step = size / np.maximum(np.sum(direction * change, axis=1, keepdims=True), 1e-300)
+        weights = weights + step * direction
+        residual = residual - step * change
+        scaled = residual * scale
+        direction = scaled + direction * (
+            np.sum(residual * scaled, axis=1, keepdims=True) / np.maximum(size, 1e-300)
         )
-    return found
+    return weights
 
 
-def lost_part(matrix: Float64, other: Float64, second: Float64) -> float:
-    """The part of the outputs' power that changing a matrix loses, all outputs together."""
+def lost_power(matrix: Float64, other: Float64, second: Float64) -> float:
+    """Return the part of all outputs' power that is lost by changing a matrix to ``other``."""
     lost = matrix - other
     whole = float(np.sum((matrix @ second) * matrix))
     return float(np.sum((lost @ second) * lost)) / whole if whole > 0 else 0.0
 
 
 def fours_of(channels: int, taps: int, axis: Axis) -> NDArray[np.intp]:
-    """Rows or columns of a layer's matrix that are neighbours along its channels: (n, 4).
+    """Return the rows or columns of a matrix that are neighbours along its channels: (n, 4).
 
     Outputs are the rows themselves; inputs come channel by channel, each with all its taps.
 

@@ -9,7 +9,7 @@ from onnx import ModelProto
 
 from ...core.graphs.graph import Graph
 from ...core.scratch import scratch_folder
-from ...core.trim_heap import give_back
+from ...core.trim_heap import trim_heap
 from ...core.types import Feeds
 from ..graph_parts.placement import Placement, left_in_float, place, weight_axis
 from ..graph_parts.weighted_layers import Layer, layers_of
@@ -79,7 +79,7 @@ def quantized(
         correct_bias=method.correct_bias,
         known=subject.known.get(method.rounding),
     )
-    give_back()
+    trim_heap()
     subject.known.setdefault(method.rounding, rounded)
     plan = Plan(
         subject.scheme,

@@ -11,8 +11,8 @@ from onnx import ModelProto
 
 from ...core.session import Session
 from ...core.similarity import RunningSqnr, sqnr_db
-from ...core.streaming.tensor_stream import exposed
-from ...core.trim_heap import give_back
+from ...core.streaming.tensor_stream import with_outputs
+from ...core.trim_heap import trim_heap
 from ...core.types import Array, Feeds
 from ..graph_parts.logits import logits_of
 from .method_selection import TaskMetric, Trial
@@ -45,7 +45,7 @@ class HeldOut:
             named = {f"{kind}{i}": one for kind, all_ in kept.items() for i, one in enumerate(all_)}
             np.savez(self._files[-1], **named)
         del session
-        give_back()
+        trim_heap()
 
     def __len__(self) -> int:
         return len(self._files)
@@ -89,7 +89,7 @@ class HeldOut:
                 scores.append(metric.score(index, found))
             on_progress()
         del session
-        give_back()
+        trim_heap()
         return Trial(running.db, tuple(each), tuple(scores))
 
     def _sqnr_of_logits(self, wanted: list[Array], found: list[Array]) -> float:
@@ -118,7 +118,7 @@ class _Tapped:
         outputs = [value.name for value in model.graph.output]
         logits = [one.tensor for one in logits_of(model)]
         inner = [name for name in logits if name not in outputs]
-        self._session = Session(exposed(model, inner), optimise=optimise)
+        self._session = Session(with_outputs(model, inner), optimise=optimise)
         self._names = [*outputs, *logits]
         self._count = len(outputs)
         self.input_names = self._session.input_names

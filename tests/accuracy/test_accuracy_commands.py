@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper
 from sklearn.metrics import r2_score
 from typer.testing import CliRunner
 
+from graphs import model_of
 from rockpress.cli.main import app
 from rockpress.core.errors import OptionError, SamplesError
 
-NET = """<ir_version: 8, opset_import: ["": 17]> net
-(float[1,4] a, float[1,3] b) => (float[1,7] joined, float[1,2] sums, float[1,3] classes) {
+NET = """(float[1,4] a, float[1,3] b) => (float[1,7] joined, float[1,2] sums, float[1,3] classes) {
     joined = Concat <axis=1> (a, b)
     sums = MatMul (joined, w)
     classes = MatMul (joined, v)
@@ -34,12 +33,9 @@ def models(tmp_path: Path) -> tuple[Path, Path, dict[str, Any]]:
     joined = np.concatenate([inputs["a"], inputs["b"]], axis=1)
     paths = []
     for name, step in (("fine", 1e-6), ("coarse", 0.25)):
-        model = onnx.parser.parse_model(NET)
-        for key, value in weights.items():
-            rounded = (np.round(value / step) * step).astype(np.float32)
-            model.graph.initializer.append(numpy_helper.from_array(rounded, key))
+        rounded = {key: np.round(value / step) * step for key, value in weights.items()}
         paths.append(tmp_path / f"{name}.onnx")
-        onnx.save(model, str(paths[-1]))
+        onnx.save(model_of(NET, rounded, prepared=False), str(paths[-1]))
     found = {"sums": joined @ weights["w"], "classes": joined @ weights["v"]}
     return paths[0], paths[1], {"inputs": inputs, **found}
 
@@ -96,7 +92,7 @@ def test_a_table_of_names_labels_tensors(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--metric", "top1", "--metric-output", "other"], "'other' is no output of the model"),
+        (["--metric", "top1", "--metric-output", "other"], "other is no output of the model"),
         (["--metric", "mae", "--metric-option", "unit=mm"], "mae has no such option"),
         (["--metric", "map"], "map is for a model with an image input"),
         (["--metric", "cer"], "reading text needs the model's characters"),
@@ -105,7 +101,7 @@ def test_a_table_of_names_labels_tensors(
         (["--metric", "top2"], "the labels are numbers, but the metric is for classes"),
     ],
 )
-def test_what_does_not_fit_is_told(
+def test_labels_and_outputs_that_do_not_fit_are_told(
     words: list[str], told: str, models: tuple[Path, Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     fine, coarse, data = models

@@ -53,7 +53,7 @@ def test_a_worse_candidate_is_measured() -> None:
     assert 0 < result.sqnr_db < 20
 
 
-def test_without_labels_nothing_is_called_accuracy() -> None:
+def test_agreement_without_labels_is_not_called_accuracy() -> None:
     outputs, _ = classifier()
     result = compare([outputs], [outputs + np.float32(0.001)], None)
     assert result.metric is None and result.retention is None

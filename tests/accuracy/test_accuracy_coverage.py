@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rockpress.accuracy.metrics.average_precision import AveragePrecision
 from rockpress.accuracy.metrics.detections import Detections
-from rockpress.accuracy.retention import _corrected, compared
+from rockpress.accuracy.retention import _corrected, retention_and_intervals
 from rockpress.calibration_data.sources.boxes import Boxes
 
 Image = tuple[Boxes, Detections, Detections]
@@ -55,7 +55,7 @@ def test_intervals_of_average_precision_cover_the_truth() -> None:
     held: NDArray[Any] = np.zeros(4)
     for seed in range(TRIALS):
         drawn = [population[index] for index in random.integers(0, POPULATION, SAMPLE)]
-        kept, own = compared(measured(drawn, 1), measured(drawn, 2), seed=seed)
+        kept, own = retention_and_intervals(measured(drawn, 1), measured(drawn, 2), seed=seed)
         assert kept.low is not None and kept.high is not None
         assert kept.difference_low is not None and kept.difference_high is not None
         assert own[0] is not None and own[1] is not None

@@ -16,13 +16,11 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from rockpress.accuracy.compare import compare
-from rockpress.accuracy.metrics.average_precision import (
-    COCO_THRESHOLDS,
-    AveragePrecision,
-)
-from rockpress.accuracy.metrics.detections import Detections, chosen
+from rockpress.accuracy.metrics.average_precision import COCO_THRESHOLDS, AveragePrecision
+from rockpress.accuracy.metrics.detections import Detections, select_boxes
 from rockpress.accuracy.metrics.detector_heads import ANCHORS
-from rockpress.accuracy.metrics.metric_table import find_metric, find_scoring
+from rockpress.accuracy.metrics.metric_table import bind_metric, find_metric
+from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import Samples, open_samples
 from rockpress.calibration_data.sources.boxes import Boxes, make_boxes
 from rockpress.calibration_data.sources.labels import Labels
@@ -133,12 +131,12 @@ def test_an_image_has_a_score_of_its_own() -> None:
     assert AveragePrecision(found, there, COCO_THRESHOLDS).scores.mean() < 1
 
 
-def test_of_overlapping_boxes_of_a_class_the_best_is_kept() -> None:
+def test_the_best_of_overlapping_boxes_of_a_class_is_kept() -> None:
     corners = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [30, 0, 40, 10], [0, 0, 10, 10.0]])
     scores = np.array([[0.6, 0], [0.9, 0], [0.2, 0], [0, 0.5]])
-    kept = chosen(corners, scores, 0.1, 0.5)
+    kept = select_boxes(corners, scores, 0.1, 0.5)
     assert kept.scores.tolist() == [0.9, 0.5, 0.2] and kept.classes.tolist() == [0, 1, 0]
-    assert len(chosen(corners, scores, 0.1, None)) == 4
+    assert len(select_boxes(corners, scores, 0.1, None)) == 4
 
 
 # Heads: each is written from the same two boxes and must give them back
@@ -296,7 +294,7 @@ def coco_of(folder: Path) -> Path:
 
 
 def opened(path: Path, resize: str) -> Samples:
-    return open_samples(path, inputs={"x": (1, 3, 64, 64)}, resize=resize)  # type: ignore[arg-type]
+    return open_samples(path, {"x": (1, 3, 64, 64)}, Preprocessing(resize=resize))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("resize", ["stretch", "letterbox", "crop", "fit"])
@@ -396,7 +394,7 @@ def test_a_worse_detector_keeps_less(images: Path) -> None:
     worse = exact.copy()
     worse[4, :, 4] = 0
     worse[5, :, :4] += 20
-    scoring = find_scoring("map", {"head": "end2end"}, input_size=SIZE)
+    scoring = bind_metric("map", {"head": "end2end"}, input_size=SIZE)
     result = compare([exact], [worse], labels, scoring)
     assert result.baseline_value == 1 and result.candidate_value is not None
     assert result.retention is not None and result.retention.low is not None
@@ -433,7 +431,7 @@ def test_text_boxes_are_scored_by_f1() -> None:
     maps = np.stack([text_map([(20, 10, 60, 20)]), text_map([(20, 10, 60, 20), (20, 40, 60, 50)])])
     there = make_boxes(np.array([[14, 4, 66, 26], [70, 40, 90, 50.0]]), np.zeros(2, int))
     nothing = make_boxes(np.zeros((0, 4)), np.zeros(0, int))
-    scoring = find_scoring("text-boxes", input_size=(60, 100))
+    scoring = bind_metric("text-boxes", input_size=(60, 100))
     labels = Labels("boxes", (there, nothing))
     result = compare([maps], [maps[[0, 0]]], labels, scoring)
     assert result.baseline_value == pytest.approx(2 * 1 / (3 + 2))

@@ -58,7 +58,7 @@ def test_latency_and_size() -> None:
         (lambda: max_size_gate(3, float("inf")), "inf is not a positive number", "limit"),
     ],
 )
-def test_what_cannot_be_checked_never_passes(
+def test_gates_that_cannot_be_checked_never_pass(
     check: Callable[[], Any], message: str, hint: str
 ) -> None:
     with pytest.raises(OptionError) as caught:

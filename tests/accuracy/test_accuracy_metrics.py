@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import math
+import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ from numpy.typing import NDArray
 
 from rockpress.accuracy.metrics.classification import agreement, top_k
 from rockpress.accuracy.metrics.metric import Metric
-from rockpress.accuracy.metrics.metric_table import METRICS, find_metric, find_scoring
+from rockpress.accuracy.metrics.metric_names import metric_modules, metric_names
+from rockpress.accuracy.metrics.metric_table import bind_metric, find_metric
 from rockpress.accuracy.metrics.user_metric import UserMetric
 from rockpress.calibration_data.sources.labels import Labels
 from rockpress.core.errors import ModelError, OptionError, SamplesError
@@ -36,7 +39,7 @@ def test_axes_of_length_1_are_dropped(shape: tuple[int, ...]) -> None:
     assert top_k(OUTPUTS.reshape(shape), LABELS, 1).tolist() == [1, 0, 0]
 
 
-def test_of_equal_outputs_only_as_many_as_k_count() -> None:
+def test_equal_outputs_count_up_to_k_of_them() -> None:
     equal = np.zeros((3, 3))
     assert top_k(equal, np.array([0, 1, 2]), 1).tolist() == [1, 0, 0]
     assert top_k(equal, np.array([0, 1, 2]), 2).tolist() == [1, 1, 0]
@@ -129,7 +132,7 @@ def scores_of(metric: Metric, outputs: list[Any], labels: list[int]) -> list[flo
 
 
 def test_the_table_scores_the_first_output() -> None:
-    assert {"top1", "top5"} <= set(METRICS)
+    assert {"top1", "top5"} <= set(metric_names())
     wide = np.eye(6)
     for name, expected in (("top1", 1), ("top5", 5)):
         scores = scores_of(find_metric(name), [wide, np.zeros((6, 2))], [4] * 6)
@@ -137,13 +140,25 @@ def test_the_table_scores_the_first_output() -> None:
     assert scores_of(find_metric("top2"), [OUTPUTS], [1, 2, 0]) == [1, 1, 0]
 
 
+def test_the_names_are_those_of_all_tables_and_take_no_numpy() -> None:
+    for name, module in metric_modules().items():
+        assert name in import_module(f"rockpress.accuracy.metrics.{module}").METRICS
+    line = "from rockpress.accuracy.metrics.metric_names import *; print(metric_names())"
+    script = f"{line}\nimport sys; assert 'numpy' not in sys.modules"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == str(metric_names())
+    assert len(metric_names()) == 12
+
+
 def test_a_metric_reads_the_outputs_that_are_asked_for() -> None:
     outputs = [np.zeros((3, 2)), OUTPUTS]
-    scoring = find_scoring("top1", wanted=["classes"], outputs=["boxes", "classes"])
+    scoring = bind_metric("top1", read=["classes"], outputs=["boxes", "classes"])
     assert scoring.names == ("classes",)
     assert scores_of(scoring.metric, scoring.read(outputs), [1, 2, 0]) == [1, 0, 0]
-    with pytest.raises(OptionError, match="--metric-output 'scores' is no output of the model"):
-        find_scoring("top1", wanted=["scores"], outputs=["boxes", "classes"])
+    with pytest.raises(OptionError, match="--metric-output scores is no output of the model"):
+        bind_metric("top1", read=["scores"], outputs=["boxes", "classes"])
 
 
 def test_a_metric_may_come_from_a_module_of_the_user(

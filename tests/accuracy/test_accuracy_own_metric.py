@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import f1_score, log_loss
 
 from rockpress.accuracy.compare import compare
-from rockpress.accuracy.metrics.metric_table import find_scoring
+from rockpress.accuracy.metrics.metric_table import bind_metric
 from rockpress.calibration_data.sources.labels import Labels
 
 COUNT = 300
@@ -40,7 +40,7 @@ def test_a_function_of_the_user_is_a_mean() -> None:
 def test_a_metric_of_the_user_may_be_no_mean() -> None:
     logits, labels = data()
     worse = logits + np.random.default_rng(1).normal(size=logits.shape) * 0.5
-    scoring = find_scoring("own_metric:F1", {"positive": "2"})
+    scoring = bind_metric("own_metric:F1", {"positive": "2"})
     result = compare([logits], [worse], labels, scoring)
     expected = [f1_score(labels.classes() == 2, one.argmax(axis=1) == 2) for one in (logits, worse)]
     assert [result.baseline_value, result.candidate_value] == pytest.approx(expected)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rockpress.accuracy.confidence.proportions import Pairs, mcnemar
 from rockpress.accuracy.gates import min_retention_gate
-from rockpress.accuracy.metrics.measured import Sums, means
+from rockpress.accuracy.metrics.measurement import Sums, means
 from rockpress.accuracy.retention import Retention, retention, too_few_samples
 from rockpress.core.errors import OptionError, SamplesError
 
@@ -28,7 +28,7 @@ def binary_pairs(count: int, shares: list[float], seed: int) -> NDArray[Any]:
     return np.asarray(PAIRS[chosen])
 
 
-def test_it_is_the_ratio_of_the_means() -> None:
+def test_retention_is_the_ratio_of_the_means() -> None:
     baseline = np.array([1.0] * 80 + [0.0] * 20)
     candidate = np.array([1.0] * 76 + [0.0] * 24)
     result = retention(baseline, candidate)
@@ -169,7 +169,7 @@ def test_a_gate_never_flips_between_two_runs_of_one_seed() -> None:
     assert all(limits)
 
 
-def test_both_ways_of_drawing_give_one_interval() -> None:
+def test_counting_and_drawing_resamples_give_one_interval() -> None:
     generator = np.random.default_rng(3)
     baseline = generator.uniform(0.5, 1.0, 400)
     candidate = baseline * generator.uniform(0.8, 1.0, 400)
@@ -193,7 +193,7 @@ def test_pairing_narrows_the_interval() -> None:
     assert (paired.high - paired.low) * 3 < shuffled.high - shuffled.low
 
 
-def test_more_confidence_is_a_wider_interval_and_a_seed_repeats_it() -> None:
+def test_an_interval_widens_with_confidence_and_repeats_with_its_seed() -> None:
     pairs = binary_pairs(200, [0.7, 0.1, 0.05, 0.15], 0)
     narrow = retention(pairs[:, 0], pairs[:, 1], confidence=0.8)
     wide = retention(pairs[:, 0], pairs[:, 1], confidence=0.99)
@@ -217,7 +217,7 @@ def test_more_confidence_is_a_wider_interval_and_a_seed_repeats_it() -> None:
         ([0.0, 0.0], [0.0, 0.0], False),
     ],
 )
-def test_without_a_positive_denominator_only_the_difference_is_given(
+def test_the_difference_alone_is_given_without_a_positive_denominator(
     baseline: Any, candidate: Any, lower_is_better: bool
 ) -> None:
     result = retention(np.array(baseline), np.array(candidate), lower_is_better=lower_is_better)

@@ -7,34 +7,25 @@ import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, helper
+from onnx import ModelProto
 
+from graphs import model_of
 from rockpress.accuracy import runners
 from rockpress.accuracy.runners import Runner, measure_latency, onnxruntime_runner, run_onnxruntime
 from rockpress.calibration_data.samples import open_samples
 from rockpress.core.errors import ModelError, SamplesError
-
-
-def graph_of(nodes: list[Any], inputs: list[Any], outputs: list[Any]) -> ModelProto:
-    def value(name: str, shape: list[Any]) -> Any:
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-
-    graph = helper.make_graph(
-        nodes, "g", [value(*one) for one in inputs], [value(*one) for one in outputs]
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+from rockpress.core.progress import Progress
 
 
 @pytest.fixture
 def pooling() -> ModelProto:
     """x (1, 3, 4, 4) -> mean (1, 3, 1, 1) and total (3,), which has no batch axis."""
-    return graph_of(
-        [
-            helper.make_node("GlobalAveragePool", ["x"], ["mean"]),
-            helper.make_node("Squeeze", ["mean"], ["total"]),
-        ],
-        [("x", [1, 3, 4, 4])],
-        [("mean", [1, 3, 1, 1]), ("total", [3])],
+    return model_of(
+        """(float[1,3,4,4] x) => (float[1,3,1,1] mean, float[3] total) {
+            mean = GlobalAveragePool (x)
+            total = Squeeze (mean) }""",
+        opset=13,
+        prepared=False,
     )
 
 
@@ -51,16 +42,21 @@ def test_outputs_are_stacked_over_the_samples(pooling: ModelProto, tmp_path: Pat
 
 
 def test_progress_is_told_sample_by_sample(pooling: ModelProto) -> None:
-    done: list[int] = []
-    run_onnxruntime(pooling, feeds(3), on_progress=done.append)
-    assert done == [1, 2, 3]
+    steps: list[tuple[str, int, int | None]] = []
+
+    class Listener(Progress):
+        def step(self, activity: str, done: int, total: int | None = None) -> None:
+            steps.append((activity, done, total))
+
+    run_onnxruntime(pooling, feeds(3), progress=Listener())
+    assert steps == [("evaluate", done, 3) for done in (1, 2, 3)]
 
 
 def test_a_runner_is_bound_to_its_model(pooling: ModelProto, tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.full((2, 8, 8, 3), 7, dtype=np.uint8))
-    samples = open_samples(tmp_path / "a.npy", inputs={"x": (1, 3, 4, 4)})
+    samples = open_samples(tmp_path / "a.npy", {"x": (1, 3, 4, 4)})
     runner: Runner = onnxruntime_runner(pooling)
-    _, total = runner(samples, on_progress=lambda done: None)
+    _, total = runner(samples)
     np.testing.assert_array_equal(total, np.full((2, 3), 7))
 
 
@@ -82,13 +78,12 @@ def test_outputs_too_large_to_keep_are_refused(
 
 
 def test_an_output_whose_shape_varies_is_named() -> None:
-    model = graph_of(
-        [
-            helper.make_node("NonZero", ["x"], ["places"]),
-            helper.make_node("Cast", ["places"], ["y"], to=TensorProto.FLOAT),
-        ],
-        [("x", [1, 3])],
-        [("y", [2, None])],
+    model = model_of(
+        """(float[1,3] x) => (float[2,?] y) {
+            places = NonZero (x)
+            y = Cast <to = 1> (places) }""",
+        opset=13,
+        prepared=False,
     )
     samples = [{"x": np.array([row], dtype=np.float32)} for row in ([1, 1, 0], [1, 0, 0])]
     with pytest.raises(ModelError, match=r"output 'y' has the shape \(2, 1\) for sample 1, but"):

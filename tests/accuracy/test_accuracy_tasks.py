@@ -17,8 +17,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from rockpress.accuracy.compare import compare
 from rockpress.accuracy.metrics.edit_distance import edit_distance
-from rockpress.accuracy.metrics.measured import Measured
-from rockpress.accuracy.metrics.metric_table import find_metric, find_scoring
+from rockpress.accuracy.metrics.measurement import Measurement
+from rockpress.accuracy.metrics.metric_table import bind_metric, find_metric
 from rockpress.calibration_data.sources.labels import Labels
 from rockpress.core.errors import OptionError, SamplesError
 
@@ -26,7 +26,7 @@ Array = NDArray[Any]
 CHARACTERS = "abcdefgh"
 
 
-def measured(name: str, outputs: list[Array], labels: Labels, **options: str) -> Measured:
+def measured(name: str, outputs: list[Array], labels: Labels, **options: str) -> Measurement:
     metric = find_metric(name, options)
     return metric.measure(metric.predict(outputs), labels)
 
@@ -97,7 +97,7 @@ def test_character_error_rate_is_that_of_jiwer(charset: str) -> None:
     lines = measured("line-accuracy", [written(found)], labels, charset=charset)
     assert lines.value == np.mean([a == b for a, b in zip(truths, found, strict=True)])
     kept = compare(
-        [written(truths)], [written(found)], labels, find_scoring("cer", {"charset": charset})
+        [written(truths)], [written(found)], labels, bind_metric("cer", {"charset": charset})
     )
     assert kept.agreement == lines.value
     assert kept.changes is not None and kept.changes.worst[0].label in truths
@@ -125,9 +125,9 @@ def test_a_charset_that_does_not_fit_is_told(charset: str) -> None:
     with pytest.raises(SamplesError, match=r"shape \(1, 5, 20\) does not fit 8 characters"):
         find_metric("cer", {"charset": charset}).predict([np.zeros((1, 5, 20))])
     with pytest.raises(OptionError, match="needs the model's characters"):
-        find_scoring("cer")
+        bind_metric("cer")
     with pytest.raises(OptionError, match="charset=nowhere"):
-        find_scoring("cer", {"charset": "nowhere.txt"})
+        bind_metric("cer", {"charset": "nowhere.txt"})
     with pytest.raises(OptionError, match="blank=middle: not first or last"):
         find_metric("cer", {"blank": "middle"})
 
@@ -207,7 +207,7 @@ def test_embeddings_are_those_of_scikit_learn() -> None:
         assert value == pytest.approx(expected[~alone].mean())
 
 
-def test_one_who_is_alone_in_a_class_is_no_query() -> None:
+def test_a_sample_alone_in_its_class_is_no_query() -> None:
     vectors = np.eye(3)[[0, 0, 1]]
     whole = measured("recall@1", [vectors], Labels("class", np.array([0, 0, 1])))
     assert whole.value == 1

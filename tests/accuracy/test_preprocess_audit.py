@@ -14,28 +14,30 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto
 
-from rockpress.accuracy.confidence.sign_test import sign_test
-from rockpress.accuracy.metrics.metric_table import Scoring, find_scoring
+from commands import Run
+from graphs import model_of
+from rockpress.accuracy.confidence.proportions import sign_test
+from rockpress.accuracy.metrics.metric_table import BoundMetric, bind_metric
 from rockpress.accuracy.metrics.user_metric import UserMetric
 from rockpress.accuracy.preprocess.preprocess_audit import (
     MOST,
     PreprocessAudit,
-    Setting,
+    Suggestion,
     audit_preprocess,
 )
 from rockpress.calibration_data.bundled import MODEL, TEST, sample_path
+from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import open_samples
-from rockpress.cli import main as entry
-from rockpress.core.diagnostics import Diagnostic
+from rockpress.core.diagnostics import Diagnostic, render
 from rockpress.core.progress import Progress
 from rockpress.pipeline.check import check
-from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
-from rockpress.pipeline.samples.preprocess_warnings import told
+from rockpress.pipeline.recipes.recipe import make_recipe
+from rockpress.pipeline.samples.preprocess_warnings import audit_warnings
 from rockpress.pipeline.samples.ready_model import ready_model
 
-TOP1 = find_scoring("top1")
+TOP1 = bind_metric("top1")
 HEIGHT, WIDTH, SIDE = 12, 24, 24
 RIGHT: Mapping[str, Any] = {"mean": (127.5,), "std": (127.5,), "resize": "letterbox"}
 INPUT = {"x": (1, 3, HEIGHT, WIDTH)}
@@ -77,35 +79,24 @@ def classifier(*, channels_last: bool = False, is_gray: bool = False) -> ModelPr
     layout: Any = "nhwc" if channels_last else "nchw"
     with tempfile.TemporaryDirectory() as folder:
         path = save(Path(folder), images, labels)
-        samples = open_samples(path, inputs=INPUT, layout=layout, **RIGHT)
+        samples = open_samples(path, INPUT, Preprocessing(layout=layout, **RIGHT))
         values = np.stack([feeds["x"].ravel() for feeds in samples])
     first = np.random.default_rng(2).normal(0, 0.12, (values.shape[1], 96)).astype(np.float32)
     bias = np.random.default_rng(3).normal(0, 0.5, 96).astype(np.float32)
     hidden = np.tanh(values @ first + bias)
     gram = hidden.T @ hidden + 1e-2 * np.eye(96)
     second = np.linalg.solve(gram, hidden.T @ np.eye(8)[labels]).astype(np.float32)
-    nodes = [
-        helper.make_node("Flatten", ["x"], ["flat"]),
-        helper.make_node("MatMul", ["flat", "first"], ["sums"]),
-        helper.make_node("Add", ["sums", "bias"], ["biased"]),
-        helper.make_node("Tanh", ["biased"], ["hidden"]),
-        helper.make_node("MatMul", ["hidden", "second"], ["y"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "colour_and_place",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, list(INPUT["x"]))],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 8])],
-        [
-            numpy_helper.from_array(one, name)
-            for name, one in (("first", first), ("bias", bias), ("second", second))
-        ],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    text = f"""(float{list(INPUT["x"])} x) => (float[1,8] y) {{
+        flat = Flatten (x)
+        sums = MatMul (flat, first)
+        biased = Add (sums, bias)
+        hidden = Tanh (biased)
+        y = MatMul (hidden, second) }}"""
+    return model_of(text, {"first": first, "bias": bias, "second": second}, prepared=False)
 
 
 def audited(model: ModelProto, path: Path, **wrong: Any) -> PreprocessAudit:
-    samples = open_samples(path, inputs=INPUT, **{**RIGHT, **wrong})
+    samples = open_samples(path, INPUT, Preprocessing(**{**RIGHT, **wrong}))
     return audit_preprocess(model, samples, TOP1)
 
 
@@ -130,7 +121,7 @@ def test_mistakes_on_a_colour_classifier(
 ) -> None:
     model = classifier()
     found = audited(model, save(tmp_path, *pictures(160, seed=3)), **wrong)
-    assert (found.subject, found.better and found.better.say) == (subject, say)
+    assert (found.subject, found.better and render(found.better.change)) == (subject, say)
     assert (found.value > 0.9) == (not wrong)
     assert found.better is None or found.better.value > 0.9
     assert found.samples == 160
@@ -141,7 +132,7 @@ def test_values_in_another_order_than_the_shape_has_them(tmp_path: Path) -> None
     path = save(tmp_path, *pictures(160, seed=3))
     assert audited(model, path, layout="nhwc").better is None
     found = audited(model, path)
-    assert found.better is not None and found.better.say == "--layout nhwc"
+    assert found.better is not None and render(found.better.change) == "--layout nhwc"
 
 
 def tensor_set(folder: Path, values: NDArray[np.float32], labels: NDArray[np.int64]) -> Path:
@@ -163,7 +154,7 @@ def test_tensors_that_were_made_wrongly(
 ) -> None:
     model = classifier()
     images, labels = pictures(160, seed=3)
-    samples = open_samples(save(tmp_path, images, labels), inputs=INPUT, **RIGHT)
+    samples = open_samples(save(tmp_path, images, labels), INPUT, Preprocessing(**RIGHT))
     right = np.concatenate([feeds["x"] for feeds in samples])
     made = {
         "": right,
@@ -171,31 +162,25 @@ def test_tensors_that_were_made_wrongly(
         "bgr": right[:, ::-1],
         "small": right / 255,
     }[mistake]
-    fed = open_samples(tensor_set(tmp_path, made, labels), inputs=INPUT)
+    fed = open_samples(tensor_set(tmp_path, made, labels), INPUT)
     found = audit_preprocess(model, fed, TOP1)
     assert found.subject == subject
     assert (found.better is None) == (say is None)
     if found.better is not None:
-        assert say is not None and say in found.better.say
-        (notice,) = told(found, "top1", images=False)
+        assert say is not None and say in found.better.change
+        (notice,) = audit_warnings(found, "top1", images=False)
         assert notice.hint == "save the samples again in that form"
 
 
 def test_an_input_that_is_no_image_is_left_alone(tmp_path: Path) -> None:
-    graph = helper.make_graph(
-        [helper.make_node("Neg", ["x"], ["y"])],
-        "negated",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4])],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    model = model_of("(float[1,4] x) => (float[1,4] y) { y = Neg (x) }", prepared=False)
     labels = np.arange(64) % 4
     values = -np.eye(4, dtype=np.float32)[labels]
     wrong = tensor_set(tmp_path, -values, labels)
-    found = audit_preprocess(model, open_samples(wrong, inputs={"x": (1, 4)}), TOP1)
+    found = audit_preprocess(model, open_samples(wrong, {"x": (1, 4)}), TOP1)
     assert (found.value, found.better, found.at_chance) == (0.0, None, True)
     right = tensor_set(tmp_path, values, labels)
-    found = audit_preprocess(model, open_samples(right, inputs={"x": (1, 4)}), TOP1)
+    found = audit_preprocess(model, open_samples(right, {"x": (1, 4)}), TOP1)
     assert (found.value, found.better, found.at_chance) == (1.0, None, False)
 
 
@@ -209,7 +194,7 @@ def test_gray_pictures_cannot_tell_the_colour_order(tmp_path: Path) -> None:
         assert audited(model, path, color=color).better is None
         found = audited(model, path, color=color, mean=(0,), std=(1,))
         assert found.better is not None
-        said = [one.say for one in (found.better, *found.equals)]
+        said = [render(one.change) for one in (found.better, *found.equals)]
         assert "--mean 127.5 --std 127.5" in said
         assert not [one for one in said if "--color" in one]
 
@@ -224,7 +209,7 @@ def test_settings_that_are_as_good_are_all_named(tmp_path: Path) -> None:
     for resize in ("stretch", "letterbox", "fit", "crop"):
         assert audited(model, path, resize=resize).better is None
     found = audited(model, path, mean=(0,), std=(1,))
-    assert found.better is not None and "--resize" not in found.better.say
+    assert found.better is not None and "--resize" not in render(found.better.change)
 
 
 def test_scales_that_the_samples_cannot_tell_apart_are_not_guessed() -> None:
@@ -233,10 +218,10 @@ def test_scales_that_the_samples_cannot_tell_apart_are_not_guessed() -> None:
         value=0.5,
         at_chance=True,
         subject="scale",
-        better=Setting("--mean 0 --std 255", 0.996),
-        equals=(Setting("--mean 127.5 --std 127.5", 0.992),),
+        better=Suggestion("--mean 0 --std 255", 0.996),
+        equals=(Suggestion("--mean 127.5 --std 127.5", 0.992),),
     )
-    (notice,) = told(found, "top1", images=True)
+    (notice,) = audit_warnings(found, "top1", images=True)
     assert notice.code == "preprocess-scale"
     assert notice.text == (
         "the original model's top1 is 0.500 on 99 samples, and 0.996 with --mean 0 --std 255; the "
@@ -249,8 +234,8 @@ def test_a_few_samples_point_but_do_not_decide(tmp_path: Path) -> None:
     model = classifier()
     found = audited(model, save(tmp_path, *pictures(8, seed=5)), color="bgr")
     assert found.better is None and found.hint is not None
-    assert found.hint.say == "--color rgb"
-    (notice,) = told(found, "top1", images=True)
+    assert render(found.hint.change) == "--color rgb"
+    (notice,) = audit_warnings(found, "top1", images=True)
     assert notice.code == "preprocess-undecided" and "too few" in notice.text
     right = audited(model, save(tmp_path, *pictures(8, seed=5)))
     assert (right.better, right.hint, right.at_chance) == (None, None, False)
@@ -261,7 +246,7 @@ def test_labels_of_another_model_are_at_chance(tmp_path: Path) -> None:
     mixed = np.random.default_rng(0).permutation(labels)
     found = audited(classifier(), save(tmp_path, images, mixed))
     assert found.better is None and found.at_chance
-    assert [one.code for one in told(found, "top1", images=True)] == ["preprocess-chance"]
+    assert [one.code for one in audit_warnings(found, "top1", images=True)] == ["preprocess-chance"]
 
 
 # Real models, and the commands
@@ -285,11 +270,11 @@ def test_the_0_to_1_scale_on_a_text_direction_classifier(root: Path, tmp_path: P
     lines = direction_set(root, tmp_path / "lines", 32)
     right = Preprocessing("fit", color="bgr", mean=(127.5,), std=(127.5,))
     found = audit_preprocess(ready.model, ready.samples(lines, right), TOP1)
-    assert found.value > 0.9 and not told(found, "top1", images=True)
+    assert found.value > 0.9 and not audit_warnings(found, "top1", images=True)
     wrong = Preprocessing("fit", color="bgr", mean=(0.5,), std=(0.5,))
     found = audit_preprocess(ready.model, ready.samples(lines, wrong), TOP1)
     assert found.at_chance and found.subject == "scale" and found.better is not None
-    said = {found.better.say, *(one.say for one in found.equals)}
+    said = {render(one.change) for one in (found.better, *found.equals)}
     assert {"--mean 127.5 --std 127.5", "--mean 0 --std 255"} <= said  # it is right with either
     assert found.better.value > 0.9
 
@@ -297,13 +282,17 @@ def test_the_0_to_1_scale_on_a_text_direction_classifier(root: Path, tmp_path: P
 class Heard(Progress):
     def __init__(self) -> None:
         self.notices: list[Diagnostic] = []
+        self.steps = 0
+
+    def step(self, activity: str, done: int, total: int | None = None) -> None:
+        self.steps += 1
 
     def warn(self, notice: Diagnostic) -> None:
         self.notices.append(notice)
 
 
 def of_the_preprocess(notices: Any) -> list[str]:
-    return [one.text for one in notices if one.code.startswith("preprocess-")]
+    return [render(one.text) for one in notices if one.code.startswith("preprocess-")]
 
 
 def test_mean_and_std_swapped_on_the_demo_model() -> None:
@@ -311,26 +300,20 @@ def test_mean_and_std_swapped_on_the_demo_model() -> None:
     model, labelled = sample_path(MODEL), sample_path(TEST)
     swapped = Preprocessing(mean=(90,), std=(73,))
     heard = Heard()
-    recipe = Recipe(model, eval=labelled, eval_count=120, preprocessing=swapped)
+    recipe = make_recipe(model, eval=labelled, eval_count=120, preprocessing=swapped)
     report = check(recipe, model, heard)
     (text,) = of_the_preprocess(report.targets[0].warnings)
     assert of_the_preprocess(heard.notices) == [text]
     assert text.startswith("the original model's top1 is 0.2")
     assert text.endswith(" with --mean 73 --std 90")
-    assert heard.notices[0].hint == "give --mean 73 --std 90"
+    assert render(heard.notices[0].hint) == "give --mean 73 --std 90"
 
 
-def test_the_command_says_it_once(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(entry, "catch_signals", lambda: None)
+def test_the_command_gives_the_warning_once(rockpress: Run) -> None:
     model, labelled = str(sample_path(MODEL)), str(sample_path(TEST))
-    line = ["rockpress", "check", model, model, "--eval", labelled, "--eval-count", "60"]
-    monkeypatch.setattr("sys.argv", [*line, "--mean", "90", "--std", "73", "--json"])
-    with pytest.raises(SystemExit) as stop:
-        entry.main()
-    out, err = capfd.readouterr()
-    assert not stop.value.code
+    line = ["check", model, model, "--eval", labelled, "--eval-count", "60"]
+    code, out, err = rockpress(*line, "--mean", "90", "--std", "73", "--json")
+    assert code == 0
     assert err.count("[preprocess-mean-std]") == 1 and "--mean 73 --std 90" in err
     codes = [one["code"] for one in json.loads(out)["targets"][0]["warnings"]]
     assert codes == ["preprocess-mean-std"]
@@ -339,15 +322,13 @@ def test_the_command_says_it_once(
 # Its parts
 
 
-def test_only_some_samples_are_run(tmp_path: Path) -> None:
+def test_the_audit_runs_some_of_the_samples_only(tmp_path: Path) -> None:
     model, path = classifier(), save(tmp_path, *pictures(800, seed=3))
-    runs: list[int] = []
-    samples = open_samples(path, inputs=INPUT, **RIGHT)
-    found = audit_preprocess(
-        model, samples, TOP1, on_progress=lambda done, total: runs.append(done)
-    )
+    heard = Heard()
+    samples = open_samples(path, INPUT, Preprocessing(**RIGHT))
+    found = audit_preprocess(model, samples, TOP1, progress=heard)
     assert found.samples == MOST
-    assert len(runs) < 2 * MOST  # one pass, and the worst few with the other settings
+    assert heard.steps < 2 * MOST  # one pass, and the worst few with the other settings
 
 
 def test_a_metric_where_less_is_better(tmp_path: Path) -> None:
@@ -355,11 +336,11 @@ def test_a_metric_where_less_is_better(tmp_path: Path) -> None:
         miss: NDArray[np.float64] = (outputs[0].argmax(1) != labels).astype(np.float64)
         return miss
 
-    metric = Scoring(UserMetric("wrong", wrong, lower_is_better=True))
+    metric = BoundMetric(UserMetric("wrong", wrong, lower_is_better=True))
     path = save(tmp_path, *pictures(160, seed=3))
-    samples = open_samples(path, inputs=INPUT, **{**RIGHT, "color": "bgr"})
+    samples = open_samples(path, INPUT, Preprocessing(**{**RIGHT, "color": "bgr"}))
     found = audit_preprocess(classifier(), samples, metric)
-    assert found.better is not None and found.better.say == "--color rgb"
+    assert found.better is not None and render(found.better.change) == "--color rgb"
     assert found.better.value < 0.1 < 0.4 < found.value
 
 
@@ -375,8 +356,8 @@ def test_the_sign_test_is_the_binomial_one(wins: int, losses: int) -> None:
 def test_a_layout_of_its_own_is_fed_as_tensors(tmp_path: Path) -> None:
     images, labels = pictures(2, seed=0)
     path = save(tmp_path, images, labels)
-    planar = open_samples(path, inputs=INPUT)
-    other = open_samples(path, inputs=INPUT, layout="nhwc")
+    planar = open_samples(path, INPUT)
+    other = open_samples(path, INPUT, Preprocessing(layout="nhwc"))
     assert planar.npu_feeds(0)["x"].dtype == np.uint8
     fed = other.npu_feeds(0)["x"]
     assert fed.dtype == np.float32 and fed.shape == INPUT["x"]
@@ -389,5 +370,5 @@ def test_a_layout_decides_where_the_shape_fits_both(
     layout: Any, size: tuple[int, int], tmp_path: Path
 ) -> None:
     path = save(tmp_path, *pictures(2, seed=0))
-    samples = open_samples(path, inputs={"x": (1, 3, 8, 3)}, layout=layout)
+    samples = open_samples(path, {"x": (1, 3, 8, 3)}, Preprocessing(layout=layout))
     assert samples.preprocess is not None and samples.preprocess.size == size

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from rockpress.accuracy.preprocess.corruptions import LEVELS, Corruption, corrupted
 from rockpress.calibration_data.bundled import MODEL, TEST, sample_path
+from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import Samples, open_samples
 from rockpress.calibration_data.sources.source_types import ImageSource
 from rockpress.core.errors import OptionError
 from rockpress.pipeline.check import check
-from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.report.documents.document import to_json
 from rockpress.report.text.table import to_tables
 
@@ -28,7 +29,7 @@ def image_set(folder: Path, *shape: int) -> Samples:
     if channels == 3:
         picture[:, :, 1] = np.linspace(60, 180, height)[:, np.newaxis]
     np.save(folder / "images.npy", np.stack([picture, 240 - picture]).astype(np.uint8))
-    return open_samples(folder / "images.npy", inputs={"x": (1, channels, 16, 16)})
+    return open_samples(folder / "images.npy", {"x": (1, channels, 16, 16)})
 
 
 def image_of(samples: Samples, index: int = 0) -> NDArray[np.float64]:
@@ -79,14 +80,14 @@ def test_blur_is_that_of_the_input(tmp_path: Path) -> None:
     step = np.zeros((160, 160, 3), np.uint8)
     step[:, 80:] = 200
     np.save(tmp_path / "images.npy", step[np.newaxis])
-    samples = open_samples(tmp_path / "images.npy", inputs={"x": (1, 3, 16, 16)})
+    samples = open_samples(tmp_path / "images.npy", {"x": (1, 3, 16, 16)})
     row = image_of(corrupted(samples, Corruption("blur", 1), 0))[80, :, 0]
     assert row[70] == pytest.approx(200 * 0.159, abs=8)  # one standard deviation before the edge
 
 
 def test_tensors_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros((4, 1, 28, 28), np.float32))
-    recipe = Recipe(sample_path(MODEL), calib=tmp_path / "x.npy", robustness=True)
+    recipe = make_recipe(sample_path(MODEL), calib=tmp_path / "x.npy", robustness=True)
     with pytest.raises(OptionError, match="these samples are tensors"):
         check(recipe, sample_path(MODEL))
 
@@ -94,10 +95,10 @@ def test_tensors_are_refused(tmp_path: Path) -> None:
 def test_the_report_of_a_check() -> None:
     model = sample_path(MODEL)
     how = Preprocessing(mean=(73,), std=(90,))
-    recipe = Recipe(model, eval=sample_path(TEST), eval_count=40, preprocessing=how)
+    recipe = make_recipe(model, eval=sample_path(TEST), eval_count=40, preprocessing=how)
     plain = json.loads(to_json(check(recipe, model)))["targets"][0]
     assert "robustness" not in plain
-    report = check(Recipe(**{**vars(recipe), "robustness": True}), model)
+    report = check(make_recipe(**{**vars(recipe), "robustness": True}), model)
     rows = json.loads(to_json(report))["targets"][0]["robustness"]
     assert [(row["corruption"], row["level"]) for row in rows] == [
         ("none", None),

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
-from rockpress.accuracy.runners import Progress, Runner, onnxruntime_runner
+from graphs import model_of
+from rockpress.accuracy.runners import Runner, onnxruntime_runner
+from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import Samples, open_samples
 from rockpress.cli import progress_display
 from rockpress.convert.chips.targets import find_target
-from rockpress.pipeline.recipes.recipe import Recipe
-from rockpress.pipeline.stages.converting import convert_step
+from rockpress.convert.convert import convert
+from rockpress.core.progress import SILENT, Progress
+from rockpress.pipeline.recipes.recipe import make_recipe
+from rockpress.pipeline.tasks.converting import NpuFeeds, conversion_request
+from samples import pixels
 
 INPUT = {"x": (1, 3, 6, 8)}
 # Powers of two, so that float16 holds every value that there can be.
@@ -28,25 +33,17 @@ HOW: dict[str, Any] = {"mean": (16, 32, 64), "std": (2, 4, 8), "resize": "letter
 def identity(tmp_path: Path) -> Path:
     """y = x, as a convolution, since the toolkit wants one."""
     kernel = np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1)
-    graph = helper.make_graph(
-        [helper.make_node("Conv", ["x", "w"], ["y"])],
-        "identity",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, list(INPUT["x"]))],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, list(INPUT["x"]))],
-        [numpy_helper.from_array(kernel, "w")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.save(model, tmp_path / "identity.onnx")
+    text = "(float[1,3,6,8] x) => (float[1,3,6,8] y) { y = Conv (x, w) }"
+    onnx.save(model_of(text, {"w": kernel}, prepared=False), tmp_path / "identity.onnx")
     return tmp_path / "identity.onnx"
 
 
 def samples_in(folder: Path, count: int) -> Samples:
-    images = np.random.default_rng(0).integers(0, 256, (count, 9, 5, 3), dtype=np.uint8)
-    np.save(folder / "images.npy", images)
-    return open_samples(folder / "images.npy", inputs=INPUT, **HOW)
+    np.save(folder / "images.npy", pixels(count, 9, 5, 3))
+    return open_samples(folder / "images.npy", INPUT, Preprocessing(**HOW))
 
 
-def on_a_board(samples: Samples, *, on_progress: Progress = lambda done: None) -> list[Any]:
+def on_a_board(samples: Samples, *, progress: Progress = SILENT) -> list[Any]:
     """What a board's runner does: it sends the NPU's feeds; mean and std are inside the model."""
     how = samples.npu_preprocess
     assert how is not None
@@ -57,10 +54,10 @@ def on_a_board(samples: Samples, *, on_progress: Progress = lambda done: None) -
 
 
 def simulator(model: Path, jobs: int) -> Runner:
-    def run(samples: Samples, *, on_progress: Progress = lambda done: None) -> list[Any]:
-        chip, recipe = find_target("rk3588"), Recipe(model, jobs=jobs)
-        how = samples.npu_preprocess
-        made = convert_step(model, None, chip, recipe, how=how, simulate=samples)
+    def run(samples: Samples, *, progress: Progress = SILENT) -> list[Any]:
+        chip, recipe = find_target("rk3588"), make_recipe(model, jobs=jobs)
+        request = conversion_request(recipe.toolkit, model, None, chip, samples.npu_preprocess)
+        made = convert(replace(request, simulate=NpuFeeds(samples)))
         assert made.outputs is not None
         return [*made.outputs]
 
@@ -74,7 +71,7 @@ def test_all_runners_see_identical_tensors(identity: Path, tmp_path: Path) -> No
     expected = np.concatenate([feeds["x"] for feeds in samples])
     assert np.abs(expected).max() > 10 and len(np.unique(expected)) > 100
     for runner in runners:
-        (found,) = runner(samples, on_progress=lambda done: None)
+        (found,) = runner(samples)
         np.testing.assert_array_equal(found, expected)
 
 

@@ -20,8 +20,7 @@ CHIPS = ("rk3588", "rk3576", "rk3562", "rk3566")
 
 
 @pytest.fixture
-def fit(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(ROOT))
+def fit() -> Any:
     return import_module("benchmarks.latency.fit")
 
 
@@ -80,7 +79,7 @@ def test_the_document_tells_these_errors(chip: str) -> None:
 
 
 @pytest.mark.parametrize("chip", CHIPS)
-def test_it_is_never_worse_than_the_number_of_operations(fit: Any, chip: str) -> None:
+def test_the_fit_is_never_worse_than_the_number_of_operations(fit: Any, chip: str) -> None:
     sizes = [abs(error) for error in errors(chip).values()]
     for columns in (("macs",), ("macs", "one"), ("cycles",)):
         assert fmean(sizes) < fmean(abs(error) for error in fit.plain(chip, columns))

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT))
-
-from benchmarks.prunings.measuring import Place, Result, measure  # noqa: E402
-from benchmarks.prunings.methods import (  # noqa: E402
+from benchmarks.prunings.measuring import Place, Result, measure
+from benchmarks.prunings.methods import (
     CLS,
     DEMO,
     DET,
@@ -24,20 +20,21 @@ from benchmarks.prunings.methods import (  # noqa: E402
     Cell,
     cells_of,
 )
-from benchmarks.prunings.pairs import pairs_of  # noqa: E402
-from benchmarks.prunings.results import keep_result, read_results  # noqa: E402
-from benchmarks.prunings.samples import labels_of, sample_set  # noqa: E402
-from benchmarks.prunings.scores import by_source, interval, overlap, points, scored  # noqa: E402
-from benchmarks.prunings.table import pair_row, row_of  # noqa: E402
-from rockpress.prune.prune import Method  # noqa: E402
+from benchmarks.prunings.pairs import pairs_of
+from benchmarks.prunings.results import keep_result, read_results
+from benchmarks.prunings.samples import labels_of, sample_set
+from benchmarks.prunings.scores import by_source, interval, overlap, points, scored
+from benchmarks.prunings.table import pair_row, row_of
+from rockpress.prune.prune import PruneMethod
 
+ROOT = Path(__file__).resolve().parents[2]
 CELL = Cell(DEMO, "rockpress", 0.3, "rk3588", 8, 20)
 
 
 def test_every_method_is_one_that_prune_has() -> None:
     for one in METHODS:
         repair = "least-squares" if one.recover == "distill" else one.recover
-        assert Method(one.criterion, one.allocation, repair)
+        assert PruneMethod(one.criterion, one.allocation, repair)
     assert len({one.name for one in METHODS}) == len(METHODS)
 
 
@@ -127,7 +124,7 @@ def test_results_are_kept_side_by_side(tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
-def test_one_point_of_the_demo(tmp_path: Path) -> None:
+def test_a_point_of_the_demo_is_measured(tmp_path: Path) -> None:
     place = Place(tmp_path, 300, "min-max")
     cell = replace(CELL, place=ORT)
     result = measure(cell, [0.3, 0.99], place)

@@ -13,16 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.conversions import plain
+from benchmarks.quantizations.bootstrap import difference
+from benchmarks.quantizations.lines import lines
+from benchmarks.quantizations.methods import CLS, METHODS, NAMES, REC, cells_of
+from benchmarks.quantizations.scores import decibels, scored
+from benchmarks.quantizations.text import characters_right, read_text
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT))
-
-from benchmarks.conversions import plain  # noqa: E402
-from benchmarks.quantizations.bootstrap import difference  # noqa: E402
-from benchmarks.quantizations.lines import lines  # noqa: E402
-from benchmarks.quantizations.methods import CLS, METHODS, NAMES, REC, cells_of  # noqa: E402
-from benchmarks.quantizations.scores import decibels, scored  # noqa: E402
-from benchmarks.quantizations.text import characters_right, read_text  # noqa: E402
-
 PARTS = ROOT / "benchmarks" / "quantizations"
 
 
@@ -76,7 +74,7 @@ def test_a_difference_that_all_samples_share_is_certain() -> None:
         assert value == pytest.approx(10)
 
 
-def test_one_source_alone_tells_nothing_of_the_spread() -> None:
+def test_a_source_alone_tells_nothing_of_the_spread() -> None:
     noise, other = [1.0, 2.0, 4.0, 8.0], [8.0, 1.0, 2.0, 4.0]
     joined = difference([100.0] * 4, noise, other, ["one"] * 4)
     single = difference([100.0] * 4, noise, other, list("abcd"))
@@ -93,13 +91,13 @@ def test_rows_have_names_of_their_own_and_every_model_has_some() -> None:
     assert all(cell.model == REC for cell in cells_of([REC], names, 1, 2))
 
 
-def test_what_is_borrowed_from_the_conversion_benchmark_is_there() -> None:
+def test_names_borrowed_from_the_conversion_benchmark_exist() -> None:
     used = set(re.findall(r"plain\.(_\w+)\(", (PARTS / "toolkit_child.py").read_text()))
     assert used and all(hasattr(plain, name) for name in used)
 
 
 @pytest.mark.parametrize("name", ["watch.py", "peer_child.py"])
-def test_what_runs_alone_imports_nothing_of_the_package(name: str) -> None:
+def test_scripts_that_run_alone_import_nothing_of_the_package(name: str) -> None:
     tree = ast.parse((PARTS / name).read_text())
     imported = [node.module or "." for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     assert not any(module.startswith((".", "benchmarks", "rockpress")) for module in imported)

@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rockpress.calibration_data.preprocess import Preprocess, suspicious_scale
+from rockpress.core.diagnostics import render
 from rockpress.core.errors import OptionError, SamplesError
+from samples import Pixels, pixels
 
 RESIZES = ("stretch", "letterbox", "fit", "crop")
 
 
-def picture(height: int, width: int, channels: int = 3, seed: int = 0) -> NDArray[Any]:
-    generator = np.random.default_rng(seed)
-    return generator.integers(0, 256, (height, width, channels), dtype=np.uint8)
+def picture(height: int, width: int, channels: int = 3, seed: int = 0) -> Pixels:
+    return pixels(height, width, channels, seed=seed)
 
 
 def flat(height: int, width: int, value: int = 200) -> NDArray[Any]:
@@ -183,9 +184,9 @@ def test_lists_and_whole_numbers_make_an_equal_preprocess() -> None:
         ({"mean": (1, 2, 3), "color": "gray"}, "--mean has 3 values, but gray takes 1 value"),
         ({"mean": (float("nan"),)}, "--mean nan is not finite"),
         ({"std": (float("inf"),)}, "--std inf is not finite"),
-        ({"resize": "zoom"}, "--resize 'zoom' is not known"),
-        ({"color": "yuv"}, "--color 'yuv' is not known"),
-        ({"layout": "chw"}, "--layout 'chw' is not known"),
+        ({"resize": "zoom"}, "--resize zoom is not known"),
+        ({"color": "yuv"}, "--color yuv is not known"),
+        ({"layout": "chw"}, "--layout chw is not known"),
         ({"size": (0, 4)}, "--size 0x4 is not a height and a width"),
         ({"size": (4, 4, 3)}, "--size 4x4x3 is not a height and a width"),
         ({"pad": 114}, "--pad 114 has no effect with --resize stretch"),
@@ -212,7 +213,7 @@ def test_contradicting_values_are_refused(options: dict[str, Any], message: str)
         (np.zeros((4, 4, 2), dtype=np.uint8), "2 channels is not gray, RGB or RGBA"),
     ],
 )
-def test_what_is_not_an_image_is_refused(array: Any, message: str) -> None:
+def test_inputs_that_are_no_image_are_refused(array: Any, message: str) -> None:
     with pytest.raises(SamplesError) as caught:
         Preprocess((4, 4)).pixels(array)
     assert message in caught.value.message
@@ -235,7 +236,7 @@ def test_what_is_not_an_image_is_refused(array: Any, message: str) -> None:
 )
 def test_the_scale_from_0_to_1_is_noticed(mean: Any, std: Any, advice: str) -> None:
     message = suspicious_scale(mean, std)
-    assert message is not None and message.endswith(advice)
+    assert message is not None and render(message).endswith(advice)
 
 
 @pytest.mark.parametrize(

@@ -7,31 +7,29 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
+from commands import Run
 from rockpress.calibration_data.bundled import CALIBRATION, TEST, sample_path
-from rockpress.calibration_data.hygiene import oddities
+from rockpress.calibration_data.hygiene import sample_warnings
 from rockpress.calibration_data.samples import Samples, open_samples
 from rockpress.core.errors import SamplesError
 from rockpress.core.progress import SILENT
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.samples.ready_model import ready_model
 from rockpress.pipeline.stages.baseline import measure_baseline
-from rockpress.pipeline.stages.stage_log import Stages
+from rockpress.pipeline.stages.stage_log import StageLog
+from samples import Pixels, pixels, save_images
 
 INPUT = {"x": (1, 3, 32, 32)}
 
 
-def noise(seed: int, *shape: int) -> NDArray[np.uint8]:
-    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+def noise(seed: int, *shape: int) -> Pixels:
+    return pixels(*shape, seed=seed)
 
 
 def folder_of(path: Path, count: int, seed: int, size: tuple[int, int] = (32, 32)) -> Path:
-    path.mkdir(parents=True)
-    for index in range(count):
-        Image.fromarray(noise(100 * seed + index, *size, 3)).save(path / f"{index}.png")
-    return path
+    return save_images(path, (noise(100 * seed + index, *size, 3) for index in range(count)))
 
 
 def labelled(path: Path, count: int = 4) -> Path:
@@ -41,18 +39,18 @@ def labelled(path: Path, count: int = 4) -> Path:
 
 
 def opened(path: Path) -> Samples:
-    return open_samples(path, inputs=INPUT)
+    return open_samples(path, INPUT)
 
 
 def codes(calib: Samples | None, evaluation: Samples) -> list[str]:
-    return [one.code for one in oddities(calib, evaluation, 0)]
+    return [one.code for one in sample_warnings(calib, evaluation, 0)]
 
 
 def test_clean_sets_are_not_remarked_on(tmp_path: Path) -> None:
     calib, evaluation = folder_of(tmp_path / "calib", 6, 1), labelled(tmp_path / "eval")
     assert codes(opened(calib), opened(evaluation)) == []
     gray = {"x": (1, 1, 28, 28)}
-    bundled = [open_samples(sample_path(name), inputs=gray) for name in (CALIBRATION, TEST)]
+    bundled = [open_samples(sample_path(name), gray) for name in (CALIBRATION, TEST)]
     assert codes(*bundled) == []
 
 
@@ -60,7 +58,7 @@ def test_an_overlap_is_found_by_content(tmp_path: Path) -> None:
     evaluation = labelled(tmp_path / "eval")
     calib = folder_of(tmp_path / "calib", 6, 1)
     (calib / "other name.png").write_bytes((evaluation / "b" / "2.png").read_bytes())
-    (found,) = oddities(opened(calib), opened(evaluation), 0)
+    (found,) = sample_warnings(opened(calib), opened(evaluation), 0)
     assert found.code == "calibration-overlap"
     assert found.text.startswith("1 of 8 evaluation samples are among")
 
@@ -69,11 +67,11 @@ def test_an_overlap_of_arrays(tmp_path: Path) -> None:
     images = noise(0, 20, 32, 32, 3)
     np.savez(tmp_path / "eval.npz", images=images, labels=np.arange(20) % 2)
     np.save(tmp_path / "calib.npy", images[15:])
-    (found,) = oddities(opened(tmp_path / "calib.npy"), opened(tmp_path / "eval.npz"), 0)
+    (found,) = sample_warnings(opened(tmp_path / "calib.npy"), opened(tmp_path / "eval.npz"), 0)
     assert found.text.startswith("5 of 20 evaluation samples")
 
 
-def test_one_set_for_both_is_no_overlap(tmp_path: Path) -> None:
+def test_a_set_for_both_roles_is_no_overlap(tmp_path: Path) -> None:
     samples = opened(folder_of(tmp_path / "images", 6, 1))
     assert codes(samples, samples) == []
 
@@ -85,7 +83,7 @@ def test_copies_in_a_set(tmp_path: Path) -> None:
         (evaluation / "a" / f"copy{index}.png").write_bytes(
             (evaluation / "b" / "0.png").read_bytes()
         )
-    found = oddities(opened(calib), opened(evaluation), 0)
+    found = sample_warnings(opened(calib), opened(evaluation), 0)
     assert [one.code for one in found] == ["calibration-copies", "evaluation-copies"]
     assert found[0].text == "3 of 9 calibration samples are copies of others"
 
@@ -94,14 +92,14 @@ def test_a_set_for_calibration_alone(tmp_path: Path) -> None:
     calib = folder_of(tmp_path / "calib", 6, 1, (8, 8))
     for index in range(3):
         (calib / f"copy{index}.png").write_bytes((calib / "0.png").read_bytes())
-    found = oddities(opened(calib), None, 0)
+    found = sample_warnings(opened(calib), None, 0)
     assert [one.code for one in found] == ["calibration-copies", "preprocess-small-images"]
-    assert oddities(None, None, 0) == ()
+    assert sample_warnings(None, None, 0) == ()
 
 
 @pytest.mark.parametrize("command", [["quantize"], ["prune", "--budget", "macs=-10%"]])
 def test_a_single_stage_tells_of_its_calibration_samples(
-    rockpress: Callable[..., tuple[int, str, str]],
+    rockpress: Run,
     command: list[str],
     small_cnn: Path,
     tmp_path: Path,
@@ -122,7 +120,7 @@ def test_a_single_copy_is_not_worth_a_word(tmp_path: Path) -> None:
 
 def test_labels_of_one_class(tmp_path: Path) -> None:
     np.savez(tmp_path / "set.npz", images=noise(0, 9, 32, 32, 3), labels=np.full(9, 3))
-    (found,) = oddities(None, opened(tmp_path / "set.npz"), 0)
+    (found,) = sample_warnings(None, opened(tmp_path / "set.npz"), 0)
     assert found.code == "evaluation-one-class"
     assert found.text == "all 9 evaluation samples have the label 3"
 
@@ -169,7 +167,7 @@ def test_images_that_decoding_changes(
 ) -> None:
     folder = folder_of(tmp_path / "images", 6, 1)
     write(folder)
-    (found,) = oddities(None, opened(folder), 0)
+    (found,) = sample_warnings(None, opened(folder), 0)
     assert found.code == code and text in found.text
 
 
@@ -189,7 +187,7 @@ def test_alpha_in_an_array(tmp_path: Path) -> None:
 def test_images_much_smaller_than_the_input(
     size: tuple[int, int], small: bool, tmp_path: Path
 ) -> None:
-    found = oddities(None, opened(folder_of(tmp_path / "images", 4, 1, size)), 0)
+    found = sample_warnings(None, opened(folder_of(tmp_path / "images", 4, 1, size)), 0)
     assert [one.code for one in found] == ["preprocess-small-images"] * small
     if found:
         assert (
@@ -203,7 +201,7 @@ def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:
     samples = opened(folder)
     (folder / "2.png").write_bytes(b"no image")
     with pytest.raises(SamplesError, match=r"2\.png"):
-        oddities(None, samples, 0)
+        sample_warnings(None, samples, 0)
 
 
 def test_tensors_have_contents_too(tmp_path: Path) -> None:
@@ -217,8 +215,8 @@ def test_tensors_have_contents_too(tmp_path: Path) -> None:
 def test_the_report_gets_them(small_cnn: Path, tmp_path: Path) -> None:
     images = folder_of(tmp_path / "images", 4, 1)
     rgba(images)
-    recipe = Recipe(small_cnn, calib=images)
+    recipe = make_recipe(small_cnn, calib=images)
     ready = ready_model(small_cnn)
     samples = ready.samples(images, recipe.preprocessing)
-    base = measure_baseline(ready, samples, samples, recipe, Stages(SILENT))
+    base = measure_baseline(ready, samples, samples, recipe, StageLog(SILENT))
     assert [one.code for one in base.notices] == ["preprocess-alpha"]

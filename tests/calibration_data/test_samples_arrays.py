@@ -44,7 +44,7 @@ def test_uint8_arrays_are_images(tmp_path: Path, shape: tuple[int, ...]) -> None
     assert source.image(3).ndim == 3
 
 
-def test_other_arrays_are_tensors_and_a_npy_is_not_loaded(tmp_path: Path) -> None:
+def test_arrays_that_are_no_pixels_are_tensors_and_a_npy_is_not_loaded(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.arange(24, dtype=np.float32).reshape(4, 6))
     source = open_source(tmp_path / "a.npy")
     assert isinstance(source, TensorSource)

@@ -7,20 +7,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from PIL import Image
 
 from rockpress.calibration_data.preprocess import Preprocess
+from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.sample_selection import choose
 from rockpress.calibration_data.samples import Samples, open_samples
 from rockpress.core.errors import OptionError, SamplesError
+from samples import Pixels, pixels
 
 NCHW = {"x": (1, 3, 4, 6)}
 
 
-def image_set(path: Path, count: int = 6, channels: int = 3) -> NDArray[Any]:
-    shape = (count, 8, 12, channels)
-    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+def image_set(path: Path, count: int = 6, channels: int = 3) -> Pixels:
+    images = pixels(count, 8, 12, channels)
     np.savez(path, images=images, labels=np.arange(count) % 3)
     return images
 
@@ -38,7 +38,7 @@ def tensors_npy(tmp_path: Path, shape: tuple[int, ...], kind: Any = np.float32) 
 
 
 def test_one_preprocess_gives_both_feeds(images_npz: Path) -> None:
-    samples = open_samples(images_npz, inputs=NCHW, mean=(10, 20, 30), std=(2,))
+    samples = open_samples(images_npz, NCHW, Preprocessing(mean=(10, 20, 30), std=(2,)))
     assert samples.is_pixels and len(samples) == 6
     assert samples.preprocess == Preprocess((4, 6), mean=(10, 20, 30), std=(2,))
     feed, pixels = samples.feeds(1)["x"], samples.npu_feeds(1)["x"]
@@ -61,7 +61,7 @@ def test_one_preprocess_gives_both_feeds(images_npz: Path) -> None:
 def test_size_channels_and_layout_come_from_the_model(
     images_npz: Path, shape: tuple[int, ...], size: tuple[int, int], color: str, layout: str
 ) -> None:
-    samples = open_samples(images_npz, inputs={"x": shape})
+    samples = open_samples(images_npz, {"x": shape})
     assert samples.preprocess is not None
     seen = samples.preprocess
     assert (seen.size, seen.color, seen.layout) == (size, color, layout)
@@ -69,12 +69,12 @@ def test_size_channels_and_layout_come_from_the_model(
 
 
 def test_resize_options_reach_the_preprocess(images_npz: Path) -> None:
-    samples = open_samples(images_npz, inputs=NCHW, resize="letterbox", pad=3, color="bgr")
+    samples = open_samples(images_npz, NCHW, Preprocessing(resize="letterbox", pad=3, color="bgr"))
     assert samples.preprocess == Preprocess((4, 6), "letterbox", 3, "bgr")
 
 
 def test_iterating_twice_gives_the_same_feeds(images_npz: Path) -> None:
-    samples = open_samples(images_npz, inputs=NCHW)
+    samples = open_samples(images_npz, NCHW)
     first = [feeds["x"] for feeds in samples]
     second = [feeds["x"] for feeds in samples]
     assert len(first) == 6
@@ -85,7 +85,7 @@ def test_image_files_are_decoded_one_by_one_when_needed(tmp_path: Path) -> None:
     for name in ("1.png", "2.png"):
         Image.new("RGB", (8, 8), (50, 60, 70)).save(tmp_path / name)
     (tmp_path / "3.png").write_bytes(b"broken")
-    samples = open_samples(tmp_path, inputs=NCHW)
+    samples = open_samples(tmp_path, NCHW)
     iterator = iter(samples)
     assert next(iterator)["x"][0, :, 0, 0].tolist() == [50, 60, 70]
     assert next(iterator)["x"].shape == (1, 3, 4, 6)
@@ -96,12 +96,12 @@ def test_image_files_are_decoded_one_by_one_when_needed(tmp_path: Path) -> None:
 def test_an_image_that_does_not_fit_is_named(tmp_path: Path) -> None:
     Image.new("RGB", (400_000, 1)).save(tmp_path / "1.png")
     with pytest.raises(SamplesError, match=r"1\.png: an image of 1x400000 pixels is too long"):
-        open_samples(tmp_path, inputs={"x": (1, 3, 224, 224)}, resize="crop")
+        open_samples(tmp_path, {"x": (1, 3, 224, 224)}, Preprocessing(resize="crop"))
 
 
 @pytest.mark.parametrize("shape", [(5, 3, 4, 6), (5, 1, 3, 4, 6)])
 def test_float_tensors_are_fed_as_they_are(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    samples = open_samples(tensors_npy(tmp_path, shape, np.float64), inputs=NCHW)
+    samples = open_samples(tensors_npy(tmp_path, shape, np.float64), NCHW)
     assert not samples.is_pixels and samples.preprocess is None
     for feeds in (samples.feeds(2), samples.npu_feeds(2)):
         assert feeds["x"].dtype == np.float32
@@ -109,21 +109,21 @@ def test_float_tensors_are_fed_as_they_are(tmp_path: Path, shape: tuple[int, ...
 
 
 def test_integer_tensors_keep_their_type(tmp_path: Path) -> None:
-    samples = open_samples(tensors_npy(tmp_path, (5, 7), np.int64), inputs={"ids": (1, 7)})
+    samples = open_samples(tensors_npy(tmp_path, (5, 7), np.int64), {"ids": (1, 7)})
     assert samples.feeds(1)["ids"].dtype == np.int64
 
 
 def test_listed_npy_files_with_a_batch_axis(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.ones((1, 3, 4, 6), dtype=np.float16))
     (tmp_path / "dataset.txt").write_text("a.npy\n")
-    samples = open_samples(tmp_path / "dataset.txt", inputs=NCHW)
+    samples = open_samples(tmp_path / "dataset.txt", NCHW)
     assert samples.feeds(0)["x"].dtype == np.float32
     assert len(samples.digest()) == 64
 
 
 def test_several_inputs_by_name(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", b=np.zeros((3, 2)), a=np.ones((3, 5)), labels=np.arange(3))
-    samples = open_samples(tmp_path / "a.npz", inputs={"a": (1, 5), "b": (1, 2)})
+    samples = open_samples(tmp_path / "a.npz", {"a": (1, 5), "b": (1, 2)})
     feeds = samples.feeds(0)
     assert list(feeds) == ["a", "b"]
     assert feeds["a"].shape == (1, 5) and feeds["b"].shape == (1, 2)
@@ -132,7 +132,7 @@ def test_several_inputs_by_name(tmp_path: Path) -> None:
 
 def test_a_single_array_needs_no_name(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", np.zeros((3, 2), dtype=np.float32))
-    assert list(open_samples(tmp_path / "a.npz", inputs={"a": (1, 2)}).feeds(0)) == ["a"]
+    assert list(open_samples(tmp_path / "a.npz", {"a": (1, 2)}).feeds(0)) == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_tensors_that_do_not_fit_are_refused(
     path = tmp_path / "a.npz"
     np.savez(path, **{name: np.zeros(shape) for name, shape in arrays.items()})
     with pytest.raises(SamplesError) as caught:
-        open_samples(path, inputs=inputs)
+        open_samples(path, inputs)
     assert message in caught.value.message and caught.value.hint
 
 
@@ -177,21 +177,21 @@ def test_tensors_that_do_not_fit_are_refused(
 )
 def test_images_that_do_not_fit_are_refused(images_npz: Path, inputs: Any, message: str) -> None:
     with pytest.raises(SamplesError) as caught:
-        open_samples(images_npz, inputs=inputs)
+        open_samples(images_npz, inputs)
     assert message in caught.value.message and caught.value.hint
 
 
 def test_color_must_fit_the_channels(images_npz: Path) -> None:
     with pytest.raises(OptionError, match="--color gray does not fit the model's 3 input"):
-        open_samples(images_npz, inputs=NCHW, color="gray")
+        open_samples(images_npz, NCHW, Preprocessing(color="gray"))
     with pytest.raises(OptionError, match="--color bgr does not fit the model's 1 input"):
-        open_samples(images_npz, inputs={"x": (1, 1, 4, 6)}, color="bgr")
+        open_samples(images_npz, {"x": (1, 1, 4, 6)}, Preprocessing(color="bgr"))
 
 
 @pytest.mark.parametrize("options", [{"mean": (1,)}, {"std": (2,)}])
 def test_mean_and_std_are_not_dropped_silently(tmp_path: Path, options: Any) -> None:
     with pytest.raises(OptionError, match=r"--mean and --std are for images, but .* holds tensors"):
-        open_samples(tensors_npy(tmp_path, (5, 3, 4, 6)), inputs=NCHW, **options)
+        open_samples(tensors_npy(tmp_path, (5, 3, 4, 6)), NCHW, Preprocessing(**options))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e300])
@@ -199,13 +199,13 @@ def test_a_tensor_that_is_not_finite_is_named(tmp_path: Path, bad: float) -> Non
     values = np.zeros((3, 2))
     values[1, 1] = bad
     np.save(tmp_path / "a.npy", values)
-    samples = open_samples(tmp_path / "a.npy", inputs={"x": (1, 2)})
+    samples = open_samples(tmp_path / "a.npy", {"x": (1, 2)})
     with pytest.raises(SamplesError, match=r"a\.npy\[1\]: the sample for input 'x' holds NaN"):
         samples.feeds(1)
 
 
 def test_take_is_seeded_and_stratified(images_npz: Path) -> None:
-    samples = open_samples(images_npz, inputs=NCHW)
+    samples = open_samples(images_npz, NCHW)
     taken = samples.take(3, seed=5)
     assert len(taken) == 3
     assert taken.labels is not None and sorted(taken.labels.classes()) == [0, 1, 2]
@@ -213,12 +213,12 @@ def test_take_is_seeded_and_stratified(images_npz: Path) -> None:
     assert {tuple(samples.take(3, seed=seed).indices) for seed in range(9)} != {
         tuple(taken.indices)
     }
-    counted = open_samples(images_npz, inputs=NCHW, count=3, seed=5)
+    counted = open_samples(images_npz, NCHW, count=3, seed=5)
     np.testing.assert_array_equal(counted.indices, taken.indices)
 
 
 def test_a_split_gives_what_is_taken_and_the_rest(images_npz: Path) -> None:
-    samples = open_samples(images_npz, inputs=NCHW)
+    samples = open_samples(images_npz, NCHW)
     rest, taken = samples.split(3, seed=5)
     np.testing.assert_array_equal(taken.indices, samples.take(3, seed=5).indices)
     assert sorted([*rest.indices, *taken.indices]) == sorted(samples.indices)
@@ -226,7 +226,7 @@ def test_a_split_gives_what_is_taken_and_the_rest(images_npz: Path) -> None:
 
 def test_a_choice_of_a_choice_stays_inside_it(images_npz: Path) -> None:
     for seed in range(5):
-        first = open_samples(images_npz, inputs=NCHW, count=3, seed=seed)
+        first = open_samples(images_npz, NCHW, count=3, seed=seed)
         second = first.take(2, seed=2)
         assert len(second) == 2 and set(second.indices) < set(first.indices)
         same = first.feeds(first.indices.tolist().index(second.indices[0]))["x"]
@@ -236,7 +236,7 @@ def test_a_choice_of_a_choice_stays_inside_it(images_npz: Path) -> None:
 @pytest.mark.parametrize("count", [0, -3])
 def test_a_count_below_1_is_refused(images_npz: Path, count: int) -> None:
     with pytest.raises(OptionError, match=f"{count} samples cannot be chosen"):
-        open_samples(images_npz, inputs=NCHW, count=count)
+        open_samples(images_npz, NCHW, count=count)
 
 
 @given(total=st.integers(1, 200), count=st.integers(1, 220), seed=st.integers(0, 3))
@@ -263,8 +263,8 @@ def test_a_labelled_choice_keeps_the_share_of_each_class(
     assert (np.abs(np.bincount(array[chosen], minlength=5) - wanted) <= 2).all()
 
 
-def digest_of(path: Path, **options: Any) -> str:
-    return open_samples(path, **{"inputs": NCHW, **options}).digest()
+def digest_of(path: Path, inputs: Any = NCHW, **options: Any) -> str:
+    return open_samples(path, inputs, **options).digest()
 
 
 def test_the_digest_is_of_the_content_not_of_the_place(tmp_path: Path) -> None:
@@ -280,7 +280,7 @@ def test_the_digest_is_of_the_content_not_of_the_place(tmp_path: Path) -> None:
 
 def test_the_files_are_read_for_the_digest_once(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8), (1, 2, 3)).save(tmp_path / "a.png")
-    samples = open_samples(tmp_path, inputs=NCHW)
+    samples = open_samples(tmp_path, NCHW)
     before = samples.digest()
     (tmp_path / "a.png").unlink()
     assert samples.digest() == before
@@ -295,8 +295,8 @@ def test_the_digest_changes_with_whatever_changes_the_samples(tmp_path: Path) ->
     path = tmp_path / "images.npz"
     digests = [
         digest_of(path),
-        digest_of(path, resize="crop"),
-        digest_of(path, mean=(1,)),
+        digest_of(path, preprocessing=Preprocessing(resize="crop")),
+        digest_of(path, preprocessing=Preprocessing(mean=(1,))),
         digest_of(path, count=3),
         digest_of(path, inputs={"y": (1, 3, 4, 6)}),
         digest_of(tmp_path / "relabelled.npz"),
@@ -331,7 +331,7 @@ def test_samples_keep_no_feed_alive(images_npz: Path) -> None:
     import gc
     import weakref
 
-    samples: Samples = open_samples(images_npz, inputs=NCHW)
+    samples: Samples = open_samples(images_npz, NCHW)
     seen = [weakref.ref(feeds["x"]) for feeds in samples]
     gc.collect()
     assert sum(one() is not None for one in seen) <= 1

@@ -4,18 +4,17 @@ import numpy as np
 import pytest
 
 from rockpress.calibration_data import bundled
+from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import open_samples
 from rockpress.core.errors import SamplesError
 
 INPUTS = {"image": (1, 1, 28, 28)}
+AS_TRAINED = Preprocessing(mean=bundled.DEMO_PREPROCESS.mean, std=bundled.DEMO_PREPROCESS.std)
 
 
 def test_the_test_set_is_labelled_and_balanced() -> None:
-    preprocess = bundled.DEMO_PREPROCESS
-    samples = open_samples(
-        bundled.sample_path(bundled.TEST), inputs=INPUTS, mean=preprocess.mean, std=preprocess.std
-    )
-    assert samples.preprocess == preprocess
+    samples = open_samples(bundled.sample_path(bundled.TEST), INPUTS, AS_TRAINED)
+    assert samples.preprocess == bundled.DEMO_PREPROCESS
     assert len(samples) == 1000
     assert samples.labels is not None
     assert np.bincount(samples.labels.classes()).tolist() == [100] * 10
@@ -24,9 +23,7 @@ def test_the_test_set_is_labelled_and_balanced() -> None:
 
 
 def test_the_calibration_set_is_unlabelled_and_normalised_by_the_demo_preprocess() -> None:
-    preprocess = bundled.DEMO_PREPROCESS
-    path = bundled.sample_path(bundled.CALIBRATION)
-    samples = open_samples(path, inputs=INPUTS, mean=preprocess.mean, std=preprocess.std)
+    samples = open_samples(bundled.sample_path(bundled.CALIBRATION), INPUTS, AS_TRAINED)
     assert len(samples) == 256 and samples.labels is None
     values = np.concatenate([feeds["image"] for feeds in samples])
     assert abs(float(values.mean())) < 0.1

@@ -4,20 +4,19 @@ import struct
 import warnings
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 from rockpress.calibration_data.images import decode as images
 from rockpress.calibration_data.images.decode import decode_image
 from rockpress.core.errors import SamplesError
+from samples import Pixels, pixels
 
 
-def colours(height: int = 6, width: int = 8) -> NDArray[Any]:
-    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+def colours(height: int = 6, width: int = 8) -> Pixels:
+    return pixels(height, width, 3)
 
 
 def png(width: int, height: int) -> bytes:
@@ -75,7 +74,7 @@ def test_palette_and_cmyk_become_rgb(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
-def test_of_16_bits_the_upper_8_are_kept(tmp_path: Path, suffix: str) -> None:
+def test_the_upper_8_of_16_bits_are_kept(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
     values = np.array([[0, 255, 256], [0x1234, 0xFF00, 0xFFFF]], dtype=np.uint16)
     Image.fromarray(values).save(path)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from rockpress.accuracy.compare import compare
 from rockpress.calibration_data.images.pictures import picture_uri
-from rockpress.calibration_data.preprocess import Color
+from rockpress.calibration_data.preprocessing import Color, Preprocessing
 from rockpress.calibration_data.samples import Samples, open_samples
 from rockpress.pipeline.figures.figures_of import changed_samples
 
@@ -36,11 +36,11 @@ def red_images(folder: Path, color: Color) -> Samples:
     for name in ("a", "b"):
         (folder / name).mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (8, 4), (250, 10, 20)).save(folder / name / "0.png")
-    return open_samples(folder, inputs={"x": (1, 3, 4, 8)}, color=color)
+    return open_samples(folder, {"x": (1, 3, 4, 8)}, Preprocessing(color=color))
 
 
 @pytest.mark.parametrize("color", ["rgb", "bgr"])
-def test_what_the_model_sees_is_shown_in_true_colours(color: Color, tmp_path: Path) -> None:
+def test_pictures_for_the_model_are_shown_in_true_colours(color: Color, tmp_path: Path) -> None:
     pixels = red_images(tmp_path, color).picture(0)
     assert pixels is not None
     assert pixels.shape == (4, 8, 3) and pixels[0, 0].tolist() == [250, 10, 20]
@@ -58,5 +58,5 @@ def test_flipped_samples_have_their_picture(tmp_path: Path) -> None:
 
 def test_tensors_have_none(tmp_path: Path) -> None:
     np.savez(tmp_path / "t.npz", images=np.zeros((2, 3), np.float32), labels=np.array([0, 1]))
-    samples = open_samples(tmp_path / "t.npz", inputs={"x": (1, 3)})
+    samples = open_samples(tmp_path / "t.npz", {"x": (1, 3)})
     assert samples.picture(0) is None

@@ -11,11 +11,7 @@ from PIL import Image
 from rockpress.calibration_data.sources import lists
 from rockpress.calibration_data.sources.natural_sort import natural_key
 from rockpress.calibration_data.sources.open_source import open_source
-from rockpress.calibration_data.sources.source_types import (
-    ImageFiles,
-    Source,
-    TensorFiles,
-)
+from rockpress.calibration_data.sources.source_types import ImageFiles, Source, TensorFiles
 from rockpress.core.errors import SamplesError
 
 
@@ -219,7 +215,7 @@ def test_a_path_that_is_not_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.png", "a"])
-def test_other_files_are_no_samples(tmp_path: Path, name: str) -> None:
+def test_files_of_unknown_kinds_are_no_samples(tmp_path: Path, name: str) -> None:
     assert "not a kind of samples" in refused(write(tmp_path, name, "x")).message
 
 

@@ -9,8 +9,6 @@ import pty
 import re
 import shutil
 import subprocess
-import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,9 +16,12 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
 
+from commands import COMMAND, Ended, Run, in_a_process
+from graphs import model_of
 from rockpress.report.documents.document import comparable
+
+pytestmark = pytest.mark.toolkit
 
 DOCUMENT = {"schema", "verdict", "tool", "toolkit", "recipe", "targets"}
 OF_A_TARGET = {
@@ -66,15 +67,8 @@ NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?")
 # two quantizations that are alike was kept, and so comes first.
 UNSTEADY = re.compile(r"host \d+\.\d+ ms|─+|(?<=quantized by ).*")
 
-Run = Callable[..., tuple[int, str, str]]
 
-
-def started(*args: object, **settings: Any) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "rockpress", *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, **settings)
-
-
-def document_of(done: tuple[int, str, str]) -> dict[str, Any]:
+def document_of(done: Ended) -> dict[str, Any]:
     code, out, err = done
     assert code == 0, err
     document: dict[str, Any] = json.loads(out)
@@ -92,7 +86,7 @@ def test_a_gate_that_fails_exits_with_4_and_leaves_the_report(
     more += ["--report", "more/report.html"]
     line = ["demo", "--prune", "off", "-o", "out", *more]
     cache = {**os.environ, "ROCKPRESS_CACHE_DIR": pages_cache}
-    done = started(*line, cwd=tmp_path, env=cache)
+    done = in_a_process(*line, cwd=tmp_path, env=cache)
     assert done.returncode == 4, done.stderr
     document = json.loads(done.stdout)
     assert document["verdict"] == "fail"
@@ -198,7 +192,7 @@ def by_hand(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["quantize", sample_path(MODEL), *calib, *feed, "-o", "q.onnx"],
         ["convert", "q.onnx", *feed, "-o", "out/m.rknn"],
     ):
-        done = started(*line, cwd=folder)
+        done = in_a_process(*line, cwd=folder)
         assert done.returncode == 0, done.stderr
     return folder
 
@@ -435,16 +429,10 @@ def test_unlabelled_samples_give_no_accuracy(
 
 
 def dynamic_model(path: Path) -> Path:
-    nodes = [
-        helper.make_node("Relu", ["x"], ["inner"], "first"),
-        helper.make_node("Sigmoid", ["inner"], ["y"], "second"),
-    ]
-    values = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, "h", "w"]) for name in "xy"
-    ]
-    graph = helper.make_graph(nodes, "g", values[:1], values[1:])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.save(model, path)
+    text = """(float[n,3,h,w] x) => (float[n,3,h,w] y) {
+        [first] inner = Relu (x)
+        [second] y = Sigmoid (inner) }"""
+    onnx.save(model_of(text, prepared=False), path)
     return path
 
 
@@ -488,7 +476,7 @@ def on_a_terminal(columns: int, *args: object) -> tuple[bytes, bytes]:
     streams = [pty.openpty(), pty.openpty()]
     environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "rockpress", *map(str, args)],
+        [*COMMAND, *map(str, args)],
         stdout=streams[0][1],
         stderr=streams[1][1],
         env=environment,

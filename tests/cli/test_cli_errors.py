@@ -8,35 +8,21 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
 import psutil
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import numpy_helper
 
-from rockpress.cli import main as entry
+from commands import Run
+from graphs import model_of
 
 COMMANDS = ("run", "prune", "quantize", "convert", "check", "inspect")
 WITH_SAMPLES = ("run", "prune", "quantize", "convert", "check")
 UNWRITABLE = ("run", "prune", "quantize", "convert")
-
-
-@dataclass(frozen=True)
-class Ended:
-    """Exit code and what was printed."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ended]
 
 
 @pytest.fixture
@@ -51,19 +37,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def rockpress(
-    place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Run:
-    monkeypatch.setattr(entry, "catch_signals", lambda: None)  # those of pytest stay
-
-    def call(*args: object) -> Ended:
-        capfd.readouterr()
-        monkeypatch.setattr(sys, "argv", ["rockpress", *map(str, args)])
-        with pytest.raises(SystemExit) as stop:
-            entry.main()
-        return Ended(int(stop.value.code or 0), *capfd.readouterr())
-
-    return call
+def rockpress(place: Path, rockpress: Run) -> Run:
+    return rockpress
 
 
 @pytest.fixture
@@ -131,17 +106,10 @@ def one_node_model(
     operator: str = "Relu",
     shape: tuple[int | str, ...] = (1, 3, 8, 8),
     domain: str = "",
-    out: tuple[int | str, ...] | None = None,
 ) -> onnx.ModelProto:
-    node = helper.make_node(operator, ["x"], ["y"], "only", domain=domain)
-    graph = helper.make_graph(
-        [node],
-        "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, list(shape))],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, list(out or shape))],
-    )
-    opsets = [helper.make_opsetid("", 17)] + ([helper.make_opsetid(domain, 1)] if domain else [])
-    return helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    dims, name = ",".join(map(str, shape)), f"{domain}.{operator}" if domain else operator
+    text = f"(float[{dims}] x) => (float[{dims}] y) {{ [only] y = {name} (x) }}"
+    return model_of(text, domains=[domain] if domain else [], prepared=False)
 
 
 def _missing(model: Path) -> None:
@@ -448,7 +416,7 @@ def test_an_unknown_target(
     ],
     ids=str,
 )
-def test_what_was_asked_for_cannot_be(
+def test_requests_that_the_chip_cannot_meet_are_refused(
     more: list[str], told: str, rockpress: Run, small_cnn: Path, images: Path, place: Path
 ) -> None:
     line = usual("run", small_cnn, images, *more)
@@ -466,7 +434,7 @@ def test_what_was_asked_for_cannot_be(
     ids=str,
 )
 @pytest.mark.parametrize("dry_run", [[], ["--dry-run"]])
-def test_what_cannot_be_is_found_before_anything_runs(
+def test_impossible_requests_are_found_before_anything_runs(
     more: list[str], dry_run: list[str], rockpress: Run, small_cnn: Path, images: Path, place: Path
 ) -> None:
     done = rockpress(*usual("run", small_cnn, images, *more, *dry_run))

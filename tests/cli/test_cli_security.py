@@ -6,8 +6,6 @@ import json
 import pickle
 import resource
 import struct
-import subprocess
-import sys
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -16,17 +14,17 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
-from rockpress.report.file_formats import format_suffixes
+from commands import Ended, Run, in_a_process
+from graphs import model_of_nodes
+from rockpress.report.formats import format_suffixes
 
 # "clear the screen", and the red of rich
 ESCAPE, MARKUP = "a\x1b[2Jb", "[red]c[/red]"
 
-Run = Callable[..., tuple[int, str, str]]
 
-
-def error_of(done: tuple[int, str, str]) -> str:
+def error_of(done: Ended) -> str:
     code, out, err = done
     told = [line for line in err.splitlines() if not line.startswith("rockpress: ")]
     assert (code, out) == (1, ""), err
@@ -146,14 +144,11 @@ def test_a_bomb_is_refused_before_it_is_unpacked(
     make(folder / name)
     samples = folder / name if name.endswith(".npz") else folder
     line = ["quantize", small_cnn, "--calib", samples, "-o", tmp_path / "q.onnx"]
-    done = subprocess.run(
-        [sys.executable, "-m", "rockpress", *map(str, line)],
-        capture_output=True,
-        text=True,
-        env=None,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (6 * 2**30, 6 * 2**30)),
+    limit = 6 * 2**30
+    done = in_a_process(
+        *line, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     )
-    told = error_of((done.returncode, done.stdout, done.stderr))
+    told = error_of(Ended(done.returncode, done.stdout, done.stderr))
     assert f"{name}" in told
     assert "too large" in told or "the limit is" in told
 
@@ -163,18 +158,13 @@ def test_a_bomb_is_refused_before_it_is_unpacked(
 
 def named_model(path: Path, name: str) -> Path:
     """A convolution whose every name is ``name``, with a weight that is NaN where ``name`` asks."""
-    weight = numpy_helper.from_array(np.ones((8, 3, 3, 3), np.float32), f"{name}.weight")
-    nodes = [
-        helper.make_node("Conv", [f"{name}.x", f"{name}.weight"], [f"{name}.y"], name, pads=[1] * 4)
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "g",
-        [helper.make_tensor_value_info(f"{name}.x", TensorProto.FLOAT, [1, 3, 8, 8])],
-        [helper.make_tensor_value_info(f"{name}.y", TensorProto.FLOAT, [1, 8, 8, 8])],
-        [weight],
+    inputs = [f"{name}.x", f"{name}.weight"]
+    model = model_of_nodes(
+        [helper.make_node("Conv", inputs, [f"{name}.y"], name, pads=[1] * 4)],
+        {f"{name}.x": [1, 3, 8, 8]},
+        {f"{name}.y": [1, 8, 8, 8]},
+        {f"{name}.weight": np.ones((8, 3, 3, 3), np.float32)},
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     model.producer_name = name
     onnx.save(model, path)
     return path

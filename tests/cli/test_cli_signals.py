@@ -15,6 +15,8 @@ import pytest
 
 from rockpress.calibration_data.bundled import CALIBRATION, MODEL, TEST, sample_path
 
+pytestmark = pytest.mark.toolkit
+
 # Slow enough that whoever reads the name of the stage can still interrupt it.
 SLOW_METRIC = """
 import time

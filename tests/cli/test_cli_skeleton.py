@@ -16,8 +16,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from rockpress.cli import handler, options, parsers
+from commands import in_a_process
+from rockpress.cli import handler, parameters
 from rockpress.cli.main import COMMANDS
+from rockpress.cli.verb_options import Given, complete_target, takes
 from rockpress.core.errors import ModelError, OptionError, RockpressError, ToolkitError
 
 CLI = Path(__file__).parents[2] / "cli"
@@ -27,11 +29,6 @@ MODULES = sorted(file.stem for file in CLI.glob("[a-z]*.py"))
 HEAVY = {"cv2", "numpy", "onnx", "onnxruntime", "psutil", "pydantic", "rich", "rknn", "scipy"}
 # pydantic and rich come with Typer, when a command that runs reads its options.
 HEAVIER = HEAVY - {"pydantic", "rich"}
-
-
-def rockpress(*args: str, **settings: Any) -> subprocess.CompletedProcess[str]:
-    settings = {"capture_output": True, "text": True, "timeout": 60} | settings
-    return subprocess.run([sys.executable, "-m", "rockpress", *args], **settings)
 
 
 def imported_by(code: str, names: set[str]) -> set[str]:
@@ -55,7 +52,7 @@ def test_every_command_is_written() -> None:
 
 
 def test_help_lists_every_command() -> None:
-    shown = rockpress("--help").stdout
+    shown = in_a_process("--help").stdout
     for name, summary in COMMANDS.items():
         assert f"  {name} " in shown
         assert summary[:40] in shown
@@ -63,7 +60,7 @@ def test_help_lists_every_command() -> None:
 
 @pytest.mark.parametrize("name", WRITTEN)
 def test_help_of_a_command_starts_with_its_summary(name: str) -> None:
-    done = rockpress(name, "--help", env={**os.environ, "COLUMNS": "200"})
+    done = in_a_process(name, "--help", env={**os.environ, "COLUMNS": "200"})
     assert done.returncode == 0
     assert COMMANDS[name].rstrip(".") in done.stdout
 
@@ -74,9 +71,9 @@ def test_a_flag_reads_the_same_in_every_command() -> None:
         module = import_module(f"rockpress.cli.commands.{name.replace('-', '_')}")
         for option in typer.main.get_command(module.app).params:
             for flag in option.opts:
-                if flag.startswith("--") and flag not in ("--output", "--quantize"):
+                if flag.startswith("--") and flag not in ("--output", "--force", "--quantize"):
                     helps.setdefault(flag, set()).add(
-                        (str(option.opts), getattr(option, "help", ""))
+                        (str(option.opts), getattr(option, "help", "").partition(" [default: ")[0])
                     )
     assert not {flag: texts for flag, texts in helps.items() if len(texts) > 1}
 
@@ -85,7 +82,7 @@ def test_a_flag_reads_the_same_in_every_command() -> None:
 
 
 @pytest.mark.parametrize("args", [["--help"], ["--version"], ["nosuch"], ["--nosuch"], []])
-def test_what_needs_no_command_imports_nothing_heavy(args: list[str]) -> None:
+def test_starts_without_a_command_import_nothing_heavy(args: list[str]) -> None:
     assert imported_by_command(*args, names=HEAVY) == set()
 
 
@@ -105,7 +102,7 @@ def test_modules_import_nothing_heavy(name: str) -> None:
 def test_version() -> None:
     from rockpress import __version__
 
-    done = rockpress("--version")
+    done = in_a_process("--version")
     assert (done.returncode, done.stdout) == (0, f"rockpress {__version__}\n")
 
 
@@ -118,7 +115,7 @@ def test_version() -> None:
     ],
 )
 def test_wrong_usage_exits_with_2(args: list[str], told: str) -> None:
-    done = rockpress(*args)
+    done = in_a_process(*args)
     assert done.returncode == 2
     assert told in done.stdout + done.stderr
 
@@ -132,44 +129,34 @@ def parsed(*args: str) -> tuple[int, str, dict[str, Any]]:
     seen: dict[str, Any] = {}
 
     @app.command()
+    @takes("run")
     def command(
-        size: options.SizeOption = None,
-        mean: options.Mean = None,
-        std: options.Std = None,
-        inputs: options.Inputs = None,
-        outputs: options.Outputs = None,
-        targets: options.Targets = None,
-        resize: options.Resize = None,
-        min_retention: options.MinRetention = None,
-        calib_count: options.CalibCount = None,
-        report: options.ReportFiles = None,
-        quiet: options.Quiet = False,
+        options: Given, report: parameters.ReportFiles = None, quiet: parameters.Quiet = False
     ) -> None:
-        seen.update(locals() | {"seen": None})
+        seen.update(options)
+        seen.update({"report": report} if report else {})
+        seen.update({"quiet": quiet} if quiet else {})
 
     result = CliRunner().invoke(app, args)
     lines = result.output.splitlines()
     return result.exit_code, lines[-1] if lines else "", seen
 
 
-def test_options_that_are_not_given_are_none() -> None:
-    code, _, values = parsed()
-    assert code == 0
-    assert values.pop("quiet") is False
-    assert set(values.values()) == {None}
+def test_options_that_are_not_given_are_left_out() -> None:
+    assert parsed() == (0, "", {})
 
 
 @pytest.mark.parametrize(
     ("args", "name", "value"),
     [
-        (["--size", "48x192"], "size", (48, 192)),
-        (["--mean", "123.675,116.28,103.53"], "mean", (123.675, 116.28, 103.53)),
-        (["--mean", "-1"], "mean", (-1.0,)),
-        (["--std", "58.395"], "std", (58.395,)),
-        (["--input", "x=1x3x48x192"], "inputs", [("x", (1, 3, 48, 192))]),
-        (["--input", "a=b:0=7", "--input", "y=2X3"], "inputs", [("a=b:0", (7,)), ("y", (2, 3))]),
-        (["--outputs", "boxes, scores"], "outputs", ("boxes", "scores")),
-        (["--target", "rk3588", "--target", "rk3566"], "targets", ["rk3588", "rk3566"]),
+        (["--size", "48x192"], "size", [48, 192]),
+        (["--mean", "123.675,116.28,103.53"], "mean", [123.675, 116.28, 103.53]),
+        (["--mean", "-1"], "mean", [-1.0]),
+        (["--std", "58.395"], "std", [58.395]),
+        (["--input", "x=1x3x48x192"], "input", {"x": [1, 3, 48, 192]}),
+        (["--input", "a=b:0=7", "--input", "y=2X3"], "input", {"a=b:0": [7], "y": [2, 3]}),
+        (["--outputs", "boxes, scores"], "outputs", ["boxes", "scores"]),
+        (["--target", "rk3588", "--target", "rk3566"], "target", ["rk3588", "rk3566"]),
         (["--resize", "letterbox"], "resize", "letterbox"),
         (["--min-retention", "0.98"], "min_retention", 0.98),
         (["--calib-count", "20"], "calib_count", 20),
@@ -203,12 +190,6 @@ def test_wrong_values_are_told_in_one_line(args: list[str]) -> None:
     assert code == 2
     assert f"Invalid value for '{args[0]}'" in told
     assert repr(args[1]) in told
-
-
-def test_parsers_are_plain_tuples() -> None:
-    assert parsers.parse_size("48x192") == (48, 192)
-    assert parsers.parse_values("1,2.5") == (1.0, 2.5)
-    assert parsers.parse_input("x=1x3x48x192") == ("x", (1, 3, 48, 192))
 
 
 # Errors and exit codes
@@ -286,7 +267,7 @@ def test_exit_codes_pass_through(raised: object, code: int) -> None:
 def test_nobody_reading_is_no_error() -> None:
     read, write = os.pipe()
     os.close(read)
-    done = rockpress("--help", stdout=write, stderr=subprocess.PIPE, capture_output=False)
+    done = in_a_process("--help", stdout=write, stderr=subprocess.PIPE, capture_output=False)
     os.close(write)
     assert (done.returncode, done.stderr) == (handler.BROKEN_PIPE, "")
 
@@ -294,7 +275,7 @@ def test_nobody_reading_is_no_error() -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_full_disk_under_the_output_is_told() -> None:
     with open("/dev/full", "w") as full:
-        done = rockpress("--help", stdout=full, stderr=subprocess.PIPE, capture_output=False)
+        done = in_a_process("--help", stdout=full, stderr=subprocess.PIPE, capture_output=False)
     assert done.returncode == 1
     assert done.stderr.startswith("error: cannot write ")
     assert "Traceback" not in done.stderr
@@ -345,7 +326,7 @@ def completed(shell: str, *words: str) -> list[str]:
         },
     }[shell]
     asked = {"_ROCKPRESS_COMPLETE": f"complete_{shell}", **variables}
-    offered = rockpress(env={**os.environ, **asked}).stdout
+    offered = in_a_process(env={**os.environ, **asked}).stdout
     if shell == "zsh":  # _arguments '*: :(("prune":"Remove ..."\n"...":"..."))'
         return [line.split('"')[1] for line in offered.splitlines() if '"' in line]
     return [line.partition("\t")[0] for line in offered.splitlines()]
@@ -356,7 +337,7 @@ SHELLS = pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 
 @SHELLS
 def test_completion_script(shell: str) -> None:
-    done = rockpress(env={**os.environ, "_ROCKPRESS_COMPLETE": f"source_{shell}"})
+    done = in_a_process(env={**os.environ, "_ROCKPRESS_COMPLETE": f"source_{shell}"})
     assert done.returncode == 0
     assert f"_ROCKPRESS_COMPLETE=complete_{shell}" in done.stdout
 
@@ -382,8 +363,8 @@ def test_completion_of_a_target() -> None:
 
 
 def test_targets_are_completed_without_numpy_and_onnx() -> None:
-    assert "rk3588" in options.complete_target("RK35")
-    code = "from rockpress.cli.options import complete_target; complete_target('rk')"
+    assert "rk3588" in complete_target("RK35")
+    code = "from rockpress.cli.verb_options import complete_target; complete_target('rk')"
     assert imported_by(code, HEAVY) == set()
 
 
@@ -391,7 +372,7 @@ def test_bash_completes_with_the_script(tmp_path: Path) -> None:
     command = tmp_path / "rockpress"
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m rockpress "$@"\n')
     command.chmod(0o755)
-    script = rockpress(env={**os.environ, "_ROCKPRESS_COMPLETE": "source_bash"}).stdout
+    script = in_a_process(env={**os.environ, "_ROCKPRESS_COMPLETE": "source_bash"}).stdout
     script += f'\nCOMP_WORDS=(rockpress qu); COMP_CWORD=1; _rockpress_completion "{command}"'
     script += '\necho "${COMPREPLY[@]}"'
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)

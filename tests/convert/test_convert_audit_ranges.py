@@ -8,14 +8,17 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import ModelProto, ValueInfoProto, numpy_helper, parser
+from onnx import ModelProto, ValueInfoProto, numpy_helper
 
+from audits import model_from_x
+from graphs import random_feeds, random_weights
 from rockpress.convert.audit.float16_audit import observe, tensors_to_observe
 from rockpress.convert.audit.model_audit import audit
 from rockpress.convert.chips.targets import find_target
 from rockpress.convert.convert import convert
+from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
-from rockpress.core.diagnostics import Diagnostic
+from rockpress.core.diagnostics import Diagnostic, option
 from rockpress.core.errors import RockpressError
 from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
@@ -24,27 +27,16 @@ from rockpress.quantize.quantize import quantize
 
 RK3588 = find_target("rk3588")
 needs_toolkit = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
-RANDOM = np.random.default_rng(0)
-SAMPLES: list[dict[str, Array]] = [
-    {"x": RANDOM.standard_normal((1, 8, 10, 10), np.float32)} for _ in range(4)
-]
+SAMPLES = random_feeds({"x": (1, 8, 10, 10)}, 4)
 
 
 def graph(nodes: str, outputs: str = "y", **constants: Array | np.float32) -> ModelProto:
     """Nodes from x; Conv reads the weights w and v (4x8x1x1). Output types are inferred."""
-    head = '<ir_version: 8, opset_import: ["": 13]> g (float[1,8,10,10] x)'
-    types = ", ".join(f"float {name}" for name in outputs.split())
-    model = parser.parse_model(f"{head} => ({types}) {nodes}")
-    for seed, name in enumerate("wv"):
-        weight = np.random.default_rng(seed).normal(size=(4, 8, 1, 1)).astype(np.float32)
-        constants.setdefault(name, weight)
-    used = {name for node in model.graph.node for name in node.input}
-    for name, value in constants.items():
-        if name in used:
-            model.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
-    for one in model.graph.output:
-        one.CopyFrom(ValueInfoProto(name=one.name))
-    return onnx.shape_inference.infer_shapes(model, data_prop=True)
+    drawn = {
+        name: random_weights({name: (4, 8, 1, 1)}, seed, scale=1)[name]
+        for seed, name in enumerate("wv")
+    }
+    return model_from_x(nodes, outputs, shape="1,8,10,10", weights={**drawn, **constants})
 
 
 def boxes_and_scores(size: float, join: str = "y = Concat<axis=1>(box, score)") -> ModelProto:
@@ -70,7 +62,7 @@ def test_boxes_joined_with_scores_are_told_with_their_names() -> None:
     (one,) = warned(boxes_and_scores(640))
     assert one.code == "output-range-join"
     assert "'score' (0 to 1) with 'box' (" in one.text and "all its values become one" in one.text
-    assert "--outputs box,score," in one.hint
+    assert option("outputs", ["box", "score"]) in one.hint
 
 
 @pytest.mark.parametrize(("size", "told"), [(640, 1), (80, 1), (33, 1), (16, 0), (1, 0)])
@@ -98,7 +90,7 @@ def test_a_join_is_seen_through_reshapes_and_other_joins() -> None:
     for name, value in (("shape", [1, 8, 100]), ("shape2", [1, 4, 100])):
         model.graph.initializer.append(numpy_helper.from_array(np.array(value), name))
     (one,) = warned(onnx.shape_inference.infer_shapes(model, data_prop=True))
-    assert "--outputs box,score,other," in one.hint
+    assert option("outputs", ["box", "score", "other"]) in one.hint
 
 
 def test_an_ordinary_head_is_no_matter() -> None:
@@ -112,7 +104,7 @@ def test_a_join_inside_the_network_is_no_matter() -> None:
     assert codes(boxes_and_scores(640, "j = Concat<axis=1>(box, score) y = Conv(j, w)")) == []
 
 
-def test_without_samples_only_a_scale_in_pixels_is_believed() -> None:
+def test_ranges_without_samples_come_from_scales_in_pixels_only() -> None:
     (one,) = audit(boxes_and_scores(640), RK3588, quantization="normal")
     assert "'box' (scaled by 640)" in one.text
     assert audit(boxes_and_scores(4), RK3588, quantization="normal") == ()
@@ -146,7 +138,9 @@ def test_the_scores_really_become_zero(quantization: str, tmp_path: Path) -> Non
         path = tmp_path / "q.onnx"
         quantize(model, path, tmp_path / "plan.toml", SAMPLES)
     done = convert(
-        path, None, "rk3588", quantization=quantization, calibration=SAMPLES, simulate=SAMPLES
+        ConversionRequest(
+            path, None, "rk3588", quantization=quantization, calibration=SAMPLES, simulate=SAMPLES
+        )
     )
     assert done.outputs is not None
     values = done.outputs[0].reshape(len(SAMPLES), 8, 100)
@@ -197,7 +191,7 @@ def test_bounds_and_masks_may_be_large(nodes: str) -> None:
     assert codes(graph(nodes), "float16") == []
 
 
-def test_what_an_activation_bounds_at_once_is_not_stored() -> None:
+def test_tensors_that_an_activation_bounds_at_once_are_not_stored() -> None:
     weight = np.full((4, 8, 1, 1), 6e4, np.float32)
     nodes = "<float low = {0.0}, float high = {6.0}> { a = Conv(x, w) y = Clip(a, low, high) }"
     assert tensors_to_observe(graph(nodes, w=weight)) == ["y"]
@@ -207,7 +201,7 @@ def test_what_an_activation_bounds_at_once_is_not_stored() -> None:
     ]
 
 
-def test_only_what_a_quantized_model_leaves_in_float_is_observed(tmp_path: Path) -> None:
+def test_tensors_left_in_float_are_the_ones_observed(tmp_path: Path) -> None:
     model = graph("{ a = Conv(x, w) b = Relu(a) y = Exp(b) }")
     quantize(model, tmp_path / "q.onnx", tmp_path / "plan.toml", SAMPLES)
     quantized = load_model(tmp_path / "q.onnx")
@@ -232,4 +226,6 @@ def test_the_simulator_overflows_where_the_audit_says(tmp_path: Path) -> None:
     path = tmp_path / "large.onnx"
     onnx.save(graph(LARGE, k=np.float32(400)), str(path))
     with pytest.raises(RockpressError, match="NaN or infinity"):
-        convert(path, None, "rk3588", quantization="float16", simulate=SAMPLES[:1])
+        convert(
+            ConversionRequest(path, None, "rk3588", quantization="float16", simulate=SAMPLES[:1])
+        )

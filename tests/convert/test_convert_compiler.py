@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
+from graphs import model_of, random_feeds, random_weights
+from rockpress.convert.chips.compiler_log import Layer, Memory, parse_layers, parse_memory
 from rockpress.convert.chips.cycles import ddr_cycles, layer_cycles, npu_cycles
-from rockpress.convert.chips.layer_table import Layer, Memory, parse_layers, parse_memory
 from rockpress.convert.chips.targets import TARGETS, find_target
 from rockpress.convert.convert import convert
 from rockpress.convert.oracle import Oracle
+from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.core.errors import RockpressError
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.layers import LayerShape, layers_of
-from rockpress.core.passes.prepare import fixed_input_shapes, prepare_model
 
 needs_toolkit = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
 
@@ -43,38 +42,37 @@ SHAPES = [
 
 def convolutions(path: Path, shapes: list[LayerShape], *, chained: bool) -> Path:
     """The layers one after another, or each as a branch of its own."""
-    random = np.random.default_rng(0)
-    nodes, inputs, outputs, weights = [], [], [], []
-    for number, one in enumerate(shapes):
-        kernel = random.normal(size=(one.cout, one.cin // one.groups, one.kernel_h, one.kernel_w))
-        weights.append(numpy_helper.from_array(kernel.astype(np.float32), f"w_{one.name}"))
-        source = f"y_{shapes[number - 1].name}" if chained and number else f"x_{one.name}"
-        names = [source, f"w_{one.name}"]
-        made = f"y_{one.name}"
-        pads = [one.kernel_h // 2] * 4
-        nodes.append(
-            helper.make_node("Conv", names, [made], name=one.name, pads=pads, group=one.groups)
-        )
-        x, y = [1, one.cin, one.in_h, one.in_w], [1, one.cout, one.out_h, one.out_w]
-        inputs.append(helper.make_tensor_value_info(source, TensorProto.FLOAT, x))
-        outputs.append(helper.make_tensor_value_info(made, TensorProto.FLOAT, y))
+    nodes, inputs, outputs = [], [], []
+    for number, layer in enumerate(shapes):
+        name = layer.name
+        source = f"y_{shapes[number - 1].name}" if chained and number else f"x_{name}"
+        options = f"<pads = {[layer.kernel_h // 2] * 4}, group = {layer.groups}>"
+        nodes.append(f"[{name}] y_{name} = Conv {options} ({source}, w_{name})")
+        inputs.append(f"float[1,{layer.cin},{layer.in_h},{layer.in_w}] {source}")
+        outputs.append(f"float[1,{layer.cout},{layer.out_h},{layer.out_w}] y_{name}")
     if chained:
         inputs, outputs = inputs[:1], outputs[-1:]
-    graph = helper.make_graph(nodes, "convolutions", inputs, outputs, weights)
-    opset = helper.make_opsetid("", 17)
-    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=8), path)
+    weights = {
+        f"w_{layer.name}": (
+            *(layer.cout, layer.cin // layer.groups),
+            *(layer.kernel_h, layer.kernel_w),
+        )
+        for layer in shapes
+    }
+    text = f"({', '.join(inputs)}) => ({', '.join(outputs)}) {{ {' '.join(nodes)} }}"
+    onnx.save(model_of(text, random_weights(weights, scale=1), prepared=False), path)
     return path
 
 
 def compiled(model: Path, target: str, dtype: str) -> dict[str, Layer]:
     """The rows of the compiler's table by node name."""
     if dtype == "float16":
-        made = convert(model, None, target)
+        made = convert(ConversionRequest(model, None, target))
     else:
-        random = np.random.default_rng(1)
-        shapes = fixed_input_shapes(onnx.load(model)).items()
-        sample = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes}
-        made = convert(model, None, target, quantization="normal", calibration=[sample])
+        calibration = random_feeds(onnx.load(model), 1, seed=1)
+        made = convert(
+            ConversionRequest(model, None, target, quantization="normal", calibration=calibration)
+        )
     return {layer.name.removeprefix("Conv:"): layer for layer in made.layers}
 
 
@@ -112,22 +110,15 @@ TRANSPOSED: dict[str, tuple[tuple[int, ...], tuple[int, ...], int, int, int]] = 
 @needs_toolkit
 @pytest.mark.parametrize("target", ["rk3588", "rk3576", "rk3566"])
 def test_a_transposed_convolution_works_on_its_outputs(target: str) -> None:
-    random = np.random.default_rng(0)
-    nodes, inputs, outputs, weights = [], [], [], []
-    for name, (x, weight, stride, pad, groups) in TRANSPOSED.items():
-        names = [f"x {name}", f"w {name}"]
-        values = random.normal(size=weight).astype(np.float32)
-        weights.append(numpy_helper.from_array(values, names[1]))
-        strides, pads = [stride] * 2, [pad] * 4
-        node = helper.make_node("ConvTranspose", names, [name], strides=strides, pads=pads)
-        node.attribute.append(helper.make_attribute("group", groups))
-        node.name = name
-        nodes.append(node)
-        inputs.append(helper.make_tensor_value_info(names[0], TensorProto.FLOAT, x))
-        outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
-    graph = helper.make_graph(nodes, "transposed", inputs, outputs, weights)
-    opset = helper.make_opsetid("", 13)
-    model = prepare_model(helper.make_model(graph, opset_imports=[opset], ir_version=8))
+    nodes, inputs = [], []
+    for name, (x, _, stride, pad, groups) in TRANSPOSED.items():
+        options = f"<strides = {[stride] * 2}, pads = {[pad] * 4}, group = {groups}>"
+        nodes.append(f'["{name}"] "{name}" = ConvTranspose {options} ("x {name}", "w {name}")')
+        inputs.append(f'float{list(x)} "x {name}"')
+    outputs = ", ".join(f'"{name}"' for name in TRANSPOSED)
+    text = f"({', '.join(inputs)}) => ({outputs}) {{ {' '.join(nodes)} }}"
+    weights = {f"w {name}": weight for name, (_, weight, *_) in TRANSPOSED.items()}
+    model = model_of(text, random_weights(weights, scale=1), opset=13)
     with Oracle() as oracle:
         table = oracle.layers(model, target)
     rows = {one.name.partition(":")[2]: one for one in table if not one.is_boundary}
@@ -146,18 +137,14 @@ def test_memory_is_near_the_compilers_table(target: str, tmp_path: Path) -> None
 
 @needs_toolkit
 def test_layers_on_the_cpu_are_named(tmp_path: Path) -> None:
-    nodes = [
-        helper.make_node("Relu", ["x"], ["r"], name="relu"),
-        helper.make_node("Round", ["r"], ["y"], name="rounding"),
-    ]
-    x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, 16, 8, 8]) for n in "xy")
-    model = helper.make_model(
-        helper.make_graph(nodes, "g", [x], [y]),
-        opset_imports=[helper.make_opsetid("", 17)],
-        ir_version=8,
+    model = model_of(
+        """(float[1,16,8,8] x) => (float[1,16,8,8] y) {
+            [relu] r = Relu (x)
+            [rounding] y = Round (r) }""",
+        prepared=False,
     )
     onnx.save(model, tmp_path / "round.onnx")
-    made = convert(tmp_path / "round.onnx", None, "rk3588")
+    made = convert(ConversionRequest(tmp_path / "round.onnx", None, "rk3588"))
     assert [warning.code for warning in made.warnings] == ["cpu-fallback-layer"]
     assert "rounding" in made.warnings[0].text
 

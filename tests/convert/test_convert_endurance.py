@@ -16,14 +16,18 @@ import psutil
 import pytest
 
 from rockpress.convert.convert import convert
+from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.convert.toolkit.failures import ToolkitOutOfMemory
 from rockpress.core.progress import Progress
 from rockpress.core.scratch import scratch_folder
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.single import convert_file
 
-pytestmark = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
+pytestmark = [
+    pytest.mark.toolkit,
+    pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2"),
+]
 
 STAGES = ["import", "load", "build", "export", "simulate"]
 GROWTH = 40 << 20  # bytes; Python and ONNX Runtime settle within this
@@ -50,7 +54,9 @@ def test_many_conversions_leave_nothing_behind(small_cnn: Path, tmp_path: Path, 
     samples = [{"x": np.zeros((1, 3, 32, 32), np.float32)}]
     seen: list[tuple[int, int]] = []
     for _ in range(count):
-        convert(small_cnn, tmp_path / "out" / "a.rknn", "rk3588", simulate=samples)
+        convert(
+            ConversionRequest(small_cnn, tmp_path / "out" / "a.rknn", "rk3588", simulate=samples)
+        )
         gc.collect()
         seen.append((process.num_fds(), process.memory_info().rss))
         assert process.children(recursive=True) == []
@@ -68,10 +74,10 @@ def test_a_child_that_is_killed(small_cnn: Path, tmp_path: Path, stage: str) -> 
             for child in psutil.Process().children():
                 os.kill(child.pid, signal.SIGKILL)
 
-    recipe = Recipe(model=small_cnn, calib=saved_samples(tmp_path))
+    recipe = make_recipe(model=small_cnn, calib=saved_samples(tmp_path))
     progress = Killing(kill)
     with pytest.raises(ToolkitOutOfMemory):
-        convert_file(recipe, tmp_path / "out" / "a.rknn", None, progress)
+        convert_file(recipe, tmp_path / "out" / "a.rknn", progress)
     assert not (tmp_path / "out").exists()
 
 
@@ -101,14 +107,14 @@ def test_rockpress_itself_is_killed(
     script = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from rockpress.pipeline.recipes.recipe import Recipe\n"
+        "from rockpress.pipeline.recipes.recipe import make_recipe\n"
         "from rockpress.pipeline.single import convert_file\n"
         "from rockpress.core.progress import Progress\n"
         "class Killing(Progress):\n"
         "    def stage(self, name): pass\n"
         "    def step(self, what, done, total):\n"
         "        if what.startswith(sys.argv[1]): os.kill(os.getpid(), signal.SIGKILL)\n"
-        "recipe = Recipe(model=Path(sys.argv[2]), calib=Path(sys.argv[3]))\n"
+        "recipe = make_recipe(model=Path(sys.argv[2]), calib=Path(sys.argv[3]))\n"
         "convert_file(recipe, Path('out/a.rknn'), None, Killing())\n"
     )
     place = tmp_path / "killed"

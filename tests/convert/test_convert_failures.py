@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +16,11 @@ import numpy as np
 import onnx
 import psutil
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 
+from graphs import model_of, model_of_nodes
 from rockpress.convert.convert import convert
-from rockpress.convert.request import Request, build
+from rockpress.convert.request import ConversionRequest, ToolkitSettings
 from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.convert.toolkit.failures import (
     ToolkitCrashed,
@@ -34,25 +34,19 @@ from rockpress.convert.toolkit.failures import (
     ToolkitSilent,
     ToolkitTimeout,
 )
-from rockpress.convert.toolkit.job import Job, run_job
+from rockpress.convert.toolkit.job import ToolkitJob, run_job
 from rockpress.convert.toolkit.outcome import Limits
+from rockpress.convert.toolkit_build import ToolkitBuild, build
+from rockpress.core.progress import Progress
 
-pytestmark = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
+pytestmark = [
+    pytest.mark.toolkit,
+    pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2"),
+    pytest.mark.usefixtures("leaves_nothing_behind"),
+]
 
 LIMITS = Limits(timeout=120, memory_gb=12)
 OLD = b"the .rknn of an earlier run"
-
-
-@pytest.fixture(autouse=True)
-def leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    places = [tmp_path / "temporary", tmp_path / "current"]
-    for place in places:
-        place.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(places[0]))
-    monkeypatch.chdir(places[1])
-    yield
-    assert [list(place.iterdir()) for place in places] == [[], []]
-    assert psutil.Process().children(recursive=True) == []
 
 
 @pytest.fixture
@@ -70,14 +64,8 @@ def old_output(tmp_path: Path) -> Iterator[Path]:
 def dynamic_op(tmp_path: Path) -> Path:
     """NonZero of an input: its output's shape depends on the values."""
     path = tmp_path / "nonzero.onnx"
-    graph = helper.make_graph(
-        [helper.make_node("NonZero", ["x"], ["y"], name="where")],
-        "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 8, 8])],
-        [helper.make_tensor_value_info("y", TensorProto.INT64, [4, None])],
-    )
-    opset = helper.make_opsetid("", 17)
-    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=8), path)
+    text = "(float[1,3,8,8] x) => (int64[4,?] y) { [where] y = NonZero (x) }"
+    onnx.save(model_of(text, prepared=False), path)
     return path
 
 
@@ -91,7 +79,7 @@ def python_that(tmp_path: Path, script: str) -> Path:
 
 def test_an_operator_it_cannot_build(dynamic_op: Path, old_output: Path) -> None:
     with pytest.raises(ToolkitRaised) as caught:
-        convert(dynamic_op, old_output, "rk3588")
+        convert(ConversionRequest(dynamic_op, old_output, "rk3588"))
     assert "could not build nonzero.onnx for rk3588" in caught.value.message
     assert "NonZero('where') need to be constant" in caught.value.message
     assert "\n" not in caught.value.message
@@ -99,92 +87,118 @@ def test_an_operator_it_cannot_build(dynamic_op: Path, old_output: Path) -> None
     assert "librknnc" in caught.value.log or "fuse_ops" in caught.value.log
 
 
-def test_it_returns_minus_one(small_cnn: Path, tmp_path: Path) -> None:
+def test_the_toolkit_returns_minus_one(small_cnn: Path, tmp_path: Path) -> None:
     """rv1103 has no float16; the option check would say so, so the job goes round it."""
     folder = tmp_path / "job"
     folder.mkdir()
     (folder / "model.rknn").write_bytes(OLD)
     (folder / "result.json").write_text(json.dumps({"stage": "export", "toolkit": "stale"}))
-    job = Job(model=str(small_cnn), config={"target_platform": "rv1103"})
+    job = ToolkitJob(model=str(small_cnn), config={"target_platform": "rv1103"})
     with pytest.raises(ToolkitRefused, match="not support do_quantization = False"):
-        run_job(job, folder, what="small_cnn.onnx for rv1103", limits=LIMITS)
+        run_job(job, folder, label="small_cnn.onnx for rv1103", limits=LIMITS)
     assert not (folder / "model.rknn").exists()
 
 
 def test_a_time_limit(small_cnn: Path, old_output: Path) -> None:
     with pytest.raises(ToolkitTimeout, match=r"within 0\.3 s"):
-        convert(small_cnn, old_output, "rk3588", timeout=0.3)
+        convert(
+            ConversionRequest(small_cnn, old_output, "rk3588", toolkit=ToolkitSettings(timeout=0.3))
+        )
 
 
 def test_a_memory_limit(small_cnn: Path, old_output: Path) -> None:
     with pytest.raises(ToolkitOutOfMemory, match=r"within 0\.25 GB"):
-        convert(small_cnn, old_output, "rk3588", memory_limit_gb=0.25)
+        convert(
+            ConversionRequest(
+                small_cnn, old_output, "rk3588", toolkit=ToolkitSettings(memory_limit_gb=0.25)
+            )
+        )
 
 
-def test_it_calls_exit(small_cnn: Path, old_output: Path, tmp_path: Path) -> None:
+def test_the_toolkit_calls_exit(small_cnn: Path, old_output: Path, tmp_path: Path) -> None:
     python = python_that(tmp_path, 'echo "E load_onnx: the model is odd"; exit 255')
     with pytest.raises(ToolkitExited, match="the model is odd"):
-        convert(small_cnn, old_output, "rk3588", toolkit_python=python)
+        convert(
+            ConversionRequest(
+                small_cnn, old_output, "rk3588", toolkit=ToolkitSettings(python=python)
+            )
+        )
 
 
-def test_it_dies_by_a_signal(small_cnn: Path, old_output: Path, tmp_path: Path) -> None:
+def test_the_toolkit_dies_by_a_signal(small_cnn: Path, old_output: Path, tmp_path: Path) -> None:
     python = python_that(tmp_path, "kill -SEGV $$")
     with pytest.raises(ToolkitCrashed, match="SIGSEGV") as caught:
-        convert(small_cnn, old_output, "rk3588", toolkit_python=python)
+        convert(
+            ConversionRequest(
+                small_cnn, old_output, "rk3588", toolkit=ToolkitSettings(python=python)
+            )
+        )
     assert caught.value.signal == signal.SIGSEGV
 
 
-def test_it_hangs(small_cnn: Path, tmp_path: Path) -> None:
+def test_the_toolkit_hangs(small_cnn: Path, tmp_path: Path) -> None:
     """Asleep for good, long before its time is up."""
     folder = tmp_path / "job"
     folder.mkdir()
     python = python_that(tmp_path, "sleep 600")
     limits = Limits(timeout=600, memory_gb=12, idle=1)
-    job = Job(model=str(small_cnn), config={"target_platform": "rk3588"})
+    job = ToolkitJob(model=str(small_cnn), config={"target_platform": "rk3588"})
     with pytest.raises(ToolkitHung, match=r"it hung, using no processor time for 1 s"):
-        run_job(job, folder, what="small_cnn.onnx", limits=limits, python=python)
+        run_job(job, folder, label="small_cnn.onnx", limits=limits, python=python)
 
 
-def test_who_works_does_not_hang(small_cnn: Path, tmp_path: Path) -> None:
+def test_a_toolkit_that_works_does_not_hang(small_cnn: Path, tmp_path: Path) -> None:
     folder = tmp_path / "job"
     folder.mkdir()
     python = python_that(tmp_path, "while :; do :; done")
     limits = Limits(timeout=4, memory_gb=12, idle=2)
-    job = Job(model=str(small_cnn), config={"target_platform": "rk3588"})
+    job = ToolkitJob(model=str(small_cnn), config={"target_platform": "rk3588"})
     with pytest.raises(ToolkitTimeout, match="within 4 s"):
-        run_job(job, folder, what="small_cnn.onnx", limits=limits, python=python)
+        run_job(job, folder, label="small_cnn.onnx", limits=limits, python=python)
 
 
-def test_its_simulator_computes_nan(tmp_path: Path, old_output: Path) -> None:
+def test_the_simulator_computes_nan(tmp_path: Path, old_output: Path) -> None:
     """1000 x 1000 is beyond float16, and infinity minus infinity is not a number."""
-    model = onnx.parser.parse_model(
-        '<ir_version: 8, opset_import: ["" : 17]> g (float[1,4,8,8] x) => (float[1,4,8,8] y)'
-        "{ a = Conv(x, w)\n b = Relu(a)\n c = Neg(b)\n d = Relu(a)\n y = Add(c, d) }"
+    model = model_of(
+        """(float[1,4,8,8] x) => (float[1,4,8,8] y) {
+            a = Conv (x, w)
+            b = Relu (a)
+            c = Neg (b)
+            d = Relu (a)
+            y = Add (c, d) }""",
+        {"w": np.full((4, 4, 1, 1), 1000, np.float32)},
+        prepared=False,
     )
-    weight = np.full((4, 4, 1, 1), 1000, np.float32)
-    model.graph.initializer.append(numpy_helper.from_array(weight, "w"))
     path = tmp_path / "large.onnx"
     onnx.save(model, path)
     samples = [{"x": np.full((1, 4, 8, 8), 1000, np.float32)}]
     with pytest.raises(ToolkitNotFinite, match="NaN or infinity") as caught:
-        convert(path, old_output, "rk3588", simulate=samples)
+        convert(ConversionRequest(path, old_output, "rk3588", simulate=samples))
     assert "65504" in caught.value.hint
 
 
-def test_it_reports_success_and_writes_nothing(
+def test_the_toolkit_reports_success_and_writes_nothing(
     small_cnn: Path, old_output: Path, tmp_path: Path
 ) -> None:
     result = json.dumps({"stage": "export", "toolkit": "9.9"})
     python = python_that(tmp_path, f"echo '{result}' > result.json")
     with pytest.raises(ToolkitSilent, match=r"9\.9 reported success, but wrote no \.rknn"):
-        convert(small_cnn, old_output, "rk3588", toolkit_python=python)
+        convert(
+            ConversionRequest(
+                small_cnn, old_output, "rk3588", toolkit=ToolkitSettings(python=python)
+            )
+        )
 
 
-def test_what_it_started_dies_with_it(small_cnn: Path, tmp_path: Path) -> None:
+def test_processes_of_the_toolkit_die_with_it(small_cnn: Path, tmp_path: Path) -> None:
     note = tmp_path / "pid"
     python = python_that(tmp_path, f"sleep 600 & echo $! > {note}; exit 1")
     with pytest.raises(ToolkitExited):
-        convert(small_cnn, None, "rk3588", toolkit_python=python, timeout=3)
+        convert(
+            ConversionRequest(
+                small_cnn, None, "rk3588", toolkit=ToolkitSettings(python=python, timeout=3)
+            )
+        )
     assert has_ended(int(note.read_text()))
 
 
@@ -203,14 +217,20 @@ def has_ended(pid: int) -> bool:
 
 def test_no_such_interpreter(small_cnn: Path, old_output: Path, tmp_path: Path) -> None:
     with pytest.raises(ToolkitMissing, match="cannot start"):
-        convert(small_cnn, old_output, "rk3588", toolkit_python=tmp_path / "absent")
+        convert(
+            ConversionRequest(
+                small_cnn, old_output, "rk3588", toolkit=ToolkitSettings(python=tmp_path / "absent")
+            )
+        )
 
 
 def test_an_interpreter_without_the_toolkit(small_cnn: Path, tmp_path: Path) -> None:
     # -S leaves site-packages out; numpy is then as absent as the toolkit
     python = python_that(tmp_path, f'exec "{sys.executable}" -S "$@"')
     with pytest.raises(ToolkitMissing, match="cannot be imported: ModuleNotFoundError"):
-        convert(small_cnn, None, "rk3588", toolkit_python=python)
+        convert(
+            ConversionRequest(small_cnn, None, "rk3588", toolkit=ToolkitSettings(python=python))
+        )
 
 
 def test_gdq_without_torch(small_cnn: Path) -> None:
@@ -219,7 +239,11 @@ def test_gdq_without_torch(small_cnn: Path) -> None:
         pytest.skip("torch is installed")
     sample = {"x": np.zeros((1, 3, 32, 32), np.float32)}
     with pytest.raises(ToolkitMissing, match="without PyTorch") as caught:
-        convert(small_cnn, None, "rk3576", quantization="gdq", dtype="w4a16", calibration=[sample])
+        convert(
+            ConversionRequest(
+                small_cnn, None, "rk3576", quantization="gdq", dtype="w4a16", calibration=[sample]
+            )
+        )
     assert "pip install 'torch<=2.4'" in caught.value.hint
 
 
@@ -230,19 +254,23 @@ def _has_torch() -> bool:
 
 
 def test_ctrl_c_ends_the_child(small_cnn: Path, old_output: Path) -> None:
-    def interrupt(stage: str) -> None:
-        if stage == "build":
-            signal.raise_signal(signal.SIGINT)
+    class Interrupting(Progress):
+        def step(self, activity: str, done: int, total: int | None = None) -> None:
+            if activity == "build":
+                signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        convert(small_cnn, old_output, "rk3588", on_progress=interrupt)
+        convert(ConversionRequest(small_cnn, old_output, "rk3588"), Interrupting())
 
 
 def test_the_child_dies_with_its_parent(small_cnn: Path, tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from rockpress.convert.convert import convert\n"
-        "def show(stage): sys.stdout.write(stage + '\\n'); sys.stdout.flush()\n"
-        f"convert(Path({str(small_cnn)!r}), None, 'rk3588', on_progress=show)\n"
+        "from pathlib import Path; from rockpress.convert.convert import convert\n"
+        "from rockpress.convert.request import ConversionRequest\n"
+        "from rockpress.core.progress import Progress\n"
+        "class Printing(Progress):\n"
+        "    def step(self, activity, done, total=None): print(activity, flush=True)\n"
+        f"convert(ConversionRequest(Path({str(small_cnn)!r}), None, 'rk3588'), Printing())\n"
     )
     home = tmp_path / "home"
     home.mkdir()
@@ -299,15 +327,8 @@ class Quantized:
         return self.node("Clip", [source, "low", "high"], f"{source}_clip")
 
     def save(self, path: Path, x: list[int], y: str, shape: list[int]) -> Path:
-        graph = helper.make_graph(
-            self.nodes,
-            "g",
-            [helper.make_tensor_value_info("x", TensorProto.FLOAT, x)],
-            [helper.make_tensor_value_info(y, TensorProto.FLOAT, shape)],
-            [numpy_helper.from_array(np.asarray(v), n) for n, v in self.weights.items()],
-        )
-        opset = helper.make_opsetid("", 13)
-        onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=8), path)
+        model = model_of_nodes(self.nodes, {"x": x}, {y: shape}, self.weights, opset=13)
+        onnx.save(model, path)
         return path
 
 
@@ -331,11 +352,11 @@ def residual_block(path: Path, *, expand: bool, rest: bool = True) -> Path:
 def test_a_compiler_crash_on_a_partly_quantized_block(tmp_path: Path, old_output: Path) -> None:
     quantized = residual_block(tmp_path / "partial.onnx", expand=False)
     with pytest.raises(ToolkitCrashed) as caught:
-        convert(quantized, old_output, "rk3588", level=3)
+        convert(ConversionRequest(quantized, old_output, "rk3588", level=3))
     assert "could not build partial.onnx for rk3588: it crashed (SIG" in str(caught.value)
 
 
-def test_after_a_crash_the_toolkit_quantizes_the_float_model(
+def test_the_toolkit_quantizes_the_float_model_after_a_crash(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where it helps nothing to switch a rule off: here because it is another rule."""
@@ -344,7 +365,9 @@ def test_after_a_crash_the_toolkit_quantizes_the_float_model(
     original = residual_block(tmp_path / "float.onnx", expand=False, rest=False)
     samples = [{"x": np.random.default_rng(1).normal(size=(1, 3, 32, 32)).astype(np.float32)}]
     made = convert(
-        quantized, None, "rk3588", calibration=samples, simulate=samples, float_model=original
+        ConversionRequest(
+            quantized, None, "rk3588", calibration=samples, simulate=samples, float_model=original
+        )
     )
     assert made.quantization == "normal"
     assert [warning.code for warning in made.warnings] == ["toolkit-crash"]
@@ -365,7 +388,7 @@ def wide_pooling(path: Path, *, quantized: bool = True) -> Path:
 
 
 def test_a_wide_pooling_is_split(tmp_path: Path) -> None:
-    built = convert(wide_pooling(tmp_path / "wide.onnx"), None, "rk3588")
+    built = convert(ConversionRequest(wide_pooling(tmp_path / "wide.onnx"), None, "rk3588"))
     assert built.quantization == "qdq"
     assert built.warnings == ()
     assert "GlobalAveragePool" not in {layer.op for layer in built.layers}
@@ -374,7 +397,7 @@ def test_a_wide_pooling_is_split(tmp_path: Path) -> None:
 def test_register_errors_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At level 2 alone the compiler prints them; nothing else is left to try without samples."""
     monkeypatch.setattr("rockpress.convert.fallbacks.FUSING_LEVEL", 2)
-    built = convert(wide_pooling(tmp_path / "wide.onnx"), None, "rk3588")
+    built = convert(ConversionRequest(wide_pooling(tmp_path / "wide.onnx"), None, "rk3588"))
     assert [warning.code for warning in built.warnings] == ["toolkit-regtask"]
     assert "REGTASK" in built.warnings[0].text
     assert "the board" in built.warnings[0].hint
@@ -386,31 +409,33 @@ def test_a_build_with_trouble_is_not_lost_when_the_other_ways_fail(
     """As on a network whose float form the toolkit cannot calibrate: an empty Slice."""
     monkeypatch.setattr("rockpress.convert.fallbacks.FUSING_LEVEL", 2)
 
-    def built_unless_normal(request: Request) -> Any:
-        if request.quantization == "normal":
+    def built_unless_normal(task: ToolkitBuild) -> Any:
+        if task.quantization == "normal":
             raise ToolkitRaised("it could not calibrate", "")
-        return build(request)
+        return build(task)
 
     monkeypatch.setattr("rockpress.convert.fallbacks.build", built_unless_normal)
     samples = [{"x": np.random.default_rng(1).normal(size=(1, 3, 24, 96)).astype(np.float32)}]
     built = convert(
-        wide_pooling(tmp_path / "wide.onnx"),
-        None,
-        "rk3588",
-        calibration=samples,
-        float_model=wide_pooling(tmp_path / "float.onnx", quantized=False),
+        ConversionRequest(
+            wide_pooling(tmp_path / "wide.onnx"),
+            None,
+            "rk3588",
+            calibration=samples,
+            float_model=wide_pooling(tmp_path / "float.onnx", quantized=False),
+        )
     )
     assert built.quantization == "qdq"
     assert [warning.code for warning in built.warnings] == ["toolkit-regtask"]
 
 
-def test_what_fails_at_one_level_is_tried_at_the_other(
+def test_builds_that_fail_at_one_level_are_tried_at_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same two levels the other way round: trouble at 2, none at 3."""
     monkeypatch.setattr("rockpress.convert.fallbacks.FUSING_LEVEL", 2)
     monkeypatch.setattr("rockpress.convert.fallbacks._EXACT_LEVEL", 3)
-    built = convert(wide_pooling(tmp_path / "wide.onnx"), None, "rk3588")
+    built = convert(ConversionRequest(wide_pooling(tmp_path / "wide.onnx"), None, "rk3588"))
     assert built.quantization == "qdq"
     assert [warning.code for warning in built.warnings] == ["toolkit-regtask"]
     assert "built at optimization level" in built.warnings[0].text
@@ -419,6 +444,6 @@ def test_what_fails_at_one_level_is_tried_at_the_other(
 
 def test_a_residual_add_is_joined_with_its_convolution(tmp_path: Path) -> None:
     whole = residual_block(tmp_path / "whole.onnx", expand=True)
-    built = convert(whole, None, "rk3588")
+    built = convert(ConversionRequest(whole, None, "rk3588"))
     assert "ConvAdd" in " ".join(layer.op for layer in built.layers)
     assert {layer.dtype for layer in built.layers if layer.total_cycles} == {"INT8"}

@@ -10,13 +10,15 @@ import onnx
 import onnx.parser
 import pytest
 from numpy.typing import NDArray
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto
 
+from graphs import model_of, random_feeds
 from rockpress.convert.convert import convert
 from rockpress.convert.lowering.channel_padding import needs_whole_blocks, with_whole_blocks
+from rockpress.convert.request import ConversionRequest
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.passes.prepare import prepare_model
-from rockpress.core.passes.submodel import up_to
+from rockpress.core.passes.submodel import extract_until
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
 
@@ -39,12 +41,7 @@ SHAPES = {
 
 @pytest.fixture(scope="module")
 def net() -> ModelProto:
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {NET}')
-    random = np.random.default_rng(0)
-    for name, shape in SHAPES.items():
-        value = (random.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
-        model.graph.initializer.append(numpy_helper.from_array(value, name))
-    return prepare_model(model)
+    return model_of(NET, SHAPES)
 
 
 def inputs_of_layers(model: ModelProto) -> list[int]:
@@ -59,8 +56,7 @@ def inputs_of_layers(model: ModelProto) -> list[int]:
 def test_the_function_stays_the_same(net: ModelProto) -> None:
     changed = with_whole_blocks(net)
     onnx.checker.check_model(changed, full_check=True)
-    random = np.random.default_rng(1)
-    feeds = {"x": random.standard_normal((1, 3, 9, 9)).astype(np.float32)}
+    (feeds,) = random_feeds({"x": (1, 3, 9, 9)}, 1, seed=1)
     for before, after in zip(Session(net).run(feeds), Session(changed).run(feeds), strict=True):
         np.testing.assert_allclose(after, before, rtol=1e-5, atol=1e-6)
     assert inputs_of_layers(net) == [3, 24, 24, 40, 40]
@@ -72,10 +68,13 @@ def test_the_function_stays_the_same(net: ModelProto) -> None:
 
 
 def test_whole_blocks_are_left_as_they_are() -> None:
-    model = onnx.parser.parse_model(
-        '<ir_version: 8, opset_import: ["": 17]> net (float[2,64] x, float[31,9] w) =>'
-        "(float[2,9] y, float[2,2] v) <float[64,31] a, float[2,64] b>"
-        "{ h = MatMul (x, a) y = MatMul (h, w) v = Gemm <transB=1> (x, b) }"
+    model = model_of(
+        """(float[2,64] x, float[31,9] w) => (float[2,9] y, float[2,2] v)
+        <float[64,31] a, float[2,64] b> {
+            h = MatMul (x, a)
+            y = MatMul (h, w)
+            v = Gemm <transB=1> (x, b) }""",
+        prepared=False,
     )
     assert not needs_whole_blocks(model)
     assert [node.op_type for node in with_whole_blocks(model).graph.node] == [
@@ -92,18 +91,19 @@ def test_whole_blocks_are_left_as_they_are() -> None:
 def test_the_compiler_takes_it(
     target: str, dtype: str, last: str, least_db: float, net: ModelProto, tmp_path: Path
 ) -> None:
-    net = prepare_model(up_to(net, [last]))
+    net = prepare_model(extract_until(net, [last]))
     onnx.save(net, tmp_path / "m.onnx")
-    random = np.random.default_rng(2)
-    samples = [{"x": random.standard_normal((1, 3, 9, 9)).astype(np.float32)} for _ in range(6)]
+    samples = random_feeds({"x": (1, 3, 9, 9)}, 6, seed=2)
     made = convert(
-        tmp_path / "m.onnx",
-        None,
-        target,
-        quantization="normal",
-        dtype=dtype,
-        calibration=samples,
-        simulate=samples,
+        ConversionRequest(
+            tmp_path / "m.onnx",
+            None,
+            target,
+            quantization="normal",
+            dtype=dtype,
+            calibration=samples,
+            simulate=samples,
+        )
     )
     assert made.outputs is not None
     assert made.dtype == dtype

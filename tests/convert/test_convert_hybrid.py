@@ -12,18 +12,22 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
+from graphs import model_of, random_feeds
 from rockpress.convert.convert import Conversion, convert
 from rockpress.convert.fidelity import Closeness, Probe
 from rockpress.convert.handover import inputs_of, write_samples
-from rockpress.convert.lowering.hybrid import ranges_for
+from rockpress.convert.lowering.hybrid import with_fused_tensors
+from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
-from rockpress.convert.toolkit.job import Ranges
+from rockpress.convert.toolkit.job import ToolkitPlan
 from rockpress.core.errors import ModelError, OptionError
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
-from rockpress.pipeline.stages.plan_handover import ranges_of
+from rockpress.pipeline.tasks.plan_handover import ranges_of
 from rockpress.quantize.quantize import quantize
+
+pytestmark = pytest.mark.toolkit
 
 Array = NDArray[Any]
 needs_toolkit = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
@@ -33,10 +37,7 @@ class Quantized:
     """The small CNN, prepared and quantized, with its samples and its plan."""
 
     def __init__(self, source: Path, folder: Path) -> None:
-        random = np.random.default_rng(0)
-        self.samples = [
-            {"x": random.normal(size=(1, 3, 32, 32)).astype(np.float32)} for _ in range(8)
-        ]
+        self.samples = random_feeds({"x": (1, 3, 32, 32)}, 8)
         self.floating = folder / "prepared.onnx"
         model = prepare_model(onnx.load(source))
         onnx.save(model, self.floating)
@@ -46,7 +47,9 @@ class Quantized:
     def convert(self, **options: Any) -> Conversion:
         model = options.pop("model", self.floating)
         return convert(
-            model, None, "rk3588", calibration=self.samples, simulate=self.samples, **options
+            ConversionRequest(
+                model, None, "rk3588", calibration=self.samples, simulate=self.samples, **options
+            )
         )
 
 
@@ -119,7 +122,7 @@ def test_the_first_way_is_kept_when_it_is_good(quantized: Quantized) -> None:
 
 @needs_toolkit
 def test_a_quantized_model_alone_is_tried_on_noise(quantized: Quantized) -> None:
-    made = convert(quantized.path, None, "rk3588")
+    made = convert(ConversionRequest(quantized.path, None, "rk3588"))
     assert made.outputs is None
     assert made.closeness.intended_db is not None and made.closeness.intended_db > 15
     assert made.closeness.float_db is None
@@ -128,12 +131,16 @@ def test_a_quantized_model_alone_is_tried_on_noise(quantized: Quantized) -> None
 
 def test_hybrid_needs_a_plan(small_cnn: Path) -> None:
     with pytest.raises(OptionError, match="hybrid needs the ranges of a plan"):
-        convert(small_cnn, None, "rk3588", quantization="hybrid", calibration=[{}])
+        convert(
+            ConversionRequest(small_cnn, None, "rk3588", quantization="hybrid", calibration=[{}])
+        )
 
 
 def test_both_sides_of_a_fused_activation_get_one_range(small_cnn: Path) -> None:
     model = prepare_model(onnx.load(small_cnn))
-    found = ranges_for(model, Ranges({"first_relu": (0.0, 2.0), "add": (-1.0, 1.0)}, {}))
+    found = with_fused_tensors(
+        model, ToolkitPlan({"first_relu": (0.0, 2.0), "add": (-1.0, 1.0)}, {})
+    )
     assert found.ranges == {"first": (0.0, 2.0), "first_relu": (0.0, 2.0), "add": (-1.0, 1.0)}
 
 
@@ -149,7 +156,7 @@ def test_both_sides_of_a_fused_activation_get_one_range(small_cnn: Path) -> None
         (Closeness(-math.inf, -math.inf, 10.0), False),
     ],
 )
-def test_what_is_believed(closeness: Closeness, faithful: bool) -> None:
+def test_builds_are_believed_by_their_closeness(closeness: Closeness, faithful: bool) -> None:
     assert closeness.is_faithful is faithful
 
 
@@ -169,9 +176,7 @@ def test_a_probe_normalises_pixels_as_the_rknn_does(small_cnn: Path, tmp_path: P
 
 
 def test_a_model_that_computes_nan_itself(tmp_path: Path) -> None:
-    model = onnx.parser.parse_model(
-        '<ir_version: 8, opset_import: ["" : 17]> g (float[1,4] x) => (float[1,4] y) {y = Log(x)}'
-    )
+    model = model_of("(float[1,4] x) => (float[1,4] y) { y = Log (x) }", prepared=False)
     inputs = inputs_of(model, None, None)
     write_samples([{"x": -np.ones((1, 4), np.float32)}], inputs, tmp_path)
     with pytest.raises(ModelError, match="computes NaN or infinity from these samples"):

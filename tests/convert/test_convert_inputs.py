@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import pytest
 
-from rockpress.convert.chips.layer_table import Layer, Memory
+from rockpress.convert.chips.compiler_log import Layer, Memory
 from rockpress.convert.convert import Conversion, convert
 from rockpress.convert.handover import inputs_of, write_dataset, write_samples
 from rockpress.convert.lowering.scale_probe import one_convolution
@@ -24,6 +24,7 @@ from rockpress.convert.manifest import (
     verify_files,
     write_manifest,
 )
+from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import environment_facts, toolkit_version
 from rockpress.core.errors import OptionError, RockpressError, SamplesError
 from rockpress.core.results.layer_rows import FeedInput, FeedOutput
@@ -54,14 +55,14 @@ def test_options_that_do_not_fit(
     output = tmp_path / "out" / "model.rknn"
     target = options.pop("target", "rk3588")
     with pytest.raises(OptionError, match=message):
-        convert(small_cnn, output, target, **options)
+        convert(ConversionRequest(small_cnn, output, target, **options))
     assert not output.parent.exists()
 
 
 def test_a_quantized_model_is_not_quantized_again(tmp_path: Path) -> None:
     onnx.save(one_convolution(), tmp_path / "qdq.onnx")
     with pytest.raises(OptionError, match=r"quantized already \(QDQ\)"):
-        convert(tmp_path / "qdq.onnx", None, "rk3588", quantization="normal")
+        convert(ConversionRequest(tmp_path / "qdq.onnx", None, "rk3588", quantization="normal"))
 
 
 def test_mean_of_many_channels_must_be_one(tmp_path: Path) -> None:

@@ -7,16 +7,19 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper
 
+from graphs import model_of
 from rockpress.convert.convert import convert
+from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.convert.toolkit.failures import ToolkitLooped
-from rockpress.convert.toolkit.job import Job, run_job
+from rockpress.convert.toolkit.job import ToolkitJob, run_job
 from rockpress.convert.toolkit.outcome import Limits
-from rockpress.convert.toolkit.rule_loops import RuleLoops
+from rockpress.convert.toolkit.process import RuleLoops
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
+
+pytestmark = pytest.mark.toolkit
 
 _MOVE = "D     swap_a_b: remove node = ['r', 't'], add node = ['t', 'r']\n"
 _BACK = "D     four_axes: remove node = [], add node = ['r', 't']\n"
@@ -29,8 +32,9 @@ needs_looping_toolkit = pytest.mark.skipif(
 @pytest.fixture
 def attention(tmp_path: Path) -> Path:
     """The scores of attention on four images, with its projection and moves in int8."""
-    model = onnx.parser.parse_model(
-        """<ir_version: 8, opset_import: ["" : 17]> g (float[4,8,16] x) => (float[4,2,8,8] y)
+    weight = np.random.default_rng(0).integers(-126, 127, (16, 48)).astype(np.int8)
+    model = model_of(
+        """(float[4,8,16] x) => (float[4,2,8,8] y)
         <float s = {0.02}, int8 z = {3}, float w_s = {0.002}, int8 w_z = {0},
          int64[5] heads = {4, 8, 3, 2, 8}, int64 zero = {0}, int64 one = {1}> {
             x_q = QuantizeLinear(x, s, z)
@@ -51,10 +55,10 @@ def attention(tmp_path: Path) -> Path:
             k_d = DequantizeLinear(k_q, s, z)
             k_t = Transpose <perm = [0, 1, 3, 2]> (k_d)
             y = MatMul(q, k_t)
-        }"""
+        }""",
+        {"w": weight},
+        prepared=False,
     )
-    weight = np.random.default_rng(0).integers(-126, 127, (16, 48)).astype(np.int8)
-    model.graph.initializer.append(numpy_helper.from_array(weight, "w"))
     onnx.save(model, tmp_path / "attention.onnx")
     return tmp_path / "attention.onnx"
 
@@ -62,7 +66,7 @@ def attention(tmp_path: Path) -> Path:
 @needs_looping_toolkit
 def test_a_circle_of_rules_is_broken(attention: Path) -> None:
     sample = {"x": np.random.default_rng(1).normal(size=(4, 8, 16)).astype(np.float32)}
-    made = convert(attention, None, "rk3588", simulate=[sample])
+    made = convert(ConversionRequest(attention, None, "rk3588", simulate=[sample]))
     switched_off = [one.text for one in made.warnings if one.code == "toolkit-rule-disabled"]
     assert len(switched_off) == 1 and "swap_reshape_transpose" in switched_off[0]
     assert made.outputs is not None
@@ -71,12 +75,14 @@ def test_a_circle_of_rules_is_broken(attention: Path) -> None:
 
 
 @needs_looping_toolkit
-def test_it_is_told_long_before_the_time_is_up(attention: Path, tmp_path: Path) -> None:
+def test_a_circle_of_rules_is_told_long_before_the_time_is_up(
+    attention: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "job"
     folder.mkdir()
-    job = Job(model=str(attention), config={"target_platform": "rk3588"})
+    job = ToolkitJob(model=str(attention), config={"target_platform": "rk3588"})
     with pytest.raises(ToolkitLooped, match="runs again and again") as caught:
-        run_job(job, folder, what="attention.onnx", limits=Limits(timeout=600, memory_gb=12))
+        run_job(job, folder, label="attention.onnx", limits=Limits(timeout=600, memory_gb=12))
     assert caught.value.rule.startswith("swap_reshape_transpose")
 
 

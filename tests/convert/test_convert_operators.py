@@ -4,54 +4,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import onnx
 import pytest
-from onnx import ModelProto, ValueInfoProto, numpy_helper, parser
 
+from audits import audit_codes, model_from_x, only
 from rockpress.convert.audit.model_audit import audit
 from rockpress.convert.audit.operator_audit import CONDITIONS
-from rockpress.convert.chips.cpu_fallbacks import fallback_lines
+from rockpress.convert.chips.compiler_log import fallback_warnings
 from rockpress.convert.chips.operators import OFF_NPU
 from rockpress.convert.chips.targets import find_target
 from rockpress.convert.convert import convert
+from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
-from rockpress.convert.toolkit.job import Job, run_job
+from rockpress.convert.toolkit.job import ToolkitJob, run_job
 from rockpress.convert.toolkit.outcome import Limits
-from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.errors import RockpressError
 from rockpress.core.scratch import scratch_folder
+
+pytestmark = pytest.mark.toolkit
 
 RK3588 = find_target("rk3588")
 needs_toolkit = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
 
 
-def graph(
-    nodes: str, outputs: str = "y", *, opset: int = 13, shape: str = "1,8,20,20"
-) -> ModelProto:
-    """Nodes from x; those called Conv read the weights w (8x8x1x1). Output types are inferred."""
-    head = f'<ir_version: 8, opset_import: ["": {opset}]> g (float[{shape}] x)'
-    types = ", ".join(f"float {name}" for name in outputs.split())
-    model = parser.parse_model(f"{head} => ({types}) {nodes}")
-    if "(x, w)" in nodes or ", w)" in nodes:
-        weight = np.random.default_rng(0).normal(size=(8, 8, 1, 1)).astype(np.float32)
-        model.graph.initializer.append(numpy_helper.from_array(weight, "w"))
-    for value in model.graph.output:
-        value.CopyFrom(ValueInfoProto(name=value.name))
-    return onnx.shape_inference.infer_shapes(model, data_prop=True)
-
-
-def found(model: ModelProto, quantization: str = "normal", target: str = "rk3588") -> list[str]:
-    return [one.code for one in audit(model, find_target(target), quantization=quantization)]
-
-
-def only(warnings: tuple[Diagnostic, ...]) -> Diagnostic:
-    (one,) = warnings
-    return one
-
-
 def test_operators_that_go_to_the_cpu_are_named_once() -> None:
-    model = graph("{ a = Exp(x) b = ReduceMax<axes=[1]>(a) y = Relu(b) }")
+    model = model_from_x("{ a = Exp(x) b = ReduceMax<axes=[1]>(a) y = Relu(b) }")
     one = only(audit(model, RK3588, quantization="float16"))
     assert one.code == "cpu-fallback-operator"
     assert "Exp 'a', ReduceMax 'b' run on the CPU of rk3588" in one.text
@@ -60,9 +37,11 @@ def test_operators_that_go_to_the_cpu_are_named_once() -> None:
 def test_ordinary_layers_stay_on_the_npu() -> None:
     nodes = """{ a = Conv(x, w) b = Relu(a) p = MaxPool<kernel_shape=[2,2]>(b)
         g = GlobalAveragePool(p) f = Flatten(g) y = Softmax<axis=1>(f) }"""
-    assert found(graph(nodes)) == []
-    assert found(graph(nodes), "float16") == []
-    assert found(graph(nodes), target="rk3566") == ["cpu-fallback-operator"]  # the Softmax
+    assert audit_codes(model_from_x(nodes)) == []
+    assert audit_codes(model_from_x(nodes), "float16") == []
+    assert audit_codes(model_from_x(nodes), target="rk3566") == [
+        "cpu-fallback-operator"
+    ]  # the Softmax
 
 
 def resize(mode: str, how: str, factor: float) -> str:
@@ -127,14 +106,18 @@ SIMPLE = {  # condition -> a node that meets it and one that does not
 
 @pytest.mark.parametrize("where", sorted(SIMPLE))
 def test_conditions_of_the_table(where: str) -> None:
-    meets, does_not = (graph(nodes) for nodes in SIMPLE[where])
-    assert found(meets) in (["cpu-fallback-operator"], ["toolkit-operator"])
-    assert found(does_not) == []
+    meets, does_not = (model_from_x(nodes) for nodes in SIMPLE[where])
+    assert audit_codes(meets) in (["cpu-fallback-operator"], ["toolkit-operator"])
+    assert audit_codes(does_not) == []
 
 
 def test_a_norm_stays_on_the_npu_but_on_the_smallest_chips() -> None:
-    inside = graph(SIMPLE["outside a norm"][1])
-    assert found(inside, target="rv1106") == found(inside, target="rv1103") != found(inside)
+    inside = model_from_x(SIMPLE["outside a norm"][1])
+    assert (
+        audit_codes(inside, target="rv1106")
+        == audit_codes(inside, target="rv1103")
+        != audit_codes(inside)
+    )
 
 
 def test_the_table_uses_known_conditions_and_operators() -> None:
@@ -143,8 +126,8 @@ def test_the_table_uses_known_conditions_and_operators() -> None:
     assert all(onnx.defs.has(row.operator) for row in OFF_NPU)
 
 
-def test_what_depends_on_constants_alone_is_folded() -> None:
-    assert found(graph("<float k = {2.0}> { e = Exp(k) y = Mul(x, e) }")) == []
+def test_operators_on_constants_alone_are_folded() -> None:
+    assert audit_codes(model_from_x("<float k = {2.0}> { e = Exp(k) y = Mul(x, e) }")) == []
 
 
 @needs_toolkit
@@ -152,10 +135,10 @@ def test_the_compiler_gives_to_the_cpu_what_the_table_says(tmp_path: Path) -> No
     nodes = """<int64[4] r = {1, 1, 2, 2}, float k = {0.0}>
         { a = Relu(x) b = Exp(a) c = Tile(a, r) d = ReduceMax<axes=[1]>(a) e = Min(a, k)
           f = Sigmoid(a) g = AveragePool<kernel_shape=[3,3], pads=[1,1,1,1]>(a) h = Tanh(a) }"""
-    model = graph(nodes, "b c d e f g h")
+    model = model_from_x(nodes, "b c d e f g h")
     path = tmp_path / "operators.onnx"
     onnx.save(model, str(path))
-    done = convert(path, None, "rk3588", quantization="float16")
+    done = convert(ConversionRequest(path, None, "rk3588", quantization="float16"))
     slow = {one.op for one in done.layers if one.runs_on == "CPU" and not one.is_boundary}
     assert slow == {"Exp", "Tile", "ReduceMax", "Min", "AveragePool"}
     text = only(audit(model, RK3588, quantization="float16")).text
@@ -164,12 +147,12 @@ def test_the_compiler_gives_to_the_cpu_what_the_table_says(tmp_path: Path) -> No
 
 @needs_toolkit
 def test_the_toolkit_refuses_what_the_audit_says(tmp_path: Path) -> None:
-    model = graph("{ n = NonZero(x) y = Cast<to=1>(n) }")
+    model = model_from_x("{ n = NonZero(x) y = Cast<to=1>(n) }")
     path = tmp_path / "refused.onnx"
     onnx.save(model, str(path))
-    assert "toolkit-operator" in found(model, "float16")
+    assert "toolkit-operator" in audit_codes(model, "float16")
     with pytest.raises(RockpressError, match="constant"):
-        convert(path, None, "rk3588", quantization="float16")
+        convert(ConversionRequest(path, None, "rk3588", quantization="float16"))
 
 
 LOG = """\
@@ -188,31 +171,31 @@ D RKNN: [07:23:20.000] 2    exSoftmax13  FLOAT16  NPU  (1,8,400,64) (1,8,400,64)
 
 
 def test_the_log_says_why_once_for_each_reason() -> None:
-    texts = [one.text for one in fallback_lines(LOG)]
+    texts = [one.text for one in fallback_warnings(LOG)]
     assert texts == [
         "the compiler gives Transpose to the CPU: height(400) * width(64) = 25600, and the limit "
         "is 8192",
         "the compiler gives Softmax to the CPU: transpose Perm{0, 2, 3, 1} RKNPU not support",
     ]
-    assert {one.code for one in fallback_lines(LOG)} == {"cpu-fallback-layer"}
+    assert {one.code for one in fallback_warnings(LOG)} == {"cpu-fallback-layer"}
 
 
-def test_what_the_table_shows_on_the_npu_was_not_given_to_the_cpu() -> None:
-    assert ["Transpose" in one.text for one in fallback_lines(LOG + TABLE)] == [True]
+def test_layers_on_the_npu_were_not_given_to_the_cpu() -> None:
+    assert ["Transpose" in one.text for one in fallback_warnings(LOG + TABLE)] == [True]
 
 
 def test_a_log_without_such_lines_gives_nothing() -> None:
-    assert fallback_lines("I RKNN: [07:00:00.000] compress = 0\nrknn building ...") == ()
+    assert fallback_warnings("I RKNN: [07:00:00.000] compress = 0\nrknn building ...") == ()
 
 
 @needs_toolkit
 def test_the_log_of_the_toolkit_itself_is_understood(tmp_path: Path) -> None:
     path = tmp_path / "pool.onnx"
-    model = graph("{ y = AveragePool<kernel_shape=[3,3], pads=[1,1,1,1]>(x) }")
+    model = model_from_x("{ y = AveragePool<kernel_shape=[3,3], pads=[1,1,1,1]>(x) }")
     onnx.save(model, str(path))
     with scratch_folder() as folder:
-        job = Job(str(path), {"target_platform": "rk3588"})
-        log = run_job(job, folder, what="pool", limits=Limits(300, 12)).log
-    assert [one.text for one in fallback_lines(log)] == [
+        job = ToolkitJob(str(path), {"target_platform": "rk3588"})
+        log = run_job(job, folder, label="pool", limits=Limits(300, 12)).log
+    assert [one.text for one in fallback_warnings(log)] == [
         "the compiler gives AveragePool to the CPU: count_include_pad=0"
     ]

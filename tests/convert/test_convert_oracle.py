@@ -4,47 +4,33 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import onnx
 import psutil
 import pytest
-from onnx import ModelProto, helper, numpy_helper
+from onnx import ModelProto
 
+from graphs import model_of, random_weights
 from rockpress.convert.chips.structure import structure_digest
 from rockpress.convert.convert import convert
 from rockpress.convert.oracle import Oracle
+from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.convert.toolkit.failures import ToolkitRaised, ToolkitTimeout
 from rockpress.convert.toolkit.outcome import Limits
 from rockpress.core.errors import RockpressError
 
+pytestmark = [pytest.mark.toolkit, pytest.mark.usefixtures("leaves_nothing_behind")]
 needs_toolkit = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
 
 
-@pytest.fixture(autouse=True)
-def leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    place = tmp_path / "temporary"
-    place.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(place))
-    yield
-    assert list(place.iterdir()) == []
-    assert psutil.Process().children(recursive=True) == []
-
-
 def conv(cout: int, *, kernel: int = 3, seed: int = 0, name: str = "x") -> ModelProto:
-    weight = np.random.default_rng(seed).normal(size=(cout, 32, kernel, kernel))
-    graph = helper.make_graph(
-        [helper.make_node("Conv", [name, "w"], ["y"], pads=[kernel // 2] * 4)],
-        "g",
-        [helper.make_tensor_value_info(name, 1, [1, 32, 28, 28])],
-        [helper.make_tensor_value_info("y", 1, [1, cout, 28, 28])],
-        [numpy_helper.from_array(weight.astype(np.float32), "w")],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    text = f"""(float[1,32,28,28] {name}) => (float[1,{cout},28,28] y) {{
+        y = Conv <pads = {[kernel // 2] * 4}> ({name}, w) }}"""
+    weights = random_weights({"w": (cout, 32, kernel, kernel)}, seed, scale=1)
+    return model_of(text, weights, opset=13, prepared=False)
 
 
 @needs_toolkit
@@ -65,19 +51,18 @@ def test_one_warm_child_answers_many_questions() -> None:
 
 
 @needs_toolkit
-def test_it_agrees_with_a_conversion(small_cnn: Path) -> None:
+def test_the_oracle_agrees_with_a_conversion(small_cnn: Path) -> None:
     samples = [{"x": np.zeros((1, 3, 32, 32), np.float32)}]
-    built = convert(small_cnn, None, "rk3588", quantization="normal", calibration=samples)
+    built = convert(
+        ConversionRequest(small_cnn, None, "rk3588", quantization="normal", calibration=samples)
+    )
     with Oracle() as oracle:
         assert oracle.cycles(onnx.load(small_cnn), "rk3588") == built.cycles
 
 
 @needs_toolkit
-def test_a_model_it_refuses_does_not_end_it() -> None:
-    bad = onnx.parser.parse_model(
-        '<ir_version: 8, opset_import: ["" : 17]> '
-        "g (float[1,3,8,8] x) => (int64[4,n] y) {y = NonZero(x)}"
-    )
+def test_a_model_that_the_oracle_refuses_does_not_end_it() -> None:
+    bad = model_of("(float[1,3,8,8] x) => (int64[4,n] y) { y = NonZero (x) }", prepared=False)
     with Oracle() as oracle:
         assert oracle.cycles(conv(32), "rk3588") == 7056
         (child,) = psutil.Process().children()
@@ -120,12 +105,7 @@ def test_structure_is_operators_attributes_and_shapes() -> None:
 @pytest.mark.parametrize(("low", "equal"), [(0.0, True), (-1.0, False)])
 def test_settings_count_with_their_values(low: float, equal: bool) -> None:
     def clip(value: float) -> ModelProto:
-        model = onnx.parser.parse_model(
-            '<ir_version: 8, opset_import: ["" : 17]> '
-            "g (float[1,4] x) => (float[1,4] y) {y = Clip(x, low)}"
-        )
-        tensor = numpy_helper.from_array(np.array(value, np.float32), "low")
-        model.graph.initializer.append(tensor)
-        return model
+        text = "(float[1,4] x) => (float[1,4] y) { y = Clip (x, low) }"
+        return model_of(text, {"low": value}, prepared=False)
 
     assert (structure_digest(clip(0.0)) == structure_digest(clip(low))) is equal

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import pytest
 
+from graphs import model_of, random_feeds, random_weights
 from rockpress.convert.manifest import manifest_path, read_manifest
 from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.core.errors import ModelError, OptionError
 from rockpress.pipeline.check import check
 from rockpress.pipeline.inspection import inspect_rknn
-from rockpress.pipeline.recipes.recipe import Recipe
-from rockpress.pipeline.single import Build, convert_file, quantize_file
+from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
+from rockpress.pipeline.single import convert_file, quantize_file
+from samples import save_feeds
 
-pytestmark = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
+pytestmark = [
+    pytest.mark.toolkit,
+    pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2"),
+]
 
 
 @pytest.fixture
 def samples(tmp_path: Path) -> Path:
-    path = tmp_path / "samples.npz"
-    random = np.random.default_rng(0)
-    np.savez(path, x=random.normal(size=(8, 3, 32, 32)).astype(np.float32))
-    return path
+    return save_feeds(tmp_path / "samples.npz", random_feeds({"x": (1, 3, 32, 32)}, 8))
 
 
 @pytest.fixture
 def recipe(small_cnn: Path, samples: Path) -> Recipe:
-    return Recipe(model=small_cnn, calib=samples)
+    return make_recipe(model=small_cnn, calib=samples)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_a_plan_is_carried_and_checked_again(
     how: str, files: set[str], recipe: Recipe, plan: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "out" / "a.rknn"
-    done = convert_file(recipe, output, Build(how, plan=plan))
+    done = convert_file(recipe.with_options(route=how, plan=plan), output)
     assert done.quantization == ("qdq" if how == "auto" else "hybrid")
     manifest = read_manifest(manifest_path(output))
     assert files <= set(manifest.files)
@@ -57,23 +57,23 @@ def test_a_plan_is_carried_and_checked_again(
     assert built is not None and built.cycles == done.cycles
 
 
-def test_what_is_read_is_not_lost(recipe: Recipe, plan: Path, tmp_path: Path) -> None:
+def test_files_that_are_read_are_not_replaced(recipe: Recipe, plan: Path, tmp_path: Path) -> None:
     """The plan may lie where a copy of it goes, the model not where its quantized form goes."""
     commented = f"# what was tried\n{plan.read_text()}"
     plan.write_text(commented)
     output = plan.with_name("q.rknn")
-    convert_file(recipe, output, Build("auto", plan=plan))
+    convert_file(recipe.with_options(plan=plan), output)
     assert (plan.read_text(), output.is_file()) == (commented, True)
     model = recipe.model.rename(tmp_path / "b.intended.onnx")
     content = model.read_bytes()
     with pytest.raises(OptionError, match="would replace the model that is read"):
-        convert_file(replace(recipe, model=model), tmp_path / "b.rknn", Build(plan=plan))
+        convert_file(recipe.with_options(model=model, plan=plan), tmp_path / "b.rknn")
     assert (model.read_bytes(), (tmp_path / "b.rknn").exists()) == (content, False)
 
 
 def test_a_changed_plan_is_noticed(recipe: Recipe, plan: Path, tmp_path: Path) -> None:
     output = tmp_path / "out" / "a.rknn"
-    convert_file(recipe, output, Build("hybrid", plan=plan))
+    convert_file(recipe.with_options(route="hybrid", plan=plan), output)
     kept = output.with_name("a.plan.toml")
     kept.write_text(kept.read_text().replace("mse", "by hand"))
     with pytest.raises(Exception, match=r"a\.plan\.toml: the plan file has changed"):
@@ -84,7 +84,7 @@ def test_a_rknn_that_is_not_the_manifests(recipe: Recipe, tmp_path: Path) -> Non
     """Cut short, or another build of the same model for the same chip."""
     output, other = tmp_path / "out" / "a.rknn", tmp_path / "out" / "b.rknn"
     convert_file(recipe, output)
-    convert_file(recipe, other, Build("normal"))
+    convert_file(recipe.with_options(toolkit_quantizer="normal"), other)
     assert inspect_rknn(output).disagreements == ()
     output.write_bytes(other.read_bytes())
     assert "sha256" in inspect_rknn(output).disagreements[0]
@@ -96,64 +96,67 @@ def test_a_rknn_that_is_not_the_manifests(recipe: Recipe, tmp_path: Path) -> Non
 
 
 def test_a_quantized_model_takes_no_plan(recipe: Recipe, plan: Path, tmp_path: Path) -> None:
-    quantized = replace(recipe, model=plan.with_name("q.onnx"), calib=None)
+    quantized = recipe.with_options(model=plan.with_name("q.onnx"), calib=None)
     with pytest.raises(OptionError, match=r"quantized already \(QDQ\), so it takes no --plan"):
-        convert_file(quantized, tmp_path / "out" / "a.rknn", Build(plan=plan))
+        convert_file(quantized.with_options(plan=plan), tmp_path / "out" / "a.rknn")
 
 
 def test_quantize_tells_of_outputs_that_int8_cannot_hold(tmp_path: Path) -> None:
     """Boxes of 0..640 and scores of 0..1 in one output."""
-    text = (
-        '<ir_version: 8, opset_import: ["" : 17]> '
-        "g (float[1,4,8,8] x) => (float[1,8,8,8] y) {"
-        " a = Conv(x, w)\n boxes = Mul(a, large)\n b = Conv(x, w)\n scores = Sigmoid(b)\n"
-        " y = Concat<axis = 1>(boxes, scores) }"
+    model = model_of(
+        """(float[1,4,8,8] x) => (float[1,8,8,8] y) {
+            a = Conv (x, w)
+            boxes = Mul (a, large)
+            b = Conv (x, w)
+            scores = Sigmoid (b)
+            y = Concat <axis = 1> (boxes, scores) }""",
+        {**random_weights({"w": (4, 4, 1, 1)}, scale=1), "large": [640.0]},
+        prepared=False,
     )
-    model = onnx.parser.parse_model(text)
-    random = np.random.default_rng(0)
-    for name, value in {"w": random.normal(size=(4, 4, 1, 1)), "large": np.array([640.0])}.items():
-        model.graph.initializer.append(onnx.numpy_helper.from_array(value.astype("f"), name))
     onnx.save(model, tmp_path / "m.onnx")
-    np.savez(tmp_path / "c.npz", x=random.normal(size=(8, 4, 8, 8)).astype(np.float32))
-    recipe = Recipe(model=tmp_path / "m.onnx", calib=tmp_path / "c.npz")
+    save_feeds(tmp_path / "c.npz", random_feeds(model, 8, seed=1))
+    recipe = make_recipe(model=tmp_path / "m.onnx", calib=tmp_path / "c.npz")
     found = quantize_file(recipe, tmp_path / "q.onnx")
     assert [one.code for one in found.warnings] == ["output-range-join"]
 
 
 def test_a_plan_of_another_model(plan: Path, samples: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.onnx"
-    text = '<ir_version: 8, opset_import: ["" : 17]> g (float[1,3,32,32] x) => (float[1,3,32,32] y)'
-    onnx.save(onnx.parser.parse_model(f"{text} {{ y = Relu(x) }}"), other)
-    recipe = Recipe(model=other, calib=samples)
+    text = "(float[1,3,32,32] x) => (float[1,3,32,32] y) { y = Relu (x) }"
+    onnx.save(model_of(text, prepared=False), other)
+    recipe = make_recipe(model=other, calib=samples)
     with pytest.raises(ModelError, match="the plan is for another model: this one has no tensor"):
-        convert_file(recipe, tmp_path / "out" / "a.rknn", Build(plan=plan))
+        convert_file(recipe.with_options(plan=plan), tmp_path / "out" / "a.rknn")
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        ({"quantization": "normal", "plan": True}, "--quantize normal takes no --plan"),
-        ({"quantization": "float16", "plan": True}, "--quantize float16 takes no --plan"),
-        ({"quantization": "hybrid"}, "--quantize hybrid needs the ranges of a plan"),
-        ({"dtype": "w8a16"}, "--scheme w8a16 is for the toolkit's own quantizers"),
-        ({"quantization": "normal", "dtype": "w4a16"}, "rk3588 has no w4a16"),
-        ({"quantization": "gdq"}, "rk3588 has no w4a16"),
+        ({"toolkit_quantizer": "normal", "plan": True}, "-quantizer normal takes no --plan"),
+        ({"scheme": "float16", "plan": True}, "--scheme float16 takes no --plan"),
+        ({"route": "hybrid"}, "--route hybrid needs the ranges of a plan"),
+        ({"scheme": "w8a16"}, "--scheme w8a16 is for the toolkit's own quantizers"),
+        ({"toolkit_quantizer": "normal", "scheme": "w4a16"}, "rk3588 has no w4a16"),
+        ({"toolkit_quantizer": "gdq"}, "rk3588 has no w4a16"),
+        ({"toolkit_quantizer": "mmse", "route": "hybrid"}, "hybrid do not go together"),
     ],
 )
-def test_what_does_not_go_together(
+def test_options_that_contradict_each_other_are_refused(
     build: dict[str, Any], message: str, recipe: Recipe, plan: Path, tmp_path: Path
 ) -> None:
     given = {**build, "plan": plan if build.get("plan") else None}
     with pytest.raises(OptionError, match=message):
-        convert_file(recipe, tmp_path / "out" / "a.rknn", Build(**given))
+        convert_file(recipe.with_options(**given), tmp_path / "out" / "a.rknn")
     assert not (tmp_path / "out").exists()
 
 
-def test_another_type_of_the_chip(small_cnn: Path, samples: Path, tmp_path: Path) -> None:
-    recipe = Recipe(model=small_cnn, calib=samples, targets=("rk3576",))
+def test_a_build_in_another_type_of_the_chip(
+    small_cnn: Path, samples: Path, tmp_path: Path
+) -> None:
+    recipe = make_recipe(model=small_cnn, calib=samples, target=("rk3576",))
     output = tmp_path / "a.rknn"
-    done = convert_file(recipe, output, Build("normal", "w4a16"))
+    done = convert_file(recipe.with_options(toolkit_quantizer="normal", scheme="w4a16"), output)
     assert read_manifest(manifest_path(output)).dtype == "w4a16"
     assert {one.dtype for one in done.layers if one.total_cycles} == {"FLOAT16"}
     (target,) = check(recipe, output).targets

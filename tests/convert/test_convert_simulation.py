@@ -47,7 +47,7 @@ def test_every_sample_comes_to_its_place(count: int, processes: int, tmp_path: P
     assert told == sorted(told) and told[0] == 0 and told[-1] <= count
 
 
-def test_what_a_fork_could_not_do_is_done_again(tmp_path: Path) -> None:
+def test_samples_of_a_fork_that_died_are_simulated_again(tmp_path: Path) -> None:
     first = os.getpid()
 
     def infer(index: int) -> list[Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 from packaging.specifiers import SpecifierSet
 
+from commands import Run, in_a_process
 from rockpress.convert.toolkit.environment import (
     Fact,
     environment_facts,
@@ -20,9 +20,8 @@ from rockpress.convert.toolkit.environment import (
     mend_all,
     toolkit_version,
 )
-from rockpress.convert.toolkit.known_issues import REGRESSIONS, known_regressions
+from rockpress.convert.toolkit.known_issues import KNOWN_ISSUES, known_issues
 
-Run = Callable[..., tuple[int, str, str]]
 PINS = {
     "numpy": "<=1.26.4",
     "onnx": "<=1.18.0,>=1.16.1",
@@ -120,7 +119,7 @@ def test_a_pin_that_clashes(
     assert mend_all(tuple(facts.values()), python) == facts[name].mend
 
 
-def test_one_command_mends_all(interpreter: Callable[..., Path]) -> None:
+def test_a_single_command_mends_the_environment(interpreter: Callable[..., Path]) -> None:
     python = interpreter(toolkit=None, numpy="2.1.0", pip="", ruamel_yaml="", torch="2.9.0")
     facts = environment_facts(python)
     # without pip of its own, and with the pins of a known version where none can be read
@@ -153,13 +152,14 @@ def test_the_machine_has_room(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert "TMPDIR" in gone.mend
 
 
-def test_known_regressions_by_version() -> None:
-    assert [one.handled for one in known_regressions("2.5.0")] == [True, True, False]
-    assert [one.handled for one in known_regressions("2.3.2")] == [False, False]
-    assert "RV1106" in known_regressions("2.1.0+708089d1")[0].what
+def test_known_issues_by_version() -> None:
+    assert [one.handled for one in known_issues("2.5.0")] == [True, True, False]
+    assert [one.handled for one in known_issues("2.3.2")] == [False, False]
+    assert "RV1106" in known_issues("2.1.0+708089d1")[0].what
+    assert known_issues("2.5.0")[2].workaround.endswith(": toolkit_python=")
     for version in ("3.0.0", "no version", "", None):
-        assert known_regressions(version) == ()
-    for one in REGRESSIONS:
+        assert known_issues(version) == ()
+    for one in KNOWN_ISSUES:
         assert SpecifierSet(one.versions)
         assert one.source.startswith(("measured: ", "reported: github.com/"))
 
@@ -207,12 +207,9 @@ def test_the_self_test_is_bit_exact(tmp_path: Path) -> None:
     """With a relative path of this interpreter too, as it is typed."""
     (tmp_path / "bin").symlink_to(Path(sys.executable).parent)
     python = Path("bin") / Path(sys.executable).name
-    command = [sys.executable, "-m", "rockpress", "doctor", "--self-test", "--json"]
-    done = subprocess.run(
-        [*command, "--toolkit-python", str(python)],
+    done = in_a_process(
+        *["doctor", "--self-test", "--json", "--toolkit-python", python],
         cwd=tmp_path,
-        capture_output=True,
-        text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert done.returncode == 0, done.stdout

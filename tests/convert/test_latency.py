@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rockpress.convert.chips.compiler_log import Layer
 from rockpress.convert.chips.latency import estimate, layer_costs
-from rockpress.convert.chips.layer_table import Layer
 from rockpress.convert.chips.layer_work import Form, Work, works_of
 from rockpress.convert.chips.targets import TARGETS, LatencyFit, Target, find_target
 
@@ -123,7 +123,7 @@ def test_the_costs_of_the_layers_make_up_the_estimate(target: Target) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
-def test_what_bounds_a_layer(target: Target) -> None:
+def test_a_layer_is_bound_by_memory_or_by_arithmetic(target: Target) -> None:
     bounds = [cost.bound for cost in layer_costs(MIXED, target)]
     kinds = ["overhead", "compute", "memory", "activation", "memory", "cpu", "overhead"]
     assert bounds == kinds
@@ -153,7 +153,7 @@ def test_the_band_is_the_fits_error(target: Target) -> None:
     ),
     dropped=st.integers(0, 5),
 )
-def test_without_a_layer_or_with_less_work_it_is_faster(
+def test_a_model_with_a_layer_or_work_less_is_faster(
     name: str, rows: list[Layer], dropped: int
 ) -> None:
     target = find_target(name)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rockpress.convert.chips.layer_table import Memory
+from rockpress.convert.chips.compiler_log import Memory
 from rockpress.convert.manifest import read_manifest
 from rockpress.core.errors import RockpressError
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from rockpress.convert.convert import convert
 from rockpress.convert.lowering.scale_probe import one_convolution
+from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.convert.toolkit.rknn_file import RknnTensor, is_cut_short, read_rknn
 from rockpress.core.errors import ModelError, RockpressError
@@ -31,7 +32,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     def build(target: str) -> Path:
         path = folder / f"{target}.rknn"
         if not path.is_file():
-            convert(folder / "conv.onnx", path, target)
+            convert(ConversionRequest(folder / "conv.onnx", path, target))
         return path
 
     return build
@@ -60,7 +61,7 @@ def test_facts_of_a_built_file(target: str, built: Callable[[str], Path]) -> Non
 
 def test_facts_of_a_float16_file_with_mean_and_std(small_cnn: Path, tmp_path: Path) -> None:
     path = tmp_path / "m.rknn"
-    convert(small_cnn, path, "rk3566", mean=(127.5,), std=(128.0,))
+    convert(ConversionRequest(small_cnn, path, "rk3566", mean=(127.5,), std=(128.0,)))
     (x,), (y,) = read_rknn(path).inputs, read_rknn(path).outputs
     assert (x.name, x.shape, x.dtype) == ("x", (1, 3, 32, 32), "float32")
     assert (x.mean, x.std) == ((127.5,) * 3, (128.0,) * 3)
@@ -125,7 +126,7 @@ def test_inputs_come_in_the_order_of_the_model(tmp_path: Path) -> None:
     ["not a literal(", {"attrs": 5}, {"attrs": {"a": 1}, "quant_tab": [2]}, "{" * 5000],
     ids=["call", "number", "lists", "deep"],
 )
-def test_without_the_second_text_the_first_still_counts(described: object, tmp_path: Path) -> None:
+def test_the_first_text_counts_without_the_second(described: object, tmp_path: Path) -> None:
     content = rknn_bytes(described=described).replace(b'"{{', b"{'attrs':")
     (tmp_path / "m.rknn").write_bytes(content)
     facts = read_rknn(tmp_path / "m.rknn")
@@ -188,7 +189,7 @@ json_values = st.recursive(
     inside=json_values,
 )
 @settings(max_examples=200)
-def test_any_json_is_read_or_refused(
+def test_json_of_any_form_is_read_or_refused(
     changes: dict[str, Any], inside: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     document = {**DOCUMENT, **changes}

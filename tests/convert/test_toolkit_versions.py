@@ -6,26 +6,23 @@ import ast
 import math
 import pickle
 import re
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from benchmarks.conversions.efficientnet import read_weights
+from benchmarks.conversions.measure import Case, Outcome
+from benchmarks.conversions.models import MODELS, QUICK, Model
+from benchmarks.conversions.samples import samples_of
+from benchmarks.conversions.table import gains, refusals, regressions
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT))
-
-from benchmarks.conversions.efficientnet import read_weights  # noqa: E402
-from benchmarks.conversions.measure import Case, Outcome  # noqa: E402
-from benchmarks.conversions.models import MODELS, QUICK, Model  # noqa: E402
-from benchmarks.conversions.samples import samples_of  # noqa: E402
-from benchmarks.conversions.table import gains, refusals, regressions  # noqa: E402
-
 ENVIRONMENTS = sorted((ROOT / "benchmarks").glob("toolkit-*.txt"))
 CHILDREN = (
-    ROOT / "convert" / "child.py",
+    ROOT / "convert" / "toolkit" / "child.py",
     ROOT / "benchmarks" / "conversions" / "plain.py",
-    ROOT / "convert" / "child_simulation.py",
+    ROOT / "convert" / "toolkit" / "child_simulation.py",
 )
 
 
@@ -39,7 +36,7 @@ def test_an_environment_pins_its_own_toolkit_and_no_torch(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", CHILDREN, ids=lambda file: file.name)
-def test_what_runs_in_another_environment_is_old_python(file: Path) -> None:
+def test_files_for_other_environments_are_old_python(file: Path) -> None:
     ast.parse(file.read_text(), feature_version=(3, 8))
 
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import onnx.parser
-from onnx import ModelProto
 
-from rockpress.core.passes.fold_if import take_branches
+from graphs import model_of
+from rockpress.core.passes.fold_if import fold_if
 from rockpress.core.session import Session
 
-DECIDED = """
-<ir_version: 8, opset_import: ["" : 13]>
-agraph (float[1, 4] x) => (float[N] y) {
+DECIDED = """(float[1, 4] x) => (float[N] y) {
   one = Constant <value = int64 {1}> ()
   zero = Constant <value = int64 {0}> ()
   shape = Shape (x)
@@ -27,12 +24,8 @@ agraph (float[1, 4] x) => (float[N] y) {
 """
 
 
-def parsed(text: str) -> ModelProto:
-    return onnx.parser.parse_model(text)
-
-
 def test_an_if_decided_by_a_shape_goes_and_the_result_stays() -> None:
-    taken = take_branches(parsed(DECIDED))
+    taken = fold_if(model_of(DECIDED, opset=13, prepared=False))
     assert "If" not in {node.op_type for node in taken.graph.node}
     x = np.arange(4, dtype=np.float32)[np.newaxis]
     assert np.array_equal(Session(taken).run({"x": x})[0], x[0])
@@ -42,12 +35,12 @@ def test_an_if_decided_by_a_value_stays() -> None:
     text = DECIDED.replace("shape = Shape (x)", "shape = Cast <to = 7> (x)").replace(
         "batch = Gather (shape, zero)", "batch = ReduceMax <keepdims = 0> (shape)"
     )
-    taken = take_branches(parsed(text))
+    taken = fold_if(model_of(text, opset=13, prepared=False))
     assert [node.op_type for node in taken.graph.node].count("If") == 1
 
 
 def test_the_model_given_is_not_changed() -> None:
-    model = parsed(DECIDED)
+    model = model_of(DECIDED, opset=13, prepared=False)
     before = model.SerializeToString()
-    take_branches(model)
+    fold_if(model)
     assert model.SerializeToString() == before

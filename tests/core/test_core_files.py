@@ -53,7 +53,7 @@ def test_a_file_is_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
-def test_nothing_is_left_of_a_block_that_fails(tmp_path: Path, error: type[BaseException]) -> None:
+def test_a_block_that_fails_leaves_nothing(tmp_path: Path, error: type[BaseException]) -> None:
     with pytest.raises(error), replacing(tmp_path / "new" / "deep" / "a") as temporary:
         temporary.write_text("half")
         raise error
@@ -70,7 +70,7 @@ def test_the_old_file_stays_when_the_new_one_fails(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("step", ["os.replace", "tempfile.mkstemp"])
-def test_nothing_is_left_on_a_full_disk(
+def test_a_full_disk_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     monkeypatch.setattr(step, disk_full)
@@ -196,7 +196,7 @@ def test_digest(tmp_path: Path) -> None:
     assert sha256_of(tmp_path / "a") != sha256_of(tmp_path / "b")
 
 
-def test_what_two_put_into_a_folder_at_once_is_not_mixed(tmp_path: Path) -> None:
+def test_files_that_two_put_into_a_folder_at_once_are_not_mixed(tmp_path: Path) -> None:
     names = [f"file{number}" for number in range(12)]
 
     def put(who: str, start: threading.Barrier) -> None:

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, numpy_helper, parser
+from onnx import ModelProto, TensorProto, numpy_helper
 
+from graphs import Weights, model_of
 from rockpress.core.errors import ModelError
 from rockpress.core.passes.affine import fold_affine
 from rockpress.core.passes.prepare import prepare_model
@@ -29,11 +30,8 @@ STEPS = {
 }
 
 
-def parsed(text: str, weights: dict[str, Array]) -> ModelProto:
-    model = parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]>\n{text}')
-    model.graph.initializer.extend(
-        numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items()
-    )
+def parsed(text: str, weights: Weights) -> ModelProto:
+    model = model_of(text, weights, prepared=False)
     onnx.checker.check_model(model)
     return model
 
@@ -61,7 +59,7 @@ def affine_net(steps: list[str], per_channel: bool, transposed: bool, bias: bool
         lines.append(f"t{number + 1} = {body}")
     lines.append(f"y = Relu(t{len(steps)})")
     return parsed(
-        f"g (float[1,3,8,8] x) => (float[1,6,?,?] y) {{ {'; '.join(lines)} }}".replace("; ", "\n"),
+        f"(float[1,3,8,8] x) => (float[1,6,?,?] y) {{ {'; '.join(lines)} }}".replace("; ", "\n"),
         weights,
     )
 
@@ -95,14 +93,14 @@ def test_affine_steps_behind_a_convolution_are_folded(
         pytest.param("t = Relu(x) y = Mul(t, c)", id="no convolution"),
     ],
 )
-def test_what_is_not_one_value_a_channel_stays(body: str) -> None:
+def test_constants_that_are_not_one_value_a_channel_stay(body: str) -> None:
     weights = {
         "w": np.ones((4, 4, 1, 1), np.float32),
         "c": np.full((1,), 2, np.float32),
         "wide": np.arange(1, 9, dtype=np.float32),
     }
     text = body.replace(" y =", "\ny =").replace(" u =", "\nu =")
-    model = parsed(f"g (float[1,4,8,8] x) => (float[1,4,8,8] y) {{ {text} }}", weights)
+    model = parsed(f"(float[1,4,8,8] x) => (float[1,4,8,8] y) {{ {text} }}", weights)
     before = model.SerializeToString()
     fold_affine(model)
     assert model.SerializeToString() == before
@@ -110,7 +108,7 @@ def test_what_is_not_one_value_a_channel_stays(body: str) -> None:
 
 def test_an_output_of_the_graph_keeps_its_value() -> None:
     model = parsed(
-        "g (float[1,4,8,8] x) => (float[1,4,8,8] t, float[1,4,8,8] y) "
+        "(float[1,4,8,8] x) => (float[1,4,8,8] t, float[1,4,8,8] y) "
         "{ t = Conv(x, w)\ny = Mul(t, c) }",
         {"w": np.ones((4, 4, 1, 1), np.float32), "c": np.full((1,), 2, np.float32)},
     )
@@ -120,7 +118,7 @@ def test_an_output_of_the_graph_keeps_its_value() -> None:
 
 def test_division_by_zero_is_not_folded() -> None:
     model = parsed(
-        "g (float[1,4,8,8] x) => (float[1,4,8,8] y) { t = Conv(x, w)\ny = Div(t, c) }",
+        "(float[1,4,8,8] x) => (float[1,4,8,8] y) { t = Conv(x, w)\ny = Div(t, c) }",
         {"w": np.ones((4, 4, 1, 1), np.float32), "c": np.zeros((1,), np.float32)},
     )
     fold_affine(model)
@@ -129,7 +127,7 @@ def test_division_by_zero_is_not_folded() -> None:
 
 def test_a_float16_model_becomes_float32() -> None:
     model = parsed(
-        "g (float16[1,3,8,8] x) => (float16[1,4,8,8] y) { t = Conv(x, w)\ny = Relu(t) }",
+        "(float16[1,3,8,8] x) => (float16[1,4,8,8] y) { t = Conv(x, w)\ny = Relu(t) }",
         {"w": np.random.default_rng(0).normal(size=(4, 3, 1, 1)).astype(np.float16)},
     )
     wide = prepare_model(model)
@@ -143,7 +141,7 @@ def test_a_float16_model_becomes_float32() -> None:
 
 def test_a_cast_to_float16_inside_becomes_one_to_float32() -> None:
     model = parsed(
-        "g (float[1,4] x) => (float[1,4] y) "
+        "(float[1,4] x) => (float[1,4] y) "
         "{ h = Cast<to = 10>(x)\nt = Mul(h, c)\ny = Cast<to = 1>(t) }",
         {"c": np.full((4,), 2, np.float16)},
     )
@@ -155,7 +153,7 @@ def test_a_cast_to_float16_inside_becomes_one_to_float32() -> None:
 def test_limits_without_effect_go_and_masks_become_finite() -> None:
     mask = np.array([[0, -np.inf, 0, 0]], np.float32)
     model = parsed(
-        "g (float[1,4] x) => (float[1,4] y) "
+        "(float[1,4] x) => (float[1,4] y) "
         "{ a = Max(x, low)\nb = Min(high, a)\nc = Add(b, mask)\ny = Softmax(c) }",
         {"low": np.array(-np.inf, np.float32), "high": np.array(np.inf, np.float32), "mask": mask},
     )
@@ -170,7 +168,7 @@ def test_limits_without_effect_go_and_masks_become_finite() -> None:
 def test_recurrent_operators_lose_attributes_that_say_nothing() -> None:
     random = np.random.default_rng(0)
     model = parsed(
-        "g (float[5,1,4] x) => (float[5,1,1,3] y) { y = GRU<hidden_size = 3>(x, w, r) }",
+        "(float[5,1,4] x) => (float[5,1,1,3] y) { y = GRU<hidden_size = 3>(x, w, r) }",
         {
             "w": random.normal(size=(1, 9, 4)).astype(np.float32),
             "r": random.normal(size=(1, 9, 3)).astype(np.float32),
@@ -186,6 +184,6 @@ def test_recurrent_operators_lose_attributes_that_say_nothing() -> None:
 def test_a_weight_that_is_not_a_number_is_named() -> None:
     weight = np.ones((4, 4, 1, 1), np.float32)
     weight[2, 1] = np.nan
-    model = parsed("g (float[1,4,8,8] x) => (float[1,4,8,8] y) { y = Conv(x, w) }", {"w": weight})
+    model = parsed("(float[1,4,8,8] x) => (float[1,4,8,8] y) { y = Conv(x, w) }", {"w": weight})
     with pytest.raises(ModelError, match=r"the weight 'w' holds NaN \(1 of 16 values\)"):
         prepare_model(model)

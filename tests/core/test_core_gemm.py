@@ -8,14 +8,16 @@ import numpy as np
 import onnx
 import onnx.parser
 import pytest
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto
 
+from graphs import model_of, random_weights
 from rockpress.convert.convert import convert
+from rockpress.convert.request import ConversionRequest
 from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.single import quantize_file
 
 TWO = """(float[1,16] x) => (float[1,8] y) {
@@ -29,12 +31,8 @@ TWO = """(float[1,16] x) => (float[1,8] y) {
 @pytest.fixture(scope="module")
 def two() -> ModelProto:
     """Three layers, two of which share their constants under different factors."""
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {TWO}')
-    random = np.random.default_rng(0)
-    for name, shape in {"w": (16, 16), "b": (16,), "v": (16, 8)}.items():
-        value = (random.standard_normal(shape) / 4).astype(np.float32)
-        model.graph.initializer.append(numpy_helper.from_array(value, name))
-    return model
+    weights = random_weights({"w": (16, 16), "b": (16,), "v": (16, 8)}, scale=1 / 4)
+    return model_of(TWO, weights, prepared=False)
 
 
 def test_factors_go_into_the_constants(two: ModelProto) -> None:
@@ -51,9 +49,11 @@ def test_the_simulator_computes_a_quantized_gemm_with_factors(
     onnx.save(two, tmp_path / "m.onnx")
     values = np.random.default_rng(1).standard_normal((24, 1, 16)).astype(np.float32)
     np.savez(tmp_path / "c.npz", x=values[:, 0])
-    quantize_file(Recipe(tmp_path / "m.onnx", calib=tmp_path / "c.npz"), tmp_path / "q.onnx")
+    quantize_file(make_recipe(tmp_path / "m.onnx", calib=tmp_path / "c.npz"), tmp_path / "q.onnx")
     feeds = [{"x": one} for one in values[:8]]
-    built = convert(tmp_path / "q.onnx", None, "rk3588", calibration=feeds, simulate=feeds)
+    built = convert(
+        ConversionRequest(tmp_path / "q.onnx", None, "rk3588", calibration=feeds, simulate=feeds)
+    )
     assert built.warnings == ()
     assert built.outputs is not None
     meant = Session(load_model(tmp_path / "q.onnx"), optimise=False)
@@ -65,7 +65,7 @@ def test_an_accuracy_that_is_not_reached_is_told(two: ModelProto, tmp_path: Path
     onnx.save(two, tmp_path / "m.onnx")
     values = np.random.default_rng(1).standard_normal((20, 16)).astype(np.float32)
     np.savez(tmp_path / "c.npz", x=values)
-    recipe = Recipe(tmp_path / "m.onnx", calib=tmp_path / "c.npz", mixed="sqnr=400")
+    recipe = make_recipe(tmp_path / "m.onnx", calib=tmp_path / "c.npz", mixed="sqnr=400")
     found = quantize_file(recipe, tmp_path / "q.onnx")
     assert [one.code for one in found.warnings] == ["mixed-budget"]
     assert "sqnr=400 was not reached" in found.warnings[0].text

@@ -6,12 +6,11 @@ import os
 from pathlib import Path
 
 import numpy as np
-import onnx
-import onnx.parser
 import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from graphs import Weights, model_of, model_of_nodes
 from rockpress.core.errors import ModelError, OptionError, OutputError
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.layers import macs_of
@@ -26,13 +25,8 @@ from rockpress.core.passes.prepare import fixed_input_shapes, input_shapes_of, p
 from rockpress.core.session import Session
 
 
-def parsed(
-    text: str, weights: dict[str, NDArray[np.generic]], *, opset: str = '"" : 17'
-) -> ModelProto:
-    model = onnx.parser.parse_model(f"<ir_version: 8, opset_import: [{opset}]> net {text}")
-    for name, value in weights.items():
-        model.graph.initializer.append(numpy_helper.from_array(value, name))
-    return model
+def parsed(text: str, weights: Weights | None = None, *domains: str) -> ModelProto:
+    return model_of(text, weights, domains=domains, prepared=False)
 
 
 def conv(value: float = 1.0) -> ModelProto:
@@ -66,12 +60,12 @@ def test_no_file_and_no_model(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["m.onnx", "m.json", "m.txt", "m.textproto", "m.onnxtxt", "m"])
 @pytest.mark.parametrize("content", [b"{}", b"<html>", b"\0" * 99, bytes(range(256))])
-def test_what_is_not_onnx(tmp_path: Path, name: str, content: bytes) -> None:
+def test_files_that_are_not_onnx_are_refused(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     assert "not ONNX" in refused(tmp_path / name)
 
 
-def test_any_truncation_is_noticed(tmp_path: Path) -> None:
+def test_truncations_are_noticed(tmp_path: Path) -> None:
     whole = conv().SerializeToString()
     path = tmp_path / "m.onnx"
     for length in range(0, len(whole), 13):
@@ -181,16 +175,12 @@ def test_weights_that_are_no_numbers(tmp_path: Path, bad: float) -> None:
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64, np.float16])
 def test_a_constant_node_that_is_no_number(tmp_path: Path, kind: type[np.generic]) -> None:
-    value = np.array([np.nan, 1], dtype=kind)
-    constant = helper.make_node("Constant", [], ["c"], value=numpy_helper.from_array(value))
-    number = helper.np_dtype_to_tensor_dtype(value.dtype)
-    graph = helper.make_graph(
-        [constant, helper.make_node("Add", ["x", "c"], ["y"])],
-        "g",
-        [helper.make_tensor_value_info("x", number, [2])],
-        [helper.make_tensor_value_info("y", number, [2])],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    value = numpy_helper.from_array(np.array([np.nan, 1], dtype=kind))
+    nodes = [
+        helper.make_node("Constant", [], ["c"], value=value),
+        helper.make_node("Add", ["x", "c"], ["y"]),
+    ]
+    model = model_of_nodes(nodes, {"x": [2]}, {"y": [2]}, dtype=value.data_type)
     save_model(model, tmp_path / "m.onnx")
     assert "'c' holds 1 NaN" in refused(tmp_path / "m.onnx")
 
@@ -211,9 +201,7 @@ def test_operators_that_nobody_knows(tmp_path: Path) -> None:
         "y = my.domain.Foo (x)": "operator my.domain::Foo",
         "y = Gelu (x)": "operator Gelu (opset 17)",
     }.items():
-        model = parsed(
-            f"(float[2] x) => (float[2] y) {{ {text} }}", {}, opset='"":17, "my.domain":1'
-        )
+        model = parsed(f"(float[2] x) => (float[2] y) {{ {text} }}", {}, "my.domain")
         save_model(model, tmp_path / "m")
         assert said in refused(tmp_path / "m")
 
@@ -227,7 +215,8 @@ def test_graphs_that_do_not_hold_together(tmp_path: Path, text: str) -> None:
 
 def test_the_long_name_of_the_standard_operators(tmp_path: Path) -> None:
     text = "(float[1,4] x) => (float[1,4] y) { y = LayerNormalization (x, s) }"
-    model = parsed(text, {"s": np.ones(4, np.float32)}, opset='"ai.onnx": 17')
+    model = parsed(text, {"s": np.ones(4, np.float32)})
+    model.opset_import[0].domain = "ai.onnx"
     for domain in ("", "ai.onnx"):
         model.graph.node[0].domain = domain
         save_model(model, tmp_path / "m")
@@ -238,7 +227,7 @@ def test_the_long_name_of_the_standard_operators(tmp_path: Path) -> None:
 
 def test_contributed_operators_are_accepted(tmp_path: Path) -> None:
     text = "(float[2] x) => (float[2] y) { y = com.microsoft.Gelu (x) }"
-    save_model(parsed(text, {}, opset='"": 17, "com.microsoft": 1'), tmp_path / "m")
+    save_model(parsed(text, {}, "com.microsoft"), tmp_path / "m")
     assert Session(prepare_model(load_model(tmp_path / "m")))
 
 
@@ -264,7 +253,7 @@ def test_a_free_batch_becomes_one() -> None:
 def test_a_free_size_must_be_given() -> None:
     with pytest.raises(ModelError, match=r"'x' has the dynamic shape \?x3x\?x\?") as caught:
         prepare_model(dynamic("N,3,H,W"))
-    assert "--size" in caught.value.hint
+    assert "size=" in caught.value.hint
     prepared = prepare_model(dynamic("N,3,H,W"), {"x": (1, 3, 10, 12)})
     assert Graph(prepared).shapes["y"] == (1, 8, 8, 10)
 
@@ -358,7 +347,7 @@ def test_shapes_are_inferred_through_16_bit_quantizers() -> None:
         y = Conv (x_d, w)
     }"""
     weight = np.full((8, 3, 3, 3), 0.5, np.float32)
-    model = parsed(text, {"w": weight}, opset='"" : 17, "com.microsoft" : 1')
+    model = parsed(text, {"w": weight}, "com.microsoft")
     ready = prepare_model(model)
     assert macs_of(ready) == 8 * 36 * 27
     assert [(one.domain, one.version) for one in ready.opset_import] == [

@@ -6,27 +6,21 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto
 
+from graphs import model_of
 from rockpress.core.errors import ModelError, SamplesError
-from rockpress.core.streaming.tensor_stream import exposed, stream
+from rockpress.core.streaming.tensor_stream import stream, with_outputs
 
 
 @pytest.fixture
 def model() -> ModelProto:
     """x (1, 3) -> scaled = 2x -> shifted = scaled - 1 -> y = relu(shifted)."""
-    nodes = [
-        helper.make_node("Mul", ["x", "two"], ["scaled"]),
-        helper.make_node("Sub", ["scaled", "one"], ["shifted"]),
-        helper.make_node("Relu", ["shifted"], ["y"]),
-    ]
-    value = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, 3]) for n in ("x", "y")]
-    constants = [
-        numpy_helper.from_array(np.array([2.0], np.float32), "two"),
-        numpy_helper.from_array(np.array([1.0], np.float32), "one"),
-    ]
-    graph = helper.make_graph(nodes, "g", value[:1], value[1:], constants)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    text = """(float[1,3] x) => (float[1,3] y) {
+        scaled = Mul (x, two)
+        shifted = Sub (scaled, one)
+        y = Relu (shifted) }"""
+    return model_of(text, {"two": [2.0], "one": [1.0]}, opset=13, prepared=False)
 
 
 def feeds(*rows: list[float]) -> list[dict[str, NDArray[Any]]]:
@@ -51,7 +45,7 @@ def test_inner_tensors_inputs_and_outputs_are_observed(model: ModelProto, optimi
 
 def test_the_model_is_left_as_it_was(model: ModelProto) -> None:
     before = model.SerializeToString()
-    copy = exposed(model, ["scaled", "y"])
+    copy = with_outputs(model, ["scaled", "y"])
     assert [value.name for value in copy.graph.output] == ["y", "scaled"]
     assert model.SerializeToString() == before
 

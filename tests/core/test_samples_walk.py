@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-import onnx.parser
 import pytest
-from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 
+from graphs import Samples, model_of, random_feeds
 from rockpress.core.errors import SamplesError
 from rockpress.core.session import Session
 from rockpress.core.streaming import layerwise as walking
-from rockpress.core.streaming.layerwise import Held, Walk
+from rockpress.core.streaming.layerwise import LayerwiseExecutor, SpooledArrays
 
-Feeds = list[dict[str, NDArray[np.float32]]]
-TEXT = """<ir_version: 8, opset_import: ["": 17]>
-    net (float[1,3] x, float[1,3] z) => (float[1,3] early, float[1,3] y) {
+TEXT = """(float[1,3] x, float[1,3] z) => (float[1,3] early, float[1,3] y) {
         a = Add (x, one)
         early = Relu (a)
         b = Mul (a, two)
@@ -26,32 +23,27 @@ TEXT = """<ir_version: 8, opset_import: ["": 17]>
 
 @pytest.fixture
 def model() -> ModelProto:
-    model = onnx.parser.parse_model(TEXT)
-    for name, value in {"one": 1.0, "two": 2.0}.items():
-        tensor = numpy_helper.from_array(np.array([value], np.float32), name)
-        model.graph.initializer.append(tensor)
-    return model
+    return model_of(TEXT, {"one": [1.0], "two": [2.0]}, prepared=False)
 
 
 @pytest.fixture
-def samples() -> Feeds:
-    random = np.random.default_rng(0)
-    return [{n: random.standard_normal((1, 3)).astype(np.float32) for n in "xz"} for _ in range(3)]
+def samples() -> Samples:
+    return random_feeds({"x": (1, 3), "z": (1, 3)}, 3)
 
 
 @pytest.mark.parametrize("in_memory", [1, 1 << 20])
 @pytest.mark.parametrize("stops", [[], [0], [1], [3], [6], [1, 2, 3, 4, 5], [2, 1, 5]])
 def test_the_rest_of_the_model_gives_the_same(
     model: ModelProto,
-    samples: Feeds,
+    samples: Samples,
     stops: list[int],
     in_memory: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(walking, "_IN_MEMORY", in_memory)
-    walk = Walk(model, samples)
+    walk = LayerwiseExecutor(model, samples)
     for stop in stops:
-        walk.go_to(stop)
+        walk.run_until(stop)
     assert walk.position == max([0, *stops])
     rest, whole = walk.rest(), Session(model)
     names = [value.name for value in rest.graph.output]
@@ -64,10 +56,10 @@ def test_the_rest_of_the_model_gives_the_same(
             np.testing.assert_array_equal(found[name], value)
 
 
-def test_only_what_is_still_needed_is_held(model: ModelProto, samples: Feeds) -> None:
-    walk = Walk(model, samples)
+def test_tensors_are_held_while_they_are_needed_only(model: ModelProto, samples: Samples) -> None:
+    walk = LayerwiseExecutor(model, samples)
     walk.keep(["b"])
-    walk.go_to(5)
+    walk.run_until(5)
     assert len(walk) == 3
     assert [value.shape for value in walk.values("b")] == [(1, 3)] * 3
     for gone in ("x", "z", "a", "c"):
@@ -79,36 +71,36 @@ def test_only_what_is_still_needed_is_held(model: ModelProto, samples: Feeds) ->
     assert [list(feeds) for feeds in walk.feeds()] == [["d"]] * 3
 
 
-def test_a_fork_goes_on_through_another_model(model: ModelProto, samples: Feeds) -> None:
+def test_a_fork_goes_on_through_another_model(model: ModelProto, samples: Samples) -> None:
     other = ModelProto()
     other.CopyFrom(model)
     other.graph.node[3].op_type = "Sub"
-    walk = Walk(model, samples)
-    walk.go_to(2)
+    walk = LayerwiseExecutor(model, samples)
+    walk.run_until(2)
     fork = walk.fork(other)
-    walk.go_to(4)
-    fork.go_to(4)
+    walk.run_until(4)
+    fork.run_until(4)
     for feeds, c, difference in zip(samples, walk.values("c"), fork.values("c"), strict=True):
         np.testing.assert_allclose(c - difference, 2 * feeds["z"], atol=1e-6)
 
 
-def test_weights_may_change_on_the_way(model: ModelProto, samples: Feeds) -> None:
-    walk = Walk(model, samples)
-    walk.go_to(3)
+def test_weights_may_change_on_the_way(model: ModelProto, samples: Samples) -> None:
+    walk = LayerwiseExecutor(model, samples)
+    walk.run_until(3)
     before = [d.copy() for d in walk.values("a")]
     model.graph.initializer[1].CopyFrom(numpy_helper.from_array(np.zeros(1, np.float32), "two"))
-    walk.go_to(6)
+    walk.run_until(6)
     assert all(not y.any() for y in walk.values("y"))
     assert all(a.any() for a in before)
 
 
 def test_no_samples(model: ModelProto) -> None:
     with pytest.raises(SamplesError):
-        Walk(model, [])
+        LayerwiseExecutor(model, [])
 
 
 def test_arrays_of_any_shape_and_type_are_held() -> None:
-    held = Held()
+    held = SpooledArrays()
     arrays = [np.arange(6).reshape(2, 3).T, np.array(True), np.zeros((0, 4), np.float16)]
     for array in arrays:
         held.append(array)

@@ -8,27 +8,28 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from commands import COMMAND, Run
 from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.errors import ModelError
 from rockpress.core.files import sha256_of
 from rockpress.core.results.model_figures import LatencyFigure, ModelRow
 from rockpress.core.results.report import Report
 from rockpress.pipeline.caching.encoding import NotStorable, read_value, write_value
-from rockpress.pipeline.caching.stage_cache import Cache, cache_folder, counted, key_of
-from rockpress.pipeline.recipes.recipe import Gates, Recipe
+from rockpress.pipeline.caching.stage_cache import Cache, cache_folder, entry_name, watch_hits
+from rockpress.pipeline.options.check_options import Gates
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.run import run
 from rockpress.report.documents.document import comparable, to_document
+
+pytestmark = pytest.mark.toolkit
 
 DETERMINISTIC = (".intended.onnx", ".plan.toml", ".pruned.onnx")
 
@@ -69,7 +70,7 @@ def test_results_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [ModelError("x", "y"), {"a": object()}, [len]])
-def test_what_is_no_plain_result_is_not_stored(value: Any, tmp_path: Path) -> None:
+def test_results_that_are_not_plain_are_not_stored(value: Any, tmp_path: Path) -> None:
     with pytest.raises(NotStorable):
         write_value(value, tmp_path)
 
@@ -78,7 +79,7 @@ def test_what_is_no_plain_result_is_not_stored(value: Any, tmp_path: Path) -> No
     "place",
     ["os:system", "subprocess:Popen", "rockpress.core.files:write_text", "rockpress:nothing"],
 )
-def test_only_results_of_this_package_are_made(place: str, tmp_path: Path) -> None:
+def test_results_of_other_packages_are_not_made(place: str, tmp_path: Path) -> None:
     (tmp_path / "value.json").write_text(json.dumps({"__kind__": place, "fields": {}}))
     with pytest.raises(ValueError, match="is no result"):
         read_value(tmp_path)
@@ -90,16 +91,16 @@ def test_only_results_of_this_package_are_made(place: str, tmp_path: Path) -> No
 def test_a_result_is_made_once(tmp_path: Path) -> None:
     cache, make = Cache(tmp_path / "cache"), Maker()
     for number in range(3):
-        with counted() as all_known:
+        with watch_hits() as all_known:
             place = tmp_path / f"place{number}"
-            assert cache.remembered("kind", {"a": 1}, make, place) == "made"
+            assert cache.get_or_compute("kind", {"a": 1}, make, place) == "made"
             assert (place / "sub" / "file").read_text() == "content made"
             assert all_known() == (number > 0)
     assert make.calls == 1
     for kind, inputs in (("other", {"a": 1}), ("kind", {"a": 2})):
-        cache.remembered(kind, inputs, make, tmp_path / "place")
+        cache.get_or_compute(kind, inputs, make, tmp_path / "place")
     assert make.calls == 3
-    Cache(tmp_path / "cache", fresh=True).remembered("kind", {"a": 1}, make, tmp_path / "place")
+    Cache(tmp_path / "cache", fresh=True).get_or_compute("kind", {"a": 1}, make, tmp_path / "place")
     assert make.calls == 4
     assert len(cache.entries()) == 3
 
@@ -107,7 +108,7 @@ def test_a_result_is_made_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["cut", "gone", "value", "sums"])
 def test_a_damaged_entry_is_made_again(damage: str, tmp_path: Path) -> None:
     cache, make = Cache(tmp_path / "cache"), Maker()
-    cache.remembered("kind", {}, make, tmp_path / "place")
+    cache.get_or_compute("kind", {}, make, tmp_path / "place")
     (entry,) = cache.entries()
     file = entry.folder / "files" / "sub" / "file"
     if damage == "cut":
@@ -117,30 +118,30 @@ def test_a_damaged_entry_is_made_again(damage: str, tmp_path: Path) -> None:
     else:
         (entry.folder / f"{damage}.json").write_text("{")
     for _ in range(2):
-        assert cache.remembered("kind", {}, make, tmp_path / "new") == "made"
+        assert cache.get_or_compute("kind", {}, make, tmp_path / "new") == "made"
         assert (tmp_path / "new" / "sub" / "file").read_text() == "content made"
     assert make.calls == 2
 
 
-def test_what_cannot_be_kept_is_given_all_the_same(tmp_path: Path) -> None:
+def test_results_that_cannot_be_stored_are_given_all_the_same(tmp_path: Path) -> None:
     cache, make = Cache(tmp_path / "cache"), Maker(ModelError("x", "y"))
-    assert cache.remembered("kind", {}, make, tmp_path / "place") is make.result
+    assert cache.get_or_compute("kind", {}, make, tmp_path / "place") is make.result
     assert (tmp_path / "place" / "sub" / "file").exists()
     blocked = tmp_path / "blocked"
     blocked.write_text("no folder")
-    assert Cache(blocked).remembered("kind", {}, Maker(), tmp_path / "place") == "made"
+    assert Cache(blocked).get_or_compute("kind", {}, Maker(), tmp_path / "place") == "made"
     assert cache.entries() == []
     assert [one for one in (tmp_path / "cache").iterdir() if one.is_dir()] == []
 
 
-def test_nothing_is_kept_of_what_fails(tmp_path: Path) -> None:
+def test_results_of_a_failure_are_not_stored(tmp_path: Path) -> None:
     def fails(folder: Path) -> None:
         (folder / "half").write_text("")
         raise ModelError("x", "y")
 
     cache = Cache(tmp_path / "cache")
     with pytest.raises(ModelError):
-        cache.remembered("kind", {}, fails, tmp_path / "place")
+        cache.get_or_compute("kind", {}, fails, tmp_path / "place")
     assert cache.entries() == []
     assert list((tmp_path / "place").iterdir()) == []
 
@@ -148,16 +149,16 @@ def test_nothing_is_kept_of_what_fails(tmp_path: Path) -> None:
 def test_the_longest_unused_go_first(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "cache", most_bytes=1)
     for number in range(4):
-        cache.remembered("kind", {"n": number}, Maker(), tmp_path / "place")
+        cache.get_or_compute("kind", {"n": number}, Maker(), tmp_path / "place")
     assert len(cache.entries()) == 4  # all were used just now: another run may be reading them
     entries = cache.entries()
     for age, entry in enumerate(entries):
         os.utime(entry.folder, (time.time() - 9000 + age, time.time() - 9000 + age))
-    cache.remembered("kind", {"n": 0}, Maker(), tmp_path / "place")  # and so it is the newest
+    cache.get_or_compute("kind", {"n": 0}, Maker(), tmp_path / "place")  # and so it is the newest
     kept = sum(one.bytes for one in cache.entries()[2:])
     removed = cache.shrink(kept)
     assert removed == sum(one.bytes for one in entries) - kept
-    assert cache.entries()[-1].folder.name == key_of("kind", {"n": 0})
+    assert cache.entries()[-1].folder.name == entry_name("kind", {"n": 0})
     assert len(cache.entries()) == 2
     cache.shrink(0, unused=0)
     assert cache.entries() == []
@@ -167,7 +168,7 @@ def test_the_longest_unused_go_first(tmp_path: Path) -> None:
 def test_an_entry_that_does_not_say_what_is_in_it_is_damaged(sums: str, tmp_path: Path) -> None:
     cache, make = Cache(tmp_path / "cache"), Maker()
     for calls in (1, 2):
-        cache.remembered("kind", {}, make, tmp_path / "place")
+        cache.get_or_compute("kind", {}, make, tmp_path / "place")
         assert make.calls == calls
         (file,) = (tmp_path / "cache").glob("??/*/sums.json")
         file.write_text(sums)
@@ -176,11 +177,11 @@ def test_an_entry_that_does_not_say_what_is_in_it_is_damaged(sums: str, tmp_path
 def test_a_cache_that_takes_nothing_loses_no_result(tmp_path: Path) -> None:
     """Not even root makes a folder there."""
     make = Maker()
-    assert Cache(Path("/proc/self")).remembered("kind", {}, make, tmp_path / "place") == "made"
+    assert Cache(Path("/proc/self")).get_or_compute("kind", {}, make, tmp_path / "place") == "made"
     assert (tmp_path / "place" / "sub" / "file").exists()
 
 
-def test_two_at_once_are_both_right(tmp_path: Path) -> None:
+def test_two_askers_at_once_get_the_right_result(tmp_path: Path) -> None:
     def slow(folder: Path) -> str:
         (folder / "file").write_text("x" * 1000)
         time.sleep(0.05)
@@ -189,7 +190,7 @@ def test_two_at_once_are_both_right(tmp_path: Path) -> None:
     def ask(number: int) -> str:
         place = tmp_path / f"place{number}"
         cache = Cache(tmp_path / "cache", fresh=number % 2 == 0)
-        result: str = cache.remembered("kind", {}, slow, place)
+        result: str = cache.get_or_compute("kind", {}, slow, place)
         return result + str(len((place / "file").read_text()))
 
     with ThreadPoolExecutor(8) as pool:
@@ -197,7 +198,7 @@ def test_two_at_once_are_both_right(tmp_path: Path) -> None:
     assert len(Cache(tmp_path / "cache").entries()) == 1
 
 
-def test_where_it_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_folder_of_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ROCKPRESS_CACHE_DIR", str(tmp_path))
     assert cache_folder() == tmp_path
     monkeypatch.delenv("ROCKPRESS_CACHE_DIR")
@@ -212,11 +213,11 @@ def statuses(report: Report) -> dict[str, str]:
     return {stage.name: stage.status for stage in report.targets[0].stages}
 
 
-def test_only_what_has_changed_is_run_again(
+def test_stages_that_have_changed_are_the_ones_run_again(
     small_cnn: Path, image_folder: Path, tmp_path: Path
 ) -> None:
     cache, output = Cache(tmp_path / "cache"), tmp_path / "out"
-    recipe = Recipe(small_cnn, calib=image_folder, prune="macs=-20%", cache=cache)
+    recipe = make_recipe(small_cnn, calib=image_folder, prune="macs=-20%", cache=cache)
     first = run(recipe, output)
     assert set(statuses(first).values()) == {"done"}
     made = [path for path in output.rglob("*") if path.is_file() and path.suffix != ".json"]
@@ -236,11 +237,11 @@ def test_only_what_has_changed_is_run_again(
     assert {name for name, status in renamed.items() if status == "done"} == {
         *("baseline", "check-pruned", "check-quantized", "check")
     }
-    gated = run(replace(recipe, gates=Gates(max_size_mb=1e-6)), output)
+    gated = run(recipe.with_options(gates=Gates(max_size_mb=1e-6)), output)
     assert not gated.passed
     known = {name for name, status in statuses(gated).items() if status == "cached"}
     assert {"reference-float16", "prune", "quantize", "convert"} <= known
-    other = statuses(run(replace(recipe, method="min-max"), output))
+    other = statuses(run(recipe.with_options(method="min-max"), output))
     assert (other["prune"], other["quantize"], other["convert"]) == ("cached", "done", "done")
 
 
@@ -268,7 +269,7 @@ def check_killed(
         "ROCKPRESS_CACHE_DIR": str(folder / "cache"),
         "TMPDIR": str(folder / "temp"),
     }
-    line = [sys.executable, "-m", "rockpress", "run", str(small_cnn), "--calib", str(images)]
+    line = [*COMMAND, "run", str(small_cnn), "--calib", str(images)]
     line += ["--prune", prune, "-q", "-o", "out"]
     choice = random.Random(count)
     moments = [choice.uniform(0.2, seconds) for _ in range(count)]
@@ -276,7 +277,7 @@ def check_killed(
     done = subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     budget = None if prune == "off" else prune
-    whole = run(Recipe(small_cnn, calib=images, prune=budget), folder / "whole")
+    whole = run(make_recipe(small_cnn, calib=images, prune=budget), folder / "whole")
     report = json.loads((folder / "out" / "report.json").read_text())
     assert comparable(report) == comparable(json.loads(json.dumps(to_document(whole))))
     names = {path.relative_to(folder / "whole") for path in (folder / "whole").rglob("*")}
@@ -300,11 +301,9 @@ def test_a_hundred_kills_change_nothing(
         check_killed(10, 12, "macs=-20%", small_cnn, image_folder, tmp_path / f"killed{number}")
 
 
-def test_the_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rockpress: Callable[..., tuple[int, str, str]]
-) -> None:
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rockpress: Run) -> None:
     monkeypatch.setenv("ROCKPRESS_CACHE_DIR", str(tmp_path / "cache"))
-    Cache(tmp_path / "cache").remembered("kind", {}, Maker(), tmp_path / "place")
+    Cache(tmp_path / "cache").get_or_compute("kind", {}, Maker(), tmp_path / "place")
     code, out, _ = rockpress("cache", "--json")
     shown = json.loads(out)
     assert (code, shown["entries"], shown["removed"]) == (0, 1, 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -13,8 +12,8 @@ import pytest
 from rockpress.cli.model_runs import read_jobs, write_depfile
 from rockpress.cli.places import whole_report
 from rockpress.pipeline.depfile import is_fit, needed_files
-from rockpress.pipeline.recipes.recipe import Recipe
-from rockpress.pipeline.recipes.recipe_file import Job
+from rockpress.pipeline.recipes.recipe import make_recipe
+from rockpress.pipeline.recipes.recipe_file import ModelJob
 from rockpress.pipeline.run import REPORT_FILE
 from rockpress.pipeline.starter import Answers, write_starter
 
@@ -63,7 +62,7 @@ def folder_of(names: list[str], image: Path) -> Path:
 
 
 def depend_on(samples: Path) -> None:
-    job = Job(None, Recipe(Path("small_cnn.onnx"), calib=samples), Path("build"))
+    job = ModelJob(None, make_recipe(Path("small_cnn.onnx"), calib=samples), Path("build"))
     write_depfile(Path("build/report.d"), [job], job.recipe.model)
     for path in [samples, *samples.rglob("*"), Path("small_cnn.onnx")]:
         dated(path, 1000)
@@ -109,11 +108,11 @@ def test_a_name_that_make_cannot_read_is_told(
 def test_labels_are_named_too(place: Path) -> None:
     samples = folder_of(["images/a.png", "labels/a.txt"], next((place / "images").iterdir()))
     (samples / "labels" / "a.txt").write_text("0 0.5 0.5 0.1 0.1\n")
-    assert samples / "labels" / "a.txt" in needed_files(Recipe(Path("m.onnx"), eval=samples))
+    assert samples / "labels" / "a.txt" in needed_files(make_recipe(Path("m.onnx"), eval=samples))
     shutil.rmtree(samples)
     samples = folder_of(["a.png"], next((place / "images").iterdir()))
     (samples / "labels.csv").write_text("path,label\na.png,1\n")
-    assert samples / "labels.csv" in needed_files(Recipe(Path("m.onnx"), eval=samples))
+    assert samples / "labels.csv" in needed_files(make_recipe(Path("m.onnx"), eval=samples))
 
 
 class Made:
@@ -124,7 +123,6 @@ class Made:
             Path("small_cnn.onnx"),
             Path(),
             Answers("m", None, None, ()),
-            defaultdict(str),
             force=True,
         )
         self._recipe = Path("rockpress.toml")
@@ -135,7 +133,7 @@ class Made:
         self.results = [
             job.output / target / f"{job.recipe.model.stem}.rknn"
             for job in jobs
-            for target in job.recipe.targets
+            for target in job.recipe.run.target
         ]
         files = dict.fromkeys([*self.results, *self.reports, whole_report(jobs)])
         for file in files:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, helper
+from onnx import ModelProto
 
+from graphs import model_of
 from rockpress.accuracy.compare import compare
 from rockpress.calibration_data.sources.labels import Labels
 from rockpress.core.similarity import sqnr_db
@@ -40,7 +41,7 @@ def test_each_form_is_set_against_the_one_before() -> None:
     assert rows[2].sqnr_db == sqnr_db(outputs_with(0), outputs_with(3))
 
 
-def test_without_labels_there_is_no_value() -> None:
+def test_drift_without_labels_has_no_value() -> None:
     drift = DriftMeter(outputs_with(0))
     outputs = [one[:, :, np.newaxis] for one in outputs_with(1)]  # a runner may add an axis
     drift.form("rknn", compare(outputs_with(0), outputs, None), outputs)
@@ -50,19 +51,14 @@ def test_without_labels_there_is_no_value() -> None:
 
 def chain_of_layers() -> ModelProto:
     """x -> a -> f (float) -> b; and sum = a + b."""
-    nodes = [
-        helper.make_node("Relu", ["x"], ["a"]),
-        helper.make_node("Neg", ["a"], ["f"]),
-        helper.make_node("Abs", ["f"], ["b"]),
-        helper.make_node("Add", ["a", "b"], ["sum"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "layers",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4])],
-        [helper.make_tensor_value_info("sum", TensorProto.FLOAT, [1, 4])],
+    return model_of(
+        """(float[1,4] x) => (float[1,4] sum) {
+            a = Relu (x)
+            f = Neg (a)
+            b = Abs (f)
+            sum = Add (a, b) }""",
+        prepared=False,
     )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
 def error_of(name: str, db: float, kind: Any = "activation") -> TensorError:
@@ -81,16 +77,9 @@ def test_a_layer_loses_what_its_inputs_still_had() -> None:
     assert found == [("b", "Abs", 25.0, -15.0), ("a", "Relu", 40.0, -20.0)]
 
 
-def test_only_the_worst_are_named() -> None:
-    nodes = [helper.make_node("Relu", [f"t{i}"], [f"t{i + 1}"]) for i in range(9)]
-    value = helper.make_tensor_value_info
-    graph = helper.make_graph(
-        nodes,
-        "many",
-        [value("t0", TensorProto.FLOAT, [1])],
-        [value("t9", TensorProto.FLOAT, [1])],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+def test_the_worst_layers_are_named_and_no_others() -> None:
+    nodes = " ".join(f"t{i + 1} = Relu (t{i})" for i in range(9))
+    model = model_of(f"(float[1] t0) => (float[1] t9) {{ {nodes} }}", prepared=False)
     errors = [error_of(f"t{i}", 50.0 - i * i / 2) for i in range(10)]
     found = worst_layers(model, errors)
     assert [name for name, *_ in found] == ["t9", "t8", "t7", "t6", "t5"]

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from commands import Run
 from rockpress.core.errors import RockpressError
 from rockpress.core.results.report import TargetReport
-from rockpress.pipeline.caching import cached_stages as remembered
 from rockpress.pipeline.caching.stage_cache import Cache
 from rockpress.pipeline.dry_run import planned
-from rockpress.pipeline.recipes.recipe import Gates, Recipe
+from rockpress.pipeline.options.check_options import Gates
+from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
 from rockpress.pipeline.run import run
 
-Run = Callable[..., tuple[int, str, str]]
+pytestmark = pytest.mark.toolkit
+
 # What is no matter to a result, but only to how long it takes or whether it comes at all.
 NO_MATTER = {"cache", "jobs", "timeout", "memory_limit_gb"}
 
@@ -51,7 +51,8 @@ def test_a_dry_run_shows_the_stages_and_does_nothing(
     assert sorted(tmp_path.rglob("*")) == before
     with pytest.raises(RockpressError, match="has no float16"):
         planned(
-            Recipe(small_cnn, targets=("rv1106",), quantize="float16", calib=image_folder), tmp_path
+            make_recipe(small_cnn, target=("rv1106",), scheme="float16", calib=image_folder),
+            tmp_path,
         )
 
 
@@ -95,11 +96,11 @@ def will_be_cached(recipe: Recipe, output: Path) -> dict[str, bool]:
     return {one.name: one.status == "cached" for one in target.stages}
 
 
-def test_it_foretells_what_the_run_takes_from_the_cache(
+def test_a_dry_run_foretells_what_comes_from_the_cache(
     small_cnn: Path, image_folder: Path, tmp_path: Path
 ) -> None:
     cache, output = Cache(tmp_path / "cache"), tmp_path / "out"
-    recipe = Recipe(small_cnn, calib=image_folder, prune="cycles=-10%", cache=cache)
+    recipe = make_recipe(small_cnn, calib=image_folder, prune="cycles=-10%", cache=cache)
     changes: list[dict[str, Any]] = [
         {},
         {},
@@ -112,7 +113,7 @@ def test_it_foretells_what_the_run_takes_from_the_cache(
     ]
     seen = []
     for change in changes:
-        changed = replace(recipe, **change)
+        changed = recipe.with_options(**change)
         before = {one.folder: one.used for one in cache.entries()}
         foretold = will_be_cached(changed, output)
         assert {one.folder: one.used for one in cache.entries()} == before
@@ -131,8 +132,10 @@ def test_it_foretells_what_the_run_takes_from_the_cache(
     assert (seen[6], seen[7]) == ({"quantize-reference"}, set())
 
 
-def test_without_a_cache_all_is_run(small_cnn: Path, image_folder: Path, tmp_path: Path) -> None:
-    recipe = Recipe(small_cnn, calib=image_folder, prune="macs=-10%")
+def test_a_dry_run_without_a_cache_foretells_all_stages(
+    small_cnn: Path, image_folder: Path, tmp_path: Path
+) -> None:
+    recipe = make_recipe(small_cnn, calib=image_folder, prune="macs=-10%")
     assert not any(will_be_cached(recipe, tmp_path / "out").values())
     assert not list(tmp_path.glob("out*"))
 
@@ -156,51 +159,3 @@ def test_the_command_says_what_is_cached(
     _, out, _ = rockpress(*line, "--dry-run", "--json")
     (target,) = json.loads(out)["targets"]
     assert {stage["status"] for stage in target["stages"]} == {"cached"}
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"prune": "macs=-10%", "rounds": 2},
-        {"prune": "cycles=-10%", "sparsity": "2:4", "targets": ("rk3576",)},
-        {"max_drop": 0.5, "method": "min-max", "mixed": "cycles=+20%"},
-        {"quantize": "w4a16", "targets": ("rk3576",), "recover": "none"},
-    ],
-)
-def test_all_that_a_stage_reads_of_the_recipe_is_in_its_key(
-    options: dict[str, Any],
-    small_cnn: Path,
-    labelled_folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    names, read = {one.name for one in fields(Recipe)}, set[str]()
-
-    class Read(Recipe):
-        def __getattribute__(self, name: str) -> Any:
-            if name in names:
-                read.add(name)
-            return super().__getattribute__(name)
-
-    stages = []
-
-    def watched(
-        recipe: Recipe, kind: str, model: Any, inputs: Callable[[], Any], make: Any, place: Path
-    ) -> Any:
-        read.clear()
-        inputs()
-        known = read | NO_MATTER | {"model", "targets"}
-        read.clear()
-        made = make(place)
-        if kind != "run":
-            stages.append(kind)
-            assert read <= known, kind
-        return made
-
-    monkeypatch.setattr(remembered, "_known", watched)
-    for file in labelled_folder.glob("*/*.png"):  # more of them, so that a half can be held out
-        file.with_name(f"again-{file.name}").write_bytes(file.read_bytes())
-    recipe = Read(small_cnn, calib=labelled_folder, eval=labelled_folder, **options)
-    assert run(recipe, tmp_path / "out").targets[0].error is None
-    prunes = "prune" in options or "max_drop" in options
-    assert {"quantize", "convert", *(["prune"] if prunes else [])} <= set(stages)

@@ -8,22 +8,20 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import helper
 from ruamel.yaml import YAML
 
+from commands import Run
+from graphs import Shape, model_of, model_of_nodes
 from rockpress.core.errors import OutputError
 from rockpress.pipeline.depfile import needed_files, rule
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.recipes.recipe_file import read_jobs
 from rockpress.pipeline.starter import Answers, recipe_text, write_starter
-
-Init = Callable[..., tuple[int, str, str]]
 
 ROCKPRESS = f"{shlex.quote(sys.executable)} -m rockpress"
 
@@ -41,7 +39,7 @@ def place(small_cnn: Path, image_folder: Path, labelled_folder: Path) -> Path:
 
 
 @pytest.fixture
-def init(place: Path, rockpress: Init, monkeypatch: pytest.MonkeyPatch) -> Init:
+def init(place: Path, rockpress: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     """The command, in ``place``."""
     monkeypatch.chdir(place)
     return partial(rockpress, "init")
@@ -62,7 +60,7 @@ def older(path: Path, than: Path) -> None:
     os.utime(path, (before, before))
 
 
-def test_the_recipe_and_the_makefile_work_as_they_are(place: Path, init: Init) -> None:
+def test_the_recipe_and_the_makefile_work_as_they_are(place: Path, init: Run) -> None:
     line = ["small_cnn.onnx", "--calib", "images", "--eval", "labelled", "--target", "rv1106"]
     code, out, err = init(*line)  # a chip without float16: there is no reference to build
     assert (code, out) == (0, "")
@@ -71,7 +69,7 @@ def test_the_recipe_and_the_makefile_work_as_they_are(place: Path, init: Init) -
     assert err.splitlines() == [f"rockpress: {line}" for line in said]
     (job,) = read_jobs(place / "rockpress.toml")
     model, images, labelled = (place / name for name in ("small_cnn.onnx", "images", "labelled"))
-    assert job.recipe == Recipe(model, calib=images, eval=labelled, targets=("rv1106",))
+    assert job.recipe == make_recipe(model, calib=images, eval=labelled, target=("rv1106",))
 
     recipe = place / "rockpress.toml"
     done = make(place)
@@ -104,7 +102,7 @@ def test_the_recipe_and_the_makefile_work_as_they_are(place: Path, init: Init) -
     assert not is_made(place)
 
 
-def test_a_gate_that_fails_is_tried_again(place: Path, init: Init, rockpress: Init) -> None:
+def test_a_gate_that_fails_is_tried_again(place: Path, init: Run, rockpress: Run) -> None:
     """Also when its report was written by a run without make."""
     init("small_cnn.onnx", "--eval", "labelled", "--calib", "labelled")
     recipe, passed = place / "rockpress.toml", place / "build" / "passed"
@@ -149,7 +147,7 @@ def test_exit_codes_seen_from_a_shell(place: Path) -> None:
     assert codes == ["0", "4", "1", "2", "130"]
 
 
-def test_other_exit_codes_seen_from_make(place: Path, init: Init) -> None:
+def test_exit_codes_seen_from_make(place: Path, init: Run) -> None:
     init("small_cnn.onnx")  # without samples there is nothing to quantize from
     done = make(place)
     assert 'hint: rockpress.toml: give some with calib, or use quantize = "off"' in done.stderr
@@ -159,7 +157,7 @@ def test_other_exit_codes_seen_from_make(place: Path, init: Init) -> None:
     assert "Error 1\n" in make(place).stderr
 
 
-def test_ctrl_c_in_make(place: Path, init: Init) -> None:
+def test_ctrl_c_in_make(place: Path, init: Run) -> None:
     """GNU make then ends by the signal itself, which a shell sees as 130, not with its own 2."""
     init("small_cnn.onnx", "--calib", "images", "--target", "rv1106")
     started = subprocess.Popen(
@@ -179,7 +177,7 @@ def test_ctrl_c_in_make(place: Path, init: Init) -> None:
     assert not is_made(place)
 
 
-def test_the_workflow_runs_the_recipe(place: Path, init: Init) -> None:
+def test_the_workflow_runs_the_recipe(place: Path, init: Run) -> None:
     init("small_cnn.onnx")
     workflow = YAML(typ="safe").load(place / ".github" / "workflows" / "rockpress.yml")
     steps = [step["run"] for step in workflow["jobs"]["model"]["steps"] if "run" in step]
@@ -189,7 +187,7 @@ def test_the_workflow_runs_the_recipe(place: Path, init: Init) -> None:
     assert steps[1] == f"rockpress run rockpress.toml {reports}"
 
 
-def test_nothing_is_replaced_unless_asked(place: Path, init: Init) -> None:
+def test_files_are_not_replaced_unless_asked(place: Path, init: Run) -> None:
     mine = place / "rockpress.mk"
     mine.write_text("mine\n")
     code, _, err = init("small_cnn.onnx")
@@ -201,21 +199,22 @@ def test_nothing_is_replaced_unless_asked(place: Path, init: Init) -> None:
     assert mine.read_text() != "mine\n"
 
 
-def test_paths_start_at_the_folder_of_the_recipe(place: Path, init: Init) -> None:
+def test_paths_start_at_the_folder_of_the_recipe(place: Path, init: Run) -> None:
     answers = Answers("../small_cnn.onnx", "../labelled", None, ("rk3588", "rk3576"))
     with pytest.raises(OutputError):
-        write_starter(
-            place / "small_cnn.onnx", place / "small_cnn.onnx", answers, Meanings(), force=False
-        )
+        write_starter(place / "small_cnn.onnx", place / "small_cnn.onnx", answers, force=False)
     line = ["small_cnn.onnx", "--calib", "labelled", "--target", "RK3576", "-o", "ci", "-q"]
     assert init(*line) == (0, "", "")
     (job,) = read_jobs(place / "ci" / "rockpress.toml")
     assert job.recipe.model.resolve() == place / "small_cnn.onnx"
-    assert job.recipe.calib is not None and job.recipe.calib.resolve() == place / "labelled"
-    assert job.recipe.targets == ("rk3576",)
+    assert (
+        job.recipe.samples.calib is not None
+        and job.recipe.samples.calib.resolve() == place / "labelled"
+    )
+    assert job.recipe.run.target == ("rk3576",)
 
 
-def test_below_the_top_of_a_repository_init_says_what_to_move(place: Path, init: Init) -> None:
+def test_below_the_top_of_a_repository_init_says_what_to_move(place: Path, init: Run) -> None:
     assert "hint" not in init("small_cnn.onnx", "-o", "elsewhere")[2]
     (place / ".git").mkdir()
     assert "hint" not in init("small_cnn.onnx")[2]
@@ -227,24 +226,17 @@ def test_below_the_top_of_a_repository_init_says_what_to_move(place: Path, init:
     assert (done.returncode, "run rockpress.toml -o build" in done.stdout) == (0, True)
 
 
-class Meanings(dict[str, str]):
-    def __missing__(self, key: str) -> str:
-        return f"what {key} is for"
-
-
-def test_what_the_model_leaves_open_is_said(tmp_path: Path) -> None:
-    x = helper.make_tensor_value_info('x"\ny', TensorProto.FLOAT, ["n", 3, "h", 320])
-    z = helper.make_tensor_value_info("z", TensorProto.FLOAT, [2, 8])
-    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
-    node = helper.make_node("Identity", ['x"\ny'], ["y"])
-    model = onnx.helper.make_model(helper.make_graph([node], "g", [x, z], [y]))
-    text = recipe_text(model, Answers("m.onnx", None, None, ("rk3588",)), Meanings())
+def test_sizes_that_the_model_leaves_open_are_said(tmp_path: Path) -> None:
+    inputs: dict[str, Shape] = {'x"\ny': ["n", 3, "h", 320], "z": [2, 8]}
+    nodes = [helper.make_node("Identity", ['x"\ny'], ["y"])]
+    model = model_of_nodes(nodes, inputs, {"y": None})
+    text = recipe_text(model, Answers("m.onnx", None, None, ("rk3588",)))
     assert '# Input "x\\"\\ny": ? x 3 x ? x 320 (an image, channels first)\n' in text
     assert '# Input "z": 2 x 8\n' in text
     (line,) = [line for line in text.splitlines() if line.startswith("# input.")]
     (tmp_path / "r.toml").write_text(f"{text}\n{line[2:]}\n")
     (job,) = read_jobs(tmp_path / "r.toml")
-    assert job.recipe.input_shapes == {'x"\ny': (1, 3, 224, 320)}
+    assert job.recipe.shape.input == {'x"\ny': (1, 3, 224, 320)}
 
 
 @pytest.mark.parametrize(
@@ -257,19 +249,18 @@ def test_what_the_model_leaves_open_is_said(tmp_path: Path) -> None:
     ],
 )
 def test_an_open_size_is_asked_for(
-    shape: list[int | str | None], size: tuple[int, int] | None, tmp_path: Path
+    shape: list[int | str], size: tuple[int, int] | None, tmp_path: Path
 ) -> None:
-    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in "xy")
-    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [x], [y])
-    answers = Answers("m.onnx", None, None, ("rk3588",))
-    text = recipe_text(helper.make_model(graph), answers, Meanings())
+    dims = ",".join(map(str, shape))
+    model = model_of(f"(float[{dims}] x) => (float[{dims}] y) {{ y = Relu (x) }}", prepared=False)
+    text = recipe_text(model, Answers("m.onnx", None, None, ("rk3588",)))
     (tmp_path / "r.toml").write_text(text.replace("# size", "size"))
     (job,) = read_jobs(tmp_path / "r.toml")
-    assert job.recipe.size == size
+    assert job.recipe.shape.size == size
 
 
 def test_a_rule_names_every_file(small_cnn: Path, labelled_folder: Path) -> None:
-    recipe = Recipe(small_cnn, calib=labelled_folder)
+    recipe = make_recipe(small_cnn, calib=labelled_folder)
     needed = needed_files(recipe)
     folders = [labelled_folder, *(labelled_folder / name for name in "abc")]
     assert needed[:5] == [small_cnn, *folders]

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
-from rockpress.convert.chips.layer_table import parse_constants, parse_features, parse_layers
+from commands import Run, in_a_process
+from graphs import model_of, random_weights
+from rockpress.convert.chips.compiler_log import parse_constants, parse_features, parse_layers
 from rockpress.convert.lowering.scale_probe import one_convolution
 from rockpress.convert.manifest import manifest_path, read_manifest
 from rockpress.core.errors import ModelError, OptionError, RockpressError
 from rockpress.pipeline.analysis import analyse_file
 from rockpress.pipeline.inspection import inspect_rknn
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.recipes.recipe import make_recipe
 
-Run = Callable[..., tuple[int, str, str]]
+pytestmark = pytest.mark.toolkit
+
 OF_A_TARGET = {
     *("target", "toolkit", "quantization", "bytes", "cycles", "latency", "memory", "on_cpu"),
     *("shares", "layers", "warnings", "seconds"),
@@ -34,21 +34,11 @@ OF_A_LAYER = {
 }
 
 
-def model_of(nodes: list[onnx.NodeProto], shape: list[Any], weights: dict[str, Any]) -> Any:
-    graph = helper.make_graph(
-        nodes,
-        "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [shape[0], 8, *shape[2:]])],
-        [numpy_helper.from_array(value, name) for name, value in weights.items()],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-
-
-def convolution(shape: list[Any]) -> Any:
-    weight = np.random.default_rng(0).normal(size=(8, 3, 3, 3)).astype(np.float32)
-    nodes = [helper.make_node("Conv", ["x", "w"], ["y"], "conv", pads=[1] * 4)]
-    return model_of(nodes, shape, {"w": weight})
+def convolution(shape: list[int | str]) -> onnx.ModelProto:
+    outer, inner = ",".join(map(str, shape)), ",".join(map(str, [shape[0], 8, *shape[2:]]))
+    text = f"""(float[{outer}] x) => (float[{inner}] y) {{
+        [conv] y = Conv <pads = [1,1,1,1]> (x, w) }}"""
+    return model_of(text, random_weights({"w": (8, 3, 3, 3)}, scale=1), prepared=False)
 
 
 # The cost on a chip
@@ -89,7 +79,7 @@ def test_the_cost_of_every_layer(small_cnn: Path, rockpress: Run) -> None:
 def test_noise_gives_the_cycles_of_real_samples(
     small_cnn: Path, image_folder: Path, rockpress: Run, tmp_path: Path
 ) -> None:
-    _, (found,) = analyse_file(Recipe(small_cnn))
+    _, (found,) = analyse_file(make_recipe(small_cnn))
     feed = ["--mean", "127.5", "--std", "60"]
     quantized, out = tmp_path / "q.onnx", tmp_path / "m.rknn"
     assert rockpress("quantize", small_cnn, "--calib", image_folder, *feed, "-o", quantized)[0] == 0
@@ -98,7 +88,7 @@ def test_noise_gives_the_cycles_of_real_samples(
     rows = [(layer.name, layer.ddr_cycles, layer.npu_cycles) for layer in manifest.layers]
     assert [(one.name, one.ddr_cycles, one.npu_cycles) for one in found.layers] == rows
     # and the quantized model itself, as it is
-    _, (again,) = analyse_file(Recipe(quantized))
+    _, (again,) = analyse_file(make_recipe(quantized))
     assert again.layers == found.layers
     assert (found.quantization, again.quantization) == ("qdq", "qdq")
 
@@ -166,19 +156,21 @@ def test_formats_that_a_chip_lacks(
     targets: tuple[str, ...], quantize: Any, message: str, hint: str, small_cnn: Path
 ) -> None:
     with pytest.raises(OptionError, match=message) as told:
-        analyse_file(Recipe(small_cnn, targets=targets, quantize=quantize))
+        analyse_file(make_recipe(small_cnn, target=targets, scheme=quantize))
     assert hint in told.value.hint
 
 
-def test_what_cannot_be_analysed(rockpress: Run, small_cnn: Path, tmp_path: Path) -> None:
+def test_models_that_cannot_be_analysed_are_refused(
+    rockpress: Run, small_cnn: Path, tmp_path: Path
+) -> None:
     onnx.save(one_convolution(), tmp_path / "q.onnx")
     with pytest.raises(OptionError, match=r"is quantized already \(QDQ\)"):
-        analyse_file(Recipe(tmp_path / "q.onnx", quantize="float16"))
+        analyse_file(make_recipe(tmp_path / "q.onnx", scheme="float16"))
     with pytest.raises(OptionError, match="rk2118 has no w8a8") as told:
-        analyse_file(Recipe(tmp_path / "q.onnx", targets=("rk2118",)))
+        analyse_file(make_recipe(tmp_path / "q.onnx", target=("rk2118",)))
     assert told.value.hint == "give the float model"
     with pytest.raises(RockpressError, match="unknown target 'rk3599'"):
-        analyse_file(Recipe(small_cnn, targets=("rk3599",)))
+        analyse_file(make_recipe(small_cnn, target=("rk3599",)))
     code, _, err = rockpress("inspect", tmp_path / "m.rknn", "--target", "rk3588")
     assert code == 2
     assert "--target is for ONNX models" in err
@@ -196,7 +188,7 @@ def test_a_model_that_noise_makes_nan(tmp_path: Path) -> None:
     model.graph.node.append(helper.make_node("Relu", ["c"], ["y"]))
     onnx.save(model, tmp_path / "m.onnx")
     with pytest.raises(ModelError, match="computes NaN from noise") as told:
-        analyse_file(Recipe(tmp_path / "m.onnx"))
+        analyse_file(make_recipe(tmp_path / "m.onnx"))
     assert "--quantize off" in told.value.hint
 
 
@@ -237,7 +229,7 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("converted")
     onnx.save(convolution([1, 3, 16, 16]), folder / "m.onnx")
     command = ["convert", "m.onnx", "--mean", "127.5", "--color", "bgr", "-o", "m.rknn"]
-    subprocess.run([sys.executable, "-m", "rockpress", *command], cwd=folder, check=True)
+    in_a_process(*command, cwd=folder, check=True)
     return folder
 
 

@@ -7,35 +7,28 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
+from graphs import model_of
+from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.convert.manifest import manifest_path, read_manifest
 from rockpress.core.errors import OptionError
-from rockpress.pipeline.recipes.recipe import Preprocessing, Recipe
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.run import run
-from rockpress.pipeline.single import Build, convert_file
+from rockpress.pipeline.single import convert_file
 
 
 @pytest.fixture
 def channels_last(tmp_path: Path) -> Path:
     """x 1x16x24x3 -> transpose -> convolution -> global average -> 1x4."""
     weight = np.random.default_rng(0).normal(0, 0.3, (4, 3, 3, 3)).astype(np.float32)
-    nodes = [
-        helper.make_node("Transpose", ["x"], ["first"], perm=[0, 3, 1, 2]),
-        helper.make_node("Conv", ["first", "w"], ["conv"], pads=[1, 1, 1, 1]),
-        helper.make_node("Relu", ["conv"], ["relu"]),
-        helper.make_node("GlobalAveragePool", ["relu"], ["pool"]),
-        helper.make_node("Flatten", ["pool"], ["y"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "channels_last",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 16, 24, 3])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4])],
-        [numpy_helper.from_array(weight, "w")],
-    )
+    text = """(float[1,16,24,3] x) => (float[1,4] y) {
+        first = Transpose <perm = [0,3,1,2]> (x)
+        conv = Conv <pads = [1,1,1,1]> (first, w)
+        relu = Relu (conv)
+        pool = GlobalAveragePool (relu)
+        y = Flatten (pool) }"""
     path = tmp_path / "channels_last.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
+    onnx.save(model_of(text, {"w": weight}, prepared=False), path)
     return path
 
 
@@ -45,7 +38,9 @@ HOW = Preprocessing(mean=(120.0, 110.0, 100.0), std=(60.0, 50.0, 40.0))
 def test_images_reach_a_model_with_channels_last(
     channels_last: Path, image_folder: Path, tmp_path: Path
 ) -> None:
-    recipe = Recipe(model=channels_last, calib=image_folder, preprocessing=HOW, quantize="float16")
+    recipe = make_recipe(
+        model=channels_last, calib=image_folder, preprocessing=HOW, scheme="float16"
+    )
     report = run(recipe, tmp_path / "build")
     assert report.targets[0].retention.sqnr_db > 50
     rknn = tmp_path / "build" / "rk3588" / "channels_last.rknn"
@@ -54,7 +49,7 @@ def test_images_reach_a_model_with_channels_last(
 
 
 def test_mean_and_std_cannot_go_inside(channels_last: Path, tmp_path: Path) -> None:
-    recipe = Recipe(model=channels_last, preprocessing=HOW)
+    recipe = make_recipe(model=channels_last, preprocessing=HOW)
     with pytest.raises(OptionError, match="channels last"):
-        convert_file(recipe, tmp_path / "out.rknn", Build(pixels=True))
+        convert_file(recipe, tmp_path / "out.rknn", pixels=True)
     assert not (tmp_path / "out.rknn").exists()

@@ -10,7 +10,7 @@ from rockpress.accuracy.compare import Comparison
 from rockpress.core.results.model_figures import LatencyFigure, ModelRow, Ratios
 from rockpress.pipeline.check import _ratios
 from rockpress.pipeline.figures.figures_of import result_notices
-from rockpress.pipeline.recipes.recipe import Gates
+from rockpress.pipeline.options.check_options import Gates
 
 UNLABELLED = Comparison(None, None, None, None, None, 10.0, 16)
 

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
-from rockpress.cli import main as entry
+from commands import COMMAND, Run
 from rockpress.convert.chips.targets import Target, find_target
 from rockpress.convert.toolkit.failures import ToolkitCrashed, ToolkitOutOfMemory
 from rockpress.core.diagnostics import Diagnostic
@@ -28,9 +27,11 @@ from rockpress.core.progress import SILENT, Progress
 from rockpress.core.results.model_figures import NOTHING_COMPARED, Ratios
 from rockpress.core.results.report import Report, TargetReport, ToolVersion
 from rockpress.pipeline.parallel import AllFailed, each_target
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
 from rockpress.report.documents.document import comparable, to_document
 from rockpress.report.formats import md
+
+pytestmark = pytest.mark.toolkit
 
 TWO = ["--target", "rk3588", "--target", "rk3566"]
 # pruned in steps of 16 channels on the one, where too few are left to prune, of 8 on the other
@@ -48,14 +49,14 @@ exec {python} "$@"
 class Place:
     """A folder to start the command in, with ``temp`` for temporary files."""
 
-    def __init__(self, folder: Path, run: Callable[..., tuple[int, str, str]]) -> None:
+    def __init__(self, folder: Path, run: Run) -> None:
         self.folder = folder
         self.temp = folder / "temp"
         self.run = run
 
     def start(self, *args: object, **streams: Any) -> subprocess.Popen[str]:
         """The command in a process of its own."""
-        words = [sys.executable, "-m", "rockpress", *map(str, args)]
+        words = [*COMMAND, *map(str, args)]
         return subprocess.Popen(
             words, cwd=self.folder, text=True, start_new_session=True, **streams
         )
@@ -73,25 +74,13 @@ class Place:
 
 
 @pytest.fixture
-def place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Place:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rockpress: Run) -> Place:
     folder = tmp_path / "place"
     (folder / "temp").mkdir(parents=True)
     monkeypatch.chdir(folder)
     monkeypatch.setenv("TMPDIR", str(folder / "temp"))
     monkeypatch.setattr(tempfile, "tempdir", str(folder / "temp"))
-    monkeypatch.setattr(entry, "catch_signals", lambda: None)  # those of pytest stay
-
-    def run(*args: object) -> tuple[int, str, str]:
-        """Exit code, stdout and stderr of a command, run in this process."""
-        capfd.readouterr()
-        monkeypatch.setattr(sys, "argv", ["rockpress", *map(str, args)])
-        with pytest.raises(SystemExit) as stop:
-            entry.main()
-        return (int(stop.value.code or 0), *capfd.readouterr())
-
-    return Place(folder, run)
+    return Place(folder, rockpress)
 
 
 def told_errors(err: str) -> list[str]:
@@ -185,7 +174,7 @@ def test_a_target_that_fails_does_not_lose_the_other(
     assert place.files("temp") == set()
 
 
-def test_when_all_targets_fail_nothing_is_written(
+def test_no_file_is_written_when_all_targets_fail(
     small_cnn: Path, image_folder: Path, place: Place, stale: list[str]
 ) -> None:
     crash = place.interpreter("true", "kill -SEGV $$")
@@ -331,7 +320,7 @@ def result(target: Target, *codes: str) -> TargetReport:
 
 
 def recipe(jobs: int) -> Recipe:
-    return Recipe(Path("m.onnx"), jobs=jobs, memory_limit_gb=12)
+    return make_recipe(Path("m.onnx"), jobs=jobs, memory_limit=12)
 
 
 def test_the_order_is_that_of_the_targets() -> None:
@@ -383,7 +372,7 @@ def test_the_memory_is_shared_by_those_that_run_at_once(jobs: int, share: float)
     seen = []
 
     def build(target: Target, recipe: Recipe, progress: Progress) -> TargetReport:
-        seen.append(recipe.memory_limit_gb)
+        seen.append(recipe.toolkit.memory_limit)
         return result(target)
 
     each_target(CHIPS, recipe(jobs), build, SILENT)
@@ -391,12 +380,12 @@ def test_the_memory_is_shared_by_those_that_run_at_once(jobs: int, share: float)
 
 
 @pytest.mark.parametrize("trouble", [ToolkitOutOfMemory, ToolkitCrashed, "toolkit-crash"])
-def test_what_may_be_want_of_memory_is_built_again_alone(trouble: Any) -> None:
+def test_builds_that_may_lack_memory_are_tried_again_alone(trouble: Any) -> None:
     calls: list[tuple[str, float]] = []
 
     def build(target: Target, recipe: Recipe, progress: Progress) -> TargetReport:
-        calls.append((target.name, recipe.memory_limit_gb))
-        if target is CHIPS[1] and recipe.memory_limit_gb < 12:
+        calls.append((target.name, recipe.toolkit.memory_limit))
+        if target is CHIPS[1] and recipe.toolkit.memory_limit < 12:
             if isinstance(trouble, str):
                 return result(target, trouble)
             raise trouble("it failed")

@@ -5,17 +5,32 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from commands import COMMAND
 from rockpress.core.files import sha256_of
+
+pytestmark = pytest.mark.toolkit
 
 
 def started(folder: Path) -> subprocess.Popen[str]:
-    words = [sys.executable, "-m", "rockpress", "run", "small_cnn.onnx", "--calib", "images"]
+    words = ["run", "small_cnn.onnx", "--calib", "images"]
     return subprocess.Popen(
-        [*words, "--method", "min-max", "--target", "rv1106", "-o", "out", "--json", "-q"],
+        [
+            *COMMAND,
+            *words,
+            "--method",
+            "min-max",
+            "--target",
+            "rv1106",
+            "-o",
+            "out",
+            "--json",
+            "-q",
+        ],
         cwd=folder,
         env={**os.environ, "ROCKPRESS_CACHE_DIR": str(folder / "cache"), "TMPDIR": str(folder)},
         stdout=subprocess.PIPE,
@@ -31,7 +46,9 @@ def ended(process: subprocess.Popen[str]) -> dict[str, Any]:
     return report
 
 
-def test_both_are_right(small_cnn: Path, image_folder: Path, tmp_path: Path) -> None:
+def test_two_runs_at_once_are_both_right(
+    small_cnn: Path, image_folder: Path, tmp_path: Path
+) -> None:
     # a .rknn is never made twice the same, so files of the two cannot be taken for one another
     reports = [ended(one) for one in [started(tmp_path), started(tmp_path)]]
     # what lies in the folder is of one of them, and all of it

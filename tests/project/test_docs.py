@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import runpy
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,11 @@ from onnx import helper, numpy_helper
 from PIL import Image
 
 import rockpress
+from commands import Run
 from rockpress.calibration_data.bundled import CALIBRATION, MODEL, TEST, sample_path
+from samples import save_images
+
+pytestmark = pytest.mark.toolkit
 
 ROOT = Path(__file__).parents[2]
 ROOMS_THAT_WARN = ("calibration_data", "convert", "pipeline", "quantize")
@@ -45,9 +48,7 @@ def own_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with model.onnx, images/ and labelled/, as the README supposes."""
     folder = tmp_path_factory.mktemp("own")
     with_normalisation(folder / "model.onnx")
-    (folder / "images").mkdir()
-    for index, image in enumerate(np.load(sample_path(CALIBRATION))["images"][:32]):
-        Image.fromarray(image).save(folder / "images" / f"{index}.png")
+    save_images(folder / "images", np.load(sample_path(CALIBRATION))["images"][:32])
     test = np.load(sample_path(TEST))
     for index, (image, label) in enumerate(zip(test["images"], test["labels"], strict=True)):
         if index < 100:
@@ -73,7 +74,7 @@ def test_the_commands_of_a_page_run_as_they_stand(
     least: int,
     files: list[str],
     own_files: Path,
-    rockpress: Callable[..., tuple[int, str, str]],
+    rockpress: Run,
     monkeypatch: pytest.MonkeyPatch,
     pages_cache: str,
 ) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,16 @@ import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
-from PIL import Image
+from onnx import helper
 from ruamel.yaml import YAML
 
+from commands import Run
+from graphs import model_of, model_of_nodes
+from samples import save_images
+
+pytestmark = pytest.mark.toolkit
+
 Array = NDArray[Any]
-Call = Callable[..., tuple[int, str, str]]
 DOCS = Path(__file__).parents[2] / "docs"
 # a command alone, or a block with its language
 STEP = re.compile(r"^ {4,}rockpress ([^\n]*)$|^```([a-z]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -44,7 +48,7 @@ class Reader:
     build in it, which takes half of the time.
     """
 
-    def __init__(self, folder: Path, tools: Path, rockpress: Call) -> None:
+    def __init__(self, folder: Path, tools: Path, rockpress: Run) -> None:
         self._folder = folder
         self._rockpress = rockpress
         self._said = ""
@@ -105,19 +109,13 @@ class Reader:
 def reader(
     tmp_path: Path,
     tools: Path,
-    rockpress: Call,
+    rockpress: Run,
     monkeypatch: pytest.MonkeyPatch,
     pages_cache: str,
 ) -> Reader:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ROCKPRESS_CACHE_DIR", pages_cache)
     return Reader(tmp_path, tools, rockpress)
-
-
-def save_images(images: Array, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for index, image in enumerate(images):
-        Image.fromarray(image).save(folder / f"{index}.png")
 
 
 @pytest.mark.usefixtures("image_folder", "labelled_folder")
@@ -206,22 +204,7 @@ def yolo() -> onnx.ModelProto:
     node("Mul", DECODED[0], box, constant("strides", strides))
     node("Sigmoid", DECODED[1], node("Concat", "classes", *shares, axis=2))
     node("Concat", "output0", *DECODED, axis=1)
-    return model_of(nodes, weights, [1, 3, 64, 64], [1, 6, 84])
-
-
-def model_of(
-    nodes: list[onnx.NodeProto], weights: dict[str, Array], given: list[Any], made: list[Any]
-) -> onnx.ModelProto:
-    """From ``images`` to what the last node computes."""
-    used = {name for node in nodes for name in node.input}
-    graph = helper.make_graph(
-        nodes,
-        "net",
-        [helper.make_tensor_value_info("images", TensorProto.FLOAT, given)],
-        [helper.make_tensor_value_info(nodes[-1].output[0], TensorProto.FLOAT, made)],
-        [numpy_helper.from_array(one, name) for name, one in weights.items() if name in used],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return model_of_nodes(nodes, {"images": [1, 3, 64, 64]}, {"output0": [1, 6, 84]}, weights)
 
 
 def squares(count: int, folder: Path, labels: Path | None, seed: int) -> None:
@@ -238,7 +221,7 @@ def squares(count: int, folder: Path, labels: Path | None, seed: int) -> None:
         if labels is not None:
             labels.mkdir(parents=True, exist_ok=True)
             (labels / f"{index}.txt").write_text("".join(lines))
-    save_images(images, folder)
+    save_images(folder, images)
 
 
 def test_the_page_about_yolo(tmp_path: Path, reader: Reader) -> None:
@@ -255,40 +238,37 @@ def test_the_page_about_yolo(tmp_path: Path, reader: Reader) -> None:
 
 
 def text_detector() -> onnx.ModelProto:
-    nodes = [
-        helper.make_node("Conv", ["images", "w", "b"], ["bright"], name="conv"),
-        helper.make_node("Sigmoid", ["bright"], ["map"], name="map"),
-    ]
-    weights = {"w": np.full((1, 3, 1, 1), 4, np.float32), "b": np.zeros(1, np.float32)}
-    return model_of(nodes, weights, ["n", 3, "h", "w"], ["n", 1, "h", "w"])
+    return model_of(
+        """(float[n,3,h,w] images) => (float[n,1,h,w] map) {
+            [conv] bright = Conv (images, weight, bias)
+            [map] map = Sigmoid (bright) }""",
+        {"weight": np.full((1, 3, 1, 1), 4.0), "bias": np.zeros(1)},
+        prepared=False,
+    )
 
 
 def text_recogniser() -> onnx.ModelProto:
     """Each 48 x 8 pixels are nothing when dark, then a, b, c or a space."""
-    names = ["likely", "p0", "p1", "steps"]
-
-    def pool(place: int, *shape: int) -> onnx.NodeProto:
-        given, made = names[place : place + 2]
-        sizes: dict[str, Any] = {"kernel_shape": shape, "strides": shape}
-        return helper.make_node("AveragePool", [given], [made], name=made, **sizes)
-
-    nodes = [
-        helper.make_node("Conv", ["images", "w", "b"], ["likely"], name="conv"),
-        *(pool(place, *shape) for place, shape in enumerate([(4, 4), (4, 2), (3, 1)])),
-        helper.make_node("Squeeze", ["steps", "axis"], ["rows"], name="rows"),
-        helper.make_node("Transpose", ["rows"], ["turned"], name="turned", perm=[0, 2, 1]),
-        helper.make_node("Softmax", ["turned"], ["read"], name="read", axis=2),
-    ]
     slope = np.array([-40.0, -20, 0, 20, 40])
     kernel = np.full((1, 3, 1, 1), 1 / 3)
-    weights = {
-        "w": (slope[:, None, None, None] * kernel).astype(np.float32),
-        "b": (-(slope**2) / 80).astype(np.float32),
-        "axis": np.array([2], np.int64),
-    }
-    made = model_of(nodes, weights, ["n", 3, 48, "w"], ["n", "t", 5])
-    helper.set_model_props(made, {"character": "a\nb\nc"})
-    return made
+    model = model_of(
+        """(float[n,3,48,w] images) => (float[n,t,5] read) {
+            [conv] likely = Conv (images, weight, bias)
+            [p0] p0 = AveragePool <kernel_shape = [4,4], strides = [4,4]> (likely)
+            [p1] p1 = AveragePool <kernel_shape = [4,2], strides = [4,2]> (p0)
+            [steps] steps = AveragePool <kernel_shape = [3,1], strides = [3,1]> (p1)
+            [rows] rows = Squeeze (steps, axis)
+            [turned] turned = Transpose <perm = [0,2,1]> (rows)
+            [read] read = Softmax <axis = 2> (turned) }""",
+        {
+            "weight": slope[:, None, None, None] * kernel,
+            "bias": -(slope**2) / 80,
+            "axis": [2],
+        },
+        prepared=False,
+    )
+    helper.set_model_props(model, {"character": "a\nb\nc"})
+    return model
 
 
 def write_text_sets(folder: Path) -> None:
@@ -300,14 +280,14 @@ def write_text_sets(folder: Path) -> None:
         page[top : top + 32, 64:256] = 250  # and 20 pixels around it, by unclip
         box = f"0 0.5 {(top + 16) / 320} {232 / 320} {72 / 320}\n"
         (folder / "pages" / "labels" / f"{index}.txt").write_text(box)
-    save_images(pages, folder / "pages" / "images")
+    save_images(folder / "pages" / "images", pages)
     texts = ["".join(random.choice(list("abc"), 6)) for _ in range(12)]
     shades = {"a": 64, "b": 128, "c": 191}
     lines = [np.zeros((48, 320, 3), np.uint8) for _ in texts]
     for text, line in zip(texts, lines, strict=True):
         for place, letter in enumerate(text):
             line[:, 16 * place : 16 * place + 8] = shades[letter]
-    save_images(np.stack(lines), folder / "lines")
+    save_images(folder / "lines", np.stack(lines))
     rows = [f"{index}.png,{text}\n" for index, text in enumerate(texts)]
     (folder / "lines" / "labels.csv").write_text("path,label\n" + "".join(rows))
 

@@ -6,10 +6,14 @@ import ast
 import doctest
 import importlib
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+from rockpress.core.diagnostics import python_phrase, speaking
 
 ROOT = Path(__file__).parents[2]
 LEVELS = [
@@ -20,16 +24,22 @@ LEVELS = [
     {"core"},
 ]
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
+ON_CORE_ALONE = {"prune", "quantize", "convert"}
 HANDLER = ROOT / "cli" / "handler.py"
+# Each is named as its verb, as the module of the room that does the work may be.
+VERBS = ROOT / "cli" / "commands"
 # Where a library that is not everybody's may be imported.
 ONLY_IN = {"typer": {"cli"}, "rich": {"cli"}, "rknn": {"convert"}}
 LONGEST_FILE = 300
 
 FILES = sorted(file for room in LEVEL for file in (ROOT / room).rglob("*.py"))
-MODULES = ["rockpress"] + [
-    ".".join(("rockpress", *file.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+# "rockpress.room.folder.module" -> its file, without the package itself
+MODULES = {
+    ".".join(("rockpress", *file.relative_to(ROOT).with_suffix("").parts)).removesuffix(
+        ".__init__"
+    ): file
     for file in FILES
-]
+}
 
 
 def name_of(file: Path) -> str:
@@ -40,10 +50,15 @@ def room_of(file: Path) -> str:
     return file.relative_to(ROOT).parts[0]
 
 
+@cache
+def nodes_of(file: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(file.read_text())))
+
+
 def imports_of(file: Path) -> Iterator[str]:
     """Every module that the file imports anywhere, with relative ones as "rockpress.room...."."""
     package = ("rockpress", *file.relative_to(ROOT).parts[:-1])
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in nodes_of(file):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -53,18 +68,21 @@ def imports_of(file: Path) -> Iterator[str]:
 
 
 def calls_of(file: Path) -> Iterator[ast.Call]:
-    nodes = ast.walk(ast.parse(file.read_text()))
-    return (node for node in nodes if isinstance(node, ast.Call))
+    return (node for node in nodes_of(file) if isinstance(node, ast.Call))
 
 
 def is_broad(handler: ast.ExceptHandler) -> bool:
     caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    names = {one.id if isinstance(one, ast.Name) else "" for one in caught if one}
+    names = {node.id if isinstance(node, ast.Name) else "" for node in caught if node}
     return handler.type is None or bool(names & {"Exception", "BaseException"})
 
 
 def test_every_room_is_known() -> None:
     assert {file.parent.name for file in ROOT.glob("*/__init__.py")} == set(LEVEL)
+
+
+def test_every_folder_is_a_package() -> None:
+    assert not [name_of(file) for file in FILES if not (file.parent / "__init__.py").is_file()]
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)
@@ -75,6 +93,7 @@ def test_imports_point_down(file: Path) -> None:
         room = rest.partition(".")[0]
         if package == "rockpress" and room in LEVEL and room != own:
             assert LEVEL[room] > LEVEL[own], f"{name_of(file)} imports {module}"
+            assert own not in ON_CORE_ALONE or room == "core", f"{name_of(file)} imports {module}"
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)
@@ -85,7 +104,7 @@ def test_rooms_that_own_a_library(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)
-def test_nothing_is_printed_outside_cli(file: Path) -> None:
+def test_prints_stand_in_cli_only(file: Path) -> None:
     printed = [
         call.lineno
         for call in calls_of(file)
@@ -96,9 +115,8 @@ def test_nothing_is_printed_outside_cli(file: Path) -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)
 def test_no_broad_except_outside_the_handler(file: Path) -> None:
-    nodes = ast.walk(ast.parse(file.read_text()))
-    handlers = (node for node in nodes if isinstance(node, ast.ExceptHandler))
-    assert file == HANDLER or not [one.lineno for one in handlers if is_broad(one)]
+    handlers = (node for node in nodes_of(file) if isinstance(node, ast.ExceptHandler))
+    assert file == HANDLER or not [node.lineno for node in handlers if is_broad(node)]
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)
@@ -106,12 +124,19 @@ def test_files_are_short(file: Path) -> None:
     assert len(file.read_text().splitlines()) <= LONGEST_FILE
 
 
-@pytest.mark.parametrize("module", MODULES)
+def test_modules_differ_in_name() -> None:
+    files = [file for file in FILES if file.name != "__init__.py" and file.parent != VERBS]
+    counts = Counter(file.name for file in files)
+    assert not [name_of(file) for file in files if counts[file.name] > 1]
+
+
+@pytest.mark.parametrize("module", ["rockpress", *MODULES])
 def test_examples_in_docstrings(module: str) -> None:
-    assert doctest.testmod(importlib.import_module(module)).failed == 0
+    with speaking(python_phrase):  # as whoever reads the examples has it
+        assert doctest.testmod(importlib.import_module(module)).failed == 0
 
 
-def test_one_name_per_file() -> None:
+def test_modules_have_one_name_per_file() -> None:
     names: dict[str, set[str]] = {}
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)

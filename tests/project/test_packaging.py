@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
+REQUIREMENTS = ("requirements.txt", "requirements-dev.txt", "requirements-lowest.txt")
 MADE_HERE = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__")
 
 
@@ -88,19 +92,65 @@ def test_tests_are_no_package(root: Path) -> None:
     assert not list((root / "tests").rglob("__init__.py"))
 
 
-def test_requirements_are_lean_and_name_no_address(root: Path) -> None:
-    lines = (root / "requirements.txt").read_text().splitlines()
-    names = {line.partition("==")[0] for line in lines if line and line[0].isalpha()}
-    assert {"numpy", "onnx", "rknn-toolkit2", "pytest"} <= names
-    assert not names & {"torch", "opencv-python"}
-    assert not [name for name in names if name.startswith("nvidia")]
-    assert not [line for line in lines if "://" in line]
+def pins(root: Path, name: str) -> set[str]:
+    """The lines "package==version ; marker" of a file of requirements, without their hashes."""
+    lines = (root / name).read_text().splitlines()
+    return {line.removesuffix("\\").strip() for line in lines if line[:1].isalpha()}
+
+
+def versions(root: Path, name: str) -> dict[str, set[str]]:
+    """Package -> its versions, of which there are several where markers choose."""
+    found: dict[str, set[str]] = {}
+    for pin in pins(root, name):
+        package, _, version = pin.partition(" ;")[0].partition("==")
+        found.setdefault(package, set()).add(version)
+    return found
+
+
+@pytest.mark.parametrize("name", REQUIREMENTS)
+def test_requirements_are_hashed_and_name_no_address(name: str, root: Path) -> None:
+    text = (root / name).read_text()
+    assert all(f"{pin} \\\n    --hash=sha256:" in text for pin in pins(root, name))
+    assert not [
+        line for line in text.splitlines() if "://" in line or "/" in line.partition("#")[0]
+    ]
+
+
+def test_requirements_are_lean(root: Path) -> None:
+    user, developer = (versions(root, name).keys() for name in REQUIREMENTS[:2])
+    assert {"numpy", "onnx", "rknn-toolkit2"} <= user
+    assert {"pytest", "mypy", "ruff", "sphinx"} <= developer - user
+    assert not (user | developer) & {"torch", "opencv-python"}
+    assert not [name for name in user | developer if name.startswith("nvidia")]
+
+
+def test_user_and_developer_have_the_same_versions(root: Path) -> None:
+    """Both files are installed into one environment."""
+    user, developer = (versions(root, name) for name in REQUIREMENTS[:2])
+    both = user.keys() & developer.keys()
+    assert {name: user[name] for name in both} == {name: developer[name] for name in both}
 
 
 def test_requirements_match_pyproject(root: Path, pyproject: dict[str, Any]) -> None:
     """The one exact pin: whoever changes it has to lock anew."""
-    lines = (root / "requirements.txt").read_text().splitlines()
     (toolkit,) = (
         one for one in pyproject["project"]["dependencies"] if one.startswith("rknn-toolkit2")
     )
-    assert [line for line in lines if line.startswith(toolkit.partition(";")[0].strip() + " ")]
+    pinned = pins(root, "requirements.txt")
+    assert [pin for pin in pinned if pin.startswith(toolkit.partition(";")[0].strip() + " ")]
+
+
+def test_the_lowest_versions_are_those_of_pyproject(root: Path, pyproject: dict[str, Any]) -> None:
+    """Each dependency has a lower bound, and that is what .ci/run tries (1.26 as 1.26.0)."""
+    lowest = {Requirement(pin).name: Requirement(pin) for pin in pins(root, REQUIREMENTS[2])}
+    for dependency in map(Requirement, pyproject["project"]["dependencies"]):
+        (bound,) = (one for one in dependency.specifier if one.operator in (">=", "=="))
+        (pin,) = lowest[dependency.name].specifier
+        assert Version(pin.version).release[: len(Version(bound.version).release)] == (
+            Version(bound.version).release
+        ), dependency
+
+
+def test_uv_is_the_one_of_the_makefile(root: Path) -> None:
+    (version,) = re.findall(r"^UV_VERSION := (.*)$", (root / "Makefile").read_text(), re.MULTILINE)
+    assert pins(root, "requirements-uv.txt") == {f"uv=={version}"}

@@ -11,6 +11,10 @@ from typing import Any
 
 import pytest
 
+from commands import in_a_process
+
+pytestmark = pytest.mark.toolkit
+
 MODEL = "ch_ppocr_mobile_v2.0_cls_infer.onnx"
 
 
@@ -31,13 +35,13 @@ def lines(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_text_direction_keeps_its_accuracy_in_int8(lines: Path, tmp_path: Path) -> None:
     command = [
-        *[sys.executable, "-m", "rockpress", "run", str(model_path())],
+        *["run", str(model_path())],
         *["--calib", str(lines / "calib"), "--eval", str(lines / "eval")],
         *["--size", "48x192", "--color", "bgr", "--resize", "fit"],
         *["--mean", "127.5", "--std", "127.5"],
         *["--min-retention", "0.99", "-o", str(tmp_path / "build"), "--json", "--quiet"],
     ]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=600)
+    done = in_a_process(*command, cwd=tmp_path, timeout=600)
     assert done.returncode == 0, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
     target = report["targets"][0]

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from rockpress.accuracy.compare import Comparison, compare
-from rockpress.accuracy.metrics.metric_table import find_scoring
+from rockpress.accuracy.metrics.metric_table import bind_metric
 from rockpress.accuracy.runners import run_onnxruntime
-from rockpress.pipeline.recipes.recipe import Preprocessing
+from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.pipeline.samples.ready_model import ready_model
 
 FOR_LINES = Preprocessing(resize="fit", color="bgr", mean=(127.5,), std=(127.5,))
@@ -52,7 +52,7 @@ def itself(
     given = ready.samples(samples, how)
     outputs = run_onnxruntime(ready.model, given)
     names = [one.name for one in ready.model.graph.output]
-    scoring = find_scoring(metric, options, [], names, size)
+    scoring = bind_metric(metric, options, [], names, size)
     return compare(outputs, outputs, given.labels, scoring)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,19 @@ import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from commands import Run
+from graphs import Samples, model_of_nodes, random_feeds
 from rockpress.calibration_data.bundled import CALIBRATION, DEMO_PREPROCESS, MODEL, sample_path
 from rockpress.core.errors import ModelError
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.sparsity import sparse_axis
 from rockpress.core.passes.prepare import fixed_input_shapes, prepare_model
+from rockpress.core.progress import Progress
 from rockpress.core.session import Session
 from rockpress.pipeline.caching.stage_cache import Cache, cache_folder
 from rockpress.prune.distillation import distil_training
 from rockpress.prune.distillation.distil import distil, with_weights
+from rockpress.prune.distillation.distil_data import TrainingSamples
 from rockpress.prune.distillation.distil_training import Schedule, Training
 from rockpress.prune.distillation.torch_graph import TorchGraph, trainable
 from rockpress.prune.distillation.torch_operators import OPERATORS
@@ -141,19 +144,9 @@ def model_of(
     shapes: dict[str, tuple[int, ...]],
     weights: dict[str, Array],
     outputs: tuple[str, ...] = ("y",),
-    kind: int = TensorProto.FLOAT,
 ) -> ModelProto:
-    graph = helper.make_graph(
-        nodes,
-        "g",
-        [helper.make_tensor_value_info(name, kind, shape) for name, shape in shapes.items()],
-        [onnx.ValueInfoProto(name=name) for name in outputs],
-        [numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    if any(node.op_type == "Mish" for node in nodes):
-        model.opset_import[0].version = 18
-    return onnx.shape_inference.infer_shapes(model)
+    opset = 18 if any(node.op_type == "Mish" for node in nodes) else 17
+    return model_of_nodes(nodes, shapes, dict.fromkeys(outputs), weights, opset=opset)
 
 
 def assert_equal(model: ModelProto, tolerance: float = 2e-5) -> None:
@@ -285,24 +278,37 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "student.onnx", tmp_path / "teacher.onnx"
 
 
-def samples(count: int, seed: int) -> list[dict[str, Array]]:
-    rng = np.random.default_rng(seed)
-    return [{"x": rng.standard_normal((1, 2, 6, 6)).astype(np.float32)} for _ in range(count)]
+def samples(count: int, seed: int) -> Samples:
+    return random_feeds({"x": (1, 2, 6, 6)}, count, seed)
 
 
 def run(pair: tuple[Path, Path], output: Path, **options: Any) -> Any:
     plan = Schedule(**{"steps": 150, "seconds": 1e6, **options.pop("plan", {})})
-    return distil(*pair, samples(64, 1), samples(32, 2), output, plan, **options)
+    return distil(*pair, TrainingSamples(samples(64, 1), samples(32, 2)), output, plan, **options)
+
+
+class Steps(Progress):
+    """Keeps the steps of training; stops it at one of them."""
+
+    def __init__(self, stop: int | None = None) -> None:
+        self.steps: list[tuple[int, int | None]] = []
+        self._stop = stop
+
+    def step(self, activity: str, done: int, total: int | None = None) -> None:
+        assert activity == "train"
+        self.steps.append((done, total))
+        if done == self._stop:
+            raise Stopped
 
 
 def test_training_helps_and_changes_weights_only(pair: tuple[Path, Path], tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
-    found = run(pair, tmp_path / "o.onnx", on_progress=lambda *how: told.append(how))
+    progress = Steps()
+    found = run(pair, tmp_path / "o.onnx", progress=progress)
     assert found.kept
     assert found.divergence_after < 0.5 * found.divergence_before
     assert (found.steps, found.samples, found.held_out) == (150, 64, 32)
-    assert told[0] == (0, 150)
-    assert told[-1] == (150, 150)
+    assert progress.steps[0] == (0, 150)
+    assert progress.steps[-1] == (150, 150)
     before, after = onnx.load(str(pair[0])), onnx.load(str(tmp_path / "o.onnx"))
     assert list(after.graph.node) == list(before.graph.node)
     changed = {
@@ -319,7 +325,7 @@ def trainable_of(model: ModelProto) -> list[str]:
     return trainable(Graph(model))
 
 
-def test_what_is_no_better_is_not_kept(pair: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_student_that_is_no_better_is_not_kept(pair: tuple[Path, Path], tmp_path: Path) -> None:
     """The teacher as its own student cannot be improved."""
     teacher = pair[1]
     found = run((teacher, teacher), tmp_path / "o.onnx", plan={"steps": 30})
@@ -344,16 +350,12 @@ def test_a_stopped_run_goes_on_where_it_was(pair: tuple[Path, Path], tmp_path: P
     whole = tmp_path / "whole.onnx"
     run(pair, whole)
 
-    def stop(done: int, total: int) -> None:
-        if done == 90:
-            raise Stopped
-
     with pytest.raises(Stopped):
-        run(pair, output, checkpoint=checkpoint, on_progress=stop)
+        run(pair, output, checkpoint=checkpoint, progress=Steps(stop=90))
     assert not output.exists()
-    told: list[int] = []
-    run(pair, output, checkpoint=checkpoint, on_progress=lambda done, total: told.append(done))
-    assert told[0] == 75  # the last look before the stop
+    progress = Steps()
+    run(pair, output, checkpoint=checkpoint, progress=progress)
+    assert progress.steps[0][0] == 75  # the last look before the stop
     assert output.read_bytes() == whole.read_bytes()
     assert not checkpoint.exists()
 
@@ -361,16 +363,10 @@ def test_a_stopped_run_goes_on_where_it_was(pair: tuple[Path, Path], tmp_path: P
 def test_a_damaged_checkpoint_is_none(pair: tuple[Path, Path], tmp_path: Path) -> None:
     checkpoint = tmp_path / "c.pt"
     checkpoint.write_bytes(b"PK no archive")
-    told: list[int] = []
+    progress = Steps()
     plan = {"steps": 10}
-    run(
-        pair,
-        tmp_path / "o.onnx",
-        plan=plan,
-        checkpoint=checkpoint,
-        on_progress=lambda done, total: told.append(done),
-    )
-    assert told[0] == 0
+    run(pair, tmp_path / "o.onnx", plan=plan, checkpoint=checkpoint, progress=progress)
+    assert progress.steps[0][0] == 0
 
 
 def test_zeros_of_a_sparse_matrix_stay(pair: tuple[Path, Path], tmp_path: Path) -> None:
@@ -387,14 +383,14 @@ def test_zeros_of_a_sparse_matrix_stay(pair: tuple[Path, Path], tmp_path: Path) 
 
 
 def test_training_that_goes_wrong_turns_back(pair: tuple[Path, Path], tmp_path: Path) -> None:
-    from rockpress.prune.distillation.distil_data import stored
+    from rockpress.prune.distillation.distil_data import store_samples
 
     student, teacher = (onnx.load(str(one)) for one in pair)
-    rows = stored(samples(32, 1), tmp_path / "rows")
+    rows = store_samples(samples(32, 1), tmp_path / "rows")
     training = Training(student, teacher, rows, rows, Schedule(steps=10, seconds=1e6))
     start = training.best["w1"].copy()
-    training._set({"w1": np.full_like(start, np.nan)})
-    training._judge()
+    training._load({"w1": np.full_like(start, np.nan)})
+    training._keep_best()
     assert np.array_equal(training._weights()["w1"], start)
     assert training.lowest == training.start
 
@@ -431,7 +427,7 @@ def demo_options(tmp_path: Path) -> list[str]:
 
 
 def test_prune_writes_a_distilled_model(
-    rockpress: Callable[..., tuple[int, str, str]], demo_options: list[str], tmp_path: Path
+    rockpress: Run, demo_options: list[str], tmp_path: Path
 ) -> None:
     output = tmp_path / "o.onnx"
     more = ["-o", output, "--budget", "macs=-50%", "--recover", "distill", "--recover-time", "4"]
@@ -447,7 +443,7 @@ def test_prune_writes_a_distilled_model(
 
 
 def test_a_sparse_model_stays_sparse_while_it_is_distilled(
-    rockpress: Callable[..., tuple[int, str, str]],
+    rockpress: Run,
     demo_options: list[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -472,17 +468,17 @@ def test_a_sparse_model_stays_sparse_while_it_is_distilled(
 
 
 def test_an_interrupted_prune_goes_on(
-    rockpress: Callable[..., tuple[int, str, str]],
+    rockpress: Run,
     demo_options: list[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     output = tmp_path / "out" / "o.onnx"
     more = ["-o", output, "--budget", "macs=-50%", "--recover", "distill"]
-    monkeypatch.setattr(distil_training, "_LOOK_EVERY", 2)
+    monkeypatch.setattr(distil_training, "_VALIDATE_EVERY", 2)
     monkeypatch.setattr(distil_training.Schedule, "done", lambda self, step, _: step / 6)
     seen = []
-    judge = Training._judge
+    judge = Training._keep_best
 
     def stop(self: Training) -> None:
         judge(self)
@@ -490,7 +486,7 @@ def test_an_interrupted_prune_goes_on(
         if seen == [2, 4]:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Training, "_judge", stop)
+    monkeypatch.setattr(Training, "_keep_best", stop)
     code, _, _ = rockpress("prune", *demo_options, *more)
     assert code == 130
     assert not output.exists()
@@ -502,7 +498,7 @@ def test_an_interrupted_prune_goes_on(
 
 
 def test_a_run_reports_what_distillation_did(
-    rockpress: Callable[..., tuple[int, str, str]], demo_options: list[str], tmp_path: Path
+    rockpress: Run, demo_options: list[str], tmp_path: Path
 ) -> None:
     more = ["-o", tmp_path / "b", "--prune", "macs=-50%", "--recover", "distill"]
     more += ["--recover-time", "3", "--quantize", "off"]

@@ -13,60 +13,36 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto
 
+from graphs import Samples, Weights, model_of, random_feeds, random_weights
 from rockpress.convert.chips.cycles import ddr_cycles, npu_cycles
 from rockpress.convert.chips.targets import find_target
 from rockpress.core.errors import ModelError, OptionError, SamplesError
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.layers import LayerShape, layers_of, macs_of, pooling_of
 from rockpress.core.graphs.model import load_model
-from rockpress.core.passes.prepare import fixed_input_shapes, prepare_model
+from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
-from rockpress.prune.budget import Budget, macs_cost, parse_budget, size_cost
-from rockpress.prune.channels.dependency_graph import build_dependency
+from rockpress.prune.channels.dependency_builder import build_dependency_graph
 from rockpress.prune.channels.groups import find_groups
-from rockpress.prune.channels.layer_selection import prunable, selected
+from rockpress.prune.channels.layer_selection import prunable_groups, select_groups
 from rockpress.prune.channels.surgery import remove_channels
-from rockpress.prune.prune import Method, Pruner, prune
+from rockpress.prune.prune import PruneMethod, Pruner, prune
+from rockpress.prune.results.budget import Budget, macs_cost, parse_budget, size_cost
 from rockpress.prune.search.allocate import (
-    Point,
+    PrunePlan,
     allocate,
     by_sensitivity,
-    given_back,
+    relax_plan,
     removed_mask,
     uniform,
 )
 from rockpress.prune.search.bisection import largest_share
-from rockpress.prune.search.costs import Cost, CostModel
+from rockpress.prune.search.costs import Cost, CostFunction, CostModel
 from rockpress.prune.search.width_candidates import Candidate
 
-Weights = dict[str, tuple[int, ...] | NDArray[np.generic]]
-Feeds = list[dict[str, NDArray[np.float32]]]
-Allocation = Callable[[list[Candidate], CostModel], Iterator[Point]]
-
-
-def net(text: str, weights: Weights) -> ModelProto:
-    """A prepared model from ONNX text; a weight given by its shape gets random values."""
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {text}')
-    random = np.random.default_rng(0)
-    for name, value in weights.items():
-        if isinstance(value, tuple):
-            scale = 1 / np.sqrt(np.prod(value[1:])) if len(value) > 1 else 0.3
-            value = (random.standard_normal(value) * scale).astype(np.float32)
-        model.graph.initializer.append(numpy_helper.from_array(value, name))
-    return prepare_model(model)
-
-
-def samples_for(model: ModelProto, count: int, seed: int = 0) -> Feeds:
-    random = np.random.default_rng(seed)
-    return [
-        {
-            name: random.standard_normal(shape).astype(np.float32)
-            for name, shape in fixed_input_shapes(model).items()
-        }
-        for _ in range(count)
-    ]
+Allocation = Callable[[list[Candidate], CostModel], Iterator[PrunePlan]]
 
 
 RESIDUAL: tuple[str, Weights] = (
@@ -81,10 +57,13 @@ RESIDUAL: tuple[str, Weights] = (
         p = GlobalAveragePool (t)
         q = Flatten (p)
         y = Gemm <transB=1> (q, w4, b4) }""",
-    {
-        **{"w1": (16, 3, 3, 3), "b1": (16,), "w2": (24, 16, 3, 3), "b2": (24,)},
-        **{"w3": (16, 24, 3, 3), "b3": (16,), "w4": (4, 16), "b4": (4,)},
-    },
+    random_weights(
+        {
+            **{"w1": (16, 3, 3, 3), "b1": (16,), "w2": (24, 16, 3, 3), "b2": (24,)},
+            **{"w3": (16, 24, 3, 3), "b3": (16,), "w4": (4, 16), "b4": (4,)},
+        },
+        biases=0.3,
+    ),
 )
 COSTS: dict[str, tuple[str, Weights]] = {
     "residual": RESIDUAL,
@@ -176,24 +155,24 @@ def unnamed(layers: list[LayerShape]) -> list[tuple[object, ...]]:
 @settings(max_examples=12)
 @given(data=st.data())
 def test_the_cost_of_a_cut_is_that_of_the_cut_model(name: str, data: st.DataObject) -> None:
-    model = net(*COSTS[name])
-    dependency = build_dependency(Graph(model))
+    model = model_of(*COSTS[name])
+    dependency = build_dependency_graph(Graph(model))
     groups = find_groups(dependency)
     orders = {g.name: np.array(data.draw(st.permutations(range(g.size)))) for g in groups}
     found = [Candidate(g, orders[g.name], {}) for g in groups]
     costs = CostModel(dependency, found, macs_cost)
     assert weighted(costs.shapes({})) == layers_of(Graph(model))
-    assert costs.of({}) == macs_of(model)
+    assert costs.total({}) == macs_of(model)
     # two stay: a depthwise layer of one channel is a plain convolution
     widths = {g.name: data.draw(st.integers(2, g.size)) for g in groups if g.size > 2}
     removed = removed_mask(dependency, {c.group.name: c for c in found}, widths)
     small = remove_channels(dependency, removed)
     assert weighted(costs.shapes(widths)) == layers_of(Graph(small))
-    assert costs.of(widths) == macs_of(small)
+    assert costs.total(widths) == macs_of(small)
     for group in widths:
         whole = {name: width for name, width in widths.items() if name != group}
-        saved = costs.of(whole) - costs.of(widths)
-        assert costs.change(whole, group, widths[group]) == saved
+        saved = costs.total(whole) - costs.total(widths)
+        assert costs.saving(whole, group, widths[group]) == saved
 
 
 def weighted(layers: list[LayerShape]) -> list[LayerShape]:
@@ -201,11 +180,11 @@ def weighted(layers: list[LayerShape]) -> list[LayerShape]:
 
 
 def test_layers_may_share_a_name() -> None:
-    model = net(*RESIDUAL)
+    model = model_of(*RESIDUAL)
     expected = unnamed(layers_of(Graph(model)))
     for node in model.graph.node:
         node.name = "same"
-    costs = CostModel(build_dependency(Graph(model)), [], macs_cost)
+    costs = CostModel(build_dependency_graph(Graph(model)), [], macs_cost)
     assert unnamed(weighted(costs.shapes({}))) == expected
 
 
@@ -224,11 +203,11 @@ def test_layers_may_share_a_name() -> None:
 def test_multiply_accumulates(node: str, shape: str, weight: tuple[int, ...], macs: int) -> None:
     operator, _, attributes = node.partition(" ")
     text = f"(float{shape} x) => (float y) {{ y = {operator} {attributes} (x, w) }}"
-    assert macs_of(net(text, {"w": weight})) == macs
+    assert macs_of(model_of(text, {"w": weight})) == macs
 
 
 def test_a_convolution_before_a_residual_add_reads_a_second_tensor() -> None:
-    layers = {one.name: one for one in layers_of(Graph(net(*RESIDUAL)))}
+    layers = {one.name: one for one in layers_of(Graph(model_of(*RESIDUAL)))}
     assert [name for name, one in layers.items() if one.adds] == ["c"]
     target, plain = find_target("rk3566"), replace(layers["c"], adds=False)
     more = ddr_cycles(layers["c"], target) - ddr_cycles(plain, target)
@@ -250,7 +229,7 @@ def test_a_global_pooling_is_a_depthwise_convolution(
     size: tuple[int, int, int], chip: str, cycles: int
 ) -> None:
     shape = ",".join(map(str, (1, *size)))
-    graph = Graph(net(f"(float[{shape}] x) => (float y) {{ y = GlobalAveragePool (x) }}", {}))
+    graph = Graph(model_of(f"(float[{shape}] x) => (float y) {{ y = GlobalAveragePool (x) }}", {}))
     pooling = pooling_of(graph, graph.nodes[0])
     assert pooling is not None
     assert npu_cycles(pooling, find_target(chip)) == cycles
@@ -258,7 +237,7 @@ def test_a_global_pooling_is_a_depthwise_convolution(
 
 
 def candidates(model: ModelProto, errors: dict[str, dict[int, float]]) -> list[Candidate]:
-    groups = find_groups(build_dependency(Graph(model)))
+    groups = find_groups(build_dependency_graph(Graph(model)))
     return [Candidate(g, np.arange(g.size), errors[g.name]) for g in groups]
 
 
@@ -266,25 +245,25 @@ ERRORS = {"w1": {4: 40.0, 8: 9.0, 12: 3.0}, "w2": {8: 2.0, 16: 0.1}}
 
 
 def costs_of(model: ModelProto, found: list[Candidate], cost: Cost = macs_cost) -> CostModel:
-    return CostModel(build_dependency(Graph(model)), found, cost)
+    return CostModel(build_dependency_graph(Graph(model)), found, cost)
 
 
 @pytest.mark.parametrize("allocation", [by_sensitivity, uniform])
 @given(share=st.floats(0.01, 0.85))
 @settings(max_examples=15)
 def test_the_budget_is_met_with_allowed_widths(allocation: Allocation, share: float) -> None:
-    model = net(*RESIDUAL)
+    model = model_of(*RESIDUAL)
     found = candidates(model, ERRORS)
     costs = costs_of(model, found)
     point = allocate(allocation(found, costs), share)
-    assert point.cost == pytest.approx(costs.of(point.widths))
+    assert point.cost == pytest.approx(costs.total(point.widths))
     assert point.cost <= macs_of(model) * (1 - share) * (1 + 1e-9)
     assert all(kept in ERRORS[name] for name, kept in point.widths.items())
     assert point.error == pytest.approx(sum(ERRORS[n][w] for n, w in point.widths.items()))
 
 
 def test_the_cheapest_cut_is_made_first() -> None:
-    model = net(*RESIDUAL)
+    model = model_of(*RESIDUAL)
     found = candidates(model, ERRORS)
     costs = costs_of(model, found)
     assert allocate(by_sensitivity(found, costs), 0.1).widths == {"w2": 16}
@@ -293,22 +272,22 @@ def test_the_cheapest_cut_is_made_first() -> None:
 
 @given(share=st.floats(0.01, 0.85))
 @settings(max_examples=15)
-def test_what_is_not_needed_is_given_back(share: float) -> None:
-    model = net(*RESIDUAL)
+def test_channels_cut_beyond_the_budget_are_given_back(share: float) -> None:
+    model = model_of(*RESIDUAL)
     errors = {"w1": {8: 5.0, 12: 3.0, 4: 9.0}, "w2": dict.fromkeys((4, 8, 12, 16), 0.001)}
     found = candidates(model, errors)
     costs = costs_of(model, found)
     greedy = allocate(by_sensitivity(found, costs), share)
-    point = given_back(greedy, share, found, costs)
+    point = relax_plan(greedy, share, found, costs)
     assert point.cost <= macs_of(model) * (1 - share)
     assert point.error <= greedy.error + 1e-9
     for name, width in point.widths.items():  # nothing more can be given back
         wider = [w for w in [*errors[name], 16 if name == "w1" else 24] if w > width]
-        assert costs.of({**point.widths, name: min(wider)}) > macs_of(model) * (1 - share)
+        assert costs.total({**point.widths, name: min(wider)}) > macs_of(model) * (1 - share)
 
 
 def test_uniform_cuts_all_alike() -> None:
-    model = net(*RESIDUAL)
+    model = model_of(*RESIDUAL)
     errors = {name: dict.fromkeys(range(1, size), 1.0) for name, size in (("w1", 16), ("w2", 24))}
     found = candidates(model, errors)
     widths = allocate(uniform(found, costs_of(model, found)), 0.4).widths
@@ -316,10 +295,10 @@ def test_uniform_cuts_all_alike() -> None:
 
 
 def test_a_budget_out_of_reach_says_what_can_be_had() -> None:
-    model = net(*RESIDUAL)
+    model = model_of(*RESIDUAL)
     found = candidates(model, ERRORS)
     costs = costs_of(model, found)
-    least = costs.of({"w1": 4, "w2": 8}) / macs_of(model) - 1
+    least = costs.total({"w1": 4, "w2": 8}) / macs_of(model) - 1
     with pytest.raises(OptionError) as caught:
         allocate(by_sensitivity(found, costs), 0.99)
     assert "-99" in caught.value.message
@@ -327,7 +306,7 @@ def test_a_budget_out_of_reach_says_what_can_be_had() -> None:
 
 
 def test_cuts_that_only_save_together_are_found() -> None:
-    model = net(*RESIDUAL)
+    model = model_of(*RESIDUAL)
     errors = {"w1": {4: 0.5}, "w2": {16: 0.1, 8: 0.3}}
     found = candidates(model, errors)
     costs = costs_of(model, found, lambda layer: float(max(layer.cin, layer.cout)))
@@ -335,7 +314,7 @@ def test_cuts_that_only_save_together_are_found() -> None:
     assert widths == {"w1": 4, "w2": 8}
 
 
-def output_error(model: ModelProto, other: ModelProto, samples: Feeds) -> float:
+def output_error(model: ModelProto, other: ModelProto, samples: Samples) -> float:
     first, second = Session(model), Session(other)
     return float(np.mean([np.mean((first.run(f)[0] - second.run(f)[0]) ** 2) for f in samples]))
 
@@ -345,16 +324,21 @@ def output_error(model: ModelProto, other: ModelProto, samples: Feeds) -> float:
 def test_pruning_meets_its_budget_and_least_squares_is_better(
     share: float, kind: str, tmp_path: Path
 ) -> None:
-    model = net(*RESIDUAL)
+    model = model_of(*RESIDUAL)
     before = model.SerializeToString()
-    samples, fresh = samples_for(model, 48), samples_for(model, 24, seed=1)
+    samples, fresh = random_feeds(model, 48), random_feeds(model, 24, seed=1)
     cost = {"macs": macs_cost, "size": size_cost}[kind]
     errors = {}
     for recover in ("least-squares", "none"):
         path = tmp_path / f"{recover}.onnx"
         budget = Budget(kind, share)
         result = prune(
-            model, path, samples, budget, cost=cost, step=4, method=Method(recover=recover)
+            model,
+            path,
+            samples,
+            budget,
+            cost=CostFunction(cost, 4),
+            method=PruneMethod(recover=recover),
         )
         small = load_model(path)
         onnx.checker.check_model(small, full_check=True)
@@ -369,54 +353,58 @@ def test_pruning_meets_its_budget_and_least_squares_is_better(
 
 
 def test_pruning_twice_gives_the_same_file(tmp_path: Path) -> None:
-    model = net(*RESIDUAL)
+    model = model_of(*RESIDUAL)
     for name in "ab":
         budget = Budget("macs", 0.3)
-        prune(model, tmp_path / name, samples_for(model, 8), budget, cost=macs_cost, step=4)
+        prune(
+            model, tmp_path / name, random_feeds(model, 8), budget, cost=CostFunction(macs_cost, 4)
+        )
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 def test_a_pruned_model_can_be_pruned_again(tmp_path: Path) -> None:
     flat = np.array([1, 256], np.int64)
-    model = net(
+    model = model_of(
         """(float[1,3,4,4] x) => (float[1,4] y) {
             a = Conv (x, w1, b1)
             f = Reshape (a, flat)
             y = Gemm (f, w2, b2) }""",
         {"w1": (16, 3, 1, 1), "b1": (16,), "w2": (256, 4), "b2": (4,), "flat": flat},
     )
-    samples = samples_for(model, 8)
+    samples = random_feeds(model, 8)
     for _ in range(2):
-        prune(model, tmp_path / "a", samples, Budget("macs", 0.2), cost=macs_cost, step=2)
+        prune(model, tmp_path / "a", samples, Budget("macs", 0.2), cost=CostFunction(macs_cost, 2))
         model = prepare_model(load_model(tmp_path / "a"))
         assert [out.shape for out in Session(model).run(samples[0])] == [(1, 4)]
 
 
 def test_no_samples(tmp_path: Path) -> None:
-    model = net(*RESIDUAL)
+    model = model_of(*RESIDUAL)
     with pytest.raises(SamplesError):
-        prune(model, tmp_path / "a", [], Budget("macs", 0.2), cost=macs_cost, step=4)
+        prune(model, tmp_path / "a", [], Budget("macs", 0.2), cost=CostFunction(macs_cost, 4))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_samples_that_can_be_read_only_once(tmp_path: Path) -> None:
-    model = net(*RESIDUAL)
+    model = model_of(*RESIDUAL)
 
     def once() -> Iterator[dict[str, NDArray[np.float32]]]:
-        yield from samples_for(model, 8)
+        yield from random_feeds(model, 8)
 
     with pytest.raises(SamplesError, match="only once"):
-        prune(model, tmp_path / "a", once(), Budget("macs", 0.2), cost=macs_cost, step=4)
+        prune(model, tmp_path / "a", once(), Budget("macs", 0.2), cost=CostFunction(macs_cost, 4))
 
 
 def test_a_model_without_channels_to_remove(tmp_path: Path) -> None:
-    model = net("(float[1,3,4,4] x) => (float[1,5,4,4] y) { y = Conv (x, w) }", {"w": (5, 3, 1, 1)})
+    model = model_of(
+        "(float[1,3,4,4] x) => (float[1,5,4,4] y) { y = Conv (x, w) }", {"w": (5, 3, 1, 1)}
+    )
     with pytest.raises(ModelError, match="no channels"):
-        prune(model, tmp_path / "a", [], Budget("macs", 0.2), cost=macs_cost, step=4)
+        prune(model, tmp_path / "a", [], Budget("macs", 0.2), cost=CostFunction(macs_cost, 4))
 
 
-def test_what_stands_in_the_way_is_named(tmp_path: Path) -> None:
-    model = net(
+def test_operators_that_stand_in_the_way_are_named(tmp_path: Path) -> None:
+    model = model_of(
         """(float[1,3,4,4] x) => (float[1,4,4,4] y) {
             a = Conv (x, w1)
             b = LRN <size=3> (a)
@@ -424,43 +412,44 @@ def test_what_stands_in_the_way_is_named(tmp_path: Path) -> None:
         {"w1": (8, 3, 1, 1), "w2": (4, 8, 1, 1)},
     )
     with pytest.raises(ModelError, match="LRN"):
-        prune(model, tmp_path / "a", [], Budget("macs", 0.2), cost=macs_cost, step=4)
+        prune(model, tmp_path / "a", [], Budget("macs", 0.2), cost=CostFunction(macs_cost, 4))
 
 
 def test_groups_narrower_than_a_step(tmp_path: Path) -> None:
-    model = net(*RESIDUAL)
+    model = model_of(*RESIDUAL)
     with pytest.raises(OptionError, match="out of reach"):
-        budget, method = Budget("macs", 0.2), Method(keep=("block of *",))
-        given = samples_for(model, 2)
-        prune(model, tmp_path / "a", given, budget, cost=macs_cost, step=32, method=method)
+        budget, method = Budget("macs", 0.2), PruneMethod(keep=("block of *",))
+        given = random_feeds(model, 2)
+        prune(model, tmp_path / "a", given, budget, cost=CostFunction(macs_cost, 32), method=method)
 
 
 @pytest.mark.parametrize("given", [("wish",), ("obs", "wish"), ("obs", "uniform", "wish")])
 def test_an_unknown_method(given: tuple[str, ...]) -> None:
     with pytest.raises(OptionError, match="wish"):
-        Method(*given)  # type: ignore[arg-type]
+        PruneMethod(*given)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("criterion", ["wanda", "magnitude"])
 @pytest.mark.parametrize("allocation", ["sensitivity", "uniform"])
 def test_the_baselines_meet_the_budget(criterion: str, allocation: str, tmp_path: Path) -> None:
-    model = net(*RESIDUAL)
+    model = model_of(*RESIDUAL)
     result = prune(
         model,
         tmp_path / "a.onnx",
-        samples_for(model, 8),
+        random_feeds(model, 8),
         Budget("macs", 0.3),
-        cost=macs_cost,
-        step=4,
-        method=Method(criterion, allocation, recover="none"),
+        cost=CostFunction(macs_cost, 4),
+        method=PruneMethod(criterion, allocation, recover="none"),
     )
     assert macs_of(load_model(tmp_path / "a.onnx")) == result.cost_after <= 0.7 * macs_of(model)
 
 
-def test_what_was_done_is_told(tmp_path: Path) -> None:
-    model = net(*RESIDUAL)
+def test_the_result_tells_what_was_done(tmp_path: Path) -> None:
+    model = model_of(*RESIDUAL)
     budget = Budget("macs", 0.4)
-    result = prune(model, tmp_path / "a", samples_for(model, 12), budget, cost=macs_cost, step=4)
+    result = prune(
+        model, tmp_path / "a", random_feeds(model, 12), budget, cost=CostFunction(macs_cost, 4)
+    )
     assert result.measure == "agreement"
     ratios = [point.cost_ratio for point in result.curve]
     assert ratios == sorted(ratios, reverse=True)
@@ -475,20 +464,22 @@ def test_what_was_done_is_told(tmp_path: Path) -> None:
         assert group.name in group.layers
 
 
-def test_one_judgement_serves_several_budgets(tmp_path: Path) -> None:
-    model = net(*RESIDUAL)
-    samples = samples_for(model, 8)
-    pruner = Pruner(model, samples, cost=macs_cost, step=4, method=Method())
+def test_a_judgement_serves_several_budgets(tmp_path: Path) -> None:
+    model = model_of(*RESIDUAL)
+    samples = random_feeds(model, 8)
+    pruner = Pruner(model, samples, cost=CostFunction(macs_cost, 4), method=PruneMethod())
     for name, share in (("a", 0.5), ("b", 0.2)):
         pruner.prune(Budget("macs", share), tmp_path / name)
-    prune(model, tmp_path / "c", samples, Budget("macs", 0.2), cost=macs_cost, step=4)
+    prune(model, tmp_path / "c", samples, Budget("macs", 0.2), cost=CostFunction(macs_cost, 4))
     assert (tmp_path / "b").read_bytes() == (tmp_path / "c").read_bytes()
     assert macs_of(load_model(tmp_path / "a")) < macs_of(load_model(tmp_path / "b"))
 
 
-def test_as_much_as_the_drop_allows(tmp_path: Path) -> None:
-    model = net(*RESIDUAL)
-    pruner = Pruner(model, samples_for(model, 8), cost=macs_cost, step=4, method=Method())
+def test_pruning_goes_as_far_as_the_drop_allows(tmp_path: Path) -> None:
+    model = model_of(*RESIDUAL)
+    pruner = Pruner(
+        model, random_feeds(model, 8), cost=CostFunction(macs_cost, 4), method=PruneMethod()
+    )
 
     def judge(small: ModelProto) -> float:  # exactly what the MACs say, to know the answer
         return macs_of(small) / macs_of(model)
@@ -526,34 +517,34 @@ def test_bisection_comes_close_from_below(threshold: float, most: float) -> None
     ],
 )
 def test_layers_are_kept_by_name(keep: list[str], only: list[str], cut: set[str]) -> None:
-    model = net(*RESIDUAL)
+    model = model_of(*RESIDUAL)
     for node, name in zip(model.graph.node, ("first", "", "second"), strict=False):
         node.name = name
-    dependency = build_dependency(Graph(model))
+    dependency = build_dependency_graph(Graph(model))
     groups = find_groups(dependency)
-    names = {group.name for group in selected(dependency, groups, keep, only)}
+    names = {group.name for group in select_groups(dependency, groups, keep, only)}
     assert names == cut
 
 
 @given(whole=st.floats(1.0, 1e9), part=st.floats(1e-3, 1.0))
-def test_what_can_be_saved_at_most_can_be_asked_for(whole: float, part: float) -> None:
-    least = Point({"w1": 8}, whole * part, 0.0)
-    points = [Point({}, whole, 0.0), least]
+def test_the_most_that_can_be_saved_can_be_asked_for(whole: float, part: float) -> None:
+    least = PrunePlan({"w1": 8}, whole * part, 0.0)
+    points = [PrunePlan({}, whole, 0.0), least]
     assert allocate(points, 1 - least.cost / whole) in points
     with pytest.raises(OptionError, match="out of reach"):
         allocate(points, 1 - least.cost / whole + 1e-6)
 
 
 def test_globs_that_leave_nothing() -> None:
-    dependency = build_dependency(Graph(net(*RESIDUAL)))
+    dependency = build_dependency_graph(Graph(model_of(*RESIDUAL)))
     with pytest.raises(OptionError, match="leaves nothing to prune"):
-        prunable(dependency, ["*"], [])
+        prunable_groups(dependency, ["*"], [])
 
 
 def test_a_glob_that_names_nothing() -> None:
-    dependency = build_dependency(Graph(net(*RESIDUAL)))
+    dependency = build_dependency_graph(Graph(model_of(*RESIDUAL)))
     with pytest.raises(OptionError, match=r"w9.*no channels"):
-        prunable(dependency, ["w1", "w9*"], [])
+        prunable_groups(dependency, ["w1", "w9*"], [])
 
 
 @pytest.mark.parametrize(

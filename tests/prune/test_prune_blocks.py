@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -12,27 +11,28 @@ import onnx.parser
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto
 
+from commands import Run
+from graphs import Samples, model_of, random_feeds, random_weights
 from rockpress.core.errors import OptionError
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.layers import macs_of
 from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
-from rockpress.core.types import Array
-from rockpress.prune.budget import Budget, macs_cost
 from rockpress.prune.channels.blocks import find_blocks
-from rockpress.prune.channels.dependency_graph import build_dependency
+from rockpress.prune.channels.dependency_builder import build_dependency_graph
 from rockpress.prune.channels.surgery import remove_channels
-from rockpress.prune.prune import Method, Pruner, prune
-from rockpress.prune.prune_result import PruneResult
-from rockpress.prune.repair.refit import Before
+from rockpress.prune.prune import PruneMethod, Pruner, prune
+from rockpress.prune.repair.refit import Teacher
+from rockpress.prune.results.budget import Budget, macs_cost
+from rockpress.prune.results.prune_result import PruneResult
 from rockpress.prune.rounds import prune_in_rounds
+from rockpress.prune.search.costs import CostFunction
 from rockpress.prune.search.sample_split import divergence_on
+from samples import save_feeds
 
-Feeds = list[dict[str, Array]]
-Run = Callable[..., tuple[int, str, str]]
 SHAPES = {
     **{"w0": (16, 3, 1, 1), "w1": (24, 16, 1, 1), "w2": (16, 24, 1, 1), "w9": (4, 16)},
     **{"w3": (24, 16, 1, 1), "w4": (16, 24, 1, 1), "w5": (16, 16, 1, 1)},
@@ -77,22 +77,17 @@ LINEAR = f"""(float[1,3,6,6] x) => (float[1,4] y) {{
 
 def net(text: str, dead: tuple[str, ...] = ()) -> ModelProto:
     """A prepared model with random weights; those of ``dead`` layers are zero."""
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {text}')
-    random = np.random.default_rng(0)
-    for name, shape in SHAPES.items():
-        value = random.standard_normal(shape) / np.sqrt(shape[1]) * (name not in dead)
-        model.graph.initializer.append(numpy_helper.from_array(value.astype(np.float32), name))
-    return prepare_model(model)
+    weights = random_weights(SHAPES)
+    return model_of(text, {**weights, **{name: 0 * weights[name] for name in dead}})
 
 
-def samples(count: int, seed: int = 0) -> Feeds:
-    random = np.random.default_rng(seed)
-    return [{"x": random.standard_normal((1, 3, 6, 6)).astype(np.float32)} for _ in range(count)]
+def samples(count: int, seed: int = 0) -> Samples:
+    return random_feeds({"x": (1, 3, 6, 6)}, count, seed)
 
 
 def pruned(model: ModelProto, share: float, output: Path, **how: tuple[str, ...]) -> PruneResult:
-    budget, method = Budget("macs", share), Method(**how)  # type: ignore[arg-type]
-    return prune(model, output, samples(60), budget, cost=macs_cost, step=8, method=method)
+    budget, method = Budget("macs", share), PruneMethod(**how)  # type: ignore[arg-type]
+    return prune(model, output, samples(60), budget, cost=CostFunction(macs_cost, 8), method=method)
 
 
 def left_out(result: PruneResult) -> set[str]:
@@ -105,16 +100,16 @@ def found_in(text: str) -> list[tuple[str, str]]:
 
 def test_blocks_end_in_a_sum() -> None:
     first, second = find_blocks(Graph(net(PLAIN)))
-    assert (first.source, first.total, first.gone) == ("a", "e", frozenset("bcd"))
-    assert (second.source, second.total, second.gone) == ("e", "s", frozenset("fgh"))
+    assert (first.source, first.total, first.inner) == ("a", "e", frozenset("bcd"))
+    assert (second.source, second.total, second.inner) == ("e", "s", frozenset("fgh"))
     assert second.name == "block of w4"
     assert [set(names) for names in second.layers] == [{"w3"}, {"w4"}]
 
 
-def test_what_is_rectified_already_is_not_rectified_again() -> None:
+def test_sums_rectified_already_are_not_rectified_again() -> None:
     first, second = find_blocks(Graph(net(RECTIFIED)))
-    assert (first.source, first.total, first.gone) == ("a", "j", frozenset("bcde"))
-    assert (second.source, second.total, second.gone) == ("j", "t", frozenset("fghs"))
+    assert (first.source, first.total, first.inner) == ("a", "j", frozenset("bcde"))
+    assert (second.source, second.total, second.inner) == ("j", "t", frozenset("fghs"))
 
 
 @pytest.mark.parametrize(
@@ -124,7 +119,7 @@ def test_what_is_rectified_already_is_not_rectified_again() -> None:
         pytest.param(PLAIN.replace("(h, e)", "(h, w5)").replace("(a, d)", "(d, d)"), id="no sum"),
     ],
 )
-def test_other_readers_of_the_source_hold_a_block(text: str) -> None:
+def test_a_block_is_held_by_other_readers_of_its_source(text: str) -> None:
     assert ("a", "e") not in found_in(text)
 
 
@@ -155,7 +150,7 @@ def test_other_readers_of_the_source_hold_a_block(text: str) -> None:
     ],
     ids=["an input", "an output", "no layer", "another branch", "read outside"],
 )
-def test_what_cannot_be_left_out(text: str) -> None:
+def test_blocks_that_cannot_be_left_out(text: str) -> None:
     assert found_in(text) == []
 
 
@@ -173,19 +168,19 @@ def test_a_block_in_a_block() -> None:
     inner, outer = find_blocks(Graph(net(text)))
     assert (inner.source, inner.total) == ("c", "f")
     assert (outer.source, outer.total) == ("b", "t")
-    assert inner.gone < outer.gone
+    assert inner.inner < outer.inner
 
 
 @pytest.mark.parametrize("text", [PLAIN, RECTIFIED], ids=["plain", "rectified"])
 @given(dead=st.sets(st.sampled_from([("d", "w2"), ("h", "w4")])))
 @settings(max_examples=4, deadline=None)
-def test_without_dead_blocks_nothing_changes(text: str, dead: set[tuple[str, str]]) -> None:
+def test_pruning_without_dead_blocks_changes_nothing(text: str, dead: set[tuple[str, str]]) -> None:
     model = net(text, tuple(weight for _, weight in dead))
-    dependency = build_dependency(Graph(model))
-    removed = dependency.nothing_removed()
+    dependency = build_dependency_graph(Graph(model))
+    removed = dependency.empty_mask()
     gone = {made for made, _ in dead}
     for root, block in dependency.blocks.items():
-        removed[root] = bool(gone & block.gone)
+        removed[root] = bool(gone & block.inner)
     small = remove_channels(dependency, removed)
     onnx.checker.check_model(small, full_check=True)
     (feeds,) = samples(1)
@@ -213,9 +208,16 @@ def test_the_layer_before_a_block_does_its_work(tmp_path: Path) -> None:
     judge = divergence_on(model, samples(40, seed=1))
     losses = {}
     for recover in ("least-squares", "none"):
-        method = Method(recover=recover, only=("block of *",))
+        method = PruneMethod(recover=recover, only=("block of *",))
         budget = Budget("macs", 0.5)
-        prune(model, tmp_path / "a", samples(60), budget, cost=macs_cost, step=8, method=method)
+        prune(
+            model,
+            tmp_path / "a",
+            samples(60),
+            budget,
+            cost=CostFunction(macs_cost, 8),
+            method=method,
+        )
         losses[recover] = judge(load_model(tmp_path / "a"))
     assert 100 * losses["least-squares"] < losses["none"]
 
@@ -256,15 +258,16 @@ def test_the_plan_that_keeps_all_blocks_is_tried(tmp_path: Path) -> None:
 
 
 def in_rounds(model: ModelProto, share: float, output: Path, **how: tuple[str, ...]) -> PruneResult:
-    make = partial(Pruner, samples=samples(60), cost=macs_cost, step=8, method=Method(**how))  # type: ignore[arg-type]
+    method = PruneMethod(**how)  # type: ignore[arg-type]
+    make = partial(Pruner, samples=samples(60), cost=CostFunction(macs_cost, 8), method=method)
 
-    def again(smaller: ModelProto, before: Before) -> Pruner:
-        return make(prepare_model(smaller), before=before)
+    def again(smaller: ModelProto, teacher: Teacher) -> Pruner:
+        return make(prepare_model(smaller), teacher=teacher)
 
     return prune_in_rounds(make(model), again, Budget("macs", share), 2, output)
 
 
-def test_in_rounds(tmp_path: Path) -> None:
+def test_blocks_are_left_out_in_rounds_too(tmp_path: Path) -> None:
     result = in_rounds(net(PLAIN, dead=("w4",)), 0.6, tmp_path / "a")
     assert "block of w4" in left_out(result)
     assert [block.name for block in result.blocks] == ["block of w2", "block of w4"]
@@ -279,7 +282,7 @@ def test_in_rounds(tmp_path: Path) -> None:
     [{"only": ("block of *",)}, {"only": ("block of w4", "w1")}, {"only": ("w3", "w4", "w1")}],
     ids=str,
 )
-def test_what_the_first_round_left_out_is_not_asked_for_again(
+def test_blocks_that_the_first_round_left_out_are_not_asked_for_again(
     how: dict[str, tuple[str, ...]], tmp_path: Path
 ) -> None:
     result = in_rounds(net(PLAIN, dead=("w4",)), 0.6, tmp_path / "a", **how)
@@ -290,7 +293,7 @@ def test_what_the_first_round_left_out_is_not_asked_for_again(
 def test_the_command_names_what_it_left_out(tmp_path: Path, rockpress: Run) -> None:
     model, calib, out = tmp_path / "m.onnx", tmp_path / "calib.npz", tmp_path / "s.onnx"
     onnx.save(net(PLAIN, dead=("w4",)), model)
-    np.savez(calib, images=np.concatenate([one["x"] for one in samples(40)]))
+    save_feeds(calib, samples(40))
     line = ["prune", model, "--calib", calib, "-o", out, "--budget", "macs=-45%"]
     code, printed, _ = rockpress(*line)
     assert code == 0

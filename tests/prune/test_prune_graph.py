@@ -8,49 +8,31 @@ import onnx.parser
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from onnx import ModelProto, NodeProto, numpy_helper
 
+from graphs import Weights, model_of, random_feeds
 from rockpress.core.graphs.graph import Graph, attributes
-from rockpress.core.passes.prepare import fixed_input_shapes, prepare_model
+from rockpress.core.passes.prepare import fixed_input_shapes
 from rockpress.core.session import Session
 from rockpress.prune.channels.channel_rules import RULES
-from rockpress.prune.channels.dependency_graph import Dependency, build_dependency
+from rockpress.prune.channels.dependency_builder import build_dependency_graph
+from rockpress.prune.channels.dependency_graph import DependencyGraph
 from rockpress.prune.channels.groups import Group, find_groups, mark_removed
 from rockpress.prune.channels.surgery import remove_channels
-
-Weights = dict[str, tuple[int, ...] | NDArray[np.generic]]
-
-
-def net(text: str, weights: Weights, *, opset: int = 17, seed: int = 0) -> ModelProto:
-    """A prepared model from ONNX text; a weight given by its shape gets random values."""
-    header = f'<ir_version: 8, opset_import: ["": {opset}, "com.microsoft": 1]>'
-    model = onnx.parser.parse_model(f"{header} net {text}")
-    random = np.random.default_rng(seed)
-    for name, value in weights.items():
-        if isinstance(value, tuple):
-            scale = 1 / np.sqrt(np.prod(value[1:])) if len(value) > 1 else 0.3
-            value = (random.standard_normal(value) * scale).astype(np.float32)
-        model.graph.initializer.append(numpy_helper.from_array(value, name))
-    return prepare_model(model)
 
 
 def ints(*values: int) -> NDArray[np.int64]:
     return np.array(values, dtype=np.int64)
 
 
-def analysed(model: ModelProto) -> tuple[Dependency, list[Group]]:
-    dependency = build_dependency(Graph(model))
+def analysed(model: ModelProto) -> tuple[DependencyGraph, list[Group]]:
+    dependency = build_dependency_graph(Graph(model))
     return dependency, find_groups(dependency)
 
 
 def outputs(model: ModelProto) -> list[NDArray[np.float32]]:
-    random = np.random.default_rng(1)
-    feeds = {
-        name: random.standard_normal(shape).astype(np.float32)
-        for name, shape in fixed_input_shapes(model).items()
-    }
-    return Session(model).run(feeds)
+    return Session(model).run(random_feeds(model, 1, seed=1)[0])
 
 
 def check_pruned(model: ModelProto, small: ModelProto, *, equal: bool = False) -> None:
@@ -66,16 +48,15 @@ def weight_count(model: ModelProto) -> int:
     return sum(int(np.prod(tensor.dims)) for tensor in model.graph.initializer)
 
 
-def killed(dependency: Dependency, removed: NDArray[np.bool_]) -> ModelProto:
+def killed(dependency: DependencyGraph, removed: NDArray[np.bool_]) -> ModelProto:
     """The model with the weights that make the removed channels set to zero: they give zero."""
     model = ModelProto()
     model.CopyFrom(dependency.graph.model)
     for tensor in model.graph.initializer:
         value = numpy_helper.to_array(tensor).copy()
-        for position, axis in enumerate(dependency.axes.get(tensor.name, [])):
+        for position, mask in enumerate(dependency.masks(tensor.name, removed)):
             if not reads_along(dependency.graph, tensor.name, position):
-                gone = ~dependency.kept(axis, removed)
-                value[(slice(None),) * position + (gone,)] = 0
+                value[(slice(None),) * position + (~mask,)] = 0
         tensor.CopyFrom(numpy_helper.from_array(value, tensor.name))
     return model
 
@@ -573,7 +554,7 @@ FROZEN: dict[str, tuple[str, Weights, bool]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_every_group_can_be_halved(name: str) -> None:
     text, weights, sizes = CASES[name]
-    model = net(text, weights)
+    model = model_of(text, weights)
     dependency, groups = analysed(model)
     assert sorted(group.size for group in groups) == sizes
     removed = mark_removed(
@@ -582,15 +563,15 @@ def test_every_group_can_be_halved(name: str) -> None:
     small = remove_channels(dependency, removed)
     check_pruned(model, small)
     assert (weight_count(small) < weight_count(model)) == bool(groups)
-    for group in find_groups(build_dependency(Graph(small))):
+    for group in find_groups(build_dependency_graph(Graph(small))):
         assert group.size == next(g.size - g.size // 2 for g in groups if g.name == group.name)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_dead_channels_do_not_matter(name: str) -> None:
     text, weights, _ = CASES[name]
-    dependency, groups = analysed(net(text, weights))
-    removed = dependency.nothing_removed()
+    dependency, groups = analysed(model_of(text, weights))
+    removed = dependency.empty_mask()
     for group in groups:
         removed[group.roots[1::3]] = True
     dead = killed(dependency, removed)
@@ -598,18 +579,19 @@ def test_dead_channels_do_not_matter(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FROZEN)
-def test_what_has_to_stay_whole_is_frozen(name: str) -> None:
+def test_tensors_that_have_to_stay_whole_are_frozen(name: str) -> None:
     node, weights, named = FROZEN[name]
     text = f"""(float[1,3,4,4] x) => (float y) {{
         a = Conv (x, w1, b1)
         {node}
         y = ReduceMean <keepdims=0> (b) }}"""
-    model = net(text, {"w1": (8, 3, 1, 1), "b1": (8,), **weights})
+    shapes = {"w1": (8, 3, 1, 1), "b1": (8,)}
+    model = model_of(text, {**shapes, **weights}, domains=["com.microsoft"])
     dependency, groups = analysed(model)
     assert groups == []
     assert bool(dependency.unknown) == named
     assert "Conv" not in dependency.unknown
-    check_pruned(model, remove_channels(dependency, dependency.nothing_removed()), equal=True)
+    check_pruned(model, remove_channels(dependency, dependency.empty_mask()), equal=True)
 
 
 @pytest.mark.parametrize("axes", ["", "axes=[2,3],"])
@@ -620,34 +602,34 @@ def test_resize_of_some_axes_only(axes: str) -> None:
         u = Resize <{axes} mode="nearest"> (a, , , sizes)
         y = Conv (u, w2) }}"""
     weights: Weights = {"w1": (8, 3, 1, 1), "b1": (8,), "w2": (4, 8, 1, 1), "sizes": sizes}
-    model = net(text, weights, opset=18)
+    model = model_of(text, weights, opset=18)
     dependency, groups = analysed(model)
-    removed = dependency.nothing_removed()
+    removed = dependency.empty_mask()
     removed[groups[0].roots[:3]] = True
     check_pruned(model, remove_channels(dependency, removed))
 
 
 def test_every_group_has_a_name_of_its_own() -> None:
     for text, weights, _ in CASES.values():
-        _, groups = analysed(net(text, weights))
+        _, groups = analysed(model_of(text, weights))
         assert len({group.name for group in groups}) == len(groups)
 
 
 def test_a_group_is_named_after_the_weight_that_makes_it() -> None:
-    _, groups = analysed(net(*CASES["flatten and FC"][:2]))
+    _, groups = analysed(model_of(*CASES["flatten and FC"][:2]))
     assert {group.name: group.size for group in groups} == {"w1": 8, "w2": 12}
 
 
 def test_taking_out_all_channels_is_refused() -> None:
-    dependency, groups = analysed(net(*CASES["plain"][:2]))
-    removed = dependency.nothing_removed()
+    dependency, groups = analysed(model_of(*CASES["plain"][:2]))
+    removed = dependency.empty_mask()
     removed[groups[0].roots] = True
     with pytest.raises(ValueError, match="all channels of w1"):
         remove_channels(dependency, removed)
 
 
 def test_the_original_is_left_alone() -> None:
-    model = net(*CASES["residual"][:2])
+    model = model_of(*CASES["residual"][:2])
     before = model.SerializeToString()
     dependency, groups = analysed(model)
     remove_channels(dependency, mark_removed(dependency, {"w2": ints(0, 1)}, groups))
@@ -663,7 +645,11 @@ def random_nets(draw: st.DrawFn) -> ModelProto:
     """A stem, one to four blocks of random kinds and widths, and a head."""
     lines = ["a = Conv <pads=[1,1,1,1]> (x, w, b)", "t = Relu (a)"]
     channels = draw(st.integers(2, 8))
-    weights: Weights = {"w": (channels, 3, 3, 3), "b": (channels,), "sizes": ints(3, 3)}
+    weights: dict[str, ArrayLike] = {
+        "w": (channels, 3, 3, 3),
+        "b": (channels,),
+        "sizes": ints(3, 3),
+    }
     weights |= {"zero": ints(0), "two": ints(2), "three": ints(3), "many": ints(99)}
     weights |= {"axis": ints(1)}
     tensor = "t"
@@ -684,7 +670,7 @@ def random_nets(draw: st.DrawFn) -> ModelProto:
     lines += [f"p = {pool} ({tensor})", "f = Flatten (p)", "y = Gemm <transB=1> (f, wf, bf)"]
     weights |= {"wf": (5, channels * pixels), "bf": (5,)}
     text = "(float[1,3,4,4] x) => (float[1,5] y) {\n" + "\n".join(lines) + "\n}"
-    return net(text, weights, seed=draw(st.integers(0, 9)))
+    return model_of(text, weights, seed=draw(st.integers(0, 9)))
 
 
 # name -> (lines, shapes of the weights by c = channels in, m = width of the block, channels out)
@@ -735,9 +721,11 @@ BLOCKS = {
 
 @settings(max_examples=60)
 @given(model=random_nets(), data=st.data())
-def test_any_removal_from_any_net(model: ModelProto, data: st.DataObject) -> None:
+def test_removals_from_random_nets_leave_valid_models(
+    model: ModelProto, data: st.DataObject
+) -> None:
     dependency, groups = analysed(model)
-    removed = dependency.nothing_removed()
+    removed = dependency.empty_mask()
     for group in groups:
         gone = data.draw(st.sets(st.integers(0, group.size - 1), max_size=group.size - 1))
         removed[group.roots[sorted(gone)]] = True

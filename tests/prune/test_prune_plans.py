@@ -5,23 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnx
-import onnx.parser
 import pytest
-from numpy.typing import NDArray
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto
 
+from graphs import Samples, model_of, random_feeds, random_weights
 from rockpress.core.graphs.layers import macs_of
 from rockpress.core.graphs.model import load_model
-from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
-from rockpress.prune.budget import Budget, macs_cost
-from rockpress.prune.prune import Method, Pruner, prune
-from rockpress.prune.prune_result import PruneResult
+from rockpress.prune.prune import PruneMethod, Pruner, prune
+from rockpress.prune.results.budget import Budget, macs_cost
+from rockpress.prune.results.prune_result import PruneResult
+from rockpress.prune.search.costs import CostFunction
 from rockpress.prune.search.sample_split import divergence_on
 
 # Two branches know the same. Each alone can go without any harm, so the search takes both.
-TWINS = """<ir_version: 8, opset_import: ["": 17]> twins (float[1,8] x) => (float[1,6] y) {
+TWINS = """(float[1,8] x) => (float[1,6] y) {
     a = Gemm <transB=1> (x, w1, b1)
     b = Gemm <transB=1> (x, w2, b2)
     c = Gemm <transB=1> (x, w3, b3)
@@ -32,8 +30,7 @@ TWINS = """<ir_version: 8, opset_import: ["": 17]> twins (float[1,8] x) => (floa
     y = Gemm <transB=1> (j, w4, b4) }"""
 
 
-SIAMESE = """<ir_version: 8, opset_import: ["": 17]>
-siamese (float[1,8] x, float[1,8] z) => (float[1,5] y, float[1,5] v) {
+SIAMESE = """(float[1,8] x, float[1,8] z) => (float[1,5] y, float[1,5] v) {
     a = Gemm <transB=1> (x, w1, b1)
     b = Gemm <transB=1> (z, w1, b2)
     r = Relu (a)
@@ -42,14 +39,13 @@ siamese (float[1,8] x, float[1,8] z) => (float[1,5] y, float[1,5] v) {
     v = Gemm <transB=1> (s, w2, b4) }"""
 
 
-WIDE = """<ir_version: 8, opset_import: ["": 17]> wide (float[1,8] x) => (float[1,6] y) {
+WIDE = """(float[1,8] x) => (float[1,6] y) {
     a = Gemm <transB=1> (x, w1, b1)
     r = Relu (a)
     y = Gemm <transB=1> (r, w2, b2) }"""
 
 
 def twins(*, third_is_dead: bool = False) -> ModelProto:
-    model = onnx.parser.parse_model(TWINS)
     random = np.random.default_rng(0)
     shared = random.standard_normal((16, 8))
     weights = {
@@ -58,21 +54,17 @@ def twins(*, third_is_dead: bool = False) -> ModelProto:
         **{"b1": np.full(16, 0.1), "b2": np.full(16, 0.1), "b3": random.standard_normal(16) / 3},
     }
     weights["w4"][:, 32:] *= not third_is_dead
-    model.graph.initializer.extend(
-        numpy_helper.from_array(value.astype(np.float32), name) for name, value in weights.items()
-    )
-    return prepare_model(model)
+    return model_of(TWINS, weights)
 
 
-def samples(count: int, seed: int = 0) -> list[dict[str, NDArray[np.float32]]]:
-    random = np.random.default_rng(seed)
-    return [{"x": random.standard_normal((1, 8)).astype(np.float32)} for _ in range(count)]
+def samples(count: int, seed: int = 0) -> Samples:
+    return random_feeds({"x": (1, 8)}, count, seed)
 
 
 def pruned(share: float, output: Path, **how: str | tuple[str, ...]) -> PruneResult:
-    budget, method = Budget("macs", share), Method(**how)  # type: ignore[arg-type]
+    budget, method = Budget("macs", share), PruneMethod(**how)  # type: ignore[arg-type]
     given = samples(200)
-    return prune(twins(), output, given, budget, cost=macs_cost, step=4, method=method)
+    return prune(twins(), output, given, budget, cost=CostFunction(macs_cost, 4), method=method)
 
 
 def test_the_uniform_plan_is_kept_where_the_cuts_spoil_each_other(tmp_path: Path) -> None:
@@ -86,7 +78,7 @@ def test_the_uniform_plan_is_kept_where_the_cuts_spoil_each_other(tmp_path: Path
 
 def test_the_searched_plan_is_kept_where_it_is_better(tmp_path: Path) -> None:
     model, budget = twins(third_is_dead=True), Budget("macs", 0.2)
-    result = prune(model, tmp_path / "a", samples(60), budget, cost=macs_cost, step=4)
+    result = prune(model, tmp_path / "a", samples(60), budget, cost=CostFunction(macs_cost, 4))
     assert result.choice is not None
     assert result.choice.plan == "searched"
     assert result.choice.values["searched"] < 1e-5 < result.choice.values["uniform"]
@@ -94,9 +86,7 @@ def test_the_searched_plan_is_kept_where_it_is_better(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.4])
-def test_both_plans_are_within_the_budget_and_leave_what_is_kept(
-    share: float, tmp_path: Path
-) -> None:
+def test_plans_are_within_the_budget_and_leave_kept_layers(share: float, tmp_path: Path) -> None:
     result = pruned(share, tmp_path / "a", keep=("w3",))
     assert macs_of(load_model(tmp_path / "a")) == result.cost_after
     assert result.cost_after <= (1 - share) * result.cost_before
@@ -105,7 +95,7 @@ def test_both_plans_are_within_the_budget_and_leave_what_is_kept(
 
 def test_a_drop_is_tried_with_both_plans(tmp_path: Path) -> None:
     model = twins()
-    pruner = Pruner(model, samples(150), cost=macs_cost, step=4, method=Method())
+    pruner = Pruner(model, samples(150), cost=CostFunction(macs_cost, 4), method=PruneMethod())
     held_out = samples(50, seed=1)
     reference = Session(model).stacked(held_out)[0]
 
@@ -122,37 +112,32 @@ def test_a_drop_is_tried_with_both_plans(tmp_path: Path) -> None:
 
 
 def test_a_layer_with_more_inputs_than_samples_does_not_look_free(tmp_path: Path) -> None:
-    model = onnx.parser.parse_model(WIDE)
-    random = np.random.default_rng(0)
     shapes = {"w1": (64, 8), "b1": (64,), "w2": (6, 64), "b2": (6,)}
-    model.graph.initializer.extend(
-        numpy_helper.from_array(random.standard_normal(shape).astype(np.float32) / 4, name)
-        for name, shape in shapes.items()
-    )
+    model, path = model_of(WIDE, random_weights(shapes, scale=1 / 4)), tmp_path / "a"
     budget, fresh = Budget("macs", 0.5), samples(200, seed=1)
-    prepared, path = prepare_model(model), tmp_path / "a"
-    result = prune(prepared, path, samples(40), budget, cost=macs_cost, step=8)
+    path = tmp_path / "a"
+    result = prune(model, path, samples(40), budget, cost=CostFunction(macs_cost, 8))
     (group,) = result.groups
-    real = divergence_on(prepared, fresh)(load_model(path))
+    real = divergence_on(model, fresh)(load_model(path))
     assert real > 1e-4
     assert 0.3 * real < group.error
 
 
-def test_what_only_a_shared_weight_reads_is_cut(tmp_path: Path) -> None:
-    model = onnx.parser.parse_model(SIAMESE)
-    random = np.random.default_rng(0)
+def test_channels_that_a_shared_weight_alone_reads_are_cut(tmp_path: Path) -> None:
     shapes = {"w1": (16, 8), "b1": (16,), "b2": (16,), "w2": (5, 16), "b3": (5,), "b4": (5,)}
-    model.graph.initializer.extend(
-        numpy_helper.from_array(random.standard_normal(shape).astype(np.float32), name)
-        for name, shape in shapes.items()
-    )
+    model = model_of(SIAMESE, random_weights(shapes, scale=1))
     given = [{**a, "z": b["x"]} for a, b in zip(samples(80), samples(80, seed=2), strict=True)]
     budget = Budget("macs", 0.25)
     errors = {}
     for recover in ("least-squares", "none"):
-        path, method = tmp_path / recover, Method(recover=recover)
+        path, method = tmp_path / recover, PruneMethod(recover=recover)
         result = prune(
-            prepare_model(model), path, given, budget, cost=macs_cost, step=4, method=method
+            model,
+            path,
+            given,
+            budget,
+            cost=CostFunction(macs_cost, 4),
+            method=method,
         )
         assert [group.after for group in result.groups] == [12]
         wanted, found = (Session(one).stacked(given) for one in (model, load_model(path)))
@@ -162,6 +147,6 @@ def test_what_only_a_shared_weight_reads_is_cut(tmp_path: Path) -> None:
 
 def test_too_few_samples_to_hold_one_out(tmp_path: Path) -> None:
     budget = Budget("macs", 0.3)
-    result = prune(twins(), tmp_path / "a", samples(2), budget, cost=macs_cost, step=4)
+    result = prune(twins(), tmp_path / "a", samples(2), budget, cost=CostFunction(macs_cost, 4))
     assert result.choice is None
     assert macs_of(load_model(tmp_path / "a")) <= 0.7 * result.cost_before

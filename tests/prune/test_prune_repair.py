@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import onnx.parser
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto
 
+from graphs import Samples, Weights, model_of, random_feeds
 from rockpress.core.graphs.dense import (
     dense_layers,
     patches,
@@ -20,46 +20,19 @@ from rockpress.core.graphs.dense import (
     with_biases,
 )
 from rockpress.core.graphs.graph import Graph
-from rockpress.core.passes.prepare import fixed_input_shapes, prepare_model
-from rockpress.core.passes.submodel import up_to
+from rockpress.core.passes.submodel import extract_until
 from rockpress.core.session import Session
 from rockpress.core.streaming.moments import Moments, sampled_positions
-from rockpress.prune.channels.dependency_graph import build_dependency
+from rockpress.prune.channels.dependency_builder import build_dependency_graph
 from rockpress.prune.channels.groups import find_groups, mark_removed
 from rockpress.prune.channels.surgery import remove_channels
 from rockpress.prune.repair.least_squares import RIDGE, solve
-from rockpress.prune.repair.refit import refit
+from rockpress.prune.repair.refit import Teacher, refit
 from rockpress.prune.search.divergence import divergence
 from rockpress.prune.search.importance import Reader, removal_order
-from rockpress.prune.search.trials import Trials, cuts_of
+from rockpress.prune.search.trials import Trials, kept_channels
 from rockpress.prune.search.width_candidates import candidates_of, layer_moments
 from rockpress.prune.search.widths import allowed_widths, errors_between, measured_widths
-
-Weights = dict[str, tuple[int, ...] | NDArray[np.generic]]
-Feeds = list[dict[str, NDArray[np.float32]]]
-
-
-def net(text: str, weights: Weights) -> ModelProto:
-    """A prepared model from ONNX text; a weight given by its shape gets random values."""
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {text}')
-    random = np.random.default_rng(0)
-    for name, value in weights.items():
-        if isinstance(value, tuple):
-            scale = 1 / np.sqrt(np.prod(value[1:])) if len(value) > 1 else 0.3
-            value = (random.standard_normal(value) * scale).astype(np.float32)
-        model.graph.initializer.append(numpy_helper.from_array(value, name))
-    return prepare_model(model)
-
-
-def samples_for(model: ModelProto, count: int, seed: int = 0) -> Feeds:
-    random = np.random.default_rng(seed)
-    return [
-        {
-            name: random.standard_normal(shape).astype(np.float32)
-            for name, shape in fixed_input_shapes(model).items()
-        }
-        for _ in range(count)
-    ]
 
 
 def conv(attributes: str, shape: str, *weight: int) -> tuple[str, Weights]:
@@ -134,10 +107,10 @@ NOT_DENSE = {
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_layer_is_its_matrix_times_its_patches(name: str) -> None:
-    model = with_biases(net(*LAYERS[name]))
+    model = with_biases(model_of(*LAYERS[name]))
     graph = Graph(model)
     (layer,) = dense_layers(graph)
-    (feeds,) = samples_for(model, 1)
+    (feeds,) = random_feeds(model, 1)
     (y,) = Session(model).run(feeds)
     weight = graph.weights[layer.weight]
     bias = graph.weights[layer.bias] if layer.bias else np.zeros(1)
@@ -150,17 +123,17 @@ def test_a_layer_is_its_matrix_times_its_patches(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NOT_DENSE)
-def test_what_is_no_plain_product_is_left_alone(name: str) -> None:
+def test_operators_that_are_no_plain_product_are_left_alone(name: str) -> None:
     node, shape, weight, bias = NOT_DENSE[name]
-    model = net(f"(float{shape} x) => (float y) {{ {node} }}", {"w": weight, "b": bias})
+    model = model_of(f"(float{shape} x) => (float y) {{ {node} }}", {"w": weight, "b": bias})
     same = with_biases(model)
     assert dense_layers(Graph(same)) == []
-    (feeds,) = samples_for(model, 1)
+    (feeds,) = random_feeds(model, 1)
     np.testing.assert_allclose(Session(same).run(feeds)[0], Session(model).run(feeds)[0], rtol=1e-6)
 
 
 def test_every_layer_gets_a_bias_of_its_own() -> None:
-    model = net(
+    model = model_of(
         """(float[1,3,8,8] x) => (float[1,6] y) {
             a = Conv (x, w1, b)
             c = Conv (a, w2, b)
@@ -183,7 +156,7 @@ def test_every_layer_gets_a_bias_of_its_own() -> None:
     biases = [n.input[2] for n in biased.graph.node if n.op_type in ("Conv", "Gemm")]
     assert len(set(biases)) == 4
     assert len(dense_layers(Graph(biased))) == 4
-    (feeds,) = samples_for(model, 1)
+    (feeds,) = random_feeds(model, 1)
     np.testing.assert_allclose(Session(biased).run(feeds)[0], Session(model).run(feeds)[0], 1e-5)
 
 
@@ -259,7 +232,7 @@ def test_the_cheapest_channel_goes_first(
     assert sorted(order) == list(range(6))
 
 
-def test_all_readers_count() -> None:
+def test_the_order_of_removal_counts_all_readers() -> None:
     columns = [np.array([0]), np.array([1])]
     first = Reader(np.array([[1.0, 0.5]]), np.eye(2), columns)
     second = Reader(np.array([[0.1, 5.0]]), np.eye(2), columns)
@@ -360,26 +333,26 @@ NETS: dict[str, tuple[str, Weights]] = {
 }
 
 
-def output_error(model: ModelProto, other: ModelProto, samples: Feeds) -> float:
+def output_error(model: ModelProto, other: ModelProto, samples: Samples) -> float:
     first, second = Session(model), Session(other)
     return float(np.mean([np.mean((first.run(f)[0] - second.run(f)[0]) ** 2) for f in samples]))
 
 
 @pytest.mark.parametrize("name", NETS)
 def test_refitting_mends_what_was_cut(name: str) -> None:
-    model = with_biases(net(*NETS[name]))
-    dependency = build_dependency(Graph(model))
+    model = with_biases(model_of(*NETS[name]))
+    dependency = build_dependency_graph(Graph(model))
     groups = find_groups(dependency)
     assert groups
     removed = mark_removed(dependency, {g.name: np.arange(g.size // 3) for g in groups}, groups)
     cut = remove_channels(dependency, removed)
-    samples = samples_for(model, 48)
+    samples = random_feeds(model, 48)
     before = cut.SerializeToString()
-    mended = refit(model, cut, cuts_of(dependency, removed), samples, seed=0)
-    fresh = samples_for(model, 16, seed=1)
+    mended = refit(Teacher(model, kept_channels(dependency, removed)), cut, samples, seed=0)
+    fresh = random_feeds(model, 16, seed=1)
     assert output_error(model, mended, fresh) < 0.6 * output_error(model, cut, fresh)
     assert cut.SerializeToString() == before
-    again = refit(model, cut, cuts_of(dependency, removed), samples, seed=0)
+    again = refit(Teacher(model, kept_channels(dependency, removed)), cut, samples, seed=0)
     assert again.SerializeToString() == mended.SerializeToString()
 
 
@@ -387,7 +360,7 @@ def test_refitting_mends_what_was_cut(name: str) -> None:
 def test_a_shared_weight_is_refitted_for_all_that_use_it(operator: str) -> None:
     biases = operator == "Gemm"
     model = with_biases(
-        net(
+        model_of(
             f"""(float[1,5] x, float[1,5] z) => (float[1,4] y, float[1,4] v) {{
             a = Gemm <transB=1> (x, w1, b1)
             b = Gemm <transB=1> (z, w1, b2)
@@ -398,11 +371,13 @@ def test_a_shared_weight_is_refitted_for_all_that_use_it(operator: str) -> None:
             {"w1": (9, 5), "b1": (9,), "b2": (9,), "w2": (9, 4), "b3": (4,), "b4": (4,)},
         )
     )
-    dependency = build_dependency(Graph(model))
+    dependency = build_dependency_graph(Graph(model))
     (group,) = find_groups(dependency)
     removed = mark_removed(dependency, {group.name: np.arange(4)}, [group])
-    cut, samples = remove_channels(dependency, removed), samples_for(model, 60)
-    found = Graph(refit(model, cut, cuts_of(dependency, removed), samples, seed=0)).weights
+    cut, samples = remove_channels(dependency, removed), random_feeds(model, 60)
+    found = Graph(
+        refit(Teacher(model, kept_channels(dependency, removed)), cut, samples, seed=0)
+    ).weights
 
     given = Graph(model).weights
     start = given["w2"][4:].astype(np.float64)
@@ -425,17 +400,19 @@ def test_a_shared_weight_is_refitted_for_all_that_use_it(operator: str) -> None:
 
 @pytest.mark.parametrize("name", NETS)
 def test_a_refit_without_need_changes_nothing(name: str) -> None:
-    model = with_biases(net(*NETS[name]))
-    dependency = build_dependency(Graph(model))
-    nothing = dependency.nothing_removed()
-    same = refit(model, model, cuts_of(dependency, nothing), samples_for(model, 4), seed=0)
+    model = with_biases(model_of(*NETS[name]))
+    dependency = build_dependency_graph(Graph(model))
+    nothing = dependency.empty_mask()
+    same = refit(
+        Teacher(model, kept_channels(dependency, nothing)), model, random_feeds(model, 4), seed=0
+    )
     assert same.SerializeToString() == model.SerializeToString()
 
 
 def make_candidates(recover: bool) -> dict[str, dict[int, float]]:
-    model = with_biases(net(RESIDUAL, RESIDUAL_WEIGHTS))
-    dependency = build_dependency(Graph(model))
-    samples = samples_for(model, 32)
+    model = with_biases(model_of(RESIDUAL, RESIDUAL_WEIGHTS))
+    dependency = build_dependency_graph(Graph(model))
+    samples = random_feeds(model, 32)
     statistics, of_blocks = layer_moments(dependency, samples, 0)
     refitted = (statistics, of_blocks) if recover else ({}, {})
     trials = Trials(dependency, samples, *refitted)
@@ -452,7 +429,7 @@ def test_candidates_measure_each_group_alone() -> None:
 
 
 @given(st.integers(1, 2000), st.integers(1, 64))
-def test_some_of_the_allowed_widths_are_measured(size: int, step: int) -> None:
+def test_allowed_widths_are_measured_in_part(size: int, step: int) -> None:
     widths, measured = allowed_widths(size, step), measured_widths(size, step)
     assert len(widths) == (size - 1) // step
     assert all(0 < width < size and width % step == 0 for width in widths)
@@ -504,16 +481,16 @@ def test_divergence_of_integers_and_truth_values(kind: type[np.generic]) -> None
 
 
 def test_up_to_keeps_what_a_tensor_needs() -> None:
-    model = net(RESIDUAL, RESIDUAL_WEIGHTS)
-    part = up_to(model, ["s", "r"])
+    model = model_of(RESIDUAL, RESIDUAL_WEIGHTS)
+    part = extract_until(model, ["s", "r"])
     assert [node.op_type for node in part.graph.node] == ["Conv", "Relu", "Conv", "Relu"]
     assert {tensor.name for tensor in part.graph.initializer} == {"w1", "b1", "w2", "b2"}
-    (feeds,) = samples_for(model, 1)
+    (feeds,) = random_feeds(model, 1)
     assert [out.shape for out in Session(part).run(feeds)] == [(1, 12, 8, 8)] * 2
 
 
 def test_up_to_follows_what_a_loop_reads() -> None:
-    model = net(
+    model = model_of(
         """(float[2] x) => (float[2] y) {
             a = Exp (x)
             n = Constant <value_int=3> ()
@@ -524,18 +501,20 @@ def test_up_to_follows_what_a_loop_reads() -> None:
                 w = Add (v, a) }> }""",
         {},
     )
-    (feeds,) = samples_for(model, 1)
+    (feeds,) = random_feeds(model, 1)
     expected = feeds["x"] + 3 * np.exp(feeds["x"])
-    np.testing.assert_allclose(Session(up_to(model, ["y"])).run(feeds)[0], expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        Session(extract_until(model, ["y"])).run(feeds)[0], expected, rtol=1e-5
+    )
 
 
 def test_up_to_leaves_the_type_to_the_graph() -> None:
-    model = net(
+    model = model_of(
         """(float[2] x, float[2] z) => (bool[2] y) {
             a = Greater (x, z)
             b = Less (x, z)
             y = Or (a, b) }""",
         {},
     )
-    (feeds,) = samples_for(model, 1)
-    assert Session(up_to(model, ["a"])).run(feeds)[0].dtype == np.bool_
+    (feeds,) = random_feeds(model, 1)
+    assert Session(extract_until(model, ["a"])).run(feeds)[0].dtype == np.bool_

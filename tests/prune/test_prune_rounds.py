@@ -3,36 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto
 
+from commands import Run
+from graphs import Samples, model_of, random_feeds
 from rockpress.core.errors import OptionError
 from rockpress.core.graphs.layers import macs_of
 from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
-from rockpress.core.types import Array
-from rockpress.pipeline.recipes.recipe import Recipe
-from rockpress.pipeline.stages.pruning import require_pruning
-from rockpress.prune.budget import Budget, macs_cost
-from rockpress.prune.prune import Method, Pruner
-from rockpress.prune.prune_result import PruneResult
-from rockpress.prune.repair.refit import Before
-from rockpress.prune.rounds import prune_in_rounds, usual_rounds
-
-Run = Callable[..., tuple[int, str, str]]
-Samples = list[dict[str, Array]]
+from rockpress.pipeline.recipes.recipe import make_recipe
+from rockpress.pipeline.tasks.pruning import require_pruning
+from rockpress.prune.prune import PruneMethod, Pruner
+from rockpress.prune.repair.refit import Teacher
+from rockpress.prune.results.budget import Budget, macs_cost
+from rockpress.prune.results.prune_result import PruneResult
+from rockpress.prune.rounds import default_rounds, prune_in_rounds
+from rockpress.prune.search.costs import CostFunction
+from samples import save_feeds
 
 
 def network() -> ModelProto:
     """Two convolutions, a residual Add and a head."""
-    model = onnx.parser.parse_model(
-        """<ir_version: 8, opset_import: ["": 17]> net (float[1,3,8,8] x) => (float[1,4] y) {
+    return model_of(
+        """(float[1,3,8,8] x) => (float[1,4] y) {
             a = Conv <pads=[1,1,1,1]> (x, w1)
             r = Relu (a)
             b = Conv <pads=[1,1,1,1]> (r, w2)
@@ -41,34 +40,30 @@ def network() -> ModelProto:
             d = Add (c, r)
             p = GlobalAveragePool (d)
             q = Flatten (p)
-            y = Gemm <transB=1> (q, w4) }"""
+            y = Gemm <transB=1> (q, w4) }""",
+        {"w1": (32, 3, 3, 3), "w2": (48, 32, 3, 3), "w3": (32, 48, 3, 3), "w4": (4, 32)},
     )
-    random = np.random.default_rng(0)
-    shapes = {"w1": (32, 3, 3, 3), "w2": (48, 32, 3, 3), "w3": (32, 48, 3, 3), "w4": (4, 32)}
-    for name, shape in shapes.items():
-        values = random.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))
-        model.graph.initializer.append(numpy_helper.from_array(values.astype(np.float32), name))
-    return prepare_model(model)
 
 
 def samples(count: int, seed: int = 0) -> Samples:
-    random = np.random.default_rng(seed)
-    return [{"x": random.normal(size=(1, 3, 8, 8)).astype(np.float32)} for _ in range(count)]
+    return random_feeds({"x": (1, 3, 8, 8)}, count, seed)
 
 
 def pruned(model: ModelProto, share: float, rounds: int, output: Path) -> PruneResult:
-    make = partial(Pruner, samples=samples(12), cost=macs_cost, step=8, method=Method())
+    make = partial(
+        Pruner, samples=samples(12), cost=CostFunction(macs_cost, 8), method=PruneMethod()
+    )
 
-    def again(smaller: ModelProto, before: Before) -> Pruner:
+    def again(smaller: ModelProto, teacher: Teacher) -> Pruner:
         # the teacher is the original in every round, and the cuts are counted from it
-        first = {one.name: tuple(one.dims) for one in before.model.graph.initializer}
+        first = {one.name: tuple(one.dims) for one in teacher.model.graph.initializer}
         assert first["w2"] == (48, 32, 3, 3)
         for one in smaller.graph.initializer:
-            if one.name in before.cuts:
-                cut = before.cuts[one.name]
+            if one.name in teacher.channels:
+                cut = teacher.channels[one.name]
                 assert one.dims[0] == cut.outputs.sum()
                 assert np.prod(one.dims[1:]) == cut.inputs.sum()
-        return make(prepare_model(smaller), before=before)
+        return make(prepare_model(smaller), teacher=teacher)
 
     return prune_in_rounds(make(model), again, Budget("macs", share), rounds, output)
 
@@ -95,9 +90,11 @@ def test_the_budget_is_that_of_the_whole(rounds: int, tmp_path: Path) -> None:
 
 def test_a_later_round_that_cannot_go_on_is_left_out(tmp_path: Path) -> None:
     """What it says is of its own part of the budget, and what is there then is no result."""
-    make = partial(Pruner, samples=samples(12), cost=macs_cost, step=8, method=Method())
+    make = partial(
+        Pruner, samples=samples(12), cost=CostFunction(macs_cost, 8), method=PruneMethod()
+    )
 
-    def again(smaller: ModelProto, before: Before) -> Pruner:
+    def again(smaller: ModelProto, teacher: Teacher) -> Pruner:
         raise OptionError("the budget of -2.0% is out of reach", "ask for less")
 
     output, budget = tmp_path / "a", Budget("macs", 0.6)
@@ -121,14 +118,14 @@ def test_the_plan_is_that_of_the_last_round(tmp_path: Path) -> None:
     ("kind", "share", "rounds"),
     [("macs", 0.59, 1), ("macs", 0.6, 2), ("size", 0.8, 2), ("cycles", 0.6, 1)],
 )
-def test_how_many_rounds_there_are_by_default(kind: str, share: float, rounds: int) -> None:
-    assert usual_rounds(Budget(kind, share)) == rounds
+def test_the_default_number_of_rounds(kind: str, share: float, rounds: int) -> None:
+    assert default_rounds(Budget(kind, share)) == rounds
 
 
 def test_rounds_are_an_option(tmp_path: Path, rockpress: Run) -> None:
     model, calib, out = tmp_path / "m.onnx", tmp_path / "calib.npz", tmp_path / "s.onnx"
     onnx.save(network(), model)
-    np.savez(calib, images=np.concatenate([one["x"] for one in samples(16)]))
+    save_feeds(calib, samples(16))
     line = ["prune", model, "--calib", calib, "-o", out, "--budget", "macs=-50%", "--json"]
     sizes = set()
     for rounds in (1, 2):
@@ -139,6 +136,6 @@ def test_rounds_are_an_option(tmp_path: Path, rockpress: Run) -> None:
         sizes.add(out.read_bytes())
     assert len(sizes) == 2
     assert rockpress(*line, "--rounds", 0)[0] == 2
-    recipe = Recipe(model, calib, prune="macs=-50%", max_drop=0.02, rounds=2)
+    recipe = make_recipe(model, calib=calib, prune="macs=-50%", max_drop=0.02, rounds=2)
     with pytest.raises(OptionError, match="made in one round"):
-        require_pruning(recipe)
+        require_pruning(recipe.prune)

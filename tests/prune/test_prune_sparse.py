@@ -10,20 +10,22 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto
 
+from commands import Run
+from graphs import model_of
 from rockpress.convert.chips.targets import find_target
 from rockpress.convert.manifest import manifest_path, read_manifest
 from rockpress.core.errors import ModelError, OptionError
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.sparsity import Axis, axis_of, is_sparse, sparse_axis
 from rockpress.core.types import Array
-from rockpress.pipeline.recipes.recipe import Recipe
-from rockpress.pipeline.stages.two_four import require_sparse
-from rockpress.prune.sparse.masks import fours_of, held_least_squares, lost_part, sparse_mask
+from rockpress.pipeline.recipes.recipe import make_recipe
+from rockpress.pipeline.tasks.two_four import require_sparse
+from rockpress.prune.sparse.masks import fours_of, lost_power, masked_least_squares, sparse_mask
 from rockpress.prune.sparse.sparsify import SparseMethod, sparsify
+from samples import save_feeds
 
-Run = Callable[..., tuple[int, str, str]]
 SHAPE = (1, 8, 12, 12)
 
 
@@ -38,38 +40,27 @@ def everywhere(*axes: Axis) -> Callable[[onnx.NodeProto, Array], tuple[Axis, ...
 
 def network(seed: int = 0) -> ModelProto:
     """Three convolutions, the second and third around a residual Add, and a head of ten classes."""
+    shapes = {"a.w": (32, 8, 3, 3), **dict.fromkeys(("b.w", "c.w"), (32, 32, 3, 3))}
     random = np.random.default_rng(seed)
-    weights: list[onnx.TensorProto] = []
-
-    def weight(name: str, *shape: int) -> str:
-        values = random.normal(size=shape) * np.sqrt(2 / np.prod(shape[1:]))
-        weights.append(numpy_helper.from_array(values.astype(np.float32), name))
-        return name
-
-    def conv(name: str, x: str, inputs: int) -> onnx.NodeProto:
-        weight(f"{name}.w", 32, inputs, 3, 3)
-        return helper.make_node("Conv", [x, f"{name}.w"], [name], name=name, pads=[1] * 4)
-
-    nodes = [
-        conv("a", "x", 8),
-        helper.make_node("Relu", ["a"], ["ra"]),
-        conv("b", "ra", 32),
-        helper.make_node("Relu", ["b"], ["rb"]),
-        conv("c", "rb", 32),
-        helper.make_node("Add", ["c", "ra"], ["sum"]),
-        helper.make_node("GlobalAveragePool", ["sum"], ["mean"]),
-        helper.make_node("Flatten", ["mean"], ["flat"]),
-        helper.make_node("Gemm", ["flat", weight("head.w", 10, 32)], ["y"], name="head", transB=1),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, SHAPE)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 10])],
+    weights = {
+        name: random.normal(size=shape) * np.sqrt(2 / np.prod(shape[1:]))
+        for name, shape in {**shapes, "head.w": (10, 32)}.items()
+    }
+    return model_of(
+        f"""(float{list(SHAPE)} x) => (float[1,10] y) {{
+            [a] a = Conv <pads = [1,1,1,1]> (x, "a.w")
+            ra = Relu (a)
+            [b] b = Conv <pads = [1,1,1,1]> (ra, "b.w")
+            rb = Relu (b)
+            [c] c = Conv <pads = [1,1,1,1]> (rb, "c.w")
+            sum = Add (c, ra)
+            mean = GlobalAveragePool (sum)
+            flat = Flatten (mean)
+            [head] y = Gemm <transB = 1> (flat, "head.w") }}""",
         weights,
+        opset=13,
+        prepared=False,
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    return onnx.shape_inference.infer_shapes(model)
 
 
 def samples(count: int = 24) -> list[dict[str, Array]]:
@@ -98,7 +89,7 @@ def test_a_mask_keeps_two_of_every_four(criterion: str, axis: Axis) -> None:
 def test_the_repair_with_a_mask_held_is_that_of_each_row_alone() -> None:
     random, second = np.random.default_rng(0), moments() + np.eye(16)
     matrix, kept = random.normal(size=(5, 16)), random.random((5, 16)) < 0.5
-    found = held_least_squares(matrix, second, kept)
+    found = masked_least_squares(matrix, second, kept)
     assert not found[~kept].any()
     for row, values, mask in zip(matrix, found, kept, strict=True):
         on = np.flatnonzero(mask)
@@ -111,7 +102,7 @@ def test_optimal_brain_surgeon_loses_less_than_the_smallest_weights() -> None:
     lost = {}
     for criterion in ("obs", "magnitude"):
         kept = sparse_mask(matrix, second, fours_of(16, 1, "input"), "input", criterion)
-        lost[criterion] = lost_part(matrix, held_least_squares(matrix, second, kept), second)
+        lost[criterion] = lost_power(matrix, masked_least_squares(matrix, second, kept), second)
     assert lost["obs"] < lost["magnitude"]
 
 
@@ -164,21 +155,21 @@ def test_layers_are_kept_and_chosen_by_name() -> None:
         ({"sparsity": "3:4"}, "the compiler knows 2:4 alone"),
     ],
 )
-def test_what_gains_nothing_is_refused_before_anything_runs(
+def test_sparsity_that_gains_nothing_is_refused_before_anything_runs(
     tmp_path: Path, changes: dict[str, Any], said: str
 ) -> None:
     options: dict[str, Any] = {"targets": ("rk3576",), "sparsity": "2:4", **changes}
     with pytest.raises(OptionError, match=said) as caught:
-        recipe = Recipe(tmp_path / "m.onnx", calib=tmp_path, **options)
-        for target in recipe.targets:
-            require_sparse(recipe, find_target(target))
+        recipe = make_recipe(tmp_path / "m.onnx", calib=tmp_path, **options)
+        for target in recipe.run.target:
+            require_sparse(recipe.prune, recipe.quantize.scheme, find_target(target))
     assert caught.value.hint
 
 
 def test_the_command_writes_a_sparse_model(tmp_path: Path, rockpress: Run) -> None:
     model, calib, out = tmp_path / "m.onnx", tmp_path / "calib.npz", tmp_path / "s.onnx"
     onnx.save(network(), model)
-    np.savez(calib, images=np.concatenate([one["x"] for one in samples()]))
+    save_feeds(calib, samples())
     line = ["prune", model, "--calib", calib, "-o", out, "--sparsity", "2:4"]
     code, printed, _ = rockpress(*line, "--target", "rv1126b", "--json")
     document = json.loads(printed)
@@ -204,7 +195,7 @@ def test_a_run_is_sparse_to_the_end_and_check_builds_it_again(
 ) -> None:
     model, calib, out = tmp_path / "m.onnx", tmp_path / "calib.npz", tmp_path / "build"
     onnx.save(network(), model)
-    np.savez(calib, images=np.concatenate([one["x"] for one in samples()]))
+    save_feeds(calib, samples())
     line = ["--calib", calib, "--method", "gptq"]
     code, printed, err = rockpress(
         *("run", model, *line, "--sparsity", "2:4", "--target", "rk3576", "-o", out, "--json")

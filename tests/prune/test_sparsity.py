@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, helper
 
-from rockpress.convert.chips.layer_table import parse_layers
+from graphs import model_of
+from rockpress.convert.chips.compiler_log import parse_layers
 from rockpress.convert.chips.sparse_layers import sparse_axes, sparse_layers, sparse_warnings
 from rockpress.convert.chips.targets import TARGETS, find_target
 from rockpress.core.graphs.sparsity import Axis, axis_of, fours, is_sparse, sparse_axis
@@ -28,24 +29,18 @@ def _pruned(weight: Array, axis: int) -> Array:
 
 def _model(*layers: tuple[str, Array]) -> ModelProto:
     """Convolutions of kernel 3 one after the other."""
-    nodes, weights, x = [], [], "x"
-    for name, weight in layers:
-        nodes.append(
-            helper.make_node("Conv", [x, f"{name}.w"], [name], name=name, pads=[1, 1, 1, 1])
-        )
-        weights.append(numpy_helper.from_array(weight.astype(np.float32), f"{name}.w"))
-        x = name
-    first = layers[0][1].shape[1]
-    graph = helper.make_graph(
-        nodes,
-        "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, first, 8, 8])],
-        [helper.make_tensor_value_info(x, TensorProto.FLOAT, None)],
-        weights,
+    names, weights = zip(*layers, strict=True)
+    sources = ("x", *names)
+    nodes = [
+        f'[{name}] {name} = Conv <pads = [1,1,1,1]> ({source}, "{name}.w")'
+        for source, name in zip(sources, names, strict=False)
+    ]
+    return model_of(
+        f"(float[1,{weights[0].shape[1]},8,8] x) => ({names[-1]}) {{ {' '.join(nodes)} }}",
+        {f"{name}.w": weight for name, weight in layers},
+        opset=13,
+        prepared=False,
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
-    model.ir_version = 8
-    return onnx.shape_inference.infer_shapes(model)
 
 
 @pytest.mark.parametrize("axis", [0, 1])
@@ -101,7 +96,7 @@ def test_depthwise_and_zero_weights_do_not_count() -> None:
         ("rk3588", "w8a8", 64, 64, set()),
     ],
 )
-def test_what_the_compiler_recognises(
+def test_the_compiler_recognises_some_shapes_only(
     target: str, dtype: str, outputs: int, inputs: int, expected: set[Axis]
 ) -> None:
     node = helper.make_node("Conv", ["x", "w"], ["y"])
@@ -109,7 +104,7 @@ def test_what_the_compiler_recognises(
     assert set(found) == expected
 
 
-def test_only_two_chips_have_it() -> None:
+def test_sparsity_is_for_two_chips() -> None:
     assert [one.name for one in TARGETS if one.sparse] == ["rk3576", "rv1126b"]
 
 

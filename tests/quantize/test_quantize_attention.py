@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx.parser
 import pytest
-from numpy.typing import NDArray
-from onnx import ModelProto, numpy_helper
+from numpy.typing import ArrayLike, NDArray
+from onnx import ModelProto
 
+from graphs import Weights, model_of, random_feeds
 from rockpress.convert.convert import convert
+from rockpress.convert.request import ConversionRequest
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.model import load_model
-from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
 from rockpress.quantize.graph_parts.attention import floating_tensors
@@ -22,7 +22,6 @@ from rockpress.quantize.graph_parts.placement import place
 from rockpress.quantize.quantize import quantize
 
 Array = NDArray[Any]
-Weights = dict[str, tuple[int, ...] | Array]
 
 WIDTH, HEADS, PIXELS = 16, 2, 12
 TOKENS = PIXELS * PIXELS // 4
@@ -54,18 +53,6 @@ CROSSED = """
 NORMS = {"spelt out": (SPELT_OUT, 13), "one operator": (ONE_OPERATOR, 17)}
 PROJECTIONS = {"split": BY_SPLIT, "matrices": BY_MATRICES, "crossed": CROSSED}
 CORE = "k k1 moved p q q1 result rows scores v v1 weighed".split()
-
-
-def model_of(text: str, weights: Weights, opset: int = 17) -> ModelProto:
-    """A prepared model; a weight given by its shape gets random values."""
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": {opset}]> net {text}')
-    random = np.random.default_rng(0)
-    for name, value in weights.items():
-        if isinstance(value, tuple):
-            fan = 1 if len(value) == 1 else np.prod(value[1:])
-            value = (random.standard_normal(value) / np.sqrt(fan)).astype(np.float32)
-        model.graph.initializer.append(numpy_helper.from_array(value, name))
-    return prepare_model(model)
 
 
 BY_ROWS = """
@@ -117,12 +104,12 @@ def attention(
     pooled = GlobalAveragePool (r3)
     features = Flatten (pooled)
     y = Gemm <transB=1> (features, w4, b4) }}"""
-    return model_of(body, _weights(norm, projection, others), opset)
+    return model_of(body, _weights(norm, projection, others), opset=opset)
 
 
 def _weights(norm: str, projection: str, others: int) -> Weights:
     half, each = PIXELS // 2, WIDTH // HEADS
-    weights: Weights = {
+    weights: dict[str, ArrayLike] = {
         **{"w1": (others, 3, 3, 3), "b1": (others,), "w2": (WIDTH, others, 3, 3)},
         **{"b2": (WIDTH,), "w3": (others, WIDTH, 3, 3), "b3": (others,)},
         **{"w4": (10, others), "b4": (10,)},
@@ -138,15 +125,6 @@ def _weights(norm: str, projection: str, others: int) -> Weights:
     if projection == "split":
         return weights | {"wqkv": (WIDTH, 3 * WIDTH), "cut": np.array([WIDTH] * 3)}
     return weights | dict.fromkeys(("wq", "wk", "wv"), (WIDTH, WIDTH))
-
-
-def samples_for(model: ModelProto, count: int, seed: int = 0) -> list[dict[str, Array]]:
-    random = np.random.default_rng(seed)
-    graph = Graph(model)
-    return [
-        {n: random.standard_normal(graph.shapes[n]).astype(np.float32) for n in graph.input_names}
-        for _ in range(count)
-    ]
 
 
 @pytest.mark.parametrize(
@@ -168,7 +146,7 @@ def test_a_cheap_block_is_left_in_float_from_its_norm_on(norm: str, projection: 
 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("projection", PROJECTIONS)
-def test_of_a_large_block_only_the_core_is(norm: str, projection: str) -> None:
+def test_a_large_attention_block_is_in_float_in_its_core_only(norm: str, projection: str) -> None:
     graph = Graph(attention(norm, projection, others=1))
     # what a Split moves belongs to the core, which begins behind what a matrix product makes
     split = {"q0", "k0", "v0"} if projection == "split" else set()
@@ -217,14 +195,14 @@ def test_a_norm_without_attention_is_not_touched() -> None:
 @pytest.mark.parametrize("projection", PROJECTIONS)
 def test_the_quantized_model_runs_near_the_float_one(projection: str, tmp_path: Path) -> None:
     model = attention(projection=projection)
-    few = samples_for(model, 12)
+    few = random_feeds(model, 12)
     quantize(model, tmp_path / "q.onnx", tmp_path / "p.toml", few, method="min-max")
     made = load_model(tmp_path / "q.onnx")
     read = {name for n in made.graph.node if n.op_type == "QuantizeLinear" for name in n.input[:1]}
     assert "r1" in read
     assert not read & floating_tensors(Graph(model))
     session = Session(made, optimise=False)
-    pairs = [(Session(model).run(one)[0], session.run(one)[0]) for one in samples_for(model, 4, 1)]
+    pairs = [(Session(model).run(one)[0], session.run(one)[0]) for one in random_feeds(model, 4, 1)]
     assert sqnr_db([np.stack([a for a, _ in pairs])], [np.stack([b for _, b in pairs])]) > 25
 
 
@@ -235,10 +213,12 @@ def test_the_compiler_survives_it(
     norm: str, others: int, levels: tuple[int, ...], tmp_path: Path
 ) -> None:
     model = attention(norm, "matrices", others=others)
-    few = samples_for(model, 6)
+    few = random_feeds(model, 6)
     quantize(model, tmp_path / "q.onnx", tmp_path / "p.toml", few, method="min-max")
     for level in levels:
-        made = convert(tmp_path / "q.onnx", None, "rk3588", level=level, simulate=few[:2])
+        made = convert(
+            ConversionRequest(tmp_path / "q.onnx", None, "rk3588", level=level, simulate=few[:2])
+        )
         assert made.closeness.intended_db is not None
         assert made.closeness.intended_db > 30
         assert any("FLOAT16" in layer.dtype.upper() for layer in made.layers)

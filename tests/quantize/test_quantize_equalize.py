@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnx.parser
 import pytest
-from numpy.typing import NDArray
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto
 
+from graphs import Samples, model_of, random_weights
 from rockpress.core.errors import ModelError
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.model import load_model, save_model
-from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.core.types import Array
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.single import quantize_file
 from rockpress.quantize.error_report import error_report
 from rockpress.quantize.methods.apply_method import quantized
@@ -37,25 +35,6 @@ from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import read_plan
 from rockpress.quantize.rendering.qdq import render
 from rockpress.quantize.statistics.few_samples import FewSamples
-
-Array = NDArray[Any]
-Feeds = list[dict[str, Array]]
-
-
-def model_of(text: str, values: dict[str, Array]) -> ModelProto:
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {text}')
-    for name, value in values.items():
-        tensor = numpy_helper.from_array(np.asarray(value, np.float32), name)
-        model.graph.initializer.append(tensor)
-    return prepare_model(model)
-
-
-def drawn(shapes: dict[str, tuple[int, ...]], seed: int = 0) -> dict[str, Array]:
-    random = np.random.default_rng(seed)
-    return {
-        name: random.standard_normal(shape) / np.sqrt(np.prod(shape[1:], dtype=np.float64))
-        for name, shape in shapes.items()
-    }
 
 
 def between(model: ModelProto) -> list[str]:
@@ -78,7 +57,7 @@ ACTIVATIONS = {
 
 
 def chain(activation: str) -> ModelProto:
-    values = drawn({**CONVS, "b4": (5,)})
+    values = random_weights({**CONVS, "b4": (5,)})
     values["slope"] = np.linspace(-0.5, 0.5, 8).reshape(8, 1, 1)
     return model_of(CHAIN % activation, values)
 
@@ -92,17 +71,17 @@ PRODUCTS = """(float[3,6] x) => (float[3,4] y) {
 
 def products() -> ModelProto:
     shapes = {"w1": (8, 6), "b1": (8,), "w2": (8, 5), "b2": (5,), "w3": (5, 4)}
-    return model_of(PRODUCTS, drawn(shapes))
+    return model_of(PRODUCTS, random_weights(shapes))
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_the_function_stays_the_same(activation: str) -> None:
+def test_equalized_convolutions_compute_the_same(activation: str) -> None:
     model = chain(ACTIVATIONS[activation])
     assert between(model) == ["r", "l", "g"]
     require_equal(model, (1, 4, 9, 9))
 
 
-def test_of_products_too() -> None:
+def test_equalized_products_compute_the_same() -> None:
     model = products()
     assert len(between(model)) == 2
     require_equal(model, (3, 6))
@@ -129,7 +108,9 @@ def require_equal(model: ModelProto, shape: tuple[int, ...]) -> None:
     ["Clip (a, zero, six)", "HardSwish (a)", "Sigmoid (a)", "Tanh (a)", "Elu (a)", "PRelu (a, x2)"],
 )
 def test_other_activations_are_left_alone(activation: str) -> None:
-    values = drawn({"w1": (8, 4, 3, 3), "b1": (8,), "w2": (5, 8, 1, 1), "w9": (8, 4, 3, 3)})
+    values = random_weights(
+        {"w1": (8, 4, 3, 3), "b1": (8,), "w2": (5, 8, 1, 1), "w9": (8, 4, 3, 3)}
+    )
     text = f"""(float[1,4,9,9] x) => (float[1,5,h,w] y) {{
         x2 = Conv (x, w9)
         a = Conv (x, w1, b1)
@@ -139,8 +120,10 @@ def test_other_activations_are_left_alone(activation: str) -> None:
     assert between(model) == []
 
 
-def test_what_others_read_or_see_is_left_alone() -> None:
-    values = drawn({"w1": (4, 4, 1, 1), "w2": (4, 4, 1, 1), "w3": (4, 4, 1, 1), "w4": (4, 4, 1, 1)})
+def test_layers_that_others_read_or_see_are_left_alone() -> None:
+    values = random_weights(
+        {"w1": (4, 4, 1, 1), "w2": (4, 4, 1, 1), "w3": (4, 4, 1, 1), "w4": (4, 4, 1, 1)}
+    )
     text = """(float[1,4,5,5] x) => (float[1,4,5,5] y, float[1,4,5,5] shown) {
         a = Conv (x, w1)
         b = Conv (a, w2)
@@ -170,7 +153,7 @@ PLANTED = """(float[1,4,12,12] x) => (float[1,6] y) {
 def planted() -> tuple[ModelProto, Array]:
     """A network, the channels of one tensor up to 100 times as large as others, and how large."""
     shapes = {"w1": (16, 4, 3, 3), "b1": (16,), "w2": (16, 1, 3, 3), "w3": (6, 16, 1, 1)}
-    values = drawn(shapes)
+    values = random_weights(shapes)
     uneven = np.logspace(-1, 1, 16)
     values["w1"] = values["w1"] * uneven[:, None, None, None]
     values["b1"] = values["b1"] * uneven
@@ -178,7 +161,7 @@ def planted() -> tuple[ModelProto, Array]:
     return model_of(PLANTED, values), uneven
 
 
-def samples_of(count: int, seed: int = 0) -> Feeds:
+def samples_of(count: int, seed: int = 0) -> Samples:
     random = np.random.default_rng(seed)
     own, common = (count, 1, 4, 12, 12), (count, 1, 4, 1, 1)
     whole = random.uniform(-2, 2, own) + random.uniform(-1, 1, common)
@@ -194,7 +177,7 @@ def test_planted_ranges_are_found(planted: tuple[ModelProto, Array]) -> None:
     assert np.log(factors).mean() == pytest.approx(0, abs=1e-6)
 
 
-def test_it_helps_where_ranges_are_uneven(
+def test_equalization_helps_where_ranges_are_uneven(
     planted: tuple[ModelProto, Array], tmp_path: Path
 ) -> None:
     model, _ = planted
@@ -220,7 +203,7 @@ def test_it_helps_where_ranges_are_uneven(
     assert sqnr_db(*outputs) > plan.candidates[best] + 4
 
 
-def test_what_is_known_of_the_equalized_model_is_what_would_be_seen(
+def test_statistics_of_the_equalized_model_are_those_it_would_give(
     planted: tuple[ModelProto, Array], tmp_path: Path
 ) -> None:
     model, _ = planted
@@ -300,8 +283,8 @@ def test_the_command_explains_an_equalized_model(
 ) -> None:
     save_model(planted[0], tmp_path / "m.onnx")
     np.save(tmp_path / "x.npy", np.stack([one["x"][0] for one in samples_of(30)]))
-    recipe = Recipe(tmp_path / "m.onnx", calib=tmp_path / "x.npy", method="gptq-equalized")
-    found = quantize_file(recipe, tmp_path / "q.onnx", explain=True)
+    recipe = make_recipe(tmp_path / "m.onnx", calib=tmp_path / "x.npy", method="gptq-equalized")
+    found = quantize_file(recipe.with_options(explain=True), tmp_path / "q.onnx")
     assert found.result.plan.equalization
     assert min(one.accumulated_db for one in found.errors) > 15
 

@@ -12,26 +12,25 @@ import numpy as np
 import onnx
 import onnx.parser
 import pytest
-from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 from typer.testing import CliRunner
 
+from graphs import Samples, model_of, random_feeds, random_weights
 from rockpress.cli.commands.quantize import app
 from rockpress.cli.errors_table import show_errors
 from rockpress.core.errors import SamplesError
 from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.similarity import sqnr_db
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.core.types import Array
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.samples.ready_model import ready_model
 from rockpress.pipeline.single import quantize_file
 from rockpress.quantize.error_report import TensorError, error_report
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import Plan
 from rockpress.quantize.rendering.qdq import dequantized_names, render
-
-Array = NDArray[Any]
-Feeds = list[dict[str, Array]]
+from samples import save_feeds
 
 TWO_CONVS = """(float[1,3,6,6] x) => (float y) {
     a = Conv (x, w1, b1)
@@ -49,27 +48,20 @@ BRANCHES = """(float[1,3,6,6] x) => (float y, float s) {
 def weights_of(**given: Array) -> dict[str, Array]:
     """Weights of both graphs: 3 -> 8 -> 4 channels, of one pixel each."""
     random = np.random.default_rng(3)
-    drawn: dict[str, Array] = {
+    weights = {
         "w1": random.standard_normal((8, 3, 1, 1)),
         "b1": random.standard_normal(8) * 0.3,
         "w2": random.standard_normal((4, 8, 1, 1)) * 0.4,
     }
-    return {name: value.astype(np.float32) for name, value in {**drawn, **given}.items()}
+    return random_weights({**weights, **given})
 
 
-def model_of(text: str, weights: dict[str, Array]) -> ModelProto:
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {text}')
-    model.graph.initializer.extend(numpy_helper.from_array(v, n) for n, v in weights.items())
-    return prepare_model(model)
-
-
-def feeds(count: int, seed: int) -> Feeds:
-    random = np.random.default_rng(seed)
-    return [{"x": random.standard_normal((1, 3, 6, 6)).astype(np.float32)} for _ in range(count)]
+def feeds(count: int, seed: int) -> Samples:
+    return random_feeds({"x": (1, 3, 6, 6)}, count, seed)
 
 
 def made(
-    model: ModelProto, folder: Path, samples: Feeds, method: str = "min-max"
+    model: ModelProto, folder: Path, samples: Samples, method: str = "min-max"
 ) -> tuple[ModelProto, Plan]:
     result = quantize(model, folder / "q.onnx", folder / "p.toml", samples, method=method)
     return load_model(result.path), result.plan
@@ -229,7 +221,7 @@ def test_every_tensor_once_worst_first(method: str, tmp_path: Path) -> None:
     assert len(alone) == len(errors)
 
 
-def test_what_stays_in_float_has_no_error(tmp_path: Path) -> None:
+def test_tensors_that_stay_in_float_have_no_error(tmp_path: Path) -> None:
     model = model_of(TWO_CONVS, weights_of())
     _, plan = made(model, tmp_path, feeds(16, 0))
     floating = replace(plan.activations["r"], dtype="float16")
@@ -266,7 +258,7 @@ def test_no_time_leaves_the_accumulated_errors(tmp_path: Path) -> None:
     assert steps[-1] == ("error alone", 4, 5)
 
 
-def test_what_is_not_reached_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tensors_out_of_time_come_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Time for half of the eight samples, and it ends after two tensors: those expected worst."""
     weights = weights_of()
     weights["w1"][0] *= 300
@@ -306,18 +298,17 @@ def test_the_names_of_dequantized_tensors(tmp_path: Path) -> None:
 def net(folder: Path, count: int) -> tuple[Path, Path]:
     """A model and so many samples, as files."""
     onnx.save(model_of(TWO_CONVS, weights_of()), folder / "net.onnx")
-    np.savez(folder / "samples.npz", x=np.concatenate([one["x"] for one in feeds(count, 0)]))
-    return folder / "net.onnx", folder / "samples.npz"
+    return folder / "net.onnx", save_feeds(folder / "samples.npz", feeds(count, 0))
 
 
 @pytest.mark.parametrize(("count", "used"), [(12, 2), (8, 8)])
 def test_the_samples_are_those_held_out(count: int, used: int, tmp_path: Path) -> None:
     model, samples = net(tmp_path, count)
-    recipe = Recipe(model=model, calib=samples, method="min-max", mixed="off", seed=5)
-    found = quantize_file(recipe, tmp_path / "q.onnx", explain=True)
+    recipe = make_recipe(model=model, calib=samples, method="min-max", mixed="off", seed=5)
+    found = quantize_file(recipe.with_options(explain=True), tmp_path / "q.onnx")
     ready = ready_model(model)
-    calib = ready.samples(samples, recipe.preprocessing, None, recipe.seed)
-    few = calib.split(used, recipe.seed)[1] if used < count else calib
+    calib = ready.samples(samples, recipe.preprocessing, None, recipe.run.seed)
+    few = calib.split(used, recipe.run.seed)[1] if used < count else calib
     quantized = load_model(found.result.path)
     assert found.errors == error_report(ready.model, quantized, found.result.plan, few)
 
@@ -365,8 +356,8 @@ def test_a_table_of_many(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_simulator_has_lost_as_much_as_the_intended_model(tmp_path: Path) -> None:
     model, samples = net(tmp_path, 12)
-    recipe = Recipe(model=model, calib=samples, method="min-max", mixed="off")
-    errors = quantize_file(recipe, tmp_path / "q.onnx", simulator=True).errors
+    recipe = make_recipe(model=model, calib=samples, method="min-max", mixed="off")
+    errors = quantize_file(recipe.with_options(simulator=True), tmp_path / "q.onnx").errors
     shown = [one for one in errors if one.simulated_db is not None]
     assert {one.name for one in shown} == {
         one.name for one in errors if one.kind == "activation" and one.operator != "Input"

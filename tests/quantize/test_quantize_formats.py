@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +11,19 @@ import onnx
 import onnx.parser
 import pytest
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, numpy_helper
+from onnx import ModelProto, TensorProto
 
+from graphs import Samples, model_of, random_feeds
 from rockpress.convert.convert import convert
+from rockpress.convert.request import ConversionRequest
 from rockpress.core.errors import OptionError
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.model import load_model, save_model
-from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.single import quantize_file
-from rockpress.pipeline.stages.plan_handover import build_options
+from rockpress.pipeline.tasks.plan_handover import with_quantized
 from rockpress.quantize.quantize import QuantizeResult, quantize
 from rockpress.quantize.rendering.plan import read_plan
 
@@ -45,18 +47,11 @@ SHAPES = {
 
 @pytest.fixture(scope="module")
 def net() -> ModelProto:
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {NET}')
-    random = np.random.default_rng(0)
-    for name, shape in SHAPES.items():
-        fan = 1 if len(shape) == 1 else np.prod(shape[1:])
-        value = (random.standard_normal(shape) / np.sqrt(fan)).astype(np.float32)
-        model.graph.initializer.append(numpy_helper.from_array(value, name))
-    return prepare_model(model)
+    return model_of(NET, SHAPES)
 
 
-def samples(count: int, seed: int) -> list[dict[str, Array]]:
-    random = np.random.default_rng(seed)
-    return [{"x": random.standard_normal((1, 3, 12, 12)).astype(np.float32)} for _ in range(count)]
+def samples(count: int, seed: int) -> Samples:
+    return random_feeds({"x": (1, 3, 12, 12)}, count, seed)
 
 
 def made(net: ModelProto, folder: Path, **how: Any) -> QuantizeResult:
@@ -120,12 +115,14 @@ def test_activations_of_16_bits_leave_the_error_of_the_weights(
     assert all(one.dtype == np.int32 for one in biases)
 
 
-def test_what_narrows_ranges_is_refused_for_16_bits(net: ModelProto, tmp_path: Path) -> None:
+def test_methods_that_narrow_ranges_are_refused_for_16_bits(
+    net: ModelProto, tmp_path: Path
+) -> None:
     with pytest.raises(OptionError, match="--method mse narrows the ranges"):
         made(net, tmp_path, scheme="w8a16", method="mse")
-    recipe = Recipe(tmp_path / "m.onnx", quantize="w8a16")
+    recipe = make_recipe(tmp_path / "m.onnx", scheme="w8a16")
     with pytest.raises(OptionError, match="--symmetric is for w8a8"):
-        quantize_file(recipe, tmp_path / "q.onnx", symmetric=True)
+        quantize_file(recipe.with_options(symmetric=True), tmp_path / "q.onnx")
 
 
 def test_a_method_that_is_not_known_is_refused(net: ModelProto, tmp_path: Path) -> None:
@@ -137,21 +134,14 @@ def test_a_method_that_is_not_known_is_refused(net: ModelProto, tmp_path: Path) 
 def test_16_bits_reach_a_chip_that_has_them(net: ModelProto, tmp_path: Path) -> None:
     result = made(net, tmp_path, scheme="w8a16")
     with pytest.raises(OptionError, match="activations of 16 bits") as refused:
-        convert(tmp_path / "q.onnx", None, "rk3562")
+        convert(ConversionRequest(tmp_path / "q.onnx", None, "rk3562"))
     assert "--scheme w8a16" in (refused.value.hint or "")
     save_model(net, tmp_path / "f.onnx")
-    file, how = build_options(result, tmp_path / "f.onnx", None)
-    assert (how["quantization"], how["dtype"]) == ("normal", "w8a16")
     others = samples(6, 2)
-    done = convert(
-        file,
-        None,
-        "rk3562",
-        quantization=how["quantization"],
-        dtype=how["dtype"],
-        calibration=samples(20, 0),
-        simulate=others,
-    )
+    floating = ConversionRequest(tmp_path / "f.onnx", None, "rk3562", simulate=others)
+    request = with_quantized(floating, result, None)
+    assert (request.quantization, request.dtype) == ("normal", "w8a16")
+    done = convert(replace(request, calibration=samples(20, 0)))
     assert done.dtype == "w8a16"
     assert done.outputs is not None
     wanted = np.stack([Session(net).run(one)[0] for one in others])

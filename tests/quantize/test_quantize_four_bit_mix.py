@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 from pytest import approx
 
+from graphs import model_of, random_feeds, random_weights
 from rockpress.convert.manifest import read_manifest
 from rockpress.core.errors import ModelError, OptionError, SamplesError
 from rockpress.core.graphs.model import load_model
-from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
+from rockpress.core.types import Array
 from rockpress.pipeline.check import check
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
 from rockpress.pipeline.run import run
-from rockpress.pipeline.single import Build, convert_file, quantize_file
+from rockpress.pipeline.single import convert_file, quantize_file
 from rockpress.quantize.rendering.plan import Plan, read_plan
-
-Array = NDArray[Any]
+from samples import save_feeds
 
 # a convolution, a depthwise one, a MatMul with its bias, and a Gemm
 NET = """(float[1,3,8,8] x) => (float[1,10] y) {
@@ -45,27 +43,28 @@ SIZES = {name: int(np.prod(shape)) for name, shape in WEIGHTS.items()}
 
 @pytest.fixture(scope="module")
 def net(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {NET}')
     random = np.random.default_rng(0)
-    for name, shape in {**WEIGHTS, "b3": (64,), "b4": (10,)}.items():
-        value = random.standard_normal(shape) / np.sqrt(np.prod(shape) / max(shape))
-        model.graph.initializer.append(numpy_helper.from_array(value.astype(np.float32), name))
+    weights = {
+        name: random.standard_normal(shape) / np.sqrt(np.prod(shape) / max(shape))
+        for name, shape in {**WEIGHTS, "b3": (64,), "b4": (10,)}.items()
+    }
     folder = tmp_path_factory.mktemp("four-bit-mix")
-    onnx.save(prepare_model(model), folder / "m.onnx")
+    onnx.save(model_of(NET, weights), folder / "m.onnx")
     for name, count, seed in (("calib", 60, 1), ("eval", 8, 2)):
-        drawn = np.random.default_rng(seed).standard_normal((count, 3, 8, 8)) + 0.5
-        np.savez(folder / f"{name}.npz", x=drawn.astype(np.float32))
+        save_feeds(
+            folder / f"{name}.npz", random_feeds({"x": (1, 3, 8, 8)}, count, seed, shift=0.5)
+        )
     return folder
 
 
 @pytest.fixture
 def recipe(net: Path) -> Recipe:
-    return Recipe(
+    return make_recipe(
         net / "m.onnx",
         calib=net / "calib.npz",
         eval=net / "eval.npz",
-        targets=("rk3576",),
-        quantize="w4a16",
+        target=("rk3576",),
+        scheme="w4a16",
     )
 
 
@@ -96,7 +95,7 @@ def test_the_budget_is_kept_and_the_rest_untouched(
     recipe: Recipe, size: int, tmp_path: Path
 ) -> None:
     output = tmp_path / "q.onnx"
-    plan = quantize_file(replace(recipe, mixed=f"size={size}%"), output).result.plan
+    plan = quantize_file(recipe.with_options(mixed=f"size={size}%"), output).result.plan
     assert read_plan(tmp_path / "q.plan.toml") == plan
     for one in plan.tradeoffs:
         assert one.cycles_ratio is None
@@ -111,10 +110,10 @@ def test_the_budget_is_kept_and_the_rest_untouched(
     assert not set(after) & (set(plan.weights) - set(plan.floating))  # the rounded ones are new
 
 
-def test_more_space_is_more_accurate(recipe: Recipe, tmp_path: Path) -> None:
+def test_a_larger_budget_is_more_accurate(recipe: Recipe, tmp_path: Path) -> None:
     found = {}
     for mixed in ("off", "size=-20%", "sqnr=32", "sqnr=90"):
-        made = quantize_file(replace(recipe, mixed=mixed), tmp_path / "q.onnx").result.plan
+        made = quantize_file(recipe.with_options(mixed=mixed), tmp_path / "q.onnx").result.plan
         found[mixed] = made
     assert not found["off"].floating
     assert 0 < len(found["size=-20%"].floating) < 3
@@ -126,9 +125,9 @@ def test_more_space_is_more_accurate(recipe: Recipe, tmp_path: Path) -> None:
 
 def test_the_toolkit_leaves_the_same_weights_in_float16(recipe: Recipe, tmp_path: Path) -> None:
     """Convolution, MatMul and Gemm: were only one of them rounded, it would be 30 dB or less."""
-    plan = quantize_file(replace(recipe, mixed="sqnr=90"), tmp_path / "q.onnx").result.plan
+    plan = quantize_file(recipe.with_options(mixed="sqnr=90"), tmp_path / "q.onnx").result.plan
     assert set(plan.floating) == {"w1", "w3", "w4"}
-    made = convert_file(recipe, tmp_path / "m.rknn", Build(plan=tmp_path / "q.plan.toml"))
+    made = convert_file(recipe.with_options(plan=tmp_path / "q.plan.toml"), tmp_path / "m.rknn")
     assert (made.quantization, made.dtype) == ("hybrid", "w4a16")
     assert not [one for one in made.warnings if one.code in ("toolkit-plan", "plan-weights")]
     assert made.closeness.float_db is not None
@@ -138,7 +137,7 @@ def test_the_toolkit_leaves_the_same_weights_in_float16(recipe: Recipe, tmp_path
 def test_a_run_mixes_by_itself_where_four_bits_are_too_few(
     recipe: Recipe, net: Path, tmp_path: Path
 ) -> None:
-    (target,) = run(replace(recipe, mixed="size=-10%"), tmp_path / "build").targets
+    (target,) = run(recipe.with_options(mixed="size=-10%"), tmp_path / "build").targets
     how = target.quantization
     assert how is not None
     assert how.floating > 0
@@ -155,16 +154,16 @@ def test_a_run_mixes_by_itself_where_four_bits_are_too_few(
 
 def test_the_plan_must_not_be_left_out(recipe: Recipe, tmp_path: Path) -> None:
     """In float16 such a model would have the loss of 4 bits, and none of the gain."""
-    quantize_file(replace(recipe, mixed="off"), tmp_path / "q.onnx")
-    moved = replace(recipe, model=tmp_path / "q.onnx")
+    quantize_file(recipe.with_options(mixed="off"), tmp_path / "q.onnx")
+    moved = recipe.with_options(model=tmp_path / "q.onnx")
     with pytest.raises(OptionError, match="rounded to 4 bits") as caught:
         convert_file(moved, tmp_path / "q.rknn")
     assert "--plan" in caught.value.hint
     assert not list(tmp_path.glob("*.rknn*"))
 
 
-def test_what_leaves_nothing_in_four_bits_is_told(recipe: Recipe, tmp_path: Path) -> None:
-    made = quantize_file(replace(recipe, mixed="sqnr=90"), tmp_path / "q.onnx")
+def test_a_mix_without_any_weight_in_four_bits_is_told(recipe: Recipe, tmp_path: Path) -> None:
+    made = quantize_file(recipe.with_options(mixed="sqnr=90"), tmp_path / "q.onnx")
     (warning,) = (one for one in made.warnings if one.code == "mixed-budget")
     assert "no weight in 4 bits" in warning.text
 
@@ -175,20 +174,17 @@ def test_weights_that_are_never_rounded_count_in_the_size(tmp_path: Path) -> Non
         s, h, c = LSTM <hidden_size=12> (x, w, r)
         q = Squeeze (s, one)
         z = MatMul (q, m) }"""
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {text}')
     random = np.random.default_rng(0)
-    for name, shape in {"w": (1, 48, 8), "r": (1, 48, 12), "m": (12, 6)}.items():
-        value = random.standard_normal(shape).astype(np.float32)
-        model.graph.initializer.append(numpy_helper.from_array(value, name))
-    model.graph.initializer.append(numpy_helper.from_array(np.array([1]), "one"))
-    onnx.save(model, tmp_path / "m.onnx")
+    shapes = {"w": (1, 48, 8), "r": (1, 48, 12), "m": (12, 6)}
+    weights = random_weights(shapes, random, scale=1)
+    onnx.save(model_of(text, {**weights, "one": [1]}, prepared=False), tmp_path / "m.onnx")
     drawn = random.standard_normal((20, 4, 1, 8)).astype(np.float32)
     np.savez(tmp_path / "c.npz", x=drawn)
-    recipe = Recipe(
+    recipe = make_recipe(
         tmp_path / "m.onnx",
         calib=tmp_path / "c.npz",
-        targets=("rk3576",),
-        quantize="w4a16",
+        target=("rk3576",),
+        scheme="w4a16",
         mixed="size=-40%",
     )
     made = quantize_file(recipe, tmp_path / "q.onnx")
@@ -199,7 +195,7 @@ def test_weights_that_are_never_rounded_count_in_the_size(tmp_path: Path) -> Non
 
 
 def test_the_plan_of_another_model_is_refused(recipe: Recipe, tmp_path: Path) -> None:
-    quantize_file(replace(recipe, mixed="sqnr=90"), tmp_path / "q.onnx")
+    quantize_file(recipe.with_options(mixed="sqnr=90"), tmp_path / "q.onnx")
     other = load_model(recipe.model)
     for node in other.graph.node:
         for position, name in enumerate(node.input):
@@ -207,9 +203,9 @@ def test_the_plan_of_another_model_is_refused(recipe: Recipe, tmp_path: Path) ->
                 node.input[position] = "other"
     next(one for one in other.graph.initializer if one.name == "w1").name = "other"
     onnx.save(other, tmp_path / "o.onnx")
-    build = Build(plan=tmp_path / "q.plan.toml")
+    recipe = recipe.with_options(plan=tmp_path / "q.plan.toml")
     with pytest.raises(ModelError, match="no tensor 'w1'"):
-        convert_file(replace(recipe, model=tmp_path / "o.onnx"), tmp_path / "o.rknn", build)
+        convert_file(recipe.with_options(model=tmp_path / "o.onnx"), tmp_path / "o.rknn")
 
 
 @pytest.mark.parametrize(
@@ -221,7 +217,7 @@ def test_the_plan_of_another_model_is_refused(recipe: Recipe, tmp_path: Path) ->
         ({"mixed": "sqnr=20", "calib_count": 6}, SamplesError, "too few calibration samples"),
     ],
 )
-def test_what_cannot_be_done_is_said(
+def test_impossible_budgets_of_a_mix_are_refused(
     recipe: Recipe,
     change: dict[str, Any],
     error: Callable[..., Exception],
@@ -229,5 +225,5 @@ def test_what_cannot_be_done_is_said(
     tmp_path: Path,
 ) -> None:
     with pytest.raises(error, match=match):  # type: ignore[call-overload]
-        quantize_file(replace(recipe, **change), tmp_path / "q.onnx")
+        quantize_file(recipe.with_options(**change), tmp_path / "q.onnx")
     assert not list(tmp_path.iterdir())

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 
+from graphs import Samples, model_of
 from rockpress.convert.convert import convert
 from rockpress.convert.manifest import read_manifest
+from rockpress.convert.request import ConversionRequest
 from rockpress.core.errors import ModelError, OptionError
 from rockpress.core.graphs.model import load_model
-from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
+from rockpress.core.types import Array
 from rockpress.pipeline.check import check
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.run import run
 from rockpress.pipeline.single import quantize_file
 from rockpress.quantize.four_bits import LIMIT, quantize_four_bits
 from rockpress.quantize.rendering.plan import read_plan
-
-Array = NDArray[Any]
-Feeds = list[dict[str, Array]]
+from samples import save_feeds
 
 NET = """(float[1,3,16,16] x) => (float[1,10] y) {
     a = Conv <pads=[1,1,1,1]> (x, w1, b1)
@@ -47,23 +44,17 @@ WEIGHTS = {
 
 @pytest.fixture(scope="module")
 def net() -> ModelProto:
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {NET}')
-    random = np.random.default_rng(0)
-    for name, shape in WEIGHTS.items():
-        fan = 1 if name.startswith("b") else np.prod(shape[1:])
-        value = (random.standard_normal(shape) / np.sqrt(fan)).astype(np.float32)
-        model.graph.initializer.append(numpy_helper.from_array(value, name))
-    return prepare_model(model)
+    return model_of(NET, WEIGHTS)
 
 
-def samples(count: int, seed: int) -> Feeds:
+def samples(count: int, seed: int) -> Samples:
     random = np.random.default_rng(seed)
     common = random.standard_normal((count, 1, 16, 16)) + 0.5
     own = random.standard_normal((count, 3, 16, 16))
     return [{"x": one[None].astype(np.float32)} for one in common + 0.4 * own]
 
 
-def outputs(model: ModelProto, feeds: Feeds) -> Array:
+def outputs(model: ModelProto, feeds: Samples) -> Array:
     session = Session(model)
     return np.stack([session.run(one)[0][0] for one in feeds])
 
@@ -118,13 +109,15 @@ def test_the_toolkit_keeps_the_weights(net: ModelProto, tmp_path: Path) -> None:
     found = {}
     for name in ("q", "float"):
         built = convert(
-            tmp_path / f"{name}.onnx",
-            None,
-            "rk3576",
-            quantization="normal",
-            dtype="w4a16",
-            calibration=samples(2, 1),
-            simulate=feeds,
+            ConversionRequest(
+                tmp_path / f"{name}.onnx",
+                None,
+                "rk3576",
+                quantization="normal",
+                dtype="w4a16",
+                calibration=samples(2, 1),
+                simulate=feeds,
+            )
         )
         assert built.outputs is not None
         found[name] = built.outputs[0]
@@ -134,41 +127,40 @@ def test_the_toolkit_keeps_the_weights(net: ModelProto, tmp_path: Path) -> None:
     assert sqnr_db(reference, [found["q"]]) > sqnr_db(reference, [found["float"]]) + 3
 
 
-def test_what_cannot_be_done_is_said(net: ModelProto, tmp_path: Path) -> None:
+def test_impossible_requests_for_four_bits_are_refused(net: ModelProto, tmp_path: Path) -> None:
     onnx.save(net, tmp_path / "m.onnx")
-    np.savez(tmp_path / "c.npz", x=np.concatenate([one["x"] for one in samples(12, 1)]))
-    recipe = Recipe(tmp_path / "m.onnx", calib=tmp_path / "c.npz", quantize="w4a16")
+    save_feeds(tmp_path / "c.npz", samples(12, 1))
+    recipe = make_recipe(tmp_path / "m.onnx", calib=tmp_path / "c.npz", scheme="w4a16")
     output = tmp_path / "q.onnx"
     with pytest.raises(OptionError, match="rk3588 has no w4a16"):
         quantize_file(recipe, output)
-    recipe = replace(recipe, targets=("rk3576",))
+    recipe = recipe.with_options(target=("rk3576",))
     with pytest.raises(OptionError, match="--mixed cycles=\\+8% is for w8a8") as caught:
-        quantize_file(replace(recipe, mixed="cycles=+8%"), output)
+        quantize_file(recipe.with_options(mixed="cycles=+8%"), output)
     assert "size=-15%" in caught.value.hint
     with pytest.raises(OptionError, match="--explain is for w8a8"):
-        quantize_file(recipe, output, explain=True)
+        quantize_file(recipe.with_options(explain=True), output)
     with pytest.raises(OptionError, match="--method kl is about the ranges"):
-        quantize_file(replace(recipe, method="kl"), output)
+        quantize_file(recipe.with_options(method="kl"), output)
     assert not output.exists()
     found = quantize_file(recipe, output)
     assert found.result.plan.held_out == 2
-    quantize_file(replace(recipe, quantize="w8a8"), tmp_path / "int8.onnx")
+    quantize_file(recipe.with_options(scheme="w8a8"), tmp_path / "int8.onnx")
     with pytest.raises(ModelError, match="quantized already"):
-        quantize_file(replace(recipe, model=tmp_path / "int8.onnx"), output)
+        quantize_file(recipe.with_options(model=tmp_path / "int8.onnx"), output)
 
 
 def test_a_run_with_weights_of_four_bits(net: ModelProto, tmp_path: Path) -> None:
     """The .rknn computes what the kept model does, and check builds the same again."""
     onnx.save(net, tmp_path / "m.onnx")
     for name, count, seed in (("calib", 40, 1), ("eval", 8, 2)):
-        arrays = np.concatenate([one["x"] for one in samples(count, seed)])
-        np.savez(tmp_path / f"{name}.npz", x=arrays)
-    recipe = Recipe(
+        save_feeds(tmp_path / f"{name}.npz", samples(count, seed))
+    recipe = make_recipe(
         tmp_path / "m.onnx",
         calib=tmp_path / "calib.npz",
         eval=tmp_path / "eval.npz",
-        targets=("rk3576",),
-        quantize="w4a16",
+        target=("rk3576",),
+        scheme="w4a16",
     )
     (target,) = run(recipe, tmp_path / "build").targets
     stages = {row.stage: row for row in target.models}
@@ -187,7 +179,7 @@ def test_a_run_with_weights_of_four_bits(net: ModelProto, tmp_path: Path) -> Non
 
 def test_a_chip_without_it_is_told_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(b"never read")
-    recipe = Recipe(tmp_path / "m.onnx", calib=tmp_path, quantize="w4a16")
+    recipe = make_recipe(tmp_path / "m.onnx", calib=tmp_path, scheme="w4a16")
     with pytest.raises(OptionError, match="rk3588 has no w4a16") as caught:
         run(recipe, tmp_path / "build")
     assert "w8a8" in caught.value.hint

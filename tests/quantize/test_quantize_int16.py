@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx.parser
 import pytest
 from numpy.typing import NDArray
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto
 
+from graphs import Samples, model_of, random_feeds, random_weights
 from rockpress.convert.chips.cycles import layer_cycles, npu_cycles
 from rockpress.convert.chips.targets import TARGETS, find_target
 from rockpress.convert.convert import convert
-from rockpress.convert.lowering.hybrid import ranges_for
-from rockpress.convert.toolkit.job import Ranges
+from rockpress.convert.lowering.hybrid import with_fused_tensors
+from rockpress.convert.request import ConversionRequest
+from rockpress.convert.toolkit.job import ToolkitPlan
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.layers import LayerShape, layer_of
 from rockpress.core.graphs.model import is_qdq, load_model, save_model
-from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
-from rockpress.pipeline.stages.plan_handover import build_options, is_hybrid, ranges_of
+from rockpress.pipeline.tasks.plan_handover import is_hybrid, with_quantized
 from rockpress.quantize.mixed import parse_mixed
 from rockpress.quantize.quantize import Mixed, quantize
 from rockpress.quantize.rendering.plan import read_plan
@@ -46,21 +47,16 @@ SHAPES = {
 
 @pytest.fixture(scope="module")
 def net() -> ModelProto:
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {NET}')
-    random = np.random.default_rng(0)
-    gain = np.where(np.arange(16) == 3, 100, 1)
-    for name, shape in SHAPES.items():
-        fan = 1 if len(shape) == 1 else np.prod(shape[1:])
-        value = random.standard_normal(shape) / np.sqrt(fan)
-        value = value * gain.reshape(-1, *[1] * (value.ndim - 1)) if name in ("w2", "b2") else value
-        value = value / gain[None, :, None, None] if name == "w3" else value
-        model.graph.initializer.append(numpy_helper.from_array(value.astype(np.float32), name))
-    return prepare_model(model)
+    gain = np.where(np.arange(16) == 3, 100, 1).astype(np.float32)
+    weights = random_weights(SHAPES)
+    weights["w2"] *= gain[:, None, None, None]
+    weights["b2"] *= gain
+    weights["w3"] /= gain[None, :, None, None]
+    return model_of(NET, weights)
 
 
-def samples(count: int, seed: int) -> list[dict[str, Array]]:
-    random = np.random.default_rng(seed)
-    return [{"x": random.standard_normal((1, 3, 16, 16)).astype(np.float32)} for _ in range(count)]
+def samples(count: int, seed: int) -> Samples:
+    return random_feeds({"x": (1, 3, 16, 16)}, count, seed)
 
 
 def on_rv1106(layer: LayerShape, dtype: str) -> float:
@@ -90,7 +86,7 @@ def test_cycles_of_int16_are_the_compilers(case: tuple[str, int, int, int, int, 
     assert npu_cycles(layer, find_target(name), "int16") == MEASURED[case]
 
 
-def test_which_type_is_mixed_with_int8() -> None:
+def test_the_type_mixed_with_int8_is_that_of_the_chip() -> None:
     found = {target.name: target.mixes_with for target in TARGETS}
     assert {name for name, kind in found.items() if kind == "int16"} == {"rv1103", "rv1106"}
     assert {name for name, kind in found.items() if kind is None} == {
@@ -100,10 +96,10 @@ def test_which_type_is_mixed_with_int8() -> None:
 
 def test_readers_of_int16_compute_in_int16_too(net: ModelProto) -> None:
     ranges = {name: (0.0, 1.0) for name in ("x", "r", "e", "y")}
-    carried = ranges_for(net, Ranges(ranges, {"o": "int16"}))
+    carried = with_fused_tensors(net, ToolkitPlan(ranges, {"o": "int16"}))
     assert carried.types == {"o": "int16", "c": "int16", "e": "int16", "d": "int16"}
     assert carried.ranges["e"] == (0.0, 1.0)  # behind its layer it is int8 again
-    same = ranges_for(net, Ranges(ranges, {"o": "float16"}))
+    same = with_fused_tensors(net, ToolkitPlan(ranges, {"o": "float16"}))
     assert same.types == {"o": "float16", "c": "float16"}
 
 
@@ -122,19 +118,12 @@ def test_int16_reaches_the_chip(net: ModelProto, tmp_path: Path) -> None:
     assert {one.source for one in plan.weights.values()} == {"nearest"}
     assert plan.tradeoffs[-1].sqnr_db > plan.tradeoffs[0].sqnr_db + 6
     save_model(net, tmp_path / "f.onnx")
-    file, how = build_options(result, tmp_path / "f.onnx", None)
+    floating = ConversionRequest(tmp_path / "f.onnx", None, "rv1106", simulate=others)
+    request = with_quantized(floating, result, None)
     assert is_hybrid(plan)
-    assert (file, how["quantization"]) == (tmp_path / "f.onnx", "hybrid")
-    assert not is_qdq(load_model(file))
-    made = convert(
-        file,
-        None,
-        "rv1106",
-        quantization="hybrid",
-        calibration=calib,
-        simulate=others,
-        plan=ranges_of(plan, net),
-    )
+    assert (request.model, request.quantization) == (tmp_path / "f.onnx", "hybrid")
+    assert not is_qdq(load_model(request.model))
+    made = convert(replace(request, calibration=calib))
     kinds = {layer.dtype for layer in made.layers if layer.npu_cycles}
     assert kinds == {"INT8", "INT16"}
     models = Session(net), Session(load_model(paths[0]), optimise=False)

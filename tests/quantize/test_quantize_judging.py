@@ -5,37 +5,30 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnx
-import onnx.parser
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 
+from graphs import model_of, random_feeds, random_weights
+from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import Samples, open_samples
 from rockpress.core.graphs.model import load_model
-from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
+from rockpress.core.types import Array
 from rockpress.pipeline.samples.task_metric import judge_for
-from rockpress.pipeline.stages.quantizing import held_out, quantize_step
+from rockpress.pipeline.tasks.quantizing import held_out, quantize_step
 from rockpress.quantize.four_bits import quantize_four_bits
 from rockpress.quantize.graph_parts.logits import Logits, logits_of
 from rockpress.quantize.methods.method_candidates import HeldOut
-from rockpress.quantize.methods.method_selection import (
-    TaskMetric,
-    Trial,
-    Verdict,
-    verdict_on,
-)
+from rockpress.quantize.methods.method_selection import TaskMetric, Trial, Verdict, verdict_on
 from rockpress.quantize.methods.method_table import COMPARED
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import read_plan
+from samples import pixels
 
-Array = NDArray[Any]
 TOP1 = TaskMetric("top1", lambda index, outputs: 0.0)
 LOSS = TaskMetric("loss", lambda index, outputs: 0.0, lower_is_better=True)
 
@@ -68,7 +61,7 @@ def test_lower_may_be_better() -> None:
     assert verdict_on(trials, TOP1).best == "b"
 
 
-def test_of_those_that_are_equal_the_nearest_is_kept() -> None:
+def test_the_nearest_of_equal_candidates_is_kept() -> None:
     trials = {
         "worst": trial(30, right(10)),
         "first": trial(20, right(20)),
@@ -78,7 +71,7 @@ def test_of_those_that_are_equal_the_nearest_is_kept() -> None:
     assert (verdict.best, verdict.chosen_by) == ("second", "top1")
 
 
-def test_one_hard_sample_decides_nothing() -> None:
+def test_a_single_hard_sample_decides_nothing() -> None:
     """It has nearly all the noise, so the SQNR over all samples is much better without it."""
     easy, hard = np.full(20, 40.0), np.full(20, 40.0)
     hard[7] = 5.0
@@ -88,7 +81,7 @@ def test_one_hard_sample_decides_nothing() -> None:
     assert verdict_on({"a": Trial(18.0, tuple(hard)), "b": always}).best == "b"
 
 
-def test_what_reproduces_samples_exactly_is_better() -> None:
+def test_a_candidate_that_reproduces_samples_exactly_is_better() -> None:
     exact, near = Trial(math.inf, (math.inf,) * 6), trial(40, (1.0,) * 6)
     assert verdict_on({"a": near, "b": exact}).best == "b"
     assert verdict_on({"a": exact, "b": near}).best == "a"
@@ -144,13 +137,10 @@ def test_samples_are_compared_before_the_last_softmax(
     last: str, tensor: str, axis: int | None, tmp_path: Path
 ) -> None:
     text = f"(float[1,3,8,8] x) => (float[1,4,8,8] y) {{ a = Conv (x, w)\n y = {last} }}"
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {text}')
     weight = np.random.default_rng(0).standard_normal((4, 3, 1, 1)).astype(np.float32) * 9
-    model.graph.initializer.append(numpy_helper.from_array(weight, "w"))
-    model = prepare_model(model)
+    model = model_of(text, {"w": weight})
     assert logits_of(model) == (Logits(tensor, axis),)
-    random = np.random.default_rng(1)
-    samples = [{"x": random.standard_normal((1, 3, 8, 8)).astype(np.float32)} for _ in range(6)]
+    samples = random_feeds(model, 6, 1)
     shifted = ModelProto()
     shifted.CopyFrom(model)
     bias = np.array([1, 2, 3, 4], np.float32) if axis is None else np.full(4, 2, np.float32)
@@ -182,25 +172,20 @@ NET = """(float[1,3,8,8] x) => (float[1,4] y) {
 
 @pytest.fixture(scope="module")
 def net() -> ModelProto:
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {NET}')
-    random = np.random.default_rng(0)
-    for name, shape in {"w1": (6, 3, 3, 3), "b1": (6,), "w2": (4, 6), "b2": (4,)}.items():
-        value = (random.standard_normal(shape) / 3).astype(np.float32)
-        model.graph.initializer.append(numpy_helper.from_array(value, name))
-    return prepare_model(model)
+    shapes = {"w1": (6, 3, 3, 3), "b1": (6,), "w2": (4, 6), "b2": (4,)}
+    return model_of(NET, random_weights(shapes, scale=1 / 3))
 
 
 def saved(path: Path, model: ModelProto, count: int, classes: int = 4) -> Samples:
     """Samples of pixels with a label each; of four classes they are what the model says."""
-    random = np.random.default_rng(1)
-    images = random.integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
+    images = pixels(count, 8, 8, 3, seed=1)
     np.savez(path, images=images, labels=np.zeros(count, np.int64))
-    samples = open_samples(path, inputs={"x": (1, 3, 8, 8)}, std=(64.0,))
+    samples = open_samples(path, {"x": (1, 3, 8, 8)}, Preprocessing(std=(64.0,)))
     session = Session(model)
     found = [int(session.run(feeds)[0].argmax()) for feeds in samples]
     labels = np.array(found) if classes == 4 else np.arange(count) % classes
     np.savez(path, images=images, labels=labels)
-    return open_samples(path, inputs={"x": (1, 3, 8, 8)}, std=(64.0,))
+    return open_samples(path, {"x": (1, 3, 8, 8)}, Preprocessing(std=(64.0,)))
 
 
 def test_labels_are_scored_like_the_final_metric(net: ModelProto, tmp_path: Path) -> None:
@@ -230,7 +215,7 @@ def test_labels_of_more_classes_than_the_model_has_are_left_aside(
 
 def test_unlabelled_samples_have_no_judge(net: ModelProto, tmp_path: Path) -> None:
     np.save(tmp_path / "s.npy", np.zeros((3, 3, 8, 8), np.float32))
-    samples = open_samples(tmp_path / "s.npy", inputs={"x": (1, 3, 8, 8)})
+    samples = open_samples(tmp_path / "s.npy", {"x": (1, 3, 8, 8)})
     assert judge_for(net, samples, "top1") == (None, ())
     assert judge_for(net, None, "top1") == (None, ())
 
@@ -247,10 +232,10 @@ def test_the_metric_of_every_method_is_in_the_plan(net: ModelProto, tmp_path: Pa
     assert read_plan(tmp_path / "p.toml") == plan
 
 
-def test_more_labelled_samples_are_held_out(net: ModelProto, tmp_path: Path) -> None:
+def test_labelled_samples_are_held_out_in_larger_numbers(net: ModelProto, tmp_path: Path) -> None:
     labelled = saved(tmp_path / "s.npz", net, 200)
     np.save(tmp_path / "s.npy", np.zeros((200, 3, 8, 8), np.float32))
-    plain = open_samples(tmp_path / "s.npy", inputs={"x": (1, 3, 8, 8)})
+    plain = open_samples(tmp_path / "s.npy", {"x": (1, 3, 8, 8)})
     counts = [len(kept) for _, kept in (held_out(one, 0) for one in (labelled, plain)) if kept]
     assert counts == [40, 24]
 

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnx.parser
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 
+from graphs import Samples, model_of
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.model import load_model
-from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
+from rockpress.core.types import Array
 from rockpress.quantize.graph_parts.placement import place
 from rockpress.quantize.graph_parts.weighted_layers import WIDEST_BLOCK, Layer, blocks, layers_of
 from rockpress.quantize.methods.method_table import COMPARED, METHODS, REFINED
@@ -34,9 +32,6 @@ from rockpress.quantize.rendering.plan import read_plan
 from rockpress.quantize.rendering.rounding import lost_mean, rounded_layers
 from rockpress.quantize.statistics.tensor_statistics import InputMoments, observe
 
-Array = NDArray[Any]
-Feeds = list[dict[str, Array]]
-
 LAYERS = {
     "dense": ("Conv <pads=[1,1,1,1]>", (5, 6, 3, 3)),
     "strided, uneven pads": ("Conv <pads=[0,1,2,0], strides=[2,1]>", (5, 6, 3, 2)),
@@ -44,17 +39,6 @@ LAYERS = {
     "depthwise": ("Conv <group=6, pads=[2,2,2,2]>", (12, 1, 5, 5)),
     "grouped": ("Conv <group=2>", (4, 3, 1, 1)),
 }
-
-
-def model_of(text: str, weights: dict[str, tuple[int, ...]], seed: int = 0) -> ModelProto:
-    """A prepared model; weights are drawn, those of a name that starts with b are biases."""
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {text}')
-    random = np.random.default_rng(seed)
-    for name, shape in weights.items():
-        fan = 1 if name.startswith("b") else np.prod(shape[1:])
-        value = (random.standard_normal(shape) / np.sqrt(fan)).astype(np.float32)
-        model.graph.initializer.append(numpy_helper.from_array(value, name))
-    return prepare_model(model)
 
 
 def one_layer(operator: str, shape: tuple[int, ...]) -> tuple[ModelProto, Layer]:
@@ -67,7 +51,7 @@ def one_layer(operator: str, shape: tuple[int, ...]) -> tuple[ModelProto, Layer]
     return model, layer
 
 
-def correlated(count: int, shape: tuple[int, ...], seed: int = 0) -> Feeds:
+def correlated(count: int, shape: tuple[int, ...], seed: int = 0) -> Samples:
     """Samples whose channels are much alike and not centred, as those of images are."""
     random = np.random.default_rng(seed)
     common = random.standard_normal((count, 1, *shape[2:]))
@@ -298,7 +282,7 @@ def test_a_method_can_be_named(method: str, net: ModelProto, tmp_path: Path) -> 
     assert sqnr_db(Session(net).run(samples[0]), got) > 15
 
 
-def test_without_samples_to_compare_on_it_is_gptq(net: ModelProto, tmp_path: Path) -> None:
+def test_the_method_without_samples_to_compare_on_is_gptq(net: ModelProto, tmp_path: Path) -> None:
     samples = correlated(4, (1, 6, 12, 12))
     assert quantize(net, tmp_path / "q.onnx", tmp_path / "p", samples).plan.method == "gptq"
 

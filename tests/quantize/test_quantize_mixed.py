@@ -3,38 +3,32 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnx.parser
 import pytest
-from numpy.typing import NDArray
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto
 
-from rockpress.cli import main as entry
+from commands import Run
+from graphs import Samples, Weights, model_of, random_feeds
 from rockpress.convert.chips.cycles import layer_cycles
 from rockpress.convert.chips.targets import find_target
 from rockpress.convert.convert import convert
+from rockpress.convert.request import ConversionRequest
 from rockpress.core.errors import OptionError, SamplesError
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.layers import LayerShape
 from rockpress.core.graphs.model import load_model, save_model
-from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
-from rockpress.pipeline.stages.plan_handover import ranges_of
+from rockpress.pipeline.tasks.plan_handover import ranges_of
 from rockpress.quantize.methods.method_candidates import HeldOut
 from rockpress.quantize.mixed import Costs, families, growing_choices, parse_mixed, sensitivities
 from rockpress.quantize.quantize import Mixed, quantize
 from rockpress.quantize.rendering.plan import Activation, Plan, read_plan
 from rockpress.quantize.rendering.qdq import render
-
-Array = NDArray[Any]
-Feeds = list[dict[str, Array]]
 
 # one channel in sixteen is 200 times as large as the others, and as much less is made of it
 GAIN = np.where(np.arange(16) == 3, 200, 1).astype(np.float32)
@@ -57,22 +51,8 @@ SHAPES = {
 }
 
 
-def model_of(text: str, weights: dict[str, Any], seed: int = 0) -> ModelProto:
-    """A prepared model; a weight given by its shape gets random values."""
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {text}')
-    random = np.random.default_rng(seed)
-    for name, value in weights.items():
-        if isinstance(value, tuple):
-            fan = 1 if len(value) == 1 else np.prod(value[1:])
-            value = (random.standard_normal(value) / np.sqrt(fan)).astype(np.float32)
-        model.graph.initializer.append(numpy_helper.from_array(value, name))
-    return prepare_model(model)
-
-
-def samples(count: int, seed: int, size: int = 16) -> Feeds:
-    random = np.random.default_rng(seed)
-    shape = (1, 3, size, size)
-    return [{"x": random.standard_normal(shape).astype(np.float32)} for _ in range(count)]
+def samples(count: int, seed: int, size: int = 16) -> Samples:
+    return random_feeds({"x": (1, 3, size, size)}, count, seed)
 
 
 def on_rk3588(layer: LayerShape, dtype: str) -> float:
@@ -107,7 +87,7 @@ BAD += ["cycles=8%%", "macs=+8%", "sqnr=", "sqnr=25%", "sqnr=25dB", "sqnr=-3", "
 
 
 @pytest.mark.parametrize("text", BAD)
-def test_what_is_no_budget(text: str) -> None:
+def test_texts_that_are_no_budget_are_refused(text: str) -> None:
     with pytest.raises(OptionError, match="is no budget for mixed precision") as told:
         parse_mixed(text)
     assert repr(text) in told.value.message
@@ -164,7 +144,7 @@ def test_costs_are_those_of_the_layers_that_become_float(net: ModelProto) -> Non
     assert found == pytest.approx([0, 2 / 5, 4 / 5, 0])
 
 
-def test_it_stops_where_it_is_accurate_enough_or_comes_near(made: Make) -> None:
+def test_the_search_stops_where_the_accuracy_is_reached_or_near(made: Make) -> None:
     enough, plan, best = (made(f"sqnr={db}")[0] for db in (10, 35, 900))
     assert (len(enough.tradeoffs), enough.floating) == (1, ())
     assert [one.sqnr_db >= 35 for one in plan.tradeoffs].index(True) == len(plan.tradeoffs) - 1
@@ -174,7 +154,7 @@ def test_it_stops_where_it_is_accurate_enough_or_comes_near(made: Make) -> None:
     assert set(best.floating) == set(most.floating)
 
 
-def test_without_time_it_stays_int8_and_without_samples_it_fails(made: Make) -> None:
+def test_mixing_without_time_stays_int8_and_without_samples_fails(made: Make) -> None:
     plan, _ = made("cycles=+100%", seconds=0)
     assert (len(plan.tradeoffs), plan.floating) == (1, ())
     with pytest.raises(SamplesError, match="too few calibration samples"):
@@ -193,7 +173,7 @@ MOVED = """(float[1,3,8,8] x) => (float[1,10] y) {
     y = Gemm <transB=1> (v, w3, b3) }"""
 
 
-def test_what_is_only_moved_is_as_float_as_what_it_came_from(tmp_path: Path) -> None:
+def test_tensors_that_are_only_moved_have_the_type_of_their_source(tmp_path: Path) -> None:
     few = np.random.default_rng(1).standard_normal((12, 16)).astype(np.float32) / 4
     weights = {"w1": (16, 3, 3, 3), "b1": (16,), "b2": (12,), "w3": (10, 12), "b3": (10,)}
     model = model_of(MOVED, {**weights, "w2": few / GAIN, "gain": GAIN[None, :, None, None]})
@@ -240,7 +220,7 @@ INVERTED = """(float[1,3,8,8] x) => (float[1,10] y) {
     m = GlobalAveragePool (sum)
     f = Flatten (m)
     y = Gemm <transB=1> (f, w5) }"""
-INVERTED_WEIGHTS = {
+INVERTED_WEIGHTS: Weights = {
     **{"w1": (8, 3, 3, 3), "w2": (16, 8, 1, 1), "w3": (16, 1, 3, 3), "w4": (8, 16, 1, 1)},
     **{"w5": (10, 8), "zero": np.array(0, np.float32), "six": np.array(6, np.float32)},
 }
@@ -255,7 +235,9 @@ def test_a_residual_block_that_is_partly_float_is_built_as_it_is(tmp_path: Path)
     save_model(model, tmp_path / "f.onnx")
     save_model(render(model, plan), tmp_path / "q.onnx")
     source, floats, ranges = tmp_path / "q.onnx", tmp_path / "f.onnx", ranges_of(plan, model)
-    made = convert(source, None, "rk3588", calibration=few, float_model=floats, plan=ranges)
+    made = convert(
+        ConversionRequest(source, None, "rk3588", calibration=few, float_model=floats, plan=ranges)
+    )
     assert made.quantization == "qdq"
     assert (made.closeness.intended_db or 0) > 30
     if made.toolkit == "2.5.0":
@@ -273,23 +255,18 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("command", "options", "told"), REFUSED)
-def test_what_cannot_be_is_told_in_one_line(
+def test_impossible_mixes_are_refused_in_one_line(
     command: str,
     options: list[str],
     told: str,
     small_cnn: Path,
     image_folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    rockpress: Run,
 ) -> None:
     output = small_cnn.with_name("out" if command == "run" else "out.onnx")
     words = [command, small_cnn, "--calib", image_folder, "-o", output, *options]
-    monkeypatch.setattr(entry, "catch_signals", lambda: None)  # those of pytest stay
-    monkeypatch.setattr(sys, "argv", ["rockpress", *map(str, words)])
-    with pytest.raises(SystemExit) as stop:
-        entry.main()
-    out, err = capfd.readouterr()
+    code, out, err = rockpress(*words)
     lines = [line for line in err.splitlines() if not line.startswith("rockpress: ")]
-    assert (stop.value.code, out, output.exists()) == (2, "", False)
+    assert (code, out, output.exists()) == (2, "", False)
     assert [line.split(":")[0] for line in lines] == ["error", "hint"]
     assert told in lines[0]

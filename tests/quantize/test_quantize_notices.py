@@ -5,36 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnx
-import onnx.parser
 import pytest
-from numpy.typing import NDArray
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto
 
+from graphs import Samples, model_of, random_feeds, random_weights
 from rockpress.core.errors import OptionError
 from rockpress.core.graphs.graph import Graph
-from rockpress.core.passes.prepare import prepare_model
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.core.types import Array
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.single import prune_file, quantize_file
 from rockpress.quantize.four_bits import quantize_four_bits
 from rockpress.quantize.graph_parts.placement import left_in_float, place
 from rockpress.quantize.quantize import quantize
 
-Array = NDArray[Any]
-
-
-def model_of(text: str, values: dict[str, Array]) -> ModelProto:
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {text}')
-    for name, value in values.items():
-        tensor = numpy_helper.from_array(np.asarray(value, np.float32), name)
-        model.graph.initializer.append(tensor)
-    return prepare_model(model)
-
 
 def drawn(**shapes: tuple[int, ...]) -> dict[str, Array]:
-    random = np.random.default_rng(0)
-    return {name: random.standard_normal(shape) / 4 for name, shape in shapes.items()}
+    return random_weights(shapes, scale=1 / 4)
 
 
 def floating(model: ModelProto, *names: str) -> dict[str, int]:
@@ -48,10 +34,8 @@ TWO = """(float[1,4,6,6] x) => (float[1,4,6,6] y) {
     y = Conv (r, w2) }"""
 
 
-def samples(count: int = 4) -> list[dict[str, Array]]:
-    random = np.random.default_rng(1)
-    drawn = random.standard_normal((count, 1, 4, 6, 6)).astype(np.float32)
-    return [{"x": one} for one in drawn]
+def samples(count: int = 4) -> Samples:
+    return random_feeds({"x": (1, 4, 6, 6)}, count, 1)
 
 
 @pytest.mark.parametrize("quantizer", [quantize, quantize_four_bits])
@@ -71,7 +55,7 @@ def test_weights_that_become_zero_are_told(quantizer: Any, tmp_path: Path) -> No
     assert quantizer(model_of(TWO, values), *paths, samples()).notices == ()
 
 
-def test_what_runs_in_float_is_counted() -> None:
+def test_operators_left_in_float_are_counted() -> None:
     model = model_of(TWO, drawn(w1=(4, 4, 1, 1), w2=(4, 4, 1, 1)))
     assert floating(model) == {}
     assert floating(model, "r") == {"Conv": 2, "Relu": 1}
@@ -92,13 +76,8 @@ def test_an_lstm_between_quantized_tensors_is_in_float() -> None:
         y, h, c = LSTM <hidden_size=6> (a, w2, r2)
         s = Squeeze (y, one)
         z = MatMul (s, w3) }"""
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {text}')
     values = drawn(w1=(4, 4), w2=(1, 24, 4), r2=(1, 24, 6), w3=(6, 6))
-    for name, value in values.items():
-        tensor = numpy_helper.from_array(value.astype(np.float32), name)
-        model.graph.initializer.append(tensor)
-    model.graph.initializer.append(numpy_helper.from_array(np.array([1]), "one"))
-    assert floating(prepare_model(model)) == {"LSTM": 1}
+    assert floating(model_of(text, {**values, "one": [1]})) == {"LSTM": 1}
 
 
 def test_hard_swish_in_four_operators_is_one_in_int8() -> None:
@@ -110,9 +89,8 @@ def test_hard_swish_in_four_operators_is_one_in_int8() -> None:
         e = Div (d, six)
         y = Conv (e, w2) }"""
     values = drawn(w1=(4, 4, 1, 1), w2=(4, 4, 1, 1))
-    constants = {name: np.array(value) for name, value in (("three", 3), ("zero", 0), ("six", 6))}
-    model = model_of(text, {**values, **constants})
-    assert floating(model) == {}
+    constants = {"three": 3.0, "zero": 0.0, "six": 6.0}
+    assert floating(model_of(text, {**values, **constants})) == {}
 
 
 def test_a_join_with_what_is_in_float_is_in_float() -> None:
@@ -126,9 +104,9 @@ def test_a_join_with_what_is_in_float_is_in_float() -> None:
 
 
 @pytest.mark.parametrize("command", [quantize_file, prune_file])
-def test_one_file_is_for_one_chip(command: Any, tmp_path: Path) -> None:
-    recipe = Recipe(
-        tmp_path / "m.onnx", calib=tmp_path, prune="macs=-40%", targets=("rk3588", "rv1106")
+def test_a_single_file_for_several_chips_is_refused(command: Any, tmp_path: Path) -> None:
+    recipe = make_recipe(
+        tmp_path / "m.onnx", calib=tmp_path, prune="macs=-40%", target=("rk3588", "rv1106")
     )
     with pytest.raises(OptionError, match="rk3588, rv1106"):
         command(recipe, tmp_path / "out.onnx")

@@ -143,7 +143,7 @@ def test_any_range_holds_zero_and_no_more_than_the_values(
 
 @by_method
 @pytest.mark.parametrize("values", [np.zeros((0, 3)), np.zeros((4, 3)), -np.zeros(100_000)])
-def test_nothing_but_zeros(method: Method, values: Float) -> None:
+def test_a_range_of_nothing_but_zeros(method: Method, values: Float) -> None:
     assert method(histogram_of(values)) == (0.0, 0.0)
 
 

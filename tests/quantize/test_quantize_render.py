@@ -9,50 +9,21 @@ import onnx
 import onnx.parser
 import pytest
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
+from graphs import Weights, model_of, random_feeds
 from rockpress.core.errors import ModelError
 from rockpress.core.graphs.graph import Graph, attributes
 from rockpress.core.graphs.model import load_model
-from rockpress.core.passes.prepare import fixed_input_shapes, prepare_model
+from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import Plan, read_plan
 
-Weights = dict[str, tuple[int, ...] | NDArray[np.generic]]
-Feeds = list[dict[str, NDArray[np.float32]]]
-
-
-def parsed(text: str, weights: Weights, *, opset: int = 17) -> ModelProto:
-    """A model from ONNX text; a weight given by its shape gets random values."""
-    header = f'<ir_version: 8, opset_import: ["": {opset}]>'
-    model = onnx.parser.parse_model(f"{header} net {text}")
-    random = np.random.default_rng(0)
-    for name, value in weights.items():
-        if isinstance(value, tuple):
-            scale = 1 / np.sqrt(np.prod(value[1:])) if len(value) > 1 else 0.3
-            value = (random.standard_normal(value) * scale).astype(np.float32)
-        model.graph.initializer.append(numpy_helper.from_array(value, name))
-    return model
-
-
-def samples_for(model: ModelProto, count: int, seed: int = 0) -> Feeds:
-    random = np.random.default_rng(seed)
-    types = {value.name: value.type.tensor_type.elem_type for value in model.graph.input}
-    return [
-        {
-            name: (random.standard_normal(shape) * 3).astype(
-                helper.tensor_dtype_to_np_dtype(types[name])
-            )
-            for name, shape in fixed_input_shapes(model).items()
-        }
-        for _ in range(count)
-    ]
-
 
 def quantized(model: ModelProto, folder: Path) -> tuple[ModelProto, Plan]:
     plan_path = folder / "plan.toml"
-    result = quantize(model, folder / "q.onnx", plan_path, samples_for(model, 16))
+    result = quantize(model, folder / "q.onnx", plan_path, random_feeds(model, 16, scale=3))
     assert read_plan(plan_path) == result.plan
     return load_model(folder / "q.onnx"), result.plan
 
@@ -235,7 +206,7 @@ TAKEN = {"bn_scale": "bn.scale", "bn_weight": "bn.weight.dequantized", "bn_float
 
 
 def case(name: str) -> ModelProto:
-    model = parsed(*CASES[name])
+    model = model_of(*CASES[name], prepared=False)
     for tensor in model.graph.initializer:
         tensor.name = TAKEN.get(tensor.name, tensor.name)
     for node in model.graph.node:
@@ -258,7 +229,7 @@ def test_the_quantized_model_is_near_the_original(name: str, tmp_path: Path) -> 
     assert [v.name for v in small.graph.input] == [v.name for v in model.graph.input]
     assert [v.name for v in small.graph.output] == [v.name for v in model.graph.output]
     reference, session = Session(model), Session(small, optimise=False)
-    runs = [(reference.run(f), session.run(f)) for f in samples_for(model, 16)]
+    runs = [(reference.run(f), session.run(f)) for f in random_feeds(model, 16, scale=3)]
     for expected, got in zip(
         *(zip(*one, strict=True) for one in zip(*runs, strict=True)), strict=True
     ):
@@ -340,33 +311,29 @@ def test_shared_weights_get_the_bias_unit_of_each_input(tmp_path: Path) -> None:
 
 
 def test_an_input_that_is_also_an_output(tmp_path: Path) -> None:
-    model = prepare_model(
-        parsed(f"{IMAGE} => (float[1,3,8,8] x, float y) {{ y = Conv (x, w1, b1) }}", {**CONV})
-    )
+    model = model_of(f"{IMAGE} => (float[1,3,8,8] x, float y) {{ y = Conv (x, w1, b1) }}", {**CONV})
     small, _ = quantized(model, tmp_path)
-    (feeds,) = samples_for(model, 1)
+    (feeds,) = random_feeds(model, 1, scale=3)
     same, y = Session(small, optimise=False).run(feeds)
     assert (same == feeds["x"]).all()
     assert sqnr(Session(model).run(feeds)[1], y) > 25
 
 
 def test_numbers_that_are_no_floats_are_left_alone(tmp_path: Path) -> None:
-    model = prepare_model(
-        parsed(
-            """(uint8[1,8,8,3] x) => (float y, int64 best) {
-                t = Transpose <perm=[0,3,1,2]> (x)
-                c = Cast <to=1> (t)
-                a = Conv (c, w1, b1)
-                p = GlobalAveragePool (a)
-                y = Flatten (p)
-                i = ArgMax <axis=1> (y)
-                best = Reshape (i, shape) }""",
-            {**CONV, "shape": np.array([-1], np.int64)},
-        )
+    model = model_of(
+        """(uint8[1,8,8,3] x) => (float y, int64 best) {
+            t = Transpose <perm=[0,3,1,2]> (x)
+            c = Cast <to=1> (t)
+            a = Conv (c, w1, b1)
+            p = GlobalAveragePool (a)
+            y = Flatten (p)
+            i = ArgMax <axis=1> (y)
+            best = Reshape (i, shape) }""",
+        {**CONV, "shape": [-1]},
     )
     small, plan = quantized(model, tmp_path)
     assert not {"x", "t", "i", "best"} & set(plan.activations)
-    (feeds,) = samples_for(model, 1)
+    (feeds,) = random_feeds(model, 1, scale=3)
     y, best = Session(small, optimise=False).run(feeds)
     assert sqnr(Session(model).run(feeds)[0], y) > 25
     assert best.dtype == np.int64
@@ -374,16 +341,14 @@ def test_numbers_that_are_no_floats_are_left_alone(tmp_path: Path) -> None:
 
 def test_dead_channels_with_a_bias(tmp_path: Path) -> None:
     weights: Weights = {**CONV, "w2": (4, 8, 1, 1)}
-    model = prepare_model(
-        parsed(f"{IMAGE} => (float y) {{ a = Conv (x, w1, b1)\ny = Conv (a, w2) }}", weights)
-    )
+    model = model_of(f"{IMAGE} => (float y) {{ a = Conv (x, w1, b1)\ny = Conv (a, w2) }}", weights)
     for tensor in model.graph.initializer:
         if tensor.name == "w1":
             value = numpy_helper.to_array(tensor).copy()
             value[2:5] *= [[[[0]]], [[[1e-20]]], [[[1e-9]]]]
             tensor.CopyFrom(numpy_helper.from_array(value, "w1"))
     small, _ = quantized(model, tmp_path)
-    (feeds,) = samples_for(model, 1)
+    (feeds,) = random_feeds(model, 1, scale=3)
     assert sqnr(Session(model).run(feeds)[0], Session(small, optimise=False).run(feeds)[0]) > 25
 
 
@@ -394,28 +359,33 @@ def test_the_prepared_model_is_left_alone(tmp_path: Path) -> None:
     assert model.SerializeToString() == before
 
 
-def test_nothing_to_quantize(tmp_path: Path) -> None:
-    model = prepare_model(parsed("(float[4] x) => (float[4] y) { y = Relu (x) }", {}))
+def test_a_model_without_anything_to_quantize_is_refused(tmp_path: Path) -> None:
+    model = model_of("(float[4] x) => (float[4] y) { y = Relu (x) }")
     with pytest.raises(ModelError, match="nothing in this model"):
-        quantize(model, tmp_path / "q", tmp_path / "p", samples_for(model, 1))
+        quantize(model, tmp_path / "q", tmp_path / "p", random_feeds(model, 1))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_half_precision_is_quantized_only_once_it_is_widened(tmp_path: Path) -> None:
     weight = np.ones((5, 3, 1, 1), np.float16)
     text = "(float16[1,3,4,4] x) => (float16[1,5,4,4] y) { y = Conv (x, w) }"
-    model = parsed(text, {"w": weight})
+    model = model_of(text, {"w": weight}, prepared=False)
     with pytest.raises(ModelError, match="float32"):
-        quantize(model, tmp_path / "q", tmp_path / "p", samples_for(model, 1))
+        quantize(model, tmp_path / "q", tmp_path / "p", random_feeds(model, 1))
     wide = prepare_model(model)
-    result = quantize(wide, tmp_path / "q", tmp_path / "p", samples_for(wide, 1))
+    result = quantize(wide, tmp_path / "q", tmp_path / "p", random_feeds(wide, 1))
     assert "w" in result.plan.weights
 
 
 def test_an_opset_that_cannot_be_raised_is_refused(tmp_path: Path) -> None:
-    model = parsed(f"{IMAGE} => (float[1,8,6,6] y) {{ y = Conv (x, w1, b1) }}", {**CONV}, opset=11)
+    model = model_of(
+        f"{IMAGE} => (float[1,8,6,6] y) {{ y = Conv (x, w1, b1) }}",
+        {**CONV},
+        opset=11,
+        prepared=False,
+    )
     with pytest.raises(ModelError, match="opset 11"):
-        quantize(model, tmp_path / "q", tmp_path / "p", samples_for(model, 1))
+        quantize(model, tmp_path / "q", tmp_path / "p", random_feeds(model, 1))
 
 
 OLD = """(float[1,3,8,8] x) => (float[1,6] y) {
@@ -432,11 +402,11 @@ OLD = """(float[1,3,8,8] x) => (float[1,6] y) {
 
 def test_an_older_opset_is_raised_and_gives_the_same(tmp_path: Path) -> None:
     weights = {**CONV, **THREE_SIX, "pads": np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64)}
-    old = parsed(OLD, weights, opset=11)
+    old = model_of(OLD, weights, opset=11, prepared=False)
     model = prepare_model(old)
     assert model.opset_import[0].version == 13
     onnx.checker.check_model(model, full_check=True)
-    for feeds in samples_for(model, 3):
+    for feeds in random_feeds(model, 3, scale=3):
         np.testing.assert_allclose(
             Session(model).run(feeds)[0], Session(old).run(feeds)[0], atol=1e-5
         )

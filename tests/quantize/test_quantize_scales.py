@@ -13,10 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
 
+from graphs import Weights, model_of, random_feeds
 from rockpress.core.errors import ModelError, SamplesError
-from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.quantize.numeric.scales import (
     activation_scale,
@@ -34,27 +33,17 @@ NUMBERS = st.floats(-1e4, 1e4, width=32)
 
 def round_trip(x: NDArray[np.float32], scale: float, zero_point: int) -> NDArray[np.float32]:
     """x through QuantizeLinear and DequantizeLinear of ONNX Runtime."""
-    constants = [
-        helper.make_tensor("s", TensorProto.FLOAT, [], [scale]),
-        helper.make_tensor("z", TensorProto.INT8, [], [zero_point]),
-    ]
-    graph = helper.make_graph(
-        [
-            helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
-            helper.make_node("DequantizeLinear", ["q", "s", "z"], ["y"]),
-        ],
-        "round_trip",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [x.size])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [x.size])],
-        constants,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    text = f"""(float[{x.size}] x) => (float[{x.size}] y) {{
+        q = QuantizeLinear (x, s, z)
+        y = DequantizeLinear (q, s, z) }}"""
+    constants: Weights = {"s": np.float32(scale), "z": np.int8(zero_point)}
+    model = model_of(text, constants, opset=13, prepared=False)
     (y,) = Session(model, optimise=False).run({"x": x})
     return np.asarray(y, dtype=np.float32)
 
 
 @given(st.lists(NUMBERS, min_size=1, max_size=30))
-def test_what_is_in_the_range_is_off_by_half_a_step_at_most(values: list[float]) -> None:
+def test_values_in_the_range_are_off_by_half_a_step_at_most(values: list[float]) -> None:
     x = np.array(values, dtype=np.float32)
     scale, zero_point = activation_scale(float(x.min()), float(x.max()))
     assert zero_point != 0
@@ -144,7 +133,7 @@ def test_a_plan_can_be_read_back(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8")), unique=True, max_size=5))
-def test_any_name_can_be_in_a_plan(
+def test_tensors_in_a_plan_may_have_any_name(
     tmp_path_factory: pytest.TempPathFactory, names: list[str]
 ) -> None:
     path = tmp_path_factory.mktemp("plan") / "plan.toml"
@@ -180,7 +169,7 @@ def test_numbers_in_a_plan_are_exact(
         (b"\xff\xfe", "cannot be read"),
     ],
 )
-def test_what_is_not_a_plan(tmp_path: Path, content: bytes, said: str) -> None:
+def test_files_that_are_no_plan_are_refused(tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "plan.toml"
     path.write_bytes(content)
     with pytest.raises(ModelError, match=said):
@@ -195,17 +184,16 @@ def test_no_plan_at_all(tmp_path: Path) -> None:
 
 
 def square(operator: str = "Mul") -> onnx.ModelProto:
-    text = f"""<ir_version: 8, opset_import: ["": 17]>
-        net (float[1,4] x) => (float[1,4] y) {{
+    return model_of(
+        f"""(float[1,4] x) => (float[1,4] y) {{
             a = Exp (x)
             b = {operator} (x, a)
             y = Neg (b) }}"""
-    return prepare_model(onnx.parser.parse_model(text))
+    )
 
 
 def draws(count: int) -> list[NDArray[np.float32]]:
-    random = np.random.default_rng(0)
-    return [random.standard_normal((1, 4)).astype(np.float32) for _ in range(count)]
+    return [feeds["x"] for feeds in random_feeds({"x": (1, 4)}, count)]
 
 
 def test_ranges_are_those_of_all_samples() -> None:

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnx.parser
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto
 
+from graphs import Samples, model_of, random_feeds, random_weights
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.model import load_model
-from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.scratch import scratch_folder
 from rockpress.core.session import Session
-from rockpress.core.streaming.tensor_stream import exposed
+from rockpress.core.streaming.tensor_stream import with_outputs
+from rockpress.core.types import Array
 from rockpress.quantize.graph_parts.placement import place
 from rockpress.quantize.graph_parts.weighted_layers import Layer, layers_of
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.qdq import computed_names
 from rockpress.quantize.statistics.few_samples import FewSamples
-
-Array = NDArray[Any]
-Feeds = list[dict[str, Array]]
 
 # a residual block, a depthwise layer, one that a graph output shows, and one without a bias
 NET = """(float[1,4,8,8] x) => (float[1,6,8,8] shown, float[1,5] y) {
@@ -51,26 +46,17 @@ SHAPES = {
 
 @pytest.fixture(scope="module")
 def net() -> ModelProto:
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {NET}')
-    random = np.random.default_rng(0)
-    values = {"low": np.float32(0), "high": np.float32(1.5)}
-    for name, shape in SHAPES.items():
-        fan = 2 if name.startswith("b") else np.prod(shape[1:])
-        values[name] = (random.standard_normal(shape) / np.sqrt(fan)).astype(np.float32)
-    for name, value in values.items():
-        model.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
-    return prepare_model(model)
+    weights = random_weights(SHAPES, biases=1 / np.sqrt(2))
+    return model_of(NET, {**weights, "low": 0.0, "high": 1.5})
 
 
-def samples_of(count: int, seed: int = 0) -> Feeds:
-    random = np.random.default_rng(seed)
-    drawn = random.standard_normal((count, 1, 4, 8, 8)) + 0.5
-    return [{"x": one.astype(np.float32)} for one in drawn]
+def samples_of(count: int, seed: int = 0) -> Samples:
+    return random_feeds({"x": (1, 4, 8, 8)}, count, seed, shift=0.5)
 
 
-def channel_means(model: ModelProto, tensors: list[str], samples: Feeds) -> list[Array]:
+def channel_means(model: ModelProto, tensors: list[str], samples: Samples) -> list[Array]:
     """Mean of each channel of each tensor, all samples together."""
-    session = Session(exposed(model, tensors), optimise=False)
+    session = Session(with_outputs(model, tensors), optimise=False)
     found = [session.run(feeds, tensors) for feeds in samples]
     values = [np.concatenate(one) for one in zip(*found, strict=True)]
     return [one.mean(axis=(0, *range(2, one.ndim)), dtype=np.float64) for one in values]
@@ -81,7 +67,7 @@ def layers_with_biases(net: ModelProto) -> list[Layer]:
     return [layer for layer in layers_of(graph, place(graph)) if layer.bias is not None]
 
 
-def lost_means(net: ModelProto, file: Path, samples: Feeds) -> float:
+def lost_means(net: ModelProto, file: Path, samples: Samples) -> float:
     """By how much the mean of any channel of any layer is off, at most."""
     quantized = load_model(file)
     names = [layer.name for layer in layers_with_biases(net)]

@@ -16,7 +16,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from rockpress.cli.parsers import REPORT_FORMATS
 from rockpress.cli.show import show_report
 from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.errors import ToolkitError
@@ -29,8 +28,7 @@ from rockpress.core.results.model_figures import (
     RetentionFigure,
 )
 from rockpress.core.results.report import GateFigure, Report, StageRun, TargetReport, ToolVersion
-from rockpress.report.file_formats import format_suffixes, rendered
-from rockpress.report.formats import md, xml
+from rockpress.report.formats import format_suffixes, md, rendered, xml
 from rockpress.report.formats.md import escaped
 from rockpress.report.text.annotations import to_annotations
 from rockpress.report.text.escape import visible
@@ -69,8 +67,10 @@ def report(*targets: TargetReport) -> Report:
     return Report(tool, toolkit, {"model": "a/cls.v2.onnx"}, targets)
 
 
-def test_each_suffix_that_the_option_takes_has_a_format() -> None:
-    assert {f".{name}" for name in REPORT_FORMATS} == set(format_suffixes())
+def test_formats_are_found_by_their_suffix_in_either_case() -> None:
+    assert set(format_suffixes()) == {".html", ".json", ".md", ".xml"}
+    for suffix in format_suffixes():
+        assert rendered(report(GOOD), suffix.upper()) == rendered(report(GOOD), suffix)
 
 
 def test_a_suffix_without_a_format_is_refused() -> None:
@@ -80,15 +80,15 @@ def test_a_suffix_without_a_format_is_refused() -> None:
 
 def test_the_suffixes_are_known_before_anything_is_imported() -> None:
     program = (
-        "import sys; from rockpress.report.file_formats import format_suffixes as s; s(); "
-        "print(sum(name.startswith('rockpress') for name in sys.modules))"
+        "import sys; from rockpress.report.formats import format_suffixes; format_suffixes(); "
+        "print(*sorted(name for name in sys.modules if name.startswith('rockpress')))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.stdout == "3\n", done.stderr  # the package, its report and this module
+    assert done.stdout == "rockpress rockpress.report rockpress.report.formats\n", done.stderr
 
 
 @pytest.mark.parametrize("suffix", format_suffixes())
-def test_nothing_in_a_file_acts_on_a_terminal(suffix: str) -> None:
+def test_control_characters_in_a_file_do_not_act_on_a_terminal(suffix: str) -> None:
     text = rendered(report(GOOD, FAILED), suffix)
     assert text.endswith("\n")
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", text)
@@ -144,7 +144,7 @@ def test_a_target_that_failed_is_an_error() -> None:
     assert error.text == "it \\x1b[31mcrashed\\n<on> \\ufffe\nhint: try & again"
 
 
-def test_without_a_gate_or_a_target_there_is_one_case() -> None:
+def test_junit_without_a_gate_or_a_target_has_one_case() -> None:
     root, (one,) = suites(replace(GOOD, target=None, gates=(), stages=()))
     assert (root.get("tests"), one.get("name"), one.get("time")) == ("1", "onnxruntime", "0.000")
     assert one.find("testcase") is not None

@@ -288,7 +288,7 @@ def poisoned(value: Any) -> Any:
     return value + ATTACK if isinstance(value, str) else value
 
 
-def test_nothing_from_a_report_becomes_markup() -> None:
+def test_texts_of_a_report_never_become_markup() -> None:
     clean_report = report(replace(GOOD, **EXTRA), FAILED)
     clean = Read(to_html(clean_report))
     dirty_text = to_html(rebuilt(clean_report, poisoned))
@@ -301,7 +301,7 @@ def test_nothing_from_a_report_becomes_markup() -> None:
 
 @given(st.text(max_size=20))
 @example(ATTACK)
-def test_any_text_is_shown_as_it_is(text: str) -> None:
+def test_texts_of_any_form_are_shown_as_they_are(text: str) -> None:
     read = Read(tag("p", text, title=text))
     assert "".join(read.texts) == xml_visible(text) == read.all("p")[0]["title"]
 
@@ -467,7 +467,7 @@ def widths(text: str, kind: str) -> list[float]:
     return [float(one) for one in re.findall(rf'class="{kind}" width="([\d.]+)%"', text)]
 
 
-def test_what_pruning_cut_and_the_trade_off() -> None:
+def test_the_page_shows_what_pruning_cut_and_the_trade_off() -> None:
     read = Read(PAGES["one"])
     for text in (
         "cycles -40.0%, MACs -50.0%, parameters -60.0%",
@@ -523,7 +523,7 @@ def test_a_curve_goes_through_its_points() -> None:
 
 
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
-def test_what_is_drawn_stays_on_the_drawing(low: float, wide: float, value: float) -> None:
+def test_drawn_points_stay_on_the_drawing(low: float, wide: float, value: float) -> None:
     scale = Scale(low, low + abs(wide) + 1)
     assert 0 <= scale.at(value) <= 100
 
@@ -564,7 +564,7 @@ BROWSER = os.environ.get("ROCKPRESS_BROWSER") or next(
 
 @pytest.mark.skipif(BROWSER is None, reason="no browser is installed")
 @pytest.mark.parametrize("width", [360, 1200])
-def test_nothing_is_wider_than_the_window(width: int, tmp_path: Path) -> None:
+def test_the_page_is_not_wider_than_the_window(width: int, tmp_path: Path) -> None:
     """In a frame of that width, as a browser's own window is never as narrow as a phone's."""
     wide = [{f"key_{i}": f"value {i}" for i in range(30)}]
     long = {**EXTRA, "details": MetricDetails(more={"other": wide})}

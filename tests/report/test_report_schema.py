@@ -42,7 +42,7 @@ from rockpress.core.results.report import (
 )
 from rockpress.core.results.sample_rows import DriftRow, MetricDetails
 from rockpress.pipeline.check import check
-from rockpress.pipeline.recipes.recipe import Recipe
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.report.documents.document import to_document, to_json
 from rockpress.report.documents.report_reader import metric_details, read_report
 
@@ -70,7 +70,7 @@ FAILED = TargetReport(
 @pytest.fixture
 def whole(small_cnn: Path, labelled_folder: Path) -> Report:
     """A report of a check, with what only other runs have put in, and a target that failed."""
-    report = check(Recipe(small_cnn, eval=labelled_folder, robustness=True), small_cnn)
+    report = check(make_recipe(small_cnn, eval=labelled_folder, robustness=True), small_cnn)
     (target,) = report.targets
     assert target.examples is not None and target.details is not None and target.robustness
     full = replace(

@@ -1,0 +1,188 @@
+"""The options of a verb as parameters of its command, made from the table of options.
+
+    @app.command()
+    @takes("prune")
+    def command(model: o.Model, output: o.OutputFile, options: Given) -> None: ...
+
+``options`` holds those that were given, by their names; the default of the others belongs to the
+recipe that they change.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Annotated, Any, get_type_hints
+
+import typer
+from typer.core import TyperCommand
+
+from ..core.diagnostics import render
+from ..core.option_kinds import Choice, Flag, Kind
+from ..core.options import OFF, Option
+from ..pipeline.options.option_table import old_names, options_of, renamed, verbs_with
+
+# name -> plain value
+Given = dict[str, Any]
+# Typer's errors of usage, which the versions of Typer have in different places
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
+
+class VerbCommand(TyperCommand):
+    """A command that says of an option of other verbs which they are."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words. Raises Typer's UsageError."""
+        try:
+            rest: list[str] = super().parse_args(ctx, args)
+        except _UsageError as error:
+            verbs = verbs_with(str(getattr(error, "option_name", "")).lstrip("-"))
+            if verbs and getattr(error, "possibilities", None) is not None:
+                setattr(error, "possibilities", [])  # noqa: B010  (not in the type's signature)
+                error.message = f"{error.message}, which is of {', '.join(verbs)}"  # type: ignore[attr-defined]
+            raise
+        return rest
+
+
+def takes(verb: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that gives a command the options of ``verb``, before those of its own.
+
+    The command's arguments come first, then what it writes, then the options of the table.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = _own_parameters(command)
+        described = {one.name: one for one in options_of(verb)}
+        parameters = [*own, *(_parameter(one, verb) for one in described.values())]
+        parameters += [_alias(old, described[new], verb) for old, new in old_names(verb).items()]
+
+        def call(**values: Any) -> None:
+            mine = {name: values.pop(name) for name in list(values) if name in names}
+            command(**mine, options=_given(verb, values))
+
+        names = {parameter.name for parameter in own}
+        call.__doc__ = command.__doc__
+        call.__signature__ = inspect.Signature(_ordered(parameters))  # type: ignore[attr-defined]
+        call.__annotations__ = {}
+        return call
+
+    return decorate
+
+
+def _own_parameters(command: Callable[..., None]) -> list[inspect.Parameter]:
+    hints = get_type_hints(command, include_extras=True)
+    return [
+        parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, parameter in inspect.signature(command).parameters.items()
+        if name != "options"
+    ]
+
+
+# what is shown after the options of the table
+_LAST = ("report", "as_json", "quiet", "verbose")
+
+
+def _ordered(parameters: list[inspect.Parameter]) -> list[inspect.Parameter]:
+    return sorted(parameters, key=lambda parameter: parameter.name in _LAST)
+
+
+def _parameter(described: Option, verb: str) -> inspect.Parameter:
+    kind = described.kinds.get(verb, described.kind)
+    if isinstance(kind, Flag):
+        flag = typer.Option(f"--{described.flag}", help=_help(described, verb))
+        return _keyword(described.name, Annotated[bool, flag], False)
+    shown = typer.Option(
+        f"--{described.flag}",
+        metavar=kind.metavar if verb in described.kinds else described.metavar,
+        parser=word_reader(kind, off=described.off),
+        help=_help(described, verb),
+        autocompletion=_completion(described.name, kind),
+    )
+    return _keyword(described.name, _annotated(kind, shown), None)
+
+
+def _alias(old: str, described: Option, verb: str) -> inspect.Parameter:
+    """A name of earlier versions: taken, but not shown."""
+    hidden = typer.Option(f"--{old}", parser=_old_reader(verb, old), hidden=True)
+    return _keyword(old, Annotated[Any, hidden], None)
+
+
+def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(name, kind, annotation=annotation, default=default)
+
+
+def _annotated(kind: Kind, shown: Any) -> Any:
+    return Annotated[list[Any], shown] if kind.repeats else Annotated[Any, shown]
+
+
+def _help(described: Option, verb: str) -> str:
+    return render(described.help_for(verb))
+
+
+def word_reader(kind: Kind, *, off: bool = False) -> Callable[[str], Any]:
+    """Return a parser for Typer: the plain value of a word, or BadParameter."""
+
+    def read(text: str) -> Any:
+        if off and text == OFF:
+            return text
+        with suppress(ValueError):
+            plain = kind.read(text)
+            kind.load(plain)
+            return plain
+        raise typer.BadParameter(f"{text!r} is not {kind.wants}")
+
+    return read
+
+
+def _old_reader(verb: str, old: str) -> Callable[[str], Any]:
+    """The same for a name of earlier versions, whose value may belong to several options."""
+    described = {one.name: one for one in options_of(verb)}
+
+    def read(text: str) -> Any:
+        name, value = renamed(verb, old, text)
+        one = described[name]
+        return word_reader(one.kinds.get(verb, one.kind), off=one.off)(value)
+
+    return read
+
+
+def _completion(name: str, kind: Kind) -> Callable[[str], list[str]] | None:
+    if name == "target":
+        return complete_target
+    if not isinstance(kind, Choice):
+        return None
+    return lambda incomplete: [word for word in kind.words if word.startswith(incomplete)]
+
+
+def complete_target(incomplete: str) -> list[str]:
+    """Return the chips whose name starts with ``incomplete``."""
+    from ..convert.chips.targets import TARGET_NAMES
+
+    return [name for name in TARGET_NAMES if name.startswith(incomplete.lower())]
+
+
+def _given(verb: str, values: dict[str, Any]) -> Given:
+    """What was given, by the present names, with what was repeated put together."""
+    return dict(_present(verb, values))
+
+
+def _present(verb: str, values: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    old = old_names(verb)
+    for name, value in values.items():
+        if value is None or value is False:
+            continue
+        joined = _joined(value) if isinstance(value, list) and _is_repeated(verb, name) else value
+        yield renamed(verb, name, joined) if name in old else (name, joined)
+
+
+def _is_repeated(verb: str, name: str) -> bool:
+    return any(one.kind.repeats for one in options_of(verb) if one.name == name)
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Tables as one, of equal keys the last; lists one after the other."""
+    if isinstance(parts[0], dict):
+        return {name: value for part in parts for name, value in part.items()}
+    return [value for part in parts for value in part]

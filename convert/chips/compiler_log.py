@@ -1,0 +1,223 @@
+"""What the RKNN compiler prints of a model: layers, cycles, memory, and what the CPU gets."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from ...core.diagnostics import Diagnostic, option
+from ...core.graphs.sparsity import Axis
+from ...core.types import Shape
+
+_TITLE = "Network Layer Information Table"
+_CONSTANTS = "Const Tensor Information Table"
+_FEATURES = "Feature Tensor Information Table"
+_PREFIX = re.compile(r"^.*?RKNN: \[[\d:.]+\] ?")
+_ROW = re.compile(
+    r"^\s*(?P<index>\d+)\s+(?P<op>\S+)\s+(?P<dtype>\S+)\s+(?P<runs_on>[A-Z]+)\s+(?P<shapes>.*?)\s*"
+    r"(?P<ddr>\d+)/(?P<npu>\d+)/(?P<total>\d+)\s+"
+    r"(?:(?P<sparse>\d+(?:\.\d+)?)%(?:\((?P<axis>\w+)\)\S*)?\s+)?"
+    r"\d+\s+(?P<name>\S.*?)\s*$"
+)
+_STORED = re.compile(
+    r"^\s*(?P<index>\d+)\s.*\|\s*0x[\da-f]+[ *]0x[\da-f]+ 0x(?P<size>[\da-f]+)\s*$"
+)
+_SHAPE_LIST = re.compile(r"\\|\([\d,]*\)(?:,\([\d,]*\))*")
+_SHAPE = re.compile(r"\(([\d,]*)\)")
+_MEMORY = re.compile(r"Total (Internal|Weight) Memory Size: ([\d.]+)\s*([KMG]?B)")
+_UNITS = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
+_OUTSIDE = {"InputOperator", "OutputOperator"}
+_AXES: dict[str, Axis] = {"IC": "input", "OC": "output"}
+_FALLBACK = re.compile(
+    r"^.*?RKNN: \[[\d:.]+\] ?(?P<op>[A-Za-z]\w*)[: ](?P<why>.*fall ?back\b.*)$", re.I
+)
+_LIMIT = re.compile(
+    r"(?P<size>\w+\(\d+\)[^=]*= \d+), required product no larger than (?P<most>\d+)"
+)
+_HINTS = {
+    "Transpose": f"transpose a smaller tensor, or end the model before it with {option('outputs')}",
+    "AveragePool": "export it with count_include_pad=1, or put the padding into a Pad before it",
+    "Softmax": "take the Softmax over channels (axis 1), or end the model before it with "
+    f"{option('outputs')}",
+}
+_HINT = f"replace the operator, or end the model before it with {option('outputs')}"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One row of the compiler's table. ``runs_on`` is NPU or CPU; cycles are of one NPU core.
+
+    ``op`` is the compiler's name after fusion, such as ConvRelu; ``name`` the node's in the model.
+    Layers other than convolutions and matrix products show 0 cycles (rknn-toolkit2 2.5.0).
+    ``weight_bytes`` are those of its constants (weights, biases, tables), ``feature_bytes`` those
+    of the feature maps that it reads, both as stored on the device, with padding. ``sparse_ratio``
+    is the part of the weights that the compiler leaves out, as 2:4 sparse along ``sparse_axis``.
+    """
+
+    index: int
+    op: str
+    dtype: str
+    runs_on: str
+    input_shapes: tuple[Shape, ...]
+    output_shapes: tuple[Shape, ...]
+    ddr_cycles: int
+    npu_cycles: int
+    total_cycles: int
+    name: str
+    weight_bytes: int = 0
+    feature_bytes: int = 0
+    sparse_ratio: float = 0.0
+    sparse_axis: Axis | None = None
+
+    @property
+    def is_boundary(self) -> bool:
+        """Whether the row stands for an input or output of the model."""
+        return self.op in _OUTSIDE
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes on the device: for feature maps, and for weights with their commands."""
+
+    internal_bytes: int
+    weight_bytes: int
+
+
+def parse_layers(log: str) -> tuple[Layer, ...]:
+    """Read the rows of the last layer table in a log; () when there is none.
+
+    >>> row = "0 ConvRelu INT8 NPU (1,3,8,8),(4,3,1,1) (1,4,8,8) 90/70/90 0% 5 Conv:stem"
+    >>> layer, = parse_layers("Network Layer Information Table\\n" + row)
+    >>> layer.output_shapes, layer.total_cycles, layer.name
+    (((1, 4, 8, 8),), 90, 'Conv:stem')
+    """
+    weights, features = parse_constants(log), parse_features(log)
+    layers = (_layer(row) for row in map(_ROW.match, _table(log, _TITLE)) if row)
+    return tuple(
+        replace(
+            layer,
+            weight_bytes=weights.get(layer.index, 0),
+            feature_bytes=features.get(layer.index, 0),
+        )
+        for layer in layers
+    )
+
+
+def parse_constants(log: str) -> dict[int, int]:
+    """Read the bytes of each layer's constants as stored, by index; shared ones count twice.
+
+    >>> rows = "1 Conv w INT8 (8,3,3,3) | 0x0 0x240 0x240", "1 Conv b INT32 (8) | 0x240 0x340 0x100"
+    >>> parse_constants("\\n".join(["Const Tensor Information Table", *rows]))
+    {1: 832}
+    """
+    return _stored(log, _CONSTANTS)
+
+
+def parse_features(log: str) -> dict[int, int]:
+    """Read the bytes of the feature maps that each layer reads, as stored, by index."""
+    return _stored(log, _FEATURES)
+
+
+def _stored(log: str, title: str) -> dict[int, int]:
+    sizes: dict[int, int] = {}
+    for row in filter(None, map(_STORED.match, _table(log, title))):
+        index = int(row["index"])
+        sizes[index] = sizes.get(index, 0) + int(row["size"], 16)
+    return sizes
+
+
+def _table(log: str, title: str) -> list[str]:
+    """The lines of the last table of that title, without the compiler's own prefix."""
+    _, title_line, rest = log.rpartition(title)
+    lines: list[str] = []
+    for line in rest.splitlines() if title_line else ():
+        text = _PREFIX.sub("", line)
+        if "<<<<" in text or "Information Table" in text or text.startswith("Total "):
+            break
+        lines.append(text)
+    return lines
+
+
+def parse_memory(log: str) -> Memory | None:
+    """Read the totals of both kinds of memory, or None when the log does not have both.
+
+    >>> parse_memory("Total Internal Memory Size: 1.5KB\\nTotal Weight Memory Size: 2KB")
+    Memory(internal_bytes=1536, weight_bytes=2048)
+    """
+    totals = {kind: float(size) * _UNITS[unit] for kind, size, unit in _MEMORY.findall(log)}
+    if set(totals) != {"Internal", "Weight"}:
+        return None
+    return Memory(round(totals["Internal"]), round(totals["Weight"]))
+
+
+def _layer(row: re.Match[str]) -> Layer:
+    inputs, outputs = _both_shapes(row["shapes"], row["op"])
+    return Layer(
+        index=int(row["index"]),
+        op=row["op"],
+        dtype=row["dtype"],
+        runs_on=row["runs_on"],
+        input_shapes=inputs,
+        output_shapes=outputs,
+        ddr_cycles=int(row["ddr"]),
+        npu_cycles=int(row["npu"]),
+        total_cycles=int(row["total"]),
+        name=row["name"],
+        sparse_ratio=float(row["sparse"] or 0) / 100,
+        sparse_axis=_AXES.get(row["axis"] or ""),
+    )
+
+
+def _both_shapes(text: str, op: str) -> tuple[tuple[Shape, ...], tuple[Shape, ...]]:
+    """Input and output shapes: two columns, either of which may be missing or a backslash."""
+    columns = [_shapes(column) for column in _SHAPE_LIST.findall(text)]
+    if len(columns) == 1:
+        return ((), columns[0]) if op == "InputOperator" else (columns[0], ())
+    return (columns[0], columns[1]) if columns else ((), ())
+
+
+def _shapes(column: str) -> tuple[Shape, ...]:
+    return tuple(
+        tuple(int(size) for size in shape.split(",") if size) for shape in _SHAPE.findall(column)
+    )
+
+
+def fallback_warnings(log: str) -> tuple[Diagnostic, ...]:
+    """Return a warning for each reason in the log why an operator is given to the CPU.
+
+    Left out are layers that the table then shows on the NPU: the compiler says some reasons before
+    it finds another way.
+
+    >>> log = "W RKNN: [07:00:00.000] AveragePool count_include_pad=0, fallback to cpu"
+    >>> fallback_warnings(log)[0].text
+    'the compiler gives AveragePool to the CPU: count_include_pad=0'
+    """
+    table = parse_layers(log)
+    slow = " ".join(layer.op for layer in table if layer.runs_on == "CPU")
+    lines = [match for match in map(_FALLBACK.search, log.splitlines()) if match]
+    reasons = dict.fromkeys((match["op"], _reason(match["why"])) for match in lines)
+    return tuple(
+        Diagnostic(
+            "cpu-fallback-layer",
+            f"the compiler gives {op} to the CPU: {reason}",
+            _HINTS.get(op, _HINT),
+        )
+        for op, reason in reasons
+        if not table or op in slow
+    )
+
+
+def _reason(text: str) -> str:
+    """The part of a line that says why: a limit with the size, or what precedes the verdict.
+
+    >>> _reason("will fallback to CPU, because input shape has exceeded the max limit, "
+    ...         "height(400) * width(64) = 25600, required product no larger than 8192!")
+    'height(400) * width(64) = 25600, and the limit is 8192'
+    """
+    limit = _LIMIT.search(text)
+    if limit:
+        return f"{limit['size']}, and the limit is {limit['most']}"
+    because = text.partition("because ")[2]
+    return (
+        because.strip(" !.") or re.split(r",? *(?:will )?fall ?back", text, flags=re.I)[0].strip()
+    )

@@ -1,0 +1,163 @@
+"""One build by the toolkit: its settings, and the rules that it must not use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from onnx import ModelProto
+
+from ..core.diagnostics import Diagnostic
+from ..core.graphs.model import save_model
+from ..core.progress import SILENT, Progress
+from .chips.targets import Target
+from .handover import ModelInput
+from .lowering.channel_padding import needs_whole_blocks, with_whole_blocks
+from .lowering.hybrid import with_fused_tensors
+from .lowering.qdq_lowering import lower_qdq
+from .lowering.scale_probe import needs_lowering
+from .request import ToolkitSettings
+from .toolkit.failures import ToolkitLooped, ToolkitRaised
+from .toolkit.job import BuildResult, RawInput, ToolkitJob, ToolkitPlan, run_job
+
+# of a number format, where the toolkit's documentation and its code have two; this one is in both
+# versions, and 20 dB nearer with 2.5.0 than plain w16a16i with 2.3.2
+_TOOLKIT_NAMES = {"w16a16i": "w16a16i_dfp"}
+_SHOWN = 5
+_RULES_LIMIT = 3  # optimisation rules switched off before giving up
+
+
+@dataclass(frozen=True)
+class ToolkitBuild:
+    """One build by the toolkit, once what was asked for has been checked.
+
+    ``model`` names the file, ``loaded`` is what it holds. The samples lie in ``folder`` already.
+    """
+
+    model: Path
+    loaded: ModelProto
+    target: Target
+    quantization: str
+    dtype: str
+    plan: ToolkitPlan | None  # for the hybrid quantization
+    level: int | None  # of the toolkit's graph optimisation; None to try several ways
+    inputs: tuple[ModelInput, ...]
+    calibrated: int  # samples in dataset.txt
+    simulated: int
+    folder: Path
+    toolkit: ToolkitSettings
+    progress: Progress = SILENT
+    disabled: tuple[str, ...] = ()  # rules of the toolkit's graph optimisation
+    sparse: bool = False  # leave the zeros of 2:4 sparse weights out
+
+
+def build(task: ToolkitBuild) -> tuple[BuildResult, tuple[Diagnostic, ...]]:
+    """Build and simulate; return the result and warnings.
+
+    An optimisation rule that raises, or runs without end, is switched off, up to three of them.
+    """
+    model = _model_file(task)
+    failed: list[str] = []
+    while True:
+        disabled = [*task.disabled, *failed]
+        job = _job(task, model, disabled)
+        try:
+            built = run_job(
+                job,
+                task.folder,
+                label=f"{task.model.name} for {task.target.name}",
+                limits=task.toolkit.limits,
+                python=task.toolkit.python,
+                progress=task.progress,
+            )
+        except (ToolkitLooped, ToolkitRaised) as error:
+            rule = error.rule
+            if rule is None or rule in disabled or len(failed) == _RULES_LIMIT:
+                raise
+            failed.append(rule)
+        else:
+            lost = _not_carried(job, built)
+            return built, (*(_rule_warning(rule) for rule in failed), *lost)
+
+
+def _model_file(task: ToolkitBuild) -> Path:
+    """What the toolkit is given: the file itself, or the lowered form of a QDQ model."""
+    if task.dtype == "w8a16" and needs_whole_blocks(task.loaded):
+        path = task.folder / "padded" / task.model.name
+        save_model(with_whole_blocks(task.loaded), path)
+        return path
+    if task.quantization != "qdq" or not needs_lowering(task.toolkit.python):
+        return task.model.resolve()
+    path = task.folder / "lowered.onnx"
+    save_model(lower_qdq(task.loaded), path)
+    return path
+
+
+def _job(task: ToolkitBuild, model: Path, disabled: list[str]) -> ToolkitJob:
+    calibrated = task.quantization not in {"qdq", "float16"}
+    hybrid = task.plan if task.quantization == "hybrid" else None
+    layouts = ["nhwc" if tensor.pixels else "nchw" for tensor in task.inputs]
+    return ToolkitJob(
+        model=str(model),
+        config=_config(task, disabled),
+        dataset="dataset.txt" if calibrated else None,
+        plan=with_fused_tensors(task.loaded, hybrid) if hybrid else None,
+        inputs=tuple(
+            RawInput(f"input{index}.raw", tensor.fed_dtype, tensor.fed_shape, layout)
+            for index, (tensor, layout) in enumerate(zip(task.inputs, layouts, strict=True))
+        ),
+        count=task.simulated,
+        processes=task.toolkit.processes,
+    )
+
+
+def _config(task: ToolkitBuild, disabled: list[str]) -> Mapping[str, Any]:
+    config: dict[str, Any] = {"target_platform": task.target.name}
+    if any(tensor.pixels for tensor in task.inputs):
+        config["mean_values"] = [tensor.mean or _each(tensor, 0.0) for tensor in task.inputs]
+        config["std_values"] = [tensor.std or _each(tensor, 1.0) for tensor in task.inputs]
+    if task.level is not None:
+        config["optimization_level"] = task.level
+    if task.quantization not in {"qdq", "float16"}:
+        hybrid = task.quantization == "hybrid"
+        config["quantized_algorithm"] = "normal" if hybrid else task.quantization
+        config["quantized_dtype"] = _TOOLKIT_NAMES.get(task.dtype, task.dtype)
+    if task.sparse:
+        config["sparse_infer"] = True
+    if disabled:
+        config["disable_rules"] = list(disabled)
+    return config
+
+
+def _each(tensor: ModelInput, value: float) -> tuple[float, ...]:
+    """The toolkit wants values for every input, one a channel, also for those it must not touch."""
+    return (value,) * (tensor.shape[1] if len(tensor.shape) > 1 else 1)
+
+
+def _not_carried(job: ToolkitJob, built: BuildResult) -> tuple[Diagnostic, ...]:
+    """What the toolkit did not take over of a plan: it has joined or removed those tensors."""
+    if job.plan is None:
+        return ()
+    tensors = {*job.plan.ranges, *job.plan.types}
+    lost = sorted(tensors - set(built.carried))
+    if not lost:
+        return ()
+    some = ", ".join(lost[:_SHOWN]) + (", ..." if len(lost) > _SHOWN else "")
+    return (
+        Diagnostic(
+            "toolkit-plan",
+            f"{len(lost)} of {len(tensors)} tensors of the plan are not known to the toolkit, "
+            f"which decided on them itself: {some}",
+            "nothing to do, unless the simulated figures are bad",
+        ),
+    )
+
+
+def _rule_warning(rule: str) -> Diagnostic:
+    return Diagnostic(
+        "toolkit-rule-disabled",
+        f"the toolkit's optimisation rule {rule} fails on this model; it was switched off",
+        "nothing to do; another version of the toolkit may build the model a little faster",
+    )

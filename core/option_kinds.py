@@ -1,0 +1,177 @@
+"""What values options take, in each of their spellings: one class a kind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+class Kind:
+    """What values an option takes, in each of its spellings.
+
+    ``read`` takes a word of the command line to the plain value that a recipe holds, ``load`` takes
+    that to the value of the field; both raise ValueError, and ``wants`` says what they take.
+    """
+
+    metavar: str = "TEXT"
+    wants: str = "a text"
+    repeats: bool = False  # on the command line, where each word adds to the value
+
+    def read(self, text: str) -> Any:
+        """Return the plain value of a word."""
+        return text
+
+    def load(self, value: Any) -> Any:
+        """Return the field's value."""
+        return require(value, isinstance(value, str) and value)
+
+    @property
+    def plain_wants(self) -> str:
+        """Say what ``load`` takes, where that is written in another way than words are."""
+        return self.wants
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON schema of the plain value."""
+        return {"type": "string", "minLength": 1}
+
+
+def require(value: Any, fits: object) -> Any:
+    """Return the value. Raises ValueError when it does not fit."""
+    if not fits:
+        raise ValueError
+    return value
+
+
+@dataclass(frozen=True)
+class Text(Kind):
+    """Any text that is not empty."""
+
+    metavar: str = "TEXT"
+
+
+class Flag(Kind):
+    """Yes or no; on the command line by its name alone."""
+
+    metavar = ""
+    wants = "true or false"
+
+    def load(self, value: Any) -> bool:
+        """Return the value, which must be a boolean."""
+        return bool(require(value, isinstance(value, bool)))
+
+    def schema(self) -> dict[str, Any]:
+        """Return the schema of a boolean."""
+        return {"type": "boolean"}
+
+
+@dataclass(frozen=True)
+class Whole(Kind):
+    """A whole number, ``low`` or above."""
+
+    low: int
+    metavar = "N"
+
+    @property
+    def wants(self) -> str:  # type: ignore[override]
+        """Say which numbers."""
+        return f"a whole number from {self.low} up"
+
+    def read(self, text: str) -> int:
+        """Return the number."""
+        return int(text)
+
+    def load(self, value: Any) -> int:
+        """Return the number when it is in range."""
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        return int(require(value, whole and value >= self.low))
+
+    def schema(self) -> dict[str, Any]:
+        """Return the schema of a bounded integer."""
+        return {"type": "integer", "minimum": self.low}
+
+
+@dataclass(frozen=True)
+class Number(Kind):
+    """A finite number from ``low`` to ``high``."""
+
+    low: float
+    high: float = math.inf
+    metavar: str = "V"
+
+    @property
+    def wants(self) -> str:  # type: ignore[override]
+        """Say which numbers."""
+        end = f"to {self.high:g}" if math.isfinite(self.high) else "up"
+        return f"a number from {self.low:g} {end}"
+
+    def read(self, text: str) -> float:
+        """Return the number."""
+        return float(text)
+
+    def load(self, value: Any) -> float:
+        """Return the number when it is in range."""
+        return float(require(value, is_number(value) and self.low <= value <= self.high))
+
+    def schema(self) -> dict[str, Any]:
+        """Return the schema of a bounded number."""
+        most = {"maximum": self.high} if math.isfinite(self.high) else {}
+        return {"type": "number", "minimum": self.low, **most}
+
+
+@dataclass(frozen=True)
+class Choice(Kind):
+    """One of a few words; ``names`` may be a function, which is called when they are asked for."""
+
+    names: Sequence[str] | Callable[[], Sequence[str]]
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words in their order."""
+        return tuple(self.names() if callable(self.names) else self.names)
+
+    @property
+    def metavar(self) -> str:  # type: ignore[override]
+        """Show the words."""
+        return f"[{'|'.join(self.words)}]"
+
+    @property
+    def wants(self) -> str:  # type: ignore[override]
+        """Say which words."""
+        return f"one of {', '.join(self.words)}"
+
+    def load(self, value: Any) -> str:
+        """Return the word when it is one of them."""
+        return str(require(value, value in self.words))
+
+    def schema(self) -> dict[str, Any]:
+        """Return the schema of an enumeration."""
+        return {"type": "string", "enum": list(self.words)}
+
+
+@dataclass(frozen=True)
+class File(Kind):
+    """A path. A ``program`` may also be a name that is looked up on PATH."""
+
+    metavar: str = "PATH"
+    program: bool = False
+    wants = "a path"
+
+    def read(self, text: str) -> str:
+        """Return the path; of a program an absolute one, not resolved.
+
+        The link is what makes a Python that of its environment.
+        """
+        return str(Path(text).absolute()) if self.program and "/" in text else text
+
+    def load(self, value: Any) -> Path:
+        """Return the path."""
+        return Path(require(value, isinstance(value, (str, Path)) and str(value)))
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a value is a finite number, and no boolean."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and math.isfinite(value)

@@ -1,0 +1,88 @@
+"""The key of a task in the cache: every field of it, by its content.
+
+A stage is given a task, a frozen dataclass, and nothing else that decides its result. So its key
+cannot miss what it reads: a new option of a stage is a new field, and a new key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from onnx import ModelProto
+
+from ...calibration_data.samples import Samples
+from ...calibration_data.sources.open_source import open_source
+from ...convert.chips.targets import Target
+from ...core.files import sha256_of
+from ...core.graphs.model import model_digest
+from ...core.options import Options, options_in
+
+
+class Keyed(Protocol):
+    """A value that knows what its result depends on, as JSON values."""
+
+    def key(self) -> dict[str, Any]:
+        """Return it. Raises RockpressError when a file cannot be read."""
+
+
+def key_of(task: Any) -> Any:
+    """Return what the result of a task depends on, as JSON values.
+
+    Raises RockpressError when a file cannot be read.
+    """
+    if hasattr(task, "key"):
+        keyed: Keyed = task
+        return keyed.key()
+    return {described.name: _content(getattr(task, described.name)) for described in fields(task)}
+
+
+def _content(value: Any) -> Any:
+    if isinstance(value, ModelProto):
+        return hashlib.sha256(value.SerializeToString(deterministic=True)).hexdigest()
+    if isinstance(value, Samples):
+        return value.digest()
+    if isinstance(value, Path):
+        return model_digest(value)
+    if isinstance(value, Target):
+        return value.name
+    if isinstance(value, Options):
+        return {
+            described.name: _plain(getattr(value, described.name))
+            for described in options_in(type(value))
+        }
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return [_content(part) for part in value] if isinstance(value, tuple) else value
+
+
+def _plain(value: Any) -> Any:
+    """The value of an option; of a file that a setting names its content too."""
+    if isinstance(value, Mapping):
+        return {name: [_plain(setting), _file_digest(setting)] for name, setting in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(part) for part in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _file_digest(setting: Any) -> str | None:
+    named = isinstance(setting, str) and Path(setting).is_file()
+    return sha256_of(Path(setting)) if named else None
+
+
+def samples_digest(samples: Path) -> str:
+    """Return the digest of all samples that a path names, with their labels and names.
+
+    Nothing is decoded. The report tells the names, so they count.
+    """
+    source = open_source(samples)
+    labels = source.labels
+    digest = hashlib.sha256(f"{labels and labels.names_digest()}\n".encode())
+    for index in range(len(source)):
+        parts = [labels and labels.digest(index), source.content_digest(index), source.name(index)]
+        digest.update(json.dumps(parts).encode())
+    return digest.hexdigest()

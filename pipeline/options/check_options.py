@@ -1,0 +1,94 @@
+"""How a result is measured, and what it must hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ...core.diagnostics import option
+from ...core.list_kinds import Names, Settings, Shares
+from ...core.option_kinds import Choice, File, Flag, Number, Text
+from ...core.options import Options, opt
+
+Confidence = Literal["point", "lower"]
+
+_MEASURING = "run check prune quantize"
+
+
+@dataclass(frozen=True)
+class MetricOptions(Options):
+    """The task's metric, and what it reads."""
+
+    metric: str = opt(
+        "top1",
+        Text("NAME"),
+        "A name (docs/accuracy.md), or your own as package.module:function.",
+        _MEASURING,
+    )
+    metric_option: Mapping[str, str] = opt(
+        {},
+        Settings(),
+        f"Set an option of the metric: {option('metric-option', {'charset': 'keys.txt'})}. "
+        "Repeatable.",
+        _MEASURING,
+    )
+    metric_output: tuple[str, ...] = opt(
+        (), Names(), "The outputs that the metric reads, in its order.", _MEASURING, default="all"
+    )
+
+
+@dataclass(frozen=True)
+class CheckOptions(Options):
+    """What is measured beside the metric on the samples as they are."""
+
+    robustness: bool = opt(
+        False,
+        Flag(),
+        "Measure on images with noise, blur, JPEG artefacts and other brightness too.",
+        "run check",
+    )
+
+
+@dataclass(frozen=True)
+class Gates(Options):
+    """The limits that the result must keep; None where there is none.
+
+    ``max_regression`` is by what part of its value in the report ``baseline`` a figure may be
+    worse: size, cycles, latency or retention.
+    """
+
+    min_retention: float | None = opt(
+        None,
+        Number(0, 2, "R"),
+        "Gate: metric of the result over that of the baseline, such as 0.98. Exit 4 below.",
+        "run check demo",
+        defaults={"demo": "0.98"},
+    )
+    confidence: Confidence = opt(
+        "point",
+        Choice(("point", "lower")),
+        "What the retention gate compares: the measured value, or the lower end of its 95 % "
+        "interval.",
+        "run check",
+    )
+    max_latency_ms: float | None = opt(
+        None, Number(0, metavar="T"), "Gate: milliseconds a frame. Exit 4 above.", "run check"
+    )
+    max_size_mb: float | None = opt(
+        None, Number(0, metavar="S"), "Gate: size of the result. Exit 4 above.", "run check"
+    )
+    baseline: Path | None = opt(
+        None,
+        File("REPORT.json"),
+        "Report of an earlier run, such as the last release: show what changed since.",
+        "run check demo",
+    )
+    max_regression: Mapping[str, float] = opt(
+        {},
+        Shares(("size", "cycles", "latency", "retention")),
+        f"Gate: how much worse than in {option('baseline')} size, cycles, latency or retention may "
+        f"be: {option('max-regression', {'cycles': 0.02})}. Exit 4 above. Repeatable.",
+        "run check demo",
+    )

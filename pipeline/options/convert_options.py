@@ -1,0 +1,88 @@
+"""How a model gets to RKNN, and what the toolkit may take for it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...core.diagnostics import option
+from ...core.option_kinds import Choice, File, Number, Whole
+from ...core.options import Options, opt
+from ...quantize.schemes import scheme_names
+
+# a number format that the toolkit alone makes
+_TOOLKIT_SCHEMES = ("w16a16i",)
+
+
+def _every_scheme() -> tuple[str, ...]:
+    return (*scheme_names(), *_TOOLKIT_SCHEMES)
+
+
+_KNOWS_CORES = hasattr(os, "sched_getaffinity")  # those that this process may use
+_BUILDS = "run convert check inspect"
+
+
+@dataclass(frozen=True)
+class ConvertOptions(Options):
+    """Which way a single model is converted; a run derives it from how it quantized."""
+
+    scheme: str | None = opt(
+        None,
+        Choice(_every_scheme),
+        "Bits of weights (w) and activations (a), or float16.",
+        "convert",
+        default="w8a8",
+    )
+    toolkit_quantizer: str | None = opt(
+        None,
+        Choice(("normal", "kl_divergence", "mmse", "gdq")),
+        "Quantize by the toolkit's own algorithm.",
+        "convert",
+        default="none: a QDQ model as it says, any other in float16",
+    )
+    route: str = opt(
+        "auto",
+        Choice(("auto", "qdq", "hybrid")),
+        "How a plan gets to the toolkit: as a QDQ model, or as ranges for the toolkit's own "
+        "quantizer.",
+        "convert",
+        default="auto, what computes what the plan says",
+    )
+    plan: Path | None = opt(
+        None, File("FILE"), "Quantize a float model as this plan says.", "convert"
+    )
+
+
+@dataclass(frozen=True)
+class ToolkitOptions(Options):
+    """Which toolkit builds, and what a build may take; no matter to what comes of it."""
+
+    timeout: float = opt(1800.0, Number(1, metavar="S"), "Seconds a build may take.", _BUILDS)
+    memory_limit: float = opt(
+        12.0,
+        Number(0.5, metavar="GB"),
+        f"Memory that all builds together may take; with {option('jobs')} each gets its share.",
+        _BUILDS,
+    )
+    toolkit_python: Path | None = opt(
+        None,
+        File(program=True),
+        "Python of another environment, whose rknn-toolkit2 is to be used.",
+        f"{_BUILDS} doctor",
+    )
+    jobs: int | None = opt(
+        None,
+        Whole(1),
+        "How many targets to build at once, and how many processes simulate one. A target that "
+        f"fails for want of memory in its share of {option('memory-limit')} is built again alone "
+        "with all of it.",
+        "run convert check",
+        default="1 target, one process a core",
+    )
+
+    @property
+    def processes(self) -> int:
+        """How many processes may be at work at once on one target."""
+        cores = len(os.sched_getaffinity(0)) if _KNOWS_CORES else os.cpu_count() or 1
+        return self.jobs or cores

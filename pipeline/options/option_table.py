@@ -1,0 +1,85 @@
+"""All options: by stage, by verb and by name, and the names that they had before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ...calibration_data.preprocessing import Preprocessing
+from ...core.options import Option, Options, options_in
+from ...quantize.schemes import scheme_names
+from .check_options import CheckOptions, Gates, MetricOptions
+from .convert_options import ConvertOptions, ToolkitOptions
+from .prune_options import DistilOptions, PruneOptions
+from .quantize_options import ExplainOptions, QuantizeOptions
+from .run_options import RunOptions
+from .sample_options import ModelOptions, SampleOptions
+
+# what a recipe calls the options of each stage, in the order in which help shows them
+GROUPS: Mapping[str, type[Options]] = {
+    "samples": SampleOptions,
+    "metric": MetricOptions,
+    "run": RunOptions,
+    "prune": PruneOptions,
+    "distil": DistilOptions,
+    "quantize": QuantizeOptions,
+    "explain": ExplainOptions,
+    "convert": ConvertOptions,
+    "shape": ModelOptions,
+    "preprocessing": Preprocessing,
+    "gates": Gates,
+    "toolkit": ToolkitOptions,
+    "check": CheckOptions,
+}
+# verb -> old name -> name; "" for all verbs that have the option
+_RENAMED = {"quantize": "scheme", "budget": "prune"}
+_ROUTES = ("hybrid", "qdq")
+
+
+def options_of(verb: str) -> list[Option]:
+    """Return the options that a verb has."""
+    return [one for group in GROUPS.values() for one in options_in(group) if verb in one.verbs]
+
+
+def homes_of(name: str) -> Iterator[tuple[str, Option]]:
+    """Yield the groups that have an option of this name, with what each says of it."""
+    for group, options in GROUPS.items():
+        for described in options_in(options):
+            if described.name == name:
+                yield group, described
+
+
+def verbs_with(flag: str) -> tuple[str, ...]:
+    """Return the verbs that have an option of this name on the command line."""
+    name = flag.replace("-", "_")
+    return tuple(verb for _, described in homes_of(name) for verb in described.verbs)
+
+
+def defaults_of(verb: str) -> dict[str, Any]:
+    """Return the values of the options for which a verb has a default of its own."""
+    return {
+        described.name: described.kind.read(described.defaults[verb])
+        for described in options_of(verb)
+        if verb in described.defaults
+    }
+
+
+def old_names(verb: str) -> dict[str, str]:
+    """Return the names that options of a verb had before, with those that they have now."""
+    names = {described.name for described in options_of(verb)}
+    return {old: new for old, new in _RENAMED.items() if new in names}
+
+
+def renamed(verb: str, name: str, value: Any) -> tuple[str, Any]:
+    """Return name and value of an option as they are now; ``quantize`` goes by its value.
+
+    >>> renamed("run", "quantize", "off"), renamed("convert", "quantize", "mmse")
+    (('scheme', 'float16'), ('toolkit_quantizer', 'mmse'))
+    """
+    if name != "quantize":
+        return _RENAMED.get(name, name), value
+    if value == "off":
+        return "scheme", "float16"
+    if verb != "convert" or value in scheme_names():
+        return "scheme", value
+    return ("route" if value in _ROUTES else "toolkit_quantizer"), value

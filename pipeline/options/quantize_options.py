@@ -1,0 +1,62 @@
+"""How a model is quantized."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...core.diagnostics import option
+from ...core.option_kinds import Choice, Flag, Number, Text
+from ...core.options import Options, opt
+from ...quantize.methods import method_names
+from ...quantize.schemes import scheme_names
+
+
+def _quantized() -> tuple[str, ...]:
+    return tuple(name for name in scheme_names() if name != "float16")
+
+
+@dataclass(frozen=True)
+class QuantizeOptions(Options):
+    """The number format, and how it is reached."""
+
+    scheme: str = opt(
+        "w8a8",
+        Choice(scheme_names),
+        "Bits of weights (w) and activations (a), or float16.",
+        "run quantize inspect",
+        kinds={"quantize": Choice(_quantized), "inspect": Choice(("w8a8", "float16"))},
+    )
+    method: str = opt(
+        "auto",
+        Choice(method_names),
+        "How to choose ranges and round weights.",
+        "run quantize",
+        default="auto, the best by trial",
+    )
+    mixed: str = opt(
+        "auto",
+        Text("BUDGET"),
+        "What 16 bits may cost or must bring: cycles=+8%, sqnr=25, in w4a16 size=-15%; or off.",
+        "run quantize",
+    )
+    search_time: float = opt(
+        300.0,
+        Number(1, metavar="S"),
+        f"Seconds to look for the tensors of {option('mixed')}.",
+        "run quantize",
+    )
+    symmetric: bool = opt(
+        False, Flag(), "Zero points of 0 and float biases, as TensorRT wants them.", "quantize"
+    )
+
+
+@dataclass(frozen=True)
+class ExplainOptions(Options):
+    """What is told of a quantized model beside what is written."""
+
+    explain: bool = opt(
+        False, Flag(), "Show which tensors lose most, alone and accumulated.", "quantize"
+    )
+    simulator: bool = opt(
+        False, Flag(), f"As {option('explain')}, accumulated in the RKNN simulator too.", "quantize"
+    )

@@ -1,0 +1,23 @@
+"""What a whole run is for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...core.list_kinds import Names
+from ...core.option_kinds import Whole
+from ...core.options import Options, opt
+
+
+@dataclass(frozen=True)
+class RunOptions(Options):
+    """The chips, and the seed of all that is random."""
+
+    target: tuple[str, ...] = opt(
+        ("rk3588",),
+        Names("CHIP", repeats=True, least=1),
+        "Chip to build for. Repeatable.",
+        "run prune quantize convert inspect init demo",
+        defaults={"inspect": "none"},
+    )
+    seed: int = opt(0, Whole(0), "For all that is random.", "run check prune quantize convert")

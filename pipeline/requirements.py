@@ -1,0 +1,143 @@
+"""What can be known to be impossible before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..accuracy.gates import require_limits
+from ..accuracy.metrics.metric_table import find_metric
+from ..convert.chips.targets import Target, find_target
+from ..core.diagnostics import option
+from ..core.errors import OptionError
+from ..core.graphs.model import require_model_file
+from ..prune.distillation.distil import require_torch
+from .recipes.recipe import Recipe
+from .tasks.pruning import budget_of, cost_of, require_pruning
+from .tasks.quantizing import require_mixable
+from .tasks.two_four import require_sparse
+
+
+def require_samples(recipe: Recipe) -> None:
+    """Raise OptionError when a stage needs samples that were not given."""
+    prunes = budget_of(recipe.prune) is not None or recipe.prune.sparsity is not None
+    if recipe.samples.calib is None and (prunes or recipe.quantize.scheme != "float16"):
+        stage = "pruning" if prunes else "quantization"
+        raise OptionError(
+            f"{stage} needs calibration samples",
+            f"give some with {option('calib')}, or use {option('scheme', 'float16')} and no "
+            f"{option('prune')}",
+        )
+    require_comparison(recipe)
+
+
+def require_comparison(recipe: Recipe) -> None:
+    """Raise OptionError when the result cannot be compared as the gates ask for."""
+    samples, limit = recipe.samples, recipe.gates.min_retention
+    if samples.eval is None and samples.calib is None:
+        raise OptionError(
+            "there are no samples to compare the result with the baseline on",
+            f"give labelled samples with {option('eval')}, or any with {option('calib')}",
+        )
+    if samples.eval is None and limit is not None:
+        raise OptionError(
+            f"{option('min-retention', limit)} cannot be checked without labelled samples",
+            f"give labelled samples with {option('eval')}",
+        )
+
+
+def require_measurable(recipe: Recipe) -> None:
+    """Raise OptionError for a metric that is not known and for gates that cannot be checked."""
+    require_comparison(recipe)
+    find_metric(recipe.metric.metric, recipe.metric.metric_option)
+    gates = recipe.gates
+    require_limits(gates.min_retention, gates.max_latency_ms, gates.max_size_mb)
+
+
+def targets_of(recipe: Recipe) -> list[Target]:
+    """The targets in their order, each once. Raises RockpressError when one is not known."""
+    return list(dict.fromkeys(find_target(name) for name in recipe.run.target))
+
+
+def only_target(recipe: Recipe, what: str) -> Target:
+    """The one target of a command that makes one file. Raises OptionError when there are more."""
+    targets = targets_of(recipe)
+    if len(targets) > 1:
+        raise OptionError(
+            f"{what} makes one model, for one chip; {option('target')} names "
+            f"{', '.join(one.name for one in targets)}",
+            f"give one {option('target')}, or use rockpress run, which makes a model for each",
+        )
+    return targets[0]
+
+
+def pruning_target(recipe: Recipe) -> Target:
+    """The one target of prune. Raises OptionError or PackageError when it cannot be pruned so."""
+    require_pruning(recipe.prune)
+    target = only_target(recipe, "prune")
+    if recipe.prune.recover == "distill":
+        require_torch()
+    require_sparse(recipe.prune, recipe.quantize.scheme, target)
+    return target
+
+
+def require_possible(recipe: Recipe) -> list[Target]:
+    """The targets, each once. Raises OptionError when one cannot have what the recipe asks for."""
+    require_model_file(recipe.model)
+    require_samples(recipe)
+    targets = targets_of(recipe)
+    if (budget := budget_of(recipe.prune)) is not None:
+        require_pruning(recipe.prune)
+        for target in targets:
+            cost_of(budget, target, "int8")
+        if recipe.prune.recover == "distill":
+            require_torch()
+    require_measurable(recipe)
+    for target in targets:
+        _require_format(target, recipe.quantize.scheme)
+        require_sparse(recipe.prune, recipe.quantize.scheme, target)
+        require_mixable(recipe.quantize, target)
+        require_latency(target, recipe.gates.max_latency_ms)
+    return targets
+
+
+def _require_format(target: Target, scheme: str) -> None:
+    if scheme not in target.dtypes:
+        instead = {"w8a8": f"use {option('scheme', 'float16')}"}.get(
+            scheme, f"leave out {option('scheme')}"
+        )
+        raise OptionError(
+            f"{target.name} has no {scheme}", f"it has: {', '.join(target.dtypes)}; {instead}"
+        )
+
+
+def require_latency(target: Target, limit: float | None) -> None:
+    """Raise OptionError for a latency limit on a chip that has cycles but no milliseconds."""
+    if limit is not None and target.latency is None:
+        raise OptionError(
+            f"{option('max-latency-ms', limit)} cannot be checked: there is no latency in "
+            "milliseconds "
+            f"for {target.name}, only cycles",
+            "leave it out for this chip, and measure the .rknn on a board",
+        )
+
+
+def require_output(output: Path, suffix: str, inputs: Sequence[Path]) -> None:
+    """Raise OptionError when a file to write has another suffix, or is one that is read."""
+    if output.suffix.lower() != suffix or output.is_dir():
+        what = "is a folder" if output.is_dir() else f"does not end in {suffix}"
+        raise OptionError(
+            f"{option('output', str(output))}: the file to write {what}",
+            f"such as {option('output', f'model{suffix}')}",
+        )
+    require_unread(output, inputs)
+
+
+def require_unread(output: Path, inputs: Sequence[Path]) -> None:
+    """Raise OptionError when a file to write is one that is read."""
+    for one in inputs:
+        if output.exists() and one.exists() and output.samefile(one):
+            raise OptionError(
+                f"{output}: to write it would replace the model that is read",
+                "give another name with -o",
+            )

@@ -1,0 +1,103 @@
+"""Conversion in the chain, and the result checked where it will run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...convert.toolkit.environment import toolkit_version
+from ...core.graphs.layers import macs_of
+from ...core.graphs.model import parameter_count
+from ...core.progress import Progress
+from ...core.results.model_figures import ModelRow
+from ..figures.figures_of import accuracy_figure, gate_figures, latency_figures
+from ..figures.robustness import robustness_of
+from ..tasks.converting import NpuFeeds
+from ..tasks.manifest_files import write_beside
+from ..tasks.plan_handover import with_quantized
+from .prune_stages import Distil, Prune
+from .quantize_stages import Quantize
+from .stage import Stage, on_samples
+from .target_figures import TargetFigures
+from .target_run import TargetRun
+
+
+class Convert(Stage):
+    """Convert what there is now, and simulate it on the samples that all is compared on."""
+
+    name = "convert"
+    is_cached = True
+
+    def reads(self, run: TargetRun) -> tuple[str, ...]:
+        """Return the last stage that changed the model."""
+        changing = (Quantize(), Distil(), Prune())
+        return next(((stage.name,) for stage in changing if stage.applies(run)), ())
+
+    def describe(self, run: TargetRun) -> str:
+        """Return what it would do, in a few words."""
+        version = toolkit_version(run.recipe.toolkit.toolkit_python)
+        return f"rknn-toolkit2 {version}, simulate {on_samples(run)}"
+
+    def make(self, run: TargetRun, progress: Progress) -> None:
+        """Convert it."""
+        final = run.request(run.saved(run.model, "final"), run.path(".rknn"))
+        request = with_quantized(final, run.quantized, run.maybe_calib)
+        run.conversion = run.convert(replace(request, simulate=NpuFeeds(run.evaluation)), progress)
+
+
+class Robustness(Stage):
+    """What is left of the metric on worse images."""
+
+    name = "robustness"
+
+    def applies(self, run: TargetRun) -> bool:
+        """Return whether it was asked for."""
+        return run.recipe.check.robustness
+
+    def describe(self, run: TargetRun) -> str:
+        """Return what it would do, in a few words."""
+        return "in ONNX Runtime, on images made worse"
+
+    def measure(self, run: TargetRun, figures: TargetFigures, progress: Progress) -> None:
+        """Run both models on them."""
+        figures.robustness = robustness_of(
+            run.ready.model,
+            run.quantized.path if run.quantized else run.model,
+            run.evaluation,
+            figures.base.scoring,
+            run.recipe.run.seed,
+            progress,
+            optimise=run.quantized is None,
+        )
+
+
+class Check(Stage):
+    """Compare the simulated outputs with the baseline, and hold them against the gates."""
+
+    name = "check"
+
+    def describe(self, run: TargetRun) -> str:
+        """Return what it would do, in a few words."""
+        return "compare, and hold against the gates"
+
+    def measure(self, run: TargetRun, figures: TargetFigures, progress: Progress) -> None:
+        """Add the row of the result, the gates, and the manifest beside the file."""
+        conversion, file = run.conversion, run.path(".rknn")
+        if conversion is None:
+            return
+        outputs = conversion.outputs or []
+        comparison = figures.compared(outputs)
+        figures.drift.form("rknn", comparison, outputs)
+        row = ModelRow(
+            stage="rknn",
+            path=f"{run.target.name}/{file.name}",
+            bytes=conversion.bytes,
+            parameters=parameter_count(run.model),
+            macs=macs_of(run.model),
+            latency=latency_figures(conversion),
+            accuracy=accuracy_figure(comparison, "rknn-simulator"),
+        )
+        figures.rows.append(row)
+        figures.comparison = comparison
+        figures.gates = gate_figures(run.recipe.gates, comparison, row)
+        preprocess, digests = run.evaluation.npu_preprocess, figures.base.digests()
+        figures.feed = write_beside(file, conversion, run.model, preprocess, run.quantized, digests)

@@ -1,0 +1,120 @@
+"""One target's way through the stages: what they are given, and what they leave to later ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from onnx import ModelProto
+
+from ...calibration_data.samples import Samples
+from ...convert.chips.targets import Target
+from ...convert.convert import Conversion, convert
+from ...convert.request import ConversionRequest
+from ...core.diagnostics import Diagnostic, option
+from ...core.errors import OptionError
+from ...core.graphs.model import save_model
+from ...core.progress import Progress
+from ...prune.results.prune_result import PruneResult
+from ...quantize.quantize import QuantizeResult
+from ..caching.cached_tasks import TaskCache
+from ..recipes.recipe import Recipe
+from ..samples.ready_model import ReadyModel
+from ..tasks.converting import conversion_request
+from ..tasks.quantizing import quantize_for_cycles
+
+MODEL, PLAN, RKNN = "model.onnx", "plan.toml", "model.rknn"
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A pruned model, what the compiler says of it, and what there is to be warned of."""
+
+    result: PruneResult
+    compiled: Conversion
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+@dataclass
+class TargetRun:
+    """Files to keep go to ``folder``, scratch files to ``work``.
+
+    ``model`` is the float model as the stages so far have left it, ``floating`` the one that was
+    quantized. ``unpruned`` is the original
+    compiled, in the number format that a budget is against. The others are None until the stage
+    that makes them has run.
+    """
+
+    ready: ReadyModel
+    maybe_calib: Samples | None
+    evaluation: Samples
+    recipe: Recipe
+    target: Target
+    folder: Path
+    work: Path
+
+    def __post_init__(self) -> None:
+        self.model: ModelProto = self.ready.model
+        self.floating: ModelProto = self.ready.model
+        self.unpruned: Conversion | None = None
+        self.reference_int8: Path | None = None
+        self.cut: Cut | None = None
+        self.quantized: QuantizeResult | None = None
+        self.conversion: Conversion | None = None
+        cache = self.recipe.cache if self.recipe.keeps_stages else None
+        self.tasks = TaskCache(cache)
+
+    @property
+    def calib(self) -> Samples:
+        """The calibration samples. Raises OptionError where a stage needs some, and has none."""
+        if self.maybe_calib is None:
+            raise OptionError(
+                "the stage needs calibration samples", f"give some with {option('calib')}"
+            )
+        return self.maybe_calib
+
+    def path(self, suffix: str) -> Path:
+        """Return a file to keep, such as the one with .rknn."""
+        return self.folder / f"{self.ready.path.stem}{suffix}"
+
+    def scratch(self, name: str) -> Path:
+        """Return a scratch file under the model's own name, which is what an error will show."""
+        return self.work / name / f"{self.ready.path.stem}.onnx"
+
+    def saved(self, model: ModelProto, name: str) -> Path:
+        """Write a model to a scratch file and return that."""
+        path = self.scratch(name)
+        save_model(model, path)
+        return path
+
+    def request(self, model: Path, output: Path | None = None) -> ConversionRequest:
+        """Return the request to convert a file for this target, as the samples feed it."""
+        preprocess = self.evaluation.npu_preprocess
+        return conversion_request(self.recipe.toolkit, model, output, self.target, preprocess)
+
+    def convert(self, request: ConversionRequest, progress: Progress) -> Conversion:
+        """Convert; the file and the result may come from the cache."""
+
+        def compute(folder: Path) -> Conversion:
+            output = None if request.output is None else folder / RKNN
+            return replace(convert(replace(request, output=output), progress), path=None)
+
+        result = self.tasks.run("convert", request, compute, {RKNN: request.output})
+        return replace(result, path=request.output)
+
+    def quantize_for_cycles(self, model: ModelProto, output: Path, progress: Progress) -> None:
+        """Quantize in the quickest way, as cycles do not depend on it; maybe from the cache."""
+        task = CyclesTask(model, self.calib)
+
+        def compute(folder: Path) -> None:
+            quantize_for_cycles(model, folder / MODEL, task.calib, progress)
+
+        self.tasks.run("quantize-for-cycles", task, compute, {MODEL: output})
+
+
+@dataclass(frozen=True)
+class CyclesTask:
+    """What decides the cycles of a quantized model."""
+
+    model: ModelProto
+    calib: Samples

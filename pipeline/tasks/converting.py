@@ -1,0 +1,83 @@
+"""What a conversion is asked for by the options: shared by ``run`` and the single commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...calibration_data.preprocess import Preprocess
+from ...calibration_data.samples import Samples
+from ...convert.chips.targets import Target
+from ...convert.handover import Sample
+from ...convert.request import ConversionRequest, ToolkitSettings
+from ...convert.toolkit.environment import runs, toolkit_version
+from ...core.diagnostics import option
+from ...core.errors import ToolkitError
+from ..options.convert_options import ToolkitOptions
+
+
+@dataclass(frozen=True)
+class NpuFeeds:
+    """What the NPU is fed of ``samples``, one at a time."""
+
+    samples: Samples
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self.samples.npu_feeds(index) for index in range(len(self.samples)))
+
+    def digest(self) -> str:
+        """Return the digest of the samples, which decide it."""
+        return self.samples.digest()
+
+
+def conversion_request(
+    options: ToolkitOptions,
+    model: Path,
+    output: Path | None,
+    target: Target,
+    preprocess: Preprocess | None,
+) -> ConversionRequest:
+    """Return the request to convert a file the way that it says itself, as ``options`` limit it.
+
+    With a ``preprocess`` the result takes pixels, mean and std inside, else tensors.
+    """
+    return ConversionRequest(
+        model,
+        output,
+        target.name,
+        mean=preprocess.mean if preprocess else None,
+        std=preprocess.std if preprocess else None,
+        toolkit=toolkit_settings(options),
+    )
+
+
+def toolkit_settings(options: ToolkitOptions) -> ToolkitSettings:
+    """Return what the options say of how the toolkit is run."""
+    return ToolkitSettings(
+        options.toolkit_python,
+        options.timeout,
+        options.memory_limit,
+        options.processes,
+    )
+
+
+def require_toolkit(python: Path | None) -> str:
+    """The toolkit's version. Raises ToolkitError when it is not installed."""
+    if python is not None and not runs(python):
+        raise ToolkitError(
+            f"{option('toolkit-python', str(python))} is no Python that runs",
+            "give the path of an environment's Python, such as env/bin/python",
+        )
+    version = toolkit_version(python)
+    if version is None and python is not None:
+        raise ToolkitError(
+            f"rknn-toolkit2 is not installed for {option('toolkit-python', str(python))}",
+            f"rockpress doctor with {option('toolkit-python', str(python))} says what is missing",
+        )
+    if version is None:
+        raise ToolkitError(
+            "rknn-toolkit2 is not installed here, so nothing can be converted",
+            f"see rockpress doctor, or name another environment with {option('toolkit-python')}",
+        )
+    return version

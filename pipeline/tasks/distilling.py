@@ -1,0 +1,121 @@
+"""How a pruned model is distilled: on which samples, how long, and where it goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from onnx import ModelProto
+
+from ...calibration_data.samples import Samples
+from ...core.diagnostics import Diagnostic, option
+from ...core.errors import OptionError
+from ...core.graphs.model import save_model
+from ...core.progress import Progress
+from ...core.results.pruning_figures import Distillation
+from ...core.scratch import scratch_folder
+from ...prune.distillation.distil import distil, require_distillable, require_torch
+from ...prune.distillation.distil_data import TrainingSamples
+from ...prune.distillation.distil_training import Schedule
+from ..caching.content_keys import key_of
+from ..caching.stage_cache import Cache, cache_folder
+from ..options.prune_options import DistilOptions, PruneOptions
+from ..recipes.recipe import Recipe
+
+_LEAST_HELD_OUT = 8
+_MOST_HELD_OUT = 64
+# with --max-drop half of the samples, as they are what its cuts are judged by
+_SHARE = 4
+_CHECKPOINT = "checkpoint.pt"
+
+
+@dataclass(frozen=True)
+class DistilTask:
+    """What distillation is given: ``pruned`` was made of ``model``, on these samples."""
+
+    model: ModelProto
+    pruned: Path
+    calib: Samples
+    pruning: PruneOptions
+    options: DistilOptions
+    seed: int
+    torch: str  # the version
+
+
+def distil_task(model: ModelProto, pruned: Path, calib: Samples, recipe: Recipe) -> DistilTask:
+    """Return what a recipe asks of distillation. Raises PackageError without torch."""
+    require_torch()
+    seed, torch = recipe.run.seed, version("torch")
+    return DistilTask(model, pruned, calib, recipe.prune, recipe.distil, seed, torch)
+
+
+def split_for_pruning(
+    calib: Samples, options: PruneOptions, seed: int
+) -> tuple[Samples, Samples | None]:
+    """Return the samples to prune and train by, and those held out to judge by, if any are.
+
+    Raises OptionError when there are too few.
+    """
+    if options.max_drop is not None:
+        mention, share, most = option("max-drop"), 2, len(calib)
+    elif options.recover == "distill":
+        mention, share, most = option("recover", "distill"), _SHARE, _MOST_HELD_OUT
+    else:
+        return calib, None
+    count = min(len(calib) // share, most)
+    if count < _LEAST_HELD_OUT:
+        part = {2: "half", _SHARE: "a quarter"}[share]
+        raise OptionError(
+            f"{mention} needs at least {share * _LEAST_HELD_OUT} calibration samples, to hold "
+            f"{part} of them out; there are {len(calib)}",
+            f"give more with {option('calib')} and {option('calib-count')}",
+        )
+    return calib.split(count, seed)
+
+
+def require_distilling(options: PruneOptions, model: ModelProto) -> None:
+    """Raise PackageError or ModelError, before minutes are spent, when it cannot be done."""
+    if options.recover == "distill":
+        require_distillable(model)
+
+
+def distil_pruned(
+    task: DistilTask, output: Path, cache: Cache | None, progress: Progress
+) -> Distillation:
+    """Distil the pruned model and write ``output``.
+
+    A run that is stopped goes on where it was, from a file in the cache.
+    """
+    samples, held_out = split_for_pruning(task.calib, task.pruning, task.seed)
+    assert held_out is not None
+    schedule = Schedule(seconds=task.options.recover_time, seed=task.seed)
+    cache = cache or Cache(cache_folder())
+    with scratch_folder() as folder, cache.unfinished("distill", key_of(task)) as checkpoints:
+        teacher = folder / "original.onnx"
+        save_model(task.model, teacher)
+        return distil(
+            task.pruned,
+            teacher,
+            TrainingSamples(samples, held_out),
+            output,
+            schedule,
+            checkpoint=checkpoints / _CHECKPOINT,
+            progress=progress,
+        )
+
+
+def distillation_notices(found: Distillation | None) -> list[Diagnostic]:
+    """The warning that training was of no use."""
+    if found is None or found.kept:
+        return []
+    return [
+        Diagnostic(
+            "pruning-distillation",
+            f"training made nothing better on {found.held_out} held-out samples, so the weights "
+            f"are those of least squares ({found.steps} steps in {found.seconds:.0f} s)",
+            f"give more samples ({option('calib-count')}) or more time "
+            f"({option('recover-time')}), or leave out "
+            f"{option('recover', 'distill')}",
+        )
+    ]

@@ -1,0 +1,214 @@
+"""How a recipe's model is pruned: budget, target, method, and what is held out to judge by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from onnx import ModelProto
+
+from ...accuracy.metrics.metric_table import BoundMetric
+from ...calibration_data.samples import Samples
+from ...convert.chips.cycles import layer_cycles
+from ...convert.chips.latency import layer_ms
+from ...convert.chips.targets import Target
+from ...core.diagnostics import option
+from ...core.errors import OptionError
+from ...core.graphs.graph import Graph
+from ...core.progress import Progress
+from ...core.session import Session
+from ...core.types import Array
+from ...prune.channels.layer_selection import require_prunable
+from ...prune.prune import PruneMethod, Pruner
+from ...prune.repair.refit import Teacher
+from ...prune.results.budget import Budget, macs_cost, parse_budget, size_cost
+from ...prune.results.prune_result import PruneResult
+from ...prune.rounds import default_rounds, prune_in_rounds
+from ...prune.search.costs import CostFunction
+from ...prune.search.divergence import likeness
+from ...prune.sparse.sparsify import require_layers as require_sparsifiable
+from ..options.check_options import MetricOptions
+from ..options.prune_options import PruneOptions
+from ..recipes.recipe import Recipe
+from ..samples.bound_metric import bound_metric
+from ..samples.task_metric import judge_for
+from .distilling import require_distilling, split_for_pruning
+from .two_four import made_sparse, untouched
+
+# channels at which multiply-accumulates and size change visibly; the chips' steps do not matter
+_FINE_STEP = 8
+# with --max-drop alone: more than this is not tried
+_MOST = Budget("cycles", 0.9)
+
+
+def budget_of(options: PruneOptions) -> Budget | None:
+    """Return what may be pruned; None when it is not to be pruned. Raises OptionError."""
+    if options.prune:
+        return parse_budget(options.prune)
+    return None if options.max_drop is None else _MOST
+
+
+def cost_of(budget: Budget, target: Target, dtype: str) -> CostFunction:
+    """Return the cost of a layer for a budget, with the number of channels at which it changes.
+
+    Raises OptionError for a latency on a chip that has cycles only.
+    """
+    if budget.kind == "macs":
+        return CostFunction(macs_cost, _FINE_STEP)
+    if budget.kind == "size":
+        return CostFunction(size_cost, _FINE_STEP)
+    if budget.kind == "latency":
+        if target.latency is None:
+            raise OptionError(
+                f"there is no latency in milliseconds for {target.name}, only cycles",
+                f"for example cycles=-{budget.share:.0%}",
+            )
+        return CostFunction(lambda layer: layer_ms(layer, target, dtype), target.cout_step)
+    return CostFunction(lambda layer: layer_cycles(layer, target, dtype), target.cout_step)
+
+
+def prunes(options: PruneOptions) -> bool:
+    """Whether a recipe asks for channels to be removed or weights to be made sparse."""
+    return budget_of(options) is not None or options.sparsity is not None
+
+
+def require_pruning(options: PruneOptions) -> None:
+    """Raise OptionError when nothing says what to prune."""
+    if not prunes(options):
+        raise OptionError(
+            "nothing says how much to prune",
+            f"for example {option('prune', 'cycles=-30%')}, or {option('sparsity', '2:4')}",
+        )
+    if options.rounds is not None and options.rounds > 1 and options.max_drop is not None:
+        raise OptionError(
+            f"{option('rounds', options.rounds)}: the cuts that {option('max-drop')} tries "
+            "are "
+            "made in one round",
+            "leave one of the two out",
+        )
+
+
+def require_layers(options: PruneOptions, model: ModelProto) -> None:
+    """Raise now, before minutes are spent, what pruning would raise for the model's layers.
+
+    ModelError when it has none to prune, OptionError for a glob of ``keep`` or ``only`` that names
+    none.
+    """
+    if budget_of(options) is not None:
+        require_prunable(model, options.keep, options.only)
+    if options.sparsity is not None:
+        require_sparsifiable(Graph(model), (*options.keep, *options.only))
+
+
+@dataclass(frozen=True)
+class PruneTask:
+    """What pruning is given: it decides the result. ``metric`` is None where nothing is judged."""
+
+    model: ModelProto
+    calib: Samples
+    options: PruneOptions
+    scheme: str
+    target: Target
+    seed: int
+    metric: MetricOptions | None
+    share: float | None = None  # of the budget's kind, where it is not the budget's own
+
+
+def prune_task(model: ModelProto, calib: Samples, recipe: Recipe, target: Target) -> PruneTask:
+    """Return what a recipe asks of pruning for a target."""
+    options = recipe.prune
+    metric = None if options.max_drop is None else recipe.metric
+    scheme, seed = recipe.quantize.scheme, recipe.run.seed
+    return PruneTask(model, calib, options, scheme, target, seed, metric)
+
+
+class Pruning:
+    """A model pruned for one target, judged once and cut as often as it takes."""
+
+    def __init__(self, task: PruneTask, progress: Progress) -> None:
+        require_pruning(task.options)
+        self.budget = budget_of(task.options)
+        self._task = task
+        self._progress = progress
+        require_distilling(task.options, task.model)
+        self._calib, self._held_out = split_for_pruning(task.calib, task.options, task.seed)
+        self._pruner = None if self.budget is None else self._judged(self.budget, task.model)
+
+    def _judged(self, budget: Budget, model: ModelProto, teacher: Teacher | None = None) -> Pruner:
+        task, options = self._task, self._task.options
+        dtype = "int8" if task.scheme == "w8a8" else "float16"
+        return Pruner(
+            model,
+            self._calib,
+            cost=cost_of(budget, task.target, dtype),
+            method=PruneMethod(
+                criterion=options.criterion,
+                # distillation starts from the closed form, see distilling.py
+                recover="none" if options.recover == "none" else "least-squares",
+                keep=options.keep,
+                only=options.only,
+                seed=task.seed,
+            ),
+            progress=self._progress,
+            teacher=teacher,
+        )
+
+    def write(self, output: Path, share: float | None = None) -> PruneResult:
+        """Write the pruned model: to the budget, or another ``share`` of the same kind."""
+        result = self._cut(output, share)
+        task = self._task
+        return made_sparse(
+            task.options, task.scheme, task.target, result, self._calib, task.seed, self._progress
+        )
+
+    def _cut(self, output: Path, share: float | None) -> PruneResult:
+        task, options = self._task, self._task.options
+        if self._pruner is None or self.budget is None:
+            return untouched(task.model, output)
+        if options.max_drop is None or self._held_out is None or task.metric is None:
+            budget = self.budget if share is None else Budget(self.budget.kind, share)
+            rounds = options.rounds or default_rounds(budget)
+            again = partial(self._judged, budget)
+            return prune_in_rounds(self._pruner, again, budget, rounds, output)
+        scoring = bound_metric(task.metric, task.model, self._held_out)
+        judge = retention_on(task.model, self._held_out, scoring)
+        return self._pruner.prune_within(options.max_drop, judge, self.budget, output)
+
+
+def retention_on(
+    model: ModelProto, held_out: Samples, scoring: BoundMetric
+) -> Callable[[ModelProto], float]:
+    """What is left of a model on held-out samples: of its metric, or of its own outputs.
+
+    The metric where they have labels that fit, else the agreement of the first classes, else the
+    cosine of the outputs.
+    """
+    measure, _ = judge_for(model, held_out, scoring)
+    reference = _outputs(model, held_out)
+    if measure is None:
+        return lambda other: likeness(_joined(reference), _joined(_outputs(other, held_out)))[1]
+
+    def score(rows: list[list[Array]]) -> float:
+        return float(np.mean([measure.score(index, row) for index, row in enumerate(rows)]))
+
+    whole = score(reference)
+
+    def kept(other: ModelProto) -> float:
+        found = score(_outputs(other, held_out))
+        if measure.lower_is_better:
+            return whole / found if found else 1.0
+        return found / whole if whole else 1.0
+
+    return kept
+
+
+def _outputs(model: ModelProto, samples: Samples) -> list[list[Array]]:
+    session = Session(model)
+    return [session.run(feeds) for feeds in samples]
+
+
+def _joined(rows: list[list[Array]]) -> list[Array]:
+    return [np.concatenate(parts) for parts in zip(*rows, strict=True)]

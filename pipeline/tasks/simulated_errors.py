@@ -1,0 +1,120 @@
+"""What each tensor has lost in the RKNN simulator: the same as in the intended model, or more.
+
+The quantized model is built once more, with every quantized tensor among its outputs. So they are
+stored, and layers that level 3 would join with an addition are not; their numbers are those of the
+toolkit all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from onnx import ModelProto, helper
+
+from ...calibration_data.samples import Samples
+from ...convert.chips.targets import Target
+from ...convert.convert import convert
+from ...core.diagnostics import option
+from ...core.errors import OptionError
+from ...core.graphs.model import load_model, save_model
+from ...core.progress import Progress
+from ...core.scratch import scratch_folder
+from ...core.similarity import RunningSqnr
+from ...core.streaming.tensor_stream import stream
+from ...core.types import Array
+from ...quantize.error_report import TensorError
+from ...quantize.methods.equalize import as_planned
+from ...quantize.quantize import QuantizeResult
+from ...quantize.rendering.qdq import dequantized_names
+from ..recipes.recipe import Recipe
+from .converting import NpuFeeds, conversion_request
+from .plan_handover import is_hybrid
+from .quantizing import held_out
+
+# every tensor of every sample is on disk for a while, and the simulator takes seconds for each
+_SAMPLES = 8
+
+
+def with_simulator(
+    errors: Sequence[TensorError],
+    model: ModelProto,
+    result: QuantizeResult,
+    calib: Samples,
+    target: Target,
+    recipe: Recipe,
+    progress: Progress,
+) -> tuple[TensorError, ...]:
+    """The errors, those of activations with what is accumulated in the simulator.
+
+    ``result`` was made of the prepared ``model``. On up to eight of the samples that are held out.
+    Raises OptionError for a plan that no QDQ model carries, ToolkitError where nothing is built.
+    """
+    if is_hybrid(result.plan):
+        raise OptionError(
+            "the simulator's errors are measured on a QDQ model, and this plan has int16",
+            f"leave {option('simulator')} out, or use {option('mixed', 'off')}",
+        )
+    _, kept = held_out(calib, recipe.run.seed)
+    few = (calib if kept is None else kept).take(_SAMPLES, recipe.run.seed)
+    names = [
+        one.name for one in errors if one.kind == "activation" and one.name not in calib.inputs
+    ]
+    quantized = load_model(result.path)
+    with scratch_folder() as folder:
+        file = folder / f"{recipe.model.stem}.onnx"
+        held = dequantized_names(quantized)
+        places = _outputs_with(quantized, [held[name] for name in names], file)
+        request = conversion_request(recipe.toolkit, file, None, target, few.npu_preprocess)
+        conversion = convert(replace(request, simulate=NpuFeeds(few)), progress)
+        outputs = conversion.outputs or []
+        simulated = {name: outputs[places[held[name]]] for name in names}
+        found = _accumulated(as_planned(model, result.plan), simulated, few)
+    return tuple(
+        replace(one, simulated_db=found[one.name])
+        if one.kind == "activation" and one.name in found
+        else one
+        for one in errors
+    )
+
+
+def _outputs_with(model: ModelProto, tensors: Sequence[str], file: Path) -> dict[str, int]:
+    """Write the model with these as outputs too; the place of each among the outputs.
+
+    Each is dequantized once more: the toolkit fails on one that is both read and an output.
+    """
+    whole = ModelProto()
+    whole.CopyFrom(model)
+    outputs = [value.name for value in model.graph.output]
+    makers = {node.output[0]: node for node in model.graph.node}
+    kinds = {value.name: value for value in model.graph.value_info}
+    for name in tensors:
+        if name in outputs:
+            continue
+        node, shown = makers[name], f"{name}.shown"
+        again = helper.make_node(node.op_type, list(node.input), [shown], shown)
+        whole.graph.node.append(again)
+        value = whole.graph.output.add()
+        value.CopyFrom(kinds[name])
+        value.name = shown
+        outputs.append(name)
+    save_model(whole, file)
+    return {name: place for place, name in enumerate(outputs)}
+
+
+def _accumulated(
+    floating: ModelProto, simulated: Mapping[str, Array], samples: Samples
+) -> dict[str, float]:
+    """Tensor -> SQNR in dB of the simulator's values (samples first) against the float model's."""
+    running = {name: RunningSqnr() for name in simulated}
+    places = iter(range(len(samples)))
+
+    def take(values: Mapping[str, Array]) -> None:
+        index = next(places)
+        for name, sums in running.items():
+            got = simulated[name][index].reshape(values[name].shape)
+            sums.add([values[name]], [got])
+
+    stream(floating, list(running), samples, take)
+    return {name: sums.db for name, sums in running.items()}

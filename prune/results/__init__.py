@@ -1,0 +1,1 @@
+"""What pruning is asked for and what it did, as plain values."""

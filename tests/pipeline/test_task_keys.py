@@ -1,0 +1,145 @@
+"""The key of a stage in the cache: all that the stage is given, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+
+from rockpress.calibration_data.bundled import CALIBRATION, MODEL, sample_path
+from rockpress.calibration_data.preprocessing import Preprocessing
+from rockpress.calibration_data.samples import Samples
+from rockpress.convert.chips.targets import find_target
+from rockpress.core.list_kinds import Names, Numbers, Settings, Shapes, Shares, Size
+from rockpress.core.option_kinds import Choice, File, Flag, Kind, Number, Text, Whole
+from rockpress.core.options import Option, options_in
+from rockpress.pipeline.caching.content_keys import key_of
+from rockpress.pipeline.options.option_table import GROUPS, homes_of, options_of
+from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
+from rockpress.pipeline.run import RunKey
+from rockpress.pipeline.samples.ready_model import ready_model
+from rockpress.pipeline.tasks.distilling import DistilTask
+from rockpress.pipeline.tasks.pruning import prune_task
+from rockpress.pipeline.tasks.quantizing import quantize_task
+
+Task = Callable[[Recipe, Samples], Any]
+
+
+def other_value(kind: Kind, value: Any) -> Any:
+    """A value that the kind takes, and that is not ``value``."""
+    if isinstance(kind, Choice):
+        return next(word for word in kind.words if word not in (value, "off"))
+    if isinstance(kind, Flag):
+        return not value
+    if isinstance(kind, Whole):
+        return (value or 0) + 3
+    if isinstance(kind, Number):
+        return 0.25 if kind.high < 1.25 else 1.25 if value != 1.25 else 1.5
+    others: dict[type[Kind], Any] = {
+        Text: "cycles=-33%",
+        File: "/other/file",
+        Numbers: [3.5, 4.5, 5.5],
+        Names: ["other"],
+        Size: [48, 96],
+        Shapes: {"other": [1, 2]},
+        Settings: {"other": "3"},
+        Shares: {"cycles": 0.25},
+    }
+    return others[type(kind)]
+
+
+def distil(recipe: Recipe, calib: Samples) -> DistilTask:
+    model = onnx.load(sample_path(MODEL))
+    pruning, options = recipe.prune, recipe.distil
+    return DistilTask(model, sample_path(MODEL), calib, pruning, options, recipe.run.seed, "2.13")
+
+
+def prune(recipe: Recipe, calib: Samples) -> Any:
+    return prune_task(onnx.load(sample_path(MODEL)), calib, recipe, chip(recipe))
+
+
+def quantize(recipe: Recipe, calib: Samples) -> Any:
+    return quantize_task(onnx.load(sample_path(MODEL)), calib, recipe, chip(recipe))
+
+
+def chip(recipe: Recipe) -> Any:
+    names = {"other": "rk3576"}
+    (name,) = recipe.run.target
+    return find_target(names.get(name, name))
+
+
+@pytest.fixture(scope="module")
+def calib() -> Samples:
+    ready = ready_model(sample_path(MODEL))
+    return ready.samples(sample_path(CALIBRATION), Preprocessing(mean=(73.0,), std=(90.0,)), 8)
+
+
+# which options each stage is given: those of whole groups, and single ones
+STAGES: dict[str, tuple[Task, set[str], set[str]]] = {
+    "prune": (prune, {"prune"}, {"scheme", "target", "seed"}),
+    "distill": (distil, {"prune", "distil"}, {"seed"}),
+    "quantize": (quantize, {"quantize", "metric"}, {"target", "seed"}),
+}
+# what the table has for all verbs, each option once
+OPTIONS = {
+    described.name: described for group in GROUPS.values() for described in options_in(group)
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("described", OPTIONS.values(), ids=OPTIONS)
+def test_an_option_changes_the_keys_of_the_stages_that_have_it_and_no_other(
+    described: Option, stage: str, calib: Samples
+) -> None:
+    task, groups, single = STAGES[stage]
+    recipe = make_recipe("m.onnx")
+    group, _ = next(homes_of(described.name))
+    before = getattr(getattr(recipe, group), described.name)
+    changed = recipe.with_options(**{described.name: other_value(described.kind, before)})
+    homes = {home for home, _ in homes_of(described.name)}
+    is_given = bool(homes & groups) or described.name in single
+    keys = [key_of(task(each, calib)) for each in (recipe, changed)]
+    assert (keys[0] != keys[1]) == is_given
+
+
+def test_the_metric_counts_for_pruning_where_it_judges(calib: Samples) -> None:
+    plain, judged = (make_recipe("m.onnx", max_drop=drop) for drop in (None, 0.1))
+    for recipe, counts in ((plain, False), (judged, True)):
+        other = recipe.with_options(metric="top5")
+        assert (key_of(prune(recipe, calib)) != key_of(prune(other, calib))) == counts
+
+
+@pytest.mark.parametrize("described", options_of("run"), ids=lambda described: described.name)
+def test_a_whole_run_has_all_options_in_its_key_but_those_that_change_no_result(
+    described: Option, tmp_path: Path
+) -> None:
+    model = tmp_path / "m.onnx"
+    model.write_bytes(sample_path(MODEL).read_bytes())
+    recipe = make_recipe(model)
+    group, _ = next(homes_of(described.name))
+    value = other_value(described.kind, getattr(getattr(recipe, group), described.name))
+    if isinstance(described.kind, File):
+        value = sample_path(CALIBRATION)
+    changed = recipe.with_options(**{described.name: value})
+    keys = [RunKey(each, "2.5.0").key() for each in (recipe, changed)]
+    assert (keys[0] != keys[1]) == (described.name not in ("timeout", "memory_limit", "jobs"))
+
+
+def test_a_file_that_a_setting_names_counts_by_its_content(tmp_path: Path, calib: Samples) -> None:
+    charset = tmp_path / "keys.txt"
+    keys = []
+    for text in ("ab", "abc"):
+        charset.write_text(text)
+        recipe = make_recipe("m.onnx", metric_option={"charset": str(charset)})
+        keys.append(key_of(quantize(recipe, calib)))
+    assert keys[0] != keys[1]
+
+
+def test_a_task_is_keyed_by_all_of_its_fields(calib: Samples) -> None:
+    task = prune(make_recipe("m.onnx", prune="cycles=-10%"), calib)
+    assert set(key_of(task)) == {described.name for described in fields(task)}
+    assert key_of(replace(task, share=0.2)) != key_of(task)
