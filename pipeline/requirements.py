@@ -14,7 +14,7 @@ from ..core.graphs.model import require_model_file
 from ..prune.distillation.distil import require_torch
 from .recipes.recipe import Recipe
 from .tasks.pruning import budget_of, cost_of, require_pruning
-from .tasks.quantizing import require_mixable
+from .tasks.quantizing import mixed_precision
 from .tasks.two_four import require_sparse
 
 
@@ -96,7 +96,7 @@ def require_possible(recipe: Recipe) -> list[Target]:
     for target in targets:
         _require_format(target, recipe.quantize.scheme)
         require_sparse(recipe.prune, recipe.quantize.scheme, target)
-        require_mixable(recipe.quantize, target)
+        mixed_precision(recipe.quantize, target)
         require_latency(target, recipe.gates.max_latency_ms)
     return targets
 

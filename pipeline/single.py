@@ -33,13 +33,13 @@ from .samples.preprocess_warnings import calibration_notices
 from .samples.ready_model import ReadyModel, ready_model
 from .tasks.converting import NpuFeeds, conversion_request, require_toolkit
 from .tasks.distilling import distil_pruned, distil_task, distillation_notices
-from .tasks.explain import explained, require_w8a8
+from .tasks.explain import explained, require_extras
 from .tasks.given_plan import (
-    carried,
     intended_beside,
-    not_in_the_plan,
+    missing_weights,
     planned,
-    require_not_four_bits,
+    quantization_with,
+    require_no_rounded_weights,
 )
 from .tasks.manifest_files import write_beside
 from .tasks.plan_handover import ranges_of
@@ -97,7 +97,7 @@ def quantize_file(
     As ``recipe.explain`` asks, the error of every tensor is measured too, also in the RKNN
     simulator.
     """
-    require_w8a8(recipe)
+    require_extras(recipe)
     target = only_target(recipe, "quantize")
     _require_output(recipe, output, ".onnx")
     ready, calib, odd = _ready(recipe, "quantization", progress)
@@ -145,7 +145,7 @@ def convert_file(
     how = _inside(ready, calib, recipe, pixels=pixels)
     chosen = _chosen(ready, recipe)
     if chosen == "float16" and quantization == "auto":
-        require_not_four_bits(ready.original)
+        require_no_rounded_weights(ready.original)
     ranges = sample_ranges(ready, calib)
     notices = audit_target(
         ready,
@@ -161,7 +161,7 @@ def convert_file(
         model = work / f"{recipe.model.stem}.onnx"
         base, quantized = planned(ready.model, plan, folder / output.stem)
         save_model(base, model)
-        way, dtype = carried(quantization, dtype, quantized)
+        way, dtype = quantization_with(quantization, dtype, quantized)
         exact = quantized if chosen == "qdq" and way == "auto" else None
         asked = conversion_request(
             recipe.toolkit, exact.path if exact else model, folder / output.name, target, how
@@ -181,7 +181,7 @@ def convert_file(
         write_beside(folder / output.name, conversion, base, how, quantized, digests)
     warnings = list(notices)
     if quantized is not None:
-        warnings.extend(not_in_the_plan(quantized.plan, base))
+        warnings.extend(missing_weights(quantized.plan, base))
     return replace(conversion, path=output, warnings=(*warnings, *conversion.warnings))
 
 

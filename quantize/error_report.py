@@ -13,22 +13,23 @@ import numpy as np
 from onnx import ModelProto, NodeProto, numpy_helper
 
 from ..core.graphs.graph import Graph, attributes, free_name
+from ..core.progress import SILENT, Progress
 from ..core.scratch import scratch_folder
 from ..core.session import Session
 from ..core.similarity import RunningSqnr
 from ..core.streaming.tensor_stream import stream, with_outputs
 from ..core.types import Array
-from .methods.method_candidates import HeldOut, SampleSet
-from .mixed import families
+from .mixing.activation_mix import scale_groups
 from .numeric.scales import INT8_HIGH, INT8_LOW, dequantize
 from .rendering.plan import Activation, Plan
-from .rendering.qdq import dequantized_names, render
+from .rendering.qdq import dequantized_names, insert_qdq
+from .statistics.calibration import SampleSet
+from .trials.held_out_samples import HeldOut
 
 _QUANTIZE, _DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 _SAMPLES = 8  # enough to rank tensors by the error that they bring
 
 Kind = Literal["activation", "weight"]
-Progress = Callable[[str, int, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,14 @@ class TensorError:
 
 
 @dataclass(frozen=True, eq=False)
-class _Part:
+class _QuantizedTensor:
     """One tensor that is quantized: where the quantized model has it, and the model with it alone.
 
     ``own`` gives the mean relative error of its values, from those of the tensor in float.
     """
 
     error: TensorError
-    held_in: str
+    dequantized: str
     alone: Callable[[], ModelProto]
     own: Callable[[Array], float]
 
@@ -78,9 +79,9 @@ def error_report(
     samples: SampleSet,
     *,
     seconds: float = 120,
-    on_progress: Progress = lambda what, done, total: None,
+    progress: Progress = SILENT,
 ) -> tuple[TensorError, ...]:
-    """The error of every quantized activation and weight, worst alone first.
+    """Return the error of every quantized activation and weight, worst alone first.
 
     ``quantized`` was made of the prepared ``model`` as ``plan`` says. Activations that were only
     moved from another one count with that one, as they share its scale and its values. The errors
@@ -90,70 +91,83 @@ def error_report(
     """
     deadline = time.monotonic() + seconds
     graph = Graph(model)
-    parts = [*_activations(model, graph, plan, quantized), *_weights(model, graph, quantized)]
-    gathered, own = _accumulated(model, quantized, parts, samples, on_progress)
-    order = sorted(range(len(parts)), key=lambda index: -own[index])
-    alone = _alone(model, [parts[index] for index in order], samples, deadline, on_progress)
-    found = [
-        replace(parts[index].error, accumulated_db=gathered[index], alone_db=db)
+    tensors = [*_activations(model, graph, plan, quantized), *_weights(model, graph, quantized)]
+    gathered, own = _accumulated(model, quantized, tensors, samples, progress)
+    order = sorted(range(len(tensors)), key=lambda index: -own[index])
+    alone = _alone(model, [tensors[index] for index in order], samples, deadline, progress)
+    errors = [
+        replace(tensors[index].error, accumulated_db=gathered[index], alone_db=db)
         for index, db in zip(order, alone, strict=True)
     ]
-    return tuple(sorted(found, key=_badness))
+    return tuple(sorted(errors, key=_badness))
 
 
-def _badness(one: TensorError) -> tuple[bool, float, float]:
-    return one.alone_db is None, one.alone_db or 0.0, one.accumulated_db
+def _badness(error: TensorError) -> tuple[bool, float, float]:
+    return error.alone_db is None, error.alone_db or 0.0, error.accumulated_db
 
 
 def _activations(
     model: ModelProto, graph: Graph, plan: Plan, quantized: ModelProto
-) -> Iterator[_Part]:
-    held_in = dequantized_names(quantized)
-    for name, members in families(plan).items():
-        one = plan.activations[name]
+) -> Iterator[_QuantizedTensor]:
+    dequantized = dequantized_names(quantized)
+    for name, members in scale_groups(plan).items():
+        activation = plan.activations[name]
         operator = graph.producers[name].op_type if name in graph.producers else "Input"
-        yield _Part(
-            TensorError(name, "activation", operator, None, 0.0, one.low, one.high, one.scale),
-            held_in[name],
+        yield _QuantizedTensor(
+            TensorError(
+                name,
+                "activation",
+                operator,
+                None,
+                0.0,
+                activation.low,
+                activation.high,
+                activation.scale,
+            ),
+            dequantized[name],
             partial(_with_activations, model, plan, members),
-            partial(_activation_error, one),
+            partial(_activation_error, activation),
         )
 
 
-def _weights(model: ModelProto, graph: Graph, quantized: ModelProto) -> Iterator[_Part]:
+def _weights(model: ModelProto, graph: Graph, quantized: ModelProto) -> Iterator[_QuantizedTensor]:
     # rendering adds nodes and rewires the others, but leaves these in their order
-    others = [node for node in quantized.graph.node if node.op_type not in (_QUANTIZE, _DEQUANTIZE)]
+    computing = [
+        node for node in quantized.graph.node if node.op_type not in (_QUANTIZE, _DEQUANTIZE)
+    ]
     constants = Graph(quantized).weights
     stored = {
         node.output[0]: node
         for node in quantized.graph.node
         if node.op_type == _DEQUANTIZE and node.input[0] in constants
     }
-    for index, (node, other) in enumerate(zip(graph.nodes, others, strict=True)):
-        places = {place: stored[name] for place, name in enumerate(other.input) if name in stored}
-        if places:
-            weight, scales = graph.weights[node.input[1]], constants[places[1].input[1]]
+    for index, (node, other) in enumerate(zip(graph.nodes, computing, strict=True)):
+        sources = {
+            position: stored[name] for position, name in enumerate(other.input) if name in stored
+        }
+        if sources:
+            weight, scales = graph.weights[node.input[1]], constants[sources[1].input[1]]
             ends = float(weight.min()), float(weight.max())
-            yield _Part(
+            yield _QuantizedTensor(
                 TensorError(
                     node.output[0], "weight", node.op_type, None, 0.0, *ends, float(scales.max())
                 ),
                 other.output[0],
-                partial(_with_weight, model, index, places, constants),
-                partial(_weight_error, weight, places[1], constants),
+                partial(_with_weight, model, index, sources, constants),
+                partial(_weight_error, weight, sources[1], constants),
             )
 
 
 def _with_activations(model: ModelProto, plan: Plan, names: Sequence[str]) -> ModelProto:
-    """The model in float but for some activations."""
+    """Return the model in float but for some activations."""
     alone = {name: plan.activations[name] for name in names}
-    return render(model, replace(plan, activations=alone, weights={}), {})
+    return insert_qdq(model, replace(plan, activations=alone, weights={}), {})
 
 
 def _with_weight(
-    model: ModelProto, index: int, places: Mapping[int, NodeProto], constants: Mapping[str, Array]
+    model: ModelProto, index: int, sources: Mapping[int, NodeProto], constants: Mapping[str, Array]
 ) -> ModelProto:
-    """The model in float but for the weight and bias of one node.
+    """Return the model in float but for the weight and bias of one node.
 
     They go together: a corrected bias makes up for the mean error of its weight.
     """
@@ -161,12 +175,12 @@ def _with_weight(
     copy.CopyFrom(model)
     node = copy.graph.node[index]
     taken = Graph(model).names
-    for place, source in sorted(places.items()):
-        name = free_name(f"{node.output[0]}.rounded{place}", taken)
+    for position, source in sorted(sources.items()):
+        name = free_name(f"{node.output[0]}.rounded{position}", taken)
         value = _dequantized(source, constants)
         copy.graph.initializer.append(numpy_helper.from_array(value, name))
-        node.input.extend([""] * (place + 1 - len(node.input)))
-        node.input[place] = name
+        node.input.extend([""] * (position + 1 - len(node.input)))
+        node.input[position] = name
     return copy
 
 
@@ -175,9 +189,10 @@ def _dequantized(node: NodeProto, constants: Mapping[str, Array]) -> Array:
     return dequantize(steps, scales, attributes(node)["axis"])
 
 
-def _activation_error(one: Activation, values: Array) -> float:
-    steps = np.clip(np.rint(values / one.scale) + one.zero_point, INT8_LOW, INT8_HIGH)
-    return _relative_error(values, (steps - one.zero_point) * one.scale)
+def _activation_error(activation: Activation, values: Array) -> float:
+    scale, zero_point = activation.scale, activation.zero_point
+    steps = np.clip(np.rint(values / scale) + zero_point, INT8_LOW, INT8_HIGH)
+    return _relative_error(values, (steps - zero_point) * scale)
 
 
 def _weight_error(
@@ -187,7 +202,7 @@ def _weight_error(
 
 
 def _relative_error(values: Array, rounded: Array) -> float:
-    """Mean of |error / value|, at most 1 each: unlike an SQNR it sees what large values hide."""
+    """Return the mean of |error / value|, at most 1 each: it sees what large values hide."""
     sizes = np.abs(values)
     errors = np.minimum(np.abs(values - rounded), sizes)
     return float(np.mean(errors / np.where(sizes > 0, sizes, 1)))
@@ -196,61 +211,61 @@ def _relative_error(values: Array, rounded: Array) -> float:
 def _accumulated(
     model: ModelProto,
     quantized: ModelProto,
-    parts: Sequence[_Part],
+    tensors: Sequence[_QuantizedTensor],
     samples: SampleSet,
-    on_progress: Progress,
+    progress: Progress,
 ) -> tuple[list[float], list[float]]:
-    """Of every part: SQNR of the two models' tensors, and its own error on the first sample."""
-    names = [part.held_in for part in parts]
+    """Return the SQNR of every tensor in the two models, and its own error on the first sample."""
+    names = [tensor.dequantized for tensor in tensors]
     session = Session(with_outputs(quantized, names), optimise=False)
-    running = [RunningSqnr() for _ in parts]
+    running = [RunningSqnr() for _ in tensors]
     own: list[float] = []
 
     def take(values: Mapping[str, Array]) -> None:
         if not own:
-            own.extend(part.own(values[part.error.name]) for part in parts)
+            own.extend(tensor.own(values[tensor.error.name]) for tensor in tensors)
         feeds = {name: values[name] for name in session.input_names}
-        for part, sums, got in zip(parts, running, session.run(feeds, names), strict=True):
-            sums.add([values[part.error.name]], [got])
+        for tensor, sums, value in zip(tensors, running, session.run(feeds, names), strict=True):
+            sums.add([values[tensor.error.name]], [value])
 
-    wanted = [*session.input_names, *(part.error.name for part in parts)]
+    read = [*session.input_names, *(tensor.error.name for tensor in tensors)]
     stream(
         model,
-        wanted,
+        read,
         samples,
         take,
-        lambda done: on_progress("accumulated error", done, len(samples)),
+        lambda done: progress.step("accumulated error", done, len(samples)),
     )
     return [sums.db for sums in running], own
 
 
 def _alone(
     model: ModelProto,
-    parts: Sequence[_Part],
+    tensors: Sequence[_QuantizedTensor],
     samples: SampleSet,
     deadline: float,
-    on_progress: Progress,
+    progress: Progress,
 ) -> list[float | None]:
-    """SQNR of the outputs with each part alone, None from when the time is over."""
+    """Return the SQNR of the outputs with each tensor alone, None from when the time is over."""
     apart = max(len(samples) // _SAMPLES, 1)
-    few = islice(samples, 0, _SAMPLES * apart, apart)
-    found: list[float | None] = []
+    spread = islice(samples, 0, _SAMPLES * apart, apart)
+    sqnrs: list[float | None] = []
     with scratch_folder() as folder:
-        kept = HeldOut(model, few, folder)
-        most = _affordable(parts, kept, deadline)
-        for done, part in enumerate(parts):
-            on_progress("error alone", done, len(parts))
+        judged = HeldOut(model, spread, folder)
+        most = _affordable(tensors, judged, deadline)
+        for done, tensor in enumerate(tensors):
+            progress.step("error alone", done, len(tensors))
             late = time.monotonic() >= deadline
-            found.append(None if late else kept.sqnr_db(part.alone(), most=most))
-    return found
+            sqnrs.append(None if late else judged.sqnr_db(tensor.alone(), most=most))
+    return sqnrs
 
 
-def _affordable(parts: Sequence[_Part], kept: HeldOut, deadline: float) -> int:
-    """On how many samples all parts can be measured in time, judged by the first; at least one."""
+def _affordable(tensors: Sequence[_QuantizedTensor], judged: HeldOut, deadline: float) -> int:
+    """Return on how many samples all can be measured in time, by that of the first; at least 1."""
     started = time.monotonic()
     if started >= deadline:
         return 1
-    kept.sqnr_db(parts[0].alone())
+    judged.sqnr_db(tensors[0].alone())
     now = time.monotonic()
-    each = max(now - started, 1e-9) / len(kept)
-    return int(np.clip((deadline - now) / len(parts) / each, 1, len(kept)))
+    seconds = max(now - started, 1e-9) / len(judged)
+    return int(np.clip((deadline - now) / len(tensors) / seconds, 1, len(judged)))

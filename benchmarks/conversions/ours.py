@@ -41,7 +41,7 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     from rockpress.pipeline.tasks.converting import NpuFeeds, conversion_request
     from rockpress.pipeline.tasks.plan_handover import ranges_of
     from rockpress.pipeline.tasks.quantizing import quantize_as, quantize_task
-    from rockpress.quantize.methods.equalize import as_planned
+    from rockpress.quantize.integer.equalize import as_planned
 
     shapes = dict(zip(job["inputs"], map(tuple, job["shapes"]), strict=True))
     recipe = make_recipe(

@@ -32,6 +32,7 @@ def _simulate(job: dict[str, Any], result: dict[str, Any]) -> None:
     from rockpress.convert.chips.targets import find_target
     from rockpress.convert.convert import convert
     from rockpress.core.graphs.model import save_model
+    from rockpress.core.progress import SILENT
     from rockpress.pipeline.recipes.recipe import make_recipe
     from rockpress.pipeline.samples.ready_model import ready_model
     from rockpress.pipeline.tasks.converting import NpuFeeds, conversion_request
@@ -47,7 +48,7 @@ def _simulate(job: dict[str, Any], result: dict[str, Any]) -> None:
         Path("quantized.onnx"),
         Path("quantized.plan.toml"),
         calib,
-        lambda what, done, total: None,
+        SILENT,
         method=job["method"],
     )
     target, output = find_target(job["target"]), Path("model.rknn")

@@ -39,7 +39,7 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     from rockpress.pipeline.samples.ready_model import ready_model
     from rockpress.pipeline.tasks.converting import NpuFeeds, conversion_request
     from rockpress.pipeline.tasks.plan_handover import is_hybrid, ranges_of
-    from rockpress.quantize.methods.equalize import as_planned
+    from rockpress.quantize.integer.equalize import as_planned
     from rockpress.quantize.rendering.plan import read_plan
 
     recipe = make_recipe(Path(job["model"]), timeout=job["timeout"])

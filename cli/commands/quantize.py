@@ -27,6 +27,7 @@ def command(
     """Decide the number formats of an ONNX model."""
     from ...pipeline.recipes.recipe import make_recipe
     from ...pipeline.single import quantize_file
+    from ...quantize.schemes import find_scheme
     from ...report.text.table import counted, quantization_text, similarity_text
     from ...report.text.units import size_text
 
@@ -34,9 +35,8 @@ def command(
     with watching(quiet=quiet) as progress:
         found = quantize_file(recipe, output, progress)
     plan, near = found.result.plan, found.comparison
-    four_bits = plan.scheme == "w4a16"
-    activations = 0 if four_bits else len(plan.activations) - len(plan.floating)
-    weights = len(plan.weights) - (len(plan.floating) if four_bits else 0)
+    number_format = find_scheme(plan.scheme)
+    activations, weights = len(plan.integer_activations), len(plan.integer_weights)
     warn(named(found.warnings, None, progress.shown))
     if as_json:
         from dataclasses import asdict
@@ -62,11 +62,10 @@ def command(
         )
         return
     sizes = f"{size_text(found.bytes_before)} -> {size_text(found.bytes_after)}"
-    formats = f"{counted(weights, 'weight')} in int4, in a float model"
-    if not four_bits:
-        joint = " in int8," if plan.scheme == "w8a16" else " and"
-        wide = f"{counted(activations, 'activation')} in int{plan.scheme.partition('a')[2]}"
-        formats = f"{counted(weights, 'weight')}{joint} {wide}"
+    formats = number_format.described(
+        counted(weights, "weight"), counted(activations, "activation")
+    )
+    hint = "" if number_format.is_qdq else ", to be given to convert"
     print_lines(
         [
             f"{output}: {sizes}, {formats}",
@@ -74,7 +73,7 @@ def command(
             f"{similarity_text(near.agreement, near.sqnr_db)} on "
             f"{counted(near.samples, 'calibration sample')} in ONNX Runtime (no labels, so no "
             "accuracy)",
-            f"plan: {found.result.plan_path}" + (", to be given to convert" if four_bits else ""),
+            f"plan: {found.result.plan_path}{hint}",
         ]
     )
     if plan.float_operators:

@@ -107,12 +107,12 @@ def quantization_figure(quantized: QuantizeResult) -> QuantizationFigure:
         plan.method,
         plan.held_out,
         plan.candidates,
-        len(plan.floating),
+        len(plan.high_precision),
         tuple(tradeoffs),
         plan.metric or None,
         plan.scores,
         plan.chosen_by,
-        plan.wide,
+        plan.high_precision_dtype,
     )
 
 

@@ -14,7 +14,7 @@ from ...core.diagnostics import Diagnostic
 from ...core.errors import ModelError, OptionError, SamplesError
 from ...core.session import Session
 from ...core.types import Array
-from ...quantize.methods.method_selection import TaskMetric
+from ...quantize.trials.method_selection import TaskMetric
 
 
 def judge_for(

@@ -8,13 +8,12 @@ from onnx import ModelProto
 
 from ...calibration_data.samples import Samples
 from ...convert.chips.targets import Target
-from ...core.diagnostics import option
-from ...core.errors import OptionError
 from ...core.graphs.model import load_model
 from ...core.progress import Progress
 from ...quantize.error_report import TensorError, error_report
-from ...quantize.methods.equalize import as_planned
+from ...quantize.integer.equalize import as_planned
 from ...quantize.quantize import QuantizeResult
+from ...quantize.schemes import find_scheme
 from ..recipes.recipe import Recipe
 from .converting import require_toolkit
 from .quantizing import held_out
@@ -30,18 +29,16 @@ def errors_of(
     *,
     seconds: float = 120,
 ) -> tuple[TensorError, ...]:
-    """The error of every tensor of ``result``, made of ``model``; see quantize.error_report.
+    """Return the error of every tensor of ``result``, made of ``model``; see quantize.error_report.
 
     On the samples that are held out, or on all where there are too few for that. As many tensors
     are measured alone as can be in ``seconds``.
     """
-    _, kept = held_out(calib, seed)
-    samples = calib if kept is None else kept
+    _, unseen = held_out(calib, seed)
+    samples = calib if unseen is None else unseen
     quantized, plan = load_model(result.path), result.plan
     planned = as_planned(model, plan)
-    return error_report(
-        planned, quantized, plan, samples, seconds=seconds, on_progress=progress.step
-    )
+    return error_report(planned, quantized, plan, samples, seconds=seconds, progress=progress)
 
 
 def explained(
@@ -60,14 +57,10 @@ def explained(
     return with_simulator(errors, model, result, calib, target, recipe, progress)
 
 
-def require_w8a8(recipe: Recipe) -> None:
-    """Raise OptionError for what is only for int8, ToolkitMissing for a simulator that is not."""
-    asked = {**asdict(recipe.explain), "symmetric": recipe.quantize.symmetric}
-    for name in (name for name, is_asked in asked.items() if is_asked):
-        if recipe.quantize.scheme != "w8a8":
-            raise OptionError(
-                f"{option(name)} is for w8a8",
-                f"leave it out for {option('scheme', recipe.quantize.scheme)}",
-            )
+def require_extras(recipe: Recipe) -> None:
+    """Raise OptionError for what the scheme does not have, ToolkitError without a simulator."""
+    extras = {**asdict(recipe.explain), "symmetric": recipe.quantize.symmetric}
+    for name in (name for name, is_asked in extras.items() if is_asked):
+        find_scheme(recipe.quantize.scheme).require_extra(name)
     if recipe.explain.simulator:
         require_toolkit(recipe.toolkit.toolkit_python)

@@ -1,4 +1,4 @@
-"""A plan that convert is given with a model: what it says of it, and how it is carried."""
+"""A plan that convert is given with a model: the model that it is about, and how it is used."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from ...core.diagnostics import Diagnostic, option
 from ...core.errors import ModelError, OptionError
 from ...core.graphs.graph import Graph
 from ...core.graphs.model import is_qdq, save_model
-from ...quantize.four_bits import SCHEME, has_four_bits
-from ...quantize.methods.equalize import as_planned
+from ...quantize.integer.equalize import as_planned
 from ...quantize.quantize import QuantizeResult
 from ...quantize.rendering.plan import Plan, read_plan
-from ...quantize.rendering.qdq import render
-from .plan_handover import is_hybrid
+from ...quantize.rendering.qdq import insert_qdq
+from ...quantize.schemes import find_scheme, marked_scheme
+from .plan_handover import handover_of
 
 
 def planned(
     model: ModelProto, source: Path | None, stem: Path
 ) -> tuple[ModelProto, QuantizeResult | None]:
-    """The model that a plan is about, and its quantized form and plan, beside what is built."""
+    """Return the model that a plan is about, and its quantized form and plan, beside ``stem``."""
     if source is None:
         return model, None
     if is_qdq(model):
@@ -32,9 +32,9 @@ def planned(
             f"leave {option('plan')} out, or give the float model",
         )
     plan = read_plan(source)
-    known = Graph(model).names
-    named = plan.floating if plan.scheme == SCHEME else plan.activations
-    strange = next((name for name in named if name not in known), None)
+    names = Graph(model).names  # rounded weights may have others
+    tensors = (*plan.activations, *plan.high_precision)
+    strange = next((name for name in tensors if name not in names), None)
     if strange is not None:
         raise ModelError(
             f"{source}: the plan is for another model: this one has no tensor {strange!r}",
@@ -42,50 +42,53 @@ def planned(
         )
     result = QuantizeResult(intended_beside(stem), stem.with_name(f"{stem.name}.plan.toml"), plan)
     base = as_planned(model, plan)
-    if plan.scheme != SCHEME:
-        save_model(render(base, plan), result.path)
+    if find_scheme(plan.scheme).is_qdq:
+        save_model(insert_qdq(base, plan), result.path)
     copyfile(source, result.plan_path)  # as it is, with its comments
     return base, result
 
 
 def intended_beside(stem: Path) -> Path:
-    """Where the quantized form is written; ``stem`` is the .rknn without that."""
+    """Return where the quantized form is written; ``stem`` is the .rknn without that."""
     return stem.with_name(f"{stem.name}.intended.onnx")
 
 
-def require_not_four_bits(model: ModelProto) -> None:
-    """Raise OptionError for weights of 4 bits, about to be stored in float16 for want of a plan."""
-    if has_four_bits(model):
+def require_no_rounded_weights(model: ModelProto) -> None:
+    """Raise OptionError for rounded weights, about to be stored in float16 for want of a plan."""
+    scheme = marked_scheme(model)
+    if scheme is not None:
         raise OptionError(
-            "the model's weights were rounded to 4 bits, and in float16 they would save nothing",
+            f"the model's weights were rounded to {scheme.weight_bits} bits, and in float16 they "
+            "would save nothing",
             f"give the plan that quantize wrote beside it with {option('plan')}, and "
             f"{option('calib')}",
         )
 
 
-def carried(
+def quantization_with(
     quantization: str, dtype: str | None, quantized: QuantizeResult | None
 ) -> tuple[str, str | None]:
-    """How the toolkit is to quantize, and to which type, where that is the plan's to say."""
+    """Return how the toolkit is to quantize, and to which type, where that is the plan's to say."""
     if quantized is None or quantization != "auto":
         return quantization, dtype
-    if is_hybrid(quantized.plan):
+    handover = handover_of(quantized.plan)
+    if handover.quantizer == "hybrid":
         return "hybrid", quantized.plan.scheme
-    return ("normal", SCHEME) if quantized.plan.scheme == SCHEME else ("auto", None)
+    # what the toolkit would quantize without the plan is taken in QDQ form, or refused
+    return (handover.quantizer, handover.dtype) if handover.takes_quantized else ("auto", None)
 
 
-def not_in_the_plan(plan: Plan, model: ModelProto) -> Iterator[Diagnostic]:
-    """A plan has the ranges and types, but not the integers that were found for the weights."""
-    if plan.scheme == SCHEME and not _rounded_weights(plan) & Graph(model).names:
+def missing_weights(plan: Plan, model: ModelProto) -> Iterator[Diagnostic]:
+    """Warn that a plan has ranges and types, but not the integers that a method chose."""
+    if not Graph(model).names.intersection(plan.integer_weights):
         return  # the model has them: they are of other names once they are rounded
-    if any(one.source != "nearest" for one in plan.weights.values()) or plan.method != "min-max":
+    if (
+        any(weight.source != "nearest" for weight in plan.weights.values())
+        or plan.method != "min-max"
+    ):
         yield Diagnostic(
             "plan-weights",
             f"the weights are rounded to nearest: {plan.method} found better ones, and biases, "
             "which only the quantized model holds",
             "convert that model instead of the float one with its plan",
         )
-
-
-def _rounded_weights(plan: Plan) -> set[str]:
-    return set(plan.weights) - set(plan.floating)

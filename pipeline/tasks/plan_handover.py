@@ -11,49 +11,61 @@ from ...convert.request import ConversionRequest
 from ...convert.toolkit.job import ToolkitPlan
 from ...core.graphs.graph import Graph
 from ...core.graphs.model import load_model
-from ...quantize.methods.equalize import as_planned
+from ...quantize.integer.equalize import as_planned
 from ...quantize.quantize import QuantizeResult
 from ...quantize.rendering.plan import Plan
+from ...quantize.schemes import Handover, find_scheme
 from .converting import NpuFeeds
 
 
-def ranges_of(plan: Plan, model: ModelProto) -> ToolkitPlan:
-    """What of a plan the toolkit's own quantizer can be given: ranges, and types but int8.
+def handover_of(plan: Plan) -> Handover:
+    """Return how a model with this plan gets to the toolkit."""
+    return find_scheme(plan.scheme).handover(plan)
 
-    ``model`` is the float model that it is given.
+
+def is_hybrid(plan: Plan) -> bool:
+    """Return whether only the toolkit's own quantizer can carry a plan's ranges and types."""
+    return handover_of(plan).quantizer == "hybrid"
+
+
+def ranges_of(plan: Plan, model: ModelProto) -> ToolkitPlan:
+    """Return what the toolkit's own quantizer can take of a plan: ranges, and types but int8.
+
+    ``model`` is the float model that it gets.
     """
-    if plan.scheme == "w4a16":
-        return ToolkitPlan({}, dict.fromkeys(_float16_layers(plan, Graph(model)), "float16"))
-    known = plan.activations.items()
+    tensors = plan.activations.items()
+    types = {name: tensor.dtype for name, tensor in tensors if tensor.dtype != "int8"}
+    float16 = dict.fromkeys(_float16_layers(plan, Graph(model)), "float16")
     return ToolkitPlan(
-        {name: (one.low, one.high) for name, one in known if one.dtype == "int8"},
-        {name: one.dtype for name, one in known if one.dtype != "int8"},
+        {name: (tensor.low, tensor.high) for name, tensor in tensors if tensor.dtype == "int8"},
+        {**types, **float16},
     )
 
 
 def _float16_layers(plan: Plan, graph: Graph) -> list[str]:
-    """What the layers with float16 weights make: the toolkit calls them by that."""
-    left = set(plan.floating)
-    return [_made(graph, node) for node in graph.nodes if left.intersection(node.input[1:2])]
+    """Return what the layers with float16 weights compute: the toolkit calls them by that."""
+    weights = set(plan.weights) - set(plan.integer_weights)
+    return [_result(graph, node) for node in graph.nodes if weights.intersection(node.input[1:2])]
 
 
-def _made(graph: Graph, node: NodeProto) -> str:
-    """Behind its bias, if that is an operator of its own."""
-    made = str(node.output[0])
-    readers = graph.consumers.get(made, [])
-    if [one.op_type for one in readers] == ["Add"] and graph.weights.keys() & readers[0].input:
+def _result(graph: Graph, node: NodeProto) -> str:
+    """Return what a layer computes, behind its bias if that is an operator of its own."""
+    output = str(node.output[0])
+    readers = graph.consumers.get(output, [])
+    is_biased = [reader.op_type for reader in readers] == ["Add"]
+    if is_biased and graph.weights.keys() & readers[0].input:
         return str(readers[0].output[0])
-    return made
+    return output
 
 
 def float_model_of(quantized: QuantizeResult, model: ModelProto) -> ModelProto:
-    """The float model that the toolkit may be given instead: with what was changed before rounding.
+    """Return the float model for the toolkit: with what was changed before rounding.
 
-    With weights of 4 bits that is the result itself, whose weights are rounded but still float.
+    Where the quantized model is a float model, with rounded weights, it is that.
     """
-    if quantized.plan.scheme == "w4a16":
-        return load_model(quantized.path)
-    return as_planned(model, quantized.plan)
+    if find_scheme(quantized.plan.scheme).is_qdq:
+        return as_planned(model, quantized.plan)
+    return load_model(quantized.path)
 
 
 def with_quantized(
@@ -61,25 +73,19 @@ def with_quantized(
 ) -> ConversionRequest:
     """Return the request to convert what a quantization made of the float ``request.model``.
 
-    That is its QDQ model, or the float model with the plan's ranges or types for the toolkit's own
-    quantizer, which ``calib`` is for.
+    That is what ``float_model_of`` gives; ``calib`` is for the toolkit's own quantizer.
     """
     if quantized is None:
         return request
-    plan = quantized.plan
-    request = replace(request, calibration=NpuFeeds(calib) if calib is not None else ())
-    if plan.scheme == "w4a16":  # its weights are on the grid that the toolkit finds
-        types = ranges_of(plan, load_model(quantized.path)) if is_hybrid(plan) else None
-        own = "normal" if types is None else "hybrid"
-        return replace(request, model=quantized.path, quantization=own, dtype="w4a16", plan=types)
-    if plan.scheme == "w8a16":  # the toolkit has no other way to it than its own
-        return replace(request, quantization="normal", dtype="w8a16")
-    request = replace(request, plan=ranges_of(plan, load_model(request.model)))
-    if is_hybrid(plan):
-        return replace(request, quantization="hybrid")
-    return replace(request, model=quantized.path, float_model=request.model)
-
-
-def is_hybrid(plan: Plan) -> bool:
-    """Whether only the toolkit's own quantizer can carry a plan: QDQ has neither int16 nor int4."""
-    return bool(plan.floating) and (plan.wide == "int16" or plan.scheme == "w4a16")
+    handover = handover_of(quantized.plan)
+    calibration = NpuFeeds(calib) if calib is not None else ()
+    ranges = ranges_of(quantized.plan, load_model(request.model)) if handover.takes_ranges else None
+    return replace(
+        request,
+        model=quantized.path if handover.takes_quantized else request.model,
+        quantization=handover.quantizer,
+        dtype=handover.dtype,
+        calibration=calibration,
+        float_model=request.model if handover.quantizer == "auto" else None,
+        plan=ranges,
+    )

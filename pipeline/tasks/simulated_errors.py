@@ -25,7 +25,7 @@ from ...core.similarity import RunningSqnr
 from ...core.streaming.tensor_stream import stream
 from ...core.types import Array
 from ...quantize.error_report import TensorError
-from ...quantize.methods.equalize import as_planned
+from ...quantize.integer.equalize import as_planned
 from ...quantize.quantize import QuantizeResult
 from ...quantize.rendering.qdq import dequantized_names
 from ..recipes.recipe import Recipe
@@ -46,7 +46,7 @@ def with_simulator(
     recipe: Recipe,
     progress: Progress,
 ) -> tuple[TensorError, ...]:
-    """The errors, those of activations with what is accumulated in the simulator.
+    """Return the errors, those of activations with what is accumulated in the simulator.
 
     ``result`` was made of the prepared ``model``. On up to eight of the samples that are held out.
     Raises OptionError for a plan that no QDQ model carries, ToolkitError where nothing is built.
@@ -56,31 +56,30 @@ def with_simulator(
             "the simulator's errors are measured on a QDQ model, and this plan has int16",
             f"leave {option('simulator')} out, or use {option('mixed', 'off')}",
         )
-    _, kept = held_out(calib, recipe.run.seed)
-    few = (calib if kept is None else kept).take(_SAMPLES, recipe.run.seed)
-    names = [
-        one.name for one in errors if one.kind == "activation" and one.name not in calib.inputs
-    ]
+    _, unseen = held_out(calib, recipe.run.seed)
+    samples = (calib if unseen is None else unseen).take(_SAMPLES, recipe.run.seed)
+    activations = [error.name for error in errors if error.kind == "activation"]
+    names = [name for name in activations if name not in calib.inputs]
     quantized = load_model(result.path)
     with scratch_folder() as folder:
         file = folder / f"{recipe.model.stem}.onnx"
-        held = dequantized_names(quantized)
-        places = _outputs_with(quantized, [held[name] for name in names], file)
-        request = conversion_request(recipe.toolkit, file, None, target, few.npu_preprocess)
-        conversion = convert(replace(request, simulate=NpuFeeds(few)), progress)
+        dequantized = dequantized_names(quantized)
+        positions = _write_with_outputs(quantized, [dequantized[name] for name in names], file)
+        request = conversion_request(recipe.toolkit, file, None, target, samples.npu_preprocess)
+        conversion = convert(replace(request, simulate=NpuFeeds(samples)), progress)
         outputs = conversion.outputs or []
-        simulated = {name: outputs[places[held[name]]] for name in names}
-        found = _accumulated(as_planned(model, result.plan), simulated, few)
+        simulated = {name: outputs[positions[dequantized[name]]] for name in names}
+        sqnrs = _accumulated(as_planned(model, result.plan), simulated, samples)
     return tuple(
-        replace(one, simulated_db=found[one.name])
-        if one.kind == "activation" and one.name in found
-        else one
-        for one in errors
+        replace(error, simulated_db=sqnrs[error.name])
+        if error.kind == "activation" and error.name in sqnrs
+        else error
+        for error in errors
     )
 
 
-def _outputs_with(model: ModelProto, tensors: Sequence[str], file: Path) -> dict[str, int]:
-    """Write the model with these as outputs too; the place of each among the outputs.
+def _write_with_outputs(model: ModelProto, tensors: Sequence[str], file: Path) -> dict[str, int]:
+    """Write the model with these as outputs too; return the position of each among all.
 
     Each is dequantized once more: the toolkit fails on one that is both read and an output.
     """
@@ -100,21 +99,21 @@ def _outputs_with(model: ModelProto, tensors: Sequence[str], file: Path) -> dict
         value.name = shown
         outputs.append(name)
     save_model(whole, file)
-    return {name: place for place, name in enumerate(outputs)}
+    return {name: position for position, name in enumerate(outputs)}
 
 
 def _accumulated(
     floating: ModelProto, simulated: Mapping[str, Array], samples: Samples
 ) -> dict[str, float]:
-    """Tensor -> SQNR in dB of the simulator's values (samples first) against the float model's."""
+    """Return tensor -> SQNR in dB of the simulator's values (samples first) to the float's."""
     running = {name: RunningSqnr() for name in simulated}
-    places = iter(range(len(samples)))
+    indices = iter(range(len(samples)))
 
     def take(values: Mapping[str, Array]) -> None:
-        index = next(places)
+        index = next(indices)
         for name, sums in running.items():
-            got = simulated[name][index].reshape(values[name].shape)
-            sums.add([values[name]], [got])
+            value = simulated[name][index].reshape(values[name].shape)
+            sums.add([values[name]], [value])
 
     stream(floating, list(running), samples, take)
     return {name: sums.db for name, sums in running.items()}

@@ -29,27 +29,27 @@ _LARGEST_SHARE = 0.25
 
 
 def floating_tensors(graph: Graph) -> set[str]:
-    """The tensors that must not be quantized; empty for a graph without attention."""
+    """Return the tensors that must not be quantized; empty for a graph without attention."""
     cores = {name for core in _cores(graph) for name in core}
     if not cores:
         return set()
     numbers = {name: number for number, node in enumerate(graph.nodes) for name in node.output}
     norms = {name for norm in _layer_norms(graph) for name in norm}
-    places = [numbers[name] for name in cores | norms | set(_projected(graph, cores))]
-    blocks = graph.nodes[min(places) : max(places) + 1]
+    involved = [numbers[name] for name in cores | norms | set(_projected(graph, cores))]
+    blocks = graph.nodes[min(involved) : max(involved) + 1]
     whole = {name for node in blocks for name in node.output}
     whole |= set(_moved(graph, whole))
     return whole if _share(graph, whole) <= _LARGEST_SHARE else cores
 
 
 def _cores(graph: Graph) -> Iterator[set[str]]:
-    """Scores, probabilities and result of every attention, and what is only moved next to them."""
+    """Yield scores, probabilities and result of every attention, and what is moved from them."""
     for node in graph.nodes:
         if node.op_type != "Softmax":
             continue
         odds = {node.output[0], *_moved(graph, node.output)}
-        readers = [one for name in odds for one in graph.consumers.get(name, [])]
-        readers = [one for one in readers if one.op_type not in MOVING]
+        readers = [reader for name in odds for reader in graph.consumers.get(name, [])]
+        readers = [reader for reader in readers if reader.op_type not in MOVING]
         # with constants it is no attention, but the expected value of a distribution
         if len(readers) != 1 or readers[0].op_type != "MatMul" or _reads_constant(graph, *readers):
             continue
@@ -66,7 +66,7 @@ def _reads_constant(graph: Graph, node: NodeProto) -> bool:
 
 
 def _projected(graph: Graph, cores: set[str]) -> Iterator[str]:
-    """What layers with weights make of the result of an attention."""
+    """Yield what layers with weights make of the result of an attention."""
     for name in cores:
         for reader in graph.consumers.get(name, []):
             if reader.op_type in WEIGHTED and reader.input[0] == name:
@@ -74,18 +74,18 @@ def _projected(graph: Graph, cores: set[str]) -> Iterator[str]:
 
 
 def _back_to_product(graph: Graph, softmax: NodeProto) -> tuple[list[str], NodeProto | None]:
-    """The scores, from a Softmax back to the MatMul that computes them, and that MatMul."""
+    """Return the scores, from a Softmax back to the MatMul that computes them, and that MatMul."""
     names = [softmax.input[0]]
     node = graph.producers.get(names[0])
     while node is not None and node.op_type in (*_SCALING, *MOVING):
         names.append(next((name for name in node.input if name in graph.producers), ""))
         node = graph.producers.get(names[-1])
-    found = node if node is not None and node.op_type == "MatMul" else None
-    return [name for name in names if name], found
+    product = node if node is not None and node.op_type == "MatMul" else None
+    return [name for name in names if name], product
 
 
 def _moved_into(graph: Graph, name: str) -> Iterator[str]:
-    """A tensor and those that it was only moved or scaled from, up to what computes them."""
+    """Yield a tensor and those that it was only moved or scaled from, up to what computes them."""
     node = graph.producers.get(name)
     if node is None or node.op_type not in (*_SCALING, *MOVING):
         return
@@ -96,7 +96,7 @@ def _moved_into(graph: Graph, name: str) -> Iterator[str]:
 
 
 def _moved(graph: Graph, names: Iterable[str]) -> Iterator[str]:
-    """What is only moved from these tensors, however often."""
+    """Yield what is only moved from these tensors, however often."""
     for name in names:
         for reader in graph.consumers.get(name, []):
             if reader.op_type in MOVING and reader.input[0] == name:
@@ -105,41 +105,41 @@ def _moved(graph: Graph, names: Iterable[str]) -> Iterator[str]:
 
 
 def _layer_norms(graph: Graph) -> Iterator[set[str]]:
-    """The tensors of every layer normalisation, whether one operator or spelt out in nine."""
+    """Yield the tensors of every layer normalisation, whether one operator or spelt out in nine."""
     for node in graph.nodes:
         if node.op_type == "LayerNormalization":
             yield {node.output[0]}
         elif node.op_type == "Sqrt":
-            before = _walk(graph, node, "Add ReduceMean Pow Mul Transpose Sub ReduceMean")
-            after = _walk_on(graph, node, "Div Mul Add")
-            if any(one.op_type == "ReduceMean" for one in before):
-                yield {one.output[0] for one in (*before, node, *after)}
+            before = _chain_before(graph, node, "Add ReduceMean Pow Mul Transpose Sub ReduceMean")
+            after = _chain_after(graph, node, "Div Mul Add")
+            if any(member.op_type == "ReduceMean" for member in before):
+                yield {member.output[0] for member in (*before, node, *after)}
 
 
-def _walk(graph: Graph, node: NodeProto, types: str) -> list[NodeProto]:
-    """The nodes before one, as long as they are of these types; any may be missing."""
-    return _chain(node, types, lambda one: [graph.producers.get(name) for name in one.input])
+def _chain_before(graph: Graph, node: NodeProto, types: str) -> list[NodeProto]:
+    """Return the nodes before this one while they are of these types; any may be missing."""
+    return _chain(node, types, lambda last: [graph.producers.get(name) for name in last.input])
 
 
-def _walk_on(graph: Graph, node: NodeProto, types: str) -> list[NodeProto]:
-    return _chain(node, types, lambda one: list(graph.consumers.get(one.output[0], [])))
+def _chain_after(graph: Graph, node: NodeProto, types: str) -> list[NodeProto]:
+    return _chain(node, types, lambda last: list(graph.consumers.get(last.output[0], [])))
 
 
 def _chain(
     node: NodeProto, types: str, neighbours: Callable[[NodeProto], list[NodeProto | None]]
 ) -> list[NodeProto]:
-    found: list[NodeProto] = []
-    for wanted in types.split():
-        known = (one for one in neighbours(node) if one is not None and one.op_type == wanted)
-        following = next(known, None)
+    chain: list[NodeProto] = []
+    for op_type in types.split():
+        fitting = (other for other in neighbours(node) if other and other.op_type == op_type)
+        following = next(fitting, None)
         if following is not None:
-            found.append(following)
+            chain.append(following)
             node = following
-    return found
+    return chain
 
 
 def _share(graph: Graph, tensors: set[str]) -> float:
-    """The part of the multiplications of all layers with weights that computes these tensors."""
+    """Return the part of all multiplications with weights that computes these tensors."""
     inside = total = 0
     for node in graph.nodes:
         weight = graph.weights.get(node.input[1]) if len(node.input) > 1 else None

@@ -27,12 +27,12 @@ class Logits:
     axis: int | None = None
 
     def without_offset(self, values: Array) -> Array:
-        """The values with their mean along the axis, if any, taken off."""
+        """Return the values with their mean along the axis, if any, taken off."""
         return values if self.axis is None else values - values.mean(self.axis, keepdims=True)
 
 
 def logits_of(model: ModelProto) -> tuple[Logits, ...]:
-    """Those of every output of a float model, or of its quantized form."""
+    """Return the logits of every output of a float model, or of its quantized form."""
     graph = Graph(model)
     return tuple(_before(graph, name) for name in graph.output_names)
 

@@ -40,35 +40,35 @@ class Placement:
     weights: tuple[NodeProto, ...]
 
 
-def place(graph: Graph, floating: Collection[str] = ()) -> Placement:
-    """Decide for a prepared model. Operators that int8 does not know are left in float.
+def place(graph: Graph, high_precision: Collection[str] = ()) -> Placement:
+    """Return where a prepared model is quantized. Operators that int8 does not know are not.
 
-    So are the tensors named by ``floating``, and the parts of attention that the compiler crashes
-    on otherwise.
+    Nor are the tensors named by ``high_precision``, and the parts of attention that the compiler
+    crashes on otherwise.
     """
     weights = weighted_nodes(graph)
     chosen = [node for node in graph.nodes if node in weights or _is_int8(graph, node)]
-    wanted = {name for node in chosen for name in [*node.input, *node.output]}
-    hidden = _inside_hard_swish(graph) | floating_tensors(graph) | set(floating)
+    touched = {name for node in chosen for name in [*node.input, *node.output]}
+    hidden = _inside_hard_swish(graph) | floating_tensors(graph) | set(high_precision)
     tensors = tuple(
         name
         for name in _activations(graph)
-        if name in wanted and name not in hidden and not _is_inside(graph, name)
+        if name in touched and name not in hidden and not _is_inside(graph, name)
     )
     quantized = set(tensors)
-    kept = tuple(node for node in weights if _is_between(graph, node, quantized))
-    return Placement(tensors, _shared(graph, quantized), kept)
+    layers = tuple(node for node in weights if _is_between(graph, node, quantized))
+    return Placement(tensors, _shared(graph, quantized), layers)
 
 
 def left_in_float(graph: Graph, placement: Placement) -> dict[str, int]:
-    """Operator type -> number of nodes that run in float: not all that they read and make is int8.
+    """Return operator type -> number of nodes in float: not all that they read and make is int8.
 
     An LSTM between quantized tensors is one of them, as is a convolution whose weight is computed.
     """
     hidden, real = _inside_hard_swish(graph), set(_activations(graph))
     quantized, layers = set(placement.tensors), {node.output[0] for node in placement.weights}
 
-    def is_held(name: str) -> bool:
+    def is_quantized(name: str) -> bool:
         while name not in quantized and (name in hidden or _is_inside(graph, name)):
             name = graph.consumers[name][0].output[0]
         return name in quantized
@@ -78,31 +78,31 @@ def left_in_float(graph: Graph, placement: Placement) -> dict[str, int]:
             return node.output[0] in layers
         if node.op_type not in (*MOVING, *_COMPUTING, "BatchNormalization"):
             return False
-        made = [name for name in node.output if name]
-        return all(map(is_held, [*made, *(name for name in node.input if name in real)]))
+        outputs = [name for name in node.output if name]
+        return all(map(is_quantized, [*outputs, *(name for name in node.input if name in real)]))
 
     left = Counter(node.op_type for node in graph.nodes if not is_int8(node))
     return dict(sorted(left.items()))
 
 
 def weighted_nodes(graph: Graph) -> tuple[NodeProto, ...]:
-    """The layers with a constant weight that has one scale for each output channel."""
+    """Return the layers with a constant weight that has one scale for each output channel."""
     return tuple(node for node in graph.nodes if _is_weighted(graph, node))
 
 
 def _is_between(graph: Graph, node: NodeProto, tensors: set[str]) -> bool:
-    """Whether a layer reads and makes quantized values; otherwise it runs in float, weight and all.
+    """Return whether a layer reads and makes quantized values; else all of it runs in float.
 
     What it makes is stored behind the activation that is computed with it, if there is one.
     """
-    made = node.output[0]
-    while made not in tensors and _is_inside(graph, made):
-        made = graph.consumers[made][0].output[0]
-    return node.input[0] in tensors and made in tensors
+    output = node.output[0]
+    while output not in tensors and _is_inside(graph, output):
+        output = graph.consumers[output][0].output[0]
+    return node.input[0] in tensors and output in tensors
 
 
 def weight_axis(graph: Graph, node: NodeProto) -> int:
-    """The output-channel axis of a node's weight: one scale for each index along it."""
+    """Return the output-channel axis of a node's weight: one scale for each index along it."""
     return output_axis(node)
 
 
@@ -115,7 +115,7 @@ def _activations(graph: Graph) -> list[str]:
 
 
 def _of_type_float(graph: Graph) -> set[str]:
-    """Names of the float32 activations: indices and truth values have no scale."""
+    """Return the names of the float32 activations: indices and truth values have no scale."""
     values = [*graph.model.graph.input, *graph.model.graph.value_info, *graph.model.graph.output]
     return {v.name for v in values if v.type.tensor_type.elem_type == TensorProto.FLOAT}
 
@@ -137,7 +137,7 @@ def _is_int8(graph: Graph, node: NodeProto) -> bool:
 
 
 def _is_inside(graph: Graph, name: str) -> bool:
-    """Whether the tensor is the inner value of a convolution fused with its activation."""
+    """Return whether the tensor is the inner value of a convolution fused with its activation."""
     producer = graph.producers.get(name)
     readers = graph.consumers.get(name, [])
     if producer is None or len(readers) != 1 or name in graph.output_names:
@@ -147,7 +147,7 @@ def _is_inside(graph: Graph, name: str) -> bool:
 
 
 def _inside_hard_swish(graph: Graph) -> set[str]:
-    """The inner tensors of x * clip(x + 3, 0, 6) / 6 spelt out in single operators.
+    """Return the inner tensors of x * clip(x + 3, 0, 6) / 6 spelt out in single operators.
 
     Left without scales of their own, the compiler joins the four into one int8 HardSwish.
     """
@@ -159,15 +159,15 @@ def _inside_hard_swish(graph: Graph) -> set[str]:
             if len(readers) != 1:
                 break
             chain.append(readers[0])
-        if tuple(one.op_type for one in chain) in (_HARD_SWISH, _HARD_SWISH_BY_FACTOR):
+        if tuple(member.op_type for member in chain) in (_HARD_SWISH, _HARD_SWISH_BY_FACTOR):
             value = next((name for name in node.input if name not in graph.weights), "")
             if value in chain[2].input:
-                inner.update(one.output[0] for one in chain[:-1])
+                inner.update(member.output[0] for member in chain[:-1])
     return inner
 
 
 def _shared(graph: Graph, tensors: set[str]) -> dict[str, str]:
-    """Moved tensor -> the tensor whose values it holds, followed back to its origin."""
+    """Return moved tensor -> the tensor whose values it holds, followed back to its origin."""
     shared: dict[str, str] = {}
     for node in graph.nodes:
         source = node.input[0] if node.input else ""

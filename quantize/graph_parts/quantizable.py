@@ -53,8 +53,8 @@ def _steps(layer: Layer) -> Array:
     return quantize_weight(layer.weight, weight_scales(layer.weight, layer.axis), layer.axis)
 
 
-def underflow_notices(layers: Sequence[Layer]) -> tuple[Diagnostic, ...]:
-    """A warning for layers all of whose weights are 0 once rounded, though they are not now."""
+def underflow_warnings(layers: Sequence[Layer]) -> tuple[Diagnostic, ...]:
+    """Return a warning of layers whose weights are all 0 once rounded, though they are not now."""
     lost = [layer for layer in layers if layer.weight.any() and not _steps(layer).any()]
     if not lost:
         return ()

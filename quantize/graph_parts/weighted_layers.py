@@ -36,47 +36,47 @@ class Layer:
 
     @property
     def name(self) -> str:
-        """The tensor that the layer computes."""
+        """Return the name of the tensor that the layer computes."""
         return str(self.node.output[0])
 
     @property
     def x(self) -> str:
-        """The tensor that the layer reads."""
+        """Return the name of the tensor that the layer reads."""
         return str(self.node.input[0])
 
     @property
     def has_rows(self) -> bool:
-        """Whether an output is the product of the weight with a patch of the input."""
+        """Return whether an output is the product of the weight with a patch of the input."""
         return self.node.op_type != "ConvTranspose"
 
     @property
     def width(self) -> int:
-        """Inputs of one output: channels of its group times taps."""
+        """Return the number of inputs of one output: channels of its group times taps."""
         return self.weight.size // self.weight.shape[self.axis]
 
     def matrix(self, weight: Array) -> Array:
-        """Weight -> (groups, outputs of a group, inputs of a group * taps)."""
+        """Return a weight as (groups, outputs of a group, inputs of a group * taps)."""
         first = np.moveaxis(weight, self.axis, 0)
         return first.reshape(self.groups, len(first) // self.groups, -1)
 
     def weight_like(self, matrix: Array) -> Array:
-        """The inverse of ``matrix``."""
+        """Return a matrix as a weight: the inverse of ``matrix``."""
         shape = np.moveaxis(self.weight, self.axis, 0).shape
         return np.ascontiguousarray(np.moveaxis(matrix.reshape(shape), 0, self.axis))
 
     def rows(self, x: Array, at: Array) -> Array:
-        """Inputs of the product at flat positions: (groups, positions, inputs * taps)."""
+        """Return inputs of the product at flat positions: (groups, positions, inputs * taps)."""
         fields = patches(self.node, x, self.weight, at)
         return fields.reshape(len(at), self.groups, -1).transpose(1, 0, 2)
 
 
 def layers_of(graph: Graph, placement: Placement) -> tuple[Layer, ...]:
-    """The layers whose weights are quantized, in graph order."""
+    """Return the layers whose weights are quantized, in graph order."""
     return layers_from(graph, placement.weights)
 
 
 def layers_from(graph: Graph, nodes: Iterable[NodeProto]) -> tuple[Layer, ...]:
-    """These nodes as layers; see placement.weighted_nodes for those that can be."""
+    """Return these nodes as layers; see placement.weighted_nodes for those that can be."""
     return tuple(_layer(graph, node) for node in nodes)
 
 
@@ -92,7 +92,7 @@ def _layer(graph: Graph, node: NodeProto) -> Layer:
 
 
 def _bias(graph: Graph, node: NodeProto, channels: int) -> Array | None:
-    """The bias, zeros where one could be added, None where it is no plain constant."""
+    """Return the bias, zeros where one could be added, None where it is no plain constant."""
     settings = attributes(node)
     if node.op_type == "MatMul" or settings.get("alpha", 1.0) != 1.0 or settings.get("transA"):
         return None
@@ -104,7 +104,7 @@ def _bias(graph: Graph, node: NodeProto, channels: int) -> Array | None:
 
 
 def blocks(width: int) -> int:
-    """Into how many equal blocks a matrix of so many inputs is cut.
+    """Return into how many equal blocks a matrix of so many inputs is cut.
 
     >>> blocks(576), blocks(4608), blocks(25088)
     (1, 3, 28)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ...core.types import Array, Float64
 
 BINS = 2048
 # Values counted of one call. A network has a hundred tensors of up to a million values, for every
@@ -50,20 +51,28 @@ class Histogram:
 
     @property
     def count(self) -> int:
-        """How many values were counted: at most 16384 of every call."""
+        """Return how many values were counted: at most 16384 of every call."""
         return int(self.counts.sum())
 
     @property
     def width(self) -> float:
-        """The width of a bin, a power of two."""
+        """Return the width of a bin, a power of two."""
         return math.ldexp(1.0, self._exponent)
 
     @property
-    def edges(self) -> NDArray[np.float64]:
-        """The 2049 edges of the bins; each bin holds its lower edge."""
+    def edges(self) -> Float64:
+        """Return the 2049 edges of the bins; each bin holds its lower edge."""
         return (self._first + np.arange(BINS + 1)) * self.width
 
-    def add(self, values: NDArray[Any]) -> None:
+    def nonzero_part(self) -> tuple[Float64, Float64]:
+        """Return counts without exact zeros, up to the bin of ``high``; edges in bin widths."""
+        edges = self.edges / self.width
+        counts = self.counts.astype(np.float64)
+        counts[np.searchsorted(edges, 0.0)] -= self.zeros
+        stop = int(np.searchsorted(edges, self.high / self.width, "right"))
+        return counts[:stop], edges[: stop + 1]
+
+    def add(self, values: Array) -> None:
         """Take in an array of any shape and real type, without NaN.
 
         An infinite value makes ``low`` or ``high`` infinite; from then on nothing is counted.
@@ -76,10 +85,10 @@ class Histogram:
             self._make_room()
             self._count(sampled(values).astype(np.float64))
 
-    def _count(self, values: NDArray[np.float64]) -> None:
+    def _count(self, values: Float64) -> None:
         self.zeros += values.size - int(np.count_nonzero(values))
-        places = np.floor(values / self.width).astype(np.intp) - self._first
-        self.counts += np.bincount(places, minlength=BINS)
+        bins = np.floor(values / self.width).astype(np.intp) - self._first
+        self.counts += np.bincount(bins, minlength=BINS)
 
     def _make_room(self) -> None:
         """Move and merge the bins so that they reach from ``low`` to ``high``."""
@@ -88,15 +97,15 @@ class Histogram:
         if (exponent, first) == (self._exponent, self._first):
             return
         used = np.flatnonzero(self.counts)
-        # at -2048 or above, every place is -1 or 0 after 12 doublings
-        places = (used + self._first >> min(exponent - self._exponent, 12)) - first
+        # at -2048 or above, every bin is -1 or 0 after 12 doublings
+        bins = (used + self._first >> min(exponent - self._exponent, 12)) - first
         counts = np.zeros(BINS, np.int64)
-        np.add.at(counts, places, self.counts[used])
+        np.add.at(counts, bins, self.counts[used])
         self.counts, self._exponent, self._first = counts, exponent, first
 
 
-def sampled(values: NDArray[Any]) -> NDArray[Any]:
-    """All values, or 16384 of a larger array: one of each of 16384 stretches of equal length.
+def sampled(values: Array) -> Array:
+    """Return all values, or 16384 of a larger array: one of each of 16384 equal stretches.
 
     Below 32768 values neighbouring stretches share some, so a few may be taken twice.
     Where in its stretch a value lies follows the golden ratio. With a fixed stride that shares a
@@ -111,12 +120,12 @@ def sampled(values: NDArray[Any]) -> NDArray[Any]:
     """
     if values.size <= SAMPLED:
         return values.ravel()
-    taken: NDArray[Any] = values.take((_SPREAD * (values.size / SAMPLED)).astype(np.intp))
+    taken: Array = values.take((_SPREAD * (values.size / SAMPLED)).astype(np.intp))
     return taken
 
 
 def _exponent_for(low: float, high: float) -> int:
-    """The exponent of the smallest width with which 2048 bins reach from low to high."""
+    """Return the exponent of the smallest width with which 2048 bins reach from low to high."""
     if low == high:
         return _LEAST_EXPONENT
     # the widest span below the next power of two: 1024 to 2048 bins, and one for a broken end

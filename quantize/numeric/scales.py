@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ...core.types import Float32
 
 INT8_LOW, INT8_HIGH = -128, 127
+LEVELS = INT8_HIGH - INT8_LOW + 1
 # The NPU's compiler puts weights on a grid of +-127 steps or of +-128, by its version; integers
 # of at most 126 can be carried into either without loss (see convert/).
 WEIGHT_LIMIT = 126
@@ -18,7 +19,7 @@ _SMALLEST_SCALE = 1e-8
 
 
 def activation_scale(low: float, high: float) -> tuple[float, int]:
-    """Scale and zero point (asymmetric int8) of an activation with values in [low, high].
+    """Return scale and zero point (asymmetric int8) of an activation with values in [low, high].
 
     The range is widened to hold 0, so that padding is exact. A zero point of 0 is avoided by
     widening the range by one more step, on the side that is the shorter one: the compiler takes
@@ -40,7 +41,7 @@ def activation_scale(low: float, high: float) -> tuple[float, int]:
 
 
 def symmetric_scale(low: float, high: float, bits: int) -> tuple[float, int]:
-    """Scale and zero point (0) of an activation with values in [low, high].
+    """Return scale and zero point (0) of an activation with values in [low, high].
 
     >>> symmetric_scale(-254.0, 12.0, 8), symmetric_scale(0.0, 32767.0, 16)
     ((2.0, 0), (1.0, 0))
@@ -49,12 +50,12 @@ def symmetric_scale(low: float, high: float, bits: int) -> tuple[float, int]:
 
 
 def _single(scale: float) -> float:
-    """As float32, which is what ONNX stores, and never zero."""
+    """Return the scale as float32, which is what ONNX stores, and never zero."""
     return float(np.float32(max(scale, _SMALLEST_SCALE)))
 
 
 def weight_scales(weight: Float32, axis: int) -> Float32:
-    """Symmetric scale of every channel along ``axis``: max |w| becomes WEIGHT_LIMIT.
+    """Return the symmetric scale of every channel along ``axis``: max |w| becomes WEIGHT_LIMIT.
 
     >>> weight_scales(np.array([[1.26, -0.5], [0.0, 12.6]], np.float32), 0).round(4).tolist()
     [0.009999999776482582, 0.10000000149011612]
@@ -86,13 +87,13 @@ def quantize_weight(weight: Float32, scales: Float32, axis: int) -> NDArray[np.i
 
 
 def quantize_bias(bias: Float32, input_scale: float, scales: Float32) -> NDArray[np.int32]:
-    """Bias in units of input_scale * weight scale, the unit of the integer accumulator."""
+    """Return the bias in units of input_scale * weight scale: that of the integer accumulator."""
     steps = np.rint(bias / (np.float64(input_scale) * scales))
     return np.clip(steps, -(2**31) + 1, 2**31 - 1).astype(np.int32)
 
 
 def dequantize(steps: NDArray[np.int8], scales: Float32, axis: int) -> Float32:
-    """Integers back to real numbers, one scale a channel."""
+    """Turn integers back into real numbers, one scale a channel."""
     return np.asarray(steps * _along(scales, axis, steps.ndim), dtype=np.float32)
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from math import isfinite, isnan
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import tomli_w
@@ -15,7 +14,7 @@ import tomli_w
 from ...core.errors import ModelError
 from ...core.files import write_text
 from ...core.validation import Malformed, require, validated
-from ..methods.method_selection import SQNR, TaskMetric, Trial, Verdict
+from ..numeric.bits import bits_of
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -23,18 +22,18 @@ else:
     import tomli as tomllib
 
 SCHEMA = 1
-_SCHEMES = ("w8a8", "w8a16", "w4a16")
-_WEIGHT_TYPES = ("int8", "int4", "float16")
-# type of an activation -> bits of the integers that its zero point is one of
-_BITS = {"int8": 8, "float16": 8, "int16": 16}
+# what decided which method was taken, where it was not a metric
+SQNR, USER = "sqnr", "user"
+# types that mixed precision leaves a tensor in
+_WIDE = ("int16", "float16")
 
 
 @dataclass(frozen=True)
 class Activation:
-    """An activation tensor: int8 with one scale and zero point, for values in [low, high].
+    """An activation tensor: integers with one scale and zero point, for values in [low, high].
 
-    In w8a16 it is int16. In w8a8 with the ``dtype`` float16 or int16 it stays in float here; the
-    scale is what int8 would have had.
+    ``dtype`` is that of the plan (int8, or int16 in w8a16), or of 16 bits, where mixed precision
+    leaves it; then it stays in float here, and the scale is what int8 would have had.
     """
 
     dtype: str
@@ -49,7 +48,7 @@ class Activation:
 class Weight:
     """A weight: int8 or int4, symmetric, one scale for each index along ``axis``.
 
-    In w4a16 it may be float16: mixed precision leaves it as it was.
+    It is float16 where mixed precision leaves it as it was.
     """
 
     dtype: str
@@ -62,7 +61,7 @@ class Weight:
 class Tradeoff:
     """One choice of mixed precision: the tensors in 16 bits, and what they cost and bring.
 
-    ``cycles_ratio`` is estimated, over the int8 model's (1.08: 8 % more). Beside weights of 4 bits
+    ``cycles_ratio`` is estimated, over the int8 model's (1.08: 8 % more). Where weights are chosen
     it is ``size_ratio`` instead, that of all weights over int8's. ``sqnr_db`` is that of the
     outputs on held-out samples.
     """
@@ -77,6 +76,7 @@ class Tradeoff:
 class Plan:
     """What quantize decided, by tensor name. ``float_operators`` counts what stays in float.
 
+    ``scheme`` names the bits of weights and activations: w8a8, w8a16, w4a16.
     ``method`` was chosen among ``candidates``: method -> SQNR in dB against the float model on
     ``held_out`` of the ``samples``, which no method had seen then; the plan is made of all. Where
     these had labels, ``scores`` has the ``metric`` of each method too; ``chosen_by`` names what
@@ -103,44 +103,43 @@ class Plan:
     symmetric: bool = False
 
     @property
-    def floating(self) -> tuple[str, ...]:
-        """The activations, or in w4a16 the weights, that mixed precision leaves in 16 bits."""
-        if self.scheme == "w4a16":
-            return tuple(name for name, one in self.weights.items() if one.dtype == "float16")
-        if self.scheme != "w8a8":
-            return ()
-        return tuple(name for name, one in self.activations.items() if one.dtype != "int8")
+    def activation_dtype(self) -> str:
+        """Return the type of activations but for those that mixed precision leaves in 16 bits."""
+        bits = bits_of(self.scheme)
+        return f"int{bits[1]}" if bits else "int8"
 
     @property
-    def wide(self) -> str:
-        """The type of these tensors: float16, unless they are int16."""
-        kinds = {one.dtype for one in self.activations.values()}
-        return "int16" if "int16" in kinds else "float16"
+    def high_precision(self) -> tuple[str, ...]:
+        """Return the activations, or weights, that mixed precision leaves in 16 bits."""
+        dtype = self.activation_dtype
+        activations = (name for name, tensor in self.activations.items() if tensor.dtype != dtype)
+        weights = (name for name, tensor in self.weights.items() if tensor.dtype == "float16")
+        return (*activations, *weights)
 
+    @property
+    def high_precision_dtype(self) -> str:
+        """Return the type of these tensors: float16, unless they are int16."""
+        dtypes = {activation.dtype for activation in self.activations.values()}
+        return "int16" if "int16" in dtypes else "float16"
 
-def compared(
-    plan: Plan,
-    held_out: int,
-    trials: Mapping[str, Trial],
-    verdict: Verdict,
-    metric: TaskMetric | None,
-) -> Plan:
-    """The plan of the candidate that was kept, with how it came to be."""
-    return replace(
-        plan,
-        held_out=held_out,
-        candidates={name: trial.sqnr_db for name, trial in trials.items()},
-        metric=metric.name if metric else "",
-        scores={name: fmean(trial.scores) for name, trial in trials.items() if trial.scores},
-        chosen_by=verdict.chosen_by,
-    )
+    @property
+    def integer_activations(self) -> tuple[str, ...]:
+        """Return the activations that are quantized."""
+        dtype = self.activation_dtype
+        return tuple(name for name, tensor in self.activations.items() if tensor.dtype == dtype)
+
+    @property
+    def integer_weights(self) -> tuple[str, ...]:
+        """Return the weights that are quantized."""
+        return tuple(name for name, tensor in self.weights.items() if tensor.dtype != "float16")
 
 
 def write_plan(plan: Plan, path: Path) -> None:
     """Write the plan as TOML, whole or not at all."""
     tradeoffs = [
-        {key: value for key, value in asdict(one).items() if value is not None}  # TOML has no null
-        for one in plan.tradeoffs
+        # TOML has no null
+        {key: value for key, value in asdict(tradeoff).items() if value is not None}
+        for tradeoff in plan.tradeoffs
     ]
     document = {"schema": SCHEMA, **asdict(plan), "tradeoffs": tradeoffs}
     write_text(path, tomli_w.dumps(document))
@@ -181,27 +180,33 @@ def _without_gaps(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _require_possible(plan: Plan) -> None:
     """Raise Malformed for a number or a name that no plan has."""
-    require(plan.scheme in _SCHEMES, "scheme", plan.scheme, f"one of {', '.join(_SCHEMES)}")
+    bits = bits_of(plan.scheme)
+    require(bits is not None, "scheme", plan.scheme, "a number format such as w8a8")
     require(plan.samples >= 0, "samples", plan.samples, "a number of samples")
-    for name, entry in plan.activations.items():
-        place = f"activations.{name}"
-        low, high, bits = entry.low, entry.high, _BITS.get(entry.dtype, 0)
-        require(bits > 0, f"{place}.dtype", entry.dtype, f"one of {', '.join(_BITS)}")
-        require(isfinite(low), f"{place}.low", low, "a finite number")
-        require(isfinite(high), f"{place}.high", high, "a finite number")
-        require(low <= high, f"{place}.low", low, f"at most its high, {high:g}")
-        positive = isfinite(entry.scale) and entry.scale > 0
-        require(positive, f"{place}.scale", entry.scale, "a number above 0")
-        limit = 2 ** (bits - 1)
-        fits = -limit <= entry.zero_point < limit
-        require(fits, f"{place}.zero_point", entry.zero_point, f"one of {entry.dtype}")
+    dtypes = dict.fromkeys((plan.activation_dtype, *_WIDE))
+    for name, tensor in plan.activations.items():
+        key = f"activations.{name}"
+        require(tensor.dtype in dtypes, f"{key}.dtype", tensor.dtype, f"one of {', '.join(dtypes)}")
+        _require_range(key, tensor)
+    dtypes = dict.fromkeys((f"int{bits[0] if bits else 8}", *_WIDE))
     for name, weight in plan.weights.items():
-        place, known = f"weights.{name}", weight.dtype in _WEIGHT_TYPES
-        require(known, f"{place}.dtype", weight.dtype, f"one of {', '.join(_WEIGHT_TYPES)}")
-        require(weight.axis >= 0, f"{place}.axis", weight.axis, "an axis of a weight")
-        require(weight.channels > 0, f"{place}.channels", weight.channels, "a number above 0")
+        key = f"weights.{name}"
+        require(weight.dtype in dtypes, f"{key}.dtype", weight.dtype, f"one of {', '.join(dtypes)}")
+        require(weight.axis >= 0, f"{key}.axis", weight.axis, "an axis of a weight")
+        require(weight.channels > 0, f"{key}.channels", weight.channels, "a number above 0")
     for name, decibel in plan.candidates.items():
         require(not isnan(decibel), f"candidates.{name}", decibel, "a number")
-    for name, divisors in plan.equalization.items():
-        positive = all(isfinite(divisor) and divisor > 0 for divisor in divisors)
-        require(positive, f"equalization.{name}", divisors, "numbers above 0")
+    for name, factors in plan.equalization.items():
+        positive = all(isfinite(factor) and factor > 0 for factor in factors)
+        require(positive, f"equalization.{name}", factors, "numbers above 0")
+
+
+def _require_range(key: str, tensor: Activation) -> None:
+    low, high, scale, zero_point = tensor.low, tensor.high, tensor.scale, tensor.zero_point
+    require(isfinite(low), f"{key}.low", low, "a finite number")
+    require(isfinite(high), f"{key}.high", high, "a finite number")
+    require(low <= high, f"{key}.low", low, f"at most its high, {high:g}")
+    require(isfinite(scale) and scale > 0, f"{key}.scale", scale, "a number above 0")
+    # beside float16 they are what int8 would have had
+    limit = 1 << (15 if tensor.dtype == "int16" else 7)
+    require(-limit <= zero_point < limit, f"{key}.zero_point", zero_point, f"one of {tensor.dtype}")

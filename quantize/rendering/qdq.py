@@ -1,4 +1,4 @@
-"""Render a plan as a QDQ ONNX model: the *intended* model, which ONNX Runtime evaluates."""
+"""A plan as a QDQ ONNX model: the *intended* model, which ONNX Runtime evaluates."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .rounding import Rounded, rounded_layers
 _MICROSOFT = "com.microsoft"
 
 
-def render(
+def insert_qdq(
     model: ModelProto, plan: Plan, rounded: Mapping[str, Rounded] | None = None
 ) -> ModelProto:
     """Return a copy of a prepared model with QuantizeLinear/DequantizeLinear where planned.
@@ -34,7 +34,7 @@ def render(
     copy = ModelProto()
     copy.CopyFrom(model)
     if rounded is None:
-        layers = layers_of(graph, place(graph, plan.floating))
+        layers = layers_of(graph, place(graph, plan.high_precision))
         rounded = rounded_layers(layers, plan.activations, {})
     builder = _Builder(graph, plan, rounded)
     nodes: list[NodeProto] = []
@@ -49,36 +49,39 @@ def render(
     copy.graph.node.extend(nodes)
     # a weight may be read by a node that stays in float as well
     used = {name for node in nodes for name in read_by(node)} | set(graph.output_names)
-    kept = [t for t in copy.graph.initializer if t.name in used or t.name not in builder.replaced]
+    unused = builder.replaced - used
+    constants = [tensor for tensor in copy.graph.initializer if tensor.name not in unused]
     del copy.graph.initializer[:]
-    copy.graph.initializer.extend([*kept, *builder.constants])
+    copy.graph.initializer.extend([*constants, *builder.constants])
     del copy.graph.value_info[:]
     copy.graph.value_info.extend(builder.shapes)
-    known = {entry.domain for entry in copy.opset_import}
-    if builder.shapes and _MICROSOFT not in known:
+    domains = {entry.domain for entry in copy.opset_import}
+    if builder.shapes and _MICROSOFT not in domains:
         copy.opset_import.append(helper.make_opsetid(_MICROSOFT, 1))
     return onnx.shape_inference.infer_shapes(copy)
 
 
 def dequantized_names(quantized: ModelProto) -> dict[str, str]:
-    """Activation -> the tensor of the model that ``render`` made which holds it dequantized."""
+    """Return activation -> the tensor that holds it dequantized in what ``insert_qdq`` made."""
     nodes = quantized.graph.node
-    made = {node.input[0]: node.output[0] for node in nodes if node.op_type == "DequantizeLinear"}
+    tensors = {
+        node.input[0]: node.output[0] for node in nodes if node.op_type == "DequantizeLinear"
+    }
     return {
-        node.name.removesuffix(".Q"): made[node.output[0]]
+        node.name.removesuffix(".Q"): tensors[node.output[0]]
         for node in nodes
         if node.op_type == "QuantizeLinear"
     }
 
 
 def computed_names(model: ModelProto, quantized: ModelProto) -> dict[str, str]:
-    """First output of each node of the model -> its name in what ``render`` made of it.
+    """Return first output of each node -> its name in what ``insert_qdq`` made of the model.
 
-    Rendering adds nodes and rewires the others, but leaves these in their order.
+    That adds nodes and rewires the others, but leaves these in their order.
     """
     added = ("QuantizeLinear", "DequantizeLinear")
-    others = [node for node in quantized.graph.node if node.op_type not in added]
-    pairs = zip(model.graph.node, others, strict=True)
+    computing = [node for node in quantized.graph.node if node.op_type not in added]
+    pairs = zip(model.graph.node, computing, strict=True)
     return {node.output[0]: other.output[0] for node, other in pairs if node.output}
 
 
@@ -89,29 +92,29 @@ class _Builder:
         self.constants: list[onnx.TensorProto] = []
         self.replaced: set[str] = set()
         self.shapes: list[onnx.ValueInfoProto] = []
-        self._floating = set(plan.floating)
+        self._high_precision = set(plan.high_precision)
         self._graph = graph
         self._plan = plan
         self._rounded = rounded
         self._taken = set(graph.names)
         # a quantized output keeps its name on the last node, so its producer writes another
-        made = [name for name in graph.output_names if name in graph.producers]
+        computed = [name for name in graph.output_names if name in graph.producers]
         self._raw = {
-            n: self._free(f"{n}.float")
-            for n in made
-            if n in plan.activations and n not in self._floating
+            name: self._free(f"{name}.float")
+            for name in computed
+            if name in plan.activations and name not in self._high_precision
         }
         self._names = {raw: name for name, raw in self._raw.items()}
         self._dequantized_names: dict[str, str] = {}
 
     def original(self, name: str) -> str:
-        """The name that a tensor had before it was rewired."""
+        """Return the name that a tensor had before it was rewired."""
         return self._names.get(name, name)
 
     def activation_pair(self, name: str) -> list[NodeProto]:
         """Quantize and dequantize one activation, or nothing if it is not in the plan."""
         entry = self._plan.activations.get(name)
-        if entry is None or name in self._floating:
+        if entry is None or name in self._high_precision:
             return []
         kind = np.int16 if entry.dtype == "int16" else np.int8
         scale = self._constant(f"{name}.scale", np.float32(entry.scale))
@@ -119,19 +122,21 @@ class _Builder:
         source, steps = self._raw.get(name, name), self._free(f"{name}.quantized")
         target = name if name in self._raw else self._free(f"{name}.dequantized")
         self._dequantized_names[name] = target
-        constants, how = [scale, zero_point], {}
+        constants, domain = [scale, zero_point], {}
         if kind is np.int16:  # which the standard's own operators have from opset 21 on
-            how = {"domain": _MICROSOFT}
-            self._tell_shape(name, target, steps)
+            domain = {"domain": _MICROSOFT}
+            self._note_shapes(name, target, steps)
         return [
-            helper.make_node("QuantizeLinear", [source, *constants], [steps], f"{name}.Q", **how),
             helper.make_node(
-                "DequantizeLinear", [steps, *constants], [target], f"{name}.DQ", **how
+                "QuantizeLinear", [source, *constants], [steps], f"{name}.Q", **domain
+            ),
+            helper.make_node(
+                "DequantizeLinear", [steps, *constants], [target], f"{name}.DQ", **domain
             ),
         ]
 
-    def _tell_shape(self, name: str, target: str, steps: str) -> None:
-        """Inference does not know operators of other domains."""
+    def _note_shapes(self, name: str, target: str, steps: str) -> None:
+        """Note what inference cannot find: it does not know operators of other domains."""
         shape = self._graph.shapes[name]
         if target != name:
             self.shapes.append(helper.make_tensor_value_info(target, TensorProto.FLOAT, shape))
@@ -147,21 +152,21 @@ class _Builder:
 
     def weight_nodes(self, node: NodeProto) -> list[NodeProto]:
         """Dequantize the weight and bias of a node, if they are in the plan."""
-        one = self._rounded.get(self.original(node.output[0]))
-        if one is None or node.input[1] not in self._plan.weights:
+        layer = self._rounded.get(self.original(node.output[0]))
+        if layer is None or node.input[1] not in self._plan.weights:
             return []
         axis = weight_axis(self._graph, node)
         source = self._plan.activations.get(node.input[0])
-        weight = self._dequantized(node, 1, one.steps, one.scales, axis)
-        if one.bias is None or source is None:
+        weight = self._dequantized(node, 1, layer.steps, layer.scales, axis)
+        if layer.bias is None or source is None:
             return [weight]
         if self._plan.symmetric:
-            self._float_bias(node, one.bias)
+            self._float_bias(node, layer.bias)
             return [weight]
-        steps = quantize_bias(one.bias, source.scale, one.scales)
-        unit = (np.float64(source.scale) * one.scales).astype(np.float32)
+        steps = quantize_bias(layer.bias, source.scale, layer.scales)
+        unit = (np.float64(source.scale) * layer.scales).astype(np.float32)
         if len(node.input) < 3:
-            if not one.bias.any():
+            if not layer.bias.any():
                 return [weight]
             node.input.append("")
         return [weight, self._dequantized(node, 2, steps, unit, 0)]
@@ -190,12 +195,12 @@ class _Builder:
         node.input[position] = name
         return helper.make_node("DequantizeLinear", inputs, [name], f"{name}.DQ", axis=axis)
 
-    def _free(self, wanted: str) -> str:
-        name = free_name(wanted, self._taken)
+    def _free(self, stem: str) -> str:
+        name = free_name(stem, self._taken)
         self._taken.add(name)
         return name
 
-    def _constant(self, wanted: str, value: Array | np.generic) -> str:
-        name = self._free(wanted)
+    def _constant(self, stem: str, value: Array | np.generic) -> str:
+        name = self._free(stem)
         self.constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name

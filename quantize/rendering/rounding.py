@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...core.graphs.sparsity import sparse_axis
-from ...core.types import Float64
+from ...core.types import Array, Float32, Float64
 from ..graph_parts.weighted_layers import Layer
-from ..numeric.gptq import gptq
+from ..methods import NEAREST, Rounding, Solver
 from ..numeric.scales import WEIGHT_LIMIT, floored_for_bias, quantize_weight, weight_scales
 from ..statistics.tensor_statistics import InputMoments
 from .plan import Activation
-
-Rounding = Literal["nearest", "gptq"]
-Single = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +22,8 @@ class Rounded:
     """A layer's weight as int8 with one scale a channel, and its bias (float32, or None)."""
 
     steps: NDArray[np.int8]
-    scales: Single
-    bias: Single | None
+    scales: Float32
+    bias: Float32 | None
 
 
 def rounded_layers(
@@ -35,37 +31,37 @@ def rounded_layers(
     activations: Mapping[str, Activation],
     moments: Mapping[str, InputMoments],
     *,
-    rounding: Rounding = "nearest",
+    rounding: Rounding = NEAREST,
     correct_bias: bool = False,
-    known: Mapping[str, Rounded] | None = None,
+    before: Mapping[str, Rounded] | None = None,
 ) -> dict[str, Rounded]:
-    """Layer name -> its integers. Layers without moments are rounded to nearest, uncorrected.
+    """Return layer name -> its integers; without moments to nearest, the bias uncorrected.
 
-    ``known`` are layers rounded in the same way for other activations: where the scales of the
+    ``before`` has layers rounded in the same way for other activations: where the scales of the
     weights are equal, so are the integers.
     """
-    found = {}
+    layers_rounded = {}
     for layer in layers:
         source = activations.get(layer.x)
         scales = _scales(layer, source)
-        seen = moments.get(layer.name)
-        if seen is None:
+        inputs = moments.get(layer.name)
+        if inputs is None:
             steps = quantize_weight(layer.weight, scales, layer.axis)
-            found[layer.name] = Rounded(steps, scales, layer.bias)
+            layers_rounded[layer.name] = Rounded(steps, scales, layer.bias)
             continue
-        same = known.get(layer.name) if known else None
+        same = before.get(layer.name) if before else None
         if same is not None and np.array_equal(same.scales, scales):
             steps = same.steps
         else:
-            steps = _steps(layer, scales, seen, rounding)
+            steps = _steps(layer, scales, inputs, rounding)
         bias = layer.bias
         if bias is not None and correct_bias:
-            bias = bias + lost_mean(layer, steps, scales, seen).astype(np.float32)
-        found[layer.name] = Rounded(steps, scales, bias)
-    return found
+            bias = bias + lost_mean(layer, steps, scales, inputs).astype(np.float32)
+        layers_rounded[layer.name] = Rounded(steps, scales, bias)
+    return layers_rounded
 
 
-def _scales(layer: Layer, source: Activation | None) -> Single:
+def _scales(layer: Layer, source: Activation | None) -> Float32:
     scales = weight_scales(layer.weight, layer.axis)
     if layer.bias is None or source is None or layer.bias.shape != scales.shape:
         return scales
@@ -73,37 +69,62 @@ def _scales(layer: Layer, source: Activation | None) -> Single:
 
 
 def _steps(
-    layer: Layer, scales: Single, moments: InputMoments, rounding: Rounding
+    layer: Layer, scales: Float32, moments: InputMoments, rounding: Rounding
 ) -> NDArray[np.int8]:
-    if rounding == "nearest":
+    if rounding.solve is None:
         return quantize_weight(layer.weight, scales, layer.axis)
     matrix = layer.matrix(layer.weight).astype(np.float64)
-    each = scales.astype(np.float64).reshape(layer.groups, -1)
-    groups, outputs, _ = matrix.shape
-    parts = matrix.reshape(groups, outputs, moments.blocks, -1).transpose(0, 2, 1, 3)
-    parts = parts.reshape(groups * moments.blocks, outputs, -1)
-    free = parts != 0 if sparse_axis(layer.node, layer.weight) else None
-    repeated = np.repeat(each, moments.blocks, axis=0)
-    steps = gptq(parts, moments.covariance, repeated, WEIGHT_LIMIT, free)
-    steps = steps.reshape(groups, moments.blocks, outputs, -1).transpose(0, 2, 1, 3)
+    free = matrix != 0 if sparse_axis(layer.node, layer.weight) else None
+    grouped = scales.astype(np.float64).reshape(layer.groups, -1)
+    steps = solved(rounding.solve, matrix, moments, grouped, WEIGHT_LIMIT, free)
     return layer.weight_like(steps).astype(np.int8)
 
 
+def solved(
+    solve: Solver,
+    matrix: Float64,
+    moments: InputMoments,
+    scales: Float64,
+    limit: int,
+    free: NDArray[np.bool_] | None = None,
+) -> Float64:
+    """Return what ``solve`` makes of a layer's weight, in the blocks of inputs of its moments.
+
+    Integers like ``matrix`` (groups, outputs, inputs); ``scales`` is (groups, outputs).
+    """
+    groups, outputs, _ = matrix.shape
+    blocks = moments.blocks
+
+    def in_blocks(values: Array) -> Array:
+        parts = values.reshape(groups, outputs, blocks, -1).transpose(0, 2, 1, 3)
+        return parts.reshape(groups * blocks, outputs, -1)
+
+    steps = solve(
+        in_blocks(matrix),
+        moments.covariance,
+        np.repeat(scales, blocks, axis=0),
+        limit,
+        None if free is None else in_blocks(free),
+    )
+    steps = steps.reshape(groups, blocks, outputs, -1).transpose(0, 2, 1, 3)
+    return steps.reshape(groups, outputs, -1)
+
+
 def nearest(matrix: Float64, scales: Float64, limit: int) -> Float64:
-    """Integers (groups, outputs, inputs) of at most ``limit``; ``scales`` is (groups, outputs)."""
+    """Return integers of at most ``limit`` like ``matrix``; ``scales`` is (groups, outputs)."""
     return np.clip(np.rint(matrix / scales[:, :, None]), -limit, limit)
 
 
 def lost_mean(
-    layer: Layer, steps: NDArray[np.int8], scales: Single, moments: InputMoments
+    layer: Layer, steps: NDArray[np.int8], scales: Float32, moments: InputMoments
 ) -> Float64:
-    """By how much rounding moves the mean of each output, (channels,): (W - Wq) E[x].
+    """Return by how much rounding moves the mean of each output, (channels,): (W - Wq) E[x].
 
     Added to the bias it brings the mean back: M. Nagel et al., "Data-free quantization through
     weight equalization and bias correction" (ICCV 2019, arXiv 1906.04721), section 4.2, with the
     mean of the calibration samples instead of one derived from batch normalisation.
     """
-    each = scales.astype(np.float64).reshape(layer.groups, -1, 1)
-    lost = layer.matrix(layer.weight) - layer.matrix(steps) * each
+    grouped = scales.astype(np.float64).reshape(layer.groups, -1, 1)
+    lost = layer.matrix(layer.weight) - layer.matrix(steps) * grouped
     mean = moments.mean.reshape(layer.groups, 1, -1)
     return np.asarray((lost * mean).sum(axis=2).ravel(), np.float64)

@@ -1,6 +1,220 @@
-"""The number formats: one small file each."""
+"""The number formats, one file each: what their layers compute in, and all that depends on it.
+
+A new number format is one new file here, of its name, that defines ``SCHEME``. Nothing here needs
+numpy before a scheme is looked up, as the names are part of the help.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from ...core.diagnostics import option
+from ...core.errors import OptionError
+from ..methods import AUTO, find_method
+from ..numeric.bits import bits_of
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+    from ..graph_parts.weighted_layers import Layer
+    from ..mixing.mixed_budget import MixedBudget, MixedPrecision
+    from ..rendering.plan import Plan
+    from ..statistics.calibration import Calibration
+    from ..trials.held_out_samples import HeldOut
+
+_MARK = "rockpress.scheme"
+# where a model without mixed precision has less, one layer is likely to spoil all that follows
+_POOR_DB = 15.0
 
 
+class Candidates(Protocol):
+    """The quantized models that methods make of one float model, which was calibrated."""
+
+    def candidate(self, method: str) -> tuple[Plan, ModelProto]:
+        """Return the plan and the model that a method makes."""
+
+    def changes(self, method: str) -> bool:
+        """Return whether the method makes another model than the one that it refines."""
+
+    def mixed(self, plan: Plan, held_out: HeldOut, mixed: MixedPrecision) -> Plan:
+        """Return the plan with some tensors in 16 bits: the best of what was tried."""
+
+    def final(self, plan: Plan, held_out: HeldOut) -> tuple[Plan, ModelProto]:
+        """Return the model quantized as ``plan`` says, the statistics of all samples in it."""
+
+    def layers(self, plan: Plan) -> Sequence[Layer]:
+        """Return the layers whose weights are rounded."""
+
+
+@dataclass(frozen=True)
+class Mixing:
+    """Mixed precision in a scheme: the ``kinds`` of budget that it takes.
+
+    ``rescue`` is spent without being asked for where the model stays below ``below_db`` on held-out
+    samples. ``dtype`` is that of 16 bits, None for what the chip has beside int8. ``reason`` tells
+    why other kinds make no sense, ``hint`` what to give instead.
+    """
+
+    kinds: tuple[str, ...]
+    rescue: MixedBudget
+    reason: str
+    hint: str
+    dtype: str | None = None
+    below_db: float = _POOR_DB
+
+
+@dataclass(frozen=True)
+class Handover:
+    """How a quantized model gets to the toolkit.
+
+    ``quantizer`` is auto where it is taken as it is, hybrid where the toolkit quantizes with the
+    ranges and types of the plan, normal where it chooses them. It gets the file that quantize wrote
+    or the float model, and the ranges of the plan or not. ``dtype`` is None where it follows.
+    """
+
+    quantizer: Literal["auto", "normal", "hybrid"]
+    dtype: str | None = None
+    takes_quantized: bool = True
+    takes_ranges: bool = True
+
+
+class Scheme:
+    """A number format; what is not overridden is that of one that quantizes nothing.
+
+    ``layer_dtype`` is what layers multiply in. ``methods`` are the names of those that it takes,
+    ``refusal`` says why it takes no others. ``extras`` are the options that only some schemes have.
+    With ``needs_chip`` the model is of no use to a chip without the scheme. With ``is_qdq`` the
+    quantized model is in QDQ form, else it is a float model with rounded weights, which convert
+    needs the plan for.
+    """
+
+    layer_dtype: Literal["int8", "float16"] = "float16"
+    quantizes = False
+    methods: tuple[str, ...] = ()
+    refusal = ""
+    mixing: Mixing | None = None
+    extras: tuple[str, ...] = ()
+    needs_chip = False
+    is_qdq = False
+
+    @property
+    def name(self) -> str:
+        """Return the name, which is that of its file."""
+        return type(self).__module__.rpartition(".")[2]
+
+    @property
+    def weight_bits(self) -> int:
+        """Return how many bits a weight has."""
+        bits = bits_of(self.name)
+        return bits[0] if bits else 16
+
+    def methods_for(self, method: str, *, is_trial: bool) -> tuple[str, ...]:
+        """Return the names of the methods to compare: one, or with auto those that it compares.
+
+        Without ``is_trial`` there is nothing to compare on, so auto is the first of them. Raises
+        OptionError for a method that is not known, or not for this scheme.
+        """
+        if method == AUTO:
+            compared = [name for name in self.methods if find_method(name).is_compared]
+            return tuple(compared if is_trial else compared[:1])
+        find_method(method)
+        if method not in self.methods:
+            raise OptionError(
+                f"{option('method', method)} {self.refusal}",
+                f"choose one of: {', '.join((AUTO, *self.methods))}",
+            )
+        return (method,)
+
+    def require_mixed(self, budget: MixedBudget, text: str) -> Mixing:
+        """Return its mixed precision. Raises OptionError when it takes no such budget."""
+        if self.mixing is None:
+            mixing = _joined(names_where(lambda scheme: scheme.mixing is not None))
+            raise OptionError(
+                f"{option('mixed')} is for {mixing}, not for {self.name}",
+                "it leaves some layers of a model in 16 bits: leave it out",
+            )
+        if budget.kind not in self.mixing.kinds:
+            others = _joined(names_where(lambda scheme: _mixes_by(scheme, budget.kind)))
+            raise OptionError(
+                f"{option('mixed', text)} is for {others}: {self.mixing.reason}", self.mixing.hint
+            )
+        return self.mixing
+
+    def require_extra(self, name: str) -> None:
+        """Raise OptionError when the scheme has no such option."""
+        if name not in self.extras:
+            others = _joined(names_where(lambda scheme: name in scheme.extras))
+            raise OptionError(
+                f"{option(name)} is for {others}",
+                f"leave it out for {option('scheme', self.name)}",
+            )
+
+    def candidates(self, task: Calibration) -> Candidates:
+        """Calibrate a model for the methods of the task. Raises ModelError, SamplesError."""
+        raise OptionError(
+            f"{option('scheme', self.name)} quantizes nothing",
+            f"choose one of: {', '.join(names_where(lambda scheme: scheme.quantizes))}",
+        )
+
+    def handover(self, plan: Plan) -> Handover:
+        """Return how a model with this plan gets to the toolkit."""
+        raise NotImplementedError
+
+    def described(self, weights: str, activations: str) -> str:
+        """Return what is quantized, for a person; both texts count, such as "5 weights"."""
+        raise NotImplementedError
+
+
+@cache
 def scheme_names() -> tuple[str, ...]:
-    """Return the names of all number formats."""
-    return ("w8a8", "w8a16", "w4a16", "float16")
+    """Return the names of the number formats: most bits of weights first, float16 last.
+
+    >>> scheme_names()
+    ('w8a8', 'w8a16', 'w4a16', 'float16')
+    """
+    files = Path(__file__).parent.glob("[!_]*.py")
+    return tuple(sorted((file.stem for file in files), key=_order))
+
+
+def find_scheme(name: str) -> Scheme:
+    """Return the number format of this name. Raises OptionError when there is none."""
+    if name not in scheme_names():
+        raise OptionError(
+            f"{option('scheme', name)} is not known", f"choose one of: {', '.join(scheme_names())}"
+        )
+    scheme: Scheme = import_module(f".{name}", __name__).SCHEME
+    return scheme
+
+
+def names_where(holds: Callable[[Scheme], bool]) -> list[str]:
+    """Return the names of the schemes for which this holds."""
+    return [name for name in scheme_names() if holds(find_scheme(name))]
+
+
+def mark(model: ModelProto, scheme: str) -> None:
+    """Note in a float model, which nothing else tells from others, that its weights are rounded."""
+    model.metadata_props.add(key=_MARK, value=scheme)
+
+
+def marked_scheme(model: ModelProto) -> Scheme | None:
+    """Return the scheme that the weights of a float model were rounded for."""
+    marks = {entry.key: entry.value for entry in model.metadata_props}
+    return find_scheme(marks[_MARK]) if marks.get(_MARK) in scheme_names() else None
+
+
+def _order(name: str) -> tuple[bool, int, int, str]:
+    weights, activations = bits_of(name) or (0, 0)
+    return not weights, -weights, activations, name
+
+
+def _mixes_by(scheme: Scheme, kind: str) -> bool:
+    return scheme.mixing is not None and kind in scheme.mixing.kinds
+
+
+def _joined(names: Sequence[str]) -> str:
+    return " and ".join(names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +10,7 @@ from onnx import ModelProto
 
 from ...core.diagnostics import option
 from ...core.errors import ModelError
+from ...core.progress import SILENT, Progress
 from ...core.streaming.tensor_stream import stream
 from ...core.types import Array, Float64
 from ..graph_parts.weighted_layers import Layer, blocks
@@ -25,8 +26,8 @@ _PENDING_BYTES = 1 << 19
 class InputMoments:
     """Mean and covariance of what a layer multiplies its weights with, summed sample by sample.
 
-    Held in blocks of inputs, see layers.blocks; ``groups`` * blocks covariances of equal size, in
-    float32: they are damped before they are used.
+    In blocks of inputs, see weighted_layers.blocks; ``groups`` * blocks covariances of equal size,
+    in float32: they are damped before they are used.
     """
 
     def __init__(self, groups: int, width: int) -> None:
@@ -42,7 +43,7 @@ class InputMoments:
         groups, count, _ = rows.shape
         split = rows.reshape(groups, count, self.blocks, -1).transpose(0, 2, 1, 3)
         self._pending.append(split.reshape(groups * self.blocks, count, -1).astype(np.float32))
-        if sum(one.nbytes for one in self._pending) > _PENDING_BYTES:
+        if sum(rows.nbytes for rows in self._pending) > _PENDING_BYTES:
             self._flush()
 
     def _flush(self) -> None:
@@ -55,22 +56,22 @@ class InputMoments:
 
     @property
     def mean(self) -> Float64:
-        """(groups * blocks, inputs)."""
+        """Return the means, (groups * blocks, inputs)."""
         self._flush()
         return self._sum / max(self._count, 1)
 
     @property
     def covariance(self) -> Float64:
-        """(groups * blocks, inputs, inputs), never with a negative eigenvalue."""
+        """Return (groups * blocks, inputs, inputs), never with a negative eigenvalue."""
         mean = self.mean
-        found = self._products / max(self._count, 1) - mean[:, :, None] * mean[:, None, :]
+        centred = self._products / max(self._count, 1) - mean[:, :, None] * mean[:, None, :]
         # of inputs that hardly vary this is what float32 has rounded: no more than so much
-        size = found.shape[-1]
+        size = centred.shape[-1]
         noise = 16 * np.finfo(np.float32).eps * np.square(mean).sum(axis=1)
-        return np.asarray(found + noise[:, None, None] * np.eye(size))
+        return np.asarray(centred + noise[:, None, None] * np.eye(size))
 
     def divided(self, by: Float64) -> InputMoments:
-        """Those of the same rows, each input divided by what ``by`` (groups, width) has for it."""
+        """Return those of the same rows, each input divided by its entry ``by`` (groups, width)."""
         self._flush()
         other = InputMoments(by.shape[0], by.shape[1])
         factors = 1 / by.reshape(self._sum.shape)
@@ -83,38 +84,41 @@ class InputMoments:
 
 
 @dataclass(frozen=True)
-class Observed:
-    """What was seen on ``count`` samples: a histogram of every tensor, moments by layer name."""
+class TensorStatistics:
+    """Of ``count`` samples: a histogram of every tensor, and the moments by layer name."""
 
     count: int
     histograms: dict[str, Histogram]
     moments: dict[str, InputMoments]
 
 
-NOTHING_SEEN = Observed(0, {}, {})
+NO_STATISTICS = TensorStatistics(0, {}, {})
 
 
-def observe(
+def collect_statistics(
     model: ModelProto,
     tensors: Sequence[str],
     layers: Sequence[Layer],
     samples: Iterable[Mapping[str, Array]],
     *,
     seed: int = 0,
-    before: Observed | None = None,
-    on_progress: Callable[[int], None] = lambda done: None,
-) -> Observed:
+    before: TensorStatistics | None = None,
+    progress: Progress = SILENT,
+    activity: str = "calibrate",
+    total: int | None = None,
+) -> TensorStatistics:
     """Run the model on every sample, once. Memory does not depend on their number.
 
-    What was seen ``before``, of the same tensors and layers, is added to, and must not be used any
-    more. Raises ModelError when a tensor becomes infinite, SamplesError when there are no samples.
+    The statistics from ``before``, of the same tensors and layers, are added to, and must not be
+    used any more. ``total`` is the number of samples, for the ``progress`` of the ``activity``.
+    Raises ModelError when a tensor becomes infinite, SamplesError when there are no samples.
     """
     read = [layer for layer in layers if layer.has_rows]
     if before is None:
         moments = {layer.name: InputMoments(layer.groups, layer.width) for layer in read}
-        before = Observed(0, {name: Histogram() for name in tensors}, moments)
-    histograms, moments, seen = before.histograms, before.moments, before.count
-    random = np.random.default_rng([seed, seen])
+        before = TensorStatistics(0, {name: Histogram() for name in tensors}, moments)
+    histograms, moments, earlier = before.histograms, before.moments, before.count
+    random = np.random.default_rng([seed, earlier])
 
     def take(values: Mapping[str, Array]) -> None:
         for name, histogram in histograms.items():
@@ -123,18 +127,20 @@ def observe(
             moments[layer.name].add(layer.rows(values[layer.x], _some_positions(layer, random)))
 
     names = [*tensors, *(layer.x for layer in read)]
-    count = stream(model, names, samples, take, lambda done: on_progress(seen + done))
+    count = stream(
+        model, names, samples, take, lambda done: progress.step(activity, earlier + done, total)
+    )
     for name, histogram in histograms.items():
         if not np.isfinite(histogram.high - histogram.low):
             raise ModelError(
                 f"the tensor {name!r} becomes infinite on the calibration samples",
                 f"check {option('mean')} and {option('std')}: the samples may be scaled wrongly",
             )
-    return replace(before, count=seen + count)
+    return replace(before, count=earlier + count)
 
 
 def _some_positions(layer: Layer, random: np.random.Generator) -> Array:
-    wanted = _FEW_POSITIONS if layer.width <= _NARROW else _POSITIONS
-    if layer.positions <= wanted:
+    count = _FEW_POSITIONS if layer.width <= _NARROW else _POSITIONS
+    if layer.positions <= count:
         return np.arange(layer.positions)
-    return np.sort(random.choice(layer.positions, wanted, replace=False, shuffle=False))
+    return np.sort(random.choice(layer.positions, count, replace=False, shuffle=False))

@@ -13,7 +13,7 @@ from rockpress.convert.chips.sparse_layers import sparse_axes, sparse_layers, sp
 from rockpress.convert.chips.targets import TARGETS, find_target
 from rockpress.core.graphs.sparsity import Axis, axis_of, fours, is_sparse, sparse_axis
 from rockpress.core.types import Array
-from rockpress.quantize.numeric.gptq import gptq
+from rockpress.quantize.methods.gptq import gptq
 
 _RNG = np.random.default_rng(3)
 

@@ -20,8 +20,8 @@ from rockpress.core.types import Array
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.single import quantize_file
 from rockpress.quantize.error_report import error_report
-from rockpress.quantize.methods.apply_method import quantized
-from rockpress.quantize.methods.equalize import (
+from rockpress.quantize.integer.apply_method import IntegerFormat, apply_method
+from rockpress.quantize.integer.equalize import (
     Sizes,
     as_planned,
     equalization,
@@ -30,11 +30,12 @@ from rockpress.quantize.methods.equalize import (
     noise_of,
     pairs_of,
 )
-from rockpress.quantize.methods.model_variants import equalized_subject, subject_of
+from rockpress.quantize.integer.model_variants import equalized_model, uncalibrated
+from rockpress.quantize.numeric.scales import activation_scale
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import read_plan
-from rockpress.quantize.rendering.qdq import render
-from rockpress.quantize.statistics.few_samples import FewSamples
+from rockpress.quantize.rendering.qdq import insert_qdq
+from rockpress.quantize.statistics.calibration import Calibration
 
 
 def between(model: ModelProto) -> list[str]:
@@ -135,10 +136,6 @@ def test_layers_that_others_read_or_see_are_left_alone() -> None:
     assert between(model_of(text, values)) == []  # w1 is another layer's too
 
 
-def silent(what: str, done: int, total: int | None) -> None:
-    """No progress."""
-
-
 PLANTED = """(float[1,4,12,12] x) => (float[1,6] y) {
     a = Conv <pads=[1,1,1,1]> (x, w1, b1)
     r = Relu (a)
@@ -210,25 +207,26 @@ def test_statistics_of_the_equalized_model_are_those_it_would_give(
     samples = samples_of(20)
     factors = equalization(model, samples)
     assert factors
-    few = FewSamples(tmp_path)
-    plain = subject_of(model, ("gptq",), few, 0, silent).having_seen(samples)
-    quantized(plain, "gptq")
-    derived = equalized_subject(plain, factors, samples, 0, silent)
+    task = Calibration(model, samples, ("gptq",), tmp_path)
+    int8 = IntegerFormat("w8a8", "int8", activation_scale)
+    plain = uncalibrated(task, int8).observed_on(samples)
+    apply_method(plain, "gptq")
+    derived = equalized_model(plain, factors, task)
     scaled = equalized(model, factors)
-    fresh = subject_of(scaled, ("gptq",), few, 0, silent).having_seen(samples)
-    assert list(derived.observed.histograms) == list(fresh.observed.histograms)
-    for name, seen in fresh.observed.histograms.items():
-        found = derived.observed.histograms[name]
+    fresh = uncalibrated(replace(task, model=scaled), int8).observed_on(samples)
+    assert list(derived.statistics.histograms) == list(fresh.statistics.histograms)
+    for name, seen in fresh.statistics.histograms.items():
+        found = derived.statistics.histograms[name]
         assert (found.low, found.high) == pytest.approx((seen.low, seen.high), rel=1e-5)
-    for name, moments in fresh.observed.moments.items():
-        other = derived.observed.moments[name]
+    for name, moments in fresh.statistics.moments.items():
+        other = derived.statistics.moments[name]
         np.testing.assert_allclose(other.mean, moments.mean, rtol=1e-4, atol=1e-6)
         size = np.abs(moments.covariance).max()
         np.testing.assert_allclose(other.covariance, moments.covariance, atol=1e-4 * size)
     # the layers of no pair are not rounded again
     pairs = {n.output[0] for p in pairs_of(Graph(model)) for n in (p.first, p.second)}
-    assert set(derived.known["gptq"]) == {layer.name for layer in plain.layers} - pairs
-    plans = [quantized(one, "gptq")[0] for one in (derived, fresh)]
+    assert set(derived.rounded["gptq"]) == {layer.name for layer in plain.layers} - pairs
+    plans = [apply_method(one, "gptq")[0] for one in (derived, fresh)]
     for name, one in plans[0].activations.items():
         assert one.scale == pytest.approx(plans[1].activations[name].scale, rel=0.02)
 
@@ -257,7 +255,7 @@ def test_a_plan_says_which_model_it_is_about(
     for feeds in samples_of(3, seed=4):
         np.testing.assert_allclose(session.run(feeds)[0], Session(model).run(feeds)[0], rtol=1e-4)
     assert as_planned(model, replace(result.plan, equalization={})) is model
-    rendered = Session(render(scaled, result.plan), optimise=False)
+    rendered = Session(insert_qdq(scaled, result.plan), optimise=False)
     feeds = samples_of(1, seed=5)[0]
     assert sqnr_db(Session(model).run(feeds), rendered.run(feeds)) > 20
     strange = replace(result.plan, equalization={"r": (1.0, 2.0)})

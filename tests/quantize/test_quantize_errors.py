@@ -21,6 +21,7 @@ from rockpress.cli.errors_table import show_errors
 from rockpress.core.errors import SamplesError
 from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
+from rockpress.core.progress import Progress
 from rockpress.core.similarity import sqnr_db
 from rockpress.core.types import Array
 from rockpress.pipeline.recipes.recipe import make_recipe
@@ -29,7 +30,7 @@ from rockpress.pipeline.single import quantize_file
 from rockpress.quantize.error_report import TensorError, error_report
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import Plan
-from rockpress.quantize.rendering.qdq import dequantized_names, render
+from rockpress.quantize.rendering.qdq import dequantized_names, insert_qdq
 from samples import save_feeds
 
 TWO_CONVS = """(float[1,3,6,6] x) => (float y) {
@@ -226,7 +227,7 @@ def test_tensors_that_stay_in_float_have_no_error(tmp_path: Path) -> None:
     _, plan = made(model, tmp_path, feeds(16, 0))
     floating = replace(plan.activations["r"], dtype="float16")
     mixed = replace(plan, activations={**plan.activations, "r": floating}, weights={})
-    errors = error_report(model, render(model, mixed, {}), mixed, feeds(10, 1))
+    errors = error_report(model, insert_qdq(model, mixed, {}), mixed, feeds(10, 1))
     assert {(one.kind, one.name) for one in errors} == {("activation", "x"), ("activation", "y")}
 
 
@@ -244,18 +245,26 @@ def test_an_error_of_nothing_is_infinitely_small(tmp_path: Path) -> None:
 # Limits
 
 
+class Recorded(Progress):
+    """The steps that a stage took."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[str, int, int | None]] = []
+
+    def step(self, activity: str, done: int, total: int | None = None) -> None:
+        self.steps.append((activity, done, total))
+
+
 def test_no_time_leaves_the_accumulated_errors(tmp_path: Path) -> None:
-    steps: list[tuple[str, int, int | None]] = []
-    errors = reported(
-        weights_of(), tmp_path, seconds=0, on_progress=lambda *step: steps.append(step)
-    )
+    recorded = Recorded()
+    errors = reported(weights_of(), tmp_path, seconds=0, progress=recorded)
     assert len(errors) == 5
     assert all(one.alone_db is None for one in errors)
     accumulated = [one.accumulated_db for one in errors]
     assert accumulated == sorted(accumulated)
     assert np.isfinite(accumulated).all()
-    assert steps[0] == ("accumulated error", 1, 20)
-    assert steps[-1] == ("error alone", 4, 5)
+    assert recorded.steps[0] == ("accumulated error", 1, 20)
+    assert recorded.steps[-1] == ("error alone", 4, 5)
 
 
 def test_tensors_out_of_time_come_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

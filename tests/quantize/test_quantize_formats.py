@@ -95,7 +95,7 @@ def test_activations_of_16_bits_leave_the_error_of_the_weights(
     plan = made(net, tmp_path).plan
     before = closeness(net, tmp_path / "q.onnx")
     plan = made(net, tmp_path, scheme="w8a16").plan
-    assert (plan.scheme, plan.floating) == ("w8a16", ())
+    assert (plan.scheme, plan.high_precision) == ("w8a16", ())
     assert set(plan.candidates) == {"gptq-min-max", "min-max"}
     assert read_plan(tmp_path / "p.toml") == plan
     assert {(one.dtype, one.zero_point) for one in plan.activations.values()} == {("int16", 0)}

@@ -103,11 +103,13 @@ def test_the_budget_is_kept_and_the_rest_untouched(
         assert one.size_ratio == approx(size_ratio(plan, one.floating))
         assert one.size_ratio <= 1 + size / 100
     best = max(plan.tradeoffs, key=lambda one: one.sqnr_db)
-    assert set(plan.floating) == set(best.floating)
+    assert set(plan.high_precision) == set(best.floating)
     before, after = weights_of(load_model(recipe.model)), weights_of(load_model(output))
-    for name in ("w2", *plan.floating):
+    for name in ("w2", *plan.high_precision):
         np.testing.assert_array_equal(after[name], before[name])
-    assert not set(after) & (set(plan.weights) - set(plan.floating))  # the rounded ones are new
+    assert not set(after) & (
+        set(plan.weights) - set(plan.high_precision)
+    )  # the rounded ones are new
 
 
 def test_a_larger_budget_is_more_accurate(recipe: Recipe, tmp_path: Path) -> None:
@@ -115,18 +117,18 @@ def test_a_larger_budget_is_more_accurate(recipe: Recipe, tmp_path: Path) -> Non
     for mixed in ("off", "size=-20%", "sqnr=32", "sqnr=90"):
         made = quantize_file(recipe.with_options(mixed=mixed), tmp_path / "q.onnx").result.plan
         found[mixed] = made
-    assert not found["off"].floating
-    assert 0 < len(found["size=-20%"].floating) < 3
+    assert not found["off"].high_precision
+    assert 0 < len(found["size=-20%"].high_precision) < 3
     wanted = found["sqnr=32"]
     reached = {frozenset(one.floating): one.sqnr_db for one in wanted.tradeoffs}
-    assert reached[frozenset(wanted.floating)] >= 32 > reached[frozenset()]
-    assert set(found["sqnr=90"].floating) == {"w1", "w3", "w4"}
+    assert reached[frozenset(wanted.high_precision)] >= 32 > reached[frozenset()]
+    assert set(found["sqnr=90"].high_precision) == {"w1", "w3", "w4"}
 
 
 def test_the_toolkit_leaves_the_same_weights_in_float16(recipe: Recipe, tmp_path: Path) -> None:
     """Convolution, MatMul and Gemm: were only one of them rounded, it would be 30 dB or less."""
     plan = quantize_file(recipe.with_options(mixed="sqnr=90"), tmp_path / "q.onnx").result.plan
-    assert set(plan.floating) == {"w1", "w3", "w4"}
+    assert set(plan.high_precision) == {"w1", "w3", "w4"}
     made = convert_file(recipe.with_options(plan=tmp_path / "q.plan.toml"), tmp_path / "m.rknn")
     assert (made.quantization, made.dtype) == ("hybrid", "w4a16")
     assert not [one for one in made.warnings if one.code in ("toolkit-plan", "plan-weights")]
@@ -158,7 +160,7 @@ def test_the_plan_must_not_be_left_out(recipe: Recipe, tmp_path: Path) -> None:
     moved = recipe.with_options(model=tmp_path / "q.onnx")
     with pytest.raises(OptionError, match="rounded to 4 bits") as caught:
         convert_file(moved, tmp_path / "q.rknn")
-    assert "--plan" in caught.value.hint
+    assert "plan=" in caught.value.hint
     assert not list(tmp_path.glob("*.rknn*"))
 
 

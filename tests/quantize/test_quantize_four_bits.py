@@ -22,8 +22,9 @@ from rockpress.pipeline.check import check
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.run import run
 from rockpress.pipeline.single import quantize_file
-from rockpress.quantize.four_bits import LIMIT, quantize_four_bits
+from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import read_plan
+from rockpress.quantize.schemes.w4a16 import LIMIT
 from samples import save_feeds
 
 NET = """(float[1,3,16,16] x) => (float[1,10] y) {
@@ -76,7 +77,8 @@ def steps_of(model: ModelProto, position: int) -> Array:
 def test_weights_are_whole_steps_of_the_toolkits_scale(
     net: ModelProto, method: str, tmp_path: Path
 ) -> None:
-    quantize_four_bits(net, tmp_path / "q.onnx", tmp_path / "p.toml", samples(40, 1), method=method)
+    paths = tmp_path / "q.onnx", tmp_path / "p.toml"
+    quantize(net, *paths, samples(40, 1), scheme="w4a16", method=method)
     made = load_model(tmp_path / "q.onnx")
     for position in (0, 2, 3):
         steps = steps_of(made, position)
@@ -92,7 +94,7 @@ def test_weights_are_whole_steps_of_the_toolkits_scale(
 
 def test_the_best_method_is_kept(net: ModelProto, tmp_path: Path) -> None:
     paths = tmp_path / "q.onnx", tmp_path / "p.toml"
-    plan = quantize_four_bits(net, *paths, samples(60, 1), samples(8, 2)).plan
+    plan = quantize(net, *paths, samples(60, 1), samples(8, 2), scheme="w4a16").plan
     assert set(plan.candidates) == {"gptq", "mse", "min-max"}
     assert plan.candidates[plan.method] == max(plan.candidates.values())
     assert plan.candidates["gptq"] > plan.candidates["min-max"] + 3
@@ -104,7 +106,8 @@ def test_the_best_method_is_kept(net: ModelProto, tmp_path: Path) -> None:
 def test_the_toolkit_keeps_the_weights(net: ModelProto, tmp_path: Path) -> None:
     """What the simulator computes is what ONNX Runtime does, and nearer than the toolkit's own."""
     onnx.save(net, tmp_path / "float.onnx")
-    quantize_four_bits(net, tmp_path / "q.onnx", tmp_path / "p.toml", samples(60, 1))
+    paths = tmp_path / "q.onnx", tmp_path / "p.toml"
+    quantize(net, *paths, samples(60, 1), scheme="w4a16")
     feeds = samples(6, 3)
     found = {}
     for name in ("q", "float"):

@@ -24,8 +24,8 @@ from rockpress.core.graphs.model import is_qdq, load_model, save_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
 from rockpress.pipeline.tasks.plan_handover import is_hybrid, with_quantized
-from rockpress.quantize.mixed import parse_mixed
-from rockpress.quantize.quantize import Mixed, quantize
+from rockpress.quantize.mixing.mixed_budget import MixedPrecision, parse_mixed
+from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import read_plan
 
 Array = NDArray[Any]
@@ -106,14 +106,14 @@ def test_readers_of_int16_compute_in_int16_too(net: ModelProto) -> None:
 def test_int16_reaches_the_chip(net: ModelProto, tmp_path: Path) -> None:
     """The uneven tensor is chosen, and the simulator is as near as the intended model says."""
     calib, held, others = samples(16, 0), samples(6, 1), samples(8, 2)
-    mixed = Mixed(parse_mixed("cycles=+80%"), on_rv1106, wide="int16")
+    mixed = MixedPrecision(parse_mixed("cycles=+80%"), on_rv1106, dtype="int16")
     paths = tmp_path / "q.onnx", tmp_path / "p.toml"
     result = quantize(net, *paths, calib, held, method="gptq-min-max", mixed=mixed)
     plan = read_plan(paths[1])
     assert plan == result.plan
-    assert "o" in plan.floating
-    assert "x" not in plan.floating
-    assert plan.wide == "int16"
+    assert "o" in plan.high_precision
+    assert "x" not in plan.high_precision
+    assert plan.high_precision_dtype == "int16"
     # the weights are those that the toolkit will round itself
     assert {one.source for one in plan.weights.values()} == {"nearest"}
     assert plan.tradeoffs[-1].sqnr_db > plan.tradeoffs[0].sqnr_db + 6
@@ -135,6 +135,6 @@ def test_int16_reaches_the_chip(net: ModelProto, tmp_path: Path) -> None:
     graph = Graph(net)
     shapes = [shape for node in graph.nodes if (shape := layer_of(graph, node)) is not None]
     int8 = sum(on_rv1106(shape, "int8") for shape in shapes)
-    ratio = next(one for one in plan.tradeoffs if one.floating == plan.floating).cycles_ratio
+    ratio = next(one for one in plan.tradeoffs if one.floating == plan.high_precision).cycles_ratio
     assert ratio is not None
     assert made.cycles == pytest.approx(int8 * ratio, rel=0.1)

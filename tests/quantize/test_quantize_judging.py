@@ -16,17 +16,16 @@ from graphs import model_of, random_feeds, random_weights
 from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import Samples, open_samples
 from rockpress.core.graphs.model import load_model
+from rockpress.core.progress import SILENT
 from rockpress.core.session import Session
 from rockpress.core.types import Array
 from rockpress.pipeline.samples.task_metric import judge_for
 from rockpress.pipeline.tasks.quantizing import held_out, quantize_step
-from rockpress.quantize.four_bits import quantize_four_bits
 from rockpress.quantize.graph_parts.logits import Logits, logits_of
-from rockpress.quantize.methods.method_candidates import HeldOut
-from rockpress.quantize.methods.method_selection import TaskMetric, Trial, Verdict, verdict_on
-from rockpress.quantize.methods.method_table import COMPARED
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import read_plan
+from rockpress.quantize.trials.held_out_samples import HeldOut
+from rockpress.quantize.trials.method_selection import TaskMetric, Trial, Verdict, verdict_on
 from samples import pixels
 
 TOP1 = TaskMetric("top1", lambda index, outputs: 0.0)
@@ -204,9 +203,7 @@ def test_labels_of_more_classes_than_the_model_has_are_left_aside(
     net: ModelProto, tmp_path: Path
 ) -> None:
     samples = saved(tmp_path / "s.npz", net, 30, classes=5)
-    result = quantize_step(
-        net, tmp_path / "q.onnx", tmp_path / "p.toml", samples, lambda *step: None
-    )
+    result = quantize_step(net, tmp_path / "q.onnx", tmp_path / "p.toml", samples, SILENT)
     assert [one.code for one in result.notices] == ["calibration-labels"]
     assert "the model has 4 classes" in result.notices[0].text
     assert (result.plan.metric, result.plan.scores) == ("", {})
@@ -222,12 +219,10 @@ def test_unlabelled_samples_have_no_judge(net: ModelProto, tmp_path: Path) -> No
 
 def test_the_metric_of_every_method_is_in_the_plan(net: ModelProto, tmp_path: Path) -> None:
     samples = saved(tmp_path / "s.npz", net, 40)
-    result = quantize_step(
-        net, tmp_path / "q.onnx", tmp_path / "p.toml", samples, lambda *step: None
-    )
+    result = quantize_step(net, tmp_path / "q.onnx", tmp_path / "p.toml", samples, SILENT)
     plan = result.plan
     assert plan.metric == "top1"
-    assert set(plan.scores) == set(plan.candidates) >= set(COMPARED)
+    assert set(plan.scores) == set(plan.candidates) >= {"gptq", "gptq-min-max", "mse", "min-max"}
     assert all(0 <= value <= 1 for value in plan.scores.values())
     assert read_plan(tmp_path / "p.toml") == plan
 
@@ -254,16 +249,14 @@ def test_a_metric_that_can_tell_overrules_sqnr(
         seen.append(index)
         return float((len(seen) <= 6) != lower)
 
-    quantizer = quantize if scheme == "w8a8" else quantize_four_bits
     metric = TaskMetric("own", score, lower_is_better=lower)
-    plan = quantizer(
-        net, tmp_path / "q.onnx", tmp_path / "p.toml", samples[:24], samples[24:], metric=metric
-    ).plan
+    paths = tmp_path / "q.onnx", tmp_path / "p.toml"
+    plan = quantize(net, *paths, samples[:24], samples[24:], scheme=scheme, metric=metric).plan
     first = next(iter(plan.candidates))
     assert seen == list(range(6)) * len(plan.candidates)
     assert plan.method == first
-    plain = quantizer(net, tmp_path / "q.onnx", tmp_path / "p.toml", samples[:24], samples[24:])
+    plain = quantize(net, *paths, samples[:24], samples[24:], scheme=scheme)
     assert plan.chosen_by == ("sqnr" if plain.plan.method == first else "own")
     assert plan.scores[first] == float(not lower)
-    asked = quantizer(net, tmp_path / "q.onnx", tmp_path / "p.toml", samples[:24], method="mse")
+    asked = quantize(net, *paths, samples[:24], scheme=scheme, method="mse")
     assert read_plan(tmp_path / "p.toml").chosen_by == asked.plan.chosen_by == "user"

@@ -14,13 +14,14 @@ from onnx import ModelProto, numpy_helper
 from graphs import Samples, model_of
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.model import load_model
+from rockpress.core.progress import Progress
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
 from rockpress.core.types import Array
 from rockpress.quantize.graph_parts.placement import place
 from rockpress.quantize.graph_parts.weighted_layers import WIDEST_BLOCK, Layer, blocks, layers_of
-from rockpress.quantize.methods.method_table import COMPARED, METHODS, REFINED
-from rockpress.quantize.numeric.gptq import gptq
+from rockpress.quantize.methods import AUTO, find_method, method_names, refinements
+from rockpress.quantize.methods.gptq import gptq
 from rockpress.quantize.numeric.scales import (
     WEIGHT_LIMIT,
     dequantize,
@@ -30,7 +31,7 @@ from rockpress.quantize.numeric.scales import (
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import read_plan
 from rockpress.quantize.rendering.rounding import lost_mean, rounded_layers
-from rockpress.quantize.statistics.tensor_statistics import InputMoments, observe
+from rockpress.quantize.statistics.tensor_statistics import InputMoments, collect_statistics
 
 LAYERS = {
     "dense": ("Conv <pads=[1,1,1,1]>", (5, 6, 3, 3)),
@@ -183,7 +184,7 @@ def test_a_corrected_bias_brings_the_mean_back(name: str) -> None:
     model, layer = one_layer(*LAYERS[name])
     samples = correlated(8, (1, 6, 9, 8))
     # few positions, so that all of them are seen
-    seen = observe(model, ["x"], [layer], samples).moments[layer.name]
+    seen = collect_statistics(model, ["x"], [layer], samples).moments[layer.name]
     scales = weight_scales(layer.weight, layer.axis) * 30  # rough, so that it matters
     steps = quantize_weight(layer.weight, scales, layer.axis)
     correction = lost_mean(layer, steps, scales, seen)
@@ -202,6 +203,7 @@ def test_a_corrected_bias_brings_the_mean_back(name: str) -> None:
     assert np.abs(correction).max() > 1e-3
 
 
+NAMES = [name for name in method_names() if name != AUTO]
 NET = """(float[1,6,12,12] x) => (float[1,10] y) {
     a = Conv <pads=[1,1,1,1]> (x, w1, b1)
     r = Relu (a)
@@ -222,24 +224,35 @@ def net() -> ModelProto:
     return model_of(NET, WEIGHTS)
 
 
+class Recorded(Progress):
+    """The steps that a stage took."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[str, int, int | None]] = []
+
+    def step(self, activity: str, done: int, total: int | None = None) -> None:
+        self.steps.append((activity, done, total))
+
+
 def test_auto_compares_methods_on_samples_that_none_has_seen(
     net: ModelProto, tmp_path: Path
 ) -> None:
     samples, held_out = (correlated(n, (1, 6, 12, 12), seed) for n, seed in ((40, 1), (6, 2)))
-    steps: list[tuple[str, int, int | None]] = []
+    recorded = Recorded()
     result = quantize(
         net,
         tmp_path / "q.onnx",
         tmp_path / "p.toml",
         samples,
         held_out,
-        on_progress=lambda *step: steps.append(step),
+        progress=recorded,
     )
     plan = result.plan
-    first = max(COMPARED, key=lambda name: plan.candidates[name])
-    assert list(plan.candidates)[:5] == [*COMPARED, REFINED[first][0]]
-    assert plan.candidates[plan.method] >= plan.candidates[COMPARED[0]]
-    assert not any(METHODS[name].sequential for name in plan.candidates)
+    compared = ("gptq", "gptq-min-max", "mse", "min-max")
+    first = max(compared, key=lambda name: plan.candidates[name])
+    assert list(plan.candidates)[:5] == [*compared, *refinements(first)]
+    assert plan.candidates[plan.method] >= plan.candidates["gptq"]
+    assert not any(find_method(name).sequential for name in plan.candidates)
     assert (plan.samples, plan.held_out) == (46, 6)
     assert read_plan(tmp_path / "p.toml") == plan
     # the figure is that of the method without the samples that it was measured on
@@ -250,11 +263,12 @@ def test_auto_compares_methods_on_samples_that_none_has_seen(
     got = [session.run(feeds)[0] for feeds in held_out]
     db = sqnr_db([np.stack(floats)], [np.stack(got)])
     assert db == pytest.approx(plan.candidates[plan.method], abs=1e-6)
-    assert ("compare", 24, 24) in steps
-    assert [step for step in steps if step[0] == "calibrate"][-1] == ("calibrate", 46, None)
+    assert ("compare", 24, 24) in recorded.steps
+    calibrated = [step for step in recorded.steps if step[0] == "calibrate"]
+    assert calibrated[-1] == ("calibrate", 46, 40)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", NAMES)
 def test_samples_held_out_count_once_the_method_is_chosen(
     method: str, net: ModelProto, tmp_path: Path
 ) -> None:
@@ -267,17 +281,17 @@ def test_samples_held_out_count_once_the_method_is_chosen(
         assert (plan.samples, plan.held_out) == (16, len(held_out))
         digests.append({tensor: (one.low, one.high) for tensor, one in plan.activations.items()})
     # by how much channels are scaled is decided before
-    assert digests[0] == digests[1] or METHODS[method].equalized
+    assert digests[0] == digests[1] or find_method(method).equalized
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", NAMES)
 def test_a_method_can_be_named(method: str, net: ModelProto, tmp_path: Path) -> None:
     samples = correlated(12, (1, 6, 12, 12))
     plan = quantize(net, tmp_path / "q.onnx", tmp_path / "p", samples, method=method).plan
     assert (plan.method, plan.candidates, plan.held_out) == (method, {}, 0)
     ranges = {one.source for one in plan.activations.values() if not one.source.startswith("as ")}
-    assert ranges == {METHODS[method].ranges}
-    assert {one.source for one in plan.weights.values()} == {METHODS[method].rounding}
+    assert ranges == {find_method(method).ranges.name}
+    assert {one.source for one in plan.weights.values()} == {find_method(method).rounding.name}
     got = Session(load_model(tmp_path / "q.onnx"), optimise=False).run(samples[0])
     assert sqnr_db(Session(net).run(samples[0]), got) > 15
 
@@ -313,8 +327,9 @@ def test_integers_are_found_once_for_equal_scales(net: ModelProto) -> None:
     graph = Graph(net)
     placement = place(graph)
     layers = layers_of(graph, placement)
-    seen = observe(net, placement.tensors, layers, correlated(6, (1, 6, 12, 12)))
-    first = rounded_layers(layers, {}, seen.moments, rounding="gptq")
-    again = rounded_layers(layers, {}, seen.moments, rounding="gptq", known=first)
+    seen = collect_statistics(net, placement.tensors, layers, correlated(6, (1, 6, 12, 12)))
+    gptq_rounding = find_method("gptq").rounding
+    first = rounded_layers(layers, {}, seen.moments, rounding=gptq_rounding)
+    again = rounded_layers(layers, {}, seen.moments, rounding=gptq_rounding, before=first)
     assert all(again[name].steps is first[name].steps for name in first)
     assert max(np.abs(one.steps).max() for one in first.values()) <= WEIGHT_LIMIT

@@ -24,11 +24,17 @@ from rockpress.core.graphs.layers import LayerShape
 from rockpress.core.graphs.model import load_model, save_model
 from rockpress.core.session import Session
 from rockpress.pipeline.tasks.plan_handover import ranges_of
-from rockpress.quantize.methods.method_candidates import HeldOut
-from rockpress.quantize.mixed import Costs, families, growing_choices, parse_mixed, sensitivities
-from rockpress.quantize.quantize import Mixed, quantize
+from rockpress.quantize.mixing.activation_mix import (
+    MixedCycles,
+    growing_choices,
+    scale_groups,
+    sensitivities,
+)
+from rockpress.quantize.mixing.mixed_budget import MixedPrecision, parse_mixed
+from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import Activation, Plan, read_plan
-from rockpress.quantize.rendering.qdq import render
+from rockpress.quantize.rendering.qdq import insert_qdq
+from rockpress.quantize.trials.held_out_samples import HeldOut
 
 # one channel in sixteen is 200 times as large as the others, and as much less is made of it
 GAIN = np.where(np.arange(16) == 3, 200, 1).astype(np.float32)
@@ -72,7 +78,7 @@ Make = Callable[..., tuple[Plan, Path]]
 @pytest.fixture
 def made(net: ModelProto, tmp_path: Path) -> Make:
     def make(budget: str | None, *, held_out: int = 4, seconds: float = 300) -> tuple[Plan, Path]:
-        mixed = Mixed(parse_mixed(budget), on_rk3588, seconds) if budget else None
+        mixed = MixedPrecision(parse_mixed(budget), on_rk3588, seconds) if budget else None
         path, plan = tmp_path / "q.onnx", tmp_path / "p.toml"
         given = samples(12, 0), samples(held_out, 1)
         result = quantize(net, path, plan, *given, method="min-max", mixed=mixed)
@@ -101,24 +107,26 @@ def test_the_tensor_of_uneven_range_is_the_most_sensitive(
     kept = HeldOut(net, samples(4, 1), tmp_path)
     found = sensitivities(net, plan, kept, math.inf)
     assert max(found, key=lambda name: found[name]) == "o"
-    assert set(found) < set(families(plan))
-    assert families(plan)["m"] == ["m", "f"]
+    assert set(found) < set(scale_groups(plan))
+    assert scale_groups(plan)["m"] == ["m", "f"]
     assert sensitivities(net, plan, kept, time.monotonic() - 1) == {}
 
 
 def test_float16_is_bought_with_cycles(net: ModelProto, made: Make) -> None:
     plan, path = made("cycles=+30%")
-    assert "o" in plan.floating
+    assert "o" in plan.high_precision
     assert max(one.sqnr_db for one in plan.tradeoffs) > plan.tradeoffs[0].sqnr_db + 15
-    assert not {"x", "r", "e", "i"} & set(plan.floating)
+    assert not {"x", "r", "e", "i"} & set(plan.high_precision)
     assert {"w1", "w4"} <= set(plan.weights)
     assert "w3" not in plan.weights
-    assert ranges_of(plan, net).types == dict.fromkeys(plan.floating, "float16")
-    assert not set(ranges_of(plan, net).ranges) & set(plan.floating)
+    assert ranges_of(plan, net).types == dict.fromkeys(plan.high_precision, "float16")
+    assert not set(ranges_of(plan, net).ranges) & set(plan.high_precision)
     quantizers = [n for n in load_model(path).graph.node if n.op_type == "QuantizeLinear"]
-    assert not {n.input[0].removesuffix(".float") for n in quantizers} & set(plan.floating)
+    assert not {n.input[0].removesuffix(".float") for n in quantizers} & set(plan.high_precision)
     # as convert --plan renders it
-    again, first = (Session(one, optimise=False) for one in (render(net, plan), load_model(path)))
+    again, first = (
+        Session(one, optimise=False) for one in (insert_qdq(net, plan), load_model(path))
+    )
     (feeds,) = samples(1, 7)
     np.testing.assert_array_equal(again.run(feeds)[0], first.run(feeds)[0])
 
@@ -126,19 +134,19 @@ def test_float16_is_bought_with_cycles(net: ModelProto, made: Make) -> None:
 @pytest.mark.parametrize("percent", [1, 10, 30, 60])
 def test_no_choice_exceeds_the_budget(net: ModelProto, made: Make, percent: int) -> None:
     plan, _ = made(f"cycles=+{percent}%")
-    costs = Costs(Graph(net), on_rk3588)
+    costs = MixedCycles(Graph(net), on_rk3588)
     assert plan.tradeoffs[0].floating == ()
     for one in plan.tradeoffs:
         assert one.cycles_ratio is not None
         assert one.cycles_ratio == pytest.approx(1 + costs.over_int8(one.floating))
         assert one.cycles_ratio <= 1 + percent / 100
     best = max(plan.tradeoffs, key=lambda one: one.sqnr_db)
-    assert set(plan.floating) == set(best.floating)
-    assert ("o" in plan.floating) == (percent > 20)
+    assert set(plan.high_precision) == set(best.floating)
+    assert ("o" in plan.high_precision) == (percent > 20)
 
 
 def test_costs_are_those_of_the_layers_that_become_float(net: ModelProto) -> None:
-    costs = Costs(Graph(net), lambda layer, dtype: 1 if dtype == "int8" else 3)
+    costs = MixedCycles(Graph(net), lambda layer, dtype: 1 if dtype == "int8" else 3)
     # five layers, of which a tensor touches one, two or none
     found = [costs.over_int8(names) for names in ((), ("o",), ("r",), ("t",))]
     assert found == pytest.approx([0, 2 / 5, 4 / 5, 0])
@@ -146,17 +154,17 @@ def test_costs_are_those_of_the_layers_that_become_float(net: ModelProto) -> Non
 
 def test_the_search_stops_where_the_accuracy_is_reached_or_near(made: Make) -> None:
     enough, plan, best = (made(f"sqnr={db}")[0] for db in (10, 35, 900))
-    assert (len(enough.tradeoffs), enough.floating) == (1, ())
+    assert (len(enough.tradeoffs), enough.high_precision) == (1, ())
     assert [one.sqnr_db >= 35 for one in plan.tradeoffs].index(True) == len(plan.tradeoffs) - 1
-    assert "o" in plan.floating
+    assert "o" in plan.high_precision
     most = max(best.tradeoffs, key=lambda one: one.sqnr_db)
     assert 35 < most.sqnr_db < 900
-    assert set(best.floating) == set(most.floating)
+    assert set(best.high_precision) == set(most.floating)
 
 
 def test_mixing_without_time_stays_int8_and_without_samples_fails(made: Make) -> None:
     plan, _ = made("cycles=+100%", seconds=0)
-    assert (len(plan.tradeoffs), plan.floating) == (1, ())
+    assert (len(plan.tradeoffs), plan.high_precision) == (1, ())
     with pytest.raises(SamplesError, match="too few calibration samples"):
         made("cycles=+8%", held_out=0)
 
@@ -183,11 +191,11 @@ def test_tensors_that_are_only_moved_have_the_type_of_their_source(tmp_path: Pat
 
     given = samples(12, 0, 8), samples(4, 1, 8)
     paths = tmp_path / "q.onnx", tmp_path / "p.toml"
-    mixed = Mixed(parse_mixed("cycles=+8%"), cost)
+    mixed = MixedPrecision(parse_mixed("cycles=+8%"), cost)
     plan = quantize(model, *paths, *given, method="min-max", mixed=mixed).plan
-    assert {"o", "f"} <= set(plan.floating)
+    assert {"o", "f"} <= set(plan.high_precision)
     assert set(plan.weights) == {"w1", "w3"}
-    assert len(render(model, plan).graph.node) == len(load_model(paths[0]).graph.node)
+    assert len(insert_qdq(model, plan).graph.node) == len(load_model(paths[0]).graph.node)
 
 
 def test_dear_tensors_do_not_hide_cheap_ones() -> None:
@@ -204,7 +212,8 @@ def test_dear_tensors_do_not_hide_cheap_ones() -> None:
     def cost(layer: LayerShape, dtype: str) -> float:  # the last layer alone is cheap in float
         return 1 if dtype == "int8" or layer.name == last else 1000
 
-    _, only = growing_choices(graph, plan, noise, cost, 0.5)
+    mixed = MixedPrecision(parse_mixed("cycles=+50%"), cost)
+    _, only = growing_choices(graph, plan, noise, mixed)
     assert (only.floating, only.cycles_ratio) == (("t14",), 1.0)
 
 
@@ -233,7 +242,7 @@ def test_a_residual_block_that_is_partly_float_is_built_as_it_is(tmp_path: Path)
     plan = quantize(model, tmp_path / "i.onnx", tmp_path / "p", few, method="min-max").plan
     plan.activations["wide"] = replace(plan.activations["wide"], dtype="float16")
     save_model(model, tmp_path / "f.onnx")
-    save_model(render(model, plan), tmp_path / "q.onnx")
+    save_model(insert_qdq(model, plan), tmp_path / "q.onnx")
     source, floats, ranges = tmp_path / "q.onnx", tmp_path / "f.onnx", ranges_of(plan, model)
     made = convert(
         ConversionRequest(source, None, "rk3588", calibration=few, float_model=floats, plan=ranges)

@@ -14,7 +14,6 @@ from rockpress.core.graphs.graph import Graph
 from rockpress.core.types import Array
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.single import prune_file, quantize_file
-from rockpress.quantize.four_bits import quantize_four_bits
 from rockpress.quantize.graph_parts.placement import left_in_float, place
 from rockpress.quantize.quantize import quantize
 
@@ -38,21 +37,21 @@ def samples(count: int = 4) -> Samples:
     return random_feeds({"x": (1, 4, 6, 6)}, count, 1)
 
 
-@pytest.mark.parametrize("quantizer", [quantize, quantize_four_bits])
-def test_weights_that_become_zero_are_told(quantizer: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheme", ["w8a8", "w4a16"])
+def test_weights_that_become_zero_are_told(scheme: str, tmp_path: Path) -> None:
     values = drawn(w1=(4, 4, 1, 1), w2=(4, 4, 1, 1))
     paths = tmp_path / "q.onnx", tmp_path / "p.toml"
-    assert quantizer(model_of(TWO, values), *paths, samples()).notices == ()
+    assert quantize(model_of(TWO, values), *paths, samples(), scheme=scheme).notices == ()
     # one channel that is dead, as BatchNormalization leaves them, is nothing to be told
     values["w2"][1] = 1e-30
-    assert quantizer(model_of(TWO, values), *paths, samples()).notices == ()
+    assert quantize(model_of(TWO, values), *paths, samples(), scheme=scheme).notices == ()
     values["w2"][:] = 1e-30
-    (notice,) = quantizer(model_of(TWO, values), *paths, samples()).notices
+    (notice,) = quantize(model_of(TWO, values), *paths, samples(), scheme=scheme).notices
     assert notice.code == "weight-underflow"
     assert "1.0e-30" in notice.text
     assert notice.text.endswith(" y")
     values["w2"][:] = 0  # it is as it was
-    assert quantizer(model_of(TWO, values), *paths, samples()).notices == ()
+    assert quantize(model_of(TWO, values), *paths, samples(), scheme=scheme).notices == ()
 
 
 def test_operators_left_in_float_are_counted() -> None:

@@ -14,8 +14,11 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from rockpress.core.errors import OptionError
+from rockpress.quantize.methods import find_method
+from rockpress.quantize.methods.kl import kl_divergence
+from rockpress.quantize.methods.mse import mse
+from rockpress.quantize.methods.percentile import percentile
 from rockpress.quantize.numeric.histogram import BINS, SAMPLED, Histogram, sampled
-from rockpress.quantize.numeric.range_methods import RANGE_METHODS, kl_divergence, mse, percentile
 from rockpress.quantize.numeric.scales import activation_scale
 
 Float = NDArray[np.float64]
@@ -50,7 +53,10 @@ def draws(size: int = 8192) -> dict[str, Float]:
 
 DRAWS = draws()
 by_draw = pytest.mark.parametrize("values", DRAWS.values(), ids=DRAWS.keys())
-by_method = pytest.mark.parametrize("method", RANGE_METHODS.values(), ids=RANGE_METHODS.keys())
+RANGES = {name: find_method(name).ranges for name in ("min-max", "percentile", "mse", "kl")}
+by_method = pytest.mark.parametrize(
+    "method", [method.choose for method in RANGES.values()], ids=RANGES.keys()
+)
 Method = Callable[[Histogram], tuple[float, float]]
 
 NUMBERS = st.one_of(*(st.floats(-bound, bound, width=32) for bound in (1.0, 2.0**100, 2.0**-100)))
@@ -127,7 +133,7 @@ def test_infinite_values_are_told_and_not_counted() -> None:
 
 
 def test_methods_have_names() -> None:
-    assert list(RANGE_METHODS) == ["min-max", "percentile", "mse", "kl"]
+    assert [method.name for method in RANGES.values()] == list(RANGES)
 
 
 @by_method

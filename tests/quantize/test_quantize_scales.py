@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from graphs import Weights, model_of, random_feeds
 from rockpress.core.errors import ModelError, SamplesError
+from rockpress.core.progress import Progress
 from rockpress.core.session import Session
 from rockpress.quantize.numeric.scales import (
     activation_scale,
@@ -26,7 +27,7 @@ from rockpress.quantize.numeric.scales import (
     weight_scales,
 )
 from rockpress.quantize.rendering.plan import Activation, Plan, Weight, read_plan, write_plan
-from rockpress.quantize.statistics.tensor_statistics import observe
+from rockpress.quantize.statistics.tensor_statistics import collect_statistics
 
 NUMBERS = st.floats(-1e4, 1e4, width=32)
 
@@ -196,18 +197,28 @@ def draws(count: int) -> list[NDArray[np.float32]]:
     return [feeds["x"] for feeds in random_feeds({"x": (1, 4)}, count)]
 
 
+class Recorded(Progress):
+    """The steps that a stage took."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[str, int, int | None]] = []
+
+    def step(self, activity: str, done: int, total: int | None = None) -> None:
+        self.steps.append((activity, done, total))
+
+
 def test_ranges_are_those_of_all_samples() -> None:
     xs = draws(20)
-    told: list[int] = []
-    observed = observe(
-        square(), ["x", "a", "b", "y"], (), ({"x": x} for x in xs), on_progress=told.append
+    recorded = Recorded()
+    statistics = collect_statistics(
+        square(), ["x", "a", "b", "y"], (), ({"x": x} for x in xs), progress=recorded
     )
-    assert observed.count == 20
-    assert told == list(range(1, 21))
+    assert statistics.count == 20
+    assert recorded.steps == [("calibrate", done, None) for done in range(1, 21)]
     x = np.concatenate(xs)
     for name, value in {"x": x, "a": np.exp(x), "b": x * np.exp(x), "y": -x * np.exp(x)}.items():
         expected = (min(0, value.min()), max(0, value.max()))
-        seen = observed.histograms[name]
+        seen = statistics.histograms[name]
         assert (seen.low, seen.high) == pytest.approx(expected, rel=1e-5)
 
 
@@ -224,16 +235,16 @@ def test_ranges_keep_no_sample() -> None:
             yield {"x": x}
             del x
 
-    observe(square(), ["x", "a", "b", "y"], (), samples())
+    collect_statistics(square(), ["x", "a", "b", "y"], (), samples())
     assert len(alive) == 50
     assert most <= 2
 
 
 def test_ranges_of_nothing() -> None:
     with pytest.raises(SamplesError):
-        observe(square(), ["a"], (), [])
+        collect_statistics(square(), ["a"], (), [])
 
 
 def test_infinite_ranges_are_refused() -> None:
     with pytest.raises(ModelError, match="'a' becomes infinite"):
-        observe(square(), ["a"], (), [{"x": np.full((1, 4), 1e4, np.float32)}])
+        collect_statistics(square(), ["a"], (), [{"x": np.full((1, 4), 1e4, np.float32)}])

@@ -21,7 +21,7 @@ from rockpress.quantize.graph_parts.placement import place
 from rockpress.quantize.graph_parts.weighted_layers import Layer, layers_of
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.qdq import computed_names
-from rockpress.quantize.statistics.few_samples import FewSamples
+from rockpress.quantize.statistics.sample_subset import SampleSubset
 
 # a residual block, a depthwise layer, one that a graph output shows, and one without a bias
 NET = """(float[1,4,8,8] x) => (float[1,6,8,8] shown, float[1,5] y) {
@@ -127,7 +127,7 @@ def test_no_files_are_left_behind(
 def test_few_samples_are_spread_over_all(
     count: int, second: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    few = FewSamples(tmp_path_factory.mktemp("few"))
+    few = SampleSubset(tmp_path_factory.mktemp("few"))
     streams = range(count), range(count, count + second)
     for stream in streams:
         passed = [one["file"].item() for one in few.passing({"file": np.array(i)} for i in stream)]

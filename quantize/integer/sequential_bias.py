@@ -10,7 +10,7 @@ al., "Data-free quantization through weight equalization and bias correction" (I
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from ...core.types import Array, Float64
 from ..graph_parts.weighted_layers import Layer
 from ..numeric.scales import quantize_bias
 from ..rendering.plan import Plan
-from ..rendering.qdq import computed_names, render
+from ..rendering.qdq import computed_names, insert_qdq
 from ..rendering.rounding import Rounded
 
 Samples = Iterable[Mapping[str, Array]]
@@ -37,39 +37,37 @@ def sequential_biases(
     layers: Sequence[Layer],
     samples: Samples,
     folder: Path,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Rounded]:
-    """The layers with the biases that keep the mean of each output channel, set in graph order.
+    """Return the layers with biases that keep the mean of each output channel, set in graph order.
 
-    The quantized network runs once over the samples, in parts that end at a layer each. What later
-    parts read waits in ``folder``, so that one sample is in memory at a time. ``samples`` are read
-    twice. Layers that cannot have a bias stay as they are.
+    The quantized network runs once over the samples, in stretches that end at a layer each. What
+    later ones read waits in ``folder``, so that one sample is in memory at a time. ``samples`` are
+    read twice. Layers that cannot have a bias stay as they are.
     """
     changed = {layer.name: layer for layer in layers if layer.bias is not None}
-    wanted = _means(model, changed, samples)
-    quantized = render(model, plan, rounded)
-    made = {inner: name for name, inner in computed_names(model, quantized).items()}
-    parts = list(_parts(quantized, {inner for inner in made if made[inner] in changed}))
+    float_means = _means(model, changed, samples)
+    quantized = insert_qdq(model, plan, rounded)
+    originals = {inner: name for name, inner in computed_names(model, quantized).items()}
+    ends = {inner for inner, name in originals.items() if name in changed}
     corrected = dict(rounded)
-    running = _Running(folder, Graph(quantized).input_names, samples)
-    for done, part in enumerate(parts):
-        on_progress(done, len(parts))
-        layer = changed[made[part.end]]
-        lost = wanted[layer.name] - running.mean_after(part, _channel_axis(layer))
+    run = _StretchwiseRun(folder, Graph(quantized).input_names, samples)
+    for stretch in _stretches(quantized, ends):
+        layer = changed[originals[stretch.end]]
+        lost = float_means[layer.name] - run.mean_after(stretch, _channel_axis(layer))
         scale = plan.activations[layer.x].scale
         corrected[layer.name], moved = _moved(rounded[layer.name], scale, lost)
-        running.shift(part.end, moved.astype(np.float32), _channel_axis(layer))
+        run.shift(stretch.end, moved.astype(np.float32), _channel_axis(layer))
     return corrected
 
 
 def _means(model: ModelProto, layers: Mapping[str, Layer], samples: Samples) -> dict[str, Float64]:
-    """Layer name -> mean of each of its output channels in float."""
+    """Return layer name -> mean of each of its output channels in float."""
     sums: dict[str, Float64] = {}
 
     def take(values: Mapping[str, Array]) -> None:
         for name, layer in layers.items():
-            found = _mean(values[name], _channel_axis(layer))
-            sums[name] = sums[name] + found if name in sums else found
+            mean = _mean(values[name], _channel_axis(layer))
+            sums[name] = sums[name] + mean if name in sums else mean
 
     count = stream(model, list(layers), samples, take)
     return {name: total / count for name, total in sums.items()}
@@ -81,53 +79,55 @@ def _channel_axis(layer: Layer) -> int:
 
 def _mean(values: Array, axis: int) -> Float64:
     axis %= values.ndim
-    others = tuple(one for one in range(values.ndim) if one != axis)
+    others = tuple(index for index in range(values.ndim) if index != axis)
     return np.asarray(values.mean(axis=others, dtype=np.float64))
 
 
-def _moved(one: Rounded, input_scale: float, lost: Float64) -> tuple[Rounded, Float64]:
-    """The layer with a bias that is higher by what is lost, and by how much it is, as int32."""
-    assert one.bias is not None
-    unit = np.float64(input_scale) * one.scales
-    before = quantize_bias(one.bias, input_scale, one.scales) * unit
+def _moved(layer: Rounded, input_scale: float, lost: Float64) -> tuple[Rounded, Float64]:
+    """Return the layer, its bias higher by what is lost, and by how much it is so as int32."""
+    assert layer.bias is not None
+    unit = np.float64(input_scale) * layer.scales
+    before = quantize_bias(layer.bias, input_scale, layer.scales) * unit
     after = (before + lost).astype(np.float32)
-    moved = quantize_bias(after, input_scale, one.scales) * unit - before
-    return replace(one, bias=after), moved
+    moved = quantize_bias(after, input_scale, layer.scales) * unit - before
+    return replace(layer, bias=after), moved
 
 
 @dataclass(frozen=True, eq=False)
-class _Part:
+class _Stretch:
     """A stretch of the quantized network that ends with a layer's result, ``end``."""
 
     model: ModelProto
     end: str
-    done_with: tuple[str, ...]  # read by no later part
+    done_with: tuple[str, ...]  # read by no later one
 
 
-def _parts(model: ModelProto, ends: set[str]) -> Iterator[_Part]:
-    """The network in parts, in order; what comes after the last end is left out."""
+def _stretches(model: ModelProto, ends: set[str]) -> Iterator[_Stretch]:
+    """Yield the network in stretches, in order, without what comes after the last end."""
     graph = Graph(model)
     kinds = {v.name: v for v in [*model.graph.input, *model.graph.value_info, *model.graph.output]}
     last_read = {name: i for i, node in enumerate(graph.nodes) for name in read_by(node)}
-    known = set(graph.input_names)
+    available = set(graph.input_names)
     start = 0
     for stop, node in enumerate(graph.nodes):
         here = graph.nodes[start : stop + 1]
-        made = {name for one in here for name in one.output}
-        later = [name for name in made if last_read.get(name, -1) > stop]
+        computed = {name for member in here for name in member.output}
+        later = [name for name in computed if last_read.get(name, -1) > stop]
         end = node.output[0]
-        # ONNX Runtime wants to know the types of what a part reads
+        # ONNX Runtime wants to know the types of what a stretch reads
         if end not in ends or any(name not in kinds for name in later):
             continue
-        read = {name for one in here for name in read_by(one)} & known
+        read = {name for member in here for name in read_by(member)} & available
         outputs = list(dict.fromkeys([end, *later]))
-        dead = tuple(name for name in known | set(outputs) if last_read.get(name, -1) <= stop)
-        yield _Part(_cut(model, here, [kinds[name] for name in sorted(read)], outputs), end, dead)
-        known = (known | set(outputs)) - set(dead)
+        available |= set(outputs)
+        dead = tuple(name for name in available if last_read.get(name, -1) <= stop)
+        inputs = [kinds[name] for name in sorted(read)]
+        yield _Stretch(_extracted(model, here, inputs, outputs), end, dead)
+        available -= set(dead)
         start = stop + 1
 
 
-def _cut(
+def _extracted(
     model: ModelProto,
     nodes: Sequence[NodeProto],
     inputs: Sequence[ValueInfoProto],
@@ -135,15 +135,15 @@ def _cut(
 ) -> ModelProto:
     read = {name for node in nodes for name in read_by(node)}
     constants = [tensor for tensor in model.graph.initializer if tensor.name in read]
-    made = [ValueInfoProto(name=name) for name in outputs]
-    graph = helper.make_graph(list(nodes), "part", list(inputs), made, constants)
-    part = helper.make_model(graph, opset_imports=list(model.opset_import))
-    part.ir_version = model.ir_version
-    return part
+    untyped = [ValueInfoProto(name=name) for name in outputs]
+    graph = helper.make_graph(list(nodes), "part", list(inputs), untyped, constants)
+    stretch = helper.make_model(graph, opset_imports=list(model.opset_import))
+    stretch.ir_version = model.ir_version
+    return stretch
 
 
-class _Running:
-    """Samples on their way through the parts of a network, with what waits for later parts."""
+class _StretchwiseRun:
+    """Samples on their way through the stretches of a network, with what waits for later ones."""
 
     def __init__(self, folder: Path, inputs: Sequence[str], samples: Samples) -> None:
         self._folder = folder
@@ -155,24 +155,24 @@ class _Running:
                 np.save(self._file(name, self._count), feeds[name])
             self._count += 1
 
-    def mean_after(self, part: _Part, axis: int) -> Float64:
-        """Take all samples through a part; the mean of each channel of its end."""
-        session = Session(part.model, optimise=False)
+    def mean_after(self, stretch: _Stretch, axis: int) -> Float64:
+        """Take all samples through a stretch; return the mean of each channel of its end."""
+        session = Session(stretch.model, optimise=False)
         total: Float64 = np.zeros(1)
         for index in range(self._count):
             feeds = {name: self._load(name, index) for name in session.input_names}
             for name, value in zip(session.output_names, session.run(feeds), strict=True):
-                if name == part.end:
+                if name == stretch.end:
                     total = total + _mean(value, axis)
-                if name not in part.done_with:
+                if name not in stretch.done_with:
                     np.save(self._file(name, index), value)
-        for name in part.done_with:
+        for name in stretch.done_with:
             for index in range(self._count):
                 self._file(name, index).unlink(missing_ok=True)
         return np.asarray(total / self._count)
 
     def shift(self, name: str, channels: Array, axis: int) -> None:
-        """From now on a tensor is larger by so much in each channel."""
+        """Add so much to each channel of a tensor from now on."""
         self._shifts[name] = channels, axis
 
     def _load(self, name: str, index: int) -> Array:

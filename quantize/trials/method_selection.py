@@ -1,4 +1,4 @@
-"""Which candidate is kept: by the task's metric where that can tell them apart, else by SQNR.
+"""Which candidate is best: by the task's metric where that can tell them apart, else by SQNR.
 
 SQNR is compared sample by sample. Over all samples together two or three hard ones may hold nearly
 all the noise: of 20 lines of text, two had 99 % of it, and which method did best on these said
@@ -8,14 +8,14 @@ nothing about 200 others.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import fmean
 
 import numpy as np
 
 from ...core.types import Array
+from ..rendering.plan import SQNR, Plan
 
-SQNR = "sqnr"
-USER = "user"
 # paired differences within so many of their standard errors are chance, in 95 of 100 cases
 _STANDARD_ERRORS = 2.0
 _MOST_DB = 100.0
@@ -34,8 +34,8 @@ class TaskMetric:
 class Trial:
     """A candidate on the held-out samples: SQNR in dB over all, and of each sample.
 
-    ``each_db`` is measured before a last Softmax or Sigmoid, see candidates. ``scores`` has the
-    metric of each sample, if there is one.
+    ``each_db`` is measured before a last Softmax or Sigmoid, see logits. ``scores`` has the metric
+    of each sample, if there is one.
     """
 
     sqnr_db: float
@@ -45,14 +45,14 @@ class Trial:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The candidate that is kept, and what decided: ``sqnr``, the metric's name, or ``user``."""
+    """The ``best`` candidate, and what decided: ``sqnr`` or the metric's name."""
 
     best: str
     chosen_by: str
 
 
 def verdict_on(trials: Mapping[str, Trial], metric: TaskMetric | None = None) -> Verdict:
-    """The first candidate, unless a later one is better by more than chance; and so on from there.
+    """Return the first candidate, unless a later one is better by more than chance; and so on.
 
     Better is a higher SQNR in the mean over the samples, the mean of the paired differences being
     more than two standard errors above 0. With a metric, candidates that are worse than its best
@@ -93,14 +93,32 @@ def _nearest(trials: Mapping[str, Trial]) -> str:
 
 
 def _bounded(trial: Trial) -> Array:
-    """SQNR of each sample: of those that are reproduced exactly, or not at all, finite too."""
+    """Return the SQNR of each sample; finite too where it is exact, or broken altogether."""
     return np.clip(np.array(trial.each_db), -_MOST_DB, _MOST_DB)
 
 
 def _is_higher(values: Array, others: Array) -> bool:
-    """Whether values are higher than those of the same samples by more than chance."""
+    """Return whether values are higher than those of the same samples by more than chance."""
     differences = values - others
     if len(differences) < 2:
         return bool(differences.mean() > 0)
     error = differences.std(ddof=1) / np.sqrt(len(differences))
     return bool(differences.mean() > _STANDARD_ERRORS * error)
+
+
+def selected(
+    plan: Plan,
+    trials: Mapping[str, Trial],
+    held_out: int,
+    verdict: Verdict,
+    metric: TaskMetric | None,
+) -> Plan:
+    """Return the plan of the best candidate, with the trials that it came out of."""
+    return replace(
+        plan,
+        held_out=held_out,
+        candidates={name: trial.sqnr_db for name, trial in trials.items()},
+        metric=metric.name if metric else "",
+        scores={name: fmean(trial.scores) for name, trial in trials.items() if trial.scores},
+        chosen_by=verdict.chosen_by,
+    )

@@ -1,4 +1,4 @@
-"""Some samples of a stream, kept on disk, for what has to read samples more than once."""
+"""Some samples of a stream, on disk, for what has to read samples more than once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...core.types import Feeds
 _MOST = 48
 
 
-class FewSamples:
+class SampleSubset:
     """At most 48 samples, evenly spread over all that passed, one in memory at a time."""
 
     def __init__(self, folder: Path) -> None:
@@ -23,10 +23,10 @@ class FewSamples:
         self._passed = 0
 
     def passing(self, samples: Iterable[Feeds]) -> Iterator[Feeds]:
-        """Hand samples on, and keep some of them; may go on with a second stream."""
+        """Pass samples on and store some of them; may go on with a second stream."""
         for feeds in samples:
             if self._passed % self._apart == 0:
-                self._keep(feeds)
+                self._store(feeds)
             self._passed += 1
             yield feeds
 
@@ -35,10 +35,10 @@ class FewSamples:
 
     def __iter__(self) -> Iterator[Feeds]:
         for file in self._files:
-            with np.load(file) as kept:
-                yield {name: kept[f"input{i}"] for i, name in enumerate(self._names)}
+            with np.load(file) as arrays:
+                yield {name: arrays[f"input{i}"] for i, name in enumerate(self._names)}
 
-    def _keep(self, feeds: Feeds) -> None:
+    def _store(self, feeds: Feeds) -> None:
         self._folder.mkdir(exist_ok=True)
         self._names = list(feeds)
         self._files.append(self._folder / f"{self._passed}.npz")

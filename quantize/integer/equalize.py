@@ -12,7 +12,7 @@ weight does. ReLU6 and the like are left alone: f is another function there.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from onnx import ModelProto, NodeProto, numpy_helper
@@ -46,10 +46,10 @@ class Pair:
 
 
 def pairs_of(graph: Graph) -> tuple[Pair, ...]:
-    """The pairs of layers whose channels can be scaled against each other, in graph order."""
+    """Return the pairs of layers whose channels can be scaled against each other, in order."""
     layers = [node for node in weighted_nodes(graph) if _is_plain(graph, node)]
     names = {node.output[0] for node in layers}
-    found = []
+    pairs = []
     for node in layers:
         last, reader = node, _only_reader(graph, node)
         if reader is not None and _keeps_factors(graph, reader):
@@ -58,12 +58,12 @@ def pairs_of(graph: Graph) -> tuple[Pair, ...]:
             continue
         alike = (node.op_type == "Conv") == (reader.op_type == "Conv")
         if alike and reader.input[0] == last.output[0]:
-            found.append(Pair(node, last.output[0], reader))
-    return tuple(found)
+            pairs.append(Pair(node, last.output[0], reader))
+    return tuple(pairs)
 
 
 def _is_plain(graph: Graph, node: NodeProto) -> bool:
-    """Whether the weight and bias are constants of this layer alone, one bias a channel."""
+    """Return whether the weight and bias are constants of this layer alone, one bias a channel."""
     if node.op_type not in _LAYERS or attributes(node).get("transA"):
         return False
     constants = [name for name in node.input[1:] if name]
@@ -88,7 +88,7 @@ def _keeps_factors(graph: Graph, node: NodeProto) -> bool:
 
 
 def matrix_of(node: NodeProto, weight: Array) -> Array:
-    """A layer's weight as (groups, outputs of a group, inputs of a group, taps)."""
+    """Return a layer's weight as (groups, outputs of a group, inputs of a group, taps)."""
     if node.op_type == "Conv":
         groups = attributes(node).get("group", 1)
         outputs, inputs = weight.shape[:2]
@@ -104,7 +104,7 @@ def _weight_like(node: NodeProto, matrix: Array, weight: Array) -> Array:
 
 
 def equalized(model: ModelProto, factors: Mapping[str, Iterable[float]]) -> ModelProto:
-    """A copy of a prepared model that computes the same, with other ranges of channels.
+    """Return a copy of a prepared model that computes the same, with other ranges of channels.
 
     ``factors`` maps the tensor between the layers of a pair to what its channels are divided by.
     All names stay.
@@ -124,14 +124,14 @@ def equalized(model: ModelProto, factors: Mapping[str, Iterable[float]]) -> Mode
 
 
 def as_planned(model: ModelProto, plan: Plan) -> ModelProto:
-    """The prepared model that a plan is about: with its channels equalized, if they were.
+    """Return the prepared model that a plan is about: with its channels equalized, if they were.
 
     Raises ModelError for a plan of another model.
     """
     if not plan.equalization:
         return model
     graph = Graph(model)
-    channels = {one.between: _channels(graph, one.second) for one in pairs_of(graph)}
+    channels = {pair.between: _channels(graph, pair.second) for pair in pairs_of(graph)}
     for name, factors in plan.equalization.items():
         if channels.get(name) != len(factors):
             raise ModelError(
@@ -148,9 +148,9 @@ def _channels(graph: Graph, node: NodeProto) -> int:
 
 def _scale(pair: Pair, factors: Float64, values: dict[str, Array]) -> None:
     first, second = pair.first, pair.second
-    for place, name in enumerate(first.input[1:3]):
+    for position, name in enumerate(first.input[1:3]):
         if name:
-            axis = 0 if place else output_axis(first)
+            axis = 0 if position else output_axis(first)
             values[name] = values[name] / _along(factors, axis, values[name].ndim)
     weight = values[second.input[1]]
     matrix = matrix_of(second, weight)
@@ -159,13 +159,13 @@ def _scale(pair: Pair, factors: Float64, values: dict[str, Array]) -> None:
 
 
 def _along(factors: Float64, axis: int, rank: int) -> Float64:
-    return factors.reshape([-1 if one == axis else 1 for one in range(rank)])
+    return factors.reshape([-1 if index == axis else 1 for index in range(rank)])
 
 
 def equalization(
     model: ModelProto, samples: Iterable[Mapping[str, Array]], *, least_db: float = _WORTHWHILE_DB
 ) -> dict[str, tuple[float, ...]]:
-    """Tensor -> factor of each channel, for the pairs that are expected to gain by it.
+    """Return tensor -> factor of each channel, for the pairs that are expected to gain by it.
 
     ``samples`` say how large the channels become. The expected gain is that of the noise of the
     tensor between and of the second weight, both rounded to int8. None are named when not one gains
@@ -174,20 +174,20 @@ def equalization(
     graph = Graph(model)
     pairs = pairs_of(graph)
     sizes = _sizes(model, pairs, samples) if pairs else {}
-    found, gains = {}, [0.0]
+    factors_by_tensor, gains = {}, [0.0]
     for pair in pairs:
         matrix = matrix_of(pair.second, graph.weights[pair.second.input[1]].astype(np.float64))
         factors, gain = _best_factors(sizes[pair.between], matrix)
         gains.append(gain)
         if gain >= _LEAST_GAIN_DB:
             # as they are stored: in decimals that give the same float32
-            found[pair.between] = tuple(float(one) for one in factors.astype(np.float32))
-    return found if max(gains) >= least_db else {}
+            factors_by_tensor[pair.between] = tuple(map(float, factors.astype(np.float32)))
+    return factors_by_tensor if max(gains) >= least_db else {}
 
 
 @dataclass(frozen=True, eq=False)
 class Sizes:
-    """Of each channel of a tensor: smallest and largest value, and mean square."""
+    """Smallest and largest value and mean square of each channel of a tensor, (channels,)."""
 
     low: Float64
     high: Float64
@@ -198,34 +198,36 @@ def _sizes(
     model: ModelProto, pairs: Sequence[Pair], samples: Iterable[Mapping[str, Array]]
 ) -> dict[str, Sizes]:
     spatial = {pair.between: pair.second.op_type == "Conv" for pair in pairs}
-    found: dict[str, Sizes] = {}
+    sizes: dict[str, Sizes] = {}
 
     def take(values: Mapping[str, Array]) -> None:
         for name, is_spatial in spatial.items():
             rows = np.moveaxis(values[name], 1 if is_spatial else -1, 0)
             rows = rows.reshape(len(rows), -1).astype(np.float64)
-            seen = found.get(name, Sizes(np.zeros(1), np.zeros(1), np.zeros(1)))
-            found[name] = Sizes(
-                np.minimum(seen.low, rows.min(axis=1)),
-                np.maximum(seen.high, rows.max(axis=1)),
-                seen.square + np.square(rows).mean(axis=1),
+            before = sizes.get(name, Sizes(np.zeros(1), np.zeros(1), np.zeros(1)))
+            sizes[name] = Sizes(
+                np.minimum(before.low, rows.min(axis=1)),
+                np.maximum(before.high, rows.max(axis=1)),
+                before.square + np.square(rows).mean(axis=1),
             )
 
     count = stream(model, list(spatial), samples, take)
-    return {name: Sizes(one.low, one.high, one.square / count) for name, one in found.items()}
+    return {
+        name: replace(channels, square=channels.square / count) for name, channels in sizes.items()
+    }
 
 
 def _best_factors(sizes: Sizes, matrix: Array) -> tuple[Float64, float]:
-    """Of a few ways to share between values and weights the best, and its gain in dB."""
+    """Return the best of three ways to share between values and weights, and its gain in dB."""
     before = noise_of(sizes, matrix, np.ones(len(sizes.high)))
-    tried = [factors_of(sizes, matrix, exponent) for exponent in _EXPONENTS]
-    best = min(tried, key=lambda factors: noise_of(sizes, matrix, factors))
+    choices = [factors_of(sizes, matrix, exponent) for exponent in _EXPONENTS]
+    best = min(choices, key=lambda factors: noise_of(sizes, matrix, factors))
     after = noise_of(sizes, matrix, best)
     return best, 10 * float(np.log10(before / after)) if after else 0.0
 
 
 def factors_of(sizes: Sizes, matrix: Array, exponent: float) -> Float64:
-    """What to divide channels by: (largest value)^e / (largest share of an output's weight)^(1-e).
+    """Return divisors of channels: (largest value)^e / (largest share of an output's weight)^(1-e).
 
     Those of channels that are always 0, or of no weight, are 1. With e = 1 all channels become
     equal.
@@ -241,15 +243,15 @@ def factors_of(sizes: Sizes, matrix: Array, exponent: float) -> Float64:
     whole = magnitudes.max(axis=(2, 3), keepdims=True)
     share = (magnitudes / np.where(whole > 0, whole, 1)).max(axis=(1, 3)).ravel()
     alive = (largest > 0) & (share > 0)
-    wanted = np.log2(np.where(alive, largest, 1)) * exponent
-    wanted -= np.log2(np.where(alive, share, 1)) * (1 - exponent)
-    centre = wanted[alive].mean() if alive.any() else 0.0
-    limited = np.clip(wanted - centre, -np.log2(_MOST), np.log2(_MOST))
+    logs = np.log2(np.where(alive, largest, 1)) * exponent
+    logs -= np.log2(np.where(alive, share, 1)) * (1 - exponent)
+    centre = logs[alive].mean() if alive.any() else 0.0
+    limited = np.clip(logs - centre, -np.log2(_MOST), np.log2(_MOST))
     return np.where(alive, np.exp2(limited), 1.0)
 
 
 def noise_of(sizes: Sizes, matrix: Array, factors: Float64) -> float:
-    """Expected noise of all outputs from int8 values and int8 weights, each rounding uniform."""
+    """Return the expected noise of all outputs, int8 values and weights each rounded uniformly."""
     scaled = matrix * factors.reshape(matrix.shape[0], 1, -1, 1)
     span = (sizes.high / factors).max() - (sizes.low / factors).min()
     step = span / (INT8_HIGH - INT8_LOW)

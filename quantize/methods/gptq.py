@@ -1,4 +1,4 @@
-"""Rounding weights one input at a time, each error made up for by the inputs still to come.
+"""Weights rounded one input at a time, each error made up for by the inputs still to come.
 
 E. Frantar et al., "GPTQ: accurate post-training quantization for generative pre-trained
 transformers" (ICLR 2023, arXiv 2210.17323), after B. Hassibi and D. Stork, "Second order
@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.types import Float64
+from . import Method, Rounding, mse
 
+ORDER = 10
 # Of the mean variance of the inputs. It pulls towards plain rounding where few samples were seen.
 DAMPING = 0.1
 _BLOCK = 128  # inputs after which the errors are carried over to all that follow
@@ -26,7 +28,7 @@ def gptq(
     limit: int,
     free: NDArray[np.bool_] | None = None,
 ) -> Float64:
-    """Integers q (groups, outputs, inputs) such that q * scale does what ``matrix`` does.
+    """Return integers q (groups, outputs, inputs) such that q * scale does what ``matrix`` does.
 
     Minimises the expected squared error of the outputs for inputs of this covariance (groups,
     inputs, inputs), greedily, the inputs of most variance first. ``scales`` is (groups, outputs),
@@ -44,7 +46,7 @@ def gptq(
     [[[0.0, 0.0]]]
     """
     order = np.argsort(-np.diagonal(covariance, axis1=1, axis2=2), axis=1, kind="stable")
-    may = None if free is None else np.take_along_axis(free, order[:, None, :], 2)
+    free = None if free is None else np.take_along_axis(free, order[:, None, :], 2)
     upper = _inverse_root(covariance, order)
     # inputs before outputs, so that what is changed together lies together in memory
     rest = np.take_along_axis(matrix, order[:, None, :], 2).transpose(0, 2, 1).copy()
@@ -55,18 +57,17 @@ def gptq(
         errors = np.zeros_like(rest[:, start:stop])
         for i in range(start, stop):
             steps[:, i] = np.clip(np.rint(rest[:, i] / scales), -limit, limit)
-            if may is not None:
-                steps[:, i] *= may[:, :, i]
+            if free is not None:
+                steps[:, i] *= free[:, :, i]
             error = (rest[:, i] - steps[:, i] * scales) / upper[:, i, i, None]
             rest[:, i + 1 : stop] -= upper[:, i, i + 1 : stop, None] * error[:, None, :]
             errors[:, i - start] = error
         rest[:, stop:] -= upper[:, start:stop, stop:].transpose(0, 2, 1) @ errors
-    placed = np.take_along_axis(steps, np.argsort(order, axis=1)[:, :, None], 1)
-    return placed.transpose(0, 2, 1)
+    return np.take_along_axis(steps, np.argsort(order, axis=1)[:, :, None], 1).transpose(0, 2, 1)
 
 
 def _inverse_root(covariance: Float64, order: NDArray[np.intp]) -> Float64:
-    """The upper triangular U with U^T U = (damped covariance, inputs in this order)^-1.
+    """Return the upper triangular U with U^T U = (damped covariance, inputs in this order)^-1.
 
     With the inputs in reverse, Cholesky gives L L^T of it; L turned about is upper triangular, and
     its inverse is U.
@@ -81,14 +82,17 @@ def _inverse_root(covariance: Float64, order: NDArray[np.intp]) -> Float64:
 
 
 def _inverse(upper: Float64) -> Float64:
-    """Of upper triangular matrices (groups, width, width), in halves: most of it is products."""
+    """Invert upper triangular matrices (groups, width, width) by halves: mostly by products."""
     width = upper.shape[-1]
     if width <= _SMALL:
         small: Float64 = np.linalg.inv(upper)
         return small
     half = width // 2
     first, last = _inverse(upper[:, :half, :half]), _inverse(upper[:, half:, half:])
-    found = np.zeros_like(upper)
-    found[:, :half, :half], found[:, half:, half:] = first, last
-    found[:, :half, half:] = -(first @ upper[:, :half, half:] @ last)
-    return found
+    inverse = np.zeros_like(upper)
+    inverse[:, :half, :half], inverse[:, half:, half:] = first, last
+    inverse[:, :half, half:] = -(first @ upper[:, :half, half:] @ last)
+    return inverse
+
+
+METHOD = Method(mse.METHOD.ranges, Rounding("gptq", gptq), is_compared=True)

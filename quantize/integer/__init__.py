@@ -1,0 +1,1 @@
+"""Weights and activations as integers: the quantized model that each method makes."""

@@ -1,0 +1,10 @@
+"""GPTQ on a model whose channels were made alike."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from . import gptq
+
+ORDER = 50
+METHOD = replace(gptq.METHOD, equalized=True, is_compared=False, refines="gptq")

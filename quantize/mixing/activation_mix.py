@@ -1,0 +1,178 @@
+"""Mixed precision: which activations are worth 16 bits (float16 or int16), and what that costs.
+
+An operator runs in 16 bits unless all it reads and makes is int8. So one tensor in 16 bits takes
+the layer that makes it and those that read it along. The error that each tensor brings is measured
+on its own; those that bring most for the cycles they cost are chosen first.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from onnx import ModelProto
+
+from ...core.graphs.graph import Graph
+from ...core.graphs.layers import layer_of
+from ...core.progress import SILENT, Progress
+from ..graph_parts.placement import place
+from ..rendering.plan import Plan, Tradeoff
+from ..rendering.qdq import insert_qdq
+from ..trials.held_out_samples import HeldOut
+from .mixed_budget import LayerCost, MixedPrecision, search
+
+# Of all cycles: what a tensor is taken to cost at least. The conversion to float16 and back is not
+# in any table of the compiler, but is not free.
+_LEAST_COST = 0.001
+_WORST_DB = -100.0  # an output that is broken altogether: finite, so that it can be added up
+_PIECES = 4  # into which a stretch of the network is cut
+_SAMPLES = 6  # enough to rank tensors by the error that they bring
+_WIDTH = 8  # tensors looked at in each step of the greedy choice
+
+
+def mixed_activations(
+    graph: Graph,
+    plan: Plan,
+    held_out: HeldOut,
+    mixed: MixedPrecision,
+    render_with: Callable[[tuple[str, ...]], ModelProto],
+    progress: Progress = SILENT,
+) -> list[Tradeoff]:
+    """Return choices of tensors in 16 bits, each with its cycles and SQNR, cheapest first.
+
+    ``plan`` is that of the model of ``graph`` in integers alone; ``render_with`` makes the model in
+    which the named tensors are in 16 bits. Ends after ``mixed.seconds`` with what was measured.
+    """
+    started = time.monotonic()
+    half, deadline = started + mixed.seconds / 2, started + mixed.seconds
+    noise = sensitivities(graph.model, plan, held_out, half, progress)
+    if mixed.dtype == "int16":  # the toolkit takes the inputs of a model in int8 alone
+        noise = {name: ratio for name, ratio in noise.items() if name not in graph.input_names}
+    soon = half + mixed.seconds / 10  # the rest of the time is for the trials
+    choices = growing_choices(graph, plan, noise, mixed, soon)
+    return search(
+        choices,
+        lambda names: held_out.sqnr_db(render_with(names)),
+        mixed.budget,
+        deadline,
+        progress,
+    )
+
+
+def sensitivities(
+    model: ModelProto,
+    plan: Plan,
+    held_out: HeldOut,
+    deadline: float,
+    progress: Progress = SILENT,
+) -> dict[str, float]:
+    """Return tensor -> noise over signal of the worst output when it alone is quantized.
+
+    Worst first. Tensors that share a scale count as one. Stretches of the network are measured
+    before single tensors, and the noisiest stretch is always cut next, until what is left in one
+    piece brings less than a tenth of the noise, or until ``deadline`` (time.monotonic).
+    """
+    groups = scale_groups(plan)
+
+    def noise(names: Sequence[str]) -> float:
+        members = [member for name in names for member in groups[name]]
+        alone = {member: plan.activations[member] for member in members}
+        partly = insert_qdq(model, replace(plan, activations=alone, weights={}), {})
+        db = max(held_out.sqnr_db(partly, most=_SAMPLES), _WORST_DB)
+        return float(10 ** (-db / 10))
+
+    whole = list(groups)
+    stretches = [(-noise(whole), 0, whole)]
+    noises: dict[str, float] = {}
+    order, enough = 1, -stretches[0][0] / 10
+    while (
+        stretches
+        and -sum(stretch[0] for stretch in stretches) > enough
+        and time.monotonic() < deadline
+    ):
+        progress.step("sensitivity", len(noises), len(groups))
+        negative, _, names = heapq.heappop(stretches)
+        if len(names) == 1:
+            noises[names[0]] = -negative
+            continue
+        size = -(-len(names) // _PIECES)
+        for start in range(0, len(names), size):
+            piece = names[start : start + size]
+            heapq.heappush(stretches, (-noise(piece), order, piece))
+            order += 1
+    return noises
+
+
+def scale_groups(plan: Plan) -> dict[str, list[str]]:
+    """Return quantized tensor -> itself and those that were only moved from it."""
+    groups: dict[str, list[str]] = {}
+    for name, activation in plan.activations.items():
+        if activation.dtype == "int8":
+            groups.setdefault(activation.source.removeprefix("as "), []).append(name)
+            if not activation.source.startswith("as "):
+                groups.setdefault(name, []).append(name)
+    return {name: list(dict.fromkeys(names)) for name, names in groups.items() if name in names}
+
+
+class MixedCycles:
+    """Estimated cycles of the model's layers, for any choice of tensors in 16 bits."""
+
+    def __init__(self, graph: Graph, cost: LayerCost, dtype: str = "float16") -> None:
+        self._graph = graph
+        maybe = {node.output[0]: layer_of(graph, node) for node in graph.nodes}
+        shapes = {name: shape for name, shape in maybe.items() if shape is not None}
+        self._int8 = {name: cost(shape, "int8") for name, shape in shapes.items()}
+        self._in_16_bits = {name: cost(shape, dtype) for name, shape in shapes.items()}
+        self._start = self._cycles(())
+
+    def over_int8(self, tensors: Sequence[str]) -> float:
+        """Return how many more cycles, relative to the int8 model: 0.08 for 8 %."""
+        return self._cycles(tensors) / self._start - 1
+
+    def _cycles(self, tensors: Sequence[str]) -> float:
+        quantized = {node.output[0] for node in place(self._graph, tensors).weights}
+        return sum(
+            self._int8[name] if name in quantized else self._in_16_bits[name] for name in self._int8
+        )
+
+
+def growing_choices(
+    graph: Graph,
+    plan: Plan,
+    noise: Mapping[str, float],
+    mixed: MixedPrecision,
+    deadline: float = math.inf,
+) -> list[Tradeoff]:
+    """Return ever larger choices of tensors in 16 bits, from none on, best value first.
+
+    They are not measured yet. Greedy by ``noise`` saved over cycles added, with what was chosen
+    before; a tensor that would exceed the budget is passed over. Ends at ``deadline``.
+    """
+    groups, cycles = scale_groups(plan), MixedCycles(graph, mixed.cost, mixed.dtype)
+    left = sorted(noise, key=lambda name: -noise[name])
+    chosen: list[str] = []
+    spent, choices = 0.0, [Tradeoff((), 1.0, math.nan)]
+    total = sum(noise.values())
+    # those that bring a thousandth of the noise or less are not worth a search
+    left = [name for name in left if noise[name] > total / 1000]
+    while left and time.monotonic() < deadline:
+        prices: dict[str, float] = {}
+        for name in list(left):
+            price = cycles.over_int8([*chosen, *groups[name]])
+            if price > mixed.budget.most:
+                left.remove(name)  # and it will not become cheaper
+                continue
+            prices[name] = price
+            if len(prices) == _WIDTH:
+                break
+        if not prices:
+            break
+        best = max(prices, key=lambda name: noise[name] / max(prices[name] - spent, _LEAST_COST))
+        chosen.extend(groups[best])
+        left.remove(best)
+        spent = prices[best]
+        choices.append(Tradeoff(tuple(chosen), 1 + spent, math.nan))
+    return choices

@@ -1,0 +1,123 @@
+"""Mixed precision beside weights of few bits: which ones are worth the space of float16.
+
+Activations are in float16 in any case, so it costs no conversions: only space, and the time to
+read it. The error that each weight brings is measured on its own; those that bring most for
+their size are left in float16 first.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from onnx import ModelProto
+
+from ...core.graphs.graph import Graph
+from ...core.progress import SILENT, Progress
+from ..graph_parts.placement import weighted_nodes
+from ..graph_parts.weighted_layers import Layer
+from ..rendering.plan import Tradeoff
+from ..trials.held_out_samples import HeldOut
+from .mixed_budget import MixedPrecision, search
+
+_SAMPLES = 6  # enough to rank weights by the error that they bring
+_WORST_DB = -100.0  # an output that is broken altogether: finite, so that it can be compared
+_INT8_BITS, _FLOAT16_BITS = 8, 16
+
+# layers -> the float model in which the weights of these are rounded
+Render = Callable[[Sequence[Layer]], ModelProto]
+
+
+def mixed_weights(
+    model: ModelProto,
+    layers: Sequence[Layer],
+    bits: int,
+    render_with: Render,
+    held_out: HeldOut,
+    mixed: MixedPrecision,
+    progress: Progress = SILENT,
+) -> list[Tradeoff]:
+    """Return choices of weights to leave in float16, each with its size and SQNR, smallest first.
+
+    ``layers`` are those whose weights are rounded to ``bits`` otherwise; the ``model``'s other
+    weights are float16 in any case. Ends after ``mixed.seconds`` with what was measured.
+    """
+    started = time.monotonic()
+    noise = _sensitivities(layers, render_with, held_out, started + mixed.seconds / 2, progress)
+    sizes = WeightSizes(model, layers, bits)
+
+    def sqnr_db(names: tuple[str, ...]) -> float:
+        rounded = [layer for layer in layers if layer.node.input[1] not in names]
+        return held_out.sqnr_db(render_with(rounded))
+
+    choices = _growing_choices(noise, sizes, 1 + mixed.budget.most)
+    return search(choices, sqnr_db, mixed.budget, started + mixed.seconds, progress)
+
+
+class WeightSizes:
+    """Sizes of a model's weights, for any choice of those that are left in float16."""
+
+    def __init__(self, model: ModelProto, layers: Sequence[Layer], bits: int) -> None:
+        self.rounded = {layer.node.input[1]: layer.weight.size for layer in layers}
+        self._bits = bits
+        graph = Graph(model)
+        in_int8 = {node.input[1] for node in weighted_nodes(graph)}
+        self._sizes = {
+            name: weight.size for name, weight in graph.weights.items() if weight.ndim > 1
+        }
+        self._int8 = sum(
+            size * (_INT8_BITS if name in in_int8 else _FLOAT16_BITS) / 8
+            for name, size in self._sizes.items()
+        )
+
+    def over_int8(self, floating: Sequence[str]) -> float:
+        """Return the size of all weights, relative to that of the int8 model's."""
+        narrow = self.rounded.keys() - floating
+        return (
+            sum(
+                size * (self._bits if name in narrow else _FLOAT16_BITS) / 8
+                for name, size in self._sizes.items()
+            )
+            / self._int8
+        )
+
+
+def _sensitivities(
+    layers: Sequence[Layer],
+    render_with: Render,
+    held_out: HeldOut,
+    deadline: float,
+    progress: Progress,
+) -> dict[str, float]:
+    """Return weight -> noise over signal of the worst output when it alone is rounded.
+
+    In graph order, as early weights tend to be small and to matter. What ``deadline``
+    (time.monotonic) does not leave time for is missing.
+    """
+    users: dict[str, list[Layer]] = {}
+    for layer in layers:
+        users.setdefault(layer.node.input[1], []).append(layer)
+    noise: dict[str, float] = {}
+    for done, (name, together) in enumerate(users.items()):
+        if time.monotonic() > deadline:
+            break
+        progress.step("sensitivity", done, len(users))
+        db = max(held_out.sqnr_db(render_with(together), most=_SAMPLES), _WORST_DB)
+        noise[name] = 10 ** (-db / 10)
+    return noise
+
+
+def _growing_choices(noise: Mapping[str, float], sizes: WeightSizes, most: float) -> list[Tradeoff]:
+    """Return ever larger choices of weights in float16, from none on, most noise for size first.
+
+    One that would take the size over ``most`` is passed over, as smaller ones may still fit.
+    """
+    chosen: list[str] = []
+    choices = [Tradeoff((), None, math.nan, sizes.over_int8(()))]
+    for name in sorted(noise, key=lambda name: -noise[name] / sizes.rounded[name]):
+        ratio = sizes.over_int8([*chosen, name])
+        if ratio <= most:
+            chosen.append(name)
+            choices.append(Tradeoff(tuple(chosen), None, math.nan, ratio))
+    return choices

@@ -1,0 +1,219 @@
+"""Weights of 4 bits with activations in float16, for the chips that multiply these.
+
+The toolkit rounds such weights itself, to 7 steps on either side of 0, the largest weight of a
+channel being 7. So the result is a float model whose weights already sit on that grid: rounding
+them once more changes nothing. Those of grouped, depthwise and transposed convolutions the toolkit
+leaves in float16 (2.3.2 and 2.5.0), and so does this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto
+
+from ...core.graphs.graph import Graph
+from ...core.types import Float32, Float64
+from ..graph_parts.placement import weighted_nodes
+from ..graph_parts.quantizable import require_quantizable
+from ..graph_parts.weighted_layers import Layer, layers_from
+from ..methods import Method, Solver, find_method, min_max
+from ..mixing.mixed_budget import MixedBudget, MixedPrecision
+from ..mixing.weight_mix import mixed_weights
+from ..rendering.float_weights import with_rounded_weights
+from ..rendering.plan import Plan, Weight
+from ..rendering.rounding import Rounded, lost_mean, nearest, solved
+from ..statistics.calibration import Calibration
+from ..statistics.tensor_statistics import InputMoments, collect_statistics
+from ..trials.held_out_samples import HeldOut
+from . import Handover, Mixing, Scheme, mark
+
+LIMIT = 7
+# of the scale with which nothing is clipped: with so few steps, clipping the largest weights pays
+_SHARES = np.linspace(1.0, 0.4, 13)
+_TRIES = 4
+
+
+class W4A16(Scheme):
+    """Layers multiply in float16; mixed precision leaves some weights there, for some space."""
+
+    quantizes = True
+    methods = ("gptq", "mse", "min-max")
+    refusal = "is about the ranges of activations, which stay in float16 here"
+    mixing = Mixing(
+        kinds=("size", "sqnr"),
+        rescue=MixedBudget("size", -0.15),  # the weights stay clearly smaller than in int8
+        reason="beside weights of 4 bits, float16 takes space",
+        hint="say how much: size=-15% is 15 % less than in int8; or ask for accuracy with sqnr=20",
+        dtype="float16",
+    )
+    needs_chip = True
+
+    def candidates(self, task: Calibration) -> FourBitCandidates:
+        """Calibrate a model: what its layers read."""
+        return FourBitCandidates(task)
+
+    def handover(self, plan: Plan) -> Handover:
+        """Return the toolkit's own quantizer, which finds the grid of the weights again."""
+        if plan.high_precision:
+            return Handover("hybrid", self.name)
+        return Handover("normal", self.name, takes_ranges=False)
+
+    def described(self, weights: str, activations: str) -> str:
+        """Return what is quantized, for a person."""
+        return f"{weights} in int4, in a float model"
+
+
+SCHEME = W4A16()
+
+
+class FourBitCandidates:
+    """Float models with weights of 4 bits; see schemes.Candidates."""
+
+    def __init__(self, task: Calibration) -> None:
+        graph = Graph(task.model)
+        layers = layers_from(graph, weighted_nodes(graph))
+        self._model = task.model
+        self._layers = [layer for layer in layers if _is_rounded_by_the_toolkit(layer)]
+        require_quantizable(task.model, [layer.node for layer in self._layers])
+        self._progress = task.progress
+        self._collect = partial(
+            collect_statistics,
+            task.model,
+            (),
+            self._layers,
+            seed=task.seed,
+            progress=task.progress,
+            total=len(task.samples),
+        )
+        self._statistics = self._collect(task.samples)
+
+    def candidate(self, method: str) -> tuple[Plan, ModelProto]:
+        """Return the plan and the model that a method makes."""
+        plan = Plan(SCHEME.name, self._statistics.count, {}, self._weights((), method), {}, method)
+        return plan, self._rendered(self._layers, method)
+
+    def changes(self, method: str) -> bool:
+        """Return True: no method refines another one here."""
+        return True
+
+    def mixed(self, plan: Plan, held_out: HeldOut, mixed: MixedPrecision) -> Plan:
+        """Return the plan with some weights in float16: the best of what was tried."""
+        rounded = self._rounded(self._layers, plan.method)
+
+        def render_with(layers: Sequence[Layer]) -> ModelProto:
+            names = [layer.name for layer in layers]
+            return with_rounded_weights(self._model, {name: rounded[name] for name in names})
+
+        tradeoffs = mixed_weights(
+            self._model,
+            self._layers,
+            SCHEME.weight_bits,
+            render_with,
+            held_out,
+            mixed,
+            self._progress,
+        )
+        weights = self._weights(mixed.budget.best(tradeoffs).floating, plan.method)
+        return replace(plan, weights=weights, tradeoffs=tuple(tradeoffs))
+
+    def final(self, plan: Plan, held_out: HeldOut) -> tuple[Plan, ModelProto]:
+        """Return the model with the weights of ``plan``, the statistics of all samples in it."""
+        if len(held_out):
+            self._statistics = self._collect(held_out, before=self._statistics)
+        model = self._rendered(self.layers(plan), plan.method)
+        mark(model, SCHEME.name)
+        return replace(plan, samples=self._statistics.count), model
+
+    def layers(self, plan: Plan) -> list[Layer]:
+        """Return the layers whose weights are rounded."""
+        names = set(plan.integer_weights)
+        return [layer for layer in self._layers if layer.node.input[1] in names]
+
+    def _rendered(self, layers: Sequence[Layer], method: str) -> ModelProto:
+        return with_rounded_weights(self._model, self._rounded(layers, method))
+
+    def _rounded(self, layers: Sequence[Layer], name: str) -> dict[str, Rounded]:
+        method, moments = find_method(name), self._statistics.moments
+        return {layer.name: _rounded(layer, moments.get(layer.name), method) for layer in layers}
+
+    def _weights(self, floating: Collection[str], method: str) -> dict[str, Weight]:
+        weights = {}
+        for layer in self._layers:
+            name, channels = layer.node.input[1], layer.weight.shape[layer.axis]
+            is_mixed = name in floating
+            dtype, source = ("float16", "mixed precision") if is_mixed else ("int4", method)
+            weights[name] = Weight(dtype, layer.axis, channels, source)
+        return weights
+
+
+def _is_rounded_by_the_toolkit(layer: Layer) -> bool:
+    """Return whether the toolkit rounds the layer's weight to 4 bits; else it is in float16."""
+    return layer.groups == 1 and layer.node.op_type != "ConvTranspose"
+
+
+def _rounded(layer: Layer, inputs: InputMoments | None, method: Method) -> Rounded:
+    """Return one layer's weight in steps of -7 to 7, and its corrected bias."""
+    matrix = layer.matrix(layer.weight).astype(np.float64)
+    scales = np.maximum(np.abs(matrix).max(axis=2) / LIMIT, 1e-8)
+    if inputs is None:
+        return Rounded(_int8(layer, nearest(matrix, scales, LIMIT)), _flat(scales), layer.bias)
+    if method.ranges != min_max.METHOD.ranges:
+        variance = np.diagonal(inputs.covariance, axis1=1, axis2=2).reshape(layer.groups, 1, -1)
+        scales = least_error_scales(matrix, variance, scales)
+    steps = nearest(matrix, scales, LIMIT)
+    if method.rounding.solve is not None:
+        steps, scales = _filled(method.rounding.solve, matrix, inputs, scales)
+    whole = _int8(layer, steps)
+    bias = layer.bias
+    if bias is not None and method.correct_bias:
+        bias = bias + lost_mean(layer, whole, _flat(scales), inputs).astype(np.float32)
+    return Rounded(whole, _flat(scales), bias)
+
+
+def least_error_scales(matrix: Float64, variance: Float64, scales: Float64) -> Float64:
+    """Return the scale (groups, outputs) of every channel with the least error of the outputs.
+
+    The error of each weight counts with the ``variance`` (groups, 1, inputs) of its input. No scale
+    is larger than ``scales``, with which nothing is clipped. Nagel et al., "A White Paper on Neural
+    Network Quantization" (arXiv 2106.08295), section 3.1, weighted.
+
+    One large weight on an input that hardly varies is clipped for the sake of the others:
+
+    >>> matrix = np.array([[[7.0, 3.4, 3.4]]])
+    >>> least_error_scales(matrix, np.array([[[0.001, 1.0, 1.0]]]), np.ones((1, 1))).round(2)
+    array([[0.85]])
+    """
+    best, least = scales, np.full(scales.shape, np.inf)
+    for share in _SHARES:
+        smaller = scales * share
+        lost = matrix - nearest(matrix, smaller, LIMIT) * smaller[:, :, None]
+        error = (lost * lost * variance).sum(axis=2)
+        best = np.where(error < least, smaller, best)
+        least = np.minimum(error, least)
+    return best
+
+
+def _filled(
+    solve: Solver, matrix: Float64, inputs: InputMoments, scales: Float64
+) -> tuple[Float64, Float64]:
+    """Solve such that every channel reaches 7, or the toolkit would choose another scale for it."""
+    for _ in range(_TRIES):
+        steps = solved(solve, matrix, inputs, scales, LIMIT)
+        largest = np.abs(steps).max(axis=2)
+        if (largest == LIMIT).all():
+            break
+        scales = np.where(largest > 0, scales * np.maximum(largest, 1) / LIMIT, scales)
+    return steps, scales
+
+
+def _int8(layer: Layer, steps: Float64) -> NDArray[np.int8]:
+    return layer.weight_like(steps).astype(np.int8)
+
+
+def _flat(scales: Float64) -> Float32:
+    return scales.ravel().astype(np.float32)
