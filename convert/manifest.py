@@ -84,7 +84,7 @@ def manifest_of(
 
 
 def manifest_path(rknn: Path) -> Path:
-    """Where the manifest of a ``.rknn`` lies: beside it, ``model.rknn.json``."""
+    """Return where the manifest of a ``.rknn`` lies: beside it, ``model.rknn.json``."""
     return rknn.with_name(f"{rknn.name}.json")
 
 
@@ -147,13 +147,13 @@ def _require_possible(manifest: Manifest) -> None:
 
 
 def is_of(manifest: Manifest, rknn: Path) -> bool:
-    """Whether the manifest was written for this very file; an old one that cannot tell is."""
+    """Return whether the manifest is of this very file; an old one that cannot tell is."""
     return manifest.digests.get(RKNN_DIGEST) in (None, sha256_of(rknn))
 
 
 def verify_files(manifest: Manifest, folder: Path) -> dict[str, Path]:
-    """The files by role, each there and unchanged. Raises RockpressError naming one that is not."""
-    found: dict[str, Path] = {}
+    """Return the files by role. Raises RockpressError for one that is missing or has changed."""
+    files: dict[str, Path] = {}
     for role, name in manifest.files.items():
         path = folder / name
         if not path.is_file():
@@ -165,8 +165,8 @@ def verify_files(manifest: Manifest, folder: Path) -> dict[str, Path]:
                 f"(sha256 {digest[:12]}, was {manifest.digests.get(role, 'not noted')[:12]})",
                 _REBUILD,
             )
-        found[role] = path
-    return found
+        files[role] = path
+    return files
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -71,15 +71,15 @@ def validated(
         raise Malformed(_text(error.errors(include_url=False)[0])) from None
 
 
-def require(holds: bool, place: str, value: object, expected: str) -> None:
-    """Raise Malformed with the ``value`` at this ``place`` unless it ``holds``.
+def require(holds: bool, key: str, value: object, expected: str) -> None:
+    """Raise Malformed with the ``key`` and its ``value`` unless it ``holds`` what is expected.
 
     >>> require(False, "scale", -0.5, "a number above 0")
     Traceback (most recent call last):
     rockpress.core.validation.Malformed: scale is -0.5, not a number above 0
     """
     if not holds:
-        raise Malformed(f"{place} is {shown(value)}, not {expected}")
+        raise Malformed(f"{key} is {shown(value)}, not {expected}")
 
 
 def shown(value: object) -> str:
@@ -110,5 +110,5 @@ def _text(error: ErrorDetails) -> str:
     if error["type"] == "unexpected_keyword_argument":
         return f"{path_text(keys)} is no key of it"
     expected = error.get("ctx", {}).get("expected", "what it has to be")
-    place = path_text(keys) or "it"
-    return f"{place} is {shown(error['input'])}, not {_KINDS.get(error['type'], expected)}"
+    key = path_text(keys) or "it"
+    return f"{key} is {shown(error['input'])}, not {_KINDS.get(error['type'], expected)}"

@@ -152,7 +152,7 @@ def _changed(
 
 
 def _differences(report: Report, last: LastRelease) -> tuple[Diagnostic, ...]:
-    """In what else the two runs differ, so that a change may not be the model's."""
+    """Warn of what else the two runs differ in, so that a change may not be the model's."""
     old, new = last.report.recipe, report.recipe
     warnings = []
     if _text(old, "model") != _text(new, "model"):
@@ -181,7 +181,7 @@ def _differences(report: Report, last: LastRelease) -> tuple[Diagnostic, ...]:
 
 
 def _text(recipe: Mapping[str, object], name: str) -> str:
-    """A short text; of a path only the name, as another machine has other folders."""
+    """Return a short text; of a path the name alone: another machine has other folders."""
     return PurePath(str(recipe.get(name))).name[:80]
 
 

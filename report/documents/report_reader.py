@@ -59,17 +59,17 @@ def _rows(kind: type[_Rows], rows: object) -> _Rows | None:
         return None
 
 
-def _checkable(target: Any, place: str) -> dict[str, Any]:
+def _checkable(target: Any, key: str) -> dict[str, Any]:
     """Return a target's document with infinities where it has null, but for two parts.
 
     They have a form of their own: ``details``, and ``error``.
     """
-    require(isinstance(target, dict), place, target, "a table")
+    require(isinstance(target, dict), key, target, "a table")
     details, error = target.get("details", {}), target.get("error")
-    require(isinstance(details, dict), f"{place}.details", details, "a table")
+    require(isinstance(details, dict), f"{key}.details", details, "a table")
     has_message = isinstance(error, dict) and isinstance(error.get("message"), str)
-    require(error is None or has_message, f"{place}.error", error, "an error with its message")
-    return {key: _infinite(value) for key, value in target.items() if key not in _OWN_FORM}
+    require(error is None or has_message, f"{key}.error", error, "an error with its message")
+    return {name: _infinite(part) for name, part in target.items() if name not in _OWN_FORM}
 
 
 def _completed(target: TargetReport, document: Mapping[str, Any]) -> TargetReport:

@@ -35,7 +35,7 @@ def _verdict(report: Report) -> str:
 
 
 def _about(report: Report) -> list[str]:
-    """Which model, and by which versions."""
+    """Return which model, and by which versions."""
     name = PurePath(str(report.recipe.get("model") or "")).name
     model = [f"**{escaped(name)}**"] if name else []
     line = " · ".join([*model, *map(escaped, versions_of(report))])
@@ -82,12 +82,12 @@ def _warnings(target: TargetReport) -> str:
 
 
 def _folded(summary: str, content: str) -> str:
-    """Markdown that a click unfolds; the empty lines make GitHub read it as Markdown."""
+    """Return Markdown that a click unfolds; the empty lines make GitHub read it as Markdown."""
     return f"<details><summary>{summary}</summary>\n\n{content}\n\n</details>"
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table whose first column is to the left and the others to the right."""
+    """Return a table whose first column is to the left and the others to the right."""
     rule = ["---", *["---:"] * (len(headings) - 1)]
     return "\n".join([_row(headings), "|".join(["", *rule, ""]), *map(_row, rows)])
 

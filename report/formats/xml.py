@@ -57,7 +57,7 @@ def _suite(report: Report, target: TargetReport) -> Element:
 
 
 def _properties(report: Report, target: TargetReport) -> dict[str, str]:
-    """What was built and what it came to, as short texts."""
+    """Return what was built and what it came to, as short texts."""
     tools = (tool for tool in (report.tool, report.toolkit) if tool.version)
     properties = {"model": str(report.recipe.get("model", ""))}
     properties.update((tool.name, str(tool.version)) for tool in tools)
@@ -74,7 +74,7 @@ def _properties(report: Report, target: TargetReport) -> dict[str, str]:
 
 
 def _class_name(report: Report, target: TargetReport) -> str:
-    """Dots part packages and classes, so there is none inside a name."""
+    """Return the class name; dots part packages and classes, so no part has one."""
     model = PurePath(str(report.recipe.get("model") or "model")).stem.replace(".", "_")
     return xml_visible(f"rockpress.{model}.{target.target or 'onnxruntime'}")
 

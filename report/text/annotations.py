@@ -34,5 +34,5 @@ def _error(title: str, message: str) -> str:
 
 
 def _data(text: str) -> str:
-    """Line ends are visible already, so only the sign of an escape is left."""
+    """Return the text with the sign of an escape escaped; line ends are visible already."""
     return visible(text).replace("%", "%25")

@@ -84,7 +84,7 @@ def _row(row: ModelRow) -> tuple[str, ...]:
 
 
 def _latency_cell(latency: LatencyFigure) -> str:
-    """Where it is from and the milliseconds; half the width of an estimate's band in per cent."""
+    """Return kind and milliseconds, with half the width of an estimate's band in per cent."""
     where = {"npu-estimate": "NPU", "host": "host", "board": "board"}[latency.kind]
     if latency.ms is None:
         return f"{where} unknown"
@@ -95,7 +95,7 @@ def _latency_cell(latency: LatencyFigure) -> str:
 
 
 def _latency_lines(target: TargetReport) -> list[str]:
-    """What the words in the latency column mean, and the result's own latency in full."""
+    """Say what the words in the latency column mean, and the result's own latency in full."""
     figures = [(row.stage, figure) for row in target.models for figure in row.latency[:1]]
     kinds = {figure.kind for _, figure in figures}
     lines = []
@@ -147,7 +147,7 @@ def _retention_lines(target: TargetReport) -> list[str]:
 
 
 def _difference_lines(target: TargetReport) -> list[str]:
-    """The difference and its interval, and how many samples changed."""
+    """Return the difference and its interval, and how many samples changed."""
     figure, changed = target.retention, target.examples
     low, high = figure.difference_low, figure.difference_high
     if figure.difference is None or low is None or high is None:
