@@ -307,7 +307,7 @@ def test_a_signal_cleans_up_and_ends_the_children(number: signal.Signals, word: 
         assert process.stdout
         child = psutil.Process(int(process.stdout.readline()))
         process.send_signal(number)
-        out, told = process.communicate(timeout=60)
+        out, told = process.communicate(timeout=300)
     assert (process.returncode, out, told) == (128 + number, "cleaned up\n", f"{word}\n")
     assert not child.is_running()
 

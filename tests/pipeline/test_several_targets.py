@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -270,9 +271,10 @@ def test_ctrl_c_with_two_children_at_work(
     children: list[psutil.Process] = []
     while len(children) < 2:
         assert process.poll() is None
+        time.sleep(0.01)
         children = sleeping(process)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=300)
     assert (process.returncode, out) == (130, "")
     said = [one for one in err.splitlines() if not one.startswith("rockpress")]
     assert said[0] == "interrupted"
@@ -301,7 +303,7 @@ def test_a_terminal_gets_a_row_for_each_target(
     except OSError:  # how a terminal says that nobody writes any more
         pass
     os.close(stderr)
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=300) == 0
     rows = re.split(r"[\r\n]+", re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", written.decode()))
     for target in ("rk3588", "rk3566"):
         assert any(row.startswith(f"{target}: convert: build") for row in rows)
