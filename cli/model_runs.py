@@ -15,11 +15,11 @@ from ..core.errors import RockpressError
 from .handler import resumable
 from .places import reports_of, whole_report
 from .progress_display import watching
-from .show import print_json, print_lines, say_where, show_report, warn
+from .show import print_json, print_lines, show_folder, show_report, warn
 from .target_results import end_with, explain
 
 if TYPE_CHECKING:
-    from ..core.results import Report
+    from ..core.results.report import Report
     from ..pipeline.caching.stage_cache import Cache
     from ..pipeline.recipes.recipe_file import ModelJob
 
@@ -67,7 +67,7 @@ def run_one(job: ModelJob, shown: Shown) -> int:
         result, told = _run(job, shown)
     except AllFailed as failed:
         end_with(failed.errors, verbose=shown.verbose, code=failed.exit_code)
-    show_report(result, as_json=shown.as_json, files=shown.reports, told=told)
+    show_report(result, as_json=shown.as_json, files=shown.reports, shown=told)
     return _end(job, result, shown)
 
 
@@ -77,7 +77,7 @@ def run_several(jobs: Sequence[ModelJob], shown: Shown) -> int:
     Writes the report of all, unless there is none of any.
     """
     from ..core.files import write_text
-    from ..report.formats.document import json_text
+    from ..report.documents.document import json_text
 
     documents: dict[str, Any] = {}
     codes = []
@@ -94,7 +94,7 @@ def run_several(jobs: Sequence[ModelJob], shown: Shown) -> int:
 
 
 def _run_of_several(job: ModelJob, shown: Shown, documents: dict[str, Any]) -> int:
-    from ..report.formats.document import to_document
+    from ..report.documents.document import to_document
 
     name = str(job.name)
     if not shown.quiet:
@@ -112,7 +112,7 @@ def _run_of_several(job: ModelJob, shown: Shown, documents: dict[str, Any]) -> i
         result,
         as_json=False,
         files=reports_of(job, shown.reports),
-        told=told,
+        shown=told,
         on_stdout=not shown.as_json,
     )
     try:
@@ -132,7 +132,7 @@ def _run(job: ModelJob, shown: Shown) -> tuple[Report, frozenset[tuple[str, str]
 
 
 def _end(job: ModelJob, result: Report, shown: Shown) -> int:
-    say_where(job.output, quiet=shown.quiet)
+    show_folder(job.output, quiet=shown.quiet)
     if result.failures:
         end_with(result.failures, verbose=shown.verbose)
     return 0 if result.passed else GATE_FAILED

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..convert.chips.targets import Target
-from ..core.results import Report
+from ..core.results.report import Report
 from ..core.scratch import scratch_folder
 from .caching.stage_cache import CacheMiss
 from .inputs import opened

@@ -19,7 +19,7 @@ from ..core.errors import OptionError
 from ..core.files import require_writable, staging
 from ..core.graphs.model import is_qdq, load_model, model_bytes, model_digest, save_model
 from ..core.progress import SILENT, Progress
-from ..core.results import QuantizationFigure
+from ..core.results.model_figures import QuantizationFigure
 from ..core.scratch import scratch_folder
 from ..prune.results.prune_result import PruneResult
 from ..quantize.error_report import TensorError

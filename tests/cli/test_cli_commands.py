@@ -19,7 +19,7 @@ import pytest
 
 from commands import COMMAND, Ended, Run, in_a_process
 from graphs import model_of
-from rockpress.report.formats.document import comparable
+from rockpress.report.documents.document import comparable
 
 pytestmark = pytest.mark.toolkit
 

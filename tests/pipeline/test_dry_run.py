@@ -11,7 +11,7 @@ import pytest
 
 from commands import Run
 from rockpress.core.errors import RockpressError
-from rockpress.core.results import TargetReport
+from rockpress.core.results.report import TargetReport
 from rockpress.pipeline.caching.stage_cache import Cache
 from rockpress.pipeline.dry_run import planned
 from rockpress.pipeline.options.check_options import Gates

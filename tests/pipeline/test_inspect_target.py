@@ -85,7 +85,7 @@ def test_noise_gives_the_cycles_of_real_samples(
     assert rockpress("quantize", small_cnn, "--calib", image_folder, *feed, "-o", quantized)[0] == 0
     assert rockpress("convert", quantized, *feed, "-o", out)[0] == 0
     manifest = read_manifest(manifest_path(out))
-    rows = [(one["name"], one["ddr_cycles"], one["npu_cycles"]) for one in manifest.layers]
+    rows = [(layer.name, layer.ddr_cycles, layer.npu_cycles) for layer in manifest.layers]
     assert [(one.name, one.ddr_cycles, one.npu_cycles) for one in found.layers] == rows
     # and the quantized model itself, as it is
     _, (again,) = analyse_file(make_recipe(quantized))
