@@ -177,7 +177,7 @@ def _require_possible(plan: Plan) -> None:
     bits = bits_of(plan.scheme)
     require(bits is not None, "scheme", plan.scheme, "a number format such as w8a8")
     require(plan.samples >= 0, "samples", plan.samples, "a number of samples")
-    dtypes = dict.fromkeys((plan.activation_dtype, *_WIDE))
+    dtypes = dict.fromkeys((f"int{bits[1] if bits else 8}", *_WIDE))
     for name, tensor in plan.activations.items():
         key = f"activations.{name}"
         require(tensor.dtype in dtypes, f"{key}.dtype", tensor.dtype, f"one of {', '.join(dtypes)}")
