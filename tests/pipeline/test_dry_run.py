@@ -108,7 +108,7 @@ def test_a_dry_run_foretells_what_comes_from_the_cache(
         {"gates": Gates(max_size_mb=1)},
         {"rounds": 2},
         {"quantize": "float16", "prune": None, "robustness": True},
-        {"targets": ("rk3576",), "sparsity": "2:4"},
+        {"target": ("rk3576",), "sparsity": "2:4"},
         {"cache": Cache(cache.folder, fresh=True)},
     ]
     seen = []

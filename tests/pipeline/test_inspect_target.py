@@ -148,8 +148,8 @@ def test_fixed_inputs_are_shown_as_they_are_fixed(rockpress: Run, tmp_path: Path
 @pytest.mark.parametrize(
     ("targets", "quantize", "message", "hint"),
     [
-        (("rk2118",), "w8a8", "rk2118 has no w8a8", "--quantize off"),
-        (("rk3588", "rv1106"), "float16", "rv1106 has no float16", "leave out --quantize off"),
+        (("rk2118",), "w8a8", "rk2118 has no w8a8", "--scheme float16"),
+        (("rk3588", "rv1106"), "float16", "rv1106 has no float16", "leave out --scheme float16"),
     ],
 )
 def test_formats_that_a_chip_lacks(
@@ -189,7 +189,7 @@ def test_a_model_that_noise_makes_nan(tmp_path: Path) -> None:
     onnx.save(model, tmp_path / "m.onnx")
     with pytest.raises(ModelError, match="computes NaN from noise") as told:
         analyse_file(make_recipe(tmp_path / "m.onnx"))
-    assert "--quantize off" in told.value.hint
+    assert "--scheme float16" in told.value.hint
 
 
 # The compiler's tables

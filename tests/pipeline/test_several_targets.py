@@ -354,7 +354,7 @@ def test_a_warning_is_told_at_once(jobs: int) -> None:
             heard.add((self.name, notice))
 
         @property
-        def told(self) -> frozenset[tuple[str, str]]:
+        def shown(self) -> frozenset[tuple[str, str]]:
             return frozenset({(self.name, "told")})
 
     def build(target: Target, recipe: Recipe, progress: Progress) -> TargetReport:
