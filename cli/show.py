@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .target_results import Told, named
+from .target_results import ShownWarnings, named
 
 if TYPE_CHECKING:
     from ..core.diagnostics import Diagnostic
@@ -24,12 +24,12 @@ def show_report(
     *,
     as_json: bool,
     files: Sequence[Path] | None,
-    told: Told = frozenset(),
+    shown: ShownWarnings = frozenset(),
     on_stdout: bool = True,
 ) -> None:
     """Print the report and write it to ``files`` too; the suffix says in which format.
 
-    Warnings in ``told`` were shown before. Without ``on_stdout`` the others are all that is shown.
+    Warnings in ``shown`` were shown before. Without ``on_stdout`` the others are all that is shown.
     """
     from ..core.files import write_text
     from ..report.formats.document import to_json
@@ -43,7 +43,7 @@ def show_report(
         _show_tables(report)
     _annotate(report)
     for target in report.targets:
-        warn(named(target.warnings, target.target if len(report.targets) > 1 else None, told))
+        warn(named(target.warnings, target.target if len(report.targets) > 1 else None, shown))
 
 
 def _annotate(report: Report) -> None:

@@ -86,35 +86,35 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
     """
     require_measurable(recipe)
     last = open_last_release(recipe)
-    ready = ready_model(recipe.model, recipe.shape.input, recipe.shape.size, recipe.shape.outputs)
+    ready = ready_model(recipe.model, recipe.shape)
     calib, evaluation = open_both(ready, recipe)
     opened = _open_candidate(candidate, calib, evaluation, recipe)
-    aim = opened.manifest.target if isinstance(opened, _Rebuildable) else None
-    require_comparable(last, recipe, [aim])
+    target_name = opened.manifest.target if isinstance(opened, _Rebuildable) else None
+    require_comparable(last, recipe, [target_name])
     _require_runnable(recipe, opened)
     log = StageLog(progress)
     base = measure_baseline(ready, calib, evaluation, recipe, log)
     target = None
-    with log.stage("candidate") as told:
+    with log.stage("candidate"):
         if isinstance(opened, _Rebuildable):
             target = opened.manifest.target
-            found = _simulated(candidate, opened, calib, evaluation, recipe, told)
+            measured = _simulated(candidate, opened, calib, evaluation, recipe, progress)
         else:
-            found = _run_onnx(opened, evaluation, told)
-    worse: tuple[dict[str, Any], ...] = ()
+            measured = _run_onnx(opened, evaluation, progress)
+    robustness: tuple[dict[str, Any], ...] = ()
     if recipe.check.robustness:
-        with log.stage("robustness") as told:
-            worse = robustness_of(
+        with log.stage("robustness"):
+            robustness = robustness_of(
                 ready.model,
-                found.computed,
+                measured.computed,
                 evaluation,
                 base.scoring,
                 recipe.run.seed,
-                told,
-                optimise=not found.quantized,
+                progress,
+                optimise=not measured.quantized,
             )
-    comparison = base.compared(found.outputs, recipe.run.seed)
-    row = _with_accuracy(found.row, comparison)
+    comparison = base.compared(measured.outputs, recipe.run.seed)
+    row = _with_accuracy(measured.row, comparison)
     report = TargetReport(
         target=target,
         models=(base.row, row),
@@ -123,20 +123,20 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
         details=dict(comparison.details),
         ratios=_ratios(row, base.row) if target is None else ratios_of(row, None),
         pruning=None,
-        robustness=worse,
-        layers=layer_documents(found.conversion) if found.conversion else (),
+        robustness=robustness,
+        layers=layer_documents(measured.conversion) if measured.conversion else (),
         gates=gate_figures(recipe.gates, comparison, row),
         warnings=(
             *recipe_notices(recipe.preprocessing),
-            *base.notices,
-            *result_notices(found.conversion, comparison, recipe.gates),
+            *base.warnings,
+            *result_notices(measured.conversion, comparison, recipe.gates),
         ),
         stages=log.runs,
     )
     toolkit = {"name": "rknn-toolkit2", "version": toolkit_version(recipe.toolkit.toolkit_python)}
     tool = {"name": "rockpress", "version": rockpress_version()}
-    found_all = Report(tool, toolkit, recipe_document(recipe), (report,))
-    return rendered(with_changes(found_all, recipe, last))
+    whole = Report(tool, toolkit, recipe_document(recipe), (report,))
+    return rendered(with_changes(whole, recipe, last))
 
 
 def _open_candidate(
@@ -144,7 +144,7 @@ def _open_candidate(
 ) -> ReadyModel | _Rebuildable:
     """Find out before anything runs whether the candidate can be compared."""
     if candidate.suffix.lower() != ".rknn":
-        ready = ready_model(candidate, recipe.shape.input, recipe.shape.size, recipe.shape.outputs)
+        ready = ready_model(candidate, recipe.shape)
         _require_same_inputs(candidate, tuple(ready.inputs), evaluation)
         return ready
     if not candidate.is_file():
@@ -159,7 +159,7 @@ def _open_candidate(
         )
     require_latency(find_target(manifest.target), recipe.gates.max_latency_ms)
     files = verify_files(manifest, candidate.parent)
-    _require_same_inputs(candidate, tuple(one.name for one in manifest.inputs), evaluation)
+    _require_same_inputs(candidate, tuple(feed.name for feed in manifest.inputs), evaluation)
     _require_same_feed(manifest, evaluation, candidate)
     if manifest.quantization not in _OWN:
         _require_same_calibration(manifest, calib, candidate)
@@ -173,7 +173,7 @@ def _open_candidate(
 
 
 def _require_runnable(recipe: Recipe, opened: ReadyModel | _Rebuildable) -> None:
-    """Robustness is measured in ONNX Runtime, where the toolkit's own quantization is not known."""
+    """Raise OptionError where ONNX Runtime, which robustness is measured in, cannot run it."""
     if not recipe.check.robustness or isinstance(opened, ReadyModel):
         return
     if opened.manifest.quantization not in _OWN:
@@ -186,7 +186,7 @@ def _require_runnable(recipe: Recipe, opened: ReadyModel | _Rebuildable) -> None
 
 
 def _ratios(row: ModelRow, base: ModelRow) -> dict[str, float | None]:
-    """Against the baseline on this host; a quantized model runs unoptimised, so not its latency."""
+    """Return the ratios to the baseline on this host, without latency where it is unoptimised."""
     ratios = ratios_of(row, base)
     return {**ratios, "latency": None} if row.stage == "quantized" else ratios
 
@@ -247,20 +247,21 @@ def _simulated(
 
 
 def _require_same_feed(manifest: Manifest, evaluation: Samples, candidate: Path) -> None:
-    """Mean, std, colour and size are inside or beside the file: others would measure nothing."""
-    given = feed_inputs(evaluation.inputs, evaluation.npu_preprocess)
-    for was, now in zip(manifest.inputs, given, strict=True):
-        for what in ("dtype", "layout", "shape", "color", "mean", "std"):
-            if getattr(was, what) != getattr(now, what):
+    """Raise OptionError when the samples are fed otherwise than the file was built for."""
+    feeds = feed_inputs(evaluation.inputs, evaluation.npu_preprocess)
+    for built, present in zip(manifest.inputs, feeds, strict=True):
+        for name in ("dtype", "layout", "shape", "color", "mean", "std"):
+            before, now = getattr(built, name), getattr(present, name)
+            if before != now:
                 raise OptionError(
-                    f"{candidate} was built for {what} {_shown(getattr(was, what))}, but the "
-                    f"samples give {_shown(getattr(now, what))}",
-                    _DIFFERENT_FORM if what == "dtype" else _DIFFERENT_VALUES,
+                    f"{candidate} was built for {name} {_shown(before)}, but the samples give "
+                    f"{_shown(now)}",
+                    _DIFFERENT_FORM if name == "dtype" else _DIFFERENT_VALUES,
                 )
 
 
 def _shown(value: object) -> str:
-    return ",".join(f"{one:g}" for one in value) if isinstance(value, tuple) else str(value)
+    return ",".join(f"{part:g}" for part in value) if isinstance(value, tuple) else str(value)
 
 
 def _require_same_inputs(candidate: Path, names: Sequence[str], evaluation: Samples) -> None:
@@ -273,7 +274,7 @@ def _require_same_inputs(candidate: Path, names: Sequence[str], evaluation: Samp
 
 
 def _require_same_calibration(manifest: Manifest, calib: Samples | None, candidate: Path) -> None:
-    """The toolkit's own quantizer needs the samples it had: without them it is another model."""
+    """Raise SamplesError without the samples that the toolkit's own quantizer had."""
     if calib is None or calib.digest() != manifest.digests.get("calibration"):
         raise SamplesError(
             f"{candidate} was quantized by the toolkit ({manifest.quantization}); building it "

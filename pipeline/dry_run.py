@@ -11,9 +11,9 @@ from ..convert.chips.targets import Target
 from ..core.results import Report
 from ..core.scratch import scratch_folder
 from .caching.stage_cache import CacheMiss
-from .inputs import opened
+from .inputs import open_inputs
 from .recipes.recipe import Recipe
-from .run import admitted, whole_run
+from .run import preflight, whole_run
 from .stages.stage import on_samples
 from .stages.stage_list import cached_stages
 from .stages.target_run import TargetRun
@@ -42,10 +42,10 @@ class PlannedTarget:
     gates: dict[str, float]
 
 
-def planned(recipe: Recipe, folder: Path) -> tuple[PlannedTarget, ...]:
+def plan_run(recipe: Recipe, folder: Path) -> tuple[PlannedTarget, ...]:
     """Return what ``run`` would do. Raises what it would raise before its first stage."""
-    targets, _, version = admitted(recipe, folder)
-    inputs = opened(recipe)
+    targets, _, version = preflight(recipe, folder)
+    inputs = open_inputs(recipe)
     if recipe.cache is not None:
         recipe = replace(recipe, cache=recipe.cache.as_read_only())
     all_cached = _all_cached(recipe, version)
@@ -70,7 +70,7 @@ def planned(recipe: Recipe, folder: Path) -> tuple[PlannedTarget, ...]:
 
 
 def _all_cached(recipe: Recipe, version: str) -> bool:
-    """Whether nothing has changed since a run that was kept."""
+    """Return whether nothing has changed since a run that was kept."""
 
     def compute(_: Path) -> Report:
         raise CacheMiss
@@ -84,7 +84,7 @@ def _all_cached(recipe: Recipe, version: str) -> bool:
 
 
 def _baseline(recipe: Recipe, run: TargetRun) -> PlannedStage:
-    """The stage before those of the targets, which is never in the cache alone."""
+    """Return the stage before those of the targets, which is never in the cache alone."""
     labelled = run.evaluation.labels is not None
     by = recipe.metric.metric if labelled else "agreement and SQNR"
     text = f"{recipe.model} in ONNX Runtime {on_samples(run)}, {by}"
@@ -97,7 +97,7 @@ def _stages(run: TargetRun) -> Iterator[PlannedStage]:
 
 
 def _gates(recipe: Recipe) -> dict[str, float]:
-    """Limits by the name that the report has for them."""
+    """Return the limits by the name that the report has for them."""
     limits = asdict(recipe.gates)
     del limits["confidence"], limits["baseline"]
     more = {f"max-regression-{name}": limit for name, limit in limits.pop("max_regression").items()}

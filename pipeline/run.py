@@ -29,8 +29,9 @@ from .figures.last_release import (
     require_kept,
     with_changes,
 )
-from .inputs import Opened, opened
+from .inputs import RunInputs, open_inputs
 from .options.option_table import GROUPS
+from .output_files import archive_stale
 from .parallel import each_target
 from .recipes.recipe import Recipe, recipe_document
 from .requirements import require_possible
@@ -40,7 +41,6 @@ from .stages.stage_list import run_stages
 from .stages.stage_log import StageLog
 from .stages.target_figures import TargetFigures, target_report
 from .stages.target_run import TargetRun
-from .stale_outputs import set_aside
 from .tasks.converting import require_toolkit
 
 REPORT_FILE = "report.json"
@@ -64,26 +64,26 @@ def run(
 
     The report tells its warnings and errors in the words of whoever runs it; see diagnostics.py.
     """
-    targets, last, version = admitted(recipe, output)
+    targets, last, version = preflight(recipe, output)
     with staging(output) as folder, watch_hits() as was_hit:
         report = whole_run(
             recipe,
             version,
-            lambda place: _run(recipe, targets, version, last, place, progress),
+            lambda work: _run_targets(recipe, targets, version, last, work, progress),
             folder,
         )
         if was_hit():
             progress.cached("all of it")
-            report = _known_before(report)
+            report = _as_cached(report)
         report = rendered(report)  # the cache has it as it is
         write_text(folder / REPORT_FILE, to_json(report))
     for name in report.failures:
-        set_aside(output / name, recipe.model.stem)
+        archive_stale(output / name, recipe.model.stem)
     return report
 
 
-def admitted(recipe: Recipe, output: Path) -> tuple[list[Target], LastRelease | None, str]:
-    """The targets, the last release and the toolkit's version, before any model is opened.
+def preflight(recipe: Recipe, output: Path) -> tuple[list[Target], LastRelease | None, str]:
+    """Return the targets, the last release and the toolkit's version; open no model yet.
 
     Raises RockpressError for what would be found only after minutes.
     """
@@ -92,12 +92,12 @@ def admitted(recipe: Recipe, output: Path) -> tuple[list[Target], LastRelease | 
     last = open_last_release(recipe)
     require_comparable(last, recipe, [target.name for target in targets])
     version = require_toolkit(recipe.toolkit.toolkit_python)
-    for file in [REPORT_FILE, *(f"{one.name}/{recipe.model.stem}.rknn" for one in targets)]:
+    for file in [REPORT_FILE, *(f"{target.name}/{recipe.model.stem}.rknn" for target in targets)]:
         require_file(output / file)
     return targets, last, version
 
 
-def _run(
+def _run_targets(
     recipe: Recipe,
     targets: list[Target],
     version: str,
@@ -105,12 +105,12 @@ def _run(
     folder: Path,
     progress: Progress,
 ) -> Report:
-    """Every stage of every target, with all files in ``folder``."""
-    inputs = opened(recipe)
+    """Run every stage of every target, with all files in ``folder``."""
+    inputs = open_inputs(recipe)
     log = StageLog(progress)
-    audits = _audited(inputs, recipe, targets, progress)
+    audits = _audit_targets(inputs, recipe, targets, progress)
     base = measure_baseline(*inputs, recipe, log)
-    warnings = {name: (*base.notices, *audit) for name, audit in audits.items()}
+    warnings = {name: (*base.warnings, *audit) for name, audit in audits.items()}
     with scratch_folder() as work:
         runs = _TargetRuns(base, warnings, log, folder, work)
         outcomes = each_target(targets, recipe, runs.run, progress)
@@ -123,10 +123,10 @@ def _run(
     return with_changes(report, recipe, last)
 
 
-def _audited(
-    inputs: Opened, recipe: Recipe, targets: list[Target], progress: Progress
+def _audit_targets(
+    inputs: RunInputs, recipe: Recipe, targets: list[Target], progress: Progress
 ) -> dict[str, tuple[Diagnostic, ...]]:
-    """What is wrong with the model for each target, told before minutes are spent on it."""
+    """Return the warnings on the model for each target, before minutes are spent on it."""
     ready, calib, evaluation = inputs
     ranges = sample_ranges(ready, calib)
     return {
@@ -197,17 +197,16 @@ def rendered(report: Report) -> Report:
     return replace(report, targets=tuple(targets))
 
 
-def _known_before(report: Report) -> Report:
-    """The report of a run that was not run again."""
+def _as_cached(report: Report) -> Report:
+    """Return the report of a run that was not run again."""
+
+    def cached(stage: StageRun) -> StageRun:
+        return StageRun(stage.name, "cached", 0.0) if stage.status == "done" else stage
+
     targets = [
-        replace(target, stages=tuple(_cached(stage) for stage in target.stages))
-        for target in report.targets
+        replace(target, stages=tuple(map(cached, target.stages))) for target in report.targets
     ]
     return replace(report, targets=tuple(targets))
-
-
-def _cached(stage: StageRun) -> StageRun:
-    return StageRun(stage.name, "cached", 0.0) if stage.status == "done" else stage
 
 
 class _TargetRuns:
@@ -246,7 +245,7 @@ class _TargetRuns:
             _remove(work)
 
     def report(self, target: Target, outcome: TargetReport | RockpressError) -> TargetReport:
-        """The report of a target, also of one that failed."""
+        """Return the report of a target, also of one that failed."""
         if isinstance(outcome, TargetReport):
             return outcome
         return TargetReport(

@@ -57,5 +57,5 @@ def command(
             }
         )
         return
-    said = f", {size_text(removed)} removed" if removed else ""
-    print_lines([f"{cache.folder}: {len(entries)} results, {size_text(size)}{said}"])
+    cleared = f", {size_text(removed)} removed" if removed else ""
+    print_lines([f"{cache.folder}: {len(entries)} results, {size_text(size)}{cleared}"])

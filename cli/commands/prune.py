@@ -26,8 +26,8 @@ def command(
     verbose: o.Verbose = False,
 ) -> None:
     """Remove whole channels from an ONNX model, or make its weights sparse."""
+    from ...pipeline.prune_file import prune_file
     from ...pipeline.recipes.recipe import make_recipe
-    from ...pipeline.single import prune_file
 
     with watching(quiet=quiet) as progress:
         result = prune_file(make_recipe(model, **options), output, progress)

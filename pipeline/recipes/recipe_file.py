@@ -197,9 +197,9 @@ def _require_known(path: Path, recipe: Recipe, options: Mapping[str, Any]) -> No
         _require(path, "metric", partial(find_metric, recipe.metric.metric))
 
 
-def _require(path: Path, key: str, known: Callable[[], object]) -> None:
+def _require(path: Path, key: str, look_up: Callable[[], object]) -> None:
     try:
-        known()
+        look_up()
     except OptionError as error:
-        told = error.diagnostic
-        raise OptionError(f"{path}: {key}: {told.text}", told.hint) from error
+        diagnostic = error.diagnostic
+        raise OptionError(f"{path}: {key}: {diagnostic.text}", diagnostic.hint) from error

@@ -12,7 +12,7 @@ from ...core.results import ModelRow
 from ..figures.figures_of import accuracy_figure, gate_figures, latency_figures
 from ..figures.robustness import robustness_of
 from ..tasks.converting import NpuFeeds
-from ..tasks.manifest_files import write_beside
+from ..tasks.manifest_files import write_manifest_beside
 from ..tasks.plan_handover import with_quantized
 from .prune_stages import Distil, Prune
 from .quantize_stages import Quantize
@@ -100,4 +100,6 @@ class Check(Stage):
         figures.comparison = comparison
         figures.gates = gate_figures(run.recipe.gates, comparison, row)
         preprocess, digests = run.evaluation.npu_preprocess, figures.base.digests()
-        figures.feed = write_beside(file, conversion, run.model, preprocess, run.quantized, digests)
+        figures.feed = write_manifest_beside(
+            file, conversion, run.model, preprocess, run.quantized, digests
+        )

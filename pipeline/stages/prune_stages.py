@@ -15,7 +15,7 @@ from ...core.progress import Progress
 from ...prune.results.budget import Budget
 from ...prune.results.prune_result import Distillation, PruneResult
 from ..figures.figures_of import pruning_figure, ratio
-from ..tasks.distilling import distil_pruned, distil_task, distillation_notices
+from ..tasks.distilling import distil_pruned, distil_task, distillation_warnings
 from ..tasks.pruning import Pruning, budget_of, prune_task, prunes
 from .stage import Stage, on_samples, with_calibration
 from .target_figures import TargetFigures
@@ -52,7 +52,7 @@ class Prune(Stage):
     def make(self, run: TargetRun, progress: Progress) -> None:
         """Prune, and try again with more where the compiler saves less than was asked for."""
         task = prune_task(run.ready.model, run.calib, run.recipe, run.target)
-        pruning = cache(lambda: Pruning(task, progress))  # judged once, and only where it is cut
+        pruning = cache(lambda: Pruning(task, progress))  # scored once, and only where it is cut
 
         def cut(share: float | None) -> Cut:
             def compute(folder: Path) -> PruneResult:
@@ -105,7 +105,7 @@ class Distil(Stage):
     def measure(self, run: TargetRun, figures: TargetFigures, progress: Progress) -> None:
         """Add its warnings."""
         if run.cut is not None:
-            figures.warnings.extend(distillation_notices(run.cut.result.distillation))
+            figures.warnings.extend(distillation_warnings(run.cut.result.distillation))
 
 
 class CheckPruned(Stage):
@@ -139,7 +139,7 @@ class CheckPruned(Stage):
 def _confirmed(
     cut: Callable[[float | None], Cut], budget: Budget, unpruned: Conversion | None
 ) -> Cut:
-    """The cut that the compiler confirms, or the last one with a warning."""
+    """Return the pruned model that the compiler confirms, or the last one with a warning."""
     share, reached = budget.share, None
     for _ in range(_TRIES):
         tried = cut(share)
@@ -151,7 +151,7 @@ def _confirmed(
 
 
 def _compiled(run: TargetRun, result: PruneResult, progress: Progress) -> Cut:
-    """With the pruned model compiled in the number format of the final one."""
+    """Return the pruned model with that compiled in the number format of the final one."""
     path = run.path(_PRUNED)
     run.model = onnx.load_model(str(path))
     if run.recipe.in_int8:
@@ -161,17 +161,20 @@ def _compiled(run: TargetRun, result: PruneResult, progress: Progress) -> Cut:
 
 
 def _saved_share(budget: Budget, compiled: Conversion, unpruned: Conversion) -> float | None:
-    """What the compiler says is saved; None for a budget that it does not measure."""
+    """Return what the compiler says is saved; None for a budget that it does not measure."""
     if budget.kind == "cycles":
         return 1 - (ratio(compiled.cycles, unpruned.cycles) or 1.0)
     if budget.kind == "latency":
-        after, before = (one.latency.ms if one.latency else None for one in (compiled, unpruned))
+        after, before = (
+            conversion.latency.ms if conversion.latency else None
+            for conversion in (compiled, unpruned)
+        )
         return 1 - (ratio(after, before) or 1.0)
     return None
 
 
 def _budget_missed(budget: Budget, reached: float) -> Diagnostic:
-    """The warning that the compiler saves less than was asked for."""
+    """Return the warning that the compiler saves less than was asked for."""
     return Diagnostic(
         "pruning-budget",
         f"the compiler says {-reached:.1%} {budget.kind}; {-budget.share:.1%} were asked for",

@@ -8,7 +8,7 @@ from pathlib import Path
 from ...core.progress import Progress
 from ...quantize.quantize import QuantizeResult
 from ..tasks.plan_handover import float_model_of
-from ..tasks.quantizing import quantize_as, quantize_notices, quantize_task
+from ..tasks.quantizing import quantize_as, quantize_task, quantize_warnings
 from .prune_stages import Distil, Prune
 from .stage import Stage, on_samples, with_calibration
 from .target_figures import TargetFigures
@@ -34,8 +34,10 @@ class Quantize(Stage):
     def describe(self, run: TargetRun) -> str:
         """Return what it would do, in a few words."""
         options = run.recipe.quantize
-        how = f"{options.scheme}, method {options.method}, mixed precision {options.mixed}"
-        return f"{how}, {with_calibration(run)}"
+        number_format = (
+            f"{options.scheme}, method {options.method}, mixed precision {options.mixed}"
+        )
+        return f"{number_format}, {with_calibration(run)}"
 
     def make(self, run: TargetRun, progress: Progress) -> None:
         """Quantize it; the float model is then what the toolkit may be given."""
@@ -57,7 +59,7 @@ class Quantize(Stage):
         if run.recipe.in_int8:
             seed, floating = run.recipe.run.seed, run.floating
             figures.drift.layers(floating, run.quantized, run.calib, seed, progress)
-        figures.warnings.extend(quantize_notices(run.recipe.quantize, run.quantized))
+        figures.warnings.extend(quantize_warnings(run.recipe.quantize, run.quantized))
 
 
 class CheckQuantized(Stage):

@@ -63,7 +63,7 @@ def toolkit_settings(options: ToolkitOptions) -> ToolkitSettings:
 
 
 def require_toolkit(python: Path | None) -> str:
-    """The toolkit's version. Raises ToolkitError when it is not installed."""
+    """Return the toolkit's version. Raises ToolkitError when it is not installed."""
     if python is not None and not runs(python):
         raise ToolkitError(
             f"{option('toolkit-python', str(python))} is no Python that runs",

@@ -41,7 +41,7 @@ def errors_of(
     return error_report(planned, quantized, plan, samples, seconds=seconds, progress=progress)
 
 
-def explained(
+def tensor_errors(
     model: ModelProto,
     result: QuantizeResult,
     calib: Samples,
@@ -49,7 +49,7 @@ def explained(
     recipe: Recipe,
     progress: Progress,
 ) -> tuple[TensorError, ...]:
-    """The same with two minutes of time, and with a ``target`` in its simulator too."""
+    """Return what ``errors_of`` gives, with a ``target`` in its simulator too."""
     errors = errors_of(model, result, calib, recipe.run.seed, progress)
     if target is None:
         return errors
