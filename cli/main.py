@@ -60,10 +60,7 @@ class LazyGroup(TyperGroup):
 
 # Without a markup mode the help is plain text: drawing it with rich takes longer than all the rest.
 app = typer.Typer(
-    cls=LazyGroup,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+    cls=LazyGroup, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
 )
 
 
@@ -90,7 +87,7 @@ for _name, _help in COMMANDS.items():
 
 
 def main() -> None:
-    """Entry point: run the command line and exit with its code."""
+    """Run the command line and exit with its code."""
     catch_signals()
     verbose = not {"--verbose", "-v"}.isdisjoint(sys.argv)
     with speaking(command_phrase):

@@ -13,6 +13,7 @@ import typer
 
 from ..core.errors import RockpressError
 from .handler import resumable
+from .parameters import SCHEMA
 from .places import reports_of, whole_report
 from .progress_display import watching
 from .show import print_json, print_lines, say_where, show_report, warn
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from ..pipeline.recipes.recipe_file import ModelJob
 
 GATE_FAILED = 4
-SCHEMA = 1
 
 
 @dataclass(frozen=True)

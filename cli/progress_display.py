@@ -140,7 +140,7 @@ class _Bar(_WarningsOnly):
 
 
 def _duration(seconds: float) -> str:
-    """Seconds as a person says them.
+    """Return seconds as a person says them.
 
     >>> _duration(42.4), _duration(200), _duration(5400)
     ('42 s', '3 min', '1.5 h')

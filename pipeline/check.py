@@ -18,8 +18,7 @@ from ..convert.manifest import Manifest, is_of, manifest_path, read_manifest, ve
 from ..convert.toolkit.environment import toolkit_version
 from ..core.diagnostics import option
 from ..core.errors import ModelError, OptionError, SamplesError
-from ..core.graphs.layers import macs_of
-from ..core.graphs.model import is_qdq, load_model, model_bytes, parameter_count
+from ..core.graphs.model import is_qdq, load_model
 from ..core.progress import SILENT, Progress
 from ..core.results import ModelRow, Report, TargetReport
 from ..core.types import Array
@@ -43,7 +42,7 @@ from .recipes.recipe import Recipe, recipe_document
 from .requirements import require_latency, require_measurable
 from .run import rendered
 from .samples.ready_model import ReadyModel, ready_model
-from .stages.baseline import host_latency, measure_baseline
+from .stages.baseline import measure_baseline, onnx_row
 from .stages.stage_log import StageLog
 from .tasks.converting import NpuFeeds, conversion_request, require_toolkit
 from .tasks.manifest_files import feed_inputs
@@ -194,14 +193,8 @@ def _ratios(row: ModelRow, base: ModelRow) -> dict[str, float | None]:
 def _run_onnx(ready: ReadyModel, samples: Samples, progress: Progress) -> _Measured:
     quantized = is_qdq(ready.original)
     outputs = run_onnxruntime(ready.model, samples, optimise=not quantized, progress=progress)
-    row = ModelRow(
-        stage="quantized" if quantized else "candidate",
-        path=str(ready.path),
-        bytes=model_bytes(ready.path),
-        parameters=parameter_count(ready.original),
-        macs=macs_of(ready.model),
-        latency=(host_latency(ready.model, samples, optimise=not quantized),),
-    )
+    name = "quantized" if quantized else "candidate"
+    row = onnx_row(name, ready, samples, optimise=not quantized)
     return _Measured(row, outputs, ready.model, quantized)
 
 

@@ -12,14 +12,13 @@ from ..convert.chips.targets import Target
 from ..core.diagnostics import Diagnostic
 from ..core.errors import RockpressError
 from ..core.files import require_file, sha256_of, staging, write_text
-from ..core.options import Options
 from ..core.progress import SILENT, Progress
 from ..core.results import NOTHING_COMPARED, Report, StageRun, TargetReport
 from ..core.scratch import scratch_folder
 from ..core.version import rockpress_version
 from ..report.formats.document import to_json
 from .caching.cached_tasks import TaskCache
-from .caching.content_keys import key_of, samples_digest
+from .caching.content_keys import content_of, samples_digest
 from .caching.stage_cache import watch_hits
 from .figures.figures_of import ratios_of
 from .figures.last_release import (
@@ -46,11 +45,7 @@ from .tasks.converting import require_toolkit
 REPORT_FILE = "report.json"
 
 
-def run(
-    recipe: Recipe,
-    output: Path,
-    progress: Progress = SILENT,
-) -> Report:
+def run(recipe: Recipe, output: Path, progress: Progress = SILENT) -> Report:
     """Run a recipe and write everything to ``output``: a folder a target, and report.json.
 
     What cannot work is found before minutes are spent. Files appear in ``output`` only when all
@@ -143,49 +138,35 @@ def _audit_targets(
     }
 
 
-@dataclass(frozen=True)
-class _RunTask:
-    """What a whole run is given: of an unchanged one nothing is done again.
-
-    Without what only decides how long it takes, or whether it ends at all.
-    """
-
-    model: Path
-    groups: tuple[Options, ...]
-    toolkit: tuple[str, str]
-    samples: tuple[str | None, ...]  # digests
-    baseline: str | None  # likewise
-
-
 def whole_run(
     recipe: Recipe, version: str, compute: Callable[[Path], Report], folder: Path
 ) -> Report:
     """Return the report of a whole run, whose files come into ``folder``; maybe from the cache."""
     cache = recipe.cache if recipe.keeps_stages else None
-    task = RunKey(recipe, version)
-    return TaskCache(cache).run_in("run", task, compute, folder)
+    return TaskCache(cache).run_in("run", RunKey(recipe, version), compute, folder)
 
 
 @dataclass(frozen=True)
 class RunKey:
-    """What decides a whole run; samples are read for its key only where there is a cache."""
+    """What decides a whole run: not what only decides how long it takes, or whether it ends.
+
+    Samples are read for its key only where there is a cache.
+    """
 
     recipe: Recipe
     version: str
 
-    def key(self) -> Any:
+    def key(self) -> dict[str, Any]:
         """Return it. Raises RockpressError when something cannot be read."""
-        recipe = self.recipe
-        paths = (recipe.samples.calib, recipe.samples.eval)
-        baseline = recipe.gates.baseline
-        task = _RunTask(
-            recipe.model,
-            tuple(getattr(recipe, name) for name in GROUPS if name != "toolkit"),
-            (self.version, str(recipe.toolkit.toolkit_python)),
-            tuple(samples_digest(path) if path else None for path in paths),
-            sha256_of(baseline) if baseline else None,
-        )
-        return key_of(task)
+        recipe, baseline = self.recipe, self.recipe.gates.baseline
+        samples = (recipe.samples.calib, recipe.samples.eval)
+        return {
+            **{name: content_of(getattr(recipe, name)) for name in GROUPS if name != "toolkit"},
+            "model": content_of(recipe.model),
+            "toolkit": (self.version, str(recipe.toolkit.toolkit_python)),
+            "digests": [samples_digest(path) if path else None for path in samples],
+            "baseline": sha256_of(baseline) if baseline else None,
+        }
 
 
 def rendered(report: Report) -> Report:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from ...core.progress import Progress
     from ...pipeline.recipes.recipe import Recipe
 
-SCHEMA = 1
-
 app = typer.Typer(add_completion=False)
 
 
@@ -84,7 +82,7 @@ def _show(
             warn(named(outcome.warnings, name if several else None, shown))
     if as_json:
         documents = [_document(name, outcome) for name, outcome in outcomes.items()]
-        print_json({"schema": SCHEMA, "targets": documents} if several else documents[0])
+        print_json({"schema": o.SCHEMA, "targets": documents} if several else documents[0])
     else:
         print_lines(line for name, outcome in outcomes.items() for line in _lines(name, outcome))
 
@@ -97,7 +95,7 @@ def _document(name: str, outcome: Conversion | RockpressError) -> dict[str, Any]
     if isinstance(outcome, RockpressError):
         return {"target": name, "error": {"message": outcome.message, "hint": outcome.hint}}
     return {
-        "schema": SCHEMA,
+        "schema": o.SCHEMA,
         "path": str(outcome.path),
         "bytes": outcome.bytes,
         "target": outcome.target,

@@ -56,7 +56,7 @@ def command(
     mend = mend_all(facts, toolkit_python)
     if as_json:
         document = {
-            "schema": 1,
+            "schema": o.SCHEMA,
             "ok": healthy,
             "facts": [asdict(fact) for fact in facts],
             "mend": mend,

@@ -51,7 +51,7 @@ def command(
 
 
 def _below_a_top(folder: Path) -> list[str]:
-    """What to do with the files in a folder of a repository that is not its top."""
+    """Return what to do with the files where the folder is not the top of its repository."""
     from ...pipeline.starter import FRAGMENT, WORKFLOW
 
     here = folder.resolve()

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 _TOP = 20  # layers in the table; the dearest come first and should not scroll away
 
 Top = Annotated[
-    int,
-    typer.Option(metavar="N", parser=word_reader(Whole(1)), help="Show the N dearest layers."),
+    int, typer.Option(metavar="N", parser=word_reader(Whole(1)), help="Show the N dearest layers.")
 ]
 
 app = typer.Typer(add_completion=False)
@@ -63,7 +62,7 @@ def _inspect_onnx(recipe: Recipe, *, as_json: bool) -> None:
 
     facts = inspect_onnx(recipe.model, recipe.shape)
     if as_json:
-        print_json({"schema": 1, **asdict(facts)})
+        print_json({"schema": o.SCHEMA, **asdict(facts)})
     else:
         _show_onnx(facts)
         _show_layers(facts)
@@ -82,7 +81,7 @@ def _analyse(recipe: Recipe, top: int, *, as_json: bool, quiet: bool) -> None:
         warn(analysis.warnings)
     if as_json:
         targets = [analysis.document() for analysis in analyses]
-        print_json({"schema": 1, **asdict(facts), "targets": targets})
+        print_json({"schema": o.SCHEMA, **asdict(facts), "targets": targets})
         return
     _show_onnx(facts)
     for analysis in analyses:
@@ -102,7 +101,7 @@ def _inspect_rknn(path: Path, *, as_json: bool) -> None:
     names = ("target", "toolkit", "inputs", "outputs")
     best = contents if inspection.manifest else {name: contents[name] for name in names}
     more = {"file": asdict(inspection.file), "disagreements": list(inspection.disagreements)}
-    print_json({"schema": 1, **best, "manifest": inspection.manifest is not None, **more})
+    print_json({"schema": o.SCHEMA, **best, "manifest": inspection.manifest is not None, **more})
 
 
 def _show_onnx(facts: ModelFacts) -> None:
@@ -188,7 +187,7 @@ def _file_line(facts: RknnFacts) -> str:
 
 
 def _own_lines(facts: RknnFacts) -> list[str]:
-    """Inputs and outputs as the file itself has them: in the layout and type of the NPU."""
+    """Return lines on inputs and outputs as the file has them: in layout and type of the NPU."""
     lines = []
     for direction, tensors in (("input ", facts.inputs), ("output", facts.outputs)):
         for tensor in tensors:

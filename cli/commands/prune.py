@@ -32,6 +32,6 @@ def command(
     with watching(quiet=quiet) as progress:
         result = prune_file(make_recipe(model, **options), output, progress)
     if as_json:
-        print_json({"schema": 1, **asdict(result), "path": str(result.path)})
+        print_json({"schema": o.SCHEMA, **asdict(result), "path": str(result.path)})
         return
     show_pruning(result)

@@ -43,7 +43,7 @@ def command(
 
         print_json(
             {
-                "schema": 1,
+                "schema": o.SCHEMA,
                 "path": str(quantized.result.path),
                 "plan": str(quantized.result.plan_path),
                 "scheme": plan.scheme,

@@ -77,12 +77,12 @@ class Recipe:
 
     @property
     def in_int8(self) -> bool:
-        """Whether layers multiply in int8; else in float16, with weights of whatever width."""
+        """Return whether layers multiply in int8, else in float16 with weights of any width."""
         return self.quantize.scheme == "w8a8"
 
     @property
     def keeps_stages(self) -> bool:
-        """Whether stages are looked up in the cache and kept there.
+        """Return whether stages are looked up in the cache and kept there.
 
         Not with a metric of the user's own: what a function computes is not known by its name.
         """

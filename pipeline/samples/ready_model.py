@@ -33,7 +33,7 @@ class ReadyModel:
 
     @property
     def inputs(self) -> dict[str, Shape]:
-        """Input name -> fixed shape."""
+        """Return input name -> fixed shape."""
         return fixed_input_shapes(self.model)
 
     def samples(

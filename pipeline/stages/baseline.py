@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from onnx import ModelProto
@@ -41,10 +41,7 @@ class Baseline:
 
     def digests(self) -> dict[str, str]:
         """Return the digests of the model and of the samples, for the manifest."""
-        digests = {
-            "source": model_digest(self.ready.path),
-            "evaluation": self.evaluation.digest(),
-        }
+        digests = {"source": model_digest(self.ready.path), "evaluation": self.evaluation.digest()}
         if self.calib is not None:
             digests["calibration"] = self.calib.digest()
         return digests
@@ -67,15 +64,7 @@ def measure_baseline(
         outputs = run_onnxruntime(ready.model, evaluation, progress=progress)
         with _naming(recipe):
             itself = compare(outputs, outputs, evaluation.labels, scoring, recipe.run.seed)
-        row = ModelRow(
-            stage="baseline",
-            path=str(ready.path),
-            bytes=model_bytes(ready.path),
-            parameters=parameter_count(ready.original),
-            macs=macs_of(ready.model),
-            latency=(host_latency(ready.model, evaluation),),
-            accuracy=baseline_accuracy(itself),
-        )
+        row = replace(onnx_row("baseline", ready, evaluation), accuracy=baseline_accuracy(itself))
     return Baseline(ready, calib, evaluation, outputs, row, scoring, warnings)
 
 
@@ -89,6 +78,18 @@ def _naming(recipe: Recipe) -> Iterator[None]:
         if samples in error.diagnostic.text:
             raise
         raise SamplesError(f"{samples}: {error.diagnostic.text}", error.diagnostic.hint) from error
+
+
+def onnx_row(stage: str, ready: ReadyModel, samples: Samples, *, optimise: bool = True) -> ModelRow:
+    """Return the row of a model of the user's, as fast as it is on this host."""
+    return ModelRow(
+        stage=stage,
+        path=str(ready.path),
+        bytes=model_bytes(ready.path),
+        parameters=parameter_count(ready.original),
+        macs=macs_of(ready.model),
+        latency=(host_latency(ready.model, samples, optimise=optimise),),
+    )
 
 
 def host_latency(

@@ -28,19 +28,16 @@ class Convert(Stage):
     is_cached = True
 
     def reads(self, run: TargetRun) -> tuple[str, ...]:
-        """Return the last stage that changed the model."""
         changing = (Quantize(), Distil(), Prune())
         return next(((stage.name,) for stage in changing if stage.applies(run)), ())
 
     def describe(self, run: TargetRun) -> str:
-        """Return what it would do, in a few words."""
         version = toolkit_version(run.recipe.toolkit.toolkit_python)
         return f"rknn-toolkit2 {version}, simulate {on_samples(run)}"
 
     def make(self, run: TargetRun, progress: Progress) -> None:
-        """Convert it."""
         final = run.request(run.saved(run.model, "final"), run.path(".rknn"))
-        request = with_quantized(final, run.quantized, run.maybe_calib)
+        request = with_quantized(final, run.quantized, run.optional_calib)
         run.conversion = run.convert(replace(request, simulate=NpuFeeds(run.evaluation)), progress)
 
 
@@ -50,15 +47,12 @@ class Robustness(Stage):
     name = "robustness"
 
     def applies(self, run: TargetRun) -> bool:
-        """Return whether it was asked for."""
         return run.recipe.check.robustness
 
     def describe(self, run: TargetRun) -> str:
-        """Return what it would do, in a few words."""
         return "in ONNX Runtime, on images made worse"
 
     def measure(self, run: TargetRun, figures: TargetFigures, progress: Progress) -> None:
-        """Run both models on them."""
         figures.robustness = robustness_of(
             run.ready.model,
             run.quantized.path if run.quantized else run.model,
@@ -76,11 +70,9 @@ class Check(Stage):
     name = "check"
 
     def describe(self, run: TargetRun) -> str:
-        """Return what it would do, in a few words."""
         return "compare, and hold against the gates"
 
     def measure(self, run: TargetRun, figures: TargetFigures, progress: Progress) -> None:
-        """Add the row of the result, the gates, and the manifest beside the file."""
         conversion, file = run.conversion, run.path(".rknn")
         if conversion is None:
             return

@@ -49,7 +49,7 @@ class StageLog:
 
     @property
     def runs(self) -> tuple[StageRun, ...]:
-        """What has run so far."""
+        """Return what has run so far."""
         return tuple(self._runs)
 
     def _note(self, name: str, status: str, started: float) -> None:

@@ -55,10 +55,7 @@ def conversion_request(
 def toolkit_settings(options: ToolkitOptions) -> ToolkitSettings:
     """Return what the options say of how the toolkit is run."""
     return ToolkitSettings(
-        options.toolkit_python,
-        options.timeout,
-        options.memory_limit,
-        options.processes,
+        options.toolkit_python, options.timeout, options.memory_limit, options.processes
     )
 
 
