@@ -34,8 +34,8 @@ from rockpress.calibration_data.bundled import (
 from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.core.session import Session
 from rockpress.pipeline.check import check
+from rockpress.pipeline.quantize_file import quantize_file
 from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
-from rockpress.pipeline.single import quantize_file
 
 PROMISED = 2.0  # times the loop
 FEW, MANY = 1_000, 10_000

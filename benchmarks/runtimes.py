@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from rockpress.calibration_data.bundled import CALIBRATION, DEMO_PREPROCESS, MODEL, sample_path
 from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.core.session import Session
+from rockpress.pipeline.quantize_file import quantize_file
 from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
 from rockpress.pipeline.samples.ready_model import ready_model
-from rockpress.pipeline.single import quantize_file
 
 Array = NDArray[Any]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .target_results import Told, named
+from .target_results import ShownWarnings, named
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,12 +26,12 @@ def show_report(
     *,
     as_json: bool,
     files: Sequence[Path] | None,
-    shown: Told = frozenset(),
+    shown: ShownWarnings = frozenset(),
     on_stdout: bool = True,
 ) -> None:
     """Print the report and write it to ``files`` too; the suffix says in which format.
 
-    Warnings in ``shown`` were told before. Without ``on_stdout`` the others are all that is shown.
+    Warnings in ``shown`` were shown before. Without ``on_stdout`` the others are all that is shown.
     """
     from ..core.files import write_text
     from ..report.documents.document import to_json

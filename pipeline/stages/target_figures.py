@@ -61,13 +61,7 @@ class TargetFigures:
         self.reference_layers = self.reference_layers or layer_times(conversion)
 
     def add_onnx(
-        self,
-        name: str,
-        path: Path,
-        run: TargetRun,
-        progress: Progress,
-        *,
-        optimise: bool = True,
+        self, name: str, path: Path, run: TargetRun, progress: Progress, *, optimise: bool = True
     ) -> None:
         """Run an ONNX form of the model on this host; its outputs go into the drift."""
         evaluation = run.evaluation

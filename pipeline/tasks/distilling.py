@@ -105,17 +105,17 @@ def distil_pruned(
         )
 
 
-def distillation_notices(found: Distillation | None) -> list[Diagnostic]:
-    """The warning that training was of no use."""
-    if found is None or found.kept:
+def distillation_warnings(distillation: Distillation | None) -> list[Diagnostic]:
+    """Return the warning that training was of no use, where it was."""
+    if distillation is None or distillation.kept:
         return []
     return [
         Diagnostic(
             "pruning-distillation",
-            f"training made nothing better on {found.held_out} held-out samples, so the weights "
-            f"are those of least squares ({found.steps} steps in {found.seconds:.0f} s)",
-            f"give more samples ({option('calib-count')}) or more time "
-            f"({option('recover-time')}), or leave out "
-            f"{option('recover', 'distill')}",
+            f"training made nothing better on {distillation.held_out} held-out samples, so the "
+            f"weights are those of least squares ({distillation.steps} steps in "
+            f"{distillation.seconds:.0f} s)",
+            f"give more samples ({option('calib-count')}) or more time ({option('recover-time')}), "
+            f"or leave out {option('recover', 'distill')}",
         )
     ]

@@ -73,7 +73,10 @@ def test_a_flag_reads_the_same_in_every_command() -> None:
             for flag in option.opts:
                 if flag.startswith("--") and flag not in ("--output", "--force", "--quantize"):
                     helps.setdefault(flag, set()).add(
-                        (str(option.opts), str(getattr(option, "help", "")).partition(" [default: ")[0])
+                        (
+                            str(option.opts),
+                            str(getattr(option, "help", "")).partition(" [default: ")[0],
+                        )
                     )
     assert not {flag: texts for flag, texts in helps.items() if len(texts) > 1}
 

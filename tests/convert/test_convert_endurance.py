@@ -21,8 +21,8 @@ from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.convert.toolkit.failures import ToolkitOutOfMemory
 from rockpress.core.progress import Progress
 from rockpress.core.scratch import scratch_folder
+from rockpress.pipeline.convert_file import convert_file
 from rockpress.pipeline.recipes.recipe import make_recipe
-from rockpress.pipeline.single import convert_file
 
 pytestmark = [
     pytest.mark.toolkit,
@@ -108,7 +108,7 @@ def test_rockpress_itself_is_killed(
         "import os, signal, sys\n"
         "from pathlib import Path\n"
         "from rockpress.pipeline.recipes.recipe import make_recipe\n"
-        "from rockpress.pipeline.single import convert_file\n"
+        "from rockpress.pipeline.convert_file import convert_file\n"
         "from rockpress.core.progress import Progress\n"
         "class Killing(Progress):\n"
         "    def stage(self, name): pass\n"

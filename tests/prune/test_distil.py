@@ -23,7 +23,7 @@ from rockpress.pipeline.options.prune_options import PruneOptions
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.samples.ready_model import ready_model
 from rockpress.pipeline.tasks.distilling import (
-    distillation_notices,
+    distillation_warnings,
     require_distilling,
     split_for_pruning,
 )
@@ -191,9 +191,9 @@ def test_a_mini_batch_fits_in_memory() -> None:
 
 
 def test_the_effect_of_training_is_told() -> None:
-    assert distillation_notices(FOUND) == distillation_notices(None) == []
+    assert distillation_warnings(FOUND) == distillation_warnings(None) == []
     poor = replace(FOUND, kept=False)
-    (notice,) = distillation_notices(poor)
+    (notice,) = distillation_warnings(poor)
     assert notice.code == "pruning-distillation"
     assert "on 64 held-out samples" in notice.text
     assert "not kept" in distillation_text(poor)

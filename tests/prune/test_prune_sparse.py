@@ -21,7 +21,7 @@ from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.sparsity import Axis, axis_of, is_sparse, sparse_axis
 from rockpress.core.types import Array
 from rockpress.pipeline.recipes.recipe import make_recipe
-from rockpress.pipeline.tasks.two_four import require_sparse
+from rockpress.pipeline.tasks.semi_structured import require_sparsity
 from rockpress.prune.sparse.masks import fours_of, lost_power, masked_least_squares, sparse_mask
 from rockpress.prune.sparse.sparsify import SparseMethod, sparsify
 from samples import save_feeds
@@ -162,7 +162,7 @@ def test_sparsity_that_gains_nothing_is_refused_before_anything_runs(
     with pytest.raises(OptionError, match=message) as caught:
         recipe = make_recipe(tmp_path / "m.onnx", calib=tmp_path, **options)
         for target in recipe.run.target:
-            require_sparse(recipe.prune, recipe.quantize.scheme, find_target(target))
+            require_sparsity(recipe.prune, recipe.quantize.scheme, find_target(target))
     assert caught.value.hint or "is not one of" in caught.value.message
 
 

@@ -23,7 +23,11 @@ from .plan_handover import handover_of
 def apply_plan(
     model: ModelProto, source: Path | None, stem: Path
 ) -> tuple[ModelProto, QuantizeResult | None]:
-    """Return the model that a plan is about, and its quantized form and plan, beside ``stem``."""
+    """Write a model's quantized form and plan beside ``stem``; return them and the float model.
+
+    The plan of ``source`` is about that float model; without one there is only the model. Raises
+    OptionError for a quantized model, ModelError for the plan of another one.
+    """
     if source is None:
         return model, None
     if is_qdq(model):
@@ -83,7 +87,7 @@ def quantization_with(
     return (handover.quantizer, handover.dtype) if handover.takes_quantized else ("auto", None)
 
 
-def missing_weights(plan: Plan, model: ModelProto) -> Iterator[Diagnostic]:
+def weight_warnings(plan: Plan, model: ModelProto) -> Iterator[Diagnostic]:
     """Warn that a plan has ranges and types, but not the integers that a method chose."""
     if not Graph(model).names.intersection(plan.integer_weights):
         return  # the model has them: they are of other names once they are rounded
