@@ -51,8 +51,8 @@ class Recipe:
         """Return the recipe with some options changed, by their names on the command line.
 
         ``calib_count=64`` is what ``--calib-count 64`` is; shapes (``input``) add to what there
-        is, and a group may be given whole (``gates=Gates(max_size_mb=8)``). Names of earlier versions
-        are taken too. Raises OptionError.
+        is. A group may be given whole (``gates=Gates(max_size_mb=8)``), and names of earlier
+        versions are taken too. Raises OptionError.
 
         >>> Recipe(Path("a.onnx")).with_options(size=[48, 192]).shape.size
         (48, 192)

@@ -48,6 +48,7 @@ from rockpress.core.results import (
 )
 from rockpress.core.results.model_figures import LatencyFigure, ModelRow, Ratios, RetentionFigure
 from rockpress.pipeline.recipes.recipe_file import read_jobs
+from rockpress.pipeline.stages.stage_list import STAGES
 from rockpress.report.documents.document import NAMES, to_document
 from rockpress.report.text.changes import changes_lines
 
@@ -113,6 +114,11 @@ def command_of(verb: str) -> Any:
     return typer.main.get_command(import_module(f"rockpress.cli.commands.{verb}").app)
 
 
+def is_hidden(param: Any) -> bool:
+    """Whether help does not show it: a name of earlier versions."""
+    return getattr(param, "hidden", False)
+
+
 class Reader:
     """Reads the blocks of a page in a folder with what it supposes; one method a language."""
 
@@ -142,7 +148,10 @@ class Reader:
             getattr(self, f"{words[0]}_")(*words[1:])
 
     def rockpress_(self, verb: str, *words: str) -> None:
-        given = command_of(verb).make_context(verb, list(words)).params
+        command = command_of(verb)
+        given = command.make_context(verb, list(words)).params
+        old = [param.name for param in command.params if is_hidden(param) and given[param.name]]
+        assert not old, f"{self._page}: {old}"
         for name, value in given.items():
             if isinstance(value, Path) and name not in WRITTEN and value.name != str(value):
                 assert value.exists(), f"{self._page}: {value}"
@@ -213,9 +222,12 @@ class Reader:
                 self.sh(line)
 
     def python(self, text: str) -> None:
+        """Of a block whose first line says which file it is, imports are from its folder."""
+        folder = re.match(r"# ([a-z_/]+)/\w+\.py", text)
+        package = f"rockpress.{folder[1].replace('/', '.')}" if folder else None
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, (ast.Import, ast.ImportFrom)):
-                exec(ast.unparse(node), {})
+                exec(ast.unparse(node), {"__package__": package})
 
     # what is shown
 
@@ -259,11 +271,12 @@ def is_said(message: str) -> bool:
 
 def plan_shown(text: str) -> None:
     """What a dry run says: a line a stage, with words of its own."""
-    source = ROOT / "pipeline" / "dry_run.py"
-    said = list(wordings(source))
+    sources = [ROOT / "pipeline" / "dry_run.py", *(ROOT / "pipeline" / "stages").glob("*.py")]
+    said = [wording for source in sources for wording in wordings(source)]
+    names = {"baseline", *(stage.name for stage in STAGES)}
     for line in text.splitlines()[1:-1]:
         name, status, what = line.split(maxsplit=2)
-        assert f'"{name}"' in source.read_text() and status in ("run", "cached")
+        assert name in names and status in ("run", "cached")
         assert any(re.match(one, what) for one in said), line
 
 
@@ -285,7 +298,7 @@ def document(text: str) -> None:
 
 
 def documents_of_targets(text: str) -> None:
-    source = (ROOT / "cli" / "convert.py").read_text()
+    source = (ROOT / "cli" / "commands" / "convert.py").read_text()
     assert all(f'"{name}"' in source for name in re.findall(r'"([a-z]+)"', text))
 
 
@@ -382,13 +395,14 @@ def test_every_block_can_be_used(
 # Commands and options in running text
 
 
-NO_OPTIONS_OF_COMMANDS = {"--help", "--quick", "--install-completion"}
+NO_OPTIONS_OF_COMMANDS = {"--help", "--quick", "--install-completion", "--made-up-option"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_options_that_the_text_names_exist(page: Path) -> None:
     commands = {verb: command_of(verb) for verb in COMMANDS}
-    known = {name for one in commands.values() for param in one.params for name in param.opts}
+    params = [param for command in commands.values() for param in command.params]
+    known = {name for param in params if not is_hidden(param) for name in param.opts}
     text = re.sub(r"```.*?```", "", page.read_text().split(GENERATED)[0], flags=re.DOTALL)
     for code in re.findall(r"`([^`\n]+)`", text):
         program, _, rest = code.partition(" ")
