@@ -55,7 +55,7 @@ def run(call: Callable[[], object], *, verbose: bool = False) -> int:
 
 
 def _end(code: int) -> int:
-    """Say so when a signal was the reason, and end what it interrupted."""
+    """Return the code; where it is a signal's, say so and end the children first."""
     if code in _STOPPED:
         _end_children()
         _say(_STOPPED[code])
@@ -66,7 +66,7 @@ def _end(code: int) -> int:
 
 @contextmanager
 def resumable(hint: str) -> Iterator[None]:
-    """What to tell when a signal stops what is within."""
+    """Give the hint that is shown when a signal stops what is within."""
     global _to_resume
     _to_resume = hint
     try:
@@ -130,7 +130,7 @@ def _explain(error: RockpressError, verbose: bool) -> int:
 
 
 def _shortage_of(error: Exception) -> RockpressError | None:
-    """What the machine ran out of, if that is what the error says: no bug of ours."""
+    """Return what the machine ran out of, if that is what the error says: no bug of ours."""
     if isinstance(error, MemoryError):
         hint = "close other programs, or use fewer --jobs, a smaller --calib-count or model"
         explained = RockpressError(f"out of memory: {error}".rstrip(": "), hint)
@@ -148,7 +148,7 @@ def _report_bug(error: Exception) -> int:
     import traceback
 
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    _say(f"a bug in rockpress: {_named(error)}{_place(error.__traceback__)}")
+    _say(f"a bug in rockpress: {_named(error)}{_innermost_line(error.__traceback__)}")
     _say(f"log: {_written_log(text)}")
     return BUG
 
@@ -168,20 +168,20 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__
 
 
-def _place(trace: TracebackType | None) -> str:
-    """The innermost line of ours that the error came through, as " (in core/files.py:12)"."""
+def _innermost_line(trace: TracebackType | None) -> str:
+    """Return the last line of ours that the error came through, as " (in core/files.py:12)"."""
     ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-    found = ""
+    location = ""
     while trace is not None:
         path = trace.tb_frame.f_code.co_filename
         if path.startswith(ours) and "site-packages" not in path[len(ours) :]:
-            found = f" (in {path[len(ours) :]}:{trace.tb_lineno})"
+            location = f" (in {path[len(ours) :]}:{trace.tb_lineno})"
         trace = trace.tb_next
-    return found
+    return location
 
 
 def _written_log(text: str) -> str:
-    """Write the log into the temporary folder; its path, or why there is none."""
+    """Write the log into the temporary folder and return its path, or why there is none."""
     import shlex
     import tempfile
 

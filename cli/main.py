@@ -37,7 +37,7 @@ class LazyGroup(TyperGroup):
     """The commands as stubs with a name and a summary; the real one is put in when asked for."""
 
     def get_params(self, ctx: Any) -> Any:
-        """The options before the command, such that no pydantic is needed to read them.
+        """Return the options before the command, such that no pydantic is needed to read them.
 
         Typer imports it for a flag that is None, not for one that is False, and it is most of the
         time that a mistyped command or "rockpress COMMAND --help" takes.
@@ -49,7 +49,7 @@ class LazyGroup(TyperGroup):
         return params
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Running a command and completing its options both come through here."""
+        """Return the real command, both to run it and to complete its options."""
         name, command, rest = super().resolve_command(ctx, args)
         if name in COMMANDS:
             module = import_module(f".commands.{name.replace('-', '_')}", __package__)
@@ -60,15 +60,12 @@ class LazyGroup(TyperGroup):
 
 # Without a markup mode the help is plain text: drawing it with rich takes longer than all the rest.
 app = typer.Typer(
-    cls=LazyGroup,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+    cls=LazyGroup, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
 )
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
         from ..core.version import rockpress_version
 
         typer.echo(f"rockpress {rockpress_version()}")
@@ -90,7 +87,7 @@ for _name, _help in COMMANDS.items():
 
 
 def main() -> None:
-    """Entry point: run the command line and exit with its code."""
+    """Run the command line and exit with its code."""
     catch_signals()
     verbose = not {"--verbose", "-v"}.isdisjoint(sys.argv)
     with speaking(command_phrase):

@@ -13,23 +13,23 @@ import typer
 
 from ..core.errors import RockpressError
 from .handler import resumable
+from .parameters import SCHEMA
 from .places import reports_of, whole_report
 from .progress_display import watching
-from .show import print_json, print_lines, say_where, show_report, warn
+from .show import print_json, print_lines, show_folder, show_report, warn
 from .target_results import end_with, explain
 
 if TYPE_CHECKING:
-    from ..core.results import Report
+    from ..core.results.report import Report
     from ..pipeline.caching.stage_cache import Cache
     from ..pipeline.recipes.recipe_file import ModelJob
 
 GATE_FAILED = 4
-SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class Shown:
-    """How results are shown."""
+class Display:
+    """How results are shown, and to which files they are written too."""
 
     as_json: bool
     reports: Sequence[Path]
@@ -38,16 +38,16 @@ class Shown:
 
 
 def opened_cache(*, fresh: bool = False) -> Cache:
-    """The user's cache; with ``fresh`` nothing is taken from it. Warns when it cannot be used."""
+    """Return the user's cache, of which ``fresh`` takes nothing. Warns when it cannot be used."""
     from ..pipeline.caching.stage_cache import Cache, cache_folder
 
     cache = Cache(cache_folder(), fresh=fresh)
-    warn(cache.notices())
+    warn(cache.warnings())
     return cache
 
 
 def read_jobs(model: Path, output: Path | None) -> list[ModelJob]:
-    """What a model or a recipe asks for; ``output`` is the folder instead of the recipe's."""
+    """Return what a model or a recipe asks for, to ``output`` instead of the recipe's folder."""
     from ..pipeline.recipes.recipe import Recipe
     from ..pipeline.recipes.recipe_file import ModelJob, read_jobs
 
@@ -59,112 +59,112 @@ def read_jobs(model: Path, output: Path | None) -> list[ModelJob]:
     return [replace(job, output=output / job.name if job.name else output) for job in jobs]
 
 
-def run_one(job: ModelJob, shown: Shown) -> int:
-    """Run it, show its report, and return the exit code."""
+def run_one(job: ModelJob, display: Display) -> int:
+    """Run a model, show its report, and return the exit code."""
     from ..pipeline.parallel import AllFailed
 
     try:
-        result, told = _run(job, shown)
+        result, warned = _run(job, display)
     except AllFailed as failed:
-        end_with(failed.errors, verbose=shown.verbose, code=failed.exit_code)
-    show_report(result, as_json=shown.as_json, files=shown.reports, told=told)
-    return _end(job, result, shown)
+        end_with(failed.errors, verbose=display.verbose, code=failed.exit_code)
+    show_report(result, as_json=display.as_json, files=display.reports, shown=warned)
+    return _end(job, result, display)
 
 
-def run_several(jobs: Sequence[ModelJob], shown: Shown) -> int:
-    """Run all; one that fails does not keep the others from it. Returns the worst exit code.
+def run_several(jobs: Sequence[ModelJob], display: Display) -> int:
+    """Run all models, whichever of them fail, and return the worst exit code.
 
     Writes the report of all, unless there is none of any.
     """
     from ..core.files import write_text
-    from ..report.formats.document import json_text
+    from ..report.documents.document import json_text
 
     documents: dict[str, Any] = {}
     codes = []
     for job in jobs:
-        codes.append(_run_of_several(job, shown, documents))
+        codes.append(_run_of_several(job, display, documents))
     verdict = "fail" if any(codes) else "pass"
     document = {"schema": SCHEMA, "verdict": verdict, "models": documents}
-    if any("targets" in one for one in documents.values()):
+    if any("targets" in document for document in documents.values()):
         write_text(whole_report(jobs), json_text(document))
-    if shown.as_json:
+    if display.as_json:
         print_json(document)
     # what broke comes before what is only too bad
     return next((code for code in codes if code not in (0, GATE_FAILED)), max(codes))
 
 
-def _run_of_several(job: ModelJob, shown: Shown, documents: dict[str, Any]) -> int:
-    from ..report.formats.document import to_document
+def _run_of_several(job: ModelJob, display: Display, documents: dict[str, Any]) -> int:
+    from ..report.documents.document import to_document
 
     name = str(job.name)
-    if not shown.quiet:
+    if not display.quiet:
         print(f"rockpress: {name}", file=sys.stderr)
     try:
-        result, told = _run(job, shown)
+        result, warned = _run(job, display)
     except RockpressError as error:
         documents[name] = {"error": {"message": error.message, "hint": error.hint}}
-        explain(name, error, verbose=shown.verbose)
+        explain(name, error, verbose=display.verbose)
         return error.exit_code
     documents[name] = to_document(result)
-    if not shown.as_json:
+    if not display.as_json:
         print_lines([f"model {name}"])
     show_report(
         result,
         as_json=False,
-        files=reports_of(job, shown.reports),
-        told=told,
-        on_stdout=not shown.as_json,
+        files=reports_of(job, display.reports),
+        shown=warned,
+        on_stdout=not display.as_json,
     )
     try:
-        return _end(job, result, shown)
+        return _end(job, result, display)
     except typer.Exit as end:
         return end.exit_code
 
 
-def _run(job: ModelJob, shown: Shown) -> tuple[Report, frozenset[tuple[str, str]]]:
+def _run(job: ModelJob, display: Display) -> tuple[Report, frozenset[tuple[str, str]]]:
     from ..pipeline.run import run
 
-    kept = job.recipe.keeps_stages
-    hint = "the same command goes on after the last stage that was finished" if kept else ""
-    telling = watching(quiet=shown.quiet)
-    with resumable(hint), telling as progress:
+    is_cached = job.recipe.keeps_stages
+    hint = "the same command goes on after the last stage that was finished" if is_cached else ""
+    watched = watching(quiet=display.quiet)
+    with resumable(hint), watched as progress:
         return run(job.recipe, job.output, progress), progress.shown
 
 
-def _end(job: ModelJob, result: Report, shown: Shown) -> int:
-    say_where(job.output, quiet=shown.quiet)
+def _end(job: ModelJob, result: Report, display: Display) -> int:
+    show_folder(job.output, quiet=display.quiet)
     if result.failures:
-        end_with(result.failures, verbose=shown.verbose)
+        end_with(result.failures, verbose=display.verbose)
     return 0 if result.passed else GATE_FAILED
 
 
 def show_plans(jobs: Sequence[ModelJob], *, as_json: bool) -> None:
-    """What each would do."""
-    from ..pipeline.dry_run import planned
+    """Show what each run would do."""
+    from ..pipeline.dry_run import plan_run
 
-    plans = [(job.name, one) for job in jobs for one in planned(job.recipe, job.output)]
+    plans = [(job.name, plan) for job in jobs for plan in plan_run(job.recipe, job.output)]
     if as_json:
-        targets = [{"model": name, **asdict(one)} for name, one in plans]
+        targets = [{"model": name, **asdict(plan)} for name, plan in plans]
         print_json({"schema": SCHEMA, "targets": targets})
         return
-    for name, one in plans:
-        title = f"{name}: {one.target}" if name else one.target
-        print_lines([f"{title} -> {one.output}"])
-        print_lines(f"  {stage.name:<18}  {stage.status:<6}  {stage.what}" for stage in one.stages)
-        gates = [f"{gate} {limit:g}" for gate, limit in one.gates.items()]
+    for name, plan in plans:
+        title = f"{name}: {plan.target}" if name else plan.target
+        print_lines([f"{title} -> {plan.output}"])
+        print_lines(f"  {stage.name:<18}  {stage.status:<6}  {stage.what}" for stage in plan.stages)
+        gates = [f"{gate} {limit:g}" for gate, limit in plan.gates.items()]
         print_lines([f"  gates: {', '.join(gates) or 'none'}"])
 
 
 def write_depfile(file: Path, jobs: Sequence[ModelJob], model: Path) -> None:
-    """A rule for the report; the results are among what it needs, so that none can be missing."""
+    """Write a rule for the report, which needs the results too, so that none can be missing."""
     from ..core.files import write_bytes
-    from ..pipeline.depfile import name_notices, needed_files, result_files, rule
+    from ..pipeline.depfile import name_warnings, needed_files, result_files, rule
     from ..pipeline.run import REPORT_FILE
 
     needed = [] if jobs[0].recipe.model == model else [model]
     for job in jobs:
         needed += [*needed_files(job.recipe), *result_files(job.recipe, job.output)]
         needed += [job.output / REPORT_FILE] if job.name else []
-    warn(name_notices(needed))
+    warn(name_warnings(needed))
     # a name may be of any bytes
     write_bytes(file, os.fsencode(rule(whole_report(jobs), needed)))

@@ -25,6 +25,8 @@ def parse_report(text: str) -> Path:
     return path
 
 
+SCHEMA = 1  # the version of the form of what --json prints
+
 # What is read and written
 Model = Annotated[Path, Argument(metavar="MODEL", help="ONNX model to read.", show_default=False)]
 ModelOrRecipe = Annotated[

@@ -64,12 +64,12 @@ def _recipe_phrase_but_for(typed: set[str]) -> Phrase:
 
 
 def _rendered(error: RockpressError, model: Path, typed: set[str]) -> RockpressError:
-    """The error with its texts as they are said of this recipe."""
+    """Return the error with its texts in the words of this recipe."""
     with speaking(_recipe_phrase_but_for(typed)):
-        told = replace(error.diagnostic, text=error.message, hint=error.hint)
+        diagnostic = replace(error.diagnostic, text=error.message, hint=error.hint)
     if set(mentions(error.diagnostic.text)) - typed:
-        told = replace(told, text=f"{model}: {told.text}")
+        diagnostic = replace(diagnostic, text=f"{model}: {diagnostic.text}")
     if set(mentions(error.diagnostic.hint)) - typed:
-        told = replace(told, hint=f"{model}: {told.hint}")
-    error.diagnostic = told
+        diagnostic = replace(diagnostic, hint=f"{model}: {diagnostic.hint}")
+    error.diagnostic = diagnostic
     return error

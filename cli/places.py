@@ -34,7 +34,7 @@ def require_reports(reports: Files | None, recipe: Recipe, more: Files = ()) -> 
 def require_places(
     jobs: Sequence[ModelJob], recipe_file: Path, reports: Files, depfile: Path | None
 ) -> None:
-    """The same for a run: its own report, those of ``--report``, and the depfile."""
+    """Raise as ``require_reports`` for a run: its report, those of ``--report``, the depfile."""
     from ..pipeline.run import REPORT_FILE
 
     own = [job.output / REPORT_FILE for job in jobs]
@@ -48,7 +48,7 @@ def require_places(
 
 
 def whole_report(jobs: Sequence[ModelJob]) -> Path:
-    """The report of the one model, or that of all."""
+    """Return the path of the report of the one model, or of that of all."""
     from ..pipeline.run import REPORT_FILE
 
     folder = jobs[0].output
@@ -56,19 +56,19 @@ def whole_report(jobs: Sequence[ModelJob]) -> Path:
 
 
 def reports_of(job: ModelJob, reports: Iterable[Path]) -> list[Path]:
-    """The files of ``--report``, with the model's name where there are several."""
+    """Return the files of ``--report``, with the model's name where there are several."""
     return [file.with_stem(f"{file.stem}-{job.name}") if job.name else file for file in reports]
 
 
 def _require_alone(depfile: Path, reports: Iterable[Path], jobs: Iterable[ModelJob]) -> None:
     """Raise OptionError when a report or a result comes where the depfile would."""
-    place = _place(depfile)
-    if place in map(_place, reports):
+    path = _resolved(depfile)
+    if path in map(_resolved, reports):
         raise OptionError(f"--depfile {depfile}: a report is written there", _ELSEWHERE)
     for job in jobs:
         folders = [job.output / target.strip().lower() for target in job.recipe.run.target]
-        among = place.parent in [folder.resolve() for folder in folders]
-        if among and place.name.startswith(f"{job.recipe.model.stem}."):
+        among = path.parent in [folder.resolve() for folder in folders]
+        if among and path.name.startswith(f"{job.recipe.model.stem}."):
             raise OptionError(f"--depfile {depfile}: results are written there", _ELSEWHERE)
 
 
@@ -77,13 +77,13 @@ def _require_unread(written: Iterable[Written], recipes: Sequence[Recipe], more:
     for option, file in written:
         if not file.is_file():
             continue
-        read = [*more, *(one for recipe in recipes for one in _read_for(recipe, option))]
-        if any(one.is_file() and one.samefile(file) for one in read):
+        read = [*more, *(path for recipe in recipes for path in _read_for(recipe, option))]
+        if any(path.is_file() and path.samefile(file) for path in read):
             raise OptionError(f"{option} {file} would replace what is read", _ELSEWHERE)
 
 
 def _read_for(recipe: Recipe, option: str) -> list[Path]:
-    """What a recipe reads; a report may take the place of the old one that is no limit for it."""
+    """Return what a recipe reads, but for an old report that is no limit and may be replaced."""
     from ..pipeline.depfile import needed_files
 
     gated = recipe.gates.max_regression
@@ -99,5 +99,5 @@ def _require_files(written: Iterable[Written]) -> None:
         require_file(file)
 
 
-def _place(file: Path) -> Path:
+def _resolved(file: Path) -> Path:
     return file.parent.resolve() / file.name

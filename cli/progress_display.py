@@ -19,7 +19,7 @@ def watching(*, quiet: bool) -> Iterator[Progress]:
     """Yield the progress that suits where stderr goes."""
     warnings = _Warnings()
     if quiet:
-        yield _Telling(warnings)
+        yield _WarningsOnly(warnings)
     elif sys.stderr.isatty():
         with _bar() as progress:
             yield _Bar(warnings, progress)
@@ -28,20 +28,20 @@ def watching(*, quiet: bool) -> Iterator[Progress]:
 
 
 class _Warnings:
-    """Which were shown; of all targets together."""
+    """The warnings that were shown, of all targets together."""
 
     def __init__(self) -> None:
         self.shown: set[tuple[str, str]] = set()
 
-    def lines(self, notice: Diagnostic, name: str) -> list[str]:
+    def lines(self, diagnostic: Diagnostic, name: str) -> list[str]:
         from .show import warning_lines
 
-        notice = notice.rendered()
-        self.shown.add((notice.code, notice.text))
-        return warning_lines(notice, name)
+        diagnostic = diagnostic.rendered()
+        self.shown.add((diagnostic.code, diagnostic.text))
+        return warning_lines(diagnostic, name)
 
 
-class _Telling(Progress):
+class _WarningsOnly(Progress):
     """Shows warnings at once; nothing else."""
 
     def __init__(self, warnings: _Warnings, target: str = "") -> None:
@@ -49,15 +49,14 @@ class _Telling(Progress):
         self._warnings = warnings
 
     def of(self, target: str) -> Progress:
-        return _Telling(self._warnings, target)
+        return _WarningsOnly(self._warnings, target)
 
-    def warn(self, notice: Diagnostic) -> None:
-        for line in self._warnings.lines(notice, self._name):
+    def warn(self, diagnostic: Diagnostic) -> None:
+        for line in self._warnings.lines(diagnostic, self._name):
             self._say(line)
 
     @property
     def shown(self) -> frozenset[tuple[str, str]]:
-        """Code and text of the warnings that were shown already."""
         return frozenset(self._warnings.shown)
 
     def _say(self, line: str) -> None:
@@ -66,14 +65,14 @@ class _Telling(Progress):
         sys.stderr.flush()
 
 
-class _Lines(_Telling):
+class _Lines(_WarningsOnly):
     """A line a stage, and now and then one that says how far a long one is."""
 
     def __init__(self, warnings: _Warnings, target: str = "") -> None:
         super().__init__(warnings, target)
         self._stage = ""
-        self._what = ""
-        self._started = self._said = time.monotonic()
+        self._activity = ""
+        self._started = self._last_line = time.monotonic()
 
     def of(self, target: str) -> Progress:
         return _Lines(self._warnings, target)
@@ -83,29 +82,29 @@ class _Lines(_Telling):
         self._begin("")
         self._say(f"rockpress: {self._name}{name}")
 
-    def step(self, what: str, done: int, total: int | None = None) -> None:
-        if what != self._what:
-            self._begin(what)
+    def step(self, activity: str, done: int, total: int | None = None) -> None:
+        if activity != self._activity:
+            self._begin(activity)
         now = time.monotonic()
-        if total and done and now - self._said >= _SAY_EVERY:
-            self._said = now
+        if total and done and now - self._last_line >= _SAY_EVERY:
+            self._last_line = now
             left = (now - self._started) / done * (total - done)
-            line = f"{self._stage}: {what} {done}/{total}, about {_duration(left)} left"
+            line = f"{self._stage}: {activity} {done}/{total}, about {_duration(left)} left"
             self._say(f"rockpress: {self._name}{line}")
 
     def cached(self, name: str) -> None:
         self._say(f"rockpress: {self._name}{name}: cached")
 
-    def _begin(self, what: str) -> None:
-        self._what = what
-        self._started = self._said = time.monotonic()
+    def _begin(self, activity: str) -> None:
+        self._activity = activity
+        self._started = self._last_line = time.monotonic()
 
     def end(self, status: str) -> None:
         if status == "failed":  # now, not only when the others are finished
             self.stage(status)
 
 
-class _Bar(_Telling):
+class _Bar(_WarningsOnly):
     """One row; each of several targets gets its own, in place of the one for all."""
 
     def __init__(self, warnings: _Warnings, progress: Any, target: str = "") -> None:
@@ -122,9 +121,9 @@ class _Bar(_Telling):
         self._stage = self._name + name
         self._progress.reset(self._task, description=self._stage, total=None)
 
-    def step(self, what: str, done: int, total: int | None = None) -> None:
+    def step(self, activity: str, done: int, total: int | None = None) -> None:
         self._progress.update(
-            self._task, description=f"{self._stage}: {what}", completed=done, total=total
+            self._task, description=f"{self._stage}: {activity}", completed=done, total=total
         )
 
     def cached(self, name: str) -> None:
@@ -141,7 +140,7 @@ class _Bar(_Telling):
 
 
 def _duration(seconds: float) -> str:
-    """Seconds as a person says them.
+    """Return seconds as a person says them.
 
     >>> _duration(42.4), _duration(200), _duration(5400)
     ('42 s', '3 min', '1.5 h')

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from copy import copy
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
@@ -17,18 +17,17 @@ from .handler import run as explained
 if TYPE_CHECKING:
     from ..core.diagnostics import Diagnostic
 
-    OneWarning = TypeVar("OneWarning", Diagnostic, Diagnostic)
-
 FAILED = 1
-Told = AbstractSet[tuple[str, str]]
+ShownWarnings = AbstractSet[tuple[str, str]]  # code and text of each
 
 
 def named(
-    warnings: Sequence[OneWarning], target: str | None, told: Told = frozenset()
-) -> Iterator[OneWarning]:
-    """The warnings that were not told yet, each with the name of its target in front, if any."""
-    new = (one for one in warnings if (one.code, one.text) not in told)
-    return (replace(one, text=f"{target}: {one.text}") if target else one for one in new)
+    warnings: Iterable[Diagnostic], target: str | None, shown: ShownWarnings = frozenset()
+) -> Iterator[Diagnostic]:
+    """Yield the warnings that were not shown yet, each with its target in front, if any."""
+    for warning in warnings:
+        if (warning.code, warning.text) not in shown:
+            yield replace(warning, text=f"{target}: {warning.text}") if target else warning
 
 
 def end_with(
@@ -42,10 +41,10 @@ def end_with(
 
 def explain(name: str, error: RockpressError, *, verbose: bool) -> None:
     """Tell on stderr what went wrong with one of several, as of any other error."""
-    told = copy(error)
-    told.diagnostic = replace(error.diagnostic, text=f"{name}: {error.diagnostic.text}")
-    told.__cause__ = error.__cause__
-    explained(partial(_raise, told), verbose=verbose)
+    renamed = copy(error)
+    renamed.diagnostic = replace(error.diagnostic, text=f"{name}: {error.diagnostic.text}")
+    renamed.__cause__ = error.__cause__
+    explained(partial(_raise, renamed), verbose=verbose)
 
 
 def _raise(error: RockpressError) -> None:

@@ -53,9 +53,8 @@ def takes(verb: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = _own_parameters(command)
-        described = {one.name: one for one in options_of(verb)}
-        parameters = [*own, *(_parameter(one, verb) for one in described.values())]
-        parameters += [_alias(old, described[new], verb) for old, new in old_names(verb).items()]
+        parameters = [*own, *(_parameter(described, verb) for described in options_of(verb))]
+        parameters += [_alias(old, verb) for old in old_names(verb)]
 
         def call(**values: Any) -> None:
             mine = {name: values.pop(name) for name in list(values) if name in names}
@@ -102,8 +101,8 @@ def _parameter(described: Option, verb: str) -> inspect.Parameter:
     return _keyword(described.name, _annotated(kind, shown), None)
 
 
-def _alias(old: str, described: Option, verb: str) -> inspect.Parameter:
-    """A name of earlier versions: taken, but not shown."""
+def _alias(old: str, verb: str) -> inspect.Parameter:
+    """Return the parameter of a name of earlier versions: taken, but not shown."""
     hidden = typer.Option(f"--{old}", parser=_old_reader(verb, old), hidden=True)
     return _keyword(old, Annotated[Any, hidden], None)
 
@@ -137,13 +136,13 @@ def word_reader(kind: Kind, *, off: bool = False) -> Callable[[str], Any]:
 
 
 def _old_reader(verb: str, old: str) -> Callable[[str], Any]:
-    """The same for a name of earlier versions, whose value may belong to several options."""
-    described = {one.name: one for one in options_of(verb)}
+    """Return a parser for a name of earlier versions, whose values may be of several options."""
+    by_name = {described.name: described for described in options_of(verb)}
 
     def read(text: str) -> Any:
         name, value = renamed(verb, old, text)
-        one = described[name]
-        return word_reader(one.kinds.get(verb, one.kind), off=one.off)(value)
+        described = by_name[name]
+        return word_reader(described.kinds.get(verb, described.kind), off=described.off)(value)
 
     return read
 
@@ -164,7 +163,7 @@ def complete_target(incomplete: str) -> list[str]:
 
 
 def _given(verb: str, values: dict[str, Any]) -> Given:
-    """What was given, by the present names, with what was repeated put together."""
+    """Return what was given, by the present names, with what was repeated put together."""
     return dict(_present(verb, values))
 
 
@@ -178,11 +177,11 @@ def _present(verb: str, values: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _is_repeated(verb: str, name: str) -> bool:
-    return any(one.kind.repeats for one in options_of(verb) if one.name == name)
+    return any(option.kind.repeats for option in options_of(verb) if option.name == name)
 
 
 def _joined(parts: list[Any]) -> Any:
-    """Tables as one, of equal keys the last; lists one after the other."""
+    """Return tables as one, of equal keys the last; lists one after the other."""
     if isinstance(parts[0], dict):
         return {name: value for part in parts for name, value in part.items()}
     return [value for part in parts for value in part]

@@ -43,7 +43,7 @@ class F1(Metric):
 
     @property
     def name(self) -> str:
-        """Return what the report calls it."""
+        """Return the metric's name for the report."""
         return f"f1 of class {self.positive}"
 
     def predict(self, outputs: Sequence[Array]) -> Array:
@@ -52,11 +52,11 @@ class F1(Metric):
         return classes
 
     def measure(self, predictions: Any, labels: Labels) -> Sums:
-        """Measure what each sample adds to: predicted and actual, predicted, actual."""
-        predicted, actual = predictions == self.positive, labels.classes() == self.positive
-        rows = np.stack([predicted & actual, predicted, actual], axis=1).astype(np.float64)
+        """Return sums of true positives, predicted and labelled ones, from which F1 follows."""
+        predicted, labelled = predictions == self.positive, labels.classes() == self.positive
+        rows = np.stack([predicted & labelled, predicted, labelled], axis=1).astype(np.float64)
         return Sums(
-            scores=(predicted == actual).astype(np.float64),
+            scores=(predicted == labelled).astype(np.float64),
             rows=rows,
             formula=lambda sums: 2 * sums[:, 0] / (sums[:, 1] + sums[:, 2]),
         )

@@ -22,7 +22,7 @@ PAGE = (320, 320)
 
 
 def write_lines(folder: Path, count: int, random: np.random.Generator) -> None:
-    """Write images of one or two words, and a table of what they say."""
+    """Write images of one or two words, and a table of their texts."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for index in range(count):
@@ -34,7 +34,7 @@ def write_lines(folder: Path, count: int, random: np.random.Generator) -> None:
 
 
 def render_page(random: np.random.Generator) -> tuple[Image.Image, list[tuple[float, ...]]]:
-    """Return a page of three to five lines, and their boxes: centre and sides, in shares of it."""
+    """Return a page of three to five lines, and their boxes (centre, sides) in shares of it."""
     paper, ink = int(random.integers(180, 256)), int(random.integers(0, 80))
     page = Image.new("RGB", PAGE, (paper, paper, int(random.integers(150, 256))))
     draw = ImageDraw.Draw(page)

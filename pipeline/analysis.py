@@ -18,7 +18,7 @@ from onnx import helper
 
 from ..convert.chips.compiler_log import Layer, Memory
 from ..convert.chips.latency import Latency, LayerCost, layer_costs
-from ..convert.chips.targets import Target, find_target
+from ..convert.chips.targets import Target
 from ..convert.convert import Conversion, convert
 from ..convert.handover import Sample
 from ..convert.request import ConversionRequest
@@ -31,6 +31,7 @@ from ..core.scratch import scratch_folder
 from ..quantize.quantize import QuantizeResult, quantize
 from .inspection import ModelFacts, facts_of
 from .recipes.recipe import Recipe
+from .requirements import targets_of
 from .samples.ready_model import ReadyModel, ready_model
 from .tasks.converting import require_toolkit, toolkit_settings
 from .tasks.plan_handover import ranges_of
@@ -57,7 +58,7 @@ class Analysis:
 
     @property
     def cycles(self) -> dict[str, int]:
-        """The sums of the columns DDR, NPU and Total (the larger of both, layer by layer)."""
+        """Return the sums of DDR, NPU and Total (the larger of both, layer by layer)."""
         return {
             "ddr": sum(layer.ddr_cycles for layer in self.layers),
             "npu": sum(layer.npu_cycles for layer in self.layers),
@@ -66,28 +67,28 @@ class Analysis:
 
     @property
     def by_cost(self) -> list[tuple[Layer, LayerCost]]:
-        """The layers proper, the dearest first: by milliseconds, or by cycles without those."""
+        """Return the layers proper, the dearest first, in milliseconds or else cycles."""
         pairs = zip(self.layers, self.costs, strict=True)
         proper = [pair for pair in pairs if not pair[0].is_boundary]
         return sorted(proper, key=lambda pair: (-(pair[1].ms or 0.0), -pair[0].total_cycles))
 
     @property
     def on_cpu(self) -> int:
-        """How many layers run on the CPU; the model's inputs and outputs are not counted."""
+        """Count the layers on the CPU, without the model's inputs and outputs."""
         return sum(layer.runs_on == "CPU" and not layer.is_boundary for layer in self.layers)
 
     @property
     def shares(self) -> dict[str, float]:
-        """How much of the time is spent in layers that are bound by what; {} without times."""
+        """Return the share of the time by what bounds the layers; {} without times."""
         total = sum(cost.ms or 0.0 for cost in self.costs)
-        found: dict[str, float] = {}
+        shares: dict[str, float] = {}
         for cost in self.costs:
             if cost.ms:
-                found[cost.bound] = found.get(cost.bound, 0.0) + cost.ms / total
-        return dict(sorted(found.items(), key=lambda item: -item[1]))
+                shares[cost.bound] = shares.get(cost.bound, 0.0) + cost.ms / total
+        return dict(sorted(shares.items(), key=lambda item: -item[1]))
 
     def document(self) -> dict[str, Any]:
-        """The same as plain values, with every layer's cost in its row."""
+        """Return the analysis as plain values, with every layer's cost in its row."""
         rows = [
             {**asdict(layer), **asdict(cost)}
             for layer, cost in zip(self.layers, self.costs, strict=True)
@@ -101,7 +102,7 @@ class Analysis:
             "on_cpu": self.on_cpu,
             "shares": self.shares,
             "layers": rows,
-            "warnings": [asdict(one) for one in self.warnings],
+            "warnings": [asdict(warning) for warning in self.warnings],
             "seconds": round(self.seconds, 3),
         }
 
@@ -109,8 +110,11 @@ class Analysis:
 def analyse_file(
     recipe: Recipe, progress: Progress = SILENT
 ) -> tuple[ModelFacts, tuple[Analysis, ...]]:
-    """What is in ``recipe.model``, and what it costs on every target. Raises RockpressError."""
-    ready = ready_model(recipe.model, recipe.shape.input, recipe.shape.size, recipe.shape.outputs)
+    """Return what is in ``recipe.model`` and what it costs on its targets.
+
+    Raises RockpressError.
+    """
+    ready = ready_model(recipe.model, recipe.shape)
     return facts_of(ready), analyse(ready, recipe, progress)
 
 
@@ -120,16 +124,16 @@ def analyse(ready: ReadyModel, recipe: Recipe, progress: Progress = SILENT) -> t
     A float model is quantized to int8 first, or stays in float16, as the recipe's scheme says; a
     quantized one is taken as it is. Raises RockpressError.
     """
-    targets = list(dict.fromkeys(find_target(name) for name in recipe.run.target))
+    targets = targets_of(recipe)
     for target in targets:
         _require_format(target, ready, recipe)
     require_toolkit(recipe.toolkit.toolkit_python)
-    found = []
+    analyses = []
     with _compilable(ready, recipe, progress) as compile_for:
         for target in targets:
             progress.stage(f"compile ({target.name})")
-            found.append(_analysis(compile_for(target), target))
-    return tuple(found)
+            analyses.append(_analysis(compile_for(target), target))
+    return tuple(analyses)
 
 
 def _require_format(target: Target, ready: ReadyModel, recipe: Recipe) -> None:
@@ -154,15 +158,15 @@ def _require_format(target: Target, ready: ReadyModel, recipe: Recipe) -> None:
 def _compilable(
     ready: ReadyModel, recipe: Recipe, progress: Progress
 ) -> Iterator[Callable[[Target], Conversion]]:
-    """A function that compiles the model for a target; its files are gone afterwards."""
+    """Yield a function that compiles the model for a target; its files are gone afterwards."""
     with scratch_folder() as folder:
-        given = folder / f"{ready.path.stem}.onnx"
-        save_model(ready.model, given)
+        float_file = folder / f"{ready.path.stem}.onnx"
+        save_model(ready.model, float_file)
         samples: Sequence[Sample] = ()
-        model, float_model, ranges = given, None, None
+        model, float_model, ranges = float_file, None, None
         if recipe.quantize.scheme != "float16" and not is_qdq(ready.model):
             progress.stage("quantize")
-            model, float_model = given.with_suffix(".quantized.onnx"), given
+            model, float_model = float_file.with_suffix(".quantized.onnx"), float_file
             samples = [_noise(ready, recipe.run.seed)]
             ranges = ranges_of(_quantize(ready, model, samples).plan, ready.model)
 
@@ -195,9 +199,9 @@ def _quantize(ready: ReadyModel, output: Path, samples: Sequence[Sample]) -> Qua
 
 
 def _noise(ready: ReadyModel, seed: int) -> Sample:
-    """One sample: uniform from 0 to 1, and 0 for integers, which may be indices."""
+    """Return one sample: uniform from 0 to 1, and 0 for integers, which may be indices."""
     random = np.random.default_rng(seed)
-    types = {one.name: one.type.tensor_type.elem_type for one in ready.model.graph.input}
+    types = {value.name: value.type.tensor_type.elem_type for value in ready.model.graph.input}
     feeds = {}
     for name, shape in fixed_input_shapes(ready.model).items():
         dtype = np.dtype(helper.tensor_dtype_to_np_dtype(types[name]))

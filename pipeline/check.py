@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from onnx import ModelProto
 
@@ -18,19 +17,21 @@ from ..convert.manifest import Manifest, is_of, manifest_path, read_manifest, ve
 from ..convert.toolkit.environment import toolkit_version
 from ..core.diagnostics import option
 from ..core.errors import ModelError, OptionError, SamplesError
-from ..core.graphs.layers import macs_of
-from ..core.graphs.model import is_qdq, load_model, model_bytes, parameter_count
+from ..core.graphs.model import is_qdq, load_model
 from ..core.progress import SILENT, Progress
-from ..core.results import ModelRow, Report, TargetReport
+from ..core.results.model_figures import ModelRow, Ratios
+from ..core.results.report import Report, TargetReport, ToolVersion
+from ..core.results.sample_rows import RobustnessRow
 from ..core.types import Array
 from ..core.version import rockpress_version
 from ..quantize.rendering.plan import read_plan
+from ..report.documents.report_reader import metric_details
 from .figures.figures_of import (
     accuracy_figure,
-    example_documents,
+    changed_samples,
     gate_figures,
     latency_figures,
-    layer_documents,
+    layer_rows,
     ratios_of,
     recipe_notices,
     result_notices,
@@ -43,7 +44,7 @@ from .recipes.recipe import Recipe, recipe_document
 from .requirements import require_latency, require_measurable
 from .run import rendered
 from .samples.ready_model import ReadyModel, ready_model
-from .stages.baseline import host_latency, measure_baseline
+from .stages.baseline import measure_baseline, onnx_row
 from .stages.stage_log import StageLog
 from .tasks.converting import NpuFeeds, conversion_request, require_toolkit
 from .tasks.manifest_files import feed_inputs
@@ -86,57 +87,57 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
     """
     require_measurable(recipe)
     last = open_last_release(recipe)
-    ready = ready_model(recipe.model, recipe.shape.input, recipe.shape.size, recipe.shape.outputs)
+    ready = ready_model(recipe.model, recipe.shape)
     calib, evaluation = open_both(ready, recipe)
     opened = _open_candidate(candidate, calib, evaluation, recipe)
-    aim = opened.manifest.target if isinstance(opened, _Rebuildable) else None
-    require_comparable(last, recipe, [aim])
+    target_name = opened.manifest.target if isinstance(opened, _Rebuildable) else None
+    require_comparable(last, recipe, [target_name])
     _require_runnable(recipe, opened)
     log = StageLog(progress)
     base = measure_baseline(ready, calib, evaluation, recipe, log)
     target = None
-    with log.stage("candidate") as told:
+    with log.stage("candidate"):
         if isinstance(opened, _Rebuildable):
             target = opened.manifest.target
-            found = _simulated(candidate, opened, calib, evaluation, recipe, told)
+            measured = _simulated(candidate, opened, calib, evaluation, recipe, progress)
         else:
-            found = _run_onnx(opened, evaluation, told)
-    worse: tuple[dict[str, Any], ...] = ()
+            measured = _run_onnx(opened, evaluation, progress)
+    robustness: tuple[RobustnessRow, ...] = ()
     if recipe.check.robustness:
-        with log.stage("robustness") as told:
-            worse = robustness_of(
+        with log.stage("robustness"):
+            robustness = robustness_of(
                 ready.model,
-                found.computed,
+                measured.computed,
                 evaluation,
                 base.scoring,
                 recipe.run.seed,
-                told,
-                optimise=not found.quantized,
+                progress,
+                optimise=not measured.quantized,
             )
-    comparison = base.compared(found.outputs, recipe.run.seed)
-    row = _with_accuracy(found.row, comparison)
+    comparison = base.compared(measured.outputs, recipe.run.seed)
+    row = _with_accuracy(measured.row, comparison)
     report = TargetReport(
         target=target,
         models=(base.row, row),
         retention=retention_figure(comparison),
-        examples=example_documents(comparison, evaluation),
-        details=dict(comparison.details),
+        examples=changed_samples(comparison, evaluation),
+        details=metric_details(comparison.details),
         ratios=_ratios(row, base.row) if target is None else ratios_of(row, None),
         pruning=None,
-        robustness=worse,
-        layers=layer_documents(found.conversion) if found.conversion else (),
+        robustness=robustness,
+        layers=layer_rows(measured.conversion) if measured.conversion else (),
         gates=gate_figures(recipe.gates, comparison, row),
         warnings=(
             *recipe_notices(recipe.preprocessing),
-            *base.notices,
-            *result_notices(found.conversion, comparison, recipe.gates),
+            *base.warnings,
+            *result_notices(measured.conversion, comparison, recipe.gates),
         ),
         stages=log.runs,
     )
-    toolkit = {"name": "rknn-toolkit2", "version": toolkit_version(recipe.toolkit.toolkit_python)}
-    tool = {"name": "rockpress", "version": rockpress_version()}
-    found_all = Report(tool, toolkit, recipe_document(recipe), (report,))
-    return rendered(with_changes(found_all, recipe, last))
+    toolkit = ToolVersion("rknn-toolkit2", toolkit_version(recipe.toolkit.toolkit_python))
+    tool = ToolVersion("rockpress", rockpress_version())
+    whole = Report(tool, toolkit, recipe_document(recipe), (report,))
+    return rendered(with_changes(whole, recipe, last))
 
 
 def _open_candidate(
@@ -144,7 +145,7 @@ def _open_candidate(
 ) -> ReadyModel | _Rebuildable:
     """Find out before anything runs whether the candidate can be compared."""
     if candidate.suffix.lower() != ".rknn":
-        ready = ready_model(candidate, recipe.shape.input, recipe.shape.size, recipe.shape.outputs)
+        ready = ready_model(candidate, recipe.shape)
         _require_same_inputs(candidate, tuple(ready.inputs), evaluation)
         return ready
     if not candidate.is_file():
@@ -159,7 +160,7 @@ def _open_candidate(
         )
     require_latency(find_target(manifest.target), recipe.gates.max_latency_ms)
     files = verify_files(manifest, candidate.parent)
-    _require_same_inputs(candidate, tuple(one.name for one in manifest.inputs), evaluation)
+    _require_same_inputs(candidate, tuple(feed.name for feed in manifest.inputs), evaluation)
     _require_same_feed(manifest, evaluation, candidate)
     if manifest.quantization not in _OWN:
         _require_same_calibration(manifest, calib, candidate)
@@ -173,7 +174,7 @@ def _open_candidate(
 
 
 def _require_runnable(recipe: Recipe, opened: ReadyModel | _Rebuildable) -> None:
-    """Robustness is measured in ONNX Runtime, where the toolkit's own quantization is not known."""
+    """Raise OptionError where ONNX Runtime, which robustness is measured in, cannot run it."""
     if not recipe.check.robustness or isinstance(opened, ReadyModel):
         return
     if opened.manifest.quantization not in _OWN:
@@ -185,23 +186,17 @@ def _require_runnable(recipe: Recipe, opened: ReadyModel | _Rebuildable) -> None
         )
 
 
-def _ratios(row: ModelRow, base: ModelRow) -> dict[str, float | None]:
-    """Against the baseline on this host; a quantized model runs unoptimised, so not its latency."""
+def _ratios(row: ModelRow, base: ModelRow) -> Ratios:
+    """Return the ratios to the baseline on this host, without latency where it is unoptimised."""
     ratios = ratios_of(row, base)
-    return {**ratios, "latency": None} if row.stage == "quantized" else ratios
+    return replace(ratios, latency=None) if row.stage == "quantized" else ratios
 
 
 def _run_onnx(ready: ReadyModel, samples: Samples, progress: Progress) -> _Measured:
     quantized = is_qdq(ready.original)
     outputs = run_onnxruntime(ready.model, samples, optimise=not quantized, progress=progress)
-    row = ModelRow(
-        stage="quantized" if quantized else "candidate",
-        path=str(ready.path),
-        bytes=model_bytes(ready.path),
-        parameters=parameter_count(ready.original),
-        macs=macs_of(ready.model),
-        latency=(host_latency(ready.model, samples, optimise=not quantized),),
-    )
+    name = "quantized" if quantized else "candidate"
+    row = onnx_row(name, ready, samples, optimise=not quantized)
     return _Measured(row, outputs, ready.model, quantized)
 
 
@@ -247,20 +242,21 @@ def _simulated(
 
 
 def _require_same_feed(manifest: Manifest, evaluation: Samples, candidate: Path) -> None:
-    """Mean, std, colour and size are inside or beside the file: others would measure nothing."""
-    given = feed_inputs(evaluation.inputs, evaluation.npu_preprocess)
-    for was, now in zip(manifest.inputs, given, strict=True):
-        for what in ("dtype", "layout", "shape", "color", "mean", "std"):
-            if getattr(was, what) != getattr(now, what):
+    """Raise OptionError when the samples are fed otherwise than the file was built for."""
+    feeds = feed_inputs(evaluation.inputs, evaluation.npu_preprocess)
+    for built, present in zip(manifest.inputs, feeds, strict=True):
+        for name in ("dtype", "layout", "shape", "color", "mean", "std"):
+            before, now = getattr(built, name), getattr(present, name)
+            if before != now:
                 raise OptionError(
-                    f"{candidate} was built for {what} {_shown(getattr(was, what))}, but the "
-                    f"samples give {_shown(getattr(now, what))}",
-                    _DIFFERENT_FORM if what == "dtype" else _DIFFERENT_VALUES,
+                    f"{candidate} was built for {name} {_shown(before)}, but the samples give "
+                    f"{_shown(now)}",
+                    _DIFFERENT_FORM if name == "dtype" else _DIFFERENT_VALUES,
                 )
 
 
 def _shown(value: object) -> str:
-    return ",".join(f"{one:g}" for one in value) if isinstance(value, tuple) else str(value)
+    return ",".join(f"{part:g}" for part in value) if isinstance(value, tuple) else str(value)
 
 
 def _require_same_inputs(candidate: Path, names: Sequence[str], evaluation: Samples) -> None:
@@ -273,7 +269,7 @@ def _require_same_inputs(candidate: Path, names: Sequence[str], evaluation: Samp
 
 
 def _require_same_calibration(manifest: Manifest, calib: Samples | None, candidate: Path) -> None:
-    """The toolkit's own quantizer needs the samples it had: without them it is another model."""
+    """Raise SamplesError without the samples that the toolkit's own quantizer had."""
     if calib is None or calib.digest() != manifest.digests.get("calibration"):
         raise SamplesError(
             f"{candidate} was quantized by the toolkit ({manifest.quantization}); building it "

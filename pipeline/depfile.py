@@ -30,15 +30,15 @@ _LABELS = ("labels", "masks")
 
 
 def is_fit(path: Path) -> bool:
-    """Whether there is a way to write a name such that Make reads it."""
+    """Return whether there is a way to write a name such that Make reads it."""
     return not _UNFIT.search(_spelled(path))
 
 
 def rule(target: Path, needed: Iterable[Path]) -> str:
-    r"""A rule that says what ``target`` is made from, and an empty one for each of these.
+    r"""Return a rule that says what ``target`` is made from, and an empty one for each of these.
 
     The empty rules keep Make going when one of the files is removed: what needs it is made again.
-    Files with a name that Make cannot read are left out, see ``name_notices``.
+    Files with a name that Make cannot read are left out, see ``name_warnings``.
 
     >>> print(rule(Path("build/report.json"), [Path("my model.onnx")]), end="")
     build/report.json: \
@@ -51,47 +51,47 @@ def rule(target: Path, needed: Iterable[Path]) -> str:
     return _EQUALS + text if _QUOTED["="] in text else text
 
 
-def name_notices(needed: Iterable[Path]) -> tuple[Diagnostic, ...]:
-    """A warning when some names cannot be written."""
-    odd = [path for path in dict.fromkeys(needed) if not is_fit(path)]
-    if not odd:
+def name_warnings(needed: Iterable[Path]) -> tuple[Diagnostic, ...]:
+    """Return a warning when some names cannot be written."""
+    unfit = [path for path in dict.fromkeys(needed) if not is_fit(path)]
+    if not unfit:
         return ()
-    text = f"make cannot read the names of {len(odd)} files, such as {str(odd[0])!r}"
+    text = f"make cannot read the names of {len(unfit)} files, such as {str(unfit[0])!r}"
     hint = "rename them: as they are, a change in one does not make the next make run this again"
     return (Diagnostic("depfile-name", text, hint),)
 
 
 def named_files(recipe: Recipe) -> list[Path]:
-    """The files and folders that a recipe names."""
+    """Return the files and folders that a recipe names."""
     named = [recipe.model, recipe.samples.calib, recipe.samples.eval, recipe.gates.baseline]
-    options = [Path(value) for value in recipe.metric.metric_option.values()]
-    return [path for path in named if path is not None] + [one for one in options if one.is_file()]
+    settings = [Path(value) for value in recipe.metric.metric_option.values()]
+    return [path for path in named if path is not None] + [*filter(Path.is_file, settings)]
 
 
 def needed_files(recipe: Recipe) -> list[Path]:
-    """What a recipe names, with external data and all samples and their folders.
+    """Return what a recipe names, with external data and all samples and their folders.
 
     Of what cannot be read there is the name alone.
     """
-    found = []
+    files = []
     with suppress(RockpressError):
-        found += model_files(recipe.model)
+        files += model_files(recipe.model)
     for samples in (recipe.samples.calib, recipe.samples.eval):
         if samples is not None:
             with suppress(RockpressError):
-                found += _files_of(samples)
-    return [*dict.fromkeys([*found, *named_files(recipe)])]
+                files += _files_of(samples)
+    return [*dict.fromkeys([*files, *named_files(recipe)])]
 
 
 def result_files(recipe: Recipe, output: Path) -> list[Path]:
-    """What a run has made for the targets; of one that failed there is nothing."""
+    """Return what a run has made for the targets; of one that failed there is nothing."""
     name = f"{recipe.model.stem}.rknn"
     files = [output / target.strip().lower() / name for target in recipe.run.target]
     return [file for file in files if file.is_file()]
 
 
 def _files_of(samples: Path) -> list[Path]:
-    """A folder is newer once something was put into it or taken out."""
+    """Return samples and their folders, which are newer once something was put into them."""
     files: tuple[Path, ...] = getattr(open_source(samples), "paths", ())
     labels = [file for name in _LABELS for file in sorted((samples / name).rglob("*"))]
     table = samples / "labels.csv"
@@ -101,7 +101,7 @@ def _files_of(samples: Path) -> list[Path]:
 
 
 def _spelled(path: Path) -> str:
-    """A folder such as "images (1)" would be a member of an archive without what follows it."""
+    """Return a name; a folder's such as "images (1)" gets what makes it no member of an archive."""
     name = str(path)
     return f"{name}/." if name.endswith(")") and path.is_dir() else name
 
@@ -111,5 +111,5 @@ def _quoted(path: Path) -> str:
 
 
 def _as_target(path: Path) -> str:
-    """A per cent sign would make a rule of it for many files; a bar is itself here."""
+    """Return a quoted name without the per cent sign that would make a pattern of a rule."""
     return _quoted(path).replace("%", "\\%").replace("\\|", "|")

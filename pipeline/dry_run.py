@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from ..convert.chips.targets import Target
-from ..core.results import Report
+from ..core.results.report import Report
 from ..core.scratch import scratch_folder
 from .caching.stage_cache import CacheMiss
-from .inputs import opened
+from .inputs import open_inputs
 from .recipes.recipe import Recipe
-from .run import admitted, whole_run
+from .run import preflight, whole_run
 from .stages.stage import on_samples
 from .stages.stage_list import cached_stages
 from .stages.target_run import TargetRun
@@ -42,35 +40,25 @@ class PlannedTarget:
     gates: dict[str, float]
 
 
-def planned(recipe: Recipe, folder: Path) -> tuple[PlannedTarget, ...]:
+def plan_run(recipe: Recipe, folder: Path) -> tuple[PlannedTarget, ...]:
     """Return what ``run`` would do. Raises what it would raise before its first stage."""
-    targets, _, version = admitted(recipe, folder)
-    inputs = opened(recipe)
+    targets, _, version = preflight(recipe, folder)
+    inputs = open_inputs(recipe)
     if recipe.cache is not None:
         recipe = replace(recipe, cache=recipe.cache.as_read_only())
     all_cached = _all_cached(recipe, version)
-
-    def stages(target: Target) -> tuple[PlannedStage, ...]:
+    plans = []
+    for target in targets:
         with scratch_folder() as work:
             run = TargetRun(*inputs, recipe, target, work / "files", work / "scratch")
-            listed = [_baseline(recipe, run), *_stages(run)]
-        if all_cached:
-            return tuple(replace(stage, status="cached") for stage in listed)
-        return tuple(listed)
-
-    return tuple(
-        PlannedTarget(
-            target.name,
-            str(folder / target.name / f"{recipe.model.stem}.rknn"),
-            stages(target),
-            _gates(recipe),
-        )
-        for target in targets
-    )
+            stages = _planned_stages(run, all_cached=all_cached)
+        output = folder / target.name / f"{recipe.model.stem}.rknn"
+        plans.append(PlannedTarget(target.name, str(output), stages, _gates(recipe)))
+    return tuple(plans)
 
 
 def _all_cached(recipe: Recipe, version: str) -> bool:
-    """Whether nothing has changed since a run that was kept."""
+    """Return whether nothing has changed since a run that was kept."""
 
     def compute(_: Path) -> Report:
         raise CacheMiss
@@ -83,21 +71,22 @@ def _all_cached(recipe: Recipe, version: str) -> bool:
     return True
 
 
-def _baseline(recipe: Recipe, run: TargetRun) -> PlannedStage:
-    """The stage before those of the targets, which is never in the cache alone."""
-    labelled = run.evaluation.labels is not None
+def _planned_stages(run: TargetRun, *, all_cached: bool) -> tuple[PlannedStage, ...]:
+    """Return the baseline, which is never in the cache alone, and the stages of the target."""
+    recipe, labelled = run.recipe, run.evaluation.labels is not None
     by = recipe.metric.metric if labelled else "agreement and SQNR"
-    text = f"{recipe.model} in ONNX Runtime {on_samples(run)}, {by}"
-    return PlannedStage("baseline", "run", text)
-
-
-def _stages(run: TargetRun) -> Iterator[PlannedStage]:
-    for stage, is_cached in cached_stages(run):
-        yield PlannedStage(stage.name, "cached" if is_cached else "run", stage.describe(run))
+    baseline = ("baseline", False, f"{recipe.model} in ONNX Runtime {on_samples(run)}, {by}")
+    stages = (
+        (stage.name, is_cached, stage.describe(run)) for stage, is_cached in cached_stages(run)
+    )
+    return tuple(
+        PlannedStage(name, "cached" if all_cached or is_cached else "run", text)
+        for name, is_cached, text in (baseline, *stages)
+    )
 
 
 def _gates(recipe: Recipe) -> dict[str, float]:
-    """Limits by the name that the report has for them."""
+    """Return the limits by the name that the report has for them."""
     limits = asdict(recipe.gates)
     del limits["confidence"], limits["baseline"]
     more = {f"max-regression-{name}": limit for name, limit in limits.pop("max_regression").items()}

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from ..calibration_data.hygiene import sample_warnings
 from ..calibration_data.samples import Samples
-from ..core.diagnostics import option
+from ..core.diagnostics import Diagnostic, option
 from ..core.errors import OptionError
+from ..core.progress import Progress
 from .figures.robustness import require_images
 from .recipes.recipe import Recipe
 from .samples.bound_metric import bound_metric, require_labels
-from .samples.ready_model import ReadyModel, ready_model
+from .samples.ready_model import ReadyModel, ready_model, require_calibration
 from .tasks.distilling import split_for_pruning
 from .tasks.pruning import prunes, require_layers
 
 # the model made ready, calibration samples, and those that everything is compared on
-Opened = tuple[ReadyModel, Samples | None, Samples]
+RunInputs = tuple[ReadyModel, Samples | None, Samples]
 
 
-def opened(recipe: Recipe) -> Opened:
-    """The model made ready, and ``open_both``.
+def open_inputs(recipe: Recipe) -> RunInputs:
+    """Return the model made ready, and what ``open_both`` gives.
 
     Raises what they raise, and what pruning would only find when it begins.
     """
-    ready = ready_model(recipe.model, recipe.shape.input, recipe.shape.size, recipe.shape.outputs)
+    ready = ready_model(recipe.model, recipe.shape)
     require_layers(recipe.prune, ready.model)
     calib, evaluation = open_both(ready, recipe)
     if prunes(recipe.prune) and calib is not None:
@@ -30,36 +32,53 @@ def opened(recipe: Recipe) -> Opened:
 
 
 def open_both(ready: ReadyModel, recipe: Recipe) -> tuple[Samples | None, Samples]:
-    """Calibration samples (None when not needed) and those that everything is compared on.
+    """Return calibration samples (None when not needed) and those that everything is compared on.
 
     Without labelled samples the calibration samples serve for the comparison too. Raises
     SamplesError, and OptionError when one set holds images and the other tensors, or when images
     are needed.
     """
-    calib, evaluation = _opened(ready, recipe)
-    require_images(recipe.check, evaluation)
-    return calib, evaluation
-
-
-def _opened(ready: ReadyModel, recipe: Recipe) -> tuple[Samples | None, Samples]:
-    how, seed = recipe.preprocessing, recipe.run.seed
-    calib = None
-    if recipe.samples.calib is not None:
-        calib = ready.samples(recipe.samples.calib, how, recipe.samples.calib_count, seed)
+    calib = calibration_samples(ready, recipe)
     if recipe.samples.eval is None:
-        assert calib is not None  # require_comparison has seen to it
-        bound_metric(recipe.metric, ready.model, calib)
-        return calib, calib
-    evaluation = ready.samples(recipe.samples.eval, how, recipe.samples.eval_count, seed)
-    require_labels(
-        recipe.samples.eval,
-        recipe.gates.min_retention,
-        bound_metric(recipe.metric, ready.model, evaluation),
-        evaluation,
-    )
+        evaluation = require_calibration(calib, "the comparison")
+        bound_metric(recipe.metric, ready.model, evaluation)
+    else:
+        evaluation = ready.samples(
+            recipe.samples.eval, recipe.preprocessing, recipe.samples.eval_count, recipe.run.seed
+        )
+        require_labels(
+            recipe.samples.eval,
+            recipe.gates.min_retention,
+            bound_metric(recipe.metric, ready.model, evaluation),
+            evaluation,
+        )
     if calib is not None and calib.is_pixels != evaluation.is_pixels:
         raise OptionError(
             f"one of {option('calib')} and {option('eval')} holds images and the other tensors",
             "give both in the same form: the .rknn is built for one of them",
         )
+    require_images(recipe.check, evaluation)
     return calib, evaluation
+
+
+def open_calibrated(
+    recipe: Recipe, stage: str, progress: Progress
+) -> tuple[ReadyModel, Samples, tuple[Diagnostic, ...]]:
+    """Return the model, its calibration samples, and the warnings on these, given to ``progress``.
+
+    Raises OptionError without samples, which the ``stage`` needs, SamplesError or ModelError.
+    """
+    ready = ready_model(recipe.model, recipe.shape)
+    calib = require_calibration(calibration_samples(ready, recipe), stage)
+    warnings = sample_warnings(calib, None, recipe.run.seed)
+    for warning in warnings:
+        progress.warn(warning)
+    return ready, calib, warnings
+
+
+def calibration_samples(ready: ReadyModel, recipe: Recipe) -> Samples | None:
+    """Open the calibration samples; None when there are none. Raises SamplesError."""
+    samples = recipe.samples
+    if samples.calib is None:
+        return None
+    return ready.samples(samples.calib, recipe.preprocessing, samples.calib_count, recipe.run.seed)

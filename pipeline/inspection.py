@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,9 +15,9 @@ from ..core.graphs.graph import Graph
 from ..core.graphs.layers import LayerShape, layers_of
 from ..core.graphs.model import is_qdq, load_model, model_bytes, parameter_count
 from ..core.passes.prepare import input_shapes_of, output_shapes_of
-from ..core.types import Shape
 from ..prune.channels.dependency_builder import build_dependency_graph
 from ..prune.channels.groups import find_groups
+from .options.sample_options import ModelOptions
 from .samples.ready_model import ReadyModel, ready_model
 
 
@@ -53,22 +53,17 @@ class RknnInspection:
     disagreements: tuple[str, ...] = ()
 
 
-def inspect_onnx(
-    path: Path,
-    input_shapes: Mapping[str, Shape],
-    size: tuple[int, int] | None = None,
-    outputs: Sequence[str] = (),
-) -> ModelFacts:
+def inspect_onnx(path: Path, options: ModelOptions) -> ModelFacts:
     """Read an ONNX file; with fixed shapes its layers too. Raises ModelError or OptionError."""
     model = load_model(path)
     free = [name for name, shape in input_shapes_of(model).items() if None in shape[1:]]
-    if set(free) - set(input_shapes) and size is None and not outputs:
+    if set(free) - set(options.input) and options.size is None and not options.outputs:
         return _facts(path, model)
-    return facts_of(ready_model(path, input_shapes, size, outputs))
+    return facts_of(ready_model(path, options))
 
 
 def facts_of(ready: ReadyModel) -> ModelFacts:
-    """The facts of a model whose shapes are fixed, its layers among them."""
+    """Return the facts of a model whose shapes are fixed, its layers among them."""
     graph = Graph(ready.model)
     layers = tuple(layers_of(graph))
     dependency = build_dependency_graph(graph)
@@ -106,14 +101,14 @@ def inspect_rknn(path: Path) -> RknnInspection:
     if not manifest_path(path).is_file():
         return RknnInspection(facts, None)
     manifest = read_manifest(manifest_path(path))
-    found = _disagreements(facts, manifest)
-    if not found and not is_of(manifest, path):
-        found = ("the file is not the one that it was written for (sha256)",)
-    return RknnInspection(facts, manifest, found)
+    disagreements = _disagreements(facts, manifest)
+    if not disagreements and not is_of(manifest, path):
+        disagreements = ("the file is not the one that it was written for (sha256)",)
+    return RknnInspection(facts, manifest, disagreements)
 
 
 def _disagreements(facts: RknnFacts, manifest: Manifest) -> tuple[str, ...]:
-    """What the manifest says otherwise than the file: then it belongs to another file."""
+    """Return what the manifest says otherwise than the file: then it belongs to another file."""
     pairs = {
         "target": (manifest.target, facts.target),
         "toolkit": (manifest.toolkit, facts.toolkit),
@@ -121,11 +116,11 @@ def _disagreements(facts: RknnFacts, manifest: Manifest) -> tuple[str, ...]:
         "outputs": (_names(manifest.outputs), _names(facts.outputs)),
     }
     return tuple(
-        f"{what} {said} in the manifest, {found} in the file"
-        for what, (said, found) in pairs.items()
-        if said != found
+        f"{name} {noted} in the manifest, {actual} in the file"
+        for name, (noted, actual) in pairs.items()
+        if noted != actual
     )
 
 
 def _names(tensors: Sequence[object]) -> str:
-    return ", ".join(str(getattr(one, "name", "")) for one in tensors) or "none"
+    return ", ".join(str(getattr(tensor, "name", "")) for tensor in tensors) or "none"

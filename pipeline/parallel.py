@@ -23,24 +23,16 @@ _CRASH = "toolkit-crash"
 _LOOK_SECONDS = 0.2  # how often it is looked whether a signal has come
 
 
-class Coded(Protocol):
-    """A warning with a code."""
-
-    @property
-    def code(self) -> str:
-        """Its stable code, such as toolkit-crash."""
-
-
-class Warned(Protocol):
+class WithWarnings(Protocol):
     """A result with warnings: the report of a target, or a conversion."""
 
     @property
-    def warnings(self) -> Sequence[Coded]:
+    def warnings(self) -> Sequence[Diagnostic]:
         """What was seen on the way."""
 
 
 S = TypeVar("S")
-T = TypeVar("T", bound=Warned)
+T = TypeVar("T", bound=WithWarnings)
 Build = Callable[[Target, Recipe, Progress], T]
 
 
@@ -75,18 +67,18 @@ class _Stoppable(Progress):
         self._check()
         self._progress.stage(name)
 
-    def step(self, what: str, done: int, total: int | None = None) -> None:
+    def step(self, activity: str, done: int, total: int | None = None) -> None:
         self._check()
-        self._progress.step(what, done, total)
+        self._progress.step(activity, done, total)
 
     def cached(self, name: str) -> None:
         self._progress.cached(name)
 
-    def warn(self, notice: Diagnostic) -> None:
-        self._progress.warn(notice)
+    def warn(self, diagnostic: Diagnostic) -> None:
+        self._progress.warn(diagnostic)
 
     @property
-    def told(self) -> frozenset[tuple[str, str]]:
+    def shown(self) -> frozenset[tuple[str, str]]:
         return self._progress.shown
 
     def end(self, status: str) -> None:
@@ -100,7 +92,7 @@ class _Stoppable(Progress):
 def each_target(
     targets: Sequence[Target], recipe: Recipe, build: Build[T], progress: Progress
 ) -> list[T | RockpressError]:
-    """What ``build`` gives for every target, in their order, or the error that it raised.
+    """Return what ``build`` gives for every target, in their order, or the error that it raised.
 
     ``build`` is called with a target, the recipe and its progress; up to as many calls as the
     recipe has jobs run side by side, each with its share of the memory limit. One that runs out of
@@ -113,21 +105,19 @@ def each_target(
     """
     if len(targets) == 1:
         return [build(targets[0], recipe, progress)]
-    told = [progress.of(target.name) for target in targets]
+    progresses = [progress.of(target.name) for target in targets]
     width = min(recipe.toolkit.jobs or 1, len(targets))
     outcomes: list[T | RockpressError | None] = [None] * len(targets)
     if width > 1:
-        memory, jobs = (
-            recipe.toolkit.memory_limit / width,
-            max(1, recipe.toolkit.processes // width),
-        )
+        memory = recipe.toolkit.memory_limit / width
+        jobs = max(1, recipe.toolkit.processes // width)
         share = recipe.with_options(memory_limit=memory, jobs=jobs)
-        outcomes = _side_by_side(targets, share, build, told, width)
+        outcomes = _side_by_side(targets, share, build, progresses, width)
     finished = [
-        _alone(target, recipe, build, one) if outcome is None else outcome
-        for target, one, outcome in zip(targets, told, outcomes, strict=True)
+        _alone(target, recipe, build, own) if outcome is None else outcome
+        for target, own, outcome in zip(targets, progresses, outcomes, strict=True)
     ]
-    _require_one({target.name: one for target, one in zip(targets, finished, strict=True)})
+    _require_success([target.name for target in targets], finished)
     return finished
 
 
@@ -135,16 +125,16 @@ def _side_by_side(
     targets: Sequence[Target],
     share: Recipe,
     build: Build[T],
-    observers: Sequence[Progress],
+    progresses: Sequence[Progress],
     width: int,
 ) -> list[T | RockpressError | None]:
-    """All outcomes; None for a target to be built again with more memory."""
+    """Return all outcomes; None for a target to be built again with more memory."""
     stop = threading.Event()
     with ThreadPoolExecutor(width, "rockpress") as pool:
         try:
             futures = [
-                pool.submit(_in_share, target, share, build, _Stoppable(one, stop))
-                for target, one in zip(targets, observers, strict=True)
+                pool.submit(_in_share, target, share, build, _Stoppable(own, stop))
+                for target, own in zip(targets, progresses, strict=True)
             ]
             for future in all_or_first_exception(futures):
                 future.result()  # raises what is no error of a target
@@ -155,7 +145,7 @@ def _side_by_side(
 
 
 def all_or_first_exception(futures: Sequence[Future[S]]) -> set[Future[S]]:
-    """The finished ones, as soon as all are or one has raised."""
+    """Wait until all are finished or one has raised, and return the finished ones."""
     while True:
         # For ever would be deaf: a signal that comes just before this thread begins to wait, or
         # that the system gives to another thread, does not wake it (see "Execution of Python signal
@@ -193,16 +183,17 @@ def _outcome(
         return error.with_traceback(None)  # which would keep the arrays of its frames
 
 
-def _may_lack_memory(outcome: Warned | RockpressError) -> bool:
-    """A crash may be a failed allocation, also one that was got round: alone it may not come."""
+def _may_lack_memory(outcome: WithWarnings | RockpressError) -> bool:
+    """Return whether it crashed, maybe for want of memory, even if that was got round."""
     if isinstance(outcome, RockpressError):
         return isinstance(outcome, (ToolkitOutOfMemory, ToolkitCrashed))
     return any(warning.code == _CRASH for warning in outcome.warnings)
 
 
-def _require_one(outcomes: Mapping[str, Warned | RockpressError]) -> None:
-    errors = {name: one for name, one in outcomes.items() if isinstance(one, RockpressError)}
-    if len(errors) < len(outcomes):
-        return
-    said = {(type(error), error.diagnostic) for error in errors.values()}
-    raise next(iter(errors.values())) if len(said) == 1 else AllFailed(errors)
+def _require_success(
+    names: Sequence[str], outcomes: Sequence[WithWarnings | RockpressError]
+) -> None:
+    errors = [outcome for outcome in outcomes if isinstance(outcome, RockpressError)]
+    if len(errors) == len(outcomes):
+        distinct = {(type(error), error.diagnostic) for error in errors}
+        raise errors[0] if len(distinct) == 1 else AllFailed(dict(zip(names, errors, strict=True)))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
 from ..accuracy.gates import require_limits
 from ..accuracy.metrics.metric_table import find_metric
 from ..convert.chips.targets import Target, find_target
@@ -15,7 +12,7 @@ from ..prune.distillation.distil import require_torch
 from .recipes.recipe import Recipe
 from .tasks.pruning import budget_of, cost_of, require_pruning
 from .tasks.quantizing import mixed_precision
-from .tasks.two_four import require_sparse
+from .tasks.semi_structured import require_sparsity
 
 
 def require_samples(recipe: Recipe) -> None:
@@ -55,34 +52,34 @@ def require_measurable(recipe: Recipe) -> None:
 
 
 def targets_of(recipe: Recipe) -> list[Target]:
-    """The targets in their order, each once. Raises RockpressError when one is not known."""
+    """Return the targets in their order, each once. Raises RockpressError for an unknown one."""
     return list(dict.fromkeys(find_target(name) for name in recipe.run.target))
 
 
-def only_target(recipe: Recipe, what: str) -> Target:
-    """The one target of a command that makes one file. Raises OptionError when there are more."""
+def only_target(recipe: Recipe, verb: str) -> Target:
+    """Return the target of a command that makes one file. Raises OptionError for several."""
     targets = targets_of(recipe)
     if len(targets) > 1:
         raise OptionError(
-            f"{what} makes one model, for one chip; {option('target')} names "
-            f"{', '.join(one.name for one in targets)}",
+            f"{verb} makes one model, for one chip; {option('target')} names "
+            f"{', '.join(target.name for target in targets)}",
             f"give one {option('target')}, or use rockpress run, which makes a model for each",
         )
     return targets[0]
 
 
 def pruning_target(recipe: Recipe) -> Target:
-    """The one target of prune. Raises OptionError or PackageError when it cannot be pruned so."""
+    """Return the target of prune. Raises OptionError or PackageError when that cannot be done."""
     require_pruning(recipe.prune)
     target = only_target(recipe, "prune")
     if recipe.prune.recover == "distill":
         require_torch()
-    require_sparse(recipe.prune, recipe.quantize.scheme, target)
+    require_sparsity(recipe.prune, recipe.quantize.scheme, target)
     return target
 
 
 def require_possible(recipe: Recipe) -> list[Target]:
-    """The targets, each once. Raises OptionError when one cannot have what the recipe asks for."""
+    """Return the targets. Raises OptionError when one cannot have what the recipe asks for."""
     require_model_file(recipe.model)
     require_samples(recipe)
     targets = targets_of(recipe)
@@ -95,7 +92,7 @@ def require_possible(recipe: Recipe) -> list[Target]:
     require_measurable(recipe)
     for target in targets:
         _require_format(target, recipe.quantize.scheme)
-        require_sparse(recipe.prune, recipe.quantize.scheme, target)
+        require_sparsity(recipe.prune, recipe.quantize.scheme, target)
         mixed_precision(recipe.quantize, target)
         require_latency(target, recipe.gates.max_latency_ms)
     return targets
@@ -120,24 +117,3 @@ def require_latency(target: Target, limit: float | None) -> None:
             f"for {target.name}, only cycles",
             "leave it out for this chip, and measure the .rknn on a board",
         )
-
-
-def require_output(output: Path, suffix: str, inputs: Sequence[Path]) -> None:
-    """Raise OptionError when a file to write has another suffix, or is one that is read."""
-    if output.suffix.lower() != suffix or output.is_dir():
-        what = "is a folder" if output.is_dir() else f"does not end in {suffix}"
-        raise OptionError(
-            f"{option('output', str(output))}: the file to write {what}",
-            f"such as {option('output', f'model{suffix}')}",
-        )
-    require_unread(output, inputs)
-
-
-def require_unread(output: Path, inputs: Sequence[Path]) -> None:
-    """Raise OptionError when a file to write is one that is read."""
-    for one in inputs:
-        if output.exists() and one.exists() and output.samefile(one):
-            raise OptionError(
-                f"{output}: to write it would replace the model that is read",
-                "give another name with -o",
-            )

@@ -12,16 +12,15 @@ from ..convert.chips.targets import Target
 from ..core.diagnostics import Diagnostic
 from ..core.errors import RockpressError
 from ..core.files import require_file, sha256_of, staging, write_text
-from ..core.options import Options
 from ..core.progress import SILENT, Progress
-from ..core.results import NOTHING_COMPARED, Report, StageRun, TargetReport
+from ..core.results.model_figures import NOTHING_COMPARED, Ratios
+from ..core.results.report import Report, StageRun, TargetReport, ToolVersion
 from ..core.scratch import scratch_folder
 from ..core.version import rockpress_version
-from ..report.formats.document import to_json
+from ..report.documents.document import to_json
 from .caching.cached_tasks import TaskCache
-from .caching.content_keys import key_of, samples_digest
+from .caching.content_keys import content_of, samples_digest
 from .caching.stage_cache import watch_hits
-from .figures.figures_of import ratios_of
 from .figures.last_release import (
     LastRelease,
     open_last_release,
@@ -29,8 +28,9 @@ from .figures.last_release import (
     require_kept,
     with_changes,
 )
-from .inputs import Opened, opened
+from .inputs import RunInputs, open_inputs
 from .options.option_table import GROUPS
+from .output_files import archive_stale
 from .parallel import each_target
 from .recipes.recipe import Recipe, recipe_document
 from .requirements import require_possible
@@ -40,17 +40,12 @@ from .stages.stage_list import run_stages
 from .stages.stage_log import StageLog
 from .stages.target_figures import TargetFigures, target_report
 from .stages.target_run import TargetRun
-from .stale_outputs import set_aside
 from .tasks.converting import require_toolkit
 
 REPORT_FILE = "report.json"
 
 
-def run(
-    recipe: Recipe,
-    output: Path,
-    progress: Progress = SILENT,
-) -> Report:
+def run(recipe: Recipe, output: Path, progress: Progress = SILENT) -> Report:
     """Run a recipe and write everything to ``output``: a folder a target, and report.json.
 
     What cannot work is found before minutes are spent. Files appear in ``output`` only when all
@@ -64,26 +59,26 @@ def run(
 
     The report tells its warnings and errors in the words of whoever runs it; see diagnostics.py.
     """
-    targets, last, version = admitted(recipe, output)
+    targets, last, version = preflight(recipe, output)
     with staging(output) as folder, watch_hits() as was_hit:
         report = whole_run(
             recipe,
             version,
-            lambda place: _run(recipe, targets, version, last, place, progress),
+            lambda work: _run_targets(recipe, targets, version, last, work, progress),
             folder,
         )
         if was_hit():
             progress.cached("all of it")
-            report = _known_before(report)
+            report = _as_cached(report)
         report = rendered(report)  # the cache has it as it is
         write_text(folder / REPORT_FILE, to_json(report))
     for name in report.failures:
-        set_aside(output / name, recipe.model.stem)
+        archive_stale(output / name, recipe.model.stem)
     return report
 
 
-def admitted(recipe: Recipe, output: Path) -> tuple[list[Target], LastRelease | None, str]:
-    """The targets, the last release and the toolkit's version, before any model is opened.
+def preflight(recipe: Recipe, output: Path) -> tuple[list[Target], LastRelease | None, str]:
+    """Return the targets, the last release and the toolkit's version; open no model yet.
 
     Raises RockpressError for what would be found only after minutes.
     """
@@ -92,12 +87,12 @@ def admitted(recipe: Recipe, output: Path) -> tuple[list[Target], LastRelease | 
     last = open_last_release(recipe)
     require_comparable(last, recipe, [target.name for target in targets])
     version = require_toolkit(recipe.toolkit.toolkit_python)
-    for file in [REPORT_FILE, *(f"{one.name}/{recipe.model.stem}.rknn" for one in targets)]:
+    for file in [REPORT_FILE, *(f"{target.name}/{recipe.model.stem}.rknn" for target in targets)]:
         require_file(output / file)
     return targets, last, version
 
 
-def _run(
+def _run_targets(
     recipe: Recipe,
     targets: list[Target],
     version: str,
@@ -105,28 +100,28 @@ def _run(
     folder: Path,
     progress: Progress,
 ) -> Report:
-    """Every stage of every target, with all files in ``folder``."""
-    inputs = opened(recipe)
+    """Run every stage of every target, with all files in ``folder``."""
+    inputs = open_inputs(recipe)
     log = StageLog(progress)
-    audits = _audited(inputs, recipe, targets, progress)
+    audits = _audit_targets(inputs, recipe, targets, progress)
     base = measure_baseline(*inputs, recipe, log)
-    warnings = {name: (*base.notices, *audit) for name, audit in audits.items()}
+    warnings = {name: (*base.warnings, *audit) for name, audit in audits.items()}
     with scratch_folder() as work:
         runs = _TargetRuns(base, warnings, log, folder, work)
         outcomes = each_target(targets, recipe, runs.run, progress)
         report = Report(
-            tool={"name": "rockpress", "version": rockpress_version()},
-            toolkit={"name": "rknn-toolkit2", "version": version},
+            tool=ToolVersion("rockpress", rockpress_version()),
+            toolkit=ToolVersion("rknn-toolkit2", version),
             recipe=recipe_document(recipe),
             targets=tuple(map(runs.report, targets, outcomes)),
         )
     return with_changes(report, recipe, last)
 
 
-def _audited(
-    inputs: Opened, recipe: Recipe, targets: list[Target], progress: Progress
+def _audit_targets(
+    inputs: RunInputs, recipe: Recipe, targets: list[Target], progress: Progress
 ) -> dict[str, tuple[Diagnostic, ...]]:
-    """What is wrong with the model for each target, told before minutes are spent on it."""
+    """Return the warnings on the model for each target, before minutes are spent on it."""
     ready, calib, evaluation = inputs
     ranges = sample_ranges(ready, calib)
     return {
@@ -143,49 +138,35 @@ def _audited(
     }
 
 
-@dataclass(frozen=True)
-class _RunTask:
-    """What a whole run is given: of an unchanged one nothing is done again.
-
-    Without what only decides how long it takes, or whether it ends at all.
-    """
-
-    model: Path
-    groups: tuple[Options, ...]
-    toolkit: tuple[str, str]
-    samples: tuple[str | None, ...]  # digests
-    baseline: str | None  # likewise
-
-
 def whole_run(
     recipe: Recipe, version: str, compute: Callable[[Path], Report], folder: Path
 ) -> Report:
     """Return the report of a whole run, whose files come into ``folder``; maybe from the cache."""
     cache = recipe.cache if recipe.keeps_stages else None
-    task = RunKey(recipe, version)
-    return TaskCache(cache).run_in("run", task, compute, folder)
+    return TaskCache(cache).run_in("run", RunKey(recipe, version), compute, folder)
 
 
 @dataclass(frozen=True)
 class RunKey:
-    """What decides a whole run; samples are read for its key only where there is a cache."""
+    """What decides a whole run: not what only decides how long it takes, or whether it ends.
+
+    Samples are read for its key only where there is a cache.
+    """
 
     recipe: Recipe
     version: str
 
-    def key(self) -> Any:
+    def key(self) -> dict[str, Any]:
         """Return it. Raises RockpressError when something cannot be read."""
-        recipe = self.recipe
-        paths = (recipe.samples.calib, recipe.samples.eval)
-        baseline = recipe.gates.baseline
-        task = _RunTask(
-            recipe.model,
-            tuple(getattr(recipe, name) for name in GROUPS if name != "toolkit"),
-            (self.version, str(recipe.toolkit.toolkit_python)),
-            tuple(samples_digest(path) if path else None for path in paths),
-            sha256_of(baseline) if baseline else None,
-        )
-        return key_of(task)
+        recipe, baseline = self.recipe, self.recipe.gates.baseline
+        samples = (recipe.samples.calib, recipe.samples.eval)
+        return {
+            **{name: content_of(getattr(recipe, name)) for name in GROUPS if name != "toolkit"},
+            "model": content_of(recipe.model),
+            "toolkit": (self.version, str(recipe.toolkit.toolkit_python)),
+            "digests": [samples_digest(path) if path else None for path in samples],
+            "baseline": sha256_of(baseline) if baseline else None,
+        }
 
 
 def rendered(report: Report) -> Report:
@@ -197,17 +178,16 @@ def rendered(report: Report) -> Report:
     return replace(report, targets=tuple(targets))
 
 
-def _known_before(report: Report) -> Report:
-    """The report of a run that was not run again."""
+def _as_cached(report: Report) -> Report:
+    """Return the report of a run that was not run again."""
+
+    def cached(stage: StageRun) -> StageRun:
+        return StageRun(stage.name, "cached", 0.0) if stage.status == "done" else stage
+
     targets = [
-        replace(target, stages=tuple(_cached(stage) for stage in target.stages))
-        for target in report.targets
+        replace(target, stages=tuple(map(cached, target.stages))) for target in report.targets
     ]
     return replace(report, targets=tuple(targets))
-
-
-def _cached(stage: StageRun) -> StageRun:
-    return StageRun(stage.name, "cached", 0.0) if stage.status == "done" else stage
 
 
 class _TargetRuns:
@@ -246,14 +226,14 @@ class _TargetRuns:
             _remove(work)
 
     def report(self, target: Target, outcome: TargetReport | RockpressError) -> TargetReport:
-        """The report of a target, also of one that failed."""
+        """Return the report of a target, also of one that failed."""
         if isinstance(outcome, TargetReport):
             return outcome
         return TargetReport(
             target=target.name,
             models=(),
             retention=NOTHING_COMPARED,
-            ratios=ratios_of(self._base.row, None),
+            ratios=Ratios(),
             pruning=None,
             warnings=self._warnings[target.name],
             stages=self._logs[target.name].runs,

@@ -105,7 +105,7 @@ class Answers:
 
 
 def starter_files(model: ModelProto, answers: Answers) -> dict[str, str]:
-    """Return the texts by their relative paths."""
+    """Return relative path -> text of the files."""
     return {
         RECIPE: recipe_text(model, answers),
         FRAGMENT: _MAKEFILE.format(name=FRAGMENT, recipe=RECIPE),
@@ -116,16 +116,18 @@ def starter_files(model: ModelProto, answers: Answers) -> dict[str, str]:
 def write_starter(model: Path, folder: Path, answers: Answers, *, force: bool) -> tuple[Path, ...]:
     """Write the files and return their paths. Raises OutputError when one is there already."""
     files = starter_files(load_model(model), answers)
-    there = [name for name in files if (folder / name).exists()]
-    if there and not force:
-        raise OutputError(f"{folder / there[0]} is there already", f"{option('force')} replaces it")
+    existing = [name for name in files if (folder / name).exists()]
+    if existing and not force:
+        raise OutputError(
+            f"{folder / existing[0]} is there already", f"{option('force')} replaces it"
+        )
     for name, text in files.items():
         write_text(folder / name, text)
     return tuple(folder / name for name in files)
 
 
 def recipe_text(model: ModelProto, answers: Answers) -> str:
-    """A recipe for the model: what is known as keys, what might be as comments."""
+    """Return a recipe for the model: what is known as keys, what might be as comments."""
     targets = answers.targets[0] if len(answers.targets) == 1 else list(answers.targets)
     lines = [
         "# A recipe for rockpress: rockpress run " + RECIPE,
@@ -137,7 +139,7 @@ def recipe_text(model: ModelProto, answers: Answers) -> str:
         "",
         *_inputs(model),
     ]
-    given = {"calib": answers.calib, "eval": answers.eval}
+    samples = {"calib": answers.calib, "eval": answers.eval}
     gray = any(_layout(shape) and 1 in shape[1:] for shape in input_shapes_of(model).values())
     examples = {"mean": "127.5", "std": "127.5", "color": '"gray"'} if gray else {}
     meanings = key_meanings()
@@ -145,7 +147,7 @@ def recipe_text(model: ModelProto, answers: Answers) -> str:
         lines += ["", f"# {title}"]
         for key, example in keys.items():
             lines += _comment(f"{key}: {meanings[key]}")
-            value = given.get(key)
+            value = samples.get(key)
             lines.append(
                 f"{key} = {json.dumps(value)}"
                 if value
@@ -159,7 +161,7 @@ def _comment(text: str) -> list[str]:
 
 
 def _inputs(model: ModelProto) -> list[str]:
-    """What the model says of its inputs and outputs, and what it leaves open."""
+    """Return the lines of the model's inputs and outputs, and of what it leaves open."""
     lines = []
     inputs = input_shapes_of(model)
     for name, shape in inputs.items():
@@ -176,11 +178,11 @@ def _inputs(model: ModelProto) -> list[str]:
 
 
 def _fixing(name: str, shape: tuple[int | None, ...], *, alone: bool) -> list[str]:
-    """The key that fixes an open shape, with an example."""
+    """Return the key that fixes an open shape, with an example."""
     fixed = [shape[0] or 1, *(length or _EXAMPLE for length in shape[1:])]
     if not (alone and (layout := _layout(shape))):
-        said = "# Its shape has to be fixed, such as:"
-        return [said, f"# input.{json.dumps(name)} = {json.dumps(fixed)}"]
+        comment = "# Its shape has to be fixed, such as:"
+        return [comment, f"# input.{json.dumps(name)} = {json.dumps(fixed)}"]
     size = fixed[1:3] if layout == _LAST else fixed[2:]
     return [
         "# Its height and width are open, and a chip needs them fixed: as in training, or as your",

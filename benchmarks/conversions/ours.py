@@ -36,6 +36,7 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     from rockpress.convert.convert import convert
     from rockpress.core.graphs.model import save_model
     from rockpress.core.progress import SILENT
+    from rockpress.pipeline.options.sample_options import ModelOptions
     from rockpress.pipeline.recipes.recipe import make_recipe
     from rockpress.pipeline.samples.ready_model import ready_model
     from rockpress.pipeline.tasks.converting import NpuFeeds, conversion_request
@@ -47,7 +48,7 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     recipe = make_recipe(
         Path(job["model"]), toolkit_python=Path(job["python"]), timeout=job["timeout"]
     )
-    ready = ready_model(recipe.model, shapes)
+    ready = ready_model(recipe.model, ModelOptions(input=shapes))
     floating = Path("float.onnx")
     save_model(ready.model, floating)
     calib = ready.samples(Path(job["calib"]), Preprocessing())
@@ -71,7 +72,7 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     result["toolkit"] = conversion.toolkit
     result["cycles"] = conversion.cycles
     result["way"] = conversion.quantization
-    result["warnings"] = [f"{one.code}: {one.text}" for one in conversion.warnings]
+    result["warnings"] = [f"{warning.code}: {warning.text}" for warning in conversion.warnings]
     for index, values in enumerate(conversion.outputs or []):
         np.save(f"output{index}.npy", np.asarray(values, np.float32).reshape(len(values), -1))
 

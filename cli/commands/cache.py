@@ -28,10 +28,7 @@ Shrink = Annotated[
 
 @app.command()
 def command(
-    clear: Clear = False,
-    shrink: Shrink = None,
-    as_json: o.Json = False,
-    verbose: o.Verbose = False,
+    clear: Clear = False, shrink: Shrink = None, as_json: o.Json = False, verbose: o.Verbose = False
 ) -> None:
     """Show what is kept of finished stages, or remove it."""
     from ...core.errors import OptionError
@@ -49,7 +46,7 @@ def command(
     if as_json:
         print_json(
             {
-                "schema": 1,
+                "schema": o.SCHEMA,
                 "folder": str(cache.folder),
                 "entries": len(entries),
                 "bytes": size,
@@ -57,5 +54,5 @@ def command(
             }
         )
         return
-    said = f", {size_text(removed)} removed" if removed else ""
-    print_lines([f"{cache.folder}: {len(entries)} results, {size_text(size)}{said}"])
+    cleared = f", {size_text(removed)} removed" if removed else ""
+    print_lines([f"{cache.folder}: {len(entries)} results, {size_text(size)}{cleared}"])

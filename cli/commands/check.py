@@ -38,6 +38,6 @@ def command(
     require_reports(report, recipe, [candidate])
     with watching(quiet=quiet) as progress:
         result = check(recipe, candidate, progress)
-    show_report(result, as_json=as_json, files=report, told=progress.shown)
+    show_report(result, as_json=as_json, files=report, shown=progress.shown)
     if not result.passed:
         raise typer.Exit(GATE_FAILED)

@@ -12,15 +12,13 @@ from ...core.errors import RockpressError
 from .. import parameters as o
 from ..progress_display import watching
 from ..show import print_json, print_lines, warn
-from ..target_results import Told, end_with, named
+from ..target_results import ShownWarnings, end_with, named
 from ..verb_options import Given, VerbCommand, takes
 
 if TYPE_CHECKING:
     from ...convert.convert import Conversion
     from ...core.progress import Progress
     from ...pipeline.recipes.recipe import Recipe
-
-SCHEMA = 1
 
 app = typer.Typer(add_completion=False)
 
@@ -43,77 +41,84 @@ def command(
         )
     from ...calibration_data.preprocessing import Preprocessing
     from ...core.options import options_in
+    from ...pipeline.convert_file import convert_files
     from ...pipeline.parallel import AllFailed
     from ...pipeline.recipes.recipe import make_recipe
-    from ...pipeline.several import convert_files
 
     recipe = make_recipe(model, **options)
     pixels = any(described.name in options for described in options_in(Preprocessing))
     try:
         with watching(quiet=quiet) as progress:
-            convert = convert_files if several else _convert_one
-            found = convert(recipe, output, progress, pixels=pixels)
+            convert = convert_files if several else _convert_alone
+            outcomes = convert(recipe, output, progress, pixels=pixels)
     except AllFailed as failed:
         end_with(failed.errors, verbose=verbose, code=failed.exit_code)
-    _show(found, several=several, as_json=as_json, told=progress.shown)
-    if failures := {name: one for name, one in found.items() if isinstance(one, RockpressError)}:
+    _show(outcomes, several=several, as_json=as_json, shown=progress.shown)
+    failures = {
+        name: outcome for name, outcome in outcomes.items() if isinstance(outcome, RockpressError)
+    }
+    if failures:
         end_with(failures, verbose=verbose)
 
 
-def _convert_one(
+def _convert_alone(
     recipe: Recipe, output: Path, progress: Progress, *, pixels: bool
 ) -> dict[str, Conversion | RockpressError]:
-    from ...pipeline.single import convert_file
+    from ...pipeline.convert_file import convert_file
 
-    done = convert_file(recipe, output, progress, pixels=pixels)
-    return {done.target: done}
+    conversion = convert_file(recipe, output, progress, pixels=pixels)
+    return {conversion.target: conversion}
 
 
 def _show(
-    found: Mapping[str, Conversion | RockpressError], *, several: bool, as_json: bool, told: Told
+    outcomes: Mapping[str, Conversion | RockpressError],
+    *,
+    several: bool,
+    as_json: bool,
+    shown: ShownWarnings,
 ) -> None:
-    for name, one in found.items():
-        if not isinstance(one, RockpressError):
-            warn(named(one.warnings, name if several else None, told))
+    for name, outcome in outcomes.items():
+        if not isinstance(outcome, RockpressError):
+            warn(named(outcome.warnings, name if several else None, shown))
     if as_json:
-        documents = [_document(name, one) for name, one in found.items()]
-        print_json({"schema": SCHEMA, "targets": documents} if several else documents[0])
+        documents = [_document(name, outcome) for name, outcome in outcomes.items()]
+        print_json({"schema": o.SCHEMA, "targets": documents} if several else documents[0])
     else:
-        print_lines(line for name, one in found.items() for line in _lines(name, one))
+        print_lines(line for name, outcome in outcomes.items() for line in _lines(name, outcome))
 
 
-def _document(name: str, one: Conversion | RockpressError) -> dict[str, Any]:
+def _document(name: str, outcome: Conversion | RockpressError) -> dict[str, Any]:
     from dataclasses import asdict
 
     from ...pipeline.figures.figures_of import latency_figures
 
-    if isinstance(one, RockpressError):
-        return {"target": name, "error": {"message": one.message, "hint": one.hint}}
+    if isinstance(outcome, RockpressError):
+        return {"target": name, "error": {"message": outcome.message, "hint": outcome.hint}}
     return {
-        "schema": SCHEMA,
-        "path": str(one.path),
-        "bytes": one.bytes,
-        "target": one.target,
-        "toolkit": one.toolkit,
-        "quantization": one.quantization,
-        "sqnr_db": {"intended": one.closeness.intended_db, "float": one.closeness.float_db},
-        "cycles": one.cycles,
-        "latency": [asdict(figure) for figure in latency_figures(one)],
-        "warnings": [warning.rendered().document() for warning in one.warnings],
+        "schema": o.SCHEMA,
+        "path": str(outcome.path),
+        "bytes": outcome.bytes,
+        "target": outcome.target,
+        "toolkit": outcome.toolkit,
+        "quantization": outcome.quantization,
+        "sqnr_db": {"intended": outcome.closeness.intended_db, "float": outcome.closeness.float_db},
+        "cycles": outcome.cycles,
+        "latency": [asdict(figure) for figure in latency_figures(outcome)],
+        "warnings": [warning.rendered().document() for warning in outcome.warnings],
     }
 
 
-def _lines(name: str, one: Conversion | RockpressError) -> list[str]:
+def _lines(name: str, outcome: Conversion | RockpressError) -> list[str]:
     from ...pipeline.figures.figures_of import latency_figures
     from ...report.text.table import latency_text
     from ...report.text.units import size_text
 
-    if isinstance(one, RockpressError):
-        return [f"{name} failed: {one.message}"]
-    latency = latency_figures(one)
+    if isinstance(outcome, RockpressError):
+        return [f"{name} failed: {outcome.message}"]
+    latency = latency_figures(outcome)
     return [
-        f"{one.path}: {size_text(one.bytes)} for {one.target}, {one.quantization}, "
-        f"rknn-toolkit2 {one.toolkit}",
-        f"{one.cycles:,} cycles; latency {latency_text(latency[0]) if latency else 'unknown'}",
-        f"how to feed it: rockpress inspect {one.path}",
+        f"{outcome.path}: {size_text(outcome.bytes)} for {outcome.target}, {outcome.quantization}, "
+        f"rknn-toolkit2 {outcome.toolkit}",
+        f"{outcome.cycles:,} cycles; latency {latency_text(latency[0]) if latency else 'unknown'}",
+        f"how to feed it: rockpress inspect {outcome.path}",
     ]

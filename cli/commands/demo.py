@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .. import parameters as o
-from ..model_runs import Shown, opened_cache, run_one
+from ..model_runs import Display, opened_cache, run_one
 from ..places import require_reports
 from ..verb_options import Given, VerbCommand, takes
 
@@ -44,6 +44,6 @@ def command(
         **{**defaults_of("demo"), **options},
     )
     require_reports(report, recipe)
-    shown = Shown(as_json=as_json, reports=report or (), quiet=quiet, verbose=verbose)
-    if code := run_one(ModelJob(None, recipe, output or Path(_FOLDER)), shown):
+    display = Display(as_json=as_json, reports=report or (), quiet=quiet, verbose=verbose)
+    if code := run_one(ModelJob(None, recipe, output or Path(_FOLDER)), display):
         raise typer.Exit(code)

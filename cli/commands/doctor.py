@@ -52,19 +52,19 @@ def command(
     if self_test:
         facts.append(_self_test(toolkit_python, version, quiet=quiet))
     healthy = all(fact.ok for fact in facts)
-    known = known_issues(version)
+    issues = known_issues(version)
     mend = mend_all(facts, toolkit_python)
     if as_json:
         document = {
-            "schema": 1,
+            "schema": o.SCHEMA,
             "ok": healthy,
             "facts": [asdict(fact) for fact in facts],
             "mend": mend,
-            "regressions": [asdict(one) for one in known],
+            "regressions": [asdict(issue) for issue in issues],
         }
         print_json(document)
     else:
-        _show(facts, known, version, mend, healthy=healthy)
+        _show(facts, issues, version, mend, healthy=healthy)
     if not healthy:
         raise typer.Exit(1)
 
@@ -86,14 +86,14 @@ def _self_test(python: Path | None, version: str | None, *, quiet: bool) -> Fact
         except ToolkitError as error:
             return Fact("self-test", error.message, False, error.hint)
     exact = "bit-exact" if done.steps == 0 else f"off by up to {done.steps} of 255 steps"
-    found = f"a convolution for {done.target}, {done.seconds:.1f} s, {exact}"
+    outcome = f"a convolution for {done.target}, {done.seconds:.1f} s, {exact}"
     worry = "" if done.steps <= 1 else "try another version of rknn-toolkit2"
-    return Fact("self-test", found, not worry, worry)
+    return Fact("self-test", outcome, not worry, worry)
 
 
 def _show(
     facts: list[Fact],
-    known: tuple[KnownIssue, ...],
+    issues: tuple[KnownIssue, ...],
     version: str | None,
     mend: str,
     *,
@@ -105,9 +105,9 @@ def _show(
         print_lines([f"{fact.name}: {part}" for part in (fact.mend, fact.note) if part])
     if sum(bool(fact.install) for fact in facts) > 1:
         print_lines([f"all of these at once: {mend}"])
-    if known:
+    if issues:
         print_lines([f"known of rknn-toolkit2 {version}:"])
-    for one in known:
-        handled = "worked around" if one.handled else "not worked around"
-        print_lines([f"- {one.what}", f"  {handled}: {one.workaround} ({one.source})"])
+    for issue in issues:
+        handled = "worked around" if issue.handled else "not worked around"
+        print_lines([f"- {issue.what}", f"  {handled}: {issue.workaround} ({issue.source})"])
     print_lines(["all fit" if healthy else "conversion and simulation will not work as it is"])

@@ -51,18 +51,18 @@ def command(
 
 
 def _below_a_top(folder: Path) -> list[str]:
-    """What to do with the files in a folder of a repository that is not its top."""
+    """Return what to do with the files where the folder is not the top of its repository."""
     from ...pipeline.starter import FRAGMENT, WORKFLOW
 
     here = folder.resolve()
-    top = next((one for one in (here, *here.parents) if (one / ".git").exists()), here)
+    top = next((parent for parent in (here, *here.parents) if (parent / ".git").exists()), here)
     if top == here:
         return []
-    place = here.relative_to(top).as_posix()
+    subfolder = here.relative_to(top).as_posix()
     return [
         f"GitHub reads workflows at the top of a repository alone: move {WORKFLOW} to {top}, and "
-        f"put {place}/ before the paths in it",
-        f"{FRAGMENT} is for make in that folder: make -C {place} -f {FRAGMENT}",
+        f"put {subfolder}/ before the paths in it",
+        f"{FRAGMENT} is for make in that folder: make -C {subfolder} -f {FRAGMENT}",
     ]
 
 

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 _TOP = 20  # layers in the table; the dearest come first and should not scroll away
 
 Top = Annotated[
-    int,
-    typer.Option(metavar="N", parser=word_reader(Whole(1)), help="Show the N dearest layers."),
+    int, typer.Option(metavar="N", parser=word_reader(Whole(1)), help="Show the N dearest layers.")
 ]
 
 app = typer.Typer(add_completion=False)
@@ -61,10 +60,9 @@ def _inspect_onnx(recipe: Recipe, *, as_json: bool) -> None:
 
     from ...pipeline.inspection import inspect_onnx
 
-    shape = recipe.shape
-    facts = inspect_onnx(recipe.model, shape.input, shape.size, shape.outputs)
+    facts = inspect_onnx(recipe.model, recipe.shape)
     if as_json:
-        print_json({"schema": 1, **asdict(facts)})
+        print_json({"schema": o.SCHEMA, **asdict(facts)})
     else:
         _show_onnx(facts)
         _show_layers(facts)
@@ -78,16 +76,16 @@ def _analyse(recipe: Recipe, top: int, *, as_json: bool, quiet: bool) -> None:
     from ..progress_display import watching
 
     with watching(quiet=quiet) as progress:
-        facts, found = analyse_file(recipe, progress)
-    for one in found:
-        warn(one.warnings)
+        facts, analyses = analyse_file(recipe, progress)
+    for analysis in analyses:
+        warn(analysis.warnings)
     if as_json:
-        targets = [one.document() for one in found]
-        print_json({"schema": 1, **asdict(facts), "targets": targets})
+        targets = [analysis.document() for analysis in analyses]
+        print_json({"schema": o.SCHEMA, **asdict(facts), "targets": targets})
         return
     _show_onnx(facts)
-    for one in found:
-        show_analysis(one, top)
+    for analysis in analyses:
+        show_analysis(analysis, top)
 
 
 def _inspect_rknn(path: Path, *, as_json: bool) -> None:
@@ -95,15 +93,15 @@ def _inspect_rknn(path: Path, *, as_json: bool) -> None:
 
     from ...pipeline.inspection import inspect_rknn
 
-    found = inspect_rknn(path)
+    inspection = inspect_rknn(path)
     if not as_json:
-        _show_rknn(path, found)
+        _show_rknn(path, inspection)
         return
-    known = asdict(found.manifest or found.file)
+    contents = asdict(inspection.manifest or inspection.file)
     names = ("target", "toolkit", "inputs", "outputs")
-    best = known if found.manifest else {name: known[name] for name in names}
-    more = {"file": asdict(found.file), "disagreements": list(found.disagreements)}
-    print_json({"schema": 1, **best, "manifest": found.manifest is not None, **more})
+    best = contents if inspection.manifest else {name: contents[name] for name in names}
+    more = {"file": asdict(inspection.file), "disagreements": list(inspection.disagreements)}
+    print_json({"schema": o.SCHEMA, **best, "manifest": inspection.manifest is not None, **more})
 
 
 def _show_onnx(facts: ModelFacts) -> None:
@@ -147,11 +145,13 @@ def _show_layers(facts: ModelFacts) -> None:
     print_lines([f"{facts.prunable} channels can be pruned{by}"])
 
 
-def _show_rknn(path: Path, found: RknnInspection) -> None:
-    manifest = found.manifest
+def _show_rknn(path: Path, inspection: RknnInspection) -> None:
+    manifest = inspection.manifest
     if manifest is None:
-        print_lines([f"{path}: for {found.file.target}, rknn-toolkit2 {found.file.toolkit}"])
-        print_lines([_file_line(found.file), *_own_lines(found.file)])
+        print_lines(
+            [f"{path}: for {inspection.file.target}, rknn-toolkit2 {inspection.file.toolkit}"]
+        )
+        print_lines([_file_line(inspection.file), *_own_lines(inspection.file)])
         print_lines(
             [
                 f"there is no manifest ({path.name}.json) beside it: colour order, type and layout "
@@ -163,8 +163,11 @@ def _show_rknn(path: Path, found: RknnInspection) -> None:
         [
             f"{path}: for {manifest.target}, {manifest.quantization}, "
             f"rknn-toolkit2 {manifest.toolkit}",
-            _file_line(found.file),
-            *(f"the manifest is that of another file: {one}" for one in found.disagreements),
+            _file_line(inspection.file),
+            *(
+                f"the manifest is that of another file: {disagreement}"
+                for disagreement in inspection.disagreements
+            ),
             f"{manifest.cycles:,} cycles, {len(manifest.layers)} layers{_sparse(manifest)}",
             *_feed_lines(manifest),
         ]
@@ -172,7 +175,7 @@ def _show_rknn(path: Path, found: RknnInspection) -> None:
 
 
 def _sparse(manifest: Manifest) -> str:
-    count = sum(bool(layer.get("sparse_ratio")) for layer in manifest.layers)
+    count = sum(layer.sparse_ratio > 0 for layer in manifest.layers)
     return f", {count} of them 2:4 sparse" if count else ""
 
 
@@ -184,30 +187,38 @@ def _file_line(facts: RknnFacts) -> str:
 
 
 def _own_lines(facts: RknnFacts) -> list[str]:
-    """Inputs and outputs as the file itself has them: in the layout and type of the NPU."""
+    """Return lines on inputs and outputs as the file has them: in layout and type of the NPU."""
     lines = []
-    for what, tensors in (("input ", facts.inputs), ("output", facts.outputs)):
-        for one in tensors:
-            parts = [what, one.name, _shape(one.shape), one.dtype, one.layout or ""]
-            inside = f"mean {_values(one.mean)} and std {_values(one.std)} inside"
-            parts.append(inside if one.mean else "")
-            lines.append(" ".join(part for part in parts if part) + _scale(one))
+    for direction, tensors in (("input ", facts.inputs), ("output", facts.outputs)):
+        for tensor in tensors:
+            parts = [
+                direction,
+                tensor.name,
+                _shape(tensor.shape),
+                tensor.dtype,
+                tensor.layout or "",
+            ]
+            inside = f"mean {_values(tensor.mean)} and std {_values(tensor.std)} inside"
+            parts.append(inside if tensor.mean else "")
+            lines.append(" ".join(part for part in parts if part) + _scale(tensor))
     return lines
 
 
 def _feed_lines(manifest: Manifest) -> list[str]:
     lines = []
-    for one in manifest.inputs:
-        how = [one.name, _shape(one.shape), one.dtype, one.layout, one.color or ""]
-        inside = f"mean {_values(one.mean)} and std {_values(one.std)} inside" if one.mean else ""
-        lines.append("feed   " + " ".join(part for part in [*how, inside] if part))
+    for feed in manifest.inputs:
+        parts = [feed.name, _shape(feed.shape), feed.dtype, feed.layout, feed.color or ""]
+        inside = (
+            f"mean {_values(feed.mean)} and std {_values(feed.std)} inside" if feed.mean else ""
+        )
+        lines.append("feed   " + " ".join(part for part in [*parts, inside] if part))
     for out in manifest.outputs:
         lines.append(f"output {out.name} {_shape(out.shape)} {out.dtype}{_scale(out)}")
     return lines
 
 
-def _scale(one: Any) -> str:
-    return f", scale {one.scale:.6g}, zero point {one.zero_point}" if one.scale else ""
+def _scale(tensor: Any) -> str:
+    return f", scale {tensor.scale:.6g}, zero point {tensor.zero_point}" if tensor.scale else ""
 
 
 def _shape(shape: tuple[int | None, ...]) -> str:

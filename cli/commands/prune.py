@@ -26,12 +26,12 @@ def command(
     verbose: o.Verbose = False,
 ) -> None:
     """Remove whole channels from an ONNX model, or make its weights sparse."""
+    from ...pipeline.prune_file import prune_file
     from ...pipeline.recipes.recipe import make_recipe
-    from ...pipeline.single import prune_file
 
     with watching(quiet=quiet) as progress:
         result = prune_file(make_recipe(model, **options), output, progress)
     if as_json:
-        print_json({"schema": 1, **asdict(result), "path": str(result.path)})
+        print_json({"schema": o.SCHEMA, **asdict(result), "path": str(result.path)})
         return
     show_pruning(result)

@@ -25,43 +25,43 @@ def command(
     verbose: o.Verbose = False,
 ) -> None:
     """Decide the number formats of an ONNX model."""
+    from ...pipeline.quantize_file import quantize_file
     from ...pipeline.recipes.recipe import make_recipe
-    from ...pipeline.single import quantize_file
     from ...quantize.schemes import find_scheme
     from ...report.text.table import counted, quantization_text, similarity_text
     from ...report.text.units import size_text
 
     recipe = make_recipe(model, **options)
     with watching(quiet=quiet) as progress:
-        found = quantize_file(recipe, output, progress)
-    plan, near = found.result.plan, found.comparison
+        quantized = quantize_file(recipe, output, progress)
+    plan, near = quantized.result.plan, quantized.comparison
     number_format = find_scheme(plan.scheme)
     activations, weights = len(plan.integer_activations), len(plan.integer_weights)
-    warn(named(found.warnings, None, progress.shown))
+    warn(named(quantized.warnings, None, progress.shown))
     if as_json:
         from dataclasses import asdict
 
         print_json(
             {
-                "schema": 1,
-                "path": str(found.result.path),
-                "plan": str(found.result.plan_path),
+                "schema": o.SCHEMA,
+                "path": str(quantized.result.path),
+                "plan": str(quantized.result.plan_path),
                 "scheme": plan.scheme,
-                **asdict(found.figure),
-                "bytes_before": found.bytes_before,
-                "bytes": found.bytes_after,
+                **asdict(quantized.figure),
+                "bytes_before": quantized.bytes_before,
+                "bytes": quantized.bytes_after,
                 "activations": activations,
                 "weights": weights,
                 "float_operators": plan.float_operators,
                 "agreement": near.agreement,
                 "sqnr_db": near.sqnr_db,
                 "samples": near.samples,
-                "sensitivity": [asdict(one) for one in found.errors],
-                "warnings": [asdict(one) for one in found.warnings],
+                "sensitivity": [asdict(error) for error in quantized.errors],
+                "warnings": [asdict(warning) for warning in quantized.warnings],
             }
         )
         return
-    sizes = f"{size_text(found.bytes_before)} -> {size_text(found.bytes_after)}"
+    sizes = f"{size_text(quantized.bytes_before)} -> {size_text(quantized.bytes_after)}"
     formats = number_format.described(
         counted(weights, "weight"), counted(activations, "activation")
     )
@@ -69,15 +69,15 @@ def command(
     print_lines(
         [
             f"{output}: {sizes}, {formats}",
-            *quantization_text(found.figure),
+            *quantization_text(quantized.figure),
             f"{similarity_text(near.agreement, near.sqnr_db)} on "
             f"{counted(near.samples, 'calibration sample')} in ONNX Runtime (no labels, so no "
             "accuracy)",
-            f"plan: {found.result.plan_path}{hint}",
+            f"plan: {quantized.result.plan_path}{hint}",
         ]
     )
     if plan.float_operators:
         left = ", ".join(f"{name} ({count})" for name, count in plan.float_operators.items())
         print_lines([f"left in float: {left}"])
     if recipe.explain.explain or recipe.explain.simulator:
-        show_errors(found.errors)
+        show_errors(quantized.errors)

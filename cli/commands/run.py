@@ -10,7 +10,7 @@ import typer
 
 from .. import parameters as o
 from ..model_runs import (
-    Shown,
+    Display,
     opened_cache,
     read_jobs,
     run_one,
@@ -54,9 +54,9 @@ def command(
         with speaking_of(model):
             show_plans(jobs, as_json=as_json)
         return
-    shown = Shown(as_json=as_json, reports=report or (), quiet=quiet, verbose=verbose)
+    display = Display(as_json=as_json, reports=report or (), quiet=quiet, verbose=verbose)
     with speaking_of(model):
-        code = run_one(jobs[0], shown) if jobs[0].name is None else run_several(jobs, shown)
+        code = run_one(jobs[0], display) if jobs[0].name is None else run_several(jobs, display)
     if depfile is not None:
         write_depfile(depfile, jobs, model)
     if code:

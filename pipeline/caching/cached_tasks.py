@@ -23,11 +23,7 @@ class TaskCache:
     cache: Cache | None = None
 
     def run(
-        self,
-        kind: str,
-        task: Any,
-        compute: Callable[[Path], T],
-        outputs: Mapping[str, Path | None],
+        self, kind: str, task: Any, compute: Callable[[Path], T], outputs: Mapping[str, Path | None]
     ) -> T:
         """Return what ``compute`` gives for a task; its files come to ``outputs``, by their names.
 
@@ -43,7 +39,7 @@ class TaskCache:
         return result
 
     def run_in(self, kind: str, task: Any, compute: Callable[[Path], T], folder: Path) -> T:
-        """The same, with all files in ``folder``; without a cache nothing is read for a key."""
+        """Return the same, all files in ``folder``; without a cache nothing is read for a key."""
         if self.cache is None:
             return compute(folder)
         try:

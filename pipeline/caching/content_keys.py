@@ -38,10 +38,11 @@ def key_of(task: Any) -> Any:
     if hasattr(task, "key"):
         keyed: Keyed = task
         return keyed.key()
-    return {described.name: _content(getattr(task, described.name)) for described in fields(task)}
+    return {described.name: content_of(getattr(task, described.name)) for described in fields(task)}
 
 
-def _content(value: Any) -> Any:
+def content_of(value: Any) -> Any:
+    """Return a value by what is in it, as JSON; models and samples by their digests."""
     if isinstance(value, ModelProto):
         return hashlib.sha256(value.SerializeToString(deterministic=True)).hexdigest()
     if isinstance(value, Samples):
@@ -57,11 +58,11 @@ def _content(value: Any) -> Any:
         }
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
-    return [_content(part) for part in value] if isinstance(value, tuple) else value
+    return [content_of(part) for part in value] if isinstance(value, tuple) else value
 
 
 def _plain(value: Any) -> Any:
-    """The value of an option; of a file that a setting names its content too."""
+    """Return an option's value as JSON; of a file that a setting names the digest too."""
     if isinstance(value, Mapping):
         return {name: [_plain(setting), _file_digest(setting)] for name, setting in value.items()}
     if isinstance(value, tuple):

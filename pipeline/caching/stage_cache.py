@@ -39,13 +39,13 @@ _LIBRARIES = (
     *("numpy", "onnx", "onnxruntime", "pillow", "faster-coco-eval"),
     *("opencv-python-headless", "opencv-python"),  # either serves
 )
-_seen = threading.local()
+_counts = threading.local()
 
 
 def cache_folder() -> Path:
-    """ROCKPRESS_CACHE_DIR, or rockpress in the user's cache folder."""
-    if given := os.environ.get("ROCKPRESS_CACHE_DIR"):
-        return Path(given)
+    """Return ROCKPRESS_CACHE_DIR, or rockpress in the user's cache folder."""
+    if folder := os.environ.get("ROCKPRESS_CACHE_DIR"):
+        return Path(folder)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "rockpress"
 
@@ -60,7 +60,7 @@ class Entry:
 
 
 class CacheMiss(Exception):
-    """A cache that only looks does not have what it was asked for."""
+    """Raised by a cache that only looks, for what it does not have."""
 
 
 class Cache:
@@ -84,15 +84,15 @@ class Cache:
         self._fresh = fresh
 
     def as_read_only(self) -> Cache:
-        """The same one, but it only looks."""
+        """Return the same cache, which only looks."""
         return Cache(self.folder, fresh=self._fresh, read_only=True)
 
     def get_or_compute(
-        self, kind: str, inputs: Mapping[str, Any], make: Callable[[Path], T], place: Path
+        self, kind: str, inputs: Mapping[str, Any], make: Callable[[Path], T], folder: Path
     ) -> T:
-        """The result of ``make``, or what it gave before for the same inputs.
+        """Return the result of ``make``, or what it gave before for the same inputs.
 
-        Its files come into ``place``. ``inputs`` are plain JSON values. ``make`` writes files into
+        Its files come into ``folder``. ``inputs`` are plain JSON values. ``make`` writes files into
         the folder that it gets; what its result says of them must be relative, or set by the
         caller. A result that cannot be kept is returned all the same. Raises CacheMiss as the class
         has it.
@@ -100,19 +100,19 @@ class Cache:
         key = entry_name(kind, inputs)
         if not self._fresh:
             with suppress(OSError, ValueError, KeyError, TypeError):
-                value: T = self._read(key, place)
+                value: T = self._read(key, folder)
                 _count("hits")
                 return value
         if self.read_only:
             raise CacheMiss
         _count("misses")
-        place.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         with scratch_folder() as work:
-            made = make(work)
-            _copy(work, place)
+            result = make(work)
+            _copy(work, folder)
             with suppress(NotStorable, OSError, OutputError):  # a full disk must not lose it
-                self._write(key, work, made)
-        return made
+                self._write(key, work, result)
+        return result
 
     @contextmanager
     def unfinished(self, kind: str, inputs: Mapping[str, Any]) -> Iterator[Path]:
@@ -120,39 +120,39 @@ class Cache:
 
         It counts as an entry, so it is shown, shrunk and cleared with the others.
         """
-        place = self._entry(entry_name(kind, inputs))
+        folder = self._entry(entry_name(kind, inputs))
         if self._fresh:
-            shutil.rmtree(place, ignore_errors=True)
-        yield place
-        shutil.rmtree(place, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
+        yield folder
+        shutil.rmtree(folder, ignore_errors=True)
 
-    def notices(self) -> tuple[Diagnostic, ...]:
-        """A warning when there is no place to keep anything."""
-        there = next(one for one in (self.folder, *self.folder.parents) if os.path.lexists(one))
-        if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """Return a warning when nothing can be kept in the folder, else none."""
+        lineage = (self.folder, *self.folder.parents)
+        nearest = next(folder for folder in lineage if os.path.lexists(folder))
+        if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK):
             return ()
-        why = "cannot be written to" if there.is_dir() else "is no folder"
-        said = f"nothing is kept of finished stages in {self.folder}: {there} {why}"
-        return (
-            Diagnostic("cache-folder", said, "set ROCKPRESS_CACHE_DIR to a folder of your own"),
-        )
+        fault = "cannot be written to" if nearest.is_dir() else "is no folder"
+        text = f"nothing is kept of finished stages in {self.folder}: {nearest} {fault}"
+        hint = "set ROCKPRESS_CACHE_DIR to a folder of your own"
+        return (Diagnostic("cache-folder", text, hint),)
 
     def entries(self) -> list[Entry]:
-        """All entries, the longest unused first."""
-        found = []
+        """Return all entries, the longest unused first."""
+        entries = []
         for folder in self.folder.glob("??/*"):
             with suppress(OSError):
-                size = sum(one.stat().st_size for one in folder.rglob("*") if one.is_file())
-                found.append(Entry(folder, size, folder.stat().st_mtime))
-        return sorted(found, key=lambda one: one.used)
+                size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+                entries.append(Entry(folder, size, folder.stat().st_mtime))
+        return sorted(entries, key=lambda entry: entry.used)
 
     def shrink(self, most_bytes: int, *, unused: float = _SECONDS_IN_USE) -> int:
-        """Remove entries until the rest fits; returns how many bytes went.
+        """Remove entries until the rest fits, and return how many bytes went.
 
         Those used within the last ``unused`` seconds stay, as another run may be reading them.
         """
         entries = self.entries()
-        total = left = sum(one.bytes for one in entries)
+        total = left = sum(entry.bytes for entry in entries)
         for entry in entries:
             if left <= most_bytes or time.time() - entry.used < unused:
                 break
@@ -163,13 +163,13 @@ class Cache:
     def _entry(self, key: str) -> Path:
         return self.folder / key[:2] / key
 
-    def _read(self, key: str, place: Path) -> Any:
+    def _read(self, key: str, folder: Path) -> Any:
         entry = self._entry(key)
         sums = json.loads((entry / _SUMS).read_text(encoding="utf-8"))
         if sums != _sums_of(entry):
             raise ValueError(f"{entry} is damaged")
         value = read_value(entry)
-        _copy(entry / _FILES, place)
+        _copy(entry / _FILES, folder)
         if not self.read_only:
             with suppress(OSError):  # an entry that only others may write is as good
                 os.utime(entry)
@@ -191,7 +191,7 @@ class Cache:
 
 
 def entry_name(kind: str, inputs: Mapping[str, Any]) -> str:
-    """The name of an entry: a digest of all that decides the result."""
+    """Return the name of an entry: a digest of all that decides the result."""
     parts = {"kind": kind, "code": _code_digest(), "inputs": inputs}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -199,33 +199,33 @@ def entry_name(kind: str, inputs: Mapping[str, Any]) -> str:
 @contextmanager
 def watch_hits() -> Iterator[Callable[[], bool]]:
     """Yield a function that says whether all that was asked for in this thread was there."""
-    before = getattr(_seen, "hits", 0), getattr(_seen, "misses", 0)
+    before = getattr(_counts, "hits", 0), getattr(_counts, "misses", 0)
 
-    def all_known() -> bool:
-        hits, misses = getattr(_seen, "hits", 0), getattr(_seen, "misses", 0)
+    def all_were_hits() -> bool:
+        hits, misses = getattr(_counts, "hits", 0), getattr(_counts, "misses", 0)
         return bool(hits > before[0] and misses == before[1])
 
-    yield all_known
+    yield all_were_hits
 
 
-def _count(what: str) -> None:
-    setattr(_seen, what, getattr(_seen, what, 0) + 1)
+def _count(counter: str) -> None:
+    setattr(_counts, counter, getattr(_counts, counter, 0) + 1)
 
 
-def _copy(source: Path, place: Path) -> None:
-    """All files below ``source``, but for the mark of a scratch folder."""
-    shutil.copytree(source, place, ignore=lambda *_: [".lock"], dirs_exist_ok=True)
+def _copy(source: Path, folder: Path) -> None:
+    """Copy all files below ``source``, but for the mark of a scratch folder."""
+    shutil.copytree(source, folder, ignore=lambda *_: [".lock"], dirs_exist_ok=True)
 
 
 def _sums_of(entry: Path) -> dict[str, str]:
-    """Name -> digest of all files of an entry, but for the one that holds them."""
-    files = (one for one in entry.rglob("*") if one.is_file() and one != entry / _SUMS)
-    return {str(one.relative_to(entry)): sha256_of(one) for one in files}
+    """Return name -> digest of all files of an entry, but for the one that holds them."""
+    files = (file for file in entry.rglob("*") if file.is_file() and file != entry / _SUMS)
+    return {str(file.relative_to(entry)): sha256_of(file) for file in files}
 
 
 @lru_cache
 def _code_digest() -> str:
-    """Of the package's own code and the libraries that compute; results change with them."""
+    """Return the digest of the package's code and the libraries that compute."""
     root = Path(__file__).parents[2]
     digest = hashlib.sha256(sys.version.encode())
     for name in _LIBRARIES:

@@ -83,6 +83,6 @@ class ToolkitOptions(Options):
 
     @property
     def processes(self) -> int:
-        """How many processes may be at work at once on one target."""
+        """Return how many processes may be at work at once on one target."""
         cores = len(os.sched_getaffinity(0)) if _KNOWS_CORES else os.cpu_count() or 1
         return self.jobs or cores

@@ -38,7 +38,12 @@ _ROUTES = ("hybrid", "qdq")
 
 def options_of(verb: str) -> list[Option]:
     """Return the options that a verb has."""
-    return [one for group in GROUPS.values() for one in options_in(group) if verb in one.verbs]
+    return [
+        described
+        for group in GROUPS.values()
+        for described in options_in(group)
+        if verb in described.verbs
+    ]
 
 
 def homes_of(name: str) -> Iterator[tuple[str, Option]]:

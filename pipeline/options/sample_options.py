@@ -32,11 +32,7 @@ class ModelOptions(Options):
         _MODEL_VERBS,
     )
     size: tuple[int, int] | None = opt(
-        None,
-        Size(),
-        "Height and width of the samples.",
-        _MODEL_VERBS,
-        default="the model's",
+        None, Size(), "Height and width of the samples.", _MODEL_VERBS, default="the model's"
     )
 
 

@@ -59,14 +59,14 @@ class _Table:
         return OptionError(f"{self.file}: {self.prefix}{key}: {text}", hint)
 
     def text(self, key: str) -> str | None:
-        """The value of a key that holds a text, None without it. Raises OptionError."""
+        """Return the value of a key that holds a text, None without it. Raises OptionError."""
         value = self.keys.get(key)
         if value is not None and not (isinstance(value, str) and value):
             raise self.error(key, f"{value!r} is not a text")
         return value
 
     def options(self) -> dict[str, Any]:
-        """The values of the keys that are options, checked. Raises OptionError."""
+        """Return the values of the keys that are options, checked. Raises OptionError."""
         values = {}
         for key, value in self.keys.items():
             if key not in _OF_THE_FILE[: 3 if not self.prefix else 1]:
@@ -127,7 +127,7 @@ def _parsed(path: Path) -> dict[str, Any]:
 
 
 def _tables(top: _Table) -> dict[str, _Table] | None:
-    """The models of the file by name; None when it is about one."""
+    """Return the models of the file by name; None when it is about one."""
     models = top.keys.get("models")
     if models is None:
         return None
@@ -151,7 +151,7 @@ def _known_keys() -> list[str]:
 
 
 def _as_a_line(described: Option, value: Any) -> str:
-    """What to write instead of the form that the value has on the command line, if it is that."""
+    """Return what to write for a value in the form of the command line, "" for another one."""
     if isinstance(value, str):
         with suppress(ValueError, OptionError):
             plain = described.kind.read(value)
@@ -161,7 +161,7 @@ def _as_a_line(described: Option, value: Any) -> str:
 
 
 def _recipe(table: _Table, options: Mapping[str, Any], model: str | None, hint: str) -> Recipe:
-    """The recipe with paths from the file's folder. Raises OptionError for what is not known."""
+    """Return the recipe, its paths from the file's folder. Raises OptionError for unknown names."""
     if model is None:
         where = table.prefix.removesuffix(".") or "model"
         raise OptionError(f"{table.file}: {where}: no model is named", hint)
@@ -180,7 +180,7 @@ def _recipe(table: _Table, options: Mapping[str, Any], model: str | None, hint: 
 
 
 def _from(folder: Path, kind: File, path: str) -> Path:
-    """A path of the file as it is from here; a bare name of a program is looked up on PATH."""
+    """Return a path of the file as it is from here; the bare name of a program stays for PATH."""
     if kind.program:
         return folder.absolute() / path if "/" in path else Path(path)
     return folder / path
@@ -197,9 +197,9 @@ def _require_known(path: Path, recipe: Recipe, options: Mapping[str, Any]) -> No
         _require(path, "metric", partial(find_metric, recipe.metric.metric))
 
 
-def _require(path: Path, key: str, known: Callable[[], object]) -> None:
+def _require(path: Path, key: str, look_up: Callable[[], object]) -> None:
     try:
-        known()
+        look_up()
     except OptionError as error:
-        told = error.diagnostic
-        raise OptionError(f"{path}: {key}: {told.text}", told.hint) from error
+        diagnostic = error.diagnostic
+        raise OptionError(f"{path}: {key}: {diagnostic.text}", diagnostic.hint) from error

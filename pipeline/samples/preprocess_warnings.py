@@ -22,7 +22,7 @@ _CODES: Mapping[str, str] = {
 _TENSORS = "save the samples again in that form"
 
 
-def sample_notices(
+def input_warnings(
     ready: ReadyModel,
     calib: Samples | None,
     evaluation: Samples,
@@ -37,11 +37,6 @@ def sample_notices(
     """
     warnings = sample_warnings(calib, evaluation, seed)
     return (*warnings, *_of_labels(ready, evaluation, scoring, seed, progress))
-
-
-def calibration_notices(calib: Samples, seed: int) -> tuple[Diagnostic, ...]:
-    """Return the warnings on samples that nothing is scored on. Raises SamplesError."""
-    return sample_warnings(calib, None, seed)
 
 
 def _of_labels(

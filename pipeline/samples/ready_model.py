@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,6 +18,9 @@ from ...core.graphs.model import load_model
 from ...core.passes.prepare import fixed_input_shapes, input_shapes_of, prepare_model
 from ...core.passes.submodel import extract_until
 from ...core.types import Shape
+from ..options.sample_options import ModelOptions
+
+_WHOLE = ModelOptions()
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class ReadyModel:
 
     @property
     def inputs(self) -> dict[str, Shape]:
-        """Input name -> fixed shape."""
+        """Return input name -> fixed shape."""
         return fixed_input_shapes(self.model)
 
     def samples(
@@ -44,23 +47,25 @@ class ReadyModel:
         return preprocess_for(self.inputs, self.path, preprocessing)
 
 
-def ready_model(
-    path: Path,
-    input_shapes: Mapping[str, Shape] | None = None,
-    size: tuple[int, int] | None = None,
-    outputs: Sequence[str] = (),
-) -> ReadyModel:
-    """Load a model, end it at ``outputs`` if any are given, and fix its shapes.
+def ready_model(path: Path, options: ModelOptions = _WHOLE) -> ReadyModel:
+    """Load a model, end it at the ``outputs`` of the options if there are any, and fix its shapes.
 
     Raises ModelError or OptionError.
     """
     original = load_model(path)
-    if outputs:
-        original = _ended_at(original, outputs)
-    shapes = dict(input_shapes or {})
-    if size is not None:
-        shapes = {**_sized(original, size), **shapes}
+    if options.outputs:
+        original = _ended_at(original, options.outputs)
+    shapes = dict(options.input)
+    if options.size is not None:
+        shapes = {**_sized(original, options.size), **shapes}
     return ReadyModel(path, original, prepare_model(original, shapes))
+
+
+def require_calibration(calib: Samples | None, stage: str) -> Samples:
+    """Return the samples. Raises OptionError when there are none, which the ``stage`` needs."""
+    if calib is None:
+        raise OptionError(f"{stage} needs calibration samples", f"give some with {option('calib')}")
+    return calib
 
 
 def _ended_at(model: ModelProto, outputs: Sequence[str]) -> ModelProto:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from onnx import ModelProto
@@ -17,12 +17,12 @@ from ...core.diagnostics import Diagnostic
 from ...core.errors import SamplesError
 from ...core.graphs.layers import macs_of
 from ...core.graphs.model import model_bytes, model_digest, parameter_count
-from ...core.results import LatencyFigure, ModelRow
+from ...core.results.model_figures import LatencyFigure, ModelRow
 from ...core.types import Array
 from ..figures.figures_of import baseline_accuracy
 from ..recipes.recipe import Recipe
 from ..samples.bound_metric import bound_metric
-from ..samples.preprocess_warnings import sample_notices
+from ..samples.preprocess_warnings import input_warnings
 from ..samples.ready_model import ReadyModel
 from .stage_log import StageLog
 
@@ -37,20 +37,17 @@ class Baseline:
     outputs: list[Array]
     row: ModelRow
     scoring: BoundMetric
-    notices: tuple[Diagnostic, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
 
     def digests(self) -> dict[str, str]:
-        """Of the model and of the samples, for the manifest."""
-        digests = {
-            "source": model_digest(self.ready.path),
-            "evaluation": self.evaluation.digest(),
-        }
+        """Return the digests of the model and of the samples, for the manifest."""
+        digests = {"source": model_digest(self.ready.path), "evaluation": self.evaluation.digest()}
         if self.calib is not None:
             digests["calibration"] = self.calib.digest()
         return digests
 
     def compared(self, outputs: list[Array], seed: int) -> Comparison:
-        """What is left of this model in another form of it, from that one's outputs."""
+        """Return the comparison of this model with another form of it, by that one's outputs."""
         return compare(self.outputs, outputs, self.evaluation.labels, self.scoring, seed)
 
 
@@ -61,22 +58,14 @@ def measure_baseline(
     with log.stage("baseline") as progress:
         scoring = bound_metric(recipe.metric, ready.model, evaluation)
         with _naming(recipe):
-            notices = sample_notices(ready, calib, evaluation, scoring, recipe.run.seed, progress)
-        for one in notices:
-            log.warn(one)
+            warnings = input_warnings(ready, calib, evaluation, scoring, recipe.run.seed, progress)
+        for warning in warnings:
+            log.warn(warning)
         outputs = run_onnxruntime(ready.model, evaluation, progress=progress)
         with _naming(recipe):
             itself = compare(outputs, outputs, evaluation.labels, scoring, recipe.run.seed)
-        row = ModelRow(
-            stage="baseline",
-            path=str(ready.path),
-            bytes=model_bytes(ready.path),
-            parameters=parameter_count(ready.original),
-            macs=macs_of(ready.model),
-            latency=(host_latency(ready.model, evaluation),),
-            accuracy=baseline_accuracy(itself),
-        )
-    return Baseline(ready, calib, evaluation, outputs, row, scoring, notices)
+        row = replace(onnx_row("baseline", ready, evaluation), accuracy=baseline_accuracy(itself))
+    return Baseline(ready, calib, evaluation, outputs, row, scoring, warnings)
 
 
 @contextmanager
@@ -91,8 +80,20 @@ def _naming(recipe: Recipe) -> Iterator[None]:
         raise SamplesError(f"{samples}: {error.diagnostic.text}", error.diagnostic.hint) from error
 
 
+def onnx_row(stage: str, ready: ReadyModel, samples: Samples, *, optimise: bool = True) -> ModelRow:
+    """Return the row of a model of the user's, as fast as it is on this host."""
+    return ModelRow(
+        stage=stage,
+        path=str(ready.path),
+        bytes=model_bytes(ready.path),
+        parameters=parameter_count(ready.original),
+        macs=macs_of(ready.model),
+        latency=(host_latency(ready.model, samples, optimise=optimise),),
+    )
+
+
 def host_latency(
     model: ModelProto | Path, samples: Samples, *, optimise: bool = True
 ) -> LatencyFigure:
-    """The median time of one inference on this host's CPU."""
+    """Return the median time of one inference on this host's CPU."""
     return LatencyFigure("host", measure_latency(model, samples, optimise=optimise))

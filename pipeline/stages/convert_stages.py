@@ -8,11 +8,11 @@ from ...convert.toolkit.environment import toolkit_version
 from ...core.graphs.layers import macs_of
 from ...core.graphs.model import parameter_count
 from ...core.progress import Progress
-from ...core.results import ModelRow
+from ...core.results.model_figures import ModelRow
 from ..figures.figures_of import accuracy_figure, gate_figures, latency_figures
 from ..figures.robustness import robustness_of
 from ..tasks.converting import NpuFeeds
-from ..tasks.manifest_files import write_beside
+from ..tasks.manifest_files import write_manifest_beside
 from ..tasks.plan_handover import with_quantized
 from .prune_stages import Distil, Prune
 from .quantize_stages import Quantize
@@ -28,19 +28,16 @@ class Convert(Stage):
     is_cached = True
 
     def reads(self, run: TargetRun) -> tuple[str, ...]:
-        """Return the last stage that changed the model."""
         changing = (Quantize(), Distil(), Prune())
         return next(((stage.name,) for stage in changing if stage.applies(run)), ())
 
     def describe(self, run: TargetRun) -> str:
-        """Return what it would do, in a few words."""
         version = toolkit_version(run.recipe.toolkit.toolkit_python)
         return f"rknn-toolkit2 {version}, simulate {on_samples(run)}"
 
     def make(self, run: TargetRun, progress: Progress) -> None:
-        """Convert it."""
         final = run.request(run.saved(run.model, "final"), run.path(".rknn"))
-        request = with_quantized(final, run.quantized, run.maybe_calib)
+        request = with_quantized(final, run.quantized, run.optional_calib)
         run.conversion = run.convert(replace(request, simulate=NpuFeeds(run.evaluation)), progress)
 
 
@@ -50,15 +47,12 @@ class Robustness(Stage):
     name = "robustness"
 
     def applies(self, run: TargetRun) -> bool:
-        """Return whether it was asked for."""
         return run.recipe.check.robustness
 
     def describe(self, run: TargetRun) -> str:
-        """Return what it would do, in a few words."""
         return "in ONNX Runtime, on images made worse"
 
     def measure(self, run: TargetRun, figures: TargetFigures, progress: Progress) -> None:
-        """Run both models on them."""
         figures.robustness = robustness_of(
             run.ready.model,
             run.quantized.path if run.quantized else run.model,
@@ -76,11 +70,9 @@ class Check(Stage):
     name = "check"
 
     def describe(self, run: TargetRun) -> str:
-        """Return what it would do, in a few words."""
         return "compare, and hold against the gates"
 
     def measure(self, run: TargetRun, figures: TargetFigures, progress: Progress) -> None:
-        """Add the row of the result, the gates, and the manifest beside the file."""
         conversion, file = run.conversion, run.path(".rknn")
         if conversion is None:
             return
@@ -100,4 +92,6 @@ class Check(Stage):
         figures.comparison = comparison
         figures.gates = gate_figures(run.recipe.gates, comparison, row)
         preprocess, digests = run.evaluation.npu_preprocess, figures.base.digests()
-        figures.feed = write_beside(file, conversion, run.model, preprocess, run.quantized, digests)
+        figures.feed = write_manifest_beside(
+            file, conversion, run.model, preprocess, run.quantized, digests
+        )

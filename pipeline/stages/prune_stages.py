@@ -12,14 +12,15 @@ import onnx
 from ...convert.convert import Conversion
 from ...core.diagnostics import Diagnostic
 from ...core.progress import Progress
+from ...core.results.pruning_figures import Distillation
 from ...prune.results.budget import Budget
-from ...prune.results.prune_result import Distillation, PruneResult
+from ...prune.results.prune_result import PruneResult
 from ..figures.figures_of import pruning_figure, ratio
-from ..tasks.distilling import distil_pruned, distil_task, distillation_notices
+from ..tasks.distilling import distil_pruned, distil_task, distillation_warnings
 from ..tasks.pruning import Pruning, budget_of, prune_task, prunes
 from .stage import Stage, on_samples, with_calibration
 from .target_figures import TargetFigures
-from .target_run import MODEL, Cut, TargetRun
+from .target_run import MODEL, PrunedModel, TargetRun
 
 _PRUNED = ".pruned.onnx"
 # the closed-form cycles and the compiler differ by a few per cent, so a cut may fall short at first
@@ -27,22 +28,19 @@ _TRIES = 3
 
 
 class Prune(Stage):
-    """Prune until the compiler too says that the budget holds."""
+    """Prune, and with more where the compiler saves less than was asked for, until it agrees."""
 
     name = "prune"
     is_cached = True
     is_listed = True
 
     def applies(self, run: TargetRun) -> bool:
-        """Return whether channels are removed or weights made sparse."""
         return prunes(run.recipe.prune)
 
     def reads(self, run: TargetRun) -> tuple[str, ...]:
-        """Return the stage whose result the budget is against."""
         return ("reference-int8" if run.recipe.in_int8 else "reference-float16",)
 
     def describe(self, run: TargetRun) -> str:
-        """Return what it would do, in a few words."""
         options = run.recipe.prune
         budget = f"{options.prune}, " if options.prune else ""
         budget += f"{options.sparsity} sparse, " if options.sparsity else ""
@@ -50,11 +48,10 @@ class Prune(Stage):
         return f"{budget}{drop}recover by {options.recover}, {with_calibration(run)}"
 
     def make(self, run: TargetRun, progress: Progress) -> None:
-        """Prune, and try again with more where the compiler saves less than was asked for."""
         task = prune_task(run.ready.model, run.calib, run.recipe, run.target)
-        pruning = cache(lambda: Pruning(task, progress))  # judged once, and only where it is cut
+        pruning = cache(lambda: Pruning(task, progress))  # scored once, and only where it is cut
 
-        def cut(share: float | None) -> Cut:
+        def prune_to(share: float | None) -> PrunedModel:
             def compute(folder: Path) -> PruneResult:
                 return pruning().write(folder / MODEL, share)
 
@@ -63,11 +60,12 @@ class Prune(Stage):
             return _compiled(run, replace(result, path=output), progress)
 
         budget = budget_of(run.recipe.prune)
-        run.cut = cut(None) if budget is None else _confirmed(cut, budget, run.unpruned)
+        run.pruned = (
+            prune_to(None) if budget is None else _confirmed(prune_to, budget, run.unpruned)
+        )
 
     def measure(self, run: TargetRun, figures: TargetFigures, progress: Progress) -> None:
-        """Add its warnings."""
-        figures.warnings.extend(run.cut.warnings if run.cut else ())
+        figures.warnings.extend(run.pruned.warnings if run.pruned else ())
 
 
 class Distil(Stage):
@@ -77,19 +75,15 @@ class Distil(Stage):
     is_cached = True
 
     def applies(self, run: TargetRun) -> bool:
-        """Return whether the pruned model is to be trained."""
         return prunes(run.recipe.prune) and run.recipe.prune.recover == "distill"
 
     def reads(self, run: TargetRun) -> tuple[str, ...]:
-        """Return the stage that prunes."""
         return (Prune.name,)
 
     def describe(self, run: TargetRun) -> str:
-        """Return what it would do, in a few words."""
         return f"train for {run.recipe.distil.recover_time:.0f} s at most"
 
     def make(self, run: TargetRun, progress: Progress) -> None:
-        """Train it."""
         path = run.path(_PRUNED)
         task = distil_task(run.ready.model, path, run.calib, run.recipe)
 
@@ -98,14 +92,13 @@ class Distil(Stage):
 
         distillation = run.tasks.run("distill", task, compute, {MODEL: path})
         run.model = onnx.load_model(str(path))
-        if run.cut is not None:
-            result = replace(run.cut.result, distillation=distillation)
-            run.cut = replace(run.cut, result=result)
+        if run.pruned is not None:
+            result = replace(run.pruned.result, distillation=distillation)
+            run.pruned = replace(run.pruned, result=result)
 
     def measure(self, run: TargetRun, figures: TargetFigures, progress: Progress) -> None:
-        """Add its warnings."""
-        if run.cut is not None:
-            figures.warnings.extend(distillation_notices(run.cut.result.distillation))
+        if run.pruned is not None:
+            figures.warnings.extend(distillation_warnings(run.pruned.result.distillation))
 
 
 class CheckPruned(Stage):
@@ -114,22 +107,19 @@ class CheckPruned(Stage):
     name = "check-pruned"
 
     def applies(self, run: TargetRun) -> bool:
-        """Return whether there is a pruned model."""
         return prunes(run.recipe.prune)
 
     def describe(self, run: TargetRun) -> str:
-        """Return what it would do, in a few words."""
         return f"in ONNX Runtime {on_samples(run)}"
 
     def measure(self, run: TargetRun, figures: TargetFigures, progress: Progress) -> None:
-        """Add its row, and the ratios over the original in the same number format."""
-        whole, cut = figures.rows[-1], run.cut
+        whole, pruned = figures.rows[-1], run.pruned
         figures.add_onnx("pruned", run.path(_PRUNED), run, progress)
         row = figures.rows[-1]
-        if cut is not None and run.unpruned is not None:
+        if pruned is not None and run.unpruned is not None:
             figures.pruning = pruning_figure(
-                cut.result,
-                ratio(cut.compiled.cycles, run.unpruned.cycles),
+                pruned.result,
+                ratio(pruned.compiled.cycles, run.unpruned.cycles),
                 ratio(row.macs, whole.macs),
                 # against the folded model: folding BatchNormalization is not what pruning saved
                 ratio(row.parameters, whole.parameters),
@@ -137,12 +127,12 @@ class CheckPruned(Stage):
 
 
 def _confirmed(
-    cut: Callable[[float | None], Cut], budget: Budget, unpruned: Conversion | None
-) -> Cut:
-    """The cut that the compiler confirms, or the last one with a warning."""
+    prune_to: Callable[[float | None], PrunedModel], budget: Budget, unpruned: Conversion | None
+) -> PrunedModel:
+    """Return the pruned model that the compiler confirms, or the last one with a warning."""
     share, reached = budget.share, None
     for _ in range(_TRIES):
-        tried = cut(share)
+        tried = prune_to(share)
         reached = _saved_share(budget, tried.compiled, unpruned) if unpruned else None
         if tried.result.attempts or reached is None or reached >= budget.share:
             return tried
@@ -150,28 +140,31 @@ def _confirmed(
     return replace(tried, warnings=(_budget_missed(budget, reached or 0.0),))
 
 
-def _compiled(run: TargetRun, result: PruneResult, progress: Progress) -> Cut:
-    """With the pruned model compiled in the number format of the final one."""
+def _compiled(run: TargetRun, result: PruneResult, progress: Progress) -> PrunedModel:
+    """Return the pruned model with that compiled in the number format of the final one."""
     path = run.path(_PRUNED)
     run.model = onnx.load_model(str(path))
     if run.recipe.in_int8:
         path = run.scratch("pruned-int8")
         run.quantize_for_cycles(run.model, path, progress)
-    return Cut(result, run.convert(run.request(path), progress))
+    return PrunedModel(result, run.convert(run.request(path), progress))
 
 
 def _saved_share(budget: Budget, compiled: Conversion, unpruned: Conversion) -> float | None:
-    """What the compiler says is saved; None for a budget that it does not measure."""
+    """Return what the compiler says is saved; None for a budget that it does not measure."""
     if budget.kind == "cycles":
         return 1 - (ratio(compiled.cycles, unpruned.cycles) or 1.0)
     if budget.kind == "latency":
-        after, before = (one.latency.ms if one.latency else None for one in (compiled, unpruned))
+        after, before = (
+            conversion.latency.ms if conversion.latency else None
+            for conversion in (compiled, unpruned)
+        )
         return 1 - (ratio(after, before) or 1.0)
     return None
 
 
 def _budget_missed(budget: Budget, reached: float) -> Diagnostic:
-    """The warning that the compiler saves less than was asked for."""
+    """Return the warning that the compiler saves less than was asked for."""
     return Diagnostic(
         "pruning-budget",
         f"the compiler says {-reached:.1%} {budget.kind}; {-budget.share:.1%} were asked for",

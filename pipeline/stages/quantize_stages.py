@@ -8,7 +8,7 @@ from pathlib import Path
 from ...core.progress import Progress
 from ...quantize.quantize import QuantizeResult
 from ..tasks.plan_handover import float_model_of
-from ..tasks.quantizing import quantize_as, quantize_notices, quantize_task
+from ..tasks.quantizing import quantize_as, quantize_task, quantize_warnings
 from .prune_stages import Distil, Prune
 from .stage import Stage, on_samples, with_calibration
 from .target_figures import TargetFigures
@@ -16,29 +16,27 @@ from .target_run import MODEL, PLAN, TargetRun
 
 
 class Quantize(Stage):
-    """Quantize the model as the stages before have left it."""
+    """Quantize the model as the stages before have left it; name the layers that lose most."""
 
     name = "quantize"
     is_cached = True
     is_listed = True
 
     def applies(self, run: TargetRun) -> bool:
-        """Return whether the number format is another one than float16."""
         return run.recipe.quantize.scheme != "float16"
 
     def reads(self, run: TargetRun) -> tuple[str, ...]:
-        """Return the stage that made the float model."""
         pruning = (Distil(), Prune())
         return next(((stage.name,) for stage in pruning if stage.applies(run)), ())
 
     def describe(self, run: TargetRun) -> str:
-        """Return what it would do, in a few words."""
         options = run.recipe.quantize
-        how = f"{options.scheme}, method {options.method}, mixed precision {options.mixed}"
-        return f"{how}, {with_calibration(run)}"
+        number_format = (
+            f"{options.scheme}, method {options.method}, mixed precision {options.mixed}"
+        )
+        return f"{number_format}, {with_calibration(run)}"
 
     def make(self, run: TargetRun, progress: Progress) -> None:
-        """Quantize it; the float model is then what the toolkit may be given."""
         output, plan = run.path(".intended.onnx"), run.path(".plan.toml")
         task = quantize_task(run.model, run.calib, run.recipe, run.target)
 
@@ -47,17 +45,16 @@ class Quantize(Stage):
 
         result = run.tasks.run("quantize", task, compute, {MODEL: output, PLAN: plan})
         run.quantized = replace(result, path=output, plan_path=plan)
-        run.floating = run.model
+        run.float_model = run.model
         run.model = float_model_of(run.quantized, run.model)
 
     def measure(self, run: TargetRun, figures: TargetFigures, progress: Progress) -> None:
-        """Add which layers lose most, and its warnings."""
         if run.quantized is None:
             return
         if run.recipe.in_int8:
-            seed, floating = run.recipe.run.seed, run.floating
+            seed, floating = run.recipe.run.seed, run.float_model
             figures.drift.layers(floating, run.quantized, run.calib, seed, progress)
-        figures.warnings.extend(quantize_notices(run.recipe.quantize, run.quantized))
+        figures.warnings.extend(quantize_warnings(run.recipe.quantize, run.quantized))
 
 
 class CheckQuantized(Stage):
@@ -66,14 +63,11 @@ class CheckQuantized(Stage):
     name = "check-quantized"
 
     def applies(self, run: TargetRun) -> bool:
-        """Return whether there is a quantized model."""
         return run.recipe.quantize.scheme != "float16"
 
     def describe(self, run: TargetRun) -> str:
-        """Return what it would do, in a few words."""
         return f"in ONNX Runtime {on_samples(run)}"
 
     def measure(self, run: TargetRun, figures: TargetFigures, progress: Progress) -> None:
-        """Add its row."""
         if run.quantized is not None:
             figures.add_onnx("quantized", run.quantized.path, run, progress, optimise=False)

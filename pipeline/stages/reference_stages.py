@@ -18,20 +18,16 @@ class ReferenceFloat16(Stage):
     is_cached = True
 
     def applies(self, run: TargetRun) -> bool:
-        """Return whether the chip has float16."""
         return "float16" in run.target.dtypes
 
     def describe(self, run: TargetRun) -> str:
-        """Return what it would do, in a few words."""
         return "compile the original, to compare with"
 
     def make(self, run: TargetRun, progress: Progress) -> None:
-        """Compile it."""
         request = run.request(run.saved(run.ready.model, "original"))
         run.unpruned = run.convert(replace(request, quantization="float16"), progress)
 
     def measure(self, run: TargetRun, figures: TargetFigures, progress: Progress) -> None:
-        """Add its row, which the result is compared with."""
         if run.unpruned is not None:
             figures.add_compiled(self.name, run.unpruned)
             figures.reference = figures.rows[-1]
@@ -44,15 +40,12 @@ class QuantizeReference(Stage):
     is_cached = True
 
     def applies(self, run: TargetRun) -> bool:
-        """Return whether a budget is to be measured in int8."""
         return prunes(run.recipe.prune) and run.recipe.in_int8
 
     def describe(self, run: TargetRun) -> str:
-        """Return what it would do, in a few words."""
         return "the original in int8"
 
     def make(self, run: TargetRun, progress: Progress) -> None:
-        """Quantize it."""
         run.reference_int8 = run.scratch("reference-int8")
         run.quantize_for_cycles(run.ready.model, run.reference_int8, progress)
 
@@ -63,19 +56,15 @@ class ReferenceInt8(QuantizeReference):
     name = "reference-int8"
 
     def reads(self, run: TargetRun) -> tuple[str, ...]:
-        """Return the stage that quantizes it."""
         return (QuantizeReference.name,)
 
     def describe(self, run: TargetRun) -> str:
-        """Return what it would do, in a few words."""
         return "compile that, for the budget"
 
     def make(self, run: TargetRun, progress: Progress) -> None:
-        """Compile it."""
         if run.reference_int8 is not None:
             run.unpruned = run.convert(run.request(run.reference_int8), progress)
 
     def measure(self, run: TargetRun, figures: TargetFigures, progress: Progress) -> None:
-        """Add its row."""
         if run.unpruned is not None:
             figures.add_compiled(self.name, run.unpruned)

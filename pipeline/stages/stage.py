@@ -49,4 +49,4 @@ def on_samples(run: TargetRun) -> str:
 
 def with_calibration(run: TargetRun) -> str:
     """Return how many calibration samples there are, in words."""
-    return "" if run.maybe_calib is None else f"{len(run.maybe_calib)} calibration samples"
+    return "" if run.optional_calib is None else f"{len(run.optional_calib)} calibration samples"

@@ -1,4 +1,4 @@
-"""StageLog by name: announced when they begin, timed, and listed in the report."""
+"""Stages by name: announced when they begin, timed, and listed in the report."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from ...core.diagnostics import Diagnostic
 from ...core.errors import RockpressError
 from ...core.progress import Progress
-from ...core.results import StageRun
+from ...core.results.report import StageRun
 from ..caching.stage_cache import watch_hits
 
 
@@ -21,12 +21,12 @@ class StageLog:
         self._runs = list(runs)
 
     def of_target(self, progress: Progress) -> StageLog:
-        """The stages of one of several targets: what has run so far, then its own."""
+        """Return a log for one of several targets: of what has run so far, then of its own."""
         return StageLog(progress, self.runs)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Progress]:
-        """Announce a stage and time it; yields whom its steps are told."""
+        """Announce a stage and time it; yield the progress for its steps."""
         self._progress.stage(name)
         started = time.monotonic()
         with watch_hits() as was_hit:
@@ -43,13 +43,13 @@ class StageLog:
         """Note that a stage was not asked for."""
         self._runs.append(StageRun(name, "skipped", 0.0))
 
-    def warn(self, notice: Diagnostic) -> None:
+    def warn(self, warning: Diagnostic) -> None:
         """Tell of a warning now; the report has it too."""
-        self._progress.warn(notice)
+        self._progress.warn(warning)
 
     @property
     def runs(self) -> tuple[StageRun, ...]:
-        """What has run so far."""
+        """Return what has run so far."""
         return tuple(self._runs)
 
     def _note(self, name: str, status: str, started: float) -> None:

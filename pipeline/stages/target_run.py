@@ -11,15 +11,14 @@ from ...calibration_data.samples import Samples
 from ...convert.chips.targets import Target
 from ...convert.convert import Conversion, convert
 from ...convert.request import ConversionRequest
-from ...core.diagnostics import Diagnostic, option
-from ...core.errors import OptionError
+from ...core.diagnostics import Diagnostic
 from ...core.graphs.model import save_model
 from ...core.progress import Progress
 from ...prune.results.prune_result import PruneResult
 from ...quantize.quantize import QuantizeResult
 from ..caching.cached_tasks import TaskCache
 from ..recipes.recipe import Recipe
-from ..samples.ready_model import ReadyModel
+from ..samples.ready_model import ReadyModel, require_calibration
 from ..tasks.converting import conversion_request
 from ..tasks.quantizing import quantize_for_cycles
 
@@ -27,8 +26,8 @@ MODEL, PLAN, RKNN = "model.onnx", "plan.toml", "model.rknn"
 
 
 @dataclass(frozen=True)
-class Cut:
-    """A pruned model, what the compiler says of it, and what there is to be warned of."""
+class PrunedModel:
+    """What pruning gave, that compiled in the final number format, and what to warn of."""
 
     result: PruneResult
     compiled: Conversion
@@ -39,14 +38,13 @@ class Cut:
 class TargetRun:
     """Files to keep go to ``folder``, scratch files to ``work``.
 
-    ``model`` is the float model as the stages so far have left it, ``floating`` the one that was
-    quantized. ``unpruned`` is the original
-    compiled, in the number format that a budget is against. The others are None until the stage
-    that makes them has run.
+    ``model`` is the float model as the stages so far have left it, ``float_model`` the one that was
+    quantized. ``unpruned`` is the original compiled, in the number format that a budget is against.
+    The others are None until the stage that makes them has run.
     """
 
     ready: ReadyModel
-    maybe_calib: Samples | None
+    optional_calib: Samples | None
     evaluation: Samples
     recipe: Recipe
     target: Target
@@ -55,10 +53,10 @@ class TargetRun:
 
     def __post_init__(self) -> None:
         self.model: ModelProto = self.ready.model
-        self.floating: ModelProto = self.ready.model
+        self.float_model: ModelProto = self.ready.model
         self.unpruned: Conversion | None = None
         self.reference_int8: Path | None = None
-        self.cut: Cut | None = None
+        self.pruned: PrunedModel | None = None
         self.quantized: QuantizeResult | None = None
         self.conversion: Conversion | None = None
         cache = self.recipe.cache if self.recipe.keeps_stages else None
@@ -66,12 +64,8 @@ class TargetRun:
 
     @property
     def calib(self) -> Samples:
-        """The calibration samples. Raises OptionError where a stage needs some, and has none."""
-        if self.maybe_calib is None:
-            raise OptionError(
-                "the stage needs calibration samples", f"give some with {option('calib')}"
-            )
-        return self.maybe_calib
+        """Return the calibration samples. Raises OptionError where there are none."""
+        return require_calibration(self.optional_calib, "the stage")
 
     def path(self, suffix: str) -> Path:
         """Return a file to keep, such as the one with .rknn."""
@@ -93,7 +87,7 @@ class TargetRun:
         return conversion_request(self.recipe.toolkit, model, output, self.target, preprocess)
 
     def convert(self, request: ConversionRequest, progress: Progress) -> Conversion:
-        """Convert; the file and the result may come from the cache."""
+        """Convert, or take the file and the result from the cache."""
 
         def compute(folder: Path) -> Conversion:
             output = None if request.output is None else folder / RKNN

@@ -55,15 +55,12 @@ def conversion_request(
 def toolkit_settings(options: ToolkitOptions) -> ToolkitSettings:
     """Return what the options say of how the toolkit is run."""
     return ToolkitSettings(
-        options.toolkit_python,
-        options.timeout,
-        options.memory_limit,
-        options.processes,
+        options.toolkit_python, options.timeout, options.memory_limit, options.processes
     )
 
 
 def require_toolkit(python: Path | None) -> str:
-    """The toolkit's version. Raises ToolkitError when it is not installed."""
+    """Return the toolkit's version. Raises ToolkitError when it is not installed."""
     if python is not None and not runs(python):
         raise ToolkitError(
             f"{option('toolkit-python', str(python))} is no Python that runs",

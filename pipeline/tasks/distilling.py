@@ -13,11 +13,11 @@ from ...core.diagnostics import Diagnostic, option
 from ...core.errors import OptionError
 from ...core.graphs.model import save_model
 from ...core.progress import Progress
+from ...core.results.pruning_figures import Distillation
 from ...core.scratch import scratch_folder
 from ...prune.distillation.distil import distil, require_distillable, require_torch
 from ...prune.distillation.distil_data import TrainingSamples
 from ...prune.distillation.distil_training import Schedule
-from ...prune.results.prune_result import Distillation
 from ..caching.content_keys import key_of
 from ..caching.stage_cache import Cache, cache_folder
 from ..options.prune_options import DistilOptions, PruneOptions
@@ -105,17 +105,17 @@ def distil_pruned(
         )
 
 
-def distillation_notices(found: Distillation | None) -> list[Diagnostic]:
-    """The warning that training was of no use."""
-    if found is None or found.kept:
+def distillation_warnings(distillation: Distillation | None) -> list[Diagnostic]:
+    """Return the warning that training was of no use, where it was."""
+    if distillation is None or distillation.kept:
         return []
     return [
         Diagnostic(
             "pruning-distillation",
-            f"training made nothing better on {found.held_out} held-out samples, so the weights "
-            f"are those of least squares ({found.steps} steps in {found.seconds:.0f} s)",
-            f"give more samples ({option('calib-count')}) or more time "
-            f"({option('recover-time')}), or leave out "
-            f"{option('recover', 'distill')}",
+            f"training made nothing better on {distillation.held_out} held-out samples, so the "
+            f"weights are those of least squares ({distillation.steps} steps in "
+            f"{distillation.seconds:.0f} s)",
+            f"give more samples ({option('calib-count')}) or more time ({option('recover-time')}), "
+            f"or leave out {option('recover', 'distill')}",
         )
     ]

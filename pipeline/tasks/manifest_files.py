@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from onnx import ModelProto
 
 from ...calibration_data.preprocess import Preprocess
 from ...convert.convert import Conversion
-from ...convert.manifest import (
-    RKNN_DIGEST,
-    FeedInput,
-    FeedOutput,
-    manifest_of,
-    manifest_path,
-    write_manifest,
-)
+from ...convert.manifest import RKNN_DIGEST, manifest_of, manifest_path, write_manifest
 from ...core.files import sha256_of
 from ...core.graphs.model import save_model
 from ...core.passes.prepare import fixed_input_shapes, output_shapes_of
+from ...core.results.layer_rows import Feed, FeedInput, FeedOutput
 from ...core.types import Shape
 from ...quantize.quantize import QuantizeResult
 from ...quantize.rendering.plan import Plan
@@ -29,26 +21,26 @@ from ...quantize.rendering.plan import Plan
 _PLANNED = ("qdq", "hybrid")
 
 
-def write_beside(
+def write_manifest_beside(
     rknn: Path,
     conversion: Conversion,
     model: ModelProto,
-    how: Preprocess | None,
+    preprocess: Preprocess | None,
     quantized: QuantizeResult | None,
     digests: Mapping[str, str],
-) -> dict[str, Any]:
-    """Write the manifest beside ``rknn`` and return how to feed it, as plain values.
+) -> Feed:
+    """Write the manifest beside ``rknn`` and return how to feed it.
 
     ``model`` is the prepared float model. When our own QDQ model is what was converted, the
     manifest names that and its plan; else the float model is kept beside the ``.rknn`` for it.
     """
     plan = quantized.plan if quantized else None
-    inputs = feed_inputs(fixed_input_shapes(model), how)
+    inputs = feed_inputs(fixed_input_shapes(model), preprocess)
     outputs = feed_outputs(model, plan, conversion.quantization)
     if quantized is not None and conversion.quantization == "qdq":
         files = {"intended": quantized.path, "plan": quantized.plan_path}
     else:
-        files = {"model": _kept(model, rknn)}
+        files = {"model": _save_prepared(model, rknn)}
         if quantized is not None and conversion.quantization == "hybrid":
             files["plan"] = quantized.plan_path
     manifest = manifest_of(
@@ -60,42 +52,44 @@ def write_beside(
         outputs=outputs,
     )
     write_manifest(manifest, manifest_path(rknn))
-    return {
-        "inputs": [asdict(one) for one in inputs],
-        "outputs": [asdict(one) for one in outputs],
-    }
+    return Feed(inputs, outputs)
 
 
-def _kept(model: ModelProto, rknn: Path) -> Path:
+def _save_prepared(model: ModelProto, rknn: Path) -> Path:
     path = rknn.with_suffix(".prepared.onnx")
     save_model(model, path)
     return path
 
 
-def feed_inputs(inputs: Mapping[str, Shape], how: Preprocess | None) -> tuple[FeedInput, ...]:
-    """One entry for each input: uint8 pixels with mean and std inside, or plain tensors."""
-    if how is None:
+def feed_inputs(
+    inputs: Mapping[str, Shape], preprocess: Preprocess | None
+) -> tuple[FeedInput, ...]:
+    """Return an entry for each input: uint8 pixels with mean and std inside, or plain tensors."""
+    if preprocess is None:
         return tuple(
             FeedInput(name, "float32", "as the model", shape) for name, shape in inputs.items()
         )
-    channels = how.channels
+    channels = preprocess.channels
     mean, std = (
-        values * channels if len(values) == 1 else values for values in (how.mean, how.std)
+        values * channels if len(values) == 1 else values
+        for values in (preprocess.mean, preprocess.std)
     )
     return tuple(
-        FeedInput(name, "uint8", "NHWC", (1, *how.size, channels), how.color, mean, std)
+        FeedInput(
+            name, "uint8", "NHWC", (1, *preprocess.size, channels), preprocess.color, mean, std
+        )
         for name in inputs
     )
 
 
 def feed_outputs(model: ModelProto, plan: Plan | None, quantization: str) -> tuple[FeedOutput, ...]:
-    """One entry for each output; scales are known when our own plan is what was converted."""
-    found = []
+    """Return an entry for each output; scales are known when our own plan is what was converted."""
+    outputs = []
     for name, shape in output_shapes_of(model).items():
         sizes = tuple(size or 1 for size in shape)
         entry = plan.activations.get(name) if plan and quantization in _PLANNED else None
         if entry is None or entry.dtype != "int8":
-            found.append(FeedOutput(name, sizes, "float32"))
+            outputs.append(FeedOutput(name, sizes, "float32"))
         else:
-            found.append(FeedOutput(name, sizes, "int8", entry.scale, entry.zero_point))
-    return tuple(found)
+            outputs.append(FeedOutput(name, sizes, "int8", entry.scale, entry.zero_point))
+    return tuple(outputs)

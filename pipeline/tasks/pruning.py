@@ -36,7 +36,7 @@ from ..recipes.recipe import Recipe
 from ..samples.bound_metric import bound_metric
 from ..samples.task_metric import judge_for
 from .distilling import require_distilling, split_for_pruning
-from .two_four import made_sparse, untouched
+from .semi_structured import keep_channels, sparsify_result
 
 # channels at which multiply-accumulates and size change visibly; the chips' steps do not matter
 _FINE_STEP = 8
@@ -71,7 +71,7 @@ def cost_of(budget: Budget, target: Target, dtype: str) -> CostFunction:
 
 
 def prunes(options: PruneOptions) -> bool:
-    """Whether a recipe asks for channels to be removed or weights to be made sparse."""
+    """Return whether channels are to be removed or weights to be made sparse."""
     return budget_of(options) is not None or options.sparsity is not None
 
 
@@ -84,8 +84,7 @@ def require_pruning(options: PruneOptions) -> None:
         )
     if options.rounds is not None and options.rounds > 1 and options.max_drop is not None:
         raise OptionError(
-            f"{option('rounds', options.rounds)}: the cuts that {option('max-drop')} tries "
-            "are "
+            f"{option('rounds', options.rounds)}: the cuts that {option('max-drop')} tries are "
             "made in one round",
             "leave one of the two out",
         )
@@ -126,7 +125,7 @@ def prune_task(model: ModelProto, calib: Samples, recipe: Recipe, target: Target
 
 
 class Pruning:
-    """A model pruned for one target, judged once and cut as often as it takes."""
+    """A model pruned for one target, scored once and cut as often as it takes."""
 
     def __init__(self, task: PruneTask, progress: Progress) -> None:
         require_pruning(task.options)
@@ -135,9 +134,9 @@ class Pruning:
         self._progress = progress
         require_distilling(task.options, task.model)
         self._calib, self._held_out = split_for_pruning(task.calib, task.options, task.seed)
-        self._pruner = None if self.budget is None else self._judged(self.budget, task.model)
+        self._pruner = None if self.budget is None else self._scored(self.budget, task.model)
 
-    def _judged(self, budget: Budget, model: ModelProto, teacher: Teacher | None = None) -> Pruner:
+    def _scored(self, budget: Budget, model: ModelProto, teacher: Teacher | None = None) -> Pruner:
         task, options = self._task, self._task.options
         dtype = "int8" if task.scheme == "w8a8" else "float16"
         return Pruner(
@@ -160,18 +159,18 @@ class Pruning:
         """Write the pruned model: to the budget, or another ``share`` of the same kind."""
         result = self._cut(output, share)
         task = self._task
-        return made_sparse(
+        return sparsify_result(
             task.options, task.scheme, task.target, result, self._calib, task.seed, self._progress
         )
 
     def _cut(self, output: Path, share: float | None) -> PruneResult:
         task, options = self._task, self._task.options
         if self._pruner is None or self.budget is None:
-            return untouched(task.model, output)
+            return keep_channels(task.model, output)
         if options.max_drop is None or self._held_out is None or task.metric is None:
             budget = self.budget if share is None else Budget(self.budget.kind, share)
             rounds = options.rounds or default_rounds(budget)
-            again = partial(self._judged, budget)
+            again = partial(self._scored, budget)
             return prune_in_rounds(self._pruner, again, budget, rounds, output)
         scoring = bound_metric(task.metric, task.model, self._held_out)
         judge = retention_on(task.model, self._held_out, scoring)
@@ -181,7 +180,7 @@ class Pruning:
 def retention_on(
     model: ModelProto, held_out: Samples, scoring: BoundMetric
 ) -> Callable[[ModelProto], float]:
-    """What is left of a model on held-out samples: of its metric, or of its own outputs.
+    """Return a function that says what is left of a model on held-out samples: a ratio.
 
     The metric where they have labels that fit, else the agreement of the first classes, else the
     cosine of the outputs.
@@ -196,13 +195,12 @@ def retention_on(
 
     whole = score(reference)
 
-    def kept(other: ModelProto) -> float:
-        found = score(_outputs(other, held_out))
-        if measure.lower_is_better:
-            return whole / found if found else 1.0
-        return found / whole if whole else 1.0
+    def retention(other: ModelProto) -> float:
+        value = score(_outputs(other, held_out))
+        part, reference = (whole, value) if measure.lower_is_better else (value, whole)
+        return part / reference if reference else 1.0
 
-    return kept
+    return retention
 
 
 def _outputs(model: ModelProto, samples: Samples) -> list[list[Array]]:

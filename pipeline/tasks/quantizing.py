@@ -145,7 +145,7 @@ def mixed_precision(options: QuantizeOptions, target: Target) -> MixedPrecision 
     return MixedPrecision(budget, cost, options.search_time, below_db, dtype)
 
 
-def quantize_notices(options: QuantizeOptions, result: QuantizeResult) -> tuple[Diagnostic, ...]:
+def quantize_warnings(options: QuantizeOptions, result: QuantizeResult) -> tuple[Diagnostic, ...]:
     """Return the warnings of how a model was quantized."""
     return (*_mixed_shortfall(options, result.plan), *result.notices)
 

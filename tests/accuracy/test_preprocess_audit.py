@@ -33,6 +33,7 @@ from rockpress.calibration_data.samples import open_samples
 from rockpress.core.diagnostics import Diagnostic, render
 from rockpress.core.progress import Progress
 from rockpress.pipeline.check import check
+from rockpress.pipeline.options.sample_options import ModelOptions
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.samples.preprocess_warnings import audit_warnings
 from rockpress.pipeline.samples.ready_model import ready_model
@@ -266,7 +267,7 @@ def direction_set(root: Path, folder: Path, count: int) -> Path:
 
 
 def test_the_0_to_1_scale_on_a_text_direction_classifier(root: Path, tmp_path: Path) -> None:
-    ready = ready_model(direction_model(), size=(48, 192))
+    ready = ready_model(direction_model(), ModelOptions(size=(48, 192)))
     lines = direction_set(root, tmp_path / "lines", 32)
     right = Preprocessing("fit", color="bgr", mean=(127.5,), std=(127.5,))
     found = audit_preprocess(ready.model, ready.samples(lines, right), TOP1)

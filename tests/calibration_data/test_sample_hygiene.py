@@ -219,4 +219,4 @@ def test_the_report_gets_them(small_cnn: Path, tmp_path: Path) -> None:
     ready = ready_model(small_cnn)
     samples = ready.samples(images, recipe.preprocessing)
     base = measure_baseline(ready, samples, samples, recipe, StageLog(SILENT))
-    assert [one.code for one in base.notices] == ["preprocess-alpha"]
+    assert [one.code for one in base.warnings] == ["preprocess-alpha"]

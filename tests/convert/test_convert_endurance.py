@@ -21,8 +21,8 @@ from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.convert.toolkit.failures import ToolkitOutOfMemory
 from rockpress.core.progress import Progress
 from rockpress.core.scratch import scratch_folder
+from rockpress.pipeline.convert_file import convert_file
 from rockpress.pipeline.recipes.recipe import make_recipe
-from rockpress.pipeline.single import convert_file
 
 pytestmark = [
     pytest.mark.toolkit,
@@ -108,14 +108,14 @@ def test_rockpress_itself_is_killed(
         "import os, signal, sys\n"
         "from pathlib import Path\n"
         "from rockpress.pipeline.recipes.recipe import make_recipe\n"
-        "from rockpress.pipeline.single import convert_file\n"
+        "from rockpress.pipeline.convert_file import convert_file\n"
         "from rockpress.core.progress import Progress\n"
         "class Killing(Progress):\n"
         "    def stage(self, name): pass\n"
         "    def step(self, what, done, total):\n"
         "        if what.startswith(sys.argv[1]): os.kill(os.getpid(), signal.SIGKILL)\n"
         "recipe = make_recipe(model=Path(sys.argv[2]), calib=Path(sys.argv[3]))\n"
-        "convert_file(recipe, Path('out/a.rknn'), None, Killing())\n"
+        "convert_file(recipe, Path('out/a.rknn'), Killing())\n"
     )
     place = tmp_path / "killed"
     place.mkdir()

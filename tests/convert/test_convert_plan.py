@@ -13,9 +13,10 @@ from rockpress.convert.manifest import manifest_path, read_manifest
 from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.core.errors import ModelError, OptionError
 from rockpress.pipeline.check import check
+from rockpress.pipeline.convert_file import convert_file
 from rockpress.pipeline.inspection import inspect_rknn
+from rockpress.pipeline.quantize_file import quantize_file
 from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
-from rockpress.pipeline.single import convert_file, quantize_file
 from samples import save_feeds
 
 pytestmark = [

@@ -17,8 +17,8 @@ from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
+from rockpress.pipeline.quantize_file import quantize_file
 from rockpress.pipeline.recipes.recipe import make_recipe
-from rockpress.pipeline.single import quantize_file
 
 TWO = """(float[1,16] x) => (float[1,8] y) {
     a = Gemm <transB=1, beta=0.5> (x, w, b)

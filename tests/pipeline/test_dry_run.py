@@ -11,9 +11,9 @@ import pytest
 
 from commands import Run
 from rockpress.core.errors import RockpressError
-from rockpress.core.results import TargetReport
+from rockpress.core.results.report import TargetReport
 from rockpress.pipeline.caching.stage_cache import Cache
-from rockpress.pipeline.dry_run import planned
+from rockpress.pipeline.dry_run import plan_run
 from rockpress.pipeline.options.check_options import Gates
 from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
 from rockpress.pipeline.run import run
@@ -50,7 +50,7 @@ def test_a_dry_run_shows_the_stages_and_does_nothing(
     assert stages[:2] == ["baseline", "quantize-reference"]  # that chip has no float16
     assert sorted(tmp_path.rglob("*")) == before
     with pytest.raises(RockpressError, match="has no float16"):
-        planned(
+        plan_run(
             make_recipe(small_cnn, target=("rv1106",), scheme="float16", calib=image_folder),
             tmp_path,
         )
@@ -92,7 +92,7 @@ def was_cached(target: TargetReport) -> dict[str, bool]:
 
 
 def will_be_cached(recipe: Recipe, output: Path) -> dict[str, bool]:
-    (target,) = planned(recipe, output)
+    (target,) = plan_run(recipe, output)
     return {one.name: one.status == "cached" for one in target.stages}
 
 
@@ -108,7 +108,7 @@ def test_a_dry_run_foretells_what_comes_from_the_cache(
         {"gates": Gates(max_size_mb=1)},
         {"rounds": 2},
         {"quantize": "float16", "prune": None, "robustness": True},
-        {"targets": ("rk3576",), "sparsity": "2:4"},
+        {"target": ("rk3576",), "sparsity": "2:4"},
         {"cache": Cache(cache.folder, fresh=True)},
     ]
     seen = []

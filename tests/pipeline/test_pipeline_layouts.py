@@ -12,9 +12,9 @@ from graphs import model_of
 from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.convert.manifest import manifest_path, read_manifest
 from rockpress.core.errors import OptionError
+from rockpress.pipeline.convert_file import convert_file
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.run import run
-from rockpress.pipeline.single import convert_file
 
 
 @pytest.fixture

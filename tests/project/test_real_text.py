@@ -14,6 +14,7 @@ from rockpress.accuracy.compare import Comparison, compare
 from rockpress.accuracy.metrics.metric_table import bind_metric
 from rockpress.accuracy.runners import run_onnxruntime
 from rockpress.calibration_data.preprocessing import Preprocessing
+from rockpress.pipeline.options.sample_options import ModelOptions
 from rockpress.pipeline.samples.ready_model import ready_model
 
 FOR_LINES = Preprocessing(resize="fit", color="bgr", mean=(127.5,), std=(127.5,))
@@ -48,7 +49,7 @@ def itself(
     metric: str,
     **options: Any,
 ) -> Comparison:
-    ready = ready_model(path, size=size)
+    ready = ready_model(path, ModelOptions(size=size))
     given = ready.samples(samples, how)
     outputs = run_onnxruntime(ready.model, given)
     names = [one.name for one in ready.model.graph.output]

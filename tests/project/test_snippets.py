@@ -39,9 +39,17 @@ from rockpress.cli.main import COMMANDS
 from rockpress.convert.chips.latency import _parts
 from rockpress.convert.chips.layer_work import Work
 from rockpress.convert.chips.targets import LatencyFit
-from rockpress.core import results
+from rockpress.core.results import (
+    layer_rows,
+    model_figures,
+    pruning_figures,
+    report,
+    sample_rows,
+)
+from rockpress.core.results.model_figures import LatencyFigure, ModelRow, Ratios, RetentionFigure
 from rockpress.pipeline.recipes.recipe_file import read_jobs
 from rockpress.pipeline.stages.stage_list import STAGES
+from rockpress.report.documents.document import NAMES, to_document
 from rockpress.report.text.changes import changes_lines
 
 ROOT = Path(__file__).parents[2]
@@ -66,11 +74,16 @@ SUPPOSED = {
     "yolo.md": ["yolo.onnx", "frames/", "val/"],
 }
 WRITTEN = ("output", "report", "depfile")
-FIGURES = {"bytes": 100, "latency": [{"kind": "npu", "ms": 1.0, "cycles": 1}]}
-REPORT = {
-    "schema": 1,
-    "targets": [{"target": "rk3588", "models": [FIGURES], "retention": {"value": 1.0}}],
-}
+_ROW = ModelRow("rknn", None, 100, latency=(LatencyFigure("npu-estimate", 1.0, cycles=1),))
+_RETENTION = RetentionFigure("top1", 1.0, 0.9, 1.1, 10, 1.0, 30.0)
+REPORT = to_document(
+    report.Report(
+        report.ToolVersion("rockpress"),
+        report.ToolVersion("rknn-toolkit2"),
+        {},
+        (report.TargetReport("rk3588", (_ROW,), _RETENTION, Ratios(), None),),
+    )
+)
 
 
 def blocks_of(page: Path) -> Iterator[tuple[str, str]]:
@@ -277,10 +290,11 @@ def messages(text: str) -> None:
 def document(text: str) -> None:
     """Names every field of a result, and nothing that is none."""
     named = set(re.findall(r'"([a-z_]+)"', text))
-    figures = [one for one in vars(results).values() if is_dataclass(one)]
-    known = {field.name for one in figures for field in fields(one)}
-    known -= {"passed", "image", "severity", "subject"}  # which the document lacks
-    assert known <= named, known - named
+    modules = (layer_rows, model_figures, pruning_figures, report, sample_rows)
+    kinds = {kind for module in modules for kind in vars(module).values() if is_dataclass(kind)}
+    names = {NAMES.get(field.name, field.name) for kind in kinds for field in fields(kind)}
+    names -= {"image", "more", "severity", "subject"}  # which the document lacks
+    assert names <= named, names - named
 
 
 def documents_of_targets(text: str) -> None:
@@ -309,8 +323,10 @@ def since(text: str) -> None:
             float(number) * units[unit or None]
             for number, unit in zip(told[::2], told[1::2], strict=True)
         )
-        changes.append(results.ChangeFigure(name, before, after, after / before - 1))
-    (line,) = changes_lines({"file": "release/report.json"}, tuple(changes))
+        changes.append(report.ChangeFigure(name, before, after, after / before - 1))
+    tool = report.ToolVersion("rockpress")
+    earlier = report.EarlierReport("release/report.json", "pass", tool, tool)
+    (line,) = changes_lines(earlier, tuple(changes))
     # what was rounded for the page may be off by one in the last digit
     shown = [re.sub(r"\d\.\d%", "%", one) for one in (line, text.strip())]
     assert shown[0] == shown[1]

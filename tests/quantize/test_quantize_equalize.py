@@ -17,8 +17,8 @@ from rockpress.core.graphs.model import load_model, save_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
 from rockpress.core.types import Array
+from rockpress.pipeline.quantize_file import quantize_file
 from rockpress.pipeline.recipes.recipe import make_recipe
-from rockpress.pipeline.single import quantize_file
 from rockpress.quantize.error_report import error_report
 from rockpress.quantize.integer.apply_method import IntegerFormat, apply_method
 from rockpress.quantize.integer.equalize import (

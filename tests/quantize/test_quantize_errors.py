@@ -24,9 +24,9 @@ from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.progress import Progress
 from rockpress.core.similarity import sqnr_db
 from rockpress.core.types import Array
+from rockpress.pipeline.quantize_file import quantize_file
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.samples.ready_model import ready_model
-from rockpress.pipeline.single import quantize_file
 from rockpress.quantize.error_report import TensorError, error_report
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import Plan

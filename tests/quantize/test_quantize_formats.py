@@ -21,8 +21,8 @@ from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.model import load_model, save_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
+from rockpress.pipeline.quantize_file import quantize_file
 from rockpress.pipeline.recipes.recipe import make_recipe
-from rockpress.pipeline.single import quantize_file
 from rockpress.pipeline.tasks.plan_handover import with_quantized
 from rockpress.quantize.quantize import QuantizeResult, quantize
 from rockpress.quantize.rendering.plan import read_plan

@@ -20,9 +20,10 @@ from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
 from rockpress.core.types import Array
 from rockpress.pipeline.check import check
+from rockpress.pipeline.convert_file import convert_file
+from rockpress.pipeline.quantize_file import quantize_file
 from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
 from rockpress.pipeline.run import run
-from rockpress.pipeline.single import convert_file, quantize_file
 from rockpress.quantize.rendering.plan import Plan, read_plan
 from samples import save_feeds
 

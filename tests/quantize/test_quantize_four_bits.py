@@ -19,9 +19,9 @@ from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
 from rockpress.core.types import Array
 from rockpress.pipeline.check import check
+from rockpress.pipeline.quantize_file import quantize_file
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.run import run
-from rockpress.pipeline.single import quantize_file
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import read_plan
 from rockpress.quantize.schemes.w4a16 import LIMIT

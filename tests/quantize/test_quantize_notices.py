@@ -12,8 +12,9 @@ from graphs import Samples, model_of, random_feeds, random_weights
 from rockpress.core.errors import OptionError
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.types import Array
+from rockpress.pipeline.prune_file import prune_file
+from rockpress.pipeline.quantize_file import quantize_file
 from rockpress.pipeline.recipes.recipe import make_recipe
-from rockpress.pipeline.single import prune_file, quantize_file
 from rockpress.quantize.graph_parts.placement import left_in_float, place
 from rockpress.quantize.quantize import quantize
 

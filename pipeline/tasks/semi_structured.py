@@ -1,4 +1,4 @@
-"""2:4 sparsity of a recipe: which chips and formats have it, and making a model sparse."""
+"""2:4 (semi-structured) sparsity: which chips and formats have it, and making a model sparse."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ...prune.sparse.sparsify import SparseMethod, sparsify
 from ..options.prune_options import PruneOptions
 
 
-def require_sparse(options: PruneOptions, scheme: str, target: Target) -> None:
+def require_sparsity(options: PruneOptions, scheme: str, target: Target) -> None:
     """Raise OptionError when a target cannot gain from the sparsity that is asked for."""
     if options.sparsity is None:
         return
@@ -32,7 +32,7 @@ def require_sparse(options: PruneOptions, scheme: str, target: Target) -> None:
             f"use {option('sparsity', PATTERN)}, or leave it out",
         )
     if not target.sparse:
-        able = ", ".join(one.name for one in TARGETS if one.sparse)
+        able = ", ".join(chip.name for chip in TARGETS if chip.sparse)
         raise OptionError(
             f"{option('sparsity', PATTERN)}: {target.name} cannot leave zeros out of a weight",
             f"leave it out, or name a chip that can with {option('target')}: {able}",
@@ -49,14 +49,14 @@ def require_sparse(options: PruneOptions, scheme: str, target: Target) -> None:
         )
 
 
-def untouched(model: ModelProto, output: Path) -> PruneResult:
-    """The result of a model that keeps all its channels, written to ``output``."""
+def keep_channels(model: ModelProto, output: Path) -> PruneResult:
+    """Write a model that keeps all its channels to ``output`` and return that as a result."""
     save_model(model, output)
     macs, parameters = macs_of(model), parameter_count(model)
     return PruneResult(output, None, 0.0, 0.0, macs, macs, parameters, parameters, (), (), {})
 
 
-def made_sparse(
+def sparsify_result(
     options: PruneOptions,
     scheme: str,
     target: Target,
@@ -65,7 +65,7 @@ def made_sparse(
     seed: int,
     progress: Progress,
 ) -> PruneResult:
-    """The result with its file made 2:4 sparse, where that is asked for.
+    """Make the file of a result 2:4 sparse where that is asked for, and return the new result.
 
     What the layers are to give is what they gave in the model with its channels cut.
     """
@@ -77,6 +77,8 @@ def made_sparse(
 
     method = SparseMethod(options.criterion, options.recover, options.keep, options.only)
     model = load_model(result.path)
-    sparse, found = sparsify(model, calib, axes=axes, method=method, seed=seed, progress=progress)
+    sparse, sparsity = sparsify(
+        model, calib, axes=axes, method=method, seed=seed, progress=progress
+    )
     save_model(sparse, result.path)
-    return replace(result, sparsity=found)
+    return replace(result, sparsity=sparsity)

@@ -16,14 +16,18 @@ from ...quantize.integer.equalize import as_planned
 from ...quantize.quantize import QuantizeResult
 from ...quantize.rendering.plan import Plan, read_plan
 from ...quantize.rendering.qdq import insert_qdq
-from ...quantize.schemes import find_scheme, marked_scheme
+from ...quantize.schemes import find_scheme, marked_scheme, scheme_names
 from .plan_handover import handover_of
 
 
-def planned(
+def apply_plan(
     model: ModelProto, source: Path | None, stem: Path
 ) -> tuple[ModelProto, QuantizeResult | None]:
-    """Return the model that a plan is about, and its quantized form and plan, beside ``stem``."""
+    """Write a model's quantized form and plan beside ``stem``; return them and the float model.
+
+    The plan of ``source`` is about that float model; without one there is only the model. Raises
+    OptionError for a quantized model, ModelError for the plan of another one.
+    """
     if source is None:
         return model, None
     if is_qdq(model):
@@ -32,6 +36,11 @@ def planned(
             f"leave {option('plan')} out, or give the float model",
         )
     plan = read_plan(source)
+    if plan.scheme not in scheme_names():
+        raise ModelError(
+            f"{source}: this version does not know the plan's scheme {plan.scheme!r}",
+            "quantize again with this version",
+        )
     names = Graph(model).names  # rounded weights may have others
     tensors = (*plan.activations, *plan.high_precision)
     strange = next((name for name in tensors if name not in names), None)
@@ -78,7 +87,7 @@ def quantization_with(
     return (handover.quantizer, handover.dtype) if handover.takes_quantized else ("auto", None)
 
 
-def missing_weights(plan: Plan, model: ModelProto) -> Iterator[Diagnostic]:
+def weight_warnings(plan: Plan, model: ModelProto) -> Iterator[Diagnostic]:
     """Warn that a plan has ranges and types, but not the integers that a method chose."""
     if not Graph(model).names.intersection(plan.integer_weights):
         return  # the model has them: they are of other names once they are rounded

@@ -1,0 +1,183 @@
+"""What ``rockpress convert`` calls: one model converted to a file, or for several targets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from ..calibration_data.preprocess import Preprocess
+from ..calibration_data.samples import Samples
+from ..convert.chips.targets import Target, find_target
+from ..convert.convert import Conversion, convert
+from ..convert.quantization_choice import QUANTIZERS
+from ..core.diagnostics import option
+from ..core.errors import OptionError, RockpressError
+from ..core.files import staging
+from ..core.graphs.model import is_qdq, model_digest, save_model
+from ..core.progress import SILENT, Progress
+from ..core.scratch import scratch_folder
+from .inputs import calibration_samples
+from .output_files import archive_stale, require_output, require_unread
+from .parallel import each_target
+from .recipes.recipe import Recipe
+from .requirements import targets_of
+from .samples.audits import audit_target, sample_ranges
+from .samples.ready_model import ReadyModel, ready_model
+from .tasks.converting import NpuFeeds, conversion_request, require_toolkit
+from .tasks.manifest_files import write_manifest_beside
+from .tasks.plan_handover import ranges_of
+from .tasks.user_plan import (
+    apply_plan,
+    intended_beside,
+    quantization_with,
+    require_no_rounded_weights,
+    weight_warnings,
+)
+
+
+def convert_file(
+    recipe: Recipe, output: Path, progress: Progress = SILENT, *, pixels: bool = False
+) -> Conversion:
+    """Convert ``recipe.model`` to ``output``, the manifest beside it. Raises RockpressError.
+
+    A QDQ model is converted as it says, any other in float16, unless ``recipe.convert`` names one
+    of the toolkit's own quantizers, which need calibration samples, or a plan. The ``.rknn`` takes
+    pixels, with mean and std inside, when the samples are images or, without samples, when
+    ``pixels`` says so.
+    """
+    plan, quantization = recipe.convert.plan, requested_quantization(recipe)
+    scheme = recipe.convert.scheme
+    target = find_target(recipe.run.target[0])
+    require_toolkit(recipe.toolkit.toolkit_python)
+    require_output(output, ".rknn", recipe.model)
+    if plan is not None:
+        require_unread(intended_beside(output.with_suffix("")), recipe.model)
+    _require_quantizable(recipe, quantization)
+    ready = ready_model(recipe.model, recipe.shape)
+    calib = calibration_samples(ready, recipe)
+    preprocess = _npu_preprocess(ready, calib, recipe, pixels=pixels)
+    chosen = quantization
+    if quantization == "auto":
+        chosen = "qdq" if plan or is_qdq(ready.model) else "float16"
+        if chosen == "float16":
+            require_no_rounded_weights(ready.original)
+    warnings = audit_target(
+        ready,
+        target,
+        progress,
+        toolkit_python=recipe.toolkit.toolkit_python,
+        quantization=chosen,
+        preprocess=preprocess,
+        ranges=sample_ranges(ready, calib),
+    )
+    progress.stage("convert")
+    with staging(output.parent) as folder, scratch_folder() as work:
+        model = work / f"{recipe.model.stem}.onnx"
+        base, quantized = apply_plan(ready.model, plan, folder / output.stem)
+        save_model(base, model)
+        dtype = None if scheme == "float16" else scheme
+        quantizer, dtype = quantization_with(quantization, dtype, quantized)
+        exact = quantized if chosen == "qdq" and quantizer == "auto" else None
+        source, rknn = exact.path if exact else model, folder / output.name
+        request = replace(
+            conversion_request(recipe.toolkit, source, rknn, target, preprocess),
+            quantization=quantizer,
+            dtype=dtype,
+            calibration=NpuFeeds(calib) if calib is not None else (),
+            float_model=model if exact else None,
+            plan=ranges_of(quantized.plan, base) if quantized else None,
+        )
+        conversion = convert(request, progress)
+        digests = {"source": model_digest(recipe.model)}
+        if calib is not None:
+            digests["calibration"] = calib.digest()
+        write_manifest_beside(rknn, conversion, base, preprocess, quantized, digests)
+    if quantized is not None:
+        warnings = (*warnings, *weight_warnings(quantized.plan, base))
+    return replace(conversion, path=output, warnings=(*warnings, *conversion.warnings))
+
+
+def convert_files(
+    recipe: Recipe, folder: Path, progress: Progress = SILENT, *, pixels: bool = False
+) -> dict[str, Conversion | RockpressError]:
+    """Convert ``recipe.model`` for every target of the recipe, ``recipe.toolkit.jobs`` at once.
+
+    Writes ``folder/<target>/<stem>.rknn`` and its manifest; see ``convert_file`` for the rest.
+    Returns target -> conversion, or the error of a target that failed: files of an earlier run are
+    set aside then. Raises RockpressError when all failed, and nothing is written.
+    """
+    targets = targets_of(recipe)
+    name = f"{recipe.model.stem}.rknn"
+    for target in targets:
+        require_output(folder / target.name / name, ".rknn", recipe.model)
+    with staging(folder) as work:
+
+        def convert_for(target: Target, share: Recipe, watched: Progress) -> Conversion:
+            alone = share.with_options(target=target.name)
+            return convert_file(alone, work / target.name / name, watched, pixels=pixels)
+
+        outcomes = each_target(targets, recipe, convert_for, progress)
+    results: dict[str, Conversion | RockpressError] = {}
+    for target, outcome in zip(targets, outcomes, strict=True):
+        if isinstance(outcome, RockpressError):
+            archive_stale(folder / target.name, recipe.model.stem)
+            results[target.name] = outcome
+        else:
+            results[target.name] = replace(outcome, path=folder / target.name / name)
+    return results
+
+
+def requested_quantization(recipe: Recipe) -> str:
+    """Return how the toolkit is to quantize: auto, float16, qdq, hybrid or one of its quantizers.
+
+    Raises OptionError when the options name more than one way.
+    """
+    named = _named_quantizations(recipe)
+    if len(named) > 1:
+        raise OptionError(f"{' and '.join(named)} do not go together", "leave one of the two out")
+    return next(iter(named.values()), "auto")
+
+
+def _named_quantizations(recipe: Recipe) -> Mapping[str, str]:
+    """Return the mention of each option that says how to quantize -> what it says."""
+    options = recipe.convert
+    values = {
+        option("toolkit-quantizer", options.toolkit_quantizer): options.toolkit_quantizer,
+        option("route", options.route): None if options.route == "auto" else options.route,
+        option("scheme", "float16"): "float16" if options.scheme == "float16" else None,
+    }
+    return {mention: value for mention, value in values.items() if value}
+
+
+def _require_quantizable(recipe: Recipe, quantization: str) -> None:
+    plan, scheme = recipe.convert.plan, recipe.convert.scheme
+    mention = next(iter(_named_quantizations(recipe)), "")
+    if recipe.samples.calib is None and quantization in (*QUANTIZERS, "hybrid"):
+        raise OptionError(
+            f"{mention} needs calibration samples", f"give some with {option('calib')}"
+        )
+    if plan is not None and quantization in (*QUANTIZERS, "float16"):
+        raise OptionError(f"{mention} takes no {option('plan')}", "leave one of the two out")
+    if plan is None and quantization == "hybrid":
+        raise OptionError(
+            f"{mention} needs the ranges of a plan", f"give one with {option('plan', 'FILE')}"
+        )
+    if scheme not in (None, "float16") and quantization not in QUANTIZERS:
+        raise OptionError(
+            f"{option('scheme', scheme)} is for the toolkit's own quantizers",
+            f"choose one with {option('toolkit-quantizer')}: {', '.join(QUANTIZERS)}",
+        )
+
+
+def _npu_preprocess(
+    ready: ReadyModel, calib: Samples | None, recipe: Recipe, *, pixels: bool
+) -> Preprocess | None:
+    """Return what the ``.rknn`` does to pixels itself; None when it takes prepared tensors."""
+    preprocess = ready.preprocess(recipe.preprocessing) if pixels else None
+    if preprocess is not None and not preprocess.is_planar(next(iter(ready.inputs.values()))):
+        raise OptionError(
+            f"{recipe.model} has its channels last, so mean and std cannot go inside the .rknn",
+            "leave the preprocess options out and normalise before feeding it",
+        )
+    return preprocess if calib is None else calib.npu_preprocess

@@ -1,0 +1,36 @@
+"""What ``rockpress prune`` calls: one model pruned to a file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from ..core.progress import SILENT, Progress
+from ..core.scratch import scratch_folder
+from ..prune.results.prune_result import PruneResult
+from .inputs import open_calibrated
+from .output_files import require_output
+from .recipes.recipe import Recipe
+from .requirements import pruning_target
+from .tasks.distilling import distil_pruned, distil_task, distillation_warnings
+from .tasks.pruning import Pruning, prune_task
+
+
+def prune_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> PruneResult:
+    """Prune ``recipe.model`` to its budget and write ``output``. Raises RockpressError."""
+    target = pruning_target(recipe)
+    require_output(output, ".onnx", recipe.model)
+    ready, calib, _ = open_calibrated(recipe, "pruning", progress)
+    progress.stage("prune")
+    pruning = Pruning(prune_task(ready.model, calib, recipe, target), progress)
+    if recipe.prune.recover != "distill":
+        return pruning.write(output)
+    with scratch_folder() as work:
+        pruned = work / output.name
+        result = pruning.write(pruned)
+        progress.stage("distill")
+        task = distil_task(ready.model, pruned, calib, recipe)
+        distillation = distil_pruned(task, output, recipe.cache, progress)
+    for warning in distillation_warnings(distillation):
+        progress.warn(warning)
+    return replace(result, path=output, distillation=distillation)
