@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,16 @@ settings.register_profile("rockpress", deadline=None, derandomize=True)
 settings.load_profile("rockpress")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Say options as they are typed, unless a test asks for other words.
+
+    From before test modules are imported: the help of a command is said when its module is.
+    """
+    words = ExitStack()
+    words.enter_context(speaking(command_phrase))
+    config.add_cleanup(words.close)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes long comes first, so that no worker is left with a last long file on its own."""
     items.sort(key=lambda item: item.get_closest_marker("toolkit") is None)
@@ -62,13 +73,6 @@ def empty_cache(
     """What one test computed must not be what another finds."""
     name = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:16]
     monkeypatch.setenv("ROCKPRESS_CACHE_DIR", str(caches / name))
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _command_words() -> Iterator[None]:
-    """Say options as they are typed, unless a test asks for other words."""
-    with speaking(command_phrase):
-        yield
 
 
 @pytest.fixture(scope="session")
