@@ -14,7 +14,6 @@ from ...core.graphs.layers import macs_of
 from ...core.graphs.model import model_bytes, parameter_count
 from ...core.progress import Progress
 from ...core.results import GateFigure, ModelRow, PruningFigure, StageRun, TargetReport
-from ...core.types import Array
 from ..figures.drift import Drift
 from ..figures.figures_of import (
     accuracy_figure,
@@ -35,7 +34,7 @@ from .target_run import TargetRun
 class TargetFigures:
     """The rows of the models so far, the warnings, and the figures of single stages."""
 
-    def __init__(self, base: Baseline, warnings: Sequence[Diagnostic], seed: int) -> None:
+    def __init__(self, base: Baseline, warnings: Sequence[Diagnostic]) -> None:
         self.base = base
         self.rows: list[ModelRow] = [base.row]
         self.warnings = list(warnings)
@@ -47,7 +46,6 @@ class TargetFigures:
         self.comparison: Comparison | None = None
         self.gates: tuple[GateFigure, ...] = ()
         self.feed: dict[str, Any] = {}
-        self._seed = seed
 
     def add_compiled(self, name: str, conversion: Conversion) -> None:
         """Add the original model, compiled to compare with."""
@@ -62,7 +60,7 @@ class TargetFigures:
         """Run an ONNX form of the model on this host; its outputs go into the drift."""
         evaluation = run.evaluation
         outputs = run_onnxruntime(path, evaluation, optimise=optimise, progress=progress)
-        comparison = self.compared(outputs)
+        comparison = self.base.compared(outputs)
         self.drift.form(name, comparison, outputs)
         row = ModelRow(
             stage=name,
@@ -74,10 +72,6 @@ class TargetFigures:
             accuracy=accuracy_figure(comparison, "onnxruntime"),
         )
         self.rows.append(row)
-
-    def compared(self, outputs: list[Array]) -> Comparison:
-        """Return what is left of the baseline in these outputs."""
-        return self.base.compared(outputs, self._seed)
 
 
 def target_report(
