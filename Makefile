@@ -24,6 +24,7 @@ ARGS :=
 
 # "make setup PYTHON=..." means that one; a PYTHON of the environment is only tried first.
 PYTHONS := $(if $(filter command%,$(origin PYTHON)),$(PYTHON),$(PYTHON) python3.11 python3.12 python3.10 python3)
+
 # uv does not read pip's configuration, so an index that is set there is handed on.
 USE_PIPS_INDEX = index=$$($(RUN) -m pip config list | sed -nE "s/^[a-z:]+\.index-url='(.*)'$$/\1/p" | tail -n 1); \
 	[ -z "$$index" ] || export UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$index}"

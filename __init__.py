@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .calibration_data.preprocessing import Preprocessing as Preprocessing
     from .core.errors import RockpressError as RockpressError
     from .core.progress import Progress as Progress
-    from .core.results import Report as Report
+    from .core.results.report import Report as Report
     from .pipeline.caching.stage_cache import Cache as Cache
     from .pipeline.check import check as check
     from .pipeline.convert_file import convert_file as convert_file
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .pipeline.recipes.recipe import make_recipe as make_recipe
     from .pipeline.recipes.recipe_file import read_jobs as read_jobs
     from .pipeline.run import run as run
-    from .report.formats.document import to_document as to_document
+    from .report.documents.document import to_document as to_document
 
     __version__: str
 
@@ -38,7 +38,7 @@ _PUBLIC = {
     "Progress": ".core.progress",
     "Preprocessing": ".calibration_data.preprocessing",
     "Recipe": ".pipeline.recipes.recipe",
-    "Report": ".core.results",
+    "Report": ".core.results.report",
     "RockpressError": ".core.errors",
     "check": ".pipeline.check",
     "convert_file": ".pipeline.convert_file",
@@ -48,7 +48,7 @@ _PUBLIC = {
     "quantize_file": ".pipeline.quantize_file",
     "read_jobs": ".pipeline.recipes.recipe_file",
     "run": ".pipeline.run",
-    "to_document": ".report.formats.document",
+    "to_document": ".report.documents.document",
 }
 __all__ = ["__version__", *_PUBLIC]
 

@@ -43,7 +43,7 @@ HOW = Preprocessing(mean=DEMO_PREPROCESS.mean, std=DEMO_PREPROCESS.std)
 
 
 def images_and_labels(data: Path | None) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """MANY images (N, 28, 28) and labels (N,)."""
+    """Return MANY images (N, 28, 28) and labels (N,)."""
     if data is not None:
         sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
         from build_sample_set import load_split  # type: ignore[import-not-found]
@@ -55,12 +55,12 @@ def images_and_labels(data: Path | None) -> tuple[NDArray[np.uint8], NDArray[np.
 
 
 def recipe_for(samples: Path, count: int | None = None) -> Recipe:
-    """What is checked."""
+    """Return the recipe of the check."""
     return make_recipe(sample_path(MODEL), eval=samples, eval_count=count, preprocessing=HOW)
 
 
 def quantized(folder: Path) -> Path:
-    """The demo model in int8."""
+    """Return the demo model in int8."""
     path = folder / "int8.onnx"
     calib = sample_path(CALIBRATION)
     recipe = make_recipe(sample_path(MODEL), calib=calib, method="min-max", preprocessing=HOW)
@@ -69,26 +69,26 @@ def quantized(folder: Path) -> Path:
 
 
 def loop_seconds(candidate: Path, inputs: NDArray[np.float32]) -> float:
-    """Both models on every input, and nothing else."""
+    """Return the seconds to run both models on every input, and nothing else."""
     started = time.perf_counter()
     sessions = [Session(sample_path(MODEL)), Session(candidate, optimise=False)]
     for session in sessions:
         run: Any = session._session.run
         name = session.input_names[0]
-        for one in inputs:
-            run(None, {name: one})
+        for value in inputs:
+            run(None, {name: value})
     return time.perf_counter() - started
 
 
 def check_seconds(candidate: Path, samples: Path) -> float:
-    """The whole check: samples opened and looked at, both models, latency, comparison."""
+    """Return the seconds of a whole check: samples read, both models, latency, comparison."""
     started = time.perf_counter()
     check(recipe_for(samples), candidate)
     return time.perf_counter() - started
 
 
 def peak_megabytes(candidate: Path, samples: Path, count: int) -> float:
-    """Of a process that checks so many of the samples."""
+    """Return the peak memory of a process that checks so many of the samples."""
     words = [sys.executable, __file__, "--peak", str(count), str(candidate), str(samples)]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     return float(done.stdout)
@@ -123,9 +123,9 @@ def compare(folder: Path, data: Path | None, repetitions: int) -> None:
     for _ in range(repetitions):
         seconds["bare loop"].append(loop_seconds(candidate, scaled.astype(np.float32)))
         seconds["check"].append(check_seconds(candidate, samples))
-    loop, whole = (statistics.median(one) for one in seconds.values())
-    for name, all_of_it in seconds.items():
-        print(f"{name:10} {statistics.median(all_of_it):7.2f} s  ({len(images)} samples)")
+    loop, whole = (statistics.median(values) for values in seconds.values())
+    for name, values in seconds.items():
+        print(f"{name:10} {statistics.median(values):7.2f} s  ({len(images)} samples)")
     print(f"ratio      {whole / loop:7.2f}    (promised: at most {PROMISED:g})")
     for count in (FEW, MANY):
         print(f"peak of {count:6} samples {peak_megabytes(candidate, samples, count):7.1f} MB")

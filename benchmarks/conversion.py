@@ -49,12 +49,12 @@ def main() -> int:
     results = _read(file)
     if not args.table:
         for case in _missing(args, chosen, results):
-            model = next(one for one in chosen if one.name == case.model)
+            model = next(candidate for candidate in chosen if candidate.name == case.model)
             python = args.toolkits[case.toolkit]
             path = model_file(model, args.work)
             outcome = measure(case, model, path, python, args.timeout)
-            results = _kept(file, case, outcome)
-            _say(case, outcome)
+            results = _add_result(file, case, outcome)
+            _print_outcome(case, outcome)
     cases = [case for case in _cases(args, chosen) if case.key in results]
     print_tables(cases, results)
     return int(bool(regressions(cases, results)))
@@ -83,7 +83,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--table", action="store_true", help="only print what there is")
     parser.add_argument("--timeout", type=float, default=1200, help="seconds for one conversion")
     args = parser.parse_args()
-    args.toolkits = dict(one.split("=", 1) for one in args.toolkit_python)
+    args.toolkits = dict(pair.split("=", 1) for pair in args.toolkit_python)
     args.toolkits = {version: Path(path) for version, path in args.toolkits.items()}
     args.toolkits.setdefault(importlib.metadata.version("rknn-toolkit2"), Path(sys.executable))
     every = ",".join(model.name for model in MODELS)
@@ -109,24 +109,24 @@ def _missing(
 
 
 def _read(file: Path) -> dict[str, Outcome]:
-    found = json.loads(file.read_text()) if file.is_file() else {}
-    return {key: Outcome(**one) for key, one in found.items()}
+    documents = json.loads(file.read_text()) if file.is_file() else {}
+    return {key: Outcome(**document) for key, document in documents.items()}
 
 
-def _kept(file: Path, case: Case, outcome: Outcome) -> dict[str, Outcome]:
+def _add_result(file: Path, case: Case, outcome: Outcome) -> dict[str, Outcome]:
     """Add one result to the file; several runs may share it, each with its own models."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         results = {**_read(file), case.key: outcome}
-        documents = {key: outcome_document(one) for key, one in sorted(results.items())}
+        documents = {key: outcome_document(result) for key, result in sorted(results.items())}
         part = file.with_suffix(".part")
         part.write_text(json.dumps(documents, indent=1))
         part.replace(file)
     return results
 
 
-def _say(case: Case, outcome: Outcome) -> None:
+def _print_outcome(case: Case, outcome: Outcome) -> None:
     exact = "" if outcome.sqnr_db is None else f", {outcome.sqnr_db:.1f} dB"
     text = f"{case.key}: {outcome.status}, {outcome.seconds:.0f} s{exact} {outcome.error[-160:]}"
     print(" ".join(text.split()), file=sys.stderr, flush=True)

@@ -103,9 +103,9 @@ CASES: dict[str, str] = {
     "Resize nearest": '<float[4] k = {1,1,2,2}> { y = Resize<mode="nearest", '
     'nearest_mode="floor", coordinate_transformation_mode="asymmetric">(x, , k) }',
     **{
-        f"Resize {mode}, {how}, by {factor}": f"<float[4] k = {{1,1,{factor},{factor}}}> "
-        f'{{ y = Resize<mode="{mode}", coordinate_transformation_mode="{how}">(x, , k) }}'
-        for mode, how, factor in (
+        f"Resize {mode}, {coordinates}, by {factor}": f"<float[4] k = {{1,1,{factor},{factor}}}> "
+        f'{{ y = Resize<mode="{mode}", coordinate_transformation_mode="{coordinates}">(x, , k) }}'
+        for mode, coordinates, factor in (
             ("linear", "half_pixel", 2.0),
             ("linear", "half_pixel", 1.5),
             ("linear", "half_pixel", 0.5),
@@ -123,23 +123,25 @@ def main(names: list[str]) -> None:
         for quantization in ("float16", "normal"):
             if quantization == "float16" and "float16" not in target.dtypes:
                 continue
-            seen = measured({n: model_of(t) for n, t in CASES.items()}, target, quantization)
-            different = list(differences(seen, target, quantization))
+            statuses = measured({n: model_of(t) for n, t in CASES.items()}, target, quantization)
+            different = list(differences(statuses, target, quantization))
             print(f"{target.name} {quantization}: {len(CASES)} operators, {len(different)} differ")
             print("".join(f"  {line}\n" for line in different), end="", flush=True)
 
 
-def differences(seen: Mapping[str, str], target: Target, quantization: str) -> Iterator[str]:
-    """One line for each model of which the toolkit says something else than the table."""
+def differences(statuses: Mapping[str, str], target: Target, quantization: str) -> Iterator[str]:
+    """Yield one line for each model of which the toolkit says something else than the table."""
     for name, text in CASES.items():
-        found = {one.code for one in audit(model_of(text), target, quantization=quantization)}
-        foretold = "refused" if "toolkit-operator" in found else "CPU" if found else "NPU"
-        if seen[name] != foretold:
-            yield f"{name}: {seen[name]}, and the table says {foretold}"
+        codes = {
+            warning.code for warning in audit(model_of(text), target, quantization=quantization)
+        }
+        foretold = "refused" if "toolkit-operator" in codes else "CPU" if codes else "NPU"
+        if statuses[name] != foretold:
+            yield f"{name}: {statuses[name]}, and the table says {foretold}"
 
 
 def model_of(text: str) -> ModelProto:
-    """The nodes behind a Relu, with the type of the output inferred."""
+    """Return a model of the nodes behind a Relu, with the type of the output inferred."""
     head = f'<ir_version: 8, opset_import: ["": {OPSET}]> '
     constants, _, nodes = text.rpartition("{ ")
     model = parser.parse_model(
@@ -150,7 +152,7 @@ def model_of(text: str) -> ModelProto:
 
 
 def measured(models: Mapping[str, ModelProto], target: Target, quantization: str) -> dict[str, str]:
-    """Name -> CPU if a layer runs there, NPU if none does, refused if the build fails.
+    """Return name -> CPU if a layer runs there, NPU if none does, refused if the build fails.
 
     Many are built as branches of one model, which is halved until the one that fails is alone.
     """
@@ -164,17 +166,17 @@ def measured(models: Mapping[str, ModelProto], target: Target, quantization: str
         first, rest = ({n: models[n] for n in part} for part in (names[:middle], names[middle:]))
         return {**measured(first, target, quantization), **measured(rest, target, quantization)}
     slow = {
-        int(found[1])
+        int(match[1])
         for layer in layers
         if layer.runs_on == "CPU" and layer.op not in COMPANIONS and not layer.is_boundary
-        for found in [BRANCH.search(layer.name)]
-        if found
+        for match in [BRANCH.search(layer.name)]
+        if match
     }
     return {name: "CPU" if number in slow else "NPU" for number, name in enumerate(names)}
 
 
 def built(models: Sequence[ModelProto], target: Target, quantization: str) -> tuple[Layer, ...]:
-    """The layers of one model with all of them as branches, named case0_, case1_, ..."""
+    """Return the layers of one model with all of them as branches, named case0_, case1_, ..."""
     branches = [add_prefix(model, f"case{number}_") for number, model in enumerate(models)]
     graph = helper.make_graph([], "operators", [branches[0].graph.input[0]], [])
     graph.input[0].name = "image"

@@ -26,7 +26,7 @@ _SIZE = 28
 
 
 def convolution(cin: int) -> ModelProto:
-    """A 3x3 convolution cin -> 64 on 28x28."""
+    """Return a 3x3 convolution cin -> 64 on 28x28."""
     weight = np.random.default_rng(cin).normal(size=(64, cin, 3, 3)).astype(np.float32)
     graph = helper.make_graph(
         [helper.make_node("Conv", ["x", "w"], ["y"], pads=[1] * 4)],
@@ -39,24 +39,24 @@ def convolution(cin: int) -> ModelProto:
 
 
 def cold(models: list[ModelProto], target: str) -> tuple[float, list[int]]:
-    """Seconds and cycles with a process for each model."""
+    """Return seconds and cycles with a process for each model."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        found = []
+        cycles_of = []
         started = time.monotonic()
         for model in models:
             onnx.save(model, path)
-            found.append(convert(ConversionRequest(path, None, target, probe=False)).cycles)
-        return time.monotonic() - started, found
+            cycles_of.append(convert(ConversionRequest(path, None, target, probe=False)).cycles)
+        return time.monotonic() - started, cycles_of
 
 
 def warm(
     oracle: Oracle, models: list[ModelProto], target: str, dtype: str
 ) -> tuple[float, list[int]]:
-    """Seconds and cycles of an oracle."""
+    """Return seconds and cycles of an oracle."""
     started = time.monotonic()
-    found = [oracle.cycles(model, target, dtype) for model in models]
-    return time.monotonic() - started, found
+    cycles_of = [oracle.cycles(model, target, dtype) for model in models]
+    return time.monotonic() - started, cycles_of
 
 
 def main() -> None:
@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--target", default="rk3588")
     options = parser.parse_args()
     models = [convolution(16 + index) for index in range(options.count)]
-    few = models[: max(1, options.count // 5)]
+    sample = models[: max(1, options.count // 5)]
     with Oracle() as oracle:
         oracle.cycles(convolution(8), options.target)  # starts the child
         rows = [("oracle, int8", *warm(oracle, models, options.target, "int8"), len(models))]
@@ -74,11 +74,11 @@ def main() -> None:
         rows.append(("oracle, float16", half, in_half, len(models)))
         again = warm(oracle, models, options.target, "int8")
         rows.append(("oracle, int8 again", *again, len(models)))
-    alone, in_alone = cold(few, options.target)
-    rows.append(("convert, float16", alone, in_alone, len(few)))
-    if in_alone != in_half[: len(few)]:
+    alone, in_alone = cold(sample, options.target)
+    rows.append(("convert, float16", alone, in_alone, len(sample)))
+    if in_alone != in_half[: len(sample)]:
         raise SystemExit("the two ways disagree about the cycles")
-    slowest = len(few) / alone
+    slowest = len(sample) / alone
     for name, seconds, _, count in rows:
         rate = count / seconds
         print(f"{name:20} {rate:9.1f} models/s   {rate / slowest:8.1f} times convert")

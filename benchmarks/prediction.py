@@ -58,18 +58,18 @@ def main() -> int:
 def _compared(
     original: ModelProto, pruned: ModelProto, chip: Target, oracle: Oracle
 ) -> tuple[str, float]:
-    """What is said of one chip, and the error of the prediction."""
+    """Return the text about one chip, and the error of the prediction."""
     whole, part = (_closed_form(model, chip) for model in (original, pruned))
     compiled, cut = (oracle.cycles(model, chip.name) for model in (original, pruned))
     error = (compiled - whole + part) / cut - 1
-    said = f"{part / whole - 1:+.2%} / {cut / compiled - 1:+.2%}, {error:+.2%}"
-    return said, error
+    text = f"{part / whole - 1:+.2%} / {cut / compiled - 1:+.2%}, {error:+.2%}"
+    return text, error
 
 
 def _closed_form(model: ModelProto, chip: Target) -> float:
     graph = Graph(model)
     poolings = (pooling_of(graph, node) for node in graph.nodes)
-    layers = [*layers_of(graph), *(one for one in poolings if one is not None)]
+    layers = [*layers_of(graph), *(pooling for pooling in poolings if pooling is not None)]
     return sum(layer_cycles(layer, chip) for layer in layers)
 
 

@@ -34,7 +34,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT))
 
-from benchmarks.prunings.measuring import Place, measure  # noqa: E402
+from benchmarks.prunings.measuring import PruneSetup, measure  # noqa: E402
 from benchmarks.prunings.methods import (  # noqa: E402
     CLS,
     METHODS,
@@ -54,14 +54,14 @@ def main() -> int:
     """Measure what is missing, print the table."""
     args = _arguments()
     os.environ["OMP_NUM_THREADS"] = "1"  # for every child
-    place = Place(args.work, args.timeout, args.quantizer, args.distill_time)
+    setup = PruneSetup(args.work, args.timeout, args.quantizer, args.distill_time)
     counts = (args.calib_count, args.test_count)
     cells = list(cells_of(args.models, args.methods, args.shares, args.places, counts))
     file = args.work / "pruning.json"
     results = read_results(file)
     for cell in () if args.table else cells:
         if args.again or cell.key not in results:
-            result = measure(cell, args.shares, place)
+            result = measure(cell, args.shares, setup)
             results = keep_result(file, cell, result)
             print(cell.key, result.score, result.error[:160], file=sys.stderr, flush=True)
     print_curves(cells, results)
@@ -74,7 +74,7 @@ def _arguments() -> argparse.Namespace:
     work = ROOT / "build" / "pruning"
     parser.add_argument("-o", "--work", type=Path, default=work, help="folder of all files")
     parser.add_argument("--models", help=f"separated by commas, of {', '.join(NAMES)}")
-    parser.add_argument("--methods", help=f"of {', '.join(one.name for one in METHODS)}")
+    parser.add_argument("--methods", help=f"of {', '.join(method.name for method in METHODS)}")
     parser.add_argument("--shares", help="parts of the cycles to save, such as 0.1,0.3")
     parser.add_argument("--places", default=ORT, help=f"of {ORT} and the names of chips")
     parser.add_argument("--again", action="store_true", help="measure anew what has a result")
@@ -92,11 +92,14 @@ def _arguments() -> argparse.Namespace:
     args.models = (args.models or (CLS if args.quick else ",".join(NAMES))).split(",")
     args.methods = args.methods.split(",") if args.methods else list(USUAL)
     shares = args.shares.split(",") if args.shares else ((0.3,) if args.quick else SHARES)
-    args.shares = [float(one) for one in shares]
+    args.shares = [float(share) for share in shares]
     args.places = args.places.split(",")
-    for given, known in ((args.models, NAMES), (args.methods, [one.name for one in METHODS])):
-        if unknown := set(given) - set(known):
-            parser.error(f"no {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
+    for asked, choices in (
+        (args.models, NAMES),
+        (args.methods, [method.name for method in METHODS]),
+    ):
+        if unknown := set(asked) - set(choices):
+            parser.error(f"no {', '.join(sorted(unknown))}; there are: {', '.join(choices)}")
     return args
 
 

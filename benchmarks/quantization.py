@@ -57,7 +57,7 @@ from benchmarks.quantizations.methods import (  # noqa: E402
     Method,
     cells_of,
 )
-from benchmarks.quantizations.quantizing import Cost, Place, note_of, quantized  # noqa: E402
+from benchmarks.quantizations.quantizing import Cost, QuantizeSetup, note_of, quantized  # noqa: E402
 from benchmarks.quantizations.results import (  # noqa: E402
     Result,
     keep_result,
@@ -79,22 +79,22 @@ def main() -> int:
     """Run what is missing, print the tables."""
     args = _arguments()
     os.environ["OMP_NUM_THREADS"] = "1"  # for every child: seconds that can be compared
-    place = Place(args.work, args.peer_python, args.timeout)
+    setup = QuantizeSetup(args.work, args.peer_python, args.timeout)
     file = args.work / "results.json"
     cells = list(cells_of(args.models, args.methods, args.calib_count, args.test_count))
     results = read_results(file)
     if args.again and not args.table:
         _forget(cells, args.work)
     for cell in () if args.table else cells:
-        if _is_possible(cell.method, place) and (args.again or cell.key not in results):
-            result = measure(cell, place)
+        if _is_possible(cell.method, setup) and (args.again or cell.key not in results):
+            result = measure(cell, setup)
             results = keep_result(file, cell, result)
-            _say(cell, result)
+            _print_result(cell, result)
     print_cells(cells, results)
-    known = {cell.model for cell in cells if cell.key in results}
-    tests = {model: sample_set(model, "test", args.test_count, args.work) for model in known}
-    print_differences(cells, results, {model: one.sources for model, one in tests.items()})
-    print_memory(_memory(args, place))
+    measured = {cell.model for cell in cells if cell.key in results}
+    tests = {model: sample_set(model, "test", args.test_count, args.work) for model in measured}
+    print_differences(cells, results, {model: test.sources for model, test in tests.items()})
+    print_memory(_memory(args, setup))
     return 0
 
 
@@ -125,40 +125,40 @@ def _arguments() -> argparse.Namespace:
     args.test_count = args.test_count or counts[1]
     args.models = (args.models or (CLS if args.quick else ",".join(NAMES))).split(",")
     args.methods = args.methods.split(",")
-    for given, known in ((args.models, NAMES), (args.methods, every.split(","))):
-        if unknown := set(given) - set(known):
-            parser.error(f"no {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
+    for asked, choices in ((args.models, NAMES), (args.methods, every.split(","))):
+        if unknown := set(asked) - set(choices):
+            parser.error(f"no {', '.join(sorted(unknown))}; there are: {', '.join(choices)}")
     return args
 
 
-def _is_possible(method: Method, place: Place) -> bool:
-    return method.tool not in PEERS or place.peer is not None
+def _is_possible(method: Method, setup: QuantizeSetup) -> bool:
+    return method.tool not in PEERS or setup.peer is not None
 
 
 def _forget(cells: list[Cell], work: Path) -> None:
-    """Of the cells and of the memory: what quantizing took, so that it is measured anew."""
+    """Remove the costs of quantizing of the cells and the memory, to measure them anew."""
     for cell in cells:
         for count in {cell.calib, *MEMORY_COUNTS}:
             note_of(cell.model, cell.method, count, work).unlink(missing_ok=True)
 
 
-def _memory(args: argparse.Namespace, place: Place) -> dict[tuple[str, int], Cost]:
-    """What quantizing took with each number of images; nothing in a quick run."""
-    found = {}
+def _memory(args: argparse.Namespace, setup: QuantizeSetup) -> dict[tuple[str, int], Cost]:
+    """Return the cost of quantizing with each number of images; nothing in a quick run."""
+    costs = {}
     for method in METHODS:
-        wanted = method.name in MEMORY_METHODS and method.name in args.methods
-        if not wanted or LITE0 not in args.models or args.quick:
+        is_asked = method.name in MEMORY_METHODS and method.name in args.methods
+        if not is_asked or LITE0 not in args.models or args.quick:
             continue
         for count in MEMORY_COUNTS:
             is_known = note_of(LITE0, method, count, args.work).is_file()
-            if is_known or (not args.table and _is_possible(method, place)):
-                made = quantized(LITE0, fixed_model(LITE0, args.work), method, count, place)
-                if not made.error:
-                    found[method.name, count] = made.cost
-    return found
+            if is_known or (not args.table and _is_possible(method, setup)):
+                quantization = quantized(LITE0, fixed_model(LITE0, args.work), method, count, setup)
+                if not quantization.error:
+                    costs[method.name, count] = quantization.cost
+    return costs
 
 
-def _say(cell: Cell, result: Result) -> None:
+def _print_result(cell: Cell, result: Result) -> None:
     exact = f", {result.scores.sqnr_db:.2f} dB" if result.scores else ""
     text = f"{cell.key}: {result.cost.seconds:.0f} s{exact} {result.error[-160:]}"
     print(" ".join(text.split()), file=sys.stderr, flush=True)

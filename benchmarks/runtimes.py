@@ -47,21 +47,21 @@ print(openvino.__version__)
 
 def main() -> None:
     """Print the table."""
-    wanted = _arguments()
+    options = _arguments()
     with tempfile.TemporaryDirectory(prefix="runtimes-") as name:
         folder = Path(name)
-        recipe = _recipe(wanted)
+        recipe = _recipe(options)
         inputs = _inputs(recipe, folder)
-        plain = _onnxruntime(wanted.model, inputs, optimise=True)
+        plain = _onnxruntime(options.model, inputs, optimise=True)
         print("| form | ONNX Runtime, dB | OpenVINO, dB | one against the other, dB |")
         print("|---|---|---|---|")
         for form in _FORMS:
             model = folder / "quantized.onnx"
             quantize_file(recipe.with_options(symmetric=form == "--symmetric"), model)
             ours = _onnxruntime(model, inputs, optimise=False)
-            theirs = _openvino(wanted.openvino_python, model, folder)
+            theirs = _openvino(options.openvino_python, model, folder)
             figures = (_db(plain, ours), _db(plain, theirs), _db(ours, theirs))
-            print(f"| {form} | {' | '.join(f'{one:.1f}' for one in figures)} |")
+            print(f"| {form} | {' | '.join(f'{figure:.1f}' for figure in figures)} |")
 
 
 def _arguments() -> argparse.Namespace:
@@ -73,20 +73,20 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _recipe(wanted: argparse.Namespace) -> Recipe:
-    bundled = wanted.calib == sample_path(CALIBRATION)
-    how = Preprocessing(mean=DEMO_PREPROCESS.mean, std=DEMO_PREPROCESS.std)
+def _recipe(options: argparse.Namespace) -> Recipe:
+    bundled = options.calib == sample_path(CALIBRATION)
+    preprocessing = Preprocessing(mean=DEMO_PREPROCESS.mean, std=DEMO_PREPROCESS.std)
     return make_recipe(
-        wanted.model,
-        calib=wanted.calib,
-        method=wanted.method,
+        options.model,
+        calib=options.calib,
+        method=options.method,
         calib_count=_CALIBRATED,
-        preprocessing=how if bundled else Preprocessing(),
+        preprocessing=preprocessing if bundled else Preprocessing(),
     )
 
 
 def _inputs(recipe: Recipe, folder: Path) -> Array:
-    """The last samples, as the model takes them."""
+    """Return the last samples, as the model takes them."""
     assert recipe.samples.calib is not None
     samples = ready_model(recipe.model).samples(recipe.samples.calib, recipe.preprocessing)
     taken = range(max(len(samples) - _SAMPLES, 0), len(samples))
@@ -98,7 +98,7 @@ def _inputs(recipe: Recipe, folder: Path) -> Array:
 def _onnxruntime(model: Path, inputs: Array, *, optimise: bool) -> Array:
     session = Session(model, optimise=optimise)
     name = session.input_names[0]
-    return np.stack([session.run({name: one[None]})[0].ravel() for one in inputs])
+    return np.stack([session.run({name: value[None]})[0].ravel() for value in inputs])
 
 
 def _openvino(python: Path, model: Path, folder: Path) -> Array:
@@ -107,8 +107,8 @@ def _openvino(python: Path, model: Path, folder: Path) -> Array:
     subprocess.run(
         [str(python), "-c", _CHILD, json.dumps(job)], check=True, stdout=subprocess.DEVNULL
     )
-    found: Array = np.load(outputs)
-    return found
+    values: Array = np.load(outputs)
+    return values
 
 
 def _db(reference: Array, other: Array) -> float:

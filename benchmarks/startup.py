@@ -36,7 +36,7 @@ PROMISED = "rockpress --help"
 
 
 def commands(folder: Path) -> dict[str, list[str]]:
-    """What is measured: a name and the command line."""
+    """Return the name and the command line of each command that is measured."""
     bare = folder / "bare.py"
     bare.write_text(BARE_APP)
     script = Path(sys.executable).with_name("rockpress")
@@ -52,21 +52,21 @@ def commands(folder: Path) -> dict[str, list[str]]:
 
 
 def seconds_of(command: list[str]) -> float:
-    """One run of the command, its output thrown away."""
+    """Return the seconds of one run of the command, its output thrown away."""
     start = time.perf_counter()
     subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
     return time.perf_counter() - start
 
 
 def measure(repetitions: int) -> dict[str, list[float]]:
-    """Seconds of every run of every command, in turns, after one round that warms the disk."""
+    """Return the seconds of all runs of the commands, in turns, after a round to warm the disk."""
     with tempfile.TemporaryDirectory() as folder:
-        wanted = commands(Path(folder))
+        lines = commands(Path(folder))
         rounds = [
-            {name: seconds_of(command) for name, command in wanted.items()}
+            {name: seconds_of(command) for name, command in lines.items()}
             for _ in range(repetitions + 1)
         ]
-    return {name: [one[name] for one in rounds[1:]] for name in wanted}
+    return {name: [timed[name] for timed in rounds[1:]] for name in lines}
 
 
 def main() -> int:

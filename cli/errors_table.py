@@ -16,25 +16,25 @@ _HEADINGS = ("tensor", "op", "kind", "alone dB", "accumulated dB")
 
 
 def show_errors(errors: Sequence[TensorError]) -> None:
-    """The worst in a table, and how many are not in it or were not measured."""
-    simulated = any(one.simulated_db is not None for one in errors)
+    """Print the worst in a table, and how many are not in it or were not measured."""
+    simulated = any(error.simulated_db is not None for error in errors)
     headings = (*_HEADINGS, *(["in the simulator"] if simulated else []), "range")
     rows = [
         (
-            one.name,
-            one.operator,
-            one.kind,
-            _db(one.alone_db),
-            _db(one.accumulated_db),
-            *([_db(one.simulated_db)] if simulated else []),
-            f"{one.low:.4g} to {one.high:.4g}",
+            error.name,
+            error.operator,
+            error.kind,
+            _db(error.alone_db),
+            _db(error.accumulated_db),
+            *([_db(error.simulated_db)] if simulated else []),
+            f"{error.low:.4g} to {error.high:.4g}",
         )
-        for one in errors
+        for error in errors
     ]
     print_table("error of each quantized tensor, worst alone first", headings, rows[:_TOP])
     if len(rows) > _TOP:
         print_lines([f"{len(rows) - _TOP} more: --json lists them all"])
-    missing = sum(one.alone_db is None for one in errors)
+    missing = sum(error.alone_db is None for error in errors)
     if missing:
         print_lines([f"{missing} tensors were not measured alone: the time was over"])
 

@@ -16,11 +16,11 @@ from .handler import resumable
 from .parameters import SCHEMA
 from .places import reports_of, whole_report
 from .progress_display import watching
-from .show import print_json, print_lines, say_where, show_report, warn
+from .show import print_json, print_lines, show_folder, show_report, warn
 from .target_results import end_with, explain
 
 if TYPE_CHECKING:
-    from ..core.results import Report
+    from ..core.results.report import Report
     from ..pipeline.caching.stage_cache import Cache
     from ..pipeline.recipes.recipe_file import ModelJob
 
@@ -77,7 +77,7 @@ def run_several(jobs: Sequence[ModelJob], display: Display) -> int:
     Writes the report of all, unless there is none of any.
     """
     from ..core.files import write_text
-    from ..report.formats.document import json_text
+    from ..report.documents.document import json_text
 
     documents: dict[str, Any] = {}
     codes = []
@@ -94,7 +94,7 @@ def run_several(jobs: Sequence[ModelJob], display: Display) -> int:
 
 
 def _run_of_several(job: ModelJob, display: Display, documents: dict[str, Any]) -> int:
-    from ..report.formats.document import to_document
+    from ..report.documents.document import to_document
 
     name = str(job.name)
     if not display.quiet:
@@ -131,7 +131,7 @@ def _run(job: ModelJob, display: Display) -> tuple[Report, frozenset[tuple[str, 
 
 
 def _end(job: ModelJob, result: Report, display: Display) -> int:
-    say_where(job.output, quiet=display.quiet)
+    show_folder(job.output, quiet=display.quiet)
     if result.failures:
         end_with(result.failures, verbose=display.verbose)
     return 0 if result.passed else GATE_FAILED

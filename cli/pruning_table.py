@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from .show import print_lines, print_table
 
 if TYPE_CHECKING:
-    from ..prune.results.prune_result import PruneResult, Sparsity
+    from ..core.results.pruning_figures import Sparsity
+    from ..prune.results.prune_result import PruneResult
 
 _GROUPS = ("channels made by", "before", "after", "saves", "output error")
 _ESTIMATED = ("cycles", "latency")
@@ -45,39 +45,41 @@ def _show_channels(result: PruneResult, budget: str) -> None:
     if curve:
         print_table("trade-off", (kind, "estimated error", f"{result.measure} at least"), curve)
     print_lines(
-        f"tried {kind} {-one.share:+.1%}: {one.retention:.1%} left on held-out samples"
-        for one in result.attempts
+        f"tried {kind} {-attempt.share:+.1%}: {attempt.retention:.1%} left on held-out samples"
+        for attempt in result.attempts
     )
-    what = f"{kind} (estimated)" if budget in _ESTIMATED else kind
+    cost = f"{kind} (estimated)" if budget in _ESTIMATED else kind
     changes = (
-        (what, result.cost_before, result.cost_after),
+        (cost, result.cost_before, result.cost_after),
         ("MACs", result.macs_before, result.macs_after),
         ("parameters", result.parameters_before, result.parameters_after),
     )
-    ratios = {name: now / was for name, was, now in changes}  # a budget in MACs names them twice
+    ratios = {
+        name: after / before for name, before, after in changes
+    }  # a budget in MACs names them twice
     print_lines(f"{name} {ratio - 1:+.1%}" for name, ratio in ratios.items())
-    if left_out := blocks_text(map(asdict, result.blocks)):
+    if left_out := blocks_text(result.blocks):
         print_lines([left_out])
     if result.choice is not None:
-        print_lines([choice_text(asdict(result.choice))])
+        print_lines([choice_text(result.choice)])
     if result.distillation is not None:
-        print_lines([distillation_text(asdict(result.distillation))])
+        print_lines([distillation_text(result.distillation)])
     if result.frozen:
         stops = ", ".join(f"{name} ({count})" for name, count in result.frozen.items())
         print_lines([f"left whole around operators without a rule: {stops}"])
 
 
-def _show_sparsity(path: str, found: Sparsity) -> None:
+def _show_sparsity(path: str, sparsity: Sparsity) -> None:
     rows = [
         (layer.name, layer.axis, f"{layer.weights:,}", f"{layer.error:.2%}")
-        for layer in found.layers
+        for layer in sparsity.layers
     ]
     print_table(path, ("2:4 sparse layer", "along its", "weights", "lost of its output"), rows)
-    zeros = sum(layer.weights for layer in found.layers) // 2
-    left = f"; left dense: {', '.join(found.dense)}" if found.dense else ""
+    zeros = sum(layer.weights for layer in sparsity.layers) // 2
+    left = f"; left dense: {', '.join(sparsity.dense)}" if sparsity.dense else ""
     print_lines(
         [
             f"{zeros:,} weights are zero now{left}",
-            f"{found.measure} {found.likeness:.3f} with the dense model",
+            f"{sparsity.measure} {sparsity.likeness:.3f} with the dense model",
         ]
     )

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from .target_results import ShownWarnings, named
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from ..core.diagnostics import Diagnostic
-    from ..core.results import Report
+    from ..core.results.report import Report
 
 # Where no terminal says how wide it is (a pipe, a CI log), nothing should be cut off.
 _WIDE = 200
@@ -32,8 +34,8 @@ def show_report(
     Warnings in ``shown`` were shown before. Without ``on_stdout`` the others are all that is shown.
     """
     from ..core.files import write_text
-    from ..report.formats.document import to_json
-    from ..report.formats.format_table import rendered
+    from ..report.documents.document import to_json
+    from ..report.formats import rendered
 
     for file in files or ():
         write_text(file, rendered(report, file.suffix))
@@ -47,15 +49,15 @@ def show_report(
 
 
 def _annotate(report: Report) -> None:
-    """Failed gates as GitHub shows them; on stderr, which its runner reads too, to keep --json."""
-    from ..report.formats.annotations import to_annotations
+    """Print failed gates for GitHub on stderr, which its runner reads too, to keep --json."""
+    from ..report.text.annotations import to_annotations
 
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in to_annotations(report):
             print(line, file=sys.stderr)
 
 
-def say_where(folder: Path, *, quiet: bool) -> None:
+def show_folder(folder: Path, *, quiet: bool) -> None:
     """Tell on stderr where the files are."""
     from ..report.text.escape import visible
 
@@ -78,7 +80,7 @@ def _show_tables(report: Report) -> None:
 
 
 def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A title and a table under it; numbers to the right."""
+    """Print a title and a table under it; numbers to the right."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -89,8 +91,8 @@ def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str
     # on a terminal of 80 a column more is worth more than the air between them
     air = 1 if console.width >= _ROOMY else 0
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, air, 0, 0))
-    for place, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if place == 0 else "right", overflow="fold")
+    for column, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if column == 0 else "right", overflow="fold")
     for row in rows:
         table.add_row(*(Text(visible(cell)) for cell in row))
     print_lines([title])
@@ -98,7 +100,7 @@ def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Plain lines, as they are but for characters that a terminal would act on."""
+    """Print plain lines, as they are but for characters that a terminal would act on."""
     from ..report.text.escape import visible
 
     for line in lines:
@@ -106,29 +108,29 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def print_json(document: dict[str, Any]) -> None:
-    """One JSON document."""
-    from ..report.formats.document import json_text
+    """Print one JSON document."""
+    from ..report.documents.document import json_text
 
     sys.stdout.write(json_text(document))
 
 
-def warn(notices: Iterable[Diagnostic | Diagnostic]) -> None:
-    """Warnings with what to do, on stderr."""
-    for one in notices:
-        for line in warning_lines(one):
+def warn(warnings: Iterable[Diagnostic]) -> None:
+    """Print warnings with what to do, on stderr."""
+    for warning in warnings:
+        for line in warning_lines(warning):
             print(line, file=sys.stderr)
 
 
-def warning_lines(one: Diagnostic | Diagnostic, name: str = "") -> list[str]:
-    """A warning and its hint as lines; ``name`` says whose it is."""
+def warning_lines(warning: Diagnostic, name: str = "") -> list[str]:
+    """Return a warning and its hint as lines; ``name`` says whose it is."""
     from ..report.text.escape import visible
 
-    one = one.rendered()
-    lines = [f"warning: {name}{visible(one.text)} [{one.code}]"]
-    return [*lines, f"hint: {visible(one.hint)}"] if one.hint else lines
+    warning = warning.rendered()
+    lines = [f"warning: {name}{visible(warning.text)} [{warning.code}]"]
+    return [*lines, f"hint: {visible(warning.hint)}"] if warning.hint else lines
 
 
-def _console() -> Any:
+def _console() -> Console:
     from rich.console import Console
 
     return Console() if sys.stdout.isatty() else Console(width=_WIDE)

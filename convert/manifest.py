@@ -8,45 +8,23 @@ the manifest's own folder.
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from ..core.errors import RockpressError
 from ..core.files import sha256_of, write_text
+from ..core.results.layer_rows import FeedInput, FeedOutput
+from ..core.validation import Malformed, require, validated
+from .chips.compiler_log import Layer, Memory
+from .chips.latency import Latency
 from .convert import Conversion
 from .fallbacks import FUSING_LEVEL
 
 SCHEMA = 1
 RKNN_DIGEST = "rknn"  # the role of the .rknn itself among the digests
-_OPTIONAL = {"layers", "memory", "cycles", "latency", "level", "dtype", "sparse"}
+_SIZES = "sizes above 0"
 _REBUILD = "run the conversion again to get a new .rknn with its manifest"
-
-
-@dataclass(frozen=True)
-class FeedInput:
-    """One input as the application hands it over; ``mean`` and ``std`` are applied inside."""
-
-    name: str
-    dtype: str  # uint8 or float32
-    layout: str  # NHWC, or the model's own
-    shape: tuple[int, ...]
-    color: str | None = None  # rgb, bgr, gray; not stored in the .rknn, so said here
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-
-
-@dataclass(frozen=True)
-class FeedOutput:
-    """One output; real value = (stored value - zero_point) * scale where these are given."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    scale: float | None = None
-    zero_point: int | None = None
 
 
 @dataclass(frozen=True)
@@ -64,10 +42,10 @@ class Manifest:
     digests: Mapping[str, str]
     inputs: tuple[FeedInput, ...]
     outputs: tuple[FeedOutput, ...]
-    layers: tuple[Mapping[str, Any], ...] = ()
-    memory: Mapping[str, int] | None = None
+    layers: tuple[Layer, ...] = ()
+    memory: Memory | None = None
     cycles: int = 0
-    latency: Mapping[str, Any] | None = None
+    latency: Latency | None = None
     level: int = FUSING_LEVEL
     dtype: str = "w8a8"
     sparse: bool = False
@@ -95,10 +73,10 @@ def manifest_of(
         digests={**digests, **{role: sha256_of(path) for role, path in files.items()}},
         inputs=inputs,
         outputs=outputs,
-        layers=tuple(asdict(layer) for layer in conversion.layers),
-        memory=asdict(conversion.memory) if conversion.memory else None,
+        layers=conversion.layers,
+        memory=conversion.memory,
         cycles=conversion.cycles,
-        latency=asdict(conversion.latency) if conversion.latency else None,
+        latency=conversion.latency,
         level=conversion.level,
         dtype=conversion.dtype,
         sparse=conversion.sparse,
@@ -106,7 +84,7 @@ def manifest_of(
 
 
 def manifest_path(rknn: Path) -> Path:
-    """Where the manifest of a ``.rknn`` lies: beside it, ``model.rknn.json``."""
+    """Return where the manifest of a ``.rknn`` lies: beside it, ``model.rknn.json``."""
     return rknn.with_name(f"{rknn.name}.json")
 
 
@@ -116,87 +94,66 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Read and check a manifest. Raises RockpressError when it is missing, broken or too new."""
+    """Read a manifest and check every value in it.
+
+    Raises RockpressError, naming the value, when it is missing, broken, too new, or leads out of
+    its own folder.
+    """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise RockpressError(f"{path}: the manifest is missing", _REBUILD) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RockpressError(f"{path}: not a manifest: {error}", _REBUILD) from error
-    _check_document(document, path)
+    _require_schema(document, path)
     try:
-        return _manifest(document)
-    except (TypeError, ValueError) as error:
+        manifest = validated(Manifest, document)
+        _require_possible(manifest)
+    except Malformed as error:
         raise RockpressError(f"{path}: not a manifest: {error}", _REBUILD) from error
-
-
-def _manifest(document: Mapping[str, Any]) -> Manifest:
-    known = {one.name for one in fields(Manifest)}
-    parts = {name: value for name, value in document.items() if name in known}
-    parts["inputs"] = tuple(FeedInput(**_tuples(one)) for one in document["inputs"])
-    parts["outputs"] = tuple(FeedOutput(**_tuples(one)) for one in document["outputs"])
-    parts["layers"] = tuple(document.get("layers", ()))
-    manifest = Manifest(**parts)
-    _check_types(manifest)
-    for put_in in manifest.inputs:
-        _check_types(put_in)
-    for out in manifest.outputs:
-        _check_types(out)
+    for name in manifest.files.values():
+        # it may come from somebody else: it must not lead out of its own folder
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise RockpressError(f"{path}: the manifest names a file elsewhere: {name}", _REBUILD)
     return manifest
 
 
-def _check_types(part: Manifest | FeedInput | FeedOutput) -> None:
-    """Raise TypeError for a value of another kind than its name has everywhere."""
-    for one in fields(part):
-        value = getattr(part, one.name)
-        is_right = _KINDS[one.name]
-        if not is_right(value) and not (value is None and one.default is None):
-            raise TypeError(f"{one.name} is {str(value)[:60]!r}")
+def _require_schema(document: object, path: Path) -> None:
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if not isinstance(schema, int):
+        raise RockpressError(f"{path}: not a manifest: it names no schema", _REBUILD)
+    if schema > SCHEMA:
+        raise RockpressError(
+            f"{path}: the manifest has schema {schema}, this version reads {SCHEMA}",
+            "use a newer rockpress",
+        )
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and abs(value) < math.inf
-
-
-def _is_object(value: Any) -> bool:
-    return isinstance(value, Mapping)
-
-
-def _many(is_right: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, tuple) and all(map(is_right, value))
-
-
-_KINDS: Mapping[str, Callable[[Any], bool]] = {
-    **dict.fromkeys(("target", "toolkit", "quantization"), _is_text),
-    **dict.fromkeys(("name", "dtype", "layout", "color"), _is_text),
-    **dict.fromkeys(("cycles", "level", "schema", "zero_point"), _is_whole),
-    **dict.fromkeys(("files", "digests", "memory", "latency"), _is_object),
-    **dict.fromkeys(("mean", "std"), _many(_is_number)),
-    "scale": _is_number,
-    "sparse": lambda value: isinstance(value, bool),
-    "shape": _many(_is_whole),
-    "layers": _many(_is_object),
-    "inputs": lambda value: True,  # built from objects already
-    "outputs": lambda value: True,
-}
+def _require_possible(manifest: Manifest) -> None:
+    """Raise Malformed for a number that no conversion gives."""
+    for index, feed in enumerate(manifest.inputs):
+        require(all(size > 0 for size in feed.shape), f"inputs[{index}].shape", feed.shape, _SIZES)
+        above = all(value > 0 for value in feed.std or ())
+        require(above, f"inputs[{index}].std", feed.std, "numbers above 0")
+    for index, output in enumerate(manifest.outputs):
+        sizes = output.shape
+        require(all(size > 0 for size in sizes), f"outputs[{index}].shape", sizes, _SIZES)
+        above = output.scale is None or output.scale > 0
+        require(above, f"outputs[{index}].scale", output.scale, "a number above 0")
+    for index, layer in enumerate(manifest.layers):
+        cycles = layer.total_cycles
+        require(cycles >= 0, f"layers[{index}].total_cycles", cycles, "a number of cycles")
+    require(manifest.cycles >= 0, "cycles", manifest.cycles, "a number of cycles")
 
 
 def is_of(manifest: Manifest, rknn: Path) -> bool:
-    """Whether the manifest was written for this very file; an old one that cannot tell is."""
+    """Return whether the manifest is of this very file; an old one that cannot tell is."""
     return manifest.digests.get(RKNN_DIGEST) in (None, sha256_of(rknn))
 
 
 def verify_files(manifest: Manifest, folder: Path) -> dict[str, Path]:
-    """The files by role, each there and unchanged. Raises RockpressError naming one that is not."""
-    found: dict[str, Path] = {}
+    """Return the files by role. Raises RockpressError for one that is missing or has changed."""
+    files: dict[str, Path] = {}
     for role, name in manifest.files.items():
         path = folder / name
         if not path.is_file():
@@ -208,8 +165,8 @@ def verify_files(manifest: Manifest, folder: Path) -> dict[str, Path]:
                 f"(sha256 {digest[:12]}, was {manifest.digests.get(role, 'not noted')[:12]})",
                 _REBUILD,
             )
-        found[role] = path
-    return found
+        files[role] = path
+    return files
 
 
 def _relative(path: Path, folder: Path) -> str:
@@ -220,30 +177,3 @@ def _relative(path: Path, folder: Path) -> str:
             f"{path} is outside {folder}, so the manifest cannot name it",
             "keep the files of a conversion in one folder",
         ) from error
-
-
-def _check_document(document: Any, path: Path) -> None:
-    if not isinstance(document, dict) or not isinstance(document.get("schema"), int):
-        raise RockpressError(f"{path}: not a manifest: it names no schema", _REBUILD)
-    if document["schema"] > SCHEMA:
-        raise RockpressError(
-            f"{path}: the manifest has schema {document['schema']}, this version reads {SCHEMA}",
-            "use a newer rockpress",
-        )
-    required = {one.name for one in fields(Manifest)} - _OPTIONAL
-    missing = sorted(required - set(document))
-    if missing:
-        raise RockpressError(f"{path}: the manifest lacks {', '.join(missing)}", _REBUILD)
-    files = document["files"]
-    if not isinstance(files, dict):
-        raise RockpressError(f"{path}: not a manifest: its files have no roles", _REBUILD)
-    for name in map(str, files.values()):
-        # it may come from somebody else: it must not lead out of its own folder
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-            raise RockpressError(f"{path}: the manifest names a file elsewhere: {name}", _REBUILD)
-
-
-def _tuples(part: Any) -> dict[str, Any]:
-    if not isinstance(part, dict):
-        raise TypeError(f"an input or output is {str(part)[:60]!r}")
-    return {name: tuple(one) if isinstance(one, list) else one for name, one in part.items()}

@@ -57,7 +57,7 @@ def _property(described: Option, meaning: str) -> dict[str, Any]:
 
 
 def kind(field: dict[str, Any]) -> str:
-    """The values that a key takes, in words."""
+    """Return the values that a key takes, in words."""
     if "anyOf" in field:
         return " or ".join(kind(one) for one in field["anyOf"])
     if "enum" in field:
@@ -76,7 +76,7 @@ def kind(field: dict[str, Any]) -> str:
 
 
 def reference() -> str:
-    """The generated part of the page."""
+    """Return the generated part of the page."""
     rows = ["| key | takes | meaning |", "| --- | --- | --- |"]
     for name, field in schema()["properties"].items():
         cells = [f"`{name}`", kind(field), field["description"]]
@@ -85,7 +85,7 @@ def reference() -> str:
 
 
 def schema_text() -> str:
-    """The schema as it stands in its file."""
+    """Return the schema as it stands in its file."""
     return json.dumps(schema(), indent=2) + "\n"
 
 

@@ -24,12 +24,12 @@ Array = NDArray[Any]
 
 
 def log_loss(outputs: Sequence[Array], labels: NDArray[np.int64]) -> Array:
-    """Cross entropy of a classifier's logits (N, classes): sensitive where top-1 sees nothing."""
+    """Return the cross entropy of logits (N, classes): sensitive where top-1 sees nothing."""
     logits = outputs[0].reshape(len(labels), -1).astype(np.float64)
     shifted = logits - logits.max(axis=1, keepdims=True)
     total = np.log(np.exp(shifted).sum(axis=1))
-    found: Array = total - shifted[np.arange(len(labels)), labels]
-    return found
+    losses: Array = total - shifted[np.arange(len(labels)), labels]
+    return losses
 
 
 log_loss.lower_is_better = True  # type: ignore[attr-defined]
@@ -43,20 +43,20 @@ class F1(Metric):
 
     @property
     def name(self) -> str:
-        """What the report calls it."""
+        """Return the metric's name for the report."""
         return f"f1 of class {self.positive}"
 
     def predict(self, outputs: Sequence[Array]) -> Array:
-        """The largest class of each sample, (N,)."""
-        found: Array = outputs[0].reshape(len(outputs[0]), -1).argmax(axis=1)
-        return found
+        """Return the largest class of each sample, (N,)."""
+        classes: Array = outputs[0].reshape(len(outputs[0]), -1).argmax(axis=1)
+        return classes
 
     def measure(self, predictions: Any, labels: Labels) -> Sums:
-        """Each sample adds to: found and there, found, there."""
-        found, there = predictions == self.positive, labels.classes() == self.positive
-        rows = np.stack([found & there, found, there], axis=1).astype(np.float64)
+        """Return sums of true positives, predicted and labelled ones, from which F1 follows."""
+        predicted, labelled = predictions == self.positive, labels.classes() == self.positive
+        rows = np.stack([predicted & labelled, predicted, labelled], axis=1).astype(np.float64)
         return Sums(
-            scores=(found == there).astype(np.float64),
+            scores=(predicted == labelled).astype(np.float64),
             rows=rows,
             formula=lambda sums: 2 * sums[:, 0] / (sums[:, 1] + sums[:, 2]),
         )

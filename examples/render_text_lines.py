@@ -26,20 +26,20 @@ CLASSES = ("0", "180")
 
 
 def render_line(random: np.random.Generator) -> Image.Image:
-    """One upright line of words, 20 to 60 pixels high and as wide as its text needs."""
+    """Return one upright line of words, 20 to 60 pixels high and as wide as its text needs."""
     return render_text(" ".join(random.choice(WORDS, random.integers(1, 5))), random)
 
 
 def render_text(text: str, random: np.random.Generator) -> Image.Image:
-    """The text in one of several sizes, margins and colours, with noise."""
+    """Return the text in one of several sizes, margins and colours, with noise."""
     font = ImageFont.load_default(size=int(random.integers(16, 40)))
     left, top, right, bottom = font.getbbox(text)
     margin = random.integers(2, 9, 4)
     size = (int(right - left + margin[0] + margin[1]), int(bottom - top + margin[2] + margin[3]))
     paper, ink = int(random.integers(150, 256)), int(random.integers(0, 90))
     image = Image.new("RGB", size, tuple(paper - random.integers(0, 25, 3)))
-    place = (int(margin[0] - left), int(margin[2] - top))
-    ImageDraw.Draw(image).text(place, text, fill=(ink, ink, ink), font=font)
+    corner = (int(margin[0] - left), int(margin[2] - top))
+    ImageDraw.Draw(image).text(corner, text, fill=(ink, ink, ink), font=font)
     noise = random.normal(0, random.uniform(0, 8), (*size[::-1], 3))
     return Image.fromarray(np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8))
 
@@ -56,9 +56,9 @@ def write_labelled(folder: Path, count: int, random: np.random.Generator) -> Non
     """Write ``count`` lines into a folder for each class, half of them turned."""
     for index in range(count):
         label = CLASSES[index % 2]
-        place = folder / label
-        place.mkdir(parents=True, exist_ok=True)
-        render_line(random).rotate(int(label)).save(place / f"{index:04}.png")
+        class_folder = folder / label
+        class_folder.mkdir(parents=True, exist_ok=True)
+        render_line(random).rotate(int(label)).save(class_folder / f"{index:04}.png")
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ PAGE = (320, 320)
 
 
 def write_lines(folder: Path, count: int, random: np.random.Generator) -> None:
-    """Images of one or two words, and a table of what they say."""
+    """Write images of one or two words, and a table of their texts."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for index in range(count):
@@ -34,7 +34,7 @@ def write_lines(folder: Path, count: int, random: np.random.Generator) -> None:
 
 
 def render_page(random: np.random.Generator) -> tuple[Image.Image, list[tuple[float, ...]]]:
-    """A page of three to five lines, and their boxes as centre and sides, in shares of the page."""
+    """Return a page of three to five lines, and their boxes (centre, sides) in shares of it."""
     paper, ink = int(random.integers(180, 256)), int(random.integers(0, 80))
     page = Image.new("RGB", PAGE, (paper, paper, int(random.integers(150, 256))))
     draw = ImageDraw.Draw(page)
@@ -56,7 +56,7 @@ def render_page(random: np.random.Generator) -> tuple[Image.Image, list[tuple[fl
 
 
 def write_pages(images: Path, labels: Path | None, count: int, random: np.random.Generator) -> None:
-    """Pages, and their boxes where ``labels`` is a folder."""
+    """Write pages, and their boxes where ``labels`` is a folder."""
     for folder in (images, labels):
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
@@ -69,11 +69,11 @@ def write_pages(images: Path, labels: Path | None, count: int, random: np.random
 
 
 def write_keys(model: Path, path: Path) -> None:
-    """The characters of a recogniser, one a line."""
+    """Write the characters of a recogniser, one a line."""
     import onnx
 
-    held = {one.key: one.value for one in onnx.load(str(model)).metadata_props}
-    path.write_text(held["character"].removesuffix("\n") + "\n", encoding="utf-8")
+    metadata = {entry.key: entry.value for entry in onnx.load(str(model)).metadata_props}
+    path.write_text(metadata["character"].removesuffix("\n") + "\n", encoding="utf-8")
 
 
 def main() -> None:

@@ -110,8 +110,8 @@ def augment(images: Tensor) -> Tensor:
     grid = torch.arange(size)
     dy, dx = torch.randint(0, 2 * MAX_SHIFT + 1, (2, count, 1))
     cols = torch.where(torch.rand(count, 1) < 0.5, grid, grid.flip(0)) + dx
-    which = torch.arange(count)[:, None, None]
-    return padded[which, 0, (grid + dy)[:, :, None], cols[:, None, :]].unsqueeze(1)
+    index = torch.arange(count)[:, None, None]
+    return padded[index, 0, (grid + dy)[:, :, None], cols[:, None, :]].unsqueeze(1)
 
 
 @torch.inference_mode()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from onnx import ModelProto
 
@@ -20,16 +19,19 @@ from ..core.diagnostics import option
 from ..core.errors import ModelError, OptionError, SamplesError
 from ..core.graphs.model import is_qdq, load_model
 from ..core.progress import SILENT, Progress
-from ..core.results import ModelRow, Report, TargetReport
+from ..core.results.model_figures import ModelRow, Ratios
+from ..core.results.report import Report, TargetReport, ToolVersion
+from ..core.results.sample_rows import RobustnessRow
 from ..core.types import Array
 from ..core.version import rockpress_version
 from ..quantize.rendering.plan import read_plan
+from ..report.documents.report_reader import metric_details
 from .figures.figures_of import (
     accuracy_figure,
-    example_documents,
+    changed_samples,
     gate_figures,
     latency_figures,
-    layer_documents,
+    layer_rows,
     ratios_of,
     recipe_notices,
     result_notices,
@@ -100,7 +102,7 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
             measured = _simulated(candidate, opened, calib, evaluation, recipe, progress)
         else:
             measured = _run_onnx(opened, evaluation, progress)
-    robustness: tuple[dict[str, Any], ...] = ()
+    robustness: tuple[RobustnessRow, ...] = ()
     if recipe.check.robustness:
         with log.stage("robustness"):
             robustness = robustness_of(
@@ -118,12 +120,12 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
         target=target,
         models=(base.row, row),
         retention=retention_figure(comparison),
-        examples=example_documents(comparison, evaluation),
-        details=dict(comparison.details),
+        examples=changed_samples(comparison, evaluation),
+        details=metric_details(comparison.details),
         ratios=_ratios(row, base.row) if target is None else ratios_of(row, None),
         pruning=None,
         robustness=robustness,
-        layers=layer_documents(measured.conversion) if measured.conversion else (),
+        layers=layer_rows(measured.conversion) if measured.conversion else (),
         gates=gate_figures(recipe.gates, comparison, row),
         warnings=(
             *recipe_notices(recipe.preprocessing),
@@ -132,8 +134,8 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
         ),
         stages=log.runs,
     )
-    toolkit = {"name": "rknn-toolkit2", "version": toolkit_version(recipe.toolkit.toolkit_python)}
-    tool = {"name": "rockpress", "version": rockpress_version()}
+    toolkit = ToolVersion("rknn-toolkit2", toolkit_version(recipe.toolkit.toolkit_python))
+    tool = ToolVersion("rockpress", rockpress_version())
     whole = Report(tool, toolkit, recipe_document(recipe), (report,))
     return rendered(with_changes(whole, recipe, last))
 
@@ -184,10 +186,10 @@ def _require_runnable(recipe: Recipe, opened: ReadyModel | _Rebuildable) -> None
         )
 
 
-def _ratios(row: ModelRow, base: ModelRow) -> dict[str, float | None]:
+def _ratios(row: ModelRow, base: ModelRow) -> Ratios:
     """Return the ratios to the baseline on this host, without latency where it is unoptimised."""
     ratios = ratios_of(row, base)
-    return {**ratios, "latency": None} if row.stage == "quantized" else ratios
+    return replace(ratios, latency=None) if row.stage == "quantized" else ratios
 
 
 def _run_onnx(ready: ReadyModel, samples: Samples, progress: Progress) -> _Measured:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from ..core.results import Report
+from ..core.results.report import Report
 from ..core.scratch import scratch_folder
 from .caching.stage_cache import CacheMiss
 from .inputs import open_inputs

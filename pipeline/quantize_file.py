@@ -12,7 +12,7 @@ from ..convert.audit.range_audit import join_warnings
 from ..core.diagnostics import Diagnostic
 from ..core.graphs.model import load_model, model_bytes
 from ..core.progress import SILENT, Progress
-from ..core.results import QuantizationFigure
+from ..core.results.model_figures import QuantizationFigure
 from ..quantize.error_report import TensorError
 from ..quantize.quantize import QuantizeResult
 from .figures.figures_of import quantization_figure

@@ -13,14 +13,14 @@ from ..core.diagnostics import Diagnostic
 from ..core.errors import RockpressError
 from ..core.files import require_file, sha256_of, staging, write_text
 from ..core.progress import SILENT, Progress
-from ..core.results import NOTHING_COMPARED, Report, StageRun, TargetReport
+from ..core.results.model_figures import NOTHING_COMPARED, Ratios
+from ..core.results.report import Report, StageRun, TargetReport, ToolVersion
 from ..core.scratch import scratch_folder
 from ..core.version import rockpress_version
-from ..report.formats.document import to_json
+from ..report.documents.document import to_json
 from .caching.cached_tasks import TaskCache
 from .caching.content_keys import content_of, samples_digest
 from .caching.stage_cache import watch_hits
-from .figures.figures_of import ratios_of
 from .figures.last_release import (
     LastRelease,
     open_last_release,
@@ -110,8 +110,8 @@ def _run_targets(
         runs = _TargetRuns(base, warnings, log, folder, work)
         outcomes = each_target(targets, recipe, runs.run, progress)
         report = Report(
-            tool={"name": "rockpress", "version": rockpress_version()},
-            toolkit={"name": "rknn-toolkit2", "version": version},
+            tool=ToolVersion("rockpress", rockpress_version()),
+            toolkit=ToolVersion("rknn-toolkit2", version),
             recipe=recipe_document(recipe),
             targets=tuple(map(runs.report, targets, outcomes)),
         )
@@ -225,7 +225,7 @@ class _TargetRuns:
             target=target.name,
             models=(),
             retention=NOTHING_COMPARED,
-            ratios=ratios_of(self.base.row, None),
+            ratios=Ratios(),
             pruning=None,
             warnings=self.warnings[target.name],
             stages=self.logs[target.name].runs,

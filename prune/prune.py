@@ -15,13 +15,14 @@ from ..core.graphs.graph import Graph
 from ..core.graphs.layers import macs_of
 from ..core.graphs.model import parameter_count, save_model
 from ..core.progress import SILENT, Progress
+from ..core.results.pruning_figures import CurvePoint, PlanChoice
 from ..core.types import Array, Feeds
 from .channels.dependency_builder import build_dependency_graph
 from .channels.layer_selection import all_groups, prunable_groups, select_groups
 from .channels.surgery import remove_channels
 from .repair.refit import Teacher, refit
 from .results.budget import Budget
-from .results.prune_result import CurvePoint, PlanChoice, PruneResult
+from .results.prune_result import PruneResult
 from .search.allocate import ALLOCATIONS, PrunePlan, removed_mask
 from .search.bisection import largest_share
 from .search.costs import CostFunction, CostModel

@@ -15,11 +15,12 @@ from onnx import ModelProto
 
 from ..core.errors import OptionError
 from ..core.graphs.model import load_model, save_model
+from ..core.results.pruning_figures import PrunedBlock, PrunedGroup
 from ..core.scratch import scratch_folder
 from .prune import Pruner
 from .repair.refit import Teacher
 from .results.budget import Budget
-from .results.prune_result import PrunedBlock, PrunedGroup, PruneResult
+from .results.prune_result import PruneResult
 
 # (model that was cut before, its teacher) -> its Pruner
 MakePruner = Callable[[ModelProto, Teacher], Pruner]

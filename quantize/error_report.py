@@ -112,18 +112,10 @@ def _activations(
     dequantized = dequantized_names(quantized)
     for name, members in scale_groups(plan).items():
         activation = plan.activations[name]
+        numbers = activation.low, activation.high, activation.scale
         operator = graph.producers[name].op_type if name in graph.producers else "Input"
         yield _QuantizedTensor(
-            TensorError(
-                name,
-                "activation",
-                operator,
-                None,
-                0.0,
-                activation.low,
-                activation.high,
-                activation.scale,
-            ),
+            TensorError(name, "activation", operator, None, 0.0, *numbers),
             dequantized[name],
             partial(_with_activations, model, plan, members),
             partial(_activation_error, activation),

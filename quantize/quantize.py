@@ -20,7 +20,7 @@ from .rendering.plan import USER, Plan, write_plan
 from .schemes import Candidates, find_scheme
 from .statistics.calibration import Calibration, SampleSet
 from .trials.held_out_samples import HeldOut
-from .trials.method_selection import TaskMetric, Trial, selected, verdict_on
+from .trials.method_selection import MethodTrial, TaskMetric, selected, verdict_on
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _best(
     The models that are tried are not stored: to make one again takes less than it takes memory.
     """
     plans: dict[str, Plan] = {}
-    trials: dict[str, Trial] = {}
+    trials: dict[str, MethodTrial] = {}
     queue = list(task.methods)
     while queue:
         total = (len(plans) + len(queue)) * len(held_out)

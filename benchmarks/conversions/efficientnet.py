@@ -40,17 +40,17 @@ def write_efficientnet(weights: Path, output: Path) -> None:
 
 
 def read_weights(path: Path) -> dict[str, Array]:
-    """Name -> array of a state dict that PyTorch before 1.6 saved; no code of the file is run."""
+    """Return a state dict (name -> array) of PyTorch before 1.6; none of the file's code is run."""
     with path.open("rb") as file:
         for _ in range(3):  # magic number, protocol, system
             _Reader(file).load()
         stored = _Reader(file).load()
         storages = {}
         for key in _Reader(file).load():
-            kind = next(one.dtype for one in stored.values() if one.key == key)
+            kind = next(tensor.dtype for tensor in stored.values() if tensor.key == key)
             count = int(np.fromfile(file, np.int64, 1)[0])
             storages[key] = np.fromfile(file, kind, count)
-    return {name: one.of(storages[one.key]) for name, one in stored.items()}
+    return {name: tensor.of(storages[tensor.key]) for name, tensor in stored.items()}
 
 
 class _Tensor:
@@ -75,10 +75,10 @@ class _Reader(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if name in _TYPES:
             return _TYPES[name]
-        known = {"OrderedDict": collections.OrderedDict, "_rebuild_tensor_v2": _Tensor}
-        if name not in known:
+        allowed = {"OrderedDict": collections.OrderedDict, "_rebuild_tensor_v2": _Tensor}
+        if name not in allowed:
             raise pickle.UnpicklingError(f"{module}.{name} is not expected in a file of weights")
-        return known[name]
+        return allowed[name]
 
     def persistent_load(self, identity: Any) -> Any:
         return identity
@@ -129,7 +129,7 @@ class _Network:
     def _convolution(
         self, x: str, name: str, norm: str, kernel: int, stride: int, size: int
     ) -> tuple[str, int]:
-        """With TensorFlow's SAME padding, which is larger at the end, and its normalisation."""
+        """Add a normalised convolution with TensorFlow's SAME padding, larger at the end."""
         weight = self._weights[f"{name}.weight"]
         after = -(-size // stride)
         total = max(0, (after - 1) * stride + kernel - size)
@@ -152,6 +152,6 @@ class _Network:
         return output
 
     def _constant(self, name: str, value: Any) -> str:
-        if all(one.name != name for one in self._constants):
+        if all(tensor.name != name for tensor in self._constants):
             self._constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name

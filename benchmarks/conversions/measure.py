@@ -45,7 +45,7 @@ class Case:
 
     @property
     def key(self) -> str:
-        """Names the case in the file of results."""
+        """Return the name of the case in the file of results."""
         return "/".join((self.model, self.precision, self.tool, self.toolkit))
 
 
@@ -67,12 +67,12 @@ class Outcome:
 
     @property
     def is_converted(self) -> bool:
-        """Whether there is a ``.rknn``."""
+        """Return whether there is a ``.rknn``."""
         return self.size > 0
 
     @property
     def is_nan(self) -> bool:
-        """Whether there is a ``.rknn`` that computes NaN, or outputs of other shapes."""
+        """Return whether there is a ``.rknn`` that computes NaN, or outputs of other shapes."""
         return self.is_converted and self.sqnr_db is not None and math.isnan(self.sqnr_db)
 
 
@@ -98,7 +98,7 @@ def measure(case: Case, model: Model, file: Path, python: Path, limit: float) ->
 
 
 def outcome_document(outcome: Outcome) -> dict[str, Any]:
-    """An outcome as plain JSON values."""
+    """Return an outcome as plain JSON values."""
     return asdict(outcome)
 
 
@@ -109,17 +109,18 @@ def _job(
     evaluation = samples_of(model, EVALUATION, seed=2)
     np.savez(folder / "calib.npz", **calibration)
     np.savez(folder / "eval.npz", **evaluation)
-    for place, one in enumerate(model.inputs):
-        np.save(folder / f"eval{place}.npy", evaluation[one.name].reshape(-1, *one.shape))
+    for position, described in enumerate(model.inputs):
+        values = evaluation[described.name].reshape(-1, *described.shape)
+        np.save(folder / f"eval{position}.npy", values)
     return {
         "model": str(file.resolve()),
         "target": TARGET,
         "precision": case.precision,
-        "inputs": [one.name for one in model.inputs],
-        "shapes": [list(one.shape) for one in model.inputs],
+        "inputs": [described.name for described in model.inputs],
+        "shapes": [list(described.shape) for described in model.inputs],
         "dynamic": _is_dynamic(file),
         "dataset": _dataset(model, calibration, folder) if case.precision == "int8" else None,
-        "samples": [f"eval{place}.npy" for place in range(len(model.inputs))],
+        "samples": [f"eval{position}.npy" for position in range(len(model.inputs))],
         "calib": "calib.npz",
         "eval": "eval.npz",
         "python": str(python),
@@ -131,9 +132,9 @@ def _job(
 def _dataset(model: Model, samples: dict[str, Array], folder: Path) -> str:
     lines = []
     for index in range(CALIBRATION):
-        names = [f"calib{index}_{place}.npy" for place in range(len(model.inputs))]
-        for name, one in zip(names, model.inputs, strict=True):
-            np.save(folder / name, samples[one.name][index].reshape(one.shape))
+        names = [f"calib{index}_{position}.npy" for position in range(len(model.inputs))]
+        for name, described in zip(names, model.inputs, strict=True):
+            np.save(folder / name, samples[described.name][index].reshape(described.shape))
         lines.append(" ".join(names))
     (folder / "dataset.txt").write_text("\n".join(lines) + "\n")
     return "dataset.txt"
@@ -143,12 +144,12 @@ def _is_dynamic(file: Path) -> bool:
     import onnx
 
     graph = onnx.load_model(str(file)).graph
-    constants = {one.name for one in graph.initializer}
+    constants = {value.name for value in graph.initializer}
     dims = [
         dim
-        for one in graph.input
-        if one.name not in constants
-        for dim in one.type.tensor_type.shape.dim
+        for value in graph.input
+        if value.name not in constants
+        for dim in value.type.tensor_type.shape.dim
     ]
     return any(dim.dim_value <= 0 for dim in dims)
 
@@ -156,7 +157,7 @@ def _is_dynamic(file: Path) -> bool:
 def _watched(
     command: list[str], folder: Path, limit: float
 ) -> tuple[int | None, float, float, float]:
-    """Exit code (None at the limit), seconds, CPU seconds, and the tree's peak memory in MB."""
+    """Return exit code (None at the limit), seconds, CPU seconds, and peak memory in MB."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start, peak = time.monotonic(), 0.0
     with (folder / "log.txt").open("wb") as log:
@@ -176,8 +177,8 @@ def _watched(
 def _memory(process: psutil.Process) -> float:
     total = 0.0
     try:
-        for one in (process, *process.children(recursive=True)):
-            total += one.memory_info().rss
+        for member in (process, *process.children(recursive=True)):
+            total += member.memory_info().rss
     except psutil.NoSuchProcess:
         pass
     return total
@@ -185,8 +186,8 @@ def _memory(process: psutil.Process) -> float:
 
 def _end(process: psutil.Popen) -> None:
     if process.poll() is None:
-        for one in (*process.children(recursive=True), process):
-            one.kill()
+        for member in (*process.children(recursive=True), process):
+            member.kill()
     process.wait()
 
 
@@ -212,7 +213,7 @@ def _status(code: int | None, result: dict[str, Any], rknn: Path) -> str:
 
 
 def _add_compiler(outcome: Outcome, result: dict[str, Any], log: Path) -> None:
-    """Cycles and warnings: as rockpress gives them, or out of the plain toolkit's log."""
+    """Add cycles and warnings: as rockpress gives them, or from the plain toolkit's log."""
     from rockpress.convert.chips.compiler_log import parse_layers
 
     if "warnings" in result:
@@ -226,19 +227,19 @@ def _add_compiler(outcome: Outcome, result: dict[str, Any], log: Path) -> None:
 
 
 def _add_warnings(outcome: Outcome, warnings: list[str]) -> None:
-    """Count them all and keep a few: where NaN come up the toolkit prints a million lines."""
+    """Count all warnings and store some: where NaN come up the toolkit prints a million lines."""
     outcome.warning_count = len(warnings)
     outcome.warnings = [text[:_LONGEST] for text in warnings[:_KEPT]]
 
 
 def _exactness(model: Model, file: Path, folder: Path) -> float | None:
-    """Signal to noise in dB of the worst output; None without outputs, NaN for NaN or shapes."""
+    """Return the SQNR in dB of the worst output; None without outputs, NaN for NaN or shapes."""
     files = sorted(folder.glob("output*.npy"))
     if not files:
         return None
-    found = [np.load(one) for one in sorted(files, key=lambda one: int(one.stem[6:]))]
-    wanted = _reference(model, file)
-    pairs = zip(wanted, found, strict=len(wanted) == len(found))
+    outputs = [np.load(path) for path in sorted(files, key=lambda path: int(path.stem[6:]))]
+    reference = _reference(model, file)
+    pairs = zip(reference, outputs, strict=len(reference) == len(outputs))
     return min((_sqnr(ref.reshape(len(ref), -1), out) for ref, out in pairs), default=None)
 
 
@@ -252,17 +253,17 @@ def _reference(model: Model, file: Path) -> list[Array]:
     rows = []
     for index in range(EVALUATION):
         feeds = {
-            one.name: np.asarray(samples[one.name][index].reshape(one.shape))
-            for one in model.inputs
+            described.name: np.asarray(samples[described.name][index].reshape(described.shape))
+            for described in model.inputs
         }
         rows.append([np.asarray(output, np.float64) for output in session.run(None, feeds)])
     return [np.stack(column) for column in zip(*rows, strict=True)]
 
 
-def _sqnr(reference: Array, found: Array) -> float:
-    if reference.shape != found.shape or not np.isfinite(found).all():
+def _sqnr(reference: Array, outputs: Array) -> float:
+    if reference.shape != outputs.shape or not np.isfinite(outputs).all():
         return float("nan")
-    noise = float(((reference - found) ** 2).sum())
+    noise = float(((reference - outputs) ** 2).sum())
     signal_power = float((reference**2).sum())
     if noise == 0:
         return float("inf")

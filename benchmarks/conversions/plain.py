@@ -72,7 +72,7 @@ def _simulate(rknn: Any, job: dict[str, Any]) -> None:
         raise RuntimeError("init_runtime failed")
     rows: list[list[Any]] = []
     for index in range(len(samples[0])):
-        feeds = [np.ascontiguousarray(one[index]) for one in samples]
+        feeds = [np.ascontiguousarray(values[index]) for values in samples]
         outputs = rknn.inference(inputs=feeds, data_format=["nchw"] * len(feeds))
         rows.append([np.asarray(output, np.float32).ravel() for output in outputs])
     for index, column in enumerate(zip(*rows)):  # noqa: B905 (Python 3.8 has no strict)

@@ -18,30 +18,33 @@ _BYTES, _PADDING = 256, 256  # magika: values of a byte, and what stands after t
 
 
 def samples_of(model: Model, count: int, seed: int) -> dict[str, Array]:
-    """Input name -> array (count, *shape) of a model; equal seeds give equal samples."""
+    """Return input name -> array (count, *shape) of a model; equal seeds give equal samples."""
     rng = np.random.default_rng(seed)
-    return {one.name: np.stack([_sample(one, rng) for _ in range(count)]) for one in model.inputs}
+    return {
+        described.name: np.stack([_sample(described, rng) for _ in range(count)])
+        for described in model.inputs
+    }
 
 
-def _sample(one: Input, rng: Rng) -> Array:
-    """One sample, without the batch axis where that is 1: (C, H, W), (H, W, C), (N,)."""
-    shape = one.shape[1:] if one.shape[:1] == (1,) else one.shape
-    if one.kind in _PICTURES:
-        return _normalised(one, shape, rng)
-    return _NUMBERS[one.kind](shape, rng)
+def _sample(described: Input, rng: Rng) -> Array:
+    """Return one sample, without the batch axis where that is 1: (C, H, W), (H, W, C), (N,)."""
+    shape = described.shape[1:] if described.shape[:1] == (1,) else described.shape
+    if described.kind in _PICTURES:
+        return _normalised(described, shape, rng)
+    return _NUMBERS[described.kind](shape, rng)
 
 
-def _normalised(one: Input, shape: tuple[int, ...], rng: Rng) -> Array:
+def _normalised(described: Input, shape: tuple[int, ...], rng: Rng) -> Array:
     first = shape[0] in (1, 3)
     channels, height, width = shape if first else (shape[2], *shape[:2])
-    pixels = _PICTURES[one.kind](height, width, rng)[..., :channels]
-    mean, std = np.asarray(one.mean, np.float32), np.asarray(one.std, np.float32)
+    pixels = _PICTURES[described.kind](height, width, rng)[..., :channels]
+    mean, std = np.asarray(described.mean, np.float32), np.asarray(described.std, np.float32)
     scaled = (pixels - mean) / std
     return np.ascontiguousarray(scaled.transpose(2, 0, 1) if first else scaled, np.float32)
 
 
 def _photo(height: int, width: int, rng: Rng) -> Array:
-    """Smooth colours, a few shapes with edges, and grain: (H, W, 3) in 0..255."""
+    """Return smooth colours, a few shapes with edges, and grain: (H, W, 3) in 0..255."""
     from PIL import Image, ImageDraw
 
     coarse = rng.integers(0, 256, (5, 5, 3)).astype(np.uint8)
@@ -58,12 +61,12 @@ def _photo(height: int, width: int, rng: Rng) -> Array:
 
 
 def _text(height: int, width: int, rng: Rng) -> Array:
-    """One line of letters and digits on paper: (H, W, 3) in 0..255."""
+    """Return one line of letters and digits on paper: (H, W, 3) in 0..255."""
     return _written(height, width, rng, lines=1)
 
 
 def _page(height: int, width: int, rng: Rng) -> Array:
-    """Lines of text in several sizes: (H, W, 3) in 0..255."""
+    """Return lines of text in several sizes: (H, W, 3) in 0..255."""
     return _written(height, width, rng, lines=int(rng.integers(4, 9)))
 
 
@@ -86,7 +89,7 @@ def _written(height: int, width: int, rng: Rng, lines: int) -> Array:
 
 
 def _audio(shape: tuple[int, ...], rng: Rng) -> Array:
-    """A few harmonics of a note and some noise, within -1..1."""
+    """Return a few harmonics of a note and some noise, within -1..1."""
     time = np.arange(int(np.prod(shape))) / _RATE
     note = rng.uniform(90, 600)
     tones = sum(
@@ -98,7 +101,7 @@ def _audio(shape: tuple[int, ...], rng: Rng) -> Array:
 
 
 def _bytes(shape: tuple[int, ...], rng: Rng) -> Array:
-    """The beginning and the end of a file: of text or of anything, padded when it is short."""
+    """Return the beginning and the end of a file of text or of anything, padded when short."""
     tokens = np.full(shape, _PADDING, np.int32)
     half = shape[0] // 2
     length = int(rng.integers(half // 8, half + 1))
@@ -109,7 +112,7 @@ def _bytes(shape: tuple[int, ...], rng: Rng) -> Array:
 
 
 def _letters(shape: tuple[int, ...], rng: Rng) -> Array:
-    """A word of 4 to 20 letters of an alphabet of 48, then padding."""
+    """Return a word of 4 to 20 letters of an alphabet of 48, then padding."""
     word = np.zeros(shape, np.int32)
     length = int(rng.integers(4, 21))
     word[:length] = rng.integers(1, 49, length)

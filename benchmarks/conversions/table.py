@@ -35,16 +35,16 @@ def print_tables(cases: Sequence[Case], results: Results) -> None:
     print("|---|---|---|---|---|---|")
     for line in _sums(cases, results):
         print(line)
-    for title, found in (
+    for title, listed in (
         ("converted by the plain toolkit and not by rockpress", regressions(cases, results)),
         ("converted by rockpress and not by the plain toolkit", gains(cases, results)),
         ("refused by rockpress, NaN from the plain toolkit", refusals(cases, results)),
     ):
-        print(f"\n{title}: {', '.join(case.key for case in found) or 'none'}")
+        print(f"\n{title}: {', '.join(case.key for case in listed) or 'none'}")
 
 
 def regressions(cases: Sequence[Case], results: Results) -> list[Case]:
-    """The conversions by rockpress that failed where the same toolkit alone succeeded.
+    """Return the conversions by rockpress that failed where the same toolkit alone succeeded.
 
     A ``.rknn`` that computes NaN is no success.
     """
@@ -56,7 +56,7 @@ def regressions(cases: Sequence[Case], results: Results) -> list[Case]:
 
 
 def gains(cases: Sequence[Case], results: Results) -> list[Case]:
-    """The conversions by rockpress that succeeded where the same toolkit alone failed."""
+    """Return the conversions by rockpress that succeeded where the same toolkit alone failed."""
     return [
         case
         for case, plain in _pairs(cases, results)
@@ -65,7 +65,7 @@ def gains(cases: Sequence[Case], results: Results) -> list[Case]:
 
 
 def refusals(cases: Sequence[Case], results: Results) -> list[Case]:
-    """The conversions that rockpress refused where the toolkit wrote a file that computes NaN."""
+    """Return the conversions that rockpress refused where the toolkit's file computes NaN."""
     return [
         case
         for case, plain in _pairs(cases, results)
@@ -74,7 +74,7 @@ def refusals(cases: Sequence[Case], results: Results) -> list[Case]:
 
 
 def _pairs(cases: Sequence[Case], results: Results) -> list[tuple[Case, Outcome]]:
-    """The conversions by rockpress, each with what the same toolkit did alone."""
+    """Return the conversions by rockpress, each with what the same toolkit did alone."""
     ours = [case for case in cases if case.tool == "rockpress"]
     plain = {case.key: replace(case, tool="plain").key for case in ours}
     return [(case, results[plain[case.key]]) for case in ours if plain[case.key] in results]
@@ -100,20 +100,22 @@ def _row(case: Case, outcome: Outcome) -> list[str]:
 
 
 def _sums(cases: Sequence[Case], results: Results) -> list[str]:
-    ways = dict.fromkeys((case.tool, case.toolkit, case.precision) for case in cases)
-    return [_sum(way, cases, results) for way in sorted(ways)]
+    all_series = dict.fromkeys((case.tool, case.toolkit, case.precision) for case in cases)
+    return [_sum(series, cases, results) for series in sorted(all_series)]
 
 
-def _sum(way: tuple[str, str, str], cases: Sequence[Case], results: Results) -> str:
-    own = [results[case.key] for case in cases if (case.tool, case.toolkit, case.precision) == way]
-    noise = sorted(_db(one) for one in own if one.is_converted)
+def _sum(series: tuple[str, str, str], cases: Sequence[Case], results: Results) -> str:
+    own = [
+        results[case.key] for case in cases if (case.tool, case.toolkit, case.precision) == series
+    ]
+    noise = sorted(_db(outcome) for outcome in own if outcome.is_converted)
     middle = f"{noise[len(noise) // 2]:.1f}" if noise else ""
     exact = sum(value >= 20 for value in noise)
     count = f"{len(noise)} of {len(own)}"
-    return f"| {way[0]} | {way[1]} | {way[2]} | {count} | {exact} | {middle} |"
+    return f"| {series[0]} | {series[1]} | {series[2]} | {count} | {exact} | {middle} |"
 
 
 def _db(outcome: Outcome) -> float:
-    """Minus infinity where nothing could be simulated or NaN came out."""
+    """Return the SQNR in dB, minus infinity where nothing could be simulated or NaN came out."""
     value = outcome.sqnr_db
     return -math.inf if value is None or math.isnan(value) else value

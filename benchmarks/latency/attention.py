@@ -8,7 +8,7 @@ from .graph import Graph, Tensor
 
 
 def clip_images() -> onnx.ModelProto:
-    """ViT-B/32 on 224x224: 50 tokens of 768, 12 layers, 12 heads, projected to 512."""
+    """Return ViT-B/32 on 224x224: 50 tokens of 768, 12 layers, 12 heads, projected to 512."""
     g = Graph()
     x = g.conv(g.input(1, 3, 224, 224), 768, 32, 32, pads=(0, 0, 0, 0))
     x = g.transpose(g.reshape(x, 1, 768, -1), 0, 2, 1)
@@ -21,7 +21,7 @@ def clip_images() -> onnx.ModelProto:
 
 
 def clip_text() -> onnx.ModelProto:
-    """20 tokens of 512 (looked up outside), 12 layers, 8 heads, a causal mask."""
+    """Return a model of 20 tokens of 512 (looked up outside), 12 layers, 8 heads, a causal mask."""
     g = Graph()
     x = g.add(g.input(1, 20, 512, name="tokens"), g.weight(1, 20, 512))
     mask = g.weight(1, 1, 20, 20)
@@ -32,7 +32,7 @@ def clip_text() -> onnx.ModelProto:
 
 
 def lite_transformer_encoder() -> onnx.ModelProto:
-    """16 tokens of 256, 5 layers with the normalization after, 4 heads."""
+    """Return an encoder of 16 tokens of 256, 5 layers with the normalization after, 4 heads."""
     g = Graph()
     x = g.input(1, 16, 256, name="tokens")
     for _ in range(5):

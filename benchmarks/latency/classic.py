@@ -13,7 +13,7 @@ from .graph import Graph, Tensor
 
 
 def mobilenet_v2() -> onnx.ModelProto:
-    """Width 1.0, with its classifier."""
+    """Return MobileNet v2 of width 1.0, with its classifier."""
     g = Graph()
     x = g.conv(g.input(1, 3, 224, 224), 32, 3, 2, "relu6")
     rows = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2)]
@@ -31,7 +31,7 @@ def _inverted(g: Graph, x: Tensor, ratio: int, cout: int, stride: int) -> Tensor
 
 
 def resnet50_v2() -> onnx.ModelProto:
-    """Activations before the convolutions, as in the ONNX model zoo's second version."""
+    """Return ResNet-50 with activations before the convolutions, as in the ONNX model zoo."""
     g = Graph()
     x = g.affine(g.input(1, 3, 224, 224))
     x = g.pool(g.conv(x, 64, 7, 2, "relu"), 3, 2, pad=1)
@@ -50,7 +50,7 @@ def _before(g: Graph, x: Tensor, cout: int, stride: int) -> Tensor:
 
 
 def retinaface_mobile() -> onnx.ModelProto:
-    """On MobileNet v1 of width 0.25, 320x320."""
+    """Return RetinaFace on MobileNet v1 of width 0.25, 320x320."""
     g = Graph()
     x = g.conv(g.input(1, 3, 320, 320), 8, 3, 2, "leaky")
     for cout, stride in [(16, 1), (32, 2), (32, 1), (64, 2), (64, 1)]:
@@ -68,7 +68,7 @@ def _separable(g: Graph, x: Tensor, cout: int, stride: int) -> Tensor:
 
 
 def retinaface_resnet50() -> onnx.ModelProto:
-    """On ResNet-50 (stride in the 3x3), 320x320."""
+    """Return RetinaFace on ResNet-50 (stride in the 3x3), 320x320."""
     g = Graph()
     x = g.pool(g.conv(g.input(1, 3, 320, 320), 64, 7, 2, "relu"), 3, 2, pad=1)
     features = []
@@ -86,7 +86,7 @@ def _residual(g: Graph, x: Tensor, cout: int, stride: int) -> Tensor:
 
 
 def _retina(g: Graph, features: list[Tensor], hidden: int, act: str) -> onnx.ModelProto:
-    """A feature pyramid, a context module and three heads on each scale."""
+    """Add a feature pyramid, a context module and three heads on each scale."""
     p3, p4, p5 = (g.conv(f, hidden, act=act) for f in features)
     p4 = g.conv(g.add(p4, g.up(p5)), hidden, 3, act=act)
     p3 = g.conv(g.add(p3, g.up(p4)), hidden, 3, act=act)
@@ -109,21 +109,21 @@ def _rows(g: Graph, x: Tensor, size: int) -> Tensor:
 
 
 def lprnet() -> onnx.ModelProto:
-    """Licence plates, 24x94; channels are thinned by pooling over them."""
+    """Return LPRNet for licence plates, 24x94; channels are thinned by pooling over them."""
     g = Graph()
     x = g.conv(g.input(1, 3, 24, 94), 64, 3, act="relu", pads=(0, 0, 0, 0))
-    kept = [x]
+    features = [x]
     x = g.act(_small(g, g.pool(x, 3, 1, pad=0), 128), "relu")
-    kept.append(x)
+    features.append(x)
     x = g.act(_small(g, _pool_channels(g, x, (1, 2), 2), 256), "relu")
     x = g.act(_small(g, x, 256), "relu")
-    kept.append(x)
+    features.append(x)
     x = g.conv(_pool_channels(g, x, (1, 2), 4), 256, (1, 4), act="relu", pads=(0, 0, 0, 0))
     x = g.conv(x, 68, (13, 1), act="relu", pads=(0, 0, 0, 0))
-    kept.append(x)
-    shrunk = [_average(g, kept[0], 5, 5, 5), _average(g, kept[1], 5, 5, 5)]
-    shrunk += [_average(g, kept[2], 4, 10, 4, 2), kept[3]]
-    y = g.conv(g.cat([_normalized(g, one) for one in shrunk]), 68)
+    features.append(x)
+    shrunk = [_average(g, features[0], 5, 5, 5), _average(g, features[1], 5, 5, 5)]
+    shrunk += [_average(g, features[2], 4, 10, 4, 2), features[3]]
+    y = g.conv(g.cat([_normalized(g, feature) for feature in shrunk]), 68)
     return g.finish(g.reduce("ReduceMean", y, [2], keep=False))
 
 
@@ -135,7 +135,7 @@ def _small(g: Graph, x: Tensor, cout: int) -> Tensor:
 
 
 def _pool_channels(g: Graph, x: Tensor, strides: tuple[int, int], keep: int) -> Tensor:
-    """A 3x3 max pool, then every ``keep``-th channel, with the channels turned into width."""
+    """Add a 3x3 max pool, then every ``keep``-th channel, with the channels turned into width."""
     high, wide = ((size - 3) // step + 1 for size, step in zip(x.shape[2:], strides, strict=True))
     x = g.op(
         "MaxPool", (x,), (1, x.channels, high, wide), kernel_shape=[3, 3], strides=list(strides)
@@ -160,11 +160,11 @@ def _normalized(g: Graph, x: Tensor) -> Tensor:
 
 
 def _packaged(file: str, sizes: tuple[int, ...], output: tuple[int, ...]) -> onnx.ModelProto:
-    """A network of PP-OCR out of the package rapidocr-onnxruntime, its sizes fixed."""
-    found = find_spec("rapidocr_onnxruntime")
-    if found is None or found.origin is None:
+    """Return a network of PP-OCR out of the package rapidocr-onnxruntime, its sizes fixed."""
+    spec = find_spec("rapidocr_onnxruntime")
+    if spec is None or spec.origin is None:
         raise SystemExit("install rapidocr-onnxruntime (requirements-models.txt)")
-    model = onnx.load(Path(found.origin).parent / "models" / file)
+    model = onnx.load(Path(spec.origin).parent / "models" / file)
     for value, shape in ((model.graph.input[0], sizes), (model.graph.output[0], output)):
         for axis, size in zip(value.type.tensor_type.shape.dim, shape, strict=True):
             axis.dim_value = size

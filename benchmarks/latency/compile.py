@@ -27,19 +27,19 @@ from .records import CHIPS, Published, add_table, read_published, read_tables
 _NO_PIXELS = {"ppocrv4_rec"}  # the published conversion leaves mean and std to the caller
 
 
-def compile_model(one: Published, file: Path, chip: str) -> Conversion:
-    """Quantized by the toolkit with one random sample, or in float16, as published."""
-    pixels = len(one.shape) == 4 and one.shape[1] == 3 and one.model not in _NO_PIXELS
-    sample = np.random.default_rng(0).integers(0, 256, (1, *one.shape[2:], 3), np.uint8)
+def compile_model(network: Published, file: Path, chip: str) -> Conversion:
+    """Return the build of a network, in int8 with one random sample or in float16, as published."""
+    pixels = len(network.shape) == 4 and network.shape[1] == 3 and network.model not in _NO_PIXELS
+    sample = np.random.default_rng(0).integers(0, 256, (1, *network.shape[2:], 3), np.uint8)
     return convert(
         ConversionRequest(
             file,
             None,
             chip,
-            quantization="normal" if one.dtype == "int8" else "float16",
+            quantization="normal" if network.dtype == "int8" else "float16",
             mean=(0.0,) * 3 if pixels else None,
             std=(255.0,) * 3 if pixels else None,
-            calibration=[{_input_name(file): sample}] if one.dtype == "int8" else (),
+            calibration=[{_input_name(file): sample}] if network.dtype == "int8" else (),
         )
     )
 
@@ -50,21 +50,21 @@ def _input_name(file: Path) -> str:
     return str(onnx.load(file).graph.input[0].name)
 
 
-def _compile_missing(one: Published, file: Path, chips: Sequence[str]) -> None:
-    missing = [chip for chip in chips if chip not in read_tables(one.model)]
+def _compile_missing(network: Published, file: Path, chips: Sequence[str]) -> None:
+    missing = [chip for chip in chips if chip not in read_tables(network.model)]
     if missing:
-        save_model(ARCHITECTURES[one.model](), file)
+        save_model(ARCHITECTURES[network.model](), file)
     for chip in missing:
         try:
-            made = compile_model(one, file, chip)
+            conversion = compile_model(network, file, chip)
         except RockpressError as error:
-            print(f"{one.model:28}{chip:8}{error}", flush=True)
+            print(f"{network.model:28}{chip:8}{error}", flush=True)
             continue
-        add_table(one.model, chip, made.toolkit, made.layers)
-        said = "; ".join(warning.text for warning in made.warnings)
+        add_table(network.model, chip, conversion.toolkit, conversion.layers)
+        warnings = "; ".join(warning.text for warning in conversion.warnings)
         print(
-            f"{one.model:28}{chip:8}{made.cycles / 1e6:8.2f} million cycles"
-            f"{len(made.layers):5} layers{made.seconds:6.0f} s  {said[:200]}",
+            f"{network.model:28}{chip:8}{conversion.cycles / 1e6:8.2f} million cycles"
+            f"{len(conversion.layers):5} layers{conversion.seconds:6.0f} s  {warnings[:200]}",
             flush=True,
         )
 
@@ -75,7 +75,7 @@ def main() -> int:
     parser.add_argument("--chip", action="append", choices=CHIPS)
     parser.add_argument("models", nargs="*", metavar="MODEL")
     asked = parser.parse_args()
-    published = {one.model: one for one in read_published()}
+    published = {network.model: network for network in read_published()}
     with tempfile.TemporaryDirectory() as folder:
         for model in asked.models or ARCHITECTURES:
             file = Path(folder) / "model.onnx"

@@ -28,7 +28,7 @@ class Tensor:
 
     @property
     def channels(self) -> int:
-        """The size of axis 1."""
+        """Return the channels of a layer that the full model gives ``nominal``, in steps of 8."""
         return self.shape[1]
 
 
@@ -43,12 +43,12 @@ class Graph:
         self._count = 0
 
     def input(self, *shape: int, name: str = "images") -> Tensor:
-        """An input of the network."""
+        """Add an input of the network."""
         self._inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
         return Tensor(name, shape)
 
     def finish(self, *outputs: Tensor) -> onnx.ModelProto:
-        """The model with these outputs; shapes are checked against ONNX's own inference."""
+        """Return the model with these outputs; shapes are checked against ONNX's own inference."""
         infos = [helper.make_tensor_value_info(o.name, TensorProto.FLOAT, o.shape) for o in outputs]
         graph = helper.make_graph(self._nodes, "network", self._inputs, infos, self._weights)
         opset = [helper.make_opsetid("", OPSET)]
@@ -59,20 +59,20 @@ class Graph:
     def op(
         self, kind: str, inputs: Sequence[Tensor], shape: Sequence[int], **attributes: Any
     ) -> Tensor:
-        """Any operator with one output, of the shape given."""
+        """Add any operator with one output, of the shape given."""
         name = self._name(kind)
         names = [tensor.name for tensor in inputs]
         self._nodes.append(helper.make_node(kind, names, [name], name=name, **attributes))
         return Tensor(name, tuple(shape))
 
     def constant(self, values: NDArray[np.generic]) -> Tensor:
-        """A tensor of fixed values."""
+        """Add a tensor of fixed values."""
         name = self._name("constant")
         self._weights.append(numpy_helper.from_array(values, name))
         return Tensor(name, values.shape)
 
     def weight(self, *shape: int, fan_in: int = 0) -> Tensor:
-        """Random values that neither grow nor shrink what they are multiplied with."""
+        """Add random values that neither grow nor shrink what they are multiplied with."""
         scale = (2.0 / max(fan_in, 1)) ** 0.5 if fan_in else 0.05
         values = self._random.standard_normal(shape, dtype=np.float32) * np.float32(scale)
         return self.constant(values)
@@ -89,7 +89,7 @@ class Graph:
         dilation: int = 1,
         pads: Sequence[int] | None = None,
     ) -> Tensor:
-        """A convolution with bias (batch normalization is folded into it) and an activation.
+        """Add a convolution with bias (batch normalization is folded into it) and an activation.
 
         Padding keeps the size at stride 1 unless ``pads`` (top, left, bottom, right) says other.
         """
@@ -114,17 +114,17 @@ class Graph:
         return self.act(out, act)
 
     def depthwise(self, x: Tensor, kernel: int = 3, stride: int = 1, act: str = "") -> Tensor:
-        """A convolution of every channel by itself."""
+        """Add a convolution of every channel by itself."""
         return self.conv(x, x.channels, kernel, stride, act, groups=x.channels)
 
     def deconv(self, x: Tensor, cout: int) -> Tensor:
-        """A transposed convolution that doubles height and width."""
+        """Add a transposed convolution that doubles height and width."""
         weights = self.weight(x.channels, cout, 2, 2, fan_in=x.channels), self.weight(cout)
         shape = (x.shape[0], cout, 2 * x.shape[2], 2 * x.shape[3])
         return self.op("ConvTranspose", (x, *weights), shape, kernel_shape=[2, 2], strides=[2, 2])
 
     def act(self, x: Tensor, kind: str) -> Tensor:
-        """An activation as exporters write it: silu, relu, relu6, leaky, sigmoid and so on."""
+        """Add an activation as exporters write it: silu, relu, relu6, leaky, sigmoid and so on."""
         if kind == "":
             return x
         if kind == "silu":
@@ -140,16 +140,16 @@ class Graph:
         return self.op({"relu": "Relu", "sigmoid": "Sigmoid"}[kind], (x,), x.shape)
 
     def _gelu(self, x: Tensor) -> Tensor:
-        root, one, half = (self._scalar(value) for value in (2**0.5, 1.0, 0.5))
+        root, unit, half = (self._scalar(value) for value in (2**0.5, 1.0, 0.5))
         inner = self.op("Erf", (self.op("Div", (x, root), x.shape),), x.shape)
-        return self.mul(self.mul(x, self.add(inner, one)), half)
+        return self.mul(self.mul(x, self.add(inner, unit)), half)
 
     def clip(self, x: Tensor, low: float, high: float) -> Tensor:
-        """Limits, as inputs of the operator."""
+        """Add limits, as inputs of the operator."""
         return self.op("Clip", (x, self._scalar(low), self._scalar(high)), x.shape)
 
     def affine(self, x: Tensor) -> Tensor:
-        """A batch normalization that stands alone."""
+        """Add a batch normalization that stands alone."""
         ones, small = np.ones(x.channels, np.float32), np.full(x.channels, 0.1, np.float32)
         inputs = (
             x,
@@ -161,36 +161,36 @@ class Graph:
         return self.op("BatchNormalization", inputs, x.shape, epsilon=1e-5)
 
     def add(self, a: Tensor, b: Tensor) -> Tensor:
-        """The sum, broadcast."""
+        """Add the sum, broadcast."""
         return self.op("Add", (a, b), np.broadcast_shapes(a.shape, b.shape))
 
     def mul(self, a: Tensor, b: Tensor) -> Tensor:
-        """The product, broadcast."""
+        """Add the product, broadcast."""
         return self.op("Mul", (a, b), np.broadcast_shapes(a.shape, b.shape))
 
     def scale(self, x: Tensor, factor: float) -> Tensor:
-        """Times a number."""
+        """Add a product with a number."""
         return self.mul(x, self._scalar(factor))
 
     def cat(self, parts: Sequence[Tensor], axis: int = 1) -> Tensor:
-        """Joined along an axis."""
+        """Join tensors along an axis."""
         shape = list(parts[0].shape)
         shape[axis] = sum(part.shape[axis] for part in parts)
         return self.op("Concat", parts, shape, axis=axis)
 
     def split(self, x: Tensor, sizes: Sequence[int], axis: int = 1) -> list[Tensor]:
-        """Cut along an axis."""
+        """Split a tensor along an axis."""
         name = self._name("Split")
         names = [f"{name}_{index}" for index in range(len(sizes))]
         node = helper.make_node("Split", [x.name], names, name=name, axis=axis, split=list(sizes))
         self._nodes.append(node)
         shapes = [[*x.shape[:axis], size, *x.shape[axis + 1 :]] for size in sizes]
-        return [Tensor(one, tuple(shape)) for one, shape in zip(names, shapes, strict=True)]
+        return [Tensor(name, tuple(shape)) for name, shape in zip(names, shapes, strict=True)]
 
     def pool(
         self, x: Tensor, kernel: int, stride: int = 1, *, pad: int | None = None, kind: str = "Max"
     ) -> Tensor:
-        """Max or average pooling; padding keeps the size at stride 1 unless it is given."""
+        """Add max or average pooling; padding keeps the size at stride 1 unless it is given."""
         pad = (kernel - 1) // 2 if pad is None else pad
         high, wide = ((size + 2 * pad - kernel) // stride + 1 for size in x.shape[2:])
         return self.op(
@@ -203,11 +203,11 @@ class Graph:
         )
 
     def global_pool(self, x: Tensor) -> Tensor:
-        """The mean over height and width."""
+        """Add the mean over height and width."""
         return self.op("GlobalAveragePool", (x,), (*x.shape[:2], 1, 1))
 
     def up(self, x: Tensor, factor: int = 2, mode: str = "nearest") -> Tensor:
-        """Height and width times a factor, as exporters of PyTorch write it."""
+        """Multiply height and width by a factor, as exporters of PyTorch write it."""
         factors = self.constant(np.array([1, 1, factor, factor], np.float32))
         region = self.constant(np.zeros(0, np.float32))
         nearest = mode == "nearest"
@@ -221,37 +221,37 @@ class Graph:
         )
 
     def reshape(self, x: Tensor, *shape: int) -> Tensor:
-        """The same elements; one size may be -1."""
-        known = prod(size for size in shape if size >= 0)
-        full = tuple(prod(x.shape) // known if size < 0 else size for size in shape)
+        """Add a reshape; one size may be -1."""
+        fixed = prod(size for size in shape if size >= 0)
+        full = tuple(prod(x.shape) // fixed if size < 0 else size for size in shape)
         return self.op("Reshape", (x, self.constant(np.array(full, np.int64))), full)
 
     def transpose(self, x: Tensor, *order: int) -> Tensor:
-        """The axes in another order."""
+        """Add a permutation of the axes."""
         return self.op("Transpose", (x,), [x.shape[axis] for axis in order], perm=list(order))
 
     def matmul(self, a: Tensor, b: Tensor) -> Tensor:
-        """A product of matrices in the last two axes."""
+        """Add a product of matrices in the last two axes."""
         outer = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
         return self.op("MatMul", (a, b), (*outer, a.shape[-2], b.shape[-1]))
 
     def linear(self, x: Tensor, cout: int, act: str = "") -> Tensor:
-        """A dense layer over the last axis."""
+        """Add a dense layer over the last axis."""
         cin = x.shape[-1]
         product = self.matmul(x, self.weight(cin, cout, fan_in=cin))
         return self.act(self.add(product, self.weight(cout)), act)
 
     def gemm(self, x: Tensor, cout: int) -> Tensor:
-        """A classifier's dense layer on (1, features)."""
+        """Add a classifier's dense layer on (1, features)."""
         weights = self.weight(cout, x.channels, fan_in=x.channels), self.weight(cout)
         return self.op("Gemm", (x, *weights), (x.shape[0], cout), transB=1)
 
     def softmax(self, x: Tensor, axis: int = -1) -> Tensor:
-        """Over one axis, which must be the last (opset 12)."""
+        """Add a softmax over one axis, which must be the last (opset 12)."""
         return self.op("Softmax", (x,), x.shape, axis=axis % len(x.shape))
 
     def reduce(self, kind: str, x: Tensor, axes: Sequence[int], keep: bool = True) -> Tensor:
-        """ReduceSum, ReduceMean and the like."""
+        """Add ReduceSum, ReduceMean and the like."""
         gone = {axis % len(x.shape) for axis in axes}
         sizes = [
             (1 if i in gone else size) for i, size in enumerate(x.shape) if keep or i not in gone
@@ -259,7 +259,7 @@ class Graph:
         return self.op(kind, (x,), sizes, axes=list(axes), keepdims=int(keep))
 
     def layer_norm(self, x: Tensor) -> Tensor:
-        """Layer normalization over the last axis, as exporters write it before opset 17."""
+        """Add layer normalization over the last axis, as exporters write it before opset 17."""
         centred = self.op("Sub", (x, self.reduce("ReduceMean", x, [-1])), x.shape)
         square = self.op("Pow", (centred, self._scalar(2.0)), x.shape)
         variance = self.reduce("ReduceMean", square, [-1])

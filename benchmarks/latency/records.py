@@ -33,7 +33,7 @@ class Published:
 
 
 def read_published() -> list[Published]:
-    """All rows, in the order of the source."""
+    """Return all rows, in the order of the source."""
     lines = (FOLDER / "published.csv").read_text(encoding="utf-8").splitlines()
     rows = csv.DictReader(line for line in lines if not line.startswith("#"))
     return [
@@ -54,17 +54,17 @@ def _file(model: str) -> Path:
 
 
 def read_tables(model: str) -> dict[str, tuple[Layer, ...]]:
-    """The layers by chip; empty when the model was not compiled."""
+    """Return the layers by chip; empty when the model was not compiled."""
     rows = _read(model).get("chips", {})
     return {chip: tuple(_layer(i, row) for i, row in enumerate(rows[chip])) for chip in rows}
 
 
 def add_table(model: str, chip: str, toolkit: str, layers: Sequence[Layer]) -> None:
     """Keep one more table."""
-    kept = _read(model)
-    kept["toolkit"] = toolkit
-    kept.setdefault("chips", {})[chip] = [_row(layer) for layer in layers]
-    text = json.dumps(kept, separators=(",", ":"))
+    record = _read(model)
+    record["toolkit"] = toolkit
+    record.setdefault("chips", {})[chip] = [_row(layer) for layer in layers]
+    text = json.dumps(record, separators=(",", ":"))
     _file(model).parent.mkdir(exist_ok=True)
     # no time in the header: the same tables give the same bytes
     _file(model).write_bytes(gzip.compress(text.encode(), mtime=0))
@@ -73,8 +73,8 @@ def add_table(model: str, chip: str, toolkit: str, layers: Sequence[Layer]) -> N
 def _read(model: str) -> dict[str, Any]:
     if not _file(model).is_file():
         return {}
-    kept: dict[str, Any] = json.loads(gzip.decompress(_file(model).read_bytes()))
-    return kept
+    record: dict[str, Any] = json.loads(gzip.decompress(_file(model).read_bytes()))
+    return record
 
 
 def _row(layer: Layer) -> list[Any]:

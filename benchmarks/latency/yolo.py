@@ -23,11 +23,11 @@ class Scale:
     most: int = 1024
 
     def channels(self, nominal: int) -> int:
-        """Of a layer that the full model gives ``nominal``, in steps of 8."""
+        """Return the channels of a layer that the full model gives ``nominal``, in steps of 8."""
         return int(np.ceil(min(nominal, self.most) * self.width / 8) * 8)
 
     def repeats(self, nominal: int) -> int:
-        """Of a block that the full model repeats ``nominal`` times."""
+        """Return the repeats of a block that the full model repeats ``nominal`` times."""
         return max(round(nominal * self.depth), 1)
 
 
@@ -38,7 +38,7 @@ V11 = {"n": Scale(0.5, 0.25), "s": Scale(0.5, 0.5), "m": Scale(0.5, 1.0, 512)}
 
 
 def yolov5(scale: Scale, act: str = "silu", masks: bool = False) -> onnx.ModelProto:
-    """Release 6 and later: 6x6 stem; three maps of 255 channels behind a sigmoid."""
+    """Return YOLOv5, release 6 and later: 6x6 stem; three maps of 255 channels behind a sigmoid."""
     g = Graph()
     c, n = scale.channels, scale.repeats
     x = g.conv(g.input(1, 3, _SIDE, _SIDE), c(64), 6, 2, act, pads=(2, 2, 2, 2))
@@ -63,14 +63,14 @@ def yolov5(scale: Scale, act: str = "silu", masks: bool = False) -> onnx.ModelPr
 
 
 def _prototypes(g: Graph, x: Tensor, hidden: int, transposed: bool) -> Tensor:
-    """Masks to be mixed: YOLOv5 enlarges by nearest, YOLOv8 by a transposed convolution."""
+    """Add masks to be mixed: YOLOv5 enlarges by nearest, YOLOv8 by a transposed convolution."""
     x = g.conv(x, hidden, 3, act="silu")
     x = g.deconv(x, hidden) if transposed else g.up(x)
     return g.conv(g.conv(x, hidden, 3, act="silu"), 32, act="silu")
 
 
 def yolov8(scale: Scale, task: str = "detect") -> onnx.ModelProto:
-    """Detection, obb, pose or segmentation."""
+    """Return YOLOv8 for detection, obb, pose or segmentation."""
     g = Graph()
     c, n = scale.channels, scale.repeats
     x = g.conv(g.input(1, 3, _SIDE, _SIDE), c(64), 3, 2, "silu")
@@ -87,7 +87,7 @@ def yolov8(scale: Scale, task: str = "detect") -> onnx.ModelProto:
 
 
 def yolov10(scale: Scale, inverted_backbone: bool) -> onnx.ModelProto:
-    """The one-to-one head only; the larger sizes have depthwise blocks in the backbone too."""
+    """Return YOLOv10, one-to-one head only; larger sizes have depthwise blocks in the backbone."""
     g = Graph()
     c, n = scale.channels, scale.repeats
     x = g.conv(g.input(1, 3, _SIDE, _SIDE), c(64), 3, 2, "silu")
@@ -105,7 +105,7 @@ def yolov10(scale: Scale, inverted_backbone: bool) -> onnx.ModelProto:
 
 
 def yolo11(scale: Scale, nested: bool = False) -> onnx.ModelProto:
-    """``nested``: size m and larger have c3 blocks inside every block."""
+    """Return YOLO11; ``nested``: size m and larger have c3 blocks inside every block."""
     g = Graph()
     c, n = scale.channels, scale.repeats
     x = g.conv(g.input(1, 3, _SIDE, _SIDE), c(64), 3, 2, "silu")
@@ -138,7 +138,7 @@ def _light_pair(g: Graph, f: Tensor, hidden: int) -> Tensor:
 def _detect(
     g: Graph, features: list[Tensor], depthwise: bool = False, sums: bool = True
 ) -> list[Tensor]:
-    """For every scale: box distributions, class scores, and their sum for a quick rejection."""
+    """Add for every scale box distributions, class scores, and their sum for a quick rejection."""
     outputs = []
     first = features[0].channels
     box, score = max(16, first // 4, 64), max(first, min(_CLASSES, 100))
@@ -156,12 +156,12 @@ def _task_head(g: Graph, features: list[Tensor], task: str, hidden: int) -> list
     if task == "detect":
         return _detect(g, features)
     if task == "segment":
-        found = _detect(g, features)
+        outputs = _detect(g, features)
         first = max(features[0].channels // 4, 32)
         masks = [g.conv(_pair(g, f, first), 32) for f in features]
-        rows = [[*found[3 * i : 3 * i + 3], masks[i]] for i in range(3)]
+        rows = [[*outputs[3 * i : 3 * i + 3], masks[i]] for i in range(3)]
         prototypes = _prototypes(g, features[0], hidden, transposed=True)
-        return [*(one for row in rows for one in row), prototypes]
+        return [*(output for row in rows for output in row), prototypes]
     if task == "obb":
         return _oriented(g, features)
     return _pose(g, features)
@@ -179,7 +179,7 @@ def _joined(g: Graph, features: list[Tensor], classes: int) -> list[Tensor]:
 
 def _flat(g: Graph, features: list[Tensor], hidden: int, count: int) -> Tensor:
     maps = [g.conv(_pair(g, f, hidden), count) for f in features]
-    return g.cat([g.reshape(one, 1, count, -1) for one in maps], axis=2)
+    return g.cat([g.reshape(feature, 1, count, -1) for feature in maps], axis=2)
 
 
 def _oriented(g: Graph, features: list[Tensor]) -> list[Tensor]:
@@ -188,12 +188,12 @@ def _oriented(g: Graph, features: list[Tensor]) -> list[Tensor]:
 
 
 def _pose(g: Graph, features: list[Tensor]) -> list[Tensor]:
-    """Boxes and scores as they are; 17 key points decoded to pixels inside the network."""
+    """Add boxes and scores as they are; 17 key points decoded to pixels inside the network."""
     points = _flat(g, features, max(features[0].channels // 4, 51), 51)
     total = points.shape[2]
     points = g.reshape(points, 1, 17, 3, total)
-    where, seen = g.split(points, [2, 1], axis=2)
+    where, visibility = g.split(points, [2, 1], axis=2)
     anchors = g.constant(np.random.default_rng(1).random((2, total)).astype(np.float32))
     strides = g.constant(np.repeat([8.0, 16.0, 32.0], [6400, 1600, 400])[None].astype(np.float32))
     where = g.mul(g.add(g.scale(where, 2.0), anchors), strides)
-    return [*_joined(g, features, 1), g.cat([where, g.act(seen, "sigmoid")], axis=2)]
+    return [*_joined(g, features, 1), g.cat([where, g.act(visibility, "sigmoid")], axis=2)]

@@ -16,7 +16,7 @@ def bottleneck(
     shortcut: bool = True,
     act: str = "silu",
 ) -> Tensor:
-    """Two convolutions, and the input added."""
+    """Add two convolutions, and the input."""
     y = g.conv(x, int(x.channels * ratio), kernels[0], act=act)
     y = g.conv(y, x.channels, kernels[1], act=act)
     return g.add(x, y) if shortcut else y
@@ -31,7 +31,7 @@ def c3(
     kernels: tuple[int, int] = (1, 3),
     act: str = "silu",
 ) -> Tensor:
-    """A cross-stage-partial block with three convolutions of its own (YOLOv5, YOLOX)."""
+    """Add a cross-stage-partial block with three convolutions of its own (YOLOv5, YOLOX)."""
     a, b = g.conv(x, cout // 2, act=act), g.conv(x, cout // 2, act=act)
     for _ in range(n):
         a = bottleneck(g, a, kernels, 1.0, shortcut, act)
@@ -39,17 +39,17 @@ def c3(
 
 
 def c2f(g: Graph, x: Tensor, cout: int, n: int, shortcut: bool = False) -> Tensor:
-    """YOLOv8's block: every bottleneck's output goes to the last convolution."""
+    """Add YOLOv8's block: every bottleneck's output goes to the last convolution."""
     return _c2f(g, x, cout, cout // 2, [partial(bottleneck, ratio=1.0, shortcut=shortcut)] * n)
 
 
 def c3k2(g: Graph, x: Tensor, cout: int, n: int, nested: bool, ratio: float = 0.5) -> Tensor:
-    """YOLO11's block: c2f with plain bottlenecks or with c3 blocks inside."""
+    """Add YOLO11's block: c2f with plain bottlenecks or with c3 blocks inside."""
     return _c2f(g, x, cout, int(cout * ratio), [_c3k if nested else bottleneck] * n)
 
 
 def c2f_cib(g: Graph, x: Tensor, cout: int, n: int) -> Tensor:
-    """YOLOv10's block: c2f with inverted, depthwise bottlenecks."""
+    """Add YOLOv10's block: c2f with inverted, depthwise bottlenecks."""
     return _c2f(g, x, cout, cout // 2, [_cib] * n)
 
 
@@ -73,12 +73,12 @@ def _cib(g: Graph, x: Tensor) -> Tensor:
 
 
 def sc_down(g: Graph, x: Tensor, cout: int) -> Tensor:
-    """YOLOv10's downsampling: channels first, then space."""
+    """Add YOLOv10's downsampling: channels first, then space."""
     return g.depthwise(g.conv(x, cout, act="silu"), 3, 2)
 
 
 def attention(g: Graph, x: Tensor) -> Tensor:
-    """Attention over all pixels with heads of 64 channels, and a depthwise position encoding."""
+    """Add attention over all pixels, heads of 64 channels, and a depthwise position encoding."""
     _, c, high, wide = x.shape
     heads = max(c // 64, 1)
     size, key, pixels = c // heads, c // heads // 2, high * wide
@@ -90,7 +90,7 @@ def attention(g: Graph, x: Tensor) -> Tensor:
 
 
 def psa(g: Graph, x: Tensor) -> Tensor:
-    """Attention and a small dense block on half of the channels."""
+    """Add attention and a small dense block on half of the channels."""
     half = x.channels // 2
     a, b = g.split(g.conv(x, 2 * half, act="silu"), [half, half])
     b = g.add(b, attention(g, b))
@@ -99,14 +99,14 @@ def psa(g: Graph, x: Tensor) -> Tensor:
 
 
 def pools_of_three(g: Graph, x: Tensor, size: int) -> Tensor:
-    """A max pool of odd size as repeated 3x3 pools, the form that deployment exports use."""
+    """Add a max pool of odd size as repeated 3x3 pools, as deployment exports do."""
     for _ in range(size // 2):
         x = g.pool(x, 3)
     return x
 
 
 def sppf(g: Graph, x: Tensor, cout: int, act: str = "silu", small_pools: bool = False) -> Tensor:
-    """Three max pools of 5 in a row, all joined."""
+    """Add three max pools of 5 in a row, all joined."""
     parts = [g.conv(x, x.channels // 2, act=act)]
     for _ in range(3):
         pooled = pools_of_three(g, parts[-1], 5) if small_pools else g.pool(parts[-1], 5)

@@ -19,7 +19,7 @@ def _scores(g: Graph, x: Tensor) -> list[Tensor]:
 
 
 def yolov6(width: float, depth: float, partial: bool, bins: int) -> onnx.ModelProto:
-    """Version 3: plain 3x3 stacks (n, s) or cross-stage-partial ones (``partial``: m)."""
+    """Return YOLOv6 v3: plain 3x3 stacks (n, s) or cross-stage-partial ones (``partial``: m)."""
     g = Graph()
 
     def c(nominal: int) -> int:
@@ -83,7 +83,7 @@ def _bi_fusion(g: Graph, small: Tensor, same: Tensor, large: Tensor, cout: int) 
 
 
 def yolov7() -> onnx.ModelProto:
-    """The full network in deployment form: 3x3 in place of the re-parametrized heads."""
+    """Return the full YOLOv7 in deployment form: 3x3 in place of the re-parametrized heads."""
     g = Graph()
     x = g.conv(g.input(1, 3, _SIDE, _SIDE), 32, 3, act="silu")
     x = g.conv(g.conv(x, 64, 3, 2, "silu"), 64, 3, act="silu")
@@ -138,7 +138,7 @@ def _sppcspc(g: Graph, x: Tensor, cout: int) -> Tensor:
 
 
 def yolov7_tiny() -> onnx.ModelProto:
-    """Leaky ReLU throughout."""
+    """Return YOLOv7-tiny, with leaky ReLU throughout."""
     g = Graph()
     x = g.conv(g.input(1, 3, _SIDE, _SIDE), 32, 3, 2, "leaky")
     x = _tiny_block(g, g.conv(x, 64, 3, 2, "leaky"), 32, 64)
@@ -167,7 +167,7 @@ def _tiny_block(g: Graph, x: Tensor, hidden: int, cout: int) -> Tensor:
 
 
 def yolox(width: float, depth: float) -> onnx.ModelProto:
-    """The focus stem as a 2x2 convolution; three maps of 85 channels."""
+    """Return YOLOX: the focus stem as a 2x2 convolution; three maps of 85 channels."""
     g = Graph()
     w, n = (int(width * size) for size in (64, 256)), max(round(depth * 3), 1)
     base, head = w
@@ -199,7 +199,7 @@ def _decoupled(g: Graph, f: Tensor, hidden: int) -> Tensor:
 
 
 def ppyoloe(width: float, depth: float) -> onnx.ModelProto:
-    """The first release: swish, effective squeeze-and-excitation in every stage."""
+    """Return the first PP-YOLOE: swish, effective squeeze-and-excitation in every stage."""
     g = Graph()
     c = [max(round(size * width), 1) for size in (64, 128, 256, 512, 1024)]
     n = [max(round(count * depth), 1) for count in (3, 6, 6, 3)]
@@ -210,7 +210,7 @@ def ppyoloe(width: float, depth: float) -> onnx.ModelProto:
         x = _csp_res(g, x, cout, count)
         features.append(x)
     neck = _custom_pan(g, features[1:], width, max(round(3 * depth), 1))
-    return g.finish(*(one for f in neck for one in _task_aligned(g, f)))
+    return g.finish(*(output for f in neck for output in _task_aligned(g, f)))
 
 
 def _rep_block(g: Graph, x: Tensor) -> Tensor:
@@ -238,7 +238,7 @@ def _csp_stage(g: Graph, x: Tensor, cout: int, n: int, spp: bool = False) -> Ten
 
 
 def _custom_pan(g: Graph, features: list[Tensor], width: float, n: int) -> list[Tensor]:
-    """From the smallest map up and back down; returns the smallest first."""
+    """Add a neck from the smallest map up and back down; return the smallest first."""
     c5, c4, c3_ = (max(round(size * width), 1) for size in (768, 384, 192))
     top = _csp_stage(g, features[2], c5, n, spp=True)
     x = g.up(g.conv(top, c5 // 2, act="silu"))

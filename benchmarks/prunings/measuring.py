@@ -46,7 +46,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Place:
+class PruneSetup:
     """Where things are, how long one may take, how the models are quantized, how long trained."""
 
     work: Path
@@ -56,7 +56,7 @@ class Place:
 
 
 def model_of(name: str, work: Path) -> Path:
-    """The unpruned ONNX file with its fixed input."""
+    """Return the unpruned ONNX file with its fixed input."""
     if name != DEMO:
         return fixed_model(name, work)
     from rockpress.calibration_data.bundled import MODEL, sample_path
@@ -64,30 +64,30 @@ def model_of(name: str, work: Path) -> Path:
     return sample_path(MODEL)
 
 
-def measure(cell: Cell, shares: Sequence[float], place: Place) -> Result:
+def measure(cell: Cell, shares: Sequence[float], setup: PruneSetup) -> Result:
     """Prune to all ``shares`` if that is not done yet, run and score one of them."""
-    file, note = model_of(cell.model, place.work), {"error": ""}
+    file, note = model_of(cell.model, setup.work), {"error": ""}
     whole = file
     if cell.method != WHOLE:
-        file = _pruned(cell, cell.share, place.work)
+        file = _pruned(cell, cell.share, setup.work)
         if not file.with_suffix(".json").is_file():
-            _prune(cell, shares, place)
+            _prune(cell, shares, setup)
         if not file.with_suffix(".json").is_file():
             return Result("pruning failed")
         note = json.loads(file.with_suffix(".json").read_text())
         if note["error"]:
             return Result(str(note["error"]))
-    test = sample_set(cell.model, "test", cell.test, place.work)
-    found, built = _run(cell, file, place)
-    if found is None:
+    test = sample_set(cell.model, "test", cell.test, setup.work)
+    outputs, built = _run(cell, file, setup)
+    if outputs is None:
         return Result(str(built["error"])[-300:])
-    wanted = reference(cell.model, whole, test, place.work)
+    expected = reference(cell.model, whole, test, setup.work)
     labels = labels_of(cell.model, test)
-    given = (cell.model, whole, wanted, found, labels, test.texts)
-    worth = by_source(points(*given), test.sources)
+    compared = (cell.model, whole, expected, outputs, labels, test.texts)
+    worth = by_source(points(*compared), test.sources)
     numbers = {name: value for name, value in note.items() if name != "error"}
-    known = {**numbers, "cycles": built["cycles"], "size": built["size"], "points": worth}
-    return Result("", scored(*given), **known)
+    figures = {**numbers, "cycles": built["cycles"], "size": built["size"], "points": worth}
+    return Result("", scored(*compared), **figures)
 
 
 def _pruned(cell: Cell, share: float, work: Path) -> Path:
@@ -95,42 +95,42 @@ def _pruned(cell: Cell, share: float, work: Path) -> Path:
     return (work / "pruned" / name).resolve()
 
 
-def _prune(cell: Cell, shares: Sequence[float], place: Place) -> None:
-    outputs = [(share, str(_pruned(cell, share, place.work))) for share in shares]
-    missing = [one for one in outputs if not Path(one[1]).with_suffix(".json").is_file()]
-    how = next(one for one in METHODS if one.name == cell.method)
+def _prune(cell: Cell, shares: Sequence[float], setup: PruneSetup) -> None:
+    outputs = [(share, str(_pruned(cell, share, setup.work))) for share in shares]
+    missing = [output for output in outputs if not Path(output[1]).with_suffix(".json").is_file()]
+    method = next(output for output in METHODS if output.name == cell.method)
     job = {
-        "model": str(model_of(cell.model, place.work)),
-        "method": [how.criterion, how.allocation, how.recover],
-        "seconds": place.seconds,
+        "model": str(model_of(cell.model, setup.work)),
+        "method": [method.criterion, method.allocation, method.recover],
+        "seconds": setup.seconds,
         "target": _CHIP,
-        "dataset": _listing(cell.model, "calib", cell.calib, place.work),
+        "dataset": _listing(cell.model, "calib", cell.calib, setup.work),
         "calib": cell.calib,
         "outputs": missing,
     }
-    _pruned(cell, 0, place.work).parent.mkdir(parents=True, exist_ok=True)
+    _pruned(cell, 0, setup.work).parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="pruning-") as name:
-        _child("prune_child.py", job, Path(name), place.timeout)
+        _child("prune_child.py", job, Path(name), setup.timeout)
 
 
-def _run(cell: Cell, file: Path, place: Place) -> tuple[Array | None, dict[str, Any]]:
-    """Outputs (samples, elements) and what the build says."""
+def _run(cell: Cell, file: Path, setup: PruneSetup) -> tuple[Array | None, dict[str, Any]]:
+    """Return outputs (samples, elements) and what the build says."""
     built: dict[str, Any] = {"error": "", "cycles": 0, "size": 0}
-    if cell.place == ORT:
-        return run_onnxruntime(file, sample_set(cell.model, "test", cell.test, place.work)), built
+    if cell.runtime == ORT:
+        return run_onnxruntime(file, sample_set(cell.model, "test", cell.test, setup.work)), built
     job = {
         "model": str(file),
-        "target": cell.place,
-        "method": place.method,
-        "dataset": _listing(cell.model, "calib", cell.calib, place.work),
+        "target": cell.runtime,
+        "method": setup.method,
+        "dataset": _listing(cell.model, "calib", cell.calib, setup.work),
         "calib": cell.calib,
-        "test": _listing(cell.model, "test", cell.test, place.work),
+        "test": _listing(cell.model, "test", cell.test, setup.work),
         "count": cell.test,
-        "timeout": place.timeout,
+        "timeout": setup.timeout,
     }
     with tempfile.TemporaryDirectory(prefix="pruning-") as name:
         folder = Path(name)
-        log = _child("simulate_child.py", job, folder, place.timeout)
+        log = _child("simulate_child.py", job, folder, setup.timeout)
         if (folder / "result.json").is_file():
             built = json.loads((folder / "result.json").read_text())
         else:

@@ -43,32 +43,32 @@ class Cell:
     model: str
     method: str
     share: float
-    place: str
+    runtime: str
     calib: int
     test: int
 
     @property
     def key(self) -> str:
-        """Names the cell in the file of results."""
+        """Return the name of the cell in the file of results."""
         counts = f"{self.calib}+{self.test}"
-        return "/".join((self.model, self.method, f"{self.share:g}", self.place, counts))
+        return "/".join((self.model, self.method, f"{self.share:g}", self.runtime, counts))
 
 
 def cells_of(
     models: Sequence[str],
     methods: Sequence[str],
     shares: Sequence[float],
-    places: Sequence[str],
+    runtimes: Sequence[str],
     counts: tuple[int, int],
 ) -> Iterator[Cell]:
-    """The points of the curves, small models first; the unpruned model before the pruned ones.
+    """Return the points of the curves, small models first; the unpruned before the pruned ones.
 
     >>> [cell.key for cell in cells_of(["demo"], ["rockpress"], [0.3], ["rk3588"], (8, 9))]
     ['demo/unpruned/0/rk3588/8+9', 'demo/rockpress/0.3/rk3588/8+9']
     """
-    for place in places:
+    for runtime in runtimes:
         for model in (name for name in NAMES if name in models):
-            yield Cell(model, WHOLE, 0.0, place, *counts)
-            for method in (one.name for one in METHODS if one.name in methods):
+            yield Cell(model, WHOLE, 0.0, runtime, *counts)
+            for method in (method_of.name for method_of in METHODS if method_of.name in methods):
                 for share in shares:
-                    yield Cell(model, method, share, place, *counts)
+                    yield Cell(model, method, share, runtime, *counts)

@@ -39,11 +39,11 @@ class Pair:
 
 
 def pairs_of(cells: Sequence[Cell], results: Results) -> Iterator[Pair]:
-    """Each of our cells with those of the other methods that take about as many cycles."""
+    """Return each of our cells with those of the other methods that take about as many cycles."""
     measured = [cell for cell in cells if cell.key in results and results[cell.key].points]
     for cell in measured:
         for other in measured:
-            same = (cell.model, cell.place, cell.test) == (other.model, other.place, other.test)
+            same = (cell.model, cell.runtime, cell.test) == (other.model, other.runtime, other.test)
             if cell.method == OURS and same and other.method not in (OURS, WHOLE):
                 pair = _pair(cell, other, results)
                 if abs(pair.cycles - pair.other_cycles) < _CLOSE:
@@ -53,23 +53,23 @@ def pairs_of(cells: Sequence[Cell], results: Results) -> Iterator[Pair]:
 def _pair(cell: Cell, other: Cell, results: Results) -> Pair:
     ours, theirs = results[cell.key], results[other.key]
     whole = results.get(replace(cell, method=WHOLE, share=0.0).key)
-    found = difference(ours.points, theirs.points)
-    return Pair(cell, other, _cycles(ours, whole), _cycles(theirs, whole), *found)
+    gap = difference(ours.points, theirs.points)
+    return Pair(cell, other, _cycles(ours, whole), _cycles(theirs, whole), *gap)
 
 
 def _cycles(result: Result, whole: Result | None) -> float:
-    """By the compiler, or by the closed form where nothing was built."""
-    known = whole is not None and whole.cycles and result.cycles
-    return result.cycles / whole.cycles if known and whole else result.predicted
+    """Return the cycles by the compiler, or by the closed form where nothing was built."""
+    is_known = whole is not None and whole.cycles and result.cycles
+    return result.cycles / whole.cycles if is_known and whole else result.predicted
 
 
 def difference(ours: Points, theirs: Points) -> tuple[float, tuple[float, float]]:
-    """Of the mean points of a sample, and its interval by a paired bootstrap.
+    """Return the difference of the mean points, and its interval by a paired bootstrap.
 
     Samples of one source are drawn together: two crops of one photograph tell less than two
     photographs.
     """
-    sums = np.array([[ours[one][0] - theirs[one][0], ours[one][1]] for one in ours])
+    sums = np.array([[ours[source][0] - theirs[source][0], ours[source][1]] for source in ours])
     drawn = np.random.default_rng(_SEED).integers(len(sums), size=(_DRAWS, len(sums)))
     draws = sums[drawn].sum(axis=1)
     low, high = np.percentile(draws[:, 0] / draws[:, 1], _EDGES)

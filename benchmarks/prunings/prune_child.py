@@ -44,10 +44,10 @@ def main() -> None:
             part = path.with_suffix(".part")
             result = pruner.prune(Budget("cycles", share), part)
             if recover == "distill":
-                found = distil_pruned(
+                distillation = distil_pruned(
                     distil_task(ready.model, part, calib, recipe), part, None, SILENT
                 )
-                print(share, found, flush=True)
+                print(share, distillation, flush=True)
             part.rename(path)
             note |= {
                 "cut": time.process_time() - started,

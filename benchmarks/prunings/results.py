@@ -15,9 +15,9 @@ Results = Mapping[str, Result]
 
 
 def read_results(file: Path) -> dict[str, Result]:
-    """Cell key -> result; empty without a file."""
-    found = json.loads(file.read_text()) if file.is_file() else {}
-    return {key: Result(**one) for key, one in found.items()}
+    """Return cell key -> result; empty without a file."""
+    documents = json.loads(file.read_text()) if file.is_file() else {}
+    return {key: Result(**document) for key, document in documents.items()}
 
 
 def keep_result(file: Path, cell: Cell, result: Result) -> dict[str, Result]:
@@ -26,7 +26,7 @@ def keep_result(file: Path, cell: Cell, result: Result) -> dict[str, Result]:
     with file.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         results = {**read_results(file), cell.key: result}
-        documents = {key: asdict(one) for key, one in sorted(results.items())}
+        documents = {key: asdict(result) for key, result in sorted(results.items())}
         part = file.with_suffix(".part")
         part.write_text(json.dumps(documents, indent=1))
         part.replace(file)

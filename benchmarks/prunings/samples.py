@@ -19,7 +19,7 @@ _SEED = 77
 
 
 def sample_set(model: str, role: str, count: int, work: Path) -> SampleSet:
-    """The samples of a role (calib, test) of a model, made below ``work`` when not there yet."""
+    """Return the samples of a model for calib or test, made below ``work`` if not there yet."""
     if model in (DEMO, DET):
         folder = work / "samples" / f"{model}-{role}-{count}"
         return kept_samples(folder, count, (_demo if model == DEMO else _pages)(role, count))
@@ -27,14 +27,14 @@ def sample_set(model: str, role: str, count: int, work: Path) -> SampleSet:
 
 
 def labels_of(model: str, samples: SampleSet) -> list[int] | None:
-    """The true classes; None where a model is held against itself."""
+    """Return the true classes; None where a model is held against itself."""
     if model == DEMO:
         return [int(text) for text in samples.texts]
     return [index % 2 for index in range(samples.count)] if model == CLS else None
 
 
 def _demo(role: str, count: int) -> Iterator[Sample]:
-    """The bundled pictures of clothes, with their class as the text."""
+    """Return the bundled pictures of clothes, with their class as the text."""
     from rockpress.calibration_data.bundled import CALIBRATION, DEMO_PREPROCESS, TEST, sample_path
 
     with np.load(sample_path(TEST if role == "test" else CALIBRATION)) as bundled:
@@ -46,7 +46,7 @@ def _demo(role: str, count: int) -> Iterator[Sample]:
 
 
 def _pages(role: str, count: int) -> Iterator[Sample]:
-    """Pages of one grey with one to six rendered lines at random places."""
+    """Return pages of one grey with one to six rendered lines at random places."""
     rng = np.random.default_rng([_SEED, role == "test"])
     source = lines(role, 6 * count, *_LINE)
     height, width = _LINE

@@ -20,9 +20,14 @@ MEASURES = {LITE0: "sure agreement", REC: "characters", DET: "text overlap"}
 
 
 def points(
-    model: str, file: Path, wanted: Array, found: Array, labels: list[int] | None, texts: list[str]
+    model: str,
+    file: Path,
+    target: Array,
+    outputs: Array,
+    labels: list[int] | None,
+    texts: list[str],
 ) -> Array:
-    """What each sample is worth, from 0 to 1 and nan where it does not count: (samples,).
+    """Return the points of each sample, from 0 to 1 and nan where it does not count: (samples,).
 
     ``wanted`` and ``found`` are outputs (samples, elements). 1 for a right class with ``labels``;
     for the recogniser the share of characters read right, for the detector intersection over union
@@ -30,50 +35,55 @@ def points(
     model is sure.
     """
     if labels is not None:
-        right: Array = (found.argmax(1) == np.array(labels)).astype(float)
+        right: Array = (outputs.argmax(1) == np.array(labels)).astype(float)
         return right
     if model == REC:
-        known = vocabulary(file)
-        read = [read_text(one.reshape(-1, len(known)), known) for one in found]
+        alphabet = vocabulary(file)
+        read = [read_text(output.reshape(-1, len(alphabet)), alphabet) for output in outputs]
         pairs = zip(read, texts, strict=True)
-        return np.array([characters_right([one], [text]) for one, text in pairs])
+        return np.array([characters_right([line], [text]) for line, text in pairs])
     if model == DET:
-        pages = zip(wanted > _TEXT, found > _TEXT, strict=True)
-        return np.array([overlap(one, other) for one, other in pages])
-    sure = np.exp(wanted - wanted.max(1, keepdims=True))
-    is_equal = wanted.argmax(1) == found.argmax(1)
+        pages = zip(target > _TEXT, outputs > _TEXT, strict=True)
+        return np.array([overlap(page, other) for page, other in pages])
+    sure = np.exp(target - target.max(1, keepdims=True))
+    is_equal = target.argmax(1) == outputs.argmax(1)
     return np.where(1 / sure.sum(1) > _SURE, is_equal, np.nan)
 
 
 def scored(
-    model: str, file: Path, wanted: Array, found: Array, labels: list[int] | None, texts: list[str]
+    model: str,
+    file: Path,
+    target: Array,
+    outputs: Array,
+    labels: list[int] | None,
+    texts: list[str],
 ) -> float:
-    """The mean of ``points``, but of all characters and all pixels of text together."""
+    """Return the mean of ``points``, but of all characters and all pixels of text together."""
     if model == REC:
-        known = vocabulary(file)
-        read = [read_text(one.reshape(-1, len(known)), known) for one in found]
+        alphabet = vocabulary(file)
+        read = [read_text(output.reshape(-1, len(alphabet)), alphabet) for output in outputs]
         return characters_right(read, texts)
     if model == DET:
-        return overlap(wanted > _TEXT, found > _TEXT)
-    return float(np.nanmean(points(model, file, wanted, found, labels, texts)))
+        return overlap(target > _TEXT, outputs > _TEXT)
+    return float(np.nanmean(points(model, file, target, outputs, labels, texts)))
 
 
 def by_source(points: Array, sources: Sequence[str]) -> dict[str, tuple[float, int]]:
-    """Sum and number of the points of all samples that were made from one source.
+    """Return sum and number of the points of all samples that were made from one source.
 
     >>> by_source(np.array([1.0, 0.5, np.nan]), ["a", "a", "b"])
     {'a': (1.5, 2)}
     """
-    found: dict[str, tuple[float, int]] = {}
+    sums: dict[str, tuple[float, int]] = {}
     for source, value in zip(sources, points, strict=True):
         if not np.isnan(value):
-            total, count = found.get(source, (0.0, 0))
-            found[source] = (total + float(value), count + 1)
-    return found
+            total, count = sums.get(source, (0.0, 0))
+            sums[source] = (total + float(value), count + 1)
+    return sums
 
 
 def overlap(first: Array, second: Array) -> float:
-    """Intersection over union of two sets of pixels.
+    """Return intersection over union of two sets of pixels.
 
     >>> overlap(np.array([1, 1, 0]) > 0, np.array([1, 0, 0]) > 0)
     0.5
@@ -83,7 +93,7 @@ def overlap(first: Array, second: Array) -> float:
 
 
 def interval(value: float, count: int) -> tuple[float, float]:
-    """95 % interval of a share of ``count`` samples (Wilson).
+    """Return 95 % interval of a share of ``count`` samples (Wilson).
 
     >>> [round(one, 3) for one in interval(0.95, 600)]
     [0.93, 0.965]
@@ -96,5 +106,5 @@ def interval(value: float, count: int) -> tuple[float, float]:
 
 
 def is_share(model: str) -> bool:
-    """Whether the score counts samples, so that an interval can be given."""
+    """Return whether the score counts samples, so that an interval can be given."""
     return model not in MEASURES

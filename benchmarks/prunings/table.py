@@ -42,19 +42,19 @@ def print_pairs(cells: Sequence[Cell], results: Results) -> None:
     pairs = list(pairs_of(cells, results))
     if pairs:
         print(f"\n| {' | '.join(_PAIR_HEAD)} |\n|{'---|' * len(_PAIR_HEAD)}")
-    for one in pairs:
-        print(f"| {' | '.join(pair_row(one))} |")
+    for pair in pairs:
+        print(f"| {' | '.join(pair_row(pair))} |")
 
 
 def pair_row(pair: Pair) -> list[str]:
-    """The cells of one row: where, our cycles, the other method, its cycles, and the difference."""
-    place = _place(pair.cell)
+    """Return one row: runtime, our cycles, the other method, its cycles, and the difference."""
+    runtime = _place(pair.cell)
     low, high = pair.interval
     ours, theirs = _change(pair.cycles), _change(pair.other_cycles)
     band = f"{low:+.3f} to {high:+.3f}"
     return [
         pair.cell.model,
-        place,
+        runtime,
         ours,
         pair.other.method,
         theirs,
@@ -64,11 +64,11 @@ def pair_row(pair: Pair) -> list[str]:
 
 
 def _place(cell: Cell) -> str:
-    return "ONNX Runtime" if cell.place == ORT else cell.place
+    return "ONNX Runtime" if cell.runtime == ORT else cell.runtime
 
 
 def row_of(cell: Cell, result: Result, whole: Result | None) -> list[str]:
-    """The cells of one row; percentages are differences to the unpruned model at that place."""
+    """Return one row; percentages are differences to the unpruned model in that runtime."""
     start = [cell.model, _place(cell), cell.method]
     start.append("" if cell.method == WHOLE else f"{-cell.share:+.0%}")
     if result.score is None:
@@ -79,9 +79,18 @@ def row_of(cell: Cell, result: Result, whole: Result | None) -> list[str]:
     ratios += [_change(result.macs), _against(result.size, whole.size if whole else 0)]
     low, high = interval(result.score, cell.test) if is_share(cell.model) else (0.0, 0.0)
     band = f"{low:.3f} to {high:.3f}" if high else MEASURES[cell.model]
-    kept = "" if is_whole or not whole or not whole.score else f"{result.score / whole.score:.3f}"
+    retention = (
+        "" if is_whole or not whole or not whole.score else f"{result.score / whole.score:.3f}"
+    )
     took = f"{result.judged + result.cut:.0f}" if result.judged else ""
-    return [*start, *([""] * 4 if is_whole else ratios), f"{result.score:.3f}", band, kept, took]
+    return [
+        *start,
+        *([""] * 4 if is_whole else ratios),
+        f"{result.score:.3f}",
+        band,
+        retention,
+        took,
+    ]
 
 
 def _change(ratio: float) -> str:

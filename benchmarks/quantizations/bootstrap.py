@@ -36,13 +36,17 @@ def difference(
     other_noise: Sequence[float],
     sources: Sequence[str],
 ) -> Difference:
-    """Of two methods on the same samples. Samples of one source are drawn together: two crops of
-    one photograph tell less than two photographs.
+    """Return the difference of two methods on the same samples, with its interval.
+
+    Samples of one source are drawn together: two crops of one photograph tell less than two
+    photographs.
     """
     member = np.unique(np.asarray(sources), return_inverse=True)[1]
     ours, theirs = np.asarray(noise, np.float64), np.asarray(other_noise, np.float64)
     single = _sqnr(signal, ours) - _sqnr(signal, theirs)
-    sums = np.stack([np.bincount(member, one) for one in (ours, theirs, single, ours * 0 + 1)])
+    sums = np.stack(
+        [np.bincount(member, weights) for weights in (ours, theirs, single, ours * 0 + 1)]
+    )
     drawn = np.random.default_rng(_SEED).integers(sums.shape[1], size=(_DRAWS, sums.shape[1]))
     draws = sums[:, drawn].sum(axis=2)
     total, mean = _decibels(sums.sum(axis=1)), _mean(sums.sum(axis=1))
@@ -54,19 +58,19 @@ def difference(
 def _sqnr(signal: Sequence[float], noise: Array) -> Array:
     power = np.asarray(signal, np.float64)
     least = power * 10 ** (-_MOST_DB / 10)
-    found: Array = 10 * np.log10(power / np.maximum(noise, least))
-    return found
+    decibels: Array = 10 * np.log10(power / np.maximum(noise, least))
+    return decibels
 
 
 def _decibels(sums: Array) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):
-        found: Array = 10 * np.log10(sums[1] / sums[0])
-    return found
+        decibels: Array = 10 * np.log10(sums[1] / sums[0])
+    return decibels
 
 
 def _mean(sums: Array) -> Array:
-    found: Array = sums[2] / sums[3]
-    return found
+    means: Array = sums[2] / sums[3]
+    return means
 
 
 def _interval(draws: Array) -> tuple[float, float]:

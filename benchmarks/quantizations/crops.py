@@ -34,21 +34,22 @@ class Sample:
 
 
 def crops(role: str, count: int, work: Path) -> Iterator[Sample]:
-    """``count`` crops of the photographs of a role, calib or test. The first ones are always the
-    same, however many are asked for.
+    """Yield ``count`` crops of the photographs of a role, calib or test.
+
+    The first ones are always the same, however many are asked for.
     """
     rng = np.random.default_rng([_SEED, role == "test"])
-    places, objects = _side(scenes(work), role), _side(things(work), role)
+    photos, objects = _side(scenes(work), role), _side(things(work), role)
     for index in range(count):
-        place = places[int(rng.integers(len(places)))]
-        picture = _crop(_opened(place), rng)
+        scene = photos[int(rng.integers(len(photos)))]
+        picture = _crop(_opened(scene), rng)
         if index % _PERIOD >= _BARE:
             picture = _with_thing(picture, objects[index % len(objects)], rng)
-        yield Sample(_prepared(picture), place.name)
+        yield Sample(_prepared(picture), scene.name)
 
 
 def _side(photos: Sequence[Photo], role: str) -> list[Photo]:
-    """The photographs of one side, shuffled."""
+    """Return the photographs of one side, shuffled."""
     order = np.random.default_rng(_SEED).permutation(len(photos))
     edge = round(len(photos) * _CALIBRATION_SHARE)
     chosen = order[edge:] if role == "test" else order[:edge]
@@ -77,8 +78,8 @@ def _with_thing(picture: Any, photo: Photo, rng: np.random.Generator) -> Any:
     scale = rng.uniform(0.6, 0.95) * SIZE / max(thing.size)
     size = [max(1, round(side * scale)) for side in thing.size]
     thing = thing.resize(size, Image.Resampling.BICUBIC)
-    place = [int(rng.integers(SIZE - side + 1)) for side in size]
-    picture.paste(thing, place, thing)
+    corner = [int(rng.integers(SIZE - side + 1)) for side in size]
+    picture.paste(thing, corner, thing)
     return picture
 
 

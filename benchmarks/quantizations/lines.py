@@ -32,7 +32,7 @@ _SIGNS = ("%", "-", ".", ":", "/", "+", "#", "&")
 def lines(
     role: str, count: int, height: int, width: int, *, is_turned: bool = False
 ) -> Iterator[Sample]:
-    """``count`` lines for an input of that size; with ``is_turned`` every second upside down."""
+    """Yield ``count`` lines for an input of a size, every second upside down if ``is_turned``."""
     rng = np.random.default_rng([_SEED, width, role == "test"])
     for index in range(count):
         text, image = _line(rng, role, width / height)
@@ -42,7 +42,7 @@ def lines(
 
 
 def _line(rng: np.random.Generator, role: str, widest: float) -> tuple[str, Any]:
-    """A text of the role that fits, and its picture."""
+    """Return a text of the role that fits, and its picture."""
     while True:
         text = " ".join(_word(rng) for _ in range(int(rng.integers(1, 4))))
         image = _drawn(text, rng)
@@ -63,7 +63,7 @@ def _word(rng: np.random.Generator) -> str:
 
 
 def _drawn(text: str, rng: np.random.Generator) -> Any:
-    """Dark on light or light on dark, with margins, noise and a little blur."""
+    """Return dark on light or light on dark, with margins, noise and a little blur."""
     from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
     font = ImageFont.load_default(size=float(rng.uniform(18, 44)))
@@ -72,9 +72,9 @@ def _drawn(text: str, rng: np.random.Generator) -> Any:
     size = int(right - left + margin[0] + margin[1]), int(bottom - top + margin[2] + margin[3])
     tones = [rng.integers(150, 256, 3), rng.integers(0, 90, 3)]
     paper, ink = tones if rng.random() < 0.8 else tones[::-1]
-    image = Image.new("RGB", size, tuple(int(one) for one in paper))
+    image = Image.new("RGB", size, tuple(int(channel) for channel in paper))
     at = int(margin[0] - left), int(margin[2] - top)
-    ImageDraw.Draw(image).text(at, text, tuple(int(one) for one in ink), font)
+    ImageDraw.Draw(image).text(at, text, tuple(int(channel) for channel in ink), font)
     image = image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0, 0.8))))
     noise = rng.normal(0, rng.uniform(0, 8), (*size[::-1], 3))
     return Image.fromarray(np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8))

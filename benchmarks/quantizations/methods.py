@@ -22,18 +22,18 @@ class Method:
 
     name: str
     tool: str
-    places: tuple[str, ...]
+    runtimes: tuple[str, ...]
     arguments: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
 
     @property
     def is_rockpress(self) -> bool:
-        """Whether the others are compared with this one."""
+        """Return whether the others are compared with this one."""
         return self.tool == "rockpress"
 
     @property
     def is_float(self) -> bool:
-        """Whether nothing is quantized, so that there is nothing to compare."""
+        """Return whether nothing is quantized, so that there is nothing to compare."""
         return self.tool == "float" or (self.tool == "toolkit" and not self.arguments)
 
 
@@ -84,22 +84,22 @@ class Cell:
 
     model: str
     method: Method
-    place: str
+    runtime: str
     calib: int
     test: int
 
     @property
     def key(self) -> str:
-        """Names the cell in the file of results."""
+        """Return the name of the cell in the file of results."""
         counts = f"{self.calib}+{self.test}"
-        return "/".join((self.model, self.method.name, self.place, counts))
+        return "/".join((self.model, self.method.name, self.runtime, counts))
 
 
 def cells_of(models: list[str], methods: list[str], calib: int, test: int) -> Iterator[Cell]:
-    """Every cell of these models and methods, in the order in which they run."""
+    """Return every cell of these models and methods, in the order in which they run."""
     for method in METHODS:
         for model in reversed(NAMES):  # the small one first
-            wanted = model in models and method.name in methods
-            if wanted and (not method.models or model in method.models):
-                for place in method.places:
-                    yield Cell(model, method, place, calib, test)
+            is_asked = model in models and method.name in methods
+            if is_asked and (not method.models or model in method.models):
+                for runtime in method.runtimes:
+                    yield Cell(model, method, runtime, calib, test)

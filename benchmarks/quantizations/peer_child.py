@@ -24,12 +24,15 @@ def main() -> None:
 
 
 def _raised(file: str) -> str:
-    """The model in the opset that both peers need; itself when it has it."""
+    """Return the model in the opset that both peers need; itself when it has it."""
     import onnx
     from onnx import version_converter
 
     model = onnx.load(file)
-    if next(one.version for one in model.opset_import if one.domain in ("", "ai.onnx")) >= _OPSET:
+    if (
+        next(opset.version for opset in model.opset_import if opset.domain in ("", "ai.onnx"))
+        >= _OPSET
+    ):
         return file
     onnx.save(version_converter.convert_version(model, _OPSET), "raised.onnx")
     return "raised.onnx"
@@ -42,7 +45,7 @@ def _feeds(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _onnxruntime(job: dict[str, Any]) -> None:
-    """MinMax, a scale for each channel of the weights, int8, QDQ; the rest as ONNX Runtime has it.
+    """Quantize in ONNX Runtime: MinMax, int8, QDQ, one weight scale a channel, else defaults.
 
     Its own preparation of the model (folded normalisations, known shapes) comes first.
     """
@@ -70,7 +73,7 @@ def _onnxruntime(job: dict[str, Any]) -> None:
 
 
 def _nncf(job: dict[str, Any]) -> None:
-    """NNCF as it comes, with all the samples instead of its first 300."""
+    """Quantize with NNCF as it comes, with all the samples instead of its first 300."""
     import nncf  # type: ignore[import-not-found]
     import onnx
 

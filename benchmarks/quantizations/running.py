@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from ..conversions.models import MODELS
 from ..conversions.packages import model_file
 from .methods import Cell
-from .quantizing import Cost, Place, Quantized, watched
+from .quantizing import Cost, Quantized, QuantizeSetup, watched
 from .samples import SampleSet, sample_set
 
 Array = NDArray[Any]
 
-SHAPES = {one.name: one.inputs[0].shape for one in MODELS}
+SHAPES = {described.name: described.inputs[0].shape for described in MODELS}
 _HERE = Path(__file__).resolve().parent
 _CHILD = _HERE.parent.parent / "convert" / "child.py"
 _ANSI = re.compile(r"\x1b\[[\d;]*m")
@@ -35,22 +35,23 @@ class Run:
     toolkit's own quantizer took, ``build_seconds`` the making of the .rknn out of a QDQ model.
     """
 
-    found: Array | None
+    outputs: Array | None
     error: str = ""
     size: int = 0
     cycles: int = 0
-    way: str = ""
+    route: str = ""
     build_seconds: float = 0
     cost: Cost | None = None
 
 
 def fixed_model(name: str, work: Path) -> Path:
-    """The ONNX file with its input fixed to the benchmark's shape, which every tool is given."""
+    """Return the ONNX file with its input fixed to the benchmark's shape, for every tool."""
     import onnx
 
     path = (work / "fixed" / f"{name}.onnx").resolve()
     if not path.is_file():
-        model = onnx.load(model_file(next(one for one in MODELS if one.name == name), work))
+        described = next(model for model in MODELS if model.name == name)
+        model = onnx.load(model_file(described, work))
         shape = model.graph.input[0].type.tensor_type.shape
         for dim, size in zip(shape.dim, SHAPES[name], strict=True):
             dim.dim_value = size
@@ -60,17 +61,17 @@ def fixed_model(name: str, work: Path) -> Path:
 
 
 def reference(model: str, file: Path, samples: SampleSet, work: Path) -> Array:
-    """The float model's outputs (samples, elements), kept below ``work`` and mapped."""
+    """Return the float model's outputs (samples, elements), kept below ``work`` and mapped."""
     path = work / "reference" / f"{model}-{samples.count}.npy"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         np.save(path, run_onnxruntime(file, samples))
-    found: Array = np.load(path, mmap_mode="r")
-    return found
+    outputs: Array = np.load(path, mmap_mode="r")
+    return outputs
 
 
 def run_onnxruntime(file: Path, samples: SampleSet) -> Array:
-    """The outputs (samples, elements), computed as the graph says: no optimisations."""
+    """Return the outputs (samples, elements), computed as the graph says: no optimisations."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -79,31 +80,33 @@ def run_onnxruntime(file: Path, samples: SampleSet) -> Array:
     session = onnxruntime.InferenceSession(str(file), options, ["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     inputs = np.load(samples.together, mmap_mode="r")
-    return np.stack([session.run(None, {name: np.asarray(one)})[0].ravel() for one in inputs])
+    return np.stack([session.run(None, {name: np.asarray(value)})[0].ravel() for value in inputs])
 
 
-def run_quantized(cell: Cell, file: Path, quantized: Quantized, place: Place, folder: Path) -> Run:
-    """A QDQ model in ONNX Runtime, or converted by rockpress and simulated."""
-    test = sample_set(cell.model, "test", cell.test, place.work)
+def run_quantized(
+    cell: Cell, file: Path, quantized: Quantized, setup: QuantizeSetup, folder: Path
+) -> Run:
+    """Return a QDQ model in ONNX Runtime, or converted by rockpress and simulated."""
+    test = sample_set(cell.model, "test", cell.test, setup.work)
     size = quantized.path.stat().st_size
-    if cell.place == "onnxruntime":
+    if cell.runtime == "onnxruntime":
         return _tried(quantized.path, test, size)
-    calib = sample_set(cell.model, "calib", cell.calib, place.work)
+    calib = sample_set(cell.model, "calib", cell.calib, setup.work)
     job = {
         "model": str(file),
         "quantized": str(quantized.path),
-        "target": cell.place,
+        "target": cell.runtime,
         "dataset": str(calib.listing.resolve()),
         "test": str(test.listing.resolve()),
-        "timeout": place.timeout,
+        "timeout": setup.timeout,
     }
-    _, result = _child("rockpress_child.py", job, place.timeout, folder)
-    way, cycles = result.get("way", ""), result.get("cycles", 0)
-    return _collected(result, cycles, way, result.get("build_seconds", 0), folder)
+    _, result = _child("rockpress_child.py", job, setup.timeout, folder)
+    route, cycles = result.get("way", ""), result.get("cycles", 0)
+    return _collected(result, cycles, route, result.get("build_seconds", 0), folder)
 
 
 def _tried(file: Path, samples: SampleSet, size: int) -> Run:
-    """A peer's model may be one that ONNX Runtime refuses."""
+    """Return outputs or the error: a peer's model may be one that ONNX Runtime refuses."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     refusals = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.NotImplemented)
@@ -113,24 +116,24 @@ def _tried(file: Path, samples: SampleSet, size: int) -> Run:
         return Run(None, str(error), size)
 
 
-def run_toolkit(cell: Cell, file: Path, place: Place, folder: Path) -> Run:
-    """The float model, quantized by the toolkit and simulated."""
+def run_toolkit(cell: Cell, file: Path, setup: QuantizeSetup, folder: Path) -> Run:
+    """Return the float model, quantized by the toolkit and simulated."""
     from rockpress.convert.chips.compiler_log import parse_layers
 
-    test = sample_set(cell.model, "test", cell.test, place.work)
-    calib = sample_set(cell.model, "calib", cell.calib, place.work)
+    test = sample_set(cell.model, "test", cell.test, setup.work)
+    calib = sample_set(cell.model, "calib", cell.calib, setup.work)
     job = {
         "model": str(file),
-        "target": cell.place,
+        "target": cell.runtime,
         "arguments": cell.method.arguments,
         "dataset": str(calib.listing.resolve()),
         "samples": [str(test.together.resolve())],
         "child": str(_CHILD),
         "started": time.time(),
     }
-    whole, result = _child("toolkit_child.py", job, place.timeout, folder)
+    whole, result = _child("toolkit_child.py", job, setup.timeout, folder)
     log = _ANSI.sub("", (folder / "log.txt").read_text(errors="replace").replace("\r", "\n"))
-    run = _collected(result, sum(one.total_cycles for one in parse_layers(log)), "", 0, folder)
+    run = _collected(result, sum(layer.total_cycles for layer in parse_layers(log)), "", 0, folder)
     run.cost = Cost(whole.code, **result["cost"]) if "cost" in result else whole
     return run
 
@@ -149,9 +152,9 @@ def _child(
 
 
 def _collected(
-    result: dict[str, Any], cycles: int, way: str, build_seconds: float, folder: Path
+    result: dict[str, Any], cycles: int, route: str, build_seconds: float, folder: Path
 ) -> Run:
     rknn, outputs = folder / "model.rknn", folder / "output0.npy"
     size = rknn.stat().st_size if rknn.is_file() else 0
-    found = np.load(outputs, mmap_mode="r") if outputs.is_file() else None
-    return Run(found, str(result["error"]), size, cycles if size else 0, way, build_seconds)
+    values = np.load(outputs, mmap_mode="r") if outputs.is_file() else None
+    return Run(values, str(result["error"]), size, cycles if size else 0, route, build_seconds)

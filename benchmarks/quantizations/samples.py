@@ -27,37 +27,37 @@ class SampleSet:
 
     @property
     def listing(self) -> Path:
-        """The toolkit's dataset.txt, which rockpress reads as well."""
+        """Return the path of the toolkit's dataset.txt, which rockpress reads as well."""
         return self.folder / _LIST
 
     @property
     def together(self) -> Path:
-        """All of them in one .npy: (count, 1, C, H, W)."""
+        """Return the path of all samples in one .npy: (count, 1, C, H, W)."""
         return self.folder / _ALL
 
     @property
     def sources(self) -> list[str]:
-        """What each sample was made from."""
-        return [str(one["source"]) for one in self._about()]
+        """Return what each sample was made from."""
+        return [str(entry["source"]) for entry in self._about()]
 
     @property
     def texts(self) -> list[str]:
-        """What each sample says; empty for crops."""
-        return [str(one["text"]) for one in self._about()]
+        """Return what each sample says; empty for crops."""
+        return [str(entry["text"]) for entry in self._about()]
 
     def _about(self) -> list[dict[str, str]]:
-        known: list[dict[str, str]] = json.loads((self.folder / _ABOUT).read_text())
-        return known
+        entries: list[dict[str, str]] = json.loads((self.folder / _ABOUT).read_text())
+        return entries
 
 
 def sample_set(model: str, role: str, count: int, work: Path) -> SampleSet:
-    """The samples of a role (calib, test) of a model, made below ``work`` when not there yet."""
+    """Return the samples of a model for calib or test, made below ``work`` if not there yet."""
     folder = work / "samples" / f"{model}-{role}-{count}"
     return kept_samples(folder, count, _makers(work)[model](role, count))
 
 
 def kept_samples(folder: Path, count: int, samples: Iterator[Sample]) -> SampleSet:
-    """The samples in a folder, written there when it is not there yet."""
+    """Return the samples in a folder, written there when it is not there yet."""
     if not folder.is_dir():
         part = folder.with_suffix(".part")
         shutil.rmtree(part, ignore_errors=True)
@@ -77,11 +77,11 @@ def _makers(work: Path) -> dict[str, Callable[[str, int], Iterator[Sample]]]:
 
 def _write(samples: Iterator[Sample], folder: Path) -> None:
     about, names, arrays = [], [], []
-    for index, one in enumerate(samples):
+    for index, sample in enumerate(samples):
         names.append(f"{index:04}.npy")
-        arrays.append(one.values[np.newaxis])
+        arrays.append(sample.values[np.newaxis])
         np.save(folder / names[-1], arrays[-1])
-        about.append({"source": one.source, "text": one.text})
+        about.append({"source": sample.source, "text": sample.text})
     np.save(folder / _ALL, np.stack(arrays))
     (folder / _LIST).write_text("\n".join(names) + "\n")
     (folder / _ABOUT).write_text(json.dumps(about))

@@ -39,9 +39,9 @@ class Scores:
     noise: list[float]
 
 
-def scored(model: str, file: Path, wanted: Array, found: Array, texts: list[str]) -> Scores:
+def scored(model: str, file: Path, expected: Array, outputs: Array, texts: list[str]) -> Scores:
     """Compare (samples, elements) of the float and of the quantized model."""
-    rows = [_row(model, one, other) for one, other in zip(wanted, found, strict=True)]
+    rows = [_row(model, row, other_row) for row, other_row in zip(expected, outputs, strict=True)]
     cosines, signal, noise, equal, sure = (list(column) for column in zip(*rows, strict=True))
     chosen = [share for share, is_sure in zip(equal, sure, strict=True) if is_sure]
     return Scores(
@@ -50,14 +50,14 @@ def scored(model: str, file: Path, wanted: Array, found: Array, texts: list[str]
         agreement=float(np.mean(equal)),
         sure_agreement=float(np.mean(chosen)) if chosen else None,
         sure=len(chosen),
-        characters=_characters(file, found, texts) if model == REC else None,
+        characters=_characters(file, outputs, texts) if model == REC else None,
         signal=signal,
         noise=noise,
     )
 
 
 def decibels(signal: float, noise: float) -> float:
-    """Signal to noise; infinite without noise.
+    """Return signal to noise; infinite without noise.
 
     >>> decibels(100.0, 1.0)
     20.0
@@ -67,22 +67,22 @@ def decibels(signal: float, noise: float) -> float:
     return 10 * math.log10(signal / noise) if signal else -math.inf
 
 
-def _row(model: str, wanted: Array, found: Array) -> tuple[float, float, float, float, bool]:
-    """Cosine, signal, noise, share of equal first classes, and whether the float one is sure."""
-    one, other = np.asarray(wanted, np.float64), np.asarray(found, np.float64)
-    signal, noise = float(one @ one), float(((one - other) ** 2).sum())
-    lengths = math.sqrt(signal * float(other @ other))
-    cosine = float(one @ other) / lengths if lengths else 0.0
-    steps, found_steps = (values.reshape(-1, _CLASSES[model]) for values in (one, other))
+def _row(model: str, expected: Array, outputs: Array) -> tuple[float, float, float, float, bool]:
+    """Return cosine, signal, noise, share of equal first classes, and if the float one is sure."""
+    reference, values = np.asarray(expected, np.float64), np.asarray(outputs, np.float64)
+    signal, noise = float(reference @ reference), float(((reference - values) ** 2).sum())
+    lengths = math.sqrt(signal * float(values @ values))
+    cosine = float(reference @ values) / lengths if lengths else 0.0
+    steps, found_steps = (array.reshape(-1, _CLASSES[model]) for array in (reference, values))
     equal = float((steps.argmax(1) == found_steps.argmax(1)).mean())
-    return cosine, signal, noise, equal, model == LITE0 and _first_probability(one) > _SURE
+    return cosine, signal, noise, equal, model == LITE0 and _first_probability(reference) > _SURE
 
 
 def _first_probability(logits: Array) -> float:
     return float(1 / np.exp(logits - logits.max()).sum())
 
 
-def _characters(file: Path, found: Array, texts: list[str]) -> float:
-    known = vocabulary(file)
-    read = [read_text(one.reshape(-1, len(known)), known) for one in found]
+def _characters(file: Path, outputs: Array, texts: list[str]) -> float:
+    alphabet = vocabulary(file)
+    read = [read_text(output.reshape(-1, len(alphabet)), alphabet) for output in outputs]
     return characters_right(read, texts)

@@ -40,9 +40,9 @@ _COMPARED = (
 
 def print_cells(cells: Sequence[Cell], results: Results) -> None:
     """Print what was measured, model by model and place by place."""
-    known = [cell for cell in cells if cell.key in results]
+    measured = [cell for cell in cells if cell.key in results]
     _print_head(_HEAD)
-    for cell in sorted(known, key=_order):
+    for cell in sorted(measured, key=_order):
         print(f"| {' | '.join(_row(cell, results[cell.key]))} |")
 
 
@@ -53,13 +53,13 @@ def print_differences(
 
     ``sources`` says of each model what its test samples were made from.
     """
-    known = [cell for cell in cells if cell.key in results and results[cell.key].scores]
-    known = [cell for cell in known if not cell.method.is_float]
+    measured = [cell for cell in cells if cell.key in results and results[cell.key].scores]
+    measured = [cell for cell in measured if not cell.method.is_float]
     print()
     _print_head(_COMPARED)
-    for ours in sorted((cell for cell in known if cell.method.is_rockpress), key=_order):
-        for peer in sorted(known, key=_order):
-            same = (ours.model, ours.place) == (peer.model, peer.place)
+    for ours in sorted((cell for cell in measured if cell.method.is_rockpress), key=_order):
+        for peer in sorted(measured, key=_order):
+            same = (ours.model, ours.runtime) == (peer.model, peer.runtime)
             if same and not peer.method.is_rockpress:
                 row = _compared(ours, peer, results, sources[ours.model])
                 print(f"| {' | '.join(row)} |")
@@ -82,11 +82,11 @@ def _print_head(names: Sequence[str]) -> None:
 
 
 def _order(cell: Cell) -> tuple[int, bool, str, int]:
-    return NAMES.index(cell.model), cell.place == ORT, cell.place, METHODS.index(cell.method)
+    return NAMES.index(cell.model), cell.runtime == ORT, cell.runtime, METHODS.index(cell.method)
 
 
 def _row(cell: Cell, result: Result) -> list[str]:
-    start = [cell.model, cell.place, cell.method.name]
+    start = [cell.model, cell.runtime, cell.method.name]
     cost, scores = result.cost, result.scores
     took = [f"{cost.seconds:.1f}", f"{cost.cpu_seconds:.1f}", f"{cost.peak_mb:.0f}"]
     took.append(f"{result.build_seconds:.1f}" if result.build_seconds else "")
@@ -106,9 +106,9 @@ def _share(value: float | None) -> str:
 def _compared(ours: Cell, peer: Cell, results: Results, sources: list[str]) -> list[str]:
     first, second = results[ours.key].scores, results[peer.key].scores
     assert first is not None and second is not None
-    found = difference(first.signal, first.noise, second.noise, sources)
-    low, high = found.total_interval
-    least, most = found.mean_interval
-    start = [ours.model, ours.place, ours.method.name, peer.method.name]
-    total = [f"{found.total:+.2f}", f"{low:+.2f} to {high:+.2f}"]
-    return [*start, *total, f"{found.mean:+.2f}", f"{least:+.2f} to {most:+.2f}"]
+    gap = difference(first.signal, first.noise, second.noise, sources)
+    low, high = gap.total_interval
+    least, most = gap.mean_interval
+    start = [ours.model, ours.runtime, ours.method.name, peer.method.name]
+    total = [f"{gap.total:+.2f}", f"{low:+.2f} to {high:+.2f}"]
+    return [*start, *total, f"{gap.mean:+.2f}", f"{least:+.2f} to {most:+.2f}"]

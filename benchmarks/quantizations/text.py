@@ -12,15 +12,15 @@ _BLANK = 0
 
 
 def vocabulary(file: Path) -> list[str]:
-    """The characters of a PP-OCR model by class: the blank, those in its metadata, the space."""
+    """Return the characters of a PP-OCR model by class: blank, those in its metadata, space."""
     import onnx
 
-    properties = {one.key: one.value for one in onnx.load(str(file)).metadata_props}
+    properties = {entry.key: entry.value for entry in onnx.load(str(file)).metadata_props}
     return ["", *properties["character"].split("\n"), " "]
 
 
-def read_text(steps: NDArray[Any], known: Sequence[str]) -> str:
-    """The best class of each step, repetitions and blanks left out (greedy CTC decoding).
+def read_text(steps: NDArray[Any], alphabet: Sequence[str]) -> str:
+    """Return the best class of each step without repetitions and blanks (greedy CTC decoding).
 
     ``steps`` is (steps, classes).
 
@@ -28,33 +28,33 @@ def read_text(steps: NDArray[Any], known: Sequence[str]) -> str:
     >>> read_text(np.eye(3)[[1, 1, 0, 1, 2, 2]], ["", "a", "b"])
     'aab'
     """
-    best = [int(one) for one in steps.argmax(1)]
+    best = [int(step) for step in steps.argmax(1)]
     before = [_BLANK, *best[:-1]]
-    return "".join(known[one] for one, last in zip(best, before, strict=True) if one != last)
+    return "".join(alphabet[step] for step, last in zip(best, before, strict=True) if step != last)
 
 
 def characters_right(read: Sequence[str], written: Sequence[str]) -> float:
-    """One minus edits per character written, spaces aside; not below 0.
+    """Return one minus edits per character written, spaces aside; not below 0.
 
     >>> characters_right(["he1lo", "a b"], ["hello", "ab"])
     0.8571428571428572
     """
     pairs = [
-        (one.replace(" ", ""), other.replace(" ", ""))
-        for one, other in zip(read, written, strict=True)
+        (text.replace(" ", ""), truth.replace(" ", ""))
+        for text, truth in zip(read, written, strict=True)
     ]
-    edits = sum(_edits(one, other) for one, other in pairs)
-    return max(0.0, 1 - edits / sum(len(other) for _, other in pairs))
+    edits = sum(_edits(text, truth) for text, truth in pairs)
+    return max(0.0, 1 - edits / sum(len(truth) for _, truth in pairs))
 
 
-def _edits(one: str, other: str) -> int:
-    """Levenshtein's distance: insertions, deletions and replacements.
+def _edits(text: str, other: str) -> int:
+    """Return Levenshtein's distance: insertions, deletions and replacements.
 
     >>> _edits("kitten", "sitting")
     3
     """
     row = list(range(len(other) + 1))
-    for i, left in enumerate(one, start=1):
+    for i, left in enumerate(text, start=1):
         corner, row[0] = row[0], i
         for j, right in enumerate(other, start=1):
             corner, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, corner + (left != right))

@@ -37,7 +37,7 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     from rknn.api import RKNN
 
     rknn = RKNN(verbose=True)  # for the compiler's table of layers
-    options = dict(one.split("=", 1) for one in job["arguments"])
+    options = dict(pair.split("=", 1) for pair in job["arguments"])
     plain._stage(result, "config", rknn.config(target_platform=job["target"], **options))
     plain._stage(result, "load", rknn.load_onnx(model=job["model"]))
     dataset = job["dataset"] if options else None
@@ -56,7 +56,7 @@ def _cost(started: float) -> dict[str, float]:
     )
     return {
         "seconds": time.time() - started,
-        "cpu_seconds": sum(one.ru_utime + one.ru_stime for one in (own, others)),
+        "cpu_seconds": sum(usage.ru_utime + usage.ru_stime for usage in (own, others)),
         "peak_mb": max(own.ru_maxrss, others.ru_maxrss) * 1024 / 1e6,
     }
 

@@ -175,7 +175,7 @@ def _show_rknn(path: Path, inspection: RknnInspection) -> None:
 
 
 def _sparse(manifest: Manifest) -> str:
-    count = sum(bool(layer.get("sparse_ratio")) for layer in manifest.layers)
+    count = sum(layer.sparse_ratio > 0 for layer in manifest.layers)
     return f", {count} of them 2:4 sparse" if count else ""
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from ...core.types import Array
 
 _VALUE = "value.json"
 _ARRAYS = "arrays.npz"
@@ -27,69 +28,71 @@ def write_value(value: Any, folder: Path) -> None:
 
     Raises NotStorable for anything else. Nothing is pickled, so reading runs no foreign code.
     """
-    arrays: dict[str, NDArray[Any]] = {}
-    text = json.dumps(_plain(value, arrays))
+    arrays: dict[str, Array] = {}
+    text = json.dumps(_encode(value, arrays))
     if arrays:
         np.savez(folder / _ARRAYS, **arrays)
     (folder / _VALUE).write_text(text, encoding="utf-8")
 
 
 def read_value(folder: Path) -> Any:
-    """What was written there. Raises OSError or ValueError when it is damaged."""
+    """Return the value that was written there. Raises OSError or ValueError when it is damaged."""
     document = json.loads((folder / _VALUE).read_text(encoding="utf-8"))
     file = folder / _ARRAYS
     if not file.exists():
-        return _made(document, {})
-    with np.load(file, allow_pickle=False) as kept:
-        return _made(document, kept)
+        return _decode(document, {})
+    with np.load(file, allow_pickle=False) as arrays:
+        return _decode(document, arrays)
 
 
-def _plain(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
+def _encode(value: Any, arrays: dict[str, Array]) -> Any:
+    """Return a value as plain JSON, and put its arrays into ``arrays``."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (list, tuple)):
-        items = [_plain(one, arrays) for one in value]
+        items = [_encode(item, arrays) for item in value]
         return items if isinstance(value, list) else {_KIND: "tuple", "items": items}
     if isinstance(value, Mapping):
-        pairs = [[_plain(name, arrays), _plain(one, arrays)] for name, one in value.items()]
+        pairs = [[_encode(key, arrays), _encode(item, arrays)] for key, item in value.items()]
         return {_KIND: "dict", "items": pairs}
     if isinstance(value, np.ndarray):
         arrays[f"a{len(arrays)}"] = value
         return {_KIND: "array", "name": f"a{len(arrays) - 1}"}
     if isinstance(value, np.generic):
-        return _plain(value.item(), arrays)
+        return _encode(value.item(), arrays)
     if isinstance(value, Path):
         return {_KIND: "path", "path": str(value)}
     if is_dataclass(value) and type(value).__module__.startswith(f"{_PACKAGE}."):
-        place = f"{type(value).__module__}:{type(value).__qualname__}"
-        given = {one.name: _plain(getattr(value, one.name), arrays) for one in fields(value)}
-        return {_KIND: place, "fields": given}
+        kind = f"{type(value).__module__}:{type(value).__qualname__}"
+        parts = {part.name: _encode(getattr(value, part.name), arrays) for part in fields(value)}
+        return {_KIND: kind, "fields": parts}
     raise NotStorable(type(value).__name__)
 
 
-def _made(value: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
+def _decode(value: Any, arrays: Mapping[str, Array]) -> Any:
+    """Return the value that a plain one was encoded from."""
     if isinstance(value, list):
-        return [_made(one, arrays) for one in value]
+        return [_decode(item, arrays) for item in value]
     if not isinstance(value, dict):
         return value
     kind = value[_KIND]
     if kind == "tuple":
-        return tuple(_made(one, arrays) for one in value["items"])
+        return tuple(_decode(item, arrays) for item in value["items"])
     if kind == "dict":
-        return {_made(name, arrays): _made(one, arrays) for name, one in value["items"]}
+        return {_decode(key, arrays): _decode(item, arrays) for key, item in value["items"]}
     if kind == "array":
         return arrays[value["name"]]
     if kind == "path":
         return Path(value["path"])
-    return _class(kind)(**{name: _made(one, arrays) for name, one in value["fields"].items()})
+    parts = {name: _decode(part, arrays) for name, part in value["fields"].items()}
+    return _dataclass(kind)(**parts)
 
 
-def _class(place: str) -> Any:
-    """A dataclass of this package, and nothing else."""
-    module, _, name = place.partition(":")
-    found = None
-    if module.startswith(f"{_PACKAGE}."):
-        found = getattr(import_module(module), name, None)
-    if not isinstance(found, type) or not is_dataclass(found):
-        raise ValueError(f"{place} is no result")
-    return found
+def _dataclass(kind: str) -> type[Any]:
+    """Return a dataclass of this package. Raises ValueError for anything else."""
+    module, _, name = kind.partition(":")
+    ours = module.startswith(f"{_PACKAGE}.")
+    result = getattr(import_module(module), name, None) if ours else None
+    if not isinstance(result, type) or not is_dataclass(result):
+        raise ValueError(f"{kind} is no result")
+    return result

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from onnx import ModelProto
 
@@ -12,6 +11,7 @@ from ...accuracy.compare import Comparison
 from ...calibration_data.samples import Samples
 from ...core.graphs.graph import Graph
 from ...core.progress import Progress
+from ...core.results.sample_rows import DriftRow
 from ...core.similarity import sqnr_db
 from ...core.types import Array
 from ...quantize.error_report import TensorError
@@ -23,27 +23,37 @@ WORST = 5  # layers that are named
 _PERFECT_DB = 60.0
 
 
-class Drift:
-    """The forms of one model in their order, each against the baseline and the form before."""
+class DriftMeter:
+    """Each form of one model in its order against the baseline and the form before."""
 
     def __init__(self, baseline_outputs: Sequence[Array]) -> None:
         self._before = list(baseline_outputs)
         self._value: float | None = None
-        self._rows: list[dict[str, Any]] = []
+        self._rows: list[DriftRow] = []
 
     @property
-    def rows(self) -> tuple[dict[str, Any], ...]:
+    def rows(self) -> tuple[DriftRow, ...]:
         """A row a form, and rows with a ``layer`` of those that lose most in the quantized one."""
         return tuple(self._rows)
 
-    def form(self, stage: str, found: Comparison, outputs: list[Array]) -> None:
-        """Take in the next form; its outputs are kept until the one after it."""
-        before = found.baseline_value if self._value is None else self._value
-        now = found.candidate_value
-        shaped = [one.reshape(ref.shape) for one, ref in zip(outputs, self._before, strict=True)]
-        lost = None if before is None or now is None else now - before
-        figures = (now, lost, found.agreement, found.sqnr_db, sqnr_db(self._before, shaped))
-        self._rows.append(_row(stage, None, None, *figures))
+    def form(self, stage: str, comparison: Comparison, outputs: list[Array]) -> None:
+        """Take in the next form; its outputs are held until the one after it."""
+        before = comparison.baseline_value if self._value is None else self._value
+        now = comparison.candidate_value
+        pairs = zip(outputs, self._before, strict=True)
+        shaped = [output.reshape(reference.shape) for output, reference in pairs]
+        self._rows.append(
+            DriftRow(
+                stage,
+                layer=None,
+                operator=None,
+                value=now,
+                change=None if before is None or now is None else now - before,
+                agreement=comparison.agreement,
+                sqnr_db=comparison.sqnr_db,
+                step_db=sqnr_db(self._before, shaped),
+            )
+        )
         self._before, self._value = shaped, now
 
     def layers(
@@ -61,53 +71,33 @@ class Drift:
         """
         errors = errors_of(model, result, calib, seed, progress, seconds=0)
         for layer, operator, own, lost in worst_layers(model, errors):
-            self._rows.append(_row("quantized", layer, operator, None, None, None, own, lost))
-
-
-def _row(
-    stage: str,
-    layer: str | None,
-    operator: str | None,
-    value: float | None,
-    change: float | None,
-    agreement: float | None,
-    db: float,
-    step_db: float,
-) -> dict[str, Any]:
-    """A row; ``step_db`` is a form's SQNR to the one before, or what a layer loses of its input's.
-
-    ``sqnr_db`` is against the float model.
-    """
-    return {
-        **{"stage": stage, "layer": layer, "operator": operator, "value": value},
-        **{"change": change, "agreement": agreement, "sqnr_db": db, "step_db": step_db},
-    }
+            row = DriftRow("quantized", layer, operator, None, None, None, own, lost)
+            self._rows.append(row)
 
 
 def worst_layers(
     model: ModelProto, errors: Iterable[TensorError]
 ) -> list[tuple[str, str, float, float]]:
-    """Name, operator, SQNR and change of SQNR in dB of the layers that lose most, worst first.
+    """Return name, operator, SQNR and change of SQNR in dB of the layers that lose most.
 
     The change is from the layer's worst input, with all quantized; what stays in float passes on
-    what it gets. The worst layer is that which adds most noise, relative to its signal: from 60 to
-    40 dB is less than from 30 to 28.
+    what it gets. The worst come first: those that add most noise, relative to their signal. From 60
+    to 40 dB is less than from 30 to 28.
     """
-    own = {one.name: one.accumulated_db for one in errors if one.kind == "activation"}
-    known: dict[str, float] = {name: _capped(own.get(name, math.inf)) for name in _inputs(model)}
-    found: list[tuple[float, tuple[str, str, float, float]]] = []
+    own = {error.name: error.accumulated_db for error in errors if error.kind == "activation"}
+    decibels = {value.name: _capped(own.get(value.name, math.inf)) for value in model.graph.input}
+    losses: list[tuple[float, tuple[str, str, float, float]]] = []
     for node in Graph(model).nodes:
-        came = min((known[name] for name in node.input if name in known), default=_PERFECT_DB)
+        before = min(
+            (decibels[name] for name in node.input if name in decibels), default=_PERFECT_DB
+        )
         for name in node.output:
-            known[name] = _capped(own[name]) if name in own else came
-            if name in own and known[name] < came:
-                added = _noise(known[name]) - _noise(came)
-                found.append((added, (name, node.op_type, own[name], known[name] - came)))
-    return [layer for _, layer in sorted(found, key=lambda one: -one[0])[:WORST]]
-
-
-def _inputs(model: ModelProto) -> list[str]:
-    return [one.name for one in model.graph.input]
+            decibels[name] = _capped(own[name]) if name in own else before
+            if name in own and decibels[name] < before:
+                added = _noise(decibels[name]) - _noise(before)
+                layer = (name, node.op_type, own[name], decibels[name] - before)
+                losses.append((added, layer))
+    return [layer for _, layer in sorted(losses, key=lambda loss: -loss[0])[:WORST]]
 
 
 def _noise(db: float) -> float:

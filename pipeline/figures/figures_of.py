@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
 
 from ...accuracy.compare import Comparison
 from ...accuracy.confidence.proportions import Interval
@@ -17,16 +16,19 @@ from ...convert.chips.latency import layer_costs
 from ...convert.chips.targets import find_target
 from ...convert.convert import Conversion
 from ...core.diagnostics import Diagnostic, option
-from ...core.results import (
+from ...core.results.layer_rows import LayerRow, LayerTime
+from ...core.results.model_figures import (
     AccuracyFigure,
-    GateFigure,
     LatencyFigure,
     ModelRow,
-    PruningFigure,
     QuantizationFigure,
+    Ratios,
     RetentionFigure,
     TradeoffFigure,
 )
+from ...core.results.pruning_figures import PruningFigure
+from ...core.results.report import GateFigure
+from ...core.results.sample_rows import ChangedSample, ChangedSamples
 from ...prune.results.prune_result import PruneResult
 from ...quantize.quantize import QuantizeResult
 from ..options.check_options import Gates
@@ -36,12 +38,12 @@ _LEAST_SQNR_DB = 15.0
 
 
 def accuracy_figure(comparison: Comparison, runner: str) -> AccuracyFigure | None:
-    """The candidate's accuracy with its 95 % interval, or None without labels."""
+    """Return the candidate's accuracy with its 95 % interval, or None without labels."""
     return _accuracy(comparison, comparison.candidate_value, comparison.candidate_interval, runner)
 
 
 def baseline_accuracy(comparison: Comparison) -> AccuracyFigure | None:
-    """The baseline's accuracy with its 95 % interval, or None without labels."""
+    """Return the baseline's accuracy with its 95 % interval, or None without labels."""
     return _accuracy(
         comparison, comparison.baseline_value, comparison.baseline_interval, "onnxruntime"
     )
@@ -57,37 +59,36 @@ def _accuracy(
 
 
 def retention_figure(comparison: Comparison) -> RetentionFigure:
-    """What is left of the baseline, as the report shows it."""
-    kept = comparison.retention
+    """Return what is left of the baseline, as the report shows it."""
+    retention = comparison.retention
     return RetentionFigure(
         metric=comparison.metric,
-        value=kept.value if kept else None,
-        low=kept.low if kept else None,
-        high=kept.high if kept else None,
+        value=retention.value if retention else None,
+        low=retention.low if retention else None,
+        high=retention.high if retention else None,
         samples=comparison.samples,
         agreement=comparison.agreement,
         sqnr_db=comparison.sqnr_db,
         outputs=comparison.outputs,
-        difference=kept.difference if kept else None,
-        difference_low=kept.difference_low if kept else None,
-        difference_high=kept.difference_high if kept else None,
+        difference=retention.difference if retention else None,
+        difference_low=retention.difference_low if retention else None,
+        difference_high=retention.difference_high if retention else None,
         mcnemar=comparison.mcnemar,
     )
 
 
-def example_documents(comparison: Comparison, samples: Samples) -> dict[str, Any]:
-    """Which samples changed, and the worst with their labels and predictions; {} without labels.
-
-    An ``image`` of each is for pages only; the JSON document leaves it out.
-    """
+def changed_samples(comparison: Comparison, samples: Samples) -> ChangedSamples | None:
+    """Return which samples changed, and the worst with a picture; None without labels."""
     changes = comparison.changes
     if changes is None:
-        return {}
-    worst = [
-        {"sample": samples.name(one.index), **asdict(one), "image": _image(samples, one.index)}
-        for one in changes.worst
-    ]
-    return {"lost": list(changes.lost), "gained": list(changes.gained), "worst": worst}
+        return None
+    worst = (
+        ChangedSample(
+            samples.name(example.index), **asdict(example), image=_image(samples, example.index)
+        )
+        for example in changes.worst
+    )
+    return ChangedSamples(changes.lost, changes.gained, tuple(worst))
 
 
 def _image(samples: Samples, index: int) -> str | None:
@@ -96,18 +97,18 @@ def _image(samples: Samples, index: int) -> str | None:
 
 
 def quantization_figure(quantized: QuantizeResult) -> QuantizationFigure:
-    """How a model was quantized."""
+    """Return how a model was quantized."""
     plan = quantized.plan
-    tried = (
-        TradeoffFigure(len(one.floating), one.cycles_ratio, one.sqnr_db, one.size_ratio)
-        for one in plan.tradeoffs
+    tradeoffs = (
+        TradeoffFigure(len(choice.floating), choice.cycles_ratio, choice.sqnr_db, choice.size_ratio)
+        for choice in plan.tradeoffs
     )
     return QuantizationFigure(
         plan.method,
         plan.held_out,
         plan.candidates,
         len(plan.high_precision),
-        tuple(tried),
+        tuple(tradeoffs),
         plan.metric or None,
         plan.scores,
         plan.chosen_by,
@@ -116,15 +117,13 @@ def quantization_figure(quantized: QuantizeResult) -> QuantizationFigure:
 
 
 def latency_figures(conversion: Conversion) -> tuple[LatencyFigure, ...]:
-    """The NPU estimate of a conversion; cycles are known even where milliseconds are not."""
-    one = conversion.latency
-    if one is None:
-        return ()
-    return (LatencyFigure(one.kind, one.ms, one.low, one.high, one.cycles),)
+    """Return the NPU estimate of a conversion: cycles even where there are no milliseconds."""
+    latency = conversion.latency
+    return () if latency is None else (LatencyFigure(**asdict(latency)),)
 
 
 def compiled_row(stage: str, conversion: Conversion, parameters: int, macs: int) -> ModelRow:
-    """The row of a model that was only compiled to be compared with."""
+    """Return the row of a model that was only compiled to be compared with."""
     return ModelRow(
         stage=stage,
         path=None,
@@ -136,7 +135,7 @@ def compiled_row(stage: str, conversion: Conversion, parameters: int, macs: int)
 
 
 def gate_figures(gates: Gates, comparison: Comparison, row: ModelRow) -> tuple[GateFigure, ...]:
-    """Every gate that was asked for. Raises OptionError when one cannot be checked."""
+    """Return every gate that was asked for. Raises OptionError when one cannot be checked."""
     checked: list[Gate] = []
     if gates.min_retention is not None:
         checked.append(
@@ -151,41 +150,37 @@ def gate_figures(gates: Gates, comparison: Comparison, row: ModelRow) -> tuple[G
 
 
 def ratio(part: float | None, whole: float | None) -> float | None:
-    """part / whole, or None when either is unknown or nothing."""
+    """Return part / whole, or None when either is unknown or nothing."""
     return part / whole if part is not None and whole else None
 
 
-def ratios_of(result: ModelRow, reference: ModelRow | None) -> dict[str, float | None]:
-    """Size, latency, cycles and MACs of a result over those of a reference."""
+def ratios_of(result: ModelRow, reference: ModelRow | None) -> Ratios:
+    """Return size, latency, cycles and MACs of a result over those of a reference."""
     if reference is None:
-        return dict.fromkeys(("size", "latency", "cycles", "macs"))
+        return Ratios()
     ms = [row.latency[0].ms if row.latency else None for row in (result, reference)]
-    return {
-        "size": ratio(result.bytes, reference.bytes),
-        "latency": ratio(*ms),
-        "cycles": ratio(result.cycles, reference.cycles),
-        "macs": ratio(result.macs, reference.macs),
-    }
+    return Ratios(
+        size=ratio(result.bytes, reference.bytes),
+        latency=ratio(*ms),
+        cycles=ratio(result.cycles, reference.cycles),
+        macs=ratio(result.macs, reference.macs),
+    )
 
 
 def recipe_notices(preprocessing: Preprocessing) -> tuple[Diagnostic, ...]:
-    """Warnings that the options alone give."""
+    """Return the warnings that the options alone give."""
     text = suspicious_scale(preprocessing.mean, preprocessing.std)
-    return (
-        (
-            Diagnostic(
-                "preprocess-scale", text, f"give {option('mean')} and {option('std')} in 0..255"
-            ),
-        )
-        if text
-        else ()
-    )
+    hint = f"give {option('mean')} and {option('std')} in 0..255"
+    return (Diagnostic("preprocess-scale", text, hint),) if text else ()
 
 
 def result_notices(
     conversion: Conversion | None, comparison: Comparison, gates: Gates
 ) -> tuple[Diagnostic, ...]:
-    """Warnings that the results give: the toolkit's own, doubtful similarity, too few samples."""
+    """Return the warnings that the results give.
+
+    They are the toolkit's own, of doubtful similarity, and of too few samples.
+    """
     notices: list[Diagnostic] = []
     if conversion is not None:
         notices += conversion.warnings
@@ -197,37 +192,32 @@ def result_notices(
         )
         notices.append(Diagnostic("retention-low-similarity", text, hint))
     if comparison.retention is not None and gates.min_retention is not None:
-        text_or_none = too_few_samples(comparison.retention, gates.min_retention)
-        if text_or_none:
-            notices.append(
-                Diagnostic(
-                    "retention-too-few-samples", text_or_none, f"give more with {option('eval')}"
-                )
-            )
+        reason = too_few_samples(comparison.retention, gates.min_retention)
+        if reason:
+            hint = f"give more with {option('eval')}"
+            notices.append(Diagnostic("retention-too-few-samples", reason, hint))
     return tuple(notices)
 
 
-def layer_documents(conversion: Conversion) -> tuple[dict[str, Any], ...]:
-    """The compiler's layer table as plain values, with each layer's part of the estimate."""
+def layer_rows(conversion: Conversion) -> tuple[LayerRow, ...]:
+    """Return the compiler's layer table, with each layer's part of the estimate."""
     costs = layer_costs(conversion.layers, find_target(conversion.target))
     return tuple(
-        {**asdict(layer), **asdict(cost)}
+        LayerRow(**asdict(layer), **asdict(cost))
         for layer, cost in zip(conversion.layers, costs, strict=True)
     )
 
 
-def layer_costs_of(conversion: Conversion) -> tuple[dict[str, Any], ...]:
-    """What each layer of a model that is only compared with takes, by its name."""
-    return tuple(
-        {name: layer[name] for name in ("name", "total_cycles", "ms")}
-        for layer in layer_documents(conversion)
-    )
+def layer_times(conversion: Conversion) -> tuple[LayerTime, ...]:
+    """Return what each layer of a model that is only compared with takes."""
+    layers = layer_rows(conversion)
+    return tuple(LayerTime(layer.name, layer.total_cycles, layer.ms) for layer in layers)
 
 
 def pruning_figure(
     result: PruneResult, cycles: float | None, macs: float | None, parameters: float | None
 ) -> PruningFigure:
-    """What pruning did, for the report; the ratios are pruned over unpruned."""
+    """Return what pruning did; the ratios are pruned over unpruned."""
     return PruningFigure(
         cycles_ratio=cycles,
         macs_ratio=macs,
@@ -235,11 +225,11 @@ def pruning_figure(
         budget=result.budget.kind if result.budget else None,
         predicted_ratio=result.cost_after / result.cost_before if result.budget else None,
         measure=result.measure,
-        curve=tuple(map(asdict, result.curve)),
-        groups=tuple(map(asdict, result.groups)),
-        blocks=tuple(map(asdict, result.blocks)),
-        attempts=tuple(map(asdict, result.attempts)),
-        choice=asdict(result.choice) if result.choice else None,
-        distillation=asdict(result.distillation) if result.distillation else None,
-        sparsity=asdict(result.sparsity) if result.sparsity else None,
+        curve=result.curve,
+        groups=result.groups,
+        blocks=result.blocks,
+        attempts=result.attempts,
+        choice=result.choice,
+        distillation=result.distillation,
+        sparsity=result.sparsity,
     )

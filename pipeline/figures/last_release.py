@@ -6,13 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import Any
 
 from ...core.diagnostics import Diagnostic, option
 from ...core.errors import OptionError, ReportError
-from ...core.results import Report, TargetReport
-from ...report.formats.document import SCHEMA
-from ...report.text.changes import changes_since, old_figures, regression_gates
+from ...core.results.report import EarlierReport, Report, TargetReport, ToolVersion
+from ...core.validation import Malformed
+from ...report.documents.document import SCHEMA
+from ...report.documents.report_reader import read_report
+from ...report.text.changes import changes_since, regression_gates, result_figures
 from ..recipes.recipe import Recipe
 
 _MAKE_ONE = (
@@ -22,15 +23,18 @@ _MAKE_ONE = (
 
 @dataclass(frozen=True)
 class LastRelease:
-    """An old report: its file, its document, and its targets by name."""
+    """An earlier report and its file."""
 
     file: Path
-    document: dict[str, Any]
-    targets: dict[str | None, dict[str, Any]]
+    report: Report
+
+    def target(self, name: str | None) -> TargetReport | None:
+        """Return what it has of a target, or None."""
+        return next((target for target in self.report.targets if target.target == name), None)
 
 
 def open_last_release(recipe: Recipe) -> LastRelease | None:
-    """The old report of a recipe, or None.
+    """Return the earlier report of a recipe, or None.
 
     Raises ReportError for a file that is none, OptionError for gates without a report.
     """
@@ -41,14 +45,12 @@ def open_last_release(recipe: Recipe) -> LastRelease | None:
                 f"give one with {option('baseline')}",
             )
         return None
-    document = _read(recipe.gates.baseline)
-    targets = {one.get("target"): one for one in document["targets"]}
-    return LastRelease(recipe.gates.baseline, document, targets)
+    return LastRelease(recipe.gates.baseline, _read(recipe.gates.baseline))
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path) -> Report:
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
+        document = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse)
     except OSError as error:
         raise ReportError(f"{file}: cannot be read: {error.strerror}", _MAKE_ONE) from error
     except (ValueError, RecursionError) as error:
@@ -61,13 +63,15 @@ def _read(file: Path) -> dict[str, Any]:
             f"{SCHEMA}",
             "make the report of the last release again with this rockpress",
         )
-    targets = document["targets"]
-    if not isinstance(targets, list) or not all(
-        isinstance(one, dict) and isinstance(one.get("target"), (str, type(None)))
-        for one in targets
-    ):
-        raise ReportError(f"{file}: not a report of rockpress: its targets are none", _MAKE_ONE)
-    return document
+    try:
+        return read_report(document)
+    except Malformed as error:
+        raise ReportError(f"{file}: not a report of rockpress: {error}", _MAKE_ONE) from error
+
+
+def _refuse(name: str) -> None:
+    """Raise ValueError for NaN and infinities, which JSON does not have."""
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def require_kept(recipe: Recipe, report: Path) -> None:
@@ -97,8 +101,9 @@ def require_comparable(
             f"give labelled samples with {option('eval')}",
         )
     for target in targets:
-        known = old_figures(last.targets.get(target, {}))
-        missing = [name for name in limits if name not in known]
+        old = last.target(target)
+        figures = {} if old is None else result_figures(old)
+        missing = [name for name in limits if name not in figures]
         if missing:
             raise ReportError(
                 f"{last.file}: has no {' or '.join(missing)} of {target or 'ONNX Runtime'}, which "
@@ -108,75 +113,77 @@ def require_comparable(
 
 
 def with_changes(report: Report, recipe: Recipe, last: LastRelease | None) -> Report:
-    """The report with what changed, the gates on it, and warnings where two runs differ in more."""
+    """Return the report with what changed, gates on it, and warnings where the runs differ more."""
     if last is None:
         return report
-    old = last.document
-    baseline = {
-        "file": str(last.file),
-        "verdict": "pass" if old.get("verdict") == "pass" else "fail",
-        "tool": {"name": "rockpress", "version": _version(old.get("tool"))},
-        "toolkit": {"name": "rknn-toolkit2", "version": _version(old.get("toolkit"))},
-    }
-    notices = _differences(report, last)
-    targets = tuple(_changed(one, recipe, last, notices) for one in report.targets)
-    return replace(report, targets=targets, baseline=baseline)
+    old = last.report
+    verdict = "pass" if old.passed else "fail"
+    warnings = _differences(report, last)
+    return replace(
+        report,
+        targets=tuple(_changed(target, recipe, last, warnings) for target in report.targets),
+        baseline=EarlierReport(
+            str(last.file),
+            verdict,
+            ToolVersion("rockpress", _version(old.tool)),
+            ToolVersion("rknn-toolkit2", _version(old.toolkit)),
+        ),
+    )
 
 
 def _changed(
-    target: TargetReport, recipe: Recipe, last: LastRelease, notices: tuple[Diagnostic, ...]
+    target: TargetReport, recipe: Recipe, last: LastRelease, warnings: tuple[Diagnostic, ...]
 ) -> TargetReport:
     if target.error is not None:
         return target
-    before = last.targets.get(target.target)
+    before = last.target(target.target)
     if before is None:
         text = f"{last.file} has nothing of {target.target or 'ONNX Runtime'} to compare with"
         hint = "make a report of it for that target too"
-        notices = (*notices, Diagnostic("baseline-target", text, hint))
-    changes = changes_since(before or {}, target)
+        warnings = (*warnings, Diagnostic("baseline-target", text, hint))
+    changes = changes_since(before, target) if before else ()
     gates = regression_gates(changes, recipe.gates.max_regression)
     return replace(
         target,
         changes=changes,
         gates=(*target.gates, *gates),
-        warnings=(*target.warnings, *notices),
+        warnings=(*target.warnings, *warnings),
     )
 
 
 def _differences(report: Report, last: LastRelease) -> tuple[Diagnostic, ...]:
-    """In what else the two runs differ, so that a change may not be the model's."""
-    old, new = last.document.get("recipe"), report.recipe
-    old = old if isinstance(old, dict) else {}
-    notices = []
-    if _value(old, "model") != _value(new, "model"):
-        text = (
-            f"{last.file} is of another model: {_value(old, 'model')}, not {_value(new, 'model')}"
-        )
-        notices.append(Diagnostic("baseline-model", text, "compare two reports of one model"))
-    versions = [_version(last.document.get("toolkit")), _version(report.toolkit)]
-    if versions[0] != versions[1]:
-        text = f"{last.file} was made with rknn-toolkit2 {versions[0]}, this with {versions[1]}"
+    """Warn of what else the two runs differ in, so that a change may not be the model's."""
+    old, new = last.report.recipe, report.recipe
+    warnings = []
+    if _text(old, "model") != _text(new, "model"):
+        text = f"{last.file} is of another model: {_text(old, 'model')}, not {_text(new, 'model')}"
+        warnings.append(Diagnostic("baseline-model", text, "compare two reports of one model"))
+    before, now = _version(last.report.toolkit), _version(report.toolkit)
+    if before != now:
+        text = f"{last.file} was made with rknn-toolkit2 {before}, this with {now}"
         hint = "cycles, latency and size may differ for that alone"
-        notices.append(Diagnostic("baseline-toolkit", text, hint))
-    versions = [_version(last.document.get("tool")), _version(report.tool)]
-    if versions[0] != versions[1]:
-        text = f"{last.file} was made with rockpress {versions[0]}, this with {versions[1]}"
+        warnings.append(Diagnostic("baseline-toolkit", text, hint))
+    before, now = _version(last.report.tool), _version(report.tool)
+    if before != now:
+        text = f"{last.file} was made with rockpress {before}, this with {now}"
         hint = "the latency estimate may be fitted otherwise: compare the cycles"
-        notices.append(Diagnostic("baseline-version", text, hint))
+        warnings.append(Diagnostic("baseline-version", text, hint))
+    names = ("eval", "eval_count", "metric")
     differing = [
-        name for name in ("eval", "eval_count", "metric") if _value(old, name) != _value(new, name)
+        f"{name} was {_text(old, name)}" for name in names if _text(old, name) != _text(new, name)
     ]
     if differing:
-        told = ", ".join(f"{name} was {_value(old, name)}" for name in differing)
         hint = "retention is comparable on the same samples only"
-        notices.append(Diagnostic("baseline-samples", f"{last.file}: {told}", hint))
-    return tuple(notices)
+        warnings.append(
+            Diagnostic("baseline-samples", f"{last.file}: {', '.join(differing)}", hint)
+        )
+    return tuple(warnings)
 
 
-def _value(recipe: Mapping[str, Any], name: str) -> str:
-    """A short text; of a path only the name, as another machine has other folders."""
+def _text(recipe: Mapping[str, object], name: str) -> str:
+    """Return a short text; of a path the name alone: another machine has other folders."""
     return PurePath(str(recipe.get(name))).name[:80]
 
 
-def _version(tool: Any) -> str:
-    return str(tool.get("version"))[:20] if isinstance(tool, dict) else "unknown"
+def _version(tool: ToolVersion) -> str:
+    return "unknown" if tool.version is None else tool.version[:20]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from onnx import ModelProto
 
@@ -20,6 +19,7 @@ from ...calibration_data.samples import Samples
 from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ...core.progress import Progress
+from ...core.results.sample_rows import RobustnessRow
 from ..options.check_options import CheckOptions
 
 MOST = 500  # samples; seeded, stratified
@@ -43,38 +43,35 @@ def robustness_of(
     progress: Progress,
     *,
     optimise: bool,
-) -> tuple[dict[str, Any], ...]:
-    """One row for clean samples and each corruption, as plain values.
+) -> tuple[RobustnessRow, ...]:
+    """Return one row for clean samples and one for each corruption.
 
     ``optimise`` is False for a quantized candidate.
     """
     samples = evaluation.take(MOST, seed)
 
-    def row(corruption: Corruption | None, samples: Samples) -> dict[str, Any]:
+    def row(corruption: Corruption | None, samples: Samples) -> RobustnessRow:
         name = f"{corruption.kind} {corruption.level:g}" if corruption else "clean"
         run = partial(run_onnxruntime, progress=progress, activity=name)
         before, after = run(original, samples), run(candidate, samples, optimise=optimise)
-        comparison = compare(before, after, samples.labels, scoring, seed)
-        kind, level = (corruption.kind, corruption.level) if corruption else ("none", None)
-        return {"corruption": kind, "level": level, **_plain(comparison)}
+        return _row(corruption, compare(before, after, samples.labels, scoring, seed))
 
-    rows = [row(None, samples)]
-    for corruption in LEVELS:
-        worse = corrupted(samples, corruption, seed)
-        rows.append(row(corruption, worse))
-    return tuple(rows)
+    worse = (row(corruption, corrupted(samples, corruption, seed)) for corruption in LEVELS)
+    return (row(None, samples), *worse)
 
 
-def _plain(found: Comparison) -> dict[str, Any]:
-    kept = found.retention
-    return {
-        "metric": found.metric,
-        "baseline": found.baseline_value,
-        "candidate": found.candidate_value,
-        "retention": kept.value if kept else None,
-        "low": kept.low if kept else None,
-        "high": kept.high if kept else None,
-        "agreement": found.agreement,
-        "sqnr_db": found.sqnr_db,
-        "samples": found.samples,
-    }
+def _row(corruption: Corruption | None, comparison: Comparison) -> RobustnessRow:
+    retention = comparison.retention
+    return RobustnessRow(
+        corruption=corruption.kind if corruption else "none",
+        level=corruption.level if corruption else None,
+        metric=comparison.metric,
+        baseline=comparison.baseline_value,
+        candidate=comparison.candidate_value,
+        retention=retention.value if retention else None,
+        low=retention.low if retention else None,
+        high=retention.high if retention else None,
+        agreement=comparison.agreement,
+        sqnr_db=comparison.sqnr_db,
+        samples=comparison.samples,
+    )

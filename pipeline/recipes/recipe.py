@@ -50,30 +50,29 @@ class Recipe:
     def with_options(self, **options: Any) -> Recipe:
         """Return the recipe with some options changed, by their names on the command line.
 
-        ``calib_count=64`` is what ``--calib-count 64`` is; tables (``input``, ``metric_option``)
-        add to what there is, and a group may be given whole (``gates=Gates(max_size_mb=8)``). Names
-        of earlier versions are taken too. Raises OptionError.
+        ``calib_count=64`` is what ``--calib-count 64`` is; shapes (``input``) add to what there
+        is. A group may be given whole (``gates=Gates(max_size_mb=8)``), and names of earlier
+        versions are taken too. Raises OptionError.
 
         >>> Recipe(Path("a.onnx")).with_options(size=[48, 192]).shape.size
         (48, 192)
         """
-        whole: dict[str, Any] = {}
+        whole = {name: value for name, value in options.items() if _is_whole(name, value)}
+        recipe = replace(self, **whole)
         changes: dict[str, dict[str, Any]] = {}
-        for old, value in options.items():
-            if old in _NO_OPTIONS or isinstance(value, GROUPS.get(old, ())):
-                whole[old] = value
+        for old, setting in options.items():
+            if old in whole:
                 continue
-            name, value = renamed("run", old, value)
+            name, value = renamed("run", old, setting)
             homes = list(homes_of(name))
             if not homes:
                 raise _unknown(name)
+            if name == "input" and isinstance(value, Mapping):
+                value = {**recipe.shape.input, **value}
             for group, _ in homes:
-                before = getattr(getattr(self, group), name)
-                if isinstance(before, Mapping) and isinstance(value, Mapping):
-                    value = {**before, **value}
                 changes.setdefault(group, {})[name] = value
-        groups = {name: replace(getattr(self, name), **new) for name, new in changes.items()}
-        return replace(self, **{**whole, **groups})
+        groups = {name: replace(getattr(recipe, name), **new) for name, new in changes.items()}
+        return replace(recipe, **groups)
 
     @property
     def in_int8(self) -> bool:
@@ -87,6 +86,10 @@ class Recipe:
         None with a metric of the user's own: what a function computes is not known by its name.
         """
         return None if ":" in self.metric.metric else self.cache
+
+
+def _is_whole(name: str, value: Any) -> bool:
+    return name in _NO_OPTIONS or isinstance(value, GROUPS.get(name, ()))
 
 
 def make_recipe(model: Path | str, **options: Any) -> Recipe:

@@ -17,7 +17,7 @@ from ...core.diagnostics import Diagnostic
 from ...core.errors import SamplesError
 from ...core.graphs.layers import macs_of
 from ...core.graphs.model import model_bytes, model_digest, parameter_count
-from ...core.results import LatencyFigure, ModelRow
+from ...core.results.model_figures import LatencyFigure, ModelRow
 from ...core.types import Array
 from ..figures.figures_of import baseline_accuracy
 from ..recipes.recipe import Recipe

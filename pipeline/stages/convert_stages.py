@@ -8,7 +8,7 @@ from ...convert.toolkit.environment import toolkit_version
 from ...core.graphs.layers import macs_of
 from ...core.graphs.model import parameter_count
 from ...core.progress import Progress
-from ...core.results import ModelRow
+from ...core.results.model_figures import ModelRow
 from ..figures.figures_of import accuracy_figure, gate_figures, latency_figures
 from ..figures.robustness import robustness_of
 from ..tasks.converting import NpuFeeds

@@ -12,8 +12,9 @@ import onnx
 from ...convert.convert import Conversion
 from ...core.diagnostics import Diagnostic
 from ...core.progress import Progress
+from ...core.results.pruning_figures import Distillation
 from ...prune.results.budget import Budget
-from ...prune.results.prune_result import Distillation, PruneResult
+from ...prune.results.prune_result import PruneResult
 from ..figures.figures_of import pruning_figure, ratio
 from ..tasks.distilling import distil_pruned, distil_task, distillation_warnings
 from ..tasks.pruning import Pruning, budget_of, prune_task, prunes

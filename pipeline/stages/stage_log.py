@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from ...core.diagnostics import Diagnostic
 from ...core.errors import RockpressError
 from ...core.progress import Progress
-from ...core.results import StageRun
+from ...core.results.report import StageRun
 from ..caching.stage_cache import watch_hits
 
 

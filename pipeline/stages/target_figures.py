@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ...accuracy.compare import Comparison
 from ...accuracy.runners import run_onnxruntime
@@ -13,14 +12,19 @@ from ...core.diagnostics import Diagnostic
 from ...core.graphs.layers import macs_of
 from ...core.graphs.model import model_bytes, parameter_count
 from ...core.progress import Progress
-from ...core.results import GateFigure, ModelRow, PruningFigure, StageRun, TargetReport
-from ..figures.drift import Drift
+from ...core.results.layer_rows import Feed, LayerTime
+from ...core.results.model_figures import ModelRow
+from ...core.results.pruning_figures import PruningFigure
+from ...core.results.report import GateFigure, StageRun, TargetReport
+from ...core.results.sample_rows import RobustnessRow
+from ...report.documents.report_reader import metric_details
+from ..figures.drift import DriftMeter
 from ..figures.figures_of import (
     accuracy_figure,
+    changed_samples,
     compiled_row,
-    example_documents,
-    layer_costs_of,
-    layer_documents,
+    layer_rows,
+    layer_times,
     quantization_figure,
     ratios_of,
     recipe_notices,
@@ -38,21 +42,21 @@ class TargetFigures:
         self.base = base
         self.rows: list[ModelRow] = [base.row]
         self.warnings = list(warnings)
-        self.drift = Drift(base.outputs)
+        self.drift = DriftMeter(base.outputs)
         self.reference: ModelRow | None = None
-        self.reference_layers: tuple[dict[str, Any], ...] = ()
+        self.reference_layers: tuple[LayerTime, ...] = ()
         self.pruning: PruningFigure | None = None
-        self.robustness: tuple[dict[str, Any], ...] = ()
+        self.robustness: tuple[RobustnessRow, ...] = ()
         self.comparison: Comparison | None = None
         self.gates: tuple[GateFigure, ...] = ()
-        self.feed: dict[str, Any] = {}
+        self.feed: Feed | None = None
 
     def add_compiled(self, name: str, conversion: Conversion) -> None:
         """Add the original model, compiled to compare with."""
         original = self.base.ready.model
         row = compiled_row(name, conversion, parameter_count(original), macs_of(original))
         self.rows.append(row)
-        self.reference_layers = self.reference_layers or layer_costs_of(conversion)
+        self.reference_layers = self.reference_layers or layer_times(conversion)
 
     def add_onnx(
         self, name: str, path: Path, run: TargetRun, progress: Progress, *, optimise: bool = True
@@ -84,12 +88,12 @@ def target_report(
         target=run.target.name,
         models=tuple(figures.rows),
         retention=retention_figure(comparison),
-        examples=example_documents(comparison, run.evaluation),
-        details=dict(comparison.details),
+        examples=changed_samples(comparison, run.evaluation),
+        details=metric_details(comparison.details),
         ratios=ratios_of(figures.rows[-1], figures.reference),
         pruning=figures.pruning,
         quantization=quantization_figure(run.quantized) if run.quantized else None,
-        layers=layer_documents(conversion),
+        layers=layer_rows(conversion),
         reference_layers=figures.reference_layers,
         robustness=figures.robustness,
         drift=figures.drift.rows,

@@ -13,11 +13,11 @@ from ...core.diagnostics import Diagnostic, option
 from ...core.errors import OptionError
 from ...core.graphs.model import save_model
 from ...core.progress import Progress
+from ...core.results.pruning_figures import Distillation
 from ...core.scratch import scratch_folder
 from ...prune.distillation.distil import distil, require_distillable, require_torch
 from ...prune.distillation.distil_data import TrainingSamples
 from ...prune.distillation.distil_training import Schedule
-from ...prune.results.prune_result import Distillation
 from ..caching.content_keys import key_of
 from ..caching.stage_cache import Cache, cache_folder
 from ..options.prune_options import DistilOptions, PruneOptions

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from onnx import ModelProto
 
 from ...calibration_data.preprocess import Preprocess
 from ...convert.convert import Conversion
-from ...convert.manifest import (
-    RKNN_DIGEST,
-    FeedInput,
-    FeedOutput,
-    manifest_of,
-    manifest_path,
-    write_manifest,
-)
+from ...convert.manifest import RKNN_DIGEST, manifest_of, manifest_path, write_manifest
 from ...core.files import sha256_of
 from ...core.graphs.model import save_model
 from ...core.passes.prepare import fixed_input_shapes, output_shapes_of
+from ...core.results.layer_rows import Feed, FeedInput, FeedOutput
 from ...core.types import Shape
 from ...quantize.quantize import QuantizeResult
 from ...quantize.rendering.plan import Plan
@@ -36,8 +28,8 @@ def write_manifest_beside(
     preprocess: Preprocess | None,
     quantized: QuantizeResult | None,
     digests: Mapping[str, str],
-) -> dict[str, Any]:
-    """Write the manifest beside ``rknn`` and return how to feed it, as plain values.
+) -> Feed:
+    """Write the manifest beside ``rknn`` and return how to feed it.
 
     ``model`` is the prepared float model. When our own QDQ model is what was converted, the
     manifest names that and its plan; else the float model is kept beside the ``.rknn`` for it.
@@ -60,10 +52,7 @@ def write_manifest_beside(
         outputs=outputs,
     )
     write_manifest(manifest, manifest_path(rknn))
-    return {
-        "inputs": [asdict(tensor) for tensor in inputs],
-        "outputs": [asdict(tensor) for tensor in outputs],
-    }
+    return Feed(inputs, outputs)
 
 
 def _save_prepared(model: ModelProto, rknn: Path) -> Path:

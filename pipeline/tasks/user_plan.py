@@ -16,7 +16,7 @@ from ...quantize.integer.equalize import as_planned
 from ...quantize.quantize import QuantizeResult
 from ...quantize.rendering.plan import Plan, read_plan
 from ...quantize.rendering.qdq import insert_qdq
-from ...quantize.schemes import find_scheme, marked_scheme
+from ...quantize.schemes import find_scheme, marked_scheme, scheme_names
 from .plan_handover import handover_of
 
 
@@ -36,6 +36,11 @@ def apply_plan(
             f"leave {option('plan')} out, or give the float model",
         )
     plan = read_plan(source)
+    if plan.scheme not in scheme_names():
+        raise ModelError(
+            f"{source}: this version does not know the plan's scheme {plan.scheme!r}",
+            "quantize again with this version",
+        )
     names = Graph(model).names  # rounded weights may have others
     tensors = (*plan.activations, *plan.high_precision)
     strange = next((name for name in tensors if name not in names), None)

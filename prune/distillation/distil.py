@@ -22,9 +22,9 @@ from ...core.diagnostics import option
 from ...core.errors import PackageError
 from ...core.graphs.model import save_model
 from ...core.progress import SILENT, Progress
+from ...core.results.pruning_figures import Distillation
 from ...core.scratch import scratch_folder
 from ...core.types import Array
-from ..results.prune_result import Distillation
 from ..search.divergence import divergence, likeness
 from .distil_data import TrainingSamples, outputs_of, store_samples
 from .distil_training import Schedule, Training

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ...core.progress import SILENT, Progress
-from ..results.prune_result import PruningAttempt
+from ...core.results.pruning_figures import PruningAttempt
 
 _STEPS = 6
 _ACTIVITY = "try budgets"

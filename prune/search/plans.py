@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from ...core.errors import OptionError
+from ...core.results.pruning_figures import PrunedBlock, PrunedGroup
 from ...core.types import Array
 from ..channels.dependency_graph import DependencyGraph
 from ..channels.layer_selection import names_of
-from ..results.prune_result import PrunedBlock, PrunedGroup
 from .allocate import PrunePlan, allocate, by_sensitivity, relax_plan, removed_mask, uniform
 from .costs import CostModel
 from .width_candidates import Candidate

@@ -16,13 +16,13 @@ from ...core.graphs.dense import DenseLayer, dense_layers, with_biases
 from ...core.graphs.graph import Graph
 from ...core.graphs.sparsity import Axis, axis_of
 from ...core.progress import SILENT, Progress
+from ...core.results.pruning_figures import SparseLayer, Sparsity
 from ...core.session import Session
 from ...core.streaming.moments import Moments, ridge
 from ...core.types import Array, Feeds, Float64
 from ..channels.layer_selection import matches
 from ..repair.least_squares import RIDGE, bias_of, second_moments, solve
 from ..repair.refit import KeptChannels, LayerRefitter, RefitTask, refit_task
-from ..results.prune_result import SparseLayer, Sparsity
 from ..search.divergence import likeness
 from .masks import fours_of, lost_power, masked_least_squares, sparse_mask
 

@@ -27,7 +27,7 @@ _COMPUTING = (
 
 
 @dataclass(frozen=True)
-class Placement:
+class QdqPlacement:
     """Where quantization happens.
 
     ``tensors`` are the activations to quantize, in graph order. ``same_as`` maps a tensor that
@@ -40,7 +40,7 @@ class Placement:
     weights: tuple[NodeProto, ...]
 
 
-def place(graph: Graph, high_precision: Collection[str] = ()) -> Placement:
+def place(graph: Graph, high_precision: Collection[str] = ()) -> QdqPlacement:
     """Return where a prepared model is quantized. Operators that int8 does not know are not.
 
     Nor are the tensors named by ``high_precision``, and the parts of attention that the compiler
@@ -57,10 +57,10 @@ def place(graph: Graph, high_precision: Collection[str] = ()) -> Placement:
     )
     quantized = set(tensors)
     layers = tuple(node for node in weights if _is_between(graph, node, quantized))
-    return Placement(tensors, _shared(graph, quantized), layers)
+    return QdqPlacement(tensors, _shared(graph, quantized), layers)
 
 
-def left_in_float(graph: Graph, placement: Placement) -> dict[str, int]:
+def left_in_float(graph: Graph, placement: QdqPlacement) -> dict[str, int]:
     """Return operator type -> number of nodes in float: not all that they read and make is int8.
 
     An LSTM between quantized tensors is one of them, as is a convolution whose weight is computed.

@@ -11,7 +11,7 @@ from ...core.errors import ModelError, SamplesError
 from ...core.graphs.model import is_qdq
 from ...core.types import Array
 from ..numeric.scales import quantize_weight, weight_scales
-from .weighted_layers import Layer
+from .weighted_layers import WeightedLayer
 
 _FIRST_PER_CHANNEL_OPSET = 13
 _NAMED = 5
@@ -49,11 +49,11 @@ def _require_opset(model: ModelProto) -> None:
         )
 
 
-def _steps(layer: Layer) -> Array:
+def _steps(layer: WeightedLayer) -> Array:
     return quantize_weight(layer.weight, weight_scales(layer.weight, layer.axis), layer.axis)
 
 
-def underflow_warnings(layers: Sequence[Layer]) -> tuple[Diagnostic, ...]:
+def underflow_warnings(layers: Sequence[WeightedLayer]) -> tuple[Diagnostic, ...]:
     """Return a warning of layers whose weights are all 0 once rounded, though they are not now."""
     lost = [layer for layer in layers if layer.weight.any() and not _steps(layer).any()]
     if not lost:

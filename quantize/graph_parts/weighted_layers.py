@@ -12,7 +12,7 @@ from onnx import NodeProto
 from ...core.graphs.dense import patches
 from ...core.graphs.graph import Graph, attributes
 from ...core.types import Array
-from .placement import Placement, weight_axis
+from .placement import QdqPlacement, weight_axis
 
 # Second moments of d inputs take d * d numbers. A wider layer is cut into blocks, and what its
 # inputs have in common across blocks is left out.
@@ -20,7 +20,7 @@ WIDEST_BLOCK = 1536
 
 
 @dataclass(frozen=True, eq=False)
-class Layer:
+class WeightedLayer:
     """One Conv, ConvTranspose, Gemm or MatMul: ``name`` and ``x`` are its output and its input.
 
     ``groups`` of outputs each read inputs of their own. ``bias`` is None when the layer has none
@@ -70,17 +70,17 @@ class Layer:
         return fields.reshape(len(at), self.groups, -1).transpose(1, 0, 2)
 
 
-def layers_of(graph: Graph, placement: Placement) -> tuple[Layer, ...]:
+def layers_of(graph: Graph, placement: QdqPlacement) -> tuple[WeightedLayer, ...]:
     """Return the layers whose weights are quantized, in graph order."""
     return layers_from(graph, placement.weights)
 
 
-def layers_from(graph: Graph, nodes: Iterable[NodeProto]) -> tuple[Layer, ...]:
+def layers_from(graph: Graph, nodes: Iterable[NodeProto]) -> tuple[WeightedLayer, ...]:
     """Return these nodes as layers; see placement.weighted_nodes for those that can be."""
     return tuple(_layer(graph, node) for node in nodes)
 
 
-def _layer(graph: Graph, node: NodeProto) -> Layer:
+def _layer(graph: Graph, node: NodeProto) -> WeightedLayer:
     settings = attributes(node)
     weight = graph.weights[node.input[1]]
     axis = weight_axis(graph, node)
@@ -88,7 +88,9 @@ def _layer(graph: Graph, node: NodeProto) -> Layer:
     shape = graph.shapes.get(node.output[0], ())
     spatial = node.op_type in ("Conv", "ConvTranspose")
     positions = prod(shape[2:]) if spatial else prod(shape[:-1])
-    return Layer(node, weight, axis, groups, _bias(graph, node, weight.shape[axis]), positions)
+    return WeightedLayer(
+        node, weight, axis, groups, _bias(graph, node, weight.shape[axis]), positions
+    )
 
 
 def _bias(graph: Graph, node: NodeProto, channels: int) -> Array | None:

@@ -11,9 +11,9 @@ from ...core.graphs.graph import Graph
 from ...core.scratch import scratch_folder
 from ...core.trim_heap import trim_heap
 from ...core.types import Feeds
-from ..graph_parts.placement import Placement, left_in_float, place, weight_axis
-from ..graph_parts.weighted_layers import Layer, layers_of
-from ..methods import NEAREST, Method, RangeMethod, find_method
+from ..graph_parts.placement import QdqPlacement, left_in_float, place, weight_axis
+from ..graph_parts.weighted_layers import WeightedLayer, layers_of
+from ..methods import NEAREST, QuantizationMethod, RangeMethod, find_method
 from ..numeric.histogram import Histogram
 from ..numeric.scales import activation_scale
 from ..rendering.plan import Activation, Plan, Weight
@@ -49,8 +49,8 @@ class CalibratedModel:
 
     model: ModelProto
     graph: Graph
-    placement: Placement
-    layers: tuple[Layer, ...]
+    placement: QdqPlacement
+    layers: tuple[WeightedLayer, ...]
     origins: Mapping[str, str]
     format: IntegerFormat
     subset: SampleSubset
@@ -154,7 +154,9 @@ def _high_precision(
     return activations
 
 
-def _weights(graph: Graph, placement: Placement, method: Method) -> dict[str, Weight]:
+def _weights(
+    graph: Graph, placement: QdqPlacement, method: QuantizationMethod
+) -> dict[str, Weight]:
     weights = {}
     for node in placement.weights:
         axis = weight_axis(graph, node)

@@ -1,4 +1,4 @@
-"""What each method works on: the model as it is, or the model with equalized channels."""
+"""What a method works on: the model as it is, or the model with equalized channels."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from onnx import ModelProto
 
 from ...core.graphs.graph import Graph
 from ...core.types import Float64
-from ..graph_parts.placement import Placement, place
+from ..graph_parts.placement import QdqPlacement, place
 from ..graph_parts.quantizable import require_quantizable
-from ..graph_parts.weighted_layers import Layer, layers_of
+from ..graph_parts.weighted_layers import WeightedLayer, layers_of
 from ..methods import find_method
 from ..statistics.calibration import Calibration
 from ..statistics.sample_subset import SampleSubset
 from ..statistics.tensor_statistics import TensorStatistics, collect_statistics
 from .apply_method import CalibratedModel, IntegerFormat
-from .equalize import Pair, equalization, equalized, matrix_of, pairs_of
+from .equalize import Pair, equalized, matrix_of, pairs_of
 
 
 def uncalibrated(task: Calibration, number_format: IntegerFormat) -> CalibratedModel:
@@ -42,7 +42,7 @@ def uncalibrated(task: Calibration, number_format: IntegerFormat) -> CalibratedM
 
 
 def _collector(
-    task: Calibration, model: ModelProto, placement: Placement, layers: tuple[Layer, ...]
+    task: Calibration, model: ModelProto, placement: QdqPlacement, layers: tuple[WeightedLayer, ...]
 ) -> Callable[..., TensorStatistics]:
     return partial(
         collect_statistics,
@@ -53,31 +53,6 @@ def _collector(
         progress=task.progress,
         total=len(task.samples),
     )
-
-
-class ModelVariants:
-    """The calibrated model as it is, and equalized, which is made when a method needs it."""
-
-    def __init__(self, task: Calibration, number_format: IntegerFormat) -> None:
-        self._task = task
-        plain = uncalibrated(task, number_format)
-        self._plain = plain.observed_on(plain.subset.passing(task.samples))
-        self._equalized: CalibratedModel | None = None
-
-    def model_for(self, method: str) -> CalibratedModel:
-        """Return what the method of this name works on."""
-        if not find_method(method).equalized:
-            return self._plain
-        if self._equalized is None:
-            # a method that was named is not asked whether it pays
-            least = {"least_db": 0.0} if len(self._task.methods) == 1 else {}
-            factors = equalization(self._plain.model, self._plain.subset, **least)
-            self._equalized = equalized_model(self._plain, factors, self._task)
-        return self._equalized
-
-    def changes(self, method: str) -> bool:
-        """Return whether the method does anything on this model that others do not."""
-        return not find_method(method).equalized or bool(self.model_for(method).factors)
 
 
 def equalized_model(

@@ -21,7 +21,7 @@ from ...core.graphs.graph import Graph, read_by
 from ...core.session import Session
 from ...core.streaming.tensor_stream import stream
 from ...core.types import Array, Float64
-from ..graph_parts.weighted_layers import Layer
+from ..graph_parts.weighted_layers import WeightedLayer
 from ..numeric.scales import quantize_bias
 from ..rendering.plan import Plan
 from ..rendering.qdq import computed_names, insert_qdq
@@ -34,7 +34,7 @@ def sequential_biases(
     model: ModelProto,
     plan: Plan,
     rounded: Mapping[str, Rounded],
-    layers: Sequence[Layer],
+    layers: Sequence[WeightedLayer],
     samples: Samples,
     folder: Path,
 ) -> dict[str, Rounded]:
@@ -60,7 +60,9 @@ def sequential_biases(
     return corrected
 
 
-def _means(model: ModelProto, layers: Mapping[str, Layer], samples: Samples) -> dict[str, Float64]:
+def _means(
+    model: ModelProto, layers: Mapping[str, WeightedLayer], samples: Samples
+) -> dict[str, Float64]:
     """Return layer name -> mean of each of its output channels in float."""
     sums: dict[str, Float64] = {}
 
@@ -73,7 +75,7 @@ def _means(model: ModelProto, layers: Mapping[str, Layer], samples: Samples) -> 
     return {name: total / count for name, total in sums.items()}
 
 
-def _channel_axis(layer: Layer) -> int:
+def _channel_axis(layer: WeightedLayer) -> int:
     return -1 if layer.node.op_type in ("Gemm", "MatMul") else 1
 
 

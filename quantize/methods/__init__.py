@@ -66,7 +66,7 @@ NEAREST = Rounding("nearest", None)
 
 
 @dataclass(frozen=True)
-class Method:
+class QuantizationMethod:
     """A way to choose ranges and to round weights.
 
     With ``correct_bias`` the means that rounding loses are made up for in closed form, with
@@ -87,7 +87,7 @@ class Method:
 
     @property
     def needs_moments(self) -> bool:
-        """Whether it has to know the mean and covariance of what layers read."""
+        """Return whether it has to know the mean and covariance of what layers read."""
         return self.correct_bias or self.rounding.solve is not None
 
 
@@ -95,21 +95,21 @@ class Method:
 def method_names() -> tuple[str, ...]:
     """Return auto and the name of every method, in the order of their files' ``ORDER``."""
     orders = {}
-    for file in Path(__file__).parent.glob("[!_]*.py"):
+    for file in (file for folder in __path__ for file in Path(folder).glob("[!_]*.py")):
         match = _ORDER.search(file.read_text(encoding="utf-8"))
         assert match, f"{file} has no line ORDER = number"
         orders[file.stem.replace("_", "-")] = int(match[1])
-    return (AUTO, *sorted(orders, key=lambda name: orders[name]))
+    return (AUTO, *sorted(orders, key=lambda name: (orders[name], name)))
 
 
-def find_method(name: str) -> Method:
+def find_method(name: str) -> QuantizationMethod:
     """Return the method of this name. Raises OptionError when there is none."""
     if name == AUTO or name not in method_names():
         raise OptionError(
             f"{option('method', name)} is not known",
             f"choose one of: {', '.join(method_names())}",
         )
-    method: Method = import_module(f".{name.replace('-', '_')}", __name__).METHOD
+    method: QuantizationMethod = import_module(f".{name.replace('-', '_')}", __name__).METHOD
     return method
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.types import Float64
-from . import Method, Rounding, mse
+from . import QuantizationMethod, Rounding, mse
 
 ORDER = 10
 # Of the mean variance of the inputs. It pulls towards plain rounding where few samples were seen.
@@ -95,4 +95,4 @@ def _inverse(upper: Float64) -> Float64:
     return inverse
 
 
-METHOD = Method(mse.METHOD.ranges, Rounding("gptq", gptq), is_compared=True)
+METHOD = QuantizationMethod(mse.METHOD.ranges, Rounding("gptq", gptq), is_compared=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ...core.types import Float64, Range
 from ..numeric.histogram import Histogram
 from ..numeric.scales import LEVELS
-from . import Method, RangeMethod
+from . import QuantizationMethod, RangeMethod
 from .min_max import min_max
 
 Places = NDArray[np.intp]
@@ -126,4 +126,4 @@ def _x_log_x(x: Float64) -> Float64:
     return product
 
 
-METHOD = Method(RangeMethod("kl", kl_divergence))
+METHOD = QuantizationMethod(RangeMethod("kl", kl_divergence))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...core.types import Range
 from ..numeric.histogram import Histogram
-from . import Method, RangeMethod
+from . import QuantizationMethod, RangeMethod
 
 ORDER = 80
 
@@ -21,4 +21,4 @@ def min_max(histogram: Histogram) -> Range:
     return histogram.low, histogram.high
 
 
-METHOD = Method(RangeMethod("min-max", min_max), correct_bias=False, is_compared=True)
+METHOD = QuantizationMethod(RangeMethod("min-max", min_max), correct_bias=False, is_compared=True)

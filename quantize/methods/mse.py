@@ -7,7 +7,7 @@ import numpy as np
 from ...core.types import Float64, Range
 from ..numeric.histogram import Histogram
 from ..numeric.scales import LEVELS
-from . import Method, RangeMethod
+from . import QuantizationMethod, RangeMethod
 from .min_max import min_max
 
 ORDER = 70
@@ -85,4 +85,4 @@ class _Errors:
         return integrals
 
 
-METHOD = Method(RangeMethod("mse", mse), is_compared=True)
+METHOD = QuantizationMethod(RangeMethod("mse", mse), is_compared=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ...core.errors import OptionError
 from ...core.types import Float64, Range
 from ..numeric.histogram import Histogram
-from . import Method, RangeMethod
+from . import QuantizationMethod, RangeMethod
 from .min_max import min_max
 
 ORDER = 90
@@ -63,4 +63,4 @@ def _quantile(counts: NDArray[np.int64], edges: Float64, share: float) -> float:
     return float(edges[index + 1] - missing * (edges[index + 1] - edges[index]))
 
 
-METHOD = Method(RangeMethod("percentile", percentile))
+METHOD = QuantizationMethod(RangeMethod("percentile", percentile))

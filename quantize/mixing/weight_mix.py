@@ -16,7 +16,7 @@ from onnx import ModelProto
 from ...core.graphs.graph import Graph
 from ...core.progress import SILENT, Progress
 from ..graph_parts.placement import weighted_nodes
-from ..graph_parts.weighted_layers import Layer
+from ..graph_parts.weighted_layers import WeightedLayer
 from ..rendering.plan import Tradeoff
 from ..trials.held_out_samples import HeldOut
 from .mixed_budget import MixedPrecision, search
@@ -26,12 +26,12 @@ _WORST_DB = -100.0  # an output that is broken altogether: finite, so that it ca
 _INT8_BITS, _FLOAT16_BITS = 8, 16
 
 # layers -> the float model in which the weights of these are rounded
-Render = Callable[[Sequence[Layer]], ModelProto]
+Render = Callable[[Sequence[WeightedLayer]], ModelProto]
 
 
 def mixed_weights(
     model: ModelProto,
-    layers: Sequence[Layer],
+    layers: Sequence[WeightedLayer],
     bits: int,
     render_with: Render,
     held_out: HeldOut,
@@ -58,7 +58,7 @@ def mixed_weights(
 class WeightSizes:
     """Sizes of a model's weights, for any choice of those that are left in float16."""
 
-    def __init__(self, model: ModelProto, layers: Sequence[Layer], bits: int) -> None:
+    def __init__(self, model: ModelProto, layers: Sequence[WeightedLayer], bits: int) -> None:
         self.rounded = {layer.node.input[1]: layer.weight.size for layer in layers}
         self._bits = bits
         graph = Graph(model)
@@ -84,7 +84,7 @@ class WeightSizes:
 
 
 def _sensitivities(
-    layers: Sequence[Layer],
+    layers: Sequence[WeightedLayer],
     render_with: Render,
     held_out: HeldOut,
     deadline: float,
@@ -95,7 +95,7 @@ def _sensitivities(
     In graph order, as early weights tend to be small and to matter. What ``deadline``
     (time.monotonic) does not leave time for is missing.
     """
-    users: dict[str, list[Layer]] = {}
+    users: dict[str, list[WeightedLayer]] = {}
     for layer in layers:
         users.setdefault(layer.node.input[1], []).append(layer)
     noise: dict[str, float] = {}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
+from math import isfinite, isnan
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import tomli_w
 
 from ...core.errors import ModelError
 from ...core.files import write_text
+from ...core.validation import Malformed, require, validated
 from ..numeric.bits import bits_of
 
 if sys.version_info >= (3, 11):
@@ -20,9 +22,10 @@ else:
     import tomli as tomllib
 
 SCHEMA = 1
-_REQUIRED = ("scheme", "samples", "activations", "weights", "float_operators")
 # what decided which method was taken, where it was not a metric
 SQNR, USER = "sqnr", "user"
+# types that mixed precision leaves a tensor in
+_WIDE = ("int16", "float16")
 
 
 @dataclass(frozen=True)
@@ -100,18 +103,10 @@ class Plan:
     symmetric: bool = False
 
     @property
-    def activation_dtype(self) -> str:
-        """Return the type of activations but for those that mixed precision leaves in 16 bits."""
-        bits = bits_of(self.scheme)
-        return f"int{bits[1]}" if bits else "int8"
-
-    @property
     def high_precision(self) -> tuple[str, ...]:
         """Return the activations, or weights, that mixed precision leaves in 16 bits."""
-        dtype = self.activation_dtype
-        activations = (name for name, tensor in self.activations.items() if tensor.dtype != dtype)
-        weights = (name for name, tensor in self.weights.items() if tensor.dtype == "float16")
-        return (*activations, *weights)
+        integers = {*self.integer_activations, *self.integer_weights}
+        return tuple(name for name in (*self.activations, *self.weights) if name not in integers)
 
     @property
     def high_precision_dtype(self) -> str:
@@ -121,9 +116,11 @@ class Plan:
 
     @property
     def integer_activations(self) -> tuple[str, ...]:
-        """Return the activations that are quantized."""
-        dtype = self.activation_dtype
-        return tuple(name for name, tensor in self.activations.items() if tensor.dtype == dtype)
+        """Return the activations that are quantized, to the bits that the scheme names."""
+        _, bits = bits_of(self.scheme) or (8, 8)
+        return tuple(
+            name for name, tensor in self.activations.items() if tensor.dtype == f"int{bits}"
+        )
 
     @property
     def integer_weights(self) -> tuple[str, ...]:
@@ -143,7 +140,10 @@ def write_plan(plan: Plan, path: Path) -> None:
 
 
 def read_plan(path: Path) -> Plan:
-    """Read a plan. Raises ModelError when it is missing or not a plan of this schema."""
+    """Read a plan and check every value in it.
+
+    Raises ModelError, naming the value, when it is missing, damaged, or of another schema.
+    """
     try:
         document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -154,28 +154,53 @@ def read_plan(path: Path) -> Plan:
             "quantize again with this version",
         )
     try:
-        return _plan(document)
-    except KeyError as error:
-        raise ModelError(f"{path}: not a plan: it has no {error}", "quantize again") from error
-    except (TypeError, AttributeError) as error:
+        plan = validated(Plan, _without_gaps(document), closed=True, finite=False)
+        _require_possible(plan)
+    except Malformed as error:
         raise ModelError(f"{path}: not a plan: {error}", "quantize again") from error
+    return plan
 
 
-def _plan(document: Mapping[str, Any]) -> Plan:
-    """Return the plan; keys that an older version did not write have their defaults."""
-    values = {name: document[name] for name in _REQUIRED}
-    values |= {entry.name: document[entry.name] for entry in fields(Plan) if entry.name in document}
-    for name, kind in (("activations", Activation), ("weights", Weight)):
-        values[name] = {tensor: kind(**entry) for tensor, entry in values[name].items()}
-    values["tradeoffs"] = tuple(
-        Tradeoff(
-            floating=tuple(entry["floating"]),
-            cycles_ratio=entry.get("cycles_ratio"),
-            sqnr_db=entry["sqnr_db"],
-            size_ratio=entry.get("size_ratio"),
-        )
-        for entry in document.get("tradeoffs", ())
-    )
-    factors = document.get("equalization", {})
-    values["equalization"] = {name: tuple(channels) for name, channels in factors.items()}
-    return Plan(**values)
+def _without_gaps(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document of a plan without its schema, and with null where TOML has nothing."""
+    plain = {key: value for key, value in document.items() if key != "schema"}
+    if isinstance(tradeoffs := plain.get("tradeoffs"), list):
+        plain["tradeoffs"] = [
+            {"cycles_ratio": None, **entry} if isinstance(entry, dict) else entry
+            for entry in tradeoffs
+        ]
+    return plain
+
+
+def _require_possible(plan: Plan) -> None:
+    """Raise Malformed for a number or a name that no plan has."""
+    bits = bits_of(plan.scheme)
+    require(bits is not None, "scheme", plan.scheme, "a number format such as w8a8")
+    require(plan.samples >= 0, "samples", plan.samples, "a number of samples")
+    dtypes = dict.fromkeys((f"int{bits[1] if bits else 8}", *_WIDE))
+    for name, tensor in plan.activations.items():
+        key = f"activations.{name}"
+        require(tensor.dtype in dtypes, f"{key}.dtype", tensor.dtype, f"one of {', '.join(dtypes)}")
+        _require_range(key, tensor)
+    dtypes = dict.fromkeys((f"int{bits[0] if bits else 8}", *_WIDE))
+    for name, weight in plan.weights.items():
+        key = f"weights.{name}"
+        require(weight.dtype in dtypes, f"{key}.dtype", weight.dtype, f"one of {', '.join(dtypes)}")
+        require(weight.axis >= 0, f"{key}.axis", weight.axis, "an axis of a weight")
+        require(weight.channels > 0, f"{key}.channels", weight.channels, "a number above 0")
+    for name, decibel in plan.candidates.items():
+        require(not isnan(decibel), f"candidates.{name}", decibel, "a number")
+    for name, factors in plan.equalization.items():
+        positive = all(isfinite(factor) and factor > 0 for factor in factors)
+        require(positive, f"equalization.{name}", factors, "numbers above 0")
+
+
+def _require_range(key: str, tensor: Activation) -> None:
+    low, high, scale, zero_point = tensor.low, tensor.high, tensor.scale, tensor.zero_point
+    require(isfinite(low), f"{key}.low", low, "a finite number")
+    require(isfinite(high), f"{key}.high", high, "a finite number")
+    require(low <= high, f"{key}.low", low, f"at most its high, {high:g}")
+    require(isfinite(scale) and scale > 0, f"{key}.scale", scale, "a number above 0")
+    # beside float16 they are what int8 would have had
+    limit = 1 << (15 if tensor.dtype == "int16" else 7)
+    require(-limit <= zero_point < limit, f"{key}.zero_point", zero_point, f"one of {tensor.dtype}")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...core.graphs.sparsity import sparse_axis
 from ...core.types import Array, Float32, Float64
-from ..graph_parts.weighted_layers import Layer
+from ..graph_parts.weighted_layers import WeightedLayer
 from ..methods import NEAREST, Rounding, Solver
 from ..numeric.scales import WEIGHT_LIMIT, floored_for_bias, quantize_weight, weight_scales
 from ..statistics.tensor_statistics import InputMoments
@@ -27,7 +27,7 @@ class Rounded:
 
 
 def rounded_layers(
-    layers: Sequence[Layer],
+    layers: Sequence[WeightedLayer],
     activations: Mapping[str, Activation],
     moments: Mapping[str, InputMoments],
     *,
@@ -61,7 +61,7 @@ def rounded_layers(
     return layers_rounded
 
 
-def _scales(layer: Layer, source: Activation | None) -> Float32:
+def _scales(layer: WeightedLayer, source: Activation | None) -> Float32:
     scales = weight_scales(layer.weight, layer.axis)
     if layer.bias is None or source is None or layer.bias.shape != scales.shape:
         return scales
@@ -69,7 +69,7 @@ def _scales(layer: Layer, source: Activation | None) -> Float32:
 
 
 def _steps(
-    layer: Layer, scales: Float32, moments: InputMoments, rounding: Rounding
+    layer: WeightedLayer, scales: Float32, moments: InputMoments, rounding: Rounding
 ) -> NDArray[np.int8]:
     if rounding.solve is None:
         return quantize_weight(layer.weight, scales, layer.axis)
@@ -116,7 +116,7 @@ def nearest(matrix: Float64, scales: Float64, limit: int) -> Float64:
 
 
 def lost_mean(
-    layer: Layer, steps: NDArray[np.int8], scales: Float32, moments: InputMoments
+    layer: WeightedLayer, steps: NDArray[np.int8], scales: Float32, moments: InputMoments
 ) -> Float64:
     """Return by how much rounding moves the mean of each output, (channels,): (W - Wq) E[x].
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from pathlib import Path
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from ...core.diagnostics import option
@@ -21,7 +21,7 @@ from ..numeric.bits import bits_of
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-    from ..graph_parts.weighted_layers import Layer
+    from ..graph_parts.weighted_layers import WeightedLayer
     from ..mixing.mixed_budget import MixedBudget, MixedPrecision
     from ..rendering.plan import Plan
     from ..statistics.calibration import Calibration
@@ -47,7 +47,7 @@ class Candidates(Protocol):
     def final(self, plan: Plan, held_out: HeldOut) -> tuple[Plan, ModelProto]:
         """Return the model quantized as ``plan`` says, the statistics of all samples in it."""
 
-    def layers(self, plan: Plan) -> Sequence[Layer]:
+    def layers(self, plan: Plan) -> Sequence[WeightedLayer]:
         """Return the layers whose weights are rounded."""
 
 
@@ -86,21 +86,24 @@ class Handover:
 class Scheme:
     """A number format; what is not overridden is that of one that quantizes nothing.
 
-    ``layer_dtype`` is what layers multiply in. ``methods`` are the names of those that it takes,
-    ``refusal`` says why it takes no others. ``extras`` are the options that only some schemes have.
-    With ``needs_chip`` the model is of no use to a chip without the scheme. With ``is_qdq`` the
-    quantized model is in QDQ form, else it is a float model with rounded weights, which convert
-    needs the plan for.
+    ``layer_dtype`` is what layers multiply in. ``refusal`` says why it takes no other methods.
+    ``extras`` are the options that only some schemes have. With ``needs_chip`` the model is of no
+    use to a chip without the scheme. With ``is_qdq`` the quantized model is in QDQ form, else it is
+    a float model with rounded weights, which convert needs the plan for.
     """
 
     layer_dtype: Literal["int8", "float16"] = "float16"
     quantizes = False
-    methods: tuple[str, ...] = ()
-    refusal = ""
+    refusal = "is not for this number format"
     mixing: Mixing | None = None
     extras: tuple[str, ...] = ()
     needs_chip = False
     is_qdq = False
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Return the names of the methods that it takes."""
+        return ()
 
     @property
     def name(self) -> str:
@@ -177,8 +180,8 @@ def scheme_names() -> tuple[str, ...]:
     >>> scheme_names()
     ('w8a8', 'w8a16', 'w4a16', 'float16')
     """
-    files = Path(__file__).parent.glob("[!_]*.py")
-    return tuple(sorted((file.stem for file in files), key=_order))
+    names = (module.name for module in iter_modules(__path__))
+    return tuple(sorted(names, key=_order))
 
 
 def find_scheme(name: str) -> Scheme:

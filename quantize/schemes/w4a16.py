@@ -20,8 +20,8 @@ from ...core.graphs.graph import Graph
 from ...core.types import Float32, Float64
 from ..graph_parts.placement import weighted_nodes
 from ..graph_parts.quantizable import require_quantizable
-from ..graph_parts.weighted_layers import Layer, layers_from
-from ..methods import Method, Solver, find_method, min_max
+from ..graph_parts.weighted_layers import WeightedLayer, layers_from
+from ..methods import QuantizationMethod, Solver, find_method, min_max
 from ..mixing.mixed_budget import MixedBudget, MixedPrecision
 from ..mixing.weight_mix import mixed_weights
 from ..rendering.float_weights import with_rounded_weights
@@ -105,7 +105,7 @@ class FourBitCandidates:
         """Return the plan with some weights in float16: the best of what was tried."""
         rounded = self._rounded(self._layers, plan.method)
 
-        def render_with(layers: Sequence[Layer]) -> ModelProto:
+        def render_with(layers: Sequence[WeightedLayer]) -> ModelProto:
             names = [layer.name for layer in layers]
             return with_rounded_weights(self._model, {name: rounded[name] for name in names})
 
@@ -129,15 +129,15 @@ class FourBitCandidates:
         mark(model, SCHEME.name)
         return replace(plan, samples=self._statistics.count), model
 
-    def layers(self, plan: Plan) -> list[Layer]:
+    def layers(self, plan: Plan) -> list[WeightedLayer]:
         """Return the layers whose weights are rounded."""
         names = set(plan.integer_weights)
         return [layer for layer in self._layers if layer.node.input[1] in names]
 
-    def _rendered(self, layers: Sequence[Layer], method: str) -> ModelProto:
+    def _rendered(self, layers: Sequence[WeightedLayer], method: str) -> ModelProto:
         return with_rounded_weights(self._model, self._rounded(layers, method))
 
-    def _rounded(self, layers: Sequence[Layer], name: str) -> dict[str, Rounded]:
+    def _rounded(self, layers: Sequence[WeightedLayer], name: str) -> dict[str, Rounded]:
         method, moments = find_method(name), self._statistics.moments
         return {layer.name: _rounded(layer, moments.get(layer.name), method) for layer in layers}
 
@@ -151,12 +151,14 @@ class FourBitCandidates:
         return weights
 
 
-def _is_rounded_by_the_toolkit(layer: Layer) -> bool:
+def _is_rounded_by_the_toolkit(layer: WeightedLayer) -> bool:
     """Return whether the toolkit rounds the layer's weight to 4 bits; else it is in float16."""
     return layer.groups == 1 and layer.node.op_type != "ConvTranspose"
 
 
-def _rounded(layer: Layer, inputs: InputMoments | None, method: Method) -> Rounded:
+def _rounded(
+    layer: WeightedLayer, inputs: InputMoments | None, method: QuantizationMethod
+) -> Rounded:
     """Return one layer's weight in steps of -7 to 7, and its corrected bias."""
     matrix = layer.matrix(layer.weight).astype(np.float64)
     scales = np.maximum(np.abs(matrix).max(axis=2) / LIMIT, 1e-8)
@@ -211,7 +213,7 @@ def _filled(
     return steps, scales
 
 
-def _int8(layer: Layer, steps: Float64) -> NDArray[np.int8]:
+def _int8(layer: WeightedLayer, steps: Float64) -> NDArray[np.int8]:
     return layer.weight_like(steps).astype(np.int8)
 
 

@@ -19,7 +19,6 @@ class W8A8(Scheme):
 
     layer_dtype = "int8"
     quantizes = True
-    methods = tuple(name for name in method_names() if name != AUTO)
     mixing = Mixing(
         kinds=("cycles", "sqnr"),
         rescue=MixedBudget("cycles", 0.05),
@@ -28,6 +27,11 @@ class W8A8(Scheme):
     )
     extras = ("symmetric", "explain", "simulator")
     is_qdq = True
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Return the names of all methods."""
+        return tuple(name for name in method_names() if name != AUTO)
 
     def candidates(self, task: Calibration) -> IntegerCandidates:
         """Calibrate a model, its activations for asymmetric int8 unless the task is symmetric."""

@@ -13,7 +13,7 @@ from ...core.errors import ModelError
 from ...core.progress import SILENT, Progress
 from ...core.streaming.tensor_stream import stream
 from ...core.types import Array, Float64
-from ..graph_parts.weighted_layers import Layer, blocks
+from ..graph_parts.weighted_layers import WeightedLayer, blocks
 from ..numeric.histogram import Histogram
 
 # Positions of one image that count for a layer's second moments: neighbours say little new. Narrow
@@ -98,7 +98,7 @@ NO_STATISTICS = TensorStatistics(0, {}, {})
 def collect_statistics(
     model: ModelProto,
     tensors: Sequence[str],
-    layers: Sequence[Layer],
+    layers: Sequence[WeightedLayer],
     samples: Iterable[Mapping[str, Array]],
     *,
     seed: int = 0,
@@ -139,7 +139,7 @@ def collect_statistics(
     return replace(before, count=earlier + count)
 
 
-def _some_positions(layer: Layer, random: np.random.Generator) -> Array:
+def _some_positions(layer: WeightedLayer, random: np.random.Generator) -> Array:
     count = _FEW_POSITIONS if layer.width <= _NARROW else _POSITIONS
     if layer.positions <= count:
         return np.arange(layer.positions)

@@ -15,7 +15,7 @@ from ...core.streaming.tensor_stream import with_outputs
 from ...core.trim_heap import trim_heap
 from ...core.types import Array, Feeds
 from ..graph_parts.logits import logits_of
-from .method_selection import TaskMetric, Trial
+from .method_selection import MethodTrial, TaskMetric
 
 
 class HeldOut:
@@ -66,7 +66,7 @@ class HeldOut:
         progress: Progress = SILENT,
         earlier: int = 0,
         total: int | None = None,
-    ) -> Trial:
+    ) -> MethodTrial:
         """Return the SQNR as above, that of each sample's logits, and the metric's score of each.
 
         ``progress`` counts the samples, ``total`` in all trials, from the ``earlier`` ones on.
@@ -84,7 +84,7 @@ class HeldOut:
             progress.step("compare", earlier + index + 1, total)
         del session
         trim_heap()
-        return Trial(running.db, tuple(each_db), tuple(scores))
+        return MethodTrial(running.db, tuple(each_db), tuple(scores))
 
     def _sqnr_of_logits(self, reference: list[Array], logits: list[Array]) -> float:
         centred = [

@@ -31,7 +31,7 @@ class TaskMetric:
 
 
 @dataclass(frozen=True)
-class Trial:
+class MethodTrial:
     """A candidate on the held-out samples: SQNR in dB over all, and of each sample.
 
     ``each_db`` is measured before a last Softmax or Sigmoid, see logits. ``scores`` has the metric
@@ -51,16 +51,16 @@ class Verdict:
     chosen_by: str
 
 
-def verdict_on(trials: Mapping[str, Trial], metric: TaskMetric | None = None) -> Verdict:
+def verdict_on(trials: Mapping[str, MethodTrial], metric: TaskMetric | None = None) -> Verdict:
     """Return the first candidate, unless a later one is better by more than chance; and so on.
 
     Better is a higher SQNR in the mean over the samples, the mean of the paired differences being
     more than two standard errors above 0. With a metric, candidates that are worse than its best
     one by as much are out before that.
 
-    >>> first = Trial(20.0, (19.0, 20.0, 21.0, 19.5), (1.0, 0.0, 1.0, 1.0))
-    >>> like_it = Trial(20.5, (23.0, 18.0, 23.5, 18.5), (1.0, 1.0, 0.0, 1.0))
-    >>> better = Trial(22.0, (21.5, 22.0, 23.0, 22.0), (0.0, 0.0, 0.0, 0.0))
+    >>> first = MethodTrial(20.0, (19.0, 20.0, 21.0, 19.5), (1.0, 0.0, 1.0, 1.0))
+    >>> like_it = MethodTrial(20.5, (23.0, 18.0, 23.5, 18.5), (1.0, 1.0, 0.0, 1.0))
+    >>> better = MethodTrial(22.0, (21.5, 22.0, 23.0, 22.0), (0.0, 0.0, 0.0, 0.0))
     >>> verdict_on({"a": first, "b": like_it})
     Verdict(best='a', chosen_by='sqnr')
     >>> verdict_on({"a": first, "b": like_it, "c": better})
@@ -84,7 +84,7 @@ def verdict_on(trials: Mapping[str, Trial], metric: TaskMetric | None = None) ->
     return Verdict(best, SQNR if best == nearest else metric.name)
 
 
-def _nearest(trials: Mapping[str, Trial]) -> str:
+def _nearest(trials: Mapping[str, MethodTrial]) -> str:
     best, *others = trials
     for name in others:
         if _is_higher(_bounded(trials[name]), _bounded(trials[best])):
@@ -92,7 +92,7 @@ def _nearest(trials: Mapping[str, Trial]) -> str:
     return best
 
 
-def _bounded(trial: Trial) -> Array:
+def _bounded(trial: MethodTrial) -> Array:
     """Return the SQNR of each sample; finite too where it is exact, or broken altogether."""
     return np.clip(np.array(trial.each_db), -_MOST_DB, _MOST_DB)
 
@@ -108,7 +108,7 @@ def _is_higher(values: Array, others: Array) -> bool:
 
 def selected(
     plan: Plan,
-    trials: Mapping[str, Trial],
+    trials: Mapping[str, MethodTrial],
     held_out: int,
     verdict: Verdict,
     metric: TaskMetric | None,

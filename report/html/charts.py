@@ -23,7 +23,7 @@ class Scale:
     margin: float = 3.0
 
     def at(self, value: float) -> float:
-        """The place of a value; what lies outside is drawn at the end.
+        """Return the place of a value; what lies outside is drawn at the end.
 
         >>> Scale(0, 10).at(5), Scale(0, 10).at(99)
         (50.0, 97.0)
@@ -33,7 +33,7 @@ class Scale:
 
 
 def scale_of(values: Sequence[float]) -> Scale:
-    """A scale that holds all values with some air.
+    """Return a scale that holds all values with some air.
 
     >>> scale_of([0.9, 1.0])
     Scale(low=0.89, high=1.01, margin=3.0)
@@ -44,7 +44,7 @@ def scale_of(values: Sequence[float]) -> Scale:
 
 
 def bar(part: float, kind: str = "after") -> Markup:
-    """A horizontal bar; ``part`` of 1 is the full width. The value stands beside it as text."""
+    """Draw a bar; ``part`` of 1 is the full width. The value stands beside it as text."""
     width = f"{100 * min(max(part, 0.004), 1.0):.2f}%"
     back = tag("rect", class_="track", width="100%", height="12", rx="2")
     front = tag("rect", class_=kind, width=width, height="12", rx="2")
@@ -52,7 +52,7 @@ def bar(part: float, kind: str = "after") -> Markup:
 
 
 def whisker(scale: Scale, value: float, low: float | None, high: float | None) -> Markup:
-    """A point and its interval, without letters."""
+    """Draw a point and its interval, without letters."""
     parts = [_line(0, 100, 9, "axis")]
     if low is not None and high is not None:
         parts.append(_line(scale.at(low), scale.at(high), 9, "interval"))
@@ -63,9 +63,8 @@ def whisker(scale: Scale, value: float, low: float | None, high: float | None) -
 def interval_chart(
     title: str, value: float, low: float, high: float, limit: float | None
 ) -> Markup:
-    """A value and its 95 % interval, on an axis with the limit that it must keep."""
-    known = [low, value, high, *([] if limit is None else [limit])]
-    scale = scale_of(known)
+    """Draw a value and its 95 % interval, on an axis with the limit that it must keep."""
+    scale = scale_of([low, value, high, *([] if limit is None else [limit])])
     holds = limit is None or value >= limit
     parts = [
         tag("title", title),
@@ -92,7 +91,7 @@ def interval_chart(
 
 
 @dataclass(frozen=True)
-class CurvePoint:
+class ChartPoint:
     """A point of a curve with what it is; the chosen one is drawn larger."""
 
     x: float
@@ -102,14 +101,14 @@ class CurvePoint:
 
 
 def curve(
-    title: str, points: Sequence[CurvePoint], axes: tuple[str, str], limit: float | None = None
+    title: str, points: Sequence[ChartPoint], axes: tuple[str, str], limit: float | None = None
 ) -> Markup:
-    """Points joined in the order of x, each with a tooltip, and the extremes of both in words."""
-    ordered = sorted(points, key=lambda one: one.x)
-    across = scale_of([one.x for one in ordered])
-    known = [one.y for one in ordered] + ([] if limit is None else [limit])
-    up = scale_of(known)
-    places = [(across.at(one.x), 200 - 2 * up.at(one.y)) for one in ordered]
+    """Draw points joined in the order of x, with tooltips and the extremes of both in words."""
+    ordered = sorted(points, key=lambda point: point.x)
+    across = scale_of([point.x for point in ordered])
+    heights = [point.y for point in ordered] + ([] if limit is None else [limit])
+    up = scale_of(heights)
+    places = [(across.at(point.x), 200 - 2 * up.at(point.y)) for point in ordered]
     joined_by = tag(
         "svg",
         tag("polyline", class_="curve", points=" ".join(f"{x:.2f},{y:.2f}" for x, y in places)),
@@ -122,10 +121,11 @@ def curve(
     if limit is not None:
         y = 200 - 2 * up.at(limit)
         parts.append(tag("line", class_="limit", x1="0", x2="100%", y1=y, y2=y))
-    for one, (x, y) in zip(ordered, places, strict=True):
-        parts.append(_point(x, y, 7 if one.chosen else 4, one.name, one.chosen))
+    for point, (x, y) in zip(ordered, places, strict=True):
+        parts.append(_point(x, y, 7 if point.chosen else 4, point.name, point.chosen))
     drawing = tag("svg", parts, class_="plot", height="200", role="img")
-    names = dict.fromkeys(f"{one:.4g}" for one in (max(known), min(known)))  # of equal ones one
+    extremes = max(heights), min(heights)
+    names = dict.fromkeys(f"{height:.4g}" for height in extremes)  # of equal ones one
     return tag(
         "div",
         tag("div", axes[1], class_="muted small y-name"),
@@ -151,13 +151,13 @@ def _line(start: float, end: float, y: float, kind: str) -> Markup:
 
 
 def _point(x: float, y: float, radius: int = 4, name: str = "", chosen: bool = True) -> Markup:
-    told = tag("title", name) if name else None
+    title = tag("title", name) if name else None
     kind = "point" if chosen else "point other"
-    return tag("circle", told, class_=kind, cx=_percent(x), cy=y, r=radius)
+    return tag("circle", title, class_=kind, cx=_percent(x), cy=y, r=radius)
 
 
 def _ends(scale: Scale, low: float, high: float) -> list[Markup]:
-    """The interval's ends in figures; in one text where two would lie on each other."""
+    """Return the interval's ends in figures; in one text where two would lie on each other."""
     start, end = scale.at(low), scale.at(high)
     if end - start < 2 * _EDGE:
         return [_label((start + end) / 2, 72, f"{low:.4f} to {high:.4f}", "muted")]

@@ -19,36 +19,36 @@ STAGES = {
 
 
 def card(title: str, *content: Markup | None, note: str = "") -> Markup:
-    """A titled part of the page."""
-    said = tag("p", note, class_="muted small") if note else None
-    return tag("div", tag("h3", title), content, said, class_="card")
+    """Return a titled part of the page."""
+    below = tag("p", note, class_="muted small") if note else None
+    return tag("div", tag("h3", title), content, below, class_="card")
 
 
 def folded_card(title: str, content: Markup) -> Markup:
-    """A part that is read when it is opened."""
+    """Return a part that is read when it is opened."""
     return tag("details", tag("summary", title), content, class_="card")
 
 
 def folded(summary: str, *content: Child) -> Markup:
-    """What is read when it is opened, inside a part."""
+    """Return content that is read when it is opened, inside a part."""
     return tag("details", tag("summary", summary), content)
 
 
 def chip(text: str, good: bool) -> Markup:
-    """A word in green or red."""
+    """Return a word in green or red."""
     return tag("span", text, class_="chip good" if good else "chip bad")
 
 
 def data_table(
     headings: Sequence[str], rows: Iterable[Sequence[Markup | str]], numbers: int = 0
 ) -> Markup:
-    """A table that scrolls by itself when it is too wide.
+    """Return a table that scrolls by itself when it is too wide.
 
     After the columns of words come ``numbers`` columns of numbers, from the right end, or before
     the last column when that has no heading.
     """
     end = len(headings) - (1 if headings[-1] == "" else 0)
-    kinds = ["number" if end - numbers <= place < end else None for place in range(len(headings))]
+    kinds = ["number" if end - numbers <= index < end else None for index in range(len(headings))]
     head = tag(
         "tr",
         (
@@ -65,7 +65,7 @@ def data_table(
 
 
 def bar_row(name: Markup | str, drawing: Markup | Sequence[Markup], value: str) -> Markup:
-    """A name, a drawing and a value side by side."""
+    """Return a name, a drawing and a value side by side."""
     return tag(
         "div",
         tag("span", name, class_="name"),
@@ -76,7 +76,7 @@ def bar_row(name: Markup | str, drawing: Markup | Sequence[Markup], value: str) 
 
 
 def layer_row(name: str, about: str, drawings: Sequence[Markup], value: str) -> Markup:
-    """A row for a long name, which may be any tensor's, with a line about it."""
+    """Return a row for a long name, which may be any tensor's, with a line about it."""
     return tag(
         "div",
         tag("div", path_code(name), tag("div", about, class_="muted small"), class_="name"),
@@ -87,7 +87,7 @@ def layer_row(name: str, about: str, drawings: Sequence[Markup], value: str) -> 
 
 
 def legend(*entries: tuple[str, str]) -> Markup:
-    """What the colours mean: pairs of a class and a text."""
+    """Return what the colours mean: pairs of a class and a text."""
     return tag(
         "div",
         (tag("span", tag("i", class_=kind), text) for kind, text in entries),

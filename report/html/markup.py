@@ -24,34 +24,36 @@ Value: TypeAlias = "str | int | float | None"
 
 
 def tag(element: str, /, *children: Child, **attributes: Value) -> Markup:
-    """An element. An attribute's name ends in _ where Python has the word, and has _ for a dash.
+    """Return an element.
+
+    An attribute's name ends in _ where Python has the word, and has _ for a dash.
 
     >>> tag("p", "a < b ", tag("b", 1.5), class_="x", aria_label='"')
     '<p class="x" aria-label="&quot;">a &lt; b <b>1.5</b></p>'
     """
-    given = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escape(_text(value))}"'
+    written = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escape(short_text(value))}"'
         for key, value in attributes.items()
         if value is not None
     )
     if element in _VOID:
-        return Markup(f"<{element}{given}>")
-    return Markup(f"<{element}{given}>{joined(children)}</{element}>")
+        return Markup(f"<{element}{written}>")
+    return Markup(f"<{element}{written}>{joined(children)}</{element}>")
 
 
 def joined(children: Child) -> Markup:
-    """Markup as it is, everything else escaped."""
+    """Return markup as it is, everything else escaped."""
     if children is None:
         return Markup()
     if isinstance(children, Markup):
         return children
     if isinstance(children, (str, int, float)):
-        return Markup(escape(_text(children)))
-    return Markup("".join(joined(one) for one in children))
+        return Markup(escape(short_text(children)))
+    return Markup("".join(joined(child) for child in children))
 
 
 def path_code(name: str) -> Markup:
-    """A name as code, which a narrow window breaks where its parts end.
+    """Return a name as code, which a narrow window breaks where its parts end.
 
     >>> path_code("/head/conv.0")
     '<code>/<wbr>head/<wbr>conv.<wbr>0</code>'
@@ -60,5 +62,6 @@ def path_code(name: str) -> Markup:
     return tag("code", [[part, tag("wbr")] for part in parts[:-1]], parts[-1])
 
 
-def _text(value: str | int | float) -> str:
+def short_text(value: object) -> str:
+    """Return a value as text, not escaped yet; a number is written shortly."""
     return f"{value:.6g}" if isinstance(value, float) else xml_visible(str(value))

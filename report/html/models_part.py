@@ -2,149 +2,157 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import TypeVar
 
-from ...core.results import ChangeFigure
+from ...core.results.layer_rows import Feed
+from ...core.results.model_figures import ModelRow, QuantizationFigure, TradeoffFigure
+from ...core.results.report import ChangeFigure, StageRun
 from ..text.changes import change_row, worse_by
-from ..text.units import count_text, size_text
-from .charts import CurvePoint, bar, curve
+from ..text.units import count_text, finite, size_text
+from .charts import ChartPoint, bar, curve
 from .elements import STAGES, bar_row, card, data_table, folded_card
 from .markup import Markup, tag
 
-_LAST = ("rknn", "quantized", "candidate")
+_Number = TypeVar("_Number", int, float)
 
 
-def models_card(models: Sequence[dict[str, Any]]) -> Markup:
-    """Size, latency and cycles of every form of the model, as bars."""
-    sizes = [(one["stage"], one["bytes"]) for one in models]
-    npu = [(one["stage"], one["latency"][0]) for one in models if one["latency"]]
-    npu = [(stage, one) for stage, one in npu if one["kind"] != "host"]
+def models_card(models: Sequence[ModelRow]) -> Markup:
+    """Draw size, latency and cycles of every form of the model, as bars."""
+    sizes: list[tuple[str, int | None]] = [(row.stage, row.bytes) for row in models]
+    timed = [(row.stage, row.latency[0]) for row in models if row.latency]
+    npu = [(stage, latency) for stage, latency in timed if latency.kind != "host"]
     parts = [
         _bars("Size", sizes, size_text),
-        _bars("Latency", [(stage, one["ms"]) for stage, one in npu], "{:.2f} ms".format),
-        _bars("NPU cycles", [(stage, one["cycles"]) for stage, one in npu], count_text),
+        _bars("Latency", [(stage, latency.ms) for stage, latency in npu], "{:.2f} ms".format),
+        _bars("NPU cycles", [(stage, latency.cycles) for stage, latency in npu], count_text),
     ]
-    host = [(one["stage"], one["latency"][0]["ms"]) for one in models if one["latency"]]
     if not npu:
+        host = [(stage, latency.ms) for stage, latency in timed]
         parts.append(_bars("Latency on this host's CPU", host, "{:.2f} ms".format))
     return card("Before and after", *parts)
 
 
-def _bars(title: str, rows: Sequence[tuple[str, Any]], text: Any) -> Markup | None:
-    known = [(stage, value) for stage, value in rows if value is not None]
-    if not known:
+def _bars(
+    title: str, rows: Sequence[tuple[str, _Number | None]], text: Callable[[_Number], str]
+) -> Markup | None:
+    bars = [(stage, value) for stage, value in rows if value is not None]
+    if not bars:
         return None
-    most = max(value for _, value in known) or 1
+    most = max(value for _, value in bars) or 1
     drawn = [
         bar_row(
             STAGES.get(stage, stage),
-            bar(value / most, "after" if place == len(known) - 1 else "before"),
+            bar(value / most, "after" if index == len(bars) - 1 else "before"),
             text(value),
         )
-        for place, (stage, value) in enumerate(known)
+        for index, (stage, value) in enumerate(bars)
     ]
     return tag("div", tag("p", title, class_="muted small"), drawn)
 
 
-def quantization_card(how: dict[str, Any] | None) -> Markup | None:
-    """Which ways to quantize were compared, and what float16 would add."""
-    if how is None or not (how["candidates"] or how["tradeoffs"]):
+def quantization_card(figure: QuantizationFigure | None) -> Markup | None:
+    """Draw which ways to quantize were compared, and what float16 would add."""
+    if figure is None or not (figure.candidates or figure.tradeoffs):
         return None
-    note = f"Noise of the outputs (SQNR) on {how['held_out']} samples that no method had seen."
-    known = {name: value for name, value in how["candidates"].items() if value is not None}
-    most = max([1.0, *known.values()])
+    note = f"Noise of the outputs (SQNR) on {figure.held_out} samples that no method had seen."
+    candidates = figure.candidates.items()
+    decibels = {name: value for name, value in candidates if finite(value) is not None}
+    most = max([1.0, *decibels.values()])
     rows = []
-    for name, value in sorted(known.items(), key=lambda one: -one[1]):
-        kind = "after" if name == how["method"] else "before"
+    for name, value in sorted(decibels.items(), key=lambda pair: -pair[1]):
+        kind = "after" if name == figure.method else "before"
         rows.append(bar_row(name, bar(value / most, kind), f"{value:.1f} dB"))
-    note += _chosen(how, known)
-    title = f"Quantization: {how['method']}"
-    return card(title, *rows, _tradeoffs(how), note=note if rows else "")
+    note += _reason(figure, decibels)
+    title = f"Quantization: {figure.method}"
+    return card(title, *rows, _tradeoffs(figure), note=note if rows else "")
 
 
-def _chosen(how: dict[str, Any], decibels: dict[str, float]) -> str:
-    """Why this method, where the bars alone do not say it."""
-    by = how.get("chosen_by", "sqnr")
-    if by == "user":
-        return f" {how['method']} was asked for."
-    if by != "sqnr":
-        return f" The method was chosen by {how['metric']} on them."
-    kept = decibels.get(how["method"])
-    if kept is None or max(decibels.values()) <= kept:
+def _reason(figure: QuantizationFigure, decibels: dict[str, float]) -> str:
+    """Return why this method, where the bars alone do not say it."""
+    if figure.chosen_by == "user":
+        return f" {figure.method} was asked for."
+    if figure.chosen_by != "sqnr":
+        return f" The method was chosen by {figure.metric} on them."
+    own = decibels.get(figure.method)
+    if own is None or max(decibels.values()) <= own:
         return ""
-    return f" {how['method']} was kept: sample by sample none is better by more than chance."
+    return f" {figure.method} was kept: sample by sample none is better by more than chance."
 
 
-def _tradeoffs(how: dict[str, Any]) -> Markup | None:
-    wide = how.get("wide", "float16")
-    of = "size" if any(one.get("size_ratio") for one in how["tradeoffs"]) else "cycles"
+def _tradeoffs(figure: QuantizationFigure) -> Markup | None:
+    wide = figure.wide
+    of = "size" if any(tradeoff.size_ratio for tradeoff in figure.tradeoffs) else "cycles"
+    costs = [(_cost(tradeoff, of), tradeoff) for tradeoff in figure.tradeoffs]
     points = [
-        CurvePoint(
-            one[f"{of}_ratio"],
-            one["sqnr_db"],
-            f"{one['floating']} tensors in {wide}: {one['sqnr_db']:.1f} dB, "
-            f"{one[f'{of}_ratio'] - 1:+.1%} {of}",
-            one["floating"] == how["floating"],
+        ChartPoint(
+            cost,
+            tradeoff.sqnr_db,
+            f"{tradeoff.floating} tensors in {wide}: {tradeoff.sqnr_db:.1f} dB, "
+            f"{cost - 1:+.1%} {of}",
+            tradeoff.floating == figure.floating,
         )
-        for one in how["tradeoffs"]
-        if one["sqnr_db"] is not None and one[f"{of}_ratio"] is not None
+        for cost, tradeoff in costs
+        if cost is not None and finite(tradeoff.sqnr_db) is not None
     ]
     if len(points) < 2:
         return None
     title = f"SQNR against {of} for {len(points)} choices of tensors in {wide}"
     drawn = curve(title, points, (f"{of} over int8", "dB"))
-    told = f"Mixed precision: {how['floating']} tensors stay in {wide} (the large point)."
-    return tag("div", tag("p", told), drawn)
+    text = f"Mixed precision: {figure.floating} tensors stay in {wide} (the large point)."
+    return tag("div", tag("p", text), drawn)
 
 
-def changes_card(changes: Sequence[dict[str, Any]]) -> Markup | None:
-    """What changed since the report of an earlier run."""
+def _cost(tradeoff: TradeoffFigure, of: str) -> float | None:
+    return tradeoff.size_ratio if of == "size" else tradeoff.cycles_ratio
+
+
+def changes_card(changes: Sequence[ChangeFigure]) -> Markup | None:
+    """Return what changed since the report of an earlier run, as a table."""
     if not changes:
         return None
     rows = []
-    known = [each for each in changes if None not in each.values()]
-    for one in (ChangeFigure(**each) for each in known):
-        name, before, after, told = change_row(one)
-        kind = "bad" if "worse" in told else "good" if worse_by(one) < 0 else None
-        rows.append([name, before, after, tag("span", told, class_=kind)])
+    for change in changes:
+        name, before, after, text = change_row(change)
+        kind = "bad" if "worse" in text else "good" if worse_by(change) < 0 else None
+        rows.append([name, before, after, tag("span", text, class_=kind)])
     table = data_table(("", "before", "now", "change"), rows, numbers=3)
     return card("Since the last report", table)
 
 
-def feed_card(feed: dict[str, Any]) -> Markup | None:
-    """What the program on the board has to give the model and gets from it."""
-    if not feed:
+def feed_card(feed: Feed | None) -> Markup | None:
+    """Return what the program on the board has to give the model and gets from it."""
+    if feed is None:
         return None
-    tables = [
-        data_table(list(rows[0]), [[_value(cell) for cell in one.values()] for one in rows])
-        for rows in (feed.get("inputs", ()), feed.get("outputs", ()))
-        if rows
-    ]
-    heads = [tag("p", name, class_="muted small") for name in ("Inputs", "Outputs")]
-    content = [part for pair in zip(heads, tables, strict=False) for part in pair]
+    sides = (("Inputs", feed.inputs), ("Outputs", feed.outputs))
+    content = []
+    for heading, tensors in sides:
+        rows = [asdict(tensor) for tensor in tensors]
+        if rows:
+            cells = [[_value(value) for value in row.values()] for row in rows]
+            content += [tag("p", heading, class_="muted small"), data_table(list(rows[0]), cells)]
     return folded_card("How to feed it", tag("div", content))
 
 
-def _value(value: Any) -> str:
-    if isinstance(value, list):
-        return " × ".join(_value(one) for one in value)
+def _value(value: object) -> str:
+    if isinstance(value, tuple):
+        return " × ".join(map(_value, value))
     return "-" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def stages_card(stages: Sequence[dict[str, Any]]) -> Markup | None:
-    """What was done and how long it took."""
+def stages_card(stages: Sequence[StageRun]) -> Markup | None:
+    """Draw what was done and how long it took."""
     if not stages:
         return None
-    stages = [{**one, "seconds": one["seconds"] or 0.0} for one in stages]
-    most = max(one["seconds"] for one in stages) or 1
+    most = max(stage.seconds for stage in stages) or 1
     rows = [
         bar_row(
-            one["name"],
-            bar(one["seconds"] / most, "bad" if one["status"] == "failed" else "before"),
-            f"{one['seconds']:.1f} s" if one["status"] == "done" else one["status"],
+            stage.name,
+            bar(stage.seconds / most, "bad" if stage.status == "failed" else "before"),
+            f"{stage.seconds:.1f} s" if stage.status == "done" else stage.status,
         )
-        for one in stages
+        for stage in stages
     ]
-    total = sum(one["seconds"] for one in stages)
+    total = sum(stage.seconds for stage in stages)
     return folded_card(f"The stages: {total:.0f} s", tag("div", rows))

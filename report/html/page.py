@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
-from typing import Any
 
-from ...core.results import Report
-from ..formats.document import to_document
+from ...core.diagnostics import Diagnostic
+from ...core.errors import RockpressError
+from ...core.results.report import GateFigure, Report, TargetReport
+from ..text.table import counted, versions_of
 from ..text.units import UNKNOWN, count_text, number_text, size_text
 from .accuracy_part import accuracy_card, tiles
 from .elements import card, chip, data_table, folded_card
 from .extra_parts import extra_cards
 from .layers_part import layers_card
-from .markup import Markup, joined, tag
+from .markup import Markup, short_text, tag
 from .models_part import changes_card, feed_card, models_card, quantization_card, stages_card
 from .pruning_part import pruning_card
 from .style import STYLE
@@ -23,50 +24,46 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def to_html(report: Report) -> str:
-    """The report as an HTML page with a final newline."""
-    return page(to_document(report, pictures=True))
-
-
-def page(document: dict[str, Any]) -> str:
-    """The page of a report's document; parts that it does not have are left out."""
-    model = PurePath(str(document["recipe"].get("model") or "model")).name
-    targets = document["targets"]
+    """Return the report as an HTML page; parts that it does not have are left out."""
+    model = PurePath(str(report.recipe.get("model") or "model")).name
+    several = len(report.targets) > 1
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        tag("title", f"{model}: {document['verdict']} - rockpress"),
+        tag("title", f"{model}: {'pass' if report.passed else 'fail'} - rockpress"),
         tag("style", STYLE),
     )
     main = tag(
         "main",
-        _header(document, model),
-        _summary(targets) if len(targets) > 1 else None,
-        [_target(one, number, len(targets) > 1) for number, one in enumerate(targets)],
-        _recipe(document["recipe"]),
-        _footer(document),
+        _header(report, model),
+        _summary(report.targets) if several else None,
+        [_target(target, number, several) for number, target in enumerate(report.targets)],
+        _recipe(report.recipe),
+        _footer(report),
     )
     return f"<!doctype html>\n{tag('html', head, tag('body', main), lang='en')}\n"
 
 
-def _header(document: dict[str, Any], model: str) -> Markup:
-    gates = [gate for target in document["targets"] for gate in target["gates"]]
-    failed = sum(not gate["pass"] for gate in gates)
-    broken = sum(target["error"] is not None for target in document["targets"])
-    told = [_failing(failed, len(gates))] if failed else []
-    told += [f"{broken} of {len(document['targets'])} targets failed"] if broken else []
-    if not told and gates:
-        told = [f"all {len(gates)} gates hold" if len(gates) > 1 else "the gate holds"]
-    kind, verdict = _verdict(document["verdict"] == "pass", bool(gates))
-    names = ", ".join(one["target"] or "ONNX Runtime" for one in document["targets"])
+def _header(report: Report, model: str) -> Markup:
+    targets = report.targets
+    gates = [gate for target in targets for gate in target.gates]
+    failed = sum(not gate.passed for gate in gates)
+    broken = sum(target.error is not None for target in targets)
+    reasons = [_failing(failed, len(gates))] if failed else []
+    reasons += [f"{broken} of {len(targets)} targets failed"] if broken else []
+    if not reasons and gates:
+        reasons = [f"all {len(gates)} gates hold" if len(gates) > 1 else "the gate holds"]
+    kind, verdict = _verdict(report.passed, bool(gates))
+    names = ", ".join(target.target or "ONNX Runtime" for target in targets)
     return tag(
         "header",
         tag(
             "div",
             tag("div", f"rockpress report for {names}", class_="muted small"),
             tag("h1", model),
-            tag("div", "; ".join(told) or "it would pass whatever came out", class_="muted"),
+            tag("div", "; ".join(reasons) or "it would pass whatever came out", class_="muted"),
         ),
         tag("div", verdict, class_="verdict"),
         class_=f"card {kind}",
@@ -82,74 +79,71 @@ def _failing(failed: int, gates: int) -> str:
 
 
 def _verdict(passed: bool, gated: bool) -> tuple[str, str]:
-    """Without a gate nothing was asked, so green would say too much."""
+    """Return class and text; without a gate nothing was asked, so green would say too much."""
     if not passed:
         return "fail", "✗ FAIL"
     return ("pass", "✓ PASS") if gated else ("open", "no gate was set")
 
 
-def _summary(targets: Sequence[dict[str, Any]]) -> Markup:
-    rows = [_summary_row(one, number) for number, one in enumerate(targets)]
+def _summary(targets: Sequence[TargetReport]) -> Markup:
+    rows = [_summary_row(target, number) for number, target in enumerate(targets)]
     headings = ("target", "", "retention", "size", "cycles", "latency")
     return tag("section", data_table(headings, rows, numbers=4), class_="card")
 
 
-def _summary_row(target: dict[str, Any], number: int) -> list[Markup | str]:
-    passed = target["error"] is None and all(gate["pass"] for gate in target["gates"])
-    link = tag("a", target["target"] or "ONNX Runtime", href=f"#t{number}")
-    verdict = chip("pass" if passed else "FAIL", passed)
-    if not target["models"]:
+def _summary_row(target: TargetReport, number: int) -> list[Markup | str]:
+    link = tag("a", target.target or "ONNX Runtime", href=f"#t{number}")
+    verdict = chip("pass" if target.passed else "FAIL", target.passed)
+    if not target.models:
         return [link, verdict, *[UNKNOWN] * 4]
-    result, kept = target["models"][-1], target["retention"]["value"]
-    latency = result["latency"][0] if result["latency"] else {"ms": None, "cycles": None}
+    result = target.models[-1]
+    latency = result.latency[0] if result.latency else None
     return [
         link,
         verdict,
-        number_text(kept, ".4f"),
-        size_text(result["bytes"]),
-        count_text(latency["cycles"]),
-        UNKNOWN if latency["ms"] is None else f"{latency['ms']:.2f} ms",
+        number_text(target.retention.value, ".4f"),
+        size_text(result.bytes),
+        count_text(latency.cycles if latency else None),
+        UNKNOWN if latency is None or latency.ms is None else f"{latency.ms:.2f} ms",
     ]
 
 
-def _target(target: dict[str, Any], number: int, several: bool) -> Markup:
-    name = target["target"] or "ONNX Runtime only"
+def _target(target: TargetReport, number: int, several: bool) -> Markup:
+    name = target.target or "ONNX Runtime only"
     # with one target the title names it; a screen reader still gets every level of headings
     heading = tag("h2", name, class_=None if several else "unseen")
-    if target["error"] is not None:
-        parts: list[Markup | None] = [_error(target["error"])]
+    if target.error is not None:
+        parts: list[Markup | None] = [_error(target.error)]
     else:
         parts = [
             tiles(target),
-            _gates(target["gates"]),
-            changes_card(target.get("changes", ())),
-            tag("div", accuracy_card(target), models_card(target["models"]), class_="pair"),
+            _gates(target.gates),
+            changes_card(target.changes),
+            tag("div", accuracy_card(target), models_card(target.models), class_="pair"),
             layers_card(target),
-            pruning_card(target["pruning"]),
-            quantization_card(target["quantization"]),
+            pruning_card(target.pruning),
+            quantization_card(target.quantization),
             *extra_cards(target),
-            feed_card(target.get("feed", {})),
+            feed_card(target.feed),
         ]
-    warnings = _warnings(target["warnings"])
-    stages = stages_card(target["stages"])
-    parts = [*parts[:2], warnings, *parts[2:], stages]
+    parts = [*parts[:2], _warnings(target.warnings), *parts[2:], stages_card(target.stages)]
     return tag("section", heading, parts, id=f"t{number}", aria_label=name)
 
 
-def _error(error: dict[str, str]) -> Markup:
-    hint = tag("p", f"hint: {error['hint']}", class_="muted") if error["hint"] else None
-    return card("Failed", tag("p", error["message"], class_="bad"), hint)
+def _error(error: RockpressError) -> Markup:
+    hint = tag("p", f"hint: {error.hint}", class_="muted") if error.hint else None
+    return card("Failed", tag("p", error.message, class_="bad"), hint)
 
 
-def _gates(gates: Sequence[dict[str, Any]]) -> Markup | None:
+def _gates(gates: Sequence[GateFigure]) -> Markup | None:
     if not gates:
         return None
     rows = [
         [
-            tag("code", gate["name"]),
-            number_text(gate["limit"], "g"),
-            number_text(gate["value"], ".4g"),
-            chip("holds" if gate["pass"] else "does not hold", gate["pass"]),
+            tag("code", gate.name),
+            number_text(gate.limit, "g"),
+            number_text(gate.value, ".4g"),
+            chip("holds" if gate.passed else "does not hold", gate.passed),
         ]
         for gate in gates
     ]
@@ -157,43 +151,41 @@ def _gates(gates: Sequence[dict[str, Any]]) -> Markup | None:
     return card("Gates", table)
 
 
-def _warnings(warnings: Sequence[dict[str, str]]) -> Markup | None:
+def _warnings(warnings: Sequence[Diagnostic]) -> Markup | None:
     if not warnings:
         return None
-    shown = [
+    texts = [
         tag(
             "div",
-            tag("div", tag("code", one["code"], class_="warn")),
-            tag("div", one["text"]),
-            tag("div", one["hint"], class_="muted") if one["hint"] else None,
+            tag("div", tag("code", warning.code, class_="warn")),
+            tag("div", warning.text),
+            tag("div", warning.hint, class_="muted") if warning.hint else None,
             class_="warning",
         )
-        for one in warnings
+        for warning in warnings
     ]
-    title = "1 warning" if len(warnings) == 1 else f"{len(warnings)} warnings"
-    return card(title, *shown)
+    return card(counted(len(warnings), "warning"), *texts)
 
 
-def _recipe(recipe: dict[str, Any]) -> Markup | None:
+def _recipe(recipe: Mapping[str, object]) -> Markup | None:
     rows = [[tag("code", name), tag("code", text)] for name, text in _flat(recipe)]
     return folded_card("The recipe", data_table(("option", "value"), rows)) if rows else None
 
 
-def _flat(value: dict[str, Any], before: str = "") -> list[tuple[str, str]]:
-    """Names with dots, and values as short texts; what was not given is left out."""
-    found: list[tuple[str, str]] = []
-    for name, one in value.items():
-        if isinstance(one, dict):
-            found += _flat(one, f"{before}{name}.")
-        elif one not in (None, []):
-            texts = one if isinstance(one, list) else [one]
-            found.append((before + name, ", ".join(str(joined(text)) for text in texts)))
-    return found
+def _flat(recipe: Mapping[str, object], prefix: str = "") -> list[tuple[str, str]]:
+    """Return names with dots, and values as short texts; what was not given is left out."""
+    pairs: list[tuple[str, str]] = []
+    for name, value in recipe.items():
+        if isinstance(value, Mapping):
+            pairs += _flat(value, f"{prefix}{name}.")
+        elif value not in (None, [], ()):
+            values = value if isinstance(value, (list, tuple)) else [value]
+            pairs.append((prefix + name, ", ".join(map(short_text, values))))
+    return pairs
 
 
-def _footer(document: dict[str, Any]) -> Markup:
-    both = (document["tool"], document["toolkit"])
-    versions = [f"{one['name']} {one['version']}" for one in both if one.get("version")]
+def _footer(report: Report) -> Markup:
+    versions = versions_of(report)
     text = f"Made by {', '.join(versions)}. " if versions else ""
-    what = "Estimates are of one NPU core; ratios of one model are more certain than figures."
-    return tag("footer", text + what, class_="muted small")
+    note = "Estimates are of one NPU core; ratios of one model are more certain than figures."
+    return tag("footer", text + note, class_="muted small")

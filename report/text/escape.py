@@ -12,16 +12,16 @@ _ACTED_ON = re.compile(
 
 
 def visible(text: str) -> str:
-    r"""The text in one line, with every control character as its escape.
+    r"""Return the text in one line, with every control character as its escape.
 
     >>> print(visible("a\x1b[31mb\nc"))
     a\x1b[31mb\nc
     """
-    return _ACTED_ON.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return _ACTED_ON.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def xml_visible(text: str) -> str:
-    r"""As ``visible``, and without the two characters that XML cannot hold even as a reference.
+    r"""Return the text as ``visible`` does, without the two characters that XML cannot hold.
 
     >>> print(xml_visible("a\x00b\uffff"))
     a\x00b\uffff
@@ -30,11 +30,11 @@ def xml_visible(text: str) -> str:
 
 
 def json_visible(document: str) -> str:
-    r"""A JSON document whose strings hold such characters as JSON's own escapes; lines stay.
+    r"""Return a JSON document whose strings hold such characters as JSON's own escapes; lines stay.
 
     >>> print(json_visible('{"name": "a\x9bb"}'))
     {"name": "a\u009bb"}
     """
     return _ACTED_ON.sub(
-        lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", document
+        lambda match: match[0] if match[0] == "\n" else f"\\u{ord(match[0]):04x}", document
     )

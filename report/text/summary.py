@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ...core.results import Report, TargetReport
-from .units import UNKNOWN, count_text, size_text
+from ...core.results.report import Report, TargetReport
+from .units import UNKNOWN, count_text, number_text, size_text
 
 HEADINGS = ("target", "verdict", "retention", "size", "cycles", "latency")
 
 
 def summary_rows(report: Report) -> list[tuple[str, ...]]:
-    """A row of texts for each target; none when there is only one."""
+    """Return a row of texts for each target; none when there is only one."""
     return [_row(target) for target in report.targets] if len(report.targets) > 1 else []
 
 
@@ -17,12 +17,12 @@ def _row(target: TargetReport) -> tuple[str, ...]:
     name = target.target or "ONNX Runtime"
     if target.error is not None or not target.models:
         return (name, "failed" if target.error else UNKNOWN, *[UNKNOWN] * 4)
-    result, kept = target.models[-1], target.retention
+    result, retention = target.models[-1], target.retention.value
     ms = result.latency[0].ms if result.latency else None
     return (
         name,
         _verdict(target),
-        UNKNOWN if kept.value is None else f"{kept.value:.4f}",
+        number_text(retention, ".4f"),
         size_text(result.bytes),
         count_text(result.cycles),
         UNKNOWN if ms is None else f"{ms:.2f} ms",
@@ -32,4 +32,4 @@ def _row(target: TargetReport) -> tuple[str, ...]:
 def _verdict(target: TargetReport) -> str:
     if not target.gates:
         return "no gate"
-    return "pass" if all(gate.passed for gate in target.gates) else "FAIL"
+    return "pass" if target.passed else "FAIL"

@@ -6,18 +6,11 @@ Pure functions: cli/ decides how a terminal shows them.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
 
-from ...core.results import (
-    GateFigure,
-    LatencyFigure,
-    ModelRow,
-    QuantizationFigure,
-    Report,
-    TargetReport,
-)
+from ...core.errors import RockpressError
+from ...core.results.model_figures import LatencyFigure, ModelRow, QuantizationFigure
+from ...core.results.report import EarlierReport, GateFigure, Report, TargetReport
 from .changes import changes_lines
 from .drift_text import drift_lines
 from .pruning_text import blocks_text, choice_text, distillation_text
@@ -26,7 +19,7 @@ from .units import UNKNOWN, count_text, size_text
 
 # Short enough that all of it fits a terminal of 80 columns.
 HEADINGS = ("model", "size", "params", "MACs", "cycles", "latency", "accuracy")
-_RUNNERS = {
+RUNNERS = {
     "onnxruntime": "ONNX Runtime",
     "rknn-simulator": "the RKNN simulator",
     "board": "the board",
@@ -44,13 +37,14 @@ class TextTable:
 
 
 def to_tables(report: Report) -> list[TextTable]:
-    """One table for each target."""
+    """Return one table for each target."""
     return [_table(target, report.baseline) for target in report.targets]
 
 
-def _table(target: TargetReport, baseline: Mapping[str, Any] | None) -> TextTable:
+def _table(target: TargetReport, baseline: EarlierReport | None) -> TextTable:
     if target.error is not None:
-        return TextTable(target.target or "", (), (), tuple(_failure_lines(target)))
+        lines = _failure_lines(target, target.error)
+        return TextTable(target.target or "", (), (), tuple(lines))
     lines = [
         *_latency_lines(target),
         *_accuracy_lines(target),
@@ -69,12 +63,11 @@ def _table(target: TargetReport, baseline: Mapping[str, Any] | None) -> TextTabl
     )
 
 
-def _failure_lines(target: TargetReport) -> list[str]:
-    assert target.error is not None
-    stage = next((one.name for one in target.stages if one.status == "failed"), None)
-    lines = [f"failed{f' in {stage}' if stage else ''}: {target.error.message}"]
-    if target.error.hint:
-        lines.append(f"hint: {target.error.hint}")
+def _failure_lines(target: TargetReport, error: RockpressError) -> list[str]:
+    stage = next((run.name for run in target.stages if run.status == "failed"), None)
+    lines = [f"failed{f' in {stage}' if stage else ''}: {error.message}"]
+    if error.hint:
+        lines.append(f"hint: {error.hint}")
     return [*lines, "verdict: FAIL (nothing was built)"]
 
 
@@ -91,7 +84,7 @@ def _row(row: ModelRow) -> tuple[str, ...]:
 
 
 def _latency_cell(latency: LatencyFigure) -> str:
-    """Where it is from and the milliseconds; half the width of an estimate's band in per cent."""
+    """Return kind and milliseconds, with half the width of an estimate's band in per cent."""
     where = {"npu-estimate": "NPU", "host": "host", "board": "board"}[latency.kind]
     if latency.ms is None:
         return f"{where} unknown"
@@ -102,9 +95,9 @@ def _latency_cell(latency: LatencyFigure) -> str:
 
 
 def _latency_lines(target: TargetReport) -> list[str]:
-    """What the words in the latency column mean, and the result's own latency in full."""
-    figures = [(row.stage, one) for row in target.models for one in row.latency[:1]]
-    kinds = {one.kind for _, one in figures}
+    """Say what the words in the latency column mean, and the result's own latency in full."""
+    figures = [(row.stage, figure) for row in target.models for figure in row.latency[:1]]
+    kinds = {figure.kind for _, figure in figures}
     lines = []
     if "npu-estimate" in kinds:
         stage, last = [pair for pair in figures if pair[1].kind == "npu-estimate"][-1]
@@ -115,18 +108,18 @@ def _latency_lines(target: TargetReport) -> list[str]:
 
 
 def _accuracy_lines(target: TargetReport) -> list[str]:
-    found = [(row.stage, row.accuracy) for row in target.models if row.accuracy is not None]
-    if not found:
+    measured = [(row.stage, row.accuracy) for row in target.models if row.accuracy is not None]
+    if not measured:
         return []
     runners: dict[str, list[str]] = {}
-    for stage, accuracy in found:
-        runners.setdefault(_RUNNERS[accuracy.runner], []).append(stage)
+    for stage, accuracy in measured:
+        runners.setdefault(RUNNERS[accuracy.runner], []).append(stage)
     where = "; ".join(f"{', '.join(stages)} in {runner}" for runner, stages in runners.items())
-    return [f"accuracy: {found[-1][1].metric}; {where}"]
+    return [f"accuracy: {measured[-1][1].metric}; {where}"]
 
 
 def latency_text(latency: LatencyFigure) -> str:
-    """Milliseconds with their kind; an estimate with its band."""
+    """Return milliseconds with their kind; an estimate with its band."""
     if latency.ms is None:
         return "no estimate for this chip, only cycles"
     if latency.kind == "npu-estimate" and latency.low is not None and latency.high is not None:
@@ -136,41 +129,39 @@ def latency_text(latency: LatencyFigure) -> str:
 
 
 def _retention_lines(target: TargetReport) -> list[str]:
-    kept = target.retention
-    similar = similarity_text(kept.agreement, kept.sqnr_db)
-    if kept.value is None or kept.low is None or kept.high is None:
+    figure = target.retention
+    similar = similarity_text(figure.agreement, figure.sqnr_db)
+    if figure.value is None or figure.low is None or figure.high is None:
         why = (
             "no labels, so no accuracy"
-            if kept.metric is None
-            else f"no retention: a model's {kept.metric} is not above 0"
+            if figure.metric is None
+            else f"no retention: a model's {figure.metric} is not above 0"
         )
-        return [f"{similar} on {kept.samples} samples ({why})"]
-    read = f" (output {', '.join(kept.outputs)})" if kept.outputs else ""
+        return [f"{similar} on {figure.samples} samples ({why})"]
+    read = f" (output {', '.join(figure.outputs)})" if figure.outputs else ""
     return [
-        f"retention {kept.value:.4f} (95 % interval {kept.low:.4f} to {kept.high:.4f}) "
-        f"of {kept.metric}{read} on {kept.samples} samples; {similar}",
+        f"retention {figure.value:.4f} (95 % interval {figure.low:.4f} to {figure.high:.4f}) "
+        f"of {figure.metric}{read} on {figure.samples} samples; {similar}",
         *_difference_lines(target),
     ]
 
 
 def _difference_lines(target: TargetReport) -> list[str]:
-    """The difference and its interval, and how many samples changed."""
-    kept, changed = target.retention, target.examples
-    if kept.difference is None or kept.difference_low is None or kept.difference_high is None:
+    """Return the difference and its interval, and how many samples changed."""
+    figure, changed = target.retention, target.examples
+    low, high = figure.difference_low, figure.difference_high
+    if figure.difference is None or low is None or high is None:
         return []
-    text = (
-        f"difference {kept.difference:+.4f} "
-        f"(95 % interval {kept.difference_low:+.4f} to {kept.difference_high:+.4f})"
-    )
-    if kept.mcnemar is not None:
-        text += f", McNemar p {kept.mcnemar:.2g}"
-    if changed:
-        text += f"; {len(changed['lost'])} samples lost, {len(changed['gained'])} gained"
+    text = f"difference {figure.difference:+.4f} (95 % interval {low:+.4f} to {high:+.4f})"
+    if figure.mcnemar is not None:
+        text += f", McNemar p {figure.mcnemar:.2g}"
+    if changed is not None:
+        text += f"; {len(changed.lost)} samples lost, {len(changed.gained)} gained"
     return [text]
 
 
 def similarity_text(agreement: float | None, sqnr_db: float) -> str:
-    """How close outputs are to the baseline's, in words.
+    """Return how close outputs are to the baseline's, in words.
 
     >>> similarity_text(0.964, 19.7)
     'agreement with the baseline 96.4%, SQNR 19.7 dB'
@@ -179,8 +170,8 @@ def similarity_text(agreement: float | None, sqnr_db: float) -> str:
     return noise if agreement is None else f"agreement with the baseline {agreement:.1%}, {noise}"
 
 
-def quantization_text(how: QuantizationFigure) -> list[str]:
-    """Which method quantized the model, what the others came to, and what float16 adds.
+def quantization_text(figure: QuantizationFigure) -> list[str]:
+    """Return which method quantized the model, what the others came to, and what float16 adds.
 
     >>> decibels = {"gptq": 24.84, "min-max": 19.06}
     >>> quantization_text(QuantizationFigure("gptq", 24, decibels))
@@ -192,33 +183,35 @@ def quantization_text(how: QuantizationFigure) -> list[str]:
     >>> quantization_text(labelled)[1]
     'their top1: gptq 0.750, min-max 0.792 (SQNR decided)'
     """
-    text = f"quantized by {how.method}" + (", as asked" if how.chosen_by == "user" else "")
-    if how.candidates:
-        others = [f"{name} {_db(db)}" for name, db in how.candidates.items() if name != how.method]
-        chance = "; none better beyond chance" if kept_by_chance(how) else ""
+    method, decibels = figure.method, figure.candidates
+    text = f"quantized by {method}" + (", as asked" if figure.chosen_by == "user" else "")
+    if decibels:
+        others = [f"{name} {_db(decibel)}" for name, decibel in decibels.items() if name != method]
+        chance = "; none better beyond chance" if is_within_chance(figure) else ""
         rest = f" ({', '.join(others)}{chance})" if others else ""
-        text += f", {_db(how.candidates[how.method])} dB on {how.held_out} held-out samples{rest}"
+        text += f", {_db(decibels[method])} dB on {figure.held_out} held-out samples{rest}"
     lines = [text]
-    if how.scores:
-        lines.append(_scores_text(how))
-    if how.tradeoffs:
+    if figure.scores:
+        lines.append(_scores_text(figure))
+    if figure.tradeoffs:
         tried = ", ".join(
-            f"{one.floating} {_db(one.sqnr_db)} dB {one.cost[0] - 1:+.1%}" for one in how.tradeoffs
+            f"{tradeoff.floating} {_db(tradeoff.sqnr_db)} dB {tradeoff.cost[0] - 1:+.1%}"
+            for tradeoff in figure.tradeoffs
         )
-        of = how.tradeoffs[0].cost[1]
+        of = figure.tradeoffs[0].cost[1]
         cost = "estimated cycles" if of == "cycles" else "size of the weights over int8's"
-        lines.append(f"tensors in {how.wide}: {how.floating} (tried, with {cost}: {tried})")
+        lines.append(f"tensors in {figure.wide}: {figure.floating} (tried, with {cost}: {tried})")
     return lines
 
 
-def kept_by_chance(how: QuantizationFigure) -> bool:
-    """Whether another method had a higher SQNR, but not by more than chance may give it."""
-    best = max(how.candidates.values(), default=0.0)
-    return how.chosen_by == "sqnr" and best > how.candidates.get(how.method, best)
+def is_within_chance(figure: QuantizationFigure) -> bool:
+    """Return whether another method had a higher SQNR, but not by more than chance may give it."""
+    best = max(figure.candidates.values(), default=0.0)
+    return figure.chosen_by == "sqnr" and best > figure.candidates.get(figure.method, best)
 
 
 def counted(count: int, noun: str) -> str:
-    """A number of things.
+    """Return a number of things.
 
     >>> counted(1, "weight"), counted(2, "weight")
     ('1 weight', '2 weights')
@@ -226,11 +219,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _scores_text(how: QuantizationFigure) -> str:
-    scores = ", ".join(f"{name} {value:.3f}" for name, value in how.scores.items())
-    if how.chosen_by == how.metric:
-        return f"their {how.metric}, which decided: {scores}"
-    return f"their {how.metric}: {scores} (SQNR decided)"
+def _scores_text(figure: QuantizationFigure) -> str:
+    scores = ", ".join(f"{name} {value:.3f}" for name, value in figure.scores.items())
+    if figure.chosen_by == figure.metric:
+        return f"their {figure.metric}, which decided: {scores}"
+    return f"their {figure.metric}: {scores} (SQNR decided)"
 
 
 def _db(value: float) -> str:
@@ -239,8 +232,8 @@ def _db(value: float) -> str:
 
 def _ratio_lines(target: TargetReport) -> list[str]:
     lines = []
-    if (how := target.quantization) is not None:
-        lines.extend(quantization_text(how))
+    if target.quantization is not None:
+        lines.extend(quantization_text(target.quantization))
     if target.pruning is not None:
         form = "int8" if target.model("reference-int8") else "float16"
         lines.append(f"pruned against unpruned, both {form}: {_ratios(target.pruning.ratios)}")
@@ -250,14 +243,15 @@ def _ratio_lines(target: TargetReport) -> list[str]:
             lines.append(choice_text(target.pruning.choice))
         if target.pruning.distillation is not None:
             lines.append(distillation_text(target.pruning.distillation))
-    sparse = sum(bool(layer.get("sparse_ratio")) for layer in target.layers)
+    sparse = sum(layer.sparse_ratio > 0 for layer in target.layers)
     if sparse:
         lines.append(f"the compiler takes {sparse} layers as 2:4 sparse")
-    if any(value is not None for value in target.ratios.values()):
-        what = "candidate against the baseline, both in ONNX Runtime"
+    ratios = asdict(target.ratios)
+    if any(value is not None for value in ratios.values()):
+        pair = "candidate against the baseline, both in ONNX Runtime"
         if target.target is not None:
-            what = "result against the original in float16"
-        lines.append(f"{what}: {_ratios(target.ratios)}")
+            pair = "result against the original in float16"
+        lines.append(f"{pair}: {_ratios(ratios)}")
     return lines
 
 
@@ -271,12 +265,18 @@ def _gate_lines(target: TargetReport) -> list[str]:
     if not target.gates:
         return ["verdict: no gate was set"]
     shown = ", ".join(gate_text(gate) for gate in target.gates)
-    verdict = "pass" if all(gate.passed for gate in target.gates) else "FAIL"
+    verdict = "pass" if target.passed else "FAIL"
     return [f"verdict: {verdict} ({shown})"]
 
 
+def versions_of(report: Report) -> list[str]:
+    """Return what made the report, each with its version; what is not installed is left out."""
+    tools = (report.tool, report.toolkit)
+    return [f"{tool.name} {tool.version}" for tool in tools if tool.version]
+
+
 def gate_text(gate: GateFigure) -> str:
-    """A gate with its limit and the value seen.
+    """Return a gate with its limit and the value seen.
 
     >>> gate_text(GateFigure("min-retention", 0.98, 0.9711, False))
     'min-retention 0.98 does not hold: 0.9711'

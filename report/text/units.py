@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import math
+
 UNKNOWN = "-"
 
 
+def finite(value: float | None) -> float | None:
+    """Return a number, or None for one that is infinite or NaN.
+
+    >>> finite(0.5), finite(math.inf), finite(None)
+    (0.5, None, None)
+    """
+    return value if value is not None and math.isfinite(value) else None
+
+
 def number_text(value: float | None, form: str) -> str:
-    """A number as Python formats it; one that was infinite or NaN is None in the document.
+    """Return a number as Python formats it; a dash for None, infinities and NaN.
 
     >>> number_text(0.98765, ".2f"), number_text(None, ".2f")
     ('0.99', '-')
     """
-    return UNKNOWN if value is None else format(value, form)
+    return UNKNOWN if finite(value) is None else format(value, form)
 
 
 def size_text(size: int) -> str:
-    """Bytes in decimal units.
+    """Return a number of bytes in decimal units.
 
     >>> size_text(880_631), size_text(950)
     ('880.6 kB', '950 B')
@@ -27,7 +38,7 @@ def size_text(size: int) -> str:
 
 
 def count_text(count: int | None) -> str:
-    """A count in thousands or millions.
+    """Return a count in thousands or millions.
 
     >>> count_text(14_500_288), count_text(216_714), count_text(None)
     ('14.50 M', '216.7 k', '-')

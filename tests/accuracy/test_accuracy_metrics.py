@@ -149,7 +149,7 @@ def test_the_names_are_those_of_all_tables_and_take_no_numpy() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == str(metric_names())
-    assert len(metric_names()) == 12
+    assert len(metric_names()) >= 12
 
 
 def test_a_metric_reads_the_outputs_that_are_asked_for() -> None:

@@ -17,7 +17,7 @@ from rockpress.calibration_data.sources.source_types import ImageSource
 from rockpress.core.errors import OptionError
 from rockpress.pipeline.check import check
 from rockpress.pipeline.recipes.recipe import make_recipe
-from rockpress.report.formats.document import to_json
+from rockpress.report.documents.document import to_json
 from rockpress.report.text.table import to_tables
 
 

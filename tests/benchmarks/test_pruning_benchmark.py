@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.prunings.measuring import Place, Result, measure
+from benchmarks.prunings.measuring import PruneSetup, Result, measure
 from benchmarks.prunings.methods import (
     CLS,
     DEMO,
@@ -125,11 +125,11 @@ def test_results_are_kept_side_by_side(tmp_path: Path) -> None:
 
 @pytest.mark.soak
 def test_a_point_of_the_demo_is_measured(tmp_path: Path) -> None:
-    place = Place(tmp_path, 300, "min-max")
-    cell = replace(CELL, place=ORT)
-    result = measure(cell, [0.3, 0.99], place)
+    setup = PruneSetup(tmp_path, 300, "min-max")
+    cell = replace(CELL, runtime=ORT)
+    result = measure(cell, [0.3, 0.99], setup)
     assert result.error == ""
     assert result.score is not None and result.score > 0.3
     assert result.predicted <= 0.7
     # the other share was tried with it, and cannot be had
-    assert "out of reach" in measure(replace(cell, share=0.99), [0.3, 0.99], place).error
+    assert "out of reach" in measure(replace(cell, share=0.99), [0.3, 0.99], setup).error

@@ -14,7 +14,7 @@ from rockpress.accuracy.compare import compare
 from rockpress.calibration_data.images.pictures import picture_uri
 from rockpress.calibration_data.preprocessing import Color, Preprocessing
 from rockpress.calibration_data.samples import Samples, open_samples
-from rockpress.pipeline.figures.figures_of import example_documents
+from rockpress.pipeline.figures.figures_of import changed_samples
 
 
 def opened(uri: str) -> Image.Image:
@@ -49,10 +49,11 @@ def test_pictures_for_the_model_are_shown_in_true_colours(color: Color, tmp_path
 def test_flipped_samples_have_their_picture(tmp_path: Path) -> None:
     samples = red_images(tmp_path, "rgb")
     right, wrong = np.eye(2, dtype=np.float32), np.array([[1, 0], [1, 0]], np.float32)
-    found = example_documents(compare([right], [wrong], samples.labels, "top1"), samples)
-    (example,) = found["worst"]
-    assert example["sample"].endswith("b/0.png")
-    assert opened(example["image"]).getpixel((0, 0)) == (250, 10, 20)
+    found = changed_samples(compare([right], [wrong], samples.labels, "top1"), samples)
+    assert found is not None
+    (example,) = found.worst
+    assert example.sample.endswith("b/0.png") and example.image is not None
+    assert opened(example.image).getpixel((0, 0)) == (250, 10, 20)
 
 
 def test_tensors_have_none(tmp_path: Path) -> None:

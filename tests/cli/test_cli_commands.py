@@ -19,7 +19,7 @@ import pytest
 
 from commands import COMMAND, Ended, Run, in_a_process
 from graphs import model_of
-from rockpress.report.formats.document import comparable
+from rockpress.report.documents.document import comparable
 
 pytestmark = pytest.mark.toolkit
 
@@ -486,7 +486,7 @@ def on_a_terminal(columns: int, *args: object) -> tuple[bytes, bytes]:
     # both at once and from the start: a full terminal would stop the command
     with ThreadPoolExecutor(2) as pool:
         written = list(pool.map(everything_from, [reader for reader, _ in streams]))
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=300) == 0
     return written[0], written[1]
 
 

@@ -459,7 +459,7 @@ def test_no_samples_at_all(rockpress: Run, small_cnn: Path, place: Path) -> None
         (["run", small_cnn, "-o", out], "quantization needs calibration samples"),
         (["run", small_cnn, "-o", out, "--quantize", "off"], "no samples to compare"),
         (["quantize", small_cnn, "-o", out / "m.onnx"], "needs calibration samples"),
-        (["prune", small_cnn, "-o", out / "m.onnx"], "--budget"),
+        (["prune", small_cnn, "-o", out / "m.onnx"], "--prune cycles=-30%"),
         (["convert", small_cnn, "-o", out / "m.rknn", "--quantize", "mmse"], "calibration samples"),
         (["check", small_cnn, small_cnn], "no samples to compare"),
     ):

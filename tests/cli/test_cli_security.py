@@ -18,7 +18,7 @@ from onnx import TensorProto, helper
 
 from commands import Ended, Run, in_a_process
 from graphs import model_of_nodes
-from rockpress.report.formats.format_table import FORMATS
+from rockpress.report.formats import format_suffixes
 
 # "clear the screen", and the red of rich
 ESCAPE, MARKUP = "a\x1b[2Jb", "[red]c[/red]"
@@ -221,9 +221,9 @@ def test_reports_in_several_formats_hold_no_markup_of_others(
 ) -> None:
     model = named_model(tmp_path / "m.onnx", ESCAPE)
     line: list[object] = ["check", model, model, "--eval", image_folder]
-    for suffix in FORMATS:
+    for suffix in format_suffixes():
         line += ["--report", tmp_path / f"r{suffix}"]
     assert rockpress(*line)[0] == 0
-    for suffix in FORMATS:
+    for suffix in format_suffixes():
         text = (tmp_path / f"r{suffix}").read_text()
         assert "\x1b" not in text and len(text) > 100

@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,6 +64,7 @@ class Started:
         """Wait until the toolkit runs in a process of its own."""
         while not self.children():
             assert self.process.poll() is None
+            time.sleep(0.01)
 
     def children(self) -> list[psutil.Process]:
         found: list[psutil.Process] = psutil.Process(self.process.pid).children(recursive=True)
@@ -70,7 +72,7 @@ class Started:
 
     def ended(self) -> tuple[int, str, str]:
         """Exit code, stdout and the rest of stderr."""
-        out, err = self.process.communicate(timeout=30)
+        out, err = self.process.communicate(timeout=300)
         return self.process.returncode, out, err
 
     def left(self) -> list[str]:

@@ -73,7 +73,10 @@ def test_a_flag_reads_the_same_in_every_command() -> None:
             for flag in option.opts:
                 if flag.startswith("--") and flag not in ("--output", "--force", "--quantize"):
                     helps.setdefault(flag, set()).add(
-                        (str(option.opts), getattr(option, "help", "").partition(" [default: ")[0])
+                        (
+                            str(option.opts),
+                            str(getattr(option, "help", "")).partition(" [default: ")[0],
+                        )
                     )
     assert not {flag: texts for flag, texts in helps.items() if len(texts) > 1}
 
@@ -309,7 +312,7 @@ def test_a_signal_cleans_up_and_ends_the_children(number: signal.Signals, word: 
         assert process.stdout
         child = psutil.Process(int(process.stdout.readline()))
         process.send_signal(number)
-        out, told = process.communicate(timeout=60)
+        out, told = process.communicate(timeout=300)
     assert (process.returncode, out, told) == (128 + number, "cleaned up\n", f"{word}\n")
     assert not child.is_running()
 

@@ -115,7 +115,7 @@ def test_rockpress_itself_is_killed(
         "    def step(self, what, done, total):\n"
         "        if what.startswith(sys.argv[1]): os.kill(os.getpid(), signal.SIGKILL)\n"
         "recipe = make_recipe(model=Path(sys.argv[2]), calib=Path(sys.argv[3]))\n"
-        "convert_file(recipe, Path('out/a.rknn'), None, Killing())\n"
+        "convert_file(recipe, Path('out/a.rknn'), Killing())\n"
     )
     place = tmp_path / "killed"
     place.mkdir()

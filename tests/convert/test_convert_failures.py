@@ -196,7 +196,7 @@ def test_processes_of_the_toolkit_die_with_it(small_cnn: Path, tmp_path: Path) -
     with pytest.raises(ToolkitExited):
         convert(
             ConversionRequest(
-                small_cnn, None, "rk3588", toolkit=ToolkitSettings(python=python, timeout=3)
+                small_cnn, None, "rk3588", toolkit=ToolkitSettings(python=python, timeout=60)
             )
         )
     assert has_ended(int(note.read_text()))

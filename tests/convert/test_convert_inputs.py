@@ -18,8 +18,6 @@ from rockpress.convert.convert import Conversion, convert
 from rockpress.convert.handover import inputs_of, write_dataset, write_samples
 from rockpress.convert.lowering.scale_probe import one_convolution
 from rockpress.convert.manifest import (
-    FeedInput,
-    FeedOutput,
     manifest_of,
     manifest_path,
     read_manifest,
@@ -29,6 +27,7 @@ from rockpress.convert.manifest import (
 from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import environment_facts, toolkit_version
 from rockpress.core.errors import OptionError, RockpressError, SamplesError
+from rockpress.core.results.layer_rows import FeedInput, FeedOutput
 
 PIXELS = np.arange(32 * 32 * 3, dtype=np.uint8).reshape(1, 32, 32, 3)
 
@@ -155,8 +154,8 @@ def test_manifest_round_trip(folder: Path, conversion: Conversion) -> None:
     assert manifest.files == {"intended": "sub/m.intended.onnx"}
     assert manifest.inputs[0].mean == (0.0, 0.0, 0.0)
     assert manifest.outputs[0].zero_point == 3
-    assert manifest.layers[0]["name"] == "Conv:c"
-    assert manifest.memory == {"internal_bytes": 100, "weight_bytes": 200}
+    assert manifest.layers[0].name == "Conv:c"
+    assert manifest.memory == Memory(100, 200)
     assert verify_files(manifest, folder) == {"intended": folder / "sub" / "m.intended.onnx"}
     assert str(folder) not in path.read_text()
     write_manifest(replace(manifest), folder / "again.json")

@@ -253,7 +253,7 @@ def test_a_free_batch_becomes_one() -> None:
 def test_a_free_size_must_be_given() -> None:
     with pytest.raises(ModelError, match=r"'x' has the dynamic shape \?x3x\?x\?") as caught:
         prepare_model(dynamic("N,3,H,W"))
-    assert "size=" in caught.value.hint
+    assert "--size 48x192" in caught.value.hint
     prepared = prepare_model(dynamic("N,3,H,W"), {"x": (1, 3, 10, 12)})
     assert Graph(prepared).shapes["y"] == (1, 8, 8, 10)
 

@@ -20,13 +20,14 @@ from commands import COMMAND, Run
 from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.errors import ModelError
 from rockpress.core.files import sha256_of
-from rockpress.core.results import LatencyFigure, ModelRow, Report
+from rockpress.core.results.model_figures import LatencyFigure, ModelRow
+from rockpress.core.results.report import Report
 from rockpress.pipeline.caching.encoding import NotStorable, read_value, write_value
 from rockpress.pipeline.caching.stage_cache import Cache, cache_folder, entry_name, watch_hits
 from rockpress.pipeline.options.check_options import Gates
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.run import run
-from rockpress.report.formats.document import comparable, to_document
+from rockpress.report.documents.document import comparable, to_document
 
 pytestmark = pytest.mark.toolkit
 

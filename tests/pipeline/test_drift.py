@@ -14,7 +14,7 @@ from graphs import model_of
 from rockpress.accuracy.compare import compare
 from rockpress.calibration_data.sources.labels import Labels
 from rockpress.core.similarity import sqnr_db
-from rockpress.pipeline.figures.drift import WORST, Drift, worst_layers
+from rockpress.pipeline.figures.drift import WORST, DriftMeter, worst_layers
 from rockpress.quantize.error_report import TensorError
 
 
@@ -27,26 +27,26 @@ def outputs_with(wrong: int) -> list[NDArray[Any]]:
 
 def test_each_form_is_set_against_the_one_before() -> None:
     labels = Labels("class", np.zeros(10, np.int64))
-    drift = Drift(outputs_with(0))
+    drift = DriftMeter(outputs_with(0))
     forms = {"pruned": 2, "quantized": 2, "rknn": 3}
     for stage, wrong in forms.items():
         outputs = outputs_with(wrong)
         drift.form(stage, compare(outputs_with(0), outputs, labels), outputs)
     rows = drift.rows
-    assert [row["stage"] for row in rows] == list(forms)
-    assert [row["value"] for row in rows] == [0.8, 0.8, 0.7]
-    assert [row["change"] for row in rows] == pytest.approx([-0.2, 0.0, -0.1])
+    assert [row.stage for row in rows] == list(forms)
+    assert [row.value for row in rows] == [0.8, 0.8, 0.7]
+    assert [row.change for row in rows] == pytest.approx([-0.2, 0.0, -0.1])
     expected = [sqnr_db(outputs_with(a), outputs_with(b)) for a, b in ((0, 2), (2, 2), (2, 3))]
-    assert [row["step_db"] for row in rows] == expected and expected[1] == math.inf
-    assert rows[2]["sqnr_db"] == sqnr_db(outputs_with(0), outputs_with(3))
+    assert [row.step_db for row in rows] == expected and expected[1] == math.inf
+    assert rows[2].sqnr_db == sqnr_db(outputs_with(0), outputs_with(3))
 
 
 def test_drift_without_labels_has_no_value() -> None:
-    drift = Drift(outputs_with(0))
+    drift = DriftMeter(outputs_with(0))
     outputs = [one[:, :, np.newaxis] for one in outputs_with(1)]  # a runner may add an axis
     drift.form("rknn", compare(outputs_with(0), outputs, None), outputs)
     (row,) = drift.rows
-    assert (row["value"], row["change"], row["agreement"]) == (None, None, 0.9)
+    assert (row.value, row.change, row.agreement) == (None, None, 0.9)
 
 
 def chain_of_layers() -> ModelProto:

@@ -11,7 +11,7 @@ import pytest
 
 from commands import Run
 from rockpress.core.errors import RockpressError
-from rockpress.core.results import TargetReport
+from rockpress.core.results.report import TargetReport
 from rockpress.pipeline.caching.stage_cache import Cache
 from rockpress.pipeline.dry_run import plan_run
 from rockpress.pipeline.options.check_options import Gates
@@ -108,7 +108,7 @@ def test_a_dry_run_foretells_what_comes_from_the_cache(
         {"gates": Gates(max_size_mb=1)},
         {"rounds": 2},
         {"quantize": "float16", "prune": None, "robustness": True},
-        {"targets": ("rk3576",), "sparsity": "2:4"},
+        {"target": ("rk3576",), "sparsity": "2:4"},
         {"cache": Cache(cache.folder, fresh=True)},
     ]
     seen = []

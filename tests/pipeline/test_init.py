@@ -170,7 +170,7 @@ def test_ctrl_c_in_make(place: Path, init: Run) -> None:
     assert started.stderr
     assert any(line == "rockpress: baseline\n" for line in started.stderr)
     os.killpg(started.pid, signal.SIGINT)  # as a terminal does: make, its shell and rockpress
-    said = started.communicate(timeout=60)[1]
+    said = started.communicate(timeout=300)[1]
     assert started.returncode == -signal.SIGINT
     assert "interrupted\nhint: the same command goes on after the last stage" in said
     assert list((place / "build").rglob("*.*")) == []

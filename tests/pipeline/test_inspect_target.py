@@ -85,7 +85,7 @@ def test_noise_gives_the_cycles_of_real_samples(
     assert rockpress("quantize", small_cnn, "--calib", image_folder, *feed, "-o", quantized)[0] == 0
     assert rockpress("convert", quantized, *feed, "-o", out)[0] == 0
     manifest = read_manifest(manifest_path(out))
-    rows = [(one["name"], one["ddr_cycles"], one["npu_cycles"]) for one in manifest.layers]
+    rows = [(layer.name, layer.ddr_cycles, layer.npu_cycles) for layer in manifest.layers]
     assert [(one.name, one.ddr_cycles, one.npu_cycles) for one in found.layers] == rows
     # and the quantized model itself, as it is
     _, (again,) = analyse_file(make_recipe(quantized))
@@ -148,8 +148,8 @@ def test_fixed_inputs_are_shown_as_they_are_fixed(rockpress: Run, tmp_path: Path
 @pytest.mark.parametrize(
     ("targets", "quantize", "message", "hint"),
     [
-        (("rk2118",), "w8a8", "rk2118 has no w8a8", "--quantize off"),
-        (("rk3588", "rv1106"), "float16", "rv1106 has no float16", "leave out --quantize off"),
+        (("rk2118",), "w8a8", "rk2118 has no w8a8", "--scheme float16"),
+        (("rk3588", "rv1106"), "float16", "rv1106 has no float16", "leave out --scheme float16"),
     ],
 )
 def test_formats_that_a_chip_lacks(
@@ -189,7 +189,7 @@ def test_a_model_that_noise_makes_nan(tmp_path: Path) -> None:
     onnx.save(model, tmp_path / "m.onnx")
     with pytest.raises(ModelError, match="computes NaN from noise") as told:
         analyse_file(make_recipe(tmp_path / "m.onnx"))
-    assert "--quantize off" in told.value.hint
+    assert "--scheme float16" in told.value.hint
 
 
 # The compiler's tables

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from rockpress.accuracy.compare import Comparison
-from rockpress.core.results import LatencyFigure, ModelRow
+from rockpress.core.results.model_figures import LatencyFigure, ModelRow, Ratios
 from rockpress.pipeline.check import _ratios
 from rockpress.pipeline.figures.figures_of import result_notices
 from rockpress.pipeline.options.check_options import Gates
@@ -27,4 +27,4 @@ def test_unlabelled_outputs_far_from_the_baseline_are_told(
 def test_an_unoptimised_models_latency_is_not_compared(stage: str, latency: float | None) -> None:
     base = ModelRow("baseline", None, 100, macs=10, latency=(LatencyFigure("host", 1.0),))
     row = replace(base, stage=stage, bytes=50, latency=(LatencyFigure("host", 2.0),))
-    assert _ratios(row, base) == {"size": 0.5, "latency": latency, "cycles": None, "macs": 1.0}
+    assert _ratios(row, base) == Ratios(0.5, latency, None, 1.0)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,12 @@ from rockpress.convert.toolkit.failures import ToolkitCrashed, ToolkitOutOfMemor
 from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.errors import ModelError, OptionError, RockpressError
 from rockpress.core.progress import SILENT, Progress
-from rockpress.core.results import NOTHING_COMPARED, Report, TargetReport
+from rockpress.core.results.model_figures import NOTHING_COMPARED, Ratios
+from rockpress.core.results.report import Report, TargetReport, ToolVersion
 from rockpress.pipeline.parallel import AllFailed, each_target
 from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
-from rockpress.report.formats.document import comparable, to_document
-from rockpress.report.formats.markdown import to_markdown
+from rockpress.report.documents.document import comparable, to_document
+from rockpress.report.formats import md
 
 pytestmark = pytest.mark.toolkit
 
@@ -269,9 +271,10 @@ def test_ctrl_c_with_two_children_at_work(
     children: list[psutil.Process] = []
     while len(children) < 2:
         assert process.poll() is None
+        time.sleep(0.01)
         children = sleeping(process)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=300)
     assert (process.returncode, out) == (130, "")
     said = [one for one in err.splitlines() if not one.startswith("rockpress")]
     assert said[0] == "interrupted"
@@ -300,7 +303,7 @@ def test_a_terminal_gets_a_row_for_each_target(
     except OSError:  # how a terminal says that nobody writes any more
         pass
     os.close(stderr)
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=300) == 0
     rows = re.split(r"[\r\n]+", re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", written.decode()))
     for target in ("rk3588", "rk3566"):
         assert any(row.startswith(f"{target}: convert: build") for row in rows)
@@ -315,7 +318,7 @@ CHIPS = [find_target(name) for name in ("rk3588", "rk3566", "rk3562")]
 
 def result(target: Target, *codes: str) -> TargetReport:
     warnings = tuple(Diagnostic(code, "seen") for code in codes)
-    return TargetReport(target.name, (), NOTHING_COMPARED, {}, None, warnings=warnings)
+    return TargetReport(target.name, (), NOTHING_COMPARED, Ratios(), None, warnings=warnings)
 
 
 def recipe(jobs: int) -> Recipe:
@@ -351,7 +354,7 @@ def test_a_warning_is_told_at_once(jobs: int) -> None:
             heard.add((self.name, notice))
 
         @property
-        def told(self) -> frozenset[tuple[str, str]]:
+        def shown(self) -> frozenset[tuple[str, str]]:
             return frozenset({(self.name, "told")})
 
     def build(target: Target, recipe: Recipe, progress: Progress) -> TargetReport:
@@ -462,12 +465,12 @@ def test_a_bug_or_an_interruption_ends_the_others_at_their_next_step(ending: Any
 
 
 def report(*targets: TargetReport) -> Report:
-    return Report({}, {}, {}, targets)
+    return Report(ToolVersion("rockpress"), ToolVersion("rknn-toolkit2"), {}, targets)
 
 
 def test_warnings_in_markdown_stand_under_their_target() -> None:
     one, other = result(CHIPS[0], "some-code"), result(CHIPS[1], "other-code")
-    first, second = to_markdown(report(one, other)).split("## ")[1:]
+    first, second = md.render(report(one, other)).split("## ")[1:]
     assert first.startswith("rk3588\n") and "\n- `some-code`: seen" in first
     assert second.startswith("rk3566\n") and "\n- `other-code`: seen" in second
     assert "some-code" not in second
@@ -475,12 +478,12 @@ def test_warnings_in_markdown_stand_under_their_target() -> None:
 
 def test_a_failed_target_in_the_document_and_in_markdown() -> None:
     error: RockpressError = ToolkitCrashed("no *luck*", "try again", "a long log")
-    failed = TargetReport("rk3566", (), NOTHING_COMPARED, {"size": None}, None, error=error)
+    failed = TargetReport("rk3566", (), NOTHING_COMPARED, Ratios(), None, error=error)
     document = to_document(report(result(CHIPS[0]), failed))
     assert document["verdict"] == "fail"
     assert document["targets"][1]["error"] == {"message": "no *luck*", "hint": "try again"}
     assert document["targets"][1]["retention"]["sqnr_db"] is None
     assert "a long log" not in json.dumps(document)
-    text = to_markdown(report(failed))
+    text = md.render(report(failed))
     assert "## rk3566\n\n- failed: no \\*luck\\*\n- hint: try again\n- verdict: FAIL" in text
     assert "|" not in text

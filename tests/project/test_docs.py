@@ -16,6 +16,8 @@ from PIL import Image
 import rockpress
 from commands import Run
 from rockpress.calibration_data.bundled import CALIBRATION, MODEL, TEST, sample_path
+from rockpress.core.diagnostics import python_phrase, speaking
+from rockpress.pipeline.options.option_table import old_names, options_of, renamed
 from samples import save_images
 
 pytestmark = pytest.mark.toolkit
@@ -95,9 +97,24 @@ def test_the_help_in_the_reference_is_what_the_commands_print() -> None:
     assert written == script["reference"](), "run python docs/cli_reference.py"
 
 
+def test_the_names_before_are_those_of_the_table() -> None:
+    page = (ROOT / "docs" / "command-line.md").read_text()
+    rows = re.findall(r"^\| `([a-z]+) --([a-z]+) (\S+)`.* \| `--([a-z-]+) (\S+)` \|$", page, re.M)
+    assert len(rows) == 7
+    for verb, old, value, new, value_now in rows:
+        assert renamed(verb, old, value) == (new.replace("-", "_"), value_now)
+        assert old_names(verb)[old] and new in {option.flag for option in options_of(verb)}
+
+
+def test_every_folder_of_a_room_is_on_its_page() -> None:
+    folders = {f"{path.parent.relative_to(ROOT)}/" for path in ROOT.glob("[a-z]*/*/__init__.py")}
+    page = (ROOT / "docs" / "rooms.md").read_text()
+    assert folders - set(re.findall(r"^\| `([a-z_/]+)` \|", page, re.MULTILINE)) == set()
+
+
 def test_every_warning_is_documented() -> None:
     source = "\n".join(
-        path.read_text() for room in ROOMS_THAT_WARN for path in (ROOT / room).glob("*.py")
+        path.read_text() for room in ROOMS_THAT_WARN for path in (ROOT / room).rglob("*.py")
     )
     subjects = (
         "baseline|cache|calibration|cpu|depfile|evaluation|float16|fusion|mixed|output|plan|preprocess|pruning|"
@@ -105,7 +122,7 @@ def test_every_warning_is_documented() -> None:
     )
     used = set(re.findall(rf'"((?:{subjects})-[a-z0-9-]+)"', source))
     listed = set(re.findall(r"^\| `([a-z0-9-]+)` \|", (ROOT / "docs/report.md").read_text(), re.M))
-    assert used - {"toolkit-python"} == listed
+    assert used - {"toolkit-python", "toolkit-quantizer"} == listed
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -127,8 +144,9 @@ def test_the_python_of_the_pages_runs(
     monkeypatch.setenv("ROCKPRESS_CACHE_DIR", pages_cache)
     page = (ROOT / "docs" / "python-api.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    assert len(blocks) == 5
-    exec(compile("\n".join(blocks), "python-api.md", "exec"), {"__name__": "page"})
+    assert len(blocks) == 6
+    with speaking(python_phrase):
+        exec(compile("\n".join(blocks), "python-api.md", "exec"), {"__name__": "page"})
     assert (tmp_path / "build" / "rk3588").is_dir()
 
 

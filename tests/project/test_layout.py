@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -28,9 +30,14 @@ ON_CORE_ALONE = {"prune", "quantize", "convert"}
 HANDLER = ROOT / "cli" / "handler.py"
 # Each is named as its verb, as the module of the room that does the work may be.
 VERBS = ROOT / "cli" / "commands"
+# Messages elsewhere name an option by option("calib"), which each way of use says in its own words.
+# The files that the starter writes call the program.
+MAY_NAME_OPTIONS = {"starter.py"}
 # Where a library that is not everybody's may be imported.
 ONLY_IN = {"typer": {"cli"}, "rich": {"cli"}, "rknn": {"convert"}}
 LONGEST_FILE = 300
+OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]*")
+OPTIONS_OF_PIP = {"--python", "--no-deps"}
 
 FILES = sorted(file for room in LEVEL for file in (ROOT / room).rglob("*.py"))
 # "rockpress.room.folder.module" -> its file, without the package itself
@@ -67,6 +74,21 @@ def imports_of(file: Path) -> Iterator[str]:
             yield from (".".join([*module, alias.name]) for alias in node.names)
 
 
+def modules_read_by(file: Path) -> set[str]:
+    """The modules among MODULES that the file imports, or imports names from."""
+    names = {name if name in MODULES else name.rpartition(".")[0] for name in imports_of(file)}
+    return {name for name in names if name in MODULES and MODULES[name] != file}
+
+
+def circle_in(readers: dict[str, set[str]]) -> list[str]:
+    """A circle of names, each read by the one before; none is empty."""
+    try:
+        TopologicalSorter(readers).prepare()
+    except CycleError as error:
+        return list(reversed(error.args[1]))
+    return []
+
+
 def calls_of(file: Path) -> Iterator[ast.Call]:
     return (node for node in nodes_of(file) if isinstance(node, ast.Call))
 
@@ -75,6 +97,20 @@ def is_broad(handler: ast.ExceptHandler) -> bool:
     caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
     names = {node.id if isinstance(node, ast.Name) else "" for node in caught if node}
     return handler.type is None or bool(names & {"Exception", "BaseException"})
+
+
+def docstrings_of(file: Path) -> set[ast.AST]:
+    owners = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    first = [node.body[0] for node in nodes_of(file) if isinstance(node, owners) and node.body]
+    return {statement.value for statement in first if isinstance(statement, ast.Expr)}
+
+
+def messages_of(file: Path) -> Iterator[tuple[int, str]]:
+    """Line and text of the strings of one line, which docstrings and whole files are not."""
+    docstrings = docstrings_of(file)
+    for node in (node for node in nodes_of(file) if isinstance(node, ast.Constant)):
+        if node not in docstrings and isinstance(node.value, str) and "\n" not in node.value:
+            yield node.lineno, node.value
 
 
 def test_every_room_is_known() -> None:
@@ -91,9 +127,14 @@ def test_imports_point_down(file: Path) -> None:
     for module in imports_of(file):
         package, _, rest = module.partition(".")
         room = rest.partition(".")[0]
-        if package == "rockpress" and room in LEVEL and room != own:
+        if package == "rockpress" and room != own:
+            assert room in LEVEL, f"{name_of(file)} imports {module} of the package above"
             assert LEVEL[room] > LEVEL[own], f"{name_of(file)} imports {module}"
             assert own not in ON_CORE_ALONE or room == "core", f"{name_of(file)} imports {module}"
+
+
+def test_modules_make_no_circle() -> None:
+    assert circle_in({module: modules_read_by(file) for module, file in MODULES.items()}) == []
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)
@@ -128,6 +169,17 @@ def test_modules_differ_in_name() -> None:
     files = [file for file in FILES if file.name != "__init__.py" and file.parent != VERBS]
     counts = Counter(file.name for file in files)
     assert not [name_of(file) for file in files if counts[file.name] > 1]
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_messages_leave_the_command_line_to_cli(file: Path) -> None:
+    options = [
+        f"line {line}: {option}"
+        for line, text in messages_of(file)
+        for option in OPTION.findall(text)
+        if option not in OPTIONS_OF_PIP
+    ]
+    assert room_of(file) == "cli" or file.name in MAY_NAME_OPTIONS or not options
 
 
 @pytest.mark.parametrize("module", ["rockpress", *MODULES])

@@ -39,8 +39,17 @@ from rockpress.cli.main import COMMANDS
 from rockpress.convert.chips.latency import _parts
 from rockpress.convert.chips.layer_work import Work
 from rockpress.convert.chips.targets import LatencyFit
-from rockpress.core import results
+from rockpress.core.results import (
+    layer_rows,
+    model_figures,
+    pruning_figures,
+    report,
+    sample_rows,
+)
+from rockpress.core.results.model_figures import LatencyFigure, ModelRow, Ratios, RetentionFigure
 from rockpress.pipeline.recipes.recipe_file import read_jobs
+from rockpress.pipeline.stages.stage_list import STAGES
+from rockpress.report.documents.document import NAMES, to_document
 from rockpress.report.text.changes import changes_lines
 
 ROOT = Path(__file__).parents[2]
@@ -65,11 +74,16 @@ SUPPOSED = {
     "yolo.md": ["yolo.onnx", "frames/", "val/"],
 }
 WRITTEN = ("output", "report", "depfile")
-FIGURES = {"bytes": 100, "latency": [{"kind": "npu", "ms": 1.0, "cycles": 1}]}
-REPORT = {
-    "schema": 1,
-    "targets": [{"target": "rk3588", "models": [FIGURES], "retention": {"value": 1.0}}],
-}
+_ROW = ModelRow("rknn", None, 100, latency=(LatencyFigure("npu-estimate", 1.0, cycles=1),))
+_RETENTION = RetentionFigure("top1", 1.0, 0.9, 1.1, 10, 1.0, 30.0)
+REPORT = to_document(
+    report.Report(
+        report.ToolVersion("rockpress"),
+        report.ToolVersion("rknn-toolkit2"),
+        {},
+        (report.TargetReport("rk3588", (_ROW,), _RETENTION, Ratios(), None),),
+    )
+)
 
 
 def blocks_of(page: Path) -> Iterator[tuple[str, str]]:
@@ -98,6 +112,11 @@ def commands_of(text: str) -> Iterator[list[str]]:
 
 def command_of(verb: str) -> Any:
     return typer.main.get_command(import_module(f"rockpress.cli.commands.{verb}").app)
+
+
+def is_hidden(param: Any) -> bool:
+    """Whether help does not show it: a name of earlier versions."""
+    return getattr(param, "hidden", False)
 
 
 class Reader:
@@ -129,7 +148,10 @@ class Reader:
             getattr(self, f"{words[0]}_")(*words[1:])
 
     def rockpress_(self, verb: str, *words: str) -> None:
-        given = command_of(verb).make_context(verb, list(words)).params
+        command = command_of(verb)
+        given = command.make_context(verb, list(words)).params
+        old = [param.name for param in command.params if is_hidden(param) and given[param.name]]
+        assert not old, f"{self._page}: {old}"
         for name, value in given.items():
             if isinstance(value, Path) and name not in WRITTEN and value.name != str(value):
                 assert value.exists(), f"{self._page}: {value}"
@@ -200,9 +222,12 @@ class Reader:
                 self.sh(line)
 
     def python(self, text: str) -> None:
+        """Of a block whose first line says which file it is, imports are from its folder."""
+        folder = re.match(r"# ([a-z_/]+)/\w+\.py", text)
+        package = f"rockpress.{folder[1].replace('/', '.')}" if folder else None
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, (ast.Import, ast.ImportFrom)):
-                exec(ast.unparse(node), {})
+                exec(ast.unparse(node), {"__package__": package})
 
     # what is shown
 
@@ -246,11 +271,12 @@ def is_said(message: str) -> bool:
 
 def plan_shown(text: str) -> None:
     """What a dry run says: a line a stage, with words of its own."""
-    source = ROOT / "pipeline" / "dry_run.py"
-    said = list(wordings(source))
+    sources = [ROOT / "pipeline" / "dry_run.py", *(ROOT / "pipeline" / "stages").glob("*.py")]
+    said = [wording for source in sources for wording in wordings(source)]
+    names = {"baseline", *(stage.name for stage in STAGES)}
     for line in text.splitlines()[1:-1]:
         name, status, what = line.split(maxsplit=2)
-        assert f'"{name}"' in source.read_text() and status in ("run", "cached")
+        assert name in names and status in ("run", "cached")
         assert any(re.match(one, what) for one in said), line
 
 
@@ -264,13 +290,15 @@ def messages(text: str) -> None:
 def document(text: str) -> None:
     """Names every field of a result, and nothing that is none."""
     named = set(re.findall(r'"([a-z_]+)"', text))
-    figures = [one for one in vars(results).values() if is_dataclass(one)]
-    known = {field.name for one in figures for field in fields(one)} - {"passed", "image"}
-    assert known <= named, known - named
+    modules = (layer_rows, model_figures, pruning_figures, report, sample_rows)
+    kinds = {kind for module in modules for kind in vars(module).values() if is_dataclass(kind)}
+    names = {NAMES.get(field.name, field.name) for kind in kinds for field in fields(kind)}
+    names -= {"image", "more", "severity", "subject"}  # which the document lacks
+    assert names <= named, names - named
 
 
 def documents_of_targets(text: str) -> None:
-    source = (ROOT / "cli" / "convert.py").read_text()
+    source = (ROOT / "cli" / "commands" / "convert.py").read_text()
     assert all(f'"{name}"' in source for name in re.findall(r'"([a-z]+)"', text))
 
 
@@ -295,8 +323,10 @@ def since(text: str) -> None:
             float(number) * units[unit or None]
             for number, unit in zip(told[::2], told[1::2], strict=True)
         )
-        changes.append(results.ChangeFigure(name, before, after, after / before - 1))
-    (line,) = changes_lines({"file": "release/report.json"}, tuple(changes))
+        changes.append(report.ChangeFigure(name, before, after, after / before - 1))
+    tool = report.ToolVersion("rockpress")
+    earlier = report.EarlierReport("release/report.json", "pass", tool, tool)
+    (line,) = changes_lines(earlier, tuple(changes))
     # what was rounded for the page may be off by one in the last digit
     shown = [re.sub(r"\d\.\d%", "%", one) for one in (line, text.strip())]
     assert shown[0] == shown[1]
@@ -365,13 +395,14 @@ def test_every_block_can_be_used(
 # Commands and options in running text
 
 
-NO_OPTIONS_OF_COMMANDS = {"--help", "--quick", "--install-completion"}
+NO_OPTIONS_OF_COMMANDS = {"--help", "--quick", "--install-completion", "--made-up-option"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_options_that_the_text_names_exist(page: Path) -> None:
     commands = {verb: command_of(verb) for verb in COMMANDS}
-    known = {name for one in commands.values() for param in one.params for name in param.opts}
+    params = [param for command in commands.values() for param in command.params]
+    known = {name for param in params if not is_hidden(param) for name in param.opts}
     text = re.sub(r"```.*?```", "", page.read_text().split(GENERATED)[0], flags=re.DOTALL)
     for code in re.findall(r"`([^`\n]+)`", text):
         program, _, rest = code.partition(" ")

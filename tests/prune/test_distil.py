@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import Samples
 from rockpress.core.errors import ModelError, OptionError, OutputError, PackageError
 from rockpress.core.graphs.graph import Graph
-from rockpress.core.results import PruningFigure
+from rockpress.core.results.pruning_figures import Distillation, PruningFigure
 from rockpress.pipeline.caching.stage_cache import Cache
 from rockpress.pipeline.options.prune_options import PruneOptions
 from rockpress.pipeline.recipes.recipe import make_recipe
@@ -33,7 +33,6 @@ from rockpress.prune.distillation.distil_loss import ComparedTensor, compared_te
 from rockpress.prune.distillation.distil_training import Schedule
 from rockpress.prune.distillation.torch_graph import require_trainable, trainable
 from rockpress.prune.distillation.torch_shape_ops import _source_positions
-from rockpress.prune.results.prune_result import Distillation
 from rockpress.report.html.pruning_part import pruning_card
 from rockpress.report.text.pruning_text import distillation_text
 
@@ -197,11 +196,11 @@ def test_the_effect_of_training_is_told() -> None:
     (notice,) = distillation_warnings(poor)
     assert notice.code == "pruning-distillation"
     assert "on 64 held-out samples" in notice.text
-    assert "not kept" in distillation_text(asdict(poor))
+    assert "not kept" in distillation_text(poor)
     figure = PruningFigure(
-        *(0.5, 0.5, 0.5, "macs", 0.5, ""), curve=(), groups=(), distillation=asdict(FOUND)
+        *(0.5, 0.5, 0.5, "macs", 0.5, ""), curve=(), groups=(), distillation=FOUND
     )
-    assert "agreement 0.900 to 0.950" in str(pruning_card(asdict(figure)))
+    assert "agreement 0.900 to 0.950" in str(pruning_card(figure))
 
 
 def test_files_of_a_stopped_stage_stay_until_it_is_done(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from rockpress.quantize.graph_parts.logits import Logits, logits_of
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import read_plan
 from rockpress.quantize.trials.held_out_samples import HeldOut
-from rockpress.quantize.trials.method_selection import TaskMetric, Trial, Verdict, verdict_on
+from rockpress.quantize.trials.method_selection import MethodTrial, TaskMetric, Verdict, verdict_on
 from samples import pixels
 
 TOP1 = TaskMetric("top1", lambda index, outputs: 0.0)
@@ -36,10 +36,10 @@ def right(count: int, of: int = 24) -> tuple[float, ...]:
     return (1.0,) * count + (0.0,) * (of - count)
 
 
-def trial(db: float, scores: tuple[float, ...] = (), noise: float = 0.1) -> Trial:
+def trial(db: float, scores: tuple[float, ...] = (), noise: float = 0.1) -> MethodTrial:
     """A candidate whose samples all have about this SQNR."""
     random = np.random.default_rng(int(db * 10))
-    return Trial(db, tuple(db + noise * random.standard_normal(len(scores) or 24)), scores)
+    return MethodTrial(db, tuple(db + noise * random.standard_normal(len(scores) or 24)), scores)
 
 
 @pytest.mark.parametrize(("flips", "best"), [(0, "far"), (1, "far"), (3, "far"), (4, "near")])
@@ -74,14 +74,14 @@ def test_a_single_hard_sample_decides_nothing() -> None:
     """It has nearly all the noise, so the SQNR over all samples is much better without it."""
     easy, hard = np.full(20, 40.0), np.full(20, 40.0)
     hard[7] = 5.0
-    found = verdict_on({"a": Trial(18.0, tuple(hard)), "b": Trial(40.0, tuple(easy))})
+    found = verdict_on({"a": MethodTrial(18.0, tuple(hard)), "b": MethodTrial(40.0, tuple(easy))})
     assert found == Verdict("a", "sqnr")
-    always = Trial(18.6, tuple(hard + 0.6))
-    assert verdict_on({"a": Trial(18.0, tuple(hard)), "b": always}).best == "b"
+    always = MethodTrial(18.6, tuple(hard + 0.6))
+    assert verdict_on({"a": MethodTrial(18.0, tuple(hard)), "b": always}).best == "b"
 
 
 def test_a_candidate_that_reproduces_samples_exactly_is_better() -> None:
-    exact, near = Trial(math.inf, (math.inf,) * 6), trial(40, (1.0,) * 6)
+    exact, near = MethodTrial(math.inf, (math.inf,) * 6), trial(40, (1.0,) * 6)
     assert verdict_on({"a": near, "b": exact}).best == "b"
     assert verdict_on({"a": exact, "b": near}).best == "a"
     assert verdict_on({"a": exact, "b": exact}).best == "a"
@@ -99,7 +99,7 @@ def test_the_kept_one_is_never_worse_than_a_better_one_by_more_than_chance(
     drawn: list[list[tuple[bool, float]]],
 ) -> None:
     trials = {
-        str(i): Trial(0.0, tuple(db for _, db in one), tuple(float(hit) for hit, _ in one))
+        str(i): MethodTrial(0.0, tuple(db for _, db in one), tuple(float(hit) for hit, _ in one))
         for i, one in enumerate(drawn)
     }
     verdict = verdict_on(trials, TOP1)
@@ -115,7 +115,7 @@ def test_chance_alone_seldom_takes_over() -> None:
     random = np.random.default_rng(0)
     taken = 0
     for _ in range(1000):
-        a, b = (Trial(0.0, tuple(random.normal(25, 5, 20))) for _ in range(2))
+        a, b = (MethodTrial(0.0, tuple(random.normal(25, 5, 20))) for _ in range(2))
         taken += verdict_on({"a": a, "b": b}).best == "b"
     assert taken < 60
 

@@ -19,7 +19,12 @@ from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
 from rockpress.core.types import Array
 from rockpress.quantize.graph_parts.placement import place
-from rockpress.quantize.graph_parts.weighted_layers import WIDEST_BLOCK, Layer, blocks, layers_of
+from rockpress.quantize.graph_parts.weighted_layers import (
+    WIDEST_BLOCK,
+    WeightedLayer,
+    blocks,
+    layers_of,
+)
 from rockpress.quantize.methods import AUTO, find_method, method_names, refinements
 from rockpress.quantize.methods.gptq import gptq
 from rockpress.quantize.numeric.scales import (
@@ -42,7 +47,7 @@ LAYERS = {
 }
 
 
-def one_layer(operator: str, shape: tuple[int, ...]) -> tuple[ModelProto, Layer]:
+def one_layer(operator: str, shape: tuple[int, ...]) -> tuple[ModelProto, WeightedLayer]:
     model = model_of(
         f"(float[1,6,9,8] x) => (float[1,c,h,w] y) {{ y = {operator} (x, w1, b1) }}",
         {"w1": shape, "b1": (shape[0],)},

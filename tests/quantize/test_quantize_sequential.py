@@ -18,7 +18,7 @@ from rockpress.core.session import Session
 from rockpress.core.streaming.tensor_stream import with_outputs
 from rockpress.core.types import Array
 from rockpress.quantize.graph_parts.placement import place
-from rockpress.quantize.graph_parts.weighted_layers import Layer, layers_of
+from rockpress.quantize.graph_parts.weighted_layers import WeightedLayer, layers_of
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.qdq import computed_names
 from rockpress.quantize.statistics.sample_subset import SampleSubset
@@ -62,7 +62,7 @@ def channel_means(model: ModelProto, tensors: list[str], samples: Samples) -> li
     return [one.mean(axis=(0, *range(2, one.ndim)), dtype=np.float64) for one in values]
 
 
-def layers_with_biases(net: ModelProto) -> list[Layer]:
+def layers_with_biases(net: ModelProto) -> list[WeightedLayer]:
     graph = Graph(net)
     return [layer for layer in layers_of(graph, place(graph)) if layer.bias is not None]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,17 +15,16 @@ from commands import Run
 from rockpress.cli import main
 from rockpress.cli.handler import run
 from rockpress.core.errors import OptionError, ReportError, RockpressError
-from rockpress.core.results import LatencyFigure, ModelRow, Report, RetentionFigure, TargetReport
+from rockpress.core.results.model_figures import LatencyFigure, ModelRow, Ratios, RetentionFigure
+from rockpress.core.results.report import Report, TargetReport, ToolVersion
 from rockpress.pipeline.figures.last_release import (
     open_last_release,
     require_comparable,
     with_changes,
 )
-from rockpress.pipeline.options.check_options import Gates
 from rockpress.pipeline.recipes.recipe import make_recipe
-from rockpress.report.formats.document import to_document, to_json
-from rockpress.report.formats.junit import to_junit
-from rockpress.report.formats.markdown import to_markdown
+from rockpress.report.documents.document import to_document, to_json
+from rockpress.report.formats import md, xml
 from rockpress.report.text.changes import changes_since, worse_by
 from rockpress.report.text.table import to_tables
 
@@ -37,13 +37,13 @@ def target(
 ) -> TargetReport:
     retention = RetentionFigure("top1", kept, 0.98, 1.0, 400, 0.99, 25.0)
     models = (ModelRow("rknn", None, size, latency=(npu,)),)
-    return TargetReport(name, models, retention, {"size": 0.5}, None)
+    return TargetReport(name, models, retention, Ratios(size=0.5), None)
 
 
 def report(*targets: TargetReport) -> Report:
     return Report(
-        {"name": "rockpress", "version": "0.1.0"},
-        {"name": "rknn-toolkit2", "version": "2.5.0"},
+        ToolVersion("rockpress", "0.1.0"),
+        ToolVersion("rknn-toolkit2", "2.5.0"),
         RECIPE,
         targets,
     )
@@ -62,7 +62,7 @@ def compared(
         Path("m.onnx"),
         eval=Path("e"),
         baseline=written(folder, old),
-        gates=Gates(max_regression=limits or {}),
+        max_regression=limits or {},
     )
     last = open_last_release(recipe)
     require_comparable(last, recipe, [one.target for one in new.targets])
@@ -86,7 +86,7 @@ def test_changes_are_told_in_every_format(tmp_path: Path) -> None:
         "2.00 ms to 1.90 ms (-5.0% better), retention 0.9900 to 0.9800 (-1.0% worse)"
     )
     assert f"since {tmp_path / 'old.json'}: {told}" in to_tables(found)[0].lines
-    assert "| latency | 2.00 ms | 1.90 ms | -5.0% better |" in to_markdown(found)
+    assert "| latency | 2.00 ms | 1.90 ms | -5.0% better |" in md.render(found)
     document = to_document(found)
     assert document["baseline"] == {
         "file": str(tmp_path / "old.json"),
@@ -102,13 +102,13 @@ def test_changes_are_told_in_every_format(tmp_path: Path) -> None:
 def test_changes_are_not_told_without_an_old_report() -> None:
     document = to_document(report(target()))
     assert "baseline" not in document and "changes" not in document["targets"][0]
-    assert "since" not in to_markdown(report(target()))
+    assert "since" not in md.render(report(target()))
 
 
 def test_the_same_again_is_no_change(tmp_path: Path) -> None:
     found = compared(tmp_path, report(target()), report(target()), {"size": 0, "retention": 0})
     assert found.passed
-    assert "| size | 1.0 kB | 1.0 kB | +0.0% |" in to_markdown(found)
+    assert "| size | 1.0 kB | 1.0 kB | +0.0% |" in md.render(found)
 
 
 def test_gates_on_regressions(tmp_path: Path) -> None:
@@ -123,24 +123,22 @@ def test_gates_on_regressions(tmp_path: Path) -> None:
     }
     assert gates["max-regression-latency"].value == pytest.approx(-0.05)
     assert not found.passed
-    assert '<failure type="gate" message="max-regression-cycles 0.02 does not' in to_junit(found)
+    assert '<failure type="gate" message="max-regression-cycles 0.02 does not' in xml.render(found)
 
 
-def test_figures_that_one_report_lacks_are_left_out(tmp_path: Path) -> None:
+def test_figures_that_one_report_lacks_are_left_out() -> None:
     host = target(npu=LatencyFigure("host", 5.0))
-    names = [one.name for one in changes_since(to_document(report(host))["targets"][0], NEW)]
-    assert names == ["size", "retention"]
-    names = [one.name for one in changes_since(to_document(report(target()))["targets"][0], host)]
-    assert names == ["size", "retention"]
-    no_labels = to_document(report(target(kept=None)))["targets"][0]
-    assert "retention" not in [one.name for one in changes_since(no_labels, NEW)]
+    assert [change.name for change in changes_since(host, NEW)] == ["size", "retention"]
+    assert [change.name for change in changes_since(target(), host)] == ["size", "retention"]
+    assert "retention" not in [change.name for change in changes_since(target(kept=None), NEW)]
+    assert changes_since(replace(target(), models=()), NEW) == ()
 
 
 def test_runs_that_differ_in_more_than_the_model_are_told(tmp_path: Path) -> None:
     old = replace(
         report(target()),
-        tool={"name": "rockpress", "version": "0.0.9"},
-        toolkit={"name": "rknn-toolkit2", "version": "2.3.2"},
+        tool=ToolVersion("rockpress", "0.0.9"),
+        toolkit=ToolVersion("rknn-toolkit2", "2.3.2"),
         recipe={**RECIPE, "model": "b/other.onnx", "eval_count": 100, "metric": "macro-f1"},
     )
     found = compared(tmp_path, old, report(NEW, target(name="rk3566")))
@@ -174,8 +172,7 @@ def test_a_target_that_failed_has_no_changes(tmp_path: Path) -> None:
         (b"[]", "it has no schema"),
         (b'{"targets": []}', "it has no schema"),
         (b'{"schema": 2, "targets": []}', "a report of schema 2, this rockpress reads 1"),
-        (b'{"schema": 1, "targets": {}}', "its targets are none"),
-        (b'{"schema": 1, "targets": [{"target": {}}]}', "its targets are none"),
+        (b'{"schema": 1, "targets": {}}', "targets is {}, not a list"),
     ],
 )
 def test_a_file_that_is_no_report(content: bytes | None, told: str, tmp_path: Path) -> None:
@@ -187,33 +184,82 @@ def test_a_file_that_is_no_report(content: bytes | None, told: str, tmp_path: Pa
     assert caught.value.hint
 
 
+def damaged(path: tuple[str | int, ...], value: Any) -> dict[str, Any]:
+    """A report's document with another value at that place."""
+    document: dict[str, Any] = json.loads(to_json(report(target())))
+    holder: Any = document
+    for key in path[:-1]:
+        holder = holder[key]
+    holder[path[-1]] = value
+    return document
+
+
 @pytest.mark.parametrize(
-    "old",
+    ("path", "value", "message"),
     [
-        {"target": "rk3588"},
-        {"target": "rk3588", "models": "x", "retention": 3},
-        {"target": "rk3588", "models": [None]},
-        {"target": "rk3588", "models": [{"bytes": "10", "latency": [1]}]},
-        {"target": "rk3588", "models": [{"bytes": -1, "latency": [{"ms": True, "cycles": 0}]}]},
+        (("targets", 0), 3, "targets[0] is 3, not a table"),
+        (("targets", 0), {}, "targets[0] has no target"),
+        (("targets", 0, "target"), {}, "targets[0].target is {}, not text"),
+        (("targets", 0, "models"), "x", 'targets[0].models is "x", not a list'),
+        (("targets", 0, "models", 0), None, "targets[0].models[0] is null, not a table"),
+        (
+            ("targets", 0, "models", 0, "bytes"),
+            "10",
+            'targets[0].models[0].bytes is "10", not a whole number',
+        ),
+        (
+            ("targets", 0, "models", 0, "latency", 0, "ms"),
+            True,
+            "targets[0].models[0].latency[0].ms is true, not a number",
+        ),
+        (("targets", 0, "retention"), 3, "targets[0].retention is 3, not a table"),
+        (("targets", 0, "gates"), [{"name": "g", "limit": 1, "value": 2}], "gates[0] has no pass"),
+        (("targets", 0, "error"), {"hint": 3}, 'error is {"hint": 3}, not an error with'),
+        (("targets", 0, "details"), [], "targets[0].details is [], not a table"),
+        (("toolkit",), 1, "toolkit is 1, not a table"),
+        (("recipe",), [], "recipe is [], not a table"),
     ],
 )
-def test_figures_that_are_none_are_not_compared(old: dict[str, Any], tmp_path: Path) -> None:
+def test_a_damaged_report_is_told_by_key_and_value(
+    path: tuple[str | int, ...], value: Any, message: str, tmp_path: Path
+) -> None:
     file = tmp_path / "old.json"
-    file.write_text(json.dumps({"schema": 1, "targets": [old], "toolkit": 1, "recipe": []}))
-    recipe = make_recipe(Path("m.onnx"), eval=Path("e"), baseline=file)
-    last = open_last_release(recipe)
-    found = with_changes(report(NEW), recipe, last)
-    assert found.targets[0].changes == ()
-    gated = recipe.with_options(gates=Gates(max_regression={"size": 0.1}))
+    file.write_text(json.dumps(damaged(path, value)))
+    with pytest.raises(ReportError) as caught:
+        open_last_release(make_recipe(Path("m.onnx"), baseline=file))
+    assert str(caught.value).startswith(f"{file}: not a report of rockpress: ")
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+    assert not re.search("Input should|Value error|validation", str(caught.value))
+
+
+def test_numbers_that_json_has_not_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "old.json"
+    file.write_text(json.dumps(damaged(("targets", 0, "retention", "value"), float("nan"))))
+    with pytest.raises(ReportError, match="NaN is no number of JSON"):
+        open_last_release(make_recipe(Path("m.onnx"), baseline=file))
+
+
+def test_figures_that_are_none_are_not_compared(tmp_path: Path) -> None:
+    nothing = LatencyFigure("npu-estimate", None, cycles=0)
+    old = report(target(size=-1, npu=nothing, kept=None))
+    assert compared(tmp_path, old, report(NEW)).targets[0].changes == ()
+    recipe = make_recipe(
+        Path("m.onnx"),
+        eval=Path("e"),
+        baseline=tmp_path / "old.json",
+        max_regression={"size": 0.1},
+    )
     with pytest.raises(ReportError, match="has no size of rk3588"):
-        require_comparable(last, gated, ["rk3588"])
+        require_comparable(open_last_release(recipe), recipe, ["rk3588"])
 
 
 def test_gates_that_cannot_be_checked_are_told_before_anything_runs(tmp_path: Path) -> None:
-    gates = Gates(max_regression={"retention": 0.01})
+    limits = {"retention": 0.01}
     with pytest.raises(OptionError, match="needs a report to compare with"):
-        open_last_release(make_recipe(Path("m.onnx"), gates=gates))
-    recipe = make_recipe(Path("m.onnx"), baseline=written(tmp_path, report(target())), gates=gates)
+        open_last_release(make_recipe(Path("m.onnx"), max_regression=limits))
+    recipe = make_recipe(
+        Path("m.onnx"), baseline=written(tmp_path, report(target())), max_regression=limits
+    )
     with pytest.raises(OptionError, match="without labelled samples"):
         require_comparable(open_last_release(recipe), recipe, ["rk3588"])
     with_eval = recipe.with_options(eval=Path("e"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
@@ -17,22 +19,18 @@ from markdown_it import MarkdownIt
 from rockpress.cli.show import show_report
 from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.errors import ToolkitError
-from rockpress.core.results import (
+from rockpress.core.results.model_figures import (
     NOTHING_COMPARED,
     AccuracyFigure,
-    GateFigure,
     LatencyFigure,
     ModelRow,
-    Report,
+    Ratios,
     RetentionFigure,
-    StageRun,
-    TargetReport,
 )
-from rockpress.report.formats import format_suffixes
-from rockpress.report.formats.annotations import to_annotations
-from rockpress.report.formats.format_table import FORMATS, rendered
-from rockpress.report.formats.junit import to_junit
-from rockpress.report.formats.markdown import escaped, to_markdown
+from rockpress.core.results.report import GateFigure, Report, StageRun, TargetReport, ToolVersion
+from rockpress.report.formats import format_suffixes, md, rendered, xml
+from rockpress.report.formats.md import escaped
+from rockpress.report.text.annotations import to_annotations
 from rockpress.report.text.escape import visible
 
 NPU = LatencyFigure("npu-estimate", 2.81, 2.51, 3.2, 241466)
@@ -44,7 +42,7 @@ GOOD = TargetReport(
         ModelRow("rknn", "rk3588/cls.v2.rknn", 859342, latency=(NPU,), accuracy=TOP1),
     ),
     retention=RetentionFigure("top1", 0.9975, 0.99, 1.005, 400, 0.995, 25.6),
-    ratios={"size": 0.86, "latency": None, "cycles": 0.96, "macs": 1.0},
+    ratios=Ratios(0.86, None, 0.96, 1.0),
     pruning=None,
     gates=(
         GateFigure("min-retention", 0.98, 0.9975, True),
@@ -57,7 +55,7 @@ FAILED = TargetReport(
     target="rk3566",
     models=(),
     retention=NOTHING_COMPARED,
-    ratios={"size": None},
+    ratios=Ratios(),
     pruning=None,
     stages=(StageRun("baseline", "done", 1.25), StageRun("convert", "failed", 3.0)),
     error=ToolkitError("it \x1b[31mcrashed\n<on> \ufffe", "try & again", "a long log"),
@@ -65,16 +63,31 @@ FAILED = TargetReport(
 
 
 def report(*targets: TargetReport) -> Report:
-    tool = {"name": "rockpress", "version": "0.1.0"}
-    toolkit: dict[str, str | None] = {"name": "rknn-toolkit2", "version": "2.5.0"}
+    tool, toolkit = ToolVersion("rockpress", "0.1.0"), ToolVersion("rknn-toolkit2", "2.5.0")
     return Report(tool, toolkit, {"model": "a/cls.v2.onnx"}, targets)
 
 
-def test_each_suffix_that_the_option_takes_has_a_format() -> None:
-    assert set(format_suffixes()) == set(FORMATS)
+def test_formats_are_found_by_their_suffix_in_either_case() -> None:
+    assert set(format_suffixes()) == {".html", ".json", ".md", ".xml"}
+    for suffix in format_suffixes():
+        assert rendered(report(GOOD), suffix.upper()) == rendered(report(GOOD), suffix)
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_suffix_without_a_format_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"\.pdf is no format"):
+        rendered(report(GOOD), ".pdf")
+
+
+def test_the_suffixes_are_known_before_anything_is_imported() -> None:
+    program = (
+        "import sys; from rockpress.report.formats import format_suffixes; format_suffixes(); "
+        "print(*sorted(name for name in sys.modules if name.startswith('rockpress')))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "rockpress rockpress.report rockpress.report.formats\n", done.stderr
+
+
+@pytest.mark.parametrize("suffix", format_suffixes())
 def test_control_characters_in_a_file_do_not_act_on_a_terminal(suffix: str) -> None:
     text = rendered(report(GOOD, FAILED), suffix)
     assert text.endswith("\n")
@@ -85,7 +98,7 @@ def test_control_characters_in_a_file_do_not_act_on_a_terminal(suffix: str) -> N
 
 
 def suites(*targets: TargetReport) -> tuple[ElementTree.Element, list[ElementTree.Element]]:
-    root = ElementTree.fromstring(to_junit(report(*targets)).encode())
+    root = ElementTree.fromstring(xml.render(report(*targets)).encode())
     return root, root.findall("testsuite")
 
 
@@ -146,15 +159,15 @@ def html_of(text: str) -> str:
 
 
 def test_markdown_begins_with_the_verdict() -> None:
-    lines = to_markdown(report(GOOD)).splitlines()
+    lines = md.render(report(GOOD)).splitlines()
     assert lines[0] == "# rockpress: FAIL ❌"
     assert lines[2] == "**cls.v2.onnx** · rockpress 0.1.0 · rknn-toolkit2 2.5.0"
     good = replace(GOOD, gates=GOOD.gates[:1])
-    assert to_markdown(report(good)).startswith("# rockpress: pass ✅\n")
+    assert md.render(report(good)).startswith("# rockpress: pass ✅\n")
 
 
 def test_markdown_has_tables_that_render() -> None:
-    page = html_of(to_markdown(report(GOOD, FAILED)))
+    page = html_of(md.render(report(GOOD, FAILED)))
     headings = [re.findall("<th.*?>(.*?)</th>", one) for one in page.split("<table>")[1:]]
     assert [one[0] for one in headings] == ["target", "gate", "model", "stage", "stage"]
     cells = re.findall("<td.*?>(.*?)</td>", page)
@@ -164,7 +177,7 @@ def test_markdown_has_tables_that_render() -> None:
 
 
 def test_markdown_folds_the_warnings_and_the_stages() -> None:
-    page = html_of(to_markdown(report(GOOD)))
+    page = html_of(md.render(report(GOOD)))
     folded = re.findall(r"<details><summary>(.*?)</summary>(.*?)</details>", page, re.DOTALL)
     assert [summary for summary, _ in folded] == ["1 warning", "stages (12 s)"]
     expected = "<code>toolkit-fidelity</code>: they *differ* &lt;b&gt;. look &amp; see"
@@ -239,8 +252,8 @@ def shown(language: str) -> str:
 
 def test_the_examples_in_the_documentation_are_what_is_written() -> None:
     one = replace(GOOD, warnings=(Diagnostic("toolkit-layer-table", "no layer table", "see why"),))
-    assert shown("xml") in to_junit(report(one)).replace("\n  ", "\n")
+    assert shown("xml") in xml.render(report(one)).replace("\n  ", "\n")
     start = shown("markdown").splitlines()
-    assert to_markdown(report(one)).splitlines()[: len(start)] == start
+    assert md.render(report(one)).splitlines()[: len(start)] == start
     notes = [line for line in to_annotations(report(one)) if line in PAGE]
     assert len(notes) == 1

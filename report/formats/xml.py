@@ -1,4 +1,4 @@
-"""The report as JUnit XML: a suite for each target, a test case for each gate.
+"""Files that end in .xml: JUnit XML, a suite for each target, a test case for each gate.
 
 There is no one standard, so only what the common readers (Jenkins, GitLab, GitHub actions for test
 reports) agree on is used, in the order of the strict schema of Jenkins' xUnit plugin. GitLab shows
@@ -12,7 +12,7 @@ from pathlib import PurePath
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from ...core.diagnostics import Diagnostic
-from ...core.results import GateFigure, Report, TargetReport
+from ...core.results.report import GateFigure, Report, TargetReport
 from ..text.escape import xml_visible
 from ..text.table import gate_text, latency_text
 from ..text.units import size_text
@@ -22,8 +22,8 @@ BUILT = "built"
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
-def to_junit(report: Report) -> str:
-    """The report as a JUnit XML document with a final newline."""
+def render(report: Report) -> str:
+    """Return the report as a JUnit XML document with a final newline."""
     suites = [_suite(report, target) for target in report.targets]
     root = Element("testsuites", name="rockpress")
     for count in ("tests", "failures", "errors"):
@@ -57,27 +57,24 @@ def _suite(report: Report, target: TargetReport) -> Element:
 
 
 def _properties(report: Report, target: TargetReport) -> dict[str, str]:
-    """What was built and what it came to, as short texts."""
-    found = {"model": str(report.recipe.get("model", "")), **_versions(report)}
+    """Return what was built and what it came to, as short texts."""
+    tools = (tool for tool in (report.tool, report.toolkit) if tool.version)
+    properties = {"model": str(report.recipe.get("model", ""))}
+    properties.update((tool.name, str(tool.version)) for tool in tools)
     if target.models:
-        result, kept = target.models[-1], target.retention
-        found["size"] = size_text(result.bytes)
+        result, retention = target.models[-1], target.retention.value
+        properties["size"] = size_text(result.bytes)
         if result.cycles is not None:
-            found["cycles"] = str(result.cycles)
+            properties["cycles"] = str(result.cycles)
         if result.latency and result.latency[0].ms is not None:
-            found["latency"] = latency_text(result.latency[0])
-        if kept.value is not None:
-            found["retention"] = f"{kept.value:.4f}"
-    return found
-
-
-def _versions(report: Report) -> dict[str, str]:
-    both = (report.tool, report.toolkit)
-    return {str(one["name"]): str(one["version"]) for one in both if one.get("version")}
+            properties["latency"] = latency_text(result.latency[0])
+        if retention is not None:
+            properties["retention"] = f"{retention:.4f}"
+    return properties
 
 
 def _class_name(report: Report, target: TargetReport) -> str:
-    """Dots part packages and classes, so there is none inside a name."""
+    """Return the class name; dots part packages and classes, so no part has one."""
     model = PurePath(str(report.recipe.get("model") or "model")).stem.replace(".", "_")
     return xml_visible(f"rockpress.{model}.{target.target or 'onnxruntime'}")
 
@@ -86,8 +83,8 @@ def _add_built(suite: Element, class_name: str, target: TargetReport, seconds: s
     case = SubElement(suite, "testcase", classname=class_name, name=BUILT, time=seconds)
     if (error := target.error) is not None:
         text = xml_visible(error.message)
-        found = SubElement(case, "error", type=type(error).__name__, message=text)
-        found.text = f"{text}\nhint: {xml_visible(error.hint)}" if error.hint else text
+        element = SubElement(case, "error", type=type(error).__name__, message=text)
+        element.text = f"{text}\nhint: {xml_visible(error.hint)}" if error.hint else text
 
 
 def _add_gate(suite: Element, class_name: str, gate: GateFigure) -> None:
@@ -99,8 +96,8 @@ def _add_gate(suite: Element, class_name: str, gate: GateFigure) -> None:
 
 def _warnings(warnings: tuple[Diagnostic, ...]) -> str:
     lines = []
-    for one in warnings:
-        lines.append(f"warning: {xml_visible(one.text)} [{one.code}]")
-        if one.hint:
-            lines.append(f"hint: {xml_visible(one.hint)}")
+    for warning in warnings:
+        lines.append(f"warning: {xml_visible(warning.text)} [{warning.code}]")
+        if warning.hint:
+            lines.append(f"hint: {xml_visible(warning.hint)}")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The report as Markdown, for a job summary or a pull-request comment: the verdict first."""
+"""Files that end in .md: Markdown for a job summary or a pull request, the verdict first."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 
-from ...core.results import GateFigure, Report, TargetReport
+from ...core.results.report import GateFigure, Report, TargetReport
 from ..text.changes import change_row
 from ..text.escape import visible
 from ..text.summary import HEADINGS, summary_rows
-from ..text.table import TextTable, to_tables
+from ..text.table import TextTable, counted, to_tables, versions_of
 
 _MARKS = {True: "✅", False: "❌"}
 # What GitHub makes links or mentions of after Markdown is done: an empty comment ends the word.
 _LINKED = re.compile(r"(?<=@)(?=\w)|(?<=#)(?=\d)|(?<=:)(?=//)|(?<=www)(?=\.)", re.IGNORECASE)
 
 
-def to_markdown(report: Report) -> str:
-    """The verdict, a summary when there are several targets, and each target in full."""
+def render(report: Report) -> str:
+    """Return the verdict, a summary when there are several targets, and each target in full."""
     parts = [f"# rockpress: {_verdict(report)}", *_about(report)]
     if rows := summary_rows(report):
         parts.append(_table(HEADINGS, map(_marked, rows)))
@@ -35,12 +35,10 @@ def _verdict(report: Report) -> str:
 
 
 def _about(report: Report) -> list[str]:
-    """Which model, and by which versions."""
+    """Return which model, and by which versions."""
     name = PurePath(str(report.recipe.get("model") or "")).name
-    both = (report.tool, report.toolkit)
-    versions = [f"{one['name']} {one['version']}" for one in both if one.get("version")]
     model = [f"**{escaped(name)}**"] if name else []
-    line = " · ".join([*model, *map(escaped, versions)])
+    line = " · ".join([*model, *map(escaped, versions_of(report))])
     return [line] if line else []
 
 
@@ -56,10 +54,10 @@ def _target_parts(target: TargetReport, table: TextTable) -> list[str]:
     lines = table.lines[:-1] if target.gates else table.lines  # the last tells the gates again
     parts.append("\n".join(f"- {escaped(line)}" for line in lines))
     if target.warnings:
-        parts.append(_folded(_counted(len(target.warnings), "warning"), _warnings(target)))
+        parts.append(_folded(counted(len(target.warnings), "warning"), _warnings(target)))
     if target.stages:
-        rows = [(one.name, one.status, f"{one.seconds:.1f} s") for one in target.stages]
-        seconds = sum(one.seconds for one in target.stages)
+        rows = [(run.name, run.status, f"{run.seconds:.1f} s") for run in target.stages]
+        seconds = sum(run.seconds for run in target.stages)
         parts.append(_folded(f"stages ({seconds:.0f} s)", _table(("stage", "", "time"), rows)))
     return parts
 
@@ -70,29 +68,26 @@ def _marked(row: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _gate_row(gate: GateFigure) -> tuple[str, ...]:
-    told = "holds" if gate.passed else "does not hold"
-    return (gate.name, f"{gate.limit:g}", f"{gate.value:.4g}", f"{_MARKS[gate.passed]} {told}")
+    relation = "holds" if gate.passed else "does not hold"
+    mark = _MARKS[gate.passed]
+    return (gate.name, f"{gate.limit:g}", f"{gate.value:.4g}", f"{mark} {relation}")
 
 
 def _warnings(target: TargetReport) -> str:
     lines = []
-    for one in target.warnings:
-        hint = f" {escaped(one.hint)}" if one.hint else ""
-        lines.append(f"- `{one.code}`: {escaped(one.text)}.{hint}")
+    for warning in target.warnings:
+        hint = f" {escaped(warning.hint)}" if warning.hint else ""
+        lines.append(f"- `{warning.code}`: {escaped(warning.text)}.{hint}")
     return "\n".join(lines)
 
 
 def _folded(summary: str, content: str) -> str:
-    """Markdown that a click unfolds; the empty lines make GitHub read it as Markdown."""
+    """Return Markdown that a click unfolds; the empty lines make GitHub read it as Markdown."""
     return f"<details><summary>{summary}</summary>\n\n{content}\n\n</details>"
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table whose first column is to the left and the others to the right."""
+    """Return a table whose first column is to the left and the others to the right."""
     rule = ["---", *["---:"] * (len(headings) - 1)]
     return "\n".join([_row(headings), "|".join(["", *rule, ""]), *map(_row, rows)])
 
@@ -102,7 +97,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def escaped(text: str) -> str:
-    r"""Text that Markdown, HTML and GitHub show as it is: names in a model may hold anything.
+    r"""Return text that Markdown, HTML and GitHub show as it is: names may hold anything.
 
     >>> print(escaped("a|*b* <i> @me"))
     a\|\*b\* \<i\> @<!-- -->me

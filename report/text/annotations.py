@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ...core.results import Report
-from ..text.escape import visible
-from ..text.table import gate_text
+from ...core.results.report import Report
+from .escape import visible
+from .table import gate_text
 
 
 def to_annotations(report: Report) -> list[str]:
-    """A line for each gate that does not hold and for each target that failed.
+    """Return a line for each gate that does not hold and for each target that failed.
 
     GitHub shows the first ten of a step. See its reference of workflow commands.
     """
@@ -24,7 +24,7 @@ def to_annotations(report: Report) -> list[str]:
 
 
 def _error(title: str, message: str) -> str:
-    """One workflow command. Characters that it is parsed by are written as in a URL.
+    """Return one workflow command. Characters that it is parsed by are written as in a URL.
 
     >>> _error("a: b", "50 %, not 40 %")
     '::error title=a%3A b::50 %25, not 40 %25'
@@ -34,5 +34,5 @@ def _error(title: str, message: str) -> str:
 
 
 def _data(text: str) -> str:
-    """Line ends are visible already, so only the sign of an escape is left."""
+    """Return the text with the sign of an escape escaped; line ends are visible already."""
     return visible(text).replace("%", "%25")

@@ -1,0 +1,128 @@
+"""Figures of one form of the model, and of the result against the baseline."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class LatencyFigure:
+    """One latency in ms with its band; ``kind`` is npu-estimate, host or board.
+
+    An estimate for a chip with nothing to fit on has cycles but no milliseconds.
+    """
+
+    kind: str
+    ms: float | None
+    low: float | None = None
+    high: float | None = None
+    cycles: int | None = None
+
+
+@dataclass(frozen=True)
+class AccuracyFigure:
+    """A metric's value on so many samples; ``runner`` is onnxruntime, rknn-simulator or board."""
+
+    metric: str
+    value: float
+    low: float | None
+    high: float | None
+    samples: int
+    runner: str
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """One form of the model along the chain."""
+
+    stage: str
+    path: str | None
+    bytes: int
+    parameters: int | None = None
+    macs: int | None = None
+    latency: tuple[LatencyFigure, ...] = ()
+    accuracy: AccuracyFigure | None = None
+
+    @property
+    def cycles(self) -> int | None:
+        """The compiler's cycles, when this form was compiled."""
+        cycles = (figure.cycles for figure in self.latency if figure.cycles is not None)
+        return next(cycles, None)
+
+
+@dataclass(frozen=True)
+class RetentionFigure:
+    """What is left of the baseline; ``value`` is None without labels.
+
+    ``outputs`` are those that the metric reads, () for all. ``mcnemar`` is a p-value.
+    """
+
+    metric: str | None
+    value: float | None
+    low: float | None
+    high: float | None
+    samples: int
+    agreement: float | None
+    sqnr_db: float
+    outputs: tuple[str, ...] = ()
+    difference: float | None = None
+    difference_low: float | None = None
+    difference_high: float | None = None
+    mcnemar: float | None = None
+
+
+# of a target that failed: nothing was compared
+NOTHING_COMPARED = RetentionFigure(None, None, None, None, 0, None, math.nan)
+
+
+@dataclass(frozen=True)
+class Ratios:
+    """The result over what it is compared with; None where one of the two is unknown."""
+
+    size: float | None = None
+    latency: float | None = None
+    cycles: float | None = None
+    macs: float | None = None
+
+
+@dataclass(frozen=True)
+class TradeoffFigure:
+    """So many tensors in 16 bits: estimated cycles over the int8 model's, and SQNR in dB.
+
+    In w4a16, where they are weights, ``size_ratio`` (of all weights, over int8's) is instead of
+    ``cycles_ratio``.
+    """
+
+    floating: int
+    cycles_ratio: float | None
+    sqnr_db: float
+    size_ratio: float | None = None
+
+    @property
+    def cost(self) -> tuple[float, str]:
+        """The ratio that is known, and of what: cycles or size."""
+        if self.cycles_ratio is not None:
+            return self.cycles_ratio, "cycles"
+        return self.size_ratio or 0.0, "size"
+
+
+@dataclass(frozen=True)
+class QuantizationFigure:
+    """The method that was taken, and the SQNR of each that was compared on held-out samples.
+
+    ``tradeoffs`` are the choices of mixed precision that were tried, and ``floating`` how many
+    tensors stay in ``wide`` (float16 or int16) in the one that was taken. With labels, ``scores``
+    has the ``metric`` of each method; ``chosen_by`` names what decided: sqnr, the
+    metric, or user where the method was asked for.
+    """
+
+    method: str
+    held_out: int
+    candidates: dict[str, float]
+    floating: int = 0
+    tradeoffs: tuple[TradeoffFigure, ...] = ()
+    metric: str | None = None
+    scores: dict[str, float] = field(default_factory=dict)
+    chosen_by: str = "sqnr"
+    wide: str = "float16"

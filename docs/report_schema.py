@@ -1,0 +1,111 @@
+"""Write the JSON schema of the report's document into docs/rockpress-report.schema.json.
+
+python docs/report_schema.py
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
+
+from rockpress.core.results.report import Report
+from rockpress.report.documents.document import NAMES, NEVER, SCHEMA, WHEN_THERE
+from rockpress.report.documents.report_reader import INFINITE
+
+FILE = Path(__file__).with_name("rockpress-report.schema.json")
+ERROR = {
+    "type": "object",
+    "properties": {"message": {"type": "string"}, "hint": {"type": "string"}},
+    "required": ["message", "hint"],
+}
+_NOISE = ("title", "default")
+# What the document says of itself, before what the report holds.
+HEAD = {"schema": {"const": SCHEMA}, "verdict": {"enum": ["pass", "fail"]}}
+
+
+class _Errors(GenerateJsonSchema):
+    """The generator of the types' schema, which knows what an error is in the document."""
+
+    def is_instance_schema(self, schema: Any) -> dict[str, Any]:
+        """Return the schema of the one class that is no dataclass."""
+        return ERROR
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON schema of the document, made from the types that it is written from."""
+    config = ConfigDict(
+        alias_generator=lambda name: NAMES.get(name, name), arbitrary_types_allowed=True
+    )
+    types = TypeAdapter(list[Report], config=config).json_schema(schema_generator=_Errors)
+    kinds = {name: _plain(kind) for name, kind in types["$defs"].items()}
+    for fields in (NEVER, WHEN_THERE):
+        for kind, names in fields.items():
+            for name in (NAMES.get(name, name) for name in names):
+                _leave_out(kinds[kind.__name__], name, always=fields is NEVER)
+    report = kinds.pop("Report")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "rockpress report",
+        "description": report["description"],
+        "type": "object",
+        "properties": {**HEAD, **report["properties"]},
+        "required": [*HEAD, *report["required"]],
+        "$defs": kinds,
+    }
+
+
+def _plain(kind: dict[str, Any]) -> dict[str, Any]:
+    """Return a dataclass's schema in the form of the document: every field is there."""
+    fields = {name: _field(name, field) for name, field in kind["properties"].items()}
+    more = fields.pop("more", None)  # of a metric of the user's own, beside the others
+    return {
+        "description": " ".join(kind["description"].split()).replace("``", "`"),
+        "type": "object",
+        "properties": fields,
+        "required": list(fields),
+        **({} if more is None else {"additionalProperties": True}),
+    }
+
+
+def _field(name: str, field: dict[str, Any]) -> dict[str, Any]:
+    """Return a field's schema without what only repeats its name, and null where it may be."""
+    plain = _without_titles(field)
+    if name == "candidates":
+        plain["additionalProperties"] = {"type": ["number", "null"]}
+    return {"type": ["number", "null"]} if name in INFINITE else plain
+
+
+def _without_titles(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_titles(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    plain = {key: _without_titles(item) for key, item in value.items() if key not in _NOISE}
+    options = plain.get("anyOf", ())
+    if [set(option) for option in options] == [{"type"}, {"type"}]:
+        return {"type": [option["type"] for option in options]}
+    return plain
+
+
+def _leave_out(kind: dict[str, Any], name: str, *, always: bool) -> None:
+    """Take a field out, or make it one that is left out instead of being null."""
+    kind["required"].remove(name)
+    field = kind["properties"].pop(name)
+    if always:
+        return
+    if isinstance(field.get("type"), list):
+        field = {"type": field["type"][0]}
+    kind["properties"][name] = field.get("anyOf", [field])[0]
+
+
+def schema_text() -> str:
+    """Return the schema as it stands in its file."""
+    return json.dumps(schema(), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    FILE.write_text(schema_text())

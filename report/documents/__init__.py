@@ -1,0 +1,1 @@
+"""The report as plain values: one versioned document, written and read back."""

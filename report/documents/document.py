@@ -1,0 +1,105 @@
+"""The report as one versioned JSON document, the same for --json and for --report FILE.json."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from ...core.diagnostics import Diagnostic
+from ...core.errors import RockpressError
+from ...core.results.report import Report, TargetReport
+from ...core.results.sample_rows import ChangedSample, ClassRow, MetricDetails
+from ..text.escape import json_visible
+
+SCHEMA = 1
+# Fields that have another name in the document.
+NAMES = {"passed": "pass", "class_name": "class"}
+# Fields that the document lacks where there is nothing of them, and those that it always lacks.
+WHEN_THERE = {
+    Report: ("baseline",),
+    TargetReport: (
+        *("layers", "reference_layers", "feed", "changes", "examples", "details"),
+        *("robustness", "drift"),
+    ),
+    ClassRow: ("samples",),
+    MetricDetails: ("classes", "confusions"),
+}
+NEVER = {ChangedSample: ("image",), Diagnostic: ("severity", "subject")}
+_VARYING = ("seconds", "path")
+
+
+def to_document(report: Report) -> dict[str, Any]:
+    """Return a report as plain values; infinities (an SQNR of equal outputs) become None."""
+    parts: dict[str, Any] = plain(report)
+    baseline = {"baseline": parts.pop("baseline")} if "baseline" in parts else {}
+    targets = parts.pop("targets")
+    verdict = "pass" if report.passed else "fail"
+    return {"schema": SCHEMA, "verdict": verdict, **parts, **baseline, "targets": targets}
+
+
+def to_json(report: Report) -> str:
+    """Return the document as indented JSON with a final newline."""
+    return json_text(to_document(report))
+
+
+def json_text(document: Mapping[str, Any]) -> str:
+    """Return any document as indented JSON with a final newline, infinities as null."""
+    text = json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False)
+    return json_visible(text) + "\n"
+
+
+def comparable(document: Any) -> Any:
+    """Return a report's document, or part of it, without what two runs of one recipe may differ in.
+
+    Those are times, paths, what this host measured, and whether a stage was run or came from the
+    cache.
+
+    >>> comparable({"stages": [{"name": "check", "status": "cached", "seconds": 0.0}]})
+    {'stages': [{'name': 'check', 'status': 'done'}]}
+    """
+    if isinstance(document, list):
+        return [comparable(item) for item in document]
+    if not isinstance(document, dict):
+        return document
+    if document.get("kind") == "host":
+        return "host"
+    stable = {key: value for key, value in document.items() if key not in _VARYING}
+    if stable.get("status") == "cached":
+        stable["status"] = "done"
+    return {key: comparable(value) for key, value in stable.items()}
+
+
+def plain(value: Any) -> Any:
+    """Return a value made of dataclasses, mappings and sequences as JSON has it.
+
+    >>> from ...core.results.report import GateFigure
+    >>> plain(GateFigure("min-retention", 0.98, math.inf, True))
+    {'name': 'min-retention', 'limit': 0.98, 'value': None, 'pass': True}
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, RockpressError):
+        return {"message": value.message, "hint": value.hint}
+    return _record(value) if is_dataclass(value) else value
+
+
+def _record(value: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass under the names that they have in the document."""
+    kind = type(value)
+    # a metric may have counted and found no confusion, which is not to have none of that kind
+    nothing = (None,) if kind is MetricDetails else (None, ())
+    record = {}
+    for name in (field.name for field in fields(value)):
+        item = getattr(value, name)
+        optional, hidden = name in WHEN_THERE.get(kind, ()), name in NEVER.get(kind, ())
+        if not hidden and not (optional and item in nothing):
+            record[NAMES.get(name, name)] = plain(item)
+    more = record.pop("more") if kind is MetricDetails else {}
+    return {**record, **more}
