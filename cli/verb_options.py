@@ -18,10 +18,11 @@ from typing import Annotated, Any, get_type_hints
 import typer
 from typer.core import TyperCommand
 
-from ..core.diagnostics import render
+from ..core.diagnostics import render, speaking
 from ..core.option_kinds import Choice, Flag, Kind
 from ..core.options import OFF, Option
 from ..pipeline.options.option_table import old_names, options_of, renamed, verbs_with
+from .phrases import command_phrase
 
 # name -> plain value
 OptionValues = dict[str, Any]
@@ -117,7 +118,8 @@ def _annotated(kind: Kind, shown: Any) -> Any:
 
 
 def _help(described: Option, verb: str) -> str:
-    return render(described.help_for(verb))
+    with speaking(command_phrase):  # whoever imports the command
+        return render(described.help_for(verb))
 
 
 def word_reader(kind: Kind, *, off: bool = False) -> Callable[[str], Any]:
