@@ -114,7 +114,7 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
                 progress,
                 optimise=not measured.quantized,
             )
-    comparison = base.compared(measured.outputs, recipe.run.seed)
+    comparison = base.compared(measured.outputs)
     row = _with_accuracy(measured.row, comparison)
     report = TargetReport(
         target=target,

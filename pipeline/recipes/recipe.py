@@ -80,12 +80,12 @@ class Recipe:
         return self.quantize.scheme == "w8a8"
 
     @property
-    def keeps_stages(self) -> bool:
-        """Return whether stages are looked up in the cache and kept there.
+    def stage_cache(self) -> Cache | None:
+        """Return the cache that stages are looked up and kept in, if any.
 
-        Not with a metric of the user's own: what a function computes is not known by its name.
+        None with a metric of the user's own: what a function computes is not known by its name.
         """
-        return self.cache is not None and ":" not in self.metric.metric
+        return None if ":" in self.metric.metric else self.cache
 
 
 def _is_whole(name: str, value: Any) -> bool:
