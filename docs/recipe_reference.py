@@ -34,7 +34,7 @@ _MODELS = {
 def schema() -> dict[str, Any]:
     """Return the JSON schema of a recipe, made from the table of options."""
     meanings = key_meanings()
-    options = {one.flag: _property(one, meanings[one.flag]) for one in options_of(VERB)}
+    options = {option.flag: _property(option, meanings[option.flag]) for option in options_of(VERB)}
     keys = {"model": _MODEL, **options}
     closed = {"type": "object", "additionalProperties": False}
     return {
@@ -59,7 +59,7 @@ def _property(described: Option, meaning: str) -> dict[str, Any]:
 def kind(field: dict[str, Any]) -> str:
     """Return the values that a key takes, in words."""
     if "anyOf" in field:
-        return " or ".join(kind(one) for one in field["anyOf"])
+        return " or ".join(kind(variant) for variant in field["anyOf"])
     if "enum" in field:
         return ", ".join(f'"{value}"' for value in field["enum"])
     if field.get("type") == "array":

@@ -21,16 +21,13 @@ from ...core.results.model_figures import (
     AccuracyFigure,
     LatencyFigure,
     ModelRow,
-    QuantizationFigure,
     Ratios,
     RetentionFigure,
-    TradeoffFigure,
 )
 from ...core.results.pruning_figures import PruningFigure
 from ...core.results.report import GateFigure
 from ...core.results.sample_rows import ChangedSample, ChangedSamples
 from ...prune.results.prune_result import PruneResult
-from ...quantize.quantize import QuantizeResult
 from ..options.check_options import Gates
 
 # Below this an output is mostly noise; without labels nothing else in the report would say so.
@@ -94,26 +91,6 @@ def changed_samples(comparison: Comparison, samples: Samples) -> ChangedSamples 
 def _image(samples: Samples, index: int) -> str | None:
     pixels = samples.picture(index)
     return None if pixels is None else picture_uri(pixels)
-
-
-def quantization_figure(quantized: QuantizeResult) -> QuantizationFigure:
-    """Return how a model was quantized."""
-    plan = quantized.plan
-    tradeoffs = (
-        TradeoffFigure(len(choice.floating), choice.cycles_ratio, choice.sqnr_db, choice.size_ratio)
-        for choice in plan.tradeoffs
-    )
-    return QuantizationFigure(
-        plan.method,
-        plan.held_out,
-        plan.candidates,
-        len(plan.high_precision),
-        tuple(tradeoffs),
-        plan.metric or None,
-        plan.scores,
-        plan.chosen_by,
-        plan.high_precision_dtype,
-    )
 
 
 def latency_figures(conversion: Conversion) -> tuple[LatencyFigure, ...]:

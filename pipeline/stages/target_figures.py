@@ -25,12 +25,12 @@ from ..figures.figures_of import (
     compiled_row,
     layer_rows,
     layer_times,
-    quantization_figure,
     ratios_of,
     recipe_notices,
     result_notices,
     retention_figure,
 )
+from ..figures.quantization_figure import quantization_figure
 from .baseline import Baseline, host_latency
 from .target_run import TargetRun
 

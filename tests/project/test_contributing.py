@@ -97,8 +97,8 @@ def copy(root: Path, tmp_path: Path) -> Copy:
 
 
 def test_the_copy_is_what_runs(copy: Copy) -> None:
-    place = copy.python("-c", "import rockpress; print(rockpress.__file__)")
-    assert Path(place.strip()) == copy.package / "__init__.py"
+    path = copy.python("-c", "import rockpress; print(rockpress.__file__)")
+    assert Path(path.strip()) == copy.package / "__init__.py"
 
 
 @pytest.mark.usefixtures("wide_cnn", "image_folder")
@@ -144,8 +144,8 @@ def test_an_option_is_a_field(copy: Copy) -> None:
     assert "made-up-option: 0 is not a number from 1 up" in copy.rockpress(
         "run", recipe.name, "--dry-run", code=2
     )
-    made = 'rockpress.make_recipe("m.onnx", made_up_option=2).quantize.made_up_option'
-    assert copy.python("-c", f"import rockpress; print({made})") == "2.0\n"
+    value = 'rockpress.make_recipe("m.onnx", made_up_option=2).quantize.made_up_option'
+    assert copy.python("-c", f"import rockpress; print({value})") == "2.0\n"
     for script in ("cli_reference.py", "recipe_reference.py"):
         copy.python(str(copy.package / "docs" / script))
     pages = copy.package / "docs"
