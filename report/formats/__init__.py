@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 def format_suffixes() -> tuple[str, ...]:
     """Return the suffixes of the files that a report can be written to; no format is imported.
 
-    >>> format_suffixes()
-    ('.html', '.json', '.md', '.xml')
+    >>> {".html", ".json", ".md", ".xml"} <= set(format_suffixes())
+    True
     """
     from pkgutil import iter_modules
 

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.toolkit
 # "# file.py" for a new file, "# file.py, in NAME" for what is added to a class or a table
 HEAD = re.compile(r"# ([a-z_/]+\.py)(?:, in (\w+))?\n")
 CHIP, METHOD, METRIC, OPTION = "chip", "quantization method", "metric", "option"
+FORMAT = "report format"
 
 
 def recipe_of(page: str, subject: str) -> str:
@@ -130,6 +131,16 @@ def test_a_metric_is_a_file(copy: Copy) -> None:
     (target,) = report["targets"]
     assert target["retention"]["metric"] == "reciprocal-rank"
     assert 0.1 < target["models"][0]["accuracy"]["value"] < 1 == target["retention"]["value"]
+
+
+@pytest.mark.usefixtures("small_cnn", "labelled_folder")
+def test_a_report_format_is_a_file(copy: Copy) -> None:
+    check = ("check", "small_cnn.onnx", "small_cnn.onnx", "--eval", "labelled", "--quiet")
+    report = ("--report", "x.made")
+    assert "'x.made' does not end in one of" in copy.rockpress(*check, *report, code=2)
+    copy.follow(FORMAT)
+    copy.rockpress(*check, *report)
+    assert re.fullmatch(r"None (1\.0|None)\n", (copy.folder / "x.made").read_text())
 
 
 @pytest.mark.usefixtures("small_cnn", "image_folder")

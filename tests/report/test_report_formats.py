@@ -68,7 +68,7 @@ def report(*targets: TargetReport) -> Report:
 
 
 def test_formats_are_found_by_their_suffix_in_either_case() -> None:
-    assert set(format_suffixes()) == {".html", ".json", ".md", ".xml"}
+    assert {".html", ".json", ".md", ".xml"} <= set(format_suffixes())
     for suffix in format_suffixes():
         assert rendered(report(GOOD), suffix.upper()) == rendered(report(GOOD), suffix)
 
