@@ -144,36 +144,36 @@ def ratios_of(result: ModelRow, reference: ModelRow | None) -> Ratios:
     )
 
 
-def recipe_notices(preprocessing: Preprocessing) -> tuple[Diagnostic, ...]:
+def recipe_warnings(preprocessing: Preprocessing) -> tuple[Diagnostic, ...]:
     """Return the warnings that the options alone give."""
     text = suspicious_scale(preprocessing.mean, preprocessing.std)
     hint = f"give {option('mean')} and {option('std')} in 0..255"
     return (Diagnostic("preprocess-scale", text, hint),) if text else ()
 
 
-def result_notices(
+def result_warnings(
     conversion: Conversion | None, comparison: Comparison, gates: Gates
 ) -> tuple[Diagnostic, ...]:
     """Return the warnings that the results give.
 
     They are the toolkit's own, of doubtful similarity, and of too few samples.
     """
-    notices: list[Diagnostic] = []
+    warnings: list[Diagnostic] = []
     if conversion is not None:
-        notices += conversion.warnings
+        warnings += conversion.warnings
     if comparison.metric is None and comparison.sqnr_db < _LEAST_SQNR_DB:
         text = f"the outputs are far from the baseline's: SQNR {comparison.sqnr_db:.1f} dB"
         hint = (
             f"measure with labelled samples ({option('eval')}), and check that the samples are "
             "typical"
         )
-        notices.append(Diagnostic("retention-low-similarity", text, hint))
+        warnings.append(Diagnostic("retention-low-similarity", text, hint))
     if comparison.retention is not None and gates.min_retention is not None:
         reason = too_few_samples(comparison.retention, gates.min_retention)
         if reason:
             hint = f"give more with {option('eval')}"
-            notices.append(Diagnostic("retention-too-few-samples", reason, hint))
-    return tuple(notices)
+            warnings.append(Diagnostic("retention-too-few-samples", reason, hint))
+    return tuple(warnings)
 
 
 def layer_rows(conversion: Conversion) -> tuple[LayerRow, ...]:

@@ -26,8 +26,8 @@ from ..figures.figures_of import (
     layer_rows,
     layer_times,
     ratios_of,
-    recipe_notices,
-    result_notices,
+    recipe_warnings,
+    result_warnings,
     retention_figure,
 )
 from ..figures.quantization_figure import quantization_figure
@@ -100,9 +100,9 @@ def target_report(
         feed=figures.feed,
         gates=figures.gates,
         warnings=(
-            *recipe_notices(run.recipe.preprocessing),
+            *recipe_warnings(run.recipe.preprocessing),
             *figures.warnings,
-            *result_notices(conversion, comparison, run.recipe.gates),
+            *result_warnings(conversion, comparison, run.recipe.gates),
         ),
         stages=stages,
     )
