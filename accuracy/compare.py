@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,10 +12,12 @@ from ..calibration_data.sources.labels import Labels
 from ..core.errors import ModelError, SamplesError
 from ..core.similarity import sqnr_db
 from ..core.types import Array
-from .confidence.proportions import Interval, mcnemar
-from .examples import Changes, changes_of
 from .metrics.metric_table import BoundMetric, bind_metric
-from .retention import Retention, pairs_of, retention_and_intervals
+
+if TYPE_CHECKING:
+    from .confidence.proportions import Interval
+    from .examples import Changes
+    from .retention import Retention
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,11 @@ def compare(
         raise SamplesError(
             f"{len(labels)} labels for the outputs of {count} samples", "give one label a sample"
         )
+    # a comparison without labels, as quantize makes it, needs none of this
+    from .confidence.proportions import mcnemar
+    from .examples import changes_of
+    from .retention import pairs_of, retention_and_intervals
+
     base = metric.measure(first, labels)
     measured = base, base if itself else metric.measure(predictions[1], labels)
     retained, intervals = retention_and_intervals(

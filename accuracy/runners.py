@@ -40,7 +40,7 @@ class Runner(Protocol):
     """Runs one model over the samples and gives its outputs, each (N, ...).
 
     ``onnxruntime_runner`` gives one and feeds ``samples.feeds(index)``. The simulator (which runs
-    where a model is built: pipeline/stages/converting.py) and a board are fed
+    where a model is built: pipeline/tasks/converting.py) and a board are fed
     ``samples.npu_feeds(index)``: pixels, where mean and std (``samples.npu_preprocess``) are inside
     the NPU's model. Outputs are in the samples' order.
     """

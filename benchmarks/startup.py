@@ -46,6 +46,7 @@ def commands(folder: Path) -> dict[str, list[str]]:
         "import typer": [sys.executable, "-c", "import typer"],
         REFERENCE: [sys.executable, str(bare), "--help"],
         PROMISED: [*rockpress, "--help"],
+        "rockpress run --help": [*rockpress, "run", "--help"],
         "rockpress --version": [*rockpress, "--version"],
         "rockpress nosuch": [*rockpress, "nosuch"],
     }

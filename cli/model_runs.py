@@ -37,8 +37,8 @@ class Display:
     verbose: bool
 
 
-def opened_cache(*, fresh: bool = False) -> Cache:
-    """Return the user's cache, of which ``fresh`` takes nothing. Warns when it cannot be used."""
+def open_cache(*, fresh: bool = False) -> Cache:
+    """Open the user's cache, of which ``fresh`` takes nothing; warn when it cannot be used."""
     from ..pipeline.caching.stage_cache import Cache, cache_folder
 
     cache = Cache(cache_folder(), fresh=fresh)
@@ -124,10 +124,9 @@ def _run_of_several(job: ModelJob, display: Display, documents: dict[str, Any]) 
 def _run(job: ModelJob, display: Display) -> tuple[Report, frozenset[tuple[str, str]]]:
     from ..pipeline.run import run
 
-    is_cached = job.recipe.keeps_stages
-    hint = "the same command goes on after the last stage that was finished" if is_cached else ""
-    watched = watching(quiet=display.quiet)
-    with resumable(hint), watched as progress:
+    resumes = job.recipe.stage_cache is not None
+    hint = "the same command goes on after the last stage that was finished" if resumes else ""
+    with resumable(hint), watching(quiet=display.quiet) as progress:
         return run(job.recipe, job.output, progress), progress.shown
 
 

@@ -2,7 +2,7 @@
 
     @app.command()
     @takes("prune")
-    def command(model: o.Model, output: o.OutputFile, options: Given) -> None: ...
+    def command(model: o.Model, output: o.OutputFile, options: OptionValues) -> None: ...
 
 ``options`` holds those that were given, by their names; the default of the others belongs to the
 recipe that they change.
@@ -11,20 +11,21 @@ recipe that they change.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Annotated, Any, get_type_hints
 
 import typer
 from typer.core import TyperCommand
 
-from ..core.diagnostics import render
+from ..core.diagnostics import render, speaking
 from ..core.option_kinds import Choice, Flag, Kind
 from ..core.options import OFF, Option
 from ..pipeline.options.option_table import old_names, options_of, renamed, verbs_with
+from .phrases import command_phrase
 
 # name -> plain value
-Given = dict[str, Any]
+OptionValues = dict[str, Any]
 # Typer's errors of usage, which the versions of Typer have in different places
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
@@ -58,7 +59,7 @@ def takes(verb: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 
         def call(**values: Any) -> None:
             mine = {name: values.pop(name) for name in list(values) if name in names}
-            command(**mine, options=_given(verb, values))
+            command(**mine, options=_present(verb, values))
 
         names = {parameter.name for parameter in own}
         call.__doc__ = command.__doc__
@@ -117,7 +118,8 @@ def _annotated(kind: Kind, shown: Any) -> Any:
 
 
 def _help(described: Option, verb: str) -> str:
-    return render(described.help_for(verb))
+    with speaking(command_phrase):  # whoever imports the command
+        return render(described.help_for(verb))
 
 
 def word_reader(kind: Kind, *, off: bool = False) -> Callable[[str], Any]:
@@ -162,22 +164,16 @@ def complete_target(incomplete: str) -> list[str]:
     return [name for name in TARGET_NAMES if name.startswith(incomplete.lower())]
 
 
-def _given(verb: str, values: dict[str, Any]) -> Given:
+def _present(verb: str, values: dict[str, Any]) -> OptionValues:
     """Return what was given, by the present names, with what was repeated put together."""
-    return dict(_present(verb, values))
-
-
-def _present(verb: str, values: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    old = old_names(verb)
+    repeated = {described.name for described in options_of(verb) if described.kind.repeats}
+    old, present = old_names(verb), {}
     for name, value in values.items():
-        if value is None or value is False:
-            continue
-        joined = _joined(value) if isinstance(value, list) and _is_repeated(verb, name) else value
-        yield renamed(verb, name, joined) if name in old else (name, joined)
-
-
-def _is_repeated(verb: str, name: str) -> bool:
-    return any(option.kind.repeats for option in options_of(verb) if option.name == name)
+        if value is not None and value is not False:
+            joined = _joined(value) if name in repeated and isinstance(value, list) else value
+            name, joined = renamed(verb, name, joined) if name in old else (name, joined)
+            present[name] = joined
+    return present
 
 
 def _joined(parts: list[Any]) -> Any:

@@ -31,7 +31,7 @@ from ..core.scratch import scratch_folder
 from ..quantize.quantize import QuantizeResult, quantize
 from .inspection import ModelFacts, facts_of
 from .recipes.recipe import Recipe
-from .requirements import targets_of
+from .recipes.recipe_targets import targets_of
 from .samples.ready_model import ReadyModel, ready_model
 from .tasks.converting import require_toolkit, toolkit_settings
 from .tasks.plan_handover import ranges_of

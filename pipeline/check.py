@@ -33,8 +33,8 @@ from .figures.figures_of import (
     latency_figures,
     layer_rows,
     ratios_of,
-    recipe_notices,
-    result_notices,
+    recipe_warnings,
+    result_warnings,
     retention_figure,
 )
 from .figures.last_release import open_last_release, require_comparable, with_changes
@@ -114,7 +114,7 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
                 progress,
                 optimise=not measured.quantized,
             )
-    comparison = base.compared(measured.outputs, recipe.run.seed)
+    comparison = base.compared(measured.outputs)
     row = _with_accuracy(measured.row, comparison)
     report = TargetReport(
         target=target,
@@ -128,9 +128,9 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
         layers=layer_rows(measured.conversion) if measured.conversion else (),
         gates=gate_figures(recipe.gates, comparison, row),
         warnings=(
-            *recipe_notices(recipe.preprocessing),
+            *recipe_warnings(recipe.preprocessing),
             *base.warnings,
-            *result_notices(measured.conversion, comparison, recipe.gates),
+            *result_warnings(measured.conversion, comparison, recipe.gates),
         ),
         stages=log.runs,
     )

@@ -17,12 +17,12 @@ from ..core.files import staging
 from ..core.graphs.model import is_qdq, model_digest, save_model
 from ..core.progress import SILENT, Progress
 from ..core.scratch import scratch_folder
-from .inputs import calibration_samples
 from .output_files import archive_stale, require_output, require_unread
 from .parallel import each_target
 from .recipes.recipe import Recipe
-from .requirements import targets_of
+from .recipes.recipe_targets import targets_of
 from .samples.audits import audit_target, sample_ranges
+from .samples.calibration_input import calibration_samples
 from .samples.ready_model import ReadyModel, ready_model
 from .tasks.converting import NpuFeeds, conversion_request, require_toolkit
 from .tasks.manifest_files import write_manifest_beside

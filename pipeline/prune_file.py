@@ -8,10 +8,10 @@ from pathlib import Path
 from ..core.progress import SILENT, Progress
 from ..core.scratch import scratch_folder
 from ..prune.results.prune_result import PruneResult
-from .inputs import open_calibrated
 from .output_files import require_output
 from .recipes.recipe import Recipe
 from .requirements import pruning_target
+from .samples.calibration_input import open_calibrated
 from .tasks.distilling import distil_pruned, distil_task, distillation_warnings
 from .tasks.pruning import Pruning, prune_task
 

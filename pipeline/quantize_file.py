@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..accuracy.compare import Comparison, compare
 from ..accuracy.runners import run_onnxruntime
@@ -13,15 +14,22 @@ from ..core.diagnostics import Diagnostic
 from ..core.graphs.model import load_model, model_bytes
 from ..core.progress import SILENT, Progress
 from ..core.results.model_figures import QuantizationFigure
-from ..quantize.error_report import TensorError
 from ..quantize.quantize import QuantizeResult
-from .figures.figures_of import quantization_figure
-from .inputs import open_calibrated
+from .figures.quantization_figure import quantization_figure
 from .output_files import require_output
 from .recipes.recipe import Recipe
-from .requirements import only_target
-from .tasks.explain import require_extras, tensor_errors
-from .tasks.quantizing import quantize_as, quantize_task, quantize_warnings
+from .recipes.recipe_targets import only_target
+from .samples.calibration_input import open_calibrated
+from .tasks.quantizing import (
+    QuantizeTask,
+    quantize_as,
+    quantize_task,
+    quantize_warnings,
+    require_extras,
+)
+
+if TYPE_CHECKING:
+    from ..quantize.error_report import TensorError
 
 # how close the quantized model stays is shown on so many samples: a first look, not a check
 _LOOK_SAMPLES = 64
@@ -50,7 +58,11 @@ def quantize_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> 
     As ``recipe.explain`` asks, the error of every tensor is measured too, also in the RKNN
     simulator.
     """
-    require_extras(recipe)
+    require_extras(recipe.quantize, recipe.explain)
+    if recipe.explain.simulator:
+        from .tasks.converting import require_toolkit
+
+        require_toolkit(recipe.toolkit.toolkit_python)
     target = only_target(recipe, "quantize")
     require_output(output, ".onnx", recipe.model)
     ready, calib, sample_warnings = open_calibrated(recipe, "quantization", progress)
@@ -60,21 +72,36 @@ def quantize_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> 
     samples = calib.take(_LOOK_SAMPLES, recipe.run.seed)
     before = run_onnxruntime(ready.model, samples)
     after = run_onnxruntime(output, samples, optimise=False)
-    warnings = (
-        *sample_warnings,
-        *quantize_warnings(recipe.quantize, result),
-        *join_warnings(view_of(load_model(output), None)),
-    )
-    errors: tuple[TensorError, ...] = ()
-    if recipe.explain.explain or recipe.explain.simulator:
-        simulated = target if recipe.explain.simulator else None
-        errors = tensor_errors(ready.model, result, calib, simulated, recipe, progress)
     return Quantized(
         result,
         model_bytes(recipe.model),
         model_bytes(output),
         compare(before, after, None),
         quantization_figure(result),
-        warnings,
-        errors,
+        (
+            *sample_warnings,
+            *quantize_warnings(recipe.quantize, result),
+            *join_warnings(view_of(load_model(output), None)),
+        ),
+        _tensor_errors(recipe, task, result, progress),
     )
+
+
+def _tensor_errors(
+    recipe: Recipe, task: QuantizeTask, result: QuantizeResult, progress: Progress
+) -> tuple[TensorError, ...]:
+    """Return what was asked for of the errors of a result.
+
+    What that needs is imported here, as the toolkit's room is for the simulator alone.
+    """
+    if not (recipe.explain.explain or recipe.explain.simulator):
+        return ()
+    from .tasks.explain import errors_of
+
+    errors = errors_of(task.model, result, task.calib, task.seed, progress)
+    if not recipe.explain.simulator:
+        return errors
+    from .tasks.simulated_errors import with_simulator
+
+    progress.stage("simulate")
+    return with_simulator(errors, task, result, recipe, progress)

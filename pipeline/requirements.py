@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from ..accuracy.gates import require_limits
 from ..accuracy.metrics.metric_table import find_metric
-from ..convert.chips.targets import Target, find_target
+from ..convert.chips.targets import Target
 from ..core.diagnostics import option
 from ..core.errors import OptionError
 from ..core.graphs.model import require_model_file
 from ..prune.distillation.distil import require_torch
 from .recipes.recipe import Recipe
+from .recipes.recipe_targets import only_target, targets_of
 from .tasks.pruning import budget_of, cost_of, require_pruning
 from .tasks.quantizing import mixed_precision
 from .tasks.semi_structured import require_sparsity
@@ -49,23 +50,6 @@ def require_measurable(recipe: Recipe) -> None:
     find_metric(recipe.metric.metric, recipe.metric.metric_option)
     gates = recipe.gates
     require_limits(gates.min_retention, gates.max_latency_ms, gates.max_size_mb)
-
-
-def targets_of(recipe: Recipe) -> list[Target]:
-    """Return the targets in their order, each once. Raises RockpressError for an unknown one."""
-    return list(dict.fromkeys(find_target(name) for name in recipe.run.target))
-
-
-def only_target(recipe: Recipe, verb: str) -> Target:
-    """Return the target of a command that makes one file. Raises OptionError for several."""
-    targets = targets_of(recipe)
-    if len(targets) > 1:
-        raise OptionError(
-            f"{verb} makes one model, for one chip; {option('target')} names "
-            f"{', '.join(target.name for target in targets)}",
-            f"give one {option('target')}, or use rockpress run, which makes a model for each",
-        )
-    return targets[0]
 
 
 def pruning_target(recipe: Recipe) -> Target:

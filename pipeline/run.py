@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -142,8 +142,7 @@ def whole_run(
     recipe: Recipe, version: str, compute: Callable[[Path], Report], folder: Path
 ) -> Report:
     """Return the report of a whole run, whose files come into ``folder``; maybe from the cache."""
-    cache = recipe.cache if recipe.keeps_stages else None
-    return TaskCache(cache).run_in("run", RunKey(recipe, version), compute, folder)
+    return TaskCache(recipe.stage_cache).run_in("run", RunKey(recipe, version), compute, folder)
 
 
 @dataclass(frozen=True)
@@ -190,32 +189,25 @@ def _as_cached(report: Report) -> Report:
     return replace(report, targets=tuple(targets))
 
 
+@dataclass(frozen=True)
 class _TargetRuns:
     """The run of each target, from the same baseline; of one that fails no file is kept."""
 
-    def __init__(
-        self,
-        base: Baseline,
-        warnings: Mapping[str, tuple[Diagnostic, ...]],
-        log: StageLog,
-        folder: Path,
-        work: Path,
-    ) -> None:
-        self._base = base
-        self._warnings = warnings
-        self._shared = log
-        self._folder = folder
-        self._work = work
-        self._logs: dict[str, StageLog] = {}
+    base: Baseline
+    warnings: Mapping[str, tuple[Diagnostic, ...]]
+    log: StageLog
+    folder: Path
+    work: Path
+    logs: dict[str, StageLog] = field(default_factory=dict)
 
     def run(self, target: Target, recipe: Recipe, progress: Progress) -> TargetReport:
         """Run one target; it may be run again after it failed."""
-        folder, work = self._folder / target.name, self._work / target.name
-        log = self._logs[target.name] = self._shared.of_target(progress)
+        folder, work = self.folder / target.name, self.work / target.name
+        log = self.logs[target.name] = self.log.of_target(progress)
         _remove(folder)
-        base = self._base
+        base = self.base
         run = TargetRun(base.ready, base.calib, base.evaluation, recipe, target, folder, work)
-        figures = TargetFigures(base, self._warnings[target.name], recipe.run.seed)
+        figures = TargetFigures(base, self.warnings[target.name])
         try:
             run_stages(run, figures, log)
             return target_report(run, figures, log.runs)
@@ -235,8 +227,8 @@ class _TargetRuns:
             retention=NOTHING_COMPARED,
             ratios=Ratios(),
             pruning=None,
-            warnings=self._warnings[target.name],
-            stages=self._logs[target.name].runs,
+            warnings=self.warnings[target.name],
+            stages=self.logs[target.name].runs,
             error=outcome,
         )
 

@@ -16,7 +16,6 @@ from ...core.types import Array
 from .measurement import Scores
 from .metric import Metric, MetricTable, Outputs
 from .metric_names import metric_modules
-from .user_metric import user_metric
 
 # a name with a number in it, such as top5
 _NUMBERED = re.compile(r"([a-z@-]+?)([1-9]\d{0,4})")
@@ -86,7 +85,11 @@ def with_paths_from(folder: Path, name: str, options: Mapping[str, str]) -> dict
 
 def _named_metric(name: str) -> Metric:
     module, _, attribute = name.partition(":")
-    metric = user_metric(name) if module and attribute else _listed_metric(name)
+    if module and attribute:
+        from .user_metric import user_metric
+
+        return user_metric(name)
+    metric = _listed_metric(name)
     if metric is None:
         raise OptionError(
             f"the metric {name!r} is not known",

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 
 from ...core.errors import SamplesError
-from .array_sources import open_npy, open_npz
-from .coco_files import open_coco
-from .folders import open_folder
-from .label_folders import open_label_folder
-from .lists import open_csv, open_list
 from .source_types import Source
 
-_BY_SUFFIX: Mapping[str, Callable[[Path], Source]] = {
-    ".txt": open_list,
-    ".csv": open_csv,
-    ".npy": open_npy,
-    ".npz": open_npz,
-    ".json": open_coco,
+# suffix -> the module that reads such files, and its function; only that one is imported
+_BY_SUFFIX: Mapping[str, tuple[str, str]] = {
+    ".txt": ("lists", "open_list"),
+    ".csv": ("lists", "open_csv"),
+    ".npy": ("array_sources", "open_npy"),
+    ".npz": ("array_sources", "open_npz"),
+    ".json": ("coco_files", "open_coco"),
 }
 _LABELS_FILE = "labels.csv"
 
@@ -33,14 +30,22 @@ def open_source(path: Path) -> Source:
     if path.is_dir():
         table = path / _LABELS_FILE
         if table.is_file():
-            return open_csv(table)
+            return _open(table)
+        from .folders import open_folder
+        from .label_folders import open_label_folder
+
         return open_label_folder(path) or open_folder(path)
     if not path.exists():
         raise SamplesError(f"{path}: the samples do not exist", "check the path")
-    opener = _BY_SUFFIX.get(path.suffix.lower())
-    if opener is None or not path.is_file():
+    if path.suffix.lower() not in _BY_SUFFIX or not path.is_file():
         raise SamplesError(
             f"{path}: this is not a kind of samples that is known",
             "give a folder of images, a .txt list, a labels.csv, a COCO .json, a .npy or an .npz",
         )
-    return opener(path)
+    return _open(path)
+
+
+def _open(file: Path) -> Source:
+    module, function = _BY_SUFFIX[file.suffix.lower()]
+    source: Source = getattr(import_module(f".{module}", __package__), function)(file)
+    return source

@@ -33,11 +33,11 @@ def command(
     """Show what is kept of finished stages, or remove it."""
     from ...core.errors import OptionError
     from ...report.text.units import size_text
-    from ..model_runs import opened_cache
+    from ..model_runs import open_cache
 
     if clear and shrink is not None:
         raise OptionError("--clear removes all, --shrink leaves some", "leave one of the two out")
-    cache = opened_cache()
+    cache = open_cache()
     removed = 0
     if clear or shrink is not None:
         removed = cache.shrink(0 if clear else int((shrink or 0) * 1e9), unused=0)

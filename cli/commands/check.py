@@ -12,7 +12,7 @@ from ..model_runs import GATE_FAILED
 from ..places import require_reports
 from ..progress_display import watching
 from ..show import show_report
-from ..verb_options import Given, VerbCommand, takes
+from ..verb_options import OptionValues, VerbCommand, takes
 
 app = typer.Typer(add_completion=False)
 
@@ -24,7 +24,7 @@ def command(
     candidate: Annotated[
         Path, typer.Argument(metavar="CANDIDATE", help="ONNX, quantized ONNX, or .rknn.")
     ],
-    options: Given,
+    options: OptionValues,
     report: o.ReportFiles = None,
     as_json: o.Json = False,
     quiet: o.Quiet = False,

@@ -13,7 +13,7 @@ from .. import parameters as o
 from ..progress_display import watching
 from ..show import print_json, print_lines, warn
 from ..target_results import ShownWarnings, end_with, named
-from ..verb_options import Given, VerbCommand, takes
+from ..verb_options import OptionValues, VerbCommand, takes
 
 if TYPE_CHECKING:
     from ...convert.convert import Conversion
@@ -28,7 +28,7 @@ app = typer.Typer(add_completion=False)
 def command(
     model: o.Model,
     output: o.OutputFileOrFolder,
-    options: Given,
+    options: OptionValues,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,

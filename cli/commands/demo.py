@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from .. import parameters as o
-from ..model_runs import Display, opened_cache, run_one
+from ..model_runs import Display, open_cache, run_one
 from ..places import require_reports
-from ..verb_options import Given, VerbCommand, takes
+from ..verb_options import OptionValues, VerbCommand, takes
 
 _FOLDER = "rockpress-demo"
 
@@ -20,7 +20,7 @@ app = typer.Typer(add_completion=False)
 @app.command(cls=VerbCommand)
 @takes("demo")
 def command(
-    options: Given,
+    options: OptionValues,
     output: Annotated[Path | None, o.output_folder(_FOLDER)] = None,
     report: o.ReportFiles = None,
     as_json: o.Json = False,
@@ -40,7 +40,7 @@ def command(
         eval=sample_path(TEST),
         mean=DEMO_PREPROCESS.mean,
         std=DEMO_PREPROCESS.std,
-        cache=opened_cache(),
+        cache=open_cache(),
         **{**defaults_of("demo"), **options},
     )
     require_reports(report, recipe)

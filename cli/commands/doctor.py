@@ -9,7 +9,7 @@ import typer
 
 from .. import parameters as o
 from ..show import print_json, print_lines, print_table
-from ..verb_options import Given, VerbCommand, takes
+from ..verb_options import OptionValues, VerbCommand, takes
 
 if TYPE_CHECKING:
     from ...convert.toolkit.environment import Fact
@@ -28,7 +28,7 @@ app = typer.Typer(add_completion=False)
 @app.command(cls=VerbCommand)
 @takes("doctor")
 def command(
-    options: Given,
+    options: OptionValues,
     self_test: SelfTest = False,
     as_json: o.Json = False,
     quiet: o.Quiet = False,

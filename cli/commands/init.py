@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from .. import parameters as o
-from ..verb_options import Given, VerbCommand, takes
+from ..verb_options import OptionValues, VerbCommand, takes
 
 Force = Annotated[bool, typer.Option("--force", help="Replace files that are there already.")]
 
@@ -21,7 +21,7 @@ app = typer.Typer(add_completion=False)
 @takes("init")
 def command(
     model: o.Model,
-    options: Given,
+    options: OptionValues,
     output: Annotated[Path, o.output_folder(".")] = Path(),
     force: Force = False,
     quiet: o.Quiet = False,

@@ -10,7 +10,7 @@ import typer
 from ...core.option_kinds import Whole
 from .. import parameters as o
 from ..show import print_json, print_lines, print_table, warn
-from ..verb_options import Given, VerbCommand, takes, word_reader
+from ..verb_options import OptionValues, VerbCommand, takes, word_reader
 
 if TYPE_CHECKING:
     from ...convert.manifest import Manifest
@@ -31,7 +31,7 @@ app = typer.Typer(add_completion=False)
 @takes("inspect")
 def command(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="ONNX model or .rknn file.")],
-    options: Given,
+    options: OptionValues,
     top: Top = _TOP,
     as_json: o.Json = False,
     quiet: o.Quiet = False,

@@ -10,7 +10,7 @@ from .. import parameters as o
 from ..progress_display import watching
 from ..pruning_table import show_pruning
 from ..show import print_json
-from ..verb_options import Given, VerbCommand, takes
+from ..verb_options import OptionValues, VerbCommand, takes
 
 app = typer.Typer(add_completion=False)
 
@@ -20,7 +20,7 @@ app = typer.Typer(add_completion=False)
 def command(
     model: o.Model,
     output: o.OutputFile,
-    options: Given,
+    options: OptionValues,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,

@@ -9,7 +9,7 @@ from ..errors_table import show_errors
 from ..progress_display import watching
 from ..show import print_json, print_lines, warn
 from ..target_results import named
-from ..verb_options import Given, VerbCommand, takes
+from ..verb_options import OptionValues, VerbCommand, takes
 
 app = typer.Typer(add_completion=False)
 
@@ -19,7 +19,7 @@ app = typer.Typer(add_completion=False)
 def command(
     model: o.Model,
     output: o.OutputFile,
-    options: Given,
+    options: OptionValues,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,

@@ -11,7 +11,7 @@ import typer
 from .. import parameters as o
 from ..model_runs import (
     Display,
-    opened_cache,
+    open_cache,
     read_jobs,
     run_one,
     run_several,
@@ -20,7 +20,7 @@ from ..model_runs import (
 )
 from ..phrases import speaking_of
 from ..places import require_places
-from ..verb_options import Given, VerbCommand, takes
+from ..verb_options import OptionValues, VerbCommand, takes
 
 Force = Annotated[
     bool, typer.Option("--force", help="Do it again: run stages whose result is in the cache.")
@@ -33,7 +33,7 @@ app = typer.Typer(add_completion=False)
 @takes("run")
 def command(
     model: o.ModelOrRecipe,
-    options: Given,
+    options: OptionValues,
     output: Annotated[Path | None, o.output_folder("build")] = None,
     depfile: o.Depfile = None,
     dry_run: o.DryRun = False,
@@ -44,7 +44,7 @@ def command(
     verbose: o.Verbose = False,
 ) -> None:
     """Prune, quantize, convert and check a model: one command, one report."""
-    cache = opened_cache(fresh=force)
+    cache = open_cache(fresh=force)
     jobs = [
         replace(job, recipe=job.recipe.with_options(**options, cache=cache))
         for job in read_jobs(model, output)

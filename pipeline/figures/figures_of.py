@@ -21,16 +21,13 @@ from ...core.results.model_figures import (
     AccuracyFigure,
     LatencyFigure,
     ModelRow,
-    QuantizationFigure,
     Ratios,
     RetentionFigure,
-    TradeoffFigure,
 )
 from ...core.results.pruning_figures import PruningFigure
 from ...core.results.report import GateFigure
 from ...core.results.sample_rows import ChangedSample, ChangedSamples
 from ...prune.results.prune_result import PruneResult
-from ...quantize.quantize import QuantizeResult
 from ..options.check_options import Gates
 
 # Below this an output is mostly noise; without labels nothing else in the report would say so.
@@ -96,26 +93,6 @@ def _image(samples: Samples, index: int) -> str | None:
     return None if pixels is None else picture_uri(pixels)
 
 
-def quantization_figure(quantized: QuantizeResult) -> QuantizationFigure:
-    """Return how a model was quantized."""
-    plan = quantized.plan
-    tradeoffs = (
-        TradeoffFigure(len(choice.floating), choice.cycles_ratio, choice.sqnr_db, choice.size_ratio)
-        for choice in plan.tradeoffs
-    )
-    return QuantizationFigure(
-        plan.method,
-        plan.held_out,
-        plan.candidates,
-        len(plan.high_precision),
-        tuple(tradeoffs),
-        plan.metric or None,
-        plan.scores,
-        plan.chosen_by,
-        plan.high_precision_dtype,
-    )
-
-
 def latency_figures(conversion: Conversion) -> tuple[LatencyFigure, ...]:
     """Return the NPU estimate of a conversion: cycles even where there are no milliseconds."""
     latency = conversion.latency
@@ -167,36 +144,36 @@ def ratios_of(result: ModelRow, reference: ModelRow | None) -> Ratios:
     )
 
 
-def recipe_notices(preprocessing: Preprocessing) -> tuple[Diagnostic, ...]:
+def recipe_warnings(preprocessing: Preprocessing) -> tuple[Diagnostic, ...]:
     """Return the warnings that the options alone give."""
     text = suspicious_scale(preprocessing.mean, preprocessing.std)
     hint = f"give {option('mean')} and {option('std')} in 0..255"
     return (Diagnostic("preprocess-scale", text, hint),) if text else ()
 
 
-def result_notices(
+def result_warnings(
     conversion: Conversion | None, comparison: Comparison, gates: Gates
 ) -> tuple[Diagnostic, ...]:
     """Return the warnings that the results give.
 
     They are the toolkit's own, of doubtful similarity, and of too few samples.
     """
-    notices: list[Diagnostic] = []
+    warnings: list[Diagnostic] = []
     if conversion is not None:
-        notices += conversion.warnings
+        warnings += conversion.warnings
     if comparison.metric is None and comparison.sqnr_db < _LEAST_SQNR_DB:
         text = f"the outputs are far from the baseline's: SQNR {comparison.sqnr_db:.1f} dB"
         hint = (
             f"measure with labelled samples ({option('eval')}), and check that the samples are "
             "typical"
         )
-        notices.append(Diagnostic("retention-low-similarity", text, hint))
+        warnings.append(Diagnostic("retention-low-similarity", text, hint))
     if comparison.retention is not None and gates.min_retention is not None:
         reason = too_few_samples(comparison.retention, gates.min_retention)
         if reason:
             hint = f"give more with {option('eval')}"
-            notices.append(Diagnostic("retention-too-few-samples", reason, hint))
-    return tuple(notices)
+            warnings.append(Diagnostic("retention-too-few-samples", reason, hint))
+    return tuple(warnings)
 
 
 def layer_rows(conversion: Conversion) -> tuple[LayerRow, ...]:

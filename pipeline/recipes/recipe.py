@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...calibration_data.preprocessing import Preprocessing
 from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ...core.options import options_in
-from ..caching.stage_cache import Cache
 from ..options.check_options import CheckOptions, Gates, MetricOptions
 from ..options.convert_options import ConvertOptions, ToolkitOptions
 from ..options.option_table import GROUPS, homes_of, renamed
@@ -20,6 +19,9 @@ from ..options.prune_options import DistilOptions, PruneOptions
 from ..options.quantize_options import ExplainOptions, QuantizeOptions
 from ..options.run_options import RunOptions
 from ..options.sample_options import ModelOptions, SampleOptions
+
+if TYPE_CHECKING:
+    from ..caching.stage_cache import Cache
 
 _NO_OPTIONS = ("model", "cache")
 
@@ -80,12 +82,12 @@ class Recipe:
         return self.quantize.scheme == "w8a8"
 
     @property
-    def keeps_stages(self) -> bool:
-        """Return whether stages are looked up in the cache and kept there.
+    def stage_cache(self) -> Cache | None:
+        """Return the cache that stages are looked up and kept in, if any.
 
-        Not with a metric of the user's own: what a function computes is not known by its name.
+        None with a metric of the user's own: what a function computes is not known by its name.
         """
-        return self.cache is not None and ":" not in self.metric.metric
+        return None if ":" in self.metric.metric else self.cache
 
 
 def _is_whole(name: str, value: Any) -> bool:

@@ -105,11 +105,8 @@ def read_jobs(path: Path) -> tuple[ModelJob, ...]:
     jobs = []
     for name, table in models.items():
         options, hint = {**shared, **table.options()}, f"add model = ... under [models.{name}]"
-        jobs.append(
-            ModelJob(
-                name, _recipe(table, options, table.text("model") or model, hint), output / name
-            )
-        )
+        recipe = _recipe(table, options, table.text("model") or model, hint)
+        jobs.append(ModelJob(name, recipe, output / name))
     return tuple(jobs)
 
 

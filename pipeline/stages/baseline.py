@@ -37,7 +37,8 @@ class Baseline:
     outputs: list[Array]
     row: ModelRow
     scoring: BoundMetric
-    warnings: tuple[Diagnostic, ...] = ()
+    seed: int
+    warnings: tuple[Diagnostic, ...]
 
     def digests(self) -> dict[str, str]:
         """Return the digests of the model and of the samples, for the manifest."""
@@ -46,9 +47,9 @@ class Baseline:
             digests["calibration"] = self.calib.digest()
         return digests
 
-    def compared(self, outputs: list[Array], seed: int) -> Comparison:
+    def compared(self, outputs: list[Array]) -> Comparison:
         """Return the comparison of this model with another form of it, by that one's outputs."""
-        return compare(self.outputs, outputs, self.evaluation.labels, self.scoring, seed)
+        return compare(self.outputs, outputs, self.evaluation.labels, self.scoring, self.seed)
 
 
 def measure_baseline(
@@ -65,7 +66,7 @@ def measure_baseline(
         with _naming(recipe):
             itself = compare(outputs, outputs, evaluation.labels, scoring, recipe.run.seed)
         row = replace(onnx_row("baseline", ready, evaluation), accuracy=baseline_accuracy(itself))
-    return Baseline(ready, calib, evaluation, outputs, row, scoring, warnings)
+    return Baseline(ready, calib, evaluation, outputs, row, scoring, recipe.run.seed, warnings)
 
 
 @contextmanager

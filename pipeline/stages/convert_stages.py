@@ -77,7 +77,7 @@ class Check(Stage):
         if conversion is None:
             return
         outputs = conversion.outputs or []
-        comparison = figures.compared(outputs)
+        comparison = figures.base.compared(outputs)
         figures.drift.form("rknn", comparison, outputs)
         row = ModelRow(
             stage="rknn",

@@ -17,7 +17,6 @@ from ...core.results.model_figures import ModelRow
 from ...core.results.pruning_figures import PruningFigure
 from ...core.results.report import GateFigure, StageRun, TargetReport
 from ...core.results.sample_rows import RobustnessRow
-from ...core.types import Array
 from ...report.documents.report_reader import metric_details
 from ..figures.drift import DriftMeter
 from ..figures.figures_of import (
@@ -26,12 +25,12 @@ from ..figures.figures_of import (
     compiled_row,
     layer_rows,
     layer_times,
-    quantization_figure,
     ratios_of,
-    recipe_notices,
-    result_notices,
+    recipe_warnings,
+    result_warnings,
     retention_figure,
 )
+from ..figures.quantization_figure import quantization_figure
 from .baseline import Baseline, host_latency
 from .target_run import TargetRun
 
@@ -39,7 +38,7 @@ from .target_run import TargetRun
 class TargetFigures:
     """The rows of the models so far, the warnings, and the figures of single stages."""
 
-    def __init__(self, base: Baseline, warnings: Sequence[Diagnostic], seed: int) -> None:
+    def __init__(self, base: Baseline, warnings: Sequence[Diagnostic]) -> None:
         self.base = base
         self.rows: list[ModelRow] = [base.row]
         self.warnings = list(warnings)
@@ -51,7 +50,6 @@ class TargetFigures:
         self.comparison: Comparison | None = None
         self.gates: tuple[GateFigure, ...] = ()
         self.feed: Feed | None = None
-        self._seed = seed
 
     def add_compiled(self, name: str, conversion: Conversion) -> None:
         """Add the original model, compiled to compare with."""
@@ -66,7 +64,7 @@ class TargetFigures:
         """Run an ONNX form of the model on this host; its outputs go into the drift."""
         evaluation = run.evaluation
         outputs = run_onnxruntime(path, evaluation, optimise=optimise, progress=progress)
-        comparison = self.compared(outputs)
+        comparison = self.base.compared(outputs)
         self.drift.form(name, comparison, outputs)
         row = ModelRow(
             stage=name,
@@ -78,10 +76,6 @@ class TargetFigures:
             accuracy=accuracy_figure(comparison, "onnxruntime"),
         )
         self.rows.append(row)
-
-    def compared(self, outputs: list[Array]) -> Comparison:
-        """Return what is left of the baseline in these outputs."""
-        return self.base.compared(outputs, self._seed)
 
 
 def target_report(
@@ -106,9 +100,9 @@ def target_report(
         feed=figures.feed,
         gates=figures.gates,
         warnings=(
-            *recipe_notices(run.recipe.preprocessing),
+            *recipe_warnings(run.recipe.preprocessing),
             *figures.warnings,
-            *result_notices(conversion, comparison, run.recipe.gates),
+            *result_warnings(conversion, comparison, run.recipe.gates),
         ),
         stages=stages,
     )

@@ -59,8 +59,7 @@ class TargetRun:
         self.pruned: PrunedModel | None = None
         self.quantized: QuantizeResult | None = None
         self.conversion: Conversion | None = None
-        cache = self.recipe.cache if self.recipe.keeps_stages else None
-        self.tasks = TaskCache(cache)
+        self.tasks = TaskCache(self.recipe.stage_cache)
 
     @property
     def calib(self) -> Samples:

@@ -1,41 +1,16 @@
-"""What a quantized model loses, tensor by tensor, on the samples that its method was chosen by.
-
-For the RKNN simulator it is built once more, with every quantized tensor among its outputs. So they
-are stored, and layers that level 3 would join with an addition are not; their numbers are those of
-the toolkit all the same.
-"""
+"""What a quantized model loses, tensor by tensor, on the samples that its method was chosen by."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from pathlib import Path
-
-from onnx import ModelProto, helper
+from onnx import ModelProto
 
 from ...calibration_data.samples import Samples
-from ...convert.chips.targets import Target
-from ...convert.convert import convert
-from ...core.diagnostics import option
-from ...core.errors import OptionError
-from ...core.graphs.model import load_model, save_model
+from ...core.graphs.model import load_model
 from ...core.progress import Progress
-from ...core.scratch import scratch_folder
-from ...core.similarity import RunningSqnr
-from ...core.streaming.tensor_stream import stream
-from ...core.types import Array
 from ...quantize.error_report import TensorError, error_report
 from ...quantize.integer.equalize import as_planned
 from ...quantize.quantize import QuantizeResult
-from ...quantize.rendering.qdq import dequantized_names
-from ...quantize.schemes import find_scheme
-from ..recipes.recipe import Recipe
-from .converting import NpuFeeds, conversion_request, require_toolkit
-from .plan_handover import is_hybrid
 from .quantizing import held_out
-
-# every tensor of every sample is on disk for a while, and the simulator takes seconds for each
-_SIMULATED_SAMPLES = 8
 
 
 def errors_of(
@@ -57,110 +32,3 @@ def errors_of(
     quantized, plan = load_model(result.path), result.plan
     planned = as_planned(model, plan)
     return error_report(planned, quantized, plan, samples, seconds=seconds, progress=progress)
-
-
-def tensor_errors(
-    model: ModelProto,
-    result: QuantizeResult,
-    calib: Samples,
-    target: Target | None,
-    recipe: Recipe,
-    progress: Progress,
-) -> tuple[TensorError, ...]:
-    """Return what ``errors_of`` gives, with a ``target`` in its simulator too."""
-    errors = errors_of(model, result, calib, recipe.run.seed, progress)
-    if target is None:
-        return errors
-    progress.stage("simulate")
-    return _with_simulator(errors, model, result, calib, target, recipe, progress)
-
-
-def require_extras(recipe: Recipe) -> None:
-    """Raise OptionError for what the scheme does not have, ToolkitError without a simulator."""
-    extras = {**asdict(recipe.explain), "symmetric": recipe.quantize.symmetric}
-    for name in (name for name, is_asked in extras.items() if is_asked):
-        find_scheme(recipe.quantize.scheme).require_extra(name)
-    if recipe.explain.simulator:
-        require_toolkit(recipe.toolkit.toolkit_python)
-
-
-def _with_simulator(
-    errors: Sequence[TensorError],
-    model: ModelProto,
-    result: QuantizeResult,
-    calib: Samples,
-    target: Target,
-    recipe: Recipe,
-    progress: Progress,
-) -> tuple[TensorError, ...]:
-    """Return the errors, those of activations with what is accumulated in the simulator.
-
-    ``result`` was made of the prepared ``model``. On up to eight of the samples that are held out.
-    Raises OptionError for a plan that no QDQ model carries, ToolkitError where nothing is built.
-    """
-    if is_hybrid(result.plan):
-        raise OptionError(
-            "the simulator's errors are measured on a QDQ model, and this plan has int16",
-            f"leave {option('simulator')} out, or use {option('mixed', 'off')}",
-        )
-    _, unseen = held_out(calib, recipe.run.seed)
-    samples = (calib if unseen is None else unseen).take(_SIMULATED_SAMPLES, recipe.run.seed)
-    activations = [error.name for error in errors if error.kind == "activation"]
-    names = [name for name in activations if name not in calib.inputs]
-    quantized = load_model(result.path)
-    with scratch_folder() as folder:
-        file = folder / f"{recipe.model.stem}.onnx"
-        dequantized = dequantized_names(quantized)
-        positions = _write_with_outputs(quantized, [dequantized[name] for name in names], file)
-        request = conversion_request(recipe.toolkit, file, None, target, samples.npu_preprocess)
-        conversion = convert(replace(request, simulate=NpuFeeds(samples)), progress)
-        outputs = conversion.outputs or []
-        simulated = {name: outputs[positions[dequantized[name]]] for name in names}
-        sqnrs = _accumulated(as_planned(model, result.plan), simulated, samples)
-    return tuple(
-        replace(error, simulated_db=sqnrs[error.name])
-        if error.kind == "activation" and error.name in sqnrs
-        else error
-        for error in errors
-    )
-
-
-def _write_with_outputs(model: ModelProto, tensors: Sequence[str], file: Path) -> dict[str, int]:
-    """Write the model with these as outputs too; return the position of each among all.
-
-    Each is dequantized once more: the toolkit fails on one that is both read and an output.
-    """
-    whole = ModelProto()
-    whole.CopyFrom(model)
-    outputs = [value.name for value in model.graph.output]
-    makers = {node.output[0]: node for node in model.graph.node}
-    kinds = {value.name: value for value in model.graph.value_info}
-    for name in tensors:
-        if name in outputs:
-            continue
-        node, shown = makers[name], f"{name}.shown"
-        again = helper.make_node(node.op_type, list(node.input), [shown], shown)
-        whole.graph.node.append(again)
-        value = whole.graph.output.add()
-        value.CopyFrom(kinds[name])
-        value.name = shown
-        outputs.append(name)
-    save_model(whole, file)
-    return {name: position for position, name in enumerate(outputs)}
-
-
-def _accumulated(
-    floating: ModelProto, simulated: Mapping[str, Array], samples: Samples
-) -> dict[str, float]:
-    """Return tensor -> SQNR in dB of the simulator's values (samples first) to the float's."""
-    running = {name: RunningSqnr() for name in simulated}
-    indices = iter(range(len(samples)))
-
-    def take(values: Mapping[str, Array]) -> None:
-        index = next(indices)
-        for name, sums in running.items():
-            value = simulated[name][index].reshape(values[name].shape)
-            sums.add([values[name]], [value])
-
-    stream(floating, list(running), samples, take)
-    return {name: sums.db for name, sums in running.items()}

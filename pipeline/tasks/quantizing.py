@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from onnx import ModelProto
@@ -21,7 +21,7 @@ from ...quantize.quantize import QuantizeResult, quantize
 from ...quantize.rendering.plan import Plan
 from ...quantize.schemes import find_scheme
 from ..options.check_options import MetricOptions
-from ..options.quantize_options import QuantizeOptions
+from ..options.quantize_options import ExplainOptions, QuantizeOptions
 from ..recipes.recipe import Recipe
 from ..samples.bound_metric import bound_metric
 from ..samples.task_metric import judge_for
@@ -88,6 +88,13 @@ def quantize_task(
 ) -> QuantizeTask:
     """Return what a recipe asks of quantization for a target."""
     return QuantizeTask(model, calib, recipe.quantize, recipe.metric, target, recipe.run.seed)
+
+
+def require_extras(options: QuantizeOptions, explain: ExplainOptions) -> None:
+    """Raise OptionError for what was asked for and the scheme does not have."""
+    extras = {**asdict(explain), "symmetric": options.symmetric}
+    for name in (name for name, is_asked in extras.items() if is_asked):
+        find_scheme(options.scheme).require_extra(name)
 
 
 def quantize_as(task: QuantizeTask, output: Path, plan: Path, progress: Progress) -> QuantizeResult:

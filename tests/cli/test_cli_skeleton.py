@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from commands import in_a_process
 from rockpress.cli import handler, parameters
 from rockpress.cli.main import COMMANDS
-from rockpress.cli.verb_options import Given, complete_target, takes
+from rockpress.cli.verb_options import OptionValues, complete_target, takes
 from rockpress.core.errors import ModelError, OptionError, RockpressError, ToolkitError
 
 CLI = Path(__file__).parents[2] / "cli"
@@ -134,7 +134,9 @@ def parsed(*args: str) -> tuple[int, str, dict[str, Any]]:
     @app.command()
     @takes("run")
     def command(
-        options: Given, report: parameters.ReportFiles = None, quiet: parameters.Quiet = False
+        options: OptionValues,
+        report: parameters.ReportFiles = None,
+        quiet: parameters.Quiet = False,
     ) -> None:
         seen.update(options)
         seen.update({"report": report} if report else {})

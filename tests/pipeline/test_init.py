@@ -150,7 +150,7 @@ def test_exit_codes_seen_from_a_shell(place: Path) -> None:
 def test_exit_codes_seen_from_make(place: Path, init: Run) -> None:
     init("small_cnn.onnx")  # without samples there is nothing to quantize from
     done = make(place)
-    assert 'hint: rockpress.toml: give some with calib, or use quantize = "off"' in done.stderr
+    assert 'hint: rockpress.toml: give some with calib, or use scheme = "float16"' in done.stderr
     assert (done.returncode, "Error 2\n" in done.stderr) == (2, True)
     assert not (place / "build" / "report.json").exists()
     (place / "small_cnn.onnx").unlink()

@@ -9,7 +9,7 @@ import pytest
 from rockpress.accuracy.compare import Comparison
 from rockpress.core.results.model_figures import LatencyFigure, ModelRow, Ratios
 from rockpress.pipeline.check import _ratios
-from rockpress.pipeline.figures.figures_of import result_notices
+from rockpress.pipeline.figures.figures_of import result_warnings
 from rockpress.pipeline.options.check_options import Gates
 
 UNLABELLED = Comparison(None, None, None, None, None, 10.0, 16)
@@ -19,7 +19,7 @@ UNLABELLED = Comparison(None, None, None, None, None, 10.0, 16)
 def test_unlabelled_outputs_far_from_the_baseline_are_told(
     sqnr_db: float, codes: list[str]
 ) -> None:
-    found = result_notices(None, replace(UNLABELLED, sqnr_db=sqnr_db), Gates())
+    found = result_warnings(None, replace(UNLABELLED, sqnr_db=sqnr_db), Gates())
     assert [one.code for one in found] == codes
 
 
