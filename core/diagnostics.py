@@ -6,8 +6,9 @@ own words: on the command line as ``--calib``, in a recipe as ``calib``, in Pyth
 
 from __future__ import annotations
 
-import json
+import math
 import re
+from ast import literal_eval
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -56,7 +57,7 @@ def option(name: str, value: Any = None) -> str:
     >>> render(f"give more with {option('calib-count', 64)}")
     'give more with calib_count=64'
     """
-    return f"{_OPEN}{json.dumps([name, value], default=str)}{_CLOSE}"
+    return f"{_OPEN}{[name, _plain(value)]!r}{_CLOSE}"
 
 
 def python_phrase(name: str, value: Any) -> str:
@@ -84,9 +85,20 @@ def speaking(phrase: Phrase) -> Iterator[None]:
 
 def mentions(text: str) -> list[str]:
     """Return the names of the options in a text that is not rendered yet."""
-    return [json.loads(match[1])[0] for match in _MENTION.finditer(text)]
+    return [literal_eval(match[1])[0] for match in _MENTION.finditer(text)]
 
 
 def render(text: str) -> str:
     """Return the text with every option said in the reader's words."""
-    return _MENTION.sub(lambda match: _phrase(*json.loads(match[1])), text)
+    return _MENTION.sub(lambda match: _phrase(*literal_eval(match[1])), text)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that its ``repr`` gives back, which no other module has to be loaded for."""
+    if isinstance(value, dict):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float) and math.isfinite(value):
+        return float(value)
+    return value if value is None or type(value) in (bool, int, str) else str(value)

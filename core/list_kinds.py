@@ -11,7 +11,7 @@ from typing import Any
 from .option_kinds import Kind, Whole, is_number, require
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Numbers(Kind):
     """One number for all channels, or one a channel; all above ``above``."""
 
@@ -47,7 +47,7 @@ class Numbers(Kind):
         return {"anyOf": [number, {"type": "array", "items": number}]}
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Names(Kind):
     """Texts: with commas between them, each once, or one a word where the option ``repeats``."""
 
@@ -167,7 +167,7 @@ class Settings(Kind):
         return {"type": "object", "additionalProperties": {"type": "string"}}
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Shares(Kind):
     """Parts of one for some of a few names, written in per cent on the command line."""
 

@@ -14,6 +14,8 @@ class Kind:
 
     ``read`` takes a word of the command line to the plain value that a recipe holds, ``load`` takes
     that to the value of the field; both raise ValueError, and ``wants`` says what they take.
+
+    Its dataclasses have no more methods than are used, as each costs every command some start-up.
     """
 
     metavar: str = "TEXT"
@@ -45,7 +47,7 @@ def require(value: Any, fits: object) -> Any:
     return value
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Text(Kind):
     """Any text that is not empty."""
 
@@ -67,7 +69,7 @@ class Flag(Kind):
         return {"type": "boolean"}
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Whole(Kind):
     """A whole number, ``low`` or above."""
 
@@ -93,7 +95,7 @@ class Whole(Kind):
         return {"type": "integer", "minimum": self.low}
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Number(Kind):
     """A finite number from ``low`` to ``high``."""
 
@@ -121,7 +123,7 @@ class Number(Kind):
         return {"type": "number", "minimum": self.low, **most}
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Choice(Kind):
     """One of a few words; ``names`` may be a function, which is called when they are asked for."""
 
@@ -151,7 +153,7 @@ class Choice(Kind):
         return {"type": "string", "enum": list(self.words)}
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class File(Kind):
     """A path. A ``program`` may also be a name that is looked up on PATH."""
 

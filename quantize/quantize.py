@@ -14,8 +14,9 @@ from ..core.graphs.model import save_model
 from ..core.progress import SILENT, Progress
 from ..core.scratch import scratch_folder
 from .graph_parts.quantizable import require_to_choose_by, underflow_warnings
-from .methods import AUTO, refinements
+from .methods import refinements
 from .mixing.mixed_budget import MixedPrecision
+from .names import AUTO
 from .rendering.plan import USER, Plan, write_plan
 from .schemes import Candidates, find_scheme
 from .statistics.calibration import Calibration, SampleSet

@@ -5,10 +5,6 @@ from __future__ import annotations
 import typer
 
 from .. import parameters as o
-from ..errors_table import show_errors
-from ..progress_display import watching
-from ..show import print_json, print_lines, warn
-from ..target_results import named
 from ..verb_options import OptionValues, VerbCommand, takes
 
 app = typer.Typer(add_completion=False)
@@ -30,6 +26,10 @@ def command(
     from ...quantize.schemes import find_scheme
     from ...report.text.table import counted, quantization_text, similarity_text
     from ...report.text.units import size_text
+    from ..errors_table import show_errors
+    from ..progress_display import watching
+    from ..show import print_json, print_lines, warn
+    from ..target_results import named
 
     recipe = make_recipe(model, **options)
     with watching(quiet=quiet) as progress:

@@ -9,17 +9,6 @@ from typing import Annotated
 import typer
 
 from .. import parameters as o
-from ..model_runs import (
-    Display,
-    open_cache,
-    read_jobs,
-    run_one,
-    run_several,
-    show_plans,
-    write_depfile,
-)
-from ..phrases import speaking_of
-from ..places import require_places
 from ..verb_options import OptionValues, VerbCommand, takes
 
 Force = Annotated[
@@ -44,6 +33,18 @@ def command(
     verbose: o.Verbose = False,
 ) -> None:
     """Prune, quantize, convert and check a model: one command, one report."""
+    from ..model_runs import (
+        Display,
+        open_cache,
+        read_jobs,
+        run_one,
+        run_several,
+        show_plans,
+        write_depfile,
+    )
+    from ..phrases import speaking_of
+    from ..places import require_places
+
     cache = open_cache(fresh=force)
     jobs = [
         replace(job, recipe=job.recipe.with_options(**options, cache=cache))

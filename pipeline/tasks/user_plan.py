@@ -13,10 +13,11 @@ from ...core.errors import ModelError, OptionError
 from ...core.graphs.graph import Graph
 from ...core.graphs.model import is_qdq, save_model
 from ...quantize.integer.equalize import as_planned
+from ...quantize.names import scheme_names
 from ...quantize.quantize import QuantizeResult
 from ...quantize.rendering.plan import Plan, read_plan
 from ...quantize.rendering.qdq import insert_qdq
-from ...quantize.schemes import find_scheme, marked_scheme, scheme_names
+from ...quantize.schemes import find_scheme, marked_scheme
 from .plan_handover import handover_of
 
 

@@ -1,21 +1,18 @@
 """The quantization methods, one file each: how ranges are chosen and how weights are rounded.
 
 A new method is one new file here. It defines ``METHOD``, and ``ORDER``: its place among the names.
-Nothing here needs numpy before a method is looked up, as the names are part of the help.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ...core.diagnostics import option
 from ...core.errors import OptionError
+from ..names import AUTO, method_names
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,9 +20,6 @@ if TYPE_CHECKING:
 
     from ...core.types import Float64, Range
     from ..numeric.histogram import Histogram
-
-AUTO = "auto"
-_ORDER = re.compile(r"^ORDER = (\d+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -89,17 +83,6 @@ class QuantizationMethod:
     def needs_moments(self) -> bool:
         """Return whether it has to know the mean and covariance of what layers read."""
         return self.correct_bias or self.rounding.solve is not None
-
-
-@cache
-def method_names() -> tuple[str, ...]:
-    """Return auto and the name of every method, in the order of their files' ``ORDER``."""
-    orders = {}
-    for file in (file for folder in __path__ for file in Path(folder).glob("[!_]*.py")):
-        match = _ORDER.search(file.read_text(encoding="utf-8"))
-        assert match, f"{file} has no line ORDER = number"
-        orders[file.stem.replace("_", "-")] = int(match[1])
-    return (AUTO, *sorted(orders, key=lambda name: (orders[name], name)))
 
 
 def find_method(name: str) -> QuantizationMethod:

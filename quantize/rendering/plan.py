@@ -14,7 +14,7 @@ import tomli_w
 from ...core.errors import ModelError
 from ...core.files import write_text
 from ...core.validation import Malformed, require, validated
-from ..numeric.bits import bits_of
+from ..names import bits_of, scheme_names
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -175,7 +175,8 @@ def _without_gaps(document: Mapping[str, Any]) -> dict[str, Any]:
 def _require_possible(plan: Plan) -> None:
     """Raise Malformed for a number or a name that no plan has."""
     bits = bits_of(plan.scheme)
-    require(bits is not None, "scheme", plan.scheme, "a number format such as w8a8")
+    is_format = bits is not None or plan.scheme in scheme_names()
+    require(is_format, "scheme", plan.scheme, "a number format such as w8a8")
     require(plan.samples >= 0, "samples", plan.samples, "a number of samples")
     dtypes = dict.fromkeys((f"int{bits[1] if bits else 8}", *_WIDE))
     for name, tensor in plan.activations.items():

@@ -1,22 +1,19 @@
 """The number formats, one file each: what their layers compute in, and all that depends on it.
 
-A new number format is one new file here, of its name, that defines ``SCHEME``. Nothing here needs
-numpy before a scheme is looked up, as the names are part of the help.
+A new number format is one new file here, of its name, that defines ``SCHEME``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib import import_module
-from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from ...core.diagnostics import option
 from ...core.errors import OptionError
-from ..methods import AUTO, find_method
-from ..numeric.bits import bits_of
+from ..methods import find_method
+from ..names import AUTO, bits_of, scheme_names
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -173,17 +170,6 @@ class Scheme:
         raise NotImplementedError
 
 
-@cache
-def scheme_names() -> tuple[str, ...]:
-    """Return the names of the number formats: most bits of weights first, float16 last.
-
-    >>> scheme_names()
-    ('w8a8', 'w8a16', 'w4a16', 'float16')
-    """
-    names = (module.name for module in iter_modules(__path__))
-    return tuple(sorted(names, key=_order))
-
-
 def find_scheme(name: str) -> Scheme:
     """Return the number format of this name. Raises OptionError when there is none."""
     if name not in scheme_names():
@@ -208,11 +194,6 @@ def marked_scheme(model: ModelProto) -> Scheme | None:
     """Return the scheme that the weights of a float model were rounded for."""
     marks = {entry.key: entry.value for entry in model.metadata_props}
     return find_scheme(marks[_MARK]) if marks.get(_MARK) in scheme_names() else None
-
-
-def _order(name: str) -> tuple[bool, int, int, str]:
-    weights, activations = bits_of(name) or (0, 0)
-    return not weights, -weights, activations, name
 
 
 def _mixes_by(scheme: Scheme, kind: str) -> bool:

@@ -6,8 +6,8 @@ from functools import partial
 
 from ..integer.apply_method import IntegerFormat
 from ..integer.integer_candidates import IntegerCandidates
-from ..methods import AUTO, method_names
 from ..mixing.mixed_budget import MixedBudget
+from ..names import AUTO, method_names
 from ..numeric.scales import activation_scale, symmetric_scale
 from ..rendering.plan import Plan
 from ..statistics.calibration import Calibration

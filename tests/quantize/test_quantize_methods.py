@@ -25,8 +25,9 @@ from rockpress.quantize.graph_parts.weighted_layers import (
     blocks,
     layers_of,
 )
-from rockpress.quantize.methods import AUTO, find_method, method_names, refinements
+from rockpress.quantize.methods import find_method, refinements
 from rockpress.quantize.methods.gptq import gptq
+from rockpress.quantize.names import AUTO, method_names
 from rockpress.quantize.numeric.scales import (
     WEIGHT_LIMIT,
     dequantize,

@@ -14,11 +14,12 @@ from onnx import ModelProto, numpy_helper
 
 from rockpress.core.errors import OptionError
 from rockpress.core.passes.prepare import prepare_model
-from rockpress.quantize import methods, schemes
-from rockpress.quantize.methods import AUTO, find_method, method_names
+from rockpress.quantize import methods, names, schemes
+from rockpress.quantize.methods import find_method
+from rockpress.quantize.names import AUTO, method_names, scheme_names
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import Plan, read_plan
-from rockpress.quantize.schemes import find_scheme, scheme_names
+from rockpress.quantize.schemes import find_scheme
 
 HALVED = """
 from . import QuantizationMethod, RangeMethod
@@ -49,9 +50,11 @@ SCHEME = Narrow()
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder whose sub-folders hold further methods and schemes."""
-    for package, name in ((methods, "methods"), (schemes, "schemes")):
-        (tmp_path / name).mkdir()
-        monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path / name)])
+    for package, constant in ((methods, "METHOD_FOLDERS"), (schemes, "SCHEME_FOLDERS")):
+        folders = [*getattr(names, constant), tmp_path / constant]
+        folders[-1].mkdir()
+        monkeypatch.setattr(names, constant, folders)
+        monkeypatch.setattr(package, "__path__", [str(folder) for folder in folders])
     method_names.cache_clear()
     scheme_names.cache_clear()
     yield tmp_path
@@ -77,8 +80,8 @@ def plan_of(net: ModelProto, folder: Path, method: str, scheme: str = "w8a8") ->
 
 def test_the_names_need_no_numpy() -> None:
     code = (
-        "import sys; from rockpress.quantize import methods, schemes;"
-        "methods.method_names(); schemes.scheme_names();"
+        "import sys; from rockpress.quantize.names import method_names, scheme_names;"
+        "method_names(); scheme_names();"
         "print([name for name in ('numpy', 'onnx', 'onnxruntime') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -107,7 +110,7 @@ def test_a_refined_method_is_one_that_auto_compares(name: str) -> None:
 
 
 def test_a_method_is_one_file(folder: Path, net: ModelProto, tmp_path: Path) -> None:
-    (folder / "methods" / "halved.py").write_text(HALVED)
+    (folder / "METHOD_FOLDERS" / "halved.py").write_text(HALVED)
     assert method_names()[-1] == "halved"
     whole, halved = (plan_of(net, tmp_path, method) for method in ("min-max", "halved"))
     assert halved.method == "halved"
@@ -116,7 +119,7 @@ def test_a_method_is_one_file(folder: Path, net: ModelProto, tmp_path: Path) -> 
 
 
 def test_a_scheme_is_one_file(folder: Path, net: ModelProto, tmp_path: Path) -> None:
-    (folder / "schemes" / "narrow.py").write_text(NARROW)
+    (folder / "SCHEME_FOLDERS" / "narrow.py").write_text(NARROW)
     assert scheme_names()[-1] == "narrow"
     assert plan_of(net, tmp_path, AUTO, "narrow").method == "min-max"
     assert read_plan(tmp_path / "p.toml").scheme == "narrow"
@@ -132,5 +135,5 @@ def test_float16_quantizes_nothing(net: ModelProto, tmp_path: Path) -> None:
 
 
 def test_an_unknown_scheme_is_refused(net: ModelProto, tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="scheme='w1a1' is not known"):
+    with pytest.raises(OptionError, match="--scheme w1a1 is not known"):
         plan_of(net, tmp_path, AUTO, "w1a1")
