@@ -23,7 +23,7 @@ def show_pruning(result: PruneResult) -> None:
 
 
 def _show_channels(result: PruneResult, budget: str) -> None:
-    from ..report.text.pruning_text import blocks_text, choice_text, distillation_text
+    from ..report.text.pruning_text import pruning_lines
 
     kind = budget.replace("macs", "MACs")
     rows = [
@@ -58,12 +58,7 @@ def _show_channels(result: PruneResult, budget: str) -> None:
         name: after / before for name, before, after in changes
     }  # a budget in MACs names them twice
     print_lines(f"{name} {ratio - 1:+.1%}" for name, ratio in ratios.items())
-    if left_out := blocks_text(result.blocks):
-        print_lines([left_out])
-    if result.choice is not None:
-        print_lines([choice_text(result.choice)])
-    if result.distillation is not None:
-        print_lines([distillation_text(result.distillation)])
+    print_lines(pruning_lines(result.blocks, result.choice, result.distillation))
     if result.frozen:
         stops = ", ".join(f"{name} ({count})" for name, count in result.frozen.items())
         print_lines([f"left whole around operators without a rule: {stops}"])

@@ -1,14 +1,5 @@
 """Every error that rockpress raises on purpose.
 
-RockpressError                exit 1: the user can fix it
- ├── ModelError               the ONNX file: missing, truncated, dynamic, NaN, unknown operator
- ├── SamplesError             calibration or labelled samples: empty, corrupt, too large
- ├── OptionError              exit 2: options that contradict each other or the model
- ├── OutputError              a file or folder that cannot be written
- ├── ReportError              a report of an earlier run that is none, or another schema's
- ├── PackageError             an optional package that is not installed, such as torch
- └── ToolkitError             rknn-toolkit2: absent, or it failed on this model
-
 Anything else that reaches the handler in cli/ is a bug of ours and exits with 3.
 A gate that does not hold is a result, not an error: it exits with 4.
 """
@@ -19,7 +10,10 @@ from .diagnostics import Diagnostic, render
 
 
 class RockpressError(Exception):
-    """One line that says what, where and the value seen, and a hint that says what to do."""
+    """One line that says what, where and the value seen, and a hint that says what to do.
+
+    The user can mend it; the command exits with ``exit_code``.
+    """
 
     exit_code = 1
     code = "error"
@@ -43,13 +37,13 @@ class RockpressError(Exception):
 
 
 class ModelError(RockpressError):
-    """The ONNX model cannot be used as it is."""
+    """The ONNX model cannot be used: missing, truncated, dynamic, NaN, an unknown operator."""
 
     code = "model"
 
 
 class SamplesError(RockpressError):
-    """The calibration or labelled samples cannot be used as they are."""
+    """The calibration or labelled samples cannot be used: empty, corrupt, too large."""
 
     code = "samples"
 
@@ -68,13 +62,13 @@ class OutputError(RockpressError):
 
 
 class ReportError(RockpressError):
-    """The report of an earlier run cannot be compared with."""
+    """The report of an earlier run cannot be compared with: it is none, or another schema's."""
 
     code = "report"
 
 
 class PackageError(RockpressError):
-    """An optional package is not installed."""
+    """An optional package, such as torch, is not installed."""
 
     code = "package"
 

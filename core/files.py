@@ -37,22 +37,16 @@ def replacing(path: Path) -> Iterator[Path]:
     The folder is made when it is missing, and removed again when the block fails and leaves it
     empty. Raises OutputError when the folder cannot be written or the disk is full.
     """
-    created = _make_folder(path.parent)
-    try:
+    with _made(path.parent):
         _require_plain(path)
         temporary = _temporary_beside(path)
         try:
             yield temporary
             os.replace(temporary, path)
         except OSError as error:
-            raise OutputError(
-                f"cannot write {path}: {error.strerror or error}", _hint(error)
-            ) from error
+            raise _failure(f"write {path}", error) from error
         finally:
-            with suppress(FileNotFoundError):
-                temporary.unlink()
-    finally:
-        _remove_if_empty(created)
+            temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -74,24 +68,19 @@ def staging(folder: Path) -> Iterator[Path]:
     there. Files that were there before are replaced one by one, by one process at a time. Raises
     OutputError.
     """
-    created = _make_folder(folder)
-    try:
-        with scratch_folder() as work:
-            yield work
-            _move_files(work, folder)
-    finally:
-        _remove_if_empty(created)
+    with _made(folder), scratch_folder() as work:
+        yield work
+        _move_files(work, folder)
 
 
 def _move_files(source: Path, folder: Path) -> None:
     """Copy all files of ``source`` beside their targets before the first gets its name."""
     # what lies at the top, such as a report, comes last: it is no older than what it is about
     files = sorted(
-        (path for path in source.rglob("*") if path.is_file()),
+        (path for path in source.rglob("*") if path.is_file() and not is_lock(path)),
         key=lambda path: (path.parent == source, path),
     )
-    targets = [folder / path.relative_to(source) for path in files if not is_lock(path)]
-    files = [path for path in files if not is_lock(path)]
+    targets = [folder / path.relative_to(source) for path in files]
     for target in targets:
         _require_plain(target)
     copies: list[Path] = []
@@ -105,8 +94,7 @@ def _move_files(source: Path, folder: Path) -> None:
             for copy, target in zip(copies, targets, strict=True):
                 os.replace(copy, target)
     except OSError as error:
-        message = f"cannot write {target}: {error.strerror or error}"
-        raise OutputError(message, _hint(error)) from error
+        raise _failure(f"write {target}", error) from error
     finally:
         for copy in copies:
             copy.unlink(missing_ok=True)
@@ -127,17 +115,24 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 def require_writable(folder: Path) -> None:
     """Raise OutputError now, before minutes are spent, if ``folder`` cannot be written to."""
-    created = _make_folder(folder)
-    try:
+    with _made(folder):
         _temporary_beside(folder / "probe").unlink()
-    finally:
-        _remove_if_empty(created)
 
 
 def require_file(path: Path) -> None:
     """Raise OutputError now if the file ``path`` cannot be written or is a folder."""
     require_writable(path.parent)
     _require_plain(path)
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Make ``folder``; remove it again at the end when it was made here and is still empty."""
+    created = _make_folder(folder)
+    try:
+        yield
+    finally:
+        _remove_if_empty(created)
 
 
 def _make_folder(folder: Path) -> list[Path]:
@@ -148,8 +143,7 @@ def _make_folder(folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         _remove_if_empty(missing)
-        message = f"cannot make the folder {folder}: {_reason(error, folder)}"
-        raise OutputError(message, _hint(error)) from error
+        raise _failure(f"make the folder {folder}", error, folder) from error
     return missing
 
 
@@ -158,8 +152,7 @@ def _require_plain(path: Path) -> None:
     try:
         plain = path.is_file() or not path.exists()
     except OSError as error:
-        message = f"cannot write {path}: {error.strerror or error}"
-        raise OutputError(message, _hint(error)) from error
+        raise _failure(f"write {path}", error) from error
     if not plain:
         kind = "a folder" if path.is_dir() else "not a regular file"
         hint = f"choose another path with {option('output')}"
@@ -172,8 +165,7 @@ def _temporary_beside(path: Path) -> Path:
     try:
         handle, name = tempfile.mkstemp(prefix=prefix, suffix=".part", dir=path.parent)
     except OSError as error:
-        message = f"cannot write in {path.parent}: {_reason(error, path.parent)}"
-        raise OutputError(message, _hint(error)) from error
+        raise _failure(f"write in {path.parent}", error, path.parent) from error
     os.close(handle)
     temporary = Path(name)
     # mkstemp makes the file private; what we rename should have the user's usual permissions.
@@ -195,15 +187,13 @@ def _remove_if_empty(folders: list[Path]) -> None:
             folder.rmdir()
 
 
-def _reason(error: OSError, folder: Path) -> str:
-    """What the system says, but for a folder such as /proc, of which it says that it is missing."""
-    if isinstance(error, FileNotFoundError):
+def _failure(task: str, error: OSError, folder: Path | None = None) -> OutputError:
+    """Say what the system does; but of a ``folder`` such as /proc it says that it is missing."""
+    reason = error.strerror or str(error)
+    if folder and isinstance(error, FileNotFoundError):
         there = next(path for path in (folder, *folder.parents) if path.exists())
-        return f"{there} takes no files"
-    return error.strerror or str(error)
-
-
-def _hint(error: OSError) -> str:
+        reason = f"{there} takes no files"
+    advice = "check the path and the free space, or choose another folder"
     if isinstance(error, PermissionError):
-        return f"choose a folder you may write to with {option('output')}"
-    return f"check the path and the free space, or choose another folder with {option('output')}"
+        advice = "choose a folder you may write to"
+    return OutputError(f"cannot {task}: {reason}", f"{advice} with {option('output')}")

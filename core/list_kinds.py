@@ -20,28 +20,23 @@ class Numbers(Kind):
 
     @property
     def wants(self) -> str:  # type: ignore[override]
-        """Say which numbers."""
         more = ", all above 0" if self.above == 0 else ""
         return f"numbers such as 127.5 or 123.675,116.28,103.53{more}"
 
     @property
     def plain_wants(self) -> str:
-        """Say what a recipe holds."""
         return "a number, or a list of one a channel" + (", all above 0" if self.above == 0 else "")
 
     def read(self, text: str) -> list[float]:
-        """Return the numbers between commas."""
         return [float(part) for part in text.split(",")]
 
     def load(self, value: Any) -> tuple[float, ...]:
-        """Return the numbers; a single one stands for itself."""
         numbers = list(value) if isinstance(value, (list, tuple)) else [value]
         fits = numbers and all(is_number(number) and number > self.above for number in numbers)
         require(value, fits)
         return tuple(map(float, numbers))
 
     def schema(self) -> dict[str, Any]:
-        """Return the schema of a number or a list of them."""
         limit = {"exclusiveMinimum": self.above} if math.isfinite(self.above) else {}
         number = {"type": "number", **limit}
         return {"anyOf": [number, {"type": "array", "items": number}]}
@@ -57,27 +52,22 @@ class Names(Kind):
 
     @property
     def wants(self) -> str:  # type: ignore[override]
-        """Say what separates them."""
         return "a name" if self.repeats else "NAME,NAME,... with each name once"
 
     @property
     def plain_wants(self) -> str:
-        """Say what a recipe holds."""
         return "a text, or a list of texts" if self.repeats else "a list of texts, each once"
 
     def read(self, text: str) -> list[str]:
-        """Return the names between commas."""
         return [text] if self.repeats else [part.strip() for part in text.split(",")]
 
     def load(self, value: Any) -> tuple[str, ...]:
-        """Return the names; a single one stands for itself."""
         names = list(value) if isinstance(value, (list, tuple)) else [value]
         fits = len(names) >= self.least and all(isinstance(name, str) and name for name in names)
         require(value, fits and (self.repeats or len(set(names)) == len(names)))
         return tuple(names)
 
     def schema(self) -> dict[str, Any]:
-        """Return the schema of a text or a list of them."""
         text = {"type": "string", "minLength": 1}
         several: dict[str, Any] = {"type": "array", "items": text}
         several |= {"minItems": self.least} if self.least else {}
@@ -89,25 +79,18 @@ class Size(Kind):
 
     metavar = "HxW"
     wants = "HEIGHTxWIDTH in pixels, such as 48x192"
-
-    @property
-    def plain_wants(self) -> str:
-        """Say what a recipe holds."""
-        return "[HEIGHT, WIDTH] in pixels, such as [48, 192]"
+    plain_wants = "[HEIGHT, WIDTH] in pixels, such as [48, 192]"
 
     def read(self, text: str) -> list[int]:
-        """Return height and width."""
         match = re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})", text.strip().lower())
         require(text, match)
         return [int(part) for part in text.strip().lower().split("x")]
 
     def load(self, value: Any) -> tuple[int, int]:
-        """Return height and width."""
         height, width = _lengths(value)
         return height, width
 
     def schema(self) -> dict[str, Any]:
-        """Return the schema of two lengths."""
         return {**_LENGTHS, "minItems": 2, "maxItems": 2}
 
 
@@ -116,26 +99,19 @@ class Shapes(Kind):
 
     metavar = "NAME=SHAPE"
     wants = "NAME=SHAPE, such as x=1x3x48x320"
+    plain_wants = "a table of shapes, such as x = [1, 3, 48, 320]"
     repeats = True
 
-    @property
-    def plain_wants(self) -> str:
-        """Say what a recipe holds."""
-        return "a table of shapes, such as x = [1, 3, 48, 320]"
-
     def read(self, text: str) -> dict[str, list[int]]:
-        """Return one input and its shape."""
         name, _, shape = text.rpartition("=")
         shape = shape.strip().lower()
         require(text, name.strip() and re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", shape))
         return {name.strip(): [int(length) for length in shape.split("x")]}
 
     def load(self, value: Any) -> Mapping[str, tuple[int, ...]]:
-        """Return the shapes by name."""
         return {name: _lengths(shape) for name, shape in _table(value).items()}
 
     def schema(self) -> dict[str, Any]:
-        """Return the schema of a table of shapes."""
         return {"type": "object", "additionalProperties": dict(_LENGTHS)}
 
 
@@ -144,26 +120,19 @@ class Settings(Kind):
 
     metavar = "KEY=VALUE"
     wants = "KEY=VALUE, such as charset=keys.txt"
+    plain_wants = "a table of texts"
     repeats = True
 
-    @property
-    def plain_wants(self) -> str:
-        """Say what a recipe holds."""
-        return "a table of texts"
-
     def read(self, text: str) -> dict[str, str]:
-        """Return one setting."""
         key, _, value = text.partition("=")
         require(text, key.strip() and value.strip())
         return {key.strip(): value.strip()}
 
     def load(self, value: Any) -> Mapping[str, str]:
-        """Return the settings."""
         fits = all(isinstance(setting, str) for setting in _table(value).values())
         return dict(require(value, fits) and value)
 
     def schema(self) -> dict[str, Any]:
-        """Return the schema of a table of texts."""
         return {"type": "object", "additionalProperties": {"type": "string"}}
 
 
@@ -177,29 +146,24 @@ class Shares(Kind):
 
     @property
     def wants(self) -> str:  # type: ignore[override]
-        """Say which names."""
         return f"NAME=N%, such as cycles=2%; a name is one of {', '.join(self.names)}"
 
     @property
     def plain_wants(self) -> str:
-        """Say what a recipe holds."""
         return f"a table of numbers from 0 up, with the names {', '.join(self.names)}"
 
     def read(self, text: str) -> dict[str, float]:
-        """Return one name and its share."""
         name, _, share = text.strip().partition("=")
         match = re.fullmatch(r"(\d{1,4}(?:\.\d{1,6})?)%", share)
         require(text, match)
         return {name: float(share[:-1]) / 100}
 
     def load(self, value: Any) -> Mapping[str, float]:
-        """Return the shares by name."""
         for name, share in _table(value).items():
             require(value, name in self.names and is_number(share) and share >= 0)
         return {name: float(share) for name, share in value.items()}
 
     def schema(self) -> dict[str, Any]:
-        """Return the schema of a table of shares."""
         names = {"enum": list(self.names)}
         number = {"type": "number", "minimum": 0}
         return {"type": "object", "propertyNames": names, "additionalProperties": number}

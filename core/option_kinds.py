@@ -61,11 +61,9 @@ class Flag(Kind):
     wants = "true or false"
 
     def load(self, value: Any) -> bool:
-        """Return the value, which must be a boolean."""
         return bool(require(value, isinstance(value, bool)))
 
     def schema(self) -> dict[str, Any]:
-        """Return the schema of a boolean."""
         return {"type": "boolean"}
 
 
@@ -78,20 +76,16 @@ class Whole(Kind):
 
     @property
     def wants(self) -> str:  # type: ignore[override]
-        """Say which numbers."""
         return f"a whole number from {self.low} up"
 
     def read(self, text: str) -> int:
-        """Return the number."""
         return int(text)
 
     def load(self, value: Any) -> int:
-        """Return the number when it is in range."""
         whole = isinstance(value, int) and not isinstance(value, bool)
         return int(require(value, whole and value >= self.low))
 
     def schema(self) -> dict[str, Any]:
-        """Return the schema of a bounded integer."""
         return {"type": "integer", "minimum": self.low}
 
 
@@ -105,20 +99,16 @@ class Number(Kind):
 
     @property
     def wants(self) -> str:  # type: ignore[override]
-        """Say which numbers."""
         end = f"to {self.high:g}" if math.isfinite(self.high) else "up"
         return f"a number from {self.low:g} {end}"
 
     def read(self, text: str) -> float:
-        """Return the number."""
         return float(text)
 
     def load(self, value: Any) -> float:
-        """Return the number when it is in range."""
         return float(require(value, is_number(value) and self.low <= value <= self.high))
 
     def schema(self) -> dict[str, Any]:
-        """Return the schema of a bounded number."""
         most = {"maximum": self.high} if math.isfinite(self.high) else {}
         return {"type": "number", "minimum": self.low, **most}
 
@@ -136,20 +126,16 @@ class Choice(Kind):
 
     @property
     def metavar(self) -> str:  # type: ignore[override]
-        """Show the words."""
         return f"[{'|'.join(self.words)}]"
 
     @property
     def wants(self) -> str:  # type: ignore[override]
-        """Say which words."""
         return f"one of {', '.join(self.words)}"
 
     def load(self, value: Any) -> str:
-        """Return the word when it is one of them."""
         return str(require(value, value in self.words))
 
     def schema(self) -> dict[str, Any]:
-        """Return the schema of an enumeration."""
         return {"type": "string", "enum": list(self.words)}
 
 
@@ -169,7 +155,6 @@ class File(Kind):
         return str(Path(text).absolute()) if self.program and "/" in text else text
 
     def load(self, value: Any) -> Path:
-        """Return the path."""
         return Path(require(value, isinstance(value, (str, Path)) and str(value)))
 
 

@@ -12,7 +12,7 @@ from math import ceil, prod
 import numpy as np
 from onnx import ModelProto, NodeProto, numpy_helper
 
-from ..types import Array, Float64
+from ..types import Array, Float64, Shape
 from .graph import Graph, attributes, free_name, output_axis, set_attribute
 
 _DENSE = ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -102,7 +102,7 @@ def _is_own(graph: Graph, node: NodeProto, bias: str) -> bool:
     return only and graph.is_weight(bias) and graph.shapes[bias] == (size,)
 
 
-def _tiles(settings: dict[str, list[int]], kernel: tuple[int, ...]) -> bool:
+def _tiles(settings: dict[str, list[int]], kernel: Shape) -> bool:
     """A transposed convolution whose outputs do not overlap is a plain matrix product."""
     no_pads = not any(settings.get("pads", [])) and not any(settings.get("output_padding", []))
     plain = "output_shape" not in settings and set(settings.get("dilations", [])) <= {1}
@@ -161,10 +161,8 @@ def patches(node: NodeProto, x: Array, weight: Array, at: Array) -> Array:
     if node.op_type == "ConvTranspose":
         return np.ascontiguousarray(x[0].reshape(x.shape[1], -1)[:, at].T)
     settings = attributes(node)
-    image = x[0] if x.ndim == 4 else x[0][:, None, :]
-    kernel = weight.shape[2:] if weight.ndim == 4 else (1, *weight.shape[2:])
-    stride = _pair(settings.get("strides"), 1)
-    dilation = _pair(settings.get("dilations"), 1)
+    image, kernel = _image(x), _kernel(weight)
+    stride, dilation = _pair(settings.get("strides")), _pair(settings.get("dilations"))
     before, after = _pads(settings, image.shape[1:], kernel, stride, dilation)
     height, width = image.shape[1:]
     reach = dilation[1] * (kernel[1] - 1) + 1
@@ -185,9 +183,7 @@ def responses(layer: DenseLayer, y: Array, weight: Array, at: Array) -> Float64:
     if layer.node.op_type in ("Gemm", "MatMul"):
         return np.asarray(y.reshape(-1, y.shape[-1])[at], dtype=np.float64)
     if layer.node.op_type == "ConvTranspose":
-        image = y[0] if y.ndim == 4 else y[0][:, None, :]
-        kernel = weight.shape[2:] if weight.ndim == 4 else (1, *weight.shape[2:])
-        return np.asarray(_tiles_of(image, kernel)[at], dtype=np.float64)
+        return np.asarray(_tiles_of(_image(y), _kernel(weight))[at], dtype=np.float64)
     return np.asarray(y[0].reshape(y.shape[1], -1).take(at, axis=1).T, dtype=np.float64)
 
 
@@ -198,7 +194,16 @@ def position_count(layer: DenseLayer, x: Array, y: Array) -> int:
     return prod((x if layer.node.op_type == "ConvTranspose" else y).shape[2:])
 
 
-def _tiles_of(y: Array, kernel: tuple[int, ...]) -> Array:
+def _image(x: Array) -> Array:
+    """(1, C, H, W) or (1, C, W) -> (C, H, W)."""
+    return np.asarray(x[0] if x.ndim == 4 else x[0][:, None, :])
+
+
+def _kernel(weight: Array) -> Shape:
+    return weight.shape[2:] if weight.ndim == 4 else (1, *weight.shape[2:])
+
+
+def _tiles_of(y: Array, kernel: Shape) -> Array:
     """(C, H*kh, W*kw) -> (H*W, C*kh*kw)."""
     kh, kw = kernel
     channels, height, width = y.shape
@@ -206,16 +211,16 @@ def _tiles_of(y: Array, kernel: tuple[int, ...]) -> Array:
     return grid.transpose(1, 3, 0, 2, 4).reshape(-1, channels * kh * kw)
 
 
-def _pair(values: list[int] | None, default: int) -> tuple[int, int]:
-    if values is None:
-        return default, default
-    return (1, values[0]) if len(values) == 1 else (values[0], values[1])
+def _pair(values: list[int] | None) -> tuple[int, int]:
+    """Return the numbers along height and width, of which the first or both may be left out."""
+    height, width = ([1, 1] + (values or []))[-2:]
+    return height, width
 
 
 def _pads(
     settings: dict[str, list[int]],
-    size: tuple[int, ...],
-    kernel: tuple[int, ...],
+    size: Shape,
+    kernel: Shape,
     stride: tuple[int, int],
     dilation: tuple[int, int],
 ) -> tuple[list[int], list[int]]:
@@ -223,16 +228,8 @@ def _pads(
     pads = settings.get("pads")
     mode = str(settings.get("auto_pad", "NOTSET"))
     if mode.startswith("SAME"):
-        total = [
-            max(
-                (ceil(size[i] / stride[i]) - 1) * stride[i]
-                + dilation[i] * (kernel[i] - 1)
-                + 1
-                - size[i],
-                0,
-            )
-            for i in (0, 1)
-        ]
+        ends = [(ceil(size[i] / stride[i]) - 1) * stride[i] - size[i] for i in (0, 1)]
+        total = [max(ends[i] + dilation[i] * (kernel[i] - 1) + 1, 0) for i in (0, 1)]
         half = [t // 2 for t in total]
         rest = [t - h for t, h in zip(total, half, strict=True)]
         return (half, rest) if mode == "SAME_UPPER" else (rest, half)

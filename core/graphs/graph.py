@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain, count
 from typing import Any
 
 import numpy as np
-from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
 
 from ..types import Array, Shape
 
@@ -92,29 +92,67 @@ def read_by(node: NodeProto) -> list[str]:
         for graph in [attribute.g] if attribute.HasField("g") else attribute.graphs:
             own = {name for inner in graph.node for name in inner.output}
             own |= {value.name for value in graph.input} | {t.name for t in graph.initializer}
-            read = [*(value.name for value in graph.output), *_all_read(graph)]
+            read = [value.name for value in graph.output]
+            read += [name for inner in graph.node for name in read_by(inner)]
             names.extend(name for name in read if name not in own)
     return list(dict.fromkeys(names))
 
 
-def _all_read(graph: GraphProto) -> list[str]:
-    return [name for node in graph.node for name in read_by(node)]
+def fed_inputs(graph: GraphProto) -> list[ValueInfoProto]:
+    """Return the inputs that a user feeds: older exporters list the weights among them too."""
+    initial = {tensor.name for tensor in graph.initializer}
+    return [value for value in graph.input if value.name not in initial]
+
+
+def part_of(
+    model: ModelProto,
+    nodes: Sequence[NodeProto],
+    inputs: Sequence[ValueInfoProto],
+    outputs: Sequence[str],
+) -> ModelProto:
+    """Return a model of some ``nodes`` of another one, with the initializers that are read."""
+    read = {*outputs, *(name for node in nodes for name in read_by(node))}
+    constants = [tensor for tensor in model.graph.initializer if tensor.name in read]
+    # without a type: ONNX Runtime infers it, and a wrong guess would be an error
+    untyped = [ValueInfoProto(name=name) for name in outputs]
+    graph = helper.make_graph(nodes, model.graph.name or "part", inputs, untyped, constants)
+    part = helper.make_model(graph, opset_imports=model.opset_import)
+    part.ir_version = model.ir_version
+    return part
+
+
+def extract_until(model: ModelProto, tensors: Sequence[str]) -> ModelProto:
+    """Return a copy that computes just ``tensors`` (its outputs, in that order) and nothing else.
+
+    The inputs stay as they are, so the same feeds fit.
+    """
+    needed = set(tensors)
+    nodes = []
+    for node in reversed(model.graph.node):
+        if any(name in needed for name in node.output):
+            nodes.append(node)
+            needed.update(read_by(node))
+    return part_of(model, nodes[::-1], model.graph.input, tensors)
+
+
+def refill(field: Any, items: Iterable[Any]) -> None:
+    """Put ``items``, which may be some of its own, in place of all in a repeated field."""
+    remaining = list(items)
+    del field[:]
+    field.extend(remaining)
 
 
 def drop_unread(model: ModelProto) -> None:
     """Remove the initializers that nothing reads any more, in place."""
     read = {name for node in model.graph.node for name in read_by(node)}
     read |= {value.name for value in model.graph.output}
-    tensors = [tensor for tensor in model.graph.initializer if tensor.name in read]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(tensors)
+    initializers = model.graph.initializer
+    refill(initializers, (tensor for tensor in initializers if tensor.name in read))
 
 
 def replace_nodes(graph: GraphProto, nodes: Iterable[NodeProto]) -> None:
     """Put copies of ``nodes``, which may be the graph's own, in place of all nodes of the graph."""
-    copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
-    del graph.node[:]
-    graph.node.extend(copies)
+    refill(graph.node, [NodeProto.FromString(node.SerializeToString()) for node in nodes])
 
 
 def free_name(name: str, taken: Container[str]) -> str:
@@ -160,5 +198,4 @@ def constant_value(graph: Graph, node: NodeProto, position: int) -> Array | None
 def set_attribute(node: NodeProto, name: str, value: Any) -> None:
     """Replace an attribute of a node, or add it."""
     others = [attribute for attribute in node.attribute if attribute.name != name]
-    del node.attribute[:]
-    node.attribute.extend([*others, helper.make_attribute(name, value)])
+    refill(node.attribute, [*others, helper.make_attribute(name, value)])

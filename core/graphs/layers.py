@@ -61,11 +61,11 @@ def layer_of(graph: Graph, node: NodeProto) -> LayerShape | None:
     """Return the sizes of a Conv or matrix product, None for another node or unknown shapes."""
     if node.op_type not in _READERS:
         return None
-    shapes = [graph.shapes.get(name) for name in (node.input[0], node.input[1], node.output[0])]
-    if not all(shapes):
+    names = (node.input[0], node.input[1], node.output[0])
+    shapes = [shape for shape in map(graph.shapes.get, names) if shape]
+    if len(shapes) < len(names):
         return None
-    x, weight, y = (shape for shape in shapes if shape is not None)
-    layer = _READERS[node.op_type](node, x, weight, y)
+    layer = _READERS[node.op_type](node, *shapes)
     return replace(layer, adds=node.op_type == "Conv" and residual_of(graph, node) is not None)
 
 
@@ -111,9 +111,8 @@ def residual_of(graph: Graph, node: NodeProto) -> tuple[str, str] | None:
         return None
     add = readers[0]
     other = next((name for name in add.input if name != node.output[0]), "")
-    computed = {
-        name for earlier in graph.nodes[: graph.nodes.index(node)] for name in earlier.output
-    }
+    before = graph.nodes[: graph.nodes.index(node)]
+    computed = {name for earlier in before for name in earlier.output}
     same = graph.shapes.get(other) == graph.shapes.get(node.output[0])
     return (add.output[0], other) if other in computed and same else None
 
@@ -121,12 +120,9 @@ def residual_of(graph: Graph, node: NodeProto) -> tuple[str, str] | None:
 def _conv(node: NodeProto, x: Shape, weight: Shape, y: Shape) -> LayerShape:
     groups = attributes(node).get("group", 1)
     transposed = node.op_type == "ConvTranspose"
-    cin = x[1]
-    cout = y[1]
-    op = "convtranspose" if transposed else _conv_kind(cin, groups)
-    (kh, kw), (ih, iw), (oh, ow) = _plane(weight), _plane(x), _plane(y)
-    name = node.name or node.output[0]
-    return LayerShape(name, op, cin, cout, kh, kw, groups, ih, iw, oh, ow)
+    op = "convtranspose" if transposed else _conv_kind(x[1], groups)
+    planes = (*_plane(weight), groups, *_plane(x), *_plane(y))
+    return LayerShape(node.name or node.output[0], op, x[1], y[1], *planes)
 
 
 def _plane(shape: Shape) -> tuple[int, int]:

@@ -105,9 +105,7 @@ class _Folder:
 
     def _rewrite(self, node: NodeProto, weight: Array, bias: Array, output: str) -> None:
         names = [self._constant(f"{output}.weight", weight), self._constant(f"{output}.bias", bias)]
-        source = node.input[0]
-        del node.input[:]
-        node.input.extend([source, *names])
+        node.input[1:] = names
         node.output[0] = output
 
     def _constant(self, name: str, value: Array) -> str:

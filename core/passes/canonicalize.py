@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
-from ..graphs.graph import drop_unread, free_name, replace_nodes
+from ..graphs.graph import drop_unread, free_name, refill, replace_nodes
 
 _RECURRENT = ("LSTM", "GRU", "RNN")
 # operators that a limit of -inf (Max) or +inf (Min) leaves without effect
@@ -31,13 +31,8 @@ def canonicalize(model: ModelProto) -> None:
         _make_finite(tensor)
     for node in model.graph.node:
         if node.op_type in _RECURRENT:
-            attributes = [
-                attribute
-                for attribute in node.attribute
-                if attribute.name not in _DEFAULT_0 or attribute.i != 0
-            ]
-            del node.attribute[:]
-            node.attribute.extend(attributes)
+            attributes = node.attribute
+            refill(attributes, (one for one in attributes if one.name not in _DEFAULT_0 or one.i))
 
 
 def _fold_gemm_factors(model: ModelProto) -> None:
@@ -112,9 +107,8 @@ def _drop_limits_without_effect(model: ModelProto) -> None:
             renamed[node.output[0]] = passed
         else:
             nodes.append(node)
-    if not renamed:
-        return
-    replace_nodes(model.graph, nodes)
+    if renamed:
+        replace_nodes(model.graph, nodes)
 
 
 def _infinite(model: ModelProto) -> dict[str, float]:
@@ -131,9 +125,7 @@ def _infinite(model: ModelProto) -> dict[str, float]:
 def _passed(node: NodeProto, infinite: dict[str, float]) -> str | None:
     """The operand that the node hands on as it is, or None."""
     limit = _NO_LIMIT.get(node.op_type)
-    if limit is None:
-        return None
-    rest = [name for name in node.input if infinite.get(name) != limit]
+    rest = [name for name in node.input if limit is None or infinite.get(name) != limit]
     return rest[0] if len(rest) == 1 and len(node.input) == 2 else None
 
 

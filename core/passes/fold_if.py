@@ -9,9 +9,8 @@ from __future__ import annotations
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, helper
 
-from ..graphs.graph import replace_nodes
+from ..graphs.graph import extract_until, fed_inputs, replace_nodes
 from ..session import Session
-from .submodel import extract_until
 
 _BY_SHAPE = {"Shape", "Size"}  # what they give depends on the shapes alone
 
@@ -35,7 +34,7 @@ def fold_if(model: ModelProto) -> ModelProto:
 def _decided(graph: GraphProto) -> int | None:
     """The index of the first If whose condition reaches no input but through a shape."""
     made_by = {name: node for node in graph.node for name in node.output}
-    fed = {value.name for value in graph.input} - {tensor.name for tensor in graph.initializer}
+    fed = {value.name for value in fed_inputs(graph)}
     for index, node in enumerate(graph.node):
         if node.op_type == "If" and not _depends(node.input[0], made_by, fed):
             return index
@@ -65,12 +64,10 @@ def _is_true(model: ModelProto, condition: str) -> bool:
         part.graph.node.append(helper.make_node("Identity", [condition], ["decision"]))
         part.graph.output[0].name = "decision"
     feeds = {}
-    fed = {tensor.name for tensor in part.graph.initializer}
-    for value in part.graph.input:
+    for value in fed_inputs(part.graph):
         kind = value.type.tensor_type
         shape = [dim.dim_value for dim in kind.shape.dim]
-        if value.name not in fed:
-            feeds[value.name] = np.zeros(shape, helper.tensor_dtype_to_np_dtype(kind.elem_type))
+        feeds[value.name] = np.zeros(shape, helper.tensor_dtype_to_np_dtype(kind.elem_type))
     return bool(np.any(Session(part).run(feeds)[0]))
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
 import onnx.version_converter
-from onnx import ModelProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, numpy_helper
+from onnx import ModelProto, TensorProto, TypeProto, ValueInfoProto, numpy_helper
 
 from ..diagnostics import option
 from ..errors import ModelError, OptionError
+from ..graphs.graph import fed_inputs, refill
 from ..graphs.model import is_qdq
 from ..scratch import scratch_folder
 from ..session import Session
@@ -40,7 +41,7 @@ def prepare_model(model: ModelProto, input_shapes: Mapping[str, Shape] | None = 
     # the optimiser would move the scales of a quantized model about, so that one stays as it is
     folded = fixed if is_qdq(fixed) else _folded(fixed)
     _drop_unused_domains(folded)
-    _inputs_only(folded)
+    refill(folded.graph.input, fed_inputs(folded.graph))
     inferred = _with_shapes(folded)
     for value in inferred.graph.output:
         if not value.type.tensor_type.HasField("shape"):
@@ -56,7 +57,11 @@ def _with_shapes(model: ModelProto) -> ModelProto:
     It knows nothing of ONNX Runtime's own (De)QuantizeLinear, which 16-bit activations have: for
     the inference these are the standard ones, which take 16 bits from opset 21 on.
     """
-    own = [index for index, node in enumerate(model.graph.node) if _is_own_quantizer(node)]
+    own = [
+        index
+        for index, node in enumerate(model.graph.node)
+        if node.domain == _ONNX_RUNTIMES and node.op_type in _QUANTIZERS
+    ]
     if not own:
         return onnx.shape_inference.infer_shapes(model, data_prop=True)
     standard = ModelProto()
@@ -69,21 +74,13 @@ def _with_shapes(model: ModelProto) -> ModelProto:
     inferred = onnx.shape_inference.infer_shapes(standard, data_prop=True)
     for index in own:
         inferred.graph.node[index].domain = _ONNX_RUNTIMES
-    del inferred.opset_import[:]
-    inferred.opset_import.extend(model.opset_import)
+    refill(inferred.opset_import, model.opset_import)
     return inferred
-
-
-def _is_own_quantizer(node: NodeProto) -> bool:
-    return node.domain == _ONNX_RUNTIMES and node.op_type in _QUANTIZERS
 
 
 def input_shapes_of(model: ModelProto) -> dict[str, tuple[int | None, ...]]:
     """Return the shape of every real input (no initializer) by name; None for a dynamic axis."""
-    initial = {tensor.name for tensor in model.graph.initializer}
-    return {
-        value.name: _dims(value.type) for value in model.graph.input if value.name not in initial
-    }
+    return {value.name: _dims(value.type) for value in fed_inputs(model.graph)}
 
 
 def output_shapes_of(model: ModelProto) -> dict[str, tuple[int | None, ...]]:
@@ -133,9 +130,8 @@ def _fixed(name: str, declared: tuple[int | None, ...], asked: Shape | None) -> 
         # a free batch axis is the common case, and one image at a time is how the NPU runs it
         guess = tuple(1 if i == 0 and size is None else size for i, size in enumerate(declared))
         if any(size is None for size in guess):
-            shown = "x".join("?" if size is None else str(size) for size in declared)
             raise ModelError(
-                f"input {name!r} has the dynamic shape {shown} and no size was given",
+                f"input {name!r} has the dynamic shape {_shown(declared)} and no size was given",
                 f"give one, for example {option('size', [48, 192])} or "
                 f"{option('input', {name: [1, 3, 48, 192]})}",
             )
@@ -144,13 +140,16 @@ def _fixed(name: str, declared: tuple[int | None, ...], asked: Shape | None) -> 
         have in (None, want) for have, want in zip(declared, asked, strict=True)
     )
     if not fits and declared:
-        shown = "x".join("?" if size is None else str(size) for size in declared)
         raise OptionError(
-            f"input {name!r} has the shape {shown}, which does not fit {'x'.join(map(str, asked))}",
+            f"input {name!r} has the shape {_shown(declared)}, which does not fit {_shown(asked)}",
             f"leave {option('size')} and {option('input')} out, or export the model for the other "
             "size",
         )
     return asked
+
+
+def _shown(shape: Sequence[int | None]) -> str:
+    return "x".join("?" if size is None else str(size) for size in shape)
 
 
 def _forgotten_output_shapes(model: ModelProto) -> dict[str, ValueInfoProto]:
@@ -216,14 +215,4 @@ def _with_known_opset(model: ModelProto) -> ModelProto:
 def _drop_unused_domains(model: ModelProto) -> None:
     """ONNX Runtime lists all its own operator domains; the toolkit refuses those it cannot know."""
     used = {node.domain for node in model.graph.node} | {""}
-    entries = [entry for entry in model.opset_import if entry.domain in used]
-    del model.opset_import[:]
-    model.opset_import.extend(entries)
-
-
-def _inputs_only(model: ModelProto) -> None:
-    """Older exporters list weights as inputs too; keep only what a user feeds."""
-    initial = {tensor.name for tensor in model.graph.initializer}
-    fed = [value for value in model.graph.input if value.name not in initial]
-    del model.graph.input[:]
-    model.graph.input.extend(fed)
+    refill(model.opset_import, (entry for entry in model.opset_import if entry.domain in used))

@@ -8,7 +8,7 @@ unnamed temporary file, so that memory depends neither on the samples nor on the
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from onnx import ModelProto, NodeProto, ValueInfoProto, helper
 
 from ..diagnostics import option
 from ..errors import SamplesError
-from ..graphs.graph import read_by
+from ..graphs.graph import fed_inputs, part_of, read_by
 from ..session import Session
 from ..types import Array, Feeds
 
@@ -144,20 +144,9 @@ class LayerwiseExecutor:
             name for name in computed if self._last.get(name, -1) >= end or name in self._pinned
         ]
 
-    def _piece(self, start: int, end: int, outputs: Iterable[str]) -> ModelProto:
-        nodes = self._nodes[start:end]
+    def _piece(self, start: int, end: int, outputs: Sequence[str]) -> ModelProto:
         inputs = [_described(name, self._held[name][0]) for name in self._read(start, end)]
-        read = {name for node in nodes for name in read_by(node)}
-        graph = helper.make_graph(
-            nodes,
-            "piece",
-            inputs,
-            [ValueInfoProto(name=name) for name in outputs],
-            [tensor for tensor in self._model.graph.initializer if tensor.name in read],
-        )
-        piece = helper.make_model(graph, opset_imports=list(self._model.opset_import))
-        piece.ir_version = self._model.ir_version
-        return piece
+        return part_of(self._model, self._nodes[start:end], inputs, outputs)
 
     def _forget(self) -> None:
         for name in list(self._held):
@@ -166,8 +155,7 @@ class LayerwiseExecutor:
 
 
 def _inputs_of(model: ModelProto, samples: Iterable[Feeds]) -> dict[str, SpooledArrays]:
-    constants = {tensor.name for tensor in model.graph.initializer}
-    names = [value.name for value in model.graph.input if value.name not in constants]
+    names = [value.name for value in fed_inputs(model.graph)]
     held = {name: SpooledArrays() for name in names}
     for feeds in samples:
         for name in names:

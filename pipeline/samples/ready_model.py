@@ -14,9 +14,9 @@ from ...calibration_data.preprocessing import Preprocessing
 from ...calibration_data.samples import Samples, open_samples, preprocess_for
 from ...core.diagnostics import option
 from ...core.errors import OptionError
+from ...core.graphs.graph import extract_until
 from ...core.graphs.model import load_model
 from ...core.passes.prepare import fixed_input_shapes, input_shapes_of, prepare_model
-from ...core.passes.submodel import extract_until
 from ...core.types import Shape
 from ..options.sample_options import ModelOptions
 

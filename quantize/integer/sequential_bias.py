@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from onnx import ModelProto, NodeProto, ValueInfoProto, helper
+from onnx import ModelProto
 
-from ...core.graphs.graph import Graph, read_by
+from ...core.graphs.graph import Graph, part_of, read_by
 from ...core.session import Session
 from ...core.streaming.tensor_stream import stream
 from ...core.types import Array, Float64
@@ -124,24 +124,9 @@ def _stretches(model: ModelProto, ends: set[str]) -> Iterator[_Stretch]:
         available |= set(outputs)
         dead = tuple(name for name in available if last_read.get(name, -1) <= stop)
         inputs = [kinds[name] for name in sorted(read)]
-        yield _Stretch(_extracted(model, here, inputs, outputs), end, dead)
+        yield _Stretch(part_of(model, here, inputs, outputs), end, dead)
         available -= set(dead)
         start = stop + 1
-
-
-def _extracted(
-    model: ModelProto,
-    nodes: Sequence[NodeProto],
-    inputs: Sequence[ValueInfoProto],
-    outputs: Sequence[str],
-) -> ModelProto:
-    read = {name for node in nodes for name in read_by(node)}
-    constants = [tensor for tensor in model.graph.initializer if tensor.name in read]
-    untyped = [ValueInfoProto(name=name) for name in outputs]
-    graph = helper.make_graph(list(nodes), "part", list(inputs), untyped, constants)
-    stretch = helper.make_model(graph, opset_imports=list(model.opset_import))
-    stretch.ir_version = model.ir_version
-    return stretch
 
 
 class _StretchwiseRun:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...core.results.sample_rows import DriftRow, RobustnessRow
-from ..text.robustness_text import corruption_name
+from ..text.chain_text import corruption_name
 from ..text.units import finite, number_text
 from .charts import bar, scale_of, whisker
 from .elements import STAGES, bar_row, card, data_table, layer_row

@@ -8,8 +8,9 @@ from pathlib import PurePath
 from ...core.diagnostics import Diagnostic
 from ...core.errors import RockpressError
 from ...core.results.report import GateFigure, Report, TargetReport
+from ..text.summary import HEADINGS, summary_rows
 from ..text.table import counted, versions_of
-from ..text.units import UNKNOWN, count_text, number_text, size_text
+from ..text.units import number_text
 from .accuracy_part import accuracy_card, tiles
 from .elements import card, chip, data_table, folded_card
 from .extra_parts import extra_cards
@@ -38,7 +39,7 @@ def to_html(report: Report) -> str:
     main = tag(
         "main",
         _header(report, model),
-        _summary(report.targets) if several else None,
+        _summary(report),
         [_target(target, number, several) for number, target in enumerate(report.targets)],
         _recipe(report.recipe),
         _footer(report),
@@ -85,27 +86,15 @@ def _verdict(passed: bool, gated: bool) -> tuple[str, str]:
     return ("pass", "✓ PASS") if gated else ("open", "no gate was set")
 
 
-def _summary(targets: Sequence[TargetReport]) -> Markup:
-    rows = [_summary_row(target, number) for number, target in enumerate(targets)]
-    headings = ("target", "", "retention", "size", "cycles", "latency")
-    return tag("section", data_table(headings, rows, numbers=4), class_="card")
-
-
-def _summary_row(target: TargetReport, number: int) -> list[Markup | str]:
-    link = tag("a", target.target or "ONNX Runtime", href=f"#t{number}")
-    verdict = chip("pass" if target.passed else "FAIL", target.passed)
-    if not target.models:
-        return [link, verdict, *[UNKNOWN] * 4]
-    result = target.models[-1]
-    latency = result.latency[0] if result.latency else None
-    return [
-        link,
-        verdict,
-        number_text(target.retention.value, ".4f"),
-        size_text(result.bytes),
-        count_text(latency.cycles if latency else None),
-        UNKNOWN if latency is None or latency.ms is None else f"{latency.ms:.2f} ms",
-    ]
+def _summary(report: Report) -> Markup | None:
+    rows = []
+    for number, cells in enumerate(summary_rows(report)):
+        passed = report.targets[number].passed
+        link = tag("a", cells[0], href=f"#t{number}")
+        verdict = chip("pass" if passed else "FAIL", passed)
+        rows.append([link, verdict, *cells[2:]])
+    headings = (HEADINGS[0], "", *HEADINGS[2:])
+    return tag("section", data_table(headings, rows, numbers=4), class_="card") if rows else None
 
 
 def _target(target: TargetReport, number: int, several: bool) -> Markup:

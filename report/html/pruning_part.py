@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from math import isfinite
 
 from ...core.results.pruning_figures import PrunedGroup, PruningAttempt, PruningFigure
-from ..text.pruning_text import blocks_text, choice_text, distillation_text
+from ..text.pruning_text import pruning_lines
 from ..text.table import counted
 from ..text.units import number_text
 from .charts import ChartPoint, bar, curve
@@ -20,10 +20,11 @@ def pruning_card(figure: PruningFigure | None) -> Markup | None:
     """Draw the cut and what it saved, the trade-off around it, and which channels went."""
     if figure is None:
         return None
+    lines = pruning_lines(figure.blocks, figure.choice, figure.distillation)
     return card(
         "Pruning",
         tag("p", _changes(figure)),
-        *_sentences(figure),
+        *(tag("p", f"{line[0].upper()}{line[1:]}.") for line in lines),
         _trade_off(figure),
         _groups(figure.groups),
         _attempts(figure.attempts),
@@ -37,21 +38,6 @@ def _changes(figure: PruningFigure) -> str:
         if ratio is not None
     ]
     return f"Against the unpruned model in the same format: {', '.join(changes)}."
-
-
-def _sentences(figure: PruningFigure) -> Iterator[Markup]:
-    """Yield what was left out whole, which plan was taken and what training added."""
-    if left_out := blocks_text(figure.blocks):
-        yield tag("p", f"{_capital(left_out)}.")
-    if figure.choice is not None:
-        yield tag("p", f"{_capital(choice_text(figure.choice))}.")
-    if figure.distillation is not None:
-        yield tag("p", f"{_capital(distillation_text(figure.distillation))}.")
-
-
-def _capital(text: str) -> str:
-    """Return the text with a large first letter; names in it stay as they are."""
-    return text[:1].upper() + text[1:]
 
 
 def _trade_off(figure: PruningFigure) -> Markup | None:

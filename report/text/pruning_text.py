@@ -8,6 +8,18 @@ from ...core.results.pruning_figures import Distillation, PlanChoice, PrunedBloc
 from .units import number_text
 
 
+def pruning_lines(
+    blocks: Iterable[PrunedBlock], choice: PlanChoice | None, training: Distillation | None
+) -> list[str]:
+    """Return what was left out whole, which plan was taken and what training added."""
+    lines = (
+        blocks_text(blocks),
+        choice and choice_text(choice),
+        training and distillation_text(training),
+    )
+    return [line for line in lines if line]
+
+
 def choice_text(choice: PlanChoice) -> str:
     """Return one line: why the plan that was taken is better.
 

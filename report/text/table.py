@@ -11,10 +11,9 @@ from dataclasses import asdict, dataclass
 from ...core.errors import RockpressError
 from ...core.results.model_figures import LatencyFigure, ModelRow, QuantizationFigure
 from ...core.results.report import EarlierReport, GateFigure, Report, TargetReport
+from .chain_text import drift_lines, robustness_lines
 from .changes import changes_lines
-from .drift_text import drift_lines
-from .pruning_text import blocks_text, choice_text, distillation_text
-from .robustness_text import robustness_lines
+from .pruning_text import pruning_lines
 from .units import UNKNOWN, count_text, size_text
 
 # Short enough that all of it fits a terminal of 80 columns.
@@ -237,12 +236,8 @@ def _ratio_lines(target: TargetReport) -> list[str]:
     if target.pruning is not None:
         form = "int8" if target.model("reference-int8") else "float16"
         lines.append(f"pruned against unpruned, both {form}: {_ratios(target.pruning.ratios)}")
-        if left_out := blocks_text(target.pruning.blocks):
-            lines.append(left_out)
-        if target.pruning.choice is not None:
-            lines.append(choice_text(target.pruning.choice))
-        if target.pruning.distillation is not None:
-            lines.append(distillation_text(target.pruning.distillation))
+        pruning = target.pruning
+        lines += pruning_lines(pruning.blocks, pruning.choice, pruning.distillation)
     sparse = sum(layer.sparse_ratio > 0 for layer in target.layers)
     if sparse:
         lines.append(f"the compiler takes {sparse} layers as 2:4 sparse")

@@ -16,9 +16,8 @@ from graphs import model_of, random_feeds
 from rockpress.convert.convert import convert
 from rockpress.convert.lowering.channel_padding import needs_whole_blocks, with_whole_blocks
 from rockpress.convert.request import ConversionRequest
-from rockpress.core.graphs.graph import Graph
+from rockpress.core.graphs.graph import Graph, extract_until
 from rockpress.core.passes.prepare import prepare_model
-from rockpress.core.passes.submodel import extract_until
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
 

@@ -19,8 +19,7 @@ from rockpress.core.graphs.dense import (
     responses,
     with_biases,
 )
-from rockpress.core.graphs.graph import Graph
-from rockpress.core.passes.submodel import extract_until
+from rockpress.core.graphs.graph import Graph, extract_until
 from rockpress.core.session import Session
 from rockpress.core.streaming.moments import Moments, sampled_positions
 from rockpress.prune.channels.dependency_builder import build_dependency_graph
