@@ -29,12 +29,8 @@ class MeanIou(Metric):
     """
 
     ignore: int = field(default=255, metadata={"help": "the mask's value for pixels of no class"})
+    name: ClassVar[str] = "miou"
     kind: ClassVar[Kind | None] = "mask"
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return "miou"
 
     def predict(self, outputs: Outputs) -> Array:
         """Return each pixel's class, (N, H, W), from scores (N, classes, H, W), or as they are."""
@@ -70,11 +66,9 @@ class MeanIou(Metric):
         return Sums(mean_iou(flat), flat, mean_iou)
 
     def agreement(self, first: Predictions, second: Predictions) -> float:
-        """Return the share of pixels of the same class."""
         return float(np.mean([np.mean(a == b) for a, b in zip(first, second, strict=True)]))
 
     def details(self, first: Predictions, second: Predictions, labels: Labels) -> dict[str, Any]:
-        """Return the intersection over union of every class in both models."""
         rows = (self.measure(predictions, labels).rows for predictions in (first, second))
         ious = (_class_ious(added.sum(axis=0)) for added in rows)
         return {
@@ -90,7 +84,6 @@ class MeanIou(Metric):
         return _shares(np.asarray(prediction))
 
     def truth(self, labels: Labels, index: int) -> str:
-        """Return the classes of the mask and their shares."""
         mask = np.asarray(labels[index])
         return _shares(mask[mask != self.ignore])
 

@@ -48,7 +48,6 @@ class UserMetric(Metric):
 
     @property
     def name(self) -> str:
-        """The path that it was imported by."""
         return self.path
 
     def predict(self, outputs: Outputs) -> Predictions:
@@ -83,7 +82,6 @@ class UserMetric(Metric):
         return means(scores)
 
     def shown(self, prediction: Any, labels: Labels | None = None) -> str:
-        """Return the first numbers of the first output."""
         return np.array2string(np.ravel(prediction[0])[:4], precision=3, threshold=4)
 
     def _plain(self, labels: Labels) -> Any:

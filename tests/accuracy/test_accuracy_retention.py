@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from rockpress.accuracy.confidence.proportions import Pairs, mcnemar
+from rockpress.accuracy.confidence.proportions import sign_test
 from rockpress.accuracy.gates import min_retention_gate
 from rockpress.accuracy.metrics.measurement import Sums, means
 from rockpress.accuracy.retention import Retention, retention, too_few_samples
@@ -136,7 +136,7 @@ def test_mcnemar_is_the_exact_sign_test() -> None:
         both = first + second
         tail = sum(comb(both, place) for place in range(min(first, second) + 1))
         expected = min(1.0, float(Fraction(2 * tail, 2**both)))
-        found = mcnemar(Pairs(5, first, second, 5))
+        found = sign_test(first, second)
         assert found == pytest.approx(expected, rel=1e-6)
 
 
