@@ -136,14 +136,13 @@ def changes_of(
     measured: tuple[Measurement, Measurement],
     predictions: tuple[Predictions, Predictions],
     labels: Labels,
-    worst: int = WORST,
 ) -> Changes:
     """Return what changed from a baseline's scores to a candidate's; ties are in sample order."""
     change = measured[1].scores - measured[0].scores
     if metric.lower_is_better:
         change = -change
     lost, gained = np.flatnonzero(change < 0), np.flatnonzero(change > 0)
-    order = lost[np.argsort(change[lost], kind="stable")][:worst]
+    order = lost[np.argsort(change[lost], kind="stable")][:WORST]
     examples = tuple(
         Example(
             index,

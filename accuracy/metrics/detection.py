@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from ...calibration_data.sources.boxes import Boxes
+from ...calibration_data.sources.boxes import Boxes, make_boxes
 from ...calibration_data.sources.labels import Kind, Labels
 from ...core.diagnostics import option
 from ...core.errors import OptionError, SamplesError
@@ -84,8 +84,7 @@ class MeanAveragePrecision(Metric):
 
 def _as_truth(detections: Detections) -> Boxes:
     shown = detections.above(OWN_SCORE)
-    no_crowd = np.zeros(len(shown), bool)
-    return Boxes(shown.corners, shown.classes, no_crowd, np.ones(len(shown)))
+    return make_boxes(shown.corners, shown.classes)
 
 
 def _counted(classes: Array, names: tuple[str, ...]) -> str:

@@ -118,16 +118,14 @@ def pixel_counts(prediction: Array, truth: NDArray[np.int64], ignore: int) -> ND
 
 def mean_iou(sums: Scores) -> Scores:
     """Return (R,) from intersections and unions side by side, (R, 2 classes); NaN for none."""
-    intersections, unions = np.split(sums, 2, axis=1)
-    present = unions > 0
-    ious = intersections / np.where(present, unions, 1)
-    counts = np.where(present.any(axis=1), present.sum(axis=1), np.nan)
-    means: Scores = ious.sum(axis=1) / counts
+    ious = _class_ious(sums)
+    counts = np.isfinite(ious).sum(axis=1)
+    means: Scores = np.nansum(ious, axis=1) / np.where(counts > 0, counts, np.nan)
     return means
 
 
 def _class_ious(sums: Scores) -> Scores:
-    intersections, unions = np.split(sums, 2)
+    intersections, unions = np.split(sums, 2, axis=-1)
     ious: Scores = intersections / np.where(unions > 0, unions, np.nan)
     return ious
 

@@ -65,7 +65,8 @@ class UserMetric(Metric):
     def measure(self, predictions: Predictions, labels: Labels) -> Sums:
         """Call the function. Raises OptionError when it fails or gives other than one each."""
         assert isinstance(predictions, _Rows)
-        plain = self._plain(labels)
+        kind = self.label_kind or ("class" if labels.kind == "text" else labels.kind)
+        plain = labels.require(kind)
         try:
             scores = np.asarray(self.function(predictions.outputs, plain), dtype=np.float64)
         except _USER_ERRORS as error:
@@ -83,17 +84,6 @@ class UserMetric(Metric):
 
     def shown(self, prediction: Any, labels: Labels | None = None) -> str:
         return np.array2string(np.ravel(prediction[0])[:4], precision=3, threshold=4)
-
-    def _plain(self, labels: Labels) -> Any:
-        kind = self.label_kind or ("class" if labels.kind == "text" else labels.kind)
-        if kind == "class":
-            return labels.classes()
-        if kind == "vector":
-            return labels.vectors()
-        if kind == "text":
-            return labels.texts()
-        labels.require(kind)
-        return labels
 
 
 @dataclass(frozen=True)
