@@ -12,12 +12,37 @@ from ..calibration_data.sources.labels import Labels
 from ..core.errors import ModelError, SamplesError
 from ..core.similarity import sqnr_db
 from ..core.types import Array
+from .metrics.measurement import Measurement
+from .metrics.metric import Metric, Predictions
 from .metrics.metric_table import BoundMetric, bind_metric
 
 if TYPE_CHECKING:
     from .confidence.proportions import Interval
-    from .examples import Changes
     from .retention import Retention
+
+# so many of the worst are described
+WORST = 20
+
+
+@dataclass(frozen=True)
+class Example:
+    """One sample that the candidate does worse: its label, both predictions, both scores."""
+
+    index: int
+    label: str
+    baseline: str
+    candidate: str
+    baseline_score: float
+    candidate_score: float
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Indices of the samples that the candidate does worse and better, and the worst first."""
+
+    lost: tuple[int, ...]
+    gained: tuple[int, ...]
+    worst: tuple[Example, ...]
 
 
 @dataclass(frozen=True)
@@ -80,8 +105,7 @@ def compare(
             f"{len(labels)} labels for the outputs of {count} samples", "give one label a sample"
         )
     # a comparison without labels, as quantize makes it, needs none of this
-    from .confidence.proportions import mcnemar
-    from .examples import changes_of
+    from .confidence.proportions import sign_test
     from .retention import pairs_of, retention_and_intervals
 
     base = metric.measure(first, labels)
@@ -100,11 +124,37 @@ def compare(
         samples=count,
         baseline_interval=intervals[0],
         candidate_interval=intervals[1],
-        mcnemar=mcnemar(pairs) if pairs else None,
+        mcnemar=sign_test(pairs.first, pairs.second) if pairs else None,
         changes=changes_of(metric, measured, predictions, labels),
         details=metric.details(*predictions, labels),
         outputs=scoring.names,
     )
+
+
+def changes_of(
+    metric: Metric,
+    measured: tuple[Measurement, Measurement],
+    predictions: tuple[Predictions, Predictions],
+    labels: Labels,
+) -> Changes:
+    """Return what changed from a baseline's scores to a candidate's; ties are in sample order."""
+    change = measured[1].scores - measured[0].scores
+    if metric.lower_is_better:
+        change = -change
+    lost, gained = np.flatnonzero(change < 0), np.flatnonzero(change > 0)
+    order = lost[np.argsort(change[lost], kind="stable")][:WORST]
+    examples = tuple(
+        Example(
+            index,
+            metric.truth(labels, index),
+            metric.shown(predictions[0][index], labels),
+            metric.shown(predictions[1][index], labels),
+            float(measured[0].scores[index]),
+            float(measured[1].scores[index]),
+        )
+        for index in map(int, order)
+    )
+    return Changes(tuple(map(int, lost)), tuple(map(int, gained)), examples)
 
 
 def _matched(baseline: Sequence[Array], candidate: Sequence[Array]) -> list[Array]:

@@ -17,7 +17,7 @@ from .confidence.proportions import (
     ratio_interval,
 )
 from .confidence.resampling import resampled_values
-from .metrics.measurement import Measurement, Scores, Sums, means
+from .metrics.measurement import Measurement, Scores, Sums
 
 
 @dataclass(frozen=True)
@@ -37,43 +37,6 @@ class Retention:
     difference_high: float | None = None
 
 
-def retention(
-    baseline: Measurement | Scores,
-    candidate: Measurement | Scores,
-    *,
-    lower_is_better: bool = False,
-    seed: int = 0,
-    confidence: float = 0.95,
-) -> Retention:
-    """Return the ratio of a metric of two models on the same samples, with its interval.
-
-    Arrays are scores (N,), whose mean is the metric. The interval is the percentile interval of the
-    paired bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13):
-    samples are drawn with replacement, a sample always with what both models made of it. Resamples
-    whose denominator is not positive are left out. Scores that are only right or wrong have an
-    interval in closed form instead (``ratio_interval``), which also holds where few samples differ.
-
-    Raises SamplesError for scores of different or no length, or a metric that is not finite.
-
-    >>> baseline = np.array([1.0] * 90 + [0.0] * 10)
-    >>> candidate = baseline.copy()
-    >>> candidate[:9] = 0.0
-    >>> result = retention(baseline, candidate)
-    >>> result.value, round(result.difference, 6), result.samples
-    (0.9, -0.09, 100)
-    >>> 0.80 < result.low < 0.87 and 0.93 < result.high < 0.99
-    True
-    """
-    retained, _ = retention_and_intervals(
-        _measured(baseline),
-        _measured(candidate),
-        lower_is_better=lower_is_better,
-        seed=seed,
-        confidence=confidence,
-    )
-    return retained
-
-
 def retention_and_intervals(
     base: Measurement,
     cand: Measurement,
@@ -82,9 +45,27 @@ def retention_and_intervals(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> tuple[Retention, tuple[Interval | None, Interval | None]]:
-    """Return the retention and the interval of each model's own metric, of the same resamples."""
+    """Return the retention of a candidate, and the interval of each model's own metric.
+
+    Both are measured on the same samples. The interval is the percentile interval of the paired
+    bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13): samples
+    are drawn with replacement, a sample always with what both models made of it. Resamples whose
+    denominator is not positive are left out. Scores that are only right or wrong have an interval
+    in closed form instead (``ratio_interval``), which also holds where few samples differ.
+
+    Raises SamplesError for scores of different or no length, or a metric that is not finite.
+
+    >>> from .metrics.measurement import means
+    >>> baseline, candidate = np.array([1.0] * 90 + [0.0] * 10), np.array([1.0] * 81 + [0.0] * 19)
+    >>> result, _ = retention_and_intervals(means(baseline), means(candidate))
+    >>> result.value, round(result.difference, 6), result.samples
+    (0.9, -0.09, 100)
+    >>> 0.80 < result.low < 0.87 and 0.93 < result.high < 0.99
+    True
+    """
     _check(base, cand)
-    _check_confidence(confidence)
+    if not 0 < confidence < 1:
+        raise OptionError(f"a confidence of {confidence:g} is not between 0 and 1", "use 0.95")
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     pairs = pairs_of(base, cand)
     if pairs is not None:
@@ -215,25 +196,8 @@ def _corrected(values: Scores, estimate: float, z: float) -> Interval | None:
     return float(low), float(high)
 
 
-def _check_confidence(confidence: float) -> None:
-    if not 0 < confidence < 1:
-        raise OptionError(f"a confidence of {confidence:g} is not between 0 and 1", "use 0.95")
-
-
-def _measured(metric: Measurement | Scores) -> Measurement:
-    if not isinstance(metric, np.ndarray):
-        return metric
-    scores: Scores = np.asarray(metric, np.float64)
-    if scores.ndim != 1 or not len(scores):
-        raise SamplesError(
-            f"scores of shape {scores.shape} cannot be paired",
-            "evaluate both models on the same samples, at least one",
-        )
-    return means(scores)
-
-
 def _check(base: Measurement, cand: Measurement) -> None:
-    if base.scores.shape != cand.scores.shape or not len(base.scores):
+    if base.scores.shape != cand.scores.shape or base.scores.ndim != 1 or not len(base.scores):
         raise SamplesError(
             f"scores of the shapes {base.scores.shape} and {cand.scores.shape} cannot be paired",
             "evaluate both models on the same samples, at least one",

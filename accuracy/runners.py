@@ -6,7 +6,6 @@ import math
 import statistics
 import time
 from collections.abc import Iterator, Mapping
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -39,8 +38,8 @@ class SizedFeeds(Protocol):
 class Runner(Protocol):
     """Runs one model over the samples and gives its outputs, each (N, ...).
 
-    ``onnxruntime_runner`` gives one and feeds ``samples.feeds(index)``. The simulator (which runs
-    where a model is built: pipeline/tasks/converting.py) and a board are fed
+    ``partial(run_onnxruntime, model)`` is one and feeds ``samples.feeds(index)``. The simulator
+    (where a model is built: pipeline/tasks/converting.py) and a board are fed
     ``samples.npu_feeds(index)``: pixels, where mean and std (``samples.npu_preprocess``) are inside
     the NPU's model. Outputs are in the samples' order.
     """
@@ -69,7 +68,7 @@ def run_onnxruntime(
     collected: list[Array] = []
     done = 0
     for feeds in samples:
-        rows = [_without_batch(output) for output in session.run(feeds)]
+        rows = [without_batch(output) for output in session.run(feeds)]
         if not collected:
             collected = _allocate(rows, len(samples))
         for array, row, name in zip(collected, rows, session.output_names, strict=True):
@@ -81,11 +80,6 @@ def run_onnxruntime(
             "there are no samples to run the model on", f"give some with {option('eval')}"
         )
     return collected
-
-
-def onnxruntime_runner(model: Path | ModelProto, *, optimise: bool = True) -> Runner:
-    """Return a Runner for one model."""
-    return partial(run_onnxruntime, model, optimise=optimise)
 
 
 def measure_latency(
@@ -118,7 +112,8 @@ def _seconds(session: Session, feeds: Mapping[str, Array]) -> float:
     return time.perf_counter() - start
 
 
-def _without_batch(output: Any) -> Array:
+def without_batch(output: Any) -> Array:
+    """Return the output of one sample without its batch axis, where that is 1."""
     array = np.asarray(output)
     return array[0] if array.ndim and array.shape[0] == 1 else array
 

@@ -81,23 +81,12 @@ def difference_interval(pairs: Pairs, z: float = Z95) -> Interval:
     return max(-1.0, difference - half), min(1.0, difference + half)
 
 
-def mcnemar(pairs: Pairs) -> float:
-    """Return the exact two-sided p-value of McNemar's test that both are right equally often.
-
-    Source: McNemar, Note on the sampling error of the difference between correlated proportions,
-    Psychometrika 12, 1947; exact as a sign test on the samples that only one model has right.
-
-    >>> round(mcnemar(Pairs(900, 20, 10, 70)), 4)
-    0.0987
-    """
-    return sign_test(pairs.first, pairs.second)
-
-
 def sign_test(wins: int, losses: int) -> float:
     """Return the two-sided exact p of wins against losses, as likely as each other; no ties.
 
-    Source: Arbuthnott, An argument for divine providence, Philosophical Transactions 27, 1710; for
-    right and wrong answers it is the exact form of McNemar's test.
+    Source: Arbuthnott, An argument for divine providence, Philosophical Transactions 27, 1710. Of
+    samples that only one model has right it is the exact form of McNemar's test (Note on the
+    sampling error of the difference between correlated proportions, Psychometrika 12, 1947).
 
     >>> [round(sign_test(*counts), 6) for counts in ((5, 0), (3, 3), (0, 0))]
     [0.0625, 1.0, 1.0]

@@ -196,26 +196,23 @@ def coco_value(
 
 
 def _dataset(truths: Sequence[Boxes]) -> dict[str, Any]:
-    annotations: list[dict[str, Any]] = []
-    labels: set[int] = set()
-    for image, boxes in enumerate(truths, start=1):
-        sides = boxes.corners[:, 2:] - boxes.corners[:, :2]
-        for index in range(len(boxes)):
-            labels.add(int(boxes.classes[index]))
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": image,
-                    "category_id": int(boxes.classes[index]),
-                    "bbox": [*boxes.corners[index, :2].tolist(), *sides[index].tolist()],
-                    "area": float(boxes.areas[index]),
-                    "iscrowd": int(boxes.crowd[index]),
-                }
-            )
+    places = [(image, index) for image, boxes in enumerate(truths) for index in range(len(boxes))]
+    annotations = [
+        {
+            "id": number,
+            "image_id": image + 1,
+            "category_id": int(truths[image].classes[index]),
+            "bbox": _bbox(truths[image].corners[index]),
+            "area": float(truths[image].areas[index]),
+            "iscrowd": int(truths[image].crowd[index]),
+        }
+        for number, (image, index) in enumerate(places, start=1)
+    ]
+    labels = np.unique(np.concatenate([boxes.classes for boxes in truths])).tolist()
     return {
         "images": [{"id": image + 1, "width": 0, "height": 0} for image in range(len(truths))],
         "annotations": annotations,
-        "categories": [{"id": label, "name": str(label)} for label in sorted(labels)],
+        "categories": [{"id": label, "name": str(label)} for label in labels],
     }
 
 
@@ -224,9 +221,14 @@ def _result_rows(detections: Sequence[Detections]) -> list[dict[str, Any]]:
         {
             "image_id": image,
             "category_id": int(label),
-            "bbox": [*corners[:2].tolist(), *(corners[2:] - corners[:2]).tolist()],
+            "bbox": _bbox(corners),
             "score": float(score),
         }
         for image, boxes in enumerate(detections, start=1)
         for corners, score, label in zip(boxes.corners, boxes.scores, boxes.classes, strict=True)
     ]
+
+
+def _bbox(corners: Scores) -> list[float]:
+    """Return left, top, width and height."""
+    return [*corners[:2].tolist(), *(corners[2:] - corners[:2]).tolist()]

@@ -29,7 +29,6 @@ class TopK(Metric):
 
     @property
     def name(self) -> str:
-        """top1, top5 ..."""
         return f"top{self.k}"
 
     def fits(self, outputs: Outputs) -> bool:
@@ -37,15 +36,12 @@ class TopK(Metric):
         return sum(length > 1 for length in outputs[0].shape[1:]) == 1
 
     def predict(self, outputs: Outputs) -> Array:
-        """Return the class scores (N, classes)."""
         return class_scores(outputs[0])
 
     def measure(self, predictions: Predictions, labels: Labels) -> Sums:
-        """Measure right or wrong for each sample."""
         return means(top_k(np.asarray(predictions), labels.classes(), self.k))
 
     def agreement(self, first: Predictions, second: Predictions) -> float:
-        """Return the share of samples with the same largest class."""
         return float(agreement(np.asarray(first), np.asarray(second)).mean())
 
     def details(self, first: Predictions, second: Predictions, labels: Labels) -> dict[str, Any]:
@@ -67,11 +63,9 @@ class TopK(Metric):
         return {"classes": classes, "confusions": confusion_changes(truth, before, after, names)}
 
     def shown(self, prediction: Any, labels: Labels | None = None) -> str:
-        """Return the largest class and, where it has one, its name."""
         return _named(int(np.argmax(prediction)), labels.class_names() if labels else ())
 
     def truth(self, labels: Labels, index: int) -> str:
-        """Return the label, by its name where it has one."""
         return _named(int(labels.classes()[index]), labels.class_names())
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from ...calibration_data.sources.boxes import Boxes
+from ...calibration_data.sources.boxes import Boxes, make_boxes
 from ...calibration_data.sources.labels import Kind, Labels
 from ...core.diagnostics import option
 from ...core.errors import OptionError, SamplesError
@@ -22,7 +22,7 @@ from .metric import Metric, MetricTable, Outputs, Predictions
 class MeanAveragePrecision(Metric):
     """COCO's mAP over IoU 0.5 to 0.95 (``map``), or at 0.5 (``map50``)."""
 
-    form: Literal["map", "map50"] = "map"
+    name: Literal["map", "map50"] = "map"
     head: Head = field(default="auto", metadata={"help": "the detector's head", "choices": HEADS})
     score: float = field(default=0.001, metadata={"help": "the least score of a detection"})
     overlap: float = field(default=0.7, metadata={"help": "IoU above which a worse box is dropped"})
@@ -36,22 +36,16 @@ class MeanAveragePrecision(Metric):
     input_size: tuple[int, int] | None = None
     kind: ClassVar[Kind | None] = "boxes"
 
-    @property
-    def name(self) -> str:
-        """map or map50."""
-        return self.form
-
     def bound(self, input_size: tuple[int, int] | None) -> Metric:
         """Return the metric for an input of this height and width, in whose pixels boxes are."""
         if input_size is None:
             raise OptionError(
-                f"{self.form} is for a model with an image input",
+                f"{self.name} is for a model with an image input",
                 f"choose another {option('metric')}",
             )
         return replace(self, input_size=input_size)
 
     def predict(self, outputs: Outputs) -> list[Detections]:
-        """Return the boxes of each sample, chosen among overlapping ones."""
         size = self.input_size or (1, 1)
         overlap = None if self.head == "end2end" else self.overlap
         arrays = [np.asarray(output) for output in outputs]
@@ -66,7 +60,7 @@ class MeanAveragePrecision(Metric):
         truths = list(labels)
         if not any(len(boxes) for boxes in truths):
             raise SamplesError("no label holds an object", "give images that show some")
-        thresholds = COCO_THRESHOLDS if self.form == "map" else COCO_THRESHOLDS[:1]
+        thresholds = COCO_THRESHOLDS if self.name == "map" else COCO_THRESHOLDS[:1]
         return AveragePrecision(list(predictions), truths, thresholds)
 
     def agreement(self, first: Predictions, second: Predictions) -> float:
@@ -75,12 +69,10 @@ class MeanAveragePrecision(Metric):
         return float(np.mean([image_f1(b, _as_truth(a)) for a, b in pairs]))
 
     def shown(self, prediction: Any, labels: Labels | None = None) -> str:
-        """Say how many boxes of which class have a score from 0.3."""
         names = labels.class_names() if labels else ()
         return _counted(prediction.above(OWN_SCORE).classes, names)
 
     def truth(self, labels: Labels, index: int) -> str:
-        """Say how many objects of which class there are."""
         return _counted(labels[index].classes, labels.class_names())
 
     def _in_pixels(self, corners: Array, size: tuple[int, int]) -> Array:
@@ -92,8 +84,7 @@ class MeanAveragePrecision(Metric):
 
 def _as_truth(detections: Detections) -> Boxes:
     shown = detections.above(OWN_SCORE)
-    no_crowd = np.zeros(len(shown), bool)
-    return Boxes(shown.corners, shown.classes, no_crowd, np.ones(len(shown)))
+    return make_boxes(shown.corners, shown.classes)
 
 
 def _counted(classes: Array, names: tuple[str, ...]) -> str:

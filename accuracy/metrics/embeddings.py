@@ -18,20 +18,25 @@ from .metric import Metric, MetricTable, Outputs, Predictions
 _AT_ONCE = 16_000_000
 
 
-@dataclass(frozen=True)
-class Cosine(Metric):
-    """Mean cosine similarity of the first output with the label's vector."""
-
-    kind: ClassVar[Kind | None] = "vector"
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return "cosine"
+class _Embedding(Metric):
+    """A metric of the first output as unit vectors (N, D); models agree as far as theirs do."""
 
     def predict(self, outputs: Outputs) -> Array:
-        """Return unit vectors (N, D)."""
         return unit_vectors(outputs[0])
+
+    def agreement(self, first: Predictions, second: Predictions) -> float:
+        return float((np.asarray(first) * np.asarray(second)).sum(axis=1).mean())
+
+    def shown(self, prediction: object, labels: Labels | None = None) -> str:
+        return _first_numbers(np.ravel(np.asarray(prediction)))
+
+
+@dataclass(frozen=True)
+class Cosine(_Embedding):
+    """Mean cosine similarity of the first output with the label's vector."""
+
+    name: ClassVar[str] = "cosine"
+    kind: ClassVar[Kind | None] = "vector"
 
     def measure(self, predictions: Predictions, labels: Labels) -> Sums:
         """Measure each sample's similarity. Raises SamplesError for vectors of another length."""
@@ -43,21 +48,12 @@ class Cosine(Metric):
             )
         return means((vectors * truth).sum(axis=1))
 
-    def agreement(self, first: Predictions, second: Predictions) -> float:
-        """Return the mean similarity of both models' vectors."""
-        return float((np.asarray(first) * np.asarray(second)).sum(axis=1).mean())
-
-    def shown(self, prediction: object, labels: Labels | None = None) -> str:
-        """Return the first numbers."""
-        return " ".join(f"{value:.3f}" for value in np.ravel(np.asarray(prediction))[:4])
-
     def truth(self, labels: Labels, index: int) -> str:
-        """Return the first numbers of the label."""
-        return " ".join(f"{value:.3f}" for value in labels.vectors()[index][:4])
+        return _first_numbers(labels.vectors()[index])
 
 
 @dataclass(frozen=True)
-class Recall(Metric):
+class Recall(_Embedding):
     """The share of samples one of whose ``k`` nearest others is of its class.
 
     The set is its own gallery; its samples are queries one after the other. A sample that is alone
@@ -70,15 +66,9 @@ class Recall(Metric):
 
     @property
     def name(self) -> str:
-        """recall@1, recall@5 ..."""
         return f"recall@{self.k}"
 
-    def predict(self, outputs: Outputs) -> Array:
-        """Return unit vectors (N, D)."""
-        return unit_vectors(outputs[0])
-
     def measure(self, predictions: Predictions, labels: Labels) -> Sums:
-        """Measure for each query whether a neighbour has its class."""
         vectors, classes = np.asarray(predictions), labels.classes()
         hits = neighbours_agree(vectors, classes, self.k)
         _, indices, counts = np.unique(classes, return_inverse=True, return_counts=True)
@@ -86,14 +76,6 @@ class Recall(Metric):
         scores = (hits & is_query).astype(np.float64)
         rows = np.stack([scores, is_query.astype(np.float64)], axis=1)
         return Sums(scores, rows, proportion=bool(is_query.all()))
-
-    def agreement(self, first: Predictions, second: Predictions) -> float:
-        """Return the mean similarity of both models' vectors."""
-        return float((np.asarray(first) * np.asarray(second)).sum(axis=1).mean())
-
-    def shown(self, prediction: object, labels: Labels | None = None) -> str:
-        """Return the first numbers."""
-        return " ".join(f"{value:.3f}" for value in np.ravel(np.asarray(prediction))[:4])
 
 
 def unit_vectors(vectors: Array) -> Array:
@@ -122,6 +104,10 @@ def neighbours_agree(vectors: Array, classes: NDArray[np.int64], k: int) -> NDAr
         nearest = np.argsort(-near, axis=1, kind="stable")[:, : min(k, count - 1)]
         agree[rows] = (classes[nearest] == classes[rows, np.newaxis]).any(axis=1)
     return agree
+
+
+def _first_numbers(vector: Array) -> str:
+    return " ".join(f"{value:.3f}" for value in vector[:4])
 
 
 METRICS: MetricTable = {"cosine": Cosine(), "recall@K": Recall}

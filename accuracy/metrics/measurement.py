@@ -27,15 +27,15 @@ class Measurement(Protocol):
     """
 
     @property
-    def scores(self) -> Scores: ...  # noqa: D102
+    def scores(self) -> Scores: ...
 
     @property
-    def resamples(self) -> int: ...  # noqa: D102
+    def resamples(self) -> int: ...
 
     @property
-    def value(self) -> float: ...  # noqa: D102
+    def value(self) -> float: ...
 
-    def resampled(self, counts: NDArray[Any]) -> Scores: ...  # noqa: D102
+    def resampled(self, counts: NDArray[Any]) -> Scores: ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,15 +11,6 @@ from importlib.resources import files
 _TABLE = re.compile(r"^METRICS\b", re.MULTILINE)
 
 
-def metric_names() -> tuple[str, ...]:
-    """Return the names of all metrics that can be given as they are, such as top1.
-
-    >>> {"top1", "map", "cer"} <= set(metric_names()), "topK" in metric_names()
-    (True, False)
-    """
-    return tuple(name for name in metric_modules() if not name.endswith("K"))
-
-
 @cache
 def metric_modules() -> Mapping[str, str]:
     """Return name -> module of this package, of every entry of the modules' METRICS tables.

@@ -22,14 +22,9 @@ class RegressionMetric(Metric):
     With several numbers a sample, their mean.
     """
 
-    form: Literal["mae", "r2"] = "mae"
+    name: Literal["mae", "r2"] = "mae"
     lower_is_better: bool = True
     kind: ClassVar[Kind | None] = "vector"
-
-    @property
-    def name(self) -> str:
-        """mae or r2."""
-        return self.form
 
     def predict(self, outputs: Outputs) -> Array:
         """Return the numbers of the first output, (N, D)."""
@@ -45,7 +40,7 @@ class RegressionMetric(Metric):
                 "give as many numbers as the output has, or name it with "
                 f"{option('metric-output')}",
             )
-        if self.form == "mae":
+        if self.name == "mae":
             return means(np.abs(numbers - truth).mean(axis=1))
         squares = (numbers - truth) ** 2
         # about the mean, so that the sums of squares do not cancel
@@ -54,11 +49,9 @@ class RegressionMetric(Metric):
         return Sums(-squares.mean(axis=1), rows, _determination)
 
     def shown(self, prediction: object, labels: Labels | None = None) -> str:
-        """Return the first numbers."""
         return _numbers(np.asarray(prediction))
 
     def truth(self, labels: Labels, index: int) -> str:
-        """Return the first numbers of the label."""
         return _numbers(labels.vectors()[index])
 
 

@@ -29,12 +29,8 @@ class MeanIou(Metric):
     """
 
     ignore: int = field(default=255, metadata={"help": "the mask's value for pixels of no class"})
+    name: ClassVar[str] = "miou"
     kind: ClassVar[Kind | None] = "mask"
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return "miou"
 
     def predict(self, outputs: Outputs) -> Array:
         """Return each pixel's class, (N, H, W), from scores (N, classes, H, W), or as they are."""
@@ -70,11 +66,9 @@ class MeanIou(Metric):
         return Sums(mean_iou(flat), flat, mean_iou)
 
     def agreement(self, first: Predictions, second: Predictions) -> float:
-        """Return the share of pixels of the same class."""
         return float(np.mean([np.mean(a == b) for a, b in zip(first, second, strict=True)]))
 
     def details(self, first: Predictions, second: Predictions, labels: Labels) -> dict[str, Any]:
-        """Return the intersection over union of every class in both models."""
         rows = (self.measure(predictions, labels).rows for predictions in (first, second))
         ious = (_class_ious(added.sum(axis=0)) for added in rows)
         return {
@@ -90,7 +84,6 @@ class MeanIou(Metric):
         return _shares(np.asarray(prediction))
 
     def truth(self, labels: Labels, index: int) -> str:
-        """Return the classes of the mask and their shares."""
         mask = np.asarray(labels[index])
         return _shares(mask[mask != self.ignore])
 
@@ -125,16 +118,14 @@ def pixel_counts(prediction: Array, truth: NDArray[np.int64], ignore: int) -> ND
 
 def mean_iou(sums: Scores) -> Scores:
     """Return (R,) from intersections and unions side by side, (R, 2 classes); NaN for none."""
-    intersections, unions = np.split(sums, 2, axis=1)
-    present = unions > 0
-    ious = intersections / np.where(present, unions, 1)
-    counts = np.where(present.any(axis=1), present.sum(axis=1), np.nan)
-    means: Scores = ious.sum(axis=1) / counts
+    ious = _class_ious(sums)
+    counts = np.isfinite(ious).sum(axis=1)
+    means: Scores = np.nansum(ious, axis=1) / np.where(counts > 0, counts, np.nan)
     return means
 
 
 def _class_ious(sums: Scores) -> Scores:
-    intersections, unions = np.split(sums, 2)
+    intersections, unions = np.split(sums, 2, axis=-1)
     ious: Scores = intersections / np.where(unions > 0, unions, np.nan)
     return ious
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -37,12 +38,8 @@ class TextBoxes(Metric):
     )
     iou: float = field(default=0.5, metadata={"help": "how much a box must overlap to be right"})
     input_size: tuple[int, int] | None = None
+    name: ClassVar[str] = "text-boxes"
     kind: ClassVar[Kind | None] = "boxes"
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return "text-boxes"
 
     def bound(self, input_size: tuple[int, int] | None) -> Metric:
         """Return the metric for an input of this height and width, in whose pixels labels are."""
@@ -67,26 +64,26 @@ class TextBoxes(Metric):
     def measure(self, predictions: Predictions, labels: Labels) -> Sums:
         """Count right, predicted and true boxes. Raises SamplesError when no label holds a box."""
         labels.require("boxes")
-        pairs = zip(predictions, labels, strict=True)
-        rows = np.array([_counts(boxes, truth, self.iou) for boxes, truth in pairs], np.float64)
+        rows, scores = self._scored(predictions, labels)
         if not rows[:, 2].any():
             raise SamplesError("no label holds a box", "give images that show text")
-        return Sums(np.where(rows[:, 1:].sum(axis=1) > 0, _f1(rows), 1.0), rows, _f1)
+        return Sums(scores, rows, _f1)
 
     def agreement(self, first: Predictions, second: Predictions) -> float:
         """Return the mean F1 of the second model's boxes with the first's as the truth."""
-        rows = np.array(
-            [_counts(b, a, self.iou) for a, b in zip(first, second, strict=True)], np.float64
-        )
-        return float(np.where(rows[:, 1:].sum(axis=1) > 0, _f1(rows), 1.0).mean())
+        return float(self._scored(second, first)[1].mean())
 
     def shown(self, prediction: Any, labels: Labels | None = None) -> str:
-        """Say how many boxes there are."""
         return f"{len(prediction)} boxes"
 
     def truth(self, labels: Labels, index: int) -> str:
-        """Say how many boxes the label has."""
         return f"{len(labels[index])} boxes"
+
+    def _scored(self, predictions: Predictions, truths: Iterable[Any]) -> tuple[Scores, Scores]:
+        """Return the counts (N, 3) of the images, and the F1 of each (N,)."""
+        pairs = zip(predictions, truths, strict=True)
+        rows = np.array([_counts(boxes, truth, self.iou) for boxes, truth in pairs], np.float64)
+        return rows, np.where(rows[:, 1:].sum(axis=1) > 0, _f1(rows), 1.0)
 
     def _boxes(self, plane: NDArray[np.float32]) -> Detections:
         """Return the boxes of one map, in its own pixels."""

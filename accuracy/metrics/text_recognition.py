@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,8 @@ from ...calibration_data.sources.labels import Kind, Labels
 from ...core.diagnostics import option
 from ...core.errors import OptionError, SamplesError
 from ...core.types import Array
-from .edit_distance import edit_distance
 from .measurement import Sums, means
 from .metric import Metric, MetricTable, Outputs, Predictions
-
-Form = Literal["line-accuracy", "character-accuracy", "cer"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,7 @@ class TextRecognition(Metric):
     the blank; a space is added when the model has one class more.
     """
 
-    form: Form = "character-accuracy"
+    name: Literal["line-accuracy", "character-accuracy", "cer"] = "character-accuracy"
     charset: Path | None = field(default=None, metadata={"help": "a file, one character a line"})
     blank: Literal["first", "last"] = field(
         default="first",
@@ -40,11 +37,6 @@ class TextRecognition(Metric):
     ignore_case: bool = field(default=False, metadata={"help": "score texts in lower case"})
     lower_is_better: bool = False
     kind: ClassVar[Kind | None] = "text"
-
-    @property
-    def name(self) -> str:
-        """line-accuracy, character-accuracy or cer."""
-        return self.form
 
     def bound(self, input_size: tuple[int, int] | None) -> Metric:
         """Return the metric with its character set read, so that a missing file shows early."""
@@ -73,14 +65,14 @@ class TextRecognition(Metric):
         """Count exact lines, or edits and characters. Raises SamplesError when labels are empty."""
         truths = [self._scored(text) for text in labels.texts()]
         texts = [self._scored(str(text)) for text in predictions]
-        if self.form == "line-accuracy":
+        if self.name == "line-accuracy":
             return means(np.array([a == b for a, b in zip(texts, truths, strict=True)], float))
         edits = np.array([edit_distance(a, b) for a, b in zip(texts, truths, strict=True)], float)
         lengths = np.array([len(text) for text in truths], float)
         if not lengths.any():
             raise SamplesError("all labels are empty texts", "give the lines that the images show")
         shares = edits / np.maximum(lengths, 1)
-        if self.form == "cer":
+        if self.name == "cer":
             return Sums(shares, np.stack([edits, lengths], axis=1))
         return Sums(1 - shares, np.stack([lengths - edits, lengths], axis=1))
 
@@ -89,12 +81,7 @@ class TextRecognition(Metric):
         pairs = zip(first, second, strict=True)
         return float(np.mean([self._scored(str(a)) == self._scored(str(b)) for a, b in pairs]))
 
-    def shown(self, prediction: Any, labels: Labels | None = None) -> str:
-        """Return the text."""
-        return str(prediction)
-
     def truth(self, labels: Labels, index: int) -> str:
-        """Return the label's text."""
         return labels.take(np.array([index])).texts()[0]
 
     def _scored(self, text: str) -> str:
@@ -127,6 +114,26 @@ def read_charset(path: Path | None) -> list[str]:
     if len(names) < 2:
         raise OptionError(f"{charset}: holds {len(names)} characters", "give one a line")
     return names
+
+
+def edit_distance(first: str, second: str) -> int:
+    """Return the Levenshtein distance in characters.
+
+    Source: Wagner and Fischer, The string-to-string correction problem, JACM 21, 1974.
+
+    >>> edit_distance("kitten", "sitting"), edit_distance("", "abc"), edit_distance("a", "a")
+    (3, 3, 0)
+    """
+    if first == second:
+        return 0
+    before = list(range(len(second) + 1))
+    for row, left in enumerate(first, start=1):
+        current = [row]
+        for column, right in enumerate(second, start=1):
+            replaced = before[column - 1] + (left != right)
+            current.append(min(replaced, before[column] + 1, current[-1] + 1))
+        before = current
+    return before[-1]
 
 
 def collapsed(classes: NDArray[np.int64], blank: int) -> list[int]:

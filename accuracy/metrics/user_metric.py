@@ -48,7 +48,6 @@ class UserMetric(Metric):
 
     @property
     def name(self) -> str:
-        """The path that it was imported by."""
         return self.path
 
     def predict(self, outputs: Outputs) -> Predictions:
@@ -66,7 +65,8 @@ class UserMetric(Metric):
     def measure(self, predictions: Predictions, labels: Labels) -> Sums:
         """Call the function. Raises OptionError when it fails or gives other than one each."""
         assert isinstance(predictions, _Rows)
-        plain = self._plain(labels)
+        kind = self.label_kind or ("class" if labels.kind == "text" else labels.kind)
+        plain = labels.require(kind)
         try:
             scores = np.asarray(self.function(predictions.outputs, plain), dtype=np.float64)
         except _USER_ERRORS as error:
@@ -83,19 +83,7 @@ class UserMetric(Metric):
         return means(scores)
 
     def shown(self, prediction: Any, labels: Labels | None = None) -> str:
-        """Return the first numbers of the first output."""
         return np.array2string(np.ravel(prediction[0])[:4], precision=3, threshold=4)
-
-    def _plain(self, labels: Labels) -> Any:
-        kind = self.label_kind or ("class" if labels.kind == "text" else labels.kind)
-        if kind == "class":
-            return labels.classes()
-        if kind == "vector":
-            return labels.vectors()
-        if kind == "text":
-            return labels.texts()
-        labels.require(kind)
-        return labels
 
 
 @dataclass(frozen=True)

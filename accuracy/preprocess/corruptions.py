@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from ...calibration_data.images.geometry import Pixels, Size
 from ...calibration_data.samples import Samples
-from ...calibration_data.sources.labels import Labels
-from ...calibration_data.sources.source_types import ImageSource
+from ...calibration_data.sources.source_types import DerivedImages, ImageSource
 from ...core.diagnostics import option
 from ...core.errors import OptionError
 
@@ -62,27 +61,11 @@ def corrupted(samples: Samples, corruption: Corruption, seed: int) -> Samples:
 
 
 @dataclass(frozen=True, eq=False)
-class _Corrupted(ImageSource):
+class _Corrupted(DerivedImages):
     source: ImageSource
     corruption: Corruption
     input_size: Size
     seed: int
-
-    @property
-    def labels(self) -> Labels | None:  # type: ignore[override]
-        return self.source.labels
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def name(self, index: int) -> str:
-        return self.source.name(index)
-
-    def size(self, index: int) -> Size:
-        return self.source.size(index)
-
-    def content_digest(self, index: int) -> str:
-        return self.source.content_digest(index)
 
     def image(self, index: int) -> Pixels:
         image = self.source.image(index)

@@ -27,6 +27,7 @@ from ..confidence.proportions import sign_test
 from ..metrics.classification import TopK
 from ..metrics.measurement import Scores
 from ..metrics.metric_table import BoundMetric
+from ..runners import without_batch
 from .permutation_test import is_no_better_than_chance
 from .preprocess_variants import Variant, original, variants_of
 
@@ -242,8 +243,4 @@ def _duel(scores: Scores, others: Scores) -> tuple[int, int]:
 
 def _stacked(rows: Sequence[Sequence[Array]]) -> list[Array]:
     """Return one array (N, ...) for each output, from the outputs of single samples."""
-    return [np.stack([_without_batch(row) for row in column]) for column in zip(*rows, strict=True)]
-
-
-def _without_batch(output: Array) -> Array:
-    return output[0] if output.ndim and output.shape[0] == 1 else output
+    return [np.stack([without_batch(row) for row in column]) for column in zip(*rows, strict=True)]

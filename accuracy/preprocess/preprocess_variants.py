@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import get_args
 
 import numpy as np
@@ -12,8 +13,12 @@ from ...calibration_data.images.geometry import Pixels
 from ...calibration_data.preprocess import Preprocess
 from ...calibration_data.preprocessing import Layout, Resize
 from ...calibration_data.samples import Samples
-from ...calibration_data.sources.labels import Labels
-from ...calibration_data.sources.source_types import ImageSource, TensorSource
+from ...calibration_data.sources.source_types import (
+    DerivedImages,
+    DerivedSource,
+    ImageSource,
+    TensorSource,
+)
 from ...core.diagnostics import option
 from ...core.types import Array
 
@@ -30,12 +35,6 @@ _NORMALISATIONS: Sequence[tuple[Values, Values]] = (
     _CAFFE,
 )
 _MEASURED = 64  # samples whose mean and standard deviation the model may be trained with
-_TENSOR_CHANGES: Mapping[str, tuple[str, str]] = {
-    "bgr": ("color", "the channels in the opposite order (BGR for RGB)"),
-    "times255": ("scale", "values times 255"),
-    "over255": ("scale", "values divided by 255"),
-    "unreshape": ("layout", "axes transposed to (C, H, W) instead of reshaped"),
-}
 
 
 @dataclass(frozen=True)
@@ -151,65 +150,37 @@ def _of_tensors(current: Variant) -> Iterator[Variant]:
     _, channels, height, width = shapes[0]
     if channels not in (1, 3) or height * width == 1:
         return
-    for name, (subject, words) in _TENSOR_CHANGES.items():
+    for subject, words, function in _TENSOR_CHANGES:
         if channels == 3 or subject == "scale":
             change = f"{current.change} and {words}" if current.change else words
-            changed = _Changed(source, name, (channels, height, width))
+            changed = _Changed(source, function, (channels, height, width))
             yield Variant(subject, change, replace(current.samples, source=changed))
 
 
 @dataclass(eq=False)
-class _LastImage(ImageSource):
+class _LastImage(DerivedImages):
     """Remembers one image: all variants of a sample come one after the other."""
 
     source: ImageSource
 
     def __post_init__(self) -> None:
-        self.labels: Labels | None = self.source.labels
-        self._last: tuple[int, Pixels] | None = None
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def name(self, index: int) -> str:
-        return self.source.name(index)
-
-    def content_digest(self, index: int) -> str:
-        return self.source.content_digest(index)
+        self._read = lru_cache(maxsize=1)(self.source.image)
 
     def image(self, index: int) -> Pixels:
-        if self._last is None or self._last[0] != index:
-            self._last = index, self.source.image(index)
-        return self._last[1]
-
-    def size(self, index: int) -> tuple[int, int]:
-        return self.source.size(index)
+        return self._read(index)
 
 
 @dataclass(eq=False)
-class _Changed(TensorSource):
+class _Changed(DerivedSource, TensorSource):
     """Tensors as they would be had they been made otherwise; ``shape`` is (C, H, W)."""
 
     source: TensorSource
-    change: str
+    change: Callable[[Array], Array]
     shape: tuple[int, int, int]
 
-    def __post_init__(self) -> None:
-        self.labels: Labels | None = self.source.labels
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def name(self, index: int) -> str:
-        return self.source.name(index)
-
-    def content_digest(self, index: int) -> str:
-        return self.source.content_digest(index)
-
     def tensors(self, index: int) -> dict[str, Array]:
-        change = _CHANGES[self.change]
         return {
-            name: change(array.reshape(self.shape)).astype(np.float32)
+            name: self.change(array.reshape(self.shape)).astype(np.float32)
             for name, array in self.source.tensors(index).items()
         }
 
@@ -219,9 +190,9 @@ def _unreshaped(array: Array) -> Array:
     return array.reshape(height, width, channels).transpose(2, 0, 1)
 
 
-_CHANGES: Mapping[str, Callable[[Array], Array]] = {
-    "bgr": lambda array: array[::-1],
-    "times255": lambda array: array * 255,
-    "over255": lambda array: array / 255,
-    "unreshape": _unreshaped,
-}
+_TENSOR_CHANGES: Sequence[tuple[str, str, Callable[[Array], Array]]] = (
+    ("color", "the channels in the opposite order (BGR for RGB)", lambda array: array[::-1]),
+    ("scale", "values times 255", lambda array: array * 255),
+    ("scale", "values divided by 255", lambda array: array / 255),
+    ("layout", "axes transposed to (C, H, W) instead of reshaped", _unreshaped),
+)

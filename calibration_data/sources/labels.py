@@ -87,16 +87,17 @@ class Labels:
         """Return boxes and masks in the pixels of the model's input, other labels as they are."""
         return replace(self, placement=placement) if self.kind in ("boxes", "mask") else self
 
-    def require(self, kind: Kind) -> None:
-        """Raise SamplesError when these labels cannot be read as labels of this kind."""
-        if kind == "class":
-            self.classes()
-        elif kind == "text":
-            self.texts()
-        elif kind == "vector":
-            self.vectors()
-        elif kind != self.kind:
+    def require(self, kind: Kind) -> Any:
+        """Return these labels read as labels of this kind: classes, texts, vectors or themselves.
+
+        Raises SamplesError when they cannot be.
+        """
+        readers = {"class": self.classes, "text": self.texts, "vector": self.vectors}
+        if kind in readers:
+            return readers[kind]()
+        if kind != self.kind:
             raise self._wrong_kind(kind)
+        return self
 
     def classes(self) -> Classes:
         """Return class indices, int64 (N,); names count in natural order over the whole source."""

@@ -57,6 +57,34 @@ class TensorSource(Source):
         """Return array name -> array of one sample; the name is "" where the file has none."""
 
 
+class DerivedSource(Source):
+    """The samples of another ``source``, read in another way; subclasses are dataclasses."""
+
+    source: Source
+
+    @property
+    def labels(self) -> Labels | None:  # type: ignore[override]
+        return self.source.labels
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def name(self, index: int) -> str:
+        return self.source.name(index)
+
+    def content_digest(self, index: int) -> str:
+        return self.source.content_digest(index)
+
+
+class DerivedImages(DerivedSource, ImageSource):
+    """The images of another ``source``, read in another way but in their size."""
+
+    source: ImageSource
+
+    def size(self, index: int) -> Size:
+        return self.source.size(index)
+
+
 @dataclass(frozen=True, eq=False)
 class _Files(Source):
     """One file a sample."""
@@ -68,12 +96,14 @@ class _Files(Source):
         return len(self.paths)
 
     def name(self, index: int) -> str:
-        """Return the file's path."""
         return str(self.paths[index])
 
     def content_digest(self, index: int) -> str:
-        """Return the hex SHA-256 of the file. Raises SamplesError when it cannot be read."""
-        return _file_digest(self.paths[index])
+        path = self.paths[index]
+        try:
+            return sha256_of(path)
+        except OSError as error:
+            raise SamplesError(f"{path}: {error.strerror or error}", "check the path") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,11 +111,9 @@ class ImageFiles(_Files, ImageSource):
     """One image file a sample."""
 
     def image(self, index: int) -> Pixels:
-        """Decode the file."""
         return decode_image(self.paths[index])
 
     def size(self, index: int) -> Size:
-        """Return what the file's header says."""
         return image_size(self.paths[index])
 
 
@@ -94,7 +122,6 @@ class TensorFiles(_Files, TensorSource):
     """One .npy file a sample, as the toolkit's dataset.txt may list them."""
 
     def tensors(self, index: int) -> dict[str, Array]:
-        """Return the file's array, without a name. Raises SamplesError for uint8."""
         array = read_npy(self.paths[index])
         if array.dtype == np.uint8:
             raise SamplesError(
@@ -116,20 +143,16 @@ class ImageArray(ImageSource):
         return len(self.images)
 
     def name(self, index: int) -> str:
-        """Return the array file's path and the index."""
         return f"{self.path}[{index}]"
 
     def image(self, index: int) -> Pixels:
-        """Return one image with its channel axis."""
         image = np.asarray(self.images[index])
         return image if image.ndim == 3 else image[:, :, np.newaxis]
 
     def size(self, index: int) -> Size:
-        """Return the size that all images have."""
         return self.images.shape[1], self.images.shape[2]
 
     def content_digest(self, index: int) -> str:
-        """Return the hex SHA-256 of the image's shape and pixels."""
         return _array_digest({"": self.images[index]})
 
 
@@ -145,23 +168,13 @@ class TensorArrays(TensorSource):
         return len(next(iter(self.arrays.values())))
 
     def name(self, index: int) -> str:
-        """Return the array file's path and the index."""
         return f"{self.path}[{index}]"
 
     def tensors(self, index: int) -> dict[str, Array]:
-        """Return array name -> array of one sample."""
         return {name: np.asarray(array[index]) for name, array in self.arrays.items()}
 
     def content_digest(self, index: int) -> str:
-        """Return the hex SHA-256 of the arrays' names, types, shapes and values."""
         return _array_digest(self.tensors(index))
-
-
-def _file_digest(path: Path) -> str:
-    try:
-        return sha256_of(path)
-    except OSError as error:
-        raise SamplesError(f"{path}: {error.strerror or error}", "check the path") from error
 
 
 def _array_digest(arrays: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rockpress.accuracy.metrics.classification import agreement, top_k
 from rockpress.accuracy.metrics.metric import Metric
-from rockpress.accuracy.metrics.metric_names import metric_modules, metric_names
+from rockpress.accuracy.metrics.metric_names import metric_modules
 from rockpress.accuracy.metrics.metric_table import bind_metric, find_metric
 from rockpress.accuracy.metrics.user_metric import UserMetric
 from rockpress.calibration_data.sources.labels import Labels
@@ -132,7 +132,7 @@ def scores_of(metric: Metric, outputs: list[Any], labels: list[int]) -> list[flo
 
 
 def test_the_table_scores_the_first_output() -> None:
-    assert {"top1", "top5"} <= set(metric_names())
+    assert {"top1", "top5"} <= set(metric_modules())
     wide = np.eye(6)
     for name, expected in (("top1", 1), ("top5", 5)):
         scores = scores_of(find_metric(name), [wide, np.zeros((6, 2))], [4] * 6)
@@ -143,13 +143,13 @@ def test_the_table_scores_the_first_output() -> None:
 def test_the_names_are_those_of_all_tables_and_take_no_numpy() -> None:
     for name, module in metric_modules().items():
         assert name in import_module(f"rockpress.accuracy.metrics.{module}").METRICS
-    line = "from rockpress.accuracy.metrics.metric_names import *; print(metric_names())"
+    line = "from rockpress.accuracy.metrics.metric_names import *; print(metric_modules())"
     script = f"{line}\nimport sys; assert 'numpy' not in sys.modules"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == str(metric_names())
-    assert len(metric_names()) >= 12
+    assert done.stdout.strip() == str(metric_modules())
+    assert len(metric_modules()) >= 12
 
 
 def test_a_metric_reads_the_outputs_that_are_asked_for() -> None:

@@ -13,13 +13,20 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from rockpress.accuracy.confidence.proportions import Pairs, mcnemar
+from rockpress.accuracy.confidence.proportions import sign_test
 from rockpress.accuracy.gates import min_retention_gate
-from rockpress.accuracy.metrics.measurement import Sums, means
-from rockpress.accuracy.retention import Retention, retention, too_few_samples
+from rockpress.accuracy.metrics.measurement import Measurement, Sums, means
+from rockpress.accuracy.retention import Retention, retention_and_intervals, too_few_samples
 from rockpress.core.errors import OptionError, SamplesError
 
 PAIRS = np.array([(1, 1), (1, 0), (0, 1), (0, 0)], dtype=np.float64)
+
+
+def retention(
+    baseline: Measurement | NDArray[Any], candidate: Measurement | NDArray[Any], **options: Any
+) -> Retention:
+    both = (means(one) if isinstance(one, np.ndarray) else one for one in (baseline, candidate))
+    return retention_and_intervals(*both, **options)[0]
 
 
 def binary_pairs(count: int, shares: list[float], seed: int) -> NDArray[Any]:
@@ -136,7 +143,7 @@ def test_mcnemar_is_the_exact_sign_test() -> None:
         both = first + second
         tail = sum(comb(both, place) for place in range(min(first, second) + 1))
         expected = min(1.0, float(Fraction(2 * tail, 2**both)))
-        found = mcnemar(Pairs(5, first, second, 5))
+        found = sign_test(first, second)
         assert found == pytest.approx(expected, rel=1e-6)
 
 
@@ -241,9 +248,9 @@ def test_the_value_lies_in_its_interval_and_neither_is_negative(scores: NDArray[
 @pytest.mark.parametrize(
     ("baseline", "candidate", "message"),
     [
-        ([], [], r"shape \(0,\) cannot be paired"),
+        ([], [], r"shapes \(0,\) and \(0,\) cannot be paired"),
         ([1.0], [1.0, 1.0], r"shapes \(1,\) and \(2,\) cannot be paired"),
-        ([[1.0]], [[1.0]], r"shape \(1, 1\)"),
+        ([[1.0]], [[1.0]], r"shapes \(1, 1\)"),
         ([1.0, np.nan], [1.0, 1.0], "NaN or infinite"),
         ([1.0, 1.0], [1.0, np.inf], "NaN or infinite"),
     ],

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from onnx import ModelProto
 
 from graphs import model_of
 from rockpress.accuracy import runners
-from rockpress.accuracy.runners import Runner, measure_latency, onnxruntime_runner, run_onnxruntime
+from rockpress.accuracy.runners import Runner, measure_latency, run_onnxruntime
 from rockpress.calibration_data.samples import open_samples
 from rockpress.core.errors import ModelError, SamplesError
 from rockpress.core.progress import Progress
@@ -55,7 +56,7 @@ def test_progress_is_told_sample_by_sample(pooling: ModelProto) -> None:
 def test_a_runner_is_bound_to_its_model(pooling: ModelProto, tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.full((2, 8, 8, 3), 7, dtype=np.uint8))
     samples = open_samples(tmp_path / "a.npy", {"x": (1, 3, 4, 4)})
-    runner: Runner = onnxruntime_runner(pooling)
+    runner: Runner = partial(run_onnxruntime, pooling)
     _, total = runner(samples)
     np.testing.assert_array_equal(total, np.full((2, 3), 7))
 

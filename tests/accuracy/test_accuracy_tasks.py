@@ -16,9 +16,9 @@ from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.neighbors import NearestNeighbors
 
 from rockpress.accuracy.compare import compare
-from rockpress.accuracy.metrics.edit_distance import edit_distance
 from rockpress.accuracy.metrics.measurement import Measurement
 from rockpress.accuracy.metrics.metric_table import bind_metric, find_metric
+from rockpress.accuracy.metrics.text_recognition import edit_distance
 from rockpress.calibration_data.sources.labels import Labels
 from rockpress.core.errors import OptionError, SamplesError
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import onnx
 import pytest
 
 from graphs import model_of
-from rockpress.accuracy.runners import Runner, onnxruntime_runner
+from rockpress.accuracy.runners import Runner, run_onnxruntime
 from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import Samples, open_samples
 from rockpress.cli import progress_display
@@ -67,7 +68,7 @@ def simulator(model: Path, jobs: int) -> Runner:
 def test_all_runners_see_identical_tensors(identity: Path, tmp_path: Path) -> None:
     samples = samples_in(tmp_path, 20)
     simulators = [simulator(identity, jobs) for jobs in (1, 3)]
-    runners: Sequence[Runner] = [onnxruntime_runner(identity), on_a_board, *simulators]
+    runners: Sequence[Runner] = [partial(run_onnxruntime, identity), on_a_board, *simulators]
     expected = np.concatenate([feeds["x"] for feeds in samples])
     assert np.abs(expected).max() > 10 and len(np.unique(expected)) > 100
     for runner in runners:
