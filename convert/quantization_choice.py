@@ -11,6 +11,8 @@ from .chips.targets import Target
 
 QUANTIZERS = ("normal", "kl_divergence", "mmse", "gdq")
 _QUANTIZATIONS = ("auto", "float16", "qdq", "hybrid", *QUANTIZERS)
+# the option that asks for it, where it is not the toolkit's own quantization
+_ASKED_BY = {"float16": "scheme", "qdq": "route", "hybrid": "route"}
 _GDQ_DTYPES = ("w4a16", "w8a16")
 
 
@@ -36,12 +38,13 @@ def choose_quantization(
     if quantized and chosen != "qdq":
         raise OptionError(
             f"the model is quantized already (QDQ), so it cannot be converted as {chosen}",
-            f"give the float model, or leave {option('toolkit-quantizer')} out",
+            f"give the float model, or leave {option(_ASKED_BY.get(chosen, 'toolkit-quantizer'))} "
+            "out",
         )
     if chosen == "qdq" and not quantized:
         raise OptionError(
             "the model holds no QuantizeLinear nodes, so it cannot be converted as qdq",
-            f"quantize it first, or choose another way with {option('toolkit-quantizer')}",
+            f"quantize it first, or leave {option('route')} out",
         )
     return chosen, _dtype(chosen, dtype, target)
 
