@@ -14,15 +14,14 @@ from onnx import ModelProto, NodeProto, numpy_helper
 
 from ..core.graphs.graph import Graph, attributes, free_name
 from ..core.progress import SILENT, Progress
-from ..core.scratch import scratch_folder
 from ..core.session import Session
 from ..core.similarity import RunningSqnr
 from ..core.streaming.tensor_stream import stream, with_outputs
 from ..core.types import Array
-from .mixing.activation_mix import scale_groups
+from .mixing.activation_mix import scale_groups, with_activations
 from .numeric.scales import INT8_HIGH, INT8_LOW, dequantize
 from .rendering.plan import Activation, Plan
-from .rendering.qdq import dequantized_names, insert_qdq
+from .rendering.qdq import dequantized_names
 from .statistics.calibration import SampleSet
 from .trials.held_out_samples import HeldOut
 
@@ -117,7 +116,7 @@ def _activations(
         yield _QuantizedTensor(
             TensorError(name, "activation", operator, None, 0.0, *numbers),
             dequantized[name],
-            partial(_with_activations, model, plan, members),
+            partial(with_activations, model, plan, members),
             partial(_activation_error, activation),
         )
 
@@ -148,12 +147,6 @@ def _weights(model: ModelProto, graph: Graph, quantized: ModelProto) -> Iterator
                 partial(_with_weight, model, index, sources, constants),
                 partial(_weight_error, weight, sources[1], constants),
             )
-
-
-def _with_activations(model: ModelProto, plan: Plan, names: Sequence[str]) -> ModelProto:
-    """Return the model in float but for some activations."""
-    alone = {name: plan.activations[name] for name in names}
-    return insert_qdq(model, replace(plan, activations=alone, weights={}), {})
 
 
 def _with_weight(
@@ -242,13 +235,12 @@ def _alone(
     apart = max(len(samples) // _SAMPLES, 1)
     spread = islice(samples, 0, _SAMPLES * apart, apart)
     sqnrs: list[float | None] = []
-    with scratch_folder() as folder:
-        judged = HeldOut(model, spread, folder)
-        most = _affordable(tensors, judged, deadline)
-        for done, tensor in enumerate(tensors):
-            progress.step("error alone", done, len(tensors))
-            late = time.monotonic() >= deadline
-            sqnrs.append(None if late else judged.sqnr_db(tensor.alone(), most=most))
+    judged = HeldOut(model, spread)
+    most = _affordable(tensors, judged, deadline)
+    for done, tensor in enumerate(tensors):
+        progress.step("error alone", done, len(tensors))
+        late = time.monotonic() >= deadline
+        sqnrs.append(None if late else judged.sqnr_db(tensor.alone(), most=most))
     return sqnrs
 
 

@@ -12,7 +12,6 @@ from ..core.diagnostics import Diagnostic
 from ..core.files import replacing
 from ..core.graphs.model import save_model
 from ..core.progress import SILENT, Progress
-from ..core.scratch import scratch_folder
 from .graph_parts.quantizable import require_to_choose_by, underflow_warnings
 from .methods import refinements
 from .mixing.mixed_budget import MixedPrecision
@@ -64,17 +63,16 @@ def quantize(
     number_format = find_scheme(scheme)
     methods = number_format.methods_for(method, is_trial=len(held_out) > 0)
     require_to_choose_by(held_out, mixed is not None and mixed.is_asked)
-    with scratch_folder() as folder:
-        task = Calibration(model, samples, methods, folder, symmetric, seed, progress)
-        candidates = number_format.candidates(task)
-        unseen = HeldOut(model, held_out, folder)
-        refining = number_format.methods if method == AUTO else ()
-        plan = _best(candidates, task, refining, unseen, metric)
-        if method != AUTO:
-            plan = replace(plan, chosen_by=USER)
-        if mixed is not None and mixed.is_due(plan.candidates.get(plan.method)):
-            plan = candidates.mixed(plan, unseen, mixed)
-        plan, quantized = candidates.final(plan, unseen)
+    task = Calibration(model, samples, methods, symmetric, seed, progress)
+    candidates = number_format.candidates(task)
+    unseen = HeldOut(model, held_out)
+    refining = number_format.methods if method == AUTO else ()
+    plan = _best(candidates, task, refining, unseen, metric)
+    if method != AUTO:
+        plan = replace(plan, chosen_by=USER)
+    if mixed is not None and mixed.is_due(plan.candidates.get(plan.method)):
+        plan = candidates.mixed(plan, unseen, mixed)
+    plan, quantized = candidates.final(plan, unseen)
     with replacing(plan_path) as whole_plan:  # it appears only when the model did
         write_plan(plan, whole_plan)
         save_model(quantized, output)

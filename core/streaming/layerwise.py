@@ -8,6 +8,7 @@ unnamed temporary file, so that memory depends neither on the samples nor on the
 from __future__ import annotations
 
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -55,6 +56,27 @@ class SpooledArrays:
         return (self[index] for index in range(len(self)))
 
 
+class SpooledFeeds:
+    """Samples as named arrays, written once and read as often as needed; see SpooledArrays."""
+
+    def __init__(self, samples: Iterable[Feeds] = ()) -> None:
+        self._arrays: dict[str, SpooledArrays] = defaultdict(SpooledArrays)
+        for feeds in samples:
+            self.append(feeds)
+
+    def append(self, feeds: Feeds) -> None:
+        """Keep a copy of one sample, of the same names as the others."""
+        for name, array in feeds.items():
+            self._arrays[name].append(np.asarray(array))
+
+    def __len__(self) -> int:
+        return len(next(iter(self._arrays.values()), ()))
+
+    def __iter__(self) -> Iterator[Feeds]:
+        for index in range(len(self)):
+            yield {name: arrays[index] for name, arrays in self._arrays.items()}
+
+
 class LayerwiseExecutor:
     """Runs a model in steps: all nodes before ``position`` have run on every sample.
 
@@ -64,12 +86,15 @@ class LayerwiseExecutor:
             ...
 
     The nodes and initializers of the later pieces are read from ``model`` when they run. Raises
-    SamplesError when there are no samples, ModelError when a piece cannot run.
+    SamplesError when there are no samples, ModelError when a piece cannot run. ``optimise=False``
+    is for quantized models, see Session.
     """
 
-    def __init__(self, model: ModelProto, samples: Iterable[Feeds]) -> None:
+    def __init__(
+        self, model: ModelProto, samples: Iterable[Feeds], *, optimise: bool = True
+    ) -> None:
         self.position = 0
-        self._model = model
+        self._model, self._optimise = model, optimise
         self._nodes: list[NodeProto] = list(model.graph.node)
         self._pinned: set[str] = set()
         self._last = _last_reader(model)
@@ -84,6 +109,7 @@ class LayerwiseExecutor:
         other = object.__new__(LayerwiseExecutor)
         other.position, other._count = self.position, self._count
         other._model, other._nodes = model, list(model.graph.node)
+        other._optimise = self._optimise
         other._pinned, other._last = set(), _last_reader(model)
         other._held = dict(self._held)  # what is held is never changed
         return other
@@ -101,6 +127,13 @@ class LayerwiseExecutor:
         """Return the values of a tensor that is held, one array a sample."""
         return self._held[name]
 
+    def shift(self, name: str, offset: Array) -> None:
+        """Add an array to the values of a tensor that is held, before later nodes read them."""
+        shifted = SpooledArrays()
+        for value in self._held[name]:
+            shifted.append(value + offset)
+        self._held[name] = shifted
+
     def run_until(self, position: int) -> None:
         """Run the nodes up to ``position`` (not that one itself); does nothing when it is past."""
         if position <= self.position:
@@ -110,7 +143,7 @@ class LayerwiseExecutor:
         if piece.graph.output:
             names = [value.name for value in piece.graph.output]
             computed = {name: SpooledArrays() for name in names}
-            session = Session(piece)
+            session = Session(piece, optimise=self._optimise)
             for feeds in self.feeds(session.input_names):
                 for name, value in zip(names, session.run(feeds, names), strict=True):
                     computed[name].append(value)

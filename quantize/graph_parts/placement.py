@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import NodeProto, TensorProto
 
-from ...core.graphs.graph import Graph, output_axis
+from ...core.graphs.graph import Graph
 from .attention import MOVING, WEIGHTED, floating_tensors
 
 # the NPU applies these to a convolution's result before it is stored
@@ -99,11 +99,6 @@ def _is_between(graph: Graph, node: NodeProto, tensors: set[str]) -> bool:
     while output not in tensors and _is_inside(graph, output):
         output = graph.consumers[output][0].output[0]
     return node.input[0] in tensors and output in tensors
-
-
-def weight_axis(graph: Graph, node: NodeProto) -> int:
-    """Return the output-channel axis of a node's weight: one scale for each index along it."""
-    return output_axis(node)
 
 
 def _activations(graph: Graph) -> list[str]:

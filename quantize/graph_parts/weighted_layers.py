@@ -10,9 +10,8 @@ import numpy as np
 from onnx import NodeProto
 
 from ...core.graphs.dense import patches
-from ...core.graphs.graph import Graph, attributes
+from ...core.graphs.graph import Graph, attributes, output_axis
 from ...core.types import Array
-from .placement import QdqPlacement, weight_axis
 
 # Second moments of d inputs take d * d numbers. A wider layer is cut into blocks, and what its
 # inputs have in common across blocks is left out.
@@ -45,6 +44,16 @@ class WeightedLayer:
         return str(self.node.input[0])
 
     @property
+    def weight_name(self) -> str:
+        """Return the name of the weight."""
+        return str(self.node.input[1])
+
+    @property
+    def channels(self) -> int:
+        """Return the number of outputs."""
+        return int(self.weight.shape[self.axis])
+
+    @property
     def has_rows(self) -> bool:
         """Return whether an output is the product of the weight with a patch of the input."""
         return self.node.op_type != "ConvTranspose"
@@ -52,7 +61,7 @@ class WeightedLayer:
     @property
     def width(self) -> int:
         """Return the number of inputs of one output: channels of its group times taps."""
-        return self.weight.size // self.weight.shape[self.axis]
+        return self.weight.size // self.channels
 
     def matrix(self, weight: Array) -> Array:
         """Return a weight as (groups, outputs of a group, inputs of a group * taps)."""
@@ -70,11 +79,6 @@ class WeightedLayer:
         return fields.reshape(len(at), self.groups, -1).transpose(1, 0, 2)
 
 
-def layers_of(graph: Graph, placement: QdqPlacement) -> tuple[WeightedLayer, ...]:
-    """Return the layers whose weights are quantized, in graph order."""
-    return layers_from(graph, placement.weights)
-
-
 def layers_from(graph: Graph, nodes: Iterable[NodeProto]) -> tuple[WeightedLayer, ...]:
     """Return these nodes as layers; see placement.weighted_nodes for those that can be."""
     return tuple(_layer(graph, node) for node in nodes)
@@ -83,7 +87,7 @@ def layers_from(graph: Graph, nodes: Iterable[NodeProto]) -> tuple[WeightedLayer
 def _layer(graph: Graph, node: NodeProto) -> WeightedLayer:
     settings = attributes(node)
     weight = graph.weights[node.input[1]]
-    axis = weight_axis(graph, node)
+    axis = output_axis(node)
     groups = settings.get("group", 1) if node.op_type == "Conv" else 1
     shape = graph.shapes.get(node.output[0], ())
     spatial = node.op_type in ("Conv", "ConvTranspose")

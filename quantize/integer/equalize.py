@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 from onnx import ModelProto, NodeProto, numpy_helper
@@ -22,7 +23,8 @@ from ...core.graphs.graph import Graph, attributes, output_axis
 from ...core.streaming.tensor_stream import stream
 from ...core.types import Array, Float64
 from ..graph_parts.placement import weighted_nodes
-from ..numeric.scales import INT8_HIGH, INT8_LOW, WEIGHT_LIMIT
+from ..graph_parts.weighted_layers import WeightedLayer, layers_from
+from ..numeric.scales import INT8_HIGH, INT8_LOW, WEIGHT_LIMIT, along
 from ..rendering.plan import Plan
 
 _HOMOGENEOUS = ("Relu", "LeakyRelu", "PRelu")
@@ -40,26 +42,28 @@ _LEAST_GAIN_DB, _WORTHWHILE_DB = 1.0, 3.0
 class Pair:
     """Two layers with ``between``, which the second one reads, and nothing else does."""
 
-    first: NodeProto
+    first: WeightedLayer
     between: str
-    second: NodeProto
+    second: WeightedLayer
 
 
 def pairs_of(graph: Graph) -> tuple[Pair, ...]:
     """Return the pairs of layers whose channels can be scaled against each other, in order."""
-    layers = [node for node in weighted_nodes(graph) if _is_plain(graph, node)]
-    names = {node.output[0] for node in layers}
+    plain = [node for node in weighted_nodes(graph) if _is_plain(graph, node)]
+    layers = {layer.name: layer for layer in layers_from(graph, plain)}
     pairs = []
-    for node in layers:
-        last, reader = node, _only_reader(graph, node)
+    for first in layers.values():
+        last, reader = first.node, _only_reader(graph, first.node)
         if reader is not None and _keeps_factors(graph, reader):
             last, reader = reader, _only_reader(graph, reader)
-        if reader is None or reader.output[0] not in names:
-            continue
-        alike = (node.op_type == "Conv") == (reader.op_type == "Conv")
-        if alike and reader.input[0] == last.output[0]:
-            pairs.append(Pair(node, last.output[0], reader))
+        second = layers.get(reader.output[0]) if reader is not None else None
+        if second is not None and second.x == last.output[0] and _is_alike(first, second):
+            pairs.append(Pair(first, second.x, second))
     return tuple(pairs)
+
+
+def _is_alike(first: WeightedLayer, second: WeightedLayer) -> bool:
+    return (first.node.op_type == "Conv") == (second.node.op_type == "Conv")
 
 
 def _is_plain(graph: Graph, node: NodeProto) -> bool:
@@ -87,20 +91,11 @@ def _keeps_factors(graph: Graph, node: NodeProto) -> bool:
     return node.op_type in _HOMOGENEOUS
 
 
-def matrix_of(node: NodeProto, weight: Array) -> Array:
+def _matrix(layer: WeightedLayer, weight: Array) -> Array:
     """Return a layer's weight as (groups, outputs of a group, inputs of a group, taps)."""
-    if node.op_type == "Conv":
-        groups = attributes(node).get("group", 1)
-        outputs, inputs = weight.shape[:2]
-        return weight.reshape(groups, outputs // groups, inputs, -1)
-    matrix = weight if output_axis(node) == 0 else weight.T
-    return matrix.reshape(1, *matrix.shape, 1)
-
-
-def _weight_like(node: NodeProto, matrix: Array, weight: Array) -> Array:
-    if output_axis(node) == 0:
-        return matrix.reshape(weight.shape)
-    return matrix.reshape(weight.shape[::-1]).T
+    matrix = layer.matrix(weight)
+    taps = prod(weight.shape[2:])
+    return matrix.reshape(*matrix.shape[:2], -1, taps)
 
 
 def equalized(model: ModelProto, factors: Mapping[str, Iterable[float]]) -> ModelProto:
@@ -131,7 +126,7 @@ def as_planned(model: ModelProto, plan: Plan) -> ModelProto:
     if not plan.equalization:
         return model
     graph = Graph(model)
-    channels = {pair.between: _channels(graph, pair.second) for pair in pairs_of(graph)}
+    channels = {pair.between: pair.first.channels for pair in pairs_of(graph)}
     for name, factors in plan.equalization.items():
         if channels.get(name) != len(factors):
             raise ModelError(
@@ -141,25 +136,14 @@ def as_planned(model: ModelProto, plan: Plan) -> ModelProto:
     return equalized(model, plan.equalization)
 
 
-def _channels(graph: Graph, node: NodeProto) -> int:
-    groups, _, inputs, _ = matrix_of(node, graph.weights[node.input[1]]).shape
-    return int(groups * inputs)
-
-
 def _scale(pair: Pair, factors: Float64, values: dict[str, Array]) -> None:
     first, second = pair.first, pair.second
-    for position, name in enumerate(first.input[1:3]):
+    for name, axis in zip(first.node.input[1:3], (first.axis, 0), strict=False):
         if name:
-            axis = 0 if position else output_axis(first)
-            values[name] = values[name] / _along(factors, axis, values[name].ndim)
-    weight = values[second.input[1]]
-    matrix = matrix_of(second, weight)
+            values[name] = values[name] / along(factors, axis, values[name].ndim)
+    matrix = _matrix(second, values[second.weight_name])
     scaled = matrix * factors.reshape(matrix.shape[0], 1, -1, 1)
-    values[second.input[1]] = _weight_like(second, scaled, weight)
-
-
-def _along(factors: Float64, axis: int, rank: int) -> Float64:
-    return factors.reshape([-1 if index == axis else 1 for index in range(rank)])
+    values[second.weight_name] = second.weight_like(scaled)
 
 
 def equalization(
@@ -176,7 +160,7 @@ def equalization(
     sizes = _sizes(model, pairs, samples) if pairs else {}
     factors_by_tensor, gains = {}, [0.0]
     for pair in pairs:
-        matrix = matrix_of(pair.second, graph.weights[pair.second.input[1]].astype(np.float64))
+        matrix = _matrix(pair.second, pair.second.weight.astype(np.float64))
         factors, gain = _best_factors(sizes[pair.between], matrix)
         gains.append(gain)
         if gain >= _LEAST_GAIN_DB:
@@ -197,7 +181,7 @@ class Sizes:
 def _sizes(
     model: ModelProto, pairs: Sequence[Pair], samples: Iterable[Mapping[str, Array]]
 ) -> dict[str, Sizes]:
-    spatial = {pair.between: pair.second.op_type == "Conv" for pair in pairs}
+    spatial = {pair.between: pair.second.node.op_type == "Conv" for pair in pairs}
     sizes: dict[str, Sizes] = {}
 
     def take(values: Mapping[str, Array]) -> None:

@@ -27,9 +27,7 @@ from .mixed_budget import LayerCost, MixedPrecision, search
 # Of all cycles: what a tensor is taken to cost at least. The conversion to float16 and back is not
 # in any table of the compiler, but is not free.
 _LEAST_COST = 0.001
-_WORST_DB = -100.0  # an output that is broken altogether: finite, so that it can be added up
 _PIECES = 4  # into which a stretch of the network is cut
-_SAMPLES = 6  # enough to rank tensors by the error that they bring
 _WIDTH = 8  # tensors looked at in each step of the greedy choice
 
 
@@ -79,10 +77,7 @@ def sensitivities(
 
     def noise(names: Sequence[str]) -> float:
         members = [member for name in names for member in groups[name]]
-        alone = {member: plan.activations[member] for member in members}
-        partly = insert_qdq(model, replace(plan, activations=alone, weights={}), {})
-        db = max(held_out.sqnr_db(partly, most=_SAMPLES), _WORST_DB)
-        return float(10 ** (-db / 10))
+        return held_out.noise(with_activations(model, plan, members))
 
     whole = list(groups)
     stretches = [(-noise(whole), 0, whole)]
@@ -104,6 +99,12 @@ def sensitivities(
             heapq.heappush(stretches, (-noise(piece), order, piece))
             order += 1
     return noises
+
+
+def with_activations(model: ModelProto, plan: Plan, names: Sequence[str]) -> ModelProto:
+    """Return the model in float but for some activations."""
+    alone = {name: plan.activations[name] for name in names}
+    return insert_qdq(model, replace(plan, activations=alone, weights={}), {})
 
 
 def scale_groups(plan: Plan) -> dict[str, list[str]]:

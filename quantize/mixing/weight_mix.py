@@ -21,8 +21,6 @@ from ..rendering.plan import Tradeoff
 from ..trials.held_out_samples import HeldOut
 from .mixed_budget import MixedPrecision, search
 
-_SAMPLES = 6  # enough to rank weights by the error that they bring
-_WORST_DB = -100.0  # an output that is broken altogether: finite, so that it can be compared
 _INT8_BITS, _FLOAT16_BITS = 8, 16
 
 # layers -> the float model in which the weights of these are rounded
@@ -48,7 +46,7 @@ def mixed_weights(
     sizes = WeightSizes(model, layers, bits)
 
     def sqnr_db(names: tuple[str, ...]) -> float:
-        rounded = [layer for layer in layers if layer.node.input[1] not in names]
+        rounded = [layer for layer in layers if layer.weight_name not in names]
         return held_out.sqnr_db(render_with(rounded))
 
     choices = _growing_choices(noise, sizes, 1 + mixed.budget.most)
@@ -59,7 +57,7 @@ class WeightSizes:
     """Sizes of a model's weights, for any choice of those that are left in float16."""
 
     def __init__(self, model: ModelProto, layers: Sequence[WeightedLayer], bits: int) -> None:
-        self.rounded = {layer.node.input[1]: layer.weight.size for layer in layers}
+        self.rounded = {layer.weight_name: layer.weight.size for layer in layers}
         self._bits = bits
         graph = Graph(model)
         in_int8 = {node.input[1] for node in weighted_nodes(graph)}
@@ -97,14 +95,13 @@ def _sensitivities(
     """
     users: dict[str, list[WeightedLayer]] = {}
     for layer in layers:
-        users.setdefault(layer.node.input[1], []).append(layer)
+        users.setdefault(layer.weight_name, []).append(layer)
     noise: dict[str, float] = {}
     for done, (name, together) in enumerate(users.items()):
         if time.monotonic() > deadline:
             break
         progress.step("sensitivity", done, len(users))
-        db = max(held_out.sqnr_db(render_with(together), most=_SAMPLES), _WORST_DB)
-        noise[name] = 10 ** (-db / 10)
+        noise[name] = held_out.noise(render_with(together))
     return noise
 
 

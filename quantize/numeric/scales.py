@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.types import Float32
+from ...core.types import Array, Float32
 
 INT8_LOW, INT8_HIGH = -128, 127
 LEVELS = INT8_HIGH - INT8_LOW + 1
@@ -82,7 +82,7 @@ def quantize_weight(weight: Float32, scales: Float32, axis: int) -> NDArray[np.i
     >>> quantize_weight(np.array([[1.26, -0.5]], np.float32), np.array([0.01], np.float32), 0)
     array([[126, -50]], dtype=int8)
     """
-    steps = weight / _along(scales, axis, weight.ndim)
+    steps = weight / along(scales, axis, weight.ndim)
     return np.asarray(np.clip(np.rint(steps), -WEIGHT_LIMIT, WEIGHT_LIMIT), dtype=np.int8)
 
 
@@ -94,8 +94,9 @@ def quantize_bias(bias: Float32, input_scale: float, scales: Float32) -> NDArray
 
 def dequantize(steps: NDArray[np.int8], scales: Float32, axis: int) -> Float32:
     """Turn integers back into real numbers, one scale a channel."""
-    return np.asarray(steps * _along(scales, axis, steps.ndim), dtype=np.float32)
+    return np.asarray(steps * along(scales, axis, steps.ndim), dtype=np.float32)
 
 
-def _along(scales: Float32, axis: int, rank: int) -> Float32:
-    return scales.reshape([-1 if i == axis else 1 for i in range(rank)])
+def along(values: Array, axis: int, rank: int) -> Array:
+    """Return values, one a channel, as they lie along ``axis`` of an array of this rank."""
+    return values.reshape([-1 if i == axis else 1 for i in range(rank)])

@@ -8,10 +8,11 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from ...core.graphs.graph import Graph, free_name, read_by
+from ...core.graphs.graph import Graph, free_name, output_axis, read_by
 from ...core.types import Array
-from ..graph_parts.placement import place, weight_axis
-from ..graph_parts.weighted_layers import layers_of
+from ..graph_parts.placement import place
+from ..graph_parts.weighted_layers import layers_from
+from ..methods import find_method
 from ..numeric.scales import quantize_bias
 from .plan import Plan
 from .rounding import Rounded, rounded_layers
@@ -34,8 +35,8 @@ def insert_qdq(
     copy = ModelProto()
     copy.CopyFrom(model)
     if rounded is None:
-        layers = layers_of(graph, place(graph, plan.high_precision))
-        rounded = rounded_layers(layers, plan.activations, {})
+        layers = layers_from(graph, place(graph, plan.high_precision).weights)
+        rounded = rounded_layers(layers, plan.activations, {}, find_method("min-max"))
     builder = _Builder(graph, plan, rounded)
     nodes: list[NodeProto] = []
     for name in graph.input_names:
@@ -155,7 +156,7 @@ class _Builder:
         layer = self._rounded.get(self.original(node.output[0]))
         if layer is None or node.input[1] not in self._plan.weights:
             return []
-        axis = weight_axis(self._graph, node)
+        axis = output_axis(node)
         source = self._plan.activations.get(node.input[0])
         weight = self._dequantized(node, 1, layer.steps, layer.scales, axis)
         if layer.bias is None or source is None:

@@ -1,4 +1,7 @@
-"""Weights and biases as integers: rounded to nearest or by GPTQ, biases corrected for it."""
+"""Weights and biases as integers: rounded to nearest or by GPTQ, biases corrected for it.
+
+Those of few bits go back into a float model, for a quantizer that finds their grid again.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import ModelProto, numpy_helper
 
+from ...core.graphs.graph import Graph, drop_unread, free_name
 from ...core.graphs.sparsity import sparse_axis
 from ...core.types import Array, Float32, Float64
-from ..graph_parts.weighted_layers import WeightedLayer
-from ..methods import NEAREST, Rounding, Solver
+from ..graph_parts.placement import weighted_nodes
+from ..graph_parts.weighted_layers import WeightedLayer, layers_from
+from ..methods import QuantizationMethod, Rounding, Solver
 from ..numeric.scales import WEIGHT_LIMIT, floored_for_bias, quantize_weight, weight_scales
 from ..statistics.tensor_statistics import InputMoments
 from .plan import Activation
@@ -30,9 +36,7 @@ def rounded_layers(
     layers: Sequence[WeightedLayer],
     activations: Mapping[str, Activation],
     moments: Mapping[str, InputMoments],
-    *,
-    rounding: Rounding = NEAREST,
-    correct_bias: bool = False,
+    method: QuantizationMethod,
     before: Mapping[str, Rounded] | None = None,
 ) -> dict[str, Rounded]:
     """Return layer name -> its integers; without moments to nearest, the bias uncorrected.
@@ -53,9 +57,9 @@ def rounded_layers(
         if same is not None and np.array_equal(same.scales, scales):
             steps = same.steps
         else:
-            steps = _steps(layer, scales, inputs, rounding)
+            steps = _steps(layer, scales, inputs, method.rounding)
         bias = layer.bias
-        if bias is not None and correct_bias:
+        if bias is not None and method.correct_bias:
             bias = bias + lost_mean(layer, steps, scales, inputs).astype(np.float32)
         layers_rounded[layer.name] = Rounded(steps, scales, bias)
     return layers_rounded
@@ -128,3 +132,30 @@ def lost_mean(
     lost = layer.matrix(layer.weight) - layer.matrix(steps) * grouped
     mean = moments.mean.reshape(layer.groups, 1, -1)
     return np.asarray((lost * mean).sum(axis=2).ravel(), np.float64)
+
+
+def with_rounded_weights(model: ModelProto, rounded: Mapping[str, Rounded]) -> ModelProto:
+    """Return a float copy of the model whose layers have the rounded weights, and their biases."""
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    graph = Graph(model)
+    taken = set(graph.names)
+    layers = {layer.name: layer for layer in layers_from(graph, weighted_nodes(graph))}
+    for node in copy.graph.node:
+        integers = rounded.get(node.output[0]) if node.output else None
+        if integers is None:
+            continue
+        layer = layers[node.output[0]]
+        scales = integers.scales.astype(np.float64).reshape(layer.groups, -1, 1)
+        values = {1: layer.weight_like(layer.matrix(integers.steps) * scales)}
+        if integers.bias is not None and (len(node.input) > 2 or integers.bias.any()):
+            values[2] = integers.bias
+        for position, value in values.items():
+            name = free_name(f"{node.output[0]}.{('weight', 'bias')[position - 1]}", taken)
+            taken.add(name)
+            tensor = numpy_helper.from_array(np.asarray(value, np.float32), name)
+            copy.graph.initializer.append(tensor)
+            del node.input[position : position + 1]
+            node.input.insert(position, name)
+    drop_unread(copy)
+    return copy

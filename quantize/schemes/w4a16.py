@@ -24,9 +24,8 @@ from ..graph_parts.weighted_layers import WeightedLayer, layers_from
 from ..methods import QuantizationMethod, Solver, find_method, min_max
 from ..mixing.mixed_budget import MixedBudget, MixedPrecision
 from ..mixing.weight_mix import mixed_weights
-from ..rendering.float_weights import with_rounded_weights
 from ..rendering.plan import Plan, Weight
-from ..rendering.rounding import Rounded, lost_mean, nearest, solved
+from ..rendering.rounding import Rounded, lost_mean, nearest, solved, with_rounded_weights
 from ..statistics.calibration import Calibration
 from ..statistics.tensor_statistics import InputMoments, collect_statistics
 from ..trials.held_out_samples import HeldOut
@@ -132,7 +131,7 @@ class FourBitCandidates:
     def layers(self, plan: Plan) -> list[WeightedLayer]:
         """Return the layers whose weights are rounded."""
         names = set(plan.integer_weights)
-        return [layer for layer in self._layers if layer.node.input[1] in names]
+        return [layer for layer in self._layers if layer.weight_name in names]
 
     def _rendered(self, layers: Sequence[WeightedLayer], method: str) -> ModelProto:
         return with_rounded_weights(self._model, self._rounded(layers, method))
@@ -144,7 +143,7 @@ class FourBitCandidates:
     def _weights(self, floating: Collection[str], method: str) -> dict[str, Weight]:
         weights = {}
         for layer in self._layers:
-            name, channels = layer.node.input[1], layer.weight.shape[layer.axis]
+            name, channels = layer.weight_name, layer.channels
             is_mixed = name in floating
             dtype, source = ("float16", "mixed precision") if is_mixed else ("int4", method)
             weights[name] = Weight(dtype, layer.axis, channels, source)

@@ -23,7 +23,7 @@ class W8A16(Scheme):
     def candidates(self, task: Calibration) -> IntegerCandidates:
         """Calibrate a model, its activations for int16."""
         scale = partial(symmetric_scale, bits=16)
-        return IntegerCandidates(task, IntegerFormat(self.name, "int16", scale, task.symmetric))
+        return IntegerCandidates(task, IntegerFormat(self.name, "int16", scale))
 
     def handover(self, plan: Plan) -> Handover:
         """Return the toolkit's own quantizer on the float model: the toolkit has no other way."""

@@ -36,7 +36,7 @@ class W8A8(Scheme):
     def candidates(self, task: Calibration) -> IntegerCandidates:
         """Calibrate a model, its activations for asymmetric int8 unless the task is symmetric."""
         scale = partial(symmetric_scale, bits=8) if task.symmetric else activation_scale
-        return IntegerCandidates(task, IntegerFormat(self.name, "int8", scale, task.symmetric))
+        return IntegerCandidates(task, IntegerFormat(self.name, "int8", scale))
 
     def handover(self, plan: Plan) -> Handover:
         """Return QDQ, or the toolkit's own quantizer where tensors are int16: QDQ has no int16."""

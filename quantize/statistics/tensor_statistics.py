@@ -12,7 +12,7 @@ from ...core.diagnostics import option
 from ...core.errors import ModelError
 from ...core.progress import SILENT, Progress
 from ...core.streaming.tensor_stream import stream
-from ...core.types import Array, Float64
+from ...core.types import Array, Feeds, Float64
 from ..graph_parts.weighted_layers import WeightedLayer, blocks
 from ..numeric.histogram import Histogram
 
@@ -99,10 +99,10 @@ def collect_statistics(
     model: ModelProto,
     tensors: Sequence[str],
     layers: Sequence[WeightedLayer],
-    samples: Iterable[Mapping[str, Array]],
+    samples: Iterable[Feeds],
     *,
     seed: int = 0,
-    before: TensorStatistics | None = None,
+    before: TensorStatistics = NO_STATISTICS,
     progress: Progress = SILENT,
     activity: str = "calibrate",
     total: int | None = None,
@@ -114,7 +114,7 @@ def collect_statistics(
     Raises ModelError when a tensor becomes infinite, SamplesError when there are no samples.
     """
     read = [layer for layer in layers if layer.has_rows]
-    if before is None:
+    if not before.count:
         moments = {layer.name: InputMoments(layer.groups, layer.width) for layer in read}
         before = TensorStatistics(0, {name: Histogram() for name in tensors}, moments)
     histograms, moments, earlier = before.histograms, before.moments, before.count

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from dataclasses import dataclass
+from itertools import islice
 
-import numpy as np
 from onnx import ModelProto
 
+from ...core.graphs.graph import Graph, attributes
 from ...core.progress import SILENT, Progress
 from ...core.session import Session
 from ...core.similarity import RunningSqnr, sqnr_db
+from ...core.streaming.layerwise import SpooledFeeds
 from ...core.streaming.tensor_stream import with_outputs
 from ...core.trim_heap import trim_heap
 from ...core.types import Array, Feeds
-from ..graph_parts.logits import logits_of
 from .method_selection import MethodTrial, TaskMetric
+
+_PASSED = ("QuantizeLinear", "DequantizeLinear", "Identity")
+_FEW = 6  # samples: enough to rank tensors by the error that they bring
+_WORST_DB = -100.0  # an output that is broken altogether: finite, so that it can be added up
 
 
 class HeldOut:
@@ -24,27 +29,21 @@ class HeldOut:
     They are read, and the float model is run, only once, and one sample is in memory at a time.
     """
 
-    def __init__(self, model: ModelProto, samples: Iterable[Feeds], folder: Path) -> None:
-        self._logits = logits_of(model)
+    def __init__(self, model: ModelProto, samples: Iterable[Feeds]) -> None:
+        self._samples, self._reference = SpooledFeeds(), SpooledFeeds()
         session = _LogitSession(model, optimise=True)
-        self._names = session.input_names
-        self._files: list[Path] = []
-        for number, feeds in enumerate(samples):
-            self._files.append(folder / f"{number}.npz")
-            outputs, logits = session.run(feeds)
-            inputs = [feeds[name] for name in self._names]
-            arrays = {"input": inputs, "output": outputs, "logits": logits}
-            numbered = {
-                f"{kind}{index}": array
-                for kind, group in arrays.items()
-                for index, array in enumerate(group)
-            }
-            np.savez(self._files[-1], **numbered)
+        self._outputs, self._logits = session.outputs, session.logits
+        for feeds in samples:
+            self._samples.append({name: feeds[name] for name in session.input_names})
+            self._reference.append(session.run(feeds))
         del session
         trim_heap()
 
     def __len__(self) -> int:
-        return len(self._files)
+        return len(self._samples)
+
+    def __iter__(self) -> Iterator[Feeds]:
+        return iter(self._samples)
 
     def sqnr_db(self, candidate: ModelProto, *, most: int | None = None) -> float:
         """Return the SQNR in dB of a model's worst output, over the first ``most`` samples or all.
@@ -53,11 +52,14 @@ class HeldOut:
         """
         running = RunningSqnr()
         session = Session(candidate, optimise=False)
-        for file in self._files[:most]:
-            with np.load(file) as arrays:
-                outputs = session.run(self._feeds(arrays))
-                running.add([arrays[f"output{i}"] for i in range(len(outputs))], outputs)
+        pairs = zip(self._samples, self._reference, strict=True)
+        for feeds, reference in islice(pairs, most):
+            running.add([reference[name] for name in self._outputs], session.run(feeds))
         return running.db
+
+    def noise(self, candidate: ModelProto) -> float:
+        """Return noise over signal of a model's worst output, on a few samples."""
+        return float(10 ** (-max(self.sqnr_db(candidate, most=_FEW), _WORST_DB) / 10))
 
     def trial(
         self,
@@ -73,53 +75,70 @@ class HeldOut:
         """
         running, each_db, scores = RunningSqnr(), list[float](), list[float]()
         session = _LogitSession(candidate, optimise=False)
-        for index, file in enumerate(self._files):
-            with np.load(file) as arrays:
-                outputs, logits = session.run(self._feeds(arrays))
-                running.add([arrays[f"output{i}"] for i in range(len(outputs))], outputs)
-                reference = [arrays[f"logits{i}"] for i in range(len(logits))]
-            each_db.append(self._sqnr_of_logits(reference, logits))
+        pairs = zip(self._samples, self._reference, strict=True)
+        for done, (feeds, reference) in enumerate(pairs):
+            tensors = session.run(feeds)
+            outputs = [tensors[name] for name in session.outputs]
+            running.add([reference[name] for name in self._outputs], outputs)
+            logits = _centred(self._logits, reference), _centred(session.logits, tensors)
+            each_db.append(sqnr_db(*logits))
             if metric is not None:
-                scores.append(metric.score(index, outputs))
-            progress.step("compare", earlier + index + 1, total)
+                scores.append(metric.score(done, outputs))
+            progress.step("compare", earlier + done + 1, total)
         del session
         trim_heap()
         return MethodTrial(running.db, tuple(each_db), tuple(scores))
 
-    def _sqnr_of_logits(self, reference: list[Array], logits: list[Array]) -> float:
-        centred = [
-            [
-                output.without_offset(values)[None]
-                for output, values in zip(self._logits, arrays, strict=True)
-            ]
-            for arrays in (reference, logits)
-        ]
-        return sqnr_db(*centred)
 
-    def __iter__(self) -> Iterator[Feeds]:
-        for file in self._files:
-            with np.load(file) as arrays:
-                yield self._feeds(arrays)
+@dataclass(frozen=True)
+class Logits:
+    """The ``tensor`` that an output is computed from, before a last Softmax or Sigmoid, or itself.
 
-    def _feeds(self, arrays: Mapping[str, Array]) -> Feeds:
-        return {name: arrays[f"input{i}"] for i, name in enumerate(self._names)}
+    There the error of every sample counts: where a Softmax is sure, hardly any error is left behind
+    it, and where it is not, nearly all. Along ``axis``, if any, adding the same to all values
+    changes nothing.
+    """
+
+    tensor: str
+    axis: int | None = None
+
+    def without_offset(self, values: Array) -> Array:
+        """Return the values with their mean along the axis, if any, taken off."""
+        return values if self.axis is None else values - values.mean(self.axis, keepdims=True)
+
+
+def logits_of(model: ModelProto) -> tuple[Logits, ...]:
+    """Return the logits of every output of a float model, or of its quantized form."""
+    graph = Graph(model)
+    return tuple(_before(graph, name) for name in graph.output_names)
+
+
+def _before(graph: Graph, output: str) -> Logits:
+    node = graph.producers.get(output)
+    while node is not None and node.op_type in _PASSED:
+        node = graph.producers.get(node.input[0])
+    is_last = node is not None and node.op_type in ("Softmax", "Sigmoid")
+    if node is None or not is_last or node.input[0] not in graph.producers:
+        return Logits(output)
+    axis = attributes(node).get("axis", -1) if node.op_type == "Softmax" else None
+    return Logits(node.input[0], axis)
+
+
+def _centred(logits: Iterable[Logits], tensors: Mapping[str, Array]) -> list[Array]:
+    return [output.without_offset(tensors[output.tensor])[None] for output in logits]
 
 
 class _LogitSession:
-    """A session that gives the logits (see there) beside the outputs."""
+    """A session that gives the logits beside the outputs."""
 
     def __init__(self, model: ModelProto, *, optimise: bool) -> None:
-        outputs = [value.name for value in model.graph.output]
-        logits = [output.tensor for output in logits_of(model)]
-        inner = [name for name in logits if name not in outputs]
+        self.outputs = [value.name for value in model.graph.output]
+        self.logits = logits_of(model)
+        inner = [output.tensor for output in self.logits if output.tensor not in self.outputs]
         self._session = Session(with_outputs(model, inner), optimise=optimise)
-        self._names = [*outputs, *logits]
-        self._count = len(outputs)
+        self._names = list(dict.fromkeys([*self.outputs, *inner]))
         self.input_names = self._session.input_names
 
-    def run(self, feeds: Feeds) -> tuple[list[Array], list[Array]]:
-        """Return the outputs, and as many logits."""
-        distinct = list(dict.fromkeys(self._names))
-        tensors = dict(zip(distinct, self._session.run(feeds, distinct), strict=True))
-        values = [tensors[name] for name in self._names]
-        return values[: self._count], values[self._count :]
+    def run(self, feeds: Feeds) -> Feeds:
+        """Return the outputs and the logits, by name."""
+        return dict(zip(self._names, self._session.run(feeds, self._names), strict=True))

@@ -30,7 +30,7 @@ from rockpress.quantize.integer.equalize import (
     noise_of,
     pairs_of,
 )
-from rockpress.quantize.integer.model_variants import equalized_model, uncalibrated
+from rockpress.quantize.integer.integer_candidates import equalized_model, uncalibrated
 from rockpress.quantize.numeric.scales import activation_scale
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import read_plan
@@ -99,7 +99,7 @@ def require_equal(model: ModelProto, shape: tuple[int, ...]) -> None:
     before, after = (Session(one).run(x)[0] for one in (model, changed))
     np.testing.assert_allclose(after, before, rtol=1e-5, atol=1e-5 * np.abs(before).max())
     weights = Graph(changed).weights
-    layers = [one.first.input[1] for one in pairs_of(graph)]
+    layers = [one.first.weight_name for one in pairs_of(graph)]
     assert not any(np.allclose(weights[name], graph.weights[name]) for name in layers)
     assert [n.name for n in changed.graph.initializer] == [n.name for n in model.graph.initializer]
 
@@ -201,17 +201,17 @@ def test_equalization_helps_where_ranges_are_uneven(
 
 
 def test_statistics_of_the_equalized_model_are_those_it_would_give(
-    planted: tuple[ModelProto, Array], tmp_path: Path
+    planted: tuple[ModelProto, Array],
 ) -> None:
     model, _ = planted
     samples = samples_of(20)
     factors = equalization(model, samples)
     assert factors
-    task = Calibration(model, samples, ("gptq",), tmp_path)
+    task = Calibration(model, samples, ("gptq",))
     int8 = IntegerFormat("w8a8", "int8", activation_scale)
     plain = uncalibrated(task, int8).observed_on(samples)
     apply_method(plain, "gptq")
-    derived = equalized_model(plain, factors, task)
+    derived = equalized_model(plain, factors)
     scaled = equalized(model, factors)
     fresh = uncalibrated(replace(task, model=scaled), int8).observed_on(samples)
     assert list(derived.statistics.histograms) == list(fresh.statistics.histograms)
@@ -224,7 +224,7 @@ def test_statistics_of_the_equalized_model_are_those_it_would_give(
         size = np.abs(moments.covariance).max()
         np.testing.assert_allclose(other.covariance, moments.covariance, atol=1e-4 * size)
     # the layers of no pair are not rounded again
-    pairs = {n.output[0] for p in pairs_of(Graph(model)) for n in (p.first, p.second)}
+    pairs = {n.name for p in pairs_of(Graph(model)) for n in (p.first, p.second)}
     assert set(derived.rounded["gptq"]) == {layer.name for layer in plain.layers} - pairs
     plans = [apply_method(one, "gptq")[0] for one in (derived, fresh)]
     for name, one in plans[0].activations.items():

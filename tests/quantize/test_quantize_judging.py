@@ -21,10 +21,9 @@ from rockpress.core.session import Session
 from rockpress.core.types import Array
 from rockpress.pipeline.samples.task_metric import judge_for
 from rockpress.pipeline.tasks.quantizing import held_out, quantize_step
-from rockpress.quantize.graph_parts.logits import Logits, logits_of
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import read_plan
-from rockpress.quantize.trials.held_out_samples import HeldOut
+from rockpress.quantize.trials.held_out_samples import HeldOut, Logits, logits_of
 from rockpress.quantize.trials.method_selection import MethodTrial, TaskMetric, Verdict, verdict_on
 from samples import pixels
 
@@ -145,7 +144,7 @@ def test_samples_are_compared_before_the_last_softmax(
     bias = np.array([1, 2, 3, 4], np.float32) if axis is None else np.full(4, 2, np.float32)
     shifted.graph.initializer.append(numpy_helper.from_array(bias, "b"))
     shifted.graph.node[0].input.append("b")
-    found = HeldOut(model, samples, tmp_path).trial(shifted)
+    found = HeldOut(model, samples).trial(shifted)
     convs = [np.einsum("oi,bihw->bohw", weight[:, :, 0, 0], one["x"]) for one in samples]
     if axis is not None:
         assert min(found.each_db) > 90  # the same added to all values changes no Softmax

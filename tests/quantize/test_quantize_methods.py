@@ -23,7 +23,7 @@ from rockpress.quantize.graph_parts.weighted_layers import (
     WIDEST_BLOCK,
     WeightedLayer,
     blocks,
-    layers_of,
+    layers_from,
 )
 from rockpress.quantize.methods import find_method, refinements
 from rockpress.quantize.methods.gptq import gptq
@@ -54,7 +54,7 @@ def one_layer(operator: str, shape: tuple[int, ...]) -> tuple[ModelProto, Weight
         {"w1": shape, "b1": (shape[0],)},
     )
     graph = Graph(model)
-    (layer,) = layers_of(graph, place(graph))
+    (layer,) = layers_from(graph, place(graph).weights)
     return model, layer
 
 
@@ -85,7 +85,7 @@ def test_a_matrix_product_is_a_layer_too(operator: str) -> None:
     text = f"(float[3,6] x) => (float[3,5] y) {{ y = {operator} (x, w1) }}"
     model = model_of(text, {"w1": shape})
     graph = Graph(model)
-    (layer,) = layers_of(graph, place(graph))
+    (layer,) = layers_from(graph, place(graph).weights)
     x = np.random.default_rng(0).standard_normal((3, 6)).astype(np.float32)
     (y,) = Session(model).run({"x": x})
     rows = layer.rows(x, np.arange(layer.positions))
@@ -332,10 +332,10 @@ def test_a_layer_without_a_bias_gets_one(net: ModelProto, tmp_path: Path) -> Non
 def test_integers_are_found_once_for_equal_scales(net: ModelProto) -> None:
     graph = Graph(net)
     placement = place(graph)
-    layers = layers_of(graph, placement)
+    layers = layers_from(graph, placement.weights)
     seen = collect_statistics(net, placement.tensors, layers, correlated(6, (1, 6, 12, 12)))
-    gptq_rounding = find_method("gptq").rounding
-    first = rounded_layers(layers, {}, seen.moments, rounding=gptq_rounding)
-    again = rounded_layers(layers, {}, seen.moments, rounding=gptq_rounding, before=first)
+    gptq_method = find_method("gptq")
+    first = rounded_layers(layers, {}, seen.moments, gptq_method)
+    again = rounded_layers(layers, {}, seen.moments, gptq_method, first)
     assert all(again[name].steps is first[name].steps for name in first)
     assert max(np.abs(one.steps).max() for one in first.values()) <= WEIGHT_LIMIT

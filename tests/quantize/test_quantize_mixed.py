@@ -104,7 +104,7 @@ def test_the_tensor_of_uneven_range_is_the_most_sensitive(
     net: ModelProto, made: Make, tmp_path: Path
 ) -> None:
     plan, _ = made(None)
-    kept = HeldOut(net, samples(4, 1), tmp_path)
+    kept = HeldOut(net, samples(4, 1))
     found = sensitivities(net, plan, kept, math.inf)
     assert max(found, key=lambda name: found[name]) == "o"
     assert set(found) < set(scale_groups(plan))

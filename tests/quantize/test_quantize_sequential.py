@@ -18,10 +18,10 @@ from rockpress.core.session import Session
 from rockpress.core.streaming.tensor_stream import with_outputs
 from rockpress.core.types import Array
 from rockpress.quantize.graph_parts.placement import place
-from rockpress.quantize.graph_parts.weighted_layers import WeightedLayer, layers_of
+from rockpress.quantize.graph_parts.weighted_layers import WeightedLayer, layers_from
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.qdq import computed_names
-from rockpress.quantize.statistics.sample_subset import SampleSubset
+from rockpress.quantize.statistics.calibration import SampleSubset
 
 # a residual block, a depthwise layer, one that a graph output shows, and one without a bias
 NET = """(float[1,4,8,8] x) => (float[1,6,8,8] shown, float[1,5] y) {
@@ -64,7 +64,7 @@ def channel_means(model: ModelProto, tensors: list[str], samples: Samples) -> li
 
 def layers_with_biases(net: ModelProto) -> list[WeightedLayer]:
     graph = Graph(net)
-    return [layer for layer in layers_of(graph, place(graph)) if layer.bias is not None]
+    return [layer for layer in layers_from(graph, place(graph).weights) if layer.bias is not None]
 
 
 def lost_means(net: ModelProto, file: Path, samples: Samples) -> float:
@@ -124,10 +124,8 @@ def test_no_files_are_left_behind(
 
 @settings(max_examples=25)
 @given(count=st.integers(0, 200), second=st.integers(0, 60))
-def test_few_samples_are_spread_over_all(
-    count: int, second: int, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    few = SampleSubset(tmp_path_factory.mktemp("few"))
+def test_few_samples_are_spread_over_all(count: int, second: int) -> None:
+    few = SampleSubset()
     streams = range(count), range(count, count + second)
     for stream in streams:
         passed = [one["file"].item() for one in few.passing({"file": np.array(i)} for i in stream)]
