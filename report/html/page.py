@@ -72,11 +72,9 @@ def _header(report: Report, model: str) -> Markup:
 
 
 def _failing(failed: int, gates: int) -> str:
-    return (
-        "the gate does not hold"
-        if gates == 1
-        else f"{failed} of {gates} gates {'does' if failed == 1 else 'do'} not hold"
-    )
+    if gates == 1:
+        return "the gate does not hold"
+    return f"{failed} of {gates} gates {'does' if failed == 1 else 'do'} not hold"
 
 
 def _verdict(passed: bool, gated: bool) -> tuple[str, str]:
