@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -80,8 +81,7 @@ class LayerwiseExecutor:
 
     def fork(self, model: ModelProto) -> LayerwiseExecutor:
         """Return one that goes on from here through another model, equal up to this node."""
-        other = object.__new__(LayerwiseExecutor)
-        other.position, other._count = self.position, self._count
+        other = copy(self)
         other._model, other._nodes = model, list(model.graph.node)
         other._pinned, other._last = set(), _last_reader(model)
         other._held = dict(self._held)  # what is held is never changed
