@@ -43,10 +43,6 @@ class Diagnostic:
         """Return the same with its options said in the reader's words."""
         return replace(self, text=render(self.text), hint=render(self.hint))
 
-    def document(self) -> dict[str, str]:
-        """Return what the JSON documents hold of it."""
-        return {"code": self.code, "text": self.text, "hint": self.hint}
-
 
 def option(name: str, value: Any = None) -> str:
     """Return the mention of an option for a text, with a ``value`` where it matters.

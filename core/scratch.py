@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .errors import OutputError
 
+MAKE_SPACE = "make space there, or set TMPDIR to a folder that has some"
 _PREFIX = "rockpress-"
 _LOCK = ".lock"
 
@@ -29,10 +30,8 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
     try:
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
     except OSError as error:
-        raise OutputError(
-            f"cannot make a temporary folder: {error.strerror or error}",
-            "make space there, or set TMPDIR to a folder that has some",
-        ) from error
+        text = f"cannot make a temporary folder: {error.strerror or error}"
+        raise OutputError(text, MAKE_SPACE) from error
     lock = _locked(folder)
     try:
         yield folder

@@ -11,7 +11,11 @@ from onnx import ModelProto
 
 from .diagnostics import option
 from .errors import ModelError, OutputError
+from .scratch import MAKE_SPACE
 from .types import Array
+
+_ORT_ERRORS = """Fail EPFail InvalidArgument InvalidGraph InvalidProtobuf NoSuchFile NotImplemented
+    RuntimeException""".split()
 
 
 class Session:
@@ -54,10 +58,8 @@ class Session:
         except _ort_errors() as error:
             # it was loaded, so it is not the model's fault
             if folded_to and "serialization failed" in str(error):
-                raise OutputError(
-                    f"cannot write {folded_to}: no space left, or the file is too large",
-                    "make space there, or set TMPDIR to a folder that has some",
-                ) from error
+                text = f"cannot write {folded_to}: no space left, or the file is too large"
+                raise OutputError(text, MAKE_SPACE) from error
             raise ModelError(
                 f"ONNX Runtime cannot load the model: {_reason(error)}",
                 "check it with onnx.checker, or export it with a lower opset",
@@ -94,17 +96,7 @@ def _threads_allowed() -> int:
 def _ort_errors() -> tuple[type[Exception], ...]:
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-    return (
-        state.Fail,
-        state.InvalidArgument,
-        state.InvalidGraph,
-        state.InvalidProtobuf,
-        state.NotImplemented,
-        state.NoSuchFile,
-        state.RuntimeException,
-        state.EPFail,
-        ValueError,
-    )
+    return (*(getattr(state, name) for name in _ORT_ERRORS), ValueError)
 
 
 def _reason(error: Exception) -> str:

@@ -88,8 +88,6 @@ def _show(
 
 
 def _document(name: str, outcome: Conversion | RockpressError) -> dict[str, Any]:
-    from dataclasses import asdict
-
     from ...pipeline.figures.figures_of import latency_figures
 
     if isinstance(outcome, RockpressError):
@@ -103,8 +101,8 @@ def _document(name: str, outcome: Conversion | RockpressError) -> dict[str, Any]
         "quantization": outcome.quantization,
         "sqnr_db": {"intended": outcome.closeness.intended_db, "float": outcome.closeness.float_db},
         "cycles": outcome.cycles,
-        "latency": [asdict(figure) for figure in latency_figures(outcome)],
-        "warnings": [warning.rendered().document() for warning in outcome.warnings],
+        "latency": latency_figures(outcome),
+        "warnings": [warning.rendered() for warning in outcome.warnings],
     }
 
 

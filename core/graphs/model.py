@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +59,8 @@ def model_digest(path: Path) -> str:
 
 def parameter_count(model: ModelProto) -> int:
     """Return the number of float and quantized weights, in initializers and Constant nodes."""
-    return sum(
-        int(np.prod(tensor.dims))
-        for _, tensor in _named_constants(model)
-        if tensor.data_type != TensorProto.INT64 and tensor.dims
-    )
+    tensors = (tensor for _, tensor in _named_constants(model) if tensor.dims)
+    return sum(prod(tensor.dims) for tensor in tensors if tensor.data_type != TensorProto.INT64)
 
 
 def is_qdq(model: ModelProto) -> bool:
@@ -126,10 +124,12 @@ def _load_external_data(model: ModelProto, path: Path) -> None:
     try:
         onnx.load_external_data_for_model(model, str(path.parent))
     except (OSError, ValueError, onnx.checker.ValidationError) as error:
-        raise ModelError(
-            f"{path}: its external data cannot be read: {_first_line(error)}",
-            "keep the data file beside the model, complete and under its own name",
-        ) from error
+        raise _unreadable_data(path, _first_line(error)) from error
+
+
+def _unreadable_data(path: Path, why: str) -> ModelError:
+    hint = "keep the data file beside the model, complete and under its own name"
+    return ModelError(f"{path}: its external data cannot be read: {why}", hint)
 
 
 def _external_files(model: ModelProto, path: Path) -> list[Path]:
@@ -149,10 +149,7 @@ def _external_files(model: ModelProto, path: Path) -> list[Path]:
                 "put the data file beside the model and export it again",
             )
         if not file.is_file():
-            raise ModelError(
-                f"{path}: its external data cannot be read: {location!r} does not exist",
-                "keep the data file beside the model, complete and under its own name",
-            )
+            raise _unreadable_data(path, f"{location!r} does not exist")
         files.add(file)
     return sorted(files)
 
@@ -205,12 +202,8 @@ def _check_operators(model: ModelProto, path: Path) -> None:
 
 
 def _check_finite(model: ModelProto, path: Path) -> None:
-    weights = {
-        name
-        for node in model.graph.node
-        if node.op_type in _WITH_WEIGHTS
-        for name in node.input[1:]
-    }
+    layers = [node for node in model.graph.node if node.op_type in _WITH_WEIGHTS]
+    weights = {name for node in layers for name in node.input[1:]}
     for name, tensor in _named_constants(model):
         if tensor.data_type not in _FLOAT_TYPES:
             continue

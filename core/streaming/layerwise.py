@@ -10,16 +10,16 @@ from __future__ import annotations
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
 from onnx import ModelProto, NodeProto, ValueInfoProto, helper
 
-from ..diagnostics import option
-from ..errors import SamplesError
 from ..graphs.graph import fed_inputs, part_of, read_by
 from ..session import Session
 from ..types import Array, Feeds
+from .tensor_stream import no_samples
 
 _IN_MEMORY = 16 << 20  # bytes of one tensor on all samples
 
@@ -106,8 +106,7 @@ class LayerwiseExecutor:
 
     def fork(self, model: ModelProto) -> LayerwiseExecutor:
         """Return one that goes on from here through another model, equal up to this node."""
-        other = object.__new__(LayerwiseExecutor)
-        other.position, other._count = self.position, self._count
+        other = copy(self)
         other._model, other._nodes = model, list(model.graph.node)
         other._optimise = self._optimise
         other._pinned, other._last = set(), _last_reader(model)
@@ -171,11 +170,9 @@ class LayerwiseExecutor:
         return list(dict.fromkeys(name for name in read if name in self._held))
 
     def _needed_after(self, end: int) -> list[str]:
+        needed = self._pinned | {name for name, last in self._last.items() if last >= end}
         nodes = self._nodes[self.position : end]
-        computed = (name for node in nodes for name in node.output if name)
-        return [
-            name for name in computed if self._last.get(name, -1) >= end or name in self._pinned
-        ]
+        return [name for node in nodes for name in node.output if name and name in needed]
 
     def _piece(self, start: int, end: int, outputs: Sequence[str]) -> ModelProto:
         inputs = [_described(name, self._held[name][0]) for name in self._read(start, end)]
@@ -194,9 +191,7 @@ def _inputs_of(model: ModelProto, samples: Iterable[Feeds]) -> dict[str, Spooled
         for name in names:
             held[name].append(np.asarray(feeds[name]))
     if not names or not len(held[names[0]]):
-        raise SamplesError(
-            "there are no samples to run the model on", f"give some with {option('calib')}"
-        )
+        raise no_samples()
     return held
 
 

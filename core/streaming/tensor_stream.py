@@ -22,7 +22,6 @@ def stream(
     on_progress: Callable[[int], None] = lambda done: None,
     *,
     optimise: bool = True,
-    threads: int = 0,
 ) -> int:
     """Run the model on every sample and give ``observe`` the values of the named tensors.
 
@@ -35,7 +34,7 @@ def stream(
     names = list(dict.fromkeys(tensors))
     inputs = {value.name for value in model.graph.input}
     inner = [name for name in names if name not in inputs]
-    session = Session(with_outputs(model, inner), optimise=optimise, threads=threads)
+    session = Session(with_outputs(model, inner), optimise=optimise)
     trim_heap()
     done = 0
     for feeds in samples:
@@ -46,12 +45,16 @@ def stream(
         done += 1
         on_progress(done)
     if not done:
-        raise SamplesError(
-            "there are no samples to run the model on", f"give some with {option('calib')}"
-        )
+        raise no_samples()
     del session
     trim_heap()
     return done
+
+
+def no_samples() -> SamplesError:
+    """Return the error of a pass over samples that has none."""
+    hint = f"give some with {option('calib')}"
+    return SamplesError("there are no samples to run the model on", hint)
 
 
 def with_outputs(model: ModelProto, tensors: Iterable[str]) -> ModelProto:
@@ -77,14 +80,13 @@ def _checked(values: Mapping[str, Array | None], index: int) -> dict[str, Array]
     checked: dict[str, Array] = {}
     for name, value in values.items():
         if value is None:
-            raise SamplesError(
-                f"sample {index} has no array for the input {name!r}", "give every input an array"
-            )
+            text = f"sample {index} has no array for the input {name!r}"
+            raise SamplesError(text, "give every input an array")
         if value.dtype.kind == "f" and np.isnan(value).any():
+            scaling = f"{option('mean')} and {option('std')}"
             raise SamplesError(
                 f"sample {index} gives NaN in the tensor {name!r}",
-                f"look at the sample, at {option('mean')} and {option('std')}, and whether the "
-                "model itself gives NaN",
+                f"look at the sample, at {scaling}, and whether the model itself gives NaN",
             )
         checked[name] = value
     return checked

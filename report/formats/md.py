@@ -9,29 +9,23 @@ from pathlib import PurePath
 from ...core.results.report import GateFigure, Report, TargetReport
 from ..text.changes import change_row
 from ..text.escape import visible
-from ..text.summary import HEADINGS, summary_rows
+from ..text.summary import HEADINGS, summary_rows, verdict_of
 from ..text.table import TextTable, counted, to_tables, versions_of
 
 _MARKS = {True: "✅", False: "❌"}
+_VERDICTS = {"fail": "FAIL ❌", "pass": "pass ✅", "open": "pass, but no gate was set"}
 # What GitHub makes links or mentions of after Markdown is done: an empty comment ends the word.
 _LINKED = re.compile(r"(?<=@)(?=\w)|(?<=#)(?=\d)|(?<=:)(?=//)|(?<=www)(?=\.)", re.IGNORECASE)
 
 
 def render(report: Report) -> str:
     """Return the verdict, a summary when there are several targets, and each target in full."""
-    parts = [f"# rockpress: {_verdict(report)}", *_about(report)]
+    parts = [f"# rockpress: {_VERDICTS[verdict_of(report)]}", *_about(report)]
     if rows := summary_rows(report):
         parts.append(_table(HEADINGS, map(_marked, rows)))
     for target, table in zip(report.targets, to_tables(report), strict=True):
         parts += [f"## {escaped(table.title)}", *_target_parts(target, table)]
     return "\n\n".join(parts) + "\n"
-
-
-def _verdict(report: Report) -> str:
-    if not report.passed:
-        return "FAIL ❌"
-    gated = any(target.gates for target in report.targets)
-    return "pass ✅" if gated else "pass, but no gate was set"
 
 
 def _about(report: Report) -> list[str]:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...core.results.model_figures import (
-    LatencyFigure,
-    ModelRow,
-    RetentionFigure,
-)
+from ...core.results.model_figures import LatencyFigure, ModelRow, RetentionFigure
 from ...core.results.report import TargetReport
 from ..text.table import RUNNERS
 from ..text.units import count_text, finite, number_text, size_text
-from .charts import interval_chart, scale_of, whisker
-from .elements import STAGES, bar_row, card
+from .charts import interval_chart
+from .elements import STAGES, card, interval_rows
 from .markup import Markup, tag
 
 
@@ -49,13 +45,8 @@ def _latency_tile(latency: LatencyFigure, ms: float, change: str) -> Markup:
 
 
 def _tile(name: str, value: str, note: str) -> Markup:
-    return tag(
-        "div",
-        tag("span", name, class_="muted small"),
-        tag("b", value),
-        tag("span", note, class_="muted small"),
-        class_="tile",
-    )
+    above, below = (tag("span", text, class_="muted small") for text in (name, note))
+    return tag("div", above, tag("b", value), below, class_="tile")
 
 
 def _against(ratio: float | None, reference: str) -> str:
@@ -119,19 +110,13 @@ def _metrics(models: Sequence[ModelRow]) -> Markup | None:
     if not measured:
         return None
     figures = [figure for _, figure in measured]
-    ends = [end for figure in figures for end in (figure.low, figure.value, figure.high)]
-    scale = scale_of([end for end in ends if end is not None])
-    rows = [
-        bar_row(
-            STAGES.get(stage, stage),
-            whisker(scale, figure.value, figure.low, figure.high),
-            f"{figure.value:.4f}",
-        )
+    named = [
+        (STAGES.get(stage, stage), figure.value, figure.low, figure.high)
         for stage, figure in measured
     ]
     runners = ", ".join(dict.fromkeys(RUNNERS.get(figure.runner, "") for figure in figures))
     note = f"{figures[-1].metric} with its 95\u00a0% interval, measured in {runners}"
-    return tag("div", tag("p", note, class_="muted small"), rows)
+    return tag("div", tag("p", note, class_="muted small"), interval_rows(named))
 
 
 def _similarity(figure: RetentionFigure) -> str:

@@ -6,7 +6,7 @@ desktop and its letters keep their size. Colours come from the style sheet, by c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .markup import Markup, tag
@@ -32,13 +32,14 @@ class Scale:
         return self.margin + (100 - 2 * self.margin) * min(max(part, 0.0), 1.0)
 
 
-def scale_of(values: Sequence[float]) -> Scale:
-    """Return a scale that holds all values with some air.
+def scale_of(values: Iterable[float | None]) -> Scale:
+    """Return a scale that holds all values that are known with some air.
 
     >>> scale_of([0.9, 1.0])
     Scale(low=0.89, high=1.01, margin=3.0)
     """
-    low, high = min(values), max(values)
+    known = [value for value in values if value is not None]
+    low, high = min(known), max(known)
     air = (high - low) * 0.1 or abs(high) * 0.05 or 1.0
     return Scale(round(low - air, 12), round(high + air, 12))
 
@@ -64,7 +65,7 @@ def interval_chart(
     title: str, value: float, low: float, high: float, limit: float | None
 ) -> Markup:
     """Draw a value and its 95 % interval, on an axis with the limit that it must keep."""
-    scale = scale_of([low, value, high, *([] if limit is None else [limit])])
+    scale = scale_of([low, value, high, limit])
     holds = limit is None or value >= limit
     parts = [
         tag("title", title),
@@ -100,13 +101,11 @@ class ChartPoint:
     chosen: bool = False
 
 
-def curve(
-    title: str, points: Sequence[ChartPoint], axes: tuple[str, str], limit: float | None = None
-) -> Markup:
+def curve(title: str, points: Sequence[ChartPoint], axes: tuple[str, str]) -> Markup:
     """Draw points joined in the order of x, with tooltips and the extremes of both in words."""
     ordered = sorted(points, key=lambda point: point.x)
     across = scale_of([point.x for point in ordered])
-    heights = [point.y for point in ordered] + ([] if limit is None else [limit])
+    heights = [point.y for point in ordered]
     up = scale_of(heights)
     places = [(across.at(point.x), 200 - 2 * up.at(point.y)) for point in ordered]
     joined_by = tag(
@@ -118,26 +117,18 @@ def curve(
         height="200",
     )
     parts: list[Markup] = [tag("title", title), joined_by]
-    if limit is not None:
-        y = 200 - 2 * up.at(limit)
-        parts.append(tag("line", class_="limit", x1="0", x2="100%", y1=y, y2=y))
     for point, (x, y) in zip(ordered, places, strict=True):
         parts.append(_point(x, y, 7 if point.chosen else 4, point.name, point.chosen))
     drawing = tag("svg", parts, class_="plot", height="200", role="img")
     extremes = max(heights), min(heights)
     names = dict.fromkeys(f"{height:.4g}" for height in extremes)  # of equal ones one
+    below = (f"{ordered[0].x:.4g}", axes[0], f"{ordered[-1].x:.4g}")
     return tag(
         "div",
         tag("div", axes[1], class_="muted small y-name"),
         tag("div", (tag("span", name) for name in names), class_="y-axis"),
         drawing,
-        tag(
-            "div",
-            tag("span", f"{ordered[0].x:.4g}"),
-            tag("span", axes[0]),
-            tag("span", f"{ordered[-1].x:.4g}"),
-            class_="x-axis",
-        ),
+        tag("div", (tag("span", text) for text in below), class_="x-axis"),
         class_="curve-chart",
     )
 

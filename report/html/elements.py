@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from .charts import scale_of, whisker
 from .markup import Child, Markup, path_code, tag
 
 # What the forms of a model along the chain are called; the document has the short names.
@@ -49,13 +50,8 @@ def data_table(
     """
     end = len(headings) - (1 if headings[-1] == "" else 0)
     kinds = ["number" if end - numbers <= index < end else None for index in range(len(headings))]
-    head = tag(
-        "tr",
-        (
-            tag("th", text, class_=kind, scope="col")
-            for text, kind in zip(headings, kinds, strict=True)
-        ),
-    )
+    named = zip(headings, kinds, strict=True)
+    head = tag("tr", (tag("th", text, class_=kind, scope="col") for text, kind in named))
     body = (
         tag("tr", (tag("td", cell, class_=kind) for cell, kind in zip(row, kinds, strict=True)))
         for row in rows
@@ -66,30 +62,29 @@ def data_table(
 
 def bar_row(name: Markup | str, drawing: Markup | Sequence[Markup], value: str) -> Markup:
     """Return a name, a drawing and a value side by side."""
-    return tag(
-        "div",
-        tag("span", name, class_="name"),
-        tag("div", drawing),
-        tag("span", value),
-        class_="row",
-    )
+    parts = (tag("span", name, class_="name"), tag("div", drawing), tag("span", value))
+    return tag("div", parts, class_="row")
+
+
+def interval_rows(
+    rows: Sequence[tuple[str, float | None, float | None, float | None]],
+) -> list[Markup]:
+    """Return a row for each value that is known, with its interval's ends, on one axis."""
+    scale = scale_of(end for _, *ends in rows for end in ends)
+    return [
+        bar_row(name, whisker(scale, value, low, high), f"{value:.4f}")
+        for name, value, low, high in rows
+        if value is not None
+    ]
 
 
 def layer_row(name: str, about: str, drawings: Sequence[Markup], value: str) -> Markup:
     """Return a row for a long name, which may be any tensor's, with a line about it."""
-    return tag(
-        "div",
-        tag("div", path_code(name), tag("div", about, class_="muted small"), class_="name"),
-        tag("div", drawings),
-        tag("span", value),
-        class_="row layer",
-    )
+    title = tag("div", path_code(name), tag("div", about, class_="muted small"), class_="name")
+    return tag("div", title, tag("div", drawings), tag("span", value), class_="row layer")
 
 
 def legend(*entries: tuple[str, str]) -> Markup:
     """Return what the colours mean: pairs of a class and a text."""
-    return tag(
-        "div",
-        (tag("span", tag("i", class_=kind), text) for kind, text in entries),
-        class_="legend muted small",
-    )
+    colours = (tag("span", tag("i", class_=kind), text) for kind, text in entries)
+    return tag("div", colours, class_="legend muted small")

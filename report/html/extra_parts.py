@@ -7,11 +7,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from ...core.results.report import TargetReport
-from ...core.results.sample_rows import ChangedSample, ChangedSamples, ClassRow, MetricDetails
-from ..text.units import finite
-from .chain_part import drift_card, robustness_card
+from ...core.results.sample_rows import (
+    ChangedSample,
+    ChangedSamples,
+    ClassRow,
+    DriftRow,
+    MetricDetails,
+    RobustnessRow,
+)
+from ..text.chain_text import corruption_name
+from ..text.units import finite, number_text
 from .charts import bar
-from .elements import card, data_table, folded, folded_card, legend
+from .elements import (
+    STAGES,
+    bar_row,
+    card,
+    data_table,
+    folded,
+    folded_card,
+    interval_rows,
+    layer_row,
+    legend,
+)
 from .markup import Markup, tag
 
 _SHOWN = 20
@@ -22,8 +39,8 @@ def extra_cards(target: TargetReport) -> list[Markup | None]:
     """Return the cards of everything that was computed beyond the usual."""
     details = target.details or MetricDetails()
     return [
-        drift_card(target.drift),
-        robustness_card(target.robustness),
+        _drift_card(target.drift),
+        _robustness_card(target.robustness),
         _classes_card(details.classes or ()),
         *_other_details(details),
         _samples_card(target.examples),
@@ -123,3 +140,84 @@ def _picture(sample: ChangedSample, image: str) -> Markup | None:
         tag("img", src=image, alt=f"sample {sample.sample}, {text}"),
         tag("div", text, class_="small"),
     )
+
+
+def _drift_card(rows: Sequence[DriftRow]) -> Markup | None:
+    """Draw each form of the model against the one before, and the layers that lose most in int8."""
+    if not rows:
+        return None
+    cells: list[list[Markup | str]] = [
+        [
+            STAGES.get(row.stage, row.stage),
+            number_text(row.value, ".4f"),
+            number_text(row.change, "+.4f"),
+            _decibel(row.step_db),
+            _decibel(row.sqnr_db),
+        ]
+        for row in rows
+        if row.layer is None
+    ]
+    headings = ("form", "metric", "change", "SQNR to the form before", "SQNR to the original")
+    table = data_table(headings, cells, numbers=4) if cells else None
+    return card("Where along the chain it is lost", table, _layers(rows))
+
+
+def _layers(rows: Sequence[DriftRow]) -> Markup | None:
+    layers = [(row.layer, row) for row in rows if row.layer is not None]
+    lost = [(name, row) for name, row in layers if finite(row.step_db) is not None]
+    if not lost:
+        return None
+    most = max(abs(row.step_db) for _, row in lost) or 1
+    drawn = [
+        layer_row(
+            name,
+            row.operator or "",
+            [bar(abs(row.step_db) / most, "bad")],
+            f"{row.step_db:.1f} dB, to {number_text(row.sqnr_db, '.1f')}",
+        )
+        for name, row in lost
+    ]
+    return tag("div", tag("p", "Layers that lose most in int8", class_="muted small"), drawn)
+
+
+def _decibel(value: float) -> str:
+    return "equal" if finite(value) is None else f"{value:.1f} dB"
+
+
+def _robustness_card(rows: Sequence[RobustnessRow]) -> Markup | None:
+    """Draw what is left of the original on clean and on worse images, with known intervals."""
+    if not rows:
+        return None
+    if any(row.retention is not None for row in rows):
+        intervals = [(corruption_name(row), row.retention, row.low, row.high) for row in rows]
+        drawn, figure = interval_rows(intervals), "retention with its 95\u00a0% interval"
+    elif any(row.agreement is not None for row in rows):
+        drawn, figure = _agreements(rows), "agreement with the original"
+    else:
+        drawn, figure = _similarities(rows), "SQNR of the outputs"
+    note = f"{figure}, on {rows[0].samples} samples, in ONNX Runtime"
+    return card("On worse images", tag("div", drawn), note=note[0].upper() + note[1:] + ".")
+
+
+def _agreements(rows: Sequence[RobustnessRow]) -> list[Markup]:
+    return [
+        bar_row(corruption_name(row), bar(row.agreement, _kind(row)), f"{row.agreement:.1%}")
+        for row in rows
+        if row.agreement is not None
+    ]
+
+
+def _similarities(rows: Sequence[RobustnessRow]) -> list[Markup]:
+    most = max([1.0, *(row.sqnr_db for row in rows if finite(row.sqnr_db) is not None)])
+    return [
+        bar_row(
+            corruption_name(row),
+            bar((finite(row.sqnr_db) or most) / most, _kind(row)),
+            _decibel(row.sqnr_db),
+        )
+        for row in rows
+    ]
+
+
+def _kind(row: RobustnessRow) -> str:
+    return "before" if row.corruption == "none" else "after"

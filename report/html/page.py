@@ -8,7 +8,7 @@ from pathlib import PurePath
 from ...core.diagnostics import Diagnostic
 from ...core.errors import RockpressError
 from ...core.results.report import GateFigure, Report, TargetReport
-from ..text.summary import HEADINGS, summary_rows
+from ..text.summary import HEADINGS, summary_rows, verdict_of
 from ..text.table import counted, versions_of
 from ..text.units import number_text
 from .accuracy_part import accuracy_card, tiles
@@ -22,6 +22,7 @@ from .style import STYLE
 
 # Even if an escape were missing, the browser would run and load nothing.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_VERDICTS = {"fail": "✗ FAIL", "pass": "✓ PASS", "open": "no gate was set"}
 
 
 def to_html(report: Report) -> str:
@@ -56,7 +57,7 @@ def _header(report: Report, model: str) -> Markup:
     reasons += [f"{broken} of {len(targets)} targets failed"] if broken else []
     if not reasons and gates:
         reasons = [f"all {len(gates)} gates hold" if len(gates) > 1 else "the gate holds"]
-    kind, verdict = _verdict(report.passed, bool(gates))
+    verdict = verdict_of(report)
     names = ", ".join(target.target or "ONNX Runtime" for target in targets)
     return tag(
         "header",
@@ -66,24 +67,15 @@ def _header(report: Report, model: str) -> Markup:
             tag("h1", model),
             tag("div", "; ".join(reasons) or "it would pass whatever came out", class_="muted"),
         ),
-        tag("div", verdict, class_="verdict"),
-        class_=f"card {kind}",
+        tag("div", _VERDICTS[verdict], class_="verdict"),
+        class_=f"card {verdict}",
     )
 
 
 def _failing(failed: int, gates: int) -> str:
-    return (
-        "the gate does not hold"
-        if gates == 1
-        else f"{failed} of {gates} gates {'does' if failed == 1 else 'do'} not hold"
-    )
-
-
-def _verdict(passed: bool, gated: bool) -> tuple[str, str]:
-    """Return class and text; without a gate nothing was asked, so green would say too much."""
-    if not passed:
-        return "fail", "✗ FAIL"
-    return ("pass", "✓ PASS") if gated else ("open", "no gate was set")
+    if gates == 1:
+        return "the gate does not hold"
+    return f"{failed} of {gates} gates {'does' if failed == 1 else 'do'} not hold"
 
 
 def _summary(report: Report) -> Markup | None:

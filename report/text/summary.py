@@ -8,6 +8,12 @@ from .units import UNKNOWN, count_text, number_text, size_text
 HEADINGS = ("target", "verdict", "retention", "size", "cycles", "latency")
 
 
+def verdict_of(report: Report) -> str:
+    """Return fail, pass, or open: without a gate nothing was asked, so pass would say too much."""
+    gated = any(target.gates for target in report.targets)
+    return "fail" if not report.passed else "pass" if gated else "open"
+
+
 def summary_rows(report: Report) -> list[tuple[str, ...]]:
     """Return a row of texts for each target; none when there is only one."""
     return [_row(target) for target in report.targets] if len(report.targets) > 1 else []
