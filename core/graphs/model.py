@@ -60,7 +60,7 @@ def parameter_count(model: ModelProto) -> int:
     """Return the number of float and quantized weights, in initializers and Constant nodes."""
     return sum(
         int(np.prod(tensor.dims))
-        for _, tensor in _named_constants(model)
+        for _, tensor in named_constants(model)
         if tensor.data_type != TensorProto.INT64 and tensor.dims
     )
 
@@ -70,8 +70,8 @@ def is_qdq(model: ModelProto) -> bool:
     return any(node.op_type in {"QuantizeLinear", "DequantizeLinear"} for node in model.graph.node)
 
 
-def _named_constants(model: ModelProto) -> Iterator[tuple[str, TensorProto]]:
-    """Name and tensor of every initializer and Constant node (Paddle exports weights as nodes)."""
+def named_constants(model: ModelProto) -> Iterator[tuple[str, TensorProto]]:
+    """Yield name and tensor of every initializer and Constant node (Paddle writes those)."""
     for tensor in model.graph.initializer:
         yield tensor.name, tensor
     for node in model.graph.node:
@@ -211,7 +211,7 @@ def _check_finite(model: ModelProto, path: Path) -> None:
         if node.op_type in _WITH_WEIGHTS
         for name in node.input[1:]
     }
-    for name, tensor in _named_constants(model):
+    for name, tensor in named_constants(model):
         if tensor.data_type not in _FLOAT_TYPES:
             continue
         value = _array(name, tensor, path)
