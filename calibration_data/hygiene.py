@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ..core.diagnostics import Diagnostic
+from .images.decode import ImageFacts, image_facts
 from .images.geometry import Size
-from .images.image_facts import ImageFacts, image_facts
 from .samples import Samples
 from .sources.source_types import ImageArray, ImageFiles, ImageSource, TensorFiles
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..core.diagnostics import option
 from ..core.errors import OptionError, SamplesError
-from .images.geometry import GEOMETRIES, Pixels, Size
+from .images.geometry import Pixels, Size, in_size
 from .preprocessing import Color, Layout, Resize
 
 LETTERBOX_PAD = 114  # the gray of the YOLO family, whose models are trained with it
@@ -79,7 +79,7 @@ class Preprocess:
         that is not such an image.
         """
         ordered = _in_color(_three_axes(image), self.color)
-        return GEOMETRIES[self.resize](ordered, self.size, self.padding)
+        return in_size(ordered, self.resize, self.size, self.padding)
 
     def normalised(self, pixels: Pixels) -> NDArray[np.float32]:
         """Return float32 (pixel - mean) / std, (1, C, H, W) or (1, H, W, C), of uint8 (H, W, C)."""

@@ -29,20 +29,38 @@ from .fidelity import PROBES, UNKNOWN, Closeness, Probe, noise
 from .handover import ModelInput, Sample, inputs_of, write_dataset, write_samples
 from .quantization_choice import choose_quantization
 from .request import ConversionRequest
-from .toolkit.job import BuildResult, ToolkitPlan
+from .toolkit.job import BuildResult
 from .toolkit_build import ToolkitBuild
 
 _SMALL_COPY = 1 << 16  # elements; some tens of microseconds
 
 
-@dataclass(frozen=True)
-class Conversion:
-    """One finished conversion.
+@dataclass(frozen=True, kw_only=True)
+class CompiledModel:
+    """What the toolkit made of a model, for which chip, and how.
 
-    ``path`` is None when no file was asked for; ``bytes`` is the size of the .rknn all the same.
     ``quantization``, ``dtype`` and ``level`` are what was done in the end: qdq, float16, hybrid or
     one of the toolkit's quantizers, the type it made, and its optimization level; ``sparse``
     whether the zeros of 2:4 sparse weights are left out.
+    """
+
+    target: str
+    toolkit: str
+    quantization: str
+    layers: tuple[Layer, ...] = ()
+    memory: Memory | None = None
+    cycles: int = 0
+    latency: Latency | None = None
+    level: int = FUSING_LEVEL
+    dtype: str = "w8a8"
+    sparse: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conversion(CompiledModel):
+    """One finished conversion.
+
+    ``path`` is None when no file was asked for; ``bytes`` is the size of the .rknn all the same.
     ``outputs`` holds one float32 array for each model output, (samples, ...) without the model's
     own batch axis of 1, mapped from a file that is already gone; None when ``simulate`` was.
     ``closeness`` is that of the first samples, whatever they were taken from.
@@ -50,20 +68,10 @@ class Conversion:
 
     path: Path | None
     bytes: int
-    target: str
-    toolkit: str
-    quantization: str
-    layers: tuple[Layer, ...]
-    memory: Memory | None
-    cycles: int
-    latency: Latency | None
     outputs: list[NDArray[np.float32]] | None = field(repr=False)
     warnings: tuple[Diagnostic, ...]
     seconds: float
     closeness: Closeness = UNKNOWN
-    level: int = FUSING_LEVEL
-    dtype: str = "w8a8"
-    sparse: bool = False
 
 
 def convert(request: ConversionRequest, progress: Progress = SILENT) -> Conversion:
@@ -78,7 +86,8 @@ def convert(request: ConversionRequest, progress: Progress = SILENT) -> Conversi
     sparse = sparse_layers(loaded, chip, dtype)
     inputs = inputs_of(loaded, request.mean, request.std)
     floating = _float_model(request, inputs)
-    _require_plan(chosen, request.plan)
+    if chosen == "hybrid" and request.plan is None:
+        raise OptionError("hybrid needs the ranges of a plan", f"give one with {option('plan')}")
     if request.output is not None:
         require_writable(request.output.parent)
     with scratch_folder() as folder:
@@ -126,11 +135,6 @@ def _float_model(
             "give the float model that the quantized one was made from",
         )
     return path, loaded
-
-
-def _require_plan(chosen: str, plan: ToolkitPlan | None) -> None:
-    if chosen == "hybrid" and plan is None:
-        raise OptionError("hybrid needs the ranges of a plan", f"give one with {option('plan')}")
 
 
 @dataclass(frozen=True)

@@ -49,17 +49,24 @@ _CONVERSION_RULE = "remove_dataconvert_for_q_op"
 # what a small change of the graph may get round
 _CRASHES = (ToolkitCrashed, ToolkitExited, ToolkitHung, ToolkitLooped)
 _REGTASK = re.compile(r"REGTASK: (.*)")
+# what was done instead, and what to know of it
 _INSTEAD = {
-    "no-rule": f"the toolkit's rule {_CONVERSION_RULE} was switched off",
-    "qdq": "the model was built at optimization level 2 instead",
-    "hybrid": "the plan's ranges were given to the toolkit's own quantizer instead (hybrid)",
-    "normal": "the toolkit quantized the model itself instead (normal)",
-}
-_HINTS = {
-    "no-rule": "it may be slower than estimated: conversions between float16 and int8 cost time",
-    "qdq": "it may be slower than it could be: layers are joined less at that level",
-    "hybrid": "its weights are the toolkit's: rely on the simulated figures",
-    "normal": "its accuracy differs from the quantized model's: rely on the simulated figures",
+    "no-rule": (
+        f"the toolkit's rule {_CONVERSION_RULE} was switched off",
+        "it may be slower than estimated: conversions between float16 and int8 cost time",
+    ),
+    "qdq": (
+        "the model was built at optimization level 2 instead",
+        "it may be slower than it could be: layers are joined less at that level",
+    ),
+    "hybrid": (
+        "the plan's ranges were given to the toolkit's own quantizer instead (hybrid)",
+        "its weights are the toolkit's: rely on the simulated figures",
+    ),
+    "normal": (
+        "the toolkit quantized the model itself instead (normal)",
+        "its accuracy differs from the quantized model's: rely on the simulated figures",
+    ),
 }
 
 
@@ -206,8 +213,8 @@ def _fallback_warnings(tried: list[BuildAttempt], best: BuildAttempt) -> Iterato
     if best is not tried[0]:
         kind = "no-rule" if best.task.disabled else best.task.quantization
         troubles = "; ".join(dict.fromkeys(attempt.trouble for attempt in others))
-        instead = _INSTEAD.get(kind, _INSTEAD["qdq"])
-        yield Diagnostic(tried[0].code, f"{troubles}; {instead}", _HINTS.get(kind, _HINTS["qdq"]))
+        instead, hint = _INSTEAD.get(kind, _INSTEAD["qdq"])
+        yield Diagnostic(tried[0].code, f"{troubles}; {instead}", hint)
     if best.code == "toolkit-regtask":
         yield Diagnostic(
             best.code,

@@ -8,13 +8,14 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto
 
 from ..core.errors import ModelError
 from ..core.graphs.model import is_qdq
 from ..core.session import Session
 from ..core.similarity import sqnr_db
 from ..core.types import Array
+from .audit.audit_view import quantized_ranges
 from .handover import ModelInput, Sample
 
 PROBES = 4  # samples; enough to see that something is broken, not to measure accuracy
@@ -142,7 +143,7 @@ def noise(model: ModelProto, inputs: Sequence[ModelInput], count: int) -> Iterat
     They tell whether two forms of one quantized model agree, and nothing about accuracy.
     """
     random = np.random.default_rng(0)
-    ranges = _input_ranges(model)
+    ranges = quantized_ranges(model)
     for _ in range(count):
         sample = {}
         for tensor in inputs:
@@ -151,20 +152,3 @@ def noise(model: ModelProto, inputs: Sequence[ModelInput], count: int) -> Iterat
             values = random.normal((low + high) / 2, (high - low) / 6, tensor.fed_shape)
             sample[tensor.name] = values.clip(low, high).astype(tensor.fed_dtype)
         yield sample
-
-
-def _input_ranges(model: ModelProto) -> dict[str, tuple[float, float]]:
-    """Input name -> the values that its QuantizeLinear can tell apart."""
-    constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    ranges = {}
-    for node in model.graph.node:
-        if node.op_type == "QuantizeLinear" and {*node.input[1:3]} <= set(constants):
-            scale, zero = (_scalar(constants[name]) for name in node.input[1:3])
-            kind = helper.tensor_dtype_to_np_dtype(constants[node.input[2]].data_type)
-            limits = np.iinfo(kind)
-            ranges[node.input[0]] = ((limits.min - zero) * scale, (limits.max - zero) * scale)
-    return ranges
-
-
-def _scalar(tensor: TensorProto) -> float:
-    return float(np.ravel(numpy_helper.to_array(tensor))[0])

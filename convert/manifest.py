@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path, PurePosixPath
 
 from ..core.errors import RockpressError
 from ..core.files import sha256_of, write_text
 from ..core.results.layer_rows import FeedInput, FeedOutput
 from ..core.validation import Malformed, require, validated
-from .chips.compiler_log import Layer, Memory
-from .chips.latency import Latency
-from .convert import Conversion
-from .fallbacks import FUSING_LEVEL
+from .convert import CompiledModel, Conversion
 
 SCHEMA = 1
 RKNN_DIGEST = "rknn"  # the role of the .rknn itself among the digests
@@ -27,28 +24,18 @@ _SIZES = "sizes above 0"
 _REBUILD = "run the conversion again to get a new .rknn with its manifest"
 
 
-@dataclass(frozen=True)
-class Manifest:
+@dataclass(frozen=True, kw_only=True)
+class Manifest(CompiledModel):
     """``files`` maps a role (model, intended, plan) to a path relative to the manifest's folder.
 
     ``digests`` holds the sha256 of each of those files under the same role, and of the input model,
     the samples and the ``.rknn`` itself where those are given.
     """
 
-    target: str
-    toolkit: str
-    quantization: str
     files: Mapping[str, str]
     digests: Mapping[str, str]
     inputs: tuple[FeedInput, ...]
     outputs: tuple[FeedOutput, ...]
-    layers: tuple[Layer, ...] = ()
-    memory: Memory | None = None
-    cycles: int = 0
-    latency: Latency | None = None
-    level: int = FUSING_LEVEL
-    dtype: str = "w8a8"
-    sparse: bool = False
     schema: int = field(default=SCHEMA)
 
 
@@ -65,21 +52,13 @@ def manifest_of(
 
     Raises RockpressError for a file outside ``folder``: its path would mean nothing elsewhere.
     """
+    compiled = {part.name: getattr(conversion, part.name) for part in fields(CompiledModel)}
     return Manifest(
-        target=conversion.target,
-        toolkit=conversion.toolkit,
-        quantization=conversion.quantization,
+        **compiled,
         files={role: _relative(path, folder) for role, path in files.items()},
         digests={**digests, **{role: sha256_of(path) for role, path in files.items()}},
         inputs=inputs,
         outputs=outputs,
-        layers=conversion.layers,
-        memory=conversion.memory,
-        cycles=conversion.cycles,
-        latency=conversion.latency,
-        level=conversion.level,
-        dtype=conversion.dtype,
-        sparse=conversion.sparse,
     )
 
 

@@ -1,10 +1,13 @@
-"""Decode an image file that nobody has checked yet."""
+"""Read an image file that nobody has checked yet: its pixels, its size, what it holds."""
 
 from __future__ import annotations
 
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,21 +27,23 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff",
 MAX_PIXELS = 64_000_000
 # A file holds at most a few bytes a pixel; a larger one is something else under an image's name.
 MAX_FILE_BYTES = 512 * 2**20
-_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
+_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # the EXIF tag; 1 is upright
+_OPAQUE = 255
+# what is wrong with a file, and what to do
+_UNDECODABLE = "the image cannot be decoded", "replace the file, or leave it out of the set"
+_UNREADABLE = "the image cannot be read", "replace it, or leave it out"
+_UNREADABLE_MASK = "the mask cannot be read", "save it again"
 
-# What Pillow's decoders are known to raise on damaged files.
+# What Pillow's decoders are known to raise on damaged files, and NumPy on damaged arrays.
 DECODE_ERRORS = (
     OSError,
     SyntaxError,
     ValueError,
     TypeError,
     EOFError,
-    IndexError,
-    KeyError,
+    LookupError,
     AttributeError,
-    OverflowError,
-    ZeroDivisionError,
-    NotImplementedError,
+    ArithmeticError,
     RuntimeError,
     MemoryError,
     struct.error,
@@ -53,26 +58,12 @@ def decode_image(path: Path) -> Pixels:
     bits the upper 8 are kept. Only the first picture of a file with several is read. Raises
     SamplesError, which names the file, when it is missing, too large, corrupt or no image.
     """
-    from PIL.Image import DecompressionBombError
-
     _check_file(path)
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns of large or unusual files on stderr; the limits here are our own
-            warnings.simplefilter("ignore")
-            return _decode(path)
-    except DecompressionBombError as error:
-        raise _too_large(path, "more than 170 megapixels") from error
-    except DECODE_ERRORS as error:
-        raise undecodable(path, error) from error
+    with _opened(path, bomb="more than 170 megapixels") as image:
+        from PIL import ImageOps
 
-
-def undecodable(path: Path, error: BaseException) -> SamplesError:
-    """Return what to raise for one of DECODE_ERRORS."""
-    return SamplesError(
-        f"{path}: the image cannot be decoded: {_reason(error)}",
-        "replace the file, or leave it out of the set",
-    )
+        _check_pixels(image, path)
+        return _as_uint8(ImageOps.exif_transpose(image), path)
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -80,20 +71,10 @@ def image_size(path: Path) -> tuple[int, int]:
 
     Raises SamplesError as ``decode_image`` does.
     """
-    from PIL import Image
-    from PIL.Image import DecompressionBombError
-
     _check_file(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path, formats=FORMATS) as image:
-                turned = image.getexif().get(_ORIENTATION, 1) in _TURNED
-                return (image.width, image.height) if turned else (image.height, image.width)
-    except (DecompressionBombError, *DECODE_ERRORS) as error:
-        raise SamplesError(
-            f"{path}: the image cannot be read: {_reason(error)}", "replace it, or leave it out"
-        ) from error
+    with _opened(path, _UNREADABLE) as image:
+        turned = _orientation(image) in _TURNED
+        return (image.width, image.height) if turned else (image.height, image.width)
 
 
 def read_mask(path: Path) -> NDArray[np.int64]:
@@ -101,27 +82,82 @@ def read_mask(path: Path) -> NDArray[np.int64]:
 
     Raises SamplesError for a file with several channels, which holds colours, not classes.
     """
-    from PIL import Image
-    from PIL.Image import DecompressionBombError
-
     _check_file(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path, formats=("PNG", "TIFF", "BMP")) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise _too_large(path, f"{image.width}x{image.height} pixels")
-                values = np.asarray(image)
-    except (DecompressionBombError, *DECODE_ERRORS) as error:
-        raise SamplesError(
-            f"{path}: the mask cannot be read: {_reason(error)}", "save it again"
-        ) from error
+    with _opened(path, _UNREADABLE_MASK, ("PNG", "TIFF", "BMP")) as image:
+        _check_pixels(image, path)
+        values = np.asarray(image)
     if values.ndim != 2:
         raise SamplesError(
             f"{path}: a mask of {values.shape[2]} channels holds colours, not classes",
             "save one channel: the class index of every pixel, or a palette",
         )
     return values.astype(np.int64)
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """Height and width as stored; alpha counts only where some pixel is not opaque.
+
+    ``highest`` is the largest value of a 16-bit image, None for any other.
+    """
+
+    size: tuple[int, int]
+    has_alpha: bool = False
+    highest: int | None = None
+    is_turned: bool = False
+
+
+def image_facts(path: Path) -> ImageFacts:
+    """Read the header, and the pixels only of images with alpha or 16 bits.
+
+    Raises SamplesError when the file is no image.
+    """
+    with _opened(path) as image:
+        highest = int(np.asarray(image).max()) if image.mode.startswith("I") else None
+        size = image.height, image.width
+        return ImageFacts(size, _has_alpha(image), highest, _orientation(image) != 1)
+
+
+@contextmanager
+def _opened(
+    path: Path,
+    fault: tuple[str, str] = _UNDECODABLE,
+    formats: tuple[str, ...] = FORMATS,
+    bomb: str = "",
+) -> Iterator[Image]:
+    """Open an image file. Raises SamplesError with ``fault``, or ``bomb`` for far too many pixels.
+
+    So it does for what the block under it finds wrong when it decodes.
+    """
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of large or unusual files on stderr; the limits here are our own
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=formats) as image:
+                yield image
+    except (Image.DecompressionBombError, *DECODE_ERRORS) as error:
+        if bomb and isinstance(error, Image.DecompressionBombError):
+            raise _too_large(path, bomb) from error
+        text, hint = fault
+        raise SamplesError(f"{path}: {text}: {_reason(error)}", hint) from error
+
+
+def _check_pixels(image: Image, path: Path) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise _too_large(path, f"{image.width}x{image.height} pixels")
+
+
+def _orientation(image: Image) -> object:
+    return image.getexif().get(_ORIENTATION, 1)
+
+
+def _has_alpha(image: Image) -> bool:
+    if "A" not in image.getbands() and "transparency" not in image.info:
+        return False
+    alpha = np.asarray(image.convert("RGBA"))[:, :, 3]
+    return bool((alpha < _OPAQUE).any())
 
 
 def _check_file(path: Path) -> None:
@@ -133,16 +169,6 @@ def _check_file(path: Path) -> None:
         raise SamplesError(f"{path}: there is no such image file", "check the path")
     if size > MAX_FILE_BYTES:
         raise _too_large(path, f"a file of {size / 2**20:.0f} MB")
-
-
-def _decode(path: Path) -> Pixels:
-    from PIL import Image, ImageOps
-
-    with Image.open(path, formats=FORMATS) as image:
-        if image.width * image.height > MAX_PIXELS:
-            raise _too_large(path, f"{image.width}x{image.height} pixels")
-        upright = ImageOps.exif_transpose(image)
-        return _as_uint8(upright, path)
 
 
 def _as_uint8(image: Image, path: Path) -> Pixels:

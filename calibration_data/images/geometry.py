@@ -6,7 +6,7 @@ Images are uint8 (H, W, C), sizes are (height, width) in pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,50 +23,30 @@ Size = tuple[int, int]
 MAX_RESIZED_PIXELS = 64_000_000
 
 
-def stretch(image: Pixels, size: Size, pad: Sequence[int]) -> Pixels:
-    """Resize both axes to ``size``, whatever the ratio; ``pad`` is not used."""
-    return resized(image, size)
+def in_size(image: Pixels, resize: str, size: Size, pad: Sequence[int]) -> Pixels:
+    """Return an image in ``size``; what it leaves free is filled with ``pad`` (C values).
 
-
-def letterbox(image: Pixels, size: Size, pad: Sequence[int]) -> Pixels:
-    """Keep the ratio, centre the image in ``size`` and fill the rest with ``pad`` (C values)."""
-    inner = _letterbox_size((image.shape[0], image.shape[1]), size)
-    corner = ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2)
-    return _placed(resized(image, inner), size, corner, pad)
-
-
-def fit(image: Pixels, size: Size, pad: Sequence[int]) -> Pixels:
-    """Fill the height keeping the ratio, squeeze if that is too wide, pad on the right."""
-    height, width = image.shape[:2]
-    inner = _fit_size((height, width), size)
-    return _placed(resized(image, inner), size, (0, 0), pad)
-
-
-def crop(image: Pixels, size: Size, pad: Sequence[int]) -> Pixels:
-    """Keep the ratio so that the image covers ``size``, and cut the centre; no padding.
-
-    For a square size this is "the shorter side to size, then the centre". Raises SamplesError
-    when the image is so long and thin that the enlarged one would not fit into memory.
+    ``stretch`` resizes both axes, whatever the ratio. ``letterbox`` keeps the ratio and centres the
+    image. ``fit`` fills the height keeping the ratio, squeezes if that is too wide, and pads on the
+    right. ``crop`` keeps the ratio so that the image covers the size, and cuts the centre: for a
+    square size this is "the shorter side to size, then the centre". Raises SamplesError when an
+    image is so long and thin that the enlarged one would not fit into memory.
     """
     height, width = image.shape[:2]
-    cover = _cover_size((height, width), size)
-    if cover[0] * cover[1] > MAX_RESIZED_PIXELS:
+    inner, (top, left) = _inner(resize, (height, width), size)
+    if resize == "crop" and inner[0] * inner[1] > MAX_RESIZED_PIXELS:
         raise SamplesError(
             f"an image of {height}x{width} pixels is too long and thin to crop to "
             f"{size[0]}x{size[1]}",
             f"use {option('resize', 'letterbox')} or stretch, or leave the image out",
         )
-    top, left = (cover[0] - size[0]) // 2, (cover[1] - size[1]) // 2
-    cut = resized(image, cover)[top : top + size[0], left : left + size[1]]
-    return np.ascontiguousarray(cut)
-
-
-GEOMETRIES: Mapping[str, Callable[[Pixels, Size, Sequence[int]], Pixels]] = {
-    "stretch": stretch,
-    "letterbox": letterbox,
-    "fit": fit,
-    "crop": crop,
-}
+    whole = resized(image, inner)
+    if inner[0] >= size[0] and inner[1] >= size[1]:
+        return np.ascontiguousarray(whole[-top : size[0] - top, -left : size[1] - left])
+    canvas = np.empty((*size, image.shape[2]), dtype=np.uint8)
+    canvas[:] = np.asarray(pad, dtype=np.uint8)
+    canvas[top : top + inner[0], left : left + inner[1]] = whole
+    return canvas
 
 
 def resized(image: Pixels, size: Size) -> Pixels:
@@ -109,44 +89,26 @@ class ImagePlacement:
 
 
 def placement(resize: str, image: Size, size: Size) -> ImagePlacement:
-    """Return where an image of a size lies after ``GEOMETRIES[resize]`` to the input's ``size``.
+    """Return where an image of a size lies after ``in_size`` to the input's ``size``.
 
     >>> placement("letterbox", (100, 200), (64, 64)).corner
     (16, 0)
     """
-    inner, corner = size, (0, 0)
-    if resize == "letterbox":
-        inner = _letterbox_size(image, size)
-        corner = ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2)
-    elif resize == "fit":
-        inner = _fit_size(image, size)
-    elif resize == "crop":
-        inner = _cover_size(image, size)
-        corner = (-((inner[0] - size[0]) // 2), -((inner[1] - size[1]) // 2))
+    inner, corner = _inner(resize, image, size)
     return ImagePlacement((inner[0] / image[0], inner[1] / image[1]), corner, size)
 
 
-def _fit_size(image: Size, size: Size) -> Size:
-    return size[0], min(size[1], -(-image[1] * size[0] // image[0]))
-
-
-def _cover_size(image: Size, size: Size) -> Size:
-    scale = max(size[0] / image[0], size[1] / image[1])
-    return max(size[0], round(image[0] * scale)), max(size[1], round(image[1] * scale))
-
-
-def _letterbox_size(image: Size, size: Size) -> Size:
-    scale = min(size[0] / image[0], size[1] / image[1])
-    height, width = (
-        min(limit, max(1, round(length * scale))) for length, limit in zip(image, size, strict=True)
-    )
-    return height, width
-
-
-def _placed(image: Pixels, size: Size, corner: Size, pad: Sequence[int]) -> Pixels:
-    """Return the image on a canvas of ``size`` filled with ``pad``, its top left at ``corner``."""
-    canvas = np.empty((*size, image.shape[2]), dtype=np.uint8)
-    canvas[:] = np.asarray(pad, dtype=np.uint8)
-    top, left = corner
-    canvas[top : top + image.shape[0], left : left + image.shape[1]] = image
-    return canvas
+def _inner(resize: str, image: Size, size: Size) -> tuple[Size, tuple[int, int]]:
+    """Return the size that an image gets, and its top left corner; of a crop both are outside."""
+    if resize == "fit":
+        return (size[0], min(size[1], -(-image[1] * size[0] // image[0]))), (0, 0)
+    ratios = size[0] / image[0], size[1] / image[1]
+    if resize == "letterbox":
+        height, width = (round(length * min(ratios)) for length in image)
+        height, width = min(size[0], max(1, height)), min(size[1], max(1, width))
+        return (height, width), ((size[0] - height) // 2, (size[1] - width) // 2)
+    if resize == "crop":
+        height, width = (round(length * max(ratios)) for length in image)
+        height, width = max(size[0], height), max(size[1], width)
+        return (height, width), (-((height - size[0]) // 2), -((width - size[1]) // 2))
+    return size, (0, 0)

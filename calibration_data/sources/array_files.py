@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-import struct
 import zipfile
-import zlib
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -14,6 +12,7 @@ import numpy as np
 
 from ...core.errors import SamplesError
 from ...core.types import Array
+from ..images.decode import DECODE_ERRORS
 
 # NumPy's own stubs leave the functions of this documented module untyped
 _format: Any = np.lib.format
@@ -27,20 +26,7 @@ LABELS = "labels"
 # A header says type, order and shape: about a hundred bytes.
 _HEADER_BYTES = 4096
 
-_READ_ERRORS = (
-    OSError,
-    ValueError,
-    EOFError,
-    SyntaxError,
-    TypeError,
-    OverflowError,
-    NotImplementedError,
-    RuntimeError,
-    MemoryError,
-    struct.error,
-    zlib.error,
-    zipfile.BadZipFile,
-)
+_READ_ERRORS = (*DECODE_ERRORS, zipfile.BadZipFile)
 
 
 class _Header(NamedTuple):

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...core.errors import SamplesError
 from .boxes import Boxes, make_boxes
+from .label_texts import read_bounded
 from .labels import Labels
 from .source_types import ImageFiles, Source
 
@@ -49,14 +50,7 @@ def open_coco(path: Path) -> Source:
 
 def _document(path: Path) -> Any:
     try:
-        if path.stat().st_size > MAX_COCO_BYTES:
-            raise SamplesError(
-                f"{path}: {path.stat().st_size / 2**20:.0f} MB is too large an annotation file",
-                f"the limit is {MAX_COCO_BYTES // 2**20} MB",
-            )
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise SamplesError(f"{path}: {error.strerror or error}", "check the path") from error
+        return json.loads(read_bounded(path, MAX_COCO_BYTES, "too large an annotation file"))
     except (ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise SamplesError(f"{path}: not a JSON file: {reason}", "save it again") from error

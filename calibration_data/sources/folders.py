@@ -1,4 +1,7 @@
-"""A flat folder of images (unlabelled), or a folder of class folders (labelled)."""
+"""Folders of images: flat (unlabelled), of class folders, or beside a folder of labels or masks.
+
+Labels are YOLO text files, masks are PNG files.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,14 @@ import numpy as np
 
 from ...core.errors import SamplesError
 from ..images.decode import SUFFIXES
+from .label_files import MaskFiles, YoloFiles
 from .labels import Labels
 from .natural_sort import natural_key
 from .source_types import ImageFiles, Source, TensorFiles
 
 # more files than any evaluation set has; such a folder was given by mistake (as / is)
 MAX_FILES = 5_000_000
+_IMAGES = "images"
 _NOT_CLASSES = {"__MACOSX", "__pycache__"}
 
 
@@ -34,7 +39,7 @@ def open_folder(folder: Path) -> Source:
             "give a flat folder, or one folder a class and no image beside them",
         )
     if any(classes):
-        return _labelled(classes, tuple(subfolder.name for subfolder in folders))
+        return _of_classes(classes, tuple(subfolder.name for subfolder in folders))
     if images:
         return ImageFiles(tuple(images))
     tensors = _with_suffix(files, {".npy"})
@@ -45,7 +50,7 @@ def open_folder(folder: Path) -> Source:
     )
 
 
-def _labelled(classes: list[list[Path]], names: tuple[str, ...]) -> ImageFiles:
+def _of_classes(classes: list[list[Path]], names: tuple[str, ...]) -> ImageFiles:
     # an empty class folder keeps its index: the model's outputs are counted in the same way
     paths = [path for members in classes for path in members]
     labels = np.repeat(np.arange(len(classes)), [len(members) for members in classes])
@@ -74,3 +79,51 @@ def _sorted(paths: Iterable[Path]) -> list[Path]:
 
 def _with_suffix(paths: list[Path], suffixes: Iterable[str]) -> list[Path]:
     return [path for path in paths if path.suffix.lower() in suffixes]
+
+
+def open_label_folder(folder: Path) -> Source | None:
+    """Open the labelled set of such a folder, or of its ``images/`` part; None for others.
+
+    ``images/val`` goes with ``labels/val``; an image without a text file shows nothing. Raises
+    SamplesError for an image without a mask.
+    """
+    images = folder / _IMAGES if (folder / _IMAGES).is_dir() else folder
+    for name, suffix in (("masks", ".png"), ("labels", ".txt")):
+        beside = _beside(images, name)
+        if beside is None:
+            continue
+        files = _image_files(images)
+        labels = tuple(beside / file.relative_to(images).with_suffix(suffix) for file in files)
+        missing = [label for label in labels if not label.is_file()]
+        if len(missing) < len(files):
+            return _with_labels(files, labels, missing)
+    return None
+
+
+def _beside(images: Path, name: str) -> Path | None:
+    """Return the folder of the labels of a folder of images: its path with images replaced."""
+    parts = images.parts
+    if _IMAGES not in parts:
+        return None
+    last = len(parts) - 1 - parts[::-1].index(_IMAGES)
+    folder = Path(*parts[:last], name, *parts[last + 1 :])
+    return folder if folder.is_dir() else None
+
+
+def _with_labels(files: tuple[Path, ...], labels: tuple[Path, ...], missing: list[Path]) -> Source:
+    def origin(index: int) -> str:
+        return str(labels[index])
+
+    if labels[0].suffix == ".txt":
+        return ImageFiles(files, Labels("boxes", YoloFiles(files, labels), origin=origin))
+    if missing:
+        raise SamplesError(
+            f"{missing[0]}: the mask is missing, as are {len(missing) - 1} others",
+            "give every image a .png of the same name",
+        )
+    return ImageFiles(files, Labels("mask", MaskFiles(labels), origin=origin))
+
+
+def _image_files(folder: Path) -> tuple[Path, ...]:
+    images = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return tuple(sorted(images, key=lambda path: natural_key(str(path.relative_to(folder)))))

@@ -1,9 +1,10 @@
-"""The texts of a table as classes or as numbers."""
+"""Texts in files: read up to a size, and as classes or as numbers."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from .natural_sort import natural_key
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE | re.ASCII)
 _SHOWN = 40
+# A list of a million paths of 250 characters; anything larger is not a list.
+MAX_LIST_BYTES = 256 * 2**20
 
 
 def classes_of(
@@ -61,3 +64,26 @@ def vectors_of(
 def short(text: str) -> str:
     """Return the text in quotes, cut where it is long."""
     return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")
+
+
+def read_text(path: Path) -> str:
+    """Read a list in UTF-8 of bounded size. Raises SamplesError."""
+    try:
+        return read_bounded(path, MAX_LIST_BYTES, "too large for a list")
+    except UnicodeDecodeError as error:
+        raise SamplesError(f"{path}: not a text file in UTF-8", "save it as UTF-8") from error
+
+
+def read_bounded(path: Path, limit: int, verdict: str) -> str:
+    """Read a text of up to ``limit`` bytes; ``verdict`` is on a larger one. Raises SamplesError.
+
+    And UnicodeDecodeError for another encoding than UTF-8.
+    """
+    try:
+        if (size := path.stat().st_size) > limit:
+            raise SamplesError(
+                f"{path}: {size / 2**20:.0f} MB is {verdict}", f"the limit is {limit // 2**20} MB"
+            )
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise SamplesError(f"{path}: {error.strerror or error}", "check the path") from error

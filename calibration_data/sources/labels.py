@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -24,21 +24,20 @@ from .label_texts import classes_of, vectors_of
 
 Kind = Literal["class", "text", "vector", "boxes", "mask"]
 Classes = NDArray[np.int64]
-Mask = NDArray[np.int64]
 
-_PLURALS = {
-    "class": "classes",
-    "text": "texts",
-    "vector": "numbers",
-    "boxes": "boxes",
-    "mask": "masks",
-}
-_HINTS = {
-    "class": "give a folder a class, a labels.csv, or an .npz with integer labels",
-    "text": "give a labels.csv with the columns path,label, or an .npz with labels of text",
-    "vector": "give an .npz with labels of floats, or a labels.csv with numbers",
-    "boxes": "give a COCO .json, or a folder with images/ and labels/ (YOLO text files)",
-    "mask": "give a folder with images/ and masks/ (PNG files of the same names)",
+# what messages call labels of a kind, and where such labels may come from
+_KINDS: Mapping[Kind, tuple[str, str]] = {
+    "class": ("classes", "give a folder a class, a labels.csv, or an .npz with integer labels"),
+    "text": (
+        "texts",
+        "give a labels.csv with the columns path,label, or an .npz with labels of text",
+    ),
+    "vector": ("numbers", "give an .npz with labels of floats, or a labels.csv with numbers"),
+    "boxes": (
+        "boxes",
+        "give a COCO .json, or a folder with images/ and labels/ (YOLO text files)",
+    ),
+    "mask": ("masks", "give a folder with images/ and masks/ (PNG files of the same names)"),
 }
 
 
@@ -173,7 +172,8 @@ class Labels:
         return index if self.indices is None else int(self.indices[index])
 
     def _wrong_kind(self, kind: Kind) -> SamplesError:
+        expected, hint = _KINDS[kind]
         return SamplesError(
-            f"the labels are {_PLURALS[self.kind]}, but the metric is for {_PLURALS[kind]}",
-            f"{_HINTS[kind]}; or choose another {option('metric')}",
+            f"the labels are {_KINDS[self.kind][0]}, but the metric is for {expected}",
+            f"{hint}; or choose another {option('metric')}",
         )

@@ -7,13 +7,10 @@ import io
 from pathlib import Path
 
 from ...core.errors import SamplesError
-from .label_texts import short
+from .label_files import MaskFiles
+from .label_texts import read_text, short
 from .labels import Labels
-from .mask_files import MaskFiles
 from .source_types import ImageFiles, Source, TensorFiles
-
-# A list of a million paths of 250 characters; anything larger is not a list.
-MAX_LIST_BYTES = 256 * 2**20
 
 
 def open_list(path: Path) -> Source:
@@ -113,18 +110,3 @@ def _csv_rows(path: Path) -> tuple[list[tuple[int, str, str]], str]:
         ], column
     except csv.Error as error:
         raise SamplesError(f"{path}: not a CSV table: {error}", "save it as CSV again") from error
-
-
-def read_text(path: Path) -> str:
-    """Read a text file in UTF-8 of bounded size. Raises SamplesError."""
-    try:
-        if path.stat().st_size > MAX_LIST_BYTES:
-            raise SamplesError(
-                f"{path}: {path.stat().st_size / 2**20:.0f} MB is too large for a list",
-                f"the limit is {MAX_LIST_BYTES // 2**20} MB",
-            )
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise SamplesError(f"{path}: {error.strerror or error}", "check the path") from error
-    except UnicodeDecodeError as error:
-        raise SamplesError(f"{path}: not a text file in UTF-8", "save it as UTF-8") from error

@@ -31,8 +31,7 @@ def open_source(path: Path) -> Source:
         table = path / _LABELS_FILE
         if table.is_file():
             return _open(table)
-        from .folders import open_folder
-        from .label_folders import open_label_folder
+        from .folders import open_folder, open_label_folder
 
         return open_label_folder(path) or open_folder(path)
     if not path.exists():

@@ -60,6 +60,16 @@ def view_of(model: ModelProto, ranges: Mapping[str, Range] | None) -> AuditView:
     return AuditView(Graph(floated), {**scaled, **measured}, frozenset({*scaled, *constants}))
 
 
+def quantized_ranges(model: ModelProto) -> dict[str, Range]:
+    """Return the range that each QuantizeLinear can express, by the name of what it reads."""
+    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    ranges: dict[str, Range] = {}
+    for node in model.graph.node:
+        if node.op_type == "QuantizeLinear":
+            ranges.update(_range(node.input[0], node, weights))
+    return ranges
+
+
 def _pairs(
     model: ModelProto, weights: Mapping[str, Array]
 ) -> tuple[dict[str, str], dict[str, Range], dict[str, Array]]:

@@ -79,20 +79,8 @@ def _two_tensors(graph: Graph, node: NodeProto) -> bool:
     return not normalising and not any(graph.is_weight(name) for name in node.input)
 
 
-def _constant_by_tensor(graph: Graph, node: NodeProto) -> bool:
-    return graph.is_weight(node.input[0])
-
-
-def _computed_indices(graph: Graph, node: NodeProto) -> bool:
-    return not graph.is_weight(node.input[1])
-
-
 def _with_single_number(graph: Graph, node: NodeProto) -> bool:
     return any(name in graph.weights and graph.weights[name].size == 1 for name in node.input)
-
-
-def _is_root(graph: Graph, node: NodeProto) -> bool:
-    return _exponent(graph, node) == 0.5
 
 
 def _broken_exponent(graph: Graph, node: NodeProto) -> bool:
@@ -109,10 +97,6 @@ def _outside_norm(graph: Graph, node: NodeProto) -> bool:
     """Not the root of a mean of squares: that the compiler takes for a normalisation."""
     before = graph.producers.get(node.input[0])
     return before is None or before.op_type not in _NORM
-
-
-def _inside_norm(graph: Graph, node: NodeProto) -> bool:
-    return not _outside_norm(graph, node)
 
 
 def _outside_gelu(graph: Graph, node: NodeProto) -> bool:
@@ -138,10 +122,6 @@ def _broken_factor(graph: Graph, node: NodeProto) -> bool:
     return any(large > small and large % small for small, large in zip(before, after, strict=True))
 
 
-def _cubic(graph: Graph, node: NodeProto) -> bool:
-    return attributes(node).get("mode") == "cubic"
-
-
 def _steps(graph: Graph, node: NodeProto) -> bool:
     steps = constant_value(graph, node, 4)
     return steps is not None and bool((np.abs(steps) != 1).any())
@@ -151,17 +131,17 @@ CONDITIONS: dict[str, Callable[[Graph, NodeProto], bool]] = {
     "padding not counted": _padding_not_counted,
     "to an integer": _to_integer,
     "two tensors": _two_tensors,
-    "a constant by a tensor": _constant_by_tensor,
-    "computed indices": _computed_indices,
+    "a constant by a tensor": lambda graph, node: graph.is_weight(node.input[0]),
+    "computed indices": lambda graph, node: not graph.is_weight(node.input[1]),
     "with a single number": _with_single_number,
-    "exponent 0.5": _is_root,
+    "exponent 0.5": lambda graph, node: _exponent(graph, node) == 0.5,
     "a broken exponent": _broken_exponent,
     "outside a norm": _outside_norm,
-    "inside a norm": _inside_norm,
+    "inside a norm": lambda graph, node: not _outside_norm(graph, node),
     "outside a GELU": _outside_gelu,
     "linear, aligned corners": _aligned_corners,
     "linear, broken factor": _broken_factor,
-    "cubic": _cubic,
+    "cubic": lambda graph, node: attributes(node).get("mode") == "cubic",
     "a step other than 1": _steps,
 }
 

@@ -10,8 +10,8 @@ from ...core.graphs.sparsity import Axis
 from ...core.types import Shape
 
 _TITLE = "Network Layer Information Table"
-_CONSTANTS = "Const Tensor Information Table"
-_FEATURES = "Feature Tensor Information Table"
+CONSTANTS = "Const Tensor Information Table"
+FEATURES = "Feature Tensor Information Table"
 _PREFIX = re.compile(r"^.*?RKNN: \[[\d:.]+\] ?")
 _ROW = re.compile(
     r"^\s*(?P<index>\d+)\s+(?P<op>\S+)\s+(?P<dtype>\S+)\s+(?P<runs_on>[A-Z]+)\s+(?P<shapes>.*?)\s*"
@@ -91,7 +91,7 @@ def parse_layers(log: str) -> tuple[Layer, ...]:
     >>> layer.output_shapes, layer.total_cycles, layer.name
     (((1, 4, 8, 8),), 90, 'Conv:stem')
     """
-    weights, features = parse_constants(log), parse_features(log)
+    weights, features = stored_bytes(log, CONSTANTS), stored_bytes(log, FEATURES)
     layers = (_layer(row) for row in map(_ROW.match, _table(log, _TITLE)) if row)
     return tuple(
         replace(
@@ -103,22 +103,15 @@ def parse_layers(log: str) -> tuple[Layer, ...]:
     )
 
 
-def parse_constants(log: str) -> dict[int, int]:
-    """Read the bytes of each layer's constants as stored, by index; shared ones count twice.
+def stored_bytes(log: str, title: str) -> dict[int, int]:
+    """Return the bytes that each layer reads of a table, CONSTANTS or FEATURES, by index.
+
+    As they are stored; what layers share counts for each of them.
 
     >>> rows = "1 Conv w INT8 (8,3,3,3) | 0x0 0x240 0x240", "1 Conv b INT32 (8) | 0x240 0x340 0x100"
-    >>> parse_constants("\\n".join(["Const Tensor Information Table", *rows]))
+    >>> stored_bytes("\\n".join([CONSTANTS, *rows]), CONSTANTS)
     {1: 832}
     """
-    return _stored(log, _CONSTANTS)
-
-
-def parse_features(log: str) -> dict[int, int]:
-    """Read the bytes of the feature maps that each layer reads, as stored, by index."""
-    return _stored(log, _FEATURES)
-
-
-def _stored(log: str, title: str) -> dict[int, int]:
     sizes: dict[int, int] = {}
     for row in filter(None, map(_STORED.match, _table(log, title))):
         index = int(row["index"])

@@ -29,11 +29,6 @@ class MacArray:
     cin: int
     floor: int
 
-    @property
-    def macs_per_cycle(self) -> int:
-        """Multiply-accumulates of one cycle at full use."""
-        return self.cout * self.cin
-
 
 @dataclass(frozen=True)
 class LatencyFit:
@@ -96,7 +91,7 @@ class Target:
     @property
     def int8_macs_per_cycle(self) -> int:
         """Of one core; 0 where the chip has no int8."""
-        return self.core.int8.macs_per_cycle if self.core.int8 else 0
+        return self.core.int8.cout * self.core.int8.cin if self.core.int8 else 0
 
     @property
     def cout_step(self) -> int:

@@ -10,9 +10,10 @@ grid is 127 s / 128, so that the toolkit's own change brings the intended one ba
 from __future__ import annotations
 
 import numpy as np
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
 from ...core.graphs.graph import drop_unread, replace_nodes
+from ...core.graphs.model import named_constants
 from ...core.types import Array
 
 _RATIO = np.float32(127 / 128)
@@ -28,7 +29,7 @@ def lower_qdq(model: ModelProto) -> ModelProto:
     """
     lowered = ModelProto()
     lowered.CopyFrom(model)
-    constants = _constants(lowered)
+    constants = {name: numpy_helper.to_array(one) for name, one in named_constants(lowered)}
     graph = lowered.graph
     nodes: list[NodeProto] = []
     for node in graph.node:
@@ -87,13 +88,3 @@ def _float_bias(node: NodeProto, constants: dict[str, Array]) -> Array | None:
     if value is None or scale is None or value.dtype != np.int32:
         return None
     return np.asarray(value * scale.astype(np.float64)).astype(np.float32)
-
-
-def _constants(model: ModelProto) -> dict[str, Array]:
-    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    for node in model.graph.node:
-        if node.op_type == "Constant":
-            value = helper.get_node_attr_value(node, node.attribute[0].name)
-            if isinstance(value, TensorProto):
-                constants[node.output[0]] = numpy_helper.to_array(value)
-    return constants

@@ -12,6 +12,7 @@ all that is printed. Lines written to PROGRESS name the stage that runs, and "fi
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib.machinery
 import importlib.metadata
@@ -25,7 +26,7 @@ import sys
 import tempfile
 import traceback
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ class Recorder:
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
         self.result["peak"] = _peak_address_space()
-        _lift_memory_limit()  # or there may be no room left to say that there was none
+        _limit_memory()  # or there may be no room left to say that there was none
         self.result["stage"] = self.stage
         if error is not None:
             self.result["failure"] = kind.__name__
@@ -241,7 +242,7 @@ def _stand_in_for_torch() -> None:
     class Module:
         pass
 
-    names = {"Tensor": Module, "no_grad": _NoGrad, "arange": np.arange, "split": split, "cat": cat}
+    names = {"Tensor": Module, "no_grad": _no_grad, "arange": np.arange, "split": split, "cat": cat}
     torch, nn = types.ModuleType("torch"), types.ModuleType("torch.nn")
     for module in (torch, nn):
         module.__spec__ = importlib.machinery.ModuleSpec(module.__name__, None)
@@ -250,17 +251,10 @@ def _stand_in_for_torch() -> None:
     nn.__dict__["Module"] = Module
 
 
-class _NoGrad:
-    """Does nothing, as a decorator and as a context manager."""
-
-    def __call__(self, function: Any) -> Any:
-        return function
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
-        pass
+@contextlib.contextmanager
+def _no_grad() -> Iterator[None]:
+    """Do nothing, as a decorator and as a context manager."""
+    yield
 
 
 def _die_with_parent(parent: int) -> None:
@@ -278,15 +272,12 @@ def _peak_address_space() -> int:
     return int(peaks[0]) * 1024 if peaks else 0
 
 
-def _limit_memory(limit: int) -> None:
+def _limit_memory(limit: int = resource.RLIM_INFINITY) -> None:
+    """Set the limit of the address space, by default to the largest that is allowed."""
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    soft = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+    limits = [size for size in (limit, hard) if size != resource.RLIM_INFINITY]
+    soft = min(limits, default=resource.RLIM_INFINITY)
     resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-
-
-def _lift_memory_limit() -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,4 @@
-"""The ways in which rknn-toolkit2 fails, each with a name, a message and what to do about it.
-
-ToolkitError
- ├── ToolkitMissing       no interpreter, no toolkit, or one that cannot be imported
- ├── ToolkitRefused       it returned -1
- ├── ToolkitRaised        it raised; ``rule`` names the optimisation rule that did, if one
- ├── ToolkitExited        it called exit()
- ├── ToolkitCrashed       a signal ended it; ``signal`` is its number
- ├── ToolkitOutOfMemory   it needs more than the limit, or than the machine has
- ├── ToolkitTimeout       it took longer than allowed
- ├── ToolkitHung          it stopped working, and did not end
- ├── ToolkitLooped        its optimisation rules undo each other's work; ``rule`` names one
- ├── ToolkitNotFinite     its simulator computes NaN or infinity where the model does not
- └── ToolkitSilent        it said it succeeded, but what it should have written is not there
-"""
+"""The ways in which rknn-toolkit2 fails, each with a name, a message and what to do about it."""
 
 from __future__ import annotations
 

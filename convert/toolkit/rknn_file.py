@@ -132,19 +132,24 @@ def _header(content: mmap.mmap, path: Path) -> tuple[int, int]:
     if content[:4] != _MAGIC:
         raise _not_rknn(path, f"it starts with {content[:8]!r}")
     version, model = struct.unpack("<QQ", content[8:24])
-    if _HEADER + model + 8 > len(content):
-        if version in _FORMATS:
-            raise _cut_short(path, _HEADER + model + 8, len(content))
-        raise _unknown(path, version)
+    _require_bytes(content, _HEADER + model + 8, version, path)
     return version, model
+
+
+def _require_bytes(content: mmap.mmap, count: int, version: int, path: Path) -> None:
+    """Raise ModelError for a file that has fewer bytes: cut short, or of an unknown format."""
+    if count <= len(content):
+        return
+    if version not in _FORMATS:
+        raise ModelError(f"{path}: a .rknn of the unknown format {version:#x}", _HINT)
+    raise ModelError(
+        f"{path}: cut short: it should have {count} bytes and has {len(content)}", _HINT
+    )
 
 
 def _document(content: mmap.mmap, start: int, version: int, path: Path) -> Mapping[str, Any]:
     (length,) = struct.unpack("<Q", content[start : start + 8])
-    if start + 8 + length > len(content):
-        if version in _FORMATS:
-            raise _cut_short(path, start + 8 + length, len(content))
-        raise _unknown(path, version)
+    _require_bytes(content, start + 8 + length, version, path)
     if length > _JSON_LIMIT:
         raise ModelError(f"{path}: its description has {length} bytes, too large to read", _HINT)
     try:
@@ -258,11 +263,3 @@ def _numbers(value: Any) -> tuple[float, ...]:
 
 def _not_rknn(path: Path, why: str) -> ModelError:
     return ModelError(f"{path}: not a .rknn file: {why}", f"{_HINT}; an encrypted one says nothing")
-
-
-def _cut_short(path: Path, expected: int, size: int) -> ModelError:
-    return ModelError(f"{path}: cut short: it should have {expected} bytes and has {size}", _HINT)
-
-
-def _unknown(path: Path, version: int) -> ModelError:
-    return ModelError(f"{path}: a .rknn of the unknown format {version:#x}", _HINT)

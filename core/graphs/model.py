@@ -59,7 +59,7 @@ def model_digest(path: Path) -> str:
 
 def parameter_count(model: ModelProto) -> int:
     """Return the number of float and quantized weights, in initializers and Constant nodes."""
-    tensors = (tensor for _, tensor in _named_constants(model) if tensor.dims)
+    tensors = (tensor for _, tensor in named_constants(model) if tensor.dims)
     return sum(prod(tensor.dims) for tensor in tensors if tensor.data_type != TensorProto.INT64)
 
 
@@ -68,8 +68,8 @@ def is_qdq(model: ModelProto) -> bool:
     return any(node.op_type in {"QuantizeLinear", "DequantizeLinear"} for node in model.graph.node)
 
 
-def _named_constants(model: ModelProto) -> Iterator[tuple[str, TensorProto]]:
-    """Name and tensor of every initializer and Constant node (Paddle exports weights as nodes)."""
+def named_constants(model: ModelProto) -> Iterator[tuple[str, TensorProto]]:
+    """Yield name and tensor of every initializer and Constant node (Paddle writes those)."""
     for tensor in model.graph.initializer:
         yield tensor.name, tensor
     for node in model.graph.node:
@@ -204,7 +204,7 @@ def _check_operators(model: ModelProto, path: Path) -> None:
 def _check_finite(model: ModelProto, path: Path) -> None:
     layers = [node for node in model.graph.node if node.op_type in _WITH_WEIGHTS]
     weights = {name for node in layers for name in node.input[1:]}
-    for name, tensor in _named_constants(model):
+    for name, tensor in named_constants(model):
         if tensor.data_type not in _FLOAT_TYPES:
             continue
         value = _array(name, tensor, path)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from rockpress.calibration_data.sources import lists
+from rockpress.calibration_data.sources import label_texts
 from rockpress.calibration_data.sources.natural_sort import natural_key
 from rockpress.calibration_data.sources.open_source import open_source
 from rockpress.calibration_data.sources.source_types import ImageFiles, Source, TensorFiles
@@ -147,7 +147,7 @@ def test_a_binary_list_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_overlong_list_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lists, "MAX_LIST_BYTES", 10)
+    monkeypatch.setattr(label_texts, "MAX_LIST_BYTES", 10)
     assert "too large for a list" in refused(write(tmp_path, "l.txt", "a" * 11)).message
 
 

@@ -13,7 +13,12 @@ from onnx import helper, numpy_helper
 
 from commands import Run, in_a_process
 from graphs import model_of, random_weights
-from rockpress.convert.chips.compiler_log import parse_constants, parse_features, parse_layers
+from rockpress.convert.chips.compiler_log import (
+    CONSTANTS,
+    FEATURES,
+    parse_layers,
+    stored_bytes,
+)
 from rockpress.convert.lowering.scale_probe import one_convolution
 from rockpress.convert.manifest import manifest_path, read_manifest
 from rockpress.core.errors import ModelError, OptionError, RockpressError
@@ -211,13 +216,13 @@ ROW = "1 ConvRelu INT8 NPU (1,3,8,8),(4,3,3,3) (1,4,8,8) 90/70/90 5 Conv:c"
 
 
 def test_memory_of_layers() -> None:
-    assert parse_constants(LOG) == {1: 0x580}
-    assert parse_features(LOG) == {1: 0x100, 2: 0x400}
+    assert stored_bytes(LOG, CONSTANTS) == {1: 0x580}
+    assert stored_bytes(LOG, FEATURES) == {1: 0x100, 2: 0x400}
     (layer,) = parse_layers(f"Network Layer Information Table\n{ROW}\n{LOG}")
     assert (layer.weight_bytes, layer.feature_bytes) == (0x580, 0x100)
     (layer,) = parse_layers(f"Network Layer Information Table\n{ROW}\n")
     assert (layer.weight_bytes, layer.feature_bytes) == (0, 0)
-    assert parse_constants("") == {}
+    assert stored_bytes("", CONSTANTS) == {}
 
 
 # .rknn files

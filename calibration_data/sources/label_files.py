@@ -1,4 +1,4 @@
-"""Boxes in YOLO text files: class, centre, width and height as shares of the image."""
+"""Labels in files of their own, one a sample, read when one is asked for: boxes and masks."""
 
 from __future__ import annotations
 
@@ -10,17 +10,34 @@ from typing import Any
 import numpy as np
 
 from ...core.errors import SamplesError
-from ..images.decode import image_size
+from ..images.decode import image_size, read_mask
 from .boxes import Boxes, make_boxes
-from .lists import read_text
+from .label_texts import read_text
 
 # far above any detector's; a larger number is no class
 MOST_CLASSES = 1_000_000
 
 
 @dataclass(frozen=True)
+class MaskFiles(Sequence[Any]):
+    """Masks (H, W) of class indices in PNG files; 255 is no class."""
+
+    paths: tuple[Path, ...]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Read the mask of one sample. Raises SamplesError when the file cannot be read."""
+        return read_mask(self.paths[index])
+
+
+@dataclass(frozen=True)
 class YoloFiles(Sequence[Any]):
-    """The boxes of each image; an image without a file shows nothing."""
+    """The boxes of each image; an image without a file shows nothing.
+
+    A line is class, centre, width and height, or an outline, as shares of the image.
+    """
 
     images: tuple[Path, ...]
     texts: tuple[Path, ...]
