@@ -138,7 +138,7 @@ def analyse(ready: ReadyModel, recipe: Recipe, progress: Progress = SILENT) -> t
 
 def _require_format(target: Target, ready: ReadyModel, recipe: Recipe) -> None:
     quantized = is_qdq(ready.model)
-    if quantized and recipe.quantize.scheme == "float16":
+    if quantized and not recipe.quantizes:
         raise OptionError(
             f"{ready.path} is quantized already (QDQ), so it cannot stay in float16",
             f"give the float model, or leave out {option('scheme', 'float16')}",
@@ -164,7 +164,7 @@ def _compilable(
         save_model(ready.model, float_file)
         samples: Sequence[Sample] = ()
         model, float_model, ranges = float_file, None, None
-        if recipe.quantize.scheme != "float16" and not is_qdq(ready.model):
+        if recipe.quantizes and not is_qdq(ready.model):
             progress.stage("quantize")
             model, float_model = float_file.with_suffix(".quantized.onnx"), float_file
             samples = [_noise(ready, recipe.run.seed)]

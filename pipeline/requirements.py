@@ -19,7 +19,7 @@ from .tasks.semi_structured import require_sparsity
 def require_samples(recipe: Recipe) -> None:
     """Raise OptionError when a stage needs samples that were not given."""
     prunes = budget_of(recipe.prune) is not None or recipe.prune.sparsity is not None
-    if recipe.samples.calib is None and (prunes or recipe.quantize.scheme != "float16"):
+    if recipe.samples.calib is None and (prunes or recipe.quantizes):
         stage = "pruning" if prunes else "quantization"
         raise OptionError(
             f"{stage} needs calibration samples",

@@ -12,6 +12,7 @@ from ...calibration_data.preprocessing import Preprocessing
 from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ...core.options import options_in
+from ...quantize.schemes import find_scheme
 from ..options.check_options import CheckOptions, Gates, MetricOptions
 from ..options.convert_options import ConvertOptions, ToolkitOptions
 from ..options.option_table import GROUPS, homes_of, renamed
@@ -79,7 +80,12 @@ class Recipe:
     @property
     def in_int8(self) -> bool:
         """Return whether layers multiply in int8, else in float16 with weights of any width."""
-        return self.quantize.scheme == "w8a8"
+        return find_scheme(self.quantize.scheme).layer_dtype == "int8"
+
+    @property
+    def quantizes(self) -> bool:
+        """Return whether the number format of the result is another than the chip's float."""
+        return find_scheme(self.quantize.scheme).quantizes
 
     @property
     def stage_cache(self) -> Cache | None:

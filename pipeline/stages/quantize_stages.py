@@ -23,7 +23,7 @@ class Quantize(Stage):
     is_listed = True
 
     def applies(self, run: TargetRun) -> bool:
-        return run.recipe.quantize.scheme != "float16"
+        return run.recipe.quantizes
 
     def reads(self, run: TargetRun) -> tuple[str, ...]:
         pruning = (Distil(), Prune())
@@ -63,7 +63,7 @@ class CheckQuantized(Stage):
     name = "check-quantized"
 
     def applies(self, run: TargetRun) -> bool:
-        return run.recipe.quantize.scheme != "float16"
+        return run.recipe.quantizes
 
     def describe(self, run: TargetRun) -> str:
         return f"in ONNX Runtime {on_samples(run)}"

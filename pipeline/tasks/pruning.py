@@ -30,6 +30,7 @@ from ...prune.rounds import default_rounds, prune_in_rounds
 from ...prune.search.costs import CostFunction
 from ...prune.search.divergence import likeness
 from ...prune.sparse.sparsify import require_layers as require_sparsifiable
+from ...quantize.schemes import find_scheme
 from ..options.check_options import MetricOptions
 from ..options.prune_options import PruneOptions
 from ..recipes.recipe import Recipe
@@ -138,7 +139,7 @@ class Pruning:
 
     def _scored(self, budget: Budget, model: ModelProto, teacher: Teacher | None = None) -> Pruner:
         task, options = self._task, self._task.options
-        dtype = "int8" if task.scheme == "w8a8" else "float16"
+        dtype = find_scheme(task.scheme).layer_dtype
         return Pruner(
             model,
             self._calib,
