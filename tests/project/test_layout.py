@@ -36,6 +36,11 @@ MAY_NAME_OPTIONS = {"starter.py"}
 # Where a library that is not everybody's may be imported.
 ONLY_IN = {"typer": {"cli"}, "rich": {"cli"}, "rknn": {"convert"}}
 LONGEST_FILE = 300
+VAGUE = set(
+    "one found told kept how what which said made known given seen wanted".split()
+    + "place way aim odd few".split()
+)
+VAGUE_PER_1000_LINES = 3
 OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]*")
 OPTIONS_OF_PIP = {"--python", "--no-deps"}
 
@@ -80,6 +85,11 @@ def modules_read_by(file: Path) -> set[str]:
     return {name for name in names if name in MODULES and MODULES[name] != file}
 
 
+def folder_of(module: str) -> str:
+    is_folder = MODULES[module].name == "__init__.py"
+    return module if is_folder else module.rpartition(".")[0]
+
+
 def circle_in(readers: dict[str, set[str]]) -> list[str]:
     """A circle of names, each read by the one before; none is empty."""
     try:
@@ -97,6 +107,18 @@ def is_broad(handler: ast.ExceptHandler) -> bool:
     caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
     names = {node.id if isinstance(node, ast.Name) else "" for node in caught if node}
     return handler.type is None or bool(names & {"Exception", "BaseException"})
+
+
+def is_vague(node: ast.AST) -> bool:
+    """Whether an argument, or a name or an attribute that is assigned, says nothing."""
+    name = ""
+    if isinstance(node, ast.arg):
+        name = node.arg
+    elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        name = node.id
+    elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+        name = node.attr
+    return name.lstrip("_") in VAGUE
 
 
 def docstrings_of(file: Path) -> set[ast.AST]:
@@ -137,6 +159,17 @@ def test_modules_make_no_circle() -> None:
     assert circle_in({module: modules_read_by(file) for module, file in MODULES.items()}) == []
 
 
+@pytest.mark.parametrize("room", LEVEL)
+def test_folders_of_a_room_point_one_way(room: str) -> None:
+    readers: dict[str, set[str]] = {}
+    for module, file in MODULES.items():
+        if room_of(file) == room:
+            folder = folder_of(module)
+            read = {folder_of(other) for other in modules_read_by(file)}
+            readers.setdefault(folder, set()).update(read - {folder})
+    assert circle_in(readers) == []
+
+
 @pytest.mark.parametrize("file", FILES, ids=name_of)
 def test_rooms_that_own_a_library(file: Path) -> None:
     for module in imports_of(file):
@@ -169,6 +202,24 @@ def test_modules_differ_in_name() -> None:
     files = [file for file in FILES if file.name != "__init__.py" and file.parent != VERBS]
     counts = Counter(file.name for file in files)
     assert not [name_of(file) for file in files if counts[file.name] > 1]
+
+
+def test_classes_differ_in_name() -> None:
+    classes = [
+        (node.name, name_of(file))
+        for file in FILES
+        for node in nodes_of(file)
+        if isinstance(node, ast.ClassDef)
+    ]
+    counts = Counter(name for name, _ in classes)
+    assert not [(name, file) for name, file in classes if counts[name] > 1]
+
+
+def test_names_say_something() -> None:
+    vague = Counter({name_of(file): sum(map(is_vague, nodes_of(file))) for file in FILES})
+    lines = sum(file.read_text().count("\n") for file in FILES)
+    per_1000_lines = 1000 * vague.total() / lines
+    assert per_1000_lines < VAGUE_PER_1000_LINES, f"most are in {vague.most_common(10)}"
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)
