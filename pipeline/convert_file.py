@@ -17,6 +17,7 @@ from ..core.files import staging
 from ..core.graphs.model import is_qdq, model_digest, save_model
 from ..core.progress import SILENT, Progress
 from ..core.scratch import scratch_folder
+from ..quantize.rendering.plan import read_plan
 from .output_files import archive_stale, require_output, require_unread
 from .parallel import each_target
 from .recipes.recipe import Recipe
@@ -62,6 +63,7 @@ def convert_file(
         chosen = "qdq" if plan or is_qdq(ready.model) else "float16"
         if chosen == "float16":
             require_no_rounded_weights(ready.original)
+    _require_scheme(recipe, quantization, ready)
     warnings = audit_target(
         ready,
         target,
@@ -151,7 +153,7 @@ def _named_quantizations(recipe: Recipe) -> Mapping[str, str]:
 
 
 def _require_quantizable(recipe: Recipe, quantization: str) -> None:
-    plan, scheme = recipe.convert.plan, recipe.convert.scheme
+    plan = recipe.convert.plan
     mention = next(iter(_named_quantizations(recipe)), "")
     if recipe.samples.calib is None and quantization in (*QUANTIZERS, "hybrid"):
         raise OptionError(
@@ -163,10 +165,19 @@ def _require_quantizable(recipe: Recipe, quantization: str) -> None:
         raise OptionError(
             f"{mention} needs the ranges of a plan", f"give one with {option('plan', 'FILE')}"
         )
-    if scheme not in (None, "float16") and quantization not in QUANTIZERS:
+
+
+def _require_scheme(recipe: Recipe, quantization: str, ready: ReadyModel) -> None:
+    """Raise OptionError for a scheme that is neither the toolkit's to make nor there already."""
+    plan, scheme = recipe.convert.plan, recipe.convert.scheme
+    if scheme in (None, "float16") or quantization in QUANTIZERS:
+        return
+    present = read_plan(plan).scheme if plan else "w8a8" if is_qdq(ready.model) else None
+    if scheme != present:
         raise OptionError(
             f"{option('scheme', scheme)} is for the toolkit's own quantizers",
-            f"choose one with {option('toolkit-quantizer')}: {', '.join(QUANTIZERS)}",
+            f"choose one with {option('toolkit-quantizer')}: {', '.join(QUANTIZERS)}; or quantize "
+            f"the model first, and give {option('plan')}",
         )
 
 

@@ -25,8 +25,8 @@ from .results.prune_result import PruneResult
 # (model that was cut before, its teacher) -> its Pruner
 MakePruner = Callable[[ModelProto, Teacher], Pruner]
 
-# From benchmarks on two models, see docs/pruning-measured.md: budgets in cycles leave so few widths to
-# choose from that a second look finds the same ones.
+# From benchmarks on two models, see docs/pruning-measured.md: budgets in cycles leave so few widths
+# to choose from that a second look finds the same ones.
 _FINE = ("macs", "size")
 _LARGE = 0.6
 

@@ -12,10 +12,10 @@ from ..core.diagnostics import Diagnostic
 from ..core.files import replacing
 from ..core.graphs.model import save_model
 from ..core.progress import SILENT, Progress
+from .choices.names import AUTO
 from .graph_parts.quantizable import require_to_choose_by, underflow_warnings
 from .methods import refinements
 from .mixing.mixed_budget import MixedPrecision
-from .names import AUTO
 from .rendering.plan import USER, Plan, write_plan
 from .schemes import Candidates, find_scheme
 from .statistics.calibration import Calibration, SampleSet

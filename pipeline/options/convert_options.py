@@ -9,7 +9,7 @@ from pathlib import Path
 from ...core.diagnostics import option
 from ...core.option_kinds import Choice, File, Number, Whole
 from ...core.options import Options, opt
-from ...quantize.names import scheme_names
+from ...quantize.choices.names import scheme_names
 
 # a number format that the toolkit alone makes
 _TOOLKIT_SCHEMES = ("w16a16i",)

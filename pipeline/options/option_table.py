@@ -7,7 +7,7 @@ from typing import Any
 
 from ...calibration_data.preprocessing import Preprocessing
 from ...core.options import Option, Options, options_in
-from ...quantize.names import scheme_names
+from ...quantize.choices.names import scheme_names
 from .check_options import CheckOptions, Gates, MetricOptions
 from .convert_options import ConvertOptions, ToolkitOptions
 from .prune_options import DistilOptions, PruneOptions

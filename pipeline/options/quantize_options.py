@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ...core.diagnostics import option
 from ...core.option_kinds import Choice, Flag, Number, Text
 from ...core.options import Options, opt
-from ...quantize.names import method_names, scheme_names
+from ...quantize.choices.names import method_names, scheme_names
 
 
 def _quantized() -> tuple[str, ...]:

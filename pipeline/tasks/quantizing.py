@@ -15,8 +15,8 @@ from ...core.diagnostics import Diagnostic, option
 from ...core.errors import OptionError
 from ...core.graphs.layers import LayerShape
 from ...core.progress import Progress
+from ...quantize.choices.names import AUTO
 from ...quantize.mixing.mixed_budget import MixedPrecision, parse_mixed
-from ...quantize.names import AUTO
 from ...quantize.quantize import QuantizeResult, quantize
 from ...quantize.rendering.plan import Plan
 from ...quantize.schemes import find_scheme

@@ -12,8 +12,8 @@ from ...core.diagnostics import Diagnostic, option
 from ...core.errors import ModelError, OptionError
 from ...core.graphs.graph import Graph
 from ...core.graphs.model import is_qdq, save_model
+from ...quantize.choices.names import scheme_names
 from ...quantize.integer.equalize import as_planned
-from ...quantize.names import scheme_names
 from ...quantize.quantize import QuantizeResult
 from ...quantize.rendering.plan import Plan, read_plan
 from ...quantize.rendering.qdq import insert_qdq

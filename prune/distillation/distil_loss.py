@@ -3,7 +3,8 @@
 Class scores are compared as logits, before the Softmax: their divergence as probabilities (Hinton,
 Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015, arXiv:1503.02531, at
 temperature 1) and their squared error, which is what that paper's loss becomes at a high
-temperature (its section 2.1). Together they were better than either alone, see docs/pruning-measured.md.
+temperature (its section 2.1). Together they were better than either alone, see
+docs/pruning-measured.md.
 All other outputs are compared by their squared error. Both are over the variance of the teacher's.
 """
 

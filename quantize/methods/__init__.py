@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ...core.diagnostics import option
 from ...core.errors import OptionError
-from ..names import AUTO, method_names
+from ..choices.names import AUTO, method_names
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,7 +14,7 @@ import tomli_w
 from ...core.errors import ModelError
 from ...core.files import write_text
 from ...core.validation import Malformed, require, validated
-from ..names import bits_of, scheme_names
+from ..choices.names import bits_of, scheme_names
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from ...core.diagnostics import option
 from ...core.errors import OptionError
+from ..choices.names import AUTO, bits_of, scheme_names
 from ..methods import find_method
-from ..names import AUTO, bits_of, scheme_names
 
 if TYPE_CHECKING:
     from onnx import ModelProto

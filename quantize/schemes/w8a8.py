@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
+from ..choices.names import AUTO, method_names
 from ..integer.apply_method import IntegerFormat
 from ..integer.integer_candidates import IntegerCandidates
 from ..mixing.mixed_budget import MixedBudget
-from ..names import AUTO, method_names
 from ..numeric.scales import activation_scale, symmetric_scale
 from ..rendering.plan import Plan
 from ..statistics.calibration import Calibration

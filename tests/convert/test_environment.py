@@ -156,7 +156,7 @@ def test_known_issues_by_version() -> None:
     assert [one.handled for one in known_issues("2.5.0")] == [True, True, False]
     assert [one.handled for one in known_issues("2.3.2")] == [False, False]
     assert "RV1106" in known_issues("2.1.0+708089d1")[0].what
-    assert known_issues("2.5.0")[2].workaround.endswith(": toolkit_python=")
+    assert known_issues("2.5.0")[2].workaround.endswith(": --toolkit-python")
     for version in ("3.0.0", "no version", "", None):
         assert known_issues(version) == ()
     for one in KNOWN_ISSUES:

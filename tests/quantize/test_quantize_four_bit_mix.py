@@ -161,7 +161,7 @@ def test_the_plan_must_not_be_left_out(recipe: Recipe, tmp_path: Path) -> None:
     moved = recipe.with_options(model=tmp_path / "q.onnx")
     with pytest.raises(OptionError, match="rounded to 4 bits") as caught:
         convert_file(moved, tmp_path / "q.rknn")
-    assert "plan=" in caught.value.hint
+    assert "--plan" in caught.value.hint
     assert not list(tmp_path.glob("*.rknn*"))
 
 

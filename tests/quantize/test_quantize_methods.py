@@ -18,6 +18,7 @@ from rockpress.core.progress import Progress
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
 from rockpress.core.types import Array
+from rockpress.quantize.choices.names import AUTO, method_names
 from rockpress.quantize.graph_parts.placement import place
 from rockpress.quantize.graph_parts.weighted_layers import (
     WIDEST_BLOCK,
@@ -27,7 +28,6 @@ from rockpress.quantize.graph_parts.weighted_layers import (
 )
 from rockpress.quantize.methods import find_method, refinements
 from rockpress.quantize.methods.gptq import gptq
-from rockpress.quantize.names import AUTO, method_names
 from rockpress.quantize.numeric.scales import (
     WEIGHT_LIMIT,
     dequantize,

@@ -14,9 +14,10 @@ from onnx import ModelProto, numpy_helper
 
 from rockpress.core.errors import OptionError
 from rockpress.core.passes.prepare import prepare_model
-from rockpress.quantize import methods, names, schemes
+from rockpress.quantize import methods, schemes
+from rockpress.quantize.choices import names
+from rockpress.quantize.choices.names import AUTO, method_names, scheme_names
 from rockpress.quantize.methods import find_method
-from rockpress.quantize.names import AUTO, method_names, scheme_names
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import Plan, read_plan
 from rockpress.quantize.schemes import find_scheme
@@ -80,7 +81,7 @@ def plan_of(net: ModelProto, folder: Path, method: str, scheme: str = "w8a8") ->
 
 def test_the_names_need_no_numpy() -> None:
     code = (
-        "import sys; from rockpress.quantize.names import method_names, scheme_names;"
+        "import sys; from rockpress.quantize.choices.names import method_names, scheme_names;"
         "method_names(); scheme_names();"
         "print([name for name in ('numpy', 'onnx', 'onnxruntime') if name in sys.modules])"
     )

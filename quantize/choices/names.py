@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 
 AUTO = "auto"
-METHOD_FOLDERS = [Path(__file__).with_name("methods")]
-SCHEME_FOLDERS = [Path(__file__).with_name("schemes")]
+METHOD_FOLDERS = [Path(__file__).parents[1] / "methods"]
+SCHEME_FOLDERS = [Path(__file__).parents[1] / "schemes"]
 _ORDER = re.compile(r"^ORDER = (\d+)$", re.MULTILINE)
 _BITS = re.compile(r"w(\d+)a(\d+)")
 

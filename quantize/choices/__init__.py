@@ -1,0 +1,1 @@
+"""What one can choose between, by name."""
