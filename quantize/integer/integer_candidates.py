@@ -13,8 +13,7 @@ from onnx import ModelProto
 
 from ...core.graphs.graph import Graph
 from ..graph_parts.placement import place
-from ..graph_parts.quantizable import require_quantizable
-from ..graph_parts.weighted_layers import WeightedLayer, layers_from
+from ..graph_parts.weighted_layers import WeightedLayer, layers_from, require_quantizable
 from ..methods import find_method
 from ..mixing.activation_mix import mixed_activations
 from ..mixing.mixed_budget import MixedPrecision

@@ -30,7 +30,6 @@ class W8A16(Scheme):
         return Handover("normal", self.name, takes_quantized=False, takes_ranges=False)
 
     def described(self, weights: str, activations: str) -> str:
-        """Return what is quantized, for a person."""
         return f"{weights} in int8, {activations} in int16"
 
 

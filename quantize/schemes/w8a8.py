@@ -30,7 +30,6 @@ class W8A8(Scheme):
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """Return the names of all methods."""
         return tuple(name for name in method_names() if name != AUTO)
 
     def candidates(self, task: Calibration) -> IntegerCandidates:
@@ -45,7 +44,6 @@ class W8A8(Scheme):
         return Handover("auto")
 
     def described(self, weights: str, activations: str) -> str:
-        """Return what is quantized, for a person."""
         return f"{weights} and {activations} in int8"
 
 
