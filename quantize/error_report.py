@@ -174,7 +174,7 @@ def _activation_error(activation: Activation, values: Array) -> float:
 
 
 def _weight_error(
-    weight: Array, stored: NodeProto, constants: Mapping[str, Array], values: Array
+    weight: Array, stored: NodeProto, constants: Mapping[str, Array], _values: Array
 ) -> float:
     return _relative_error(weight, _dequantized(stored, constants))
 

@@ -112,7 +112,7 @@ def _best(
             more = refinements(verdict_on(trials, metric).best)
             queue.extend(other for other in more if other in refining and candidates.changes(other))
     verdict = verdict_on(trials, metric)
-    return selected(plans[verdict.best], trials, len(held_out), verdict, metric)
+    return selected(plans[verdict.best], trials, verdict, metric)
 
 
 def _underflow_warnings(layers: Sequence[WeightedLayer]) -> tuple[Diagnostic, ...]:

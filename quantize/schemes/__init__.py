@@ -86,13 +86,12 @@ class Handover:
 class Scheme:
     """A number format; what is not overridden is that of one that quantizes nothing.
 
-    ``layer_dtype`` is what layers multiply in. ``refusal`` says why it takes no other methods.
-    ``extras`` are the options that only some schemes have. With ``needs_chip`` the model is of no
+    ``refusal`` says why it takes no other methods. ``extras`` are the options that only some
+    schemes have. With ``needs_chip`` the model is of no
     use to a chip without the scheme. With ``is_qdq`` the quantized model is in QDQ form, else it is
     a float model with rounded weights, which convert needs the plan for.
     """
 
-    layer_dtype: Literal["int8", "float16"] = "float16"
     quantizes = False
     refusal = "is not for this number format"
     mixing: Mixing | None = None
@@ -136,24 +135,25 @@ class Scheme:
     def require_mixed(self, budget: MixedBudget, text: str) -> Mixing:
         """Return its mixed precision. Raises OptionError when it takes no such budget."""
         if self.mixing is None:
-            mixing = _joined(names_where(lambda scheme: scheme.mixing is not None))
+            mixing = _names_where(lambda scheme: scheme.mixing is not None)
             raise OptionError(
-                f"{option('mixed')} is for {mixing}, not for {self.name}",
+                f"{option('mixed')} is for {' and '.join(mixing)}, not for {self.name}",
                 "it leaves some layers of a model in 16 bits: leave it out",
             )
         if budget.kind not in self.mixing.kinds:
-            others = _joined(names_where(lambda scheme: _mixes_by(scheme, budget.kind)))
+            others = _names_where(lambda s: s.mixing is not None and budget.kind in s.mixing.kinds)
             raise OptionError(
-                f"{option('mixed', text)} is for {others}: {self.mixing.reason}", self.mixing.hint
+                f"{option('mixed', text)} is for {' and '.join(others)}: {self.mixing.reason}",
+                self.mixing.hint,
             )
         return self.mixing
 
     def require_extra(self, name: str) -> None:
         """Raise OptionError when the scheme has no such option."""
         if name not in self.extras:
-            others = _joined(names_where(lambda scheme: name in scheme.extras))
+            others = _names_where(lambda scheme: name in scheme.extras)
             raise OptionError(
-                f"{option(name)} is for {others}",
+                f"{option(name)} is for {' and '.join(others)}",
                 f"leave it out for {option('scheme', self.name)}",
             )
 
@@ -161,7 +161,7 @@ class Scheme:
         """Calibrate a model for the methods of the task. Raises ModelError, SamplesError."""
         raise OptionError(
             f"{option('scheme', self.name)} quantizes nothing",
-            f"choose one of: {', '.join(names_where(lambda scheme: scheme.quantizes))}",
+            f"choose one of: {', '.join(_names_where(lambda scheme: scheme.quantizes))}",
         )
 
     def handover(self, plan: Plan) -> Handover:
@@ -194,7 +194,7 @@ def find_scheme(name: str) -> Scheme:
     return scheme
 
 
-def names_where(holds: Callable[[Scheme], bool]) -> list[str]:
+def _names_where(holds: Callable[[Scheme], bool]) -> list[str]:
     """Return the names of the schemes for which this holds."""
     return [name for name in scheme_names() if holds(find_scheme(name))]
 
@@ -213,11 +213,3 @@ def marked_scheme(model: ModelProto) -> Scheme | None:
 def _order(name: str) -> tuple[bool, int, int, str]:
     weights, activations = bits_of(name) or (0, 0)
     return not weights, -weights, activations, name
-
-
-def _mixes_by(scheme: Scheme, kind: str) -> bool:
-    return scheme.mixing is not None and kind in scheme.mixing.kinds
-
-
-def _joined(names: Sequence[str]) -> str:
-    return " and ".join(names)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from ..integer.apply_method import IntegerFormat
-from ..integer.integer_candidates import IntegerCandidates
+from ..integer.integer_candidates import IntegerCandidates, IntegerFormat
 from ..numeric.scales import symmetric_scale
 from ..rendering.plan import Plan
 from ..statistics.calibration import Calibration

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from ..integer.apply_method import IntegerFormat
-from ..integer.integer_candidates import IntegerCandidates
+from ..integer.integer_candidates import IntegerCandidates, IntegerFormat
 from ..methods import AUTO, method_names
 from ..mixing.mixed_budget import MixedBudget
 from ..numeric.scales import activation_scale, symmetric_scale
@@ -17,7 +16,6 @@ from . import Handover, Mixing, Scheme
 class W8A8(Scheme):
     """Layers multiply in int8; mixed precision leaves some tensors in 16 bits, for some cycles."""
 
-    layer_dtype = "int8"
     quantizes = True
     mixing = Mixing(
         kinds=("cycles", "sqnr"),
