@@ -17,12 +17,11 @@ from ..core.progress import SILENT, Progress
 from ..core.session import Session
 from ..core.similarity import RunningSqnr
 from ..core.streaming.tensor_stream import stream, with_outputs
-from ..core.types import Array
+from ..core.types import Array, SampleSet
 from .mixing.activation_mix import scale_groups, with_activations
 from .numeric.scales import INT8_HIGH, INT8_LOW, dequantize
 from .rendering.plan import Activation, Plan
 from .rendering.qdq import computing_nodes, dequantized_names
-from .statistics.calibration import SampleSet
 from .trials.held_out_samples import HeldOut
 
 _SAMPLES = 8  # enough to rank tensors by the error that they bring

@@ -13,13 +13,14 @@ from ..core.errors import SamplesError
 from ..core.files import replacing
 from ..core.graphs.model import save_model
 from ..core.progress import SILENT, Progress
+from ..core.types import SampleSet
 from .graph_parts.weighted_layers import WeightedLayer
 from .methods import AUTO, refinements
 from .mixing.mixed_budget import MixedPrecision
 from .numeric.scales import quantize_weight, weight_scales
 from .rendering.plan import USER, Plan, write_plan
 from .schemes import Candidates, find_scheme
-from .statistics.calibration import Calibration, SampleSet
+from .statistics.tensor_statistics import Calibration
 from .trials.held_out_samples import HeldOut
 from .trials.method_selection import MethodTrial, TaskMetric, selected, verdict_on
 

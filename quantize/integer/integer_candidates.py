@@ -24,8 +24,13 @@ from ..numeric.scales import activation_scale
 from ..rendering.plan import Activation, Plan, Weight
 from ..rendering.qdq import insert_qdq
 from ..rendering.rounding import Rounded, rounded_layers
-from ..statistics.calibration import Calibration, SampleSubset
-from ..statistics.tensor_statistics import NO_STATISTICS, TensorStatistics, collect_statistics
+from ..statistics.tensor_statistics import (
+    NO_STATISTICS,
+    Calibration,
+    SampleSubset,
+    TensorStatistics,
+    collect_statistics,
+)
 from ..trials.held_out_samples import HeldOut
 from .equalize import equalization, equalized, pairs_of
 from .sequential_bias import sequential_biases

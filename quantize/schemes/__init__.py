@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..graph_parts.weighted_layers import WeightedLayer
     from ..mixing.mixed_budget import MixedBudget, MixedPrecision
     from ..rendering.plan import Plan
-    from ..statistics.calibration import Calibration
+    from ..statistics.tensor_statistics import Calibration
     from ..trials.held_out_samples import HeldOut
 
 _MARK = "rockpress.scheme"

@@ -24,8 +24,7 @@ from ..mixing.mixed_budget import MixedBudget, MixedPrecision
 from ..mixing.weight_mix import mixed_weights
 from ..rendering.plan import Plan, Weight
 from ..rendering.rounding import Rounded, corrected_bias, nearest, solved, with_rounded_weights
-from ..statistics.calibration import Calibration
-from ..statistics.tensor_statistics import InputMoments, collect_statistics
+from ..statistics.tensor_statistics import Calibration, InputMoments, collect_statistics
 from ..trials.held_out_samples import HeldOut
 from . import Handover, Mixing, Scheme, mark
 

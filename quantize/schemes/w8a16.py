@@ -7,7 +7,7 @@ from functools import partial
 from ..integer.integer_candidates import IntegerCandidates, IntegerFormat
 from ..numeric.scales import symmetric_scale
 from ..rendering.plan import Plan
-from ..statistics.calibration import Calibration
+from ..statistics.tensor_statistics import Calibration
 from . import Handover, Scheme
 
 

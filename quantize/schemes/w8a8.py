@@ -9,7 +9,7 @@ from ..methods import AUTO, method_names
 from ..mixing.mixed_budget import MixedBudget
 from ..numeric.scales import activation_scale, symmetric_scale
 from ..rendering.plan import Plan
-from ..statistics.calibration import Calibration
+from ..statistics.tensor_statistics import Calibration
 from . import Handover, Mixing, Scheme
 
 

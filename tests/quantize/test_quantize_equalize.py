@@ -39,7 +39,7 @@ from rockpress.quantize.numeric.scales import activation_scale
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import read_plan
 from rockpress.quantize.rendering.qdq import insert_qdq
-from rockpress.quantize.statistics.calibration import Calibration
+from rockpress.quantize.statistics.tensor_statistics import Calibration
 
 
 def between(model: ModelProto) -> list[str]:
