@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,3 +16,11 @@ Shape: TypeAlias = tuple[int, ...]
 Feeds: TypeAlias = Mapping[str, Array]
 # lowest and highest value
 Range: TypeAlias = tuple[float, float]
+
+
+class SampleSet(Protocol):
+    """Samples that can be counted, and read as often as needed."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Feeds]: ...

@@ -15,7 +15,7 @@ from ..core.graphs.graph import Graph
 from ..core.graphs.layers import LayerShape, layers_of
 from ..core.graphs.model import is_qdq, load_model, model_bytes, parameter_count
 from ..core.passes.prepare import input_shapes_of, output_shapes_of
-from ..prune.channels.dependency_builder import build_dependency_graph
+from ..prune.channels.channel_rules import build_dependency_graph
 from ..prune.channels.groups import find_groups
 from .options.sample_options import ModelOptions
 from .samples.ready_model import ReadyModel, ready_model

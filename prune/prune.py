@@ -17,7 +17,7 @@ from ..core.graphs.model import parameter_count, save_model
 from ..core.progress import SILENT, Progress
 from ..core.results.pruning_figures import CurvePoint, PlanChoice
 from ..core.types import Array, Feeds
-from .channels.dependency_builder import build_dependency_graph
+from .channels.channel_rules import build_dependency_graph
 from .channels.layer_selection import all_groups, prunable_groups, select_groups
 from .channels.surgery import remove_channels
 from .repair.refit import Teacher, refit
@@ -26,8 +26,8 @@ from .results.prune_result import PruneResult
 from .search.allocate import ALLOCATIONS, PrunePlan, removed_mask
 from .search.bisection import largest_share
 from .search.costs import CostFunction, CostModel
+from .search.divergence import JUDGING, RANKING, SampleSplit, divergence_on
 from .search.plans import SEARCHED, PlanSearch
-from .search.sample_split import JUDGING, RANKING, SampleSplit, divergence_on
 from .search.trials import Trials, kept_channels
 from .search.width_candidates import CRITERIA, Candidate, candidates_of, layer_moments
 
@@ -65,24 +65,6 @@ class PruneMethod:
     def repairs(self) -> bool:
         """Return whether layers are refitted after a cut."""
         return self.recover == "least-squares"
-
-
-def prune(
-    model: ModelProto,
-    output: Path,
-    samples: Iterable[Feeds],
-    budget: Budget,
-    *,
-    cost: CostFunction,
-    method: PruneMethod | None = None,
-    progress: Progress = SILENT,
-) -> PruneResult:
-    """Remove channels from a prepared model until ``cost`` has fallen by the budget's share.
-
-    Writes it to ``output``. Arguments and errors are those of Pruner, which is for many budgets.
-    """
-    pruner = Pruner(model, samples, cost=cost, method=method, progress=progress)
-    return pruner.prune(budget, output)
 
 
 class Pruner:

@@ -17,15 +17,13 @@ from ..core.progress import SILENT, Progress
 from ..core.session import Session
 from ..core.similarity import RunningSqnr
 from ..core.streaming.tensor_stream import stream, with_outputs
-from ..core.types import Array
+from ..core.types import Array, SampleSet
 from .mixing.activation_mix import scale_groups, with_activations
 from .numeric.scales import INT8_HIGH, INT8_LOW, dequantize
 from .rendering.plan import Activation, Plan
-from .rendering.qdq import dequantized_names
-from .statistics.calibration import SampleSet
+from .rendering.qdq import computing_nodes, dequantized_names
 from .trials.held_out_samples import HeldOut
 
-_QUANTIZE, _DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 _SAMPLES = 8  # enough to rank tensors by the error that they bring
 
 Kind = Literal["activation", "weight"]
@@ -98,11 +96,9 @@ def error_report(
         replace(tensors[index].error, accumulated_db=gathered[index], alone_db=db)
         for index, db in zip(order, alone, strict=True)
     ]
-    return tuple(sorted(errors, key=_badness))
-
-
-def _badness(error: TensorError) -> tuple[bool, float, float]:
-    return error.alone_db is None, error.alone_db or 0.0, error.accumulated_db
+    return tuple(
+        sorted(errors, key=lambda e: (e.alone_db is None, e.alone_db or 0.0, e.accumulated_db))
+    )
 
 
 def _activations(
@@ -122,17 +118,13 @@ def _activations(
 
 
 def _weights(model: ModelProto, graph: Graph, quantized: ModelProto) -> Iterator[_QuantizedTensor]:
-    # rendering adds nodes and rewires the others, but leaves these in their order
-    computing = [
-        node for node in quantized.graph.node if node.op_type not in (_QUANTIZE, _DEQUANTIZE)
-    ]
     constants = Graph(quantized).weights
     stored = {
         node.output[0]: node
         for node in quantized.graph.node
-        if node.op_type == _DEQUANTIZE and node.input[0] in constants
+        if node.op_type == "DequantizeLinear" and node.input[0] in constants
     }
-    for index, (node, other) in enumerate(zip(graph.nodes, computing, strict=True)):
+    for index, (node, other) in enumerate(computing_nodes(model, quantized)):
         sources = {
             position: stored[name] for position, name in enumerate(other.input) if name in stored
         }
@@ -181,7 +173,7 @@ def _activation_error(activation: Activation, values: Array) -> float:
 
 
 def _weight_error(
-    weight: Array, stored: NodeProto, constants: Mapping[str, Array], values: Array
+    weight: Array, stored: NodeProto, constants: Mapping[str, Array], _values: Array
 ) -> float:
     return _relative_error(weight, _dequantized(stored, constants))
 

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from onnx import ModelProto
 
-from ..core.diagnostics import Diagnostic
+from ..core.diagnostics import Diagnostic, option
+from ..core.errors import SamplesError
 from ..core.files import replacing
 from ..core.graphs.model import save_model
 from ..core.progress import SILENT, Progress
+from ..core.types import SampleSet
 from .choices.names import AUTO
-from .graph_parts.quantizable import require_to_choose_by, underflow_warnings
+from .graph_parts.weighted_layers import WeightedLayer
 from .methods import refinements
 from .mixing.mixed_budget import MixedPrecision
+from .numeric.scales import quantize_weight, weight_scales
 from .rendering.plan import USER, Plan, write_plan
 from .schemes import Candidates, find_scheme
-from .statistics.calibration import Calibration, SampleSet
+from .statistics.tensor_statistics import Calibration
 from .trials.held_out_samples import HeldOut
 from .trials.method_selection import MethodTrial, TaskMetric, selected, verdict_on
+
+_NAMED = 5  # layers in a warning
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,11 @@ def quantize(
     """
     number_format = find_scheme(scheme)
     methods = number_format.methods_for(method, is_trial=len(held_out) > 0)
-    require_to_choose_by(held_out, mixed is not None and mixed.is_asked)
+    if mixed is not None and mixed.is_asked and not len(held_out):
+        raise SamplesError(
+            "mixed precision is chosen by trial, and there are too few calibration samples for it",
+            f"give at least ten with {option('calib')}",
+        )
     task = Calibration(model, samples, methods, symmetric, seed, progress)
     candidates = number_format.candidates(task)
     unseen = HeldOut(model, held_out)
@@ -76,7 +85,7 @@ def quantize(
     with replacing(plan_path) as whole_plan:  # it appears only when the model did
         write_plan(plan, whole_plan)
         save_model(quantized, output)
-    return QuantizeResult(output, plan_path, plan, underflow_warnings(candidates.layers(plan)))
+    return QuantizeResult(output, plan_path, plan, _underflow_warnings(candidates.layers(plan)))
 
 
 def _best(
@@ -105,4 +114,25 @@ def _best(
             more = refinements(verdict_on(trials, metric).best)
             queue.extend(other for other in more if other in refining and candidates.changes(other))
     verdict = verdict_on(trials, metric)
-    return selected(plans[verdict.best], trials, len(held_out), verdict, metric)
+    return selected(plans[verdict.best], trials, verdict, metric)
+
+
+def _underflow_warnings(layers: Sequence[WeightedLayer]) -> tuple[Diagnostic, ...]:
+    """Return a warning of layers whose weights are all 0 once rounded, though they are not now."""
+    lost = []
+    for layer in layers:
+        scales = weight_scales(layer.weight, layer.axis)
+        if layer.weight.any() and not quantize_weight(layer.weight, scales, layer.axis).any():
+            lost.append(layer)
+    if not lost:
+        return ()
+    largest = max(float(abs(layer.weight).max()) for layer in lost)
+    names = ", ".join(layer.name for layer in lost[:_NAMED]) + (", ..." if lost[_NAMED:] else "")
+    return (
+        Diagnostic(
+            "weight-underflow",
+            f"weights of {largest:.1e} at most are too small for int8, so they are all 0 on the "
+            f"chip: those of the layers that make {names}",
+            "scale them up and what follows down, or remove these layers",
+        ),
+    )

@@ -1,4 +1,4 @@
-"""One rule for each ONNX operator: which channels belong together."""
+"""One rule for each ONNX operator: which channels belong together; and the graph that they make."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from onnx import NodeProto
 
-from ...core.graphs.graph import attributes, constant_value
+from ...core.graphs.graph import Graph, attributes, constant_value
+from .blocks import find_blocks
 from .dependency_graph import DependencyGraph
 from .layout_rules import concat, depth_to_space, gather, reshape, resize, slice_, split, transpose
 from .union_find import AtomAxis, frozen
@@ -56,7 +57,7 @@ def _finish_conv(dep: DependencyGraph, node: NodeProto, channels: AtomAxis) -> N
     if len(node.input) > 2 and node.input[2]:
         dep.atoms.union(dep.axes_of(node.input[2])[0], channels)
     spatial = [frozen(size) for size in dep.shape(node.output[0])[2:]]
-    dep.set_axes(node.output[0], [dep.axes_of(node.input[0])[0], channels, *spatial])
+    dep.axes[node.output[0]] = [dep.axes_of(node.input[0])[0], channels, *spatial]
 
 
 def _gemm(dep: DependencyGraph, node: NodeProto) -> None:
@@ -69,7 +70,7 @@ def _gemm(dep: DependencyGraph, node: NodeProto) -> None:
     dep.atoms.union(weight[into], x[1])
     if len(node.input) > 2 and node.input[2]:
         _unite_broadcast(dep, dep.axes_of(node.input[2]), [x[0], weight[out]])
-    dep.set_axes(node.output[0], [x[0], weight[out]])
+    dep.axes[node.output[0]] = [x[0], weight[out]]
 
 
 def _matmul(dep: DependencyGraph, node: NodeProto) -> None:
@@ -82,7 +83,7 @@ def _matmul(dep: DependencyGraph, node: NodeProto) -> None:
     batch = [frozen(1) for _ in range(len(dep.shape(node.output[0])) - 2)]
     for axes in (x[:-2], y[:-2]):
         batch = _unite_broadcast(dep, axes, batch)
-    dep.set_axes(node.output[0], [*batch, x[-2], y[-1]])
+    dep.axes[node.output[0]] = [*batch, x[-2], y[-1]]
 
 
 def _norm(dep: DependencyGraph, node: NodeProto) -> None:
@@ -91,11 +92,11 @@ def _norm(dep: DependencyGraph, node: NodeProto) -> None:
         dep.atoms.freeze(axis)  # InstanceNormalization takes its mean and variance along them
     for name in node.input[1:5]:
         dep.atoms.union(dep.axes_of(name)[0], x[1])
-    dep.set_axes(node.output[0], x)
+    dep.axes[node.output[0]] = x
 
 
 def _unary(dep: DependencyGraph, node: NodeProto) -> None:
-    dep.set_axes(node.output[0], dep.axes_of(node.input[0]))
+    dep.axes[node.output[0]] = dep.axes_of(node.input[0])
 
 
 def _elementwise(dep: DependencyGraph, node: NodeProto) -> None:
@@ -104,7 +105,7 @@ def _elementwise(dep: DependencyGraph, node: NodeProto) -> None:
     out = [frozen(1) for _ in range(rank)]
     for name in filter(None, node.input):
         out = _unite_broadcast(dep, dep.axes_of(name), out)
-    dep.set_axes(node.output[0], out)
+    dep.axes[node.output[0]] = out
 
 
 def _unite_broadcast(
@@ -129,7 +130,7 @@ def _pool(dep: DependencyGraph, node: NodeProto) -> None:
     for axis in x[2:]:
         dep.atoms.freeze(axis)
     spatial = [frozen(size) for size in dep.shape(node.output[0])[2:]]
-    dep.set_axes(node.output[0], [x[0], x[1], *spatial])
+    dep.axes[node.output[0]] = [x[0], x[1], *spatial]
 
 
 def _reduce(dep: DependencyGraph, node: NodeProto) -> None:
@@ -144,7 +145,7 @@ def _reduce(dep: DependencyGraph, node: NodeProto) -> None:
         out = [frozen(1) if i in reduced else axis for i, axis in enumerate(x)]
     else:
         out = [axis for i, axis in enumerate(x) if i not in reduced]
-    dep.set_axes(node.output[0], out)
+    dep.axes[node.output[0]] = out
 
 
 def _reduced_axes(dep: DependencyGraph, node: NodeProto, rank: int) -> set[int]:
@@ -156,7 +157,7 @@ def _reduced_axes(dep: DependencyGraph, node: NodeProto, rank: int) -> set[int]:
 def _softmax(dep: DependencyGraph, node: NodeProto) -> None:
     x = dep.axes_of(node.input[0])
     dep.atoms.freeze(x[attributes(node).get("axis", -1) % len(x)])
-    dep.set_axes(node.output[0], x)
+    dep.axes[node.output[0]] = x
 
 
 def _layer_norm(dep: DependencyGraph, node: NodeProto) -> None:
@@ -166,7 +167,7 @@ def _layer_norm(dep: DependencyGraph, node: NodeProto) -> None:
         dep.atoms.freeze(axis)
     for name in filter(None, node.input[1:]):
         dep.freeze_tensor(name)
-    dep.set_axes(node.output[0], x)
+    dep.axes[node.output[0]] = x
 
 
 def _constant(dep: DependencyGraph, node: NodeProto) -> None:
@@ -207,3 +208,30 @@ RULES: dict[str, Rule] = {
     "DepthToSpace": depth_to_space,
     "Transpose": transpose,
 }
+
+
+def build_dependency_graph(graph: Graph) -> DependencyGraph:
+    """Return the dependency graph of a model, whose inputs and outputs are frozen."""
+    dependency = DependencyGraph(graph)
+    for name in graph.input_names:
+        dependency.freeze_output(name)
+    for node in graph.nodes:
+        rule = RULES.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+        if rule is None or not _is_plain(dependency, node):
+            dependency.freeze_node(node)
+        else:
+            rule(dependency, node)
+    for name in graph.output_names:
+        dependency.freeze_tensor(name)
+    for block in find_blocks(graph):
+        dependency.blocks[int(dependency.atoms.make(1)[0])] = block
+    return dependency
+
+
+def _is_plain(dependency: DependencyGraph, node: NodeProto) -> bool:
+    """Return whether all shapes are known and, but for Split, there is only one output."""
+    shapes = dependency.graph.shapes
+    outputs = [name for name in node.output if name]
+    has_shapes = all(name in shapes for name in [*filter(None, node.input), *outputs])
+    empty = any(0 in shapes.get(name, ()) for name in [*node.input[:1], *outputs])
+    return has_shapes and not empty and (len(outputs) == 1 or node.op_type == "Split")

@@ -10,7 +10,6 @@ import numpy as np
 from onnx import NodeProto
 
 from ...core.graphs.graph import Graph, free_name, output_axis
-from ...core.types import Array
 from .dependency_graph import DependencyGraph
 from .union_find import FROZEN, AtomAxis
 
@@ -68,17 +67,6 @@ def block_groups(dependency: DependencyGraph) -> list[Group]:
         Group(block.name, np.array([root], dtype=np.int64), ())
         for root, block in dependency.blocks.items()
     ]
-
-
-def mark_removed(
-    dependency: DependencyGraph, removed: dict[str, Array], groups: list[Group]
-) -> Array:
-    """Return a mask over all roots; ``removed`` maps group name -> indices of channels to drop."""
-    mask = dependency.empty_mask()
-    for group in groups:
-        if group.name in removed:
-            mask[group.roots[removed[group.name]]] = True
-    return mask
 
 
 def _name(graph: Graph, axes: tuple[WeightAxis, ...], taken: Container[str]) -> str:

@@ -12,7 +12,7 @@ from ...core.errors import ModelError, OptionError
 from ...core.graphs.dense import with_biases
 from ...core.graphs.graph import Graph
 from .blocks import Block
-from .dependency_builder import build_dependency_graph
+from .channel_rules import build_dependency_graph
 from .dependency_graph import DependencyGraph
 from .groups import Group, block_groups, find_groups, producing_layers
 

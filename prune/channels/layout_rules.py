@@ -29,7 +29,7 @@ def concat(dep: DependencyGraph, node: NodeProto) -> None:
         for other in axes[1:]:
             dep.atoms.union(axes[0], other)
         out.append(axes[0])
-    dep.set_axes(node.output[0], out)
+    dep.axes[node.output[0]] = out
 
 
 def split(dep: DependencyGraph, node: NodeProto) -> None:
@@ -41,7 +41,7 @@ def split(dep: DependencyGraph, node: NodeProto) -> None:
         size = dep.shape(name)[at]
         out = list(x)
         out[at] = x[at][start : start + size]
-        dep.set_axes(name, out)
+        dep.axes[name] = out
         start += size
 
 
@@ -60,7 +60,7 @@ def slice_(dep: DependencyGraph, node: NodeProto) -> None:
             dep.atoms.freeze(axis)
         run = axis[slice(*runs[at])] if at in runs else axis
         out.append(run if run.size == size else frozen(size))
-    dep.set_axes(node.output[0], out)
+    dep.axes[node.output[0]] = out
 
 
 def slice_runs(dep: DependencyGraph, node: NodeProto) -> dict[int, tuple[int, int]] | None:
@@ -95,7 +95,7 @@ def gather(dep: DependencyGraph, node: NodeProto) -> None:
     for axis in dep.axes_of(node.input[1]):
         dep.atoms.freeze(axis)
     picked = [frozen(size) for size in dep.shape(node.input[1])]
-    dep.set_axes(node.output[0], [*x[:at], *picked, *x[at + 1 :]])
+    dep.axes[node.output[0]] = [*x[:at], *picked, *x[at + 1 :]]
 
 
 def depth_to_space(dep: DependencyGraph, node: NodeProto) -> None:
@@ -110,14 +110,14 @@ def depth_to_space(dep: DependencyGraph, node: NodeProto) -> None:
     for axis in x[2:]:
         dep.atoms.freeze(axis)
     spatial = [frozen(size) for size in dep.shape(node.output[0])[2:]]
-    dep.set_axes(node.output[0], [x[0], grid[0], *spatial])
+    dep.axes[node.output[0]] = [x[0], grid[0], *spatial]
 
 
 def transpose(dep: DependencyGraph, node: NodeProto) -> None:
     """Permute the axes."""
     x = dep.axes_of(node.input[0])
     order = attributes(node).get("perm") or list(reversed(range(len(x))))
-    dep.set_axes(node.output[0], [x[position] for position in order])
+    dep.axes[node.output[0]] = [x[position] for position in order]
 
 
 def reshape(dep: DependencyGraph, node: NodeProto) -> None:
@@ -126,7 +126,7 @@ def reshape(dep: DependencyGraph, node: NodeProto) -> None:
     out: list[AtomAxis] = []
     for ins, outs in matched_runs(dep.shape(node.input[0]), dep.shape(node.output[0])):
         out.extend(_regroup(dep, [x[i] for i in ins], [dep.shape(node.output[0])[o] for o in outs]))
-    dep.set_axes(node.output[0], out)
+    dep.axes[node.output[0]] = out
 
 
 def matched_runs(source: Shape, target: Shape) -> list[tuple[list[int], list[int]]]:

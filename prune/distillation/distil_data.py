@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from onnx import ModelProto
@@ -15,29 +14,19 @@ from ...core.diagnostics import option
 from ...core.errors import OutputError, SamplesError
 from ...core.graphs.graph import Graph
 from ...core.session import Session
-from ...core.types import Array
+from ...core.types import Array, SampleSet
 
 # bytes that the tensors of one mini-batch may take: each is there for the gradient too
 _BATCH_BYTES = 1 << 30
 _MOST = 16
 
 
-class SizedSamples(Protocol):
-    """Feeds that can be counted and read again."""
-
-    def __len__(self) -> int:
-        """Return the number of samples."""
-
-    def __iter__(self) -> Iterator[Mapping[str, Array]]:
-        """Yield input name -> array (1, ...), sample by sample."""
-
-
 @dataclass(frozen=True)
 class TrainingSamples:
     """The samples to train on, and those held out to judge the result by."""
 
-    train: SizedSamples
-    held_out: SizedSamples
+    train: SampleSet
+    held_out: SampleSet
 
 
 @dataclass(frozen=True)
@@ -59,7 +48,7 @@ class StoredSamples:
             yield self.take(np.arange(start, min(start + size, len(self))))
 
 
-def store_samples(samples: SizedSamples, folder: Path) -> StoredSamples:
+def store_samples(samples: SampleSet, folder: Path) -> StoredSamples:
     """Decode all samples into files of ``folder``. Raises SamplesError, OutputError."""
     feeds: dict[str, Array] = {}
     for index, sample in enumerate(samples):

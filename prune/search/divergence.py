@@ -1,12 +1,19 @@
-"""The distance of the outputs of a smaller model from those of the original."""
+"""The distance of the outputs of a smaller model from the original's, on held-out samples."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from onnx import ModelProto
 
-from ...core.types import Array, Float64
+from ...core.session import Session
+from ...core.types import Array, Feeds, Float64
+
+# (every, first) sample that is held out: none serves for both
+RANKING, JUDGING = (2, 1), (4, 2)
+_MOST = 64
 
 
 def divergence(reference: Sequence[Array], outputs: Sequence[Array]) -> float:
@@ -72,3 +79,31 @@ def _cosine(reference: Array, output: Array) -> float:
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     alike = np.einsum("ij,ij->i", a, b) / np.maximum(lengths, 1e-12)
     return float(np.where(lengths > 0, alike, (a == b).all(axis=1)).mean())
+
+
+def divergence_on(model: ModelProto, samples: Iterable[Feeds]) -> Callable[[ModelProto], float]:
+    """Return a function that gives the divergence of a model's outputs from those of ``model``."""
+    reference = Session(model).stacked(samples)
+    return lambda other: divergence(reference, Session(other).stacked(samples))
+
+
+@dataclass(frozen=True)
+class SampleSplit:
+    """The samples without those that are held out (at most 64), or these ``alone``; read anew.
+
+    ``held_out`` is (every, first) index of these.
+
+    >>> list(SampleSplit(range(9), JUDGING)), list(SampleSplit(range(9), JUDGING, alone=True))
+    ([0, 1, 3, 4, 5, 7, 8], [2, 6])
+    """
+
+    samples: Iterable[Feeds]
+    held_out: tuple[int, int]
+    alone: bool = False
+
+    def __iter__(self) -> Iterator[Feeds]:
+        every, first = self.held_out
+        for index, feeds in enumerate(self.samples):
+            is_held_out = index % every == first and index < every * _MOST
+            if is_held_out == self.alone:
+                yield feeds

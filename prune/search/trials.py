@@ -18,7 +18,6 @@ from ...core.session import Session
 from ...core.streaming.layerwise import LayerwiseExecutor
 from ...core.streaming.moments import Moments
 from ...core.types import Array, Feeds, Float64
-from ..channels.blocks import Block
 from ..channels.dependency_graph import DependencyGraph
 from ..channels.groups import Group
 from ..channels.surgery import without_shapes
@@ -63,15 +62,10 @@ class Trials:
     def start_of(self, group: Group) -> int:
         """Return the index of the first node that a cut of the group changes."""
         if block := self._dependency.block_of(group.roots):
-            return self._start_of_block(block)
+            layer, _ = self._of_blocks.get(block.name, (None, None))
+            return self._producer[layer.y if layer else block.source]
         readers = self._first_reader
         return min(readers[name] for name, _ in group.weight_axes if name in readers)
-
-    def _start_of_block(self, block: Block) -> int:
-        if block.name not in self._of_blocks:
-            return self._producer[block.source]
-        layer, _ = self._of_blocks[block.name]
-        return self._producer[layer.y]
 
     def error(self, group: Group, dropped: Array) -> float:
         """Return the divergence of the outputs without some channels.

@@ -106,33 +106,31 @@ def _moved(graph: Graph, names: Iterable[str]) -> Iterator[str]:
 
 def _layer_norms(graph: Graph) -> Iterator[set[str]]:
     """Yield the tensors of every layer normalisation, whether one operator or spelt out in nine."""
+
+    def makers(node: NodeProto) -> Iterator[NodeProto]:
+        return (graph.producers[name] for name in node.input if name in graph.producers)
+
+    def readers(node: NodeProto) -> Iterator[NodeProto]:
+        return iter(graph.consumers.get(node.output[0], []))
+
     for node in graph.nodes:
         if node.op_type == "LayerNormalization":
             yield {node.output[0]}
         elif node.op_type == "Sqrt":
-            before = _chain_before(graph, node, "Add ReduceMean Pow Mul Transpose Sub ReduceMean")
-            after = _chain_after(graph, node, "Div Mul Add")
+            before = _chain(node, "Add ReduceMean Pow Mul Transpose Sub ReduceMean", makers)
+            after = _chain(node, "Div Mul Add", readers)
             if any(member.op_type == "ReduceMean" for member in before):
                 yield {member.output[0] for member in (*before, node, *after)}
 
 
-def _chain_before(graph: Graph, node: NodeProto, types: str) -> list[NodeProto]:
-    """Return the nodes before this one while they are of these types; any may be missing."""
-    return _chain(node, types, lambda last: [graph.producers.get(name) for name in last.input])
-
-
-def _chain_after(graph: Graph, node: NodeProto, types: str) -> list[NodeProto]:
-    return _chain(node, types, lambda last: list(graph.consumers.get(last.output[0], [])))
-
-
 def _chain(
-    node: NodeProto, types: str, neighbours: Callable[[NodeProto], list[NodeProto | None]]
+    node: NodeProto, types: str, neighbours: Callable[[NodeProto], Iterator[NodeProto]]
 ) -> list[NodeProto]:
+    """Return the nodes behind each other while they are of these types; any may be missing."""
     chain: list[NodeProto] = []
     for op_type in types.split():
-        fitting = (other for other in neighbours(node) if other and other.op_type == op_type)
-        following = next(fitting, None)
-        if following is not None:
+        fitting = (other for other in neighbours(node) if other.op_type == op_type)
+        if (following := next(fitting, None)) is not None:
             chain.append(following)
             node = following
     return chain

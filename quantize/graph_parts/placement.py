@@ -56,7 +56,11 @@ def place(graph: Graph, high_precision: Collection[str] = ()) -> QdqPlacement:
         if name in touched and name not in hidden and not _is_inside(graph, name)
     )
     quantized = set(tensors)
-    layers = tuple(node for node in weights if _is_between(graph, node, quantized))
+    layers = tuple(
+        node
+        for node in weights
+        if node.input[0] in quantized and _is_stored(graph, node.output[0], quantized)
+    )
     return QdqPlacement(tensors, _shared(graph, quantized), layers)
 
 
@@ -68,18 +72,13 @@ def left_in_float(graph: Graph, placement: QdqPlacement) -> dict[str, int]:
     hidden, real = _inside_hard_swish(graph), set(_activations(graph))
     quantized, layers = set(placement.tensors), {node.output[0] for node in placement.weights}
 
-    def is_quantized(name: str) -> bool:
-        while name not in quantized and (name in hidden or _is_inside(graph, name)):
-            name = graph.consumers[name][0].output[0]
-        return name in quantized
-
     def is_int8(node: NodeProto) -> bool:
         if node.op_type in WEIGHTED:
             return node.output[0] in layers
         if node.op_type not in (*MOVING, *_COMPUTING, "BatchNormalization"):
             return False
-        outputs = [name for name in node.output if name]
-        return all(map(is_quantized, [*outputs, *(name for name in node.input if name in real)]))
+        names = [*filter(None, node.output), *real.intersection(node.input)]
+        return all(_is_stored(graph, name, quantized, hidden) for name in names)
 
     left = Counter(node.op_type for node in graph.nodes if not is_int8(node))
     return dict(sorted(left.items()))
@@ -90,45 +89,36 @@ def weighted_nodes(graph: Graph) -> tuple[NodeProto, ...]:
     return tuple(node for node in graph.nodes if _is_weighted(graph, node))
 
 
-def _is_between(graph: Graph, node: NodeProto, tensors: set[str]) -> bool:
-    """Return whether a layer reads and makes quantized values; else all of it runs in float.
-
-    What it makes is stored behind the activation that is computed with it, if there is one.
-    """
-    output = node.output[0]
-    while output not in tensors and _is_inside(graph, output):
-        output = graph.consumers[output][0].output[0]
-    return node.input[0] in tensors and output in tensors
-
-
-def _activations(graph: Graph) -> list[str]:
-    computed = [name for node in graph.nodes for name in node.output if name]
-    real = _of_type_float(graph)
-    return [
-        name for name in [*graph.input_names, *computed] if graph.shapes.get(name) and name in real
-    ]
-
-
-def _of_type_float(graph: Graph) -> set[str]:
-    """Return the names of the float32 activations: indices and truth values have no scale."""
-    values = [*graph.model.graph.input, *graph.model.graph.value_info, *graph.model.graph.output]
-    return {v.name for v in values if v.type.tensor_type.elem_type == TensorProto.FLOAT}
-
-
 def _is_weighted(graph: Graph, node: NodeProto) -> bool:
     weight = graph.weights.get(node.input[1]) if node.op_type in WEIGHTED else None
     if weight is None or weight.dtype != np.float32:
         return False
     # the compiler knows a scale for each output channel only where these sit on one axis
-    return node.op_type != "MatMul" or len(graph.shapes[node.input[1]]) == 2
+    return node.op_type != "MatMul" or weight.ndim == 2
+
+
+def _is_stored(
+    graph: Graph, name: str, tensors: Collection[str], hidden: Collection[str] = ()
+) -> bool:
+    """Return whether a tensor is quantized, or the activation behind it that is fused with it."""
+    while name not in tensors and (name in hidden or _is_inside(graph, name)):
+        name = graph.consumers[name][0].output[0]
+    return name in tensors
+
+
+def _activations(graph: Graph) -> list[str]:
+    """Return the float32 activations of known shape: indices and truth values have no scale."""
+    values = [*graph.model.graph.input, *graph.model.graph.value_info, *graph.model.graph.output]
+    real = {v.name for v in values if v.type.tensor_type.elem_type == TensorProto.FLOAT}
+    computed = [name for node in graph.nodes for name in node.output if name]
+    return [
+        name for name in [*graph.input_names, *computed] if graph.shapes.get(name) and name in real
+    ]
 
 
 def _is_int8(graph: Graph, node: NodeProto) -> bool:
-    if node.op_type in MOVING:
-        return True
-    if node.op_type not in _COMPUTING:
-        return False
-    return all(graph.shapes.get(name) is not None for name in node.output)
+    has_shapes = all(graph.shapes.get(name) is not None for name in node.output)
+    return node.op_type in MOVING or (node.op_type in _COMPUTING and has_shapes)
 
 
 def _is_inside(graph: Graph, name: str) -> bool:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 
 import numpy as np
-from onnx import NodeProto
+from onnx import ModelProto, NodeProto
 
+from ...core.diagnostics import option
+from ...core.errors import ModelError
 from ...core.graphs.dense import patches
 from ...core.graphs.graph import Graph, attributes, output_axis
+from ...core.graphs.model import is_qdq
 from ...core.types import Array
 
 # Second moments of d inputs take d * d numbers. A wider layer is cut into blocks, and what its
 # inputs have in common across blocks is left out.
 WIDEST_BLOCK = 1536
+_FIRST_PER_CHANNEL_OPSET = 13
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,26 +31,14 @@ class WeightedLayer:
     """
 
     node: NodeProto
+    name: str
+    x: str
+    weight_name: str
     weight: Array
     axis: int
     groups: int
     bias: Array | None
     positions: int
-
-    @property
-    def name(self) -> str:
-        """Return the name of the tensor that the layer computes."""
-        return str(self.node.output[0])
-
-    @property
-    def x(self) -> str:
-        """Return the name of the tensor that the layer reads."""
-        return str(self.node.input[0])
-
-    @property
-    def weight_name(self) -> str:
-        """Return the name of the weight."""
-        return str(self.node.input[1])
 
     @property
     def channels(self) -> int:
@@ -86,15 +78,13 @@ def layers_from(graph: Graph, nodes: Iterable[NodeProto]) -> tuple[WeightedLayer
 
 def _layer(graph: Graph, node: NodeProto) -> WeightedLayer:
     settings = attributes(node)
-    weight = graph.weights[node.input[1]]
-    axis = output_axis(node)
+    x, weight_name, name = node.input[0], node.input[1], node.output[0]
+    weight, axis = graph.weights[weight_name], output_axis(node)
     groups = settings.get("group", 1) if node.op_type == "Conv" else 1
-    shape = graph.shapes.get(node.output[0], ())
-    spatial = node.op_type in ("Conv", "ConvTranspose")
-    positions = prod(shape[2:]) if spatial else prod(shape[:-1])
-    return WeightedLayer(
-        node, weight, axis, groups, _bias(graph, node, weight.shape[axis]), positions
-    )
+    shape = graph.shapes.get(name, ())
+    positions = prod(shape[2:] if node.op_type in ("Conv", "ConvTranspose") else shape[:-1])
+    bias = _bias(graph, node, weight.shape[axis])
+    return WeightedLayer(node, name, x, weight_name, weight, axis, groups, bias, positions)
 
 
 def _bias(graph: Graph, node: NodeProto, channels: int) -> Array | None:
@@ -107,6 +97,29 @@ def _bias(graph: Graph, node: NodeProto, channels: int) -> Array | None:
     value = graph.weights.get(node.input[2])
     fits = value is not None and value.shape == (channels,) and settings.get("beta", 1.0) == 1.0
     return value if fits else None
+
+
+def require_quantizable(model: ModelProto, layers: Sequence[NodeProto]) -> None:
+    """Raise ModelError for a model that is quantized, too old, or has none of these layers."""
+    if is_qdq(model):
+        raise ModelError("the model is quantized already", "convert it as it is")
+    _require_opset(model)
+    if not layers:
+        raise ModelError(
+            "nothing in this model can be quantized: it has no convolution or matrix product "
+            "with a constant float32 weight",
+            f"run it with {option('scheme', 'float16')}",
+        )
+
+
+def _require_opset(model: ModelProto) -> None:
+    versions = (entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    opset = next(versions, 1)
+    if opset < _FIRST_PER_CHANNEL_OPSET:
+        raise ModelError(
+            f"the model has opset {opset}; scales per channel need opset 13 or later",
+            "export the model with opset 13 to 19",
+        )
 
 
 def blocks(width: int) -> int:

@@ -57,13 +57,11 @@ def pairs_of(graph: Graph) -> tuple[Pair, ...]:
         if reader is not None and _keeps_factors(graph, reader):
             last, reader = reader, _only_reader(graph, reader)
         second = layers.get(reader.output[0]) if reader is not None else None
-        if second is not None and second.x == last.output[0] and _is_alike(first, second):
+        if second is None or second.x != last.output[0]:
+            continue
+        if (first.node.op_type == "Conv") == (second.node.op_type == "Conv"):
             pairs.append(Pair(first, second.x, second))
     return tuple(pairs)
-
-
-def _is_alike(first: WeightedLayer, second: WeightedLayer) -> bool:
-    return (first.node.op_type == "Conv") == (second.node.op_type == "Conv")
 
 
 def _is_plain(graph: Graph, node: NodeProto) -> bool:
@@ -86,9 +84,8 @@ def _only_reader(graph: Graph, node: NodeProto) -> NodeProto | None:
 
 
 def _keeps_factors(graph: Graph, node: NodeProto) -> bool:
-    if node.op_type == "PRelu" and node.input[1] not in graph.weights:
-        return False
-    return node.op_type in _HOMOGENEOUS
+    is_computed = node.op_type == "PRelu" and node.input[1] not in graph.weights
+    return node.op_type in _HOMOGENEOUS and not is_computed
 
 
 def _matrix(layer: WeightedLayer, weight: Array) -> Array:

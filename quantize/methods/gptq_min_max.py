@@ -1,7 +1,5 @@
 """Ranges of all values, weights by GPTQ."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from . import gptq, min_max

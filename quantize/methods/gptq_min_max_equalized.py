@@ -1,7 +1,5 @@
 """GPTQ with ranges of all values, on a model whose channels were made alike."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from . import gptq_min_max

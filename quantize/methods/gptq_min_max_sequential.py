@@ -1,7 +1,5 @@
 """GPTQ with ranges of all values, its biases corrected once more, layer by layer."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from . import gptq_min_max

@@ -3,8 +3,6 @@
 auto does not try it: it came out behind on two models of three, and takes as long as all the rest.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from . import gptq

@@ -155,7 +155,7 @@ def growing_choices(
     groups, cycles = scale_groups(plan), MixedCycles(graph, mixed.cost, mixed.dtype)
     left = sorted(noise, key=lambda name: -noise[name])
     chosen: list[str] = []
-    spent, choices = 0.0, [Tradeoff((), 1.0, math.nan)]
+    spent, choices = 0.0, [Tradeoff((), math.nan, cycles_ratio=1.0)]
     total = sum(noise.values())
     # those that bring a thousandth of the noise or less are not worth a search
     left = [name for name in left if noise[name] > total / 1000]
@@ -175,5 +175,5 @@ def growing_choices(
         chosen.extend(groups[best])
         left.remove(best)
         spent = prices[best]
-        choices.append(Tradeoff(tuple(chosen), 1 + spent, math.nan))
+        choices.append(Tradeoff(tuple(chosen), math.nan, cycles_ratio=1 + spent))
     return choices

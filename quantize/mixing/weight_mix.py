@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 
 from onnx import ModelProto
 
@@ -64,20 +64,17 @@ class WeightSizes:
         self._sizes = {
             name: weight.size for name, weight in graph.weights.items() if weight.ndim > 1
         }
-        self._int8 = sum(
-            size * (_INT8_BITS if name in in_int8 else _FLOAT16_BITS) / 8
-            for name, size in self._sizes.items()
-        )
+        self._int8 = self._bytes(in_int8, _INT8_BITS)
 
     def over_int8(self, floating: Sequence[str]) -> float:
         """Return the size of all weights, relative to that of the int8 model's."""
-        narrow = self.rounded.keys() - floating
-        return (
-            sum(
-                size * (self._bits if name in narrow else _FLOAT16_BITS) / 8
-                for name, size in self._sizes.items()
-            )
-            / self._int8
+        return self._bytes(self.rounded.keys() - floating, self._bits) / self._int8
+
+    def _bytes(self, narrow: Set[str], bits: int) -> float:
+        """Return the size of all weights, when some have so many bits."""
+        return sum(
+            size * (bits if name in narrow else _FLOAT16_BITS) / 8
+            for name, size in self._sizes.items()
         )
 
 
@@ -111,10 +108,10 @@ def _growing_choices(noise: Mapping[str, float], sizes: WeightSizes, most: float
     One that would take the size over ``most`` is passed over, as smaller ones may still fit.
     """
     chosen: list[str] = []
-    choices = [Tradeoff((), None, math.nan, sizes.over_int8(()))]
+    choices = [Tradeoff((), math.nan, sizes.over_int8(()))]
     for name in sorted(noise, key=lambda name: -noise[name] / sizes.rounded[name]):
         ratio = sizes.over_int8([*chosen, name])
         if ratio <= most:
             chosen.append(name)
-            choices.append(Tradeoff(tuple(chosen), None, math.nan, ratio))
+            choices.append(Tradeoff(tuple(chosen), math.nan, ratio))
     return choices

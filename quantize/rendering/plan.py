@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from math import isfinite, isnan
 from pathlib import Path
@@ -67,7 +66,7 @@ class Tradeoff:
     """
 
     floating: tuple[str, ...]
-    cycles_ratio: float | None
+    cycles_ratio: float | None = field(default=None, kw_only=True)
     sqnr_db: float
     size_ratio: float | None = None
 
@@ -154,22 +153,12 @@ def read_plan(path: Path) -> Plan:
             "quantize again with this version",
         )
     try:
-        plan = validated(Plan, _without_gaps(document), closed=True, finite=False)
+        values = {key: value for key, value in document.items() if key != "schema"}
+        plan = validated(Plan, values, closed=True, finite=False)
         _require_possible(plan)
     except Malformed as error:
         raise ModelError(f"{path}: not a plan: {error}", "quantize again") from error
     return plan
-
-
-def _without_gaps(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document of a plan without its schema, and with null where TOML has nothing."""
-    plain = {key: value for key, value in document.items() if key != "schema"}
-    if isinstance(tradeoffs := plain.get("tradeoffs"), list):
-        plain["tradeoffs"] = [
-            {"cycles_ratio": None, **entry} if isinstance(entry, dict) else entry
-            for entry in tradeoffs
-        ]
-    return plain
 
 
 def _require_possible(plan: Plan) -> None:

@@ -75,14 +75,19 @@ def dequantized_names(quantized: ModelProto) -> dict[str, str]:
     }
 
 
-def computed_names(model: ModelProto, quantized: ModelProto) -> dict[str, str]:
-    """Return first output of each node -> its name in what ``insert_qdq`` made of the model.
+def computing_nodes(model: ModelProto, quantized: ModelProto) -> list[tuple[NodeProto, NodeProto]]:
+    """Return each node with what became of it in what ``insert_qdq`` made of the model.
 
     That adds nodes and rewires the others, but leaves these in their order.
     """
     added = ("QuantizeLinear", "DequantizeLinear")
     computing = [node for node in quantized.graph.node if node.op_type not in added]
-    pairs = zip(model.graph.node, computing, strict=True)
+    return list(zip(model.graph.node, computing, strict=True))
+
+
+def computed_names(model: ModelProto, quantized: ModelProto) -> dict[str, str]:
+    """Return first output of each node -> its name in what ``insert_qdq`` made of the model."""
+    pairs = computing_nodes(model, quantized)
     return {node.output[0]: other.output[0] for node, other in pairs if node.output}
 
 
@@ -93,17 +98,19 @@ class _Builder:
         self.constants: list[onnx.TensorProto] = []
         self.replaced: set[str] = set()
         self.shapes: list[onnx.ValueInfoProto] = []
-        self._high_precision = set(plan.high_precision)
+        high_precision = set(plan.high_precision)
+        self._quantized = {
+            name: entry for name, entry in plan.activations.items() if name not in high_precision
+        }
         self._graph = graph
         self._plan = plan
         self._rounded = rounded
         self._taken = set(graph.names)
         # a quantized output keeps its name on the last node, so its producer writes another
-        computed = [name for name in graph.output_names if name in graph.producers]
         self._raw = {
             name: self._free(f"{name}.float")
-            for name in computed
-            if name in plan.activations and name not in self._high_precision
+            for name in graph.output_names
+            if name in graph.producers and name in self._quantized
         }
         self._names = {raw: name for name, raw in self._raw.items()}
         self._dequantized_names: dict[str, str] = {}
@@ -114,8 +121,8 @@ class _Builder:
 
     def activation_pair(self, name: str) -> list[NodeProto]:
         """Quantize and dequantize one activation, or nothing if it is not in the plan."""
-        entry = self._plan.activations.get(name)
-        if entry is None or name in self._high_precision:
+        entry = self._quantized.get(name)
+        if entry is None:
             return []
         kind = np.int16 if entry.dtype == "int16" else np.int8
         scale = self._constant(f"{name}.scale", np.float32(entry.scale))
@@ -156,30 +163,22 @@ class _Builder:
         layer = self._rounded.get(self.original(node.output[0]))
         if layer is None or node.input[1] not in self._plan.weights:
             return []
-        axis = output_axis(node)
         source = self._plan.activations.get(node.input[0])
-        weight = self._dequantized(node, 1, layer.steps, layer.scales, axis)
+        weight = self._dequantized(node, 1, layer.steps, layer.scales, output_axis(node))
         if layer.bias is None or source is None:
             return [weight]
-        if self._plan.symmetric:
-            self._float_bias(node, layer.bias)
-            return [weight]
-        steps = quantize_bias(layer.bias, source.scale, layer.scales)
-        unit = (np.float64(source.scale) * layer.scales).astype(np.float32)
         if len(node.input) < 3:
             if not layer.bias.any():
                 return [weight]
             node.input.append("")
+        if self._plan.symmetric:
+            self.replaced.add(node.input[2])
+            name = f"{self.original(node.output[0])}.bias"
+            node.input[2] = self._constant(name, np.asarray(layer.bias, np.float32))
+            return [weight]
+        steps = quantize_bias(layer.bias, source.scale, layer.scales)
+        unit = (np.float64(source.scale) * layer.scales).astype(np.float32)
         return [weight, self._dequantized(node, 2, steps, unit, 0)]
-
-    def _float_bias(self, node: NodeProto, bias: Array) -> None:
-        if len(node.input) < 3:
-            if not bias.any():
-                return
-            node.input.append("")
-        self.replaced.add(node.input[2])
-        name = f"{self.original(node.output[0])}.bias"
-        node.input[2] = self._constant(name, np.asarray(bias, np.float32))
 
     def _dequantized(
         self, node: NodeProto, position: int, steps: Array, scales: Array, axis: int

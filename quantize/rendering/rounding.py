@@ -46,21 +46,14 @@ def rounded_layers(
     """
     layers_rounded = {}
     for layer in layers:
-        source = activations.get(layer.x)
-        scales = _scales(layer, source)
+        scales = _scales(layer, activations.get(layer.x))
         inputs = moments.get(layer.name)
-        if inputs is None:
-            steps = quantize_weight(layer.weight, scales, layer.axis)
-            layers_rounded[layer.name] = Rounded(steps, scales, layer.bias)
-            continue
-        same = before.get(layer.name) if before else None
+        same = before.get(layer.name) if before and inputs is not None else None
         if same is not None and np.array_equal(same.scales, scales):
             steps = same.steps
         else:
             steps = _steps(layer, scales, inputs, method.rounding)
-        bias = layer.bias
-        if bias is not None and method.correct_bias:
-            bias = bias + lost_mean(layer, steps, scales, inputs).astype(np.float32)
+        bias = corrected_bias(layer, steps, scales, inputs, method)
         layers_rounded[layer.name] = Rounded(steps, scales, bias)
     return layers_rounded
 
@@ -73,9 +66,9 @@ def _scales(layer: WeightedLayer, source: Activation | None) -> Float32:
 
 
 def _steps(
-    layer: WeightedLayer, scales: Float32, moments: InputMoments, rounding: Rounding
+    layer: WeightedLayer, scales: Float32, moments: InputMoments | None, rounding: Rounding
 ) -> NDArray[np.int8]:
-    if rounding.solve is None:
+    if moments is None or rounding.solve is None:
         return quantize_weight(layer.weight, scales, layer.axis)
     matrix = layer.matrix(layer.weight).astype(np.float64)
     free = matrix != 0 if sparse_axis(layer.node, layer.weight) else None
@@ -117,6 +110,19 @@ def solved(
 def nearest(matrix: Float64, scales: Float64, limit: int) -> Float64:
     """Return integers of at most ``limit`` like ``matrix``; ``scales`` is (groups, outputs)."""
     return np.clip(np.rint(matrix / scales[:, :, None]), -limit, limit)
+
+
+def corrected_bias(
+    layer: WeightedLayer,
+    steps: NDArray[np.int8],
+    scales: Float32,
+    moments: InputMoments | None,
+    method: QuantizationMethod,
+) -> Float32 | None:
+    """Return the bias, higher by what rounding loses where the method corrects it."""
+    if layer.bias is None or moments is None or not method.correct_bias:
+        return layer.bias
+    return np.asarray(layer.bias + lost_mean(layer, steps, scales, moments).astype(np.float32))
 
 
 def lost_mean(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..graph_parts.weighted_layers import WeightedLayer
     from ..mixing.mixed_budget import MixedBudget, MixedPrecision
     from ..rendering.plan import Plan
-    from ..statistics.calibration import Calibration
+    from ..statistics.tensor_statistics import Calibration
     from ..trials.held_out_samples import HeldOut
 
 _MARK = "rockpress.scheme"
@@ -133,24 +133,25 @@ class Scheme:
     def require_mixed(self, budget: MixedBudget, text: str) -> Mixing:
         """Return its mixed precision. Raises OptionError when it takes no such budget."""
         if self.mixing is None:
-            mixing = _joined(names_where(lambda scheme: scheme.mixing is not None))
+            mixing = _names_where(lambda scheme: scheme.mixing is not None)
             raise OptionError(
-                f"{option('mixed')} is for {mixing}, not for {self.name}",
+                f"{option('mixed')} is for {' and '.join(mixing)}, not for {self.name}",
                 "it leaves some layers of a model in 16 bits: leave it out",
             )
         if budget.kind not in self.mixing.kinds:
-            others = _joined(names_where(lambda scheme: _mixes_by(scheme, budget.kind)))
+            others = _names_where(lambda s: s.mixing is not None and budget.kind in s.mixing.kinds)
             raise OptionError(
-                f"{option('mixed', text)} is for {others}: {self.mixing.reason}", self.mixing.hint
+                f"{option('mixed', text)} is for {' and '.join(others)}: {self.mixing.reason}",
+                self.mixing.hint,
             )
         return self.mixing
 
     def require_extra(self, name: str) -> None:
         """Raise OptionError when the scheme has no such option."""
         if name not in self.extras:
-            others = _joined(names_where(lambda scheme: name in scheme.extras))
+            others = _names_where(lambda scheme: name in scheme.extras)
             raise OptionError(
-                f"{option(name)} is for {others}",
+                f"{option(name)} is for {' and '.join(others)}",
                 f"leave it out for {option('scheme', self.name)}",
             )
 
@@ -158,7 +159,7 @@ class Scheme:
         """Calibrate a model for the methods of the task. Raises ModelError, SamplesError."""
         raise OptionError(
             f"{option('scheme', self.name)} quantizes nothing",
-            f"choose one of: {', '.join(names_where(lambda scheme: scheme.quantizes))}",
+            f"choose one of: {', '.join(_names_where(lambda scheme: scheme.quantizes))}",
         )
 
     def handover(self, plan: Plan) -> Handover:
@@ -180,7 +181,7 @@ def find_scheme(name: str) -> Scheme:
     return scheme
 
 
-def names_where(holds: Callable[[Scheme], bool]) -> list[str]:
+def _names_where(holds: Callable[[Scheme], bool]) -> list[str]:
     """Return the names of the schemes for which this holds."""
     return [name for name in scheme_names() if holds(find_scheme(name))]
 
@@ -194,11 +195,3 @@ def marked_scheme(model: ModelProto) -> Scheme | None:
     """Return the scheme that the weights of a float model were rounded for."""
     marks = {entry.key: entry.value for entry in model.metadata_props}
     return find_scheme(marks[_MARK]) if marks.get(_MARK) in scheme_names() else None
-
-
-def _mixes_by(scheme: Scheme, kind: str) -> bool:
-    return scheme.mixing is not None and kind in scheme.mixing.kinds
-
-
-def _joined(names: Sequence[str]) -> str:
-    return " and ".join(names)

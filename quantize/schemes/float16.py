@@ -1,7 +1,5 @@
 """Nothing is quantized: weights and activations stay in float16."""
 
-from __future__ import annotations
-
 from . import Scheme
 
 

@@ -13,21 +13,18 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import ModelProto
 
 from ...core.graphs.graph import Graph
-from ...core.types import Float32, Float64
+from ...core.types import Float64
 from ..graph_parts.placement import weighted_nodes
-from ..graph_parts.quantizable import require_quantizable
-from ..graph_parts.weighted_layers import WeightedLayer, layers_from
+from ..graph_parts.weighted_layers import WeightedLayer, layers_from, require_quantizable
 from ..methods import QuantizationMethod, Solver, find_method, min_max
 from ..mixing.mixed_budget import MixedBudget, MixedPrecision
 from ..mixing.weight_mix import mixed_weights
 from ..rendering.plan import Plan, Weight
-from ..rendering.rounding import Rounded, lost_mean, nearest, solved, with_rounded_weights
-from ..statistics.calibration import Calibration
-from ..statistics.tensor_statistics import InputMoments, collect_statistics
+from ..rendering.rounding import Rounded, corrected_bias, nearest, solved, with_rounded_weights
+from ..statistics.tensor_statistics import Calibration, InputMoments, collect_statistics
 from ..trials.held_out_samples import HeldOut
 from . import Handover, Mixing, Scheme, mark
 
@@ -53,7 +50,6 @@ class W4A16(Scheme):
     needs_chip = True
 
     def candidates(self, task: Calibration) -> FourBitCandidates:
-        """Calibrate a model: what its layers read."""
         return FourBitCandidates(task)
 
     def handover(self, plan: Plan) -> Handover:
@@ -63,7 +59,6 @@ class W4A16(Scheme):
         return Handover("normal", self.name, takes_ranges=False)
 
     def described(self, weights: str, activations: str) -> str:
-        """Return what is quantized, for a person."""
         return f"{weights} in int4, in a float model"
 
 
@@ -92,16 +87,13 @@ class FourBitCandidates:
         self._statistics = self._collect(task.samples)
 
     def candidate(self, method: str) -> tuple[Plan, ModelProto]:
-        """Return the plan and the model that a method makes."""
         plan = Plan(SCHEME.name, self._statistics.count, {}, self._weights((), method), {}, method)
         return plan, self._rendered(self._layers, method)
 
     def changes(self, method: str) -> bool:
-        """Return True: no method refines another one here."""
-        return True
+        return True  # no method refines another one here
 
     def mixed(self, plan: Plan, held_out: HeldOut, mixed: MixedPrecision) -> Plan:
-        """Return the plan with some weights in float16: the best of what was tried."""
         rounded = self._rounded(self._layers, plan.method)
 
         def render_with(layers: Sequence[WeightedLayer]) -> ModelProto:
@@ -121,7 +113,6 @@ class FourBitCandidates:
         return replace(plan, weights=weights, tradeoffs=tuple(tradeoffs))
 
     def final(self, plan: Plan, held_out: HeldOut) -> tuple[Plan, ModelProto]:
-        """Return the model with the weights of ``plan``, the statistics of all samples in it."""
         if len(held_out):
             self._statistics = self._collect(held_out, before=self._statistics)
         model = self._rendered(self.layers(plan), plan.method)
@@ -129,7 +120,6 @@ class FourBitCandidates:
         return replace(plan, samples=self._statistics.count), model
 
     def layers(self, plan: Plan) -> list[WeightedLayer]:
-        """Return the layers whose weights are rounded."""
         names = set(plan.integer_weights)
         return [layer for layer in self._layers if layer.weight_name in names]
 
@@ -161,19 +151,14 @@ def _rounded(
     """Return one layer's weight in steps of -7 to 7, and its corrected bias."""
     matrix = layer.matrix(layer.weight).astype(np.float64)
     scales = np.maximum(np.abs(matrix).max(axis=2) / LIMIT, 1e-8)
-    if inputs is None:
-        return Rounded(_int8(layer, nearest(matrix, scales, LIMIT)), _flat(scales), layer.bias)
-    if method.ranges != min_max.METHOD.ranges:
+    if inputs is not None and method.ranges != min_max.METHOD.ranges:
         variance = np.diagonal(inputs.covariance, axis1=1, axis2=2).reshape(layer.groups, 1, -1)
         scales = least_error_scales(matrix, variance, scales)
     steps = nearest(matrix, scales, LIMIT)
-    if method.rounding.solve is not None:
+    if inputs is not None and method.rounding.solve is not None:
         steps, scales = _filled(method.rounding.solve, matrix, inputs, scales)
-    whole = _int8(layer, steps)
-    bias = layer.bias
-    if bias is not None and method.correct_bias:
-        bias = bias + lost_mean(layer, whole, _flat(scales), inputs).astype(np.float32)
-    return Rounded(whole, _flat(scales), bias)
+    whole, flat = layer.weight_like(steps).astype(np.int8), scales.ravel().astype(np.float32)
+    return Rounded(whole, flat, corrected_bias(layer, whole, flat, inputs, method))
 
 
 def least_error_scales(matrix: Float64, variance: Float64, scales: Float64) -> Float64:
@@ -210,11 +195,3 @@ def _filled(
             break
         scales = np.where(largest > 0, scales * np.maximum(largest, 1) / LIMIT, scales)
     return steps, scales
-
-
-def _int8(layer: WeightedLayer, steps: Float64) -> NDArray[np.int8]:
-    return layer.weight_like(steps).astype(np.int8)
-
-
-def _flat(scales: Float64) -> Float32:
-    return scales.ravel().astype(np.float32)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from ..integer.apply_method import IntegerFormat
-from ..integer.integer_candidates import IntegerCandidates
+from ..integer.integer_candidates import IntegerCandidates, IntegerFormat
 from ..numeric.scales import symmetric_scale
 from ..rendering.plan import Plan
-from ..statistics.calibration import Calibration
+from ..statistics.tensor_statistics import Calibration
 from . import Handover, Scheme
 
 
@@ -30,7 +29,6 @@ class W8A16(Scheme):
         return Handover("normal", self.name, takes_quantized=False, takes_ranges=False)
 
     def described(self, weights: str, activations: str) -> str:
-        """Return what is quantized, for a person."""
         return f"{weights} in int8, {activations} in int16"
 
 

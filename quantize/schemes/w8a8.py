@@ -5,12 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 from ..choices.names import AUTO, method_names
-from ..integer.apply_method import IntegerFormat
-from ..integer.integer_candidates import IntegerCandidates
+from ..integer.integer_candidates import IntegerCandidates, IntegerFormat
 from ..mixing.mixed_budget import MixedBudget
 from ..numeric.scales import activation_scale, symmetric_scale
 from ..rendering.plan import Plan
-from ..statistics.calibration import Calibration
+from ..statistics.tensor_statistics import Calibration
 from . import Handover, Mixing, Scheme
 
 
@@ -30,7 +29,6 @@ class W8A8(Scheme):
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """Return the names of all methods."""
         return tuple(name for name in method_names() if name != AUTO)
 
     def candidates(self, task: Calibration) -> IntegerCandidates:
@@ -45,7 +43,6 @@ class W8A8(Scheme):
         return Handover("auto")
 
     def described(self, weights: str, activations: str) -> str:
-        """Return what is quantized, for a person."""
         return f"{weights} and {activations} in int8"
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 from onnx import ModelProto
@@ -11,8 +12,9 @@ from onnx import ModelProto
 from ...core.diagnostics import option
 from ...core.errors import ModelError
 from ...core.progress import SILENT, Progress
+from ...core.streaming.layerwise import SpooledFeeds
 from ...core.streaming.tensor_stream import stream
-from ...core.types import Array, Feeds, Float64
+from ...core.types import Array, Feeds, Float64, SampleSet
 from ..graph_parts.weighted_layers import WeightedLayer, blocks
 from ..numeric.histogram import Histogram
 
@@ -21,6 +23,49 @@ from ..numeric.histogram import Histogram
 _POSITIONS, _FEW_POSITIONS, _NARROW = 64, 16, 64
 # rows wait until one large product is worth its call
 _PENDING_BYTES = 1 << 19
+_MOST = 48  # samples of a subset
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A float ``model``, the samples to gather its statistics on, and what for.
+
+    ``methods`` are the names of those that will be applied. With ``symmetric`` all zero points are
+    0 though they need not be.
+    """
+
+    model: ModelProto
+    samples: SampleSet
+    methods: tuple[str, ...]
+    symmetric: bool = False
+    seed: int = 0
+    progress: Progress = SILENT
+
+
+class SampleSubset:
+    """At most 48 samples, evenly spread over all that passed, one in memory at a time."""
+
+    def __init__(self) -> None:
+        self._samples = SpooledFeeds()
+        self._apart = 1
+        self._passed = 0
+
+    def passing(self, samples: Iterable[Feeds]) -> Iterator[Feeds]:
+        """Pass samples on and store some of them; may go on with a second stream."""
+        for feeds in samples:
+            if self._passed % self._apart == 0:
+                self._samples.append(feeds)
+            if len(self._samples) > _MOST:
+                self._samples = SpooledFeeds(islice(self._samples, 0, None, 2))
+                self._apart *= 2
+            self._passed += 1
+            yield feeds
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __iter__(self) -> Iterator[Feeds]:
+        return iter(self._samples)
 
 
 class InputMoments:

@@ -107,16 +107,12 @@ def _is_higher(values: Array, others: Array) -> bool:
 
 
 def selected(
-    plan: Plan,
-    trials: Mapping[str, MethodTrial],
-    held_out: int,
-    verdict: Verdict,
-    metric: TaskMetric | None,
+    plan: Plan, trials: Mapping[str, MethodTrial], verdict: Verdict, metric: TaskMetric | None
 ) -> Plan:
     """Return the plan of the best candidate, with the trials that it came out of."""
     return replace(
         plan,
-        held_out=held_out,
+        held_out=len(trials[verdict.best].each_db),
         candidates={name: trial.sqnr_db for name, trial in trials.items()},
         metric=metric.name if metric else "",
         scores={name: fmean(trial.scores) for name, trial in trials.items() if trial.scores},

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from graphs import Samples, Weights, model_of, random_feeds, random_weights
+from pruning import prune
 from rockpress.convert.chips.cycles import ddr_cycles, npu_cycles
 from rockpress.convert.chips.targets import find_target
 from rockpress.core.errors import ModelError, OptionError, SamplesError
@@ -24,11 +25,11 @@ from rockpress.core.graphs.layers import LayerShape, layers_of, macs_of, pooling
 from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
-from rockpress.prune.channels.dependency_builder import build_dependency_graph
+from rockpress.prune.channels.channel_rules import build_dependency_graph
 from rockpress.prune.channels.groups import find_groups
 from rockpress.prune.channels.layer_selection import prunable_groups, select_groups
 from rockpress.prune.channels.surgery import remove_channels
-from rockpress.prune.prune import PruneMethod, Pruner, prune
+from rockpress.prune.prune import PruneMethod, Pruner
 from rockpress.prune.results.budget import Budget, macs_cost, parse_budget, size_cost
 from rockpress.prune.search.allocate import (
     PrunePlan,

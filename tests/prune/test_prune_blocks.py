@@ -15,6 +15,7 @@ from onnx import ModelProto
 
 from commands import Run
 from graphs import Samples, model_of, random_feeds, random_weights
+from pruning import prune
 from rockpress.core.errors import OptionError
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.layers import macs_of
@@ -22,15 +23,15 @@ from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
 from rockpress.prune.channels.blocks import find_blocks
-from rockpress.prune.channels.dependency_builder import build_dependency_graph
+from rockpress.prune.channels.channel_rules import build_dependency_graph
 from rockpress.prune.channels.surgery import remove_channels
-from rockpress.prune.prune import PruneMethod, Pruner, prune
+from rockpress.prune.prune import PruneMethod, Pruner
 from rockpress.prune.repair.refit import Teacher
 from rockpress.prune.results.budget import Budget, macs_cost
 from rockpress.prune.results.prune_result import PruneResult
 from rockpress.prune.rounds import prune_in_rounds
 from rockpress.prune.search.costs import CostFunction
-from rockpress.prune.search.sample_split import divergence_on
+from rockpress.prune.search.divergence import divergence_on
 from samples import save_feeds
 
 SHAPES = {

@@ -12,13 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 from onnx import ModelProto, NodeProto, numpy_helper
 
 from graphs import Weights, model_of, random_feeds
+from pruning import mark_removed
 from rockpress.core.graphs.graph import Graph, attributes
 from rockpress.core.passes.prepare import fixed_input_shapes
 from rockpress.core.session import Session
-from rockpress.prune.channels.channel_rules import RULES
-from rockpress.prune.channels.dependency_builder import build_dependency_graph
+from rockpress.prune.channels.channel_rules import RULES, build_dependency_graph
 from rockpress.prune.channels.dependency_graph import DependencyGraph
-from rockpress.prune.channels.groups import Group, find_groups, mark_removed
+from rockpress.prune.channels.groups import Group, find_groups
 from rockpress.prune.channels.surgery import remove_channels
 
 

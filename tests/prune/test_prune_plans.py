@@ -9,14 +9,15 @@ import pytest
 from onnx import ModelProto
 
 from graphs import Samples, model_of, random_feeds, random_weights
+from pruning import prune
 from rockpress.core.graphs.layers import macs_of
 from rockpress.core.graphs.model import load_model
 from rockpress.core.session import Session
-from rockpress.prune.prune import PruneMethod, Pruner, prune
+from rockpress.prune.prune import PruneMethod, Pruner
 from rockpress.prune.results.budget import Budget, macs_cost
 from rockpress.prune.results.prune_result import PruneResult
 from rockpress.prune.search.costs import CostFunction
-from rockpress.prune.search.sample_split import divergence_on
+from rockpress.prune.search.divergence import divergence_on
 
 # Two branches know the same. Each alone can go without any harm, so the search takes both.
 TWINS = """(float[1,8] x) => (float[1,6] y) {

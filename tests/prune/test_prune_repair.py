@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from graphs import Samples, Weights, model_of, random_feeds
+from pruning import mark_removed
 from rockpress.core.graphs.dense import (
     dense_layers,
     patches,
@@ -22,16 +23,21 @@ from rockpress.core.graphs.dense import (
 from rockpress.core.graphs.graph import Graph, extract_until
 from rockpress.core.session import Session
 from rockpress.core.streaming.moments import Moments, sampled_positions
-from rockpress.prune.channels.dependency_builder import build_dependency_graph
-from rockpress.prune.channels.groups import find_groups, mark_removed
+from rockpress.prune.channels.channel_rules import build_dependency_graph
+from rockpress.prune.channels.groups import find_groups
 from rockpress.prune.channels.surgery import remove_channels
 from rockpress.prune.repair.least_squares import RIDGE, solve
 from rockpress.prune.repair.refit import Teacher, refit
 from rockpress.prune.search.divergence import divergence
 from rockpress.prune.search.importance import Reader, removal_order
 from rockpress.prune.search.trials import Trials, kept_channels
-from rockpress.prune.search.width_candidates import candidates_of, layer_moments
-from rockpress.prune.search.widths import allowed_widths, errors_between, measured_widths
+from rockpress.prune.search.width_candidates import (
+    allowed_widths,
+    candidates_of,
+    errors_between,
+    layer_moments,
+    measured_widths,
+)
 
 
 def conv(attributes: str, shape: str, *weight: int) -> tuple[str, Weights]:

@@ -23,7 +23,7 @@ PLAN = Plan(
     {"w": Weight("int8", 0, 32, "gptq")},
     {"Softmax": 1},
     candidates={"mse": 20.0, "gptq": float("inf")},
-    tradeoffs=(Tradeoff(("a",), None, 30.0, 0.9),),
+    tradeoffs=(Tradeoff(("a",), 30.0, 0.9),),
     equalization={"a": (0.5, 2.0)},
 )
 FIRST_OF_ALL = """

@@ -20,7 +20,6 @@ from rockpress.core.types import Array
 from rockpress.pipeline.quantize_file import quantize_file
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.quantize.error_report import error_report
-from rockpress.quantize.integer.apply_method import IntegerFormat, apply_method
 from rockpress.quantize.integer.equalize import (
     Sizes,
     as_planned,
@@ -30,12 +29,17 @@ from rockpress.quantize.integer.equalize import (
     noise_of,
     pairs_of,
 )
-from rockpress.quantize.integer.integer_candidates import equalized_model, uncalibrated
+from rockpress.quantize.integer.integer_candidates import (
+    IntegerFormat,
+    apply_method,
+    equalized_model,
+    uncalibrated,
+)
 from rockpress.quantize.numeric.scales import activation_scale
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import read_plan
 from rockpress.quantize.rendering.qdq import insert_qdq
-from rockpress.quantize.statistics.calibration import Calibration
+from rockpress.quantize.statistics.tensor_statistics import Calibration
 
 
 def between(model: ModelProto) -> list[str]:
