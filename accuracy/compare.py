@@ -15,8 +15,8 @@ from ..core.types import Array
 from .metrics.metric_table import BoundMetric, bind_metric
 
 if TYPE_CHECKING:
+    from ..core.results.sample_rows import ChangedSamples
     from .confidence.proportions import Interval
-    from .examples import Changes
     from .retention import Retention
 
 
@@ -40,7 +40,7 @@ class Comparison:
     baseline_interval: Interval | None = None
     candidate_interval: Interval | None = None
     mcnemar: float | None = None
-    changes: Changes | None = None
+    changes: ChangedSamples | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
 
