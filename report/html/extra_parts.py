@@ -192,8 +192,8 @@ def _robustness_card(rows: Sequence[RobustnessRow]) -> Markup | None:
         intervals = [(corruption_name(row), row.retention, row.low, row.high) for row in rows]
         drawn, figure = interval_rows(intervals), "retention with its 95\u00a0% interval"
     elif any(row.agreement is not None for row in rows):
-        known = [(row, row.agreement) for row in rows if row.agreement is not None]
-        drawn = [_bar_of(row, agreement, f"{agreement:.1%}") for row, agreement in known]
+        agreements = [(row, row.agreement) for row in rows if row.agreement is not None]
+        drawn = [_bar_of(row, ratio, f"{ratio:.1%}") for row, ratio in agreements]
         figure = "agreement with the original"
     else:
         most = max([1.0, *(row.sqnr_db for row in rows if finite(row.sqnr_db) is not None)])
