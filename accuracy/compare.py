@@ -10,6 +10,7 @@ import numpy as np
 
 from ..calibration_data.sources.labels import Labels
 from ..core.errors import ModelError, SamplesError
+from ..core.results.sample_rows import ChangedSample, ChangedSamples
 from ..core.similarity import sqnr_db
 from ..core.types import Array
 from .metrics.measurement import Measurement
@@ -22,27 +23,6 @@ if TYPE_CHECKING:
 
 # so many of the worst are described
 WORST = 20
-
-
-@dataclass(frozen=True)
-class Example:
-    """One sample that the candidate does worse: its label, both predictions, both scores."""
-
-    index: int
-    label: str
-    baseline: str
-    candidate: str
-    baseline_score: float
-    candidate_score: float
-
-
-@dataclass(frozen=True)
-class Changes:
-    """Indices of the samples that the candidate does worse and better, and the worst first."""
-
-    lost: tuple[int, ...]
-    gained: tuple[int, ...]
-    worst: tuple[Example, ...]
 
 
 @dataclass(frozen=True)
@@ -65,7 +45,7 @@ class Comparison:
     baseline_interval: Interval | None = None
     candidate_interval: Interval | None = None
     mcnemar: float | None = None
-    changes: Changes | None = None
+    changes: ChangedSamples | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
 
@@ -136,15 +116,19 @@ def changes_of(
     measured: tuple[Measurement, Measurement],
     predictions: tuple[Predictions, Predictions],
     labels: Labels,
-) -> Changes:
-    """Return what changed from a baseline's scores to a candidate's; ties are in sample order."""
+) -> ChangedSamples:
+    """Return what changed from a baseline's scores to a candidate's; ties are in sample order.
+
+    The samples are named by their indices, as their own names are not known here.
+    """
     change = measured[1].scores - measured[0].scores
     if metric.lower_is_better:
         change = -change
     lost, gained = np.flatnonzero(change < 0), np.flatnonzero(change > 0)
     order = lost[np.argsort(change[lost], kind="stable")][:WORST]
     examples = tuple(
-        Example(
+        ChangedSample(
+            str(index),
             index,
             metric.truth(labels, index),
             metric.shown(predictions[0][index], labels),
@@ -154,7 +138,7 @@ def changes_of(
         )
         for index in map(int, order)
     )
-    return Changes(tuple(map(int, lost)), tuple(map(int, gained)), examples)
+    return ChangedSamples(tuple(map(int, lost)), tuple(map(int, gained)), examples)
 
 
 def _matched(baseline: Sequence[Array], candidate: Sequence[Array]) -> list[Array]:

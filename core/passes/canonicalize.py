@@ -31,8 +31,7 @@ def canonicalize(model: ModelProto) -> None:
         _make_finite(tensor)
     for node in model.graph.node:
         if node.op_type in _RECURRENT:
-            attributes = node.attribute
-            refill(attributes, (one for one in attributes if one.name not in _DEFAULT_0 or one.i))
+            refill(node.attribute, [a for a in node.attribute if a.name not in _DEFAULT_0 or a.i])
 
 
 def _fold_gemm_factors(model: ModelProto) -> None:

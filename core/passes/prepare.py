@@ -110,17 +110,17 @@ def _with_fixed_inputs(model: ModelProto, shapes: Mapping[str, Shape]) -> ModelP
             )
     fixed = ModelProto()
     fixed.CopyFrom(model)
-    for value in fixed.graph.input:
-        if value.name in declared:
-            if not value.type.tensor_type.HasField("shape") and value.name not in shapes:
-                raise ModelError(
-                    f"input {value.name!r} has no shape at all and no size was given",
-                    f"give one, for example {option('input', {value.name: [1, 3, 48, 192]})}",
-                )
-            shape = _fixed(value.name, declared[value.name], shapes.get(value.name))
-            del value.type.tensor_type.shape.dim[:]
-            for size in shape:
-                value.type.tensor_type.shape.dim.add().dim_value = size
+    for value in fed_inputs(fixed.graph):
+        kind = value.type.tensor_type
+        if not kind.HasField("shape") and value.name not in shapes:
+            raise ModelError(
+                f"input {value.name!r} has no shape at all and no size was given",
+                f"give one, for example {option('input', {value.name: [1, 3, 48, 192]})}",
+            )
+        shape = _fixed(value.name, declared[value.name], shapes.get(value.name))
+        del kind.shape.dim[:]
+        for size in shape:
+            kind.shape.dim.add().dim_value = size
     del fixed.graph.value_info[:]
     return fixed
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from ...accuracy.compare import Comparison
 from ...accuracy.confidence.proportions import Interval
@@ -26,7 +26,7 @@ from ...core.results.model_figures import (
 )
 from ...core.results.pruning_figures import PruningFigure
 from ...core.results.report import GateFigure
-from ...core.results.sample_rows import ChangedSample, ChangedSamples
+from ...core.results.sample_rows import ChangedSamples
 from ...prune.results.prune_result import PruneResult
 from ..options.check_options import Gates
 
@@ -80,12 +80,10 @@ def changed_samples(comparison: Comparison, samples: Samples) -> ChangedSamples 
     if changes is None:
         return None
     worst = (
-        ChangedSample(
-            samples.name(example.index), **asdict(example), image=_image(samples, example.index)
-        )
-        for example in changes.worst
+        replace(sample, sample=samples.name(sample.index), image=_image(samples, sample.index))
+        for sample in changes.worst
     )
-    return ChangedSamples(changes.lost, changes.gained, tuple(worst))
+    return replace(changes, worst=tuple(worst))
 
 
 def _image(samples: Samples, index: int) -> str | None:

@@ -38,8 +38,8 @@ def scale_of(values: Iterable[float | None]) -> Scale:
     >>> scale_of([0.9, 1.0])
     Scale(low=0.89, high=1.01, margin=3.0)
     """
-    known = [value for value in values if value is not None]
-    low, high = min(known), max(known)
+    numbers = [value for value in values if value is not None]
+    low, high = min(numbers), max(numbers)
     air = (high - low) * 0.1 or abs(high) * 0.05 or 1.0
     return Scale(round(low - air, 12), round(high + air, 12))
 

@@ -192,32 +192,18 @@ def _robustness_card(rows: Sequence[RobustnessRow]) -> Markup | None:
         intervals = [(corruption_name(row), row.retention, row.low, row.high) for row in rows]
         drawn, figure = interval_rows(intervals), "retention with its 95\u00a0% interval"
     elif any(row.agreement is not None for row in rows):
-        drawn, figure = _agreements(rows), "agreement with the original"
+        agreements = [(row, row.agreement) for row in rows if row.agreement is not None]
+        drawn = [_bar_of(row, ratio, f"{ratio:.1%}") for row, ratio in agreements]
+        figure = "agreement with the original"
     else:
-        drawn, figure = _similarities(rows), "SQNR of the outputs"
+        most = max([1.0, *(row.sqnr_db for row in rows if finite(row.sqnr_db) is not None)])
+        parts = [(row, (finite(row.sqnr_db) or most) / most) for row in rows]
+        drawn = [_bar_of(row, part, _decibel(row.sqnr_db)) for row, part in parts]
+        figure = "SQNR of the outputs"
     note = f"{figure}, on {rows[0].samples} samples, in ONNX Runtime"
     return card("On worse images", tag("div", drawn), note=note[0].upper() + note[1:] + ".")
 
 
-def _agreements(rows: Sequence[RobustnessRow]) -> list[Markup]:
-    return [
-        bar_row(corruption_name(row), bar(row.agreement, _kind(row)), f"{row.agreement:.1%}")
-        for row in rows
-        if row.agreement is not None
-    ]
-
-
-def _similarities(rows: Sequence[RobustnessRow]) -> list[Markup]:
-    most = max([1.0, *(row.sqnr_db for row in rows if finite(row.sqnr_db) is not None)])
-    return [
-        bar_row(
-            corruption_name(row),
-            bar((finite(row.sqnr_db) or most) / most, _kind(row)),
-            _decibel(row.sqnr_db),
-        )
-        for row in rows
-    ]
-
-
-def _kind(row: RobustnessRow) -> str:
-    return "before" if row.corruption == "none" else "after"
+def _bar_of(row: RobustnessRow, part: float, text: str) -> Markup:
+    kind = "before" if row.corruption == "none" else "after"
+    return bar_row(corruption_name(row), bar(part, kind), text)
