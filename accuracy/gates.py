@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Literal
 
 from ..core.diagnostics import option
 from ..core.errors import OptionError
+from ..core.results.report import GateFigure
 from .retention import Retention
 
 Confidence = Literal["point", "lower"]
@@ -15,16 +15,6 @@ Confidence = Literal["point", "lower"]
 # A candidate may be better than its baseline, so a little above 1 is a fair limit; this is not.
 _PER_CENT = 2.0
 MEGABYTE = 1_000_000  # bytes, as storage is sold and as file managers count
-
-
-@dataclass(frozen=True)
-class Gate:
-    """A limit, the value measured, and whether the limit holds."""
-
-    name: str
-    limit: float
-    value: float
-    passed: bool
 
 
 def require_limits(
@@ -47,7 +37,7 @@ def require_limits(
 
 def min_retention_gate(
     result: Retention | None, limit: float, confidence: Confidence = "point"
-) -> Gate:
+) -> GateFigure:
     """Judge retention >= limit: its point estimate, or the interval's lower end for ``lower``.
 
     Raises OptionError when there is no retention to compare (no labelled samples, or a baseline
@@ -67,10 +57,10 @@ def min_retention_gate(
             f"ratio (the difference is {result.difference:+.4g})",
             f"check that labels and model belong together, or use another {option('metric')}",
         )
-    return Gate(name, limit, value, value >= limit)
+    return GateFigure(name, limit, value, value >= limit)
 
 
-def max_latency_gate(milliseconds: float | None, limit: float) -> Gate:
+def max_latency_gate(milliseconds: float | None, limit: float) -> GateFigure:
     """Judge latency in ms <= limit. Raises OptionError when no latency in ms is known."""
     name = "max-latency-ms"
     _check_limit(name, limit)
@@ -80,10 +70,10 @@ def max_latency_gate(milliseconds: float | None, limit: float) -> Gate:
             f"give a {option('target')} with a latency estimate (rockpress inspect lists them), "
             "or a board",
         )
-    return Gate(name, limit, milliseconds, milliseconds <= limit)
+    return GateFigure(name, limit, milliseconds, milliseconds <= limit)
 
 
-def max_size_gate(size_bytes: int | None, limit: float) -> Gate:
+def max_size_gate(size_bytes: int | None, limit: float) -> GateFigure:
     """Judge file size in MB (10^6 bytes) <= limit. Raises OptionError when no file was written."""
     name = "max-size-mb"
     _check_limit(name, limit)
@@ -92,7 +82,7 @@ def max_size_gate(size_bytes: int | None, limit: float) -> Gate:
             f"{option(name, limit)} cannot be checked: no model was written",
             "check the size where the model is written, with run, quantize or convert",
         )
-    return Gate(name, limit, size_bytes / MEGABYTE, size_bytes <= limit * MEGABYTE)
+    return GateFigure(name, limit, size_bytes / MEGABYTE, size_bytes <= limit * MEGABYTE)
 
 
 def _check_limit(name: str, limit: float) -> None:

@@ -12,8 +12,8 @@ from ...core.scratch import scratch_folder
 from ...core.session import Session
 from ...core.types import Float32
 from ..toolkit.environment import toolkit_version
+from ..toolkit.failures import Limits
 from ..toolkit.job import RawInput, ToolkitJob, run_job
-from ..toolkit.outcome import Limits
 from .qdq_lowering import lower_qdq
 
 # measured; any other version is tested when it is first used

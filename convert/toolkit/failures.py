@@ -1,4 +1,4 @@
-"""The ways in which rknn-toolkit2 fails, each with a name, a message and what to do about it."""
+"""How a job of rknn-toolkit2 ends: each failure has a name, a message and what to do about it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 
 from ...core.diagnostics import option
 from ...core.errors import ToolkitError
-from .outcome import Limits, Outcome
 
 _ANSI = re.compile(r"\x1b\[[\d;]*m")
 _RULE = re.compile(r"rules[\w.]*?\._p_(\w+)")
@@ -104,6 +103,31 @@ class ToolkitNotFinite(ToolkitError):
 
 class ToolkitSilent(ToolkitError):
     """The toolkit reported success, but the file it should have written is not there."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of one job: wall-clock seconds, gigabytes of address space, seconds without any work.
+
+    A child that has used no CPU time for ``idle`` seconds hangs, and will not come back.
+    """
+
+    timeout: float
+    memory_gb: float
+    idle: float = 120
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended. ``code`` is None when it was stopped: at its time limit, or before.
+
+    ``looping`` names the optimisation rule without which it would have come to an end.
+    """
+
+    code: int | None
+    stage: str
+    hung: bool = False
+    looping: str = ""
 
 
 @dataclass(frozen=True)

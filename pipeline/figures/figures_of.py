@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from ...accuracy.compare import Comparison
 from ...accuracy.confidence.proportions import Interval
-from ...accuracy.gates import Gate, max_latency_gate, max_size_gate, min_retention_gate
+from ...accuracy.gates import max_latency_gate, max_size_gate, min_retention_gate
 from ...accuracy.retention import too_few_samples
 from ...calibration_data.images.pictures import picture_uri
 from ...calibration_data.preprocess import suspicious_scale
@@ -113,7 +113,7 @@ def compiled_row(stage: str, conversion: Conversion, parameters: int, macs: int)
 
 def gate_figures(gates: Gates, comparison: Comparison, row: ModelRow) -> tuple[GateFigure, ...]:
     """Return every gate that was asked for. Raises OptionError when one cannot be checked."""
-    checked: list[Gate] = []
+    checked: list[GateFigure] = []
     if gates.min_retention is not None:
         checked.append(
             min_retention_gate(comparison.retention, gates.min_retention, gates.confidence)
@@ -123,7 +123,7 @@ def gate_figures(gates: Gates, comparison: Comparison, row: ModelRow) -> tuple[G
         checked.append(max_latency_gate(latency, gates.max_latency_ms))
     if gates.max_size_mb is not None:
         checked.append(max_size_gate(row.bytes, gates.max_size_mb))
-    return tuple(GateFigure(**asdict(gate)) for gate in checked)
+    return tuple(checked)
 
 
 def ratio(part: float | None, whole: float | None) -> float | None:

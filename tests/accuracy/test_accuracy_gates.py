@@ -5,17 +5,20 @@ from typing import Any
 
 import pytest
 
-from rockpress.accuracy.gates import Gate, max_latency_gate, max_size_gate, min_retention_gate
+from rockpress.accuracy.gates import max_latency_gate, max_size_gate, min_retention_gate
 from rockpress.accuracy.retention import Retention
 from rockpress.core.errors import OptionError
+from rockpress.core.results.report import GateFigure
 
 GOOD = Retention(0.985, 0.975, 0.995, 1000, -0.014)
 UNDEFINED = Retention(None, None, None, 1000, -0.25)
 
 
 def test_retention_compares_the_estimate_or_the_lower_end() -> None:
-    assert min_retention_gate(GOOD, 0.98) == Gate("min-retention", 0.98, 0.985, True)
-    assert min_retention_gate(GOOD, 0.98, "lower") == Gate("min-retention", 0.98, 0.975, False)
+    assert min_retention_gate(GOOD, 0.98) == GateFigure("min-retention", 0.98, 0.985, True)
+    assert min_retention_gate(GOOD, 0.98, "lower") == GateFigure(
+        "min-retention", 0.98, 0.975, False
+    )
     assert not min_retention_gate(GOOD, 0.99).passed
 
 
@@ -26,9 +29,9 @@ def test_a_value_at_the_limit_passes() -> None:
 
 
 def test_latency_and_size() -> None:
-    assert max_latency_gate(3.5, 4) == Gate("max-latency-ms", 4, 3.5, True)
+    assert max_latency_gate(3.5, 4) == GateFigure("max-latency-ms", 4, 3.5, True)
     assert not max_latency_gate(4.5, 4).passed
-    assert max_size_gate(2_000_000, 2.5) == Gate("max-size-mb", 2.5, 2.0, True)
+    assert max_size_gate(2_000_000, 2.5) == GateFigure("max-size-mb", 2.5, 2.0, True)
     assert not max_size_gate(2_500_001, 2.5).passed
 
 
