@@ -88,9 +88,7 @@ def inputs_of(
 
 
 def _by_input(
-    kind: str,
-    values: Channels | Mapping[str, Channels] | None,
-    inputs: Mapping[str, ModelInput],
+    kind: str, values: Channels | Mapping[str, Channels] | None, inputs: Mapping[str, ModelInput]
 ) -> Mapping[str, Channels]:
     if values is None:
         return {}

@@ -29,10 +29,7 @@ class SmokeTest:
 
 
 def run_smoke_test(
-    target: str = "rk3588",
-    *,
-    toolkit_python: Path | None = None,
-    progress: Progress = SILENT,
+    target: str = "rk3588", *, toolkit_python: Path | None = None, progress: Progress = SILENT
 ) -> SmokeTest:
     """Build and simulate one quantized convolution. Raises ToolkitError when that fails."""
     model = one_convolution()

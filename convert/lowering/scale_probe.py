@@ -82,11 +82,7 @@ def one_convolution() -> ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
 
 
-def _simulate(
-    model: ModelProto,
-    sample: Float32,
-    python: Path | None,
-) -> Float32:
+def _simulate(model: ModelProto, sample: Float32, python: Path | None) -> Float32:
     with scratch_folder() as folder:
         (folder / "model.onnx").write_bytes(model.SerializeToString())
         sample.tofile(folder / "input0.raw")
