@@ -45,9 +45,8 @@ def operator_warnings(
 
 def _format(view: AuditView, node: NodeProto, quantization: str) -> str:
     """The number format in which the NPU would run the node."""
-    if quantization == "qdq":
-        stored = view.quantized is None or node.output[0] in view.quantized
-        return "int8" if stored else "float16"
+    if quantization == "qdq" and view.quantized is not None:
+        return "int8" if node.output[0] in view.quantized else "float16"
     return "float16" if quantization == "float16" else "int8"
 
 

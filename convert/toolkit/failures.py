@@ -166,9 +166,8 @@ def _is_full(end: Ending) -> bool:
 def _orderly(end: Ending, kind: str, text: str) -> ToolkitError:
     reason = _reason(text, end.log) or kind
     if end.result["stage"] == "import":
-        return ToolkitMissing(
-            f"rknn-toolkit2 cannot be imported: {reason}", _import_hint(text), end.log
-        )
+        hint = _hint(text, "rockpress doctor says what is missing")
+        return ToolkitMissing(f"rknn-toolkit2 cannot be imported: {reason}", hint, end.log)
     if kind == "SystemExit":
         return _exit(end, reason)
     message = f"{_could_not(end)}: {reason}"
@@ -263,10 +262,5 @@ def _last_error_line(log: str) -> str:
     return useful[-1] if useful else ""
 
 
-def _hint(text: str) -> str:
-    return next((hint for pattern, hint in _HINTS if re.search(pattern, text)), _GENERAL_HINT)
-
-
-def _import_hint(text: str) -> str:
-    hint = _hint(text)
-    return hint if hint != _GENERAL_HINT else "rockpress doctor says what is missing"
+def _hint(text: str, general: str = _GENERAL_HINT) -> str:
+    return next((hint for pattern, hint in _HINTS if re.search(pattern, text)), general)
