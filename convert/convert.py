@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from math import prod
@@ -27,8 +27,7 @@ from .chips.targets import find_target
 from .fallbacks import FUSING_LEVEL, BuildAttempt, build_or_fall_back
 from .fidelity import PROBES, UNKNOWN, Closeness, Probe, noise
 from .handover import ModelInput, Sample, inputs_of, write_dataset, write_samples
-from .quantization_choice import choose_quantization
-from .request import ConversionRequest
+from .request import ConversionRequest, choose_quantization
 from .toolkit.job import BuildResult
 from .toolkit_build import ToolkitBuild
 
@@ -223,21 +222,17 @@ def _calibrate(
     return count
 
 
-def _table_warnings(layers: tuple[Layer, ...]) -> tuple[Diagnostic, ...]:
+def _table_warnings(layers: tuple[Layer, ...]) -> Iterator[Diagnostic]:
     if not layers:
         text = "the compiler's log holds no layer table, so there are no cycles and no latency"
-        return (Diagnostic("toolkit-layer-table", text, "use a known toolkit version"),)
-    slow = [layer for layer in layers if _is_slow(layer)]
-    if not slow:
-        return ()
-    names = ", ".join(f"{layer.name} ({layer.op})" for layer in slow)
-    return (
-        Diagnostic(
+        yield Diagnostic("toolkit-layer-table", text, "use a known toolkit version")
+    if slow := [layer for layer in layers if _is_slow(layer)]:
+        names = ", ".join(f"{layer.name} ({layer.op})" for layer in slow)
+        yield Diagnostic(
             "cpu-fallback-layer",
             f"{len(slow)} of {len(layers)} layers run on the CPU: {names}",
             f"replace the operators, or cut the graph before them with {option('outputs')}",
-        ),
-    )
+        )
 
 
 def _is_slow(layer: Layer) -> bool:

@@ -55,6 +55,7 @@ class Closeness:
 UNKNOWN = Closeness(None, None, None)
 
 
+@dataclass(frozen=True, eq=False)
 class Probe:
     """The first samples that the simulator is given, and what they should come to.
 
@@ -62,22 +63,17 @@ class Probe:
     says that the samples are made up.
     """
 
-    def __init__(
-        self,
-        model: ModelProto,
-        floating: ModelProto | None,
-        inputs: Sequence[ModelInput],
-        folder: Path,
-        count: int,
-        *,
-        is_noise: bool = False,
-    ) -> None:
-        self._least_db = _LEAST_ON_NOISE_DB if is_noise else LEAST_DB
-        self._intended = model if is_qdq(model) else None
-        self._float = floating if self._intended is not None else model
-        self._inputs = inputs
-        self._folder = folder
-        self.count = min(PROBES, count)
+    model: ModelProto
+    floating: ModelProto | None
+    inputs: Sequence[ModelInput]
+    folder: Path
+    simulated: int
+    is_noise: bool = False
+
+    @property
+    def count(self) -> int:
+        """How many samples are compared."""
+        return min(PROBES, self.simulated)
 
     def closeness(self, outputs: Sequence[Array]) -> Closeness:
         """Return how close the simulator's ``outputs`` (samples first) are on the first samples."""
@@ -87,7 +83,7 @@ class Probe:
             sqnr_db(intended, simulated) if intended else None,
             sqnr_db(floating, simulated) if floating else None,
             sqnr_db(floating, intended) if floating and intended else None,
-            self._least_db,
+            _LEAST_ON_NOISE_DB if self.is_noise else LEAST_DB,
         )
 
     def require_finite_model(self) -> None:
@@ -101,11 +97,11 @@ class Probe:
 
     @cached_property
     def _intended_outputs(self) -> list[Array] | None:
-        return self._run(self._intended, optimise=False)
+        return self._run(self.model, optimise=False) if is_qdq(self.model) else None
 
     @cached_property
     def _float_outputs(self) -> list[Array] | None:
-        return self._run(self._float, optimise=True)
+        return self._run(self.floating if is_qdq(self.model) else self.model, optimise=True)
 
     def _run(self, model: ModelProto | None, *, optimise: bool) -> list[Array] | None:
         if model is None or not self.count:
@@ -117,15 +113,15 @@ class Probe:
     def _feeds(self) -> Iterator[Mapping[str, Array]]:
         """The samples as the model itself takes them, read back from the files of the job."""
         files = [
-            np.memmap(self._folder / f"input{index}.raw", tensor.fed_dtype, "r").reshape(
+            np.memmap(self.folder / f"input{index}.raw", tensor.fed_dtype, "r").reshape(
                 -1, *tensor.fed_shape
             )
-            for index, tensor in enumerate(self._inputs)
+            for index, tensor in enumerate(self.inputs)
         ]
         for number in range(self.count):
             yield {
                 tensor.name: _as_the_model_takes(tensor, np.array(file[number]))
-                for tensor, file in zip(self._inputs, files, strict=True)
+                for tensor, file in zip(self.inputs, files, strict=True)
             }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -88,9 +88,7 @@ def inputs_of(
 
 
 def _by_input(
-    kind: str,
-    values: Channels | Mapping[str, Channels] | None,
-    inputs: Mapping[str, ModelInput],
+    kind: str, values: Channels | Mapping[str, Channels] | None, inputs: Mapping[str, ModelInput]
 ) -> Mapping[str, Channels]:
     if values is None:
         return {}
@@ -137,16 +135,13 @@ def _channels(tensor: ModelInput, kind: str, values: Channels) -> tuple[float, .
 def write_samples(samples: Iterable[Sample], inputs: Sequence[ModelInput], folder: Path) -> int:
     """Append every sample to ``input<i>.raw``, one file an input; return how many there were."""
     count = 0
-    with _room_for_samples(folder):
-        files = [(folder / f"input{index}.raw").open("wb") for index in range(len(inputs))]
-        try:
-            for sample in samples:
-                for tensor, file in zip(inputs, files, strict=True):
-                    file.write(np.ascontiguousarray(_checked(sample, tensor, count)).tobytes())
-                count += 1
-        finally:
-            for file in files:
-                file.close()
+    with _room_for_samples(folder), ExitStack() as stack:
+        paths = [folder / f"input{index}.raw" for index in range(len(inputs))]
+        files = [stack.enter_context(path.open("wb")) for path in paths]
+        for sample in samples:
+            for tensor, file in zip(inputs, files, strict=True):
+                file.write(np.ascontiguousarray(_checked(sample, tensor, count)).tobytes())
+            count += 1
     return count
 
 

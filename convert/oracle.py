@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from onnx import ModelProto
@@ -15,6 +14,7 @@ from .chips.structure import structure_digest
 from .chips.targets import find_target
 from .handover import inputs_of, write_dataset
 from .toolkit.failures import (
+    Limits,
     ToolkitCrashed,
     ToolkitExited,
     ToolkitOutOfMemory,
@@ -22,7 +22,6 @@ from .toolkit.failures import (
     ToolkitRefused,
 )
 from .toolkit.job import ToolkitJob, run_job
-from .toolkit.outcome import Limits
 from .toolkit.process import ChildProcess
 
 _LIMITS = Limits(timeout=600, memory_gb=12)
@@ -51,9 +50,7 @@ class Oracle:
     def __enter__(self) -> Oracle:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def cycles(self, model: ModelProto, target: str, dtype: str = "int8") -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import ModelProto, numpy_helper
+from onnx import numpy_helper
 
 from ..core.progress import SILENT, Progress
 from ..core.scratch import scratch_folder
@@ -29,10 +29,7 @@ class SmokeTest:
 
 
 def run_smoke_test(
-    target: str = "rk3588",
-    *,
-    toolkit_python: Path | None = None,
-    progress: Progress = SILENT,
+    target: str = "rk3588", *, toolkit_python: Path | None = None, progress: Progress = SILENT
 ) -> SmokeTest:
     """Build and simulate one quantized convolution. Raises ToolkitError when that fails."""
     model = one_convolution()
@@ -51,10 +48,7 @@ def run_smoke_test(
         conversion = convert(request, progress)
     assert conversion.outputs is not None
     expected = Session(model, optimise=False).run(sample)[0]
-    off = float(np.abs(conversion.outputs[0] - expected).max()) / _output_scale(model)
+    scales = {tensor.name: tensor for tensor in model.graph.initializer}
+    scale = float(numpy_helper.to_array(scales[model.graph.node[-1].input[1]]))
+    off = float(np.abs(conversion.outputs[0] - expected).max()) / scale
     return SmokeTest(conversion.target, conversion.toolkit, time.monotonic() - started, round(off))
-
-
-def _output_scale(model: ModelProto) -> float:
-    constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    return float(numpy_helper.to_array(constants[model.graph.node[-1].input[1]]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,8 +78,7 @@ def build(task: ToolkitBuild) -> tuple[BuildResult, tuple[Diagnostic, ...]]:
                 raise
             failed.append(rule)
         else:
-            lost = _not_carried(job, built)
-            return built, (*(_rule_warning(rule) for rule in failed), *lost)
+            return built, (*map(_rule_warning, failed), *_not_carried(job, built))
 
 
 def _model_file(task: ToolkitBuild) -> Path:
@@ -136,23 +135,17 @@ def _each(tensor: ModelInput, value: float) -> tuple[float, ...]:
     return (value,) * (tensor.shape[1] if len(tensor.shape) > 1 else 1)
 
 
-def _not_carried(job: ToolkitJob, built: BuildResult) -> tuple[Diagnostic, ...]:
+def _not_carried(job: ToolkitJob, built: BuildResult) -> Iterator[Diagnostic]:
     """What the toolkit did not take over of a plan: it has joined or removed those tensors."""
-    if job.plan is None:
-        return ()
-    tensors = {*job.plan.ranges, *job.plan.types}
-    lost = sorted(tensors - set(built.carried))
-    if not lost:
-        return ()
-    some = ", ".join(lost[:_SHOWN]) + (", ..." if len(lost) > _SHOWN else "")
-    return (
-        Diagnostic(
+    tensors = {*job.plan.ranges, *job.plan.types} if job.plan is not None else set()
+    if lost := sorted(tensors - set(built.carried)):
+        some = ", ".join(lost[:_SHOWN]) + (", ..." if len(lost) > _SHOWN else "")
+        yield Diagnostic(
             "toolkit-plan",
             f"{len(lost)} of {len(tensors)} tensors of the plan are not known to the toolkit, "
             f"which decided on them itself: {some}",
             "nothing to do, unless the simulated figures are bad",
-        ),
-    )
+        )
 
 
 def _rule_warning(rule: str) -> Diagnostic:

@@ -10,7 +10,7 @@ from ..calibration_data.preprocess import Preprocess
 from ..calibration_data.samples import Samples
 from ..convert.chips.targets import Target, find_target
 from ..convert.convert import Conversion, convert
-from ..convert.quantization_choice import QUANTIZERS
+from ..convert.request import QUANTIZERS
 from ..core.diagnostics import option
 from ..core.errors import OptionError, RockpressError
 from ..core.files import staging

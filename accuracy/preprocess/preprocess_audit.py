@@ -28,7 +28,6 @@ from ..metrics.classification import TopK
 from ..metrics.measurement import Scores
 from ..metrics.metric_table import BoundMetric
 from ..runners import without_batch
-from .permutation_test import is_no_better_than_chance
 from .preprocess_variants import Variant, original, variants_of
 
 # samples: enough to see a loss of a few per cent, fewer for a model that takes long
@@ -41,6 +40,8 @@ _SAME = 0.05  # two settings that differ less surely than this are not told apar
 _ROUNDS = 3  # respects in which one set of options is wrong at once
 _FEW = 32  # below this, samples that are too few to be sure may still point somewhere
 _POINTER = 0.2
+_PERMUTATIONS = 199
+_LEAST_SHUFFLED = 8  # samples; fewer can be right in any order too often
 
 
 @dataclass(frozen=True)
@@ -244,3 +245,30 @@ def _duel(scores: Scores, others: Scores) -> tuple[int, int]:
 def _stacked(rows: Sequence[Sequence[Array]]) -> list[Array]:
     """Return one array (N, ...) for each output, from the outputs of single samples."""
     return [np.stack([without_batch(row) for row in column]) for column in zip(*rows, strict=True)]
+
+
+def is_no_better_than_chance(
+    scoring: BoundMetric, outputs: Sequence[Array], labels: Labels
+) -> bool:
+    """Tell whether shuffled labels score as high in more than 1 % of shuffles (199, seeded).
+
+    False where that cannot be told: for fewer than eight samples, labels that are all the same, and
+    metrics other than topK, which may take long. Source: Fisher, The Design of Experiments, 1935,
+    section 21.
+
+    >>> outputs, top1 = [np.eye(3)[np.arange(30) % 3]], BoundMetric(TopK())
+    >>> is_no_better_than_chance(top1, outputs, Labels("class", np.arange(30) % 3))
+    False
+    >>> is_no_better_than_chance(top1, outputs, Labels("class", np.arange(30) // 10))
+    True
+    """
+    if not isinstance(scoring.metric, TopK) or len(labels) < _LEAST_SHUFFLED:
+        return False
+    classes = labels.classes()
+    if len(np.unique(classes)) < 2:
+        return False
+    actual = scoring.scores(outputs, labels).mean()
+    random = np.random.default_rng(0)
+    shuffled = (Labels("class", random.permutation(classes)) for _ in range(_PERMUTATIONS))
+    as_high = sum(scoring.scores(outputs, order).mean() >= actual - 1e-12 for order in shuffled)
+    return bool((1 + as_high) / (1 + _PERMUTATIONS) > _LEVEL)

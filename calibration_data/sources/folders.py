@@ -13,8 +13,8 @@ import numpy as np
 from ...core.errors import SamplesError
 from ..images.decode import SUFFIXES
 from .label_files import MaskFiles, YoloFiles
+from .label_texts import natural_key
 from .labels import Labels
-from .natural_sort import natural_key
 from .source_types import ImageFiles, Source, TensorFiles
 
 # more files than any evaluation set has; such a folder was given by mistake (as / is)

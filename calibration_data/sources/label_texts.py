@@ -1,4 +1,4 @@
-"""Texts in files: read up to a size, and as classes or as numbers."""
+"""Texts in files: read up to a size, as classes or as numbers, and in the order of a person."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.errors import SamplesError
-from .natural_sort import natural_key
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE | re.ASCII)
 _SHOWN = 40
 # A list of a million paths of 250 characters; anything larger is not a list.
 MAX_LIST_BYTES = 256 * 2**20
+
+NaturalKey = tuple[tuple[tuple[int, int, str], ...], str]
 
 
 def classes_of(
@@ -64,6 +65,25 @@ def vectors_of(
 def short(text: str) -> str:
     """Return the text in quotes, cut where it is long."""
     return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")
+
+
+def natural_key(text: str) -> NaturalKey:
+    """Return a sort key in which runs of digits compare as numbers, letters without case.
+
+    >>> sorted(["img10", "img2", "Img1"], key=natural_key)
+    ['Img1', 'img2', 'img10']
+    """
+    parts = re.split(r"([0-9]+)", text)
+    # the text itself comes last, so that two names never tie ("1" and "01", "a" and "A")
+    return tuple(_part_key(part) for part in parts if part), text
+
+
+def _part_key(part: str) -> tuple[int, int, str]:
+    if part[0] in "0123456789":
+        # length first compares as numbers do, and has no limit on the number of digits
+        digits = part.lstrip("0")
+        return 0, len(digits), digits
+    return 1, 0, part.casefold()
 
 
 def read_text(path: Path) -> str:

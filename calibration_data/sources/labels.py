@@ -33,10 +33,7 @@ _KINDS: Mapping[Kind, tuple[str, str]] = {
         "give a labels.csv with the columns path,label, or an .npz with labels of text",
     ),
     "vector": ("numbers", "give an .npz with labels of floats, or a labels.csv with numbers"),
-    "boxes": (
-        "boxes",
-        "give a COCO .json, or a folder with images/ and labels/ (YOLO text files)",
-    ),
+    "boxes": ("boxes", "give a COCO .json, or a folder with images/ and labels/ (YOLO text files)"),
     "mask": ("masks", "give a folder with images/ and masks/ (PNG files of the same names)"),
 }
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from onnx import ModelProto, NodeProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, numpy_helper
 
-from ...core.graphs.graph import Graph, read_by
+from ...core.graphs.graph import Graph, drop_unread, replace_nodes
 from ...core.types import Array, Range
 
 _QUANTIZERS = {"QuantizeLinear", "DequantizeLinear"}
@@ -126,27 +126,16 @@ def _range(name: str, node: NodeProto, weights: Mapping[str, Array]) -> dict[str
 def _without_pairs(
     model: ModelProto, names: Mapping[str, str], constants: Mapping[str, Array]
 ) -> ModelProto:
-    used: set[str] = set()
-    nodes: list[NodeProto] = []
-    for node in model.graph.node:
-        if node.op_type in _QUANTIZERS:
-            continue
-        copy = NodeProto()
-        copy.CopyFrom(node)
-        copy.input[:] = [_followed(names, name) for name in node.input]
-        copy.output[:] = [_followed(names, name) for name in node.output]
-        used.update(read_by(copy))
-        nodes.append(copy)
-    initial = [tensor for tensor in model.graph.initializer if tensor.name in used]
-    initial += [
-        numpy_helper.from_array(value, name) for name, value in constants.items() if name in used
-    ]
-    graph = helper.make_graph(nodes, "view", [], [], initial)
-    graph.input.extend(model.graph.input)
-    graph.output.extend(model.graph.output)
-    graph.value_info.extend(model.graph.value_info)
-    floated = ModelProto(ir_version=model.ir_version, graph=graph)
-    floated.opset_import.extend(model.opset_import)
+    floated = ModelProto()
+    floated.CopyFrom(model)
+    nodes = [node for node in floated.graph.node if node.op_type not in _QUANTIZERS]
+    for node in nodes:
+        node.input[:] = [_followed(names, name) for name in node.input]
+        node.output[:] = [_followed(names, name) for name in node.output]
+    replace_nodes(floated.graph, nodes)
+    tensors = (numpy_helper.from_array(value, name) for name, value in constants.items())
+    floated.graph.initializer.extend(tensors)
+    drop_unread(floated)
     return floated
 
 

@@ -139,9 +139,7 @@ def opset_warnings(model: ModelProto, toolkit: str | None) -> Iterator[Diagnosti
 
 
 def channel_warnings(
-    model: ModelProto,
-    means: Mapping[str, Sequence[float]],
-    stds: Mapping[str, Sequence[float]],
+    model: ModelProto, means: Mapping[str, Sequence[float]], stds: Mapping[str, Sequence[float]]
 ) -> Iterator[Diagnostic]:
     """Warn of inputs of more than 4 channels with a mean or std of their own for each.
 

@@ -33,27 +33,20 @@ def operator_warnings(
             if row.operator == node.op_type and _applies(row, view.graph, node):
                 (refused if row.refused else left).append(node)
                 break
+    hint = f"replace the operators, or end the model before them with {option('outputs')}"
     if refused:
-        yield Diagnostic(
-            "toolkit-operator",
-            f"rknn-toolkit2 cannot build {_listed(refused)} (measured with {MEASURED_WITH})",
-            f"replace the operators, or end the model before them with {option('outputs')}",
-        )
+        text = f"rknn-toolkit2 cannot build {_listed(refused)} (measured with {MEASURED_WITH})"
+        yield Diagnostic("toolkit-operator", text, hint)
     if left:
         verb = "runs" if len(left) == 1 else "run"
-        yield Diagnostic(
-            "cpu-fallback-operator",
-            f"{_listed(left)} {verb} on the CPU of {target.name} (measured with rknn-toolkit2 "
-            f"{MEASURED_WITH})",
-            f"replace the operators, or end the model before them with {option('outputs')}",
-        )
+        text = f"{_listed(left)} {verb} on the CPU of {target.name} (measured with rknn-toolkit2 "
+        yield Diagnostic("cpu-fallback-operator", f"{text}{MEASURED_WITH})", hint)
 
 
 def _format(view: AuditView, node: NodeProto, quantization: str) -> str:
     """The number format in which the NPU would run the node."""
-    if quantization == "qdq":
-        stored = view.quantized is None or node.output[0] in view.quantized
-        return "int8" if stored else "float16"
+    if quantization == "qdq" and view.quantized is not None:
+        return "int8" if node.output[0] in view.quantized else "float16"
     return "float16" if quantization == "float16" else "int8"
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass
 
 from ...core.diagnostics import Diagnostic, option
 from ...core.graphs.sparsity import Axis
@@ -92,15 +93,8 @@ def parse_layers(log: str) -> tuple[Layer, ...]:
     (((1, 4, 8, 8),), 90, 'Conv:stem')
     """
     weights, features = stored_bytes(log, CONSTANTS), stored_bytes(log, FEATURES)
-    layers = (_layer(row) for row in map(_ROW.match, _table(log, _TITLE)) if row)
-    return tuple(
-        replace(
-            layer,
-            weight_bytes=weights.get(layer.index, 0),
-            feature_bytes=features.get(layer.index, 0),
-        )
-        for layer in layers
-    )
+    rows = filter(None, map(_ROW.match, _table(log, _TITLE)))
+    return tuple(_layer(row, weights, features) for row in rows)
 
 
 def stored_bytes(log: str, title: str) -> dict[int, int]:
@@ -112,11 +106,10 @@ def stored_bytes(log: str, title: str) -> dict[int, int]:
     >>> stored_bytes("\\n".join([CONSTANTS, *rows]), CONSTANTS)
     {1: 832}
     """
-    sizes: dict[int, int] = {}
+    sizes: Counter[int] = Counter()
     for row in filter(None, map(_STORED.match, _table(log, title))):
-        index = int(row["index"])
-        sizes[index] = sizes.get(index, 0) + int(row["size"], 16)
-    return sizes
+        sizes[int(row["index"])] += int(row["size"], 16)
+    return dict(sizes)
 
 
 def _table(log: str, title: str) -> list[str]:
@@ -143,10 +136,11 @@ def parse_memory(log: str) -> Memory | None:
     return Memory(round(totals["Internal"]), round(totals["Weight"]))
 
 
-def _layer(row: re.Match[str]) -> Layer:
+def _layer(row: re.Match[str], weights: dict[int, int], features: dict[int, int]) -> Layer:
     inputs, outputs = _both_shapes(row["shapes"], row["op"])
+    index = int(row["index"])
     return Layer(
-        index=int(row["index"]),
+        index=index,
         op=row["op"],
         dtype=row["dtype"],
         runs_on=row["runs_on"],
@@ -156,6 +150,8 @@ def _layer(row: re.Match[str]) -> Layer:
         npu_cycles=int(row["npu"]),
         total_cycles=int(row["total"]),
         name=row["name"],
+        weight_bytes=weights.get(index, 0),
+        feature_bytes=features.get(index, 0),
         sparse_ratio=float(row["sparse"] or 0) / 100,
         sparse_axis=_AXES.get(row["axis"] or ""),
     )

@@ -32,7 +32,7 @@ def structure_digest(model: ModelProto) -> str:
     settings = _settings(model)
     for tensor in model.graph.initializer:
         kind = f"{tensor.data_type} {list(tensor.dims)}"
-        value = hashlib.sha256(_bytes(tensor)).hexdigest() if tensor.name in settings else ""
+        value = _value_digest(tensor) if tensor.name in settings else ""
         names[tensor.name] = f"c({kind} {value})"
     for node in model.graph.node:
         read = ",".join(number(name) for name in node.input)
@@ -58,9 +58,8 @@ def _settings(model: ModelProto) -> set[str]:
     return settings
 
 
-def _bytes(tensor: TensorProto) -> bytes:
-    content: bytes = numpy_helper.to_array(tensor).tobytes()
-    return content
+def _value_digest(tensor: TensorProto) -> str:
+    return hashlib.sha256(numpy_helper.to_array(tensor).tobytes()).hexdigest()
 
 
 def _type(value: onnx.ValueInfoProto) -> str:

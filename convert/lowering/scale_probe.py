@@ -12,8 +12,8 @@ from ...core.scratch import scratch_folder
 from ...core.session import Session
 from ...core.types import Float32
 from ..toolkit.environment import toolkit_version
+from ..toolkit.failures import Limits
 from ..toolkit.job import RawInput, ToolkitJob, run_job
-from ..toolkit.outcome import Limits
 from .qdq_lowering import lower_qdq
 
 # measured; any other version is tested when it is first used
@@ -82,11 +82,7 @@ def one_convolution() -> ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
 
 
-def _simulate(
-    model: ModelProto,
-    sample: Float32,
-    python: Path | None,
-) -> Float32:
+def _simulate(model: ModelProto, sample: Float32, python: Path | None) -> Float32:
     with scratch_folder() as folder:
         (folder / "model.onnx").write_bytes(model.SerializeToString())
         sample.tofile(folder / "input0.raw")

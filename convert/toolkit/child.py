@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import importlib.machinery
 import importlib.metadata
 import importlib.util
@@ -133,7 +134,10 @@ def _convert(make: Callable[[], Any], job: dict[str, Any], recorder: Recorder) -
     else:
         _apply_plan(rknn, job, recorder)
         rknn = make()  # the second step refuses an object that has loaded a model
-        _build_by_plan(rknn, Path(job["model"]).stem, recorder)
+        recorder.enter("build")
+        stem = Path(job["model"]).stem
+        config = f"{stem}.quantization.cfg"
+        _demand(rknn.hybrid_quantization_step2(f"{stem}.model", f"{stem}.data", config))
     if job["export"]:
         recorder.enter("export")
         _demand(rknn.export_rknn(job["export"]))
@@ -149,17 +153,6 @@ def _apply_plan(rknn: Any, job: dict[str, Any], recorder: Recorder) -> None:
     _demand(rknn.hybrid_quantization_step1(dataset=job["dataset"]))
     config = Path(Path(job["model"]).stem + ".quantization.cfg")
     recorder.result["carried"] = _write_plan(config, job["plan"])
-
-
-def _build_by_plan(rknn: Any, stem: str, recorder: Recorder) -> None:
-    recorder.enter("build")
-    _demand(
-        rknn.hybrid_quantization_step2(
-            model_input=f"{stem}.model",
-            data_input=f"{stem}.data",
-            model_quantization_cfg=f"{stem}.quantization.cfg",
-        )
-    )
 
 
 def _write_plan(config: Path, plan: dict[str, Any]) -> list[str]:
@@ -213,10 +206,8 @@ def _simulate(rknn: Any, job: dict[str, Any], recorder: Recorder) -> int:
             raise Refused("returned no outputs")
         return [np.asarray(output) for output in outputs]
 
-    def tell(done: str) -> None:
-        recorder.enter("simulate", done)
-
     run = runpy.run_path(os.path.join(_FOLDER, "child_simulation.py"))["simulate"]
+    tell = functools.partial(recorder.enter, "simulate")
     written: int = run(infer, count, job["processes"], tell, _die_with_parent)
     return written
 

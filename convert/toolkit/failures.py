@@ -1,4 +1,4 @@
-"""The ways in which rknn-toolkit2 fails, each with a name, a message and what to do about it."""
+"""How a job of rknn-toolkit2 ends: each failure has a name, a message and what to do about it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 
 from ...core.diagnostics import option
 from ...core.errors import ToolkitError
-from .outcome import Limits, Outcome
 
 _ANSI = re.compile(r"\x1b\[[\d;]*m")
 _RULE = re.compile(r"rules[\w.]*?\._p_(\w+)")
@@ -107,6 +106,31 @@ class ToolkitSilent(ToolkitError):
 
 
 @dataclass(frozen=True)
+class Limits:
+    """Of one job: wall-clock seconds, gigabytes of address space, seconds without any work.
+
+    A child that has used no CPU time for ``idle`` seconds hangs, and will not come back.
+    """
+
+    timeout: float
+    memory_gb: float
+    idle: float = 120
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended. ``code`` is None when it was stopped: at its time limit, or before.
+
+    ``looping`` names the optimisation rule without which it would have come to an end.
+    """
+
+    code: int | None
+    stage: str
+    hung: bool = False
+    looping: str = ""
+
+
+@dataclass(frozen=True)
 class Ending:
     """All there is to know about a job that ended."""
 
@@ -142,9 +166,8 @@ def _is_full(end: Ending) -> bool:
 def _orderly(end: Ending, kind: str, text: str) -> ToolkitError:
     reason = _reason(text, end.log) or kind
     if end.result["stage"] == "import":
-        return ToolkitMissing(
-            f"rknn-toolkit2 cannot be imported: {reason}", _import_hint(text), end.log
-        )
+        hint = _hint(text, "rockpress doctor says what is missing")
+        return ToolkitMissing(f"rknn-toolkit2 cannot be imported: {reason}", hint, end.log)
     if kind == "SystemExit":
         return _exit(end, reason)
     message = f"{_could_not(end)}: {reason}"
@@ -239,10 +262,5 @@ def _last_error_line(log: str) -> str:
     return useful[-1] if useful else ""
 
 
-def _hint(text: str) -> str:
-    return next((hint for pattern, hint in _HINTS if re.search(pattern, text)), _GENERAL_HINT)
-
-
-def _import_hint(text: str) -> str:
-    hint = _hint(text)
-    return hint if hint != _GENERAL_HINT else "rockpress doctor says what is missing"
+def _hint(text: str, general: str = _GENERAL_HINT) -> str:
+    return next((hint for pattern, hint in _HINTS if re.search(pattern, text)), general)

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.progress import SILENT, Progress
-from .failures import Ending, ToolkitSilent, failure_of
-from .outcome import Limits
+from .failures import Ending, Limits, ToolkitSilent, failure_of
 from .process import LOG, ChildProcess
 from .rknn_file import is_cut_short
 

@@ -18,8 +18,7 @@ import psutil
 
 from ...core.diagnostics import option
 from ...core.progress import Progress
-from .failures import ToolkitMissing
-from .outcome import Limits, Outcome
+from .failures import Limits, Outcome, ToolkitMissing
 
 LOG = "log.txt"
 _CHILD = Path(__file__).with_name("child.py")

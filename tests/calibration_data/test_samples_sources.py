@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from rockpress.calibration_data.sources import label_texts
-from rockpress.calibration_data.sources.natural_sort import natural_key
+from rockpress.calibration_data.sources.label_texts import natural_key
 from rockpress.calibration_data.sources.open_source import open_source
 from rockpress.calibration_data.sources.source_types import ImageFiles, Source, TensorFiles
 from rockpress.core.errors import SamplesError

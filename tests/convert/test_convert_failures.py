@@ -23,6 +23,7 @@ from rockpress.convert.convert import convert
 from rockpress.convert.request import ConversionRequest, ToolkitSettings
 from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.convert.toolkit.failures import (
+    Limits,
     ToolkitCrashed,
     ToolkitExited,
     ToolkitHung,
@@ -35,7 +36,6 @@ from rockpress.convert.toolkit.failures import (
     ToolkitTimeout,
 )
 from rockpress.convert.toolkit.job import ToolkitJob, run_job
-from rockpress.convert.toolkit.outcome import Limits
 from rockpress.convert.toolkit_build import ToolkitBuild, build
 from rockpress.core.progress import Progress
 

@@ -12,9 +12,8 @@ from graphs import model_of
 from rockpress.convert.convert import convert
 from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
-from rockpress.convert.toolkit.failures import ToolkitLooped
+from rockpress.convert.toolkit.failures import Limits, ToolkitLooped
 from rockpress.convert.toolkit.job import ToolkitJob, run_job
-from rockpress.convert.toolkit.outcome import Limits
 from rockpress.convert.toolkit.process import RuleLoops
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db

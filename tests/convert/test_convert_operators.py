@@ -16,8 +16,8 @@ from rockpress.convert.chips.targets import find_target
 from rockpress.convert.convert import convert
 from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
+from rockpress.convert.toolkit.failures import Limits
 from rockpress.convert.toolkit.job import ToolkitJob, run_job
-from rockpress.convert.toolkit.outcome import Limits
 from rockpress.core.errors import RockpressError
 from rockpress.core.scratch import scratch_folder
 

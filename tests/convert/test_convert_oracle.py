@@ -18,8 +18,7 @@ from rockpress.convert.convert import convert
 from rockpress.convert.oracle import Oracle
 from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
-from rockpress.convert.toolkit.failures import ToolkitRaised, ToolkitTimeout
-from rockpress.convert.toolkit.outcome import Limits
+from rockpress.convert.toolkit.failures import Limits, ToolkitRaised, ToolkitTimeout
 from rockpress.core.errors import RockpressError
 
 pytestmark = [pytest.mark.toolkit, pytest.mark.usefixtures("leaves_nothing_behind")]
