@@ -18,20 +18,24 @@ def metric_modules() -> Mapping[str, str]:
     >>> metric_modules()["topK"]
     'classification'
     """
-    sources = sorted(files(__package__).iterdir(), key=lambda source: source.name)
-    return {
-        name: source.name.removesuffix(".py")
-        for source in sources
-        if source.name.endswith(".py")
-        for name in _names_in(source.read_text(encoding="utf-8"))
-    }
+    modules: dict[str, str] = {}
+    for source in sorted(files(__package__).iterdir(), key=lambda source: source.name):
+        if source.name.endswith(".py"):
+            module = source.name.removesuffix(".py")
+            for name in _names_in(source.read_text(encoding="utf-8"), module):
+                other = modules.setdefault(name, module)
+                assert other == module, f"the metric {name} is in {other}.py and in {module}.py"
+    return modules
 
 
-def _names_in(source: str) -> list[str]:
-    """Return the keys of the table at the end of a module; none where it has no table."""
+def _names_in(source: str, module: str) -> list[str]:
+    """Return the keys of the table of a module; none where it has no table."""
     begin = _TABLE.search(source)
     if begin is None:
         return []
     table = ast.parse(source[begin.start() :]).body[0]
-    assert isinstance(table, ast.AnnAssign) and isinstance(table.value, ast.Dict)
+    if not (isinstance(table, ast.AnnAssign) and isinstance(table.value, ast.Dict)):
+        raise AssertionError(
+            f"{module}.py: write METRICS: MetricTable = {{...}}, names as plain texts"
+        )
     return [ast.literal_eval(key) for key in table.value.keys if key is not None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import Field, dataclass, fields, is_dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from .measurement import Scores
 from .metric import Metric, MetricTable, Outputs
 from .metric_names import metric_modules
 
+_NUMBERS = {"int": "a whole number", "float": "a number"}
+_OPTION_TYPES = re.compile(r"\b(bool|int|float|Path)\b")
 # a name with a number in it, such as top5
 _NUMBERED = re.compile(r"([a-z@-]+?)([1-9]\d{0,4})")
 
@@ -74,9 +76,8 @@ def bind_metric(
 def with_paths_from(folder: Path, name: str, options: Mapping[str, str]) -> dict[str, str]:
     """Return a metric's options with relative paths of files made to start at ``folder``."""
     metric = _listed_metric(name)
-    if not is_dataclass(metric):
-        return dict(options)
-    paths = {field.name for field in fields(metric) if str(field.type).startswith("Path")}
+    settable = _options_of(metric).items() if metric is not None else ()
+    paths = {key for key, field in settable if _type_name(field) == "Path"}
     return {
         key: str(folder / text) if key.replace("-", "_") in paths else text
         for key, text in options.items()
@@ -119,8 +120,7 @@ def _table_entry(name: str) -> Metric | Callable[[int], Metric] | None:
 def _with_options(metric: Metric, name: str, options: Mapping[str, str]) -> Metric:
     if not options:
         return metric
-    assert is_dataclass(metric)
-    settable = {field.name: field for field in fields(metric) if field.metadata}
+    settable = _options_of(metric)
     values: dict[str, Any] = {}
     for key, text in options.items():
         field = settable.get(key.replace("-", "_"))
@@ -130,22 +130,40 @@ def _with_options(metric: Metric, name: str, options: Mapping[str, str]) -> Metr
                 f"{option('metric-option', {key: None})}: {name} has no such option",
                 f"its options: {listed}",
             )
-        values[field.name] = _value(str(field.type), text, key, field.metadata)
-    return replace(metric, **values)
+        values[field.name] = _value(_type_name(field), text, key, field.metadata)
+    changed: Metric = replace(metric, **values)  # type: ignore[type-var]
+    return changed
+
+
+def _options_of(metric: Metric) -> dict[str, Field[Any]]:
+    """Return the fields of a metric that are options: those with metadata."""
+    return (
+        {field.name: field for field in fields(metric) if field.metadata}
+        if is_dataclass(metric)
+        else {}
+    )
+
+
+def _type_name(field: Field[Any]) -> str:
+    """Return what an option is: bool, int, float, Path or str; None beside it does not matter.
+
+    A type is a text where annotations are postponed, and may name what only type checkers import.
+    """
+    text = field.type.__name__ if isinstance(field.type, type) else str(field.type)
+    match = _OPTION_TYPES.search(text)
+    return match[0] if match else "str"
 
 
 def _value(kind: str, text: str, key: str, metadata: Mapping[str, Any]) -> Any:
-    """Return an option's value, by the type of its field; ``metadata`` may list the choices."""
+    """Return an option's value, by the name of its type; ``metadata`` may list the choices."""
     choices = {"yes": True, "no": False} if kind == "bool" else metadata.get("choices")
     try:
         if choices is not None:
             return choices[text] if isinstance(choices, dict) else choices[choices.index(text)]
-        convert: Callable[[str], Any] = {"int": int, "float": float}.get(
-            kind.partition(" ")[0], Path if kind.startswith("Path") else str
-        )
+        convert: Callable[[str], Any] = {"int": int, "float": float, "Path": Path}.get(kind, str)
         return convert(text)
     except (ValueError, KeyError) as error:
-        expected = " or ".join(choices) if choices else f"a {kind.partition(' ')[0]}"
+        expected = " or ".join(choices) if choices else _NUMBERS[kind]
         raise OptionError(
             f"{option('metric-option', {key: text})}: not {expected}",
             str(metadata.get("help", "")),

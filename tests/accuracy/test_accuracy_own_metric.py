@@ -9,8 +9,9 @@ import pytest
 from sklearn.metrics import f1_score, log_loss
 
 from rockpress.accuracy.compare import compare
-from rockpress.accuracy.metrics.metric_table import bind_metric
+from rockpress.accuracy.metrics.metric_table import bind_metric, find_metric
 from rockpress.calibration_data.sources.labels import Labels
+from rockpress.core.errors import OptionError
 
 COUNT = 300
 
@@ -60,3 +61,43 @@ def test_the_metric_in_the_documentation(
     result = compare([found], [near], labels, "my_metrics:error")
     assert (result.baseline_value, result.candidate_value) == (0.25, 0.5)
     assert result.retention is not None and result.retention.value == 0.5  # lower is better
+
+
+OPTIONS = """
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Optional
+
+from rockpress.accuracy.metrics.classification import TopK
+
+
+@dataclass(frozen=True)
+class Own(TopK):
+    half: bool = field(default=True, metadata={"help": "yes or no"})
+    share: float = field(default=1.0, metadata={"help": "a number"})
+    rest: Optional[int] = field(default=None, metadata={"help": "a number"})
+    table: Path | None = field(default=None, metadata={"help": "a file"})
+    word: str = field(default="", metadata={"help": "a text"})
+
+
+class Plain(TopK):
+    pass
+"""
+
+
+@pytest.mark.parametrize("begin", ["", "from __future__ import annotations\n"])
+def test_options_have_their_types_whether_annotations_are_postponed_or_not(
+    begin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = f"typed_metric_{len(begin)}"
+    (tmp_path / f"{module}.py").write_text(begin + OPTIONS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    options = {"half": "no", "share": "0.5", "rest": "3", "table": "t.txt", "word": "no"}
+    metric = vars(find_metric(f"{module}:Own", options))
+    expected = {"half": False, "share": 0.5, "rest": 3, "table": Path("t.txt"), "word": "no"}
+    assert {name: metric[name] for name in expected} == expected
+    for name, kind in (("half", "yes or no"), ("share", "a number"), ("rest", "a whole number")):
+        with pytest.raises(OptionError, match=f"not {kind}"):
+            find_metric(f"{module}:Own", {name: "much"})
+    with pytest.raises(OptionError, match="has no such option"):
+        find_metric(f"{module}:Plain", {"half": "no"})

@@ -21,6 +21,8 @@ from rockpress.cli import handler, parameters
 from rockpress.cli.main import COMMANDS
 from rockpress.cli.verb_options import OptionValues, complete_target, takes
 from rockpress.core.errors import ModelError, OptionError, RockpressError, ToolkitError
+from rockpress.core.options import options_in
+from rockpress.pipeline.options.option_table import GROUPS
 
 CLI = Path(__file__).parents[2] / "cli"
 COMMAND_FILES = {file.stem for file in (CLI / "commands").glob("[a-z]*.py")}
@@ -49,6 +51,16 @@ def imported_by_command(*args: str, names: set[str]) -> set[str]:
 
 def test_every_command_is_written() -> None:
     assert list(COMMANDS) == WRITTEN
+
+
+def test_options_are_of_commands_that_there_are() -> None:
+    verbs = {
+        verb
+        for group in GROUPS.values()
+        for described in options_in(group)
+        for verb in described.verbs
+    }
+    assert verbs <= set(COMMANDS)
 
 
 def test_help_lists_every_command() -> None:
