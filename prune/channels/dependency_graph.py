@@ -52,10 +52,6 @@ class DependencyGraph:
         for axis in self.axes_of(name):
             self.atoms.freeze(axis)
 
-    def set_axes(self, name: str, axes: list[AtomAxis]) -> None:
-        """Record the atoms along each axis of a node's output."""
-        self.axes[name] = axes
-
     def freeze_output(self, name: str) -> None:
         """Record that nothing is removed from a node's output."""
         self.axes[name] = [frozen(size) for size in self.shape(name)]

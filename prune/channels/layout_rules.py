@@ -193,7 +193,6 @@ def resize(dep: DependencyGraph, node: NodeProto) -> None:
     for axis, size in zip(x, shape, strict=True):
         if axis.size != size:
             dep.atoms.freeze(axis)
-    dep.set_axes(
-        node.output[0],
-        [axis if axis.size == size else frozen(size) for axis, size in zip(x, shape, strict=True)],
-    )
+    dep.axes[node.output[0]] = [
+        axis if axis.size == size else frozen(size) for axis, size in zip(x, shape, strict=True)
+    ]
