@@ -9,8 +9,7 @@ from onnx import NodeProto
 
 from ...core.graphs.graph import attributes, constant_value
 from ...core.types import Shape
-from .dependency_graph import DependencyGraph
-from .union_find import FROZEN, AtomAxis, frozen
+from .dependency_graph import FROZEN, AtomAxis, DependencyGraph, frozen
 
 # keys and values, or queries too, are often made by one layer
 _PACKED = (2, 3)
