@@ -9,9 +9,8 @@ from onnx import NodeProto
 
 from ...core.graphs.graph import Graph, attributes, constant_value
 from .blocks import find_blocks
-from .dependency_graph import DependencyGraph
+from .dependency_graph import AtomAxis, DependencyGraph, frozen
 from .layout_rules import concat, depth_to_space, gather, reshape, resize, slice_, split, transpose
-from .union_find import AtomAxis, frozen
 
 Rule = Callable[[DependencyGraph, NodeProto], None]
 

@@ -10,8 +10,7 @@ import numpy as np
 from onnx import NodeProto
 
 from ...core.graphs.graph import Graph, free_name, output_axis
-from .dependency_graph import DependencyGraph
-from .union_find import FROZEN, AtomAxis
+from .dependency_graph import FROZEN, AtomAxis, DependencyGraph
 
 WeightAxis = tuple[str, int]  # name of an initializer, axis
 

@@ -9,8 +9,7 @@ from onnx import NodeProto
 
 from ...core.graphs.graph import attributes, constant_value
 from ...core.types import Shape
-from .dependency_graph import DependencyGraph
-from .union_find import FROZEN, AtomAxis, frozen
+from .dependency_graph import FROZEN, AtomAxis, DependencyGraph, frozen
 
 # keys and values, or queries too, are often made by one layer
 _PACKED = (2, 3)
@@ -193,7 +192,6 @@ def resize(dep: DependencyGraph, node: NodeProto) -> None:
     for axis, size in zip(x, shape, strict=True):
         if axis.size != size:
             dep.atoms.freeze(axis)
-    dep.set_axes(
-        node.output[0],
-        [axis if axis.size == size else frozen(size) for axis, size in zip(x, shape, strict=True)],
-    )
+    dep.axes[node.output[0]] = [
+        axis if axis.size == size else frozen(size) for axis, size in zip(x, shape, strict=True)
+    ]

@@ -12,8 +12,7 @@ from onnx import NodeProto
 
 from ...core.graphs.graph import Graph, attributes
 from ...core.graphs.layers import LayerShape, layer_of, pooling_of
-from ..channels.dependency_graph import DependencyGraph
-from ..channels.union_find import AtomAxis
+from ..channels.dependency_graph import AtomAxis, DependencyGraph
 from .width_candidates import Candidate
 
 Cost = Callable[[LayerShape], float]

@@ -50,19 +50,16 @@ def _cores(graph: Graph) -> Iterator[set[str]]:
         odds = {node.output[0], *_moved(graph, node.output)}
         readers = [reader for name in odds for reader in graph.consumers.get(name, [])]
         readers = [reader for reader in readers if reader.op_type not in MOVING]
-        # with constants it is no attention, but the expected value of a distribution
-        if len(readers) != 1 or readers[0].op_type != "MatMul" or _reads_constant(graph, *readers):
+        if len(readers) != 1 or readers[0].op_type != "MatMul":
             continue
         result = readers[0]
+        if any(graph.is_weight(name) for name in result.input):
+            continue  # no attention, but the expected value of a distribution
         scores, product = _back_to_product(graph, node)
         roots = [*result.input, *(product.input if product is not None else ())]
         core = {*scores, *odds, result.output[0]}
         core |= {name for root in roots for name in _moved_into(graph, root)}
         yield core | set(_moved(graph, [result.output[0]]))
-
-
-def _reads_constant(graph: Graph, node: NodeProto) -> bool:
-    return any(name in graph.weights for name in node.input)
 
 
 def _projected(graph: Graph, cores: set[str]) -> Iterator[str]:

@@ -51,13 +51,11 @@ def mixed_activations(
         noise = {name: ratio for name, ratio in noise.items() if name not in graph.input_names}
     soon = half + mixed.seconds / 10  # the rest of the time is for the trials
     choices = growing_choices(graph, plan, noise, mixed, soon)
-    return search(
-        choices,
-        lambda names: held_out.sqnr_db(render_with(names)),
-        mixed.budget,
-        deadline,
-        progress,
-    )
+
+    def sqnr_db(names: tuple[str, ...]) -> float:
+        return held_out.sqnr_db(render_with(names))
+
+    return search(choices, sqnr_db, mixed.budget, deadline, progress)
 
 
 def sensitivities(

@@ -130,10 +130,7 @@ def _exponent_for(low: float, high: float) -> int:
         return _LEAST_EXPONENT
     # the widest span below the next power of two: 1024 to 2048 bins, and one for a broken end
     exponent = max(math.frexp(high - low)[1] - BINS.bit_length() + 1, _LEAST_EXPONENT)
-    while _bins_between(low, high, math.ldexp(1.0, exponent)) > BINS:
-        exponent += 1
+    width = math.ldexp(1.0, exponent)
+    while math.floor(high / width) - math.floor(low / width) + 1 > BINS:
+        exponent, width = exponent + 1, width * 2
     return exponent
-
-
-def _bins_between(low: float, high: float, width: float) -> int:
-    return math.floor(high / width) - math.floor(low / width) + 1

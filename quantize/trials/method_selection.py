@@ -34,7 +34,7 @@ class TaskMetric:
 class MethodTrial:
     """A candidate on the held-out samples: SQNR in dB over all, and of each sample.
 
-    ``each_db`` is measured before a last Softmax or Sigmoid, see logits. ``scores`` has the metric
+    ``each_db`` is measured before a last Softmax or Sigmoid, see Logits. ``scores`` has the metric
     of each sample, if there is one.
     """
 
