@@ -1,6 +1,6 @@
 """Write the help of every command into docs/command-line.md, below its marker.
 
-python docs/cli_reference.py
+.venv/bin/python docs/cli_reference.py
 """
 
 from __future__ import annotations

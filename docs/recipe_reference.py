@@ -1,6 +1,6 @@
 """Write what a recipe may hold into docs/recipe.md, below its marker, and its JSON schema.
 
-python docs/recipe_reference.py
+.venv/bin/python docs/recipe_reference.py
 """
 
 from __future__ import annotations

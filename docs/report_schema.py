@@ -1,6 +1,6 @@
 """Write the JSON schema of the report's document into docs/rockpress-report.schema.json.
 
-python docs/report_schema.py
+.venv/bin/python docs/report_schema.py
 """
 
 from __future__ import annotations

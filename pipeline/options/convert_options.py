@@ -30,7 +30,7 @@ class ConvertOptions(Options):
     scheme: str | None = opt(
         None,
         Choice(_every_scheme),
-        "Bits of weights (w) and activations (a), or float16.",
+        "The number format: bits of weights (w) and activations (a).",
         "convert",
         default="w8a8",
     )

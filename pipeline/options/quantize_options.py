@@ -21,7 +21,7 @@ class QuantizeOptions(Options):
     scheme: str = opt(
         "w8a8",
         Choice(scheme_names),
-        "Bits of weights (w) and activations (a), or float16.",
+        "The number format: bits of weights (w) and activations (a).",
         "run quantize inspect",
         kinds={"quantize": Choice(_quantized), "inspect": Choice(("w8a8", "float16"))},
     )

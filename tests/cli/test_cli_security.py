@@ -226,4 +226,4 @@ def test_reports_in_several_formats_hold_no_markup_of_others(
     assert rockpress(*line)[0] == 0
     for suffix in format_suffixes():
         text = (tmp_path / f"r{suffix}").read_text()
-        assert "\x1b" not in text and len(text) > 100
+        assert text and "\x1b" not in text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from importlib import util
 from pathlib import Path
@@ -16,21 +15,18 @@ import typer
 
 from commands import Run
 from graphs import model_of
+from option_values import other_value
 from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.cli import model_runs as cli_jobs
 from rockpress.cli.commands import run as run_command
 from rockpress.convert.chips.targets import TARGET_NAMES
 from rockpress.core.errors import ModelError, OptionError
+from rockpress.core.options import Option
 from rockpress.pipeline.options.check_options import Gates
-from rockpress.pipeline.options.option_table import options_of
-from rockpress.pipeline.recipes.recipe import make_recipe
+from rockpress.pipeline.options.option_table import homes_of, options_of
+from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
 from rockpress.pipeline.recipes.recipe_file import ModelJob, read_jobs
 from rockpress.pipeline.recipes.recipe_phrase import recipe_phrase
-
-if sys.version_info >= (3, 11):
-    pass
-else:
-    pass
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -113,6 +109,22 @@ def test_everything_at_once(write: Callable[[str], Path], tmp_path: Path) -> Non
         ),
         tmp_path / "out",
     )
+
+
+@pytest.mark.parametrize("described", options_of("run"), ids=lambda described: described.flag)
+def test_every_option_is_read(
+    described: Option, write: Callable[[str], Path], tmp_path: Path
+) -> None:
+    group, _ = next(homes_of(described.name))
+
+    def in_recipe(recipe: Recipe) -> Any:
+        return getattr(getattr(recipe, group), described.name)
+
+    plain = make_recipe(tmp_path / "a.onnx")
+    value = other_value(described, in_recipe(plain))
+    (job,) = read_jobs(write(f'model = "a.onnx"\n{recipe_phrase(described.flag, value)}'))
+    assert in_recipe(job.recipe) == described.load(value) != in_recipe(plain)
+    assert job.recipe == plain.with_options(**{described.name: value})
 
 
 def test_files_of_a_metric_are_found_from_the_recipe(
@@ -406,5 +418,5 @@ def generator() -> ModuleType:
 def test_the_reference_and_the_schema_are_up_to_date() -> None:
     written = generator()
     page = (DOCS / "recipe.md").read_text().split(written.MARKER)[1]
-    assert page == written.reference(), "run python docs/recipe_reference.py"
+    assert page == written.reference(), "run .venv/bin/python docs/recipe_reference.py"
     assert (DOCS / "rockpress.schema.json").read_text() == written.schema_text()

@@ -10,12 +10,12 @@ from typing import Any
 import onnx
 import pytest
 
+from option_values import other_value
 from rockpress.calibration_data.bundled import CALIBRATION, MODEL, sample_path
 from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import Samples
 from rockpress.convert.chips.targets import find_target
-from rockpress.core.list_kinds import Names, Numbers, Settings, Shapes, Shares, Size
-from rockpress.core.option_kinds import Choice, File, Flag, Kind, Number, Text, Whole
+from rockpress.core.option_kinds import File
 from rockpress.core.options import Option, options_in
 from rockpress.pipeline.caching.content_keys import key_of
 from rockpress.pipeline.options.option_table import GROUPS, homes_of, options_of
@@ -27,29 +27,6 @@ from rockpress.pipeline.tasks.pruning import prune_task
 from rockpress.pipeline.tasks.quantizing import quantize_task
 
 Task = Callable[[Recipe, Samples], Any]
-
-
-def other_value(kind: Kind, value: Any) -> Any:
-    """A value that the kind takes, and that is not ``value``."""
-    if isinstance(kind, Choice):
-        return next(word for word in kind.words if word not in (value, "off"))
-    if isinstance(kind, Flag):
-        return not value
-    if isinstance(kind, Whole):
-        return (value or 0) + 3
-    if isinstance(kind, Number):
-        return 0.25 if kind.high < 1.25 else 1.25 if value != 1.25 else 1.5
-    others: dict[type[Kind], Any] = {
-        Text: "cycles=-33%",
-        File: "/other/file",
-        Numbers: [3.5, 4.5, 5.5],
-        Names: ["other"],
-        Size: [48, 96],
-        Shapes: {"other": [1, 2]},
-        Settings: {"other": "3"},
-        Shares: {"cycles": 0.25},
-    }
-    return others[type(kind)]
 
 
 def distil(recipe: Recipe, calib: Samples) -> DistilTask:
@@ -67,9 +44,8 @@ def quantize(recipe: Recipe, calib: Samples) -> Any:
 
 
 def chip(recipe: Recipe) -> Any:
-    names = {"other": "rk3576"}
     (name,) = recipe.run.target
-    return find_target(names.get(name, name))
+    return find_target(name)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +75,7 @@ def test_an_option_changes_the_keys_of_the_stages_that_have_it_and_no_other(
     recipe = make_recipe("m.onnx")
     group, _ = next(homes_of(described.name))
     before = getattr(getattr(recipe, group), described.name)
-    changed = recipe.with_options(**{described.name: other_value(described.kind, before)})
+    changed = recipe.with_options(**{described.name: other_value(described, before)})
     homes = {home for home, _ in homes_of(described.name)}
     is_given = bool(homes & groups) or described.name in single
     keys = [key_of(task(each, calib)) for each in (recipe, changed)]
@@ -121,7 +97,7 @@ def test_a_whole_run_has_all_options_in_its_key_but_those_that_change_no_result(
     model.write_bytes(sample_path(MODEL).read_bytes())
     recipe = make_recipe(model)
     group, _ = next(homes_of(described.name))
-    value = other_value(described.kind, getattr(getattr(recipe, group), described.name))
+    value = other_value(described, getattr(getattr(recipe, group), described.name))
     if isinstance(described.kind, File):
         value = sample_path(CALIBRATION)
     changed = recipe.with_options(**{described.name: value})

@@ -130,7 +130,12 @@ def test_a_metric_is_a_file(copy: Copy) -> None:
     report = json.loads(copy.rockpress(*check, "--metric", "made-up"))
     (target,) = report["targets"]
     assert target["retention"]["metric"] == "reciprocal-rank"
-    assert 0.1 < target["models"][0]["accuracy"]["value"] < 1 == target["retention"]["value"]
+    whole = target["models"][0]["accuracy"]["value"]
+    assert 0.1 < whole < 1 == target["retention"]["value"]
+    more = ("--metric", "made-up", "--metric-option")
+    report = json.loads(copy.rockpress(*check, *more, "depth=2"))
+    assert 0 < report["targets"][0]["models"][0]["accuracy"]["value"] < whole
+    assert "depth=x: not a" in copy.rockpress(*check, *more, "depth=x", code=2)
 
 
 @pytest.mark.usefixtures("small_cnn", "labelled_folder")

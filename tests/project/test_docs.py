@@ -15,15 +15,25 @@ from PIL import Image
 
 import rockpress
 from commands import Run
+from rockpress.accuracy.metrics.metric_names import metric_modules
 from rockpress.calibration_data.bundled import CALIBRATION, MODEL, TEST, sample_path
 from rockpress.core.diagnostics import python_phrase, speaking
-from rockpress.pipeline.options.option_table import old_names, options_of, renamed
+from rockpress.pipeline.options.option_table import GROUPS, old_names, options_of, renamed
+from rockpress.quantize.choices.names import AUTO, method_names
+from rockpress.report.formats import format_suffixes
 from samples import save_images
 
 pytestmark = pytest.mark.toolkit
 
 ROOT = Path(__file__).parents[2]
 ROOMS_THAT_WARN = ("calibration_data", "convert", "pipeline", "quantize")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+# what is one of several files, by what CONTRIBUTING.md calls it; each has a row in a table
+NAMES = {
+    "quantization method": [name for name in method_names() if name != AUTO],
+    "metric": list(metric_modules()),
+    "report format": list(format_suffixes()),
+}
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -94,7 +104,7 @@ def test_the_commands_of_a_page_run_as_they_stand(
 def test_the_help_in_the_reference_is_what_the_commands_print() -> None:
     script = runpy.run_path(str(ROOT / "docs" / "cli_reference.py"))
     written = script["PAGE"].read_text().split(script["MARKER"])[1]
-    assert written == script["reference"](), "run python docs/cli_reference.py"
+    assert written == script["reference"](), "run .venv/bin/python docs/cli_reference.py"
 
 
 def test_the_names_before_are_those_of_the_table() -> None:
@@ -110,6 +120,27 @@ def test_every_folder_of_a_room_is_on_its_page() -> None:
     folders = {f"{path.parent.relative_to(ROOT)}/" for path in ROOT.glob("[a-z]*/*/__init__.py")}
     page = (ROOT / "docs" / "rooms.md").read_text()
     assert folders - set(re.findall(r"^\| `([a-z_/]+)` \|", page, re.MULTILINE)) == set()
+
+
+def test_the_groups_of_options_are_those_of_the_table() -> None:
+    row = r"^\| `(\w+)` \| `(\w+)` \| .* \| `([a-z_/]+\.py)` \|$"
+    rows = re.findall(row, CONTRIBUTING, re.MULTILINE)
+    assert {group: name for name, group, _ in rows} == {
+        group: options.__name__ for group, options in GROUPS.items()
+    }
+    for name, group, file in rows:
+        assert re.search(rf"\b{name}\b|\brecipe\.{group}\b", (ROOT / file).read_text()), file
+
+
+@pytest.mark.parametrize("subject", NAMES)
+def test_all_that_there_are_have_a_row_in_the_table_of_the_page(subject: str) -> None:
+    recipe = CONTRIBUTING.split(f"### A {subject}\n")[1].split("\n##")[0]
+    ((page, anchor),) = re.findall(r"a row in\s\[[^]]*\]\(([^)#]+)#?([^)]*)\)", recipe)
+    text = (ROOT / page).read_text()
+    table = re.search(r"^\|.*?\n\n", text[text.index(f"# {anchor.title()}") :], re.M | re.S)
+    assert table
+    cells = "".join(re.findall(r"^\|[^|]*\|", table[0], re.MULTILINE))
+    assert [name for name in NAMES[subject] if f"`{name}`" not in cells] == []
 
 
 def test_every_warning_is_documented() -> None:

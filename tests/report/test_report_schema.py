@@ -106,7 +106,7 @@ def generated() -> str:
 
 def test_the_schema_is_up_to_date() -> None:
     written = (DOCS / "rockpress-report.schema.json").read_text()
-    assert written == generated(), "run python docs/report_schema.py"
+    assert written == generated(), "run .venv/bin/python docs/report_schema.py"
 
 
 KINDS: dict[str, Any] = {

@@ -1,0 +1,45 @@
+"""Values for options: others than they have, made from what they take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rockpress.core.list_kinds import Names, Numbers, Settings, Shapes, Shares, Size
+from rockpress.core.option_kinds import Choice, File, Flag, Kind, Number, Text, Whole
+from rockpress.core.options import Option
+
+# of options whose values have to be known names
+KNOWN = {"target": ["rk3576"], "metric": "top5"}
+
+
+def other_value(described: Option, value: Any) -> Any:
+    """Return a plain value that the option takes, and that is not ``value``."""
+    kind = described.kind
+    if described.name in KNOWN:
+        return KNOWN[described.name]
+    if isinstance(kind, Choice):
+        return next(word for word in kind.words if word not in (value, "off"))
+    if isinstance(kind, Flag):
+        return not value
+    if isinstance(kind, Whole):
+        return (value or kind.low) + 3
+    if isinstance(kind, Number):
+        return _other_number(kind, value)
+    others: dict[type[Kind], Any] = {
+        Text: "cycles=-33%",
+        File: "/other/file",
+        Numbers: [3.5, 4.5, 5.5],
+        Names: ["other"],
+        Size: [48, 96],
+        Shapes: {"other": [1, 2]},
+        Settings: {"other": "3"},
+        Shares: {"cycles": 0.25},
+    }
+    return others[type(kind)]
+
+
+def _other_number(kind: Number, value: Any) -> float:
+    """Return one of the first two numbers of the kind, which are a quarter and a half above."""
+    step = min(1.0, kind.high - kind.low)
+    first, second = kind.low + step / 4, kind.low + step / 2
+    return first if value != first else second
