@@ -13,7 +13,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
@@ -71,10 +71,10 @@ def takes(verb: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 
 
 def _own_parameters(command: Callable[..., None]) -> list[inspect.Parameter]:
-    hints = get_type_hints(command, include_extras=True)
+    # not get_type_hints: in Python 3.10 it hides what is Annotated in an Optional, beside None
     return [
-        parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
-        for name, parameter in inspect.signature(command).parameters.items()
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, parameter in inspect.signature(command, eval_str=True).parameters.items()
         if name != "options"
     ]
 
