@@ -36,9 +36,17 @@ def show_analysis(analysis: Analysis, top: int) -> None:
         for layer, cost in analysis.by_cost
     ]
     title = f"{analysis.target}, {analysis.quantization}, rknn-toolkit2 {analysis.toolkit}"
-    total: tuple[str, ...] = _total(analysis)
-    if with_sparse:
-        total = (*total, "")
+    cycles, ms = analysis.cycles, analysis.latency.ms if analysis.latency else None
+    total = (
+        *("total", "", "", ""),
+        f"{cycles['ddr']:,}",
+        f"{cycles['npu']:,}",
+        _NONE if ms is None else f"{ms:.3f}",
+        "",
+        size_text(analysis.memory.weight_bytes) if analysis.memory else _NONE,
+        "",
+        *([""] if with_sparse else []),
+    )
     headings = (*_HEADINGS, "sparse") if with_sparse else _HEADINGS
     print_table(title, headings, [*rows[:top], total])
     left = f"; the {len(rows) - top} cheaper ones: --top {len(rows)}" if len(rows) > top else ""
@@ -48,24 +56,6 @@ def show_analysis(analysis: Analysis, top: int) -> None:
 def _sparse(layer: Layer) -> str:
     """Return what part of the weights the compiler leaves out, and along which of their axes."""
     return f"{layer.sparse_ratio:.0%} {layer.sparse_axis}" if layer.sparse_ratio else _NONE
-
-
-def _total(analysis: Analysis) -> tuple[str, ...]:
-    from ..report.text.units import size_text
-
-    cycles, ms = analysis.cycles, analysis.latency.ms if analysis.latency else None
-    return (
-        "total",
-        "",
-        "",
-        "",
-        f"{cycles['ddr']:,}",
-        f"{cycles['npu']:,}",
-        _NONE if ms is None else f"{ms:.3f}",
-        "",
-        size_text(analysis.memory.weight_bytes) if analysis.memory else _NONE,
-        "",
-    )
 
 
 def _summary(analysis: Analysis, left: str) -> list[str]:

@@ -121,9 +121,10 @@ def _explain(error: RockpressError, verbose: bool) -> int:
     _say(f"error: {_one_line(error.message)}")
     if error.hint:
         _say(f"hint: {_one_line(error.hint)}")
-    if verbose:
-        for cause in _causes(error):
-            _say(f"cause: {_named(cause)}")
+    cause = error.__cause__ if verbose else None
+    while cause is not None:
+        _say(f"cause: {_named(cause)}")
+        cause = cause.__cause__
     if log := getattr(error, "log", ""):
         _say(f"log: {_written_log(log)}")
     return error.exit_code
@@ -159,13 +160,6 @@ def _named(error: BaseException) -> str:
 
 def _one_line(text: str) -> str:
     return visible(" ".join(text.splitlines()).strip())
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    cause = error.__cause__
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__
 
 
 def _innermost_line(trace: TracebackType | None) -> str:

@@ -58,7 +58,7 @@ def speaking_of(model: Path) -> Iterator[None]:
 
 
 def _recipe_phrase_but_for(typed: set[str]) -> Phrase:
-    from ..pipeline.recipes.recipe_phrase import recipe_phrase
+    from ..pipeline.recipes.recipe import recipe_phrase
 
     return lambda name, value: (command_phrase if name in typed else recipe_phrase)(name, value)
 

@@ -26,9 +26,7 @@ def require_reports(reports: Files | None, recipe: Recipe, more: Files = ()) -> 
     OptionError when it would replace what is read for ``recipe``, or one of ``more``; else
     OutputError.
     """
-    written = [("--report", file) for file in reports or ()]
-    _require_unread(written, [recipe], more)
-    _require_files(written)
+    _require_free([("--report", file) for file in reports or ()], [recipe], more)
 
 
 def require_places(
@@ -43,8 +41,7 @@ def require_places(
     if depfile:
         _require_alone(depfile, [file for _, file in written], jobs)
         written.append(("--depfile", depfile))
-    _require_unread(written, [job.recipe for job in jobs], [recipe_file])
-    _require_files(written)
+    _require_free(written, [job.recipe for job in jobs], [recipe_file])
 
 
 def whole_report(jobs: Sequence[ModelJob]) -> Path:
@@ -72,14 +69,18 @@ def _require_alone(depfile: Path, reports: Iterable[Path], jobs: Iterable[ModelJ
             raise OptionError(f"--depfile {depfile}: results are written there", _ELSEWHERE)
 
 
-def _require_unread(written: Iterable[Written], recipes: Sequence[Recipe], more: Files) -> None:
-    """Raise OptionError when one of these is a file that the recipes or the command read."""
+def _require_free(written: Sequence[Written], recipes: Sequence[Recipe], more: Files) -> None:
+    """Raise OptionError for a file that the recipes or the command read, else OutputError."""
+    from ..core.files import require_file
+
     for option, file in written:
         if not file.is_file():
             continue
         read = [*more, *(path for recipe in recipes for path in _read_for(recipe, option))]
         if any(path.is_file() and path.samefile(file) for path in read):
             raise OptionError(f"{option} {file} would replace what is read", _ELSEWHERE)
+    for _, file in written:
+        require_file(file)
 
 
 def _read_for(recipe: Recipe, option: str) -> list[Path]:
@@ -90,13 +91,6 @@ def _read_for(recipe: Recipe, option: str) -> list[Path]:
     if option == "-o" or (option == "--report" and not gated):  # the run looks at -o itself
         recipe = recipe.with_options(baseline=None)
     return needed_files(recipe)
-
-
-def _require_files(written: Iterable[Written]) -> None:
-    from ..core.files import require_file
-
-    for _, file in written:
-        require_file(file)
 
 
 def _resolved(file: Path) -> Path:

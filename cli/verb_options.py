@@ -26,6 +26,8 @@ from .phrases import command_phrase
 
 # name -> plain value
 OptionValues = dict[str, Any]
+# what is shown after the options of the table
+_LAST = ("report", "as_json", "quiet", "verbose")
 # Typer's errors of usage, which the versions of Typer have in different places
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
@@ -63,7 +65,8 @@ def takes(verb: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 
         names = {parameter.name for parameter in own}
         call.__doc__ = command.__doc__
-        call.__signature__ = inspect.Signature(_ordered(parameters))  # type: ignore[attr-defined]
+        parameters.sort(key=lambda parameter: parameter.name in _LAST)
+        call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         call.__annotations__ = {}
         return call
 
@@ -79,14 +82,6 @@ def _own_parameters(command: Callable[..., None]) -> list[inspect.Parameter]:
     ]
 
 
-# what is shown after the options of the table
-_LAST = ("report", "as_json", "quiet", "verbose")
-
-
-def _ordered(parameters: list[inspect.Parameter]) -> list[inspect.Parameter]:
-    return sorted(parameters, key=lambda parameter: parameter.name in _LAST)
-
-
 def _parameter(described: Option, verb: str) -> inspect.Parameter:
     kind = described.kinds.get(verb, described.kind)
     if isinstance(kind, Flag):
@@ -99,7 +94,8 @@ def _parameter(described: Option, verb: str) -> inspect.Parameter:
         help=_help(described, verb),
         autocompletion=_completion(described.name, kind),
     )
-    return _keyword(described.name, _annotated(kind, shown), None)
+    annotation = Annotated[list[Any], shown] if kind.repeats else Annotated[Any, shown]
+    return _keyword(described.name, annotation, None)
 
 
 def _alias(old: str, verb: str) -> inspect.Parameter:
@@ -111,10 +107,6 @@ def _alias(old: str, verb: str) -> inspect.Parameter:
 def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
     kind = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(name, kind, annotation=annotation, default=default)
-
-
-def _annotated(kind: Kind, shown: Any) -> Any:
-    return Annotated[list[Any], shown] if kind.repeats else Annotated[Any, shown]
 
 
 def _help(described: Option, verb: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from rockpress.core.options import Option
 from rockpress.pipeline.options.option_table import options_of
-from rockpress.pipeline.recipes.recipe_phrase import VERB, key_meanings
+from rockpress.pipeline.recipes.recipe import VERB, key_meanings
 
 PAGE = Path(__file__).with_name("recipe.md")
 SCHEMA = Path(__file__).with_name("rockpress.schema.json")

@@ -30,8 +30,7 @@ from ..core.progress import SILENT, Progress
 from ..core.scratch import scratch_folder
 from ..quantize.quantize import QuantizeResult, quantize
 from .inspection import ModelFacts, facts_of
-from .recipes.recipe import Recipe
-from .recipes.recipe_targets import targets_of
+from .recipes.recipe import Recipe, targets_of
 from .samples.ready_model import ReadyModel, ready_model
 from .tasks.converting import require_toolkit, toolkit_settings
 from .tasks.plan_handover import ranges_of
@@ -89,10 +88,7 @@ class Analysis:
 
     def document(self) -> dict[str, Any]:
         """Return the analysis as plain values, with every layer's cost in its row."""
-        rows = [
-            {**asdict(layer), **asdict(cost)}
-            for layer, cost in zip(self.layers, self.costs, strict=True)
-        ]
+        pairs = zip(self.layers, self.costs, strict=True)
         return {
             **{name: getattr(self, name) for name in ("target", "toolkit", "quantization")},
             "bytes": self.bytes,
@@ -101,7 +97,7 @@ class Analysis:
             "memory": asdict(self.memory) if self.memory else None,
             "on_cpu": self.on_cpu,
             "shares": self.shares,
-            "layers": rows,
+            "layers": [{**asdict(layer), **asdict(cost)} for layer, cost in pairs],
             "warnings": [asdict(warning) for warning in self.warnings],
             "seconds": round(self.seconds, 3),
         }

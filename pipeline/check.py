@@ -8,7 +8,6 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from ..accuracy.compare import Comparison
 from ..accuracy.runners import run_onnxruntime
 from ..calibration_data.samples import Samples
 from ..convert.chips.targets import find_target
@@ -90,15 +89,13 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
     ready = ready_model(recipe.model, recipe.shape)
     calib, evaluation = open_both(ready, recipe)
     opened = _open_candidate(candidate, calib, evaluation, recipe)
-    target_name = opened.manifest.target if isinstance(opened, _Rebuildable) else None
-    require_comparable(last, recipe, [target_name])
+    target = opened.manifest.target if isinstance(opened, _Rebuildable) else None
+    require_comparable(last, recipe, [target])
     _require_runnable(recipe, opened)
     log = StageLog(progress)
     base = measure_baseline(ready, calib, evaluation, recipe, log)
-    target = None
     with log.stage("candidate"):
         if isinstance(opened, _Rebuildable):
-            target = opened.manifest.target
             measured = _simulated(candidate, opened, calib, evaluation, recipe, progress)
         else:
             measured = _run_onnx(opened, evaluation, progress)
@@ -115,7 +112,8 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
                 optimise=not measured.quantized,
             )
     comparison = base.compared(measured.outputs)
-    row = _with_accuracy(measured.row, comparison)
+    runner = "onnxruntime" if target is None else "rknn-simulator"
+    row = replace(measured.row, accuracy=accuracy_figure(comparison, runner))
     report = TargetReport(
         target=target,
         models=(base.row, row),
@@ -213,14 +211,9 @@ def _simulated(
     hybrid = opened.plan if quantization == "hybrid" else None
     ranges = ranges_of(read_plan(hybrid), load_model(opened.source)) if hybrid else None
 
+    target, preprocess = find_target(opened.manifest.target), evaluation.npu_preprocess
     request = replace(
-        conversion_request(
-            recipe.toolkit,
-            opened.source,
-            None,
-            find_target(opened.manifest.target),
-            evaluation.npu_preprocess,
-        ),
+        conversion_request(recipe.toolkit, opened.source, None, target, preprocess),
         quantization="auto" if own else quantization,
         dtype=None if own else opened.manifest.dtype,
         calibration=() if own or calib is None else NpuFeeds(calib),
@@ -236,9 +229,8 @@ def _simulated(
         bytes=candidate.stat().st_size,
         latency=latency_figures(conversion),
     )
-    return _Measured(
-        row, conversion.outputs or [], opened.source, quantization == "qdq", conversion
-    )
+    outputs = conversion.outputs or []
+    return _Measured(row, outputs, opened.source, quantization == "qdq", conversion)
 
 
 def _require_same_feed(manifest: Manifest, evaluation: Samples, candidate: Path) -> None:
@@ -277,8 +269,3 @@ def _require_same_calibration(manifest: Manifest, calib: Samples | None, candida
             f"give the same {option('calib')}, {option('calib-count')}, {option('seed')} and "
             "preprocess options as then",
         )
-
-
-def _with_accuracy(row: ModelRow, comparison: Comparison) -> ModelRow:
-    runner = "rknn-simulator" if row.stage == "rknn" else "onnxruntime"
-    return replace(row, accuracy=accuracy_figure(comparison, runner))

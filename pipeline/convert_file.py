@@ -20,11 +20,9 @@ from ..core.scratch import scratch_folder
 from ..quantize.rendering.plan import read_plan
 from .output_files import archive_stale, require_output, require_unread
 from .parallel import each_target
-from .recipes.recipe import Recipe
-from .recipes.recipe_targets import targets_of
+from .recipes.recipe import Recipe, targets_of
 from .samples.audits import audit_target, sample_ranges
-from .samples.calibration_input import calibration_samples
-from .samples.ready_model import ReadyModel, ready_model
+from .samples.ready_model import ReadyModel, calibration_samples, ready_model
 from .tasks.converting import NpuFeeds, conversion_request, require_toolkit
 from .tasks.manifest_files import write_manifest_beside
 from .tasks.plan_handover import ranges_of

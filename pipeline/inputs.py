@@ -8,8 +8,12 @@ from ..core.errors import OptionError
 from .figures.robustness import require_images
 from .recipes.recipe import Recipe
 from .samples.bound_metric import bound_metric, require_labels
-from .samples.calibration_input import calibration_samples
-from .samples.ready_model import ReadyModel, ready_model, require_calibration
+from .samples.ready_model import (
+    ReadyModel,
+    calibration_samples,
+    ready_model,
+    require_calibration,
+)
 from .tasks.distilling import split_for_pruning
 from .tasks.pruning import prunes, require_layers
 

@@ -11,7 +11,7 @@ from ..prune.results.prune_result import PruneResult
 from .output_files import require_output
 from .recipes.recipe import Recipe
 from .requirements import pruning_target
-from .samples.calibration_input import open_calibrated
+from .samples.ready_model import open_calibrated
 from .tasks.distilling import distil_pruned, distil_task, distillation_warnings
 from .tasks.pruning import Pruning, prune_task
 

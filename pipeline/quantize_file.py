@@ -15,13 +15,12 @@ from ..core.graphs.model import load_model, model_bytes
 from ..core.progress import SILENT, Progress
 from ..core.results.model_figures import QuantizationFigure
 from ..quantize.quantize import QuantizeResult
-from .figures.quantization_figure import quantization_figure
 from .output_files import require_output
-from .recipes.recipe import Recipe
-from .recipes.recipe_targets import only_target
-from .samples.calibration_input import open_calibrated
+from .recipes.recipe import Recipe, only_target
+from .samples.ready_model import open_calibrated
 from .tasks.quantizing import (
     QuantizeTask,
+    quantization_figure,
     quantize_as,
     quantize_task,
     quantize_warnings,

@@ -9,18 +9,16 @@ from ..core.diagnostics import option
 from ..core.errors import OptionError
 from ..core.graphs.model import require_model_file
 from ..prune.distillation.distil import require_torch
-from .recipes.recipe import Recipe
-from .recipes.recipe_targets import only_target, targets_of
-from .tasks.pruning import budget_of, cost_of, require_pruning
+from .recipes.recipe import Recipe, only_target, targets_of
+from .tasks.pruning import budget_of, cost_of, prunes, require_pruning, require_sparsity
 from .tasks.quantizing import mixed_precision
-from .tasks.semi_structured import require_sparsity
 
 
 def require_samples(recipe: Recipe) -> None:
     """Raise OptionError when a stage needs samples that were not given."""
-    prunes = budget_of(recipe.prune) is not None or recipe.prune.sparsity is not None
-    if recipe.samples.calib is None and (prunes or recipe.quantizes):
-        stage = "pruning" if prunes else "quantization"
+    is_pruned = prunes(recipe.prune)
+    if recipe.samples.calib is None and (is_pruned or recipe.quantizes):
+        stage = "pruning" if is_pruned else "quantization"
         raise OptionError(
             f"{stage} needs calibration samples",
             f"give some with {option('calib')}, or use {option('scheme', 'float16')} and no "
@@ -66,7 +64,7 @@ def require_possible(recipe: Recipe) -> list[Target]:
     """Return the targets. Raises OptionError when one cannot have what the recipe asks for."""
     require_model_file(recipe.model)
     require_samples(recipe)
-    targets = targets_of(recipe)
+    targets, scheme = targets_of(recipe), recipe.quantize.scheme
     if (budget := budget_of(recipe.prune)) is not None:
         require_pruning(recipe.prune)
         for target in targets:
@@ -75,21 +73,16 @@ def require_possible(recipe: Recipe) -> list[Target]:
             require_torch()
     require_measurable(recipe)
     for target in targets:
-        _require_format(target, recipe.quantize.scheme)
-        require_sparsity(recipe.prune, recipe.quantize.scheme, target)
+        if scheme not in target.dtypes:
+            float16 = f"use {option('scheme', 'float16')}"
+            instead = float16 if scheme == "w8a8" else f"leave out {option('scheme')}"
+            raise OptionError(
+                f"{target.name} has no {scheme}", f"it has: {', '.join(target.dtypes)}; {instead}"
+            )
+        require_sparsity(recipe.prune, scheme, target)
         mixed_precision(recipe.quantize, target)
         require_latency(target, recipe.gates.max_latency_ms)
     return targets
-
-
-def _require_format(target: Target, scheme: str) -> None:
-    if scheme not in target.dtypes:
-        instead = {"w8a8": f"use {option('scheme', 'float16')}"}.get(
-            scheme, f"leave out {option('scheme')}"
-        )
-        raise OptionError(
-            f"{target.name} has no {scheme}", f"it has: {', '.join(target.dtypes)}; {instead}"
-        )
 
 
 def require_latency(target: Target, limit: float | None) -> None:

@@ -203,7 +203,7 @@ class _TargetRuns:
     def run(self, target: Target, recipe: Recipe, progress: Progress) -> TargetReport:
         """Run one target; it may be run again after it failed."""
         folder, work = self.folder / target.name, self.work / target.name
-        log = self.logs[target.name] = self.log.of_target(progress)
+        log = self.logs[target.name] = StageLog(progress, self.log.runs)
         _remove(folder)
         base = self.base
         run = TargetRun(base.ready, base.calib, base.evaluation, recipe, target, folder, work)

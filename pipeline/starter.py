@@ -15,7 +15,7 @@ from ..core.errors import OutputError
 from ..core.files import write_text
 from ..core.graphs.model import load_model
 from ..core.passes.prepare import input_shapes_of
-from .recipes.recipe_phrase import key_meanings
+from .recipes.recipe import key_meanings
 
 RECIPE = "rockpress.toml"
 FRAGMENT = "rockpress.mk"
@@ -146,18 +146,11 @@ def recipe_text(model: ModelProto, answers: Answers) -> str:
     for title, keys in _SECTIONS.items():
         lines += ["", f"# {title}"]
         for key, example in keys.items():
-            lines += _comment(f"{key}: {meanings[key]}")
-            value = samples.get(key)
-            lines.append(
-                f"{key} = {json.dumps(value)}"
-                if value
-                else f"# {key} = {examples.get(key, example)}"
-            )
+            text, indent = f"{key}: {meanings[key]}", "#   "
+            lines += fill(text, 98, initial_indent="# ", subsequent_indent=indent).splitlines()
+            line = f"# {key} = {examples.get(key, example)}"
+            lines.append(f"{key} = {json.dumps(samples[key])}" if samples.get(key) else line)
     return "\n".join(lines) + "\n"
-
-
-def _comment(text: str) -> list[str]:
-    return fill(text, 98, initial_indent="# ", subsequent_indent="#   ").splitlines()
 
 
 def _inputs(model: ModelProto) -> list[str]:
@@ -170,11 +163,12 @@ def _inputs(model: ModelProto) -> list[str]:
         if None in shape[1:]:
             lines += _fixing(name, shape, alone=len(inputs) == 1)
     outputs = ", ".join(json.dumps(value.name) for value in model.graph.output)
-    lines += [
+    return [
+        *lines,
         f"# Outputs: {outputs}",
         "# The model can be ended earlier, before a detector's decoding:",
+        '# outputs = ["boxes", "scores"]',
     ]
-    return [*lines, '# outputs = ["boxes", "scores"]']
 
 
 def _fixing(name: str, shape: tuple[int | None, ...], *, alone: bool) -> list[str]:

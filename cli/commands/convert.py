@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -17,8 +16,6 @@ from ..verb_options import OptionValues, VerbCommand, takes
 
 if TYPE_CHECKING:
     from ...convert.convert import Conversion
-    from ...core.progress import Progress
-    from ...pipeline.recipes.recipe import Recipe
 
 app = typer.Typer(add_completion=False)
 
@@ -41,7 +38,7 @@ def command(
         )
     from ...calibration_data.preprocessing import Preprocessing
     from ...core.options import options_in
-    from ...pipeline.convert_file import convert_files
+    from ...pipeline.convert_file import convert_file, convert_files
     from ...pipeline.parallel import AllFailed
     from ...pipeline.recipes.recipe import make_recipe
 
@@ -49,8 +46,11 @@ def command(
     pixels = any(described.name in options for described in options_in(Preprocessing))
     try:
         with watching(quiet=quiet) as progress:
-            convert = convert_files if several else _convert_alone
-            outcomes = convert(recipe, output, progress, pixels=pixels)
+            if several:
+                outcomes = convert_files(recipe, output, progress, pixels=pixels)
+            else:
+                conversion = convert_file(recipe, output, progress, pixels=pixels)
+                outcomes = {conversion.target: conversion}
     except AllFailed as failed:
         end_with(failed.errors, verbose=verbose, code=failed.exit_code)
     _show(outcomes, several=several, as_json=as_json, shown=progress.shown)
@@ -59,15 +59,6 @@ def command(
     }
     if failures:
         end_with(failures, verbose=verbose)
-
-
-def _convert_alone(
-    recipe: Recipe, output: Path, progress: Progress, *, pixels: bool
-) -> dict[str, Conversion | RockpressError]:
-    from ...pipeline.convert_file import convert_file
-
-    conversion = convert_file(recipe, output, progress, pixels=pixels)
-    return {conversion.target: conversion}
 
 
 def _show(

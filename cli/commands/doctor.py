@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,8 +36,6 @@ def command(
     verbose: o.Verbose = False,
 ) -> None:
     """Check what is installed here and what it can do."""
-    from dataclasses import asdict
-
     from ...convert.toolkit.environment import (
         environment_facts,
         machine_facts,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -56,8 +57,6 @@ def command(
 
 
 def _inspect_onnx(recipe: Recipe, *, as_json: bool) -> None:
-    from dataclasses import asdict
-
     from ...pipeline.inspection import inspect_onnx
 
     facts = inspect_onnx(recipe.model, recipe.shape)
@@ -69,8 +68,6 @@ def _inspect_onnx(recipe: Recipe, *, as_json: bool) -> None:
 
 
 def _analyse(recipe: Recipe, top: int, *, as_json: bool, quiet: bool) -> None:
-    from dataclasses import asdict
-
     from ...pipeline.analysis import analyse_file
     from ..analysis_table import show_analysis
     from ..progress_display import watching
@@ -89,8 +86,6 @@ def _analyse(recipe: Recipe, top: int, *, as_json: bool, quiet: bool) -> None:
 
 
 def _inspect_rknn(path: Path, *, as_json: bool) -> None:
-    from dataclasses import asdict
-
     from ...pipeline.inspection import inspect_rknn
 
     inspection = inspect_rknn(path)
@@ -148,17 +143,19 @@ def _show_layers(facts: ModelFacts) -> None:
 def _show_rknn(path: Path, inspection: RknnInspection) -> None:
     manifest = inspection.manifest
     if manifest is None:
-        print_lines(
-            [f"{path}: for {inspection.file.target}, rknn-toolkit2 {inspection.file.toolkit}"]
-        )
-        print_lines([_file_line(inspection.file), *_own_lines(inspection.file)])
+        file = inspection.file
         print_lines(
             [
+                f"{path}: for {file.target}, rknn-toolkit2 {file.toolkit}",
+                _file_line(file),
+                *_own_lines(file),
                 f"there is no manifest ({path.name}.json) beside it: colour order, type and layout "
-                "of the inputs as the application hands them over are not known"
+                "of the inputs as the application hands them over are not known",
             ]
         )
         return
+    count = sum(layer.sparse_ratio > 0 for layer in manifest.layers)
+    sparse = f", {count} of them 2:4 sparse" if count else ""
     print_lines(
         [
             f"{path}: for {manifest.target}, {manifest.quantization}, "
@@ -168,15 +165,10 @@ def _show_rknn(path: Path, inspection: RknnInspection) -> None:
                 f"the manifest is that of another file: {disagreement}"
                 for disagreement in inspection.disagreements
             ),
-            f"{manifest.cycles:,} cycles, {len(manifest.layers)} layers{_sparse(manifest)}",
+            f"{manifest.cycles:,} cycles, {len(manifest.layers)} layers{sparse}",
             *_feed_lines(manifest),
         ]
     )
-
-
-def _sparse(manifest: Manifest) -> str:
-    count = sum(layer.sparse_ratio > 0 for layer in manifest.layers)
-    return f", {count} of them 2:4 sparse" if count else ""
 
 
 def _file_line(facts: RknnFacts) -> str:
@@ -191,30 +183,22 @@ def _own_lines(facts: RknnFacts) -> list[str]:
     lines = []
     for direction, tensors in (("input ", facts.inputs), ("output", facts.outputs)):
         for tensor in tensors:
-            parts = [
-                direction,
-                tensor.name,
-                _shape(tensor.shape),
-                tensor.dtype,
-                tensor.layout or "",
-            ]
-            inside = f"mean {_values(tensor.mean)} and std {_values(tensor.std)} inside"
-            parts.append(inside if tensor.mean else "")
-            lines.append(" ".join(part for part in parts if part) + _scale(tensor))
+            lines.append(_tensor_line(direction, tensor) + _scale(tensor))
     return lines
 
 
 def _feed_lines(manifest: Manifest) -> list[str]:
-    lines = []
-    for feed in manifest.inputs:
-        parts = [feed.name, _shape(feed.shape), feed.dtype, feed.layout, feed.color or ""]
-        inside = (
-            f"mean {_values(feed.mean)} and std {_values(feed.std)} inside" if feed.mean else ""
-        )
-        lines.append("feed   " + " ".join(part for part in [*parts, inside] if part))
+    lines = [_tensor_line("feed  ", feed, feed.color) for feed in manifest.inputs]
     for out in manifest.outputs:
         lines.append(f"output {out.name} {_shape(out.shape)} {out.dtype}{_scale(out)}")
     return lines
+
+
+def _tensor_line(direction: str, tensor: Any, color: str | None = None) -> str:
+    parts = [direction, tensor.name, _shape(tensor.shape), tensor.dtype, tensor.layout, color]
+    if tensor.mean:
+        parts.append(f"mean {_values(tensor.mean)} and std {_values(tensor.std)} inside")
+    return " ".join(part for part in parts if part)
 
 
 def _scale(tensor: Any) -> str:

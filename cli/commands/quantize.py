@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import typer
 
 from .. import parameters as o
@@ -39,8 +41,6 @@ def command(
     activations, weights = len(plan.integer_activations), len(plan.integer_weights)
     warn(named(quantized.warnings, None, progress.shown))
     if as_json:
-        from dataclasses import asdict
-
         print_json(
             {
                 "schema": o.SCHEMA,

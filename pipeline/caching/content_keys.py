@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from onnx import ModelProto
 
@@ -23,21 +23,13 @@ from ...core.graphs.model import model_digest
 from ...core.options import Options, options_in
 
 
-class Keyed(Protocol):
-    """A value that knows what its result depends on, as JSON values."""
-
-    def key(self) -> dict[str, Any]:
-        """Return it. Raises RockpressError when a file cannot be read."""
-
-
 def key_of(task: Any) -> Any:
-    """Return what the result of a task depends on, as JSON values.
+    """Return what the result of a task depends on, as JSON values; it may have a ``key`` itself.
 
     Raises RockpressError when a file cannot be read.
     """
     if hasattr(task, "key"):
-        keyed: Keyed = task
-        return keyed.key()
+        return task.key()
     return {described.name: content_of(getattr(task, described.name)) for described in fields(task)}
 
 

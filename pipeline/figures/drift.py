@@ -8,15 +8,11 @@ from collections.abc import Iterable, Sequence
 from onnx import ModelProto
 
 from ...accuracy.compare import Comparison
-from ...calibration_data.samples import Samples
 from ...core.graphs.graph import Graph
-from ...core.progress import Progress
 from ...core.results.sample_rows import DriftRow
 from ...core.similarity import sqnr_db
 from ...core.types import Array
 from ...quantize.error_report import TensorError
-from ...quantize.quantize import QuantizeResult
-from ..tasks.explain import errors_of
 
 WORST = 5  # layers that are named
 # Closer than this, the error of a tensor is nothing that a layer could lose.
@@ -56,20 +52,8 @@ class DriftMeter:
         )
         self._before, self._value = shaped, now
 
-    def layers(
-        self,
-        model: ModelProto,
-        result: QuantizeResult,
-        calib: Samples,
-        seed: int,
-        progress: Progress,
-    ) -> None:
-        """Take in which layers of a quantized form lose most. Only int8 has such a report.
-
-        ``model`` is the float model that was quantized. One pass over the held-out samples; the
-        errors of tensors alone are not measured, as how many could be depends on the machine.
-        """
-        errors = errors_of(model, result, calib, seed, progress, seconds=0)
+    def layers(self, model: ModelProto, errors: Iterable[TensorError]) -> None:
+        """Take in which layers of a quantized form of the float ``model`` lose most."""
         for layer, operator, own, lost in worst_layers(model, errors):
             row = DriftRow("quantized", layer, operator, None, None, None, own, lost)
             self._rows.append(row)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 from ...accuracy.compare import Comparison
-from ...accuracy.confidence.proportions import Interval
 from ...accuracy.gates import max_latency_gate, max_size_gate, min_retention_gate
 from ...accuracy.retention import too_few_samples
 from ...calibration_data.images.pictures import picture_uri
@@ -16,7 +15,7 @@ from ...convert.chips.latency import layer_costs
 from ...convert.chips.targets import find_target
 from ...convert.convert import Conversion
 from ...core.diagnostics import Diagnostic, option
-from ...core.results.layer_rows import LayerRow, LayerTime
+from ...core.results.layer_rows import LayerRow
 from ...core.results.model_figures import (
     AccuracyFigure,
     LatencyFigure,
@@ -36,22 +35,10 @@ _LEAST_SQNR_DB = 15.0
 
 def accuracy_figure(comparison: Comparison, runner: str) -> AccuracyFigure | None:
     """Return the candidate's accuracy with its 95 % interval, or None without labels."""
-    return _accuracy(comparison, comparison.candidate_value, comparison.candidate_interval, runner)
-
-
-def baseline_accuracy(comparison: Comparison) -> AccuracyFigure | None:
-    """Return the baseline's accuracy with its 95 % interval, or None without labels."""
-    return _accuracy(
-        comparison, comparison.baseline_value, comparison.baseline_interval, "onnxruntime"
-    )
-
-
-def _accuracy(
-    comparison: Comparison, value: float | None, ends: Interval | None, runner: str
-) -> AccuracyFigure | None:
+    value = comparison.candidate_value
     if comparison.metric is None or value is None:
         return None
-    low, high = ends if ends is not None else (None, None)
+    low, high = comparison.candidate_interval or (None, None)
     return AccuracyFigure(comparison.metric, value, low, high, comparison.samples, runner)
 
 
@@ -79,34 +66,18 @@ def changed_samples(comparison: Comparison, samples: Samples) -> ChangedSamples 
     changes = comparison.changes
     if changes is None:
         return None
-    worst = (
-        replace(sample, sample=samples.name(sample.index), image=_image(samples, sample.index))
-        for sample in changes.worst
-    )
+    worst = []
+    for sample in changes.worst:
+        pixels = samples.picture(sample.index)
+        image = None if pixels is None else picture_uri(pixels)
+        worst.append(replace(sample, sample=samples.name(sample.index), image=image))
     return replace(changes, worst=tuple(worst))
-
-
-def _image(samples: Samples, index: int) -> str | None:
-    pixels = samples.picture(index)
-    return None if pixels is None else picture_uri(pixels)
 
 
 def latency_figures(conversion: Conversion) -> tuple[LatencyFigure, ...]:
     """Return the NPU estimate of a conversion: cycles even where there are no milliseconds."""
     latency = conversion.latency
     return () if latency is None else (LatencyFigure(**asdict(latency)),)
-
-
-def compiled_row(stage: str, conversion: Conversion, parameters: int, macs: int) -> ModelRow:
-    """Return the row of a model that was only compiled to be compared with."""
-    return ModelRow(
-        stage=stage,
-        path=None,
-        bytes=conversion.bytes,
-        parameters=parameters,
-        macs=macs,
-        latency=latency_figures(conversion),
-    )
 
 
 def gate_figures(gates: Gates, comparison: Comparison, row: ModelRow) -> tuple[GateFigure, ...]:
@@ -181,12 +152,6 @@ def layer_rows(conversion: Conversion) -> tuple[LayerRow, ...]:
         LayerRow(**asdict(layer), **asdict(cost))
         for layer, cost in zip(conversion.layers, costs, strict=True)
     )
-
-
-def layer_times(conversion: Conversion) -> tuple[LayerTime, ...]:
-    """Return what each layer of a model that is only compared with takes."""
-    layers = layer_rows(conversion)
-    return tuple(LayerTime(layer.name, layer.total_cycles, layer.ms) for layer in layers)
 
 
 def pruning_figure(

@@ -116,19 +116,13 @@ def with_changes(report: Report, recipe: Recipe, last: LastRelease | None) -> Re
     """Return the report with what changed, gates on it, and warnings where the runs differ more."""
     if last is None:
         return report
-    old = last.report
-    verdict = "pass" if old.passed else "fail"
     warnings = _differences(report, last)
-    return replace(
-        report,
-        targets=tuple(_changed(target, recipe, last, warnings) for target in report.targets),
-        baseline=EarlierReport(
-            str(last.file),
-            verdict,
-            ToolVersion("rockpress", _version(old.tool)),
-            ToolVersion("rknn-toolkit2", _version(old.toolkit)),
-        ),
-    )
+    targets = tuple(_changed(target, recipe, last, warnings) for target in report.targets)
+    tool = ToolVersion("rockpress", _version(last.report.tool))
+    toolkit = ToolVersion("rknn-toolkit2", _version(last.report.toolkit))
+    verdict = "pass" if last.report.passed else "fail"
+    earlier = EarlierReport(str(last.file), verdict, tool, toolkit)
+    return replace(report, targets=targets, baseline=earlier)
 
 
 def _changed(

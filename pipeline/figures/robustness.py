@@ -11,7 +11,7 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from ...accuracy.compare import Comparison, compare
+from ...accuracy.compare import compare
 from ...accuracy.metrics.metric_table import BoundMetric
 from ...accuracy.preprocess.corruptions import LEVELS, Corruption, corrupted
 from ...accuracy.runners import run_onnxruntime
@@ -54,24 +54,21 @@ def robustness_of(
         name = f"{corruption.kind} {corruption.level:g}" if corruption else "clean"
         run = partial(run_onnxruntime, progress=progress, activity=name)
         before, after = run(original, samples), run(candidate, samples, optimise=optimise)
-        return _row(corruption, compare(before, after, samples.labels, scoring, seed))
+        comparison = compare(before, after, samples.labels, scoring, seed)
+        retention = comparison.retention
+        return RobustnessRow(
+            corruption=corruption.kind if corruption else "none",
+            level=corruption.level if corruption else None,
+            metric=comparison.metric,
+            baseline=comparison.baseline_value,
+            candidate=comparison.candidate_value,
+            retention=retention.value if retention else None,
+            low=retention.low if retention else None,
+            high=retention.high if retention else None,
+            agreement=comparison.agreement,
+            sqnr_db=comparison.sqnr_db,
+            samples=comparison.samples,
+        )
 
     worse = (row(corruption, corrupted(samples, corruption, seed)) for corruption in LEVELS)
     return (row(None, samples), *worse)
-
-
-def _row(corruption: Corruption | None, comparison: Comparison) -> RobustnessRow:
-    retention = comparison.retention
-    return RobustnessRow(
-        corruption=corruption.kind if corruption else "none",
-        level=corruption.level if corruption else None,
-        metric=comparison.metric,
-        baseline=comparison.baseline_value,
-        candidate=comparison.candidate_value,
-        retention=retention.value if retention else None,
-        low=retention.low if retention else None,
-        high=retention.high if retention else None,
-        agreement=comparison.agreement,
-        sqnr_db=comparison.sqnr_db,
-        samples=comparison.samples,
-    )

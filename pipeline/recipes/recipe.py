@@ -1,7 +1,9 @@
-"""What a run is to do: a model, and the options of every stage."""
+"""What a run is to do: a model, and the options of every stage; and how a recipe says these."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -9,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...calibration_data.preprocessing import Preprocessing
-from ...core.diagnostics import option
+from ...convert.chips.targets import Target, find_target
+from ...core.diagnostics import option, render, speaking
 from ...core.errors import OptionError
 from ...core.options import options_in
 from ...quantize.schemes import find_scheme
 from ..options.check_options import CheckOptions, Gates, MetricOptions
 from ..options.convert_options import ConvertOptions, ToolkitOptions
-from ..options.option_table import GROUPS, homes_of, renamed
+from ..options.option_table import GROUPS, homes_of, options_of, renamed
 from ..options.prune_options import DistilOptions, PruneOptions
 from ..options.quantize_options import ExplainOptions, QuantizeOptions
 from ..options.run_options import RunOptions
@@ -24,7 +27,9 @@ from ..options.sample_options import ModelOptions, SampleOptions
 if TYPE_CHECKING:
     from ..caching.stage_cache import Cache
 
+VERB = "run"  # whose options are the keys of a recipe
 _NO_OPTIONS = ("model", "cache")
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,11 @@ class Recipe:
         >>> Recipe(Path("a.onnx")).with_options(size=[48, 192]).shape.size
         (48, 192)
         """
-        whole = {name: value for name, value in options.items() if _is_whole(name, value)}
+        whole = {
+            name: value
+            for name, value in options.items()
+            if name in _NO_OPTIONS or isinstance(value, GROUPS.get(name, ()))
+        }
         recipe = replace(self, **whole)
         changes: dict[str, dict[str, Any]] = {}
         for old, setting in options.items():
@@ -96,10 +105,6 @@ class Recipe:
         return None if ":" in self.metric.metric else self.cache
 
 
-def _is_whole(name: str, value: Any) -> bool:
-    return name in _NO_OPTIONS or isinstance(value, GROUPS.get(name, ()))
-
-
 def make_recipe(model: Path | str, **options: Any) -> Recipe:
     """Return the recipe of a model with these options; see Recipe.with_options."""
     return Recipe(Path(model)).with_options(**options)
@@ -132,3 +137,42 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: plain(inner) for name, inner in value.items()}
     return [plain(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+
+
+def targets_of(recipe: Recipe) -> list[Target]:
+    """Return the targets in their order, each once. Raises RockpressError for an unknown one."""
+    return list(dict.fromkeys(find_target(name) for name in recipe.run.target))
+
+
+def only_target(recipe: Recipe, verb: str) -> Target:
+    """Return the target of a command that makes one file. Raises OptionError for several."""
+    targets = targets_of(recipe)
+    if len(targets) > 1:
+        raise OptionError(
+            f"{verb} makes one model, for one chip; {option('target')} names "
+            f"{', '.join(target.name for target in targets)}",
+            f"give one {option('target')}, or use rockpress run, which makes a model for each",
+        )
+    return targets[0]
+
+
+def recipe_phrase(name: str, value: Any) -> str:
+    """Say an option as a line of a recipe, or as its key alone.
+
+    >>> recipe_phrase("calib", None), recipe_phrase("mixed", "cycles=+8%")
+    ('calib', 'mixed = "cycles=+8%"')
+    >>> recipe_phrase("input", {"x": [1, 3, 48, 320]})
+    'input.x = [1, 3, 48, 320]'
+    """
+    if isinstance(value, dict):
+        ((key, inner),) = value.items()
+        return recipe_phrase(
+            f"{name}.{key if _BARE_KEY.fullmatch(key) else json.dumps(key)}", inner
+        )
+    return name if value is None else f"{name} = {json.dumps(value, ensure_ascii=False)}"
+
+
+def key_meanings() -> dict[str, str]:
+    """Return what each key of a recipe that is an option of ``run`` means."""
+    with speaking(recipe_phrase):
+        return {described.flag: render(described.help_for(VERB)) for described in options_of(VERB)}

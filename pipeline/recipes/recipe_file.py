@@ -23,8 +23,7 @@ from ...core.option_kinds import File
 from ...core.options import Option
 from ...prune.results.budget import parse_budget
 from ..options.option_table import old_names, options_of, renamed
-from .recipe import Recipe
-from .recipe_phrase import VERB, recipe_phrase
+from .recipe import VERB, Recipe, recipe_phrase
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -86,7 +85,9 @@ class _Table:
             raise self.error(key, text, _as_a_line(described, value) or _PAGE) from None
 
     def _unknown(self, key: str) -> OptionError:
-        near = get_close_matches(key.replace("_", "-"), _known_keys(), n=1, cutoff=0.5)
+        flags = [described.flag for described in options_of(VERB)]
+        known = [*_OF_THE_FILE, *flags, *old_names(VERB)]
+        near = get_close_matches(key.replace("_", "-"), known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}?" if near else _PAGE
         return OptionError(f"{self.file}: unknown key {f'{self.prefix}{key}'!r}", hint)
 
@@ -141,10 +142,6 @@ def _tables(top: _Table) -> dict[str, _Table] | None:
 
 def _options() -> dict[str, Option]:
     return {described.name: described for described in options_of(VERB)}
-
-
-def _known_keys() -> list[str]:
-    return [*_OF_THE_FILE, *(described.flag for described in options_of(VERB)), *old_names(VERB)]
 
 
 def _as_a_line(described: Option, value: Any) -> str:

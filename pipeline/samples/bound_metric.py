@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from onnx import ModelProto
@@ -44,12 +46,19 @@ def require_labels(
             )
         return
     if scoring.metric.kind is not None:
-        try:
+        with naming(path):
             evaluation.labels.require(scoring.metric.kind)
-        except SamplesError as error:
-            if str(path) in error.diagnostic.text:
-                raise
-            raise SamplesError(f"{path}: {error.diagnostic.text}", error.diagnostic.hint) from error
+
+
+@contextmanager
+def naming(samples: Path | None) -> Iterator[None]:
+    """Say in an error which samples it is whose labels do not fit."""
+    try:
+        yield
+    except SamplesError as error:
+        if str(samples) in error.diagnostic.text:
+            raise
+        raise SamplesError(f"{samples}: {error.diagnostic.text}", error.diagnostic.hint) from error
 
 
 def _image_size(samples: Samples) -> tuple[int, int] | None:

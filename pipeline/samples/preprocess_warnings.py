@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...accuracy.metrics.metric_table import BoundMetric
-from ...accuracy.preprocess.preprocess_audit import PreprocessAudit, Suggestion, audit_preprocess
+from ...accuracy.preprocess.preprocess_audit import PreprocessAudit, audit_preprocess
 from ...calibration_data.hygiene import sample_warnings
 from ...calibration_data.samples import Samples
 from ...core.diagnostics import Diagnostic, option
@@ -36,16 +36,11 @@ def input_warnings(
     also when labels and outputs do not fit.
     """
     warnings = sample_warnings(calib, evaluation, seed)
-    return (*warnings, *_of_labels(ready, evaluation, scoring, seed, progress))
-
-
-def _of_labels(
-    ready: ReadyModel, evaluation: Samples, scoring: BoundMetric, seed: int, progress: Progress
-) -> tuple[Diagnostic, ...]:
     if evaluation.labels is None:
-        return ()
+        return warnings
     audit = audit_preprocess(ready.model, evaluation, scoring, seed=seed, progress=progress)
-    return audit_warnings(audit, scoring.metric.name, images=evaluation.preprocess is not None)
+    images = evaluation.preprocess is not None
+    return (*warnings, *audit_warnings(audit, scoring.metric.name, images=images))
 
 
 def audit_warnings(audit: PreprocessAudit, metric: str, *, images: bool) -> tuple[Diagnostic, ...]:
@@ -53,9 +48,11 @@ def audit_warnings(audit: PreprocessAudit, metric: str, *, images: bool) -> tupl
     score = f"the original model's {metric} is {audit.value:.3f} on {audit.samples} samples"
     if audit.better is not None:
         text = f"{score}, and {audit.better.value:.3f} with {audit.better.change}"
+        advice = f"give {audit.better.change}" if images else _TENSORS
         if audit.equals:
-            text += f"; the samples cannot tell that from {_listed(audit.equals)}"
-        advice = _advice(audit.better, audit.equals, images)
+            equals = " or ".join(f"{each.change} ({each.value:.3f})" for each in audit.equals)
+            text += f"; the samples cannot tell that from {equals}"
+            advice = "look up which one the model was trained with, and use that"
         return (Diagnostic(_CODES[audit.subject], text, advice),)
     if audit.hint is not None:
         text = (
@@ -66,23 +63,8 @@ def audit_warnings(audit: PreprocessAudit, metric: str, *, images: bool) -> tupl
         return (Diagnostic("preprocess-undecided", text, advice),)
     if audit.at_chance:
         text = f"{score}, which labels in any order would give"
-        return (Diagnostic("preprocess-chance", text, _whole_advice(images)),)
+        order = "is the order of the labels that of the model's classes?"
+        tried = "no other setting that was tried is clearly better"
+        advice = f"{order} {tried if images else 'are the tensors made as in training?'}"
+        return (Diagnostic("preprocess-chance", text, advice),)
     return ()
-
-
-def _listed(suggestions: tuple[Suggestion, ...]) -> str:
-    return " or ".join(
-        f"{suggestion.change} ({suggestion.value:.3f})" for suggestion in suggestions
-    )
-
-
-def _advice(better: Suggestion, equals: tuple[Suggestion, ...], images: bool) -> str:
-    if equals:
-        return "look up which one the model was trained with, and use that"
-    return f"give {better.change}" if images else _TENSORS
-
-
-def _whole_advice(images: bool) -> str:
-    order = "is the order of the labels that of the model's classes?"
-    tried = "no other setting that was tried is clearly better"
-    return f"{order} {tried if images else 'are the tensors made as in training?'}"

@@ -9,16 +9,19 @@ from pathlib import Path
 
 from onnx import ModelProto
 
+from ...calibration_data.hygiene import sample_warnings
 from ...calibration_data.preprocess import Preprocess
 from ...calibration_data.preprocessing import Preprocessing
 from ...calibration_data.samples import Samples, open_samples, preprocess_for
-from ...core.diagnostics import option
+from ...core.diagnostics import Diagnostic, option
 from ...core.errors import OptionError
 from ...core.graphs.graph import extract_until
 from ...core.graphs.model import load_model
 from ...core.passes.prepare import fixed_input_shapes, input_shapes_of, prepare_model
+from ...core.progress import Progress
 from ...core.types import Shape
 from ..options.sample_options import ModelOptions
+from ..recipes.recipe import Recipe
 
 _WHOLE = ModelOptions()
 
@@ -66,6 +69,29 @@ def require_calibration(calib: Samples | None, stage: str) -> Samples:
     if calib is None:
         raise OptionError(f"{stage} needs calibration samples", f"give some with {option('calib')}")
     return calib
+
+
+def open_calibrated(
+    recipe: Recipe, stage: str, progress: Progress
+) -> tuple[ReadyModel, Samples, tuple[Diagnostic, ...]]:
+    """Return the model, its calibration samples, and the warnings on these, given to ``progress``.
+
+    Raises OptionError without samples, which the ``stage`` needs, SamplesError or ModelError.
+    """
+    ready = ready_model(recipe.model, recipe.shape)
+    calib = require_calibration(calibration_samples(ready, recipe), stage)
+    warnings = sample_warnings(calib, None, recipe.run.seed)
+    for warning in warnings:
+        progress.warn(warning)
+    return ready, calib, warnings
+
+
+def calibration_samples(ready: ReadyModel, recipe: Recipe) -> Samples | None:
+    """Open the calibration samples; None when there are none. Raises SamplesError."""
+    samples = recipe.samples
+    if samples.calib is None:
+        return None
+    return ready.samples(samples.calib, recipe.preprocessing, samples.calib_count, recipe.run.seed)
 
 
 def _ended_at(model: ModelProto, outputs: Sequence[str]) -> ModelProto:

@@ -40,19 +40,14 @@ def judge_for(
         for index in range(len(held_out)):
             score(index, outputs)
     except (ModelError, OptionError, SamplesError) as error:
-        return None, (_unfit(measure.name, error),)
+        text = "the labels of the calibration samples did not help to choose a method: "
+        hint = (
+            error.diagnostic.hint or f"give labels that {measure.name} fits, or unlabelled samples"
+        )
+        return None, (Diagnostic("calibration-labels", text + error.diagnostic.text, hint),)
     return TaskMetric(measure.name, score, measure.lower_is_better), ()
 
 
 def _with_sample_axis(output: Any) -> Array:
     array = np.asarray(output)
     return array if array.ndim and array.shape[0] == 1 else array[np.newaxis]
-
-
-def _unfit(metric: str, error: ModelError | OptionError | SamplesError) -> Diagnostic:
-    return Diagnostic(
-        "calibration-labels",
-        "the labels of the calibration samples did not help to choose a method: "
-        f"{error.diagnostic.text}",
-        error.diagnostic.hint or f"give labels that {metric} fits, or unlabelled samples",
-    )

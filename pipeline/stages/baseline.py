@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
-
-from onnx import ModelProto
 
 from ...accuracy.compare import Comparison, compare
 from ...accuracy.metrics.metric_table import BoundMetric
 from ...accuracy.runners import measure_latency, run_onnxruntime
 from ...calibration_data.samples import Samples
 from ...core.diagnostics import Diagnostic
-from ...core.errors import SamplesError
 from ...core.graphs.layers import macs_of
 from ...core.graphs.model import model_bytes, model_digest, parameter_count
 from ...core.results.model_figures import LatencyFigure, ModelRow
 from ...core.types import Array
-from ..figures.figures_of import baseline_accuracy
+from ..figures.figures_of import accuracy_figure
 from ..recipes.recipe import Recipe
-from ..samples.bound_metric import bound_metric
+from ..samples.bound_metric import bound_metric, naming
 from ..samples.preprocess_warnings import input_warnings
 from ..samples.ready_model import ReadyModel
 from .stage_log import StageLog
@@ -56,29 +50,19 @@ def measure_baseline(
     ready: ReadyModel, calib: Samples | None, evaluation: Samples, recipe: Recipe, log: StageLog
 ) -> Baseline:
     """Run the original model in ONNX Runtime, first on a few samples to see how they are fed."""
+    samples = recipe.samples.eval or recipe.samples.calib
     with log.stage("baseline") as progress:
         scoring = bound_metric(recipe.metric, ready.model, evaluation)
-        with _naming(recipe):
+        with naming(samples):
             warnings = input_warnings(ready, calib, evaluation, scoring, recipe.run.seed, progress)
         for warning in warnings:
-            log.warn(warning)
+            progress.warn(warning)
         outputs = run_onnxruntime(ready.model, evaluation, progress=progress)
-        with _naming(recipe):
+        with naming(samples):
             itself = compare(outputs, outputs, evaluation.labels, scoring, recipe.run.seed)
-        row = replace(onnx_row("baseline", ready, evaluation), accuracy=baseline_accuracy(itself))
+        accuracy = accuracy_figure(itself, "onnxruntime")
+        row = replace(onnx_row("baseline", ready, evaluation), accuracy=accuracy)
     return Baseline(ready, calib, evaluation, outputs, row, scoring, recipe.run.seed, warnings)
-
-
-@contextmanager
-def _naming(recipe: Recipe) -> Iterator[None]:
-    """Say which samples it is whose labels do not fit the outputs."""
-    try:
-        yield
-    except SamplesError as error:
-        samples = str(recipe.samples.eval or recipe.samples.calib)
-        if samples in error.diagnostic.text:
-            raise
-        raise SamplesError(f"{samples}: {error.diagnostic.text}", error.diagnostic.hint) from error
 
 
 def onnx_row(stage: str, ready: ReadyModel, samples: Samples, *, optimise: bool = True) -> ModelRow:
@@ -89,12 +73,5 @@ def onnx_row(stage: str, ready: ReadyModel, samples: Samples, *, optimise: bool 
         bytes=model_bytes(ready.path),
         parameters=parameter_count(ready.original),
         macs=macs_of(ready.model),
-        latency=(host_latency(ready.model, samples, optimise=optimise),),
+        latency=(LatencyFigure("host", measure_latency(ready.model, samples, optimise=optimise)),),
     )
-
-
-def host_latency(
-    model: ModelProto | Path, samples: Samples, *, optimise: bool = True
-) -> LatencyFigure:
-    """Return the median time of one inference on this host's CPU."""
-    return LatencyFigure("host", measure_latency(model, samples, optimise=optimise))

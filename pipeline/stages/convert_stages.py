@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...convert.toolkit.environment import toolkit_version
-from ...core.graphs.layers import macs_of
-from ...core.graphs.model import parameter_count
 from ...core.progress import Progress
 from ...core.results.model_figures import ModelRow
-from ..figures.figures_of import accuracy_figure, gate_figures, latency_figures
+from ..figures.figures_of import gate_figures, latency_figures
 from ..figures.robustness import robustness_of
 from ..tasks.converting import NpuFeeds
 from ..tasks.manifest_files import write_manifest_beside
@@ -77,20 +75,10 @@ class Check(Stage):
         if conversion is None:
             return
         outputs = conversion.outputs or []
-        comparison = figures.base.compared(outputs)
-        figures.drift.form("rknn", comparison, outputs)
-        row = ModelRow(
-            stage="rknn",
-            path=f"{run.target.name}/{file.name}",
-            bytes=conversion.bytes,
-            parameters=parameter_count(run.model),
-            macs=macs_of(run.model),
-            latency=latency_figures(conversion),
-            accuracy=accuracy_figure(comparison, "rknn-simulator"),
-        )
-        figures.rows.append(row)
-        figures.comparison = comparison
-        figures.gates = gate_figures(run.recipe.gates, comparison, row)
+        latency = latency_figures(conversion)
+        row = ModelRow("rknn", run.shown(file), conversion.bytes, latency=latency)
+        figures.comparison = figures.add_form(row, outputs, run, "rknn-simulator")
+        figures.gates = gate_figures(run.recipe.gates, figures.comparison, row)
         preprocess, digests = run.evaluation.npu_preprocess, figures.base.digests()
         figures.feed = write_manifest_beside(
             file, conversion, run.model, preprocess, run.quantized, digests

@@ -137,7 +137,12 @@ def _confirmed(
         if tried.result.attempts or reached is None or reached >= budget.share:
             return tried
         share = min(0.99, share + (budget.share - reached) + 0.01)
-    return replace(tried, warnings=(_budget_missed(budget, reached or 0.0),))
+    text = (
+        f"the compiler says {-(reached or 0.0):.1%} {budget.kind}; {-budget.share:.1%} were "
+        "asked for"
+    )
+    warning = Diagnostic("pruning-budget", text, "ask for a larger budget")
+    return replace(tried, warnings=(warning,))
 
 
 def _compiled(run: TargetRun, result: PruneResult, progress: Progress) -> PrunedModel:
@@ -161,12 +166,3 @@ def _saved_share(budget: Budget, compiled: Conversion, unpruned: Conversion) -> 
         )
         return 1 - (ratio(after, before) or 1.0)
     return None
-
-
-def _budget_missed(budget: Budget, reached: float) -> Diagnostic:
-    """Return the warning that the compiler saves less than was asked for."""
-    return Diagnostic(
-        "pruning-budget",
-        f"the compiler says {-reached:.1%} {budget.kind}; {-budget.share:.1%} were asked for",
-        "ask for a larger budget",
-    )

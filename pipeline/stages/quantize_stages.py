@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...core.progress import Progress
 from ...quantize.quantize import QuantizeResult
+from ..tasks.explain import errors_of
 from ..tasks.plan_handover import float_model_of
 from ..tasks.quantizing import quantize_as, quantize_task, quantize_warnings
 from .prune_stages import Distil, Prune
@@ -51,9 +52,11 @@ class Quantize(Stage):
     def measure(self, run: TargetRun, figures: TargetFigures, progress: Progress) -> None:
         if run.quantized is None:
             return
-        if run.recipe.in_int8:
-            seed, floating = run.recipe.run.seed, run.float_model
-            figures.drift.layers(floating, run.quantized, run.calib, seed, progress)
+        if run.recipe.in_int8:  # only that has such a report
+            model, seed = run.float_model, run.recipe.run.seed
+            # none alone in no time: how many tensors could be measured so depends on the machine
+            errors = errors_of(model, run.quantized, run.calib, seed, progress, seconds=0)
+            figures.drift.layers(model, errors)
         figures.warnings.extend(quantize_warnings(run.recipe.quantize, run.quantized))
 
 

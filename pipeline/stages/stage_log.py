@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ...core.diagnostics import Diagnostic
 from ...core.errors import RockpressError
 from ...core.progress import Progress
 from ...core.results.report import StageRun
@@ -14,15 +13,11 @@ from ..caching.stage_cache import watch_hits
 
 
 class StageLog:
-    """The stages of one run so far, in order."""
+    """The stages of one run so far, in order; a target's goes on from the ``runs`` before it."""
 
     def __init__(self, progress: Progress, runs: tuple[StageRun, ...] = ()) -> None:
         self._progress = progress
         self._runs = list(runs)
-
-    def of_target(self, progress: Progress) -> StageLog:
-        """Return a log for one of several targets: of what has run so far, then of its own."""
-        return StageLog(progress, self.runs)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Progress]:
@@ -42,10 +37,6 @@ class StageLog:
     def skip(self, name: str) -> None:
         """Note that a stage was not asked for."""
         self._runs.append(StageRun(name, "skipped", 0.0))
-
-    def warn(self, warning: Diagnostic) -> None:
-        """Tell of a warning now; the report has it too."""
-        self._progress.warn(warning)
 
     @property
     def runs(self) -> tuple[StageRun, ...]:

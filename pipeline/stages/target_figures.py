@@ -3,35 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ...accuracy.compare import Comparison
-from ...accuracy.runners import run_onnxruntime
+from ...accuracy.runners import measure_latency, run_onnxruntime
 from ...convert.convert import Conversion
 from ...core.diagnostics import Diagnostic
 from ...core.graphs.layers import macs_of
 from ...core.graphs.model import model_bytes, parameter_count
 from ...core.progress import Progress
 from ...core.results.layer_rows import Feed, LayerTime
-from ...core.results.model_figures import ModelRow
+from ...core.results.model_figures import LatencyFigure, ModelRow
 from ...core.results.pruning_figures import PruningFigure
 from ...core.results.report import GateFigure, StageRun, TargetReport
 from ...core.results.sample_rows import RobustnessRow
+from ...core.types import Array
 from ...report.documents.report_reader import metric_details
 from ..figures.drift import DriftMeter
 from ..figures.figures_of import (
     accuracy_figure,
     changed_samples,
-    compiled_row,
+    latency_figures,
     layer_rows,
-    layer_times,
     ratios_of,
     recipe_warnings,
     result_warnings,
     retention_figure,
 )
-from ..figures.quantization_figure import quantization_figure
-from .baseline import Baseline, host_latency
+from ..tasks.quantizing import quantization_figure
+from .baseline import Baseline
 from .target_run import TargetRun
 
 
@@ -54,9 +55,12 @@ class TargetFigures:
     def add_compiled(self, name: str, conversion: Conversion) -> None:
         """Add the original model, compiled to compare with."""
         original = self.base.ready.model
-        row = compiled_row(name, conversion, parameter_count(original), macs_of(original))
-        self.rows.append(row)
-        self.reference_layers = self.reference_layers or layer_times(conversion)
+        parameters, macs = parameter_count(original), macs_of(original)
+        latency = latency_figures(conversion)
+        self.rows.append(ModelRow(name, None, conversion.bytes, parameters, macs, latency))
+        self.reference_layers = self.reference_layers or tuple(
+            LayerTime(layer.name, layer.total_cycles, layer.ms) for layer in layer_rows(conversion)
+        )
 
     def add_onnx(
         self, name: str, path: Path, run: TargetRun, progress: Progress, *, optimise: bool = True
@@ -64,18 +68,24 @@ class TargetFigures:
         """Run an ONNX form of the model on this host; its outputs go into the drift."""
         evaluation = run.evaluation
         outputs = run_onnxruntime(path, evaluation, optimise=optimise, progress=progress)
+        latency = LatencyFigure("host", measure_latency(path, evaluation, optimise=optimise))
+        row = ModelRow(name, run.shown(path), model_bytes(path), latency=(latency,))
+        self.add_form(row, outputs, run, "onnxruntime")
+
+    def add_form(
+        self, row: ModelRow, outputs: list[Array], run: TargetRun, runner: str
+    ) -> Comparison:
+        """Add the row of a form with what its outputs give, which go into the drift too."""
         comparison = self.base.compared(outputs)
-        self.drift.form(name, comparison, outputs)
-        row = ModelRow(
-            stage=name,
-            path=f"{run.target.name}/{path.name}",
-            bytes=model_bytes(path),
+        self.drift.form(row.stage, comparison, outputs)
+        whole = replace(
+            row,
             parameters=parameter_count(run.model),
             macs=macs_of(run.model),
-            latency=(host_latency(path, evaluation, optimise=optimise),),
-            accuracy=accuracy_figure(comparison, "onnxruntime"),
+            accuracy=accuracy_figure(comparison, runner),
         )
-        self.rows.append(row)
+        self.rows.append(whole)
+        return comparison
 
 
 def target_report(

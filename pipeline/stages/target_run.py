@@ -15,12 +15,11 @@ from ...core.diagnostics import Diagnostic
 from ...core.graphs.model import save_model
 from ...core.progress import Progress
 from ...prune.results.prune_result import PruneResult
-from ...quantize.quantize import QuantizeResult
+from ...quantize.quantize import QuantizeResult, quantize
 from ..caching.cached_tasks import TaskCache
 from ..recipes.recipe import Recipe
 from ..samples.ready_model import ReadyModel, require_calibration
 from ..tasks.converting import conversion_request
-from ..tasks.quantizing import quantize_for_cycles
 
 MODEL, PLAN, RKNN = "model.onnx", "plan.toml", "model.rknn"
 
@@ -70,6 +69,10 @@ class TargetRun:
         """Return a file to keep, such as the one with .rknn."""
         return self.folder / f"{self.ready.path.stem}{suffix}"
 
+    def shown(self, file: Path) -> str:
+        """Return a file to keep as the report names it."""
+        return f"{self.target.name}/{file.name}"
+
     def scratch(self, name: str) -> Path:
         """Return a scratch file under the model's own name, which is what an error will show."""
         return self.work / name / f"{self.ready.path.stem}.onnx"
@@ -100,7 +103,8 @@ class TargetRun:
         task = CyclesTask(model, self.calib)
 
         def compute(folder: Path) -> None:
-            quantize_for_cycles(model, folder / MODEL, task.calib, progress)
+            output, plan = folder / MODEL, folder / PLAN
+            quantize(model, output, plan, task.calib, method="min-max", progress=progress)
 
         self.tasks.run("quantize-for-cycles", task, compute, {MODEL: output})
 

@@ -40,7 +40,8 @@ def write_manifest_beside(
     if quantized is not None and conversion.quantization == "qdq":
         files = {"intended": quantized.path, "plan": quantized.plan_path}
     else:
-        files = {"model": _save_prepared(model, rknn)}
+        files = {"model": rknn.with_suffix(".prepared.onnx")}
+        save_model(model, files["model"])
         if quantized is not None and conversion.quantization == "hybrid":
             files["plan"] = quantized.plan_path
     manifest = manifest_of(
@@ -53,12 +54,6 @@ def write_manifest_beside(
     )
     write_manifest(manifest, manifest_path(rknn))
     return Feed(inputs, outputs)
-
-
-def _save_prepared(model: ModelProto, rknn: Path) -> Path:
-    path = rknn.with_suffix(".prepared.onnx")
-    save_model(model, path)
-    return path
 
 
 def feed_inputs(

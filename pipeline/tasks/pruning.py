@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from onnx import ModelProto
+from onnx import ModelProto, NodeProto
 
 from ...accuracy.metrics.metric_table import BoundMetric
 from ...calibration_data.samples import Samples
 from ...convert.chips.cycles import layer_cycles
 from ...convert.chips.latency import layer_ms
-from ...convert.chips.targets import Target
+from ...convert.chips.sparse_layers import sparse_axes
+from ...convert.chips.targets import TARGETS, Target
 from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ...core.graphs.graph import Graph
+from ...core.graphs.layers import macs_of
+from ...core.graphs.model import load_model, parameter_count, save_model
+from ...core.graphs.sparsity import PATTERN, Axis
 from ...core.progress import Progress
 from ...core.session import Session
 from ...core.types import Array
@@ -29,6 +33,7 @@ from ...prune.results.prune_result import PruneResult
 from ...prune.rounds import default_rounds, prune_in_rounds
 from ...prune.search.costs import CostFunction
 from ...prune.search.divergence import likeness
+from ...prune.sparse.sparsify import SparseMethod, sparsify
 from ...prune.sparse.sparsify import require_layers as require_sparsifiable
 from ...quantize.schemes import find_scheme
 from ..options.check_options import MetricOptions
@@ -37,7 +42,6 @@ from ..recipes.recipe import Recipe
 from ..samples.bound_metric import bound_metric
 from ..samples.task_metric import judge_for
 from .distilling import require_distilling, split_for_pruning
-from .semi_structured import keep_channels, sparsify_result
 
 # channels at which multiply-accumulates and size change visibly; the chips' steps do not matter
 _FINE_STEP = 8
@@ -103,6 +107,33 @@ def require_layers(options: PruneOptions, model: ModelProto) -> None:
         require_sparsifiable(Graph(model), (*options.keep, *options.only))
 
 
+def require_sparsity(options: PruneOptions, scheme: str, target: Target) -> None:
+    """Raise OptionError when a target cannot gain from the sparsity that is asked for."""
+    if options.sparsity is None:
+        return
+    if options.sparsity != PATTERN:
+        raise OptionError(
+            f"{option('sparsity', options.sparsity)}: the compiler knows {PATTERN} alone",
+            f"use {option('sparsity', PATTERN)}, or leave it out",
+        )
+    if not target.sparse:
+        able = ", ".join(chip.name for chip in TARGETS if chip.sparse)
+        raise OptionError(
+            f"{option('sparsity', PATTERN)}: {target.name} cannot leave zeros out of a weight",
+            f"leave it out, or name a chip that can with {option('target')}: {able}",
+        )
+    if scheme not in target.sparse:
+        raise OptionError(
+            f"{option('sparsity', PATTERN)}: the compiler does not recognise it in {scheme}",
+            f"quantize to w8a8, or use {option('scheme', 'float16')}",
+        )
+    if options.max_drop is not None:
+        raise OptionError(
+            f"{option('sparsity', PATTERN)} is not tried by {option('max-drop')}",
+            "give a budget for the channels instead, or leave one of the two out",
+        )
+
+
 @dataclass(frozen=True)
 class PruneTask:
     """What pruning is given: it decides the result. ``metric`` is None where nothing is judged."""
@@ -157,17 +188,35 @@ class Pruning:
         )
 
     def write(self, output: Path, share: float | None = None) -> PruneResult:
-        """Write the pruned model: to the budget, or another ``share`` of the same kind."""
+        """Write the pruned model: to the budget, or another ``share`` of the same kind.
+
+        It is 2:4 sparse where that is asked for: what its layers are to give is what they gave with
+        the channels cut.
+        """
         result = self._cut(output, share)
-        task = self._task
-        return sparsify_result(
-            task.options, task.scheme, task.target, result, self._calib, task.seed, self._progress
+        task, options = self._task, self._task.options
+        if options.sparsity is None:
+            return result
+
+        def axes(node: NodeProto, weight: Array) -> tuple[Axis, ...]:
+            return sparse_axes(task.target, task.scheme, node, weight)
+
+        method = SparseMethod(options.criterion, options.recover, options.keep, options.only)
+        model, seed, progress = load_model(result.path), task.seed, self._progress
+        sparse, sparsity = sparsify(
+            model, self._calib, axes=axes, method=method, seed=seed, progress=progress
         )
+        save_model(sparse, result.path)
+        return replace(result, sparsity=sparsity)
 
     def _cut(self, output: Path, share: float | None) -> PruneResult:
         task, options = self._task, self._task.options
-        if self._pruner is None or self.budget is None:
-            return keep_channels(task.model, output)
+        if self._pruner is None or self.budget is None:  # all channels stay
+            save_model(task.model, output)
+            macs, parameters = macs_of(task.model), parameter_count(task.model)
+            return PruneResult(
+                output, None, 0.0, 0.0, macs, macs, parameters, parameters, (), (), {}
+            )
         if options.max_drop is None or self._held_out is None or task.metric is None:
             budget = self.budget if share is None else Budget(self.budget.kind, share)
             rounds = options.rounds or default_rounds(budget)

@@ -15,6 +15,7 @@ from ...core.diagnostics import Diagnostic, option
 from ...core.errors import OptionError
 from ...core.graphs.layers import LayerShape
 from ...core.progress import Progress
+from ...core.results.model_figures import QuantizationFigure, TradeoffFigure
 from ...quantize.choices.names import AUTO
 from ...quantize.mixing.mixed_budget import MixedPrecision, parse_mixed
 from ...quantize.quantize import QuantizeResult, quantize
@@ -162,35 +163,23 @@ def _mixed_shortfall(options: QuantizeOptions, plan: Plan) -> tuple[Diagnostic, 
     if options.mixed in ("auto", "off") or not plan.tradeoffs:
         return ()
     budget, least = parse_mixed(options.mixed), plan.tradeoffs[0].size_ratio
-    if least is not None and least > 1 + budget.most:
-        return (
-            Diagnostic(
-                "mixed-budget",
-                f"{option('mixed', options.mixed)} was not reached: with as few in float16 as can "
-                f"be, the weights take {least:.0%} of what they take in int8",
-                "those of depthwise, grouped and transposed convolutions are in float16 anyway",
-            ),
-        )
-    if plan.weights and not plan.integer_weights:
-        return (
-            Diagnostic(
-                "mixed-budget",
-                f"{option('mixed', options.mixed)} leaves no weight in "
-                f"{find_scheme(plan.scheme).weight_bits} bits: it takes all in float16",
-                "ask for less, or convert in float16 without quantizing",
-            ),
-        )
     best = budget.best(plan.tradeoffs).sqnr_db
-    if budget.kind != "sqnr" or budget.is_reached(best):
+    if least is not None and least > 1 + budget.most:
+        text = (
+            "was not reached: with as few in float16 as can be, the weights take "
+            f"{least:.0%} of what they take in int8"
+        )
+        hint = "those of depthwise, grouped and transposed convolutions are in float16 anyway"
+    elif plan.weights and not plan.integer_weights:
+        bits = find_scheme(plan.scheme).weight_bits
+        text = f"leaves no weight in {bits} bits: it takes all in float16"
+        hint = "ask for less, or convert in float16 without quantizing"
+    elif budget.kind == "sqnr" and not budget.is_reached(best):
+        text = f"was not reached: the best choice has {best:.1f} dB on held-out samples"
+        hint = f"ask for less, search longer with {option('search-time')}, or convert in float16"
+    else:
         return ()
-    return (
-        Diagnostic(
-            "mixed-budget",
-            f"{option('mixed', options.mixed)} was not reached: the best choice has {best:.1f} dB "
-            "on held-out samples",
-            f"ask for less, search longer with {option('search-time')}, or convert in float16",
-        ),
-    )
+    return (Diagnostic("mixed-budget", f"{option('mixed', options.mixed)} {text}", hint),)
 
 
 def held_out(calib: Samples, seed: int) -> tuple[Samples, Samples | None]:
@@ -200,9 +189,21 @@ def held_out(calib: Samples, seed: int) -> tuple[Samples, Samples | None]:
     return (calib, None) if count < _LEAST_HELD_OUT else calib.split(count, seed)
 
 
-def quantize_for_cycles(
-    model: ModelProto, output: Path, calib: Samples, progress: Progress
-) -> QuantizeResult:
-    """Quantize in the quickest way: how many cycles it takes does not depend on the method."""
-    plan = output.with_suffix(".toml")
-    return quantize_step(model, output, plan, calib, progress, method="min-max")
+def quantization_figure(quantized: QuantizeResult) -> QuantizationFigure:
+    """Return how a model was quantized."""
+    plan = quantized.plan
+    tradeoffs = (
+        TradeoffFigure(len(choice.floating), choice.cycles_ratio, choice.sqnr_db, choice.size_ratio)
+        for choice in plan.tradeoffs
+    )
+    return QuantizationFigure(
+        plan.method,
+        plan.held_out,
+        plan.candidates,
+        len(plan.high_precision),
+        tuple(tradeoffs),
+        plan.metric or None,
+        plan.scores,
+        plan.chosen_by,
+        plan.high_precision_dtype,
+    )

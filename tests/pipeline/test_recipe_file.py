@@ -24,9 +24,8 @@ from rockpress.core.errors import ModelError, OptionError
 from rockpress.core.options import Option
 from rockpress.pipeline.options.check_options import Gates
 from rockpress.pipeline.options.option_table import homes_of, options_of
-from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
+from rockpress.pipeline.recipes.recipe import Recipe, make_recipe, recipe_phrase
 from rockpress.pipeline.recipes.recipe_file import ModelJob, read_jobs
-from rockpress.pipeline.recipes.recipe_phrase import recipe_phrase
 
 DOCS = Path(__file__).parents[2] / "docs"
 
