@@ -49,7 +49,10 @@ def speaking_of(model: Path) -> Iterator[None]:
     if model.suffix.lower() != ".toml":
         yield
         return
+    from ..pipeline.options.option_table import old_names
+
     typed = {word[2:].partition("=")[0] for word in sys.argv[1:] if word.startswith("--")}
+    typed |= {name for old, name in old_names("run").items() if old in typed}
     try:
         with speaking(_recipe_phrase_but_for(typed)):
             yield

@@ -163,8 +163,10 @@ def _present(verb: str, values: dict[str, Any]) -> OptionValues:
     for name, value in values.items():
         if value is not None and value is not False:
             joined = _joined(value) if name in repeated and isinstance(value, list) else value
-            name, joined = renamed(verb, name, joined) if name in old else (name, joined)
-            present[name] = joined
+            now, joined = renamed(verb, name, joined) if name in old else (name, joined)
+            if now in present:
+                raise typer.BadParameter(f"--{now} is given by an earlier name too: leave one out")
+            present[now] = joined
     return present
 
 

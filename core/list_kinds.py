@@ -169,11 +169,15 @@ class Shares(Kind):
         return {"type": "object", "propertyNames": names, "additionalProperties": number}
 
 
-_LENGTHS: dict[str, Any] = {"type": "array", "items": {"type": "integer", "minimum": 1}}
+_LENGTHS: dict[str, Any] = {
+    "type": "array",
+    "items": {"type": "integer", "minimum": 1},
+    "minItems": 1,
+}
 
 
 def _lengths(value: Any) -> tuple[int, ...]:
-    require(value, isinstance(value, (list, tuple)))
+    require(value, isinstance(value, (list, tuple)) and value)
     return tuple(Whole(1).load(length) for length in value)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..calibration_data.preprocess import Preprocess
 from ..calibration_data.samples import Samples
-from ..convert.chips.targets import Target, find_target
+from ..convert.chips.targets import Target
 from ..convert.convert import Conversion, convert
 from ..convert.request import QUANTIZERS
 from ..core.diagnostics import option
@@ -20,7 +20,7 @@ from ..core.scratch import scratch_folder
 from ..quantize.rendering.plan import read_plan
 from .output_files import archive_stale, require_output, require_unread
 from .parallel import each_target
-from .recipes.recipe import Recipe, targets_of
+from .recipes.recipe import Recipe, only_target, targets_of
 from .samples.audits import audit_target, sample_ranges
 from .samples.ready_model import ReadyModel, calibration_samples, ready_model
 from .tasks.converting import NpuFeeds, conversion_request, require_toolkit
@@ -47,7 +47,7 @@ def convert_file(
     """
     plan, quantization = recipe.convert.plan, requested_quantization(recipe)
     scheme = recipe.convert.scheme
-    target = find_target(recipe.run.target[0])
+    target = only_target(recipe, "convert")
     require_toolkit(recipe.toolkit.toolkit_python)
     require_output(output, ".rknn", recipe.model)
     if plan is not None:

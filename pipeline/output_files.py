@@ -34,7 +34,7 @@ def require_unread(output: Path, model: Path) -> None:
     if output.exists() and model.exists() and output.samefile(model):
         raise OptionError(
             f"{output}: to write it would replace the model that is read",
-            "give another name with -o",
+            f"give another name with {option('output')}",
         )
 
 

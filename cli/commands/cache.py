@@ -20,7 +20,7 @@ Shrink = Annotated[
     Option(
         "--shrink",
         metavar="GB",
-        parser=word_reader(Number(0)),
+        parser=word_reader(Number(0, 1e6)),
         help="Remove what was unused longest, until it fits.",
     ),
 ]

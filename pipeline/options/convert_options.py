@@ -58,10 +58,10 @@ class ConvertOptions(Options):
 class ToolkitOptions(Options):
     """Which toolkit builds, and what a build may take; no matter to what comes of it."""
 
-    timeout: float = opt(1800.0, Number(1, metavar="S"), "Seconds a build may take.", _BUILDS)
+    timeout: float = opt(1800.0, Number(1, 1e6, "S"), "Seconds a build may take.", _BUILDS)
     memory_limit: float = opt(
         12.0,
-        Number(0.5, metavar="GB"),
+        Number(0.5, 1e6, "GB"),
         f"Memory that all builds together may take; with {option('jobs')} each gets its share.",
         _BUILDS,
     )

@@ -81,7 +81,7 @@ class DistilOptions(Options):
 
     recover_time: float = opt(
         600.0,
-        Number(1, metavar="S"),
+        Number(1, 1e6, "S"),
         f"Seconds to train for {option('recover', 'distill')}, at most.",
         _VERBS,
     )

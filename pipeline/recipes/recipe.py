@@ -58,9 +58,10 @@ class Recipe:
     def with_options(self, **options: Any) -> Recipe:
         """Return the recipe with some options changed, by their names on the command line.
 
-        ``calib_count=64`` is what ``--calib-count 64`` is; shapes (``input``) add to what there
-        is. A group may be given whole (``gates=Gates(max_size_mb=8)``), and names of earlier
-        versions are taken too. Raises OptionError.
+        ``calib_count=64`` is what ``--calib-count 64`` is; tables (``input``, ``metric_option``,
+        ``max_regression``) add to what there is. A group may be given whole
+        (``gates=Gates(max_size_mb=8)``), and names of earlier versions are taken too. Raises
+        OptionError, also for both names of one option.
 
         >>> Recipe(Path("a.onnx")).with_options(size=[48, 192]).shape.size
         (48, 192)
@@ -79,10 +80,13 @@ class Recipe:
             homes = list(homes_of(name))
             if not homes:
                 raise _unknown(name)
-            if name == "input" and isinstance(value, Mapping):
-                value = {**recipe.shape.input, **value}
             for group, _ in homes:
-                changes.setdefault(group, {})[name] = value
+                group_changes = changes.setdefault(group, {})
+                if name in group_changes:
+                    raise OptionError(f"{old!r} and another name of it are given", "leave one out")
+                before = getattr(getattr(recipe, group), name)
+                are_tables = isinstance(before, Mapping) and isinstance(value, Mapping)
+                group_changes[name] = {**before, **value} if are_tables else value
         groups = {name: replace(getattr(recipe, name), **new) for name, new in changes.items()}
         return replace(recipe, **groups)
 

@@ -22,7 +22,7 @@ from ...core.errors import ModelError, OptionError
 from ...core.option_kinds import File
 from ...core.options import Option
 from ...prune.results.budget import parse_budget
-from ..options.option_table import old_names, options_of, renamed
+from ..options.option_table import old_names, options_of, renamed, verbs_with
 from .recipe import VERB, Recipe, recipe_phrase
 
 if sys.version_info >= (3, 11):
@@ -71,6 +71,10 @@ class _Table:
             if key not in _OF_THE_FILE[: 3 if not self.prefix else 1]:
                 name, current = renamed(VERB, key.replace("-", "_"), value)
                 self._require(key, name, current)
+                if name in values:
+                    raise self.error(
+                        key, f"{name} has that meaning too", "leave one of the two out"
+                    )
                 values[name] = current
         return values
 
@@ -89,6 +93,8 @@ class _Table:
         known = [*_OF_THE_FILE, *flags, *old_names(VERB)]
         near = get_close_matches(key.replace("_", "-"), known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}?" if near else _PAGE
+        if (verbs := verbs_with(key)) and VERB not in verbs:
+            hint = f"{key} is an option of {', '.join(verbs)}"
         return OptionError(f"{self.file}: unknown key {f'{self.prefix}{key}'!r}", hint)
 
 
@@ -119,7 +125,7 @@ def _parsed(path: Path) -> dict[str, Any]:
         raise ModelError(
             f"cannot read {path}: {error.strerror or error}", "rockpress init writes a recipe"
         ) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # a number of 5000 digits, lists 1000 deep
         hint = "mend that, or see what rockpress init writes"
         raise OptionError(f"{path} is no TOML: {error}", hint) from error
 

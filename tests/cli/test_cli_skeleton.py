@@ -198,6 +198,7 @@ def test_values_of_options(args: list[str], name: str, value: object) -> None:
         *(["--resize", text] for text in ("zoom",)),
         *(["--min-retention", text] for text in ("98", "-0.1", "nan", "x")),
         *(["--calib-count", text] for text in ("0", "1.5", "x")),
+        *(["--memory-limit", text] for text in ("0", "1e7", "1e308")),
         *(["--report", text] for text in ("report", "report.pdf")),
     ],
     ids=" ".join,
@@ -207,6 +208,16 @@ def test_wrong_values_are_told_in_one_line(args: list[str]) -> None:
     assert code == 2
     assert f"Invalid value for '{args[0]}'" in told
     assert repr(args[1]) in told
+
+
+def test_an_option_is_given_by_one_of_its_names() -> None:
+    for args in (
+        ["--scheme", "w8a8", "--quantize", "off"],
+        ["--budget", "macs=-9%", "--prune", "off"],
+    ):
+        code, told, _ = parsed(*args)
+        assert code == 2
+        assert "is given by an earlier name too: leave one out" in told
 
 
 # Errors and exit codes

@@ -243,6 +243,16 @@ def test_names_of_earlier_versions_are_keys_still(write: Callable[[str], Path]) 
             "write size = [28, 32]",
         ),
         ('model = "a"\nseed = "x"', "seed: 'x' is not a whole number", None),
+        ('model = "a"\nroute = "qdq"', "unknown key 'route'", "route is an option of convert"),
+        (
+            'model = "a"\nscheme = "w8a8"\nquantize = "off"',
+            "quantize: scheme has that meaning too",
+            "leave one of the two out",
+        ),
+        (f'model = "a"\nmean = 1{400 * "0"}', "mean: 1", None),  # no float is that large
+        ('model = "a"\ninput.x = []', "input: {'x': []} is not a table of shapes", None),
+        (f"a = 1{5000 * '0'}", "is no TOML: ", "mend that, or see what rockpress init writes"),
+        (f"a = {3000 * '['}", "is no TOML: ", "mend that, or see what rockpress init writes"),
     ],
 )
 def test_a_mistake_is_told_by_its_key(
@@ -254,6 +264,15 @@ def test_a_mistake_is_told_by_its_key(
     assert message in caught.value.message
     assert caught.value.message.startswith(str(path))
     assert caught.value.hint == (hint or "docs/recipe.md lists the keys and what they take")
+
+
+def test_tables_add_to_what_there_is_and_one_option_has_one_name() -> None:
+    first = make_recipe("a", max_regression={"cycles": 0.1}, input={"x": [1]})
+    both = first.with_options(max_regression={"size": 0.2}, input={"y": [2]})
+    assert both.gates.max_regression == {"cycles": 0.1, "size": 0.2}
+    assert both.shape.input == {"x": (1,), "y": (2,)}
+    with pytest.raises(OptionError, match="another name of it"):
+        make_recipe("a", scheme="w8a8", quantize="off")
 
 
 @pytest.mark.parametrize(

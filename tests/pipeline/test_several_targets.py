@@ -27,6 +27,7 @@ from rockpress.core.errors import ModelError, OptionError, RockpressError
 from rockpress.core.progress import SILENT, Progress
 from rockpress.core.results.model_figures import NOTHING_COMPARED, Ratios
 from rockpress.core.results.report import Report, TargetReport, ToolVersion
+from rockpress.pipeline.convert_file import convert_file
 from rockpress.pipeline.parallel import AllFailed, each_target
 from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
 from rockpress.report.documents.document import comparable, to_document
@@ -227,6 +228,12 @@ def test_convert_for_two_chips_within_a_memory_budget(small_cnn: Path, place: Pl
     }
     assert "out/rk3566/small_cnn.rknn: " in out
     assert "rockpress inspect out/rk3588/small_cnn.rknn" in out
+
+
+def test_one_file_is_for_one_chip(tmp_path: Path) -> None:
+    recipe = make_recipe(tmp_path / "m.onnx", target=("rk3588", "rk3566"))
+    with pytest.raises(OptionError, match="convert makes one model, for one chip"):
+        convert_file(recipe, tmp_path / "m.rknn")
 
 
 def test_convert_when_one_chip_fails(small_cnn: Path, place: Place) -> None:
