@@ -120,7 +120,7 @@ class Settings(Kind):
 
     metavar = "KEY=VALUE"
     wants = "KEY=VALUE, such as charset=keys.txt"
-    plain_wants = "a table of texts"
+    plain_wants = "a table of texts, numbers, true and false"
     repeats = True
 
     def read(self, text: str) -> dict[str, str]:
@@ -129,11 +129,11 @@ class Settings(Kind):
         return {key.strip(): value.strip()}
 
     def load(self, value: Any) -> Mapping[str, str]:
-        fits = all(isinstance(setting, str) for setting in _table(value).values())
-        return dict(require(value, fits) and value)
+        return {key: _setting(setting) for key, setting in _table(value).items()}
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "object", "additionalProperties": {"type": "string"}}
+        types = ["string", "number", "boolean"]
+        return {"type": "object", "additionalProperties": {"type": types}}
 
 
 @dataclass(eq=False, repr=False)
@@ -174,6 +174,13 @@ _LENGTHS: dict[str, Any] = {
     "items": {"type": "integer", "minimum": 1},
     "minItems": 1,
 }
+
+
+def _setting(value: Any) -> str:
+    """Return the text of a value as the command line has it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(require(value, isinstance(value, str) or is_number(value)))
 
 
 def _lengths(value: Any) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from .diagnostics import option
 from .errors import OptionError
-from .option_kinds import Kind
+from .option_kinds import Flag, Kind
 
 OFF = "off"
 _KEY = "option"
@@ -79,6 +79,7 @@ def opt(
     ``verbs`` are names with spaces between them. The default that help shows is ``value``, or
     ``default`` where that says more. With ``off`` that word stands for None.
     """
+    assert not (isinstance(kind, Flag) and value), "the command line could not switch it off"
     if default is None:
         unsaid = value is None or value is False or value in ((), {})
         default = OFF if off else "" if unsaid else _shown(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, fields, is_dataclass, replace
@@ -154,14 +155,23 @@ def _type_name(field: Field[Any]) -> str:
     return match[0] if match else "str"
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+_CONVERTERS: Mapping[str, Callable[[str], Any]] = {"int": int, "float": _finite, "Path": Path}
+
+
 def _value(kind: str, text: str, key: str, metadata: Mapping[str, Any]) -> Any:
     """Return an option's value, by the name of its type; ``metadata`` may list the choices."""
     choices = {"yes": True, "no": False} if kind == "bool" else metadata.get("choices")
     try:
         if choices is not None:
             return choices[text] if isinstance(choices, dict) else choices[choices.index(text)]
-        convert: Callable[[str], Any] = {"int": int, "float": float, "Path": Path}.get(kind, str)
-        return convert(text)
+        return _CONVERTERS.get(kind, str)(text)
     except (ValueError, KeyError) as error:
         expected = " or ".join(choices) if choices else _NUMBERS[kind]
         raise OptionError(

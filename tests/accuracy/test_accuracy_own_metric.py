@@ -96,8 +96,13 @@ def test_options_have_their_types_whether_annotations_are_postponed_or_not(
     metric = vars(find_metric(f"{module}:Own", options))
     expected = {"half": False, "share": 0.5, "rest": 3, "table": Path("t.txt"), "word": "no"}
     assert {name: metric[name] for name in expected} == expected
-    for name, kind in (("half", "yes or no"), ("share", "a number"), ("rest", "a whole number")):
+    for name, text, kind in (
+        ("half", "much", "yes or no"),
+        ("share", "much", "a number"),
+        ("share", "nan", "a number"),
+        ("rest", "0.5", "a whole number"),
+    ):
         with pytest.raises(OptionError, match=f"not {kind}"):
-            find_metric(f"{module}:Own", {name: "much"})
+            find_metric(f"{module}:Own", {name: text})
     with pytest.raises(OptionError, match="has no such option"):
         find_metric(f"{module}:Plain", {"half": "no"})

@@ -271,6 +271,8 @@ def test_tables_add_to_what_there_is_and_one_option_has_one_name() -> None:
     both = first.with_options(max_regression={"size": 0.2}, input={"y": [2]})
     assert both.gates.max_regression == {"cycles": 0.1, "size": 0.2}
     assert both.shape.input == {"x": (1,), "y": (2,)}
+    settings = make_recipe("a", metric_option={"a": 0.5, "b": True, "c": 3, "d": "no"})
+    assert settings.metric.metric_option == {"a": "0.5", "b": "yes", "c": "3", "d": "no"}
     with pytest.raises(OptionError, match="another name of it"):
         make_recipe("a", scheme="w8a8", quantize="off")
 
