@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import sys
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +44,8 @@ def schema() -> dict[str, Any]:
         alias_generator=lambda name: NAMES.get(name, name), arbitrary_types_allowed=True
     )
     types = TypeAdapter(list[Report], config=config).json_schema(schema_generator=_Errors)
-    kinds = {name: _plain(kind) for name, kind in types["$defs"].items()}
+    docstrings = _docstrings()
+    kinds = {name: _plain(kind, docstrings[name]) for name, kind in types["$defs"].items()}
     for fields in (NEVER, WHEN_THERE):
         for kind, names in fields.items():
             for name in (NAMES.get(name, name) for name in names):
@@ -58,12 +62,23 @@ def schema() -> dict[str, Any]:
     }
 
 
-def _plain(kind: dict[str, Any]) -> dict[str, Any]:
+def _docstrings() -> dict[str, str]:
+    """Return those of our dataclasses by name; not every pydantic has them in the schema."""
+    modules = [
+        vars(module) for name, module in sys.modules.items() if name.startswith("rockpress.")
+    ]
+    classes = {
+        name: kind for names in modules for name, kind in names.items() if is_dataclass(kind)
+    }
+    return {name: inspect.getdoc(kind) or "" for name, kind in classes.items()}
+
+
+def _plain(kind: dict[str, Any], docstring: str) -> dict[str, Any]:
     """Return a dataclass's schema in the form of the document: every field is there."""
     fields = {name: _field(name, field) for name, field in kind["properties"].items()}
     more = fields.pop("more", None)  # of a metric of the user's own, beside the others
     return {
-        "description": " ".join(kind["description"].split()).replace("``", "`"),
+        "description": " ".join(docstring.split()).replace("``", "`"),
         "type": "object",
         "properties": fields,
         "required": list(fields),
