@@ -102,10 +102,10 @@ class Options:
     """
 
     def __post_init__(self) -> None:
-        for one in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, one.name)
-            if value is not None or one.default is not None:
-                object.__setattr__(self, one.name, option_of(one).load(value))
+        for described in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, described.name)
+            if value is not None or described.default is not None:
+                object.__setattr__(self, described.name, option_of(described).load(value))
 
 
 def option_of(described: Field[Any]) -> Option:

@@ -29,7 +29,7 @@ def lower_qdq(model: ModelProto) -> ModelProto:
     """
     lowered = ModelProto()
     lowered.CopyFrom(model)
-    constants = {name: numpy_helper.to_array(one) for name, one in named_constants(lowered)}
+    constants = {name: numpy_helper.to_array(tensor) for name, tensor in named_constants(lowered)}
     graph = lowered.graph
     nodes: list[NodeProto] = []
     for node in graph.node:

@@ -65,7 +65,7 @@ KNOWN_ISSUES: tuple[KnownIssue, ...] = (
 def known_issues(version: str | None) -> tuple[KnownIssue, ...]:
     """Return what is known of a toolkit version, in the reader's words; () when it is no version.
 
-    >>> [one.handled for one in known_issues("2.3.2")]
+    >>> [issue.handled for issue in known_issues("2.3.2")]
     [False, False]
     """
     try:
