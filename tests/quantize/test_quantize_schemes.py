@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto
 
+from graphs import model_of
 from rockpress.core.errors import OptionError
-from rockpress.core.passes.prepare import prepare_model
 from rockpress.quantize import methods, schemes
 from rockpress.quantize.choices import names
 from rockpress.quantize.choices.names import AUTO, method_names, scheme_names
@@ -66,10 +65,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def net() -> ModelProto:
     text = "(float[1,3,4,4] x) => (float[1,8,4,4] y) { c = Conv (x, w) y = Relu (c) }"
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> net {text}')
-    weight = np.random.default_rng(0).standard_normal((8, 3, 1, 1)).astype(np.float32)
-    model.graph.initializer.append(numpy_helper.from_array(weight, "w"))
-    return prepare_model(model)
+    return model_of(text, {"w": np.random.default_rng(0).standard_normal((8, 3, 1, 1))})
 
 
 def plan_of(net: ModelProto, folder: Path, method: str, scheme: str = "w8a8") -> Plan:
