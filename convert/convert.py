@@ -40,7 +40,8 @@ class CompiledModel:
 
     ``quantization``, ``dtype`` and ``level`` are what was done in the end: qdq, float16, hybrid or
     one of the toolkit's quantizers, the type it made, and its optimization level; ``sparse``
-    whether the zeros of 2:4 sparse weights are left out.
+    whether the zeros of 2:4 sparse weights are left out, and ``disabled`` the rules of the
+    toolkit's optimisation that were off.
     """
 
     target: str
@@ -53,6 +54,7 @@ class CompiledModel:
     level: int = FUSING_LEVEL
     dtype: str = "w8a8"
     sparse: bool = False
+    disabled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +107,7 @@ def convert(request: ConversionRequest, progress: Progress = SILENT) -> Conversi
             folder=folder,
             toolkit=request.toolkit,
             progress=progress,
+            disabled=request.disabled,
             sparse=bool(sparse) if request.sparse is None else request.sparse,
         )
         original = floating[1] if floating else None
@@ -197,6 +200,7 @@ def _described(attempt: BuildAttempt, output: Path | None, size: int, seconds: f
         level=attempt.task.level or 0,
         dtype=attempt.task.dtype,
         sparse=attempt.task.sparse,
+        disabled=built.disabled,
         outputs=built.outputs,
         warnings=(*attempt.warnings, *_table_warnings(layers), *fallback_warnings(built.log)),
         seconds=seconds,

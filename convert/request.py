@@ -59,8 +59,9 @@ class ConversionRequest:
     fail on the QDQ one, or compute something else, the float one is quantized by the toolkit, with
     those ranges or its own, and a warning says so. To see that, a few samples are simulated in any
     case, unless ``probe`` is False. With a ``level`` (of the toolkit's optimisation) that level
-    alone is taken, and nothing else is tried. ``sparse`` says whether to leave out the zeros of 2:4
-    sparse weights; by default where the chip can and the model has such weights.
+    alone is taken, without the rules of that optimisation that are ``disabled``, and nothing else
+    is tried. ``sparse`` says whether to leave out the zeros of 2:4 sparse weights; by default where
+    the chip can and the model has such weights.
     """
 
     model: Path
@@ -75,6 +76,7 @@ class ConversionRequest:
     float_model: Path | None = None
     plan: ToolkitPlan | None = None
     level: int | None = None
+    disabled: tuple[str, ...] = ()
     sparse: bool | None = None
     probe: bool = True
     toolkit: ToolkitSettings = ToolkitSettings()

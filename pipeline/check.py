@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from ..convert.chips.targets import find_target
 from ..convert.convert import Conversion, convert
 from ..convert.manifest import Manifest, is_of, manifest_path, read_manifest, verify_files
 from ..convert.toolkit.environment import toolkit_version
-from ..core.diagnostics import option
+from ..core.diagnostics import Diagnostic, option
 from ..core.errors import ModelError, OptionError, SamplesError
 from ..core.graphs.model import is_qdq, load_model
 from ..core.progress import SILENT, Progress
@@ -220,9 +220,12 @@ def _simulated(
         simulate=NpuFeeds(evaluation),
         plan=ranges,
         level=opened.manifest.level,
+        disabled=opened.manifest.disabled,
         sparse=opened.manifest.sparse,
     )
     conversion = convert(request, progress)
+    warnings = (*_version_warnings(opened.manifest, conversion), *conversion.warnings)
+    conversion = replace(conversion, warnings=warnings)
     row = ModelRow(
         stage="rknn",
         path=str(candidate),
@@ -231,6 +234,16 @@ def _simulated(
     )
     outputs = conversion.outputs or []
     return _Measured(row, outputs, opened.source, quantization == "qdq", conversion)
+
+
+def _version_warnings(manifest: Manifest, rebuilt: Conversion) -> Iterator[Diagnostic]:
+    if rebuilt.toolkit != manifest.toolkit:
+        yield Diagnostic(
+            "toolkit-other-version",
+            f"the .rknn was made by rknn-toolkit2 {manifest.toolkit}, and what is compared was "
+            f"built again by {rebuilt.toolkit}",
+            f"name a Python that has {manifest.toolkit} with {option('toolkit-python')}",
+        )
 
 
 def _require_same_feed(manifest: Manifest, evaluation: Samples, candidate: Path) -> None:

@@ -61,7 +61,8 @@ class ToolkitJob:
 class BuildResult:
     """What the child made. ``rknn`` lies in the job folder and goes with it.
 
-    ``carried`` names the tensors of the job's plan that the toolkit took over.
+    ``carried`` names the tensors of the job's plan that the toolkit took over, ``disabled`` the
+    rules of its optimisation that were off.
     """
 
     toolkit: str
@@ -69,6 +70,7 @@ class BuildResult:
     rknn: Path
     outputs: list[NDArray[np.float32]] | None
     carried: tuple[str, ...] = ()
+    disabled: tuple[str, ...] = ()
 
 
 def run_job(
@@ -98,7 +100,8 @@ def run_job(
         _require_whole(folder / job.export, result["toolkit"], label, log)
     outputs = _outputs(folder, result["outputs"]) if job.count else None
     carried = tuple(result.get("carried", ()))
-    return BuildResult(result["toolkit"], log, folder / _RKNN, outputs, carried)
+    disabled = tuple(job.config.get("disable_rules", ()))
+    return BuildResult(result["toolkit"], log, folder / _RKNN, outputs, carried, disabled)
 
 
 def _require_whole(rknn: Path, toolkit: str, label: str, log: str) -> None:

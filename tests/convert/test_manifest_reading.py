@@ -40,6 +40,7 @@ def written(folder: Path, **more: Any) -> Path:
 def test_a_manifest_of_the_first_rockpress_is_read(tmp_path: Path) -> None:
     manifest = read_manifest(written(tmp_path, layers=[LAYER], memory=None))
     assert (manifest.dtype, manifest.sparse, manifest.cycles) == ("w8a8", False, 0)
+    assert (manifest.level, manifest.disabled) == (3, ())
     assert manifest.layers[0].sparse_ratio == 0.0  # which its table had not yet
     assert manifest.inputs[0].mean is None
 
