@@ -141,7 +141,10 @@ def show_plans(jobs: Sequence[ModelJob], *, as_json: bool) -> None:
     """Show what each run would do."""
     from ..pipeline.dry_run import plan_run
 
-    plans = [(job.name, plan) for job in jobs for plan in plan_run(job.recipe, job.output)]
+    with watching(quiet=True) as progress:
+        plans = [
+            (job.name, plan) for job in jobs for plan in plan_run(job.recipe, job.output, progress)
+        ]
     if as_json:
         targets = [{"model": name, **asdict(plan)} for name, plan in plans]
         print_json({"schema": SCHEMA, "targets": targets})

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .option_kinds import Kind, Whole, is_number, require
+from .option_kinds import Choice, Kind, Whole, is_number, require
 
 
 @dataclass(eq=False, repr=False)
@@ -72,6 +72,28 @@ class Names(Kind):
         several: dict[str, Any] = {"type": "array", "items": text}
         several |= {"minItems": self.least} if self.least else {}
         return {"anyOf": [text, several]} if self.repeats else several
+
+
+@dataclass(eq=False, repr=False)
+class Choices(Choice):
+    """Some of a few words, one a word of the command line."""
+
+    repeats = True
+
+    @property
+    def plain_wants(self) -> str:
+        return f"a list of {', '.join(self.words)}"
+
+    def read(self, text: str) -> list[str]:
+        return [text]
+
+    def load(self, value: Any) -> tuple[str, ...]:  # type: ignore[override]
+        names = list(value) if isinstance(value, (list, tuple)) else [value]
+        return tuple(super(Choices, self).load(name) for name in names)
+
+    def schema(self) -> dict[str, Any]:
+        word = super().schema()
+        return {"anyOf": [word, {"type": "array", "items": word}]}
 
 
 class Size(Kind):

@@ -32,7 +32,6 @@ from .figures.figures_of import (
     latency_figures,
     layer_rows,
     ratios_of,
-    recipe_warnings,
     result_warnings,
     retention_figure,
 )
@@ -126,7 +125,6 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
         layers=layer_rows(measured.conversion) if measured.conversion else (),
         gates=gate_figures(recipe.gates, comparison, row),
         warnings=(
-            *recipe_warnings(recipe.preprocessing),
             *base.warnings,
             *result_warnings(measured.conversion, comparison, recipe.gates),
         ),

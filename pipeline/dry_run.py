@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from ..core.progress import SILENT, Progress
 from ..core.results.report import Report
 from ..core.scratch import scratch_folder
 from .caching.stage_cache import CacheMiss
-from .inputs import open_inputs
+from .inputs import RunInputs, open_inputs
 from .recipes.recipe import Recipe
 from .run import preflight, whole_run
+from .samples.bound_metric import bound_metric, naming
+from .samples.preprocess_warnings import input_warnings
 from .stages.stage import on_samples
 from .stages.stage_list import cached_stages
 from .stages.target_run import TargetRun
@@ -40,12 +44,18 @@ class PlannedTarget:
     gates: dict[str, float]
 
 
-def plan_run(recipe: Recipe, folder: Path) -> tuple[PlannedTarget, ...]:
-    """Return what ``run`` would do. Raises what it would raise before its first stage."""
+def plan_run(
+    recipe: Recipe, folder: Path, progress: Progress = SILENT
+) -> tuple[PlannedTarget, ...]:
+    """Return what ``run`` would do. Raises what it would raise before its first stage.
+
+    What labelled samples say of the preprocess is told where the cache has it.
+    """
     targets, _, version = preflight(recipe, folder)
     inputs = open_inputs(recipe)
     if recipe.cache is not None:
         recipe = replace(recipe, cache=recipe.cache.as_read_only())
+    _tell_of_preprocess(inputs, recipe, progress)
     all_cached = _all_cached(recipe, version)
     plans = []
     for target in targets:
@@ -55,6 +65,15 @@ def plan_run(recipe: Recipe, folder: Path) -> tuple[PlannedTarget, ...]:
         output = folder / target.name / f"{recipe.model.stem}.rknn"
         plans.append(PlannedTarget(target.name, str(output), stages, _gates(recipe)))
     return tuple(plans)
+
+
+def _tell_of_preprocess(inputs: RunInputs, recipe: Recipe, progress: Progress) -> None:
+    ready, calib, evaluation = inputs
+    if recipe.stage_cache is None or evaluation.labels is None:
+        return
+    scoring = bound_metric(recipe.metric, ready.model, evaluation)
+    with suppress(CacheMiss), naming(recipe.samples.eval or recipe.samples.calib):
+        input_warnings(ready, calib, evaluation, scoring, recipe, progress)
 
 
 def _all_cached(recipe: Recipe, version: str) -> bool:

@@ -28,6 +28,7 @@ from ..metrics.classification import TopK
 from ..metrics.measurement import Scores
 from ..metrics.metric_table import BoundMetric
 from ..runners import without_batch
+from .chance import chance_score, is_no_better_than_chance
 from .preprocess_variants import Variant, original, variants_of
 
 # samples: enough to see a loss of a few per cent, fewer for a model that takes long
@@ -40,8 +41,7 @@ _SAME = 0.05  # two settings that differ less surely than this are not told apar
 _ROUNDS = 3  # respects in which one set of options is wrong at once
 _FEW = 32  # below this, samples that are too few to be sure may still point somewhere
 _POINTER = 0.2
-_PERMUTATIONS = 199
-_LEAST_SHUFFLED = 8  # samples; fewer can be right in any order too often
+_NEAR_CHANCE = 0.25  # of what the better setting has above chance
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ class PreprocessAudit:
     ``subject`` is the respect in which that differs most: color, scale, mean-std, layout, resize.
     ``equals`` are others that the samples cannot tell from it. ``hint`` is a setting that looks
     better, but that so few samples cannot be sure of. ``at_chance`` says that the scores are what
-    labels in any order would give, with which samples and labels as many as these do not.
+    labels in any order would give, with which samples and labels as many as these do not;
+    ``chance`` is what those give, None where nothing is better or it cannot be told.
     """
 
     samples: int
@@ -73,6 +74,16 @@ class PreprocessAudit:
     better: Suggestion | None = None
     equals: tuple[Suggestion, ...] = ()
     hint: Suggestion | None = None
+    chance: float | None = None
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the model cannot be judged as it is fed: near chance, and clearly better else."""
+        if self.better is None or self.chance is None:
+            return False
+        sign = 1 if self.better.value > self.value else -1
+        above, possible = self.value - self.chance, self.better.value - self.chance
+        return self.at_chance or sign * above < _NEAR_CHANCE * sign * possible
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +112,7 @@ def audit_preprocess(
     chosen = samples.take(_affordable(model, len(samples)), seed)
     auditor = _Auditor(model, scoring, chosen, progress)
     first = _Trial(original(chosen), auditor.scores(original(chosen)))
-    at_chance = auditor.is_at_chance()
+    at_chance, outputs = auditor.is_at_chance(), auditor.outputs
     current, subject = first, ""
     equals: tuple[Suggestion, ...] = ()
     hint: Suggestion | None = None
@@ -124,6 +135,7 @@ def audit_preprocess(
         None if current is first else current.suggestion.signed(sign),
         tuple(suggestion.signed(sign) for suggestion in equals),
         hint and hint.signed(sign),
+        None if current is first else chance_score(scoring, outputs, _labels_of(first.variant)),
     )
 
 
@@ -142,7 +154,7 @@ class _Auditor:
         self._scoring = scoring
         assert samples.labels is not None
         self._labels = samples.labels
-        self._outputs: list[Array] = []
+        self.outputs: list[Array] = []  # of what was scored last
         self._level = _LEVEL
         self._progress = progress
         self._done = 0
@@ -151,12 +163,12 @@ class _Auditor:
     def scores(self, variant: Variant) -> Scores:
         """Score every sample with this setting, (N,)."""
         rows = [self._outputs_of(variant, index) for index in range(len(self._labels))]
-        self._outputs = _stacked(rows)
-        return self.sign * self._scoring.scores(self._outputs, _labels_of(variant))
+        self.outputs = _stacked(rows)
+        return self.sign * self._scoring.scores(self.outputs, _labels_of(variant))
 
     def is_at_chance(self) -> bool:
         """Tell, right after ``scores``, whether labels in any order would score as high."""
-        return is_no_better_than_chance(self._scoring, self._outputs, self._labels)
+        return is_no_better_than_chance(self._scoring, self.outputs, self._labels)
 
     def others(self, current: _Trial, first: _Trial) -> list[_Trial]:
         """Try the settings that win on the worst samples on all samples."""
@@ -245,30 +257,3 @@ def _duel(scores: Scores, others: Scores) -> tuple[int, int]:
 def _stacked(rows: Sequence[Sequence[Array]]) -> list[Array]:
     """Return one array (N, ...) for each output, from the outputs of single samples."""
     return [np.stack([without_batch(row) for row in column]) for column in zip(*rows, strict=True)]
-
-
-def is_no_better_than_chance(
-    scoring: BoundMetric, outputs: Sequence[Array], labels: Labels
-) -> bool:
-    """Tell whether shuffled labels score as high in more than 1 % of shuffles (199, seeded).
-
-    False where that cannot be told: for fewer than eight samples, labels that are all the same, and
-    metrics other than topK, which may take long. Source: Fisher, The Design of Experiments, 1935,
-    section 21.
-
-    >>> outputs, top1 = [np.eye(3)[np.arange(30) % 3]], BoundMetric(TopK())
-    >>> is_no_better_than_chance(top1, outputs, Labels("class", np.arange(30) % 3))
-    False
-    >>> is_no_better_than_chance(top1, outputs, Labels("class", np.arange(30) // 10))
-    True
-    """
-    if not isinstance(scoring.metric, TopK) or len(labels) < _LEAST_SHUFFLED:
-        return False
-    classes = labels.classes()
-    if len(np.unique(classes)) < 2:
-        return False
-    actual = scoring.scores(outputs, labels).mean()
-    random = np.random.default_rng(0)
-    shuffled = (Labels("class", random.permutation(classes)) for _ in range(_PERMUTATIONS))
-    as_high = sum(scoring.scores(outputs, order).mean() >= actual - 1e-12 for order in shuffled)
-    return bool((1 + as_high) / (1 + _PERMUTATIONS) > _LEVEL)

@@ -8,8 +8,6 @@ from ...accuracy.compare import Comparison
 from ...accuracy.gates import max_latency_gate, max_size_gate, min_retention_gate
 from ...accuracy.retention import too_few_samples
 from ...calibration_data.images.pictures import picture_uri
-from ...calibration_data.preprocess import suspicious_scale
-from ...calibration_data.preprocessing import Preprocessing
 from ...calibration_data.samples import Samples
 from ...convert.chips.latency import layer_costs
 from ...convert.chips.targets import find_target
@@ -111,13 +109,6 @@ def ratios_of(result: ModelRow, reference: ModelRow | None) -> Ratios:
         cycles=ratio(result.cycles, reference.cycles),
         macs=ratio(result.macs, reference.macs),
     )
-
-
-def recipe_warnings(preprocessing: Preprocessing) -> tuple[Diagnostic, ...]:
-    """Return the warnings that the options alone give."""
-    text = suspicious_scale(preprocessing.mean, preprocessing.std)
-    hint = f"give {option('mean')} and {option('std')} in 0..255"
-    return (Diagnostic("preprocess-scale", text, hint),) if text else ()
 
 
 def result_warnings(

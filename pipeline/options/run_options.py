@@ -1,17 +1,17 @@
-"""What a whole run is for."""
+"""What a whole run is for, and what does not stop it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...core.list_kinds import Names
+from ...core.list_kinds import Choices, Names
 from ...core.option_kinds import Whole
 from ...core.options import Options, opt
 
 
 @dataclass(frozen=True)
 class RunOptions(Options):
-    """The chips, and the seed of all that is random."""
+    """The chips, the seed of all that is random, and what is let pass."""
 
     target: tuple[str, ...] = opt(
         ("rk3588",),
@@ -21,3 +21,10 @@ class RunOptions(Options):
         defaults={"inspect": "none"},
     )
     seed: int = opt(0, Whole(0), "For all that is random.", "run check prune quantize convert")
+    allow: tuple[str, ...] = opt(
+        (),
+        Choices(("preprocess",)),
+        "Go on although the samples are fed wrongly, by what the original model scores. "
+        "Repeatable.",
+        "run check",
+    )

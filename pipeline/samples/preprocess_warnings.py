@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from onnx import ModelProto
 
 from ...accuracy.metrics.metric_table import BoundMetric
 from ...accuracy.preprocess.preprocess_audit import PreprocessAudit, audit_preprocess
 from ...calibration_data.hygiene import sample_warnings
+from ...calibration_data.preprocess import suspicious_scale
+from ...calibration_data.preprocessing import Preprocessing
 from ...calibration_data.samples import Samples
 from ...core.diagnostics import Diagnostic, option
+from ...core.errors import SamplesError
 from ...core.progress import Progress
+from ..caching.cached_tasks import TaskCache
+from ..caching.stage_cache import unwatched
+from ..options.check_options import MetricOptions
+from ..recipes.recipe import Recipe
 from .ready_model import ReadyModel
 
 _CODES: Mapping[str, str] = {
@@ -22,25 +33,89 @@ _CODES: Mapping[str, str] = {
 _TENSORS = "save the samples again in that form"
 
 
+@dataclass(frozen=True)
+class AuditTask:
+    """What decides the result of an audit."""
+
+    model: ModelProto
+    samples: Samples
+    metric: MetricOptions
+    seed: int
+
+
 def input_warnings(
     ready: ReadyModel,
     calib: Samples | None,
     evaluation: Samples,
     scoring: BoundMetric,
-    seed: int,
+    recipe: Recipe,
     progress: Progress,
 ) -> tuple[Diagnostic, ...]:
     """Return the warnings on the samples, and what labelled ones say of the preprocess.
 
     See calibration_data/hygiene.py and preprocess_audit.py. Raises SamplesError or OptionError,
-    also when labels and outputs do not fit.
+    also when labels and outputs do not fit, and SamplesError when the samples are fed wrongly.
+    What comes before that is given to ``progress``, as is all that is returned.
     """
-    warnings = sample_warnings(calib, evaluation, seed)
-    if evaluation.labels is None:
-        return warnings
-    audit = audit_preprocess(ready.model, evaluation, scoring, seed=seed, progress=progress)
-    images = evaluation.preprocess is not None
-    return (*warnings, *audit_warnings(audit, scoring.metric.name, images=images))
+    audit = None
+    if evaluation.labels is not None:
+        audit = _audited(ready, evaluation, scoring, recipe, progress)
+    is_told = audit is not None and audit.subject == "scale"  # with the very values to give
+    of_options = () if is_told else option_warnings(recipe.preprocessing)
+    warnings = [*of_options, *sample_warnings(calib, evaluation, recipe.run.seed)]
+    for warning in warnings:
+        progress.warn(warning)
+    if audit is None:
+        return tuple(warnings)
+    metric, images = scoring.metric.name, evaluation.preprocess is not None
+    if "preprocess" not in recipe.run.allow:
+        require_preprocess(audit, metric, images=images)
+    for warning in audit_warnings(audit, metric, images=images):
+        warnings.append(warning)
+        progress.warn(warning)
+    return tuple(warnings)
+
+
+def option_warnings(preprocessing: Preprocessing) -> tuple[Diagnostic, ...]:
+    """Return the warnings that the options alone give."""
+    text = suspicious_scale(preprocessing.mean, preprocessing.std)
+    hint = f"give {option('mean')} and {option('std')} in 0..255"
+    return (Diagnostic("preprocess-scale", text, hint),) if text else ()
+
+
+def _audited(
+    ready: ReadyModel,
+    evaluation: Samples,
+    scoring: BoundMetric,
+    recipe: Recipe,
+    progress: Progress,
+) -> PreprocessAudit:
+    """Return what the labels say, maybe from the cache. Raises CacheMiss where that only looks."""
+    seed = recipe.run.seed
+    task = AuditTask(ready.model, evaluation, recipe.metric, seed)
+
+    def compute(_: Path) -> PreprocessAudit:
+        return audit_preprocess(ready.model, evaluation, scoring, seed=seed, progress=progress)
+
+    with unwatched():
+        return TaskCache(recipe.stage_cache).run("audit", task, compute, {})
+
+
+def require_preprocess(audit: PreprocessAudit, metric: str, *, images: bool) -> None:
+    """Raise SamplesError where the model is near chance as it is fed, and clearly better else."""
+    if not audit.is_wrong or audit.better is None:
+        return
+    changes = " or ".join(each.change for each in (audit.better, *audit.equals))
+    advice = f"give {changes}" if images else _TENSORS
+    if images and audit.equals:
+        advice += ", whichever the model was trained with"
+    raise SamplesError(
+        f"the samples are fed wrongly: the original model's {metric} is {audit.value:.3f} on "
+        f"{audit.samples} samples ({audit.chance:.3f} by chance), and {audit.better.value:.3f} "
+        "with "
+        f"{audit.better.change}",
+        f"{advice}; to go on all the same, give {option('allow', ['preprocess'])}",
+    )
 
 
 def audit_warnings(audit: PreprocessAudit, metric: str, *, images: bool) -> tuple[Diagnostic, ...]:

@@ -54,9 +54,7 @@ def measure_baseline(
     with log.stage("baseline") as progress:
         scoring = bound_metric(recipe.metric, ready.model, evaluation)
         with naming(samples):
-            warnings = input_warnings(ready, calib, evaluation, scoring, recipe.run.seed, progress)
-        for warning in warnings:
-            progress.warn(warning)
+            warnings = input_warnings(ready, calib, evaluation, scoring, recipe, progress)
         outputs = run_onnxruntime(ready.model, evaluation, progress=progress)
         with naming(samples):
             itself = compare(outputs, outputs, evaluation.labels, scoring, recipe.run.seed)

@@ -27,7 +27,6 @@ from ..figures.figures_of import (
     latency_figures,
     layer_rows,
     ratios_of,
-    recipe_warnings,
     result_warnings,
     retention_figure,
 )
@@ -110,7 +109,6 @@ def target_report(
         feed=figures.feed,
         gates=figures.gates,
         warnings=(
-            *recipe_warnings(run.recipe.preprocessing),
             *figures.warnings,
             *result_warnings(conversion, comparison, run.recipe.gates),
         ),

@@ -7,6 +7,7 @@ import json
 import runpy
 import tempfile
 from collections.abc import Mapping
+from contextlib import nullcontext
 from importlib.metadata import files
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,12 @@ from rockpress.calibration_data.bundled import MODEL, TEST, sample_path
 from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import open_samples
 from rockpress.core.diagnostics import Diagnostic, render
+from rockpress.core.errors import SamplesError
 from rockpress.core.progress import Progress
 from rockpress.pipeline.check import check
 from rockpress.pipeline.options.sample_options import ModelOptions
 from rockpress.pipeline.recipes.recipe import make_recipe
-from rockpress.pipeline.samples.preprocess_warnings import audit_warnings
+from rockpress.pipeline.samples.preprocess_warnings import audit_warnings, require_preprocess
 from rockpress.pipeline.samples.ready_model import ready_model
 
 TOP1 = bind_metric("top1")
@@ -301,7 +303,9 @@ def test_mean_and_std_swapped_on_the_demo_model() -> None:
     model, labelled = sample_path(MODEL), sample_path(TEST)
     swapped = Preprocessing(mean=(90,), std=(73,))
     heard = Heard()
-    recipe = make_recipe(model, eval=labelled, eval_count=120, preprocessing=swapped)
+    recipe = make_recipe(
+        model, eval=labelled, eval_count=120, preprocessing=swapped, allow=["preprocess"]
+    )
     report = check(recipe, model, heard)
     (text,) = of_the_preprocess(report.targets[0].warnings)
     assert of_the_preprocess(heard.notices) == [text]
@@ -310,14 +314,93 @@ def test_mean_and_std_swapped_on_the_demo_model() -> None:
     assert render(heard.notices[0].hint) == "give --mean 73 --std 90"
 
 
-def test_the_command_gives_the_warning_once(rockpress: Run) -> None:
-    model, labelled = str(sample_path(MODEL)), str(sample_path(TEST))
-    line = ["check", model, model, "--eval", labelled, "--eval-count", "60"]
-    code, out, err = rockpress(*line, "--mean", "90", "--std", "73", "--json")
+SWAPPED = [sample_path(MODEL), "--eval", sample_path(TEST), "--eval-count", 60]
+SWAPPED += ["--mean", 90, "--std", 73]
+
+
+def test_check_stops_unless_it_is_let_pass(rockpress: Run) -> None:
+    line = ["check", sample_path(MODEL), *SWAPPED, "--json"]
+    code, out, err = rockpress(*line)
+    assert (code, out) == (1, "")
+    (error, hint) = err.splitlines()[-2:]
+    assert error.startswith("error: ") and "the samples are fed wrongly" in error
+    assert hint == "hint: give --mean 73 --std 90; to go on all the same, give --allow preprocess"
+    code, out, err = rockpress(*line, "--allow", "preprocess")
     assert code == 0
     assert err.count("[preprocess-mean-std]") == 1 and "--mean 73 --std 90" in err
-    codes = [one["code"] for one in json.loads(out)["targets"][0]["warnings"]]
+    codes = [warning["code"] for warning in json.loads(out)["targets"][0]["warnings"]]
     assert codes == ["preprocess-mean-std"]
+    code, _, err = rockpress(*line, "--allow", "everything")
+    assert code == 2 and "preprocess" in err
+
+
+def test_run_stops_before_it_builds_and_a_dry_run_remembers(tmp_path: Path, rockpress: Run) -> None:
+    line = ["run", *SWAPPED, "--scheme", "float16", "-o", tmp_path / "build"]
+    assert rockpress(*line, "--dry-run")[0] == 0  # nothing has looked yet
+    code, _, err = rockpress(*line)
+    assert code == 1 and "reference-float16" not in err and not (tmp_path / "build").exists()
+    ended = rockpress(*line, "--dry-run")
+    assert ended.code == 1 and ended.err.splitlines() == err.splitlines()[-2:]
+    ended = rockpress(*line, "--dry-run", "--allow", "preprocess")
+    assert ended.code == 0 and ended.err.count("[preprocess-mean-std]") == 1
+
+
+def test_a_recipe_lets_it_pass(tmp_path: Path, rockpress: Run) -> None:
+    recipe = tmp_path / "rockpress.toml"
+    lines = [f"model = {str(sample_path(MODEL))!r}", f"eval = {str(sample_path(TEST))!r}"]
+    lines += ["eval-count = 60", "mean = 90", "std = 73", 'scheme = "float16"']
+    recipe.write_text("\n".join(lines))
+    assert rockpress("run", recipe, "-o", tmp_path / "build", "-q")[2].endswith(
+        'give mean = [73.0] std = [90.0]; to go on all the same, give allow = ["preprocess"]\n'
+    )
+    recipe.write_text("\n".join([*lines, 'allow = ["preprocess"]']))
+    ended = rockpress("run", recipe, "-o", tmp_path / "build", "--dry-run")
+    assert ended.code == 0 and "[preprocess-mean-std]" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "is_wrong"),
+    [({}, False), ({"color": "bgr"}, True), ({"mean": (0,), "std": (1,)}, False)],
+)
+def test_only_what_is_near_chance_stops(
+    wrong: Mapping[str, Any], is_wrong: bool, tmp_path: Path
+) -> None:
+    """The wrong scale costs this model half of what it has above chance, the colour all of it."""
+    found = audited(classifier(), save(tmp_path, *pictures(160, seed=3)), **wrong)
+    assert found.is_wrong == is_wrong
+    assert found.better is None or found.chance == pytest.approx(1 / 8, abs=0.03)
+    with pytest.raises(SamplesError) if is_wrong else nullcontext():
+        require_preprocess(found, "top1", images=True)
+
+
+def test_both_of_two_settings_that_are_as_good_are_in_the_hint() -> None:
+    audit = PreprocessAudit(
+        samples=99,
+        value=0.26,
+        at_chance=True,
+        subject="scale",
+        better=Suggestion("A", 0.996),
+        equals=(Suggestion("B", 0.992),),
+        chance=0.25,
+    )
+    with pytest.raises(SamplesError) as caught:
+        require_preprocess(audit, "top1", images=True)
+    assert caught.value.hint.startswith("give A or B, whichever the model was trained with; ")
+    with pytest.raises(SamplesError) as caught:
+        require_preprocess(audit, "top1", images=False)
+    assert caught.value.hint.startswith("save the samples again in that form; ")
+
+
+def test_a_scale_is_told_once() -> None:
+    """By the audit, which has the values to give, not by the look of the options as well."""
+    labelled, heard = sample_path(TEST), Heard()
+    small = Preprocessing(mean=(0.286,), std=(0.353,))
+    options: dict[str, Any] = {"eval_count": 120, "preprocessing": small, "allow": ["preprocess"]}
+    recipe = make_recipe(sample_path(MODEL), eval=labelled, **options)
+    report = check(recipe, sample_path(MODEL), heard)
+    codes = [warning.code for warning in report.targets[0].warnings]
+    assert codes == ["preprocess-scale"] == [notice.code for notice in heard.notices]
+    assert "top1" in report.targets[0].warnings[0].text
 
 
 # Its parts
@@ -343,6 +426,7 @@ def test_a_metric_where_less_is_better(tmp_path: Path) -> None:
     found = audit_preprocess(classifier(), samples, metric)
     assert found.better is not None and render(found.better.change) == "--color rgb"
     assert found.better.value < 0.1 < 0.4 < found.value
+    assert found.is_wrong and found.chance == pytest.approx(7 / 8, abs=0.03)
 
 
 @pytest.mark.parametrize(("wins", "losses"), [(0, 0), (9, 1), (3, 8), (40, 22)])

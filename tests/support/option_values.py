@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rockpress.core.list_kinds import Names, Numbers, Settings, Shapes, Shares, Size
+from rockpress.core.list_kinds import Choices, Names, Numbers, Settings, Shapes, Shares, Size
 from rockpress.core.option_kinds import Choice, File, Flag, Kind, Number, Text, Whole
 from rockpress.core.options import Option
 
@@ -17,6 +17,8 @@ def other_value(described: Option, value: Any) -> Any:
     kind = described.kind
     if described.name in KNOWN:
         return KNOWN[described.name]
+    if isinstance(kind, Choices):
+        return [kind.words[0]]
     if isinstance(kind, Choice):
         return next(word for word in kind.words if word not in (value, "off"))
     if isinstance(kind, Flag):
