@@ -37,7 +37,10 @@ class _Warnings:
         from .show import warning_lines
 
         diagnostic = diagnostic.rendered()
-        self.shown.add((diagnostic.code, diagnostic.text))
+        key = diagnostic.code, diagnostic.text
+        if key in self.shown:  # of another target, or of one that is built again
+            return []
+        self.shown.add(key)
         return warning_lines(diagnostic, name)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .target_results import ShownWarnings, named
+from .target_results import ShownWarnings, warnings_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,8 +44,7 @@ def show_report(
     elif on_stdout:
         _show_tables(report)
     _annotate(report)
-    for target in report.targets:
-        warn(named(target.warnings, target.target if len(report.targets) > 1 else None, shown))
+    warn(warnings_of({target.target or "": target.warnings for target in report.targets}, shown))
 
 
 def _annotate(report: Report) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from copy import copy
 from dataclasses import replace
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+from ..core.diagnostics import cost_rank
 from ..core.errors import RockpressError
 from .handler import run as explained
 
@@ -21,13 +22,23 @@ FAILED = 1
 ShownWarnings = AbstractSet[tuple[str, str]]  # code and text of each
 
 
-def named(
-    warnings: Iterable[Diagnostic], target: str | None, shown: ShownWarnings = frozenset()
+def warnings_of(
+    targets: Mapping[str, Sequence[Diagnostic]], shown: ShownWarnings = frozenset()
 ) -> Iterator[Diagnostic]:
-    """Yield the warnings that were not shown yet, each with its target in front, if any."""
-    for warning in warnings:
-        if (warning.code, warning.text) not in shown:
-            yield replace(warning, text=f"{target}: {warning.text}") if target else warning
+    """Yield what was not shown yet of the warnings of targets, each once, by what they cost.
+
+    Those that not all have come with the names of theirs in front.
+    """
+    owners: dict[tuple[str, str], list[str]] = {}
+    warnings = [warning for those in targets.values() for warning in those]
+    for name, those in targets.items():
+        for warning in those:
+            owners.setdefault((warning.code, warning.text), []).append(name)
+    for warning in sorted(warnings, key=lambda warning: cost_rank(warning.code)):
+        names = owners.pop((warning.code, warning.text), [])
+        if names and (warning.code, warning.text) not in shown:
+            prefix = "" if len(names) == len(targets) else f"{', '.join(names)}: "
+            yield replace(warning, text=prefix + warning.text)
 
 
 def end_with(

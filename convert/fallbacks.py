@@ -209,12 +209,23 @@ def _fidelity_trouble(closeness: Closeness) -> str:
 
 def _fallback_warnings(tried: list[BuildAttempt], best: BuildAttempt) -> Iterator[Diagnostic]:
     """What went wrong before the attempt that was kept, and what is wrong with that one."""
-    others = [attempt for attempt in tried if attempt is not best]
+    warnings = [*_instead(tried, best), *_still_wrong(best, is_alone=len(tried) == 1)]
+    if len(warnings) == 2 and warnings[0].code == warnings[1].code:
+        before, after = warnings
+        warnings = [replace(after, text=f"{before.text}; {after.text}")]
+    yield from warnings
+
+
+def _instead(tried: list[BuildAttempt], best: BuildAttempt) -> Iterator[Diagnostic]:
     if best is not tried[0]:
         kind = "no-rule" if best.task.disabled else best.task.quantization
-        troubles = "; ".join(dict.fromkeys(attempt.trouble for attempt in others))
+        troubles = (attempt.trouble for attempt in tried if attempt is not best)
         instead, hint = _INSTEAD.get(kind, _INSTEAD["qdq"])
-        yield Diagnostic(tried[0].code, f"{troubles}; {instead}", hint)
+        text = f"{'; '.join(dict.fromkeys(troubles))}; {instead}"
+        yield Diagnostic(tried[0].code, text, hint)
+
+
+def _still_wrong(best: BuildAttempt, *, is_alone: bool) -> Iterator[Diagnostic]:
     if best.code == "toolkit-regtask":
         yield Diagnostic(
             best.code,
@@ -224,6 +235,6 @@ def _fallback_warnings(tried: list[BuildAttempt], best: BuildAttempt) -> Iterato
     if best.code == "toolkit-fidelity":
         yield Diagnostic(
             best.code,
-            f"{best.trouble}; no other way came closer" if others else best.trouble,
+            best.trouble if is_alone else f"{best.trouble}; no other way came closer",
             "trust the simulator's figures, not those of the quantized ONNX model",
         )

@@ -153,4 +153,5 @@ def _rule_warning(rule: str) -> Diagnostic:
         "toolkit-rule-disabled",
         f"the toolkit's optimisation rule {rule} fails on this model; it was switched off",
         "nothing to do; another version of the toolkit may build the model a little faster",
+        subject=rule,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from ast import literal_eval
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -42,6 +42,47 @@ class Diagnostic:
     def rendered(self) -> Diagnostic:
         """Return the same with its options said in the reader's words."""
         return replace(self, text=render(self.text), hint=render(self.hint))
+
+
+# What a warning of some code costs, the dearest first: the first beginning that fits is its place.
+_BY_COST = (
+    # what comes out is dead, not finite, or nothing comes out
+    *("outputs-", "toolkit-nan", "float16-overflow", "weight-underflow", "toolkit-regtask"),
+    *("toolkit-operator", "toolkit-opset", "retention-low-similarity"),
+    # all figures are of inputs that the model was not made for
+    *("preprocess-scale", "preprocess-color", "preprocess-mean-std", "preprocess-resize"),
+    *("preprocess-layout", "preprocess-chance", "preprocess-undecided", "preprocess-"),
+    # ranges and figures are of samples that do not tell enough
+    *("calibration-", "evaluation-", "retention-"),
+    # int8 cannot hold what is there
+    *("output-", "fusion-", "mixed-", "plan-"),
+    # it is not quite what was asked for
+    *("toolkit-fidelity", "toolkit-crash", "toolkit-refusal", "toolkit-plan", "pruning-"),
+    *("toolkit-other-version", "baseline-"),
+    # it is slower than need be, or nobody knows how slow
+    *("latency-", "toolkit-rule-disabled", "toolkit-sparse", "toolkit-", "cpu-fallback-"),
+    # nothing but comfort
+    *("cache-", "depfile-"),
+)
+
+
+def in_order(warnings: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Return the warnings by what they cost, each once: the first of a code about a subject.
+
+    >>> twice = [Diagnostic("cpu-fallback-layer", "a"), Diagnostic("toolkit-nan", "b")] * 2
+    >>> [warning.text for warning in in_order(twice)]
+    ['b', 'a']
+    """
+    first: dict[tuple[str, str], Diagnostic] = {}
+    for warning in warnings:
+        first.setdefault((warning.code, warning.subject), warning)
+    return tuple(sorted(first.values(), key=lambda warning: cost_rank(warning.code)))
+
+
+def cost_rank(code: str) -> int:
+    """Return the place of a code among all by what it costs, 0 for the dearest."""
+    begins = (place for place, begin in enumerate(_BY_COST) if code.startswith(begin))
+    return next(begins, len(_BY_COST))
 
 
 def option(name: str, value: Any = None) -> str:

@@ -22,7 +22,7 @@ from ..convert.chips.targets import Target
 from ..convert.convert import Conversion, convert
 from ..convert.handover import Sample
 from ..convert.request import ConversionRequest
-from ..core.diagnostics import Diagnostic, option
+from ..core.diagnostics import Diagnostic, in_order, option
 from ..core.errors import ModelError, OptionError, SamplesError
 from ..core.graphs.model import is_qdq, save_model
 from ..core.passes.prepare import fixed_input_shapes
@@ -98,7 +98,7 @@ class Analysis:
             "on_cpu": self.on_cpu,
             "shares": self.shares,
             "layers": [{**asdict(layer), **asdict(cost)} for layer, cost in pairs],
-            "warnings": [asdict(warning) for warning in self.warnings],
+            "warnings": [asdict(warning.rendered()) for warning in self.warnings],
             "seconds": round(self.seconds, 3),
         }
 
@@ -216,6 +216,6 @@ def _analysis(conversion: Conversion, target: Target) -> Analysis:
         memory=conversion.memory,
         layers=conversion.layers,
         costs=layer_costs(conversion.layers, target),
-        warnings=conversion.warnings,
+        warnings=in_order(conversion.warnings),
         seconds=conversion.seconds,
     )

@@ -11,7 +11,7 @@ from ..calibration_data.samples import Samples
 from ..convert.chips.targets import Target
 from ..convert.convert import Conversion, convert
 from ..convert.request import QUANTIZERS
-from ..core.diagnostics import option
+from ..core.diagnostics import in_order, option
 from ..core.errors import OptionError, RockpressError
 from ..core.files import staging
 from ..core.graphs.model import is_qdq, model_digest, save_model
@@ -95,7 +95,7 @@ def convert_file(
         write_manifest_beside(rknn, conversion, base, preprocess, quantized, digests)
     if quantized is not None:
         warnings = (*warnings, *weight_warnings(quantized.plan, base))
-    return replace(conversion, path=output, warnings=(*warnings, *conversion.warnings))
+    return replace(conversion, path=output, warnings=in_order((*warnings, *conversion.warnings)))
 
 
 def convert_files(

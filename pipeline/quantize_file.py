@@ -10,7 +10,7 @@ from ..accuracy.compare import Comparison, compare
 from ..accuracy.runners import run_onnxruntime
 from ..convert.audit.audit_view import view_of
 from ..convert.audit.range_audit import join_warnings
-from ..core.diagnostics import Diagnostic
+from ..core.diagnostics import Diagnostic, in_order
 from ..core.graphs.model import load_model, model_bytes
 from ..core.progress import SILENT, Progress
 from ..core.results.model_figures import QuantizationFigure
@@ -77,10 +77,12 @@ def quantize_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> 
         model_bytes(output),
         compare(before, after, None),
         quantization_figure(result),
-        (
-            *sample_warnings,
-            *quantize_warnings(recipe.quantize, result),
-            *join_warnings(view_of(load_model(output), None)),
+        in_order(
+            (
+                *sample_warnings,
+                *quantize_warnings(recipe.quantize, result),
+                *join_warnings(view_of(load_model(output), None)),
+            )
         ),
         _tensor_errors(recipe, task, result, progress),
     )

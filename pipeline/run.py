@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..convert.chips.targets import Target
-from ..core.diagnostics import Diagnostic
+from ..core.diagnostics import Diagnostic, in_order
 from ..core.errors import RockpressError
 from ..core.files import require_file, sha256_of, staging, write_text
 from ..core.progress import SILENT, Progress
@@ -121,14 +121,17 @@ def _run_targets(
 def _audit_targets(
     inputs: RunInputs, recipe: Recipe, targets: list[Target], progress: Progress
 ) -> dict[str, tuple[Diagnostic, ...]]:
-    """Return the warnings on the model for each target, before minutes are spent on it."""
+    """Return the warnings on the model for each target, before minutes are spent on it.
+
+    Those that all have are given to ``progress`` once, the others to that of their target.
+    """
     ready, calib, evaluation = inputs
     ranges = sample_ranges(ready, calib)
-    return {
+    audits = {
         target.name: audit_target(
             ready,
             target,
-            progress.of(target.name) if len(targets) > 1 else progress,
+            SILENT,
             toolkit_python=recipe.toolkit.toolkit_python,
             quantization="normal" if recipe.in_int8 else "float16",
             preprocess=evaluation.npu_preprocess,
@@ -136,6 +139,16 @@ def _audit_targets(
         )
         for target in targets
     }
+    first, *others = audits.values()
+    shared = [warning for warning in first if all(warning in each for each in others)]
+    for warning in shared:
+        progress.warn(warning)
+    for name, warnings in audits.items():
+        if rest := [warning for warning in warnings if warning not in shared]:
+            own = progress.of(name)
+            for warning in rest:
+                own.warn(warning)
+    return audits
 
 
 def whole_run(
@@ -169,9 +182,9 @@ class RunKey:
 
 
 def rendered(report: Report) -> Report:
-    """Return the report with the options in its warnings said in the reader's words."""
+    """Return the report with its warnings once, by what they cost, and in the reader's words."""
     targets = [
-        replace(target, warnings=tuple(warning.rendered() for warning in target.warnings))
+        replace(target, warnings=in_order(warning.rendered() for warning in target.warnings))
         for target in report.targets
     ]
     return replace(report, targets=tuple(targets))

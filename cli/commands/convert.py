@@ -11,7 +11,7 @@ from ...core.errors import RockpressError
 from .. import parameters as o
 from ..progress_display import watching
 from ..show import print_json, print_lines, warn
-from ..target_results import ShownWarnings, end_with, named
+from ..target_results import ShownWarnings, end_with, warnings_of
 from ..verb_options import OptionValues, VerbCommand, takes
 
 if TYPE_CHECKING:
@@ -68,9 +68,11 @@ def _show(
     as_json: bool,
     shown: ShownWarnings,
 ) -> None:
-    for name, outcome in outcomes.items():
-        if not isinstance(outcome, RockpressError):
-            warn(named(outcome.warnings, name if several else None, shown))
+    warnings = {
+        name: () if isinstance(outcome, RockpressError) else outcome.warnings
+        for name, outcome in outcomes.items()
+    }
+    warn(warnings_of(warnings, shown))
     if as_json:
         documents = [_document(name, outcome) for name, outcome in outcomes.items()]
         print_json({"schema": o.SCHEMA, "targets": documents} if several else documents[0])

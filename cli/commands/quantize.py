@@ -31,7 +31,7 @@ def command(
     from ..errors_table import show_errors
     from ..progress_display import watching
     from ..show import print_json, print_lines, warn
-    from ..target_results import named
+    from ..target_results import warnings_of
 
     recipe = make_recipe(model, **options)
     with watching(quiet=quiet) as progress:
@@ -39,7 +39,7 @@ def command(
     plan, near = quantized.result.plan, quantized.comparison
     number_format = find_scheme(plan.scheme)
     activations, weights = len(plan.integer_activations), len(plan.integer_weights)
-    warn(named(quantized.warnings, None, progress.shown))
+    warn(warnings_of({"": quantized.warnings}, progress.shown))
     if as_json:
         print_json(
             {
@@ -57,7 +57,7 @@ def command(
                 "sqnr_db": near.sqnr_db,
                 "samples": near.samples,
                 "sensitivity": [asdict(error) for error in quantized.errors],
-                "warnings": [asdict(warning) for warning in quantized.warnings],
+                "warnings": [asdict(warning.rendered()) for warning in quantized.warnings],
             }
         )
         return

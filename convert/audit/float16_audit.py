@@ -77,6 +77,7 @@ def overflow_warnings(view: AuditView) -> Iterator[Diagnostic]:
             f"{_listed(beyond)} in calibration; float16 ends at {LARGEST:.0f}, so they become "
             "infinite and what is computed from them NaN",
             "quantize to int8, or divide the weights of the layer before it and multiply later",
+            subject=_largest(beyond),
         )
     if near:
         yield Diagnostic(
@@ -84,6 +85,7 @@ def overflow_warnings(view: AuditView) -> Iterator[Diagnostic]:
             f"{_listed(near)} in calibration, over half of {LARGEST:.0f}, where float16 ends: "
             "other inputs may overflow",
             "calibrate with more samples to know, or scale the values down in the model",
+            subject=_largest(near),
         )
 
 
@@ -102,6 +104,7 @@ def _constants(view: AuditView) -> Iterator[Diagnostic]:
             f"the constant {_listed(large)}; float16 ends at {LARGEST:.0f}, so every value "
             "computed with it becomes infinite or NaN",
             "quantize to int8, or scale the constant down in the model",
+            subject=_largest(large),
         )
 
 
@@ -144,6 +147,10 @@ def _is_mask(view: AuditView, name: str) -> bool:
         and bool(readers)
         and all(reader.op_type in {"Softmax", "LogSoftmax"} for reader in readers)
     )
+
+
+def _largest(reached: Mapping[str, float]) -> str:
+    return max(reached, key=lambda name: reached[name])
 
 
 def _listed(reached: Mapping[str, float]) -> str:

@@ -68,6 +68,7 @@ def _fusion_warning(raw: str, score: str, culprits: list[str]) -> Diagnostic:
         "to int8 first, and few levels of the score are left",
         "let the others read what comes after the Sigmoid, or end the model with "
         f"{option('outputs', [raw])}",
+        subject=score,
     )
 
 
@@ -151,12 +152,14 @@ def channel_warnings(
         channels = shape[1] if len(shape) > 1 else None
         if channels is None or channels <= _COMPUTED_BY_RUNTIME:
             continue
-        for kind, values in (("mean", means.get(name, ())), ("std", stds.get(name, ()))):
-            if len(set(values)) > 1:
-                yield Diagnostic(
-                    "preprocess-channels",
-                    f"the input {name!r} has {channels} channels; above {_COMPUTED_BY_RUNTIME} the "
-                    f"runtime takes the first {kind} ({values[0]:g}) for all of them, though the "
-                    "simulator does not",
-                    "give one value, and put the scaling of each channel into the model",
-                )
+        kinds = {"mean": means.get(name, ()), "std": stds.get(name, ())}
+        firsts = [f"{kind} ({all_[0]:g})" for kind, all_ in kinds.items() if len(set(all_)) > 1]
+        if firsts:
+            yield Diagnostic(
+                "preprocess-channels",
+                f"the input {name!r} has {channels} channels; above {_COMPUTED_BY_RUNTIME} the "
+                f"runtime takes the first {' and '.join(firsts)} for all of them, though the "
+                "simulator does not",
+                "give one value, and put the scaling of each channel into the model",
+                subject=name,
+            )

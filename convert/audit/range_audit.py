@@ -126,4 +126,5 @@ def _judged(output: str, parts: dict[str, JoinedTensor | None]) -> Iterator[Diag
         f"of {_STEPS} steps, and {worst.name!r} gets {worst.span / step:.1f} of them, so {lost}",
         f"end the model before the join with {option('outputs', list(parts))}, "
         f"or divide {widest.name!r} by its largest value in the model",
+        subject=output,
     )

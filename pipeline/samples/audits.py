@@ -11,7 +11,7 @@ from ...convert.audit.float16_audit import observe
 from ...convert.audit.model_audit import audit
 from ...convert.chips.targets import Target
 from ...convert.toolkit.environment import toolkit_version
-from ...core.diagnostics import Diagnostic
+from ...core.diagnostics import Diagnostic, in_order
 from ...core.progress import Progress
 from ...core.types import Range
 from .ready_model import ReadyModel
@@ -39,14 +39,16 @@ def audit_target(
     ``preprocess`` is what the ``.rknn`` applies inside, None when it takes prepared tensors.
     """
     names = list(ready.inputs)
-    diagnostics = audit(
-        ready.model,
-        target,
-        quantization=quantization,
-        means=dict.fromkeys(names, preprocess.mean) if preprocess else None,
-        stds=dict.fromkeys(names, preprocess.std) if preprocess else None,
-        ranges=ranges,
-        toolkit=toolkit_version(toolkit_python),
+    diagnostics = in_order(
+        audit(
+            ready.model,
+            target,
+            quantization=quantization,
+            means=dict.fromkeys(names, preprocess.mean) if preprocess else None,
+            stds=dict.fromkeys(names, preprocess.std) if preprocess else None,
+            ranges=ranges,
+            toolkit=toolkit_version(toolkit_python),
+        )
     )
     for diagnostic in diagnostics:
         progress.warn(diagnostic)

@@ -157,6 +157,9 @@ def test_means_of_more_than_four_channels(shape: str, mean: list[float], codes: 
     means = audit(model, RK3588, quantization="float16", means={"x": mean})
     stds = audit(model, RK3588, quantization="float16", stds={"x": mean})
     assert [one.code for one in means] == [one.code for one in stds] == codes
+    both = audit(model, RK3588, quantization="float16", means={"x": mean}, stds={"x": mean})
+    assert [one.code for one in both] == codes
+    assert not both or "the first mean (1) and std (1) for all" in both[0].text
 
 
 def test_a_quantized_model_is_seen_through(tmp_path: Path) -> None:

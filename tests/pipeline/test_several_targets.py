@@ -16,10 +16,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import psutil
 import pytest
 
 from commands import COMMAND, Run
+from graphs import model_of, random_feeds
 from rockpress.convert.chips.targets import Target, find_target
 from rockpress.convert.toolkit.failures import ToolkitCrashed, ToolkitOutOfMemory
 from rockpress.core.diagnostics import Diagnostic
@@ -32,6 +35,7 @@ from rockpress.pipeline.parallel import AllFailed, each_target
 from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
 from rockpress.report.documents.document import comparable, to_document
 from rockpress.report.formats import md
+from samples import save_feeds
 
 pytestmark = pytest.mark.toolkit
 
@@ -374,6 +378,31 @@ def test_a_warning_is_told_at_once(jobs: int) -> None:
     heard: set[tuple[str, Diagnostic]] = set()
     each_target(CHIPS, recipe(jobs), build, Listener())
     assert heard == {(name, seen) for name in [*(one.name for one in CHIPS), "another"]}
+
+
+def test_what_is_so_for_all_targets_is_told_once(
+    tmp_path: Path, rockpress: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is built: of the model once, of an operator for each chip that lacks it."""
+
+    def stop(*_: object) -> None:
+        raise RockpressError("this far")
+
+    monkeypatch.setattr("rockpress.pipeline.run.each_target", stop)
+    nodes = "{ b = Mul (x, wide)  s = Sigmoid (x)  y = Concat <axis = 1> (b, s)  z = Exp (x) }"
+    text = f"(float[1,8,4,4] x) => (float[1,16,4,4] y, float[1,8,4,4] z) {nodes}"
+    model = model_of(text, {"wide": np.full((1, 8, 1, 1), 640.0)}, prepared=False)
+    onnx.save(model, tmp_path / "m.onnx")
+    calib = save_feeds(tmp_path / "calib.npz", random_feeds(model, 2))
+    code, _, err = rockpress("run", tmp_path / "m.onnx", "--calib", calib, *TWO)
+    assert code == 1 and "this far" in err
+    lines = [line for line in err.splitlines() if line.startswith("warning: ")]
+    assert [line.split("[")[-1] for line in lines] == [
+        "output-range-join]",
+        "cpu-fallback-operator]",
+        "cpu-fallback-operator]",
+    ]
+    assert not lines[0].startswith("warning: rk") and lines[1].startswith("warning: rk3588: ")
 
 
 @pytest.mark.parametrize(("jobs", "share"), [(1, 12.0), (2, 6.0), (3, 4.0), (8, 4.0)])
