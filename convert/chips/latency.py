@@ -24,6 +24,10 @@ from .cycles import ddr_cycles, npu_cycles
 from .layer_work import FORM, Work, works_of
 from .targets import LatencyFit, Target
 
+# By what factor the ratio of two formats of one network may be off: the five published pairs of
+# float16 and int8 are off by up to 1.30 (benchmarks/latency/ratios.py), and too few for a quantile.
+RATIO_BAND = 1.31
+
 # For chips with no fit: round figures between those of the fits, to tell what bounds a layer.
 _TYPICAL = LatencyFit(1.1, 1.5, 0.8, 0.2, 0.01, 30.0, 0.1, error=0.0)
 
@@ -80,6 +84,15 @@ def layer_costs(layers: Sequence[Layer], target: Target) -> tuple[LayerCost, ...
     (LayerCost(ms=None, bound='compute'),)
     """
     return tuple(_cost(work, target.latency) for work in works_of(layers, target))
+
+
+def is_slower(ms: float, float16_ms: float) -> bool:
+    """Return whether a result is slower than the same model in float16, by more than RATIO_BAND.
+
+    >>> is_slower(4.4, 1.92), is_slower(6.79, 5.81)
+    (True, False)
+    """
+    return ms > RATIO_BAND * float16_ms
 
 
 def layer_ms(layer: LayerShape, target: Target, dtype: str = "int8") -> float:
