@@ -20,6 +20,7 @@ from ..types import Shape
 from .affine import fold_affine
 from .canonicalize import canonicalize, widen_float16
 from .fold_if import fold_if
+from .untangle import untangle
 
 _FIRST_PER_CHANNEL_OPSET = 13
 _LAST_KNOWN_OPSET = 19  # of rknn-toolkit2 2.3 and 2.5
@@ -33,8 +34,9 @@ def prepare_model(model: ModelProto, input_shapes: Mapping[str, Shape] | None = 
 
     ``input_shapes`` maps input name -> shape and may leave out inputs whose shape is fixed already.
     A free batch axis becomes 1. The folding is ONNX Runtime's own basic optimisation, which uses
-    only standard operators and keeps the results; float16 becomes float32. Raises ModelError
-    when an input stays dynamic, or a weight holds NaN.
+    only standard operators and keeps the results; float16 becomes float32. What is joined and split
+    again is taken apart (see untangle). Raises ModelError when an input stays dynamic, or a weight
+    holds NaN.
     """
     fixed = fold_if(_with_fixed_inputs(model, input_shapes or {}))
     declared = _forgotten_output_shapes(fixed)
@@ -43,6 +45,8 @@ def prepare_model(model: ModelProto, input_shapes: Mapping[str, Shape] | None = 
     _drop_unused_domains(folded)
     refill(folded.graph.input, fed_inputs(folded.graph))
     inferred = _with_shapes(folded)
+    if folded is not fixed and untangle(inferred):
+        inferred = _with_shapes(inferred)
     for value in inferred.graph.output:
         if not value.type.tensor_type.HasField("shape"):
             value.CopyFrom(declared[value.name])  # nothing better is known, and one must be there
