@@ -10,8 +10,10 @@ import numpy as np
 
 from ..calibration_data.sources.labels import Labels
 from ..core.errors import ModelError, SamplesError
+from ..core.graphs.output_parts import OutputPart, whole_outputs
+from ..core.results.part_figures import PartFigure, worst_part
 from ..core.results.sample_rows import ChangedSample, ChangedSamples
-from ..core.similarity import sqnr_db
+from ..core.streaming.part_similarity import PartMeter
 from ..core.types import Array
 from .metrics.measurement import Measurement
 from .metrics.metric import Metric, Predictions
@@ -30,9 +32,10 @@ class Comparison:
     """A candidate beside its baseline. Metric, values and retention are None without labels.
 
     ``agreement`` is the share of samples for which both predict the same, None where that says
-    nothing. ``sqnr_db`` is that of the worst output, ``inf`` when all are equal. ``mcnemar`` is the
-    p-value of both models being right equally often, None where scores are more than right or
-    wrong. ``outputs`` names what the metric reads, () for all outputs.
+    nothing. ``sqnr_db`` is that of the worst of the ``parts``, ``inf`` when all are equal; where
+    one of them is not finite, nothing else is measured. ``mcnemar`` is the p-value of both models
+    being right equally often, None where scores are more than right or wrong. ``outputs`` names
+    what the metric reads, () for all outputs.
     """
 
     metric: str | None
@@ -48,6 +51,7 @@ class Comparison:
     changes: ChangedSamples | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
+    parts: tuple[PartFigure, ...] = ()
 
 
 def compare(
@@ -56,30 +60,34 @@ def compare(
     labels: Labels | None,
     scoring: BoundMetric | str = "top1",
     seed: int = 0,
+    parts: Sequence[OutputPart] = (),
 ) -> Comparison:
     """Return the metric of both models, retention, agreement and SQNR, from outputs (N, ...) each.
 
-    Outputs may differ in axes of length 1. Without ``labels`` only agreement and SQNR are given;
-    they are no accuracy. Raises ModelError for NaN or for outputs that do not correspond,
-    SamplesError or OptionError when the metric does not fit outputs or labels.
+    Outputs may differ in axes of length 1. Each of the ``parts``, by default the outputs, is judged
+    on its own. Without ``labels`` only agreement and SQNR are given; they are no accuracy. Raises
+    ModelError for NaN in the baseline or for outputs that do not correspond, SamplesError or
+    OptionError when the metric does not fit outputs or labels.
     """
     if isinstance(scoring, str):
         scoring = bind_metric(scoring)
     candidate = _matched(baseline_outputs, candidate_outputs)
-    _check_nan(baseline_outputs, "baseline")
-    _check_nan(candidate, "candidate")
-    noise = sqnr_db(baseline_outputs, candidate)
-    metric = scoring.metric
+    _require_numbers(baseline_outputs)
+    figures = _part_figures(baseline_outputs, candidate, parts)
+    noise, metric = worst_part(figures).sqnr_db, scoring.metric
+    if not all(figure.finite for figure in figures):
+        samples = len(candidate[0])
+        return Comparison(None, None, None, None, None, noise, samples, parts=figures)
     read = scoring.read(baseline_outputs), scoring.read(candidate)
     count = len(read[0][0])
     if labels is None and not metric.fits(read[0]):
-        return Comparison(None, None, None, None, None, noise, count)
+        return Comparison(None, None, None, None, None, noise, count, parts=figures)
     itself = candidate_outputs is baseline_outputs
     first = metric.predict(read[0])
     predictions = first, first if itself else metric.predict(read[1])
     agreed = metric.agreement(*predictions)
     if labels is None:
-        return Comparison(None, None, None, None, agreed, noise, count)
+        return Comparison(None, None, None, None, agreed, noise, count, parts=figures)
     if len(labels) != count:
         raise SamplesError(
             f"{len(labels)} labels for the outputs of {count} samples", "give one label a sample"
@@ -108,6 +116,7 @@ def compare(
         changes=changes_of(metric, measured, predictions, labels),
         details=metric.details(*predictions, labels),
         outputs=scoring.names,
+        parts=figures,
     )
 
 
@@ -139,6 +148,15 @@ def changes_of(
         for index in map(int, order)
     )
     return ChangedSamples(tuple(map(int, lost)), tuple(map(int, gained)), examples)
+
+
+def _part_figures(
+    baseline: Sequence[Array], candidate: Sequence[Array], parts: Sequence[OutputPart]
+) -> tuple[PartFigure, ...]:
+    meter = PartMeter(parts or whole_outputs([f"output {n}" for n in range(len(baseline))]))
+    for rows in zip(zip(*baseline, strict=True), zip(*candidate, strict=True), strict=True):
+        meter.add(*rows)
+    return meter.figures
 
 
 def _matched(baseline: Sequence[Array], candidate: Sequence[Array]) -> list[Array]:
@@ -175,14 +193,14 @@ def _long_axes(array: Array) -> list[int]:
     return [length for length in array.shape[1:] if length != 1]
 
 
-def _check_nan(outputs: Sequence[Array], model: str) -> None:
+def _require_numbers(outputs: Sequence[Array]) -> None:
     for index, output in enumerate(outputs):
         if output.dtype.kind != "f":
             continue
         bad = np.flatnonzero([bool(np.isnan(row).any()) for row in output])
         if len(bad):
             raise ModelError(
-                f"the {model} model gives NaN in output {index} for {len(bad)} of {len(output)} "
+                f"the baseline model gives NaN in output {index} for {len(bad)} of {len(output)} "
                 f"samples, first for sample {bad[0]}",
                 "check the model on that sample; float16 overflows above 65504",
             )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 from ..core.diagnostics import option
 from ..core.errors import OptionError
-from ..core.results.report import GateFigure
+from ..core.results.part_figures import LEAST_VARIANCE, PartFigure
+from ..core.results.report import ALIVE, FIDELITY, GateFigure
 from .retention import Retention
 
 Confidence = Literal["point", "lower"]
@@ -15,6 +17,8 @@ Confidence = Literal["point", "lower"]
 # A candidate may be better than its baseline, so a little above 1 is a fair limit; this is not.
 _PER_CENT = 2.0
 MEGABYTE = 1_000_000  # bytes, as storage is sold and as file managers count
+# of signal over noise: below it an output is more noise than half its signal
+LEAST_FIDELITY_DB = 3.0
 
 
 def require_limits(
@@ -33,6 +37,26 @@ def require_limits(
         raise OptionError(
             f"{option('min-retention', min_retention)} looks like per cent", "98 % is written 0.98"
         )
+
+
+def standing_gates(parts: Sequence[PartFigure]) -> tuple[GateFigure, ...]:
+    """Judge what is always judged: that every part of the outputs is alive, and more than noise.
+
+    The value of the first is the least variance of a part over the baseline's, 0 for one that is
+    not finite, that of the second the worst part's SQNR in dB. Where the baseline hardly varies
+    nothing tells whether the result is alive, so there is no such gate.
+    """
+    gates = []
+    ratios = [part.variance_ratio if part.finite else 0.0 for part in parts]
+    judged = [ratio for ratio in ratios if ratio is not None]
+    if judged:
+        alive = all(part.is_alive for part in parts)
+        gates.append(GateFigure(ALIVE, LEAST_VARIANCE, min(judged), alive))
+    decibels = [part.sqnr_db for part in parts if part.is_judged]
+    if decibels:
+        worst = min(decibels)
+        gates.append(GateFigure(FIDELITY, LEAST_FIDELITY_DB, worst, worst >= LEAST_FIDELITY_DB))
+    return tuple(gates)
 
 
 def min_retention_gate(

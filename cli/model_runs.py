@@ -17,14 +17,12 @@ from .parameters import SCHEMA
 from .places import reports_of, whole_report
 from .progress_display import watching
 from .show import print_json, print_lines, show_folder, show_report, warn
-from .target_results import end_with, explain
+from .target_results import GATE_FAILED, end_with, explain
 
 if TYPE_CHECKING:
     from ..core.results.report import Report
     from ..pipeline.caching.stage_cache import Cache
     from ..pipeline.recipes.recipe_file import ModelJob
-
-GATE_FAILED = 4
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ def run_several(jobs: Sequence[ModelJob], display: Display) -> int:
     codes = []
     for job in jobs:
         codes.append(_run_of_several(job, display, documents))
-    verdict = "fail" if any(codes) else "pass"
+    verdict = _worst_verdict([document.get("verdict", "fail") for document in documents.values()])
     document = {"schema": SCHEMA, "verdict": verdict, "models": documents}
     if any("targets" in document for document in documents.values()):
         write_text(whole_report(jobs), json_text(document))
@@ -91,6 +89,11 @@ def run_several(jobs: Sequence[ModelJob], display: Display) -> int:
         print_json(document)
     # what broke comes before what is only too bad
     return next((code for code in codes if code not in (0, GATE_FAILED)), max(codes))
+
+
+def _worst_verdict(verdicts: Sequence[str]) -> str:
+    """Return fail when a model has that, or pass when any has gates of the user's, or none."""
+    return next(verdict for verdict in ("fail", "pass", "none") if verdict in verdicts)
 
 
 def _run_of_several(job: ModelJob, display: Display, documents: dict[str, Any]) -> int:

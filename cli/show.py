@@ -67,7 +67,9 @@ def show_folder(folder: Path, *, quiet: bool) -> None:
 def _show_tables(report: Report) -> None:
     from ..report.text.summary import HEADINGS, summary_rows
     from ..report.text.table import to_tables
+    from ..report.text.verdict import report_verdict
 
+    print_lines([report_verdict(report)])
     for table in to_tables(report):
         if table.rows:
             print_table(table.title, table.headings, table.rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from copy import copy
 from dataclasses import replace
@@ -17,8 +17,9 @@ from .handler import run as explained
 
 if TYPE_CHECKING:
     from ..core.diagnostics import Diagnostic
+    from ..core.results.report import Judgement
 
-FAILED = 1
+FAILED, GATE_FAILED = 1, 4
 ShownWarnings = AbstractSet[tuple[str, str]]  # code and text of each
 
 
@@ -48,6 +49,12 @@ def end_with(
     for name, error in failures.items():
         explain(name, error, verbose=verbose)
     raise typer.Exit(code)
+
+
+def end_judged(judgements: Iterable[Judgement]) -> None:
+    """Exit when a gate of one of the results does not hold; the files are there all the same."""
+    if not all(judgement.passed for judgement in judgements):
+        raise typer.Exit(GATE_FAILED)
 
 
 def explain(name: str, error: RockpressError, *, verbose: bool) -> None:

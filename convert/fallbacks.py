@@ -30,6 +30,7 @@ from onnx import ModelProto
 
 from ..core.diagnostics import Diagnostic
 from ..core.errors import ToolkitError
+from .built_outputs import matched_outputs
 from .fidelity import UNKNOWN, Closeness, Probe
 from .toolkit.failures import (
     ToolkitCrashed,
@@ -149,12 +150,17 @@ def _attempt(task: ToolkitBuild, number: int, probe: Probe) -> BuildAttempt:
             raise  # it has said why it cannot, and will say so again
         code = "toolkit-crash" if crashed else "toolkit-refusal"
         return BuildAttempt(task, code=code, trouble=error.diagnostic.text, error=error)
-    return _judged(BuildAttempt(task, _set_aside(built, number), warnings), probe)
+    match = matched_outputs(_set_aside(built, number), task.loaded)
+    attempt = BuildAttempt(task, match.built, (*warnings, *match.warnings))
+    return _judged(attempt, match.dropped, probe)
 
 
-def _judged(attempt: BuildAttempt, probe: Probe) -> BuildAttempt:
+def _judged(attempt: BuildAttempt, dropped: Sequence[str], probe: Probe) -> BuildAttempt:
     """The attempt with what is wrong with it, if anything is."""
     built = attempt.result
+    if dropped:
+        text = f"the toolkit dropped {' and '.join(map(repr, dropped))}"
+        return replace(attempt, code="toolkit-output-dropped", trouble=text)
     if text := _not_finite(built):
         probe.require_finite_model()
         failure = ToolkitNotFinite(

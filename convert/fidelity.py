@@ -12,8 +12,10 @@ from onnx import ModelProto
 
 from ..core.errors import ModelError
 from ..core.graphs.model import is_qdq
+from ..core.graphs.output_parts import OutputPart, parts_of
+from ..core.results.part_figures import PartFigure, worst_part
 from ..core.session import Session
-from ..core.similarity import sqnr_db
+from ..core.streaming.part_similarity import PartMeter
 from ..core.types import Array
 from .audit.audit_view import quantized_ranges
 from .handover import ModelInput, Sample
@@ -34,13 +36,16 @@ class Closeness:
     """SQNR in dB of the simulator's outputs: to the intended model, and to the float model.
 
     ``possible_db`` is that of the intended model to the float one. None where there is no such
-    model. ``least_db`` is what to expect of ``intended_db``.
+    model. ``least_db`` is what to expect of ``intended_db``. All are of the worst part of the
+    outputs. ``parts`` compares with the float model, or the intended one where there is no other;
+    there are none of made-up samples.
     """
 
     intended_db: float | None
     float_db: float | None
     possible_db: float | None
     least_db: float = LEAST_DB
+    parts: tuple[PartFigure, ...] = ()
 
     @property
     def is_faithful(self) -> bool:
@@ -79,12 +84,29 @@ class Probe:
         """Return how close the simulator's ``outputs`` (samples first) are on the first samples."""
         simulated = [output[: self.count].reshape(self.count, -1) for output in outputs]
         intended, floating = self._intended_outputs, self._float_outputs
+        to_intended = self._compared(intended, simulated)
+        to_float = self._compared(floating, simulated)
         return Closeness(
-            sqnr_db(intended, simulated) if intended else None,
-            sqnr_db(floating, simulated) if floating else None,
-            sqnr_db(floating, intended) if floating and intended else None,
+            _worst_db(to_intended),
+            _worst_db(to_float),
+            _worst_db(self._compared(floating, intended)),
             _LEAST_ON_NOISE_DB if self.is_noise else LEAST_DB,
+            () if self.is_noise else to_float or to_intended,
         )
+
+    def _compared(
+        self, reference: Sequence[Array] | None, candidate: Sequence[Array] | None
+    ) -> tuple[PartFigure, ...]:
+        if not reference or not candidate:
+            return ()
+        meter = PartMeter(self._parts)
+        for number in range(self.count):
+            meter.add([rows[number] for rows in reference], [rows[number] for rows in candidate])
+        return meter.figures
+
+    @cached_property
+    def _parts(self) -> tuple[OutputPart, ...]:
+        return parts_of(self.model if self.floating is None else self.floating)
 
     def require_finite_model(self) -> None:
         """Raise ModelError when the model itself computes NaN or infinity from these samples."""
@@ -123,6 +145,10 @@ class Probe:
                 tensor.name: _as_the_model_takes(tensor, np.array(file[number]))
                 for tensor, file in zip(self.inputs, files, strict=True)
             }
+
+
+def _worst_db(parts: Sequence[PartFigure]) -> float | None:
+    return worst_part(parts).sqnr_db if parts else None
 
 
 def _as_the_model_takes(tensor: ModelInput, fed: Array) -> Array:

@@ -47,8 +47,15 @@ class Diagnostic:
 # What a warning of some code costs, the dearest first: the first beginning that fits is its place.
 _BY_COST = (
     # what comes out is dead, not finite, or nothing comes out
-    *("outputs-", "toolkit-nan", "float16-overflow", "weight-underflow", "toolkit-regtask"),
-    *("toolkit-operator", "toolkit-opset", "retention-low-similarity"),
+    *(
+        "outputs-",
+        "toolkit-output-",
+        "toolkit-nan",
+        "float16-overflow",
+        "weight-underflow",
+        "toolkit-regtask",
+    ),
+    *("toolkit-operator", "toolkit-opset", "retention-class-lost", "retention-low-similarity"),
     # all figures are of inputs that the model was not made for
     *("preprocess-scale", "preprocess-color", "preprocess-mean-std", "preprocess-resize"),
     *("preprocess-layout", "preprocess-chance", "preprocess-undecided", "preprocess-"),
@@ -60,7 +67,14 @@ _BY_COST = (
     *("toolkit-fidelity", "toolkit-crash", "toolkit-refusal", "toolkit-plan", "pruning-"),
     *("toolkit-other-version", "baseline-"),
     # it is slower than need be, or nobody knows how slow
-    *("latency-", "toolkit-rule-disabled", "toolkit-sparse", "toolkit-", "cpu-fallback-"),
+    *(
+        "result-",
+        "latency-",
+        "toolkit-rule-disabled",
+        "toolkit-sparse",
+        "toolkit-",
+        "cpu-fallback-",
+    ),
     # nothing but comfort
     *("cache-", "depfile-"),
 )

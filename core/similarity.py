@@ -36,31 +36,32 @@ class RunningSqnr:
 
     def add(self, reference: Sequence[Array], candidate: Sequence[Array]) -> None:
         """Take in the outputs of one sample."""
-        sums = [_sums_of(ref, cand) for ref, cand in zip(reference, candidate, strict=True)]
+        sums = [sums_of(ref, cand) for ref, cand in zip(reference, candidate, strict=True)]
         before = self._sums or [(0.0, 0.0)] * len(sums)
         self._sums = [(a + c, b + d) for (a, b), (c, d) in zip(before, sums, strict=True)]
 
     @property
     def db(self) -> float:
         """SQNR in dB of the worst output."""
-        return min(_in_db(*sums) for sums in self._sums)
+        return min(in_db(*sums) for sums in self._sums)
 
 
 def _sqnr_of(reference: Array, candidate: Array) -> float:
     # row by row, so that no float64 copy of all outputs is made
-    rows = [_sums_of(ref, cand) for ref, cand in zip(reference, candidate, strict=True)]
-    return _in_db(sum(signal for signal, _ in rows), sum(noise for _, noise in rows))
+    rows = [sums_of(ref, cand) for ref, cand in zip(reference, candidate, strict=True)]
+    return in_db(sum(signal for signal, _ in rows), sum(noise for _, noise in rows))
 
 
-def _sums_of(reference: Array, candidate: Array) -> tuple[float, float]:
-    """Sum of squares of the reference, where it is finite, and of the difference."""
+def sums_of(reference: Array, candidate: Array) -> tuple[float, float]:
+    """Return the sum of squares of the reference, where it is finite, and of the difference."""
     wide, other = reference.astype(np.float64), candidate.astype(np.float64)
     with np.errstate(invalid="ignore"):  # inf - inf, replaced by 0 as the two are equal
         error = np.where(wide == other, 0.0, wide - other)
     return float(np.square(wide[np.isfinite(wide)]).sum()), float(np.square(error).sum())
 
 
-def _in_db(signal: float, noise: float) -> float:
+def in_db(signal: float, noise: float) -> float:
+    """Return the ratio of two sums of squares in dB; -inf where there is no signal but noise."""
     if noise == 0:
         return math.inf
     return 10 * math.log10(signal / noise) if signal and math.isfinite(noise) else -math.inf

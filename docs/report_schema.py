@@ -27,7 +27,7 @@ ERROR = {
 }
 _NOISE = ("title", "default")
 # What the document says of itself, before what the report holds.
-HEAD = {"schema": {"const": SCHEMA}, "verdict": {"enum": ["pass", "fail"]}}
+HEAD = {"schema": {"const": SCHEMA}, "verdict": {"enum": ["pass", "fail", "none"]}}
 
 
 class _Errors(GenerateJsonSchema):
@@ -46,6 +46,7 @@ def schema() -> dict[str, Any]:
     types = TypeAdapter(list[Report], config=config).json_schema(schema_generator=_Errors)
     docstrings = _docstrings()
     kinds = {name: _plain(kind, docstrings[name]) for name, kind in types["$defs"].items()}
+    kinds["GateFigure"]["properties"]["value"] = {"type": ["number", "null"]}
     for fields in (NEVER, WHEN_THERE):
         for kind, names in fields.items():
             for name in (NAMES.get(name, name) for name in names):

@@ -32,10 +32,10 @@ from .figures.figures_of import (
     latency_figures,
     layer_rows,
     ratios_of,
-    result_warnings,
     retention_figure,
 )
 from .figures.last_release import open_last_release, require_comparable, with_changes
+from .figures.result_warnings import result_warnings
 from .figures.robustness import robustness_of
 from .inputs import open_both
 from .recipes.recipe import Recipe, recipe_document
@@ -122,8 +122,9 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
         ratios=_ratios(row, base.row) if target is None else ratios_of(row, None),
         pruning=None,
         robustness=robustness,
+        parts=comparison.parts,
         layers=layer_rows(measured.conversion) if measured.conversion else (),
-        gates=gate_figures(recipe.gates, comparison, row),
+        gates=gate_figures(recipe.gates, comparison, row, is_at_chance=base.is_at_chance),
         warnings=(
             *base.warnings,
             *result_warnings(measured.conversion, comparison, recipe.gates),

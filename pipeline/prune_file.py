@@ -2,29 +2,53 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..accuracy.compare import Comparison
+from ..calibration_data.samples import Samples
 from ..core.progress import SILENT, Progress
 from ..core.scratch import scratch_folder
 from ..prune.results.prune_result import PruneResult
+from .figures.first_look import first_look
 from .output_files import require_output
 from .recipes.recipe import Recipe
 from .requirements import pruning_target
-from .samples.ready_model import open_calibrated
+from .samples.ready_model import ReadyModel, open_calibrated
 from .tasks.distilling import distil_pruned, distil_task, distillation_warnings
 from .tasks.pruning import Pruning, prune_task
 
 
-def prune_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> PruneResult:
+@dataclass(frozen=True)
+class Pruned:
+    """A pruned file, and how close its outputs stay to the original's."""
+
+    result: PruneResult
+    comparison: Comparison
+
+
+def prune_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> Pruned:
     """Prune ``recipe.model`` to its budget and write ``output``. Raises RockpressError."""
     target = pruning_target(recipe)
     require_output(output, ".onnx", recipe.model)
     ready, calib, _ = open_calibrated(recipe, "pruning", progress)
     progress.stage("prune")
     pruning = Pruning(prune_task(ready.model, calib, recipe, target), progress)
-    if recipe.prune.recover != "distill":
-        return pruning.write(output)
+    if recipe.prune.recover == "distill":
+        result = _distilled(pruning, ready, calib, recipe, output, progress)
+    else:
+        result = pruning.write(output)
+    return Pruned(result, first_look(ready.model, output, calib, recipe.run.seed))
+
+
+def _distilled(
+    pruning: Pruning,
+    ready: ReadyModel,
+    calib: Samples,
+    recipe: Recipe,
+    output: Path,
+    progress: Progress,
+) -> PruneResult:
     with scratch_folder() as work:
         pruned = work / output.name
         result = pruning.write(pruned)

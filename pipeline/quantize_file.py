@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..accuracy.compare import Comparison, compare
-from ..accuracy.runners import run_onnxruntime
+from ..accuracy.compare import Comparison
 from ..convert.audit.audit_view import view_of
 from ..convert.audit.range_audit import join_warnings
 from ..core.diagnostics import Diagnostic, in_order
@@ -15,6 +14,7 @@ from ..core.graphs.model import load_model, model_bytes
 from ..core.progress import SILENT, Progress
 from ..core.results.model_figures import QuantizationFigure
 from ..quantize.quantize import QuantizeResult
+from .figures.first_look import first_look
 from .output_files import require_output
 from .recipes.recipe import Recipe, only_target
 from .samples.ready_model import open_calibrated
@@ -29,9 +29,6 @@ from .tasks.quantizing import (
 
 if TYPE_CHECKING:
     from ..quantize.error_report import TensorError
-
-# how close the quantized model stays is shown on so many samples: a first look, not a check
-_LOOK_SAMPLES = 64
 
 
 @dataclass(frozen=True)
@@ -68,14 +65,11 @@ def quantize_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> 
     progress.stage("quantize")
     task = quantize_task(ready.model, calib, recipe, target)
     result = quantize_as(task, output, output.with_suffix(".plan.toml"), progress)
-    samples = calib.take(_LOOK_SAMPLES, recipe.run.seed)
-    before = run_onnxruntime(ready.model, samples)
-    after = run_onnxruntime(output, samples, optimise=False)
     return Quantized(
         result,
         model_bytes(recipe.model),
         model_bytes(output),
-        compare(before, after, None),
+        first_look(ready.model, output, calib, recipe.run.seed, optimise=False),
         quantization_figure(result),
         in_order(
             (

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from .. import parameters as o
-from ..model_runs import GATE_FAILED
 from ..places import require_reports
 from ..progress_display import watching
 from ..show import show_report
+from ..target_results import GATE_FAILED
 from ..verb_options import OptionValues, VerbCommand, takes
 
 app = typer.Typer(add_completion=False)

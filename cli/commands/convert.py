@@ -11,7 +11,7 @@ from ...core.errors import RockpressError
 from .. import parameters as o
 from ..progress_display import watching
 from ..show import print_json, print_lines, warn
-from ..target_results import ShownWarnings, end_with, warnings_of
+from ..target_results import ShownWarnings, end_judged, end_with, warnings_of
 from ..verb_options import OptionValues, VerbCommand, takes
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def command(
     from ...calibration_data.preprocessing import Preprocessing
     from ...core.options import options_in
     from ...pipeline.convert_file import convert_file, convert_files
+    from ...pipeline.figures.first_look import judged_conversion
     from ...pipeline.parallel import AllFailed
     from ...pipeline.recipes.recipe import make_recipe
 
@@ -59,6 +60,11 @@ def command(
     }
     if failures:
         end_with(failures, verbose=verbose)
+    end_judged(
+        judged_conversion(outcome)
+        for outcome in outcomes.values()
+        if not isinstance(outcome, RockpressError)
+    )
 
 
 def _show(
@@ -82,6 +88,8 @@ def _show(
 
 def _document(name: str, outcome: Conversion | RockpressError) -> dict[str, Any]:
     from ...pipeline.figures.figures_of import latency_figures
+    from ...pipeline.figures.first_look import judged_conversion
+    from ...report.documents.document import judgement_document
 
     if isinstance(outcome, RockpressError):
         return {"target": name, "error": {"message": outcome.message, "hint": outcome.hint}}
@@ -92,6 +100,7 @@ def _document(name: str, outcome: Conversion | RockpressError) -> dict[str, Any]
         "target": outcome.target,
         "toolkit": outcome.toolkit,
         "quantization": outcome.quantization,
+        **judgement_document(judged_conversion(outcome)),
         "sqnr_db": {"intended": outcome.closeness.intended_db, "float": outcome.closeness.float_db},
         "cycles": outcome.cycles,
         "latency": latency_figures(outcome),
@@ -101,13 +110,16 @@ def _document(name: str, outcome: Conversion | RockpressError) -> dict[str, Any]
 
 def _lines(name: str, outcome: Conversion | RockpressError) -> list[str]:
     from ...pipeline.figures.figures_of import latency_figures
+    from ...pipeline.figures.first_look import judged_conversion
     from ...report.text.table import latency_text
     from ...report.text.units import size_text
+    from ...report.text.verdict import judgement_text
 
     if isinstance(outcome, RockpressError):
         return [f"{name} failed: {outcome.message}"]
     latency = latency_figures(outcome)
     return [
+        judgement_text(judged_conversion(outcome)),
         f"{outcome.path}: {size_text(outcome.bytes)} for {outcome.target}, {outcome.quantization}, "
         f"rknn-toolkit2 {outcome.toolkit}",
         f"{outcome.cycles:,} cycles; latency {latency_text(latency[0]) if latency else 'unknown'}",

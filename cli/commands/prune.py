@@ -10,6 +10,7 @@ import typer
 from .. import parameters as o
 from ..progress_display import watching
 from ..show import print_json, print_lines, print_table
+from ..target_results import end_judged
 from ..verb_options import OptionValues, VerbCommand, takes
 
 if TYPE_CHECKING:
@@ -33,18 +34,25 @@ def command(
     verbose: o.Verbose = False,
 ) -> None:
     """Remove whole channels from an ONNX model, or make its weights sparse."""
+    from ...pipeline.figures.first_look import judged
     from ...pipeline.prune_file import prune_file
     from ...pipeline.recipes.recipe import make_recipe
+    from ...report.documents.document import judgement_document
+    from ...report.text.verdict import judgement_text
 
     with watching(quiet=quiet) as progress:
-        result = prune_file(make_recipe(model, **options), output, progress)
+        pruned = prune_file(make_recipe(model, **options), output, progress)
+    result, judgement = pruned.result, judged(pruned.comparison.parts)
     if as_json:
-        print_json({"schema": o.SCHEMA, **asdict(result), "path": str(result.path)})
-        return
-    if result.budget is not None:
-        _show_channels(result, result.budget.kind)
-    if result.sparsity is not None:
-        _show_sparsity(str(result.path), result.sparsity)
+        document = {**judgement_document(judgement), **asdict(result), "path": str(result.path)}
+        print_json({"schema": o.SCHEMA, **document})
+    else:
+        print_lines([judgement_text(judgement)])
+        if result.budget is not None:
+            _show_channels(result, result.budget.kind)
+        if result.sparsity is not None:
+            _show_sparsity(str(result.path), result.sparsity)
+    end_judged([judgement])
 
 
 def _show_channels(result: PruneResult, budget: str) -> None:

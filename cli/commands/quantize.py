@@ -23,15 +23,18 @@ def command(
     verbose: o.Verbose = False,
 ) -> None:
     """Decide the number formats of an ONNX model."""
+    from ...pipeline.figures.first_look import judged
     from ...pipeline.quantize_file import quantize_file
     from ...pipeline.recipes.recipe import make_recipe
     from ...quantize.schemes import find_scheme
+    from ...report.documents.document import judgement_document
     from ...report.text.table import counted, quantization_text, similarity_text
     from ...report.text.units import size_text
+    from ...report.text.verdict import judgement_text
     from ..errors_table import show_errors
     from ..progress_display import watching
     from ..show import print_json, print_lines, warn
-    from ..target_results import warnings_of
+    from ..target_results import end_judged, warnings_of
 
     recipe = make_recipe(model, **options)
     with watching(quiet=quiet) as progress:
@@ -39,11 +42,13 @@ def command(
     plan, near = quantized.result.plan, quantized.comparison
     number_format = find_scheme(plan.scheme)
     activations, weights = len(plan.integer_activations), len(plan.integer_weights)
+    judgement = judged(near.parts)
     warn(warnings_of({"": quantized.warnings}, progress.shown))
     if as_json:
         print_json(
             {
                 "schema": o.SCHEMA,
+                **judgement_document(judgement),
                 "path": str(quantized.result.path),
                 "plan": str(quantized.result.plan_path),
                 "scheme": plan.scheme,
@@ -60,6 +65,7 @@ def command(
                 "warnings": [asdict(warning.rendered()) for warning in quantized.warnings],
             }
         )
+        end_judged([judgement])
         return
     sizes = f"{size_text(quantized.bytes_before)} -> {size_text(quantized.bytes_after)}"
     formats = number_format.described(
@@ -68,6 +74,7 @@ def command(
     hint = "" if number_format.is_qdq else ", to be given to convert"
     print_lines(
         [
+            judgement_text(judgement),
             f"{output}: {sizes}, {formats}",
             *quantization_text(quantized.figure),
             f"{similarity_text(near.agreement, near.sqnr_db)} on "
@@ -81,3 +88,4 @@ def command(
         print_lines([f"left in float: {left}"])
     if recipe.explain.explain or recipe.explain.simulator:
         show_errors(quantized.errors)
+    end_judged([judgement])

@@ -74,7 +74,7 @@ def _untangled(model: ModelProto, graph: Graph, tensor: str) -> bool:
     ]
     if len([group for group in groups if group]) < 2:
         return False
-    builder = _Builder(graph)
+    builder = _Untangler(graph)
     for (start, stop), group in zip(pairwise([0, *sorted(joints), size]), groups, strict=True):
         if group:
             builder.add(tensor, Piece(group[0].node, "", axis, start, stop), group)
@@ -158,7 +158,7 @@ def _axis_before(graph: Graph, node: NodeProto, axis: int) -> int | None:
     return None
 
 
-class _Builder:
+class _Untangler:
     """Makes the nodes that compute each group of pieces without the others."""
 
     def __init__(self, graph: Graph) -> None:

@@ -4,23 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from ..diagnostics import Diagnostic
 from ..errors import RockpressError
 from .layer_rows import Feed, LayerRow, LayerTime
 from .model_figures import ModelRow, QuantizationFigure, Ratios, RetentionFigure
+from .part_figures import PartFigure
 from .pruning_figures import PruningFigure
 from .sample_rows import ChangedSamples, DriftRow, MetricDetails, RobustnessRow
+
+# none: no gate of the user's was set, and those that are always on hold
+Verdict = Literal["pass", "fail", "none"]
+ALIVE, FIDELITY = "outputs-alive", "fidelity"
+_ALWAYS_ON = (ALIVE, FIDELITY)
 
 
 @dataclass(frozen=True)
 class GateFigure:
-    """A limit, the value seen, and whether it holds."""
+    """A limit, the value seen, and whether it holds; the value is NaN where there is none."""
 
     name: str
     limit: float
     value: float
     passed: bool
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the user has set it; the others are always on."""
+        return self.name not in _ALWAYS_ON
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The gates of a result, and the parts of its outputs that they judge."""
+
+    gates: tuple[GateFigure, ...]
+    parts: tuple[PartFigure, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate holds."""
+        return all(gate.passed for gate in self.gates)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Fail, or pass when the user has set a gate, or none."""
+        if not self.passed:
+            return "fail"
+        return "pass" if any(gate.is_asked for gate in self.gates) else "none"
 
 
 @dataclass(frozen=True)
@@ -86,11 +118,22 @@ class TargetReport:
     reference_layers: tuple[LayerTime, ...] = ()
     robustness: tuple[RobustnessRow, ...] = ()
     drift: tuple[DriftRow, ...] = ()
+    parts: tuple[PartFigure, ...] = ()
 
     @property
     def passed(self) -> bool:
         """Whether it did not fail and every gate holds (true when no gate was asked for)."""
-        return self.error is None and all(gate.passed for gate in self.gates)
+        return self.error is None and self.judgement.passed
+
+    @property
+    def verdict(self) -> Verdict:
+        """Fail, or pass when the user has set a gate, or none."""
+        return "fail" if self.error is not None else self.judgement.verdict
+
+    @property
+    def judgement(self) -> Judgement:
+        """The gates with what they judge."""
+        return Judgement(self.gates, self.parts)
 
     def model(self, stage: str) -> ModelRow | None:
         """Return the row of a stage, or None when the chain did not have it."""
@@ -114,6 +157,12 @@ class Report:
     def passed(self) -> bool:
         """Whether no target failed and every gate holds (true when no gate was asked for)."""
         return all(target.passed for target in self.targets)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Fail when a target does, or pass when the user has set a gate for any, or none."""
+        verdicts = [target.verdict for target in self.targets]
+        return "fail" if "fail" in verdicts else "pass" if "pass" in verdicts else "none"
 
     @property
     def failures(self) -> dict[str, RockpressError]:

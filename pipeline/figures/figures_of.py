@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, replace
 
 from ...accuracy.compare import Comparison
-from ...accuracy.gates import max_latency_gate, max_size_gate, min_retention_gate
-from ...accuracy.retention import too_few_samples
+from ...accuracy.gates import (
+    max_latency_gate,
+    max_size_gate,
+    min_retention_gate,
+    standing_gates,
+)
 from ...calibration_data.images.pictures import picture_uri
 from ...calibration_data.samples import Samples
 from ...convert.chips.latency import layer_costs
 from ...convert.chips.targets import find_target
 from ...convert.convert import Conversion
-from ...core.diagnostics import Diagnostic, option
 from ...core.results.layer_rows import LayerRow
 from ...core.results.model_figures import (
     AccuracyFigure,
@@ -26,9 +30,6 @@ from ...core.results.report import GateFigure
 from ...core.results.sample_rows import ChangedSamples
 from ...prune.results.prune_result import PruneResult
 from ..options.check_options import Gates
-
-# Below this an output is mostly noise; without labels nothing else in the report would say so.
-_LEAST_SQNR_DB = 15.0
 
 
 def accuracy_figure(comparison: Comparison, runner: str) -> AccuracyFigure | None:
@@ -78,10 +79,19 @@ def latency_figures(conversion: Conversion) -> tuple[LatencyFigure, ...]:
     return () if latency is None else (LatencyFigure(**asdict(latency)),)
 
 
-def gate_figures(gates: Gates, comparison: Comparison, row: ModelRow) -> tuple[GateFigure, ...]:
-    """Return every gate that was asked for. Raises OptionError when one cannot be checked."""
+def gate_figures(
+    gates: Gates, comparison: Comparison, row: ModelRow, *, is_at_chance: bool
+) -> tuple[GateFigure, ...]:
+    """Return every gate that was asked for, and those that are always on.
+
+    There is no retention of a baseline that ``is_at_chance``, nor of a result that is not finite.
+    Raises OptionError when a gate that was asked for cannot be checked.
+    """
     checked: list[GateFigure] = []
-    if gates.min_retention is not None:
+    finite = all(part.finite for part in comparison.parts)
+    if gates.min_retention is not None and (is_at_chance or not finite):
+        checked.append(GateFigure("min-retention", gates.min_retention, math.nan, passed=False))
+    elif gates.min_retention is not None:
         checked.append(
             min_retention_gate(comparison.retention, gates.min_retention, gates.confidence)
         )
@@ -90,7 +100,7 @@ def gate_figures(gates: Gates, comparison: Comparison, row: ModelRow) -> tuple[G
         checked.append(max_latency_gate(latency, gates.max_latency_ms))
     if gates.max_size_mb is not None:
         checked.append(max_size_gate(row.bytes, gates.max_size_mb))
-    return tuple(checked)
+    return (*checked, *standing_gates(comparison.parts))
 
 
 def ratio(part: float | None, whole: float | None) -> float | None:
@@ -109,31 +119,6 @@ def ratios_of(result: ModelRow, reference: ModelRow | None) -> Ratios:
         cycles=ratio(result.cycles, reference.cycles),
         macs=ratio(result.macs, reference.macs),
     )
-
-
-def result_warnings(
-    conversion: Conversion | None, comparison: Comparison, gates: Gates
-) -> tuple[Diagnostic, ...]:
-    """Return the warnings that the results give.
-
-    They are the toolkit's own, of doubtful similarity, and of too few samples.
-    """
-    warnings: list[Diagnostic] = []
-    if conversion is not None:
-        warnings += conversion.warnings
-    if comparison.metric is None and comparison.sqnr_db < _LEAST_SQNR_DB:
-        text = f"the outputs are far from the baseline's: SQNR {comparison.sqnr_db:.1f} dB"
-        hint = (
-            f"measure with labelled samples ({option('eval')}), and check that the samples are "
-            "typical"
-        )
-        warnings.append(Diagnostic("retention-low-similarity", text, hint))
-    if comparison.retention is not None and gates.min_retention is not None:
-        reason = too_few_samples(comparison.retention, gates.min_retention)
-        if reason:
-            hint = f"give more with {option('eval')}"
-            warnings.append(Diagnostic("retention-too-few-samples", reason, hint))
-    return tuple(warnings)
 
 
 def layer_rows(conversion: Conversion) -> tuple[LayerRow, ...]:

@@ -120,8 +120,7 @@ def with_changes(report: Report, recipe: Recipe, last: LastRelease | None) -> Re
     targets = tuple(_changed(target, recipe, last, warnings) for target in report.targets)
     tool = ToolVersion("rockpress", _version(last.report.tool))
     toolkit = ToolVersion("rknn-toolkit2", _version(last.report.toolkit))
-    verdict = "pass" if last.report.passed else "fail"
-    earlier = EarlierReport(str(last.file), verdict, tool, toolkit)
+    earlier = EarlierReport(str(last.file), last.report.verdict, tool, toolkit)
     return replace(report, targets=targets, baseline=earlier)
 
 

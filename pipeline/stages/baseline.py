@@ -11,6 +11,7 @@ from ...calibration_data.samples import Samples
 from ...core.diagnostics import Diagnostic
 from ...core.graphs.layers import macs_of
 from ...core.graphs.model import model_bytes, model_digest, parameter_count
+from ...core.graphs.output_parts import OutputPart, parts_of
 from ...core.results.model_figures import LatencyFigure, ModelRow
 from ...core.types import Array
 from ..figures.figures_of import accuracy_figure
@@ -33,6 +34,12 @@ class Baseline:
     scoring: BoundMetric
     seed: int
     warnings: tuple[Diagnostic, ...]
+    parts: tuple[OutputPart, ...]
+
+    @property
+    def is_at_chance(self) -> bool:
+        """Whether it scores what labels in any order would, so that nothing is left to retain."""
+        return any(warning.code == "preprocess-chance" for warning in self.warnings)
 
     def digests(self) -> dict[str, str]:
         """Return the digests of the model and of the samples, for the manifest."""
@@ -43,7 +50,8 @@ class Baseline:
 
     def compared(self, outputs: list[Array]) -> Comparison:
         """Return the comparison of this model with another form of it, by that one's outputs."""
-        return compare(self.outputs, outputs, self.evaluation.labels, self.scoring, self.seed)
+        labels = self.evaluation.labels
+        return compare(self.outputs, outputs, labels, self.scoring, self.seed, self.parts)
 
 
 def measure_baseline(
@@ -60,7 +68,8 @@ def measure_baseline(
             itself = compare(outputs, outputs, evaluation.labels, scoring, recipe.run.seed)
         accuracy = accuracy_figure(itself, "onnxruntime")
         row = replace(onnx_row("baseline", ready, evaluation), accuracy=accuracy)
-    return Baseline(ready, calib, evaluation, outputs, row, scoring, recipe.run.seed, warnings)
+    seed, parts = recipe.run.seed, parts_of(ready.model)
+    return Baseline(ready, calib, evaluation, outputs, row, scoring, seed, warnings, parts)
 
 
 def onnx_row(stage: str, ready: ReadyModel, samples: Samples, *, optimise: bool = True) -> ModelRow:

@@ -78,7 +78,9 @@ class Check(Stage):
         latency = latency_figures(conversion)
         row = ModelRow("rknn", run.shown(file), conversion.bytes, latency=latency)
         figures.comparison = figures.add_form(row, outputs, run, "rknn-simulator")
-        figures.gates = gate_figures(run.recipe.gates, figures.comparison, row)
+        figures.gates = gate_figures(
+            run.recipe.gates, figures.comparison, row, is_at_chance=figures.base.is_at_chance
+        )
         preprocess, digests = run.evaluation.npu_preprocess, figures.base.digests()
         figures.feed = write_manifest_beside(
             file, conversion, run.model, preprocess, run.quantized, digests

@@ -27,9 +27,9 @@ from ..figures.figures_of import (
     latency_figures,
     layer_rows,
     ratios_of,
-    result_warnings,
     retention_figure,
 )
+from ..figures.result_warnings import result_warnings
 from ..tasks.quantizing import quantization_figure
 from .baseline import Baseline
 from .target_run import TargetRun
@@ -106,11 +106,12 @@ def target_report(
         reference_layers=figures.reference_layers,
         robustness=figures.robustness,
         drift=figures.drift.rows,
+        parts=comparison.parts,
         feed=figures.feed,
         gates=figures.gates,
         warnings=(
             *figures.warnings,
-            *result_warnings(conversion, comparison, run.recipe.gates),
+            *result_warnings(conversion, comparison, run.recipe.gates, figures.rows),
         ),
         stages=stages,
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...core.diagnostics import Diagnostic
 from ...core.errors import RockpressError
-from ...core.results.report import Report, TargetReport
+from ...core.results.report import Judgement, Report, TargetReport
 from ...core.results.sample_rows import ChangedSample, ClassRow, MetricDetails
 from ..text.escape import json_visible
 
@@ -22,7 +22,7 @@ WHEN_THERE = {
     Report: ("baseline",),
     TargetReport: (
         *("layers", "reference_layers", "feed", "changes", "examples", "details"),
-        *("robustness", "drift"),
+        *("robustness", "drift", "parts"),
     ),
     ClassRow: ("samples",),
     MetricDetails: ("classes", "confusions"),
@@ -36,8 +36,12 @@ def to_document(report: Report) -> dict[str, Any]:
     parts: dict[str, Any] = plain(report)
     baseline = {"baseline": parts.pop("baseline")} if "baseline" in parts else {}
     targets = parts.pop("targets")
-    verdict = "pass" if report.passed else "fail"
-    return {"schema": SCHEMA, "verdict": verdict, **parts, **baseline, "targets": targets}
+    return {"schema": SCHEMA, "verdict": report.verdict, **parts, **baseline, "targets": targets}
+
+
+def judgement_document(judgement: Judgement) -> dict[str, Any]:
+    """Return the verdict on a result that is no report's, with its gates and parts."""
+    return {"verdict": judgement.verdict, **plain(judgement)}
 
 
 def to_json(report: Report) -> str:

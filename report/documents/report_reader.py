@@ -69,7 +69,11 @@ def _checkable(target: Any, key: str) -> dict[str, Any]:
     require(isinstance(details, dict), f"{key}.details", details, "a table")
     has_message = isinstance(error, dict) and isinstance(error.get("message"), str)
     require(error is None or has_message, f"{key}.error", error, "an error with its message")
-    return {name: _infinite(part) for name, part in target.items() if name not in _OWN_FORM}
+    checkable = {name: _infinite(part) for name, part in target.items() if name not in _OWN_FORM}
+    for gate in checkable.get("gates") or ():
+        if isinstance(gate, dict) and gate.get("value", ...) is None:
+            gate["value"] = math.nan
+    return checkable
 
 
 def _completed(target: TargetReport, document: Mapping[str, Any]) -> TargetReport:

@@ -9,18 +9,20 @@ from pathlib import PurePath
 from ...core.results.report import GateFigure, Report, TargetReport
 from ..text.changes import change_row
 from ..text.escape import visible
-from ..text.summary import HEADINGS, summary_rows, verdict_of
+from ..text.summary import HEADINGS, summary_rows
 from ..text.table import TextTable, counted, to_tables, versions_of
+from ..text.units import number_text
+from ..text.verdict import report_verdict
 
 _MARKS = {True: "✅", False: "❌"}
-_VERDICTS = {"fail": "FAIL ❌", "pass": "pass ✅", "open": "pass, but no gate was set"}
 # What GitHub makes links or mentions of after Markdown is done: an empty comment ends the word.
 _LINKED = re.compile(r"(?<=@)(?=\w)|(?<=#)(?=\d)|(?<=:)(?=//)|(?<=www)(?=\.)", re.IGNORECASE)
 
 
 def render(report: Report) -> str:
     """Return the verdict, a summary when there are several targets, and each target in full."""
-    parts = [f"# rockpress: {_VERDICTS[verdict_of(report)]}", *_about(report)]
+    mark = {"fail": "❌ ", "pass": "✅ "}.get(report.verdict, "")
+    parts = [f"# rockpress: {mark}{escaped(report_verdict(report))}", *_about(report)]
     if rows := summary_rows(report):
         parts.append(_table(HEADINGS, map(_marked, rows)))
     for target, table in zip(report.targets, to_tables(report), strict=True):
@@ -45,7 +47,7 @@ def _target_parts(target: TargetReport, table: TextTable) -> list[str]:
     if target.changes:
         headings = ("since the last report", "before", "now", "change")
         parts.append(_table(headings, map(change_row, target.changes)))
-    lines = table.lines[:-1] if target.gates else table.lines  # the last tells the gates again
+    lines = table.lines[:-1]  # the last is the verdict again
     parts.append("\n".join(f"- {escaped(line)}" for line in lines))
     if target.warnings:
         parts.append(_folded(counted(len(target.warnings), "warning"), _warnings(target)))
@@ -64,7 +66,7 @@ def _marked(row: tuple[str, ...]) -> tuple[str, ...]:
 def _gate_row(gate: GateFigure) -> tuple[str, ...]:
     relation = "holds" if gate.passed else "does not hold"
     mark = _MARKS[gate.passed]
-    return (gate.name, f"{gate.limit:g}", f"{gate.value:.4g}", f"{mark} {relation}")
+    return (gate.name, f"{gate.limit:g}", number_text(gate.value, ".4g"), f"{mark} {relation}")
 
 
 def _warnings(target: TargetReport) -> str:

@@ -8,14 +8,17 @@ it shows a failure's text and not its message, so both say the same.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PurePath
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from ...core.diagnostics import Diagnostic
+from ...core.results.part_figures import PartFigure
 from ...core.results.report import GateFigure, Report, TargetReport
 from ..text.escape import xml_visible
-from ..text.table import gate_text, latency_text
+from ..text.table import latency_text
 from ..text.units import size_text
+from ..text.verdict import gate_texts, target_verdict
 
 # A reader that finds no test at all calls the file broken, so this one is always there.
 BUILT = "built"
@@ -50,7 +53,7 @@ def _suite(report: Report, target: TargetReport) -> Element:
     class_name = _class_name(report, target)
     _add_built(suite, class_name, target, seconds)
     for gate in target.gates:
-        _add_gate(suite, class_name, gate)
+        _add_gate(suite, class_name, gate, target.parts)
     if target.warnings:
         SubElement(suite, "system-out").text = _warnings(target.warnings)
     return suite
@@ -59,7 +62,7 @@ def _suite(report: Report, target: TargetReport) -> Element:
 def _properties(report: Report, target: TargetReport) -> dict[str, str]:
     """Return what was built and what it came to, as short texts."""
     tools = (tool for tool in (report.tool, report.toolkit) if tool.version)
-    properties = {"model": str(report.recipe.get("model", ""))}
+    properties = {"verdict": target_verdict(target), "model": str(report.recipe.get("model", ""))}
     properties.update((tool.name, str(tool.version)) for tool in tools)
     if target.models:
         result, retention = target.models[-1], target.retention.value
@@ -87,10 +90,12 @@ def _add_built(suite: Element, class_name: str, target: TargetReport, seconds: s
         element.text = f"{text}\nhint: {xml_visible(error.hint)}" if error.hint else text
 
 
-def _add_gate(suite: Element, class_name: str, gate: GateFigure) -> None:
+def _add_gate(
+    suite: Element, class_name: str, gate: GateFigure, parts: Sequence[PartFigure]
+) -> None:
     case = SubElement(suite, "testcase", classname=class_name, name=gate.name, time="0")
     if not gate.passed:
-        text = gate_text(gate)
+        text = xml_visible("; ".join(gate_texts(gate, parts)))
         SubElement(case, "failure", type="gate", message=text).text = text
 
 

@@ -8,9 +8,10 @@ from pathlib import PurePath
 from ...core.diagnostics import Diagnostic
 from ...core.errors import RockpressError
 from ...core.results.report import GateFigure, Report, TargetReport
-from ..text.summary import HEADINGS, summary_rows, verdict_of
+from ..text.summary import HEADINGS, summary_rows
 from ..text.table import counted, versions_of
 from ..text.units import number_text
+from ..text.verdict import WORDS, report_verdict
 from .accuracy_part import accuracy_card, tiles
 from .elements import card, chip, data_table, folded_card
 from .extra_parts import extra_cards
@@ -22,7 +23,7 @@ from .style import STYLE
 
 # Even if an escape were missing, the browser would run and load nothing.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-_VERDICTS = {"fail": "✗ FAIL", "pass": "✓ PASS", "open": "no gate was set"}
+_VERDICTS = {"fail": "✗ FAIL", "pass": "✓ PASS", "none": "no gate"}
 
 
 def to_html(report: Report) -> str:
@@ -34,7 +35,7 @@ def to_html(report: Report) -> str:
         tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        tag("title", f"{model}: {'pass' if report.passed else 'fail'} - rockpress"),
+        tag("title", f"{model}: {WORDS[report.verdict]} - rockpress"),
         tag("style", STYLE),
     )
     main = tag(
@@ -49,41 +50,26 @@ def to_html(report: Report) -> str:
 
 
 def _header(report: Report, model: str) -> Markup:
-    targets = report.targets
-    gates = [gate for target in targets for gate in target.gates]
-    failed = sum(not gate.passed for gate in gates)
-    broken = sum(target.error is not None for target in targets)
-    reasons = [_failing(failed, len(gates))] if failed else []
-    reasons += [f"{broken} of {len(targets)} targets failed"] if broken else []
-    if not reasons and gates:
-        reasons = [f"all {len(gates)} gates hold" if len(gates) > 1 else "the gate holds"]
-    verdict = verdict_of(report)
-    names = ", ".join(target.target or "ONNX Runtime" for target in targets)
+    verdict = report.verdict
+    names = ", ".join(target.target or "ONNX Runtime" for target in report.targets)
     return tag(
         "header",
         tag(
             "div",
             tag("div", f"rockpress report for {names}", class_="muted small"),
             tag("h1", model),
-            tag("div", "; ".join(reasons) or "it would pass whatever came out", class_="muted"),
+            tag("div", report_verdict(report), class_="muted"),
         ),
         tag("div", _VERDICTS[verdict], class_="verdict"),
         class_=f"card {verdict}",
     )
 
 
-def _failing(failed: int, gates: int) -> str:
-    if gates == 1:
-        return "the gate does not hold"
-    return f"{failed} of {gates} gates {'does' if failed == 1 else 'do'} not hold"
-
-
 def _summary(report: Report) -> Markup | None:
     rows = []
     for number, cells in enumerate(summary_rows(report)):
-        passed = report.targets[number].passed
         link = tag("a", cells[0], href=f"#t{number}")
-        verdict = chip("pass" if passed else "FAIL", passed)
+        verdict = chip(cells[1], report.targets[number].passed)
         rows.append([link, verdict, *cells[2:]])
     headings = (HEADINGS[0], "", *HEADINGS[2:])
     return tag("section", data_table(headings, rows, numbers=4), class_="card") if rows else None

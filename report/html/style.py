@@ -35,7 +35,7 @@ header.pass { border-left: 6px solid var(--good); }
   header.fail { border-left: 6px solid var(--bad); }
 .verdict { font-size: 1.25rem; font-weight: 700; padding: .35rem 1.1rem; border-radius: 999px; }
 .pass .verdict, .chip.good { background: var(--good-back); color: var(--good); }
-.open .verdict { background: var(--track); color: var(--muted); }
+.none .verdict { background: var(--track); color: var(--muted); }
 .fail .verdict, .chip.bad { background: var(--bad-back); color: var(--bad); }
 .chip { display: inline-block; white-space: nowrap; border-radius: 999px; padding: .05rem .6rem;
   font-size: .84rem; font-weight: 600; background: var(--track); }

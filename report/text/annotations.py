@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...core.results.report import Report
 from .escape import visible
-from .table import gate_text
+from .verdict import gate_texts
 
 
 def to_annotations(report: Report) -> list[str]:
@@ -19,7 +19,8 @@ def to_annotations(report: Report) -> list[str]:
             lines.append(_error(f"rockpress {name}: failed", target.error.message))
         for gate in target.gates:
             if not gate.passed:
-                lines.append(_error(f"rockpress {name}: {gate.name}", gate_text(gate)))
+                text = "; ".join(gate_texts(gate, target.parts))
+                lines.append(_error(f"rockpress {name}: {gate.name}", text))
     return lines
 
 

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from ...core.results.report import Report, TargetReport
 from .units import UNKNOWN, count_text, number_text, size_text
+from .verdict import WORDS
 
 HEADINGS = ("target", "verdict", "retention", "size", "cycles", "latency")
-
-
-def verdict_of(report: Report) -> str:
-    """Return fail, pass, or open: without a gate nothing was asked, so pass would say too much."""
-    gated = any(target.gates for target in report.targets)
-    return "fail" if not report.passed else "pass" if gated else "open"
 
 
 def summary_rows(report: Report) -> list[tuple[str, ...]]:
@@ -27,15 +22,9 @@ def _row(target: TargetReport) -> tuple[str, ...]:
     ms = result.latency[0].ms if result.latency else None
     return (
         name,
-        _verdict(target),
+        WORDS[target.verdict],
         number_text(retention, ".4f"),
         size_text(result.bytes),
         count_text(result.cycles),
         UNKNOWN if ms is None else f"{ms:.2f} ms",
     )
-
-
-def _verdict(target: TargetReport) -> str:
-    if not target.gates:
-        return "no gate"
-    return "pass" if target.passed else "FAIL"

@@ -6,15 +6,23 @@ Pure functions: cli/ decides how a terminal shows them.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from ...core.errors import RockpressError
-from ...core.results.model_figures import LatencyFigure, ModelRow, QuantizationFigure
-from ...core.results.report import EarlierReport, GateFigure, Report, TargetReport
+from ...core.results.model_figures import (
+    LatencyFigure,
+    ModelRow,
+    QuantizationFigure,
+)
+from ...core.results.part_figures import PartFigure
+from ...core.results.report import EarlierReport, Report, TargetReport
+from ...core.results.usual_fidelity import USUAL_INT8
 from .chain_text import drift_lines, robustness_lines
 from .changes import changes_lines
 from .pruning_text import pruning_lines
 from .units import UNKNOWN, count_text, size_text
+from .verdict import WORDS, part_name, target_verdict
 
 # Short enough that all of it fits a terminal of 80 columns.
 HEADINGS = ("model", "size", "params", "MACs", "cycles", "latency", "accuracy")
@@ -48,11 +56,12 @@ def _table(target: TargetReport, baseline: EarlierReport | None) -> TextTable:
         *_latency_lines(target),
         *_accuracy_lines(target),
         *_retention_lines(target),
+        *_part_lines(target.parts),
         *_ratio_lines(target),
         *drift_lines(target.drift),
         *robustness_lines(target.robustness),
         *changes_lines(baseline, target.changes),
-        *_gate_lines(target),
+        f"verdict: {target_verdict(target)}",
     ]
     return TextTable(
         title=target.target or "ONNX Runtime only",
@@ -67,7 +76,7 @@ def _failure_lines(target: TargetReport, error: RockpressError) -> list[str]:
     lines = [f"failed{f' in {stage}' if stage else ''}: {error.message}"]
     if error.hint:
         lines.append(f"hint: {error.hint}")
-    return [*lines, "verdict: FAIL (nothing was built)"]
+    return [*lines, f"verdict: {WORDS['fail']}: nothing was built"]
 
 
 def _row(row: ModelRow) -> tuple[str, ...]:
@@ -136,13 +145,20 @@ def _retention_lines(target: TargetReport) -> list[str]:
             if figure.metric is None
             else f"no retention: a model's {figure.metric} is not above 0"
         )
-        return [f"{similar} on {figure.samples} samples ({why})"]
+        usual = "" if math.isinf(figure.sqnr_db) else f"; {USUAL_INT8}"
+        return [f"{similar} on {figure.samples} samples ({why}){usual}"]
     read = f" (output {', '.join(figure.outputs)})" if figure.outputs else ""
     return [
         f"retention {figure.value:.4f} (95 % interval {figure.low:.4f} to {figure.high:.4f}) "
         f"of {figure.metric}{read} on {figure.samples} samples; {similar}",
         *_difference_lines(target),
     ]
+
+
+def _part_lines(parts: Sequence[PartFigure]) -> list[str]:
+    """Return the SQNR of each part, where there are several."""
+    texts = [f"{part_name(part)} {_db(part.sqnr_db)} dB" for part in parts]
+    return [f"SQNR of each part: {', '.join(texts)}"] if len(texts) > 1 else []
 
 
 def _difference_lines(target: TargetReport) -> list[str]:
@@ -256,25 +272,7 @@ def _ratios(ratios: dict[str, float | None]) -> str:
     )
 
 
-def _gate_lines(target: TargetReport) -> list[str]:
-    if not target.gates:
-        return ["verdict: no gate was set"]
-    shown = ", ".join(gate_text(gate) for gate in target.gates)
-    verdict = "pass" if target.passed else "FAIL"
-    return [f"verdict: {verdict} ({shown})"]
-
-
 def versions_of(report: Report) -> list[str]:
     """Return what made the report, each with its version; what is not installed is left out."""
     tools = (report.tool, report.toolkit)
     return [f"{tool.name} {tool.version}" for tool in tools if tool.version]
-
-
-def gate_text(gate: GateFigure) -> str:
-    """Return a gate with its limit and the value seen.
-
-    >>> gate_text(GateFigure("min-retention", 0.98, 0.9711, False))
-    'min-retention 0.98 does not hold: 0.9711'
-    """
-    relation = "holds" if gate.passed else "does not hold"
-    return f"{gate.name} {gate.limit:g} {relation}: {gate.value:.4g}"

@@ -83,17 +83,27 @@ def test_top5_and_a_seed() -> None:
     assert first.baseline_value is not None and first.baseline_value > 0.6
 
 
-@pytest.mark.parametrize("which", ["baseline", "candidate"])
-def test_nan_names_the_model(which: str) -> None:
+def test_nan_in_the_baseline_is_an_error() -> None:
     good, labels = classifier()
     bad = good.copy()
     bad[[3, 7], 2] = np.nan
-    pair = ([bad], [good]) if which == "baseline" else ([good], [bad])
     for given in (labels, None):
         with pytest.raises(
-            ModelError, match=f"the {which} model gives NaN in output 0 for 2 of 200 .* sample 3"
+            ModelError, match=r"the baseline model gives NaN in output 0 for 2 of 200 .* sample 3"
         ):
-            compare(*pair, given)
+            compare([bad], [good], given)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_candidate_that_is_not_finite_is_dead_and_nothing_else_is_measured(value: float) -> None:
+    good, labels = classifier()
+    bad = good.copy()
+    bad[3, 2] = value
+    for given in (labels, None):
+        result = compare([good], [bad], given)
+        assert [part.finite for part in result.parts] == [False]
+        assert not result.parts[0].is_alive and result.sqnr_db == -np.inf
+        assert result.retention is None and result.agreement is None
 
 
 @pytest.mark.parametrize(

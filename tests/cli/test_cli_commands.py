@@ -37,7 +37,7 @@ OF_A_TARGET = {
     "feed",
     "error",
 }
-COMPUTED = {"layers", "reference_layers", "examples", "details", "drift"}
+COMPUTED = {"parts", "layers", "reference_layers", "examples", "details", "drift"}
 OF_A_MODEL = {"stage", "path", "bytes", "parameters", "macs", "latency", "accuracy"}
 LATENCY = {"kind", "ms", "low", "high", "cycles"}
 ACCURACY = {"metric", "value", "low", "high", "samples", "runner"}
@@ -122,7 +122,7 @@ def test_the_report_in_the_readme_is_what_the_demo_prints(
     demo_run: subprocess.CompletedProcess[str], root: Path
 ) -> None:
     """Other processors round otherwise in the last bits, so numbers may be off a little."""
-    block = re.search(r"```text\n(rk3588\n.*?)```", (root / "README.md").read_text(), re.DOTALL)
+    block = re.search(r"```text\n(pass: .*?)```", (root / "README.md").read_text(), re.DOTALL)
     assert block
     shown, printed = words_and_numbers(block[1]), words_and_numbers(demo_run.stdout)
     assert shown[0] == printed[0]
@@ -355,7 +355,7 @@ def test_two_targets_without_labels_in_float16(
     assert code == 0, err
     without = out.replace("(no labels, so no accuracy)", "").replace("latency  accuracy\n", "")
     assert "accuracy" not in without
-    assert out.count("verdict: no gate was set") == 2
+    assert out.count("verdict: no gate:") == 2
     assert "rockpress: rk3566: convert\n" in err
     document = json.loads((tmp_path / "out" / "report.json").read_text())
     assert [one["target"] for one in document["targets"]] == ["rk3588", "rk3566"]

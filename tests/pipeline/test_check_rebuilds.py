@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +12,15 @@ import pytest
 from numpy.typing import ArrayLike
 
 from commands import Run
+from fake_toolkit import FakeToolkit, Refuses, is_without
 from graphs import model_of, random_feeds, small_cnn
 from rockpress.convert.manifest import manifest_path, read_manifest
 from rockpress.convert.toolkit.environment import toolkit_version
-from rockpress.convert.toolkit.failures import ToolkitCrashed, ToolkitRaised
-from rockpress.convert.toolkit.job import BuildResult, ToolkitJob
-from rockpress.core.session import Session
 from samples import save_feeds
-
-Refuses = Callable[[ToolkitJob], bool]
 
 COUNT = 6
 RULE, OTHER_RULE = "remove_dataconvert_for_q_op", "convert_gemm_by_conv"
 needs_toolkit = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
-
-
-def is_without(rule: str) -> Refuses:
-    return lambda job: rule not in job.config.get("disable_rules", ())
 
 
 # what the toolkit crashes on, and how it is built in the end: way, level, rules that are off
@@ -42,44 +31,6 @@ WAYS: dict[str, tuple[Refuses, str, int, list[str]]] = {
     "hybrid": (lambda job: job.plan is None, "hybrid", 3, []),
     "normal": (lambda job: job.plan is not None or not job.dataset, "normal", 3, []),
 }
-
-
-@dataclass
-class FakeToolkit:
-    """Stands for the child process: crashes as it is told to, else computes what the file says."""
-
-    refuses: Refuses = lambda job: False
-    raises_in: str = ""
-    version: str = "2.5.0"
-    jobs: list[Any] = field(default_factory=list)
-
-    def __call__(self, job: ToolkitJob, folder: Path, **_: object) -> BuildResult:
-        model = onnx.load(job.model)
-        weights = hashlib.sha256(Path(job.model).read_bytes()).hexdigest()
-        dataset = [np.load(file).tobytes() for file in sorted(folder.glob("*.npy"))]
-        self.jobs.append((weights, dict(job.config), job.plan, job.dataset and dataset))
-        if self.refuses(job):
-            raise ToolkitCrashed("it crashed")
-        if self.raises_in and is_without(self.raises_in)(job):
-            error = ToolkitRaised("it raised")
-            error.rule = self.raises_in
-            raise error
-        (folder / "model.rknn").write_bytes(b"RKNN" * 100)
-        off = tuple(job.config.get("disable_rules", ()))
-        outputs = self.simulated(model, job, folder)
-        return BuildResult(self.version, "", folder / "model.rknn", outputs, disabled=off)
-
-    def simulated(self, model: onnx.ModelProto, job: ToolkitJob, folder: Path) -> list[Any]:
-        session = Session(model, optimise=False)
-        names = [value.name for value in model.graph.input]
-        columns = [
-            np.fromfile(folder / each.file, each.dtype).reshape(job.count, *each.shape)
-            for each in job.inputs
-        ]
-        rows = [
-            session.run(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)
-        ]
-        return [np.concatenate(column).astype(np.float32) for column in zip(*rows, strict=True)]
 
 
 @pytest.fixture

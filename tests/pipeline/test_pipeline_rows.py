@@ -9,13 +9,13 @@ import pytest
 from rockpress.accuracy.compare import Comparison
 from rockpress.core.results.model_figures import LatencyFigure, ModelRow, Ratios
 from rockpress.pipeline.check import _ratios
-from rockpress.pipeline.figures.figures_of import result_warnings
+from rockpress.pipeline.figures.result_warnings import result_warnings
 from rockpress.pipeline.options.check_options import Gates
 
 UNLABELLED = Comparison(None, None, None, None, None, 10.0, 16)
 
 
-@pytest.mark.parametrize(("sqnr_db", "codes"), [(14.9, ["retention-low-similarity"]), (15.1, [])])
+@pytest.mark.parametrize(("sqnr_db", "codes"), [(17.9, ["retention-low-similarity"]), (18.1, [])])
 def test_unlabelled_outputs_far_from_the_baseline_are_told(
     sqnr_db: float, codes: list[str]
 ) -> None:

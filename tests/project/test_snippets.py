@@ -35,6 +35,7 @@ from ruamel.yaml import YAML
 
 from commands import Run
 from graphs import model_of
+from rockpress.accuracy.retention import Retention, too_few_samples
 from rockpress.cli.main import COMMANDS
 from rockpress.convert.chips.latency import _parts
 from rockpress.convert.chips.layer_work import Work
@@ -42,6 +43,7 @@ from rockpress.convert.chips.targets import LatencyFit
 from rockpress.core.results import (
     layer_rows,
     model_figures,
+    part_figures,
     pruning_figures,
     report,
     sample_rows,
@@ -51,6 +53,7 @@ from rockpress.pipeline.recipes.recipe_file import read_jobs
 from rockpress.pipeline.stages.stage_list import STAGES
 from rockpress.report.documents.document import NAMES, to_document
 from rockpress.report.text.changes import changes_lines
+from rockpress.report.text.verdict import judgement_text
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -290,7 +293,7 @@ def messages(text: str) -> None:
 def document(text: str) -> None:
     """Names every field of a result, and nothing that is none."""
     named = set(re.findall(r'"([a-z_]+)"', text))
-    modules = (layer_rows, model_figures, pruning_figures, report, sample_rows)
+    modules = (layer_rows, model_figures, part_figures, pruning_figures, report, sample_rows)
     kinds = {kind for module in modules for kind in vars(module).values() if is_dataclass(kind)}
     names = {NAMES.get(field.name, field.name) for kind in kinds for field in fields(kind)}
     names -= {"image", "more", "severity", "subject"}  # which the document lacks
@@ -332,6 +335,22 @@ def since(text: str) -> None:
     assert shown[0] == shown[1]
 
 
+def verdicts(text: str) -> None:
+    """What the first line may be: of dead scores, of too few samples, and without a gate."""
+    scores = part_figures.PartFigure("output0", "/model.22/Sigmoid_output_0", 9, 0, 0, True)
+    logits = part_figures.PartFigure("y", "y", 9, 21.3, 1, True)
+    dead = report.GateFigure(report.ALIVE, 0.01, 0, False)
+    alive = report.GateFigure(report.ALIVE, 0.01, 1, True)
+    retained = report.GateFigure("min-retention", 0.98, 1, True)
+    lines = text.splitlines()
+    assert lines[0] == judgement_text(report.Judgement((dead,), (scores,)))
+    doubt = lines[1].partition("; ")[2]
+    assert lines[1] == judgement_text(report.Judgement((retained,), ()), doubts=[doubt])
+    few = Retention(1.0, 0.9, 1.1, 20, 0.0)
+    assert str(too_few_samples(few, 0.98)).startswith(doubt.removesuffix(" ..."))
+    assert lines[2] == judgement_text(report.Judgement((alive,), (logits,)))
+
+
 SHOWN: dict[str, Callable[[str], None]] = {
     '{"schema": 1, "verdict"': document,
     '{"schema": 1, "targets"': documents_of_targets,
@@ -340,7 +359,8 @@ SHOWN: dict[str, Callable[[str], None]] = {
     "since ": since,
     "rk3588 -> ": plan_shown,
     # held against what the program says elsewhere
-    "rk3588\nmodel ": lambda text: None,  # test_cli_commands.py
+    "pass: min-retention": lambda text: None,  # test_cli_commands.py
+    "FAIL: ": verdicts,
     "[output-range-join]": lambda text: None,  # test_how_to.py
     "::error": lambda text: None,  # test_report_formats.py
 }

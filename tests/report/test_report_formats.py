@@ -118,6 +118,7 @@ def test_gates_are_test_cases_of_a_suite_for_each_target() -> None:
     assert failure.text == failure.get("message") == "max-latency-ms 2.5 does not hold: 2.81"
     properties = {each.get("name"): each.get("value") for each in one.iter("property")}
     assert properties == {
+        "verdict": "FAIL: max-latency-ms 2.5 does not hold: 2.81",
         **{"model": "a/cls.v2.onnx", "rockpress": "0.1.0", "rknn-toolkit2": "2.5.0"},
         **{
             "size": "859.3 kB",
@@ -160,10 +161,10 @@ def html_of(text: str) -> str:
 
 def test_markdown_begins_with_the_verdict() -> None:
     lines = md.render(report(GOOD)).splitlines()
-    assert lines[0] == "# rockpress: FAIL ❌"
+    assert lines[0] == "# rockpress: ❌ FAIL: max-latency-ms 2.5 does not hold: 2.81"
     assert lines[2] == "**cls.v2.onnx** · rockpress 0.1.0 · rknn-toolkit2 2.5.0"
     good = replace(GOOD, gates=GOOD.gates[:1])
-    assert md.render(report(good)).startswith("# rockpress: pass ✅\n")
+    assert md.render(report(good)).startswith("# rockpress: ✅ pass: min-retention 0.98 holds")
 
 
 def test_markdown_has_tables_that_render() -> None:

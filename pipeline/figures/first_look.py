@@ -1,0 +1,41 @@
+"""How close a model that a single command has made stays to its baseline: a look, not a check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from onnx import ModelProto
+
+from ...accuracy.compare import Comparison, compare
+from ...accuracy.gates import standing_gates
+from ...accuracy.runners import run_onnxruntime
+from ...calibration_data.samples import Samples
+from ...convert.convert import Conversion
+from ...core.graphs.output_parts import parts_of
+from ...core.results.part_figures import PartFigure
+from ...core.results.report import Judgement
+
+_SAMPLES = 64
+
+
+def first_look(
+    baseline: ModelProto, candidate: Path, calib: Samples, seed: int, *, optimise: bool = True
+) -> Comparison:
+    """Compare both in ONNX Runtime on up to 64 of the calibration samples, without labels.
+
+    ``optimise=False`` is for quantized models. Raises SamplesError or ModelError.
+    """
+    samples = calib.take(_SAMPLES, seed)
+    before = run_onnxruntime(baseline, samples)
+    after = run_onnxruntime(candidate, samples, optimise=optimise)
+    return compare(before, after, None, parts=parts_of(baseline))
+
+
+def judged(parts: tuple[PartFigure, ...]) -> Judgement:
+    """Return what the gates that are always on say of the parts of the outputs."""
+    return Judgement(standing_gates(parts), parts)
+
+
+def judged_conversion(conversion: Conversion) -> Judgement:
+    """Return what they say of a conversion, on the few samples that were simulated."""
+    return judged(conversion.closeness.parts)

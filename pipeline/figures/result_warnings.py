@@ -1,0 +1,110 @@
+"""The warnings that the results give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ...accuracy.compare import Comparison
+from ...accuracy.confidence.proportions import proportion_interval
+from ...accuracy.retention import too_few_samples
+from ...convert.chips.latency import is_slower
+from ...convert.convert import Conversion
+from ...core.diagnostics import Diagnostic, option
+from ...core.results.model_figures import ModelRow
+from ...core.results.usual_fidelity import USUAL_INT8
+from ...report.documents.report_reader import metric_details
+from ..options.check_options import Gates
+
+# a figure whose 95 % interval is wider than this rests on few samples
+_WIDE = 0.1
+# a class that is lost: known to the baseline, on as many samples as make it no chance
+_KNOWN, _LEAST = 0.5, 3
+_NAMED = 3  # classes in a text
+
+
+def result_warnings(
+    conversion: Conversion | None,
+    comparison: Comparison,
+    gates: Gates,
+    rows: Sequence[ModelRow] = (),
+) -> tuple[Diagnostic, ...]:
+    """Return the warnings that the results give; of the ``rows`` the last is the result.
+
+    They are of a result that is worse than float16, of too few samples, of doubtful similarity, and
+    the toolkit's own.
+    """
+    own = () if conversion is None else conversion.warnings
+    return (
+        *_worse_than_float16(rows),
+        *_lost_classes(comparison),
+        *_too_few_samples(comparison, gates),
+        *_low_similarity(comparison),
+        *own,
+    )
+
+
+def _worse_than_float16(rows: Sequence[ModelRow]) -> Iterator[Diagnostic]:
+    """Yield what a result that costs more than the original in float16 costs."""
+    reference = next((row for row in rows if row.stage == "reference-float16"), None)
+    if reference is None:
+        return
+    result, hint = rows[-1], f"take {option('scheme', 'float16')}"
+    ms = [row.latency[0].ms if row.latency else None for row in (result, reference)]
+    if ms[0] is not None and ms[1] is not None and is_slower(ms[0], ms[1]):
+        text = f"estimated slower than in float16, {ms[0]:.2f} ms instead of {ms[1]:.2f}"
+        more = f"{hint}, or {option('mixed', 'off')} where tensors are in 16 bits"
+        yield Diagnostic("result-slower", text, more)
+    if result.bytes > reference.bytes:
+        text = f"larger than in float16, {result.bytes:,} bytes instead of {reference.bytes:,}"
+        yield Diagnostic("result-larger", text, hint)
+
+
+def _lost_classes(comparison: Comparison) -> Iterator[Diagnostic]:
+    """Yield the classes that the baseline knows and the result never gets right."""
+    details = metric_details(comparison.details)
+    lost = [
+        row.class_name
+        for row in (details.classes if details and details.classes else ())
+        if row.baseline >= _KNOWN and row.candidate == 0 and (row.samples or _LEAST) >= _LEAST
+    ]
+    if lost:
+        named = ", ".join(lost[:_NAMED]) + (
+            f" and {len(lost) - _NAMED} more" * (len(lost) > _NAMED)
+        )
+        yield Diagnostic(
+            "retention-class-lost",
+            f"never right any more: class {named}",
+            f"see what became of its samples in {option('report', 'report.html')}",
+        )
+
+
+def _too_few_samples(comparison: Comparison, gates: Gates) -> Iterator[Diagnostic]:
+    more = f"give more with {option('eval')} or {option('eval-count')}"
+    retention, count = comparison.retention, comparison.samples
+    if retention is not None and retention.low is not None and retention.high is not None:
+        reason = gates.min_retention and too_few_samples(retention, gates.min_retention)
+        if not reason and retention.high - retention.low > _WIDE:
+            reason = f"{count} samples are few: {_interval(retention.low, retention.high)}"
+        if reason:
+            yield Diagnostic("retention-too-few-samples", reason, more)
+    elif retention is None and comparison.agreement is not None:
+        low, high = proportion_interval(comparison.agreement, count)
+        if high - low > _WIDE:
+            text = f"{count} samples are few: {_interval(low, high, 'agreement')}"
+            yield Diagnostic("retention-too-few-samples", text, more)
+
+
+def _interval(low: float, high: float, figure: str = "retention") -> str:
+    return f"{figure} is between {low:.2f} and {high:.2f}"
+
+
+def _low_similarity(comparison: Comparison) -> Iterator[Diagnostic]:
+    """Without labels nothing else would say that the outputs are farther off than usual."""
+    if comparison.metric is not None or comparison.sqnr_db >= USUAL_INT8.low_db:
+        return
+    yield Diagnostic(
+        "retention-low-similarity",
+        f"the outputs are farther from the baseline's than usual: {comparison.sqnr_db:.1f} dB, "
+        f"where {USUAL_INT8}",
+        f"measure with labelled samples ({option('eval')}), and check that the samples are typical",
+    )
