@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
-from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,8 @@ from ..core.files import replacing, require_writable
 from ..core.graphs.model import load_model
 from ..core.progress import SILENT, Progress
 from ..core.scratch import scratch_folder
-from .chips.compiler_log import Layer, Memory, fallback_warnings, parse_layers, parse_memory
+from .audit.cpu_layers import cpu_warnings
+from .chips.compiler_log import Layer, Memory, parse_layers, parse_memory
 from .chips.latency import Latency, estimate
 from .chips.sparse_layers import sparse_layers, sparse_warnings
 from .chips.targets import find_target
@@ -30,8 +30,6 @@ from .handover import ModelInput, Sample, inputs_of, write_dataset, write_sample
 from .request import ConversionRequest, choose_quantization
 from .toolkit.job import BuildResult
 from .toolkit_build import ToolkitBuild
-
-_SMALL_COPY = 1 << 16  # elements; some tens of microseconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +200,7 @@ def _described(attempt: BuildAttempt, output: Path | None, size: int, seconds: f
         sparse=attempt.task.sparse,
         disabled=built.disabled,
         outputs=built.outputs,
-        warnings=(*attempt.warnings, *_table_warnings(layers), *fallback_warnings(built.log)),
+        warnings=(*attempt.warnings, *_table_warnings(layers, built.log, attempt.task.loaded)),
         seconds=seconds,
     )
 
@@ -226,22 +224,8 @@ def _calibrate(
     return count
 
 
-def _table_warnings(layers: tuple[Layer, ...]) -> Iterator[Diagnostic]:
+def _table_warnings(layers: tuple[Layer, ...], log: str, model: ModelProto) -> Iterator[Diagnostic]:
     if not layers:
         text = "the compiler's log holds no layer table, so there are no cycles and no latency"
         yield Diagnostic("toolkit-layer-table", text, "use a known toolkit version")
-    if slow := [layer for layer in layers if _is_slow(layer)]:
-        names = ", ".join(f"{layer.name} ({layer.op})" for layer in slow)
-        yield Diagnostic(
-            "cpu-fallback-layer",
-            f"{len(slow)} of {len(layers)} layers run on the CPU: {names}",
-            f"replace the operators, or cut the graph before them with {option('outputs')}",
-        )
-
-
-def _is_slow(layer: Layer) -> bool:
-    """Whether it runs on the CPU and counts: a Reshape after a Gemm does, but copies little."""
-    if layer.runs_on != "CPU" or layer.is_boundary:
-        return False
-    elements = sum(prod(shape) for shape in layer.output_shapes)
-    return layer.op != "Reshape" or elements > _SMALL_COPY
+    yield from cpu_warnings(layers, log, model)

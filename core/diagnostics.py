@@ -136,7 +136,17 @@ def speaking(phrase: Phrase) -> Iterator[None]:
 
 def mentions(text: str) -> list[str]:
     """Return the names of the options in a text that is not rendered yet."""
-    return [literal_eval(match[1])[0] for match in _MENTION.finditer(text)]
+    return [name for name, _ in mentioned(text)]
+
+
+def mentioned(text: str) -> list[tuple[str, Any]]:
+    """Return the options in such a text, each with its value, None where it names none.
+
+    >>> mentioned(f"give {option('mean', [127.5])}, or {option('eval')}")
+    [('mean', [127.5]), ('eval', None)]
+    """
+    pairs = (literal_eval(match[1]) for match in _MENTION.finditer(text))
+    return [(name, value) for name, value in pairs]
 
 
 def render(text: str) -> str:

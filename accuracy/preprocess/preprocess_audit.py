@@ -113,8 +113,9 @@ def audit_preprocess(
     auditor = _Auditor(model, scoring, chosen, progress)
     first = _Trial(original(chosen), auditor.scores(original(chosen)))
     at_chance, outputs = auditor.is_at_chance(), auditor.outputs
-    current, subject = first, ""
-    equals: tuple[Suggestion, ...] = ()
+    current = first
+    subjects: list[str] = []  # in which something was changed
+    rivals: list[_Trial] = []
     hint: Suggestion | None = None
     for _ in range(_ROUNDS):
         trials = auditor.others(current, first)
@@ -124,16 +125,17 @@ def audit_preprocess(
                 hint = auditor.pointer(trials, current)
             break
         best, alike = auditor.choose(better)
-        equals = (*equals, *(trial.suggestion for trial in alike))
-        current, subject = best, subject or best.variant.subject
+        rivals = [*auditor.standing(rivals, best, subjects), *alike]
+        subjects.append(best.variant.subject)
+        current = best
     sign = auditor.sign
     return PreprocessAudit(
         len(chosen),
         first.suggestion.signed(sign).value,
         at_chance,
-        subject,
+        next(iter(subjects), ""),
         None if current is first else current.suggestion.signed(sign),
-        tuple(suggestion.signed(sign) for suggestion in equals),
+        tuple(rival.suggestion.signed(sign) for rival in rivals),
         hint and hint.signed(sign),
         None if current is first else chance_score(scoring, outputs, _labels_of(first.variant)),
     )
@@ -198,6 +200,19 @@ class _Auditor:
             return swapped[0], []
         best = max(likely, key=_mean_score)
         return best, [trial for trial in likely if trial is not best]
+
+    def standing(
+        self, rivals: Sequence[_Trial], best: _Trial, subjects: Sequence[str]
+    ) -> list[_Trial]:
+        """Return the rivals of an earlier round that the best of this one does not rule out.
+
+        One in a respect that was changed might win as much with what is changed now.
+        """
+        return [
+            rival
+            for rival in rivals
+            if rival.variant.subject in subjects or not self.is_better(best, rival)
+        ]
 
     def pointer(self, trials: Sequence[_Trial], current: _Trial) -> Suggestion | None:
         """Return what looks best, though so few samples cannot be sure; None where nothing does."""

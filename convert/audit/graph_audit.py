@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from onnx import ModelProto, NodeProto
 
 from ...core.diagnostics import Diagnostic, option
-from ...core.graphs.graph import Graph, read_by
+from ...core.graphs.graph import Graph
 from ...core.passes.prepare import input_shapes_of
+from .graph_cut import downstream, outputs_without, replacing_hint
 
 # rknn-toolkit2 2.3.2 and 2.5.0 refuse a later one: "Unsupport onnx opset 20, need <= 19!"
 LATEST_OPSET = 19
@@ -33,7 +34,7 @@ def fusion_warnings(graph: Graph) -> Iterator[Diagnostic]:
             continue
         culprits = _other_readers(graph, node)
         if culprits:
-            yield _fusion_warning(layer.output[0], node.output[0], culprits)
+            yield _fusion_warning(graph, node, culprits)
 
 
 def _other_readers(graph: Graph, sigmoid: NodeProto) -> list[str]:
@@ -60,14 +61,14 @@ def _named(node: NodeProto) -> str:
     return f"{node.op_type} {node.name or node.output[0]!r}"
 
 
-def _fusion_warning(raw: str, score: str, culprits: list[str]) -> Diagnostic:
+def _fusion_warning(graph: Graph, sigmoid: NodeProto, culprits: list[str]) -> Diagnostic:
+    raw, score = sigmoid.input[0], sigmoid.output[0]
     return Diagnostic(
         "fusion-sigmoid",
         f"the Sigmoid {score!r} is not joined with the layer before it, because "
         f"{', '.join(culprits)} reads the values before or inside it too: {raw!r} is rounded "
         "to int8 first, and few levels of the score are left",
-        "let the others read what comes after the Sigmoid, or end the model with "
-        f"{option('outputs', [raw])}",
+        replacing_hint(graph, [sigmoid], "let the others read what comes after the Sigmoid"),
         subject=score,
     )
 
@@ -86,7 +87,7 @@ def suppression_warnings(graph: Graph) -> Iterator[Diagnostic]:
         yield Diagnostic(
             "cpu-fallback-nms",
             f"{_named(tail[0])} selects boxes inside the model: {effect}",
-            f"end the model before it with {option('outputs', list(_cut(graph, tail)))}, and "
+            f"end the model before it with {option('outputs', outputs_without(graph, tail))}, and "
             "select the boxes in the application",
         )
 
@@ -96,7 +97,7 @@ def selection_tail(graph: Graph) -> list[NodeProto]:
     for node in graph.nodes:
         if not _suppresses(node) and node.op_type != "TopK":
             continue
-        tail = _downstream(graph, node)
+        tail = downstream(graph, [node])
         # a choice inside the network, with layers after it, is not a detector's end
         if _suppresses(node) or not any(after.op_type in _WEIGHTED for after in tail):
             return tail
@@ -105,24 +106,6 @@ def selection_tail(graph: Graph) -> list[NodeProto]:
 
 def _suppresses(node: NodeProto) -> bool:
     return node.op_type == "NonMaxSuppression" or "NMS" in node.op_type
-
-
-def _downstream(graph: Graph, node: NodeProto) -> list[NodeProto]:
-    """The node and all that depends on it, in graph order."""
-    reached = set(node.output)
-    tail = [node]
-    for after in graph.nodes:
-        if after is not node and reached.intersection(read_by(after)):
-            tail.append(after)
-            reached.update(after.output)
-    return tail
-
-
-def _cut(graph: Graph, tail: Sequence[NodeProto]) -> list[str]:
-    """The computed tensors that the tail reads from the rest of the model."""
-    inside = {name for node in tail for name in node.output}
-    read = dict.fromkeys(name for node in tail for name in read_by(node))
-    return [name for name in read if name not in inside and name in graph.producers]
 
 
 def opset_warnings(model: ModelProto, toolkit: str | None) -> Iterator[Diagnostic]:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Collection, Iterator
 import numpy as np
 from onnx import NodeProto, TensorProto
 
-from ...core.diagnostics import Diagnostic, option
+from ...core.diagnostics import Diagnostic
 from ...core.graphs.graph import Graph, attributes, constant_value
 from ..chips.operators import MEASURED_WITH, OffNpu, off_npu
 from ..chips.targets import Target
 from .audit_view import AuditView
+from .graph_cut import replacing_hint
 
 _SHOWN = 5
 _NORM = {"ReduceMean", "Add", "Max", "Clip"}  # what stands between a mean of squares and its root
@@ -33,14 +34,19 @@ def operator_warnings(
             if row.operator == node.op_type and _applies(row, view.graph, node):
                 (refused if row.refused else left).append(node)
                 break
-    hint = f"replace the operators, or end the model before them with {option('outputs')}"
     if refused:
         text = f"rknn-toolkit2 cannot build {_listed(refused)} (measured with {MEASURED_WITH})"
-        yield Diagnostic("toolkit-operator", text, hint)
+        yield Diagnostic("toolkit-operator", text, _hint(view.graph, refused))
     if left:
         verb = "runs" if len(left) == 1 else "run"
         text = f"{_listed(left)} {verb} on the CPU of {target.name} (measured with rknn-toolkit2 "
-        yield Diagnostic("cpu-fallback-operator", f"{text}{MEASURED_WITH})", hint)
+        text += f"{MEASURED_WITH})"
+        yield Diagnostic("cpu-fallback-operator", text, _hint(view.graph, left))
+
+
+def _hint(graph: Graph, nodes: list[NodeProto]) -> str:
+    many = "s" if len(nodes) > 1 else ""
+    return replacing_hint(graph, nodes, f"replace the operator{many}")
 
 
 def _format(view: AuditView, node: NodeProto, quantization: str) -> str:

@@ -61,7 +61,7 @@ def join_warnings(view: AuditView) -> Iterator[Diagnostic]:
             continue
         joins.add(node.output[0])
         if view.quantized is None or node.output[0] in view.quantized:
-            yield from _judged(output, _parts(view, node))
+            yield from _judged(view, output, _parts(view, node))
 
 
 def _join_before(view: AuditView, name: str) -> NodeProto | None:
@@ -105,7 +105,9 @@ def _factor(view: AuditView, node: NodeProto) -> float:
     return max((float(np.abs(c).max()) for c in constants if c is not None and c.size), default=0.0)
 
 
-def _judged(output: str, parts: dict[str, JoinedTensor | None]) -> Iterator[Diagnostic]:
+def _judged(
+    view: AuditView, output: str, parts: dict[str, JoinedTensor | None]
+) -> Iterator[Diagnostic]:
     measured = [part for part in parts.values() if part is not None]
     if len(measured) < 2:
         return
@@ -120,11 +122,15 @@ def _judged(output: str, parts: dict[str, JoinedTensor | None]) -> Iterator[Diag
     listed = ", ".join(str(part) for part in starved[:3])
     more = f" and {len(starved) - 3} more" if len(starved) > 3 else ""
     lost = "all its values become one" if worst.span < step else "little of it is left"
+    computed = [name for name in parts if name in view.graph.producers]
+    outputs = [
+        end for name in view.graph.output_names for end in (computed if name == output else [name])
+    ]
     yield Diagnostic(
         "output-range-join",
         f"the output {output!r} joins {listed}{more} with {widest}: in int8 they share one scale "
         f"of {_STEPS} steps, and {worst.name!r} gets {worst.span / step:.1f} of them, so {lost}",
-        f"end the model before the join with {option('outputs', list(parts))}, "
+        f"end the model before the join with {option('outputs', list(dict.fromkeys(outputs)))}, "
         f"or divide {widest.name!r} by its largest value in the model",
         subject=output,
     )

@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from ...core.diagnostics import Diagnostic, option
 from ...core.graphs.sparsity import Axis
 from ...core.types import Shape
 
@@ -35,13 +34,6 @@ _FALLBACK = re.compile(
 _LIMIT = re.compile(
     r"(?P<size>\w+\(\d+\)[^=]*= \d+), required product no larger than (?P<most>\d+)"
 )
-_HINTS = {
-    "Transpose": f"transpose a smaller tensor, or end the model before it with {option('outputs')}",
-    "AveragePool": "export it with count_include_pad=1, or put the padding into a Pad before it",
-    "Softmax": "take the Softmax over channels (axis 1), or end the model before it with "
-    f"{option('outputs')}",
-}
-_HINT = f"replace the operator, or end the model before it with {option('outputs')}"
 
 
 @dataclass(frozen=True)
@@ -171,29 +163,19 @@ def _shapes(column: str) -> tuple[Shape, ...]:
     )
 
 
-def fallback_warnings(log: str) -> tuple[Diagnostic, ...]:
-    """Return a warning for each reason in the log why an operator is given to the CPU.
+def fallback_reasons(log: str) -> dict[str, str]:
+    """Return operator -> why the compiler gives it to the CPU, all that the log says joined.
 
-    Left out are layers that the table then shows on the NPU: the compiler says some reasons before
-    it finds another way.
+    It says some before it finds another way, so the table may show the layer on the NPU.
 
     >>> log = "W RKNN: [07:00:00.000] AveragePool count_include_pad=0, fallback to cpu"
-    >>> fallback_warnings(log)[0].text
-    'the compiler gives AveragePool to the CPU: count_include_pad=0'
+    >>> fallback_reasons(log)
+    {'AveragePool': 'count_include_pad=0'}
     """
-    table = parse_layers(log)
-    slow = " ".join(layer.op for layer in table if layer.runs_on == "CPU")
-    lines = [match for match in map(_FALLBACK.search, log.splitlines()) if match]
-    reasons = dict.fromkeys((match["op"], _reason(match["why"])) for match in lines)
-    return tuple(
-        Diagnostic(
-            "cpu-fallback-layer",
-            f"the compiler gives {op} to the CPU: {reason}",
-            _HINTS.get(op, _HINT),
-        )
-        for op, reason in reasons
-        if not table or op in slow
-    )
+    reasons: dict[str, dict[str, None]] = {}
+    for match in filter(None, map(_FALLBACK.search, log.splitlines())):
+        reasons.setdefault(match["op"], {})[_reason(match["why"])] = None
+    return {op: "; ".join(those) for op, those in reasons.items()}
 
 
 def _reason(text: str) -> str:

@@ -31,7 +31,7 @@ from rockpress.accuracy.preprocess.preprocess_audit import (
 from rockpress.calibration_data.bundled import MODEL, TEST, sample_path
 from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import open_samples
-from rockpress.core.diagnostics import Diagnostic, render
+from rockpress.core.diagnostics import Diagnostic, mentioned, render
 from rockpress.core.errors import SamplesError
 from rockpress.core.progress import Progress
 from rockpress.pipeline.check import check
@@ -371,6 +371,35 @@ def test_only_what_is_near_chance_stops(
     assert found.better is None or found.chance == pytest.approx(1 / 8, abs=0.03)
     with pytest.raises(SamplesError) if is_wrong else nullcontext():
         require_preprocess(found, "top1", images=True)
+
+
+@pytest.mark.parametrize(
+    ("code", "wrong"),
+    [
+        ("preprocess-color", {"color": "bgr"}),
+        ("preprocess-resize", {"resize": "fit"}),
+        ("preprocess-layout", {"layout": "nhwc"}),
+        ("preprocess-color", {"color": "bgr", "resize": "stretch"}),
+    ],
+)
+def test_who_gives_what_the_hint_says_is_rid_of_the_warning(
+    code: str, wrong: Mapping[str, Any], tmp_path: Path
+) -> None:
+    path = save(tmp_path, *pictures(160, seed=3))
+    (warning,) = audit_warnings(audited(classifier(), path, **wrong), "top1", images=True)
+    assert warning.code == code
+    given = {**wrong, **dict(mentioned(warning.hint))}
+    assert not audit_warnings(audited(classifier(), path, **given), "top1", images=True)
+
+
+def test_more_samples_decide(tmp_path: Path) -> None:
+    few, many = (pictures(count, seed=5) for count in (8, 160))
+    found = audited(classifier(), save(tmp_path, *few), color="bgr")
+    (warning,) = audit_warnings(found, "top1", images=True)
+    assert warning.code == "preprocess-undecided" and mentioned(warning.hint) == [("eval", None)]
+    found = audited(classifier(), save(tmp_path, *many), color="bgr")
+    (warning,) = audit_warnings(found, "top1", images=True)
+    assert warning.code == "preprocess-color"
 
 
 def test_both_of_two_settings_that_are_as_good_are_in_the_hint() -> None:

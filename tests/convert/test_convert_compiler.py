@@ -15,9 +15,12 @@ from rockpress.convert.convert import convert
 from rockpress.convert.oracle import Oracle
 from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
+from rockpress.core.diagnostics import mentioned
 from rockpress.core.errors import RockpressError
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.layers import LayerShape, layers_of
+from rockpress.pipeline.options.sample_options import ModelOptions
+from rockpress.pipeline.samples.ready_model import ready_model
 
 needs_toolkit = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
 
@@ -147,6 +150,11 @@ def test_layers_on_the_cpu_are_named(tmp_path: Path) -> None:
     made = convert(ConversionRequest(tmp_path / "round.onnx", None, "rk3588"))
     assert [warning.code for warning in made.warnings] == ["cpu-fallback-layer"]
     assert "rounding" in made.warnings[0].text
+    ((name, outputs),) = mentioned(made.warnings[0].hint)
+    assert (name, outputs) == ("outputs", ["r"])
+    cut = ready_model(tmp_path / "round.onnx", ModelOptions(outputs=tuple(outputs))).model
+    onnx.save(cut, tmp_path / "cut.onnx")
+    assert convert(ConversionRequest(tmp_path / "cut.onnx", None, "rk3588")).warnings == ()
 
 
 def test_a_pruned_channel_below_a_step_saves_nothing() -> None:

@@ -8,9 +8,10 @@ import onnx
 import pytest
 
 from audits import audit_codes, model_from_x, only
+from rockpress.convert.audit.cpu_layers import cpu_warnings
 from rockpress.convert.audit.model_audit import audit
 from rockpress.convert.audit.operator_audit import CONDITIONS
-from rockpress.convert.chips.compiler_log import fallback_warnings
+from rockpress.convert.chips.compiler_log import fallback_reasons, parse_layers
 from rockpress.convert.chips.operators import OFF_NPU
 from rockpress.convert.chips.targets import find_target
 from rockpress.convert.convert import convert
@@ -171,21 +172,30 @@ D RKNN: [07:23:20.000] 2    exSoftmax13  FLOAT16  NPU  (1,8,400,64) (1,8,400,64)
 
 
 def test_the_log_says_why_once_for_each_reason() -> None:
-    texts = [one.text for one in fallback_warnings(LOG)]
-    assert texts == [
-        "the compiler gives Transpose to the CPU: height(400) * width(64) = 25600, and the limit "
-        "is 8192",
-        "the compiler gives Softmax to the CPU: transpose Perm{0, 2, 3, 1} RKNPU not support",
+    assert fallback_reasons(LOG) == {
+        "Transpose": "height(400) * width(64) = 25600, and the limit is 8192",
+        "Softmax": "transpose Perm{0, 2, 3, 1} RKNPU not support",
+    }
+    warnings = list(cpu_warnings((), LOG, model_from_x("{ y = Relu(x) }")))
+    assert [warning.text.partition(":")[0] for warning in warnings] == [
+        "the compiler gives Transpose to the CPU",
+        "the compiler gives Softmax to the CPU",
     ]
-    assert {one.code for one in fallback_warnings(LOG)} == {"cpu-fallback-layer"}
+    assert {warning.code for warning in warnings} == {"cpu-fallback-layer"}
 
 
-def test_layers_on_the_npu_were_not_given_to_the_cpu() -> None:
-    assert ["Transpose" in one.text for one in fallback_warnings(LOG + TABLE)] == [True]
+def test_a_layer_of_the_table_is_told_once_with_its_reason() -> None:
+    """And what the table has on the NPU was not given to the CPU."""
+    model = model_from_x("{ y = Relu(x) }")
+    (warning,) = cpu_warnings(parse_layers(LOG + TABLE), LOG + TABLE, model)
+    assert warning.text == (
+        "1 of 2 layers runs on the CPU: t (Transpose: height(400) * width(64) = 25600, and the "
+        "limit is 8192)"
+    )
 
 
 def test_a_log_without_such_lines_gives_nothing() -> None:
-    assert fallback_warnings("I RKNN: [07:00:00.000] compress = 0\nrknn building ...") == ()
+    assert fallback_reasons("I RKNN: [07:00:00.000] compress = 0\nrknn building ...") == {}
 
 
 @needs_toolkit
@@ -196,6 +206,7 @@ def test_the_log_of_the_toolkit_itself_is_understood(tmp_path: Path) -> None:
     with scratch_folder() as folder:
         job = ToolkitJob(str(path), {"target_platform": "rk3588"})
         log = run_job(job, folder, label="pool", limits=Limits(300, 12)).log
-    assert [one.text for one in fallback_warnings(log)] == [
-        "the compiler gives AveragePool to the CPU: count_include_pad=0"
+    assert fallback_reasons(log) == {"AveragePool": "count_include_pad=0"}
+    assert [each.text for each in cpu_warnings(parse_layers(log), log, model)] == [
+        "1 of 3 layers runs on the CPU: AveragePool:y (AveragePool: count_include_pad=0)"
     ]

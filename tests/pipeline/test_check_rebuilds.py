@@ -127,6 +127,10 @@ def test_another_version_of_the_toolkit_is_told(
     report = rebuilt(rockpress, toolkit, small_cnn, rknn, calib)
     (warning,) = (w for w in report["warnings"] if w["code"] == "toolkit-other-version")
     assert "2.5.0" in warning["text"] and "2.3.2" in warning["text"]
+    assert warning["hint"] == "name a Python that has 2.5.0 with --toolkit-python"
+    toolkit.version = "2.5.0"
+    report = rebuilt(rockpress, toolkit, small_cnn, rknn, calib)
+    assert "toolkit-other-version" not in [warning["code"] for warning in report["warnings"]]
 
 
 # the grid and the strides of a detector's boxes, in float between tensors of int8
