@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import chain, repeat
 from pathlib import Path
 
 import numpy as np
@@ -334,7 +335,7 @@ def test_a_result_that_is_slower_or_larger_than_in_float16(
     rockpress: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    times = iter([1.0, 4.0])  # float16 is built first
+    times = chain([1.0, 4.0], repeat(1.0))  # float16 is built first
     monkeypatch.setattr(
         "rockpress.convert.convert.estimate",
         lambda layers, chip: Latency("npu-estimate", ms := next(times), ms, ms, 100),
@@ -343,6 +344,12 @@ def test_a_result_that_is_slower_or_larger_than_in_float16(
     ended = rockpress(*run_line(*detector), "--max-size-mb", "9")
     pattern = r"^pass, with doubts: .*slower than in float16.*larger than in float16"
     require_said(ended, pattern)
+    assert "[result-slower]" in ended.err and "hint: take --scheme float16" in ended.err
+    assert "[result-larger]" in ended.err
+    ended = rockpress(
+        *run_line(*detector)[:4], "--scheme", "float16", "-o", detector[0].with_name("half")
+    )
+    assert "[result-" not in ended.err and "float16" not in said_first(ended)
 
 
 def test_files_that_are_stale(
