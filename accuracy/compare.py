@@ -10,10 +10,10 @@ import numpy as np
 
 from ..calibration_data.sources.labels import Labels
 from ..core.errors import ModelError, SamplesError
-from ..core.graphs.output_parts import OutputPart, whole_outputs
+from ..core.graphs.output_parts import OutputPart
 from ..core.results.part_figures import PartFigure, worst_part
 from ..core.results.sample_rows import ChangedSample, ChangedSamples
-from ..core.streaming.part_similarity import PartMeter
+from ..core.streaming.part_similarity import compared
 from ..core.types import Array
 from .metrics.measurement import Measurement
 from .metrics.metric import Metric, Predictions
@@ -73,7 +73,7 @@ def compare(
         scoring = bind_metric(scoring)
     candidate = _matched(baseline_outputs, candidate_outputs)
     _require_numbers(baseline_outputs)
-    figures = _part_figures(baseline_outputs, candidate, parts)
+    figures = compared(parts, baseline_outputs, candidate)
     noise, metric = worst_part(figures).sqnr_db, scoring.metric
     if not all(figure.finite for figure in figures):
         samples = len(candidate[0])
@@ -148,15 +148,6 @@ def changes_of(
         for index in map(int, order)
     )
     return ChangedSamples(tuple(map(int, lost)), tuple(map(int, gained)), examples)
-
-
-def _part_figures(
-    baseline: Sequence[Array], candidate: Sequence[Array], parts: Sequence[OutputPart]
-) -> tuple[PartFigure, ...]:
-    meter = PartMeter(parts or whole_outputs([f"output {n}" for n in range(len(baseline))]))
-    for rows in zip(zip(*baseline, strict=True), zip(*candidate, strict=True), strict=True):
-        meter.add(*rows)
-    return meter.figures
 
 
 def _matched(baseline: Sequence[Array], candidate: Sequence[Array]) -> list[Array]:

@@ -39,12 +39,13 @@ def show_report(
 
     for file in files or ():
         write_text(file, rendered(report, file.suffix))
+    # before the tables, which end with the verdict
+    warn(warnings_of({target.target or "": target.warnings for target in report.targets}, shown))
     if as_json:
         sys.stdout.write(to_json(report))
     elif on_stdout:
         _show_tables(report)
     _annotate(report)
-    warn(warnings_of({target.target or "": target.warnings for target in report.targets}, shown))
 
 
 def _annotate(report: Report) -> None:

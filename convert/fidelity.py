@@ -15,7 +15,7 @@ from ..core.graphs.model import is_qdq
 from ..core.graphs.output_parts import OutputPart, parts_of
 from ..core.results.part_figures import PartFigure, worst_part
 from ..core.session import Session
-from ..core.streaming.part_similarity import PartMeter
+from ..core.streaming.part_similarity import compared
 from ..core.types import Array
 from .audit.audit_view import quantized_ranges
 from .handover import ModelInput, Sample
@@ -99,10 +99,7 @@ class Probe:
     ) -> tuple[PartFigure, ...]:
         if not reference or not candidate:
             return ()
-        meter = PartMeter(self._parts)
-        for number in range(self.count):
-            meter.add([rows[number] for rows in reference], [rows[number] for rows in candidate])
-        return meter.figures
+        return compared(self._parts, reference, candidate)
 
     @cached_property
     def _parts(self) -> tuple[OutputPart, ...]:

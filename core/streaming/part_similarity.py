@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..graphs.output_parts import OutputPart
+from ..graphs.output_parts import OutputPart, whole_outputs
 from ..results.part_figures import PartFigure, worst_part
 from ..similarity import in_db, sums_of
 from ..types import Array, Float64
@@ -19,10 +19,19 @@ _LEAST_DEVIATION = 0.01
 _MOST_PLACES = 1 << 22
 
 
+def compared(
+    parts: Sequence[OutputPart], reference: Sequence[Array], candidate: Sequence[Array]
+) -> tuple[PartFigure, ...]:
+    """Return the figures of outputs (samples, ...) of two models; without parts, of each output."""
+    meter = PartMeter(parts or whole_outputs([f"output {n}" for n in range(len(reference))]))
+    for rows in zip(zip(*reference, strict=True), zip(*candidate, strict=True), strict=True):
+        meter.add(*rows)
+    return meter.figures
+
+
 class PartMeter:
     """Compares two models' outputs part by part, sample by sample, in constant memory.
 
-    >>> from ..graphs.output_parts import whole_outputs
     >>> meter = PartMeter(whole_outputs(["y"]))
     >>> meter.add([np.array([3.0, 4.0])], [np.array([3.0, 4.5])])
     >>> round(meter.db, 6)

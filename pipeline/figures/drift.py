@@ -9,8 +9,10 @@ from onnx import ModelProto
 
 from ...accuracy.compare import Comparison
 from ...core.graphs.graph import Graph
+from ...core.graphs.output_parts import OutputPart
+from ...core.results.part_figures import worst_part
 from ...core.results.sample_rows import DriftRow
-from ...core.similarity import sqnr_db
+from ...core.streaming.part_similarity import compared
 from ...core.types import Array
 from ...quantize.error_report import TensorError
 
@@ -22,7 +24,8 @@ _PERFECT_DB = 60.0
 class DriftMeter:
     """Each form of one model in its order against the baseline and the form before."""
 
-    def __init__(self, baseline_outputs: Sequence[Array]) -> None:
+    def __init__(self, baseline_outputs: Sequence[Array], parts: Sequence[OutputPart] = ()) -> None:
+        self._parts = parts
         self._before = list(baseline_outputs)
         self._value: float | None = None
         self._rows: list[DriftRow] = []
@@ -47,7 +50,7 @@ class DriftMeter:
                 change=None if before is None or now is None else now - before,
                 agreement=comparison.agreement,
                 sqnr_db=comparison.sqnr_db,
-                step_db=sqnr_db(self._before, shaped),
+                step_db=worst_part(compared(self._parts, self._before, shaped)).sqnr_db,
             )
         )
         self._before, self._value = shaped, now

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ...accuracy.compare import Comparison
 from ...accuracy.confidence.proportions import proportion_interval
+from ...accuracy.gates import standing_gates
 from ...accuracy.retention import too_few_samples
 from ...convert.chips.latency import is_slower
 from ...convert.convert import Conversion
@@ -35,11 +36,25 @@ def result_warnings(
     """
     own = () if conversion is None else conversion.warnings
     return (
+        *_broken_outputs(comparison),
         *_worse_than_float16(rows),
         *_lost_classes(comparison),
         *_too_few_samples(comparison, gates),
         *_low_similarity(comparison),
         *own,
+    )
+
+
+def _broken_outputs(comparison: Comparison) -> Iterator[Diagnostic]:
+    """Yield what to do about a result whose gates that are always on do not hold."""
+    if all(gate.passed for gate in standing_gates(comparison.parts)):
+        return
+    yield Diagnostic(
+        "outputs-broken",
+        "the result is of no use: parts of its outputs are dead, or mostly noise",
+        f"see with {option('scheme', 'float16')} whether int8 is the cause; if so, keep more in 16 "
+        f"bits with {option('mixed', 'sqnr=20')}, or end the model before the operators that int8 "
+        f"cannot hold, with {option('outputs')}",
     )
 
 

@@ -18,6 +18,7 @@ from ...accuracy.runners import run_onnxruntime
 from ...calibration_data.samples import Samples
 from ...core.diagnostics import option
 from ...core.errors import OptionError
+from ...core.graphs.output_parts import parts_of
 from ...core.progress import Progress
 from ...core.results.sample_rows import RobustnessRow
 from ..options.check_options import CheckOptions
@@ -48,13 +49,13 @@ def robustness_of(
 
     ``optimise`` is False for a quantized candidate.
     """
-    samples = evaluation.take(MOST, seed)
+    samples, parts = evaluation.take(MOST, seed), parts_of(original)
 
     def row(corruption: Corruption | None, samples: Samples) -> RobustnessRow:
         name = f"{corruption.kind} {corruption.level:g}" if corruption else "clean"
         run = partial(run_onnxruntime, progress=progress, activity=name)
         before, after = run(original, samples), run(candidate, samples, optimise=optimise)
-        comparison = compare(before, after, samples.labels, scoring, seed)
+        comparison = compare(before, after, samples.labels, scoring, seed, parts)
         retention = comparison.retention
         return RobustnessRow(
             corruption=corruption.kind if corruption else "none",

@@ -42,7 +42,7 @@ class TargetFigures:
         self.base = base
         self.rows: list[ModelRow] = [base.row]
         self.warnings = list(warnings)
-        self.drift = DriftMeter(base.outputs)
+        self.drift = DriftMeter(base.outputs, base.parts)
         self.reference: ModelRow | None = None
         self.reference_layers: tuple[LayerTime, ...] = ()
         self.pruning: PruningFigure | None = None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ...core.results.model_figures import LatencyFigure, ModelRow, RetentionFigure
 from ...core.results.report import TargetReport
-from ..text.table import RUNNERS
+from ..text.table import RUNNERS, part_lines
 from ..text.units import count_text, finite, number_text, size_text
 from .charts import interval_chart
 from .elements import STAGES, card, interval_rows
@@ -70,6 +70,7 @@ def accuracy_card(target: TargetReport) -> Markup:
         _retention(target.retention, next(limits, None)),
         _metrics(target.models),
         tag("p", _similarity(target.retention), class_="muted small"),
+        *(tag("p", line, class_="muted small") for line in part_lines(target.parts)),
     )
 
 

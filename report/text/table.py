@@ -56,7 +56,7 @@ def _table(target: TargetReport, baseline: EarlierReport | None) -> TextTable:
         *_latency_lines(target),
         *_accuracy_lines(target),
         *_retention_lines(target),
-        *_part_lines(target.parts),
+        *part_lines(target.parts),
         *_ratio_lines(target),
         *drift_lines(target.drift),
         *robustness_lines(target.robustness),
@@ -155,7 +155,7 @@ def _retention_lines(target: TargetReport) -> list[str]:
     ]
 
 
-def _part_lines(parts: Sequence[PartFigure]) -> list[str]:
+def part_lines(parts: Sequence[PartFigure]) -> list[str]:
     """Return the SQNR of each part, where there are several."""
     texts = [f"{part_name(part)} {_db(part.sqnr_db)} dB" for part in parts]
     return [f"SQNR of each part: {', '.join(texts)}"] if len(texts) > 1 else []

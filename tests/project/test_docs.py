@@ -148,7 +148,7 @@ def test_every_warning_is_documented() -> None:
         path.read_text() for room in ROOMS_THAT_WARN for path in (ROOT / room).rglob("*.py")
     )
     subjects = (
-        "baseline|cache|calibration|cpu|depfile|evaluation|float16|fusion|mixed|output|plan|preprocess|pruning|"
+        "baseline|cache|calibration|cpu|depfile|evaluation|float16|fusion|mixed|outputs?|plan|preprocess|pruning|"
         "result|retention|toolkit|weight"
     )
     used = set(re.findall(rf'"((?:{subjects})-[a-z0-9-]+)"', source))
