@@ -15,7 +15,7 @@ from .inputs import RunInputs, open_inputs
 from .recipes.recipe import Recipe
 from .run import preflight, whole_run
 from .samples.bound_metric import bound_metric, naming
-from .samples.preprocess_warnings import input_warnings
+from .samples.preprocess_warnings import input_warnings, option_warnings
 from .stages.stage import on_samples
 from .stages.stage_list import cached_stages
 from .stages.target_run import TargetRun
@@ -49,7 +49,7 @@ def plan_run(
 ) -> tuple[PlannedTarget, ...]:
     """Return what ``run`` would do. Raises what it would raise before its first stage.
 
-    What labelled samples say of the preprocess is told where the cache has it.
+    What the options say of the preprocess is told, and what labels say where the cache has it.
     """
     targets, _, version = preflight(recipe, folder)
     inputs = open_inputs(recipe)
@@ -69,11 +69,13 @@ def plan_run(
 
 def _tell_of_preprocess(inputs: RunInputs, recipe: Recipe, progress: Progress) -> None:
     ready, calib, evaluation = inputs
-    if recipe.stage_cache is None or evaluation.labels is None:
-        return
-    scoring = bound_metric(recipe.metric, ready.model, evaluation)
-    with suppress(CacheMiss), naming(recipe.samples.eval or recipe.samples.calib):
-        input_warnings(ready, calib, evaluation, scoring, recipe, progress)
+    if recipe.stage_cache is not None and evaluation.labels is not None:
+        scoring = bound_metric(recipe.metric, ready.model, evaluation)
+        with suppress(CacheMiss), naming(recipe.samples.eval or recipe.samples.calib):
+            input_warnings(ready, calib, evaluation, scoring, recipe, progress)
+            return
+    for warning in option_warnings(recipe.preprocessing):
+        progress.warn(warning)
 
 
 def _all_cached(recipe: Recipe, version: str) -> bool:

@@ -131,7 +131,7 @@ def _audit_targets(
         target.name: audit_target(
             ready,
             target,
-            SILENT,
+            SILENT,  # until it is known which are those of all
             toolkit_python=recipe.toolkit.toolkit_python,
             quantization="normal" if recipe.in_int8 else "float16",
             preprocess=evaluation.npu_preprocess,
@@ -139,6 +139,11 @@ def _audit_targets(
         )
         for target in targets
     }
+    _tell(audits, progress)
+    return audits
+
+
+def _tell(audits: Mapping[str, tuple[Diagnostic, ...]], progress: Progress) -> None:
     first, *others = audits.values()
     shared = [warning for warning in first if all(warning in each for each in others)]
     for warning in shared:
@@ -148,7 +153,6 @@ def _audit_targets(
             own = progress.of(name)
             for warning in rest:
                 own.warn(warning)
-    return audits
 
 
 def whole_run(

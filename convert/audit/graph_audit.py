@@ -135,8 +135,8 @@ def channel_warnings(
         channels = shape[1] if len(shape) > 1 else None
         if channels is None or channels <= _COMPUTED_BY_RUNTIME:
             continue
-        kinds = {"mean": means.get(name, ()), "std": stds.get(name, ())}
-        firsts = [f"{kind} ({all_[0]:g})" for kind, all_ in kinds.items() if len(set(all_)) > 1]
+        settings = {"mean": means.get(name, ()), "std": stds.get(name, ())}
+        firsts = [f"{kind} ({each[0]:g})" for kind, each in settings.items() if len(set(each)) > 1]
         if firsts:
             yield Diagnostic(
                 "preprocess-channels",

@@ -57,23 +57,24 @@ def input_warnings(
     also when labels and outputs do not fit, and SamplesError when the samples are fed wrongly.
     What comes before that is given to ``progress``, as is all that is returned.
     """
-    audit = None
-    if evaluation.labels is not None:
-        audit = _audited(ready, evaluation, scoring, recipe, progress)
-    is_told = audit is not None and audit.subject == "scale"  # with the very values to give
-    of_options = () if is_told else option_warnings(recipe.preprocessing)
-    warnings = [*of_options, *sample_warnings(calib, evaluation, recipe.run.seed)]
-    for warning in warnings:
-        progress.warn(warning)
-    if audit is None:
-        return tuple(warnings)
+    of_options = option_warnings(recipe.preprocessing)
+    of_samples = sample_warnings(calib, evaluation, recipe.run.seed)
+    if evaluation.labels is None:
+        return _announced(progress, (*of_options, *of_samples))
+    audit = _audited(ready, evaluation, scoring, recipe, progress)
+    if audit.subject == "scale":  # it has the very values to give
+        of_options = ()
+    before = _announced(progress, (*of_options, *of_samples))
     metric, images = scoring.metric.name, evaluation.preprocess is not None
     if "preprocess" not in recipe.run.allow:
         require_preprocess(audit, metric, images=images)
-    for warning in audit_warnings(audit, metric, images=images):
-        warnings.append(warning)
+    return (*before, *_announced(progress, audit_warnings(audit, metric, images=images)))
+
+
+def _announced(progress: Progress, warnings: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
+    for warning in warnings:
         progress.warn(warning)
-    return tuple(warnings)
+    return warnings
 
 
 def option_warnings(preprocessing: Preprocessing) -> tuple[Diagnostic, ...]:
@@ -111,9 +112,8 @@ def require_preprocess(audit: PreprocessAudit, metric: str, *, images: bool) -> 
         advice += ", whichever the model was trained with"
     raise SamplesError(
         f"the samples are fed wrongly: the original model's {metric} is {audit.value:.3f} on "
-        f"{audit.samples} samples ({audit.chance:.3f} by chance), and {audit.better.value:.3f} "
-        "with "
-        f"{audit.better.change}",
+        f"{audit.samples} samples ({audit.chance:.3f} by chance), and "
+        f"{audit.better.value:.3f} with {audit.better.change}",
         f"{advice}; to go on all the same, give {option('allow', ['preprocess'])}",
     )
 

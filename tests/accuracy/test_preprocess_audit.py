@@ -345,6 +345,12 @@ def test_run_stops_before_it_builds_and_a_dry_run_remembers(tmp_path: Path, rock
     assert ended.code == 0 and ended.err.count("[preprocess-mean-std]") == 1
 
 
+def test_a_dry_run_looks_at_the_options_themselves(tmp_path: Path, rockpress: Run) -> None:
+    line = ["run", *SWAPPED[:3], "--mean", 0.286, "--std", 0.353, "--scheme", "float16"]
+    ended = rockpress(*line, "-o", tmp_path / "build", "--dry-run")
+    assert ended.code == 0 and ended.err.count("[preprocess-scale]") == 1
+
+
 def test_a_recipe_lets_it_pass(tmp_path: Path, rockpress: Run) -> None:
     recipe = tmp_path / "rockpress.toml"
     lines = [f"model = {str(sample_path(MODEL))!r}", f"eval = {str(sample_path(TEST))!r}"]
