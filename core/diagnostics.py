@@ -78,10 +78,14 @@ _BY_COST = (
     # nothing but comfort
     *("cache-", "depfile-"),
 )
+# what was foretold -> what the build has shown instead
+_SHOWN_BY = {"cpu-fallback-operator": "cpu-fallback-layer"}
 
 
 def in_order(warnings: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Return the warnings by what they cost, each once: the first of a code about a subject.
+
+    What was foretold is left out where the build has shown what came of it.
 
     >>> twice = [Diagnostic("cpu-fallback-layer", "a"), Diagnostic("toolkit-nan", "b")] * 2
     >>> [warning.text for warning in in_order(twice)]
@@ -90,7 +94,9 @@ def in_order(warnings: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     first: dict[tuple[str, str], Diagnostic] = {}
     for warning in warnings:
         first.setdefault((warning.code, warning.subject), warning)
-    return tuple(sorted(first.values(), key=lambda warning: cost_rank(warning.code)))
+    codes = {code for code, _ in first}
+    left = (warning for warning in first.values() if _SHOWN_BY.get(warning.code) not in codes)
+    return tuple(sorted(left, key=lambda warning: cost_rank(warning.code)))
 
 
 def cost_rank(code: str) -> int:

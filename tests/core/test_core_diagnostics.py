@@ -16,6 +16,12 @@ def test_the_first_of_a_code_about_a_subject_stays() -> None:
     assert in_order([early, late, other, early]) == (early, other)
 
 
+def test_the_build_tells_instead_of_the_audit() -> None:
+    foretold, shown = (Diagnostic(f"cpu-fallback-{kind}", kind) for kind in ("operator", "layer"))
+    assert in_order([foretold]) == (foretold,)
+    assert in_order([foretold, shown]) == (shown,)
+
+
 def test_what_costs_more_comes_first() -> None:
     """Dead, wrongly fed, badly calibrated, out of range, unfaithful, slow, on the CPU, comfort."""
     codes = [
