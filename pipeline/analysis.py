@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from ..convert.chips.targets import Target
 from ..convert.convert import Conversion, convert
 from ..convert.handover import Sample
 from ..convert.request import ConversionRequest
+from ..convert.toolkit.job import ToolkitPlan
 from ..core.diagnostics import Diagnostic, in_order, option
 from ..core.errors import ModelError, OptionError, SamplesError
 from ..core.graphs.model import is_qdq, save_model
@@ -34,6 +36,7 @@ from .recipes.recipe import Recipe, targets_of
 from .samples.ready_model import ReadyModel, ready_model
 from .tasks.converting import require_toolkit, toolkit_settings
 from .tasks.plan_handover import ranges_of
+from .tasks.quantizing import wide_in_qdq
 
 
 @dataclass(frozen=True)
@@ -158,21 +161,24 @@ def _compilable(
     with scratch_folder() as folder:
         float_file = folder / f"{ready.path.stem}.onnx"
         save_model(ready.model, float_file)
-        samples: Sequence[Sample] = ()
-        model, float_model, ranges = float_file, None, None
-        if recipe.quantizes and not is_qdq(ready.model):
+        quantizes = recipe.quantizes and not is_qdq(ready.model)
+        samples = [_noise(ready, recipe.run.seed)] if quantizes else []
+
+        @cache
+        def quantized(wide: str | None) -> tuple[Path, ToolkitPlan]:
             progress.stage("quantize")
-            model, float_model = float_file.with_suffix(".quantized.onnx"), float_file
-            samples = [_noise(ready, recipe.run.seed)]
-            ranges = ranges_of(_quantize(ready, model, samples).plan, ready.model)
+            model = folder / (wide or "int8") / float_file.name
+            model.parent.mkdir()
+            return model, ranges_of(_quantize(ready, model, samples, wide).plan, ready.model)
 
         def compile_for(target: Target) -> Conversion:
+            model, ranges = quantized(wide_in_qdq(target)) if quantizes else (float_file, None)
             request = ConversionRequest(
                 model,
                 None,
                 target.name,
                 calibration=samples,
-                float_model=float_model,
+                float_model=float_file if quantizes else None,
                 plan=ranges,
                 probe=False,
                 toolkit=toolkit_settings(recipe.toolkit),
@@ -182,10 +188,12 @@ def _compilable(
         yield compile_for
 
 
-def _quantize(ready: ReadyModel, output: Path, samples: Sequence[Sample]) -> QuantizeResult:
+def _quantize(
+    ready: ReadyModel, output: Path, samples: Sequence[Sample], wide: str | None
+) -> QuantizeResult:
     try:
         plan = output.with_suffix(".plan.toml")
-        return quantize(ready.model, output, plan, samples, method="min-max")
+        return quantize(ready.model, output, plan, samples, method="min-max", wide=wide)
     except SamplesError as error:  # the sample is ours, so what it says of samples is no help
         raise ModelError(
             f"{ready.path} computes NaN from noise, so its ranges cannot be told without data",

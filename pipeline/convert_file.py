@@ -8,13 +8,15 @@ from pathlib import Path
 
 from ..calibration_data.preprocess import Preprocess
 from ..calibration_data.samples import Samples
+from ..convert.audit.audit_view import view_of
+from ..convert.audit.range_audit import join_warnings
 from ..convert.chips.targets import Target
 from ..convert.convert import Conversion, convert
 from ..convert.request import QUANTIZERS
 from ..core.diagnostics import in_order, option
 from ..core.errors import OptionError, RockpressError
 from ..core.files import staging
-from ..core.graphs.model import is_qdq, model_digest, save_model
+from ..core.graphs.model import is_qdq, load_model, model_digest, save_model
 from ..core.progress import SILENT, Progress
 from ..core.scratch import scratch_folder
 from ..quantize.rendering.plan import read_plan
@@ -70,6 +72,7 @@ def convert_file(
         quantization=chosen,
         preprocess=preprocess,
         ranges=sample_ranges(ready, calib),
+        keeps_parts_apart=plan is not None,
     )
     progress.stage("convert")
     with staging(output.parent) as folder, scratch_folder() as work:
@@ -88,6 +91,8 @@ def convert_file(
             float_model=model if exact else None,
             plan=ranges_of(quantized.plan, base) if quantized else None,
         )
+        if exact is not None:
+            warnings = (*warnings, *join_warnings(view_of(load_model(exact.path), None)))
         conversion = convert(request, progress)
         digests = {"source": model_digest(recipe.model)}
         if calib is not None:

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..accuracy.compare import Comparison
-from ..convert.audit.audit_view import view_of
-from ..convert.audit.range_audit import join_warnings
 from ..core.diagnostics import Diagnostic, in_order
-from ..core.graphs.model import load_model, model_bytes
+from ..core.graphs.model import model_bytes
 from ..core.progress import SILENT, Progress
 from ..core.results.model_figures import QuantizationFigure
 from ..quantize.quantize import QuantizeResult
@@ -71,13 +69,7 @@ def quantize_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> 
         model_bytes(output),
         first_look(ready.model, output, calib, recipe.run.seed, optimise=False),
         quantization_figure(result),
-        in_order(
-            (
-                *sample_warnings,
-                *quantize_warnings(recipe.quantize, result),
-                *join_warnings(view_of(load_model(output), None)),
-            )
-        ),
+        in_order((*sample_warnings, *quantize_warnings(recipe.quantize, result))),
         _tensor_errors(recipe, task, result, progress),
     )
 

@@ -136,6 +136,7 @@ def _audit_targets(
             quantization="normal" if recipe.in_int8 else "float16",
             preprocess=evaluation.npu_preprocess,
             ranges=ranges,
+            keeps_parts_apart=True,  # or quantize warns of it
         )
         for target in targets
     }

@@ -18,6 +18,7 @@ from ..core.session import Session
 from ..core.similarity import RunningSqnr
 from ..core.streaming.tensor_stream import stream, with_outputs
 from ..core.types import Array, SampleSet
+from .graph_parts.attention import WEIGHTED
 from .mixing.activation_mix import scale_groups, with_activations
 from .numeric.scales import INT8_HIGH, INT8_LOW, dequantize
 from .rendering.plan import Activation, Plan
@@ -125,6 +126,8 @@ def _weights(model: ModelProto, graph: Graph, quantized: ModelProto) -> Iterator
         if node.op_type == "DequantizeLinear" and node.input[0] in constants
     }
     for index, (node, other) in enumerate(computing_nodes(model, quantized)):
+        if node.op_type not in WEIGHTED:
+            continue  # a constant that an elementwise operator reads
         sources = {
             position: stored[name] for position, name in enumerate(other.input) if name in stored
         }

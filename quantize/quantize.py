@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from onnx import ModelProto
@@ -11,11 +12,13 @@ from onnx import ModelProto
 from ..core.diagnostics import Diagnostic, option
 from ..core.errors import SamplesError
 from ..core.files import replacing
+from ..core.graphs.graph import Graph
 from ..core.graphs.model import save_model
 from ..core.progress import SILENT, Progress
 from ..core.types import SampleSet
 from .choices.names import AUTO
 from .graph_parts.weighted_layers import WeightedLayer
+from .join_notices import join_notices
 from .methods import refinements
 from .mixing.mixed_budget import MixedPrecision
 from .numeric.scales import quantize_weight, weight_scales
@@ -48,6 +51,8 @@ def quantize(
     scheme: str = "w8a8",
     method: str = AUTO,
     symmetric: bool = False,
+    wide: str | None = None,
+    logits: tuple[str, ...] = (),
     mixed: MixedPrecision | None = None,
     metric: TaskMetric | None = None,
     seed: int = 0,
@@ -72,7 +77,7 @@ def quantize(
             "mixed precision is chosen by trial, and there are too few calibration samples for it",
             f"give at least ten with {option('calib')}",
         )
-    task = Calibration(model, samples, methods, symmetric, seed, progress)
+    task = Calibration(model, samples, methods, symmetric, seed, progress, wide, logits)
     candidates = number_format.candidates(task)
     unseen = HeldOut(model, held_out)
     refining = number_format.methods if method == AUTO else ()
@@ -85,7 +90,8 @@ def quantize(
     with replacing(plan_path) as whole_plan:  # it appears only when the model did
         write_plan(plan, whole_plan)
         save_model(quantized, output)
-    return QuantizeResult(output, plan_path, plan, _underflow_warnings(candidates.layers(plan)))
+    notices = _underflow_warnings(candidates.layers(plan)), join_notices(Graph(model), plan)
+    return QuantizeResult(output, plan_path, plan, tuple(chain(*notices)))
 
 
 def _best(

@@ -31,6 +31,7 @@ def audit(
     stds: Mapping[str, Sequence[float]] | None = None,
     ranges: Mapping[str, Range] | None = None,
     toolkit: str | None = None,
+    keeps_parts_apart: bool = False,
 ) -> tuple[Diagnostic, ...]:
     """Warn of what will go wrong, or slower than need be, with a prepared model, unbuilt.
 
@@ -38,7 +39,9 @@ def audit(
     float16, qdq or one of the toolkit's quantizers (all int8). ``means`` and ``stds`` map input
     name -> one value a channel. ``ranges`` maps tensor name -> (min, max) over calibration samples
     (see float16_audit.observe); checks that need a range that is not known are left out.
-    ``toolkit`` is the installed version, for messages. Takes milliseconds a megabyte.
+    ``toolkit`` is the installed version, for messages. With ``keeps_parts_apart`` what an output
+    joins is not stored in one scale of int8, though the model is a float one. Takes milliseconds a
+    megabyte.
 
     >>> from onnx import parser
     >>> from rockpress.convert.chips.targets import find_target
@@ -52,7 +55,7 @@ def audit(
     warnings: list[Diagnostic] = [*opset_warnings(model, toolkit)]
     warnings += channel_warnings(model, means or {}, stds or {})
     if quantization != "float16":
-        warnings += join_warnings(view)
+        warnings += () if keeps_parts_apart else join_warnings(view)
         warnings += fusion_warnings(view.graph)
     if quantization in {"float16", "qdq"}:
         warnings += overflow_warnings(view)

@@ -1,11 +1,4 @@
-"""Outputs that join values of very different range: in int8 the small ones are lost.
-
-A Concat stores all its parts in one scale. Boxes of 0 to 640 pixels make its step 2.5, so scores
-of 0 to 1 all become 0 and nothing says so. Measured with rknn-toolkit2 2.5.0 (rk3588, simulator,
-12,800 scores beside boxes): boxes up to 640 leave no score above 0; up to 80, 4 levels and an error
-of up to 0.19; up to 32, 9 levels and 0.11; up to 16, 17 levels and 0.07, which is what the other
-layers' rounding costs anyway (0.06 with boxes up to 8).
-"""
+"""Outputs that join values of very different range: in int8 the small ones are lost."""
 
 from __future__ import annotations
 
@@ -17,18 +10,14 @@ from onnx import NodeProto
 
 from ...core.diagnostics import Diagnostic, option
 from ...core.graphs.graph import constant_value
+from ...core.graphs.joins import STEPS, is_starved, joined_tensors, joint_step, output_joins
 from ...core.types import Range
 from .audit_view import AuditView
 
-# below 3 bits a part's own rounding is plainly larger than that of the layers before it
-_FEWEST_STEPS = 8
-_STEPS = 255
 _BOUNDED: dict[str, Range] = {
     **dict.fromkeys(("Sigmoid", "Softmax", "HardSigmoid", "Hardmax"), (0.0, 1.0)),
     **dict.fromkeys(("Tanh", "Softsign", "Erf", "Sin", "Cos"), (-1.0, 1.0)),
 }
-# the order or the shape changes, but every value of the input is there
-_WHOLE = {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Dropout"}
 # the least stride of a detector's grid: what is multiplied by more is a position in pixels
 _PIXELS = 8.0
 
@@ -54,34 +43,10 @@ class JoinedTensor:
 
 def join_warnings(view: AuditView) -> Iterator[Diagnostic]:
     """Warn of each join before an output in which a part gets fewer than 8 int8 steps."""
-    joins: set[str] = set()
-    for output in view.graph.output_names:
-        node = _join_before(view, output)
-        if node is None or node.output[0] in joins:
-            continue
-        joins.add(node.output[0])
+    for output, node in output_joins(view.graph).items():
         if view.quantized is None or node.output[0] in view.quantized:
-            yield from _judged(view, output, _parts(view, node))
-
-
-def _join_before(view: AuditView, name: str) -> NodeProto | None:
-    """The Concat whose values are those of this tensor, in whatever shape."""
-    node = view.graph.producers.get(name)
-    while node is not None and node.op_type in _WHOLE:
-        node = view.graph.producers.get(node.input[0])
-    return node if node is not None and node.op_type == "Concat" else None
-
-
-def _parts(view: AuditView, node: NodeProto) -> dict[str, JoinedTensor | None]:
-    """What is joined, joins inside the join taken apart; None for what has no known range."""
-    parts: dict[str, JoinedTensor | None] = {}
-    for name in node.input:
-        inner = _join_before(view, name)
-        if inner is not None:
-            parts.update(_parts(view, inner))
-        elif not view.graph.is_weight(name):
-            parts[name] = _part(view, name)
-    return parts
+            parts = {name: _part(view, name) for name in joined_tensors(view.graph, node)}
+            yield from _judged(view, output, parts)
 
 
 def _part(view: AuditView, name: str) -> JoinedTensor | None:
@@ -112,9 +77,8 @@ def _judged(
     if len(measured) < 2:
         return
     # a part of unknown range can only make the common step larger
-    low, high = min(part.low for part in measured), max(part.high for part in measured)
-    step = (max(0.0, high) - min(0.0, low)) / _STEPS
-    starved = [p for p in measured if p.exact and 0 < p.span < _FEWEST_STEPS * step]
+    step = joint_step((part.low, part.high) for part in measured)
+    starved = [p for p in measured if p.exact and is_starved((p.low, p.high), step)]
     if not starved:
         return
     widest = max(measured, key=lambda part: part.span)
@@ -129,7 +93,7 @@ def _judged(
     yield Diagnostic(
         "output-range-join",
         f"the output {output!r} joins {listed}{more} with {widest}: in int8 they share one scale "
-        f"of {_STEPS} steps, and {worst.name!r} gets {worst.span / step:.1f} of them, so {lost}",
+        f"of {STEPS} steps, and {worst.name!r} gets {worst.span / step:.1f} of them, so {lost}",
         f"end the model before the join with {option('outputs', list(dict.fromkeys(outputs)))}, "
         f"or divide {widest.name!r} by its largest value in the model",
         subject=output,

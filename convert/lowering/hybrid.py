@@ -26,11 +26,18 @@ def with_fused_tensors(model: ModelProto, plan: ToolkitPlan) -> ToolkitPlan:
     ``model`` is the prepared float model that the plan was made for.
     """
     graph = Graph(model)
-    plan = ToolkitPlan(plan.ranges, {**_read_in_int16(graph, plan), **plan.types})
+    plan = ToolkitPlan(plan.ranges, {**_read_in_int16(graph, plan), **plan.types}, plan.aliases)
     inner = _inner_of(graph, {*plan.ranges, *plan.types})
     ranges = {inner[name]: both for name, both in plan.ranges.items() if name in inner}
     types = {inner[name]: kind for name, kind in plan.types.items() if name in inner}
-    return ToolkitPlan({**ranges, **plan.ranges}, {**types, **plan.types})
+    aliases = {**plan.aliases, **_swapped(graph)}
+    return ToolkitPlan({**ranges, **plan.ranges}, {**types, **plan.types}, aliases)
+
+
+def _swapped(graph: Graph) -> dict[str, str]:
+    """What a function of single values makes -> its name once it is computed before it is moved."""
+    nodes = (node for node in graph.nodes if node.op_type in ("Sigmoid", "Softmax"))
+    return {node.output[0]: f"{node.input[0]}_sw" for node in nodes}
 
 
 def _read_in_int16(graph: Graph, plan: ToolkitPlan) -> dict[str, str]:

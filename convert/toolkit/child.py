@@ -160,7 +160,8 @@ def _write_plan(config: Path, plan: dict[str, Any]) -> list[str]:
 
     Only min and max may be changed of a tensor; its scale and zero point follow from them. The
     quantized form of an input or output is a tensor of its own, ``<name>_int8``. What a matrix
-    product makes may be called ``<name>_mm`` or ``<name>-rs``, as it becomes a convolution.
+    product makes may be called ``<name>_mm``, as it becomes a convolution, and what has not four
+    axes ``<name>-rs`` or ``<name>_rs``, once it has.
     """
     from ruamel.yaml import YAML
 
@@ -168,16 +169,21 @@ def _write_plan(config: Path, plan: dict[str, Any]) -> list[str]:
     document = yaml.load(config.read_text(encoding="utf-8"))
     parameters = document["quantize_parameters"]
     carried = []
+    aliases = plan.get("aliases", {})
+
+    def known(name: str) -> list[str]:
+        names = [name, *(f"{name}{end}" for end in ("_int8", "_mm", "-rs", "_rs"))]
+        return [alias for alias in (*names, aliases.get(name)) if alias in parameters]
+
     for name, (low, high) in plan["ranges"].items():
-        entry = parameters.get(f"{name}_int8", parameters.get(name))
-        if entry is None or not entry["scale"]:
-            continue
-        entry["min"], entry["max"] = [low], [high]
-        carried.append(name)
+        entries = [parameters[alias] for alias in known(name) if parameters[alias]["scale"]]
+        for entry in entries:
+            entry["min"], entry["max"] = [low], [high]
+        carried.extend([name] if entries else [])
     for name, kind in plan["types"].items():
-        aliases = [alias for alias in (name, f"{name}_mm", f"{name}-rs") if alias in parameters]
-        document["custom_quantize_layers"].update(dict.fromkeys(aliases, kind))
-        carried.extend([name] if aliases else [])
+        names = [alias for alias in known(name) if not alias.endswith("_int8")]
+        document["custom_quantize_layers"].update(dict.fromkeys(names, kind))
+        carried.extend([name] if names else [])
     with config.open("w", encoding="utf-8") as file:
         yaml.dump(document, file)
     return carried

@@ -6,7 +6,7 @@ import json
 import tempfile
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +33,14 @@ class RawInput:
 
 @dataclass(frozen=True)
 class ToolkitPlan:
-    """Of activations by tensor name: (low, high), and types other than int8 (float16, int16)."""
+    """Of activations by tensor name: (low, high), and types other than int8 (float16, int16).
+
+    ``aliases`` has further names that the toolkit may have for some of them.
+    """
 
     ranges: Mapping[str, tuple[float, float]]
     types: Mapping[str, str]
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -33,10 +33,12 @@ def audit_target(
     quantization: str,
     preprocess: Preprocess | None,
     ranges: Mapping[str, Range] | None,
+    keeps_parts_apart: bool = False,
 ) -> tuple[Diagnostic, ...]:
     """Return the warnings of convert/audit/, given to the progress as well.
 
-    ``preprocess`` is what the ``.rknn`` applies inside, None when it takes prepared tensors.
+    ``preprocess`` is what the ``.rknn`` applies inside, None when it takes prepared tensors. With
+    ``keeps_parts_apart`` joined outputs are looked at elsewhere.
     """
     names = list(ready.inputs)
     diagnostics = in_order(
@@ -48,6 +50,7 @@ def audit_target(
             stds=dict.fromkeys(names, preprocess.std) if preprocess else None,
             ranges=ranges,
             toolkit=toolkit_version(toolkit_python),
+            keeps_parts_apart=keeps_parts_apart,
         )
     )
     for diagnostic in diagnostics:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -15,7 +15,8 @@ from ...calibration_data.preprocessing import Preprocessing
 from ...calibration_data.samples import Samples, open_samples, preprocess_for
 from ...core.diagnostics import Diagnostic, option
 from ...core.errors import OptionError
-from ...core.graphs.graph import extract_until
+from ...core.graphs.graph import Graph, extract_until
+from ...core.graphs.joins import last_readers
 from ...core.graphs.model import load_model
 from ...core.passes.prepare import fixed_input_shapes, input_shapes_of, prepare_model
 from ...core.progress import Progress
@@ -62,6 +63,17 @@ def ready_model(path: Path, options: ModelOptions = _WHOLE) -> ReadyModel:
     if options.size is not None:
         shapes = {**_sized(original, options.size), **shapes}
     return ReadyModel(path, original, prepare_model(original, shapes))
+
+
+def logits_at_cut(path: Path, options: ModelOptions) -> tuple[str, ...]:
+    """Return those of the outputs that a model is ended at which else only a Sigmoid would read.
+
+    The host computes their scores then. Raises ModelError or OptionError.
+    """
+    if not options.outputs:
+        return ()
+    graph = Graph(ready_model(path, replace(options, outputs=())).model)
+    return tuple(name for name in options.outputs if set(last_readers(graph, name)) == {"Sigmoid"})
 
 
 def require_calibration(calib: Samples | None, stage: str) -> Samples:

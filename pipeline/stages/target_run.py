@@ -20,6 +20,7 @@ from ..caching.cached_tasks import TaskCache
 from ..recipes.recipe import Recipe
 from ..samples.ready_model import ReadyModel, require_calibration
 from ..tasks.converting import conversion_request
+from ..tasks.quantizing import wide_in_qdq
 
 MODEL, PLAN, RKNN = "model.onnx", "plan.toml", "model.rknn"
 
@@ -100,18 +101,20 @@ class TargetRun:
 
     def quantize_for_cycles(self, model: ModelProto, output: Path, progress: Progress) -> None:
         """Quantize in the quickest way, as cycles do not depend on it; maybe from the cache."""
-        task = CyclesTask(model, self.calib)
+        task = CyclesTask(model, self.calib, wide_in_qdq(self.target))
 
         def compute(folder: Path) -> None:
             output, plan = folder / MODEL, folder / PLAN
-            quantize(model, output, plan, task.calib, method="min-max", progress=progress)
+            calib, wide = task.calib, task.wide
+            quantize(model, output, plan, calib, method="min-max", wide=wide, progress=progress)
 
         self.tasks.run("quantize-for-cycles", task, compute, {MODEL: output})
 
 
 @dataclass(frozen=True)
 class CyclesTask:
-    """What decides the cycles of a quantized model."""
+    """What decides the cycles of a quantized model; ``wide`` see quantize.quantize."""
 
     model: ModelProto
     calib: Samples
+    wide: str | None

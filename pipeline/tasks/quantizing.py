@@ -9,11 +9,14 @@ from onnx import ModelProto
 
 from ...accuracy.metrics.metric_table import BoundMetric
 from ...calibration_data.samples import Samples
+from ...convert.audit.audit_view import view_of
+from ...convert.audit.range_audit import join_warnings
 from ...convert.chips.cycles import layer_cycles
 from ...convert.chips.targets import Target
 from ...core.diagnostics import Diagnostic, option
 from ...core.errors import OptionError
 from ...core.graphs.layers import LayerShape
+from ...core.graphs.model import load_model
 from ...core.progress import Progress
 from ...core.results.model_figures import QuantizationFigure, TradeoffFigure
 from ...quantize.choices.names import AUTO
@@ -25,6 +28,7 @@ from ..options.check_options import MetricOptions
 from ..options.quantize_options import ExplainOptions, QuantizeOptions
 from ..recipes.recipe import Recipe
 from ..samples.bound_metric import bound_metric
+from ..samples.ready_model import logits_at_cut
 from ..samples.task_metric import judge_for
 
 # samples to compare the methods of quantization on; with fewer than two the difference is chance
@@ -46,6 +50,8 @@ def quantize_step(
     seed: int = 0,
     scheme: str = "w8a8",
     symmetric: bool = False,
+    wide: str | None = None,
+    logits: tuple[str, ...] = (),
 ) -> QuantizeResult:
     """Quantize a prepared model; see quantize.quantize.
 
@@ -64,6 +70,8 @@ def quantize_step(
         method=method,
         scheme=scheme,
         symmetric=symmetric,
+        wide=wide,
+        logits=logits,
         mixed=mixed,
         metric=judge,
         seed=seed,
@@ -74,7 +82,10 @@ def quantize_step(
 
 @dataclass(frozen=True)
 class QuantizeTask:
-    """What quantization is given: it decides the result."""
+    """What quantization is given: it decides the result.
+
+    ``logits`` are the outputs that the whole model reads by a Sigmoid alone, and the host does now.
+    """
 
     model: ModelProto
     calib: Samples
@@ -82,13 +93,15 @@ class QuantizeTask:
     metric: MetricOptions
     target: Target
     seed: int
+    logits: tuple[str, ...] = ()
 
 
 def quantize_task(
     model: ModelProto, calib: Samples, recipe: Recipe, target: Target
 ) -> QuantizeTask:
     """Return what a recipe asks of quantization for a target."""
-    return QuantizeTask(model, calib, recipe.quantize, recipe.metric, target, recipe.run.seed)
+    options, logits = recipe.quantize, logits_at_cut(recipe.model, recipe.shape)
+    return QuantizeTask(model, calib, options, recipe.metric, target, recipe.run.seed, logits)
 
 
 def require_extras(options: QuantizeOptions, explain: ExplainOptions) -> None:
@@ -119,7 +132,17 @@ def quantize_as(task: QuantizeTask, output: Path, plan: Path, progress: Progress
         seed=task.seed,
         scheme=scheme.name,
         symmetric=options.symmetric,
+        wide=target.mixes_with,
+        logits=task.logits,
     )
+
+
+def wide_in_qdq(target: Target) -> str | None:
+    """Return the type of 16 bits that a QDQ model can have beside int8 on a chip: float16 or none.
+
+    What joined outputs are left in where only speed counts, which int16 needs another way for.
+    """
+    return target.mixes_with if target.mixes_with == "float16" else None
 
 
 def mixed_precision(options: QuantizeOptions, target: Target) -> MixedPrecision | None:
@@ -154,8 +177,9 @@ def mixed_precision(options: QuantizeOptions, target: Target) -> MixedPrecision 
 
 
 def quantize_warnings(options: QuantizeOptions, result: QuantizeResult) -> tuple[Diagnostic, ...]:
-    """Return the warnings of how a model was quantized."""
-    return (*_mixed_shortfall(options, result.plan), *result.notices)
+    """Return the warnings of how a model was quantized, and of outputs that int8 cannot hold."""
+    joined = join_warnings(view_of(load_model(result.path), None))
+    return (*_mixed_shortfall(options, result.plan), *result.notices, *joined)
 
 
 def _mixed_shortfall(options: QuantizeOptions, plan: Plan) -> tuple[Diagnostic, ...]:

@@ -14,13 +14,9 @@ from math import prod
 from onnx import NodeProto
 
 from ...core.graphs.graph import Graph
+from ...core.graphs.joins import MOVING
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-# these only move values: what comes out has the scale of what went in
-MOVING = (
-    "MaxPool GlobalMaxPool Reshape Flatten Squeeze Unsqueeze Transpose Slice Split DepthToSpace "
-    "SpaceToDepth Identity Tile Expand"
-).split()
 _SCALING = ("Mul", "Div", "Add")
 # Of the work of all layers with weights. On PP-OCRv4 rec the attention blocks are 1 % of it, and
 # leaving them in float costs 1 % more cycles than leaving the cores; a network of nothing else
@@ -38,7 +34,7 @@ def floating_tensors(graph: Graph) -> set[str]:
     involved = [numbers[name] for name in cores | norms | set(_projected(graph, cores))]
     blocks = graph.nodes[min(involved) : max(involved) + 1]
     whole = {name for node in blocks for name in node.output}
-    whole |= set(_moved(graph, whole))
+    whole |= set(moved(graph, whole))
     return whole if _share(graph, whole) <= _LARGEST_SHARE else cores
 
 
@@ -47,7 +43,7 @@ def _cores(graph: Graph) -> Iterator[set[str]]:
     for node in graph.nodes:
         if node.op_type != "Softmax":
             continue
-        odds = {node.output[0], *_moved(graph, node.output)}
+        odds = {node.output[0], *moved(graph, node.output)}
         readers = [reader for name in odds for reader in graph.consumers.get(name, [])]
         readers = [reader for reader in readers if reader.op_type not in MOVING]
         if len(readers) != 1 or readers[0].op_type != "MatMul":
@@ -59,7 +55,7 @@ def _cores(graph: Graph) -> Iterator[set[str]]:
         roots = [*result.input, *(product.input if product is not None else ())]
         core = {*scores, *odds, result.output[0]}
         core |= {name for root in roots for name in _moved_into(graph, root)}
-        yield core | set(_moved(graph, [result.output[0]]))
+        yield core | set(moved(graph, [result.output[0]]))
 
 
 def _projected(graph: Graph, cores: set[str]) -> Iterator[str]:
@@ -92,13 +88,13 @@ def _moved_into(graph: Graph, name: str) -> Iterator[str]:
         yield from _moved_into(graph, source)
 
 
-def _moved(graph: Graph, names: Iterable[str]) -> Iterator[str]:
+def moved(graph: Graph, names: Iterable[str]) -> Iterator[str]:
     """Yield what is only moved from these tensors, however often."""
     for name in names:
         for reader in graph.consumers.get(name, []):
             if reader.op_type in MOVING and reader.input[0] == name:
                 yield from reader.output
-                yield from _moved(graph, reader.output)
+                yield from moved(graph, reader.output)
 
 
 def _layer_norms(graph: Graph) -> Iterator[set[str]]:

@@ -14,7 +14,8 @@ import numpy as np
 from onnx import NodeProto, TensorProto
 
 from ...core.graphs.graph import Graph
-from .attention import MOVING, WEIGHTED, floating_tensors
+from ...core.graphs.joins import MOVING
+from .attention import WEIGHTED, floating_tensors
 
 # the NPU applies these to a convolution's result before it is stored
 _FUSED = ("Relu", "Clip", "LeakyRelu", "PRelu")
@@ -49,11 +50,11 @@ def place(graph: Graph, high_precision: Collection[str] = ()) -> QdqPlacement:
     weights = weighted_nodes(graph)
     chosen = [node for node in graph.nodes if node in weights or _is_int8(graph, node)]
     touched = {name for node in chosen for name in [*node.input, *node.output]}
-    hidden = _inside_hard_swish(graph) | floating_tensors(graph) | set(high_precision)
+    hidden = hidden_tensors(graph) | floating_tensors(graph) | set(high_precision)
     tensors = tuple(
         name
         for name in _activations(graph)
-        if name in touched and name not in hidden and not _is_inside(graph, name)
+        if name in touched and name not in hidden and not is_inside(graph, name)
     )
     quantized = set(tensors)
     layers = tuple(
@@ -69,7 +70,7 @@ def left_in_float(graph: Graph, placement: QdqPlacement) -> dict[str, int]:
 
     An LSTM between quantized tensors is one of them, as is a convolution whose weight is computed.
     """
-    hidden, real = _inside_hard_swish(graph), set(_activations(graph))
+    hidden, real = hidden_tensors(graph), set(_activations(graph))
     quantized, layers = set(placement.tensors), {node.output[0] for node in placement.weights}
 
     def is_int8(node: NodeProto) -> bool:
@@ -97,13 +98,18 @@ def _is_weighted(graph: Graph, node: NodeProto) -> bool:
     return node.op_type != "MatMul" or weight.ndim == 2
 
 
+def stored_as(graph: Graph, name: str, hidden: Collection[str] = ()) -> str:
+    """Return what is stored of a tensor: itself, or the activation behind it that is fused."""
+    while name in hidden or is_inside(graph, name):
+        name = graph.consumers[name][0].output[0]
+    return name
+
+
 def _is_stored(
     graph: Graph, name: str, tensors: Collection[str], hidden: Collection[str] = ()
 ) -> bool:
     """Return whether a tensor is quantized, or the activation behind it that is fused with it."""
-    while name not in tensors and (name in hidden or _is_inside(graph, name)):
-        name = graph.consumers[name][0].output[0]
-    return name in tensors
+    return name in tensors or stored_as(graph, name, hidden) in tensors
 
 
 def _activations(graph: Graph) -> list[str]:
@@ -121,7 +127,7 @@ def _is_int8(graph: Graph, node: NodeProto) -> bool:
     return node.op_type in MOVING or (node.op_type in _COMPUTING and has_shapes)
 
 
-def _is_inside(graph: Graph, name: str) -> bool:
+def is_inside(graph: Graph, name: str) -> bool:
     """Return whether the tensor is the inner value of a convolution fused with its activation."""
     producer = graph.producers.get(name)
     readers = graph.consumers.get(name, [])
@@ -131,7 +137,7 @@ def _is_inside(graph: Graph, name: str) -> bool:
     return fused and producer.op_type in (*WEIGHTED, "Add", "BatchNormalization")
 
 
-def _inside_hard_swish(graph: Graph) -> set[str]:
+def hidden_tensors(graph: Graph) -> set[str]:
     """Return the inner tensors of x * clip(x + 3, 0, 6) / 6 spelt out in single operators.
 
     Left without scales of their own, the compiler joins the four into one int8 HardSwish.

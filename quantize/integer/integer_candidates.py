@@ -16,8 +16,9 @@ from ...core.graphs.graph import Graph
 from ...core.trim_heap import trim_heap
 from ...core.types import Feeds, Range
 from ..graph_parts.placement import QdqPlacement, left_in_float, place
+from ..graph_parts.probability_ranges import ProbabilityRanges
 from ..graph_parts.weighted_layers import WeightedLayer, layers_from, require_quantizable
-from ..methods import NEAREST, find_method
+from ..methods import NEAREST, QuantizationMethod, find_method
 from ..mixing.activation_mix import mixed_activations
 from ..mixing.mixed_budget import MixedPrecision
 from ..numeric.scales import activation_scale
@@ -33,6 +34,7 @@ from ..statistics.tensor_statistics import (
 )
 from ..trials.held_out_samples import HeldOut
 from .equalize import equalization, equalized, pairs_of
+from .left_wide import left_wide, planned_constants
 from .sequential_bias import sequential_biases
 
 
@@ -92,17 +94,26 @@ def apply_method(
     rounded to nearest, biases uncorrected: what takes int16 to the chip rounds the weights itself.
     """
     method, graph, statistics = find_method(name), calibrated.graph, calibrated.statistics
-    whole = placement = calibrated.placement
-    layers = calibrated.layers
-    if high_precision:
-        placement = place(graph, high_precision)
-        layers = layers_from(graph, placement.weights)
-    if high_precision and dtype == "int16":
+    whole, integers = calibrated.placement, calibrated.format
+    range_of = _ranges(calibrated, method)
+    unasked = left_wide(
+        graph,
+        set(whole.tensors),
+        lambda tensor: range_of(whole.same_as.get(tensor, tensor))[1],
+        calibrated.task.wide,
+    )
+    wide_tensors = tuple(dict.fromkeys((*high_precision, *unasked)))
+    dtype = dtype if high_precision else calibrated.task.wide or dtype
+    placement = place(graph, wide_tensors) if wide_tensors else whole
+    layers = layers_from(graph, placement.weights) if wide_tensors else calibrated.layers
+    if wide_tensors and dtype == "int16":
         method = replace(method, rounding=NEAREST, correct_bias=False, sequential=False)
 
-    histograms, ranges = statistics.histograms, method.ranges
-    range_of = cache(lambda tensor: (ranges.name, ranges.choose(histograms[tensor])))
-    activations = _activations(placement.tensors, placement.same_as, range_of, calibrated.format)
+    activations = _activations(placement.tensors, placement.same_as, range_of, integers)
+    wide = replace(integers, dtype=dtype, scale=activation_scale)
+    wide_activations = _activations(wide_tensors, whole.same_as, range_of, wide)
+    for tensor, source in unasked.items():
+        wide_activations[tensor] = replace(wide_activations[tensor], source=source)
     rounded = rounded_layers(
         layers,
         activations,
@@ -112,11 +123,10 @@ def apply_method(
     )
     trim_heap()
     calibrated.rounded.setdefault(method.rounding.name, rounded)
-    wide = replace(calibrated.format, dtype=dtype, scale=activation_scale)
     plan = Plan(
         scheme=calibrated.format.scheme,
         samples=statistics.count,
-        activations=activations | _activations(high_precision, whole.same_as, range_of, wide),
+        activations=activations | wide_activations,
         weights={
             layer.weight_name: Weight("int8", layer.axis, layer.channels, method.rounding.name)
             for layer in layers
@@ -125,10 +135,26 @@ def apply_method(
         method=name,
         equalization=dict(calibrated.factors),
         symmetric=calibrated.task.symmetric,
+        constants=planned_constants(graph, activations, symmetric=calibrated.task.symmetric),
     )
     if method.sequential:
         rounded = sequential_biases(graph.model, plan, rounded, layers, calibrated.subset)
     return plan, insert_qdq(graph.model, plan, rounded)
+
+
+def _ranges(
+    calibrated: CalibratedModel, method: QuantizationMethod
+) -> Callable[[str], tuple[str, Range]]:
+    """Return tensor -> where its range comes from, and the range."""
+    histograms, ranges = calibrated.statistics.histograms, method.ranges
+    seen = {name: (histogram.low, histogram.high) for name, histogram in histograms.items()}
+    origins, logits = calibrated.placement.same_as, calibrated.task.logits
+    probabilities = ProbabilityRanges(calibrated.graph, seen, origins, logits)
+
+    def range_of(tensor: str) -> tuple[str, Range]:
+        return probabilities.adjusted(tensor, ranges.name, ranges.choose(histograms[tensor]))
+
+    return cache(range_of)
 
 
 def _activations(
@@ -175,13 +201,7 @@ class IntegerCandidates:
         )
         chosen = mixed.budget.best(tradeoffs).floating
         best, _ = apply_method(calibrated, plan.method, chosen, dtype)
-        return replace(
-            plan,
-            activations=best.activations,
-            weights=best.weights,
-            float_operators=best.float_operators,
-            tradeoffs=tuple(tradeoffs),
-        )
+        return _with_tensors_of(replace(plan, tradeoffs=tuple(tradeoffs)), best)
 
     def final(self, plan: Plan, held_out: HeldOut) -> tuple[Plan, ModelProto]:
         calibrated = self._model_for(plan.method)
@@ -189,7 +209,7 @@ class IntegerCandidates:
             calibrated = calibrated.observed_on(held_out)
         tensors, dtype = plan.high_precision, plan.high_precision_dtype
         again, model = apply_method(calibrated, plan.method, tensors, dtype)
-        return replace(plan, samples=again.samples, activations=again.activations), model
+        return _with_tensors_of(replace(plan, samples=again.samples), again), model
 
     def layers(self, plan: Plan) -> tuple[WeightedLayer, ...]:
         return self._model_for(plan.method).layers
@@ -204,6 +224,17 @@ class IntegerCandidates:
             factors = equalization(self._task.model, self._plain.subset, **least)
             self._equalized = equalized_model(self._plain, factors)
         return self._equalized
+
+
+def _with_tensors_of(plan: Plan, other: Plan) -> Plan:
+    """Return a plan with all that another one says of single tensors."""
+    return replace(
+        plan,
+        activations=other.activations,
+        weights=other.weights,
+        float_operators=other.float_operators,
+        constants=other.constants,
+    )
 
 
 def uncalibrated(task: Calibration, number_format: IntegerFormat) -> CalibratedModel:

@@ -23,6 +23,8 @@ else:
 SCHEMA = 1
 # what decided which method was taken, where it was not a metric
 SQNR, USER = "sqnr", "user"
+# what the source of a tensor starts with that is left in 16 bits for the sake of a joined output
+JOINED = "joined in "
 # types that mixed precision leaves a tensor in
 _WIDE = ("int16", "float16")
 
@@ -42,6 +44,11 @@ class Activation:
     zero_point: int
     source: str
 
+    @property
+    def is_joined(self) -> bool:
+        """Return whether it is left in 16 bits so that the parts of an output keep theirs."""
+        return self.source.startswith(JOINED)
+
 
 @dataclass(frozen=True)
 class Weight:
@@ -54,6 +61,15 @@ class Weight:
     axis: int
     channels: int
     source: str
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A constant that an int8 operator computes with: int8, one scale and zero point."""
+
+    dtype: str
+    scale: float
+    zero_point: int
 
 
 @dataclass(frozen=True)
@@ -83,6 +99,7 @@ class Plan:
     ``equalization`` maps a tensor to what its channels were divided by before anything was rounded,
     see equalize.
     With ``symmetric`` all zero points are 0, and biases stay in float.
+    ``constants`` are those that elementwise operators read, by their names.
     ``tradeoffs`` are the choices of mixed precision that were tried, cheapest first.
     """
 
@@ -100,6 +117,7 @@ class Plan:
     chosen_by: str = SQNR
     equalization: dict[str, tuple[float, ...]] = field(default_factory=dict)
     symmetric: bool = False
+    constants: dict[str, Constant] = field(default_factory=dict)
 
     @property
     def high_precision(self) -> tuple[str, ...]:
@@ -178,6 +196,9 @@ def _require_possible(plan: Plan) -> None:
         require(weight.dtype in dtypes, f"{key}.dtype", weight.dtype, f"one of {', '.join(dtypes)}")
         require(weight.axis >= 0, f"{key}.axis", weight.axis, "an axis of a weight")
         require(weight.channels > 0, f"{key}.channels", weight.channels, "a number above 0")
+    for name, constant in plan.constants.items():
+        require(constant.dtype == "int8", f"constants.{name}.dtype", constant.dtype, "int8")
+        _require_scale(f"constants.{name}", constant)
     for name, decibel in plan.candidates.items():
         require(not isnan(decibel), f"candidates.{name}", decibel, "a number")
     for name, factors in plan.equalization.items():
@@ -186,10 +207,15 @@ def _require_possible(plan: Plan) -> None:
 
 
 def _require_range(key: str, tensor: Activation) -> None:
-    low, high, scale, zero_point = tensor.low, tensor.high, tensor.scale, tensor.zero_point
+    low, high = tensor.low, tensor.high
     require(isfinite(low), f"{key}.low", low, "a finite number")
     require(isfinite(high), f"{key}.high", high, "a finite number")
     require(low <= high, f"{key}.low", low, f"at most its high, {high:g}")
+    _require_scale(key, tensor)
+
+
+def _require_scale(key: str, tensor: Activation | Constant) -> None:
+    scale, zero_point = tensor.scale, tensor.zero_point
     require(isfinite(scale) and scale > 0, f"{key}.scale", scale, "a number above 0")
     # beside float16 they are what int8 would have had
     limit = 1 << (15 if tensor.dtype == "int16" else 7)

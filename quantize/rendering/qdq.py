@@ -10,9 +10,11 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from ...core.graphs.graph import Graph, free_name, output_axis, read_by
 from ...core.types import Array
+from ..graph_parts.constant_operands import constant_operands
 from ..graph_parts.placement import place
 from ..graph_parts.weighted_layers import layers_from
 from ..methods import find_method
+from ..numeric.constant_scales import constant_steps
 from ..numeric.scales import quantize_bias
 from .plan import Plan
 from .rounding import Rounded, rounded_layers
@@ -43,6 +45,7 @@ def insert_qdq(
         nodes.extend(builder.activation_pair(name))
     for node in copy.graph.node:
         nodes.extend(builder.weight_nodes(node))
+        nodes.extend(builder.constant_nodes(node))
         nodes.append(builder.rewired(node))
         for name in list(node.output):
             nodes.extend(builder.activation_pair(builder.original(name)))
@@ -101,6 +104,9 @@ class _Builder:
         high_precision = set(plan.high_precision)
         self._quantized = {
             name: entry for name, entry in plan.activations.items() if name not in high_precision
+        }
+        self._operands = {
+            operand.node.output[0]: operand for operand in constant_operands(graph, self._quantized)
         }
         self._graph = graph
         self._plan = plan
@@ -179,6 +185,29 @@ class _Builder:
         steps = quantize_bias(layer.bias, source.scale, layer.scales)
         unit = (np.float64(source.scale) * layer.scales).astype(np.float32)
         return [weight, self._dequantized(node, 2, steps, unit, 0)]
+
+    def constant_nodes(self, node: NodeProto) -> list[NodeProto]:
+        """Dequantize the constant that an int8 elementwise node reads, if it is in the plan."""
+        operand = self._operands.get(self.original(node.output[0])) if node.output else None
+        if operand is None:
+            return []
+        if operand.name not in self._plan.constants:
+            if operand.may_be_float and operand.values.size > 1:
+                self.replaced.add(operand.name)
+                name = self._constant(f"{operand.name}.four_axes", operand.with_four_axes())
+                node.input[operand.position] = name
+            return []
+        entry = self._plan.constants[operand.name]
+        steps = constant_steps(operand.values, entry.scale, entry.zero_point)
+        name = self._free(f"{self.original(node.output[0])}.constant.dequantized")
+        self.replaced.add(operand.name)
+        inputs = [
+            self._constant(f"{name}.steps", steps),
+            self._constant(f"{name}.scale", np.float32(entry.scale)),
+            self._constant(f"{name}.zero_point", np.int8(entry.zero_point)),
+        ]
+        node.input[operand.position] = name
+        return [helper.make_node("DequantizeLinear", inputs, [name], f"{name}.DQ")]
 
     def _dequantized(
         self, node: NodeProto, position: int, steps: Array, scales: Array, axis: int

@@ -31,7 +31,9 @@ class Calibration:
     """A float ``model``, the samples to gather its statistics on, and what for.
 
     ``methods`` are the names of those that will be applied. With ``symmetric`` all zero points are
-    0 though they need not be.
+    0 though they need not be. ``wide`` is the type of 16 bits that the chip has beside int8, for
+    what an output joins; None leaves that in int8. ``logits`` are the outputs that a Sigmoid reads
+    on the host.
     """
 
     model: ModelProto
@@ -40,6 +42,8 @@ class Calibration:
     symmetric: bool = False
     seed: int = 0
     progress: Progress = SILENT
+    wide: str | None = None
+    logits: tuple[str, ...] = ()
 
 
 class SampleSubset:

@@ -11,6 +11,7 @@ import pytest
 from graphs import model_of, random_feeds, random_weights
 from rockpress.convert.manifest import manifest_path, read_manifest
 from rockpress.convert.toolkit.environment import toolkit_version
+from rockpress.core.diagnostics import option
 from rockpress.core.errors import ModelError, OptionError
 from rockpress.pipeline.check import check
 from rockpress.pipeline.convert_file import convert_file
@@ -103,22 +104,27 @@ def test_a_quantized_model_takes_no_plan(recipe: Recipe, plan: Path, tmp_path: P
 
 
 def test_quantize_tells_of_outputs_that_int8_cannot_hold(tmp_path: Path) -> None:
-    """Boxes of 0..640 and scores of 0..1 in one output."""
+    """Boxes of 0..640 and scores of 0..1 in one output, on a chip that has nothing but int8."""
     model = model_of(
         """(float[1,4,8,8] x) => (float[1,8,8,8] y) {
             a = Conv (x, w)
             boxes = Mul (a, large)
-            b = Conv (x, w)
+            b = Conv (x, v)
             scores = Sigmoid (b)
             y = Concat <axis = 1> (boxes, scores) }""",
-        {**random_weights({"w": (4, 4, 1, 1)}, scale=1), "large": [640.0]},
+        {**random_weights({"w": (4, 4, 1, 1), "v": (4, 4, 1, 1)}, scale=1), "large": [640.0]},
         prepared=False,
     )
     onnx.save(model, tmp_path / "m.onnx")
     save_feeds(tmp_path / "c.npz", random_feeds(model, 8, seed=1))
     recipe = make_recipe(model=tmp_path / "m.onnx", calib=tmp_path / "c.npz")
-    found = quantize_file(recipe, tmp_path / "q.onnx")
-    assert [one.code for one in found.warnings] == ["output-range-join"]
+    for target, code in (("rv1103b", "output-range-join"), ("rk3588", "output-parts-apart")):
+        found = quantize_file(recipe.with_options(target=target), tmp_path / "q.onnx")
+        assert [one.code for one in found.warnings] == [code]
+        cut = ["boxes", "scores"] if target == "rv1103b" else ["boxes", "b"]
+        assert option("outputs", cut) in found.warnings[0].hint
+        there = quantize_file(recipe.with_options(target=target, outputs=cut), tmp_path / "c.onnx")
+        assert there.warnings == ()
 
 
 def test_a_plan_of_another_model(plan: Path, samples: Path, tmp_path: Path) -> None:

@@ -1,0 +1,29 @@
+"""What is told of joined outputs whose parts were kept apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..core.diagnostics import Diagnostic, option
+from ..core.graphs.graph import Graph
+from ..core.graphs.joins import output_joins
+from .graph_parts.joined_parts import layers_before
+from .rendering.plan import Plan
+
+
+def join_notices(graph: Graph, plan: Plan) -> Iterator[Diagnostic]:
+    """Tell of each join that the plan leaves in 16 bits, and where to end the model instead."""
+    for output, node in output_joins(graph).items():
+        activation = plan.activations.get(node.output[0])
+        if activation is None or not activation.is_joined:
+            continue
+        names = layers_before(graph, node)
+        yield Diagnostic(
+            "output-parts-apart",
+            f"the output {output!r} joins parts whose ranges differ too much for one scale of "
+            f"int8: what is computed of the last {len(names)} layers is left in "
+            f"{activation.dtype}, so that none is lost",
+            "ended before that, and decoded on the host, the model is faster: "
+            f"{option('outputs', list(names))}",
+            subject=output,
+        )
