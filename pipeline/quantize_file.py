@@ -16,6 +16,7 @@ from .figures.first_look import first_look
 from .output_files import require_output
 from .recipes.recipe import Recipe, only_target
 from .samples.ready_model import open_calibrated
+from .tasks.converting import toolkit_settings
 from .tasks.quantizing import (
     QuantizeTask,
     quantization_figure,
@@ -62,7 +63,8 @@ def quantize_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> 
     ready, calib, sample_warnings = open_calibrated(recipe, "quantization", progress)
     progress.stage("quantize")
     task = quantize_task(ready.model, calib, recipe, target)
-    result = quantize_as(task, output, output.with_suffix(".plan.toml"), progress)
+    toolkit = toolkit_settings(recipe.toolkit)
+    result = quantize_as(task, output, output.with_suffix(".plan.toml"), progress, toolkit)
     return Quantized(
         result,
         model_bytes(recipe.model),

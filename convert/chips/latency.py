@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...core.graphs.layers import LayerShape
+from ...core.types import Shape
 from .compiler_log import Layer
 from .cycles import ddr_cycles, npu_cycles
 from .layer_work import FORM, Work, works_of
@@ -113,6 +114,17 @@ def layer_ms(layer: LayerShape, target: Target, dtype: str = "int8") -> float:
     x = ((1, layer.cin, layer.in_h, layer.in_w),)
     y = ((1, layer.cout, layer.out_h, layer.out_w),)
     row = Layer(1, "Conv", dtype.upper(), "NPU", x, y, *cycles, name=layer.name)
+    return sum(sum(_parts(work, target.latency).values()) for work in works_of([row], target))
+
+
+def conversion_ms(shape: Shape, target: Target) -> float:
+    """Return the milliseconds of converting a tensor between int8 and float16 on the NPU.
+
+    Raises ValueError when the target has no fit.
+    """
+    if target.latency is None:
+        raise ValueError(f"{target.name} has no latency fit")
+    row = Layer(1, "exDataConvert", "FLOAT16", "NPU", (shape,), (shape,), 0, 0, 0, name="")
     return sum(sum(_parts(work, target.latency).values()) for work in works_of([row], target))
 
 

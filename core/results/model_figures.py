@@ -90,18 +90,22 @@ class Ratios:
 class TradeoffFigure:
     """So many tensors in 16 bits: estimated cycles over the int8 model's, and SQNR in dB.
 
-    In w4a16, where they are weights, ``size_ratio`` (of all weights, over int8's) is instead of
-    ``cycles_ratio``.
+    Where every choice was built and timed, ``latency_ratio`` and the estimated ``ms`` are instead
+    of ``cycles_ratio``; in w4a16, where they are weights, ``size_ratio`` (of all, over int8's).
     """
 
     floating: int
     cycles_ratio: float | None
     sqnr_db: float
     size_ratio: float | None = None
+    latency_ratio: float | None = None
+    ms: float | None = None
 
     @property
     def cost(self) -> tuple[float, str]:
-        """The ratio that is known, and of what: cycles or size."""
+        """The ratio that is known, and of what: latency, cycles or size."""
+        if self.latency_ratio is not None:
+            return self.latency_ratio, "latency"
         if self.cycles_ratio is not None:
             return self.cycles_ratio, "cycles"
         return self.size_ratio or 0.0, "size"

@@ -35,7 +35,8 @@ class QuantizeOptions(Options):
     mixed: str = opt(
         "auto",
         Text("BUDGET"),
-        "What 16 bits may cost or must bring: cycles=+8%, sqnr=25, in w4a16 size=-15%; or off.",
+        "What 16 bits may cost or must bring: latency=+8%, sqnr=25, cycles=+8% (which leaves "
+        "conversions out), in w4a16 size=-15%; or off.",
         "run quantize",
     )
     search_time: float = opt(

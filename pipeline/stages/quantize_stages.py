@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...core.progress import Progress
 from ...quantize.quantize import QuantizeResult
+from ..tasks.converting import toolkit_settings
 from ..tasks.explain import errors_of
 from ..tasks.plan_handover import float_model_of
 from ..tasks.quantizing import quantize_as, quantize_task, quantize_warnings
@@ -42,7 +43,8 @@ class Quantize(Stage):
         task = quantize_task(run.model, run.calib, run.recipe, run.target)
 
         def compute(folder: Path) -> QuantizeResult:
-            return quantize_as(task, folder / MODEL, folder / PLAN, progress)
+            toolkit = toolkit_settings(run.recipe.toolkit)
+            return quantize_as(task, folder / MODEL, folder / PLAN, progress, toolkit)
 
         result = run.tasks.run("quantize", task, compute, {MODEL: output, PLAN: plan})
         run.quantized = replace(result, path=output, plan_path=plan)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from ...convert.audit.audit_view import view_of
 from ...convert.audit.range_audit import join_warnings
 from ...convert.chips.cycles import layer_cycles
 from ...convert.chips.targets import Target
+from ...convert.request import ToolkitSettings
+from ...convert.toolkit.environment import toolkit_version
 from ...core.diagnostics import Diagnostic, option
 from ...core.errors import OptionError
 from ...core.graphs.layers import LayerShape
@@ -20,7 +23,7 @@ from ...core.graphs.model import load_model
 from ...core.progress import Progress
 from ...core.results.model_figures import QuantizationFigure, TradeoffFigure
 from ...quantize.choices.names import AUTO
-from ...quantize.mixing.mixed_budget import MixedPrecision, parse_mixed
+from ...quantize.mixing.mixed_budget import MixedPrecision, NpuTime, parse_mixed
 from ...quantize.quantize import QuantizeResult, quantize
 from ...quantize.rendering.plan import Plan
 from ...quantize.schemes import find_scheme
@@ -30,9 +33,12 @@ from ..recipes.recipe import Recipe
 from ..samples.bound_metric import bound_metric
 from ..samples.ready_model import logits_at_cut
 from ..samples.task_metric import judge_for
+from .converting import require_toolkit
+from .npu_time import npu_time
 
 # samples to compare the methods of quantization on; with fewer than two the difference is chance
 _LEAST_HELD_OUT, _MOST_HELD_OUT = 2, 24
+_DEFAULT_TOOLKIT = ToolkitSettings()
 # a label says less than an output does: of 24 samples it takes four that flip to tell
 _MOST_LABELLED = 96
 
@@ -85,6 +91,7 @@ class QuantizeTask:
     """What quantization is given: it decides the result.
 
     ``logits`` are the outputs that the whole model reads by a Sigmoid alone, and the host does now.
+    ``timed_by`` is the version of the toolkit whose builds mixed precision is judged by, if it is.
     """
 
     model: ModelProto
@@ -94,6 +101,7 @@ class QuantizeTask:
     target: Target
     seed: int
     logits: tuple[str, ...] = ()
+    timed_by: str | None = None
 
 
 def quantize_task(
@@ -101,7 +109,21 @@ def quantize_task(
 ) -> QuantizeTask:
     """Return what a recipe asks of quantization for a target."""
     options, logits = recipe.quantize, logits_at_cut(recipe.model, recipe.shape)
-    return QuantizeTask(model, calib, options, recipe.metric, target, recipe.run.seed, logits)
+    version = None
+    if _goes_by_time(options, target):
+        version = toolkit_version(recipe.toolkit.toolkit_python)
+    return QuantizeTask(
+        model, calib, options, recipe.metric, target, recipe.run.seed, logits, version
+    )
+
+
+def _goes_by_time(options: QuantizeOptions, target: Target) -> bool:
+    """Return whether mixed precision is judged by builds, where there is a toolkit to build."""
+    mixing = find_scheme(options.scheme).mixing
+    is_timed = mixing is not None and mixing.timed_rescue is not None
+    if not is_timed or options.mixed == "off" or target.latency is None:
+        return False
+    return options.mixed.strip().lower().startswith(("auto", "latency", "sqnr"))
 
 
 def require_extras(options: QuantizeOptions, explain: ExplainOptions) -> None:
@@ -111,8 +133,18 @@ def require_extras(options: QuantizeOptions, explain: ExplainOptions) -> None:
         find_scheme(options.scheme).require_extra(name)
 
 
-def quantize_as(task: QuantizeTask, output: Path, plan: Path, progress: Progress) -> QuantizeResult:
-    """Quantize a prepared model as it is asked for, for a target."""
+def quantize_as(
+    task: QuantizeTask,
+    output: Path,
+    plan: Path,
+    progress: Progress,
+    toolkit: ToolkitSettings = _DEFAULT_TOOLKIT,
+) -> QuantizeResult:
+    """Quantize a prepared model as it is asked for, for a target.
+
+    ``toolkit`` is how that is run which ``task.timed_by`` tells. Raises ToolkitError where a budget
+    in milliseconds is asked for and there is none.
+    """
     options, target = task.options, task.target
     scheme = find_scheme(options.scheme)
     if scheme.needs_chip and scheme.name not in target.dtypes:
@@ -120,21 +152,26 @@ def quantize_as(task: QuantizeTask, output: Path, plan: Path, progress: Progress
             f"{target.name} has no {scheme.name}",
             f"it has: {', '.join(target.dtypes)}; name a chip that has it with {option('target')}",
         )
-    return quantize_step(
-        task.model,
-        output,
-        plan,
-        task.calib,
-        progress,
-        method=options.method,
-        mixed=mixed_precision(options, target),
-        metric=bound_metric(task.metric, task.model, task.calib),
-        seed=task.seed,
-        scheme=scheme.name,
-        symmetric=options.symmetric,
-        wide=target.mixes_with,
-        logits=task.logits,
-    )
+    timing = nullcontext() if task.timed_by is None else npu_time(target, toolkit)
+    with timing as time:
+        mixed = mixed_precision(options, target, time)
+        if mixed is not None and mixed.budget.kind == "latency" and time is None:
+            require_toolkit(toolkit.python)
+        return quantize_step(
+            task.model,
+            output,
+            plan,
+            task.calib,
+            progress,
+            method=options.method,
+            mixed=mixed,
+            metric=bound_metric(task.metric, task.model, task.calib),
+            seed=task.seed,
+            scheme=scheme.name,
+            symmetric=options.symmetric,
+            wide=target.mixes_with,
+            logits=task.logits,
+        )
 
 
 def wide_in_qdq(target: Target) -> str | None:
@@ -145,21 +182,30 @@ def wide_in_qdq(target: Target) -> str | None:
     return target.mixes_with if target.mixes_with == "float16" else None
 
 
-def mixed_precision(options: QuantizeOptions, target: Target) -> MixedPrecision | None:
-    """Return the mixed precision on a chip; None for none.
-
+def mixed_precision(
+    options: QuantizeOptions, target: Target, time: NpuTime | None = None
+) -> MixedPrecision | None:
+    """Return the mixed precision on a chip, judged by ``time`` if that is given; None for none.
     Raises OptionError when the scheme or the chip has no such mixed precision.
     """
     if options.mixed == "off":
         return None
     scheme = find_scheme(options.scheme)
     mixing, is_asked = scheme.mixing, options.mixed != "auto"
-    budget = mixing.rescue if mixing else None
+    budget = None
+    if mixing is not None:
+        budget = mixing.rescue if time is None else mixing.timed_rescue
     if is_asked:
         budget = parse_mixed(options.mixed)
         mixing = scheme.require_mixed(budget, options.mixed)
     if mixing is None or budget is None:
         return None
+    if budget.kind == "latency" and target.latency is None:
+        raise OptionError(
+            f"{option('mixed', options.mixed)}: there is no latency in milliseconds for "
+            f"{target.name}, only cycles",
+            f"for example cycles=+{budget.value:.0%}, which leaves conversions out",
+        )
     dtype = mixing.dtype or target.mixes_with
     if dtype is None and is_asked:
         raise OptionError(
@@ -173,7 +219,7 @@ def mixed_precision(options: QuantizeOptions, target: Target) -> MixedPrecision 
         return layer_cycles(layer, target, dtype)
 
     below_db = None if is_asked else mixing.below_db
-    return MixedPrecision(budget, cost, options.search_time, below_db, dtype)
+    return MixedPrecision(budget, cost, options.search_time, below_db, dtype, time)
 
 
 def quantize_warnings(options: QuantizeOptions, result: QuantizeResult) -> tuple[Diagnostic, ...]:
@@ -201,6 +247,9 @@ def _mixed_shortfall(options: QuantizeOptions, plan: Plan) -> tuple[Diagnostic, 
     elif budget.kind == "sqnr" and not budget.is_reached(best):
         text = f"was not reached: the best choice has {best:.1f} dB on held-out samples"
         hint = f"ask for less, search longer with {option('search-time')}, or convert in float16"
+    elif budget.kind == "latency" and not budget.best(plan.tradeoffs).floating:
+        text = "buys nothing: no choice of tensors in float16 is better, and fast enough"
+        hint = f"allow more, search longer with {option('search-time')}, or convert in float16"
     else:
         return ()
     return (Diagnostic("mixed-budget", f"{option('mixed', options.mixed)} {text}", hint),)
@@ -217,7 +266,14 @@ def quantization_figure(quantized: QuantizeResult) -> QuantizationFigure:
     """Return how a model was quantized."""
     plan = quantized.plan
     tradeoffs = (
-        TradeoffFigure(len(choice.floating), choice.cycles_ratio, choice.sqnr_db, choice.size_ratio)
+        TradeoffFigure(
+            len(choice.floating),
+            choice.cycles_ratio,
+            choice.sqnr_db,
+            choice.size_ratio,
+            choice.latency_ratio,
+            choice.ms,
+        )
         for choice in plan.tradeoffs
     )
     return QuantizationFigure(

@@ -66,7 +66,13 @@ def place(graph: Graph, high_precision: Collection[str] = ()) -> QdqPlacement:
 
 
 def left_in_float(graph: Graph, placement: QdqPlacement) -> dict[str, int]:
-    """Return operator type -> number of nodes in float: not all that they read and make is int8.
+    """Return operator type -> number of nodes in float."""
+    left = Counter(node.op_type for node in float_nodes(graph, placement))
+    return dict(sorted(left.items()))
+
+
+def float_nodes(graph: Graph, placement: QdqPlacement) -> list[NodeProto]:
+    """Return the nodes in float: not all that they read and make is int8.
 
     An LSTM between quantized tensors is one of them, as is a convolution whose weight is computed.
     """
@@ -81,8 +87,7 @@ def left_in_float(graph: Graph, placement: QdqPlacement) -> dict[str, int]:
         names = [*filter(None, node.output), *real.intersection(node.input)]
         return all(_is_stored(graph, name, quantized, hidden) for name in names)
 
-    left = Counter(node.op_type for node in graph.nodes if not is_int8(node))
-    return dict(sorted(left.items()))
+    return [node for node in graph.nodes if not is_int8(node)]
 
 
 def weighted_nodes(graph: Graph) -> tuple[NodeProto, ...]:

@@ -23,11 +23,13 @@ from ..rendering.plan import Plan, Tradeoff
 from ..rendering.qdq import insert_qdq
 from ..trials.held_out_samples import HeldOut
 from .mixed_budget import LayerCost, MixedPrecision, search
+from .timed_mix import TimedTrial, timed_choices
 
 # Of all cycles: what a tensor is taken to cost at least. The conversion to float16 and back is not
 # in any table of the compiler, but is not free.
 _LEAST_COST = 0.001
 _PIECES = 4  # into which a stretch of the network is cut
+_REST, _TIMED_REST = 0.1, 0.02  # of the noise: what is not traced to single tensors
 _WIDTH = 8  # tensors looked at in each step of the greedy choice
 
 
@@ -39,16 +41,20 @@ def mixed_activations(
     render_with: Callable[[tuple[str, ...]], ModelProto],
     progress: Progress = SILENT,
 ) -> list[Tradeoff]:
-    """Return choices of tensors in 16 bits, each with its cycles and SQNR, cheapest first.
+    """Return choices of tensors in 16 bits, each with its cost and SQNR, cheapest first.
 
     ``plan`` is that of the model of ``graph`` in integers alone; ``render_with`` makes the model in
     which the named tensors are in 16 bits. Ends after ``mixed.seconds`` with what was measured.
     """
     started = time.monotonic()
     half, deadline = started + mixed.seconds / 2, started + mixed.seconds
-    noise = sensitivities(graph.model, plan, held_out, half, progress)
+    rest = _REST if mixed.time is None else _TIMED_REST
+    noise = sensitivities(graph.model, plan, held_out, half, progress, rest)
     if mixed.dtype == "int16":  # the toolkit takes the inputs of a model in int8 alone
         noise = {name: ratio for name, ratio in noise.items() if name not in graph.input_names}
+    if mixed.time is not None:
+        trial = TimedTrial(render_with, held_out.sqnr_db, mixed.time, mixed.budget, deadline)
+        return timed_choices(graph, scale_groups(plan), noise, trial, progress)
     soon = half + mixed.seconds / 10  # the rest of the time is for the trials
     choices = growing_choices(graph, plan, noise, mixed, soon)
 
@@ -64,12 +70,13 @@ def sensitivities(
     held_out: HeldOut,
     deadline: float,
     progress: Progress = SILENT,
+    rest: float = _REST,
 ) -> dict[str, float]:
     """Return tensor -> noise over signal of the worst output when it alone is quantized.
 
     Worst first. Tensors that share a scale count as one. Stretches of the network are measured
     before single tensors, and the noisiest stretch is always cut next, until what is left in one
-    piece brings less than a tenth of the noise, or until ``deadline`` (time.monotonic).
+    piece brings less than ``rest`` of the noise, or until ``deadline`` (time.monotonic).
     """
     groups = scale_groups(plan)
 
@@ -80,7 +87,7 @@ def sensitivities(
     whole = list(groups)
     stretches = [(-noise(whole), 0, whole)]
     noises: dict[str, float] = {}
-    order, enough = 1, -stretches[0][0] / 10
+    order, enough = 1, -stretches[0][0] * rest
     while (
         stretches
         and -sum(stretch[0] for stretch in stretches) > enough

@@ -7,19 +7,36 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from onnx import ModelProto
+
 from ...core.errors import OptionError
 from ...core.graphs.layers import LayerShape
 from ...core.progress import SILENT, Progress
+from ...core.types import Shape
 from ..rendering.plan import Tradeoff
 
 # (shape, "int8", "float16" or "int16") -> cycles
 LayerCost = Callable[[LayerShape, str], float]
-_LEAST = {"cycles": 0, "sqnr": 0, "size": -100}  # what budgets must exceed
+_LEAST = {"latency": 0, "cycles": 0, "sqnr": 0, "size": -100}  # what budgets must exceed
+
+
+@dataclass(frozen=True)
+class NpuTime:
+    """Milliseconds on the chip, estimated.
+
+    ``built`` is that of a whole model, QDQ or float (in float16), by the layer table of a build;
+    None where the toolkit cannot build it. Without building, ``layer`` tells about what a layer
+    takes, and ``moved`` what the conversion of a tensor of that shape does.
+    """
+
+    built: Callable[[ModelProto], float | None]
+    layer: LayerCost
+    moved: Callable[[Shape], float]
 
 
 @dataclass(frozen=True)
 class MixedBudget:
-    """``cycles`` may rise by a share of the int8 model's, or ``sqnr`` must reach so many dB.
+    """``latency`` or ``cycles`` may rise by a share of int8's, or ``sqnr`` must reach so many dB.
 
     Where weights are mixed, their ``size`` may differ from int8's by a share instead.
     """
@@ -29,7 +46,7 @@ class MixedBudget:
 
     @property
     def most(self) -> float:
-        """Return the largest share of cycles, or size, that may be added to int8's."""
+        """Return the largest share of time, cycles or size that may be added to int8's."""
         return math.inf if self.kind == "sqnr" else self.value
 
     def is_reached(self, sqnr_db: float) -> bool:
@@ -47,7 +64,7 @@ class MixedPrecision:
     """A budget for tensors in 16 bits of ``dtype``, the cost of layers, and the time to search.
 
     With ``below_db`` it is only tried where the model without it stays below that on held-out
-    samples.
+    samples. With ``time`` every choice is built and judged by its milliseconds, not by ``cost``.
     """
 
     budget: MixedBudget
@@ -55,6 +72,7 @@ class MixedPrecision:
     seconds: float = 300
     below_db: float | None = None
     dtype: str = "float16"
+    time: NpuTime | None = None
 
     @property
     def is_asked(self) -> bool:
@@ -67,8 +85,10 @@ class MixedPrecision:
 
 
 def parse_mixed(text: str) -> MixedBudget:
-    """Read ``cycles=+8%``, ``size=-15%`` or ``sqnr=25``. Raises OptionError.
+    """Read ``latency=+8%``, ``cycles=+8%``, ``size=-15%`` or ``sqnr=25``. Raises OptionError.
 
+    >>> parse_mixed("latency=+8%")
+    MixedBudget(kind='latency', value=0.08)
     >>> parse_mixed("cycles=+8%")
     MixedBudget(kind='cycles', value=0.08)
     >>> parse_mixed("size=-15%")
@@ -86,7 +106,7 @@ def parse_mixed(text: str) -> MixedBudget:
         return MixedBudget(kind, number if kind == "sqnr" else number / 100)
     raise OptionError(
         f"{text!r} is no budget for mixed precision",
-        "such as cycles=+8%, sqnr=25 (dB), or with w4a16 size=-15%",
+        "such as latency=+8%, cycles=+8%, sqnr=25 (dB), or with w4a16 size=-15%",
     )
 
 

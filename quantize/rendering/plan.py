@@ -76,13 +76,16 @@ class Constant:
 class Tradeoff:
     """One choice of mixed precision: the tensors in 16 bits, and what they cost and bring.
 
-    ``cycles_ratio`` is estimated, over the int8 model's (1.08: 8 % more). Where weights are chosen
-    it is ``size_ratio`` instead, that of all weights over int8's. ``sqnr_db`` is that of the
-    outputs on held-out samples.
+    ``cycles_ratio`` is estimated, over the int8 model's (1.08: 8 % more); where builds were timed,
+    ``latency_ratio`` and the estimated ``ms`` are instead. Where weights are chosen it is
+    ``size_ratio``, that of all weights over int8's. ``sqnr_db`` is that of the outputs on held-out
+    samples.
     """
 
     floating: tuple[str, ...]
     cycles_ratio: float | None = field(default=None, kw_only=True)
+    latency_ratio: float | None = field(default=None, kw_only=True)
+    ms: float | None = field(default=None, kw_only=True)
     sqnr_db: float
     size_ratio: float | None = None
 

@@ -53,7 +53,8 @@ class Mixing:
     """Mixed precision in a scheme: the ``kinds`` of budget that it takes.
 
     ``rescue`` is spent without being asked for where the model stays below ``below_db`` on held-out
-    samples. ``dtype`` is that of 16 bits, None for what the chip has beside int8. ``reason`` tells
+    samples; ``timed_rescue`` instead where builds can be timed, None where no choice is judged by
+    time. ``dtype`` is that of 16 bits, None for what the chip has beside int8. ``reason`` tells
     why other kinds make no sense, ``hint`` what to give instead.
     """
 
@@ -63,6 +64,7 @@ class Mixing:
     hint: str
     dtype: str | None = None
     below_db: float = _POOR_DB
+    timed_rescue: MixedBudget | None = None
 
 
 @dataclass(frozen=True)

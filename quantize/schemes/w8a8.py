@@ -14,15 +14,16 @@ from . import Handover, Mixing, Scheme
 
 
 class W8A8(Scheme):
-    """Layers multiply in int8; mixed precision leaves some tensors in 16 bits, for some cycles."""
+    """Layers multiply in int8; mixed precision leaves some tensors in 16 bits, for some time."""
 
     layer_dtype = "int8"
     quantizes = True
     mixing = Mixing(
-        kinds=("cycles", "sqnr"),
+        kinds=("latency", "cycles", "sqnr"),
         rescue=MixedBudget("cycles", 0.05),
         reason="in int8, 16 bits take time",
-        hint="say how much with cycles=+8%, or ask for accuracy with sqnr=25",
+        hint="say how much with latency=+8%, or ask for accuracy with sqnr=25",
+        timed_rescue=MixedBudget("latency", 0.1),
     )
     extras = ("symmetric", "explain", "simulator")
     is_qdq = True

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TypeVar
 
 from ...core.results.layer_rows import Feed
-from ...core.results.model_figures import ModelRow, QuantizationFigure, TradeoffFigure
+from ...core.results.model_figures import ModelRow, QuantizationFigure
 from ...core.results.report import ChangeFigure, StageRun
 from ..text.changes import change_row, worse_by
 from ..text.units import count_text, finite, size_text
@@ -83,8 +83,8 @@ def _reason(figure: QuantizationFigure, decibels: dict[str, float]) -> str:
 
 def _tradeoffs(figure: QuantizationFigure) -> Markup | None:
     wide = figure.wide
-    of = "size" if any(tradeoff.size_ratio for tradeoff in figure.tradeoffs) else "cycles"
-    costs = [(_cost(tradeoff, of), tradeoff) for tradeoff in figure.tradeoffs]
+    costs = [(tradeoff.cost[0], tradeoff) for tradeoff in figure.tradeoffs]
+    of = figure.tradeoffs[0].cost[1] if figure.tradeoffs else ""
     points = [
         ChartPoint(
             cost,
@@ -94,7 +94,7 @@ def _tradeoffs(figure: QuantizationFigure) -> Markup | None:
             tradeoff.floating == figure.floating,
         )
         for cost, tradeoff in costs
-        if cost is not None and finite(tradeoff.sqnr_db) is not None
+        if finite(tradeoff.sqnr_db) is not None
     ]
     if len(points) < 2:
         return None
@@ -102,10 +102,6 @@ def _tradeoffs(figure: QuantizationFigure) -> Markup | None:
     drawn = curve(title, points, (f"{of} over int8", "dB"))
     text = f"Mixed precision: {figure.floating} tensors stay in {wide} (the large point)."
     return tag("div", tag("p", text), drawn)
-
-
-def _cost(tradeoff: TradeoffFigure, of: str) -> float | None:
-    return tradeoff.size_ratio if of == "size" else tradeoff.cycles_ratio
 
 
 def changes_card(changes: Sequence[ChangeFigure]) -> Markup | None:

@@ -214,7 +214,7 @@ def quantization_text(figure: QuantizationFigure) -> list[str]:
             for tradeoff in figure.tradeoffs
         )
         of = figure.tradeoffs[0].cost[1]
-        cost = "estimated cycles" if of == "cycles" else "size of the weights over int8's"
+        cost = "size of the weights over int8's" if of == "size" else f"estimated {of}"
         lines.append(f"tensors in {figure.wide}: {figure.floating} (tried, with {cost}: {tried})")
     return lines
 

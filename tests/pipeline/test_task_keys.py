@@ -58,7 +58,7 @@ def calib() -> Samples:
 STAGES: dict[str, tuple[Task, set[str], set[str]]] = {
     "prune": (prune, {"prune"}, {"scheme", "target", "seed"}),
     "distill": (distil, {"prune", "distil"}, {"seed"}),
-    "quantize": (quantize, {"quantize", "metric"}, {"target", "seed"}),
+    "quantize": (quantize, {"quantize", "metric"}, {"target", "seed", "toolkit_python"}),
 }
 # what the table has for all verbs, each option once
 OPTIONS = {

@@ -1,0 +1,183 @@
+"""Mixed precision judged by time: stretches in 16 bits, each choice built and its table timed.
+
+Cycles say nothing of conversions and of operators that no longer run as one. So what seems best for
+its price is built, and only what the build takes counts. Nothing that is not faster than the
+model in float16 is chosen.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from onnx import ModelProto
+
+from ...core.graphs.graph import Graph
+from ...core.progress import SILENT, Progress
+from ..rendering.plan import Tradeoff
+from .float_regions import RegionPrices, fused_blocks, regions_of
+from .mixed_budget import MixedBudget, NpuTime
+
+_MOST_BUILDS = 40
+_PATIENCE = 6  # builds in a row that are no choice
+_LEAST_GAIN = 0.005  # of the noise that is left: what less is expected of is not built
+_LEAST_MS = 0.002  # of the int8 model's time: what a stretch is taken to cost at least
+_RECENT = 5  # builds by which predictions are judged
+
+Names = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TimedTrial:
+    """How choices are tried: ``render`` makes the model of one, ``sqnr_db`` measures it."""
+
+    render: Callable[[Names], ModelProto]
+    sqnr_db: Callable[[ModelProto], float]
+    time: NpuTime
+    budget: MixedBudget
+    deadline: float  # of time.monotonic
+
+
+def timed_choices(
+    graph: Graph,
+    groups: Mapping[str, Sequence[str]],
+    noise: Mapping[str, float],
+    trial: TimedTrial,
+    progress: Progress = SILENT,
+) -> list[Tradeoff]:
+    """Return the choices of tensors in 16 bits that were built and are fast enough, fastest first.
+
+    The first leaves none in 16 bits; it is alone when the toolkit cannot build it. ``noise`` is
+    what the quantization of each tensor that heads a group brings to the outputs.
+    """
+    blocks = fused_blocks(graph, trial.time)
+    candidates = _Candidates(
+        [frozenset(region) for region in regions_of(graph, blocks, groups)],
+        noise,
+        RegionPrices(graph, blocks, trial.time),
+    )
+    search = _Search(trial, candidates, graph.model)
+    while search.goes_on():
+        progress.step("mixed precision", len(search.tried), _MOST_BUILDS)
+        if not search.step():
+            break
+    return search.tradeoffs()
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    """Stretches of the network, and what each seems to save and to cost."""
+
+    regions: list[frozenset[str]]
+    noise: Mapping[str, float]
+    prices: RegionPrices
+
+    def beyond(self, chosen: frozenset[str]) -> Iterable[tuple[frozenset[str], float, float]]:
+        """Yield larger choices, with the noise that each saves and the ms that it adds."""
+        paid = self.prices.ms(chosen)
+        for region in self.regions:
+            if saved := sum(self.noise.get(name, 0.0) for name in region - chosen):
+                grown = chosen | region
+                yield grown, saved, self.prices.ms(grown) - paid
+
+
+class _Search:
+    """What was tried so far, and what is taken: a choice grows by what gives most for its time."""
+
+    def __init__(self, trial: TimedTrial, candidates: _Candidates, model: ModelProto) -> None:
+        self.tried: dict[frozenset[str], Tradeoff | None] = {}
+        self._trial, self._candidates = trial, candidates
+        self._in_vain = 0  # builds in a row that are no choice
+        self._trust: list[float] = []  # of what was expected, what the last builds gave
+        without = trial.render(())
+        self._int8_ms = trial.time.built(without)
+        self._chosen = Tradeoff(
+            (),
+            trial.sqnr_db(without),
+            ms=self._int8_ms,
+            latency_ratio=None if self._int8_ms is None else 1.0,
+        )
+        self._limit = -math.inf
+        if self._int8_ms is not None:
+            float16 = trial.time.built(model)
+            below = math.inf if float16 is None else math.nextafter(float16, 0)
+            self._limit = min(self._int8_ms * (1 + trial.budget.most), below)
+        self.tried[frozenset()] = self._chosen
+
+    def goes_on(self) -> bool:
+        """Return whether int8 can be timed, there is time, and something to gain."""
+        return (
+            self._int8_ms is not None
+            and len(self.tried) < _MOST_BUILDS
+            and self._in_vain < _PATIENCE
+            and not self._trial.budget.is_reached(self._chosen.sqnr_db)
+            and time.monotonic() < self._trial.deadline
+        )
+
+    def step(self) -> bool:
+        """Try what seems best, or take it if it still is; return whether there was anything.
+
+        What seems too slow comes last, as a price may be wrong.
+        """
+        chosen = frozenset(self._chosen.floating)
+        least = _LEAST_GAIN * _noise(self._chosen)
+        trust = median(self._trust[-_RECENT:]) if self._trust else 1.0
+        best, most, worth = None, (False, 0.0), 0.0
+        for names, saved, ms in self._candidates.beyond(chosen):
+            if names in self.tried:
+                tradeoff = self.tried[names]
+                rate = 0.0 if tradeoff is None else self._gained(tradeoff)
+                rank = True, rate
+            elif saved > least:
+                rate = trust * self._rate(saved, ms)
+                rank = ms <= self._limit - (self._chosen.ms or 0.0), rate
+            else:
+                continue
+            if rate > 0 and rank > most:
+                best, most, worth = names, rank, rate
+        if best is None:
+            return False
+        tradeoff = self.tried.get(best)
+        if tradeoff is not None:
+            self._chosen, self._in_vain = tradeoff, 0
+        else:
+            self._try(best, worth / trust)
+        return True
+
+    def _rate(self, saved: float, ms: float) -> float:
+        return saved / max(ms, _LEAST_MS * (self._int8_ms or 0.0))
+
+    def _gained(self, tradeoff: Tradeoff) -> float:
+        """Return the noise that a measured choice saves for its ms."""
+        ms = (tradeoff.ms or 0.0) - (self._chosen.ms or 0.0)
+        return self._rate(_noise(self._chosen) - _noise(tradeoff), ms)
+
+    def _try(self, names: frozenset[str], expected: float) -> None:
+        """Build a choice, and measure it if it is fast enough."""
+        model = self._trial.render(tuple(sorted(names)))
+        ms = self._trial.time.built(model)
+        if ms is None or ms > self._limit or self._int8_ms is None:
+            self.tried[names] = None
+            self._in_vain += 1
+            return
+        tradeoff = Tradeoff(
+            tuple(sorted(names)),
+            self._trial.sqnr_db(model),
+            ms=ms,
+            latency_ratio=ms / self._int8_ms,
+        )
+        self._trust.append(max(self._gained(tradeoff) / expected, 0.0))
+        self.tried[names] = tradeoff
+
+    def tradeoffs(self) -> list[Tradeoff]:
+        """Return what is fast enough, fastest first, after what has nothing in 16 bits."""
+        first, *others = (tradeoff for tradeoff in self.tried.values() if tradeoff is not None)
+        return [first, *sorted(others, key=lambda choice: choice.ms or 0.0)]
+
+
+def _noise(tradeoff: Tradeoff) -> float:
+    """Return noise over signal."""
+    return float(10 ** (-tradeoff.sqnr_db / 10))
