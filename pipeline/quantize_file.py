@@ -15,7 +15,7 @@ from ..quantize.quantize import QuantizeResult
 from .figures.first_look import first_look
 from .output_files import require_output
 from .recipes.recipe import Recipe, only_target
-from .samples.ready_model import open_calibrated
+from .samples.ready_model import logits_at_cut, open_calibrated
 from .tasks.converting import toolkit_settings
 from .tasks.quantizing import (
     QuantizeTask,
@@ -62,7 +62,8 @@ def quantize_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> 
     require_output(output, ".onnx", recipe.model)
     ready, calib, sample_warnings = open_calibrated(recipe, "quantization", progress)
     progress.stage("quantize")
-    task = quantize_task(ready.model, calib, recipe, target)
+    logits = logits_at_cut(recipe.model, recipe.shape)
+    task = quantize_task(ready.model, calib, recipe, target, logits)
     toolkit = toolkit_settings(recipe.toolkit)
     result = quantize_as(task, output, output.with_suffix(".plan.toml"), progress, toolkit)
     return Quantized(

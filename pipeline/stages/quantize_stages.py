@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...core.progress import Progress
 from ...quantize.quantize import QuantizeResult
+from ..samples.ready_model import logits_at_cut
 from ..tasks.converting import toolkit_settings
 from ..tasks.explain import errors_of
 from ..tasks.plan_handover import float_model_of
@@ -40,7 +41,8 @@ class Quantize(Stage):
 
     def make(self, run: TargetRun, progress: Progress) -> None:
         output, plan = run.path(".intended.onnx"), run.path(".plan.toml")
-        task = quantize_task(run.model, run.calib, run.recipe, run.target)
+        logits = logits_at_cut(run.recipe.model, run.recipe.shape)
+        task = quantize_task(run.model, run.calib, run.recipe, run.target, logits)
 
         def compute(folder: Path) -> QuantizeResult:
             toolkit = toolkit_settings(run.recipe.toolkit)

@@ -31,7 +31,6 @@ from ..options.check_options import MetricOptions
 from ..options.quantize_options import ExplainOptions, QuantizeOptions
 from ..recipes.recipe import Recipe
 from ..samples.bound_metric import bound_metric
-from ..samples.ready_model import logits_at_cut
 from ..samples.task_metric import judge_for
 from .converting import require_toolkit
 from .npu_time import npu_time
@@ -105,10 +104,14 @@ class QuantizeTask:
 
 
 def quantize_task(
-    model: ModelProto, calib: Samples, recipe: Recipe, target: Target
+    model: ModelProto,
+    calib: Samples,
+    recipe: Recipe,
+    target: Target,
+    logits: tuple[str, ...] = (),
 ) -> QuantizeTask:
-    """Return what a recipe asks of quantization for a target."""
-    options, logits = recipe.quantize, logits_at_cut(recipe.model, recipe.shape)
+    """Return what a recipe asks of quantization for a target, see QuantizeTask for ``logits``."""
+    options = recipe.quantize
     version = None
     if _goes_by_time(options, target):
         version = toolkit_version(recipe.toolkit.toolkit_python)

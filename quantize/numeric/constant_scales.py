@@ -22,17 +22,19 @@ def constant_scale(values: Array) -> tuple[float, int]:
 
     >>> for values in [3.0], [8.0, 16.0, 32.0], np.arange(40) + 0.5:
     ...     scale, zero_point = constant_scale(np.array(values))
-    ...     print(np.abs(rounded(np.array(values), scale, zero_point) - values).max() < 1e-6)
+    ...     steps = constant_steps(np.array(values), scale, zero_point).astype(float)
+    ...     bool(np.abs((steps - zero_point) * scale - values).max() < 1e-5)
     True
     True
     True
     """
     low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
     unit = _unit(np.unique(values.astype(np.float64)), high - low)
-    if unit == 0:
+    scale = (
+        float(np.float32(unit / (_STEPS // max(round((high - low) / unit), 1)))) if unit else 0.0
+    )
+    if scale == 0:  # no unit, or none that float32 has
         return activation_scale(low, high)
-    units = round((high - low) / unit)
-    scale = float(np.float32(unit / (_STEPS // units)))
     below, above = round(-low / scale), round(high / scale)
     zero_point = INT8_LOW + below
     if zero_point:

@@ -71,6 +71,7 @@ NOTHING_TO_GIVE = {
         *("toolkit-regtask", "toolkit-crash", "toolkit-refusal", "toolkit-nan", "toolkit-plan"),
         *("toolkit-rule-disabled", "toolkit-sparse-cycles", "toolkit-sparse", "toolkit-fidelity"),
         *("toolkit-layer-table", "toolkit-output-renamed", "retention-class-lost"),
+        "output-parts-apart",
         "outputs-broken",
     ),
 }

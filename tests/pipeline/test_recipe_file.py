@@ -420,7 +420,7 @@ def test_a_model_that_fails_does_not_lose_the_others(
     report = folder / "build" / "there" / "report.json"
     assert json.loads(report.read_text()) == document["models"]["there"]
     assert json.loads((folder / "build" / "report.json").read_text()) == document
-    assert (folder / "x-there.md").read_text().startswith("# rockpress: pass")
+    assert (folder / "x-there.md").read_text().startswith("# rockpress: no gate")
     assert not (folder / "build" / "gone").exists()
 
 
