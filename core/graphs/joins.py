@@ -25,7 +25,13 @@ MOVING = (
     "SpaceToDepth Identity Tile Expand"
 ).split()
 # the order or the shape changes, but every value of the input is there
-_WHOLE = {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Dropout", "Cast"}
+RESHAPING = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
+WHOLE = (
+    *(*RESHAPING, "Transpose", "Identity", "Dropout", "Cast"),
+    *("QuantizeLinear", "DequantizeLinear"),
+)
+# with a constant, these scale each value where it is
+ARITHMETIC = ("Mul", "Div", "Add", "Sub")
 
 
 def output_joins(graph: Graph) -> dict[str, NodeProto]:
@@ -40,10 +46,36 @@ def output_joins(graph: Graph) -> dict[str, NodeProto]:
 
 def join_before(graph: Graph, name: str) -> NodeProto | None:
     """Return the Concat whose values are those of this tensor, in whatever shape."""
+    return followed_back(graph, name)[0]
+
+
+def followed_back(
+    graph: Graph, name: str, through: Collection[str] = WHOLE
+) -> tuple[NodeProto | None, list[NodeProto]]:
+    """Return the Concat that a tensor's values come from, None for none, and the moves since.
+
+    ``through`` are the types of operators that are followed.
+    """
+    moves: list[NodeProto] = []
     node = graph.producers.get(name)
-    while node is not None and node.op_type in _WHOLE:
-        node = graph.producers.get(node.input[0])
-    return node if node is not None and node.op_type == "Concat" else None
+    while node is not None and node.op_type != "Concat":
+        source = source_of(graph, node) if node.op_type in through else None
+        if source is None:
+            return None, moves
+        moves.append(node)
+        node = graph.producers.get(source)
+    return node, moves[::-1]
+
+
+def source_of(graph: Graph, node: NodeProto) -> str | None:
+    """Return the tensor whose values a node moves, or scales place by place; None for others."""
+    if node.op_type in WHOLE:
+        return str(node.input[0])
+    if node.op_type not in ARITHMETIC:
+        return None
+    computed = [name for name in node.input if not graph.is_weight(name)]
+    same = len(computed) == 1 and graph.shapes.get(computed[0]) == graph.shapes.get(node.output[0])
+    return computed[0] if same else None
 
 
 def joined_tensors(graph: Graph, node: NodeProto) -> Iterator[str]:

@@ -16,14 +16,10 @@ from onnx import ModelProto, NodeProto
 
 from ..types import Array
 from .graph import Graph, attributes
+from .joins import ARITHMETIC, RESHAPING, WHOLE, followed_back
 
 Places = NDArray[np.int64]
 
-# the shape or the order changes, but every value of the input is there
-_AS_THEY_ARE = ("Identity", "Cast", "Dropout", "QuantizeLinear", "DequantizeLinear")
-_RESHAPED = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
-_MOVES = (*_AS_THEY_ARE, *_RESHAPED, "Transpose")
-_ARITHMETIC = ("Mul", "Div", "Add", "Sub")
 _CHANNEL_AXES = {"Conv": 1, "ConvTranspose": 1, "Gemm": -1, "MatMul": -1}
 # operators after which the order of values depends on the values themselves
 _RANKING = ("TopK", "NonMaxSuppression", "ArgMax", "ArgMin", "NonZero", "Unique")
@@ -105,15 +101,15 @@ def _labels_of(graph: Graph, output: str) -> tuple[Array | None, dict[str, int]]
     if output not in graph.shapes:
         return None, {}
     tensors: dict[str, int] = {}
-    labels = _labelled(graph, output, tensors, (*_MOVES, *_ARITHMETIC))
+    labels = _labelled(graph, output, tensors, (*WHOLE, *ARITHMETIC))
     return (None, {}) if labels is None or len(set(tensors.values())) < 2 else (labels, tensors)
 
 
 def _labelled(
-    graph: Graph, name: str, tensors: dict[str, int], followed: Sequence[str] = _MOVES
+    graph: Graph, name: str, tensors: dict[str, int], followed: Sequence[str] = WHOLE
 ) -> Array | None:
     """Return the number of the part that each value of a tensor belongs to; None: not known."""
-    join, moves = _followed_back(graph, name, followed)
+    join, moves = followed_back(graph, name, followed)
     if join is None:
         if name not in graph.shapes:
             return None
@@ -129,38 +125,12 @@ def _labelled(
     return _moved(graph, np.concatenate(known, axis), moves)
 
 
-def _followed_back(
-    graph: Graph, name: str, followed: Sequence[str]
-) -> tuple[NodeProto | None, list[NodeProto]]:
-    """Return the Concat that a tensor's values come from, None for none, and the moves since."""
-    moves: list[NodeProto] = []
-    node = graph.producers.get(name)
-    while node is not None and node.op_type != "Concat":
-        source = _source(graph, node) if node.op_type in followed else None
-        if source is None:
-            return None, moves
-        moves.append(node)
-        node = graph.producers.get(source)
-    return node, moves[::-1]
-
-
-def _source(graph: Graph, node: NodeProto) -> str | None:
-    """Return the tensor whose values a node moves, or scales place by place; None for others."""
-    if node.op_type in _MOVES:
-        return str(node.input[0])
-    if node.op_type not in _ARITHMETIC:
-        return None
-    computed = [name for name in node.input if not graph.is_weight(name)]
-    same = len(computed) == 1 and graph.shapes.get(computed[0]) == graph.shapes.get(node.output[0])
-    return computed[0] if same else None
-
-
 def _moved(graph: Graph, values: Array, moves: Iterable[NodeProto]) -> Array | None:
     """Return values of a tensor as they lie after some moves; None where a shape is not known."""
     for node in moves:
         if node.op_type == "Transpose":
             values = values.transpose(attributes(node).get("perm"))
-        elif node.op_type in _RESHAPED:
+        elif node.op_type in RESHAPING:
             shape = graph.shapes.get(node.output[0])
             if shape is None or prod(shape) != values.size:
                 return None
@@ -204,7 +174,7 @@ def _kind(graph: Graph, name: str) -> tuple[str, ...]:
     kind: list[str] = []
     node = graph.producers.get(name)
     while node is not None and len(kind) < _KIND_LENGTH:
-        if node.op_type not in _MOVES:
+        if node.op_type not in WHOLE:
             kind.append(node.op_type)
         if node.op_type in _CHANNEL_AXES:
             break
@@ -223,7 +193,7 @@ def _runs_over_positions(graph: Graph, name: str, axis: int) -> bool:
     while node is not None and node.op_type not in _CHANNEL_AXES:
         shape = graph.shapes.get(node.output[0])
         same = [source for source in node.input if graph.shapes.get(source) == shape]
-        source = node.input[0] if node.op_type in _MOVES else next(iter(same), None)
+        source = node.input[0] if node.op_type in WHOLE else next(iter(same), None)
         if source is None:
             return False
         moves.append(node)
