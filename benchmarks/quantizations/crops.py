@@ -39,16 +39,15 @@ def crops(role: str, count: int, work: Path) -> Iterator[Sample]:
     The first ones are always the same, however many are asked for.
     """
     rng = np.random.default_rng([_SEED, role == "test"])
-    photos, objects = _side(scenes(work), role), _side(things(work), role)
+    photos, objects = side_of(scenes(work), role), side_of(things(work), role)
     for index in range(count):
         scene = photos[int(rng.integers(len(photos)))]
-        picture = _crop(_opened(scene), rng)
-        if index % _PERIOD >= _BARE:
-            picture = _with_thing(picture, objects[index % len(objects)], rng)
+        thing = objects[index % len(objects)] if index % _PERIOD >= _BARE else None
+        picture = cut(scene, thing, SIZE, rng)
         yield Sample(_prepared(picture), scene.name)
 
 
-def _side(photos: Sequence[Photo], role: str) -> list[Photo]:
+def side_of(photos: Sequence[Photo], role: str) -> list[Photo]:
     """Return the photographs of one side, shuffled."""
     order = np.random.default_rng(_SEED).permutation(len(photos))
     edge = round(len(photos) * _CALIBRATION_SHARE)
@@ -56,29 +55,35 @@ def _side(photos: Sequence[Photo], role: str) -> list[Photo]:
     return [photos[int(index)] for index in chosen]
 
 
+def cut(scene: Photo, thing: Photo | None, size: int, rng: np.random.Generator) -> Any:
+    """Return a crop of a scene at this size, with a thing before it if there is one."""
+    picture = _crop(_opened(scene), size, rng)
+    return picture if thing is None else _with_thing(picture, thing, rng)
+
+
 @cache
 def _opened(photo: Photo) -> Any:
     return photo.scene()
 
 
-def _crop(image: Any, rng: np.random.Generator) -> Any:
+def _crop(image: Any, out: int, rng: np.random.Generator) -> Any:
     from PIL import Image
 
     width, height = image.size
     side = int(min(image.size) * rng.uniform(0.5, 1))
     left, top = int(rng.integers(width - side + 1)), int(rng.integers(height - side + 1))
     box = (left, top, left + side, top + side)
-    return image.resize((SIZE, SIZE), Image.Resampling.BICUBIC, box=box)
+    return image.resize((out, out), Image.Resampling.BICUBIC, box=box)
 
 
 def _with_thing(picture: Any, photo: Photo, rng: np.random.Generator) -> Any:
     from PIL import Image
 
     thing = photo.thing()
-    scale = rng.uniform(0.6, 0.95) * SIZE / max(thing.size)
+    scale = rng.uniform(0.6, 0.95) * picture.width / max(thing.size)
     size = [max(1, round(side * scale)) for side in thing.size]
     thing = thing.resize(size, Image.Resampling.BICUBIC)
-    corner = [int(rng.integers(SIZE - side + 1)) for side in size]
+    corner = [int(rng.integers(picture.width - side + 1)) for side in size]
     picture.paste(thing, corner, thing)
     return picture
 

@@ -20,6 +20,7 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import re
 import resource
 import runpy
 import signal
@@ -160,8 +161,8 @@ def _write_plan(config: Path, plan: dict[str, Any]) -> list[str]:
 
     Only min and max may be changed of a tensor; its scale and zero point follow from them. The
     quantized form of an input or output is a tensor of its own, ``<name>_int8``. What a matrix
-    product makes may be called ``<name>_mm``, as it becomes a convolution, and what has not four
-    axes ``<name>-rs`` or ``<name>_rs``, once it has.
+    product makes may be called ``<name>_mm``, as it becomes a convolution, what has not four axes
+    ``<name>-rs`` or ``<name>_rs``, once it has, and what is transposed for it ``<name>_tp``.
     """
     from ruamel.yaml import YAML
 
@@ -169,11 +170,12 @@ def _write_plan(config: Path, plan: dict[str, Any]) -> list[str]:
     document = yaml.load(config.read_text(encoding="utf-8"))
     parameters = document["quantize_parameters"]
     carried = []
-    aliases = plan.get("aliases", {})
+    planned, aliases = {*plan["ranges"], *plan["types"]}, plan["aliases"]
 
     def known(name: str) -> list[str]:
-        names = [name, *(f"{name}{end}" for end in ("_int8", "_mm", "-rs", "_rs"))]
-        return [alias for alias in (*names, aliases.get(name)) if alias in parameters]
+        form = re.compile(re.escape(name) + r"(_mm|[-_]rs|_tp)*(_int8)?")
+        forms = [alias for alias in parameters if alias not in planned and form.fullmatch(alias)]
+        return [alias for alias in (name, *forms, aliases.get(name)) if alias in parameters]
 
     for name, (low, high) in plan["ranges"].items():
         entries = [parameters[alias] for alias in known(name) if parameters[alias]["scale"]]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from onnx import ModelProto
 
-from detectors import detector, scenes
+from detectors import detector, end_to_end, scenes, yolox
 from graphs import model_of, random_feeds
 from rockpress.convert.convert import convert
 from rockpress.convert.request import ConversionRequest
@@ -41,6 +42,12 @@ def parts_of(model: ModelProto) -> tuple[Array, Array]:
     return outputs[:, :4], outputs[:, 4:]
 
 
+def scores_of(model: ModelProto) -> Array:
+    """Return the scores of the heads that have a row a cell."""
+    session = Session(model, optimise=False)
+    return np.concatenate([session.run(feeds)[0] for feeds in scenes(model, 8, seed=1)])[..., 4:]
+
+
 def types_of(plan: Plan) -> dict[str, str]:
     return {name: activation.dtype for name, activation in plan.activations.items()}
 
@@ -58,6 +65,16 @@ def test_what_is_joined_keeps_its_parts_apart(tmp_path: Path) -> None:
     assert set(types_of(joined.plan).values()) == {"int8"}
     assert sqnr_db([scores], [parts_of(load_model(joined.path))[1]]) < 5
     assert [notice.code for notice in joined.notices] == []
+
+
+@pytest.mark.parametrize("head", [yolox, end_to_end])
+def test_other_heads(tmp_path: Path, head: Callable[[], ModelProto]) -> None:
+    model = head()
+    scores = scores_of(model)
+    assert sqnr_db([scores], [scores_of(load_model(quantized(model, tmp_path, None).path))]) < 6
+    result = quantized(model, tmp_path, "float16")
+    assert sqnr_db([scores], [scores_of(load_model(result.path))]) > 20
+    assert types_of(result.plan)["y"] == "float16"
 
 
 def test_int16_leaves_to_int8_what_it_has_not(tmp_path: Path) -> None:
@@ -145,6 +162,26 @@ def test_the_error_report_tells_of_layers_beside_constants(tmp_path: Path) -> No
     errors = error_report(model, load_model(result.path), result.plan, scenes(model, 2), seconds=0)
     weights = {error.name for error in errors if error.kind == "weight"}
     assert weights == {node.output[0] for node in Graph(model).nodes if node.op_type == "Conv"}
+
+
+@pytest.mark.toolkit
+def test_what_the_toolkit_transposes_has_its_type_too(tmp_path: Path) -> None:
+    """It joins before it transposes back, and that in int8 unless it is told under its own name."""
+    model = yolox()
+    save_model(model, tmp_path / "m.onnx")
+    request = ConversionRequest(
+        tmp_path / "m.onnx",
+        None,
+        "rv1106",
+        quantization="hybrid",
+        plan=ranges_of(quantized(model, tmp_path, "int16").plan, model),
+        calibration=scenes(model, 16),
+        simulate=scenes(model, 8, seed=1),
+    )
+    conversion = convert(request)
+    assert conversion.outputs is not None
+    simulated = conversion.outputs[0].reshape(8, 80, -1)[..., 4:]
+    assert sqnr_db([scores_of(model)], [simulated]) > 12
 
 
 @pytest.mark.toolkit
