@@ -33,7 +33,9 @@ class Sample:
     text: str = ""
 
 
-def crops(role: str, count: int, work: Path) -> Iterator[Sample]:
+def crops(
+    role: str, count: int, work: Path, size: int = SIZE, mean: float = MEAN, std: float = STD
+) -> Iterator[Sample]:
     """Yield ``count`` crops of the photographs of a role, calib or test.
 
     The first ones are always the same, however many are asked for.
@@ -43,8 +45,8 @@ def crops(role: str, count: int, work: Path) -> Iterator[Sample]:
     for index in range(count):
         scene = photos[int(rng.integers(len(photos)))]
         thing = objects[index % len(objects)] if index % _PERIOD >= _BARE else None
-        picture = cut(scene, thing, SIZE, rng)
-        yield Sample(_prepared(picture), scene.name)
+        picture = cut(scene, thing, size, rng)
+        yield Sample(_prepared(picture, mean, std), scene.name)
 
 
 def side_of(photos: Sequence[Photo], role: str) -> list[Photo]:
@@ -88,6 +90,6 @@ def _with_thing(picture: Any, photo: Photo, rng: np.random.Generator) -> Any:
     return picture
 
 
-def _prepared(picture: Any) -> NDArray[np.float32]:
+def _prepared(picture: Any, mean: float, std: float) -> NDArray[np.float32]:
     pixels = np.asarray(picture, np.float32).transpose(2, 0, 1)
-    return np.ascontiguousarray((pixels - MEAN) / STD, np.float32)
+    return np.ascontiguousarray((pixels - mean) / std, np.float32)

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 LITE0, CLS, REC = "efficientnet-lite0", "ppocr-cls", "ppocr4-rec"
-NAMES = (LITE0, REC, CLS)
+YOLO = "nudenet-320n"  # YOLOv8n, ended at its raw heads
+NAMES = (LITE0, REC, CLS, YOLO)
+MIXED = (LITE0, REC, YOLO)  # what mixed precision is measured on
 ORT = "onnxruntime"  # as a place: the QDQ model itself, with optimisations off
 MEMORY_COUNTS = (100, 500)  # calibration images
 MEMORY_METHODS = ("rockpress", "ort-minmax", "nncf")
@@ -32,6 +34,11 @@ class Method:
         return self.tool == "rockpress"
 
     @property
+    def is_int8(self) -> bool:
+        """Return whether nothing is in 16 bits: what mixed precision is compared with."""
+        return self.is_rockpress and self.name in ("rockpress", "rockpress-int8")
+
+    @property
     def is_float(self) -> bool:
         """Return whether nothing is quantized, so that there is nothing to compare."""
         return self.tool == "float" or (self.tool == "toolkit" and not self.arguments)
@@ -51,7 +58,9 @@ METHODS = (
     Method("nncf", "nncf", (ORT,)),
     # A further row of rockpress needs one line here.
     Method("rockpress", "rockpress", ("rk3588", ORT)),
-    Method("rockpress-mixed", "rockpress", ("rk3588",), ("--mixed", "cycles=+8%"), (LITE0, REC)),
+    Method("rockpress-int8", "rockpress", ("rk3588",), ("--mixed", "off"), (REC, YOLO)),
+    Method("rockpress-mixed-8", "rockpress", ("rk3588",), ("--mixed", "latency=+8%"), MIXED),
+    Method("rockpress-mixed-25", "rockpress", ("rk3588",), ("--mixed", "latency=+25%"), MIXED),
     Method(
         "toolkit-w4a16",
         "toolkit",

@@ -23,13 +23,14 @@ class Result:
     """A measured cell. ``cost`` is what quantizing took (with the toolkit: quantizing and
     building, which are one), ``build_seconds`` what it took from there to the .rknn. ``size`` in
     bytes is that of the .rknn or, in ONNX Runtime, of the QDQ model; ``way`` is how rockpress
-    carried its plan to the .rknn. ``scores`` is None with an ``error``.
+    carried its plan to the .rknn, ``ms`` its estimated time. ``scores`` is None with an ``error``.
     """
 
     error: str
     cost: Cost
     size: int = 0
     cycles: int = 0
+    ms: float = 0
     way: str = ""
     build_seconds: float = 0
     scores: Scores | None = None
@@ -70,7 +71,7 @@ def _result(cell: Cell, file: Path, run: Run, cost: Cost | None, setup: Quantize
         expected = reference(cell.model, file, test, setup.work)
         scores = scored(cell.model, file, expected, run.outputs, test.texts)
     error = run.error[-_KEPT:]
-    return Result(error, cost, run.size, run.cycles, run.route, run.build_seconds, scores)
+    return Result(error, cost, run.size, run.cycles, run.ms, run.route, run.build_seconds, scores)
 
 
 def read_results(file: Path) -> dict[str, Result]:

@@ -69,6 +69,7 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     conversion = convert(request, Timing())
     result["build_seconds"] = built[1] - built[0]
     result["cycles"] = conversion.cycles
+    result["ms"] = (conversion.latency.ms if conversion.latency else None) or 0
     result["way"] = conversion.quantization
     for index, values in enumerate(conversion.outputs or []):
         np.save(f"output{index}.npy", np.asarray(values, np.float32).reshape(len(values), -1))

@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 
 from ..conversions.models import MODELS
 from ..conversions.packages import model_file
-from .methods import Cell
+from .detector import DETECTOR, ended_at_raw_heads
+from .methods import YOLO, Cell
 from .quantizing import Cost, Quantized, QuantizeSetup, watched
 from .samples import SampleSet, sample_set
 
 Array = NDArray[Any]
 
-SHAPES = {described.name: described.inputs[0].shape for described in MODELS}
+SHAPES = {described.name: described.inputs[0].shape for described in (*MODELS, DETECTOR)}
 _HERE = Path(__file__).resolve().parent
-_CHILD = _HERE.parent.parent / "convert" / "child.py"
+_CHILD = _HERE.parent.parent / "convert" / "toolkit" / "child.py"
 _ANSI = re.compile(r"\x1b\[[\d;]*m")
 
 
@@ -39,6 +40,7 @@ class Run:
     error: str = ""
     size: int = 0
     cycles: int = 0
+    ms: float = 0
     route: str = ""
     build_seconds: float = 0
     cost: Cost | None = None
@@ -50,11 +52,13 @@ def fixed_model(name: str, work: Path) -> Path:
 
     path = (work / "fixed" / f"{name}.onnx").resolve()
     if not path.is_file():
-        described = next(model for model in MODELS if model.name == name)
+        described = next(model for model in (*MODELS, DETECTOR) if model.name == name)
         model = onnx.load(model_file(described, work))
         shape = model.graph.input[0].type.tensor_type.shape
         for dim, size in zip(shape.dim, SHAPES[name], strict=True):
             dim.dim_value = size
+        if name == YOLO:
+            model = ended_at_raw_heads(model)
         path.parent.mkdir(parents=True, exist_ok=True)
         onnx.save(model, path)
     return path
@@ -80,7 +84,8 @@ def run_onnxruntime(file: Path, samples: SampleSet) -> Array:
     session = onnxruntime.InferenceSession(str(file), options, ["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     inputs = np.load(samples.together, mmap_mode="r")
-    return np.stack([session.run(None, {name: np.asarray(value)})[0].ravel() for value in inputs])
+    runs = (session.run(None, {name: np.asarray(value)}) for value in inputs)
+    return np.stack([np.concatenate([output.ravel() for output in run]) for run in runs])
 
 
 def run_quantized(
@@ -101,8 +106,10 @@ def run_quantized(
         "timeout": setup.timeout,
     }
     _, result = _child("rockpress_child.py", job, setup.timeout, folder)
-    route, cycles = result.get("way", ""), result.get("cycles", 0)
-    return _collected(result, cycles, route, result.get("build_seconds", 0), folder)
+    run = _collected(result, folder)
+    run.cycles, run.ms, run.route = (result.get(key, 0) for key in ("cycles", "ms", "way"))
+    run.build_seconds = result.get("build_seconds", 0)
+    return run
 
 
 def _tried(file: Path, samples: SampleSet, size: int) -> Run:
@@ -119,6 +126,8 @@ def _tried(file: Path, samples: SampleSet, size: int) -> Run:
 def run_toolkit(cell: Cell, file: Path, setup: QuantizeSetup, folder: Path) -> Run:
     """Return the float model, quantized by the toolkit and simulated."""
     from rockpress.convert.chips.compiler_log import parse_layers
+    from rockpress.convert.chips.latency import estimate
+    from rockpress.convert.chips.targets import find_target
 
     test = sample_set(cell.model, "test", cell.test, setup.work)
     calib = sample_set(cell.model, "calib", cell.calib, setup.work)
@@ -133,7 +142,9 @@ def run_toolkit(cell: Cell, file: Path, setup: QuantizeSetup, folder: Path) -> R
     }
     whole, result = _child("toolkit_child.py", job, setup.timeout, folder)
     log = _ANSI.sub("", (folder / "log.txt").read_text(errors="replace").replace("\r", "\n"))
-    run = _collected(result, sum(layer.total_cycles for layer in parse_layers(log)), "", 0, folder)
+    run = _collected(result, folder)
+    if run.size and (latency := estimate(parse_layers(log), find_target(cell.runtime))) is not None:
+        run.cycles, run.ms = latency.cycles, latency.ms or 0
     run.cost = Cost(whole.code, **result["cost"]) if "cost" in result else whole
     return run
 
@@ -151,10 +162,10 @@ def _child(
     return cost, {"error": error}
 
 
-def _collected(
-    result: dict[str, Any], cycles: int, route: str, build_seconds: float, folder: Path
-) -> Run:
-    rknn, outputs = folder / "model.rknn", folder / "output0.npy"
+def _collected(result: dict[str, Any], folder: Path) -> Run:
+    """Return what a child left behind, its outputs side by side."""
+    rknn, files = folder / "model.rknn", sorted(folder.glob("output*.npy"))
     size = rknn.stat().st_size if rknn.is_file() else 0
-    values = np.load(outputs, mmap_mode="r") if outputs.is_file() else None
-    return Run(values, str(result["error"]), size, cycles if size else 0, route, build_seconds)
+    values = [np.load(file, mmap_mode="r") for file in files]
+    flat = [value.reshape(len(value), -1) for value in values]
+    return Run(np.concatenate(flat, 1) if flat else None, str(result["error"]), size)

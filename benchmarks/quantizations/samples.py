@@ -13,7 +13,7 @@ import numpy as np
 
 from .crops import Sample, crops
 from .lines import lines
-from .methods import CLS, LITE0, REC
+from .methods import CLS, LITE0, REC, YOLO
 
 _LIST, _ABOUT, _ALL = "dataset.txt", "about.json", "all.npy"
 
@@ -70,6 +70,7 @@ def kept_samples(folder: Path, count: int, samples: Iterator[Sample]) -> SampleS
 def _makers(work: Path) -> dict[str, Callable[[str, int], Iterator[Sample]]]:
     return {
         LITE0: partial(crops, work=work),
+        YOLO: partial(crops, work=work, size=320, mean=0.0, std=255.0),
         REC: partial(lines, height=48, width=320),
         CLS: partial(lines, height=48, width=192, is_turned=True),
     }

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .methods import LITE0, REC
+from .methods import LITE0, REC, YOLO
 from .text import characters_right, read_text, vocabulary
 
 Array = NDArray[Any]
@@ -31,7 +31,7 @@ class Scores:
 
     cosine: float
     sqnr_db: float
-    agreement: float
+    agreement: float | None
     sure_agreement: float | None
     sure: int
     characters: float | None
@@ -40,14 +40,19 @@ class Scores:
 
 
 def scored(model: str, file: Path, expected: Array, outputs: Array, texts: list[str]) -> Scores:
-    """Compare (samples, elements) of the float and of the quantized model."""
+    """Compare (samples, elements) of the float and of the quantized model.
+
+    Where there are several outputs, each is scaled to the same power first.
+    """
+    if model == YOLO:
+        expected, outputs = _levelled(file, expected, outputs)
     rows = [_row(model, row, other_row) for row, other_row in zip(expected, outputs, strict=True)]
     cosines, signal, noise, equal, sure = (list(column) for column in zip(*rows, strict=True))
     chosen = [share for share, is_sure in zip(equal, sure, strict=True) if is_sure]
     return Scores(
         cosine=float(np.mean(cosines)),
         sqnr_db=decibels(sum(signal), sum(noise)),
-        agreement=float(np.mean(equal)),
+        agreement=float(np.mean(equal)) if model in _CLASSES else None,
         sure_agreement=float(np.mean(chosen)) if chosen else None,
         sure=len(chosen),
         characters=_characters(file, outputs, texts) if model == REC else None,
@@ -73,9 +78,21 @@ def _row(model: str, expected: Array, outputs: Array) -> tuple[float, float, flo
     signal, noise = float(reference @ reference), float(((reference - values) ** 2).sum())
     lengths = math.sqrt(signal * float(values @ values))
     cosine = float(reference @ values) / lengths if lengths else 0.0
-    steps, found_steps = (array.reshape(-1, _CLASSES[model]) for array in (reference, values))
+    width = _CLASSES.get(model, reference.size)
+    steps, found_steps = (array.reshape(-1, width) for array in (reference, values))
     equal = float((steps.argmax(1) == found_steps.argmax(1)).mean())
     return cosine, signal, noise, equal, model == LITE0 and _first_probability(reference) > _SURE
+
+
+def _levelled(file: Path, expected: Array, outputs: Array) -> tuple[Array, Array]:
+    """Return both with each output divided by the root mean square of the float model's."""
+    import onnx
+
+    shapes = [value.type.tensor_type.shape for value in onnx.load(file).graph.output]
+    ends = np.cumsum([math.prod(dim.dim_value for dim in shape.dim) for shape in shapes])[:-1]
+    parts = np.split(np.asarray(expected, np.float64), ends, axis=1)
+    powers = np.concatenate([np.full(part.shape[1], np.sqrt((part**2).mean())) for part in parts])
+    return expected / powers, outputs / powers
 
 
 def _first_probability(logits: Array) -> float:

@@ -24,6 +24,7 @@ _HEAD = (
     "characters %",
     "size kB",
     "kcycles",
+    "est. ms",
     "way",
 )
 _COMPARED = (
@@ -60,7 +61,7 @@ def print_differences(
     for ours in sorted((cell for cell in measured if cell.method.is_rockpress), key=_order):
         for peer in sorted(measured, key=_order):
             same = (ours.model, ours.runtime) == (peer.model, peer.runtime)
-            if same and not peer.method.is_rockpress:
+            if same and ours != peer and (not peer.method.is_rockpress or peer.method.is_int8):
                 row = _compared(ours, peer, results, sources[ours.model])
                 print(f"| {' | '.join(row)} |")
 
@@ -93,10 +94,11 @@ def _row(cell: Cell, result: Result) -> list[str]:
     if scores is None:
         error = " ".join(result.error.split())[-60:].replace("|", "/")
         return [*start, *took, f"failed: {error}", *[""] * (len(_HEAD) - 8)]
-    close = [f"{scores.cosine:.5f}", f"{scores.sqnr_db:.2f}", f"{scores.agreement:.1%}"]
+    close = [f"{scores.cosine:.5f}", f"{scores.sqnr_db:.2f}", _share(scores.agreement)]
     parts = [_share(scores.sure_agreement), _share(scores.characters)]
     cycles = f"{result.cycles / 1000:.0f}" if result.cycles else ""
-    return [*start, *took, *close, *parts, f"{result.size / 1000:.0f}", cycles, result.way]
+    ms = f"{result.ms:.2f}" if result.ms else ""
+    return [*start, *took, *close, *parts, f"{result.size / 1000:.0f}", cycles, ms, result.way]
 
 
 def _share(value: float | None) -> str:

@@ -69,7 +69,7 @@ class ToolkitOptions(Options):
         None,
         File(program=True),
         "Python of another environment, whose rknn-toolkit2 is to be used.",
-        f"{_BUILDS} doctor",
+        f"{_BUILDS} quantize doctor",
     )
     jobs: int | None = opt(
         None,

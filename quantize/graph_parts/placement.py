@@ -18,7 +18,7 @@ from ...core.graphs.joins import MOVING
 from .attention import WEIGHTED, floating_tensors
 
 # the NPU applies these to a convolution's result before it is stored
-_FUSED = ("Relu", "Clip", "LeakyRelu", "PRelu")
+FUSED = ("Relu", "Clip", "LeakyRelu", "PRelu")
 _HARD_SWISH = ("Add", "Clip", "Mul", "Div")
 _HARD_SWISH_BY_FACTOR = ("Add", "Clip", "Mul", "Mul")
 _COMPUTING = (
@@ -138,7 +138,7 @@ def is_inside(graph: Graph, name: str) -> bool:
     readers = graph.consumers.get(name, [])
     if producer is None or len(readers) != 1 or name in graph.output_names:
         return False
-    fused = readers[0].op_type in _FUSED and readers[0].input[0] == name
+    fused = readers[0].op_type in FUSED and readers[0].input[0] == name
     return fused and producer.op_type in (*WEIGHTED, "Add", "BatchNormalization")
 
 

@@ -29,7 +29,7 @@ from .timed_mix import TimedTrial, timed_choices
 # in any table of the compiler, but is not free.
 _LEAST_COST = 0.001
 _PIECES = 4  # into which a stretch of the network is cut
-_REST, _TIMED_REST = 0.1, 0.02  # of the noise: what is not traced to single tensors
+_REST, _TIMED_REST = 0.1, 0.04  # of the noise: what is not traced to single tensors
 _WIDTH = 8  # tensors looked at in each step of the greedy choice
 
 

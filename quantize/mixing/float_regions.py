@@ -16,7 +16,7 @@ from onnx import NodeProto
 from ...core.graphs.graph import Graph
 from ...core.graphs.layers import layer_of
 from ..graph_parts.attention import WEIGHTED
-from ..graph_parts.placement import float_nodes, place
+from ..graph_parts.placement import FUSED, float_nodes, place
 from .mixed_budget import NpuTime
 
 _ACTIVATING = "Relu Clip LeakyRelu PRelu Sigmoid HardSigmoid HardSwish Tanh Elu Add Mul Div".split()
@@ -119,8 +119,11 @@ class RegionPrices:
         """Return the conversions of a tensor in int8: behind its writer and before its readers."""
         writer = self._writer.get(name)
         is_float = [block.is_float or id(block) in floating for block in self._readers[name]]
-        made = writer is not None and (writer.is_float or id(writer) in floating)
-        return self._convert.get(name, 0.0) * (made + any(is_float))
+        cost = float(any(is_float))
+        if writer is not None and (writer.is_float or id(writer) in floating):
+            # the activation comes after the conversion, in int8 and on its own
+            cost += 1.5 if writer.nodes[-1].op_type in FUSED else 1.0
+        return self._convert.get(name, 0.0) * cost
 
 
 def regions_of(

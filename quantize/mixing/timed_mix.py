@@ -25,7 +25,8 @@ _MOST_BUILDS = 40
 _PATIENCE = 6  # builds in a row that are no choice
 _LEAST_GAIN = 0.005  # of the noise that is left: what less is expected of is not built
 _LEAST_MS = 0.002  # of the int8 model's time: what a stretch is taken to cost at least
-_RECENT = 5  # builds by which predictions are judged
+_RECENT, _LEAST_TRUST = 5, 0.05  # builds by which predictions are judged, and how far
+_TRIES = 3  # builds before one of them is taken, as noise does not add up
 
 Names = tuple[str, ...]
 
@@ -90,7 +91,7 @@ class _Search:
     def __init__(self, trial: TimedTrial, candidates: _Candidates, model: ModelProto) -> None:
         self.tried: dict[frozenset[str], Tradeoff | None] = {}
         self._trial, self._candidates = trial, candidates
-        self._in_vain = 0  # builds in a row that are no choice
+        self._in_vain = self._since = 0  # builds in a row that are no choice; since one was taken
         self._trust: list[float] = []  # of what was expected, what the last builds gave
         without = trial.render(())
         self._int8_ms = trial.time.built(without)
@@ -118,19 +119,19 @@ class _Search:
         )
 
     def step(self) -> bool:
-        """Try what seems best, or take it if it still is; return whether there was anything.
+        """Try what seems best, or take what is; return whether there was anything.
 
         What seems too slow comes last, as a price may be wrong.
         """
         chosen = frozenset(self._chosen.floating)
         least = _LEAST_GAIN * _noise(self._chosen)
-        trust = median(self._trust[-_RECENT:]) if self._trust else 1.0
+        trust = max(median(self._trust[-_RECENT:] or [1.0]), _LEAST_TRUST)
         best, most, worth = None, (False, 0.0), 0.0
         for names, saved, ms in self._candidates.beyond(chosen):
             if names in self.tried:
                 tradeoff = self.tried[names]
                 rate = 0.0 if tradeoff is None else self._gained(tradeoff)
-                rank = True, rate
+                rank = self._since >= _TRIES, rate
             elif saved > least:
                 rate = trust * self._rate(saved, ms)
                 rank = ms <= self._limit - (self._chosen.ms or 0.0), rate
@@ -142,8 +143,9 @@ class _Search:
             return False
         tradeoff = self.tried.get(best)
         if tradeoff is not None:
-            self._chosen, self._in_vain = tradeoff, 0
+            self._chosen, self._in_vain, self._since = tradeoff, 0, 0
         else:
+            self._since += 1
             self._try(best, worth / trust)
         return True
 
