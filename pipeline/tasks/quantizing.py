@@ -250,6 +250,9 @@ def _mixed_shortfall(options: QuantizeOptions, plan: Plan) -> tuple[Diagnostic, 
     elif budget.kind == "sqnr" and not budget.is_reached(best):
         text = f"was not reached: the best choice has {best:.1f} dB on held-out samples"
         hint = f"ask for less, search longer with {option('search-time')}, or convert in float16"
+    elif budget.kind == "latency" and plan.tradeoffs[0].ms is None:
+        text = "was not tried: the toolkit does not build the model in int8 as it is"
+        hint = f"count in cycles with {option('mixed', f'cycles=+{budget.value:.0%}')}"
     elif budget.kind == "latency" and not budget.best(plan.tradeoffs).floating:
         text = "buys nothing: no choice of tensors in float16 is better, and fast enough"
         hint = f"allow more, search longer with {option('search-time')}, or convert in float16"

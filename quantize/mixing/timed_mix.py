@@ -51,8 +51,9 @@ def timed_choices(
 ) -> list[Tradeoff]:
     """Return the choices of tensors in 16 bits that were built and are fast enough, fastest first.
 
-    The first leaves none in 16 bits; it is alone when the toolkit cannot build it. ``noise`` is
-    what the quantization of each tensor that heads a group brings to the outputs.
+    The first leaves none in 16 bits; it is alone when the toolkit cannot build it. What is slower
+    than another one and no better is left out. ``noise`` is what the quantization of each tensor
+    that heads a group brings to the outputs.
     """
     blocks = fused_blocks(graph, trial.time)
     candidates = _Candidates(
@@ -175,9 +176,13 @@ class _Search:
         self.tried[names] = tradeoff
 
     def tradeoffs(self) -> list[Tradeoff]:
-        """Return what is fast enough, fastest first, after what has nothing in 16 bits."""
+        """Return what is fast enough and better than all that is faster, from int8 alone on."""
         first, *others = (tradeoff for tradeoff in self.tried.values() if tradeoff is not None)
-        return [first, *sorted(others, key=lambda choice: choice.ms or 0.0)]
+        better = [first]
+        for choice in sorted(others, key=lambda choice: (choice.ms or 0.0, -choice.sqnr_db)):
+            if choice.sqnr_db > better[-1].sqnr_db:
+                better.append(choice)
+        return better
 
 
 def _noise(tradeoff: Tradeoff) -> float:

@@ -197,6 +197,10 @@ def quantization_text(figure: QuantizationFigure) -> list[str]:
     >>> labelled = QuantizationFigure("gptq", 24, decibels, metric="top1", scores=scores)
     >>> quantization_text(labelled)[1]
     'their top1: gptq 0.750, min-max 0.792 (SQNR decided)'
+    >>> from ...core.results.model_figures import TradeoffFigure
+    >>> timed = TradeoffFigure(3, None, 26.2, latency_ratio=1.074, ms=3.1)
+    >>> quantization_text(QuantizationFigure("gptq", 24, decibels, 3, (timed,)))[1]
+    'tensors in float16: 3 (tried, with estimated latency: 3 26.2 dB +7.4% 3.10 ms)'
     """
     method, decibels = figure.method, figure.candidates
     text = f"quantized by {method}" + (", as asked" if figure.chosen_by == "user" else "")
@@ -211,6 +215,7 @@ def quantization_text(figure: QuantizationFigure) -> list[str]:
     if figure.tradeoffs:
         tried = ", ".join(
             f"{tradeoff.floating} {_db(tradeoff.sqnr_db)} dB {tradeoff.cost[0] - 1:+.1%}"
+            + ("" if tradeoff.ms is None else f" {tradeoff.ms:.2f} ms")
             for tradeoff in figure.tradeoffs
         )
         of = figure.tradeoffs[0].cost[1]
