@@ -5,7 +5,7 @@ It drops those that no input reaches, such as the anchors of a detector, and say
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -60,38 +60,55 @@ def matched_outputs(built: BuildResult, model: ModelProto) -> OutputMatch:
 
     They are matched by name, what is left then by its place, where there are as many of both.
     """
-    wanted = [value.name for value in model.graph.output]
+    names = [value.name for value in model.graph.output]
     try:
         present = [tensor.name for tensor in read_rknn(built.rknn).outputs]
     except ModelError:  # a format that is not known says nothing, and may be right all the same
         return OutputMatch(built)
-    if present == wanted:
+    if present == names:
         return OutputMatch(built)
-    places = {name: present.index(name) for name in wanted if name in present}
-    free = [index for index in range(len(present)) if index not in places.values()]
-    unmatched = [name for name in wanted if name not in places]
-    renamed = dict(zip(unmatched, free, strict=True)) if len(free) == len(unmatched) else {}
-    places.update(renamed)
-    graph = Graph(model)
-    constants = {name: _constant(graph, name) for name in wanted if name not in places}
-    outputs = built.outputs
-    if outputs is not None and not len(present) == len(outputs) >= len(places):
+    places = _places(names, present)
+    missing = [name for name in names if name not in places]
+    if built.outputs is not None and not len(present) == len(built.outputs) >= len(places):
         return OutputMatch(built)  # the file says nothing that the simulator agrees with
-    if outputs is not None:
-        count = len(outputs[0]) if outputs else 0
-        outputs = [
-            outputs[places[name]]
-            if name in places
-            else _missing(constants[name], graph.shapes.get(name, ()), count)
-            for name in wanted
-        ]
+    graph = Graph(model)
+    constants = {name: _constant(graph, name) for name in missing}
+    renamed = [(name, present[places[name]]) for name in names if name in places]
     return OutputMatch(
-        replace(built, outputs=outputs),
-        tuple(name for name in wanted if name in places),
-        tuple(name for name, value in constants.items() if value is None),
-        tuple(name for name, value in constants.items() if value is not None),
-        tuple((name, present[index]) for name, index in renamed.items()),
+        replace(built, outputs=_in_order(built.outputs, places, graph, constants)),
+        tuple(name for name in names if name in places),
+        tuple(name for name in missing if constants[name] is None),
+        tuple(name for name in missing if constants[name] is not None),
+        tuple(pair for pair in renamed if pair[0] != pair[1]),
     )
+
+
+def _places(names: Sequence[str], present: Sequence[str]) -> dict[str, int]:
+    """Return the model's output -> its place in the file; those that are missing are left out."""
+    places = {name: present.index(name) for name in names if name in present}
+    free = [index for index in range(len(present)) if index not in places.values()]
+    unmatched = [name for name in names if name not in places]
+    if len(free) == len(unmatched):
+        places.update(zip(unmatched, free, strict=True))
+    return places
+
+
+def _in_order(
+    outputs: list[Array] | None,
+    places: Mapping[str, int],
+    graph: Graph,
+    constants: Mapping[str, Array | None],
+) -> list[Array] | None:
+    """Return what was simulated in the model's order, with what stands for those missing."""
+    if outputs is None:
+        return None
+    count = len(outputs[0]) if outputs else 0
+    return [
+        outputs[places[name]]
+        if name in places
+        else _missing(constants[name], graph.shapes.get(name, ()), count)
+        for name in graph.output_names
+    ]
 
 
 def _constant(graph: Graph, name: str) -> Array | None:

@@ -116,13 +116,13 @@ def _labelled(
         number = tensors.setdefault(name, len(set(tensors.values())))
         return np.full(graph.shapes[name], number, np.int32)
     pieces = [_labelled(graph, joined, tensors) for joined in join.input]
-    known = [piece for piece in pieces if piece is not None]
-    if len(known) < len(pieces):
+    labels = [piece for piece in pieces if piece is not None]
+    if len(labels) < len(pieces):
         return None
     axis = attributes(join)["axis"]
-    if _is_of_levels(graph, join, known, tensors, axis):
-        known = _merged(known, tensors)
-    return _moved(graph, np.concatenate(known, axis), moves)
+    if _is_of_levels(graph, join, labels, tensors, axis):
+        labels = _merged(labels, tensors)
+    return _moved(graph, np.concatenate(labels, axis), moves)
 
 
 def _moved(graph: Graph, values: Array, moves: Iterable[NodeProto]) -> Array | None:
