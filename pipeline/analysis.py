@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +127,7 @@ def analyse(ready: ReadyModel, recipe: Recipe, progress: Progress = SILENT) -> t
         _require_format(target, ready, recipe)
     require_toolkit(recipe.toolkit.toolkit_python)
     analyses = []
-    with _compilable(ready, recipe, progress) as compile_for:
+    with _compilable(ready, recipe, targets, progress) as compile_for:
         for target in targets:
             progress.stage(f"compile ({target.name})")
             analyses.append(_analysis(compile_for(target), target))
@@ -155,24 +154,26 @@ def _require_format(target: Target, ready: ReadyModel, recipe: Recipe) -> None:
 
 @contextmanager
 def _compilable(
-    ready: ReadyModel, recipe: Recipe, progress: Progress
+    ready: ReadyModel, recipe: Recipe, targets: Sequence[Target], progress: Progress
 ) -> Iterator[Callable[[Target], Conversion]]:
     """Yield a function that compiles the model for a target; its files are gone afterwards."""
     with scratch_folder() as folder:
         float_file = folder / f"{ready.path.stem}.onnx"
         save_model(ready.model, float_file)
         quantizes = recipe.quantizes and not is_qdq(ready.model)
-        samples = [_noise(ready, recipe.run.seed)] if quantizes else []
-
-        @cache
-        def quantized(wide: str | None) -> tuple[Path, ToolkitPlan]:
+        samples: Sequence[Sample] = ()
+        forms: dict[str | None, tuple[Path, ToolkitPlan]] = {}
+        if quantizes:
             progress.stage("quantize")
-            model = folder / (wide or "int8") / float_file.name
-            model.parent.mkdir()
-            return model, ranges_of(_quantize(ready, model, samples, wide).plan, ready.model)
+            samples = [_noise(ready, recipe.run.seed)]
+        for wide in {wide_in_qdq(target): None for target in targets} if quantizes else ():
+            file = folder / (wide or "int8") / float_file.name
+            file.parent.mkdir()
+            plan = _quantize(ready, file, samples, wide).plan
+            forms[wide] = file, ranges_of(plan, ready.model)
 
         def compile_for(target: Target) -> Conversion:
-            model, ranges = quantized(wide_in_qdq(target)) if quantizes else (float_file, None)
+            model, ranges = forms.get(wide_in_qdq(target), (float_file, None))
             request = ConversionRequest(
                 model,
                 None,

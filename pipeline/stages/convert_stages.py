@@ -12,6 +12,7 @@ from ..figures.robustness import robustness_of
 from ..tasks.converting import NpuFeeds
 from ..tasks.manifest_files import write_manifest_beside
 from ..tasks.plan_handover import with_quantized
+from .cut_notices import with_cut_savings
 from .prune_stages import Distil, Prune
 from .quantize_stages import Quantize
 from .stage import Stage, on_samples
@@ -74,6 +75,7 @@ class Check(Stage):
         conversion, file = run.conversion, run.path(".rknn")
         if conversion is None:
             return
+        figures.warnings[:] = with_cut_savings(figures.warnings, run, conversion)
         outputs = conversion.outputs or []
         latency = latency_figures(conversion)
         row = ModelRow("rknn", run.shown(file), conversion.bytes, latency=latency)

@@ -1,0 +1,51 @@
+"""What it would save to end a model earlier, from the layer table of a build of all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from onnx import ModelProto
+
+from ...core.graphs.graph import Graph
+from .compiler_log import Layer
+from .latency import layer_costs
+from .targets import Target
+
+_CONVERSION = "exDataConvert"
+
+
+def ms_behind(
+    layers: Sequence[Layer], target: Target, model: ModelProto, cut: Collection[str]
+) -> float | None:
+    """Return the milliseconds of the layers behind the tensors ``cut``; None without a fit.
+
+    ``model`` is the float model that was built. A layer is known by the longest name of a node or
+    tensor that its own starts with, as the compiler adds to them. Conversions of what is cut go
+    with the rest. On a YOLOv8n it was what a build of the rest has less, to 0.01 ms, on RK3588
+    (1.25 of 5.93), RK3576 (0.76 of 4.65) and RK3566 (7.5 of 17.3).
+    """
+    if target.latency is None:
+        return None
+    graph = Graph(model)
+    behind = _behind(graph, cut)
+    names = {name: name in behind for name in graph.producers}
+    for node in graph.nodes:
+        names.setdefault(node.name, bool(behind.intersection(node.output)))
+    total = 0.0
+    for layer, cost in zip(layers, layer_costs(layers, target), strict=True):
+        name = layer.name.partition(":")[2]
+        owners = [known for known in names if known and name.startswith(known)]
+        owner = max(owners, key=len, default="")
+        is_conversion = layer.op == _CONVERSION and owner in cut
+        if not layer.is_boundary and (is_conversion or names.get(owner, False)):
+            total += cost.ms or 0.0
+    return total
+
+
+def _behind(graph: Graph, cut: Collection[str]) -> set[str]:
+    """Return all tensors that are computed from these."""
+    behind: set[str] = set()
+    for node in graph.nodes:
+        if any(name in behind or name in cut for name in node.input):
+            behind.update(node.output)
+    return behind - set(cut)

@@ -1,0 +1,28 @@
+"""What ending a model earlier would save, told once the layer table of a build is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+from ...convert.chips.cut_savings import ms_behind
+from ...convert.convert import Conversion
+from ...core.diagnostics import Diagnostic
+from ...core.graphs.graph import Graph
+from ...quantize.join_notices import CODE, join_notices
+from .target_run import TargetRun
+
+
+def with_cut_savings(
+    warnings: Iterable[Diagnostic], run: TargetRun, conversion: Conversion
+) -> list[Diagnostic]:
+    """Return the warnings, those on joined outputs with the milliseconds that a cut saves."""
+    if run.quantized is None:
+        return list(warnings)
+    saved = partial(ms_behind, conversion.layers, run.target, run.float_model)
+    graph = Graph(run.float_model)
+    told = {notice.subject: notice for notice in join_notices(graph, run.quantized.plan, saved)}
+    return [
+        told.get(warning.subject, warning) if warning.code == CODE else warning
+        for warning in warnings
+    ]
