@@ -100,7 +100,7 @@ def apply_method(
         graph,
         set(whole.tensors),
         lambda tensor: range_of(whole.same_as.get(tensor, tensor))[1],
-        calibrated.task.wide,
+        calibrated.task.wide if integers.dtype == "int8" else None,
     )
     wide_tensors = tuple(dict.fromkeys((*high_precision, *unasked)))
     dtype = dtype if high_precision else calibrated.task.wide or dtype

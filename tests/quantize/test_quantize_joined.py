@@ -86,6 +86,15 @@ def test_int16_leaves_to_int8_what_it_has_not(tmp_path: Path) -> None:
     assert handover_of(plan).quantizer == "hybrid"
 
 
+def test_activations_of_16_bits_need_none_of_it(tmp_path: Path) -> None:
+    model = detector()
+    model_paths = tmp_path / "q.onnx", tmp_path / "p.toml"
+    plan = quantize(
+        model, *model_paths, scenes(model, 8), scheme="w8a16", method="min-max", wide="float16"
+    ).plan
+    assert set(types_of(plan).values()) == {"int16"} and plan.constants == {}
+
+
 def test_parts_of_like_range_stay_in_int8(tmp_path: Path) -> None:
     text = """(float[1,4,8,8] x) => (float[1,8,8,8] y)
         { a = Conv (x, w) s = Sigmoid (a) b = Conv (x, w) y = Concat <axis = 1> (s, b) }"""
