@@ -69,7 +69,8 @@ def _by_rockpress(recipe: Recipe, work: Path) -> Agreement:
 
 def _by_toolkit(form: Form, recipe: Recipe, work: Path) -> Agreement:
     ready = ready_model(recipe.model, recipe.shape)
-    calib = calibration_samples(ready, recipe.with_options(calib_count=form.calib_count))
+    few = {} if form.calib_count is None else {"calib_count": form.calib_count}
+    calib = calibration_samples(ready, recipe.with_options(**few))
     assert recipe.samples.eval is not None and calib is not None
     evaluation = ready.samples(recipe.samples.eval, recipe.preprocessing)
     model = work / f"{form.name}.onnx"
