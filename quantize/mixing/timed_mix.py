@@ -25,6 +25,7 @@ _MOST_BUILDS = 40
 _PATIENCE = 6  # builds in a row that are no choice
 _LEAST_GAIN = 0.005  # of the noise that is left: what less is expected of is not built
 _LEAST_MS = 0.002  # of the int8 model's time: what a stretch is taken to cost at least
+_BEYOND = 1.5  # of the time that there is: how far choices are expected to grow
 _RECENT, _LEAST_TRUST = 5, 0.05  # builds by which predictions are judged, and how far
 _TRIES = 3  # builds before one of them is taken, as noise does not add up
 
@@ -62,6 +63,7 @@ def timed_choices(
         RegionPrices(graph, blocks, trial.time),
     )
     search = _Search(trial, candidates, graph.model)
+    search.bisect()
     while search.goes_on():
         progress.step("mixed precision", len(search.tried), _MOST_BUILDS)
         if not search.step():
@@ -115,9 +117,55 @@ class _Search:
             self._int8_ms is not None
             and len(self.tried) < _MOST_BUILDS
             and self._in_vain < _PATIENCE
-            and not self._trial.budget.is_reached(self._chosen.sqnr_db)
+            and not any(self._is_enough(tradeoff) for tradeoff in self.tried.values())
             and time.monotonic() < self._trial.deadline
         )
+
+    def _is_enough(self, tradeoff: Tradeoff | None) -> bool:
+        return tradeoff is not None and self._trial.budget.is_reached(tradeoff.sqnr_db)
+
+    def bisect(self) -> None:
+        """Find how far the choices that grow as expected can grow, in few builds.
+
+        The best of them that is no more than enough is where the search goes on from.
+        """
+        path = self._expected()
+        low, high = -1, len(path)  # the last that is fast enough, the first that is not
+        while high - low > 1 and time.monotonic() < self._trial.deadline:
+            fitting = [index for index, (_, ms) in enumerate(path) if ms <= self._spare]
+            index = fitting[-1] if (low, high) == (-1, len(path)) and fitting else (low + high) // 2
+            self._try(path[index][0])
+            tradeoff = self.tried[path[index][0]]
+            if tradeoff is None or self._is_enough(tradeoff):
+                high = index
+                continue
+            low = index
+            if tradeoff.sqnr_db > self._chosen.sqnr_db:
+                self._chosen = tradeoff
+        self._in_vain = 0
+
+    @property
+    def _spare(self) -> float:
+        return self._limit - (self._int8_ms or 0.0)
+
+    def _expected(self) -> list[tuple[frozenset[str], float]]:
+        """Return ever larger choices, best value first by price alone, with the ms that each adds.
+
+        Up to somewhat more than there is, as prices may be too high.
+        """
+        path: list[tuple[frozenset[str], float]] = []
+        chosen, spent, left = frozenset[str](), 0.0, _noise(self._chosen)
+        while self._int8_ms is not None and time.monotonic() < self._trial.deadline:
+            best, most = None, 0.0
+            for names, saved, ms in self._candidates.beyond(chosen):
+                fits = spent + ms <= _BEYOND * self._spare
+                if fits and saved > _LEAST_GAIN * left and self._rate(saved, ms) > most:
+                    best, most = (names, saved, spent + ms), self._rate(saved, ms)
+            if best is None:
+                break
+            chosen, spent, left = best[0], best[2], max(left - best[1], 0.0)
+            path.append((chosen, spent))
+        return path
 
     def step(self) -> bool:
         """Try what seems best, or take what is; return whether there was anything.
@@ -158,8 +206,8 @@ class _Search:
         ms = (tradeoff.ms or 0.0) - (self._chosen.ms or 0.0)
         return self._rate(_noise(self._chosen) - _noise(tradeoff), ms)
 
-    def _try(self, names: frozenset[str], expected: float) -> None:
-        """Build a choice, and measure it if it is fast enough."""
+    def _try(self, names: frozenset[str], expected: float | None = None) -> None:
+        """Build a choice, and measure it if it is fast enough; ``expected`` is what it may give."""
         model = self._trial.render(tuple(sorted(names)))
         ms = self._trial.time.built(model)
         if ms is None or ms > self._limit or self._int8_ms is None:
@@ -172,7 +220,8 @@ class _Search:
             ms=ms,
             latency_ratio=ms / self._int8_ms,
         )
-        self._trust.append(max(self._gained(tradeoff) / expected, 0.0))
+        if expected is not None:
+            self._trust.append(max(self._gained(tradeoff) / expected, 0.0))
         self.tried[names] = tradeoff
 
     def tradeoffs(self) -> list[Tradeoff]:
