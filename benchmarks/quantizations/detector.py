@@ -23,12 +23,8 @@ DETECTOR = Model(
 
 def ended_at_raw_heads(model: ModelProto) -> ModelProto:
     """Return the model with the last convolutions of boxes and classes, six tensors, as outputs."""
-    heads = [
-        node.output[0]
-        for node in model.graph.node
-        if node.op_type == "Conv" and node.name.endswith(".2/Conv") and ".cv" in node.name
-    ]
-    heads = [name for name in heads if "/cv2." in name or "/cv3." in name]
+    last = [node for node in model.graph.node if node.name.endswith(".2/Conv")]
+    heads = [node.output[0] for node in last if "/cv2." in node.name or "/cv3." in node.name]
     extractor = utils.Extractor(shape_inference.infer_shapes(model))
     ended: ModelProto = extractor.extract_model([model.graph.input[0].name], heads)
     return ended

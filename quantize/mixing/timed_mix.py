@@ -129,7 +129,7 @@ class _Search:
 
         The best of them that is no more than enough is where the search goes on from.
         """
-        path = self._expected()
+        path = self._expected() if self.goes_on() else []
         low, high = -1, len(path)  # the last that is fast enough, the first that is not
         while high - low > 1 and time.monotonic() < self._trial.deadline:
             fitting = [index for index, (_, ms) in enumerate(path) if ms <= self._spare]
