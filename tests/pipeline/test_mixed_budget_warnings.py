@@ -1,0 +1,43 @@
+"""What is told where a budget of milliseconds buys nothing, and when choices are built at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rockpress.convert.chips.targets import find_target
+from rockpress.core.diagnostics import Diagnostic
+from rockpress.pipeline.options.quantize_options import QuantizeOptions
+from rockpress.pipeline.tasks.quantizing import mixed_precision, quantize_warnings
+from rockpress.quantize.mixing.mixed_budget import MixedBudget, NpuTime
+from rockpress.quantize.quantize import QuantizeResult
+from rockpress.quantize.rendering.plan import Plan, Tradeoff
+
+TIMED = QuantizeOptions(mixed="latency=+8%")
+INT8 = Tradeoff((), 20.0, ms=2.0, latency_ratio=1.0)
+NO_TIME = NpuTime(lambda model: None, lambda layer, dtype: 1.0, lambda shape: 0.1)
+
+
+def warnings(*tradeoffs: Tradeoff) -> tuple[Diagnostic, ...]:
+    plan = Plan("w8a8", 8, {}, {}, {}, tradeoffs=tradeoffs)
+    return quantize_warnings(TIMED, QuantizeResult(Path("q"), Path("p"), plan))
+
+
+def test_a_budget_that_buys_nothing_is_told() -> None:
+    assert warnings(INT8, Tradeoff(("a",), 23.0, ms=2.1, latency_ratio=1.05)) == ()
+    (nothing,) = warnings(INT8)
+    assert (nothing.code, "buys nothing" in nothing.text) == ("mixed-budget", True)
+    (untimed,) = warnings(Tradeoff((), 20.0))
+    assert "does not build the model in int8" in untimed.text
+    assert "cycles=+8%" in untimed.hint
+
+
+@pytest.mark.parametrize(("time", "kind"), [(None, "cycles"), (NO_TIME, "latency")])
+def test_the_rescue_counts_in_time_where_builds_are_timed(time: NpuTime | None, kind: str) -> None:
+    mixed = mixed_precision(QuantizeOptions(), find_target("rk3588"), time)
+    assert mixed is not None
+    assert (mixed.is_asked, mixed.budget.kind, mixed.time) == (False, kind, time)
+    four = mixed_precision(QuantizeOptions(scheme="w4a16"), find_target("rk3576"))
+    assert four is not None
+    assert four.budget == MixedBudget("size", -0.15)
