@@ -19,6 +19,12 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from rockpress.core.graphs.output_parts import parts_of
+from rockpress.core.results.part_figures import worst_part
+from rockpress.core.streaming.part_similarity import compared
+from rockpress.pipeline.options.sample_options import ModelOptions
+from rockpress.pipeline.samples.ready_model import ready_model
+
 from .models import Model
 from .samples import samples_of
 
@@ -51,7 +57,7 @@ class Case:
 
 @dataclass
 class Outcome:
-    """What came of a case. ``sqnr_db`` is against the float model in ONNX Runtime, worst output."""
+    """What came of a case. ``sqnr_db`` is against the float model in ONNX Runtime, worst part."""
 
     status: str
     seconds: float
@@ -233,14 +239,19 @@ def _add_warnings(outcome: Outcome, warnings: list[str]) -> None:
 
 
 def _exactness(model: Model, file: Path, folder: Path) -> float | None:
-    """Return the SQNR in dB of the worst output; None without outputs, NaN for NaN or shapes."""
+    """Return the SQNR in dB of the worst part; None without outputs, NaN for NaN or shapes."""
     files = sorted(folder.glob("output*.npy"))
     if not files:
         return None
     outputs = [np.load(path) for path in sorted(files, key=lambda path: int(path.stem[6:]))]
     reference = _reference(model, file)
-    pairs = zip(reference, outputs, strict=len(reference) == len(outputs))
-    return min((_sqnr(ref.reshape(len(ref), -1), out) for ref, out in pairs), default=None)
+    rows = [values.reshape(len(values), -1) for values in reference]
+    if [each.shape for each in rows] != [each.shape for each in outputs]:
+        return float("nan")
+    shapes = {described.name: described.shape for described in model.inputs}
+    parts = parts_of(ready_model(file, ModelOptions(input=shapes)).model)
+    worst = worst_part(compared(parts, rows, outputs))
+    return worst.sqnr_db if worst.finite else float("nan")
 
 
 def _reference(model: Model, file: Path) -> list[Array]:
@@ -258,13 +269,3 @@ def _reference(model: Model, file: Path) -> list[Array]:
         }
         rows.append([np.asarray(output, np.float64) for output in session.run(None, feeds)])
     return [np.stack(column) for column in zip(*rows, strict=True)]
-
-
-def _sqnr(reference: Array, outputs: Array) -> float:
-    if reference.shape != outputs.shape or not np.isfinite(outputs).all():
-        return float("nan")
-    noise = float(((reference - outputs) ** 2).sum())
-    signal_power = float((reference**2).sum())
-    if noise == 0:
-        return float("inf")
-    return 10 * float(np.log10(signal_power / noise)) if signal_power else float("-inf")
