@@ -21,4 +21,4 @@ class UsualFidelity:
 
 
 # rk3588, rknn-toolkit2 2.5.0, without mixed precision: benchmarks/conversion.py
-USUAL_INT8 = UsualFidelity(22, 18.0, 40.0)
+USUAL_INT8 = UsualFidelity(22, 18.0, 32.0)
