@@ -95,10 +95,11 @@ typecheck: setup ## check the types
 	ln -s $(addprefix ../../,$(wildcard *.py) py.typed $(ROOMS)) .typing/rockpress/
 	$(BIN)/mypy -p rockpress -p tests -p benchmarks
 
-# All models take hours: benchmarks/conversion.py, pruning.py and quantization.py without --quick.
+# All of it takes hours: benchmarks/conversion.py, pruning.py, quantization.py and yolo.py without
+# --quick.
 bench: setup ## run the benchmarks
 	for script in benchmarks/*.py; do \
-	  case "$$script" in */conversion.py|*/quantization.py|*/pruning.py) quick=--quick;; *) quick=;; esac; \
+	  case "$$script" in */conversion.py|*/quantization.py|*/pruning.py|*/yolo.py) quick=--quick;; *) quick=;; esac; \
 	  echo "== $$script $$quick" && $(RUN) "$$script" $$quick || exit; done
 
 docs: setup ## check that the documentation says what is true

@@ -7,6 +7,7 @@ and test show other photographs, those of benchmarks/quantizations/photos.py. As
 through "rockpress run" with the size, letterbox, the scale of pixels and the metric alone.
 
     python benchmarks/yolo.py
+    python benchmarks/yolo.py --quick
     python benchmarks/yolo.py --objects 60 --forms exported,cut
 
 Needs pip's access to a package index, apt-get's and dpkg-deb, once. Each result is kept, so an
@@ -57,6 +58,7 @@ FORMS = {
     "normal": Form("toolkit normal, raw heads", "normal", HEADS),
     "mmse": Form("toolkit mmse, raw heads", "mmse", HEADS, calib_count=16),
 }
+_QUICK = 40, "exported,cut"  # objects, forms
 
 
 def main() -> int:
@@ -82,7 +84,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--calib-count", type=int, default=100)
     every = ",".join(FORMS)
     parser.add_argument("--forms", default=every, help=f"separated by commas, of {every}")
-    return parser.parse_args()
+    parser.add_argument("--quick", action="store_true", help="few objects, rockpress's forms alone")
+    args = parser.parse_args()
+    if args.quick:
+        args.objects, args.forms = _QUICK
+    if unknown := set(args.forms.split(",")) - set(FORMS):
+        parser.error(f"no {', '.join(sorted(unknown))}; there are: {every}")
+    return args
 
 
 def _recipe(args: argparse.Namespace) -> tuple[Recipe, int]:

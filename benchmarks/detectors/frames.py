@@ -50,7 +50,7 @@ def write_labelled(model: ModelProto, objects: int, work: Path) -> Path:
     count = empty = total = 0
     session = Session(model)
     for frame in _frames("test", work):
-        lines = _lines(_detected(session, frame))
+        lines = labels_of(_detected(session, frame))
         empty += not lines
         if not lines and empty % _EMPTY:
             continue
@@ -86,7 +86,7 @@ def _detected(session: Session, frame: Any) -> Detections:
     return metric.predict([outputs])[0]
 
 
-def _lines(detections: Detections) -> list[str]:
+def labels_of(detections: Detections) -> list[str]:
     """Return what is found as YOLO text: class, middle and sides, in shares of the frame."""
     corners = np.clip(detections.corners, 0, SIZE) / SIZE
     middles, sides = (corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]
