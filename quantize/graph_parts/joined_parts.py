@@ -3,7 +3,7 @@
 In one scale of int8 the smaller parts would be lost, such as scores beside boxes in pixels. So the
 join is left in 16 bits, with all that is computed behind the last layers: the decoding of boxes
 loses less there too. Of what was tried on a YOLOv8n, such as joining the scales in int8 first, this
-is the one that takes no more time on any chip than all of it in int8 with the same output, which
+is the one that takes less time than all of it in int8 with the same output, or about as much, which
 2.5.0 builds only with conversions left in. Estimates of ms in 16 bits and in int8: with 320 pixels
 5.93 and 6.61 on RK3588, 4.65 and 4.67 on RK3576, 17.3 and 17.6 on RK3566; with 640 pixels 17.44 and
 17.48, 15.11 and 15.07 (the one that is larger), 62.3 and 62.9.

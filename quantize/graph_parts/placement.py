@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import NodeProto, TensorProto
 
-from ...core.graphs.graph import Graph
+from ...core.graphs.graph import Graph, attributes
 from ...core.graphs.joins import MOVING
 from .attention import WEIGHTED, floating_tensors
 
@@ -167,9 +167,20 @@ def _shared(graph: Graph, tensors: set[str]) -> dict[str, str]:
     shared: dict[str, str] = {}
     for node in graph.nodes:
         source = node.input[0] if node.input else ""
-        if node.op_type not in MOVING or source not in tensors:
+        if not _moves(node) or source not in tensors:
             continue
         for name in node.output:
             if name in tensors:
                 shared[name] = shared.get(source, source)
     return shared
+
+
+def _moves(node: NodeProto) -> bool:
+    """Return whether a node only moves values: a Resize to the nearest does, as that copies them.
+
+    With a scale of its own behind such a Resize, the compiler takes the convolution that reads it
+    apart: a YOLOv8n of 320 pixels took an estimated 6.50 ms instead of 4.68 on RK3588.
+    """
+    if node.op_type in ("Resize", "Upsample"):
+        return str(attributes(node).get("mode", "nearest")) == "nearest"
+    return node.op_type in MOVING

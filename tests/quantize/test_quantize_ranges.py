@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
+from graphs import model_of
 from rockpress.core.errors import OptionError
+from rockpress.core.graphs.graph import Graph
+from rockpress.quantize.graph_parts.placement import place
 from rockpress.quantize.methods import find_method
 from rockpress.quantize.methods.kl import kl_divergence
 from rockpress.quantize.methods.mse import mse
@@ -296,3 +299,16 @@ def test_zeros_change_no_range(method: Method) -> None:
     """They have a level of their own, so however many there are, no error comes of them."""
     values = np.maximum(np.random.default_rng(0).standard_normal(10000), 0)
     assert method(histogram_of(values)) == method(histogram_of(values, np.zeros(10000)))
+
+
+@pytest.mark.parametrize(("mode", "is_moved"), [("nearest", True), ("linear", False)])
+def test_a_resize_to_the_nearest_keeps_the_scale_of_what_it_copies(
+    mode: str, is_moved: bool
+) -> None:
+    model = model_of(
+        f"""(float[1,3,8,8] x) => (float y) {{
+            a = Conv (x, w)
+            y = Resize <mode = "{mode}"> (a, , scales) }}""",
+        {"w": (4, 3, 1, 1), "scales": np.array([1, 1, 2, 2], np.float32)},
+    )
+    assert place(Graph(model)).same_as == ({"y": "a"} if is_moved else {})
