@@ -102,13 +102,16 @@ class TradeoffFigure:
     ms: float | None = None
 
     @property
-    def cost(self) -> tuple[float, str]:
-        """The ratio that is known, and of what: latency, cycles or size."""
+    def cost(self) -> tuple[float | None, str]:
+        """The ratio that is known, and of what: latency, cycles or size.
+
+        It is None where the toolkit did not build what should have been timed.
+        """
         if self.latency_ratio is not None:
             return self.latency_ratio, "latency"
         if self.cycles_ratio is not None:
             return self.cycles_ratio, "cycles"
-        return self.size_ratio or 0.0, "size"
+        return self.size_ratio, "latency" if self.size_ratio is None else "size"
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ def _tradeoffs(figure: QuantizationFigure) -> Markup | None:
             tradeoff.floating == figure.floating,
         )
         for cost, tradeoff in costs
-        if finite(tradeoff.sqnr_db) is not None
+        if cost is not None and finite(tradeoff.sqnr_db) is not None
     ]
     if len(points) < 2:
         return None

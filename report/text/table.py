@@ -213,15 +213,23 @@ def quantization_text(figure: QuantizationFigure) -> list[str]:
     if figure.scores:
         lines.append(_scores_text(figure))
     if figure.tradeoffs:
-        tried = ", ".join(
-            f"{tradeoff.floating} {_db(tradeoff.sqnr_db)} dB {tradeoff.cost[0] - 1:+.1%}"
-            + ("" if tradeoff.ms is None else f" {tradeoff.ms:.2f} ms")
-            for tradeoff in figure.tradeoffs
-        )
-        of = figure.tradeoffs[0].cost[1]
-        cost = "size of the weights over int8's" if of == "size" else f"estimated {of}"
-        lines.append(f"tensors in {figure.wide}: {figure.floating} (tried, with {cost}: {tried})")
+        lines.append(_tradeoffs_text(figure))
     return lines
+
+
+def _tradeoffs_text(figure: QuantizationFigure) -> str:
+    start = f"tensors in {figure.wide}: {figure.floating}"
+    of = figure.tradeoffs[0].cost[1]
+    if figure.tradeoffs[0].cost[0] is None:
+        return f"{start} (no other number was tried: the toolkit does not build the int8 model)"
+    cost = "size of the weights over int8's" if of == "size" else f"estimated {of}"
+    tried = ", ".join(
+        f"{tradeoff.floating} {_db(tradeoff.sqnr_db)} dB {ratio - 1:+.1%}"
+        + ("" if tradeoff.ms is None else f" {tradeoff.ms:.2f} ms")
+        for tradeoff in figure.tradeoffs
+        if (ratio := tradeoff.cost[0]) is not None
+    )
+    return f"{start} (tried, with {cost}: {tried})"
 
 
 def is_within_chance(figure: QuantizationFigure) -> bool:
