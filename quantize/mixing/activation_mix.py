@@ -53,7 +53,9 @@ def mixed_activations(
     if mixed.dtype == "int16":  # the toolkit takes the inputs of a model in int8 alone
         noise = {name: ratio for name, ratio in noise.items() if name not in graph.input_names}
     if mixed.time is not None:
-        trial = TimedTrial(render_with, held_out.sqnr_db, mixed.time, mixed.budget, deadline)
+        least_db = -math.inf if mixed.below_db is None else mixed.below_db
+        time_of, budget = mixed.time, mixed.budget
+        trial = TimedTrial(render_with, held_out.sqnr_db, time_of, budget, deadline, least_db)
         return timed_choices(graph, scale_groups(plan), noise, trial, progress)
     soon = half + mixed.seconds / 10  # the rest of the time is for the trials
     choices = growing_choices(graph, plan, noise, mixed, soon)

@@ -34,13 +34,17 @@ Names = tuple[str, ...]
 
 @dataclass(frozen=True)
 class TimedTrial:
-    """How choices are tried: ``render`` makes the model of one, ``sqnr_db`` measures it."""
+    """How choices are tried: ``render`` makes the model of one, ``sqnr_db`` measures it.
+
+    Where the budget does not bring ``least_db``, up to the float16 model's time may be spent.
+    """
 
     render: Callable[[Names], ModelProto]
     sqnr_db: Callable[[ModelProto], float]
     time: NpuTime
     budget: MixedBudget
     deadline: float  # of time.monotonic
+    least_db: float = -math.inf
 
 
 def timed_choices(
@@ -63,11 +67,9 @@ def timed_choices(
         RegionPrices(graph, blocks, trial.time),
     )
     search = _Search(trial, candidates, graph.model)
-    search.bisect()
-    while search.goes_on():
-        progress.step("mixed precision", len(search.tried), _MOST_BUILDS)
-        if not search.step():
-            break
+    search.run(progress)
+    if search.widen():
+        search.run(progress)
     return search.tradeoffs()
 
 
@@ -104,12 +106,30 @@ class _Search:
             ms=self._int8_ms,
             latency_ratio=None if self._int8_ms is None else 1.0,
         )
-        self._limit = -math.inf
+        self._limit = self._below_float16 = -math.inf
+        self._least_db = math.inf  # that is enough, whatever the budget says
         if self._int8_ms is not None:
             float16 = trial.time.built(model)
-            below = math.inf if float16 is None else math.nextafter(float16, 0)
-            self._limit = min(self._int8_ms * (1 + trial.budget.most), below)
+            self._below_float16 = math.inf if float16 is None else math.nextafter(float16, 0)
+            self._limit = min(self._int8_ms * (1 + trial.budget.most), self._below_float16)
         self.tried[frozenset()] = self._chosen
+
+    def run(self, progress: Progress) -> None:
+        """Try choices as long as there is something to gain."""
+        self.bisect()
+        while self.goes_on():
+            progress.step("mixed precision", len(self.tried), _MOST_BUILDS)
+            if not self.step():
+                break
+
+    def widen(self) -> bool:
+        """Let choices take up to float16's time where the budget brought too little."""
+        best = max(tried.sqnr_db for tried in self.tried.values() if tried is not None)
+        if best >= self._trial.least_db or not self._limit < self._below_float16 < math.inf:
+            return False
+        self._limit, self._least_db, self._in_vain = self._below_float16, self._trial.least_db, 0
+        self.tried = {names: tried for names, tried in self.tried.items() if tried is not None}
+        return True
 
     def goes_on(self) -> bool:
         """Return whether int8 can be timed, there is time, and something to gain."""
@@ -122,7 +142,10 @@ class _Search:
         )
 
     def _is_enough(self, tradeoff: Tradeoff | None) -> bool:
-        return tradeoff is not None and self._trial.budget.is_reached(tradeoff.sqnr_db)
+        if tradeoff is None:
+            return False
+        is_reached = self._trial.budget.is_reached(tradeoff.sqnr_db)
+        return is_reached or tradeoff.sqnr_db >= self._least_db
 
     def bisect(self) -> None:
         """Find how far the choices that grow as expected can grow, in few builds.

@@ -71,11 +71,17 @@ def quantizers(model: ModelProto) -> set[str]:
 
 @pytest.fixture
 def mixed_plan(net: ModelProto, tmp_path: Path) -> Callable[..., Plan]:
-    def mix(budget: str, time: NpuTime, seconds: float = 300, model: ModelProto = net) -> Plan:
+    def mix(
+        budget: str,
+        time: NpuTime,
+        seconds: float = 300,
+        model: ModelProto = net,
+        below_db: float | None = None,
+    ) -> Plan:
         def cost(layer: LayerShape, dtype: str) -> float:
             return layer_cycles(layer, RK3588, dtype)
 
-        mixed = MixedPrecision(parse_mixed(budget), cost, seconds, time=time)
+        mixed = MixedPrecision(parse_mixed(budget), cost, seconds, below_db, time=time)
         size = Graph(model).shapes["x"][-1]
         given = samples(12, 0, size), samples(4, 1, size)
         paths = tmp_path / "q.onnx", tmp_path / "p.toml"
@@ -148,6 +154,29 @@ def test_nothing_slower_than_float16_is_chosen(mixed_plan: Callable[..., Plan]) 
         plan = mixed_plan(budget, by_number(built))
         assert plan.high_precision == ()
         assert [one.floating for one in plan.tradeoffs] == [()]
+
+
+def test_a_rescue_may_take_up_to_float16_where_its_budget_brings_too_little(
+    mixed_plan: Callable[..., Plan], net: ModelProto
+) -> None:
+    first: list[set[str]] = []
+
+    def built(model: ModelProto) -> float:
+        if not is_qdq(model):
+            return 20.0
+        first.append(quantizers(model))
+        return 10.0 if first[-1] == first[0] else 15.0
+
+    plain = mixed_plan("latency=+5%", by_number(built))
+    assert plain.high_precision == ()
+    first.clear()
+    least = plain.tradeoffs[0].sqnr_db + 1
+    rescued = mixed_plan("latency=+5%", by_number(built), below_db=least)
+    assert rescued.high_precision and {one.ms for one in rescued.tradeoffs[1:]} == {15.0}
+    assert rescued.tradeoffs[-1].sqnr_db >= least
+    first.clear()
+    enough = mixed_plan("latency=+60%", by_number(built), below_db=least)
+    assert enough.tradeoffs[-1].sqnr_db >= least  # which the budget alone has brought
 
 
 def test_what_cannot_be_built_is_no_choice(mixed_plan: Callable[..., Plan]) -> None:
