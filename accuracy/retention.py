@@ -136,9 +136,13 @@ def too_few_samples(result: Retention, limit: float) -> str | None:
     if certain:
         enough = _about(3 / (1 - limit))
     return (
-        f"{result.samples} samples are too few to tell {result.value:.3f} from the limit "
+        f"{_samples(result.samples)} too few to tell {result.value:.3f} from the limit "
         f"{limit:g}: the interval is {low:.3f} to {result.high:.3f}; {enough}"
     )
+
+
+def _samples(count: int) -> str:
+    return "1 sample is" if count == 1 else f"{count} samples are"
 
 
 def _enough(value: float, low: float, high: float, samples: int, limit: float) -> str:

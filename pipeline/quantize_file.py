@@ -13,6 +13,7 @@ from ..core.progress import SILENT, Progress
 from ..core.results.model_figures import QuantizationFigure
 from ..quantize.quantize import QuantizeResult
 from .figures.first_look import first_look
+from .figures.result_warnings import look_warnings
 from .output_files import require_output
 from .recipes.recipe import Recipe, only_target
 from .samples.ready_model import logits_at_cut, open_calibrated
@@ -66,13 +67,20 @@ def quantize_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> 
     task = quantize_task(ready.model, calib, recipe, target, logits)
     toolkit = toolkit_settings(recipe.toolkit)
     result = quantize_as(task, output, output.with_suffix(".plan.toml"), progress, toolkit)
+    comparison = first_look(ready.model, output, calib, recipe.run.seed, optimise=False)
     return Quantized(
         result,
         model_bytes(recipe.model),
         model_bytes(output),
-        first_look(ready.model, output, calib, recipe.run.seed, optimise=False),
+        comparison,
         quantization_figure(result),
-        in_order((*sample_warnings, *quantize_warnings(recipe.quantize, result))),
+        in_order(
+            (
+                *sample_warnings,
+                *quantize_warnings(recipe.quantize, result),
+                *look_warnings(comparison),
+            )
+        ),
         _tensor_errors(recipe, task, result, progress),
     )
 

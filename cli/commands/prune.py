@@ -35,10 +35,11 @@ def command(
 ) -> None:
     """Remove whole channels from an ONNX model, or make its weights sparse."""
     from ...pipeline.figures.first_look import judged
+    from ...pipeline.figures.result_warnings import look_warnings
     from ...pipeline.prune_file import prune_file
     from ...pipeline.recipes.recipe import make_recipe
     from ...report.documents.document import judgement_document
-    from ...report.text.verdict import judgement_text
+    from ...report.text.verdict import doubts_in, judgement_text
 
     with watching(quiet=quiet) as progress:
         pruned = prune_file(make_recipe(model, **options), output, progress)
@@ -47,7 +48,8 @@ def command(
         document = {**judgement_document(judgement), **asdict(result), "path": str(result.path)}
         print_json({"schema": o.SCHEMA, **document})
     else:
-        print_lines([judgement_text(judgement)])
+        doubts = doubts_in(look_warnings(pruned.comparison))
+        print_lines([judgement_text(judgement, doubts=doubts)])
         if result.budget is not None:
             _show_channels(result, result.budget.kind)
         if result.sparsity is not None:

@@ -30,7 +30,7 @@ def command(
     from ...report.documents.document import judgement_document
     from ...report.text.table import counted, quantization_text, similarity_text
     from ...report.text.units import size_text
-    from ...report.text.verdict import judgement_text
+    from ...report.text.verdict import doubts_in, judgement_text
     from ..errors_table import show_errors
     from ..progress_display import watching
     from ..show import print_json, print_lines, warn
@@ -74,7 +74,7 @@ def command(
     hint = "" if number_format.is_qdq else ", to be given to convert"
     print_lines(
         [
-            judgement_text(judgement),
+            judgement_text(judgement, doubts=doubts_in(quantized.warnings)),
             f"{output}: {sizes}, {formats}",
             *quantization_text(quantized.figure),
             f"{similarity_text(near.agreement, near.sqnr_db)} on "

@@ -16,7 +16,7 @@ from onnx import ModelProto, NodeProto
 
 from ..types import Array
 from .graph import Graph, attributes
-from .joins import ARITHMETIC, RESHAPING, WHOLE, followed_back
+from .joins import ARITHMETIC, RESHAPING, WHOLE, followed_back, source_of
 
 Places = NDArray[np.int64]
 
@@ -25,6 +25,7 @@ _CHANNEL_AXES = {"Conv": 1, "ConvTranspose": 1, "Gemm": -1, "MatMul": -1}
 _RANKING = ("TopK", "NonMaxSuppression", "ArgMax", "ArgMin", "NonZero", "Unique")
 _PROBABILITIES = ("Sigmoid", "Softmax", "HardSigmoid")
 _STEP = 1 / 255  # of int8 over the 0 to 1 of a probability
+_FAR_APART = 8  # times: in one scale of int8 the smaller values have few steps
 _KIND_LENGTH = 4  # operators by which two tensors count as of one kind
 
 
@@ -69,8 +70,8 @@ def parts_of(model: ModelProto) -> tuple[OutputPart, ...]:
 
     An output is taken apart along the axis of the Concat that it comes from, followed back through
     what only moves or scales its values, and along those of Concats that were only moved before
-    that. Levels of one head, the same tensors at several resolutions, count as one part, and so do
-    its classes.
+    that. So is one whose values a constant scales to sizes that lie far apart. Levels of one head,
+    the same tensors at several resolutions, count as one part, and so do its classes.
     """
     graph = Graph(model)
     parts: list[OutputPart] = []
@@ -102,7 +103,43 @@ def _labels_of(graph: Graph, output: str) -> tuple[Array | None, dict[str, int]]
         return None, {}
     tensors: dict[str, int] = {}
     labels = _labelled(graph, output, tensors, (*WHOLE, *ARITHMETIC))
-    return (None, {}) if labels is None or len(set(tensors.values())) < 2 else (labels, tensors)
+    if labels is not None and len(set(tensors.values())) > 1:
+        return labels, tensors
+    return _labels_of_scales(graph, output)
+
+
+def _labels_of_scales(graph: Graph, output: str) -> tuple[Array | None, dict[str, int]]:
+    """Return the same of an output whose values a constant brings to sizes that lie far apart."""
+    moves: list[NodeProto] = []
+    node = graph.producers.get(output)
+    while node is not None and (source := source_of(graph, node)) is not None:
+        shape = graph.shapes.get(node.output[0])
+        sizes = _sizes_of_constant(graph, node)
+        if sizes is not None and shape is not None and (edges := _gaps(sizes)).size:
+            groups = np.searchsorted(edges, np.broadcast_to(sizes, shape)).astype(np.int32)
+            names = {f"{output} (scale {n + 1} of {len(edges) + 1})": n for n in np.unique(groups)}
+            return _moved(graph, groups, moves[::-1]), names
+        moves.append(node)
+        node = graph.producers.get(source)
+    return None, {}
+
+
+def _sizes_of_constant(graph: Graph, node: NodeProto) -> Array | None:
+    if node.op_type not in ("Mul", "Div"):
+        return None
+    constant = next(graph.weights[name] for name in node.input if graph.is_weight(name))
+    sizes: Array = np.abs(
+        constant if node.op_type == "Mul" else 1 / np.where(constant, constant, 1)
+    )
+    return sizes
+
+
+def _gaps(sizes: Array) -> Array:
+    """Return what lies between sizes of which one is eight times the next smaller one."""
+    ordered = np.unique(sizes[sizes > 0])
+    wide = ordered[1:] >= _FAR_APART * ordered[:-1]
+    middles: Array = np.sqrt(ordered[1:] * ordered[:-1])[wide]
+    return middles
 
 
 def _labelled(

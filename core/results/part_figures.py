@@ -15,8 +15,10 @@ class PartFigure:
 
     ``sqnr_db`` is over all samples. ``variance_ratio`` is the variance of the result over that of
     the baseline, from value to value or from sample to sample, whichever is less; None where the
-    baseline hardly varies either. ``finite`` is whether the result is so wherever the baseline is.
-    ``ranked`` values are in an order that depends on them, so their SQNR is not judged.
+    baseline hardly varies either. ``distinct_db`` is as the SQNR, but its signal is only what
+    differs from sample to sample; None where that is hardly anything. ``finite`` is whether the
+    result is so wherever the baseline is. ``ranked`` values are in an order that depends on
+    them, so their SQNR is not judged.
     """
 
     output: str
@@ -26,6 +28,7 @@ class PartFigure:
     variance_ratio: float | None
     finite: bool
     ranked: bool = False
+    distinct_db: float | None = None
 
     @property
     def is_alive(self) -> bool:

@@ -61,6 +61,7 @@ class PartMeter:
                 variance_ratio=sums.variance_ratio(part.least_range),
                 finite=sums.finite,
                 ranked=part.is_ranked,
+                distinct_db=sums.distinct_db,
             )
             for part, sums in zip(self._parts, self._sums, strict=True)
         )
@@ -119,6 +120,17 @@ class _PartSums:
         self._places.count += 1
         self._places.totals += both
         self._places.squares += np.square(both)
+
+    @property
+    def distinct_db(self) -> float | None:
+        """What differs between samples over the noise, in dB; None where it is hardly anything."""
+        places = self._places
+        if places is None or places.count < 2:
+            return None
+        before, _ = places.variances()
+        if before <= _LEAST_DEVIATION**2 * self._all.squares[0] / self._all.count:
+            return None
+        return in_db(float(before) * self._all.count, self.noise)
 
     def variance_ratio(self, least_range: float) -> float | None:
         """Return candidate over reference, the lesser of all values and of place by place."""

@@ -14,6 +14,7 @@ from ...core.diagnostics import Diagnostic, option
 from ...core.results.model_figures import ModelRow
 from ...core.results.usual_fidelity import USUAL_INT8
 from ...report.documents.report_reader import metric_details
+from ...report.text.verdict import part_name
 from ..options.check_options import Gates
 
 # a figure whose 95 % interval is wider than this rests on few samples
@@ -41,8 +42,15 @@ def result_warnings(
         *_lost_classes(comparison),
         *_too_few_samples(comparison, gates),
         *_low_similarity(comparison),
+        *_indistinct(comparison),
         *own,
     )
+
+
+def look_warnings(comparison: Comparison) -> tuple[Diagnostic, ...]:
+    """Return what is doubtful about a model that a single command has made, without labels."""
+    few = _too_few_samples(comparison, Gates())
+    return (*few, *_low_similarity(comparison), *_indistinct(comparison))
 
 
 def _broken_outputs(comparison: Comparison) -> Iterator[Diagnostic]:
@@ -51,10 +59,11 @@ def _broken_outputs(comparison: Comparison) -> Iterator[Diagnostic]:
         return
     yield Diagnostic(
         "outputs-broken",
-        "the result is of no use: parts of its outputs are dead, or mostly noise",
-        f"see with {option('scheme', 'float16')} whether int8 is the cause; if so, keep more in 16 "
-        f"bits with {option('mixed', 'sqnr=20')}, or end the model before the operators that int8 "
-        f"cannot hold, with {option('outputs')}",
+        "parts of the outputs are dead, or differ from the baseline's by most of their size",
+        f"where int8 is the cause, {option('scheme', 'float16')} shows it: keep more in 16 bits "
+        "with "
+        f"{option('mixed', 'sqnr=20')}, or end the model before the operators that int8 cannot "
+        f"hold, with {option('outputs')}",
     )
 
 
@@ -99,18 +108,38 @@ def _too_few_samples(comparison: Comparison, gates: Gates) -> Iterator[Diagnosti
     if retention is not None and retention.low is not None and retention.high is not None:
         reason = gates.min_retention and too_few_samples(retention, gates.min_retention)
         if not reason and retention.high - retention.low > _WIDE:
-            reason = f"{count} samples are few: {_interval(retention.low, retention.high)}"
+            reason = f"{_few(count)}: {_interval(retention.low, retention.high)}"
         if reason:
             yield Diagnostic("retention-too-few-samples", reason, more)
     elif retention is None and comparison.agreement is not None:
         low, high = proportion_interval(comparison.agreement, count)
         if high - low > _WIDE:
-            text = f"{count} samples are few: {_interval(low, high, 'agreement')}"
+            text = f"{_few(count)}: {_interval(low, high, 'agreement')}"
             yield Diagnostic("retention-too-few-samples", text, more)
+
+
+def _few(count: int) -> str:
+    return "1 sample is few" if count == 1 else f"{count} samples are few"
 
 
 def _interval(low: float, high: float, figure: str = "retention") -> str:
     return f"{figure} is between {low:.2f} and {high:.2f}"
+
+
+def _indistinct(comparison: Comparison) -> Iterator[Diagnostic]:
+    """Yield the parts whose error is larger than what the samples differ in, if they are alive."""
+    parts = [
+        part_name(part)
+        for part in comparison.parts
+        if part.is_alive and not part.ranked and (part.distinct_db or 0.0) < 0
+    ]
+    if parts:
+        yield Diagnostic(
+            "retention-indistinct",
+            f"{' and '.join(parts)} {'differs' if len(parts) == 1 else 'differ'} more from the "
+            "baseline than its samples do from one another",
+            f"measure with labelled samples ({option('eval')}) that differ as much as real ones",
+        )
 
 
 def _low_similarity(comparison: Comparison) -> Iterator[Diagnostic]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ...core.diagnostics import Diagnostic
 from ...core.results.part_figures import PartFigure, worst_part
@@ -22,8 +22,17 @@ IN_VERDICT = (
     *("preprocess-chance", "preprocess-undecided", "preprocess-scale", "preprocess-mean-std"),
     *("preprocess-color", "preprocess-layout", "preprocess-resize"),
     *("evaluation-one-class", "calibration-overlap", "retention-class-lost"),
-    *("retention-low-similarity", "retention-too-few-samples", "result-slower", "result-larger"),
+    *(
+        "retention-indistinct",
+        "retention-low-similarity",
+        "retention-too-few-samples",
+        "result-slower",
+        "result-larger",
+    ),
 )
+
+
+_UNJUDGED = "nothing tells whether the outputs are right"
 
 
 def report_verdict(report: Report) -> str:
@@ -47,10 +56,18 @@ def target_verdict(target: TargetReport) -> str:
     return judgement_text(target.judgement, facts, doubts)
 
 
+def doubts_in(warnings: Iterable[Diagnostic]) -> list[str]:
+    """Return the texts of those warnings that say how much a result is worth."""
+    return [warning.text for warning in warnings if warning.code in IN_VERDICT]
+
+
 def _is_in_verdict(warning: Diagnostic, target: TargetReport) -> bool:
     """Return whether the line says a warning: not what a gate that fails has said already."""
-    is_repeated = warning.code == "retention-low-similarity" and target.verdict == "fail"
-    return warning.code in IN_VERDICT and not is_repeated
+    similarity = ("retention-low-similarity", "retention-indistinct")
+    is_repeated = warning.code in similarity and target.verdict == "fail"
+    codes = [each.code for each in target.warnings]
+    no_figure = warning.code == "retention-too-few-samples" and "preprocess-chance" in codes
+    return warning.code in IN_VERDICT and not is_repeated and not no_figure
 
 
 def judgement_text(
@@ -63,6 +80,8 @@ def judgement_text(
     shown = failed or [gate for gate in judgement.gates if gate.is_asked]
     reasons = [text for gate in shown for text in gate_texts(gate, judgement.parts)]
     word = WORDS[judgement.verdict]
+    if reasons and judgement.parts and not any(gate.name == ALIVE for gate in judgement.gates):
+        doubts = [*doubts, _UNJUDGED]
     if judgement.verdict == "pass" and doubts:
         word += ", with doubts"
     return f"{word}: {'; '.join([*(reasons or [_seen(judgement)]), *facts, *doubts])}"
@@ -71,7 +90,7 @@ def judgement_text(
 def _seen(judgement: Judgement) -> str:
     """Return what there is to say where no gate was asked for and none fails."""
     if not judgement.gates:
-        return "nothing tells whether the outputs are right"
+        return _UNJUDGED
     return f"the outputs are alive, the worst has {_db(worst_part(judgement.parts).sqnr_db)}"
 
 
@@ -89,7 +108,7 @@ def gate_texts(gate: GateFigure, parts: Sequence[PartFigure]) -> list[str]:
     if gate.name == FIDELITY and not gate.passed:
         poor = [part for part in parts if part.is_judged and part.sqnr_db < gate.limit]
         return [
-            f"{part_name(part)} has {_db(part.sqnr_db)}, less than {gate.limit:g}: it is mostly "
+            f"{part_name(part)} has {part.sqnr_db:.2f} dB, less than {gate.limit:g}: it is mostly "
             "noise"
             for part in poor
         ]

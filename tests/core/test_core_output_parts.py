@@ -95,6 +95,20 @@ def test_what_counts_as_one_part(joined: str, tensors: list[tuple[str, ...]]) ->
     assert (merged or [part.tensors for part in parts]) == whole
 
 
+def test_what_a_constant_scales_far_apart_is_apart() -> None:
+    vector = np.array([320.0] * 4 + [1.0] * 6, np.float32).reshape(1, 10, 1, 1)
+    text = """(float[1,3,4,4] x) => (y) {
+        c = Conv (x, w)  s = Sigmoid (c)  m = Mul (s, vector)  y = Reshape (m, flat) }"""
+    weights: Weights = {"w": (10, 3, 1, 1), "vector": vector, "flat": np.array([1, 10, 16])}
+    scores, boxes = parts_of(model_of(text, weights))
+    values = np.arange(160.0).reshape(1, 10, 16)
+    np.testing.assert_array_equal(boxes.of(values), values[0, :4].ravel())
+    np.testing.assert_array_equal(scores.of(values), values[0, 4:].ravel())
+    strides = np.array([8.0, 16.0, 32.0, 64.0] * 4, np.float32).reshape(1, 1, 4, 4)
+    text = "(float[1,3,4,4] x) => (y) { c = Conv (x, w)  y = Mul (c, strides) }"
+    assert len(parts_of(model_of(text, {"w": (10, 3, 1, 1), "strides": strides}))) == 1
+
+
 def test_what_a_ranking_has_ordered_is_marked() -> None:
     model = model_of(
         """(float[1,16] x) => (float[1,4] y, int64[1,4] i) {

@@ -72,7 +72,7 @@ NOTHING_TO_GIVE = {
         *("toolkit-rule-disabled", "toolkit-sparse-cycles", "toolkit-sparse", "toolkit-fidelity"),
         *("toolkit-layer-table", "toolkit-output-renamed", "retention-class-lost"),
         "output-parts-apart",
-        "outputs-broken",
+        *("outputs-broken", "retention-indistinct"),
     ),
 }
 
@@ -330,11 +330,16 @@ def test_the_accuracy_that_mixed_precision_can_reach(tmp_path: Path) -> None:
     onnx.save(model_of(text, weights, prepared=False), tmp_path / "m.onnx")
     np.savez(tmp_path / "c.npz", x=random.normal(size=(20, 16)).astype(np.float32))
     recipe = make_recipe(tmp_path / "m.onnx", calib=tmp_path / "c.npz", mixed="sqnr=400")
-    (warning,) = quantize_file(recipe, tmp_path / "q.onnx").warnings
-    assert warning.code == "mixed-budget" and warning.hint.startswith("ask for less, ")
+    (warning,) = (
+        each
+        for each in quantize_file(recipe, tmp_path / "q.onnx").warnings
+        if each.code == "mixed-budget"
+    )
+    assert warning.hint.startswith("ask for less, ")
     (best,) = re.findall(r"has ([\d.]+) dB", warning.text)
     less = recipe.with_options(mixed=f"sqnr={float(best) - 0.1:.1f}")
-    assert quantize_file(less, tmp_path / "q.onnx").warnings == ()
+    warnings = quantize_file(less, tmp_path / "q.onnx").warnings
+    assert "mixed-budget" not in [each.code for each in warnings]
 
 
 def of_a_comparison(gates: Gates, **figures: Any) -> tuple[Diagnostic, ...]:

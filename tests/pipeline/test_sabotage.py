@@ -109,8 +109,8 @@ DETECTORS: dict[str, tuple[Sabotage, str]] = {
     ),
     "boxes are infinite": (followed_by("boxes", ("Div", 0)), r"^FAIL: 'boxes' .* it is not finite"),
     "boxes in another unit": (scaled("strides", 1 / 320), r"^FAIL: 'boxes' of output 'y' is dead"),
-    "boxes have the wrong scale": (scaled("strides", 2), r"^FAIL: 'boxes' .* 0\.0 dB"),
-    "boxes have the wrong sign": (scaled("strides", -1), r"^FAIL: 'boxes' .* -6\.0 dB"),
+    "boxes have the wrong scale": (scaled("strides", 2), r"^FAIL: 'boxes' .* 0\.00 dB"),
+    "boxes have the wrong sign": (scaled("strides", -1), r"^FAIL: 'boxes' .* -6\.02 dB"),
     "scores are squeezed": (scaled("gain", 0.3), r"^no gate: .*farther .* than usual"),
     "classes are swapped": (changed("cls.weight", lambda w: w[::-1]), r"^no gate: .*farther"),
     "red and blue are swapped": (
