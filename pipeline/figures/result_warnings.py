@@ -22,6 +22,7 @@ _WIDE = 0.1
 # a class that is lost: known to the baseline, on as many samples as make it no chance
 _KNOWN, _LEAST = 0.5, 3
 _NAMED = 3  # classes in a text
+_FEWEST = 4  # calibration samples below which a single command says so
 
 
 def result_warnings(
@@ -49,7 +50,7 @@ def result_warnings(
 
 def look_warnings(comparison: Comparison) -> tuple[Diagnostic, ...]:
     """Return what is doubtful about a model that a single command has made, without labels."""
-    few = _too_few_samples(comparison, Gates())
+    few = _too_few_samples(comparison, Gates()) if comparison.samples < _FEWEST else ()
     return (*few, *_low_similarity(comparison), *_indistinct(comparison))
 
 

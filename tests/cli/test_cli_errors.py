@@ -348,7 +348,7 @@ def test_a_list_with_a_path_with_a_space(
     (images / "0.png").rename(images / "a b.png")
     (images / "list.txt").write_text("a b.png\n1.png\n")
     done = rockpress(*usual("quantize", small_cnn, images / "list.txt"))
-    assert (done.code, done.err) == (0, "rockpress: quantize\n")
+    assert done.code == 0 and done.err.startswith("rockpress: quantize\nwarning: 2 samples are few")
     assert "on 2 calibration samples" in done.out
 
 

@@ -120,9 +120,10 @@ def test_quantize_tells_of_outputs_that_int8_cannot_hold(tmp_path: Path) -> None
     recipe = make_recipe(model=tmp_path / "m.onnx", calib=tmp_path / "c.npz")
     for target, code in (("rv1103b", "output-range-join"), ("rk3588", "output-parts-apart")):
         found = quantize_file(recipe.with_options(target=target), tmp_path / "q.onnx")
-        assert [one.code for one in found.warnings] == [code]
+        codes = [one.code for one in found.warnings]
+        assert [each for each in codes if not each.startswith("retention-")] == [code]
         cut = ["boxes", "scores"] if target == "rv1103b" else ["boxes", "b"]
-        assert option("outputs", cut) in found.warnings[0].hint
+        assert option("outputs", cut) in found.warnings[codes.index(code)].hint
         there = quantize_file(recipe.with_options(target=target, outputs=cut), tmp_path / "c.onnx")
         assert there.warnings == ()
 

@@ -48,8 +48,8 @@ def test_their_scores_are_not_capped_by_what_was_seen(model: Path) -> None:
 
 
 def test_what_the_hint_names_makes_the_notice_go(model: Path) -> None:
-    (notice,) = quantized_at(model).warnings
-    assert notice.code == "output-parts-apart"
+    code = "output-parts-apart"
+    (notice,) = (each for each in quantized_at(model).warnings if each.code == code)
     named = ["b0", "b1", "c0", "c1"]
     assert option("outputs", named) in notice.hint
-    assert quantized_at(model, *named).warnings == ()
+    assert code not in [each.code for each in quantized_at(model, *named).warnings]

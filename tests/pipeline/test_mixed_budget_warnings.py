@@ -19,12 +19,11 @@ INT8 = Tradeoff((), 20.0, ms=2.0, latency_ratio=1.0)
 NO_TIME = NpuTime(lambda model: None, lambda layer, dtype: 1.0, lambda shape: 0.1)
 
 
-def warnings(*tradeoffs: Tradeoff) -> tuple[Diagnostic, ...]:
-    plan = Plan("w8a8", 8, {}, {}, {}, tradeoffs=tradeoffs)
-    return quantize_warnings(TIMED, QuantizeResult(Path("q"), Path("p"), plan))
+def test_a_budget_that_buys_nothing_is_told(small_cnn: Path) -> None:
+    def warnings(*tradeoffs: Tradeoff) -> tuple[Diagnostic, ...]:
+        plan = Plan("w8a8", 8, {}, {}, {}, tradeoffs=tradeoffs)
+        return quantize_warnings(TIMED, QuantizeResult(small_cnn, Path("p"), plan))
 
-
-def test_a_budget_that_buys_nothing_is_told() -> None:
     assert warnings(INT8, Tradeoff(("a",), 23.0, ms=2.1, latency_ratio=1.05)) == ()
     (nothing,) = warnings(INT8)
     assert (nothing.code, "buys nothing" in nothing.text) == ("mixed-budget", True)
