@@ -18,6 +18,7 @@ from .scratch import is_lock, scratch_folder
 
 _CHUNK = 1 << 20
 _NAME_LENGTH = 40
+_ATTEMPTS = 5  # at a folder that another process removes meanwhile
 _mask_lock = threading.Lock()
 
 
@@ -114,9 +115,19 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def require_writable(folder: Path) -> None:
-    """Raise OutputError now, before minutes are spent, if ``folder`` cannot be written to."""
-    with _made(folder):
-        _temporary_beside(folder / "probe").unlink()
+    """Raise OutputError now, before minutes are spent, if ``folder`` cannot be written to.
+
+    Another process that has looked just before may remove the folder that it made meanwhile.
+    """
+    for attempt in range(_ATTEMPTS):
+        with _made(folder):
+            try:
+                _temporary_beside(folder / "probe").unlink()
+            except OutputError:
+                if folder.is_dir() or attempt + 1 == _ATTEMPTS:
+                    raise
+            else:
+                return
 
 
 def require_file(path: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -179,6 +180,23 @@ def test_staging_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     with pytest.raises(OutputError, match="No space left"), staging(tmp_path / "new") as work:
         (work / "a").write_text("a")
     assert tree(tmp_path) == []
+
+
+def test_a_folder_that_another_process_removes_meanwhile_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, folder = Path.mkdir, tmp_path / "new" / "deep"
+    calls = 0
+
+    def mkdir(path: Path, *args: Any, **options: Any) -> None:
+        nonlocal calls
+        made(path, *args, **options)
+        if path == folder and (calls := calls + 1) == 1:
+            path.rmdir()
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    require_writable(folder)
+    assert calls > 2 and list(tmp_path.iterdir()) == []
 
 
 def test_require_writable_leaves_no_trace(tmp_path: Path) -> None:
