@@ -21,8 +21,10 @@ def with_cut_savings(
         return list(warnings)
     saved = partial(ms_behind, conversion.layers, run.target, run.float_model)
     graph = Graph(run.float_model)
-    told = {notice.subject: notice for notice in join_notices(graph, run.quantized.plan, saved)}
+    with_savings = {
+        notice.subject: notice for notice in join_notices(graph, run.quantized.plan, saved)
+    }
     return [
-        told.get(warning.subject, warning) if warning.code == CODE else warning
+        with_savings.get(warning.subject, warning) if warning.code == CODE else warning
         for warning in warnings
     ]

@@ -147,9 +147,9 @@ def _ranges(
 ) -> Callable[[str], tuple[str, Range]]:
     """Return tensor -> where its range comes from, and the range."""
     histograms, ranges = calibrated.statistics.histograms, method.ranges
-    seen = {name: (histogram.low, histogram.high) for name, histogram in histograms.items()}
+    measured = {name: (histogram.low, histogram.high) for name, histogram in histograms.items()}
     origins, logits = calibrated.placement.same_as, calibrated.task.logits
-    probabilities = ProbabilityRanges(calibrated.graph, seen, origins, logits)
+    probabilities = ProbabilityRanges(calibrated.graph, measured, origins, logits)
 
     def range_of(tensor: str) -> tuple[str, Range]:
         return probabilities.adjusted(tensor, ranges.name, ranges.choose(histograms[tensor]))

@@ -67,17 +67,17 @@ def _joined_to(graph: Graph, node: NodeProto, members: Mapping[str, list[NodePro
 def _block(
     graph: Graph, nodes: Sequence[NodeProto], floating: set[str], time: NpuTime
 ) -> FusedBlock:
-    made = {name for node in nodes for name in node.output if name}
-    read = {name for node in nodes for name in node.input if name} - made - graph.weights.keys()
+    computed = {name for node in nodes for name in node.output if name}
+    read = {name for node in nodes for name in node.input if name} - computed - graph.weights.keys()
     outer = {
         name
-        for name in made
+        for name in computed
         if name in graph.output_names
         or any(reader not in nodes for reader in graph.consumers.get(name, []))
     }
     is_float = any(node.output[0] in floating for node in nodes)
     extra = 0.0 if is_float else _extra_ms(graph, nodes[0], time)
-    reads, writes, inner = (tuple(sorted(names)) for names in (read, outer, made - outer))
+    reads, writes, inner = (tuple(sorted(names)) for names in (read, outer, computed - outer))
     return FusedBlock(tuple(nodes), reads, writes, inner, is_float, extra)
 
 
@@ -143,7 +143,7 @@ def regions_of(
             writer[name] = index
     outputs, last = set(graph.output_names), len(blocks) - 1
     spans = [_span(members, writer, readers, outputs) for members in groups.values()]
-    seen = set()
+    yielded = set()
     for start in range(last + 1):
         for end in range(start, last + 1):
             if end - start >= _LONGEST and start > 0 and end < last:
@@ -154,8 +154,8 @@ def regions_of(
                 if start <= first and final <= end
                 for name in members
             ]
-            if inside and tuple(inside) not in seen:
-                seen.add(tuple(inside))
+            if inside and tuple(inside) not in yielded:
+                yielded.add(tuple(inside))
                 yield tuple(inside)
 
 
