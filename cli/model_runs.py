@@ -143,6 +143,7 @@ def _end(job: ModelJob, result: Report, display: Display) -> int:
 def show_plans(jobs: Sequence[ModelJob], *, as_json: bool) -> None:
     """Show what each run would do."""
     from ..pipeline.dry_run import plan_run
+    from ..report.text.family_text import family_text
 
     with watching(quiet=True) as progress:
         plans = [
@@ -153,8 +154,9 @@ def show_plans(jobs: Sequence[ModelJob], *, as_json: bool) -> None:
         print_json({"schema": SCHEMA, "targets": targets})
         return
     for name, plan in plans:
+        lines = [family_text(plan.family)] if plan.family else []
         title = f"{name}: {plan.target}" if name else plan.target
-        print_lines([f"{title} -> {plan.output}"])
+        print_lines([f"{title} -> {plan.output}", *(f"  {line}" for line in lines)])
         print_lines(f"  {stage.name:<18}  {stage.status:<6}  {stage.what}" for stage in plan.stages)
         gates = [f"{gate} {limit:g}" for gate, limit in plan.gates.items()]
         print_lines([f"  gates: {', '.join(gates) or 'none'}"])

@@ -98,6 +98,9 @@ class _Lines(_WarningsOnly):
     def cached(self, name: str) -> None:
         self._say(f"rockpress: {self._name}{name}: cached")
 
+    def note(self, text: str) -> None:
+        self._say(f"rockpress: {text}")
+
     def _begin(self, activity: str) -> None:
         self._activity = activity
         self._started = self._last_line = time.monotonic()
@@ -133,6 +136,9 @@ class _Bar(_WarningsOnly):
         self._progress.update(
             self._task, description=f"{self._name}{name}: cached", completed=1, total=1
         )
+
+    def note(self, text: str) -> None:
+        self._say(f"rockpress: {text}")
 
     def _say(self, line: str) -> None:
         self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -33,6 +33,9 @@ class Progress:
         """Code and text of the warnings that were shown already."""
         return frozenset()
 
+    def note(self, text: str) -> None:
+        """Tell at once of what is no warning."""
+
     def end(self, status: str) -> None:
         """Note that all is over of the one target: done or failed."""
 

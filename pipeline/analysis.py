@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from ..core.passes.prepare import fixed_input_shapes
 from ..core.progress import SILENT, Progress
 from ..core.scratch import scratch_folder
 from ..quantize.quantize import QuantizeResult, quantize
+from .filled_recipe import fill_recipe
 from .inspection import ModelFacts, facts_of
 from .recipes.recipe import Recipe, targets_of
 from .samples.ready_model import ReadyModel, ready_model
@@ -112,8 +113,10 @@ def analyse_file(
 
     Raises RockpressError.
     """
-    ready = ready_model(recipe.model, recipe.shape)
-    return facts_of(ready), analyse(ready, recipe, progress)
+    filled = fill_recipe(recipe, "run")
+    ready = ready_model(recipe.model, filled.recipe.shape)
+    facts = replace(facts_of(ready), family=filled.family)
+    return facts, analyse(ready, filled.recipe, progress)
 
 
 def analyse(ready: ReadyModel, recipe: Recipe, progress: Progress = SILENT) -> tuple[Analysis, ...]:

@@ -37,6 +37,7 @@ from .figures.figures_of import (
 from .figures.last_release import open_last_release, require_comparable, with_changes
 from .figures.result_warnings import result_warnings
 from .figures.robustness import robustness_of
+from .filled_recipe import fill_recipe
 from .inputs import open_both
 from .recipes.recipe import Recipe, recipe_document
 from .requirements import require_latency, require_measurable
@@ -83,6 +84,8 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
     A ``.rknn`` is built again from the files that its manifest names, since the file alone cannot
     be simulated. Raises RockpressError, naming a file that is missing or has changed.
     """
+    filled = fill_recipe(recipe, "check", progress)
+    recipe = filled.recipe
     require_measurable(recipe)
     last = open_last_release(recipe)
     ready = ready_model(recipe.model, recipe.shape)
@@ -133,7 +136,7 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
     )
     toolkit = ToolVersion("rknn-toolkit2", toolkit_version(recipe.toolkit.toolkit_python))
     tool = ToolVersion("rockpress", rockpress_version())
-    whole = Report(tool, toolkit, recipe_document(recipe), (report,))
+    whole = Report(tool, toolkit, recipe_document(recipe), (report,), family=filled.family)
     return rendered(with_changes(whole, recipe, last))
 
 

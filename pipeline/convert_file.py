@@ -20,6 +20,7 @@ from ..core.graphs.model import is_qdq, load_model, model_digest, save_model
 from ..core.progress import SILENT, Progress
 from ..core.scratch import scratch_folder
 from ..quantize.rendering.plan import read_plan
+from .filled_recipe import fill_recipe
 from .output_files import archive_stale, require_output, require_unread
 from .parallel import each_target
 from .recipes.recipe import Recipe, only_target, targets_of
@@ -45,8 +46,13 @@ def convert_file(
     A QDQ model is converted as it says, any other in float16, unless ``recipe.convert`` names one
     of the toolkit's own quantizers, which need calibration samples, or a plan. The ``.rknn`` takes
     pixels, with mean and std inside, when the samples are images or, without samples, when
-    ``pixels`` says so.
+    ``pixels`` or the model's family says so.
     """
+    filled = fill_recipe(recipe, "convert", progress)
+    return _converted(filled.recipe, output, progress, pixels or filled.takes_pixels)
+
+
+def _converted(recipe: Recipe, output: Path, progress: Progress, pixels: bool) -> Conversion:
     plan, quantization = recipe.convert.plan, requested_quantization(recipe)
     scheme = recipe.convert.scheme
     target = only_target(recipe, "convert")
@@ -114,13 +120,15 @@ def convert_files(
     """
     targets = targets_of(recipe)
     name = f"{recipe.model.stem}.rknn"
+    filled = fill_recipe(recipe, "convert", progress)
+    recipe, pixels = filled.recipe, pixels or filled.takes_pixels
     for target in targets:
         require_output(folder / target.name / name, ".rknn", recipe.model)
     with staging(folder) as work:
 
         def convert_for(target: Target, share: Recipe, watched: Progress) -> Conversion:
             alone = share.with_options(target=target.name)
-            return convert_file(alone, work / target.name / name, watched, pixels=pixels)
+            return _converted(alone, work / target.name / name, watched, pixels)
 
         outcomes = each_target(targets, recipe, convert_for, progress)
     results: dict[str, Conversion | RockpressError] = {}

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from ..core.progress import SILENT, Progress
+from ..core.results.family_figure import FamilyFigure
 from ..core.results.report import Report
 from ..core.scratch import scratch_folder
 from .caching.stage_cache import CacheMiss
+from .filled_recipe import fill_recipe
 from .inputs import RunInputs, open_inputs
 from .recipes.recipe import Recipe
 from .run import preflight, whole_run
@@ -36,12 +38,14 @@ class PlannedStage:
 
 @dataclass(frozen=True)
 class PlannedTarget:
-    """The stages for one target, the file that they end in, and the gates that it has to pass."""
+    """The stages for one target, the file that they end in, the gates that it has to pass, and
+    the family of the model that options were taken from."""
 
     target: str
     output: str
     stages: tuple[PlannedStage, ...]
     gates: dict[str, float]
+    family: FamilyFigure | None = None
 
 
 def plan_run(
@@ -51,6 +55,8 @@ def plan_run(
 
     What the options say of the preprocess is told, and what labels say where the cache has it.
     """
+    filled = fill_recipe(recipe, "run")
+    recipe = filled.recipe
     targets, _, version = preflight(recipe, folder)
     inputs = open_inputs(recipe)
     if recipe.cache is not None:
@@ -63,7 +69,7 @@ def plan_run(
             run = TargetRun(*inputs, recipe, target, work / "files", work / "scratch")
             stages = _planned_stages(run, all_cached=all_cached)
         output = folder / target.name / f"{recipe.model.stem}.rknn"
-        plans.append(PlannedTarget(target.name, str(output), stages, _gates(recipe)))
+        plans.append(PlannedTarget(target.name, str(output), stages, _gates(recipe), filled.family))
     return tuple(plans)
 
 

@@ -15,9 +15,12 @@ from ..core.graphs.graph import Graph
 from ..core.graphs.layers import LayerShape, layers_of
 from ..core.graphs.model import is_qdq, load_model, model_bytes, parameter_count
 from ..core.passes.prepare import input_shapes_of, output_shapes_of
+from ..core.results.family_figure import FamilyFigure
 from ..prune.channels.channel_rules import build_dependency_graph
 from ..prune.channels.groups import find_groups
+from .filled_recipe import fill_recipe
 from .options.sample_options import ModelOptions
+from .recipes.recipe import Recipe
 from .samples.ready_model import ReadyModel, ready_model
 
 
@@ -26,7 +29,7 @@ class ModelFacts:
     """An ONNX file. Sizes of layers are known only when no input is dynamic.
 
     ``prunable`` is the number of channels that could be removed, ``frozen`` the operators around
-    which nothing can.
+    which nothing can. ``family`` is what a run would take options from.
     """
 
     path: str
@@ -42,6 +45,7 @@ class ModelFacts:
     layers: tuple[LayerShape, ...] = ()
     prunable: int | None = None
     frozen: dict[str, int] | None = None
+    family: FamilyFigure | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,15 @@ def inspect_onnx(path: Path, options: ModelOptions) -> ModelFacts:
     if set(free) - set(options.input) and options.size is None and not options.outputs:
         return _facts(path, model)
     return facts_of(ready_model(path, options))
+
+
+def inspect_model(recipe: Recipe) -> ModelFacts:
+    """Read the model of a recipe as ``inspect_onnx`` does, in the size that its family has.
+
+    Raises ModelError or OptionError.
+    """
+    filled = fill_recipe(recipe, "run")
+    return replace(inspect_onnx(recipe.model, filled.recipe.shape), family=filled.family)
 
 
 def facts_of(ready: ReadyModel) -> ModelFacts:

@@ -11,6 +11,7 @@ from ..core.progress import SILENT, Progress
 from ..core.scratch import scratch_folder
 from ..prune.results.prune_result import PruneResult
 from .figures.first_look import first_look
+from .filled_recipe import fill_recipe
 from .output_files import require_output
 from .recipes.recipe import Recipe
 from .requirements import pruning_target
@@ -29,6 +30,7 @@ class Pruned:
 
 def prune_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> Pruned:
     """Prune ``recipe.model`` to its budget and write ``output``. Raises RockpressError."""
+    recipe = fill_recipe(recipe, "prune", progress).recipe
     target = pruning_target(recipe)
     require_output(output, ".onnx", recipe.model)
     ready, calib, _ = open_calibrated(recipe, "pruning", progress)

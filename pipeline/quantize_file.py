@@ -14,6 +14,7 @@ from ..core.results.model_figures import QuantizationFigure
 from ..quantize.quantize import QuantizeResult
 from .figures.first_look import first_look
 from .figures.result_warnings import look_warnings
+from .filled_recipe import fill_recipe
 from .output_files import require_output
 from .recipes.recipe import Recipe, only_target
 from .samples.ready_model import logits_at_cut, open_calibrated
@@ -54,6 +55,7 @@ def quantize_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> 
     As ``recipe.explain`` asks, the error of every tensor is measured too, also in the RKNN
     simulator.
     """
+    recipe = fill_recipe(recipe, "quantize", progress).recipe
     require_extras(recipe.quantize, recipe.explain)
     if recipe.explain.simulator:
         from .tasks.converting import require_toolkit

@@ -28,6 +28,7 @@ from .figures.last_release import (
     require_kept,
     with_changes,
 )
+from .filled_recipe import fill_recipe
 from .inputs import RunInputs, open_inputs
 from .options.option_table import GROUPS
 from .output_files import archive_stale
@@ -57,8 +58,11 @@ def run(recipe: Recipe, output: Path, progress: Progress = SILENT) -> Report:
     With ``recipe.cache``, stages whose inputs, options and code have not changed are not run
     again; of an unchanged recipe nothing is.
 
-    The report tells its warnings and errors in the words of whoever runs it; see diagnostics.py.
+    What nobody gave is taken from the family of the model; the report says what. It tells its
+    warnings and errors in the words of whoever runs it; see diagnostics.py.
     """
+    filled = fill_recipe(recipe, "run", progress)
+    recipe = filled.recipe
     targets, last, version = preflight(recipe, output)
     with staging(output) as folder, watch_hits() as was_hit:
         report = whole_run(
@@ -70,7 +74,8 @@ def run(recipe: Recipe, output: Path, progress: Progress = SILENT) -> Report:
         if was_hit():
             progress.cached("all of it")
             report = _as_cached(report)
-        report = rendered(report)  # the cache has it as it is
+        # the cache has it as it is, and for every way to come to the same options
+        report = replace(rendered(report), family=filled.family)
         write_text(folder / REPORT_FILE, to_json(report))
     for name in report.failures:
         archive_stale(output / name, recipe.model.stem)

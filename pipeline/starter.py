@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
@@ -15,7 +15,10 @@ from ..core.errors import OutputError
 from ..core.files import write_text
 from ..core.graphs.model import load_model
 from ..core.passes.prepare import input_shapes_of
-from .recipes.recipe import key_meanings
+from ..core.results.family_figure import FamilyFigure
+from ..report.text.family_text import SOURCES
+from .recipes.recipe import key_meanings, recipe_phrase
+from .recognition.family import Cut
 
 RECIPE = "rockpress.toml"
 FRAGMENT = "rockpress.mk"
@@ -46,6 +49,16 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
         "max-size-mb": "8",
     },
 }
+
+_ENDING = (
+    "# The model can be ended earlier, before a detector's decoding:",
+    '# outputs = ["boxes", "scores"]',
+)
+_CUT = (
+    "# Ended before its own decoding, which is left to the host: the model is faster, and int8 "
+    "keeps",
+    "# boxes and scores apart. Without these lines it gives what it was exported to give.",
+)
 
 _MAKEFILE = """\
 # For a Makefile: "include {name}", then "make rockpress". ROCKPRESS= names another command.
@@ -96,12 +109,17 @@ jobs:
 
 @dataclass(frozen=True)
 class Answers:
-    """What is known besides the model; paths are relative to the folder that is written to."""
+    """What is known besides the model; paths are relative to the folder that is written to.
+
+    ``family`` and ``cut`` are those of the model's family, where it is of one.
+    """
 
     model: str
     calib: str | None
     eval: str | None
     targets: tuple[str, ...]
+    family: FamilyFigure | None = None
+    cut: Cut | None = None
 
 
 def starter_files(model: ModelProto, answers: Answers) -> dict[str, str]:
@@ -128,6 +146,7 @@ def write_starter(model: Path, folder: Path, answers: Answers, *, force: bool) -
 
 def recipe_text(model: ModelProto, answers: Answers) -> str:
     """Return a recipe for the model: what is known as keys, what might be as comments."""
+    written, family_lines = _family_lines(answers)
     targets = answers.targets[0] if len(answers.targets) == 1 else list(answers.targets)
     lines = [
         "# A recipe for rockpress: rockpress run " + RECIPE,
@@ -137,7 +156,8 @@ def recipe_text(model: ModelProto, answers: Answers) -> str:
         f"target = {json.dumps(targets)}",
         'output = "build"',
         "",
-        *_inputs(model),
+        *_inputs(model, written),
+        *family_lines,
     ]
     samples = {"calib": answers.calib, "eval": answers.eval}
     gray = any(_layout(shape) and 1 in shape[1:] for shape in input_shapes_of(model).values())
@@ -146,6 +166,8 @@ def recipe_text(model: ModelProto, answers: Answers) -> str:
     for title, keys in _SECTIONS.items():
         lines += ["", f"# {title}"]
         for key, example in keys.items():
+            if key in written:
+                continue
             text, indent = f"{key}: {meanings[key]}", "#   "
             lines += fill(text, 98, initial_indent="# ", subsequent_indent=indent).splitlines()
             line = f"# {key} = {examples.get(key, example)}"
@@ -153,22 +175,43 @@ def recipe_text(model: ModelProto, answers: Answers) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _inputs(model: ModelProto) -> list[str]:
+def _family_lines(answers: Answers) -> tuple[set[str], list[str]]:
+    """Return the keys that the model's family sets, and their lines.
+
+    Those of a cut go before those of the model as it is.
+    """
+    lines, cut, options = [], answers.cut, answers.cut.options if answers.cut else {}
+    keys = {name.replace("_", "-"): value for name, value in options.items()}
+    if answers.family is not None:
+        lines += ["", f"# What models of the family {answers.family.name} are fed, and give:"]
+        for taken in answers.family.taken:
+            if (key := taken.option.replace("_", "-")) not in keys:
+                lines.append(f"{_line(key, taken.value)}  # {SOURCES[taken.source]}")
+                keys[key] = taken.value
+    if cut is not None:
+        lines += ["", *_CUT, _line("outputs", list(cut.outputs))]
+        lines += [_line(name.replace("_", "-"), value) for name, value in options.items()]
+        keys["outputs"] = list(cut.outputs)
+    return {key.partition(".")[0] for key in keys}, lines
+
+
+def _line(key: str, value: object) -> str:
+    name, _, entry = key.partition(".")
+    return recipe_phrase(name, {entry: value} if entry else value)
+
+
+def _inputs(model: ModelProto, written: Collection[str]) -> list[str]:
     """Return the lines of the model's inputs and outputs, and of what it leaves open."""
     lines = []
     inputs = input_shapes_of(model)
     for name, shape in inputs.items():
         text = " x ".join("?" if length is None else str(length) for length in shape)
         lines.append(f"# Input {json.dumps(name)}: {text}{_layout(shape)}")
-        if None in shape[1:]:
+        if None in shape[1:] and not {"size", "input"} & set(written):
             lines += _fixing(name, shape, alone=len(inputs) == 1)
     outputs = ", ".join(json.dumps(value.name) for value in model.graph.output)
-    return [
-        *lines,
-        f"# Outputs: {outputs}",
-        "# The model can be ended earlier, before a detector's decoding:",
-        '# outputs = ["boxes", "scores"]',
-    ]
+    ending = [] if "outputs" in written else _ENDING
+    return [*lines, f"# Outputs: {outputs}", *ending]
 
 
 def _fixing(name: str, shape: tuple[int | None, ...], *, alone: bool) -> list[str]:

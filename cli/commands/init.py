@@ -30,16 +30,20 @@ def command(
     """Write a recipe for a model, a Makefile fragment and a CI workflow."""
     from ...convert.chips.targets import find_target
     from ...core.graphs.model import require_model_file
+    from ...pipeline.filled_recipe import fill_recipe
     from ...pipeline.recipes.recipe import make_recipe
     from ...pipeline.starter import Answers, write_starter
 
     require_model_file(model)
-    recipe = make_recipe(model, **options)
+    filled = fill_recipe(make_recipe(model, **options), "run")
+    recipe = filled.recipe
     answers = Answers(
         _from(output, model),
         _from(output, recipe.samples.calib) if recipe.samples.calib else None,
         _from(output, recipe.samples.eval) if recipe.samples.eval else None,
         tuple(find_target(name).name for name in recipe.run.target),
+        filled.family,
+        filled.cut,
     )
     written = write_starter(model, output, answers, force=force)
     if not quiet:

@@ -57,9 +57,9 @@ def command(
 
 
 def _inspect_onnx(recipe: Recipe, *, as_json: bool) -> None:
-    from ...pipeline.inspection import inspect_onnx
+    from ...pipeline.inspection import inspect_model
 
-    facts = inspect_onnx(recipe.model, recipe.shape)
+    facts = inspect_model(recipe)
     if as_json:
         print_json({"schema": o.SCHEMA, **asdict(facts)})
     else:
@@ -100,6 +100,7 @@ def _inspect_rknn(path: Path, *, as_json: bool) -> None:
 
 
 def _show_onnx(facts: ModelFacts) -> None:
+    from ...report.text.family_text import family_text
     from ...report.text.units import count_text, size_text
 
     kind = "quantized (QDQ)" if facts.quantized else "float"
@@ -109,6 +110,7 @@ def _show_onnx(facts: ModelFacts) -> None:
         *(f"input  {name} {_shape(shape)}" for name, shape in facts.inputs.items()),
         *(f"output {name} {_shape(shape)}" for name, shape in facts.outputs.items()),
         f"{count_text(facts.parameters)} parameters, {count_text(facts.macs)} MACs",
+        *([family_text(facts.family)] if facts.family else []),
     ]
     print_lines(lines)
 

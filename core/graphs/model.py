@@ -30,7 +30,7 @@ def load_model(path: Path) -> ModelProto:
     own folder, is larger than 2 GB, uses an operator that ONNX Runtime does not know, or holds NaN
     or infinite weights.
     """
-    model = _parse(path)
+    model = parse_model(path)
     _require_size(model, path)
     _load_external_data(model, path)
     _check_structure(model, path)
@@ -84,7 +84,11 @@ def require_model_file(path: Path) -> None:
         raise ModelError(f"{path}: the model file {fault}", "give the path of an .onnx file")
 
 
-def _parse(path: Path) -> ModelProto:
+def parse_model(path: Path) -> ModelProto:
+    """Read a model as its file has it: without external data, and nothing of it is checked.
+
+    Raises ModelError when the file is missing or holds no graph.
+    """
     require_model_file(path)
     try:
         # by default onnx goes by the name's ending: a .json would be read as text
@@ -170,7 +174,7 @@ def _all_tensors(model: ModelProto) -> list[TensorProto]:
 
 def model_files(path: Path) -> list[Path]:
     """Return the file of a model and those with its external data."""
-    return [path, *_external_files(_parse(path), path)]
+    return [path, *_external_files(parse_model(path), path)]
 
 
 def _check_structure(model: ModelProto, path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from ..diagnostics import Diagnostic
 from ..errors import RockpressError
+from .family_figure import FamilyFigure
 from .layer_rows import Feed, LayerRow, LayerTime
 from .model_figures import ModelRow, QuantizationFigure, Ratios, RetentionFigure
 from .part_figures import PartFigure
@@ -144,7 +145,8 @@ class TargetReport:
 class Report:
     """One run: the tools, the recipe as a document, and a report for each target.
 
-    ``baseline`` is the earlier report that the targets' ``changes`` are against.
+    ``baseline`` is the earlier report that the targets' ``changes`` are against, ``family`` what
+    the model was recognised to be of.
     """
 
     tool: ToolVersion
@@ -152,6 +154,7 @@ class Report:
     recipe: Mapping[str, object]
     targets: tuple[TargetReport, ...]
     baseline: EarlierReport | None = None
+    family: FamilyFigure | None = None
 
     @property
     def passed(self) -> bool:

@@ -10,6 +10,7 @@ from ...core.options import Option, Options, options_in
 from ...quantize.choices.names import scheme_names
 from .check_options import CheckOptions, Gates, MetricOptions
 from .convert_options import ConvertOptions, ToolkitOptions
+from .family_options import FamilyOptions
 from .prune_options import DistilOptions, PruneOptions
 from .quantize_options import ExplainOptions, QuantizeOptions
 from .run_options import RunOptions
@@ -25,6 +26,7 @@ GROUPS: Mapping[str, type[Options]] = {
     "quantize": QuantizeOptions,
     "explain": ExplainOptions,
     "convert": ConvertOptions,
+    "family": FamilyOptions,
     "shape": ModelOptions,
     "preprocessing": Preprocessing,
     "gates": Gates,

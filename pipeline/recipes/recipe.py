@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from ...core.options import options_in
 from ...quantize.schemes import find_scheme
 from ..options.check_options import CheckOptions, Gates, MetricOptions
 from ..options.convert_options import ConvertOptions, ToolkitOptions
+from ..options.family_options import FamilyOptions
 from ..options.option_table import GROUPS, homes_of, options_of, renamed
 from ..options.prune_options import DistilOptions, PruneOptions
 from ..options.quantize_options import ExplainOptions, QuantizeOptions
@@ -36,7 +37,8 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 class Recipe:
     """One model, and what is to be done with it, a group of options a stage.
 
-    Stages found in ``cache`` are not run again.
+    Stages found in ``cache`` are not run again. ``explicit`` are the names of the options that were
+    set by ``with_options``, also to their default, with "table.key" for those of tables.
     """
 
     model: Path
@@ -48,12 +50,14 @@ class Recipe:
     quantize: QuantizeOptions = QuantizeOptions()
     explain: ExplainOptions = ExplainOptions()
     convert: ConvertOptions = ConvertOptions()
+    family: FamilyOptions = FamilyOptions()
     shape: ModelOptions = ModelOptions()
     preprocessing: Preprocessing = Preprocessing()
     gates: Gates = Gates()
     toolkit: ToolkitOptions = ToolkitOptions()
     check: CheckOptions = CheckOptions()
     cache: Cache | None = None
+    explicit: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     def with_options(self, **options: Any) -> Recipe:
         """Return the recipe with some options changed, by their names on the command line.
@@ -88,7 +92,24 @@ class Recipe:
                 are_tables = isinstance(before, Mapping) and isinstance(value, Mapping)
                 group_changes[name] = {**before, **value} if are_tables else value
         groups = {name: replace(getattr(recipe, name), **new) for name, new in changes.items()}
-        return replace(recipe, **groups)
+        names = {name for new in changes.values() for name in new} | _names_in(whole)
+        tables = {
+            f"{name}.{key}"
+            for name, value in options.items()
+            if isinstance(value, Mapping)
+            for key in value
+        }
+        return replace(recipe, **groups, explicit=recipe.explicit | names | tables)
+
+    def is_explicit(self, name: str) -> bool:
+        """Return whether an option, or "table.key", was set, or differs from its default."""
+        name, _, key = name.partition(".")
+        homes = [(getattr(self, group), described) for group, described in homes_of(name)]
+        values = [getattr(group, described.name) for group, described in homes]
+        if key:
+            return f"{name}.{key}" in self.explicit or any(key in value for value in values)
+        defaults = [getattr(type(group)(), described.name) for group, described in homes]
+        return name in self.explicit or values != defaults
 
     @property
     def in_int8(self) -> bool:
@@ -107,6 +128,12 @@ class Recipe:
         None with a metric of the user's own: what a function computes is not known by its name.
         """
         return None if ":" in self.metric.metric else self.cache
+
+
+def _names_in(whole: Mapping[str, Any]) -> set[str]:
+    """Return the names of the options in groups that are given whole."""
+    groups = (GROUPS[name] for name in whole if name in GROUPS)
+    return {described.name for group in groups for described in options_in(group)}
 
 
 def make_recipe(model: Path | str, **options: Any) -> Recipe:

@@ -19,7 +19,7 @@ SCHEMA = 1
 NAMES = {"passed": "pass", "class_name": "class"}
 # Fields that the document lacks where there is nothing of them, and those that it always lacks.
 WHEN_THERE = {
-    Report: ("baseline",),
+    Report: ("baseline", "family"),
     TargetReport: (
         *("layers", "reference_layers", "feed", "changes", "examples", "details"),
         *("robustness", "drift", "parts"),
@@ -34,9 +34,10 @@ _VARYING = ("seconds", "path")
 def to_document(report: Report) -> dict[str, Any]:
     """Return a report as plain values; infinities (an SQNR of equal outputs) become None."""
     parts: dict[str, Any] = plain(report)
-    baseline = {"baseline": parts.pop("baseline")} if "baseline" in parts else {}
-    targets = parts.pop("targets")
-    return {"schema": SCHEMA, "verdict": report.verdict, **parts, **baseline, "targets": targets}
+    last: dict[str, Any] = {
+        name: parts.pop(name) for name in ("family", "baseline", "targets") if name in parts
+    }
+    return {"schema": SCHEMA, "verdict": report.verdict, **parts, **last}
 
 
 def judgement_document(judgement: Judgement) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import PurePath
 from ...core.results.report import GateFigure, Report, TargetReport
 from ..text.changes import change_row
 from ..text.escape import visible
+from ..text.family_text import family_text
 from ..text.summary import HEADINGS, summary_rows
 from ..text.table import TextTable, counted, to_tables, versions_of
 from ..text.units import number_text
@@ -35,7 +36,8 @@ def _about(report: Report) -> list[str]:
     name = PurePath(str(report.recipe.get("model") or "")).name
     model = [f"**{escaped(name)}**"] if name else []
     line = " · ".join([*model, *map(escaped, versions_of(report))])
-    return [line] if line else []
+    family = [escaped(family_text(report.family))] if report.family else []
+    return [line, *family] if line else family
 
 
 def _target_parts(target: TargetReport, table: TextTable) -> list[str]:

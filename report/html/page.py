@@ -8,6 +8,7 @@ from pathlib import PurePath
 from ...core.diagnostics import Diagnostic
 from ...core.errors import RockpressError
 from ...core.results.report import GateFigure, Report, TargetReport
+from ..text.family_text import family_text
 from ..text.summary import HEADINGS, summary_rows
 from ..text.table import counted, versions_of
 from ..text.units import number_text
@@ -59,6 +60,7 @@ def _header(report: Report, model: str) -> Markup:
             tag("div", f"rockpress report for {names}", class_="muted small"),
             tag("h1", model),
             tag("div", report_verdict(report), class_="muted"),
+            tag("div", family_text(report.family), class_="muted small") if report.family else None,
         ),
         tag("div", _VERDICTS[verdict], class_="verdict"),
         class_=f"card {verdict}",

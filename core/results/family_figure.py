@@ -1,0 +1,26 @@
+"""What was taken from the family that a model is of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+# what the model says of itself, what its graph is like, or neither for sure
+Source = Literal["metadata", "form", "guess"]
+
+
+@dataclass(frozen=True)
+class TakenOption:
+    """An option that nobody gave, its plain value, and where that was taken from."""
+
+    option: str
+    value: object
+    source: Source
+
+
+@dataclass(frozen=True)
+class FamilyFigure:
+    """The family that a model was recognised to be of, and the options taken from it."""
+
+    name: str
+    taken: tuple[TakenOption, ...] = ()

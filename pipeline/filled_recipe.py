@@ -1,0 +1,181 @@
+"""A recipe whose options that nobody gave are those of the family that its model is of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from ..accuracy.metrics.metric_table import find_metric
+from ..calibration_data.preprocessing import Preprocessing
+from ..calibration_data.sources.open_source import open_source
+from ..calibration_data.sources.source_types import ImageSource
+from ..core.diagnostics import option
+from ..core.errors import ModelError, OptionError, RockpressError
+from ..core.graphs.model import parse_model
+from ..core.progress import SILENT, Progress
+from ..core.results.family_figure import FamilyFigure, TakenOption
+from ..report.text.family_text import family_text
+from .families import AUTO, OFF, family_names, find_family
+from .options.option_table import options_of
+from .recipes.recipe import Recipe
+from .recognition.family import Cut, Match, Setting, Settings
+from .recognition.model_view import ModelView, view_of
+
+# options that only make sense beside each other: none is taken where one of them is given
+_TOGETHER = (("mean", "std"), ("size", "input"))
+_FROM_RESIZE = ("pad",)
+_METRIC = ("metric", "metric_option", "metric_output")
+_PREPROCESSING = tuple(described.name for described in fields(Preprocessing))
+
+
+@dataclass(frozen=True)
+class FilledRecipe:
+    """A recipe as it is to be carried out, the family that filled it, and where to end the model.
+
+    Both are None where the model is of no family. The ``cut`` is that of the family, and None where
+    the recipe ends the model itself. ``takes_pixels`` is whether the family says what happens to an
+    image, and the input has a form in which that can go inside a ``.rknn``.
+    """
+
+    recipe: Recipe
+    family: FamilyFigure | None = None
+    cut: Cut | None = None
+    takes_pixels: bool = False
+
+
+def fill_recipe(recipe: Recipe, verb: str, progress: Progress = SILENT) -> FilledRecipe:
+    """Return the recipe with what was not given set as its model's family has it.
+
+    That is told to ``progress``. Only options of the ``verb`` are set, and never the outputs.
+    Raises OptionError where a family is named that the model cannot be of, and ModelError where
+    that cannot be told.
+    """
+    view = _view_of(recipe)
+    name, match = (OFF, None) if view is None else _recognised(recipe, view)
+    if view is None or match is None:
+        return FilledRecipe(recipe)
+    taken = _free(recipe, match.settings, verb)
+    options = tuple(TakenOption(name, each.value, each.source) for name, each in taken.items())
+    family = FamilyFigure(name, options)
+    if taken:
+        progress.note(family_text(family))
+    cut = None if recipe.shape.outputs else match.cut
+    is_planar = view.image is not None and view.image.is_planar
+    takes_pixels = is_planar and not taken.keys().isdisjoint(_PREPROCESSING)
+    return FilledRecipe(recipe.with_options(**_tables(taken)), family, cut, takes_pixels)
+
+
+def _view_of(recipe: Recipe) -> ModelView | None:
+    """Return what is to be seen of the model; None where nothing is asked, or it is no model."""
+    name = recipe.family.family
+    if name == OFF:
+        return None
+    try:
+        return view_of(parse_model(recipe.model), recipe.shape.outputs)
+    except ModelError:
+        if name == AUTO:  # whoever loads it says more
+            return None
+        raise
+
+
+def _recognised(recipe: Recipe, view: ModelView) -> tuple[str, Match | None]:
+    """Return the name of the model's family and what that sets; None for no family."""
+    name = recipe.family.family
+    if name == AUTO:
+        return recognise(view)
+    match = find_family(name).match(view, is_named=True)
+    if match is None:
+        raise OptionError(
+            f"{option('family', name)}: {recipe.model} cannot be of it: {_form_of(view)}",
+            f"leave {option('family')} out, or give {option('family', OFF)} and the options "
+            "themselves",
+        )
+    return name, match
+
+
+def recognise(view: ModelView) -> tuple[str, Match | None]:
+    """Return the family that a model is of, and what it sets; None unless it is a single one.
+
+    What a model says of itself goes before what its form says.
+    """
+    matches: dict[str, Match] = {}
+    for name in family_names():
+        if name not in (AUTO, OFF):
+            match = find_family(name).match(view, is_named=False)
+            matches |= {name: match} if match is not None else {}
+    by_word = {name: match for name, match in matches.items() if match.evidence == "metadata"}
+    best = by_word or matches
+    return next(iter(best.items())) if len(best) == 1 else (AUTO, None)
+
+
+def _form_of(view: ModelView) -> str:
+    """Say what goes into a model and what comes out."""
+    tensors = [*view.inputs, *view.outputs]
+    shapes = [
+        "x".join("?" if length is None else str(length) for length in t.shape) for t in tensors
+    ]
+    count = len(view.inputs)
+    return f"it takes {', '.join(shapes[:count])} and gives {', '.join(shapes[count:])}"
+
+
+def _free(recipe: Recipe, settings: Settings, verb: str) -> dict[str, Setting]:
+    """Return the settings of options that the verb has and nobody gave, and that make sense."""
+    names = {described.name for described in options_of(verb)}
+    left_out = {name for group in _TOGETHER if _any_explicit(recipe, group) for name in group}
+    left_out |= set(_FROM_RESIZE) if recipe.is_explicit("resize") else set()
+    left_out |= set(_METRIC) if not _is_same_task(recipe, settings) else set()
+    left_out |= set(_PREPROCESSING) if _has_tensors(recipe) else set()
+    return {
+        name: setting
+        for name, setting in settings.items()
+        if (root := name.partition(".")[0]) in names and root not in left_out
+        if not recipe.is_explicit(name)
+    }
+
+
+def _any_explicit(recipe: Recipe, group: tuple[str, ...]) -> bool:
+    return any(recipe.is_explicit(name) for name in group)
+
+
+def _is_same_task(recipe: Recipe, settings: Settings) -> bool:
+    """Return whether the recipe's metric is the family's, or takes the same options as that."""
+    name = recipe.metric.metric
+    if not recipe.is_explicit("metric") or (
+        "metric" in settings and settings["metric"].value == name
+    ):
+        return True
+    options = _tables(settings).get("metric_option", {})
+    if ":" in name or not options:
+        return False
+    try:
+        find_metric(name, options)
+    except OptionError:
+        return False
+    return True
+
+
+def _has_tensors(recipe: Recipe) -> bool:
+    """Return whether samples are fed as they are, so that nothing is to be done to them."""
+    paths = (recipe.samples.calib, recipe.samples.eval)
+    return any(_holds_tensors(path) for path in paths if path is not None)
+
+
+def _holds_tensors(path: Path) -> bool:
+    with suppress(RockpressError):  # whoever reads them says more
+        return not isinstance(open_source(path), ImageSource)
+    return False
+
+
+def _tables(settings: Mapping[str, Setting]) -> dict[str, Any]:
+    """Return the values by option, with the entries of a table put together."""
+    values: dict[str, Any] = {}
+    for name, setting in settings.items():
+        root, _, key = name.partition(".")
+        if key:
+            values.setdefault(root, {})[key] = setting.value
+        else:
+            values[root] = setting.value
+    return values
