@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .show import print_lines, print_table
+from .show import is_narrow, print_lines, print_table
 
 if TYPE_CHECKING:
     from ..convert.chips.compiler_log import Layer
     from ..pipeline.analysis import Analysis
 
 _NONE = "-"
-_HEADINGS = ("layer", "op", "type", "on", "DDR", "NPU", "ms", "bound", "weights", "reads")
+_HEADINGS = ("layer", "op", "type", "on", "DDR\ncycles", "NPU\ncycles", "ms", "bound")
+_WITH_BYTES = (*_HEADINGS, "weights", "reads")
 
 
 def show_analysis(analysis: Analysis, top: int) -> None:
@@ -47,8 +48,9 @@ def show_analysis(analysis: Analysis, top: int) -> None:
         "",
         *([""] if with_sparse else []),
     )
-    headings = (*_HEADINGS, "sparse") if with_sparse else _HEADINGS
-    print_table(title, headings, [*rows[:top], total])
+    # where there is no room for them, the bytes of each layer and its sparse part are left out
+    headings = _HEADINGS if is_narrow() else _WITH_BYTES + ("sparse",) * with_sparse
+    print_table(title, headings, [row[: len(headings)] for row in (*rows[:top], total)])
     left = f"; the {len(rows) - top} cheaper ones: --top {len(rows)}" if len(rows) > top else ""
     print_lines(_summary(analysis, left))
 

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from .target_results import ShownWarnings, warnings_of
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 # Where no terminal says how wide it is (a pipe, a CI log), nothing should be cut off.
 _WIDE = 200
 _ROOMY = 100
+_LEAST_NAME = 12
 
 
 def show_report(
@@ -82,7 +84,10 @@ def _show_tables(report: Report) -> None:
 
 
 def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a title and a table under it; numbers to the right."""
+    """Print a title and a table under it; numbers to the right.
+
+    On a terminal names in the first column are cut in their middle where the table is too wide.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -91,22 +96,55 @@ def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str
 
     console = _console()
     # on a terminal of 80 a column more is worth more than the air between them
-    air = 1 if console.width >= _ROOMY else 0
+    air = 0 if is_narrow() else 1
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, air, 0, 0))
     for column, heading in enumerate(headings):
         table.add_column(heading, justify="left" if column == 0 else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(visible(cell)) for cell in row))
+    for row in _fitting([[visible(cell) for cell in row] for row in rows], headings, air + 1):
+        table.add_row(*map(Text, row))
     print_lines([title])
     console.print(table)
 
 
+def is_narrow() -> bool:
+    """Return whether there is room for no more than the most needed columns of a table."""
+    return _console().width < _ROOMY
+
+
+def _fitting(rows: list[list[str]], headings: Sequence[str], gap: int) -> list[list[str]]:
+    """Return the rows with names that leave the other columns their width on a terminal."""
+    from ..report.text.shortened import shortened
+
+    if not sys.stdout.isatty():
+        return rows
+    columns = zip(
+        *[[max(heading.split("\n"), key=len) for heading in headings], *rows], strict=True
+    )
+    _, *others = (max(map(len, column)) for column in columns)
+    room = max(_LEAST_NAME, _console().width - sum(others) - gap * len(others))
+    return [[shortened(row[0], room), *row[1:]] for row in rows]
+
+
 def print_lines(lines: Iterable[str]) -> None:
-    """Print plain lines, as they are but for characters that a terminal would act on."""
+    """Print plain lines, as they are but for characters that a terminal would act on.
+
+    A terminal gets them broken between words, and words that are too long whole.
+    """
     from ..report.text.escape import visible
 
     for line in lines:
-        _console().print(visible(line), markup=False, highlight=False, soft_wrap=True, emoji=False)
+        for part in _wrapped(visible(line)):
+            _console().print(part, markup=False, highlight=False, soft_wrap=True, emoji=False)
+
+
+def _wrapped(line: str) -> list[str]:
+    if not sys.stdout.isatty():
+        return [line]
+    width = _console().width
+    parts = wrap(
+        line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+    return parts or [line]
 
 
 def print_json(document: dict[str, Any]) -> None:

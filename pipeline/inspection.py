@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from onnx import ModelProto
+from onnx import ModelProto, ValueInfoProto, helper
 
 from ..convert.manifest import Manifest, is_of, manifest_path, read_manifest
 from ..convert.toolkit.rknn_file import RknnFacts, read_rknn
-from ..core.graphs.graph import Graph
+from ..core.graphs.cut_points import CutPoint, cut_points
+from ..core.graphs.graph import Graph, computed_tensors, fed_inputs
 from ..core.graphs.layers import LayerShape, layers_of
 from ..core.graphs.model import is_qdq, load_model, model_bytes, parameter_count
 from ..core.passes.prepare import input_shapes_of, output_shapes_of
+<<<<<<< HEAD
 from ..core.results.family_figure import FamilyFigure
+=======
+from ..core.types import Shape
+>>>>>>> f20c732 (inspect: types, operators and the tensors that a model can be ended at; a terminal of 80 columns breaks no word)
 from ..prune.channels.channel_rules import build_dependency_graph
 from ..prune.channels.groups import find_groups
 from .filled_recipe import fill_recipe
@@ -29,7 +34,12 @@ class ModelFacts:
     """An ONNX file. Sizes of layers are known only when no input is dynamic.
 
     ``prunable`` is the number of channels that could be removed, ``frozen`` the operators around
+<<<<<<< HEAD
     which nothing can. ``family`` is what a run would take options from.
+=======
+    which nothing can. ``tensors`` are all that the model can be ended at, with their shapes where
+    these are known, ``cuts`` those where that makes sense.
+>>>>>>> f20c732 (inspect: types, operators and the tensors that a model can be ended at; a terminal of 80 columns breaks no word)
     """
 
     path: str
@@ -39,13 +49,20 @@ class ModelFacts:
     quantized: bool
     inputs: dict[str, tuple[int | None, ...]]
     outputs: dict[str, tuple[int | None, ...]]
+    input_types: dict[str, str]
+    output_types: dict[str, str]
     parameters: int
     operators: dict[str, int]
+    tensors: dict[str, Shape | None]
     macs: int | None = None
     layers: tuple[LayerShape, ...] = ()
     prunable: int | None = None
     frozen: dict[str, int] | None = None
+<<<<<<< HEAD
     family: FamilyFigure | None = None
+=======
+    cuts: tuple[CutPoint, ...] = ()
+>>>>>>> f20c732 (inspect: types, operators and the tensors that a model can be ended at; a terminal of 80 columns breaks no word)
 
 
 @dataclass(frozen=True)
@@ -80,14 +97,17 @@ def facts_of(ready: ReadyModel) -> ModelFacts:
     graph = Graph(ready.model)
     layers = tuple(layers_of(graph))
     dependency = build_dependency_graph(graph)
+    facts = _facts(ready.path, ready.original)
     return replace(
-        _facts(ready.path, ready.original),
+        facts,
         inputs=dict(ready.inputs),
         outputs=output_shapes_of(ready.model),
         macs=sum(layer.macs for layer in layers),
         layers=layers,
         prunable=sum(group.size for group in find_groups(dependency)),
         frozen=dependency.unknown,
+        tensors={name: graph.shapes.get(name, shape) for name, shape in facts.tensors.items()},
+        cuts=tuple(cut for cut in cut_points(graph) if cut.tensor in facts.tensors),
     )
 
 
@@ -100,9 +120,21 @@ def _facts(path: Path, model: ModelProto) -> ModelFacts:
         quantized=is_qdq(model),
         inputs=input_shapes_of(model),
         outputs=output_shapes_of(model),
+        input_types=_types(fed_inputs(model.graph)),
+        output_types=_types(model.graph.output),
         parameters=parameter_count(model),
         operators=dict(Counter(node.op_type for node in model.graph.node).most_common()),
+        tensors=dict.fromkeys(computed_tensors(model)),
     )
+
+
+def _types(values: Iterable[ValueInfoProto]) -> dict[str, str]:
+    """Return name -> element type as numpy calls it, "" where the model does not say."""
+    types = {value.name: value.type.tensor_type.elem_type for value in values}
+    return {
+        name: helper.tensor_dtype_to_np_dtype(kind).name if kind else ""
+        for name, kind in types.items()
+    }
 
 
 def inspect_rknn(path: Path) -> RknnInspection:

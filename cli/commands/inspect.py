@@ -10,19 +10,23 @@ import typer
 
 from ...core.option_kinds import Whole
 from .. import parameters as o
-from ..show import print_json, print_lines, print_table, warn
+from ..onnx_facts import shape_text, show_layers, show_onnx, show_tensors
+from ..show import print_json, print_lines, warn
 from ..verb_options import OptionValues, VerbCommand, takes, word_reader
 
 if TYPE_CHECKING:
     from ...convert.manifest import Manifest
     from ...convert.toolkit.rknn_file import RknnFacts
-    from ...pipeline.inspection import ModelFacts, RknnInspection
+    from ...pipeline.inspection import RknnInspection
     from ...pipeline.recipes.recipe import Recipe
 
 _TOP = 20  # layers in the table; the dearest come first and should not scroll away
 
 Top = Annotated[
     int, typer.Option(metavar="N", parser=word_reader(Whole(1)), help="Show the N dearest layers.")
+]
+Tensors = Annotated[
+    bool, typer.Option("--tensors", help="List every tensor that the model can be ended at.")
 ]
 
 app = typer.Typer(add_completion=False)
@@ -34,6 +38,7 @@ def command(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="ONNX model or .rknn file.")],
     options: OptionValues,
     top: Top = _TOP,
+    tensors: Tensors = False,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
@@ -52,19 +57,17 @@ def command(
     recipe = make_recipe(model, **options)
     if "target" in options:
         _analyse(recipe, top, as_json=as_json, quiet=quiet)
-    else:
-        _inspect_onnx(recipe, as_json=as_json)
-
-
-def _inspect_onnx(recipe: Recipe, *, as_json: bool) -> None:
+        return
     from ...pipeline.inspection import inspect_model
 
     facts = inspect_model(recipe)
     if as_json:
         print_json({"schema": o.SCHEMA, **asdict(facts)})
+    elif tensors:
+        show_tensors(facts)
     else:
-        _show_onnx(facts)
-        _show_layers(facts)
+        show_onnx(facts)
+        show_layers(facts, top)
 
 
 def _analyse(recipe: Recipe, top: int, *, as_json: bool, quiet: bool) -> None:
@@ -80,7 +83,7 @@ def _analyse(recipe: Recipe, top: int, *, as_json: bool, quiet: bool) -> None:
         targets = [analysis.document() for analysis in analyses]
         print_json({"schema": o.SCHEMA, **asdict(facts), "targets": targets})
         return
-    _show_onnx(facts)
+    show_onnx(facts)
     for analysis in analyses:
         show_analysis(analysis, top)
 
@@ -97,49 +100,6 @@ def _inspect_rknn(path: Path, *, as_json: bool) -> None:
     best = contents if inspection.manifest else {name: contents[name] for name in names}
     more = {"file": asdict(inspection.file), "disagreements": list(inspection.disagreements)}
     print_json({"schema": o.SCHEMA, **best, "manifest": inspection.manifest is not None, **more})
-
-
-def _show_onnx(facts: ModelFacts) -> None:
-    from ...report.text.family_text import family_text
-    from ...report.text.units import count_text, size_text
-
-    kind = "quantized (QDQ)" if facts.quantized else "float"
-    parts = [size_text(facts.bytes), kind, f"opset {facts.opset}", facts.producer]
-    lines = [
-        f"{facts.path}: {', '.join(part for part in parts if part)}",
-        *(f"input  {name} {_shape(shape)}" for name, shape in facts.inputs.items()),
-        *(f"output {name} {_shape(shape)}" for name, shape in facts.outputs.items()),
-        f"{count_text(facts.parameters)} parameters, {count_text(facts.macs)} MACs",
-        *([family_text(facts.family)] if facts.family else []),
-    ]
-    print_lines(lines)
-
-
-def _show_layers(facts: ModelFacts) -> None:
-    from ...report.text.units import count_text
-
-    if facts.macs is None:
-        print_lines(["layers: fix the dynamic inputs first, with --input NAME=SHAPE"])
-        return
-    print_table(
-        "layers",
-        ("layer", "kind", "in", "out", "kernel", "output", "MACs"),
-        [
-            (
-                layer.name,
-                layer.op,
-                str(layer.cin),
-                str(layer.cout),
-                f"{layer.kernel_h}x{layer.kernel_w}",
-                f"{layer.out_h}x{layer.out_w}",
-                count_text(layer.macs),
-            )
-            for layer in facts.layers
-        ],
-    )
-    frozen = ", ".join(f"{name} ({count})" for name, count in (facts.frozen or {}).items())
-    by = f"; frozen by {frozen}" if frozen else ""
-    print_lines([f"{facts.prunable} channels can be pruned{by}"])
 
 
 def _show_rknn(path: Path, inspection: RknnInspection) -> None:
@@ -192,12 +152,12 @@ def _own_lines(facts: RknnFacts) -> list[str]:
 def _feed_lines(manifest: Manifest) -> list[str]:
     lines = [_tensor_line("feed  ", feed, feed.color) for feed in manifest.inputs]
     for out in manifest.outputs:
-        lines.append(f"output {out.name} {_shape(out.shape)} {out.dtype}{_scale(out)}")
+        lines.append(f"output {out.name} {shape_text(out.shape)} {out.dtype}{_scale(out)}")
     return lines
 
 
 def _tensor_line(direction: str, tensor: Any, color: str | None = None) -> str:
-    parts = [direction, tensor.name, _shape(tensor.shape), tensor.dtype, tensor.layout, color]
+    parts = [direction, tensor.name, shape_text(tensor.shape), tensor.dtype, tensor.layout, color]
     if tensor.mean:
         parts.append(f"mean {_values(tensor.mean)} and std {_values(tensor.std)} inside")
     return " ".join(part for part in parts if part)
@@ -205,10 +165,6 @@ def _tensor_line(direction: str, tensor: Any, color: str | None = None) -> str:
 
 def _scale(tensor: Any) -> str:
     return f", scale {tensor.scale:.6g}, zero point {tensor.zero_point}" if tensor.scale else ""
-
-
-def _shape(shape: tuple[int | None, ...]) -> str:
-    return "x".join("?" if size is None else str(size) for size in shape)
 
 
 def _values(values: tuple[float, ...] | None) -> str:

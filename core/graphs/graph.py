@@ -104,6 +104,12 @@ def fed_inputs(graph: GraphProto) -> list[ValueInfoProto]:
     return [value for value in graph.input if value.name not in initial]
 
 
+def computed_tensors(model: ModelProto) -> list[str]:
+    """Return the names of all tensors that the nodes compute, constants left out."""
+    nodes = (node for node in model.graph.node if node.op_type != "Constant")
+    return [name for node in nodes for name in node.output if name]
+
+
 def part_of(
     model: ModelProto,
     nodes: Sequence[NodeProto],

@@ -68,7 +68,9 @@ def with_outputs(model: ModelProto, tensors: Iterable[str]) -> ModelProto:
     outputs = {value.name for value in model.graph.output}
     for name in tensors:
         if name not in computed:
-            raise ModelError(f"the model computes no tensor {name!r}", "see rockpress inspect")
+            raise ModelError(
+                f"the model computes no tensor {name!r}", "rockpress inspect lists its tensors"
+            )
         if name not in outputs:
             # without a type: ONNX Runtime infers it, and a wrong guess would be an error
             copy.graph.output.append(ValueInfoProto(name=name))

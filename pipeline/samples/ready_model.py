@@ -15,7 +15,7 @@ from ...calibration_data.preprocessing import Preprocessing
 from ...calibration_data.samples import Samples, open_samples, preprocess_for
 from ...core.diagnostics import Diagnostic, option
 from ...core.errors import OptionError
-from ...core.graphs.graph import Graph, extract_until
+from ...core.graphs.graph import Graph, computed_tensors, extract_until
 from ...core.graphs.joins import last_readers
 from ...core.graphs.model import load_model
 from ...core.passes.prepare import fixed_input_shapes, input_shapes_of, prepare_model
@@ -107,13 +107,15 @@ def calibration_samples(ready: ReadyModel, recipe: Recipe) -> Samples | None:
 
 
 def _ended_at(model: ModelProto, outputs: Sequence[str]) -> ModelProto:
-    computed = {name for node in model.graph.node for name in node.output}
+    computed = computed_tensors(model)
     for name in outputs:
         if name not in computed:
             near = get_close_matches(name, computed, 3)
             raise OptionError(
                 f"{option('outputs')}: the model computes no tensor {name!r} to end at",
-                f"did you mean {' or '.join(near)}?" if near else "see rockpress inspect",
+                f"did you mean {' or '.join(near)}?"
+                if near
+                else "rockpress inspect lists its tensors",
             )
     return extract_until(model, outputs)
 
