@@ -16,6 +16,7 @@ from onnx import ModelProto, TensorProto, numpy_helper
 
 from ..errors import ModelError
 from ..files import sha256_of, write_bytes
+from .other_formats import format_of_content, other_format
 
 _PROTOBUF_LIMIT = 2**31 - 1
 _FLOAT_TYPES = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE}
@@ -78,10 +79,17 @@ def named_constants(model: ModelProto) -> Iterator[tuple[str, TensorProto]]:
 
 
 def require_model_file(path: Path) -> None:
-    """Raise ModelError when there is no file of that name."""
-    if not path.is_file():
-        fault = "is a folder" if path.is_dir() else "does not exist"
+    """Raise ModelError when there is no file of that name, or it is of another format."""
+    is_folder = path.is_dir()
+    if not path.is_file() and not (is_folder and other_format(path)):
+        fault = "is a folder" if is_folder else "does not exist"
         raise ModelError(f"{path}: the model file {fault}", "give the path of an .onnx file")
+    try:
+        other = other_format(path) if is_folder else format_of_content(path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if other:
+        raise other.error(path)
 
 
 def parse_model(path: Path) -> ModelProto:
@@ -96,7 +104,7 @@ def parse_model(path: Path) -> ModelProto:
     except DecodeError as error:
         raise _not_a_model(path, "is truncated or not ONNX") from error
     except OSError as error:
-        raise ModelError(f"{path}: {error.strerror or error}", "check the permissions") from error
+        raise _unreadable(path, error) from error
     if not model.graph.node:
         raise _not_a_model(path, "has no graph: it is truncated or not ONNX")
     for entry in [*model.opset_import, *model.graph.node]:
@@ -105,7 +113,13 @@ def parse_model(path: Path) -> ModelProto:
     return model
 
 
+def _unreadable(path: Path, error: OSError) -> ModelError:
+    return ModelError(f"{path}: {error.strerror or error}", "check the permissions")
+
+
 def _not_a_model(path: Path, why: str) -> ModelError:
+    if other := other_format(path):
+        return other.error(path)
     size = path.stat().st_size
     return ModelError(f"{path}: the file ({size} bytes) {why}", "export or copy the model again")
 

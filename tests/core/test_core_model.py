@@ -59,7 +59,7 @@ def test_no_file_and_no_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["m.onnx", "m.json", "m.txt", "m.textproto", "m.onnxtxt", "m"])
-@pytest.mark.parametrize("content", [b"{}", b"<html>", b"\0" * 99, bytes(range(256))])
+@pytest.mark.parametrize("content", [b"{}", b"<graph>", b"\0" * 99, bytes(range(256))])
 def test_files_that_are_not_onnx_are_refused(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     assert "not ONNX" in refused(tmp_path / name)
