@@ -12,12 +12,12 @@ from ..accuracy.metrics.metric_table import find_metric
 from ..calibration_data.preprocessing import Preprocessing
 from ..calibration_data.sources.open_source import open_source
 from ..calibration_data.sources.source_types import ImageSource
-from ..core.diagnostics import option
+from ..core.diagnostics import option, render
 from ..core.errors import ModelError, OptionError, RockpressError
 from ..core.graphs.model import parse_model
 from ..core.progress import SILENT, Progress
 from ..core.results.family_figure import FamilyFigure, TakenOption
-from ..report.text.family_text import family_text
+from ..report.text.family_text import cut_text, family_text
 from .families import AUTO, OFF, family_names, find_family
 from .options.option_table import options_of
 from .recipes.recipe import Recipe
@@ -25,7 +25,8 @@ from .recognition.family import Cut, Match, Setting, Settings
 from .recognition.model_view import ModelView, view_of
 
 # options that only make sense beside each other: none is taken where one of them is given
-_TOGETHER = (("mean", "std"), ("size", "input"))
+_SCALING = ("mean", "std")
+_TOGETHER = (_SCALING, ("size", "input"))
 _FROM_RESIZE = ("pad",)
 _METRIC = ("metric", "metric_option", "metric_output")
 _PREPROCESSING = tuple(described.name for described in fields(Preprocessing))
@@ -33,16 +34,14 @@ _PREPROCESSING = tuple(described.name for described in fields(Preprocessing))
 
 @dataclass(frozen=True)
 class FilledRecipe:
-    """A recipe as it is to be carried out, the family that filled it, and where to end the model.
+    """A recipe as it is to be carried out, and the family that filled it, None where there is none.
 
-    Both are None where the model is of no family. The ``cut`` is that of the family, and None where
-    the recipe ends the model itself. ``takes_pixels`` is whether the family says what happens to an
-    image, and the input has a form in which that can go inside a ``.rknn``.
+    ``takes_pixels`` is whether the family says what happens to an image, and the input has a form
+    in which that can go inside a ``.rknn``.
     """
 
     recipe: Recipe
     family: FamilyFigure | None = None
-    cut: Cut | None = None
     takes_pixels: bool = False
 
 
@@ -57,15 +56,26 @@ def fill_recipe(recipe: Recipe, verb: str, progress: Progress = SILENT) -> Fille
     name, match = (OFF, None) if view is None else _recognised(recipe, view)
     if view is None or match is None:
         return FilledRecipe(recipe)
-    taken = _free(recipe, match.settings, verb)
+    inside = _SCALING if view.scales_input else ()  # the graph does that already
+    settings = {name: each for name, each in match.settings.items() if name not in inside}
+    taken = _free(recipe, settings, verb)
     options = tuple(TakenOption(name, each.value, each.source) for name, each in taken.items())
-    family = FamilyFigure(name, options)
-    if taken:
-        progress.note(family_text(family))
-    cut = None if recipe.shape.outputs else match.cut
+    family = FamilyFigure(name, options, _cut_options(match.cut, verb))
+    for text in (family_text(family) if taken else "", cut_text(family)):
+        if text:
+            progress.note(render(text))
     is_planar = view.image is not None and view.image.is_planar
     takes_pixels = is_planar and not taken.keys().isdisjoint(_PREPROCESSING)
-    return FilledRecipe(recipe.with_options(**_tables(taken)), family, cut, takes_pixels)
+    return FilledRecipe(recipe.with_options(**_tables(taken)), family, takes_pixels)
+
+
+def _cut_options(cut: Cut | None, verb: str) -> dict[str, object]:
+    """Return the options of the verb that end a model, by their names."""
+    if cut is None:
+        return {}
+    names = {described.name for described in options_of(verb)}
+    options = {"outputs": list(cut.outputs), **cut.options}
+    return {name: value for name, value in options.items() if name.partition(".")[0] in names}
 
 
 def _view_of(recipe: Recipe) -> ModelView | None:

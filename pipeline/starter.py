@@ -18,7 +18,6 @@ from ..core.passes.prepare import input_shapes_of
 from ..core.results.family_figure import FamilyFigure
 from ..report.text.family_text import SOURCES
 from .recipes.recipe import key_meanings, recipe_phrase
-from .recognition.family import Cut
 
 RECIPE = "rockpress.toml"
 FRAGMENT = "rockpress.mk"
@@ -55,9 +54,8 @@ _ENDING = (
     '# outputs = ["boxes", "scores"]',
 )
 _CUT = (
-    "# Ended before its own decoding, which is left to the host: the model is faster, and int8 "
-    "keeps",
-    "# boxes and scores apart. Without these lines it gives what it was exported to give.",
+    "# Ended before its own decoding, which is left to the host, as Rockchip's own examples do it.",
+    "# Without these lines the model gives what it was exported to give.",
 )
 
 _MAKEFILE = """\
@@ -111,7 +109,7 @@ jobs:
 class Answers:
     """What is known besides the model; paths are relative to the folder that is written to.
 
-    ``family`` and ``cut`` are those of the model's family, where it is of one.
+    ``family`` is the one that the model is of, if any.
     """
 
     model: str
@@ -119,7 +117,6 @@ class Answers:
     eval: str | None
     targets: tuple[str, ...]
     family: FamilyFigure | None = None
-    cut: Cut | None = None
 
 
 def starter_files(model: ModelProto, answers: Answers) -> dict[str, str]:
@@ -180,24 +177,25 @@ def _family_lines(answers: Answers) -> tuple[set[str], list[str]]:
 
     Those of a cut go before those of the model as it is.
     """
-    lines, cut, options = [], answers.cut, answers.cut.options if answers.cut else {}
-    keys = {name.replace("_", "-"): value for name, value in options.items()}
-    if answers.family is not None:
-        lines += ["", f"# What models of the family {answers.family.name} are fed, and give:"]
-        for taken in answers.family.taken:
-            if (key := taken.option.replace("_", "-")) not in keys:
-                lines.append(f"{_line(key, taken.value)}  # {SOURCES[taken.source]}")
-                keys[key] = taken.value
-    if cut is not None:
-        lines += ["", *_CUT, _line("outputs", list(cut.outputs))]
-        lines += [_line(name.replace("_", "-"), value) for name, value in options.items()]
-        keys["outputs"] = list(cut.outputs)
-    return {key.partition(".")[0] for key in keys}, lines
+    family = answers.family
+    if family is None:
+        return set(), []
+    taken = [option for option in family.taken if option.option not in family.cut]
+    lines = ["", f"# What models of the family {family.name} are fed, and how they are measured:"]
+    lines += [f"{_line(each.option, each.value)}  # {SOURCES[each.source]}" for each in taken]
+    if family.cut:
+        lines += ["", *_CUT, *(_line(name, value) for name, value in family.cut.items())]
+    names = [*family.cut, *(each.option for each in taken)]
+    return {_key(name).partition(".")[0] for name in names}, lines
 
 
-def _line(key: str, value: object) -> str:
-    name, _, entry = key.partition(".")
-    return recipe_phrase(name, {entry: value} if entry else value)
+def _line(name: str, value: object) -> str:
+    key, _, entry = _key(name).partition(".")
+    return recipe_phrase(key, {entry: value} if entry else value)
+
+
+def _key(name: str) -> str:
+    return name.replace("_", "-")
 
 
 def _inputs(model: ModelProto, written: Collection[str]) -> list[str]:

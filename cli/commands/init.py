@@ -43,7 +43,6 @@ def command(
         _from(output, recipe.samples.eval) if recipe.samples.eval else None,
         tuple(find_target(name).name for name in recipe.run.target),
         filled.family,
-        filled.cut,
     )
     written = write_starter(model, output, answers, force=force)
     if not quiet:

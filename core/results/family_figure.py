@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 # what the model says of itself, what its graph is like, or neither for sure
@@ -20,7 +21,12 @@ class TakenOption:
 
 @dataclass(frozen=True)
 class FamilyFigure:
-    """The family that a model was recognised to be of, and the options taken from it."""
+    """The family that a model was recognised to be of, and the options taken from it.
+
+    ``cut`` are the options that end the model before its own decoding, by their names, where it
+    has any and goes on having it.
+    """
 
     name: str
     taken: tuple[TakenOption, ...] = ()
+    cut: Mapping[str, object] = field(default_factory=dict)

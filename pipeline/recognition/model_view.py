@@ -18,6 +18,9 @@ from ...core.types import Array
 # one a axis; None where it is free or not known
 Dims = tuple[int | None, ...]
 _CHANNELS = (1, 3)
+_ARITHMETIC = "Add Sub Mul Div".split()
+_MOVING = "Cast Transpose Slice Concat Reshape Identity Pad QuantizeLinear DequantizeLinear".split()
+_EXAMPLE = 640  # height and width where any will do
 _LARGEST_CONSTANT = 1 << 20  # values: a table of anchors is one, a layer's weight is of no use
 
 
@@ -89,6 +92,18 @@ class ModelView:
         return ImageInput(name, last, first, second, False) if last in _CHANNELS else None
 
     @cached_property
+    def scales_input(self) -> bool:
+        """Whether the graph itself scales its image before the first layer, as some exports do."""
+        names = [self.image.name] if self.image is not None else []
+        while names:
+            for node in self.consumers.get(names.pop(), []):
+                if node.op_type in _ARITHMETIC:
+                    return True
+                if node.op_type in _MOVING:
+                    names += node.output
+        return False
+
+    @cached_property
     def operators(self) -> Mapping[str, int]:
         """How often each type of operator occurs."""
         return Counter(node.op_type for node in self.model.graph.node)
@@ -110,10 +125,24 @@ class ModelView:
     @cached_property
     def shapes(self) -> Mapping[str, Dims]:
         """Tensor -> its shape, of all for which one can be inferred."""
-        graph = onnx.shape_inference.infer_shapes(self.model, data_prop=True).graph
-        values = [*graph.input, *graph.value_info, *graph.output]
-        inferred = {value.name: _dims(value) for value in values if _has_shape(value)}
-        return {**inferred, **{name: tuple(t.dims) for name, t in self._constants.items()}}
+        return _inferred(self.model)
+
+    @cached_property
+    def fixed_shapes(self) -> Mapping[str, Dims]:
+        """As ``shapes``, for a batch of one and images of 640x640 where that is free."""
+        if all(None not in tensor.shape for tensor in self.inputs):
+            return self.shapes
+        fixed = ModelProto()
+        fixed.CopyFrom(self.model)
+        for value in fixed.graph.input:
+            axes = value.type.tensor_type.shape.dim
+            lengths = (1, _EXAMPLE, _EXAMPLE, _EXAMPLE) if len(axes) == 4 else (1,) * len(axes)
+            for axis, length in zip(axes, lengths, strict=True):
+                axis.dim_value = axis.dim_value or length
+        for value in fixed.graph.output:
+            value.type.tensor_type.ClearField("shape")
+        del fixed.graph.value_info[:]
+        return _inferred(fixed)
 
     def constant(self, name: str) -> Array | None:
         """Return a constant of the graph; None for another tensor, and for one that is large."""
@@ -147,6 +176,13 @@ def view_of(model: ModelProto, outputs: tuple[str, ...] = ()) -> ModelView:
     ended.producer_name, ended.producer_version = model.producer_name, model.producer_version
     ended.doc_string, ended.graph.doc_string = model.doc_string, model.graph.doc_string
     return ModelView(ended, metadata)
+
+
+def _inferred(model: ModelProto) -> dict[str, Dims]:
+    graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    values = [*graph.input, *graph.value_info, *graph.output]
+    inferred = {value.name: _dims(value) for value in values if _has_shape(value)}
+    return {**inferred, **{name: tuple(tensor.dims) for name, tensor in named_constants(model)}}
 
 
 def _has_shape(value: onnx.ValueInfoProto) -> bool:

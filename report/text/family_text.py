@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ...core.diagnostics import option
 from ...core.results.family_figure import FamilyFigure, Source, TakenOption
 from .escape import visible
 
@@ -28,6 +29,19 @@ def family_text(family: FamilyFigure) -> str:
         if taken:
             parts.append(f"{', '.join(taken)} {words}")
     return f"family {family.name}: {'; '.join(parts) or 'nothing was left to take from it'}"
+
+
+def cut_text(family: FamilyFigure) -> str:
+    """Return how to end the model before its own decoding; "" where that is not known."""
+    if not family.cut:
+        return ""
+    options = [_mention(name, value) for name, value in family.cut.items()]
+    return f"its outputs are decoded in the model; to leave that to the host: {' '.join(options)}"
+
+
+def _mention(name: str, value: object) -> str:
+    name, _, key = name.replace("_", "-").partition(".")
+    return option(name, {key: value} if key else value)
 
 
 def _option_text(option: TakenOption) -> str:

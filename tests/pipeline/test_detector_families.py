@@ -1,0 +1,198 @@
+"""Detectors are recognised by what they say or by their form, and read alike at either end."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import ModelProto
+
+from exports import CELLS, ultralytics, with_metadata
+from graphs import model_of
+from rockpress.accuracy.metrics.metric_table import find_metric
+from rockpress.core.graphs.graph import extract_until
+from rockpress.core.session import Session
+from rockpress.pipeline.filled_recipe import fill_recipe, recognise
+from rockpress.pipeline.recipes.recipe import make_recipe
+from rockpress.pipeline.recognition.family import Match
+from rockpress.pipeline.recognition.model_view import view_of
+
+LETTERBOXED = {"resize": "letterbox", "std": 255.0}
+
+
+def values(match: Match | None) -> dict[str, Any]:
+    return {name: each.value for name, each in match.settings.items()} if match else {}
+
+
+def recognised(model: ModelProto, outputs: tuple[str, ...] = ()) -> tuple[str, dict[str, Any]]:
+    name, match = recognise(view_of(model, outputs))
+    return name, values(match)
+
+
+def says(**entries: str) -> dict[str, str]:
+    return {"stride": "32", "imgsz": "[64, 64]", "task": "detect", **entries}
+
+
+@pytest.mark.parametrize(
+    ("model", "head"),
+    [
+        (ultralytics(), "yolov8"),
+        (ultralytics(bins=1), "yolov8"),
+        (ultralytics(selects=True), "end2end"),
+        (ultralytics(bins=1, selects=True), "end2end"),
+        (ultralytics(classes=64), "yolov8"),
+        (ultralytics(bins=1, classes=64), "yolov8"),
+    ],
+)
+def test_an_ultralytics_detector_by_what_it_says_and_by_its_form(
+    model: ModelProto, head: str
+) -> None:
+    expected = {**LETTERBOXED, "metric": "map50", "metric_option.head": head}
+    assert recognised(model) == ("ultralytics-detect", expected)
+    said = recognise(view_of(with_metadata(model, **says())))
+    assert (said[0], values(said[1])) == ("ultralytics-detect", expected)
+    assert said[1] and said[1].evidence == "metadata"
+
+
+def objects(model: ModelProto, options: dict[str, str]) -> list[Any]:
+    """The boxes that the metric finds in what a model gives for noise."""
+    size = (64, 64)
+    metric = find_metric("map50", {"score": "0.3", **options}).bound(size)
+    noise = np.random.default_rng(0).normal(size=(1, 3, *size)).astype(np.float32)
+    return list(metric.predict(Session(model).run({"x": noise})))
+
+
+@pytest.mark.parametrize("bins", [1, 16])
+def test_ended_at_its_heads_a_model_finds_the_same(bins: int) -> None:
+    model = ultralytics(bins=bins)
+    _, match = recognise(view_of(model))
+    assert match and match.cut and len(match.cut.outputs) == 6
+    whole = objects(model, {"head": values(match)["metric_option.head"]})[0]
+    cut = extract_until(model, match.cut.outputs)
+    parts = objects(cut, {"head": match.cut.options["metric_option.head"]})[0]
+    assert len(whole) > 5
+    np.testing.assert_allclose(parts.corners, whole.corners, atol=1e-3)
+    np.testing.assert_allclose(parts.scores, whole.scores, atol=1e-5)
+
+
+def test_a_model_that_the_user_ends_is_read_as_it_is_then() -> None:
+    model = with_metadata(ultralytics(), **says())
+    _, match = recognise(view_of(model))
+    assert match and match.cut
+    name, match = recognise(view_of(model, match.cut.outputs))
+    assert name == "ultralytics-detect" and match and match.cut is None
+    assert values(match)["metric_option.head"] == "yolov8"
+
+
+def test_maps_alone_are_a_guess() -> None:
+    model = ultralytics()
+    _, match = recognise(view_of(model))
+    assert match and match.cut
+    bare = extract_until(model, match.cut.outputs)
+    _, match = recognise(view_of(bare))
+    assert match and match.settings["resize"].source == "guess"
+
+
+def test_the_size_is_taken_where_it_is_free(tmp_path: Path) -> None:
+    model = with_metadata(ultralytics(), **says(imgsz="[96, 64]"))
+    assert "size" not in recognised(model)[1]
+    for axis in (2, 3):
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = "free"
+    assert recognised(model)[1]["size"] == [96, 64]
+    model.metadata_props[1].value = "[" * 500
+    assert "size" not in recognised(model)[1]
+
+
+def test_a_graph_that_scales_its_input_is_fed_pixels(tmp_path: Path) -> None:
+    model = with_metadata(ultralytics(), **says())
+    first = next(node for node in model.graph.node if "x" in node.input)
+    first.input[0] = "scaled"
+    scaling = onnx.helper.make_node("Mul", ["x", "factor"], ["scaled"])
+    model.graph.node.insert(0, scaling)
+    factor = onnx.numpy_helper.from_array(np.array(1 / 255, np.float32), "factor")
+    model.graph.initializer.append(factor)
+    onnx.save(model, tmp_path / "m.onnx")
+    filled = fill_recipe(make_recipe(tmp_path / "m.onnx"), "run").recipe.preprocessing
+    assert (filled.resize, filled.std) == ("letterbox", (1.0,))
+
+
+def test_a_classifier_that_says_so() -> None:
+    model = with_metadata(ultralytics(), **says(task="classify"))
+    expected = {"resize": "crop", "std": 255.0, "metric": "top1"}
+    assert recognised(model) == ("ultralytics-classify", expected)
+
+
+def test_there_are_as_many_cells_as_the_builder_says() -> None:
+    noise = np.zeros((1, 3, 64, 64), np.float32)
+    assert Session(ultralytics()).run({"x": noise})[0].shape == (1, 7, CELLS)
+
+
+UNRELATED = {
+    "classifier": "(float[1,3,32,32] x) => (float[1,10] y) { f = Conv (x, w) r = Relu (f) "
+    "g = GlobalAveragePool (r) v = Flatten (g) y = Gemm (v, m) }",
+    "classifier of 6": "(float[1,3,32,32] x) => (float[1,6] y) { f = Conv (x, w) "
+    "g = GlobalAveragePool (f) v = Flatten (g) y = Gemm (v, six) }",
+    "segmenter": "(float[1,3,32,32] x) => (float[1,8,30,30] y) { f = Conv (x, w) y = Relu (f) }",
+    "two scales of masks": "(float[1,3,32,32] x) => (float[1,8,30,30] y, float[1,8,15,15] z) { "
+    "y = Conv (x, w) p = MaxPool <kernel_shape = [2,2], strides = [2,2]> (y) z = Conv (p, p1) }",
+    "depth": "(float[1,3,32,32] x) => (float[1,1,30,30] y) { f = Conv (x, w) y = Conv (f, d1) }",
+    "super-resolution": "(float[1,3,32,32] x) => (float[1,2,60,60] y) { f = Conv (x, w) "
+    "y = DepthToSpace <blocksize = 2> (f) }",
+    "recogniser": "(float[1,3,32,32] x) => (float[1,30,8] y) { f = Conv (x, w) "
+    "g = ReduceMean <axes = [2], keepdims = 0> (f) t = Transpose <perm = [0,2,1]> (g) "
+    "y = Softmax <axis = 2> (t) }",
+    "embedding": "(float[1,3,32,32] x) => (float[1,16] y) { f = Conv (x, w) "
+    "g = GlobalAveragePool (f) v = Flatten (g) e = Gemm (v, e16) n = ReduceL2 <axes = [1]> (e) "
+    "y = Div (e, n) }",
+    "landmarks": "(float[1,3,32,32] x) => (float[1,10] y) { f = Conv (x, w) "
+    "g = GlobalAveragePool (f) v = Flatten (g) y = Gemm (v, m) }",
+    "two heads": "(float[1,3,32,32] x) => (float[1,10] y, float[1,6] z) { f = Conv (x, w) "
+    "g = GlobalAveragePool (f) v = Flatten (g) y = Gemm (v, m) z = Gemm (v, six) }",
+    "gray classifier": "(float[1,1,32,32] x) => (float[1,10] y) { f = Conv (x, wg) "
+    "g = GlobalAveragePool (f) v = Flatten (g) y = Gemm (v, m) }",
+    "transformer": "(float[1,16,8] x) => (float[1,16,8] y) { q = MatMul (x, a) k = MatMul (x, a) "
+    "kt = Transpose <perm = [0,2,1]> (k) s = MatMul (q, kt) o = Softmax <axis = 2> (s) "
+    "y = MatMul (o, q) }",
+    "speech": "(float[1,80,40] x) => (float[1,8,38] y) { y = Conv (x, w1d) }",
+    "voice": "(float[1,32] x) => (float[1,1] y) { h = Gemm (x, v1) y = Sigmoid (h) }",
+    "autoencoder": "(float[1,3,32,32] x) => (float[1,3,32,32] y) { f = Conv (x, w) "
+    "t = ConvTranspose (f, back) y = Sigmoid (t) }",
+    "joined features": "(float[1,3,32,32] x) => (float[1,16,30,30] y) { f = Conv (x, w) "
+    "g = Conv (x, w) y = Concat <axis = 1> (f, g) }",
+    "rows of six": "(float[1,3,32,32] x) => (float[1,100,6] y) { f = Conv (x, w) "
+    "v = Flatten (f) h = MatMul (v, many) y = Reshape (h, sixes) }",
+    "pyramid in one": "(float[1,3,32,32] x) => (float[1,8,1125] y) { f = Conv (x, w) "
+    "p = MaxPool <kernel_shape = [2,2], strides = [2,2]> (f) c = Conv (p, p1) "
+    "a = Reshape (f, flat) b = Reshape (c, flat) y = Concat <axis = 2> (a, b) }",
+    "query boxes": "(float[1,3,32,32] x) => (float[1,20,4] y, float[1,20,5] z) { f = Conv (x, w) "
+    "v = Flatten (f) h = MatMul (v, queries) r = Reshape (h, rows) y = MatMul (r, to4) "
+    "z = MatMul (r, to5) }",
+    "heat maps": "(float[1,3,32,32] x) => (float[1,5,30,30] h, float[1,2,30,30] w2, "
+    "float[1,2,30,30] o) { f = Conv (x, w) c = Conv (f, h5) h = Sigmoid (c) w2 = Conv (f, h2) "
+    "o = Conv (f, h2) }",
+}
+_SHAPES: dict[str, tuple[int, ...]] = {
+    **{"w": (8, 3, 3, 3), "wg": (8, 1, 3, 3), "w1d": (8, 80, 3), "p1": (8, 8, 1, 1)},
+    **{"d1": (1, 8, 1, 1), "h5": (5, 8, 1, 1), "h2": (2, 8, 1, 1), "back": (8, 3, 3, 3)},
+    **{"m": (8, 10), "six": (8, 6), "e16": (8, 16), "a": (8, 8), "v1": (32, 1)},
+    **{"many": (7200, 600), "queries": (7200, 160), "to4": (8, 4), "to5": (8, 5)},
+}
+_RESHAPES = {"sixes": [1, 100, 6], "flat": [1, 8, -1], "rows": [1, 20, 8]}
+
+
+@pytest.mark.parametrize("name", UNRELATED)
+def test_other_models_are_of_no_family(name: str) -> None:
+    text = UNRELATED[name]
+    read = set(re.findall(r"\w+", text))
+    shapes: dict[str, Any] = {each: shape for each, shape in _SHAPES.items() if each in read}
+    numbers = {each: np.array(shape) for each, shape in _RESHAPES.items() if each in read}
+    model = model_of(text, {**shapes, **numbers}, prepared=False)
+    assert recognise(view_of(model))[1] is None
+
+
+def test_they_are_twenty() -> None:
+    assert len(UNRELATED) == 20
