@@ -16,11 +16,8 @@ from ..core.graphs.graph import Graph, computed_tensors, fed_inputs
 from ..core.graphs.layers import LayerShape, layers_of
 from ..core.graphs.model import is_qdq, load_model, model_bytes, parameter_count
 from ..core.passes.prepare import input_shapes_of, output_shapes_of
-<<<<<<< HEAD
 from ..core.results.family_figure import FamilyFigure
-=======
 from ..core.types import Shape
->>>>>>> f20c732 (inspect: types, operators and the tensors that a model can be ended at; a terminal of 80 columns breaks no word)
 from ..prune.channels.channel_rules import build_dependency_graph
 from ..prune.channels.groups import find_groups
 from .filled_recipe import fill_recipe
@@ -34,12 +31,9 @@ class ModelFacts:
     """An ONNX file. Sizes of layers are known only when no input is dynamic.
 
     ``prunable`` is the number of channels that could be removed, ``frozen`` the operators around
-<<<<<<< HEAD
-    which nothing can. ``family`` is what a run would take options from.
-=======
     which nothing can. ``tensors`` are all that the model can be ended at, with their shapes where
-    these are known, ``cuts`` those where that makes sense.
->>>>>>> f20c732 (inspect: types, operators and the tensors that a model can be ended at; a terminal of 80 columns breaks no word)
+    these are known, ``cuts`` those where that makes sense. ``family`` is what a run would take
+    options from.
     """
 
     path: str
@@ -58,11 +52,8 @@ class ModelFacts:
     layers: tuple[LayerShape, ...] = ()
     prunable: int | None = None
     frozen: dict[str, int] | None = None
-<<<<<<< HEAD
     family: FamilyFigure | None = None
-=======
     cuts: tuple[CutPoint, ...] = ()
->>>>>>> f20c732 (inspect: types, operators and the tensors that a model can be ended at; a terminal of 80 columns breaks no word)
 
 
 @dataclass(frozen=True)
