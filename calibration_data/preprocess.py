@@ -28,7 +28,8 @@ class Preprocess:
     """Size (H, W), geometry, colour order, mean and std in the 0..255 pixel scale, layout.
 
     ``mean`` and ``std`` have one value or one a channel, in the model's channel order. ``pad`` is
-    a pixel value; None means 114 for letterbox and the rounded mean for fit. Raises OptionError
+    a pixel value; None means 114 for letterbox and corner, the rounded mean for
+    fit. Raises OptionError
     when the values contradict each other.
 
     >>> import numpy as np
@@ -133,7 +134,7 @@ class Preprocess:
     def _check_pad(self) -> None:
         if self.pad is None:
             return
-        if self.resize not in ("letterbox", "fit"):
+        if self.resize not in ("letterbox", "corner", "fit"):
             raise OptionError(
                 f"{option('pad', self.pad)} has no effect with {option('resize', self.resize)}",
                 f"leave {option('pad')} out, or use {option('resize', 'letterbox')} or fit",

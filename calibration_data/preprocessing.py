@@ -9,7 +9,7 @@ from ..core.list_kinds import Numbers
 from ..core.option_kinds import Choice, Number
 from ..core.options import Options, opt
 
-Resize = Literal["stretch", "letterbox", "fit", "crop"]
+Resize = Literal["stretch", "letterbox", "corner", "fit", "crop"]
 Color = Literal["rgb", "bgr", "gray"]
 Layout = Literal["nchw", "nhwc"]
 
@@ -22,8 +22,9 @@ class Preprocessing(Options):
 
     resize: Resize = opt(
         "stretch",
-        Choice(("stretch", "letterbox", "fit", "crop")),
+        Choice(("stretch", "letterbox", "corner", "fit", "crop")),
         "How a sample gets that size: stretch; letterbox (keep the ratio, centred, padded); "
+        "corner (the same, at the top left); "
         "fit (full height, left-aligned, padded on the right); crop (the centre).",
         _VERBS,
     )
@@ -32,7 +33,7 @@ class Preprocessing(Options):
         Number(0, 255),
         "Pixel value of the padding.",
         _VERBS,
-        default="114 for letterbox, the mean for fit",
+        default="114 for letterbox and corner, the mean for fit",
     )
     color: Color | None = opt(
         None,

@@ -1,4 +1,4 @@
-"""From an image of any size to the size of the model: stretch, letterbox, fit, crop.
+"""From an image of any size to the size of the model: stretch, letterbox, corner, fit, crop.
 
 All of it is ``cv2.resize`` with linear interpolation, which is what most programs on a board run.
 Images are uint8 (H, W, C), sizes are (height, width) in pixels.
@@ -27,8 +27,9 @@ def in_size(image: Pixels, resize: str, size: Size, pad: Sequence[int]) -> Pixel
     """Return an image in ``size``; what it leaves free is filled with ``pad`` (C values).
 
     ``stretch`` resizes both axes, whatever the ratio. ``letterbox`` keeps the ratio and centres the
-    image. ``fit`` fills the height keeping the ratio, squeezes if that is too wide, and pads on the
-    right. ``crop`` keeps the ratio so that the image covers the size, and cuts the centre: for a
+    image. ``corner`` keeps the ratio, rounds down, and leaves the image at the top left: Ge et al.,
+    YOLOX, 2021, in ``preproc``. ``fit`` fills the height keeping the ratio, squeezes if that is too
+    wide, and pads on the right. ``crop`` keeps the ratio so that the image covers the size, and cuts the centre: for a
     square size this is "the shorter side to size, then the centre". Raises SamplesError when an
     image is so long and thin that the enlarged one would not fit into memory.
     """
@@ -103,9 +104,12 @@ def _inner(resize: str, image: Size, size: Size) -> tuple[Size, tuple[int, int]]
     if resize == "fit":
         return (size[0], min(size[1], -(-image[1] * size[0] // image[0]))), (0, 0)
     ratios = size[0] / image[0], size[1] / image[1]
-    if resize == "letterbox":
-        height, width = (round(length * min(ratios)) for length in image)
+    if resize in ("letterbox", "corner"):
+        whole = round if resize == "letterbox" else int
+        height, width = (whole(length * min(ratios)) for length in image)
         height, width = min(size[0], max(1, height)), min(size[1], max(1, width))
+        if resize == "corner":
+            return (height, width), (0, 0)
         return (height, width), ((size[0] - height) // 2, (size[1] - width) // 2)
     if resize == "crop":
         height, width = (round(length * max(ratios)) for length in image)

@@ -14,7 +14,7 @@ from rockpress.core.diagnostics import render
 from rockpress.core.errors import OptionError, SamplesError
 from samples import Pixels, pixels
 
-RESIZES = ("stretch", "letterbox", "fit", "crop")
+RESIZES = ("stretch", "letterbox", "corner", "fit", "crop")
 
 
 def picture(height: int, width: int, channels: int = 3, seed: int = 0) -> Pixels:
@@ -42,6 +42,13 @@ def test_letterbox_centres_and_pads_114() -> None:
     result = Preprocess((40, 40), "letterbox").pixels(flat(10, 20))
     assert (result[:10] == 114).all() and (result[30:] == 114).all()
     assert (result[10:30] == 200).all()
+
+
+def test_corner_leaves_the_image_at_the_top_left() -> None:
+    result = Preprocess((40, 40), "corner").pixels(flat(10, 27))
+    assert (result[:14] == 200).all() and (result[14:] == 114).all()
+    tall = Preprocess((40, 40), "corner", pad=0).pixels(flat(27, 10))
+    assert (tall[:, :14] == 200).all() and (tall[:, 14:] == 0).all()
 
 
 def test_letterbox_of_a_tall_image_pads_left_and_right() -> None:
