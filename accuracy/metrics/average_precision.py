@@ -1,12 +1,13 @@
 """COCO's average precision, and the same for any resample of the images.
 
-The figure itself comes from faster-coco-eval. For the bootstrap every image is matched once;
-a resample then only counts each image's detections and objects as often as it is drawn.
+That of boxes comes from faster-coco-eval. For the bootstrap, and for other shapes, every image is
+matched once; a resample then only counts each image's detections and objects as often as it is
+drawn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -30,6 +31,27 @@ _AT_ONCE = 4_000_000
 _OWN_OVERLAP, OWN_SCORE = 0.5, 0.3
 
 
+@dataclass(frozen=True)
+class Matching:
+    """How detections and objects of one class in an image are compared.
+
+    ``overlaps`` gives (M, G) of M detections and G objects, ``ignored`` the objects (G,) whose
+    detections count neither way; those of a crowd may be taken by any number of detections.
+    ``most`` detections of an image are looked at.
+    """
+
+    overlaps: Callable[[Any, Boxes], Scores]
+    ignored: Callable[[Boxes], Flags] = lambda truth: truth.crowd
+    most: int = _MOST
+
+
+def _box_overlaps(detections: Detections, truth: Boxes) -> Scores:
+    return overlaps(detections.corners, truth.corners, truth.crowd)
+
+
+UPRIGHT = Matching(_box_overlaps)
+
+
 @dataclass(frozen=True, eq=False)
 class _Class:
     """All D detections of a class, best first: their images, and hits and ignored ones (T, D)."""
@@ -47,17 +69,20 @@ class AveragePrecision:
     detections: Sequence[Detections]
     truths: Sequence[Boxes]
     thresholds: Scores
+    matching: Matching = UPRIGHT
     resamples: int = _RESAMPLES
 
     @cached_property
     def scores(self) -> Scores:
         """Each image's own F1 at IoU 0.5 of the detections with a score from 0.3; (N,)."""
         pairs = zip(self.detections, self.truths, strict=True)
-        return np.array([image_f1(*pair) for pair in pairs])
+        return np.array([image_f1(*pair, self.matching) for pair in pairs])
 
     @cached_property
     def value(self) -> float:
         """What COCO's evaluation gives; NaN where no image shows an object."""
+        if self.matching is not UPRIGHT:
+            return float(self.resampled(np.ones((1, len(self.truths))))[0])
         return coco_value(self.detections, self.truths, self.thresholds)
 
     def resampled(self, counts: NDArray[Any]) -> Scores:
@@ -74,21 +99,20 @@ class AveragePrecision:
 
     @cached_property
     def _classes(self) -> list[_Class]:
-        labels = np.unique(np.concatenate([boxes.classes[~boxes.crowd] for boxes in self.truths]))
-        return [self._matched(int(label)) for label in labels]
+        counted = [boxes.classes[~self.matching.ignored(boxes)] for boxes in self.truths]
+        return [self._matched(int(label)) for label in np.unique(np.concatenate(counted))]
 
     def _matched(self, label: int) -> _Class:
         parts = []
         objects = np.zeros(len(self.truths))
         for index, (image, truth) in enumerate(zip(self.detections, self.truths, strict=True)):
-            own, true = image.classes == label, truth.classes == label
-            objects[index] = (true & ~truth.crowd).sum()
-            order = np.argsort(-image.scores[own], kind="stable")[:_MOST]
-            if len(order):
-                table = overlaps(image.corners[own][order], truth.corners[true], truth.crowd[true])
-                hits, ignored = matches(table, truth.crowd[true], self.thresholds)
-                images = np.full(len(order), index)
-                parts.append((image.scores[own][order], images, hits, ignored))
+            true = truth.take(truth.classes == label)
+            objects[index] = (~self.matching.ignored(true)).sum()
+            own = image.take(image.classes == label)
+            own = own.take(np.argsort(-own.scores, kind="stable")[: self.matching.most])
+            if len(own):
+                hits, ignored = image_matches(own, true, self.matching, self.thresholds)
+                parts.append((own.scores, np.full(len(own), index), hits, ignored))
         if not parts:
             none = np.zeros((len(self.thresholds), 0), bool)
             return _Class(np.zeros(0, np.int64), none, none, objects)
@@ -99,15 +123,29 @@ class AveragePrecision:
         return _Class(images[order], hits[:, order], ignored[:, order], objects)
 
 
-def matches(table: Scores, crowd: Flags, thresholds: Scores) -> tuple[Flags, Flags]:
+def image_matches(
+    detections: Detections, truth: Boxes, matching: Matching, thresholds: Scores
+) -> tuple[Flags, Flags]:
+    """Tell which detections of an image and a class hit an object, and which count neither way."""
+    if not len(truth):
+        nothing = np.zeros((len(thresholds), len(detections)), bool)
+        return nothing, nothing
+    table = matching.overlaps(detections, truth)
+    return matches(table, truth.crowd, thresholds, matching.ignored(truth))
+
+
+def matches(
+    table: Scores, crowd: Flags, thresholds: Scores, ignored: Flags | None = None
+) -> tuple[Flags, Flags]:
     """Tell which M detections of an image, best first, hit an object of their class, (T, M) each.
 
     ``table`` (M, G) holds overlaps. A detection takes the free object that it overlaps most; what
-    only a crowd overlaps is ignored (second result). Source: Lin et al., Microsoft COCO, ECCV 2014,
-    and its evaluation's evaluateImg.
+    only an ``ignored`` one overlaps, by default a crowd, is ignored (second result). Source: Lin et
+    al., Microsoft COCO, ECCV 2014, and its evaluation's evaluateImg.
     """
+    ignored = crowd if ignored is None else ignored
     hits = np.zeros((len(thresholds), len(table)), bool)
-    ignored = np.zeros_like(hits)
+    neither = np.zeros_like(hits)
     limits = np.minimum(thresholds, 1 - 1e-10)
     near = table.max(axis=1, initial=0) >= limits.min()  # of most detections of a model none is
     for row, limit in enumerate(limits):
@@ -115,15 +153,15 @@ def matches(table: Scores, crowd: Flags, thresholds: Scores) -> tuple[Flags, Fla
         for column in np.flatnonzero(near):
             values = table[column]
             able = (values >= limit) & (free | crowd)
-            single = able & ~crowd
+            single = able & ~ignored
             candidates = single if single.any() else able
             if not candidates.any():
                 continue
             # of equal overlaps the last, as COCO has it
             best = len(values) - 1 - int(np.argmax(np.where(candidates, values, -1)[::-1]))
             free[best] = False
-            hits[row, column], ignored[row, column] = not crowd[best], crowd[best]
-    return hits, ignored
+            hits[row, column], neither[row, column] = not ignored[best], ignored[best]
+    return hits, neither
 
 
 def _precision(matched: _Class, counts: Scores, objects: Scores) -> Scores:
@@ -158,16 +196,15 @@ def _precision_of(matched: _Class, counts: Scores, objects: Scores) -> Scores:
     return mean
 
 
-def image_f1(detections: Detections, truth: Boxes) -> float:
+def image_f1(detections: Detections, truth: Boxes, matching: Matching = UPRIGHT) -> float:
     """Return an image's F1 at IoU 0.5 of detections with a score from 0.3; 1 where all is right."""
     shown = detections.above(OWN_SCORE)
     right = counted = 0
     for label in np.unique(np.concatenate([shown.classes, truth.classes])):
-        own, true = shown.classes == label, truth.classes == label
-        table = overlaps(shown.corners[own], truth.corners[true], truth.crowd[true])
-        hits, ignored = matches(table, truth.crowd[true], np.array([_OWN_OVERLAP]))
+        own, true = shown.take(shown.classes == label), truth.take(truth.classes == label)
+        hits, ignored = image_matches(own, true, matching, np.array([_OWN_OVERLAP]))
         right += int(hits.sum())
-        counted += int((~ignored).sum()) + int((true & ~truth.crowd).sum())
+        counted += int((~ignored).sum()) + int((~matching.ignored(true)).sum())
     return 2 * right / counted if counted else 1.0
 
 

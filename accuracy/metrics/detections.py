@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...core.types import Float64
+
+Places = NDArray[np.int64]
+# the indices, best first, of candidates that stay; given their anchors, scores and classes
+Suppression = Callable[[Places, Float64, Places], Places]
+SomeDetections = TypeVar("SomeDetections", bound="Detections")
 
 # pairs of box and class of one image: the best that are compared, and those that stay
 _CANDIDATES = 3000
@@ -16,7 +23,10 @@ MOST = 300
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """Boxes of one image, best first: corners (M, 4) in the input's pixels, scores, classes."""
+    """Boxes of one image, best first: corners (M, 4) in the input's pixels, scores, classes.
+
+    A subclass has arrays of more about each, (M, ...) too.
+    """
 
     corners: Float64
     scores: Float64
@@ -25,10 +35,14 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def above(self, score: float) -> Detections:
+    def take(self: SomeDetections, rows: NDArray[Any]) -> SomeDetections:
+        """Return some of the detections, by their indices or by a flag each (M,)."""
+        columns = {column.name: getattr(self, column.name)[rows] for column in fields(self)}
+        return replace(self, **columns)
+
+    def above(self: SomeDetections, score: float) -> SomeDetections:
         """Return the detections with at least this score."""
-        shown = self.scores >= score
-        return Detections(self.corners[shown], self.scores[shown], self.classes[shown])
+        return self.take(self.scores >= score)
 
 
 def select_boxes(
@@ -40,17 +54,33 @@ def select_boxes(
     overlap a better one by more than ``overlap`` (IoU) are dropped; None drops none. A box of
     negative width or height is none, as COCO has it.
     """
+    return select_anchors(corners, scores, least, overlap)[1]
+
+
+def select_anchors(
+    corners: Float64,
+    scores: Float64,
+    least: float,
+    overlap: float | None,
+    suppress: Suppression | None = None,
+) -> tuple[Places, Detections]:
+    """Choose as ``select_boxes`` does, and return the anchor (M,) of each detection as well.
+
+    ``suppress`` drops boxes in another way than by their upright overlap.
+    """
     proper = (corners[:, 2:] >= corners[:, :2]).all(axis=1, keepdims=True)
-    boxes, classes = np.nonzero((scores >= least) & proper)
-    values = scores[boxes, classes]
+    anchors, classes = np.nonzero((scores >= least) & proper)
+    values = scores[anchors, classes]
     order = np.argsort(-values, kind="stable")[:_CANDIDATES]
-    boxes, classes, values = boxes[order], classes[order], values[order]
-    picked = corners[boxes]
+    anchors, classes, values = anchors[order], classes[order].astype(np.int64), values[order]
     places = np.arange(len(values))
-    if overlap is not None:
-        places = _non_maximum_suppression(picked, values, classes, overlap)
+    if suppress is not None:
+        places = suppress(anchors, values, classes)
+    elif overlap is not None:
+        places = _non_maximum_suppression(corners[anchors], values, classes, overlap)
     places = places[:MOST]
-    return Detections(picked[places], values[places], classes[places].astype(np.int64))
+    anchors = anchors[places]
+    return anchors, Detections(corners[anchors], values[places], classes[places])
 
 
 def _non_maximum_suppression(

@@ -26,8 +26,8 @@ ANCHORS = (
     ((30, 61), (62, 45), (59, 119)),
     ((116, 90), (156, 198), (373, 326)),
 )
-_REG_MAX = 16  # bins of a side in the distribution that YOLOv8 and later learn
-_MOST_ROWS = 1000  # more rows than a model with its own selection gives
+REG_MAX = 16  # bins of a side in the distribution that YOLOv8 and later learn
+MOST_ROWS = 1000  # more rows than a model with its own selection gives
 
 
 def decode_boxes(outputs: Sequence[Array], head: Head, size: Size) -> Iterator[ScoredBoxes]:
@@ -39,7 +39,7 @@ def _head_of(outputs: Sequence[Array]) -> str:
     """Return the head that has outputs of these shapes. Raises OptionError when unsure."""
     shapes = [output.shape[1:] for output in outputs]
     match shapes:
-        case [(rows, 6)] if rows <= _MOST_ROWS:
+        case [(rows, 6)] if rows <= MOST_ROWS:
             return "end2end"
         case [(rows, columns)]:
             return "yolov8" if rows < columns else "yolov5"
@@ -63,18 +63,18 @@ def _yolov5(outputs: Sequence[Array], size: Size) -> Iterator[ScoredBoxes]:
     if len(outputs) == 1 and outputs[0].ndim == 3:
         for rows in outputs[0]:
             rows = rows if rows.shape[0] >= rows.shape[1] else rows.T
-            yield _corners(rows[:, :4]), _scores(rows[:, 5:]) * _scores(rows[:, 4:5])
+            yield corners_of(rows[:, :4]), scores_of(rows[:, 5:]) * scores_of(rows[:, 4:5])
         return
     maps = sorted((_anchored(output) for output in outputs), key=lambda scale: -scale.shape[2])
     if len(maps) != len(ANCHORS):
-        raise _unfit(outputs, "yolov5")
+        raise unfit(outputs, "yolov5")
     for index in range(len(maps[0])):
         parts = [
             _anchor_boxes(scale[index], anchors, size)
             for scale, anchors in zip(maps, ANCHORS, strict=True)
         ]
         rows = np.concatenate(parts)
-        yield _corners(rows[:, :4]), rows[:, 5:] * rows[:, 4:5]
+        yield corners_of(rows[:, :4]), rows[:, 5:] * rows[:, 4:5]
 
 
 def _anchored(output: Array) -> Array:
@@ -82,7 +82,7 @@ def _anchored(output: Array) -> Array:
     if output.ndim == 5:
         return output
     if output.ndim != 4 or output.shape[1] % 3:
-        raise _unfit([output], "yolov5")
+        raise unfit([output], "yolov5")
     count, channels, height, width = output.shape
     split = output.reshape(count, 3, channels // 3, height, width)
     return np.moveaxis(split, 2, 4)
@@ -94,7 +94,7 @@ def _anchor_boxes(scale: Array, anchors: Sequence[tuple[int, int]], size: Size) 
     Source: Jocher, YOLOv5, 2020: centre (2 s - 0.5 + cell) stride, sides (2 s)^2 anchor.
     """
     height, width = scale.shape[1:3]
-    values = _scores(scale.astype(np.float64))
+    values = scores_of(scale.astype(np.float64))
     cells = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=2)
     stride = np.array([size[1] / width, size[0] / height])
     values[..., :2] = (2 * values[..., :2] - 0.5 + cells) * stride
@@ -108,60 +108,72 @@ def _yolov8(outputs: Sequence[Array], size: Size) -> Iterator[ScoredBoxes]:
     if len(outputs) == 1 and outputs[0].ndim == 3:
         for rows in outputs[0]:
             rows = rows if rows.shape[0] >= rows.shape[1] else rows.T
-            yield _corners(rows[:, :4]), _scores(rows[:, 4:])
+            yield corners_of(rows[:, :4]), scores_of(rows[:, 4:])
         return
     scales: dict[Size, list[Array]] = {}
     for output in outputs:
         if output.ndim != 4:
-            raise _unfit(outputs, "yolov8")
+            raise unfit(outputs, "yolov8")
         scales.setdefault((output.shape[2], output.shape[3]), []).append(output)
-    pairs = [_sides_and_classes(group) for group in scales.values()]
+    pairs = [sides_and_classes(group) for group in scales.values()]
     for index in range(len(outputs[0])):
-        parts = [(_side_corners(sides[index], size), classes[index]) for sides, classes in pairs]
+        parts = [(side_corners(sides[index], size), classes[index]) for sides, classes in pairs]
         scores = [planes.reshape(planes.shape[0], -1).T for _, planes in parts]
-        yield np.concatenate([corners for corners, _ in parts]), _scores(np.concatenate(scores))
+        yield np.concatenate([corners for corners, _ in parts]), scores_of(np.concatenate(scores))
 
 
-def _sides_and_classes(group: Sequence[Array]) -> tuple[Array, Array]:
+def sides_and_classes(group: Sequence[Array]) -> tuple[Array, Array]:
     """Return a scale's maps of sides and classes; a map of one channel is the classes' sum."""
     if len(group) == 1:
-        split = 4 * _REG_MAX if group[0].shape[1] > 4 * _REG_MAX else 4
+        split = 4 * REG_MAX if group[0].shape[1] > 4 * REG_MAX else 4
         return group[0][:, :split], group[0][:, split:]
     channels = [planes.shape[1] for planes in group]
-    sides = next((i for i, count in enumerate(channels) if count in (4 * _REG_MAX, 4)), None)
+    sides = next((i for i, count in enumerate(channels) if count in (4 * REG_MAX, 4)), None)
     if sides is None:
-        raise _unfit(group, "yolov8")
+        raise unfit(group, "yolov8")
     rest = [planes for i, planes in enumerate(group) if i != sides]
     return group[sides], max(rest, key=lambda planes: planes.shape[1])
 
 
-def _side_corners(sides: Array, size: Size) -> Array:
+def side_corners(sides: Array, size: Size) -> Array:
     """Return corners (H W, 4) from the distances (4 or 64, H, W) of cells' middles to the sides.
 
     Source: Li et al., Generalized focal loss, NeurIPS 2020: the mean of a distribution over bins.
     """
-    channels, height, width = sides.shape
-    values = sides.astype(np.float64).reshape(4, channels // 4, -1)
-    if channels > 4:
-        values = np.exp(values - values.max(axis=1, keepdims=True))
-        bins = np.arange(channels // 4)[:, np.newaxis]
-        values = (values * bins).sum(axis=1) / values.sum(axis=1)
-    left, top, right, bottom = values.reshape(4, -1)
+    height, width = sides.shape[1:]
+    left, top, right, bottom = side_distances(sides)
     x, y = (cells.ravel() + 0.5 for cells in np.meshgrid(np.arange(width), np.arange(height)))
     stride = np.array([size[1] / width, size[0] / height] * 2)
     corners: Array = np.stack([x - left, y - top, x + right, y + bottom], axis=1) * stride
     return corners
 
 
+def side_distances(sides: Array) -> Array:
+    """Return distances (4, H W) in cells, from maps (4, H, W), or (64, H, W) of their bins."""
+    channels = sides.shape[0]
+    values = sides.astype(np.float64).reshape(4, channels // 4, -1)
+    if channels > 4:
+        values = np.exp(values - values.max(axis=1, keepdims=True))
+        bins = np.arange(channels // 4)[:, np.newaxis]
+        values = (values * bins).sum(axis=1) / values.sum(axis=1)
+    distances: Array = values.reshape(4, -1)
+    return distances
+
+
 def _end2end(outputs: Sequence[Array], size: Size) -> Iterator[ScoredBoxes]:
     """Decode rows x1, y1, x2, y2, score, class of a model that selects boxes itself."""
     if outputs[0].ndim != 3 or outputs[0].shape[2] != 6:
-        raise _unfit(outputs, "end2end")
+        raise unfit(outputs, "end2end")
     classes = max(1, int(outputs[0][..., 5].max()) + 1)
     for rows in outputs[0].astype(np.float64):
-        scores = np.zeros((len(rows), classes))
-        scores[np.arange(len(rows)), np.maximum(rows[:, 5].astype(int), 0)] = rows[:, 4]
-        yield rows[:, :4], scores
+        yield rows[:, :4], rows_of_classes(rows, classes)
+
+
+def rows_of_classes(rows: Array, classes: int) -> Array:
+    """Return scores (A, classes) from rows whose fifth number is a score, the sixth its class."""
+    scores = np.zeros((len(rows), classes))
+    scores[np.arange(len(rows)), np.maximum(rows[:, 5].astype(int), 0)] = rows[:, 4]
+    return scores
 
 
 def _boxes_scores(outputs: Sequence[Array], size: Size) -> Iterator[ScoredBoxes]:
@@ -170,10 +182,10 @@ def _boxes_scores(outputs: Sequence[Array], size: Size) -> Iterator[ScoredBoxes]
     first = next(able, 0)
     boxes, scores = outputs[first], outputs[1 - first]
     if boxes.ndim != 3 or scores.ndim != 3 or 4 not in boxes.shape[1:]:
-        raise _unfit(outputs, "boxes-scores")
+        raise unfit(outputs, "boxes-scores")
     for rows, values in zip(boxes.astype(np.float64), scores, strict=True):
-        corners = rows if rows.shape[1] == 4 else _corners(rows.T)
-        yield corners, _scores(values if len(values) == len(corners) else values.T)
+        corners = rows if rows.shape[1] == 4 else corners_of(rows.T)
+        yield corners, scores_of(values if len(values) == len(corners) else values.T)
 
 
 _HEADS: Mapping[str, Callable[[Sequence[Array], Size], Iterator[ScoredBoxes]]] = {
@@ -185,10 +197,10 @@ _HEADS: Mapping[str, Callable[[Sequence[Array], Size], Iterator[ScoredBoxes]]] =
 HEADS = ("auto", *_HEADS)
 
 
-def _corners(rows: Array) -> Array:
+def corners_of(rows: Array) -> Array:
     """Return corners from centre and sides (A, 4).
 
-    >>> _corners(np.array([[5.0, 5.0, 2.0, 4.0]])).tolist()
+    >>> corners_of(np.array([[5.0, 5.0, 2.0, 4.0]])).tolist()
     [[4.0, 3.0, 6.0, 7.0]]
     """
     rows = rows.astype(np.float64)
@@ -197,7 +209,7 @@ def _corners(rows: Array) -> Array:
     return corners
 
 
-def _scores(values: Array) -> Array:
+def scores_of(values: Array) -> Array:
     """Return values within 0..1 (and int8's rounding beside it) as they are, logits' sigmoid."""
     values = values.astype(np.float64)
     if not values.size or (values.min() >= -0.05 and values.max() <= 1.05):
@@ -206,7 +218,8 @@ def _scores(values: Array) -> Array:
     return scores
 
 
-def _unfit(outputs: Sequence[Array], head: str) -> SamplesError:
+def unfit(outputs: Sequence[Array], head: str) -> SamplesError:
+    """Return the error of outputs that are no such head."""
     shapes = ", ".join(str(output.shape) for output in outputs)
     return SamplesError(
         f"outputs of the shapes {shapes} are no {head} head",

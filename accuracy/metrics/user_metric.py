@@ -38,7 +38,7 @@ class UserMetric(Metric):
     ``outputs`` is the list of the model's outputs, each (N, ...), or of those that the option
     metric-output names. ``labels`` are int64 (N,), float64 (N, D), or a sequence of N texts,
     boxes or masks. The function may carry the attributes ``lower_is_better``, and ``labels``
-    (class, text, vector, boxes or mask) where a table's texts are not class names.
+    (a kind of labels) where a table's texts are not class names.
     """
 
     path: str

@@ -18,7 +18,7 @@ _CHANNELS = (1, 3, 4)
 BOXES = "label_boxes"
 _FORMS = (
     "labels are non-negative integers (N,): classes; integers (N, H, W): masks; floats (N,) or "
-    "(N, D): numbers; or texts (N,)"
+    "numbers (N, D); or texts (N,)"
 )
 
 
@@ -89,7 +89,7 @@ def labels_of(labels: Array, count: int, path: Path) -> Labels:
     """Return the labels of ``count`` samples. Raises SamplesError for other arrays."""
     kind, axes = labels.dtype.kind, labels.ndim
     if not (
-        (kind in "ui" and axes in (1, 3))
+        (kind in "ui" and (axes in (1, 3) or (axes == 2 and labels.shape[1] > 1)))
         or (kind == "f" and axes in (1, 2))
         or (kind, axes) == ("U", 1)
     ):
@@ -104,7 +104,7 @@ def labels_of(labels: Array, count: int, path: Path) -> Labels:
 
     if kind == "U":
         return Labels("text", tuple(map(str, labels)), origin=origin)
-    if kind == "f":
+    if kind == "f" or axes == 2:
         if not np.isfinite(labels).all():
             raise SamplesError(f"{path}: the labels hold NaN or infinite values", "save them again")
         return Labels("vector", labels.astype(np.float64).reshape(count, -1), origin=origin)

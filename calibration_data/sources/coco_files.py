@@ -1,4 +1,4 @@
-"""A COCO annotation file: images with boxes, read as a whole, since it is one JSON document."""
+"""A COCO annotation file: images with objects, read as a whole, since it is one JSON document."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...core.errors import SamplesError
-from .boxes import Boxes, make_boxes
+from .boxes import FILLED, Boxes, make_boxes
+from .instance_shapes import shape_of_segmentation
 from .label_texts import read_bounded
-from .labels import Labels
+from .labels import Labels, ObjectKind
 from .source_types import ImageFiles, Source
 
 # the annotations of COCO's training images take 450 MB
@@ -21,7 +23,9 @@ _NOT_COCO = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 
 def open_coco(path: Path) -> Source:
-    """Open the images that a file lists, with their boxes; classes are its categories by id.
+    """Open the images that a file lists, with their objects; classes are its categories by id.
+
+    Objects have keypoints where any has, and outlines where all have.
 
     An image is looked for beside the file, in ``images/`` beside it, and, for
     ``annotations/instances_val2017.json``, in ``val2017/`` and ``images/val2017/`` above it.
@@ -36,7 +40,8 @@ def open_coco(path: Path) -> Source:
         annotations: dict[int, list[Mapping[str, Any]]] = {image: [] for image in images}
         for annotation in document["annotations"]:
             annotations[int(annotation["image_id"])].append(annotation)
-        boxes = tuple(_boxes(annotations[image], classes) for image in images)
+        kind, points = _kind(document["annotations"])
+        boxes = tuple(_boxes(annotations[image], classes, points) for image in images)
     except _NOT_COCO as error:
         raise SamplesError(
             f"{path}: not a COCO file: {type(error).__name__}: {error}",
@@ -45,7 +50,7 @@ def open_coco(path: Path) -> Source:
     if not images:
         raise SamplesError(f"{path}: the file lists no images", "give one with images")
     files = tuple(_image(path, name) for name in images.values())
-    return ImageFiles(files, Labels("boxes", boxes, names=names, origin=lambda i: str(files[i])))
+    return ImageFiles(files, Labels(kind, boxes, names=names, origin=lambda i: str(files[i])))
 
 
 def _document(path: Path) -> Any:
@@ -56,20 +61,46 @@ def _document(path: Path) -> Any:
         raise SamplesError(f"{path}: not a JSON file: {reason}", "save it again") from error
 
 
-def _boxes(annotations: list[Mapping[str, Any]], classes: Mapping[int, int]) -> Boxes:
-    """Return the boxes of an image; ``classes`` is category -> class index."""
+def _kind(annotations: list[Mapping[str, Any]]) -> tuple[ObjectKind, int]:
+    """Return what the objects have beside their boxes, and how many keypoints each has."""
+    points = max((len(row.get("keypoints", ())) // 3 for row in annotations), default=0)
+    if points:
+        return "keypoints", points
+    outlined = annotations and all(row.get("segmentation") for row in annotations)
+    return ("instance-masks" if outlined else "boxes"), 0
+
+
+def _boxes(annotations: list[Mapping[str, Any]], classes: Mapping[int, int], points: int) -> Boxes:
+    """Return an image's objects; ``classes`` is category -> class index, ``points`` keypoints."""
     corners = np.array([row["bbox"] for row in annotations], np.float64).reshape(-1, 4)
     if not np.isfinite(corners).all():
         raise ValueError("a bbox is not finite")
     areas = corners[:, 2] * corners[:, 3]
     corners[:, 2:] += corners[:, :2]
+    if points:
+        areas = areas * FILLED
     own = [float(row.get("area", area)) for row, area in zip(annotations, areas, strict=True)]
+    outlined = all(row.get("segmentation") for row in annotations)
     return make_boxes(
         corners,
         np.array([classes[int(row["category_id"])] for row in annotations], np.int64),
         np.array([bool(row.get("iscrowd", 0)) for row in annotations], bool),
         np.array(own, np.float64),
+        _keypoints(annotations, points) if points else None,
+        tuple(shape_of_segmentation(row["segmentation"]) for row in annotations)
+        if outlined
+        else None,
     )
+
+
+def _keypoints(annotations: list[Mapping[str, Any]], points: int) -> NDArray[np.float64]:
+    """Return (M, points, 3): x, y, visible; none is labelled where an object has no keypoints."""
+    none = [0.0] * 3 * points
+    rows = [row.get("keypoints") or none for row in annotations]
+    keypoints = np.array(rows, np.float64).reshape(-1, points, 3)
+    if not np.isfinite(keypoints).all():
+        raise ValueError("a keypoint is not finite")
+    return keypoints
 
 
 def _image(path: Path, name: str) -> Path:

@@ -12,10 +12,11 @@ import numpy as np
 
 from ...core.errors import SamplesError
 from ..images.decode import SUFFIXES
-from .label_files import MaskFiles, YoloFiles
+from .label_files import MaskFiles
 from .label_texts import natural_key
 from .labels import Labels
 from .source_types import ImageFiles, Source, TensorFiles
+from .yolo_files import YoloFiles, kind_of_files
 
 # more files than any evaluation set has; such a folder was given by mistake (as / is)
 MAX_FILES = 5_000_000
@@ -115,7 +116,8 @@ def _with_labels(files: tuple[Path, ...], labels: tuple[Path, ...], missing: lis
         return str(labels[index])
 
     if labels[0].suffix == ".txt":
-        return ImageFiles(files, Labels("boxes", YoloFiles(files, labels), origin=origin))
+        kind, numbers = kind_of_files(labels)
+        return ImageFiles(files, Labels(kind, YoloFiles(files, labels, numbers), origin=origin))
     if missing:
         raise SamplesError(
             f"{missing[0]}: the mask is missing, as are {len(missing) - 1} others",

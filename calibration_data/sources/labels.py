@@ -1,7 +1,7 @@
 """The ground truth of samples: one value for the labels of every task, read when asked for.
 
-A set holds classes, texts, vectors, boxes or masks; a metric asks for what it scores, and what can
-be read as that is: the texts of a table as class names or as numbers, class indices as numbers.
+A set holds classes, texts, vectors, objects or masks; a metric asks for what it scores, and what
+can be read as that is: the texts of a table as class names or as numbers, class indices as numbers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from ..images.geometry import ImagePlacement
 from .boxes import Boxes
 from .label_texts import classes_of, vectors_of
 
-Kind = Literal["class", "text", "vector", "boxes", "mask"]
+ObjectKind = Literal["boxes", "keypoints", "rotated-boxes", "instance-masks"]
+Kind = Literal["class", "text", "vector", "mask", ObjectKind]
 Classes = NDArray[np.int64]
 
 # what messages call labels of a kind, and where such labels may come from
@@ -34,7 +35,31 @@ _KINDS: Mapping[Kind, tuple[str, str]] = {
     ),
     "vector": ("numbers", "give an .npz with labels of floats, or a labels.csv with numbers"),
     "boxes": ("boxes", "give a COCO .json, or a folder with images/ and labels/ (YOLO text files)"),
+    "keypoints": (
+        "keypoints",
+        "give a COCO .json with keypoints, or a folder with images/ and labels/ whose lines are "
+        "class, box and keypoints",
+    ),
+    "rotated-boxes": (
+        "rotated boxes",
+        "give a folder with images/ and labels/ whose lines are class and four corners",
+    ),
+    "instance-masks": (
+        "masks of instances",
+        "give a COCO .json with segmentations, or a folder with images/ and labels/ whose lines "
+        "are class and outline",
+    ),
     "mask": ("masks", "give a folder with images/ and masks/ (PNG files of the same names)"),
+}
+
+
+# kinds whose labels are ``Boxes``, and the kinds that they can be read as beside their own; a COCO
+# file with keypoints may have outlines too
+_OBJECTS: Mapping[Kind, tuple[Kind, ...]] = {
+    "boxes": (),
+    "keypoints": ("boxes", "rotated-boxes", "instance-masks"),
+    "rotated-boxes": ("boxes", "instance-masks"),
+    "instance-masks": ("boxes", "rotated-boxes"),
 }
 
 
@@ -74,14 +99,23 @@ class Labels:
             return self.placement(source_index).mask(np.asarray(value))
         return value
 
+    def source_of(self, index: int) -> str:
+        """Return where the label of one sample is from."""
+        return self.origin(self._source_index(index))
+
     def take(self, indices: Classes) -> Labels:
         """Return the labels at some indices (M,) of these."""
         chosen = indices if self.indices is None else self.indices[indices]
         return replace(self, indices=np.asarray(chosen, dtype=np.int64))
 
+    @property
+    def has_places(self) -> bool:
+        """Whether the labels are places in an image, which move with it."""
+        return self.kind in _OBJECTS or self.kind == "mask"
+
     def placed(self, placement: Callable[[int], ImagePlacement]) -> Labels:
         """Return boxes and masks in the pixels of the model's input, other labels as they are."""
-        return replace(self, placement=placement) if self.kind in ("boxes", "mask") else self
+        return replace(self, placement=placement) if self.has_places else self
 
     def require(self, kind: Kind) -> Any:
         """Return these labels read as labels of this kind: classes, texts, vectors or themselves.
@@ -91,7 +125,7 @@ class Labels:
         readers = {"class": self.classes, "text": self.texts, "vector": self.vectors}
         if kind in readers:
             return readers[kind]()
-        if kind != self.kind:
+        if kind != self.kind and kind not in _OBJECTS.get(self.kind, ()):
             raise self._wrong_kind(kind)
         return self
 

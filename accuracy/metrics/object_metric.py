@@ -1,0 +1,107 @@
+"""What the metrics of objects in images have in common: average precision, F1 as the agreement."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ...calibration_data.images.geometry import Size
+from ...calibration_data.sources.boxes import Boxes
+from ...calibration_data.sources.labels import Kind, Labels
+from ...core.diagnostics import option
+from ...core.errors import OptionError, SamplesError
+from .average_precision import (
+    COCO_THRESHOLDS,
+    OWN_SCORE,
+    UPRIGHT,
+    AveragePrecision,
+    Matching,
+    image_f1,
+)
+from .metric import Metric, Predictions
+
+
+@dataclass(frozen=True)
+class ObjectMetric(Metric):
+    """COCO's average precision over overlaps from 0.5 to 0.95; at 0.5 where the name ends in 50.
+
+    A subclass says what is predicted, how that is compared with the labels (``matching``), and how
+    it would be labelled (``_labelled``).
+    """
+
+    name: str = ""
+    score: float = field(default=0.001, metadata={"help": "the least score of a detection"})
+    overlap: float = field(default=0.7, metadata={"help": "IoU above which a worse box is dropped"})
+    input_size: Size | None = None
+    kind: ClassVar[Kind | None] = "boxes"
+
+    def bound(self, input_size: Size | None) -> Metric:
+        """Return the metric for an input of this height and width, in whose pixels objects are."""
+        if input_size is None:
+            raise OptionError(
+                f"{self.name} is for a model with an image input",
+                f"choose another {option('metric')}",
+            )
+        return replace(self, input_size=input_size)
+
+    @property
+    def matching(self) -> Matching:
+        """How detections and objects are compared."""
+        return UPRIGHT
+
+    @property
+    def size(self) -> Size:
+        """Height and width of the input."""
+        return self.input_size or (1, 1)
+
+    def measure(self, predictions: Predictions, labels: Labels) -> AveragePrecision:
+        """Match the objects of every image. Raises SamplesError when no label holds one."""
+        assert self.kind is not None
+        labels.require(self.kind)
+        truths = list(labels)
+        if not any(len(boxes) for boxes in truths):
+            raise SamplesError("no label holds an object", "give images that show some")
+        for index, truth in enumerate(truths):
+            if len(truth) and not self._has_labels(truth):
+                raise SamplesError(
+                    f"{labels.source_of(index)}: not every object has what {self.name} scores",
+                    f"label it, leave the sample out, or choose another {option('metric')}",
+                )
+        thresholds = COCO_THRESHOLDS[:1] if self.name.endswith("50") else COCO_THRESHOLDS
+        return AveragePrecision(list(predictions), truths, thresholds, self.matching)
+
+    def agreement(self, first: Predictions, second: Predictions) -> float:
+        """Return the mean F1 of the second model's objects with the first's as the truth."""
+        pairs = zip(first, second, strict=True)
+        scores = [
+            image_f1(other, self._labelled(one.above(OWN_SCORE)), self.matching)
+            for one, other in pairs
+        ]
+        return float(np.mean(scores))
+
+    def shown(self, prediction: Any, labels: Labels | None = None) -> str:
+        names = labels.class_names() if labels else ()
+        return _counted(prediction.above(OWN_SCORE).classes, names)
+
+    def truth(self, labels: Labels, index: int) -> str:
+        return _counted(labels[index].classes, labels.class_names())
+
+    def _has_labels(self, truth: Boxes) -> bool:
+        """Tell whether an image's objects are labelled with what the metric scores."""
+        return True
+
+    @abstractmethod
+    def _labelled(self, detections: Any) -> Boxes:
+        """Return detections as if they were labels."""
+
+
+def _counted(classes: Any, names: tuple[str, ...]) -> str:
+    values, counts = np.unique(classes, return_counts=True)
+    counted = [
+        f"{count} x {names[value] if value < len(names) else f'class {value}'}"
+        for value, count in zip(values, counts, strict=True)
+    ]
+    return ", ".join(counted) or "nothing"
