@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from ..core.graphs.model import parse_model
 from ..core.progress import SILENT, Progress
 from ..core.results.family_figure import FamilyFigure, TakenOption
 from ..report.text.family_text import cut_text, family_text
+from .default_metric import with_metric_of_labels
 from .families import AUTO, OFF, family_names, find_family
 from .options.option_table import options_of
 from .recipes.recipe import Recipe
@@ -48,10 +49,15 @@ class FilledRecipe:
 def fill_recipe(recipe: Recipe, verb: str, progress: Progress = SILENT) -> FilledRecipe:
     """Return the recipe with what was not given set as its model's family has it.
 
-    That is told to ``progress``. Only options of the ``verb`` are set, and never the outputs.
-    Raises OptionError where a family is named that the model cannot be of, and ModelError where
-    that cannot be told.
+    A metric that neither says is that of the labels. All is told to ``progress``. Only options of
+    the ``verb`` are set, and never the outputs. Raises OptionError where a family is named that the
+    model cannot be of, and ModelError where that cannot be told.
     """
+    filled = _filled_by_family(recipe, verb, progress)
+    return replace(filled, recipe=with_metric_of_labels(filled.recipe, verb, progress))
+
+
+def _filled_by_family(recipe: Recipe, verb: str, progress: Progress) -> FilledRecipe:
     view = _view_of(recipe)
     name, match = (OFF, None) if view is None else _recognised(recipe, view)
     if view is None or match is None:

@@ -24,7 +24,8 @@ class MetricOptions(Options):
     metric: str = opt(
         "top1",
         Text("NAME"),
-        "A name (docs/accuracy.md), or your own as package.module:function.",
+        "A name (docs/accuracy.md), or your own as package.module:function; by default also by the "
+        "labels.",
         _MEASURING,
     )
     metric_option: Mapping[str, str] = opt(
