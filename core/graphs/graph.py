@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain, count
 from typing import Any
 
 import numpy as np
-from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
+from onnx import (
+    FunctionProto,
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    ValueInfoProto,
+    helper,
+    numpy_helper,
+)
 
 from ..types import Array, Shape
 
@@ -82,20 +90,50 @@ class Graph:
         return shapes
 
 
+def opset_of(model: ModelProto) -> int:
+    """Return the version of the standard operators that a model is for."""
+    return next((own.version for own in model.opset_import if own.domain in ("", "ai.onnx")), 1)
+
+
 def read_by(node: NodeProto) -> list[str]:
     """Return the names of the tensors that a node, or a graph inside it, reads.
 
     A loop or a branch reads tensors of the outer graph without naming them as inputs.
     """
     names = [name for name in node.input if name]
-    for attribute in node.attribute:
-        for graph in [attribute.g] if attribute.HasField("g") else attribute.graphs:
-            own = {name for inner in graph.node for name in inner.output}
-            own |= {value.name for value in graph.input} | {t.name for t in graph.initializer}
-            read = [value.name for value in graph.output]
-            read += [name for inner in graph.node for name in read_by(inner)]
-            names.extend(name for name in read if name not in own)
+    for graph in inner_graphs(node):
+        own = {name for inner in graph.node for name in inner.output}
+        own |= {value.name for value in graph.input} | {t.name for t in graph.initializer}
+        read = [value.name for value in graph.output]
+        read += [name for inner in graph.node for name in read_by(inner)]
+        names.extend(name for name in read if name not in own)
     return list(dict.fromkeys(names))
+
+
+def nodes_in(body: GraphProto | FunctionProto) -> Iterator[NodeProto]:
+    """Yield every node of a graph or a function, those inside its branches and loops too."""
+    for node in body.node:
+        yield node
+        for graph in inner_graphs(node):
+            yield from nodes_in(graph)
+
+
+def all_nodes(model: ModelProto) -> Iterator[NodeProto]:
+    """Yield every node of a model, those of its functions too, at any depth."""
+    yield from chain.from_iterable(map(nodes_in, (model.graph, *model.functions)))
+
+
+def graphs_in(graph: GraphProto) -> Iterator[GraphProto]:
+    """Yield the graph, and those inside its branches and loops."""
+    yield graph
+    for node in nodes_in(graph):
+        yield from inner_graphs(node)
+
+
+def inner_graphs(node: NodeProto) -> Iterator[GraphProto]:
+    """Yield the branches of a node, or the body of a loop."""
+    for attribute in node.attribute:
+        yield from [attribute.g] if attribute.HasField("g") else attribute.graphs
 
 
 def fed_inputs(graph: GraphProto) -> list[ValueInfoProto]:

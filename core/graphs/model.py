@@ -12,16 +12,21 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, numpy_helper
+from onnx import ModelProto, TensorProto, ValueInfoProto, numpy_helper
 
 from ..errors import ModelError
 from ..files import sha256_of, write_bytes
+from .current_form import in_current_form
+from .graph import all_nodes, inner_graphs, nodes_in
 from .other_formats import format_of_content, other_format
 
 _PROTOBUF_LIMIT = 2**31 - 1
 _FLOAT_TYPES = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE}
 _WITH_WEIGHTS = {"Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "PRelu"}
-_KNOWN_DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"}
+# standard by their domain, though not for every opset: they are written out in other operators
+_WRITTEN_OUT = {"LayerNormalization", "SimplifiedLayerNormalization", "Swish"}
+ONNX_RUNTIMES = "com.microsoft"  # the domain of its own operators
+_KNOWN_DOMAINS = {"", "ai.onnx", "ai.onnx.ml", ONNX_RUNTIMES}
 
 
 def load_model(path: Path) -> ModelProto:
@@ -33,6 +38,7 @@ def load_model(path: Path) -> ModelProto:
     """
     model = parse_model(path)
     _require_size(model, path)
+    model = in_current_form(model)
     _load_external_data(model, path)
     _check_structure(model, path)
     _check_operators(model, path)
@@ -173,16 +179,12 @@ def _external_files(model: ModelProto, path: Path) -> list[Path]:
 
 
 def _all_tensors(model: ModelProto) -> list[TensorProto]:
-    """Every tensor of the model: initializers, and constants in nodes and their subgraphs."""
-    tensors: list[TensorProto] = []
-    graphs = [model.graph]
-    while graphs:
-        graph = graphs.pop()
-        tensors.extend(graph.initializer)
-        for node in graph.node:
-            for attribute in node.attribute:
-                tensors.extend([attribute.t] if attribute.HasField("t") else attribute.tensors)
-                graphs.extend([attribute.g] if attribute.HasField("g") else attribute.graphs)
+    """Every tensor of the model: initializers, and constants in nodes, at any depth."""
+    tensors = list(model.graph.initializer)
+    for node in all_nodes(model):
+        tensors.extend(tensor for graph in inner_graphs(node) for tensor in graph.initializer)
+        for attribute in node.attribute:
+            tensors.extend([attribute.t] if attribute.HasField("t") else attribute.tensors)
     return tensors
 
 
@@ -192,30 +194,53 @@ def model_files(path: Path) -> list[Path]:
 
 
 def _check_structure(model: ModelProto, path: Path) -> None:
-    if any(node.domain not in {"", "ai.onnx"} for node in model.graph.node):
+    if any(node.domain not in {"", "ai.onnx"} for node in nodes_in(model.graph)):
         return  # the checker refuses contributed operators, which ONNX Runtime does run
     try:
-        onnx.checker.check_model(model)
+        onnx.checker.check_model(_with_all_shapes(model))
     except onnx.checker.ValidationError as error:
-        if "No Op registered" in str(error):
+        if any(words in str(error) for words in ("No Op registered", "is deprecated")):
             return  # _check_operators says this better
         raise ModelError(
             f"{path}: not a valid ONNX model: {_first_line(error)}", "export the model again"
         ) from error
 
 
+def _with_all_shapes(model: ModelProto) -> ModelProto:
+    """What the checker takes: it wants a shape of every output, which ONNX lets be unknown."""
+    if all(value.type.tensor_type.HasField("shape") for value in _interface(model)):
+        return model
+    shaped = ModelProto()
+    shaped.CopyFrom(model)
+    for value in _interface(shaped):
+        if value.type.HasField("tensor_type"):
+            value.type.tensor_type.shape.SetInParent()
+    return shaped
+
+
+def _interface(model: ModelProto) -> list[ValueInfoProto]:
+    return [*model.graph.input, *model.graph.output]
+
+
 def _check_operators(model: ModelProto, path: Path) -> None:
     opset = {entry.domain: entry.version for entry in model.opset_import}
-    for node in model.graph.node:
+    for node in nodes_in(model.graph):
         standard = node.domain in {"", "ai.onnx"}
         version = opset.get(node.domain, opset.get("", 1))
-        missing = standard and not onnx.defs.has(node.op_type, version, "")
+        missing = (
+            standard
+            and node.op_type not in _WRITTEN_OUT
+            and not onnx.defs.has(node.op_type, version, "")
+        )
         if missing or node.domain not in _KNOWN_DOMAINS:
             operator = f"{node.domain}::{node.op_type}" if node.domain else node.op_type
+            hint = "replace it by standard ONNX operators, or cut the graph before it"
+            if node.domain.startswith(ONNX_RUNTIMES):
+                hint = "ONNX Runtime has optimised this model for one machine: give the one before"
             raise ModelError(
                 f"{path}: node {node.name or node.output[0]!r} uses the unsupported operator "
                 f"{operator} (opset {version})",
-                "replace it by standard ONNX operators, or cut the graph before it",
+                hint,
             )
 
 

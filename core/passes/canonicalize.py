@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
+from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
-from ..graphs.graph import drop_unread, free_name, refill, replace_nodes
+from ..graphs.graph import drop_unread, free_name, graphs_in, refill, replace_nodes
 
 _RECURRENT = ("LSTM", "GRU", "RNN")
 # operators that a limit of -inf (Max) or +inf (Min) leaves without effect
@@ -59,7 +57,7 @@ def _fold_gemm_factors(model: ModelProto) -> None:
 
 def widen_float16(model: ModelProto) -> None:
     """Turn a float16 model into a float32 one, in place: exact, and what every stage works on."""
-    for graph in _graphs(model.graph):
+    for graph in graphs_in(model.graph):
         for value in [*graph.input, *graph.output, *graph.value_info]:
             kind = value.type.tensor_type
             if kind.elem_type == TensorProto.FLOAT16:
@@ -82,15 +80,6 @@ def _widen(tensor: TensorProto) -> None:
     if tensor.data_type == TensorProto.FLOAT16:
         wide = numpy_helper.to_array(tensor).astype(np.float32)
         tensor.CopyFrom(numpy_helper.from_array(wide, tensor.name))
-
-
-def _graphs(graph: GraphProto) -> Iterator[GraphProto]:
-    """The graph, and those inside its branches and loops."""
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for inner in [attribute.g] if attribute.HasField("g") else attribute.graphs:
-                yield from _graphs(inner)
 
 
 def _drop_limits_without_effect(model: ModelProto) -> None:

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
-import onnx.version_converter
 from onnx import ModelProto, TensorProto, TypeProto, ValueInfoProto, numpy_helper
 
 from ..diagnostics import option
 from ..errors import ModelError, OptionError
 from ..graphs.graph import fed_inputs, refill
-from ..graphs.model import is_qdq
+from ..graphs.model import ONNX_RUNTIMES, is_qdq
 from ..scratch import scratch_folder
 from ..session import Session
 from ..trim_heap import trim_heap
@@ -20,13 +19,11 @@ from ..types import Shape
 from .affine import fold_affine
 from .canonicalize import canonicalize, widen_float16
 from .fold_if import fold_if
+from .opset import readable_opset
 from .untangle import untangle
 
-_FIRST_PER_CHANNEL_OPSET = 13
-_LAST_KNOWN_OPSET = 19  # of rknn-toolkit2 2.3 and 2.5
 _FIRST_16_BIT_OPSET = 21  # of QuantizeLinear
 _QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
-_ONNX_RUNTIMES = "com.microsoft"
 
 
 def prepare_model(model: ModelProto, input_shapes: Mapping[str, Shape] | None = None) -> ModelProto:
@@ -39,11 +36,13 @@ def prepare_model(model: ModelProto, input_shapes: Mapping[str, Shape] | None = 
     holds NaN.
     """
     fixed = fold_if(_with_fixed_inputs(model, input_shapes or {}))
+    if not is_qdq(fixed):
+        widen_float16(fixed)
+    fixed = readable_opset(fixed)
     declared = _forgotten_output_shapes(fixed)
     # the optimiser would move the scales of a quantized model about, so that one stays as it is
     folded = fixed if is_qdq(fixed) else _folded(fixed)
     _drop_unused_domains(folded)
-    refill(folded.graph.input, fed_inputs(folded.graph))
     inferred = _with_shapes(folded)
     if folded is not fixed and untangle(inferred):
         inferred = _with_shapes(inferred)
@@ -64,7 +63,7 @@ def _with_shapes(model: ModelProto) -> ModelProto:
     own = [
         index
         for index, node in enumerate(model.graph.node)
-        if node.domain == _ONNX_RUNTIMES and node.op_type in _QUANTIZERS
+        if node.domain == ONNX_RUNTIMES and node.op_type in _QUANTIZERS
     ]
     if not own:
         return onnx.shape_inference.infer_shapes(model, data_prop=True)
@@ -77,7 +76,7 @@ def _with_shapes(model: ModelProto) -> ModelProto:
             opset.version = max(opset.version, _FIRST_16_BIT_OPSET)
     inferred = onnx.shape_inference.infer_shapes(standard, data_prop=True)
     for index in own:
-        inferred.graph.node[index].domain = _ONNX_RUNTIMES
+        inferred.graph.node[index].domain = ONNX_RUNTIMES
     refill(inferred.opset_import, model.opset_import)
     return inferred
 
@@ -114,7 +113,8 @@ def _with_fixed_inputs(model: ModelProto, shapes: Mapping[str, Shape]) -> ModelP
             )
     fixed = ModelProto()
     fixed.CopyFrom(model)
-    for value in fed_inputs(fixed.graph):
+    refill(fixed.graph.input, fed_inputs(fixed.graph))
+    for value in fixed.graph.input:
         kind = value.type.tensor_type
         if not kind.HasField("shape") and value.name not in shapes:
             raise ModelError(
@@ -173,9 +173,8 @@ def _forgotten_output_shapes(model: ModelProto) -> dict[str, ValueInfoProto]:
 
 
 def _folded(model: ModelProto) -> ModelProto:
-    widen_float16(model)
     _require_no_nan(model)
-    folded = _with_known_opset(_fold_constants(model))
+    folded = _fold_constants(model)
     canonicalize(folded)
     fold_affine(folded)
     return folded
@@ -199,21 +198,6 @@ def _fold_constants(model: ModelProto) -> ModelProto:
         path = folder / "folded.onnx"
         Session(model, folded_to=path)
         return onnx.load_model(str(path))
-
-
-def _with_known_opset(model: ModelProto) -> ModelProto:
-    """Bring the opset into 13 (the first with scales per channel) to 19 (the toolkit's last).
-
-    A model that ONNX cannot convert keeps its opset: it can still be pruned and quantized.
-    """
-    opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
-    version = min(max(opset, _FIRST_PER_CHANNEL_OPSET), _LAST_KNOWN_OPSET)
-    if opset == version:
-        return model
-    try:
-        return onnx.version_converter.convert_version(model, version)
-    except (RuntimeError, onnx.version_converter.ConvertError):
-        return model
 
 
 def _drop_unused_domains(model: ModelProto) -> None:

@@ -1,0 +1,1 @@
+"""Operators written out in older, standard ones that every stage and the toolkit know."""

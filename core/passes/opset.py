@@ -1,0 +1,106 @@
+"""Models of any opset brought to one that all stages and the toolkit know: 13 to 19.
+
+Newer operators are written out in older ones. Most newer versions of older operators only take
+more types, so that their nodes are those of the older version already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import onnx
+from onnx import ModelProto, NodeProto, TensorProto
+from onnx.defs import OpSchema
+
+from ..bodies.body_builder import TensorFacts, facts_of
+from ..bodies.written_out import written_out
+from ..graphs.graph import attributes, nodes_in, opset_of, set_attribute
+from ..graphs.model import is_qdq
+from .opset_conversion import converted
+
+_FIRST_PER_CHANNEL = 13  # scales of quantizers
+LAST_KNOWN = 19  # of rknn-toolkit2 2.3 and 2.5
+# the newer one computes something else from the same inputs and attributes
+_CHANGED = {"DFT", "GroupNormalization"}
+_GRID_MODES = {"linear": "bilinear", "cubic": "bicubic"}  # as the older GridSample calls them
+
+
+def readable_opset(model: ModelProto) -> ModelProto:
+    """Return the model for opset 13, the first with scales per channel, to 19, the toolkit's last.
+
+    What ONNX Runtime's optimiser has joined is taken apart. A model that ONNX cannot convert keeps
+    its opset, so that it can still be pruned and quantized, and one that is quantized already is
+    not raised. The inputs must have fixed shapes, and the model that is given may be changed.
+    """
+    if opset_of(model) > LAST_KNOWN:
+        _respell(model)
+    model = written_out(model, _fits)
+    if opset_of(model) < _FIRST_PER_CHANNEL and not is_qdq(model):
+        return converted(model, _FIRST_PER_CHANNEL)
+    if opset_of(model) <= LAST_KNOWN:
+        return model
+    if next(misfits(model), None) is not None:
+        return converted(model, LAST_KNOWN)
+    next(own for own in model.opset_import if not own.domain).version = LAST_KNOWN
+    return model
+
+
+def misfits(model: ModelProto) -> Iterator[NodeProto]:
+    """Yield the nodes that opset 19 does not have, or not in that form."""
+    facts = facts_of(model)
+    for node in nodes_in(model.graph):
+        if not node.domain and not _fits(node, facts):
+            yield node
+
+
+def _fits(node: NodeProto, facts: TensorFacts) -> bool:
+    """Whether a node means at opset 19 what it means at its own."""
+    if not _has_both(node, facts.opset):
+        return False
+    older = onnx.defs.get_schema(node.op_type, LAST_KNOWN, "")
+    newer = onnx.defs.get_schema(node.op_type, facts.opset, "")
+    if older.deprecated:
+        return False
+    if facts.opset <= LAST_KNOWN or older.since_version == newer.since_version:
+        return True
+    return (
+        node.op_type not in _CHANGED
+        and len(node.input) <= older.max_input
+        and len(node.output) <= older.max_output
+        and all(attribute.name in older.attributes for attribute in node.attribute)
+        and _takes(older.inputs, node.input, facts)
+        and _takes(older.outputs, node.output, facts)
+    )
+
+
+def _takes(
+    formal: Sequence[OpSchema.FormalParameter], names: Sequence[str], facts: TensorFacts
+) -> bool:
+    """Whether tensors have types that an operator takes, as far as they are known."""
+    for position, name in enumerate(names):
+        if kind := facts.types.get(name):
+            element = TensorProto.DataType.Name(kind).lower()
+            if f"tensor({element})" not in formal[min(position, len(formal) - 1)].types:
+                return False
+    return True
+
+
+def _respell(model: ModelProto) -> None:
+    """Give nodes the words that older versions of their operators have for the same."""
+    opset = opset_of(model)
+    for node in nodes_in(model.graph):
+        if node.domain or not _has_both(node, opset):
+            continue
+        mode = attributes(node).get("mode", "linear")
+        if node.op_type == "GridSample" and mode in _GRID_MODES:
+            set_attribute(node, "mode", _GRID_MODES[mode])
+        older = onnx.defs.get_schema(node.op_type, LAST_KNOWN, "").attributes
+        newer = onnx.defs.get_schema(node.op_type, opset, "").attributes
+        news = [own for own in node.attribute if own.name not in older]
+        for attribute in news:
+            if attribute == newer[attribute.name].default_value:
+                node.attribute.remove(attribute)
+
+
+def _has_both(node: NodeProto, opset: int) -> bool:
+    return all(onnx.defs.has(node.op_type, version, "") for version in (opset, LAST_KNOWN))
