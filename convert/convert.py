@@ -16,7 +16,7 @@ from onnx import ModelProto
 from ..core.diagnostics import Diagnostic, option
 from ..core.errors import OptionError
 from ..core.files import replacing, require_writable
-from ..core.graphs.model import load_model
+from ..core.graphs.model import is_qdq, load_model
 from ..core.progress import SILENT, Progress
 from ..core.scratch import scratch_folder
 from .audit.cpu_layers import cpu_warnings
@@ -26,6 +26,7 @@ from .chips.sparse_layers import sparse_layers, sparse_warnings
 from .chips.targets import find_target
 from .fallbacks import FUSING_LEVEL, BuildAttempt, build_or_fall_back
 from .fidelity import PROBES, UNKNOWN, Closeness, Probe, noise
+from .float_source import float_source
 from .handover import ModelInput, Sample, inputs_of, write_dataset, write_samples
 from .request import ConversionRequest, choose_quantization
 from .toolkit.job import BuildResult
@@ -84,13 +85,19 @@ def convert(request: ConversionRequest, progress: Progress = SILENT) -> Conversi
     chosen, dtype = choose_quantization(loaded, request.quantization, request.dtype, chip)
     sparse = sparse_layers(loaded, chip, dtype)
     inputs = inputs_of(loaded, request.mean, request.std)
-    floating = _float_model(request, inputs)
-    if chosen == "hybrid" and request.plan is None:
-        raise OptionError("hybrid needs the ranges of a plan", f"give one with {option('plan')}")
+    quantized = is_qdq(loaded)
+    if chosen == "hybrid" and request.plan is None and not quantized:
+        raise OptionError(
+            f"{option('route', 'hybrid')} needs the ranges of a plan, or a quantized (QDQ) model",
+            f"give one with {option('plan', 'FILE')}",
+        )
     if request.output is not None:
         require_writable(request.output.parent)
     with scratch_folder() as folder:
         samples = _write_samples(request, chosen, loaded, inputs, folder)
+        source = None
+        if quantized and (request.float_model or samples.calibrated):
+            source = float_source(loaded, request.float_model, request.plan, inputs, folder)
         task = ToolkitBuild(
             model=request.model,
             loaded=loaded,
@@ -108,10 +115,8 @@ def convert(request: ConversionRequest, progress: Progress = SILENT) -> Conversi
             disabled=request.disabled,
             sparse=bool(sparse) if request.sparse is None else request.sparse,
         )
-        original = floating[1] if floating else None
-        noisy = samples.is_noise
-        probe = Probe(loaded, original, inputs, folder, samples.simulated, is_noise=noisy)
-        attempt = build_or_fall_back(task, probe, floating)
+        probe = Probe(loaded, source, inputs, folder, samples.simulated, is_noise=samples.is_noise)
+        attempt = build_or_fall_back(task, probe, source)
         size = _keep(attempt.result, request.output)
     seconds = time.monotonic() - started
     conversion = _described(attempt, request.output, size, seconds)
@@ -119,22 +124,6 @@ def convert(request: ConversionRequest, progress: Progress = SILENT) -> Conversi
         conversion = replace(conversion, outputs=None)  # what was simulated was a probe
     lost = sparse_warnings(sparse, conversion.layers) if conversion.sparse else ()
     return replace(conversion, warnings=(*conversion.warnings, *lost))
-
-
-def _float_model(
-    request: ConversionRequest, inputs: tuple[ModelInput, ...]
-) -> tuple[Path, ModelProto] | None:
-    path = request.float_model
-    if path is None:
-        return None
-    loaded = load_model(path)
-    shapes = [(tensor.name, tensor.shape) for tensor in inputs]
-    if [(tensor.name, tensor.shape) for tensor in inputs_of(loaded, None, None)] != shapes:
-        raise OptionError(
-            f"{path} has other inputs than {request.model}",
-            "give the float model that the quantized one was made from",
-        )
-    return path, loaded
 
 
 @dataclass(frozen=True)
@@ -162,7 +151,7 @@ def _write_samples(
     is_noise = chosen == "qdq" and not first and not requested
     probes = noise(loaded, inputs, PROBES) if is_noise else first
     simulated = requested or write_samples(probes if request.probe else (), inputs, folder)
-    calibrated = _calibrate(chosen, request.float_model, calibration, inputs, folder)
+    calibrated = _calibrate(chosen, calibration, inputs, folder)
     return _WrittenSamples(calibrated, requested, simulated, is_noise)
 
 
@@ -207,13 +196,12 @@ def _described(attempt: BuildAttempt, output: Path | None, size: int, seconds: f
 
 def _calibrate(
     chosen: str,
-    float_model: Path | None,
     calibration: Iterable[Sample],
     inputs: tuple[ModelInput, ...],
     folder: Path,
 ) -> int:
     """Write the calibration samples if the toolkit may come to need them; return how many."""
-    if chosen == "float16" or (chosen == "qdq" and float_model is None):
+    if chosen == "float16":
         return 0
     count = write_dataset(calibration, inputs, folder)
     if not count and chosen != "qdq":

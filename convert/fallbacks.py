@@ -10,8 +10,9 @@ A QDQ model:
 3. When the compiler crashed: at level 3 without the rule that removes conversions between float16
    and int8. Of the crashes on partly quantized models that were looked into, all but one came from
    it. Without it there are more conversions, which the layer table counts as nothing.
-4. The float model with the plan's ranges, through the toolkit's hybrid quantization.
-5. The float model, quantized by the toolkit alone (normal).
+4. The float model, or what is inside the QDQ one, with the ranges of that, through the toolkit's
+   hybrid quantization.
+5. The float model, where it was given, quantized by the toolkit alone (normal).
 
 Any other model: at level 3, then at level 2. The next is tried when the compiler crashed, when it
 printed REGTASK lines (a value did not fit its register, so the board would compute something else
@@ -23,15 +24,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
-from onnx import ModelProto
 
-from ..core.diagnostics import Diagnostic
+from ..core.diagnostics import Diagnostic, option
 from ..core.errors import ToolkitError
 from .built_outputs import matched_outputs
 from .fidelity import UNKNOWN, Closeness, Probe
+from .float_source import FloatSource
 from .toolkit.failures import (
     ToolkitCrashed,
     ToolkitExited,
@@ -61,7 +61,7 @@ _INSTEAD = {
         "it may be slower than it could be: layers are joined less at that level",
     ),
     "hybrid": (
-        "the plan's ranges were given to the toolkit's own quantizer instead (hybrid)",
+        "the ranges were given to the toolkit's own quantizer instead (hybrid)",
         "its weights are the toolkit's: rely on the simulated figures",
     ),
     "normal": (
@@ -102,28 +102,29 @@ class BuildAttempt:
 
 
 def build_or_fall_back(
-    task: ToolkitBuild, probe: Probe, floating: tuple[Path, ModelProto] | None
+    task: ToolkitBuild, probe: Probe, source: FloatSource | None
 ) -> BuildAttempt:
     """Return the first build without trouble, else the best; its warnings tell of the others.
 
-    ``floating`` is the float model of a QDQ one: its file and what that holds. Raises ToolkitError
-    when no build succeeded.
+    ``source`` is the float model of a QDQ one. Raises ToolkitError when no build succeeded.
     """
     tried: list[BuildAttempt] = []
-    for variant in _tasks(task, floating, tried):
+    for variant in _tasks(task, source, tried):
         tried.append(_attempt(variant, len(tried), probe))
         if not tried[-1].trouble:
             break
     best = max(tried, key=lambda attempt: attempt.rank)  # the first of equals
     if best.error is not None:
-        raise tried[0].error or best.error
+        raise _advised(tried[0].error or best.error, task)
     return replace(best, warnings=(*_fallback_warnings(tried, best), *best.warnings))
 
 
 def _tasks(
-    task: ToolkitBuild, floating: tuple[Path, ModelProto] | None, tried: Sequence[BuildAttempt]
+    task: ToolkitBuild, source: FloatSource | None, tried: Sequence[BuildAttempt]
 ) -> Iterator[ToolkitBuild]:
     """What to try next; ``tried`` grows between one build and the next."""
+    if task.quantization == "hybrid" and source is not None:
+        task = _by_toolkit(task, source)
     if task.level is not None:
         yield task
         return
@@ -132,13 +133,26 @@ def _tasks(
         yield replace(task, level=_EXACT_LEVEL)
     if task.quantization == "qdq" and all(failed.code == "toolkit-crash" for failed in tried):
         yield replace(task, level=FUSING_LEVEL, disabled=(_CONVERSION_RULE,))
-    if floating is None or not task.calibrated:
+    if source is None or not task.calibrated or task.quantization != "qdq":
         return
-    path, loaded = floating
-    other = replace(task, model=path, loaded=loaded, level=FUSING_LEVEL)
-    if task.plan is not None and task.quantization == "qdq":
-        yield replace(other, quantization="hybrid")
-    yield replace(other, quantization="normal")
+    other = replace(_by_toolkit(task, source), level=FUSING_LEVEL)
+    yield other
+    if not source.is_derived:
+        yield replace(other, quantization="normal")
+
+
+def _by_toolkit(task: ToolkitBuild, source: FloatSource) -> ToolkitBuild:
+    return replace(
+        task, model=source.path, loaded=source.model, plan=source.plan, quantization="hybrid"
+    )
+
+
+def _advised(error: ToolkitError, task: ToolkitBuild) -> ToolkitError:
+    """Tell that samples would open another way, where there were none."""
+    if task.quantization == "qdq" and not task.calibrated:
+        hint = f"give samples with {option('calib')}: the toolkit's own quantizer may do it then"
+        error.diagnostic = replace(error.diagnostic, hint=hint)
+    return error
 
 
 def _attempt(task: ToolkitBuild, number: int, probe: Probe) -> BuildAttempt:

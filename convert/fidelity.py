@@ -18,6 +18,7 @@ from ..core.session import Session
 from ..core.streaming.part_similarity import compared
 from ..core.types import Array
 from .audit.audit_view import quantized_ranges
+from .float_source import FloatSource
 from .handover import ModelInput, Sample
 
 PROBES = 4  # samples; enough to see that something is broken, not to measure accuracy
@@ -64,12 +65,12 @@ UNKNOWN = Closeness(None, None, None)
 class Probe:
     """The first samples that the simulator is given, and what they should come to.
 
-    ``model`` is what is converted, ``floating`` the float model that it was made from. ``is_noise``
-    says that the samples are made up.
+    ``model`` is what is converted, ``source`` the float model of a QDQ one. ``is_noise`` says that
+    the samples are made up.
     """
 
     model: ModelProto
-    floating: ModelProto | None
+    source: FloatSource | None
     inputs: Sequence[ModelInput]
     folder: Path
     simulated: int
@@ -91,8 +92,15 @@ class Probe:
             _worst_db(to_float),
             _worst_db(self._compared(floating, intended)),
             _LEAST_ON_NOISE_DB if self.is_noise else LEAST_DB,
-            () if self.is_noise else to_float or to_intended,
+            () if self.is_noise else self._shown(to_intended, to_float),
         )
+
+    def _shown(
+        self, to_intended: tuple[PartFigure, ...], to_float: tuple[PartFigure, ...]
+    ) -> tuple[PartFigure, ...]:
+        """Those of the model that was given: of what is inside it nobody has heard."""
+        is_derived = self.source is not None and self.source.is_derived
+        return to_intended if is_derived else to_float or to_intended
 
     def _compared(
         self, reference: Sequence[Array] | None, candidate: Sequence[Array] | None
@@ -103,7 +111,7 @@ class Probe:
 
     @cached_property
     def _parts(self) -> tuple[OutputPart, ...]:
-        return parts_of(self.model if self.floating is None else self.floating)
+        return parts_of(self.model if self.source is None else self.source.model)
 
     def require_finite_model(self) -> None:
         """Raise ModelError when the model itself computes NaN or infinity from these samples."""
@@ -120,7 +128,8 @@ class Probe:
 
     @cached_property
     def _float_outputs(self) -> list[Array] | None:
-        return self._run(self.floating if is_qdq(self.model) else self.model, optimise=True)
+        floating = self.source.model if self.source else None
+        return self._run(floating if is_qdq(self.model) else self.model, optimise=True)
 
     def _run(self, model: ModelProto | None, *, optimise: bool) -> list[Array] | None:
         if model is None or not self.count:

@@ -55,9 +55,10 @@ class ConversionRequest:
     pixels, and samples are (1, H, W, C) uint8; without, samples are in the model's own shape and
     type. The samples of ``simulate`` are run in the simulator, None for no outputs.
 
-    ``float_model`` is what a QDQ model was made from, and ``plan`` its ranges: should the toolkit
-    fail on the QDQ one, or compute something else, the float one is quantized by the toolkit, with
-    those ranges or its own, and a warning says so. To see that, a few samples are simulated in any
+    ``float_model`` is what a QDQ model was made from, by default what is inside it. Should the
+    toolkit fail on the QDQ one, or compute something else, the float one is quantized by the
+    toolkit with ``calibration``, in the ranges of the QDQ one, or those of its own where the float
+    model was given; a warning says so. To see that, a few samples are simulated in any
     case, unless ``probe`` is False. With a ``level`` (of the toolkit's optimisation) that level
     alone is taken, without the rules of that optimisation that are ``disabled``, and nothing else
     is tried. ``sparse`` says whether to leave out the zeros of 2:4 sparse weights; by default where
@@ -125,7 +126,7 @@ def choose_quantization(
             f"{option('scheme', 'w8a16')}",
         )
     chosen = ("qdq" if quantized else "float16") if asked == "auto" else asked
-    if quantized and chosen != "qdq":
+    if quantized and chosen not in ("qdq", "hybrid"):
         raise OptionError(
             f"the model is quantized already (QDQ), so it cannot be converted as {chosen}",
             f"give the float model, or leave {option(_ASKED_BY.get(chosen, 'toolkit-quantizer'))} "

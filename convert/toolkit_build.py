@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,7 @@ def _model_file(task: ToolkitBuild) -> Path:
 
 def _job(task: ToolkitBuild, model: Path, disabled: list[str]) -> ToolkitJob:
     calibrated = task.quantization not in {"qdq", "float16"}
-    hybrid = task.plan if task.quantization == "hybrid" else None
+    hybrid = _possible(task) if task.quantization == "hybrid" else None
     layouts = ["nhwc" if tensor.pixels else "nchw" for tensor in task.inputs]
     return ToolkitJob(
         model=str(model),
@@ -110,6 +110,14 @@ def _job(task: ToolkitBuild, model: Path, disabled: list[str]) -> ToolkitJob:
         count=task.simulated,
         processes=task.toolkit.processes,
     )
+
+
+def _possible(task: ToolkitBuild) -> ToolkitPlan | None:
+    """The plan without types that the chip lacks."""
+    if task.plan is None or task.target.core.float16:
+        return task.plan
+    types = {name: kind for name, kind in task.plan.types.items() if kind != "float16"}
+    return replace(task.plan, types=types)
 
 
 def _config(task: ToolkitBuild, disabled: list[str]) -> Mapping[str, Any]:

@@ -172,10 +172,6 @@ def _require_quantizable(recipe: Recipe, quantization: str) -> None:
         )
     if plan is not None and quantization in (*QUANTIZERS, "float16"):
         raise OptionError(f"{mention} takes no {option('plan')}", "leave one of the two out")
-    if plan is None and quantization == "hybrid":
-        raise OptionError(
-            f"{mention} needs the ranges of a plan", f"give one with {option('plan', 'FILE')}"
-        )
 
 
 def _require_scheme(recipe: Recipe, quantization: str, ready: ReadyModel) -> None:

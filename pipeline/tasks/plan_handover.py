@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from onnx import ModelProto, NodeProto
+from onnx import ModelProto
 
 from ...calibration_data.samples import Samples
+from ...convert.lowering.float_form import left_in_float
 from ...convert.request import ConversionRequest
 from ...convert.toolkit.job import ToolkitPlan
 from ...core.graphs.graph import Graph
@@ -31,31 +32,16 @@ def is_hybrid(plan: Plan) -> bool:
 def ranges_of(plan: Plan, model: ModelProto) -> ToolkitPlan:
     """Return what the toolkit's own quantizer can take of a plan: ranges, and types but int8.
 
-    ``model`` is the float model that it gets.
+    ``model`` is the float model that it gets. What the plan leaves in float is float16.
     """
     tensors = plan.activations.items()
     types = {name: tensor.dtype for name, tensor in tensors if tensor.dtype != "int8"}
-    float16 = dict.fromkeys(_float16_layers(plan, Graph(model)), "float16")
+    quantized = {*plan.integer_activations, *plan.integer_weights, *plan.constants}
+    float16 = dict.fromkeys(left_in_float(Graph(model), quantized), "float16")
     return ToolkitPlan(
         {name: (tensor.low, tensor.high) for name, tensor in tensors if tensor.dtype == "int8"},
-        {**types, **float16},
+        {**float16, **types},
     )
-
-
-def _float16_layers(plan: Plan, graph: Graph) -> list[str]:
-    """Return what the layers with float16 weights compute: the toolkit calls them by that."""
-    weights = set(plan.weights) - set(plan.integer_weights)
-    return [_result(graph, node) for node in graph.nodes if weights.intersection(node.input[1:2])]
-
-
-def _result(graph: Graph, node: NodeProto) -> str:
-    """Return what a layer computes, behind its bias if that is an operator of its own."""
-    output = str(node.output[0])
-    readers = graph.consumers.get(output, [])
-    is_biased = [reader.op_type for reader in readers] == ["Add"]
-    if is_biased and graph.weights.keys() & readers[0].input:
-        return str(readers[0].output[0])
-    return output
 
 
 def float_model_of(quantized: QuantizeResult, model: ModelProto) -> ModelProto:

@@ -81,6 +81,22 @@ def test_a_plan_is_built_again_the_way_it_came_to(
 
 
 @needs_toolkit
+def test_what_is_inside_a_quantized_model_is_built_again(
+    toolkit: FakeToolkit, small_cnn: Path, calib: Path, quantized: Path, rockpress: Run
+) -> None:
+    """Wherever the file is: nothing beside it is needed."""
+    moved = quantized.rename(small_cnn.parent / "moved.onnx")
+    small_cnn.rename(small_cnn.with_name("elsewhere.onnx"))
+    toolkit.refuses = lambda job: job.plan is None
+    rknn = moved.with_name("m.rknn")
+    assert rockpress("convert", moved, "-o", rknn, "--calib", calib).code == 0
+    assert read_manifest(manifest_path(rknn)).quantization == "hybrid"
+    rebuilt(rockpress, toolkit, moved, rknn, calib)
+    assert rockpress("convert", moved, "-o", rknn, "--calib", calib, "--route", "hybrid").code == 0
+    rebuilt(rockpress, toolkit, moved, rknn, calib)
+
+
+@needs_toolkit
 def test_rules_that_raised_stay_off(
     toolkit: FakeToolkit, small_cnn: Path, calib: Path, quantized: Path, rockpress: Run
 ) -> None:
