@@ -29,9 +29,9 @@ def in_size(image: Pixels, resize: str, size: Size, pad: Sequence[int]) -> Pixel
     ``stretch`` resizes both axes, whatever the ratio. ``letterbox`` keeps the ratio and centres the
     image. ``corner`` keeps the ratio, rounds down, and leaves the image at the top left: Ge et al.,
     YOLOX, 2021, in ``preproc``. ``fit`` fills the height keeping the ratio, squeezes if that is too
-    wide, and pads on the right. ``crop`` keeps the ratio so that the image covers the size, and cuts the centre: for a
-    square size this is "the shorter side to size, then the centre". Raises SamplesError when an
-    image is so long and thin that the enlarged one would not fit into memory.
+    wide, and pads on the right. ``crop`` keeps the ratio so that the image covers the size, and
+    cuts the centre: for a square size this is "the shorter side to size, then the centre". Raises
+    SamplesError when an image is so long and thin that the enlarged one would not fit into memory.
     """
     height, width = image.shape[:2]
     inner, (top, left) = _inner(resize, (height, width), size)
