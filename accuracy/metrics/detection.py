@@ -11,7 +11,7 @@ from ...calibration_data.images.geometry import Size
 from ...calibration_data.sources.boxes import Boxes, make_boxes
 from ...core.types import Array
 from .detections import Detections, select_boxes
-from .detector_heads import HEADS, Head, decode_boxes
+from .head_table import HEADS, Head, decode_boxes, parse_anchors
 from .metric import MetricTable, Outputs
 from .object_metric import ObjectMetric
 
@@ -21,6 +21,10 @@ class MeanAveragePrecision(ObjectMetric):
     """COCO's mAP over IoU 0.5 to 0.95 (``map``), or at 0.5 (``map50``)."""
 
     head: Head = field(default="auto", metadata={"help": "the detector's head", "choices": HEADS})
+    anchors: str = field(
+        default="",
+        metadata={"help": "widths and heights of a yolov5 head's anchors, the finest scale first"},
+    )
     coordinates: Literal["auto", "pixels", "relative"] = field(
         default="auto",
         metadata={
@@ -29,12 +33,17 @@ class MeanAveragePrecision(ObjectMetric):
         },
     )
 
+    def __post_init__(self) -> None:
+        parse_anchors(self.anchors)
+
     def predict(self, outputs: Outputs) -> list[Detections]:
         overlap = None if self.head == "end2end" else self.overlap
         arrays = [np.asarray(output) for output in outputs]
         return [
             select_boxes(self._in_pixels(corners, self.size), scores, self.score, overlap)
-            for corners, scores in decode_boxes(arrays, self.head, self.size)
+            for corners, scores in decode_boxes(
+                arrays, self.head, self.size, parse_anchors(self.anchors)
+            )
         ]
 
     def _labelled(self, detections: Detections) -> Boxes:

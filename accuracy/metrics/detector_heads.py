@@ -7,7 +7,6 @@ the input's (height, width). Outputs are (N, ...) each.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 
@@ -18,7 +17,8 @@ from ...core.types import Array
 
 # corners (A, 4) and class scores (A, C)
 ScoredBoxes = tuple[Array, Array]
-Head = Literal["auto", "yolov5", "yolov8", "end2end", "boxes-scores"]
+# width and height of the anchors of each cell, by scale
+Anchors = Sequence[Sequence[tuple[float, float]]]
 
 # of YOLOv5 (and v7) for COCO: width and height of the three anchors at strides 8, 16 and 32.
 ANCHORS = (
@@ -30,12 +30,7 @@ REG_MAX = 16  # bins of a side in the distribution that YOLOv8 and later learn
 MOST_ROWS = 1000  # more rows than a model with its own selection gives
 
 
-def decode_boxes(outputs: Sequence[Array], head: Head, size: Size) -> Iterator[ScoredBoxes]:
-    """Give corners and scores of each sample. Raises SamplesError for outputs that fit no head."""
-    return _HEADS[_head_of(outputs) if head == "auto" else head](outputs, size)
-
-
-def _head_of(outputs: Sequence[Array]) -> str:
+def head_of(outputs: Sequence[Array]) -> str:
     """Return the head that has outputs of these shapes. Raises OptionError when unsure."""
     shapes = [output.shape[1:] for output in outputs]
     match shapes:
@@ -58,7 +53,9 @@ def _head_of(outputs: Sequence[Array]) -> str:
     )
 
 
-def _yolov5(outputs: Sequence[Array], size: Size) -> Iterator[ScoredBoxes]:
+def yolov5_boxes(
+    outputs: Sequence[Array], size: Size, anchors: Anchors = ANCHORS
+) -> Iterator[ScoredBoxes]:
     """Decode rows of centre, sides, objectness and classes; or raw maps with three anchors each."""
     if len(outputs) == 1 and outputs[0].ndim == 3:
         for rows in outputs[0]:
@@ -66,12 +63,11 @@ def _yolov5(outputs: Sequence[Array], size: Size) -> Iterator[ScoredBoxes]:
             yield corners_of(rows[:, :4]), scores_of(rows[:, 5:]) * scores_of(rows[:, 4:5])
         return
     maps = sorted((_anchored(output) for output in outputs), key=lambda scale: -scale.shape[2])
-    if len(maps) != len(ANCHORS):
+    if len(maps) != len(anchors):
         raise unfit(outputs, "yolov5")
     for index in range(len(maps[0])):
         parts = [
-            _anchor_boxes(scale[index], anchors, size)
-            for scale, anchors in zip(maps, ANCHORS, strict=True)
+            _anchor_boxes(scale[index], own, size) for scale, own in zip(maps, anchors, strict=True)
         ]
         rows = np.concatenate(parts)
         yield corners_of(rows[:, :4]), rows[:, 5:] * rows[:, 4:5]
@@ -88,7 +84,7 @@ def _anchored(output: Array) -> Array:
     return np.moveaxis(split, 2, 4)
 
 
-def _anchor_boxes(scale: Array, anchors: Sequence[tuple[int, int]], size: Size) -> Array:
+def _anchor_boxes(scale: Array, anchors: Sequence[tuple[float, float]], size: Size) -> Array:
     """Return rows (3 H W, 5 + C) of one scale (3, H, W, 5 + C), centre and sides in pixels.
 
     Source: Jocher, YOLOv5, 2020: centre (2 s - 0.5 + cell) stride, sides (2 s)^2 anchor.
@@ -188,13 +184,12 @@ def _boxes_scores(outputs: Sequence[Array], size: Size) -> Iterator[ScoredBoxes]
         yield corners, scores_of(values if len(values) == len(corners) else values.T)
 
 
-_HEADS: Mapping[str, Callable[[Sequence[Array], Size], Iterator[ScoredBoxes]]] = {
-    "yolov5": _yolov5,
+YOLO_HEADS: Mapping[str, Callable[[Sequence[Array], Size], Iterator[ScoredBoxes]]] = {
+    "yolov5": yolov5_boxes,
     "yolov8": _yolov8,
     "end2end": _end2end,
     "boxes-scores": _boxes_scores,
 }
-HEADS = ("auto", *_HEADS)
 
 
 def corners_of(rows: Array) -> Array:
