@@ -58,6 +58,36 @@ def test_an_ultralytics_detector_by_what_it_says_and_by_its_form(
     assert said[1] and said[1].evidence == "metadata"
 
 
+def turning(model: ModelProto) -> ModelProto:
+    """The model with an angle's cosine, as one has that decodes rotated boxes."""
+    model.graph.node.add(op_type="Cos", input=["e"], output=["cosine"])
+    return model
+
+
+SHAPED = {
+    "segment": (ultralytics(extras=4, masks=True), "mask50", 10),
+    "pose": (ultralytics(classes=1, extras=6), "pose50", 9),
+    "obb": (turning(ultralytics(extras=1)), "obb50", 9),
+}
+
+
+@pytest.mark.parametrize("task", SHAPED)
+def test_the_other_tasks_of_the_package(task: str) -> None:
+    model, metric, ends = SHAPED[task]
+    expected = {**LETTERBOXED, "metric": metric, "metric_option.head": "yolov8"}
+    name, match = recognise(view_of(model))
+    assert (name, values(match)) == (f"ultralytics-{task}", expected)
+    assert match and match.cut and len(match.cut.outputs) == ends
+    at_ends = recognised(model, match.cut.outputs)
+    said = ModelProto()
+    said.CopyFrom(model)
+    with_metadata(said, **says(task=task, kpt_shape="[2, 3]"))
+    keypoints = {"metric_option.keypoints": 2} if task == "pose" else {}
+    assert recognised(said) == (f"ultralytics-{task}", {**expected, **keypoints})
+    assert recognised(said, match.cut.outputs) == recognised(said)
+    assert at_ends[0] in (f"ultralytics-{task}", "auto")
+
+
 def objects(model: ModelProto, options: dict[str, str]) -> list[Any]:
     """The boxes that the metric finds in what a model gives for noise."""
     size = (64, 64)

@@ -109,9 +109,9 @@ def ultralytics(
         tail, more = _selection(f"{joins}{distances}{decoded}")
         outputs, constants = {"y": [1, 10, 6]}, {**constants, **more}
     if masks:
-        tail += "p0c = Conv (f0, pw, pv) p = Relu (p0c)\n"
-        outputs["p"] = [1, extras, 8, 8]
-        constants |= {"pw": np.ones((extras, 8, 1, 1)), "pv": np.zeros(extras)}
+        tail += "pc = ConvTranspose <strides = [2,2]> (f0, pw, pv) p = Relu (pc)\n"
+        outputs["p"] = [1, extras, 16, 16]
+        constants |= {"pw": np.ones((8, extras, 2, 2)), "pv": np.zeros(extras)}
     return network(maps, tail, outputs, constants)
 
 
