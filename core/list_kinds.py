@@ -137,6 +137,28 @@ class Shapes(Kind):
         return {"type": "object", "additionalProperties": dict(_LENGTHS)}
 
 
+class Values(Kind):
+    """Numbers by name; the name itself may hold an equals sign or a colon."""
+
+    metavar = "NAME=VALUE"
+    wants = "NAME=VALUE, such as sr=16000"
+    plain_wants = "a table of numbers, such as sr = 16000"
+    repeats = True
+
+    def read(self, text: str) -> dict[str, float]:
+        name, _, value = text.rpartition("=")
+        require(text, name.strip())
+        return {name.strip(): float(value)}
+
+    def load(self, value: Any) -> Mapping[str, float]:
+        table = _table(value)
+        require(value, all(is_number(number) for number in table.values()))
+        return {name: float(number) for name, number in table.items()}
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "object", "additionalProperties": {"type": "number"}}
+
+
 class Settings(Kind):
     """Values by key, which may hold anything."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...core.diagnostics import option
-from ...core.list_kinds import Names, Shapes, Size
+from ...core.list_kinds import Names, Shapes, Size, Values
 from ...core.option_kinds import File, Whole
 from ...core.options import Options, opt
 
@@ -22,6 +22,13 @@ class ModelOptions(Options):
         {},
         Shapes(),
         f"Fix the shape of an input, such as {option('input', {'x': [1, 3, 48, 320]})}. "
+        "Repeatable.",
+        _MODEL_VERBS,
+    )
+    constant: Mapping[str, float] = opt(
+        {},
+        Values(),
+        f"Make an input a constant of the model, such as {option('constant', {'sr': 16000})}. "
         "Repeatable.",
         _MODEL_VERBS,
     )

@@ -18,6 +18,7 @@ from ...core.errors import OptionError
 from ...core.graphs.graph import Graph, computed_tensors, extract_until
 from ...core.graphs.joins import last_readers
 from ...core.graphs.model import load_model
+from ...core.passes.constant_inputs import with_constant_inputs
 from ...core.passes.prepare import fixed_input_shapes, input_shapes_of, prepare_model
 from ...core.progress import Progress
 from ...core.types import Shape
@@ -52,11 +53,13 @@ class ReadyModel:
 
 
 def ready_model(path: Path, options: ModelOptions = _WHOLE) -> ReadyModel:
-    """Load a model, end it at the ``outputs`` of the options if there are any, and fix its shapes.
+    """Load a model as its options have it: with constant inputs, ended earlier, of fixed shapes.
 
     Raises ModelError or OptionError.
     """
     original = load_model(path)
+    if options.constant:
+        original = with_constant_inputs(original, options.constant)
     if options.outputs:
         original = _ended_at(original, options.outputs)
     shapes = dict(options.input)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from rockpress.core.list_kinds import Choices, Names, Numbers, Settings, Shapes, Shares, Size
+from rockpress.core.list_kinds import (
+    Choices,
+    Names,
+    Numbers,
+    Settings,
+    Shapes,
+    Shares,
+    Size,
+    Values,
+)
 from rockpress.core.option_kinds import Choice, File, Flag, Kind, Number, Text, Whole
 from rockpress.core.options import Option
 
@@ -36,6 +45,7 @@ def other_value(described: Option, value: Any) -> Any:
         Shapes: {"other": [1, 2]},
         Settings: {"other": "3"},
         Shares: {"cycles": 0.25},
+        Values: {"other": 2.5},
     }
     return others[type(kind)]
 
