@@ -90,7 +90,7 @@ def _view_of(recipe: Recipe) -> ModelView | None:
     if name == OFF:
         return None
     try:
-        return view_of(parse_model(recipe.model), recipe.shape.outputs)
+        return view_of(parse_model(recipe.model), recipe.shape.outputs, recipe.model)
     except ModelError:
         if name == AUTO:  # whoever loads it says more
             return None

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ...calibration_data.sources.labels import Kind, Labels
 from ...core.diagnostics import option
 from ...core.errors import OptionError, SamplesError
+from ...core.graphs.model import parse_model
 from ...core.types import Array
 from .measurement import Sums, means
 from .metric import Metric, MetricTable, Outputs, Predictions
@@ -24,11 +25,15 @@ class TextRecognition(Metric):
 
     The error rate is all edits over all characters of the labels; the accuracy of characters is
     1 - that. ``charset`` has one character a line, in the order of the model's classes, without
-    the blank; a space is added when the model has one class more.
+    the blank; a space is added when the model has one class more. It may be an ONNX model too,
+    whose metadata hold them as PaddleOCR writes them.
     """
 
     name: Literal["line-accuracy", "character-accuracy", "cer"] = "character-accuracy"
-    charset: Path | None = field(default=None, metadata={"help": "a file, one character a line"})
+    charset: Path | None = field(
+        default=None,
+        metadata={"help": "a file, one character a line, or a model whose metadata hold them"},
+    )
     blank: Literal["first", "last"] = field(
         default="first",
         metadata={"help": "the place of CTC's blank class", "choices": ("first", "last")},
@@ -102,7 +107,8 @@ def read_charset(path: Path | None) -> list[str]:
         )
     charset = option("metric-option", {"charset": str(path)})
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        is_model = path.suffix.lower() == ".onnx"
+        text = _held_by(path) if is_model else path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise OptionError(f"{charset}: {error.strerror or error}", "check the path") from error
     except UnicodeDecodeError as error:
@@ -114,6 +120,12 @@ def read_charset(path: Path | None) -> list[str]:
     if len(names) < 2:
         raise OptionError(f"{charset}: holds {len(names)} characters", "give one a line")
     return names
+
+
+def _held_by(path: Path) -> str:
+    """Return the characters in a model's metadata, "" where it has none. Raises ModelError."""
+    metadata = {entry.key: entry.value for entry in parse_model(path).metadata_props}
+    return str(metadata.get("character", ""))
 
 
 def edit_distance(first: str, second: str) -> int:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -54,11 +55,12 @@ class ModelView:
     """Look-ups over a model that was just read; nothing of it is changed, nor run.
 
     ``metadata`` and ``producer`` are what the exporter wrote. Constants that are kept outside of
-    the file are not there.
+    the file are not there. ``path`` is the file, for options that name it; its name says nothing.
     """
 
     model: ModelProto
     metadata: Mapping[str, str]
+    path: Path = Path()
 
     @property
     def producer(self) -> str:
@@ -166,16 +168,16 @@ class ModelView:
         return TensorView(value.name, dims, _dtype(value.type.tensor_type.elem_type))
 
 
-def view_of(model: ModelProto, outputs: tuple[str, ...] = ()) -> ModelView:
+def view_of(model: ModelProto, outputs: tuple[str, ...] = (), path: Path = Path()) -> ModelView:
     """Return the view of a model, ended at ``outputs`` if there are any that it computes all."""
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     computed = {name for node in model.graph.node for name in node.output}
     if not (outputs and computed.issuperset(outputs)):
-        return ModelView(model, metadata)
+        return ModelView(model, metadata, path)
     ended = extract_until(model, outputs)
     ended.producer_name, ended.producer_version = model.producer_name, model.producer_version
     ended.doc_string, ended.graph.doc_string = model.doc_string, model.graph.doc_string
-    return ModelView(ended, metadata)
+    return ModelView(ended, metadata, path)
 
 
 def _inferred(model: ModelProto) -> dict[str, Dims]:
