@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 from ..core.diagnostics import Diagnostic
 from ..core.progress import Progress
+from .time_left import TimeLeft, duration
 
 _SAY_EVERY = 30.0  # seconds between two lines of one stage in a log
 
@@ -74,25 +76,31 @@ class _Lines(_WarningsOnly):
     def __init__(self, warnings: _Warnings, target: str = "") -> None:
         super().__init__(warnings, target)
         self._stage = ""
-        self._activity = ""
-        self._started = self._last_line = time.monotonic()
+        self._left = TimeLeft()
+        self._last_line = time.monotonic()
 
     def of(self, target: str) -> Progress:
         return _Lines(self._warnings, target)
 
+    def before(self, deadline: float) -> Progress:
+        limited = copy.copy(self)
+        limited._left = TimeLeft(deadline)
+        return limited
+
     def stage(self, name: str) -> None:
         self._stage = name
-        self._begin("")
+        self._left.begin("")
+        self._last_line = time.monotonic()
         self._say(f"rockpress: {self._name}{name}")
 
     def step(self, activity: str, done: int, total: int | None = None) -> None:
-        if activity != self._activity:
-            self._begin(activity)
         now = time.monotonic()
+        if activity != self._left.activity:
+            self._last_line = now
+        self._left.step(activity, done, total)
         if total and done and now - self._last_line >= _SAY_EVERY:
             self._last_line = now
-            left = (now - self._started) / done * (total - done)
-            line = f"{self._stage}: {activity} {done}/{total}, about {_duration(left)} left"
+            line = f"{self._stage}: {activity} {done}/{total}, {self._left}"
             self._say(f"rockpress: {self._name}{line}")
 
     def cached(self, name: str) -> None:
@@ -100,10 +108,6 @@ class _Lines(_WarningsOnly):
 
     def note(self, text: str) -> None:
         self._say(f"rockpress: {text}")
-
-    def _begin(self, activity: str) -> None:
-        self._activity = activity
-        self._started = self._last_line = time.monotonic()
 
     def end(self, status: str) -> None:
         if status == "failed":  # now, not only when the others are finished
@@ -117,19 +121,31 @@ class _Bar(_WarningsOnly):
         super().__init__(warnings, target)
         self._progress = progress
         self._stage = "start" if not target else f"{target}: waiting"
-        self._task = progress.add_task(self._stage, total=None, start=not target)
+        self._left = TimeLeft()
+        self._task = progress.add_task(self._stage, total=None, start=not target, left=self._left)
 
     def of(self, target: str) -> Progress:
         self._progress.update(self._task, visible=False)
         return _Bar(self._warnings, self._progress, target)
 
+    def before(self, deadline: float) -> Progress:
+        limited = copy.copy(self)
+        limited._left = TimeLeft(deadline)
+        return limited
+
     def stage(self, name: str) -> None:
         self._stage = self._name + name
-        self._progress.reset(self._task, description=self._stage, total=None)
+        self._left.begin("")
+        self._progress.reset(self._task, description=self._stage, total=None, left=self._left)
 
     def step(self, activity: str, done: int, total: int | None = None) -> None:
+        self._left.step(activity, done, total)
         self._progress.update(
-            self._task, description=f"{self._stage}: {activity}", completed=done, total=total
+            self._task,
+            description=f"{self._stage}: {activity}",
+            completed=done,
+            total=total,
+            left=self._left,
         )
 
     def cached(self, name: str) -> None:
@@ -148,35 +164,23 @@ class _Bar(_WarningsOnly):
         self._progress.stop_task(self._task)
 
 
-def _duration(seconds: float) -> str:
-    """Return seconds as a person says them.
-
-    >>> _duration(42.4), _duration(200), _duration(5400)
-    ('42 s', '3 min', '1.5 h')
-    """
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5000 else f"{seconds / 3600:.1f} h"
-
-
 def _bar() -> Any:
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
+    from rich.text import Text
+
+    class Times(ProgressColumn):
+        """The time of a stage so far, and what its activity has left."""
+
+        def render(self, task: Any) -> Text:
+            left = str(task.fields["left"])
+            return Text(", ".join(filter(None, [duration(task.elapsed or 0), left])))
 
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        Times(),
         console=Console(stderr=True),
         transient=True,
     )

@@ -16,6 +16,10 @@ class Progress:
         """Return who is to be told of one of several targets."""
         return self
 
+    def before(self, deadline: float) -> Progress:
+        """Return who is to be told of work that ends by then at the latest (time.monotonic)."""
+        return self
+
     def stage(self, name: str) -> None:
         """Begin a stage of the chain."""
 

@@ -63,6 +63,9 @@ class _Stoppable(Progress):
     def of(self, target: str) -> Progress:
         return _Stoppable(self._progress.of(target), self._stop)
 
+    def before(self, deadline: float) -> Progress:
+        return _Stoppable(self._progress.before(deadline), self._stop)
+
     def stage(self, name: str) -> None:
         self._check()
         self._progress.stage(name)

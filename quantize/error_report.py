@@ -232,6 +232,7 @@ def _alone(
     sqnrs: list[float | None] = []
     judged = HeldOut(model, spread)
     most = _affordable(tensors, judged, deadline)
+    progress = progress.before(deadline)
     for done, tensor in enumerate(tensors):
         progress.step("error alone", done, len(tensors))
         late = time.monotonic() >= deadline

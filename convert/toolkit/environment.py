@@ -56,6 +56,8 @@ _OPENCV = (
     "opencv-contrib-python-headless",
     "opencv-contrib-python",
 )
+# what our own distillation needs, as pyproject.toml has it
+DISTIL_TORCH = SpecifierSet(">=2.1")
 # what the toolkit names but its ONNX path does not need as named: stand-ins and variants do
 _SPECIAL = ("torch", "opencv-python")
 # of 2.5.0, for where there is no toolkit whose own needs could be read
@@ -241,13 +243,15 @@ def _opencv(around: _Surroundings) -> Fact:
 
 
 def _torch(around: _Surroundings) -> Fact:
-    """Torch is needed for one quantizer only: a stand-in serves for the rest of the ONNX path."""
+    """One quantizer and distillation need torch; a stand-in serves for the rest."""
     version = around.versions["torch"]
     own = _requirements(around.needs, around.markers).get("torch", SpecifierSet("<=2.4.0"))
     if version is None:
-        command = around.install(f"torch{_readable(own)}")
-        users = f"{option('toolkit-quantizer', 'gdq')} and {option('recover', 'distill')}"
-        note = render(f"needed for {users} only: {command}")
+        command = around.install(f"torch{_readable(own & DISTIL_TORCH)}")
+        note = render(
+            f"needed for {option('toolkit-quantizer', 'gdq')} (torch{_readable(own)}) and "
+            f"{option('recover', 'distill')} (torch{DISTIL_TORCH}) only; for both: {command}"
+        )
         return Fact("torch", "not installed, a stand-in is used", True, note=note)
     note = "" if _fits(version, own) else f"the toolkit asks for {_readable(own)}; gdq may fail"
     return Fact("torch", version, True, note=note)

@@ -89,7 +89,7 @@ def sensitivities(
     whole = list(groups)
     stretches = [(-noise(whole), 0, whole)]
     noises: dict[str, float] = {}
-    order, enough = 1, -stretches[0][0] * rest
+    order, enough, progress = 1, -stretches[0][0] * rest, progress.before(deadline)
     while (
         stretches
         and -sum(stretch[0] for stretch in stretches) > enough

@@ -123,7 +123,7 @@ def search(
     largest is always among them. Ends when the budget is reached, or at ``deadline``
     (time.monotonic).
     """
-    last = len(choices) - 1
+    last, progress = len(choices) - 1, progress.before(deadline)
     steps = sorted({min(2**power, last) for power in range(last.bit_length() + 1)})
     measured = [replace(choices[0], sqnr_db=measure(choices[0].floating))]
     for done, step in enumerate(steps):

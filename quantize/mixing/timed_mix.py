@@ -117,6 +117,7 @@ class _Search:
     def run(self, progress: Progress) -> None:
         """Try choices as long as there is something to gain."""
         self.bisect()
+        progress = progress.before(self._trial.deadline)
         while self.goes_on():
             progress.step("mixed precision", len(self.tried), _MOST_BUILDS)
             if not self.step():

@@ -94,6 +94,7 @@ def _sensitivities(
     for layer in layers:
         users.setdefault(layer.weight_name, []).append(layer)
     noise: dict[str, float] = {}
+    progress = progress.before(deadline)
     for done, (name, together) in enumerate(users.items()):
         if time.monotonic() > deadline:
             break
