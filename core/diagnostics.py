@@ -65,6 +65,7 @@ _BY_COST = (
     *("output-", "fusion-", "mixed-", "plan-"),
     # it is not quite what was asked for
     *("toolkit-fidelity", "toolkit-crash", "toolkit-refusal", "toolkit-plan", "pruning-"),
+    "weight-dequantized",
     *("toolkit-other-version", "baseline-"),
     # it is slower than need be, or nobody knows how slow
     *(

@@ -193,7 +193,7 @@ def _ratios(row: ModelRow, base: ModelRow) -> Ratios:
 
 
 def _run_onnx(ready: ReadyModel, samples: Samples, progress: Progress) -> _Measured:
-    quantized = is_qdq(ready.original)
+    quantized = is_qdq(ready.model)
     outputs = run_onnxruntime(ready.model, samples, optimise=not quantized, progress=progress)
     name = "quantized" if quantized else "candidate"
     row = onnx_row(name, ready, samples, optimise=not quantized)

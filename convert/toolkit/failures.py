@@ -19,6 +19,7 @@ _MEMORY = re.compile(
 )
 _ERROR_LINE = re.compile(r"^E (?!RKNN: .*Unkown op target|rknn-toolkit2 version)(.+)$")
 _NAMED_ERROR = re.compile(r"^(?:[\w.]+\.)?(\w*(?:Error|Exception|Graph|Fail)): (.*)$")
+_BAR = re.compile(r"I \w+ :.*?(?:it/s|s/it)\]")
 _NEARLY_ALL = 0.98
 _STAGES = {
     "start": "be started for",
@@ -229,7 +230,7 @@ def _crash(end: Ending, number: int) -> ToolkitError:
 
 
 def _exit(end: Ending, code: str) -> ToolkitError:
-    reason = _last_error_line(end.log) or f"exit({code})"
+    reason = _last_error_line(end.log) or _last_words(end.log) or f"exit({code})"
     return ToolkitExited(f"{_could_not(end)}: it gave up ({reason})", _hint(reason), end.log)
 
 
@@ -246,13 +247,26 @@ def _reason(text: str, log: str) -> str:
     # the toolkit raises ValueError("Traceback ..."): the useful one is the innermost, printed last
     useful = [match for match in named if not match[2].startswith("Traceback")]
     if useful and useful[-1][1] != "Refused":
-        kind, message = useful[-1][1], useful[-1][2]
+        kind, message = useful[-1][1], useful[-1][2] or _line_behind(useful[-1], text)
         message = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", message)
         return message if kind == "ValueError" else f"{kind}: {message}"
     if "returned" in text:
         code = text.strip().splitlines()[-1].partition("Refused: ")[2]
         return _last_error_line(log) or code
     return ""
+
+
+def _line_behind(error: re.Match[str], text: str) -> str:
+    """The first line of a message that begins on the line after the error's name."""
+    lines = text.split(error.string)[-1].splitlines()
+    return next((line.strip() for line in lines if line.strip()), "")
+
+
+def _last_words(log: str) -> str:
+    """What native code wrote at last, behind a progress bar or on a line of its own."""
+    lines = [line.strip() for line in _BAR.sub("", _ANSI.sub("", log)).splitlines()]
+    last = next((line for line in reversed(lines) if line), "")
+    return "" if re.match(r"[IWDE] ", last) else last
 
 
 def _last_error_line(log: str) -> str:

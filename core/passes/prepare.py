@@ -18,6 +18,7 @@ from ..trim_heap import trim_heap
 from ..types import Shape
 from .affine import fold_affine
 from .canonicalize import canonicalize, widen_float16
+from .float_weights import with_float_weights
 from .fold_if import fold_if
 from .opset import readable_opset
 from .untangle import untangle
@@ -35,7 +36,7 @@ def prepare_model(model: ModelProto, input_shapes: Mapping[str, Shape] | None = 
     again is taken apart (see untangle). Raises ModelError when an input stays dynamic, or a weight
     holds NaN.
     """
-    fixed = fold_if(_with_fixed_inputs(model, input_shapes or {}))
+    fixed = with_float_weights(fold_if(_with_fixed_inputs(model, input_shapes or {})))
     if not is_qdq(fixed):
         widen_float16(fixed)
     fixed = readable_opset(fixed)

@@ -15,9 +15,10 @@ from ...calibration_data.preprocessing import Preprocessing
 from ...calibration_data.samples import Samples, open_samples, preprocess_for
 from ...core.diagnostics import Diagnostic, option
 from ...core.errors import OptionError
+from ...core.graphs.determinism import require_deterministic
 from ...core.graphs.graph import Graph, computed_tensors, extract_until
 from ...core.graphs.joins import last_readers
-from ...core.graphs.model import load_model
+from ...core.graphs.model import is_qdq, load_model
 from ...core.passes.constant_inputs import with_constant_inputs
 from ...core.passes.prepare import fixed_input_shapes, input_shapes_of, prepare_model
 from ...core.progress import Progress
@@ -40,6 +41,21 @@ class ReadyModel:
     def inputs(self) -> dict[str, Shape]:
         """Return input name -> fixed shape."""
         return fixed_input_shapes(self.model)
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """What is to be known of how the model was made ready."""
+        if not is_qdq(self.original) or is_qdq(self.model):
+            return ()
+        return (
+            Diagnostic(
+                "weight-dequantized",
+                f"{self.path} holds quantized weights without quantized activations; they are "
+                "taken "
+                "as the floats that they stand for",
+                "the model from before they were quantized would be more exact",
+            ),
+        )
 
     def samples(
         self, path: Path, preprocessing: Preprocessing, count: int | None = None, seed: int = 0
@@ -94,8 +110,9 @@ def open_calibrated(
     Raises OptionError without samples, which the ``stage`` needs, SamplesError or ModelError.
     """
     ready = ready_model(recipe.model, recipe.shape)
+    require_deterministic(ready.original, ready.model)
     calib = require_calibration(calibration_samples(ready, recipe), stage)
-    warnings = sample_warnings(calib, None, recipe.run.seed)
+    warnings = (*ready.warnings, *sample_warnings(calib, None, recipe.run.seed))
     for warning in warnings:
         progress.warn(warning)
     return ready, calib, warnings

@@ -64,7 +64,9 @@ NOTHING_TO_GIVE = {
         *("baseline-model", "baseline-toolkit", "baseline-version", "baseline-samples"),
         "baseline-target",
     ),
-    "another model, or budget": ("weight-underflow", "plan-weights", "pruning-budget"),
+    "another model, or budget": (
+        *("weight-underflow", "weight-dequantized", "plan-weights", "pruning-budget"),
+    ),
     "it needs PyTorch, and leaving the option out is all": ("pruning-distillation",),
     "a folder or a name": ("cache-folder", "depfile-name"),
     "only to be known": (
