@@ -148,7 +148,7 @@ class Probe:
         ]
         for number in range(self.count):
             yield {
-                tensor.name: _as_the_model_takes(tensor, np.array(file[number]))
+                tensor.name: tensor.normalised(_in_planes(tensor, np.array(file[number])))
                 for tensor, file in zip(self.inputs, files, strict=True)
             }
 
@@ -157,12 +157,8 @@ def _worst_db(parts: Sequence[PartFigure]) -> float | None:
     return worst_part(parts).sqnr_db if parts else None
 
 
-def _as_the_model_takes(tensor: ModelInput, fed: Array) -> Array:
-    if not tensor.pixels:
-        return fed
-    mean, std = (np.asarray(values, np.float32) for values in (tensor.mean, tensor.std))
-    normal = (fed.astype(np.float32) - mean) / std
-    return np.ascontiguousarray(normal.transpose(0, 3, 1, 2)).astype(tensor.dtype)
+def _in_planes(tensor: ModelInput, fed: Array) -> Array:
+    return np.ascontiguousarray(fed.transpose(0, 3, 1, 2)) if tensor.pixels else fed
 
 
 def noise(model: ModelProto, inputs: Sequence[ModelInput], count: int) -> Iterator[Sample]:

@@ -59,6 +59,14 @@ class ModelInput:
         batch, channels, height, width = self.shape
         return (batch, height, width, channels)
 
+    def normalised(self, values: Array) -> Array:
+        """Return what the model itself takes of NCHW ``values``: mean and std applied to pixels."""
+        if not self.pixels:
+            return values
+        mean, std = (np.reshape(part, (-1, 1, 1)) for part in (self.mean, self.std))
+        scaled: Array = (values.astype(np.float32) - mean) / std
+        return scaled.astype(self.dtype)
+
     @property
     def fed_dtype(self) -> str:
         """The type of one sample."""
@@ -162,6 +170,16 @@ def write_dataset(samples: Iterable[Sample], inputs: Sequence[ModelInput], folde
             rows.append(" ".join(row))
         (folder / "dataset.txt").write_text("".join(f"{row}\n" for row in rows))
     return len(rows)
+
+
+def calibration_feeds(inputs: Sequence[ModelInput], folder: Path) -> Iterator[Sample]:
+    """Yield what ``write_dataset`` wrote as the model itself takes it: normalised, NCHW."""
+    for row in (folder / "dataset.txt").read_text().splitlines():
+        values = [np.load(folder / name) for name in row.split()]
+        yield {
+            tensor.name: tensor.normalised(value)
+            for tensor, value in zip(inputs, values, strict=True)
+        }
 
 
 def _checked(sample: Sample, tensor: ModelInput, number: int) -> Array:

@@ -13,9 +13,9 @@ from ..core.diagnostics import Diagnostic
 from ..core.graphs.model import save_model
 from ..core.progress import SILENT, Progress
 from .chips.targets import Target
-from .handover import ModelInput
+from .handover import ModelInput, calibration_feeds
 from .lowering.channel_padding import needs_whole_blocks, with_whole_blocks
-from .lowering.hybrid import with_fused_tensors
+from .lowering.hybrid import with_fused_tensors, with_measured_tensors
 from .lowering.qdq_lowering import lower_qdq
 from .lowering.scale_probe import needs_lowering
 from .request import ToolkitSettings
@@ -96,13 +96,12 @@ def _model_file(task: ToolkitBuild) -> Path:
 
 def _job(task: ToolkitBuild, model: Path, disabled: list[str]) -> ToolkitJob:
     calibrated = task.quantization not in {"qdq", "float16"}
-    hybrid = _possible(task) if task.quantization == "hybrid" else None
     layouts = ["nhwc" if tensor.pixels else "nchw" for tensor in task.inputs]
     return ToolkitJob(
         model=str(model),
         config=_config(task, disabled),
         dataset="dataset.txt" if calibrated else None,
-        plan=with_fused_tensors(task.loaded, hybrid) if hybrid else None,
+        plan=_toolkit_plan(task) if task.quantization == "hybrid" else None,
         inputs=tuple(
             RawInput(f"input{index}.raw", tensor.fed_dtype, tensor.fed_shape, layout)
             for index, (tensor, layout) in enumerate(zip(task.inputs, layouts, strict=True))
@@ -112,12 +111,14 @@ def _job(task: ToolkitBuild, model: Path, disabled: list[str]) -> ToolkitJob:
     )
 
 
-def _possible(task: ToolkitBuild) -> ToolkitPlan | None:
-    """The plan without types that the chip lacks."""
-    if task.plan is None or task.target.core.float16:
-        return task.plan
-    types = {name: kind for name, kind in task.plan.types.items() if kind != "float16"}
-    return replace(task.plan, types=types)
+def _toolkit_plan(task: ToolkitBuild) -> ToolkitPlan:
+    """The plan in the toolkit's own names, without types that the chip lacks."""
+    assert task.plan is not None, "hybrid has a plan"
+    types = task.plan.types
+    if not task.target.core.float16:
+        types = {name: kind for name, kind in types.items() if kind != "float16"}
+    plan = with_fused_tensors(task.loaded, replace(task.plan, types=types))
+    return with_measured_tensors(task.loaded, plan, calibration_feeds(task.inputs, task.folder))
 
 
 def _config(task: ToolkitBuild, disabled: list[str]) -> Mapping[str, Any]:

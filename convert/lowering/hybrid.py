@@ -11,9 +11,15 @@ again, in the range that the plan has for it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
 from onnx import ModelProto
 
 from ...core.graphs.graph import Graph
+from ...core.streaming.tensor_stream import stream
+from ...core.types import Array, Range
 from ..toolkit.job import ToolkitPlan
 
 _ACTIVATIONS = {"Relu", "Clip", "LeakyRelu", "PRelu"}
@@ -26,12 +32,34 @@ def with_fused_tensors(model: ModelProto, plan: ToolkitPlan) -> ToolkitPlan:
     ``model`` is the prepared float model that the plan was made for.
     """
     graph = Graph(model)
-    plan = ToolkitPlan(plan.ranges, {**_read_in_int16(graph, plan), **plan.types}, plan.aliases)
+    plan = replace(plan, types={**_read_in_int16(graph, plan), **plan.types})
     inner = _inner_of(graph, {*plan.ranges, *plan.types})
     ranges = {inner[name]: both for name, both in plan.ranges.items() if name in inner}
     types = {inner[name]: kind for name, kind in plan.types.items() if name in inner}
     aliases = {**plan.aliases, **_swapped(graph)}
-    return ToolkitPlan({**ranges, **plan.ranges}, {**types, **plan.types}, aliases)
+    ranges, types = {**ranges, **plan.ranges}, {**types, **plan.types}
+    return replace(plan, ranges=ranges, types=types, aliases=aliases)
+
+
+def with_measured_tensors(
+    model: ModelProto, plan: ToolkitPlan, samples: Iterable[Mapping[str, Array]]
+) -> ToolkitPlan:
+    """Return the plan with what its tensors hold on the calibration samples.
+
+    The toolkit joins and moves layers, and what they make has names of its own then.
+    """
+    graph = Graph(model)
+    computed = {name for node in graph.nodes for name in node.output if name}
+    names = [name for name in (*plan.ranges, *plan.types) if name in computed]
+    measured: dict[str, Range] = {}
+
+    def widen(values: Mapping[str, Array]) -> None:
+        for name, value in values.items():
+            low, high = measured.get(name, (np.inf, -np.inf))
+            measured[name] = min(low, float(value.min())), max(high, float(value.max()))
+
+    stream(model, [*graph.input_names, *names], samples, widen)
+    return replace(plan, measured=measured)
 
 
 def _swapped(graph: Graph) -> dict[str, str]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.progress import SILENT, Progress
+from ...core.types import Range
 from .failures import Ending, Limits, ToolkitSilent, failure_of
 from .process import LOG, ChildProcess
 from .rknn_file import is_cut_short
@@ -35,12 +36,14 @@ class RawInput:
 class ToolkitPlan:
     """Of activations by tensor name: (low, high), and types other than int8 (float16, int16).
 
-    ``aliases`` has further names that the toolkit may have for some of them.
+    ``aliases`` has further names that the toolkit may have for some of them, and ``measured`` what
+    tells them under any name: their lowest and highest values on the calibration samples.
     """
 
-    ranges: Mapping[str, tuple[float, float]]
+    ranges: Mapping[str, Range]
     types: Mapping[str, str]
     aliases: Mapping[str, str] = field(default_factory=dict)
+    measured: Mapping[str, Range] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -73,9 +73,8 @@ def test_the_plans_ranges_are_carried_into_the_build(quantized: Quantized) -> No
     narrow = {**quantized.plan.ranges, "pointwise_relu": (low / 4, high / 4)}
     cut = quantized.convert(quantization="hybrid", plan=replace(quantized.plan, ranges=narrow))
     assert cut.closeness.float_db is not None and cut.closeness.float_db < 20
-    # "flat" only moves the values of the pooling, so the toolkit has no tensor for it
-    (lost,) = [one for one in whole.warnings if one.code == "toolkit-plan"]
-    assert lost.text.endswith("decided on them itself: flat")
+    # "flat" only moves the values of the pooling, so that stands for it
+    assert whole.warnings == ()
 
 
 @needs_toolkit
@@ -85,6 +84,25 @@ def test_a_layer_of_another_type(quantized: Quantized) -> None:
     types = {one.name.rpartition(":")[2]: one.dtype for one in made.layers}
     assert types["first"] == "FLOAT16"
     assert {"INT8", "FLOAT16"} <= set(types.values())
+
+
+@needs_toolkit
+def test_tensors_under_other_names_are_told_by_their_values(tmp_path: Path) -> None:
+    """The toolkit moves and joins these layers, and none of what they make keeps its name."""
+    text = """(float[1,16,32] x) => (float[1,16,32] y) {
+        n = LayerNormalization (x, g, h)
+        m = MatMul (n, w)    a = Add (m, b)    s = Sigmoid (a)
+        o = MatMul (s, v)    y = Add (o, c) }"""
+    weights = {"g": (32,), "h": (32,), "w": (32, 32), "b": (32,), "v": (32, 32), "c": (32,)}
+    onnx.save(model_of(text, weights), tmp_path / "m.onnx")
+    samples = random_feeds({"x": (1, 16, 32)}, 4)
+    request = ConversionRequest(tmp_path / "m.onnx", None, "rk3588", calibration=samples)
+    plan = ToolkitPlan({"a": (-6.0, 6.0), "nowhere": (0.0, 1.0)}, {"n": "float16"})
+    made = convert(replace(request, quantization="hybrid", plan=plan))
+    types = {layer.op: layer.dtype for layer in made.layers}
+    assert (types["exNorm"], types["ConvSigmoid"]) == ("FLOAT16", "INT8")
+    (lost,) = (each for each in made.warnings if each.code == "toolkit-plan")
+    assert lost.text.endswith("decided on them itself: nowhere")
 
 
 @needs_toolkit
