@@ -63,7 +63,9 @@ class ModelInput:
         """Return what the model itself takes of NCHW ``values``: mean and std applied to pixels."""
         if not self.pixels:
             return values
-        mean, std = (np.reshape(part, (-1, 1, 1)) for part in (self.mean, self.std))
+        mean, std = (
+            np.asarray(channels, np.float32).reshape(-1, 1, 1) for channels in (self.mean, self.std)
+        )
         scaled: Array = (values.astype(np.float32) - mean) / std
         return scaled.astype(self.dtype)
 

@@ -1,8 +1,9 @@
 """rknn-toolkit2 at work, in a process of its own: ``python child.py ORDERS PROGRESS PARENT``.
 
 rknn-toolkit2 may exit, abort, crash, fill the memory or the current folder, so nothing of it runs
-inside rockpress itself. This file and child_simulation.py import only the standard library, numpy
-and rknn, so that the interpreter of another environment, with another toolkit, can run them too.
+inside rockpress itself. This file, child_plan.py and child_simulation.py import only the standard
+library, numpy and rknn, so that the interpreter of another environment, with another toolkit, can
+run them too.
 
 ORDERS and PROGRESS are file descriptors. Each line of ORDERS names a folder with a ``job.json``,
 which says what to do (see job.py). ``result.json`` in that folder says what came of it, and is
@@ -20,7 +21,6 @@ import importlib.metadata
 import importlib.util
 import json
 import os
-import re
 import resource
 import runpy
 import signal
@@ -153,66 +153,8 @@ def _apply_plan(rknn: Any, job: dict[str, Any], recorder: Recorder) -> None:
     recorder.enter("calibrate")
     _demand(rknn.hybrid_quantization_step1(dataset=job["dataset"]))
     config = Path(Path(job["model"]).stem + ".quantization.cfg")
-    recorder.result["carried"] = _write_plan(config, job["plan"])
-
-
-def _write_plan(config: Path, plan: dict[str, Any]) -> list[str]:
-    """Put the plan's ranges and types into the toolkit's file; return the tensors it knows.
-
-    Only min and max may be changed of a tensor; its scale and zero point follow from them.
-    """
-    from ruamel.yaml import YAML
-
-    yaml = YAML(typ="safe", pure=True)  # the default one rounds some floats when it writes
-    document = yaml.load(config.read_text(encoding="utf-8"))
-    parameters, types = document["quantize_parameters"], plan["types"]
-    carried = set()
-    for alias, names in _planned(parameters, plan).items():
-        kinds = {types.get(name) for name in names}
-        bounds = next((plan["ranges"][name] for name in names if name in plan["ranges"]), None)
-        if bounds and parameters[alias]["scale"]:
-            parameters[alias]["min"], parameters[alias]["max"] = [bounds[0]], [bounds[1]]
-            carried.update(names, _alike(parameters[alias], plan))
-        if None not in kinds and len(kinds) == 1 and not alias.endswith("_int8"):
-            document["custom_quantize_layers"][alias] = kinds.pop()
-            carried.update(names, _alike(parameters[alias], plan))
-    with config.open("w", encoding="utf-8") as file:
-        yaml.dump(document, file)
-    return sorted(carried)
-
-
-def _planned(parameters: dict[str, Any], plan: dict[str, Any]) -> dict[str, list[str]]:
-    """The toolkit's name of a tensor -> those of the plan that hold the same values.
-
-    The quantized form of an input or output is a tensor of its own, ``<name>_int8``. What a matrix
-    product makes may be called ``<name>_mm``, as it becomes a convolution, what has not four axes
-    ``<name>-rs`` or ``<name>_rs``, once it has, and what is transposed for it ``<name>_tp``. What
-    has another name yet is told by its lowest and highest value on the calibration samples.
-    """
-    names = {*plan["ranges"], *plan["types"]}
-    planned: dict[str, list[str]] = {}
-    for name in sorted(names):
-        form = re.compile(re.escape(name) + r"(_mm|[-_]rs|_tp)*(_int8)?")
-        forms = [alias for alias in parameters if alias not in names and form.fullmatch(alias)]
-        for alias in {name, *forms, plan["aliases"].get(name)} & parameters.keys():
-            planned.setdefault(alias, []).append(name)
-    unknown = {
-        alias: _alike(parameters[alias], plan) for alias in parameters.keys() - planned.keys()
-    }
-    return {**planned, **{alias: alike for alias, alike in unknown.items() if alike}}
-
-
-def _alike(parameter: dict[str, Any], plan: dict[str, Any]) -> list[str]:
-    """The planned tensors whose lowest and highest values are the same, up to rounding."""
-    own = [values[0] for values in map(parameter.get, ("ori_min", "ori_max")) if values]
-    if len(own) < 2 or own[0] == own[1]:
-        return []
-    tolerance = 1e-4 * max(map(abs, own))
-    return [
-        name
-        for name, (low, high) in plan["measured"].items()
-        if max(abs(low - own[0]), abs(high - own[1])) <= tolerance
-    ]
+    write = runpy.run_path(os.path.join(_FOLDER, "child_plan.py"))["write_plan"]
+    recorder.result["carried"] = write(config, job["plan"])
 
 
 def _demand(code: int) -> None:

@@ -22,6 +22,7 @@ ENVIRONMENTS = sorted((ROOT / "benchmarks").glob("toolkit-*.txt"))
 CHILDREN = (
     ROOT / "convert" / "toolkit" / "child.py",
     ROOT / "benchmarks" / "conversions" / "plain.py",
+    ROOT / "convert" / "toolkit" / "child_plan.py",
     ROOT / "convert" / "toolkit" / "child_simulation.py",
 )
 
