@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -156,7 +156,10 @@ class Samples:
         if len(named) == len(self.inputs) == 1:
             named = {self._only_input: next(iter(named.values()))}
         sample = self.name(index)
-        return {name: _fitted(named[name], self.inputs[name], name, sample) for name in self.inputs}
+        return {
+            name: fitted_tensor(named[name], shape, name, sample)
+            for name, shape in self.inputs.items()
+        }
 
 
 def open_samples(
@@ -165,9 +168,11 @@ def open_samples(
     preprocessing: Preprocessing = DEFAULT_PREPROCESSING,
     count: int | None = None,
     seed: int = 0,
+    completed: Callable[[TensorSource], TensorSource] = lambda source: source,
 ) -> Samples:
     """Open samples for a model with these inputs (name -> fixed shape, batch 1).
 
+    ``completed`` adds to tensors what they do not hold, such as the states of a stream.
     The first sample is read, so that what does not fit the model shows at once. Raises
     SamplesError or OptionError.
     """
@@ -175,8 +180,9 @@ def open_samples(
     preprocess: Preprocess | None = None
     if isinstance(source, ImageSource):
         preprocess = preprocess_for(inputs, path, preprocessing)
-    else:
+    elif isinstance(source, TensorSource):
         _check_tensor_options(path, preprocessing)
+        source = completed(source)
         _check_names(source, inputs, path)
     samples = Samples(source, dict(inputs), preprocess, np.arange(len(source), dtype=np.int64))
     chosen = samples if count is None else samples.take(count, seed)
@@ -253,19 +259,20 @@ def _check_tensor_options(path: Path, preprocessing: Preprocessing) -> None:
         )
 
 
-def _check_names(source: Source, inputs: Mapping[str, Shape], path: Path) -> None:
-    assert isinstance(source, TensorSource)
+def _check_names(source: TensorSource, inputs: Mapping[str, Shape], path: Path) -> None:
     names = set(source.tensors(0))
     if names == set(inputs) or len(names) == len(inputs) == 1:
         return
     shown = ", ".join(sorted(names - {""})) or "one without a name"
     raise SamplesError(
         f"{path}: holds the arrays {shown}, but the model's inputs are {', '.join(inputs)}",
-        "save an .npz with one array for each input, under the input's name",
+        "save an .npz with one array for each input, under the input's name; a state that the "
+        "model "
+        "gives back need not be there",
     )
 
 
-def _fitted(value: Array, shape: Shape, name: str, sample: str) -> Array:
+def fitted_tensor(value: Array, shape: Shape, name: str, sample: str) -> Array:
     """Return one sample with its batch axis, floats as float32. Raises SamplesError."""
     if value.shape not in (shape, shape[1:]):
         raise SamplesError(

@@ -42,7 +42,7 @@ from .inputs import open_both
 from .recipes.recipe import Recipe, recipe_document
 from .requirements import require_latency, require_measurable
 from .run import rendered
-from .samples.ready_model import ReadyModel, ready_model
+from .samples.ready_model import ReadyModel, ready_candidate, ready_model
 from .stages.baseline import measure_baseline, onnx_row
 from .stages.stage_log import StageLog
 from .tasks.converting import NpuFeeds, conversion_request, require_toolkit
@@ -145,7 +145,7 @@ def _open_candidate(
 ) -> ReadyModel | _Rebuildable:
     """Find out before anything runs whether the candidate can be compared."""
     if candidate.suffix.lower() != ".rknn":
-        ready = ready_model(candidate, recipe.shape)
+        ready = ready_candidate(candidate, recipe.shape)
         _require_same_inputs(candidate, tuple(ready.inputs), evaluation)
         return ready
     if not candidate.is_file():

@@ -182,7 +182,9 @@ class Labels:
         if isinstance(value, str):
             return hashlib.sha256(value.encode()).hexdigest()
         array = np.ascontiguousarray(value)
-        return hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode() + array).hexdigest()
+        return hashlib.sha256(
+            f"{array.dtype.str} {array.shape} ".encode() + array.tobytes()
+        ).hexdigest()
 
     def names_digest(self) -> str:
         """Return the hex SHA-256 of the names of all classes, chosen or not.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 
 from onnx import ModelProto
@@ -16,15 +17,16 @@ from ...calibration_data.samples import Samples, open_samples, preprocess_for
 from ...core.diagnostics import Diagnostic, option
 from ...core.errors import OptionError
 from ...core.graphs.determinism import require_deterministic
-from ...core.graphs.graph import Graph, computed_tensors, extract_until
+from ...core.graphs.graph import Graph, computed_tensors, extract_until, fed_inputs
 from ...core.graphs.joins import last_readers
-from ...core.graphs.model import is_qdq, load_model
+from ...core.graphs.model import is_qdq, load_model, parse_model
 from ...core.passes.constant_inputs import with_constant_inputs
 from ...core.passes.prepare import fixed_input_shapes, input_shapes_of, prepare_model
 from ...core.progress import Progress
 from ...core.types import Shape
 from ..options.sample_options import ModelOptions
 from ..recipes.recipe import Recipe
+from .rolled_states import with_states
 
 _WHOLE = ModelOptions()
 
@@ -61,7 +63,8 @@ class ReadyModel:
         self, path: Path, preprocessing: Preprocessing, count: int | None = None, seed: int = 0
     ) -> Samples:
         """Open samples for this model. Raises SamplesError or OptionError."""
-        return open_samples(path, self.inputs, preprocessing, count, seed)
+        rolled = partial(with_states, model=self.model)
+        return open_samples(path, self.inputs, preprocessing, count, seed, rolled)
 
     def preprocess(self, preprocessing: Preprocessing) -> Preprocess:
         """Return what happens to images for this model. Raises SamplesError or OptionError."""
@@ -82,6 +85,16 @@ def ready_model(path: Path, options: ModelOptions = _WHOLE) -> ReadyModel:
     if options.size is not None:
         shapes = {**_sized(original, options.size), **shapes}
     return ReadyModel(path, original, prepare_model(original, shapes))
+
+
+def ready_candidate(path: Path, options: ModelOptions) -> ReadyModel:
+    """Load a model that may have been made with these options, so that their constants are in it.
+
+    Raises ModelError or OptionError.
+    """
+    inputs = {value.name for value in fed_inputs(parse_model(path).graph)}
+    left = {name: value for name, value in options.constant.items() if name in inputs}
+    return ready_model(path, replace(options, constant=left))
 
 
 def logits_at_cut(path: Path, options: ModelOptions) -> tuple[str, ...]:

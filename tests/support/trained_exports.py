@@ -92,3 +92,47 @@ def _from_paddle(text: str, weights: Weights) -> ModelProto:
 def _from_pytorch(model: ModelProto) -> ModelProto:
     model.producer_name, model.producer_version = "pytorch", "2.5.1"
     return model
+
+
+def silero(*, states: tuple[str, ...] = ("state",), rate: bool = True) -> ModelProto:
+    """Return Silero's form: a frame, states and a rate, which another network would be for."""
+    width = 128 if states == ("state",) else 64
+    given = ", ".join(f"float[2,n,{width}] {name}" for name in states)
+    gives = ", ".join(f"float[2,n,{width}] {name}N" for name in states)
+    mixed = " ".join(f"{name}M = Mul ({name}, most) {name}N = Add ({name}M, u)" for name in states)
+    text = f"""(float[n,m] input, {given}{", int64 sr" if rate else ""})
+        => (float[n,1] output, {gives}) {{
+        e = MatMul (input, heard) u = Unsqueeze (e, zero)
+        {mixed}
+        m = ReduceMean <axes = [0, 2], keepdims = 0> ({states[0]}N) col = Unsqueeze (m, one)
+        {"r = Cast <to = 1> (sr) d = Div (col, r)" if rate else "d = Div (col, high)"}
+        k = Mul (d, high) output = Sigmoid (k) }}"""
+    weights: Weights = {
+        **{"zero": np.array([0]), "one": np.array([1])},
+        "heard": (576 if states == ("state",) else 512, 1),
+        **{"most": np.array(0.75), "high": np.array(16000.0)},
+    }
+    return model_of(text, weights, prepared=False)
+
+
+def fsmn() -> ModelProto:
+    """Return FunASR's form: features and four caches of 19 frames; 248 classes, caches."""
+    caches = range(4)
+    given = ", ".join(f"float[1,128,19,1] in_cache{i}" for i in caches)
+    gives = ", ".join(f"float[1,128,c{i},1] out_cache{i}" for i in caches)
+    layers = " ".join(
+        f"j{i} = Concat <axis = 2> (in_cache{i}, h{i}) n{i} = Conv <group = 128> (j{i}, w{i}) "
+        f"h{i + 1} = Relu (n{i}) out_cache{i} = Slice (j{i}, last, end, axis)"
+        for i in caches
+    )
+    text = f"""(float[1,t,400] speech, {given}) => (float[1,t,248] logits, {gives}) {{
+        m = MatMul (speech, wi) tr = Transpose <perm = [0,2,1]> (m) h0 = Unsqueeze (tr, three)
+        {layers}
+        sq = Squeeze (h4, three) back = Transpose <perm = [0,2,1]> (sq)
+        o = MatMul (back, wo) logits = Softmax <axis = 2> (o) }}"""
+    weights: Weights = {
+        **{"wi": (400, 128), "wo": (128, 248), "three": np.array([3])},
+        **{"last": np.array([-19]), "end": np.array([2**31]), "axis": np.array([2])},
+        **{f"w{i}": (128, 1, 20, 1) for i in caches},
+    }
+    return model_of(text, weights, prepared=False)
