@@ -273,14 +273,14 @@ def _check_names(source: TensorSource, inputs: Mapping[str, Shape], path: Path) 
 
 
 def fitted_tensor(value: Array, shape: Shape, name: str, sample: str) -> Array:
-    """Return one sample with its batch axis, floats as float32. Raises SamplesError."""
+    """Return one sample with its batch axis, floats and bytes as float32. Raises SamplesError."""
     if value.shape not in (shape, shape[1:]):
         raise SamplesError(
             f"{sample}: the sample has the shape {value.shape}, but input {name!r} takes {shape}",
             "save the samples in the model's own layout, one sample at an index",
         )
     batch = value.reshape(shape)
-    if batch.dtype.kind != "f":
+    if batch.dtype.kind != "f" and batch.dtype != np.uint8:
         return np.array(batch)
     with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused below
         single: NDArray[np.float32] = batch.astype(np.float32)

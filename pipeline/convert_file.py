@@ -192,6 +192,7 @@ def _npu_preprocess(
     ready: ReadyModel, calib: Samples | None, recipe: Recipe, *, pixels: bool
 ) -> Preprocess | None:
     """Return what the ``.rknn`` does to pixels itself; None when it takes prepared tensors."""
+    pixels = pixels or ready.takes_bytes
     preprocess = ready.preprocess(recipe.preprocessing) if pixels else None
     if preprocess is not None and not preprocess.is_planar(next(iter(ready.inputs.values()))):
         raise OptionError(

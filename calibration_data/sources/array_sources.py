@@ -14,6 +14,8 @@ from .labels import Labels
 from .source_types import ImageArray, Source, TensorArrays
 
 _CHANNELS = (1, 3, 4)
+# what nobody calls an input of a model; "" is the array of a .npy
+_IMAGES = ("images", "")
 # a name that no model's input has
 BOXES = "label_boxes"
 _FORMS = (
@@ -23,7 +25,7 @@ _FORMS = (
 
 
 def open_npy(path: Path) -> Source:
-    """Open one array (N, ...), mapped: uint8 (N, H, W[, C]) are images, other types are tensors."""
+    """Open one array (N, ...), mapped: uint8 ones are images, other types are tensors."""
     arrays = {"": read_npy(path)}
     _sample_count(arrays, path)
     return _source(arrays, None, path)
@@ -32,8 +34,9 @@ def open_npy(path: Path) -> Source:
 def open_npz(path: Path) -> Source:
     """Open ``images`` or one array for each model input, and ``labels`` or ``label_boxes`` if any.
 
-    Raises SamplesError when the arrays hold different numbers of samples, when uint8 arrays do
-    not look like images, or when the labels are none that a task has.
+    A single array of uint8 (N, H, W), (N, H, W, C) or (N, C, H, W) is images. Raises SamplesError
+    when the arrays hold different numbers of samples, when ``images`` do not look like some, or
+    when the labels are none that a task has.
     """
     arrays = read_npz(path)
     labels, boxes = arrays.pop(LABELS, None), arrays.pop(BOXES, None)
@@ -49,16 +52,20 @@ def open_npz(path: Path) -> Source:
 
 
 def _source(arrays: dict[str, Array], checked: Labels | None, path: Path) -> Source:
-    if all(array.dtype != np.uint8 for array in arrays.values()):
+    name, array = next(iter(arrays.items()))
+    if len(arrays) > 1 or array.dtype != np.uint8:
         return TensorArrays(path, arrays, checked)
-    if len(arrays) > 1:
-        raise SamplesError(
-            f"{path}: uint8 images among several arrays: {', '.join(arrays)}",
-            "save images alone (and labels), or tensors of another type for every input",
-        )
-    images = next(iter(arrays.values()))
-    _check_images(images, path)
-    return ImageArray(path, images, checked)
+    if array.ndim == 4 and array.shape[3] not in _CHANNELS and array.shape[1] in (1, 3):
+        array = np.moveaxis(array, 1, 3)
+    if not _are_images(array.shape):
+        if name in _IMAGES:
+            raise SamplesError(
+                f"{path}: uint8 of shape {array.shape} is not a set of images",
+                "save images as (N, H, W), (N, H, W, C) or (N, C, H, W) with 1, 3 or 4 channels, "
+                "tensors as float",
+            )
+        return TensorArrays(path, arrays, checked)
+    return ImageArray(path, array, checked)
 
 
 def _sample_count(arrays: dict[str, Array], path: Path) -> int:
@@ -74,15 +81,10 @@ def _sample_count(arrays: dict[str, Array], path: Path) -> int:
     return next(iter(counts.values()))
 
 
-def _check_images(images: Array, path: Path) -> None:
-    shape = images.shape
+def _are_images(shape: tuple[int, ...]) -> bool:
     # (H, W, 3) of one image has three axes as well, and must not pass as H images of W x 3
     stack = len(shape) == 3 and shape[2] not in _CHANNELS
-    if not stack and not (len(shape) == 4 and shape[3] in _CHANNELS):
-        raise SamplesError(
-            f"{path}: uint8 of shape {shape} is not a set of images",
-            "save images as (N, H, W) or (N, H, W, C) with 1, 3 or 4 channels, tensors as float",
-        )
+    return stack or (len(shape) == 4 and shape[3] in _CHANNELS)
 
 
 def labels_of(labels: Array, count: int, path: Path) -> Labels:

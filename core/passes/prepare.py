@@ -17,6 +17,7 @@ from ..session import Session
 from ..trim_heap import trim_heap
 from ..types import Shape
 from .affine import fold_affine
+from .byte_inputs import take_floats
 from .canonicalize import canonicalize, widen_float16
 from .float_weights import with_float_weights
 from .fold_if import fold_if
@@ -32,13 +33,15 @@ def prepare_model(model: ModelProto, input_shapes: Mapping[str, Shape] | None = 
 
     ``input_shapes`` maps input name -> shape and may leave out inputs whose shape is fixed already.
     A free batch axis becomes 1. The folding is ONNX Runtime's own basic optimisation, which uses
-    only standard operators and keeps the results; float16 becomes float32. What is joined and split
+    only standard operators and keeps the results; float16 becomes float32, and so does an input of
+    uint8 that is cast first. What is joined and split
     again is taken apart (see untangle). Raises ModelError when an input stays dynamic, or a weight
     holds NaN.
     """
     fixed = with_float_weights(fold_if(_with_fixed_inputs(model, input_shapes or {})))
     if not is_qdq(fixed):
         widen_float16(fixed)
+    take_floats(fixed)
     fixed = readable_opset(fixed)
     declared = _forgotten_output_shapes(fixed)
     # the optimiser would move the scales of a quantized model about, so that one stays as it is

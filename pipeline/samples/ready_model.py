@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
-from onnx import ModelProto
+from onnx import ModelProto, TensorProto
 
 from ...calibration_data.hygiene import sample_warnings
 from ...calibration_data.preprocess import Preprocess
@@ -58,6 +58,15 @@ class ReadyModel:
                 "the model from before they were quantized would be more exact",
             ),
         )
+
+    @property
+    def takes_bytes(self) -> bool:
+        """Whether the only input is of uint8 in the file, and an image with its channels first."""
+        declared = fed_inputs(self.original.graph)
+        if len(declared) != 1 or declared[0].type.tensor_type.elem_type != TensorProto.UINT8:
+            return False
+        shape = self.inputs[declared[0].name]
+        return len(shape) == 4 and shape[0] == 1 and shape[1] in (1, 3) and shape[3] not in (1, 3)
 
     def samples(
         self, path: Path, preprocessing: Preprocessing, count: int | None = None, seed: int = 0

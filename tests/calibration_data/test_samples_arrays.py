@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rockpress.calibration_data.samples import open_samples
 from rockpress.calibration_data.sources import array_files
 from rockpress.calibration_data.sources.open_source import open_source
 from rockpress.calibration_data.sources.source_types import ImageSource, TensorSource
@@ -82,19 +83,32 @@ def test_fortran_order_and_foreign_byte_order_are_read_right(tmp_path: Path) -> 
         np.testing.assert_array_equal(source.tensors(1)[name], values[1])
 
 
+def test_channels_first_are_images_too_and_other_bytes_tensors(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 3, 8, 9), np.uint8)
+    np.savez(tmp_path / "a.npz", x=pixels)
+    source = open_source(tmp_path / "a.npz")
+    assert isinstance(source, ImageSource) and source.size(1) == (8, 9)
+    np.testing.assert_array_equal(source.image(1), pixels[1].transpose(1, 2, 0))
+
+    rows = np.arange(12, dtype=np.uint8).reshape(2, 6)
+    np.savez(tmp_path / "b.npz", x=rows)
+    (fed,) = open_samples(tmp_path / "b.npz", {"x": (1, 6)}, count=1).feeds(0).values()
+    assert fed.dtype == np.float32 and fed.tolist() in rows[:, np.newaxis].tolist()
+    np.savez(tmp_path / "c.npz", x=pixels, y=np.ones((2, 4), np.float32))
+    inputs = {"x": (1, 3, 8, 9), "y": (1, 4)}
+    both = open_samples(tmp_path / "c.npz", inputs).feeds(1)
+    np.testing.assert_array_equal(both["x"][0], pixels[1])
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"images": np.zeros((2, 3, 8, 8), np.uint8)}, "shape (2, 3, 8, 8) is not a set of images"),
+        ({"images": np.zeros((2, 5, 8, 8), np.uint8)}, "shape (2, 5, 8, 8) is not a set of images"),
         ({"images": np.zeros((8, 8, 3), np.uint8)}, "shape (8, 8, 3) is not a set of images"),
         ({"images": np.zeros((8, 8), np.uint8)}, "shape (8, 8) is not a set of images"),
         ({"images": np.zeros((0, 8, 8), np.uint8)}, "shape (0, 8, 8) is empty"),
         ({"images": np.float32(3)}, "an array is a single number"),
         ({"a": np.ones((2, 2)), "b": np.ones((3, 2))}, "numbers of samples: a 2, b 3"),
-        (
-            {"a": np.zeros((2, 8, 8), np.uint8), "b": np.ones((2, 2))},
-            "uint8 images among several arrays: a, b",
-        ),
         ({"labels": np.array([1, 2])}, "holds no samples"),
         ({}, "holds no samples"),
         ({"x": np.ones((2, 2)), "labels": np.array([1, 2, 3])}, "3 labels for 2 samples"),
