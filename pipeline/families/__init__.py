@@ -8,8 +8,10 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import TYPE_CHECKING
 
-from ..recognition.family import Family
+if TYPE_CHECKING:
+    from ..recognition.family import Family
 
 AUTO, OFF = "auto", "off"
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..caching.stage_cache import Cache
 
 VERB = "run"  # whose options are the keys of a recipe
-_NO_OPTIONS = ("model", "cache")
+_NO_OPTIONS = ("model", "cache", "explicit")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 

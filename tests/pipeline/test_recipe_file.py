@@ -198,7 +198,7 @@ def test_names_of_earlier_versions_are_keys_still(write: Callable[[str], Path]) 
         ('model = "a"\nsize = [48]', "size: [48] is not [HEIGHT, WIDTH] in pixels", None),
         (
             'model = "a"\nresize = "streched"',
-            "resize: 'streched' is not one of stretch, letterbox, fit, crop",
+            "resize: 'streched' is not one of stretch, letterbox, corner, fit, crop",
             None,
         ),
         ('calib = "a"', "model: no model is named", 'add model = "model.onnx"'),

@@ -41,6 +41,7 @@ from rockpress.convert.chips.latency import _parts
 from rockpress.convert.chips.layer_work import Work
 from rockpress.convert.chips.targets import LatencyFit
 from rockpress.core.results import (
+    family_figure,
     layer_rows,
     model_figures,
     part_figures,
@@ -293,7 +294,15 @@ def messages(text: str) -> None:
 def document(text: str) -> None:
     """Names every field of a result, and nothing that is none."""
     named = set(re.findall(r'"([a-z_]+)"', text))
-    modules = (layer_rows, model_figures, part_figures, pruning_figures, report, sample_rows)
+    modules = (
+        family_figure,
+        layer_rows,
+        model_figures,
+        part_figures,
+        pruning_figures,
+        report,
+        sample_rows,
+    )
     kinds = {kind for module in modules for kind in vars(module).values() if is_dataclass(kind)}
     names = {NAMES.get(field.name, field.name) for kind in kinds for field in fields(kind)}
     names -= {"image", "more", "severity", "subject"}  # which the document lacks
@@ -363,6 +372,7 @@ SHOWN: dict[str, Callable[[str], None]] = {
     "FAIL: ": verdicts,
     "[output-parts-apart]": lambda text: None,  # test_quantize_joined.py
     "::error": lambda text: None,  # test_report_formats.py
+    "rockpress: family ": lambda text: None,  # test_filled_recipe.py
 }
 
 

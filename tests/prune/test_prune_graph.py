@@ -534,7 +534,7 @@ FROZEN: dict[str, tuple[str, Weights, bool]] = {
     ),
     "LRN": ("b = LRN <size=3> (a)", {}, True),
     "LpNormalization": ("b = LpNormalization <axis=1> (a)", {}, True),
-    "contributed operator": ("b = com.microsoft.BiasGelu (a, four)", {"four": (4,)}, True),
+    "contributed operator": ("b = com.microsoft.Trilu (a)", {}, True),
     "loop": (
         """n = Constant <value_int=2> ()
            c = Constant <value_int=1> ()
