@@ -12,17 +12,18 @@ from ..accuracy.metrics.metric_table import find_metric
 from ..calibration_data.preprocessing import Preprocessing
 from ..calibration_data.sources.open_source import open_source
 from ..calibration_data.sources.source_types import ImageSource
-from ..core.diagnostics import option, render
+from ..core.diagnostics import render
 from ..core.errors import ModelError, OptionError, RockpressError
 from ..core.graphs.model import parse_model
 from ..core.progress import SILENT, Progress
 from ..core.results.family_figure import FamilyFigure, TakenOption
 from ..report.text.family_text import cut_text, family_text
 from .default_metric import with_metric_of_labels
-from .families import AUTO, OFF, family_names, find_family
+from .families import AUTO, OFF
+from .family_recognition import family_of, match_at
 from .options.option_table import options_of
 from .recipes.recipe import Recipe
-from .recognition.family import Cut, Match, Setting, Settings
+from .recognition.family import Cut, Setting, Settings
 from .recognition.model_view import ModelView, view_of
 
 # options that only make sense beside each other: none is taken where one of them is given
@@ -59,9 +60,11 @@ def fill_recipe(recipe: Recipe, verb: str, progress: Progress = SILENT) -> Fille
 
 def _filled_by_family(recipe: Recipe, verb: str, progress: Progress) -> FilledRecipe:
     view = _view_of(recipe)
-    name, match = (OFF, None) if view is None else _recognised(recipe, view)
+    name, match = (OFF, None) if view is None else family_of(view, recipe.family.family)
     if view is None or match is None:
         return FilledRecipe(recipe)
+    if recipe.shape.outputs:
+        match = match_at(view_of(view.model, recipe.shape.outputs, view.path), name, match)
     inside = _SCALING if view.scales_input else ()  # the graph does that already
     settings = {name: each for name, each in match.settings.items() if name not in inside}
     taken = _free(recipe, settings, verb)
@@ -90,51 +93,11 @@ def _view_of(recipe: Recipe) -> ModelView | None:
     if name == OFF:
         return None
     try:
-        return view_of(parse_model(recipe.model), recipe.shape.outputs, recipe.model)
+        return view_of(parse_model(recipe.model), path=recipe.model)
     except ModelError:
         if name == AUTO:  # whoever loads it says more
             return None
         raise
-
-
-def _recognised(recipe: Recipe, view: ModelView) -> tuple[str, Match | None]:
-    """Return the name of the model's family and what that sets; None for no family."""
-    name = recipe.family.family
-    if name == AUTO:
-        return recognise(view)
-    match = find_family(name).match(view, is_named=True)
-    if match is None:
-        raise OptionError(
-            f"{option('family', name)}: {recipe.model} cannot be of it: {_form_of(view)}",
-            f"leave {option('family')} out, or give {option('family', OFF)} and the options "
-            "themselves",
-        )
-    return name, match
-
-
-def recognise(view: ModelView) -> tuple[str, Match | None]:
-    """Return the family that a model is of, and what it sets; None unless it is a single one.
-
-    What a model says of itself goes before what its form says.
-    """
-    matches: dict[str, Match] = {}
-    for name in family_names():
-        if name not in (AUTO, OFF):
-            match = find_family(name).match(view, is_named=False)
-            matches |= {name: match} if match is not None else {}
-    by_word = {name: match for name, match in matches.items() if match.evidence == "metadata"}
-    best = by_word or matches
-    return next(iter(best.items())) if len(best) == 1 else (AUTO, None)
-
-
-def _form_of(view: ModelView) -> str:
-    """Say what goes into a model and what comes out."""
-    tensors = [*view.inputs, *view.outputs]
-    shapes = [
-        "x".join("?" if length is None else str(length) for length in t.shape) for t in tensors
-    ]
-    count = len(view.inputs)
-    return f"it takes {', '.join(shapes[:count])} and gives {', '.join(shapes[count:])}"
 
 
 def _free(recipe: Recipe, settings: Settings, verb: str) -> dict[str, Setting]:

@@ -110,3 +110,24 @@ def _map_of(view: ModelView, node: NodeProto) -> HeadMap | None:
     shape = view.fixed_shapes.get(node.output[0], ())
     height, width = shape[2:] if len(shape) == 4 else (None, None)
     return HeadMap(node.output[0], weight[0], height, width)
+
+
+def is_raw(view: ModelView, scales: Sequence[Scale]) -> bool:
+    """Return whether the model ends at the maps themselves."""
+    return bool(scales) and set(names_of(scales)) == {output.name for output in view.outputs}
+
+
+def rows_outputs(view: ModelView, columns: int, rows: int | None) -> list[str]:
+    """Return the outputs (1, rows, columns), where free lengths and ``rows`` of None fit any."""
+    return [
+        output.name
+        for output in view.outputs
+        if len(output.shape) == 3
+        and output.shape[2] in (columns, None)
+        and (output.shape[1] is None or rows in (output.shape[1], None))
+    ]
+
+
+def selects_boxes(view: ModelView) -> bool:
+    """Return whether a model chooses among its boxes itself."""
+    return any(view.operators.get(name) for name in ("TopK", "NonMaxSuppression"))

@@ -17,7 +17,7 @@ from ...calibration_data.samples import Samples, open_samples, preprocess_for
 from ...core.diagnostics import Diagnostic, option
 from ...core.errors import OptionError
 from ...core.graphs.determinism import require_deterministic
-from ...core.graphs.graph import Graph, computed_tensors, extract_until, fed_inputs
+from ...core.graphs.graph import Graph, computed_tensors, extract_until, fed_inputs, read_by, refill
 from ...core.graphs.joins import last_readers
 from ...core.graphs.model import is_qdq, load_model, parse_model
 from ...core.passes.constant_inputs import with_constant_inputs
@@ -159,7 +159,12 @@ def _ended_at(model: ModelProto, outputs: Sequence[str]) -> ModelProto:
                 if near
                 else "rockpress inspect lists its tensors",
             )
-    return extract_until(model, outputs)
+    ended = extract_until(model, outputs)
+    read = {name for node in ended.graph.node for name in read_by(node)}
+    left = [value for value in fed_inputs(ended.graph) if value.name in read]
+    if len(left) == 1:  # the others are such as the scale of a detector's boxes: images will do now
+        refill(ended.graph.input, left)
+    return ended
 
 
 def _sized(model: ModelProto, size: tuple[int, int]) -> dict[str, Shape]:

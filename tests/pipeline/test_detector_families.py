@@ -11,15 +11,20 @@ import onnx
 import pytest
 from onnx import ModelProto
 
+import more_exports
 from exports import CELLS, ultralytics, with_metadata
 from graphs import model_of
 from rockpress.accuracy.metrics.metric_table import find_metric
+from rockpress.accuracy.runners import without_batch
 from rockpress.core.graphs.graph import extract_until
 from rockpress.core.session import Session
-from rockpress.pipeline.filled_recipe import fill_recipe, recognise
+from rockpress.pipeline.families import find_family
+from rockpress.pipeline.family_recognition import match_at, recognise
+from rockpress.pipeline.filled_recipe import fill_recipe
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.recognition.family import Match
 from rockpress.pipeline.recognition.model_view import view_of
+from rockpress.pipeline.samples.ready_model import ready_model
 
 LETTERBOXED = {"resize": "letterbox", "std": 255.0}
 
@@ -93,7 +98,8 @@ def objects(model: ModelProto, options: dict[str, str]) -> list[Any]:
     size = (64, 64)
     metric = find_metric("map50", {"score": "0.3", **options}).bound(size)
     noise = np.random.default_rng(0).normal(size=(1, 3, *size)).astype(np.float32)
-    return list(metric.predict(Session(model).run({"x": noise})))
+    outputs = [without_batch(output)[None] for output in Session(model).run({"x": noise})]
+    return list(metric.predict(outputs))
 
 
 @pytest.mark.parametrize("bins", [1, 16])
@@ -226,3 +232,108 @@ def test_other_models_are_of_no_family(name: str) -> None:
 
 def test_they_are_twenty() -> None:
     assert len(UNRELATED) == 20
+
+
+YOLOX = {"resize": "corner", "color": "bgr", "mean": 0.0, "std": 1.0}
+RETINAFACE = {"resize": "letterbox", "color": "bgr", "mean": [104.0, 117.0, 123.0], "std": 1.0}
+SCRFD = {"resize": "corner", "pad": 0.0, "mean": 127.5, "std": 128.0}
+PP_YOLOE = {"resize": "stretch", "mean": 0.0, "std": 255.0}
+PICODET = {
+    "resize": "stretch",
+    "mean": [123.675, 116.28, 103.53],
+    "std": [58.395, 57.12, 57.375],
+}
+OTHERS: list[tuple[str, ModelProto, dict[str, Any], str, str | None]] = [
+    ("yolov5", more_exports.yolov5(), LETTERBOXED, "yolov5", "yolov5"),
+    ("yolov5", more_exports.yolov5(classes=1), LETTERBOXED, "yolov5", "yolov5"),
+    ("yolov6", more_exports.yolov6(), LETTERBOXED, "yolov5", "yolov6"),
+    ("yolov6", more_exports.yolov6(bins=1), LETTERBOXED, "yolov5", "yolov6"),
+    ("yolox", more_exports.yolox(), YOLOX, "yolox", "yolox"),
+    ("yolox", more_exports.yolox(classes=1), YOLOX, "yolox", "yolox"),
+    ("yolox", more_exports.yolox(decoded=True), YOLOX, "yolov5", "yolox"),
+    ("yolox", more_exports.yolox(joined=False), YOLOX, "yolox", "yolox"),
+    ("pp-yoloe", more_exports.pp_yoloe(), PP_YOLOE, "boxes-scores", "pp-yoloe"),
+    ("retinaface", more_exports.retinaface(), RETINAFACE, "retinaface", "retinaface"),
+    ("scrfd", more_exports.scrfd(), SCRFD, "scrfd", None),
+    ("scrfd", more_exports.scrfd(landmarks=False, batched=False), SCRFD, "scrfd", None),
+    ("picodet", more_exports.picodet(), PICODET, "picodet", None),
+]
+
+
+@pytest.mark.parametrize(("name", "model", "fed", "head", "at_cut"), OTHERS)
+def test_detectors_of_other_exporters(
+    name: str, model: ModelProto, fed: dict[str, Any], head: str, at_cut: str | None
+) -> None:
+    recognised_as, match = recognise(view_of(model))
+    assert recognised_as == name and match
+    assert values(match) == {**fed, "metric": "map50", "metric_option.head": head}
+    assert (match.cut.options["metric_option.head"] if match.cut else None) == at_cut
+
+
+@pytest.mark.parametrize(("name", "model", "fed", "head", "at_cut"), OTHERS)
+def test_they_find_the_same_at_their_heads(
+    name: str, model: ModelProto, fed: dict[str, Any], head: str, at_cut: str | None
+) -> None:
+    _, match = recognise(view_of(model))
+    assert match
+    whole = objects(model, {"head": head})[0]
+    assert len(whole) > 5
+    if match.cut is None:
+        return
+    ends = extract_until(model, match.cut.outputs)
+    options = {key.removeprefix("metric_option."): str(v) for key, v in match.cut.options.items()}
+    parts = objects(ends, options)[0]
+    np.testing.assert_allclose(parts.scores, whole.scores, atol=1e-4)
+    np.testing.assert_allclose(parts.corners, whole.corners, atol=1e-2, rtol=1e-4)
+    at_end = match_at(view_of(model, match.cut.outputs), name, match)
+    assert values(at_end)["metric_option.head"] == at_cut
+    assert {key: values(at_end)[key] for key in fed} == fed
+
+
+def test_anchors_are_those_that_the_graph_multiplies_by() -> None:
+    _, match = recognise(view_of(more_exports.yolov5()))
+    assert match and match.cut
+    written = ",".join(f"{w},{h}" for w, h in more_exports.ANCHORS)
+    assert match.cut.options["metric_option.anchors"] == written
+    usual = [(10, 13), (16, 30), (33, 23), (30, 61), (62, 45), (59, 119)]
+    usual += [(116, 90), (156, 198), (373, 326)]
+    _, match = recognise(view_of(more_exports.yolov5(anchors=usual)))
+    assert match and match.cut and "metric_option.anchors" not in match.cut.options
+
+
+def test_yolov5_by_what_it_says_and_with_its_maps_beside() -> None:
+    model = with_metadata(more_exports.yolov5(with_maps=True), stride="32", names="{0: 'a'}")
+    name, match = recognise(view_of(model))
+    assert name == "yolov5" and match and match.evidence == "metadata"
+    assert values(match)["metric_output"] == ["y"]
+
+
+def test_anchored_maps_alone_are_a_guess_and_yolov7_is_by_name() -> None:
+    model = extract_until(more_exports.yolov5(decoded=False), ["m0", "m1", "m2"])
+    name, match = recognise(view_of(model))
+    assert name == "yolov5" and match and match.settings["resize"].source == "guess"
+    match = find_family("yolov7").match(view_of(model), is_named=True)
+    assert match and values(match)["metric_option.anchors"].startswith("12,16,19,36,40,28,")
+
+
+def test_a_detector_that_selects_its_boxes_can_be_ended_before(tmp_path: Path) -> None:
+    model = more_exports.pp_yoloe(selects=True)
+    name, match = recognise(view_of(model))
+    assert name == "pp-yoloe" and match and match.cut
+    assert values(match) == {**PP_YOLOE, "metric": "map50"}
+    onnx.save(model, tmp_path / "m.onnx")
+    recipe = make_recipe(tmp_path / "m.onnx", outputs=match.cut.outputs)
+    filled = fill_recipe(recipe, "run")
+    assert filled.recipe.metric.metric_option == {"head": "pp-yoloe"}
+    assert filled.recipe.preprocessing.std == (255.0,)
+    ready = ready_model(tmp_path / "m.onnx", filled.recipe.shape)
+    assert list(ready.inputs) == ["x"]  # nobody feeds the scale of the image
+
+
+def test_scrfd_has_a_size_of_its_own_where_it_is_free() -> None:
+    model = more_exports.scrfd()
+    for axis in (2, 3):
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = "free"
+    _, match = recognise(view_of(model))
+    assert match and match.settings["size"].value == [640, 640]
+    assert match.settings["size"].source == "guess"

@@ -19,10 +19,11 @@ CELLS = sum((SIDE // stride) ** 2 for stride in STRIDES)
 _FEATURES = """f0c = Conv <strides = [8,8]> (x, w0, w0b) f0 = Relu (f0c)
     f1c = Conv <strides = [2,2]> (f0, w1, w1b) f1 = Relu (f1c)
     f2c = Conv <strides = [2,2]> (f1, w2, w2b) f2 = Relu (f2c)
+    f3c = Conv <strides = [2,2]> (f2, w3, w3b) f3 = Relu (f3c)
 """
 _WEIGHTS: dict[str, tuple[int, ...]] = {
-    **{"w0": (8, 3, 8, 8), "w1": (8, 8, 2, 2), "w2": (8, 8, 2, 2)},
-    **{name: (8,) for name in ("w0b", "w1b", "w2b")},
+    **{"w0": (8, 3, 8, 8), "w1": (8, 8, 2, 2), "w2": (8, 8, 2, 2), "w3": (8, 8, 2, 2)},
+    **{name: (8,) for name in ("w0b", "w1b", "w2b", "w3b")},
 }
 
 
@@ -36,26 +37,30 @@ def with_metadata(model: ModelProto, **entries: str) -> ModelProto:
 def network(
     maps: Mapping[str, int],
     tail: str,
-    outputs: Mapping[str, Sequence[int]],
+    outputs: Mapping[str, Sequence[int | str]],
     constants: Mapping[str, ArrayLike] | None = None,
+    *,
+    scales: int = 3,
+    inputs: str = "",
 ) -> ModelProto:
     """Return a model with a convolution for each of the ``maps`` (name -> channels) and scale.
 
-    Those are called b0, b1 and b2 for a map "b"; ``tail`` computes the ``outputs`` of them.
+    Those are called b0, b1 and b2 for a map "b"; ``tail`` computes the ``outputs`` of them and of
+    more ``inputs``.
     """
     heads = "".join(
         f"{name}{scale} = Conv (f{scale}, {name}{scale}w, {name}{scale}v)\n"
-        for scale in range(3)
+        for scale in range(scales)
         for name in maps
     )
     weights = {
         f"{name}{scale}{part}": (count, 8, 1, 1) if part == "w" else (count,)
         for name, count in maps.items()
-        for scale in range(3)
+        for scale in range(scales)
         for part in "wv"
     }
     types = ", ".join(f"float[{','.join(map(str, dims))}] {out}" for out, dims in outputs.items())
-    text = f"(float[1,3,{SIDE},{SIDE}] x) => ({types}) {{ {_FEATURES}{heads}{tail} }}"
+    text = f"(float[1,3,{SIDE},{SIDE}] x{inputs}) => ({types}) {{ {_FEATURES}{heads}{tail} }}"
     values = {name: np.asarray(value) for name, value in (constants or {}).items()}
     return model_of(text, {**_WEIGHTS, **weights, **values}, prepared=False)
 
