@@ -12,14 +12,17 @@ import sys
 from pathlib import Path
 from textwrap import indent
 
+import onnx
 import pytest
+
+from exports import with_metadata
 
 pytestmark = pytest.mark.toolkit
 
 # "# file.py" for a new file, "# file.py, in NAME" for what is added to a class or a table
 HEAD = re.compile(r"# ([a-z_/]+\.py)(?:, in (\w+))?\n")
 CHIP, METHOD, METRIC, OPTION = "chip", "quantization method", "metric", "option"
-FORMAT = "report format"
+FORMAT, FAMILY = "report format", "family of models"
 
 
 def recipe_of(page: str, subject: str) -> str:
@@ -136,6 +139,17 @@ def test_a_metric_is_a_file(copy: Copy) -> None:
     report = json.loads(copy.rockpress(*check, *more, "depth=2"))
     assert 0 < report["targets"][0]["models"][0]["accuracy"]["value"] < whole
     assert "depth=x: not a" in copy.rockpress(*check, *more, "depth=x", code=2)
+
+
+@pytest.mark.usefixtures("small_cnn")
+def test_a_family_of_models_is_a_file(copy: Copy) -> None:
+    model = onnx.load(copy.folder / "small_cnn.onnx")
+    onnx.save(with_metadata(model, trainer="made-up"), copy.folder / "theirs.onnx")
+    assert "family" not in copy.rockpress("inspect", "theirs.onnx")
+    copy.follow(FAMILY)
+    line = "family made-up: color bgr, mean 104,117,123 from its metadata; resize crop as a guess"
+    assert line in copy.rockpress("inspect", "theirs.onnx")
+    assert "family" not in copy.rockpress("inspect", "small_cnn.onnx")
 
 
 @pytest.mark.usefixtures("small_cnn", "labelled_folder")

@@ -18,6 +18,7 @@ from commands import Run
 from rockpress.accuracy.metrics.metric_names import metric_modules
 from rockpress.calibration_data.bundled import CALIBRATION, MODEL, TEST, sample_path
 from rockpress.core.diagnostics import python_phrase, speaking
+from rockpress.pipeline.families import OFF, family_names
 from rockpress.pipeline.options.option_table import GROUPS, old_names, options_of, renamed
 from rockpress.quantize.choices.names import AUTO, method_names
 from rockpress.report.formats import format_suffixes
@@ -32,6 +33,7 @@ CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 NAMES = {
     "quantization method": [name for name in method_names() if name != AUTO],
     "metric": list(metric_modules()),
+    "family of models": [name for name in family_names() if name not in (AUTO, OFF)],
     "report format": list(format_suffixes()),
 }
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
