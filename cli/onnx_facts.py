@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from .show import print_lines, print_table
@@ -62,6 +62,8 @@ def show_layers(facts: ModelFacts, top: int) -> None:
 
 def show_tensors(facts: ModelFacts) -> None:
     """Print every tensor that the model can be ended at, those first where that makes sense."""
+    from ..report.text.feed_text import shape_text
+
     reasons = {cut.tensor: cut.reason for cut in facts.cuts}
     names = sorted(facts.tensors, key=lambda name: name not in reasons)
     ends = [name for name in names if name not in facts.outputs]
@@ -69,20 +71,11 @@ def show_tensors(facts: ModelFacts) -> None:
     print_lines(["tensors, for --outputs NAME,...", *_columns(rows)])
 
 
-def shape_text(shape: Sequence[int | None] | None) -> str:
-    """Return a shape as it is typed, ? where a length is open, or nothing is known.
-
-    >>> shape_text((1, 3, None)), shape_text(()), shape_text(None)
-    ('1x3x?', 'scalar', '?')
-    """
-    if shape is None:
-        return "?"
-    return "x".join("?" if size is None else str(size) for size in shape) or "scalar"
-
-
 def _value_lines(
     direction: str, shapes: Mapping[str, tuple[int | None, ...]], types: Mapping[str, str]
 ) -> Iterable[str]:
+    from ..report.text.feed_text import shape_text
+
     for name, shape in shapes.items():
         yield f"{direction} {name} {shape_text(shape)} {types.get(name, '')}".rstrip()
 
@@ -94,6 +87,8 @@ def _counts(operators: Mapping[str, int]) -> str:
 
 
 def _show_cuts(facts: ModelFacts) -> None:
+    from ..report.text.feed_text import shape_text
+
     if facts.cuts:
         rows = ((shape_text(cut.shape), cut.reason, cut.tensor) for cut in facts.cuts)
         more = len(facts.cuts) - _CUTS

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from ..core.errors import RockpressError
 from ..core.files import sha256_of, write_text
-from ..core.results.layer_rows import FeedInput, FeedOutput
+from ..core.results.layer_rows import Feed, FeedInput, FeedOutput
 from ..core.validation import Malformed, require, validated
 from .convert import CompiledModel, Conversion
 
@@ -29,13 +29,14 @@ class Manifest(CompiledModel):
     """``files`` maps a role (model, intended, plan) to a path relative to the manifest's folder.
 
     ``digests`` holds the sha256 of each of those files under the same role, and of the input model,
-    the samples and the ``.rknn`` itself where those are given.
+    the samples and the ``.rknn`` itself where those are given. ``classes`` are as in ``Feed``.
     """
 
     files: Mapping[str, str]
     digests: Mapping[str, str]
     inputs: tuple[FeedInput, ...]
     outputs: tuple[FeedOutput, ...]
+    classes: tuple[str, ...] = ()
     schema: int = field(default=SCHEMA)
 
 
@@ -45,8 +46,7 @@ def manifest_of(
     *,
     files: Mapping[str, Path],
     digests: Mapping[str, str],
-    inputs: tuple[FeedInput, ...],
-    outputs: tuple[FeedOutput, ...],
+    feed: Feed,
 ) -> Manifest:
     """Describe a finished conversion. ``files`` are those to rebuild from, inside ``folder``.
 
@@ -57,8 +57,9 @@ def manifest_of(
         **compiled,
         files={role: _relative(path, folder) for role, path in files.items()},
         digests={**digests, **{role: sha256_of(path) for role, path in files.items()}},
-        inputs=inputs,
-        outputs=outputs,
+        inputs=feed.inputs,
+        outputs=feed.outputs,
+        classes=feed.classes,
     )
 
 

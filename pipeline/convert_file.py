@@ -25,6 +25,7 @@ from .output_files import archive_stale, require_output, require_unread
 from .parallel import each_target
 from .recipes.recipe import Recipe, only_target, targets_of
 from .samples.audits import audit_target, sample_ranges
+from .samples.class_names import class_names
 from .samples.ready_model import ReadyModel, calibration_samples, ready_model
 from .tasks.converting import NpuFeeds, conversion_request, require_toolkit
 from .tasks.manifest_files import write_manifest_beside
@@ -103,7 +104,9 @@ def _converted(recipe: Recipe, output: Path, progress: Progress, pixels: bool) -
         digests = {"source": model_digest(recipe.model)}
         if calib is not None:
             digests["calibration"] = calib.digest()
-        write_manifest_beside(rknn, conversion, base, preprocess, quantized, digests)
+        write_manifest_beside(
+            rknn, conversion, base, preprocess, quantized, digests, class_names(recipe)
+        )
     if quantized is not None:
         warnings = (*warnings, *weight_warnings(quantized.plan, base))
     return replace(conversion, path=output, warnings=in_order((*warnings, *conversion.warnings)))

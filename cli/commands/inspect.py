@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ...core.option_kinds import Whole
 from .. import parameters as o
-from ..onnx_facts import shape_text, show_layers, show_onnx, show_tensors
+from ..onnx_facts import show_layers, show_onnx, show_tensors
 from ..show import print_json, print_lines, warn
 from ..verb_options import OptionValues, VerbCommand, takes, word_reader
 
 if TYPE_CHECKING:
     from ...convert.manifest import Manifest
-    from ...convert.toolkit.rknn_file import RknnFacts
+    from ...convert.toolkit.rknn_file import RknnFacts, RknnTensor
     from ...pipeline.inspection import RknnInspection
     from ...pipeline.recipes.recipe import Recipe
 
@@ -145,27 +145,23 @@ def _own_lines(facts: RknnFacts) -> list[str]:
     lines = []
     for direction, tensors in (("input ", facts.inputs), ("output", facts.outputs)):
         for tensor in tensors:
-            lines.append(_tensor_line(direction, tensor) + _scale(tensor))
+            lines.append(_tensor_line(direction, tensor))
     return lines
 
 
 def _feed_lines(manifest: Manifest) -> list[str]:
-    lines = [_tensor_line("feed  ", feed, feed.color) for feed in manifest.inputs]
-    for out in manifest.outputs:
-        lines.append(f"output {out.name} {shape_text(out.shape)} {out.dtype}{_scale(out)}")
-    return lines
+    from ...report.text.feed_text import classes_text, input_text, output_text
+
+    lines = [f"feed   {input_text(feed)}" for feed in manifest.inputs]
+    lines += [f"output {output_text(output)}" for output in manifest.outputs]
+    return [*lines, classes_text(manifest.classes)] if manifest.classes else lines
 
 
-def _tensor_line(direction: str, tensor: Any, color: str | None = None) -> str:
-    parts = [direction, tensor.name, shape_text(tensor.shape), tensor.dtype, tensor.layout, color]
+def _tensor_line(direction: str, tensor: RknnTensor) -> str:
+    from ...report.text.feed_text import numbers_text, shape_text
+
+    parts = [direction, tensor.name, shape_text(tensor.shape), tensor.dtype, tensor.layout]
     if tensor.mean:
-        parts.append(f"mean {_values(tensor.mean)} and std {_values(tensor.std)} inside")
-    return " ".join(part for part in parts if part)
-
-
-def _scale(tensor: Any) -> str:
-    return f", scale {tensor.scale:.6g}, zero point {tensor.zero_point}" if tensor.scale else ""
-
-
-def _values(values: tuple[float, ...] | None) -> str:
-    return ",".join(f"{value:g}" for value in values or ())
+        parts.append(f"mean {numbers_text(tensor.mean)} and std {numbers_text(tensor.std)} inside")
+    scale = f", scale {tensor.scale:.6g}, zero point {tensor.zero_point}" if tensor.scale else ""
+    return " ".join(part for part in parts if part) + scale

@@ -45,7 +45,12 @@ class LayerTime:
 
 @dataclass(frozen=True)
 class FeedInput:
-    """One input as the application hands it over; ``mean`` and ``std`` are applied inside."""
+    """One input as the application hands it over.
+
+    ``mean`` and ``std`` are applied inside, so ``normalisation`` is "inside" where there are any:
+    the application must not apply them again. ``resize`` is how an image gets to the shape, and
+    ``pad`` what is beside it, a pixel value a channel, where that leaves room.
+    """
 
     name: str
     dtype: str  # uint8 or float32
@@ -54,6 +59,9 @@ class FeedInput:
     color: str | None = None  # rgb, bgr, gray; not stored in the .rknn, so said here
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    resize: str | None = None  # as the option; None for tensors
+    pad: tuple[int, ...] | None = None
+    normalisation: Literal["inside"] | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,12 @@ class FeedOutput:
 
 @dataclass(frozen=True)
 class Feed:
-    """How to feed a ``.rknn``, and what it gives."""
+    """How to feed a ``.rknn``, and what it gives.
+
+    ``classes`` are the names of the classes by their indices, or the characters of a recogniser;
+    () where nothing tells them.
+    """
 
     inputs: tuple[FeedInput, ...]
     outputs: tuple[FeedOutput, ...]
+    classes: tuple[str, ...] = ()

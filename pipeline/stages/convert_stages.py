@@ -9,6 +9,7 @@ from ...core.progress import Progress
 from ...core.results.model_figures import ModelRow
 from ..figures.figures_of import gate_figures, latency_figures
 from ..figures.robustness import robustness_of
+from ..samples.class_names import class_names
 from ..tasks.converting import NpuFeeds
 from ..tasks.manifest_files import write_manifest_beside
 from ..tasks.plan_handover import with_quantized
@@ -85,5 +86,11 @@ class Check(Stage):
         )
         preprocess, digests = run.evaluation.npu_preprocess, figures.base.digests()
         figures.feed = write_manifest_beside(
-            file, conversion, run.model, preprocess, run.quantized, digests
+            file,
+            conversion,
+            run.model,
+            preprocess,
+            run.quantized,
+            digests,
+            class_names(run.recipe, run.evaluation.labels),
         )

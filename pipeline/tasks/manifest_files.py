@@ -28,15 +28,20 @@ def write_manifest_beside(
     preprocess: Preprocess | None,
     quantized: QuantizeResult | None,
     digests: Mapping[str, str],
+    classes: tuple[str, ...] = (),
 ) -> Feed:
     """Write the manifest beside ``rknn`` and return how to feed it.
 
     ``model`` is the prepared float model. When our own QDQ model is what was converted, the
     manifest names that and its plan; else the float model is kept beside the ``.rknn`` for it.
+    ``classes`` are the names of the model's classes.
     """
     plan = quantized.plan if quantized else None
-    inputs = feed_inputs(fixed_input_shapes(model), preprocess)
-    outputs = feed_outputs(model, plan, conversion.quantization)
+    feed = Feed(
+        feed_inputs(fixed_input_shapes(model), preprocess),
+        feed_outputs(model, plan, conversion.quantization),
+        classes,
+    )
     if quantized is not None and conversion.quantization == "qdq":
         files = {"intended": quantized.path, "plan": quantized.plan_path}
     else:
@@ -49,11 +54,10 @@ def write_manifest_beside(
         rknn.parent,
         files=files,
         digests={**digests, RKNN_DIGEST: sha256_of(rknn)},
-        inputs=inputs,
-        outputs=outputs,
+        feed=feed,
     )
     write_manifest(manifest, manifest_path(rknn))
-    return Feed(inputs, outputs)
+    return feed
 
 
 def feed_inputs(
@@ -69,12 +73,16 @@ def feed_inputs(
         values * channels if len(values) == 1 else values
         for values in (preprocess.mean, preprocess.std)
     )
+    shape, pad = (1, *preprocess.size, channels), _pad_of(preprocess)
+    color, resize = preprocess.color, preprocess.resize
     return tuple(
-        FeedInput(
-            name, "uint8", "NHWC", (1, *preprocess.size, channels), preprocess.color, mean, std
-        )
+        FeedInput(name, "uint8", "NHWC", shape, color, mean, std, resize, pad, "inside")
         for name in inputs
     )
+
+
+def _pad_of(preprocess: Preprocess) -> tuple[int, ...] | None:
+    return None if preprocess.resize in ("stretch", "crop") else preprocess.padding
 
 
 def feed_outputs(model: ModelProto, plan: Plan | None, quantization: str) -> tuple[FeedOutput, ...]:

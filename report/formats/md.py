@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 
+from ...core.results.layer_rows import Feed
 from ...core.results.report import GateFigure, Report, TargetReport
 from ..text.changes import change_row
 from ..text.escape import visible
 from ..text.family_text import family_text
+from ..text.feed_text import classes_text, input_text, output_text
 from ..text.summary import HEADINGS, summary_rows
 from ..text.table import TextTable, counted, to_tables, versions_of
 from ..text.units import number_text
@@ -53,6 +55,8 @@ def _target_parts(target: TargetReport, table: TextTable) -> list[str]:
     parts.append("\n".join(f"- {escaped(line)}" for line in lines))
     if target.warnings:
         parts.append(_folded(counted(len(target.warnings), "warning"), _warnings(target)))
+    if target.feed:
+        parts.append(_folded("how to feed it", _feed(target.feed)))
     if target.stages:
         rows = [(run.name, run.status, f"{run.seconds:.1f} s") for run in target.stages]
         seconds = sum(run.seconds for run in target.stages)
@@ -77,6 +81,13 @@ def _warnings(target: TargetReport) -> str:
         hint = f" {escaped(warning.hint)}" if warning.hint else ""
         lines.append(f"- `{warning.code}`: {escaped(warning.text)}.{hint}")
     return "\n".join(lines)
+
+
+def _feed(feed: Feed) -> str:
+    lines = [f"input {input_text(value)}" for value in feed.inputs]
+    lines += [f"output {output_text(value)}" for value in feed.outputs]
+    lines += [classes_text(feed.classes)] if feed.classes else []
+    return "\n".join(f"- {escaped(line)}" for line in lines)
 
 
 def _folded(summary: str, content: str) -> str:

@@ -6,16 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TypeVar
 
-from ...core.results.layer_rows import Feed
+from ...core.results.layer_rows import Feed, FeedInput, FeedOutput
 from ...core.results.model_figures import ModelRow, QuantizationFigure
 from ...core.results.report import ChangeFigure, StageRun
 from ..text.changes import change_row, worse_by
+from ..text.feed_text import classes_text
 from ..text.units import count_text, finite, size_text
 from .charts import ChartPoint, bar, curve
 from .elements import STAGES, bar_row, card, data_table, folded_card
 from .markup import Markup, tag
 
 _Number = TypeVar("_Number", int, float)
+_INSIDE = "The model applies mean and std itself: give it pixels from 0 to 255."
 
 
 def models_card(models: Sequence[ModelRow]) -> Markup:
@@ -121,19 +123,31 @@ def feed_card(feed: Feed | None) -> Markup | None:
     """Return what the program on the board has to give the model and gets from it."""
     if feed is None:
         return None
-    sides = (("Inputs", feed.inputs), ("Outputs", feed.outputs))
-    content = []
-    for heading, tensors in sides:
-        rows = [asdict(tensor) for tensor in tensors]
-        if rows:
-            cells = [[_value(value) for value in row.values()] for row in rows]
-            content += [tag("p", heading, class_="muted small"), data_table(list(rows[0]), cells)]
+    content = [*_tensors_part("Inputs", feed.inputs), *_tensors_part("Outputs", feed.outputs)]
+    if any(tensor.normalisation for tensor in feed.inputs):
+        content.append(tag("p", _INSIDE, class_="muted small"))
+    if feed.classes:
+        content.append(tag("p", classes_text(feed.classes), class_="muted small"))
     return folded_card("How to feed it", tag("div", content))
 
 
-def _value(value: object) -> str:
+def _tensors_part(
+    heading: str, tensors: Sequence[FeedInput] | Sequence[FeedOutput]
+) -> list[Markup]:
+    """Return a table of the columns in which something is known, under its heading."""
+    rows = [asdict(tensor) for tensor in tensors]
+    if not rows:
+        return []
+    names = [name for name in rows[0] if any(row[name] is not None for row in rows)]
+    names = [name for name in names if name != "normalisation"]  # a sentence says that
+    cells = [[_value(name, row[name]) for name in names] for row in rows]
+    headings = [f"{name} (inside)" if name in ("mean", "std") else name for name in names]
+    return [tag("p", heading, class_="muted small"), data_table(headings, cells)]
+
+
+def _value(name: str, value: object) -> str:
     if isinstance(value, tuple):
-        return " × ".join(map(_value, value))
+        return (" × " if name == "shape" else ", ").join(_value("", part) for part in value)
     return "-" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 

@@ -272,7 +272,7 @@ def test_check_with_another_preprocess(by_hand: Path, rockpress: Run) -> None:
 def test_inspect_of_an_rknn(by_hand: Path, rockpress: Run) -> None:
     code, out, _ = rockpress("inspect", by_hand / "out" / "m.rknn")
     assert code == 0
-    assert "feed   image 1x28x28x1 uint8 NHWC gray mean 73 and std 90 inside" in out
+    assert "feed   image 1x28x28x1 uint8 NHWC gray resize stretch mean 73 and std 90 inside" in out
     assert "output logits 1x10" in out
     facts = document_of(rockpress("inspect", by_hand / "out" / "m.rknn", "--json"))
     assert facts["inputs"][0]["mean"] == [73.0]

@@ -27,7 +27,7 @@ from rockpress.convert.manifest import (
 from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import environment_facts, toolkit_version
 from rockpress.core.errors import OptionError, RockpressError, SamplesError
-from rockpress.core.results.layer_rows import FeedInput, FeedOutput
+from rockpress.core.results.layer_rows import Feed, FeedInput, FeedOutput
 
 PIXELS = np.arange(32 * 32 * 3, dtype=np.uint8).reshape(1, 32, 32, 3)
 
@@ -141,8 +141,11 @@ def folder(conversion: Conversion, tmp_path: Path) -> Path:
         tmp_path,
         files={"intended": intended},
         digests={"samples": "ab12"},
-        inputs=(FeedInput("x", "uint8", "NHWC", (1, 8, 8, 3), "rgb", (0.0,) * 3, (255.0,) * 3),),
-        outputs=(FeedOutput("y", (1, 4, 8, 8), "int8", 0.1, 3),),
+        feed=Feed(
+            (FeedInput("x", "uint8", "NHWC", (1, 8, 8, 3), "rgb", (0.0,) * 3, (255.0,) * 3),),
+            (FeedOutput("y", (1, 4, 8, 8), "int8", 0.1, 3),),
+            ("cat", "dog"),
+        ),
     )
     write_manifest(manifest, tmp_path / "m.rknn.json")
     return tmp_path
@@ -154,6 +157,7 @@ def test_manifest_round_trip(folder: Path, conversion: Conversion) -> None:
     assert manifest.files == {"intended": "sub/m.intended.onnx"}
     assert manifest.inputs[0].mean == (0.0, 0.0, 0.0)
     assert manifest.outputs[0].zero_point == 3
+    assert manifest.classes == ("cat", "dog")
     assert manifest.layers[0].name == "Conv:c"
     assert manifest.memory == Memory(100, 200)
     assert verify_files(manifest, folder) == {"intended": folder / "sub" / "m.intended.onnx"}
@@ -204,4 +208,4 @@ def test_a_file_outside_the_folder(conversion: Conversion, tmp_path: Path) -> No
     (tmp_path / "model.onnx").write_bytes(b"model")
     files = {"model": tmp_path / "model.onnx"}
     with pytest.raises(RockpressError, match="is outside"):
-        manifest_of(conversion, tmp_path / "here", files=files, digests={}, inputs=(), outputs=())
+        manifest_of(conversion, tmp_path / "here", files=files, digests={}, feed=Feed((), ()))

@@ -253,7 +253,10 @@ def test_a_rknn_with_its_manifest(converted: Path, rockpress: Run) -> None:
     first, second, *rest = out.splitlines()
     assert first.startswith(f"{path}: for rk3588, float16, rknn-toolkit2 ")
     assert "format 0x6, compiler " in second
-    assert "feed   x 1x16x16x3 uint8 NHWC bgr mean 127.5,127.5,127.5 and std 1,1,1 inside" in rest
+    assert (
+        "feed   x 1x16x16x3 uint8 NHWC bgr resize stretch mean 127.5,127.5,127.5 and std 1,1,1 "
+        "inside" in rest
+    )
     assert "manifest" not in out
     code, out, _ = rockpress("inspect", path, "--json")
     document = json.loads(out)

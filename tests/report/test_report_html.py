@@ -67,8 +67,14 @@ VOID = {"meta", "img", "wbr"}
 NPU = LatencyFigure("npu-estimate", 2.81, 2.51, 3.2, 241466)
 TOP1 = AccuracyFigure("top1", 0.9875, 0.971, 0.994, 400, "rknn-simulator")
 FEED = Feed(
-    (FeedInput("x", "uint8", "NHWC", (1, 48, 192, 3), "rgb", (127.5,)),),
+    (
+        FeedInput(
+            *("x", "uint8", "NHWC", (1, 48, 192, 3), "rgb", (127.5, 64.0, 32.0), (1.0, 2.0, 3.0)),
+            *("letterbox", (114, 114, 114), "inside"),
+        ),
+    ),
     (FeedOutput("y", (1, 2), "float32", 0.0039),),
+    ("cat", "<dog>"),
 )
 
 

@@ -84,8 +84,14 @@ def whole(small_cnn: Path, labelled_folder: Path) -> Report:
         layers=(LAYER,),
         reference_layers=(LayerTime("Conv:c", 4, None),),
         feed=Feed(
-            (FeedInput("x", "uint8", "NHWC", (1, 4, 4, 3), "rgb", (0.0,), (255.0,)),),
+            (
+                FeedInput(
+                    *("x", "uint8", "NHWC", (1, 4, 4, 3), "rgb", (0.0,), (255.0,)),
+                    *("letterbox", (114,), "inside"),
+                ),
+            ),
             (FeedOutput("y", (1, 8), "int8", 0.5, 3),),
+            ("cat", "dog"),
         ),
         drift=(DriftRow("rknn", None, None, 0.9, None, 0.9, 20.0, math.inf),),
         gates=(GateFigure("min-retention", 0.9, 1.0, True),),
