@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -59,7 +59,8 @@ def run_onnxruntime(
 ) -> list[Array]:
     """Return the outputs of the model, a list of (N, ...) arrays in the model's order.
 
-    One sample is fed at a time; an output's batch axis of 1 becomes the sample axis.
+    One sample is fed at a time; an output's batch axis of 1 becomes the sample axis. Samples of a
+    model with a larger batch are fed as whole batches.
     ``optimise=False`` is for quantized models. Every sample is a step of ``activity``.
     Raises SamplesError without samples or when the outputs would not fit into memory, ModelError
     when the model does not run or its outputs change their shape.
@@ -67,19 +68,46 @@ def run_onnxruntime(
     session = Session(model, optimise=optimise)
     collected: list[Array] = []
     done = 0
-    for feeds in samples:
+    fed = samples.grouped() if isinstance(samples, Samples) else samples
+    for feeds in fed:
         rows = [without_batch(output) for output in session.run(feeds)]
         if not collected:
-            collected = _allocate(rows, len(samples))
+            collected = _allocate(rows, len(fed))
         for array, row, name in zip(collected, rows, session.output_names, strict=True):
             _store(array, row, done, name)
         done += 1
-        progress.step(activity, done, len(samples))
+        progress.step(activity, done, len(fed))
     if not done:
         raise SamplesError(
             "there are no samples to run the model on", f"give some with {option('eval')}"
         )
-    return collected
+    return sample_rows(collected, samples) if isinstance(samples, Samples) else collected
+
+
+def sample_rows(outputs: list[Array], samples: Samples) -> list[Array]:
+    """Return the outputs (N, ...) of the samples from those of the whole batches they were fed in.
+
+    ``outputs`` are (batches, batch, ...) each, or (N, ...) where a batch is one sample. Raises
+    ModelError for an output without a row for each sample of a batch.
+    """
+    if samples.batch == 1:
+        return outputs
+    for output in outputs:
+        if output.shape[1:2] != (samples.batch,):
+            raise ModelError(
+                f"an output of the shape {output.shape[1:]} has no row for each of the "
+                f"{samples.batch} samples of a batch",
+                "export the model with a batch of 1, or save whole batches as samples",
+            )
+    if samples.pool is not None:
+        return [output[:, 0] for output in outputs]
+    return [output.reshape(-1, *output.shape[2:])[: len(samples)] for output in outputs]
+
+
+def own_rows(outputs: Iterable[Array], samples: Samples) -> list[Array]:
+    """Return the row (...) of a sample from each of the outputs of the batch that it was fed in."""
+    rows = [without_batch(output) for output in outputs]
+    return rows if samples.batch == 1 else [row[0] for row in rows]
 
 
 def measure_latency(

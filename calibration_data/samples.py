@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..core.diagnostics import option
 from ..core.errors import OptionError, SamplesError
 from ..core.types import Array, Shape
+from .batches import batch_of, row_shape
 from .images.geometry import ImagePlacement, Pixels, placement
 from .preprocess import Preprocess
 from .preprocessing import DEFAULT_PREPROCESSING, Color, Layout, Preprocessing
@@ -30,12 +31,18 @@ class Samples:
 
     ``preprocess`` is None when the samples are tensors, which are fed as they are. ``indices``
     are the chosen samples of the source. One sample is in memory at a time.
+
+    A model of a fixed ``batch`` is fed a sample and those after it, from the first on again behind
+    the last; only the first row of its outputs is the sample's. ``pool`` are the samples of which a
+    batch is made, by default those that are chosen.
     """
 
     source: Source
     inputs: Mapping[str, Shape]
     preprocess: Preprocess | None
     indices: Indices
+    batch: int = 1
+    pool: Indices | None = None
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -61,16 +68,13 @@ class Samples:
         return self.preprocess is not None
 
     def feeds(self, index: int) -> dict[str, Array]:
-        """Return what ONNX Runtime is fed: input name -> array of the input's shape, batch 1.
+        """Return what ONNX Runtime is fed: input name -> array of the input's shape.
 
         Images become float32; tensors of floats float32, other numbers keep their type. Raises
         SamplesError for a corrupt image, and for a tensor with NaN or of another shape.
         """
-        if self.preprocess is None:
-            return self._tensors(index)
-        values = self.preprocess.normalised(self._pixels(self.preprocess, index))
-        # the same shape, unless the option says that the input's shape does not tell the order
-        return {self._only_input: values.reshape(self.inputs[self._only_input])}
+        rows = [self._row(source_index) for source_index in self._members(index)]
+        return {name: np.concatenate([row[name] for row in rows]) for name in self.inputs}
 
     def npu_feeds(self, index: int) -> dict[str, Array]:
         """Return what the NPU is fed: uint8 (1, H, W, C) pixels, or the tensors as in ``feeds``.
@@ -79,13 +83,14 @@ class Samples:
         """
         if self.npu_preprocess is None:
             return self.feeds(index)
-        return {self._only_input: self._pixels(self.npu_preprocess, index)[np.newaxis]}
+        pixels = self._pixels(self.npu_preprocess, int(self.indices[index]))
+        return {self._only_input: pixels[np.newaxis]}
 
     def picture(self, index: int) -> Pixels | None:
         """Return what the model gets of an image, uint8 (H, W, 1) or (H, W, 3) RGB, or None."""
         if self.preprocess is None:
             return None
-        pixels = self._pixels(self.preprocess, index)
+        pixels = self._pixels(self.preprocess, int(self.indices[index]))
         return pixels[..., ::-1] if self.preprocess.color == "bgr" else pixels
 
     @property
@@ -104,6 +109,12 @@ class Samples:
         strata = self.labels.strata() if self.labels is not None else None
         chosen = choose(len(self), count, seed, strata)
         return replace(self, indices=self.indices[chosen])
+
+    def grouped(self) -> Samples:
+        """Return whole batches, each of other samples; themselves where a batch is one sample."""
+        if self.batch == 1 or self.pool is not None:
+            return self
+        return replace(self, indices=self.indices[:: self.batch], pool=self.indices)
 
     def split(self, count: int, seed: int = 0) -> tuple[Samples, Samples]:
         """Return all but ``count`` samples, and those, which are the choice of ``take``."""
@@ -127,6 +138,8 @@ class Samples:
             label = labels and labels.digest(index)
             content = self.source.content_digest(int(source_index))
             digest.update(f"{label} {content}\n".encode())
+        for source_index in () if self.pool is None else self.pool:
+            digest.update(f"{self.source.content_digest(int(source_index))}\n".encode())
         return digest.hexdigest()
 
     @property
@@ -139,9 +152,25 @@ class Samples:
         size = self.source.size(source_index)
         return placement(self.preprocess.resize, size, self.preprocess.size)
 
-    def _pixels(self, preprocess: Preprocess, index: int) -> Pixels:
+    def _members(self, index: int) -> list[int]:
+        """Return the samples of the source that are fed together, a sample's own first."""
+        pool = self.indices if self.pool is None else self.pool
+        if self.batch == 1:
+            return [int(self.indices[index])]
+        first = int(np.flatnonzero(pool == self.indices[index])[0])
+        return [int(pool[(first + step) % len(pool)]) for step in range(self.batch)]
+
+    def _row(self, source_index: int) -> dict[str, Array]:
+        """Return one sample of the source for every input, with a batch axis of 1."""
+        if self.preprocess is None:
+            return self._tensors(source_index)
+        values = self.preprocess.normalised(self._pixels(self.preprocess, source_index))
+        # the same shape, unless the option says that the input's shape does not tell the order
+        name = self._only_input
+        return {name: values.reshape(row_shape(self.inputs[name], self.batch))}
+
+    def _pixels(self, preprocess: Preprocess, source_index: int) -> Pixels:
         assert isinstance(self.source, ImageSource)
-        source_index = int(self.indices[index])
         try:
             return preprocess.pixels(self.source.image(source_index))
         except SamplesError as error:
@@ -150,14 +179,14 @@ class Samples:
                 raise
             raise SamplesError(f"{name}: {error.diagnostic.text}", error.diagnostic.hint) from error
 
-    def _tensors(self, index: int) -> dict[str, Array]:
+    def _tensors(self, source_index: int) -> dict[str, Array]:
         assert isinstance(self.source, TensorSource)
-        named = self.source.tensors(int(self.indices[index]))
+        named = self.source.tensors(source_index)
         if len(named) == len(self.inputs) == 1:
             named = {self._only_input: next(iter(named.values()))}
-        sample = self.name(index)
+        sample = self.source.name(source_index)
         return {
-            name: fitted_tensor(named[name], shape, name, sample)
+            name: fitted_tensor(named[name], row_shape(shape, self.batch), name, sample)
             for name, shape in self.inputs.items()
         }
 
@@ -170,21 +199,25 @@ def open_samples(
     seed: int = 0,
     completed: Callable[[TensorSource], TensorSource] = lambda source: source,
 ) -> Samples:
-    """Open samples for a model with these inputs (name -> fixed shape, batch 1).
+    """Open samples for a model with these inputs (name -> fixed shape).
 
+    A sample is one row of inputs with a batch above 1, see Samples, or a whole batch of tensors.
     ``completed`` adds to tensors what they do not hold, such as the states of a stream.
     The first sample is read, so that what does not fit the model shows at once. Raises
     SamplesError or OptionError.
     """
     source = open_source(path)
     preprocess: Preprocess | None = None
+    batch = batch_of(source, inputs)
     if isinstance(source, ImageSource):
-        preprocess = preprocess_for(inputs, path, preprocessing)
+        rows = {name: row_shape(shape, batch) for name, shape in inputs.items()}
+        preprocess = preprocess_for(rows, path, preprocessing)
     elif isinstance(source, TensorSource):
         _check_tensor_options(path, preprocessing)
         source = completed(source)
         _check_names(source, inputs, path)
-    samples = Samples(source, dict(inputs), preprocess, np.arange(len(source), dtype=np.int64))
+    indices = np.arange(len(source), dtype=np.int64)
+    samples = Samples(source, dict(inputs), preprocess, indices, batch)
     chosen = samples if count is None else samples.take(count, seed)
     chosen.feeds(0)
     return chosen
@@ -230,7 +263,9 @@ def _image_input(
     if len(shape) == 4 and shape[0] > 1:
         raise SamplesError(
             f"{path}: the input {name!r} of shape {shape} takes a batch of {shape[0]} images",
-            "export the model with a batch of 1 or a free one: the NPU runs one image at a time",
+            "leave the preprocess options out, as its .rknn takes prepared values, or export the "
+            "model "
+            "with a batch of 1 or a free one",
         )
     raise SamplesError(
         f"{path}: images do not fit the input {name!r} of shape {shape}",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from ..accuracy.runners import run_onnxruntime
+from ..accuracy.runners import run_onnxruntime, sample_rows
 from ..calibration_data.samples import Samples
 from ..convert.chips.targets import find_target
 from ..convert.convert import Conversion, convert
@@ -234,7 +234,7 @@ def _simulated(
         bytes=candidate.stat().st_size,
         latency=latency_figures(conversion),
     )
-    outputs = conversion.outputs or []
+    outputs = sample_rows(list(conversion.outputs or ()), evaluation)
     return _Measured(row, outputs, opened.source, quantization == "qdq", conversion)
 
 

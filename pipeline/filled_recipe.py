@@ -73,9 +73,15 @@ def _filled_by_family(recipe: Recipe, verb: str, progress: Progress) -> FilledRe
     for text in (family_text(family) if taken else "", cut_text(family)):
         if text:
             progress.note(render(text))
-    is_planar = view.image is not None and view.image.is_planar
+    is_planar = view.image is not None and view.image.is_planar and _is_single(view, recipe)
     takes_pixels = is_planar and not taken.keys().isdisjoint(_PREPROCESSING)
     return FilledRecipe(recipe.with_options(**_tables(taken)), family, takes_pixels)
+
+
+def _is_single(view: ModelView, recipe: Recipe) -> bool:
+    """Return whether the inputs take one sample: a larger batch is fed prepared values."""
+    shapes = [recipe.shape.input.get(tensor.name, tensor.shape) for tensor in view.inputs]
+    return all(shape[:1] in ((1,), (None,)) for shape in shapes)
 
 
 def _cut_options(cut: Cut | None, verb: str) -> dict[str, object]:

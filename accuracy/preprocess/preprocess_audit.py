@@ -27,7 +27,7 @@ from ..confidence.proportions import sign_test
 from ..metrics.classification import TopK
 from ..metrics.measurement import Scores
 from ..metrics.metric_table import BoundMetric
-from ..runners import without_batch
+from ..runners import own_rows
 from .chance import chance_score, is_no_better_than_chance
 from .preprocess_variants import Variant, original, variants_of
 
@@ -250,7 +250,7 @@ class _Auditor:
     def _outputs_of(self, variant: Variant, index: int) -> list[Array]:
         self._done += 1
         self._progress.step("try the preprocessing", self._done)
-        return self._session.run(variant.samples.feeds(index))
+        return own_rows(self._session.run(variant.samples.feeds(index)), variant.samples)
 
 
 def _labels_of(variant: Variant) -> Labels:
@@ -271,4 +271,4 @@ def _duel(scores: Scores, others: Scores) -> tuple[int, int]:
 
 def _stacked(rows: Sequence[Sequence[Array]]) -> list[Array]:
     """Return one array (N, ...) for each output, from the outputs of single samples."""
-    return [np.stack([without_batch(row) for row in column]) for column in zip(*rows, strict=True)]
+    return [np.stack(column) for column in zip(*rows, strict=True)]

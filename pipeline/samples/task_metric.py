@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from onnx import ModelProto
 
 from ...accuracy.metrics.metric_table import BoundMetric, bind_metric
+from ...accuracy.runners import own_rows
 from ...calibration_data.samples import Samples
 from ...core.diagnostics import Diagnostic
 from ...core.errors import ModelError, OptionError, SamplesError
@@ -31,7 +31,7 @@ def judge_for(
     measure, labels = scoring.metric, held_out.labels
 
     def score(index: int, outputs: Sequence[Array]) -> float:
-        rows = scoring.read([_with_sample_axis(output) for output in outputs])
+        rows = scoring.read([row[np.newaxis] for row in own_rows(outputs, held_out)])
         label = labels.take(np.array([index]))
         return float(measure.measure(measure.predict(rows), label).scores[0])
 
@@ -46,8 +46,3 @@ def judge_for(
         )
         return None, (Diagnostic("calibration-labels", text + error.diagnostic.text, hint),)
     return TaskMetric(measure.name, score, measure.lower_is_better), ()
-
-
-def _with_sample_axis(output: Any) -> Array:
-    array = np.asarray(output)
-    return array if array.ndim and array.shape[0] == 1 else array[np.newaxis]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ...accuracy.runners import sample_rows
 from ...convert.toolkit.environment import toolkit_version
 from ...core.progress import Progress
 from ...core.results.model_figures import ModelRow
@@ -77,7 +78,7 @@ class Check(Stage):
         if conversion is None:
             return
         figures.warnings[:] = with_cut_savings(figures.warnings, run, conversion)
-        outputs = conversion.outputs or []
+        outputs = sample_rows(list(conversion.outputs or ()), run.evaluation)
         latency = latency_figures(conversion)
         row = ModelRow("rknn", run.shown(file), conversion.bytes, latency=latency)
         figures.comparison = figures.add_form(row, outputs, run, "rknn-simulator")

@@ -19,12 +19,13 @@ from ..options.convert_options import ToolkitOptions
 
 @dataclass(frozen=True)
 class NpuFeeds:
-    """What the NPU is fed of ``samples``, one at a time."""
+    """What the NPU is fed of ``samples``, one at a time, or whole batches of them."""
 
     samples: Samples
 
     def __iter__(self) -> Iterator[Sample]:
-        return (self.samples.npu_feeds(index) for index in range(len(self.samples)))
+        samples = self.samples.grouped()
+        return (samples.npu_feeds(index) for index in range(len(samples)))
 
     def digest(self) -> str:
         """Return the digest of the samples, which decide it."""

@@ -60,9 +60,14 @@ def split_for_pruning(
     if options.max_drop is not None:
         mention, share, most = option("max-drop"), 2, len(calib)
     elif options.recover == "distill":
+        if calib.batch > 1:
+            raise OptionError(
+                f"{option('recover', 'distill')} is not for a model with a batch of {calib.batch}",
+                "export the model with a batch of 1 or a free one",
+            )
         mention, share, most = option("recover", "distill"), _SHARE, _MOST_HELD_OUT
     else:
-        return calib, None
+        return calib.grouped(), None
     count = min(len(calib) // share, most)
     if count < _LEAST_HELD_OUT:
         part = {2: "half", _SHARE: "a quarter"}[share]
@@ -71,7 +76,8 @@ def split_for_pruning(
             f"{part} of them out; there are {len(calib)}",
             f"give more with {option('calib')} and {option('calib-count')}",
         )
-    return calib.split(count, seed)
+    learning, held_out = calib.split(count, seed)
+    return learning.grouped(), held_out
 
 
 def require_distilling(options: PruneOptions, model: ModelProto) -> None:

@@ -265,7 +265,10 @@ def held_out(calib: Samples, seed: int) -> tuple[Samples, Samples | None]:
     """Return the samples to learn from, and those to choose by: a fifth, if there are enough."""
     most = _MOST_HELD_OUT if calib.labels is None else _MOST_LABELLED
     count = min(len(calib) // 5, most)
-    return (calib, None) if count < _LEAST_HELD_OUT else calib.split(count, seed)
+    if count < _LEAST_HELD_OUT:
+        return calib.grouped(), None
+    learning, held = calib.split(count, seed)
+    return learning.grouped(), held
 
 
 def quantization_figure(quantized: QuantizeResult) -> QuantizationFigure:

@@ -55,6 +55,7 @@ def with_simulator(
         )
     _, unseen = held_out(task.calib, task.seed)
     samples = (task.calib if unseen is None else unseen).take(_SIMULATED_SAMPLES, task.seed)
+    samples = samples.grouped()
     activations = [error.name for error in errors if error.kind == "activation"]
     names = [name for name in activations if name not in task.calib.inputs]
     quantized = load_model(result.path)

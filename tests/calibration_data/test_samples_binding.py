@@ -172,7 +172,6 @@ def test_tensors_that_do_not_fit_are_refused(
         ({"a": (1, 3, 4, 6), "b": (1, 2)}, "images for a model with 2 inputs: a, b"),
         ({"x": (1, 10)}, "images do not fit the input 'x' of shape (1, 10)"),
         ({"x": (1, 4, 8, 8)}, "images do not fit the input 'x' of shape (1, 4, 8, 8)"),
-        ({"x": (2, 3, 8, 8)}, "the input 'x' of shape (2, 3, 8, 8) takes a batch of 2 images"),
     ],
 )
 def test_images_that_do_not_fit_are_refused(images_npz: Path, inputs: Any, message: str) -> None:
