@@ -22,6 +22,7 @@ from .canonicalize import canonicalize, widen_float16
 from .float_weights import with_float_weights
 from .fold_if import fold_if
 from .opset import readable_opset
+from .ungroup import ungroup
 from .untangle import untangle
 
 _FIRST_16_BIT_OPSET = 21  # of QuantizeLinear
@@ -180,6 +181,7 @@ def _folded(model: ModelProto) -> ModelProto:
     _require_no_nan(model)
     folded = _fold_constants(model)
     canonicalize(folded)
+    ungroup(folded)
     fold_affine(folded)
     return folded
 
