@@ -84,7 +84,12 @@ class Session:
     def stacked(self, samples: Iterable[Mapping[str, Array]]) -> list[Array]:
         """Run every sample (of batch 1) and return one array (samples, ...) for each output."""
         rows = [self.run(feeds) for feeds in samples]
-        return [np.concatenate(parts) for parts in zip(*rows, strict=True)]
+        return [joined(parts) for parts in zip(*rows, strict=True)]
+
+
+def joined(rows: Sequence[Array]) -> Array:
+    """Join outputs of several runs along their batch; a single number is one row."""
+    return np.concatenate([np.atleast_1d(row) for row in rows])
 
 
 def _threads_allowed() -> int:

@@ -23,7 +23,8 @@ class DenseLayer:
     """A Conv, Gemm, MatMul or non-overlapping ConvTranspose with a constant weight.
 
     ``x`` and ``y`` name its input and output tensors, ``in_axis`` is the weight's input-channel
-    axis. ``taps`` is the number of weights per input and output channel (kernel height x width).
+    axis. ``taps`` is the number of weights per input and output channel: the product of the sizes
+    of the kernel.
     """
 
     node: NodeProto
@@ -81,7 +82,7 @@ def _dense(graph: Graph, node: NodeProto) -> DenseLayer | None:
     settings = attributes(node)
     shape = graph.shapes[node.input[1]]
     bias = node.input[2] if len(node.input) > 2 else ""
-    if settings.get("group", 1) != 1 or not 2 <= len(shape) <= 4:
+    if settings.get("group", 1) != 1 or len(shape) < 2:
         return None
     if node.op_type == "ConvTranspose" and not _tiles(settings, shape[2:]):
         return None
@@ -160,22 +161,23 @@ def patches(node: NodeProto, x: Array, weight: Array, at: Array) -> Array:
         return np.asarray(x.reshape(-1, x.shape[-1])[at])
     if node.op_type == "ConvTranspose":
         return np.ascontiguousarray(x[0].reshape(x.shape[1], -1)[:, at].T)
-    settings = attributes(node)
-    image, kernel = _image(x), _kernel(weight)
-    stride, dilation = _pair(settings.get("strides")), _pair(settings.get("dilations"))
-    before, after = _pads(settings, image.shape[1:], kernel, stride, dilation)
-    height, width = image.shape[1:]
-    reach = dilation[1] * (kernel[1] - 1) + 1
-    across = (width + before[1] + after[1] - reach) // stride[1] + 1
-    top, left = at // across * stride[0] - before[0], at % across * stride[1] - before[1]
-    rows = top[:, None, None] + dilation[0] * np.arange(kernel[0])[:, None]
-    columns = left[:, None, None] + dilation[1] * np.arange(kernel[1])
+    image, kernel = x[0], weight.shape[2:]
+    axes = _axes(attributes(node), image.shape[1:], kernel)
+    positions = np.unravel_index(at, [axis.count for axis in axes])
     # gathered where they lie: a padded copy of the whole image would take longer than the rest
-    fields = image[:, rows.clip(0, height - 1), columns.clip(0, width - 1)]
-    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    places, inside = [], np.ones((), bool)
+    for number, (axis, position) in enumerate(zip(axes, positions, strict=True)):
+        along = [-1 if other == number else 1 for other in range(len(axes))]
+        taps = axis.dilation * np.arange(axis.kernel).reshape(along)
+        starts = position * axis.stride - axis.before
+        place = starts.reshape([-1] + [1] * len(axes)) + taps
+        inside = inside & (place >= 0) & (place < axis.size)
+        places.append(place.clip(0, axis.size - 1))
+    index = (slice(None), *places)
+    fields = image[index]
     if not inside.all():
         fields = fields * inside
-    return np.ascontiguousarray(fields.transpose(1, 0, 2, 3).reshape(at.size, -1))
+    return np.ascontiguousarray(np.moveaxis(fields, 0, 1).reshape(at.size, -1))
 
 
 def responses(layer: DenseLayer, y: Array, weight: Array, at: Array) -> Float64:
@@ -183,7 +185,7 @@ def responses(layer: DenseLayer, y: Array, weight: Array, at: Array) -> Float64:
     if layer.node.op_type in ("Gemm", "MatMul"):
         return np.asarray(y.reshape(-1, y.shape[-1])[at], dtype=np.float64)
     if layer.node.op_type == "ConvTranspose":
-        return np.asarray(_tiles_of(_image(y), _kernel(weight))[at], dtype=np.float64)
+        return np.asarray(_tiles_of(y[0], weight.shape[2:])[at], dtype=np.float64)
     return np.asarray(y[0].reshape(y.shape[1], -1).take(at, axis=1).T, dtype=np.float64)
 
 
@@ -194,47 +196,43 @@ def position_count(layer: DenseLayer, x: Array, y: Array) -> int:
     return prod((x if layer.node.op_type == "ConvTranspose" else y).shape[2:])
 
 
-def _image(x: Array) -> Array:
-    """(1, C, H, W) or (1, C, W) -> (C, H, W)."""
-    return np.asarray(x[0] if x.ndim == 4 else x[0][:, None, :])
-
-
-def _kernel(weight: Array) -> Shape:
-    return weight.shape[2:] if weight.ndim == 4 else (1, *weight.shape[2:])
-
-
 def _tiles_of(y: Array, kernel: Shape) -> Array:
-    """(C, H*kh, W*kw) -> (H*W, C*kh*kw)."""
-    kh, kw = kernel
-    channels, height, width = y.shape
-    grid = y.reshape(channels, height // kh, kh, width // kw, kw)
-    return grid.transpose(1, 3, 0, 2, 4).reshape(-1, channels * kh * kw)
+    """(C, H*kh, W*kw) -> (H*W, C*kh*kw), of any number of axes."""
+    split = [
+        part for size, tap in zip(y.shape[1:], kernel, strict=True) for part in (size // tap, tap)
+    ]
+    grid = y.reshape(len(y), *split)
+    places, taps = range(1, grid.ndim, 2), range(2, grid.ndim, 2)
+    count = prod(grid.shape[place] for place in places)
+    return grid.transpose(*places, 0, *taps).reshape(count, -1)
 
 
-def _pair(values: list[int] | None) -> tuple[int, int]:
-    """Return the numbers along height and width, of which the first or both may be left out."""
-    height, width = ([1, 1] + (values or []))[-2:]
-    return height, width
+@dataclass(frozen=True)
+class _Axis:
+    """A convolution along one axis, ``before`` being the zeros that it begins with."""
+
+    size: int
+    kernel: int
+    stride: int
+    dilation: int
+    before: int
+    count: int
 
 
-def _pads(
-    settings: dict[str, list[int]],
-    size: Shape,
-    kernel: Shape,
-    stride: tuple[int, int],
-    dilation: tuple[int, int],
-) -> tuple[list[int], list[int]]:
-    """Rows and columns of zeros before and after, as ONNX defines pads and auto_pad."""
-    pads = settings.get("pads")
+def _axes(settings: dict[str, list[int]], sizes: Shape, kernel: Shape) -> list[_Axis]:
+    ones = [1] * len(kernel)
+    strides, dilations = settings.get("strides") or ones, settings.get("dilations") or ones
+    pads = settings.get("pads") or [0] * (2 * len(kernel))
     mode = str(settings.get("auto_pad", "NOTSET"))
-    if mode.startswith("SAME"):
-        ends = [(ceil(size[i] / stride[i]) - 1) * stride[i] - size[i] for i in (0, 1)]
-        total = [max(ends[i] + dilation[i] * (kernel[i] - 1) + 1, 0) for i in (0, 1)]
-        half = [t // 2 for t in total]
-        rest = [t - h for t, h in zip(total, half, strict=True)]
-        return (half, rest) if mode == "SAME_UPPER" else (rest, half)
-    if not pads:
-        return [0, 0], [0, 0]
-    if len(pads) == 2:
-        return [0, pads[0]], [0, pads[1]]
-    return pads[:2], pads[2:]
+    axes = []
+    for number, (size, taps) in enumerate(zip(sizes, kernel, strict=True)):
+        stride, dilation = strides[number], dilations[number]
+        reach = dilation * (taps - 1) + 1
+        before, after = pads[number], pads[len(kernel) + number]
+        if mode.startswith("SAME"):
+            total = max((ceil(size / stride) - 1) * stride - size + reach, 0)
+            half = total // 2
+            before, after = (half, total - half) if mode == "SAME_UPPER" else (total - half, half)
+        count = (size + before + after - reach) // stride + 1
+        axes.append(_Axis(size, taps, stride, dilation, before, count))
+    return axes

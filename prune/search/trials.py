@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import numpy as np
 from onnx import ModelProto
 
 from ...core.graphs.dense import DenseLayer, tied_layers
-from ...core.session import Session
+from ...core.session import Session, joined
 from ...core.streaming.layerwise import LayerwiseExecutor
 from ...core.streaming.moments import Moments
 from ...core.types import Array, Feeds, Float64
@@ -94,7 +93,7 @@ class Trials:
         session = Session(model)
         results = [session.run(feeds) for feeds in walk.feeds(session.input_names)]
         parts = zip(*results, strict=True)
-        return dict(zip(session.output_names, map(np.concatenate, parts), strict=True))
+        return dict(zip(session.output_names, map(joined, parts), strict=True))
 
     def _refit(self, model: ModelProto, removed: Array) -> None:
         weights = self._dependency.graph.weights

@@ -56,6 +56,13 @@ LAYERS: dict[str, tuple[str, Weights]] = {
     "same lower": conv('auto_pad="SAME_LOWER", strides=[2,3]', IMAGE, 5, 3, 4, 2),
     "valid": conv('auto_pad="VALID", strides=[2,1]', IMAGE, 5, 3, 3, 3),
     "1-D": conv("pads=[1,2], strides=[2], dilations=[2]", "[1,3,11]", 5, 3, 3),
+    "3-D": conv("strides=[1,2,1], pads=[1,0,1,0,1,1]", "[1,3,4,5,6]", 5, 3, 2, 3, 3),
+    "3-D, same": conv('auto_pad="SAME_UPPER", strides=[1,2,1]', "[1,3,4,5,6]", 5, 3, 3, 2, 3),
+    "3-D ConvTranspose": (
+        """(float[1,3,2,3,4] x) => (float y) {
+            y = ConvTranspose <strides = [2,1,3]> (x, w, b) }""",
+        {"w": (3, 5, 2, 1, 3), "b": (5,)},
+    ),
     "1-D, same": conv('auto_pad="SAME_LOWER", strides=[2]', "[1,3,11]", 5, 3, 4),
     "ConvTranspose": (
         f"(float{IMAGE} x) => (float y) {{ y = ConvTranspose <strides=[2,3]> (x, w, b) }}",
@@ -93,7 +100,6 @@ NOT_DENSE = {
     "Gemm, transA": ("y = Gemm <transA=1> (x, w, b)", "[6,4]", (6, 5), (5,)),
     "Gemm, a bias for each row": ("y = Gemm (x, w, b)", "[5,6]", (6, 5), (5, 1)),
     "grouped": ("y = Conv <group=3> (x, w, b)", IMAGE, (3, 1, 3, 3), (3,)),
-    "three-dimensional": ("y = Conv (x, w, b)", "[1,3,4,4,4]", (5, 3, 3, 3, 3), (5,)),
     "overlapping": ("y = ConvTranspose <strides=[1,2]> (x, w, b)", IMAGE, (3, 5, 2, 2), (5,)),
     "ConvTranspose, pads": (
         "y = ConvTranspose <strides=[2,2], pads=[1,0,0,0]> (x, w, b)",
@@ -152,6 +158,7 @@ def test_every_layer_gets_a_bias_of_its_own() -> None:
             **{"w1": (4, 3, 1, 1), "w2": (4, 4, 1, 1), "w3": (4, 4, 1, 1), "w4": (4, 2, 1, 1)},
             **{"b": (4,), "w5": (8, 6), "b5": (1,), "third": (8, 1, 1)},
         },
+        prepared=False,
     )
     for tensor in model.graph.initializer:
         if tensor.name == "third":
