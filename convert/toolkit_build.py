@@ -112,11 +112,14 @@ def _job(task: ToolkitBuild, model: Path, disabled: list[str]) -> ToolkitJob:
 
 
 def _toolkit_plan(task: ToolkitBuild) -> ToolkitPlan:
-    """The plan in the toolkit's own names, without types that the chip lacks."""
+    """The plan in the toolkit's own names; what it leaves in float has the chip's type of 16 bits.
+
+    That is what a quantized model has no scale for, whichever type it was meant to have.
+    """
     assert task.plan is not None, "hybrid has a plan"
-    types = task.plan.types
-    if not task.target.core.float16:
-        types = {name: kind for name, kind in types.items() if kind != "float16"}
+    wide = task.target.mixes_with
+    kinds = {name: wide if kind == "float16" else kind for name, kind in task.plan.types.items()}
+    types = {name: kind for name, kind in kinds.items() if kind is not None}
     plan = with_fused_tensors(task.loaded, replace(task.plan, types=types))
     return with_measured_tensors(task.loaded, plan, calibration_feeds(task.inputs, task.folder))
 

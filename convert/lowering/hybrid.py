@@ -5,8 +5,8 @@ activation may be changed, and layers may be given another type (float16, int16)
 weights itself. Scale and zero point follow from the range as they do in a plan.
 
 A layer has the type that is given to what it makes; what it reads is converted first. So for a
-tensor to be read in int16, what its readers make has to be int16 too. Behind these it is int8
-again, in the range that the plan has for it.
+tensor to be read in 16 bits, what its readers make has to be in 16 bits too. Behind these it is
+int8 again, in the range that the plan has for it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def with_fused_tensors(model: ModelProto, plan: ToolkitPlan) -> ToolkitPlan:
     ``model`` is the prepared float model that the plan was made for.
     """
     graph = Graph(model)
-    plan = replace(plan, types={**_read_in_int16(graph, plan), **plan.types})
+    plan = replace(plan, types={**_read_in_16_bits(graph, plan), **plan.types})
     inner = _inner_of(graph, {*plan.ranges, *plan.types})
     ranges = {inner[name]: both for name, both in plan.ranges.items() if name in inner}
     types = {inner[name]: kind for name, kind in plan.types.items() if name in inner}
@@ -49,8 +49,8 @@ def with_measured_tensors(
     The toolkit joins and moves layers, and what they make has names of its own then.
     """
     graph = Graph(model)
-    computed = {name for node in graph.nodes for name in node.output if name}
-    names = [name for name in (*plan.ranges, *plan.types) if name in computed]
+    planned = {*plan.ranges, *plan.types}
+    names = [name for node in graph.nodes for name in node.output if name in planned]
     measured: dict[str, Range] = {}
 
     def widen(values: Mapping[str, Array]) -> None:
@@ -68,18 +68,18 @@ def _swapped(graph: Graph) -> dict[str, str]:
     return {node.output[0]: f"{node.input[0]}_sw" for node in nodes}
 
 
-def _read_in_int16(graph: Graph, plan: ToolkitPlan) -> dict[str, str]:
-    """What the readers of int16 tensors make, as far as the plan knows it."""
+def _read_in_16_bits(graph: Graph, plan: ToolkitPlan) -> dict[str, str]:
+    """What the readers of tensors in 16 bits make, as far as the plan knows it."""
     planned = {*plan.ranges, *plan.types}
     types = {}
-    for name in (name for name, kind in plan.types.items() if kind == "int16"):
+    for name, kind in plan.types.items():
         for node in graph.consumers.get(name, []):
             output = node.output[0]
             readers = graph.consumers.get(output, [])
             if output not in planned and len(readers) == 1 and readers[0].op_type in _ACTIVATIONS:
                 output = readers[0].output[0]
             if output in planned:
-                types[output] = "int16"
+                types[output] = kind
     return types
 
 

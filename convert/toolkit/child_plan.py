@@ -22,14 +22,16 @@ def write_plan(config: Path, plan: dict[str, Any]) -> list[str]:
     parameters, types = document["quantize_parameters"], plan["types"]
     carried: set[str] = set()
     for alias, names in _planned(parameters, plan).items():
-        kinds = {types.get(name) for name in names}
+        alike = _alike(parameters[alias], plan)
         bounds = next((plan["ranges"][name] for name in names if name in plan["ranges"]), None)
         if bounds and parameters[alias]["scale"]:
             parameters[alias]["min"], parameters[alias]["max"] = [bounds[0]], [bounds[1]]
-            carried.update(names, _alike(parameters[alias], plan))
-        if None not in kinds and len(kinds) == 1 and not alias.endswith("_int8"):
-            document["custom_quantize_layers"][alias] = kinds.pop()
-            carried.update(names, _alike(parameters[alias], plan))
+            carried.update(names, alike)
+        # of what is moved, the layer that computes it decides
+        kind = types.get(alias if alias in names else (*alike, *names)[0])
+        if kind is not None and not alias.endswith("_int8"):
+            document["custom_quantize_layers"][alias] = kind
+            carried.update(names, alike)
     with config.open("w", encoding="utf-8") as file:
         yaml.dump(document, file)
     return sorted(carried)

@@ -106,6 +106,22 @@ def test_tensors_under_other_names_are_told_by_their_values(tmp_path: Path) -> N
 
 
 @needs_toolkit
+def test_what_is_wide_is_read_wide(tmp_path: Path) -> None:
+    """A normalisation brings out what int8 has no step for, so it must not read int8 either."""
+    text = """(float[1,16,32] x) => (float[1,16,32] y) {
+        t = Add (x, z)  [norm] n = LayerNormalization (t, g, h)
+        m = MatMul (n, w)   y = Add (m, b) }"""
+    weights = {"z": (1, 16, 32), "g": (32,), "h": (32,), "w": (32, 32), "b": (32,)}
+    onnx.save(model_of(text, weights), tmp_path / "m.onnx")
+    samples = random_feeds({"x": (1, 16, 32)}, 4)
+    request = ConversionRequest(tmp_path / "m.onnx", None, "rk3588", calibration=samples)
+    plan = ToolkitPlan({"n": (-4.0, 4.0)}, {"t": "float16"})
+    made = convert(replace(request, quantization="hybrid", plan=plan))
+    types = {layer.op: layer.dtype for layer in made.layers}
+    assert (types["Add"], types["exNorm"], types["Conv"]) == ("FLOAT16", "FLOAT16", "INT8")
+
+
+@needs_toolkit
 def test_a_build_that_computes_something_else_is_not_believed(
     quantized: Quantized, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -94,13 +94,12 @@ def test_the_type_mixed_with_int8_is_that_of_the_chip() -> None:
     }
 
 
-def test_readers_of_int16_compute_in_int16_too(net: ModelProto) -> None:
+@pytest.mark.parametrize("kind", ["int16", "float16"])
+def test_readers_of_16_bits_compute_in_16_bits_too(kind: str, net: ModelProto) -> None:
     ranges = {name: (0.0, 1.0) for name in ("x", "r", "e", "y")}
-    carried = with_fused_tensors(net, ToolkitPlan(ranges, {"o": "int16"}))
-    assert carried.types == {"o": "int16", "c": "int16", "e": "int16", "d": "int16"}
+    carried = with_fused_tensors(net, ToolkitPlan(ranges, {"o": kind}))
+    assert carried.types == dict.fromkeys(("o", "c", "e", "d"), kind)
     assert carried.ranges["e"] == (0.0, 1.0)  # behind its layer it is int8 again
-    same = with_fused_tensors(net, ToolkitPlan(ranges, {"o": "float16"}))
-    assert same.types == {"o": "float16", "c": "float16"}
 
 
 def test_int16_reaches_the_chip(net: ModelProto, tmp_path: Path) -> None:
