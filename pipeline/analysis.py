@@ -197,7 +197,15 @@ def _quantize(
 ) -> QuantizeResult:
     try:
         plan = output.with_suffix(".plan.toml")
-        return quantize(ready.model, output, plan, samples, method="min-max", wide=wide)
+        return quantize(
+            ready.model,
+            output,
+            plan,
+            samples,
+            method="min-max",
+            wide=wide,
+            has_float16=wide is not None,
+        )
     except SamplesError as error:  # the sample is ours, so what it says of samples is no help
         raise ModelError(
             f"{ready.path} computes NaN from noise, so its ranges cannot be told without data",

@@ -52,6 +52,7 @@ def quantize(
     method: str = AUTO,
     symmetric: bool = False,
     wide: str | None = None,
+    has_float16: bool = True,
     logits: tuple[str, ...] = (),
     mixed: MixedPrecision | None = None,
     metric: TaskMetric | None = None,
@@ -65,7 +66,8 @@ def quantize(
     on ``held_out`` samples: the first is taken unless another one has a higher SQNR beyond chance,
     of those that the ``metric``, if any, cannot tell from its best (see method_selection). With
     ``mixed`` some tensors stay in 16 bits, as its budget allows. Once that is decided, the held-out
-    samples count as well. Writes the model to ``output`` and the plan to ``plan_path``. Raises
+    samples count as well. Without ``has_float16`` nothing is left in float.
+    Writes the model to ``output`` and the plan to ``plan_path``. Raises
     ModelError when the opset is below 13 or nothing in the model can be quantized, OptionError for
     a method that is not for the scheme, SamplesError when there are no samples, or none to try
     mixed precision on.
@@ -77,7 +79,9 @@ def quantize(
             "mixed precision is chosen by trial, and there are too few calibration samples for it",
             f"give at least ten with {option('calib')}",
         )
-    task = Calibration(model, samples, methods, symmetric, seed, progress, wide, logits)
+    task = Calibration(
+        model, samples, methods, symmetric, seed, progress, wide, logits, has_float16
+    )
     candidates = number_format.candidates(task)
     unseen = HeldOut(model, held_out)
     refining = number_format.methods if method == AUTO else ()

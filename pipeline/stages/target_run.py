@@ -106,7 +106,16 @@ class TargetRun:
         def compute(folder: Path) -> None:
             output, plan = folder / MODEL, folder / PLAN
             calib, wide = task.calib, task.wide
-            quantize(model, output, plan, calib, method="min-max", wide=wide, progress=progress)
+            quantize(
+                model,
+                output,
+                plan,
+                calib,
+                method="min-max",
+                wide=wide,
+                has_float16=wide is not None,
+                progress=progress,
+            )
 
         self.tasks.run("quantize-for-cycles", task, compute, {MODEL: output})
 

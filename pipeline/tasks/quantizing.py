@@ -56,6 +56,7 @@ def quantize_step(
     scheme: str = "w8a8",
     symmetric: bool = False,
     wide: str | None = None,
+    has_float16: bool = True,
     logits: tuple[str, ...] = (),
 ) -> QuantizeResult:
     """Quantize a prepared model; see quantize.quantize.
@@ -76,6 +77,7 @@ def quantize_step(
         scheme=scheme,
         symmetric=symmetric,
         wide=wide,
+        has_float16=has_float16,
         logits=logits,
         mixed=mixed,
         metric=judge,
@@ -173,6 +175,7 @@ def quantize_as(
             scheme=scheme.name,
             symmetric=options.symmetric,
             wide=target.mixes_with,
+            has_float16=target.core.float16 is not None,
             logits=task.logits,
         )
 

@@ -19,6 +19,8 @@ from .attention import WEIGHTED, floating_tensors
 
 # the NPU applies these to a convolution's result before it is stored
 FUSED = ("Relu", "Clip", "LeakyRelu", "PRelu")
+# of these the compiler needs no scale in between where there is no float16
+_FUSED_IN_INT8 = ("Relu", "Clip")
 _HARD_SWISH = ("Add", "Clip", "Mul", "Div")
 _HARD_SWISH_BY_FACTOR = ("Add", "Clip", "Mul", "Mul")
 _COMPUTING = (
@@ -41,20 +43,27 @@ class QdqPlacement:
     weights: tuple[NodeProto, ...]
 
 
-def place(graph: Graph, high_precision: Collection[str] = ()) -> QdqPlacement:
+def place(
+    graph: Graph, high_precision: Collection[str] = (), *, has_float16: bool = True
+) -> QdqPlacement:
     """Return where a prepared model is quantized. Operators that int8 does not know are not.
 
     Nor are the tensors named by ``high_precision``, and the parts of attention that the compiler
-    crashes on otherwise.
+    crashes on otherwise. Where the chip has no float16, all are but the former.
     """
     weights = weighted_nodes(graph)
-    chosen = [node for node in graph.nodes if node in weights or _is_int8(graph, node)]
+    chosen = [
+        node for node in graph.nodes if not has_float16 or node in weights or _is_int8(graph, node)
+    ]
     touched = {name for node in chosen for name in [*node.input, *node.output]}
-    hidden = hidden_tensors(graph) | floating_tensors(graph) | set(high_precision)
+    hidden = hidden_tensors(graph) | set(high_precision)
+    fused = FUSED if has_float16 else _FUSED_IN_INT8
+    if has_float16:
+        hidden |= floating_tensors(graph)
     tensors = tuple(
         name
         for name in _activations(graph)
-        if name in touched and name not in hidden and not is_inside(graph, name)
+        if name in touched and name not in hidden and not is_inside(graph, name, fused)
     )
     quantized = set(tensors)
     layers = tuple(
@@ -65,8 +74,12 @@ def place(graph: Graph, high_precision: Collection[str] = ()) -> QdqPlacement:
     return QdqPlacement(tensors, _shared(graph, quantized), layers)
 
 
-def left_in_float(graph: Graph, placement: QdqPlacement) -> dict[str, int]:
-    """Return operator type -> number of nodes in float."""
+def left_in_float(
+    graph: Graph, placement: QdqPlacement, *, has_float16: bool = True
+) -> dict[str, int]:
+    """Return operator type -> number of nodes in float; none where the chip has no float16."""
+    if not has_float16:
+        return {}
     left = Counter(node.op_type for node in float_nodes(graph, placement))
     return dict(sorted(left.items()))
 
@@ -132,13 +145,13 @@ def _is_int8(graph: Graph, node: NodeProto) -> bool:
     return node.op_type in MOVING or (node.op_type in _COMPUTING and has_shapes)
 
 
-def is_inside(graph: Graph, name: str) -> bool:
-    """Return whether the tensor is the inner value of a convolution fused with its activation."""
+def is_inside(graph: Graph, name: str, functions: Collection[str] = FUSED) -> bool:
+    """Return whether the tensor is the inner value of a layer fused with one of these functions."""
     producer = graph.producers.get(name)
     readers = graph.consumers.get(name, [])
     if producer is None or len(readers) != 1 or name in graph.output_names:
         return False
-    fused = readers[0].op_type in FUSED and readers[0].input[0] == name
+    fused = readers[0].op_type in functions and readers[0].input[0] == name
     return fused and producer.op_type in (*WEIGHTED, "Add", "BatchNormalization")
 
 

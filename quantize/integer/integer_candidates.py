@@ -104,7 +104,8 @@ def apply_method(
     )
     wide_tensors = tuple(dict.fromkeys((*high_precision, *unasked)))
     dtype = dtype if high_precision else calibrated.task.wide or dtype
-    placement = place(graph, wide_tensors) if wide_tensors else whole
+    has_float16 = calibrated.task.has_float16
+    placement = place(graph, wide_tensors, has_float16=has_float16) if wide_tensors else whole
     layers = layers_from(graph, placement.weights) if wide_tensors else calibrated.layers
     if wide_tensors and dtype == "int16":
         method = replace(method, rounding=NEAREST, correct_bias=False, sequential=False)
@@ -131,7 +132,7 @@ def apply_method(
             layer.weight_name: Weight("int8", layer.axis, layer.channels, method.rounding.name)
             for layer in layers
         },
-        float_operators=left_in_float(graph, placement),
+        float_operators=left_in_float(graph, placement, has_float16=has_float16),
         method=name,
         equalization=dict(calibrated.factors),
         symmetric=calibrated.task.symmetric,
@@ -240,7 +241,7 @@ def _with_tensors_of(plan: Plan, other: Plan) -> Plan:
 def uncalibrated(task: Calibration, number_format: IntegerFormat) -> CalibratedModel:
     """Return the model for the methods of a task, without statistics yet. Raises ModelError."""
     graph = Graph(task.model)
-    placement = place(graph)
+    placement = place(graph, has_float16=task.has_float16)
     require_quantizable(task.model, placement.weights)
     layers = layers_from(graph, placement.weights)
     return CalibratedModel(task, number_format, graph, placement, layers, SampleSubset())
@@ -259,7 +260,7 @@ def equalized_model(
         return calibrated
     task, before = calibrated.task, calibrated.statistics
     graph = Graph(equalized(task.model, factors))
-    placement = place(graph)
+    placement = place(graph, has_float16=task.has_float16)
     pairs = [pair for pair in pairs_of(calibrated.graph) if pair.between in factors]
     between = [name for pair in pairs for name in dict.fromkeys((pair.first.name, pair.between))]
     histograms = collect_statistics(

@@ -37,7 +37,9 @@ def insert_qdq(
     copy = ModelProto()
     copy.CopyFrom(model)
     if rounded is None:
-        layers = layers_from(graph, place(graph, plan.high_precision).weights)
+        has_float16 = bool(plan.float_operators)
+        placement = place(graph, plan.high_precision, has_float16=has_float16)
+        layers = layers_from(graph, placement.weights)
         rounded = rounded_layers(layers, plan.activations, {}, find_method("min-max"))
     builder = _Builder(graph, plan, rounded)
     nodes: list[NodeProto] = []

@@ -33,7 +33,7 @@ class Calibration:
     ``methods`` are the names of those that will be applied. With ``symmetric`` all zero points are
     0 though they need not be. ``wide`` is the type of 16 bits that the chip has beside int8, for
     what an output joins; None leaves that in int8. ``logits`` are the outputs that a Sigmoid reads
-    on the host.
+    on the host. Without ``has_float16`` nothing is left in float.
     """
 
     model: ModelProto
@@ -44,6 +44,7 @@ class Calibration:
     progress: Progress = SILENT
     wide: str | None = None
     logits: tuple[str, ...] = ()
+    has_float16: bool = True
 
 
 class SampleSubset:
