@@ -10,7 +10,9 @@ from onnx import NodeProto
 from ...core.graphs.graph import Graph, attributes, constant_value
 from .blocks import find_blocks
 from .dependency_graph import AtomAxis, DependencyGraph, frozen
+from .einsum_rule import einsum
 from .layout_rules import concat, depth_to_space, gather, reshape, resize, slice_, split, transpose
+from .spread_rules import expand, tile
 
 Rule = Callable[[DependencyGraph, NodeProto], None]
 
@@ -169,6 +171,12 @@ def _layer_norm(dep: DependencyGraph, node: NodeProto) -> None:
     dep.axes[node.output[0]] = x
 
 
+def _grid_sample(dep: DependencyGraph, node: NodeProto) -> None:
+    """Pass channels through; the grid says where to read each of them, so it stays whole."""
+    dep.freeze_tensor(node.input[1])
+    _pool(dep, node)
+
+
 def _constant(dep: DependencyGraph, node: NodeProto) -> None:
     dep.freeze_output(node.output[0])
 
@@ -200,6 +208,10 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("BatchNormalization", "InstanceNormalization"), _norm),
     **dict.fromkeys(("Pad", "Resize", "Upsample"), resize),
     "LayerNormalization": _layer_norm,
+    "GridSample": _grid_sample,
+    "Expand": expand,
+    "Tile": tile,
+    "Einsum": einsum,
     "Concat": concat,
     "Split": split,
     "Slice": slice_,

@@ -20,8 +20,8 @@ def remove_channels(
 
     ``source`` is a model of the same structure with other weights to cut instead. Weights are
     sliced along every axis that loses channels; ``group`` of depthwise convolutions and the sizes
-    in Reshape, Split and Resize follow. A block whose root is in the mask is removed whole. Raises
-    ValueError when a tensor would lose all its channels.
+    in Reshape, Expand, Tile, Split and Resize follow. A block whose root is in the mask is removed
+    whole. Raises ValueError when a tensor would lose all its channels.
     """
     model = without_shapes(dependency, removed, source)
     return onnx.shape_inference.infer_shapes(model, data_prop=True)
@@ -73,6 +73,13 @@ def _fix_reshape(model: ModelProto, dep: DependencyGraph, removed: Array, node: 
         _replace_constant(model, node, 1, np.array(shape, dtype=np.int64))
 
 
+def _fix_tile(model: ModelProto, dep: DependencyGraph, removed: Array, node: NodeProto) -> None:
+    x, out = (_new_shape(dep, removed, name) for name in (node.input[0], node.output[0]))
+    if out != list(dep.shape(node.output[0])):
+        repeats = [after // before for before, after in zip(x, out, strict=True)]
+        _replace_constant(model, node, 1, np.array(repeats, dtype=np.int64))
+
+
 def _fix_split(model: ModelProto, dep: DependencyGraph, removed: Array, node: NodeProto) -> None:
     at = attributes(node).get("axis", 0) % len(dep.shape(node.input[0]))
     sizes = [_new_shape(dep, removed, name)[at] for name in node.output]
@@ -121,8 +128,10 @@ def _replace_constant(model: ModelProto, node: NodeProto, position: int, value: 
 _FIXES = {
     "Conv": _fix_conv,
     "ConvTranspose": _fix_conv,
+    "Expand": _fix_reshape,
     "Reshape": _fix_reshape,
     "Slice": _fix_slice,
     "Split": _fix_split,
     "Resize": _fix_resize,
+    "Tile": _fix_tile,
 }

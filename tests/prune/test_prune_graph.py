@@ -511,6 +511,108 @@ CASES: dict[str, tuple[str, Weights, list[int]]] = {
         },
         [6, 7, 10],
     ),
+    "normalised queries and keys": (
+        """(float[1,7,6] x) => (float[1,7,5] y) {
+            q = MatMul (x, wq)
+            q2 = Reshape (q, split)
+            q3 = Transpose <perm=[0,2,1,3]> (q2)
+            ql = ReduceL2 <axes=[-1]> (q3)
+            qc = Clip (ql, least)
+            qe = Expand (qc, whole)
+            q4 = Div (q3, qe)
+            k = MatMul (x, wk)
+            k2 = Reshape (k, split)
+            k3 = Transpose <perm=[0,2,1,3]> (k2)
+            s = Einsum <equation="bhqc, bhkc -> bhqk"> (q4, k3)
+            u = Softmax <axis=-1> (s)
+            v = MatMul (x, wv)
+            v2 = Reshape (v, split)
+            o = Einsum <equation="bhqk,bkhc->bqhc"> (u, v2)
+            o2 = Reshape (o, joined)
+            y = MatMul (o2, wo) }""",
+        {
+            **{"wq": (6, 12), "wk": (6, 12), "wv": (6, 12), "wo": (12, 5)},
+            **{"split": ints(1, 7, 4, 3), "joined": ints(1, 7, 12), "whole": ints(1, 4, 7, 3)},
+            "least": np.array(1e-6, np.float32),
+        },
+        [4],
+    ),
+    "normalised over the plane": (
+        """(float[1,3,4,4] x) => (float[1,5,4,4] y) {
+            a = Conv (x, w1, b1)
+            n = ReduceL2 <axes=[2,3]> (a)
+            c = Clip (n, least)
+            e = Expand (c, whole)
+            d = Div (a, e)
+            y = Conv (d, w2) }""",
+        {
+            **{"w1": (8, 3, 1, 1), "b1": (8,), "w2": (5, 8, 1, 1), "whole": ints(1, 8, 4, 4)},
+            "least": np.array(1e-6, np.float32),
+        },
+        [8],
+    ),
+    "Expand of one plane to all channels": (
+        """(float[1,3,4,4] x) => (float[1,5,4,4] y) {
+            a = Conv (x, w1, b1)
+            g = Conv (x, w2)
+            e = Expand (g, whole)
+            t = Tile (g, eight)
+            d = Mul (a, e)
+            f = Mul (d, t)
+            y = Conv (f, w3) }""",
+        {
+            **{"w1": (8, 3, 1, 1), "b1": (8,), "w2": (1, 3, 1, 1), "w3": (5, 8, 1, 1)},
+            **{"whole": ints(1, 8, 1, 1), "eight": ints(1, 8, 1, 1)},
+        },
+        [8],
+    ),
+    "Expand to more axes": (
+        """(float[1,3] x) => (float[1,2,4,5] y) {
+            a = Gemm (x, w1, b1)
+            e = Expand (a, whole)
+            y = MatMul (e, w2) }""",
+        {"w1": (3, 8), "b1": (8,), "w2": (8, 5), "whole": ints(1, 2, 4, 8)},
+        [8],
+    ),
+    "Tile of planes and of channels": (
+        """(float[1,3,4,4] x) => (float[1,5,8,8] y) {
+            a = Conv (x, w1, b1)
+            p = Tile (a, planes)
+            b = Conv (p, w2, b2)
+            c = Tile (b, channels)
+            y = Conv (c, w3) }""",
+        {
+            **{"w1": (8, 3, 1, 1), "b1": (8,), "w2": (6, 8, 1, 1), "b2": (6,)},
+            **{"planes": ints(1, 1, 2, 2), "channels": ints(1, 3, 1, 1), "w3": (5, 18, 1, 1)},
+        },
+        [6, 8],
+    ),
+    "GridSample": (
+        """(float[1,3,4,4] x) => (float[1,5,6,6] y) {
+            a = Conv (x, w1, b1)
+            s = GridSample (a, grid)
+            y = Conv (s, w2) }""",
+        {
+            **{"w1": (8, 3, 1, 1), "b1": (8,), "w2": (5, 8, 1, 1)},
+            "grid": np.linspace(-1, 1, 72, dtype=np.float32).reshape(1, 6, 6, 2),
+        },
+        [8],
+    ),
+    "Einsum of pixels and words": (
+        """(float[1,3,4,4] x, float[1,7,6] z) => (float[1,7,4,4] y) {
+            a = Conv (x, w1, b1)
+            k = MatMul (z, w2)
+            y = Einsum <equation="bchw,bkc->bkhw"> (a, k) }""",
+        {"w1": (8, 3, 1, 1), "b1": (8,), "w2": (6, 8)},
+        [8],
+    ),
+    "Einsum of two implied terms": (
+        """(float[3,6] x) => (float[3,5] y) {
+            a = MatMul (x, w1)
+            y = Einsum <equation="ij,jk"> (a, w2) }""",
+        {"w1": (6, 8), "w2": (8, 5)},
+        [8],
+    ),
 }
 # what holds the channels of the first convolution, and whether it is named for lack of a rule
 FROZEN: dict[str, tuple[str, Weights, bool]] = {
@@ -531,6 +633,19 @@ FROZEN: dict[str, tuple[str, Weights, bool]] = {
         "b = Slice (a, from, to, axes, steps)",
         {"from": ints(-1), "to": ints(-9), "axes": ints(1), "steps": ints(-1)},
         True,
+    ),
+    "Einsum over channels": ('b = Einsum <equation="bchw->bhw"> (a)', {}, False),
+    "Einsum of a broadcast axis": (
+        'b = Einsum <equation="bchw,c->bchw"> (a, single)',
+        {"single": (1,)},
+        False,
+    ),
+    "Einsum with an ellipsis": ('b = Einsum <equation="b...->b..."> (a)', {}, True),
+    "grid of GridSample": (
+        """t = Reshape (a, pairs)
+           b = GridSample (x, t)""",
+        {"pairs": ints(1, 8, 8, 2)},
+        False,
     ),
     "LRN": ("b = LRN <size=3> (a)", {}, True),
     "LpNormalization": ("b = LpNormalization <axis=1> (a)", {}, True),
