@@ -15,14 +15,27 @@ An environment for a toolkit version is made with
     uv pip install --python /path/to/venv --no-deps -r benchmarks/toolkit-2.3.2.txt
 
 This interpreter's own toolkit is always compared. Needs pip's access to a package index, once.
+
+--architectures measures a second table: untrained networks (conversions/architectures.py) as the
+exporters of PyTorch write them today, pruned, quantized and converted for three chips, beside plain
+toolkit calls in int8 and ONNX Runtime's static quantizer on the same samples. Exit code 1: the
+plain toolkit converted something that rockpress did not, or was closer by more than 1 dB, or
+rockpress ended with exit code 3. --table alone prints the rows in conversions/architectures.json.
+
+    python benchmarks/conversion.py --architectures --export-python /path/to/venv/bin/python
+    python benchmarks/conversion.py --architectures --quick --export-python ...
+
+The environment that exports is made with (a PyTorch for the CPU is enough; pip takes one that its
+find-links has)
+
+    python3.11 -m venv /path/to/venv
+    /path/to/venv/bin/pip install -r benchmarks/export.txt
 """
 
 from __future__ import annotations
 
 import argparse
-import fcntl
 import importlib.metadata
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -31,33 +44,72 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT))
 
-from benchmarks.conversions.measure import Case, Outcome, measure, outcome_document  # noqa: E402
+from benchmarks.conversions.architecture_rows import (  # noqa: E402
+    CHIPS,
+    cases_of,
+    print_rows,
+    rows_of,
+)
+from benchmarks.conversions.architecture_rows import TOOLS as ROW_TOOLS  # noqa: E402
+from benchmarks.conversions.architectures import ARCHITECTURES, QUICK_ARCHITECTURES  # noqa: E402
+from benchmarks.conversions.exported import exported_model  # noqa: E402
+from benchmarks.conversions.measure import Case, Outcome, measure  # noqa: E402
 from benchmarks.conversions.models import MODELS, QUICK, Model  # noqa: E402
+from benchmarks.conversions.outcomes import (  # noqa: E402
+    add_outcome,
+    print_outcome,
+    read_outcomes,
+)
 from benchmarks.conversions.packages import model_file  # noqa: E402
 from benchmarks.conversions.table import print_tables, regressions  # noqa: E402
 
 PRECISIONS = ("float16", "int8")
 TOOLS = ("plain", "rockpress")
+ROWS = ROOT / "benchmarks" / "conversions" / "architectures.json"
 
 
 def main() -> int:
     """Run what is missing, print the tables; 1 when rockpress converts less than the toolkit."""
     args = _arguments()
     os.environ["OMP_NUM_THREADS"] = "1"  # for every child: seconds that can be compared
+    return _architectures(args) if args.architectures else _packaged_models(args)
+
+
+def _packaged_models(args: argparse.Namespace) -> int:
     chosen = [model for model in MODELS if model.name in args.models]
     file = args.work / "results.json"
-    results = _read(file)
+    results = read_outcomes(file)
     if not args.table:
         for case in _missing(args, chosen, results):
             model = next(candidate for candidate in chosen if candidate.name == case.model)
             python = args.toolkits[case.toolkit]
             path = model_file(model, args.work)
             outcome = measure(case, model, path, python, args.timeout)
-            results = _add_result(file, case, outcome)
-            _print_outcome(case, outcome)
+            results = add_outcome(file, case, outcome)
+            print_outcome(case, outcome)
     cases = [case for case in _cases(args, chosen) if case.key in results]
     print_tables(cases, results)
     return int(bool(regressions(cases, results)))
+
+
+def _architectures(args: argparse.Namespace) -> int:
+    """Measure what is missing of the second table; 1 when a row of it is wrong."""
+    toolkit = importlib.metadata.version("rknn-toolkit2")
+    chosen = [each for each in ARCHITECTURES if each.name in args.models]
+    file = args.rows or (ROWS if args.table else args.work / ROWS.name)
+    results = read_outcomes(file)
+    for case in () if args.table else cases_of(chosen, toolkit):
+        is_asked = case.tool in args.tools.split(",") and case.target in args.targets.split(",")
+        if is_asked and (args.again or case.key not in results):
+            architecture = next(each for each in chosen if each.name == case.model)
+            path = exported_model(architecture, args.work, args.export_python)
+            python = args.export_python if case.tool == "onnxruntime" else Path(sys.executable)
+            outcome = measure(case, architecture.model, path, python, args.timeout)
+            results = add_outcome(file, case, outcome)
+            print_outcome(case, outcome)
+    rows = rows_of(chosen, toolkit, results)
+    print_rows(rows)
+    return int(any(failure for row in rows for failure in row.failures))
 
 
 def _arguments() -> argparse.Namespace:
@@ -78,7 +130,19 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--models", help="names, separated by commas")
     parser.add_argument("--quick", action="store_true", help=f"only {', '.join(QUICK)}")
-    parser.add_argument("--tools", default=",".join(TOOLS), help="plain, rockpress or both")
+    parser.add_argument("--tools", help="separated by commas; all of them by default")
+    parser.add_argument(
+        "--architectures",
+        action="store_true",
+        help="the second table: untrained networks as PyTorch exports them today",
+    )
+    parser.add_argument(
+        "--export-python", type=Path, metavar="PATH", help="the interpreter that has PyTorch"
+    )
+    parser.add_argument(
+        "--rows", type=Path, metavar="FILE", help="file of the second table's outcomes"
+    )
+    parser.add_argument("--targets", default=",".join(CHIPS), help="chips of the second table")
     parser.add_argument("--again", action="store_true", help="measure anew what has a result")
     parser.add_argument("--table", action="store_true", help="only print what there is")
     parser.add_argument("--timeout", type=float, default=1200, help="seconds for one conversion")
@@ -86,10 +150,14 @@ def _arguments() -> argparse.Namespace:
     args.toolkits = dict(pair.split("=", 1) for pair in args.toolkit_python)
     args.toolkits = {version: Path(path) for version, path in args.toolkits.items()}
     args.toolkits.setdefault(importlib.metadata.version("rknn-toolkit2"), Path(sys.executable))
-    every = ",".join(model.name for model in MODELS)
-    args.models = (args.models or (",".join(QUICK) if args.quick else every)).split(",")
-    if unknown := set(args.models) - {model.name for model in MODELS}:
-        parser.error(f"no model {', '.join(unknown)}; there are: {every}")
+    table = (ARCHITECTURES, QUICK_ARCHITECTURES) if args.architectures else (MODELS, QUICK)
+    names = [each.name for each in table[0]]
+    args.models = args.models.split(",") if args.models else table[1] if args.quick else names
+    if unknown := set(args.models) - set(names):
+        parser.error(f"no model {', '.join(unknown)}; there are: {','.join(names)}")
+    args.tools = args.tools or ",".join(ROW_TOOLS if args.architectures else TOOLS)
+    if args.architectures and not args.table and args.export_python is None:
+        parser.error("--architectures needs --export-python, see the top of this file")
     return args
 
 
@@ -106,30 +174,6 @@ def _missing(
 ) -> list[Case]:
     cases = list(_cases(args, models))
     return [case for case in cases if args.again or case.key not in results]
-
-
-def _read(file: Path) -> dict[str, Outcome]:
-    documents = json.loads(file.read_text()) if file.is_file() else {}
-    return {key: Outcome(**document) for key, document in documents.items()}
-
-
-def _add_result(file: Path, case: Case, outcome: Outcome) -> dict[str, Outcome]:
-    """Add one result to the file; several runs may share it, each with its own models."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        results = {**_read(file), case.key: outcome}
-        documents = {key: outcome_document(result) for key, result in sorted(results.items())}
-        part = file.with_suffix(".part")
-        part.write_text(json.dumps(documents, indent=1))
-        part.replace(file)
-    return results
-
-
-def _print_outcome(case: Case, outcome: Outcome) -> None:
-    exact = "" if outcome.sqnr_db is None else f", {outcome.sqnr_db:.1f} dB"
-    text = f"{case.key}: {outcome.status}, {outcome.seconds:.0f} s{exact} {outcome.error[-160:]}"
-    print(" ".join(text.split()), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

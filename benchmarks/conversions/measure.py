@@ -19,12 +19,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from rockpress.core.graphs.output_parts import parts_of
-from rockpress.core.results.part_figures import worst_part
-from rockpress.core.streaming.part_similarity import compared
-from rockpress.pipeline.options.sample_options import ModelOptions
-from rockpress.pipeline.samples.ready_model import ready_model
-
+from .exactness import exactness
 from .models import Model
 from .samples import samples_of
 
@@ -34,6 +29,14 @@ TARGET = "rk3588"
 CALIBRATION, EVALUATION = 8, 4  # samples
 _HERE = Path(__file__).resolve().parent
 _CHILD = _HERE.parent.parent / "convert" / "toolkit" / "child.py"
+_PROGRAMS = {
+    "plain": "plain.py",
+    "rockpress": "ours.py",
+    "prune": "pruned.py",
+    "onnxruntime": "ort_static.py",
+}
+_OURS = ("rockpress", "prune")
+_NEWEST_OPSET = 19  # that the toolkit reads
 _POLL = 0.1  # seconds
 _KEPT, _LONGEST = 20, 300  # warnings, and letters of one
 _ANSI = re.compile(r"\x1b\[[\d;]*m")
@@ -42,17 +45,26 @@ _COMPLAINT = re.compile(r"^[WE] (?!RKNN: .*Unkown op target|rknn-toolkit2 versio
 
 @dataclass(frozen=True)
 class Case:
-    """One conversion: a model, float16 or int8, rockpress or the plain toolkit, its version."""
+    """One conversion: a model, float16 or int8, rockpress or the plain toolkit, its version.
+
+    ``calibration`` and ``evaluation`` are numbers of samples, ``mixed`` is rockpress's budget for
+    mixed precision.
+    """
 
     model: str
     precision: str
     tool: str
     toolkit: str
+    target: str = TARGET
+    calibration: int = CALIBRATION
+    evaluation: int = EVALUATION
+    mixed: str = "auto"
 
     @property
     def key(self) -> str:
         """Return the name of the case in the file of results."""
-        return "/".join((self.model, self.precision, self.tool, self.toolkit))
+        chip = () if self.target == TARGET else (self.target,)
+        return "/".join((self.model, self.precision, self.tool, self.toolkit, *chip))
 
 
 @dataclass
@@ -83,23 +95,22 @@ class Outcome:
 
 
 def measure(case: Case, model: Model, file: Path, python: Path, limit: float) -> Outcome:
-    """Convert and simulate; ``python`` has the toolkit, ``limit`` is in seconds."""
+    """Convert and simulate; ``python`` has what the tool needs, ``limit`` is in seconds."""
     with tempfile.TemporaryDirectory(prefix="conversion-") as name:
         folder = Path(name)
         job = _job(case, model, file, python, limit, folder)
         (folder / "job.json").write_text(json.dumps(job))
-        program = _HERE / ("ours.py" if case.tool == "rockpress" else "plain.py")
-        interpreter = Path(sys.executable) if case.tool == "rockpress" else python
-        command = [str(interpreter), str(program), "job.json"]
+        interpreter = Path(sys.executable) if case.tool in _OURS else python
+        command = [str(interpreter), str(_HERE / _PROGRAMS[case.tool]), "job.json"]
         code, seconds, cpu, peak = _watched(command, folder, limit)
         result = _result(folder)
         rknn = folder / "model.rknn"
         outcome = Outcome(_status(code, result, rknn), seconds, cpu, peak)
-        outcome.error = result.get("error", "")
+        outcome.error = result.get("error", "") if result else _last_line(folder / "log.txt")
         outcome.size = rknn.stat().st_size if rknn.is_file() else 0
         outcome.way = result.get("way", "")
         _add_compiler(outcome, result, folder / "log.txt")
-        outcome.sqnr_db = _exactness(model, file, folder)
+        outcome.sqnr_db = exactness(model, file, folder, case.evaluation)
         return outcome
 
 
@@ -111,17 +122,18 @@ def outcome_document(outcome: Outcome) -> dict[str, Any]:
 def _job(
     case: Case, model: Model, file: Path, python: Path, limit: float, folder: Path
 ) -> dict[str, Any]:
-    calibration = samples_of(model, CALIBRATION, seed=1)
-    evaluation = samples_of(model, EVALUATION, seed=2)
+    calibration = samples_of(model, case.calibration, seed=1)
+    evaluation = samples_of(model, case.evaluation, seed=2)
     np.savez(folder / "calib.npz", **calibration)
     np.savez(folder / "eval.npz", **evaluation)
     for position, described in enumerate(model.inputs):
         values = evaluation[described.name].reshape(-1, *described.shape)
         np.save(folder / f"eval{position}.npy", values)
     return {
-        "model": str(file.resolve()),
-        "target": TARGET,
+        "model": str(_readable(file, folder) if case.tool == "plain" else file.resolve()),
+        "target": case.target,
         "precision": case.precision,
+        "mixed": case.mixed,
         "inputs": [described.name for described in model.inputs],
         "shapes": [list(described.shape) for described in model.inputs],
         "dynamic": _is_dynamic(file),
@@ -137,13 +149,33 @@ def _job(
 
 def _dataset(model: Model, samples: dict[str, Array], folder: Path) -> str:
     lines = []
-    for index in range(CALIBRATION):
+    count = len(next(iter(samples.values())))
+    for index in range(count):
         names = [f"calib{index}_{position}.npy" for position in range(len(model.inputs))]
         for name, described in zip(names, model.inputs, strict=True):
             np.save(folder / name, samples[described.name][index].reshape(described.shape))
         lines.append(" ".join(names))
     (folder / "dataset.txt").write_text("\n".join(lines) + "\n")
     return "dataset.txt"
+
+
+def _readable(file: Path, folder: Path) -> Path:
+    """Return a model of the newest opset that the toolkit reads, where onnx can convert to it."""
+    import onnx
+    from onnx import version_converter
+
+    model = onnx.load(str(file))
+    if max(entry.version for entry in model.opset_import if not entry.domain) <= _NEWEST_OPSET:
+        return file.resolve()
+    try:
+        older = version_converter.convert_version(model, _NEWEST_OPSET)
+    except (
+        RuntimeError,
+        version_converter.ConvertError,
+    ):  # an operator that the older opset does not have
+        return file.resolve()
+    onnx.save(older, str(folder / "older.onnx"))
+    return folder / "older.onnx"
 
 
 def _is_dynamic(file: Path) -> bool:
@@ -218,6 +250,11 @@ def _status(code: int | None, result: dict[str, Any], rknn: Path) -> str:
     return f"{kind} in {result['stage']}" if "stage" in result else kind
 
 
+def _last_line(log: Path) -> str:
+    lines = _ANSI.sub("", log.read_text(errors="replace")).split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")[-2000:]
+
+
 def _add_compiler(outcome: Outcome, result: dict[str, Any], log: Path) -> None:
     """Add cycles and warnings: as rockpress gives them, or from the plain toolkit's log."""
     from rockpress.convert.chips.compiler_log import parse_layers
@@ -236,36 +273,3 @@ def _add_warnings(outcome: Outcome, warnings: list[str]) -> None:
     """Count all warnings and store some: where NaN come up the toolkit prints a million lines."""
     outcome.warning_count = len(warnings)
     outcome.warnings = [text[:_LONGEST] for text in warnings[:_KEPT]]
-
-
-def _exactness(model: Model, file: Path, folder: Path) -> float | None:
-    """Return the SQNR in dB of the worst part; None without outputs, NaN for NaN or shapes."""
-    files = sorted(folder.glob("output*.npy"))
-    if not files:
-        return None
-    outputs = [np.load(path) for path in sorted(files, key=lambda path: int(path.stem[6:]))]
-    reference = _reference(model, file)
-    rows = [values.reshape(len(values), -1) for values in reference]
-    if [each.shape for each in rows] != [each.shape for each in outputs]:
-        return float("nan")
-    shapes = {described.name: described.shape for described in model.inputs}
-    parts = parts_of(ready_model(file, ModelOptions(input=shapes)).model)
-    worst = worst_part(compared(parts, rows, outputs))
-    return worst.sqnr_db if worst.finite else float("nan")
-
-
-def _reference(model: Model, file: Path) -> list[Array]:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # some models declare outputs of another shape than they give
-    session = onnxruntime.InferenceSession(str(file), options, ["CPUExecutionProvider"])
-    samples = samples_of(model, EVALUATION, seed=2)
-    rows = []
-    for index in range(EVALUATION):
-        feeds = {
-            described.name: np.asarray(samples[described.name][index].reshape(described.shape))
-            for described in model.inputs
-        }
-        rows.append([np.asarray(output, np.float64) for output in session.run(None, feeds)])
-    return [np.stack(column) for column in zip(*rows, strict=True)]

@@ -12,8 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-
 
 def main() -> None:
     """Do the job; ``result.json`` says what came of it."""
@@ -46,7 +44,10 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
 
     shapes = dict(zip(job["inputs"], map(tuple, job["shapes"]), strict=True))
     recipe = make_recipe(
-        Path(job["model"]), toolkit_python=Path(job["python"]), timeout=job["timeout"]
+        Path(job["model"]),
+        toolkit_python=Path(job["python"]),
+        timeout=job["timeout"],
+        mixed=job["mixed"],
     )
     ready = ready_model(recipe.model, ModelOptions(input=shapes))
     floating = Path("float.onnx")
@@ -78,4 +79,6 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from rockpress.cli.handler import run
+
+    sys.exit(run(main))  # 3, as the command's, for a bug
