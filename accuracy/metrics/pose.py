@@ -73,7 +73,7 @@ class PosePrecision(ObjectMetric):
         poses = []
         for corners, scores, rows in decode_shaped(arrays, extras, self.head, self.size, scale):
             anchors, boxes = select_anchors(corners, scores, self.score, overlap)
-            places = rows[anchors].reshape(len(anchors), -1, each)[..., :2]
+            places = rows[anchors].reshape(len(anchors), extras // each, each)[..., :2]
             poses.append(Poses(boxes.corners, boxes.scores, boxes.classes, places))
         return poses
 

@@ -187,3 +187,9 @@ def test_anchors_of_ones_own() -> None:
     np.testing.assert_allclose(doubled[:, 2:] - doubled[:, :2], 2 * (usual[:, 2:] - usual[:, :2]))
     with pytest.raises(OptionError, match="three widths"):
         find_metric("map50", {"anchors": "1,2,3"})
+
+
+def test_a_pose_model_may_find_nothing() -> None:
+    metric = find_metric("pose50", {"keypoints": "2"}).bound((64, 64))
+    (poses,) = metric.predict([np.zeros((1, 4 + 1 + 6, 84))])
+    assert poses.keypoints.shape == (0, 2, 2)
