@@ -11,9 +11,10 @@ from pathlib import Path
 from onnx import ModelProto, TensorProto
 
 from ...calibration_data.hygiene import sample_warnings
+from ...calibration_data.image_inputs import preprocess_for
 from ...calibration_data.preprocess import Preprocess
 from ...calibration_data.preprocessing import Preprocessing
-from ...calibration_data.samples import Samples, open_samples, preprocess_for
+from ...calibration_data.samples import Samples, open_samples
 from ...core.diagnostics import Diagnostic, option
 from ...core.errors import OptionError
 from ...core.graphs.determinism import require_deterministic

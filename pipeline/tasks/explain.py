@@ -10,7 +10,7 @@ from ...core.progress import Progress
 from ...quantize.error_report import TensorError, error_report
 from ...quantize.integer.equalize import as_planned
 from ...quantize.quantize import QuantizeResult
-from .quantizing import held_out
+from .held_out import held_out
 
 
 def errors_of(

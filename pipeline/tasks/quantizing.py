@@ -33,13 +33,10 @@ from ..recipes.recipe import Recipe
 from ..samples.bound_metric import bound_metric
 from ..samples.task_metric import judge_for
 from .converting import require_toolkit
+from .held_out import held_out
 from .npu_time import npu_time
 
-# samples to compare the methods of quantization on; with fewer than two the difference is chance
-_LEAST_HELD_OUT, _MOST_HELD_OUT = 2, 24
 _DEFAULT_TOOLKIT = ToolkitSettings()
-# a label says less than an output does: of 24 samples it takes four that flip to tell
-_MOST_LABELLED = 96
 
 
 def quantize_step(
@@ -262,16 +259,6 @@ def _mixed_shortfall(options: QuantizeOptions, plan: Plan) -> tuple[Diagnostic, 
     else:
         return ()
     return (Diagnostic("mixed-budget", f"{option('mixed', options.mixed)} {text}", hint),)
-
-
-def held_out(calib: Samples, seed: int) -> tuple[Samples, Samples | None]:
-    """Return the samples to learn from, and those to choose by: a fifth, if there are enough."""
-    most = _MOST_HELD_OUT if calib.labels is None else _MOST_LABELLED
-    count = min(len(calib) // 5, most)
-    if count < _LEAST_HELD_OUT:
-        return calib.grouped(), None
-    learning, held = calib.split(count, seed)
-    return learning.grouped(), held
 
 
 def quantization_figure(quantized: QuantizeResult) -> QuantizationFigure:

@@ -29,8 +29,9 @@ from ...quantize.quantize import QuantizeResult
 from ...quantize.rendering.qdq import dequantized_names
 from ..recipes.recipe import Recipe
 from .converting import NpuFeeds, conversion_request
+from .held_out import held_out
 from .plan_handover import is_hybrid
-from .quantizing import QuantizeTask, held_out
+from .quantizing import QuantizeTask
 
 # every tensor of every sample is on disk for a while, and the simulator takes seconds for each
 _SIMULATED_SAMPLES = 8

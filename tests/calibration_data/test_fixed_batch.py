@@ -14,14 +14,15 @@ from rockpress.accuracy.compare import compare
 from rockpress.accuracy.metrics.metric_table import bind_metric
 from rockpress.accuracy.preprocess.preprocess_audit import audit_preprocess
 from rockpress.accuracy.runners import run_onnxruntime, sample_rows
+from rockpress.calibration_data.image_inputs import preprocess_for
 from rockpress.calibration_data.preprocessing import Preprocessing
-from rockpress.calibration_data.samples import Samples, open_samples, preprocess_for
+from rockpress.calibration_data.samples import Samples, open_samples
 from rockpress.core.errors import ModelError, OptionError, SamplesError
 from rockpress.core.session import Session
 from rockpress.pipeline.options.prune_options import PruneOptions
 from rockpress.pipeline.samples.task_metric import judge_for
 from rockpress.pipeline.tasks.distilling import split_for_pruning
-from rockpress.pipeline.tasks.quantizing import held_out
+from rockpress.pipeline.tasks.held_out import held_out
 from samples import labelled_images, pixels, save_images
 
 Array = NDArray[Any]

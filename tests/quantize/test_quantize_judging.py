@@ -20,7 +20,8 @@ from rockpress.core.progress import SILENT
 from rockpress.core.session import Session
 from rockpress.core.types import Array
 from rockpress.pipeline.samples.task_metric import judge_for
-from rockpress.pipeline.tasks.quantizing import held_out, quantize_step
+from rockpress.pipeline.tasks.held_out import held_out
+from rockpress.pipeline.tasks.quantizing import quantize_step
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import read_plan
 from rockpress.quantize.trials.held_out_samples import HeldOut, Logits, logits_of
