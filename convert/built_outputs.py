@@ -15,6 +15,7 @@ from ..core.diagnostics import Diagnostic, option
 from ..core.errors import ModelError
 from ..core.graphs.graph import Graph
 from ..core.types import Array, Shape
+from .lowering.interface import copies_of
 from .toolkit.job import BuildResult
 from .toolkit.rknn_file import read_rknn
 
@@ -24,7 +25,8 @@ class OutputMatch:
     """A build with an output for each of the model's, by name which it really has.
 
     Those ``dropped`` are not in the file: NaN stands for them. Nor are those ``constant``, for
-    which their value stands. ``renamed`` pairs the model's name with the file's.
+    which their value stands, nor the ``copies``, pairs of an output and the one that it repeats.
+    ``renamed`` pairs the model's name with the file's.
     """
 
     built: BuildResult
@@ -32,6 +34,7 @@ class OutputMatch:
     dropped: tuple[str, ...] = ()
     constant: tuple[str, ...] = ()
     renamed: tuple[tuple[str, str], ...] = ()
+    copies: tuple[tuple[str, str], ...] = ()
 
     @property
     def warnings(self) -> Iterator[Diagnostic]:
@@ -39,6 +42,11 @@ class OutputMatch:
         for lost, why, hint in (
             (self.dropped, "which the model computes", "the result cannot stand for the model"),
             (self.constant, "which no input reaches", "keep the constant in the application"),
+            (
+                tuple(name for name, _ in self.copies),
+                f"the same as {' and '.join(repr(source) for _, source in self.copies)}",
+                "read that output for it",
+            ),
         ):
             if lost:
                 yield Diagnostic(
@@ -67,19 +75,22 @@ def matched_outputs(built: BuildResult, model: ModelProto) -> OutputMatch:
         return OutputMatch(built)
     if present == names:
         return OutputMatch(built)
-    places = _places(names, present)
-    missing = [name for name in names if name not in places]
+    graph = Graph(model)
+    copies = copies_of(graph)
+    places = _places([name for name in names if name not in copies], present)
     if built.outputs is not None and not len(present) == len(built.outputs) >= len(places):
         return OutputMatch(built)  # the file says nothing that the simulator agrees with
-    graph = Graph(model)
-    constants = {name: _constant(graph, name) for name in missing}
-    renamed = [(name, present[places[name]]) for name in names if name in places]
+    renamed = tuple((name, present[places[name]]) for name in names if name in places)
+    repeated = tuple(pair for pair in copies.items() if pair[1] in places)
+    places.update({name: places[source] for name, source in repeated})
+    constants = {name: _constant(graph, name) for name in names if name not in places}
     return OutputMatch(
         replace(built, outputs=_in_order(built.outputs, places, graph, constants)),
-        tuple(name for name in names if name in places),
-        tuple(name for name in missing if constants[name] is None),
-        tuple(name for name in missing if constants[name] is not None),
+        tuple(name for name, _ in renamed),
+        tuple(name for name, value in constants.items() if value is None),
+        tuple(name for name, value in constants.items() if value is not None),
         tuple(pair for pair in renamed if pair[0] != pair[1]),
+        repeated,
     )
 
 

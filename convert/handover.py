@@ -53,16 +53,16 @@ class ModelInput:
 
     @property
     def fed_shape(self) -> tuple[int, ...]:
-        """The shape of one sample: NHWC for pixels, else the model's own."""
+        """The shape of one sample: NHWC for pixels, else the model's own; (1,) for a number."""
         if not self.pixels:
-            return self.shape
+            return self.shape or (1,)
         batch, channels, height, width = self.shape
         return (batch, height, width, channels)
 
     def normalised(self, values: Array) -> Array:
         """Return what the model itself takes of NCHW ``values``: mean and std applied to pixels."""
         if not self.pixels:
-            return values
+            return values.reshape(self.shape)
         mean, std = (
             np.asarray(channels, np.float32).reshape(-1, 1, 1) for channels in (self.mean, self.std)
         )
@@ -191,6 +191,8 @@ def _checked(sample: Sample, tensor: ModelInput, number: int) -> Array:
             f"it has: {', '.join(sample) or 'nothing'}",
         )
     value = np.asarray(sample[tensor.name])
+    if not tensor.shape and value.size == 1:
+        value = value.reshape(1)
     if value.shape != tensor.fed_shape:
         raise SamplesError(
             f"sample {number} has the shape {value.shape} for {tensor.name!r}, "

@@ -16,6 +16,7 @@ from .chips.targets import Target
 from .handover import ModelInput, calibration_feeds
 from .lowering.channel_padding import needs_whole_blocks, with_whole_blocks
 from .lowering.hybrid import with_fused_tensors, with_measured_tensors
+from .lowering.interface import with_toolkit_interface
 from .lowering.qdq_lowering import lower_qdq
 from .lowering.scale_probe import needs_lowering
 from .request import ToolkitSettings
@@ -82,15 +83,16 @@ def build(task: ToolkitBuild) -> tuple[BuildResult, tuple[Diagnostic, ...]]:
 
 
 def _model_file(task: ToolkitBuild) -> Path:
-    """What the toolkit is given: the file itself, or the lowered form of a QDQ model."""
-    if task.dtype == "w8a16" and needs_whole_blocks(task.loaded):
-        path = task.folder / "padded" / task.model.name
-        save_model(with_whole_blocks(task.loaded), path)
-        return path
-    if task.quantization != "qdq" or not needs_lowering(task.toolkit.python):
+    """What the toolkit is given: the file itself, or the form of it that the toolkit takes."""
+    model = with_toolkit_interface(task.loaded)
+    if task.dtype == "w8a16" and needs_whole_blocks(model):
+        model = with_whole_blocks(model)
+    if task.quantization == "qdq" and needs_lowering(task.toolkit.python):
+        model = lower_qdq(model)
+    if model is task.loaded:
         return task.model.resolve()
-    path = task.folder / "lowered.onnx"
-    save_model(lower_qdq(task.loaded), path)
+    path = task.folder / "lowered" / task.model.name
+    save_model(model, path)
     return path
 
 

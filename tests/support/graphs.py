@@ -103,8 +103,9 @@ def random_feeds(
     random = np.random.default_rng(seed)
     return [
         {
-            name: (scale * random.standard_normal(shape) + shift).astype(
-                helper.tensor_dtype_to_np_dtype(dtypes.get(name, TensorProto.FLOAT))
+            name: np.asarray(
+                scale * random.standard_normal(shape) + shift,
+                helper.tensor_dtype_to_np_dtype(dtypes.get(name, TensorProto.FLOAT)),
             )
             for name, shape in inputs.items()
         }

@@ -1,0 +1,79 @@
+"""Inputs and outputs in the form that the toolkit takes: each output once, and none without axes.
+
+Of two outputs that are the same tensor rknn-toolkit2 2.5.0 drops one, or it crashes; an input that
+is an output too is dropped as well; an input of rank 0 ends in an IndexError.
+"""
+
+from __future__ import annotations
+
+from onnx import ModelProto, helper
+
+from ...core.graphs.graph import Graph, free_name, refill, replace_nodes
+
+_COPYING = {"Identity", "QuantizeLinear", "DequantizeLinear"}
+
+
+def with_toolkit_interface(model: ModelProto) -> ModelProto:
+    """Return the model, or a copy where it has such inputs or outputs.
+
+    Outputs that repeat another are left out, see ``copies_of``. An input that is an output is
+    handed through under another name. A single number is fed as a tensor of one axis.
+    """
+    graph = Graph(model)
+    copies = copies_of(graph)
+    handed = set(graph.input_names).intersection(graph.output_names)
+    numbers = [name for name in graph.input_names if graph.shapes.get(name) == ()]
+    if not (copies or handed or numbers):
+        return model
+    changed = ModelProto()
+    changed.CopyFrom(model)
+    outputs = changed.graph.output
+    refill(outputs, [value for value in outputs if value.name not in copies])
+    for value in outputs:
+        if value.name in handed:
+            source, value.name = value.name, free_name(f"{value.name}/output", graph.names)
+            changed.graph.node.append(helper.make_node("Identity", [source], [value.name]))
+    for name in numbers:
+        _give_axis(changed, name, free_name(f"{name}/number", graph.names))
+    return changed
+
+
+def copies_of(graph: Graph) -> dict[str, str]:
+    """Return each output that repeats an earlier one -> that one, as the toolkit is given it.
+
+    >>> from onnx import parser
+    >>> text = '''<ir_version: 8, opset_import: ["": 13]> g (float[2] x) => (float[2] y, float[2] z)
+    ...     { y = Relu(x) z = Identity(y) }'''
+    >>> copies_of(Graph(parser.parse_model(text)))
+    {'z': 'y'}
+    """
+    first: dict[str, str] = {}
+    copies = {}
+    for name in graph.output_names:
+        source = _source(graph, name)
+        if source in graph.producers or source in graph.input_names:
+            original = first.setdefault(source, name)
+            if original != name:
+                copies[name] = original
+    return copies
+
+
+def _source(graph: Graph, name: str) -> str:
+    """The tensor whose values an output has, but for rounding."""
+    node = graph.producers.get(name)
+    while node is not None and node.op_type in _COPYING:
+        name = node.input[0]
+        node = graph.producers.get(name)
+    return name
+
+
+def _give_axis(model: ModelProto, name: str, inside: str) -> None:
+    """Give an input of rank 0 one axis, which is taken away before anything reads it."""
+    for value in model.graph.input:
+        if value.name == name:
+            value.type.tensor_type.shape.dim.add().dim_value = 1
+    nodes = list(model.graph.node)
+    for node in nodes:
+        node.input[:] = [inside if tensor == name else tensor for tensor in node.input]
+    squeeze = helper.make_node("Squeeze", [name], [inside], inside)
+    replace_nodes(model.graph, [squeeze, *nodes])
