@@ -222,7 +222,9 @@ def mixed_precision(
         return layer_cycles(layer, target, dtype)
 
     below_db = None if is_asked else mixing.below_db
-    return MixedPrecision(budget, cost, options.search_time, below_db, dtype, time)
+    by_cycles = budget if is_asked else mixing.rescue
+    counted = None if by_cycles.kind == "latency" else by_cycles
+    return MixedPrecision(budget, cost, options.search_time, below_db, dtype, time, counted)
 
 
 def quantize_warnings(options: QuantizeOptions, result: QuantizeResult) -> tuple[Diagnostic, ...]:

@@ -56,7 +56,10 @@ def mixed_activations(
         least_db = -math.inf if mixed.below_db is None else mixed.below_db
         time_of, budget = mixed.time, mixed.budget
         trial = TimedTrial(render_with, held_out.sqnr_db, time_of, budget, deadline, least_db)
-        return timed_choices(graph, scale_groups(plan), noise, trial, progress)
+        timed = timed_choices(graph, scale_groups(plan), noise, trial, progress)
+        if timed[0].ms is not None or mixed.counted is None:
+            return timed
+        mixed = replace(mixed, budget=mixed.counted, time=None)
     soon = half + mixed.seconds / 10  # the rest of the time is for the trials
     choices = growing_choices(graph, plan, noise, mixed, soon)
 

@@ -64,7 +64,9 @@ class MixedPrecision:
     """A budget for tensors in 16 bits of ``dtype``, the cost of layers, and the time to search.
 
     With ``below_db`` it is only tried where the model without it stays below that on held-out
-    samples. With ``time`` every choice is built and judged by its milliseconds, not by ``cost``.
+    samples. With ``time`` every choice is built and judged by its milliseconds, not by ``cost``;
+    should the toolkit not build the int8 model, ``counted`` is the budget instead, None for no
+    other choice.
     """
 
     budget: MixedBudget
@@ -73,6 +75,7 @@ class MixedPrecision:
     below_db: float | None = None
     dtype: str = "float16"
     time: NpuTime | None = None
+    counted: MixedBudget | None = None
 
     @property
     def is_asked(self) -> bool:

@@ -77,11 +77,15 @@ def mixed_plan(net: ModelProto, tmp_path: Path) -> Callable[..., Plan]:
         seconds: float = 300,
         model: ModelProto = net,
         below_db: float | None = None,
+        counted: str = "",
     ) -> Plan:
         def cost(layer: LayerShape, dtype: str) -> float:
             return layer_cycles(layer, RK3588, dtype)
 
-        mixed = MixedPrecision(parse_mixed(budget), cost, seconds, below_db, time=time)
+        instead = parse_mixed(counted) if counted else None
+        mixed = MixedPrecision(
+            parse_mixed(budget), cost, seconds, below_db, time=time, counted=instead
+        )
         size = Graph(model).shapes["x"][-1]
         given = samples(12, 0, size), samples(4, 1, size)
         paths = tmp_path / "q.onnx", tmp_path / "p.toml"
@@ -187,6 +191,14 @@ def test_what_cannot_be_built_is_no_choice(mixed_plan: Callable[..., Plan]) -> N
     assert "p" not in plan.high_precision
     nothing = mixed_plan("latency=+50%", by_number(lambda model: None))
     assert [(one.floating, one.ms) for one in nothing.tradeoffs] == [((), None)]
+
+
+def test_cycles_count_where_the_toolkit_builds_nothing(mixed_plan: Callable[..., Plan]) -> None:
+    """A vision transformer is built another way then, which takes the types as well."""
+    plan = mixed_plan("latency=+10%", by_number(lambda model: None), counted="cycles=+30%")
+    assert plan.high_precision
+    assert all(each.cycles_ratio is not None for each in plan.tradeoffs)
+    assert max(each.sqnr_db for each in plan.tradeoffs) > plan.tradeoffs[0].sqnr_db + 5
 
 
 def test_the_search_ends_in_time_and_where_it_is_good_enough(
