@@ -69,7 +69,8 @@ def _filled_by_family(recipe: Recipe, verb: str, progress: Progress) -> FilledRe
     settings = {name: each for name, each in match.settings.items() if name not in inside}
     taken = _free(recipe, settings, verb)
     options = tuple(TakenOption(name, each.value, each.source) for name, each in taken.items())
-    family = FamilyFigure(name, options, _cut_options(match.cut, verb))
+    cut = None if view.operators.get("QuantizeLinear") else match.cut  # ended before that, or never
+    family = FamilyFigure(name, options, _cut_options(cut, verb))
     for text in (family_text(family) if taken else "", cut_text(family)):
         if text:
             progress.note(render(text))

@@ -97,10 +97,12 @@ def is_mean_over_bins(view: ModelView, node: NodeProto) -> bool:
     Its weight is 0, 1, 2 ... for the bins: Li et al., Generalized focal loss, NeurIPS 2020.
     """
     weight = view.constant(node.input[1]) if node.op_type == "Conv" else None
-    if weight is None or len(node.input) > 2 or weight.ndim != 4:
+    if weight is None or weight.ndim != 4:
         return False
     bins = weight.shape[1]
-    return weight.shape == (1, bins, 1, 1) and np.array_equal(weight.ravel(), np.arange(bins))
+    # pruning and quantizing move the numbers a little
+    is_sum = bins > 1 and weight.shape == (1, bins, 1, 1)
+    return is_sum and np.allclose(weight.ravel(), np.arange(bins), atol=0.5)
 
 
 def _map_of(view: ModelView, node: NodeProto) -> HeadMap | None:
@@ -114,7 +116,8 @@ def _map_of(view: ModelView, node: NodeProto) -> HeadMap | None:
 
 def is_raw(view: ModelView, scales: Sequence[Scale]) -> bool:
     """Return whether the model ends at the maps themselves."""
-    return bool(scales) and set(names_of(scales)) == {output.name for output in view.outputs}
+    ends = {view.source(output.name) for output in view.outputs}
+    return bool(scales) and set(names_of(scales)) == ends
 
 
 def rows_outputs(view: ModelView, columns: int, rows: int | None) -> list[str]:

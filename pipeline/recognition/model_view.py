@@ -21,6 +21,7 @@ Dims = tuple[int | None, ...]
 _CHANNELS = (1, 3)
 _ARITHMETIC = "Add Sub Mul Div".split()
 _MOVING = "Cast Transpose Slice Concat Reshape Identity Pad QuantizeLinear DequantizeLinear".split()
+_SAME = "QuantizeLinear DequantizeLinear Identity Cast".split()
 _EXAMPLE = 640  # height and width where any will do
 _LARGEST_CONSTANT = 1 << 20  # values: a table of anchors is one, a layer's weight is of no use
 
@@ -147,13 +148,36 @@ class ModelView:
         return _inferred(fixed)
 
     def constant(self, name: str) -> Array | None:
-        """Return a constant of the graph; None for another tensor, and for one that is large."""
+        """Return a constant of the graph; None for another tensor, and for one that is large.
+
+        One that is quantized is given as the numbers that it stands for.
+        """
+        maker = self.producers.get(name)
+        if maker is not None and maker.op_type == "DequantizeLinear":
+            return self._dequantized(maker)
         tensor = self._constants.get(name)
         if tensor is None or tensor.data_location == TensorProto.EXTERNAL:
             return None
         if np.prod(tensor.dims, dtype=np.int64) > _LARGEST_CONSTANT:
             return None
         return np.asarray(numpy_helper.to_array(tensor))
+
+    def _dequantized(self, node: NodeProto) -> Array | None:
+        """Return what a DequantizeLinear of one scale makes of a constant."""
+        values, *rest = (self.constant(name) for name in node.input)
+        steps = [part.item() for part in rest if part is not None and part.size == 1]
+        if values is None or len(steps) < len(rest):
+            return None
+        scaled: Array = (values.astype(np.float64) - sum(steps[1:])) * steps[0]
+        return scaled
+
+    def source(self, name: str) -> str:
+        """Return the tensor that a tensor is but another number format or name of."""
+        node = self.producers.get(name)
+        while node is not None and node.op_type in _SAME:
+            name = node.input[0]
+            node = self.producers.get(name)
+        return name
 
     def is_constant(self, name: str) -> bool:
         """Return whether a tensor is a constant of the graph."""

@@ -54,7 +54,7 @@ def match_export(
     outputs = [output for output in view.outputs if output.name not in beside]
     scales = head_scales(view, [output.name for output in outputs])
     fits = has_head(scales, maps)
-    is_raw = fits and set(names_of(scales)) == {output.name for output in outputs}
+    is_raw = fits and set(names_of(scales)) == {view.source(output.name) for output in outputs}
     head = "yolov8" if is_raw else _head_of(view, outputs, scales)
     says = is_export(view, task)
     if not says and not (has_form and fits and head):

@@ -161,6 +161,7 @@ def _ended_at(model: ModelProto, outputs: Sequence[str]) -> ModelProto:
                 else "rockpress inspect lists its tensors",
             )
     ended = extract_until(model, outputs)
+    ended.metadata_props.extend(model.metadata_props)
     read = {name for node in ended.graph.node for name in read_by(node)}
     left = [value for value in fed_inputs(ended.graph) if value.name in read]
     if len(left) == 1:  # the others are such as the scale of a detector's boxes: images will do now

@@ -17,14 +17,17 @@ from graphs import model_of
 from rockpress.accuracy.metrics.metric_table import find_metric
 from rockpress.accuracy.runners import without_batch
 from rockpress.core.graphs.graph import extract_until
+from rockpress.core.results.family_figure import FamilyFigure, TakenOption
 from rockpress.core.session import Session
 from rockpress.pipeline.families import find_family
 from rockpress.pipeline.family_recognition import match_at, recognise
 from rockpress.pipeline.filled_recipe import fill_recipe
+from rockpress.pipeline.quantize_file import quantize_file
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.recognition.family import Match
 from rockpress.pipeline.recognition.model_view import view_of
 from rockpress.pipeline.samples.ready_model import ready_model
+from samples import noise_images
 
 LETTERBOXED = {"resize": "letterbox", "std": 255.0}
 
@@ -122,6 +125,26 @@ def test_a_model_that_the_user_ends_is_read_as_it_is_then() -> None:
     name, match = recognise(view_of(model, match.cut.outputs))
     assert name == "ultralytics-detect" and match and match.cut is None
     assert values(match)["metric_option.head"] == "yolov8"
+
+
+@pytest.mark.parametrize("at_heads", [False, True])
+def test_quantized_it_is_of_the_same_family(at_heads: bool, tmp_path: Path) -> None:
+    model = with_metadata(ultralytics(), **says())
+    _, match = recognise(view_of(model))
+    assert match and match.cut
+    onnx.save(model, tmp_path / "m.onnx")
+    images = noise_images(tmp_path / "images", 4)
+    recipe = make_recipe(tmp_path / "m.onnx", calib=images, method="min-max", mixed="off")
+    ends = match.cut.outputs if at_heads else ()
+    quantize_file(recipe.with_options(outputs=ends), tmp_path / "q.onnx")
+    quantized = onnx.load(tmp_path / "q.onnx")
+    name, again = recognise(view_of(quantized))
+    assert name == "ultralytics-detect" and again and again.evidence == "metadata"
+    assert values(again) == values(match)
+    assert fill_recipe(make_recipe(tmp_path / "q.onnx"), "run").family == FamilyFigure(
+        name,
+        tuple(TakenOption(key, each.value, each.source) for key, each in again.settings.items()),
+    )
 
 
 def test_maps_alone_are_a_guess() -> None:
