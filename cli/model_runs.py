@@ -154,7 +154,7 @@ def show_plans(jobs: Sequence[ModelJob], *, as_json: bool) -> None:
         print_json({"schema": SCHEMA, "targets": targets})
         return
     for name, plan in plans:
-        lines = [family_text(plan.family)] if plan.family else []
+        lines = [family_text(plan.family)] if plan.family and plan.family.taken else []
         title = f"{name}: {plan.target}" if name else plan.target
         print_lines([f"{title} -> {plan.output}", *(f"  {line}" for line in lines)])
         print_lines(f"  {stage.name:<18}  {stage.status:<6}  {stage.what}" for stage in plan.stages)
