@@ -9,7 +9,7 @@ from ..accuracy.metrics.label_metric import Form, metric_of_labels
 from ..calibration_data.sources.labels import Labels
 from ..calibration_data.sources.open_source import open_source
 from ..core.errors import RockpressError
-from ..core.graphs.model import parse_model
+from ..core.graphs.model import load_structure
 from ..core.progress import Progress
 from .options.option_table import options_of
 from .recipes.recipe import Recipe
@@ -46,7 +46,7 @@ def _labels_of(path: Path | None) -> Labels | None:
 
 def _forms(recipe: Recipe) -> list[Form]:
     """Return the shapes of the outputs that the metric would read, without their batch axes."""
-    outputs = view_of(parse_model(recipe.model), recipe.shape.outputs).outputs
+    outputs = view_of(load_structure(recipe.model), recipe.shape.outputs).outputs
     read = recipe.metric.metric_output or tuple(output.name for output in outputs)
     shapes = {output.name: output.shape for output in outputs}
     return [shapes[name][1:] for name in read if name in shapes]

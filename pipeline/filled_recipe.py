@@ -14,7 +14,7 @@ from ..calibration_data.sources.open_source import open_source
 from ..calibration_data.sources.source_types import ImageSource
 from ..core.diagnostics import render
 from ..core.errors import ModelError, OptionError, RockpressError
-from ..core.graphs.model import parse_model
+from ..core.graphs.model import load_structure
 from ..core.progress import SILENT, Progress
 from ..core.results.family_figure import FamilyFigure, TakenOption
 from ..report.text.family_text import cut_text, family_text
@@ -100,7 +100,7 @@ def _view_of(recipe: Recipe) -> ModelView | None:
     if name == OFF:
         return None
     try:
-        return view_of(parse_model(recipe.model), path=recipe.model)
+        return view_of(load_structure(recipe.model), path=recipe.model)
     except ModelError:
         if name == AUTO:  # whoever loads it says more
             return None

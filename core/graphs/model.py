@@ -12,12 +12,12 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, ValueInfoProto, numpy_helper
+from onnx import ModelProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from ..errors import ModelError
 from ..files import sha256_of, write_bytes
 from .current_form import in_current_form
-from .graph import all_nodes, inner_graphs, nodes_in
+from .graph import all_nodes, inner_graphs, nodes_in, refill
 from .other_formats import format_of_content, other_format
 
 _PROTOBUF_LIMIT = 2**31 - 1
@@ -43,6 +43,16 @@ def load_model(path: Path) -> ModelProto:
     _check_structure(model, path)
     _check_operators(model, path)
     _check_finite(model, path)
+    return model
+
+
+def load_structure(path: Path) -> ModelProto:
+    """Read a model as ``load_model`` does, but none of its external data; its weights are not read.
+
+    Raises ModelError when the file is missing or is no valid ONNX model.
+    """
+    model = in_current_form(parse_model(path))
+    _check_structure(_with_external_fed(model), path)
     return model
 
 
@@ -204,6 +214,21 @@ def _check_structure(model: ModelProto, path: Path) -> None:
         raise ModelError(
             f"{path}: not a valid ONNX model: {_first_line(error)}", "export the model again"
         ) from error
+
+
+def _with_external_fed(model: ModelProto) -> ModelProto:
+    """What the checker takes without external data: a copy that is fed what is kept there."""
+    external = [t for t in model.graph.initializer if t.data_location == TensorProto.EXTERNAL]
+    if not external:
+        return model
+    fed = ModelProto()
+    fed.CopyFrom(model)
+    own = (t for t in fed.graph.initializer if t.data_location != TensorProto.EXTERNAL)
+    refill(fed.graph.initializer, own)
+    for tensor in external:
+        value = helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+        fed.graph.input.append(value)
+    return fed
 
 
 def _with_all_shapes(model: ModelProto) -> ModelProto:

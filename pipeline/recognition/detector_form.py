@@ -96,7 +96,8 @@ def is_mean_over_bins(view: ModelView, node: NodeProto) -> bool:
 
     Its weight is 0, 1, 2 ... for the bins: Li et al., Generalized focal loss, NeurIPS 2020.
     """
-    weight = view.constant(node.input[1]) if node.op_type == "Conv" else None
+    has_weight = node.op_type == "Conv" and len(node.input) > 1
+    weight = view.constant(node.input[1]) if has_weight else None
     if weight is None or weight.ndim != 4:
         return False
     bins = weight.shape[1]
@@ -106,7 +107,7 @@ def is_mean_over_bins(view: ModelView, node: NodeProto) -> bool:
 
 
 def _map_of(view: ModelView, node: NodeProto) -> HeadMap | None:
-    weight = view.fixed_shapes.get(node.input[1], ())
+    weight = view.fixed_shapes.get(node.input[1], ()) if len(node.input) > 1 else ()
     if len(weight) != 4 or weight[0] is None:
         return None
     shape = view.fixed_shapes.get(node.output[0], ())

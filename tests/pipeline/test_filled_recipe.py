@@ -158,3 +158,22 @@ def test_init_writes_it_into_the_recipe(model: Path, tmp_path: Path, rockpress: 
     recipe = read_jobs(tmp_path / "rockpress.toml")[0].recipe
     assert recipe.preprocessing.resize == "letterbox" and recipe.metric.metric == "map50"
     assert taken(fill_recipe(recipe, "run")).keys() <= {"metric_option.head"}
+
+
+def test_weights_that_are_kept_apart_are_not_read(model: Path, tmp_path: Path) -> None:
+    apart = onnx.load(model)
+    onnx.save(
+        apart, tmp_path / "m.onnx", save_as_external_data=True, location="w", size_threshold=0
+    )
+    (tmp_path / "w").unlink()
+    assert taken(filled(tmp_path / "m.onnx"))["resize"] == "letterbox"
+
+
+def test_a_model_that_is_not_valid_is_left_to_whoever_loads_it(model: Path, tmp_path: Path) -> None:
+    broken = onnx.load(model)
+    layer = next(node for node in broken.graph.node if node.op_type == "Conv")
+    del layer.input[:]
+    onnx.save(broken, tmp_path / "m.onnx")
+    assert filled(tmp_path / "m.onnx").family is None
+    with pytest.raises(ModelError, match="not a valid ONNX model"):
+        filled(tmp_path / "m.onnx", family="ultralytics-detect")
