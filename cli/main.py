@@ -27,7 +27,7 @@ COMMANDS = {
     "check": "Compare a compressed model with its baseline.",
     "inspect": "Show what is inside a model, and how to feed it.",
     "doctor": "Check what is installed here and what it can do.",
-    "init": "Write a recipe for a model, a Makefile fragment and a CI workflow.",
+    "init": "Write a recipe for models, a Makefile fragment and a file for CI.",
     "cache": "Show what is kept of finished stages, or remove it.",
     "demo": "Run the whole chain on the bundled model and data.",
 }

@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
-import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .. import parameters as o
 from ..verb_options import OptionValues, VerbCommand, takes
 
+if TYPE_CHECKING:
+    from ...pipeline.ci_files import Ci
+    from ...pipeline.starter_recipe import StartedModel
+
+Models = Annotated[
+    list[Path], typer.Argument(metavar="MODEL", help="ONNX models to read.", show_default=False)
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace files that are there already.")]
+Service = Annotated[
+    str | None,
+    typer.Option(
+        "--ci",
+        metavar="github|gitlab|none",
+        help="Write a file for this CI service. [default: the one that the folder's repository "
+        "uses, none outside of one]",
+        show_default=False,
+    ),
+]
+
+# what a hint asks for -> how it is given
+_ASKED = {"calib": "--calib FOLDER", "size": "--size HEIGHTxWIDTH"}
 
 app = typer.Typer(add_completion=False)
 
@@ -20,54 +40,98 @@ app = typer.Typer(add_completion=False)
 @app.command(cls=VerbCommand)
 @takes("init")
 def command(
-    model: o.Model,
+    models: Models,
     options: OptionValues,
     output: Annotated[Path, o.output_folder(".")] = Path(),
+    ci: Service = None,
     force: Force = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
 ) -> None:
-    """Write a recipe for a model, a Makefile fragment and a CI workflow."""
-    from ...convert.chips.targets import find_target
-    from ...core.graphs.model import require_model_file
-    from ...pipeline.filled_recipe import fill_recipe
-    from ...pipeline.recipes.recipe import make_recipe
-    from ...pipeline.starter import Answers, write_starter
+    """Write a recipe for models, a Makefile fragment and a file for CI.
 
-    require_model_file(model)
-    filled = fill_recipe(make_recipe(model, **options), "run")
-    recipe = filled.recipe
-    answers = Answers(
-        _from(output, model),
-        _from(output, recipe.samples.calib) if recipe.samples.calib else None,
-        _from(output, recipe.samples.eval) if recipe.samples.eval else None,
-        tuple(find_target(name).name for name in recipe.run.target),
-        filled.family,
-    )
-    written = write_starter(model, output, answers, force=force)
+    It takes the options of run, which become keys of the recipe. Samples beside a model are found.
+    """
+    from ...pipeline.ci_files import CI_SERVICES, ci_of
+    from ...pipeline.starter import started_model, write_starter
+
+    if ci not in (None, *CI_SERVICES):
+        raise typer.BadParameter(f"{ci!r} is not one of {', '.join(CI_SERVICES)}")
+    service = ci_of(output) if ci is None else ci
+    started = [started_model(model, options) for model in models]
+    written = write_starter(started, options, output, service, force=force)
     if not quiet:
-        for path in written:
-            print(f"rockpress: written {path}", file=sys.stderr)
-        for line in _below_a_top(output):
+        _tell([*(f"written {path}" for path in written), *_found(started)])
+        for line in _on_ci(output, service):
             print(f"hint: {line}", file=sys.stderr)
-        print(f"rockpress: next: rockpress run {written[0]}", file=sys.stderr)
+        _tell_next(written[0])
 
 
-def _below_a_top(folder: Path) -> list[str]:
-    """Return what to do with the files where the folder is not the top of its repository."""
-    from ...pipeline.starter import FRAGMENT, WORKFLOW
-
-    here = folder.resolve()
-    top = next((parent for parent in (here, *here.parents) if (parent / ".git").exists()), here)
-    if top == here:
-        return []
-    subfolder = here.relative_to(top).as_posix()
-    return [
-        f"GitHub reads workflows at the top of a repository alone: move {WORKFLOW} to {top}, and "
-        f"put {subfolder}/ before the paths in it",
-        f"{FRAGMENT} is for make in that folder: make -C {subfolder} -f {FRAGMENT}",
-    ]
+def _tell(lines: Sequence[str]) -> None:
+    for line in lines:
+        print(f"rockpress: {line}", file=sys.stderr)
 
 
-def _from(folder: Path, path: Path) -> str:
-    return Path(os.path.relpath(path, folder)).as_posix()
+def _found(models: Sequence[StartedModel]) -> list[str]:
+    """Return lines on the family of each model, and the samples that were found beside it."""
+    from ...report.text.family_text import family_text
+
+    lines = []
+    for model in models:
+        name, found = model.recipe.model.name, model.found
+        if model.family is not None:
+            lines.append(f"{name}: {family_text(model.family)}")
+        if found.calib and found.calib != found.eval:
+            lines.append(f"{name}: {found.calib} is to calibrate with")
+        if found.eval:
+            too = "; to calibrate with too, where other samples would be better"
+            shared = too if found.calib == found.eval else ""
+            lines.append(f"{name}: {found.eval} is labelled, to measure with{shared}")
+    return lines
+
+
+def _tell_next(recipe: Path) -> None:
+    """Say what is still open, and the command that comes next, with what it needs beside."""
+    from ...core.diagnostics import mentions
+    from ...pipeline.recipes.recipe_file import read_jobs
+    from ...pipeline.starter import open_questions
+
+    more: dict[str, None] = {}
+    for job in read_jobs(recipe):
+        for fault in open_questions(job.recipe):
+            _tell([f"{f'{job.name}: ' if job.name else ''}still open: {fault.message}"])
+            print(f"hint: {fault.hint}", file=sys.stderr)
+            asked = mentions(fault.diagnostic.hint)
+            more |= {words: None for name, words in _ASKED.items() if name in asked}
+    _tell([f"next: {' '.join(['rockpress run', str(recipe), *more])}"])
+
+
+def _on_ci(folder: Path, service: Ci) -> list[str]:
+    """Return what is left to do for CI, and for make below the top of a repository."""
+    from ...pipeline.ci_files import CI_FILES, FRAGMENT, WHEELS, repository_of
+
+    here, top = folder.resolve(), repository_of(folder)
+    below = here.relative_to(top).as_posix() if top and top != here else ""
+    lines = []
+    if service != "none":
+        lines.append(
+            f"{CI_FILES[service]} installs rockpress from {WHEELS}/, as it is on no package index: "
+            f"pip wheel --no-deps -w {folder / WHEELS} {_checkout()}"
+        )
+    if service == "gitlab":
+        where = f"{below}/{CI_FILES[service]}" if below else CI_FILES[service]
+        lines.append(f"name it in .gitlab-ci.yml: include: {{local: {where}}}")
+    if below and service != "none":
+        moved = f"move {CI_FILES[service]} to {top}, and " if service == "github" else ""
+        lines.append(
+            f"CI starts at the top of a repository: {moved}put {below}/ before the paths in it"
+        )
+    if below:
+        lines.append(f"{FRAGMENT} is for make in that folder: make -C {below} -f {FRAGMENT}")
+    return lines
+
+
+def _checkout() -> str:
+    """Return where this rockpress comes from, as far as that is a folder that can be built."""
+    root = Path(__file__).parents[2]
+    return str(root) if (root / "pyproject.toml").is_file() else "path/to/rockpress"

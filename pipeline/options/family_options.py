@@ -27,6 +27,6 @@ class FamilyOptions(Options):
         AUTO,
         FamilyName(family_names),
         "Take what is not given of the samples' form and the metric from the model's family.",
-        "run prune quantize convert check inspect init",
+        "run prune quantize convert check inspect",
         default="auto, the family that the model is recognised to be of",
     )

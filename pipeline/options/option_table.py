@@ -36,10 +36,13 @@ GROUPS: Mapping[str, type[Options]] = {
 # verb -> old name -> name; "" for all verbs that have the option
 _RENAMED = {"quantize": "scheme", "budget": "prune"}
 _ROUTES = ("hybrid", "qdq")
+# init writes the options of run into a recipe
+_LIKE = {"init": "run"}
 
 
 def options_of(verb: str) -> list[Option]:
     """Return the options that a verb has."""
+    verb = _LIKE.get(verb, verb)
     return [
         described
         for group in GROUPS.values()
@@ -59,7 +62,8 @@ def homes_of(name: str) -> Iterator[tuple[str, Option]]:
 def verbs_with(flag: str) -> tuple[str, ...]:
     """Return the verbs that have an option of this name on the command line."""
     name = flag.replace("-", "_")
-    return tuple(verb for _, described in homes_of(name) for verb in described.verbs)
+    verbs = [verb for _, described in homes_of(name) for verb in described.verbs]
+    return (*verbs, *(verb for verb, other in _LIKE.items() if other in verbs))
 
 
 def defaults_of(verb: str) -> dict[str, Any]:

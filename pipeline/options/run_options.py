@@ -17,7 +17,7 @@ class RunOptions(Options):
         ("rk3588",),
         Names("CHIP", repeats=True, least=1),
         "Chip to build for. Repeatable.",
-        "run prune quantize convert inspect init demo",
+        "run prune quantize convert inspect demo",
         defaults={"inspect": "none"},
     )
     seed: int = opt(0, Whole(0), "For all that is random.", "run check prune quantize convert")

@@ -52,7 +52,7 @@ class SampleOptions(Options):
         File(),
         "Samples to calibrate with, no labels needed: folder of images, list file, CSV, "
         ".npy or .npz.",
-        "run prune quantize convert check init",
+        "run prune quantize convert check",
     )
     calib_count: int = opt(
         128, Whole(1), "How many of them to use.", "run prune quantize convert check"
@@ -62,7 +62,7 @@ class SampleOptions(Options):
         File(),
         "Labelled samples to measure with: folder per class, labels.csv, .npz, COCO .json, "
         "or a folder with images/ and labels/ or masks/.",
-        "run check init",
+        "run check",
     )
     eval_count: int | None = opt(
         None,

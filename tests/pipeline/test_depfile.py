@@ -15,7 +15,7 @@ from rockpress.pipeline.depfile import is_fit, needed_files
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.recipes.recipe_file import ModelJob
 from rockpress.pipeline.run import REPORT_FILE
-from rockpress.pipeline.starter import Answers, write_starter
+from rockpress.pipeline.starter import started_model, write_starter
 
 NAMES = [f"x{one}y.png" for one in " #$%&'()*+,-:;<=>?@[]^`{|}~!\"\xe9\x01"]
 NAMES += [f"{one}z.png" for one in "#=;|*:%"]
@@ -126,12 +126,8 @@ class Made:
     """A recipe that make has made, where a run does no more than to write its files."""
 
     def __init__(self, text: str) -> None:
-        write_starter(
-            Path("small_cnn.onnx"),
-            Path(),
-            Answers("m", None, None, ()),
-            force=True,
-        )
+        models = [started_model(Path("small_cnn.onnx"), {})]
+        write_starter(models, {}, Path(), "none", force=True)
         self._recipe = Path("rockpress.toml")
         self._recipe.write_text(text)
         self._runs = Path("runs")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 from functools import partial
 from pathlib import Path
 
+import onnx
 import pytest
-from onnx import helper
+from onnx import ModelProto, helper
 from ruamel.yaml import YAML
 
 from commands import Run
@@ -21,7 +23,8 @@ from rockpress.core.errors import OutputError
 from rockpress.pipeline.depfile import needed_files, rule
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.recipes.recipe_file import read_jobs
-from rockpress.pipeline.starter import Answers, recipe_text, write_starter
+from rockpress.pipeline.starter import started_model, write_starter
+from rockpress.pipeline.starter_recipe import recipe_text
 
 ROCKPRESS = f"{shlex.quote(sys.executable)} -m rockpress"
 
@@ -64,7 +67,7 @@ def test_the_recipe_and_the_makefile_work_as_they_are(place: Path, init: Run) ->
     line = ["small_cnn.onnx", "--calib", "images", "--eval", "labelled", "--target", "rv1106"]
     code, out, err = init(*line)  # a chip without float16: there is no reference to build
     assert (code, out) == (0, "")
-    written = ["rockpress.toml", "rockpress.mk", ".github/workflows/rockpress.yml"]
+    written = ["rockpress.toml", "rockpress.mk"]
     said = [*(f"written {name}" for name in written), "next: rockpress run rockpress.toml"]
     assert err.splitlines() == [f"rockpress: {line}" for line in said]
     (job,) = read_jobs(place / "rockpress.toml")
@@ -148,6 +151,8 @@ def test_exit_codes_seen_from_a_shell(place: Path) -> None:
 
 
 def test_exit_codes_seen_from_make(place: Path, init: Run) -> None:
+    for name in ("images", "labelled"):
+        shutil.rmtree(place / name)
     init("small_cnn.onnx")  # without samples there is nothing to quantize from
     done = make(place)
     assert 'hint: rockpress.toml: give some with calib, or use scheme = "float16"' in done.stderr
@@ -177,14 +182,65 @@ def test_ctrl_c_in_make(place: Path, init: Run) -> None:
     assert not is_made(place)
 
 
-def test_the_workflow_runs_the_recipe(place: Path, init: Run) -> None:
-    init("small_cnn.onnx")
-    workflow = YAML(typ="safe").load(place / ".github" / "workflows" / "rockpress.yml")
-    steps = [step["run"] for step in workflow["jobs"]["model"]["steps"] if "run" in step]
-    reports = " ".join(
-        f"--report build/{name}" for name in ("summary.md", "report.html", "junit.xml")
-    )
-    assert steps[1] == f"rockpress run rockpress.toml {reports}"
+def steps_of(path: Path) -> list[str]:
+    text = path.read_text()
+    file = YAML(typ="safe").load(text)
+    if path.suffixes[-2:] == [".gitlab-ci", ".yml"]:
+        return list(file["rockpress"]["script"])
+    return [step["run"] for step in file["jobs"]["model"]["steps"] if "run" in step]
+
+
+@pytest.mark.parametrize(
+    ("service", "name", "reports"),
+    [
+        ("github", ".github/workflows/rockpress.yml", ("summary.md", "report.html", "junit.xml")),
+        ("gitlab", "rockpress.gitlab-ci.yml", ("junit.xml", "report.html")),
+    ],
+)
+def test_ci_runs_the_recipe(
+    service: str, name: str, reports: tuple[str, ...], place: Path, init: Run
+) -> None:
+    _, _, err = init("small_cnn.onnx", "--ci", service)
+    install, command, *_ = steps_of(place / name)
+    assert install == "pip install wheels/rockpress-*.whl"
+    flags = " ".join(f"--report build/{report}" for report in reports)
+    assert command == f"rockpress run rockpress.toml {flags}"
+    (hint,) = [line for line in err.splitlines() if "installs rockpress from wheels/" in line]
+    checkout = Path(hint.rpartition(" ")[2])
+    assert "pip wheel --no-deps -w wheels" in hint and (checkout / "pyproject.toml").is_file()
+
+
+@pytest.mark.parametrize(
+    ("files", "service"),
+    [
+        ([], None),
+        ([".git/config"], None),
+        ([".git/config", ".gitlab-ci.yml"], "rockpress.gitlab-ci.yml"),
+        ([".git/config", ".github/x.yml"], ".github/workflows/rockpress.yml"),
+    ],
+)
+def test_ci_is_that_of_the_repository(
+    files: list[str], service: str | None, place: Path, init: Run
+) -> None:
+    for name in files:
+        (place / name).parent.mkdir(exist_ok=True)
+        (place / name).touch()
+    _, _, err = init("small_cnn.onnx")
+    written = {line.split()[-1] for line in err.splitlines() if ": written " in line}
+    assert written - {"rockpress.toml", "rockpress.mk"} == ({service} if service else set())
+
+
+@pytest.mark.parametrize(
+    ("origin", "written"), [("git@github.com:a/b", 3), ("https://gitlab.com/a/b", 3), ("x", 2)]
+)
+def test_ci_is_that_of_where_the_repository_comes_from(
+    origin: str, written: int, place: Path, init: Run
+) -> None:
+    (place / ".git").mkdir()
+    (place / ".git" / "config").write_text(f'[remote "origin"]\n\turl = {origin}\n')
+    assert init("small_cnn.onnx")[2].count(": written ") == written
+    assert init("small_cnn.onnx", "--force", "--ci", "none")[2].count(": written ") == 2
+    assert init("small_cnn.onnx", "--force", "--ci", "jenkins")[0] == 2
 
 
 def test_files_are_not_replaced_unless_asked(place: Path, init: Run) -> None:
@@ -200,9 +256,9 @@ def test_files_are_not_replaced_unless_asked(place: Path, init: Run) -> None:
 
 
 def test_paths_start_at_the_folder_of_the_recipe(place: Path, init: Run) -> None:
-    answers = Answers("../small_cnn.onnx", "../labelled", None, ("rk3588", "rk3576"))
+    models = [started_model(place / "small_cnn.onnx", {})]
     with pytest.raises(OutputError):
-        write_starter(place / "small_cnn.onnx", place / "small_cnn.onnx", answers, force=False)
+        write_starter(models, {}, place / "small_cnn.onnx", "none", force=False)
     line = ["small_cnn.onnx", "--calib", "labelled", "--target", "RK3576", "-o", "ci", "-q"]
     assert init(*line) == (0, "", "")
     (job,) = read_jobs(place / "ci" / "rockpress.toml")
@@ -218,25 +274,36 @@ def test_below_the_top_of_a_repository_init_says_what_to_move(place: Path, init:
     assert "hint" not in init("small_cnn.onnx", "-o", "elsewhere")[2]
     (place / ".git").mkdir()
     assert "hint" not in init("small_cnn.onnx")[2]
-    _, _, err = init("small_cnn.onnx", "-o", "models/cls")
+    _, _, err = init("small_cnn.onnx", "-o", "models/cls", "--ci", "github")
     hints = [line for line in err.splitlines() if line.startswith("hint: ")]
-    assert f"move .github/workflows/rockpress.yml to {place}, and put models/cls/ " in hints[0]
-    command = hints[1].partition(": make -C ")[2].split()
+    assert f"move .github/workflows/rockpress.yml to {place}, and put models/cls/ " in hints[1]
+    command = hints[2].partition(": make -C ")[2].split()
     done = run("make", "-n", "-C", *command, folder=place)
     assert (done.returncode, "run rockpress.toml -o build" in done.stdout) == (0, True)
+
+
+def text_for(model: ModelProto, folder: Path) -> str:
+    onnx.save(model, folder / "m.onnx")
+    return recipe_text([started_model(folder / "m.onnx", {})], {}, folder)
 
 
 def test_sizes_that_the_model_leaves_open_are_said(tmp_path: Path) -> None:
     inputs: dict[str, Shape] = {'x"\ny': ["n", 3, "h", 320], "z": [2, 8]}
     nodes = [helper.make_node("Identity", ['x"\ny'], ["y"])]
-    model = model_of_nodes(nodes, inputs, {"y": None})
-    text = recipe_text(model, Answers("m.onnx", None, None, ("rk3588",)))
-    assert '# Input "x\\"\\ny": ? x 3 x ? x 320 (an image, channels first)\n' in text
-    assert '# Input "z": 2 x 8\n' in text
+    text = text_for(model_of_nodes(nodes, inputs, {"y": None}), tmp_path)
+    assert '# Input "x\\"\\ny": ?x3x?x320 float32, an image, channels first\n' in text
+    assert '# Input "z": 2x8 float32\n' in text
     (line,) = [line for line in text.splitlines() if line.startswith("# input.")]
     (tmp_path / "r.toml").write_text(f"{text}\n{line[2:]}\n")
     (job,) = read_jobs(tmp_path / "r.toml")
     assert job.recipe.shape.input == {'x"\ny': (1, 3, 224, 320)}
+
+
+def test_what_is_no_image_is_not_asked_for_a_size(tmp_path: Path) -> None:
+    sounds = "(float[1,t,400] speech) => (float[1,t,400] y) { y = Relu (speech) }"
+    text = text_for(model_of(sounds, prepared=False), tmp_path)
+    assert "# size = " not in text and "# mean" not in text
+    assert "# input.speech = [1, 1, 400]\n" in text
 
 
 @pytest.mark.parametrize(
@@ -253,7 +320,7 @@ def test_an_open_size_is_asked_for(
 ) -> None:
     dims = ",".join(map(str, shape))
     model = model_of(f"(float[{dims}] x) => (float[{dims}] y) {{ y = Relu (x) }}", prepared=False)
-    text = recipe_text(model, Answers("m.onnx", None, None, ("rk3588",)))
+    text = text_for(model, tmp_path)
     (tmp_path / "r.toml").write_text(text.replace("# size", "size"))
     (job,) = read_jobs(tmp_path / "r.toml")
     assert job.recipe.shape.size == size

@@ -222,7 +222,7 @@ class Reader:
         (job,) = (one for one in document.get("jobs", document).values() if isinstance(one, dict))
         lines = job.get("script") or [step["run"] for step in job["steps"] if "run" in step]
         for line in lines:
-            if line != "pip install rockpress":
+            if not line.startswith("pip "):
                 self.sh(line)
 
     def python(self, text: str) -> None:

@@ -1,0 +1,109 @@
+"""Files for make and for CI that ``rockpress init`` writes beside a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+Ci = Literal["github", "gitlab", "none"]
+CI_SERVICES: tuple[Ci, ...] = ("github", "gitlab", "none")
+RECIPE = "rockpress.toml"
+FRAGMENT = "rockpress.mk"
+CI_FILES: Mapping[Ci, str] = {
+    "github": ".github/workflows/rockpress.yml",
+    "gitlab": "rockpress.gitlab-ci.yml",
+}
+# where CI has the wheel from, as long as there is no package index with it
+WHEELS = "wheels"
+
+MAKEFILE = f"""\
+# For a Makefile: "include {FRAGMENT}", then "make rockpress". ROCKPRESS= names another command.
+ROCKPRESS ?= rockpress
+
+.PHONY: rockpress
+rockpress: build/passed
+
+# The report is written when a gate fails (exit code 4), too. So it is this file that says that all
+# is well; the report is what the depfile has a rule for. -o goes before the recipe's output.
+build/passed: build/report.json
+\t$(ROCKPRESS) run {RECIPE} -o build --depfile build/report.d
+\t@touch $@
+
+build/report.json: {RECIPE}
+\t@touch -c $@
+
+-include build/report.d
+"""
+
+_WHEEL = f"""\
+# rockpress is on no package index: keep its wheel in {WHEELS}/, as written by
+# pip wheel --no-deps -w {WHEELS} path/to/rockpress
+"""
+
+_GITHUB = f"""\
+name: rockpress
+on:
+  push:
+  pull_request:
+jobs:
+  model:
+    runs-on: ubuntu-latest
+    timeout-minutes: 60
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-python@v5
+        with:
+          python-version: "3.11"
+      - run: pip install {WHEELS}/rockpress-*.whl
+      - run: >-
+          rockpress run {RECIPE} --report build/summary.md --report build/report.html
+          --report build/junit.xml
+      - if: always()
+        run: cat build/summary.md >> "$GITHUB_STEP_SUMMARY"
+      - if: always()
+        uses: actions/upload-artifact@v4
+        with:
+          name: rockpress
+          path: build
+"""
+
+_GITLAB = f"""\
+rockpress:
+  image: python:3.11
+  script:
+    - pip install {WHEELS}/rockpress-*.whl
+    - rockpress run {RECIPE} --report build/junit.xml --report build/report.html
+  artifacts:
+    when: always
+    paths: [build]
+    reports:
+      junit: build/junit.xml
+"""
+
+
+def ci_text(service: Ci) -> str:
+    """Return the file for a service that is not none."""
+    return _WHEEL + (_GITHUB if service == "github" else _GITLAB)
+
+
+def repository_of(folder: Path) -> Path | None:
+    """Return the top of the repository that a folder is in, None outside of one."""
+    here = folder.resolve()
+    return next((top for top in (here, *here.parents) if (top / ".git").exists()), None)
+
+
+def ci_of(folder: Path) -> Ci:
+    """Return the service that a folder's repository uses, by its files or where it comes from."""
+    top = repository_of(folder)
+    if top is None:
+        return "none"
+    origin = ""
+    with suppress(OSError):  # .git is a file in a work tree
+        origin = (top / ".git" / "config").read_text(errors="replace")
+    if (top / ".gitlab-ci.yml").is_file():
+        return "gitlab"
+    if (top / ".github").is_dir() or "github" in origin:
+        return "github"
+    return "gitlab" if "gitlab" in origin else "none"
