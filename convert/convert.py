@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -40,7 +40,8 @@ class CompiledModel:
     ``quantization``, ``dtype`` and ``level`` are what was done in the end: qdq, float16, hybrid or
     one of the toolkit's quantizers, the type it made, and its optimization level; ``sparse``
     whether the zeros of 2:4 sparse weights are left out, and ``disabled`` the rules of the
-    toolkit's optimisation that were off.
+    toolkit's optimisation that were off. It takes ``rknn_batch_size`` samples together; layers,
+    cycles and latency are those of one.
     """
 
     target: str
@@ -53,6 +54,7 @@ class CompiledModel:
     level: int = FUSING_LEVEL
     dtype: str = "w8a8"
     sparse: bool = False
+    rknn_batch_size: int = 1
     disabled: tuple[str, ...] = ()
 
 
@@ -85,6 +87,7 @@ def convert(request: ConversionRequest, progress: Progress = SILENT) -> Conversi
     chosen, dtype = choose_quantization(loaded, request.quantization, request.dtype, chip)
     sparse = sparse_layers(loaded, chip, dtype)
     inputs = inputs_of(loaded, request.mean, request.std)
+    _require_single(inputs, request.rknn_batch_size)
     quantized = is_qdq(loaded)
     if chosen == "hybrid" and request.plan is None and not quantized:
         raise OptionError(
@@ -114,6 +117,7 @@ def convert(request: ConversionRequest, progress: Progress = SILENT) -> Conversi
             progress=progress,
             disabled=request.disabled,
             sparse=bool(sparse) if request.sparse is None else request.sparse,
+            batch=request.rknn_batch_size,
         )
         probe = Probe(loaded, source, inputs, folder, samples.simulated, is_noise=samples.is_noise)
         attempt = build_or_fall_back(task, probe, source)
@@ -124,6 +128,17 @@ def convert(request: ConversionRequest, progress: Progress = SILENT) -> Conversi
         conversion = replace(conversion, outputs=None)  # what was simulated was a probe
     lost = sparse_warnings(sparse, conversion.layers) if conversion.sparse else ()
     return replace(conversion, warnings=(*conversion.warnings, *lost))
+
+
+def _require_single(inputs: Sequence[ModelInput], size: int) -> None:
+    """Raise OptionError where a batch is asked for of a model that takes one already."""
+    for tensor in inputs:
+        if size > 1 and tensor.shape[:1] != (1,):
+            raise OptionError(
+                f"{option('rknn-batch-size', size)} is for a model with a batch of 1, but "
+                f"{tensor.name!r} has the shape {tensor.shape}",
+                "leave it out, or export the model with a batch of 1 or a free one",
+            )
 
 
 @dataclass(frozen=True)
@@ -187,6 +202,7 @@ def _described(attempt: BuildAttempt, output: Path | None, size: int, seconds: f
         level=attempt.task.level or 0,
         dtype=attempt.task.dtype,
         sparse=attempt.task.sparse,
+        rknn_batch_size=attempt.task.batch,
         disabled=built.disabled,
         outputs=built.outputs,
         warnings=(*attempt.warnings, *_table_warnings(layers, built.log, attempt.task.loaded)),

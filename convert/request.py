@@ -62,7 +62,8 @@ class ConversionRequest:
     case, unless ``probe`` is False. With a ``level`` (of the toolkit's optimisation) that level
     alone is taken, without the rules of that optimisation that are ``disabled``, and nothing else
     is tried. ``sparse`` says whether to leave out the zeros of 2:4 sparse weights; by default where
-    the chip can and the model has such weights.
+    the chip can and the model has such weights. The ``.rknn`` takes ``rknn_batch_size`` samples
+    together, of a model that takes one.
     """
 
     model: Path
@@ -79,6 +80,7 @@ class ConversionRequest:
     level: int | None = None
     disabled: tuple[str, ...] = ()
     sparse: bool | None = None
+    rknn_batch_size: int = 1
     probe: bool = True
     toolkit: ToolkitSettings = ToolkitSettings()
 

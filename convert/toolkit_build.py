@@ -52,6 +52,7 @@ class ToolkitBuild:
     progress: Progress = SILENT
     disabled: tuple[str, ...] = ()  # rules of the toolkit's graph optimisation
     sparse: bool = False  # leave the zeros of 2:4 sparse weights out
+    batch: int = 1  # samples that the .rknn takes together
 
 
 def build(task: ToolkitBuild) -> tuple[BuildResult, tuple[Diagnostic, ...]]:
@@ -110,6 +111,7 @@ def _job(task: ToolkitBuild, model: Path, disabled: list[str]) -> ToolkitJob:
         ),
         count=task.simulated,
         processes=task.toolkit.processes,
+        batch=task.batch,
     )
 
 

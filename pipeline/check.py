@@ -224,6 +224,7 @@ def _simulated(
         level=opened.manifest.level,
         disabled=opened.manifest.disabled,
         sparse=opened.manifest.sparse,
+        rknn_batch_size=opened.manifest.rknn_batch_size,
     )
     conversion = convert(request, progress)
     warnings = (*_version_warnings(opened.manifest, conversion), *conversion.warnings)

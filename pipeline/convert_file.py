@@ -96,6 +96,7 @@ def _converted(recipe: Recipe, output: Path, progress: Progress, pixels: bool) -
             dtype=dtype,
             calibration=NpuFeeds(calib) if calib is not None else (),
             float_model=model if exact else None,
+            rknn_batch_size=recipe.convert.rknn_batch_size,
             plan=ranges_of(quantized.plan, base) if quantized else None,
         )
         if exact is not None:

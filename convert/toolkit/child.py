@@ -131,7 +131,8 @@ def _convert(make: Callable[[], Any], job: dict[str, Any], recorder: Recorder) -
     _demand(rknn.load_onnx(model=job["model"]))
     if job["plan"] is None:
         recorder.enter("build")
-        _demand(rknn.build(do_quantization=job["dataset"] is not None, dataset=job["dataset"]))
+        dataset = job["dataset"]
+        _demand(rknn.build(do_quantization=dataset is not None, dataset=dataset, **_batch(job)))
     else:
         _apply_plan(rknn, job, recorder)
         rknn = make()  # the second step refuses an object that has loaded a model
@@ -151,10 +152,14 @@ def _convert(make: Callable[[], Any], job: dict[str, Any], recorder: Recorder) -
 def _apply_plan(rknn: Any, job: dict[str, Any], recorder: Recorder) -> None:
     """First step of the toolkit's hybrid quantization, then our ranges and types put into it."""
     recorder.enter("calibrate")
-    _demand(rknn.hybrid_quantization_step1(dataset=job["dataset"]))
+    _demand(rknn.hybrid_quantization_step1(dataset=job["dataset"], **_batch(job)))
     config = Path(Path(job["model"]).stem + ".quantization.cfg")
     write = runpy.run_path(os.path.join(_FOLDER, "child_plan.py"))["write_plan"]
     recorder.result["carried"] = write(config, job["plan"])
+
+
+def _batch(job: dict[str, Any]) -> dict[str, int]:
+    return {"rknn_batch_size": job["batch"]} if job["batch"] > 1 else {}
 
 
 def _demand(code: int) -> None:
@@ -174,11 +179,13 @@ def _simulate(rknn: Any, job: dict[str, Any], recorder: Recorder) -> int:
     layouts = [entry["layout"] for entry in job["inputs"]]
 
     def infer(index: int) -> list[Any]:
-        feeds = [np.array(file[index]) for file in inputs]
+        # of a larger batch all rows are the one sample
+        feeds = [np.repeat(file[index], job["batch"], axis=0) for file in inputs]
         outputs = rknn.inference(inputs=feeds, data_format=layouts)
         if outputs is None:
             raise Refused("returned no outputs")
-        return [np.asarray(output) for output in outputs]
+        arrays = [np.asarray(output) for output in outputs]
+        return [array[: len(array) // job["batch"]] for array in arrays]
 
     run = runpy.run_path(os.path.join(_FOLDER, "child_simulation.py"))["simulate"]
     tell = functools.partial(recorder.enter, "simulate")

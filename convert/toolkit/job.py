@@ -51,6 +51,7 @@ class ToolkitJob:
     """What the child is to do; every path is inside the job folder or absolute.
 
     ``count`` samples are simulated, by up to ``processes`` processes.
+    ``batch`` is how many samples the ``.rknn`` takes together, of a model that takes one.
     With a ``plan`` the float model is quantized by the toolkit with the plan's ranges and types.
     """
 
@@ -62,6 +63,7 @@ class ToolkitJob:
     count: int = 0
     processes: int = 1
     export: str | None = _RKNN
+    batch: int = 1
 
 
 @dataclass(frozen=True)

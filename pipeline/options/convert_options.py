@@ -52,6 +52,12 @@ class ConvertOptions(Options):
     plan: Path | None = opt(
         None, File("FILE"), "Quantize a float model as this plan says.", "convert"
     )
+    rknn_batch_size: int = opt(
+        1,
+        Whole(1),
+        "How many samples the .rknn takes together, of a model with a batch of 1.",
+        "run convert",
+    )
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,8 @@ class TargetRun:
     def request(self, model: Path, output: Path | None = None) -> ConversionRequest:
         """Return the request to convert a file for this target, as the samples feed it."""
         preprocess = self.evaluation.npu_preprocess
-        return conversion_request(self.recipe.toolkit, model, output, self.target, preprocess)
+        request = conversion_request(self.recipe.toolkit, model, output, self.target, preprocess)
+        return replace(request, rknn_batch_size=self.recipe.convert.rknn_batch_size)
 
     def convert(self, request: ConversionRequest, progress: Progress) -> Conversion:
         """Convert, or take the file and the result from the cache."""

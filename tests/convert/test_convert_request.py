@@ -40,7 +40,7 @@ def test_every_option_changes_the_key(request_: ConversionRequest, tmp_path: Pat
         *({"quantization": "normal"}, {"dtype": "w8a16"}, {"mean": (1.0,)}, {"std": {"x": (2.0,)}}),
         *({"calibration": Named("a")}, {"simulate": Named("a")}, {"simulate": Named("b")}),
         *({"plan": ToolkitPlan({"x": (0.0, 1.0)}, {})}, {"level": 2}, {"sparse": True}),
-        {"probe": False},
+        *({"probe": False}, {"rknn_batch_size": 2}),
     ]
     keys = {json.dumps(replace(request_, **option).key(), sort_keys=True) for option in options}
     assert len(keys | {json.dumps(request_.key(), sort_keys=True)}) == len(options) + 1
