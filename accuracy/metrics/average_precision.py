@@ -106,11 +106,12 @@ class AveragePrecision:
         parts = []
         objects = np.zeros(len(self.truths))
         for index, (image, truth) in enumerate(zip(self.detections, self.truths, strict=True)):
-            true = truth.take(truth.classes == label)
-            objects[index] = (~self.matching.ignored(true)).sum()
-            own = image.take(image.classes == label)
-            own = own.take(np.argsort(-own.scores, kind="stable")[: self.matching.most])
-            if len(own):
+            seen, there = np.flatnonzero(image.classes == label), truth.classes == label
+            if there.any():
+                objects[index] = (~self.matching.ignored(truth))[there].sum()
+            if len(seen):
+                order = np.argsort(-image.scores[seen], kind="stable")[: self.matching.most]
+                own, true = image.take(seen[order]), truth.take(there)
                 hits, ignored = image_matches(own, true, self.matching, self.thresholds)
                 parts.append((own.scores, np.full(len(own), index), hits, ignored))
         if not parts:
