@@ -44,6 +44,12 @@ def sample_warnings(
 
 def _of_labels(samples: Samples) -> Iterator[Diagnostic]:
     labels = samples.labels
+    if labels is not None and labels.is_by_name:
+        yield Diagnostic(
+            "evaluation-labels-by-name",
+            "the labels count their classes otherwise than the model, so they are told by name",
+            "nothing to do, unless a name stands for something else in the model",
+        )
     classes = labels.strata() if labels is not None else None
     if classes is not None and len(classes) > 1 and len(np.unique(classes)) == 1:
         yield Diagnostic(

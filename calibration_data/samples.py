@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -21,9 +21,10 @@ from .images.geometry import ImagePlacement, Pixels, placement
 from .preprocess import Preprocess
 from .preprocessing import DEFAULT_PREPROCESSING, Preprocessing
 from .sample_selection import Indices, choose
+from .sources.class_order import in_order_of
 from .sources.labels import Labels
 from .sources.open_source import open_source
-from .sources.source_types import ImageSource, Source, TensorSource
+from .sources.source_types import DerivedSource, ImageSource, Source, TensorSource
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +111,17 @@ class Samples:
         strata = self.labels.strata() if self.labels is not None else None
         chosen = choose(len(self), count, seed, strata)
         return replace(self, indices=self.indices[chosen])
+
+    def in_order_of(self, names: Sequence[str]) -> Samples:
+        """Return the samples with their classes in the order of a model's names, where they fit."""
+        source, labels = self.source, self.source.labels
+        if labels is None or not labels.names or isinstance(source, DerivedSource):
+            return self
+        ordered = in_order_of(labels, names)
+        if ordered is labels or not is_dataclass(source):
+            return self
+        relabelled: Source = replace(source, labels=ordered)
+        return replace(self, source=relabelled)
 
     def grouped(self) -> Samples:
         """Return whole batches, each of other samples; themselves where a batch is one sample."""

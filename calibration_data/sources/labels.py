@@ -71,6 +71,7 @@ class Labels:
     masks (H, W), perhaps read from files one at a time. ``indices`` (N,) are the samples that were
     chosen. ``origin`` says where a label of the source is from. ``placement`` gives the way of a
     sample's image into the model's input, None where boxes and masks are in the input's pixels.
+    ``is_by_name`` says that classes have the model's order instead of their source's.
 
     >>> labels = Labels("text", ("cat", "dog", "cat"))
     >>> labels[1], labels.take(np.array([0, 1])).classes().tolist()
@@ -83,6 +84,7 @@ class Labels:
     names: tuple[str, ...] = ()
     origin: Callable[[int], str] = "label {}".format
     placement: Callable[[int], ImagePlacement] | None = None
+    is_by_name: bool = False
 
     def __len__(self) -> int:
         return len(self.values) if self.indices is None else len(self.indices)

@@ -6,6 +6,8 @@ import ast
 from collections.abc import Mapping
 from pathlib import Path
 
+from onnx import ModelProto
+
 from ...accuracy.metrics.text_recognition import read_charset
 from ...calibration_data.sources.labels import Labels
 from ...core.graphs.model import parse_model
@@ -22,11 +24,16 @@ def class_names(recipe: Recipe, labels: Labels | None = None) -> tuple[str, ...]
     """
     if charset := recipe.metric.metric_option.get("charset"):
         return tuple(read_charset(Path(charset)))
-    metadata = {entry.key: entry.value for entry in parse_model(recipe.model).metadata_props}
-    names = _table_of(metadata.get("names", "")) or _lines_of(metadata.get("character", ""))
+    names = names_in(parse_model(recipe.model))
     if names or labels is None or labels.kind != "class":
         return names
     return labels.names
+
+
+def names_in(model: ModelProto) -> tuple[str, ...]:
+    """Return the names that a model's metadata has for its classes, () where it has none."""
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    return _table_of(metadata.get("names", "")) or _lines_of(metadata.get("character", ""))
 
 
 def _table_of(text: str) -> tuple[str, ...]:

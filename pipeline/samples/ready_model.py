@@ -27,6 +27,7 @@ from ...core.progress import Progress
 from ...core.types import Shape
 from ..options.sample_options import ModelOptions
 from ..recipes.recipe import Recipe
+from .class_names import names_in
 from .rolled_states import with_states
 
 _WHOLE = ModelOptions()
@@ -72,9 +73,13 @@ class ReadyModel:
     def samples(
         self, path: Path, preprocessing: Preprocessing, count: int | None = None, seed: int = 0
     ) -> Samples:
-        """Open samples for this model. Raises SamplesError or OptionError."""
+        """Open samples for this model, with their classes in its order where it names them.
+
+        Raises SamplesError or OptionError.
+        """
         rolled = partial(with_states, model=self.model)
-        return open_samples(path, self.inputs, preprocessing, count, seed, rolled)
+        samples = open_samples(path, self.inputs, preprocessing, count, seed, rolled)
+        return samples.in_order_of(names_in(self.original))
 
     def preprocess(self, preprocessing: Preprocessing) -> Preprocess:
         """Return what happens to images for this model. Raises SamplesError or OptionError."""

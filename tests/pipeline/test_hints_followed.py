@@ -70,6 +70,7 @@ NOTHING_TO_GIVE = {
     "it needs PyTorch, and leaving the option out is all": ("pruning-distillation",),
     "a folder or a name": ("cache-folder", "depfile-name"),
     "only to be known": (
+        "evaluation-labels-by-name",
         *("toolkit-regtask", "toolkit-crash", "toolkit-refusal", "toolkit-nan", "toolkit-plan"),
         *("toolkit-rule-disabled", "toolkit-sparse-cycles", "toolkit-sparse", "toolkit-fidelity"),
         *("toolkit-layer-table", "toolkit-output-renamed", "retention-class-lost"),
