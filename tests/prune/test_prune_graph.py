@@ -178,7 +178,7 @@ CASES: dict[str, tuple[str, Weights, list[int]]] = {
             t = ConvTranspose <strides=[2,2], group=4> (a, w2, b2)
             y = Conv (t, w3) }""",
         {"w1": (8, 3, 1, 1), "b1": (8,), "w2": (8, 1, 2, 2), "b2": (4,), "w3": (4, 4, 1, 1)},
-        [],
+        [4, 8],
     ),
     "grouped ConvTranspose, several outputs a group": (
         """(float[1,3,4,4] x) => (float[1,4,8,8] y) {
@@ -186,7 +186,7 @@ CASES: dict[str, tuple[str, Weights, list[int]]] = {
             t = ConvTranspose <strides=[2,2], group=8> (a, w2, b2)
             y = Conv (t, w3) }""",
         {"w1": (8, 3, 1, 1), "b1": (8,), "w2": (8, 2, 2, 2), "b2": (16,), "w3": (4, 16, 1, 1)},
-        [],
+        [8, 16],
     ),
     "flatten and FC": (
         """(float[1,3,6,6] x) => (float[1,5] y) {
