@@ -8,6 +8,7 @@ from ...core.diagnostics import option
 from ...core.errors import ModelError
 from ...core.graphs.graph import opset_of
 from ...core.graphs.model import ONNX_RUNTIMES
+from ...core.passes.fold_if import deciding_inputs
 from ...core.passes.opset import LAST_KNOWN, misfits
 
 # rknn-toolkit2 2.5.0 refuses each as a dynamic graph, or as an operator that it has not
@@ -22,9 +23,14 @@ _QUANTIZERS = {"QuantizeLinear", "DequantizeLinear"}  # of 16 bits: refused else
 
 def require_buildable(model: ModelProto) -> None:
     """Raise ModelError for the first node of a prepared model that the toolkit cannot build."""
+    decided_by = deciding_inputs(model)
     for node in model.graph.node:
         if reason := _reason(node):
-            raise _refusal(node, *reason)
+            why, hint = reason
+            if names := decided_by.get(node.name or node.output[0]):
+                hint = f"fix that value with {option('constant', {names[0]: 1})}"
+                why = f"what runs depends on the value of the input {names[0]!r}"
+            raise _refusal(node, why, hint)
     if opset_of(model) > LAST_KNOWN and (node := next(misfits(model), None)):
         why = f"opset {LAST_KNOWN}, the last that rknn-toolkit2 reads, has nothing like it"
         raise _refusal(node, why, f"replace it, or export the model with opset {LAST_KNOWN}")

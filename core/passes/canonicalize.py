@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
-from ..graphs.graph import drop_unread, free_name, graphs_in, refill, replace_nodes
+from ..bodies.body_builder import facts_of
+from ..graphs.graph import attributes, drop_unread, free_name, graphs_in, refill, replace_nodes
 
 _RECURRENT = ("LSTM", "GRU", "RNN")
 # operators that a limit of -inf (Max) or +inf (Min) leaves without effect
@@ -21,10 +22,12 @@ def canonicalize(model: ModelProto) -> None:
     largest float16, because no scale can be found for a range without end. Attributes of recurrent
     operators that ONNX Runtime writes with their defaults go: older checkers refuse ``layout``. The
     factors alpha and beta of a Gemm go into its constant weight and bias: the toolkit computes a
-    quantized Gemm without them.
+    quantized Gemm without them. A Split into a number of parts names their sizes: the toolkit knows
+    no number that leaves a rest.
     """
     _drop_limits_without_effect(model)
     _fold_gemm_factors(model)
+    _name_split_sizes(model)
     for tensor in model.graph.initializer:
         _make_finite(tensor)
     for node in model.graph.node:
@@ -53,6 +56,26 @@ def _fold_gemm_factors(model: ModelProto) -> None:
             node.input[position] = name
             node.attribute.remove(attribute)
     drop_unread(model)
+
+
+def _name_split_sizes(model: ModelProto) -> None:
+    numbered = [node for node in model.graph.node if "num_outputs" in attributes(node)]
+    if not numbered:
+        return
+    facts = facts_of(model)
+    taken = {*facts.types, *facts.constants}
+    for node in numbered:
+        shape, settings = facts.shapes.get(node.input[0]), attributes(node)
+        if shape is None:
+            continue
+        size, count = shape[settings.get("axis", 0)], settings["num_outputs"]
+        part = -(-size // count)  # all but the last are equal
+        sizes = np.array([part] * (count - 1) + [size - part * (count - 1)], np.int64)
+        name = free_name(f"{node.output[0]}.sizes", taken)
+        taken.add(name)
+        model.graph.initializer.append(numpy_helper.from_array(sizes, name))
+        node.input[1:] = [name]
+        refill(node.attribute, [own for own in node.attribute if own.name != "num_outputs"])
 
 
 def widen_float16(model: ModelProto) -> None:

@@ -6,10 +6,12 @@ taken is often not even valid for the fixed shapes, so ONNX Runtime refuses the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, helper
 
-from ..graphs.graph import extract_until, fed_inputs, replace_nodes
+from ..graphs.graph import extract_until, fed_inputs, read_by, replace_nodes
 from ..session import Session
 
 _BY_SHAPE = {"Shape", "Size"}  # what they give depends on the shapes alone
@@ -31,31 +33,50 @@ def fold_if(model: ModelProto) -> ModelProto:
     return folded
 
 
+def deciding_inputs(model: ModelProto) -> dict[str, list[str]]:
+    """Return each If that inputs of a single number decide -> these inputs.
+
+    An If is called by its name, or its first output where it has none.
+    """
+    made_by = {name: node for node in model.graph.node for name in node.output}
+    inputs = {value.name: value for value in fed_inputs(model.graph)}
+    numbers = {
+        name
+        for name, value in inputs.items()
+        if all(dim.dim_value == 1 for dim in value.type.tensor_type.shape.dim)
+    }
+    decided_by = {
+        node.name or node.output[0]: _inputs_behind(node.input[0], made_by, list(inputs))
+        for node in model.graph.node
+        if node.op_type == "If"
+    }
+    return {
+        node: names for node, names in decided_by.items() if names and numbers.issuperset(names)
+    }
+
+
 def _decided(graph: GraphProto) -> int | None:
     """The index of the first If whose condition reaches no input but through a shape."""
     made_by = {name: node for node in graph.node for name in node.output}
-    fed = {value.name for value in fed_inputs(graph)}
+    fed = [value.name for value in fed_inputs(graph)]
     for index, node in enumerate(graph.node):
-        if node.op_type == "If" and not _depends(node.input[0], made_by, fed):
+        if node.op_type == "If" and not _inputs_behind(node.input[0], made_by, fed):
             return index
     return None
 
 
-def _depends(tensor: str, made_by: dict[str, NodeProto], fed: set[str]) -> bool:
-    """Whether a tensor depends on the values of the inputs."""
+def _inputs_behind(tensor: str, made_by: dict[str, NodeProto], fed: Sequence[str]) -> list[str]:
+    """The inputs on whose values a tensor depends, in their order."""
     pending, visited = [tensor], set[str]()
     while pending:
         name = pending.pop()
-        node = made_by.get(name)
-        if name in fed:
-            return True
-        if node is None or name in visited or node.op_type in _BY_SHAPE:
+        if name in visited:
             continue
-        if any(attribute.HasField("g") for attribute in node.attribute):
-            return True  # its branches may use any tensor
         visited.add(name)
-        pending.extend(node.input)
-    return False
+        node = made_by.get(name)
+        if node is not None and node.op_type not in _BY_SHAPE:
+            pending.extend(read_by(node))  # its branches may use any tensor
+    return [name for name in fed if name in visited]
 
 
 def _is_true(model: ModelProto, condition: str) -> bool:

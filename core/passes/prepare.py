@@ -20,7 +20,7 @@ from .affine import fold_affine
 from .byte_inputs import take_floats
 from .canonicalize import canonicalize, widen_float16
 from .float_weights import with_float_weights
-from .fold_if import fold_if
+from .fold_if import deciding_inputs, fold_if
 from .opset import readable_opset
 from .ungroup import ungroup
 from .untangle import untangle
@@ -202,8 +202,23 @@ def _require_no_nan(model: ModelProto) -> None:
 def _fold_constants(model: ModelProto) -> ModelProto:
     with scratch_folder() as folder:
         path = folder / "folded.onnx"
-        Session(model, folded_to=path)
+        try:
+            Session(model, folded_to=path)
+        except ModelError as error:
+            raise _choosing_error(model, error) from error
         return onnx.load_model(str(path))
+
+
+def _choosing_error(model: ModelProto, error: ModelError) -> ModelError:
+    """The error, or where the model chooses by an input's value, that a branch may not fit."""
+    for node, names in deciding_inputs(model).items():
+        return ModelError(
+            f"If {node!r} chooses by the value of the input {names[0]!r}, and a branch does not "
+            f"fit the shapes of the inputs: {error.diagnostic.text.partition(': ')[2]}",
+            f"fix that value with {option('constant', {names[0]: 1})}, or give other shapes with "
+            f"{option('input')}",
+        )
+    return error
 
 
 def _drop_unused_domains(model: ModelProto) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from graphs import Weights, model_of
 from rockpress.convert.audit.refusals import require_buildable
+from rockpress.core.diagnostics import option
 from rockpress.core.errors import ModelError
 from rockpress.core.graphs.determinism import require_deterministic
 from rockpress.core.graphs.model import load_model, save_model
@@ -67,6 +68,15 @@ def test_the_node_is_named(operator: str, tmp_path: Path) -> None:
     assert f"({operator}) cannot be converted" in caught.value.message
     assert reason in caught.value.message
     assert "--outputs" in caught.value.hint or "outputs=" in caught.value.hint
+
+
+def test_an_if_that_one_number_decides_can_be_fixed() -> None:
+    text = f"(int64 n, {X[1:]}" + IF.replace(
+        "m = ReduceMax <keepdims = 0> (x) c = Greater (m, z)", "c = Cast <to = 9> (n)"
+    )
+    with pytest.raises(ModelError, match="depends on the value of the input 'n'") as caught:
+        require_buildable(model_of(text))
+    assert option("constant", {"n": 1}) in caught.value.diagnostic.hint
 
 
 RANDOM = {

@@ -129,6 +129,13 @@ NEWER: dict[str, tuple[int, str, Weights, str]] = {
         {},
         "Concat Identity Concat Identity Transpose Mul MatMul Softmax MatMul",
     ),
+    "parts that leave a rest": (
+        18,
+        """(float[1,10,4] x) => (float[1,4,4] a, float[1,4,4] b, float[1,2,4] c) {
+            a, b, c = Split <axis = 1, num_outputs = 3> (x) }""",
+        {},
+        "Split",
+    ),
     "types alone": (
         22,
         """(float[1,4,7,7] x) => (float[1,4,4,4] y) {
@@ -279,3 +286,10 @@ def test_an_operator_that_nobody_knows_yet_is_named(tmp_path: Path) -> None:
     text = "(float[8] x) => (float[8] y) { [here] y = Later (x) }"
     with pytest.raises(ModelError, match="node 'here' uses the unsupported operator Later"):
         loaded(text, 99, {}, tmp_path)
+
+
+def test_the_sizes_of_parts_are_named(tmp_path: Path) -> None:
+    opset, text, weights, _ = NEWER["parts that leave a rest"]
+    (split,) = prepare_model(loaded(text, opset, weights, tmp_path)).graph.node
+    assert [setting.name for setting in split.attribute] == ["axis"]
+    assert len(split.input) == 2
