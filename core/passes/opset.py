@@ -32,9 +32,11 @@ def readable_opset(model: ModelProto) -> ModelProto:
     its opset, so that it can still be pruned and quantized, and one that is quantized already is
     not raised. The inputs must have fixed shapes, and the model that is given may be changed.
     """
-    if opset_of(model) > LAST_KNOWN:
+    opset = opset_of(model)
+    if opset > LAST_KNOWN:
         _respell(model)
-    model = written_out(model, _fits)
+    if opset > LAST_KNOWN or not all(_exists(node, opset) for node in nodes_in(model.graph)):
+        model = written_out(model, _fits)
     if opset_of(model) < _FIRST_PER_CHANNEL and not is_qdq(model):
         return converted(model, _FIRST_PER_CHANNEL)
     if opset_of(model) <= LAST_KNOWN:
@@ -55,15 +57,11 @@ def misfits(model: ModelProto) -> Iterator[NodeProto]:
 
 def _fits(node: NodeProto, facts: TensorFacts) -> bool:
     """Whether a node means at opset 19 what it means at its own."""
-    if not _has_both(node, facts.opset):
-        return False
+    if facts.opset <= LAST_KNOWN or not _exists(node, facts.opset):
+        return _exists(node, facts.opset)
     older = onnx.defs.get_schema(node.op_type, LAST_KNOWN, "")
     newer = onnx.defs.get_schema(node.op_type, facts.opset, "")
-    if older.deprecated:
-        return False
-    if facts.opset <= LAST_KNOWN or older.since_version == newer.since_version:
-        return True
-    return (
+    return older.since_version == newer.since_version or (
         node.op_type not in _CHANGED
         and len(node.input) <= older.max_input
         and len(node.output) <= older.max_output
@@ -71,6 +69,14 @@ def _fits(node: NodeProto, facts: TensorFacts) -> bool:
         and _takes(older.inputs, node.input, facts)
         and _takes(older.outputs, node.output, facts)
     )
+
+
+def _exists(node: NodeProto, opset: int) -> bool:
+    """Whether a node is standard in its own opset and in 19, and not deprecated there."""
+    both = (opset, LAST_KNOWN)
+    if node.domain or not all(onnx.defs.has(node.op_type, version, "") for version in both):
+        return False
+    return not onnx.defs.get_schema(node.op_type, LAST_KNOWN, "").deprecated
 
 
 def _takes(
@@ -89,7 +95,7 @@ def _respell(model: ModelProto) -> None:
     """Give nodes the words that older versions of their operators have for the same."""
     opset = opset_of(model)
     for node in nodes_in(model.graph):
-        if node.domain or not _has_both(node, opset):
+        if not _exists(node, opset):
             continue
         mode = attributes(node).get("mode", "linear")
         if node.op_type == "GridSample" and mode in _GRID_MODES:
@@ -100,7 +106,3 @@ def _respell(model: ModelProto) -> None:
         for attribute in news:
             if attribute == newer[attribute.name].default_value:
                 node.attribute.remove(attribute)
-
-
-def _has_both(node: NodeProto, opset: int) -> bool:
-    return all(onnx.defs.has(node.op_type, version, "") for version in (opset, LAST_KNOWN))
