@@ -12,7 +12,7 @@ import onnx
 from numpy.typing import ArrayLike
 from onnx import FunctionProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from ..graphs.graph import attributes, graphs_in, opset_of
+from ..graphs.graph import attributes, free_name, graphs_in, opset_of
 from ..graphs.model import named_constants
 from ..types import Array, Shape
 
@@ -86,7 +86,8 @@ class BodyBuilder:
 
     def add(self, op_type: str, *inputs: str, **settings: Any) -> str:
         """Add a node of the standard operators; return its output."""
-        name = f"{op_type.lower()}{len(self._nodes)}"
+        name = f"{self.node.output[0]}/{op_type}"  # a number comes behind it when it is inlined
+        name = free_name(name, {tensor for node in self._nodes for tensor in node.output})
         self._nodes.append(helper.make_node(op_type, inputs, [name], **settings))
         return name
 

@@ -82,11 +82,19 @@ def _affine_grid(body: BodyBuilder) -> Sequence[str] | None:
     return [body.reshaped(grid, [int(sizes[0]), *plane, len(plane)])]
 
 
+def _image_scaler(body: BodyBuilder) -> Sequence[str]:
+    """Of the first ONNX and of WinML: a factor for all, and a shift for each channel."""
+    scaled = body.add("Mul", body.input(0), body.constant(float(body.settings.get("scale", 1.0))))
+    shifts = np.reshape(body.settings.get("bias", [0.0]), (-1, 1, 1))
+    return [body.add("Add", scaled, body.constant(shifts))]
+
+
 STANDARD_BODIES: Mapping[str, BodyRule] = {
     "AffineGrid": _affine_grid,
     "Attention": attention,
     "Gelu": _gelu,
     "GroupNormalization": _group_normalization,
+    "ImageScaler": _image_scaler,
     "LayerNormalization": _layer_normalization,
     "RMSNormalization": _rms_normalization,
     "SimplifiedLayerNormalization": _rms_normalization,

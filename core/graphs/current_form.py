@@ -47,11 +47,11 @@ def inlined_functions(model: ModelProto) -> ModelProto:
 
 def _spell_out_defaults(model: ModelProto) -> None:
     """Give every call the attributes that it leaves out: the inliner looks at no defaults."""
-    defaults: dict[tuple[str, str], list[AttributeProto]] = {
-        (function.domain, function.name): list(function.attribute_proto)
+    defaults: dict[tuple[str, str, str], list[AttributeProto]] = {
+        (function.domain, function.name, function.overload): list(function.attribute_proto)
         for function in model.functions
     }
     for node in all_nodes(model):
         present = {attribute.name for attribute in node.attribute}
-        own = defaults.get((node.domain, node.op_type), [])
+        own = defaults.get((node.domain, node.op_type, node.overload), [])
         node.attribute.extend(default for default in own if default.name not in present)

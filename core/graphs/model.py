@@ -24,7 +24,7 @@ _PROTOBUF_LIMIT = 2**31 - 1
 _FLOAT_TYPES = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE}
 _WITH_WEIGHTS = {"Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "PRelu"}
 # standard by their domain, though not for every opset: they are written out in other operators
-_WRITTEN_OUT = {"LayerNormalization", "SimplifiedLayerNormalization", "Swish"}
+_WRITTEN_OUT = {"ImageScaler", "LayerNormalization", "SimplifiedLayerNormalization", "Swish"}
 ONNX_RUNTIMES = "com.microsoft"  # the domain of its own operators
 _KNOWN_DOMAINS = {"", "ai.onnx", "ai.onnx.ml", ONNX_RUNTIMES}
 

@@ -120,6 +120,11 @@ def _with_fixed_inputs(model: ModelProto, shapes: Mapping[str, Shape]) -> ModelP
     fixed.CopyFrom(model)
     refill(fixed.graph.input, fed_inputs(fixed.graph))
     for value in fixed.graph.input:
+        if not value.type.HasField("tensor_type"):
+            raise ModelError(
+                f"input {value.name!r} is no tensor but a {value.type.WhichOneof('value')}",
+                "export the model with tensors alone",
+            )
         kind = value.type.tensor_type
         if not kind.HasField("shape") and value.name not in shapes:
             raise ModelError(
@@ -172,7 +177,7 @@ def _forgotten_output_shapes(model: ModelProto) -> dict[str, ValueInfoProto]:
         declared[value.name] = ValueInfoProto.FromString(value.SerializeToString())
         if value.name in inputs:
             value.CopyFrom(inputs[value.name])
-        elif value.HasField("type"):  # a type that is touched would be there, and undefined
+        elif value.type.HasField("tensor_type"):  # else touching it would make it one, undefined
             value.type.tensor_type.ClearField("shape")
     return declared
 

@@ -101,6 +101,29 @@ def test_weights_that_an_old_ir_lists_as_inputs(opset: int, tmp_path: Path) -> N
     np.testing.assert_allclose(result, expected, atol=1e-5)
 
 
+def test_an_output_that_is_a_sequence_of_maps(tmp_path: Path) -> None:
+    """What scikit-learn's exporter gives beside the label."""
+    maps = helper.make_map_type_proto(
+        onnx.TensorProto.INT64, helper.make_tensor_type_proto(1, None)
+    )
+    probabilities = helper.make_value_info("y", helper.make_sequence_type_proto(maps))
+    text = '<ir_version: 8, opset_import: ["": 17, "ai.onnx.ml": 1]> g (float[1,2] x) => () {'
+    model = onnx.parser.parse_model(f"{text} a = Relu (x) }}")
+    node = helper.make_node("ZipMap", ["a"], ["y"], domain="ai.onnx.ml", classlabels_int64s=[3, 5])
+    model.graph.node.append(node)
+    model.graph.output.append(probabilities)
+    prepared = prepare_model(loaded(model, tmp_path))
+    (result,) = Session(prepared).run({"x": np.array([[1, 2]], np.float32)})
+    assert result == [{3: 1.0, 5: 2.0}]
+
+
+def test_an_input_that_is_a_sequence_is_refused(tmp_path: Path) -> None:
+    text = "(seq(float[2]) x) => (float[2] y) { i = Constant <value = int64 {0}> () "
+    model = onnx.parser.parse_model(f"{HEADER} {text} y = SequenceAt (x, i) }}")
+    with pytest.raises(ModelError, match="input 'x' is no tensor but a sequence_type"):
+        prepare_model(loaded(model, tmp_path))
+
+
 @pytest.mark.parametrize("text", ["y = Relu (x)", "t = Shape (x) y = Reshape (x, t)"])
 def test_an_output_without_a_shape(text: str, tmp_path: Path) -> None:
     model = onnx.parser.parse_model(f"{HEADER} (float[2,3] x) => (float y) {{ {text} }}")

@@ -181,6 +181,15 @@ def test_newer_operators_become_older_ones(name: str, tmp_path: Path) -> None:
     assert_same(model, prepared)
 
 
+def test_an_operator_of_the_first_models(tmp_path: Path) -> None:
+    text = """(float[1,3,2,2] x) => (float[1,3,2,2] y) {
+        s = ImageScaler <scale = 2.0, bias = [1.0, 0.0, -1.0]> (x) y = Neg (s) }"""
+    prepared = prepare_model(loaded(text, 8, {}, tmp_path))
+    assert [node.op_type for node in prepared.graph.node] == ["Mul", "Add", "Neg"]
+    (result,) = Session(prepared).run({"x": np.ones((1, 3, 2, 2), np.float32)})
+    assert result[0, :, 0, 0].tolist() == [-3.0, -2.0, -1.0]
+
+
 @pytest.mark.parametrize(("alpha", "operators"), [(1.0, "Sigmoid Mul"), (1.5, "Mul Sigmoid Mul")])
 def test_an_operator_newer_than_the_installed_onnx(
     alpha: float, operators: str, tmp_path: Path
@@ -193,6 +202,13 @@ def test_an_operator_newer_than_the_installed_onnx(
     x = np.linspace(-3, 3, 8, dtype=np.float32)
     (result,) = Session(prepared).run({"x": x})
     np.testing.assert_allclose(result, x / (1 + np.exp(-alpha * x)), rtol=1e-5)
+
+
+def test_what_a_node_is_written_out_in_is_called_after_it(tmp_path: Path) -> None:
+    opset, text, weights, _ = NEWER["gelu"]
+    nodes = prepare_model(loaded(text, opset, weights, tmp_path)).graph.node
+    assert [node.output[0].startswith("y/") for node in nodes] == [True] * 4 + [False]
+    assert nodes[-1].output[0] == "y"
 
 
 @pytest.mark.parametrize(
