@@ -55,6 +55,8 @@ def with_measured_tensors(
 
     def widen(values: Mapping[str, Array]) -> None:
         for name, value in values.items():
+            if not value.size:
+                continue  # a part of no channels
             low, high = measured.get(name, (np.inf, -np.inf))
             measured[name] = min(low, float(value.min())), max(high, float(value.max()))
 

@@ -10,6 +10,7 @@ from ..types import Shape
 from .attention_body import attention
 from .body_builder import BodyBuilder
 from .common_bodies import gelu, layer_normalized, rms_normalized, swish, tanh_gelu
+from .rotary_body import rotary_embedding
 
 # from a builder to the outputs, None where the node does not say enough
 BodyRule = Callable[[BodyBuilder], Sequence[str] | None]
@@ -97,6 +98,7 @@ STANDARD_BODIES: Mapping[str, BodyRule] = {
     "ImageScaler": _image_scaler,
     "LayerNormalization": _layer_normalization,
     "RMSNormalization": _rms_normalization,
+    "RotaryEmbedding": rotary_embedding,
     "SimplifiedLayerNormalization": _rms_normalization,
     "Swish": _swish,
 }
