@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ from .float_source import float_source
 from .handover import ModelInput, Sample, inputs_of, write_dataset, write_samples
 from .request import ConversionRequest, choose_quantization
 from .toolkit.job import BuildResult
+from .toolkit.own_settings import require_free_settings
 from .toolkit_build import ToolkitBuild
 
 
@@ -42,6 +44,7 @@ class CompiledModel:
     whether the zeros of 2:4 sparse weights are left out, and ``disabled`` the rules of the
     toolkit's optimisation that were off. It takes ``rknn_batch_size`` samples together; layers,
     cycles and latency are those of one.
+    ``config`` are settings that were handed on to it.
     """
 
     target: str
@@ -56,6 +59,7 @@ class CompiledModel:
     sparse: bool = False
     rknn_batch_size: int = 1
     disabled: tuple[str, ...] = ()
+    config: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +86,7 @@ def convert(request: ConversionRequest, progress: Progress = SILENT) -> Conversi
     Raises ToolkitError, OptionError, ModelError, SamplesError or OutputError.
     """
     started = time.monotonic()
+    require_free_settings(request.config)
     chip = find_target(request.target)
     loaded = load_model(request.model)
     chosen, dtype = choose_quantization(loaded, request.quantization, request.dtype, chip)
@@ -116,6 +121,7 @@ def convert(request: ConversionRequest, progress: Progress = SILENT) -> Conversi
             toolkit=request.toolkit,
             progress=progress,
             disabled=request.disabled,
+            config=request.config,
             sparse=bool(sparse) if request.sparse is None else request.sparse,
             batch=request.rknn_batch_size,
         )
@@ -204,6 +210,7 @@ def _described(attempt: BuildAttempt, output: Path | None, size: int, seconds: f
         sparse=attempt.task.sparse,
         rknn_batch_size=attempt.task.batch,
         disabled=built.disabled,
+        config=attempt.task.config,
         outputs=built.outputs,
         warnings=(*attempt.warnings, *_table_warnings(layers, built.log, attempt.task.loaded)),
         seconds=seconds,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,7 @@ class ConversionRequest:
     is tried. ``sparse`` says whether to leave out the zeros of 2:4 sparse weights; by default where
     the chip can and the model has such weights. The ``.rknn`` takes ``rknn_batch_size`` samples
     together, of a model that takes one.
+    ``config`` is handed on to the toolkit as it is.
     """
 
     model: Path
@@ -82,6 +83,7 @@ class ConversionRequest:
     sparse: bool | None = None
     rknn_batch_size: int = 1
     probe: bool = True
+    config: Mapping[str, Any] = field(default_factory=dict)
     toolkit: ToolkitSettings = ToolkitSettings()
 
     def key(self) -> dict[str, Any]:
@@ -97,7 +99,7 @@ class ConversionRequest:
             "target": find_target(self.target).name,
             "toolkit": [toolkit_version(python), str(python)],
         }
-        rest = [field.name for field in fields(self) if field.name not in special]
+        rest = [part.name for part in fields(self) if part.name not in special]
         return {**special, **{name: _content(getattr(self, name)) for name in rest}}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,7 @@ class ToolkitBuild:
     toolkit: ToolkitSettings
     progress: Progress = SILENT
     disabled: tuple[str, ...] = ()  # rules of the toolkit's graph optimisation
+    config: Mapping[str, Any] = field(default_factory=dict)  # further settings of the toolkit
     sparse: bool = False  # leave the zeros of 2:4 sparse weights out
     batch: int = 1  # samples that the .rknn takes together
 
@@ -112,6 +113,7 @@ def _job(task: ToolkitBuild, model: Path, disabled: list[str]) -> ToolkitJob:
         count=task.simulated,
         processes=task.toolkit.processes,
         batch=task.batch,
+        settings=task.config,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -180,6 +181,26 @@ class Settings(Kind):
         return {"type": "object", "additionalProperties": {"type": types}}
 
 
+class PlainValues(Kind):
+    """Values by key: what JSON has for it, and text where it is no JSON."""
+
+    metavar = "KEY=VALUE"
+    wants = "KEY=VALUE, such as single_core_mode=true"
+    plain_wants = "a table of true, false, numbers, texts, or lists and tables of these"
+    repeats = True
+
+    def read(self, text: str) -> dict[str, Any]:
+        key, _, value = text.partition("=")
+        require(text, key.strip() and value.strip())
+        return {key.strip(): _json_or_text(value.strip())}
+
+    def load(self, value: Any) -> Mapping[str, Any]:
+        return {key: _plain(setting) for key, setting in _table(value).items()}
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "object", "additionalProperties": {"not": {"type": "null"}}}
+
+
 @dataclass(eq=False, repr=False)
 class Shares(Kind):
     """Parts of one for some of a few names, written in per cent on the command line."""
@@ -218,6 +239,23 @@ _LENGTHS: dict[str, Any] = {
     "items": {"type": "integer", "minimum": 1},
     "minItems": 1,
 }
+
+
+def _json_or_text(text: str) -> Any:
+    """Return the value of a JSON text, or the text; Python's spelling of true and false counts."""
+    try:
+        return json.loads({"True": "true", "False": "false"}.get(text, text))
+    except ValueError:
+        return text
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that is made of tables, lists, texts, numbers and truth values alone."""
+    if isinstance(value, Mapping):
+        return {key: _plain(part) for key, part in _table(value).items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    return require(value, isinstance(value, (bool, str)) or is_number(value))
 
 
 def _setting(value: Any) -> str:

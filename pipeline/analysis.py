@@ -36,7 +36,6 @@ from .recipes.recipe import Recipe, targets_of
 from .samples.ready_model import ReadyModel, ready_model
 from .tasks.converting import require_toolkit, toolkit_settings
 from .tasks.plan_handover import ranges_of
-from .tasks.quantizing import wide_in_qdq
 
 
 @dataclass(frozen=True)
@@ -169,14 +168,14 @@ def _compilable(
         if quantizes:
             progress.stage("quantize")
             samples = [_noise(ready, recipe.run.seed)]
-        for wide in {wide_in_qdq(target): None for target in targets} if quantizes else ():
+        for wide in {target.wide_in_qdq: None for target in targets} if quantizes else ():
             file = folder / (wide or "int8") / float_file.name
             file.parent.mkdir()
             plan = _quantize(ready, file, samples, wide).plan
             forms[wide] = file, ranges_of(plan, ready.model)
 
         def compile_for(target: Target) -> Conversion:
-            model, ranges = forms.get(wide_in_qdq(target), (float_file, None))
+            model, ranges = forms.get(target.wide_in_qdq, (float_file, None))
             request = ConversionRequest(
                 model,
                 None,

@@ -225,6 +225,7 @@ def _simulated(
         disabled=opened.manifest.disabled,
         sparse=opened.manifest.sparse,
         rknn_batch_size=opened.manifest.rknn_batch_size,
+        config=opened.manifest.config,
     )
     conversion = convert(request, progress)
     warnings = (*_version_warnings(opened.manifest, conversion), *conversion.warnings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..accuracy.gates import require_limits
 from ..accuracy.metrics.metric_table import find_metric
 from ..convert.chips.targets import Target
+from ..convert.toolkit.own_settings import require_free_settings
 from ..core.diagnostics import option
 from ..core.errors import OptionError
 from ..core.graphs.model import require_model_file
@@ -72,6 +73,7 @@ def require_possible(recipe: Recipe) -> list[Target]:
         if recipe.prune.recover == "distill":
             require_torch()
     require_measurable(recipe)
+    require_free_settings(recipe.toolkit.toolkit_config)
     for target in targets:
         if scheme not in target.dtypes:
             float16 = f"use {option('scheme', 'float16')}"

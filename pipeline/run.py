@@ -186,6 +186,7 @@ class RunKey:
             **{name: content_of(getattr(recipe, name)) for name in GROUPS if name != "toolkit"},
             "model": content_of(recipe.model),
             "toolkit": (self.version, str(recipe.toolkit.toolkit_python)),
+            "toolkit-config": recipe.toolkit.toolkit_config,
             "digests": [samples_digest(path) if path else None for path in samples],
             "baseline": sha256_of(baseline) if baseline else None,
         }

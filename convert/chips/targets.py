@@ -89,6 +89,14 @@ class Target:
         return "float16" if self.core.float16 else ("int16" if self.core.int16 else None)
 
     @property
+    def wide_in_qdq(self) -> str | None:
+        """The type of 16 bits that a QDQ model can have beside int8: float16 or None.
+
+        What joined outputs are left in where only speed counts, which int16 needs another way for.
+        """
+        return self.mixes_with if self.mixes_with == "float16" else None
+
+    @property
     def int8_macs_per_cycle(self) -> int:
         """Of one core; 0 where the chip has no int8."""
         return self.core.int8.cout * self.core.int8.cin if self.core.int8 else 0

@@ -19,6 +19,7 @@ import functools
 import importlib.machinery
 import importlib.metadata
 import importlib.util
+import inspect
 import json
 import os
 import resource
@@ -33,11 +34,16 @@ from pathlib import Path
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
+_OF_BUILD = ("auto_hybrid",)
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
 
 
 class Refused(RuntimeError):
     """The toolkit returned another code than 0."""
+
+
+class UnknownSetting(RuntimeError):
+    """The toolkit has no setting of this name."""
 
 
 class Recorder:
@@ -126,13 +132,15 @@ def _do_job(job: dict[str, Any], progress: int) -> list[Any]:
 
 def _convert(make: Callable[[], Any], job: dict[str, Any], recorder: Recorder) -> None:
     rknn = make()
-    _demand(rknn.config(**job["config"]))
+    settings, for_build = _settings(rknn, job)
+    _demand(rknn.config(**settings))
     recorder.enter("load")
     _demand(rknn.load_onnx(model=job["model"]))
     if job["plan"] is None:
         recorder.enter("build")
         dataset = job["dataset"]
-        _demand(rknn.build(do_quantization=dataset is not None, dataset=dataset, **_batch(job)))
+        batched = {**_batch(job), **for_build}
+        _demand(rknn.build(do_quantization=dataset is not None, dataset=dataset, **batched))
     else:
         _apply_plan(rknn, job, recorder)
         rknn = make()  # the second step refuses an object that has loaded a model
@@ -147,6 +155,19 @@ def _convert(make: Callable[[], Any], job: dict[str, Any], recorder: Recorder) -
         recorder.enter("simulator")
         _demand(rknn.init_runtime())
         recorder.result["outputs"] = _simulate(rknn, job, recorder)
+
+
+def _settings(rknn: Any, job: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What config() and build() are given; the toolkit itself takes any name for one of config."""
+    asked = job["settings"]
+    build = {key: asked[key] for key in asked if key in _OF_BUILD}
+    known = [*inspect.signature(rknn.config).parameters, *_OF_BUILD]
+    unknown = [key for key in asked if key not in known or key == "kwargs"]
+    if unknown:
+        free = sorted({*known} - {*job["config"], "kwargs"})
+        raise UnknownSetting(f"{unknown[0]} is none of: {', '.join(free)}")
+    rest = {key: value for key, value in asked.items() if key not in build}
+    return {**rest, **job["config"]}, build
 
 
 def _apply_plan(rknn: Any, job: dict[str, Any], recorder: Recorder) -> None:

@@ -53,6 +53,8 @@ class ToolkitJob:
     ``count`` samples are simulated, by up to ``processes`` processes.
     ``batch`` is how many samples the ``.rknn`` takes together, of a model that takes one.
     With a ``plan`` the float model is quantized by the toolkit with the plan's ranges and types.
+    ``settings`` are further ones than ``config``, of config() or build(), by the names that the
+    toolkit has for them.
     """
 
     model: str
@@ -64,6 +66,7 @@ class ToolkitJob:
     processes: int = 1
     export: str | None = _RKNN
     batch: int = 1
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

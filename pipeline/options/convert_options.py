@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ...core.diagnostics import option
+from ...core.list_kinds import PlainValues
 from ...core.option_kinds import Choice, File, Number, Whole
 from ...core.options import Options, opt
 from ...quantize.choices.names import scheme_names
@@ -62,7 +65,7 @@ class ConvertOptions(Options):
 
 @dataclass(frozen=True)
 class ToolkitOptions(Options):
-    """Which toolkit builds, and what a build may take; no matter to what comes of it."""
+    """Which toolkit builds, its own settings, and what a build may take."""
 
     timeout: float = opt(1800.0, Number(1, 1e6, "S"), "Seconds a build may take.", _BUILDS)
     memory_limit: float = opt(
@@ -76,6 +79,13 @@ class ToolkitOptions(Options):
         File(program=True),
         "Python of another environment, whose rknn-toolkit2 is to be used.",
         f"{_BUILDS} quantize doctor",
+    )
+    toolkit_config: Mapping[str, Any] = opt(
+        {},
+        PlainValues(),
+        "Hand a setting on to the toolkit's config(), or auto_hybrid to its build(): "
+        f"{option('toolkit-config', {'single_core_mode': 'true'})}. Repeatable.",
+        "run convert",
     )
     jobs: int | None = opt(
         None,

@@ -20,7 +20,6 @@ from ..caching.cached_tasks import TaskCache
 from ..recipes.recipe import Recipe
 from ..samples.ready_model import ReadyModel, require_calibration
 from ..tasks.converting import conversion_request
-from ..tasks.quantizing import wide_in_qdq
 
 MODEL, PLAN, RKNN = "model.onnx", "plan.toml", "model.rknn"
 
@@ -102,7 +101,7 @@ class TargetRun:
 
     def quantize_for_cycles(self, model: ModelProto, output: Path, progress: Progress) -> None:
         """Quantize in the quickest way, as cycles do not depend on it; maybe from the cache."""
-        task = CyclesTask(model, self.calib, wide_in_qdq(self.target))
+        task = CyclesTask(model, self.calib, self.target.wide_in_qdq)
 
         def compute(folder: Path) -> None:
             output, plan = folder / MODEL, folder / PLAN

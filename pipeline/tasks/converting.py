@@ -49,6 +49,7 @@ def conversion_request(
         target.name,
         mean=preprocess.mean if preprocess else None,
         std=preprocess.std if preprocess else None,
+        config=options.toolkit_config,
         toolkit=toolkit_settings(options),
     )
 

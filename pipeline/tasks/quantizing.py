@@ -157,7 +157,7 @@ def quantize_as(
     timing = nullcontext() if task.timed_by is None else npu_time(target, toolkit)
     with timing as time:
         mixed = mixed_precision(options, target, time)
-        if mixed is not None and mixed.budget.kind == "latency" and time is None:
+        if mixed and mixed.budget.kind == "latency" and time is None:
             require_toolkit(toolkit.python)
         return quantize_step(
             task.model,
@@ -175,14 +175,6 @@ def quantize_as(
             has_float16=target.core.float16 is not None,
             logits=task.logits,
         )
-
-
-def wide_in_qdq(target: Target) -> str | None:
-    """Return the type of 16 bits that a QDQ model can have beside int8 on a chip: float16 or none.
-
-    What joined outputs are left in where only speed counts, which int16 needs another way for.
-    """
-    return target.mixes_with if target.mixes_with == "float16" else None
 
 
 def mixed_precision(

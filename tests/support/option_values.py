@@ -8,6 +8,7 @@ from rockpress.core.list_kinds import (
     Choices,
     Names,
     Numbers,
+    PlainValues,
     Settings,
     Shapes,
     Shares,
@@ -44,6 +45,7 @@ def other_value(described: Option, value: Any) -> Any:
         Size: [48, 96],
         Shapes: {"other": [1, 2]},
         Settings: {"other": "3"},
+        PlainValues: {"other": 3},
         Shares: {"cycles": 0.25},
         Values: {"other": 2.5},
     }
