@@ -78,6 +78,15 @@ def _two_tensors(graph: Graph, node: NodeProto) -> bool:
     return not normalising and not any(graph.is_weight(name) for name in node.input)
 
 
+def _two_vectors(graph: Graph, node: NodeProto) -> bool:
+    return _rank(graph, node) == 2 and _two_tensors(graph, node)
+
+
+def _rank(graph: Graph, node: NodeProto) -> int | None:
+    shape = graph.shapes.get(node.output[0])
+    return None if shape is None else len(shape)
+
+
 def _with_single_number(graph: Graph, node: NodeProto) -> bool:
     return any(name in graph.weights and graph.weights[name].size == 1 for name in node.input)
 
@@ -130,6 +139,8 @@ CONDITIONS: dict[str, Callable[[Graph, NodeProto], bool]] = {
     "padding not counted": _padding_not_counted,
     "to an integer": _to_integer,
     "two tensors": _two_tensors,
+    "two vectors": _two_vectors,
+    "of fewer than four axes": lambda graph, node: (_rank(graph, node) or 4) < 4,
     "a constant by a tensor": lambda graph, node: graph.is_weight(node.input[0]),
     "computed indices": lambda graph, node: not graph.is_weight(node.input[1]),
     "with a single number": _with_single_number,
@@ -140,6 +151,7 @@ CONDITIONS: dict[str, Callable[[Graph, NodeProto], bool]] = {
     "outside a GELU": _outside_gelu,
     "linear, aligned corners": _aligned_corners,
     "linear, broken factor": _broken_factor,
+    "defaults left out": lambda graph, node: not {"axis", "epsilon"} <= attributes(node).keys(),
     "cubic": lambda graph, node: attributes(node).get("mode") == "cubic",
     "a step other than 1": _steps,
 }

@@ -6,12 +6,21 @@ import numpy as np
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
 from ..bodies.body_builder import facts_of
-from ..graphs.graph import attributes, drop_unread, free_name, graphs_in, refill, replace_nodes
+from ..graphs.graph import (
+    attributes,
+    drop_unread,
+    free_name,
+    graphs_in,
+    refill,
+    replace_nodes,
+    set_attribute,
+)
 
 _RECURRENT = ("LSTM", "GRU", "RNN")
 # operators that a limit of -inf (Max) or +inf (Min) leaves without effect
 _NO_LIMIT = {"Max": -np.inf, "Min": np.inf}
 _DEFAULT_0 = ("layout", "input_forget")
+_LAYER_NORM = {"axis": -1, "epsilon": 1e-5}  # what ONNX has by default
 _LARGEST = 65504.0  # of float16, which the NPU computes in
 
 
@@ -23,7 +32,8 @@ def canonicalize(model: ModelProto) -> None:
     operators that ONNX Runtime writes with their defaults go: older checkers refuse ``layout``. The
     factors alpha and beta of a Gemm go into its constant weight and bias: the toolkit computes a
     quantized Gemm without them. A Split into a number of parts names their sizes: the toolkit knows
-    no number that leaves a rest.
+    no number that leaves a rest. A LayerNormalization says its axis and epsilon, where it leaves
+    them to the default: the toolkit's rule fails without, and all of them run on the CPU.
     """
     _drop_limits_without_effect(model)
     _fold_gemm_factors(model)
@@ -33,6 +43,9 @@ def canonicalize(model: ModelProto) -> None:
     for node in model.graph.node:
         if node.op_type in _RECURRENT:
             refill(node.attribute, [a for a in node.attribute if a.name not in _DEFAULT_0 or a.i])
+        if node.op_type == "LayerNormalization":
+            for name, value in _LAYER_NORM.items():
+                set_attribute(node, name, attributes(node).get(name, value))
 
 
 def _fold_gemm_factors(model: ModelProto) -> None:
