@@ -114,7 +114,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
     _timm("maxvit_pico_rw_256", LEGACY, img_size=64, depths=(1, 1, 1, 1)),
     Architecture("mixer", OWN, "mixer", LEGACY),
     _timm("hrnet_w18_small", LEGACY),
-    _timm("tiny_vit_5m_224", LEGACY, img_size=64, depths=(1, 1, 2, 1)),
+    _timm("tiny_vit_5m_224", LEGACY, depths=(1, 1, 2, 1)),
     _timm("mobilenetv4_conv_small", DYNAMO),
     _timm("starnet_s050", DYNAMO),
     Architecture("lraspp", OWN, "lraspp", LEGACY),
