@@ -53,6 +53,7 @@ def load_structure(path: Path) -> ModelProto:
     """
     model = in_current_form(parse_model(path))
     _check_structure(_with_external_fed(model), path)
+    _check_operators(model, path)
     return model
 
 

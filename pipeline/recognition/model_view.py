@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -160,7 +161,9 @@ class ModelView:
             return None
         if np.prod(tensor.dims, dtype=np.int64) > _LARGEST_CONSTANT:
             return None
-        return np.asarray(numpy_helper.to_array(tensor))
+        with suppress(ValueError):  # it is cut short
+            return np.asarray(numpy_helper.to_array(tensor))
+        return None
 
     def _dequantized(self, node: NodeProto) -> Array | None:
         """Return what a DequantizeLinear of one scale makes of a constant."""
@@ -205,7 +208,9 @@ def view_of(model: ModelProto, outputs: tuple[str, ...] = (), path: Path = Path(
 
 
 def _inferred(model: ModelProto) -> dict[str, Dims]:
-    graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    graph = model.graph
+    with suppress(onnx.shape_inference.InferenceError):  # whoever runs it says more
+        graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     values = [*graph.input, *graph.value_info, *graph.output]
     inferred = {value.name: _dims(value) for value in values if _has_shape(value)}
     return {**inferred, **{name: tuple(tensor.dims) for name, tensor in named_constants(model)}}
@@ -221,4 +226,5 @@ def _dims(value: onnx.ValueInfoProto) -> Dims:
 
 
 def _dtype(kind: int) -> str:
-    return str(helper.tensor_dtype_to_np_dtype(kind)) if kind else ""
+    is_type = kind and kind in TensorProto.DataType.values()
+    return str(helper.tensor_dtype_to_np_dtype(kind)) if is_type else ""
