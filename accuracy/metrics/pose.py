@@ -55,6 +55,9 @@ class PosePrecision(ObjectMetric):
     keypoints: int = field(
         default=0, metadata={"help": "how many each object has; by default for one class"}
     )
+    numbers: int = field(
+        default=0, metadata={"help": "of each keypoint: 3 with its visibility, or 2"}
+    )
     kind: ClassVar[Kind | None] = "keypoints"
 
     @property
@@ -87,15 +90,16 @@ class PosePrecision(ObjectMetric):
             extras = outputs[0].shape[2] - 6
         else:
             extras = min(outputs[0].shape[1:]) - 5
+        sizes = [each for each in (3, 2) if self.numbers in (0, each)]
         if self.keypoints:
-            able = [each for each in (3, 2) if self.keypoints * each <= extras]
-            extras = self.keypoints * able[0] if able else 0
-        if extras < 2 or (extras % 3 and extras % 2):
+            sizes = [each for each in sizes if self.keypoints * each <= extras]
+            extras = self.keypoints * sizes[0] if sizes else 0
+        each = next((each for each in sizes if extras >= each and extras % each == 0), 0)
+        if not each:
             raise SamplesError(
                 f"outputs of {', '.join(map(str, channels))} channels hold no keypoints",
                 "name how many each object has with the metric's option keypoints",
             )
-        each = extras // self.keypoints if self.keypoints else 3 if extras % 3 == 0 else 2
         return extras, each
 
     def _has_labels(self, truth: Boxes) -> bool:

@@ -8,7 +8,7 @@ from ..recognition.family import Family, Match
 from ..recognition.model_view import ModelView
 from ..recognition.ultralytics_export import match_export
 
-_KEYPOINTS = re.compile(r"\[([1-9]\d{0,3}), [23]\]")
+_KEYPOINTS = re.compile(r"\[([1-9]\d{0,3}), ([23])\]")
 
 
 def _recognise(view: ModelView) -> Match | None:
@@ -20,7 +20,7 @@ def _recognise(view: ModelView) -> Match | None:
         maps=3,
         # angles are what rotated boxes have there
         has_form=not view.operators.get("Cos") and len(view.outputs) == 1,
-        options={"keypoints": int(shape[1])} if shape else {},
+        options={"keypoints": int(shape[1]), "numbers": int(shape[2])} if shape else {},
     )
 
 

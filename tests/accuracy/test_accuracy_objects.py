@@ -241,6 +241,11 @@ def test_a_pose_head_of_several_classes_needs_the_number_of_points() -> None:
     (made,) = metric.predict([output])
     np.testing.assert_allclose(made.keypoints, [POINTS[:, :2]])
     assert made.classes.tolist() == [3]
+    flat = rows_of(CENTRED, POINTS[:, :2].ravel(), classes=9)
+    options = {"keypoints": "3", "numbers": "2", "score": "0.3"}
+    (made,) = find_metric("pose", options).bound(SIZE).predict([flat])
+    np.testing.assert_allclose(made.keypoints, [POINTS[:, :2]])
+    assert made.classes.tolist() == [8]
     with pytest.raises(SamplesError, match="hold no keypoints"):
         find_metric("pose").bound(SIZE).predict([np.zeros((1, 5, 400))])
 

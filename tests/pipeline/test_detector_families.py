@@ -90,7 +90,8 @@ def test_the_other_tasks_of_the_package(task: str) -> None:
     said = ModelProto()
     said.CopyFrom(model)
     with_metadata(said, **says(task=task, kpt_shape="[2, 3]"))
-    keypoints = {"metric_option.keypoints": 2} if task == "pose" else {}
+    options = {"metric_option.keypoints": 2, "metric_option.numbers": 3}
+    keypoints = options if task == "pose" else {}
     assert recognised(said) == (f"ultralytics-{task}", {**expected, **keypoints})
     assert recognised(said, match.cut.outputs) == recognised(said)
     assert at_ends[0] in (f"ultralytics-{task}", "auto")
