@@ -76,7 +76,7 @@ class Samples:
         SamplesError for a corrupt image, and for a tensor with NaN or of another shape.
         """
         rows = [self._row(source_index) for source_index in self._members(index)]
-        return {name: np.concatenate([row[name] for row in rows]) for name in self.inputs}
+        return {name: _joined([row[name] for row in rows]) for name in self.inputs}
 
     def npu_feeds(self, index: int) -> dict[str, Array]:
         """Return what the NPU is fed: uint8 (1, H, W, C) pixels, or the tensors as in ``feeds``.
@@ -204,6 +204,11 @@ class Samples:
         }
 
 
+def _joined(rows: list[Array]) -> Array:
+    """The rows of a batch; a single number has no axis to be joined along, and is of the first."""
+    return np.concatenate(rows) if rows[0].ndim else rows[0]
+
+
 def open_samples(
     path: Path,
     inputs: Mapping[str, Shape],
@@ -260,7 +265,8 @@ def _check_names(source: TensorSource, inputs: Mapping[str, Shape], path: Path) 
 
 def fitted_tensor(value: Array, shape: Shape, name: str, sample: str) -> Array:
     """Return one sample with its batch axis, floats and bytes as float32. Raises SamplesError."""
-    if value.shape not in (shape, shape[1:]):
+    is_row = value.shape == shape[1:] and shape[:1] in ((), (1,))
+    if value.shape != shape and not is_row:
         raise SamplesError(
             f"{sample}: the sample has the shape {value.shape}, but input {name!r} takes {shape}",
             "save the samples in the model's own layout, one sample at an index",

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from graphs import Weights, model_of, random_feeds
+from rockpress.core.errors import SamplesError
 from rockpress.core.graphs.model import save_model
 from rockpress.core.progress import SILENT
 from rockpress.core.session import Session
@@ -63,3 +64,27 @@ def test_they_are_pruned(recipe: Recipe, tmp_path: Path) -> None:
     before, after = Session(recipe.model).run(feeds), Session(tmp_path / "p.onnx").run(feeds)
     assert [output.shape for output in after] == [output.shape for output in before]
     assert not all(map(np.array_equal, before, after))
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_single_number_is_fed(batch: int, tmp_path: Path) -> None:
+    text = """(float[N,3,8,8] x, float t) => (float[N,4,8,8] y) {
+        a = Conv <pads = [1,1,1,1]> (x, w) b = Relu (a) c = Conv (b, v) y = Mul (c, t) }"""
+    weights: Weights = {"w": (16, 3, 3, 3), "v": (4, 16, 1, 1)}
+    save_model(model_of(text.replace("N", str(batch)), weights), tmp_path / "m.onnx")
+    (feeds,) = random_feeds({"x": (16, 3, 8, 8), "t": (16,)}, 1, shift=1.0)
+    np.savez(tmp_path / "x.npz", **feeds)
+    recipe = make_recipe(tmp_path / "m.onnx", calib=tmp_path / "x.npz")
+    quantized = quantize_file(recipe, tmp_path / "q.onnx", SILENT)
+    assert quantized.comparison.sqnr_db is not None and quantized.comparison.sqnr_db > 20
+
+
+def test_a_sample_for_two_inputs_of_another_batch_is_refused(tmp_path: Path) -> None:
+    text = """(float[2,3,8,8] x, float[1,4,1,1] t) => (float[2,4,8,8] y) {
+        a = Conv (x, w) y = Mul (a, t) }"""
+    save_model(model_of(text, {"w": (4, 3, 1, 1)}), tmp_path / "m.onnx")
+    (feeds,) = random_feeds({"x": (16, 3, 8, 8), "t": (16, 4, 1, 1)}, 1)
+    np.savez(tmp_path / "x.npz", **feeds)
+    recipe = make_recipe(tmp_path / "m.onnx", calib=tmp_path / "x.npz")
+    with pytest.raises(SamplesError, match=r"input 'x' takes \(2, 3, 8, 8\)"):
+        quantize_file(recipe, tmp_path / "q.onnx", SILENT)
