@@ -99,6 +99,12 @@ def convert(request: ConversionRequest, progress: Progress = SILENT) -> Conversi
             f"{option('route', 'hybrid')} needs the ranges of a plan, or a quantized (QDQ) model",
             f"give one with {option('plan', 'FILE')}",
         )
+    if chosen == "hybrid" and "dynamic_input" in request.config:
+        raise OptionError(
+            f"{option('route', 'hybrid')} takes one shape of the inputs: the toolkit forgets "
+            "others",
+            f"leave it out, or dynamic_input out of {option('toolkit-config')}",
+        )
     if request.output is not None:
         require_writable(request.output.parent)
     with scratch_folder() as folder:

@@ -136,8 +136,9 @@ def _tasks(
     if source is None or not task.calibrated or task.quantization != "qdq":
         return
     other = replace(_by_toolkit(task, source), level=FUSING_LEVEL)
-    yield other
-    if not source.is_derived:
+    if not task.has_dynamic_shapes:
+        yield other
+    if task.has_dynamic_shapes or not source.is_derived:
         yield replace(other, quantization="normal")
 
 

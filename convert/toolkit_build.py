@@ -55,6 +55,11 @@ class ToolkitBuild:
     sparse: bool = False  # leave the zeros of 2:4 sparse weights out
     batch: int = 1  # samples that the .rknn takes together
 
+    @property
+    def has_dynamic_shapes(self) -> bool:
+        """Whether it is for several shapes of its inputs, which hybrid forgets without a word."""
+        return "dynamic_input" in self.config
+
 
 def build(task: ToolkitBuild) -> tuple[BuildResult, tuple[Diagnostic, ...]]:
     """Build and simulate; return the result and warnings.

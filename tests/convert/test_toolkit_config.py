@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
 from commands import Run
+from graphs import random_feeds
 from rockpress.convert.convert import convert
 from rockpress.convert.manifest import manifest_path, read_manifest
 from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.core.errors import OptionError, ToolkitError
 from rockpress.core.list_kinds import PlainValues
+from rockpress.core.passes.prepare import prepare_model
 from rockpress.pipeline.recipes.recipe import make_recipe
+from rockpress.quantize.quantize import quantize
 
 pytestmark = pytest.mark.toolkit
 needs_toolkit = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
@@ -80,3 +85,19 @@ def test_an_unknown_one_is_refused_with_those_that_there_are(small_cnn: Path) ->
     assert "single_core_mode" in raised.value.hint
     assert "target_platform" not in raised.value.hint
     assert len(str(raised.value).splitlines()) == 1
+
+
+@needs_toolkit
+def test_several_shapes_are_built_but_not_hybrid(small_cnn: Path, tmp_path: Path) -> None:
+    """The file has more in it then, and computes the same in the shape that the model has."""
+    samples, path = random_feeds({"x": (1, 3, 32, 32)}, 4), tmp_path / "q.onnx"
+    model = prepare_model(onnx.load(small_cnn))
+    quantize(model, path, tmp_path / "p.toml", samples)
+    request = ConversionRequest(path, None, "rk3588", calibration=samples)
+    several = {"dynamic_input": [[[1, 3, 16, 16]], [[1, 3, 32, 32]]]}
+    alone, both = (convert(replace(request, config=config)) for config in ({}, several))
+    assert both.quantization == "qdq"
+    assert both.bytes > 1.2 * alone.bytes
+    assert both.closeness.intended_db is not None and both.closeness.intended_db > 25
+    with pytest.raises(OptionError, match="--route hybrid takes one shape"):
+        convert(replace(request, config=several, quantization="hybrid"))
