@@ -22,6 +22,7 @@ _ROW = re.compile(
 _STORED = re.compile(
     r"^\s*(?P<index>\d+)\s.*\|\s*0x[\da-f]+[ *]0x[\da-f]+ 0x(?P<size>[\da-f]+)\s*$"
 )
+_READ = re.compile(r"^\s*(?P<index>\d+)\s+\S+\s+(?P<tensor>\S+)\s+(?P<dtype>[A-Z]+\d+)\s")
 _SHAPE_LIST = re.compile(r"\\|\([\d,]*\)(?:,\([\d,]*\))*")
 _SHAPE = re.compile(r"\(([\d,]*)\)")
 _MEMORY = re.compile(r"Total (Internal|Weight) Memory Size: ([\d.]+)\s*([KMG]?B)")
@@ -102,6 +103,19 @@ def stored_bytes(log: str, title: str) -> dict[int, int]:
     for row in filter(None, map(_STORED.match, _table(log, title))):
         sizes[int(row["index"])] += int(row["size"], 16)
     return dict(sizes)
+
+
+def feature_formats(log: str) -> dict[int, dict[str, str]]:
+    """Return, for the index of each layer, tensor -> number format of the feature maps it reads.
+
+    >>> rows = "3 Concat a INT8 NC1HWC2 (1,8,4,4) |", "3 Concat b FLOAT16 NC1HWC2 (1,8,4,4) |"
+    >>> feature_formats("\\n".join([FEATURES, *rows]))
+    {3: {'a': 'INT8', 'b': 'FLOAT16'}}
+    """
+    formats: dict[int, dict[str, str]] = {}
+    for row in filter(None, map(_READ.match, _table(log, FEATURES))):
+        formats.setdefault(int(row["index"]), {})[row["tensor"]] = row["dtype"]
+    return formats
 
 
 def _table(log: str, title: str) -> list[str]:

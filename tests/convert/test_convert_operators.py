@@ -208,6 +208,26 @@ def test_a_layer_of_the_table_is_told_once_with_its_reason() -> None:
     )
 
 
+JOINED = """\
+D RKNN: [13:33]   Network Layer Information Table
+D RKNN: [13:33] 7 Concat INT8 CPU (1,64,20,20),(1,128,20,20) (1,192,20,20)  0/0/0   125   Concat:j
+D RKNN: [13:33]   Feature Tensor Information Table
+D RKNN: [13:33] 6   Conv    /x   INT8     NC1HWC2  (1,64,40,40)   | 0x00064000
+D RKNN: [13:33] 7   Concat  /a   INT8     NC1HWC2  (1,64,20,20)   | 0x00019000
+D RKNN: [13:33] 7   Concat  /b   FLOAT16  NC1HWC2  (1,128,20,20)  | 0x00019000
+"""
+
+
+def test_a_join_of_two_number_formats_is_told_with_both() -> None:
+    """The NPU joins one at a time; to replace the operator would be no help."""
+    model = model_from_x("{ y = Relu(x) }")
+    (warning,) = cpu_warnings(parse_layers(JOINED), JOINED, model)
+    assert "Concat:j (Concat: reads INT8 (/a) and FLOAT16 (/b))" in warning.text
+    assert warning.hint.startswith("bring what such a layer reads into one number format")
+    (warning,) = cpu_warnings(parse_layers(JOINED), JOINED.replace("FLOAT16", "INT8"), model)
+    assert "Concat:j (Concat)" in warning.text and "number format" not in warning.hint
+
+
 def test_a_log_without_such_lines_gives_nothing() -> None:
     assert fallback_reasons("I RKNN: [07:00:00.000] compress = 0\nrknn building ...") == {}
 
