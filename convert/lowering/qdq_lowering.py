@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
+from ...core.graphs.constants import named_constants
 from ...core.graphs.graph import drop_unread, replace_nodes
-from ...core.graphs.model import named_constants
 from ...core.types import Array
 
 _RATIO = np.float32(127 / 128)

@@ -12,8 +12,8 @@ import onnx
 from numpy.typing import ArrayLike
 from onnx import FunctionProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from ..graphs.constants import named_constants
 from ..graphs.graph import attributes, free_name, graphs_in, opset_of
-from ..graphs.model import named_constants
 from ..types import Array, Shape
 
 _FIRST_WITH_AXES_AS_INPUT = {"ReduceMean": 18, "Squeeze": 13, "Unsqueeze": 13}

@@ -9,8 +9,8 @@ from onnx import ModelProto, NodeProto, numpy_helper
 
 from ..diagnostics import option
 from ..errors import ModelError
+from .constants import named_constants
 from .graph import nodes_in
-from .model import named_constants
 
 _RANDOM = {
     *("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,13 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, ValueInfoProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, ValueInfoProto, numpy_helper
 
 from ..errors import ModelError
 from ..files import sha256_of, write_bytes
+from .constants import named_constants, unfit_constant, with_external_fed
 from .current_form import in_current_form
-from .graph import all_nodes, inner_graphs, nodes_in, refill
+from .graph import all_nodes, inner_graphs, nodes_in
 from .other_formats import format_of_content, other_format
 
 _PROTOBUF_LIMIT = 2**31 - 1
@@ -47,12 +47,14 @@ def load_model(path: Path) -> ModelProto:
 
 
 def load_structure(path: Path) -> ModelProto:
-    """Read a model as ``load_model`` does, but none of its external data; its weights are not read.
+    """Read a model as ``load_model`` does, but none of its external data; no weight is read.
 
     Raises ModelError when the file is missing or is no valid ONNX model.
     """
     model = in_current_form(parse_model(path))
-    _check_structure(_with_external_fed(model), path)
+    if name := unfit_constant(model):
+        raise ModelError(f"{path}: weight {name!r} is not complete", "export or copy it again")
+    _check_structure(with_external_fed(model), path)
     _check_operators(model, path)
     return model
 
@@ -84,15 +86,6 @@ def parameter_count(model: ModelProto) -> int:
 def is_qdq(model: ModelProto) -> bool:
     """Return whether the model holds QuantizeLinear or DequantizeLinear nodes."""
     return any(node.op_type in {"QuantizeLinear", "DequantizeLinear"} for node in model.graph.node)
-
-
-def named_constants(model: ModelProto) -> Iterator[tuple[str, TensorProto]]:
-    """Yield name and tensor of every initializer and Constant node (Paddle writes those)."""
-    for tensor in model.graph.initializer:
-        yield tensor.name, tensor
-    for node in model.graph.node:
-        if node.op_type == "Constant" and node.attribute and node.attribute[0].HasField("t"):
-            yield node.output[0], node.attribute[0].t
 
 
 def require_model_file(path: Path) -> None:
@@ -215,21 +208,6 @@ def _check_structure(model: ModelProto, path: Path) -> None:
         raise ModelError(
             f"{path}: not a valid ONNX model: {_first_line(error)}", "export the model again"
         ) from error
-
-
-def _with_external_fed(model: ModelProto) -> ModelProto:
-    """What the checker takes without external data: a copy that is fed what is kept there."""
-    external = [t for t in model.graph.initializer if t.data_location == TensorProto.EXTERNAL]
-    if not external:
-        return model
-    fed = ModelProto()
-    fed.CopyFrom(model)
-    own = (t for t in fed.graph.initializer if t.data_location != TensorProto.EXTERNAL)
-    refill(fed.graph.initializer, own)
-    for tensor in external:
-        value = helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
-        fed.graph.input.append(value)
-    return fed
 
 
 def _with_all_shapes(model: ModelProto) -> ModelProto:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from onnx import ModelProto, NodeProto, numpy_helper
 
+from ..graphs.constants import named_constants
 from ..graphs.graph import drop_unread, part_of, replace_nodes
-from ..graphs.model import named_constants
 from ..session import Session
 
 

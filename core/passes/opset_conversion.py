@@ -9,8 +9,8 @@ import onnx.version_converter
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
 from ..bodies.body_builder import facts_of
+from ..graphs.constants import named_constants
 from ..graphs.graph import attributes, opset_of, refill, set_attribute
-from ..graphs.model import named_constants
 
 _FIRST_BROADCAST = 7
 _FIRST_RESIZE = 10

@@ -13,8 +13,8 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from ...core.graphs.constants import named_constants
 from ...core.graphs.graph import extract_until, fed_inputs, read_by
-from ...core.graphs.model import named_constants
 from ...core.types import Array
 
 # one a axis; None where it is free or not known

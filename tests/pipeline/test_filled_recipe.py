@@ -169,6 +169,18 @@ def test_weights_that_are_kept_apart_are_not_read(model: Path, tmp_path: Path) -
     assert taken(filled(tmp_path / "m.onnx"))["resize"] == "letterbox"
 
 
+@pytest.mark.parametrize("shape", [(5, 6), (9, -1, 4, -2)])
+def test_a_weight_that_is_cut_short_ends_nothing(
+    model: Path, tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    broken = onnx.load(model)
+    broken.graph.initializer[0].dims[:] = shape
+    onnx.save(broken, tmp_path / "m.onnx")
+    assert filled(tmp_path / "m.onnx").family is None
+    with pytest.raises(ModelError, match="is not complete"):
+        filled(tmp_path / "m.onnx", family="ultralytics-detect")
+
+
 def test_a_model_that_is_not_valid_is_left_to_whoever_loads_it(model: Path, tmp_path: Path) -> None:
     broken = onnx.load(model)
     layer = next(node for node in broken.graph.node if node.op_type == "Conv")
