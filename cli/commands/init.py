@@ -32,7 +32,11 @@ Service = Annotated[
 ]
 
 # what a hint asks for -> how it is given
-_ASKED = {"calib": "--calib FOLDER", "size": "--size HEIGHTxWIDTH"}
+_ASKED = {
+    "calib": "--calib FOLDER",
+    "size": "--size HEIGHTxWIDTH",
+    "input": "--input NAME=SHAPE",
+}
 
 app = typer.Typer(add_completion=False)
 
@@ -101,7 +105,8 @@ def _tell_next(recipe: Path) -> None:
         for fault in open_questions(job.recipe):
             _tell([f"{f'{job.name}: ' if job.name else ''}still open: {fault.message}"])
             print(f"hint: {fault.hint}", file=sys.stderr)
-            asked = mentions(fault.diagnostic.hint)
+            asked = set(mentions(fault.diagnostic.hint))
+            asked -= {"input"} if "size" in asked else set()  # the same, said shorter
             more |= {words: None for name, words in _ASKED.items() if name in asked}
     _tell([f"next: {' '.join(['rockpress run', str(recipe), *more])}"])
 

@@ -146,8 +146,7 @@ def _fixed(name: str, declared: tuple[int | None, ...], asked: Shape | None) -> 
         if any(size is None for size in guess):
             raise ModelError(
                 f"input {name!r} has the dynamic shape {_shown(declared)} and no size was given",
-                f"give one, for example {option('size', [48, 192])} or "
-                f"{option('input', {name: [1, 3, 48, 192]})}",
+                f"give one, for example {_example(name, declared)}",
             )
         return tuple(size for size in guess if size is not None)
     fits = len(asked) == len(declared) and all(
@@ -160,6 +159,18 @@ def _fixed(name: str, declared: tuple[int | None, ...], asked: Shape | None) -> 
             "size",
         )
     return asked
+
+
+def _example(name: str, declared: tuple[int | None, ...]) -> str:
+    """Return options that fix an open shape, as a text; a size for what looks like an image."""
+    is_last = len(declared) == 4 and declared[3] in (1, 3)
+    images = [1, 48, 192, 3] if is_last else [1, 3, 48, 192]
+    lengths = images if len(declared) == 4 else [1, *[100] * (len(declared) - 1)]
+    shape = [length or usual for length, usual in zip(declared, lengths, strict=True)]
+    by_name = option("input", {name: shape})
+    if len(declared) != 4 or (not is_last and shape[1] not in (1, 3)):
+        return by_name
+    return f"{option('size', shape[1:3] if is_last else shape[2:])} or {by_name}"
 
 
 def _shown(shape: Sequence[int | None]) -> str:

@@ -357,3 +357,21 @@ def test_shapes_are_inferred_through_16_bit_quantizers() -> None:
     assert [node.domain for node in ready.graph.node] == ["com.microsoft", "com.microsoft", ""]
     feeds = {"x": np.ones((1, 3, 8, 8), np.float32)}
     np.testing.assert_array_equal(Session(ready).run(feeds)[0], Session(model).run(feeds)[0])
+
+
+@pytest.mark.parametrize(
+    ("shape", "example"),
+    [
+        ("n,3,h,w", "--size 48x192 or --input x=1x3x48x192"),
+        ("n,3,48,w", "--size 48x192 or --input x=1x3x48x192"),
+        ("n,h,w,3", "--size 48x192 or --input x=1x48x192x3"),
+        ("n,64,h,w", "--input x=1x64x48x192"),
+        ("n,t", "--input x=1x100"),
+        ("2,t,80", "--input x=2x100x80"),
+    ],
+)
+def test_the_example_of_a_shape_is_of_the_rank_of_the_input(shape: str, example: str) -> None:
+    text = f"(float[{shape}] x) => (float[{shape}] y) {{ y = Relu (x) }}"
+    with pytest.raises(ModelError, match="no size was given") as caught:
+        prepare_model(model_of(text, prepared=False))
+    assert caught.value.hint == f"give one, for example {example}"

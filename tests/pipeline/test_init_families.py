@@ -241,6 +241,22 @@ def test_what_is_missing_is_part_of_the_next_command(
     )
 
 
+def test_an_input_that_is_no_image_is_asked_for_by_its_name(
+    tmp_path: Path, rockpress: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = "(float[n,t] tokens) => (float[n,t] y) { y = Relu (tokens) }"
+    onnx.save(model_of(text, prepared=False), "m.onnx")
+    err = rockpress("init", "m.onnx", "--calib", "x.npy", "--force").err
+    assert "x.npy: the samples do not exist" in err
+    np.save("x.npy", np.zeros((4, 8), np.float32))
+    lines = rockpress("init", "m.onnx").err.splitlines()
+    assert lines[-2:] == [
+        "hint: give one, for example --input tokens=1x100",
+        "rockpress: next: rockpress run rockpress.toml --input NAME=SHAPE",
+    ]
+
+
 def test_of_several_folders_without_a_usual_name_none_is_taken(
     tmp_path: Path, rockpress: Run
 ) -> None:
