@@ -21,6 +21,7 @@ _RECURRENT = ("LSTM", "GRU", "RNN")
 _NO_LIMIT = {"Max": -np.inf, "Min": np.inf}
 _DEFAULT_0 = ("layout", "input_forget")
 _LAYER_NORM = {"axis": -1, "epsilon": 1e-5}  # what ONNX has by default
+_HALVES = {TensorProto.FLOAT16, TensorProto.BFLOAT16}
 _LARGEST = 65504.0  # of float16, which the NPU computes in
 
 
@@ -91,12 +92,15 @@ def _name_split_sizes(model: ModelProto) -> None:
         refill(node.attribute, [own for own in node.attribute if own.name != "num_outputs"])
 
 
-def widen_float16(model: ModelProto) -> None:
-    """Turn a float16 model into a float32 one, in place: exact, and what every stage works on."""
+def widen_halves(model: ModelProto) -> None:
+    """Turn a model of float16 or bfloat16 into a float32 one, in place, which every stage works on.
+
+    Weights stay what they are; what is computed is rounded less.
+    """
     for graph in graphs_in(model.graph):
         for value in [*graph.input, *graph.output, *graph.value_info]:
             kind = value.type.tensor_type
-            if kind.elem_type == TensorProto.FLOAT16:
+            if kind.elem_type in _HALVES:
                 kind.elem_type = TensorProto.FLOAT
         for tensor in graph.initializer:
             _widen(tensor)
@@ -108,13 +112,16 @@ def widen_float16(model: ModelProto) -> None:
 def _widen_attribute(attribute: AttributeProto) -> None:
     if attribute.HasField("t"):
         _widen(attribute.t)
-    if attribute.name in ("to", "dtype") and attribute.i == TensorProto.FLOAT16:
+    if attribute.name in ("to", "dtype") and attribute.i in _HALVES:
         attribute.i = TensorProto.FLOAT
 
 
 def _widen(tensor: TensorProto) -> None:
-    if tensor.data_type == TensorProto.FLOAT16:
-        wide = numpy_helper.to_array(tensor).astype(np.float32)
+    if tensor.data_type in _HALVES:
+        half = numpy_helper.to_array(tensor)
+        wide = half.astype(np.float32)
+        if tensor.data_type == TensorProto.BFLOAT16:  # the upper half of a float32
+            wide = (half.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
         tensor.CopyFrom(numpy_helper.from_array(wide, tensor.name))
 
 

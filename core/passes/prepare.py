@@ -18,7 +18,7 @@ from ..trim_heap import trim_heap
 from ..types import Shape
 from .affine import fold_affine
 from .byte_inputs import take_floats
-from .canonicalize import canonicalize, widen_float16
+from .canonicalize import canonicalize, widen_halves
 from .float_weights import with_float_weights
 from .fold_if import deciding_inputs, fold_if
 from .opset import readable_opset
@@ -41,7 +41,7 @@ def prepare_model(model: ModelProto, input_shapes: Mapping[str, Shape] | None = 
     """
     fixed = with_float_weights(fold_if(_with_fixed_inputs(model, input_shapes or {})))
     if not is_qdq(fixed):
-        widen_float16(fixed)
+        widen_halves(fixed)
     take_floats(fixed)
     fixed = readable_opset(fixed)
     declared = _forgotten_output_shapes(fixed)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, numpy_helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from graphs import Weights, model_of
 from rockpress.core.errors import ModelError
@@ -137,6 +137,19 @@ def test_a_float16_model_becomes_float32() -> None:
     value = np.random.default_rng(1).normal(size=(1, 3, 8, 8)).astype(np.float32)
     half = Session(model).run({"x": value.astype(np.float16)})[0]
     np.testing.assert_allclose(run(wide, value), half.astype(np.float32), atol=2e-2)
+
+
+def test_a_bfloat16_model_becomes_float32() -> None:
+    text = "(bfloat16[1,3,8,8] x) => (bfloat16[1,4,8,8] y) { t = Conv(x, w)\ny = Relu(t) }"
+    values = np.random.default_rng(0).normal(size=(4, 3, 1, 1)).astype(np.float32)
+    model = model_of(text, opset=22, prepared=False)
+    weight = helper.make_tensor("w", TensorProto.BFLOAT16, values.shape, values.ravel())
+    model.graph.initializer.append(weight)
+    wide = prepare_model(model)
+    assert wide.graph.input[0].type.tensor_type.elem_type == TensorProto.FLOAT
+    value = np.random.default_rng(1).normal(size=(1, 3, 8, 8)).astype(np.float32)
+    expected = np.maximum(np.einsum("oi,bihw->bohw", values[:, :, 0, 0], value), 0)
+    np.testing.assert_allclose(run(wide, value), expected, atol=2e-2)
 
 
 def test_a_cast_to_float16_inside_becomes_one_to_float32() -> None:
