@@ -15,7 +15,7 @@ ON_CHIPS = ("plain", "rockpress")
 TOOLS = ("onnxruntime", "prune", *ON_CHIPS)
 CALIBRATION, EVALUATION = 12, 12  # samples
 _FARTHER = 1.0  # dB: so much below the plain calls is a failure
-_HEAD = ("model", "exporter", "pruned", "chip", "ONNX Runtime", "plain", "rockpress", "s")
+_HEAD = ("model", "exporter", "MACs pruned", "ONNX Runtime")
 _BUG = "exit 3"
 
 
@@ -74,40 +74,37 @@ def _case(architecture: Architecture, tool: str, toolkit: str, chip: str) -> Cas
 
 
 def print_rows(rows: Sequence[Row]) -> None:
-    """Print the rows, how many each tool converted, and what is wrong."""
-    print(f"| {' | '.join(_HEAD)} |\n|{'---|' * len(_HEAD)}")
-    for row in rows:
-        print(f"| {' | '.join(_cells(row))} |")
-    pairs = [(row.plain, row.rockpress) for row in rows if row.plain and row.rockpress]
-    for name, outcomes in (("plain", [p for p, _ in pairs]), ("rockpress", [r for _, r in pairs])):
-        converted = sum(outcome.is_converted for outcome in outcomes)
-        print(f"\n{name}: {converted} of {len(pairs)} converted")
-    failures = [
-        f"{row.architecture.name} {row.chip}: {text}" for row in rows for text in row.failures
-    ]
+    """Print a line for each architecture, how many each tool converted, and what is wrong."""
+    print(f"| {' | '.join((*_HEAD, *CHIPS))} |\n|{'---|' * (len(_HEAD) + len(CHIPS))}")
+    for name in dict.fromkeys(row.architecture.name for row in rows):
+        chips = {row.chip: row for row in rows if row.architecture.name == name}
+        print(f"| {' | '.join(_cells(chips))} |")
+    measured = [row for row in rows if row.plain and row.rockpress]
+    for tool in ON_CHIPS:
+        converted = sum(getattr(row, tool).is_converted for row in measured)
+        print(f"\n{tool}: {converted} of {len(measured)} converted")
+    failures = [(row, text) for row in rows for text in row.failures]
     print(f"\nwrong: {len(failures)}")
-    for text in failures:
-        print(f"- {text}")
+    for row, text in failures:
+        print(f"- {row.architecture.name} {row.chip}: {text}")
 
 
-def _cells(row: Row) -> list[str]:
-    seconds = "" if row.rockpress is None else f"{row.rockpress.seconds:.0f}"
+def _cells(chips: Mapping[str, Row]) -> list[str]:
+    first = next(iter(chips.values()))
+    pairs = [(chips[chip].plain, chips[chip].rockpress) if chip in chips else () for chip in CHIPS]
     return [
-        row.architecture.name,
-        row.architecture.exporter,
-        _pruned(row.prune),
-        row.chip,
-        _text(row.onnxruntime),
-        _text(row.plain),
-        _text(row.rockpress),
-        seconds,
+        first.architecture.name,
+        first.architecture.exporter,
+        _pruned(first.prune),
+        _text(first.onnxruntime),
+        *(" / ".join(map(_text, pair)) or "not run" for pair in pairs),
     ]
 
 
 def _pruned(outcome: Outcome | None) -> str:
     if outcome is None:
         return "not run"
-    return f"{outcome.way} MACs" if outcome.way else f"fails ({outcome.status})"
+    return outcome.way or f"fails ({outcome.status})"
 
 
 def _text(outcome: Outcome | None) -> str:

@@ -251,8 +251,10 @@ def _status(code: int | None, result: dict[str, Any], rknn: Path) -> str:
 
 
 def _last_line(log: Path) -> str:
-    lines = _ANSI.sub("", log.read_text(errors="replace")).split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")[-2000:]
+    """Return what a process that left no result said last, without the path of its own log."""
+    lines = _ANSI.sub("", log.read_text(errors="replace")).splitlines()
+    said = (line.strip() for line in reversed(lines) if not line.startswith("log: "))
+    return next(filter(None, said), "")[-2000:]
 
 
 def _add_compiler(outcome: Outcome, result: dict[str, Any], log: Path) -> None:
