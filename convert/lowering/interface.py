@@ -23,12 +23,14 @@ def with_toolkit_interface(model: ModelProto) -> ModelProto:
     copies = copies_of(graph)
     handed = set(graph.input_names).intersection(graph.output_names)
     numbers = [name for name in graph.input_names if graph.shapes.get(name) == ()]
-    if not (copies or handed or numbers):
+    is_listed_once = len(set(graph.output_names)) == len(graph.output_names)
+    if is_listed_once and not (copies or handed or numbers):
         return model
     changed = ModelProto()
     changed.CopyFrom(model)
     outputs = changed.graph.output
-    refill(outputs, [value for value in outputs if value.name not in copies])
+    single = {value.name: value for value in outputs if value.name not in copies}
+    refill(outputs, list(single.values()))
     for value in outputs:
         if value.name in handed:
             source, value.name = value.name, free_name(f"{value.name}/output", graph.names)
