@@ -71,6 +71,9 @@ def _scale_once() -> Any:
         if is_done:  # a head that several levels share
             return None
         is_done = True
+        if not layer.weight.any():  # a classifier that begins at nothing
+            layer.weight.normal_()
+            output = layer.forward(*inputs)
         channels = -1 if isinstance(layer, nn.Linear) else 1
         values = output.movedim(channels, -1).flatten(0, -2)
         layer.weight.div_(values.std().clamp_min(_LEAST))
