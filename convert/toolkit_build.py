@@ -15,6 +15,7 @@ from ..core.progress import SILENT, Progress
 from .chips.targets import Target
 from .handover import ModelInput, calibration_feeds
 from .lowering.channel_padding import needs_whole_blocks, with_whole_blocks
+from .lowering.global_pooling import pool_by_mean
 from .lowering.hybrid import with_fused_tensors, with_measured_tensors
 from .lowering.interface import with_toolkit_interface
 from .lowering.qdq_lowering import lower_qdq
@@ -96,6 +97,7 @@ def _model_file(task: ToolkitBuild) -> Path:
         model = with_whole_blocks(model)
     if task.quantization == "qdq" and needs_lowering(task.toolkit.python):
         model = lower_qdq(model)
+        pool_by_mean(model)
     if model is task.loaded:
         return task.model.resolve()
     path = task.folder / "lowered" / task.model.name
