@@ -34,6 +34,8 @@ def _typed(name: str, value: Any) -> str:
         ((key, inner),) = value.items()
         return key if inner is None else f"{key}={_typed(name, inner)}"
     if isinstance(value, list):
+        if value and isinstance(value[0], list):
+            return ",".join(_typed(name, part) for part in value)
         return ("x" if name in _WITH_CROSS else ",").join(_typed(name, part) for part in value)
     if name == "max-regression" and not isinstance(value, str):
         return f"{100 * value:.6g}%"

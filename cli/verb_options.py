@@ -158,20 +158,14 @@ def complete_target(incomplete: str) -> list[str]:
 
 def _present(verb: str, values: dict[str, Any]) -> OptionValues:
     """Return what was given, by the present names, with what was repeated put together."""
-    repeated = {described.name for described in options_of(verb) if described.kind.repeats}
+    kinds = {option.name: option.kind for option in options_of(verb) if option.kind.repeats}
     old, present = old_names(verb), {}
     for name, value in values.items():
         if value is not None and value is not False:
-            joined = _joined(value) if name in repeated and isinstance(value, list) else value
+            is_list = name in kinds and isinstance(value, list)
+            joined = kinds[name].joined(value) if is_list else value
             now, joined = renamed(verb, name, joined) if name in old else (name, joined)
             if now in present:
                 raise typer.BadParameter(f"--{now} is given by an earlier name too: leave one out")
             present[now] = joined
     return present
-
-
-def _joined(parts: list[Any]) -> Any:
-    """Return tables as one, of equal keys the last; lists one after the other."""
-    if isinstance(parts[0], dict):
-        return {name: value for part in parts for name, value in part.items()}
-    return [value for part in parts for value in part]

@@ -20,8 +20,9 @@ from ..core.files import replacing, require_writable
 from ..core.graphs.model import is_qdq, load_model
 from ..core.progress import SILENT, Progress
 from ..core.scratch import scratch_folder
+from ..core.types import Shape
 from .audit.cpu_layers import cpu_warnings
-from .chips.compiler_log import Layer, Memory, parse_layers, parse_memory
+from .chips.compiler_log import Layer, Memory, log_of_largest, parse_layers, parse_memory
 from .chips.latency import Latency, estimate
 from .chips.sparse_layers import sparse_layers, sparse_warnings
 from .chips.targets import find_target
@@ -43,7 +44,8 @@ class CompiledModel:
     one of the toolkit's quantizers, the type it made, and its optimization level; ``sparse``
     whether the zeros of 2:4 sparse weights are left out, and ``disabled`` the rules of the
     toolkit's optimisation that were off. It takes ``rknn_batch_size`` samples together; layers,
-    cycles and latency are those of one.
+    cycles and latency are those of one, in the first of ``input_sets``, where it takes several
+    shapes of its inputs.
     ``config`` are settings that were handed on to it.
     """
 
@@ -58,6 +60,7 @@ class CompiledModel:
     dtype: str = "w8a8"
     sparse: bool = False
     rknn_batch_size: int = 1
+    input_sets: tuple[Mapping[str, Shape], ...] = ()
     disabled: tuple[str, ...] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
 
@@ -99,11 +102,11 @@ def convert(request: ConversionRequest, progress: Progress = SILENT) -> Conversi
             f"{option('route', 'hybrid')} needs the ranges of a plan, or a quantized (QDQ) model",
             f"give one with {option('plan', 'FILE')}",
         )
-    if chosen == "hybrid" and "dynamic_input" in request.config:
+    if chosen == "hybrid" and request.input_sets:
         raise OptionError(
-            f"{option('route', 'hybrid')} takes one shape of the inputs: the toolkit forgets "
-            "others",
-            f"leave it out, or dynamic_input out of {option('toolkit-config')}",
+            f"{option('input')} has several shapes, which the toolkit forgets in the hybrid way "
+            f"({option('route', 'hybrid')}, and layers of int16 in {option('mixed')})",
+            "leave that out, or give one shape",
         )
     if request.output is not None:
         require_writable(request.output.parent)
@@ -130,6 +133,7 @@ def convert(request: ConversionRequest, progress: Progress = SILENT) -> Conversi
             config=request.config,
             sparse=bool(sparse) if request.sparse is None else request.sparse,
             batch=request.rknn_batch_size,
+            input_sets=request.input_sets,
         )
         probe = Probe(loaded, source, inputs, folder, samples.simulated, is_noise=samples.is_noise)
         attempt = build_or_fall_back(task, probe, source)
@@ -199,7 +203,8 @@ def _keep(built: BuildResult, output: Path | None) -> int:
 
 def _described(attempt: BuildAttempt, output: Path | None, size: int, seconds: float) -> Conversion:
     built, chip = attempt.result, attempt.task.target
-    layers = parse_layers(built.log)
+    log = log_of_largest(built.log, len(attempt.task.input_sets))
+    layers = parse_layers(log)
     return Conversion(
         path=output,
         bytes=size,
@@ -207,7 +212,7 @@ def _described(attempt: BuildAttempt, output: Path | None, size: int, seconds: f
         toolkit=built.toolkit,
         quantization=attempt.task.quantization,
         layers=layers,
-        memory=parse_memory(built.log),
+        memory=parse_memory(log),
         cycles=sum(layer.total_cycles for layer in layers),
         latency=estimate(layers, chip),
         closeness=attempt.closeness,
@@ -215,10 +220,11 @@ def _described(attempt: BuildAttempt, output: Path | None, size: int, seconds: f
         dtype=attempt.task.dtype,
         sparse=attempt.task.sparse,
         rknn_batch_size=attempt.task.batch,
+        input_sets=attempt.task.input_sets,
         disabled=built.disabled,
         config=attempt.task.config,
         outputs=built.outputs,
-        warnings=(*attempt.warnings, *_table_warnings(layers, built.log, attempt.task.loaded)),
+        warnings=(*attempt.warnings, *_table_warnings(layers, log, attempt.task.loaded)),
         seconds=seconds,
     )
 

@@ -136,9 +136,9 @@ def _tasks(
     if source is None or not task.calibrated or task.quantization != "qdq":
         return
     other = replace(_by_toolkit(task, source), level=FUSING_LEVEL)
-    if not task.has_dynamic_shapes:
+    if not task.input_sets:  # hybrid forgets all but one without a word
         yield other
-    if task.has_dynamic_shapes or not source.is_derived:
+    if task.input_sets or not source.is_derived:
         yield replace(other, quantization="normal")
 
 

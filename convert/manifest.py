@@ -115,6 +115,10 @@ def _require_possible(manifest: Manifest) -> None:
         require(all(size > 0 for size in feed.shape), f"inputs[{index}].shape", feed.shape, _SIZES)
         above = all(value > 0 for value in feed.std or ())
         require(above, f"inputs[{index}].std", feed.std, "numbers above 0")
+    for index, shapes in enumerate(manifest.input_sets):
+        for name, shape in shapes.items():
+            is_shape = all(size > 0 for size in shape)
+            require(is_shape, f"input_sets[{index}].{name}", shape, _SIZES)
     for index, output in enumerate(manifest.outputs):
         sizes = output.shape
         require(all(size > 0 for size in sizes), f"outputs[{index}].shape", sizes, _SIZES)

@@ -12,6 +12,7 @@ from onnx import ModelProto
 from ..core.diagnostics import option
 from ..core.errors import OptionError
 from ..core.graphs.model import is_qdq, model_digest
+from ..core.types import Shape
 from .chips.targets import Target, find_target
 from .handover import Channels, DigestedSamples, Sample
 from .toolkit.environment import toolkit_version
@@ -64,6 +65,8 @@ class ConversionRequest:
     is tried. ``sparse`` says whether to leave out the zeros of 2:4 sparse weights; by default where
     the chip can and the model has such weights. The ``.rknn`` takes ``rknn_batch_size`` samples
     together, of a model that takes one.
+    With ``input_sets`` it takes each of these shapes of its inputs, the largest first, which is
+    that of the model and of all samples; the hybrid way cannot.
     ``config`` is handed on to the toolkit as it is.
     """
 
@@ -82,6 +85,7 @@ class ConversionRequest:
     disabled: tuple[str, ...] = ()
     sparse: bool | None = None
     rknn_batch_size: int = 1
+    input_sets: tuple[Mapping[str, Shape], ...] = ()
     probe: bool = True
     config: Mapping[str, Any] = field(default_factory=dict)
     toolkit: ToolkitSettings = ToolkitSettings()

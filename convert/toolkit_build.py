@@ -12,6 +12,7 @@ from onnx import ModelProto
 from ..core.diagnostics import Diagnostic
 from ..core.graphs.model import save_model
 from ..core.progress import SILENT, Progress
+from ..core.types import Shape
 from .chips.targets import Target
 from .handover import ModelInput, calibration_feeds
 from .lowering.channel_padding import needs_whole_blocks, with_whole_blocks
@@ -55,11 +56,7 @@ class ToolkitBuild:
     config: Mapping[str, Any] = field(default_factory=dict)  # further settings of the toolkit
     sparse: bool = False  # leave the zeros of 2:4 sparse weights out
     batch: int = 1  # samples that the .rknn takes together
-
-    @property
-    def has_dynamic_shapes(self) -> bool:
-        """Whether it is for several shapes of its inputs, which hybrid forgets without a word."""
-        return "dynamic_input" in self.config
+    input_sets: tuple[Mapping[str, Shape], ...] = ()  # shapes of inputs, the largest first
 
 
 def build(task: ToolkitBuild) -> tuple[BuildResult, tuple[Diagnostic, ...]]:
@@ -148,6 +145,11 @@ def _config(task: ToolkitBuild, disabled: list[str]) -> Mapping[str, Any]:
         hybrid = task.quantization == "hybrid"
         config["quantized_algorithm"] = "normal" if hybrid else task.quantization
         config["quantized_dtype"] = _TOOLKIT_NAMES.get(task.dtype, task.dtype)
+    if task.input_sets:
+        config["dynamic_input"] = [
+            [list(shapes.get(tensor.name, tensor.shape)) or [1] for tensor in task.inputs]
+            for shapes in task.input_sets
+        ]
     if task.sparse:
         config["sparse_infer"] = True
     if disabled:

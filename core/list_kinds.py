@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .option_kinds import Choice, Kind, Whole, is_number, require
+from .option_kinds import Choice, Kind, is_number, require
 
 
 @dataclass(eq=False, repr=False)
@@ -97,47 +97,6 @@ class Choices(Choice):
         return {"anyOf": [word, {"type": "array", "items": word}]}
 
 
-class Size(Kind):
-    """Height and width in pixels."""
-
-    metavar = "HxW"
-    wants = "HEIGHTxWIDTH in pixels, such as 48x192"
-    plain_wants = "[HEIGHT, WIDTH] in pixels, such as [48, 192]"
-
-    def read(self, text: str) -> list[int]:
-        match = re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})", text.strip().lower())
-        require(text, match)
-        return [int(part) for part in text.strip().lower().split("x")]
-
-    def load(self, value: Any) -> tuple[int, int]:
-        height, width = _lengths(value)
-        return height, width
-
-    def schema(self) -> dict[str, Any]:
-        return {**_LENGTHS, "minItems": 2, "maxItems": 2}
-
-
-class Shapes(Kind):
-    """Shapes of inputs by name; the name itself may hold an equals sign or a colon."""
-
-    metavar = "NAME=SHAPE"
-    wants = "NAME=SHAPE, such as x=1x3x48x320"
-    plain_wants = "a table of shapes, such as x = [1, 3, 48, 320]"
-    repeats = True
-
-    def read(self, text: str) -> dict[str, list[int]]:
-        name, _, shape = text.rpartition("=")
-        shape = shape.strip().lower()
-        require(text, name.strip() and re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", shape))
-        return {name.strip(): [int(length) for length in shape.split("x")]}
-
-    def load(self, value: Any) -> Mapping[str, tuple[int, ...]]:
-        return {name: _lengths(shape) for name, shape in _table(value).items()}
-
-    def schema(self) -> dict[str, Any]:
-        return {"type": "object", "additionalProperties": dict(_LENGTHS)}
-
-
 class Values(Kind):
     """Numbers by name; the name itself may hold an equals sign or a colon."""
 
@@ -152,7 +111,7 @@ class Values(Kind):
         return {name.strip(): float(value)}
 
     def load(self, value: Any) -> Mapping[str, float]:
-        table = _table(value)
+        table = table_of(value)
         require(value, all(is_number(number) for number in table.values()))
         return {name: float(number) for name, number in table.items()}
 
@@ -174,7 +133,7 @@ class Settings(Kind):
         return {key.strip(): value.strip()}
 
     def load(self, value: Any) -> Mapping[str, str]:
-        return {key: _setting(setting) for key, setting in _table(value).items()}
+        return {key: _setting(setting) for key, setting in table_of(value).items()}
 
     def schema(self) -> dict[str, Any]:
         types = ["string", "number", "boolean"]
@@ -195,7 +154,7 @@ class PlainValues(Kind):
         return {key.strip(): _json_or_text(value.strip())}
 
     def load(self, value: Any) -> Mapping[str, Any]:
-        return {key: _plain(setting) for key, setting in _table(value).items()}
+        return {key: _plain(setting) for key, setting in table_of(value).items()}
 
     def schema(self) -> dict[str, Any]:
         return {"type": "object", "additionalProperties": {"not": {"type": "null"}}}
@@ -224,7 +183,7 @@ class Shares(Kind):
         return {name: float(share[:-1]) / 100}
 
     def load(self, value: Any) -> Mapping[str, float]:
-        for name, share in _table(value).items():
+        for name, share in table_of(value).items():
             require(value, name in self.names and is_number(share) and share >= 0)
         return {name: float(share) for name, share in value.items()}
 
@@ -232,13 +191,6 @@ class Shares(Kind):
         names = {"enum": list(self.names)}
         number = {"type": "number", "minimum": 0}
         return {"type": "object", "propertyNames": names, "additionalProperties": number}
-
-
-_LENGTHS: dict[str, Any] = {
-    "type": "array",
-    "items": {"type": "integer", "minimum": 1},
-    "minItems": 1,
-}
 
 
 def _json_or_text(text: str) -> Any:
@@ -252,7 +204,7 @@ def _json_or_text(text: str) -> Any:
 def _plain(value: Any) -> Any:
     """Return a value that is made of tables, lists, texts, numbers and truth values alone."""
     if isinstance(value, Mapping):
-        return {key: _plain(part) for key, part in _table(value).items()}
+        return {key: _plain(part) for key, part in table_of(value).items()}
     if isinstance(value, (list, tuple)):
         return [_plain(part) for part in value]
     return require(value, isinstance(value, (bool, str)) or is_number(value))
@@ -265,11 +217,7 @@ def _setting(value: Any) -> str:
     return str(require(value, isinstance(value, str) or is_number(value)))
 
 
-def _lengths(value: Any) -> tuple[int, ...]:
-    require(value, isinstance(value, (list, tuple)) and value)
-    return tuple(Whole(1).load(length) for length in value)
-
-
-def _table(value: Any) -> Mapping[Any, Any]:
+def table_of(value: Any) -> Mapping[Any, Any]:
+    """Return a table with texts as keys. Raises ValueError for anything else."""
     require(value, isinstance(value, Mapping) and all(isinstance(name, str) for name in value))
     return dict(value)

@@ -31,6 +31,12 @@ class Kind:
         """Return the field's value."""
         return require(value, isinstance(value, str) and value)
 
+    def joined(self, parts: Sequence[Any]) -> Any:
+        """Return the plain values of several words as one: of a key that repeats, the last."""
+        if isinstance(parts[0], dict):
+            return {name: value for part in parts for name, value in part.items()}
+        return [value for part in parts for value in part]
+
     @property
     def plain_wants(self) -> str:
         """Say what ``load`` takes, where that is written in another way than words are."""

@@ -33,6 +33,7 @@ from ..quantize.quantize import QuantizeResult, quantize
 from .filled_recipe import fill_recipe
 from .inspection import ModelFacts, facts_of
 from .recipes.recipe import Recipe, targets_of
+from .samples.input_sets import require_one_shape
 from .samples.ready_model import ReadyModel, ready_model
 from .tasks.converting import require_toolkit, toolkit_settings
 from .tasks.plan_handover import ranges_of
@@ -112,6 +113,7 @@ def analyse_file(
 
     Raises RockpressError.
     """
+    require_one_shape(recipe.shape, "inspect")
     filled = fill_recipe(recipe, "run")
     ready = ready_model(recipe.model, filled.recipe.shape)
     facts = replace(facts_of(ready), family=filled.family)

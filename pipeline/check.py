@@ -42,6 +42,7 @@ from .inputs import open_both
 from .recipes.recipe import Recipe, recipe_document
 from .requirements import require_latency, require_measurable
 from .run import rendered
+from .samples.input_sets import require_one_shape
 from .samples.ready_model import ReadyModel, ready_candidate, ready_model
 from .stages.baseline import measure_baseline, onnx_row
 from .stages.stage_log import StageLog
@@ -84,6 +85,7 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
     A ``.rknn`` is built again from the files that its manifest names, since the file alone cannot
     be simulated. Raises RockpressError, naming a file that is missing or has changed.
     """
+    require_one_shape(recipe.shape, "check")
     filled = fill_recipe(recipe, "check", progress)
     recipe = filled.recipe
     require_measurable(recipe)
@@ -225,6 +227,7 @@ def _simulated(
         disabled=opened.manifest.disabled,
         sparse=opened.manifest.sparse,
         rknn_batch_size=opened.manifest.rknn_batch_size,
+        input_sets=opened.manifest.input_sets,
         config=opened.manifest.config,
     )
     conversion = convert(request, progress)

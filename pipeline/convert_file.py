@@ -26,6 +26,7 @@ from .parallel import each_target
 from .recipes.recipe import Recipe, only_target, targets_of
 from .samples.audits import audit_target, sample_ranges
 from .samples.class_names import class_names
+from .samples.input_sets import require_input_sets
 from .samples.ready_model import ReadyModel, calibration_samples, ready_model
 from .tasks.converting import NpuFeeds, conversion_request, require_toolkit
 from .tasks.manifest_files import write_manifest_beside
@@ -63,6 +64,7 @@ def _converted(recipe: Recipe, output: Path, progress: Progress, pixels: bool) -
         require_unread(intended_beside(output.with_suffix("")), recipe.model)
     _require_quantizable(recipe, quantization)
     ready = ready_model(recipe.model, recipe.shape)
+    require_input_sets(ready, recipe.shape)
     calib = calibration_samples(ready, recipe)
     preprocess = _npu_preprocess(ready, calib, recipe, pixels=pixels)
     chosen = quantization
@@ -97,6 +99,7 @@ def _converted(recipe: Recipe, output: Path, progress: Progress, pixels: bool) -
             calibration=NpuFeeds(calib) if calib is not None else (),
             float_model=model if exact else None,
             rknn_batch_size=recipe.convert.rknn_batch_size,
+            input_sets=recipe.shape.input_sets,
             plan=ranges_of(quantized.plan, base) if quantized else None,
         )
         if exact is not None:

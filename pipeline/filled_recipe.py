@@ -81,7 +81,7 @@ def _filled_by_family(recipe: Recipe, verb: str, progress: Progress) -> FilledRe
 
 def _is_single(view: ModelView, recipe: Recipe) -> bool:
     """Return whether the inputs take one sample: a larger batch is fed prepared values."""
-    shapes = [recipe.shape.input.get(tensor.name, tensor.shape) for tensor in view.inputs]
+    shapes = [recipe.shape.largest.get(tensor.name, tensor.shape) for tensor in view.inputs]
     return all(shape[:1] in ((1,), (None,)) for shape in shapes)
 
 

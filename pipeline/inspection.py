@@ -23,6 +23,7 @@ from ..prune.channels.groups import find_groups
 from .filled_recipe import fill_recipe
 from .options.sample_options import ModelOptions
 from .recipes.recipe import Recipe
+from .samples.input_sets import require_one_shape
 from .samples.ready_model import ReadyModel, ready_model
 
 
@@ -79,6 +80,7 @@ def inspect_model(recipe: Recipe) -> ModelFacts:
 
     Raises ModelError or OptionError.
     """
+    require_one_shape(recipe.shape, "inspect")
     filled = fill_recipe(recipe, "run")
     return replace(inspect_onnx(recipe.model, filled.recipe.shape), family=filled.family)
 

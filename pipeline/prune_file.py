@@ -15,6 +15,7 @@ from .filled_recipe import fill_recipe
 from .output_files import require_output
 from .recipes.recipe import Recipe
 from .requirements import pruning_target
+from .samples.input_sets import require_one_shape
 from .samples.ready_model import ReadyModel, open_calibrated
 from .tasks.distilling import distil_pruned, distil_task, distillation_warnings
 from .tasks.pruning import Pruning, prune_task
@@ -30,6 +31,7 @@ class Pruned:
 
 def prune_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> Pruned:
     """Prune ``recipe.model`` to its budget and write ``output``. Raises RockpressError."""
+    require_one_shape(recipe.shape, "prune")
     recipe = fill_recipe(recipe, "prune", progress).recipe
     target = pruning_target(recipe)
     require_output(output, ".onnx", recipe.model)

@@ -17,6 +17,7 @@ from .figures.result_warnings import look_warnings
 from .filled_recipe import fill_recipe
 from .output_files import require_output
 from .recipes.recipe import Recipe, only_target
+from .samples.input_sets import require_one_shape
 from .samples.ready_model import logits_at_cut, open_calibrated
 from .tasks.converting import toolkit_settings
 from .tasks.quantizing import (
@@ -55,6 +56,7 @@ def quantize_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> 
     As ``recipe.explain`` asks, the error of every tensor is measured too, also in the RKNN
     simulator.
     """
+    require_one_shape(recipe.shape, "quantize")
     recipe = fill_recipe(recipe, "quantize", progress).recipe
     require_extras(recipe.quantize, recipe.explain)
     if recipe.explain.simulator:

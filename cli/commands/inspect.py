@@ -128,6 +128,7 @@ def _show_rknn(path: Path, inspection: RknnInspection) -> None:
                 for disagreement in inspection.disagreements
             ),
             f"{manifest.cycles:,} cycles, {len(manifest.layers)} layers{sparse}",
+            *_shape_lines(manifest),
             *_feed_lines(manifest),
         ]
     )
@@ -155,6 +156,18 @@ def _feed_lines(manifest: Manifest) -> list[str]:
     lines = [f"feed   {input_text(feed)}" for feed in manifest.inputs]
     lines += [f"output {output_text(output)}" for output in manifest.outputs]
     return [*lines, classes_text(manifest.classes)] if manifest.classes else lines
+
+
+def _shape_lines(manifest: Manifest) -> list[str]:
+    """Return a line for each set of shapes that the inputs may have, where there are several."""
+    from ...report.text.feed_text import shape_text
+
+    sets = [
+        ", ".join(f"{name} {shape_text(shape)}" for name, shape in shapes.items())
+        for shapes in manifest.input_sets
+    ]
+    lines = (f"or     {text}" for text in sets[1:])
+    return [f"shapes {sets[0]}, in which it was measured", *lines] if sets else []
 
 
 def _tensor_line(direction: str, tensor: RknnTensor) -> str:

@@ -90,6 +90,18 @@ def parse_layers(log: str) -> tuple[Layer, ...]:
     return tuple(_layer(row, weights, features) for row in rows)
 
 
+def log_of_largest(log: str, shapes: int) -> str:
+    """Return a log up to the end of the largest of several ``shapes`` of the inputs.
+
+    The compiler builds them one after the other, the largest first (rknn-toolkit2 2.5.0).
+
+    >>> log_of_largest(f"a {_TITLE} large b {_TITLE} small", 2)
+    'a Network Layer Information Table large b '
+    """
+    parts = log.split(_TITLE)
+    return _TITLE.join(parts[: len(parts) - max(shapes - 1, 0)])
+
+
 def stored_bytes(log: str, title: str) -> dict[int, int]:
     """Return the bytes that each layer reads of a table, CONSTANTS or FEATURES, by index.
 

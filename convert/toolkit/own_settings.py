@@ -16,6 +16,7 @@ OWN_SETTINGS = {
     "quantized_dtype": "scheme",
     "quantized_algorithm": "toolkit-quantizer",
     "sparse_infer": "sparsity",
+    "dynamic_input": "input",
     "optimization_level": "",
     "disable_rules": "",
 }

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...core.diagnostics import option
-from ...core.list_kinds import Names, Shapes, Size, Values
+from ...core.errors import OptionError
+from ...core.list_kinds import Names, Values
 from ...core.option_kinds import File, Whole
 from ...core.options import Options, opt
+from ...core.shape_kinds import InputShapes, Shapes, Size
+
+if TYPE_CHECKING:
+    from ...core.types import Shape
 
 _MODEL_VERBS = "run prune quantize convert check inspect"
 
@@ -18,11 +25,12 @@ _MODEL_VERBS = "run prune quantize convert check inspect"
 class ModelOptions(Options):
     """Which part of the model is used, with which shapes."""
 
-    input: Mapping[str, tuple[int, ...]] = opt(
+    input: Mapping[str, InputShapes] = opt(
         {},
         Shapes(),
         f"Fix the shape of an input, such as {option('input', {'x': [1, 3, 48, 320]})}. "
-        "Repeatable.",
+        "Repeatable. run and convert take several of one input, for a .rknn that takes each of "
+        "them.",
         _MODEL_VERBS,
     )
     constant: Mapping[str, float] = opt(
@@ -41,6 +49,37 @@ class ModelOptions(Options):
     size: tuple[int, int] | None = opt(
         None, Size(), "Height and width of the samples.", _MODEL_VERBS, default="the model's"
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        counts = {name: len(shapes) for name, shapes in self._lists.items()}
+        if len(set(counts.values())) > 1:
+            texts = (f"{count} of {name!r}" for name, count in counts.items())
+            raise OptionError(
+                f"{option('input')} has {' and '.join(texts)}, which are not as many shapes",
+                "give as many of each: the first of them belong together, then the second",
+            )
+
+    @property
+    def _lists(self) -> Mapping[str, tuple[Shape, ...]]:
+        return {name: shapes for name, shapes in self.input.items() if isinstance(shapes[0], tuple)}
+
+    @property
+    def _sets(self) -> list[dict[str, Shape]]:
+        lists = self._lists
+        sets = (dict(zip(lists, shapes)) for shapes in zip(*lists.values()))  # noqa: B905
+        return sorted(sets, key=lambda shapes: -sum(map(prod, shapes.values())))
+
+    @property
+    def input_sets(self) -> tuple[dict[str, Shape], ...]:
+        """Return the shapes that inputs have together, the largest first; () where each has one."""
+        different = {tuple(shapes.values()): shapes for shapes in self._sets}
+        return tuple(different.values()) if len(different) > 1 else ()
+
+    @property
+    def largest(self) -> dict[str, Shape]:
+        """Return the shape of each input that the model is made ready in and measured in."""
+        return {**self.input, **next(iter(self._sets), {})}  # type: ignore[dict-item]
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def ready_model(path: Path, options: ModelOptions = _WHOLE) -> ReadyModel:
         original = with_constant_inputs(original, options.constant)
     if options.outputs:
         original = _ended_at(original, options.outputs)
-    shapes = dict(options.input)
+    shapes = options.largest
     if options.size is not None:
         shapes = {**_sized(original, options.size), **shapes}
     return ReadyModel(path, original, prepare_model(original, shapes))

@@ -39,7 +39,9 @@ class Convert(Stage):
     def make(self, run: TargetRun, progress: Progress) -> None:
         final = run.request(run.saved(run.model, "final"), run.path(".rknn"))
         request = with_quantized(final, run.quantized, run.optional_calib)
-        run.conversion = run.convert(replace(request, simulate=NpuFeeds(run.evaluation)), progress)
+        feeds, shapes = NpuFeeds(run.evaluation), run.recipe.shape.input_sets
+        request = replace(request, simulate=feeds, input_sets=shapes)
+        run.conversion = run.convert(request, progress)
 
 
 class Robustness(Stage):

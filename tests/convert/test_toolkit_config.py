@@ -49,7 +49,11 @@ def test_other_values_are_refused(value: object, small_cnn: Path) -> None:
 
 @pytest.mark.parametrize(
     ("config", "hint"),
-    [({"target_platform": "rk3566"}, "--target"), ({"optimization_level": 2}, "leave it out")],
+    [
+        ({"target_platform": "rk3566"}, "--target"),
+        ({"dynamic_input": [[[1, 3, 32, 32]]]}, "--input"),
+        ({"optimization_level": 2}, "leave it out"),
+    ],
 )
 def test_what_rockpress_sets_is_refused(config: dict[str, Any], hint: str, small_cnn: Path) -> None:
     with pytest.raises(OptionError, match="is for rockpress to set") as raised:
@@ -94,10 +98,10 @@ def test_several_shapes_are_built_but_not_hybrid(small_cnn: Path, tmp_path: Path
     model = prepare_model(onnx.load(small_cnn))
     quantize(model, path, tmp_path / "p.toml", samples)
     request = ConversionRequest(path, None, "rk3588", calibration=samples)
-    several = {"dynamic_input": [[[1, 3, 16, 16]], [[1, 3, 32, 32]]]}
-    alone, both = (convert(replace(request, config=config)) for config in ({}, several))
+    sets = ({"x": (1, 3, 32, 32)}, {"x": (1, 3, 16, 16)})
+    alone, both = (convert(replace(request, input_sets=each)) for each in ((), sets))
     assert both.quantization == "qdq"
     assert both.bytes > 1.2 * alone.bytes
     assert both.closeness.intended_db is not None and both.closeness.intended_db > 25
-    with pytest.raises(OptionError, match="--route hybrid takes one shape"):
-        convert(replace(request, config=several, quantization="hybrid"))
+    with pytest.raises(OptionError, match="has several shapes, which the toolkit forgets"):
+        convert(replace(request, input_sets=sets, quantization="hybrid"))

@@ -10,13 +10,12 @@ from rockpress.core.list_kinds import (
     Numbers,
     PlainValues,
     Settings,
-    Shapes,
     Shares,
-    Size,
     Values,
 )
 from rockpress.core.option_kinds import Choice, File, Flag, Kind, Number, Text, Whole
 from rockpress.core.options import Option
+from rockpress.core.shape_kinds import Shapes, Size
 
 # of options whose values have to be known names
 KNOWN = {"target": ["rk3576"], "metric": "top5"}
