@@ -11,8 +11,8 @@ from ..core.errors import OptionError
 from ..core.graphs.model import require_model_file
 from ..prune.distillation.distil import require_torch
 from .recipes.recipe import Recipe, only_target, targets_of
+from .tasks.hybrid_mixing import without_hybrid_mixing
 from .tasks.pruning import budget_of, cost_of, prunes, require_pruning, require_sparsity
-from .tasks.quantizing import mixed_precision
 
 
 def require_samples(recipe: Recipe) -> None:
@@ -82,7 +82,7 @@ def require_possible(recipe: Recipe) -> list[Target]:
                 f"{target.name} has no {scheme}", f"it has: {', '.join(target.dtypes)}; {instead}"
             )
         require_sparsity(recipe.prune, scheme, target)
-        mixed_precision(recipe.quantize, target)
+        without_hybrid_mixing(recipe, target)
         require_latency(target, recipe.gates.max_latency_ms)
     return targets
 

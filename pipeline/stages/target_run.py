@@ -20,6 +20,7 @@ from ..caching.cached_tasks import TaskCache
 from ..recipes.recipe import Recipe
 from ..samples.ready_model import ReadyModel, require_calibration
 from ..tasks.converting import conversion_request
+from ..tasks.hybrid_mixing import without_hybrid_mixing
 
 MODEL, PLAN, RKNN = "model.onnx", "plan.toml", "model.rknn"
 
@@ -51,6 +52,7 @@ class TargetRun:
     work: Path
 
     def __post_init__(self) -> None:
+        self.recipe = without_hybrid_mixing(self.recipe, self.target)
         self.model: ModelProto = self.ready.model
         self.float_model: ModelProto = self.ready.model
         self.unpruned: Conversion | None = None

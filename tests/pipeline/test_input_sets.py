@@ -12,6 +12,7 @@ import pytest
 
 from commands import Run
 from graphs import model_of, random_feeds
+from rockpress.convert.chips.targets import find_target
 from rockpress.convert.convert import convert
 from rockpress.convert.manifest import read_manifest
 from rockpress.convert.request import ConversionRequest
@@ -19,8 +20,10 @@ from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.core.errors import OptionError
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.pipeline.options.sample_options import ModelOptions
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.samples.input_sets import require_input_sets
 from rockpress.pipeline.samples.ready_model import ready_model
+from rockpress.pipeline.tasks.hybrid_mixing import without_hybrid_mixing
 
 pytestmark = pytest.mark.toolkit
 needs_toolkit = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
@@ -116,6 +119,24 @@ def test_other_verbs_take_one(verb: str, tmp_path: Path, rockpress: Run) -> None
     assert ended.code == 2
     assert f"{verb} takes one shape of an input" in ended.err
     assert "--input x=1x3x16x48" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("target", "asked", "mixed"),
+    [("rv1106", "auto", "off"), ("rk3588", "auto", "auto"), ("rk3588", "cycles=+8%", "cycles=+8%")],
+)
+def test_mixed_precision_that_is_not_hybrid(target: str, asked: str, mixed: str) -> None:
+    recipe = make_recipe("m.onnx", mixed=asked, input={"x": [SMALL, LARGE]})
+    assert without_hybrid_mixing(recipe, find_target(target)).quantize.mixed == mixed
+    alone = make_recipe("m.onnx", mixed=asked, input={"x": LARGE})
+    assert without_hybrid_mixing(alone, find_target(target)) == alone
+
+
+def test_mixed_precision_in_int16_is_for_one_shape(tmp_path: Path, rockpress: Run) -> None:
+    words = [*WORDS, "--target", "rv1106", "--mixed", "cycles=+8%", "--dry-run"]
+    ended = rockpress("run", saved(tmp_path), "--calib", samples(tmp_path), *words)
+    assert ended.code == 2
+    assert "--mixed cycles=+8% is for one shape of the inputs on rv1106" in ended.err
 
 
 @needs_toolkit
