@@ -189,14 +189,6 @@ def test_a_dynamic_input_without_a_size(
     assert "--size" in seen
 
 
-@pytest.mark.parametrize("command", WITH_SAMPLES)
-def test_a_batch_of_several(command: str, rockpress: Run, images: Path, place: Path) -> None:
-    model = place / "batch.onnx"
-    onnx.save(one_node_model(shape=(4, 3, 8, 8)), model)
-    seen = refused(rockpress, *usual(command, model, images), place=place)
-    assert "the input 'x' of shape (4, 3, 8, 8) takes a batch of 4 images" in seen
-
-
 @pytest.mark.parametrize("command", ["run", "convert"])
 def test_an_operator_that_cannot_be_built(
     command: str, rockpress: Run, images: Path, place: Path
