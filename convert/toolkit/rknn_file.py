@@ -155,7 +155,7 @@ def _document(content: mmap.mmap, start: int, version: int, path: Path) -> Mappi
     try:
         document = json.loads(_short(content[start + 8 : start + 8 + length].decode("utf-8")))
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path}: its description is broken: {error}", _HINT) from error
+        raise ModelError(f"{path}: its description is broken: no JSON", _HINT) from error
     if not isinstance(document, dict):
         raise ModelError(f"{path}: its description is broken: no object", _HINT)
     return document

@@ -32,8 +32,8 @@ _FROM_ORIGINAL = "it cannot be turned back: export the model that it was made fr
 class OtherFormat:
     """A format: what a file of it is called, and how to get an ONNX model.
 
-    In ``export`` {file} is the file, {stem} its name without the ending, {folder} where it is, and
-    {onnx} the file to write.
+    In ``export`` {file} is the file, {stem} its path without the ending, {folder} where it is,
+    {onnx} the file to write, and {weights} the name that files of Paddle share.
     """
 
     name: str
@@ -46,6 +46,7 @@ class OtherFormat:
             "stem": path.with_suffix(""),
             "folder": path if path.is_dir() else path.parent,
             "onnx": path.with_suffix(".onnx"),
+            "weights": next(path.glob("*.pdiparams"), path).stem,
         }
         return ModelError(f"{path}: {self.name}, not an ONNX model", self.export.format(**names))
 
@@ -77,11 +78,21 @@ _CAFFE = OtherFormat(
     "a Caffe model",
     "python -m caffe2onnx.convert --prototxt {stem}.prototxt --caffemodel {file} --onnx {onnx}",
 )
-_PADDLE = OtherFormat(
-    "a Paddle model",
-    "paddle2onnx --model_dir {folder} --model_filename MODEL --params_filename WEIGHTS "
-    "--save_file {onnx}",
+_CAFFE_NET = OtherFormat(
+    "a network of Caffe, without its weights",
+    "python -m caffe2onnx.convert --prototxt {file} --caffemodel {stem}.caffemodel --onnx {onnx}",
 )
+_FROM_DARKNET = (
+    "demo_darknet2onnx.py of Tianxiaomo/pytorch-YOLOv4 makes an ONNX model of a .cfg and .weights"
+)
+_DARKNET = OtherFormat("a network of Darknet, without its weights", _FROM_DARKNET)
+_DARKNET_WEIGHTS = OtherFormat("weights of Darknet, without a network", _FROM_DARKNET)
+_FROM_PADDLE = (
+    "paddle2onnx --model_dir {folder} --model_filename {weights}.pdmodel "
+    "--params_filename {weights}.pdiparams --save_file {onnx}"
+)
+_PADDLE = OtherFormat("a Paddle model", _FROM_PADDLE)
+_PADDLE_PIR = OtherFormat("a Paddle model", _FROM_PADDLE.replace(".pdmodel", ".json"))
 _SAFETENSORS = OtherFormat(
     "weights in safetensors, without a network",
     "build the network in Python and call torch.onnx.export, or for a model of Hugging Face: "
@@ -90,6 +101,8 @@ _SAFETENSORS = OtherFormat(
 _RKNN = OtherFormat(
     "a .rknn, built for a chip already", "give the ONNX model that it was built from"
 )
+_PICTURE = OtherFormat("an image", "the model comes first; give samples as an option")
+_PACKED = OtherFormat("a packed file", "unpack it, and give the ONNX model that is inside")
 _RECIPE = OtherFormat("a recipe", "rockpress run takes it; give the model here")
 _WEB_PAGE = OtherFormat("a web page", "the download failed; fetch the model again")
 _LFS = OtherFormat("a pointer of Git LFS", "git lfs pull fetches the model itself")
@@ -112,6 +125,10 @@ _MAGIC: tuple[tuple[Callable[[bytes], bool], OtherFormat], ...] = (
     (lambda head: head.startswith(b"RKNN"), _RKNN),
     (lambda head: head[:4] in (b"ftrt", b"ptrt"), _TENSORRT),
     (lambda head: head.startswith(b"GGUF"), _final("a GGUF model")),
+    (lambda head: head[4:8] == b"ET12", _final("a program of ExecuTorch")),
+    (lambda head: head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")), _PICTURE),
+    (lambda head: head.startswith(b"\x1f\x8b") or head[257:262] == b"ustar", _PACKED),
+    (lambda head: head.lstrip().startswith((b"[net]", b"[network]")), _DARKNET),
     (
         lambda head: head[8:9] == b"{" and 0 < int.from_bytes(head[:8], "little") < 1 << 27,
         _SAFETENSORS,
@@ -120,7 +137,7 @@ _MAGIC: tuple[tuple[Callable[[bytes], bool], OtherFormat], ...] = (
     (lambda head: head.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")), _WEB_PAGE),
     (lambda head: head.lstrip().startswith(b"<") and b"<net " in head[:4096], _OPENVINO),
     (lambda head: head.startswith(b"7767517"), _NCNN),
-    (lambda head: head.startswith(b"{") and b'"pir"' in head[:4096], _PADDLE),
+    (lambda head: head.startswith(b"{") and b'"pir"' in head[:4096], _PADDLE_PIR),
     # messages that begin with their first field, where an ONNX model has its version
     (lambda head: head[:1] == b"\n" and b"op_role" in head, _PADDLE),
     (lambda head: head[:1] == b"\n" and b"\x12\x0bPlaceholder" in head, _GRAPH_DEF),
@@ -136,6 +153,9 @@ _SUFFIXES = {
     **dict.fromkeys((".ncnn", ".param"), _NCNN),
     ".pb": _GRAPH_DEF,
     ".caffemodel": _CAFFE,
+    ".prototxt": _CAFFE_NET,
+    ".weights": _DARKNET_WEIGHTS,
+    ".zip": _PACKED,
     ".safetensors": _SAFETENSORS,
     ".tflite": _TFLITE,
     ".toml": _RECIPE,
@@ -145,7 +165,7 @@ _SUFFIXES = {
 _MEMBERS = {
     "saved_model.pb": _SAVED_MODEL,
     "*.pdmodel": _PADDLE,
-    "*.pdiparams": _PADDLE,
+    "*.pdiparams": _PADDLE_PIR,
     "*.ncnn.param": _NCNN,
     "*.safetensors": _SAFETENSORS,
     "Manifest.json": _CORE_ML,
@@ -188,7 +208,7 @@ def _of_archive(path: Path) -> OtherFormat | None:
         return _KERAS
     if _has_end(names, "/archive_format") or "models/model.json" in names:
         return _TORCH_EXPORT
-    return _samples(names)
+    return _PACKED if _has_end(names, ".onnx") else _samples(names)
 
 
 def _samples(names: list[str]) -> OtherFormat | None:

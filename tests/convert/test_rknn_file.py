@@ -144,11 +144,11 @@ def test_the_first_text_counts_without_the_second(described: object, tmp_path: P
         (b"RKNN\0\0\0\0" + struct.pack("<QQ", 6, 1 << 62) + bytes(99), "cut short: it should have"),
         (b"RKNN\0\0\0\0" + struct.pack("<QQ", 77, 1 << 62) + bytes(99), "unknown format 0x4d"),
         (rknn_bytes()[:-1], "cut short"),
-        (rknn_bytes(b"[1"), "its description is broken"),
+        (rknn_bytes(b"[1"), "its description is broken: no JSON"),
         (rknn_bytes(b"[1]"), "its description is broken: no object"),
-        (rknn_bytes(b"[" * 100_000), "its description is broken"),
-        (rknn_bytes(b"1" * 100_000), "its description is broken"),
-        (rknn_bytes(b"\xff{}"), "its description is broken"),
+        (rknn_bytes(b"[" * 100_000), "its description is broken: no JSON"),
+        (rknn_bytes(b"1" * 100_000), "its description is broken: no JSON"),
+        (rknn_bytes(b"\xff{}"), "its description is broken: no JSON"),
     ],
 )
 def test_files_that_are_no_rknn(content: bytes, message: str, tmp_path: Path) -> None:

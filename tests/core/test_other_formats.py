@@ -38,8 +38,12 @@ FILES: dict[str, tuple[bytes, str, str]] = {
     "m.pb": (b"\n\x15\n\x01x\x12\x0bPlaceholder*\0", "frozen graph", "--graphdef m.pb"),
     "saved_model.pb": (b"\x08\x01\x12\x05serve", "SavedModel", "--saved-model . "),
     "m.caffemodel": (b"\n\x03net\xa2\x06\x0fconv\x12\x0bConvolution", "Caffe", "m.prototxt"),
-    "m.pdmodel": (b"\n\x10\x08\0\x1a\x0c\n\x07op_role", "Paddle", "paddle2onnx --model_dir . "),
-    "inference.json": (b'{"base_code":{"magic":"pir"}}', "Paddle", "paddle2onnx"),
+    "m.pdmodel": (
+        b"\n\x10\x08\0\x1a\x0c\n\x07op_role",
+        "Paddle",
+        "me m.pdmodel --params_filename m.pdi",
+    ),
+    "inference.json": (b'{"base_code":{"magic":"pir"}}', "Paddle", "filename inference.json "),
     "m.safetensors": (struct.pack("<Q", len(_TENSORS)) + _TENSORS, "safetensors", "optimum-cli"),
     "m.engine": (b"\x10\0\0\0{}", "TensorRT", "cannot be turned back"),
     "m.plan": (b"ftrt" + bytes(30), "TensorRT", "cannot be turned back"),
@@ -47,6 +51,15 @@ FILES: dict[str, tuple[bytes, str, str]] = {
     "m.param": (b"7767517\n3 3\n", "ncnn", "cannot be turned back"),
     "m.xml": (b'<?xml version="1.0"?>\n<net name="m" version="11">', "OpenVINO", "turned back"),
     "m.rknn": (b"RKNN\0\0\0\0" + bytes(60), "a .rknn", "ONNX model that it was built from"),
+    "m.pte": (b"\x1c\0\0\0ET12" + bytes(20), "ExecuTorch", "turned back"),
+    "m.cfg": (b"[net]\nwidth=416\n", "Darknet", "darknet2onnx"),
+    "m.weights": (b"\0\0\0\0\x02\0\0\0" + bytes(20), "Darknet", "darknet2onnx"),
+    "m.prototxt": (b'name: "x"\nlayer { name: "d" }\n', "Caffe", "--caffemodel m.caffemodel"),
+    "m.onnx.gz": (b"\x1f\x8b\x08\0" + bytes(20), "a packed file", "unpack it"),
+    "m.tar": (b"m.onnx" + bytes(251) + b"ustar\0" + b"00", "a packed file", "unpack it"),
+    "cut.zip": (b"PK\x03\x04m.onnx", "a packed file", "unpack it"),
+    "a.png": (b"\x89PNG\r\n\x1a\n" + bytes(20), "an image", "the model comes first"),
+    "a.jpg": (b"\xff\xd8\xff\xe0" + bytes(20), "an image", "the model comes first"),
     "m.ort": (b"\x1c\0\0\0ORTM" + bytes(20), "ONNX Runtime", "turned back"),
     "m.pth": (_OLD + _WEIGHTS, "state dict", "torch.onnx.export"),
     "m.pkl": (pickle.dumps({"a": 1}), "pickle", "export"),
@@ -61,6 +74,7 @@ ARCHIVES: dict[str, tuple[dict[str, bytes], str, str]] = {
     "state.pth": ({"archive__data_pkl": _WEIGHTS}, "state dict", "load it"),
     "ep.pt2": ({"ep__archive_format": b"pt2"}, "exported program", "torch.export.load"),
     "m.keras": ({"config.json": b"{}", "model.weights.h5": b""}, "Keras", "load_model('m.keras')"),
+    "m.zip": ({"m.onnx": b""}, "a packed file", "unpack it"),
     "arrays.npz": ({"x.npy": b""}, "arrays of NumPy", "samples"),
 }
 
@@ -83,7 +97,9 @@ def test_a_file_of_another_format(
         path = path.rename("model.bin")
         called = called if other_format(path) else "truncated or not ONNX"
         assert (called == "truncated or not ONNX") == (
-            name in ("m.engine", "m.mlmodel", "m.toml", "saved_model.pb")
+            name
+            in ("m.engine", "m.mlmodel", "m.toml", "saved_model.pb")
+            + ("m.weights", "m.prototxt", "cut.zip")
         )
     with pytest.raises(ModelError, match=called) as caught:
         load_model(path)
@@ -107,6 +123,15 @@ def test_a_folder_of_another_format(member: str, called: str, tmp_path: Path) ->
     (tmp_path / member).touch()
     with pytest.raises(ModelError, match=called):
         load_model(tmp_path)
+
+
+def test_the_hint_of_a_folder_names_the_files_in_it(tmp_path: Path) -> None:
+    for ending, model in (("pdiparams", "det.json"), ("pdmodel", "det.pdmodel")):
+        (tmp_path / f"det.{ending}").touch()
+        with pytest.raises(ModelError, match="Paddle") as caught:
+            load_model(tmp_path)
+        named = f"--model_filename {model} --params_filename det.pdiparams"
+        assert named in caught.value.hint
 
 
 @pytest.mark.parametrize("name", ["m.pb", "m.pt", "m.bin", "m.h5"])
