@@ -124,7 +124,9 @@ def word_reader(kind: Kind, *, off: bool = False) -> Callable[[str], Any]:
             plain = kind.read(text)
             kind.load(plain)
             return plain
-        raise typer.BadParameter(f"{text!r} is not {kind.wants}")
+        meant = kind.meant(text)
+        near = f"; did you mean {meant}?" if meant else ""
+        raise typer.BadParameter(f"{text!r} is not {kind.wants}{near}")
 
     return read
 

@@ -37,6 +37,10 @@ class Kind:
             return {name: value for part in parts for name, value in part.items()}
         return [value for part in parts for value in part]
 
+    def meant(self, text: str) -> str:
+        """Return the value that a word which is none may stand for, "" where that is not clear."""
+        return ""
+
     @property
     def plain_wants(self) -> str:
         """Say what ``load`` takes, where that is written in another way than words are."""
@@ -141,6 +145,12 @@ class Choice(Kind):
 
     def load(self, value: Any) -> str:
         return str(require(value, value in self.words))
+
+    def meant(self, text: str) -> str:
+        """Return the word that a text is written almost like, "" for none."""
+        from difflib import get_close_matches
+
+        return next(iter(get_close_matches(text, self.words, n=1)), "")
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "enum": list(self.words)}

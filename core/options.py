@@ -55,7 +55,11 @@ class Option:
             return None
         with suppress(ValueError, TypeError):
             return self.kind.load(value)
-        raise OptionError(f"{option(self.flag, value)} is not {self.kind.plain_wants}")
+        meant = self.kind.meant(value) if isinstance(value, str) else ""
+        raise OptionError(
+            f"{option(self.flag, value)} is not {self.kind.plain_wants}",
+            f"did you mean {meant}?" if meant else "",
+        )
 
     def help_for(self, verb: str) -> str:
         """Return the help text with the default that a verb has."""

@@ -20,14 +20,24 @@ def family_of(view: ModelView, name: str) -> tuple[str, Match | None]:
     """
     if name == AUTO:
         return recognise(view)
-    match = find_family(name).match(view, is_named=True)
+    family = find_family(name)
+    match = family.match(view, is_named=True)
     if match is None:
         raise OptionError(
             f"{option('family', name)}: the model cannot be of it: {_form_of(view)}",
             f"leave {option('family')} out, or give {option('family', OFF)} and the options "
             "themselves",
         )
-    return name, match
+    return name, match if family.recognise(view) is not None else _by_name(match)
+
+
+def _by_name(match: Match) -> Match:
+    """Return what a family sets where only its name says that the model is of it, not the form."""
+    settings = {
+        name: replace(each, source="name") if each.source == "form" else each
+        for name, each in match.settings.items()
+    }
+    return replace(match, settings=settings)
 
 
 def recognise(view: ModelView) -> tuple[str, Match | None]:

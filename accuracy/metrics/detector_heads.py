@@ -172,6 +172,23 @@ def rows_of_classes(rows: Array, classes: int) -> Array:
     return scores
 
 
+def _rtdetr(outputs: Sequence[Array], size: Size) -> Iterator[ScoredBoxes]:
+    """Decode rows of centre and sides in shares of the image, and scores (C) or score and class.
+
+    Classes are whole numbers. Where all are 0, rows of 6 mean the same as scores of two classes.
+    Source: Zhao et al., DETRs beat YOLOs on real-time object detection, CVPR 2024.
+    """
+    if len(outputs) != 1 or outputs[0].ndim != 3 or outputs[0].shape[2] < 5:
+        raise unfit(outputs, "rtdetr")
+    array = outputs[0].astype(np.float64)
+    numbers = array[..., 5:].round()
+    has_classes = array.shape[2] == 6 and np.array_equal(numbers, array[..., 5:])
+    classes = max(1, int(numbers.max()) + 1) if has_classes else 0
+    for rows in array:
+        corners = corners_of(rows[:, :4]) * np.array([size[1], size[0]] * 2)
+        yield corners, rows_of_classes(rows, classes) if has_classes else scores_of(rows[:, 4:])
+
+
 def _boxes_scores(outputs: Sequence[Array], size: Size) -> Iterator[ScoredBoxes]:
     """Decode corners (A, 4), or YOLOv8's centres and sides (4, A), and an output of scores."""
     able = (i for i, output in enumerate(outputs[:2]) if output.ndim == 3 and 4 in output.shape[1:])
@@ -188,6 +205,7 @@ YOLO_HEADS: Mapping[str, Callable[[Sequence[Array], Size], Iterator[ScoredBoxes]
     "yolov5": yolov5_boxes,
     "yolov8": _yolov8,
     "end2end": _end2end,
+    "rtdetr": _rtdetr,
     "boxes-scores": _boxes_scores,
 }
 

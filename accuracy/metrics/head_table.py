@@ -17,7 +17,7 @@ from .grid_heads import distributed_boxes, yolox_boxes
 
 Head = Literal[
     "auto", "yolov5", "yolov8", "end2end", "boxes-scores", "yolox", "yolov6", "pp-yoloe", "picodet",
-    "retinaface", "scrfd",
+    "retinaface", "scrfd", "rtdetr",
 ]  # fmt: skip
 _HEADS: Mapping[str, Callable[[Sequence[Array], Size], Iterator[ScoredBoxes]]] = {
     **YOLO_HEADS,

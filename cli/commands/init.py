@@ -60,7 +60,8 @@ def command(
     from ...pipeline.starter import started_model, write_starter
 
     if ci not in (None, *CI_SERVICES):
-        raise typer.BadParameter(f"{ci!r} is not one of {', '.join(CI_SERVICES)}")
+        services = ", ".join(CI_SERVICES)
+        raise typer.BadParameter(f"{ci!r} is not one of {services}", param_hint="'--ci'")
     service = ci_of(output) if ci is None else ci
     started = [started_model(model, options) for model in models]
     written = write_starter(started, options, output, service, force=force)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-# what the model says of itself, what its graph is like, or neither for sure
-Source = Literal["metadata", "form", "guess"]
+# what the model says of itself, what its graph is like, the family that was named, or none for sure
+Source = Literal["metadata", "form", "name", "guess"]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 Nothing in such a file says how it was trained. Most of both libraries' weights were trained with
 ImageNet's mean and deviation, on the centre of the image; so that is a guess, and called one.
+Networks for smaller images than any of these weights were trained on are taken by name alone.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ from ..recognition.paddle import IMAGENET
 
 _CLASSES = 1000
 _SIZE = [224, 224]
+_SMALLEST = 96
 _FIRST = ("Conv", "Pad")  # anything else may be a normalisation inside the model
 _MOVING = ("Reshape", "Flatten", "Identity")
 
 
 def _recognise(view: ModelView) -> Match | None:
-    return _named(view) if view.producer.startswith("pytorch") else None
+    match = _named(view) if view.producer.startswith("pytorch") else None
+    sides = (view.image.height, view.image.width) if view.image is not None else ()
+    is_small = any(side is not None and side < _SMALLEST for side in sides)
+    return None if is_small else match
 
 
 def _named(view: ModelView) -> Match | None:

@@ -84,9 +84,11 @@ class _Table:
             raise self._unknown(key)
         try:
             described.load(value)
-        except OptionError:
+        except OptionError as error:
             text = f"{value!r} is not {described.kind.plain_wants}"
-            raise self.error(key, text, _as_a_line(described, value) or _PAGE) from None
+            raise self.error(
+                key, text, _as_a_line(described, value) or error.hint or _PAGE
+            ) from None
 
     def _unknown(self, key: str) -> OptionError:
         flags = [described.flag for described in options_of(VERB)]

@@ -22,6 +22,14 @@ def is_export(view: ModelView, task: str) -> bool:
     return view.metadata.get("task") == task and "stride" in view.metadata
 
 
+def has_rtdetr_head(view: ModelView) -> bool:
+    """Return whether a model says that it is an RT-DETR, which shares the task of detectors."""
+    metadata = view.metadata
+    # before the package wrote the head, only the text about the model had its name
+    named = metadata.get("head") or metadata.get("description", "")
+    return is_export(view, "detect") and "rtdetr" in named.lower()
+
+
 def export_settings(view: ModelView) -> dict[str, Setting]:
     """Return what such a model is fed: RGB in 0..1, letterboxed to the size that it names."""
     settings = settings_from("metadata", **_FED)

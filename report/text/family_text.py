@@ -11,6 +11,7 @@ from .escape import visible
 SOURCES: Mapping[Source, str] = {
     "metadata": "from its metadata",
     "form": "from its form",
+    "name": "as the named family has it",
     "guess": "as a guess",
 }
 _SHAPES = ("size", "input")

@@ -179,6 +179,26 @@ def test_outputs_of_other_shapes_are_refused(head: Head) -> None:
             list(decode_boxes(outputs, head, SIZE))
 
 
+@pytest.mark.parametrize("classes", [1, 2, 3])
+def test_rtdetr_gives_shares_with_scores_or_with_a_class(classes: int) -> None:
+    random, (height, width) = np.random.default_rng(classes), SIZE
+    rows = random.uniform(0.1, 0.4, (2, 7, 4 + classes))
+    kind = random.integers(0, classes, (2, 7, 1))
+    score = np.take_along_axis(rows[..., 4:], kind, axis=2)
+    selected = np.concatenate([rows[..., :4], score, kind], axis=2)
+    corners, scores = decoded([rows], "rtdetr", SIZE)
+    np.testing.assert_allclose(scores, rows[1, :, 4:])
+    for (x, y, w, h), corner in zip(rows[1, :, :4], corners, strict=True):
+        left, top, right, bottom = x - w / 2, y - h / 2, x + w / 2, y + h / 2
+        expected = [left * width, top * height, right * width, bottom * height]
+        assert corner.tolist() == pytest.approx(expected)
+    again, chosen = decoded([selected], "rtdetr", SIZE)
+    np.testing.assert_array_equal(again, corners)
+    places = kind[1, :, 0]
+    np.testing.assert_allclose(chosen[np.arange(7), places], score[1, :, 0])
+    assert np.count_nonzero(chosen) == 7
+
+
 def test_anchors_of_ones_own() -> None:
     maps_of_scales = maps(3 * 6, EVEN, (8, 16, 32), 3)
     usual, _ = decoded(maps_of_scales, "yolov5", EVEN)

@@ -67,6 +67,10 @@ FILES: dict[str, tuple[bytes, str, str]] = {
     "page.onnx": (b"<!DOCTYPE html><html>", "web page", "download"),
     "m.onnx": (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS", "git lfs pull"),
 }
+_TOLD_BY_NAME = (
+    *("m.engine", "m.mlmodel", "m.toml", "saved_model.pb"),
+    *("m.weights", "m.prototxt", "cut.zip"),
+)
 ARCHIVES: dict[str, tuple[dict[str, bytes], str, str]] = {
     "script.pt": ({"m__data_pkl": b"", "m__constants_pkl": b""}, "TorchScript", "torch.jit.load"),
     "yolo.pt": ({"yolo__data_pkl": _DETECTOR}, "Ultralytics", "yolo export model=yolo.pt"),
@@ -96,11 +100,7 @@ def test_a_file_of_another_format(
     if renamed:
         path = path.rename("model.bin")
         called = called if other_format(path) else "truncated or not ONNX"
-        assert (called == "truncated or not ONNX") == (
-            name
-            in ("m.engine", "m.mlmodel", "m.toml", "saved_model.pb")
-            + ("m.weights", "m.prototxt", "cut.zip")
-        )
+        assert (called == "truncated or not ONNX") == (name in _TOLD_BY_NAME)
     with pytest.raises(ModelError, match=called) as caught:
         load_model(path)
     assert renamed or hint in caught.value.hint

@@ -13,7 +13,7 @@ from onnx import ModelProto
 
 import more_exports
 from exports import CELLS, ultralytics, with_metadata
-from graphs import model_of
+from graphs import Weights, model_of
 from rockpress.accuracy.metrics.metric_table import find_metric
 from rockpress.accuracy.runners import without_batch
 from rockpress.core.graphs.graph import extract_until
@@ -178,6 +178,27 @@ def test_a_graph_that_scales_its_input_is_fed_pixels(tmp_path: Path) -> None:
     onnx.save(model, tmp_path / "m.onnx")
     filled = fill_recipe(make_recipe(tmp_path / "m.onnx"), "run").recipe.preprocessing
     assert (filled.resize, filled.std) == ("letterbox", (1.0,))
+
+
+ROWS = "(float[1,3,64,64] x) => (float[1,20,{0}] y) {{ f = Conv (x, w) v = Flatten (f) "
+ROWS += "h = MatMul (v, m) r = Reshape (h, rows) y = Sigmoid (r) }}"
+
+
+@pytest.mark.parametrize("named", [{"head": "RTDETRDecoder"}, {"description": "rtdetr-l model"}])
+@pytest.mark.parametrize("columns", [6, 84])
+def test_rtdetr_is_no_yolo(named: dict[str, str], columns: int) -> None:
+    weights: Weights = {
+        "w": (1, 3, 3, 3),
+        "m": (62 * 62, 20 * columns),
+        "rows": np.array([1, 20, columns]),
+    }
+    model = with_metadata(model_of(ROWS.format(columns), weights, prepared=False), **says(**named))
+    expected = {"resize": "stretch", "std": 255.0, "metric": "map50"}
+    assert recognised(model) == ("rtdetr", {**expected, "metric_option.head": "rtdetr"})
+    assert recognised(model, ("f",)) == ("rtdetr", expected)
+    assert (
+        recognised(with_metadata(ultralytics(), **says(head="Detect")))[0] == "ultralytics-detect"
+    )
 
 
 def test_a_classifier_that_says_so() -> None:

@@ -240,7 +240,8 @@ def test_ci_is_that_of_where_the_repository_comes_from(
     (place / ".git" / "config").write_text(f'[remote "origin"]\n\turl = {origin}\n')
     assert init("small_cnn.onnx")[2].count(": written ") == written
     assert init("small_cnn.onnx", "--force", "--ci", "none")[2].count(": written ") == 2
-    assert init("small_cnn.onnx", "--force", "--ci", "jenkins")[0] == 2
+    code, _, err = init("small_cnn.onnx", "--force", "--ci", "jenkins")
+    assert code == 2 and "'--ci'" in err and "gitlab" in err
 
 
 def test_files_are_not_replaced_unless_asked(place: Path, init: Run) -> None:

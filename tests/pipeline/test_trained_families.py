@@ -18,7 +18,9 @@ from rockpress.accuracy.metrics.text_recognition import read_charset
 from rockpress.core.errors import OptionError
 from rockpress.pipeline.filled_recipe import FilledRecipe, fill_recipe
 from rockpress.pipeline.recipes.recipe import make_recipe
+from rockpress.pipeline.recipes.recipe_file import read_jobs
 from rockpress.pipeline.samples.ready_model import ready_model
+from rockpress.report.text.family_text import family_text
 from trained_exports import (
     CHARACTERS,
     face,
@@ -83,6 +85,7 @@ FAMILIES: dict[str, tuple[ModelProto, str, dict[str, Any]]] = {
 }
 OTHERS: dict[str, ModelProto] = {
     "small cnn": small_cnn(),
+    "a thousand classes of small images": imagenet("1,3,32,32"),
     "imagenet that scales inside": imagenet(first="z = Div (x, half)"),
     "recogniser without characters": recogniser(characters=None),
     "recogniser with others' characters": recogniser(characters="a\nb\n"),
@@ -129,6 +132,44 @@ def test_what_nothing_says_is_called_a_guess(tmp_path: Path) -> None:
     assert outcome.family is not None
     sources = {each.option: each.source for each in outcome.family.taken}
     assert sources == {"resize": "guess", "mean": "guess", "std": "guess", "metric": "form"}
+
+
+def test_what_only_the_name_says_is_called_that(tmp_path: Path) -> None:
+    model = text_detector()
+    model.producer_name, model.graph.name = "pytorch", "main_graph"
+    outcome = filled(model, tmp_path, family="paddleocr-det")
+    assert outcome.family is not None
+    sources = {each.option: each.source for each in outcome.family.taken}
+    assert sources.pop("size") == "guess"
+    assert set(sources) == {"color", "mean", "std", "metric"}
+    assert set(sources.values()) == {"name"}
+    assert "std 58.395,57.12,57.375 as the named family has it" in family_text(outcome.family)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("yolov8", "ultralytics-detect"),
+        ("YOLO11n", "ultralytics-detect"),
+        ("yolov8-seg", "ultralytics-segment"),
+        ("arcface", "face-embedding"),
+        ("ppocr", "paddleocr-det or paddleocr-rec"),
+        ("yolo-x", "yolox"),
+    ],
+)
+def test_a_common_name_leads_to_the_family(
+    name: str, meant: str, rockpress: Run, tmp_path: Path
+) -> None:
+    code, _, err = rockpress("inspect", "m.onnx", "--family", name)
+    assert code == 2 and f"did you mean {meant}?" in " ".join(err.replace("│", " ").split())
+    with pytest.raises(OptionError) as caught:
+        make_recipe(tmp_path / "m.onnx", family=name)
+    assert caught.value.hint == f"did you mean {meant}?"
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(f'model = "m.onnx"\nfamily = "{name}"\n')
+    with pytest.raises(OptionError) as caught:
+        read_jobs(recipe)
+    assert caught.value.hint == f"did you mean {meant}?"
 
 
 def test_a_named_family_needs_less(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def page_direction() -> ModelProto:
     return _from_paddle(_classes("float[n,3,224,224] x", 4, "HardSwish"), _weights(4))
 
 
-def imagenet(shape: str = "1,3,64,64", first: str = "") -> ModelProto:
+def imagenet(shape: str = "1,3,96,96", first: str = "") -> ModelProto:
     """Return a classifier of 1000 classes from PyTorch; ``first`` is what it begins with."""
     text = f"""(float[{shape}] x) => (float[1,1000] y) {{ {first}
         c = Conv <strides = [4,4]> ({"z" if first else "x"}, w0) r = Relu (c)
