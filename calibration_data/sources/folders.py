@@ -86,9 +86,11 @@ def open_label_folder(folder: Path) -> Source | None:
     """Open the labelled set of such a folder, or of its ``images/`` part; None for others.
 
     ``images/val`` goes with ``labels/val``; an image without a text file shows nothing. Raises
-    SamplesError for an image without a mask.
+    SamplesError for an image without a mask, and for a folder beside ``images/`` with no label of
+    any.
     """
     images = folder / _IMAGES if (folder / _IMAGES).is_dir() else folder
+    unlabelled = None
     for name, suffix in (("masks", ".png"), ("labels", ".txt")):
         beside = _beside(images, name)
         if beside is None:
@@ -98,6 +100,13 @@ def open_label_folder(folder: Path) -> Source | None:
         missing = [label for label in labels if not label.is_file()]
         if len(missing) < len(files):
             return _with_labels(files, labels, missing)
+        unlabelled = beside if files and images != folder else unlabelled
+    if unlabelled is not None:
+        # its subfolders are no classes
+        raise SamplesError(
+            f"{unlabelled}: holds no label file of any image in {images}",
+            "give it files of the images' names, or give the folder of images alone, unlabelled",
+        )
     return None
 
 

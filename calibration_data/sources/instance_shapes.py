@@ -27,19 +27,21 @@ class InstanceShape:
     """The area of one object in pixels: all of its polygons (P, 2), x and y, or a mask.
 
     ``runs`` are the lengths of a mask's runs, column by column, zeros first; ``size`` (height,
-    width) is that of the mask, and (0, 0) for polygons.
+    width) is that of the mask, and (0, 0) for polygons. ``line`` is where a text file has it.
     """
 
     polygons: tuple[Points, ...] = ()
     runs: NDArray[np.int64] | None = None
     size: Size = (0, 0)
+    line: int = 0
 
     def placed(self, placement: ImagePlacement) -> InstanceShape:
         """Return the shape where a resized image has it."""
         if self.runs is not None:
             return _shape_of(placement.mask(_mask_of(self.runs, self.size), outside=0))
         scale, shift = np.array(placement.scale[::-1]), np.array(placement.corner[::-1])
-        return InstanceShape(tuple(points * scale + shift for points in self.polygons))
+        polygons = tuple(points * scale + shift for points in self.polygons)
+        return InstanceShape(polygons, line=self.line)
 
     def encoded(self, size: Size) -> Encoded:
         """Return the shape as an encoded mask of a height and width, drawn as COCO draws it."""

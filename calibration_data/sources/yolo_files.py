@@ -7,8 +7,8 @@ files of a set do: Ultralytics, dataset formats of the tasks detect, pose, OBB a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -24,11 +24,16 @@ from .instance_shapes import InstanceShape
 from .label_texts import read_text
 from .labels import ObjectKind
 
-Rows = list[tuple[int, list[float]]]
+# of each line its place in the file, its class and numbers
+Rows = list[tuple[int, int, list[float]]]
 # far above any detector's; a larger number is no class
 MOST_CLASSES = 1_000_000
 # files that are looked at, and lines that are enough to tell keypoints from outlines
 _LOOKED_AT, _FEW = 64, 3
+# a visibility is at most 2, and a share near 1 even where an object is cut off
+_MOST_VALUE = 2
+_WORDS = "a line is a class, a whole number from 0 on, and finite numbers"
+_LINE = "a line is class, x, y, width, height: the centre and size as shares of the image"
 
 
 @dataclass(frozen=True)
@@ -70,10 +75,11 @@ def kind_of_files(texts: Sequence[Path]) -> tuple[ObjectKind, int]:
 
 
 def _first_rows(texts: Sequence[Path]) -> Iterator[list[float]]:
-    """Give the numbers of every proper line of the first files."""
+    """Give the numbers of every line of the first files; NaN for what is no number."""
     for path in islice((path for path in texts if path.is_file()), _LOOKED_AT):
-        with suppress(SamplesError):
-            yield from (row for _, row in _rows(path, None))
+        for _, words in _lines(path):
+            if _fits(len(words) - 1, None):
+                yield [_number(word) for word in words[1:]]
 
 
 def _keypoint_numbers(rows: Sequence[list[float]]) -> int:
@@ -89,26 +95,42 @@ def _keypoint_numbers(rows: Sequence[list[float]]) -> int:
     return 0 if (far.any(axis=2) & (points > 0).all(axis=2)).any() else 2
 
 
-def _rows(path: Path, numbers: int | None) -> Rows:
-    """Return class and numbers of every line that is not empty; ``numbers`` None takes any form."""
-    rows = []
+def _rows(path: Path, numbers: int) -> Rows:
+    """Return place, class and numbers of every line that is not empty."""
+    return [(place, *_row(words, f"{path}:{place}", numbers)) for place, words in _lines(path)]
+
+
+def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Give the place and the words of every line that is not empty."""
     for place, line in enumerate(read_text(path).splitlines(), start=1):
-        words = line.split()
-        if not words:
-            continue
-        try:
-            values = [float(word) for word in words[1:]]
-            label = int(words[0])
-        except ValueError:
-            values, label = [], -1
-        proper = 0 <= label < MOST_CLASSES and bool(np.isfinite(values).all())
-        if not proper or not _fits(len(values), numbers):
+        if words := line.split():
+            yield place, words
+
+
+def _row(words: Sequence[str], origin: str, numbers: int) -> tuple[int, list[float]]:
+    """Return class and numbers of a line. Raises SamplesError."""
+    if not _fits(len(words) - 1, numbers):
+        raise SamplesError(f"{origin}: not a box: {' '.join(words)[:60]!r}", _LINE)
+    label = _number(words[0])
+    if not (0 <= label < MOST_CLASSES and label.is_integer()):
+        raise SamplesError(f"{origin}: {words[0][:60]!r} is no class", _WORDS)
+    values = [_number(word) for word in words[1:]]
+    for word, value in zip(words[1:], values, strict=True):
+        if not np.isfinite(value):
+            raise SamplesError(f"{origin}: {word[:60]!r} is no number", _WORDS)
+        if value > _MOST_VALUE:
             raise SamplesError(
-                f"{path}:{place}: not a box: {line[:60]!r}",
-                "a line is class, x, y, width, height: the centre and size as shares of the image",
+                f"{origin}: {word[:60]} is no share of the image",
+                "values are shares of 0..1: divide pixels by the image's width and height",
             )
-        rows.append((label, values))
-    return rows
+    return int(label), values
+
+
+def _number(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        return math.nan
 
 
 def _fits(count: int, numbers: int | None) -> bool:
@@ -121,9 +143,11 @@ def _fits(count: int, numbers: int | None) -> bool:
 def _outlined(rows: Rows, size: tuple[int, int]) -> Boxes:
     """Return the objects of lines that are boxes or outlines; shapes where all are outlines."""
     pixels = np.array([size[1], size[0]])
-    shapes = tuple(InstanceShape((_polygon(values) * pixels,)) for _, values in rows)
+    shapes = tuple(
+        InstanceShape((_polygon(values) * pixels,), line=place) for place, _, values in rows
+    )
     corners = np.array([shape.corners() for shape in shapes], np.float64).reshape(-1, 4)
-    outlined = all(len(values) > 4 for _, values in rows)
+    outlined = all(len(values) > 4 for *_, values in rows)
     return make_boxes(corners, _classes(rows), shapes=shapes if outlined else None)
 
 
@@ -143,11 +167,11 @@ def _polygon(values: list[float]) -> NDArray[np.float64]:
 def _posed(rows: Rows, size: tuple[int, int], numbers: int) -> Boxes:
     """Return the objects of lines that are a box and keypoints."""
     pixels = np.array([size[1], size[0]])
-    corners = [_polygon(values[:4])[[0, 2]] * pixels for _, values in rows]
+    corners = [_polygon(values[:4])[[0, 2]] * pixels for *_, values in rows]
     boxes = make_boxes(np.array(corners, np.float64).reshape(-1, 4), _classes(rows))
-    count = max((len(values) - 4 for _, values in rows), default=0)
+    count = max((len(values) - 4 for *_, values in rows), default=0)
     points = np.zeros((len(rows), count // numbers, numbers))
-    for row, (_, values) in zip(points, rows, strict=True):
+    for row, (*_, values) in zip(points, rows, strict=True):
         row.ravel()[: len(values) - 4] = values[4:]
     seen = points[..., 2] if numbers == 3 else (points > 0).any(axis=2) & (points >= 0).all(axis=2)
     keypoints = np.concatenate([points[..., :2] * pixels, seen[..., np.newaxis]], axis=2)
@@ -155,4 +179,4 @@ def _posed(rows: Rows, size: tuple[int, int], numbers: int) -> Boxes:
 
 
 def _classes(rows: Rows) -> NDArray[np.int64]:
-    return np.array([label for label, _ in rows], np.int64)
+    return np.array([label for _, label, _ in rows], np.int64)

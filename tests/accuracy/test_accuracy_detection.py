@@ -344,9 +344,13 @@ def test_masks_go_the_way_of_their_images(tmp_path: Path) -> None:
     ("line", "message"),
     [
         ("1 0.5 0.5 0.2", "0.txt:1: not a box"),
-        ("x 0 0 0 0", "not a box"),
-        ("0 nan 0 0 0", "not a"),
-        (f"{10**30} 0 0 0 0", "not a"),
+        ("x 0 0 0 0", "0.txt:1: 'x' is no class"),
+        ("-1 0 0 0 0", "'-1' is no class"),
+        ("0.5 0 0 0 0", "'0.5' is no class"),
+        (f"{10**30} 0 0 0 0", "0' is no class"),
+        ("0 nan 0 0 0", "0.txt:1: 'nan' is no number"),
+        ("0 .5 .5 .2 .4\n\n0 0 0 0 wide", "0.txt:3: 'wide' is no number"),
+        ("0 120 150 40 40", "0.txt:1: 120 is no share of the image"),
     ],
 )
 def test_a_line_that_is_no_box_is_named(images: Path, line: str, message: str) -> None:

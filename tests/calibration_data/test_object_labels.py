@@ -70,6 +70,38 @@ def test_the_first_lines_say_what_they_are(folder: Path, lines: list[str], kind:
     assert labels_of(labelled(folder, "\n".join(lines))).kind == kind
 
 
+@pytest.mark.parametrize(
+    ("line", "bad", "kind"),
+    [
+        ("0 .1 .1 .5 .1 .6 .5 .3 .7 .1 .5", "0 .1 .1 .5 .1 nan .5 .3 .7 .1 .5", "instance-masks"),
+        ("0 .1 .1 .4 .1 .4 .3 .1 .3", "0 .1 .1 .4 .1 x .3 .1 .3", "rotated-boxes"),
+        ("0 .5 .5 .2 .4", "0 .5 .5 .2 inf", "boxes"),
+    ],
+)
+@pytest.mark.parametrize("all_bad", [False, True])
+def test_a_bad_number_leaves_the_set_what_it_is(
+    folder: Path, line: str, bad: str, kind: str, all_bad: bool
+) -> None:
+    labels = labels_of(labelled(folder, bad, *[bad if all_bad else line] * 2))
+    assert labels.kind == kind
+    with pytest.raises(SamplesError, match=r"0\.txt:1: '\w+' is no number"):
+        labels[0]
+
+
+def test_a_folder_of_labels_without_any_is_no_class(folder: Path) -> None:
+    with pytest.raises(SamplesError, match=r"labels: holds no label file of any image in .*images"):
+        opened(folder)
+    # the images alone are unlabelled
+    assert opened(folder / "images").labels is None
+
+
+def test_masks_may_stand_beside_a_folder_of_labels_without_any(folder: Path) -> None:
+    (folder / "masks").mkdir()
+    for index in range(3):
+        Image.new("L", (WIDTH, HEIGHT), index).save(folder / "masks" / f"{index}.png")
+    assert labels_of(folder).kind == "mask"
+
+
 def coco(folder: Path, *annotations: dict[str, Any]) -> Path:
     path = folder / "truth.json"
     rows = [{"id": n, "image_id": 0, "category_id": 1, **row} for n, row in enumerate(annotations)]
