@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -25,19 +25,22 @@ MOST = 300
 class Detections:
     """Boxes of one image, best first: corners (M, 4) in the input's pixels, scores, classes.
 
-    A subclass has arrays of more about each, (M, ...) too.
+    A subclass has arrays of more about each, (M, ...) too. ``class_count`` is how many classes the
+    model has, None where its outputs do not say.
     """
 
     corners: Float64
     scores: Float64
     classes: NDArray[np.int64]
+    class_count: int | None = field(default=None, kw_only=True)
 
     def __len__(self) -> int:
         return len(self.scores)
 
     def take(self: SomeDetections, rows: NDArray[Any]) -> SomeDetections:
         """Return some of the detections, by their indices or by a flag each (M,)."""
-        columns = {column.name: getattr(self, column.name)[rows] for column in fields(self)}
+        names = [column.name for column in fields(self) if not column.kw_only]
+        columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in names}
         return replace(self, **columns)
 
     def above(self: SomeDetections, score: float) -> SomeDetections:
@@ -52,7 +55,8 @@ def select_boxes(
 
     A box counts for every class that has a score of at least ``least``. Boxes of one class that
     overlap a better one by more than ``overlap`` (IoU) are dropped; None drops none. A box of
-    negative width or height is none, as COCO has it.
+    negative width or height is none, as COCO has it. A last column of minus infinity stands for
+    classes that nobody has counted.
     """
     return select_anchors(corners, scores, least, overlap)[1]
 
@@ -80,7 +84,9 @@ def select_anchors(
         places = _non_maximum_suppression(corners[anchors], values, classes, overlap)
     places = places[:MOST]
     anchors = anchors[places]
-    return anchors, Detections(corners[anchors], values[places], classes[places])
+    count = None if np.isneginf(scores[:, -1:]).all() else scores.shape[1]
+    chosen = Detections(corners[anchors], values[places], classes[places], class_count=count)
+    return anchors, chosen
 
 
 def _non_maximum_suppression(

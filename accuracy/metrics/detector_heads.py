@@ -166,8 +166,12 @@ def _end2end(outputs: Sequence[Array], size: Size) -> Iterator[ScoredBoxes]:
 
 
 def rows_of_classes(rows: Array, classes: int) -> Array:
-    """Return scores (A, classes) from rows whose fifth number is a score, the sixth its class."""
-    scores = np.zeros((len(rows), classes))
+    """Return scores (A, classes + 1) from rows whose fifth number is a score, the sixth its class.
+
+    How many classes the model has the rows do not say: the last column is minus infinity.
+    """
+    scores = np.zeros((len(rows), classes + 1))
+    scores[:, -1] = -np.inf
     scores[np.arange(len(rows)), np.maximum(rows[:, 5].astype(int), 0)] = rows[:, 4]
     return scores
 

@@ -63,7 +63,7 @@ class MaskPrecision(ObjectMetric):
         for planes, (corners, scores, rows) in zip(prototypes, decoded, strict=True):
             anchors, boxes = select_anchors(corners, scores, self.score, overlap)
             masks = _masks(rows[anchors], planes, boxes.corners, self.size)
-            images.append(InstanceMasks(boxes.corners, boxes.scores, boxes.classes, masks))
+            images.append(InstanceMasks(**vars(boxes), masks=masks))
         return images
 
     def _overlaps(self, detections: InstanceMasks, truth: Boxes) -> Scores:
@@ -72,7 +72,9 @@ class MaskPrecision(ObjectMetric):
         assert truth.shapes is not None
         labelled = [shape.encoded(self.size) for shape in truth.shapes]
         crowd = truth.crowd.astype(np.uint8).tolist()
-        return np.asarray(mask.iou(list(detections.masks), labelled, crowd), np.float64)
+        table = np.asarray(mask.iou(list(detections.masks), labelled, crowd), np.float64)
+        # of no detections it gives no second axis
+        return table.reshape(len(detections), len(truth))
 
     def _has_labels(self, truth: Boxes) -> bool:
         return truth.shapes is not None

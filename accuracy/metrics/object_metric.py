@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -58,18 +59,18 @@ class ObjectMetric(Metric):
         return self.input_size or (1, 1)
 
     def measure(self, predictions: Predictions, labels: Labels) -> AveragePrecision:
-        """Match the objects of every image. Raises SamplesError when no label holds one."""
+        """Match the objects of every image.
+
+        Raises SamplesError when no label holds one, or one that the metric or the model has not.
+        """
         assert self.kind is not None
         labels.require(self.kind)
         truths = list(labels)
         if not any(len(boxes) for boxes in truths):
             raise SamplesError("no label holds an object", "give images that show some")
         for index, truth in enumerate(truths):
-            if len(truth) and not self._has_labels(truth):
-                raise SamplesError(
-                    f"{labels.source_of(index)}: not every object has what {self.name} scores",
-                    f"label it, leave the sample out, or choose another {option('metric')}",
-                )
+            self._check(truth, labels.source_of(index))
+        _require_classes(labels, truths, predictions[0].class_count)
         thresholds = COCO_THRESHOLDS[:1] if self.name.endswith("50") else COCO_THRESHOLDS
         return AveragePrecision(list(predictions), truths, thresholds, self.matching)
 
@@ -89,6 +90,14 @@ class ObjectMetric(Metric):
     def truth(self, labels: Labels, index: int) -> str:
         return _counted(labels[index].classes, labels.class_names())
 
+    def _check(self, truth: Boxes, source: str) -> None:
+        """Raise SamplesError for an image with an object that cannot be scored."""
+        if len(truth) and not self._has_labels(truth):
+            raise SamplesError(
+                f"{source}: not every object has what {self.name} scores",
+                f"label it, leave the sample out, or choose another {option('metric')}",
+            )
+
     def _has_labels(self, truth: Boxes) -> bool:
         """Tell whether an image's objects are labelled with what the metric scores."""
         return True
@@ -96,6 +105,20 @@ class ObjectMetric(Metric):
     @abstractmethod
     def _labelled(self, detections: Any) -> Boxes:
         """Return detections as if they were labels."""
+
+
+def _require_classes(labels: Labels, truths: Sequence[Boxes], count: int | None) -> None:
+    """Raise SamplesError for an object of a class that a model of so many classes has not."""
+    names = labels.class_names()
+    for index, truth in enumerate(truths):
+        label = int(truth.classes.max(initial=0))
+        if count is not None and label >= count:
+            name = f" ({names[label]})" if label < len(names) else ""
+            raise SamplesError(
+                f"{labels.source_of(index)}: class {label}{name} is labelled, but the model has "
+                f"{count} classes (0 to {count - 1})",
+                "count the classes of the labels as the model does, or leave such objects out",
+            )
 
 
 def _counted(classes: Any, names: tuple[str, ...]) -> str:

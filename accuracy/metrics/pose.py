@@ -77,7 +77,7 @@ class PosePrecision(ObjectMetric):
         for corners, scores, rows in decode_shaped(arrays, extras, self.head, self.size, scale):
             anchors, boxes = select_anchors(corners, scores, self.score, overlap)
             places = rows[anchors].reshape(len(anchors), extras // each, each)[..., :2]
-            poses.append(Poses(boxes.corners, boxes.scores, boxes.classes, places))
+            poses.append(Poses(**vars(boxes), keypoints=places))
         return poses
 
     def _extras(self, outputs: list[Array]) -> tuple[int, int]:

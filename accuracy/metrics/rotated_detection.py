@@ -11,6 +11,7 @@ from ...calibration_data.images.geometry import Size
 from ...calibration_data.sources.boxes import Boxes, make_boxes
 from ...calibration_data.sources.instance_shapes import InstanceShape
 from ...calibration_data.sources.labels import Kind
+from ...core.errors import SamplesError
 from ...core.types import Array, Float64
 from .average_precision import Matching
 from .detections import Detections, Places, select_anchors
@@ -26,6 +27,9 @@ from .rotated_boxes import (
     vertices_of,
 )
 from .shaped_heads import SHAPED_HEADS, ShapedHead, cells_of, decode_shaped, flat_extras
+
+# in pixels: so much may single precision leave of a side without a length
+_LEAST_SIDE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,10 +75,22 @@ class RotatedPrecision(ObjectMetric):
         anchors, boxes = select_anchors(
             corners, scores, self.score, None, None if self.head == "end2end" else suppress
         )
-        return RotatedDetections(boxes.corners, boxes.scores, boxes.classes, rectangles[anchors])
+        return RotatedDetections(**vars(boxes), rectangles=rectangles[anchors])
 
     def _has_labels(self, truth: Boxes) -> bool:
         return truth.shapes is not None and all(shape.polygons for shape in truth.shapes)
+
+    def _check(self, truth: Boxes, source: str) -> None:
+        super()._check(truth, source)
+        for shape in truth.shapes or ():
+            points = np.concatenate(shape.polygons)
+            corners = f"{len(points)} corners" if len(points) < 4 else ""
+            if corners or min(rectangle_of(points)[2:4]) < _LEAST_SIDE:
+                raise SamplesError(
+                    f"{source}{f':{shape.line}' if shape.line else ''}: "
+                    f"{corners or 'corners on one line'} are no rotated box",
+                    "give the four corners of a rectangle, or leave the object out",
+                )
 
     def _labelled(self, detections: RotatedDetections) -> Boxes:
         shapes = tuple(InstanceShape((each,)) for each in vertices_of(detections.rectangles))
