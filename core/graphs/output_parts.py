@@ -34,11 +34,10 @@ class OutputPart:
     """Values of one output that come from one tensor, or from tensors of one kind.
 
     ``tensors`` are those that were joined; ``output`` counts the model's outputs, and
-    ``output_name`` is what that is called. ``places`` are the flat places of the values in one
-    sample of it, None for all of it. Values that
-    differ by no more than ``least_range`` say nothing: int8 has no step as small. ``is_ranked``
-    says that the order of the values depends on them, so that two models cannot be compared value
-    by value.
+    ``output_name`` is what that is called. ``places`` are the flat places of the values in what
+    one run gives of it, in rising order, None for all of it. Values that differ by no more than
+    ``least_range`` say nothing: int8 has no step as small. ``is_ranked`` says that the order of the
+    values depends on them, so that two models cannot be compared value by value.
     """
 
     tensors: tuple[str, ...]
@@ -55,9 +54,12 @@ class OutputPart:
         return f"{self.tensors[0]} and {more} more" if more else self.tensors[0]
 
     def of(self, output: Array) -> Array:
-        """Return the part's values of one sample of its output, flat."""
+        """Return the part's values of one run's output, or of one row of its batch, flat."""
         values = output.reshape(-1)
-        return values if self.places is None else values[self.places]
+        if self.places is None:
+            return values
+        # the rows of a batch are all joined alike, so that each is as the first
+        return values[self.places[: np.searchsorted(self.places, values.size)]]
 
 
 def whole_outputs(names: Sequence[str]) -> tuple[OutputPart, ...]:

@@ -48,6 +48,18 @@ def test_an_output_is_taken_apart_where_it_was_joined() -> None:
     np.testing.assert_array_equal(scores.of(y), y[0, 4:].ravel())
 
 
+def test_parts_are_taken_of_a_batch_and_of_each_of_its_rows() -> None:
+    weights = {**DETECTOR_WEIGHTS, "box.shape": [2, 4, 64], "cls.shape": [2, 3, 64]}
+    text = DETECTOR.replace("[1,3,8,8]", "[2,3,8,8]").replace("[1,7,64]", "[2,7,64]")
+    model = model_of(text, weights)
+    boxes, scores = parts_of(model)
+    y = Session(model).run(random_feeds(model, 1)[0])[0]
+    np.testing.assert_array_equal(boxes.of(y), y[:, :4].ravel())
+    for row in y:
+        np.testing.assert_array_equal(boxes.of(row), row[:4].ravel())
+        np.testing.assert_array_equal(scores.of(row), row[4:].ravel())
+
+
 def test_levels_of_one_head_are_one_part() -> None:
     weights: Weights = {"bw": (4, 3, 1, 1), "sw": (1, 3, 1, 1), "flat": np.array([1, 5, -1])}
     model = model_of(LEVELS, weights)
