@@ -55,11 +55,11 @@ class OutputPart:
 
     def of(self, output: Array) -> Array:
         """Return the part's values of one run's output, or of one row of its batch, flat."""
-        values = output.reshape(-1)
-        if self.places is None:
-            return values
-        # the rows of a batch are all joined alike, so that each is as the first
-        return values[self.places[: np.searchsorted(self.places, values.size)]]
+        values: Array = output.reshape(-1)
+        if self.places is not None:
+            # the rows of a batch are all joined alike, so that each is as the first
+            values = values[self.places[: np.searchsorted(self.places, values.size)]]
+        return values
 
 
 def whole_outputs(names: Sequence[str]) -> tuple[OutputPart, ...]:
