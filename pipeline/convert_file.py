@@ -26,7 +26,7 @@ from .parallel import each_target
 from .recipes.recipe import Recipe, only_target, targets_of
 from .samples.audits import audit_target, sample_ranges
 from .samples.class_names import class_names
-from .samples.input_sets import require_input_sets
+from .samples.input_sets import ready_in_all
 from .samples.ready_model import ReadyModel, calibration_samples, ready_model
 from .tasks.converting import NpuFeeds, conversion_request, require_toolkit
 from .tasks.manifest_files import write_manifest_beside
@@ -63,8 +63,7 @@ def _converted(recipe: Recipe, output: Path, progress: Progress, pixels: bool) -
     if plan is not None:
         require_unread(intended_beside(output.with_suffix("")), recipe.model)
     _require_quantizable(recipe, quantization)
-    ready = ready_model(recipe.model, recipe.shape)
-    require_input_sets(ready, recipe.shape)
+    ready = ready_in_all(ready_model(recipe.model, recipe.shape), recipe.shape)
     calib = calibration_samples(ready, recipe)
     preprocess = _npu_preprocess(ready, calib, recipe, pixels=pixels)
     chosen = quantization

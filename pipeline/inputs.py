@@ -8,7 +8,7 @@ from ..core.errors import OptionError
 from .figures.robustness import require_images
 from .recipes.recipe import Recipe
 from .samples.bound_metric import bound_metric, require_labels
-from .samples.input_sets import require_input_sets
+from .samples.input_sets import ready_in_all
 from .samples.ready_model import (
     ReadyModel,
     calibration_samples,
@@ -27,8 +27,7 @@ def open_inputs(recipe: Recipe) -> RunInputs:
 
     Raises what they raise, and what pruning would only find when it begins.
     """
-    ready = ready_model(recipe.model, recipe.shape)
-    require_input_sets(ready, recipe.shape)
+    ready = ready_in_all(ready_model(recipe.model, recipe.shape), recipe.shape)
     require_layers(recipe.prune, ready.model)
     calib, evaluation = open_both(ready, recipe)
     if prunes(recipe.prune) and calib is not None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from onnx import ModelProto, helper
 
 from ...core.diagnostics import option
 from ...core.errors import ModelError, OptionError
-from ...core.passes.prepare import prepare_model
+from ...core.passes.free_sizes import with_free_sizes
+from ...core.passes.prepare import fixed_input_shapes, prepare_model
 from ...core.session import Session
 from ...core.types import Array, Shape
 from ..options.sample_options import ModelOptions
@@ -29,20 +31,31 @@ def require_one_shape(options: ModelOptions, verb: str) -> None:
         )
 
 
-def require_input_sets(ready: ReadyModel, options: ModelOptions) -> None:
-    """Raise OptionError for a shape in which the model, made ready in the largest, does not work.
+def ready_in_all(ready: ReadyModel, options: ModelOptions) -> ReadyModel:
+    """Return the model with Reshapes that take all shapes of its inputs.
 
-    What was computed from the largest is in it by then, such as the sizes of a Reshape: it has to
-    give what the original made ready in the other shape gives.
+    What else was computed from the largest stays in it, so it has to give what the original made
+    ready in each other shape gives. Raises OptionError for a shape in which it does not.
     """
-    for shapes in options.input_sets[1:]:
-        inputs = {**ready.inputs, **shapes}
+    if not options.input_sets:
+        return ready
+    originals = [_prepared(ready, shapes) for shapes in options.input_sets[1:]]
+    free = replace(ready, model=with_free_sizes(ready.model, originals))
+    for shapes, original in zip(options.input_sets[1:], originals, strict=True):
         try:
-            works = _works_in(inputs, ready)
+            works = _works_as(original, free.model)
         except ModelError as error:
             raise _refused(shapes, f"fails: {error.diagnostic.text}") from error
         if not works:
             raise _refused(shapes, "computes something else")
+    return free
+
+
+def _prepared(ready: ReadyModel, shapes: Mapping[str, Shape]) -> ModelProto:
+    try:
+        return prepare_model(ready.original, {**ready.inputs, **shapes})
+    except ModelError as error:
+        raise _refused(shapes, f"fails: {error.diagnostic.text}") from error
 
 
 def _refused(shapes: Mapping[str, Shape], text: str) -> OptionError:
@@ -53,12 +66,12 @@ def _refused(shapes: Mapping[str, Shape], text: str) -> OptionError:
     )
 
 
-def _works_in(inputs: Mapping[str, Shape], ready: ReadyModel) -> bool:
-    """Return whether the model computes in other shapes what the original computes in them."""
-    feeds = _feeds(ready.model, inputs)
-    original = Session(prepare_model(ready.original, inputs), optimise=False)
-    changed = Session(_reshaped(ready.model, inputs), optimise=False)
-    return all(map(_is_close, changed.run(feeds), original.run(feeds)))
+def _works_as(original: ModelProto, model: ModelProto) -> bool:
+    """Return whether a model computes in the shapes of the original what that does."""
+    inputs = fixed_input_shapes(original)
+    feeds = _feeds(original, inputs)
+    changed = Session(_reshaped(model, inputs), optimise=False).run(feeds)
+    return all(map(_is_close, changed, Session(original, optimise=False).run(feeds)))
 
 
 def _reshaped(model: ModelProto, inputs: Mapping[str, Shape]) -> ModelProto:
