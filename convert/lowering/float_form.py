@@ -16,6 +16,7 @@ from onnx.shape_inference import infer_shapes
 from ...core.graphs.graph import Graph
 from ..audit.audit_view import view_of
 from ..toolkit.job import ToolkitPlan
+from .dropped_activations import clipped_tensors, restore_activations
 
 _WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 # computed together with what is stored behind them, which alone has a scale then
@@ -36,10 +37,11 @@ class FloatForm:
 def float_form(model: ModelProto) -> FloatForm:
     """Return what a QDQ model is made of: what has no scale there is float16.
 
-    Names of activations stay.
+    What its ranges clip alone gets its activation back. Names of activations stay.
     """
     view = view_of(model, None)
-    graph = Graph(infer_shapes(view.graph.model))
+    restored = restore_activations(view.graph, view.ranges, clipped_tensors(model))
+    graph = Graph(infer_shapes(restored))
     types = dict.fromkeys(left_in_float(graph, view.quantized or ()), "float16")
     return FloatForm(graph.model, ToolkitPlan(view.ranges, types))
 
