@@ -99,17 +99,28 @@ def _bias(graph: Graph, node: NodeProto, channels: int) -> Array | None:
     return value if fits else None
 
 
-def require_quantizable(model: ModelProto, layers: Sequence[NodeProto]) -> None:
-    """Raise ModelError for a model that is quantized, too old, or has none of these layers."""
+def require_quantizable(
+    model: ModelProto, parts: Sequence[NodeProto | str], *, has_float16: bool = True
+) -> None:
+    """Raise ModelError for a model that is quantized, too old, or has nothing to quantize.
+
+    ``parts`` are the layers with a weight, or where the chip has no float16 the activations.
+    """
     if is_qdq(model):
         raise ModelError("the model is quantized already", "convert it as it is")
     _require_opset(model)
-    if not layers:
+    if parts:
+        return
+    if not has_float16:
         raise ModelError(
-            "nothing in this model can be quantized: it has no convolution or matrix product "
-            "with a constant float32 weight",
-            f"run it with {option('scheme', 'float16')}",
+            "nothing in this model can be quantized: it has no float32 tensor of known shape",
+            f"convert the float model with {option('toolkit-quantizer', 'normal')}",
         )
+    raise ModelError(
+        "nothing in this model can be quantized: it has no convolution or matrix product "
+        "with a constant float32 weight",
+        f"run it with {option('scheme', 'float16')}",
+    )
 
 
 def _require_opset(model: ModelProto) -> None:

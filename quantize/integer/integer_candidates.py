@@ -242,7 +242,9 @@ def uncalibrated(task: Calibration, number_format: IntegerFormat) -> CalibratedM
     """Return the model for the methods of a task, without statistics yet. Raises ModelError."""
     graph = Graph(task.model)
     placement = place(graph, has_float16=task.has_float16)
-    require_quantizable(task.model, placement.weights)
+    # where all is in int8, a GRU or an Einsum needs the scales of what it reads and makes
+    parts = placement.weights if task.has_float16 else placement.tensors
+    require_quantizable(task.model, parts, has_float16=task.has_float16)
     layers = layers_from(graph, placement.weights)
     return CalibratedModel(task, number_format, graph, placement, layers, SampleSubset())
 

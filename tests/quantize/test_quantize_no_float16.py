@@ -12,6 +12,7 @@ from rockpress.convert.chips.targets import TARGETS
 from rockpress.convert.convert import convert
 from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
+from rockpress.core.errors import ModelError
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
@@ -35,6 +36,13 @@ ATTENTION = """(float[1,16,32] x) => (float[1,16,32] y) {
     q = MatMul (x, wq)    k = MatMul (x, wk)    v = MatMul (x, wv)
     t = Transpose <perm=[0,2,1]> (k)    a = MatMul (q, t)    s = Softmax (a)
     o = MatMul (s, v)    y = MatMul (o, wo) }"""
+
+GRU = """(float[6,1,8] x) => (float[6,1,1,8] y) {
+    y, last = GRU <hidden_size=8, linear_before_reset=1> (x, w, r, b) }"""
+GRU_WEIGHTS: Weights = {"w": (1, 24, 8), "r": (1, 24, 8), "b": (1, 48)}
+EINSUM = """(float[1,4,16,8] x) => (float[1,4,16,16] y) {
+    q = Einsum <equation="bhnd,de->bhne"> (x, w)
+    y = Einsum <equation="bhid,bhjd->bhij"> (q, x) }"""
 
 
 @pytest.fixture
@@ -74,3 +82,32 @@ def test_it_is_built_for_such_a_chip(net: ModelProto, tmp_path: Path) -> None:
     expected = Session(net)
     reference = [expected.run(sample)[0].reshape(made.outputs[0][0].shape) for sample in samples]
     assert sqnr_db(reference, list(made.outputs[0])) > 25
+
+
+@needs_toolkit
+@pytest.mark.parametrize(("text", "weights"), [(GRU, GRU_WEIGHTS), (EINSUM, {"w": (8, 8)})])
+def test_a_model_without_a_plain_layer_is_built_too(
+    text: str, weights: Weights, tmp_path: Path
+) -> None:
+    """What would stay in float16 elsewhere: its activations get scales, no weight does."""
+    model = model_of(text, weights)
+    samples, path = random_feeds(model, 8), tmp_path / "q.onnx"
+    with pytest.raises(ModelError, match="no convolution") as raised:
+        quantize(model, path, tmp_path / "p.toml", samples)
+    assert raised.value.hint == "run it with --scheme float16"
+    plan = quantize(model, path, tmp_path / "p.toml", samples, has_float16=False).plan
+    assert plan.activations and not plan.weights
+    made = convert(ConversionRequest(path, None, "rv1106", calibration=samples, simulate=samples))
+    assert made.outputs is not None
+    expected = Session(model)
+    reference = [expected.run(sample)[0].reshape(made.outputs[0][0].shape) for sample in samples]
+    assert sqnr_db(reference, list(made.outputs[0])) > 25
+
+
+def test_without_float_tensors_the_hint_does_not_lead_to_float16(tmp_path: Path) -> None:
+    model = model_of("(int64[1,4] x) => (int64[1,4] y) { y = Add (x, x) }")
+    with pytest.raises(ModelError, match="no float32 tensor") as raised:
+        quantize(
+            model, tmp_path / "q.onnx", tmp_path / "p", random_feeds(model, 2), has_float16=False
+        )
+    assert "--toolkit-quantizer normal" in raised.value.hint
