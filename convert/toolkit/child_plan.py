@@ -22,7 +22,7 @@ def write_plan(config: Path, plan: dict[str, Any]) -> list[str]:
     parameters, types = document["quantize_parameters"], plan["types"]
     carried: set[str] = set()
     for alias, names in _planned(parameters, plan).items():
-        alike = _alike(parameters[alias], plan)
+        alike = _alike(parameters[alias], plan, names[0])
         bounds = next((plan["ranges"][name] for name in names if name in plan["ranges"]), None)
         if bounds and parameters[alias]["scale"]:
             parameters[alias]["min"], parameters[alias]["max"] = [bounds[0]], [bounds[1]]
@@ -58,9 +58,13 @@ def _planned(parameters: dict[str, Any], plan: dict[str, Any]) -> dict[str, list
     return {**planned, **{alias: alike for alias, alike in unknown.items() if alike}}
 
 
-def _alike(parameter: dict[str, Any], plan: dict[str, Any]) -> list[str]:
-    """The planned tensors whose lowest and highest values are the same, up to rounding."""
+def _alike(parameter: dict[str, Any], plan: dict[str, Any], name: str | None = None) -> list[str]:
+    """The planned tensors whose lowest and highest values are the same, up to rounding.
+
+    Where the toolkit has measured none, as of weights alone, they are those of the ``name``.
+    """
     own = [values[0] for values in map(parameter.get, ("ori_min", "ori_max")) if values]
+    own = own or list(plan["measured"].get(name, ()))
     if len(own) < 2 or own[0] == own[1]:
         return []
     tolerance = 1e-4 * max(map(abs, own))
