@@ -23,8 +23,8 @@ def show_onnx(facts: ModelFacts) -> None:
     parts = [size_text(facts.bytes), kind, f"opset {facts.opset}", facts.producer]
     lines = [
         f"{facts.path}: {', '.join(part for part in parts if part)}",
-        *_value_lines("input ", facts.inputs, facts.input_types),
-        *_value_lines("output", facts.outputs, facts.output_types),
+        *_value_lines("input ", facts.inputs, facts.input_types, facts.open_inputs),
+        *_value_lines("output", facts.outputs, facts.output_types, {}),
         f"{count_text(facts.parameters)} parameters, {count_text(facts.macs)} MACs",
         f"operators: {_counts(facts.operators)}",
         *([family_text(facts.family)] if facts.family else []),
@@ -72,12 +72,17 @@ def show_tensors(facts: ModelFacts) -> None:
 
 
 def _value_lines(
-    direction: str, shapes: Mapping[str, tuple[int | None, ...]], types: Mapping[str, str]
+    direction: str,
+    shapes: Mapping[str, tuple[int | None, ...]],
+    types: Mapping[str, str],
+    in_file: Mapping[str, tuple[int | None, ...]],
 ) -> Iterable[str]:
     from ..report.text.feed_text import shape_text
 
     for name, shape in shapes.items():
-        yield f"{direction} {name} {shape_text(shape)} {types.get(name, '')}".rstrip()
+        taken = f", taken as {shape_text(shape)}" if name in in_file else ""
+        text = shape_text(in_file.get(name, shape))
+        yield f"{direction} {name} {text} {types.get(name, '')}".rstrip() + taken
 
 
 def _counts(operators: Mapping[str, int]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from onnx import ModelProto, ValueInfoProto, helper
@@ -34,7 +34,8 @@ class ModelFacts:
     ``prunable`` is the number of channels that could be removed, ``frozen`` the operators around
     which nothing can. ``tensors`` are all that the model can be ended at, with their shapes where
     these are known, ``cuts`` those where that makes sense. ``family`` is what a run would take
-    options from.
+    options from. ``open_inputs`` are the shapes in the file of inputs whose open lengths were fixed
+    to be those of ``inputs``.
     """
 
     path: str
@@ -55,6 +56,7 @@ class ModelFacts:
     frozen: dict[str, int] | None = None
     family: FamilyFigure | None = None
     cuts: tuple[CutPoint, ...] = ()
+    open_inputs: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,11 @@ def facts_of(ready: ReadyModel) -> ModelFacts:
     return replace(
         facts,
         inputs=dict(ready.inputs),
+        open_inputs={
+            name: shape
+            for name, shape in facts.inputs.items()
+            if name in ready.inputs and None in shape
+        },
         outputs=output_shapes_of(ready.model),
         macs=sum(layer.macs for layer in layers),
         layers=layers,

@@ -40,6 +40,20 @@ def test_types_and_scalars_are_shown(rockpress: Run, tmp_path: Path) -> None:
     assert facts["inputs"]["rate"] == []
 
 
+def test_an_open_input_is_shown_as_the_file_has_it(rockpress: Run, tmp_path: Path) -> None:
+    text = "(float[n,3,h,w] x, float[1,4] t) => (y, z) { y = Conv (x, k) z = Relu (t) }"
+    onnx.save(model_of(text, {"k": (4, 3, 1, 1)}, prepared=False), tmp_path / "m.onnx")
+    line = ["inspect", tmp_path / "m.onnx"]
+    assert "input  x ?x3x?x? float32\n" in rockpress(*line)[1]
+    line += ["--input", "x=1x3x32x48"]
+    out = rockpress(*line)[1]
+    assert "input  x ?x3x?x? float32, taken as 1x3x32x48\n" in out
+    assert "input  t 1x4 float32\n" in out
+    facts = json.loads(rockpress(*line, "--json")[1])
+    assert facts["inputs"] == {"x": [1, 3, 32, 48], "t": [1, 4]}
+    assert facts["open_inputs"] == {"x": [None, 3, None, None]}
+
+
 def test_tensors_that_a_hint_sends_to(rockpress: Run, saved_detector: Path, tmp_path: Path) -> None:
     code, _, err = rockpress("inspect", saved_detector, "--outputs", "nosuch")
     assert code == 2

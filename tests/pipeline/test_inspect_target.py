@@ -139,7 +139,7 @@ def test_fixed_inputs_are_shown_as_they_are_fixed(rockpress: Run, tmp_path: Path
     for line in (["--input", "x=1x3x16x24"], ["--size", "16x24"]):
         code, out, err = rockpress("inspect", path, *line)
         assert (code, err) == (0, "")
-        assert "input  x 1x3x16x24" in out
+        assert "input  x ?x3x?x? float32, taken as 1x3x16x24" in out
         assert "output y 1x8x16x24" in out
         # without a producer there is nothing after the opset, not even a comma
         assert out.splitlines()[0].endswith("float, opset 17")
