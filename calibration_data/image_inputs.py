@@ -40,7 +40,8 @@ def _image_input(
     if len(inputs) != 1:
         raise SamplesError(
             f"{path}: images for a model with {len(inputs)} inputs: {', '.join(inputs)}",
-            "give an .npz with one array of floats for each input, under the input's name",
+            "give an .npz with an array of floats for each input, under the input's name; of a "
+            "stream the frames alone, as the model gives its states",
         )
     name, shape = next(iter(inputs.items()))
     single = len(shape) == 4 and shape[0] == 1

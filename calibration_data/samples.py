@@ -257,9 +257,8 @@ def _check_names(source: TensorSource, inputs: Mapping[str, Shape], path: Path) 
     shown = ", ".join(sorted(names - {""})) or "one without a name"
     raise SamplesError(
         f"{path}: holds the arrays {shown}, but the model's inputs are {', '.join(inputs)}",
-        "save an .npz with one array for each input, under the input's name; a state that the "
-        "model "
-        "gives back need not be there",
+        "save an .npz with an array for each input, under the input's name; of a stream the frames "
+        "alone, as the model gives its states",
     )
 
 

@@ -17,7 +17,7 @@ from .parameters import SCHEMA
 from .places import reports_of, whole_report
 from .progress_display import watching
 from .show import print_json, print_lines, show_folder, show_report, warn
-from .target_results import GATE_FAILED, end_with, explain
+from .target_results import GATE_FAILED, end_with, explain, of_model
 
 if TYPE_CHECKING:
     from ..core.results.report import Report
@@ -146,9 +146,12 @@ def show_plans(jobs: Sequence[ModelJob], *, as_json: bool) -> None:
     from ..report.text.family_text import family_text
 
     with watching(quiet=True) as progress:
-        plans = [
-            (job.name, plan) for job in jobs for plan in plan_run(job.recipe, job.output, progress)
-        ]
+        plans = []
+        for job in jobs:
+            try:
+                plans += [(job.name, plan) for plan in plan_run(job.recipe, job.output, progress)]
+            except RockpressError as error:
+                raise (of_model(job.name, error) if job.name else error) from error.__cause__
     if as_json:
         targets = [{"model": name, **asdict(plan)} for name, plan in plans]
         print_json({"schema": SCHEMA, "targets": targets})

@@ -59,10 +59,15 @@ def end_judged(judgements: Iterable[Judgement]) -> None:
 
 def explain(name: str, error: RockpressError, *, verbose: bool) -> None:
     """Tell on stderr what went wrong with one of several, as of any other error."""
+    explained(partial(_raise, of_model(name, error)), verbose=verbose)
+
+
+def of_model(name: str, error: RockpressError) -> RockpressError:
+    """Return the error with the name of the one of several that it is of."""
     renamed = copy(error)
     renamed.diagnostic = replace(error.diagnostic, text=f"{name}: {error.diagnostic.text}")
     renamed.__cause__ = error.__cause__
-    explained(partial(_raise, renamed), verbose=verbose)
+    return renamed
 
 
 def _raise(error: RockpressError) -> None:

@@ -29,6 +29,7 @@ _SIDE = 224  # and for one of an image
 
 # Keys with a line of their own in the recipe, by what they are about, and an example of each.
 _SAMPLES = {"calib": '"images"', "calib-count": "128", "eval": '"labelled"', "metric": '"top1"'}
+_OWN_SAMPLES = ("calib", "eval")  # of each model where models take other inputs
 _IMAGES = {
     "resize": '"letterbox"',
     "color": '"bgr"',
@@ -77,11 +78,28 @@ def recipe_text(models: Sequence[StartedModel], given: Collection[str], folder: 
         lines += writer.about(first, shared)
         active = {**writer.found(first), **shared}
         return _text([*lines, *_sections(models, active, _family_keys(first))])
-    lines += [*_shared(first.recipe), *_sections(models, shared, set())]
+    own = [key for key in _OWN_SAMPLES if key not in shared] if have_other_inputs(models) else []
+    lines += [*_shared(first.recipe), *_sections(models, shared, own)]
     for name, model in zip(model_names(models), models, strict=True):
         lines += ["", f"[models.{name}]", f"model = {writer.path(model.recipe.model)}"]
-        lines += [*writer.found(model).values(), *writer.about(model, {})]
+        active = writer.found(model)
+        for key in dict.fromkeys([*active, *own]):
+            example = '"samples.npz"' if model.view.image is None else _SAMPLES[key]
+            lines.append(active.get(key, f"# {key} = {example}"))
+        lines += writer.about(model, {})
     return _text(lines)
+
+
+def have_other_inputs(models: Sequence[StartedModel]) -> bool:
+    """Return whether models take other inputs, so that samples of one do not fit another."""
+    return len({_samples_of(model.view) for model in models}) > 1
+
+
+def _samples_of(view: ModelView) -> object:
+    """Return what samples have to be: images of any size, or arrays of these shapes."""
+    if view.image is not None and len(view.inputs) == 1:
+        return view.image.channels
+    return tuple((tensor.name, tensor.shape) for tensor in view.inputs)
 
 
 def model_names(models: Sequence[StartedModel]) -> list[str]:

@@ -58,6 +58,7 @@ def command(
     """
     from ...pipeline.ci_files import CI_SERVICES, ci_of
     from ...pipeline.starter import started_model, write_starter
+    from ...pipeline.starter_recipe import have_other_inputs
 
     if ci not in (None, *CI_SERVICES):
         services = ", ".join(CI_SERVICES)
@@ -69,7 +70,7 @@ def command(
         _tell([*(f"written {path}" for path in written), *_found(started)])
         for line in _on_ci(output, service):
             print(f"hint: {line}", file=sys.stderr)
-        _tell_next(written[0])
+        _tell_next(written[0], each_its_own=have_other_inputs(started))
 
 
 def _tell(lines: Sequence[str]) -> None:
@@ -95,13 +96,17 @@ def _found(models: Sequence[StartedModel]) -> list[str]:
     return lines
 
 
-def _tell_next(recipe: Path) -> None:
-    """Say what is still open, and the command that comes next, with what it needs beside."""
+def _tell_next(recipe: Path, *, each_its_own: bool) -> None:
+    """Say what is still open, and the command that comes next, with what it needs beside.
+
+    Models that each need their own get that in the recipe, as the command has it for all of them.
+    """
     from ...core.diagnostics import mentions
     from ...pipeline.recipes.recipe_file import read_jobs
     from ...pipeline.starter import open_questions
 
     more: dict[str, None] = {}
+    tables: dict[str, None] = {}
     for job in read_jobs(recipe):
         for fault in open_questions(job.recipe):
             _tell([f"{f'{job.name}: ' if job.name else ''}still open: {fault.message}"])
@@ -109,6 +114,10 @@ def _tell_next(recipe: Path) -> None:
             asked = set(mentions(fault.diagnostic.hint))
             asked -= {"input"} if "size" in asked else set()  # the same, said shorter
             more |= {words: None for name, words in _ASKED.items() if name in asked}
+            tables |= {f"[models.{job.name}]": None}
+    if each_its_own and more:
+        _tell([f"next: rockpress run {recipe}, with that written into {' and '.join(tables)}"])
+        return
     _tell([f"next: {' '.join(['rockpress run', str(recipe), *more])}"])
 
 

@@ -220,6 +220,28 @@ def test_several_models_are_tables_of_one_recipe(tmp_path: Path, rockpress: Run)
     assert [job.name for job in jobs] == ["other", "other-2"]
 
 
+def test_models_of_other_inputs_have_samples_of_their_own(
+    tmp_path: Path, rockpress: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = "(float[1,8] tokens) => (float[1,8] y) { y = MatMul (tokens, w) }"
+    onnx.save(small_cnn(), "cls.onnx")
+    onnx.save(model_of(text, {"w": (8, 8)}, prepared=False), "vad.onnx")
+    lines = rockpress("init", "cls.onnx", "vad.onnx").err.splitlines()
+    assert lines[-1] == (
+        "rockpress: next: rockpress run rockpress.toml, with that written into [models.cls] and "
+        "[models.vad]"
+    )
+    shared, cls, vad = Path("rockpress.toml").read_text().split("[models.")
+    assert "calib =" not in shared and "eval =" not in shared
+    assert '# calib = "images"' in cls and '# calib = "samples.npz"' in vad
+    np.save("x.npy", np.ones((4, 8), np.float32))
+    written = f"{shared}[models.{cls}[models.{vad}".replace("# calib =", "calib =")
+    Path("rockpress.toml").write_text(written.replace('"samples.npz"', '"x.npy"'))
+    code, _, err = rockpress("run", "rockpress.toml", "--dry-run")
+    assert code == 1 and err.startswith("error: cls: "), err
+
+
 def test_what_is_missing_is_part_of_the_next_command(
     tmp_path: Path, rockpress: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -199,7 +199,7 @@ def test_names_of_earlier_versions_are_keys_still(write: Callable[[str], Path]) 
         (
             'model = "a"\nresize = "streched"',
             "resize: 'streched' is not one of stretch, letterbox, corner, fit, crop",
-            None,
+            "did you mean stretch?",
         ),
         ('calib = "a"', "model: no model is named", 'add model = "model.onnx"'),
         (
