@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from onnx import ModelProto, NodeProto
+from onnx import ModelProto, NodeProto, TensorProto
 
 from ...core.diagnostics import option
 from ...core.errors import ModelError
-from ...core.graphs.graph import opset_of
+from ...core.graphs.graph import attributes, opset_of
 from ...core.graphs.model import ONNX_RUNTIMES
 from ...core.passes.fold_if import deciding_inputs
 from ...core.passes.opset import LAST_KNOWN, misfits
@@ -18,11 +18,20 @@ _SEQUENCES = {
     *("SequenceLength", "SequenceMap", "SplitToSequence", "ConcatFromSequence"),
     *("Optional", "OptionalGetElement", "OptionalHasElement"),
 }
+_FLOAT8 = {
+    *(TensorProto.FLOAT8E4M3FN, TensorProto.FLOAT8E4M3FNUZ),
+    *(TensorProto.FLOAT8E5M2, TensorProto.FLOAT8E5M2FNUZ),
+}
 _QUANTIZERS = {"QuantizeLinear", "DequantizeLinear"}  # of 16 bits: refused elsewhere
 
 
 def require_buildable(model: ModelProto) -> None:
     """Raise ModelError for the first node of a prepared model that the toolkit cannot build."""
+    if not model.graph.node:
+        raise ModelError(
+            "no output of the model depends on an input: all of them are constants",
+            f"name other tensors with {option('outputs')}, or export the model again",
+        )
     decided_by = deciding_inputs(model)
     for node in model.graph.node:
         if reason := _reason(node):
@@ -45,6 +54,10 @@ def _reason(node: NodeProto) -> tuple[str, str] | None:
     if node.op_type in _DYNAMIC:
         why = "what runs depends on values that only a run knows"
         return why, "export the model without it"
+    if node.op_type == "Scan":
+        return "rknn-toolkit2 builds no graph inside a node", "export the model with it unrolled"
+    if node.op_type == "Cast" and attributes(node)["to"] in _FLOAT8:
+        return "rknn-toolkit2 has no float8", "export the model in float32"
     if node.op_type in _SEQUENCES:
         return "rknn-toolkit2 has no sequences", "export the model with tensors alone"
     return None

@@ -14,6 +14,7 @@ from ...convert.chips.targets import Target
 from ...convert.toolkit.environment import toolkit_version
 from ...core.diagnostics import Diagnostic, in_order
 from ...core.graphs.determinism import require_deterministic
+from ...core.graphs.quantized_operators import require_float_operators
 from ...core.progress import Progress
 from ...core.types import Range
 from .ready_model import ReadyModel
@@ -44,6 +45,7 @@ def audit_target(
     cannot be converted at all.
     """
     require_deterministic(ready.original, ready.model)
+    require_float_operators(ready.model)
     require_buildable(ready.model)
     names = list(ready.inputs)
     audited = audit(

@@ -21,6 +21,7 @@ from ...core.graphs.determinism import require_deterministic
 from ...core.graphs.graph import Graph, computed_tensors, extract_until, fed_inputs, read_by, refill
 from ...core.graphs.joins import last_readers
 from ...core.graphs.model import is_qdq, load_model, parse_model
+from ...core.graphs.quantized_operators import require_float_operators
 from ...core.passes.constant_inputs import with_constant_inputs
 from ...core.passes.prepare import fixed_input_shapes, input_shapes_of, prepare_model
 from ...core.progress import Progress
@@ -139,6 +140,7 @@ def open_calibrated(
     """
     ready = ready_model(recipe.model, recipe.shape)
     require_deterministic(ready.original, ready.model)
+    require_float_operators(ready.model)
     calib = require_calibration(calibration_samples(ready, recipe), stage)
     warnings = (*ready.warnings, *sample_warnings(calib, None, recipe.run.seed))
     for warning in warnings:
