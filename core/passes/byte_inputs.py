@@ -7,10 +7,22 @@ of 0 to 255.
 
 from __future__ import annotations
 
-from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
+from collections.abc import Mapping
 
-from ..graphs.graph import attributes, fed_inputs, inner_graphs, read_by
+import numpy as np
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
+from ..graphs.constants import named_constants
+from ..graphs.graph import (
+    attributes,
+    fed_inputs,
+    free_name,
+    inner_graphs,
+    read_by,
+)
+from ..types import Array
+
+_BYTES = (TensorProto.UINT8, TensorProto.INT8)
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
 # what moves values without computing any
 _MOVING = {
@@ -20,25 +32,59 @@ _MOVING = {
 
 
 def take_floats(model: ModelProto) -> None:
-    """Make uint8 inputs that are only moved and then cast to floats float32, in place.
+    """Make inputs of bytes that are only moved and then made floats float32, in place.
 
-    The results for whole numbers of 0 to 255 are the same. Other integers, such as indices of
-    tokens, stay what they are.
+    A Cast makes floats of them, or a DequantizeLinear with one constant scale where nothing else is
+    quantized. The results for whole numbers of the old range are the same. Other integers, such as
+    indices of tokens, stay what they are.
     """
+    scales = _scales(model)
     for value in fed_inputs(model.graph):
-        if value.type.tensor_type.elem_type != TensorProto.UINT8:
+        if value.type.tensor_type.elem_type not in _BYTES:
             continue
-        casts = _casts_of(model, value)
+        casts = _casts_of(model, value, scales)
         if casts:
             value.type.tensor_type.elem_type = TensorProto.FLOAT
         for cast in casts or ():
-            if attributes(cast)["to"] == TensorProto.FLOAT:
+            if cast.op_type == "DequantizeLinear":
+                _scale_floats(model, cast, *scales[cast.output[0]])
+            elif attributes(cast)["to"] == TensorProto.FLOAT:
                 cast.op_type = "Identity"
                 del cast.attribute[:]
 
 
-def _casts_of(model: ModelProto, value: ValueInfoProto) -> list[NodeProto] | None:
-    """Return the casts to floats that all of an input ends in; None where something else reads it.
+def _scales(model: ModelProto) -> dict[str, tuple[Array, Array]]:
+    """Return the scale and the zero point of what one constant scale makes floats, by its name."""
+    if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
+        return {}
+    constants = dict(named_constants(model))
+    scales = {}
+    for node in model.graph.node:
+        if node.op_type == "DequantizeLinear" and constants.keys() >= {*node.input[1:]}:
+            values = [numpy_helper.to_array(constants[name]) for name in node.input[1:]]
+            scale, zero = values[0], values[1] if len(values) > 1 else np.zeros(())
+            if scale.size == 1 == zero.size:
+                scales[node.output[0]] = scale.reshape(()), zero.reshape(()).astype(scale.dtype)
+    return scales
+
+
+def _scale_floats(model: ModelProto, node: NodeProto, scale: Array, zero: Array) -> None:
+    """Put (x - zero) * scale in the place of a DequantizeLinear."""
+    taken = {name for own in model.graph.node for name in (*own.input, *own.output)}
+    names = [free_name(f"{node.output[0]}/{part}", taken) for part in ("zero", "scale", "centred")]
+    for name, value in zip(names, (zero, scale), strict=False):
+        model.graph.initializer.append(numpy_helper.from_array(value, name))
+    centred = helper.make_node("Sub", [node.input[0], names[0]], [names[2]], names[2])
+    place = next(i for i, own in enumerate(model.graph.node) if own.output == node.output)
+    node.op_type, node.input[:] = "Mul", [names[2], names[1]]
+    del node.attribute[:]
+    model.graph.node.insert(place, centred)
+
+
+def _casts_of(
+    model: ModelProto, value: ValueInfoProto, scales: Mapping[str, tuple[Array, Array]]
+) -> list[NodeProto] | None:
+    """Return what makes floats of all of an input; None where something else reads it.
 
     A branch or a loop that reads it is something else too.
     """
@@ -51,7 +97,9 @@ def _casts_of(model: ModelProto, value: ValueInfoProto) -> list[NodeProto] | Non
         for node in model.graph.node:
             if name not in read_by(node):
                 continue
-            if node.op_type == "Cast" and attributes(node)["to"] in _FLOATS:
+            if (node.op_type == "Cast" and attributes(node)["to"] in _FLOATS) or (
+                node.op_type == "DequantizeLinear" and node.output[0] in scales
+            ):
                 casts.append(node)
             elif _moves(node, name):
                 pending += node.output

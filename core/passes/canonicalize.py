@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
-from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
 from ..bodies.body_builder import facts_of
 from ..graphs.graph import (
     attributes,
     drop_unread,
+    fed_inputs,
     free_name,
     graphs_in,
     refill,
@@ -92,37 +95,38 @@ def _name_split_sizes(model: ModelProto) -> None:
         refill(node.attribute, [own for own in node.attribute if own.name != "num_outputs"])
 
 
-def widen_halves(model: ModelProto) -> None:
+def make_float32(model: ModelProto) -> None:
     """Turn a model of float16 or bfloat16 into a float32 one, in place, which every stage works on.
 
-    Weights stay what they are; what is computed is rounded less.
+    Weights stay what they are; what is computed is rounded less. A model with inputs of float64
+    becomes one of float32 too, and is rounded more.
     """
+    kinds = set(_HALVES)
+    if any(v.type.tensor_type.elem_type == TensorProto.DOUBLE for v in fed_inputs(model.graph)):
+        kinds.add(TensorProto.DOUBLE)
     for graph in graphs_in(model.graph):
         for value in [*graph.input, *graph.output, *graph.value_info]:
             kind = value.type.tensor_type
-            if kind.elem_type in _HALVES:
+            if kind.elem_type in kinds:
                 kind.elem_type = TensorProto.FLOAT
         for tensor in graph.initializer:
-            _widen(tensor)
+            _make_float32(tensor, kinds)
         for node in graph.node:
             for attribute in node.attribute:
-                _widen_attribute(attribute)
+                if attribute.HasField("t"):
+                    _make_float32(attribute.t, kinds)
+                if attribute.name in ("to", "dtype") and attribute.i in kinds:
+                    attribute.i = TensorProto.FLOAT
 
 
-def _widen_attribute(attribute: AttributeProto) -> None:
-    if attribute.HasField("t"):
-        _widen(attribute.t)
-    if attribute.name in ("to", "dtype") and attribute.i in _HALVES:
-        attribute.i = TensorProto.FLOAT
-
-
-def _widen(tensor: TensorProto) -> None:
-    if tensor.data_type in _HALVES:
-        half = numpy_helper.to_array(tensor)
-        wide = half.astype(np.float32)
+def _make_float32(tensor: TensorProto, kinds: Collection[int]) -> None:
+    if tensor.data_type in kinds:
+        value = numpy_helper.to_array(tensor)
+        with np.errstate(over="ignore"):  # a mask of the lowest float64 becomes one of -inf
+            single = value.astype(np.float32)
         if tensor.data_type == TensorProto.BFLOAT16:  # the upper half of a float32
-            wide = (half.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
-        tensor.CopyFrom(numpy_helper.from_array(wide, tensor.name))
+            single = (value.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+        tensor.CopyFrom(numpy_helper.from_array(single, tensor.name))
 
 
 def _drop_limits_without_effect(model: ModelProto) -> None:

@@ -32,6 +32,11 @@ def with_float_weights(model: ModelProto) -> ModelProto:
     return model
 
 
+def stores_few_bits(model: ModelProto) -> bool:
+    """Return whether a model has weights that are stored in fewer bits than a float has."""
+    return bool(_dequantizing(model))
+
+
 def _dequantizing(model: ModelProto) -> list[NodeProto]:
     """The nodes that turn constants into floats."""
     constants = {name for name, _ in named_constants(model)}

@@ -18,7 +18,7 @@ from ..trim_heap import trim_heap
 from ..types import Shape
 from .affine import fold_affine
 from .byte_inputs import take_floats
-from .canonicalize import canonicalize, widen_halves
+from .canonicalize import canonicalize, make_float32
 from .float_weights import with_float_weights
 from .fold_if import deciding_inputs, fold_if
 from .opset import readable_opset
@@ -34,15 +34,15 @@ def prepare_model(model: ModelProto, input_shapes: Mapping[str, Shape] | None = 
 
     ``input_shapes`` maps input name -> shape and may leave out inputs whose shape is fixed already.
     A free batch axis becomes 1. The folding is ONNX Runtime's own basic optimisation, which uses
-    only standard operators and keeps the results; float16 becomes float32, and so does an input of
-    uint8 that is cast first. What is joined and split
+    only standard operators and keeps the results; float16 becomes float32, and so do float64 inputs
+    and an input of bytes that is made a float first. What is joined and split
     again is taken apart (see untangle). Raises ModelError when an input stays dynamic, or a weight
     holds NaN.
     """
     fixed = with_float_weights(fold_if(_with_fixed_inputs(model, input_shapes or {})))
-    if not is_qdq(fixed):
-        widen_halves(fixed)
     take_floats(fixed)
+    if not is_qdq(fixed):
+        make_float32(fixed)
     fixed = readable_opset(fixed)
     declared = _forgotten_output_shapes(fixed)
     # the optimiser would move the scales of a quantized model about, so that one stays as it is

@@ -23,6 +23,7 @@ from ...core.graphs.joins import last_readers
 from ...core.graphs.model import is_qdq, load_model, parse_model
 from ...core.graphs.quantized_operators import require_float_operators
 from ...core.passes.constant_inputs import with_constant_inputs
+from ...core.passes.float_weights import stores_few_bits
 from ...core.passes.prepare import fixed_input_shapes, input_shapes_of, prepare_model
 from ...core.progress import Progress
 from ...core.types import Shape
@@ -50,7 +51,7 @@ class ReadyModel:
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
         """What is to be known of how the model was made ready."""
-        if not is_qdq(self.original) or is_qdq(self.model):
+        if not stores_few_bits(self.original) or is_qdq(self.model):
             return ()
         return (
             Diagnostic(

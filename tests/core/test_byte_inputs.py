@@ -1,4 +1,4 @@
-"""Inputs of uint8: the cast that a graph begins with goes, all else of the kind stays."""
+"""Inputs of bytes: the cast that a graph begins with goes, all else of the kind stays."""
 
 from __future__ import annotations
 
@@ -30,24 +30,36 @@ TWICE = """(uint8[1,3,8,8] x, float[1,3,8,8] z) => (float[1,4,6,6] y) {
     f = Cast <to = 1> (x) g = Cast <to = 1> (x) m = Mul (f, g) a = Add (m, z) y = Conv (a, w) }"""
 
 
+SCALED = """(uint8[1,3,8,8] x) => (float[1,4,6,6] y) {
+    f = DequantizeLinear (x, scale, zero) y = Conv (f, w) }"""
+SIGNED = """(int8[1,3,8,8] x) => (float[1,4,6,6] y) {
+    f = Cast <to = 1> (x) g = DequantizeLinear (x, scale) m = Add (f, g) y = Conv (m, w) }"""
+
+
 def input_types(model: ModelProto) -> list[int]:
     return [value.type.tensor_type.elem_type for value in model.graph.input]
 
 
 def raw(text: str) -> ModelProto:
-    weights: dict[str, Any] = {**_CONV, "order": np.array([2, 1, 0])}
+    weights: dict[str, Any] = {
+        **_CONV,
+        "order": np.array([2, 1, 0]),
+        "scale": np.array(0.02, np.float32),
+        "zero": np.array(128, np.uint8),
+    }
     return model_of(text, {k: v for k, v in weights.items() if k in text}, prepared=False)
 
 
-@pytest.mark.parametrize("text", [PLANAR, LAST, MOVED, HALF, TWICE])
+@pytest.mark.parametrize("text", [PLANAR, LAST, MOVED, HALF, TWICE, SCALED, SIGNED])
 def test_the_cast_goes_and_whole_numbers_give_the_same(text: str) -> None:
     model = raw(text)
     prepared = prepare_model(model)
     assert set(input_types(prepared)) == {TensorProto.FLOAT}
-    assert "Cast" not in {node.op_type for node in prepared.graph.node}
+    assert not {"Cast", "DequantizeLinear"} & {node.op_type for node in prepared.graph.node}
     random = np.random.default_rng(0)
     shape = [dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim]
-    feeds = {"x": random.integers(0, 256, shape, np.uint8)}
+    limits = np.iinfo(np.int8 if text == SIGNED else np.uint8)
+    feeds = {"x": random.integers(limits.min, limits.max + 1, shape).astype(limits.dtype)}
     if "z" in [value.name for value in model.graph.input]:
         feeds["z"] = random.normal(size=(1, 3, 8, 8)).astype(np.float32)
     (expected,) = Session(model).run(feeds)
@@ -62,6 +74,13 @@ COMPARED = """(uint8[1,3,8,8] x) => (float[1,3,8,8] y, bool[1,3,8,8] z) {
     f = Cast <to = 1> (x) y = Relu (f) z = Greater (x, limit) }"""
 RETURNED = """(uint8[1,3,8,8] x) => (float[1,3,8,8] y, uint8[1,3,64] z) {
     f = Cast <to = 1> (x) y = Relu (f) z = Reshape (x, flat) }"""
+
+
+def test_what_is_quantized_inside_too_stays() -> None:
+    text = """(uint8[1,4] x) => (float[1,4] y) {
+        f = DequantizeLinear (x, s) q = QuantizeLinear (f, s) y = DequantizeLinear (q, s) }"""
+    model = model_of(text, {"s": np.float32(0.1)}, prepared=False)
+    assert input_types(prepare_model(model)) == [TensorProto.UINT8]
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,24 @@ def test_a_float16_model_becomes_float32() -> None:
     np.testing.assert_allclose(run(wide, value), half.astype(np.float32), atol=2e-2)
 
 
+def test_a_model_with_inputs_of_float64_becomes_float32() -> None:
+    text = """(double[1,3,8,8] x, float[1] z) => (float[1,4,6,6] y, double[1,3,8,8] s) {
+        f = Cast <to = 1> (x) t = Conv (f, w) y = Add (t, z)
+        k = Constant <value = double {0.1}> () s = Mul (x, k) }"""
+    model = model_of(text, {"w": (4, 3, 3, 3)}, prepared=False)
+    single = prepare_model(model)
+    types = {
+        value.type.tensor_type.elem_type for value in [*single.graph.input, *single.graph.output]
+    }
+    assert types == {TensorProto.FLOAT}
+    assert "Cast" not in [node.op_type for node in single.graph.node]
+    x, z = np.random.default_rng(0).normal(size=(1, 3, 8, 8)), np.ones(1, np.float32)
+    before = Session(model).run({"x": x, "z": z})
+    after = Session(single).run({"x": x.astype(np.float32), "z": z})
+    for expected, value in zip(before, after, strict=True):
+        np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_a_bfloat16_model_becomes_float32() -> None:
     text = "(bfloat16[1,3,8,8] x) => (bfloat16[1,4,8,8] y) { t = Conv(x, w)\ny = Relu(t) }"
     values = np.random.default_rng(0).normal(size=(4, 3, 1, 1)).astype(np.float32)
