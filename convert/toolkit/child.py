@@ -205,7 +205,7 @@ def _simulate(rknn: Any, job: dict[str, Any], recorder: Recorder) -> int:
         outputs = rknn.inference(inputs=feeds, data_format=layouts)
         if outputs is None:
             raise Refused("returned no outputs")
-        arrays = [np.asarray(output) for output in outputs]
+        arrays = [np.atleast_1d(output) for output in outputs]  # integers may have no axis
         return [array[: len(array) // job["batch"]] for array in arrays]
 
     run = runpy.run_path(os.path.join(_FOLDER, "child_simulation.py"))["simulate"]

@@ -16,7 +16,7 @@ from rockpress.core.graphs.model import save_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
 
-WEIGHTS: Weights = {"w": (16, 3, 3, 3), "b": (16,), "v": (8, 16, 3, 3)}
+WEIGHTS: Weights = {"w": (16, 3, 3, 3), "b": (16,), "v": (8, 16, 3, 3), "flat": np.array([8])}
 LAYERS = """a = Conv <pads = [1,1,1,1]> (x, w, b) c = Relu (a)
             y = Conv <pads = [1,1,1,1]> (c, v)"""
 X = "float[1,3,16,16] x"
@@ -34,6 +34,12 @@ MODELS = {
     ),
     "one output listed twice": (f"({X}) => ({Y}, {Y}) {{ {LAYERS} }}", ["y"]),
     "an input handed through": (f"({X}) => ({X}, {Y}) {{ {LAYERS} }}", ["x/output", "y"]),
+    "a whole number as output": (
+        f"""({X}) => ({Y}, int64 i) {{
+            {LAYERS} m = ReduceMean <axes = [2, 3], keepdims = 0> (y) f = Reshape (m, flat)
+            i = ArgMax <axis = 0, keepdims = 0> (f) }}""",
+        ["y", "i"],
+    ),
     "a number as input": (
         f"""({X}, float t) => (float[1,8,16,16] z, float u) {{
             {LAYERS} u = Neg (t) z = Mul (y, u) }}""",
