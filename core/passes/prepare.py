@@ -19,6 +19,7 @@ from ..types import Shape
 from .affine import fold_affine
 from .byte_inputs import take_floats
 from .canonicalize import canonicalize, make_float32
+from .explicit_padding import pad_explicitly
 from .float_weights import with_float_weights
 from .fold_if import deciding_inputs, fold_if
 from .opset import readable_opset
@@ -197,6 +198,7 @@ def _folded(model: ModelProto) -> ModelProto:
     _require_no_nan(model)
     folded = _fold_constants(model)
     canonicalize(folded)
+    pad_explicitly(folded)
     ungroup(folded)
     fold_affine(folded)
     return folded
