@@ -29,7 +29,7 @@ import sys
 import tempfile
 import traceback
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,10 @@ class Refused(RuntimeError):
 
 class UnknownSetting(RuntimeError):
     """The toolkit has no setting of this name."""
+
+
+class MistypedSetting(RuntimeError):
+    """The value of a setting has another type than the toolkit's default for it."""
 
 
 class Recorder:
@@ -166,8 +170,18 @@ def _settings(rknn: Any, job: dict[str, Any]) -> tuple[dict[str, Any], dict[str,
     if unknown:
         free = sorted({*known} - {*job["config"], "kwargs"})
         raise UnknownSetting(f"{unknown[0]} is none of: {', '.join(free)}")
+    _require_types(asked, inspect.signature(rknn.config).parameters)
     rest = {key: value for key, value in asked.items() if key not in build}
     return {**rest, **job["config"]}, build
+
+
+def _require_types(asked: dict[str, Any], parameters: Mapping[str, inspect.Parameter]) -> None:
+    """The toolkit itself takes any text for true, and fails late or never."""
+    for key, value in asked.items():
+        default = parameters[key].default if key in parameters else False
+        kinds = (int, float) if isinstance(default, float) else (type(default),)
+        if default is not None and type(value) not in kinds:
+            raise MistypedSetting(json.dumps([key, value, type(default).__name__]))
 
 
 def _apply_plan(rknn: Any, job: dict[str, Any], recorder: Recorder) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...core.diagnostics import option
 from ...core.errors import ToolkitError
-from .own_settings import OWN_SETTINGS
+from .own_settings import refused_setting
 
 _ANSI = re.compile(r"\x1b\[[\d;]*m")
 _RULE = re.compile(r"rules[\w.]*?\._p_(\w+)")
@@ -65,8 +65,8 @@ class ToolkitRefused(ToolkitError):
     """The toolkit returned -1."""
 
 
-class ToolkitUnknownSetting(ToolkitError):
-    """The toolkit has no setting of the name that was asked for."""
+class ToolkitSettingRefused(ToolkitError):
+    """The toolkit has no setting of the name that was asked for, or of another type."""
 
 
 class ToolkitRaised(ToolkitError):
@@ -177,13 +177,9 @@ def _orderly(end: Ending, kind: str, text: str) -> ToolkitError:
     if kind == "SystemExit":
         return _exit(end, reason)
     message = f"{_could_not(end)}: {reason}"
-    if kind == "UnknownSetting":
-        name, _, free = text.strip().splitlines()[-1].partition(": ")[2].partition(" is none of: ")
-        version = end.result.get("toolkit", "")
-        return ToolkitUnknownSetting(
-            f"{option('toolkit-config')}: rknn-toolkit2 {version} has no setting {name!r}",
-            f"it has {', '.join(each for each in free.split(', ') if each not in OWN_SETTINGS)}",
-        )
+    if kind in ("UnknownSetting", "MistypedSetting"):
+        message, hint = refused_setting(kind, text, end.result.get("toolkit", ""))
+        return ToolkitSettingRefused(message, hint)
     if kind == "Refused":
         return ToolkitRefused(message, _hint(f"{text} {reason}"), end.log)
     rules = _RULE.findall(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,8 @@ OWN_SETTINGS = {
     "disable_rules": "",
 }
 
+_KINDS = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "text"}
+
 
 def require_free_settings(config: Mapping[str, Any]) -> None:
     """Raise OptionError for a setting that rockpress makes itself."""
@@ -31,3 +34,23 @@ def require_free_settings(config: Mapping[str, Any]) -> None:
                 f"{option('toolkit-config', {key: value})} is for rockpress to set",
                 f"it follows from {option(name)}" if name else "leave it out",
             )
+
+
+def refused_setting(kind: str, text: str, version: str) -> tuple[str, str]:
+    """Return message and hint for a setting that the child process has refused.
+
+    ``text`` is its traceback, ``kind`` the exception in it: UnknownSetting or MistypedSetting.
+    """
+    reason = text.strip().splitlines()[-1].partition(": ")[2]
+    if kind == "UnknownSetting":
+        name, _, free = reason.partition(" is none of: ")
+        left = ", ".join(each for each in free.split(", ") if each not in OWN_SETTINGS)
+        message = f"{option('toolkit-config')}: rknn-toolkit2 {version} has no setting {name!r}"
+        return message, f"it has {left}"
+    name, value, expected = json.loads(reason)
+    described = _KINDS.get(expected, expected)
+    return (
+        f"{option('toolkit-config', {name: value})}: rknn-toolkit2 {version} takes {described} "
+        "for it",
+        f"give {described}, or leave it out for the toolkit's default",
+    )

@@ -92,6 +92,27 @@ def test_an_unknown_one_is_refused_with_those_that_there_are(small_cnn: Path) ->
 
 
 @needs_toolkit
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("single_core_mode", "banana", "true or false"),
+        ("single_core_mode", 1, "true or false"),
+        ("auto_hybrid", "yes", "true or false"),
+        ("quantized_hybrid_level", True, "a whole number"),
+        ("auto_hybrid_cos_thresh", "high", "a number"),
+        ("compute_order", 3, "text"),
+    ],
+)
+def test_a_value_has_the_type_of_the_default(
+    name: str, value: object, expected: str, small_cnn: Path
+) -> None:
+    with pytest.raises(ToolkitError, match=f"takes {expected} for it") as raised:
+        convert(ConversionRequest(small_cnn, None, "rk3588", config={name: value}))
+    assert str(raised.value).startswith(f"--toolkit-config {name}=")
+    assert len(str(raised.value).splitlines()) == 1
+
+
+@needs_toolkit
 def test_several_shapes_are_built_but_not_hybrid(small_cnn: Path, tmp_path: Path) -> None:
     """The file has more in it then, and computes the same in the shape that the model has."""
     samples, path = random_feeds({"x": (1, 3, 32, 32)}, 4), tmp_path / "q.onnx"
