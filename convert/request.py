@@ -14,6 +14,7 @@ from ..core.errors import OptionError
 from ..core.graphs.model import is_qdq, model_digest
 from ..core.types import Shape
 from .chips.targets import Target, find_target
+from .foreign_quantization import require_standard_quantizers
 from .handover import Channels, DigestedSamples, Sample
 from .toolkit.environment import toolkit_version
 from .toolkit.failures import Limits
@@ -126,13 +127,8 @@ def choose_quantization(
     if asked not in _QUANTIZATIONS:
         raise OptionError(f"unknown quantization {asked!r}", f"one of: {', '.join(_QUANTIZATIONS)}")
     quantized = is_qdq(model)
-    if quantized and any(node.domain == "com.microsoft" for node in model.graph.node):
-        raise OptionError(
-            "the model is quantized with activations of 16 bits, or otherwise in operators of ONNX "
-            "Runtime's own, which the toolkit cannot read",
-            f"give the float model; for w8a16 with {option('toolkit-quantizer', 'normal')} "
-            f"{option('scheme', 'w8a16')}",
-        )
+    if quantized:
+        require_standard_quantizers(model, target)
     chosen = ("qdq" if quantized else "float16") if asked == "auto" else asked
     if quantized and chosen not in ("qdq", "hybrid"):
         raise OptionError(
