@@ -22,6 +22,7 @@ from .canonicalize import canonicalize, make_float32
 from .explicit_padding import pad_explicitly
 from .float_weights import with_float_weights
 from .fold_if import deciding_inputs, fold_if
+from .no_effect import drop_without_effect
 from .opset import readable_opset
 from .ungroup import ungroup
 from .untangle import untangle
@@ -198,6 +199,7 @@ def _folded(model: ModelProto) -> ModelProto:
     _require_no_nan(model)
     folded = _fold_constants(model)
     canonicalize(folded)
+    drop_without_effect(folded)
     pad_explicitly(folded)
     ungroup(folded)
     fold_affine(folded)
