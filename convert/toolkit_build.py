@@ -10,6 +10,7 @@ from typing import Any
 from onnx import ModelProto
 
 from ..core.diagnostics import Diagnostic
+from ..core.graphs.graph import Graph
 from ..core.graphs.model import save_model
 from ..core.progress import SILENT, Progress
 from ..core.types import Shape
@@ -18,7 +19,7 @@ from .handover import ModelInput, calibration_feeds
 from .lowering.channel_padding import needs_whole_blocks, with_whole_blocks
 from .lowering.global_pooling import pool_by_mean
 from .lowering.hybrid import with_fused_tensors, with_measured_tensors
-from .lowering.interface import with_toolkit_interface
+from .lowering.interface import output_casts, with_toolkit_interface
 from .lowering.qdq_lowering import lower_qdq
 from .lowering.scale_probe import needs_lowering
 from .request import ToolkitSettings
@@ -84,7 +85,8 @@ def build(task: ToolkitBuild) -> tuple[BuildResult, tuple[Diagnostic, ...]]:
                 raise
             failed.append(rule)
         else:
-            return built, (*map(_rule_warning, failed), *_not_carried(job, built))
+            warnings = (*map(_rule_warning, failed), *_not_carried(job, built))
+            return built, (*_left_out(task.loaded), *warnings)
 
 
 def _model_file(task: ToolkitBuild) -> Path:
@@ -172,6 +174,17 @@ def _not_carried(job: ToolkitJob, built: BuildResult) -> Iterator[Diagnostic]:
             f"{len(lost)} of {len(tensors)} tensors of the plan are not known to the toolkit, "
             f"which decided on them itself: {some}",
             "nothing to do, unless the simulated figures are bad",
+        )
+
+
+def _left_out(model: ModelProto) -> Iterator[Diagnostic]:
+    if casts := output_casts(Graph(model)):
+        names = " and ".join(map(repr, casts))
+        yield Diagnostic(
+            "toolkit-output-type",
+            f"what casts {names} to another integer is left out of the .rknn, as the toolkit "
+            "cannot simulate it",
+            "ask the runtime for the output's type; the values are the same",
         )
 
 

@@ -1,15 +1,22 @@
 """Inputs and outputs in the form that the toolkit takes: each output once, and none without axes.
 
 Of two outputs that are the same tensor rknn-toolkit2 2.5.0 drops one, or it crashes; an input that
-is an output too is dropped as well; an input of rank 0 ends in an IndexError.
+is an output too is dropped as well; an input of rank 0 ends in an IndexError. A Cast of integers to
+others at an output is built, and then cannot be simulated.
 """
 
 from __future__ import annotations
 
-from onnx import ModelProto, helper
+from collections.abc import Mapping
+
+from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from ...core.graphs.graph import Graph, free_name, refill, replace_nodes
 
+_INTEGERS = {
+    *(TensorProto.INT8, TensorProto.INT16, TensorProto.INT32, TensorProto.INT64),
+    *(TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64),
+}
 _COPYING = {"Identity", "QuantizeLinear", "DequantizeLinear"}
 
 
@@ -17,17 +24,20 @@ def with_toolkit_interface(model: ModelProto) -> ModelProto:
     """Return the model, or a copy where it has such inputs or outputs.
 
     Outputs that repeat another are left out, see ``copies_of``. An input that is an output is
-    handed through under another name. A single number is fed as a tensor of one axis.
+    handed through under another name. A single number is fed as a tensor of one axis. Casts of
+    integers are left out, see ``output_casts``.
     """
     graph = Graph(model)
+    casts = output_casts(graph)
     copies = copies_of(graph)
     handed = set(graph.input_names).intersection(graph.output_names)
     numbers = [name for name in graph.input_names if graph.shapes.get(name) == ()]
     is_listed_once = len(set(graph.output_names)) == len(graph.output_names)
-    if is_listed_once and not (copies or handed or numbers):
+    if is_listed_once and not (copies or handed or numbers or casts):
         return model
     changed = ModelProto()
     changed.CopyFrom(model)
+    _leave_out(changed, casts)
     outputs = changed.graph.output
     single = {value.name: value for value in outputs if value.name not in copies}
     refill(outputs, list(single.values()))
@@ -38,6 +48,44 @@ def with_toolkit_interface(model: ModelProto) -> ModelProto:
     for name in numbers:
         _give_axis(changed, name, free_name(f"{name}/number", graph.names))
     return changed
+
+
+def output_casts(graph: Graph) -> dict[str, NodeProto]:
+    """Return each output that a Cast makes of computed integers, or truth values -> that Cast.
+
+    Such as the classes of a mask, which an ArgMax makes in 64 bits and an application reads in 8.
+    Nothing else reads either.
+    """
+    types = _types(graph.model)
+    return {
+        name: node
+        for name, node in graph.producers.items()
+        if node.op_type == "Cast"
+        and name in graph.output_names
+        and name not in graph.consumers
+        and node.input[0] in graph.producers
+        and len(graph.consumers[node.input[0]]) == 1
+        and node.input[0] not in graph.output_names
+        and types.get(name) in _INTEGERS
+        and types.get(node.input[0]) in (*_INTEGERS, TensorProto.BOOL)
+    }
+
+
+def _types(model: ModelProto) -> dict[str, int]:
+    values = [*model.graph.value_info, *model.graph.output]
+    return {value.name: value.type.tensor_type.elem_type for value in values}
+
+
+def _leave_out(model: ModelProto, casts: Mapping[str, NodeProto]) -> None:
+    """What a Cast reads gets the name of the output, and the output the type of that."""
+    types, names = _types(model), {node.input[0]: name for name, node in casts.items()}
+    for value in model.graph.output:
+        if value.name in casts:
+            value.type.tensor_type.elem_type = types[casts[value.name].input[0]]
+    nodes = [node for node in model.graph.node if node.output[0] not in casts]
+    for node in nodes:
+        node.output[:] = [names.get(name, name) for name in node.output]
+    replace_nodes(model.graph, nodes)
 
 
 def copies_of(graph: Graph) -> dict[str, str]:

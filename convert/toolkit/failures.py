@@ -47,6 +47,10 @@ _HINTS = (
         r"INVALID_GRAPH|No Op registered|not support",
         "replace the operator, or cut the graph before it",
     ),
+    (
+        r"Type \(tensor\(float\)\) of output arg .* does not match expected type",
+        f"end the model before the operator that makes this output with {option('outputs')}",
+    ),
     (r"'torch' has no attribute", "this algorithm needs PyTorch: pip install 'torch<=2.4'"),
     (r"No module named 'pkg_resources'", "pip install 'setuptools<81'"),
     (r"no attribute 'mapping'", "pip install 'onnx>=1.16.1,<1.19'"),
