@@ -9,10 +9,11 @@ import onnx
 import pytest
 from onnx import ModelProto, helper, numpy_helper
 
-from graphs import random_feeds
+from graphs import Weights, model_of, random_feeds
 from rockpress.core.graphs.model import is_qdq, load_model, save_model
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
+from rockpress.core.similarity import sqnr_db
 from rockpress.pipeline.samples.ready_model import ready_model
 
 BLOCK = 16
@@ -54,6 +55,39 @@ def test_weights_in_few_bits_become_floats(kind: str, block: int, tmp_path: Path
     (expected,) = Session(model, optimise=False).run(feeds)
     (result,) = Session(prepared).run(feeds)
     np.testing.assert_allclose(result, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("has_bias", [False, True])
+def test_products_of_onnx_runtime_become_matmuls(bits: int, has_bias: bool, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    width, blocks = 32 * bits // 8, 2
+    settings = f"K = 64, N = 24, bits = {bits}, block_size = 32, accuracy_level = 4"
+    zeros, bias = (", , , bias", {"bias": (24,)}) if has_bias else ("", {})
+    weights: Weights = {
+        "w": random.integers(0, 256, (24, blocks, width)).astype(np.uint8),
+        "s": random.uniform(0.01, 0.02, 24 * blocks).astype(np.float32),
+        **bias,
+    }
+    text = f"""(float[1,3,64] x) => (float[1,3,24] y) {{
+        a = com.microsoft.MatMulNBits <{settings}> (x, w, s{zeros}) y = Relu (a) }}"""
+    model = model_of(text, weights, domains=["com.microsoft"], prepared=False)
+    save_model(model, tmp_path / "m.onnx")
+    (warning,) = ready_model(tmp_path / "m.onnx").warnings
+    assert warning.code == "weight-dequantized"
+    prepared = prepare_model(load_model(tmp_path / "m.onnx"))
+    assert not any(node.domain for node in prepared.graph.node)
+    (weight,) = [t for t in prepared.graph.initializer if list(t.dims) == [64, 24]]
+    steps = np.asarray(weights["w"]).reshape(24, blocks, width)
+    if bits == 4:
+        steps = np.stack([steps & 15, steps >> 4], -1).reshape(24, blocks, 32)
+    centred = steps.astype(np.float32) - 2 ** (bits - 1)
+    expected = centred * np.asarray(weights["s"]).reshape(24, blocks, 1)
+    np.testing.assert_allclose(numpy_helper.to_array(weight), expected.reshape(24, 64).T, atol=1e-6)
+    (feeds,) = random_feeds({"x": (1, 3, 64)}, 1)
+    # ONNX Runtime rounds what it multiplies, at that level of accuracy
+    (rounded,), (result,) = Session(model).run(feeds), Session(prepared).run(feeds)
+    assert sqnr_db([rounded], [result]) > 30
 
 
 def test_that_is_told(tmp_path: Path) -> None:
