@@ -47,6 +47,21 @@ def layer_normalized(body: BodyBuilder, x: str, scale: str, bias: str, axes: Seq
     return body.add("Add", scaled, bias) if bias else scaled
 
 
+def layer_moments(
+    body: BodyBuilder, x: str, scale: str, bias: str, axes: Sequence[int]
+) -> list[str]:
+    """Add a layer normalization, and return the mean and one by the deviation behind it."""
+    mean = body.add_along("ReduceMean", x, axes)
+    centred = body.add("Sub", x, mean)
+    variance = body.add_along("ReduceMean", body.add("Mul", centred, centred), axes)
+    root = body.add("Sqrt", body.add("Add", variance, body.constant(_epsilon(body))))
+    # not times its reciprocal, which runs on the CPU
+    scaled = body.add("Mul", body.add("Div", centred, root), scale)
+    normalized = body.add("Add", scaled, bias) if bias else scaled
+    is_read = any(body.node.output[2:])
+    return [normalized, mean, body.add("Reciprocal", root) if is_read else ""]
+
+
 def _by_root_mean_square(body: BodyBuilder, x: str, axes: Sequence[int]) -> str:
     mean = body.add_along("ReduceMean", body.add("Pow", x, body.constant(2.0)), axes)
     root = body.add("Sqrt", body.add("Add", mean, body.constant(_epsilon(body))))

@@ -9,7 +9,7 @@ import numpy as np
 from ..types import Shape
 from .attention_body import attention
 from .body_builder import BodyBuilder
-from .common_bodies import gelu, layer_normalized, rms_normalized, swish, tanh_gelu
+from .common_bodies import gelu, layer_moments, layer_normalized, rms_normalized, swish, tanh_gelu
 from .rotary_body import rotary_embedding
 
 # from a builder to the outputs, None where the node does not say enough
@@ -34,6 +34,8 @@ def _layer_normalization(body: BodyBuilder) -> Sequence[str] | None:
     axes = normalized_axes(body)
     if axes is None:
         return None
+    if any(body.node.output[1:]):
+        return layer_moments(body, body.input(0), body.input(1), body.input(2), axes)
     return [layer_normalized(body, body.input(0), body.input(1), body.input(2), axes)]
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import onnx
-from onnx import ModelProto, NodeProto, TensorProto
+from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 from onnx.defs import OpSchema
 
 from ..bodies.body_builder import TensorFacts, facts_of
 from ..bodies.written_out import written_out
-from ..graphs.graph import attributes, nodes_in, opset_of, set_attribute
+from ..graphs.graph import attributes, graphs_in, nodes_in, opset_of, read_by, set_attribute
 from ..graphs.model import is_qdq
 from .opset_conversion import converted
 
@@ -35,14 +35,21 @@ def readable_opset(model: ModelProto) -> ModelProto:
     opset = opset_of(model)
     if opset > LAST_KNOWN:
         _respell(model)
-    if opset > LAST_KNOWN or not all(_exists(node, opset) for node in nodes_in(model.graph)):
+    _drop_unread_moments(model)
+    if opset > LAST_KNOWN or not all(
+        _exists(node, opset) and not _gives_moments(node) for node in nodes_in(model.graph)
+    ):
         model = written_out(model, _fits)
     if opset_of(model) < _FIRST_PER_CHANNEL and not is_qdq(model):
         return converted(model, _FIRST_PER_CHANNEL)
     if opset_of(model) <= LAST_KNOWN:
         return model
-    if next(misfits(model), None) is not None:
+    facts = facts_of(model)
+    transforms = [node for node in nodes_in(model.graph) if _is_older_dft(node, facts)]
+    if any(node not in transforms for node in misfits(model)):
         return converted(model, LAST_KNOWN)
+    for node in transforms:
+        _name_axis(node, facts)
     next(own for own in model.opset_import if not own.domain).version = LAST_KNOWN
     return model
 
@@ -57,6 +64,8 @@ def misfits(model: ModelProto) -> Iterator[NodeProto]:
 
 def _fits(node: NodeProto, facts: TensorFacts) -> bool:
     """Whether a node means at opset 19 what it means at its own."""
+    if _gives_moments(node):
+        return False
     if facts.opset <= LAST_KNOWN or not _exists(node, facts.opset):
         return _exists(node, facts.opset)
     older = onnx.defs.get_schema(node.op_type, LAST_KNOWN, "")
@@ -69,6 +78,38 @@ def _fits(node: NodeProto, facts: TensorFacts) -> bool:
         and _takes(older.inputs, node.input, facts)
         and _takes(older.outputs, node.output, facts)
     )
+
+
+def _gives_moments(node: NodeProto) -> bool:
+    """Whether a normalization gives its mean or deviation too, which no compiler knows."""
+    return node.op_type == "LayerNormalization" and any(node.output[1:])
+
+
+def _drop_unread_moments(model: ModelProto) -> None:
+    moments = [node for node in nodes_in(model.graph) if _gives_moments(node)]
+    read = {name for node in nodes_in(model.graph) for name in read_by(node)}
+    read |= {value.name for graph in graphs_in(model.graph) for value in graph.output}
+    for node in moments:
+        node.output[1:] = [name if name in read else "" for name in node.output[1:]]
+        if not any(node.output[1:]):
+            del node.output[1:]
+
+
+def _is_older_dft(node: NodeProto, facts: TensorFacts) -> bool:
+    """Whether a DFT is one of opset 17: its axis, an input since opset 20, is a constant."""
+    if node.op_type != "DFT" or node.domain or node.input[0] not in facts.shapes:
+        return False
+    settings = attributes(node)
+    is_real_inverse = settings.get("inverse") and settings.get("onesided")  # new as well
+    return not is_real_inverse and (len(node.input) < 3 or node.input[2] in facts.constants)
+
+
+def _name_axis(node: NodeProto, facts: TensorFacts) -> None:
+    axis = -2  # by default
+    if len(node.input) > 2:
+        axis = int(numpy_helper.to_array(facts.constants[node.input[2]]).item())
+        del node.input[2:]
+    set_attribute(node, "axis", axis % len(facts.shapes[node.input[0]]))
 
 
 def _exists(node: NodeProto, opset: int) -> bool:

@@ -150,6 +150,38 @@ NEWER: dict[str, tuple[int, str, Weights, str]] = {
         {},
         "Split",
     ),
+    "the mean behind a normalization": (
+        17,
+        """(float[1,6,16] x) => (float[1,6,16] y, float[1,6,1] m) {
+            y, m, d = LayerNormalization (x, s, b) }""",
+        {"s": (16,), "b": (16,)},
+        "ReduceMean Sub Mul ReduceMean Add Sqrt Div Mul Add Identity",
+    ),
+    "the deviation behind a normalization": (
+        21,
+        """(float[1,6,16] x) => (float[1,6,16] y, float[1,1,1] d) {
+            y, m, d = LayerNormalization <axis = 1> (x, s) }""",
+        {"s": (6, 16)},
+        "ReduceMean Sub Mul ReduceMean Add Sqrt Div Mul Reciprocal",
+    ),
+    "moments that nobody reads": (
+        17,
+        "(float[1,6,16] x) => (float[1,6,16] y) { y, m, d = LayerNormalization (x, s) }",
+        {"s": (16,)},
+        "LayerNormalization",
+    ),
+    "axis of a Fourier transform": (
+        20,
+        "(float[1,4,8,1] x) => (float[1,4,5,2] y) { y = DFT <onesided = 1> (x, n, a) }",
+        {"n": np.int64(8), "a": np.int64(-2)},
+        "DFT",
+    ),
+    "axis of a Fourier transform by default": (
+        20,
+        "(float[1,4,8,2] x) => (float[1,4,8,2] y) { y = DFT <inverse = 1> (x) }",
+        {},
+        "DFT",
+    ),
     "types alone": (
         22,
         """(float[1,4,7,7] x) => (float[1,4,4,4] y) {
