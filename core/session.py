@@ -18,6 +18,20 @@ _ORT_ERRORS = """Fail EPFail InvalidArgument InvalidGraph InvalidProtobuf NoSuch
     RuntimeException""".split()
 
 
+# ONNX Runtime's name of the type of an input -> the type in NumPy
+_TYPES = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    **{
+        f"tensor({name})": name
+        for name in (
+            *("float16", "bool", "int8", "int16", "int32", "int64"),
+            *("uint8", "uint16", "uint32", "uint64"),
+        )
+    },
+}
+
+
 class Session:
     """A model ready to run on this host's CPU.
 
@@ -65,13 +79,23 @@ class Session:
                 "check it with onnx.checker, or export it with a lower opset",
             ) from error
         self.input_names: list[str] = [value.name for value in self._session.get_inputs()]
+        self._types = {
+            value.name: np.dtype(_TYPES[value.type])
+            for value in self._session.get_inputs()
+            if value.type in _TYPES
+        }
         self.output_names: list[str] = [value.name for value in self._session.get_outputs()]
 
     def run(self, feeds: Mapping[str, Array], outputs: Sequence[str] | None = None) -> list[Array]:
-        """Run once; ``feeds`` maps input name -> array. Returns the outputs in order."""
+        """Run once; ``feeds`` maps input name -> array. Returns the outputs in order.
+
+        Numbers of another type than the input's become that type. Raises ModelError where it has
+        no such value.
+        """
+        typed = {name: self._typed(name, value) for name, value in feeds.items()}
         try:
             results: list[Array] = self._session.run(
-                list(outputs) if outputs is not None else None, dict(feeds)
+                list(outputs) if outputs is not None else None, typed
             )
         except _ort_errors() as error:
             shapes = {name: np.shape(value) for name, value in feeds.items()}
@@ -80,6 +104,20 @@ class Session:
                 f"check {option('size')}, {option('input')} and the layout of the samples",
             ) from error
         return results
+
+    def _typed(self, name: str, value: Array) -> Array:
+        dtype = self._types.get(name)
+        if dtype is None or np.asarray(value).dtype == dtype:
+            return value
+        with np.errstate(invalid="ignore"):
+            typed = np.asarray(value).astype(dtype)
+        if dtype.kind != "f" and not np.array_equal(typed, value):
+            raise ModelError(
+                f"input {name!r} takes {dtype}, which cannot hold the {np.asarray(value).dtype} "
+                "values of the sample",
+                f"save the samples as {dtype}",
+            )
+        return typed
 
     def stacked(self, samples: Iterable[Mapping[str, Array]]) -> list[Array]:
         """Run every sample (of batch 1) and return one array (samples, ...) for each output."""
