@@ -17,6 +17,7 @@ _SMALL_COPY = 1 << 16  # elements; some tens of microseconds
 _ADVICE = {
     "Transpose": "transpose a smaller tensor",
     "AveragePool": "export it with count_include_pad=1, or put the padding into a Pad before it",
+    "LogSoftmax": "take the Softmax over channels (axis 1), and its logarithm on the host",
     "Softmax": "take the Softmax over channels (axis 1)",
 }
 

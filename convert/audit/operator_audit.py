@@ -8,13 +8,14 @@ import numpy as np
 from onnx import NodeProto, TensorProto
 
 from ...core.diagnostics import Diagnostic
-from ...core.graphs.graph import Graph, attributes, constant_value
+from ...core.graphs.graph import Graph, attributes, constant_value, read_by
 from ..chips.operators import MEASURED_WITH, OffNpu, off_npu
 from ..chips.targets import Target
 from .audit_view import AuditView
 from .graph_cut import replacing_hint
 
 _SHOWN = 5
+_BY_SHAPE = ("Shape", "Size")  # what these give does not depend on values
 _NORM = {"ReduceMean", "Add", "Max", "Clip"}  # what stands between a mean of squares and its root
 
 
@@ -57,9 +58,23 @@ def _format(view: AuditView, node: NodeProto, quantization: str) -> str:
 
 
 def _applies(row: OffNpu, graph: Graph, node: NodeProto) -> bool:
-    if not any(name in graph.producers or name in graph.input_names for name in node.input):
-        return False  # computed from constants: the toolkit folds it
+    if not _depends_on_input(graph, node):
+        return False  # constants and shapes decide it: the toolkit folds it
     return not row.where or CONDITIONS[row.where](graph, node)
+
+
+def _depends_on_input(graph: Graph, node: NodeProto) -> bool:
+    """Whether a node reads values that some input of the model reaches, but for its shape."""
+    pending, visited = read_by(node), set[str]()
+    while pending:
+        name = pending.pop()
+        if name in graph.input_names:
+            return True
+        before = graph.producers.get(name)
+        if name not in visited and before is not None and before.op_type not in _BY_SHAPE:
+            pending += read_by(before)
+        visited.add(name)
+    return False
 
 
 def _padding_not_counted(graph: Graph, node: NodeProto) -> bool:

@@ -145,6 +145,22 @@ def test_operators_on_constants_alone_are_folded() -> None:
     assert audit_codes(model_from_x("<float k = {2.0}> { e = Exp(k) y = Mul(x, e) }")) == []
 
 
+def test_operators_on_shapes_alone_are_folded() -> None:
+    """However far behind the shape; one that reads a value of the input too is not."""
+    nodes = """<int64 five = {5}> { s = Size(x) n = Neg(s) g = Greater(n, five)
+        c = Cast<to=1>(g) y = Mul(x, c) }"""
+    assert audit_codes(model_from_x(nodes)) == []
+    computed = nodes.replace("Neg(s)", "Max(s, v)").replace("{ s", "{ v = Cast<to=7>(x) s")
+    warning = only(audit(model_from_x(computed), RK3588, quantization="float16"))
+    assert "Greater 'g'" in warning.text
+
+
+def test_the_hint_for_a_log_softmax_replaces_it() -> None:
+    log = LOG.replace("Softmax", "LogSoftmax")
+    *_, warning = cpu_warnings((), log, model_from_x("{ y = Relu(x) }"))
+    assert warning.hint.endswith("and its logarithm on the host")
+
+
 @needs_toolkit
 def test_the_compiler_gives_to_the_cpu_what_the_table_says(tmp_path: Path) -> None:
     nodes = """<int64[4] r = {1, 1, 2, 2}, float k = {0.0}>
