@@ -13,6 +13,7 @@ import math
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +27,7 @@ BROKEN_PIPE = 128 + signal.SIGPIPE
 _SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}
 _STOPPED = {128 + number: word for number, word in _SIGNALS.items()}
 _SECONDS_TO_END = 3
+_SECONDS_TO_TRY_AGAIN = 0.05
 _stopped_at = -math.inf
 _stopped_by: int | None = None
 _to_resume = ""
@@ -84,6 +86,7 @@ def catch_signals() -> None:
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)
+    sys.unraisablehook = _stop_again
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
@@ -93,6 +96,21 @@ def _stop(number: int, _frame: FrameType | None) -> None:
     if now - _stopped_at > _SECONDS_TO_END:
         _stopped_at, _stopped_by = now, number
         raise SystemExit(128 + number)
+
+
+def _stop_again(lost: sys.UnraisableHookArgs) -> None:
+    """Send the signal once more where Python could not raise what came of it.
+
+    In a destructor or a callback of native code an exception is dropped, and all would go on.
+    """
+    global _stopped_at
+    if _stopped_by is None or not isinstance(lost.exc_value, SystemExit):
+        sys.__unraisablehook__(lost)
+        return
+    _stopped_at = -math.inf
+    again = threading.Timer(_SECONDS_TO_TRY_AGAIN, os.kill, (os.getpid(), _stopped_by))
+    again.daemon = True
+    again.start()
 
 
 def _code_of(call: Callable[[], object]) -> int:

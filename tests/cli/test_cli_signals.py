@@ -211,3 +211,30 @@ def told_of_a_full_disk(started: Started) -> str:
     assert [line.split(":")[0] for line in told] == ["error", "hint"]
     assert started.left() == []
     return told[0]
+
+
+SWALLOWED = """
+import signal, sys, time
+from rockpress.cli.handler import catch_signals, run
+
+class Interrupted:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(0.001)
+
+def work():
+    Interrupted()
+    for _ in range(200):
+        time.sleep(0.05)
+
+catch_signals()
+sys.exit(run(work))
+"""
+
+
+def test_a_signal_that_comes_while_python_cannot_raise() -> None:
+    """In a destructor the exception is dropped: the command must not go on as if nothing was."""
+    done = subprocess.run(
+        [sys.executable, "-c", SWALLOWED], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr.splitlines()) == (130, ["interrupted"])
