@@ -18,6 +18,7 @@ from onnx import helper
 from ruamel.yaml import YAML
 
 from commands import Run
+from exports import with_metadata
 from graphs import model_of, model_of_nodes
 from samples import save_images
 
@@ -225,10 +226,11 @@ def squares(count: int, folder: Path, labels: Path | None, seed: int) -> None:
 
 
 def test_the_page_about_yolo(tmp_path: Path, reader: Reader) -> None:
-    onnx.save(yolo(), str(tmp_path / "yolo.onnx"))
+    onnx.save(with_metadata(yolo(), task="detect", stride="32"), str(tmp_path / "yolo.onnx"))
     squares(12, tmp_path / "frames", None, 0)
     squares(8, tmp_path / "val" / "images", tmp_path / "val" / "labels", 1)
-    assert reader.follow("yolo.md", "rv1106") == ["command", "text", "command"]
+    steps = ["command", "text", "text", "command", "command"]
+    assert reader.follow("yolo.md", "rv1106") == steps
     (target,) = json.loads((tmp_path / "build" / "report.json").read_text())["targets"]
     assert target["models"][0]["accuracy"]["value"] == 1
     assert target["retention"]["value"] > 0.9
