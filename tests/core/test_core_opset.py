@@ -104,7 +104,8 @@ NEWER: dict[str, tuple[int, str, Weights, str]] = {
     "rotation of neighbours, of a part": (
         23,
         """(float[2,2,4,12] x) => (float[2,2,4,12] y) {
-            y = RotaryEmbedding <interleaved = 1, rotary_embedding_dim = 8> (x, c, s) }""",
+            y = RotaryEmbedding <interleaved = 1, num_heads = 2, rotary_embedding_dim = 8>
+                (x, c, s) }""",
         {"c": (2, 4, 4), "s": (2, 4, 4)},
         "Slice Slice Mul Reshape Slice Slice Neg Concat Reshape Mul Add Concat",
     ),
