@@ -10,6 +10,7 @@ import pytest
 from onnx import ModelProto, helper, numpy_helper
 
 from graphs import Weights, model_of, random_feeds
+from newer_runtime import needs_newer_runtime
 from rockpress.core.graphs.model import is_qdq, load_model, save_model
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.core.session import Session
@@ -42,6 +43,7 @@ def weight_only(kind: str, block: int) -> ModelProto:
     return model
 
 
+@needs_newer_runtime
 @pytest.mark.parametrize("block", [BLOCK, 0])
 @pytest.mark.parametrize("kind", RANGES)
 def test_weights_in_few_bits_become_floats(kind: str, block: int, tmp_path: Path) -> None:
@@ -57,6 +59,7 @@ def test_weights_in_few_bits_become_floats(kind: str, block: int, tmp_path: Path
     np.testing.assert_allclose(result, expected, atol=1e-5)
 
 
+@needs_newer_runtime
 @pytest.mark.parametrize("bits", [4, 8])
 @pytest.mark.parametrize("has_bias", [False, True])
 def test_products_of_onnx_runtime_become_matmuls(bits: int, has_bias: bool, tmp_path: Path) -> None:
@@ -90,6 +93,7 @@ def test_products_of_onnx_runtime_become_matmuls(bits: int, has_bias: bool, tmp_
     assert sqnr_db([rounded], [result]) > 30
 
 
+@needs_newer_runtime
 def test_that_is_told(tmp_path: Path) -> None:
     save_model(weight_only("int4", BLOCK), tmp_path / "m.onnx")
     (warning,) = ready_model(tmp_path / "m.onnx").warnings

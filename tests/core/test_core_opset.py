@@ -10,6 +10,7 @@ import pytest
 from onnx import ModelProto, numpy_helper
 
 from graphs import Weights, random_feeds, random_weights
+from newer_runtime import needs_newer_runtime
 from rockpress.core.errors import ModelError
 from rockpress.core.graphs.graph import opset_of
 from rockpress.core.graphs.model import load_model
@@ -218,6 +219,7 @@ def assert_same(model: ModelProto, prepared: ModelProto) -> None:
         np.testing.assert_allclose(result, expected, atol=1e-5)
 
 
+@needs_newer_runtime
 @pytest.mark.parametrize("name", NEWER)
 def test_newer_operators_become_older_ones(name: str, tmp_path: Path) -> None:
     opset, text, weights, operators = NEWER[name]
@@ -238,6 +240,7 @@ def test_an_operator_of_the_first_models(tmp_path: Path) -> None:
     assert result[0, :, 0, 0].tolist() == [-3.0, -2.0, -1.0]
 
 
+@needs_newer_runtime
 @pytest.mark.parametrize(("alpha", "operators"), [(1.0, "Sigmoid Mul"), (1.5, "Mul Sigmoid Mul")])
 def test_an_operator_newer_than_the_installed_onnx(
     alpha: float, operators: str, tmp_path: Path
