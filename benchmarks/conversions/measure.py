@@ -40,6 +40,7 @@ _NEWEST_OPSET = 19  # that the toolkit reads
 _POLL = 0.1  # seconds
 _KEPT, _LONGEST = 20, 300  # warnings, and letters of one
 _ANSI = re.compile(r"\x1b\[[\d;]*m")
+_ENVIRONMENT = re.compile(r"(?<=\")/[^\"\n]*/site-packages/")  # where a traceback's files are here
 _COMPLAINT = re.compile(r"^[WE] (?!RKNN: .*Unkown op target|rknn-toolkit2 version)", re.MULTILINE)
 
 
@@ -106,7 +107,8 @@ def measure(case: Case, model: Model, file: Path, python: Path, limit: float) ->
         result = _result(folder)
         rknn = folder / "model.rknn"
         outcome = Outcome(_status(code, result, rknn), seconds, cpu, peak)
-        outcome.error = result.get("error", "") if result else _last_line(folder / "log.txt")
+        error = result.get("error", "") if result else _last_line(folder / "log.txt")
+        outcome.error = _ENVIRONMENT.sub("", error)
         outcome.size = rknn.stat().st_size if rknn.is_file() else 0
         outcome.way = result.get("way", "")
         _add_compiler(outcome, result, folder / "log.txt")
