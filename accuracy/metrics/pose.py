@@ -107,8 +107,8 @@ class PosePrecision(ObjectMetric):
 
     def _labelled(self, detections: Poses) -> Boxes:
         boxes = make_boxes(detections.corners, detections.classes)
-        seen = np.ones((*detections.keypoints.shape[:2], 1))
-        keypoints = np.concatenate([detections.keypoints, seen], axis=2)
+        visible = np.ones((*detections.keypoints.shape[:2], 1))
+        keypoints = np.concatenate([detections.keypoints, visible], axis=2)
         return make_boxes(
             boxes.corners, boxes.classes, areas=boxes.areas * FILLED, keypoints=keypoints
         )

@@ -89,8 +89,8 @@ def _placed_keypoints(
     scale, shift = np.array(placement.scale[::-1]), np.array(placement.corner[::-1])
     places = keypoints[..., :2] * scale + shift
     inside = ((places >= 0) & (places <= placement.size[::-1])).all(axis=2)
-    seen = (keypoints[..., 2] * inside)[..., np.newaxis]
-    return np.asarray(np.concatenate([places, seen], axis=2), np.float64)
+    visible = (keypoints[..., 2] * inside)[..., np.newaxis]
+    return np.asarray(np.concatenate([places, visible], axis=2), np.float64)
 
 
 def make_boxes(

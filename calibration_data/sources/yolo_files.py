@@ -173,8 +173,9 @@ def _posed(rows: Rows, size: tuple[int, int], numbers: int) -> Boxes:
     points = np.zeros((len(rows), count // numbers, numbers))
     for row, (*_, values) in zip(points, rows, strict=True):
         row.ravel()[: len(values) - 4] = values[4:]
-    seen = points[..., 2] if numbers == 3 else (points > 0).any(axis=2) & (points >= 0).all(axis=2)
-    keypoints = np.concatenate([points[..., :2] * pixels, seen[..., np.newaxis]], axis=2)
+    inside = (points > 0).any(axis=2) & (points >= 0).all(axis=2)
+    visible = points[..., 2] if numbers == 3 else inside
+    keypoints = np.concatenate([points[..., :2] * pixels, visible[..., np.newaxis]], axis=2)
     return make_boxes(boxes.corners, boxes.classes, areas=boxes.areas * FILLED, keypoints=keypoints)
 
 

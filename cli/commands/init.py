@@ -84,15 +84,15 @@ def _found(models: Sequence[StartedModel]) -> list[str]:
 
     lines = []
     for model in models:
-        name, found = model.recipe.model.name, model.found
+        name, samples = model.recipe.model.name, model.found
         if model.family is not None:
             lines.append(f"{name}: {family_text(model.family)}")
-        if found.calib and found.calib != found.eval:
-            lines.append(f"{name}: {found.calib} is to calibrate with")
-        if found.eval:
+        if samples.calib and samples.calib != samples.eval:
+            lines.append(f"{name}: {samples.calib} is to calibrate with")
+        if samples.eval:
             too = "; to calibrate with too, where other samples would be better"
-            shared = too if found.calib == found.eval else ""
-            lines.append(f"{name}: {found.eval} is labelled, to measure with{shared}")
+            shared = too if samples.calib == samples.eval else ""
+            lines.append(f"{name}: {samples.eval} is labelled, to measure with{shared}")
     return lines
 
 

@@ -165,10 +165,10 @@ def _settings(rknn: Any, job: dict[str, Any]) -> tuple[dict[str, Any], dict[str,
     """What config() and build() are given; the toolkit itself takes any name for one of config."""
     asked = job["settings"]
     build = {key: asked[key] for key in asked if key in _OF_BUILD}
-    known = [*inspect.signature(rknn.config).parameters, *_OF_BUILD]
-    unknown = [key for key in asked if key not in known or key == "kwargs"]
+    settable = [*inspect.signature(rknn.config).parameters, *_OF_BUILD]
+    unknown = [key for key in asked if key not in settable or key == "kwargs"]
     if unknown:
-        free = sorted({*known} - {*job["config"], "kwargs"})
+        free = sorted({*settable} - {*job["config"], "kwargs"})
         raise UnknownSetting(f"{unknown[0]} is none of: {', '.join(free)}")
     _require_types(asked, inspect.signature(rknn.config).parameters)
     rest = {key: value for key, value in asked.items() if key not in build}
