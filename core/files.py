@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -161,11 +162,13 @@ def _make_folder(folder: Path) -> list[Path]:
 def _require_plain(path: Path) -> None:
     """Refuse to put a file where a folder or a device is: a rename would replace /dev/null."""
     try:
-        plain = path.is_file() or not path.exists()
+        mode = path.stat().st_mode  # asked once: another process may put its file there meanwhile
+    except FileNotFoundError:
+        return
     except OSError as error:
         raise _failure(f"write {path}", error) from error
-    if not plain:
-        kind = "a folder" if path.is_dir() else "not a regular file"
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
         hint = f"choose another path with {option('output')}"
         raise OutputError(f"cannot write {path}: it is {kind}", hint)
 
