@@ -4,6 +4,7 @@ What is in tables/ already is not built again; delete a file there to have it ma
 repository's root:
 
     OMP_NUM_THREADS=1 python -m benchmarks.latency.compile [--chip CHIP ...] [MODEL ...]
+        [--toolkit-python PATH]   another toolkit's interpreter, see benchmarks/toolkit-2.3.2.txt
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from rockpress.convert.convert import Conversion, convert
-from rockpress.convert.request import ConversionRequest
+from rockpress.convert.request import ConversionRequest, ToolkitSettings
+from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.core.errors import RockpressError
 from rockpress.core.graphs.model import save_model
 
@@ -27,7 +29,9 @@ from .records import CHIPS, Published, add_table, read_published, read_tables
 _NO_PIXELS = {"ppocrv4_rec"}  # the published conversion leaves mean and std to the caller
 
 
-def compile_model(network: Published, file: Path, chip: str) -> Conversion:
+def compile_model(
+    network: Published, file: Path, chip: str, toolkit: ToolkitSettings
+) -> Conversion:
     """Return the build of a network, in int8 with one random sample or in float16, as published."""
     pixels = len(network.shape) == 4 and network.shape[1] == 3 and network.model not in _NO_PIXELS
     sample = np.random.default_rng(0).integers(0, 256, (1, *network.shape[2:], 3), np.uint8)
@@ -40,6 +44,7 @@ def compile_model(network: Published, file: Path, chip: str) -> Conversion:
             mean=(0.0,) * 3 if pixels else None,
             std=(255.0,) * 3 if pixels else None,
             calibration=[{_input_name(file): sample}] if network.dtype == "int8" else (),
+            toolkit=toolkit,
         )
     )
 
@@ -50,13 +55,16 @@ def _input_name(file: Path) -> str:
     return str(onnx.load(file).graph.input[0].name)
 
 
-def _compile_missing(network: Published, file: Path, chips: Sequence[str]) -> None:
-    missing = [chip for chip in chips if chip not in read_tables(network.model)]
+def _compile_missing(
+    network: Published, file: Path, chips: Sequence[str], toolkit: ToolkitSettings
+) -> None:
+    tables = read_tables(network.model, toolkit_version(toolkit.python) or "")
+    missing = [chip for chip in chips if chip not in tables]
     if missing:
         save_model(ARCHITECTURES[network.model](), file)
     for chip in missing:
         try:
-            conversion = compile_model(network, file, chip)
+            conversion = compile_model(network, file, chip, toolkit)
         except RockpressError as error:
             print(f"{network.model:28}{chip:8}{error}", flush=True)
             continue
@@ -73,13 +81,15 @@ def main() -> int:
     """Compile what is missing, or of that the models and chips named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--chip", action="append", choices=CHIPS)
+    parser.add_argument("--toolkit-python", type=Path, metavar="PATH")
     parser.add_argument("models", nargs="*", metavar="MODEL")
     asked = parser.parse_args()
+    toolkit = ToolkitSettings(python=asked.toolkit_python)
     published = {network.model: network for network in read_published()}
     with tempfile.TemporaryDirectory() as folder:
         for model in asked.models or ARCHITECTURES:
             file = Path(folder) / "model.onnx"
-            _compile_missing(published[model], file, asked.chip or CHIPS)
+            _compile_missing(published[model], file, asked.chip or CHIPS, toolkit)
     return 0
 
 

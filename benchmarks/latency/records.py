@@ -1,7 +1,7 @@
 """The published figures, and the compiler's layer tables as they are kept in tables/.
 
-One file a model, gzip'd JSON: the toolkit's version, and for every chip the rows of the table. Rows
-lack the names of the layers, which the estimate does not need.
+A folder for each version of the toolkit, with a file for each model: gzip'd JSON, for every chip
+the rows of the table. Rows lack the names of the layers, which the estimate does not need.
 """
 
 from __future__ import annotations
@@ -49,31 +49,31 @@ def read_published() -> list[Published]:
     ]
 
 
-def _file(model: str) -> Path:
-    return FOLDER / "tables" / f"{model}.json.gz"
+def _file(model: str, toolkit: str) -> Path:
+    return FOLDER / "tables" / toolkit / f"{model}.json.gz"
 
 
-def read_tables(model: str) -> dict[str, tuple[Layer, ...]]:
-    """Return the layers by chip; empty when the model was not compiled."""
-    rows = _read(model).get("chips", {})
+def read_tables(model: str, toolkit: str = "2.5.0") -> dict[str, tuple[Layer, ...]]:
+    """Return the layers by chip; empty when the model was not compiled with that toolkit."""
+    rows = _read(_file(model, toolkit)).get("chips", {})
     return {chip: tuple(_layer(i, row) for i, row in enumerate(rows[chip])) for chip in rows}
 
 
 def add_table(model: str, chip: str, toolkit: str, layers: Sequence[Layer]) -> None:
     """Keep one more table."""
-    record = _read(model)
-    record["toolkit"] = toolkit
+    file = _file(model, toolkit)
+    record = _read(file)
     record.setdefault("chips", {})[chip] = [_row(layer) for layer in layers]
     text = json.dumps(record, separators=(",", ":"))
-    _file(model).parent.mkdir(exist_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     # no time in the header: the same tables give the same bytes
-    _file(model).write_bytes(gzip.compress(text.encode(), mtime=0))
+    file.write_bytes(gzip.compress(text.encode(), mtime=0))
 
 
-def _read(model: str) -> dict[str, Any]:
-    if not _file(model).is_file():
+def _read(file: Path) -> dict[str, Any]:
+    if not file.is_file():
         return {}
-    record: dict[str, Any] = json.loads(gzip.decompress(_file(model).read_bytes()))
+    record: dict[str, Any] = json.loads(gzip.decompress(file.read_bytes()))
     return record
 
 
