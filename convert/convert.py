@@ -23,13 +23,13 @@ from ..core.scratch import scratch_folder
 from ..core.types import Shape
 from .audit.cpu_layers import cpu_warnings
 from .chips.compiler_log import Layer, Memory, log_of_largest, parse_layers, parse_memory
-from .chips.latency import Latency, estimate
 from .chips.sparse_layers import sparse_layers, sparse_warnings
 from .chips.targets import find_target
 from .fallbacks import FUSING_LEVEL, BuildAttempt, build_or_fall_back
 from .fidelity import PROBES, UNKNOWN, Closeness, Probe, noise
 from .float_source import float_source
 from .handover import ModelInput, Sample, inputs_of, write_dataset, write_samples
+from .latency.estimate import Latency, estimate
 from .request import ConversionRequest, choose_quantization
 from .toolkit.job import BuildResult
 from .toolkit.own_settings import require_free_settings
@@ -214,7 +214,7 @@ def _described(attempt: BuildAttempt, output: Path | None, size: int, seconds: f
         layers=layers,
         memory=parse_memory(log),
         cycles=sum(layer.total_cycles for layer in layers),
-        latency=estimate(layers, chip),
+        latency=estimate(layers, chip, built.toolkit),
         closeness=attempt.closeness,
         level=attempt.task.level or 0,
         dtype=attempt.task.dtype,

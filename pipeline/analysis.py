@@ -17,10 +17,10 @@ import numpy as np
 from onnx import helper
 
 from ..convert.chips.compiler_log import Layer, Memory
-from ..convert.chips.latency import Latency, LayerCost, layer_costs
 from ..convert.chips.targets import Target
 from ..convert.convert import Conversion, convert
 from ..convert.handover import Sample
+from ..convert.latency.estimate import Latency, LayerCost, layer_costs
 from ..convert.request import ConversionRequest
 from ..convert.toolkit.job import ToolkitPlan
 from ..core.diagnostics import Diagnostic, in_order, option
@@ -236,7 +236,7 @@ def _analysis(conversion: Conversion, target: Target) -> Analysis:
         latency=conversion.latency,
         memory=conversion.memory,
         layers=conversion.layers,
-        costs=layer_costs(conversion.layers, target),
+        costs=layer_costs(conversion.layers, target, conversion.toolkit),
         warnings=in_order(conversion.warnings),
         seconds=conversion.seconds,
     )

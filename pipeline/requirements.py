@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..accuracy.gates import require_limits
 from ..accuracy.metrics.metric_table import find_metric
 from ..convert.chips.targets import Target
+from ..convert.latency.coefficients import is_fitted
 from ..convert.toolkit.own_settings import require_free_settings
 from ..core.diagnostics import option
 from ..core.errors import OptionError
@@ -89,7 +90,7 @@ def require_possible(recipe: Recipe) -> list[Target]:
 
 def require_latency(target: Target, limit: float | None) -> None:
     """Raise OptionError for a latency limit on a chip that has cycles but no milliseconds."""
-    if limit is not None and target.latency is None:
+    if limit is not None and not is_fitted(target):
         raise OptionError(
             f"{option('max-latency-ms', limit)} cannot be checked: there is no latency in "
             "milliseconds "

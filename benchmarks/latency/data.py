@@ -10,8 +10,8 @@ from math import prod
 import numpy as np
 
 from rockpress.convert.chips.compiler_log import Layer
-from rockpress.convert.chips.layer_work import Form, Work, bytes_moved, is_lookup, works_of
 from rockpress.convert.chips.targets import Target, find_target
+from rockpress.convert.latency.work import Form, Work, bytes_moved, is_lookup, works_of
 
 from .records import Published, read_published, read_tables
 from .regression import Array, Problem

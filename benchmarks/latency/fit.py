@@ -19,8 +19,8 @@ from functools import cache
 
 import numpy as np
 
-from rockpress.convert.chips.layer_work import FORM, Form
 from rockpress.convert.chips.targets import find_target
+from rockpress.convert.latency.work import FORM, Form
 
 from .data import ADDED, JOINED, measured, plain_problem, prior, problem_of
 from .records import CHIPS, FOLDER
@@ -148,21 +148,20 @@ def near(chip: str, setting: Setting) -> list[tuple[str, float, float]]:
     return [(one.published.model, one.ms, ms) for one, ms in zip(models, guessed, strict=True)]
 
 
-def print_coefficients(setting: Setting, band: dict[str, float]) -> None:
-    """As they stand in convert/chips/targets.py."""
+def print_coefficients(setting: Setting) -> None:
+    """As they stand in convert/latency/coefficients.py."""
     for chip in CHIPS:
         found = coefficients(chip, setting, frozenset())
         values = ", ".join(
             f"{name}={value:.3g}" for name, value in zip(JOINED + ADDED, found, strict=True)
         )
-        known = f", error={band[chip]:.3f}" if chip in band else ""
-        print(f"_{chip.upper()} = LatencyFit({values}{known})")
+        print(f"{chip}: Coefficients({values})")
 
 
 def main() -> int:
     """Print the report, or the coefficients alone."""
     if "--quick" in sys.argv[1:]:
-        print_coefficients(Setting(FORM, RIDGE), {})
+        print_coefficients(Setting(FORM, RIDGE))
         return 0
     everybody = sorted({family for chip in CHIPS for family in families(chip)})
     chosen = {family: choose(frozenset({family})) for family in everybody}
@@ -182,8 +181,7 @@ def main() -> int:
     print(f"\nchosen with everything there: {best}")
     for family, setting in chosen.items():
         print(f"  without {family:14}{setting if setting != best else 'the same'}")
-    band = {chip: float(np.abs(one.nested).mean()) for chip, one in scores.items()}
-    print_coefficients(best, band)
+    print_coefficients(best)
     return int((best.form, best.ridge) != (FORM, RIDGE))
 
 

@@ -20,8 +20,9 @@ from pathlib import Path
 from statistics import median
 
 from rockpress.convert.chips.compiler_log import Layer
-from rockpress.convert.chips.latency import RATIO_BAND, estimate, layer_costs
 from rockpress.convert.chips.targets import find_target
+from rockpress.convert.latency.bands import ratio_band
+from rockpress.convert.latency.estimate import estimate, layer_costs
 from rockpress.core.types import Shape
 
 from .records import FOLDER, read_published, read_tables
@@ -122,8 +123,8 @@ def main() -> int:
         print(f"  {operator:16}{dtype:9}{len(factors):4}  median {median(factors):.2f}")
     counted = [ratio.error for ratio in (*networks, *family) if ratio.counts]
     print(f"\n{len(counted)} pairs count, the worst is off by {max(counted):.3f}; ", end="")
-    print(f"shipped band: a factor of {RATIO_BAND}")
-    return int(max(counted) > RATIO_BAND)
+    print(f"shipped band: a factor of {ratio_band('formats')}")
+    return int(max(counted) > ratio_band("formats"))
 
 
 if __name__ == "__main__":

@@ -126,8 +126,8 @@ def _tried(file: Path, samples: SampleSet, size: int) -> Run:
 def run_toolkit(cell: Cell, file: Path, setup: QuantizeSetup, folder: Path) -> Run:
     """Return the float model, quantized by the toolkit and simulated."""
     from rockpress.convert.chips.compiler_log import parse_layers
-    from rockpress.convert.chips.latency import estimate
     from rockpress.convert.chips.targets import find_target
+    from rockpress.convert.latency.estimate import estimate
 
     test = sample_set(cell.model, "test", cell.test, setup.work)
     calib = sample_set(cell.model, "calib", cell.calib, setup.work)

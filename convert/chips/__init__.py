@@ -1,1 +1,1 @@
-"""The chips and their compiler as data: number formats, operators, cycles and latency."""
+"""The chips and their compiler as data: number formats, operators, cycles."""

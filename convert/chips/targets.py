@@ -1,8 +1,8 @@
-"""The chips of rknn-toolkit2, as a table of data: number formats, arithmetic, memory, latency.
+"""The chips of rknn-toolkit2, as a table of data: number formats, arithmetic, memory.
 
 The arithmetic (``MacArray``), the depthwise step and the DDR constant were read off the cycle
 columns that the compiler of rknn-toolkit2 2.5.0 prints for single convolutions; they describe the
-compiler's own cost model of one NPU core. The latency coefficients are explained in latency.py.
+compiler's own cost model of one NPU core.
 """
 
 from __future__ import annotations
@@ -31,20 +31,6 @@ class MacArray:
 
 
 @dataclass(frozen=True)
-class LatencyFit:
-    """Coefficients of the latency estimate in ms (see latency.py), and its typical error."""
-
-    compute: float  # ms for each million cycles of arithmetic
-    traffic: float  # ms for each million cycles of memory traffic
-    activation: float  # ms for each million elements that go through a table or an exponential
-    moved: float  # ms for each megabyte moved by layers that the table gives no cycles
-    launch: float  # ms for each layer on the NPU
-    host: float  # ms for each million elements that the CPU computes
-    handover: float  # ms for each layer on the CPU
-    error: float  # mean relative error on models of a family that was left out of the fit
-
-
-@dataclass(frozen=True)
 class NpuCore:
     """The arithmetic of one core by number format, None for those that it lacks.
 
@@ -65,8 +51,7 @@ class Target:
     """One chip. ``dtypes`` are the toolkit's names: w8a8, w8a16, w4a16, w16a16i, float16.
 
     ``sparse`` maps those in which 2:4 sparse weights are recognised to the axes, see
-    sparse_layers.py; a mapping has no hash, so equal chips are told by the rest. ``latency`` is
-    None where no figures are published that it could be fitted to.
+    sparse_layers.py; a mapping has no hash, so equal chips are told by the rest.
     """
 
     name: str
@@ -74,7 +59,6 @@ class Target:
     core: NpuCore
     ddr_cycles_per_kb: float
     cores: int = 1
-    latency: LatencyFit | None = None
     sparse: Mapping[str, tuple[Axis, ...]] = field(default_factory=dict, hash=False)
 
     @property
@@ -117,27 +101,20 @@ _INTEGER = NpuCore(MacArray(16, 32, 4), None, int16=MacArray(16, 16, 4), depthwi
 _SMALL = NpuCore(MacArray(8, 16, 4), None, depthwise_step=16, channel_block=8)
 _AUDIO = NpuCore(None, MacArray(8, 4, 4), depthwise_step=16)
 
-# From benchmarks/latency/fit.py: compute, traffic, activation, moved, launch, host, handover
-_RK3588 = LatencyFit(1.15, 1.93, 0.52, 0.121, 0.0121, 32.0, 0.125, error=0.118)
-_RK3576 = LatencyFit(1.1, 0.805, 0.374, 0.12, 0.00769, 30.0, 0.1, error=0.085)
-_RK3562 = LatencyFit(1.16, 1.34, 1.12, 0.248, 0.00929, 30.0, 0.1, error=0.068)
-_RK3566 = LatencyFit(1.25, 2.12, 1.2, 0.422, 0.0105, 36.2, 0.107, error=0.094)
-
 # name, number formats, one core, cycles of memory traffic for each kilobyte
 TARGETS: tuple[Target, ...] = (
-    Target("rk3588", ("w8a8", "float16"), _WIDE, 43.3, cores=3, latency=_RK3588),
+    Target("rk3588", ("w8a8", "float16"), _WIDE, 43.3, cores=3),
     Target(
         "rk3576",
         ("w8a8", "w4a16", "float16"),
         _WIDE,
         137.2,
         cores=2,
-        latency=_RK3576,
         sparse={"w8a8": ("output", "input"), "float16": ("output",)},
     ),
-    Target("rk3562", ("w8a8", "w8a16", "float16"), _MIDDLE, 137.2, latency=_RK3562),
-    Target("rk3566", ("w8a8", "float16"), _NARROW, 155.85, latency=_RK3566),
-    Target("rk3568", ("w8a8", "float16"), _NARROW, 155.85, latency=_RK3566),
+    Target("rk3562", ("w8a8", "w8a16", "float16"), _MIDDLE, 137.2),
+    Target("rk3566", ("w8a8", "float16"), _NARROW, 155.85),
+    Target("rk3568", ("w8a8", "float16"), _NARROW, 155.85),
     Target("rv1103", ("w8a8", "w16a16i"), _INTEGER, 166.25),
     Target("rv1103b", ("w8a8",), _SMALL, 136.95),
     Target("rv1106", ("w8a8", "w16a16i"), _INTEGER, 166.25),

@@ -7,15 +7,20 @@ from collections.abc import Collection, Sequence
 from onnx import ModelProto
 
 from ...core.graphs.graph import Graph
-from .compiler_log import Layer
-from .latency import layer_costs
-from .targets import Target
+from ..chips.compiler_log import Layer
+from ..chips.targets import Target
+from .coefficients import is_fitted
+from .estimate import layer_costs
 
 _CONVERSION = "exDataConvert"
 
 
 def ms_behind(
-    layers: Sequence[Layer], target: Target, model: ModelProto, cut: Collection[str]
+    layers: Sequence[Layer],
+    target: Target,
+    model: ModelProto,
+    cut: Collection[str],
+    toolkit: str | None = None,
 ) -> float | None:
     """Return the milliseconds of the layers behind the tensors ``cut``; None without a fit.
 
@@ -24,7 +29,7 @@ def ms_behind(
     with the rest. On a YOLOv8n it was what a build of the rest has less, to 0.01 ms, on RK3588
     (1.25 of 5.93), RK3576 (0.76 of 4.65) and RK3566 (7.5 of 17.3).
     """
-    if target.latency is None:
+    if not is_fitted(target):
         return None
     graph = Graph(model)
     behind = _behind(graph, cut)
@@ -32,7 +37,7 @@ def ms_behind(
     for node in graph.nodes:
         names.setdefault(node.name, bool(behind.intersection(node.output)))
     total = 0.0
-    for layer, cost in zip(layers, layer_costs(layers, target), strict=True):
+    for layer, cost in zip(layers, layer_costs(layers, target, toolkit), strict=True):
         name = layer.name.partition(":")[2]
         owners = [known for known in names if known and name.startswith(known)]
         owner = max(owners, key=len, default="")

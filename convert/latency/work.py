@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from math import ceil, prod
 
 from ...core.types import Shape
-from .compiler_log import Layer
-from .targets import Target
+from ..chips.compiler_log import Layer
+from ..chips.targets import Target
 
 LOOKUPS = ("ExSwish", "exSwish", "Sigmoid", "Gelu", "Mish", "Tanh", "Softmax", "exSDP")
 _COPIES = ("Transpose", "Reshape", "Concat", "Split", "Slice", "Gather", "Expand", "exDataConvert")
@@ -58,7 +58,7 @@ class Work:
 def works_of(layers: Sequence[Layer], target: Target, form: Form = FORM) -> tuple[Work, ...]:
     """Return the work of every layer; none for the rows that stand for inputs and outputs.
 
-    >>> from .targets import find_target
+    >>> from ..chips.targets import find_target
     >>> row = Layer(1, "Add", "INT8", "NPU", ((1, 20, 8, 8),) * 2, ((1, 20, 8, 8),), 0, 0, 0, "a")
     >>> work, = works_of([row], find_target("rk3588"))
     >>> work.launch, work.moved  # 20 channels are stored as 32

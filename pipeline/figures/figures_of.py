@@ -14,9 +14,9 @@ from ...accuracy.gates import (
 )
 from ...calibration_data.images.pictures import picture_uri
 from ...calibration_data.samples import Samples
-from ...convert.chips.latency import layer_costs
 from ...convert.chips.targets import find_target
 from ...convert.convert import Conversion
+from ...convert.latency.estimate import layer_costs
 from ...core.results.layer_rows import LayerRow
 from ...core.results.model_figures import (
     AccuracyFigure,
@@ -123,7 +123,7 @@ def ratios_of(result: ModelRow, reference: ModelRow | None) -> Ratios:
 
 def layer_rows(conversion: Conversion) -> tuple[LayerRow, ...]:
     """Return the compiler's layer table, with each layer's part of the estimate."""
-    costs = layer_costs(conversion.layers, find_target(conversion.target))
+    costs = layer_costs(conversion.layers, find_target(conversion.target), conversion.toolkit)
     return tuple(
         LayerRow(**asdict(layer), **asdict(cost))
         for layer, cost in zip(conversion.layers, costs, strict=True)

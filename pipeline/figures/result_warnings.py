@@ -8,8 +8,8 @@ from ...accuracy.compare import Comparison
 from ...accuracy.confidence.proportions import proportion_interval
 from ...accuracy.gates import standing_gates
 from ...accuracy.retention import too_few_samples
-from ...convert.chips.latency import is_slower
 from ...convert.convert import Conversion
+from ...convert.latency.bands import is_slower
 from ...core.diagnostics import Diagnostic, option
 from ...core.results.model_figures import ModelRow
 from ...core.results.usual_fidelity import USUAL_INT8

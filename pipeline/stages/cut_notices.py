@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from ...convert.chips.cut_savings import ms_behind
 from ...convert.convert import Conversion
+from ...convert.latency.cut_savings import ms_behind
 from ...core.diagnostics import Diagnostic
 from ...core.graphs.graph import Graph
 from ...quantize.join_notices import CODE, join_notices
@@ -19,7 +19,13 @@ def with_cut_savings(
     """Return the warnings, those on joined outputs with the milliseconds that a cut saves."""
     if run.quantized is None:
         return list(warnings)
-    saved = partial(ms_behind, conversion.layers, run.target, run.float_model)
+    saved = partial(
+        ms_behind,
+        conversion.layers,
+        run.target,
+        run.float_model,
+        toolkit=conversion.toolkit,
+    )
     graph = Graph(run.float_model)
     with_savings = {
         notice.subject: notice for notice in join_notices(graph, run.quantized.plan, saved)

@@ -13,9 +13,10 @@ from onnx import ModelProto, NodeProto
 from ...accuracy.metrics.metric_table import BoundMetric
 from ...calibration_data.samples import Samples
 from ...convert.chips.cycles import layer_cycles
-from ...convert.chips.latency import layer_ms
 from ...convert.chips.sparse_layers import sparse_axes
 from ...convert.chips.targets import TARGETS, Target
+from ...convert.latency.coefficients import is_fitted
+from ...convert.latency.estimate import layer_ms
 from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ...core.graphs.graph import Graph
@@ -66,7 +67,7 @@ def cost_of(budget: Budget, target: Target, dtype: str) -> CostFunction:
     if budget.kind == "size":
         return CostFunction(size_cost, _FINE_STEP)
     if budget.kind == "latency":
-        if target.latency is None:
+        if not is_fitted(target):
             raise OptionError(
                 f"there is no latency in milliseconds for {target.name}, only cycles",
                 f"for example cycles=-{budget.share:.0%}",

@@ -14,6 +14,7 @@ from ...convert.audit.audit_view import view_of
 from ...convert.audit.range_audit import join_warnings
 from ...convert.chips.cycles import layer_cycles
 from ...convert.chips.targets import Target
+from ...convert.latency.coefficients import is_fitted
 from ...convert.request import ToolkitSettings
 from ...convert.toolkit.environment import toolkit_version
 from ...core.diagnostics import Diagnostic, option
@@ -123,7 +124,7 @@ def _goes_by_time(options: QuantizeOptions, target: Target) -> bool:
     """Return whether mixed precision is judged by builds, where there is a toolkit to build."""
     mixing = find_scheme(options.scheme).mixing
     is_timed = mixing is not None and mixing.timed_rescue is not None
-    if not is_timed or options.mixed == "off" or target.latency is None:
+    if not is_timed or options.mixed == "off" or not is_fitted(target):
         return False
     return options.mixed.strip().lower().startswith(("auto", "latency", "sqnr"))
 
@@ -195,7 +196,7 @@ def mixed_precision(
         mixing = scheme.require_mixed(budget, options.mixed)
     if mixing is None or budget is None:
         return None
-    if budget.kind == "latency" and target.latency is None:
+    if budget.kind == "latency" and not is_fitted(target):
         raise OptionError(
             f"{option('mixed', options.mixed)}: there is no latency in milliseconds for "
             f"{target.name}, only cycles",

@@ -7,7 +7,9 @@ from statistics import median
 
 import pytest
 
-from rockpress.convert.chips.latency import RATIO_BAND, is_slower
+from rockpress.convert.latency.bands import is_slower, ratio_band
+
+FACTOR = ratio_band("formats")
 
 
 def test_the_band_is_that_of_the_worst_pair() -> None:
@@ -15,7 +17,7 @@ def test_the_band_is_that_of_the_worst_pair() -> None:
     pairs = [*ratios.same_network(), *ratios.same_family()]
     counted = [pair.error for pair in pairs if pair.counts]
     assert len(counted) == 5
-    assert max(counted) == pytest.approx(RATIO_BAND, rel=0.01)
+    assert max(counted) == pytest.approx(FACTOR, rel=0.01)
 
 
 def test_both_formats_of_a_layer_are_off_by_the_same_factor() -> None:
@@ -27,5 +29,5 @@ def test_both_formats_of_a_layer_are_off_by_the_same_factor() -> None:
 
 
 def test_a_result_is_slower_only_outside_the_band() -> None:
-    assert is_slower(10 * RATIO_BAND + 0.1, 10)
-    assert not is_slower(10 * RATIO_BAND - 0.1, 10)
+    assert is_slower(10 * FACTOR + 0.1, 10)
+    assert not is_slower(10 * FACTOR - 0.1, 10)

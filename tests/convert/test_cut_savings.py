@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from detectors import detector, scenes
-from rockpress.convert.chips.cut_savings import ms_behind
 from rockpress.convert.chips.targets import find_target
 from rockpress.convert.convert import Conversion, convert
+from rockpress.convert.latency.cut_savings import ms_behind
 from rockpress.convert.request import ConversionRequest
 from rockpress.core.graphs.graph import extract_until
 from rockpress.core.passes.prepare import prepare_model

@@ -9,17 +9,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rockpress.convert.chips.compiler_log import Layer
-from rockpress.convert.chips.latency import estimate, layer_costs
-from rockpress.convert.chips.layer_work import Form, Work, works_of
-from rockpress.convert.chips.targets import TARGETS, LatencyFit, Target, find_target
+from rockpress.convert.chips.targets import TARGETS, Target, find_target
+from rockpress.convert.latency.bands import band_of, ratio_band
+from rockpress.convert.latency.coefficients import FITTED, Coefficients, coefficients_of, is_fitted
+from rockpress.convert.latency.estimate import estimate, layer_costs
+from rockpress.convert.latency.work import Form, Work, works_of
 
 SHAPE = (1, 128, 125, 125)  # two million elements, in whole blocks of channels
 # every coefficient has its own power of ten, so that a sum tells what it is made of
-EXAMPLE = replace(
-    find_target("rk3588"),
-    latency=LatencyFit(1.0, 10.0, 100.0, 1000.0, 1e4, 1e5, 1e6, error=0.25),
-)
-FITTED = [target for target in TARGETS if target.latency is not None]
+EXAMPLE = replace(find_target("rk3588"), name="example")
+COEFFICIENTS = Coefficients(1.0, 10.0, 100.0, 1000.0, 1e4, 1e5, 1e6)
+TIMED = [target for target in TARGETS if is_fitted(target)]
+
+
+@pytest.fixture(autouse=True)
+def example(monkeypatch: pytest.MonkeyPatch) -> None:
+    for fits in FITTED.values():
+        monkeypatch.setitem(fits, EXAMPLE.name, COEFFICIENTS)
 
 
 def layer(op: str, npu: int = 0, ddr: int = 0, dtype: str = "INT8", runs_on: str = "NPU") -> Layer:
@@ -115,7 +121,7 @@ def test_the_costs_of_the_layers_make_up_the_estimate(target: Target) -> None:
     assert len(costs) == len(MIXED)
     assert found is not None
     assert found.cycles == 3_900_000
-    if target.latency is None:
+    if not is_fitted(target):
         assert {cost.ms for cost in costs} == {found.ms} == {None}
         assert found.low is None and found.high is None
     else:
@@ -129,13 +135,11 @@ def test_a_layer_is_bound_by_memory_or_by_arithmetic(target: Target) -> None:
     assert bounds == kinds
 
 
-@pytest.mark.parametrize("target", FITTED, ids=lambda target: target.name)
-def test_the_band_is_the_fits_error(target: Target) -> None:
+@pytest.mark.parametrize("target", TIMED, ids=lambda target: target.name)
+def test_the_band_is_that_of_the_time(target: Target) -> None:
     found = estimate([layer("Conv", npu=5_000_000)], target)
-    assert target.latency is not None
-    assert found is not None and found.ms and found.low and found.high
-    assert found.ms / found.low - 1 == pytest.approx(target.latency.error)
-    assert 1 - found.ms / found.high == pytest.approx(target.latency.error)
+    assert found is not None and found.ms
+    assert (found.low, found.high) == band_of(found.ms, target.name)
 
 
 @pytest.mark.parametrize("name", ["rk3566", "rk3588"])
@@ -170,3 +174,24 @@ def test_a_model_with_a_layer_or_work_less_is_faster(
 def test_no_table_no_estimate() -> None:
     assert estimate([], find_target("rk3588")) is None
     assert layer_costs([], find_target("rk3588")) == ()
+
+
+@pytest.mark.parametrize("kind", ["forms", "formats"])
+def test_a_ratio_is_surer_where_less_changes(kind: str) -> None:
+    assert 1 < ratio_band("forms") <= ratio_band(kind)
+    with pytest.raises(KeyError):
+        ratio_band("sizes")
+
+
+def test_a_short_time_has_the_wider_band() -> None:
+    short, usual = band_of(2.0, "rk3588"), band_of(20.0, "rk3588")
+    assert short[1] / short[0] > usual[1] / usual[0] > 1
+
+
+def test_the_coefficients_are_those_for_the_toolkits_tables() -> None:
+    rk3588 = find_target("rk3588")
+    newest = coefficients_of(rk3588)
+    assert newest is not None
+    for version in (None, "", "unknown", "2.5.0", "9.0"):
+        assert coefficients_of(rk3588, version) == newest
+    assert coefficients_of(find_target("rv1106"), "2.5.0") is None

@@ -19,7 +19,7 @@ from commands import Ended, Run
 from fake_toolkit import FakeToolkit
 from graphs import Weights, model_of, random_feeds
 from rockpress.calibration_data.bundled import MODEL, TEST, sample_path
-from rockpress.convert.chips.latency import Latency
+from rockpress.convert.latency.estimate import Latency
 from rockpress.convert.toolkit.rknn_file import RknnFacts, RknnTensor
 from rockpress.core.types import Array
 from samples import save_feeds

@@ -37,9 +37,9 @@ from commands import Run
 from graphs import model_of
 from rockpress.accuracy.retention import Retention, too_few_samples
 from rockpress.cli.main import COMMANDS
-from rockpress.convert.chips.latency import _parts
-from rockpress.convert.chips.layer_work import Work
-from rockpress.convert.chips.targets import LatencyFit
+from rockpress.convert.latency.coefficients import Coefficients
+from rockpress.convert.latency.estimate import _parts
+from rockpress.convert.latency.work import Work
 from rockpress.core.results import (
     family_figure,
     layer_rows,
@@ -316,7 +316,7 @@ def documents_of_targets(text: str) -> None:
 
 def formula(text: str) -> None:
     work = {"compute": 0.2, "traffic": 0.3, "activation": 0.1, "moved": 0.4, "launch": 0.5}
-    fit = LatencyFit(1, 1, 1, 1, 1, host=0, handover=0, error=0)
+    fit = Coefficients(1, 1, 1, 1, 1, host=0, handover=0)
     expected = sum(_parts(Work(**work), fit).values())
     assert eval(text.partition("=")[2].replace("^", "**"), work) == pytest.approx(expected)
 

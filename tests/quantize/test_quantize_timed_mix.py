@@ -12,9 +12,10 @@ from onnx import ModelProto
 from commands import Run
 from graphs import Samples, Weights, model_of, random_feeds
 from rockpress.convert.chips.cycles import layer_cycles
-from rockpress.convert.chips.latency import conversion_ms, layer_ms
 from rockpress.convert.chips.targets import find_target
 from rockpress.convert.convert import convert
+from rockpress.convert.latency.coefficients import coefficients_of
+from rockpress.convert.latency.estimate import conversion_ms, layer_ms
 from rockpress.convert.request import ConversionRequest, ToolkitSettings
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.layers import LayerShape
@@ -231,8 +232,9 @@ def test_the_time_of_a_choice_is_that_of_its_conversion(
 
 def test_a_conversion_is_charged_what_it_moves() -> None:
     small, large = (conversion_ms((1, 16, side, side), RK3588) for side in (14, 112))
-    assert RK3588.latency is not None
-    launch = RK3588.latency.launch
+    coefficients = coefficients_of(RK3588)
+    assert coefficients is not None
+    launch = coefficients.launch
     assert large - launch == pytest.approx(64 * (small - launch))
     with pytest.raises(ValueError, match="rv1106 has no latency fit"):
         conversion_ms((1, 16, 8, 8), find_target("rv1106"))

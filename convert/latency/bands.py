@@ -1,0 +1,47 @@
+"""How far an estimate may be off: the interval around a time, and the factor around a ratio.
+
+The figures are provisional until those of the fit replace them.
+"""
+
+from __future__ import annotations
+
+# By what factor nine of ten models of a family that was left out of the fit are off at most.
+_USUAL = 1.16
+_SMALL = 1.40  # under 5 ms, of few published networks
+_SMALL_MS = 5.0
+# By what factor the ratio of two times of one model may be off: "forms" are pruned and unpruned, or
+# two sizes, in one number format; "formats" are float16 and int8, of which five published pairs are
+# off by up to 1.30 (benchmarks/latency/ratios.py), and too few for a quantile.
+_RATIOS = {"forms": 1.17, "formats": 1.31}
+
+
+def band_of(ms: float, chip: str) -> tuple[float, float]:
+    """Return the milliseconds that nine of ten true times lie between, for an estimate on a chip.
+
+    >>> low, high = band_of(11.6, "rk3588")
+    >>> round(low, 1), round(high, 2)
+    (10.0, 13.46)
+    """
+    factor = _SMALL if ms < _SMALL_MS else _USUAL
+    return ms / factor, ms * factor
+
+
+def ratio_band(kind: str) -> float:
+    """Return by what factor, 1 or more, nine of ten ratios of two estimates are off at most.
+
+    ``kind`` is "forms" for two forms of one model in the same number format, or "formats" for
+    float16 against int8. Raises KeyError for any other.
+
+    >>> ratio_band("formats") > ratio_band("forms") > 1
+    True
+    """
+    return _RATIOS[kind]
+
+
+def is_slower(ms: float, float16_ms: float) -> bool:
+    """Return whether a result is slower than the same model in float16, by more than may be error.
+
+    >>> is_slower(4.4, 1.92), is_slower(6.79, 5.81)
+    (True, False)
+    """
+    return ms > ratio_band("formats") * float16_ms
