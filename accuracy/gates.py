@@ -74,18 +74,28 @@ def min_retention_gate(
             f"{option(name, limit)} cannot be checked without labelled samples",
             f"give labelled samples with {option('eval')}",
         )
-    value = result.low if confidence == "lower" else result.value
+    is_lower = confidence == "lower"
+    value = result.low if is_lower else result.value
     if value is None:
         raise OptionError(
             f"{option(name, limit)} cannot be checked: a metric is not positive, so there is no "
             f"ratio (the difference is {result.difference:+.4g})",
             f"check that labels and model belong together, or use another {option('metric')}",
         )
-    return GateFigure(name, limit, value, value >= limit)
+    return GateFigure(name, limit, value, value >= limit, "low" if is_lower else None)
 
 
-def max_latency_gate(milliseconds: float | None, limit: float) -> GateFigure:
-    """Judge latency in ms <= limit. Raises OptionError when no latency in ms is known."""
+def max_latency_gate(
+    milliseconds: float | None,
+    limit: float,
+    confidence: Confidence = "point",
+    high: float | None = None,
+) -> GateFigure:
+    """Judge latency in ms <= limit: ``milliseconds``, or for ``lower`` the band's ``high`` end.
+
+    That is the end which favours the user least; a measured latency without a band is judged as it
+    is. Raises OptionError when no latency in ms is known.
+    """
     name = "max-latency-ms"
     _check_limit(name, limit)
     if milliseconds is None or math.isnan(milliseconds):
@@ -94,6 +104,8 @@ def max_latency_gate(milliseconds: float | None, limit: float) -> GateFigure:
             f"give a {option('target')} with a latency estimate (rockpress inspect lists them), "
             "or a board",
         )
+    if confidence == "lower" and high is not None:
+        return GateFigure(name, limit, high, high <= limit, "high")
     return GateFigure(name, limit, milliseconds, milliseconds <= limit)
 
 

@@ -23,12 +23,16 @@ _ALWAYS_ON = (ALIVE, FIDELITY)
 
 @dataclass(frozen=True)
 class GateFigure:
-    """A limit, the value seen, and whether it holds; the value is NaN where there is none."""
+    """A limit, the value seen, and whether it holds; the value is NaN where there is none.
+
+    ``end`` is that of the figure's interval, where that was held against the limit.
+    """
 
     name: str
     limit: float
     value: float
     passed: bool
+    end: Literal["low", "high"] | None = None
 
     @property
     def is_asked(self) -> bool:

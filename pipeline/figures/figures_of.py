@@ -96,8 +96,9 @@ def gate_figures(
             min_retention_gate(comparison.retention, gates.min_retention, gates.confidence)
         )
     if gates.max_latency_ms is not None:
-        latency = row.latency[0].ms if row.latency else None
-        checked.append(max_latency_gate(latency, gates.max_latency_ms))
+        latency = row.latency[0] if row.latency else LatencyFigure("host", None)
+        limit, confidence = gates.max_latency_ms, gates.confidence
+        checked.append(max_latency_gate(latency.ms, limit, confidence, latency.high))
     if gates.max_size_mb is not None:
         checked.append(max_size_gate(row.bytes, gates.max_size_mb))
     return (*checked, *standing_gates(comparison.parts))

@@ -70,8 +70,8 @@ class Gates(Options):
     confidence: Confidence = opt(
         "point",
         Choice(("point", "lower")),
-        "What the retention gate compares: the measured value, or the lower end of its 95 % "
-        "interval.",
+        "What the gates of retention and latency compare: the value itself, or the unfavourable "
+        "end of its interval (of retention the lower, of an estimated latency the upper).",
         "run check",
     )
     max_latency_ms: float | None = opt(

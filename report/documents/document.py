@@ -10,7 +10,7 @@ from typing import Any
 
 from ...core.diagnostics import Diagnostic
 from ...core.errors import RockpressError
-from ...core.results.report import Judgement, Report, TargetReport
+from ...core.results.report import GateFigure, Judgement, Report, TargetReport
 from ...core.results.sample_rows import ChangedSample, ClassRow, MetricDetails
 from ..text.escape import json_visible
 
@@ -24,6 +24,7 @@ WHEN_THERE = {
         *("layers", "reference_layers", "feed", "changes", "examples", "details"),
         *("robustness", "drift", "parts"),
     ),
+    GateFigure: ("end",),
     ClassRow: ("samples",),
     MetricDetails: ("classes", "confusions"),
 }

@@ -14,8 +14,7 @@ from ..text.family_text import family_text
 from ..text.feed_text import classes_text, input_text, output_text
 from ..text.summary import HEADINGS, summary_rows
 from ..text.table import TextTable, counted, to_tables, versions_of
-from ..text.units import number_text
-from ..text.verdict import report_verdict
+from ..text.verdict import gate_value, report_verdict
 
 _MARKS = {True: "✅", False: "❌"}
 # What GitHub makes links or mentions of after Markdown is done: an empty comment ends the word.
@@ -72,7 +71,7 @@ def _marked(row: tuple[str, ...]) -> tuple[str, ...]:
 def _gate_row(gate: GateFigure) -> tuple[str, ...]:
     relation = "holds" if gate.passed else "does not hold"
     mark = _MARKS[gate.passed]
-    return (gate.name, f"{gate.limit:g}", number_text(gate.value, ".4g"), f"{mark} {relation}")
+    return (gate.name, f"{gate.limit:g}", gate_value(gate), f"{mark} {relation}")
 
 
 def _warnings(target: TargetReport) -> str:

@@ -12,7 +12,7 @@ from ..text.family_text import family_text
 from ..text.summary import HEADINGS, summary_rows
 from ..text.table import counted, versions_of
 from ..text.units import number_text
-from ..text.verdict import WORDS, report_verdict
+from ..text.verdict import WORDS, gate_value, report_verdict
 from .accuracy_part import accuracy_card, tiles
 from .elements import card, chip, data_table, folded_card
 from .extra_parts import extra_cards
@@ -111,7 +111,7 @@ def _gates(gates: Sequence[GateFigure]) -> Markup | None:
         [
             tag("code", gate.name),
             number_text(gate.limit, "g"),
-            number_text(gate.value, ".4g"),
+            gate_value(gate),
             chip("holds" if gate.passed else "does not hold", gate.passed),
         ]
         for gate in gates

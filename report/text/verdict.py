@@ -15,6 +15,7 @@ from ...core.results.report import (
     Report,
     TargetReport,
 )
+from .units import number_text
 
 WORDS = {"fail": "FAIL", "pass": "pass", "none": "no gate"}
 # warnings that say how much the result is worth, whatever the gates say
@@ -120,10 +121,18 @@ def gate_text(gate: GateFigure) -> str:
 
     >>> gate_text(GateFigure("min-retention", 0.98, 0.9711, False))
     'min-retention 0.98 does not hold: 0.9711'
+    >>> gate_text(GateFigure("max-latency-ms", 5, 5.8, False, "high"))
+    'max-latency-ms 5 does not hold: 5.8 (high end of its interval)'
     """
     relation = "holds" if gate.passed else "does not hold"
-    value = "there is no value" if math.isnan(gate.value) else f"{gate.value:.4g}"
+    value = "there is no value" if math.isnan(gate.value) else gate_value(gate)
     return f"{gate.name} {gate.limit:g} {relation}: {value}"
+
+
+def gate_value(gate: GateFigure) -> str:
+    """Return the value that was held against the limit, and which end of an interval it is."""
+    end = f" ({gate.end} end of its interval)" if gate.end else ""
+    return f"{number_text(gate.value, '.4g')}{end}"
 
 
 def part_name(part: PartFigure) -> str:

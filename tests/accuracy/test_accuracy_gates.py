@@ -17,7 +17,7 @@ UNDEFINED = Retention(None, None, None, 1000, -0.25)
 def test_retention_compares_the_estimate_or_the_lower_end() -> None:
     assert min_retention_gate(GOOD, 0.98) == GateFigure("min-retention", 0.98, 0.985, True)
     assert min_retention_gate(GOOD, 0.98, "lower") == GateFigure(
-        "min-retention", 0.98, 0.975, False
+        "min-retention", 0.98, 0.975, False, "low"
     )
     assert not min_retention_gate(GOOD, 0.99).passed
 
@@ -33,6 +33,15 @@ def test_latency_and_size() -> None:
     assert not max_latency_gate(4.5, 4).passed
     assert max_size_gate(2_000_000, 2.5) == GateFigure("max-size-mb", 2.5, 2.0, True)
     assert not max_size_gate(2_500_001, 2.5).passed
+
+
+def test_a_latency_is_judged_by_its_band_s_high_end_on_request() -> None:
+    assert max_latency_gate(3.5, 4, "lower", 4.1) == GateFigure(
+        "max-latency-ms", 4, 4.1, False, "high"
+    )
+    assert max_latency_gate(3.5, 4, "point", 4.1).passed
+    measured = max_latency_gate(3.5, 4, "lower")
+    assert measured == GateFigure("max-latency-ms", 4, 3.5, True)
 
 
 @pytest.mark.parametrize(

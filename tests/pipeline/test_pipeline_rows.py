@@ -8,7 +8,9 @@ import pytest
 
 from rockpress.accuracy.compare import Comparison
 from rockpress.core.results.model_figures import LatencyFigure, ModelRow, Ratios
+from rockpress.core.results.report import GateFigure
 from rockpress.pipeline.check import _ratios
+from rockpress.pipeline.figures.figures_of import gate_figures
 from rockpress.pipeline.figures.result_warnings import result_warnings
 from rockpress.pipeline.options.check_options import Gates
 
@@ -28,3 +30,13 @@ def test_an_unoptimised_models_latency_is_not_compared(stage: str, latency: floa
     base = ModelRow("baseline", None, 100, macs=10, latency=(LatencyFigure("host", 1.0),))
     row = replace(base, stage=stage, bytes=50, latency=(LatencyFigure("host", 2.0),))
     assert _ratios(row, base) == Ratios(0.5, latency, None, 1.0)
+
+
+def test_the_latency_gate_holds_the_unfavourable_end_against_its_limit() -> None:
+    estimate = LatencyFigure("npu-estimate", 4.0, 3.4, 4.7, 1000)
+    row = ModelRow("rknn", None, 100, latency=(estimate,))
+    gates = Gates(max_latency_ms=4.5, confidence="lower")
+    judged = gate_figures(gates, UNLABELLED, row, is_at_chance=False)
+    assert judged[0] == GateFigure("max-latency-ms", 4.5, 4.7, False, "high")
+    at_point = gate_figures(replace(gates, confidence="point"), UNLABELLED, row, is_at_chance=False)
+    assert at_point[0] == GateFigure("max-latency-ms", 4.5, 4.0, True)

@@ -167,6 +167,14 @@ def test_markdown_begins_with_the_verdict() -> None:
     assert md.render(report(good)).startswith("# rockpress: ✅ pass: min-retention 0.98 holds")
 
 
+@pytest.mark.parametrize("suffix", [".html", ".md", ".xml"])
+def test_a_gate_says_which_end_of_an_interval_it_held_against_its_limit(suffix: str) -> None:
+    gate = GateFigure("max-latency-ms", 2.5, 3.2, False, "high")
+    assert "3.2 (high end of its interval)" in rendered(
+        report(replace(GOOD, gates=(gate,))), suffix
+    )
+
+
 def test_markdown_has_tables_that_render() -> None:
     page = html_of(md.render(report(GOOD, FAILED)))
     headings = [re.findall("<th.*?>(.*?)</th>", one) for one in page.split("<table>")[1:]]
