@@ -67,7 +67,7 @@ def regression_gates(
     Raises OptionError for a limit of which there is no change.
 
     >>> regression_gates((ChangeFigure("cycles", 100, 103, 0.03),), {"cycles": 0.02})
-    (GateFigure(name='max-regression-cycles', limit=0.02, value=0.03, passed=False),)
+    (GateFigure(name='max-regression-cycles', limit=0.02, value=0.03, passed=False, end=None),)
     """
     by_name = {change.name: change for change in changes}
     gates = []
