@@ -20,10 +20,12 @@ import numpy as np
 from rockpress.convert.convert import Conversion, convert
 from rockpress.convert.request import ConversionRequest, ToolkitSettings
 from rockpress.convert.toolkit.environment import toolkit_version
+from rockpress.convert.toolkit.job import ToolkitPlan
 from rockpress.core.errors import RockpressError
 from rockpress.core.graphs.model import save_model
 
 from .architectures import ARCHITECTURES
+from .graph import FLOAT16
 from .records import CHIPS, Published, add_table, read_published, read_tables
 
 _NO_PIXELS = {"ppocrv4_rec"}  # the published conversion leaves mean and std to the caller
@@ -32,21 +34,34 @@ _NO_PIXELS = {"ppocrv4_rec"}  # the published conversion leaves mean and std to 
 def compile_model(
     network: Published, file: Path, chip: str, toolkit: ToolkitSettings
 ) -> Conversion:
-    """Return the build of a network, in int8 with one random sample or in float16, as published."""
+    """Return the build of a network, in int8 with one random sample or in float16, as published.
+
+    An int8 network may have a part that was published in float16.
+    """
     pixels = len(network.shape) == 4 and network.shape[1] == 3 and network.model not in _NO_PIXELS
     sample = np.random.default_rng(0).integers(0, 256, (1, *network.shape[2:], 3), np.uint8)
+    plan = _float16_part(file)
     return convert(
         ConversionRequest(
             file,
             None,
             chip,
-            quantization="normal" if network.dtype == "int8" else "float16",
+            quantization=("hybrid" if plan else "normal") if network.dtype == "int8" else "float16",
+            plan=plan,
             mean=(0.0,) * 3 if pixels else None,
             std=(255.0,) * 3 if pixels else None,
             calibration=[{_input_name(file): sample}] if network.dtype == "int8" else (),
             toolkit=toolkit,
         )
     )
+
+
+def _float16_part(file: Path) -> ToolkitPlan | None:
+    import onnx
+
+    metadata = {entry.key: entry.value for entry in onnx.load(file).metadata_props}
+    names = metadata.get(FLOAT16, "").split()
+    return ToolkitPlan({}, dict.fromkeys(names, "float16")) if names else None
 
 
 def _input_name(file: Path) -> str:

@@ -5,7 +5,8 @@ The latency of a network does not depend on the values of its weights, so none a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 12
+FLOAT16 = "float16"  # in the model's metadata: the tensors that stay so when the rest is quantized
 _LEAK = 0.1
 
 
@@ -39,6 +41,8 @@ class Graph:
         self._nodes: list[onnx.NodeProto] = []
         self._weights: list[onnx.TensorProto] = []
         self._inputs: list[onnx.ValueInfoProto] = []
+        self._float16: list[str] = []
+        self._keeps_float = False
         self._random = np.random.default_rng(seed)
         self._count = 0
 
@@ -53,8 +57,17 @@ class Graph:
         graph = helper.make_graph(self._nodes, "network", self._inputs, infos, self._weights)
         opset = [helper.make_opsetid("", OPSET)]
         model = helper.make_model(graph, opset_imports=opset, ir_version=8)
+        if self._float16:
+            helper.set_model_props(model, {FLOAT16: " ".join(self._float16)})
         onnx.checker.check_model(model)
         return onnx.shape_inference.infer_shapes(model, strict_mode=True)
+
+    @contextmanager
+    def kept_in_float16(self) -> Iterator[None]:
+        """Mark what is added inside: it stays in float16 when the rest is quantized."""
+        self._keeps_float = True
+        yield
+        self._keeps_float = False
 
     def op(
         self, kind: str, inputs: Sequence[Tensor], shape: Sequence[int], **attributes: Any
@@ -62,7 +75,7 @@ class Graph:
         """Add any operator with one output, of the shape given."""
         name = self._name(kind)
         names = [tensor.name for tensor in inputs]
-        self._nodes.append(helper.make_node(kind, names, [name], name=name, **attributes))
+        self._add(helper.make_node(kind, names, [name], name=name, **attributes))
         return Tensor(name, tuple(shape))
 
     def constant(self, values: NDArray[np.generic]) -> Tensor:
@@ -183,7 +196,7 @@ class Graph:
         name = self._name("Split")
         names = [f"{name}_{index}" for index in range(len(sizes))]
         node = helper.make_node("Split", [x.name], names, name=name, axis=axis, split=list(sizes))
-        self._nodes.append(node)
+        self._add(node)
         shapes = [[*x.shape[:axis], size, *x.shape[axis + 1 :]] for size in sizes]
         return [Tensor(name, tuple(shape)) for name, shape in zip(names, shapes, strict=True)]
 
@@ -266,6 +279,10 @@ class Graph:
         root = self.op("Sqrt", (self.add(variance, self._scalar(1e-5)),), variance.shape)
         normal = self.op("Div", (centred, root), x.shape)
         return self.add(self.mul(normal, self.weight(x.shape[-1])), self.weight(x.shape[-1]))
+
+    def _add(self, node: onnx.NodeProto) -> None:
+        self._nodes.append(node)
+        self._float16 += node.output if self._keeps_float else ()
 
     def _scalar(self, value: float) -> Tensor:
         return self.constant(np.array(value, np.float32))

@@ -178,8 +178,11 @@ def _joined(g: Graph, features: list[Tensor], classes: int) -> list[Tensor]:
 
 
 def _flat(g: Graph, features: list[Tensor], hidden: int, count: int) -> Tensor:
-    maps = [g.conv(_pair(g, f, hidden), count) for f in features]
-    return g.cat([g.reshape(feature, 1, count, -1) for feature in maps], axis=2)
+    return _joined_rows(g, [g.conv(_pair(g, f, hidden), count) for f in features])
+
+
+def _joined_rows(g: Graph, maps: list[Tensor]) -> Tensor:
+    return g.cat([g.reshape(feature, 1, feature.channels, -1) for feature in maps], axis=2)
 
 
 def _oriented(g: Graph, features: list[Tensor]) -> list[Tensor]:
@@ -188,12 +191,23 @@ def _oriented(g: Graph, features: list[Tensor]) -> list[Tensor]:
 
 
 def _pose(g: Graph, features: list[Tensor]) -> list[Tensor]:
-    """Add boxes and scores as they are; 17 key points decoded to pixels inside the network."""
-    points = _flat(g, features, max(features[0].channels // 4, 51), 51)
+    """Add boxes and scores as they are; 17 key points decoded to pixels inside the network.
+
+    The source converts the key points to float16 after the first convolution on each scale
+    (examples/yolov8_pose/python/convert.py), and its application reads them so.
+    """
+    hidden = max(features[0].channels // 4, 51)
+    first = [g.conv(f, hidden, 3, act="silu") for f in features]
+    with g.kept_in_float16():
+        points = _key_points(g, [g.conv(g.conv(x, hidden, 3, act="silu"), 51) for x in first])
+    return [*_joined(g, features, 1), points]
+
+
+def _key_points(g: Graph, maps: list[Tensor]) -> Tensor:
+    points = _joined_rows(g, maps)
     total = points.shape[2]
-    points = g.reshape(points, 1, 17, 3, total)
-    where, visibility = g.split(points, [2, 1], axis=2)
+    where, visibility = g.split(g.reshape(points, 1, 17, 3, total), [2, 1], axis=2)
     anchors = g.constant(np.random.default_rng(1).random((2, total)).astype(np.float32))
     strides = g.constant(np.repeat([8.0, 16.0, 32.0], [6400, 1600, 400])[None].astype(np.float32))
     where = g.mul(g.add(g.scale(where, 2.0), anchors), strides)
-    return [*_joined(g, features, 1), g.cat([where, g.act(visibility, "sigmoid")], axis=2)]
+    return g.cat([where, g.act(visibility, "sigmoid")], axis=2)
