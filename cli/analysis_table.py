@@ -63,7 +63,7 @@ def _sparse(layer: Layer) -> str:
 def _summary(analysis: Analysis, left: str) -> list[str]:
     """Return the lines under the table: latency, memory, the CPU, what bounds the time."""
     from ..core.results.model_figures import LatencyFigure
-    from ..report.text.table import latency_text
+    from ..report.text.latency_text import latency_text
     from ..report.text.units import size_text
 
     latency = analysis.latency

@@ -19,6 +19,7 @@ from ..core.errors import OptionError
 from ..core.files import replacing, require_writable
 from ..core.graphs.model import is_qdq, load_model
 from ..core.progress import SILENT, Progress
+from ..core.results.model_figures import LatencyScale
 from ..core.scratch import scratch_folder
 from ..core.types import Shape
 from .audit.cpu_layers import cpu_warnings
@@ -29,7 +30,8 @@ from .fallbacks import FUSING_LEVEL, BuildAttempt, build_or_fall_back
 from .fidelity import PROBES, UNKNOWN, Closeness, Probe, noise
 from .float_source import float_source
 from .handover import ModelInput, Sample, inputs_of, write_dataset, write_samples
-from .latency.estimate import Latency, estimate
+from .latency.estimate import Latency, LayerCost, estimate
+from .latency.scaled import costs_scaled, estimate_scaled
 from .request import ConversionRequest, choose_quantization
 from .toolkit.job import BuildResult
 from .toolkit.own_settings import require_free_settings
@@ -144,6 +146,21 @@ def convert(request: ConversionRequest, progress: Progress = SILENT) -> Conversi
         conversion = replace(conversion, outputs=None)  # what was simulated was a probe
     lost = sparse_warnings(sparse, conversion.layers) if conversion.sparse else ()
     return replace(conversion, warnings=(*conversion.warnings, *lost))
+
+
+def with_scale(conversion: Conversion, scale: LatencyScale | None) -> Conversion:
+    """Return the conversion with its latency estimated anew, at the scale of measured models."""
+    if scale is None:
+        return conversion
+    chip, toolkit = find_target(conversion.target), conversion.toolkit
+    latency = estimate_scaled(conversion.layers, chip, toolkit, scale)
+    return replace(conversion, latency=latency)
+
+
+def costs_of(built: CompiledModel) -> tuple[LayerCost, ...]:
+    """Return what every layer takes, in their order, at the scale of the latency."""
+    scale = built.latency.scale if built.latency else None
+    return costs_scaled(built.layers, find_target(built.target), built.toolkit, scale)
 
 
 def _require_single(inputs: Sequence[ModelInput], size: int) -> None:

@@ -75,6 +75,44 @@ class Names(Kind):
         return {"anyOf": [text, several]} if self.repeats else several
 
 
+class MeasuredTimes(Kind):
+    """Models with their times in ms, and files of such times; the path may hold an equals sign."""
+
+    metavar = "MODEL=MS|FILE.json"
+    wants = "MODEL=MS with a time above 0, such as old.rknn=12.3, or a FILE.json"
+    repeats = True
+
+    @property
+    def plain_wants(self) -> str:
+        return f"a list of {self.wants}"
+
+    def read(self, text: str) -> list[str]:
+        return [text]
+
+    def load(self, value: Any) -> tuple[str, ...]:
+        words = list(value) if isinstance(value, (list, tuple)) else [value]
+        for word in words:
+            path, ms = measured_time(require(word, isinstance(word, str)))
+            require(word, path and (ms is None or (is_number(ms) and ms > 0)))
+        return tuple(words)
+
+    def schema(self) -> dict[str, Any]:
+        text = {"type": "string", "pattern": r"(=[0-9.eE+-]+|\.[jJ][sS][oO][nN])$"}
+        return {"anyOf": [text, {"type": "array", "items": text}]}
+
+
+def measured_time(word: str) -> tuple[str, float | None]:
+    """Return a path and its time in ms, None for a file of times. Raises ValueError.
+
+    >>> measured_time("a=b.rknn=12.5"), measured_time("runs.json")
+    (('a=b.rknn', 12.5), ('runs.json', None))
+    """
+    if word.lower().endswith(".json"):
+        return word, None
+    path, _, ms = word.rpartition("=")
+    return path, float(ms)
+
+
 @dataclass(eq=False, repr=False)
 class Choices(Choice):
     """Some of a few words, one a word of the command line."""

@@ -1,4 +1,4 @@
-"""Write the JSON schema of the report's document into docs/rockpress-report.schema.json.
+"""Write the JSON schemas of the report's document and of a record of timed runs into docs/.
 
 .venv/bin/python docs/report_schema.py
 """
@@ -15,11 +15,14 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
+from rockpress.convert.latency.timed_runs import SCHEMA as RECORD_SCHEMA
+from rockpress.convert.latency.timed_runs import RunRecord
 from rockpress.core.results.report import Report
 from rockpress.report.documents.document import NAMES, NEVER, SCHEMA, WHEN_THERE
 from rockpress.report.documents.report_reader import INFINITE
 
 FILE = Path(__file__).with_name("rockpress-report.schema.json")
+RECORD_FILE = FILE.with_name("rockpress-runs.schema.json")
 ERROR = {
     "type": "object",
     "properties": {"message": {"type": "string"}, "hint": {"type": "string"}},
@@ -59,6 +62,24 @@ def schema() -> dict[str, Any]:
         "type": "object",
         "properties": {**HEAD, **report["properties"]},
         "required": [*HEAD, *report["required"]],
+        "$defs": kinds,
+    }
+
+
+def record_schema() -> dict[str, Any]:
+    """Return the JSON schema of a record of timed runs, which may hold more than it names."""
+    found = TypeAdapter(list[RunRecord]).json_schema()["$defs"]
+    docstrings = _docstrings()
+    kinds = {}
+    for name, kind in found.items():
+        needed = kind.get("required", [])
+        kinds[name] = {**_plain(kind, docstrings[name]), "required": needed}
+    record = kinds.pop("RunRecord")
+    record["properties"]["schema"] = {"const": RECORD_SCHEMA}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "rockpress runs",
+        **{**record, "required": ["schema", "runs"]},
         "$defs": kinds,
     }
 
@@ -118,10 +139,12 @@ def _leave_out(kind: dict[str, Any], name: str, *, always: bool) -> None:
     kind["properties"][name] = field.get("anyOf", [field])[0]
 
 
-def schema_text() -> str:
-    """Return the schema as it stands in its file."""
-    return json.dumps(schema(), indent=2) + "\n"
+def texts() -> dict[Path, str]:
+    """Return the schemas as they stand in their files."""
+    schemas = {FILE: schema(), RECORD_FILE: record_schema()}
+    return {file: json.dumps(content, indent=2) + "\n" for file, content in schemas.items()}
 
 
 if __name__ == "__main__":
-    FILE.write_text(schema_text())
+    for file, text in texts().items():
+        file.write_text(text)

@@ -1,42 +1,23 @@
-"""What a model would cost on a chip, layer by layer, from the compiler alone: no data, no board.
-
-The model is quantized as ``run`` would, but with ranges from one sample of noise: how fast a layer
-is does not depend on the values. Measured: noise and real calibration samples give the same
-cycles, layer by layer, for the demo model and for a text-direction classifier.
-"""
+"""What a model would cost on a chip, layer by layer, from the compiler alone: no data, no board."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-from onnx import helper
-
 from ..convert.chips.compiler_log import Layer, Memory
-from ..convert.chips.targets import Target
-from ..convert.convert import Conversion, convert
-from ..convert.handover import Sample
-from ..convert.latency.estimate import Latency, LayerCost, layer_costs
-from ..convert.request import ConversionRequest
-from ..convert.toolkit.job import ToolkitPlan
-from ..core.diagnostics import Diagnostic, in_order, option
-from ..core.errors import ModelError, OptionError, SamplesError
-from ..core.graphs.model import is_qdq, save_model
-from ..core.passes.prepare import fixed_input_shapes
+from ..convert.convert import Conversion, costs_of, with_scale
+from ..convert.latency.estimate import Latency, LayerCost
+from ..core.diagnostics import Diagnostic, in_order
 from ..core.progress import SILENT, Progress
-from ..core.scratch import scratch_folder
-from ..quantize.quantize import QuantizeResult, quantize
 from .filled_recipe import fill_recipe
 from .inspection import ModelFacts, facts_of
+from .measured_scales import measured_scales
+from .noise_builds import compilable, require_format
 from .recipes.recipe import Recipe, targets_of
 from .samples.input_sets import require_one_shape
 from .samples.ready_model import ReadyModel, ready_model
-from .tasks.converting import require_toolkit, toolkit_settings
-from .tasks.plan_handover import ranges_of
+from .tasks.converting import require_toolkit
 
 
 @dataclass(frozen=True)
@@ -128,106 +109,19 @@ def analyse(ready: ReadyModel, recipe: Recipe, progress: Progress = SILENT) -> t
     """
     targets = targets_of(recipe)
     for target in targets:
-        _require_format(target, ready, recipe)
+        require_format(target, ready, recipe)
     require_toolkit(recipe.toolkit.toolkit_python)
+    scales = measured_scales(recipe, targets, progress)
     analyses = []
-    with _compilable(ready, recipe, targets, progress) as compile_for:
+    with compilable(ready, recipe, targets, progress) as compile_for:
         for target in targets:
             progress.stage(f"compile ({target.name})")
-            analyses.append(_analysis(compile_for(target), target))
+            built = with_scale(compile_for(target), scales.get(target.name))
+            analyses.append(_analysis(built))
     return tuple(analyses)
 
 
-def _require_format(target: Target, ready: ReadyModel, recipe: Recipe) -> None:
-    quantized = is_qdq(ready.model)
-    if quantized and not recipe.quantizes:
-        raise OptionError(
-            f"{ready.path} is quantized already (QDQ), so it cannot stay in float16",
-            f"give the float model, or leave out {option('scheme', 'float16')}",
-        )
-    if recipe.quantize.scheme not in target.dtypes:
-        instead = {
-            "float16": f"leave out {option('scheme', 'float16')}",
-            "w8a8": f"use {option('scheme', 'float16')}",
-        }
-        raise OptionError(
-            f"{target.name} has no {recipe.quantize.scheme}",
-            "give the float model" if quantized else instead[recipe.quantize.scheme],
-        )
-
-
-@contextmanager
-def _compilable(
-    ready: ReadyModel, recipe: Recipe, targets: Sequence[Target], progress: Progress
-) -> Iterator[Callable[[Target], Conversion]]:
-    """Yield a function that compiles the model for a target; its files are gone afterwards."""
-    with scratch_folder() as folder:
-        float_file = folder / f"{ready.path.stem}.onnx"
-        save_model(ready.model, float_file)
-        quantizes = recipe.quantizes and not is_qdq(ready.model)
-        samples: Sequence[Sample] = ()
-        forms: dict[str | None, tuple[Path, ToolkitPlan]] = {}
-        if quantizes:
-            progress.stage("quantize")
-            samples = [_noise(ready, recipe.run.seed)]
-        for wide in {target.wide_in_qdq: None for target in targets} if quantizes else ():
-            file = folder / (wide or "int8") / float_file.name
-            file.parent.mkdir()
-            plan = _quantize(ready, file, samples, wide).plan
-            forms[wide] = file, ranges_of(plan, ready.model)
-
-        def compile_for(target: Target) -> Conversion:
-            model, ranges = forms.get(target.wide_in_qdq, (float_file, None))
-            request = ConversionRequest(
-                model,
-                None,
-                target.name,
-                calibration=samples,
-                float_model=float_file if quantizes else None,
-                plan=ranges,
-                probe=False,
-                toolkit=toolkit_settings(recipe.toolkit),
-            )
-            return convert(request, progress)
-
-        yield compile_for
-
-
-def _quantize(
-    ready: ReadyModel, output: Path, samples: Sequence[Sample], wide: str | None
-) -> QuantizeResult:
-    try:
-        plan = output.with_suffix(".plan.toml")
-        return quantize(
-            ready.model,
-            output,
-            plan,
-            samples,
-            method="min-max",
-            wide=wide,
-            has_float16=wide is not None,
-        )
-    except SamplesError as error:  # the sample is ours, so what it says of samples is no help
-        raise ModelError(
-            f"{ready.path} computes NaN from noise, so its ranges cannot be told without data",
-            "quantize it with real samples and inspect the result, or use "
-            f"{option('scheme', 'float16')}",
-        ) from error
-
-
-def _noise(ready: ReadyModel, seed: int) -> Sample:
-    """Return one sample: uniform from 0 to 1, and 0 for integers, which may be indices."""
-    random = np.random.default_rng(seed)
-    types = {value.name: value.type.tensor_type.elem_type for value in ready.model.graph.input}
-    feeds = {}
-    for name, shape in fixed_input_shapes(ready.model).items():
-        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(types[name]))
-        values = random.uniform(size=shape) if dtype.kind == "f" else np.zeros(shape)
-        feeds[name] = values.astype(dtype)
-    return feeds
-
-
-def _analysis(conversion: Conversion, target: Target) -> Analysis:
+def _analysis(conversion: Conversion) -> Analysis:
     return Analysis(
         target=conversion.target,
         toolkit=conversion.toolkit,
@@ -236,7 +130,7 @@ def _analysis(conversion: Conversion, target: Target) -> Analysis:
         latency=conversion.latency,
         memory=conversion.memory,
         layers=conversion.layers,
-        costs=layer_costs(conversion.layers, target, conversion.toolkit),
+        costs=costs_of(conversion),
         warnings=in_order(conversion.warnings),
         seconds=conversion.seconds,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,20 +11,25 @@ from onnx import ModelProto
 from ..accuracy.runners import run_onnxruntime, sample_rows
 from ..calibration_data.samples import Samples
 from ..convert.chips.targets import find_target
-from ..convert.convert import Conversion, convert
+from ..convert.convert import Conversion, convert, with_scale
 from ..convert.manifest import Manifest, is_of, manifest_path, read_manifest, verify_files
 from ..convert.toolkit.environment import toolkit_version
 from ..core.diagnostics import Diagnostic, option
-from ..core.errors import ModelError, OptionError, SamplesError
+from ..core.errors import ModelError, OptionError
 from ..core.graphs.model import is_qdq, load_model
 from ..core.progress import SILENT, Progress
-from ..core.results.model_figures import ModelRow, Ratios
+from ..core.results.model_figures import LatencyScale, ModelRow, Ratios
 from ..core.results.report import Report, TargetReport, ToolVersion
 from ..core.results.sample_rows import RobustnessRow
 from ..core.types import Array
 from ..core.version import rockpress_version
 from ..quantize.rendering.plan import read_plan
 from ..report.documents.report_reader import metric_details
+from .candidate_feeds import (
+    require_same_calibration,
+    require_same_feed,
+    require_same_inputs,
+)
 from .figures.figures_of import (
     accuracy_figure,
     changed_samples,
@@ -39,6 +44,7 @@ from .figures.result_warnings import result_warnings
 from .figures.robustness import robustness_of
 from .filled_recipe import fill_recipe
 from .inputs import open_both
+from .measured_scales import measured_scales
 from .recipes.recipe import Recipe, recipe_document
 from .requirements import require_latency, require_measurable
 from .run import rendered
@@ -47,18 +53,10 @@ from .samples.ready_model import ReadyModel, ready_candidate, ready_model
 from .stages.baseline import measure_baseline, onnx_row
 from .stages.stage_log import StageLog
 from .tasks.converting import NpuFeeds, conversion_request, require_toolkit
-from .tasks.manifest_files import feed_inputs
 from .tasks.plan_handover import ranges_of
 
 # what our own files say completely; the toolkit's own quantizers need their samples again
 _OWN = ("qdq", "float16")
-_DIFFERENT_VALUES = (
-    f"give {option('color')}, {option('mean')} and {option('std')} as they were when it was built"
-)
-_DIFFERENT_FORM = (
-    f"images need a .rknn that takes uint8: give {option('mean')} and "
-    f"{option('std')} (or {option('calib')}) when converting"
-)
 
 
 @dataclass(frozen=True)
@@ -94,13 +92,14 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
     calib, evaluation = open_both(ready, recipe)
     opened = _open_candidate(candidate, calib, evaluation, recipe)
     target = opened.manifest.target if isinstance(opened, _Rebuildable) else None
+    scale = _scale(recipe, target, progress)
     require_comparable(last, recipe, [target])
     _require_runnable(recipe, opened)
     log = StageLog(progress)
     base = measure_baseline(ready, calib, evaluation, recipe, log)
     with log.stage("candidate"):
         if isinstance(opened, _Rebuildable):
-            measured = _simulated(candidate, opened, calib, evaluation, recipe, progress)
+            measured = _simulated(candidate, opened, calib, evaluation, recipe, scale, progress)
         else:
             measured = _run_onnx(opened, evaluation, progress)
     robustness: tuple[RobustnessRow, ...] = ()
@@ -148,7 +147,7 @@ def _open_candidate(
     """Find out before anything runs whether the candidate can be compared."""
     if candidate.suffix.lower() != ".rknn":
         ready = ready_candidate(candidate, recipe.shape)
-        _require_same_inputs(candidate, tuple(ready.inputs), evaluation)
+        require_same_inputs(candidate, tuple(ready.inputs), evaluation)
         return ready
     if not candidate.is_file():
         raise ModelError(f"{candidate}: the file does not exist", "give the path of a .rknn file")
@@ -160,12 +159,11 @@ def _open_candidate(
             "was changed, cut short or replaced",
             "convert the model again, or keep each .rknn with its own manifest",
         )
-    require_latency(find_target(manifest.target), recipe.gates.max_latency_ms)
     files = verify_files(manifest, candidate.parent)
-    _require_same_inputs(candidate, tuple(feed.name for feed in manifest.inputs), evaluation)
-    _require_same_feed(manifest, evaluation, candidate)
+    require_same_inputs(candidate, tuple(feed.name for feed in manifest.inputs), evaluation)
+    require_same_feed(manifest, evaluation, candidate)
     if manifest.quantization not in _OWN:
-        _require_same_calibration(manifest, calib, candidate)
+        require_same_calibration(manifest, calib, candidate)
     source = files.get("intended") or files.get("model")
     if source is None:
         raise ModelError(
@@ -173,6 +171,26 @@ def _open_candidate(
             "convert the model again",
         )
     return _Rebuildable(manifest, source, files.get("plan"))
+
+
+def _scale(recipe: Recipe, target: str | None, progress: Progress) -> LatencyScale | None:
+    """Return the scale of the chip's estimates, None without. Raises RockpressError.
+
+    OptionError among them where there is no estimate to scale, or none to hold against a limit.
+    """
+    measured = recipe.latency.measured
+    if target is None:
+        if measured:
+            raise OptionError(
+                f"{option('measured', measured[0])} scales the estimate of a .rknn, and the "
+                "candidate is an ONNX model",
+                "give the .rknn, or leave it out",
+            )
+        return None
+    chip = find_target(target)
+    scale = measured_scales(recipe, [chip], progress).get(target)
+    require_latency(chip, recipe.gates.max_latency_ms, scale)
+    return scale
 
 
 def _require_runnable(recipe: Recipe, opened: ReadyModel | _Rebuildable) -> None:
@@ -208,6 +226,7 @@ def _simulated(
     calib: Samples | None,
     evaluation: Samples,
     recipe: Recipe,
+    scale: LatencyScale | None,
     progress: Progress,
 ) -> _Measured:
     quantization = opened.manifest.quantization
@@ -230,7 +249,7 @@ def _simulated(
         input_sets=opened.manifest.input_sets,
         config=opened.manifest.config,
     )
-    conversion = convert(request, progress)
+    conversion = with_scale(convert(request, progress), scale)
     warnings = (*_version_warnings(opened.manifest, conversion), *conversion.warnings)
     conversion = replace(conversion, warnings=warnings)
     row = ModelRow(
@@ -250,42 +269,4 @@ def _version_warnings(manifest: Manifest, rebuilt: Conversion) -> Iterator[Diagn
             f"the .rknn was made by rknn-toolkit2 {manifest.toolkit}, and what is compared was "
             f"built again by {rebuilt.toolkit}",
             f"name a Python that has {manifest.toolkit} with {option('toolkit-python')}",
-        )
-
-
-def _require_same_feed(manifest: Manifest, evaluation: Samples, candidate: Path) -> None:
-    """Raise OptionError when the samples are fed otherwise than the file was built for."""
-    feeds = feed_inputs(evaluation.inputs, evaluation.npu_preprocess)
-    for built, present in zip(manifest.inputs, feeds, strict=True):
-        for name in ("dtype", "layout", "shape", "color", "mean", "std"):
-            before, now = getattr(built, name), getattr(present, name)
-            if before != now:
-                raise OptionError(
-                    f"{candidate} was built for {name} {_shown(before)}, but the samples give "
-                    f"{_shown(now)}",
-                    _DIFFERENT_FORM if name == "dtype" else _DIFFERENT_VALUES,
-                )
-
-
-def _shown(value: object) -> str:
-    return ",".join(f"{part:g}" for part in value) if isinstance(value, tuple) else str(value)
-
-
-def _require_same_inputs(candidate: Path, names: Sequence[str], evaluation: Samples) -> None:
-    if list(names) != list(evaluation.inputs):
-        raise OptionError(
-            f"{candidate} has the inputs {', '.join(names)}, "
-            f"the baseline {', '.join(evaluation.inputs)}",
-            "compare two forms of one model",
-        )
-
-
-def _require_same_calibration(manifest: Manifest, calib: Samples | None, candidate: Path) -> None:
-    """Raise SamplesError without the samples that the toolkit's own quantizer had."""
-    if calib is None or calib.digest() != manifest.digests.get("calibration"):
-        raise SamplesError(
-            f"{candidate} was quantized by the toolkit ({manifest.quantization}); building it "
-            "again needs the same calibration samples",
-            f"give the same {option('calib')}, {option('calib-count')}, {option('seed')} and "
-            "preprocess options as then",
         )

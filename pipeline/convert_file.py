@@ -11,7 +11,7 @@ from ..calibration_data.samples import Samples
 from ..convert.audit.audit_view import view_of
 from ..convert.audit.range_audit import join_warnings
 from ..convert.chips.targets import Target
-from ..convert.convert import Conversion, convert
+from ..convert.convert import Conversion, convert, with_scale
 from ..convert.request import QUANTIZERS
 from ..core.diagnostics import in_order, option
 from ..core.errors import OptionError, RockpressError
@@ -21,6 +21,7 @@ from ..core.progress import SILENT, Progress
 from ..core.scratch import scratch_folder
 from ..quantize.rendering.plan import read_plan
 from .filled_recipe import fill_recipe
+from .measured_scales import measured_scales
 from .output_files import archive_stale, require_output, require_unread
 from .parallel import each_target
 from .recipes.recipe import Recipe, only_target, targets_of
@@ -51,7 +52,10 @@ def convert_file(
     ``pixels`` or the model's family says so.
     """
     filled = fill_recipe(recipe, "convert", progress)
-    return _converted(filled.recipe, output, progress, pixels or filled.takes_pixels)
+    recipe = filled.recipe
+    scales = measured_scales(recipe, [only_target(recipe, "convert")], progress)
+    conversion = _converted(recipe, output, progress, pixels or filled.takes_pixels)
+    return with_scale(conversion, scales.get(conversion.target))
 
 
 def _converted(recipe: Recipe, output: Path, progress: Progress, pixels: bool) -> Conversion:
@@ -128,6 +132,7 @@ def convert_files(
     name = f"{recipe.model.stem}.rknn"
     filled = fill_recipe(recipe, "convert", progress)
     recipe, pixels = filled.recipe, pixels or filled.takes_pixels
+    scales = measured_scales(recipe, targets, progress)
     for target in targets:
         require_output(folder / target.name / name, ".rknn", recipe.model)
     with staging(folder) as work:
@@ -143,7 +148,8 @@ def convert_files(
             archive_stale(folder / target.name, recipe.model.stem)
             results[target.name] = outcome
         else:
-            results[target.name] = replace(outcome, path=folder / target.name / name)
+            scaled = with_scale(outcome, scales.get(target.name))
+            results[target.name] = replace(scaled, path=folder / target.name / name)
     return results
 
 

@@ -11,6 +11,7 @@ from ..calibration_data.sources.open_source import open_source
 from ..core.diagnostics import Diagnostic
 from ..core.errors import RockpressError
 from ..core.graphs.model import model_files
+from .measured_scales import measured_files
 from .recipes.recipe import Recipe
 
 # What GNU make reads as the characters themselves, found by trial with 4.3: nothing quotes an
@@ -65,7 +66,14 @@ def named_files(recipe: Recipe) -> list[Path]:
     """Return the files and folders that a recipe names."""
     named = [recipe.model, recipe.samples.calib, recipe.samples.eval, recipe.gates.baseline]
     settings = [Path(value) for value in recipe.metric.metric_option.values()]
-    return [path for path in named if path is not None] + [*filter(Path.is_file, settings)]
+    files = [*filter(Path.is_file, settings), *_measured(recipe)]
+    return [*(path for path in named if path is not None), *files]
+
+
+def _measured(recipe: Recipe) -> list[Path]:
+    with suppress(RockpressError):
+        return measured_files(recipe)
+    return []
 
 
 def needed_files(recipe: Recipe) -> list[Path]:

@@ -10,6 +10,7 @@ from ..convert.toolkit.own_settings import require_free_settings
 from ..core.diagnostics import option
 from ..core.errors import OptionError
 from ..core.graphs.model import require_model_file
+from ..core.results.model_figures import LatencyScale
 from ..prune.distillation.distil import require_torch
 from .recipes.recipe import Recipe, only_target, targets_of
 from .tasks.hybrid_mixing import without_hybrid_mixing
@@ -84,16 +85,18 @@ def require_possible(recipe: Recipe) -> list[Target]:
             )
         require_sparsity(recipe.prune, scheme, target)
         without_hybrid_mixing(recipe, target)
-        require_latency(target, recipe.gates.max_latency_ms)
+        if not recipe.latency.measured:  # else it is asked once these are read
+            require_latency(target, recipe.gates.max_latency_ms)
     return targets
 
 
-def require_latency(target: Target, limit: float | None) -> None:
+def require_latency(target: Target, limit: float | None, scale: LatencyScale | None = None) -> None:
     """Raise OptionError for a latency limit on a chip that has cycles but no milliseconds."""
-    if limit is not None and not is_fitted(target):
+    if limit is not None and not is_fitted(target) and scale is None:
         raise OptionError(
             f"{option('max-latency-ms', limit)} cannot be checked: there is no latency in "
             "milliseconds "
             f"for {target.name}, only cycles",
-            "leave it out for this chip, and measure the .rknn on a board",
+            f"give what a model takes on your board with {option('measured')}, or leave it out for "
+            "this chip",
         )

@@ -13,7 +13,7 @@ from ..core.diagnostics import Diagnostic, in_order
 from ..core.errors import RockpressError
 from ..core.files import require_file, sha256_of, staging, write_text
 from ..core.progress import SILENT, Progress
-from ..core.results.model_figures import NOTHING_COMPARED, Ratios
+from ..core.results.model_figures import NOTHING_COMPARED, LatencyScale, Ratios
 from ..core.results.report import Report, StageRun, TargetReport, ToolVersion
 from ..core.scratch import scratch_folder
 from ..core.version import rockpress_version
@@ -30,11 +30,12 @@ from .figures.last_release import (
 )
 from .filled_recipe import fill_recipe
 from .inputs import RunInputs, open_inputs
+from .measured_scales import measured_files, measured_scales
 from .options.option_table import GROUPS
 from .output_files import archive_stale
 from .parallel import each_target
 from .recipes.recipe import Recipe, recipe_document
-from .requirements import require_possible
+from .requirements import require_latency, require_possible
 from .samples.audits import audit_target, sample_ranges
 from .stages.baseline import Baseline, measure_baseline
 from .stages.stage_list import run_stages
@@ -106,13 +107,16 @@ def _run_targets(
     progress: Progress,
 ) -> Report:
     """Run every stage of every target, with all files in ``folder``."""
+    scales = measured_scales(recipe, targets, progress)
+    for target in targets:
+        require_latency(target, recipe.gates.max_latency_ms, scales.get(target.name))
     inputs = open_inputs(recipe)
     log = StageLog(progress)
     audits = _audit_targets(inputs, recipe, targets, progress)
     base = measure_baseline(*inputs, recipe, log)
     warnings = {name: (*base.warnings, *audit) for name, audit in audits.items()}
     with scratch_folder() as work:
-        runs = _TargetRuns(base, warnings, log, folder, work)
+        runs = _TargetRuns(base, warnings, log, folder, work, scales)
         outcomes = each_target(targets, recipe, runs.run, progress)
         report = Report(
             tool=ToolVersion("rockpress", rockpress_version()),
@@ -189,6 +193,7 @@ class RunKey:
             "toolkit-config": recipe.toolkit.toolkit_config,
             "digests": [samples_digest(path) if path else None for path in samples],
             "baseline": sha256_of(baseline) if baseline else None,
+            "measured": [sha256_of(file) for file in measured_files(recipe)],
         }
 
 
@@ -222,6 +227,7 @@ class _TargetRuns:
     log: StageLog
     folder: Path
     work: Path
+    scales: Mapping[str, LatencyScale]
     logs: dict[str, StageLog] = field(default_factory=dict)
 
     def run(self, target: Target, recipe: Recipe, progress: Progress) -> TargetReport:
@@ -230,7 +236,8 @@ class _TargetRuns:
         log = self.logs[target.name] = StageLog(progress, self.log.runs)
         _remove(folder)
         base = self.base
-        run = TargetRun(base.ready, base.calib, base.evaluation, recipe, target, folder, work)
+        samples, scale = (base.calib, base.evaluation), self.scales.get(target.name)
+        run = TargetRun(base.ready, *samples, recipe, target, folder, work, scale)
         figures = TargetFigures(base, self.warnings[target.name])
         try:
             run_stages(run, figures, log)

@@ -111,7 +111,7 @@ def _document(name: str, outcome: Conversion | RockpressError) -> dict[str, Any]
 def _lines(name: str, outcome: Conversion | RockpressError) -> list[str]:
     from ...pipeline.figures.figures_of import latency_figures
     from ...pipeline.figures.first_look import judged_conversion
-    from ...report.text.table import latency_text
+    from ...report.text.latency_text import latency_text
     from ...report.text.units import size_text
     from ...report.text.verdict import judgement_text
 

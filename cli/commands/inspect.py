@@ -52,6 +52,8 @@ def command(
             raise typer.BadParameter("--target is for ONNX models; a .rknn has its target inside")
         _inspect_rknn(model, as_json=as_json)
         return
+    if "measured" in options and "target" not in options:
+        raise typer.BadParameter("--measured scales the time on a chip: name it with --target")
     from ...pipeline.recipes.recipe import make_recipe
 
     recipe = make_recipe(model, **options)

@@ -28,8 +28,8 @@ def command(
     from ...pipeline.recipes.recipe import make_recipe
     from ...quantize.schemes import find_scheme
     from ...report.documents.document import judgement_document
-    from ...report.text.table import counted, quantization_text, similarity_text
-    from ...report.text.units import size_text
+    from ...report.text.table import quantization_text, similarity_text
+    from ...report.text.units import counted, size_text
     from ...report.text.verdict import doubts_in, judgement_text
     from ..errors_table import show_errors
     from ..progress_display import watching

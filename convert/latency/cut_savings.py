@@ -7,10 +7,11 @@ from collections.abc import Collection, Sequence
 from onnx import ModelProto
 
 from ...core.graphs.graph import Graph
+from ...core.results.model_figures import LatencyScale
 from ..chips.compiler_log import Layer
 from ..chips.targets import Target
 from .coefficients import is_fitted
-from .estimate import layer_costs
+from .scaled import costs_scaled
 
 _CONVERSION = "exDataConvert"
 
@@ -21,15 +22,16 @@ def ms_behind(
     model: ModelProto,
     cut: Collection[str],
     toolkit: str | None = None,
+    scale: LatencyScale | None = None,
 ) -> float | None:
-    """Return the milliseconds of the layers behind the tensors ``cut``; None without a fit.
+    """Return the milliseconds of the layers behind the tensors ``cut``; None without any.
 
     ``model`` is the float model that was built. A layer is known by the longest name of a node or
     tensor that its own starts with, as the compiler adds to them. Conversions of what is cut go
     with the rest. On a YOLOv8n it was what a build of the rest has less, to 0.01 ms, on RK3588
     (1.25 of 5.93), RK3576 (0.76 of 4.65) and RK3566 (7.5 of 17.3).
     """
-    if not is_fitted(target):
+    if not is_fitted(target) and scale is None:
         return None
     graph = Graph(model)
     behind = _behind(graph, cut)
@@ -37,7 +39,7 @@ def ms_behind(
     for node in graph.nodes:
         names.setdefault(node.name, bool(behind.intersection(node.output)))
     total = 0.0
-    for layer, cost in zip(layers, layer_costs(layers, target, toolkit), strict=True):
+    for layer, cost in zip(layers, costs_scaled(layers, target, toolkit, scale), strict=True):
         name = layer.name.partition(":")[2]
         owners = [known for known in names if known and name.startswith(known)]
         owner = max(owners, key=len, default="")

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...core.graphs.layers import LayerShape
+from ...core.results.model_figures import LatencyScale
 from ...core.types import Shape
 from ..chips.compiler_log import Layer
 from ..chips.cycles import ddr_cycles, npu_cycles
@@ -34,13 +35,14 @@ _TYPICAL = Coefficients(1.1, 1.5, 0.8, 0.2, 0.01, 30.0, 0.1)
 
 @dataclass(frozen=True)
 class Latency:
-    """One core's time for one inference; ``ms`` is None for a chip with no fit."""
+    """One core's time for one inference; ``ms`` is None for a chip with no fit and no ``scale``."""
 
     kind: str
     ms: float | None
     low: float | None
     high: float | None
     cycles: int
+    scale: LatencyScale | None = None
 
 
 @dataclass(frozen=True)
@@ -77,16 +79,22 @@ def estimate(layers: Sequence[Layer], target: Target, toolkit: str | None = None
 
 
 def layer_costs(
-    layers: Sequence[Layer], target: Target, toolkit: str | None = None
+    layers: Sequence[Layer],
+    target: Target,
+    toolkit: str | None = None,
+    *,
+    typical: bool = False,
 ) -> tuple[LayerCost, ...]:
     """Return what every layer takes, in their order; the sum is the estimate.
+
+    With ``typical``, a chip with no fit is given round figures: right in proportion at best.
 
     >>> from ..chips.targets import find_target
     >>> conv = Layer(1, "Conv", "INT8", "NPU", (), (), 0, 1_000_000, 1_000_000, "c")
     >>> layer_costs([conv], find_target("rv1106"))
     (LayerCost(ms=None, bound='compute'),)
     """
-    fit = coefficients_of(target, toolkit)
+    fit = coefficients_of(target, toolkit) or (_TYPICAL if typical else None)
     return tuple(_cost(work, fit) for work in works_of(layers, target))
 
 

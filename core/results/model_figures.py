@@ -7,10 +7,23 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
+class LatencyScale:
+    """What the estimate was multiplied by: measured over estimated, the mean of some ``models``.
+
+    ``spread`` is by what factor the one that differs most from the mean does.
+    """
+
+    factor: float
+    models: int
+    spread: float = 1.0
+
+
+@dataclass(frozen=True)
 class LatencyFigure:
     """One latency in ms with its band; ``kind`` is npu-estimate, host or board.
 
-    An estimate for a chip with nothing to fit on has cycles but no milliseconds.
+    An estimate for a chip with nothing to fit on has cycles but no milliseconds, unless models that
+    were measured give its ``scale``.
     """
 
     kind: str
@@ -18,6 +31,7 @@ class LatencyFigure:
     low: float | None = None
     high: float | None = None
     cycles: int | None = None
+    scale: LatencyScale | None = None
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,7 @@ from ...accuracy.gates import (
 )
 from ...calibration_data.images.pictures import picture_uri
 from ...calibration_data.samples import Samples
-from ...convert.chips.targets import find_target
-from ...convert.convert import Conversion
-from ...convert.latency.estimate import layer_costs
+from ...convert.convert import Conversion, costs_of
 from ...core.results.layer_rows import LayerRow
 from ...core.results.model_figures import (
     AccuracyFigure,
@@ -76,7 +74,9 @@ def changed_samples(comparison: Comparison, samples: Samples) -> ChangedSamples 
 def latency_figures(conversion: Conversion) -> tuple[LatencyFigure, ...]:
     """Return the NPU estimate of a conversion: cycles even where there are no milliseconds."""
     latency = conversion.latency
-    return () if latency is None else (LatencyFigure(**asdict(latency)),)
+    if latency is None:
+        return ()
+    return (LatencyFigure(**{**asdict(latency), "scale": latency.scale}),)
 
 
 def gate_figures(
@@ -124,7 +124,7 @@ def ratios_of(result: ModelRow, reference: ModelRow | None) -> Ratios:
 
 def layer_rows(conversion: Conversion) -> tuple[LayerRow, ...]:
     """Return the compiler's layer table, with each layer's part of the estimate."""
-    costs = layer_costs(conversion.layers, find_target(conversion.target), conversion.toolkit)
+    costs = costs_of(conversion)
     return tuple(
         LayerRow(**asdict(layer), **asdict(cost))
         for layer, cost in zip(conversion.layers, costs, strict=True)

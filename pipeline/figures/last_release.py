@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 
 from ...core.diagnostics import Diagnostic, option
 from ...core.errors import OptionError, ReportError
+from ...core.results.model_figures import LatencyScale
 from ...core.results.report import EarlierReport, Report, TargetReport, ToolVersion
 from ...core.validation import Malformed
 from ...report.documents.document import SCHEMA
@@ -134,6 +135,10 @@ def _changed(
         text = f"{last.file} has nothing of {target.target or 'ONNX Runtime'} to compare with"
         hint = "make a report of it for that target too"
         warnings = (*warnings, Diagnostic("baseline-target", text, hint))
+    elif _scale(before) != _scale(target):
+        text = f"{last.file}: its latency was not scaled by the same measured models"
+        hint = f"compare the cycles, or give the same {option('measured')}"
+        warnings = (*warnings, Diagnostic("baseline-scale", text, hint))
     changes = changes_since(before, target) if before else ()
     gates = regression_gates(changes, recipe.gates.max_regression)
     return replace(
@@ -142,6 +147,12 @@ def _changed(
         gates=(*target.gates, *gates),
         warnings=(*target.warnings, *warnings),
     )
+
+
+def _scale(target: TargetReport) -> LatencyScale | None:
+    """Return what the latency of the result was scaled by."""
+    figures = target.models[-1].latency if target.models else ()
+    return figures[0].scale if figures else None
 
 
 def _differences(report: Report, last: LastRelease) -> tuple[Diagnostic, ...]:

@@ -11,6 +11,7 @@ from ...quantize.choices.names import scheme_names
 from .check_options import CheckOptions, Gates, MetricOptions
 from .convert_options import ConvertOptions, ToolkitOptions
 from .family_options import FamilyOptions
+from .latency_options import LatencyOptions
 from .prune_options import DistilOptions, PruneOptions
 from .quantize_options import ExplainOptions, QuantizeOptions
 from .run_options import RunOptions
@@ -30,6 +31,7 @@ GROUPS: Mapping[str, type[Options]] = {
     "shape": ModelOptions,
     "preprocessing": Preprocessing,
     "gates": Gates,
+    "latency": LatencyOptions,
     "toolkit": ToolkitOptions,
     "check": CheckOptions,
 }

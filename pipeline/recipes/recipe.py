@@ -19,6 +19,7 @@ from ...quantize.schemes import find_scheme
 from ..options.check_options import CheckOptions, Gates, MetricOptions
 from ..options.convert_options import ConvertOptions, ToolkitOptions
 from ..options.family_options import FamilyOptions
+from ..options.latency_options import LatencyOptions
 from ..options.option_table import GROUPS, homes_of, options_of, renamed
 from ..options.prune_options import DistilOptions, PruneOptions
 from ..options.quantize_options import ExplainOptions, QuantizeOptions
@@ -54,6 +55,7 @@ class Recipe:
     shape: ModelOptions = ModelOptions()
     preprocessing: Preprocessing = Preprocessing()
     gates: Gates = Gates()
+    latency: LatencyOptions = LatencyOptions()
     toolkit: ToolkitOptions = ToolkitOptions()
     check: CheckOptions = CheckOptions()
     cache: Cache | None = None

@@ -19,7 +19,8 @@ from typing import Any
 from ...accuracy.metrics.metric_table import find_metric, with_paths_from
 from ...convert.chips.targets import find_target
 from ...core.errors import ModelError, OptionError
-from ...core.option_kinds import File
+from ...core.list_kinds import MeasuredTimes
+from ...core.option_kinds import File, Kind
 from ...core.options import Option
 from ...prune.results.budget import parse_budget
 from ..options.option_table import old_names, options_of, renamed, verbs_with
@@ -173,7 +174,7 @@ def _recipe(table: _Table, options: Mapping[str, Any], model: str | None, hint: 
     paths: dict[str, Any] = {
         name: _from(folder, described.kind, options[name])
         for name, described in _options().items()
-        if isinstance(described.kind, File) and name in options
+        if isinstance(described.kind, (File, MeasuredTimes)) and name in options
     }
     if recipe.metric.metric_option:
         named = with_paths_from(folder, recipe.metric.metric, recipe.metric.metric_option)
@@ -181,9 +182,11 @@ def _recipe(table: _Table, options: Mapping[str, Any], model: str | None, hint: 
     return recipe.with_options(**paths)
 
 
-def _from(folder: Path, kind: File, path: str) -> Path:
+def _from(folder: Path, kind: Kind, path: Any) -> Any:
     """Return a path of the file as it is from here; the bare name of a program stays for PATH."""
-    if kind.program:
+    if isinstance(kind, MeasuredTimes):  # whose words begin with a path
+        return [str(folder / word) for word in kind.load(path)]
+    if isinstance(kind, File) and kind.program:
         return folder.absolute() / path if "/" in path else Path(path)
     return folder / path
 

@@ -25,6 +25,7 @@ def with_cut_savings(
         run.target,
         run.float_model,
         toolkit=conversion.toolkit,
+        scale=run.scale,
     )
     graph = Graph(run.float_model)
     with_savings = {

@@ -92,6 +92,7 @@ def target_report(
 ) -> TargetReport:
     """Return the report of a target whose stages are finished."""
     conversion, comparison = run.conversion, figures.comparison
+    factor = run.scale.factor if run.scale else 1.0
     assert conversion is not None and comparison is not None  # the last stages have made them
     return TargetReport(
         target=run.target.name,
@@ -101,7 +102,7 @@ def target_report(
         details=metric_details(comparison.details),
         ratios=ratios_of(figures.rows[-1], figures.reference),
         pruning=figures.pruning,
-        quantization=quantization_figure(run.quantized) if run.quantized else None,
+        quantization=quantization_figure(run.quantized, factor) if run.quantized else None,
         layers=layer_rows(conversion),
         reference_layers=figures.reference_layers,
         robustness=figures.robustness,

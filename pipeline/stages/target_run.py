@@ -9,11 +9,12 @@ from onnx import ModelProto
 
 from ...calibration_data.samples import Samples
 from ...convert.chips.targets import Target
-from ...convert.convert import Conversion, convert
+from ...convert.convert import Conversion, convert, with_scale
 from ...convert.request import ConversionRequest
 from ...core.diagnostics import Diagnostic
 from ...core.graphs.model import save_model
 from ...core.progress import Progress
+from ...core.results.model_figures import LatencyScale
 from ...prune.results.prune_result import PruneResult
 from ...quantize.quantize import QuantizeResult, quantize
 from ..caching.cached_tasks import TaskCache
@@ -40,6 +41,7 @@ class TargetRun:
 
     ``model`` is the float model as the stages so far have left it, ``float_model`` the one that was
     quantized. ``unpruned`` is the original compiled, in the number format that a budget is against.
+    ``scale`` is that of the estimates, where a board was measured.
     The others are None until the stage that makes them has run.
     """
 
@@ -50,6 +52,7 @@ class TargetRun:
     target: Target
     folder: Path
     work: Path
+    scale: LatencyScale | None = None
 
     def __post_init__(self) -> None:
         self.recipe = without_hybrid_mixing(self.recipe, self.target)
@@ -99,7 +102,7 @@ class TargetRun:
             return replace(convert(replace(request, output=output), progress), path=None)
 
         result = self.tasks.run("convert", request, compute, {RKNN: request.output})
-        return replace(result, path=request.output)
+        return with_scale(replace(result, path=request.output), self.scale)
 
     def quantize_for_cycles(self, model: ModelProto, output: Path, progress: Progress) -> None:
         """Quantize in the quickest way, as cycles do not depend on it; maybe from the cache."""

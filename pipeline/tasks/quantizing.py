@@ -256,8 +256,8 @@ def _mixed_shortfall(options: QuantizeOptions, plan: Plan) -> tuple[Diagnostic, 
     return (Diagnostic("mixed-budget", f"{option('mixed', options.mixed)} {text}", hint),)
 
 
-def quantization_figure(quantized: QuantizeResult) -> QuantizationFigure:
-    """Return how a model was quantized."""
+def quantization_figure(quantized: QuantizeResult, factor: float = 1.0) -> QuantizationFigure:
+    """Return how a model was quantized; estimated times are multiplied by ``factor``."""
     plan = quantized.plan
     tradeoffs = (
         TradeoffFigure(
@@ -266,7 +266,7 @@ def quantization_figure(quantized: QuantizeResult) -> QuantizationFigure:
             choice.sqnr_db,
             choice.size_ratio,
             choice.latency_ratio,
-            choice.ms,
+            None if choice.ms is None else factor * choice.ms,
         )
         for choice in plan.tradeoffs
     )

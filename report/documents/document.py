@@ -10,6 +10,7 @@ from typing import Any
 
 from ...core.diagnostics import Diagnostic
 from ...core.errors import RockpressError
+from ...core.results.model_figures import LatencyFigure
 from ...core.results.report import GateFigure, Judgement, Report, TargetReport
 from ...core.results.sample_rows import ChangedSample, ClassRow, MetricDetails
 from ..text.escape import json_visible
@@ -25,6 +26,7 @@ WHEN_THERE = {
         *("robustness", "drift", "parts"),
     ),
     GateFigure: ("end",),
+    LatencyFigure: ("scale",),
     ClassRow: ("samples",),
     MetricDetails: ("classes", "confusions"),
 }

@@ -13,7 +13,8 @@ from ..text.escape import visible
 from ..text.family_text import family_text
 from ..text.feed_text import classes_text, input_text, output_text
 from ..text.summary import HEADINGS, summary_rows
-from ..text.table import TextTable, counted, to_tables, versions_of
+from ..text.table import TextTable, to_tables, versions_of
+from ..text.units import counted
 from ..text.verdict import gate_value, report_verdict
 
 _MARKS = {True: "✅", False: "❌"}

@@ -16,7 +16,7 @@ from ...core.diagnostics import Diagnostic
 from ...core.results.part_figures import PartFigure
 from ...core.results.report import GateFigure, Report, TargetReport
 from ..text.escape import xml_visible
-from ..text.table import latency_text
+from ..text.latency_text import latency_text
 from ..text.units import size_text
 from ..text.verdict import gate_texts, target_verdict
 

@@ -10,8 +10,8 @@ from ...core.errors import RockpressError
 from ...core.results.report import GateFigure, Report, TargetReport
 from ..text.family_text import family_text
 from ..text.summary import HEADINGS, summary_rows
-from ..text.table import counted, versions_of
-from ..text.units import number_text
+from ..text.table import versions_of
+from ..text.units import counted, number_text
 from ..text.verdict import WORDS, gate_value, report_verdict
 from .accuracy_part import accuracy_card, tiles
 from .elements import card, chip, data_table, folded_card

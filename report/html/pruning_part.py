@@ -7,8 +7,7 @@ from math import isfinite
 
 from ...core.results.pruning_figures import PrunedGroup, PruningAttempt, PruningFigure
 from ..text.pruning_text import pruning_lines
-from ..text.table import counted
-from ..text.units import number_text
+from ..text.units import counted, number_text
 from .charts import ChartPoint, bar, curve
 from .elements import card, data_table, folded, layer_row
 from .markup import Markup, tag

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 
 from ...core.errors import RockpressError
 from ...core.results.model_figures import (
-    LatencyFigure,
     ModelRow,
     QuantizationFigure,
 )
@@ -20,6 +19,7 @@ from ...core.results.report import EarlierReport, Report, TargetReport
 from ...core.results.usual_fidelity import USUAL_INT8
 from .chain_text import drift_lines, robustness_lines
 from .changes import changes_lines
+from .latency_text import latency_cell, latency_lines
 from .pruning_text import pruning_lines
 from .units import UNKNOWN, count_text, size_text
 from .verdict import WORDS, part_name, target_verdict
@@ -53,7 +53,7 @@ def _table(target: TargetReport, baseline: EarlierReport | None) -> TextTable:
         lines = _failure_lines(target, target.error)
         return TextTable(target.target or "", (), (), tuple(lines))
     lines = [
-        *_latency_lines(target),
+        *latency_lines(target),
         *_accuracy_lines(target),
         *_retention_lines(target),
         *part_lines(target.parts),
@@ -86,33 +86,9 @@ def _row(row: ModelRow) -> tuple[str, ...]:
         count_text(row.parameters),
         count_text(row.macs),
         count_text(row.cycles),
-        _latency_cell(row.latency[0]) if row.latency else UNKNOWN,
+        latency_cell(row.latency[0]) if row.latency else UNKNOWN,
         UNKNOWN if row.accuracy is None else f"{row.accuracy.value:.4f}",
     )
-
-
-def _latency_cell(latency: LatencyFigure) -> str:
-    """Return kind and milliseconds, with half the width of an estimate's band in per cent."""
-    where = {"npu-estimate": "NPU", "host": "host", "board": "board"}[latency.kind]
-    if latency.ms is None:
-        return f"{where} unknown"
-    band = ""
-    if latency.low is not None and latency.high is not None and latency.ms:
-        band = f" ±{(latency.high - latency.low) / 2 / latency.ms:.0%}"
-    return f"{where} {latency.ms:.2f} ms{band}"
-
-
-def _latency_lines(target: TargetReport) -> list[str]:
-    """Say what the words in the latency column mean, and the result's own latency in full."""
-    figures = [(row.stage, figure) for row in target.models for figure in row.latency[:1]]
-    kinds = {figure.kind for _, figure in figures}
-    lines = []
-    if "npu-estimate" in kinds:
-        stage, last = [pair for pair in figures if pair[1].kind == "npu-estimate"][-1]
-        lines.append(f"latency of {stage}: {latency_text(last)}")
-    if "host" in kinds:
-        lines.append("host: measured on this CPU in ONNX Runtime (quantized: not optimised)")
-    return lines
 
 
 def _accuracy_lines(target: TargetReport) -> list[str]:
@@ -124,16 +100,6 @@ def _accuracy_lines(target: TargetReport) -> list[str]:
         runners.setdefault(RUNNERS[accuracy.runner], []).append(stage)
     where = "; ".join(f"{', '.join(stages)} in {runner}" for runner, stages in runners.items())
     return [f"accuracy: {measured[-1][1].metric}; {where}"]
-
-
-def latency_text(latency: LatencyFigure) -> str:
-    """Return milliseconds with their kind; an estimate with its band."""
-    if latency.ms is None:
-        return "no estimate for this chip, only cycles"
-    if latency.kind == "npu-estimate" and latency.low is not None and latency.high is not None:
-        return f"{latency.ms:.2f} ms ({latency.low:.2f}-{latency.high:.2f}) estimated, NPU"
-    where = {"host": "measured, host CPU", "board": "measured, board"}[latency.kind]
-    return f"{latency.ms:.2f} ms {where}"
 
 
 def _retention_lines(target: TargetReport) -> list[str]:
@@ -236,15 +202,6 @@ def is_within_chance(figure: QuantizationFigure) -> bool:
     """Return whether another method had a higher SQNR, but not by more than chance may give it."""
     best = max(figure.candidates.values(), default=0.0)
     return figure.chosen_by == "sqnr" and best > figure.candidates.get(figure.method, best)
-
-
-def counted(count: int, noun: str) -> str:
-    """Return a number of things.
-
-    >>> counted(1, "weight"), counted(2, "weight")
-    ('1 weight', '2 weights')
-    """
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _scores_text(figure: QuantizationFigure) -> str:

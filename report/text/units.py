@@ -48,3 +48,12 @@ def count_text(count: int | None) -> str:
     if count >= 1_000_000:
         return f"{count / 1e6:.2f} M"
     return f"{count / 1e3:.1f} k" if count >= 1000 else str(count)
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number of things.
+
+    >>> counted(1, "weight"), counted(2, "weight")
+    ('1 weight', '2 weights')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -62,7 +62,7 @@ NOTHING_TO_GIVE = {
     ),
     "another report to compare with": (
         *("baseline-model", "baseline-toolkit", "baseline-version", "baseline-samples"),
-        "baseline-target",
+        *("baseline-target", "baseline-scale"),
     ),
     "another model, or budget": (
         *("weight-underflow", "weight-dequantized", "plan-weights", "pruning-budget"),

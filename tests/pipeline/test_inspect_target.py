@@ -81,6 +81,27 @@ def test_the_cost_of_every_layer(small_cnn: Path, rockpress: Run) -> None:
     assert {layer["ms"] for layer in small["layers"]} == {None}
 
 
+def test_a_measured_model_sets_the_scale(small_cnn: Path, rockpress: Run, tmp_path: Path) -> None:
+    line = ["inspect", small_cnn, "--target", "rv1106", "--quiet"]
+    code, out, err = rockpress(*line, "--measured", f"{small_cnn}=2.5", "--json")
+    assert code == 0, err
+    latency = json.loads(out)["targets"][0]["latency"]
+    assert latency["ms"] == pytest.approx(2.5)
+    assert latency["low"] < 2.5 < latency["high"]
+    assert latency["scale"]["models"] == 1
+    layers = json.loads(out)["targets"][0]["layers"]
+    assert sum(layer["ms"] for layer in layers) == pytest.approx(2.5)
+    # and a build that ran, for the next of the same model
+    built = tmp_path / "m.rknn"
+    assert rockpress("convert", small_cnn, "--target", "rv1126b", "-o", built)[0] == 0
+    ran = ["--target", "rv1126b", "--measured", f"{built}=3.25"]
+    code, out, err = rockpress("convert", small_cnn, *ran, "-o", tmp_path / "n.rknn")
+    assert code == 0, err
+    assert "3.25 ms (" in out
+    assert ") estimated, NPU, scaled by " in out
+    assert " from 1 measured model" in out
+
+
 def test_noise_gives_the_cycles_of_real_samples(
     small_cnn: Path, image_folder: Path, rockpress: Run, tmp_path: Path
 ) -> None:

@@ -15,7 +15,13 @@ from commands import Run
 from rockpress.cli import main
 from rockpress.cli.handler import run
 from rockpress.core.errors import OptionError, ReportError, RockpressError
-from rockpress.core.results.model_figures import LatencyFigure, ModelRow, Ratios, RetentionFigure
+from rockpress.core.results.model_figures import (
+    LatencyFigure,
+    LatencyScale,
+    ModelRow,
+    Ratios,
+    RetentionFigure,
+)
 from rockpress.core.results.report import Report, TargetReport, ToolVersion
 from rockpress.pipeline.figures.last_release import (
     open_last_release,
@@ -154,6 +160,16 @@ def test_runs_that_differ_in_more_than_the_model_are_told(tmp_path: Path) -> Non
     ):
         assert part in texts
     assert "rk3566" in texts
+
+
+def test_a_latency_of_another_scale_is_told(tmp_path: Path) -> None:
+    scaled = target(npu=replace(NPU, scale=LatencyScale(1.18, 1)))
+    for old, codes in ((target(), ["baseline-scale"]), (scaled, [])):
+        (one,) = compared(tmp_path, report(old), report(scaled)).targets
+        assert [warning.code for warning in one.warnings] == codes
+    assert ", NPU, scaled by 1.18 from 1 measured model" in "\n".join(
+        to_tables(report(scaled))[0].lines
+    )
 
 
 def test_a_target_that_failed_has_no_changes(tmp_path: Path) -> None:

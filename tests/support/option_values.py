@@ -6,6 +6,7 @@ from typing import Any
 
 from rockpress.core.list_kinds import (
     Choices,
+    MeasuredTimes,
     Names,
     Numbers,
     PlainValues,
@@ -41,6 +42,7 @@ def other_value(described: Option, value: Any) -> Any:
         File: "/other/file",
         Numbers: [3.5, 4.5, 5.5],
         Names: ["other"],
+        MeasuredTimes: ["/other/old.rknn=2.5"],
         Size: [48, 96],
         Shapes: {"other": [1, 2]},
         Settings: {"other": "3"},

@@ -1,0 +1,163 @@
+"""The record of timed runs: what models took on boards, in one JSON file, read and checked.
+
+It is what sets the scale of an estimate, and has room for all that a later fit would need.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Literal
+
+from ...core.errors import ReportError
+from ...core.validation import Malformed, require, validated
+from ..chips.compiler_log import Layer
+
+SCHEMA = 1
+_MOST_BYTES = 64 << 20
+_LARGEST = 1 << 40  # of any number in a layer table; so that products of them are finite
+_HINT = "docs/measured.md says what such a file holds"
+
+
+@dataclass(frozen=True)
+class TimedModel:
+    """The model that ran: ``digest`` is the sha256 of its .rknn.
+
+    ``file`` is the path of that from the record's folder, where it lies there.
+    """
+
+    name: str
+    digest: str | None = None
+    file: str | None = None
+
+
+@dataclass(frozen=True)
+class MedianTime:
+    """The median of ``n`` times in ms, where the single ones were not kept."""
+
+    median: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """The clocks meanwhile in MHz; None where that is not known."""
+
+    npu: float | None = None
+    ddr: float | None = None
+    cpu: float | None = None
+
+
+@dataclass(frozen=True)
+class TimedLayer:
+    """A layer as the runtime timed it alone, in microseconds."""
+
+    name: str
+    op: str
+    us: float
+
+
+@dataclass(frozen=True)
+class TimedRun:
+    """One model timed in one setting.
+
+    ``measured`` is "npu" (rknn_run alone) or "application" (with the conversion of inputs and
+    outputs). ``ms`` is the time of one inference, as single times or their median, with so many
+    ``contexts`` at work at once, each on so many ``cores``. ``table`` is the compiler's layer table
+    as the manifest has it, from which the model is estimated without its .rknn.
+    """
+
+    model: TimedModel
+    chip: str
+    measured: Literal["npu", "application"]
+    ms: tuple[float, ...] | MedianTime
+    contexts: int = 1
+    cores: int = 1
+    clocks: Clocks = Clocks()
+    runtime: str | None = None
+    driver: str | None = None
+    toolkit: str | None = None
+    date: str | None = None
+    layers: tuple[TimedLayer, ...] = ()
+    table: tuple[Layer, ...] = ()
+
+    @property
+    def median_ms(self) -> float:
+        """Return the median of the times."""
+        return self.ms.median if isinstance(self.ms, MedianTime) else median(self.ms)
+
+    @property
+    def is_npu_alone(self) -> bool:
+        """Whether it is what the NPU estimate is of: one context on one core, nothing else."""
+        return self.measured == "npu" and self.contexts == self.cores == 1
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """All runs of a file, in its order."""
+
+    runs: tuple[TimedRun, ...]
+    schema: int = field(default=SCHEMA)
+
+
+def read_record(path: Path) -> RunRecord:
+    """Read a record; keys that are not known are left out.
+
+    Raises ReportError, naming the place and the value, for a file that is none, that is too large
+    or of a later schema.
+    """
+    document = _document(path)
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if schema != SCHEMA:
+        raise ReportError(
+            f"{path}: not a record of timed runs of schema {SCHEMA}: its schema is "
+            f"{str(schema)[:20]}",
+            _HINT,
+        )
+    try:
+        record = validated(RunRecord, document)
+        for index, run in enumerate(record.runs):
+            _require_possible(run, f"runs[{index}]")
+    except Malformed as error:
+        raise ReportError(f"{path}: not a record of timed runs: {error}", _HINT) from error
+    return record
+
+
+def _document(path: Path) -> object:
+    try:
+        if not path.is_file() or path.stat().st_size > _MOST_BYTES:
+            is_large = path.is_file()
+            why = (
+                f"it has more than {_MOST_BYTES >> 20} MB" if is_large else "there is no such file"
+            )
+            raise ReportError(f"{path}: cannot be read: {why}", _HINT)
+        document: object = json.loads(path.read_text(encoding="utf-8"))
+        return document
+    except OSError as error:
+        raise ReportError(f"{path}: cannot be read: {error.strerror}", _HINT) from error
+    except (ValueError, RecursionError) as error:
+        raise ReportError(f"{path}: not a record of timed runs: {error}", _HINT) from error
+
+
+def _require_possible(run: TimedRun, key: str) -> None:
+    """Raise Malformed for a time, count or layer that there cannot be."""
+    times = [run.ms.median] if isinstance(run.ms, MedianTime) else run.ms
+    is_time = bool(times) and all(0 < ms < _LARGEST for ms in times)
+    require(is_time, f"{key}.ms", list(times), "times in ms, all above 0")
+    for name, count in (("contexts", run.contexts), ("cores", run.cores)):
+        require(0 < count < _LARGEST, f"{key}.{name}", count, "a number from 1 up")
+    require_possible_table(run.table, f"{key}.table")
+
+
+def require_possible_table(layers: Sequence[Layer], key: str) -> None:
+    """Raise Malformed for a number that no compiler prints."""
+    for index, layer in enumerate(layers):
+        shapes = (*layer.input_shapes, *layer.output_shapes)
+        cycles = (layer.ddr_cycles, layer.npu_cycles, layer.total_cycles)
+        numbers = [*cycles, *(size for shape in shapes for size in shape)]
+        largest = max(numbers, key=abs)
+        is_possible = all(0 <= number < _LARGEST for number in numbers)
+        require(is_possible, f"{key}[{index}]", largest, "sizes and cycles that can be")

@@ -1,0 +1,228 @@
+"""What models that a board has run say of the estimates for its chip: their scale."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ..convert.chips.compiler_log import Layer
+from ..convert.chips.targets import Target
+from ..convert.latency.scaled import UNSCALED, estimate_scaled, scale_of
+from ..convert.latency.timed_runs import TimedRun, read_record, require_possible_table
+from ..convert.manifest import is_of, manifest_path, read_manifest
+from ..core.diagnostics import option
+from ..core.errors import ModelError, OptionError
+from ..core.files import sha256_of
+from ..core.list_kinds import measured_time
+from ..core.progress import SILENT, Progress
+from ..core.results.model_figures import LatencyScale
+from ..core.validation import Malformed
+from .noise_builds import compilable, require_format
+from .options.sample_options import ModelOptions
+from .recipes.recipe import Recipe
+from .samples.ready_model import ready_model
+from .tasks.converting import require_toolkit
+
+_RKNN, _ONNX = ".rknn", ".onnx"
+
+
+@dataclass(frozen=True)
+class _LayerTable:
+    """The layers that a version of the toolkit made of a model for a chip."""
+
+    layers: tuple[Layer, ...]
+    chip: str
+    toolkit: str | None
+
+
+@dataclass(frozen=True)
+class _MeasuredTime:
+    """A model's layers on a chip, and what it took there; ``word`` is what the user gave."""
+
+    word: str
+    name: str
+    table: _LayerTable
+    ms: float
+
+
+def measured_scales(
+    recipe: Recipe, targets: Sequence[Target], progress: Progress = SILENT
+) -> dict[str, LatencyScale]:
+    """Return the scale of the estimates by chip, for those of ``targets`` that were measured.
+
+    An ONNX model is built for it, in the number format of the recipe; a ``.rknn`` has its layers in
+    the manifest, a run of a record there or in the record. Raises RockpressError for what cannot be
+    read or estimated, and OptionError for times of another chip.
+    """
+    by_chip = {target.name: target for target in targets}
+    factors: dict[str, dict[str, list[float]]] = {}
+    for measured in _all_measured(recipe, by_chip, progress):
+        chip = measured.table.chip
+        factor = measured.ms / _estimated_ms(measured, by_chip[chip])
+        factors.setdefault(chip, {}).setdefault(measured.name, []).append(factor)
+    return {chip: scale_of(list(by_model.values())) for chip, by_model in factors.items()}
+
+
+def measured_files(recipe: Recipe) -> list[Path]:
+    """Return the files that the measured times are read from, as far as they are there."""
+    files: list[Path] = []
+    for word in recipe.latency.measured:
+        path, ms = measured_time(word)
+        files.append(Path(path))
+        if ms is None and Path(path).is_file():
+            runs = read_record(Path(path)).runs
+            files += [_beside(Path(path), run.model.file) for run in runs if run.model.file]
+    manifests = [manifest_path(file) for file in files if file.suffix.lower() == _RKNN]
+    return [file for file in dict.fromkeys([*files, *manifests]) if file.is_file()]
+
+
+def _all_measured(
+    recipe: Recipe, targets: Mapping[str, Target], progress: Progress
+) -> Iterator[_MeasuredTime]:
+    """Yield what every word gives; a time given by a name goes before those that a record has."""
+    pairs = [(word, *measured_time(word)) for word in recipe.latency.measured]
+    recorded = [
+        (word, run)
+        for word, path, ms in pairs
+        if ms is None
+        for run in _usable_runs(word, Path(path), targets)
+    ]
+    named = set()
+    for word, path, ms in pairs:
+        if ms is None:
+            continue
+        kind = Path(path).suffix.lower()
+        if kind == _RKNN:
+            yield _of_rknn(word, Path(path), ms, targets)
+        elif kind == _ONNX:
+            yield _of_onnx(word, Path(path), ms, recipe, targets, progress)
+        else:
+            named.add(Path(path).name)
+            yield from _of_name(word, Path(path).name, ms, recorded)
+    for word, run in recorded:
+        if run.model.name not in named:
+            yield _of_run(word, run, run.median_ms)
+
+
+def _usable_runs(word: str, path: Path, targets: Mapping[str, Target]) -> list[TimedRun]:
+    runs = [
+        run for run in read_record(path).runs if run.is_npu_alone and run.chip.lower() in targets
+    ]
+    if not runs:
+        raise OptionError(
+            f"{option('measured', word)} has no run of the NPU alone, in one context on one core, "
+            f"on {' or '.join(targets)}",
+            "give a record with such a run, or leave it out for this chip",
+        )
+    return runs
+
+
+def _of_rknn(word: str, path: Path, ms: float, targets: Mapping[str, Target]) -> _MeasuredTime:
+    table = _table_beside(path)
+    if table.chip not in targets:
+        raise OptionError(
+            f"{option('measured', word)} is for {table.chip}, not for {' or '.join(targets)}",
+            "give what was measured on the chip that the estimate is for",
+        )
+    return _MeasuredTime(word, path.stem, table, ms)
+
+
+def _table_beside(path: Path, digest: str | None = None) -> _LayerTable:
+    """Return the layers of a ``.rknn`` by its manifest. Raises RockpressError."""
+    if not path.is_file():
+        raise ModelError(f"{path}: the file does not exist", "give the path of a .rknn file")
+    manifest = read_manifest(manifest_path(path))
+    if digest not in (None, sha256_of(path)):
+        raise ModelError(
+            f"{path} is not the file that was timed: it has another digest",
+            "keep the .rknn that ran beside the record",
+        )
+    if not is_of(manifest, path):
+        raise ModelError(
+            f"{path} is not the file that {manifest_path(path).name} was written for",
+            "keep each .rknn with its own manifest",
+        )
+    return _LayerTable(manifest.layers, manifest.target, manifest.toolkit)
+
+
+def _of_onnx(
+    word: str,
+    path: Path,
+    ms: float,
+    recipe: Recipe,
+    targets: Mapping[str, Target],
+    progress: Progress,
+) -> _MeasuredTime:
+    """Build a model as ``inspect`` does, for its layers."""
+    if len(targets) > 1:
+        raise OptionError(
+            f"{option('measured', word)} does not say on which of {', '.join(targets)} that was",
+            "give the .rknn that ran, or a record of the run",
+        )
+    (target,) = targets.values()
+    alone = recipe.with_options(
+        model=path, shape=ModelOptions(), scheme="w8a8" if recipe.in_int8 else "float16"
+    )
+    ready = ready_model(path, alone.shape)
+    require_format(target, ready, alone)
+    require_toolkit(recipe.toolkit.toolkit_python)
+    progress.stage(f"compile {path.name} ({target.name})")
+    with compilable(ready, alone, [target], progress) as compile_for:
+        built = compile_for(target)
+    return _MeasuredTime(word, path.stem, _LayerTable(built.layers, target.name, built.toolkit), ms)
+
+
+def _of_name(
+    word: str, name: str, ms: float, recorded: Iterable[tuple[str, TimedRun]]
+) -> Iterator[_MeasuredTime]:
+    """Yield the runs of the model of that name, with another time."""
+    runs = [(record, run) for record, run in recorded if run.model.name == name]
+    if not runs:
+        raise OptionError(
+            f"{option('measured', word)}: {name!r} is no .onnx, no .rknn, and no model of a record",
+            f"give the path of the model, or its record with {option('measured', ['FILE.json'])}",
+        )
+    by_chip = {run.chip: (record, run) for record, run in runs}
+    for record, run in by_chip.values():
+        yield _of_run(record, run, ms)
+
+
+def _of_run(word: str, run: TimedRun, ms: float) -> _MeasuredTime:
+    table = _LayerTable(run.table, run.chip.lower(), run.toolkit)
+    if not run.table and run.model.file:
+        table = _table_beside(_beside(Path(word), run.model.file), run.model.digest)
+        if table.chip != run.chip.lower():
+            raise OptionError(
+                f"{option('measured', word)}: {run.model.file} is for {table.chip}, but the record "
+                f"says that it ran on {run.chip}",
+                "give the .rknn that ran",
+            )
+    return _MeasuredTime(word, run.model.name, table, ms)
+
+
+def _beside(record: Path, file: str) -> Path:
+    """Return a file that a record names; it may come from somebody else: not out of its folder."""
+    path = PurePosixPath(file)
+    if path.is_absolute() or ".." in path.parts:
+        raise ModelError(
+            f"{record} names a file elsewhere: {file[:200]}", "keep the .rknn beside the record"
+        )
+    return record.parent / file
+
+
+def _estimated_ms(measured: _MeasuredTime, target: Target) -> float:
+    """Return the estimate in ms as it is. Raises OptionError where there is none."""
+    try:
+        require_possible_table(measured.table.layers, "layers")
+    except Malformed as error:
+        raise OptionError(f"{option('measured', measured.word)}: {error}", "make it anew") from None
+    latency = estimate_scaled(measured.table.layers, target, measured.table.toolkit, UNSCALED)
+    if latency is None or not latency.ms or not math.isfinite(latency.ms):
+        raise OptionError(
+            f"{option('measured', measured.word)}: there is no layer table of {measured.name!r} to "
+            "estimate it from",
+            "give the .onnx, or the .rknn with its manifest",
+        )
+    return latency.ms
