@@ -43,6 +43,7 @@ ARCHITECTURES: dict[str, Callable[[], onnx.ModelProto]] = {
     "yolov10n": partial(yolov10, V10["n"], inverted_backbone=False),
     "yolov10s": partial(yolov10, V10["s"], inverted_backbone=True),
     "yolo11n": partial(yolo11, V11["n"]),
+    "yolo11n-pose": partial(yolo11, V11["n"], pose=True),
     "yolo11s": partial(yolo11, V11["s"]),
     "yolo11m": partial(yolo11, V11["m"], nested=True),
     "yolox_s": partial(yolox, 0.5, 0.33),

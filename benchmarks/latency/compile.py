@@ -5,6 +5,9 @@ repository's root:
 
     OMP_NUM_THREADS=1 python -m benchmarks.latency.compile [--chip CHIP ...] [MODEL ...]
         [--toolkit-python PATH]   another toolkit's interpreter, see benchmarks/toolkit-2.3.2.txt
+
+A model is compiled in the number format that it was published in, or in the one that follows its
+name: yolov8n-fp16, lprnet-int8.
 """
 
 from __future__ import annotations
@@ -13,10 +16,12 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from rockpress.convert.chips.targets import TARGET_NAMES
 from rockpress.convert.convert import Conversion, convert
 from rockpress.convert.request import ConversionRequest, ToolkitSettings
 from rockpress.convert.toolkit.environment import toolkit_version
@@ -29,6 +34,7 @@ from .graph import FLOAT16
 from .records import CHIPS, Published, add_table, read_published, read_tables
 
 _NO_PIXELS = {"ppocrv4_rec"}  # the published conversion leaves mean and std to the caller
+_UNPUBLISHED = {"yolo11n-pose": "yolo11n"}  # no frames per second; input and format as another's
 
 
 def compile_model(
@@ -76,7 +82,7 @@ def _compile_missing(
     tables = read_tables(network.model, toolkit_version(toolkit.python) or "")
     missing = [chip for chip in chips if chip not in tables]
     if missing:
-        save_model(ARCHITECTURES[network.model](), file)
+        save_model(ARCHITECTURES[_without_format(network.model)](), file)
     for chip in missing:
         try:
             conversion = compile_model(network, file, chip, toolkit)
@@ -92,19 +98,30 @@ def _compile_missing(
         )
 
 
+def _without_format(model: str) -> str:
+    return model.removesuffix("-fp16").removesuffix("-int8")
+
+
+def _network(name: str) -> Published:
+    """Return the published network under that name, in the format that follows the name."""
+    published = {network.model: network for network in read_published()}
+    model = _without_format(name)
+    network = published[_UNPUBLISHED.get(model, model)]
+    return replace(network, model=name, dtype=name[len(model) + 1 :] or network.dtype)
+
+
 def main() -> int:
     """Compile what is missing, or of that the models and chips named."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--chip", action="append", choices=CHIPS)
+    parser.add_argument("--chip", action="append", choices=TARGET_NAMES)
     parser.add_argument("--toolkit-python", type=Path, metavar="PATH")
     parser.add_argument("models", nargs="*", metavar="MODEL")
     asked = parser.parse_args()
     toolkit = ToolkitSettings(python=asked.toolkit_python)
-    published = {network.model: network for network in read_published()}
     with tempfile.TemporaryDirectory() as folder:
         for model in asked.models or ARCHITECTURES:
             file = Path(folder) / "model.onnx"
-            _compile_missing(published[model], file, asked.chip or CHIPS, toolkit)
+            _compile_missing(_network(model), file, asked.chip or CHIPS, toolkit)
     return 0
 
 

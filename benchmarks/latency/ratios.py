@@ -1,9 +1,10 @@
 """Compare the estimated ratio of float16 to int8 with what is published, and say its band.
 
-Three looks at it: the same network in both formats (pairs.csv), two networks of one family, one of
-them in float16 (errors.csv, the family left out of the fit), and single layers timed on a board
-(layers.csv), where a ratio is right if both formats are off by the same factor. From the
-repository's root:
+Four looks at it: the same network in both formats (pairs.csv), which holds what the CPU does too or
+is of two versions; what a larger network takes more than a smaller one in the same program, where
+the CPU's part cancels; two networks of one family, one of them in float16 (errors.csv, the family
+left out of the fit); and single layers timed on a board (layers.csv), where a ratio is right if
+both formats are off by the same factor. From the repository's root:
 
     python -m benchmarks.latency.ratios
 """
@@ -44,12 +45,35 @@ class Ratio:
 
 
 def same_network() -> Iterator[Ratio]:
-    """Yield the networks published in both formats."""
+    """Yield the networks published in both formats; none counts, see pairs.csv."""
     for row in _rows(FOLDER / "pairs.csv"):
         chip, model = row["chip"], row["model"]
         estimated = _ms(model, chip, "fp16") / _ms(model, chip, "int8")
         published = float(row["float16_ms"]) / float(row["int8_ms"])
-        yield Ratio(f"{model} on {chip}", published, estimated, row["counts"] == "yes")
+        yield Ratio(f"{model} on {chip}, {row['source']}", published, estimated, counts=False)
+
+
+def larger_less_smaller() -> Iterator[Ratio]:
+    """Yield the ratio of what the largest network of a program takes more than the smallest."""
+    for source, group in groupby(_rows(FOLDER / "pairs.csv"), key=lambda row: row["source"]):
+        rows = sorted(group, key=lambda row: float(row["int8_ms"]))
+        chips, models = ({row[key] for row in rows} for key in ("chip", "model"))
+        if len(chips) == 1 and len(models) > 1:
+            small, large = rows[0], rows[-1]
+            published = _difference(small, large, "float16_ms") / _difference(
+                small, large, "int8_ms"
+            )
+            wide, narrow = (
+                _ms(large["model"], large["chip"], dtype)
+                - _ms(small["model"], small["chip"], dtype)
+                for dtype in ("fp16", "int8")
+            )
+            name = f"{large['model']} less {small['model']}, {source}"
+            yield Ratio(name, published, wide / narrow)
+
+
+def _difference(small: dict[str, str], large: dict[str, str], column: str) -> float:
+    return float(large[column]) - float(small[column])
 
 
 def same_family() -> Iterator[Ratio]:
@@ -83,11 +107,14 @@ def _rows(file: Path) -> list[dict[str, str]]:
 
 def _ms(model: str, chip: str, dtype: str) -> float:
     """Estimate from the table kept of that format: that of the model's own has its plain name."""
-    usual = next(network.dtype for network in read_published() if network.model == model)
+    usual = {network.model: network.dtype for network in read_published()}.get(model, "int8")
     name = model if dtype == usual else f"{model}-{dtype}"
-    latency = estimate(read_tables(name)[chip], find_target(chip))
-    assert latency is not None and latency.ms is not None
-    return latency.ms
+    for toolkit in ("2.3.2", "2.5.0"):
+        if chip in (tables := read_tables(name, toolkit)):
+            latency = estimate(tables[chip], find_target(chip), toolkit)
+            assert latency is not None and latency.ms is not None
+            return latency.ms
+    raise ValueError(f"no table of {name} on {chip}")
 
 
 def _estimated_us(row: dict[str, str]) -> float:
@@ -109,19 +136,20 @@ def _print(title: str, ratios: Sequence[Ratio]) -> None:
     print(f"\n{title}\n  {'':44}{'published':>10}{'estimated':>10}{'off by':>8}")
     for ratio in ratios:
         figures = f"{ratio.published:10.2f}{ratio.estimated:10.2f}{ratio.error:8.2f}"
-        note = "" if ratio.counts else "  two versions, not counted"
+        note = "" if ratio.counts else "  not counted"
         print(f"  {ratio.name:44}{figures}{note}")
 
 
 def main() -> int:
     """Print all of it; exit with 1 when the shipped band does not hold every pair that counts."""
-    networks, family = list(same_network()), list(same_family())
-    _print("one network in float16 and in int8", networks)
+    differences, family = list(larger_less_smaller()), list(same_family())
+    _print("one network in float16 and in int8", list(same_network()))
+    _print("what a larger network takes more, in float16 and in int8", differences)
     _print("a network in float16 and one of its family in int8", family)
     print("\nlayers on a board, estimate over measured (rk3588)")
     for operator, dtype, factors in layer_factors():
         print(f"  {operator:16}{dtype:9}{len(factors):4}  median {median(factors):.2f}")
-    counted = [ratio.error for ratio in (*networks, *family) if ratio.counts]
+    counted = [ratio.error for ratio in (*differences, *family) if ratio.counts]
     print(f"\n{len(counted)} pairs count, the worst is off by {max(counted):.3f}; ", end="")
     print(f"shipped band: a factor of {ratio_band('formats')}")
     return int(max(counted) > ratio_band("formats"))

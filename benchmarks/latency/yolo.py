@@ -104,8 +104,11 @@ def yolov10(scale: Scale, inverted_backbone: bool) -> onnx.ModelProto:
     return g.finish(*_detect(g, [f3, f4, f5], depthwise=True, sums=False))
 
 
-def yolo11(scale: Scale, nested: bool = False) -> onnx.ModelProto:
-    """Return YOLO11; ``nested``: size m and larger have c3 blocks inside every block."""
+def yolo11(scale: Scale, nested: bool = False, pose: bool = False) -> onnx.ModelProto:
+    """Return YOLO11; ``nested``: size m and larger have c3 blocks inside every block.
+
+    ``pose`` has raw key points in place of the sums of scores, and one class.
+    """
     g = Graph()
     c, n = scale.channels, scale.repeats
     x = g.conv(g.input(1, 3, _SIDE, _SIDE), c(64), 3, 2, "silu")
@@ -118,7 +121,17 @@ def yolo11(scale: Scale, nested: bool = False) -> onnx.ModelProto:
     f3 = c3k2(g, g.cat([g.up(middle), p3]), c(256), n(2), nested)
     f4 = c3k2(g, g.cat([g.conv(f3, c(256), 3, 2, "silu"), middle]), c(512), n(2), nested)
     f5 = c3k2(g, g.cat([g.conv(f4, c(512), 3, 2, "silu"), top]), c(1024), n(2), True)
-    return g.finish(*_detect(g, [f3, f4, f5], depthwise=True))
+    features = [f3, f4, f5]
+    return g.finish(*(_raw_pose(g, features) if pose else _detect(g, features, depthwise=True)))
+
+
+def _raw_pose(g: Graph, features: list[Tensor]) -> list[Tensor]:
+    first = features[0].channels
+    outputs = []
+    for f in features:
+        outputs += [_boxes(g, f, max(16, first // 4, 64)), g.conv(_light_pair(g, f, first), 1)]
+        outputs.append(g.conv(_pair(g, f, max(first // 4, 51)), 51))
+    return outputs
 
 
 def _boxes(g: Graph, f: Tensor, hidden: int) -> Tensor:
