@@ -48,7 +48,7 @@ def same_network() -> Iterator[Ratio]:
     """Yield the networks published in both formats; none counts, see pairs.csv."""
     for row in _rows(FOLDER / "pairs.csv"):
         chip, model = row["chip"], row["model"]
-        estimated = _ms(model, chip, "fp16") / _ms(model, chip, "int8")
+        estimated = estimated_ms(model, chip, "fp16") / estimated_ms(model, chip, "int8")
         published = float(row["float16_ms"]) / float(row["int8_ms"])
         yield Ratio(f"{model} on {chip}, {row['source']}", published, estimated, counts=False)
 
@@ -64,8 +64,8 @@ def larger_less_smaller() -> Iterator[Ratio]:
                 small, large, "int8_ms"
             )
             wide, narrow = (
-                _ms(large["model"], large["chip"], dtype)
-                - _ms(small["model"], small["chip"], dtype)
+                estimated_ms(large["model"], large["chip"], dtype)
+                - estimated_ms(small["model"], small["chip"], dtype)
                 for dtype in ("fp16", "int8")
             )
             name = f"{large['model']} less {small['model']}, {source}"
@@ -105,7 +105,7 @@ def _rows(file: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(line for line in lines if not line.startswith("#")))
 
 
-def _ms(model: str, chip: str, dtype: str) -> float:
+def estimated_ms(model: str, chip: str, dtype: str) -> float:
     """Estimate from the table kept of that format: that of the model's own has its plain name."""
     usual = {network.model: network.dtype for network in read_published()}.get(model, "int8")
     name = model if dtype == usual else f"{model}-{dtype}"
