@@ -37,7 +37,8 @@ class Display:
 
 def open_cache(*, fresh: bool = False) -> Cache:
     """Open the user's cache, of which ``fresh`` takes nothing; warn when it cannot be used."""
-    from ..pipeline.caching.stage_cache import Cache, cache_folder
+    from ..pipeline.caching.cache_folder import cache_folder
+    from ..pipeline.caching.stage_cache import Cache
 
     cache = Cache(cache_folder(), fresh=fresh)
     warn(cache.warnings())

@@ -1,9 +1,15 @@
-"""Folders for files in the making: private, locked while in use, swept when a user was killed."""
+"""Folders for files in the making: private, locked while in use, swept when a user was killed.
+
+Each holds a mark that says who made it: its own name, which has a random part, its number in the
+file system, the process and when that was started. A folder is swept only if its mark says all
+this of it, and that process is no more; a name and a lock file alone may be anybody's.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -16,23 +22,24 @@ from .errors import OutputError
 MAKE_SPACE = "make space there, or set TMPDIR to a folder that has some"
 _PREFIX = "rockpress-"
 _LOCK = ".lock"
+_MARK_BYTES = 200
 
 
 @contextmanager
 def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
     """Yield a private folder in ``parent``, the system's temporary folder; it is gone afterwards.
 
-    A process that is killed cannot clean up, so the next one removes what it left: a folder whose
-    lock nobody holds any more. Raises OutputError when no folder can be made.
+    A process that is killed cannot clean up, so the next one removes what it left: a folder with
+    our mark whose lock nobody holds any more. Raises OutputError when no folder can be made.
     """
     parent = parent or Path(tempfile.gettempdir())
     _sweep(parent)
     try:
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        lock = _locked(folder)
     except OSError as error:
         text = f"cannot make a temporary folder: {error.strerror or error}"
         raise OutputError(text, MAKE_SPACE) from error
-    lock = _locked(folder)
     try:
         yield folder
     finally:
@@ -46,31 +53,57 @@ def is_lock(path: Path) -> bool:
 
 
 def _locked(folder: Path) -> int:
-    """Lock the folder; the lock ends with this process, however that ends."""
+    """Mark the folder and lock it; the lock ends with this process, however that ends."""
     new = folder / f"{_LOCK}.new"
     lock = os.open(new, os.O_CREAT | os.O_RDWR, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
+    os.write(lock, _mark(folder, os.getpid()).encode())
     new.rename(folder / _LOCK)  # locked before anybody can see it
     return lock
+
+
+def _mark(folder: Path, process: int) -> str:
+    """Return what the mark of a folder says that a process made, which runs or has ended."""
+    number = folder.lstat().st_ino
+    return f"rockpress {folder.name} {number} {process} {_start_of(process)}\n"
+
+
+def _start_of(process: int) -> str:
+    """Return when a process was started, in ticks since the system was; "" when it has ended."""
+    with suppress(OSError, IndexError):
+        text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+        return text.rpartition(")")[2].split()[19]
+    return ""
 
 
 def _sweep(parent: Path) -> None:
     for lock in parent.glob(f"{_PREFIX}*/{_LOCK}"):
         with suppress(OSError):  # in use, or gone meanwhile
-            if not _is_ours(lock.parent):
+            if not _is_private(lock.parent):
                 continue
-            handle = os.open(lock, os.O_RDWR | os.O_NOFOLLOW)
+            handle = os.open(lock, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _remove(lock.parent)
+                if _is_left(lock.parent, os.read(handle, _MARK_BYTES)):
+                    _remove(lock.parent)
             finally:
                 os.close(handle)
 
 
-def _is_ours(folder: Path) -> bool:
+def _is_private(folder: Path) -> bool:
     """A link of somebody else's in a shared folder may lead anywhere."""
     status = folder.lstat()
     return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+
+
+def _is_left(folder: Path, mark: bytes) -> bool:
+    """Return whether the mark is this folder's, and whoever made it has ended."""
+    match = re.fullmatch(rb"(rockpress .* \d+ (\d+)) (\d*)\n", mark)
+    if match is None:
+        return False
+    process = int(match[2])
+    is_same = os.fsencode(_mark(folder, process)).startswith(match[1] + b" ")
+    return is_same and (not match[3] or match[3] != _start_of(process).encode())
 
 
 def _remove(folder: Path) -> None:

@@ -9,7 +9,7 @@ from typer import Option
 
 from ...core.option_kinds import Number
 from .. import parameters as o
-from ..show import print_json, print_lines
+from ..show import print_json, print_lines, warn
 from ..verb_options import word_reader
 
 app = typer.Typer(add_completion=False)
@@ -32,12 +32,15 @@ def command(
 ) -> None:
     """Show what is kept of finished stages, or remove it."""
     from ...core.errors import OptionError
+    from ...pipeline.caching.cache_folder import cache_folder
+    from ...pipeline.caching.stage_cache import Cache
     from ...report.text.units import size_text
-    from ..model_runs import open_cache
 
     if clear and shrink is not None:
         raise OptionError("--clear removes all, --shrink leaves some", "leave one of the two out")
-    cache = open_cache()
+    cache = Cache(cache_folder())
+    cache.require_own()
+    warn(cache.warnings())
     removed = 0
     if clear or shrink is not None:
         removed = cache.shrink(0 if clear else int((shrink or 0) * 1e9), unused=0)

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from importlib import import_module
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
+from zipfile import BadZipFile
+from zlib import error as zlib_error
 
 import numpy as np
 
@@ -16,7 +19,14 @@ from ...core.types import Array
 _VALUE = "value.json"
 _ARRAYS = "arrays.npz"
 _PACKAGE = __name__.split(".")[0]
+_RESULT = "result"
 _KIND = "__kind__"
+# beyond OSError and ValueError, what NumPy, zipfile and a wrong document raise
+_DAMAGE = (
+    *(ArithmeticError, AttributeError, EOFError, ImportError, LookupError, MemoryError),
+    *(RecursionError, SyntaxError, SystemError, TypeError),
+    *(BadZipFile, TokenError, zlib_error),
+)
 
 
 class NotStorable(Exception):
@@ -29,7 +39,7 @@ def write_value(value: Any, folder: Path) -> None:
     Raises NotStorable for anything else. Nothing is pickled, so reading runs no foreign code.
     """
     arrays: dict[str, Array] = {}
-    text = json.dumps(_encode(value, arrays))
+    text = json.dumps({_RESULT: _encode(value, arrays)})
     if arrays:
         np.savez(folder / _ARRAYS, **arrays)
     (folder / _VALUE).write_text(text, encoding="utf-8")
@@ -37,7 +47,14 @@ def write_value(value: Any, folder: Path) -> None:
 
 def read_value(folder: Path) -> Any:
     """Return the value that was written there. Raises OSError or ValueError when it is damaged."""
-    document = json.loads((folder / _VALUE).read_text(encoding="utf-8"))
+    try:
+        return _read(folder)
+    except _DAMAGE as error:
+        raise ValueError(f"{folder} holds no result: {error}") from error
+
+
+def _read(folder: Path) -> Any:
+    document = json.loads((folder / _VALUE).read_text(encoding="utf-8"))[_RESULT]
     file = folder / _ARRAYS
     if not file.exists():
         return _decode(document, {})
@@ -91,7 +108,7 @@ def _decode(value: Any, arrays: Mapping[str, Array]) -> Any:
 def _dataclass(kind: str) -> type[Any]:
     """Return a dataclass of this package. Raises ValueError for anything else."""
     module, _, name = kind.partition(":")
-    ours = module.startswith(f"{_PACKAGE}.")
+    ours = module.startswith(f"{_PACKAGE}.") and not module.endswith("__main__")  # that would run
     result = getattr(import_module(module), name, None) if ours else None
     if not isinstance(result, type) or not is_dataclass(result):
         raise ValueError(f"{kind} is no result")

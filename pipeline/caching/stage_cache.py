@@ -2,6 +2,7 @@
 
 An entry is a folder named by the digest of its inputs, options and the code that made it. It
 appears whole, by a rename, and is checked when it is read; one that is damaged counts as absent.
+It is copied before it is checked, so that nobody can change it meanwhile.
 So runs may share a cache, and a run that is killed loses only the stage it was in.
 """
 
@@ -24,14 +25,15 @@ from typing import Any, TypeVar
 
 from ...core.diagnostics import Diagnostic
 from ...core.errors import OutputError
-from ...core.files import sha256_of
 from ...core.scratch import scratch_folder
+from .cache_folder import HINT, SUMS, CacheFolder
 from .encoding import NotStorable, read_value, write_value
+from .plain_files import copy_plain, move_plain, read_plain, size_of, sums_of
 
 T = TypeVar("T")
 
 DEFAULT_BYTES = 5 << 30
-_FILES, _SUMS = "files", "sums.json"
+_FILES = "files"
 # what another run may be copying from just now
 _SECONDS_IN_USE = 3600
 # What decides results besides the code and the toolkit, whose version is part of the inputs.
@@ -40,14 +42,6 @@ _LIBRARIES = (
     *("opencv-python-headless", "opencv-python"),  # either serves
 )
 _counts = threading.local()
-
-
-def cache_folder() -> Path:
-    """Return ROCKPRESS_CACHE_DIR, or rockpress in the user's cache folder."""
-    if folder := os.environ.get("ROCKPRESS_CACHE_DIR"):
-        return Path(folder)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "rockpress"
 
 
 @dataclass(frozen=True)
@@ -79,6 +73,7 @@ class Cache:
         read_only: bool = False,
     ) -> None:
         self.folder = folder
+        self._folder = CacheFolder(folder)
         self.read_only = read_only
         self._most = most_bytes
         self._fresh = fresh
@@ -99,7 +94,7 @@ class Cache:
         """
         key = entry_name(kind, inputs)
         if not self._fresh:
-            with suppress(OSError, ValueError, KeyError, TypeError):
+            with suppress(OSError, ValueError, RecursionError, OutputError):
                 value: T = self._read(key, folder)
                 _count("hits")
                 return value
@@ -109,7 +104,7 @@ class Cache:
         folder.mkdir(parents=True, exist_ok=True)
         with scratch_folder() as work:
             result = make(work)
-            _copy(work, folder)
+            copy_plain(work, folder)
             with suppress(NotStorable, OSError, OutputError):  # a full disk must not lose it
                 self._write(key, work, result)
         return result
@@ -120,30 +115,30 @@ class Cache:
 
         It counts as an entry, so it is shown, shrunk and cleared with the others.
         """
-        folder = self._entry(entry_name(kind, inputs))
-        if self._fresh:
+        with scratch_folder() as work:
+            folder = work / "unfinished"
+            with suppress(OSError, OutputError):  # then it cannot be resumed
+                folder = self._begun(entry_name(kind, inputs))
+            yield folder
             shutil.rmtree(folder, ignore_errors=True)
-        yield folder
-        shutil.rmtree(folder, ignore_errors=True)
 
     def warnings(self) -> tuple[Diagnostic, ...]:
         """Return a warning when nothing can be kept in the folder, else none."""
-        lineage = (self.folder, *self.folder.parents)
-        nearest = next(folder for folder in lineage if os.path.lexists(folder))
-        if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK):
+        if not (fault := self._folder.fault()):
             return ()
-        fault = "cannot be written to" if nearest.is_dir() else "is no folder"
-        text = f"nothing is kept of finished stages in {self.folder}: {nearest} {fault}"
-        hint = "set ROCKPRESS_CACHE_DIR to a folder of your own"
-        return (Diagnostic("cache-folder", text, hint),)
+        text = f"nothing is kept of finished stages in {self.folder}: {fault}"
+        return (Diagnostic("cache-folder", text, HINT),)
+
+    def require_own(self) -> None:
+        """Raise OutputError when its folder holds what is somebody else's."""
+        self._folder.require_own()
 
     def entries(self) -> list[Entry]:
         """Return all entries, the longest unused first."""
         entries = []
-        for folder in self.folder.glob("??/*"):
+        for folder in self._folder.entries():
             with suppress(OSError):
-                size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-                entries.append(Entry(folder, size, folder.stat().st_mtime))
+                entries.append(Entry(folder, size_of(folder), folder.stat().st_mtime))
         return sorted(entries, key=lambda entry: entry.used)
 
     def shrink(self, most_bytes: int, *, unused: float = _SECONDS_IN_USE) -> int:
@@ -160,34 +155,43 @@ class Cache:
             left -= entry.bytes
         return total - left
 
-    def _entry(self, key: str) -> Path:
-        return self.folder / key[:2] / key
-
     def _read(self, key: str, folder: Path) -> Any:
-        entry = self._entry(key)
-        sums = json.loads((entry / _SUMS).read_text(encoding="utf-8"))
-        if sums != _sums_of(entry):
-            raise ValueError(f"{entry} is damaged")
-        value = read_value(entry)
-        _copy(entry / _FILES, folder)
+        entry = self._folder.entry(key)
+        with scratch_folder() as work:
+            copy = work / "entry"
+            copy_plain(entry, copy)
+            if json.loads(read_plain(copy / SUMS)) != sums_of(copy, SUMS):
+                raise ValueError(f"{entry} is damaged")
+            value = read_value(copy)
+            move_plain(copy / _FILES, folder)
         if not self.read_only:
             with suppress(OSError):  # an entry that only others may write is as good
                 os.utime(entry)
         return value
 
     def _write(self, key: str, files: Path, value: Any) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._folder.make()
         with scratch_folder(self.folder) as work:
             new = work / "entry"
-            _copy(files, new / _FILES)
+            copy_plain(files, new / _FILES)
             write_value(value, new)
-            (new / _SUMS).write_text(json.dumps(_sums_of(new)), encoding="utf-8")
-            entry = self._entry(key)
+            (new / SUMS).write_text(json.dumps(sums_of(new, SUMS)), encoding="utf-8")
+            entry = self._folder.entry(key)
             entry.parent.mkdir(exist_ok=True)
             if entry.exists():  # it is damaged, or was not to be read
                 entry.rename(work / "old")
             new.rename(entry)
         self.shrink(self._most)
+
+    def _begun(self, key: str) -> Path:
+        """Return the folder of an entry that is not whole, so that its sums fit nothing."""
+        self._folder.make()
+        folder = self._folder.entry(key)
+        if self._fresh:
+            shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / SUMS).write_text("null", encoding="utf-8")
+        return folder
 
 
 def entry_name(kind: str, inputs: Mapping[str, Any]) -> str:
@@ -220,17 +224,6 @@ def unwatched() -> Iterator[None]:
 
 def _count(counter: str) -> None:
     setattr(_counts, counter, getattr(_counts, counter, 0) + 1)
-
-
-def _copy(source: Path, folder: Path) -> None:
-    """Copy all files below ``source``, but for the mark of a scratch folder."""
-    shutil.copytree(source, folder, ignore=lambda *_: [".lock"], dirs_exist_ok=True)
-
-
-def _sums_of(entry: Path) -> dict[str, str]:
-    """Return name -> digest of all files of an entry, but for the one that holds them."""
-    files = (file for file in entry.rglob("*") if file.is_file() and file != entry / _SUMS)
-    return {str(file.relative_to(entry)): sha256_of(file) for file in files}
 
 
 @lru_cache

@@ -18,8 +18,9 @@ from ...core.scratch import scratch_folder
 from ...prune.distillation.distil import distil, require_distillable, require_torch
 from ...prune.distillation.distil_data import TrainingSamples
 from ...prune.distillation.distil_training import Schedule
+from ..caching.cache_folder import cache_folder
 from ..caching.content_keys import key_of
-from ..caching.stage_cache import Cache, cache_folder
+from ..caching.stage_cache import Cache
 from ..options.prune_options import DistilOptions, PruneOptions
 from ..recipes.recipe import Recipe
 

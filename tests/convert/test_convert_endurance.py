@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -174,12 +175,38 @@ def test_a_folder_in_use_is_not_swept(temporary: Path) -> None:
         assert (first / "file").read_text() == "kept"
 
 
-def test_a_folder_of_somebody_else_is_not_swept(temporary: Path) -> None:
+@pytest.mark.parametrize("mark", [None, b"", b"rockpress", b"rockpress rockpress-notes 1 1 1\n"])
+def test_a_folder_of_somebody_else_is_not_swept(temporary: Path, mark: bytes | None) -> None:
     other = temporary / "rockpress-notes"
     other.mkdir()
     (other / "file").write_text("kept")
+    if mark is not None:
+        (other / ".lock").write_bytes(mark)
     with scratch_folder():
         pass
     assert (other / "file").read_text() == "kept"
-    (other / "file").unlink()
-    other.rmdir()
+    shutil.rmtree(other)
+
+
+def test_a_copy_of_a_folder_is_not_swept(temporary: Path) -> None:
+    """Its mark is another's: of another name, or of another folder that had this name."""
+    copies = [temporary / "rockpress-copy", temporary / "moved"]
+    with scratch_folder() as first:
+        (first / "file").write_text("kept")
+        for copy in copies:
+            shutil.copytree(first, copy)
+    copies.append(copies.pop().rename(first))
+    with scratch_folder():
+        pass
+    for copy in copies:
+        assert (copy / "file").read_text() == "kept"
+        shutil.rmtree(copy)
+
+
+def test_a_folder_whose_maker_lives_is_not_swept(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the file system has no locks."""
+    monkeypatch.setattr("rockpress.core.scratch.fcntl.flock", lambda *_: None)
+    with scratch_folder() as first, scratch_folder() as second:
+        assert {first, second} == set(temporary.iterdir())

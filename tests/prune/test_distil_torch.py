@@ -21,7 +21,8 @@ from rockpress.core.graphs.sparsity import sparse_axis
 from rockpress.core.passes.prepare import fixed_input_shapes, prepare_model
 from rockpress.core.progress import Progress
 from rockpress.core.session import Session
-from rockpress.pipeline.caching.stage_cache import Cache, cache_folder
+from rockpress.pipeline.caching.cache_folder import cache_folder
+from rockpress.pipeline.caching.stage_cache import Cache
 from rockpress.prune.distillation import distil_training
 from rockpress.prune.distillation.distil import distil, with_weights
 from rockpress.prune.distillation.distil_data import TrainingSamples
