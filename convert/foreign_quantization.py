@@ -8,7 +8,7 @@ from onnx import ModelProto, NodeProto, TensorProto
 
 from ..core.diagnostics import option
 from ..core.errors import OptionError
-from ..core.graphs.model import ONNX_RUNTIMES
+from ..core.graphs.model_checks import ONNX_RUNTIMES
 from .chips.targets import Target
 
 _FOUR_BITS = ("INT4", "UINT4")

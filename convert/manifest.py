@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from ..core.errors import RockpressError
 from ..core.files import sha256_of, write_text
 from ..core.results.layer_rows import Feed, FeedInput, FeedOutput
+from ..core.text_files import UnreadableFile, read_json
 from ..core.validation import Malformed, require, validated
 from .convert import CompiledModel, Conversion
 
@@ -79,11 +80,11 @@ def read_manifest(path: Path) -> Manifest:
     Raises RockpressError, naming the value, when it is missing, broken, too new, or leads out of
     its own folder.
     """
+    if not path.exists():
+        raise RockpressError(f"{path}: the manifest is missing", _REBUILD)
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise RockpressError(f"{path}: the manifest is missing", _REBUILD) from error
-    except (OSError, ValueError, RecursionError) as error:
+        document = read_json(path)
+    except UnreadableFile as error:
         raise RockpressError(f"{path}: not a manifest: {error}", _REBUILD) from error
     _require_schema(document, path)
     try:

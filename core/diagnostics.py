@@ -20,6 +20,13 @@ Phrase = Callable[[str, Any], str]
 
 # of the private use area, so that no text of a model or a user has them by chance
 _OPEN, _CLOSE = "\ue000", "\ue001"
+_LONGEST_VALUE, _LONGEST_TEXT = 200, 2000
+# a mention of an option as it is, or a value in quotes (no apostrophe), or a word that is too long
+_LONG_VALUE = re.compile(
+    f"({_OPEN}[^{_CLOSE}]*{_CLOSE})"
+    r"|(?<![^\s(\[{=:,])(?:'[^']{199,}'|\"[^\"]{199,}\")"
+    f"|[^\\s/{_OPEN}{_CLOSE}]{{201,}}"
+)
 _MENTION = re.compile(f"{_OPEN}(\\[[^{_CLOSE}]*\\]){_CLOSE}")
 
 
@@ -37,11 +44,13 @@ class Diagnostic:
     subject: str = ""
 
     def __str__(self) -> str:
-        return render(f"{self.text} ({self.hint})" if self.hint else self.text)
+        said = self.rendered()
+        return f"{said.text} ({said.hint})" if said.hint else said.text
 
     def rendered(self) -> Diagnostic:
         """Return the same with its options said in the reader's words."""
-        return replace(self, text=render(self.text), hint=render(self.hint))
+        text, hint = (render(shortened(words)) for words in (self.text, self.hint))
+        return replace(self, text=text, hint=hint)
 
 
 # What a warning of some code costs, the dearest first: the first beginning that fits is its place.
@@ -159,6 +168,24 @@ def mentioned(text: str) -> list[tuple[str, Any]]:
 def render(text: str) -> str:
     """Return the text with every option said in the reader's words."""
     return _MENTION.sub(lambda match: _phrase(*literal_eval(match[1])), text)
+
+
+def shortened(text: str) -> str:
+    """Return a text, not rendered yet, in which no value of somebody else's is endless.
+
+    A value in quotes, or a word that is no path, has 200 characters; all together has 2,000.
+
+    >>> len(shortened(f"{'x' * 99_999!r} is no size")), shortened("as it is")
+    (211, 'as it is')
+    """
+    text = _LONG_VALUE.sub(lambda match: match[1] or _cut(match[0], _LONGEST_VALUE), text)
+    return text if _OPEN in text else _cut(text, _LONGEST_TEXT)
+
+
+def _cut(text: str, longest: int) -> str:
+    """Leave out the middle of what is too long; a quote at the end stays."""
+    half = (longest - 3) // 2
+    return text if len(text) <= longest else f"{text[: longest - 3 - half]}...{text[-half:]}"
 
 
 def _plain(value: Any) -> Any:

@@ -6,7 +6,7 @@ A gate that does not hold is a result, not an error: it exits with 4.
 
 from __future__ import annotations
 
-from .diagnostics import Diagnostic, render
+from .diagnostics import Diagnostic
 
 
 class RockpressError(Exception):
@@ -28,12 +28,12 @@ class RockpressError(Exception):
     @property
     def message(self) -> str:
         """What went wrong, with options in the reader's words; see diagnostics.py."""
-        return render(self.diagnostic.text)
+        return self.diagnostic.rendered().text
 
     @property
     def hint(self) -> str:
         """What to do, in the same words; empty when there is nothing to say."""
-        return render(self.diagnostic.hint)
+        return self.diagnostic.rendered().hint
 
 
 class ModelError(RockpressError):

@@ -172,7 +172,8 @@ class File(Kind):
         return str(Path(text).absolute()) if self.program and "/" in text else text
 
     def load(self, value: Any) -> Path:
-        return Path(require(value, isinstance(value, (str, Path)) and str(value)))
+        is_path = isinstance(value, (str, Path)) and str(value) and "\0" not in str(value)
+        return Path(require(value, is_path))
 
 
 def is_number(value: Any) -> bool:

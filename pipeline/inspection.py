@@ -12,7 +12,7 @@ from onnx import ModelProto, ValueInfoProto, helper
 from ..convert.manifest import Manifest, is_of, manifest_path, read_manifest
 from ..convert.toolkit.rknn_file import RknnFacts, read_rknn
 from ..core.graphs.cut_points import CutPoint, cut_points
-from ..core.graphs.graph import Graph, computed_tensors, fed_inputs
+from ..core.graphs.graph import Graph, computed_tensors, fed_inputs, opset_of
 from ..core.graphs.layers import LayerShape, layers_of
 from ..core.graphs.model import is_qdq, load_model, model_bytes, parameter_count
 from ..core.passes.prepare import input_shapes_of, output_shapes_of
@@ -115,7 +115,7 @@ def _facts(path: Path, model: ModelProto) -> ModelFacts:
     return ModelFacts(
         path=str(path),
         bytes=model_bytes(path),
-        opset=next(e.version for e in model.opset_import if e.domain in ("", "ai.onnx")),
+        opset=opset_of(model),
         producer=f"{model.producer_name} {model.producer_version}".strip(),
         quantized=is_qdq(model),
         inputs=input_shapes_of(model),

@@ -14,6 +14,7 @@ from ...calibration_data.sources.labels import Kind, Labels
 from ...core.diagnostics import option
 from ...core.errors import OptionError, SamplesError
 from ...core.graphs.model import parse_model
+from ...core.text_files import BrokenText, UnreadableFile, read_text
 from ...core.types import Array
 from .measurement import Sums, means
 from .metric import Metric, MetricTable, Outputs, Predictions
@@ -108,13 +109,12 @@ def read_charset(path: Path | None) -> list[str]:
     charset = option("metric-option", {"charset": str(path)})
     try:
         is_model = path.suffix.lower() == ".onnx"
-        text = _held_by(path) if is_model else path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise OptionError(f"{charset}: {error.strerror or error}", "check the path") from error
-    except UnicodeDecodeError as error:
-        raise OptionError(
-            f"{charset}: not UTF-8: {error}", "save it as UTF-8, one character a line"
-        ) from error
+        text = _held_by(path) if is_model else read_text(path)
+    except BrokenText as error:
+        hint = "save it as UTF-8, one character a line"
+        raise OptionError(f"{charset}: {error}", hint) from error
+    except UnreadableFile as error:
+        raise OptionError(f"{charset}: {error}", "check the path") from error
     # not splitlines: a character set may hold line separators of Unicode as characters
     names = [line.rstrip("\r") for line in text.removesuffix("\n").split("\n")]
     if len(names) < 2:

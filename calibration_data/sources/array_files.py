@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import math
+import sys
+import tokenize
 import zipfile
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -25,8 +27,11 @@ MAX_LOADED_BYTES = 8 * 2**30
 LABELS = "labels"
 # A header says type, order and shape: about a hundred bytes.
 _HEADER_BYTES = 4096
+# half of a character in UTF-16
+_FIRST_SURROGATE, _LAST_SURROGATE = 0xD800, 0xDFFF
 
-_READ_ERRORS = (*DECODE_ERRORS, zipfile.BadZipFile)
+# a header that does not end is TokenError
+_READ_ERRORS = (*DECODE_ERRORS, zipfile.BadZipFile, tokenize.TokenError)
 
 
 class _Header(NamedTuple):
@@ -87,7 +92,17 @@ def _array_name(member: zipfile.ZipInfo) -> str:
 def _load(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
     with archive.open(member) as file:
         array: Array = _format.read_array(file, allow_pickle=False)
+    if array.dtype.kind == "U" and array.dtype.itemsize:
+        _require_unicode(array)
     return array
+
+
+def _require_unicode(texts: Array) -> None:
+    """Raise ValueError for numbers that no character has, at which Python fails otherwise."""
+    codes = np.ravel(texts).view(f"{texts.dtype.byteorder}u4")
+    surrogates = (codes >= _FIRST_SURROGATE) & (codes <= _LAST_SURROGATE)
+    if (codes > sys.maxunicode).any() or surrogates.any():
+        raise ValueError("it holds texts that are not Unicode")
 
 
 def _read_header(file: IO[bytes], where: str, texts: bool = False) -> _Header:

@@ -13,6 +13,8 @@ from .boxes import make_boxes
 from .labels import Labels
 from .source_types import ImageArray, Source, TensorArrays
 
+# ImageNet has 1.3 million; what is known of each takes some bytes
+MAX_SAMPLES = 20_000_000
 _CHANNELS = (1, 3, 4)
 # what nobody calls an input of a model; "" is the array of a .npy
 _IMAGES = ("images", "")
@@ -78,7 +80,13 @@ def _sample_count(arrays: dict[str, Array], path: Path) -> int:
             f"{path}: the arrays hold different numbers of samples: {shown}",
             "the first axis of every array is the sample",
         )
-    return next(iter(counts.values()))
+    count = next(iter(counts.values()))
+    if count > MAX_SAMPLES:  # a file may be a thousand times smaller than what its header says
+        raise SamplesError(
+            f"{path}: {count:,} samples; the limit is {MAX_SAMPLES:,}",
+            "the first axis of every array is the sample; save fewer",
+        )
+    return count
 
 
 def _are_images(shape: tuple[int, ...]) -> bool:

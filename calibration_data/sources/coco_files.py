@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.errors import SamplesError
+from ...core.text_files import BrokenText, UnreadableFile, read_json
 from .boxes import FILLED, Boxes, make_boxes
 from .instance_shapes import shape_of_segmentation
-from .label_texts import read_bounded
 from .labels import Labels, ObjectKind
 from .source_types import ImageFiles, Source
 
@@ -55,10 +55,11 @@ def open_coco(path: Path) -> Source:
 
 def _document(path: Path) -> Any:
     try:
-        return json.loads(read_bounded(path, MAX_COCO_BYTES, "too large an annotation file"))
-    except (ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise SamplesError(f"{path}: not a JSON file: {reason}", "save it again") from error
+        return read_json(path, MAX_COCO_BYTES)
+    except BrokenText as error:
+        raise SamplesError(f"{path}: not a JSON file: {error}", "save it again") from error
+    except UnreadableFile as error:
+        raise SamplesError(f"{path}: {error}", "check the path and the file") from error
 
 
 def _kind(annotations: list[Mapping[str, Any]]) -> tuple[ObjectKind, int]:
@@ -107,7 +108,7 @@ def _image(path: Path, name: str) -> Path:
     folder, split = path.parent, path.stem.rpartition("_")[2]
     folders = (folder, folder / "images", folder.parent / split, folder.parent / "images" / split)
     for candidate in folders:
-        if (candidate / name).is_file():
+        if os.path.isfile(candidate / name):  # False too for a name that no file can have
             return candidate / name
     raise SamplesError(
         f"{path}: there is no image {name!r} beside it or in images/",

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core import text_files
 from ...core.errors import SamplesError
+from ...core.text_files import BrokenText, UnreadableFile
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE | re.ASCII)
 _SHOWN = 40
@@ -89,21 +91,8 @@ def _part_key(part: str) -> tuple[int, int, str]:
 def read_text(path: Path) -> str:
     """Read a list in UTF-8 of bounded size. Raises SamplesError."""
     try:
-        return read_bounded(path, MAX_LIST_BYTES, "too large for a list")
-    except UnicodeDecodeError as error:
+        return text_files.read_text(path, MAX_LIST_BYTES)
+    except BrokenText as error:
         raise SamplesError(f"{path}: not a text file in UTF-8", "save it as UTF-8") from error
-
-
-def read_bounded(path: Path, limit: int, verdict: str) -> str:
-    """Read a text of up to ``limit`` bytes; ``verdict`` is on a larger one. Raises SamplesError.
-
-    And UnicodeDecodeError for another encoding than UTF-8.
-    """
-    try:
-        if (size := path.stat().st_size) > limit:
-            raise SamplesError(
-                f"{path}: {size / 2**20:.0f} MB is {verdict}", f"the limit is {limit // 2**20} MB"
-            )
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise SamplesError(f"{path}: {error.strerror or error}", "check the path") from error
+    except UnreadableFile as error:
+        raise SamplesError(f"{path}: {error}", "check the path and the file") from error

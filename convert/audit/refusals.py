@@ -7,7 +7,7 @@ from onnx import ModelProto, NodeProto, TensorProto
 from ...core.diagnostics import option
 from ...core.errors import ModelError
 from ...core.graphs.graph import attributes, opset_of
-from ...core.graphs.model import ONNX_RUNTIMES
+from ...core.graphs.model_checks import ONNX_RUNTIMES
 from ...core.passes.fold_if import deciding_inputs
 from ...core.passes.opset import LAST_KNOWN, misfits
 

@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import ArrayLike
 from onnx import FunctionProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from ..graphs.constants import named_constants
 from ..graphs.graph import attributes, free_name, graphs_in, opset_of
+from ..graphs.inference import with_shapes
 from ..types import Array, Shape
 
 _FIRST_WITH_AXES_AS_INPUT = {"ReduceMean": 18, "Squeeze": 13, "Unsqueeze": 13}
@@ -31,7 +31,7 @@ class TensorFacts:
 
 def facts_of(model: ModelProto) -> TensorFacts:
     """Infer what is known of the tensors of a model."""
-    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    inferred = with_shapes(model)
     types: dict[str, int] = {}
     shapes: dict[str, Shape] = {}
     for graph in graphs_in(inferred.graph):

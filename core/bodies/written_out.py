@@ -10,7 +10,7 @@ from onnx import FunctionProto, ModelProto, NodeProto, TypeProto, helper
 
 from ..graphs.current_form import inlined_functions
 from ..graphs.graph import nodes_in
-from ..graphs.model import ONNX_RUNTIMES
+from ..graphs.model_checks import ONNX_RUNTIMES
 from .body_builder import BodyBuilder, TensorFacts, facts_of
 from .contributed_bodies import CONTRIBUTED_BODIES
 from .standard_bodies import STANDARD_BODIES

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import prod
 
-from onnx import ModelProto, TensorProto, helper
+from onnx import ModelProto, SparseTensorProto, TensorProto, helper
 
-from .graph import refill
-
-# types whose values take a whole number of bytes, and are kept as they are
-_WHOLE_BYTES = {
-    getattr(TensorProto, name)
-    for name in "FLOAT FLOAT16 DOUBLE INT8 UINT8 INT16 UINT16 INT32 UINT32 INT64 UINT64".split()
-}
+from .graph import all_nodes, graphs_in, refill
 
 
 def named_constants(model: ModelProto) -> Iterator[tuple[str, TensorProto]]:
@@ -25,19 +18,19 @@ def named_constants(model: ModelProto) -> Iterator[tuple[str, TensorProto]]:
             yield node.output[0], node.attribute[0].t
 
 
-def unfit_constant(model: ModelProto) -> str | None:
-    """Return the name of a constant whose bytes are not those of its shape; None for no such one.
-
-    ONNX's own inference of shapes would read beyond them.
-    """
-    for name, tensor in named_constants(model):
-        if any(length < 0 for length in tensor.dims):
-            return name
-        if tensor.HasField("raw_data") and tensor.data_type in _WHOLE_BYTES:
-            width = helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
-            if len(tensor.raw_data) != prod(tensor.dims) * width:
-                return name
-    return None
+def all_tensors(model: ModelProto) -> list[TensorProto]:
+    """Return every constant: initializers, and those in nodes, at any depth, sparse ones too."""
+    tensors: list[TensorProto] = []
+    sparse: list[SparseTensorProto] = []
+    for graph in graphs_in(model.graph):
+        tensors += graph.initializer
+        sparse += graph.sparse_initializer
+    for node in all_nodes(model):
+        for attribute in node.attribute:
+            tensors += [attribute.t] if attribute.HasField("t") else attribute.tensors
+            is_one = attribute.HasField("sparse_tensor")
+            sparse += [attribute.sparse_tensor] if is_one else attribute.sparse_tensors
+    return tensors + [part for both in sparse for part in (both.values, both.indices)]
 
 
 def with_external_fed(model: ModelProto) -> ModelProto:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ModelError
+from ..text_files import open_plain
 
 _HEAD = 1 << 16
 _PICKLED = 1 << 20  # of an archive's pickle, which names the classes early
@@ -185,7 +186,7 @@ def format_of_content(path: Path) -> OtherFormat | None:
     """Return what a file is by a content, or a whole name, that no ONNX model has."""
     if path.name in _MEMBERS:
         return _MEMBERS[path.name]
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         head = file.read(_HEAD)
     if head.startswith(b"PK\x03\x04"):
         return _of_archive(path)

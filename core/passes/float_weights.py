@@ -11,7 +11,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from ..graphs.constants import named_constants
 from ..graphs.graph import attributes, drop_unread, free_name, part_of, refill, replace_nodes
-from ..graphs.model import ONNX_RUNTIMES
+from ..graphs.model_checks import ONNX_RUNTIMES
 from ..session import Session
 from ..types import Array
 

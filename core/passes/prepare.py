@@ -11,7 +11,9 @@ from onnx import ModelProto, TensorProto, TypeProto, ValueInfoProto, numpy_helpe
 from ..diagnostics import option
 from ..errors import ModelError, OptionError
 from ..graphs.graph import fed_inputs, refill
-from ..graphs.model import ONNX_RUNTIMES, is_qdq
+from ..graphs.inference import require_fitting, with_shapes
+from ..graphs.model import is_qdq
+from ..graphs.model_checks import ONNX_RUNTIMES
 from ..scratch import scratch_folder
 from ..session import Session
 from ..trim_heap import trim_heap
@@ -58,6 +60,7 @@ def prepare_model(model: ModelProto, input_shapes: Mapping[str, Shape] | None = 
             value.CopyFrom(declared[value.name])  # nothing better is known, and one must be there
     del fixed, folded
     trim_heap()
+    require_fitting(inferred)
     return inferred
 
 
@@ -73,7 +76,7 @@ def _with_shapes(model: ModelProto) -> ModelProto:
         if node.domain == ONNX_RUNTIMES and node.op_type in _QUANTIZERS
     ]
     if not own:
-        return onnx.shape_inference.infer_shapes(model, data_prop=True)
+        return with_shapes(model)
     standard = ModelProto()
     standard.CopyFrom(model)
     for index in own:
@@ -81,7 +84,7 @@ def _with_shapes(model: ModelProto) -> ModelProto:
     for opset in standard.opset_import:
         if not opset.domain:
             opset.version = max(opset.version, _FIRST_16_BIT_OPSET)
-    inferred = onnx.shape_inference.infer_shapes(standard, data_prop=True)
+    inferred = with_shapes(standard)
     for index in own:
         inferred.graph.node[index].domain = ONNX_RUNTIMES
     refill(inferred.opset_import, model.opset_import)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
@@ -11,6 +10,7 @@ from ...core.diagnostics import Diagnostic, option
 from ...core.errors import OptionError, ReportError
 from ...core.results.model_figures import LatencyScale
 from ...core.results.report import EarlierReport, Report, TargetReport, ToolVersion
+from ...core.text_files import BrokenText, UnreadableFile, read_json
 from ...core.validation import Malformed
 from ...report.documents.document import SCHEMA
 from ...report.documents.report_reader import read_report
@@ -51,11 +51,11 @@ def open_last_release(recipe: Recipe) -> LastRelease | None:
 
 def _read(file: Path) -> Report:
     try:
-        document = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse)
-    except OSError as error:
-        raise ReportError(f"{file}: cannot be read: {error.strerror}", _MAKE_ONE) from error
-    except (ValueError, RecursionError) as error:
+        document = read_json(file, strict=True)
+    except BrokenText as error:
         raise ReportError(f"{file}: not a report: {error}", _MAKE_ONE) from error
+    except UnreadableFile as error:
+        raise ReportError(f"{file}: cannot be read: {error}", _MAKE_ONE) from error
     if not isinstance(document, dict) or "schema" not in document or "targets" not in document:
         raise ReportError(f"{file}: not a report of rockpress: it has no schema", _MAKE_ONE)
     if document["schema"] != SCHEMA:
@@ -68,11 +68,6 @@ def _read(file: Path) -> Report:
         return read_report(document)
     except Malformed as error:
         raise ReportError(f"{file}: not a report of rockpress: {error}", _MAKE_ONE) from error
-
-
-def _refuse(name: str) -> None:
-    """Raise ValueError for NaN and infinities, which JSON does not have."""
-    raise ValueError(f"{name} is no number of JSON")
 
 
 def require_kept(recipe: Recipe, report: Path) -> None:

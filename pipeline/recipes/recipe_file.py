@@ -7,7 +7,6 @@ folder. A table ``[models.NAME]`` is one of several models: its keys go before t
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,15 +21,10 @@ from ...core.errors import ModelError, OptionError
 from ...core.list_kinds import MeasuredTimes
 from ...core.option_kinds import File, Kind
 from ...core.options import Option
+from ...core.text_files import BrokenText, UnreadableFile, read_toml
 from ...prune.results.budget import parse_budget
 from ..options.option_table import old_names, options_of, renamed, verbs_with
 from .recipe import VERB, Recipe, recipe_phrase
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 
 _PAGE = "docs/recipe.md lists the keys and what they take"
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -59,10 +53,10 @@ class _Table:
         return OptionError(f"{self.file}: {self.prefix}{key}: {text}", hint)
 
     def text(self, key: str) -> str | None:
-        """Return the value of a key that holds a text, None without it. Raises OptionError."""
+        """Return the value of a key that holds a path, None without it. Raises OptionError."""
         value = self.keys.get(key)
-        if value is not None and not (isinstance(value, str) and value):
-            raise self.error(key, f"{value!r} is not a text")
+        if value is not None and not (isinstance(value, str) and value and "\0" not in value):
+            raise self.error(key, f"{value!r} is not a path")
         return value
 
     def options(self) -> dict[str, Any]:
@@ -122,15 +116,14 @@ def read_jobs(path: Path) -> tuple[ModelJob, ...]:
 
 def _parsed(path: Path) -> dict[str, Any]:
     try:
-        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        return document
-    except OSError as error:
-        raise ModelError(
-            f"cannot read {path}: {error.strerror or error}", "rockpress init writes a recipe"
-        ) from error
-    except (ValueError, RecursionError) as error:  # a number of 5000 digits, lists 1000 deep
+        return read_toml(path)
+    except BrokenText as error:
         hint = "mend that, or see what rockpress init writes"
         raise OptionError(f"{path} is no TOML: {error}", hint) from error
+    except UnreadableFile as error:
+        raise ModelError(
+            f"cannot read {path}: {error}", "rockpress init writes a recipe"
+        ) from error
 
 
 def _tables(top: _Table) -> dict[str, _Table] | None:

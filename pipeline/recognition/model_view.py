@@ -13,8 +13,10 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from ...core.errors import ModelError
 from ...core.graphs.constants import named_constants
 from ...core.graphs.graph import extract_until, fed_inputs, read_by
+from ...core.graphs.inference import with_shapes
 from ...core.types import Array
 
 # one a axis; None where it is free or not known
@@ -209,8 +211,8 @@ def view_of(model: ModelProto, outputs: tuple[str, ...] = (), path: Path = Path(
 
 def _inferred(model: ModelProto) -> dict[str, Dims]:
     graph = model.graph
-    with suppress(onnx.shape_inference.InferenceError):  # whoever runs it says more
-        graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    with suppress(ModelError):  # whoever runs it says more
+        graph = with_shapes(model).graph
     values = [*graph.input, *graph.value_info, *graph.output]
     inferred = {value.name: _dims(value) for value in values if _has_shape(value)}
     return {**inferred, **{name: tuple(tensor.dims) for name, tensor in named_constants(model)}}

@@ -42,20 +42,34 @@ def apply_plan(
             f"{source}: this version does not know the plan's scheme {plan.scheme!r}",
             "quantize again with this version",
         )
-    names = Graph(model).names  # rounded weights may have others
-    tensors = (*plan.activations, *plan.high_precision)
-    strange = next((name for name in tensors if name not in names), None)
-    if strange is not None:
-        raise ModelError(
-            f"{source}: the plan is for another model: this one has no tensor {strange!r}",
-            "quantize this model, or give the one that the plan was made for",
-        )
+    _require_fit(plan, model, source)
     result = QuantizeResult(intended_beside(stem), stem.with_name(f"{stem.name}.plan.toml"), plan)
     base = as_planned(model, plan)
     if find_scheme(plan.scheme).is_qdq:
         save_model(insert_qdq(base, plan), result.path)
     copyfile(source, result.plan_path)  # as it is, with its comments
     return base, result
+
+
+def _require_fit(plan: Plan, model: ModelProto, source: Path) -> None:
+    """Raise ModelError for a plan with a tensor that the model lacks, or has in another shape."""
+    graph = Graph(model)
+    strange = [
+        f"has no tensor {name!r}"
+        for name in (*plan.activations, *plan.high_precision)
+        if name not in graph.names
+    ]
+    for name, weight in plan.weights.items():  # rounded weights may have other names
+        shape = graph.weights[name].shape if name in graph.weights else None
+        if shape is not None and weight.channels not in shape[weight.axis : weight.axis + 1]:
+            strange.append(
+                f"has no {weight.channels} channels along axis {weight.axis} of {name!r}"
+            )
+    if strange:
+        raise ModelError(
+            f"{source}: the plan is for another model: this one {strange[0]}",
+            "quantize this model, or give the one that the plan was made for",
+        )
 
 
 def intended_beside(stem: Path) -> Path:

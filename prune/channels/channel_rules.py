@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from onnx import NodeProto
 
+from ...core.errors import ModelError
 from ...core.graphs.graph import Graph, attributes, constant_value
 from .blocks import find_blocks
 from .dependency_graph import AtomAxis, DependencyGraph, frozen
@@ -231,12 +232,24 @@ def build_dependency_graph(graph: Graph) -> DependencyGraph:
         if rule is None or not _is_plain(dependency, node):
             dependency.freeze_node(node)
         else:
-            rule(dependency, node)
+            _apply(rule, dependency, node)
     for name in graph.output_names:
         dependency.freeze_tensor(name)
     for block in find_blocks(graph):
         dependency.blocks[int(dependency.atoms.make(1)[0])] = block
     return dependency
+
+
+def _apply(rule: Rule, dependency: DependencyGraph, node: NodeProto) -> None:
+    """Raises ModelError for a node whose inputs and outputs do not fit each other."""
+    try:
+        rule(dependency, node)
+    except (ValueError, IndexError) as error:  # of lengths that differ
+        raise ModelError(
+            f"the shapes around node {node.name or node.output[0]!r} ({node.op_type}) do not fit "
+            "each other",
+            "export the model again",
+        ) from error
 
 
 def _is_plain(dependency: DependencyGraph, node: NodeProto) -> bool:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import onnx
 from onnx import ModelProto, NodeProto, numpy_helper
 
 from ...core.graphs.graph import attributes, drop_unread, free_name, set_attribute
+from ...core.graphs.inference import with_shapes
 from ...core.types import Array
 from .blocks import remove_blocks
 from .dependency_graph import DependencyGraph
@@ -24,7 +24,7 @@ def remove_channels(
     whole. Raises ValueError when a tensor would lose all its channels.
     """
     model = without_shapes(dependency, removed, source)
-    return onnx.shape_inference.infer_shapes(model, data_prop=True)
+    return with_shapes(model)
 
 
 def without_shapes(

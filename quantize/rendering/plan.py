@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict, dataclass, field
 from math import isfinite, isnan
 from pathlib import Path
-from typing import Any
 
 import tomli_w
 
 from ...core.errors import ModelError
 from ...core.files import write_text
+from ...core.text_files import UnreadableFile, read_toml
 from ...core.validation import Malformed, require, validated
 from ..choices.names import bits_of, scheme_names
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 SCHEMA = 1
 # what decided which method was taken, where it was not a metric
@@ -165,8 +159,8 @@ def read_plan(path: Path) -> Plan:
     Raises ModelError, naming the value, when it is missing, damaged, or of another schema.
     """
     try:
-        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        document = read_toml(path)
+    except UnreadableFile as error:
         raise ModelError(f"{path}: the plan cannot be read: {error}", "quantize again") from error
     if document.get("schema") != SCHEMA:
         raise ModelError(
@@ -187,6 +181,8 @@ def _require_possible(plan: Plan) -> None:
     bits = bits_of(plan.scheme)
     is_format = bits is not None or plan.scheme in scheme_names()
     require(is_format, "scheme", plan.scheme, "a number format such as w8a8")
+    tensors = {**plan.activations, **plan.weights}
+    require(bits is None or bool(tensors), "activations", tensors, "a table of tensors")
     require(plan.samples >= 0, "samples", plan.samples, "a number of samples")
     dtypes = dict.fromkeys((f"int{bits[1] if bits else 8}", *_WIDE))
     for name, tensor in plan.activations.items():

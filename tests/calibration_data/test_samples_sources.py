@@ -148,7 +148,10 @@ def test_a_binary_list_is_refused(tmp_path: Path) -> None:
 
 def test_an_overlong_list_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(label_texts, "MAX_LIST_BYTES", 10)
-    assert "too large for a list" in refused(write(tmp_path, "l.txt", "a" * 11)).message
+    assert (
+        "it has more than the 0 MB that are read"
+        in refused(write(tmp_path, "l.txt", "a" * 11)).message
+    )
 
 
 def test_csv_with_integer_labels(tmp_path: Path) -> None:
