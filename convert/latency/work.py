@@ -18,6 +18,8 @@ from ..chips.targets import Target
 
 LOOKUPS = ("ExSwish", "exSwish", "Sigmoid", "Gelu", "Mish", "Tanh", "Softmax", "exSDP")
 _COPIES = ("Transpose", "Reshape", "Concat", "Split", "Slice", "Gather", "Expand", "exDataConvert")
+# What 2:4 sparse layers take of the cycles, and of the weights (benchmarks/latency/sparse_pairs.py)
+_SPARSE_CYCLES, _SPARSE_WEIGHTS = 0.5, 0.77
 _BYTES = {"INT8": 1, "UINT8": 1, "BOOL": 1, "INT16": 2, "FLOAT16": 2, "INT64": 8}
 _BLOCK = 16  # bytes of one pixel's channels that are stored together
 _MILLION = 1e6
@@ -65,12 +67,25 @@ def works_of(layers: Sequence[Layer], target: Target, form: Form = FORM) -> tupl
     (1.0, 0.006144)
     """
     usual = _usual_type(layers)
-    return tuple(_work(_retyped(layer, usual), target, form) for layer in layers)
+    return tuple(_work(_prepared(layer, usual, target), target, form) for layer in layers)
 
 
 def _usual_type(layers: Sequence[Layer]) -> str:
     types = Counter(layer.dtype for layer in layers if layer.dtype != "FLOAT")
     return types.most_common(1)[0][0] if types else "FLOAT"
+
+
+def _prepared(layer: Layer, usual: str, target: Target) -> Layer:
+    layer = _retyped(layer, usual)
+    is_sparse = layer.sparse_ratio > 0 and len(layer.input_shapes) > 1
+    return _as_computed(layer, target) if is_sparse else layer
+
+
+def _as_computed(layer: Layer, target: Target) -> Layer:
+    """A 2:4 sparse row has the arithmetic of a dense one, and no traffic for its weights."""
+    weights = _SPARSE_WEIGHTS * prod(layer.input_shapes[1]) * _BYTES.get(layer.dtype, 4)
+    ddr = layer.ddr_cycles + round(weights * target.ddr_cycles_per_kb / 1024)
+    return replace(layer, npu_cycles=round(_SPARSE_CYCLES * layer.npu_cycles), ddr_cycles=ddr)
 
 
 def _retyped(layer: Layer, usual: str) -> Layer:
