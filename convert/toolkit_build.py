@@ -16,8 +16,8 @@ from ..core.progress import SILENT, Progress
 from ..core.types import Shape
 from .chips.targets import Target
 from .handover import ModelInput, calibration_feeds
+from .lowering.average_pooling import with_finer_means
 from .lowering.channel_padding import needs_whole_blocks, with_whole_blocks
-from .lowering.global_pooling import pool_by_mean
 from .lowering.hybrid import with_fused_tensors, with_measured_tensors
 from .lowering.interface import output_casts, with_toolkit_interface
 from .lowering.qdq_lowering import lower_qdq
@@ -94,9 +94,10 @@ def _model_file(task: ToolkitBuild) -> Path:
     model = with_toolkit_interface(task.loaded)
     if task.dtype == "w8a16" and needs_whole_blocks(model):
         model = with_whole_blocks(model)
-    if task.quantization == "qdq" and needs_lowering(task.toolkit.python):
-        model = lower_qdq(model)
-        pool_by_mean(model)
+    if task.quantization == "qdq":
+        model = with_finer_means(model)
+        if needs_lowering(task.toolkit.python):
+            model = lower_qdq(model)
     if model is task.loaded:
         return task.model.resolve()
     path = task.folder / "lowered" / task.model.name
