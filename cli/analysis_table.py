@@ -62,15 +62,14 @@ def _sparse(layer: Layer) -> str:
 
 def _summary(analysis: Analysis, left: str) -> list[str]:
     """Return the lines under the table: latency, memory, the CPU, what bounds the time."""
-    from ..core.results.model_figures import LatencyFigure
-    from ..report.text.latency_text import latency_text
+    from ..report.text.latency_text import build_lines, latency_text
     from ..report.text.units import size_text
 
-    latency = analysis.latency
-    figure = LatencyFigure(latency.kind, latency.ms, latency.low, latency.high) if latency else None
+    figures = analysis.figures
     lines = [
-        f"latency {latency_text(figure) if figure else 'unknown'}; "
-        f"{analysis.cycles['total']:,} cycles of one core"
+        f"latency {latency_text(figures[0]) if figures else 'unknown'}; "
+        f"{analysis.cycles['total']:,} cycles of one core",
+        *build_lines(figures, analysis.throughput, {}),
     ]
     if analysis.memory:
         internal, weights = analysis.memory.internal_bytes, analysis.memory.weight_bytes
@@ -79,5 +78,4 @@ def _summary(analysis: Analysis, left: str) -> list[str]:
             f".rknn {size_text(analysis.bytes)}"
         )
     lines.append(f"{analysis.on_cpu} of {len(analysis.by_cost)} layers on the CPU{left}")
-    shares = ", ".join(f"{bound} {share:.0%}" for bound, share in analysis.shares.items())
-    return [*lines, f"time bound by {shares}"] if shares else lines
+    return [*lines, *build_lines((), (), analysis.shares)]

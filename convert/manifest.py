@@ -18,6 +18,7 @@ from ..core.results.layer_rows import Feed, FeedInput, FeedOutput
 from ..core.text_files import UnreadableFile, read_json
 from ..core.validation import Malformed, require, validated
 from .convert import CompiledModel, Conversion
+from .latency.timed_runs import require_possible_table
 
 SCHEMA = 1
 RKNN_DIGEST = "rknn"  # the role of the .rknn itself among the digests
@@ -128,6 +129,7 @@ def _require_possible(manifest: Manifest) -> None:
     for index, layer in enumerate(manifest.layers):
         cycles = layer.total_cycles
         require(cycles >= 0, f"layers[{index}].total_cycles", cycles, "a number of cycles")
+    require_possible_table(manifest.layers, "layers")
     require(manifest.cycles >= 0, "cycles", manifest.cycles, "a number of cycles")
 
 

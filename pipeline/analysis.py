@@ -10,6 +10,9 @@ from ..convert.convert import Conversion, costs_of, with_scale
 from ..convert.latency.estimate import Latency, LayerCost
 from ..core.diagnostics import Diagnostic, in_order
 from ..core.progress import SILENT, Progress
+from ..core.results.model_figures import LatencyFigure, ThroughputFigure
+from ..report.text.latency_text import bound_shares
+from .figures.build_figures import latency_figures, throughput_figures
 from .filled_recipe import fill_recipe
 from .inspection import ModelFacts, facts_of
 from .measured_scales import measured_scales
@@ -24,8 +27,9 @@ from .tasks.converting import require_toolkit
 class Analysis:
     """One model on one chip: every layer in the order of the graph, and what it costs.
 
-    Cycles are of one NPU core; ``bytes`` is the size of the .rknn. The rows of the model's inputs
-    and outputs are among the layers (Layer.is_boundary).
+    Cycles are of one NPU core; ``bytes`` is the size of the .rknn. ``figures`` are the latency of
+    the NPU alone and in an application. The rows of the model's inputs and outputs are among the
+    layers (Layer.is_boundary).
     """
 
     target: str
@@ -33,6 +37,8 @@ class Analysis:
     quantization: str
     bytes: int
     latency: Latency | None
+    figures: tuple[LatencyFigure, ...]
+    throughput: tuple[ThroughputFigure, ...]
     memory: Memory | None
     layers: tuple[Layer, ...]
     costs: tuple[LayerCost, ...]
@@ -63,12 +69,7 @@ class Analysis:
     @property
     def shares(self) -> dict[str, float]:
         """Return the share of the time by what bounds the layers; {} without times."""
-        total = sum(cost.ms or 0.0 for cost in self.costs)
-        shares: dict[str, float] = {}
-        for cost in self.costs:
-            if cost.ms:
-                shares[cost.bound] = shares.get(cost.bound, 0.0) + cost.ms / total
-        return dict(sorted(shares.items(), key=lambda item: -item[1]))
+        return bound_shares((cost.bound, cost.ms) for cost in self.costs)
 
     def document(self) -> dict[str, Any]:
         """Return the analysis as plain values, with every layer's cost in its row."""
@@ -78,6 +79,8 @@ class Analysis:
             "bytes": self.bytes,
             "cycles": self.cycles,
             "latency": asdict(self.latency) if self.latency else None,
+            "application": next(map(asdict, self.figures[1:]), None),
+            "throughput": [asdict(rate) for rate in self.throughput],
             "memory": asdict(self.memory) if self.memory else None,
             "on_cpu": self.on_cpu,
             "shares": self.shares,
@@ -128,6 +131,8 @@ def _analysis(conversion: Conversion) -> Analysis:
         quantization=conversion.quantization,
         bytes=conversion.bytes,
         latency=conversion.latency,
+        figures=latency_figures(conversion),
+        throughput=throughput_figures(conversion),
         memory=conversion.memory,
         layers=conversion.layers,
         costs=costs_of(conversion),

@@ -30,13 +30,11 @@ from .candidate_feeds import (
     require_same_feed,
     require_same_inputs,
 )
+from .figures.build_figures import compiled_row, layer_rows, ratios_of
 from .figures.figures_of import (
     accuracy_figure,
     changed_samples,
     gate_figures,
-    latency_figures,
-    layer_rows,
-    ratios_of,
     retention_figure,
 )
 from .figures.last_release import open_last_release, require_comparable, with_changes
@@ -252,12 +250,8 @@ def _simulated(
     conversion = with_scale(convert(request, progress), scale)
     warnings = (*_version_warnings(opened.manifest, conversion), *conversion.warnings)
     conversion = replace(conversion, warnings=warnings)
-    row = ModelRow(
-        stage="rknn",
-        path=str(candidate),
-        bytes=candidate.stat().st_size,
-        latency=latency_figures(conversion),
-    )
+    size = candidate.stat().st_size
+    row = replace(compiled_row("rknn", str(candidate), conversion), bytes=size)
     outputs = sample_rows(list(conversion.outputs or ()), evaluation)
     return _Measured(row, outputs, opened.source, quantization == "qdq", conversion)
 

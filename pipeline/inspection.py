@@ -9,6 +9,8 @@ from pathlib import Path
 
 from onnx import ModelProto, ValueInfoProto, helper
 
+from ..convert.chips.targets import find_target
+from ..convert.latency.scaled import estimate_scaled
 from ..convert.manifest import Manifest, is_of, manifest_path, read_manifest
 from ..convert.toolkit.rknn_file import RknnFacts, read_rknn
 from ..core.graphs.cut_points import CutPoint, cut_points
@@ -16,11 +18,13 @@ from ..core.graphs.graph import Graph, computed_tensors, fed_inputs, opset_of
 from ..core.graphs.layers import LayerShape, layers_of
 from ..core.graphs.model import is_qdq, load_model, model_bytes, parameter_count
 from ..core.passes.prepare import input_shapes_of, output_shapes_of
+from ..core.progress import SILENT, Progress
 from ..core.results.family_figure import FamilyFigure
 from ..core.types import Shape
 from ..prune.channels.channel_rules import build_dependency_graph
 from ..prune.channels.groups import find_groups
 from .filled_recipe import fill_recipe
+from .measured_scales import measured_scales
 from .options.sample_options import ModelOptions
 from .recipes.recipe import Recipe
 from .samples.input_sets import require_one_shape
@@ -137,9 +141,12 @@ def _types(values: Iterable[ValueInfoProto]) -> dict[str, str]:
     }
 
 
-def inspect_rknn(path: Path) -> RknnInspection:
+def inspect_rknn(
+    path: Path, recipe: Recipe | None = None, progress: Progress = SILENT
+) -> RknnInspection:
     """Read a ``.rknn``, and the manifest beside it if there is one.
 
+    Its latency is estimated anew from the layers, at the scale of what was measured.
     Raises ModelError when the file is none, RockpressError when the manifest is broken.
     """
     facts = read_rknn(path)
@@ -149,7 +156,10 @@ def inspect_rknn(path: Path) -> RknnInspection:
     disagreements = _disagreements(facts, manifest)
     if not disagreements and not is_of(manifest, path):
         disagreements = ("the file is not the one that it was written for (sha256)",)
-    return RknnInspection(facts, manifest, disagreements)
+    chip = find_target(manifest.target)
+    scales = measured_scales(recipe, [chip], progress) if recipe else {}
+    latency = estimate_scaled(manifest.layers, chip, manifest.toolkit, scales.get(manifest.target))
+    return RknnInspection(facts, replace(manifest, latency=latency), disagreements)
 
 
 def _disagreements(facts: RknnFacts, manifest: Manifest) -> tuple[str, ...]:

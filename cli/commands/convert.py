@@ -87,7 +87,7 @@ def _show(
 
 
 def _document(name: str, outcome: Conversion | RockpressError) -> dict[str, Any]:
-    from ...pipeline.figures.figures_of import latency_figures
+    from ...pipeline.figures.build_figures import latency_figures, throughput_figures
     from ...pipeline.figures.first_look import judged_conversion
     from ...report.documents.document import judgement_document
 
@@ -104,24 +104,27 @@ def _document(name: str, outcome: Conversion | RockpressError) -> dict[str, Any]
         "sqnr_db": {"intended": outcome.closeness.intended_db, "float": outcome.closeness.float_db},
         "cycles": outcome.cycles,
         "latency": latency_figures(outcome),
+        "throughput": throughput_figures(outcome),
         "warnings": [warning.rendered() for warning in outcome.warnings],
     }
 
 
 def _lines(name: str, outcome: Conversion | RockpressError) -> list[str]:
-    from ...pipeline.figures.figures_of import latency_figures
+    from ...pipeline.figures.build_figures import latency_figures, layer_rows, throughput_figures
     from ...pipeline.figures.first_look import judged_conversion
-    from ...report.text.latency_text import latency_text
+    from ...report.text.latency_text import bound_shares, build_lines, latency_text
     from ...report.text.units import size_text
     from ...report.text.verdict import judgement_text
 
     if isinstance(outcome, RockpressError):
         return [f"{name} failed: {outcome.message}"]
     latency = latency_figures(outcome)
+    shares = bound_shares((layer.bound, layer.ms) for layer in layer_rows(outcome))
     return [
         judgement_text(judged_conversion(outcome)),
         f"{outcome.path}: {size_text(outcome.bytes)} for {outcome.target}, {outcome.quantization}, "
         f"rknn-toolkit2 {outcome.toolkit}",
         f"{outcome.cycles:,} cycles; latency {latency_text(latency[0]) if latency else 'unknown'}",
+        *build_lines(latency, throughput_figures(outcome), shares),
         f"how to feed it: rockpress inspect {outcome.path}",
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -50,7 +50,7 @@ def command(
     if model.suffix.lower() == ".rknn":
         if "target" in options:
             raise typer.BadParameter("--target is for ONNX models; a .rknn has its target inside")
-        _inspect_rknn(model, as_json=as_json)
+        _inspect_rknn(model, options, as_json=as_json, quiet=quiet)
         return
     if "measured" in options and "target" not in options:
         raise typer.BadParameter("--measured scales the time on a chip: name it with --target")
@@ -90,10 +90,13 @@ def _analyse(recipe: Recipe, top: int, *, as_json: bool, quiet: bool) -> None:
         show_analysis(analysis, top)
 
 
-def _inspect_rknn(path: Path, *, as_json: bool) -> None:
+def _inspect_rknn(path: Path, options: OptionValues, *, as_json: bool, quiet: bool) -> None:
     from ...pipeline.inspection import inspect_rknn
+    from ...pipeline.recipes.recipe import make_recipe
+    from ..progress_display import watching
 
-    inspection = inspect_rknn(path)
+    with watching(quiet=quiet) as progress:
+        inspection = inspect_rknn(path, make_recipe(path, **options), progress)
     if not as_json:
         _show_rknn(path, inspection)
         return
@@ -101,7 +104,32 @@ def _inspect_rknn(path: Path, *, as_json: bool) -> None:
     names = ("target", "toolkit", "inputs", "outputs")
     best = contents if inspection.manifest else {name: contents[name] for name in names}
     more = {"file": asdict(inspection.file), "disagreements": list(inspection.disagreements)}
+    if inspection.manifest:
+        more |= _costs(inspection.manifest)
     print_json({"schema": o.SCHEMA, **best, "manifest": inspection.manifest is not None, **more})
+
+
+def _costs(manifest: Manifest) -> dict[str, Any]:
+    """Return what the latency in the manifest comes to in an application."""
+    from ...pipeline.figures.build_figures import latency_figures, throughput_figures
+
+    application = latency_figures(manifest)[1:]
+    rates = [asdict(rate) for rate in throughput_figures(manifest)]
+    return {"application": next(map(asdict, application), None), "throughput": rates}
+
+
+def _latency_lines(manifest: Manifest) -> list[str]:
+    from ...pipeline.figures.build_figures import (
+        latency_figures,
+        layer_rows,
+        throughput_figures,
+    )
+    from ...report.text.latency_text import bound_shares, build_lines, latency_text
+
+    figures = latency_figures(manifest)
+    shares = bound_shares((layer.bound, layer.ms) for layer in layer_rows(manifest))
+    lines = [f"latency {latency_text(figure)}" for figure in figures[:1]]
+    return [*lines, *build_lines(figures, throughput_figures(manifest), shares)]
 
 
 def _show_rknn(path: Path, inspection: RknnInspection) -> None:
@@ -130,6 +158,7 @@ def _show_rknn(path: Path, inspection: RknnInspection) -> None:
                 for disagreement in inspection.disagreements
             ),
             f"{manifest.cycles:,} cycles, {len(manifest.layers)} layers{sparse}",
+            *_latency_lines(manifest),
             *_shape_lines(manifest),
             *_feed_lines(manifest),
         ]

@@ -38,10 +38,12 @@ def ratio_band(kind: str) -> float:
     return _RATIOS[kind]
 
 
-def is_slower(ms: float, float16_ms: float) -> bool:
+def is_slower(ms: float, float16_ms: float, kind: str = "formats") -> bool:
     """Return whether a result is slower than the same model in float16, by more than may be error.
+
+    ``kind`` is as for ``ratio_band``: "forms" for a result that is in float16 itself.
 
     >>> is_slower(4.4, 1.92), is_slower(6.79, 5.81)
     (True, False)
     """
-    return ms > ratio_band("formats") * float16_ms
+    return ms > ratio_band(kind) * float16_ms

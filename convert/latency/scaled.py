@@ -26,9 +26,9 @@ _TYPICAL_BAND = 1.3
 
 
 def estimate_scaled(
-    layers: Sequence[Layer], target: Target, toolkit: str | None, scale: LatencyScale
+    layers: Sequence[Layer], target: Target, toolkit: str | None, scale: LatencyScale | None
 ) -> Latency | None:
-    """Return the estimate at a scale, or None when there is no layer table.
+    """Return the estimate at a scale, if there is one, or None when there is no layer table.
 
     >>> from ..chips.targets import find_target
     >>> conv = Layer(1, "Conv", "INT8", "NPU", (), (), 0, 1_000_000, 1_000_000, "c")
@@ -37,8 +37,8 @@ def estimate_scaled(
     True
     """
     latency = estimate(layers, target, toolkit)
-    if latency is None:
-        return None
+    if latency is None or scale is None:
+        return latency
     costs = layer_costs(layers, target, toolkit, typical=True)
     ms = sum(cost.ms or 0.0 for cost in costs)
     own = band_of(ms, target.name)[1] / ms if ms and is_fitted(target) else _TYPICAL_BAND

@@ -20,10 +20,12 @@ class LatencyScale:
 
 @dataclass(frozen=True)
 class LatencyFigure:
-    """One latency in ms with its band; ``kind`` is npu-estimate, host or board.
+    """One latency in ms with its band.
 
-    An estimate for a chip with nothing to fit on has cycles but no milliseconds, unless models that
-    were measured give its ``scale``.
+    ``kind`` is npu-estimate (of the NPU alone), application-estimate (with the conversion of inputs
+    and outputs), host or board. Nine of ten models lie between ``low`` and ``high`` of an estimate.
+    One for a chip with nothing to fit on has cycles but no milliseconds, unless models that were
+    measured give its ``scale``.
     """
 
     kind: str
@@ -32,6 +34,21 @@ class LatencyFigure:
     high: float | None = None
     cycles: int | None = None
     scale: LatencyScale | None = None
+
+
+@dataclass(frozen=True)
+class ThroughputFigure:
+    """Frames a second in an application with so many contexts, each on a core of its own.
+
+    Nine of ten models lie between ``low`` and ``high``. ``basis`` is counted where others have
+    counted what as many contexts gain, and else interpolated.
+    """
+
+    contexts: int
+    fps: float
+    low: float
+    high: float
+    basis: str
 
 
 @dataclass(frozen=True)
@@ -57,6 +74,7 @@ class ModelRow:
     macs: int | None = None
     latency: tuple[LatencyFigure, ...] = ()
     accuracy: AccuracyFigure | None = None
+    throughput: tuple[ThroughputFigure, ...] = ()
 
     @property
     def cycles(self) -> int | None:
@@ -92,12 +110,18 @@ NOTHING_COMPARED = RetentionFigure(None, None, None, None, 0, None, math.nan)
 
 @dataclass(frozen=True)
 class Ratios:
-    """The result over what it is compared with; None where one of the two is unknown."""
+    """The result over what it is compared with; None where one of the two is unknown.
+
+    ``latency_low`` and ``latency_high`` are the band of ``latency``, where that is estimated: nine
+    of ten true ratios lie there.
+    """
 
     size: float | None = None
     latency: float | None = None
     cycles: float | None = None
     macs: float | None = None
+    latency_low: float | None = None
+    latency_high: float | None = None
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,8 @@ class Sparsity:
 class PruningFigure:
     """What pruning did. The ratios are pruned over unpruned, in the number format of the result.
 
+    Nine of ten true ratios of latency lie between ``latency_low`` and ``latency_high``.
+
     ``predicted_ratio`` is that of the ``budget`` (cycles, latency, macs or size) as the search saw
     it, without the compiler; both are None when no channels were to be removed. ``measure`` says
     what the likeness of the ``curve`` is. ``choice`` is which of several plans was kept, and what
@@ -144,12 +146,16 @@ class PruningFigure:
     choice: PlanChoice | None = None
     distillation: Distillation | None = None
     sparsity: Sparsity | None = None
+    latency_ratio: float | None = None
+    latency_low: float | None = None
+    latency_high: float | None = None
 
     @property
     def ratios(self) -> dict[str, float | None]:
         """The ratios that were measured on the models, by what they are of."""
         return {
             "cycles": self.cycles_ratio,
+            "latency": self.latency_ratio,
             "macs": self.macs_ratio,
             "parameters": self.parameters_ratio,
         }

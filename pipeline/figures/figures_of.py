@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from ...accuracy.compare import Comparison
 from ...accuracy.gates import (
@@ -14,19 +14,14 @@ from ...accuracy.gates import (
 )
 from ...calibration_data.images.pictures import picture_uri
 from ...calibration_data.samples import Samples
-from ...convert.convert import Conversion, costs_of
-from ...core.results.layer_rows import LayerRow
 from ...core.results.model_figures import (
     AccuracyFigure,
     LatencyFigure,
     ModelRow,
-    Ratios,
     RetentionFigure,
 )
-from ...core.results.pruning_figures import PruningFigure
 from ...core.results.report import GateFigure
 from ...core.results.sample_rows import ChangedSamples
-from ...prune.results.prune_result import PruneResult
 from ..options.check_options import Gates
 
 
@@ -71,14 +66,6 @@ def changed_samples(comparison: Comparison, samples: Samples) -> ChangedSamples 
     return replace(changes, worst=tuple(worst))
 
 
-def latency_figures(conversion: Conversion) -> tuple[LatencyFigure, ...]:
-    """Return the NPU estimate of a conversion: cycles even where there are no milliseconds."""
-    latency = conversion.latency
-    if latency is None:
-        return ()
-    return (LatencyFigure(**{**asdict(latency), "scale": latency.scale}),)
-
-
 def gate_figures(
     gates: Gates, comparison: Comparison, row: ModelRow, *, is_at_chance: bool
 ) -> tuple[GateFigure, ...]:
@@ -102,51 +89,3 @@ def gate_figures(
     if gates.max_size_mb is not None:
         checked.append(max_size_gate(row.bytes, gates.max_size_mb))
     return (*checked, *standing_gates(comparison.parts))
-
-
-def ratio(part: float | None, whole: float | None) -> float | None:
-    """Return part / whole, or None when either is unknown or nothing."""
-    return part / whole if part is not None and whole else None
-
-
-def ratios_of(result: ModelRow, reference: ModelRow | None) -> Ratios:
-    """Return size, latency, cycles and MACs of a result over those of a reference."""
-    if reference is None:
-        return Ratios()
-    ms = [row.latency[0].ms if row.latency else None for row in (result, reference)]
-    return Ratios(
-        size=ratio(result.bytes, reference.bytes),
-        latency=ratio(*ms),
-        cycles=ratio(result.cycles, reference.cycles),
-        macs=ratio(result.macs, reference.macs),
-    )
-
-
-def layer_rows(conversion: Conversion) -> tuple[LayerRow, ...]:
-    """Return the compiler's layer table, with each layer's part of the estimate."""
-    costs = costs_of(conversion)
-    return tuple(
-        LayerRow(**asdict(layer), **asdict(cost))
-        for layer, cost in zip(conversion.layers, costs, strict=True)
-    )
-
-
-def pruning_figure(
-    result: PruneResult, cycles: float | None, macs: float | None, parameters: float | None
-) -> PruningFigure:
-    """Return what pruning did; the ratios are pruned over unpruned."""
-    return PruningFigure(
-        cycles_ratio=cycles,
-        macs_ratio=macs,
-        parameters_ratio=parameters,
-        budget=result.budget.kind if result.budget else None,
-        predicted_ratio=result.cost_after / result.cost_before if result.budget else None,
-        measure=result.measure,
-        curve=result.curve,
-        groups=result.groups,
-        blocks=result.blocks,
-        attempts=result.attempts,
-        choice=result.choice,
-        distillation=result.distillation,
-        sparsity=result.sparsity,
-    )

@@ -16,6 +16,7 @@ from ...core.results.usual_fidelity import USUAL_INT8
 from ...report.documents.report_reader import metric_details
 from ...report.text.verdict import part_name
 from ..options.check_options import Gates
+from .build_figures import Differing, differing
 
 # a figure whose 95 % interval is wider than this rests on few samples
 _WIDE = 0.1
@@ -39,7 +40,7 @@ def result_warnings(
     own = () if conversion is None else conversion.warnings
     return (
         *_broken_outputs(comparison),
-        *_worse_than_float16(rows),
+        *_worse_than_float16(rows, differing(conversion) if conversion else "formats"),
         *_lost_classes(comparison),
         *_too_few_samples(comparison, gates),
         *_low_similarity(comparison),
@@ -68,14 +69,14 @@ def _broken_outputs(comparison: Comparison) -> Iterator[Diagnostic]:
     )
 
 
-def _worse_than_float16(rows: Sequence[ModelRow]) -> Iterator[Diagnostic]:
+def _worse_than_float16(rows: Sequence[ModelRow], of: Differing) -> Iterator[Diagnostic]:
     """Yield what a result that costs more than the original in float16 costs."""
     reference = next((row for row in rows if row.stage == "reference-float16"), None)
     if reference is None:
         return
     result, hint = rows[-1], f"take {option('scheme', 'float16')}"
     ms = [row.latency[0].ms if row.latency else None for row in (result, reference)]
-    if ms[0] is not None and ms[1] is not None and is_slower(ms[0], ms[1]):
+    if ms[0] is not None and ms[1] is not None and is_slower(ms[0], ms[1], of):
         text = f"estimated slower than in float16, {ms[0]:.2f} ms instead of {ms[1]:.2f}"
         more = f"{hint}, or {option('mixed', 'off')} where tensors are in 16 bits"
         yield Diagnostic("result-slower", text, more)

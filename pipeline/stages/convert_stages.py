@@ -7,8 +7,8 @@ from dataclasses import replace
 from ...accuracy.runners import sample_rows
 from ...convert.toolkit.environment import toolkit_version
 from ...core.progress import Progress
-from ...core.results.model_figures import ModelRow
-from ..figures.figures_of import gate_figures, latency_figures
+from ..figures.build_figures import compiled_row
+from ..figures.figures_of import gate_figures
 from ..figures.robustness import robustness_of
 from ..samples.class_names import class_names
 from ..tasks.converting import NpuFeeds
@@ -81,8 +81,7 @@ class Check(Stage):
             return
         figures.warnings[:] = with_cut_savings(figures.warnings, run, conversion)
         outputs = sample_rows(list(conversion.outputs or ()), run.evaluation)
-        latency = latency_figures(conversion)
-        row = ModelRow("rknn", run.shown(file), conversion.bytes, latency=latency)
+        row = compiled_row("rknn", run.shown(file), conversion)
         figures.comparison = figures.add_form(row, outputs, run, "rknn-simulator")
         figures.gates = gate_figures(
             run.recipe.gates, figures.comparison, row, is_at_chance=figures.base.is_at_chance

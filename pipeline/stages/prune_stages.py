@@ -15,7 +15,7 @@ from ...core.progress import Progress
 from ...core.results.pruning_figures import Distillation
 from ...prune.results.budget import Budget
 from ...prune.results.prune_result import PruneResult
-from ..figures.figures_of import pruning_figure, ratio
+from ..figures.build_figures import pruning_figure, ratio
 from ..tasks.distilling import distil_pruned, distil_task, distillation_warnings
 from ..tasks.pruning import Pruning, budget_of, prune_task, prunes
 from .stage import Stage, on_samples, with_calibration
@@ -119,7 +119,8 @@ class CheckPruned(Stage):
         if pruned is not None and run.unpruned is not None:
             figures.pruning = pruning_figure(
                 pruned.result,
-                ratio(pruned.compiled.cycles, run.unpruned.cycles),
+                pruned.compiled,
+                run.unpruned,
                 ratio(row.macs, whole.macs),
                 # against the folded model: folding BatchNormalization is not what pruning saved
                 ratio(row.parameters, whole.parameters),

@@ -20,15 +20,9 @@ from ...core.results.report import GateFigure, StageRun, TargetReport
 from ...core.results.sample_rows import RobustnessRow
 from ...core.types import Array
 from ...report.documents.report_reader import metric_details
+from ..figures.build_figures import compiled_row, differing, layer_rows, ratios_of
 from ..figures.drift import DriftMeter
-from ..figures.figures_of import (
-    accuracy_figure,
-    changed_samples,
-    latency_figures,
-    layer_rows,
-    ratios_of,
-    retention_figure,
-)
+from ..figures.figures_of import accuracy_figure, changed_samples, retention_figure
 from ..figures.result_warnings import result_warnings
 from ..tasks.quantizing import quantization_figure
 from .baseline import Baseline
@@ -55,8 +49,8 @@ class TargetFigures:
         """Add the original model, compiled to compare with."""
         original = self.base.ready.model
         parameters, macs = parameter_count(original), macs_of(original)
-        latency = latency_figures(conversion)
-        self.rows.append(ModelRow(name, None, conversion.bytes, parameters, macs, latency))
+        row = compiled_row(name, None, conversion)
+        self.rows.append(replace(row, parameters=parameters, macs=macs))
         self.reference_layers = self.reference_layers or tuple(
             LayerTime(layer.name, layer.total_cycles, layer.ms) for layer in layer_rows(conversion)
         )
@@ -100,7 +94,7 @@ def target_report(
         retention=retention_figure(comparison),
         examples=changed_samples(comparison, run.evaluation),
         details=metric_details(comparison.details),
-        ratios=ratios_of(figures.rows[-1], figures.reference),
+        ratios=ratios_of(figures.rows[-1], figures.reference, differing(conversion)),
         pruning=figures.pruning,
         quantization=quantization_figure(run.quantized, factor) if run.quantized else None,
         layers=layer_rows(conversion),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...core.results.model_figures import LatencyFigure, ModelRow, RetentionFigure
+from ...core.results.model_figures import LatencyFigure, ModelRow, Ratios, RetentionFigure
 from ...core.results.report import TargetReport
 from ..text.table import RUNNERS, part_lines
 from ..text.units import count_text, finite, number_text, size_text
@@ -24,7 +24,7 @@ def tiles(target: TargetReport) -> Markup:
         change = _against(ratios.cycles, reference)
         drawn.append(_tile("NPU cycles", count_text(latency.cycles), change))
     if latency and latency.ms is not None:
-        drawn.append(_latency_tile(latency, latency.ms, _against(ratios.latency, reference)))
+        drawn.append(_latency_tile(latency, latency.ms, _latency_against(ratios, reference)))
     return tag("div", drawn, class_="tiles")
 
 
@@ -37,16 +37,28 @@ def _retention_tile(figure: RetentionFigure) -> Markup:
 
 
 def _latency_tile(latency: LatencyFigure, ms: float, change: str) -> Markup:
-    kinds = {"npu-estimate": "estimated", "host": "measured, host CPU", "board": "measured, board"}
+    kinds = {
+        "npu-estimate": "estimated, NPU alone",
+        "host": "measured, host CPU",
+        "board": "measured, board",
+    }
     note = kinds.get(latency.kind, latency.kind)
     if latency.low is not None and latency.high is not None:
-        note += f", {latency.low:.2f} to {latency.high:.2f}"
+        note += f", 90\u00a0% of models within {latency.low:.2f}-{latency.high:.2f}"
     return _tile("Latency", f"{ms:.2f} ms", f"{change}; {note}" if change else note)
 
 
 def _tile(name: str, value: str, note: str) -> Markup:
     above, below = (tag("span", text, class_="muted small") for text in (name, note))
     return tag("div", above, tag("b", value), below, class_="tile")
+
+
+def _latency_against(ratios: Ratios, reference: str) -> str:
+    """Return the change with its band."""
+    if ratios.latency_low is None or ratios.latency_high is None:
+        return _against(ratios.latency, reference)
+    low, high = ratios.latency_low - 1, ratios.latency_high - 1
+    return f"{_against(ratios.latency, reference)} (90\u00a0%: {low:+.1%} to {high:+.1%})"
 
 
 def _against(ratio: float | None, reference: str) -> str:

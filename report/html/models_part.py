@@ -11,6 +11,7 @@ from ...core.results.model_figures import ModelRow, QuantizationFigure
 from ...core.results.report import ChangeFigure, StageRun
 from ..text.changes import change_row, worse_by
 from ..text.feed_text import classes_text
+from ..text.latency_text import build_lines
 from ..text.units import count_text, finite, size_text
 from .charts import ChartPoint, bar, curve
 from .elements import STAGES, bar_row, card, data_table, folded_card
@@ -27,12 +28,19 @@ def models_card(models: Sequence[ModelRow]) -> Markup:
     npu = [(stage, latency) for stage, latency in timed if latency.kind != "host"]
     parts = [
         _bars("Size", sizes, size_text),
-        _bars("Latency", [(stage, latency.ms) for stage, latency in npu], "{:.2f} ms".format),
+        _bars(
+            "Latency of the NPU alone",
+            [(stage, latency.ms) for stage, latency in npu],
+            "{:.2f} ms".format,
+        ),
         _bars("NPU cycles", [(stage, latency.cycles) for stage, latency in npu], count_text),
     ]
     if not npu:
         host = [(stage, latency.ms) for stage, latency in timed]
         parts.append(_bars("Latency on this host's CPU", host, "{:.2f} ms".format))
+    result = models[-1]
+    lines = build_lines(result.latency, result.throughput, {})
+    parts += [tag("p", f"{line[0].upper()}{line[1:]}.", class_="small") for line in lines]
     return card("Before and after", *parts)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import isfinite
 
 from ...core.results.pruning_figures import PrunedGroup, PruningAttempt, PruningFigure
+from ..text.latency_text import ratio_texts
 from ..text.pruning_text import pruning_lines
 from ..text.units import counted, number_text
 from .charts import ChartPoint, bar, curve
@@ -31,12 +32,9 @@ def pruning_card(figure: PruningFigure | None) -> Markup | None:
 
 
 def _changes(figure: PruningFigure) -> str:
-    changes = [
-        f"{'MACs' if name == 'macs' else name} {ratio - 1:+.1%}"
-        for name, ratio in figure.ratios.items()
-        if ratio is not None
-    ]
-    return f"Against the unpruned model in the same format: {', '.join(changes)}."
+    ratios = {"MACs" if name == "macs" else name: value for name, value in figure.ratios.items()}
+    changes = ratio_texts(ratios, figure.latency_low, figure.latency_high)
+    return f"Against the unpruned model in the same format: {changes}."
 
 
 def _trade_off(figure: PruningFigure) -> Markup | None:

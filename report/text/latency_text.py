@@ -1,15 +1,19 @@
-"""Latency in words: the kind of each figure, its band, and what it was scaled by."""
+"""Latency in words: the kind of each figure, its band, what it was scaled by, what bounds it."""
 
 from __future__ import annotations
 
-from ...core.results.model_figures import LatencyFigure, LatencyScale
+from collections.abc import Iterable, Sequence
+
+from ...core.results.model_figures import LatencyFigure, LatencyScale, ThroughputFigure
 from ...core.results.report import TargetReport
 from .units import counted
+
+_ALONE, _APPLICATION = "npu-estimate", "application-estimate"
 
 
 def latency_cell(latency: LatencyFigure) -> str:
     """Return kind and milliseconds, with half the width of an estimate's band in per cent."""
-    where = {"npu-estimate": "NPU", "host": "host", "board": "board"}[latency.kind]
+    where = {_ALONE: "NPU", "host": "host", "board": "board"}[latency.kind]
     if latency.ms is None:
         return f"{where} unknown"
     band = ""
@@ -20,12 +24,14 @@ def latency_cell(latency: LatencyFigure) -> str:
 
 def latency_lines(target: TargetReport) -> list[str]:
     """Say what the words in the latency column mean, and the result's own latency in full."""
-    figures = [(row.stage, figure) for row in target.models for figure in row.latency[:1]]
-    kinds = {figure.kind for _, figure in figures}
+    timed = [row for row in target.models if row.latency]
+    kinds = {row.latency[0].kind for row in timed}
     lines = []
-    if "npu-estimate" in kinds:
-        stage, last = [pair for pair in figures if pair[1].kind == "npu-estimate"][-1]
-        lines.append(f"latency of {stage}: {latency_text(last)}")
+    if _ALONE in kinds:
+        last = [row for row in timed if row.latency[0].kind == _ALONE][-1]
+        lines.append(f"latency of {last.stage}: {latency_text(last.latency[0])}")
+        shares = bound_shares((layer.bound, layer.ms) for layer in target.layers)
+        lines += build_lines(last.latency, last.throughput, shares)
     if "host" in kinds:
         lines.append("host: measured on this CPU in ONNX Runtime (quantized: not optimised)")
     return lines
@@ -35,11 +41,45 @@ def latency_text(latency: LatencyFigure) -> str:
     """Return milliseconds with their kind; an estimate with its band."""
     if latency.ms is None:
         return "no estimate for this chip, only cycles"
-    if latency.kind == "npu-estimate" and latency.low is not None and latency.high is not None:
+    if latency.kind == _ALONE and latency.low is not None and latency.high is not None:
         scaled = f", {scale_text(latency.scale)}" if latency.scale else ""
-        return f"{latency.ms:.2f} ms ({latency.low:.2f}-{latency.high:.2f}) estimated, NPU{scaled}"
+        return f"{_with_band(latency, latency.ms)} estimated, NPU alone{scaled}"
     where = {"host": "measured, host CPU", "board": "measured, board"}[latency.kind]
     return f"{latency.ms:.2f} ms {where}"
+
+
+def build_lines(
+    latency: Iterable[LatencyFigure],
+    throughput: Sequence[ThroughputFigure],
+    shares: dict[str, float],
+) -> list[str]:
+    """Return the lines below that of the NPU alone: an application, and what the time is bound by.
+
+    >>> figure = LatencyFigure("application-estimate", 20.0, 16.0, 25.0)
+    >>> rates = [ThroughputFigure(1, 50.0, 40.0, 62.5, "counted")]
+    >>> rates.append(ThroughputFigure(2, 97.0, 72.5, 129.7, "interpolated"))
+    >>> first, second = build_lines([figure], rates, {"compute": 0.75, "cpu": 0.25})
+    >>> first.partition("; ")[2], second
+    ('frames a second with 1, 2 contexts: 50, 97', 'time bound by compute 75%, cpu 25%')
+    """
+    lines = []
+    for figure in latency:
+        if figure.kind == _APPLICATION and figure.ms is not None:
+            rates = f"; {throughput_text(throughput)}" if throughput else ""
+            text = _with_band(figure, figure.ms)
+            lines.append(f"in an application, with inputs and outputs: {text}{rates}")
+    if shares:
+        bounds = ", ".join(f"{bound} {share:.0%}" for bound, share in shares.items())
+        lines.append(f"time bound by {bounds}")
+    return lines
+
+
+def throughput_text(throughput: Sequence[ThroughputFigure]) -> str:
+    """Return the frames a second with so many contexts."""
+    contexts = ", ".join(str(figure.contexts) for figure in throughput)
+    rates = ", ".join(f"{each.fps:.{0 if each.fps >= 10 else 1}f}" for each in throughput)
+    noun = "context" if contexts == "1" else "contexts"
+    return f"frames a second with {contexts} {noun}: {rates}"
 
 
 def scale_text(scale: LatencyScale) -> str:
@@ -49,3 +89,42 @@ def scale_text(scale: LatencyScale) -> str:
     'scaled by 1.18 from 1 measured model'
     """
     return f"scaled by {scale.factor:.2f} from {counted(scale.models, 'measured model')}"
+
+
+def bound_shares(parts: Iterable[tuple[str, float | None]]) -> dict[str, float]:
+    """Return the share of the time by what bounds the layers, the largest first; {} without it.
+
+    ``parts`` are the layers, each by what bounds it and its ms.
+
+    >>> bound_shares([("compute", 1.0), ("memory", 3.0), ("cpu", None)])
+    {'memory': 0.75, 'compute': 0.25}
+    """
+    sums: dict[str, float] = {}
+    for bound, ms in parts:
+        if ms:
+            sums[bound] = sums.get(bound, 0.0) + ms
+    total = sum(sums.values())
+    ordered = sorted(sums.items(), key=lambda pair: -pair[1])
+    return {bound: ms / total for bound, ms in ordered}
+
+
+def ratio_texts(ratios: dict[str, float | None], low: float | None, high: float | None) -> str:
+    """Return by how much each figure changed; of an estimated latency with its band.
+
+    >>> ratio_texts({"size": 0.5, "latency": 0.7, "macs": None}, 0.6, 0.82)
+    'size -50.0%, latency -30.0% (90 %: -40.0% to -18.0%)'
+    """
+    bands = {}
+    if low is not None and high is not None:
+        bands["latency"] = f" (90 %: {low - 1:+.1%} to {high - 1:+.1%})"
+    return ", ".join(
+        f"{name} {value - 1:+.1%}{bands.get(name, '')}"
+        for name, value in ratios.items()
+        if value is not None
+    )
+
+
+def _with_band(figure: LatencyFigure, ms: float) -> str:
+    if figure.low is None or figure.high is None:
+        return f"{ms:.2f} ms"
+    return f"{ms:.2f} ms (90 % of models within {figure.low:.2f}-{figure.high:.2f})"

@@ -19,7 +19,7 @@ from ...core.results.report import EarlierReport, Report, TargetReport
 from ...core.results.usual_fidelity import USUAL_INT8
 from .chain_text import drift_lines, robustness_lines
 from .changes import changes_lines
-from .latency_text import latency_cell, latency_lines
+from .latency_text import latency_cell, latency_lines, ratio_texts
 from .pruning_text import pruning_lines
 from .units import UNKNOWN, count_text, size_text
 from .verdict import WORDS, part_name, target_verdict
@@ -221,25 +221,21 @@ def _ratio_lines(target: TargetReport) -> list[str]:
         lines.extend(quantization_text(target.quantization))
     if target.pruning is not None:
         form = "int8" if target.model("reference-int8") else "float16"
-        lines.append(f"pruned against unpruned, both {form}: {_ratios(target.pruning.ratios)}")
         pruning = target.pruning
+        texts = ratio_texts(pruning.ratios, pruning.latency_low, pruning.latency_high)
+        lines.append(f"pruned against unpruned, both {form}: {texts}")
         lines += pruning_lines(pruning.blocks, pruning.choice, pruning.distillation)
     sparse = sum(layer.sparse_ratio > 0 for layer in target.layers)
     if sparse:
         lines.append(f"the compiler takes {sparse} layers as 2:4 sparse")
     ratios = asdict(target.ratios)
+    low, high = ratios.pop("latency_low"), ratios.pop("latency_high")
     if any(value is not None for value in ratios.values()):
         pair = "candidate against the baseline, both in ONNX Runtime"
         if target.target is not None:
             pair = "result against the original in float16"
-        lines.append(f"{pair}: {_ratios(ratios)}")
+        lines.append(f"{pair}: {ratio_texts(ratios, low, high)}")
     return lines
-
-
-def _ratios(ratios: dict[str, float | None]) -> str:
-    return ", ".join(
-        f"{name} {value - 1:+.1%}" for name, value in ratios.items() if value is not None
-    )
 
 
 def versions_of(report: Report) -> list[str]:

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.toolkit
 
 OF_A_TARGET = {
     *("target", "toolkit", "quantization", "bytes", "cycles", "latency", "memory", "on_cpu"),
-    *("shares", "layers", "warnings", "seconds"),
+    *("application", "throughput", "shares", "layers", "warnings", "seconds"),
 }
 OF_A_LAYER = {
     *("index", "op", "dtype", "runs_on", "input_shapes", "output_shapes", "ddr_cycles"),
@@ -75,6 +75,13 @@ def test_the_cost_of_every_layer(small_cnn: Path, rockpress: Run) -> None:
     assert (fast["target"], small["target"]) == ("rk3588", "rv1106")
     ms = sum(layer["ms"] for layer in fast["layers"])
     assert fast["latency"]["low"] < ms == pytest.approx(fast["latency"]["ms"])
+    application = fast["application"]
+    assert application["kind"] == "application-estimate"
+    assert application["low"] < application["ms"] < application["high"]
+    assert application["ms"] > fast["latency"]["ms"]
+    assert [rate["contexts"] for rate in fast["throughput"]] == [1, 2, 3]
+    assert fast["throughput"][0]["fps"] == pytest.approx(1000 / application["ms"])
+    assert (small["application"], small["throughput"]) == (None, [])
     assert sum(fast["shares"].values()) == pytest.approx(1)
     assert set(fast["shares"]) <= {layer["bound"] for layer in fast["layers"]}
     assert (small["latency"]["ms"], small["shares"]) == (None, {})
@@ -98,7 +105,7 @@ def test_a_measured_model_sets_the_scale(small_cnn: Path, rockpress: Run, tmp_pa
     code, out, err = rockpress("convert", small_cnn, *ran, "-o", tmp_path / "n.rknn")
     assert code == 0, err
     assert "3.25 ms (" in out
-    assert ") estimated, NPU, scaled by " in out
+    assert ") estimated, NPU alone, scaled by " in out
     assert " from 1 measured model" in out
 
 
@@ -135,10 +142,12 @@ def test_a_table_of_the_dearest_layers(small_cnn: Path, rockpress: Run) -> None:
     assert first[2] == second[2] == "INT8"
     assert {first[3], second[3]} <= {"NPU", "CPU"}
     assert total[0] == "total"
-    assert "estimated, NPU; " in lines[start + 6]
-    assert "for feature maps" in lines[start + 7]
-    assert "cheaper ones: --top " in lines[start + 8]
-    assert lines[start + 9].startswith("time bound by ")
+    assert "estimated, NPU alone; " in lines[start + 6]
+    assert lines[start + 7].startswith("in an application, with inputs and outputs: ")
+    assert "frames a second with 1 context: " in lines[start + 7]
+    assert "for feature maps" in lines[start + 8]
+    assert "cheaper ones: --top " in lines[start + 9]
+    assert lines[start + 10].startswith("time bound by ")
 
 
 def test_float16_and_a_chip_without_milliseconds(small_cnn: Path, rockpress: Run) -> None:

@@ -167,7 +167,7 @@ def test_a_latency_of_another_scale_is_told(tmp_path: Path) -> None:
     for old, codes in ((target(), ["baseline-scale"]), (scaled, [])):
         (one,) = compared(tmp_path, report(old), report(scaled)).targets
         assert [warning.code for warning in one.warnings] == codes
-    assert ", NPU, scaled by 1.18 from 1 measured model" in "\n".join(
+    assert ", NPU alone, scaled by 1.18 from 1 measured model" in "\n".join(
         to_tables(report(scaled))[0].lines
     )
 

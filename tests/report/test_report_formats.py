@@ -26,6 +26,7 @@ from rockpress.core.results.model_figures import (
     ModelRow,
     Ratios,
     RetentionFigure,
+    ThroughputFigure,
 )
 from rockpress.core.results.report import GateFigure, Report, StageRun, TargetReport, ToolVersion
 from rockpress.report.formats import format_suffixes, md, rendered, xml
@@ -123,7 +124,7 @@ def test_gates_are_test_cases_of_a_suite_for_each_target() -> None:
         **{
             "size": "859.3 kB",
             "cycles": "241466",
-            "latency": "2.81 ms (2.51-3.20) estimated, NPU",
+            "latency": "2.81 ms (90 % of models within 2.51-3.20) estimated, NPU alone",
             "retention": "0.9975",
         },
     }
@@ -165,6 +166,20 @@ def test_markdown_begins_with_the_verdict() -> None:
     assert lines[2] == "**cls.v2.onnx** · rockpress 0.1.0 · rknn-toolkit2 2.5.0"
     good = replace(GOOD, gates=GOOD.gates[:1])
     assert md.render(report(good)).startswith("# rockpress: ✅ pass: min-retention 0.98 holds")
+
+
+@pytest.mark.parametrize("suffix", [".html", ".md"])
+def test_an_application_and_the_ratio_have_lines_of_their_own(suffix: str) -> None:
+    application = LatencyFigure("application-estimate", 4.0, 3.2, 5.0)
+    rates = tuple(ThroughputFigure(n, 250.0 * n, 200.0 * n, 312.5 * n, "counted") for n in (1, 2))
+    result = replace(GOOD.models[1], latency=(NPU, application), throughput=rates)
+    ratios = Ratios(0.86, 0.7, 0.96, 1.0, 0.6, 0.82)
+    shown = replace(GOOD, models=(GOOD.models[0], result), ratios=ratios)
+    text = re.sub(r"[\\\xa0]", " ", rendered(report(shown), suffix)).replace("  ", " ")
+    assert "n an application, with inputs and outputs: 4.00 ms (90 % of models within 3.20" in text
+    assert "frames a second with 1, 2 contexts: 250, 500" in text
+    assert "(90 %: -40.0% to -18.0%)" in text
+    assert "90 % of models within 2.51" in text
 
 
 @pytest.mark.parametrize("suffix", [".html", ".md", ".xml"])

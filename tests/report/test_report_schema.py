@@ -17,8 +17,12 @@ from rockpress.core.errors import ToolkitError
 from rockpress.core.results.layer_rows import Feed, FeedInput, FeedOutput, LayerRow, LayerTime
 from rockpress.core.results.model_figures import (
     NOTHING_COMPARED,
+    LatencyFigure,
+    LatencyScale,
+    ModelRow,
     QuantizationFigure,
     Ratios,
+    ThroughputFigure,
     TradeoffFigure,
 )
 from rockpress.core.results.pruning_figures import (
@@ -57,6 +61,15 @@ PRUNING = PruningFigure(
     choice=PlanChoice("uniform", "divergence", {"searched": 0.2, "uniform": 0.1}),
     distillation=Distillation(True, "agreement", 0.08, 0.02, 0.9, 0.95, 800, 300.0, 192, 64),
     sparsity=Sparsity((SparseLayer("c", "input", 64, 0.01),), ("d",), "agreement", 0.99),
+    latency_ratio=0.7,
+    latency_low=0.6,
+    latency_high=0.82,
+)
+NPU = LatencyFigure("npu-estimate", 4.0, 3.2, 5.0, 1000, LatencyScale(1.2, 2, 1.1))
+BUILT = ModelRow(
+    *("rknn", "rk3588/m.rknn", 100),
+    latency=(NPU, LatencyFigure("application-estimate", 4.5, 3.6, 5.6)),
+    throughput=(ThroughputFigure(1, 222.0, 178.0, 277.0, "counted"),),
 )
 LAYER = LayerRow(
     *(1, "Conv", "INT8", "NPU", ((1, 3, 4, 4),), ((1, 8, 4, 4),), 1, 2, 3, "Conv:c", 4, 5, 0.5),
@@ -76,6 +89,8 @@ def whole(small_cnn: Path, labelled_folder: Path) -> Report:
     full = replace(
         target,
         target="rk3588",
+        models=(*target.models, BUILT),
+        ratios=Ratios(0.5, 0.7, 0.6, 0.5, 0.6, 0.82),
         pruning=PRUNING,
         quantization=QuantizationFigure(
             *("gptq", 24, {"gptq": math.inf, "mse": 20.0}, 2),
@@ -94,7 +109,7 @@ def whole(small_cnn: Path, labelled_folder: Path) -> Report:
             ("cat", "dog"),
         ),
         drift=(DriftRow("rknn", None, None, 0.9, None, 0.9, 20.0, math.inf),),
-        gates=(GateFigure("min-retention", 0.9, 1.0, True),),
+        gates=(GateFigure("min-retention", 0.9, 1.0, True, "low"),),
         changes=(ChangeFigure("size", 1.0, 2.0, 1.0),),
         warnings=(Diagnostic("some-code", "seen", "do"),),
     )

@@ -1,0 +1,136 @@
+"""What a build costs, by the compiler's layer table: latency, frames a second, layers, ratios."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Literal
+
+from ...convert.chips.targets import find_target
+from ...convert.convert import CompiledModel, Conversion, costs_of
+from ...convert.latency.application import ApplicationTime, application_ms
+from ...convert.latency.bands import ratio_band
+from ...convert.latency.throughput import throughputs
+from ...core.results.layer_rows import LayerRow
+from ...core.results.model_figures import LatencyFigure, ModelRow, Ratios, ThroughputFigure
+from ...core.results.pruning_figures import PruningFigure
+from ...prune.results.prune_result import PruneResult
+
+# what two builds of a model differ in: their form alone, or their number format
+Differing = Literal["forms", "formats"]
+
+
+def latency_figures(built: CompiledModel) -> tuple[LatencyFigure, ...]:
+    """Return the estimate of the NPU alone, and of an application where others have timed some.
+
+    The former has cycles even where there are no milliseconds.
+    """
+    latency = built.latency
+    if latency is None:
+        return ()
+    alone = LatencyFigure(**{**asdict(latency), "scale": latency.scale})
+    application = _application(built)
+    if application is None:
+        return (alone,)
+    return alone, LatencyFigure("application-estimate", *application, scale=latency.scale)
+
+
+def throughput_figures(built: CompiledModel) -> tuple[ThroughputFigure, ...]:
+    """Return the frames a second with one context and more, up to the chip's cores."""
+    application = _application(built)
+    if application is None:
+        return ()
+    rates = throughputs(application, find_target(built.target))
+    return tuple(ThroughputFigure(**asdict(rate)) for rate in rates)
+
+
+def _application(built: CompiledModel) -> ApplicationTime | None:
+    """Return the time in an application, which is no surer than that of the NPU in it."""
+    latency = built.latency
+    if latency is None or not latency.ms or latency.low is None or latency.high is None:
+        return None
+    whole = application_ms(latency.ms, built.layers, find_target(built.target))
+    if whole is None:
+        return None
+    low, high = (whole.ms * end / latency.ms for end in (latency.low, latency.high))
+    return ApplicationTime(whole.ms, min(low, whole.low), max(high, whole.high))
+
+
+def compiled_row(stage: str, path: str | None, built: Conversion) -> ModelRow:
+    """Return the row of a form that was compiled."""
+    figures, throughput = latency_figures(built), throughput_figures(built)
+    return ModelRow(stage, path, built.bytes, latency=figures, throughput=throughput)
+
+
+def layer_rows(built: CompiledModel) -> tuple[LayerRow, ...]:
+    """Return the compiler's layer table, with each layer's part of the estimate."""
+    costs = costs_of(built)
+    return tuple(
+        LayerRow(**asdict(layer), **asdict(cost))
+        for layer, cost in zip(built.layers, costs, strict=True)
+    )
+
+
+def ratio(part: float | None, whole: float | None) -> float | None:
+    """Return part / whole, or None when either is unknown or nothing."""
+    return part / whole if part is not None and whole else None
+
+
+def differing(built: CompiledModel) -> Differing:
+    """Return what a build differs in from the original model in float16."""
+    return "forms" if built.quantization == "float16" else "formats"
+
+
+def ratios_of(result: ModelRow, reference: ModelRow | None, of: Differing | None = None) -> Ratios:
+    """Return size, latency, cycles and MACs of a result over those of a reference.
+
+    Where both latencies are estimated, ``of`` says what the two differ in, and with it how sure
+    their ratio is.
+    """
+    if reference is None:
+        return Ratios()
+    ms = [row.latency[0].ms if row.latency else None for row in (result, reference)]
+    latency = ratio(*ms)
+    return Ratios(
+        ratio(result.bytes, reference.bytes),
+        latency,
+        ratio(result.cycles, reference.cycles),
+        ratio(result.macs, reference.macs),
+        *_band(latency, of),
+    )
+
+
+def _band(latency: float | None, of: Differing | None) -> tuple[float | None, float | None]:
+    if latency is None or of is None:
+        return None, None
+    return latency / ratio_band(of), latency * ratio_band(of)
+
+
+def pruning_figure(
+    result: PruneResult,
+    pruned: CompiledModel,
+    unpruned: CompiledModel,
+    macs: float | None,
+    parameters: float | None,
+) -> PruningFigure:
+    """Return what pruning did, by builds in one number format; the ratios are over unpruned."""
+    ms = [built.latency.ms if built.latency else None for built in (pruned, unpruned)]
+    latency = ratio(*ms)
+    low, high = _band(latency, "forms")
+    return PruningFigure(
+        cycles_ratio=ratio(pruned.cycles, unpruned.cycles),
+        latency_ratio=latency,
+        latency_low=low,
+        latency_high=high,
+        macs_ratio=macs,
+        parameters_ratio=parameters,
+        budget=result.budget.kind if result.budget else None,
+        predicted_ratio=result.cost_after / result.cost_before if result.budget else None,
+        measure=result.measure,
+        curve=result.curve,
+        groups=result.groups,
+        blocks=result.blocks,
+        attempts=result.attempts,
+        choice=result.choice,
+        distillation=result.distillation,
+        sparsity=result.sparsity,
+    )

@@ -1,0 +1,93 @@
+"""What a build costs: the NPU alone, an application, contexts, and ratios with their bands."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from rockpress.convert.chips.compiler_log import Layer
+from rockpress.convert.chips.targets import find_target
+from rockpress.convert.convert import CompiledModel
+from rockpress.convert.latency.bands import ratio_band
+from rockpress.convert.latency.estimate import estimate
+from rockpress.core.results.model_figures import LatencyFigure, LatencyScale, ModelRow, Ratios
+from rockpress.pipeline.figures.build_figures import (
+    differing,
+    latency_figures,
+    layer_rows,
+    ratios_of,
+    throughput_figures,
+)
+
+X = ((1, 64, 56, 56),)
+LAYERS = (
+    Layer(1, "ConvRelu", "INT8", "NPU", X, X, 90_000, 4_000_000, 4_000_000, "Conv:a"),
+    Layer(2, "OutputOperator", "INT8", "CPU", X, (), 0, 0, 0, "OutputOperator:y"),
+)
+
+
+def built(chip: str, scale: LatencyScale | None = None) -> CompiledModel:
+    latency = estimate(LAYERS, find_target(chip))
+    assert latency is not None
+    return CompiledModel(
+        target=chip,
+        toolkit="2.5.0",
+        quantization="qdq",
+        layers=LAYERS,
+        cycles=4_000_000,
+        latency=replace(latency, scale=scale),
+    )
+
+
+def test_the_npu_alone_and_an_application_are_told_apart() -> None:
+    alone, application = latency_figures(built("rk3588"))
+    assert (alone.kind, application.kind) == ("npu-estimate", "application-estimate")
+    assert alone.ms is not None and application.ms is not None
+    assert application.ms > alone.ms
+    assert (alone.cycles, application.cycles) == (4_000_000, None)
+    first, _, third = throughput_figures(built("rk3588"))
+    assert first.fps == pytest.approx(1000 / application.ms)
+    assert first.fps < third.fps < 3 * first.fps
+
+
+def test_an_application_is_no_surer_than_the_npu_in_it() -> None:
+    model = built("rk3588")
+    assert model.latency is not None and model.latency.ms is not None
+    unsure = replace(model.latency, low=model.latency.ms / 3, high=model.latency.ms * 3)
+    _, application = latency_figures(replace(model, latency=unsure))
+    assert application.ms is not None
+    assert application.low == pytest.approx(application.ms / 3)
+    assert application.high == pytest.approx(application.ms * 3)
+
+
+@pytest.mark.parametrize(("chip", "kinds"), [("rk3562", ["npu-estimate"]), ("rv1106", [])])
+def test_where_nobody_has_timed_an_application_there_is_none(chip: str, kinds: list[str]) -> None:
+    figures = latency_figures(built(chip))
+    assert [figure.kind for figure in figures if figure.ms is not None] == kinds
+    assert throughput_figures(built(chip)) == ()
+
+
+def test_the_layers_add_up_to_the_scaled_estimate() -> None:
+    plain, scaled = (layer_rows(built("rk3588", each)) for each in (None, LatencyScale(1.5, 1)))
+    sums = [sum(row.ms or 0 for row in rows) for rows in (plain, scaled)]
+    assert sums[1] == pytest.approx(1.5 * sums[0])
+    assert {row.bound for row in plain} <= {"compute", "memory", "activation", "cpu", "overhead"}
+
+
+def test_a_ratio_has_the_band_of_what_differs() -> None:
+    reference = ModelRow("reference-float16", None, 100, latency=(npu(10.0),))
+    result = ModelRow("rknn", None, 50, latency=(npu(5.0),))
+    assert ratios_of(result, reference) == Ratios(0.5, 0.5, 1.0)
+    formats, forms = (ratios_of(result, reference, of) for of in ("formats", "forms"))
+    assert formats.latency == forms.latency == 0.5
+    assert formats.latency_high == pytest.approx(0.5 * ratio_band("formats"))
+    assert forms.latency_low == pytest.approx(0.5 / ratio_band("forms"))
+    assert (formats.latency_high or 0) > (forms.latency_high or 0)
+    model = built("rk3588")
+    assert differing(model) == "formats"
+    assert differing(replace(model, quantization="float16")) == "forms"
+
+
+def npu(ms: float) -> LatencyFigure:
+    return LatencyFigure("npu-estimate", ms, ms / 1.2, ms * 1.2, 1000)
