@@ -11,6 +11,9 @@ from typing import Any
 
 from .option_kinds import Choice, Kind, is_number, require
 
+# milliseconds that a model may have taken
+_SHORTEST, _LONGEST = 1e-6, 1e9
+
 
 @dataclass(eq=False, repr=False)
 class Numbers(Kind):
@@ -93,7 +96,7 @@ class MeasuredTimes(Kind):
         words = list(value) if isinstance(value, (list, tuple)) else [value]
         for word in words:
             path, ms = measured_time(require(word, isinstance(word, str)))
-            require(word, path and (ms is None or (is_number(ms) and ms > 0)))
+            require(word, path and (ms is None or (is_number(ms) and _SHORTEST <= ms <= _LONGEST)))
         return tuple(words)
 
     def schema(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -71,11 +72,11 @@ def measured_files(recipe: Recipe) -> list[Path]:
     for word in recipe.latency.measured:
         path, ms = measured_time(word)
         files.append(Path(path))
-        if ms is None and Path(path).is_file():
+        if ms is None and os.path.isfile(path):
             runs = read_record(Path(path)).runs
             files += [_beside(Path(path), run.model.file) for run in runs if run.model.file]
     manifests = [manifest_path(file) for file in files if file.suffix.lower() == _RKNN]
-    return [file for file in dict.fromkeys([*files, *manifests]) if file.is_file()]
+    return [file for file in dict.fromkeys([*files, *manifests]) if os.path.isfile(file)]
 
 
 def _all_measured(
@@ -131,7 +132,7 @@ def _of_rknn(word: str, path: Path, ms: float, targets: Mapping[str, Target]) ->
 
 def _table_beside(path: Path, digest: str | None = None) -> _LayerTable:
     """Return the layers of a ``.rknn`` by its manifest. Raises RockpressError."""
-    if not path.is_file():
+    if not os.path.isfile(path):  # False for a name that no file can have, too
         raise ModelError(f"{path}: the file does not exist", "give the path of a .rknn file")
     manifest = read_manifest(manifest_path(path))
     if digest not in (None, sha256_of(path)):

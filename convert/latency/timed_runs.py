@@ -5,7 +5,6 @@ It is what sets the scale of an estimate, and has room for all that a later fit 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,12 +12,13 @@ from statistics import median
 from typing import Literal
 
 from ...core.errors import ReportError
+from ...core.text_files import BrokenText, UnreadableFile, read_json
 from ...core.validation import Malformed, require, validated
 from ..chips.compiler_log import Layer
 
 SCHEMA = 1
-_MOST_BYTES = 64 << 20
 _LARGEST = 1 << 40  # of any number in a layer table; so that products of them are finite
+_SHORTEST, _LONGEST = 1e-6, 1e9  # milliseconds
 _HINT = "docs/measured.md says what such a file holds"
 
 
@@ -128,24 +128,17 @@ def read_record(path: Path) -> RunRecord:
 
 def _document(path: Path) -> object:
     try:
-        if not path.is_file() or path.stat().st_size > _MOST_BYTES:
-            is_large = path.is_file()
-            why = (
-                f"it has more than {_MOST_BYTES >> 20} MB" if is_large else "there is no such file"
-            )
-            raise ReportError(f"{path}: cannot be read: {why}", _HINT)
-        document: object = json.loads(path.read_text(encoding="utf-8"))
-        return document
-    except OSError as error:
-        raise ReportError(f"{path}: cannot be read: {error.strerror}", _HINT) from error
-    except (ValueError, RecursionError) as error:
+        return read_json(path)
+    except BrokenText as error:
         raise ReportError(f"{path}: not a record of timed runs: {error}", _HINT) from error
+    except UnreadableFile as error:
+        raise ReportError(f"{path}: cannot be read: {error}", _HINT) from error
 
 
 def _require_possible(run: TimedRun, key: str) -> None:
     """Raise Malformed for a time, count or layer that there cannot be."""
     times = [run.ms.median] if isinstance(run.ms, MedianTime) else run.ms
-    is_time = bool(times) and all(0 < ms < _LARGEST for ms in times)
+    is_time = bool(times) and all(_SHORTEST <= ms <= _LONGEST for ms in times)
     require(is_time, f"{key}.ms", list(times), "times in ms, all above 0")
     for name, count in (("contexts", run.contexts), ("cores", run.cores)):
         require(0 < count < _LARGEST, f"{key}.{name}", count, "a number from 1 up")

@@ -98,6 +98,7 @@ def test_what_cannot_be_told_is_refused(tmp_path: Path) -> None:
     cases: list[tuple[list[object], tuple[str, ...], str]] = [
         ([f"{old}=3"], ("rk3576",), "is for rk3588, not for rk3576"),
         ([f"{tmp_path / 'gone.rknn'}=3"], ("rk3588",), "the file does not exist"),
+        ([f"{'long' * 99}.rknn=3"], ("rk3588",), "the file does not exist"),
         ([f"{model}=3"], ("rk3588", "rk3576"), "does not say on which of rk3588, rk3576"),
         (["old=3"], ("rk3588",), "'old' is no .onnx, no .rknn, and no model of a record"),
         ([record(tmp_path, {"model": {"name": "a"}})], ("rk3562",), "has no run of the NPU alone"),
@@ -127,7 +128,9 @@ def test_a_build_that_is_not_the_one_that_ran_is_refused(tmp_path: Path) -> None
         scales(f"{old}=3")
 
 
-@pytest.mark.parametrize("word", ["old.rknn", "old.rknn=", "=3", "old.rknn=0", "old.rknn=nan"])
+@pytest.mark.parametrize(
+    "word", ["old.rknn", "old.rknn=", "=3", "old.rknn=0", "old.rknn=nan", "a.rknn=5e-324"]
+)
 def test_words_that_are_no_time(word: str, rockpress: Run) -> None:
     with pytest.raises(OptionError):
         make_recipe("m.onnx", measured=[word])
