@@ -57,6 +57,12 @@ def _format(view: AuditView, node: NodeProto, quantization: str) -> str:
     return "float16" if quantization == "float16" else "int8"
 
 
+def leaves_npu(graph: Graph, node: NodeProto, target: Target, dtype: str) -> bool:
+    """Return whether the compiler gives a node to the CPU in a number format, int8 or float16."""
+    rows = off_npu(target.name, "float16" if dtype == "float16" else "int8")
+    return any(row.operator == node.op_type and _applies(row, graph, node) for row in rows)
+
+
 def _applies(row: OffNpu, graph: Graph, node: NodeProto) -> bool:
     if not _depends_on_input(graph, node):
         return False  # constants and shapes decide it: the toolkit folds it

@@ -1,0 +1,1 @@
+"""The compiler's layer table as it is expected, without a build."""
