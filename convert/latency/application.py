@@ -6,7 +6,8 @@ and, where the model takes its input in float16, what the CPU needs to convert i
 milliseconds are those of rknn_run alone with the board at its highest clocks, which is what the
 estimate and the published tables give. The coefficients come from programs that others have timed
 (benchmarks/latency/application_fit.py, applications.csv); docs/latency.md says how good they are.
-The program is one in C that copies an int8 model's picture in as bytes and its outputs out as int8.
+The program is one in C that copies an int8 model's picture in as bytes and its outputs out as int8;
+on rv1126b one in Python that gets them as float32.
 What the picture takes is in the factor, since nearly all have 640x640. Chips for which nobody has
 published such times have none.
 """
@@ -44,6 +45,7 @@ _FITS = {
     "rk3576": ApplicationFit(1.29, 1.85),
     "rk3566": _RK356X,
     "rk3568": _RK356X,
+    "rv1126b": ApplicationFit(1.0, 21.4),
 }
 # 90 % of the families that were left out, each with the same weight, are off by less
 BAND = 1.25

@@ -6,7 +6,7 @@ of coefficients for the layer tables of each.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 from packaging.version import InvalidVersion, Version
 
@@ -25,6 +25,25 @@ class Coefficients:
     host: float  # ms for each million elements that the CPU computes
     handover: float  # ms for each layer on the CPU
 
+    def slower(self, by: float, memory: float) -> Coefficients:
+        """Return those of an NPU of the same kind: all on it times ``by``, memory times both.
+
+        >>> Coefficients(1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0).slower(10.0, 2.0).moved
+        80.0
+        """
+        factors = {
+            field.name: by * (memory if field.name in _OF_MEMORY else 1.0)
+            for field in fields(self)
+            if field.name not in _OF_THE_CPU
+        }
+        return replace(self, **{name: f * getattr(self, name) for name, f in factors.items()})
+
+
+_OF_MEMORY = {"traffic", "moved", "broadcast", "read"}
+_OF_THE_CPU = {"host", "handover"}
+# rv1126b is an rk3576 that is slower by so much, and its memory by so much more, as the few
+# programs say that have been timed on it (benchmarks/latency/rv1126b_fit.py)
+RV1126B = 1.5, 1.6
 
 # From benchmarks/latency/fit.py: compute, traffic, activation, moved, launch, host, handover
 _RK3566 = Coefficients(1.25, 2.12, 1.2, 0.422, 0.0105, 36.2, 0.107)
@@ -38,6 +57,10 @@ FITTED: dict[str, dict[str, Coefficients]] = {
         "rk3568": _RK3566,
     },
 }
+
+
+for _fits in FITTED.values():
+    _fits["rv1126b"] = _fits["rk3576"].slower(*RV1126B)
 
 
 def is_fitted(target: Target) -> bool:

@@ -74,8 +74,13 @@ def estimate(layers: Sequence[Layer], target: Target, toolkit: str | None = None
     fit = coefficients_of(target, toolkit)
     if fit is None:
         return Latency("npu-estimate", None, None, None, cycles)
-    ms = sum(sum(_parts(work, fit).values()) for work in works_of(layers, target))
+    ms = total_ms(layers, target, fit)
     return Latency("npu-estimate", ms, *band_of(ms, target.name), cycles)
+
+
+def total_ms(layers: Sequence[Layer], target: Target, fit: Coefficients) -> float:
+    """Return the milliseconds of all layers with these coefficients."""
+    return sum(sum(_parts(work, fit).values()) for work in works_of(layers, target))
 
 
 def layer_costs(

@@ -17,6 +17,7 @@ from rockpress.convert.latency.application import (
     ApplicationTime,
     application_ms,
 )
+from rockpress.convert.latency.estimate import estimate
 from rockpress.convert.latency.throughput import GAIN_BAND, gain, throughputs
 
 
@@ -79,7 +80,26 @@ def test_a_float16_input_takes_longer_and_is_less_certain() -> None:
 
 def test_only_chips_with_timed_programs_have_a_time() -> None:
     named = {target.name for target in TARGETS if application_ms(10.0, rows(), target)}
-    assert named == {"rk3588", "rk3576", "rk3566", "rk3568"}
+    assert named == {"rk3588", "rk3576", "rk3566", "rk3568", "rv1126b"}
+
+
+def test_rv1126b_is_an_rk3576_that_is_slower_as_its_programs_say() -> None:
+    fitting = import_module("benchmarks.latency.rv1126b_fit")
+    fitted = fitting.fit(fitting.programs())
+    assert len(fitting.programs()) == 7
+    for program in fitting.programs():
+        latency = estimate(program.layers, find_target("rv1126b"), "2.3.2")
+        assert latency is not None and latency.ms is not None
+        assert latency.ms == pytest.approx(program.npu_ms(fitted), rel=0.08), program.model
+        time = application_ms(latency.ms, program.layers, find_target("rv1126b"))
+        assert time is not None
+        assert time.low < program.ms < time.high, program.model
+
+
+@pytest.mark.parametrize("by", ["model", "family"])
+def test_programs_of_rv1126b_are_inside_the_band_when_left_out(by: str) -> None:
+    errors = import_module("benchmarks.latency.rv1126b_fit").left_out(by)
+    assert max(exp(abs(error)) for _, error in errors) < BAND
 
 
 @pytest.mark.parametrize("chip", ["rk3588", "rk3576"])

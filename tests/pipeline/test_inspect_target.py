@@ -151,10 +151,10 @@ def test_a_table_of_the_dearest_layers(small_cnn: Path, rockpress: Run) -> None:
 
 
 def test_float16_and_a_chip_without_milliseconds(small_cnn: Path, rockpress: Run) -> None:
-    line = ["inspect", small_cnn, "--target", "rv1126b", "--quantize", "off"]
+    line = ["inspect", small_cnn, "--target", "rk2118", "--quantize", "off"]
     code, out, err = rockpress(*line)
     assert code == 0, err
-    assert "rv1126b, float16, rknn-toolkit2" in out
+    assert "rk2118, float16, rknn-toolkit2" in out
     assert "no estimate for this chip, only cycles" in out
     assert "bound by" not in out
     assert "FLOAT16" in out
