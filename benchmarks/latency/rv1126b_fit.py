@@ -109,8 +109,8 @@ def left_out(by: str) -> Iterator[tuple[Program, float]]:
 def splits() -> list[float]:
     """Return the NPU's time in splits of the programs' that meet them nearly as well as the best.
 
-    Over the fitted one, for all programs; a speed is set, the rest fitted to it without a prior, and
-    the root mean square error may be a fifth larger than the smallest.
+    Over the fitted one, for all programs: a speed is set, the rest fitted to it without a prior,
+    and the root mean square error may be a fifth larger than the smallest.
     """
     found = [_at_speed(by) for by in np.arange(0.6, 2.61, 0.1)]
     least = min(error for error, _ in found)
