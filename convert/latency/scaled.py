@@ -22,7 +22,7 @@ from .estimate import Latency, LayerCost, estimate, layer_costs
 UNSCALED = LatencyScale(1.0, 0)
 # By what factor an estimate from typical coefficients is off at most in nine of ten cases, apart
 # from a factor that all of a chip have in common.
-_TYPICAL_BAND = 1.3
+TYPICAL_BAND = 1.3
 
 
 def estimate_scaled(
@@ -41,7 +41,7 @@ def estimate_scaled(
         return latency
     costs = layer_costs(layers, target, toolkit, typical=True)
     ms = sum(cost.ms or 0.0 for cost in costs)
-    own = band_of(ms, target.name)[1] / ms if ms and is_fitted(target) else _TYPICAL_BAND
+    own = band_of(ms, target.name)[1] / ms if ms and is_fitted(target) else TYPICAL_BAND
     band, ms = scaled_band(own, scale), scale.factor * ms
     return replace(latency, ms=ms, low=ms / band, high=ms * band, scale=scale)
 
