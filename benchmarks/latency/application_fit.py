@@ -13,8 +13,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import groupby
-from math import exp, log
+from math import ceil, exp, log
 from statistics import fmean, median
 
 import numpy as np
@@ -33,6 +32,7 @@ from .ratios import estimated_ms
 from .records import FOLDER, read_published, read_tables
 
 CHIPS = ("rk3588", "rk3576", "rk3566")
+TOOLKIT = "2.3.2"  # of the published times
 # Where the fit starts from and is held to, as logarithms with their standard deviations: a tenth
 # more than the NPU alone, and copies of 2.5 ns an element.
 _PRIOR = ((log(1.1), 0.3), (log(2.5), 0.4))
@@ -65,6 +65,7 @@ def _runs() -> Iterator[Run]:
     estimated = {
         (row["chip"], row["model"]): float(row["family_left_out_ms"])
         for row in read_rows("errors.csv")
+        if row.get("toolkit", TOOLKIT) == TOOLKIT
     }
     for row in read_rows("applications.csv"):
         chip, model = row["chip"], row["model"]
@@ -128,14 +129,15 @@ def _judged(fitted: ApplicationFit, run: Run) -> tuple[Run, float, float]:
     return run, log_error(fitted, run, run.npu_ms), log_error(fitted, run, run.estimated_ms)
 
 
+def all_judged() -> list[tuple[Run, float, float]]:
+    """Return the errors of all programs whose family or source the fit has not seen."""
+    return [*other_source(), *(error for chip in CHIPS for error in left_out(chip))]
+
+
 def band() -> float:
-    """Return the factor within which 90 % of all are, every family with the same weight."""
-    errors = [*other_source(), *(error for chip in CHIPS for error in left_out(chip))]
-    errors.sort(key=lambda error: error[0].family)
-    families = [list(group) for _, group in groupby(errors, lambda error: error[0].family)]
-    weighted = sorted((abs(error), 1 / len(group)) for group in families for *_, error in group)
-    reached = np.cumsum([weight for _, weight in weighted]) / len(families)
-    return exp(weighted[int(np.searchsorted(reached, 0.9))][0])
+    """Return the factor within which nine of ten of them are, the NPU's time estimated."""
+    factors = sorted(exp(abs(error)) for *_, error in all_judged())
+    return factors[ceil(0.9 * len(factors)) - 1]
 
 
 def conversions() -> list[float]:
@@ -146,7 +148,7 @@ def conversions() -> list[float]:
             chip, model = row["chip"], row["model"]
             on_npu = estimated_ms(model, chip, "fp16") - estimated_ms(model, chip, "int8")
             whole = float(row["float16_ms"]) - float(row["int8_ms"])
-            layers = read_tables(f"{model}-fp16", "2.3.2")[chip]
+            layers = read_tables(f"{model}-fp16", TOOLKIT)[chip]
             more.append((whole - fit(of_chip(chip)).factor * on_npu) * 1e6 / float16_inputs(layers))
     return more
 
@@ -163,7 +165,7 @@ def _line(title: str, errors: Iterable[float]) -> str:
 
 
 def main() -> int:
-    """Print it; exit with 1 when the shipped band is not the one found."""
+    """Print it; exit with 1 when the shipped band does not hold nine of ten."""
     for chip in CHIPS:
         errors = list(left_out(chip))
         print(f"{chip}: {fit(of_chip(chip))}, {len(errors)} programs    mean  median   worst")
@@ -174,7 +176,7 @@ def main() -> int:
     print(_line("the first source against itself", repeated()))
     print("to float16, ms a million elements:", *(f"{ms:.0f}" for ms in sorted(conversions())))
     print(f"band: a factor of {band():.3f}, shipped {BAND}")
-    return int(abs(band() - BAND) > 0.01)
+    return int(band() > BAND)
 
 
 if __name__ == "__main__":

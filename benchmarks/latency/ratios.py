@@ -28,6 +28,8 @@ from rockpress.core.types import Shape
 
 from .records import FOLDER, read_published, read_tables
 
+_PUBLISHED_WITH = "2.3.2"  # the toolkit of the tables that the published times are fitted with
+
 
 @dataclass(frozen=True)
 class Ratio:
@@ -79,7 +81,11 @@ def _difference(small: dict[str, str], large: dict[str, str], column: str) -> fl
 def same_family() -> Iterator[Ratio]:
     """Yield pairs of different networks of one family, of which the first is in float16."""
     networks = {network.model: network for network in read_published()}
-    rows = _rows(FOLDER / "errors.csv")
+    rows = [
+        row
+        for row in _rows(FOLDER / "errors.csv")
+        if row.get("toolkit", _PUBLISHED_WITH) == _PUBLISHED_WITH
+    ]
     for chip in sorted({row["chip"] for row in rows}):
         there = [(networks[row["model"]], row) for row in rows if row["chip"] == chip]
         for wide, in_float16 in there:
@@ -109,7 +115,7 @@ def estimated_ms(model: str, chip: str, dtype: str) -> float:
     """Estimate from the table kept of that format: that of the model's own has its plain name."""
     usual = {network.model: network.dtype for network in read_published()}.get(model, "int8")
     name = model if dtype == usual else f"{model}-{dtype}"
-    for toolkit in ("2.3.2", "2.5.0"):
+    for toolkit in (_PUBLISHED_WITH, "2.5.0"):
         if chip in (tables := read_tables(name, toolkit)):
             latency = estimate(tables[chip], find_target(chip), toolkit)
             assert latency is not None and latency.ms is not None
