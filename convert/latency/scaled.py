@@ -46,6 +46,19 @@ def estimate_scaled(
     return replace(latency, ms=ms, low=ms / band, high=ms * band, scale=scale)
 
 
+def proportional_ms(layers: Sequence[Layer], target: Target, toolkit: str | None) -> float:
+    """Return a time that is right in proportion to others of the chip, without a fit too.
+
+    >>> from ..chips.targets import find_target
+    >>> conv = Layer(1, "Conv", "INT8", "NPU", (), (), 0, 1_000_000, 1_000_000, "c")
+    >>> one, two = (proportional_ms([conv] * n, find_target("rv1106"), None) for n in (1, 2))
+    >>> two / one
+    2.0
+    """
+    costs = layer_costs(layers, target, toolkit, typical=True)
+    return sum(cost.ms or 0.0 for cost in costs)
+
+
 def costs_scaled(
     layers: Sequence[Layer], target: Target, toolkit: str | None, scale: LatencyScale | None
 ) -> tuple[LayerCost, ...]:

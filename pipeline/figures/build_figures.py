@@ -9,6 +9,7 @@ from ...convert.chips.targets import find_target
 from ...convert.convert import CompiledModel, Conversion, costs_of
 from ...convert.latency.application import ApplicationTime, application_ms
 from ...convert.latency.bands import ratio_band
+from ...convert.latency.scaled import TYPICAL_BAND, proportional_ms
 from ...convert.latency.throughput import throughputs
 from ...core.results.layer_rows import LayerRow
 from ...core.results.model_figures import LatencyFigure, ModelRow, Ratios, ThroughputFigure
@@ -105,6 +106,24 @@ def _band(latency: float | None, of: Differing | None) -> tuple[float | None, fl
     return latency / ratio_band(of), latency * ratio_band(of)
 
 
+def forms_ratio(
+    result: CompiledModel, reference: CompiledModel
+) -> tuple[float | None, float | None, float | None]:
+    """Return the ratio of the times of two forms in one number format, and its interval.
+
+    A chip with no fit has a ratio too, by typical coefficients: less sure than one with.
+    """
+    if result.latency is None or reference.latency is None:
+        return None, None, None
+    latency = ratio(result.latency.ms, reference.latency.ms)
+    if latency is not None:
+        return (latency, *_band(latency, "forms"))
+    target = find_target(result.target)
+    ms = [proportional_ms(built.layers, target, built.toolkit) for built in (result, reference)]
+    typical = ms[0] / ms[1]
+    return typical, typical / TYPICAL_BAND, typical * TYPICAL_BAND
+
+
 def pruning_figure(
     result: PruneResult,
     pruned: CompiledModel,
@@ -113,9 +132,7 @@ def pruning_figure(
     parameters: float | None,
 ) -> PruningFigure:
     """Return what pruning did, by builds in one number format; the ratios are over unpruned."""
-    ms = [built.latency.ms if built.latency else None for built in (pruned, unpruned)]
-    latency = ratio(*ms)
-    low, high = _band(latency, "forms")
+    latency, low, high = forms_ratio(pruned, unpruned)
     return PruningFigure(
         cycles_ratio=ratio(pruned.cycles, unpruned.cycles),
         latency_ratio=latency,

@@ -14,6 +14,7 @@ from rockpress.convert.latency.estimate import estimate
 from rockpress.core.results.model_figures import LatencyFigure, LatencyScale, ModelRow, Ratios
 from rockpress.pipeline.figures.build_figures import (
     differing,
+    forms_ratio,
     latency_figures,
     layer_rows,
     ratios_of,
@@ -87,6 +88,18 @@ def test_a_ratio_has_the_band_of_what_differs() -> None:
     model = built("rk3588")
     assert differing(model) == "formats"
     assert differing(replace(model, quantization="float16")) == "forms"
+
+
+@pytest.mark.parametrize("chip", ["rk3588", "rv1106"])
+def test_two_forms_have_a_ratio_also_on_a_chip_without_milliseconds(chip: str) -> None:
+    model = built(chip)
+    twice = replace(model, layers=(*model.layers, *model.layers))
+    if model.latency is not None and model.latency.ms is not None:
+        twice = replace(twice, latency=replace(model.latency, ms=2 * model.latency.ms))
+    latency, low, high = forms_ratio(twice, model)
+    assert latency == pytest.approx(2)
+    assert low is not None and high is not None
+    assert high / low == pytest.approx((ratio_band("forms") if chip == "rk3588" else 1.3) ** 2)
 
 
 def npu(ms: float) -> LatencyFigure:
