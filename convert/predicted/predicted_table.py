@@ -10,8 +10,8 @@ from onnx import ModelProto
 from ...core.graphs.graph import Graph
 from ..audit.audit_view import view_of
 from ..chips.compiler_log import Layer
-from ..chips.latency import estimate
 from ..chips.targets import Target
+from ..latency.estimate import estimate
 from .fused_operator import FusedOperator
 from .fusions import fused_operators
 from .layer_rows import RowMaker
