@@ -102,7 +102,7 @@ def _without_format(model: str) -> str:
     return model.removesuffix("-fp16").removesuffix("-int8")
 
 
-def _network(name: str) -> Published:
+def network_of(name: str) -> Published:
     """Return the published network under that name, in the format that follows the name."""
     published = {network.model: network for network in read_published()}
     model = _without_format(name)
@@ -121,7 +121,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         for model in asked.models or ARCHITECTURES:
             file = Path(folder) / "model.onnx"
-            _compile_missing(_network(model), file, asked.chip or CHIPS, toolkit)
+            _compile_missing(network_of(model), file, asked.chip or CHIPS, toolkit)
     return 0
 
 

@@ -37,3 +37,19 @@ def test_both_formats_of_a_layer_are_off_by_the_same_factor() -> None:
 def test_a_result_is_slower_only_outside_the_band() -> None:
     assert is_slower(10 * FACTOR + 0.1, 10)
     assert not is_slower(10 * FACTOR - 0.1, 10)
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "shape"),
+    [
+        ("yolov8n", "int8", (1, 3, 640, 640)),
+        ("yolov8n-fp16", "fp16", (1, 3, 640, 640)),
+        ("lprnet-int8", "int8", (1, 3, 24, 94)),
+        ("yolo11n-pose-fp16", "fp16", (1, 3, 640, 640)),
+    ],
+)
+def test_a_format_may_follow_the_name_of_what_is_compiled(
+    name: str, dtype: str, shape: tuple[int, ...]
+) -> None:
+    network = import_module("benchmarks.latency.compile").network_of(name)
+    assert (network.model, network.dtype, network.shape) == (name, dtype, shape)
