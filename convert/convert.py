@@ -23,10 +23,11 @@ from ..core.results.model_figures import LatencyScale
 from ..core.scratch import scratch_folder
 from ..core.types import Shape
 from .audit.cpu_layers import cpu_warnings
+from .build_attempt import BuildAttempt
 from .chips.compiler_log import Layer, Memory, log_of_largest, parse_layers, parse_memory
 from .chips.sparse_layers import sparse_layers, sparse_warnings
 from .chips.targets import find_target
-from .fallbacks import FUSING_LEVEL, BuildAttempt, build_or_fall_back
+from .fallbacks import FUSING_LEVEL, build_or_fall_back
 from .fidelity import PROBES, UNKNOWN, Closeness, Probe, noise
 from .float_source import float_source
 from .handover import ModelInput, Sample, inputs_of, write_dataset, write_samples

@@ -16,21 +16,24 @@ A QDQ model:
 
 Any other model: at level 3, then at level 2. The next is tried when the compiler crashed, when it
 printed REGTASK lines (a value did not fit its register, so the board would compute something else
-than the simulator), when the simulator computes NaN, or when it is not faithful (fidelity.py).
+than the simulator), when the simulator computes NaN, or when it is not faithful or lossy
+(fidelity.py). A faithful build is kept where no later one is closer by more than 1 dB: the earlier,
+the faster.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from ..core.diagnostics import Diagnostic, option
 from ..core.errors import ToolkitError
+from .build_attempt import BuildAttempt, best_of
 from .built_outputs import matched_outputs
-from .fidelity import UNKNOWN, Closeness, Probe
+from .fidelity import Closeness, Probe
 from .float_source import FloatSource
 from .toolkit.failures import (
     ToolkitCrashed,
@@ -71,36 +74,6 @@ _INSTEAD = {
 }
 
 
-@dataclass(frozen=True)
-class BuildAttempt:
-    """One build that was tried. ``trouble`` says what is wrong with it, "" when nothing is."""
-
-    task: ToolkitBuild
-    built: BuildResult | None = None
-    warnings: tuple[Diagnostic, ...] = ()
-    closeness: Closeness = UNKNOWN
-    code: str = ""
-    trouble: str = ""
-    error: ToolkitError | None = None
-
-    @property
-    def result(self) -> BuildResult:
-        """What was built: there is something unless ``error`` says why not."""
-        assert self.built is not None
-        return self.built
-
-    @property
-    def rank(self) -> tuple[bool, bool, float]:
-        """The higher, the better: it exists, fits its registers, is close to the float model."""
-        to_float, to_intended = self.closeness.float_db, self.closeness.intended_db
-        close = to_intended if to_float is None else to_float
-        return (
-            self.built is not None and self.error is None,
-            self.code != "toolkit-regtask",
-            -np.inf if close is None else close,
-        )
-
-
 def build_or_fall_back(
     task: ToolkitBuild, probe: Probe, source: FloatSource | None
 ) -> BuildAttempt:
@@ -113,7 +86,7 @@ def build_or_fall_back(
         tried.append(_attempt(variant, len(tried), probe))
         if not tried[-1].trouble:
             break
-    best = max(tried, key=lambda attempt: attempt.rank)  # the first of equals
+    best = best_of(tried)
     if best.error is not None:
         raise _advised(tried[0].error or best.error, task)
     return replace(best, warnings=(*_fallback_warnings(tried, best), *best.warnings))
@@ -188,8 +161,7 @@ def _judged(attempt: BuildAttempt, dropped: Sequence[str], probe: Probe) -> Buil
         attempt = replace(attempt, closeness=probe.closeness(built.outputs))
     if text := _register_trouble(built):
         return replace(attempt, code="toolkit-regtask", trouble=text)
-    if not attempt.closeness.is_faithful:
-        text = _fidelity_trouble(attempt.closeness)
+    if text := _fidelity_trouble(attempt.closeness):
         return replace(attempt, code="toolkit-fidelity", trouble=text)
     return attempt
 
@@ -219,12 +191,22 @@ def _register_trouble(built: BuildResult) -> str:
 
 
 def _fidelity_trouble(closeness: Closeness) -> str:
+    """What is lost on the way to the simulator, in one phrase; empty when hardly anything is."""
+    if closeness.is_faithful:
+        return _loss(closeness) if closeness.is_lossy else ""
     text = f"the simulator differs from the intended model (SQNR {closeness.intended_db:.1f} dB"
     if closeness.float_db is None:
         return f"{text}, where {closeness.least_db:g} dB is usual)"
     return (
         f"{text}; to the float model it has {closeness.float_db:.1f} dB, and the intended model "
         f"{closeness.possible_db:.1f} dB)"
+    )
+
+
+def _loss(closeness: Closeness) -> str:
+    return (
+        f"the simulator has {closeness.float_db:.1f} dB to the float model, where the quantized "
+        f"model has {closeness.possible_db:.1f} dB"
     )
 
 
@@ -242,8 +224,15 @@ def _instead(tried: list[BuildAttempt], best: BuildAttempt) -> Iterator[Diagnost
         kind = "no-rule" if best.task.disabled else best.task.quantization
         troubles = (attempt.trouble for attempt in tried if attempt is not best)
         instead, hint = _INSTEAD.get(kind, _INSTEAD["qdq"])
-        text = f"{'; '.join(dict.fromkeys(troubles))}; {instead}"
+        text = f"{'; '.join(dict.fromkeys(troubles))}; {instead}{_cost(tried[0], best)}"
         yield Diagnostic(tried[0].code, text, hint)
+
+
+def _cost(first: BuildAttempt, best: BuildAttempt) -> str:
+    """What the way that was taken costs, where the first one was built too."""
+    if first.built is None or first.milliseconds is None:
+        return ""
+    return f" (estimated {best.milliseconds:.2f} ms, not {first.milliseconds:.2f})"
 
 
 def _still_wrong(best: BuildAttempt, *, is_alone: bool) -> Iterator[Diagnostic]:
