@@ -16,6 +16,7 @@ from .handover import inputs_of, write_dataset
 from .toolkit.failures import (
     Limits,
     ToolkitCrashed,
+    ToolkitEnded,
     ToolkitExited,
     ToolkitOutOfMemory,
     ToolkitRaised,
@@ -94,6 +95,8 @@ class Oracle:
         warm = self._child is not None
         try:
             return self._run(job, folder, target)
+        except ToolkitEnded:
+            pass
         except (ToolkitCrashed, ToolkitExited, ToolkitOutOfMemory):
             if not warm:
                 raise

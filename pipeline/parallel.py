@@ -13,7 +13,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import Protocol, TypeVar
 
 from ..convert.chips.targets import Target
-from ..convert.toolkit.failures import ToolkitCrashed, ToolkitOutOfMemory
+from ..convert.toolkit.failures import ToolkitCrashed, ToolkitEnded, ToolkitOutOfMemory
 from ..core.diagnostics import Diagnostic
 from ..core.errors import RockpressError
 from ..core.progress import Progress
@@ -189,7 +189,7 @@ def _outcome(
 def _may_lack_memory(outcome: WithWarnings | RockpressError) -> bool:
     """Return whether it crashed, maybe for want of memory, even if that was got round."""
     if isinstance(outcome, RockpressError):
-        return isinstance(outcome, (ToolkitOutOfMemory, ToolkitCrashed))
+        return isinstance(outcome, (ToolkitOutOfMemory, ToolkitCrashed, ToolkitEnded))
     return any(warning.code == _CRASH for warning in outcome.warnings)
 
 

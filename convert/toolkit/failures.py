@@ -10,17 +10,19 @@ from typing import Any
 
 from ...core.diagnostics import option
 from ...core.errors import ToolkitError
+from .last_words import complaint, last_error_line, last_words
 from .own_settings import refused_setting
 
-_ANSI = re.compile(r"\x1b\[[\d;]*m")
 _RULE = re.compile(r"rules[\w.]*?\._p_(\w+)")
 _MEMORY = re.compile(
     r"MemoryError|bad_alloc|[Uu]nable to allocate|[Cc]annot allocate memory|"
     r"failed to map segment|[Ff]ailed to allocate|[Oo]ut of memory|can't start new thread"
 )
-_ERROR_LINE = re.compile(r"^E (?!RKNN: .*Unkown op target|rknn-toolkit2 version)(.+)$")
-_NAMED_ERROR = re.compile(r"^(?:[\w.]+\.)?(\w*(?:Error|Exception|Graph|Fail)): (.*)$")
-_BAR = re.compile(r"I \w+ :.*?(?:it/s|s/it)\]")
+# what a process does to itself; any other signal is sent by somebody, or by the system
+_FAULTS = {
+    *(signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL),
+    *(signal.SIGSYS, signal.SIGTRAP),
+}
 _NEARLY_ALL = 0.98
 _STAGES = {
     "start": "be started for",
@@ -87,6 +89,10 @@ class ToolkitCrashed(ToolkitError):
     """A signal ended the toolkit's process."""
 
     signal: int = 0
+
+
+class ToolkitEnded(ToolkitError):
+    """A signal from outside ended the toolkit's process: that says nothing of the model."""
 
 
 class ToolkitOutOfMemory(ToolkitError):
@@ -159,10 +165,10 @@ def failure_of(end: Ending) -> ToolkitError | None:
     if "failure" not in end.result and end.result:
         return None
     text = end.result.get("text", "")
-    if _is_full(end) or _MEMORY.search(text or end.log[-4000:]) or code == -signal.SIGKILL:
+    if _is_full(end) or _MEMORY.search(text or end.log[-4000:]):
         return _out_of_memory(end)
     if code < 0:
-        return _crash(end, -code)
+        return _crash(end, -code) if -code in _FAULTS else _ended(end, -code)
     if not end.result:
         return _exit(end, str(code))
     return _orderly(end, end.result["failure"], text)
@@ -174,7 +180,7 @@ def _is_full(end: Ending) -> bool:
 
 
 def _orderly(end: Ending, kind: str, text: str) -> ToolkitError:
-    reason = _reason(text, end.log) or kind
+    reason = complaint(text, end.log) or kind
     if end.result["stage"] == "import":
         hint = _hint(text, "rockpress doctor says what is missing")
         return ToolkitMissing(f"rknn-toolkit2 cannot be imported: {reason}", hint, end.log)
@@ -241,8 +247,18 @@ def _crash(end: Ending, number: int) -> ToolkitError:
     return error
 
 
+def _ended(end: Ending, number: int) -> ToolkitError:
+    name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+    return ToolkitEnded(
+        f"{_could_not(end)}: something else ended it ({name})",
+        f"if nobody did, the system ran out of memory: use fewer {option('jobs')}, or close other "
+        "programs",
+        end.log,
+    )
+
+
 def _exit(end: Ending, code: str) -> ToolkitError:
-    reason = _last_error_line(end.log) or _last_words(end.log) or f"exit({code})"
+    reason = last_error_line(end.log) or last_words(end.log) or f"exit({code})"
     return ToolkitExited(f"{_could_not(end)}: it gave up ({reason})", _hint(reason), end.log)
 
 
@@ -251,41 +267,6 @@ def _could_not(end: Ending) -> str:
     tool = f"rknn-toolkit2 {version}".strip()
     stage = end.outcome.stage
     return f"{tool} could not {_STAGES.get(stage, stage)} {end.label}"
-
-
-def _reason(text: str, log: str) -> str:
-    """What the toolkit complains about, in one line: the last named error, or its last E line."""
-    named = [match for match in map(_NAMED_ERROR.match, text.splitlines()) if match]
-    # the toolkit raises ValueError("Traceback ..."): the useful one is the innermost, printed last
-    useful = [match for match in named if not match[2].startswith("Traceback")]
-    if useful and useful[-1][1] != "Refused":
-        kind, message = useful[-1][1], useful[-1][2] or _line_behind(useful[-1], text)
-        message = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", message)
-        return message if kind == "ValueError" else f"{kind}: {message}"
-    if "returned" in text:
-        code = text.strip().splitlines()[-1].partition("Refused: ")[2]
-        return _last_error_line(log) or code
-    return ""
-
-
-def _line_behind(error: re.Match[str], text: str) -> str:
-    """The first line of a message that begins on the line after the error's name."""
-    lines = text.split(error.string)[-1].splitlines()
-    return next((line.strip() for line in lines if line.strip()), "")
-
-
-def _last_words(log: str) -> str:
-    """What native code wrote at last, behind a progress bar or on a line of its own."""
-    lines = [line.strip() for line in _BAR.sub("", _ANSI.sub("", log)).splitlines()]
-    last = next((line for line in reversed(lines) if line), "")
-    return "" if re.match(r"[IWDE] ", last) else last
-
-
-def _last_error_line(log: str) -> str:
-    matches = [_ERROR_LINE.match(line) for line in _ANSI.sub("", log).splitlines()]
-    lines = [match[1].strip() for match in matches if match]
-    useful = [line for line in lines if "Traceback" not in line]
-    return useful[-1] if useful else ""
 
 
 def _hint(text: str, general: str = _GENERAL_HINT) -> str:

@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 
 from ...core.progress import SILENT, Progress
 from ...core.types import Range
-from .failures import Ending, Limits, ToolkitSilent, failure_of
+from .failures import (
+    Ending,
+    Limits,
+    ToolkitCrashed,
+    ToolkitEnded,
+    ToolkitHung,
+    ToolkitSilent,
+    failure_of,
+)
 from .process import LOG, ChildProcess
 from .rknn_file import is_cut_short
 
@@ -97,9 +105,33 @@ def run_job(
 ) -> BuildResult:
     """Run one job in ``child``, or in one of its own. Raises a ToolkitError: how it failed.
 
+    In one of its own a job that did not come to an end by itself is run once more the same way:
+    only what repeats tells something of the model, by which another way may be chosen.
+
     ``label`` names the work in messages, such as "model.onnx for rk3588". ``python`` is the
     interpreter that has the toolkit; by default this one.
     """
+
+    def run() -> BuildResult:
+        return _run_once(job, folder, label, limits, python, child, progress)
+
+    try:
+        return run()
+    except (ToolkitCrashed, ToolkitEnded, ToolkitHung):
+        if child is not None:  # which is no more
+            raise
+    return run()
+
+
+def _run_once(
+    job: ToolkitJob,
+    folder: Path,
+    label: str,
+    limits: Limits,
+    python: Path | None,
+    child: ChildProcess | None,
+    progress: Progress,
+) -> BuildResult:
     _prepare(job, folder, limits)
     with nullcontext(child) if child else ChildProcess(folder, python) as running:
         outcome = running.run(folder, limits, progress)

@@ -12,6 +12,7 @@ from ...convert.latency.estimate import conversion_ms, estimate, layer_ms
 from ...convert.oracle import Oracle
 from ...convert.request import ToolkitSettings
 from ...convert.toolkit.environment import toolkit_version
+from ...convert.toolkit.failures import ToolkitEnded
 from ...core.errors import ToolkitError
 from ...quantize.mixing.mixed_budget import NpuTime
 
@@ -25,6 +26,8 @@ def npu_time(target: Target, toolkit: ToolkitSettings) -> Iterator[NpuTime]:
         def built(model: ModelProto) -> float | None:
             try:
                 latency = estimate(oracle.layers(model, target.name, "float16"), target, made_by)
+            except ToolkitEnded:  # that says nothing of the choice
+                raise
             except ToolkitError:  # such a choice is none
                 return None
             return latency.ms if latency else None

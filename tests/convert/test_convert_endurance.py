@@ -19,7 +19,7 @@ import pytest
 from rockpress.convert.convert import convert
 from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
-from rockpress.convert.toolkit.failures import ToolkitOutOfMemory
+from rockpress.convert.toolkit.failures import ToolkitEnded
 from rockpress.core.progress import Progress
 from rockpress.core.scratch import scratch_folder
 from rockpress.pipeline.convert_file import convert_file
@@ -77,7 +77,7 @@ def test_a_child_that_is_killed(small_cnn: Path, tmp_path: Path, stage: str) -> 
 
     recipe = make_recipe(model=small_cnn, calib=saved_samples(tmp_path))
     progress = Killing(kill)
-    with pytest.raises(ToolkitOutOfMemory):
+    with pytest.raises(ToolkitEnded, match="SIGKILL"):
         convert_file(recipe, tmp_path / "out" / "a.rknn", progress)
     assert not (tmp_path / "out").exists()
 

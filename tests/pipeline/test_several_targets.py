@@ -23,7 +23,7 @@ import pytest
 from commands import COMMAND, Run
 from graphs import model_of, random_feeds
 from rockpress.convert.chips.targets import Target, find_target
-from rockpress.convert.toolkit.failures import ToolkitCrashed, ToolkitOutOfMemory
+from rockpress.convert.toolkit.failures import ToolkitCrashed, ToolkitEnded, ToolkitOutOfMemory
 from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.errors import ModelError, OptionError, RockpressError
 from rockpress.core.progress import SILENT, Progress
@@ -418,7 +418,9 @@ def test_the_memory_is_shared_by_those_that_run_at_once(jobs: int, share: float)
     assert seen == [share] * 3
 
 
-@pytest.mark.parametrize("trouble", [ToolkitOutOfMemory, ToolkitCrashed, "toolkit-crash"])
+@pytest.mark.parametrize(
+    "trouble", [ToolkitOutOfMemory, ToolkitCrashed, ToolkitEnded, "toolkit-crash"]
+)
 def test_builds_that_may_lack_memory_are_tried_again_alone(trouble: Any) -> None:
     calls: list[tuple[str, float]] = []
 
