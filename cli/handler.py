@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 
-from ..core.errors import OutputError, RockpressError
+from ..core.errors import Interrupted, OutputError, RockpressError
 from ..report.text.escape import visible
 
 BUG = 3
@@ -31,6 +31,11 @@ _SECONDS_TO_TRY_AGAIN = 0.05
 _stopped_at = -math.inf
 _stopped_by: int | None = None
 _to_resume = ""
+_SHOWN = 80
+_ODD_PATHS = {
+    errno.ENAMETOOLONG: "give a shorter path: a name may have 255 bytes",
+    errno.ELOOP: "a link there leads to itself: give another path",
+}
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -51,8 +56,8 @@ def run(call: Callable[[], object], *, verbose: bool = False) -> int:
     except Exception as error:
         if _stopped_by is not None:  # an import in native code has made something else of it
             return _end(128 + _stopped_by)
-        shortage = _shortage_of(error)
-        code = _explain(shortage, verbose) if shortage else _report_bug(error)
+        outside = _shortage_of(error) or _odd_path_of(error)
+        code = _explain(outside, verbose) if outside else _report_bug(error)
     return _end(code)
 
 
@@ -79,7 +84,7 @@ def resumable(hint: str) -> Iterator[None]:
 
 
 def catch_signals() -> None:
-    """Turn Ctrl-C, SIGTERM and SIGHUP into SystemExit(128 + N), so that ``finally`` blocks run.
+    """Turn Ctrl-C, SIGTERM and SIGHUP into Interrupted(128 + N), so that ``finally`` blocks run.
 
     A signal that the parent process has us ignore (nohup, a background job) stays ignored.
     """
@@ -95,7 +100,7 @@ def _stop(number: int, _frame: FrameType | None) -> None:
     # impatience must not cut short what "finally" blocks still have to clean up
     if now - _stopped_at > _SECONDS_TO_END:
         _stopped_at, _stopped_by = now, number
-        raise SystemExit(128 + number)
+        raise Interrupted(128 + number)
 
 
 def _stop_again(lost: sys.UnraisableHookArgs) -> None:
@@ -104,7 +109,7 @@ def _stop_again(lost: sys.UnraisableHookArgs) -> None:
     In a destructor or a callback of native code an exception is dropped, and all would go on.
     """
     global _stopped_at
-    if _stopped_by is None or not isinstance(lost.exc_value, SystemExit):
+    if _stopped_by is None or not isinstance(lost.exc_value, Interrupted):
         sys.__unraisablehook__(lost)
         return
     _stopped_at = -math.inf
@@ -159,6 +164,17 @@ def _shortage_of(error: Exception) -> RockpressError | None:
         explained = OutputError(f"cannot write {where}: {error.strerror}", "make space there")
     else:
         return None
+    explained.__cause__ = error
+    return explained
+
+
+def _odd_path_of(error: Exception) -> RockpressError | None:
+    """Return what is wrong with a path that the system itself refuses, wherever it is asked."""
+    if not isinstance(error, OSError) or error.errno not in _ODD_PATHS:
+        return None
+    path = str(error.filename or "a path")
+    short = path if len(path) <= _SHOWN else f"{path[:_SHOWN]}..."
+    explained = RockpressError(f"{short}: {error.strerror}", _ODD_PATHS[error.errno])
     explained.__cause__ = error
     return explained
 

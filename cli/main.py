@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from ..core.diagnostics import speaking
 from .handler import catch_signals, run
 from .phrases import command_phrase
+from .streams import own_streams, require_stdout
 
 # One line a command: the name, which is that of its module, and what --help says about it. The
 # module's own help starts with the same words.
@@ -90,5 +91,11 @@ def main() -> None:
     """Run the command line and exit with its code."""
     catch_signals()
     verbose = not {"--verbose", "-v"}.isdisjoint(sys.argv)
-    with speaking(command_phrase):
-        sys.exit(run(lambda: app(prog_name="rockpress"), verbose=verbose))
+    with speaking(command_phrase), own_streams():
+        code = run(_command, verbose=verbose)
+    sys.exit(code)
+
+
+def _command() -> None:
+    require_stdout()
+    app(prog_name="rockpress")

@@ -9,6 +9,10 @@ from __future__ import annotations
 from .diagnostics import Diagnostic
 
 
+class Interrupted(SystemExit):
+    """A signal ends the command; an exit that anybody else asked for is no such thing."""
+
+
 class RockpressError(Exception):
     """One line that says what, where and the value seen, and a hint that says what to do.
 

@@ -14,21 +14,7 @@ from ...core.errors import OptionError
 from .classification import TopK
 from .measurement import Sums, means
 from .metric import Metric, Outputs, Predictions
-
-# what code that somebody else wrote for one model may raise
-_USER_ERRORS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    NameError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-)
+from .user_code import UserCode, guarded_class
 
 
 @dataclass(frozen=True)
@@ -67,13 +53,9 @@ class UserMetric(Metric):
         assert isinstance(predictions, _Rows)
         kind = self.label_kind or ("class" if labels.kind == "text" else labels.kind)
         plain = labels.require(kind)
-        try:
+        hint = "it is called as function(outputs, labels), each output of shape (N, ...)"
+        with UserCode(f"the metric {self.name!r} failed", hint):
             scores = np.asarray(self.function(predictions.outputs, plain), dtype=np.float64)
-        except _USER_ERRORS as error:
-            raise OptionError(
-                f"the metric {self.name!r} failed: {type(error).__name__}: {error}",
-                "it is called as function(outputs, labels), each output of shape (N, ...)",
-            ) from error
         if scores.shape != (len(labels),) or not np.isfinite(scores).all():
             raise OptionError(
                 f"the metric {self.name!r} gave {scores.shape} values for {len(labels)} samples, "
@@ -105,23 +87,21 @@ def user_metric(name: str) -> Metric:
     Raises OptionError when it cannot be imported, or is neither.
     """
     module, _, attribute = name.partition(":")
-    try:
+    with UserCode(f"the metric {name!r} cannot be imported", "check PYTHONPATH and the name"):
         function = getattr(importlib.import_module(module), attribute)
         if isinstance(function, type) and issubclass(function, Metric):
-            return function()
-    except _USER_ERRORS as error:
-        raise OptionError(
-            f"the metric {name!r} cannot be imported: {error}", "check PYTHONPATH and the name"
-        ) from error
+            return guarded_class(function, name)()
+        kind = getattr(function, "labels", None)
+        lower_is_better = bool(getattr(function, "lower_is_better", False))
+        is_kind = kind is None or kind in get_args(Kind)
     if not callable(function):
         raise OptionError(
             f"the metric {name!r} is no function but {type(function).__name__}",
             "name a function(outputs, labels) that returns one number a sample",
         )
-    kind = getattr(function, "labels", None)
-    if kind is not None and kind not in get_args(Kind):
+    if not is_kind:
         raise OptionError(
             f"the metric {name!r} asks for labels of the kind {kind!r}",
             f"its attribute labels is one of {', '.join(get_args(Kind))}",
         )
-    return UserMetric(name, function, bool(getattr(function, "lower_is_better", False)), kind)
+    return UserMetric(name, function, lower_is_better, kind)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ...accuracy.compare import Comparison, compare
+from ...accuracy.gates import min_retention_gate
 from ...accuracy.metrics.metric_table import BoundMetric
 from ...accuracy.runners import measure_latency, run_onnxruntime
 from ...calibration_data.samples import Samples
@@ -69,7 +70,11 @@ def measure_baseline(
         accuracy = accuracy_figure(itself, "onnxruntime")
         row = replace(onnx_row("baseline", ready, evaluation), accuracy=accuracy)
     seed, parts = recipe.run.seed, parts_of(ready.model)
-    return Baseline(ready, calib, evaluation, outputs, row, scoring, seed, warnings, parts)
+    base = Baseline(ready, calib, evaluation, outputs, row, scoring, seed, warnings, parts)
+    limit, kept = recipe.gates.min_retention, itself.retention
+    if limit is not None and kept and not (base.is_at_chance or scoring.metric.lower_is_better):
+        min_retention_gate(kept, limit)  # a ratio to nothing is told now, not after the builds
+    return base
 
 
 def onnx_row(stage: str, ready: ReadyModel, samples: Samples, *, optimise: bool = True) -> ModelRow:

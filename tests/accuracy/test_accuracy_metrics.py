@@ -192,8 +192,11 @@ def test_a_metric_may_come_from_a_module_of_the_user(
     [
         ("map75", "the metric 'map75' is not known"),
         (":f", "the metric ':f' is not known"),
-        ("no_such_module_at_all:f", "cannot be imported: No module named"),
-        ("math:no_such_function", "cannot be imported: module 'math' has no attribute"),
+        ("no_such_module_at_all:f", "cannot be imported: ModuleNotFoundError: No module named"),
+        (
+            "math:no_such_function",
+            "cannot be imported: AttributeError: module 'math' has no attribute",
+        ),
     ],
 )
 def test_unknown_metrics_are_refused(name: str, message: str) -> None:

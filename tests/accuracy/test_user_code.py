@@ -1,0 +1,168 @@
+"""Whatever a user's metric does is an error that names it, and stdout is not its own."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+import graphs
+from commands import COMMAND, Run
+from rockpress.accuracy.metrics.metric_table import find_metric
+from rockpress.convert.toolkit.environment import toolkit_version
+from rockpress.core.errors import Interrupted, OptionError
+
+MODULE = """
+import os, struct, subprocess, sys, zlib
+from rockpress.accuracy.metrics.classification import TopK
+from rockpress.accuracy.metrics.measurement import Sums
+
+class Own(Exception):
+    def __str__(self): raise RuntimeError("no words")
+
+class Base(BaseException): pass
+
+def leaves(outputs, labels): sys.exit(0)
+def gate(outputs, labels): sys.exit(4)
+def signalled(outputs, labels): raise SystemExit(143)
+def plain(outputs, labels): raise Exception("boom")
+def own(outputs, labels): raise Own
+def base(outputs, labels): raise Base("base")
+def eof(outputs, labels): raise EOFError
+def stop(outputs, labels): raise StopIteration
+def unpacks(outputs, labels): struct.unpack("I", b"")
+def inflates(outputs, labels): zlib.decompress(b"x")
+def deep(outputs, labels): return deep(outputs, labels)
+def generator(outputs, labels): raise GeneratorExit
+
+def nothing(outputs, labels): return [0.0] * len(labels)
+
+def prints(outputs, labels):
+    print("from print")
+    sys.__stdout__.write("from __stdout__\\n")
+    sys.__stdout__.flush()
+    os.write(1, b"from descriptor 1\\n")
+    subprocess.run(["echo", "from a child"])
+    sys.stdout.close()
+    return [1.0] * len(labels)
+
+class Raises(TopK):
+    def measure(self, predictions, labels): raise Own
+
+class Empty(TopK):
+    def measure(self, predictions, labels): return None
+
+class Formula(TopK):
+    def measure(self, predictions, labels):
+        def leaves(sums): sys.exit(0)
+        return Sums([1.0] * len(labels), [[1.0]] * len(labels), leaves)
+
+class Init(TopK):
+    def __init__(self): sys.exit(0)
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a model, samples and the module above, on the path of Python."""
+    onnx.save(graphs.small_cnn(), tmp_path / "m.onnx")
+    random = np.random.default_rng(0)
+    images = random.normal(size=(8, 3, 32, 32)).astype(np.float32)
+    np.savez(tmp_path / "s.npz", images=images, labels=random.integers(0, 10, 8))
+    (tmp_path / "odd_metrics.py").write_text(MODULE)
+    (tmp_path / "a_script.py").write_text("import sys\nsys.exit(0)\n")
+    (tmp_path / "a_printer.py").write_text("print('hello')\nraise SystemExit\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for name in ("odd_metrics", "a_script", "a_printer"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return tmp_path
+
+
+def check_with(metric: str) -> list[str]:
+    line = ["check", "m.onnx", "m.onnx", "--eval", "s.npz", "-q", "--metric", metric]
+    return [*line, "--min-retention", "0.5", "--report", "r.json"]
+
+
+NAMES = "leaves gate signalled plain own base eof stop unpacks inflates deep generator".split()
+CLASSES = ["Raises", "Empty", "Formula", "Init"]
+
+
+@pytest.mark.parametrize("name", [*NAMES, *CLASSES])
+def test_a_metric_that_fails_in_any_way(name: str, place: Path, rockpress: Run) -> None:
+    code, out, err = rockpress(*check_with(f"odd_metrics:{name}"))
+    first, hint = err.splitlines()[-2:]
+    assert (code, out) == (2, ""), err
+    assert first.startswith(f"error: the metric 'odd_metrics:{name}' failed: ")
+    assert hint.startswith("hint: ")
+    assert not (place / "r.json").exists()
+
+
+@pytest.mark.parametrize("module", ["a_script", "a_printer"])
+def test_a_module_that_ends_the_program(module: str, place: Path, rockpress: Run) -> None:
+    code, out, err = rockpress(*check_with(f"{module}:m"))
+    said = f"error: the metric '{module}:m' cannot be imported: SystemExit"
+    assert (code, out) == (2, "")
+    assert err.splitlines()[-2].startswith(said)
+    assert "__main__" in err.splitlines()[-1]
+    assert not (place / "r.json").exists()
+
+
+def test_what_a_metric_prints_is_not_on_stdout(place: Path) -> None:
+    words = [*COMMAND, *check_with("odd_metrics:prints"), "--json"]
+    done = subprocess.run(words, cwd=place, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (place / "r.json").read_text()
+    for place_of_it in ("print", "__stdout__", "descriptor 1", "a child"):
+        assert f"from {place_of_it}\n" in done.stderr
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, Interrupted])
+def test_what_stops_the_command_goes_through(
+    stop: type[BaseException], place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> None:
+        raise stop
+
+    metric = find_metric("odd_metrics:plain")
+    monkeypatch.setitem(metric.__dict__, "function", stopped)
+    from rockpress.calibration_data.sources.labels import Labels
+
+    with pytest.raises(stop):
+        metric.measure(metric.predict([np.zeros((2, 4))]), Labels("class", np.zeros(2, np.int64)))
+    assert sys.stdout is not None and not sys.stdout.closed
+
+
+def test_a_signal_ends_a_metric(place: Path) -> None:
+    text = (
+        "import time\ndef m(outputs, labels):\n    open('begun', 'w').close()\n    time.sleep(60)\n"
+    )
+    (place / "slow_metric.py").write_text(text)
+    process = subprocess.Popen([*COMMAND, *check_with("slow_metric:m")], cwd=place)
+    while not (place / "begun").exists() and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == 128 + signal.SIGINT
+    assert not (place / "r.json").exists()
+
+
+@pytest.mark.toolkit
+@pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
+def test_a_ratio_to_nothing_is_told_before_anything_is_built(place: Path, rockpress: Run) -> None:
+    line = ["run", "m.onnx", "--calib", "s.npz", "--eval", "s.npz", "--min-retention", "0.5"]
+    code, out, err = rockpress(*line, "-o", "out", "--metric", "odd_metrics:nothing")
+    assert (code, out) == (2, ""), err
+    assert "cannot be checked: a metric is not positive" in err
+    assert "rockpress: quantize" not in err and not (place / "out").exists()
+
+
+def test_a_metric_that_is_no_metric() -> None:
+    with pytest.raises(OptionError, match="'math:pi' is no function but float"):
+        find_metric("math:pi")
