@@ -19,6 +19,7 @@ from .scratch import is_lock, scratch_folder
 
 _CHUNK = 1 << 20
 _NAME_LENGTH = 40
+_NAME_BYTES = 255
 _ATTEMPTS = 5  # at a folder that another process removes meanwhile
 _mask_lock = threading.Lock()
 
@@ -133,8 +134,19 @@ def require_writable(folder: Path) -> None:
 
 def require_file(path: Path) -> None:
     """Raise OutputError now if the file ``path`` cannot be written or is a folder."""
+    require_name(path)
     require_writable(path.parent)
     _require_plain(path)
+
+
+def require_name(path: Path) -> None:
+    """Raise OutputError when the last part of ``path`` is longer than file systems take."""
+    if (size := len(os.fsencode(path.name))) > _NAME_BYTES:
+        raise OutputError(
+            f"cannot write {path.name[:_NAME_LENGTH]}...: the name has {size} bytes, and "
+            f"{_NAME_BYTES} are the most",
+            f"give the model a shorter name, or choose another path with {option('output')}",
+        )
 
 
 @contextmanager

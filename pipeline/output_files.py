@@ -9,9 +9,10 @@ from pathlib import Path
 
 from ..core.diagnostics import option
 from ..core.errors import OptionError, OutputError
-from ..core.files import require_writable
+from ..core.files import require_name, require_writable
 
 _SUFFIX = ".old"
+_LONGEST = ".intended.onnx"  # of the suffixes of files that are made
 
 
 def require_output(output: Path, suffix: str, model: Path) -> None:
@@ -19,6 +20,7 @@ def require_output(output: Path, suffix: str, model: Path) -> None:
 
     Raises OutputError when it cannot be written.
     """
+    require_names(output.parent, output.stem)
     if output.suffix.lower() != suffix or output.is_dir():
         fault = "is a folder" if output.is_dir() else f"does not end in {suffix}"
         raise OptionError(
@@ -27,6 +29,11 @@ def require_output(output: Path, suffix: str, model: Path) -> None:
         )
     require_unread(output, model)
     require_writable(output.parent)
+
+
+def require_names(folder: Path, stem: str) -> None:
+    """Raise OutputError when one of the files beside a result could not have its name."""
+    require_name(folder / f"{stem}{_LONGEST}")
 
 
 def require_unread(output: Path, model: Path) -> None:

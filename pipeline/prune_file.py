@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..accuracy.compare import Comparison
 from ..calibration_data.samples import Samples
+from ..core.files import staging
 from ..core.progress import SILENT, Progress
 from ..core.scratch import scratch_folder
 from ..prune.results.prune_result import PruneResult
@@ -38,11 +39,14 @@ def prune_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> Pru
     ready, calib, _ = open_calibrated(recipe, "pruning", progress)
     progress.stage("prune")
     pruning = Pruning(prune_task(ready.model, calib, recipe, target), progress)
-    if recipe.prune.recover == "distill":
-        result = _distilled(pruning, ready, calib, recipe, output, progress)
-    else:
-        result = pruning.write(output)
-    return Pruned(result, first_look(ready.model, output, calib, recipe.run.seed))
+    with staging(output.parent) as folder:
+        staged = folder / output.name
+        if recipe.prune.recover == "distill":
+            result = _distilled(pruning, ready, calib, recipe, staged, progress)
+        else:
+            result = pruning.write(staged)
+        comparison = first_look(ready.model, staged, calib, recipe.run.seed)
+    return Pruned(replace(result, path=output), comparison)
 
 
 def _distilled(

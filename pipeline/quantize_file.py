@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..accuracy.compare import Comparison
 from ..core.diagnostics import Diagnostic, in_order
+from ..core.files import staging
 from ..core.graphs.model import model_bytes
 from ..core.progress import SILENT, Progress
 from ..core.results.model_figures import QuantizationFigure
@@ -70,12 +71,18 @@ def quantize_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> 
     logits = logits_at_cut(recipe.model, recipe.shape)
     task = quantize_task(ready.model, calib, recipe, target, logits)
     toolkit = toolkit_settings(recipe.toolkit)
-    result = quantize_as(task, output, output.with_suffix(".plan.toml"), progress, toolkit)
-    comparison = first_look(ready.model, output, calib, recipe.run.seed, optimise=False)
+    with staging(output.parent) as folder:
+        staged = folder / output.name
+        plan = staged.with_suffix(".plan.toml")
+        result = quantize_as(task, staged, plan, progress, toolkit)
+        comparison = first_look(ready.model, staged, calib, recipe.run.seed, optimise=False)
+        errors = _tensor_errors(recipe, task, result, progress)
+        size = model_bytes(staged)
+    result = replace(result, path=output, plan_path=output.with_name(plan.name))
     return Quantized(
         result,
         model_bytes(recipe.model),
-        model_bytes(output),
+        size,
         comparison,
         quantization_figure(result),
         in_order(
@@ -85,7 +92,7 @@ def quantize_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> 
                 *look_warnings(comparison),
             )
         ),
-        _tensor_errors(recipe, task, result, progress),
+        errors,
     )
 
 

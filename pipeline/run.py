@@ -32,7 +32,7 @@ from .filled_recipe import fill_recipe
 from .inputs import RunInputs, open_inputs
 from .measured_scales import measured_files, measured_scales
 from .options.option_table import GROUPS
-from .output_files import archive_stale
+from .output_files import archive_stale, require_names
 from .parallel import each_target
 from .recipes.recipe import Recipe, recipe_document
 from .requirements import require_latency, require_possible
@@ -43,6 +43,7 @@ from .stages.stage_log import StageLog
 from .stages.target_figures import TargetFigures, target_report
 from .stages.target_run import TargetRun
 from .tasks.converting import require_toolkit
+from .tasks.superseded import superseded_files
 
 REPORT_FILE = "report.json"
 
@@ -78,6 +79,16 @@ def run(recipe: Recipe, output: Path, progress: Progress = SILENT) -> Report:
         # the cache has it as it is, and for every way to come to the same options
         report = replace(rendered(report), family=filled.family)
         write_text(folder / REPORT_FILE, to_json(report))
+        old = [
+            file
+            for target in targets
+            if target.name not in report.failures
+            for file in superseded_files(
+                output / target.name / f"{recipe.model.stem}.rknn", folder / target.name
+            )
+        ]
+    for file in old:
+        file.unlink(missing_ok=True)
     for name in report.failures:
         archive_stale(output / name, recipe.model.stem)
     return report
@@ -92,6 +103,7 @@ def preflight(recipe: Recipe, output: Path) -> tuple[list[Target], LastRelease |
     require_kept(recipe, output / REPORT_FILE)
     last = open_last_release(recipe)
     require_comparable(last, recipe, [target.name for target in targets])
+    require_names(output, recipe.model.stem)
     version = require_toolkit(recipe.toolkit.toolkit_python)
     for file in [REPORT_FILE, *(f"{target.name}/{recipe.model.stem}.rknn" for target in targets)]:
         require_file(output / file)

@@ -246,6 +246,26 @@ def test_stages_that_have_changed_are_the_ones_run_again(
     assert (other["prune"], other["quantize"], other["convert"]) == ("cached", "done", "done")
 
 
+def test_files_of_another_way_do_not_stay(
+    small_cnn: Path, image_folder: Path, tmp_path: Path
+) -> None:
+    """But what is not of an earlier run, or was changed since, does."""
+    output, folder = tmp_path / "out", tmp_path / "out" / "rk3588"
+    plain = make_recipe(small_cnn, scheme="float16", calib=image_folder)
+    quantized = make_recipe(small_cnn, calib=image_folder, method="min-max", mixed="off")
+    run(plain, output)
+    prepared = folder / "small_cnn.prepared.onnx"
+    assert prepared.exists()
+    (folder / "small_cnn.notes.txt").write_text("mine")
+    run(quantized, output)
+    assert not prepared.exists()
+    assert (folder / "small_cnn.notes.txt").read_text() == "mine"
+    (folder / "small_cnn.plan.toml").write_text("changed")
+    run(plain, output)
+    assert prepared.exists() and not (folder / "small_cnn.intended.onnx").exists()
+    assert (folder / "small_cnn.plan.toml").read_text() == "changed"
+
+
 def killed_at_random(
     folder: Path, line: list[str], moments: list[float], environment: dict[str, str]
 ) -> None:
