@@ -60,7 +60,12 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_text(path: Path, content: str) -> None:
     """Write a whole UTF-8 file or nothing; raises OutputError."""
-    write_bytes(path, content.encode())
+    try:
+        encoded = content.encode()
+    except UnicodeEncodeError as error:
+        text = f"cannot write {path}: a name that it would hold is not UTF-8"
+        raise OutputError(text, "rename that file") from error
+    write_bytes(path, encoded)
 
 
 @contextmanager

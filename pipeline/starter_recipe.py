@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from ..report.text.feed_text import shape_text
 from .ci_files import RECIPE
 from .options.option_table import homes_of
 from .recipes.recipe import Recipe, key_meanings, plain, recipe_phrase
+from .recipes.toml_text import toml_text
 from .recognition.model_view import ModelView, TensorView
 from .sample_search import FoundSamples
 
@@ -120,7 +120,7 @@ class _Writer:
 
     def path(self, path: Path) -> str:
         """Return a path as a value."""
-        return json.dumps(self._relative(path), ensure_ascii=False)
+        return toml_text(self._relative(path))
 
     def given(self, recipe: Recipe, names: Collection[str]) -> dict[str, str]:
         """Return the lines of what was given, by their keys; not the target, which has its own."""
@@ -193,7 +193,7 @@ def _is_program(kind: File, value: str) -> bool:
 def _shared(recipe: Recipe) -> list[str]:
     targets = [find_target(name).name for name in recipe.run.target]
     shown = targets[0] if len(targets) == 1 else targets
-    return [f"target = {json.dumps(shown)}", 'output = "build"']
+    return [f"target = {toml_text(shown)}", 'output = "build"']
 
 
 def _sections(
@@ -239,10 +239,10 @@ def _inputs(view: ModelView, written: Collection[str]) -> list[str]:
     lines = []
     for tensor in view.inputs:
         layout = _layout(view, tensor)
-        lines.append(f"# Input {json.dumps(tensor.name)}: {_about(tensor)}{layout}")
+        lines.append(f"# Input {toml_text(tensor.name)}: {_about(tensor)}{layout}")
         if None in tensor.shape[1:] and not {"size", "input"} & set(written):
             lines += _fixing(view, tensor)
-    outputs = ", ".join(f"{json.dumps(tensor.name)} {_about(tensor)}" for tensor in view.outputs)
+    outputs = ", ".join(f"{toml_text(tensor.name)} {_about(tensor)}" for tensor in view.outputs)
     lines.append(f"# Outputs: {outputs}")
     if "outputs" not in written:
         lines.append(
@@ -270,7 +270,7 @@ def _fixing(view: ModelView, tensor: TensorView) -> list[str]:
         return [
             "# Its height and width are open, and a chip needs them fixed: as in training, or as",
             "# your images need them (detectors take multiples of 32). Write them here:",
-            f"# size = {json.dumps(size)}",
+            f"# size = {toml_text(size)}",
         ]
     length = _SIDE if is_image else _OPEN
     fixed = [tensor.shape[0] or 1, *(side or length for side in tensor.shape[1:])]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -25,6 +24,7 @@ from ..options.prune_options import DistilOptions, PruneOptions
 from ..options.quantize_options import ExplainOptions, QuantizeOptions
 from ..options.run_options import RunOptions
 from ..options.sample_options import ModelOptions, SampleOptions
+from .toml_text import toml_text
 
 if TYPE_CHECKING:
     from ..caching.stage_cache import Cache
@@ -199,10 +199,8 @@ def recipe_phrase(name: str, value: Any) -> str:
     """
     if isinstance(value, dict):
         ((key, inner),) = value.items()
-        return recipe_phrase(
-            f"{name}.{key if _BARE_KEY.fullmatch(key) else json.dumps(key)}", inner
-        )
-    return name if value is None else f"{name} = {json.dumps(value, ensure_ascii=False)}"
+        return recipe_phrase(f"{name}.{key if _BARE_KEY.fullmatch(key) else toml_text(key)}", inner)
+    return name if value is None else f"{name} = {toml_text(value)}"
 
 
 def key_meanings() -> dict[str, str]:
