@@ -27,6 +27,7 @@ BROKEN_PIPE = 128 + signal.SIGPIPE
 _SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}
 _STOPPED = {128 + number: word for number, word in _SIGNALS.items()}
 _SECONDS_TO_END = 3
+_SECONDS_OF_CHILDREN = 0.5
 _SECONDS_TO_TRY_AGAIN = 0.05
 _stopped_at = -math.inf
 _stopped_by: int | None = None
@@ -239,7 +240,7 @@ def _versions() -> str:
 
 
 def _end_children() -> None:
-    """End every process below this one: asked first, killed after three seconds."""
+    """End every process below this one: asked first, killed after half a second."""
     import psutil
 
     for number in _SIGNALS:  # impatience must not cut this short; it is over in seconds
@@ -249,7 +250,7 @@ def _end_children() -> None:
         for child in children:
             with suppress(psutil.NoSuchProcess):
                 end(child)
-        _, children = psutil.wait_procs(children, timeout=_SECONDS_TO_END)
+        _, children = psutil.wait_procs(children, timeout=_SECONDS_OF_CHILDREN)
 
 
 def _say(line: str) -> None:

@@ -17,6 +17,7 @@ from ..core.diagnostics import speaking
 from .handler import catch_signals, run
 from .phrases import command_phrase
 from .streams import own_streams, require_stdout
+from .supervisor import supervised
 
 # One line a command: the name, which is that of its module, and what --help says about it. The
 # module's own help starts with the same words.
@@ -88,12 +89,16 @@ for _name, _help in COMMANDS.items():
 
 
 def main() -> None:
-    """Run the command line and exit with its code."""
-    catch_signals()
+    """Run the command line, in a process that can be ended at any moment; exit with its code."""
     verbose = not {"--verbose", "-v"}.isdisjoint(sys.argv)
     with speaking(command_phrase), own_streams():
-        code = run(_command, verbose=verbose)
+        code = supervised(lambda: _run(verbose), verbose=verbose)
     sys.exit(code)
+
+
+def _run(verbose: bool) -> int:
+    catch_signals()
+    return run(_command, verbose=verbose)
 
 
 def _command() -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from .diagnostics import option
 from .errors import OutputError
 from .scratch import is_lock, scratch_folder
+from .unfinished import note, note_folder
 
 _CHUNK = 1 << 20
 _NAME_LENGTH = 40
@@ -169,6 +170,8 @@ def _make_folder(folder: Path) -> list[Path]:
     missing: list[Path] = []
     try:
         missing = [path for path in (folder, *folder.parents) if not path.exists()]
+        for path in reversed(missing):
+            note_folder(path)
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         _remove_if_empty(missing)
@@ -199,6 +202,7 @@ def _temporary_beside(path: Path) -> Path:
         raise _failure(f"write in {path.parent}", error, path.parent) from error
     os.close(handle)
     temporary = Path(name)
+    note(temporary)
     # mkstemp makes the file private; what we rename should have the user's usual permissions.
     temporary.chmod(0o666 & ~_mask())
     return temporary

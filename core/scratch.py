@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import OutputError
+from .unfinished import note
 
 MAKE_SPACE = "make space there, or set TMPDIR to a folder that has some"
 _PREFIX = "rockpress-"
@@ -36,6 +37,7 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
     _sweep(parent)
     try:
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        note(folder)
         lock = _locked(folder)
     except OSError as error:
         text = f"cannot make a temporary folder: {error.strerror or error}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -11,7 +10,9 @@ from onnx import ModelProto
 
 from .diagnostics import option
 from .errors import ModelError, OutputError
+from .native_work import native_work
 from .scratch import MAKE_SPACE
+from .threads import threads_allowed
 from .types import Array
 
 _ORT_ERRORS = """Fail EPFail InvalidArgument InvalidGraph InvalidProtobuf NoSuchFile NotImplemented
@@ -59,7 +60,7 @@ class Session:
 
         options = ort.SessionOptions()
         options.log_severity_level = 4
-        options.intra_op_num_threads = threads or _threads_allowed()
+        options.intra_op_num_threads = threads or threads_allowed()
         options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spins)))
         if not optimise:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -68,7 +69,8 @@ class Session:
             options.optimized_model_filepath = str(folded_to)
         source = str(model) if isinstance(model, Path) else model.SerializeToString()
         try:
-            self._session = ort.InferenceSession(source, options, ["CPUExecutionProvider"])
+            with native_work("ONNX Runtime loaded the model"):
+                self._session = ort.InferenceSession(source, options, ["CPUExecutionProvider"])
         except _ort_errors() as error:
             # it was loaded, so it is not the model's fault
             if folded_to and "serialization failed" in str(error):
@@ -94,9 +96,10 @@ class Session:
         """
         typed = {name: self._typed(name, value) for name, value in feeds.items()}
         try:
-            results: list[Array] = self._session.run(
-                list(outputs) if outputs is not None else None, typed
-            )
+            with native_work("ONNX Runtime ran the model on a sample"):
+                results: list[Array] = self._session.run(
+                    list(outputs) if outputs is not None else None, typed
+                )
         except _ort_errors() as error:
             shapes = {name: np.shape(value) for name, value in feeds.items()}
             raise ModelError(
@@ -128,12 +131,6 @@ class Session:
 def joined(rows: Sequence[Array]) -> Array:
     """Join outputs of several runs along their batch; a single number is one row."""
     return np.concatenate([np.atleast_1d(row) for row in rows])
-
-
-def _threads_allowed() -> int:
-    """What OMP_NUM_THREADS says of the outermost level; 0 when it says nothing."""
-    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    return int(first) if first.isdecimal() else 0
 
 
 def _ort_errors() -> tuple[type[Exception], ...]:

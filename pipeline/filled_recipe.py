@@ -15,6 +15,7 @@ from ..calibration_data.sources.source_types import ImageSource
 from ..core.diagnostics import render
 from ..core.errors import ModelError, OptionError, RockpressError
 from ..core.graphs.model import load_structure
+from ..core.native_work import limit_to
 from ..core.progress import SILENT, Progress
 from ..core.results.family_figure import FamilyFigure, TakenOption
 from ..report.text.family_text import cut_text, family_text
@@ -52,8 +53,10 @@ def fill_recipe(recipe: Recipe, verb: str, progress: Progress = SILENT) -> Fille
 
     A metric that neither says is that of the labels. All is told to ``progress``. Only options of
     the ``verb`` are set, and never the outputs. Raises OptionError where a family is named that the
-    model cannot be of, and ModelError where that cannot be told.
+    model cannot be of, and ModelError where that cannot be told. From here on native code has the
+    time that the recipe gives it.
     """
+    limit_to(recipe.toolkit.timeout)
     filled = _filled_by_family(recipe, verb, progress)
     return replace(filled, recipe=with_metric_of_labels(filled.recipe, verb, progress))
 

@@ -91,6 +91,7 @@ def pyproject(root: Path) -> dict[str, Any]:
 def rockpress(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
     """Exit code, stdout and stderr of a command, run in this process."""
     monkeypatch.setattr(entry, "catch_signals", lambda: None)  # those of pytest stay
+    monkeypatch.setattr(entry, "supervised", lambda command, verbose: command())
 
     def call(*args: object) -> Ended:
         capfd.readouterr()

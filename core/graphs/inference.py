@@ -6,6 +6,7 @@ import onnx
 from onnx import ModelProto, NodeProto
 
 from ..errors import ModelError
+from ..native_work import native_work
 from ..types import Shape
 from .graph import attributes
 
@@ -18,7 +19,8 @@ def with_shapes(model: ModelProto) -> ModelProto:
     Raises ModelError where what is in the model contradicts itself.
     """
     try:
-        return onnx.shape_inference.infer_shapes(model, data_prop=True)
+        with native_work("ONNX inferred the shapes of the model"):
+            return onnx.shape_inference.infer_shapes(model, data_prop=True)
     except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ModelError(

@@ -11,6 +11,7 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, numpy_helper
 
 from ..errors import ModelError
+from ..native_work import native_work
 from ..types import Array
 from .constants import all_tensors, named_constants
 from .graph import all_nodes, graphs_in, nodes_in
@@ -74,7 +75,8 @@ def check_structure(model: ModelProto, path: Path) -> None:
     if any(node.domain not in {"", "ai.onnx"} for node in nodes_in(model.graph)):
         return  # the checker refuses contributed operators, which ONNX Runtime does run
     try:
-        onnx.checker.check_model(_with_all_shapes(model))
+        with native_work("ONNX checked the model"):
+            onnx.checker.check_model(_with_all_shapes(model))
     except onnx.checker.ValidationError as error:
         if any(words in str(error) for words in ("No Op registered", "is deprecated")):
             return  # check_operators says this better

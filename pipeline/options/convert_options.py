@@ -10,6 +10,7 @@ from typing import Any
 
 from ...core.diagnostics import option
 from ...core.list_kinds import PlainValues
+from ...core.native_work import DEFAULT_LIMIT
 from ...core.option_kinds import Choice, File, Number, Whole
 from ...core.options import Options, opt
 from ...quantize.choices.names import scheme_names
@@ -67,7 +68,12 @@ class ConvertOptions(Options):
 class ToolkitOptions(Options):
     """Which toolkit builds, its own settings, and what a build may take."""
 
-    timeout: float = opt(1800.0, Number(1, 1e6, "S"), "Seconds a build may take.", _BUILDS)
+    timeout: float = opt(
+        DEFAULT_LIMIT,
+        Number(1, 1e6, "S"),
+        "Seconds that a build may take, or ONNX Runtime for a sample.",
+        f"{_BUILDS} prune quantize",
+    )
     memory_limit: float = opt(
         12.0,
         Number(0.5, 1e6, "GB"),

@@ -1,0 +1,165 @@
+"""A command in a process of its own, under one that can always end it.
+
+ONNX Runtime, onnx and NumPy are native code: they can crash, turn in a loop for ever, or keep
+Python from seeing a signal, and the input decides that. So the command runs in a forked process,
+and this one does nothing but wait for it: it hands signals on, kills what does not end in time,
+removes what that leaves, and says in one line what happened.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import math
+import os
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+
+from ..core import native_work, unfinished
+from ..core.diagnostics import option
+from ..core.errors import RockpressError
+from ..core.native_work import NativeWork
+from ..core.threads import cap_threads
+from .handler import run
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SECONDS_TO_END = 1.2  # of a command that was told to; then it is killed
+_LOOK_SECONDS = 0.25  # how often it is looked how long native code has been at work
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+# the one that the system ends first when memory runs out: no other program, and not this process
+_OOM_SCORE = "500"
+
+
+def supervised(command: Callable[[], int], *, verbose: bool = False) -> int:
+    """Return the exit code of a command that runs in a child process.
+
+    That process returns from here too, with its own code. With ``verbose`` the words of native
+    libraries stay on stderr. Where the system cannot wait for signals (macOS) there is no child.
+    """
+    if not hasattr(signal, "sigtimedwait"):
+        return command()
+    waited = {signal.SIGCHLD, *_heeded()}
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, waited)
+    native_work.share()
+    unfinished.share()
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)  # who loses its parent is still found below this process
+    supervisor = os.getpid()
+    child = os.fork()
+    if child:
+        return _end_of(child, waited)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    if os.getppid() != supervisor:  # it has ended before that was said
+        os.kill(os.getpid(), signal.SIGKILL)
+    _settle(verbose)
+    cap_threads()
+    return command()
+
+
+def _heeded() -> list[signal.Signals]:
+    """The signals that end a command; one that the parent process has us ignore stays ignored."""
+    return [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+
+
+def _settle(verbose: bool) -> None:
+    """Let others' words not reach stderr, and let the system end this process before others."""
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
+        score.write(_OOM_SCORE)
+    if verbose or sys.stderr is None or sys.stderr.fileno() != 2:
+        return
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    logging.lastResort = None
+    own = os.dup(2)
+    silent = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silent, 2)  # that of native code
+    os.close(silent)
+    sys.stderr = open(  # noqa: SIM115  (it is open until the process ends)
+        own, "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace"
+    )
+
+
+def _end_of(child: int, waited: set[signal.Signals]) -> int:
+    """Wait for the child and return the exit code of the command; say what the child could not."""
+    code, stopped_by, stuck = _watched(child, waited)
+    if stuck:
+        return run(lambda: _raise(_too_long(stuck)))
+    number = stopped_by or max(0, -code)
+    if not number or code in (0, 128 + number):
+        return code
+    _kill_all()
+    if number in (*_SIGNALS, signal.SIGPIPE):
+        return run(lambda: sys.exit(128 + number))
+    return run(lambda: _raise(_ended_by(number)))
+
+
+def _watched(child: int, waited: set[signal.Signals]) -> tuple[int, int, NativeWork | None]:
+    """Return the child's code (-N by signal N), the signal that came for it (0), and what stuck.
+
+    Such a signal is handed on; the child is killed when it does not end then, and when a piece of
+    native work takes longer than its limit.
+    """
+    stopped_by, deadline, stuck = 0, math.inf, None
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status), stopped_by, stuck
+        stuck = stuck or _overdue()
+        if stuck or time.monotonic() > deadline:
+            _kill_all()
+        arrived = signal.sigtimedwait(waited, _LOOK_SECONDS)
+        if arrived and arrived.si_signo != signal.SIGCHLD:
+            with suppress(ProcessLookupError):
+                os.kill(child, arrived.si_signo)
+            if not stopped_by:
+                stopped_by, deadline = arrived.si_signo, time.monotonic() + _SECONDS_TO_END
+
+
+def _overdue() -> NativeWork | None:
+    now = time.monotonic()
+    late = (work for work in native_work.unfinished_work() if now - work.since > work.limit)
+    return next(late, None)
+
+
+def _kill_all() -> None:
+    """Kill every process below this one, and remove what they were making."""
+    import psutil
+
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    unfinished.remove_unfinished()
+
+
+def _raise(error: RockpressError) -> None:
+    raise error
+
+
+def _too_long(work: NativeWork) -> RockpressError:
+    return RockpressError(
+        f"stopped: {work.text} for more than {work.limit:g} s",
+        f"look for a loop in the model, or give it more time with {option('timeout')}",
+    )
+
+
+def _ended_by(number: int) -> RockpressError:
+    name = signal.Signals(number).name
+    if number == signal.SIGKILL:
+        return RockpressError(
+            "the process of the command was ended from outside (SIGKILL), perhaps by the system "
+            "for want of memory",
+            "close other programs, or use fewer jobs, a smaller calibration set or model",
+        )
+    work = native_work.unfinished_work()
+    when = f" when {work[-1].text}" if work else ""
+    return RockpressError(
+        f"native code crashed{when} ({name})",
+        "check the model with onnx.checker and in ONNX Runtime alone; --verbose shows what the "
+        "library said",
+    )

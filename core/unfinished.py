@@ -1,0 +1,51 @@
+"""Files and folders in the making, in a list that outlives the process which makes them.
+
+They have names that nobody else has, and that are gone when they are finished: what is still
+there when the process is gone was left by it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+_list: int | None = None
+
+
+def share() -> None:
+    """Begin the list of this process and those that it forks from now on."""
+    global _list
+    _list = os.memfd_create("rockpress")
+
+
+def note(path: Path) -> None:
+    """Put the path of something in the making on the list, if there is one."""
+    _write(b"-", path)
+
+
+def note_folder(path: Path) -> None:
+    """Put a folder on the list that was made for what comes into it."""
+    _write(b"/", path)
+
+
+def _write(kind: bytes, path: Path) -> None:
+    if _list is not None:
+        os.write(_list, kind + os.fsencode(path.absolute()) + b"\0")
+
+
+def remove_unfinished() -> None:
+    """Remove everything on the list that is still there; a folder with something in it stays."""
+    if _list is None:
+        return
+    entries = os.pread(_list, os.fstat(_list).st_size, 0).split(b"\0")[:-1]
+    for entry in reversed(entries):  # what is inside comes first
+        path = Path(os.fsdecode(entry[1:]))
+        with suppress(OSError):
+            if entry.startswith(b"/"):
+                path.rmdir()
+            elif path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
