@@ -10,8 +10,7 @@ from typing import Any
 
 from ...core.diagnostics import Diagnostic
 from ...core.errors import RockpressError
-from ...core.results.model_figures import LatencyFigure, ModelRow, Ratios
-from ...core.results.pruning_figures import PruningFigure
+from ...core.results.model_figures import LatencyFigure
 from ...core.results.report import GateFigure, Judgement, Report, TargetReport
 from ...core.results.sample_rows import ChangedSample, ClassRow, MetricDetails
 from ..text.escape import json_visible
@@ -19,7 +18,6 @@ from ..text.escape import json_visible
 SCHEMA = 1
 # Fields that have another name in the document.
 NAMES = {"passed": "pass", "class_name": "class"}
-_RATIO_BAND = ("latency_low", "latency_high")
 # Fields that the document lacks where there is nothing of them, and those that it always lacks.
 WHEN_THERE = {
     Report: ("baseline", "family"),
@@ -29,9 +27,6 @@ WHEN_THERE = {
     ),
     GateFigure: ("end",),
     LatencyFigure: ("scale",),
-    ModelRow: ("throughput",),
-    Ratios: _RATIO_BAND,
-    PruningFigure: ("latency_ratio", *_RATIO_BAND),
     ClassRow: ("samples",),
     MetricDetails: ("classes", "confusions"),
 }

@@ -38,16 +38,16 @@ OF_A_TARGET = {
     "error",
 }
 COMPUTED = {"parts", "layers", "reference_layers", "examples", "details", "drift"}
-OF_A_MODEL = {"stage", "path", "bytes", "parameters", "macs", "latency", "accuracy"}
+OF_A_MODEL = {"stage", "path", "bytes", "parameters", "macs", "latency", "accuracy", "throughput"}
 LATENCY = {"kind", "ms", "low", "high", "cycles"}
 ACCURACY = {"metric", "value", "low", "high", "samples", "runner"}
 RETENTION = {
     *("metric", "value", "low", "high", "samples", "agreement", "sqnr_db", "outputs"),
     *("difference", "difference_low", "difference_high", "mcnemar"),
 }
-RATIOS = {"size", "latency", "cycles", "macs"}
+RATIOS = {"size", "latency", "cycles", "macs", "latency_low", "latency_high"}
 PRUNING = {
-    "cycles_ratio",
+    *("cycles_ratio", "latency_ratio", "latency_low", "latency_high"),
     "macs_ratio",
     "parameters_ratio",
     "budget",
@@ -220,6 +220,21 @@ def test_check_of_an_rknn(by_hand: Path, rockpress: Run) -> None:
     assert rknn["bytes"] == (by_hand / "out" / "m.rknn").stat().st_size
     assert target["retention"]["value"] > 0.95
     assert target["retention"]["sqnr_db"] > 18
+
+
+def test_check_at_the_scale_of_a_build_that_ran(by_hand: Path, rockpress: Run) -> None:
+    built = by_hand / "out" / "m.rknn"
+    limits = ["--measured", f"{built}=3", "--max-latency-ms", 3.2, "--confidence", "lower"]
+    code, out, _ = rockpress("check", bundled_model(), built, *labelled_test(), *limits)
+    assert code == 4
+    assert out.startswith("FAIL: max-latency-ms 3.2 does not hold: ")
+    assert "(high end of its interval)" in out.splitlines()[0]
+    assert "latency of rknn: 3.00 ms (90 % of models within " in out
+    code, out, err = rockpress(
+        "check", bundled_model(), by_hand / "q.onnx", *labelled_test(), *limits
+    )
+    assert (code, out) == (2, "")
+    assert "scales the estimate of a .rknn, and the candidate is an ONNX model" in err
 
 
 def test_check_of_a_quantized_onnx(by_hand: Path, rockpress: Run, tmp_path: Path) -> None:

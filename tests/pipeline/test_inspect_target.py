@@ -296,6 +296,26 @@ def test_a_rknn_with_its_manifest(converted: Path, rockpress: Run) -> None:
     assert document["file"]["inputs"][0]["mean"] == [127.5] * 3
 
 
+def test_what_a_rknn_would_take_at_the_scale_of_one_that_ran(
+    converted: Path, rockpress: Run
+) -> None:
+    path = converted / "m.rknn"
+    code, out, err = rockpress("inspect", path, "--json")
+    plain = json.loads(out)
+    assert plain["latency"]["ms"] < plain["application"]["ms"]
+    assert [rate["contexts"] for rate in plain["throughput"]] == [1, 2, 3]
+    measured = ["--measured", f"{path}=4.5"]
+    scaled = json.loads(rockpress("inspect", path, *measured, "--json")[1])
+    assert scaled["latency"]["ms"] == pytest.approx(4.5)
+    assert scaled["latency"]["scale"]["factor"] == pytest.approx(4.5 / plain["latency"]["ms"])
+    code, out, err = rockpress("inspect", path, *measured)
+    assert (code, err) == (0, "")
+    assert "latency 4.50 ms (90 % of models within " in out
+    assert ", scaled by " in out
+    assert "frames a second with 1, 2, 3 contexts: " in out
+    assert "time bound by " in out
+
+
 def test_a_rknn_alone(converted: Path, rockpress: Run, tmp_path: Path) -> None:
     path = copied(converted, tmp_path).rename(tmp_path / "ALONE.RKNN")
     code, out, err = rockpress("inspect", path)
