@@ -39,6 +39,7 @@ from rockpress.accuracy.retention import Retention, too_few_samples
 from rockpress.cli.main import COMMANDS
 from rockpress.convert.latency.coefficients import Coefficients
 from rockpress.convert.latency.estimate import _parts
+from rockpress.convert.latency.timed_runs import read_record
 from rockpress.convert.latency.work import Work
 from rockpress.core.results import (
     family_figure,
@@ -71,6 +72,7 @@ SUPPOSED = {
         f"build/text/{kind}/" for kind in ("lines/calib", "lines/eval", "pages/calib", "pages/eval")
     ],
     "inspect.md": ["model.rknn"],
+    "measured.md": ["old.onnx", "new.onnx"],
     "ocr.md": ["det.onnx", "rec.onnx", "pages/images/", "lines/"],
     "recipe.md": ["detector.onnx", "reader.onnx"],
     "report.md": ["build/rk3588/model.rknn"],
@@ -245,6 +247,10 @@ class Reader:
 
     def markdown(self, text: str) -> None:
         assert text and self._page == "report.md"  # as well
+
+    def json(self, text: str) -> None:
+        (self._folder / "runs.json").write_text(text)
+        assert read_record(self._folder / "runs.json")
 
     def text(self, text: str) -> None:
         start = next((start for start in SHOWN if text.startswith(start)), None)
@@ -454,6 +460,7 @@ BEFORE = {
     "inspect.md": "rockpress convert model.onnx -o model.rknn",
     "last-release.md": "",
     "latency.md": "",
+    "measured.md": "cp model.onnx old.onnx; cp model.onnx new.onnx",
     "pruning.md": "",
     # mixed precision asks for ten samples
     "quantization.md": "for n in 8 9; do cp images/0.png images/$n.png; done",
