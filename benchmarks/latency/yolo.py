@@ -38,10 +38,15 @@ V11 = {"n": Scale(0.5, 0.25), "s": Scale(0.5, 0.5), "m": Scale(0.5, 1.0, 512)}
 
 
 def yolov5(scale: Scale, act: str = "silu", masks: bool = False) -> onnx.ModelProto:
-    """Return YOLOv5, release 6 and later: 6x6 stem; three maps of 255 channels behind a sigmoid."""
+    """Return YOLOv5, release 6 and later, as exported for the NPU.
+
+    The 6x6 stem is written as the equal 2x2 and 3x3, as a layer table of such an export on a board
+    shows it; three maps of 255 channels are behind a sigmoid.
+    """
     g = Graph()
     c, n = scale.channels, scale.repeats
-    x = g.conv(g.input(1, 3, _SIDE, _SIDE), c(64), 6, 2, act, pads=(2, 2, 2, 2))
+    x = g.conv(g.input(1, 3, _SIDE, _SIDE), 12, 2, 2, pads=(0, 0, 0, 0))
+    x = g.conv(x, c(64), 3, act=act)
     x = c3(g, g.conv(x, c(128), 3, 2, act), c(128), n(3), act=act)
     p3 = c3(g, g.conv(x, c(256), 3, 2, act), c(256), n(6), act=act)
     p4 = c3(g, g.conv(p3, c(512), 3, 2, act), c(512), n(9), act=act)

@@ -17,19 +17,22 @@ from ..chips.targets import Target
 class Coefficients:
     """Coefficients of the latency estimate in ms (see estimate.py)."""
 
-    compute: float  # ms for each million cycles of arithmetic
-    traffic: float  # ms for each million cycles of memory traffic
-    activation: float  # ms for each million elements that go through a table or an exponential
-    moved: float  # ms for each megabyte moved by layers that the table gives no cycles
-    launch: float  # ms for each layer on the NPU
-    host: float  # ms for each million elements that the CPU computes
-    handover: float  # ms for each layer on the CPU
+    compute: float  # for each million cycles of arithmetic
+    output: float  # for each million elements that a convolution or a matrix product writes
+    activation: float  # for each million elements that go through a table or an exponential
+    moved: float  # for each megabyte moved by layers that the table gives no cycles
+    broadcast: float  # the same of products and sums of two tensors of different shapes
+    read: float  # for each megabyte that a convolution or a matrix product reads
+    scores: float  # for each million scores of attention
+    launch: float  # for each layer on the NPU
+    host: float  # for each million elements that the CPU computes
+    handover: float  # for each time that the CPU hands the work back to the NPU
 
     def slower(self, by: float, memory: float) -> Coefficients:
         """Return those of an NPU of the same kind: all on it times ``by``, memory times both.
 
-        >>> Coefficients(1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0).slower(10.0, 2.0).moved
-        80.0
+        >>> Coefficients(*10 * (1.0,)).slower(10.0, 2.0).moved
+        20.0
         """
         factors = {
             field.name: by * (memory if field.name in _OF_MEMORY else 1.0)
@@ -39,23 +42,45 @@ class Coefficients:
         return replace(self, **{name: f * getattr(self, name) for name, f in factors.items()})
 
 
-_OF_MEMORY = {"traffic", "moved", "broadcast", "read"}
+_OF_MEMORY = {"moved", "broadcast", "read"}
 _OF_THE_CPU = {"host", "handover"}
 # rv1126b is an rk3576 that is slower by so much, and its memory by so much more, as the few
 # programs say that have been timed on it (benchmarks/latency/rv1126b_fit.py)
-RV1126B = 1.5, 1.6
+RV1126B = 1.56, 1.63
 
-# From benchmarks/latency/fit.py: compute, traffic, activation, moved, launch, host, handover
-_RK3566 = Coefficients(1.25, 2.12, 1.2, 0.422, 0.0105, 36.2, 0.107)
+# From benchmarks/latency/fit.py, in the order above.
+_OF_2_3 = {
+    "rk3588": Coefficients(
+        0.9924, 0.1459, 0.5116, 0.08814, 0.1553, 0.04769, 3.529, 0.007557, 45.38, 0.3762
+    ),
+    "rk3576": Coefficients(
+        1.035, 0.1257, 0.3275, 0.08822, 0.1272, 0.04955, 3.328, 0.005274, 41.6, 0.2991
+    ),
+    "rk3562": Coefficients(
+        1.059, 0.2609, 1.052, 0.1864, 0.279, 0.08646, 6.77, 0.005457, 41.6, 0.2991
+    ),
+    "rk3566": Coefficients(
+        1.182, 0.3129, 1.033, 0.3065, 0.4591, 0.179, 7.579, 0.006246, 43.34, 0.3114
+    ),
+}
+_OF_2_5 = {
+    "rk3588": Coefficients(
+        0.9879, 0.1514, 0.5151, 0.08848, 0.1554, 0.04783, 3.567, 0.006562, 48.46, 0.4497
+    ),
+    "rk3576": Coefficients(
+        1.036, 0.1276, 0.3337, 0.08971, 0.1279, 0.04974, 3.369, 0.00488, 43.73, 0.2833
+    ),
+    "rk3562": Coefficients(
+        1.059, 0.2682, 1.07, 0.1856, 0.2767, 0.08662, 6.835, 0.004805, 43.73, 0.2833
+    ),
+    "rk3566": Coefficients(
+        1.175, 0.3164, 1.05, 0.3167, 0.4641, 0.1795, 7.651, 0.005715, 45.71, 0.2287
+    ),
+}
 # by the version of the toolkit from which on its tables are meant
 FITTED: dict[str, dict[str, Coefficients]] = {
-    "2.5": {
-        "rk3588": Coefficients(1.15, 1.93, 0.52, 0.121, 0.0121, 32.0, 0.125),
-        "rk3576": Coefficients(1.1, 0.805, 0.374, 0.12, 0.00769, 30.0, 0.1),
-        "rk3562": Coefficients(1.16, 1.34, 1.12, 0.248, 0.00929, 30.0, 0.1),
-        "rk3566": _RK3566,
-        "rk3568": _RK3566,
-    },
+    start: {**fits, "rk3568": fits["rk3566"]}
+    for start, fits in (("2.3", _OF_2_3), ("2.5", _OF_2_5))
 }
 
 
@@ -74,8 +99,8 @@ def coefficients_of(target: Target, toolkit: str | None = None) -> Coefficients 
     Without a version, or for one that says nothing, those of the newest.
 
     >>> from ..chips.targets import find_target
-    >>> coefficients_of(find_target("rk3562")).compute
-    1.16
+    >>> coefficients_of(find_target("rv1106")) is None
+    True
     """
     return FITTED[_set_of(toolkit)].get(target.name)
 

@@ -20,44 +20,36 @@ LOOKUPS = ("ExSwish", "exSwish", "Sigmoid", "Gelu", "Mish", "Tanh", "Softmax", "
 _COPIES = ("Transpose", "Reshape", "Concat", "Split", "Slice", "Gather", "Expand", "exDataConvert")
 # What 2:4 sparse layers take of the cycles, and of the weights (benchmarks/latency/sparse_pairs.py)
 _SPARSE_CYCLES, _SPARSE_WEIGHTS = 0.5, 0.77
+_BINARY = ("Mul", "Add", "Sub", "Div")
+_ATTENTION = "exSDP"
+# How much longer than a copy of the same bytes an operator takes, as timed on RK3588 boards.
+_TIMES_A_COPY = {"Resize": 1.3, "MaxPool": 2.0, "AveragePool": 2.0, "Transpose": 5.0, "exNorm": 6.0}
+# The same of reading an image, whose pixels are packed.
+_IMAGE_CHANNELS, _TIMES_A_READ = 4, 4.0
+_COPIED_ON_CPU = 0.1  # what an element that the CPU only moves costs beside one that it computes
 _BYTES = {"INT8": 1, "UINT8": 1, "BOOL": 1, "INT16": 2, "FLOAT16": 2, "INT64": 8}
 _BLOCK = 16  # bytes of one pixel's channels that are stored together
 _MILLION = 1e6
 
 
 @dataclass(frozen=True)
-class Form:
-    """What the fit has chosen besides the coefficients (benchmarks/latency/fit.py).
-
-    ``stem`` is the part of the compiler's cycles that a layer with up to four input channels takes,
-    ``padded`` whether activations work on whole blocks of channels, ``exponent`` how far arithmetic
-    and memory hide each other (1: not at all), ``copy`` what an element that the CPU only moves
-    costs beside one that it computes.
-    """
-
-    stem: float = 0.25
-    padded: bool = True
-    exponent: float = 4.0
-    copy: float = 0.1
-
-
-FORM = Form()
-
-
-@dataclass(frozen=True)
 class Work:
-    """The first four overlap each other; the rest is added."""
+    """The first five are done at the same time, so that they overlap; the rest is added."""
 
     compute: float = 0.0  # million cycles of arithmetic
-    traffic: float = 0.0  # million cycles of memory traffic
+    output: float = 0.0  # million elements that a layer with cycles writes
     activation: float = 0.0  # million elements through a lookup or an exponential
-    moved: float = 0.0  # megabytes in and out of a layer that the table gives no cycles
+    moved: float = 0.0  # megabytes in and out of a layer without cycles, as many as a copy's
+    broadcast: float = 0.0  # the same of a product or sum of two tensors of different shapes
+    read: float = 0.0  # megabytes of inputs and weights of a layer with cycles
+    scores: float = 0.0  # million scores of attention
     launch: float = 0.0  # 1 for a layer of the NPU
     host: float = 0.0  # million elements on the CPU
-    handover: float = 0.0  # 1 for a layer of the CPU
+    handover: float = 0.0  # 1 where the CPU hands the work back to the NPU
+    tail: float = 0.0  # 1 for a layer of the CPU after all those of the NPU
 
 
-def works_of(layers: Sequence[Layer], target: Target, form: Form = FORM) -> tuple[Work, ...]:
+def works_of(layers: Sequence[Layer], target: Target) -> tuple[Work, ...]:
     """Return the work of every layer; none for the rows that stand for inputs and outputs.
 
     >>> from ..chips.targets import find_target
@@ -67,7 +59,11 @@ def works_of(layers: Sequence[Layer], target: Target, form: Form = FORM) -> tupl
     (1.0, 0.006144)
     """
     usual = _usual_type(layers)
-    return tuple(_work(_prepared(layer, usual, target), target, form) for layer in layers)
+    turns = _turns(layers)
+    return tuple(
+        _work_of(_prepared(layer, usual, target), target, turn)
+        for layer, turn in zip(layers, turns, strict=True)
+    )
 
 
 def _usual_type(layers: Sequence[Layer]) -> str:
@@ -95,28 +91,76 @@ def _retyped(layer: Layer, usual: str) -> Layer:
     return layer
 
 
-def _work(layer: Layer, target: Target, form: Form) -> Work:
+def _turns(layers: Sequence[Layer]) -> list[str]:
+    """Say of every layer of the CPU whether the NPU goes on next ("handover"), later or never."""
+    turns: list[str] = []
+    following, npu_follows = "", False
+    for layer in reversed(layers):
+        turn = ""
+        if not layer.is_boundary:
+            if layer.runs_on != "NPU":
+                turn = "tail" if not npu_follows else "handover" * (following == "NPU")
+            following = layer.runs_on
+            npu_follows |= following == "NPU"
+        turns.append(turn)
+    return turns[::-1]
+
+
+def _work_of(layer: Layer, target: Target, turn: str) -> Work:
     if layer.is_boundary:
         return Work()
     if layer.runs_on != "NPU":
-        part = form.copy if any(name in layer.op for name in _COPIES) else 1.0
-        return Work(host=part * _elements(layer) / _MILLION, handover=1.0)
-    counted = layer.total_cycles > 0
+        part = _COPIED_ON_CPU if any(name in layer.op for name in _COPIES) else 1.0
+        elements = part * _elements(layer) / _MILLION
+        return Work(host=elements, handover=turn == "handover", tail=turn == "tail")
+    activation = _activated(layer, target) / _MILLION
+    return _counted(layer, target, activation) if layer.total_cycles else _copied(layer, activation)
+
+
+def _counted(layer: Layer, target: Target, activation: float) -> Work:
+    """A convolution or a matrix product: the table has its cycles."""
+    size = _size(layer)
+    traffic = layer.ddr_cycles * 1024 / target.ddr_cycles_per_kb
+    written = size * sum(_padded(shape, _BLOCK // size) for shape in layer.output_shapes)
+    stored = _SPARSE_WEIGHTS if layer.sparse_ratio > 0 else 1.0
+    weights = stored * size * prod(layer.input_shapes[1]) if len(layer.input_shapes) > 1 else 0
+    step = _channel_step(layer, target)
+    times = _TIMES_A_READ if _is_of_an_image(layer) else 1.0
     return Work(
-        compute=_part_of_cycles(layer, form) * layer.npu_cycles / _MILLION,
-        traffic=layer.ddr_cycles / _MILLION,
-        activation=_activated(layer, target, form) / _MILLION,
-        moved=0.0 if counted else bytes_moved(layer) / _MILLION,
+        compute=layer.npu_cycles / _MILLION,
+        output=sum(_padded(shape, step) for shape in layer.output_shapes) / _MILLION,
+        activation=activation,
+        read=times * max(traffic - written, weights) / _MILLION,
         launch=1.0,
     )
 
 
-def _part_of_cycles(layer: Layer, form: Form) -> float:
-    """The compiler counts a whole block of input channels, where the NPU has a mode for images."""
-    if "Conv" not in layer.op or not layer.input_shapes:
-        return 1.0
-    shape = layer.input_shapes[0]
-    return form.stem if len(shape) == 4 and shape[1] <= 4 else 1.0
+def _copied(layer: Layer, activation: float) -> Work:
+    moved = _times_a_copy(layer) * bytes_moved(layer) / _MILLION
+    is_broadcast = layer.op in _BINARY and len(set(layer.input_shapes)) > 1
+    return Work(
+        activation=activation,
+        moved=0.0 if is_broadcast else moved,
+        broadcast=moved if is_broadcast else 0.0,
+        scores=_scores(layer) / _MILLION,
+        launch=1.0,
+    )
+
+
+def _is_of_an_image(layer: Layer) -> bool:
+    shape = layer.input_shapes[0] if layer.input_shapes else ()
+    return "Conv" in layer.op and len(shape) == 4 and shape[1] <= _IMAGE_CHANNELS
+
+
+def _times_a_copy(layer: Layer) -> float:
+    return next((times for name, times in _TIMES_A_COPY.items() if name in layer.op), 1.0)
+
+
+def _scores(layer: Layer) -> int:
+    if _ATTENTION not in layer.op or len(layer.input_shapes) < 2:
+        return 0
+    queries, keys = layer.input_shapes[:2]
+    return queries[0] * queries[-1] * keys[-1]
 
 
 def is_lookup(layer: Layer) -> bool:
@@ -124,19 +168,31 @@ def is_lookup(layer: Layer) -> bool:
     return any(name in layer.op for name in LOOKUPS)
 
 
-def _activated(layer: Layer, target: Target, form: Form) -> float:
+def _activated(layer: Layer, target: Target) -> int:
     if not is_lookup(layer):
-        return 0.0
-    if "exSDP" in layer.op and len(layer.input_shapes) > 1:
-        queries, keys = layer.input_shapes[:2]
-        return _elements(layer) + queries[0] * queries[-1] * keys[-1]
-    step = _channel_step(layer, target) if form.padded and layer.total_cycles else 1
+        return 0
+    step = _channel_step(layer, target) if layer.total_cycles else 1
     return sum(_padded(shape, step) for shape in layer.output_shapes)
 
 
 def _channel_step(layer: Layer, target: Target) -> int:
+    """The channels of a block that arithmetic and activation work on."""
+    if _is_depthwise(layer):
+        return target.core.depthwise_step
     array = target.core.float16 if layer.dtype == "FLOAT16" else target.core.int8
     return array.cout if array is not None else 1
+
+
+def _is_depthwise(layer: Layer) -> bool:
+    """The table writes the weights of a depthwise layer as one channel that has many inputs."""
+    if len(layer.input_shapes) < 2 or not layer.output_shapes or "Conv" not in layer.op:
+        return False
+    weights, written = layer.input_shapes[1], layer.output_shapes[0]
+    return len(weights) == len(written) == 4 and weights[0] == 1 < written[1]
+
+
+def _size(layer: Layer) -> int:
+    return _BYTES.get(layer.dtype, 4)
 
 
 def _elements(layer: Layer) -> int:
@@ -152,7 +208,7 @@ def _padded(shape: Shape, step: int) -> int:
 
 def bytes_moved(layer: Layer) -> int:
     """Return the bytes read and written; a Split row lists one output, a Concat row too few."""
-    size = _BYTES.get(layer.dtype, 4)
+    size = _size(layer)
     read = sum(_padded(shape, _BLOCK // size) for shape in layer.input_shapes)
     written = sum(_padded(shape, _BLOCK // size) for shape in layer.output_shapes)
     if "Concat" in layer.op:

@@ -31,7 +31,7 @@ def test_both_formats_of_a_layer_are_off_by_the_same_factor() -> None:
     factors = {(operator, dtype): median(each) for operator, dtype, each in ratios.layer_factors()}
     for operator in ("Conv", "Concat", "Add"):
         in_float16, in_int8 = factors[operator, "FLOAT16"], factors[operator, "INT8"]
-        assert in_float16 / in_int8 == pytest.approx(1, abs=0.05), operator
+        assert in_float16 / in_int8 == pytest.approx(1, abs=0.1), operator
 
 
 def test_a_result_is_slower_only_outside_the_band() -> None:
