@@ -338,7 +338,7 @@ def test_a_result_that_is_slower_or_larger_than_in_float16(
     times = chain([1.0, 4.0], repeat(1.0))  # float16 is built first
     monkeypatch.setattr(
         "rockpress.convert.convert.estimate",
-        lambda layers, chip: Latency("npu-estimate", ms := next(times), ms, ms, 100),
+        lambda layers, chip, toolkit: Latency("npu-estimate", ms := next(times), ms, ms, 100),
     )
     toolkit.bytes_of_float16 = 300
     ended = rockpress(*run_line(*detector), "--max-size-mb", "9")
