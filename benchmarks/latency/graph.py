@@ -46,9 +46,9 @@ class Graph:
         self._random = np.random.default_rng(seed)
         self._count = 0
 
-    def input(self, *shape: int, name: str = "images") -> Tensor:
+    def input(self, *shape: int, name: str = "images", dtype: int = TensorProto.FLOAT) -> Tensor:
         """Add an input of the network."""
-        self._inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+        self._inputs.append(helper.make_tensor_value_info(name, dtype, shape))
         return Tensor(name, shape)
 
     def finish(self, *outputs: Tensor) -> onnx.ModelProto:
