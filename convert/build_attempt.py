@@ -16,6 +16,8 @@ from .latency.estimate import estimate
 from .toolkit.job import BuildResult
 from .toolkit_build import ToolkitBuild
 
+_FAR_SLOWER = 1.25
+
 
 @dataclass(frozen=True)
 class BuildAttempt:
@@ -62,12 +64,22 @@ class BuildAttempt:
 def best_of(tried: Sequence[BuildAttempt]) -> BuildAttempt:
     """Return the first usable build that is nearly as close to the float model as any.
 
-    Where none is usable it is the one with the highest rank.
+    What takes far longer than a usable build is left aside: at level 2 a network of HardSwish was
+    estimated to take three times as long. Where none is usable it is the one with the highest rank.
     """
-    best = max(tried, key=lambda attempt: attempt.rank)  # the first of equals
+    first = next((attempt for attempt in tried if attempt.is_usable), None)
+    compared = [attempt for attempt in tried if first is None or not _is_far_slower(attempt, first)]
+    best = max(compared, key=lambda attempt: attempt.rank)  # the first of equals
     as_good = (
         attempt
-        for attempt in tried
+        for attempt in compared
         if attempt.is_usable and attempt.closeness.is_as_close_as(best.closeness)
     )
     return next(as_good, best)
+
+
+def _is_far_slower(attempt: BuildAttempt, first: BuildAttempt) -> bool:
+    """Whether it takes far longer than the first usable build; unknown without a fit."""
+    if attempt.built is None or attempt.milliseconds is None or first.milliseconds is None:
+        return False
+    return attempt.milliseconds > _FAR_SLOWER * first.milliseconds

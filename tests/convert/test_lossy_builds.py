@@ -73,6 +73,17 @@ def test_the_faster_way_is_kept_where_the_other_is_hardly_closer(
     assert best_of([first, second]).task.level == level
 
 
+def test_what_takes_far_longer_is_left_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = {3: 1.0, 2: 3.0}
+    monkeypatch.setattr(
+        BuildAttempt, "milliseconds", property(lambda attempt: times[attempt.task.level])
+    )
+    first, second = attempt(3, 25.0, "toolkit-fidelity"), attempt(2, 29.0)
+    assert best_of([first, second]) is first
+    times[2] = 1.1
+    assert best_of([first, second]) is second
+
+
 def converted(folder: Path, text: str, channels: int) -> Conversion:
     onnx.save(model_of(text, {"w": (channels, 3, 3, 3)}, prepared=False), folder / "m.onnx")
     samples = np.random.default_rng(1).normal(size=(8, 3, 16, 16)).astype(np.float32)
