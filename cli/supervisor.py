@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import math
+import mmap
 import os
 import signal
 import sys
@@ -32,6 +33,7 @@ _LOOK_SECONDS = 0.25  # how often it is looked how long native code has been at 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 # the one that the system ends first when memory runs out: no other program, and not this process
 _OOM_SCORE = "500"
+_CODES = range(5)  # that a command has, but for those of signals
 
 
 def supervised(command: Callable[[], int], *, verbose: bool = False) -> int:
@@ -49,17 +51,19 @@ def supervised(command: Callable[[], int], *, verbose: bool = False) -> int:
     unfinished.share()
     libc = ctypes.CDLL(None)
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)  # who loses its parent is still found below this process
-    supervisor = os.getpid()
+    supervisor, is_done = os.getpid(), mmap.mmap(-1, 1)
     child = os.fork()
     if child:
-        return _end_of(child, waited)
+        return _end_of(child, waited, is_done)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
     if os.getppid() != supervisor:  # it has ended before that was said
         os.kill(os.getpid(), signal.SIGKILL)
     _settle(verbose)
     cap_threads()
-    return command()
+    code = command()
+    is_done[0] = 1
+    return code
 
 
 def _heeded() -> list[signal.Signals]:
@@ -85,12 +89,15 @@ def _settle(verbose: bool) -> None:
     )
 
 
-def _end_of(child: int, waited: set[signal.Signals]) -> int:
+def _end_of(child: int, waited: set[signal.Signals], is_done: mmap.mmap) -> int:
     """Wait for the child and return the exit code of the command; say what the child could not."""
     code, stopped_by, stuck = _watched(child, waited)
     if stuck:
         return run(lambda: _raise(_too_long(stuck)))
     number = stopped_by or max(0, -code)
+    if not number and not is_done[0] and code in _CODES:
+        _kill_all()
+        return run(lambda: _raise(_vanished(code)))
     if not number or code in (0, 128 + number):
         return code
     _kill_all()
@@ -139,6 +146,14 @@ def _kill_all() -> None:
 
 def _raise(error: RockpressError) -> None:
     raise error
+
+
+def _vanished(code: int) -> RockpressError:
+    """Say of a process that it left by itself: its code is no result of ours."""
+    return RockpressError(
+        f"the command's process ended itself with code {code} before it was done",
+        "a metric of your own must not call os._exit()",
+    )
 
 
 def _too_long(work: NativeWork) -> RockpressError:

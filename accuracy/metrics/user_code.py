@@ -75,8 +75,9 @@ class _StdoutAside:
 
 def _to_stderr() -> TextIO:
     try:
-        return os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
-    except OSError:  # it is closed
+        number = sys.stderr.fileno()  # not 2, which may be for native code alone
+        return os.fdopen(os.dup(number), "w", buffering=1, errors="backslashreplace")
+    except (AttributeError, OSError, ValueError):  # there is none, or it is no file
         return open(os.devnull, "w", encoding="utf-8")
 
 

@@ -41,6 +41,8 @@ def inflates(outputs, labels): zlib.decompress(b"x")
 def deep(outputs, labels): return deep(outputs, labels)
 def generator(outputs, labels): raise GeneratorExit
 
+def vanishes(outputs, labels): os._exit(0)
+
 def nothing(outputs, labels): return [0.0] * len(labels)
 
 def prints(outputs, labels):
@@ -112,6 +114,14 @@ def test_a_module_that_ends_the_program(module: str, place: Path, rockpress: Run
     assert (code, out) == (2, "")
     assert err.splitlines()[-2].startswith(said)
     assert "__main__" in err.splitlines()[-1]
+    assert not (place / "r.json").exists()
+
+
+def test_a_metric_that_ends_the_process_is_no_success(place: Path) -> None:
+    words = [*COMMAND, *check_with("odd_metrics:vanishes")]
+    done = subprocess.run(words, cwd=place, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: the command's process ended itself with code 0")
     assert not (place / "r.json").exists()
 
 
