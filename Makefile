@@ -37,7 +37,7 @@ USE_PIPS_LINKS = links=$$($(RUN) -m pip config list | sed -nE "s/^[a-z:]+[.]find
 TRIM = rm -rf "$(1)"/lib/python3*/site-packages/onnx/backend/test/data
 INSTALL_ROCKPRESS = $(UV) pip install --quiet --python $(1) --no-deps --no-build-isolation --editable .
 
-.PHONY: help setup demo test quick soak test-torch coverage test-wheel lint typecheck bench docs site lock wheel clean
+.PHONY: help setup demo test quick fuzz soak test-torch coverage test-wheel lint typecheck bench docs site lock wheel clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -60,6 +60,11 @@ test: setup ## run the tests (ARGS="-k size" for some of them)
 QUICK := -m "not toolkit and not soak and not torch"
 quick: setup ## run the tests that take seconds (ARGS, as for test)
 	$(RUN) -m pytest $(PARALLEL) $(QUICK) $(ARGS)
+
+# TIME: seconds. What breaks the promise of docs/robustness.md is kept in build/fuzz.
+TIME := 600
+fuzz: setup ## change inputs at random for a while (TIME=600)
+	ROCKPRESS_FUZZ_SECONDS=$(TIME) $(RUN) -m pytest -s tests/hostile/test_fuzz.py -k for_long $(ARGS)
 
 soak: setup ## run the tests that take many minutes
 	$(RUN) -m pytest -m soak $(ARGS)
