@@ -27,7 +27,7 @@ _ACTIVATIONS = {
     **{name: name for name in ("Relu", "Clip", "LeakyRelu", "PRelu", "Sigmoid", "HardSigmoid")},
     **{"exSwish": "ExSwish", "HardSwish": "HardSwish", "Tanh": "Tanh", "Gelu": "ExGelu"},
 }
-_JOINING = ("Conv", "BatchNormalization", "MaxPool", "Concat")
+_JOINING = ("Conv", "BatchNormalization", "MaxPool", "Concat", "Add")
 _ADDING = ("Conv", "ConvRelu", "ConvLeakyRelu")  # what a sum may still be joined to
 _ADDED = ("Relu", "Clip", "LeakyRelu")  # what may follow the sum
 
@@ -114,15 +114,18 @@ def _joins(
 def _joined_name(graph: Graph, layer: FusedOperator, operator: FusedOperator) -> str | None:
     """Return the name of both as one layer, None where they stay two."""
     op = layer.op
-    if op.startswith("Batch"):
+    if op in ("BatchNormalization", "Add") or op in ("BatchNormalizationRelu", "AddRelu"):
         return f"{op}Relu" if operator.op == "Relu" and not op.endswith("Relu") else None
     if op in ("MaxPool", "Concat"):
         return op if _continues(graph, layer, operator) else None
-    if op == "Conv" and _is_folded(graph, operator):
+    is_plain = op in ("Conv", "ConvTranspose")
+    if is_plain and _is_folded(graph, operator):
         return op
     if operator.op == "Add" and _adds_same(graph, operator):
+        if op == "Conv" and layer.first.op_type == "Conv" and layer.reads[0] in operator.reads:
+            return op  # the convolution's own input becomes a 1 in the middle of its kernel
         return f"{op}Add" if op in _ADDING and not _is_depthwise(graph, layer) else None
-    if op == "Conv" or (op == "ConvTranspose" and operator.op == "Relu"):
+    if is_plain:
         activation = _ACTIVATIONS.get(operator.op)
         return None if activation is None else f"{op}{activation}"
     return f"{op}{operator.op}" if op == "ConvAdd" and operator.op in _ADDED else None

@@ -13,7 +13,7 @@ FLOAT16, INT8 = "FLOAT16", "INT8"
 # what the NPU runs in float16 alone, whatever is asked for
 _FLOAT_ALONE = ("exSoftmax13",)
 # computed behind a convolution in float16, but on their own and in int8 where that is stored
-SEPARATE = ("Relu", "Clip", "LeakyRelu", "PRelu")
+_SEPARATE = ("Relu", "Clip", "LeakyRelu", "PRelu")
 
 
 def formats_of(
@@ -46,9 +46,25 @@ def _is_float(
 ) -> bool:
     if quantized is None:
         return operator.op in _FLOAT_ALONE and runs_on(graph, operator, target, dtype) == "NPU"
+    if operator.summed:  # the first sum has no scale of its own
+        return True
     weights = operator.first.input[1:2] if operator.op.startswith("Conv") else ()
     constants = [name for name in weights if graph.is_weight(name)]
     return any(n not in quantized for n in (*operator.reads, *operator.writes, *constants))
+
+
+def last_in_int8(operator: FusedOperator, dtype: str, quantized: Collection[str]) -> str | None:
+    """Return the activation of a float16 layer that is computed in int8, on its own, at its end.
+
+    It is "" where what the layer makes is only converted, None where it stays as it is.
+    """
+    if dtype != FLOAT16 or operator.writes[0] not in quantized:
+        return None
+    if operator.summed:
+        return operator.op.removeprefix("Conv").replace("ExSwish", "exSwish")
+    last = operator.nodes[-1].op_type
+    is_joined = len(operator.nodes) > 1 and operator.op.startswith("Conv")
+    return last if is_joined and last in _SEPARATE else None
 
 
 def runs_on(graph: Graph, operator: FusedOperator, target: Target, dtype: str) -> str:

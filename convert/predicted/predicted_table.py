@@ -14,8 +14,8 @@ from ..chips.targets import Target
 from ..latency.estimate import estimate
 from .fused_operator import FusedOperator
 from .fusions import fused_operators
-from .layer_rows import RowMaker
-from .operator_formats import FLOAT16, SEPARATE, formats_of, runs_on
+from .predicted_rows import RowMaker
+from .operator_formats import FLOAT16, INT8, formats_of, last_in_int8, runs_on
 from .reshapes import Reshapes
 from .split_convolutions import summed_over
 from .stored_shapes import channel_axes, silent_moves
@@ -48,7 +48,8 @@ class LayerPredictor:
         These are the names of activations and weights that have a scale.
         """
         formats = formats_of(self._graph, quantized, self._operators, self._target, dtype)
-        table = _Table(self._graph, self._target, self._maker, self._same, formats)
+        maker = replace(self._maker, has_scales=quantized is not None)
+        table = _Table(self._graph, self._target, maker, self._same, formats)
         rows = table.rows(self._operators, quantized, dtype)
         unique: dict[str, Layer] = {}
         for row in rows:  # parts of the same tensor are made once
@@ -56,9 +57,11 @@ class LayerPredictor:
             unique.setdefault(key, row)
         return tuple(replace(row, index=index) for index, row in enumerate(unique.values()))
 
-    def ms(self, dtype: str, quantized: Collection[str] | None = None) -> float:
+    def ms(
+        self, dtype: str, quantized: Collection[str] | None = None, toolkit: str | None = None
+    ) -> float:
         """Return the milliseconds of that table; infinite for a chip without a fit."""
-        latency = estimate(self.layers(dtype, quantized), self._target)
+        latency = estimate(self.layers(dtype, quantized), self._target, toolkit)
         return float("inf") if latency is None or latency.ms is None else latency.ms
 
 
@@ -112,16 +115,16 @@ class _Table:
             yield from reshapes.before(operator, read, dtype)
         self._stored.update(dict.fromkeys(operator.writes, dtype))
         place = runs_on(self._graph, operator, self._target, dtype)
-        last = operator.nodes[-1].op_type
-        is_apart = len(operator.nodes) > 1 and last in SEPARATE and name in quantized
-        if dtype != FLOAT16 or not is_apart or not operator.op.startswith("Conv"):
+        last = last_in_int8(operator, dtype, quantized)
+        if last is None:
             yield from self._maker.rows(operator, dtype, place)
             return
-        alone = replace(operator, op=operator.op.removesuffix(last))
-        yield from self._maker.rows(alone, dtype, place)
+        without = "Conv" if operator.summed else operator.op.removesuffix(last)
+        yield from self._maker.rows(replace(operator, op=without), dtype, place)
         yield self._maker.row("exDataConvert", dtype, name)
-        self._stored[name] = "INT8"
-        yield self._maker.row(last, "INT8", name)
+        self._stored[name] = INT8
+        if last:
+            yield self._maker.row(last, INT8, name)
 
     def _conversion(self, name: str, dtype: str) -> Iterator[Layer]:
         """Yield what turns a tensor into another format, once for all that read it in that."""

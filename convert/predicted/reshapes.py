@@ -11,7 +11,7 @@ from ..chips.compiler_log import Layer
 from ..chips.targets import Target
 from .fused_operator import FusedOperator
 from .fusions import RESHAPING
-from .layer_rows import RowMaker
+from .predicted_rows import RowMaker
 from .stored_shapes import stored_shape, wanted_axis
 
 _BLOCK = 16  # channels that some chips can only move together

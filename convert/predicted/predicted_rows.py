@@ -16,17 +16,23 @@ from ..chips.cycles import ddr_cycles, npu_cycles
 from ..chips.targets import Target
 from .fused_operator import FusedOperator
 from .fusions import constant_inputs, sum_over_channels
+from .operator_formats import FLOAT16
 from .split_convolutions import last_names, parts_of
 from .stored_shapes import stored_shape
 
 
 @dataclass(frozen=True)
 class RowMaker:
-    """What the rows of a model's layers have in common."""
+    """What the rows of a model's layers have in common.
+
+    With ``has_scales`` it is a QDQ model: the compiler cannot divide what is in integers, as the
+    parts of the sum have no scale.
+    """
 
     graph: Graph
     target: Target
     axes: dict[str, int]
+    has_scales: bool = False
 
     def rows(self, operator: FusedOperator, dtype: str, runs_on: str) -> Iterator[Layer]:
         """Yield the rows of a layer, most often one."""
@@ -35,7 +41,7 @@ class RowMaker:
             yield self._plain(operator, dtype, runs_on)
         elif shape.op == "pool":
             yield from self._pooled(shape, dtype)
-        elif shape.op == "grouped" and dtype == "FLOAT16":
+        elif shape.op == "grouped" and dtype == FLOAT16:
             yield from self._grouped(operator, shape, dtype)
         else:
             dense = shape.op == "grouped"
@@ -83,7 +89,9 @@ class RowMaker:
 
     def _counted(self, operator: FusedOperator, sizes: LayerShape, dtype: str) -> Iterator[Layer]:
         parts = tuple(self.stored(name)[1] for name in operator.summed)
-        if not parts and len(parts := parts_of(sizes, self.target, dtype)) > 1:
+        if not parts and self.has_scales and dtype != FLOAT16:
+            parts = (sizes.cin,)
+        elif not parts and len(parts := parts_of(sizes, self.target, dtype)) > 1:
             x = self._input(operator, sizes)
             half = (x[0], parts[0], *x[2:])
             name = f"Split:{operator.reads[0]}"
