@@ -96,7 +96,7 @@ class Pruner:
         self._by_name = {candidate.group.name: candidate for candidate in self._candidates}
         self._costs = CostModel(self._dependency, self._candidates, cost.of_layer)
         self._plans = PlanSearch(
-            self._dependency, self._candidates, self._costs, self._method.allocation
+            self._dependency, self._candidates, self._costs, self._method.allocation, cost.of_model
         )
 
     def prune(self, budget: Budget, output: Path) -> PruneResult:
@@ -216,7 +216,7 @@ class Pruner:
             path=output,
             budget=budget,
             cost_before=self._plans.whole_cost,
-            cost_after=self._costs.total(plan.widths),
+            cost_after=self._plans.cost(plan),
             macs_before=macs_of(self._model),
             macs_after=macs_of(small),
             parameters_before=parameter_count(self._model),
@@ -239,6 +239,6 @@ class Pruner:
         for done, plan in enumerate(plans):
             self._progress.step("trade-off curve", done, len(plans))
             measure, likeness = self._trials.likeness(self._plans.removed(plan))
-            ratio = plan.cost / self._plans.whole_cost
+            ratio = self._plans.cost(plan) / self._plans.whole_cost
             points.append(CurvePoint(ratio, plan.error, likeness))
         return measure, tuple(points)

@@ -43,6 +43,7 @@ from ..recipes.recipe import Recipe
 from ..samples.bound_metric import bound_metric
 from ..samples.task_metric import judge_for
 from .distilling import require_distilling, split_for_pruning
+from .predicted_time import predicted_ms
 
 # channels at which multiply-accumulates and size change visibly; the chips' steps do not matter
 _FINE_STEP = 8
@@ -72,7 +73,11 @@ def cost_of(budget: Budget, target: Target, dtype: str) -> CostFunction:
                 f"there is no latency in milliseconds for {target.name}, only cycles",
                 f"for example cycles=-{budget.share:.0%}",
             )
-        return CostFunction(lambda layer: layer_ms(layer, target, dtype), target.cout_step)
+        return CostFunction(
+            lambda layer: layer_ms(layer, target, dtype),
+            target.cout_step,
+            predicted_ms(target, dtype),
+        )
     return CostFunction(lambda layer: layer_cycles(layer, target, dtype), target.cout_step)
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from math import prod
 
 import numpy as np
-from onnx import NodeProto
+from onnx import ModelProto, NodeProto
 
 from ...core.graphs.graph import Graph, attributes
 from ...core.graphs.layers import LayerShape, layer_of, pooling_of
@@ -22,10 +22,14 @@ Widths = Mapping[str, int]
 
 @dataclass(frozen=True)
 class CostFunction:
-    """The cost of a layer, and the number ``step`` of channels at which it changes."""
+    """The cost of a layer, and the number ``step`` of channels at which it changes.
+
+    Where the layers are not all that costs, ``of_model`` is the cost of a whole model.
+    """
 
     of_layer: Cost
     step: int = 32
+    of_model: Callable[[ModelProto], float] | None = None
 
 
 @dataclass(frozen=True)

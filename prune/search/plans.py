@@ -7,16 +7,21 @@ ignores all that was measured and takes the same share of every group.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
+
+from onnx import ModelProto
 
 from ...core.errors import OptionError
 from ...core.results.pruning_figures import PrunedBlock, PrunedGroup
 from ...core.types import Array
 from ..channels.dependency_graph import DependencyGraph
 from ..channels.layer_selection import names_of
+from ..channels.surgery import remove_channels
 from .allocate import PrunePlan, allocate, by_sensitivity, relax_plan, removed_mask, uniform
 from .costs import CostModel
+from .share_of_model import plan_of_share
 from .width_candidates import Candidate
 
 SEARCHED, CHANNELS, UNIFORM = "searched", "channels", "uniform"
@@ -25,7 +30,8 @@ SEARCHED, CHANNELS, UNIFORM = "searched", "channels", "uniform"
 class PlanSearch:
     """The plans of one model for any budget; with the allocation ``uniform`` that one alone.
 
-    ``whole_cost`` is what the model costs with all its channels.
+    ``whole_cost`` is what the model costs with all its channels. With ``of_model`` a plan costs
+    what that says of the model that it leaves, and layers tell only where a cut saves most.
     """
 
     def __init__(
@@ -34,6 +40,7 @@ class PlanSearch:
         candidates: Sequence[Candidate],
         costs: CostModel,
         allocation: str,
+        of_model: Callable[[ModelProto], float] | None = None,
     ) -> None:
         self._dependency = dependency
         self._candidates = candidates
@@ -43,7 +50,8 @@ class PlanSearch:
             is_block = dependency.block_of(candidate.group.roots) is not None
             (self._blocks if is_block else self._groups).append(candidate)
         self._costs = costs
-        self.whole_cost = costs.total({})
+        self._of_model = None if of_model is None else _CostOfCuts(dependency, of_model)
+        self.whole_cost = self.cost(PrunePlan({}, costs.total({}), 0.0))
         self._searches = allocation == "sensitivity"
         self._uniform = _LazyPlans(uniform(candidates, costs))
         self._narrowed = _LazyPlans(by_sensitivity(self._groups, costs))
@@ -58,27 +66,39 @@ class PlanSearch:
         Raises OptionError when none saves the share.
         """
         if not self._searches:
-            return {UNIFORM: allocate(self._uniform, share)}
+            return {UNIFORM: self.search(share)}
         plans = {SEARCHED: self.search(share)}
         for name, steps in ((CHANNELS, self._narrowed), (UNIFORM, self._uniform)):
             with suppress(OptionError):
-                plan = self._relaxed(allocate(steps, share), share)
+                plan = self._saving(steps, share)
                 if all(plan.widths != other.widths for other in plans.values()):
                     plans[name] = plan
         return plans
 
     def search(self, share: float) -> PrunePlan:
         """Return the first of the plans. Raises OptionError when it cannot save the share."""
-        if not self._searches:
-            return allocate(self._uniform, share)
-        return self._relaxed(allocate(self._searched, share), share)
+        return self._saving(self._searched if self._searches else self._uniform, share)
 
-    def _relaxed(self, plan: PrunePlan, share: float) -> PrunePlan:
-        return relax_plan(plan, share, self._candidates, self._costs)
+    def _saving(self, steps: Iterable[PrunePlan], share: float) -> PrunePlan:
+        """Return the plan that saves a share: by its layers, or by the model that it leaves."""
+        if self._of_model is None:
+            return self._by_layers(steps, share)
+        return plan_of_share(
+            partial(self._by_layers, steps), lambda plan: self.cost(plan) / self.whole_cost, share
+        )
+
+    def _by_layers(self, steps: Iterable[PrunePlan], share: float) -> PrunePlan:
+        plan = allocate(steps, share)
+        return relax_plan(plan, share, self._candidates, self._costs) if self._searches else plan
+
+    def cost(self, plan: PrunePlan) -> float:
+        """Return what the model of a plan costs."""
+        return plan.cost if self._of_model is None else self._of_model(self.removed(plan))
 
     def reach(self) -> float:
         """Return the largest share that can be saved."""
-        return 1 - min(plan.cost for plan in self._searched) / self.whole_cost
+        smallest = min(self._searched, key=lambda plan: plan.cost)
+        return 1 - self.cost(smallest) / self.whole_cost
 
     def removed(self, plan: PrunePlan) -> Array:
         """Return a mask over roots, True for the channels that a plan removes."""
@@ -120,7 +140,23 @@ class PlanSearch:
         if name not in plan.widths:
             return 0.0
         others = {group: width for group, width in plan.widths.items() if group != name}
-        return self._costs.saving(others, name, plan.widths[name]) / self.whole_cost
+        return self._costs.saving(others, name, plan.widths[name]) / self._costs.total({})
+
+
+class _CostOfCuts:
+    """What a model costs without some channels; each cut is worked out once."""
+
+    def __init__(
+        self, dependency: DependencyGraph, of_model: Callable[[ModelProto], float]
+    ) -> None:
+        self._dependency, self._of_model = dependency, of_model
+        self._costs: dict[bytes, float] = {}
+
+    def __call__(self, removed: Array) -> float:
+        key = removed.tobytes()
+        if key not in self._costs:
+            self._costs[key] = self._of_model(remove_channels(self._dependency, removed))
+        return self._costs[key]
 
 
 class _LazyPlans:
