@@ -15,6 +15,7 @@ from ...convert.toolkit.environment import toolkit_version
 from ...convert.toolkit.failures import ToolkitEnded
 from ...core.errors import ToolkitError
 from ...quantize.mixing.mixed_budget import NpuTime
+from .predicted_time import PlannedTime
 
 
 @contextmanager
@@ -36,4 +37,5 @@ def npu_time(target: Target, toolkit: ToolkitSettings) -> Iterator[NpuTime]:
             built,
             lambda layer, dtype: layer_ms(layer, target, dtype, made_by),
             lambda shape: conversion_ms(shape, target, made_by),
+            PlannedTime(target, made_by),
         )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from onnx import ModelProto
 
 from ...core.errors import OptionError
+from ...core.graphs.graph import Graph
 from ...core.graphs.layers import LayerShape
 from ...core.progress import SILENT, Progress
 from ...core.types import Shape
@@ -26,12 +27,15 @@ class NpuTime:
 
     ``built`` is that of a whole model, QDQ or float (in float16), by the layer table of a build;
     None where the toolkit cannot build it. Without building, ``layer`` tells about what a layer
-    takes, and ``moved`` what the conversion of a tensor of that shape does.
+    takes, ``moved`` what the conversion of a tensor of that shape does, and ``predicted`` what a
+    prepared float model does when it is quantized but for some activations; None where nothing
+    predicts that.
     """
 
     built: Callable[[ModelProto], float | None]
     layer: LayerCost
     moved: Callable[[Shape], float]
+    predicted: Callable[[Graph, Collection[str]], float] | None = None
 
 
 @dataclass(frozen=True)

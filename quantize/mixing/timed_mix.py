@@ -1,8 +1,8 @@
 """Mixed precision judged by time: stretches in 16 bits, each choice built and its table timed.
 
 Cycles say nothing of conversions and of operators that no longer run as one. So what seems best for
-its price is built, and only what the build takes counts. Nothing that is not faster than the
-model in float16 is chosen.
+its price, and is predicted to be fast enough, is built, and only what the build takes counts.
+Nothing that is not faster than the model in float16 is chosen.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ _PATIENCE = 6  # builds in a row that are no choice
 _LEAST_GAIN = 0.005  # of the noise that is left: what less is expected of is not built
 _LEAST_MS = 0.002  # of the int8 model's time: what a stretch is taken to cost at least
 _BEYOND = 1.5  # of the time that there is: how far choices are expected to grow
+_PREDICTED = 1.02  # of the limit: what is predicted to take more is not built, see docs/latency.md
 _RECENT, _LEAST_TRUST = 5, 0.05  # builds by which predictions are judged, and how far
 _TRIES = 3  # builds before one of them is taken, as noise does not add up
 
@@ -65,6 +66,7 @@ def timed_choices(
         [frozenset(region) for region in regions_of(graph, blocks, groups)],
         noise,
         RegionPrices(graph, blocks, trial.time),
+        _predicted_extra(graph, trial.time),
     )
     search = _Search(trial, candidates, graph.model)
     search.run(progress)
@@ -73,13 +75,32 @@ def timed_choices(
     return search.tradeoffs()
 
 
+def _predicted_extra(graph: Graph, time: NpuTime) -> Callable[[frozenset[str]], float] | None:
+    """Return what tells the ms that a choice adds to int8's, by the predicted layer tables."""
+    predicted = time.predicted
+    if predicted is None:
+        return None
+    known: dict[frozenset[str], float] = {}
+
+    def ms(chosen: frozenset[str]) -> float:
+        if chosen not in known:
+            known[chosen] = predicted(graph, chosen)
+        return known[chosen]
+
+    return lambda chosen: ms(chosen) - ms(frozenset())
+
+
 @dataclass(frozen=True)
 class _Candidates:
-    """Stretches of the network, and what each seems to save and to cost."""
+    """Stretches of the network, and what each seems to save and to cost.
+
+    ``extra_ms`` tells more exactly than the prices what a choice adds, but takes longer.
+    """
 
     regions: list[frozenset[str]]
     noise: Mapping[str, float]
     prices: RegionPrices
+    extra_ms: Callable[[frozenset[str]], float] | None = None
 
     def beyond(self, chosen: frozenset[str]) -> Iterable[tuple[frozenset[str], float, float]]:
         """Yield larger choices, with the noise that each saves and the ms that it adds."""
@@ -96,6 +117,7 @@ class _Search:
     def __init__(self, trial: TimedTrial, candidates: _Candidates, model: ModelProto) -> None:
         self.tried: dict[frozenset[str], Tradeoff | None] = {}
         self._trial, self._candidates = trial, candidates
+        self._too_slow: set[frozenset[str]] = set()  # as predicted: these are not built
         self._in_vain = self._since = 0  # builds in a row that are no choice; since one was taken
         self._trust: list[float] = []  # of what was expected, what the last builds gave
         without = trial.render(())
@@ -129,6 +151,7 @@ class _Search:
         if best >= self._trial.least_db or not self._limit < self._below_float16 < math.inf:
             return False
         self._limit, self._least_db, self._in_vain = self._below_float16, self._trial.least_db, 0
+        self._too_slow.clear()
         self.tried = {names: tried for names, tried in self.tried.items() if tried is not None}
         return True
 
@@ -182,14 +205,27 @@ class _Search:
         while self._int8_ms is not None and time.monotonic() < self._trial.deadline:
             best, most = None, 0.0
             for names, saved, ms in self._candidates.beyond(chosen):
-                fits = spent + ms <= _BEYOND * self._spare
+                fits = spent + ms <= _BEYOND * self._spare and names not in self._too_slow
                 if fits and saved > _LEAST_GAIN * left and self._rate(saved, ms) > most:
                     best, most = (names, saved, spent + ms), self._rate(saved, ms)
             if best is None:
                 break
+            if self._is_too_slow(best[0]):
+                continue
             chosen, spent, left = best[0], best[2], max(left - best[1], 0.0)
+            if self._candidates.extra_ms is not None:
+                spent = self._candidates.extra_ms(chosen)
             path.append((chosen, spent))
         return path
+
+    def _is_too_slow(self, names: frozenset[str]) -> bool:
+        """Return whether a choice is predicted to take more than there is, and remember it."""
+        extra_ms = self._candidates.extra_ms
+        if extra_ms is None or self._int8_ms is None:
+            return False
+        if self._int8_ms + extra_ms(names) > self._limit * _PREDICTED:
+            self._too_slow.add(names)
+        return names in self._too_slow
 
     def step(self) -> bool:
         """Try what seems best, or take what is; return whether there was anything.
@@ -201,6 +237,8 @@ class _Search:
         trust = max(median(self._trust[-_RECENT:] or [1.0]), _LEAST_TRUST)
         best, most, worth = None, (False, 0.0), 0.0
         for names, saved, ms in self._candidates.beyond(chosen):
+            if names in self._too_slow:
+                continue
             if names in self.tried:
                 tradeoff = self.tried[names]
                 rate = 0.0 if tradeoff is None else self._gained(tradeoff)
@@ -217,7 +255,7 @@ class _Search:
         tradeoff = self.tried.get(best)
         if tradeoff is not None:
             self._chosen, self._in_vain, self._since = tradeoff, 0, 0
-        else:
+        elif not self._is_too_slow(best):
             self._since += 1
             self._try(best, worth / trust)
         return True
