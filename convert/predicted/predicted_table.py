@@ -14,8 +14,8 @@ from ..chips.targets import Target
 from ..latency.estimate import estimate
 from .fused_operator import FusedOperator
 from .fusions import fused_operators
-from .predicted_rows import RowMaker
 from .operator_formats import FLOAT16, INT8, formats_of, last_in_int8, runs_on
+from .predicted_rows import RowMaker
 from .reshapes import Reshapes
 from .split_convolutions import summed_over
 from .stored_shapes import channel_axes, silent_moves
