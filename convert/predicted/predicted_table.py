@@ -49,7 +49,7 @@ class LayerPredictor:
         """
         formats = formats_of(self._graph, quantized, self._operators, self._target, dtype)
         maker = replace(self._maker, has_scales=quantized is not None)
-        table = _Table(self._graph, self._target, maker, self._same, formats)
+        table = _TableRows(self._graph, self._target, maker, self._same, formats)
         rows = table.rows(self._operators, quantized, dtype)
         unique: dict[str, Layer] = {}
         for row in rows:  # parts of the same tensor are made once
@@ -65,7 +65,7 @@ class LayerPredictor:
         return float("inf") if latency is None or latency.ms is None else latency.ms
 
 
-class _Table:
+class _TableRows:
     """The rows of one choice of formats, which are those of the operators in their order."""
 
     def __init__(

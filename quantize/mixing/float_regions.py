@@ -8,7 +8,7 @@ that the compiler joins, such as a convolution with its activation, are never to
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from onnx import NodeProto
@@ -124,6 +124,21 @@ class RegionPrices:
             # the activation comes after the conversion, in int8 and on its own
             cost += 1.5 if writer.nodes[-1].op_type in FUSED else 1.0
         return self._convert.get(name, 0.0) * cost
+
+
+def predicted_extra(graph: Graph, time: NpuTime) -> Callable[[frozenset[str]], float] | None:
+    """Return what tells the ms that a choice adds to int8's, by the predicted layer tables."""
+    predicted = time.predicted
+    if predicted is None:
+        return None
+    known: dict[frozenset[str], float] = {}
+
+    def ms(chosen: frozenset[str]) -> float:
+        if chosen not in known:
+            known[chosen] = predicted(graph, chosen)
+        return known[chosen]
+
+    return lambda chosen: ms(chosen) - ms(frozenset())
 
 
 def regions_of(

@@ -18,7 +18,7 @@ from onnx import ModelProto
 from ...core.graphs.graph import Graph
 from ...core.progress import SILENT, Progress
 from ..rendering.plan import Tradeoff
-from .float_regions import RegionPrices, fused_blocks, regions_of
+from .float_regions import RegionPrices, fused_blocks, predicted_extra, regions_of
 from .mixed_budget import MixedBudget, NpuTime
 
 _MOST_BUILDS = 40
@@ -66,28 +66,13 @@ def timed_choices(
         [frozenset(region) for region in regions_of(graph, blocks, groups)],
         noise,
         RegionPrices(graph, blocks, trial.time),
-        _predicted_extra(graph, trial.time),
+        predicted_extra(graph, trial.time),
     )
     search = _Search(trial, candidates, graph.model)
     search.run(progress)
     if search.widen():
         search.run(progress)
     return search.tradeoffs()
-
-
-def _predicted_extra(graph: Graph, time: NpuTime) -> Callable[[frozenset[str]], float] | None:
-    """Return what tells the ms that a choice adds to int8's, by the predicted layer tables."""
-    predicted = time.predicted
-    if predicted is None:
-        return None
-    known: dict[frozenset[str], float] = {}
-
-    def ms(chosen: frozenset[str]) -> float:
-        if chosen not in known:
-            known[chosen] = predicted(graph, chosen)
-        return known[chosen]
-
-    return lambda chosen: ms(chosen) - ms(frozenset())
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -258,3 +259,21 @@ def test_a_budget_in_time_is_refused_by_name_where_there_is_none(
     assert (code, output.exists()) == (2, False)
     assert told in err
     assert hint in err
+
+
+@pytest.mark.parametrize(("extra", "tried"), [(0.0, True), (100.0, False)])
+def test_what_is_predicted_to_be_too_slow_is_not_built(
+    mixed_plan: Callable[..., Plan], extra: float, tried: bool
+) -> None:
+    built: list[int] = []
+
+    def count(model: ModelProto) -> float:
+        built.append(len(quantizers(model)))
+        return 20.0 if built[-1] == 0 else 10.0 + 0.01 * len(built)
+
+    def predicted(graph: Graph, wide: Collection[str]) -> float:
+        return 10.0 + extra * bool(wide)
+
+    plan = mixed_plan("latency=+20%", replace(by_number(count), predicted=predicted))
+    assert (len(built) > 2) is tried
+    assert (len(plan.tradeoffs) > 1) is tried
