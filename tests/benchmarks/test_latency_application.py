@@ -57,9 +57,11 @@ def test_another_source_than_the_fitted_one_is_met(programs: Any) -> None:
 
 
 def test_nine_of_ten_programs_are_inside_the_band_when_they_are_left_out(programs: Any) -> None:
-    inside = [exp(abs(error)) < BAND for _, error, _ in programs.all_judged()]
-    assert len(inside) == 38
-    assert fmean(inside) >= 0.9
+    judged = programs.all_judged()
+    assert len(judged) == 38
+    for which in (1, 2):  # the NPU's time as published, and estimated
+        assert fmean(exp(abs(error[which])) < BAND for error in judged) >= 0.9
+    assert programs.band() < BAND
 
 
 def test_the_conversion_to_float16_is_the_middle_of_the_programs(programs: Any) -> None:
