@@ -76,6 +76,9 @@ def _ended(process: multiprocessing.process.BaseProcess, trial: Trial) -> int | 
     seconds = float(_SECONDS)
     if trial.stop:
         number, after = trial.stop
+        with suppress(psutil.Error):  # a signal before the command begins would be Python's
+            while process.is_alive() and not psutil.Process(process.pid).children():
+                time.sleep(0.01)
         time.sleep(after)
         with suppress(ProcessLookupError):
             os.kill(process.pid or 0, number)
