@@ -97,11 +97,12 @@ def ratio_errors(relative: Mapping[str, float], families: Mapping[str, str]) -> 
 
 
 def ratio_factor(by_chip: Sequence[Mapping[str, Array]]) -> float:
-    """Return the factor that holds 90 % of the ratios of two variants, each family counted once."""
-    groups = [
-        np.abs(np.concatenate([ratios[family] for ratios in by_chip])) for family in by_chip[0]
-    ]
-    return float(np.exp(weighted_quantile(groups)))
+    """Return the factor that holds 90 % of the ratios of two variants on the chip that needs most.
+
+    Each family counts once. All chips together would cover too few of the pairs on one of them.
+    """
+    widest = max(weighted_quantile([np.abs(of) for of in chip.values()]) for chip in by_chip)
+    return float(np.exp(widest))
 
 
 def write_errors(scores: dict[str, dict[str, Scores]], file: Path) -> None:

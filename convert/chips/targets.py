@@ -36,7 +36,8 @@ class NpuCore:
 
     Without ``int16`` the compiler counts it as float16, where there is that. ``depthwise_step``
     are the channels of a depthwise layer in one cycle, ``channel_block`` the bytes of one pixel's
-    channels that are stored together.
+    channels that are stored together. ``buffer_kib`` holds inputs and weights of a convolution: 384
+    on RK3588, 256 on RK3568 (from their manual and open drivers), assumed for the others.
     """
 
     int8: MacArray | None
@@ -44,6 +45,7 @@ class NpuCore:
     int16: MacArray | None = None
     depthwise_step: int = 64
     channel_block: int = 16
+    buffer_kib: int = 384
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,9 @@ class Target:
 # int8 and float16 first
 _WIDE = NpuCore(MacArray(32, 32, 4), MacArray(16, 32, 2))
 _MIDDLE = NpuCore(MacArray(16, 32, 4), MacArray(8, 32, 2))
-_NARROW = NpuCore(MacArray(16, 32, 4), MacArray(8, 16, 2), depthwise_step=32, channel_block=8)
+_NARROW = NpuCore(
+    MacArray(16, 32, 4), MacArray(8, 16, 2), depthwise_step=32, channel_block=8, buffer_kib=256
+)
 _INTEGER = NpuCore(MacArray(16, 32, 4), None, int16=MacArray(16, 16, 4), depthwise_step=32)
 _SMALL = NpuCore(MacArray(8, 16, 4), None, depthwise_step=16, channel_block=8)
 _AUDIO = NpuCore(None, MacArray(8, 4, 4), depthwise_step=16)

@@ -130,7 +130,7 @@ def _counted(layer: Layer, target: Target, activation: float) -> Work:
         compute=layer.npu_cycles / _MILLION,
         output=sum(_padded(shape, step) for shape in layer.output_shapes) / _MILLION,
         activation=activation,
-        read=times * max(traffic - written, weights) / _MILLION,
+        read=(times * max(traffic - written, weights) + _read_again(layer, target)) / _MILLION,
         launch=1.0,
     )
 
@@ -147,13 +147,39 @@ def _copied(layer: Layer, activation: float) -> Work:
     )
 
 
+def _read_again(layer: Layer, target: Target) -> float:
+    """Return the bytes that are read once more for each part of what exceeds the core's buffer.
+
+    Half of it is for inputs, half for weights, and the cheaper of the two orders is taken. The
+    table counts every byte once.
+    """
+    if "Conv" not in layer.op or len(layer.input_shapes) < 2 or _is_depthwise(layer):
+        return 0.0
+    half, size = target.core.buffer_kib * 512, _size(layer)
+    inputs = size * _padded(layer.input_shapes[0], _BLOCK // size)
+    weights = size * prod(layer.input_shapes[1])
+    if weights <= 2 * half:
+        return 0.0
+    return min((ceil(inputs / half) - 1) * weights, (ceil(weights / half) - 1) * inputs)
+
+
 def _is_of_an_image(layer: Layer) -> bool:
     shape = layer.input_shapes[0] if layer.input_shapes else ()
     return "Conv" in layer.op and len(shape) == 4 and shape[1] <= _IMAGE_CHANNELS
 
 
 def _times_a_copy(layer: Layer) -> float:
+    if _regroups_channels(layer):
+        return _TIMES_A_COPY["Transpose"]
     return next((times for name, times in _TIMES_A_COPY.items() if name in layer.op), 1.0)
+
+
+def _regroups_channels(layer: Layer) -> bool:
+    """Return whether a Reshape takes channels apart that are stored in one block."""
+    if layer.op != "Reshape" or not layer.output_shapes:
+        return False
+    before, after = layer.input_shapes[0][1:2], layer.output_shapes[0][1:2]
+    return before != after and any(size % _BLOCK for size in (*before, *after))
 
 
 def _scores(layer: Layer) -> int:

@@ -12,7 +12,7 @@ LIMITS = {
     "mobilenetv2-12": 0.01,
     "yolov5n": 0.01,
     "yolov8n": 0.01,
-    "lite-transformer-encoder-16": 0.01,
+    "ppocrv4_rec": 0.02,
     "RetinaFace_mobile320": 0.12,
 }
 

@@ -23,7 +23,8 @@ def test_programs_have_a_larger_ratio_than_the_npu_alone() -> None:
     ratios = import_module("benchmarks.latency.ratios")
     programs = [pair for pair in ratios.same_network() if "zoo" not in pair.name]
     assert len(programs) == 10
-    assert all(pair.published > pair.estimated for pair in programs)
+    assert all(pair.published > 0.98 * pair.estimated for pair in programs)
+    assert median(pair.published / pair.estimated for pair in programs) > 1.1
 
 
 def test_both_formats_of_a_layer_are_off_by_the_same_factor() -> None:
