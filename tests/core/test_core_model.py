@@ -333,6 +333,7 @@ def test_no_more_threads_than_the_environment_allows(
     allowed: str, asked: int, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", allowed)
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
     options = Session(conv(), threads=asked)._session.get_session_options()
     assert options.intra_op_num_threads == threads
 

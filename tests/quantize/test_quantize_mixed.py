@@ -236,8 +236,11 @@ INVERTED_WEIGHTS: Weights = {
 }
 
 
-def test_a_residual_block_that_is_partly_float_is_built_as_it_is(tmp_path: Path) -> None:
-    """The compiler crashes on this at any level, unless it keeps its conversions (2.5.0)."""
+def test_a_residual_block_that_is_partly_float_is_built(tmp_path: Path) -> None:
+    """The compiler crashes on this at any level, unless it keeps its conversions (2.5.0).
+
+    It does that, but loses 5 dB in doing so: the hybrid way is closer, and is taken.
+    """
     model = model_of(INVERTED, INVERTED_WEIGHTS)
     few = samples(6, 0, 8)
     plan = quantize(model, tmp_path / "i.onnx", tmp_path / "p", few, method="min-max").plan
@@ -248,11 +251,13 @@ def test_a_residual_block_that_is_partly_float_is_built_as_it_is(tmp_path: Path)
     made = convert(
         ConversionRequest(source, None, "rk3588", calibration=few, float_model=floats, plan=ranges)
     )
-    assert made.quantization == "qdq"
     assert (made.closeness.intended_db or 0) > 30
+    assert (made.closeness.float_db or 0) > 40
     if made.toolkit == "2.5.0":
         (warning,) = made.warnings
-        assert "crashed (SIGSEGV); the toolkit's rule remove_dataconvert_for_q_op" in warning.text
+        assert "crashed (SIGSEGV)" in warning.text
+        assert "dB to the float model, where the quantized model has" in warning.text
+        assert made.quantization == "hybrid"
 
 
 MIXED = ["--mixed", "cycles=+8%"]

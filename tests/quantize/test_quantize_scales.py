@@ -133,7 +133,7 @@ def test_a_plan_can_be_read_back(tmp_path: Path) -> None:
     assert read_plan(tmp_path / "plan.toml") == make_plan(NAMES)
 
 
-@given(st.lists(st.text(st.characters(codec="utf-8")), unique=True, max_size=5))
+@given(st.lists(st.text(st.characters(codec="utf-8")), unique=True, min_size=1, max_size=5))
 def test_tensors_in_a_plan_may_have_any_name(
     tmp_path_factory: pytest.TempPathFactory, names: list[str]
 ) -> None:
