@@ -106,7 +106,7 @@ def _fixed(works: Sequence[Work]) -> Array:
 
 def sums_of(models: Sequence[Measured], columns: Sequence[str]) -> Array:
     """Return sums over each model, for the plainer estimates that the fit is compared with."""
-    sums = [{**_sums(model.layers), "one": 1.0} for model in models]
+    sums = [{**_sums(model.layers), "constant": 1.0} for model in models]
     return np.array([[values[name] for name in columns] for values in sums])
 
 

@@ -34,7 +34,7 @@ FORM = Form()
 FORMS = [Form(*choices) for choices in itertools.product((False, True), repeat=3)]
 PLAIN = {
     "MACs": ("macs",),
-    "MACs and a constant": ("macs", "one"),
+    "MACs and a constant": ("macs", "constant"),
     "cycles": ("cycles",),
     "cycles, lookups, memory, layers": ("cycles", "lookups", "moved", "layers"),
 }
@@ -84,12 +84,12 @@ def _others(names: Sequence[str], left_out: frozenset[str]) -> NDArray[np.bool_]
 
 def errors(toolkit: str, form: Form, left_out: frozenset[str], family: str) -> list[Array]:
     """Return log(estimate / published) by chip on one family, of a fit that saw no left-out one."""
-    found = fitted(toolkit, form, left_out | {family})
+    fitting = fitted(toolkit, form, left_out | {family})
     logs = []
     for index, chip in enumerate(CHIPS):
         rest = _others(families(chip, toolkit), frozenset({family}))
         part = networks(toolkit, form)[index].only(~rest)
-        ms = predict(part, found.coefficients[index], form.overlaps)
+        ms = predict(part, fitting.coefficients[index], form.overlaps)
         logs.append(np.log(ms / part.ms))
     return logs
 
@@ -107,8 +107,8 @@ def choose(toolkit: str, left_out: frozenset[str] = frozenset()) -> Form:
 
 def _mean_error(toolkit: str, form: Form, left_out: frozenset[str]) -> float:
     """Return that of the chips and of the layers on a board, each counted once."""
-    found = without(toolkit, form, left_out)
-    by_chip = [np.concatenate(chip) for chip in zip(*found.values(), strict=True)]
+    errors_of = without(toolkit, form, left_out)
+    by_chip = [np.concatenate(chip) for chip in zip(*errors_of.values(), strict=True)]
     layers = np.concatenate(list(_layers(toolkit, form, left_out)))
     return float(np.mean([np.abs(logs).mean() for logs in (*by_chip, layers)]))
 
@@ -117,15 +117,15 @@ def _layers(toolkit: str, form: Form, left_out: frozenset[str]) -> Iterator[Arra
     """Yield the errors on the layers of each run whose families are there, left out of the fit."""
     for run, rows in zip(runs(), board(form), strict=True):
         if not FAMILIES[run.model] & left_out:
-            found = fitted(toolkit, form, left_out | FAMILIES[run.model])
-            yield np.log(timed_as(rows, found, form) / rows.ms)
+            fitting = fitted(toolkit, form, left_out | FAMILIES[run.model])
+            yield np.log(timed_as(rows, fitting, form) / rows.ms)
 
 
-def in_order(found: Errors, chip: str, toolkit: str) -> Array:
+def in_order(errors_of: Errors, chip: str, toolkit: str) -> Array:
     """Return the relative errors of a chip's models, in the order of the rows."""
     names, index = np.array(families(chip, toolkit)), CHIPS.index(chip)
     result = np.zeros(len(names))
-    for family, logs in found.items():
+    for family, logs in errors_of.items():
         result[names == family] = np.expm1(logs[index])
     return result
 
@@ -133,16 +133,16 @@ def in_order(found: Errors, chip: str, toolkit: str) -> Array:
 def one_out(toolkit: str, form: Form) -> dict[str, Array]:
     """Return the relative errors with one model left out at a time, on all chips."""
     rows = dict(zip(CHIPS, networks(toolkit, form), strict=True))
-    models = {chip: [one.published.model for one in measured(chip, toolkit)] for chip in CHIPS}
+    models = {chip: [model.published.model for model in measured(chip, toolkit)] for chip in CHIPS}
     result = {chip: np.zeros(len(models[chip])) for chip in CHIPS}
     whole = fitted(toolkit, form)
     for model in sorted(set(itertools.chain.from_iterable(models.values()))):
         keep = {chip: np.array([name != model for name in models[chip]]) for chip in CHIPS}
         timed = [r for run, r in zip(runs(), board(form), strict=True) if run.model != model]
-        found = fit(
+        fitting = fit(
             [rows[chip].only(keep[chip]) for chip in CHIPS], timed, prior(), form.overlaps, whole
         )
-        for chip, coefficients in zip(CHIPS, found.coefficients, strict=True):
+        for chip, coefficients in zip(CHIPS, fitting.coefficients, strict=True):
             part = rows[chip].only(~keep[chip])
             ms = predict(part, coefficients, form.overlaps)
             result[chip][~keep[chip]] = ms / part.ms - 1
@@ -210,7 +210,7 @@ def sizes_of(toolkit: str) -> dict[str, list[Array]]:
     for family in everybody(toolkit):
         by_chip = [measured(chip, toolkit) for chip in CHIPS]
         result[family] = [
-            np.array([one.ms for one in models if one.published.family == family])
+            np.array([model.ms for model in models if model.published.family == family])
             for models in by_chip
         ]
     return result

@@ -49,14 +49,14 @@ def _of_run(index: int, toolkit: str, form: Form) -> list[LayerErrors]:
         others = [model for model in models if model.published.model != run.model]
         networks.append(rows_of(others, find_target(chip), form))
     timed = [rows_of_run(other, form) for other in runs() if other != run]
-    found = fit(networks, timed, prior(), form.overlaps)
+    fitting = fit(networks, timed, prior(), form.overlaps)
     rows = rows_of_run(run, form)
-    return _grouped(run.model, run.layers, rows, timed_as(rows, found, form))
+    return _grouped(run.model, run.layers, rows, timed_as(rows, fitting, form))
 
 
-def timed_as(rows: Rows, found: Fit, form: Form) -> Array:
+def timed_as(rows: Rows, fitting: Fit, form: Form) -> Array:
     """Return the ms of a run's layers as its timing would show them."""
-    ms = found.scale * predict(rows, found.coefficients[CHIPS.index(CHIP)], form.overlaps)
+    ms = fitting.scale * predict(rows, fitting.coefficients[CHIPS.index(CHIP)], form.overlaps)
     return ms + _added(ms, rows.ms)
 
 

@@ -112,12 +112,12 @@ def splits() -> list[float]:
     Over the fitted one, for all programs: a speed is set, the rest fitted to it without a prior,
     and the root mean square error may be a fifth larger than the smallest.
     """
-    found = [_at_speed(by) for by in np.arange(0.6, 2.61, 0.1)]
-    least = min(error for error, _ in found)
+    trials = [_at_speed(by) for by in np.arange(0.6, 2.61, 0.1)]
+    least = min(error for error, _ in trials)
     fitted = fit(programs())
     return [
         program.npu_ms(slower) / program.npu_ms(fitted)
-        for error, slower in found
+        for error, slower in trials
         if error < 1.2 * least
         for program in programs()
     ]

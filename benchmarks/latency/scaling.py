@@ -119,14 +119,14 @@ def scaled(models: Sequence[Estimated], count: int, own_band: float | None) -> l
 
 def coverage(results: Sequence[Scaled]) -> float:
     """Return the share that lies within its band, every family with the same weight."""
-    inside = sum(one.weight for one in results if abs(one.error) <= math.log(one.band))
-    return inside / sum(one.weight for one in results)
+    inside = sum(result.weight for result in results if abs(result.error) <= math.log(result.band))
+    return inside / sum(result.weight for result in results)
 
 
 def quantile(results: Sequence[Scaled], share: float) -> float:
     """Return the factor that this share is off by at most, every family with the same weight."""
-    ordered = sorted(results, key=lambda one: abs(one.error))
-    weights: Array = np.cumsum([one.weight for one in ordered])
+    ordered = sorted(results, key=lambda result: abs(result.error))
+    weights: Array = np.cumsum([result.weight for result in ordered])
     place = int(np.searchsorted(weights, share * weights[-1]))
     return math.exp(abs(ordered[place].error))
 
@@ -142,8 +142,8 @@ def main() -> None:
             for chip in CHIPS:
                 results = scaled(models_of(chip), count, band)
                 mean = np.average(
-                    [abs(math.expm1(one.error)) for one in results],
-                    weights=[one.weight for one in results],
+                    [abs(math.expm1(result.error)) for result in results],
+                    weights=[result.weight for result in results],
                 )
                 print(
                     f"{chip:10}{count:8}{mean:12.1%}{quantile(results, 0.9):13.2f}"

@@ -71,11 +71,11 @@ def _sparse(layer: Layer, target: Target) -> Layer:
 
 def main() -> int:
     """Print it."""
-    found = list(speed_ups())
-    for each in found:
+    pairs = list(speed_ups())
+    for each in pairs:
         figures = f"{each.published:6.2f}{each.estimated:6.2f}{each.error:7.3f}"
         print(f"  {each.model:26}{figures}")
-    errors = [each.error - 1 for each in found]
+    errors = [each.error - 1 for each in pairs]
     summary = f"{fmean(errors):.1%}, median {median(errors):.1%}, worst {max(errors):.1%}"
     print(f"{len(errors)} models: mean {summary}")
     return 0
