@@ -255,5 +255,10 @@ def _end_children() -> None:
 
 def _say(line: str) -> None:
     # A closed stderr must not hide the exit code.
-    if sys.stderr is not None and not sys.stderr.closed:
+    if sys.stderr is None or sys.stderr.closed:
+        return
+    try:
         print(line, file=sys.stderr, flush=True)
+    except OSError:  # a full disk; what is left of the line would be tried again at the exit
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())

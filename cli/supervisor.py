@@ -33,7 +33,6 @@ _LOOK_SECONDS = 0.25  # how often it is looked how long native code has been at 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 # the one that the system ends first when memory runs out: no other program, and not this process
 _OOM_SCORE = "500"
-_CODES = range(5)  # that a command has, but for those of signals
 
 
 def supervised(command: Callable[[], int], *, verbose: bool = False) -> int:
@@ -95,8 +94,9 @@ def _end_of(child: int, waited: set[signal.Signals], is_done: mmap.mmap) -> int:
     if stuck:
         return run(lambda: _raise(_too_long(stuck)))
     number = stopped_by or max(0, -code)
-    if not number and not is_done[0] and code in _CODES:
+    if _has_children():
         _kill_all()
+    if not number and not is_done[0]:
         return run(lambda: _raise(_vanished(code)))
     if not number or code in (0, 128 + number):
         return code
@@ -104,6 +104,15 @@ def _end_of(child: int, waited: set[signal.Signals], is_done: mmap.mmap) -> int:
     if number in (*_SIGNALS, signal.SIGPIPE):
         return run(lambda: sys.exit(128 + number))
     return run(lambda: _raise(_ended_by(number)))
+
+
+def _has_children() -> bool:
+    """Return whether a process is left below this one, which gets those that lose their parent."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _watched(child: int, waited: set[signal.Signals]) -> tuple[int, int, NativeWork | None]:

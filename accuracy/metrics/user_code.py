@@ -32,7 +32,7 @@ class UserCode:
     """A block in which code of the user's runs; ``task`` says what it cannot do, or that it failed.
 
     Whatever comes out of it, SystemExit too, is raised as an OptionError, but for errors of ours
-    and for what stops the command. What it prints goes to stderr.
+    and for what stops the command. What it prints goes to stderr; a copy that it forks ends here.
     """
 
     task: str
@@ -44,6 +44,8 @@ class UserCode:
     def __exit__(
         self, _: object, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
+        if os.getpid() != _ASIDE.process:  # a copy, by os.fork(): the rest is the original's
+            os._exit(1)
         _ASIDE.leave()
         if error is None or isinstance(error, _OURS):
             return
@@ -59,10 +61,12 @@ class _StdoutAside:
         self._lock = threading.Lock()
         self._users = 0
         self._before: TextIO | None = None
+        self.process = os.getpid()
 
     def enter(self) -> None:
         with self._lock:
             self._users += 1
+            self.process = os.getpid()
             if self._users == 1:
                 self._before, sys.stdout = sys.stdout, _to_stderr()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import psutil
 import pytest
 
 import graphs
@@ -42,6 +43,17 @@ def deep(outputs, labels): return deep(outputs, labels)
 def generator(outputs, labels): raise GeneratorExit
 
 def vanishes(outputs, labels): os._exit(0)
+def vanishes_oddly(outputs, labels): os._exit(77)
+
+def forks(outputs, labels):
+    if not os.path.exists("forked"):  # once: copies that went on would fork at each call
+        open("forked", "w").close()
+        os.fork()
+    return [1.0] * len(labels)
+
+def starts(outputs, labels):
+    subprocess.Popen(["sleep", "321.5"], start_new_session=True)
+    raise ValueError("after that")
 
 def nothing(outputs, labels): return [0.0] * len(labels)
 
@@ -117,12 +129,36 @@ def test_a_module_that_ends_the_program(module: str, place: Path, rockpress: Run
     assert not (place / "r.json").exists()
 
 
-def test_a_metric_that_ends_the_process_is_no_success(place: Path) -> None:
-    words = [*COMMAND, *check_with("odd_metrics:vanishes")]
+@pytest.mark.parametrize(("name", "code"), [("vanishes", 0), ("vanishes_oddly", 77)])
+def test_a_metric_that_ends_the_process_is_no_success(name: str, code: int, place: Path) -> None:
+    words = [*COMMAND, *check_with(f"odd_metrics:{name}")]
     done = subprocess.run(words, cwd=place, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("error: the command's process ended itself with code 0")
+    assert done.stderr.startswith(f"error: the command's process ended itself with code {code} ")
     assert not (place / "r.json").exists()
+
+
+def test_a_copy_that_a_metric_forks_does_not_go_on(place: Path) -> None:
+    words = [*COMMAND, *check_with("odd_metrics:forks"), "--json"]
+    done = subprocess.run(words, cwd=place, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (place / "r.json").read_text()
+
+
+def test_what_a_metric_starts_ends_with_the_command(place: Path) -> None:
+    words = [*COMMAND, *check_with("odd_metrics:starts")]
+    done = subprocess.run(words, cwd=place, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    processes = psutil.process_iter(["cmdline"])
+    assert not any("321.5" in (process.info["cmdline"] or ()) for process in processes)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+def test_a_full_stderr_does_not_change_the_code(place: Path) -> None:
+    with open("/dev/full", "w") as full:
+        words = [*COMMAND, *check_with("odd_metrics:plain")]
+        done = subprocess.run(words, cwd=place, stdout=subprocess.PIPE, stderr=full)
+    assert (done.returncode, done.stdout) == (2, b"")
 
 
 def test_what_a_metric_prints_is_not_on_stdout(place: Path) -> None:
