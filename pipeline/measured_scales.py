@@ -40,10 +40,14 @@ class _LayerTable:
 
 @dataclass(frozen=True)
 class _MeasuredTime:
-    """A model's layers on a chip, and what it took there; ``word`` is what the user gave."""
+    """A model's layers on a chip, and what it took there; ``word`` is what the user gave.
+
+    Times with one ``key``, a path or a name in a record, are of one model.
+    """
 
     word: str
     name: str
+    key: str
     table: _LayerTable
     ms: float
 
@@ -62,7 +66,7 @@ def measured_scales(
     for measured in _all_measured(recipe, by_chip, progress):
         chip = measured.table.chip
         factor = measured.ms / _estimated_ms(measured, by_chip[chip])
-        factors.setdefault(chip, {}).setdefault(measured.name, []).append(factor)
+        factors.setdefault(chip, {}).setdefault(measured.key, []).append(factor)
     return {chip: scale_of(list(by_model.values())) for chip, by_model in factors.items()}
 
 
@@ -127,7 +131,7 @@ def _of_rknn(word: str, path: Path, ms: float, targets: Mapping[str, Target]) ->
             f"{option('measured', word)} is for {table.chip}, not for {' or '.join(targets)}",
             "give what was measured on the chip that the estimate is for",
         )
-    return _MeasuredTime(word, path.stem, table, ms)
+    return _MeasuredTime(word, path.stem, str(path.resolve()), table, ms)
 
 
 def _table_beside(path: Path, digest: str | None = None) -> _LayerTable:
@@ -172,7 +176,8 @@ def _of_onnx(
     progress.stage(f"compile {path.name} ({target.name})")
     with compilable(ready, alone, [target], progress) as compile_for:
         built = compile_for(target)
-    return _MeasuredTime(word, path.stem, _LayerTable(built.layers, target.name, built.toolkit), ms)
+    table = _LayerTable(built.layers, target.name, built.toolkit)
+    return _MeasuredTime(word, path.stem, str(path.resolve()), table, ms)
 
 
 def _of_name(
@@ -191,16 +196,17 @@ def _of_name(
 
 
 def _of_run(word: str, run: TimedRun, ms: float) -> _MeasuredTime:
-    table = _LayerTable(run.table, run.chip.lower(), run.toolkit)
+    table, key = _LayerTable(run.table, run.chip.lower(), run.toolkit), run.model.name
     if not run.table and run.model.file:
-        table = _table_beside(_beside(Path(word), run.model.file), run.model.digest)
+        file = _beside(Path(word), run.model.file)
+        table, key = _table_beside(file, run.model.digest), str(file.resolve())
         if table.chip != run.chip.lower():
             raise OptionError(
                 f"{option('measured', word)}: {run.model.file} is for {table.chip}, but the record "
                 f"says that it ran on {run.chip}",
                 "give the .rknn that ran",
             )
-    return _MeasuredTime(word, run.model.name, table, ms)
+    return _MeasuredTime(word, run.model.name, key, table, ms)
 
 
 def _beside(record: Path, file: str) -> Path:

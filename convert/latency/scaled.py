@@ -72,14 +72,15 @@ def costs_scaled(
 def scale_of(factors: Sequence[Sequence[float]]) -> LatencyScale:
     """Return the scale by measured over estimated ms, several of them for each of some models.
 
-    It is the geometric mean of the models' own, each of which is that of its factors.
+    It is the geometric mean of the models' own, each of which is that of its factors. The spread
+    is that of all of them: two times of one model that contradict each other count too.
 
     >>> scale_of([[1.0, 4.0], [8.0]])
-    LatencyScale(factor=4.0, models=2, spread=2.0)
+    LatencyScale(factor=4.0, models=2, spread=4.0)
     """
     logs = [fmean(map(math.log, several)) for several in factors]
     mean = fmean(logs)
-    spread = max(abs(each - mean) for each in logs)
+    spread = max(abs(math.log(each) - mean) for several in factors for each in several)
     return LatencyScale(math.exp(mean), len(logs), math.exp(spread))
 
 

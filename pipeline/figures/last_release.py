@@ -131,7 +131,10 @@ def _changed(
         hint = "make a report of it for that target too"
         warnings = (*warnings, Diagnostic("baseline-target", text, hint))
     elif _scale(before) != _scale(target):
-        text = f"{last.file}: its latency was not scaled by the same measured models"
+        text = (
+            f"{last.file}: its latency was not scaled by the same measured models; the change is "
+            "that of the estimates without"
+        )
         hint = f"compare the cycles, or give the same {option('measured')}"
         warnings = (*warnings, Diagnostic("baseline-scale", text, hint))
     changes = changes_since(before, target) if before else ()

@@ -75,7 +75,10 @@ class Gates(Options):
         "run check",
     )
     max_latency_ms: float | None = opt(
-        None, Number(0, metavar="T"), "Gate: milliseconds a frame. Exit 4 above.", "run check"
+        None,
+        Number(0, metavar="T"),
+        "Gate: milliseconds of an inference, on the NPU alone. Exit 4 above.",
+        "run check",
     )
     max_size_mb: float | None = opt(
         None, Number(0, metavar="S"), "Gate: size of the result. Exit 4 above.", "run check"

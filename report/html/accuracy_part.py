@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ...core.results.model_figures import LatencyFigure, ModelRow, Ratios, RetentionFigure
 from ...core.results.report import TargetReport
+from ..text.latency_text import scale_text
 from ..text.table import RUNNERS, part_lines
 from ..text.units import count_text, finite, number_text, size_text
 from .charts import interval_chart
@@ -45,6 +46,8 @@ def _latency_tile(latency: LatencyFigure, ms: float, change: str) -> Markup:
     note = kinds.get(latency.kind, latency.kind)
     if latency.low is not None and latency.high is not None:
         note += f", 90\u00a0% of models within {latency.low:.2f}-{latency.high:.2f}"
+    if latency.scale is not None:
+        note += f", {scale_text(latency.scale)}"
     return _tile("Latency", f"{ms:.2f} ms", f"{change}; {note}" if change else note)
 
 

@@ -23,11 +23,22 @@ def changes_since(before: TargetReport, now: TargetReport) -> tuple[ChangeFigure
     A latency measured on the host is no figure of the result, so it is not compared.
     """
     old, new = result_figures(before), result_figures(now)
+    scales = [_scale(target) for target in (before, now)]
+    if scales[0] != scales[1]:  # like with like: neither as other models have scaled it
+        for figures, scale in zip((old, new), scales, strict=True):
+            if "latency" in figures:
+                figures["latency"] /= scale
     return tuple(
         ChangeFigure(name, old[name], new[name], new[name] / old[name] - 1)
         for name in MORE_IS_BETTER
         if name in old and name in new
     )
+
+
+def _scale(target: TargetReport) -> float:
+    """Return by what the latency of the result was scaled, 1 where it was not."""
+    figures = target.models[-1].latency if target.models else ()
+    return figures[0].scale.factor if figures and figures[0].scale else 1.0
 
 
 def result_figures(target: TargetReport) -> dict[str, float]:

@@ -69,6 +69,19 @@ def test_a_built_model_gives_the_scale_of_its_chip(tmp_path: Path) -> None:
     assert scale == {"rk3588": LatencyScale(pytest.approx(1.25), 1, 1.0)}  # type: ignore[arg-type]
 
 
+def test_models_of_one_name_in_two_folders_are_two(tmp_path: Path) -> None:
+    for name in ("v1", "v2"):
+        (tmp_path / name).mkdir()
+    first, second = rknn(tmp_path / "v1"), rknn(tmp_path / "v2")
+    ms = ms_of("rk3588")
+    (scale,) = scales(f"{first}={ms}", f"{second}={4 * ms}").values()
+    assert scale.models == 2
+    assert scale.factor == pytest.approx(2)
+    (scale,) = scales(f"{first}={ms}", f"{first}={4 * ms}").values()
+    assert scale.models == 1
+    assert scale.spread == pytest.approx(2)
+
+
 def test_a_record_has_the_layers_in_it_or_in_a_build_beside_it(tmp_path: Path) -> None:
     built, other = rknn(tmp_path), rknn(tmp_path, "b.rknn", "rk3576")
     ms = ms_of("rk3588")

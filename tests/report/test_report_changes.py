@@ -335,3 +335,14 @@ def test_a_run_does_not_write_over_what_it_is_gated_against(
     assert old.read_text() == "{}"
     # just to be shown what has changed it may be: here it is no report at all
     assert rockpress(*words)[0] == 1
+
+
+def test_latencies_at_two_scales_are_compared_without_them() -> None:
+    scale = LatencyScale(4.0, 1)
+    scaled = replace(NPU, ms=8.0, scale=scale)
+    (change,) = (
+        change
+        for change in changes_since(target(npu=scaled), target(npu=replace(NPU, ms=3.0)))
+        if change.name == "latency"
+    )
+    assert (change.before, change.after) == (2.0, 3.0)
