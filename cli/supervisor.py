@@ -96,6 +96,8 @@ def _end_of(child: int, waited: set[signal.Signals], is_done: mmap.mmap) -> int:
     number = stopped_by or max(0, -code)
     if _has_children():
         _kill_all()
+    if code:
+        unfinished.remove_unfinished()
     if not number and not is_done[0]:
         return run(lambda: _raise(_vanished(code)))
     if not number or code in (0, 128 + number):

@@ -37,16 +37,24 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
     _sweep(parent)
     try:
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-        note(folder)
-        lock = _locked(folder)
     except OSError as error:
-        text = f"cannot make a temporary folder: {error.strerror or error}"
-        raise OutputError(text, MAKE_SPACE) from error
-    try:
+        raise _cannot_make(error) from error
+    lock = None
+    try:  # a signal may come at any moment from here on
+        note(folder)
+        try:
+            lock = _locked(folder)
+        except OSError as error:
+            raise _cannot_make(error) from error
         yield folder
     finally:
         _remove(folder)
-        os.close(lock)
+        if lock is not None:
+            os.close(lock)
+
+
+def _cannot_make(error: OSError) -> OutputError:
+    return OutputError(f"cannot make a temporary folder: {error.strerror or error}", MAKE_SPACE)
 
 
 def is_lock(path: Path) -> bool:
