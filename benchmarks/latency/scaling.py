@@ -28,7 +28,9 @@ from rockpress.convert.latency.estimate import estimate
 from rockpress.convert.latency.scaled import TYPICAL_BAND, scaled_band
 from rockpress.core.results.model_figures import LatencyScale
 
-from .records import CHIPS, FOLDER, read_published, read_tables
+from .data import measured
+from .records import CHIPS, FOLDER, read_published
+from .report import ratio_errors
 
 COUNTS = (1, 2, 3, 5)  # of measured models
 _DRAWS = 200  # of others, for each model
@@ -38,8 +40,9 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Estimated:
-    """A model's family, its estimate in ms, and the log of estimated over published ms."""
+    """A model of a family, its estimate in ms, and the log of estimated over published ms."""
 
+    model: str
     family: str
     ms: float
     error: float
@@ -61,7 +64,12 @@ def fitted(chip: str) -> list[Estimated]:
     rows = [row for row in csv.DictReader(lines) if row["chip"] == chip]
     by_model = {row["model"]: row for row in reversed(rows)}  # the first of each counts
     return [
-        _estimated(families[model], float(row["family_left_out_ms"]), float(row["published_ms"]))
+        _estimated(
+            model,
+            families[model],
+            float(row["family_left_out_ms"]),
+            float(row["published_ms"]),
+        )
         for model, row in by_model.items()
     ]
 
@@ -83,15 +91,22 @@ def _mean_without(chip: str, fits: Mapping[str, Coefficients]) -> Coefficients:
 
 
 def _estimates(chip: str) -> Iterator[Estimated]:
-    for row in read_published():
-        layers = read_tables(row.model, _TOOLKIT).get(chip, ())
-        latency = estimate(layers, find_target(chip), _TOOLKIT)
-        if row.built == "exact" and latency is not None and latency.ms is not None:
-            yield _estimated(row.family, latency.ms, 1000 / row.fps[chip])
+    for each in measured(chip, _TOOLKIT):
+        latency = estimate(each.layers, find_target(chip), _TOOLKIT)
+        assert latency is not None and latency.ms is not None
+        yield _estimated(each.published.model, each.published.family, latency.ms, each.ms)
 
 
-def _estimated(family: str, ms: float, published_ms: float) -> Estimated:
-    return Estimated(family, ms, math.log(ms / published_ms))
+def _estimated(model: str, family: str, ms: float, published_ms: float) -> Estimated:
+    return Estimated(model, family, ms, math.log(ms / published_ms))
+
+
+def variant_ratios(models: Sequence[Estimated]) -> Array:
+    """Return by what share the ratio of the times of two variants of a network is off, each."""
+    relative = {model.model: math.expm1(model.error) for model in models}
+    families = {model.model: model.family for model in models}
+    logs = np.concatenate(list(ratio_errors(relative, families).values()))
+    return np.asarray(np.abs(np.expm1(logs)))
 
 
 def scaled(models: Sequence[Estimated], count: int, own_band: float | None) -> list[Scaled]:
@@ -132,7 +147,7 @@ def quantile(results: Sequence[Scaled], share: float) -> float:
 
 
 def main() -> None:
-    """Print mean error, the factor of nine in ten, and what the shipped band covers."""
+    """Print mean error, the factor of nine in ten, what the shipped band covers, and ratios."""
     for title, models_of, band in (
         ("a chip of the fit", fitted, None),
         ("a chip without a fit", unfitted, TYPICAL_BAND),
@@ -149,6 +164,13 @@ def main() -> None:
                     f"{chip:10}{count:8}{mean:12.1%}{quantile(results, 0.9):13.2f}"
                     f"{coverage(results):9.0%}"
                 )
+    print("\nratio of two variants on a chip without a fit: mean, median, worst, within the band")
+    for chip in CHIPS:
+        errors = variant_ratios(unfitted(chip))
+        inside = np.mean(errors <= TYPICAL_BAND - 1)
+        print(
+            f"{chip:10}{errors.mean():8.1%}{np.median(errors):8.1%}{errors.max():8.1%}{inside:6.0%}"
+        )
 
 
 if __name__ == "__main__":
