@@ -66,7 +66,7 @@ class OutputError(RockpressError):
 
 
 class ReportError(RockpressError):
-    """The report of an earlier run cannot be compared with: it is none, or another schema's."""
+    """A report or a record of runs cannot be read: it is none, or another schema's."""
 
     code = "report"
 

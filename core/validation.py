@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -68,7 +68,7 @@ def validated(
             json.dumps([document], default=str), strict=True
         )[0]
     except ValidationError as error:
-        raise Malformed(_text(error.errors(include_url=False)[0])) from None
+        raise Malformed(_text(error.errors(include_url=False), document)) from None
 
 
 def require(holds: bool, key: str, value: object, expected: str) -> None:
@@ -102,13 +102,38 @@ def path_text(keys: Sequence[str | int]) -> str:
     return "".join(parts).removeprefix(".")
 
 
-def _text(error: ErrorDetails) -> str:
-    """Say in words of ours what is wrong where."""
-    keys = [key for key in error["loc"][1:] if key != "[key]"]
+def _text(errors: Sequence[ErrorDetails], document: object) -> str:
+    """Say in words of ours what is wrong where, of the first place that is.
+
+    Where a value may be of several types there is an error for each: the one that came farthest
+    into the value counts, and what all of them expect at the same place.
+    """
+    places = [_keys_in(document, error) for error in errors]
+    beside = [
+        (k, e) for k, e in zip(places, errors, strict=True) if k[: len(places[0])] == places[0]
+    ]
+    keys, error = max(beside, key=lambda pair: len(pair[0]))
     if error["type"] == "missing":
         return f"{path_text(keys[:-1]) or 'it'} has no {keys[-1]}"
     if error["type"] == "unexpected_keyword_argument":
         return f"{path_text(keys)} is no key of it"
+    expected = dict.fromkeys(_expected(each) for place, each in beside if place == keys)
+    return f"{path_text(keys) or 'it'} is {shown(error['input'])}, not {' or '.join(expected)}"
+
+
+def _expected(error: ErrorDetails) -> str:
     expected = error.get("ctx", {}).get("expected", "what it has to be")
-    key = path_text(keys) or "it"
-    return f"{key} is {shown(error['input'])}, not {_KINDS.get(error['type'], expected)}"
+    return _KINDS.get(error["type"], str(expected))
+
+
+def _keys_in(document: object, error: ErrorDetails) -> list[str | int]:
+    """Return the path to the place of an error, without what pydantic says of types in it."""
+    keys: list[str | int] = []
+    place: Any = [document]
+    for key in error["loc"]:
+        try:
+            place = place[key]
+        except (KeyError, IndexError, TypeError):
+            continue
+        keys.append(key)
+    return [*keys[1:], *(error["loc"][-1:] if error["type"] == "missing" else ())]

@@ -11,19 +11,18 @@ from pathlib import Path, PurePosixPath
 from ..convert.chips.compiler_log import Layer
 from ..convert.chips.targets import Target
 from ..convert.latency.scaled import UNSCALED, estimate_scaled, scale_of
-from ..convert.latency.timed_runs import TimedRun, read_record, require_possible_table
+from ..convert.latency.timed_runs import TimedRun, read_record
 from ..convert.manifest import is_of, manifest_path, read_manifest
-from ..core.diagnostics import option
-from ..core.errors import ModelError, OptionError
+from ..core.diagnostics import mentions, option
+from ..core.errors import ModelError, OptionError, ReportError
 from ..core.files import sha256_of
 from ..core.list_kinds import measured_time
 from ..core.progress import SILENT, Progress
 from ..core.results.model_figures import LatencyScale
-from ..core.validation import Malformed
 from .noise_builds import compilable, require_format
 from .options.sample_options import ModelOptions
 from .recipes.recipe import Recipe
-from .samples.ready_model import ready_model
+from .samples.ready_model import ReadyModel, ready_model
 from .tasks.converting import require_toolkit
 
 _RKNN, _ONNX = ".rknn", ".onnx"
@@ -140,7 +139,7 @@ def _table_beside(path: Path, digest: str | None = None) -> _LayerTable:
         raise ModelError(f"{path}: the file does not exist", "give the path of a .rknn file")
     manifest = read_manifest(manifest_path(path))
     if digest not in (None, sha256_of(path)):
-        raise ModelError(
+        raise ReportError(
             f"{path} is not the file that was timed: it has another digest",
             "keep the .rknn that ran beside the record",
         )
@@ -160,17 +159,15 @@ def _of_onnx(
     targets: Mapping[str, Target],
     progress: Progress,
 ) -> _MeasuredTime:
-    """Build a model as ``inspect`` does, for its layers."""
+    """Build a model as ``inspect`` does, for its layers: the command's own in the size it has."""
     if len(targets) > 1:
         raise OptionError(
             f"{option('measured', word)} does not say on which of {', '.join(targets)} that was",
             "give the .rknn that ran, or a record of the run",
         )
     (target,) = targets.values()
-    alone = recipe.with_options(
-        model=path, shape=ModelOptions(), scheme="w8a8" if recipe.in_int8 else "float16"
-    )
-    ready = ready_model(path, alone.shape)
+    ready = _ready_to_time(word, path, recipe)
+    alone = recipe.with_options(model=path, scheme="w8a8" if recipe.in_int8 else "float16")
     require_format(target, ready, alone)
     require_toolkit(recipe.toolkit.toolkit_python)
     progress.stage(f"compile {path.name} ({target.name})")
@@ -178,6 +175,18 @@ def _of_onnx(
         built = compile_for(target)
     table = _LayerTable(built.layers, target.name, built.toolkit)
     return _MeasuredTime(word, path.stem, str(path.resolve()), table, ms)
+
+
+def _ready_to_time(word: str, path: Path, recipe: Recipe) -> ReadyModel:
+    """Load a model that was timed. Raises ModelError or OptionError, naming the option."""
+    is_own = path.resolve() == recipe.model.resolve()
+    try:
+        return ready_model(path, recipe.shape if is_own else ModelOptions())
+    except (ModelError, OptionError) as error:
+        text, hint = error.diagnostic.text, error.diagnostic.hint
+        if mentions(hint) and not is_own:  # those options are for the command's own model
+            hint = "give it with fixed shapes, or the .rknn that ran"
+        raise type(error)(f"{option('measured', word)}: {text}", hint) from error
 
 
 def _of_name(
@@ -201,7 +210,7 @@ def _of_run(word: str, run: TimedRun, ms: float) -> _MeasuredTime:
         file = _beside(Path(word), run.model.file)
         table, key = _table_beside(file, run.model.digest), str(file.resolve())
         if table.chip != run.chip.lower():
-            raise OptionError(
+            raise ReportError(
                 f"{option('measured', word)}: {run.model.file} is for {table.chip}, but the record "
                 f"says that it ran on {run.chip}",
                 "give the .rknn that ran",
@@ -213,21 +222,17 @@ def _beside(record: Path, file: str) -> Path:
     """Return a file that a record names; it may come from somebody else: not out of its folder."""
     path = PurePosixPath(file)
     if path.is_absolute() or ".." in path.parts:
-        raise ModelError(
+        raise ReportError(
             f"{record} names a file elsewhere: {file[:200]}", "keep the .rknn beside the record"
         )
     return record.parent / file
 
 
 def _estimated_ms(measured: _MeasuredTime, target: Target) -> float:
-    """Return the estimate in ms as it is. Raises OptionError where there is none."""
-    try:
-        require_possible_table(measured.table.layers, "layers")
-    except Malformed as error:
-        raise OptionError(f"{option('measured', measured.word)}: {error}", "make it anew") from None
+    """Return the estimate in ms as it is. Raises ReportError where there is none."""
     latency = estimate_scaled(measured.table.layers, target, measured.table.toolkit, UNSCALED)
     if latency is None or not latency.ms or not math.isfinite(latency.ms):
-        raise OptionError(
+        raise ReportError(
             f"{option('measured', measured.word)}: there is no layer table of {measured.name!r} to "
             "estimate it from",
             "give the .onnx, or the .rknn with its manifest",

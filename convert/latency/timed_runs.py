@@ -5,8 +5,10 @@ It is what sets the scale of an estimate, and has room for all that a later fit 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from math import prod
 from pathlib import Path
 from statistics import median
@@ -21,6 +23,8 @@ SCHEMA = 1
 _LARGEST = 1 << 40  # of any number in a layer table; so that products of them are finite
 _AXES = 16  # of a shape
 _SHORTEST, _LONGEST = 1e-6, 1e9  # milliseconds
+_FASTEST = 1e6  # MHz
+_SHA256 = re.compile("[0-9a-f]{64}")
 _HINT = "docs/measured.md says what such a file holds"
 
 
@@ -112,14 +116,8 @@ def read_record(path: Path) -> RunRecord:
     or of a later schema.
     """
     document = _document(path)
-    schema = document.get("schema") if isinstance(document, dict) else None
-    if schema != SCHEMA:
-        raise ReportError(
-            f"{path}: not a record of timed runs of schema {SCHEMA}: its schema is "
-            f"{str(schema)[:20]}",
-            _HINT,
-        )
     try:
+        _require_schema(document)
         record = validated(RunRecord, document)
         for index, run in enumerate(record.runs):
             _require_possible(run, f"runs[{index}]")
@@ -137,14 +135,48 @@ def _document(path: Path) -> object:
         raise ReportError(f"{path}: cannot be read: {error}", _HINT) from error
 
 
+def _require_schema(document: object) -> None:
+    """Raise Malformed unless the document says that it is of the schema that is read here."""
+    require(isinstance(document, dict), "it", document, "a table")
+    schema = document.get("schema") if isinstance(document, dict) else None
+    is_ours = type(schema) is int and schema == SCHEMA
+    require(is_ours, "schema", schema, f"the number {SCHEMA}")
+
+
 def _require_possible(run: TimedRun, key: str) -> None:
-    """Raise Malformed for a time, count or layer that there cannot be."""
+    """Raise Malformed for a value that there cannot be."""
     times = [run.ms.median] if isinstance(run.ms, MedianTime) else run.ms
     is_time = bool(times) and all(_SHORTEST <= ms <= _LONGEST for ms in times)
     require(is_time, f"{key}.ms", list(times), "times in ms, all above 0")
-    for name, count in (("contexts", run.contexts), ("cores", run.cores)):
+    n = run.ms.n if isinstance(run.ms, MedianTime) else 1
+    for name, count in (("ms.n", n), ("contexts", run.contexts), ("cores", run.cores)):
         require(0 < count < _LARGEST, f"{key}.{name}", count, "a number from 1 up")
+    for name, mhz in asdict(run.clocks).items():
+        require(mhz is None or 0 < mhz < _FASTEST, f"{key}.clocks.{name}", mhz, "MHz above 0")
+    for index, layer in enumerate(run.layers):
+        is_time = 0 <= layer.us <= 1000 * _LONGEST
+        require(is_time, f"{key}.layers[{index}].us", layer.us, "microseconds from 0 up")
+    _require_texts(run, key)
     require_possible_table(run.table, f"{key}.table")
+
+
+def _require_texts(run: TimedRun, key: str) -> None:
+    """Raise Malformed for an empty name, a digest that is no sha256, and a day that is none."""
+    for name, text in (("model.name", run.model.name), ("chip", run.chip)):
+        require(bool(text.strip()), f"{key}.{name}", text, "a name")
+    digest = run.model.digest
+    is_sha256 = digest is None or _SHA256.fullmatch(digest) is not None
+    require(is_sha256, f"{key}.model.digest", digest, "a sha256 of 64 digits from 0 to f")
+    require(_is_date(run.date), f"{key}.date", run.date, "a day such as 2026-11-28")
+
+
+def _is_date(text: str | None) -> bool:
+    """Return whether a text begins with a day as ISO 8601 writes it; a time may come after it."""
+    try:
+        datetime.strptime((text or "2026-11-28")[:10], "%Y-%m-%d")
+    except ValueError:
+        return False
+    return text is None or len(text) == 10 or text[10] in "T "
 
 
 def require_possible_table(layers: Sequence[Layer], key: str) -> None:

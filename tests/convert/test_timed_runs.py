@@ -79,6 +79,22 @@ def test_the_record_of_the_docs_is_one(tmp_path: Path) -> None:
         ({"contexts": 0}, "runs[0].contexts is 0, not a number from 1 up"),
         ({"clocks": {"npu": "fast"}}, 'runs[0].clocks.npu is "fast", not a number'),
         ({"chip": 3588}, "runs[0].chip is 3588, not text"),
+        ({"chip": " "}, 'runs[0].chip is " ", not a name'),
+        ({"ms": "fast"}, 'runs[0].ms is "fast", not a list or a table'),
+        ({"ms": ["fast"]}, 'runs[0].ms[0] is "fast", not a number'),
+        ({"ms": {"median": "fast", "n": 3}}, 'runs[0].ms.median is "fast", not a number'),
+        ({"ms": {"median": 3.5}}, "runs[0].ms has no n"),
+        ({"ms": {"median": 3.5, "n": 0}}, "runs[0].ms.n is 0, not a number from 1 up"),
+        ({"clocks": {"ddr": -1}}, "runs[0].clocks.ddr is -1.0, not MHz above 0"),
+        (
+            {"layers": [{"name": "a", "op": "b", "us": -0.5}]},
+            "runs[0].layers[0].us is -0.5, not microseconds from 0 up",
+        ),
+        ({"date": "yesterday"}, 'runs[0].date is "yesterday", not a day such as 2026-11-28'),
+        ({"date": "2026-02-30"}, 'runs[0].date is "2026-02-30", not a day'),
+        ({"date": "2026-11-28x"}, 'runs[0].date is "2026-11-28x", not a day'),
+        ({"model": {"name": ""}}, 'runs[0].model.name is "", not a name'),
+        ({"model": {"name": "m", "digest": "0f"}}, 'runs[0].model.digest is "0f", not a sha256'),
     ],
 )
 def test_a_value_that_cannot_be_is_named(tmp_path: Path, run: dict[str, object], text: str) -> None:
@@ -112,8 +128,11 @@ def test_a_layer_that_no_compiler_prints_is_refused(
     [
         ("", "not a record of timed runs: "),
         ("[" * 10_000, "not a record of timed runs"),
-        ("[]", "its schema is None"),
-        ('{"schema": 2, "runs": []}', "its schema is 2"),
+        ("[]", "it is [], not a table"),
+        ('{"runs": []}', "schema is null, not the number 1"),
+        ('{"schema": 2, "runs": []}', "schema is 2, not the number 1"),
+        ('{"schema": "1", "runs": []}', 'schema is "1", not the number 1'),
+        ('{"schema": true, "runs": []}', "schema is true, not the number 1"),
         ('{"schema": 1}', "it has no runs"),
     ],
 )

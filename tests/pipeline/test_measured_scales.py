@@ -6,14 +6,16 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+import onnx
 import pytest
 
 from commands import Run
+from graphs import model_of
 from rockpress.convert.chips.compiler_log import Layer
 from rockpress.convert.chips.targets import find_target
 from rockpress.convert.latency.estimate import estimate
 from rockpress.convert.manifest import Manifest, manifest_path, write_manifest
-from rockpress.core.errors import OptionError, RockpressError
+from rockpress.core.errors import ModelError, OptionError, ReportError, RockpressError
 from rockpress.core.files import sha256_of
 from rockpress.core.results.model_figures import LatencyScale
 from rockpress.pipeline.measured_scales import measured_files, measured_scales
@@ -122,6 +124,44 @@ def test_what_cannot_be_told_is_refused(tmp_path: Path) -> None:
             scales(*words, chips=chips)
         assert text in caught.value.message
         assert caught.value.hint
+
+
+def test_what_a_record_cannot_have_in_it_is_of_one_kind(tmp_path: Path) -> None:
+    old = rknn(tmp_path)
+    named = {"name": "a", "file": old.name}
+    runs: list[dict[str, object]] = [
+        {"model": {"name": "a"}, "ms": [-1.0]},
+        {"model": {"name": "a"}},  # no layers
+        {"model": named, "chip": "rk3576"},
+        {"model": {**named, "digest": "0" * 64}},
+        {"model": {"name": "a", "file": "../old.rknn"}},
+    ]
+    for run in runs:
+        with pytest.raises(ReportError):
+            scales(record(tmp_path, run), chips=("rk3588", "rk3576"))
+
+
+def open_model(folder: Path) -> Path:
+    text = """(float[1,3,height,width] x) => (float[1,8,height,width] y) {
+        [conv] y = Conv <pads = [1,1,1,1]> (x, w) }"""
+    path = folder / "open.onnx"
+    onnx.save(model_of(text, {"w": (8, 3, 3, 3)}, prepared=False), path)
+    return path
+
+
+def test_a_model_of_open_shapes_is_told_with_the_option(tmp_path: Path) -> None:
+    word = f"{open_model(tmp_path)}=3"
+    with pytest.raises(ModelError) as caught:
+        scales(word)
+    assert caught.value.message.startswith(f"--measured {word}: input 'x' ")
+    assert caught.value.hint == "give it with fixed shapes, or the .rknn that ran"
+
+
+@pytest.mark.toolkit
+def test_the_model_of_the_command_is_timed_in_the_size_that_it_has(tmp_path: Path) -> None:
+    model, chip = open_model(tmp_path), find_target("rk3588")
+    recipe = make_recipe(model, measured=[f"{model}=3"], size=[32, 32], scheme="float16")
+    assert measured_scales(recipe, [chip])["rk3588"].models == 1
 
 
 @pytest.mark.parametrize("file", ["../old.rknn", "/old.rknn"])
