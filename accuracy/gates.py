@@ -90,8 +90,11 @@ def max_latency_gate(
     limit: float,
     confidence: Confidence = "point",
     high: float | None = None,
+    kind: str | None = None,
 ) -> GateFigure:
     """Judge latency in ms <= limit: ``milliseconds``, or for ``lower`` the band's ``high`` end.
+
+    ``kind`` says what that is: npu-estimate, host or board.
 
     That is the end which favours the user least; a measured latency without a band is judged as it
     is. Raises OptionError when no latency in ms is known.
@@ -105,8 +108,8 @@ def max_latency_gate(
             "or a board",
         )
     if confidence == "lower" and high is not None:
-        return GateFigure(name, limit, high, high <= limit, "high")
-    return GateFigure(name, limit, milliseconds, milliseconds <= limit)
+        return GateFigure(name, limit, high, high <= limit, "high", kind)
+    return GateFigure(name, limit, milliseconds, milliseconds <= limit, kind=kind)
 
 
 def max_size_gate(size_bytes: int | None, limit: float) -> GateFigure:

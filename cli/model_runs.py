@@ -145,6 +145,7 @@ def show_plans(jobs: Sequence[ModelJob], *, as_json: bool) -> None:
     """Show what each run would do."""
     from ..pipeline.dry_run import plan_run
     from ..report.text.family_text import family_text
+    from ..report.text.verdict import limit_text
 
     with watching(quiet=True) as progress:
         plans = []
@@ -162,7 +163,7 @@ def show_plans(jobs: Sequence[ModelJob], *, as_json: bool) -> None:
         title = f"{name}: {plan.target}" if name else plan.target
         print_lines([f"{title} -> {plan.output}", *(f"  {line}" for line in lines)])
         print_lines(f"  {stage.name:<18}  {stage.status:<6}  {stage.what}" for stage in plan.stages)
-        gates = [f"{gate} {limit:g}" for gate, limit in plan.gates.items()]
+        gates = [f"{gate} {limit_text(gate, limit)}" for gate, limit in plan.gates.items()]
         print_lines([f"  gates: {', '.join(gates) or 'none'}"])
 
 

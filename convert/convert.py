@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
-from ..core.diagnostics import Diagnostic, option
+from ..core.diagnostics import Diagnostic, in_order, option
 from ..core.errors import OptionError
 from ..core.files import replacing, require_writable
 from ..core.graphs.model import is_qdq, load_model
@@ -32,7 +32,7 @@ from .fidelity import PROBES, UNKNOWN, Closeness, Probe, noise
 from .float_source import float_source
 from .handover import ModelInput, Sample, inputs_of, write_dataset, write_samples
 from .latency.estimate import Latency, LayerCost, estimate
-from .latency.scaled import costs_scaled, estimate_scaled
+from .latency.scaled import costs_scaled, estimate_scaled, scale_warnings
 from .request import ConversionRequest, choose_quantization
 from .toolkit.job import BuildResult
 from .toolkit.own_settings import require_free_settings
@@ -150,12 +150,16 @@ def convert(request: ConversionRequest, progress: Progress = SILENT) -> Conversi
 
 
 def with_scale(conversion: Conversion, scale: LatencyScale | None) -> Conversion:
-    """Return the conversion with its latency estimated anew, at the scale of measured models."""
+    """Return the conversion with its latency estimated anew, at the scale of measured models.
+
+    A scale that is hard to believe is among the warnings.
+    """
     if scale is None:
         return conversion
     chip, toolkit = find_target(conversion.target), conversion.toolkit
     latency = estimate_scaled(conversion.layers, chip, toolkit, scale)
-    return replace(conversion, latency=latency)
+    warnings = in_order((*conversion.warnings, *scale_warnings(scale)))
+    return replace(conversion, latency=latency, warnings=warnings)
 
 
 def costs_of(built: CompiledModel) -> tuple[LayerCost, ...]:

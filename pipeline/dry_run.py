@@ -9,7 +9,7 @@ from typing import Literal
 
 from ..core.progress import SILENT, Progress
 from ..core.results.family_figure import FamilyFigure
-from ..core.results.report import Report
+from ..core.results.report import REGRESSION, Report
 from ..core.scratch import scratch_folder
 from .caching.stage_cache import CacheMiss
 from .filled_recipe import fill_recipe
@@ -116,6 +116,6 @@ def _gates(recipe: Recipe) -> dict[str, float]:
     """Return the limits by the name that the report has for them."""
     limits = asdict(recipe.gates)
     del limits["confidence"], limits["baseline"]
-    more = {f"max-regression-{name}": limit for name, limit in limits.pop("max_regression").items()}
+    more = {f"{REGRESSION}{name}": limit for name, limit in limits.pop("max_regression").items()}
     limited = {name.replace("_", "-"): limit for name, limit in limits.items() if limit is not None}
     return {**limited, **more}

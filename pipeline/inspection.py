@@ -10,7 +10,7 @@ from pathlib import Path
 from onnx import ModelProto, ValueInfoProto, helper
 
 from ..convert.chips.targets import find_target
-from ..convert.latency.scaled import estimate_scaled
+from ..convert.latency.scaled import estimate_scaled, scale_warnings
 from ..convert.manifest import Manifest, is_of, manifest_path, read_manifest
 from ..convert.toolkit.rknn_file import RknnFacts, read_rknn
 from ..core.graphs.cut_points import CutPoint, cut_points
@@ -158,7 +158,10 @@ def inspect_rknn(
         disagreements = ("the file is not the one that it was written for (sha256)",)
     chip = find_target(manifest.target)
     scales = measured_scales(recipe, [chip], progress) if recipe else {}
-    latency = estimate_scaled(manifest.layers, chip, manifest.toolkit, scales.get(manifest.target))
+    scale = scales.get(manifest.target)
+    for warning in scale_warnings(scale) if scale else ():
+        progress.warn(warning)
+    latency = estimate_scaled(manifest.layers, chip, manifest.toolkit, scale)
     return RknnInspection(facts, replace(manifest, latency=latency), disagreements)
 
 

@@ -17,10 +17,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from ..chips.compiler_log import Layer
 from ..chips.targets import Target
+
+Program = Literal["C", "Python"]
 
 
 @dataclass(frozen=True)
@@ -29,14 +31,19 @@ class ApplicationFit:
 
     factor: float  # milliseconds for each of the NPU's
     output: float  # milliseconds for each million elements of the outputs
+    program: Program = "C"
 
 
 class ApplicationTime(NamedTuple):
-    """Milliseconds, and the interval in which nine of ten models lie."""
+    """Milliseconds, the interval in which nine of ten models lie, and the language of the program.
+
+    A program in C gets the outputs as they are, one in Python in float32.
+    """
 
     ms: float
     low: float
     high: float
+    program: Program = "C"
 
 
 _RK356X = ApplicationFit(1.06, 2.38)
@@ -45,7 +52,7 @@ _FITS = {
     "rk3576": ApplicationFit(1.29, 1.85),
     "rk3566": _RK356X,
     "rk3568": _RK356X,
-    "rv1126b": ApplicationFit(1.0, 21.9),
+    "rv1126b": ApplicationFit(1.0, 21.9, "Python"),
 }
 # nine of ten programs are off by less when their family or source is left out
 BAND = 1.3
@@ -76,7 +83,8 @@ def application_ms(
     ms = fit.factor * npu_ms + fit.output * output_elements(layers) / 1e6
     elements = float16_inputs(layers) / 1e6
     low, high = ms + _LEAST * elements, ms + _MOST * elements
-    return ApplicationTime(ms + FLOAT16_INPUT * elements, low / BAND, high * BAND)
+    whole = ms + FLOAT16_INPUT * elements
+    return ApplicationTime(whole, low / BAND, high * BAND, fit.program)
 
 
 def float16_inputs(layers: Sequence[Layer]) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
 
+from ...core.diagnostics import Diagnostic, option
 from ...core.results.model_figures import LatencyScale
 from ..chips.compiler_log import Layer
 from ..chips.targets import Target
@@ -23,6 +24,8 @@ UNSCALED = LatencyScale(1.0, 0)
 # By what factor an estimate from typical coefficients is off at most in nine of ten cases, apart
 # from a factor that all of a chip have in common.
 TYPICAL_BAND = 1.3
+# beyond that it is rather a slip of units, model or chip than another setting
+_LARGEST_FACTOR = 10.0
 
 
 def estimate_scaled(
@@ -82,6 +85,20 @@ def scale_of(factors: Sequence[Sequence[float]]) -> LatencyScale:
     mean = fmean(logs)
     spread = max(abs(math.log(each) - mean) for several in factors for each in several)
     return LatencyScale(math.exp(mean), len(logs), math.exp(spread))
+
+
+def scale_warnings(scale: LatencyScale) -> tuple[Diagnostic, ...]:
+    """Return what is to be known of a scale that no setting of a board explains.
+
+    >>> [warning.code for warning in scale_warnings(LatencyScale(0.001, 1))]
+    ['latency-scale']
+    """
+    if 1 / _LARGEST_FACTOR <= scale.factor <= _LARGEST_FACTOR:
+        return ()
+    factor = float(f"{scale.factor:.3g}")
+    text = f"what {option('measured')} gives is {factor:g} times the estimate"
+    hint = "check that they are milliseconds, of this model on this chip"
+    return (Diagnostic("latency-scale", text, hint),)
 
 
 def scaled_band(band: float, scale: LatencyScale) -> float:

@@ -25,7 +25,8 @@ class LatencyFigure:
     ``kind`` is npu-estimate (of the NPU alone), application-estimate (with the conversion of inputs
     and outputs), host or board. Nine of ten models lie between ``low`` and ``high`` of an estimate.
     One for a chip with nothing to fit on has cycles but no milliseconds, unless models that were
-    measured give its ``scale``.
+    measured give its ``scale``. ``program`` is the language of the application: one in C gets the
+    outputs as they are, one in Python in float32.
     """
 
     kind: str
@@ -34,6 +35,7 @@ class LatencyFigure:
     high: float | None = None
     cycles: int | None = None
     scale: LatencyScale | None = None
+    program: str | None = None
 
 
 @dataclass(frozen=True)

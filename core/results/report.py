@@ -19,13 +19,15 @@ from .sample_rows import ChangedSamples, DriftRow, MetricDetails, RobustnessRow
 Verdict = Literal["pass", "fail", "none"]
 ALIVE, FIDELITY = "outputs-alive", "fidelity"
 _ALWAYS_ON = (ALIVE, FIDELITY)
+REGRESSION = "max-regression-"  # with what it is of
 
 
 @dataclass(frozen=True)
 class GateFigure:
     """A limit, the value seen, and whether it holds; the value is NaN where there is none.
 
-    ``end`` is that of the figure's interval, where that was held against the limit.
+    ``end`` is that of the figure's interval, where that was held against the limit, and ``kind``
+    that of a latency: npu-estimate, host or board.
     """
 
     name: str
@@ -33,6 +35,7 @@ class GateFigure:
     value: float
     passed: bool
     end: Literal["low", "high"] | None = None
+    kind: str | None = None
 
     @property
     def is_asked(self) -> bool:

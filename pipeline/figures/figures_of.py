@@ -85,7 +85,7 @@ def gate_figures(
     if gates.max_latency_ms is not None:
         latency = row.latency[0] if row.latency else LatencyFigure("host", None)
         limit, confidence = gates.max_latency_ms, gates.confidence
-        checked.append(max_latency_gate(latency.ms, limit, confidence, latency.high))
+        checked.append(max_latency_gate(latency.ms, limit, confidence, latency.high, latency.kind))
     if gates.max_size_mb is not None:
         checked.append(max_size_gate(row.bytes, gates.max_size_mb))
     return (*checked, *standing_gates(comparison.parts))

@@ -77,7 +77,9 @@ class Gates(Options):
     max_latency_ms: float | None = opt(
         None,
         Number(0, metavar="T"),
-        "Gate: milliseconds of an inference, on the NPU alone. Exit 4 above.",
+        "Gate: milliseconds of an inference on the NPU alone; of an ONNX model that is compared, "
+        "on "
+        "this host's CPU. Exit 4 above.",
         "run check",
     )
     max_size_mb: float | None = opt(

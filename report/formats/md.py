@@ -15,7 +15,7 @@ from ..text.feed_text import classes_text, input_text, output_text
 from ..text.summary import HEADINGS, summary_rows
 from ..text.table import TextTable, to_tables, versions_of
 from ..text.units import counted
-from ..text.verdict import gate_value, report_verdict
+from ..text.verdict import gate_value, limit_text, report_verdict
 
 _MARKS = {True: "✅", False: "❌"}
 # What GitHub makes links or mentions of after Markdown is done: an empty comment ends the word.
@@ -72,7 +72,7 @@ def _marked(row: tuple[str, ...]) -> tuple[str, ...]:
 def _gate_row(gate: GateFigure) -> tuple[str, ...]:
     relation = "holds" if gate.passed else "does not hold"
     mark = _MARKS[gate.passed]
-    return (gate.name, f"{gate.limit:g}", gate_value(gate), f"{mark} {relation}")
+    return (gate.name, limit_text(gate.name, gate.limit), gate_value(gate), f"{mark} {relation}")
 
 
 def _warnings(target: TargetReport) -> str:

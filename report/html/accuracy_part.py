@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from ...core.results.model_figures import LatencyFigure, ModelRow, Ratios, RetentionFigure
 from ...core.results.report import TargetReport
-from ..text.latency_text import scale_text
+from ..text.latency_text import LATENCY_KINDS, scale_text
 from ..text.table import RUNNERS, part_lines
-from ..text.units import count_text, finite, number_text, size_text
+from ..text.units import count_text, digits_text, finite, ms_text, number_text, size_text
 from .charts import interval_chart
 from .elements import STAGES, card, interval_rows
 from .markup import Markup, tag
@@ -38,17 +38,13 @@ def _retention_tile(figure: RetentionFigure) -> Markup:
 
 
 def _latency_tile(latency: LatencyFigure, ms: float, change: str) -> Markup:
-    kinds = {
-        "npu-estimate": "estimated, NPU alone",
-        "host": "measured, host CPU",
-        "board": "measured, board",
-    }
-    note = kinds.get(latency.kind, latency.kind)
+    note = LATENCY_KINDS.get(latency.kind, latency.kind)
     if latency.low is not None and latency.high is not None:
-        note += f", 90\u00a0% of models within {latency.low:.2f}-{latency.high:.2f}"
+        note += ", 90\u00a0% of models within "
+        note += f"{digits_text(latency.low)}-{digits_text(latency.high)}"
     if latency.scale is not None:
         note += f", {scale_text(latency.scale)}"
-    return _tile("Latency", f"{ms:.2f} ms", f"{change}; {note}" if change else note)
+    return _tile("Latency", ms_text(ms), f"{change}; {note}" if change else note)
 
 
 def _tile(name: str, value: str, note: str) -> Markup:

@@ -12,7 +12,7 @@ from ...core.results.report import ChangeFigure, StageRun
 from ..text.changes import change_row, worse_by
 from ..text.feed_text import classes_text
 from ..text.latency_text import build_lines
-from ..text.units import count_text, finite, size_text
+from ..text.units import count_text, finite, ms_text, size_text
 from .charts import ChartPoint, bar, curve
 from .elements import STAGES, bar_row, card, data_table, folded_card
 from .markup import Markup, tag
@@ -31,13 +31,13 @@ def models_card(models: Sequence[ModelRow]) -> Markup:
         _bars(
             "Latency of the NPU alone",
             [(stage, latency.ms) for stage, latency in npu],
-            "{:.2f} ms".format,
+            ms_text,
         ),
         _bars("NPU cycles", [(stage, latency.cycles) for stage, latency in npu], count_text),
     ]
     if not npu:
         host = [(stage, latency.ms) for stage, latency in timed]
-        parts.append(_bars("Latency on this host's CPU", host, "{:.2f} ms".format))
+        parts.append(_bars("Latency on this host's CPU", host, ms_text))
     result = models[-1]
     lines = build_lines(result.latency, result.throughput, {})
     parts += [tag("p", f"{line[0].upper()}{line[1:]}.", class_="small") for line in lines]

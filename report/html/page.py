@@ -11,8 +11,8 @@ from ...core.results.report import GateFigure, Report, TargetReport
 from ..text.family_text import family_text
 from ..text.summary import HEADINGS, summary_rows
 from ..text.table import versions_of
-from ..text.units import counted, number_text
-from ..text.verdict import WORDS, gate_value, report_verdict
+from ..text.units import counted
+from ..text.verdict import WORDS, gate_value, limit_text, report_verdict
 from .accuracy_part import accuracy_card, tiles
 from .elements import card, chip, data_table, folded_card
 from .extra_parts import extra_cards
@@ -110,7 +110,7 @@ def _gates(gates: Sequence[GateFigure]) -> Markup | None:
     rows = [
         [
             tag("code", gate.name),
-            number_text(gate.limit, "g"),
+            limit_text(gate.name, gate.limit),
             gate_value(gate),
             chip("holds" if gate.passed else "does not hold", gate.passed),
         ]

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ...core.results.model_figures import LatencyFigure
-from ...core.results.report import ChangeFigure, EarlierReport, GateFigure, TargetReport
-from .units import count_text, size_text
+from ...core.results.report import REGRESSION, ChangeFigure, EarlierReport, GateFigure, TargetReport
+from .units import count_text, ms_text, size_text
 
 # The names of --max-regression, and whether more of it is better.
 MORE_IS_BETTER = {"size": False, "cycles": False, "latency": False, "retention": True}
@@ -77,8 +77,9 @@ def regression_gates(
 
     Raises OptionError for a limit of which there is no change.
 
-    >>> regression_gates((ChangeFigure("cycles", 100, 103, 0.03),), {"cycles": 0.02})
-    (GateFigure(name='max-regression-cycles', limit=0.02, value=0.03, passed=False, end=None),)
+    >>> (gate,) = regression_gates((ChangeFigure("cycles", 100, 103, 0.03),), {"cycles": 0.02})
+    >>> gate.name, gate.passed
+    ('max-regression-cycles', False)
     """
     by_name = {change.name: change for change in changes}
     gates = []
@@ -91,7 +92,7 @@ def regression_gates(
             )
         value = worse_by(by_name[name])
         passed = value <= limit + _ROUNDING
-        gates.append(GateFigure(f"max-regression-{name}", limit, value, passed))
+        gates.append(GateFigure(f"{REGRESSION}{name}", limit, value, passed))
     return tuple(gates)
 
 
@@ -99,7 +100,7 @@ def change_row(change: ChangeFigure) -> tuple[str, str, str, str]:
     """Return name, value before, value now, and the change in words.
 
     >>> change_row(ChangeFigure("size", 100_000, 98_000, -0.02))
-    ('size', '100.0 kB', '98.0 kB', '-2.0% better')
+    ('size', '100.0 kB', '98.0 kB', '-2.0%, better')
     """
     before, after = (_value(change.name, value) for value in (change.before, change.after))
     return change.name, before, after, f"{change.change:+.1%}{_judged(change)}"
@@ -108,12 +109,12 @@ def change_row(change: ChangeFigure) -> tuple[str, str, str, str]:
 def _judged(change: ChangeFigure) -> str:
     if abs(change.change) < 0.0005:  # what would be shown as 0.0 %
         return ""
-    return " worse" if worse_by(change) > 0 else " better"
+    return ", worse" if worse_by(change) > 0 else ", better"
 
 
 def _value(name: str, value: float) -> str:
     texts = {"size": size_text(round(value)), "cycles": count_text(round(value))}
-    return texts.get(name, f"{value:.2f} ms" if name == "latency" else f"{value:.4f}")
+    return texts.get(name, ms_text(value) if name == "latency" else f"{value:.4f}")
 
 
 def changes_lines(baseline: EarlierReport | None, changes: tuple[ChangeFigure, ...]) -> list[str]:

@@ -6,9 +6,18 @@ from collections.abc import Iterable, Sequence
 
 from ...core.results.model_figures import LatencyFigure, LatencyScale, ThroughputFigure
 from ...core.results.report import TargetReport
-from .units import counted
+from .units import counted, digits_text, ms_text
 
 _ALONE, _APPLICATION = "npu-estimate", "application-estimate"
+LATENCY_KINDS = {
+    _ALONE: "estimated, NPU alone",
+    "host": "measured, host CPU",
+    "board": "measured, board",
+}
+_PROGRAMS = {
+    "C": " in C, with inputs and outputs",
+    "Python": " in Python, with inputs, and outputs in float32",
+}
 
 
 def latency_cell(latency: LatencyFigure) -> str:
@@ -19,7 +28,7 @@ def latency_cell(latency: LatencyFigure) -> str:
     band = ""
     if latency.low is not None and latency.high is not None and latency.ms:
         band = f" ±{(latency.high - latency.low) / 2 / latency.ms:.0%}"
-    return f"{where} {latency.ms:.2f} ms{band}"
+    return f"{where} {ms_text(latency.ms)}{band}"
 
 
 def latency_lines(target: TargetReport) -> list[str]:
@@ -44,8 +53,7 @@ def latency_text(latency: LatencyFigure) -> str:
     if latency.kind == _ALONE and latency.low is not None and latency.high is not None:
         scaled = f", {scale_text(latency.scale)}" if latency.scale else ""
         return f"{_with_band(latency, latency.ms)} estimated, NPU alone{scaled}"
-    where = {"host": "measured, host CPU", "board": "measured, board"}[latency.kind]
-    return f"{latency.ms:.2f} ms {where}"
+    return f"{ms_text(latency.ms)} {LATENCY_KINDS[latency.kind]}"
 
 
 def build_lines(
@@ -67,7 +75,8 @@ def build_lines(
         if figure.kind == _APPLICATION and figure.ms is not None:
             rates = f"; {throughput_text(throughput)}" if throughput else ""
             text = _with_band(figure, figure.ms)
-            lines.append(f"in an application, with inputs and outputs: {text}{rates}")
+            where = _PROGRAMS.get(figure.program or "", ", with inputs and outputs")
+            lines.append(f"in an application{where}: {text}{rates}")
     if shares:
         bounds = ", ".join(f"{bound} {share:.0%}" for bound, share in shares.items())
         lines.append(f"time bound by {bounds}")
@@ -88,7 +97,7 @@ def scale_text(scale: LatencyScale) -> str:
     >>> scale_text(LatencyScale(1.1834, 1))
     'scaled by 1.18 from 1 measured model'
     """
-    return f"scaled by {scale.factor:.2f} from {counted(scale.models, 'measured model')}"
+    return f"scaled by {digits_text(scale.factor)} from {counted(scale.models, 'measured model')}"
 
 
 def bound_shares(parts: Iterable[tuple[str, float | None]]) -> dict[str, float]:
@@ -126,5 +135,6 @@ def ratio_texts(ratios: dict[str, float | None], low: float | None, high: float 
 
 def _with_band(figure: LatencyFigure, ms: float) -> str:
     if figure.low is None or figure.high is None:
-        return f"{ms:.2f} ms"
-    return f"{ms:.2f} ms (90 % of models within {figure.low:.2f}-{figure.high:.2f})"
+        return ms_text(ms)
+    ends = f"{digits_text(figure.low)}-{digits_text(figure.high)}"
+    return f"{ms_text(ms)} (90 % of models within {ends})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...core.results.report import Report, TargetReport
-from .units import UNKNOWN, count_text, number_text, size_text
+from .units import UNKNOWN, count_text, ms_text, number_text, size_text
 from .verdict import WORDS
 
 HEADINGS = ("target", "verdict", "retention", "size", "cycles", "latency")
@@ -26,5 +26,5 @@ def _row(target: TargetReport) -> tuple[str, ...]:
         number_text(retention, ".4f"),
         size_text(result.bytes),
         count_text(result.cycles),
-        UNKNOWN if ms is None else f"{ms:.2f} ms",
+        ms_text(ms),
     )

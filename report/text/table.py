@@ -21,7 +21,7 @@ from .chain_text import drift_lines, robustness_lines
 from .changes import changes_lines
 from .latency_text import latency_cell, latency_lines, ratio_texts
 from .pruning_text import pruning_lines
-from .units import UNKNOWN, count_text, size_text
+from .units import UNKNOWN, count_text, ms_text, size_text
 from .verdict import WORDS, part_name, target_verdict
 
 # Short enough that all of it fits a terminal of 80 columns.
@@ -191,7 +191,7 @@ def _tradeoffs_text(figure: QuantizationFigure) -> str:
     cost = "size of the weights over int8's" if of == "size" else f"estimated {of}"
     tried = ", ".join(
         f"{tradeoff.floating} {_db(tradeoff.sqnr_db)} dB {ratio - 1:+.1%}"
-        + ("" if tradeoff.ms is None else f" {tradeoff.ms:.2f} ms")
+        + ("" if tradeoff.ms is None else f" {ms_text(tradeoff.ms)}")
         for tradeoff in figure.tradeoffs
         if (ratio := tradeoff.cost[0]) is not None
     )

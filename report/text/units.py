@@ -25,6 +25,25 @@ def number_text(value: float | None, form: str) -> str:
     return UNKNOWN if finite(value) is None else format(value, form)
 
 
+def digits_text(value: float) -> str:
+    """Return a number with two decimals, or as many more as two figures need.
+
+    >>> digits_text(12.345), digits_text(0.00421), digits_text(0.0)
+    ('12.35', '0.0042', '0.00')
+    """
+    decimals = 1 - math.floor(math.log10(value)) if 0 < value < 0.1 else 2
+    return f"{value:.{decimals}f}"
+
+
+def ms_text(ms: float | None) -> str:
+    """Return milliseconds with their unit; a dash for None.
+
+    >>> ms_text(5.8), ms_text(None)
+    ('5.80 ms', '-')
+    """
+    return UNKNOWN if ms is None else f"{digits_text(ms)} ms"
+
+
 def size_text(size: int) -> str:
     """Return a number of bytes in decimal units.
 

@@ -10,11 +10,13 @@ from ...core.results.part_figures import PartFigure, worst_part
 from ...core.results.report import (
     ALIVE,
     FIDELITY,
+    REGRESSION,
     GateFigure,
     Judgement,
     Report,
     TargetReport,
 )
+from .latency_text import LATENCY_KINDS
 from .units import number_text
 
 WORDS = {"fail": "FAIL", "pass": "pass", "none": "no gate"}
@@ -121,18 +123,32 @@ def gate_text(gate: GateFigure) -> str:
 
     >>> gate_text(GateFigure("min-retention", 0.98, 0.9711, False))
     'min-retention 0.98 does not hold: 0.9711'
-    >>> gate_text(GateFigure("max-latency-ms", 5, 5.8, False, "high"))
-    'max-latency-ms 5 does not hold: 5.8 (high end of its interval)'
+    >>> gate_text(GateFigure("max-latency-ms", 5, 5.8, False, "high", "npu-estimate"))
+    'max-latency-ms 5 does not hold: 5.8 (estimated, NPU alone; high end of its interval)'
+    >>> gate_text(GateFigure("max-regression-size", 0.02, 0.0135, True))
+    'max-regression-size 2% holds: 1.35%'
     """
     relation = "holds" if gate.passed else "does not hold"
     value = "there is no value" if math.isnan(gate.value) else gate_value(gate)
-    return f"{gate.name} {gate.limit:g} {relation}: {value}"
+    return f"{gate.name} {limit_text(gate.name, gate.limit)} {relation}: {value}"
+
+
+def limit_text(name: str, limit: float) -> str:
+    """Return the limit of a gate: of what may be worse than before in per cent.
+
+    >>> limit_text("max-regression-size", 0.02), limit_text("min-retention", 0.98)
+    ('2%', '0.98')
+    """
+    return f"{100 * limit:g}%" if name.startswith(REGRESSION) else f"{limit:g}"
 
 
 def gate_value(gate: GateFigure) -> str:
-    """Return the value that was held against the limit, and which end of an interval it is."""
-    end = f" ({gate.end} end of its interval)" if gate.end else ""
-    return f"{number_text(gate.value, '.4g')}{end}"
+    """Return the value that was held against the limit, of what kind, and which end it is."""
+    notes = [LATENCY_KINDS.get(gate.kind, gate.kind)] if gate.kind else []
+    notes += [f"{gate.end} end of its interval"] if gate.end else []
+    is_change = gate.name.startswith(REGRESSION)
+    value = f"{100 * gate.value:.4g}%" if is_change else number_text(gate.value, ".4g")
+    return f"{value} ({'; '.join(notes)})" if notes else value
 
 
 def part_name(part: PartFigure) -> str:

@@ -18,6 +18,7 @@ from rockpress.convert.latency.scaled import (
     costs_scaled,
     estimate_scaled,
     scale_of,
+    scale_warnings,
     scaled_band,
 )
 from rockpress.convert.latency.timed_runs import Clocks, MedianTime, TimedLayer, read_record
@@ -181,6 +182,15 @@ def test_a_scaled_estimate_and_its_layers() -> None:
     ):
         assert after.ms == pytest.approx(1.5 * (before.ms or 0))
         assert after.bound == before.bound
+
+
+def test_a_scale_that_is_hard_to_believe_is_said() -> None:
+    for factor in (0.5, 1.0, 9.0):
+        assert scale_warnings(LatencyScale(factor, 1)) == ()
+    for factor in (0.05, 1000.0):
+        (warning,) = scale_warnings(LatencyScale(factor, 1))
+        assert warning.code == "latency-scale"
+        assert f"is {factor:g} times the estimate" in warning.rendered().text
 
 
 def test_a_chip_without_a_fit_has_milliseconds_by_a_scale_alone() -> None:

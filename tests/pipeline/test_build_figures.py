@@ -20,6 +20,7 @@ from rockpress.pipeline.figures.build_figures import (
     ratios_of,
     throughput_figures,
 )
+from rockpress.report.text.latency_text import build_lines
 
 X = ((1, 64, 56, 56),)
 LAYERS = (
@@ -60,6 +61,21 @@ def test_an_application_is_no_surer_than_the_npu_in_it() -> None:
     assert application.ms is not None
     assert application.low == pytest.approx(application.ms / 3)
     assert application.high == pytest.approx(application.ms * 3)
+
+
+@pytest.mark.parametrize("chip", ["rk3588", "rk3576", "rk3566", "rv1126b"])
+def test_an_application_is_never_faster_than_the_npu_in_it(chip: str) -> None:
+    alone, application = latency_figures(built(chip))
+    assert alone.low is not None and application.low is not None
+    assert application.low >= alone.low
+    assert throughput_figures(built(chip))[0].high <= 1000 / alone.low
+
+
+def test_an_application_says_of_which_program_it_is() -> None:
+    programs = {chip: latency_figures(built(chip))[1].program for chip in ("rk3588", "rv1126b")}
+    assert programs == {"rk3588": "C", "rv1126b": "Python"}
+    (line,) = build_lines(latency_figures(built("rv1126b")), (), {})
+    assert line.startswith("in an application in Python, with inputs, and outputs in float32: ")
 
 
 @pytest.mark.parametrize(("chip", "kinds"), [("rk3562", ["npu-estimate"]), ("rv1106", [])])

@@ -13,6 +13,7 @@ from rockpress.pipeline.check import _ratios
 from rockpress.pipeline.figures.figures_of import gate_figures
 from rockpress.pipeline.figures.result_warnings import result_warnings
 from rockpress.pipeline.options.check_options import Gates
+from rockpress.report.text.verdict import gate_text
 
 UNLABELLED = Comparison(None, None, None, None, None, 10.0, 16)
 
@@ -37,6 +38,12 @@ def test_the_latency_gate_holds_the_unfavourable_end_against_its_limit() -> None
     row = ModelRow("rknn", None, 100, latency=(estimate,))
     gates = Gates(max_latency_ms=4.5, confidence="lower")
     judged = gate_figures(gates, UNLABELLED, row, is_at_chance=False)
-    assert judged[0] == GateFigure("max-latency-ms", 4.5, 4.7, False, "high")
+    assert judged[0] == GateFigure("max-latency-ms", 4.5, 4.7, False, "high", "npu-estimate")
     at_point = gate_figures(replace(gates, confidence="point"), UNLABELLED, row, is_at_chance=False)
-    assert at_point[0] == GateFigure("max-latency-ms", 4.5, 4.0, True)
+    assert at_point[0] == GateFigure("max-latency-ms", 4.5, 4.0, True, kind="npu-estimate")
+
+
+def test_a_latency_gate_says_what_was_timed() -> None:
+    row = ModelRow("candidate", None, 100, latency=(LatencyFigure("host", 4.0),))
+    (gate, *_) = gate_figures(Gates(max_latency_ms=3), UNLABELLED, row, is_at_chance=False)
+    assert gate_text(gate) == "max-latency-ms 3 does not hold: 4 (measured, host CPU)"

@@ -88,11 +88,11 @@ def test_changes_are_told_in_every_format(tmp_path: Path) -> None:
         ("retention", -0.0101),
     ]
     told = (
-        "size 1.0 kB to 1.1 kB (+10.0% worse), cycles 100.0 k to 103.0 k (+3.0% worse), latency "
-        "2.00 ms to 1.90 ms (-5.0% better), retention 0.9900 to 0.9800 (-1.0% worse)"
+        "size 1.0 kB to 1.1 kB (+10.0%, worse), cycles 100.0 k to 103.0 k (+3.0%, worse), latency "
+        "2.00 ms to 1.90 ms (-5.0%, better), retention 0.9900 to 0.9800 (-1.0%, worse)"
     )
     assert f"since {tmp_path / 'old.json'}: {told}" in to_tables(found)[0].lines
-    assert "| latency | 2.00 ms | 1.90 ms | -5.0% better |" in md.render(found)
+    assert "| latency | 2.00 ms | 1.90 ms | -5.0%, better |" in md.render(found)
     document = to_document(found)
     assert document["baseline"] == {
         "file": str(tmp_path / "old.json"),
@@ -129,7 +129,7 @@ def test_gates_on_regressions(tmp_path: Path) -> None:
     }
     assert gates["max-regression-latency"].value == pytest.approx(-0.05)
     assert not found.passed
-    assert '<failure type="gate" message="max-regression-cycles 0.02 does not' in xml.render(found)
+    assert '<failure type="gate" message="max-regression-cycles 2% does not' in xml.render(found)
 
 
 def test_figures_that_one_report_lacks_are_left_out() -> None:
@@ -315,7 +315,7 @@ def test_check_against_an_earlier_check(
     old.write_text(json.dumps(document))
     code, told = checked(*gates)
     assert code == 4, told
-    assert "max-regression-size 0 does not hold" in told
+    assert "max-regression-size 0% does not hold" in told
     assert checked("--max-regression", "size=0%")[0] == 2
 
 

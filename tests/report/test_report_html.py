@@ -349,7 +349,7 @@ def test_the_parts_that_a_report_has() -> None:
         "99.8% of the original's top1 is kept, on 400 samples",
         "The top1 changed by -0.0025 (-0.0100 to +0.0050); so large a difference comes by chance "
         "with p = 0.25 (McNemar).",
-        "size 100.0 kB 90.0 kB -10.0% better",
+        "size 100.0 kB 90.0 kB -10.0%, better",
         "1 warning toolkit-fidelity they <differ> look & see",
         "gptq 24.8 dB min-max 12.4 dB",
         "2 tensors in float16: 29.0 dB, +5.0% cycles",
