@@ -25,8 +25,8 @@ WHEN_THERE = {
         *("layers", "reference_layers", "feed", "changes", "examples", "details"),
         *("robustness", "drift", "parts"),
     ),
-    GateFigure: ("end",),
-    LatencyFigure: ("scale",),
+    GateFigure: ("end", "kind"),
+    LatencyFigure: ("scale", "program"),
     ClassRow: ("samples",),
     MetricDetails: ("classes", "confusions"),
 }
