@@ -8,7 +8,6 @@ import selectors
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -18,6 +17,7 @@ import psutil
 
 from ...core.diagnostics import option
 from ...core.progress import Progress
+from ...core.working_time import WorkingTime
 from .failures import Limits, Outcome, ToolkitMissing
 
 LOG = "log.txt"
@@ -62,13 +62,13 @@ class ChildProcess:
 
     def run(self, folder: Path, limits: Limits, progress: Progress) -> Outcome:
         """Do the job in ``folder``. A child whose job did not end with code 0 is no more."""
-        deadline = time.monotonic() + limits.timeout
         with suppress(BrokenPipeError):  # it has ended already; its code says how
             os.write(self._orders, os.fsencode(folder) + b"\n")
-        work = _Work(self._process.pid, limits.idle)
+        clock = WorkingTime()
+        work = _Work(self._process.pid, limits.idle, clock)
         loops = RuleLoops(folder / LOG)
         stage = "start"
-        for line in self._lines(deadline, lambda: work.has_stopped() or loops.is_found()):
+        for line in self._lines(limits.timeout, clock, lambda: work.is_over() or loops.is_found()):
             if line == _FINISHED:
                 return Outcome(0, stage)
             stage = line.partition(" ")[0]
@@ -77,7 +77,7 @@ class ChildProcess:
             return Outcome(None, stage, hung=True)
         if loops.rule:
             return Outcome(None, stage, looping=loops.rule)
-        return Outcome(self._exit_code(deadline), stage)
+        return Outcome(self._exit_code(limits.timeout - clock.seconds()), stage)
 
     def close(self) -> None:
         """End the child and whatever it started: it is the leader of a session of its own."""
@@ -92,18 +92,21 @@ class ChildProcess:
                 os.close(pipe)
         self._orders = self._progress = -1
 
-    def _lines(self, deadline: float, will_not_end: Callable[[], bool]) -> Iterator[str]:
+    def _lines(
+        self, timeout: float, clock: WorkingTime, will_not_end: Callable[[], bool]
+    ) -> Iterator[str]:
         """Its progress lines, until it ends, is known not to, or time is up.
 
         While nothing comes the last one is said again, so that who listens can end the job by
-        raising.
+        raising. When it ends, a process that it started may still hold the pipe open.
         """
         last = "start"
         with selectors.DefaultSelector() as selector:
             selector.register(self._progress, selectors.EVENT_READ)
-            while (left := deadline - time.monotonic()) > 0:
-                if not selector.select(min(left, _LOOK_SECONDS)):
-                    if will_not_end():
+            while (left := timeout - clock.seconds()) > 0:
+                has_ended = self._process.poll() is not None
+                if not selector.select(0 if has_ended else min(left, _LOOK_SECONDS)):
+                    if has_ended or will_not_end():
                         return
                     yield last
                     continue
@@ -115,9 +118,9 @@ class ChildProcess:
                     last = line.decode()
                     yield last
 
-    def _exit_code(self, deadline: float) -> int | None:
+    def _exit_code(self, seconds: float) -> int | None:
         try:
-            return self._process.wait(max(0.0, deadline - time.monotonic()))
+            return self._process.wait(max(0.0, seconds))
         except subprocess.TimeoutExpired:
             return None
 
@@ -132,19 +135,22 @@ def _step_of(line: str) -> tuple[str, int, int | None]:
 class _Work:
     """Whether a process and its children have used CPU time lately."""
 
-    def __init__(self, pid: int, idle: float) -> None:
+    def __init__(self, pid: int, idle: float, clock: WorkingTime) -> None:
         self._pid = pid
         self._idle = idle
+        self._clock = clock
         self._seconds = 0.0
-        self._since = time.monotonic()
+        self._since = 0.0
         self.is_hung = False
 
-    def has_stopped(self) -> bool:
-        """Return whether no CPU time has been used for the idle limit."""
-        used = _cpu_seconds(self._pid)
+    def is_over(self) -> bool:
+        """Return whether no CPU time has been used for the idle limit, while it could be."""
+        if _is_stopped(self._pid):
+            self._clock.skip()
+        now, used = self._clock.seconds(), _cpu_seconds(self._pid)
         if abs(used - self._seconds) > _WORK_SECONDS:
-            self._seconds, self._since = used, time.monotonic()
-        self.is_hung = time.monotonic() - self._since > self._idle
+            self._seconds, self._since = used, now
+        self.is_hung = now - self._since > self._idle
         return self.is_hung
 
 
@@ -177,6 +183,12 @@ class RuleLoops:
         rules = [line.partition(b":")[0].decode() for line in circling]
         self.rule = min(rules, key=lambda rule: not rule.startswith(_MOVES))
         return True
+
+
+def _is_stopped(pid: int) -> bool:
+    with suppress(psutil.Error):
+        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    return False
 
 
 def _cpu_seconds(pid: int) -> float:

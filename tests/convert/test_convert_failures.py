@@ -157,6 +157,17 @@ def test_a_toolkit_that_works_does_not_hang(small_cnn: Path, tmp_path: Path) -> 
         run_job(job, folder, label="small_cnn.onnx", limits=limits, python=python)
 
 
+def test_a_toolkit_that_is_stopped_does_not_hang(small_cnn: Path, tmp_path: Path) -> None:
+    """By Ctrl-Z, or with all of a container: it could not work meanwhile."""
+    folder = tmp_path / "job"
+    folder.mkdir()
+    python = python_that(tmp_path, "(sleep 4; kill -CONT $$) & kill -STOP $$; exit 3")
+    limits = Limits(timeout=600, memory_gb=12, idle=2)
+    job = ToolkitJob(model=str(small_cnn), config={"target_platform": "rk3588"})
+    with pytest.raises(ToolkitExited):
+        run_job(job, folder, label="small_cnn.onnx", limits=limits, python=python)
+
+
 def test_the_simulator_computes_nan(tmp_path: Path, old_output: Path) -> None:
     """1000 x 1000 is beyond float16, and infinity minus infinity is not a number."""
     model = model_of(
@@ -196,7 +207,7 @@ def test_processes_of_the_toolkit_die_with_it(small_cnn: Path, tmp_path: Path) -
     with pytest.raises(ToolkitExited):
         convert(
             ConversionRequest(
-                small_cnn, None, "rk3588", toolkit=ToolkitSettings(python=python, timeout=60)
+                small_cnn, None, "rk3588", toolkit=ToolkitSettings(python=python, timeout=6000)
             )
         )
     assert has_ended(int(note.read_text()))
