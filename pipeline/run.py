@@ -66,14 +66,14 @@ def run(recipe: Recipe, output: Path, progress: Progress = SILENT) -> Report:
     filled = fill_recipe(recipe, "run", progress)
     recipe = filled.recipe
     targets, last, version = preflight(recipe, output)
-    with staging(output) as folder, watch_hits() as was_hit:
+    with staging(output) as folder, watch_hits() as lookups:
         report = whole_run(
             recipe,
             version,
             lambda work: _run_targets(recipe, targets, version, last, work, progress),
             folder,
         )
-        if was_hit():
+        if lookups.all_were_hits:
             progress.cached("all of it")
             report = _as_cached(report)
         # the cache has it as it is, and for every way to come to the same options
@@ -219,10 +219,10 @@ def rendered(report: Report) -> Report:
 
 
 def _as_cached(report: Report) -> Report:
-    """Return the report of a run that was not run again."""
+    """Return the report of a run that was not run again, with the times that it took then."""
 
     def cached(stage: StageRun) -> StageRun:
-        return StageRun(stage.name, "cached", 0.0) if stage.status == "done" else stage
+        return replace(stage, status="cached") if stage.status == "done" else stage
 
     targets = [
         replace(target, stages=tuple(map(cached, target.stages))) for target in report.targets

@@ -75,7 +75,10 @@ class ChangeFigure:
 
 @dataclass(frozen=True)
 class StageRun:
-    """One stage of the chain: done, cached, skipped or failed, and how long it took."""
+    """One stage of the chain: done, cached, skipped or failed, and how long it took.
+
+    That of a cached one is what it took when it ran.
+    """
 
     name: str
     status: str
@@ -127,6 +130,11 @@ class TargetReport:
     robustness: tuple[RobustnessRow, ...] = ()
     drift: tuple[DriftRow, ...] = ()
     parts: tuple[PartFigure, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """How long its stages took now, without those that were cached."""
+        return sum(stage.seconds for stage in self.stages if stage.status != "cached")
 
     @property
     def passed(self) -> bool:

@@ -33,7 +33,7 @@ from .plain_files import copy_plain, move_plain, read_plain, size_of, sums_of
 T = TypeVar("T")
 
 DEFAULT_BYTES = 5 << 30
-_FILES = "files"
+_FILES, _TIME = "files", "seconds.json"
 # what another run may be copying from just now
 _SECONDS_IN_USE = 3600
 # What decides results besides the code and the toolkit, whose version is part of the inputs.
@@ -41,6 +41,7 @@ _LIBRARIES = (
     *("numpy", "onnx", "onnxruntime", "pillow", "faster-coco-eval"),
     *("opencv-python-headless", "opencv-python"),  # either serves
 )
+_COUNTERS = ("hits", "misses", "seconds")
 _counts = threading.local()
 
 
@@ -95,18 +96,22 @@ class Cache:
         key = entry_name(kind, inputs)
         if not self._fresh:
             with suppress(OSError, ValueError, RecursionError, OutputError):
-                value: T = self._read(key, folder)
+                value: T
+                value, seconds = self._read(key, folder)
                 _count("hits")
+                _count("seconds", seconds)
                 return value
         if self.read_only:
             raise CacheMiss
         _count("misses")
         folder.mkdir(parents=True, exist_ok=True)
         with scratch_folder() as work:
+            started = time.monotonic()
             result = make(work)
+            seconds = round(time.monotonic() - started, 3)
             copy_plain(work, folder)
             with suppress(NotStorable, OSError, OutputError):  # a full disk must not lose it
-                self._write(key, work, result)
+                self._write(key, work, result, seconds)
         return result
 
     @contextmanager
@@ -155,26 +160,28 @@ class Cache:
             left -= entry.bytes
         return total - left
 
-    def _read(self, key: str, folder: Path) -> Any:
+    def _read(self, key: str, folder: Path) -> tuple[Any, float]:
+        """Put the files of an entry into ``folder``; return its value and how long that took."""
         entry = self._folder.entry(key)
         with scratch_folder() as work:
             copy = work / "entry"
             copy_plain(entry, copy)
             if json.loads(read_plain(copy / SUMS)) != sums_of(copy, SUMS):
                 raise ValueError(f"{entry} is damaged")
-            value = read_value(copy)
+            value, seconds = read_value(copy), float(json.loads(read_plain(copy / _TIME)))
             move_plain(copy / _FILES, folder)
         if not self.read_only:
             with suppress(OSError):  # an entry that only others may write is as good
                 os.utime(entry)
-        return value
+        return value, seconds
 
-    def _write(self, key: str, files: Path, value: Any) -> None:
+    def _write(self, key: str, files: Path, value: Any, seconds: float) -> None:
         self._folder.make()
         with scratch_folder(self.folder) as work:
             new = work / "entry"
             copy_plain(files, new / _FILES)
             write_value(value, new)
+            (new / _TIME).write_text(json.dumps(seconds), encoding="utf-8")
             (new / SUMS).write_text(json.dumps(sums_of(new, SUMS)), encoding="utf-8")
             entry = self._folder.entry(key)
             entry.parent.mkdir(exist_ok=True)
@@ -200,30 +207,47 @@ def entry_name(kind: str, inputs: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class Lookups:
+    """What was looked up in this thread since ``before``: hits, misses, seconds of the hits."""
+
+    before: tuple[float, ...]
+
+    @property
+    def all_were_hits(self) -> bool:
+        """Whether anything was asked for, and all of it was there."""
+        hits, misses, _ = _counted()
+        return hits > self.before[0] and misses == self.before[1]
+
+    @property
+    def seconds(self) -> float:
+        """How long what was there took when it was made."""
+        return _counted()[2] - self.before[2]
+
+
 @contextmanager
-def watch_hits() -> Iterator[Callable[[], bool]]:
-    """Yield a function that says whether all that was asked for in this thread was there."""
-    before = getattr(_counts, "hits", 0), getattr(_counts, "misses", 0)
-
-    def all_were_hits() -> bool:
-        hits, misses = getattr(_counts, "hits", 0), getattr(_counts, "misses", 0)
-        return bool(hits > before[0] and misses == before[1])
-
-    yield all_were_hits
+def watch_hits() -> Iterator[Lookups]:
+    """Yield what is looked up meanwhile in this thread."""
+    yield Lookups(_counted())
 
 
 @contextmanager
 def unwatched() -> Iterator[None]:
     """Look things up in a stage that runs all the same, so that it does not pass for cached."""
-    before = getattr(_counts, "hits", 0), getattr(_counts, "misses", 0)
+    before = _counted()
     try:
         yield
     finally:
-        _counts.hits, _counts.misses = before
+        for counter, value in zip(_COUNTERS, before, strict=True):
+            setattr(_counts, counter, value)
 
 
-def _count(counter: str) -> None:
-    setattr(_counts, counter, getattr(_counts, counter, 0) + 1)
+def _counted() -> tuple[float, ...]:
+    return tuple(getattr(_counts, counter, 0) for counter in _COUNTERS)
+
+
+def _count(counter: str, amount: float = 1) -> None:
+    setattr(_counts, counter, getattr(_counts, counter, 0) + amount)
 
 
 @lru_cache

@@ -21,18 +21,23 @@ class StageLog:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Progress]:
-        """Announce a stage and time it; yield the progress for its steps."""
+        """Announce a stage and time it; yield the progress for its steps.
+
+        The time of one that was cached is that which it took when it ran.
+        """
         self._progress.stage(name)
         started = time.monotonic()
-        with watch_hits() as was_hit:
+        with watch_hits() as lookups:
             try:
                 yield self._progress
             except RockpressError:
-                self._note(name, "failed", started)
+                self._note(name, "failed", time.monotonic() - started)
                 raise
-            if was_hit():
+            if lookups.all_were_hits:
                 self._progress.cached(name)
-            self._note(name, "cached" if was_hit() else "done", started)
+                self._note(name, "cached", lookups.seconds)
+            else:
+                self._note(name, "done", time.monotonic() - started)
 
     def skip(self, name: str) -> None:
         """Note that a stage was not asked for."""
@@ -43,5 +48,5 @@ class StageLog:
         """Return what has run so far."""
         return tuple(self._runs)
 
-    def _note(self, name: str, status: str, started: float) -> None:
-        self._runs.append(StageRun(name, status, round(time.monotonic() - started, 3)))
+    def _note(self, name: str, status: str, seconds: float) -> None:
+        self._runs.append(StageRun(name, status, round(seconds, 3)))

@@ -12,6 +12,7 @@ from ..text.changes import change_row
 from ..text.escape import visible
 from ..text.family_text import family_text
 from ..text.feed_text import classes_text, input_text, output_text
+from ..text.stage_text import stage_time, stages_time
 from ..text.summary import HEADINGS, summary_rows
 from ..text.table import TextTable, to_tables, versions_of
 from ..text.units import counted
@@ -58,9 +59,9 @@ def _target_parts(target: TargetReport, table: TextTable) -> list[str]:
     if target.feed:
         parts.append(_folded("how to feed it", _feed(target.feed)))
     if target.stages:
-        rows = [(run.name, run.status, f"{run.seconds:.1f} s") for run in target.stages]
-        seconds = sum(run.seconds for run in target.stages)
-        parts.append(_folded(f"stages ({seconds:.0f} s)", _table(("stage", "", "time"), rows)))
+        rows = [(run.name, stage_time(run)) for run in target.stages]
+        title = f"stages ({stages_time(target.stages)})"
+        parts.append(_folded(title, _table(("stage", "time"), rows)))
     return parts
 
 

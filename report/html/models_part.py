@@ -12,6 +12,7 @@ from ...core.results.report import ChangeFigure, StageRun
 from ..text.changes import change_row, worse_by
 from ..text.feed_text import classes_text
 from ..text.latency_text import build_lines
+from ..text.stage_text import stage_time, stages_time
 from ..text.units import count_text, finite, ms_text, size_text
 from .charts import ChartPoint, bar, curve
 from .elements import STAGES, bar_row, card, data_table, folded_card
@@ -168,9 +169,8 @@ def stages_card(stages: Sequence[StageRun]) -> Markup | None:
         bar_row(
             stage.name,
             bar(stage.seconds / most, "bad" if stage.status == "failed" else "before"),
-            f"{stage.seconds:.1f} s" if stage.status == "done" else stage.status,
+            stage_time(stage),
         )
         for stage in stages
     ]
-    total = sum(stage.seconds for stage in stages)
-    return folded_card(f"The stages: {total:.0f} s", tag("div", rows))
+    return folded_card(f"The stages: {stages_time(stages)}", tag("div", rows))

@@ -92,11 +92,11 @@ def test_results_of_other_packages_are_not_made(place: str, tmp_path: Path) -> N
 def test_a_result_is_made_once(tmp_path: Path) -> None:
     cache, make = Cache(tmp_path / "cache"), Maker()
     for number in range(3):
-        with watch_hits() as all_known:
+        with watch_hits() as lookups:
             place = tmp_path / f"place{number}"
             assert cache.get_or_compute("kind", {"a": 1}, make, place) == "made"
             assert (place / "sub" / "file").read_text() == "content made"
-            assert all_known() == (number > 0)
+            assert lookups.all_were_hits == (number > 0)
     assert make.calls == 1
     for kind, inputs in (("other", {"a": 1}), ("kind", {"a": 2})):
         cache.get_or_compute(kind, inputs, make, tmp_path / "place")
@@ -106,7 +106,7 @@ def test_a_result_is_made_once(tmp_path: Path) -> None:
     assert len(cache.entries()) == 3
 
 
-@pytest.mark.parametrize("damage", ["cut", "gone", "value", "sums"])
+@pytest.mark.parametrize("damage", ["cut", "gone", "value", "sums", "seconds"])
 def test_a_damaged_entry_is_made_again(damage: str, tmp_path: Path) -> None:
     cache, make = Cache(tmp_path / "cache"), Maker()
     cache.get_or_compute("kind", {}, make, tmp_path / "place")
@@ -122,6 +122,21 @@ def test_a_damaged_entry_is_made_again(damage: str, tmp_path: Path) -> None:
         assert cache.get_or_compute("kind", {}, make, tmp_path / "new") == "made"
         assert (tmp_path / "new" / "sub" / "file").read_text() == "content made"
     assert make.calls == 2
+
+
+def test_a_hit_tells_how_long_it_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache, clock = Cache(tmp_path / "cache"), [10.0]
+
+    def slowly(folder: Path) -> str:
+        clock[0] += 2.5
+        return "made"
+
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    for names, seconds in (("a", 0.0), ("a", 2.5), ("bc", 0.0), ("abc", 7.5)):
+        with watch_hits() as lookups:
+            for name in names:
+                cache.get_or_compute("kind", {"name": name}, slowly, tmp_path / "place")
+        assert lookups.seconds == seconds
 
 
 def test_results_that_cannot_be_stored_are_given_all_the_same(tmp_path: Path) -> None:
@@ -229,6 +244,10 @@ def test_stages_that_have_changed_are_the_ones_run_again(
     assert set(statuses(second).values()) == {"cached"}
     assert {path: sha256_of(path) for path in files} == files
     assert comparable(to_document(second)) == comparable(to_document(first))
+    assert [one.seconds for one in second.targets[0].stages] == [
+        one.seconds for one in first.targets[0].stages
+    ]
+    assert second.targets[0].seconds == 0.0 < first.targets[0].seconds
     written = json.loads((output / "report.json").read_text())
     assert written == json.loads(json.dumps(to_document(second)))
 
@@ -242,6 +261,9 @@ def test_stages_that_have_changed_are_the_ones_run_again(
     assert not gated.passed
     known = {name for name, status in statuses(gated).items() if status == "cached"}
     assert {"reference-float16", "prune", "quantize", "convert"} <= known
+    took = {stage.name: stage.seconds for stage in first.targets[0].stages}
+    again = {stage.name: stage.seconds for stage in gated.targets[0].stages}
+    assert all(0 < again[name] <= took[name] for name in ("prune", "quantize", "convert"))
     other = statuses(run(recipe.with_options(method="min-max"), output))
     assert (other["prune"], other["quantize"], other["convert"]) == ("cached", "done", "done")
 
