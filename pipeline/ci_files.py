@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from textwrap import indent
 from typing import Literal
+
+from .install_source import WHEELS, InstallSource
 
 Ci = Literal["github", "gitlab", "none"]
 CI_SERVICES: tuple[Ci, ...] = ("github", "gitlab", "none")
@@ -15,8 +18,6 @@ CI_FILES: Mapping[Ci, str] = {
     "github": ".github/workflows/rockpress.yml",
     "gitlab": "rockpress.gitlab-ci.yml",
 }
-# where CI has the wheel from, as long as there is no package index with it
-WHEELS = "wheels"
 
 MAKEFILE = f"""\
 # For a Makefile: "include {FRAGMENT}", then "make rockpress". ROCKPRESS= names another command.
@@ -37,10 +38,18 @@ build/report.json: {RECIPE}
 -include build/report.d
 """
 
-_WHEEL = f"""\
-# rockpress is on no package index: keep its wheel in {WHEELS}/, as written by
-# pip wheel --no-deps -w {WHEELS} path/to/rockpress
+# What the toolkit asks for and an ONNX model does not need: torch with CUDA (5 GB), and an OpenCV
+# that wants the libraries of a screen and overwrites the one without.
+LEFT_OUT = ("torch; python_version < '3'", "opencv-python; python_version < '3'")
+_INSTALL = """\
+# uv can leave out what rknn-toolkit2 asks for and does not need here: torch with CUDA, 5 GB.
+pip install uv
+printf '%s\\n' {left_out} |
+  uv pip install --system --overrides - {words}
 """
+_WHEEL = (
+    f"# rockpress is installed from its wheel in {WHEELS}/, which has to be in the repository.\n"
+)
 
 _GITHUB = f"""\
 name: rockpress
@@ -56,7 +65,8 @@ jobs:
       - uses: actions/setup-python@a26af69be951a213d495a4c3e4e4022e16d87065  # v5.6.0
         with:
           python-version: "3.11"
-      - run: pip install {WHEELS}/rockpress-*.whl
+      - run: |
+%s
       - run: >-
           rockpress run {RECIPE} --report build/summary.md --report build/report.html
           --report build/junit.xml
@@ -73,7 +83,8 @@ _GITLAB = f"""\
 rockpress:
   image: python:3.11
   script:
-    - pip install {WHEELS}/rockpress-*.whl
+    - |
+%s
     - rockpress run {RECIPE} --report build/junit.xml --report build/report.html
   artifacts:
     when: always
@@ -83,9 +94,12 @@ rockpress:
 """
 
 
-def ci_text(service: Ci) -> str:
-    """Return the file for a service that is not none."""
-    return _WHEEL + (_GITHUB if service == "github" else _GITLAB)
+def ci_text(service: Ci, source: InstallSource) -> str:
+    """Return the file for a service that is not none, which installs rockpress from a source."""
+    left_out = " ".join(f'"{requirement}"' for requirement in LEFT_OUT)
+    lines = _INSTALL.format(left_out=left_out, words=source.words).rstrip()
+    file, depth = (_GITHUB, 10) if service == "github" else (_GITLAB, 6)
+    return (_WHEEL if source.project else "") + file % indent(lines, depth * " ")
 
 
 def repository_of(folder: Path) -> Path | None:

@@ -16,6 +16,7 @@ from ..core.graphs.model import load_model
 from ..core.results.family_figure import FamilyFigure
 from .ci_files import CI_FILES, FRAGMENT, MAKEFILE, RECIPE, Ci, ci_text
 from .filled_recipe import fill_recipe
+from .install_source import install_source
 from .recipes.recipe import Recipe, make_recipe
 from .recognition.model_view import view_of
 from .requirements import require_possible
@@ -64,7 +65,7 @@ def write_starter(
     """Write the files and return their paths. Raises OutputError when one is there already."""
     files = {RECIPE: recipe_text(models, options, folder), FRAGMENT: MAKEFILE}
     if ci != "none":
-        files[CI_FILES[ci]] = ci_text(ci)
+        files[CI_FILES[ci]] = ci_text(ci, install_source())
     existing = [name for name in files if (folder / name).exists()]
     if existing and not force:
         raise OutputError(

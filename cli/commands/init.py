@@ -123,16 +123,16 @@ def _tell_next(recipe: Path, *, each_its_own: bool) -> None:
 
 def _on_ci(folder: Path, service: Ci) -> list[str]:
     """Return what is left to do for CI, and for make below the top of a repository."""
-    from ...pipeline.ci_files import CI_FILES, FRAGMENT, WHEELS, repository_of
+    from ...pipeline.ci_files import CI_FILES, FRAGMENT, repository_of
+    from ...pipeline.install_source import WHEELS, install_source
 
     here, top = folder.resolve(), repository_of(folder)
     below = here.relative_to(top).as_posix() if top and top != here else ""
     lines = []
     if service != "none":
-        lines.append(
-            f"{CI_FILES[service]} installs rockpress from {WHEELS}/, as it is on no package index: "
-            f"pip wheel --no-deps -w {folder / WHEELS} {_checkout()}"
-        )
+        source = install_source()
+        wheel = f", put there by {source.put_wheel(folder / WHEELS)}" if source.project else ""
+        lines.append(f"{CI_FILES[service]} installs {source.words}{wheel}")
     if service == "gitlab":
         where = f"{below}/{CI_FILES[service]}" if below else CI_FILES[service]
         lines.append(f"name it in .gitlab-ci.yml: include: {{local: {where}}}")
@@ -144,9 +144,3 @@ def _on_ci(folder: Path, service: Ci) -> list[str]:
     if below:
         lines.append(f"{FRAGMENT} is for make in that folder: make -C {below} -f {FRAGMENT}")
     return lines
-
-
-def _checkout() -> str:
-    """Return where this rockpress comes from, as far as that is a folder that can be built."""
-    root = Path(__file__).parents[2]
-    return str(root) if (root / "pyproject.toml").is_file() else "path/to/rockpress"

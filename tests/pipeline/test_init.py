@@ -19,9 +19,10 @@ from ruamel.yaml import YAML
 
 from commands import Run
 from graphs import Shape, model_of, model_of_nodes
-from rockpress import __file__ as package_file
 from rockpress.core.errors import OutputError
+from rockpress.pipeline.ci_files import CI_FILES, LEFT_OUT, Ci, ci_text
 from rockpress.pipeline.depfile import needed_files, rule
+from rockpress.pipeline.install_source import WHEELS, InstallSource, install_source
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.recipes.recipe_file import read_jobs
 from rockpress.pipeline.starter import started_model, write_starter
@@ -202,14 +203,36 @@ def test_ci_runs_the_recipe(
     service: str, name: str, reports: tuple[str, ...], place: Path, init: Run
 ) -> None:
     _, _, err = init("small_cnn.onnx", "--ci", service)
-    install, command, *_ = steps_of(place / name)
-    assert install == "pip install wheels/rockpress-*.whl"
+    _, command, *_ = steps_of(place / name)
     flags = " ".join(f"--report build/{report}" for report in reports)
     assert command == f"rockpress run rockpress.toml {flags}"
-    (hint,) = [line for line in err.splitlines() if "installs rockpress from wheels/" in line]
-    package = Path(package_file).parent
-    checkout = package if (package / "pyproject.toml").is_file() else "path/to/rockpress"
-    assert hint.endswith(f"pip wheel --no-deps -w wheels {checkout}")
+    source = install_source()
+    (hint,) = [line for line in err.splitlines() if f"{name} installs {source.words}" in line]
+    assert not source.project or hint.endswith(f", put there by {source.put_wheel(Path(WHEELS))}")
+
+
+@pytest.mark.parametrize("service", ["github", "gitlab"])
+def test_ci_installs_what_is_here(service: Ci, tmp_path: Path) -> None:
+    """The commands are run, with programs in the place of pip and uv that note what they get."""
+    wheel = tmp_path / WHEELS / "rockpress-0.1.0-py3-none-any.whl"
+    wheel.parent.mkdir()
+    wheel.touch()
+    for name in ("pip", "uv"):
+        program = tmp_path / name
+        program.write_text(f'#!/bin/sh\nprintf "[%s]" {name} "$@"; echo\n[ {name} = pip ] || cat\n')
+        program.chmod(0o755)
+    words = {
+        "'rockpress @ git+https://x.org/a@f00'": "rockpress @ git+https://x.org/a@f00",
+        "rockpress==0.1.0": "rockpress==0.1.0",
+        f"{WHEELS}/rockpress-*.whl": f"{WHEELS}/{wheel.name}",
+    }
+    for source, requirement in words.items():
+        file = tmp_path / CI_FILES[service].rpartition("/")[2]
+        file.write_text(ci_text(service, InstallSource(source)))
+        done = run("sh", "-ec", f"PATH={tmp_path}:$PATH\n{steps_of(file)[0]}", folder=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        command = f"[uv][pip][install][--system][--overrides][-][{requirement}]"
+        assert done.stdout.splitlines() == ["[pip][install][uv]", command, *LEFT_OUT]
 
 
 @pytest.mark.parametrize(

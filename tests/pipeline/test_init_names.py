@@ -10,6 +10,7 @@ import pytest
 
 from commands import Run
 from rockpress.pipeline.ci_files import ci_text
+from rockpress.pipeline.install_source import install_source
 from rockpress.pipeline.recipes.recipe_file import read_jobs
 from rockpress.pipeline.recipes.toml_text import toml_text
 
@@ -49,7 +50,7 @@ def test_a_key_is_a_text_too() -> None:
 
 def test_actions_are_named_by_commit(root: Path) -> None:
     """A tag can be moved to other code."""
-    places = [ci_text("github"), (root / "docs" / "ci.md").read_text()]
+    places = [ci_text("github", install_source()), (root / "docs" / "ci.md").read_text()]
     own = root / ".github" / "workflows"
     places += [path.read_text() for path in own.glob("*.yml")]
     for text in places:

@@ -20,6 +20,8 @@ from ruamel.yaml import YAML
 from commands import Run
 from exports import with_metadata
 from graphs import model_of, model_of_nodes
+from rockpress.pipeline.ci_files import ci_text
+from rockpress.pipeline.install_source import InstallSource
 from samples import save_images
 
 pytestmark = pytest.mark.toolkit
@@ -33,6 +35,7 @@ CUTS = [
     for scale in range(3)
     for part in (2, 3)
 ]
+WHEEL = "wheels/rockpress-*.whl"
 DECODED = ["/model.22/Mul_2_output_0", "/model.22/Sigmoid_output_0"]
 
 
@@ -40,6 +43,13 @@ def steps_of(page: str) -> Iterator[tuple[str, str]]:
     """What kind, and its text, in order."""
     for command, language, text in STEP.findall((DOCS / page).read_text()):
         yield ("command", command) if command else (language, text)
+
+
+def job_of(text: str) -> tuple[dict[str, Any], list[str]]:
+    """Return the job of a file for CI, and its commands."""
+    place = YAML(typ="safe").load(text)
+    (job,) = (each for each in place.get("jobs", place).values() if isinstance(each, dict))
+    return job, job.get("script") or [step["run"] for step in job["steps"] if "run" in step]
 
 
 class Reader:
@@ -84,17 +94,13 @@ class Reader:
         assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
 
     def yaml(self, text: str) -> None:
-        (job,) = (
-            one
-            for place in [YAML(typ="safe").load(text)]
-            for one in place.get("jobs", place).values()
-            if isinstance(one, dict)
-        )
+        job, lines = job_of(text)
         self._environment.update(job.get("env") or job["variables"])
         self._environment["ROCKPRESS_CACHE_DIR"] = os.environ["ROCKPRESS_CACHE_DIR"]
-        lines = job.get("script") or [step["run"] for step in job["steps"] if "run" in step]
-        assert "pip install wheels/rockpress-*.whl" in lines
-        self.sh("\n".join(line for line in lines if not line.startswith("pip ")))
+        install, *rest = lines
+        written = ci_text("gitlab" if "script" in job else "github", InstallSource(WHEEL))
+        assert install == job_of(written)[1][0]
+        self.sh("\n".join(rest))
 
     def make(self, text: str) -> None:
         (self._folder / "Makefile").write_text(text)

@@ -32,7 +32,7 @@ HANDLER = ROOT / "cli" / "handler.py"
 VERBS = ROOT / "cli" / "commands"
 # Messages elsewhere name an option by option("calib"), which each way of use says in its own words.
 # The files that the starter writes call the program; the others are commands of other programs.
-MAY_NAME_OPTIONS = {"ci_files.py", "other_formats.py"}
+MAY_NAME_OPTIONS = {"ci_files.py", "install_source.py", "other_formats.py"}
 # Where a library that is not everybody's may be imported.
 ONLY_IN = {"typer": {"cli"}, "rich": {"cli"}, "rknn": {"convert"}}
 LONGEST_FILE = 300

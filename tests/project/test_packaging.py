@@ -17,6 +17,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from rockpress.pipeline.ci_files import LEFT_OUT
+
 REQUIREMENTS = ("requirements.txt", "requirements-dev.txt", "requirements-lowest.txt")
 MADE_HERE = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__")
 
@@ -149,6 +151,10 @@ def test_the_lowest_versions_are_those_of_pyproject(root: Path, pyproject: dict[
         assert Version(pin.version).release[: len(Version(bound.version).release)] == (
             Version(bound.version).release
         ), dependency
+
+
+def test_ci_leaves_out_what_the_lock_leaves_out(pyproject: dict[str, Any]) -> None:
+    assert pyproject["tool"]["uv"]["override-dependencies"] == list(LEFT_OUT)
 
 
 def test_uv_is_the_one_of_the_makefile(root: Path) -> None:
