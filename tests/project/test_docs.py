@@ -150,8 +150,8 @@ def test_every_warning_is_documented() -> None:
         path.read_text() for room in ROOMS_THAT_WARN for path in (ROOT / room).rglob("*.py")
     )
     subjects = (
-        "baseline|cache|calibration|cpu|depfile|evaluation|float16|fusion|mixed|outputs?|plan|preprocess|pruning|"
-        "result|retention|toolkit|weight"
+        "baseline|cache|calibration|cpu|depfile|evaluation|float16|fusion|latency|mixed|outputs?|plan|preprocess|"
+        "pruning|result|retention|toolkit|weight"
     )
     used = set(re.findall(rf'"((?:{subjects})-[a-z0-9-]+)"', source))
     listed = set(re.findall(r"^\| `([a-z0-9-]+)` \|", (ROOT / "docs/report.md").read_text(), re.M))
