@@ -11,13 +11,16 @@ import numpy as np
 from ..calibration_data.sources.labels import Labels
 from ..core.errors import ModelError, SamplesError
 from ..core.graphs.output_parts import OutputPart
+from ..core.results.differences import Difference
 from ..core.results.part_figures import PartFigure, worst_part
+from ..core.results.predictions import Prediction
 from ..core.results.sample_rows import ChangedSample, ChangedSamples
 from ..core.streaming.part_similarity import compared
 from ..core.types import Array
 from .metrics.measurement import Measurement
-from .metrics.metric import Metric, Predictions
+from .metrics.metric import Listing, Metric, Predictions
 from .metrics.metric_table import BoundMetric, bind_metric
+from .prediction_difference import difference_of
 
 if TYPE_CHECKING:
     from .confidence.proportions import Interval
@@ -35,7 +38,8 @@ class Comparison:
     nothing. ``sqnr_db`` is that of the worst of the ``parts``, ``inf`` when all are equal; where
     one of them is not finite, nothing else is measured. ``mcnemar`` is the p-value of both models
     being right equally often, None where scores are more than right or wrong. ``outputs`` names
-    what the metric reads, () for all outputs.
+    what the metric reads, () for all outputs. ``predictions`` are the candidate's for the
+    worst samples, and how they differ from the baseline's, where they can be drawn.
     """
 
     metric: str | None
@@ -52,6 +56,7 @@ class Comparison:
     details: Mapping[str, Any] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
     parts: tuple[PartFigure, ...] = ()
+    predictions: tuple[tuple[Prediction, Difference], ...] = field(default=(), repr=False)
 
 
 def compare(
@@ -102,6 +107,7 @@ def compare(
         *measured, lower_is_better=metric.lower_is_better, seed=seed
     )
     pairs = pairs_of(*measured)
+    changes = changes_of(metric, measured, predictions, labels)
     return Comparison(
         metric=metric.name,
         baseline_value=measured[0].value,
@@ -113,11 +119,29 @@ def compare(
         baseline_interval=intervals[0],
         candidate_interval=intervals[1],
         mcnemar=sign_test(pairs.first, pairs.second) if pairs else None,
-        changes=changes_of(metric, measured, predictions, labels),
+        changes=changes,
         details=metric.details(*predictions, labels),
         outputs=scoring.names,
         parts=figures,
+        predictions=_drawable(metric, predictions, changes, labels),
     )
+
+
+def _drawable(
+    metric: Metric,
+    predictions: tuple[Predictions, Predictions],
+    changes: ChangedSamples,
+    labels: Labels,
+) -> tuple[tuple[Prediction, Difference], ...]:
+    """Return what is said of the worst samples, and what differs; () where it is of no task."""
+    listing = Listing(labels.class_names(), nearly=True)
+    pairs = []
+    for sample in changes.worst:
+        first, second = (metric.plain(each[sample.index], listing) for each in predictions)
+        if first is None or second is None:
+            return ()
+        pairs.append((second, difference_of(first, second, metric.shown_from)))
+    return tuple(pairs)
 
 
 def changes_of(

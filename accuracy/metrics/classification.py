@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from ...calibration_data.sources.labels import Classes, Kind, Labels
 from ...core.diagnostics import option
 from ...core.errors import ModelError, OptionError, SamplesError
-from ...core.types import Array
+from ...core.results.predictions import PredictedClasses, ScoredClass, class_name
+from ...core.types import Array, Float64
 from .measurement import Scores, Sums, means
-from .metric import Metric, MetricTable, Outputs, Predictions
+from .metric import Listing, Metric, MetricTable, Outputs, Predictions
 
 # pairs of classes mistaken for one another that are listed
 _CONFUSIONS = 10
@@ -61,6 +62,17 @@ class TopK(Metric):
             for label in np.unique(truth)
         ]
         return {"classes": classes, "confusions": confusion_changes(truth, before, after, names)}
+
+    def plain(self, prediction: Any, listing: Listing) -> PredictedClasses:
+        scores = probabilities(np.asarray(prediction, np.float64))
+        best = np.argsort(-scores, kind="stable")[: listing.most]
+        return PredictedClasses(
+            tuple(
+                ScoredClass(int(index), class_name(int(index), listing.names), float(scores[index]))
+                for index in best
+                if scores[index] >= self.least(listing)
+            )
+        )
 
     def shown(self, prediction: Any, labels: Labels | None = None) -> str:
         return _named(int(np.argmax(prediction)), labels.class_names() if labels else ())
@@ -125,6 +137,19 @@ def class_scores(outputs: Array) -> Array:
     if np.isnan(scores).any():
         raise ModelError("the outputs hold NaN, so they have no order", "check the model's outputs")
     return scores
+
+
+def probabilities(scores: Float64) -> Float64:
+    """Return scores (C,) within 0..1, and int8's rounding beside it, as they are; logits' softmax.
+
+    >>> probabilities(np.array([0.0, np.log(3.0)])).round(3).tolist()
+    [0.25, 0.75]
+    """
+    if scores.min() >= -0.05 and scores.max() <= 1.05:
+        return scores
+    odds = np.exp(scores - scores.max())
+    shares: Float64 = odds / odds.sum()
+    return shares
 
 
 def confusion_changes(

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from ...calibration_data.sources.labels import Kind, Labels
 from ...core.errors import SamplesError
+from ...core.results.predictions import PredictedNumbers
 from ...core.types import Array
 from .measurement import Sums, means
-from .metric import Metric, MetricTable, Outputs, Predictions
+from .metric import Listing, Metric, MetricTable, Outputs, Predictions
 
 # similarities that are in memory at once
 _AT_ONCE = 16_000_000
@@ -26,6 +27,9 @@ class _Embedding(Metric):
 
     def agreement(self, first: Predictions, second: Predictions) -> float:
         return float((np.asarray(first) * np.asarray(second)).sum(axis=1).mean())
+
+    def plain(self, prediction: object, listing: Listing) -> PredictedNumbers:
+        return PredictedNumbers(tuple(np.ravel(np.asarray(prediction)).tolist()))
 
     def shown(self, prediction: object, labels: Labels | None = None) -> str:
         return _first_numbers(np.ravel(np.asarray(prediction)))

@@ -79,6 +79,11 @@ class MaskPrecision(ObjectMetric):
     def _has_labels(self, truth: Boxes) -> bool:
         return truth.shapes is not None
 
+    def _form(self, detections: InstanceMasks, index: int) -> dict[str, Any]:
+        from faster_coco_eval import mask
+
+        return {"mask": np.asarray(mask.decode(detections.masks[index]), bool)}
+
     def _labelled(self, detections: InstanceMasks) -> Boxes:
         shapes = tuple(shape_of_segmentation(_as_text(mask)) for mask in detections.masks)
         return make_boxes(detections.corners, detections.classes, shapes=shapes)

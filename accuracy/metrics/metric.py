@@ -4,14 +4,30 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ...calibration_data.sources.labels import Kind, Labels
+from ...core.results.predictions import Prediction
 from ...core.types import Array
 from .measurement import Measurement
 
 Outputs = Sequence[Array]
 Predictions = Sequence[Any] | Array
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What of a prediction is told: the names of its classes, how many, and from which score on.
+
+    ``least`` None stands for ``shown_from`` of the metric. With ``nearly`` objects are told from
+    half of that score on, so that a comparison can say what is left of one.
+    """
+
+    names: tuple[str, ...] = ()
+    most: int = 5
+    least: float | None = None
+    nearly: bool = False
 
 
 class Metric(ABC):
@@ -53,6 +69,22 @@ class Metric(ABC):
     def details(self, first: Predictions, second: Predictions, labels: Labels) -> dict[str, Any]:
         """Return more about what changed between two models, as plain values for the report."""
         return {}
+
+    @property
+    def shown_from(self) -> float:
+        """The score, or the probability, from which on a prediction is shown."""
+        return 0.0
+
+    def least(self, listing: Listing) -> float:
+        """Return the same as a listing has it."""
+        return self.shown_from if listing.least is None else listing.least
+
+    def plain(self, prediction: Any, listing: Listing) -> Prediction | None:
+        """Return the prediction of one sample as what can be drawn; None where it is no such thing.
+
+        Places are in the pixels of the model's input.
+        """
+        return None
 
     def shown(self, prediction: Any, labels: Labels | None = None) -> str:
         """Describe a prediction in a few words."""

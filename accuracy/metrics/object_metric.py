@@ -14,6 +14,7 @@ from ...calibration_data.sources.boxes import Boxes
 from ...calibration_data.sources.labels import Kind, Labels
 from ...core.diagnostics import option
 from ...core.errors import OptionError, SamplesError
+from ...core.results.predictions import Box, PredictedObject, PredictedObjects, class_name
 from .average_precision import (
     COCO_THRESHOLDS,
     OWN_SCORE,
@@ -22,7 +23,8 @@ from .average_precision import (
     Matching,
     image_f1,
 )
-from .metric import Metric, Predictions
+from .detections import Detections
+from .metric import Listing, Metric, Predictions
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,21 @@ class ObjectMetric(Metric):
         ]
         return float(np.mean(scores))
 
+    @property
+    def shown_from(self) -> float:
+        return OWN_SCORE
+
+    def plain(self, prediction: Any, listing: Listing) -> PredictedObjects:
+        least = self.least(listing)
+        detections = prediction.above(least / 2 if listing.nearly else least)
+        plain = plain_objects(detections, listing.names)
+        return PredictedObjects(
+            tuple(
+                replace(each, **self._form(detections, index))
+                for index, each in enumerate(plain.objects)
+            )
+        )
+
     def shown(self, prediction: Any, labels: Labels | None = None) -> str:
         names = labels.class_names() if labels else ()
         return _counted(prediction.above(OWN_SCORE).classes, names)
@@ -102,9 +119,33 @@ class ObjectMetric(Metric):
         """Tell whether an image's objects are labelled with what the metric scores."""
         return True
 
+    def _form(self, detections: Any, index: int) -> dict[str, Any]:
+        """Return what is known of the form of one of the detections beside its box."""
+        return {}
+
     @abstractmethod
     def _labelled(self, detections: Any) -> Boxes:
         """Return detections as if they were labels."""
+
+
+def plain_objects(detections: Detections, names: tuple[str, ...]) -> PredictedObjects:
+    """Return detections as plain values, without a form of their own."""
+    columns = zip(
+        detections.classes.tolist(),
+        detections.scores.tolist(),
+        detections.corners.tolist(),
+        strict=True,
+    )
+    objects = (
+        PredictedObject(label, class_name(label, names), score, _box(corners))
+        for label, score, corners in columns
+    )
+    return PredictedObjects(tuple(objects))
+
+
+def _box(corners: Sequence[float]) -> Box:
+    left, top, right, bottom = corners
+    return left, top, right, bottom
 
 
 def _require_classes(labels: Labels, truths: Sequence[Boxes], count: int | None) -> None:

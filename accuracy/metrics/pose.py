@@ -105,6 +105,9 @@ class PosePrecision(ObjectMetric):
     def _has_labels(self, truth: Boxes) -> bool:
         return truth.keypoints is not None
 
+    def _form(self, detections: Poses, index: int) -> dict[str, Any]:
+        return {"keypoints": tuple(map(tuple, detections.keypoints[index].tolist()))}
+
     def _labelled(self, detections: Poses) -> Boxes:
         boxes = make_boxes(detections.corners, detections.classes)
         visible = np.ones((*detections.keypoints.shape[:2], 1))

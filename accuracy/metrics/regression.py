@@ -10,9 +10,10 @@ import numpy as np
 from ...calibration_data.sources.labels import Kind, Labels
 from ...core.diagnostics import option
 from ...core.errors import SamplesError
+from ...core.results.predictions import PredictedNumbers
 from ...core.types import Array, Float64
 from .measurement import Scores, Sums, means
-from .metric import Metric, MetricTable, Outputs, Predictions
+from .metric import Listing, Metric, MetricTable, Outputs, Predictions
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,9 @@ class RegressionMetric(Metric):
         about = truth - truth.mean(axis=0)
         rows = np.concatenate([np.ones((len(truth), 1)), about, about**2, squares], axis=1)
         return Sums(-squares.mean(axis=1), rows, _determination)
+
+    def plain(self, prediction: object, listing: Listing) -> PredictedNumbers:
+        return PredictedNumbers(tuple(np.ravel(np.asarray(prediction)).tolist()))
 
     def shown(self, prediction: object, labels: Labels | None = None) -> str:
         return _numbers(np.asarray(prediction))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -91,6 +91,10 @@ class RotatedPrecision(ObjectMetric):
                     f"{corners or 'corners on one line'} are no rotated box",
                     "give the four corners of a rectangle, or leave the object out",
                 )
+
+    def _form(self, detections: RotatedDetections, index: int) -> dict[str, Any]:
+        vertices = vertices_of(detections.rectangles[index : index + 1])[0]
+        return {"outline": tuple(map(tuple, vertices.tolist()))}
 
     def _labelled(self, detections: RotatedDetections) -> Boxes:
         shapes = tuple(InstanceShape((each,)) for each in vertices_of(detections.rectangles))

@@ -12,9 +12,10 @@ from ...calibration_data.images.geometry import ImagePlacement
 from ...calibration_data.sources.labels import Kind, Labels
 from ...core.diagnostics import option
 from ...core.errors import SamplesError
+from ...core.results.predictions import ClassShare, PredictedMap, class_name
 from ...core.types import Array
 from .measurement import Scores, Sums
-from .metric import Metric, MetricTable, Outputs, Predictions
+from .metric import Listing, Metric, MetricTable, Outputs, Predictions
 
 # a 16-bit PNG holds no more
 MOST = 65535
@@ -78,6 +79,17 @@ class MeanIou(Metric):
                 if np.isfinite(before) or np.isfinite(after)
             ]
         }
+
+    def plain(self, prediction: Any, listing: Listing) -> PredictedMap:
+        pixels = np.asarray(prediction)
+        values, counts = np.unique(pixels, return_counts=True)
+        shares = tuple(
+            ClassShare(label, class_name(label, listing.names), count / pixels.size)
+            for label, count in sorted(
+                zip(values.tolist(), counts.tolist(), strict=True), key=lambda pair: -pair[1]
+            )
+        )
+        return PredictedMap(shares, pixels)
 
     def shown(self, prediction: Any, labels: Labels | None = None) -> str:
         """Return the classes and their shares of the pixels, the largest first."""

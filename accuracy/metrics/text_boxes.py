@@ -13,11 +13,13 @@ from ...calibration_data.sources.boxes import Boxes
 from ...calibration_data.sources.labels import Kind, Labels
 from ...core.diagnostics import option
 from ...core.errors import SamplesError
+from ...core.results.predictions import PredictedObjects
 from ...core.types import Array
 from .average_precision import matches
 from .detections import Detections, overlaps
 from .measurement import Scores, Sums
-from .metric import Metric, MetricTable, Outputs, Predictions
+from .metric import Listing, Metric, MetricTable, Outputs, Predictions
+from .object_metric import plain_objects
 
 # a stroke of fewer pixels is noise
 _LEAST_SIDE = 3
@@ -72,6 +74,9 @@ class TextBoxes(Metric):
     def agreement(self, first: Predictions, second: Predictions) -> float:
         """Return the mean F1 of the second model's boxes with the first's as the truth."""
         return float(self._scored(second, first)[1].mean())
+
+    def plain(self, prediction: Any, listing: Listing) -> PredictedObjects:
+        return plain_objects(prediction.above(self.least(listing)), ("text",))
 
     def shown(self, prediction: Any, labels: Labels | None = None) -> str:
         return f"{len(prediction)} boxes"

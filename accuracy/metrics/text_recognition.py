@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,18 @@ from ...calibration_data.sources.labels import Kind, Labels
 from ...core.diagnostics import option
 from ...core.errors import OptionError, SamplesError
 from ...core.graphs.model import parse_model
+from ...core.results.predictions import PredictedText
 from ...core.text_files import BrokenText, UnreadableFile, read_text
 from ...core.types import Array
+from .classification import probabilities
 from .measurement import Sums, means
-from .metric import Metric, MetricTable, Outputs, Predictions
+from .metric import Listing, Metric, MetricTable, Outputs, Predictions
+
+
+class ReadLine(str):
+    """A line as a model reads it, with the mean probability of its characters."""
+
+    confidence: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,7 @@ class TextRecognition(Metric):
         self._characters  # noqa: B018
         return replace(self)
 
-    def predict(self, outputs: Outputs) -> list[str]:
+    def predict(self, outputs: Outputs) -> list[ReadLine]:
         """Return one text a sample, from scores (N, steps, classes) or (N, classes, steps)."""
         scores = _planes(np.asarray(outputs[0]))
         names = self._characters
@@ -64,8 +72,7 @@ class TextRecognition(Metric):
             names = [*names, " "]
         blank = 0 if self.blank == "first" else len(names)
         table = ["", *names] if self.blank == "first" else [*names, ""]
-        steps = np.stack([plane.argmax(axis=axis - 1) for plane in scores])
-        return ["".join(table[label] for label in collapsed(row, blank)) for row in steps]
+        return [_line(plane if axis == 2 else plane.T, table, blank) for plane in scores]
 
     def measure(self, predictions: Predictions, labels: Labels) -> Sums:
         """Count exact lines, or edits and characters. Raises SamplesError when labels are empty."""
@@ -86,6 +93,9 @@ class TextRecognition(Metric):
         """Return the share of lines that both read the same, as texts are scored."""
         pairs = zip(first, second, strict=True)
         return float(np.mean([self._scored(str(a)) == self._scored(str(b)) for a, b in pairs]))
+
+    def plain(self, prediction: Any, listing: Listing) -> PredictedText:
+        return PredictedText(str(prediction), float(getattr(prediction, "confidence", 0.0)))
 
     def truth(self, labels: Labels, index: int) -> str:
         return labels.take(np.array([index])).texts()[0]
@@ -148,17 +158,29 @@ def edit_distance(first: str, second: str) -> int:
     return before[-1]
 
 
-def collapsed(classes: NDArray[np.int64], blank: int) -> list[int]:
-    """Read CTC's best class at each step: runs become one, then blanks are dropped.
+def collapsed(classes: NDArray[np.int64], blank: int) -> NDArray[np.int64]:
+    """Return the steps at which characters begin: runs become one, then blanks are dropped.
 
     Source: Graves et al., Connectionist temporal classification, ICML 2006, section 3.2 (best path
     decoding).
 
-    >>> collapsed(np.array([0, 3, 3, 0, 3, 5, 5, 0]), blank=0)
-    [3, 3, 5]
+    >>> collapsed(np.array([0, 3, 3, 0, 3, 5, 5, 0]), blank=0).tolist()
+    [1, 4, 5]
     """
-    starts = np.flatnonzero(np.concatenate([[True], classes[1:] != classes[:-1]]))
-    return [int(label) for label in classes[starts] if label != blank]
+    begins = np.concatenate([[True], classes[1:] != classes[:-1]])
+    return np.flatnonzero(begins & (classes != blank))
+
+
+def _line(scores: Array, table: list[str], blank: int) -> ReadLine:
+    """Read a line from scores (steps, classes)."""
+    classes = scores.argmax(axis=1)
+    steps = collapsed(classes, blank)
+    line = ReadLine("".join(table[label] for label in classes[steps]))
+    if len(steps):
+        line.confidence = float(
+            np.mean([probabilities(row).max() for row in scores[steps].astype(np.float64)])
+        )
+    return line
 
 
 def _planes(scores: Array) -> Array:

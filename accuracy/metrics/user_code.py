@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from functools import wraps
 from traceback import format_exception_only
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, TextIO, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...core.errors import Interrupted, OptionError, RockpressError
+from ...core.results.predictions import Prediction
 from .measurement import Measurement, Scores, Sums
 from .metric import Metric
 
@@ -106,9 +107,19 @@ def guarded_class(metric: type[Metric], name: str) -> type[Metric]:
     def measured(*values: Any) -> Measurement:
         return _guarded_measurement(name, measure(*values))
 
+    @wraps(metric.plain)
+    def plain(*values: Any) -> Prediction | None:
+        with UserCode(f"the metric {name!r} failed", "plain() gives a prediction of core/results"):
+            value = metric.plain(*values)
+            if not isinstance(value, (type(None), *get_args(Prediction))):
+                raise TypeError(f"plain() gave {type(value).__name__}")
+        return value
+
     own_name = property(guarded(lambda self: str(super(cls, self).name)))
     cls: type[Metric] = type(
-        metric.__name__, (metric,), {**methods, "measure": measured, "name": own_name}
+        metric.__name__,
+        (metric,),
+        {**methods, "measure": measured, "plain": plain, "name": own_name},
     )
     return cls
 

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from ...calibration_data.sources.labels import Kind, Labels
 from ...core.diagnostics import option
 from ...core.errors import OptionError, SamplesError
+from ...core.results.predictions import PredictedSpeech
 from ...core.types import Array, Float64
 from .measurement import RESAMPLES, Scores, Sums
-from .metric import Metric, MetricTable, Outputs, Predictions
+from .metric import Listing, Metric, MetricTable, Outputs, Predictions
 
 # numbers of resamples and frames that are in memory together
 _AT_ONCE = 4_000_000
@@ -50,6 +51,15 @@ class VoiceActivity(Metric):
         """Return the share of frames that both models have on one side of a half."""
         same = [(a >= 0.5) == (b >= 0.5) for a, b in zip(first, second, strict=True)]
         return float(np.concatenate(same).mean())
+
+    def plain(self, prediction: Any, listing: Listing) -> PredictedSpeech:
+        values = np.asarray(prediction, np.float64)
+        least = self.least(listing)
+        return PredictedSpeech(tuple(values.tolist()), least, segments_of(values >= least))
+
+    @property
+    def shown_from(self) -> float:
+        return 0.5
 
     def shown(self, prediction: Any, labels: Labels | None = None) -> str:
         return f"{np.mean(np.asarray(prediction) >= 0.5):.0%} speech"
@@ -94,6 +104,10 @@ class SpeechF1(VoiceActivity):
 
     threshold: float = field(default=0.5, metadata={"help": "a frame of at least this is speech"})
     name: ClassVar[str] = "vad-f1"
+
+    @property
+    def shown_from(self) -> float:
+        return self.threshold
 
     def measure(self, predictions: Predictions, labels: Labels) -> Sums:
         """Count right, predicted and labelled frames of speech."""
@@ -161,6 +175,16 @@ class RocArea:
         with np.errstate(divide="ignore", invalid="ignore"):
             areas: Scores = (positive * below).sum(axis=1) / pairs
         return areas
+
+
+def segments_of(speech: NDArray[np.bool_]) -> tuple[tuple[int, int], ...]:
+    """Return the runs of frames (T,) that are set: the first, and the one behind the last.
+
+    >>> segments_of(np.array([True, False, True, True]))
+    ((0, 1), (2, 4))
+    """
+    steps = np.flatnonzero(np.diff(np.concatenate([[0], speech.astype(np.int8), [0]])))
+    return tuple(zip(steps[::2].tolist(), steps[1::2].tolist(), strict=True))
 
 
 def _probabilities(rows: Array) -> Array:

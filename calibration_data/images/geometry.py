@@ -71,6 +71,22 @@ class ImagePlacement:
     corner: tuple[float, float]
     size: Size
 
+    def back(self, image: Size) -> ImagePlacement:
+        """Return the way back: where the input lies in the image of this height and width.
+
+        >>> placement("letterbox", (100, 200), (64, 64)).back((100, 200)).corner
+        (-50.0, 0.0)
+        """
+        corners = (-start / scale for start, scale in zip(self.corner, self.scale, strict=True))
+        top, left = corners
+        return ImagePlacement((1 / self.scale[0], 1 / self.scale[1]), (top, left), image)
+
+    def of_size(self, size: Size) -> ImagePlacement:
+        """Return the placement in a map of the input that has another height and width."""
+        down, across = size[0] / self.size[0], size[1] / self.size[1]
+        scale = self.scale[0] * down, self.scale[1] * across
+        return ImagePlacement(scale, (self.corner[0] * down, self.corner[1] * across), size)
+
     def mask(self, mask: NDArray[Any], outside: int = 255) -> NDArray[Any]:
         """Return a mask (H, W) of the image as the input has it, the nearest value at each pixel.
 

@@ -15,8 +15,8 @@ _QUALITY = 85
 _SMALL = 64  # pixels: below it PNG is smaller than JPEG, and exact
 
 
-def picture_uri(pixels: Pixels) -> str:
-    """Return a data URI of uint8 (H, W, 1) or (H, W, 3) RGB, at most 160 pixels wide and high.
+def picture_uri(pixels: Pixels, longest: int = LONGEST) -> str:
+    """Return a data URI of uint8 (H, W, 1) or (H, W, 3) RGB, at most so many pixels wide and high.
 
     >>> picture_uri(np.zeros((2, 3, 1), np.uint8))[:32]
     'data:image/png;base64,iVBORw0KGg'
@@ -25,7 +25,7 @@ def picture_uri(pixels: Pixels) -> str:
 
     values = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
     image = Image.fromarray(np.ascontiguousarray(values))
-    image.thumbnail((LONGEST, LONGEST))
+    image.thumbnail((longest, longest))
     kind = "png" if max(image.size) <= _SMALL else "jpeg"
     file = BytesIO()
     image.save(file, kind, quality=_QUALITY)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 class ChangedSample:
     """One sample that the result does worse: its label, both predictions, both scores.
 
-    ``image`` is a data URI, for pages only: the JSON document leaves it out.
+    ``image`` is a data URI, for pages only: the JSON document leaves it out, and whether the
+    prediction ``is_drawn`` on it.
     """
 
     sample: str
@@ -21,6 +22,7 @@ class ChangedSample:
     baseline_score: float
     candidate_score: float
     image: str | None = None
+    is_drawn: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from typing import TypeAlias
 
 from ...accuracy.compare import Comparison
 from ...accuracy.gates import (
@@ -12,17 +15,25 @@ from ...accuracy.gates import (
     min_retention_gate,
     standing_gates,
 )
-from ...calibration_data.images.pictures import picture_uri
+from ...calibration_data.images.pictures import LONGEST, picture_uri
 from ...calibration_data.samples import Samples
+from ...core.results.differences import Difference
 from ...core.results.model_figures import (
     AccuracyFigure,
     LatencyFigure,
     ModelRow,
     RetentionFigure,
 )
+from ...core.results.predictions import Prediction
 from ...core.results.report import GateFigure
-from ...core.results.sample_rows import ChangedSamples
+from ...core.results.sample_rows import ChangedSample, ChangedSamples
+from ...report.drawing.task_drawings import drawn_small
 from ..options.check_options import Gates
+
+# what the result says of a sample, and how that differs from the original
+Predicted: TypeAlias = tuple[Prediction, Difference]
+
+_DRAWN = 2 * LONGEST  # pixels of the longer side of a picture with letters in it
 
 
 def accuracy_figure(comparison: Comparison, runner: str) -> AccuracyFigure | None:
@@ -58,12 +69,21 @@ def changed_samples(comparison: Comparison, samples: Samples) -> ChangedSamples 
     changes = comparison.changes
     if changes is None:
         return None
-    worst = []
-    for sample in changes.worst:
-        pixels = samples.picture(sample.index)
-        image = None if pixels is None else picture_uri(pixels)
-        worst.append(replace(sample, sample=samples.name(sample.index), image=image))
+    said: Sequence[Predicted | None] = comparison.predictions or [None] * len(changes.worst)
+    worst = map(partial(_with_picture, samples), changes.worst, said)
     return replace(changes, worst=tuple(worst))
+
+
+def _with_picture(samples: Samples, sample: ChangedSample, said: Predicted | None) -> ChangedSample:
+    """Return the sample by its name, with a picture that shows what the models say where it can."""
+    sample = replace(sample, sample=samples.name(sample.index))
+    pixels = samples.picture(sample.index)
+    if pixels is None:
+        return sample
+    drawn = drawn_small(pixels, *said, _DRAWN) if said else None
+    if drawn is not None:
+        return replace(sample, image=picture_uri(drawn, _DRAWN), is_drawn=True)
+    return replace(sample, image=picture_uri(pixels))
 
 
 def gate_figures(

@@ -30,7 +30,7 @@ WHEN_THERE = {
     ClassRow: ("samples",),
     MetricDetails: ("classes", "confusions"),
 }
-NEVER = {ChangedSample: ("image",), Diagnostic: ("severity", "subject")}
+NEVER = {ChangedSample: ("image", "is_drawn"), Diagnostic: ("severity", "subject")}
 _VARYING = ("seconds", "path")
 
 

@@ -32,6 +32,7 @@ from .elements import (
 from .markup import Markup, tag
 
 _SHOWN = 20
+_OF_PICTURES = ("image", "is_drawn")
 _PICTURE = re.compile(r"data:image/(?:png|jpeg);base64,[A-Za-z0-9+/=]+")
 
 
@@ -122,12 +123,26 @@ def _samples_card(changed: ChangedSamples | None) -> Markup | None:
     lost, gained = len(changed.lost), len(changed.gained)
     text = f"The result is worse on {lost} samples and better on {gained}."
     sheet = [_picture(sample, sample.image) for sample in changed.worst if sample.image]
+    is_drawn = any(sample.is_drawn for sample in changed.worst)
     records = [asdict(sample) for sample in changed.worst]
-    words = [{key: value for key, value in row.items() if key != "image"} for row in records]
+    words = [
+        {key: value for key, value in row.items() if key not in _OF_PICTURES} for row in records
+    ]
     table = _table(words) if words else None
     if any(sheet):
         table = folded("in words", table)
-    return card("Samples that flipped", tag("p", text), tag("ul", sheet, class_="sheet"), table)
+    return card(
+        "Samples that flipped",
+        tag("p", text),
+        _legend() if is_drawn else None,
+        tag("ul", sheet, class_="sheet wide" if is_drawn else "sheet"),
+        table,
+    )
+
+
+def _legend() -> Markup:
+    text = "Drawn is what the result gives; dashed, and named lost, what the original had there."
+    return tag("p", text, class_="muted small")
 
 
 def _picture(sample: ChangedSample, image: str) -> Markup | None:

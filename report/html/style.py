@@ -93,6 +93,8 @@ ul.sheet { list-style: none; padding: 0; margin: 0; display: grid; gap: .8rem;
   grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); }
 ul.sheet img { width: 100%; height: 7rem; object-fit: contain; border-radius: 6px;
   background: var(--track); image-rendering: auto; }
+ul.sheet.wide { grid-template-columns: repeat(auto-fill, minmax(min(100%, 18rem), 1fr)); }
+ul.sheet.wide img { height: auto; max-height: 24rem; }
 td > .bar, td > div > .bar { min-width: 4.5rem; }
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; margin: 0 0 .6rem; }
 .legend i { display: inline-block; width: .8rem; height: .8rem; border-radius: 3px;

@@ -76,6 +76,7 @@ FEED = Feed(
     (FeedOutput("y", (1, 2), "float32", 0.0039),),
     ("cat", "<dog>"),
 )
+PICTURE = "data:image/png;base64,iVBORw0KGgo="
 
 
 def layer(index: int, ms: float | None, runs_on: str = "NPU", name: str = "") -> LayerRow:
@@ -391,17 +392,27 @@ def test_parts_that_only_some_runs_have() -> None:
 
 
 def test_pictures_of_flipped_samples_are_a_contact_sheet() -> None:
-    picture = "data:image/png;base64,iVBORw0KGgo="
     worst = (
-        ChangedSample("3.png", 3, "3", "3", "5", 1.0, 0.0, picture),
+        ChangedSample("3.png", 3, "3", "3", "5", 1.0, 0.0, PICTURE),
         ChangedSample("4.png", 4, "4", "4", "5", 1.0, 0.0, "x:y"),
     )
     one = replace(GOOD, examples=ChangedSamples((3, 4), (), worst))
     read = Read(to_html(report(one)))
     (shown,) = read.all("img")
-    assert shown == {"src": picture, "alt": "sample 3.png, label 3: 3 → 5"}
+    assert shown == {"src": PICTURE, "alt": "sample 3.png, label 3: 3 → 5"}
     assert "label 3: 3 → 5 in words sample label baseline candidate index" in read.said
     assert "image" not in to_document(report(one))["targets"][0]["examples"]["worst"][0]
+
+
+def test_what_was_lost_is_drawn_on_larger_pictures() -> None:
+    worst = ChangedSample("3.png", 3, "1 x cat", "1 x cat", "nothing", 1.0, 0.0, PICTURE)
+    plain = ChangedSamples((3,), (), (worst,))
+    marked = ChangedSamples((3,), (), (replace(worst, is_drawn=True),))
+    pages = [to_html(report(replace(GOOD, examples=examples))) for examples in (plain, marked)]
+    assert ['class="sheet wide"' in page for page in pages] == [False, True]
+    assert ["dashed, and named lost" in Read(page).said for page in pages] == [False, True]
+    assert "is drawn" not in Read(pages[1]).said
+    assert "is_drawn" not in to_document(report(GOOD))["targets"][0]
 
 
 def test_worse_images_without_labels() -> None:
