@@ -63,7 +63,7 @@ def _sparse(layer: Layer) -> str:
 def _summary(analysis: Analysis, left: str) -> list[str]:
     """Return the lines under the table: latency, memory, the CPU, what bounds the time."""
     from ..report.text.latency_text import build_lines, latency_text
-    from ..report.text.units import size_text
+    from ..report.text.units import memory_text, size_text
 
     figures = analysis.figures
     lines = [
@@ -72,10 +72,6 @@ def _summary(analysis: Analysis, left: str) -> list[str]:
         *build_lines(figures, analysis.throughput, {}),
     ]
     if analysis.memory:
-        internal, weights = analysis.memory.internal_bytes, analysis.memory.weight_bytes
-        lines.append(
-            f"memory {size_text(internal)} for feature maps, {size_text(weights)} for weights; "
-            f".rknn {size_text(analysis.bytes)}"
-        )
+        lines.append(f"{memory_text(analysis.memory)}; .rknn {size_text(analysis.bytes)}")
     lines.append(f"{analysis.on_cpu} of {len(analysis.by_cost)} layers on the CPU{left}")
     return [*lines, *build_lines((), (), analysis.shares)]

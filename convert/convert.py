@@ -19,12 +19,12 @@ from ..core.errors import OptionError
 from ..core.files import replacing, require_writable
 from ..core.graphs.model import is_qdq, load_model
 from ..core.progress import SILENT, Progress
-from ..core.results.model_figures import LatencyScale
+from ..core.results.model_figures import LatencyScale, Memory
 from ..core.scratch import scratch_folder
 from ..core.types import Shape
 from .audit.cpu_layers import cpu_warnings
 from .build_attempt import BuildAttempt
-from .chips.compiler_log import Layer, Memory, log_of_largest, parse_layers, parse_memory
+from .chips.compiler_log import Layer, log_of_largest, parse_layers, parse_memory
 from .chips.sparse_layers import sparse_layers, sparse_warnings
 from .chips.targets import find_target
 from .fallbacks import FUSING_LEVEL, build_or_fall_back

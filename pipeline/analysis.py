@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ..convert.chips.compiler_log import Layer, Memory
+from ..convert.chips.compiler_log import Layer
 from ..convert.convert import Conversion, costs_of, with_scale
 from ..convert.latency.estimate import Latency, LayerCost
 from ..core.diagnostics import Diagnostic, in_order
 from ..core.progress import SILENT, Progress
-from ..core.results.model_figures import LatencyFigure, ThroughputFigure
+from ..core.results.model_figures import LatencyFigure, Memory, ThroughputFigure
 from ..report.text.latency_text import bound_shares
 from .figures.build_figures import latency_figures, throughput_figures
 from .filled_recipe import fill_recipe

@@ -133,6 +133,8 @@ def _latency_lines(manifest: Manifest) -> list[str]:
 
 
 def _show_rknn(path: Path, inspection: RknnInspection) -> None:
+    from ...report.text.units import memory_text
+
     manifest = inspection.manifest
     if manifest is None:
         file = inspection.file
@@ -159,6 +161,7 @@ def _show_rknn(path: Path, inspection: RknnInspection) -> None:
             ),
             f"{manifest.cycles:,} cycles, {len(manifest.layers)} layers{sparse}",
             *_latency_lines(manifest),
+            *([memory_text(manifest.memory)] if manifest.memory else []),
             *_shape_lines(manifest),
             *_feed_lines(manifest),
         ]

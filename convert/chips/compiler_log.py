@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from ...core.graphs.sparsity import Axis
+from ...core.results.model_figures import Memory
 from ...core.types import Shape
 
 _TITLE = "Network Layer Information Table"
@@ -67,14 +68,6 @@ class Layer:
     def is_boundary(self) -> bool:
         """Whether the row stands for an input or output of the model."""
         return self.op in _OUTSIDE
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Bytes on the device: for feature maps, and for weights with their commands."""
-
-    internal_bytes: int
-    weight_bytes: int
 
 
 def parse_layers(log: str) -> tuple[Layer, ...]:

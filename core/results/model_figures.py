@@ -66,6 +66,17 @@ class AccuracyFigure:
 
 
 @dataclass(frozen=True)
+class Memory:
+    """Bytes on the chip while a model runs, by the compiler: for feature maps, and for weights.
+
+    Those of the weights include the commands for the NPU.
+    """
+
+    internal_bytes: int
+    weight_bytes: int
+
+
+@dataclass(frozen=True)
 class ModelRow:
     """One form of the model along the chain."""
 
@@ -77,6 +88,7 @@ class ModelRow:
     latency: tuple[LatencyFigure, ...] = ()
     accuracy: AccuracyFigure | None = None
     throughput: tuple[ThroughputFigure, ...] = ()
+    memory: Memory | None = None
 
     @property
     def cycles(self) -> int | None:

@@ -65,8 +65,12 @@ def _application(built: CompiledModel) -> ApplicationTime | None:
 
 def compiled_row(stage: str, path: str | None, built: Conversion) -> ModelRow:
     """Return the row of a form that was compiled."""
-    figures, throughput = latency_figures(built), throughput_figures(built)
-    return ModelRow(stage, path, built.bytes, latency=figures, throughput=throughput)
+    return ModelRow(
+        *(stage, path, built.bytes),
+        latency=latency_figures(built),
+        throughput=throughput_figures(built),
+        memory=built.memory,
+    )
 
 
 def layer_rows(built: CompiledModel) -> tuple[LayerRow, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from ...core.results.model_figures import Memory
+
 UNKNOWN = "-"
 
 
@@ -54,6 +56,16 @@ def size_text(size: int) -> str:
         if size >= factor:
             return f"{size / factor:.1f} {unit}"
     return f"{size} B"
+
+
+def memory_text(memory: Memory) -> str:
+    """Return what a model takes of the chip's memory while it runs.
+
+    >>> memory_text(Memory(2_100_000, 3_400_000))
+    'memory 2.1 MB for feature maps, 3.4 MB for weights'
+    """
+    internal, weights = size_text(memory.internal_bytes), size_text(memory.weight_bytes)
+    return f"memory {internal} for feature maps, {weights} for weights"
 
 
 def count_text(count: int | None) -> str:

@@ -289,6 +289,7 @@ def test_inspect_of_an_rknn(by_hand: Path, rockpress: Run) -> None:
     assert code == 0
     assert "feed   image 1x28x28x1 uint8 NHWC gray resize stretch mean 73 and std 90 inside" in out
     assert "output logits 1x10" in out
+    assert re.search(r"^memory .* for feature maps, .* for weights$", out, re.MULTILINE)
     facts = document_of(rockpress("inspect", by_hand / "out" / "m.rknn", "--json"))
     assert facts["inputs"][0]["mean"] == [73.0]
 

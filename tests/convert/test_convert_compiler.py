@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from graphs import model_of, random_feeds, random_weights
-from rockpress.convert.chips.compiler_log import Layer, Memory, parse_layers, parse_memory
+from rockpress.convert.chips.compiler_log import Layer, parse_layers, parse_memory
 from rockpress.convert.chips.cycles import ddr_cycles, layer_cycles, npu_cycles
 from rockpress.convert.chips.targets import TARGETS, find_target
 from rockpress.convert.convert import convert
@@ -19,6 +19,7 @@ from rockpress.core.diagnostics import mentioned
 from rockpress.core.errors import RockpressError
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.layers import LayerShape, layers_of
+from rockpress.core.results.model_figures import Memory
 from rockpress.pipeline.options.sample_options import ModelOptions
 from rockpress.pipeline.samples.ready_model import ready_model
 

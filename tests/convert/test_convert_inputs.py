@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import pytest
 
-from rockpress.convert.chips.compiler_log import Layer, Memory
+from rockpress.convert.chips.compiler_log import Layer
 from rockpress.convert.convert import Conversion, convert
 from rockpress.convert.handover import inputs_of, write_dataset, write_samples
 from rockpress.convert.lowering.scale_probe import one_convolution
@@ -28,6 +28,7 @@ from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import environment_facts, toolkit_version
 from rockpress.core.errors import OptionError, RockpressError, SamplesError
 from rockpress.core.results.layer_rows import Feed, FeedInput, FeedOutput
+from rockpress.core.results.model_figures import Memory
 
 PIXELS = np.arange(32 * 32 * 3, dtype=np.uint8).reshape(1, 32, 32, 3)
 

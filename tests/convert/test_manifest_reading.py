@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from rockpress.convert.chips.compiler_log import Memory
 from rockpress.convert.manifest import read_manifest
 from rockpress.core.errors import RockpressError
+from rockpress.core.results.model_figures import Memory
 
 INPUT = {"name": "x", "dtype": "uint8", "layout": "NHWC", "shape": [1, 8, 8, 3]}
 OUTPUT = {"name": "y", "shape": [1, 4], "dtype": "int8", "scale": 0.1, "zero_point": 3}

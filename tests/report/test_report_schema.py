@@ -19,6 +19,7 @@ from rockpress.core.results.model_figures import (
     NOTHING_COMPARED,
     LatencyFigure,
     LatencyScale,
+    Memory,
     ModelRow,
     QuantizationFigure,
     Ratios,
@@ -70,6 +71,7 @@ BUILT = ModelRow(
     *("rknn", "rk3588/m.rknn", 100),
     latency=(NPU, LatencyFigure("application-estimate", 4.5, 3.6, 5.6)),
     throughput=(ThroughputFigure(1, 222.0, 178.0, 277.0, "counted"),),
+    memory=Memory(2048, 1024),
 )
 LAYER = LayerRow(
     *(1, "Conv", "INT8", "NPU", ((1, 3, 4, 4),), ((1, 8, 4, 4),), 1, 2, 3, "Conv:c", 4, 5, 0.5),
