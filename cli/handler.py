@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 
 from ..core.errors import Interrupted, OutputError, RockpressError
+from ..core.unfinished import keep_new
 from ..report.text.escape import visible
 
 BUG = 3
@@ -47,10 +48,13 @@ def run(call: Callable[[], object], *, verbose: bool = False) -> int:
     """
     try:
         code = _code_of(call)
+        if code not in _STOPPED:
+            keep_new()
     except KeyboardInterrupt:
         code = 128 + signal.SIGINT
-    except BrokenPipeError:
+    except BrokenPipeError:  # its reader has read what it wanted
         code = BROKEN_PIPE
+        keep_new()
         _drop_output()
     except RockpressError as error:
         code = _explain(error, verbose)

@@ -6,8 +6,25 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedWriter, FileIO, TextIOWrapper
+from typing import Any
 
 from ..core.errors import OutputError
+
+_SEND = "send it somewhere, such as >/dev/null"
+
+
+class _ResultFile(FileIO):
+    """What stdout leads to; where nothing more can be written, that is an error of ours."""
+
+    def write(self, content: Any) -> int:
+        try:
+            return super().write(content)
+        except BrokenPipeError:  # which its reader wanted
+            raise
+        except OSError as error:
+            text = f"the result cannot be shown: {error.strerror or error}"
+            raise OutputError(text, _SEND) from error
 
 
 @contextmanager
@@ -26,13 +43,15 @@ def own_streams() -> Iterator[None]:
     if before is None or not is_open[1]:
         yield
         return
-    shared, buffering = os.dup(1), 1 if before.isatty() else -1
-    sys.stdout = os.fdopen(os.dup(1), "w", buffering, before.encoding, before.errors)
+    shared, results = os.dup(1), BufferedWriter(_ResultFile(os.dup(1), "w"))
+    sys.stdout = TextIOWrapper(
+        results, before.encoding, before.errors, line_buffering=before.isatty()
+    )
     os.dup2(2, 1)
     try:
         yield
     finally:
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, OutputError):
             sys.stdout.close()
         sys.stdout = before
         os.dup2(shared, 1)
@@ -42,8 +61,7 @@ def own_streams() -> Iterator[None]:
 def require_stdout() -> None:
     """Raise OutputError where there is none: what was made would be told to nobody."""
     if sys.stdout is None:
-        hint = "send it somewhere, such as >/dev/null"
-        raise OutputError("the result cannot be shown: stdout is closed", hint)
+        raise OutputError("the result cannot be shown: stdout is closed", _SEND)
 
 
 def _is_open(number: int) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 from .diagnostics import option
 from .errors import OutputError
 from .scratch import is_lock, scratch_folder
-from .unfinished import note, note_folder
+from .unfinished import note, note_folder, note_new
 
 _CHUNK = 1 << 20
 _NAME_LENGTH = 40
@@ -46,7 +46,7 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary = _temporary_beside(path)
         try:
             yield temporary
-            os.replace(temporary, path)
+            _rename(temporary, path)
         except OSError as error:
             raise _failure(f"write {path}", error) from error
         finally:
@@ -101,13 +101,20 @@ def _move_files(source: Path, folder: Path) -> None:
             shutil.copyfile(path, copies[-1])
         with _alone_in(folder):
             for copy, target in zip(copies, targets, strict=True):
-                os.replace(copy, target)
+                _rename(copy, target)
     except OSError as error:
         raise _failure(f"write {target}", error) from error
     finally:
         for copy in copies:
             copy.unlink(missing_ok=True)
         _remove_if_empty(created)
+
+
+def _rename(temporary: Path, path: Path) -> None:
+    """Give a whole file its name."""
+    if not path.exists():
+        note_new(path)
+    os.replace(temporary, path)
 
 
 @contextmanager

@@ -44,6 +44,32 @@ def test_a_closed_stdout_is_an_error_before_any_file(
         assert list(place.iterdir()) == []
 
 
+@pytest.mark.parametrize("options", [["--json"], []])
+def test_a_result_that_cannot_be_written_leaves_no_file(
+    options: list[str], small_cnn: Path, image_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "place").mkdir()
+    line = [*quantize_line(small_cnn, image_folder), *options]
+    line[3] = "new/q.onnx"
+    done = with_closed(line, ">/dev/full", tmp_path / "place")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-2:] == [
+        "error: the result cannot be shown: No space left on device",
+        "hint: send it somewhere, such as >/dev/null",
+    ]
+    assert list((tmp_path / "place").iterdir()) == []
+
+
+def test_a_reader_that_goes_away_leaves_the_files(
+    small_cnn: Path, image_folder: Path, tmp_path: Path
+) -> None:
+    line = shlex.join([*COMMAND, *quantize_line(small_cnn, image_folder)])
+    subprocess.run(["sh", "-c", f"{{ {line}; echo $? >code; }} | true"], cwd=tmp_path, check=True)
+    assert (tmp_path / "code").read_text() == "141\n"
+    assert onnx.load(tmp_path / "q.onnx").graph.node
+    assert (tmp_path / "q.plan.toml").is_file()
+
+
 @pytest.mark.parametrize("closed", ["2>&-", "<&- 2>&-", "0<&- 2>&- 3>&-"])
 def test_a_closed_stderr_changes_nothing_else(
     closed: str, small_cnn: Path, image_folder: Path, tmp_path: Path

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from rockpress.core import unfinished
 from rockpress.core.errors import OutputError
 from rockpress.core.files import (
     replacing,
@@ -236,3 +237,27 @@ def test_a_folder_that_takes_no_files_is_not_called_missing() -> None:
     for path in ("/proc/rockpress.json", "/proc/rockpress/report.json"):
         with pytest.raises(OutputError, match=r"^cannot .*: /proc takes no files$"):
             write_text(Path(path), "")
+
+
+def test_new_files_of_a_failure_are_removed_and_replaced_ones_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unfinished, "_list", None)
+    write_text(tmp_path / "old", "before")
+    unfinished.share()
+    for name in ("old", "new", "deep/new"):
+        write_text(tmp_path / name, "after")
+    unfinished.remove_unfinished()
+    assert tree(tmp_path) == ["old"]
+    assert (tmp_path / "old").read_text() == "after"
+
+
+def test_new_files_of_a_result_stay_whatever_its_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unfinished, "_list", None)
+    unfinished.share()
+    write_text(tmp_path / "new", "after")
+    unfinished.keep_new()
+    unfinished.remove_unfinished()
+    assert tree(tmp_path) == ["new"]
