@@ -33,13 +33,15 @@ _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 
 class VerbCommand(TyperCommand):
-    """A command that says of an option of other verbs which they are."""
+    """A command whose errors of usage all say how it is used, and where an option belongs."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the words. Raises Typer's UsageError."""
         try:
             rest: list[str] = super().parse_args(ctx, args)
         except _UsageError as error:
+            if getattr(error, "ctx", None) is None:  # an option without its value
+                setattr(error, "ctx", ctx)  # noqa: B010  (not in the type's signature)
             verbs = verbs_with(str(getattr(error, "option_name", "")).lstrip("-"))
             if verbs and getattr(error, "possibilities", None) is not None:
                 setattr(error, "possibilities", [])  # noqa: B010  (not in the type's signature)
