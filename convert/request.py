@@ -13,7 +13,7 @@ from ..core.diagnostics import option
 from ..core.errors import OptionError
 from ..core.graphs.model import is_qdq, model_digest
 from ..core.types import Shape
-from .chips.targets import Target, find_target
+from .chips.targets import Target, find_target, require_dtype
 from .foreign_quantization import require_standard_quantizers
 from .handover import Channels, DigestedSamples, Sample
 from .toolkit.environment import toolkit_version
@@ -149,8 +149,7 @@ def _dtype(chosen: str, asked: str | None, target: Target) -> str:
     if dtype is None and chosen == "gdq":
         dtype = next((name for name in _GDQ_DTYPES if name in target.dtypes), _GDQ_DTYPES[0])
     dtype = dtype or "w8a8"
-    if dtype not in target.dtypes:
-        raise OptionError(f"{target.name} has no {dtype}", f"it has: {', '.join(target.dtypes)}")
+    require_dtype(target, dtype)
     if chosen == "gdq" and dtype not in _GDQ_DTYPES:
         raise OptionError(f"gdq cannot make {dtype}", f"it makes: {', '.join(_GDQ_DTYPES)}")
     return dtype

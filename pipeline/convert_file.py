@@ -36,6 +36,7 @@ from .tasks.user_plan import (
     apply_plan,
     intended_beside,
     quantization_with,
+    require_carried,
     require_no_rounded_weights,
     weight_warnings,
 )
@@ -76,6 +77,8 @@ def _converted(recipe: Recipe, output: Path, progress: Progress, pixels: bool) -
         if chosen == "float16":
             require_no_rounded_weights(ready.original)
     _require_scheme(recipe, quantization, ready)
+    if plan is not None:
+        require_carried(plan, quantization, target)
     warnings = audit_target(
         ready,
         target,

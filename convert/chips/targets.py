@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ...core.diagnostics import option
 from ...core.errors import OptionError
 
 if TYPE_CHECKING:  # completion asks for the chips, and must not wait for numpy
@@ -133,6 +134,17 @@ TARGETS: tuple[Target, ...] = (
     Target("rk2118", ("float16",), _AUDIO, 136.95),
 )
 TARGET_NAMES: tuple[str, ...] = tuple(target.name for target in TARGETS)
+
+
+def require_dtype(target: Target, dtype: str) -> None:
+    """Raise OptionError, with the chips that have it, for a number format that the chip lacks."""
+    if dtype not in target.dtypes:
+        others = [other.name for other in TARGETS if dtype in other.dtypes]
+        raise OptionError(
+            f"{target.name} has no {dtype}",
+            f"it has: {', '.join(target.dtypes)}; or choose with {option('target')} one of those "
+            f"that have it: {', '.join(others)}",
+        )
 
 
 def find_target(name: str) -> Target:

@@ -13,7 +13,7 @@ from ...calibration_data.samples import Samples
 from ...convert.audit.audit_view import view_of
 from ...convert.audit.range_audit import join_warnings
 from ...convert.chips.cycles import layer_cycles
-from ...convert.chips.targets import Target
+from ...convert.chips.targets import Target, require_dtype
 from ...convert.latency.coefficients import is_fitted
 from ...convert.request import ToolkitSettings
 from ...convert.toolkit.environment import toolkit_version
@@ -150,11 +150,8 @@ def quantize_as(
     """
     options, target = task.options, task.target
     scheme = find_scheme(options.scheme)
-    if scheme.needs_chip and scheme.name not in target.dtypes:
-        raise OptionError(
-            f"{target.name} has no {scheme.name}",
-            f"it has: {', '.join(target.dtypes)}; name a chip that has it with {option('target')}",
-        )
+    if scheme.needs_chip:
+        require_dtype(target, scheme.name)
     timing = nullcontext() if task.timed_by is None else npu_time(target, toolkit)
     with timing as time:
         mixed = mixed_precision(options, target, time)

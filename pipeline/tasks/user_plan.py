@@ -8,6 +8,7 @@ from shutil import copyfile
 
 from onnx import ModelProto
 
+from ...convert.chips.targets import Target, require_dtype
 from ...core.diagnostics import Diagnostic, option
 from ...core.errors import ModelError, OptionError
 from ...core.graphs.graph import Graph
@@ -37,11 +38,6 @@ def apply_plan(
             f"leave {option('plan')} out, or give the float model",
         )
     plan = read_plan(source)
-    if plan.scheme not in scheme_names():
-        raise ModelError(
-            f"{source}: this version does not know the plan's scheme {plan.scheme!r}",
-            "quantize again with this version",
-        )
     _require_fit(plan, model, source)
     result = QuantizeResult(intended_beside(stem), stem.with_name(f"{stem.name}.plan.toml"), plan)
     base = as_planned(model, plan)
@@ -49,6 +45,25 @@ def apply_plan(
         save_model(insert_qdq(base, plan), result.path)
     copyfile(source, result.plan_path)  # as it is, with its comments
     return base, result
+
+
+def require_carried(source: Path, quantization: str, target: Target) -> None:
+    """Read a plan; raise ModelError or OptionError for a number format that cannot be built.
+
+    Either the chip lacks it, or the route that was asked for, if any, would make another of it.
+    """
+    plan = read_plan(source)
+    if plan.scheme not in scheme_names():
+        raise ModelError(
+            f"{source}: this version does not know the plan's scheme {plan.scheme!r}",
+            "quantize again with this version",
+        )
+    require_dtype(target, plan.scheme)
+    if quantization != "auto" and handover_of(plan).dtype is not None:
+        raise OptionError(
+            f"{option('route', quantization)} cannot carry a plan in {plan.scheme}",
+            f"leave {option('route')} out",
+        )
 
 
 def _require_fit(plan: Plan, model: ModelProto, source: Path) -> None:

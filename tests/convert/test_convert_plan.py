@@ -97,6 +97,29 @@ def test_a_rknn_that_is_not_the_manifests(recipe: Recipe, tmp_path: Path) -> Non
         check(recipe, output)
 
 
+@pytest.mark.parametrize(
+    ("build", "message", "hint"),
+    [
+        ({}, "rk3588 has no w4a16", "it has: w8a8, float16; or choose with --target one of those"),
+        (
+            {"target": "rk3576", "route": "hybrid"},
+            "--route hybrid cannot carry a plan in w4a16",
+            "",
+        ),
+        ({"target": "rk3576", "route": "qdq"}, "--route qdq cannot carry a plan in w4a16", ""),
+    ],
+)
+def test_a_plan_in_a_format_that_cannot_be_built(
+    build: dict[str, Any], message: str, hint: str, recipe: Recipe, tmp_path: Path
+) -> None:
+    four_bits = recipe.with_options(scheme="w4a16", method="min-max", target="rk3576")
+    plan = quantize_file(four_bits, tmp_path / "made" / "q.onnx").result.plan_path
+    with pytest.raises(OptionError, match=message) as told:
+        convert_file(recipe.with_options(**build, plan=plan), tmp_path / "out" / "a.rknn")
+    assert hint in told.value.hint
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_quantized_model_takes_no_plan(recipe: Recipe, plan: Path, tmp_path: Path) -> None:
     quantized = recipe.with_options(model=plan.with_name("q.onnx"), calib=None)
     with pytest.raises(OptionError, match=r"quantized already \(QDQ\), so it takes no --plan"):
