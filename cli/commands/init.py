@@ -14,6 +14,7 @@ from ..verb_options import OptionValues, VerbCommand, takes
 
 if TYPE_CHECKING:
     from ...pipeline.ci_files import Ci
+    from ...pipeline.recipes.recipe_file import ModelJob
     from ...pipeline.starter_recipe import StartedModel
 
 Models = Annotated[
@@ -57,6 +58,7 @@ def command(
     It takes the options of run, which become keys of the recipe. Samples beside a model are found.
     """
     from ...pipeline.ci_files import CI_SERVICES, ci_of
+    from ...pipeline.recipes.recipe_file import read_jobs
     from ...pipeline.starter import started_model, write_starter
     from ...pipeline.starter_recipe import have_other_inputs
 
@@ -66,11 +68,12 @@ def command(
     service = ci_of(output) if ci is None else ci
     started = [started_model(model, options) for model in models]
     written = write_starter(started, options, output, service, force=force)
+    jobs = read_jobs(written[0])  # an option that no run would take is an error here
     if not quiet:
         _tell([*(f"written {path}" for path in written), *_found(started)])
         for line in _on_ci(output, service):
             print(f"hint: {line}", file=sys.stderr)
-        _tell_next(written[0], each_its_own=have_other_inputs(started))
+        _tell_next(written[0], jobs, each_its_own=have_other_inputs(started))
 
 
 def _tell(lines: Sequence[str]) -> None:
@@ -96,18 +99,17 @@ def _found(models: Sequence[StartedModel]) -> list[str]:
     return lines
 
 
-def _tell_next(recipe: Path, *, each_its_own: bool) -> None:
+def _tell_next(recipe: Path, jobs: Sequence[ModelJob], *, each_its_own: bool) -> None:
     """Say what is still open, and the command that comes next, with what it needs beside.
 
     Models that each need their own get that in the recipe, as the command has it for all of them.
     """
     from ...core.diagnostics import mentions
-    from ...pipeline.recipes.recipe_file import read_jobs
     from ...pipeline.starter import open_questions
 
     more: dict[str, None] = {}
     tables: dict[str, None] = {}
-    for job in read_jobs(recipe):
+    for job in jobs:
         for fault in open_questions(job.recipe):
             _tell([f"{f'{job.name}: ' if job.name else ''}still open: {fault.message}"])
             print(f"hint: {fault.hint}", file=sys.stderr)

@@ -17,7 +17,7 @@ import pytest
 from onnx import ModelProto, helper
 from ruamel.yaml import YAML
 
-from commands import Run
+from commands import Run, in_a_process
 from graphs import Shape, model_of, model_of_nodes
 from rockpress.core.errors import OutputError
 from rockpress.pipeline.ci_files import CI_FILES, LEFT_OUT, Ci, ci_text
@@ -279,6 +279,17 @@ def test_files_are_not_replaced_unless_asked(place: Path, init: Run) -> None:
     assert not (place / "rockpress.toml").exists()
     assert init("small_cnn.onnx", "--force", "-q") == (0, "", "")
     assert mine.read_text() != "mine\n"
+
+
+@pytest.mark.parametrize("quiet", [[], ["--quiet"]])
+def test_an_option_that_no_run_would_take_leaves_no_recipe(
+    quiet: list[str], small_cnn: Path, tmp_path: Path
+) -> None:
+    done = in_a_process("init", small_cnn, "-o", tmp_path / "new", "--metric", "top-nine", *quiet)
+    assert done.returncode == 2
+    error, hint = done.stderr.splitlines()
+    assert "the metric 'top-nine' is not known" in error and hint.startswith("hint: use top1")
+    assert not (tmp_path / "new").exists()
 
 
 def test_paths_start_at_the_folder_of_the_recipe(place: Path, init: Run) -> None:
