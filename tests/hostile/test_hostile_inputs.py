@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import struct
 import zipfile
@@ -19,6 +20,7 @@ from onnx import ModelProto, TensorProto, helper
 import graphs
 from commands import Ended, Run, in_a_process
 from rockpress.calibration_data.bundled import CALIBRATION, MODEL, TEST, sample_path
+from samples import save_feeds
 
 ONE, TWO = sample_path(MODEL), sample_path(CALIBRATION)
 
@@ -241,6 +243,55 @@ def test_a_text_that_has_no_end(kind: str, place: str, tmp_path: Path) -> None:
     assert done.returncode in (1, 2)
     words = ("not a regular file", "MB that are read", "not a kind of samples")
     assert any(part in told for part in words), told
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("scale", "0.0"), ("scale", "nan"), ("scale", "-1.0"), ("high", "-1e308"), ("axis", "99")],
+)
+def test_a_plan_with_a_value_that_no_plan_has(
+    key: str, value: str, rockpress: Run, image_folder: Path, small_cnn: Path, tmp_path: Path
+) -> None:
+    plan, output = tmp_path / "q.plan.toml", tmp_path / "new" / "o.rknn"
+    quantize = ["quantize", small_cnn, "-o", tmp_path / "q.onnx", "--method", "min-max"]
+    assert rockpress(*quantize, "--calib", image_folder, "-q").code == 0
+    text, count = re.subn(rf"(?m)^{key} = .*", f"{key} = {value}", plan.read_text(), count=1)
+    assert count
+    plan.write_text(text)
+    convert = ["convert", small_cnn, "-o", output, "--route", "hybrid", "--plan", plan, "-q"]
+    assert f"{plan}: " in error_of(rockpress(*convert, "--calib", image_folder))
+    assert not output.parent.exists()
+
+
+# Outputs
+
+
+SHAPE_TOO = """(float[1,3,9,9] x) => (float[1,2] y, int64[1,2] shape) {
+    c = Conv <strides = [2,2]> (x, w)
+    s = Shape (c)
+    n = Gather <axis = 0> (s, zero)
+    one = Unsqueeze (n, axes)
+    shape = Concat <axis = 0> (one, rest)
+    f = Reshape (c, shape)
+    t = Tanh (f)
+    y, i = TopK (t, two) }"""
+
+
+@pytest.mark.toolkit
+def test_an_output_that_computes_a_shape_with_the_toolkits_quantizer(
+    rockpress: Run, tmp_path: Path
+) -> None:
+    """The toolkit leaves it out of the .rknn, so that there are less outputs than in the model."""
+    weights: graphs.Weights = {"w": (6, 3, 3, 3), "zero": 0, "axes": [0], "rest": [-1], "two": [2]}
+    onnx.save(graphs.model_of(SHAPE_TOO, weights, prepared=False), tmp_path / "m.onnx")
+    feeds = graphs.random_feeds({"x": (1, 3, 9, 9)}, 4)
+    line = ["convert", tmp_path / "m.onnx", "-o", tmp_path / "out" / "o.rknn", "-q"]
+    line += ["--toolkit-quantizer", "normal", "--calib", save_feeds(tmp_path / "c.npz", feeds)]
+    done = rockpress(*line)
+    assert done.code == 0, done.err
+    assert "the toolkit left 'shape'" in done.err
+    names = ["o.prepared.onnx", "o.rknn", "o.rknn.json"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
 
 
 # Samples
