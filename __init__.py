@@ -9,8 +9,7 @@ The public functions are imported on first use, so ``import rockpress`` stays ch
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # that of typing would be most of what this imports
 if TYPE_CHECKING:
     from .calibration_data.preprocessing import Preprocessing as Preprocessing
     from .core.errors import RockpressError as RockpressError

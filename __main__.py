@@ -1,5 +1,5 @@
 """``python -m rockpress`` is the command ``rockpress``."""
 
-from .cli.main import main
+from .cli.entry import main
 
 main()

@@ -22,11 +22,10 @@ from types import FrameType, TracebackType
 from ..core.errors import Interrupted, OutputError, RockpressError
 from ..core.unfinished import keep_new
 from ..report.text.escape import visible
+from .stop_signals import STOPPING, stop_word
 
 BUG = 3
 BROKEN_PIPE = 128 + signal.SIGPIPE
-_SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}
-_STOPPED = {128 + number: word for number, word in _SIGNALS.items()}
 _SECONDS_TO_END = 3
 _SECONDS_OF_CHILDREN = 0.5
 _SECONDS_TO_TRY_AGAIN = 0.05
@@ -68,9 +67,9 @@ def run(call: Callable[[], object], *, verbose: bool = False) -> int:
 
 def _end(code: int) -> int:
     """Return the code; where it is a signal's, say so and end the children first."""
-    if code in _STOPPED:
+    if word := stop_word(code):
         _end_children()
-        _say(_STOPPED[code])
+        _say(word)
         if _to_resume:
             _say(f"hint: {_to_resume}")
     return code
@@ -93,10 +92,20 @@ def catch_signals() -> None:
 
     A signal that the parent process has us ignore (nohup, a background job) stays ignored.
     """
-    for number in _SIGNALS:
+    for number in STOPPING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)
     sys.unraisablehook = _stop_again
+
+
+@contextmanager
+def signals_let_in() -> Iterator[None]:
+    """Let signals through that wait, and again none afterwards: the command has its result then."""
+    before = signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
@@ -247,7 +256,7 @@ def _end_children() -> None:
     """End every process below this one: asked first, killed after half a second."""
     import psutil
 
-    for number in _SIGNALS:  # impatience must not cut this short; it is over in seconds
+    for number in STOPPING:  # impatience must not cut this short; it is over in seconds
         signal.signal(number, signal.SIG_IGN)
     children = psutil.Process().children(recursive=True)
     for end in (psutil.Process.terminate, psutil.Process.kill):

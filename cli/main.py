@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..core.diagnostics import speaking
-from .handler import catch_signals, run
+from .handler import catch_signals, run, signals_let_in
 from .phrases import command_phrase
 from .streams import own_streams, require_stdout
 from .supervisor import supervised
@@ -102,5 +102,6 @@ def _run(verbose: bool) -> int:
 
 
 def _command() -> None:
-    require_stdout()
-    app(prog_name="rockpress")
+    with signals_let_in():  # nowhere else can what they raise be told
+        require_stdout()
+        app(prog_name="rockpress")

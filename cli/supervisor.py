@@ -25,9 +25,10 @@ from ..core.diagnostics import option
 from ..core.errors import RockpressError
 from ..core.native_work import NativeWork
 from ..core.threads import cap_threads
+from ..core.working_time import WorkingTime
 from .handler import run
+from .stop_signals import FAULTS, STOPPING, ending_signals, name_of, wait_for_signal
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SECONDS_TO_END = 1.2  # of a command that was told to; then it is killed
 _LOOK_SECONDS = 0.25  # how often it is looked how long native code has been at work
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
@@ -43,7 +44,7 @@ def supervised(command: Callable[[], int], *, verbose: bool = False) -> int:
     """
     if not hasattr(signal, "sigtimedwait"):
         return command()
-    waited = {signal.SIGCHLD, *_heeded()}
+    waited = {signal.SIGCHLD, *ending_signals()}
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, waited)
     native_work.share()
@@ -55,7 +56,8 @@ def supervised(command: Callable[[], int], *, verbose: bool = False) -> int:
     if child:
         return _end_of(child, waited, is_done)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    # the stopping ones wait until what they raise can be told; see signals_let_in()
+    signal.pthread_sigmask(signal.SIG_SETMASK, {*before, *STOPPING})
     if os.getppid() != supervisor:  # it has ended before that was said
         os.kill(os.getpid(), signal.SIGKILL)
     _settle(verbose)
@@ -63,11 +65,6 @@ def supervised(command: Callable[[], int], *, verbose: bool = False) -> int:
     code = command()
     is_done[0] = 1
     return code
-
-
-def _heeded() -> list[signal.Signals]:
-    """The signals that end a command; one that the parent process has us ignore stays ignored."""
-    return [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 def _settle(verbose: bool) -> None:
@@ -82,13 +79,15 @@ def _settle(verbose: bool) -> None:
     own = os.dup(2)
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 2)  # that of native code
+    if sys.stdout is None or sys.stdout.fileno() != 1:  # see own_streams()
+        os.dup2(silent, 1)
     os.close(silent)
     sys.stderr = open(  # noqa: SIM115  (it is open until the process ends)
         own, "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace"
     )
 
 
-def _end_of(child: int, waited: set[signal.Signals], is_done: mmap.mmap) -> int:
+def _end_of(child: int, waited: set[int], is_done: mmap.mmap) -> int:
     """Wait for the child and return the exit code of the command; say what the child could not."""
     code, stopped_by, stuck = _watched(child, waited)
     if stuck:
@@ -100,12 +99,12 @@ def _end_of(child: int, waited: set[signal.Signals], is_done: mmap.mmap) -> int:
         unfinished.remove_unfinished()
     if not number and not is_done[0]:
         return run(lambda: _raise(_vanished(code)))
-    if not number or code in (0, 128 + number):
+    if not number or code == 128 + number or (code == 0 and is_done[0]):
         return code
     _kill_all()
-    if number in (*_SIGNALS, signal.SIGPIPE):
-        return run(lambda: sys.exit(128 + number))
-    return run(lambda: _raise(_ended_by(number)))
+    if number == signal.SIGKILL or (number in FAULTS and not stopped_by):
+        return run(lambda: _raise(_ended_by(number)))
+    return run(lambda: sys.exit(128 + number))
 
 
 def _has_children() -> bool:
@@ -117,32 +116,48 @@ def _has_children() -> bool:
     return True
 
 
-def _watched(child: int, waited: set[signal.Signals]) -> tuple[int, int, NativeWork | None]:
+def _watched(child: int, waited: set[int]) -> tuple[int, int, NativeWork | None]:
     """Return the child's code (-N by signal N), the signal that came for it (0), and what stuck.
 
     Such a signal is handed on; the child is killed when it does not end then, and when a piece of
     native work takes longer than its limit.
     """
-    stopped_by, deadline, stuck = 0, math.inf, None
+    stopped_by, deadline, stuck, work = 0, math.inf, None, _WorkInTime()
     while True:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
+        ended, status = os.waitpid(child, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
+        if ended and (os.WIFEXITED(status) or os.WIFSIGNALED(status)):
+            stopped_by = stopped_by or wait_for_signal(waited - {signal.SIGCHLD}, 0)
             return os.waitstatus_to_exitcode(status), stopped_by, stuck
-        stuck = stuck or _overdue()
+        if ended:
+            work.is_stopped = os.WIFSTOPPED(status)
+        stuck = stuck or work.overdue()
         if stuck or time.monotonic() > deadline:
             _kill_all()
-        arrived = signal.sigtimedwait(waited, _LOOK_SECONDS)
-        if arrived and arrived.si_signo != signal.SIGCHLD:
-            with suppress(ProcessLookupError):
-                os.kill(child, arrived.si_signo)
+        number = wait_for_signal(waited, _LOOK_SECONDS)
+        if number not in (0, signal.SIGCHLD):
+            for sent in (number, signal.SIGCONT):
+                with suppress(ProcessLookupError):
+                    os.kill(child, sent)
             if not stopped_by:
-                stopped_by, deadline = arrived.si_signo, time.monotonic() + _SECONDS_TO_END
+                stopped_by, deadline = number, time.monotonic() + _SECONDS_TO_END
 
 
-def _overdue() -> NativeWork | None:
-    now = time.monotonic()
-    late = (work for work in native_work.unfinished_work() if now - work.since > work.limit)
-    return next(late, None)
+class _WorkInTime:
+    """Knows how long each piece of native work has been going on while it could."""
+
+    def __init__(self) -> None:
+        self.is_stopped = False
+        self._clock = WorkingTime()
+        self._begun: dict[float, float] = {}
+
+    def overdue(self) -> NativeWork | None:
+        """Return one that takes longer than it may."""
+        if self.is_stopped:
+            self._clock.skip()
+        now, works = self._clock.seconds(), native_work.unfinished_work()
+        self._begun = {work.since: self._begun.get(work.since, now) for work in works}
+        late = (work for work in works if now - self._begun[work.since] > work.limit)
+        return next(late, None)
 
 
 def _kill_all() -> None:
@@ -175,7 +190,6 @@ def _too_long(work: NativeWork) -> RockpressError:
 
 
 def _ended_by(number: int) -> RockpressError:
-    name = signal.Signals(number).name
     if number == signal.SIGKILL:
         return RockpressError(
             "the process of the command was ended from outside (SIGKILL), perhaps by the system "
@@ -185,7 +199,7 @@ def _ended_by(number: int) -> RockpressError:
     work = native_work.unfinished_work()
     when = f" when {work[-1].text}" if work else ""
     return RockpressError(
-        f"native code crashed{when} ({name})",
+        f"native code crashed{when} ({name_of(number)})",
         "check the model with onnx.checker and in ONNX Runtime alone; --verbose shows what the "
         "library said",
     )

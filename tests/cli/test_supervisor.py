@@ -168,6 +168,99 @@ def test_what_a_crash_leaves_is_removed(tmp_path: Path) -> None:
     assert list(tmp_path.rglob("*")) == [tmp_path / "scratch"]
 
 
+STOPPED = """
+import os, signal, sys
+from rockpress.cli.supervisor import supervised
+from rockpress.core.native_work import limit_to, native_work
+
+def work():
+    limit_to(float(sys.argv[2]))
+    with native_work("a library worked"):
+        {"worker": os.kill, "group": os.killpg}[sys.argv[1]](
+            os.getpid() if sys.argv[1] == "worker" else os.getpgid(0), signal.SIGSTOP
+        )
+    return 0
+
+sys.exit(supervised(work))
+"""
+
+
+@pytest.mark.parametrize(("victim", "limit"), [("worker", 1), ("group", 4)])
+def test_time_while_stopped_does_not_count(victim: str, limit: float) -> None:
+    line = [sys.executable, "-c", STOPPED, victim, str(limit)]
+    process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    command = psutil.Process(process.pid)
+    while not (below := command.children()) or below[0].status() != psutil.STATUS_STOPPED:
+        time.sleep(0.01)
+    time.sleep(limit + 2)
+    os.killpg(process.pid, signal.SIGCONT)
+    assert (process.communicate(timeout=60)[1], process.returncode) == ("", 0)
+
+
+@pytest.mark.parametrize("group", [True, False], ids=["group", "command"])
+@pytest.mark.parametrize(
+    ("number", "word"),
+    [
+        (signal.SIGQUIT, "ended by SIGQUIT"),
+        (signal.SIGUSR1, "ended by SIGUSR1"),
+        (signal.SIGSEGV, "ended by SIGSEGV"),
+        (signal.SIGRTMIN + 5, f"ended by signal {signal.SIGRTMIN + 5}"),
+    ],
+)
+def test_any_other_signal(
+    number: int, word: str, group: bool, endless: list[object], tmp_path: Path
+) -> None:
+    process = started(endless, tmp_path)
+    (os.killpg if group else os.kill)(process.pid, number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (128 + number, "", f"{word}\n")
+    assert not list((tmp_path / "scratch").iterdir())
+
+
+SIGNALLED = """
+import os, signal, time
+os.kill(os.getpid(), signal.{name})
+time.sleep(10)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "word"),
+    [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "terminated"), ("SIGHUP", 129, "hung up")],
+)
+def test_a_signal_while_it_is_imported(name: str, code: int, word: str, tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text(SIGNALLED.format(name=name))
+    done = in_a_process("--version", env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", f"{word}\n")
+
+
+TALKATIVE = """
+import os, sys
+from rockpress.cli.streams import own_streams
+from rockpress.cli.supervisor import supervised
+
+def work():
+    for descriptor in (1, 2):
+        os.write(descriptor, b"a word of a library\\n")
+    print("the result", flush=True)
+    return 0
+
+with own_streams():
+    code = supervised(work, verbose="--verbose" in sys.argv)
+sys.exit(code)
+"""
+
+
+def test_native_code_is_heard_only_when_asked_for() -> None:
+    def said(*more: str) -> tuple[str, str]:
+        line = [sys.executable, "-c", TALKATIVE, *more]
+        done = subprocess.run(line, capture_output=True, text=True, check=True)
+        return done.stdout, done.stderr
+
+    assert said() == ("the result\n", "")
+    assert said("--verbose") == ("the result\n", 2 * "a word of a library\n")
+
+
 def test_threads_are_a_core_each_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "99999")
     cap_threads()

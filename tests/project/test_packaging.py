@@ -62,7 +62,7 @@ def test_wheel_has_one_top_level_name(wheel: zipfile.ZipFile) -> None:
 def test_wheel_has_the_entry_point(wheel: zipfile.ZipFile) -> None:
     entry_points = configparser.ConfigParser()
     entry_points.read_string(metadata(wheel, "entry_points.txt"))
-    assert dict(entry_points["console_scripts"]) == {"rockpress": "rockpress.cli.main:main"}
+    assert dict(entry_points["console_scripts"]) == {"rockpress": "rockpress.cli.entry:main"}
 
 
 def test_wheel_has_its_licences(wheel: zipfile.ZipFile) -> None:
