@@ -13,6 +13,13 @@ Resize = Literal["stretch", "letterbox", "corner", "fit", "crop"]
 Color = Literal["rgb", "bgr", "gray"]
 Layout = Literal["nchw", "nhwc"]
 
+# what others call them
+_RESIZES_ELSEWHERE = {
+    **dict.fromkeys(("center-crop", "centre-crop"), "crop"),
+    **dict.fromkeys(("squash", "resize", "warp"), "stretch"),
+    "pad": "letterbox",
+}
+_COLORS_ELSEWHERE = dict.fromkeys(("grey", "grayscale", "greyscale", "l", "mono"), "gray")
 _VERBS = "run prune quantize convert check"
 
 
@@ -22,7 +29,7 @@ class Preprocessing(Options):
 
     resize: Resize = opt(
         "stretch",
-        Choice(("stretch", "letterbox", "corner", "fit", "crop")),
+        Choice(("stretch", "letterbox", "corner", "fit", "crop"), _RESIZES_ELSEWHERE),
         "How a sample gets that size: stretch; letterbox (keep the ratio, centred, padded); "
         "corner (the same, at the top left); "
         "fit (full height, left-aligned, padded on the right); crop (the centre).",
@@ -37,7 +44,7 @@ class Preprocessing(Options):
     )
     color: Color | None = opt(
         None,
-        Choice(("rgb", "bgr", "gray")),
+        Choice(("rgb", "bgr", "gray"), _COLORS_ELSEWHERE),
         "Channel order that the model was trained with.",
         _VERBS,
         default="rgb",

@@ -47,7 +47,7 @@ def run(call: Callable[[], object], *, verbose: bool = False) -> int:
     """
     try:
         code = _code_of(call)
-        if code not in _STOPPED:
+        if not stop_word(code):
             keep_new()
     except KeyboardInterrupt:
         code = 128 + signal.SIGINT

@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..core.diagnostics import speaking
+from ..core.errors import OptionError
 from .handler import catch_signals, run, signals_let_in
 from .phrases import command_phrase
 from .streams import own_streams, require_stdout
@@ -51,7 +52,14 @@ class LazyGroup(TyperGroup):
         return params
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Return the real command, both to run it and to complete its options."""
+        """Return the real command, both to run it and to complete its options.
+
+        Raises OptionError for one that there is not.
+        """
+        if args[0] not in COMMANDS and not ctx.resilient_parsing:
+            from .usage_errors import unknown_command
+
+            raise unknown_command(args[0], list(COMMANDS))
         name, command, rest = super().resolve_command(ctx, args)
         if name in COMMANDS:
             module = import_module(f".commands.{name.replace('-', '_')}", __package__)
@@ -60,10 +68,24 @@ class LazyGroup(TyperGroup):
         return name, command, rest
 
 
+# Typer's errors of usage, which the versions of Typer have in different places
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
 # Without a markup mode the help is plain text: drawing it with rich takes longer than all the rest.
 app = typer.Typer(
-    cls=LazyGroup, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
+    cls=LazyGroup,
+    invoke_without_command=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
 )
+_START = """\
+rockpress makes an ONNX model fit a Rockchip NPU, and measures what that cost.
+
+  rockpress demo                             see it at work on a bundled model
+  rockpress init model.onnx --calib images/  write a recipe for a model of yours
+  rockpress run model.onnx --calib images/   prune, quantize, convert and check it
+  rockpress --help                           all commands
+"""
 
 
 def _show_version(is_asked: bool) -> None:
@@ -76,12 +98,16 @@ def _show_version(is_asked: bool) -> None:
 
 @app.callback()
 def rockpress(
+    ctx: typer.Context,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     """Compress and quantize ONNX models for Rockchip NPUs, and measure what it cost."""
+    if ctx.invoked_subcommand is None:
+        typer.echo(_START, nl=False)
+        raise typer.Exit(OptionError.exit_code)
 
 
 for _name, _help in COMMANDS.items():
@@ -104,4 +130,10 @@ def _run(verbose: bool) -> int:
 def _command() -> None:
     with signals_let_in():  # nowhere else can what they raise be told
         require_stdout()
-        app(prog_name="rockpress")
+        try:
+            code = app(prog_name="rockpress", standalone_mode=False)
+        except _UsageError as error:
+            from .usage_errors import usage_error
+
+            raise usage_error(error) from None
+        raise SystemExit(code)

@@ -8,8 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from typer import Argument, BadParameter, Option
+from typer import Argument, Option
 
+from ..core.errors import OptionError
 from ..report.formats import format_suffixes
 
 
@@ -21,7 +22,11 @@ def parse_report(text: str) -> Path:
     """
     path = Path(text)
     if path.suffix.lower() not in format_suffixes():
-        raise BadParameter(f"{text!r} does not end in one of {', '.join(format_suffixes())}")
+        ends = ", ".join(format_suffixes())
+        raise OptionError(
+            f"--report: {text!r} does not end in one of {ends}",
+            f"did you mean --report {path.with_suffix('.html')}?",
+        )
     return path
 
 

@@ -15,6 +15,8 @@ from ..core.errors import RockpressError
 # those with a letter, which is what is typed
 _SHORT = {"output": "-o"}
 _WITH_CROSS = ("size", "input")
+# of which each value is given by itself
+_REPEATED = ("target", "keep", "only", "allow")
 
 
 def command_phrase(name: str, value: Any) -> str:
@@ -26,6 +28,8 @@ def command_phrase(name: str, value: Any) -> str:
     ('--input x=1x3x48x192', '--mean 127.5')
     """
     flag = _SHORT.get(name, f"--{name}")
+    if name in _REPEATED and isinstance(value, list):
+        return " ".join(f"{flag} {part}" for part in value)
     return flag if value is None or value is True else f"{flag} {_typed(name, value)}"
 
 

@@ -18,36 +18,21 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from ..core.diagnostics import render, speaking
+from ..core.diagnostics import option, render, speaking
+from ..core.errors import OptionError
 from ..core.option_kinds import Choice, Flag, Kind
-from ..core.options import OFF, Option
-from ..pipeline.options.option_table import old_names, options_of, renamed, verbs_with
+from ..core.options import OFF, Option, suggestion
+from ..pipeline.options.option_table import old_names, options_of, renamed
 from .phrases import command_phrase
 
 # name -> plain value
 OptionValues = dict[str, Any]
 # what is shown after the options of the table
 _LAST = ("report", "as_json", "quiet", "verbose")
-# Typer's errors of usage, which the versions of Typer have in different places
-_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 
 class VerbCommand(TyperCommand):
-    """A command whose errors of usage all say how it is used, and where an option belongs."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the words. Raises Typer's UsageError."""
-        try:
-            rest: list[str] = super().parse_args(ctx, args)
-        except _UsageError as error:
-            if getattr(error, "ctx", None) is None:  # an option without its value
-                setattr(error, "ctx", ctx)  # noqa: B010  (not in the type's signature)
-            verbs = verbs_with(str(getattr(error, "option_name", "")).lstrip("-"))
-            if verbs and getattr(error, "possibilities", None) is not None:
-                setattr(error, "possibilities", [])  # noqa: B010  (not in the type's signature)
-                error.message = f"{error.message}, which is of {', '.join(verbs)}"  # type: ignore[attr-defined]
-            raise
-        return rest
+    """The command of a verb."""
 
 
 def takes(verb: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -92,7 +77,7 @@ def _parameter(described: Option, verb: str) -> inspect.Parameter:
     shown = typer.Option(
         f"--{described.flag}",
         metavar=kind.metavar if verb in described.kinds else described.metavar,
-        parser=word_reader(kind, off=described.off),
+        parser=word_reader(described.flag, kind, off=described.off),
         help=_help(described, verb),
         autocompletion=_completion(described.name, kind),
     )
@@ -116,8 +101,8 @@ def _help(described: Option, verb: str) -> str:
         return render(described.help_for(verb))
 
 
-def word_reader(kind: Kind, *, off: bool = False) -> Callable[[str], Any]:
-    """Return a parser for Typer: the plain value of a word, or BadParameter."""
+def word_reader(flag: str, kind: Kind, *, off: bool = False) -> Callable[[str], Any]:
+    """Return a parser for Typer: the plain value of a word, or OptionError."""
 
     def read(text: str) -> Any:
         if off and text == OFF:
@@ -126,9 +111,8 @@ def word_reader(kind: Kind, *, off: bool = False) -> Callable[[str], Any]:
             plain = kind.read(text)
             kind.load(plain)
             return plain
-        meant = kind.meant(text)
-        near = f"; did you mean {meant}?" if meant else ""
-        raise typer.BadParameter(f"{text!r} is not {kind.wants}{near}")
+        hint = suggestion(flag, kind, text)
+        raise OptionError(f"{option(flag)}: {text!r} is not {kind.wants}", hint)
 
     return read
 
@@ -140,7 +124,8 @@ def _old_reader(verb: str, old: str) -> Callable[[str], Any]:
     def read(text: str) -> Any:
         name, value = renamed(verb, old, text)
         described = by_name[name]
-        return word_reader(described.kinds.get(verb, described.kind), off=described.off)(value)
+        kind = described.kinds.get(verb, described.kind)
+        return word_reader(described.flag, kind, off=described.off)(value)
 
     return read
 
@@ -162,7 +147,9 @@ def complete_target(incomplete: str) -> list[str]:
 
 def _present(verb: str, values: dict[str, Any]) -> OptionValues:
     """Return what was given, by the present names, with what was repeated put together."""
-    kinds = {option.name: option.kind for option in options_of(verb) if option.kind.repeats}
+    kinds = {
+        described.name: described.kind for described in options_of(verb) if described.kind.repeats
+    }
     old, present = old_names(verb), {}
     for name, value in values.items():
         if value is not None and value is not False:
@@ -170,6 +157,9 @@ def _present(verb: str, values: dict[str, Any]) -> OptionValues:
             joined = kinds[name].joined(value) if is_list else value
             now, joined = renamed(verb, name, joined) if name in old else (name, joined)
             if now in present:
-                raise typer.BadParameter(f"--{now} is given by an earlier name too: leave one out")
+                raise OptionError(
+                    f"{option(now.replace('_', '-'))} is given by an earlier name too",
+                    "leave one out",
+                )
             present[now] = joined
     return present

@@ -11,6 +11,7 @@ from typing import Any
 
 from .option_kinds import Choice, Kind, is_number, require
 
+_PERCENT = r"\d{1,4}(?:\.\d{1,6})?"
 # milliseconds that a model may have taken
 _SHORTEST, _LONGEST = 1e-6, 1e9
 
@@ -33,6 +34,12 @@ class Numbers(Kind):
 
     def read(self, text: str) -> list[float]:
         return [float(part) for part in text.split(",")]
+
+    def meant(self, text: str) -> str:
+        from .suggestions import meant_numbers
+
+        numbers = meant_numbers(text)
+        return ",".join(numbers) if all(float(number) > self.above for number in numbers) else ""
 
     def load(self, value: Any) -> tuple[float, ...]:
         numbers = list(value) if isinstance(value, (list, tuple)) else [value]
@@ -127,7 +134,7 @@ class Choices(Choice):
         return f"a list of {', '.join(self.words)}"
 
     def read(self, text: str) -> list[str]:
-        return [text]
+        return [super().read(text)]
 
     def load(self, value: Any) -> tuple[str, ...]:  # type: ignore[override]
         names = list(value) if isinstance(value, (list, tuple)) else [value]
@@ -219,9 +226,21 @@ class Shares(Kind):
 
     def read(self, text: str) -> dict[str, float]:
         name, _, share = text.strip().partition("=")
-        match = re.fullmatch(r"(\d{1,4}(?:\.\d{1,6})?)%", share)
-        require(text, match)
+        match = re.fullmatch(f"{_PERCENT}%", share)
+        require(text, match and name in self.names)
         return {name: float(share[:-1]) / 100}
+
+    def meant(self, text: str) -> str:
+        """Return it with a name that there is, and the sign of per cent.
+
+        >>> Shares(("size", "cycles")).meant("cycle=2")
+        'cycles=2%'
+        """
+        from .suggestions import meant_word
+
+        name, _, share = text.replace(" ", "").partition("=")
+        name, percent = meant_word(name, self.names), share.lstrip("+").removesuffix("%")
+        return f"{name}={percent}%" if name and re.fullmatch(_PERCENT, percent) else ""
 
     def load(self, value: Any) -> Mapping[str, float]:
         for name, share in table_of(value).items():

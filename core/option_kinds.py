@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ class Kind:
         return [value for part in parts for value in part]
 
     def meant(self, text: str) -> str:
-        """Return the value that a word which is none may stand for, "" where that is not clear."""
+        """Return the word that one which is none may stand for, "" where that is not clear."""
         return ""
 
     @property
@@ -92,6 +92,13 @@ class Whole(Kind):
     def read(self, text: str) -> int:
         return int(text)
 
+    def meant(self, text: str) -> str:
+        from .suggestions import meant_number
+
+        number = meant_number(text)
+        whole = number is not None and number == int(number) and number >= self.low
+        return f"{number:.0f}" if whole else ""
+
     def load(self, value: Any) -> int:
         whole = isinstance(value, int) and not isinstance(value, bool)
         return int(require(value, whole and value >= self.low))
@@ -119,16 +126,38 @@ class Number(Kind):
     def load(self, value: Any) -> float:
         return float(require(value, is_number(value) and self.low <= value <= self.high))
 
+    def meant(self, text: str) -> str:
+        from .suggestions import meant_number
+
+        number = meant_number(text)
+        return f"{number:g}" if number is not None and self.low <= number <= self.high else ""
+
     def schema(self) -> dict[str, Any]:
         most = {"maximum": self.high} if math.isfinite(self.high) else {}
         return {"type": "number", "minimum": self.low, **most}
 
 
+class Share(Number):
+    """A part of one, which may be said in per cent by mistake."""
+
+    def meant(self, text: str) -> str:
+        """Return the part of one: of 98 and of 98% it is 0.98.
+
+        >>> Share(0, 1).meant("98")
+        '0.98'
+        """
+        return super().meant(text) or super().meant(f"{text.strip()}%")
+
+
 @dataclass(eq=False, repr=False)
 class Choice(Kind):
-    """One of a few words; ``names`` may be a function, which is called when they are asked for."""
+    """One of a few words; ``names`` may be a function, which is called when they are asked for.
+
+    ``other_names`` are those that others have for them.
+    """
 
     names: Sequence[str] | Callable[[], Sequence[str]]
+    other_names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -143,14 +172,19 @@ class Choice(Kind):
     def wants(self) -> str:  # type: ignore[override]
         return f"one of {', '.join(self.words)}"
 
+    def read(self, text: str) -> Any:
+        """Return the word, which may be written in capitals here."""
+        word = text.strip().lower()
+        return word if word in self.words else text
+
     def load(self, value: Any) -> str:
         return str(require(value, value in self.words))
 
     def meant(self, text: str) -> str:
-        """Return the word that a text is written almost like, "" for none."""
-        from difflib import get_close_matches
+        """Return the word that a text is another name of, or written almost like, "" for none."""
+        from .suggestions import meant_word
 
-        return next(iter(get_close_matches(text, self.words, n=1)), "")
+        return meant_word(text, self.words, self.other_names)
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "enum": list(self.words)}

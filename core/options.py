@@ -55,16 +55,28 @@ class Option:
             return None
         with suppress(ValueError, TypeError):
             return self.kind.load(value)
-        meant = self.kind.meant(value) if isinstance(value, str) else ""
         raise OptionError(
             f"{option(self.flag, value)} is not {self.kind.plain_wants}",
-            f"did you mean {meant}?" if meant else "",
+            suggestion(self.flag, self.kind, value),
         )
 
     def help_for(self, verb: str) -> str:
         """Return the help text with the default that a verb has."""
         default = self.defaults.get(verb, self.default)
         return f"{self.help} [default: {default}]" if default else self.help
+
+
+def suggestion(flag: str, kind: Kind, value: Any) -> str:
+    """Return the hint that says which value of an option was meant, "" where that is not clear."""
+    is_plain = isinstance(value, (str, int, float)) and not isinstance(value, bool)
+    meant = kind.meant(str(value)) if is_plain else ""
+    if not meant:
+        return ""
+    with suppress(ValueError):  # several words, of which each may be meant
+        plain = kind.read(meant)
+        kind.load(plain)
+        return f"did you mean {option(flag, plain)}?"
+    return f"did you mean {meant}?"
 
 
 def opt(

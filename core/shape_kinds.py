@@ -11,6 +11,7 @@ from .option_kinds import Kind, Whole, require
 
 # the shape of an input, or several that it may have
 InputShapes = tuple[int, ...] | tuple[tuple[int, ...], ...]
+_SIZE = r"[1-9]\d{0,5}x[1-9]\d{0,5}"
 _LENGTHS: dict[str, Any] = {
     "type": "array",
     "items": {"type": "integer", "minimum": 1},
@@ -26,9 +27,21 @@ class Size(Kind):
     plain_wants = "[HEIGHT, WIDTH] in pixels, such as [48, 192]"
 
     def read(self, text: str) -> list[int]:
-        match = re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})", text.strip().lower())
+        match = re.fullmatch(_SIZE, text.strip().lower())
         require(text, match)
         return [int(part) for part in text.strip().lower().split("x")]
+
+    def meant(self, text: str) -> str:
+        """Return the size of a square for one number, and of two with another sign between them.
+
+        >>> Size().meant("224"), Size().meant("[48, 192]")
+        ('224x224', '48x192')
+        """
+        from .suggestions import meant_numbers
+
+        lengths = meant_numbers(text)
+        size = "x".join(2 * lengths if len(lengths) == 1 else lengths)
+        return size if re.fullmatch(_SIZE, size) else ""
 
     def load(self, value: Any) -> tuple[int, int]:
         height, width = _lengths(value)

@@ -16,7 +16,7 @@ from ..convert.manifest import Manifest, is_of, manifest_path, read_manifest, ve
 from ..convert.toolkit.environment import toolkit_version
 from ..core.diagnostics import Diagnostic, option
 from ..core.errors import ModelError, OptionError
-from ..core.graphs.model import is_qdq, load_model
+from ..core.graphs.model import is_qdq, load_model, require_model_file
 from ..core.progress import SILENT, Progress
 from ..core.results.model_figures import LatencyScale, ModelRow, Ratios
 from ..core.results.report import Report, TargetReport, ToolVersion
@@ -82,6 +82,7 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
     be simulated. Raises RockpressError, naming a file that is missing or has changed.
     """
     require_one_shape(recipe.shape, "check")
+    require_model_file(recipe.model)
     filled = fill_recipe(recipe, "check", progress)
     recipe = filled.recipe
     require_measurable(recipe)

@@ -66,8 +66,9 @@ def pruning_target(recipe: Recipe) -> Target:
 def require_possible(recipe: Recipe) -> list[Target]:
     """Return the targets. Raises OptionError when one cannot have what the recipe asks for."""
     require_model_file(recipe.model)
-    require_samples(recipe)
     targets, scheme = targets_of(recipe), recipe.quantize.scheme
+    find_metric(recipe.metric.metric, recipe.metric.metric_option)
+    require_samples(recipe)
     if (budget := budget_of(recipe.prune)) is not None:
         require_pruning(recipe.prune)
         for target in targets:

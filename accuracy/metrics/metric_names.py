@@ -8,6 +8,20 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
+# what other tools and people call them
+METRICS_ELSEWHERE = {
+    **dict.fromkeys(("accuracy", "acc", "top-1-accuracy", "classification"), "top1"),
+    **dict.fromkeys(("coco", "ap", "map50-95", "map5095", "map@50:95"), "map"),
+    **dict.fromkeys(("ap50", "map@50", "map@0.5", "detection", "boxes"), "map50"),
+    **dict.fromkeys(("iou", "mean-iou", "jaccard", "segmentation"), "miou"),
+    **dict.fromkeys(("oks", "keypoints"), "pose"),
+    **dict.fromkeys(("wer", "character-error-rate"), "cer"),
+    **dict.fromkeys(("cos", "similarity", "embedding"), "cosine"),
+    **dict.fromkeys(("l1", "mean-absolute-error"), "mae"),
+    **dict.fromkeys(("ocr", "text"), "line-accuracy"),
+    "f1": "vad-f1",
+    "recall": "recall@K",
+}
 _TABLE = re.compile(r"^METRICS\b", re.MULTILINE)
 
 

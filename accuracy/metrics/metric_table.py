@@ -13,10 +13,11 @@ from typing import Any
 from ...calibration_data.sources.labels import Labels
 from ...core.diagnostics import option
 from ...core.errors import OptionError
+from ...core.suggestions import meant_word
 from ...core.types import Array
 from .measurement import Scores
 from .metric import Metric, MetricTable, Outputs
-from .metric_names import metric_modules
+from .metric_names import METRICS_ELSEWHERE, metric_modules
 
 _NUMBERS = {"int": "a whole number", "float": "a number"}
 _OPTION_TYPES = re.compile(r"\b(bool|int|float|Path)\b")
@@ -93,9 +94,12 @@ def _named_metric(name: str) -> Metric:
         return user_metric(name)
     metric = _listed_metric(name)
     if metric is None:
+        names = metric_modules()
+        meant = meant_word(name, names, METRICS_ELSEWHERE)
+        near = f"did you mean {option('metric', meant)}? " if meant else ""
         raise OptionError(
             f"the metric {name!r} is not known",
-            f"use {', '.join(metric_modules())} or package.module:function",
+            f"{near}use {', '.join(names)} or package.module:function",
         )
     return metric
 

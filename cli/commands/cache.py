@@ -10,7 +10,7 @@ from typer import Option
 from ...core.option_kinds import Number
 from .. import parameters as o
 from ..show import print_json, print_lines, warn
-from ..verb_options import word_reader
+from ..verb_options import VerbCommand, word_reader
 
 app = typer.Typer(add_completion=False)
 
@@ -20,13 +20,13 @@ Shrink = Annotated[
     Option(
         "--shrink",
         metavar="GB",
-        parser=word_reader(Number(0, 1e6)),
+        parser=word_reader("shrink", Number(0, 1e6)),
         help="Remove what was unused longest, until it fits.",
     ),
 ]
 
 
-@app.command()
+@app.command(cls=VerbCommand)
 def command(
     clear: Clear = False, shrink: Shrink = None, as_json: o.Json = False, verbose: o.Verbose = False
 ) -> None:

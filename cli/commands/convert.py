@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ...core.errors import RockpressError
+from ...core.diagnostics import option
+from ...core.errors import OptionError, RockpressError
 from .. import parameters as o
 from ..progress_display import watching
 from ..show import print_json, print_lines, warn
@@ -33,8 +34,9 @@ def command(
     """Convert an ONNX model to RKNN."""
     several = len({name.strip().lower() for name in options.get("target", ())}) > 1
     if several and output.suffix.lower() == ".rknn":
-        raise typer.BadParameter(
-            f"-o {output}: a .rknn is for one chip; with several --target, -o names a folder"
+        raise OptionError(
+            f"-o {output}: a .rknn is for one chip, and several are given",
+            f"name a folder with -o, or give one {option('target')}",
         )
     from ...calibration_data.preprocessing import Preprocessing
     from ...core.options import options_in

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...core.option_kinds import Choice
 from .. import parameters as o
-from ..verb_options import OptionValues, VerbCommand, takes
+from ..verb_options import OptionValues, VerbCommand, takes, word_reader
 
 if TYPE_CHECKING:
     from ...pipeline.ci_files import Ci
@@ -62,10 +63,7 @@ def command(
     from ...pipeline.starter import started_model, write_starter
     from ...pipeline.starter_recipe import have_other_inputs
 
-    if ci not in (None, *CI_SERVICES):
-        services = ", ".join(CI_SERVICES)
-        raise typer.BadParameter(f"{ci!r} is not one of {services}", param_hint="'--ci'")
-    service = ci_of(output) if ci is None else ci
+    service = ci_of(output) if ci is None else word_reader("ci", Choice(CI_SERVICES))(ci)
     started = [started_model(model, options) for model in models]
     written = write_starter(started, options, output, service, force=force)
     jobs = read_jobs(written[0])  # an option that no run would take is an error here

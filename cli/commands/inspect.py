@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ...core.diagnostics import option
+from ...core.errors import OptionError
 from ...core.option_kinds import Whole
 from .. import parameters as o
 from ..onnx_facts import show_layers, show_onnx, show_tensors
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
 _TOP = 20  # layers in the table; the dearest come first and should not scroll away
 
 Top = Annotated[
-    int, typer.Option(metavar="N", parser=word_reader(Whole(1)), help="Show the N dearest layers.")
+    int,
+    typer.Option(
+        metavar="N", parser=word_reader("top", Whole(1)), help="Show the N dearest layers."
+    ),
 ]
 Tensors = Annotated[
     bool, typer.Option("--tensors", help="List every tensor that the model can be ended at.")
@@ -49,11 +54,16 @@ def command(
     """
     if model.suffix.lower() == ".rknn":
         if "target" in options:
-            raise typer.BadParameter("--target is for ONNX models; a .rknn has its target inside")
+            raise OptionError(
+                f"{option('target')} is for ONNX models; a .rknn has its target inside",
+                f"leave out {option('target')}",
+            )
         _inspect_rknn(model, options, as_json=as_json, quiet=quiet)
         return
     if "measured" in options and "target" not in options:
-        raise typer.BadParameter("--measured scales the time on a chip: name it with --target")
+        raise OptionError(
+            f"{option('measured')} scales the time on a chip", f"name it with {option('target')}"
+        )
     from ...pipeline.recipes.recipe import make_recipe
 
     recipe = make_recipe(model, **options)

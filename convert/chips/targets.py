@@ -7,13 +7,14 @@ compiler's own cost model of one NPU core.
 
 from __future__ import annotations
 
-import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ...core.diagnostics import option
 from ...core.errors import OptionError
+from ...core.suggestions import meant_word
 
 if TYPE_CHECKING:  # completion asks for the chips, and must not wait for numpy
     from ...core.graphs.sparsity import Axis
@@ -156,7 +157,16 @@ def find_target(name: str) -> Target:
     for target in TARGETS:
         if target.name == name.strip().lower():
             return target
-    close = difflib.get_close_matches(name.lower(), TARGET_NAMES, n=1, cutoff=0.5)
-    meant = f"did you mean {close[0]}? " if close else ""
-    hint = f"{meant}known targets: {', '.join(TARGET_NAMES)}"
-    raise OptionError(f"unknown target {name!r}", hint)
+    raise OptionError(f"unknown target {name!r}", _meant_targets(name))
+
+
+def _meant_targets(text: str) -> str:
+    """Return the hint: several names in one, all of them, or the one that is written alike."""
+    known = f"known targets: {', '.join(TARGET_NAMES)}"
+    parts = [part for part in re.split(r"[\s,;+]+", text.lower()) if part]
+    if len(parts) > 1 and set(parts) <= set(TARGET_NAMES):
+        return f"give each by itself: {option('target', parts)}"
+    if text.lower() == "all":
+        return f"name those that you build for; {known}"
+    close = meant_word(text, TARGET_NAMES)
+    return f"did you mean {option('target', close)}? {known}" if close else known

@@ -9,7 +9,7 @@ from typing import Literal
 
 from ...core.diagnostics import option
 from ...core.list_kinds import Names, Settings, Shares
-from ...core.option_kinds import Choice, File, Flag, Number, Text
+from ...core.option_kinds import Choice, File, Flag, Number, Share, Text
 from ...core.options import Options, opt
 
 Confidence = Literal["point", "lower"]
@@ -62,7 +62,7 @@ class Gates(Options):
 
     min_retention: float | None = opt(
         None,
-        Number(0, 2, "R"),
+        Share(0, 2, "R"),
         "Gate: metric of the result over that of the baseline, such as 0.98. Exit 4 below.",
         "run check demo",
         defaults={"demo": "0.98"},

@@ -13,7 +13,7 @@ from ...core.list_kinds import PlainValues
 from ...core.native_work import DEFAULT_LIMIT
 from ...core.option_kinds import Choice, File, Number, Whole
 from ...core.options import Options, opt
-from ...quantize.choices.names import scheme_names
+from ...quantize.choices.names import SCHEMES_ELSEWHERE, scheme_names
 
 # a number format that the toolkit alone makes
 _TOOLKIT_SCHEMES = ("w16a16i",)
@@ -33,7 +33,7 @@ class ConvertOptions(Options):
 
     scheme: str | None = opt(
         None,
-        Choice(_every_scheme),
+        Choice(_every_scheme, SCHEMES_ELSEWHERE),
         "The number format: bits of weights (w) and activations (a).",
         "convert",
         default="w8a8",

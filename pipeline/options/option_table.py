@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ...calibration_data.preprocessing import Preprocessing
 from ...core.options import Option, Options, options_in
-from ...quantize.choices.names import scheme_names
+from ...core.suggestions import meant_word
+from ...quantize.choices.names import SCHEMES_ELSEWHERE, scheme_names
 from .check_options import CheckOptions, Gates, MetricOptions
 from .convert_options import ConvertOptions, ToolkitOptions
 from .family_options import FamilyOptions
@@ -37,6 +38,22 @@ GROUPS: Mapping[str, type[Options]] = {
 }
 # verb -> old name -> name; "" for all verbs that have the option
 _RENAMED = {"quantize": "scheme", "budget": "prune"}
+# what other tools call an option -> its flag
+_ELSEWHERE = {
+    **dict.fromkeys(("dataset", "data", "calibration", "calib-data", "images"), "calib"),
+    **dict.fromkeys(("num-samples", "calib-size", "samples"), "calib-count"),
+    **dict.fromkeys(("labels", "labelled", "val", "validation", "test"), "eval"),
+    **dict.fromkeys(("dtype", "precision", "quant", "quantization", "bits"), "scheme"),
+    **dict.fromkeys(("platform", "target-platform", "chip", "device", "soc"), "target"),
+    **dict.fromkeys(("imgsz", "img-size", "input-size", "shape"), "size"),
+    **dict.fromkeys(("out", "out-dir", "save", "export-path"), "output"),
+    **dict.fromkeys(("mean-values", "means"), "mean"),
+    **dict.fromkeys(("std-values", "stds", "scale"), "std"),
+    **dict.fromkeys(("algorithm", "quantized-algorithm", "calib-method"), "method"),
+    **dict.fromkeys(("html", "out-report"), "report"),
+    **dict.fromkeys(("threads", "workers", "parallel"), "jobs"),
+    **dict.fromkeys(("debug", "log-level"), "verbose"),
+}
 _ROUTES = ("hybrid", "qdq")
 # init writes the options of run into a recipe
 _LIKE = {"init": "run"}
@@ -68,6 +85,11 @@ def verbs_with(flag: str) -> tuple[str, ...]:
     return (*verbs, *(verb for verb, other in _LIKE.items() if other in verbs))
 
 
+def meant_flag(flag: str, flags: Collection[str]) -> str:
+    """Return which of some flags was meant by another tool's or a mistyped one, "" for none."""
+    return meant_word(flag, flags, {name: now for name, now in _ELSEWHERE.items() if now in flags})
+
+
 def defaults_of(verb: str) -> dict[str, Any]:
     """Return the values of the options for which a verb has a default of its own."""
     return {
@@ -93,6 +115,6 @@ def renamed(verb: str, name: str, value: Any) -> tuple[str, Any]:
         return _RENAMED.get(name, name), value
     if value == "off":
         return "scheme", "float16"
-    if verb != "convert" or value in scheme_names():
+    if verb != "convert" or value in (*scheme_names(), *SCHEMES_ELSEWHERE):
         return "scheme", value
     return ("route" if value in _ROUTES else "toolkit_quantizer"), value

@@ -7,7 +7,7 @@ from typing import Literal
 
 from ...core.diagnostics import option
 from ...core.list_kinds import Names
-from ...core.option_kinds import Choice, Number, Text, Whole
+from ...core.option_kinds import Choice, Number, Share, Text, Whole
 from ...core.options import Options, opt
 
 _VERBS = "run prune"
@@ -27,7 +27,7 @@ class PruneOptions(Options):
     )
     max_drop: float | None = opt(
         None,
-        Number(0, 1, "D"),
+        Share(0, 1, "D"),
         "Prune as much as loses no more than this of the outputs, such as 0.02: by trial on "
         "held-out samples. A budget is then the most to prune.",
         _VERBS,

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from ...core.diagnostics import option
 from ...core.option_kinds import Choice, Flag, Number, Text
 from ...core.options import Options, opt
-from ...quantize.choices.names import method_names, scheme_names
+from ...quantize.choices.names import (
+    METHODS_ELSEWHERE,
+    SCHEMES_ELSEWHERE,
+    method_names,
+    scheme_names,
+)
 
 
 def _quantized() -> tuple[str, ...]:
@@ -20,14 +25,17 @@ class QuantizeOptions(Options):
 
     scheme: str = opt(
         "w8a8",
-        Choice(scheme_names),
+        Choice(scheme_names, SCHEMES_ELSEWHERE),
         "The number format: bits of weights (w) and activations (a).",
         "run quantize inspect",
-        kinds={"quantize": Choice(_quantized), "inspect": Choice(("w8a8", "float16"))},
+        kinds={
+            "quantize": Choice(_quantized, SCHEMES_ELSEWHERE),
+            "inspect": Choice(("w8a8", "float16"), SCHEMES_ELSEWHERE),
+        },
     )
     method: str = opt(
         "auto",
-        Choice(method_names),
+        Choice(method_names, METHODS_ELSEWHERE),
         "How to choose ranges and round weights.",
         "run quantize",
         default="auto, the best by trial",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from ..options.check_options import CheckOptions, Gates, MetricOptions
 from ..options.convert_options import ConvertOptions, ToolkitOptions
 from ..options.family_options import FamilyOptions
 from ..options.latency_options import LatencyOptions
-from ..options.option_table import GROUPS, homes_of, options_of, renamed
+from ..options.option_table import GROUPS, homes_of, meant_flag, options_of, renamed
 from ..options.prune_options import DistilOptions, PruneOptions
 from ..options.quantize_options import ExplainOptions, QuantizeOptions
 from ..options.run_options import RunOptions
@@ -144,9 +143,9 @@ def make_recipe(model: Path | str, **options: Any) -> Recipe:
 
 
 def _unknown(name: str) -> OptionError:
-    names = [described.name for group in GROUPS.values() for described in options_in(group)]
-    near = get_close_matches(name, names, n=1)
-    hint = f"did you mean {option(near[0].replace('_', '-'))}?" if near else ""
+    flags = [described.flag for group in GROUPS.values() for described in options_in(group)]
+    meant = meant_flag(name, flags)
+    hint = f"did you mean {option(meant)}?" if meant else ""
     return OptionError(f"there is no option {name!r}", hint)
 
 

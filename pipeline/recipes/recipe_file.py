@@ -10,20 +10,20 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ...accuracy.metrics.metric_table import find_metric, with_paths_from
 from ...convert.chips.targets import find_target
+from ...core.diagnostics import speaking
 from ...core.errors import ModelError, OptionError
 from ...core.list_kinds import MeasuredTimes
 from ...core.option_kinds import File, Kind
 from ...core.options import Option
 from ...core.text_files import BrokenText, UnreadableFile, read_toml
 from ...prune.results.budget import parse_budget
-from ..options.option_table import old_names, options_of, renamed, verbs_with
+from ..options.option_table import meant_flag, old_names, options_of, renamed, verbs_with
 from .recipe import VERB, Recipe, recipe_phrase
 
 _PAGE = "docs/recipe.md lists the keys and what they take"
@@ -81,15 +81,15 @@ class _Table:
             described.load(value)
         except OptionError as error:
             text = f"{value!r} is not {described.kind.plain_wants}"
-            raise self.error(
-                key, text, _as_a_line(described, value) or error.hint or _PAGE
-            ) from None
+            with speaking(recipe_phrase):
+                meant = error.hint
+            raise self.error(key, text, _as_a_line(described, value) or meant or _PAGE) from None
 
     def _unknown(self, key: str) -> OptionError:
         flags = [described.flag for described in options_of(VERB)]
         known = [*_OF_THE_FILE, *flags, *old_names(VERB)]
-        near = get_close_matches(key.replace("_", "-"), known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}?" if near else _PAGE
+        meant = meant_flag(key.replace("_", "-"), known)
+        hint = f"did you mean {meant}?" if meant else _PAGE
         if (verbs := verbs_with(key)) and VERB not in verbs:
             hint = f"{key} is an option of {', '.join(verbs)}"
         return OptionError(f"{self.file}: unknown key {f'{self.prefix}{key}'!r}", hint)
@@ -199,5 +199,5 @@ def _require(path: Path, key: str, look_up: Callable[[], object]) -> None:
     try:
         look_up()
     except OptionError as error:
-        diagnostic = error.diagnostic
-        raise OptionError(f"{path}: {key}: {diagnostic.text}", diagnostic.hint) from error
+        with speaking(recipe_phrase):
+            raise OptionError(f"{path}: {key}: {error.message}", error.hint) from error

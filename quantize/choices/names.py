@@ -12,6 +12,18 @@ from pathlib import Path
 AUTO = "auto"
 METHOD_FOLDERS = [Path(__file__).parents[1] / "methods"]
 SCHEME_FOLDERS = [Path(__file__).parents[1] / "schemes"]
+# what other tools and people call them
+SCHEMES_ELSEWHERE = {
+    **dict.fromkeys(("int8", "i8", "8bit", "w8", "uint8", "asymmetric_quantized-8"), "w8a8"),
+    **dict.fromkeys(("fp16", "f16", "half", "float", "fp32", "float32", "none", "off"), "float16"),
+    **dict.fromkeys(("int16", "i16", "a16"), "w8a16"),
+    **dict.fromkeys(("int4", "i4", "4bit", "w4"), "w4a16"),
+}
+METHODS_ELSEWHERE = {
+    **dict.fromkeys(("kl_divergence", "entropy"), "kl"),
+    **dict.fromkeys(("normal", "max"), "min-max"),
+    "mmse": "mse",
+}
 _ORDER = re.compile(r"^ORDER = (\d+)$", re.MULTILINE)
 _BITS = re.compile(r"w(\d+)a(\d+)")
 

@@ -124,9 +124,9 @@ def test_version() -> None:
 @pytest.mark.parametrize(
     ("args", "told"),
     [
-        ([], "Usage: rockpress"),
-        (["prun"], "Did you mean 'prune'"),
-        (["--nosuch"], "No such option"),
+        ([], "rockpress init model.onnx"),
+        (["prun"], "hint: did you mean rockpress prune?"),
+        (["--nosuch"], "error: there is no option --nosuch"),
     ],
 )
 def test_wrong_usage_exits_with_2(args: list[str], told: str) -> None:
@@ -155,8 +155,10 @@ def parsed(*args: str) -> tuple[int, str, dict[str, Any]]:
         seen.update({"quiet": quiet} if quiet else {})
 
     result = CliRunner().invoke(app, args)
-    lines = result.output.splitlines()
-    return result.exit_code, lines[-1] if lines else "", seen
+    error = result.exception
+    if isinstance(error, OptionError):
+        return error.exit_code, error.message, seen
+    return result.exit_code, result.output, seen
 
 
 def test_options_that_are_not_given_are_left_out() -> None:
@@ -208,8 +210,7 @@ def test_values_of_options(args: list[str], name: str, value: object) -> None:
 def test_wrong_values_are_told_in_one_line(args: list[str]) -> None:
     code, told, _ = parsed(*args)
     assert code == 2
-    assert f"Invalid value for '{args[0]}'" in told
-    assert repr(args[1]) in told
+    assert told.startswith(f"{args[0]}: {args[1]!r} ")
 
 
 def test_an_option_is_given_by_one_of_its_names() -> None:
@@ -219,7 +220,7 @@ def test_an_option_is_given_by_one_of_its_names() -> None:
     ):
         code, told, _ = parsed(*args)
         assert code == 2
-        assert "is given by an earlier name too: leave one out" in told
+        assert "is given by an earlier name too" in told
 
 
 # Errors and exit codes
