@@ -37,7 +37,7 @@ USE_PIPS_LINKS = links=$$($(RUN) -m pip config list | sed -nE "s/^[a-z:]+[.]find
 TRIM = rm -rf "$(1)"/lib/python3*/site-packages/onnx/backend/test/data
 INSTALL_ROCKPRESS = $(UV) pip install --quiet --python $(1) --no-deps --no-build-isolation --editable .
 
-.PHONY: help setup demo test quick fuzz soak test-torch coverage test-wheel lint typecheck bench docs site lock wheel clean
+.PHONY: help setup demo test quick fuzz soak test-torch coverage test-wheel lint typecheck bench docs site lock wheel release image clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -138,6 +138,25 @@ lock: | $(UV) ## write the hashed requirements anew from pyproject.toml
 wheel: setup ## build dist/*.whl and the source archive
 	rm -rf build dist *.egg-info/SOURCES.txt
 	$(RUN) -m build --no-isolation --outdir dist .
+
+# The image is of the wheel that lies in dist, and is tried by converting something in it.
+CONTAINERS := $(or $(shell command -v podman || command -v docker),false)
+IMAGE := rockpress
+BUILD_IMAGE = $(CONTAINERS) build --file Containerfile --tag $(IMAGE) . && \
+	$(CONTAINERS) run --rm $(IMAGE) doctor --self-test && \
+	$(CONTAINERS) run --rm --entrypoint python $(IMAGE) -c \
+	  'from importlib.util import find_spec; assert not find_spec("torch")'
+
+# With TAG it is the release itself: nothing may be missing then.
+TAG :=
+release: setup ## build and check what is published: wheel, source archive, image (TAG=v1.2.3)
+	PYTHON=$(RUN) .ci/release $(TAG)
+	ROCKPRESS_DIST=dist $(RUN) -m pytest tests/project/test_packaging.py tests/project/test_release.py
+	@if $(CONTAINERS) version >/dev/null 2>&1; then $(BUILD_IMAGE); \
+	  else echo "no image was built: neither podman nor docker works here"; [ -z "$(TAG)" ]; fi
+
+image: ## build the container image of dist/*.whl
+	$(BUILD_IMAGE)
 
 clean: ## remove everything that was made here
 	rm -rf $(VENV) $(TORCH_VENV) .typing build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis

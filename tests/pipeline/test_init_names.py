@@ -15,7 +15,7 @@ from rockpress.pipeline.recipes.recipe_file import read_jobs
 from rockpress.pipeline.recipes.toml_text import toml_text
 
 ACTION = re.compile(r"uses: (\S+)(.*)")
-PINNED = re.compile(r"actions/[a-z-]+@[0-9a-f]{40}")
+PINNED = re.compile(r"(actions|pypa)/[a-z-]+@[0-9a-f]{40}")
 
 
 @pytest.mark.parametrize("stem", ["😀", "a\x7fb", 'a"b\\c', "é\u2028", "#[x]"])
