@@ -8,11 +8,16 @@ import random
 import struct
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import tomli_w
 from google.protobuf.message import Message
-from onnx import ModelProto
+from onnx import ModelProto, TensorProto
+
+from option_values import other_value
+from rockpress.core.option_kinds import Flag
+from rockpress.pipeline.options.option_table import options_of
 
 NUMBERS = [0, 1, -1, 2, 7, 255, 2**31 - 1, -(2**31), 2**62, -(2**63)]
 TEXTS = [
@@ -30,20 +35,53 @@ TEXTS = [
 ]
 VALUES: list[Any] = [*NUMBERS, *TEXTS, 1.5, 1e308, True, [], {}, [1, "x"], {"a": 1}, [[[]]]]
 
+EXTREMES = [0.0, -0.0, 1e-45, 3e38, -3e38, float("nan"), float("inf")]
+OPERATORS = ["Relu", "Exp", "Log", "Sqrt", "Softmax", "Identity", "Not", "Dropout", "MaxPool"]
+OPERATORS += ["Conv", "Gemm", "MatMul", "Add", "Concat", "Shape", "ReduceMax", "GlobalAveragePool"]
+FLOAT = TensorProto.FLOAT
+
 Mutate = Callable[[bytes, random.Random], bytes]
 
 
 def mutated_model(content: bytes, rng: random.Random) -> bytes:
-    """Change a field somewhere in an ONNX model."""
+    """Change an ONNX model: a field anywhere, or so that it may well be one that runs."""
     model = ModelProto.FromString(content)
+    if rng.random() < 0.6 and model.graph.node:
+        _change_plausibly(model, rng)
+        return bytes(model.SerializePartialToString())
     message, field = rng.choice(_fields_of(model))
     if field.is_repeated:
         _change_repeated(getattr(message, field.name), field, rng)
     elif field.message_type or rng.random() < 0.2:
         message.ClearField(field.name)
     else:
-        setattr(message, field.name, _other_value(getattr(message, field.name), rng))
+        with suppress(ValueError):  # an enumeration without that number
+            setattr(message, field.name, _other_value(getattr(message, field.name), rng))
     return bytes(model.SerializePartialToString())
+
+
+def _change_plausibly(model: ModelProto, rng: random.Random) -> None:
+    """Let a node do something else, an attribute be small, or weights be extreme."""
+    node, change = rng.choice(model.graph.node), rng.randrange(3)
+    integers = [each for each in node.attribute if each.ints or each.i]
+    weights = [tensor for tensor in model.graph.initializer if tensor.data_type == FLOAT]
+    if change == 0 and integers:
+        attribute = rng.choice(integers)
+        if attribute.ints:
+            attribute.ints[rng.randrange(len(attribute.ints))] = rng.randrange(4)
+        else:
+            attribute.i = rng.randrange(4)
+    elif change == 1 and weights:
+        tensor = rng.choice(weights)
+        value = struct.pack("<f", rng.choice(EXTREMES))
+        places = range(0, len(tensor.raw_data), rng.choice([4, 4 * 7, 4 * 64]))
+        content = bytearray(tensor.raw_data)
+        for place in places:
+            content[place : place + 4] = value
+        tensor.raw_data = bytes(content[: len(tensor.raw_data)])
+    else:
+        node.op_type = rng.choice(OPERATORS)
+        del node.attribute[:]
 
 
 class _Field:
@@ -156,6 +194,32 @@ def _places_in(value: Any) -> list[tuple[Any, Any]]:
     return [place for key in keys for place in [(value, key), *_places_in(value[key])]]
 
 
+def mutated_words(content: bytes, rng: random.Random) -> bytes:
+    """Drop or double a word of a command (a JSON list), change a value, or add an option."""
+    words: list[str] = json.loads(content)
+    verb, place = words[0], rng.randrange(len(words))
+    change = rng.choice(["drop", "double", "value", "option", "option", "option"])
+    if change == "drop" and words[place - 1] != "-o":
+        del words[place or -1]
+    elif change == "double":
+        words.insert(place or 1, words[place])
+    elif change == "value" and place and words[place - 1] != "-o":
+        words[place] = _word(rng.choice(VALUES))
+    else:
+        described = rng.choice(options_of(verb))
+        words.append(f"--{described.flag}")
+        if not isinstance(described.kind, Flag):
+            words.append(_word(rng.choice([*VALUES, other_value(described, None)])))
+    return json.dumps(words).encode()
+
+
+def _word(value: Any) -> str:
+    """Return a value as it is typed."""
+    if isinstance(value, dict):
+        return ",".join(f"{key}={_word(each)}" for key, each in value.items())
+    return ",".join(map(_word, value)) if isinstance(value, list) else str(value)
+
+
 def mutated_npz(content: bytes, rng: random.Random) -> bytes:
     """Change an array in an archive: its header, its data or its name."""
     if rng.random() < 0.15:
@@ -164,6 +228,8 @@ def mutated_npz(content: bytes, rng: random.Random) -> bytes:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = {name: archive.read(name) for name in archive.namelist()}
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, EOFError):
+        return mutated_bytes(content, rng)
+    if not members:
         return mutated_bytes(content, rng)
     name = rng.choice(sorted(members))
     array = members.pop(name)

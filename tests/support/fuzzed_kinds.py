@@ -1,0 +1,273 @@
+"""The kinds of inputs that are changed at random, and the commands that read them."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import files
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+import graphs
+from commands import in_a_process
+from mutations import (
+    Mutate,
+    mutated_bytes,
+    mutated_json,
+    mutated_model,
+    mutated_npy,
+    mutated_npz,
+    mutated_toml,
+    mutated_words,
+)
+from rockpress.calibration_data.bundled import CALIBRATION, MODEL, TEST, sample_path
+from rockpress.core.results.model_figures import ModelRow, Ratios, RetentionFigure
+from rockpress.core.results.report import Report, TargetReport, ToolVersion
+from rockpress.report.documents.document import to_json
+from samples import noise_images
+
+ONE, TWO, THREE = (str(sample_path(name)) for name in (MODEL, CALIBRATION, TEST))
+CHECK = ["check", ONE, ONE, "--eval-count", "20", "--allow", "preprocess"]
+QUANTIZE = ["quantize", "-o", "../out/q.onnx", "--method", "min-max", "--calib-count", "4"]
+PRUNE = ["prune", "-o", "../out/p.onnx", "--prune", "macs=-30%", "--recover", "none"]
+CONVERT = ["convert", "-o", "../out/o.rknn", "--memory-limit", "4", "--timeout", "60"]
+Files = Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
+class Fuzzed:
+    """A kind of input: the name of its file, what is in it, and how that is changed.
+
+    One of ``commands`` reads it; without, the file itself is a command, as JSON. ``beside`` are
+    other files that it needs. ``tried`` is how many changes of it the test suite tries.
+    """
+
+    name: str
+    content: Callable[[], bytes]
+    mutate: Mutate
+    commands: Sequence[Sequence[str]] = ()
+    beside: Callable[[], Files] = dict
+    tried: int = 2
+
+    def line(self, content: bytes, number: int) -> list[str]:
+        """Return the words of a command that reads the content."""
+        if not self.commands:
+            return [str(word) for word in json.loads(content)]
+        return list(self.commands[number % len(self.commands)])
+
+
+@cache
+def common_files() -> Files:
+    """Return what lies in every trial's folder: a model, samples and images."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        noise_images(folder / "images", 2)
+        random = np.random.default_rng(0)
+        images = random.integers(0, 255, (6, 28, 28), np.uint8)
+        np.savez(folder / "s.npz", images=images, labels=np.arange(6))
+        np.save(folder / "s.npy", images)
+        onnx.save(graphs.small_cnn(), folder / "cnn.onnx")
+        return _files_in(folder)
+
+
+@cache
+def converted_files() -> Files:
+    """Return what convert writes for the model of all trials, a plan with it."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for name, content in common_files().items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(content)
+        lines = (
+            ["quantize", "cnn.onnx", "-o", "q.onnx", "--method", "min-max", "--calib", "images"],
+            ["convert", "cnn.onnx", "-o", "m.rknn", "--plan", "q.plan.toml"],
+        )
+        for line in lines:
+            assert in_a_process(*line, cwd=folder).returncode == 0
+        return _files_in(folder)
+
+
+def _files_in(folder: Path) -> Files:
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def recipe() -> bytes:
+    return f"""model = "{ONE}"
+calib = "{TWO}"
+eval = "{THREE}"
+target = ["rk3588"]
+size = [28, 28]
+min-retention = 0.9
+scheme = "w8a8"
+""".encode()
+
+
+def recipe_of_several() -> bytes:
+    return f"""calib = "{TWO}"
+calib-count = 4
+scheme = "float16"
+target = ["rk3588", "rk3566"]
+
+[models.a]
+model = "{ONE}"
+mean = [72.9]
+
+[models.b]
+model = "cnn.onnx"
+calib = "images"
+input.x = [1, 3, 32, 32]
+""".encode()
+
+
+def report() -> bytes:
+    models = (ModelRow("baseline", "m.onnx", 1, 1, 1),)
+    figures = RetentionFigure("top1", 0.5, 0.4, 0.6, 20, 0.9, 25.0), Ratios(0.5, 0.5, 0.5, 0.5)
+    target = TargetReport(None, models, *figures, None)
+    tools = ToolVersion("rockpress", "0.1"), ToolVersion("rknn-toolkit2", None)
+    return to_json(Report(*tools, {"model": "m.onnx"}, (target,))).encode()
+
+
+def coco() -> bytes:
+    box = {"id": 1, "image_id": 1, "category_id": 3, "bbox": [1, 2, 3, 4], "area": 12, "iscrowd": 0}
+    images = [{"id": 1, "file_name": "images/0.png", "height": 36, "width": 40}]
+    categories = [{"id": 3, "name": "a"}]
+    return json.dumps({"images": images, "annotations": [box], "categories": categories}).encode()
+
+
+def rknn() -> bytes:
+    description = json.dumps({"target_platform": ["rk3588"], "version": "2.5.0", "norm_tensor": []})
+    parts = (b"RKNN" + bytes(4), (6).to_bytes(8, "little"), (64).to_bytes(8, "little"), bytes(104))
+    return b"".join(parts) + len(description).to_bytes(8, "little") + description.encode()
+
+
+def text_direction_model() -> bytes:
+    """Return the classifier inside rapidocr-onnxruntime, of which nothing is imported."""
+    listed = files("rapidocr-onnxruntime") or []
+    path = next(file for file in listed if file.name == "ch_ppocr_mobile_v2.0_cls_infer.onnx")
+    return Path(str(path.locate())).read_bytes()
+
+
+def commands_of(model: str) -> list[list[str]]:
+    """Return a line of every verb that reads a model and takes no build."""
+    return [
+        ["inspect", "--json", model],
+        [*QUANTIZE, model, "--calib", "../images"],
+        [*PRUNE, model],
+        ["check", model, model, "--eval", "../images", "--timeout", "5", "--json"],
+    ]
+
+
+def words_of(*line: str) -> Callable[[], bytes]:
+    return lambda: json.dumps(line).encode()
+
+
+KINDS: dict[str, Fuzzed] = {
+    "model": Fuzzed(
+        "m.onnx",
+        lambda: common_files()["cnn.onnx"],
+        mutated_model,
+        commands_of("../m.onnx"),
+        tried=8,
+    ),
+    "real-model": Fuzzed(
+        "m.onnx", text_direction_model, mutated_model, commands_of("../m.onnx"), tried=1
+    ),
+    "npz": Fuzzed(
+        "x.npz", lambda: common_files()["s.npz"], mutated_npz, [[*CHECK, "--eval", "../x.npz"]]
+    ),
+    "npy": Fuzzed(
+        "x.npy",
+        lambda: common_files()["s.npy"],
+        mutated_npy,
+        [[*QUANTIZE, ONE, "--calib", "../x.npy"]],
+    ),
+    "image": Fuzzed(
+        "images/0.png",
+        lambda: common_files()["images/0.png"],
+        mutated_bytes,
+        [[*QUANTIZE, ONE, "--calib", "../images"]],
+    ),
+    "coco": Fuzzed("c.json", coco, mutated_json, [[*CHECK, "--eval", "../c.json"]]),
+    "labels": Fuzzed(
+        "l.csv",
+        lambda: b"path,label\nimages/0.png,1\nimages/1.png,0\n",
+        mutated_bytes,
+        [[*CHECK, "--eval", "../l.csv"]],
+    ),
+    "recipe": Fuzzed("r.toml", recipe, mutated_toml, [["run", "../r.toml", "--dry-run"]]),
+    "recipe-of-several": Fuzzed(
+        "r.toml",
+        recipe_of_several,
+        mutated_toml,
+        [["run", "../r.toml", "--dry-run", "--json", "-o", "../out/r"]],
+    ),
+    "report": Fuzzed(
+        "r.json", report, mutated_json, [[*CHECK, "--eval", THREE, "--baseline", "../r.json"]]
+    ),
+    "rknn": Fuzzed(
+        "m.rknn",
+        rknn,
+        mutated_bytes,
+        [["inspect", "../m.rknn"], ["check", "../cnn.onnx", "../m.rknn", "--calib", "../images"]],
+    ),
+    "manifest": Fuzzed(
+        "m.rknn.json",
+        lambda: converted_files()["m.rknn.json"],
+        mutated_json,
+        [
+            ["inspect", "../m.rknn", "--json"],
+            ["check", "../cnn.onnx", "../m.rknn", "--calib", "../images"],
+        ],
+        converted_files,
+    ),
+    "plan": Fuzzed(
+        "p.plan.toml",
+        lambda: converted_files()["q.plan.toml"],
+        mutated_toml,
+        [
+            [*CONVERT, "../cnn.onnx", "--plan", "../p.plan.toml"],
+            [
+                *[*CONVERT, "../cnn.onnx", "--plan", "../p.plan.toml"],
+                *["--route", "hybrid", "--calib", "../images"],
+            ],
+        ],
+    ),
+    "convert": Fuzzed(
+        "m.onnx",
+        lambda: common_files()["cnn.onnx"],
+        mutated_model,
+        [
+            [*CONVERT, "../m.onnx"],
+            [*CONVERT, "../m.onnx", "--toolkit-quantizer", "normal", "--calib", "../images"],
+        ],
+        tried=1,
+    ),
+    "words-of-check": Fuzzed("words.json", words_of(*CHECK, "--eval", "../s.npz"), mutated_words),
+    "words-of-quantize": Fuzzed(
+        "words.json", words_of(*QUANTIZE, ONE, "--calib", "../s.npz"), mutated_words
+    ),
+    "words-of-prune": Fuzzed("words.json", words_of(*PRUNE, ONE, "--calib", TWO), mutated_words),
+    "words-of-distil": Fuzzed(
+        "words.json",
+        words_of(*PRUNE[:-1], "distill", "--recover-time", "2", ONE, "--calib", TWO),
+        mutated_words,
+    ),
+    "words-of-convert": Fuzzed(
+        "words.json", words_of(*CONVERT, ONE, "--calib", "../s.npz"), mutated_words
+    ),
+    "words-of-inspect": Fuzzed("words.json", words_of("inspect", ONE), mutated_words),
+    "words-of-run": Fuzzed(
+        "words.json",
+        words_of("run", ONE, "--calib", "../s.npz", "-o", "../out/r", "--dry-run"),
+        mutated_words,
+    ),
+    "words-of-init": Fuzzed(
+        "words.json", words_of("init", "../cnn.onnx", "-o", "../out/r.toml"), mutated_words
+    ),
+}
