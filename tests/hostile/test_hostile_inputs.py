@@ -206,6 +206,23 @@ def test_a_recipe_that_is_none(more: str, rockpress: Run, tmp_path: Path) -> Non
     assert len(told) < 600
 
 
+@pytest.mark.parametrize("text", ["seed = " + "9" * 5000, "a = " + "[" * 100_000])
+def test_a_plan_that_is_none(text: str, rockpress: Run, tmp_path: Path) -> None:
+    plan, output = tmp_path / "q.plan.toml", tmp_path / "new" / "o.rknn"
+    plan.write_text(text)
+    line = ["convert", ONE, "-o", output, "--route", "hybrid", "--calib", TWO, "--plan", plan]
+    assert len(error_of(rockpress(*line))) < 600
+    assert not output.parent.exists()
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"schema": ' + "9" * 5000 + "}"])
+def test_a_manifest_that_is_none(text: str, rockpress: Run, tmp_path: Path) -> None:
+    (tmp_path / "o.rknn").write_bytes(b"RKNN" + bytes(100))
+    (tmp_path / "o.rknn.json").write_text(text)
+    line = ["check", ONE, tmp_path / "o.rknn", "--eval", sample_path(TEST)]
+    assert "o.rknn.json: " in error_of(rockpress(*line))
+
+
 def not_plain(path: Path, kind: str) -> None:
     if kind == "fifo":
         os.mkfifo(path)
