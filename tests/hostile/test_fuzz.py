@@ -59,7 +59,7 @@ class Around(NamedTuple):
 
 
 PLAIN = Around({}, {}, None)
-SIGNALS = st.tuples(st.sampled_from([2, 15]), st.sampled_from([0.0, 0.1, 0.4, 0.8, 1.5]))
+SIGNALS = st.tuples(st.sampled_from([1, 2, 3, 15]), st.sampled_from([0.0, 0.1, 0.4, 0.8, 1.5]))
 ODD = st.one_of(
     st.sampled_from(ENVIRONMENTS).map(lambda given: PLAIN._replace(environment=given)),
     st.sampled_from(STREAMS).map(lambda given: PLAIN._replace(streams=given)),

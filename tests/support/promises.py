@@ -139,7 +139,7 @@ def _said_wrong(code: int | None, trial: Trial, work: Path) -> list[str]:
     if code in (1, 2) and 2 not in trial.streams and not _is_explained(said.splitlines()):
         wrong.append(f"no error and hint at the end: {said[-600:]}")
     strange = [line for line in said.splitlines() if not line.startswith(_OURS)]
-    if strange and code in (0, 1, 4):
+    if strange and code in (0, 1, 2, 4):
         wrong.append(f"others' words: {strange[0][:200]}")
     if long := [line for line in said.splitlines() if len(line) > _LINE]:
         wrong.append(f"a line of {len(long[0])} characters: {long[0][:300]}")
@@ -149,9 +149,7 @@ def _said_wrong(code: int | None, trial: Trial, work: Path) -> list[str]:
 
 
 def _is_explained(lines: Sequence[str]) -> bool:
-    """Return whether one error with its hint ends the lines, or Typer's about the usage does."""
-    if lines and lines[0].startswith("Usage: "):
-        return lines[-1].startswith("Error: ")
+    """Return whether one error with its hint ends the lines."""
     kinds = [line.partition(": ")[0] for line in lines if not line.startswith("log: ")]
     return kinds[-2:] == ["error", "hint"] and kinds.count("error") == 1
 
@@ -167,7 +165,16 @@ def _broken_json(text: str) -> list[str]:
     return []
 
 
-_OURS = ("error: ", "hint: ", "warning: ", "rockpress: ", "interrupted", "terminated", "hung up")
+_OURS = (
+    "error: ",
+    "hint: ",
+    "warning: ",
+    "rockpress: ",
+    "interrupted",
+    "terminated",
+    "hung up",
+    "ended by ",
+)
 
 
 def _left(code: int | None, work: Path) -> list[str]:
