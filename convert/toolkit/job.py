@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import tempfile
 from collections.abc import Mapping
@@ -13,7 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.errors import OutputError
 from ...core.progress import SILENT, Progress
+from ...core.scratch import MAKE_SPACE
 from ...core.types import Range
 from .failures import (
     Ending,
@@ -28,6 +31,7 @@ from .process import LOG, ChildProcess
 from .rknn_file import is_cut_short
 
 _RKNN = "model.rknn"
+_ROOM = 1 << 20  # bytes; the toolkit's files are larger than that, or there are several
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,12 @@ def _run_once(
     result = _read_result(folder)
     log = (folder / LOG).read_text(encoding="utf-8", errors="replace").replace("\r", "\n")
     error = failure_of(Ending(label, outcome, result, log, limits))
+    if error is not None and _is_full(folder):  # its own words are of anything but that
+        text = (
+            f"{error.message.partition(': ')[0]}: no space left in {folder.parent}, or the "
+            "file is too large"
+        )
+        raise OutputError(text, MAKE_SPACE) from error
     if error is not None:
         raise error
     if job.export:
@@ -146,6 +156,18 @@ def _run_once(
     carried = tuple(result.get("carried", ()))
     disabled = tuple(job.config.get("disable_rules", ()))
     return BuildResult(result["toolkit"], log, folder / _RKNN, outputs, carried, disabled)
+
+
+def _is_full(folder: Path) -> bool:
+    """Return whether not even a small file can be written there, or none of its size."""
+    probe = folder / "probe"
+    try:
+        probe.write_bytes(bytes(_ROOM))
+    except OSError as error:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    finally:
+        probe.unlink(missing_ok=True)
+    return False
 
 
 def _require_whole(rknn: Path, toolkit: str, label: str, log: str) -> None:
