@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ..core.list_kinds import Numbers
 from ..core.option_kinds import Choice, Number
@@ -27,10 +27,12 @@ _VERBS = "run prune quantize convert check"
 class Preprocessing(Options):
     """How an image becomes an input; the size comes from the model's input."""
 
+    heading: ClassVar[str] = "Preprocessing"
+
     resize: Resize = opt(
         "stretch",
         Choice(("stretch", "letterbox", "corner", "fit", "crop"), _RESIZES_ELSEWHERE),
-        "How a sample gets that size: stretch; letterbox (keep the ratio, centred, padded); "
+        "How an image gets the input's size. stretch; letterbox (keep the ratio, centred, padded); "
         "corner (the same, at the top left); "
         "fit (full height, left-aligned, padded on the right); crop (the centre).",
         _VERBS,

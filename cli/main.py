@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from textwrap import fill
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +17,7 @@ from typer.core import TyperGroup
 from ..core.diagnostics import speaking
 from ..core.errors import OptionError
 from .handler import catch_signals, run, signals_let_in
+from .help_columns import columns, help_width
 from .phrases import command_phrase
 from .streams import own_streams, require_stdout
 from .supervisor import supervised
@@ -36,6 +38,9 @@ COMMANDS = {
 }
 
 
+_HELP = "help"  # as in other programs: rockpress help run
+
+
 class LazyGroup(TyperGroup):
     """The commands as stubs with a name and a summary; the real one is put in when asked for."""
 
@@ -51,11 +56,27 @@ class LazyGroup(TyperGroup):
                 param.default = False
         return params
 
+    def get_help(self, ctx: Any) -> str:
+        """Return the help: where to begin, and the commands with all that their lines say."""
+        width = help_width(ctx)
+        parts = [
+            f"Usage: {ctx.command_path} COMMAND ...",
+            _start([], width),
+            f"Commands:\n{columns(list(COMMANDS.items()), width)}",
+            f"Options:\n{columns(_OPTIONS, width)}",
+        ]
+        return "\n\n".join(parts)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the real command, both to run it and to complete its options.
 
         Raises OptionError for one that there is not.
         """
+        if args[0] == _HELP:
+            args = [*args[1:], "--help"]
+            if len(args) == 1:
+                typer.echo(ctx.get_help())
+                raise typer.Exit
         if args[0] not in COMMANDS and not ctx.resilient_parsing:
             from .usage_errors import unknown_command
 
@@ -76,16 +97,27 @@ app = typer.Typer(
     cls=LazyGroup,
     invoke_without_command=True,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-_START = """\
-rockpress makes an ONNX model fit a Rockchip NPU, and measures what that cost.
+_ABOUT = "rockpress makes an ONNX model fit a Rockchip NPU, and measures what that cost."
+_BEGINNINGS = [
+    ("rockpress demo", "see it at work on a bundled model"),
+    ("rockpress init model.onnx --calib images/", "write a recipe for a model of yours"),
+    ("rockpress run model.onnx --calib images/", "prune, quantize, convert and check it"),
+    ("rockpress run --help", "what can be set; so of every command"),
+]
+_OPTIONS = [
+    ("--version", "Show the version."),
+    ("--install-completion", "Let the shell complete what is typed."),
+    ("-h, --help", "Show this."),
+]
 
-  rockpress demo                             see it at work on a bundled model
-  rockpress init model.onnx --calib images/  write a recipe for a model of yours
-  rockpress run model.onnx --calib images/   prune, quantize, convert and check it
-  rockpress --help                           all commands
-"""
+
+def _start(more: list[tuple[str, str]], width: int) -> str:
+    """Return where to begin."""
+    rows = columns([*_BEGINNINGS, *more], width, longest=45)
+    return f"{fill(_ABOUT, width)}\n\n{rows}"
 
 
 def _show_version(is_asked: bool) -> None:
@@ -106,7 +138,7 @@ def rockpress(
 ) -> None:
     """Compress and quantize ONNX models for Rockchip NPUs, and measure what it cost."""
     if ctx.invoked_subcommand is None:
-        typer.echo(_START, nl=False)
+        typer.echo(_start([("rockpress --help", "all commands")], help_width(ctx)))
         raise typer.Exit(OptionError.exit_code)
 
 

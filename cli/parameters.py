@@ -30,6 +30,7 @@ def parse_report(text: str) -> Path:
     return path
 
 
+RESULT = "Result"  # a heading of the help, see HEADINGS in pipeline/options/option_table.py
 SCHEMA = 1  # the version of the form of what --json prints
 
 # What is read and written
@@ -38,13 +39,21 @@ ModelOrRecipe = Annotated[
     Path,
     Argument(
         metavar="MODEL|RECIPE.toml",
-        help="ONNX model to read, or a recipe: these options in a file, which those given here "
+        help="ONNX model to read. Or a recipe: these options in a file, which those given here "
         "go before.",
         show_default=False,
     ),
 ]
 OutputFile = Annotated[
-    Path, Option("--output", "-o", metavar="FILE", help="File to write.", show_default=False)
+    Path,
+    Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="File to write.",
+        show_default=False,
+        rich_help_panel=RESULT,
+    ),
 ]
 OutputFileOrFolder = Annotated[
     Path,
@@ -52,8 +61,9 @@ OutputFileOrFolder = Annotated[
         "--output",
         "-o",
         metavar="FILE|DIR",
-        help="File to write; with several --target a folder, which gets CHIP/MODEL.rknn for each.",
+        help="File to write. With several --target a folder, which gets CHIP/MODEL.rknn for each.",
         show_default=False,
+        rich_help_panel=RESULT,
     ),
 ]
 
@@ -64,8 +74,9 @@ def output_folder(default: str) -> Any:
         "--output",
         "-o",
         metavar="DIR",
-        help=f"Folder to write to; made when missing. [default: {default}]",
+        help=f"Folder to write to, made when missing. [default: {default}]",
         show_default=False,
+        rich_help_panel=RESULT,
     )
 
 

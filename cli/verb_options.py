@@ -24,6 +24,7 @@ from ..core.option_kinds import Choice, Flag, Kind
 from ..core.options import OFF, Option, suggestion
 from ..pipeline.options.option_table import old_names, options_of, renamed
 from .phrases import command_phrase
+from .verb_help import is_short, verb_help
 
 # name -> plain value
 OptionValues = dict[str, Any]
@@ -32,7 +33,17 @@ _LAST = ("report", "as_json", "quiet", "verbose")
 
 
 class VerbCommand(TyperCommand):
-    """The command of a verb."""
+    """The command of a verb, with help of ours: -h is its short form."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words. Raises Typer's UsageError, or the OptionError of a value."""
+        self._is_short = is_short(args)
+        rest: list[str] = super().parse_args(ctx, args)
+        return rest
+
+    def get_help(self, ctx: Any) -> str:
+        """Return the help, as wide as the terminal."""
+        return verb_help(self, ctx, short=self._is_short)
 
 
 def takes(verb: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -72,13 +83,18 @@ def _own_parameters(command: Callable[..., None]) -> list[inspect.Parameter]:
 def _parameter(described: Option, verb: str) -> inspect.Parameter:
     kind = described.kinds.get(verb, described.kind)
     if isinstance(kind, Flag):
-        flag = typer.Option(f"--{described.flag}", help=_help(described, verb))
+        flag = typer.Option(
+            f"--{described.flag}",
+            help=_rendered(described.help),
+            rich_help_panel=described.heading,
+        )
         return _keyword(described.name, Annotated[bool, flag], False)
     shown = typer.Option(
         f"--{described.flag}",
         metavar=kind.metavar if verb in described.kinds else described.metavar,
         parser=word_reader(described.flag, kind, off=described.off),
-        help=_help(described, verb),
+        help=_rendered(described.help),
+        rich_help_panel=described.heading,
         autocompletion=_completion(described.name, kind),
     )
     annotation = Annotated[list[Any], shown] if kind.repeats else Annotated[Any, shown]
@@ -96,9 +112,9 @@ def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
     return inspect.Parameter(name, kind, annotation=annotation, default=default)
 
 
-def _help(described: Option, verb: str) -> str:
+def _rendered(text: str) -> str:
     with speaking(command_phrase):  # whoever imports the command
-        return render(described.help_for(verb))
+        return render(text)
 
 
 def word_reader(flag: str, kind: Kind, *, off: bool = False) -> Callable[[str], Any]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .option_kinds import Choice, Kind, is_number, require
+from .option_kinds import Choice, Kind, beginning_with, is_number, require
 
 _PERCENT = r"\d{1,4}(?:\.\d{1,6})?"
 # milliseconds that a model may have taken
@@ -60,6 +60,14 @@ class Names(Kind):
     metavar: str = "NAME,..."
     repeats: bool = False
     least: int = 0
+    known: Callable[[], Sequence[str]] = tuple
+
+    @property
+    def known_values(self) -> Sequence[str]:
+        return self.known()
+
+    def completions(self, incomplete: str) -> list[str]:
+        return beginning_with(incomplete, self.known())
 
     @property
     def wants(self) -> str:  # type: ignore[override]
@@ -241,6 +249,9 @@ class Shares(Kind):
         name, _, share = text.replace(" ", "").partition("=")
         name, percent = meant_word(name, self.names), share.lstrip("+").removesuffix("%")
         return f"{name}={percent}%" if name and re.fullmatch(_PERCENT, percent) else ""
+
+    def completions(self, incomplete: str) -> list[str]:
+        return beginning_with(incomplete, (f"{name}=" for name in self.names))
 
     def load(self, value: Any) -> Mapping[str, float]:
         for name, share in table_of(value).items():

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+_LONGEST_METAVAR = 50
 
 
 class Kind:
@@ -42,6 +44,15 @@ class Kind:
         return ""
 
     @property
+    def known_values(self) -> Sequence[str]:
+        """Values to list in the help, where the metavar does not."""
+        return ()
+
+    def completions(self, incomplete: str) -> list[str]:
+        """Return the values that a word which begins like that can become."""
+        return []
+
+    @property
     def plain_wants(self) -> str:
         """Say what ``load`` takes, where that is written in another way than words are."""
         return self.wants
@@ -49,6 +60,11 @@ class Kind:
     def schema(self) -> dict[str, Any]:
         """Return the JSON schema of the plain value."""
         return {"type": "string", "minLength": 1}
+
+
+def beginning_with(incomplete: str, words: Iterable[str]) -> list[str]:
+    """Return the words that begin like that, in upper or lower case."""
+    return [word for word in words if word.lower().startswith(incomplete.lower())]
 
 
 def require(value: Any, fits: object) -> Any:
@@ -60,9 +76,18 @@ def require(value: Any, fits: object) -> Any:
 
 @dataclass(eq=False, repr=False)
 class Text(Kind):
-    """Any text that is not empty."""
+    """Any text that is not empty; ``known`` gives those that there are, ``forms`` how it begins."""
 
     metavar: str = "TEXT"
+    known: Callable[[], Sequence[str]] = tuple
+    forms: Sequence[str] = ()
+
+    @property
+    def known_values(self) -> Sequence[str]:
+        return self.known()
+
+    def completions(self, incomplete: str) -> list[str]:
+        return beginning_with(incomplete, (*self.known(), *self.forms))
 
 
 class Flag(Kind):
@@ -166,11 +191,19 @@ class Choice(Kind):
 
     @property
     def metavar(self) -> str:  # type: ignore[override]
-        return f"[{'|'.join(self.words)}]"
+        listed = f"[{'|'.join(self.words)}]"
+        return listed if len(listed) <= _LONGEST_METAVAR else "NAME"
+
+    @property
+    def known_values(self) -> Sequence[str]:
+        return () if self.metavar.startswith("[") else self.words
 
     @property
     def wants(self) -> str:  # type: ignore[override]
         return f"one of {', '.join(self.words)}"
+
+    def completions(self, incomplete: str) -> list[str]:
+        return beginning_with(incomplete, self.words)
 
     def read(self, text: str) -> Any:
         """Return the word, which may be written in capitals here."""
@@ -192,10 +225,14 @@ class Choice(Kind):
 
 @dataclass(eq=False, repr=False)
 class File(Kind):
-    """A path. A ``program`` may also be a name that is looked up on PATH."""
+    """A path. A ``program`` may also be a name that is looked up on PATH.
+
+    ``suffixes`` are those of files that fit, which completion offers beside folders.
+    """
 
     metavar: str = "PATH"
     program: bool = False
+    suffixes: Sequence[str] = ()
     wants = "a path"
 
     def read(self, text: str) -> str:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import Field, dataclass, field, fields
-from typing import Any
+from dataclasses import Field, dataclass, field, fields, replace
+from typing import Any, ClassVar
 
 from .diagnostics import option
 from .errors import OptionError
@@ -26,7 +26,8 @@ class Option:
     """What a field says of itself: its values, its help, and the verbs that have it.
 
     ``default`` is what stands for it where the field has None; ``defaults`` are those of single
-    verbs, as the command line writes them. ``kinds`` are what single verbs take instead.
+    verbs, as the command line writes them. ``kinds`` are what single verbs take instead. Help and
+    reference pages show it under ``heading``.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Option:
     off: bool
     defaults: Mapping[str, str]
     kinds: Mapping[str, Kind]
+    heading: str
 
     @property
     def flag(self) -> str:
@@ -60,10 +62,17 @@ class Option:
             suggestion(self.flag, self.kind, value),
         )
 
-    def help_for(self, verb: str) -> str:
-        """Return the help text with the default that a verb has."""
+    def help_for(self, verb: str, *, lists_known: bool = True) -> str:
+        """Return the help text with the values that are known, and the default of a verb."""
         default = self.defaults.get(verb, self.default)
-        return f"{self.help} [default: {default}]" if default else self.help
+        kind = self.kinds.get(verb, self.kind)
+        known = ", ".join(kind.known_values) if lists_known else ""
+        parts = (
+            self.help,
+            f"Known: {known}." if known else "",
+            default and f"[default: {default}]",
+        )
+        return " ".join(filter(None, parts))
 
 
 def suggestion(flag: str, kind: Kind, value: Any) -> str:
@@ -89,17 +98,20 @@ def opt(
     off: bool = False,
     defaults: Mapping[str, str] | None = None,
     kinds: Mapping[str, Kind] | None = None,
+    heading: str = "",
 ) -> Any:
     """Return a field for a frozen dataclass of options; see Option.
 
     ``verbs`` are names with spaces between them. The default that help shows is ``value``, or
-    ``default`` where that says more. With ``off`` that word stands for None.
+    ``default`` where that says more. With ``off`` that word stands for None. It stands under the
+    heading of its class unless it has another.
     """
     assert not (isinstance(kind, Flag) and value), "the command line could not switch it off"
     if default is None:
         unsaid = value is None or value is False or value in ((), {})
         default = OFF if off else "" if unsaid else _shown(value)
-    metadata = {_KEY: (kind, help, tuple(verbs.split()), default, off, defaults or {}, kinds or {})}
+    mappings = (defaults or {}, kinds or {})
+    metadata = {_KEY: (kind, help, tuple(verbs.split()), default, off, *mappings, heading)}
     if isinstance(value, dict):
         return field(default_factory=lambda: dict(value), metadata=metadata)
     return field(default=value, metadata=metadata)
@@ -117,6 +129,8 @@ class Options:
     A value is checked, and taken from its plain form, wherever it comes from. Raises OptionError.
     """
 
+    heading: ClassVar[str] = ""
+
     def __post_init__(self) -> None:
         for described in fields(self):  # type: ignore[arg-type]
             value = getattr(self, described.name)
@@ -131,4 +145,8 @@ def option_of(described: Field[Any]) -> Option:
 
 def options_in(group: type[Options]) -> list[Option]:
     """Return the options of a dataclass in their order."""
-    return [option_of(described) for described in fields(group)]  # type: ignore[arg-type]
+    options = [option_of(described) for described in fields(group)]  # type: ignore[arg-type]
+    return [
+        described if described.heading else replace(described, heading=group.heading)
+        for described in options
+    ]

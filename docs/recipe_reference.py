@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from rockpress.core.options import Option
-from rockpress.pipeline.options.option_table import options_of
+from rockpress.pipeline.options.option_table import HEADINGS, options_of
 from rockpress.pipeline.recipes.recipe import VERB, key_meanings
 
 PAGE = Path(__file__).with_name("recipe.md")
 SCHEMA = Path(__file__).with_name("rockpress.schema.json")
 MARKER = "<!-- What follows is written by docs/recipe_reference.py. -->\n"
+_FILE = "The file"
 _TEXT = {"type": "string", "minLength": 1}
 _MODEL = {**_TEXT, "description": "The ONNX model."}
 _OUTPUT = {
@@ -76,12 +77,18 @@ def kind(field: dict[str, Any]) -> str:
 
 
 def reference() -> str:
-    """Return the generated part of the page."""
-    rows = ["| key | takes | meaning |", "| --- | --- | --- |"]
+    """Return the generated part of the page: a table for each heading of the help."""
+    headings = {option.flag: option.heading for option in options_of(VERB)}
+    tables: dict[str, list[str]] = {heading: [] for heading in (_FILE, *HEADINGS)}
     for name, field in schema()["properties"].items():
         cells = [f"`{name}`", kind(field), field["description"]]
-        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n" + "\n".join(rows) + "\n"
+        row = "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        tables[headings.get(name, _FILE)].append(row)
+    return "".join(f"\n### {heading}\n\n{_table(rows)}" for heading, rows in tables.items() if rows)
+
+
+def _table(rows: list[str]) -> str:
+    return "\n".join(["| key | takes | meaning |", "| --- | --- | --- |", *rows]) + "\n"
 
 
 def schema_text() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ...core.diagnostics import option
 from ...core.list_kinds import Names, Settings, Shares
@@ -17,21 +17,28 @@ Confidence = Literal["point", "lower"]
 _MEASURING = "run check prune quantize"
 
 
+def _metric_names() -> tuple[str, ...]:
+    from ...accuracy.metrics.metric_names import metric_modules
+
+    return tuple(metric_modules())
+
+
 @dataclass(frozen=True)
 class MetricOptions(Options):
     """The task's metric, and what it reads."""
 
+    heading: ClassVar[str] = "Metric"
+
     metric: str = opt(
         "top1",
-        Text("NAME"),
-        "A name (docs/accuracy.md), or your own as package.module:function; by default also by the "
-        "labels.",
+        Text("NAME", known=_metric_names),
+        "What to measure. Your own is package.module:function; the default is by the labels too.",
         _MEASURING,
     )
     metric_option: Mapping[str, str] = opt(
         {},
         Settings(),
-        f"Set an option of the metric: {option('metric-option', {'charset': 'keys.txt'})}. "
+        f"Set an option of the metric, as {option('metric-option', {'charset': 'keys.txt'})}. "
         "Repeatable.",
         _MEASURING,
     )
@@ -43,6 +50,8 @@ class MetricOptions(Options):
 @dataclass(frozen=True)
 class CheckOptions(Options):
     """What is measured beside the metric on the samples as they are."""
+
+    heading: ClassVar[str] = "Metric"
 
     robustness: bool = opt(
         False,
@@ -60,41 +69,43 @@ class Gates(Options):
     worse: size, cycles, latency or retention.
     """
 
+    heading: ClassVar[str] = "Gates"
+
     min_retention: float | None = opt(
         None,
         Share(0, 2, "R"),
-        "Gate: metric of the result over that of the baseline, such as 0.98. Exit 4 below.",
+        "Least metric of the result over that of the baseline, such as 0.98. Exit 4 below.",
         "run check demo",
         defaults={"demo": "0.98"},
     )
     confidence: Confidence = opt(
         "point",
         Choice(("point", "lower")),
-        "What the gates of retention and latency compare: the value itself, or the unfavourable "
-        "end of its interval (of retention the lower, of an estimated latency the upper).",
+        "What the limits of retention and latency are held against. The value itself, or the "
+        "unfavourable end of its interval (of retention the lower, of an estimated latency the "
+        "upper).",
         "run check",
     )
     max_latency_ms: float | None = opt(
         None,
         Number(0, metavar="T"),
-        "Gate: milliseconds of an inference on the NPU alone; of an ONNX model that is compared, "
-        "on "
+        "Most milliseconds of an inference on the NPU alone. Of an ONNX model that is compared, on "
         "this host's CPU. Exit 4 above.",
         "run check",
     )
     max_size_mb: float | None = opt(
-        None, Number(0, metavar="S"), "Gate: size of the result. Exit 4 above.", "run check"
+        None, Number(0, metavar="S"), "Most megabytes of the result. Exit 4 above.", "run check"
     )
     baseline: Path | None = opt(
         None,
-        File("REPORT.json"),
-        "Report of an earlier run, such as the last release: show what changed since.",
+        File("REPORT.json", suffixes=(".json",)),
+        "Report of an earlier run, such as the last release, to show what changed since.",
         "run check demo",
     )
     max_regression: Mapping[str, float] = opt(
         {},
         Shares(("size", "cycles", "latency", "retention")),
-        f"Gate: how much worse than in {option('baseline')} size, cycles, latency or retention may "
-        f"be: {option('max-regression', {'cycles': 0.02})}. Exit 4 above. Repeatable.",
+        f"How much worse than in {option('baseline')} size, cycles, latency or retention may be, "
+        f"as {option('max-regression', {'cycles': 0.02})}. Exit 4 above. Repeatable.",
         "run check demo",
     )

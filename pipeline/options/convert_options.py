@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ...core.diagnostics import option
 from ...core.list_kinds import PlainValues
@@ -31,11 +31,14 @@ _BUILDS = "run convert check inspect"
 class ConvertOptions(Options):
     """Which way a single model is converted; a run derives it from how it quantized."""
 
+    heading: ClassVar[str] = "Conversion"
+
     scheme: str | None = opt(
         None,
         Choice(_every_scheme, SCHEMES_ELSEWHERE),
         "The number format: bits of weights (w) and activations (a).",
         "convert",
+        heading="Result",
         default="w8a8",
     )
     toolkit_quantizer: str | None = opt(
@@ -48,13 +51,16 @@ class ConvertOptions(Options):
     route: str = opt(
         "auto",
         Choice(("auto", "qdq", "hybrid")),
-        "How a plan gets to the toolkit: as a QDQ model, or as ranges for the toolkit's own "
+        "How a plan gets to the toolkit. As a QDQ model, or as ranges for the toolkit's own "
         "quantizer.",
         "convert",
         default="auto, what computes what the plan says",
     )
     plan: Path | None = opt(
-        None, File("FILE"), "Quantize a float model as this plan says.", "convert"
+        None,
+        File("FILE", suffixes=(".toml",)),
+        "Quantize a float model as this plan says.",
+        "convert",
     )
     rknn_batch_size: int = opt(
         1,
@@ -67,6 +73,8 @@ class ConvertOptions(Options):
 @dataclass(frozen=True)
 class ToolkitOptions(Options):
     """Which toolkit builds, its own settings, and what a build may take."""
+
+    heading: ClassVar[str] = "Toolkit and machine"
 
     timeout: float = opt(
         DEFAULT_LIMIT,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ...core.option_kinds import Choice
 from ...core.options import Options, opt
@@ -50,10 +51,12 @@ class FamilyName(Choice):
 class FamilyOptions(Options):
     """Where the values of options come from that are not given."""
 
+    heading: ClassVar[str] = "Preprocessing"
+
     family: str = opt(
         AUTO,
         FamilyName(family_names),
-        "Take what is not given of the samples' form and the metric from the model's family.",
+        "Take what is not given of these, and the metric, from the model's family.",
         "run prune quantize convert check inspect",
         default="auto, the family that the model is recognised to be of",
     )

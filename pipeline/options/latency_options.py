@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ...core.list_kinds import MeasuredTimes
 from ...core.options import Options, opt
@@ -11,6 +12,8 @@ from ...core.options import Options, opt
 @dataclass(frozen=True)
 class LatencyOptions(Options):
     """Times that were measured on a board, which set the scale of the estimates for its chip."""
+
+    heading: ClassVar[str] = "Conversion"
 
     measured: tuple[str, ...] = opt(
         (),

@@ -18,11 +18,10 @@ from .quantize_options import ExplainOptions, QuantizeOptions
 from .run_options import RunOptions
 from .sample_options import ModelOptions, SampleOptions
 
-# what a recipe calls the options of each stage, in the order in which help shows them
+# what a recipe calls the options of each stage
 GROUPS: Mapping[str, type[Options]] = {
     "samples": SampleOptions,
     "metric": MetricOptions,
-    "run": RunOptions,
     "prune": PruneOptions,
     "distil": DistilOptions,
     "quantize": QuantizeOptions,
@@ -35,7 +34,13 @@ GROUPS: Mapping[str, type[Options]] = {
     "latency": LatencyOptions,
     "toolkit": ToolkitOptions,
     "check": CheckOptions,
+    "run": RunOptions,
 }
+# what options stand under, in the order of need; commands put their own under the last
+HEADINGS = (
+    *("Samples", "Result", "Gates", "Metric", "Preprocessing", "Model"),
+    *("Pruning", "Quantization", "Conversion", "Toolkit and machine", "Output"),
+)
 # verb -> old name -> name; "" for all verbs that have the option
 _RENAMED = {"quantize": "scheme", "budget": "prune"}
 # what other tools call an option -> its flag

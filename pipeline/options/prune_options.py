@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ...core.diagnostics import option
 from ...core.list_kinds import Names
@@ -17,19 +17,22 @@ _VERBS = "run prune"
 class PruneOptions(Options):
     """How much to prune, where, and how what is left is repaired."""
 
+    heading: ClassVar[str] = "Pruning"
+
     prune: str | None = opt(
         None,
-        Text("BUDGET"),
+        Text("BUDGET", forms=("cycles=-", "latency=-", "macs=-", "size=-")),
         "Prune to this budget first: cycles=-30%, latency=-25%, macs=-40% or size=-50%.",
         "run prune demo",
+        heading="Result",
         off=True,
         defaults={"demo": "cycles=-40%"},
     )
     max_drop: float | None = opt(
         None,
         Share(0, 1, "D"),
-        "Prune as much as loses no more than this of the outputs, such as 0.02: by trial on "
-        "held-out samples. A budget is then the most to prune.",
+        "Prune as much as loses no more than this of the outputs, such as 0.02. It is by trial on "
+        "held-out samples, and a budget is then the most to prune.",
         _VERBS,
     )
     rounds: int | None = opt(
@@ -42,8 +45,7 @@ class PruneOptions(Options):
     sparsity: str | None = opt(
         None,
         Choice(("2:4", "off")),
-        "Set two of every four weights to zero, on chips that leave them out; of others it is "
-        "refused, and those are named.",
+        "Set two of every four weights to zero. Chips that do not leave them out refuse it.",
         _VERBS,
         off=True,
     )
@@ -62,14 +64,14 @@ class PruneOptions(Options):
     criterion: Literal["obs", "wanda", "magnitude"] = opt(
         "obs",
         Choice(("obs", "wanda", "magnitude")),
-        "Which channels go first: by the error that is left when the others make up for them, by "
+        "Which channels go first. By the error that is left when the others make up for them, by "
         "their energy, or by their weights alone.",
         _VERBS,
     )
     recover: Literal["least-squares", "distill", "none"] = opt(
         "least-squares",
         Choice(("least-squares", "distill", "none")),
-        "How to repair what is left: in closed form, by training it on top of that to give what "
+        "How to repair what is left. In closed form, by training it on top of that to give what "
         "the original gives (needs PyTorch), or not at all.",
         _VERBS,
     )
@@ -78,6 +80,8 @@ class PruneOptions(Options):
 @dataclass(frozen=True)
 class DistilOptions(Options):
     """How a pruned model is trained."""
+
+    heading: ClassVar[str] = "Pruning"
 
     recover_time: float = opt(
         600.0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ...core.diagnostics import option
 from ...core.option_kinds import Choice, Flag, Number, Text
@@ -23,11 +24,14 @@ def _quantized() -> tuple[str, ...]:
 class QuantizeOptions(Options):
     """The number format, and how it is reached."""
 
+    heading: ClassVar[str] = "Quantization"
+
     scheme: str = opt(
         "w8a8",
         Choice(scheme_names, SCHEMES_ELSEWHERE),
         "The number format: bits of weights (w) and activations (a).",
         "run quantize inspect",
+        heading="Result",
         kinds={
             "quantize": Choice(_quantized, SCHEMES_ELSEWHERE),
             "inspect": Choice(("w8a8", "float16"), SCHEMES_ELSEWHERE),
@@ -42,9 +46,9 @@ class QuantizeOptions(Options):
     )
     mixed: str = opt(
         "auto",
-        Text("BUDGET"),
-        "What 16 bits may cost or must bring: latency=+8%, sqnr=25, cycles=+8% (which leaves "
-        "conversions out), in w4a16 size=-15%; or off.",
+        Text("BUDGET", forms=("auto", "off", "latency=+", "sqnr=", "cycles=+", "size=-")),
+        "Tensors in 16 bits, where that pays. What they may cost or must bring: latency=+8%, "
+        "sqnr=25 (dB), cycles=+8% (which leaves conversions out), in w4a16 size=-15%; or off.",
         "run quantize",
     )
     search_time: float = opt(
@@ -61,6 +65,8 @@ class QuantizeOptions(Options):
 @dataclass(frozen=True)
 class ExplainOptions(Options):
     """What is told of a quantized model beside what is written."""
+
+    heading: ClassVar[str] = "Quantization"
 
     explain: bool = opt(
         False, Flag(), "Show which tensors lose most, alone and accumulated.", "quantize"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ...core.diagnostics import option
 from ...core.errors import OptionError
@@ -24,6 +24,8 @@ _MODEL_VERBS = "run prune quantize convert check inspect"
 @dataclass(frozen=True)
 class ModelOptions(Options):
     """Which part of the model is used, with which shapes."""
+
+    heading: ClassVar[str] = "Model"
 
     input: Mapping[str, InputShapes] = opt(
         {},
@@ -47,7 +49,12 @@ class ModelOptions(Options):
         _MODEL_VERBS,
     )
     size: tuple[int, int] | None = opt(
-        None, Size(), "Height and width of the samples.", _MODEL_VERBS, default="the model's"
+        None,
+        Size(),
+        "Height and width of the samples.",
+        _MODEL_VERBS,
+        default="the model's",
+        heading="Preprocessing",
     )
 
     def __post_init__(self) -> None:
@@ -86,27 +93,30 @@ class ModelOptions(Options):
 class SampleOptions(Options):
     """Samples to calibrate with, and labelled ones to measure with."""
 
+    heading: ClassVar[str] = "Samples"
+
     calib: Path | None = opt(
         None,
-        File(),
-        "Samples to calibrate with, no labels needed: folder of images, list file, CSV, "
+        File(suffixes=(".txt", ".csv", ".npy", ".npz")),
+        "Samples to calibrate with. No labels needed: folder of images, list file, CSV, "
         ".npy or .npz.",
         "run prune quantize convert check",
     )
     calib_count: int = opt(
-        128, Whole(1), "How many of them to use.", "run prune quantize convert check"
+        128, Whole(1), "How many samples to calibrate with.", "run prune quantize convert check"
     )
     eval: Path | None = opt(
         None,
-        File(),
-        "Labelled samples to measure with: folder per class, labels.csv, .npz, COCO .json, "
+        File(suffixes=(".csv", ".npz", ".json")),
+        "Labelled samples to measure with. Folder per class, labels.csv, .npz, COCO .json, "
         "or a folder with images/ and labels/ or masks/.",
         "run check",
     )
     eval_count: int | None = opt(
         None,
         Whole(1),
-        "How many of them to use: a seeded sample that keeps the shares of the classes.",
+        "How many samples to measure with. They are drawn by the seed, with the shares of the "
+        "classes.",
         "run check",
         default="all",
     )

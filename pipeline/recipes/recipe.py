@@ -12,6 +12,7 @@ from ...calibration_data.preprocessing import Preprocessing
 from ...convert.chips.targets import Target, find_target
 from ...core.diagnostics import option, render, speaking
 from ...core.errors import OptionError
+from ...core.option_kinds import Choice
 from ...core.options import options_in
 from ...quantize.schemes import find_scheme
 from ..options.check_options import CheckOptions, Gates, MetricOptions
@@ -205,4 +206,10 @@ def recipe_phrase(name: str, value: Any) -> str:
 def key_meanings() -> dict[str, str]:
     """Return what each key of a recipe that is an option of ``run`` means."""
     with speaking(recipe_phrase):
-        return {described.flag: render(described.help_for(VERB)) for described in options_of(VERB)}
+        return {
+            described.flag: render(
+                # a choice is an enumeration of the schema
+                described.help_for(VERB, lists_known=not isinstance(described.kind, Choice))
+            )
+            for described in options_of(VERB)
+        }
