@@ -17,6 +17,10 @@ TORCH := torch==2.13.0
 TORCH_VENV := .venv-torch
 # of its wheel for the CPU, CPython 3.11 on x86-64, which is not in the index
 TORCH_CPU_HASH := sha256:6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
+# What finds parts of a page that not everybody can read; only the tests have it.
+AXE_VERSION := 4.14.1
+AXE_HASH := e6b0ce02b84d892e2e33e403485e7f3d6c29e2be6df65daf44d89ba564139745
+AXE := $(VENV)/axe-core/axe-$(AXE_VERSION).min.js
 # The top folders alone: what is inside comes with them.
 ROOMS := $(patsubst %/__init__.py,%,$(wildcard */__init__.py))
 # More arguments for pytest: make test ARGS="-k size"
@@ -37,7 +41,7 @@ USE_PIPS_LINKS = links=$$($(RUN) -m pip config list | sed -nE "s/^[a-z:]+[.]find
 TRIM = rm -rf "$(1)"/lib/python3*/site-packages/onnx/backend/test/data
 INSTALL_ROCKPRESS = $(UV) pip install --quiet --python $(1) --no-deps --no-build-isolation --editable .
 
-.PHONY: help setup demo test quick fuzz soak test-torch coverage test-wheel lint typecheck bench docs site lock wheel release image clean
+.PHONY: help setup demo test quick fuzz soak test-torch browser test-browser coverage test-wheel lint typecheck bench docs site lock wheel release image clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -57,7 +61,7 @@ test: setup ## run the tests (ARGS="-k size" for some of them)
 	$(RUN) -m pytest $(PARALLEL) $(ARGS)
 
 # -m of the command line replaces that of pyproject.toml, so it has to say all of it.
-QUICK := -m "not toolkit and not soak and not torch"
+QUICK := -m "not toolkit and not soak and not torch and not browser"
 quick: setup ## run the tests that take seconds (ARGS, as for test)
 	$(RUN) -m pytest $(PARALLEL) $(QUICK) $(ARGS)
 
@@ -71,6 +75,13 @@ soak: setup ## run the tests that take many minutes
 
 test-torch: $(TORCH_VENV)/.stamp ## run the tests that need PyTorch, in an environment of their own
 	$(TORCH_VENV)/bin/python -m pytest -m torch $(ARGS)
+
+browser: $(AXE) ## install the browser of make test-browser
+	@.ci/install-browser
+
+test-browser: export ROCKPRESS_AXE := $(AXE)
+test-browser: setup browser ## look at the HTML report in a real browser
+	$(RUN) -m pytest -m browser tests/report $(ARGS)
 
 coverage: setup ## run the tests and show which lines they miss
 	$(RUN) -m pytest --cov --cov-report term-missing:skip-covered $(ARGS)
@@ -167,6 +178,13 @@ $(UV):
 	echo "using $$python $$("$$python" -c 'import sys; print(sys.version.split()[0])')" && \
 	"$$python" -m venv --clear $(VENV)
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
+
+$(AXE): | $(UV)
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && mkdir -p $(@D) && \
+	npm pack --silent --pack-destination "$$folder" axe-core@$(AXE_VERSION) > "$$folder/name" && \
+	archive="$$folder/$$(cat "$$folder/name")" && \
+	echo "$(AXE_HASH)  $$archive" | sha256sum --check --quiet && \
+	tar --extract --gzip --to-stdout --file "$$archive" package/axe.min.js > $@
 
 $(VENV)/.run-time: $(RUN_TIME) pyproject.toml | $(UV)
 	@$(USE_PIPS_INDEX); \

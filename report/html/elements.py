@@ -41,23 +41,33 @@ def chip(text: str, good: bool) -> Markup:
 
 
 def data_table(
-    headings: Sequence[str], rows: Iterable[Sequence[Markup | str]], numbers: int = 0
+    caption: str,
+    headings: Sequence[str],
+    rows: Iterable[Sequence[Markup | str]],
+    numbers: int = 0,
 ) -> Markup:
-    """Return a table that scrolls by itself when it is too wide.
+    """Return a table that scrolls by itself, by keys too, when it is too wide.
 
-    After the columns of words come ``numbers`` columns of numbers, from the right end, or before
-    the last column when that has no heading.
+    The ``caption`` is for screen readers, as the page's titles are seen beside the table. After the
+    columns of words come ``numbers`` columns of numbers, from the right end, or before the last
+    column when that has no heading.
     """
     end = len(headings) - (1 if headings[-1] == "" else 0)
     kinds = ["number" if end - numbers <= index < end else None for index in range(len(headings))]
     named = zip(headings, kinds, strict=True)
-    head = tag("tr", (tag("th", text, class_=kind, scope="col") for text, kind in named))
+    head = tag("tr", (_heading(text, kind) for text, kind in named))
     body = (
         tag("tr", (tag("td", cell, class_=kind) for cell, kind in zip(row, kinds, strict=True)))
         for row in rows
     )
-    table = tag("table", tag("thead", head), tag("tbody", body))
-    return tag("div", table, class_="scroll")
+    title = tag("caption", caption, class_="unseen")
+    table = tag("table", title, tag("thead", head), tag("tbody", body))
+    return tag("div", table, class_="scroll", tabindex=0, role="group", aria_label=caption)
+
+
+def _heading(text: str, kind: str | None) -> Markup:
+    """Return the head of a column; one without a text is no heading to a screen reader."""
+    return tag("th", text, class_=kind, scope="col") if text else tag("td", class_=kind)
 
 
 def bar_row(name: Markup | str, drawing: Markup | Sequence[Markup], value: str) -> Markup:

@@ -66,9 +66,9 @@ def _classes_card(classes: Sequence[ClassRow]) -> Markup | None:
         for change, row in changes
     ]
     headings = ("class", "", "original", "result", "change")
-    table = data_table(headings, rows[:_SHOWN], numbers=3)
+    table = data_table("Class by class", headings, rows[:_SHOWN], numbers=3)
     rest = rows[_SHOWN:]
-    others = data_table(headings, rest, numbers=3)
+    others = data_table("More classes", headings, rest, numbers=3)
     more = folded(f"{len(rest)} more", others) if rest else None
     colours = legend(("before", "original"), ("after", "result"))
     return card("Class by class", colours, table, more)
@@ -78,7 +78,11 @@ def _other_details(details: MetricDetails) -> list[Markup]:
     confusions = [asdict(row) for row in details.confusions or ()]
     named = {"confusions": confusions, **details.more}
     tables = ((name, _records(rows)) for name, rows in named.items())
-    return [folded_card(_words(name).capitalize(), _table(rows)) for name, rows in tables if rows]
+    return [
+        folded_card(_words(name).capitalize(), _table(_words(name), rows))
+        for name, rows in tables
+        if rows
+    ]
 
 
 def _records(rows: object) -> list[Mapping[str, object]]:
@@ -87,7 +91,7 @@ def _records(rows: object) -> list[Mapping[str, object]]:
     return rows if is_records and isinstance(rows, list) else []
 
 
-def _table(records: Sequence[Mapping[str, object]]) -> Markup:
+def _table(caption: str, records: Sequence[Mapping[str, object]]) -> Markup:
     """Return columns of words first, then of numbers, each under its key."""
     keys = list(dict.fromkeys(key for record in records for key in record))
     numeric = [
@@ -97,7 +101,7 @@ def _table(records: Sequence[Mapping[str, object]]) -> Markup:
     ]
     ordered = [key for key in keys if key not in numeric] + numeric
     rows = [[_cell(record.get(key)) for key in ordered] for record in records]
-    return data_table([_words(key) for key in ordered], rows, numbers=len(numeric))
+    return data_table(caption, [_words(key) for key in ordered], rows, numbers=len(numeric))
 
 
 def _is_number(value: object) -> bool:
@@ -128,7 +132,7 @@ def _samples_card(changed: ChangedSamples | None) -> Markup | None:
     words = [
         {key: value for key, value in row.items() if key not in _OF_PICTURES} for row in records
     ]
-    table = _table(words) if words else None
+    table = _table("Samples that flipped", words) if words else None
     if any(sheet):
         table = folded("in words", table)
     return card(
@@ -173,7 +177,7 @@ def _drift_card(rows: Sequence[DriftRow]) -> Markup | None:
         if row.layer is None
     ]
     headings = ("form", "metric", "change", "SQNR to the form before", "SQNR to the original")
-    table = data_table(headings, cells, numbers=4) if cells else None
+    table = data_table("Form by form", headings, cells, numbers=4) if cells else None
     return card("Where along the chain it is lost", table, _layers(rows))
 
 

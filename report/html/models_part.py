@@ -124,7 +124,7 @@ def changes_card(changes: Sequence[ChangeFigure]) -> Markup | None:
         name, before, after, text = change_row(change)
         kind = "bad" if "worse" in text else "good" if worse_by(change) < 0 else None
         rows.append([name, before, after, tag("span", text, class_=kind)])
-    table = data_table(("", "before", "now", "change"), rows, numbers=3)
+    table = data_table("Since the last report", ("", "before", "now", "change"), rows, numbers=3)
     return card("Since the last report", table)
 
 
@@ -151,7 +151,7 @@ def _tensors_part(
     names = [name for name in names if name != "normalisation"]  # a sentence says that
     cells = [[_value(name, row[name]) for name in names] for row in rows]
     headings = [f"{name} (inside)" if name in ("mean", "std") else name for name in names]
-    return [tag("p", heading, class_="muted small"), data_table(headings, cells)]
+    return [tag("p", heading, class_="muted small"), data_table(heading, headings, cells)]
 
 
 def _value(name: str, value: object) -> str:

@@ -74,7 +74,10 @@ def _summary(report: Report) -> Markup | None:
         verdict = chip(cells[1], report.targets[number].passed)
         rows.append([link, verdict, *cells[2:]])
     headings = (HEADINGS[0], "", *HEADINGS[2:])
-    return tag("section", data_table(headings, rows, numbers=4), class_="card") if rows else None
+    if not rows:
+        return None
+    table = data_table("All targets", headings, rows, numbers=4)
+    return tag("section", table, class_="card", aria_label="All targets")
 
 
 def _target(target: TargetReport, number: int, several: bool) -> Markup:
@@ -116,7 +119,7 @@ def _gates(gates: Sequence[GateFigure]) -> Markup | None:
         ]
         for gate in gates
     ]
-    table = data_table(("gate", "limit", "value", ""), rows, numbers=2)
+    table = data_table("Gates", ("gate", "limit", "value", ""), rows, numbers=2)
     return card("Gates", table)
 
 
@@ -138,7 +141,11 @@ def _warnings(warnings: Sequence[Diagnostic]) -> Markup | None:
 
 def _recipe(recipe: Mapping[str, object]) -> Markup | None:
     rows = [[tag("code", name), tag("code", text)] for name, text in _flat(recipe)]
-    return folded_card("The recipe", data_table(("option", "value"), rows)) if rows else None
+    return (
+        folded_card("The recipe", data_table("The recipe", ("option", "value"), rows))
+        if rows
+        else None
+    )
 
 
 def _flat(recipe: Mapping[str, object], prefix: str = "") -> list[tuple[str, str]]:

@@ -90,5 +90,5 @@ def _attempts(attempts: Sequence[PruningAttempt]) -> Markup | None:
         [number_text(attempt.share, ".1%"), number_text(attempt.retention, ".4f")]
         for attempt in attempts
     ]
-    table = data_table(("cut that was tried", "left"), rows, numbers=1)
+    table = data_table("Cuts that were tried", ("cut that was tried", "left"), rows, numbers=1)
     return folded("in search of the largest cut", table)

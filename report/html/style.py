@@ -9,7 +9,7 @@ STYLE = Markup("""
   --page: #f4f5f7; --card: #fff; --ink: #1a1f26; --muted: #59636f; --rule: #dfe3e8;
   --track: #edf0f3; --before: #9aa5b1; --after: #0b62c4; --good: #176f31; --bad: #b3261e;
   --warn: #8a5a00; --good-back: #e3f4e8; --bad-back: #fde8e6; --warn-back: #fdf3dc; }
-@media (prefers-color-scheme: dark) { :root {
+@media screen and (prefers-color-scheme: dark) { :root {
   --page: #0e1217; --card: #171c23; --ink: #e7eaee; --muted: #9fa9b5; --rule: #2b323b;
   --track: #232a32; --before: #6b7785; --after: #62a8ff; --good: #57c878; --bad: #ff8a80;
   --warn: #e6b450; --good-back: #12301c; --bad-back: #3a1815; --warn-back: #33270d; } }
@@ -106,5 +106,10 @@ td > .bar, td > div > .bar { min-width: 4.5rem; }
   .row { grid-template-columns: 6.9rem 1fr 4.9rem; gap: .1rem .5rem; font-size: .92rem; }
   .row.layer { grid-template-columns: 1fr 8rem; } .row.layer .name { grid-column: 1 / 3; }
   td, th { padding-right: .55rem; } td > .bar, td > div > .bar { min-width: 2.6rem; } }
-@media print { body { background: #fff; } .card, .tile { break-inside: avoid; } }
+@media print { :root { color-scheme: light; print-color-adjust: exact; }
+  body { background: #fff; font-size: 11pt; } main { max-width: none; padding: 0; }
+  .card { padding: .6rem .8rem; }
+  .tile, .row, tr, li, svg { break-inside: avoid; } h3, summary { break-after: avoid; }
+  .scroll td, .scroll th { overflow-wrap: anywhere; padding-right: .3rem; }
+  details::details-content { content-visibility: visible; height: auto; } }
 """)

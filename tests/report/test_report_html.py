@@ -3,57 +3,31 @@
 from __future__ import annotations
 
 import math
-import os
 import re
-import shutil
-import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from html.parser import HTMLParser
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.errors import ToolkitError
-from rockpress.core.results.layer_rows import Feed, FeedInput, FeedOutput, LayerRow, LayerTime
+from rockpress.core.results.layer_rows import LayerTime
 from rockpress.core.results.model_figures import (
-    NOTHING_COMPARED,
-    AccuracyFigure,
-    LatencyFigure,
-    ModelRow,
     QuantizationFigure,
-    Ratios,
-    RetentionFigure,
-    TradeoffFigure,
-)
-from rockpress.core.results.pruning_figures import (
-    CurvePoint,
-    PlanChoice,
-    PrunedGroup,
-    PruningAttempt,
-    PruningFigure,
 )
 from rockpress.core.results.report import (
-    ChangeFigure,
     GateFigure,
     Report,
-    StageRun,
     TargetReport,
-    ToolVersion,
 )
 from rockpress.core.results.sample_rows import (
     ChangedSample,
     ChangedSamples,
-    ClassRow,
-    ConfusionRow,
-    DriftRow,
     MetricDetails,
-    RobustnessRow,
 )
 from rockpress.report.documents.document import to_document
 from rockpress.report.html.charts import ChartPoint, Scale, bar, curve, interval_chart
@@ -62,132 +36,10 @@ from rockpress.report.html.models_part import quantization_card
 from rockpress.report.html.page import to_html
 from rockpress.report.html.style import STYLE
 from rockpress.report.text.escape import xml_visible
+from sample_reports import EXTRA, FAILED, GOOD, report, worse
 
 VOID = {"meta", "img", "wbr"}
-NPU = LatencyFigure("npu-estimate", 2.81, 2.51, 3.2, 241466)
-TOP1 = AccuracyFigure("top1", 0.9875, 0.971, 0.994, 400, "rknn-simulator")
-FEED = Feed(
-    (
-        FeedInput(
-            *("x", "uint8", "NHWC", (1, 48, 192, 3), "rgb", (127.5, 64.0, 32.0), (1.0, 2.0, 3.0)),
-            *("letterbox", (114, 114, 114), "inside"),
-        ),
-    ),
-    (FeedOutput("y", (1, 2), "float32", 0.0039),),
-    ("cat", "<dog>"),
-)
 PICTURE = "data:image/png;base64,iVBORw0KGgo="
-
-
-def layer(index: int, ms: float | None, runs_on: str = "NPU", name: str = "") -> LayerRow:
-    shapes: tuple[tuple[int, ...], ...] = ((1, 8, 4, 4),)
-    cycles = 100 * index
-    return LayerRow(
-        *(index, "Conv", "INT8", runs_on, (), shapes, 0, cycles, cycles, name or f"Conv:c{index}"),
-        *(0, 0, 0.0, None),
-        ms,
-        "compute",
-    )
-
-
-def group(name: str, before: int, after: int, saved: float) -> PrunedGroup:
-    return PrunedGroup(name, before, after, 0.1, saved, {after: 0.1}, ("a", "b"))
-
-
-GOOD = TargetReport(
-    target="rk3588",
-    models=(
-        ModelRow("baseline", "m.onnx", 585532, accuracy=replace(TOP1, value=0.99)),
-        ModelRow(
-            "reference-float16", None, 997441, latency=(replace(NPU, ms=5.62, cycles=482932),)
-        ),
-        ModelRow("rknn", "m.rknn", 498720, latency=(NPU,), accuracy=TOP1),
-    ),
-    retention=RetentionFigure(
-        "top1", 0.9975, 0.99, 1.005, 400, 0.995, 25.6, (), -0.0025, -0.01, 0.005, 0.25
-    ),
-    ratios=Ratios(0.5, 0.5, 0.5, 1.0),
-    pruning=PruningFigure(
-        *(0.6, 0.5, 0.4, "cycles", 0.58, "agreement"),
-        curve=tuple(
-            CurvePoint(cost, 0.1, likeness)
-            for cost, likeness in ((1.0, 1.0), (0.8, 0.99), (0.6, 0.97), (0.5, 0.9))
-        ),
-        groups=(
-            group("stem", 32, 32, 0.0),
-            group("block1", 96, 24, 0.08),
-            group("block2", 64, 48, 0.12),
-        ),
-        attempts=(PruningAttempt(0.4, 0.985),),
-        choice=PlanChoice("uniform", "divergence", {"searched": 0.2, "uniform": 0.1}),
-    ),
-    quantization=QuantizationFigure(
-        "gptq",
-        24,
-        {"gptq": 24.8, "min-max": 12.4},
-        floating=2,
-        tradeoffs=(TradeoffFigure(0, 1.0, 24.8), TradeoffFigure(2, 1.05, 29.0)),
-    ),
-    layers=(
-        layer(0, 0.0),
-        *(layer(index, 0.1 * index) for index in range(1, 20)),
-        layer(20, 5.0, runs_on="CPU", name="Resize:on the cpu"),
-    ),
-    feed=FEED,
-    gates=(GateFigure("min-retention", 0.98, 0.9975, True),),
-    warnings=(Diagnostic("toolkit-fidelity", "they <differ>", "look & see"),),
-    stages=(StageRun("baseline", "done", 1.25), StageRun("convert", "done", 10.5)),
-    changes=(ChangeFigure("size", 100_000, 90_000, -0.1), ChangeFigure("cycles", 10, 11, 0.1)),
-)
-FAILED = TargetReport(
-    target="rk3566",
-    models=(),
-    retention=NOTHING_COMPARED,
-    ratios=Ratios(),
-    pruning=None,
-    stages=(StageRun("convert", "failed", 3.0),),
-    error=ToolkitError("it <crashed>", "try & again"),
-)
-
-
-def drifted(
-    stage: str, layer: str | None, value: float | None, change: float | None, *db: float
-) -> DriftRow:
-    return DriftRow(stage, layer, layer and "Conv", value, change, None, *db)
-
-
-def worse(
-    corruption: str, level: float | None, retention: float | None, agreement: float | None
-) -> RobustnessRow:
-    low, high = (retention and retention + by for by in (-0.02, 0.02))
-    metric = retention and "top1"
-    return RobustnessRow(
-        corruption, level, metric or None, None, None, retention, low, high, agreement, 25.0, 500
-    )
-
-
-EXTRA: dict[str, Any] = {
-    "drift": (
-        drifted("pruned", None, 0.91, -0.01, 19.8, 19.8),
-        drifted("quantized", "c1", None, None, 31.2, -8.4),
-        drifted("quantized", "c2", None, None, 35.0, -4.2),
-        drifted("rknn", None, 0.91, 0.0, 19.8, math.inf),
-    ),
-    "robustness": (worse("none", None, 0.99, 0.995), worse("blur", 2.0, 0.97, 0.98)),
-    "details": MetricDetails(
-        tuple(ClassRow(f"{i} shirt", 10, 0.9, 0.9 - i / 100) for i in range(24)),
-        (ConfusionRow("3", "5", 0, 4),),
-    ),
-    "examples": ChangedSamples(
-        (3, 5), (7,), (ChangedSample("a/3.png", 3, "3", "3", "5", 1.0, 0.0),)
-    ),
-}
-
-
-def report(*targets: TargetReport) -> Report:
-    tool, toolkit = ToolVersion("rockpress", "0.1.0"), ToolVersion("rknn-toolkit2", "2.5.0")
-    recipe = {"model": "a/m.onnx", "eval": None, "gates": {"min_retention": 0.98}, "mean": [1, 2]}
-    return Report(tool, toolkit, recipe, targets)
 
 
 class Read(HTMLParser):
@@ -211,7 +63,7 @@ class Read(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] != "style":
+        if self.open and self.open[-1] not in ("style", "caption"):
             self.texts.append(data)
 
     @property
@@ -581,33 +433,3 @@ def test_colours_have_the_contrast_that_wcag_asks_for(theme: int) -> None:
     for ink, back in [*pairs, ("muted", "track")]:
         lighter, darker = sorted((luminance(colors[ink]), luminance(colors[back])), reverse=True)
         assert (lighter + 0.05) / (darker + 0.05) >= 4.5, (ink, back)
-
-
-BROWSER = os.environ.get("ROCKPRESS_BROWSER") or next(
-    filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None
-)
-
-
-@pytest.mark.skipif(BROWSER is None, reason="no browser is installed")
-@pytest.mark.parametrize("width", [360, 1200])
-def test_the_page_is_not_wider_than_the_window(width: int, tmp_path: Path) -> None:
-    """In a frame of that width, as a browser's own window is never as narrow as a phone's."""
-    wide = [{f"key_{i}": f"value {i}" for i in range(30)}]
-    long = {**EXTRA, "details": MetricDetails(more={"other": wide})}
-    frames = []
-    for name, text in [*PAGES.items(), ("long", with_extra(**long))]:
-        unfolded = text.replace("<details", "<details open")
-        (tmp_path / f"{name}.html").write_text(unfolded)
-        frames.append(f'<iframe width="{width}" height="900" src="{name}.html"></iframe>')
-    script = "Array.from(frames, one => one.document.documentElement.scrollWidth).join()"
-    (tmp_path / "all.html").write_text(
-        f'{"".join(frames)}<p id="found"></p><script>onload = () => '
-        f'document.getElementById("found").textContent = "widths " + {script}</script>'
-    )
-    options = "--headless --no-sandbox --disable-gpu --dump-dom --disable-web-security".split()
-    options += ["--allow-file-access-from-files", f"--user-data-dir={tmp_path / 'profile'}"]
-    words = [str(BROWSER), *options, (tmp_path / "all.html").as_uri()]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
-    found = re.search(r"widths ([\d,]+)", done.stdout)
-    assert found, done.stderr[-2000:]
-    assert max(map(int, found[1].split(","))) <= width
