@@ -104,9 +104,10 @@ def _show(
         print_lines([f"{fact.name}: {part}" for part in (fact.mend, fact.note) if part])
     if sum(bool(fact.install) for fact in facts) > 1:
         print_lines([f"all of these at once: {mend}"])
-    if issues:
-        print_lines([f"known of rknn-toolkit2 {version}:"])
-    for issue in issues:
-        handled = "worked around" if issue.handled else "not worked around"
-        print_lines([f"- {issue.what}", f"  {handled}: {issue.workaround} ({issue.source})"])
+    for title, handled in (("and what to do", False), ("and worked around", True)):
+        of_kind = [issue for issue in issues if issue.handled == handled]
+        if of_kind:
+            print_lines([f"known of rknn-toolkit2 {version}, {title}:"])
+        for issue in of_kind:
+            print_lines([f"- {issue.what}", f"  {issue.workaround} ({issue.source})"])
     print_lines(["all fit" if healthy else "conversion and simulation will not work as it is"])
