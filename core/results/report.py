@@ -9,6 +9,7 @@ from typing import Literal
 from ..diagnostics import Diagnostic
 from ..errors import RockpressError
 from .family_figure import FamilyFigure
+from .graph_rows import GraphNode
 from .layer_rows import Feed, LayerRow, LayerTime
 from .model_figures import ModelRow, QuantizationFigure, Ratios, RetentionFigure
 from .part_figures import PartFigure
@@ -108,7 +109,7 @@ class TargetReport:
     """All about one target chip (None when nothing was converted).
 
     With an ``error`` it failed: it has no models, and its last stage may say where.
-    ``reference_layers`` are those of the original model.
+    ``reference_layers`` are those of the original model, ``graph`` says what feeds what.
     """
 
     target: str | None
@@ -130,6 +131,7 @@ class TargetReport:
     robustness: tuple[RobustnessRow, ...] = ()
     drift: tuple[DriftRow, ...] = ()
     parts: tuple[PartFigure, ...] = ()
+    graph: tuple[GraphNode, ...] = ()
 
     @property
     def seconds(self) -> float:

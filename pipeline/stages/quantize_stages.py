@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 
 from ...core.progress import Progress
@@ -61,6 +62,11 @@ class Quantize(Stage):
             # none alone in no time: how many tensors could be measured so depends on the machine
             errors = errors_of(model, run.quantized, run.calib, seed, progress, seconds=0)
             figures.drift.layers(model, errors)
+            figures.decibels = {
+                error.name: error.accumulated_db
+                for error in errors
+                if error.kind == "activation" and isfinite(error.accumulated_db)
+            }
         figures.warnings.extend(quantize_warnings(run.recipe.quantize, run.quantized))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from ...accuracy.compare import Comparison
 from ...accuracy.runners import measure_latency, run_onnxruntime
 from ...convert.convert import Conversion
+from ...convert.predicted.fused_graph import fused_graph
 from ...core.diagnostics import Diagnostic
 from ...core.graphs.layers import macs_of
 from ...core.graphs.model import model_bytes, parameter_count
@@ -44,6 +45,7 @@ class TargetFigures:
         self.comparison: Comparison | None = None
         self.gates: tuple[GateFigure, ...] = ()
         self.feed: Feed | None = None
+        self.decibels: dict[str, float] = {}  # SQNR of the tensors, with all quantized
 
     def add_compiled(self, name: str, conversion: Conversion) -> None:
         """Add the original model, compiled to compare with."""
@@ -99,6 +101,7 @@ def target_report(
         quantization=quantization_figure(run.quantized, factor) if run.quantized else None,
         layers=layer_rows(conversion),
         reference_layers=figures.reference_layers,
+        graph=fused_graph(run.model, run.target, conversion.layers, figures.decibels),
         robustness=figures.robustness,
         drift=figures.drift.rows,
         parts=comparison.parts,

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...core.diagnostics import Diagnostic
 from ...core.errors import RockpressError
+from ...core.results.graph_rows import GraphNode
 from ...core.results.model_figures import LatencyFigure
 from ...core.results.report import GateFigure, Judgement, Report, TargetReport
 from ...core.results.sample_rows import ChangedSample, ClassRow, MetricDetails
@@ -23,9 +24,10 @@ WHEN_THERE = {
     Report: ("baseline", "family"),
     TargetReport: (
         *("layers", "reference_layers", "feed", "changes", "examples", "details"),
-        *("robustness", "drift", "parts"),
+        *("robustness", "drift", "parts", "graph"),
     ),
     GateFigure: ("end", "kind"),
+    GraphNode: ("sqnr_db",),
     LatencyFigure: ("scale", "program"),
     ClassRow: ("samples",),
     MetricDetails: ("classes", "confusions"),

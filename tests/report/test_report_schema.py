@@ -14,6 +14,7 @@ import pytest
 
 from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.errors import ToolkitError
+from rockpress.core.results.graph_rows import GraphNode
 from rockpress.core.results.layer_rows import Feed, FeedInput, FeedOutput, LayerRow, LayerTime
 from rockpress.core.results.model_figures import (
     NOTHING_COMPARED,
@@ -100,6 +101,11 @@ def whole(small_cnn: Path, labelled_folder: Path) -> Report:
         ),
         layers=(LAYER,),
         reference_layers=(LayerTime("Conv:c", 4, None),),
+        graph=(
+            GraphNode("x", "Input"),
+            GraphNode("c", "Conv", ("Conv c",), (0,), (1,), 31.5),
+            GraphNode("y", "Output", (), (1,)),
+        ),
         feed=Feed(
             (
                 FeedInput(
