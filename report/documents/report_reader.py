@@ -77,6 +77,9 @@ def _checkable(target: Any, key: str) -> dict[str, Any]:
 
 
 def _completed(target: TargetReport, document: Mapping[str, Any]) -> TargetReport:
+    for place, node in enumerate(target.graph):
+        is_after = all(0 <= read < place for read in node.inputs)
+        require(is_after, f"graph[{place}].inputs", list(node.inputs), "places before its own")
     details, error = metric_details(document.get("details", {})), document.get("error")
     failure = error and RockpressError(error["message"], str(error.get("hint") or ""))
     return replace(target, details=details, error=failure)

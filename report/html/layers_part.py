@@ -11,6 +11,7 @@ from ...core.types import Shape
 from ..text.units import count_text
 from .charts import bar
 from .elements import card, folded, layer_row, legend
+from .graph_part import plain_name
 from .markup import Markup
 
 _SHOWN = 12
@@ -44,7 +45,7 @@ def layers_card(target: TargetReport) -> Markup | None:
     if not timed:
         return None
     timed.sort(key=lambda layer: -unit.of(layer))
-    before = {_tensor(layer.name): unit.of(layer) for layer in target.reference_layers}
+    before = {plain_name(layer.name): unit.of(layer) for layer in target.reference_layers}
     unit = _Unit(unit.in_ms, sum(map(unit.of, timed)))
     most = max([unit.of(timed[0]), *before.values()])
     rows = [_row(layer, unit, most, before) for layer in timed]
@@ -69,8 +70,8 @@ def _colours(timed: Sequence[LayerRow], has_before: bool) -> Markup | None:
 def _row(layer: LayerRow, unit: _Unit, most: float, before: dict[str, float]) -> Markup:
     value = unit.of(layer)
     drawn = [bar(value / most, "cpu" if layer.runs_on == "CPU" else "after")]
-    if _tensor(layer.name) in before:
-        drawn.insert(0, bar(before[_tensor(layer.name)] / most, "before"))
+    if plain_name(layer.name) in before:
+        drawn.insert(0, bar(before[plain_name(layer.name)] / most, "before"))
     about = [layer.op, _shape(layer.output_shapes), layer.dtype.lower()]
     if layer.bound:
         about.append(f"bound by {_bound(layer.bound)}")
@@ -78,11 +79,6 @@ def _row(layer: LayerRow, unit: _Unit, most: float, before: dict[str, float]) ->
         about.append(f"{layer.sparse_ratio:.0%} of its weights left out (2:4)")
     name = layer.name.partition(":")[2] or layer.name
     return layer_row(name, " · ".join(filter(None, about)), drawn, unit.text(value))
-
-
-def _tensor(name: str) -> str:
-    """Return the name without what the quantized form adds to a tensor left in float."""
-    return name.replace(".float", "")
 
 
 def _shape(shapes: Sequence[Shape]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from html import escape
@@ -50,6 +51,18 @@ def joined(children: Child) -> Markup:
     if isinstance(children, (str, int, float)):
         return Markup(escape(short_text(children)))
     return Markup("".join(joined(child) for child in children))
+
+
+def inert_json(value: object, **attributes: Value) -> Markup:
+    """Return data for a script, in ASCII, which is no script itself and cannot end before its end.
+
+    >>> print(inert_json(["</script>"]))
+    <script type="application/json">["\\u003c/script>"]</script>
+    """
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return tag(
+        "script", Markup(text.replace("<", "\\u003c")), type="application/json", **attributes
+    )
 
 
 def path_code(name: str) -> Markup:

@@ -1,4 +1,4 @@
-"""The report as one HTML file: no script, no other file, nothing from the network."""
+"""The report as one HTML file: no other file, nothing from the network, one script of its own."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ from ..text.verdict import WORDS, gate_value, limit_text, report_verdict
 from .accuracy_part import accuracy_card, tiles
 from .elements import card, chip, data_table, folded_card
 from .extra_parts import extra_cards
+from .graph_part import graph_card
+from .graph_script import HASH, SCRIPT
 from .layers_part import layers_card
 from .markup import Markup, short_text, tag
 from .models_part import changes_card, feed_card, models_card, quantization_card, stages_card
 from .pruning_part import pruning_card
 from .style import STYLE
 
-# Even if an escape were missing, the browser would run and load nothing.
+# Even if an escape were missing, the browser would run nothing else and load nothing.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_SCRIPT_POLICY = f"{_POLICY}; script-src '{HASH}'"
 _VERDICTS = {"fail": "✗ FAIL", "pass": "✓ PASS", "none": "no gate"}
 
 
@@ -31,11 +34,16 @@ def to_html(report: Report) -> str:
     """Return the report as an HTML page; parts that it does not have are left out."""
     model = PurePath(str(report.recipe.get("model") or "model")).name
     several = len(report.targets) > 1
+    has_graph = any(target.graph for target in report.targets)
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        tag(
+            "meta",
+            http_equiv="Content-Security-Policy",
+            content=_SCRIPT_POLICY if has_graph else _POLICY,
+        ),
         tag("title", f"{model}: {WORDS[report.verdict]} - rockpress"),
         tag("style", STYLE),
     )
@@ -46,6 +54,7 @@ def to_html(report: Report) -> str:
         [_target(target, number, several) for number, target in enumerate(report.targets)],
         _recipe(report.recipe),
         _footer(report),
+        tag("script", SCRIPT) if has_graph else None,
     )
     return f"<!doctype html>\n{tag('html', head, tag('body', main), lang='en')}\n"
 
@@ -93,6 +102,7 @@ def _target(target: TargetReport, number: int, several: bool) -> Markup:
             changes_card(target.changes),
             tag("div", accuracy_card(target), models_card(target.models), class_="pair"),
             layers_card(target),
+            graph_card(target, number),
             pruning_card(target.pruning),
             quantization_card(target.quantization),
             *extra_cards(target),

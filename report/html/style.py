@@ -8,11 +8,13 @@ STYLE = Markup("""
 :root { color-scheme: light dark;
   --page: #f4f5f7; --card: #fff; --ink: #1a1f26; --muted: #59636f; --rule: #dfe3e8;
   --track: #edf0f3; --before: #9aa5b1; --after: #0b62c4; --good: #176f31; --bad: #b3261e;
-  --warn: #8a5a00; --good-back: #e3f4e8; --bad-back: #fde8e6; --warn-back: #fdf3dc; }
+  --warn: #8a5a00; --amber: #f0b23c; --violet: #8a5cd6;
+  --good-back: #e3f4e8; --bad-back: #fde8e6; --warn-back: #fdf3dc; }
 @media screen and (prefers-color-scheme: dark) { :root {
   --page: #0e1217; --card: #171c23; --ink: #e7eaee; --muted: #9fa9b5; --rule: #2b323b;
   --track: #232a32; --before: #6b7785; --after: #62a8ff; --good: #57c878; --bad: #ff8a80;
-  --warn: #e6b450; --good-back: #12301c; --bad-back: #3a1815; --warn-back: #33270d; } }
+  --warn: #e6b450; --amber: #d99a2b; --violet: #a988ec;
+  --good-back: #12301c; --bad-back: #3a1815; --warn-back: #33270d; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--ink); overflow-wrap: anywhere;
   font: 16px/1.5 -apple-system, BlinkMacSystemFont, "Segoe UI", Roboto, Ubuntu, Cantarell,
@@ -100,6 +102,18 @@ td > .bar, td > div > .bar { min-width: 4.5rem; }
 .legend i { display: inline-block; width: .8rem; height: .8rem; border-radius: 3px;
   margin-right: .35rem; vertical-align: -1px; background: var(--after); }
 .legend i.before { background: var(--before); } .legend i.cpu { background: var(--bad); }
+figure.graph { margin: .6rem 0 0; }
+.graph canvas { display: block; width: 100%; height: min(34rem, 70vh); cursor: grab;
+  border: 1px solid var(--rule); border-radius: 8px; touch-action: pan-y; }
+.graph canvas:focus { touch-action: none; }
+.graph output { display: block; min-height: 3em; padding-top: .4rem; font-size: .92rem; }
+.controls { display: flex; flex-wrap: wrap; gap: .5rem 1rem; margin-bottom: .6rem; }
+.controls label { display: inline-flex; gap: .4rem; align-items: center; }
+.controls input { width: 11rem; max-width: 60vw; }
+.controls input, .controls select, .controls button { font: inherit; color: inherit;
+  background: var(--card); border: 1px solid var(--muted); border-radius: 6px;
+  padding: .15rem .5rem; min-height: 2rem; min-width: 2rem; }
+:focus-visible { outline: 3px solid var(--after); outline-offset: 2px; }
 @media (max-width: 36rem) { main { padding: .8rem .7rem 2rem; } .card { padding: .9rem; }
   h1 { font-size: 1.3rem; } .tiles { grid-template-columns: 1fr 1fr; gap: .6rem; }
   .tile { padding: .6rem .7rem; } .tile b { font-size: 1.2rem; }
@@ -111,5 +125,6 @@ td > .bar, td > div > .bar { min-width: 4.5rem; }
   .card { padding: .6rem .8rem; }
   .tile, .row, tr, li, svg { break-inside: avoid; } h3, summary { break-after: avoid; }
   .scroll td, .scroll th { overflow-wrap: anywhere; padding-right: .3rem; }
+  .controls, .graph output, .graph p { display: none; }
   details::details-content { content-visibility: visible; height: auto; } }
 """)

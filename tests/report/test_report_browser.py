@@ -80,3 +80,109 @@ def test_a_printed_page_holds_what_is_folded(
     hidden = "[...document.querySelectorAll('details > :not(summary)')]"
     assert page.value(f"{hidden}.filter(each => !each.offsetHeight).length") == 0
     page.show(1400)
+
+
+# The graph
+
+
+@pytest.fixture
+def graph(page: BrowserPage, files: dict[str, Path]) -> BrowserPage:
+    page.show(1400)
+    page.open(files["extra"])
+    page.value("document.querySelector('.graph canvas').scrollIntoView()")
+    return page
+
+
+def said(page: BrowserPage) -> str:
+    return str(page.value("document.querySelector('.graph output').textContent"))
+
+
+def drawn(page: BrowserPage) -> str:
+    page.frame()
+    return str(page.value("document.querySelector('.graph canvas').toDataURL()"))
+
+
+def test_the_graph_is_gone_through_by_keys(graph: BrowserPage) -> None:
+    graph.value("document.querySelector('.graph canvas').focus()")
+    texts = []
+    for key in ("ArrowDown", "ArrowDown", "ArrowDown", "ArrowRight", "ArrowLeft", "End", "ArrowUp"):
+        graph.press(key)
+        texts.append(said(graph).split(":")[0])
+    sides = {texts[2], texts[3]}
+    assert texts[:2] == ["Input x", "ConvRelu c1"] and texts[5:] == ["Output y", "Concat cat"]
+    assert "Conv c2" in texts[2:5] and len(sides) <= 2
+    graph.press("Home")
+    graph.press("ArrowDown")
+    assert said(graph) == (
+        "ConvRelu c1: 0.1 ms, 40.5 dB. Conv int8 on the NPU. Joins Conv c1, Relu r1. Reads x."
+    )
+
+
+def test_the_graph_is_searched(graph: BrowserPage) -> None:
+    graph.value("document.querySelector('.graph input').focus()")
+    for letter in "relu":
+        graph.press(letter)
+    assert said(graph) == "1 of 6 found; Enter goes to the next."
+    graph.press("Enter")
+    assert said(graph).startswith("ConvRelu c1:")
+
+
+def test_the_graph_is_moved_and_zoomed(graph: BrowserPage) -> None:
+    pictures = [drawn(graph)]
+    place = "document.querySelector('.graph canvas').getBoundingClientRect()"
+    x, y = graph.value(f"{{const r = {place}; [r.x + r.width / 2, r.y + 60]}}")
+    common: dict[str, Any] = {"button": "left", "clickCount": 1}
+    graph.mouse("mousePressed", x, y, **common)
+    graph.mouse("mouseMoved", x + 90, y + 70, buttons=1, button="left")
+    graph.mouse("mouseReleased", x + 90, y + 70, **common)
+    pictures.append(drawn(graph))
+    graph.mouse("mouseWheel", x, y, deltaX=0, deltaY=-300, modifiers=2)
+    pictures.append(drawn(graph))
+    graph.value("document.querySelector('.graph button[value=all]').click()")
+    pictures.append(drawn(graph))
+    assert len(set(pictures)) == 3 and pictures[3] == pictures[0]
+    scrolled = graph.value("scrollY")
+    graph.mouse("mouseWheel", x, y, deltaX=0, deltaY=-200)  # without Ctrl the page scrolls
+    graph.frame()
+    assert drawn(graph) == pictures[3] and graph.value("scrollY") <= scrolled
+
+
+def test_a_click_tells_of_a_layer(graph: BrowserPage) -> None:
+    place = "document.querySelector('.graph canvas').getBoundingClientRect()"
+    points = graph.value(f"{{const r = {place}; [r.x + r.width / 2, r.y, r.height]}}")
+    texts = set()
+    for step in range(20):
+        for kind in ("mousePressed", "mouseReleased"):
+            at = points[1] + (step + 0.5) * points[2] / 20
+            graph.mouse(kind, points[0], at, button="left", clickCount=1)
+        texts.add(said(graph).split(":")[0])
+    assert {"Input x", "ConvRelu c1", "Output y"} <= texts
+
+
+@pytest.mark.parametrize("colour", ["time", "noise", "format"])
+def test_each_colour_has_a_legend_of_its_own(colour: str, graph: BrowserPage) -> None:
+    graph.value(
+        "{const s = document.querySelector('.graph select');"
+        f"s.value = '{colour}'; s.dispatchEvent(new Event('change'))}}"
+    )
+    legend = graph.value("document.querySelector('.graph .legend').textContent")
+    expected = {"time": "0 ms", "noise": "10 dB", "format": "input or outputint8CPU"}
+    assert legend.startswith(expected[colour])
+
+
+def test_without_scripts_the_graph_is_a_table(page: BrowserPage, files: dict[str, Path]) -> None:
+    page.send("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        page.open(files["extra"])
+        assert page.value("document.querySelector('figure.graph').offsetHeight") == 0
+        assert "Relu r1" in page.value("document.body.textContent")
+    finally:
+        page.send("Emulation.setScriptExecutionDisabled", value=False)
+
+
+def test_no_other_script_runs(page: BrowserPage, files: dict[str, Path], tmp_path: Path) -> None:
+    attack = "<script>document.title = 'lost'</script><img src=x onerror=\"document.title='lost'\">"
+    (tmp_path / "a.html").write_text(files["extra"].read_text().replace("<h1>", f"{attack}<h1>"))
+    page.open(tmp_path / "a.html")
+    assert page.value("document.title") != "lost"
+    assert any("Content Security Policy" in text for text in page.complaints())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -15,6 +18,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rockpress.core.errors import ToolkitError
+from rockpress.core.results.graph_rows import GraphNode
 from rockpress.core.results.layer_rows import LayerTime
 from rockpress.core.results.model_figures import (
     QuantizationFigure,
@@ -31,6 +35,7 @@ from rockpress.core.results.sample_rows import (
 )
 from rockpress.report.documents.document import to_document
 from rockpress.report.html.charts import ChartPoint, Scale, bar, curve, interval_chart
+from rockpress.report.html.graph_layout import layered
 from rockpress.report.html.markup import joined, tag
 from rockpress.report.html.models_part import quantization_card
 from rockpress.report.html.page import to_html
@@ -63,7 +68,7 @@ class Read(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] not in ("style", "caption"):
+        if self.open and self.open[-1] not in ("style", "caption", "script"):
             self.texts.append(data)
 
     @property
@@ -96,13 +101,29 @@ def test_a_page_is_whole_and_asks_for_nothing(name: str) -> None:
     text = PAGES[name]
     read = Read(text)
     assert text.startswith("<!doctype html>\n<html lang=")
-    assert not read.all("script") and not read.all("link") and not read.all("img")
+    assert not read.all("link") and not read.all("img")
     for _, attributes in read.elements:
         assert not [key for key in attributes if key.startswith("on") or key in ("src", "style")]
         assert (attributes.get("href") or "#").startswith("#")
     assert "url(" not in text and "@import" not in text and "http://" not in text
     policy = read.all("meta", **{"http-equiv": "Content-Security-Policy"})[0]["content"]
     assert policy and "default-src 'none'" in policy
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_only_script_is_the_one_that_the_policy_names(name: str) -> None:
+    read = Read(PAGES[name])
+    policy = str(read.all("meta", **{"http-equiv": "Content-Security-Policy"})[0]["content"])
+    scripts = [script for script in read.all("script") if script.get("type") != "application/json"]
+    if name != "extra":
+        assert not read.all("script") and "script-src" not in policy
+        return
+    assert scripts == [{}]
+    text = PAGES[name].split("<script>")[1].split("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    assert policy.split("; ")[-1] == f"script-src 'sha256-{digest}'"
+    for loads in ("fetch", "XMLHttp", "import", "innerHTML", "eval", "Function", "document.write"):
+        assert loads not in text
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -336,6 +357,74 @@ def test_decibels_that_are_no_number_do_not_lose_the_page(value: float) -> None:
     text = to_html(spoilt(report(replace(GOOD, **EXTRA))))
     assert text.endswith("</html>\n")
     assert not re.search(r"\b(nan|inf)\b", " ".join(Read(text).texts))
+
+
+# The graph
+
+
+def drawn_graph(text: str) -> Any:
+    return json.loads(re.findall(r'class="graph-data">(.*?)</script>', text)[0])
+
+
+def test_the_graph_says_what_was_joined_and_what_it_costs() -> None:
+    said = Read(PAGES["extra"]).said
+    for text in (
+        "4 layers; 1 operator joined to others.",
+        "1 c1 ConvRelu Conv c1, Relu r1 0 Conv int8 on the NPU - 0.1 40.5",
+        "2 c2 Conv Conv c2 1 Conv int8 on the NPU; Conv int8 on the NPU - 0.5 31.0",
+        "3 up Resize Resize up 1 Conv int8 on the CPU - 5 -",
+        "4 cat Concat Concat cat 0, 2, 3 no row of its own - - -",
+    ):
+        assert text in said, text
+    graph = drawn_graph(PAGES["extra"])
+    kinds = [graph["kinds"][kind] for kind in graph["kind"]]
+    ends = "input or output"
+    assert kinds == [ends, "int8", "int8", "CPU", "in another layer", ends]
+    assert graph["time"] == [0.0, 0.1, 0.5, 5.0, None, None]
+    assert "graph" not in PAGES["one"].split("</style>")[1]
+
+
+def test_names_in_the_graph_end_no_script() -> None:
+    graph = (GraphNode(ATTACK, "Input"), GraphNode("</script><!--", "Conv", (ATTACK,), (0,)))
+    text = with_extra(graph=graph)
+    assert drawn_graph(text)["name"] == [xml_visible(ATTACK), "</script><!--"]
+    assert len(Read(text).all("script")) == 2
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> list[list[int]]:
+    inputs: list[list[int]] = []
+    for place in range(draw(st.integers(1, 25))):
+        reads = st.sets(st.integers(0, place - 1), max_size=3) if place else st.just(set())
+        inputs.append(sorted(draw(reads)))
+    return inputs
+
+
+@given(graphs())
+def test_nodes_are_drawn_below_what_they_read_and_beside_each_other(
+    inputs: list[list[int]],
+) -> None:
+    layout = layered(inputs)
+    for read, reader, bends in layout.edges:
+        assert len(bends) in (0, layout.layers[reader] - layout.layers[read] - 1)
+        assert layout.layers[read] < layout.layers[reader]
+    assert sorted((read, reader) for read, reader, _ in layout.edges) == sorted(
+        (read, reader) for reader, reads in enumerate(inputs) for read in reads
+    )
+    for layer in set(layout.layers):
+        row = [at for at, own in zip(layout.places, layout.layers, strict=True) if own == layer]
+        assert all(right - left > 0.999 for left, right in pairwise(sorted(row)))
+
+
+def test_a_chain_is_drawn_straight_and_what_passes_it_beside_it() -> None:
+    inputs: list[list[int]] = [[]]
+    for _ in range(50):
+        start = len(inputs) - 1
+        inputs += [[start], [start + 1], [start, start + 2]]
+    layout = layered(inputs)
+    assert max(layout.places) - min(layout.places) < 0.1
+    bends = [at for _, _, route in layout.edges for at in route]
+    assert len(bends) == 100 and min(bends) - max(layout.places) > 0.5
 
 
 # What is drawn

@@ -47,6 +47,7 @@ from rockpress.core.results.report import (
     ToolVersion,
 )
 from rockpress.core.results.sample_rows import DriftRow, MetricDetails
+from rockpress.core.validation import Malformed
 from rockpress.pipeline.check import check
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.report.documents.document import to_document, to_json
@@ -211,6 +212,14 @@ def test_what_a_newer_report_has_is_left_out(whole: Report) -> None:
     newer = json.loads(to_json(whole))
     newer["new"] = newer["targets"][0]["new"] = newer["targets"][0]["models"][0]["new"] = {}
     assert to_document(read_report(newer)) == to_document(read_report(document))
+
+
+@pytest.mark.parametrize("inputs", [[1], [7], [-1]])
+def test_a_graph_that_is_none_is_refused(whole: Report, inputs: list[int]) -> None:
+    document = json.loads(to_json(whole))
+    document["targets"][0]["graph"][1]["inputs"] = inputs
+    with pytest.raises(Malformed, match=r"graph\[1\].inputs"):
+        read_report(document)
 
 
 @pytest.mark.parametrize(

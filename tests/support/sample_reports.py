@@ -8,6 +8,7 @@ from typing import Any
 
 from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.errors import ToolkitError
+from rockpress.core.results.graph_rows import GraphNode
 from rockpress.core.results.layer_rows import Feed, FeedInput, FeedOutput, LayerRow
 from rockpress.core.results.model_figures import (
     NOTHING_COMPARED,
@@ -145,7 +146,16 @@ def worse(
     )
 
 
+GRAPH = (
+    GraphNode("x", "Input", layers=(0,)),
+    GraphNode("c1", "ConvRelu", ("Conv c1", "Relu r1"), (0,), (1,), 40.5),
+    GraphNode("c2", "Conv", ("Conv c2",), (1,), (2, 3), 31.0),
+    GraphNode("up", "Resize", ("Resize up",), (1,), (20,)),
+    GraphNode("cat", "Concat", ("Concat cat",), (0, 2, 3)),
+    GraphNode("y", "Output", (), (4,)),
+)
 EXTRA: dict[str, Any] = {
+    "graph": GRAPH,
     "drift": (
         drifted("pruned", None, 0.91, -0.01, 19.8, 19.8),
         drifted("quantized", "c1", None, None, 31.2, -8.4),
