@@ -15,6 +15,7 @@ from .graph_part import plain_name
 from .markup import Markup
 
 _SHOWN = 12
+_NOTICED = 0.01  # of the whole: a layer that lost less is not told of
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ def layers_card(target: TargetReport) -> Markup | None:
     title = "Where the milliseconds go" if unit.in_ms else "Where the cycles go"
     note = _bounds(timed, unit)
     if before:
+        note += _slower(timed, unit, before)
         note += f" All layers of the original model take {unit.plain(sum(before.values()))}."
     colours = _colours(timed, bool(before))
     return card(title, colours, *rows[:_SHOWN], _tail(timed, rows, unit), note=note)
@@ -70,15 +72,33 @@ def _colours(timed: Sequence[LayerRow], has_before: bool) -> Markup | None:
 def _row(layer: LayerRow, unit: _Unit, most: float, before: dict[str, float]) -> Markup:
     value = unit.of(layer)
     drawn = [bar(value / most, "cpu" if layer.runs_on == "CPU" else "after")]
-    if plain_name(layer.name) in before:
-        drawn.insert(0, bar(before[plain_name(layer.name)] / most, "before"))
+    earlier = before.get(plain_name(layer.name))
+    if earlier is not None:
+        drawn.insert(0, bar(earlier / most, "before"))
     about = [layer.op, _shape(layer.output_shapes), layer.dtype.lower()]
     if layer.bound:
         about.append(f"bound by {_bound(layer.bound)}")
     if layer.sparse_ratio:
         about.append(f"{layer.sparse_ratio:.0%} of its weights left out (2:4)")
+    if earlier is not None:
+        about.append(f"{unit.plain(earlier)} before")
     name = layer.name.partition(":")[2] or layer.name
     return layer_row(name, " · ".join(filter(None, about)), drawn, unit.text(value))
+
+
+def _slower(timed: Sequence[LayerRow], unit: _Unit, before: dict[str, float]) -> str:
+    """Return which layers take more than they did, the one that lost most first."""
+    changes = [
+        (unit.of(layer) - before[plain_name(layer.name)], layer.name.partition(":")[2])
+        for layer in timed
+        if plain_name(layer.name) in before
+    ]
+    slower = [pair for pair in changes if pair[0] > _NOTICED * unit.total]
+    if not slower:
+        return ""
+    lost, name = max(slower)
+    layers = "1 layer takes" if len(slower) == 1 else f"{len(slower)} layers take"
+    return f" {layers} more than before, most {name}: {unit.plain(lost)} more."
 
 
 def _shape(shapes: Sequence[Shape]) -> str:

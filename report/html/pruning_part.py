@@ -14,6 +14,7 @@ from .elements import card, data_table, folded, layer_row
 from .markup import Markup, tag
 
 _SHOWN = 12
+_FLAT = 0.0005  # of likenesses that differ less, the errors tell more
 
 
 def pruning_card(figure: PruningFigure | None) -> Markup | None:
@@ -47,18 +48,25 @@ def _trade_off(figure: PruningFigure) -> Markup | None:
         return None
     chosen = min(steps, key=lambda step: abs(step.cost_ratio - budget_ratio))
     measure, budget = figure.measure, figure.budget
+    likenesses = {step.likeness for step in steps}
+    is_flat = max(likenesses) - min(likenesses) < _FLAT
     points = [
         ChartPoint(
             step.cost_ratio,
-            step.likeness,
-            f"{budget} {step.cost_ratio - 1:+.1%}: {measure} {step.likeness:.3f}",
+            step.error if is_flat else step.likeness,
+            f"{budget} {step.cost_ratio - 1:+.1%}: {measure} {step.likeness:.3f}, "
+            f"error {step.error:.2g}",
             step is chosen,
         )
         for step in steps
     ]
-    title = f"{measure} against {budget} at {len(points)} widths of the model"
-    drawn = curve(title, points, (f"{budget} over unpruned", f"{measure}, at least"))
+    drawn_measure = "estimated error" if is_flat else measure
+    title = f"{drawn_measure} against {budget} at {len(points)} widths of the model"
+    names = f"{budget} over unpruned", drawn_measure if is_flat else f"{measure}, at least"
+    drawn = curve(title, points, names)
     note = "What more or less pruning would leave; the large point is the budget."
+    if is_flat:
+        note += f" The {measure} on those samples is {max(likenesses):.3g} at every point."
     return tag("div", drawn, tag("p", note, class_="muted small"))
 
 

@@ -23,6 +23,7 @@ from rockpress.core.results.layer_rows import LayerTime
 from rockpress.core.results.model_figures import (
     QuantizationFigure,
 )
+from rockpress.core.results.pruning_figures import CurvePoint
 from rockpress.core.results.report import (
     GateFigure,
     Report,
@@ -324,6 +325,12 @@ def test_layers_before_and_after() -> None:
     text = with_extra(reference_layers=before)
     assert "the original model, compiled as it is the result on the CPU" in Read(text).said
     assert "All layers of the original model take 76.000 ms." in Read(text).said
+    assert "compute · 7.600 ms before" in Read(text).said and "more than" not in Read(text).said
+    faster = tuple(replace(one, ms=0.01) for one in before)
+    assert (
+        "17 layers take more than before, most c19: 1.890 ms more."
+        in Read(with_extra(reference_layers=faster)).said
+    )
     assert text.count('class="before" width="100.00%"') > PAGES["one"].count(
         'class="before" width="100.00%"'
     )
@@ -445,8 +452,18 @@ def test_the_page_shows_what_pruning_cut_and_the_trade_off() -> None:
     ):
         assert text in read.said, text
     part = PAGES["one"].split("<h3>Pruning")[1].split("Quantization")[0]
-    assert re.findall(r'r="7"><title>(.*?)<', part) == ["cycles -40.0%: agreement 0.970"]
+    assert re.findall(r'r="7"><title>(.*?)<', part) == ["cycles -40.0%: agreement 0.970, error 0.1"]
     assert widths(part, "after") == [75.0, 25.0]
+
+
+def test_a_flat_curve_of_likeness_gives_way_to_the_errors() -> None:
+    assert GOOD.pruning is not None
+    errors = zip((0.9, 0.6, 0.5), (0.01, 0.04, 0.09), strict=True)
+    curve = tuple(CurvePoint(cost, error, 1.0) for cost, error in errors)
+    text = with_extra(pruning=replace(GOOD.pruning, curve=curve))
+    assert "estimated error against cycles at 3 widths of the model" in text
+    assert "The agreement on those samples is 1 at every point." in text
+    assert "<span>0.09</span>" in text
 
 
 def test_bars_are_as_long_as_their_values() -> None:
