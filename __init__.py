@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .pipeline.convert_file import convert_file as convert_file
     from .pipeline.convert_file import convert_files as convert_files
     from .pipeline.options.check_options import Gates as Gates
+    from .pipeline.predict_file import predict as predict
     from .pipeline.prune_file import prune_file as prune_file
     from .pipeline.quantize_file import quantize_file as quantize_file
     from .pipeline.recipes.recipe import Recipe as Recipe
@@ -43,6 +44,7 @@ _PUBLIC = {
     "convert_file": ".pipeline.convert_file",
     "convert_files": ".pipeline.convert_file",
     "make_recipe": ".pipeline.recipes.recipe",
+    "predict": ".pipeline.predict_file",
     "prune_file": ".pipeline.prune_file",
     "quantize_file": ".pipeline.quantize_file",
     "read_jobs": ".pipeline.recipes.recipe_file",

@@ -1,10 +1,14 @@
-"""Inputs with a batch above 1: how many samples fill them, and the shape of each."""
+"""From samples to an input's batch: how many fill it, and each in the shape of a row."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..core.types import Shape
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import SamplesError
+from ..core.types import Array, Shape
 from .sources.source_types import Source, TensorSource
 
 
@@ -31,3 +35,24 @@ def batch_of(source: Source, inputs: Mapping[str, Shape]) -> int:
         if not all(shape in rows or (shape[:1] == (1,) and shape[1:] in rows) for shape in shapes):
             return 1
     return lengths.pop()
+
+
+def fitted_tensor(value: Array, shape: Shape, name: str, sample: str) -> Array:
+    """Return one sample with its batch axis, floats and bytes as float32. Raises SamplesError."""
+    is_row = value.shape == shape[1:] and shape[:1] in ((), (1,))
+    if value.shape != shape and not is_row:
+        raise SamplesError(
+            f"{sample}: the sample has the shape {value.shape}, but input {name!r} takes {shape}",
+            "save the samples in the model's own layout, one sample at an index",
+        )
+    batch = value.reshape(shape)
+    if batch.dtype.kind != "f" and batch.dtype != np.uint8:
+        return np.array(batch)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused below
+        single: NDArray[np.float32] = batch.astype(np.float32)
+    if not np.isfinite(single).all():
+        raise SamplesError(
+            f"{sample}: the sample for input {name!r} holds NaN or infinite values",
+            "leave the sample out, or save it again",
+        )
+    return single

@@ -20,7 +20,7 @@ _RESIZES_ELSEWHERE = {
     "pad": "letterbox",
 }
 _COLORS_ELSEWHERE = dict.fromkeys(("grey", "grayscale", "greyscale", "l", "mono"), "gray")
-_VERBS = "run prune quantize convert check"
+_VERBS = "run prune quantize convert check predict"
 
 
 @dataclass(frozen=True)

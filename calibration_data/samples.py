@@ -10,12 +10,11 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..core.diagnostics import option
 from ..core.errors import OptionError, SamplesError
 from ..core.types import Array, Shape
-from .batches import batch_of, row_shape
+from .batches import batch_of, fitted_tensor, row_shape
 from .image_inputs import preprocess_for
 from .images.geometry import ImagePlacement, Pixels, placement
 from .preprocess import Preprocess
@@ -94,6 +93,19 @@ class Samples:
             return None
         pixels = self._pixels(self.preprocess, int(self.indices[index]))
         return pixels[..., ::-1] if self.preprocess.color == "bgr" else pixels
+
+    def original(self, index: int) -> Pixels | None:
+        """Return an image as its source holds it, uint8 (H, W, 1), (H, W, 3) RGB or RGBA, or None.
+
+        Raises SamplesError.
+        """
+        if not isinstance(self.source, ImageSource):
+            return None
+        return self.source.image(int(self.indices[index]))
+
+    def placement(self, index: int) -> ImagePlacement:
+        """Return where the image of a sample lies in the model's input. Raises SamplesError."""
+        return self._placement(int(self.indices[index]))
 
     @property
     def npu_preprocess(self) -> Preprocess | None:
@@ -224,7 +236,23 @@ def open_samples(
     The first sample is read, so that what does not fit the model shows at once. Raises
     SamplesError or OptionError.
     """
-    source = open_source(path)
+    samples = bind_source(open_source(path), path, inputs, preprocessing, completed)
+    chosen = samples if count is None else samples.take(count, seed)
+    chosen.feeds(0)
+    return chosen
+
+
+def bind_source(
+    source: Source,
+    path: Path,
+    inputs: Mapping[str, Shape],
+    preprocessing: Preprocessing = DEFAULT_PREPROCESSING,
+    completed: Callable[[TensorSource], TensorSource] = lambda source: source,
+) -> Samples:
+    """Return all samples of a source for a model, as ``open_samples``; messages name ``path``.
+
+    Raises SamplesError or OptionError.
+    """
     preprocess: Preprocess | None = None
     batch = batch_of(source, inputs)
     if isinstance(source, ImageSource):
@@ -235,10 +263,7 @@ def open_samples(
         source = completed(source)
         _check_names(source, inputs, path)
     indices = np.arange(len(source), dtype=np.int64)
-    samples = Samples(source, dict(inputs), preprocess, indices, batch)
-    chosen = samples if count is None else samples.take(count, seed)
-    chosen.feeds(0)
-    return chosen
+    return Samples(source, dict(inputs), preprocess, indices, batch)
 
 
 def _check_tensor_options(path: Path, preprocessing: Preprocessing) -> None:
@@ -260,24 +285,3 @@ def _check_names(source: TensorSource, inputs: Mapping[str, Shape], path: Path) 
         "save an .npz with an array for each input, under the input's name; of a stream the frames "
         "alone, as the model gives its states",
     )
-
-
-def fitted_tensor(value: Array, shape: Shape, name: str, sample: str) -> Array:
-    """Return one sample with its batch axis, floats and bytes as float32. Raises SamplesError."""
-    is_row = value.shape == shape[1:] and shape[:1] in ((), (1,))
-    if value.shape != shape and not is_row:
-        raise SamplesError(
-            f"{sample}: the sample has the shape {value.shape}, but input {name!r} takes {shape}",
-            "save the samples in the model's own layout, one sample at an index",
-        )
-    batch = value.reshape(shape)
-    if batch.dtype.kind != "f" and batch.dtype != np.uint8:
-        return np.array(batch)
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused below
-        single: NDArray[np.float32] = batch.astype(np.float32)
-    if not np.isfinite(single).all():
-        raise SamplesError(
-            f"{sample}: the sample for input {name!r} holds NaN or infinite values",
-            "leave the sample out, or save it again",
-        )
-    return single

@@ -25,6 +25,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "rockpress check model.onnx model.rknn --eval labelled/ --min-retention 0.98",
         "rockpress check model.onnx int8.onnx --calib images/ --report check.html",
     ),
+    "predict": (
+        "rockpress predict model.onnx images/ -o drawn/",
+        "rockpress predict model.onnx images/ --against model.rknn -o drawn/",
+        "rockpress predict model.onnx cat.jpg --top 3 --json",
+    ),
     "inspect": (
         "rockpress inspect model.onnx",
         "rockpress inspect model.onnx --target rk3588 --top 5",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,18 +11,16 @@ from ..accuracy.runners import run_onnxruntime, sample_rows
 from ..calibration_data.samples import Samples
 from ..convert.chips.targets import find_target
 from ..convert.convert import Conversion, convert, with_scale
-from ..convert.manifest import Manifest, is_of, manifest_path, read_manifest, verify_files
 from ..convert.toolkit.environment import toolkit_version
-from ..core.diagnostics import Diagnostic, option
-from ..core.errors import ModelError, OptionError
-from ..core.graphs.model import is_qdq, load_model, require_model_file
+from ..core.diagnostics import option
+from ..core.errors import OptionError
+from ..core.graphs.model import is_qdq, require_model_file
 from ..core.progress import SILENT, Progress
 from ..core.results.model_figures import LatencyScale, ModelRow, Ratios
 from ..core.results.report import Report, TargetReport, ToolVersion
 from ..core.results.sample_rows import RobustnessRow
 from ..core.types import Array
 from ..core.version import rockpress_version
-from ..quantize.rendering.plan import read_plan
 from ..report.documents.report_reader import metric_details
 from .candidate_feeds import (
     require_same_calibration,
@@ -43,6 +40,7 @@ from .figures.robustness import robustness_of
 from .filled_recipe import fill_recipe
 from .inputs import open_both
 from .measured_scales import measured_scales
+from .rebuilding import Rebuildable, open_rebuildable, version_warnings
 from .recipes.recipe import Recipe, recipe_document
 from .requirements import require_latency, require_measurable
 from .run import rendered
@@ -50,20 +48,7 @@ from .samples.input_sets import require_one_shape
 from .samples.ready_model import ReadyModel, ready_candidate, ready_model
 from .stages.baseline import measure_baseline, onnx_row
 from .stages.stage_log import StageLog
-from .tasks.converting import NpuFeeds, conversion_request, require_toolkit
-from .tasks.plan_handover import ranges_of
-
-# what our own files say completely; the toolkit's own quantizers need their samples again
-_OWN = ("qdq", "float16")
-
-
-@dataclass(frozen=True)
-class _Rebuildable:
-    """A ``.rknn`` by what it is built from again."""
-
-    manifest: Manifest
-    source: Path
-    plan: Path | None
+from .tasks.converting import NpuFeeds
 
 
 @dataclass(frozen=True)
@@ -90,14 +75,14 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
     ready = ready_model(recipe.model, recipe.shape)
     calib, evaluation = open_both(ready, recipe)
     opened = _open_candidate(candidate, calib, evaluation, recipe)
-    target = opened.manifest.target if isinstance(opened, _Rebuildable) else None
+    target = opened.manifest.target if isinstance(opened, Rebuildable) else None
     scale = _scale(recipe, target, progress)
     require_comparable(last, recipe, [target])
     _require_runnable(recipe, opened)
     log = StageLog(progress)
     base = measure_baseline(ready, calib, evaluation, recipe, log)
     with log.stage("candidate"):
-        if isinstance(opened, _Rebuildable):
+        if isinstance(opened, Rebuildable):
             measured = _simulated(candidate, opened, calib, evaluation, recipe, scale, progress)
         else:
             measured = _run_onnx(opened, evaluation, progress)
@@ -142,34 +127,19 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
 
 def _open_candidate(
     candidate: Path, calib: Samples | None, evaluation: Samples, recipe: Recipe
-) -> ReadyModel | _Rebuildable:
+) -> ReadyModel | Rebuildable:
     """Find out before anything runs whether the candidate can be compared."""
     if candidate.suffix.lower() != ".rknn":
         ready = ready_candidate(candidate, recipe.shape)
         require_same_inputs(candidate, tuple(ready.inputs), evaluation)
         return ready
-    if not candidate.is_file():
-        raise ModelError(f"{candidate}: the file does not exist", "give the path of a .rknn file")
-    require_toolkit(recipe.toolkit.toolkit_python)
-    manifest = read_manifest(manifest_path(candidate))
-    if not is_of(manifest, candidate):
-        raise ModelError(
-            f"{candidate} is not the file that {manifest_path(candidate).name} was written for: it "
-            "was changed, cut short or replaced",
-            "convert the model again, or keep each .rknn with its own manifest",
-        )
-    files = verify_files(manifest, candidate.parent)
+    opened = open_rebuildable(candidate, recipe.toolkit)
+    manifest = opened.manifest
     require_same_inputs(candidate, tuple(feed.name for feed in manifest.inputs), evaluation)
     require_same_feed(manifest, evaluation, candidate)
-    if manifest.quantization not in _OWN:
+    if not opened.is_own:
         require_same_calibration(manifest, calib, candidate)
-    source = files.get("intended") or files.get("model")
-    if source is None:
-        raise ModelError(
-            f"{manifest_path(candidate)}: names no model to build the .rknn from again",
-            "convert the model again",
-        )
-    return _Rebuildable(manifest, source, files.get("plan"))
+    return opened
 
 
 def _scale(recipe: Recipe, target: str | None, progress: Progress) -> LatencyScale | None:
@@ -192,11 +162,11 @@ def _scale(recipe: Recipe, target: str | None, progress: Progress) -> LatencySca
     return scale
 
 
-def _require_runnable(recipe: Recipe, opened: ReadyModel | _Rebuildable) -> None:
+def _require_runnable(recipe: Recipe, opened: ReadyModel | Rebuildable) -> None:
     """Raise OptionError where ONNX Runtime, which robustness is measured in, cannot run it."""
     if not recipe.check.robustness or isinstance(opened, ReadyModel):
         return
-    if opened.manifest.quantization not in _OWN:
+    if not opened.is_own:
         raise OptionError(
             f"{option('robustness')}: the .rknn was quantized by the toolkit "
             f"({opened.manifest.quantization})"
@@ -221,47 +191,19 @@ def _run_onnx(ready: ReadyModel, samples: Samples, progress: Progress) -> _Measu
 
 def _simulated(
     candidate: Path,
-    opened: _Rebuildable,
+    opened: Rebuildable,
     calib: Samples | None,
     evaluation: Samples,
     recipe: Recipe,
     scale: LatencyScale | None,
     progress: Progress,
 ) -> _Measured:
-    quantization = opened.manifest.quantization
-    own = quantization in _OWN
-    hybrid = opened.plan if quantization == "hybrid" else None
-    ranges = ranges_of(read_plan(hybrid), load_model(opened.source)) if hybrid else None
-
-    target, preprocess = find_target(opened.manifest.target), evaluation.npu_preprocess
-    request = replace(
-        conversion_request(recipe.toolkit, opened.source, None, target, preprocess),
-        quantization="auto" if own else quantization,
-        dtype=None if own else opened.manifest.dtype,
-        calibration=() if own or calib is None else NpuFeeds(calib),
-        simulate=NpuFeeds(evaluation),
-        plan=ranges,
-        level=opened.manifest.level,
-        disabled=opened.manifest.disabled,
-        sparse=opened.manifest.sparse,
-        rknn_batch_size=opened.manifest.rknn_batch_size,
-        input_sets=opened.manifest.input_sets,
-        config=opened.manifest.config,
-    )
+    request = opened.request(recipe.toolkit, evaluation.npu_preprocess, calib, NpuFeeds(evaluation))
     conversion = with_scale(convert(request, progress), scale)
-    warnings = (*_version_warnings(opened.manifest, conversion), *conversion.warnings)
+    warnings = (*version_warnings(opened.manifest, conversion), *conversion.warnings)
     conversion = replace(conversion, warnings=warnings)
     size = candidate.stat().st_size
     row = replace(compiled_row("rknn", str(candidate), conversion), bytes=size)
     outputs = sample_rows(list(conversion.outputs or ()), evaluation)
-    return _Measured(row, outputs, opened.source, quantization == "qdq", conversion)
-
-
-def _version_warnings(manifest: Manifest, rebuilt: Conversion) -> Iterator[Diagnostic]:
-    if rebuilt.toolkit != manifest.toolkit:
-        yield Diagnostic(
-            "toolkit-other-version",
-            f"the .rknn was made by rknn-toolkit2 {manifest.toolkit}, and what is compared was "
-            f"built again by {rebuilt.toolkit}",
-            f"name a Python that has {manifest.toolkit} with {option('toolkit-python')}",
-        )
+    is_qdq_model = opened.manifest.quantization == "qdq"
+    return _Measured(row, outputs, opened.source, is_qdq_model, conversion)

@@ -90,7 +90,7 @@ def _is_single(view: ModelView, recipe: Recipe) -> bool:
 
 def _cut_options(cut: Cut | None, verb: str) -> dict[str, object]:
     """Return the options of the verb that end a model, by their names."""
-    if cut is None:
+    if cut is None or verb == "predict":  # what is only shown is not made for a chip
         return {}
     names = {described.name for described in options_of(verb)}
     options = {"outputs": list(cut.outputs), **cut.options}

@@ -27,7 +27,9 @@ _TOP = 20  # layers in the table; the dearest come first and should not scroll a
 Top = Annotated[
     int,
     typer.Option(
-        metavar="N", parser=word_reader("top", Whole(1)), help="Show the N dearest layers."
+        metavar="N",
+        parser=word_reader("top", Whole(1)),
+        help="How many to show: layers, or classes of a classifier.",
     ),
 ]
 Tensors = Annotated[

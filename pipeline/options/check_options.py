@@ -14,7 +14,7 @@ from ...core.options import Options, opt
 
 Confidence = Literal["point", "lower"]
 
-_MEASURING = "run check prune quantize"
+_MEASURING = "run check prune quantize predict"
 
 
 def _metric_names() -> tuple[str, ...]:

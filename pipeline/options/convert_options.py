@@ -24,7 +24,7 @@ def _every_scheme() -> tuple[str, ...]:
 
 
 _KNOWS_CORES = hasattr(os, "sched_getaffinity")  # those that this process may use
-_BUILDS = "run convert check inspect"
+_BUILDS = "run convert check predict inspect"
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class ToolkitOptions(Options):
         "How many targets to build at once, and how many processes simulate one. A target that "
         f"fails for want of memory in its share of {option('memory-limit')} is built again alone "
         "with all of it.",
-        "run convert check",
+        "run convert check predict",
         default="1 target, one process a core",
     )
 

@@ -57,6 +57,6 @@ class FamilyOptions(Options):
         AUTO,
         FamilyName(family_names),
         "Take what is not given of these, and the metric, from the model's family.",
-        "run prune quantize convert check inspect",
+        "run prune quantize convert check predict inspect",
         default="auto, the family that the model is recognised to be of",
     )

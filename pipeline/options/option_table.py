@@ -13,6 +13,7 @@ from .check_options import CheckOptions, Gates, MetricOptions
 from .convert_options import ConvertOptions, ToolkitOptions
 from .family_options import FamilyOptions
 from .latency_options import LatencyOptions
+from .predict_options import PredictOptions
 from .prune_options import DistilOptions, PruneOptions
 from .quantize_options import ExplainOptions, QuantizeOptions
 from .run_options import RunOptions
@@ -34,6 +35,7 @@ GROUPS: Mapping[str, type[Options]] = {
     "latency": LatencyOptions,
     "toolkit": ToolkitOptions,
     "check": CheckOptions,
+    "predict": PredictOptions,
     "run": RunOptions,
 }
 # what options stand under, in the order of need; commands put their own under the last

@@ -33,7 +33,7 @@ class RunOptions(Options):
         0,
         Whole(0),
         "For all that is random.",
-        "run check prune quantize convert",
+        "run check prune quantize convert predict",
         heading="Toolkit and machine",
     )
     allow: tuple[str, ...] = opt(

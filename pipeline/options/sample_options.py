@@ -18,7 +18,7 @@ from ...core.shape_kinds import InputShapes, Shapes, Size
 if TYPE_CHECKING:
     from ...core.types import Shape
 
-_MODEL_VERBS = "run prune quantize convert check inspect"
+_MODEL_VERBS = "run prune quantize convert check predict inspect"
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,13 @@ class SampleOptions(Options):
         File(suffixes=(".txt", ".csv", ".npy", ".npz")),
         "Samples to calibrate with. No labels needed: folder of images, list file, CSV, "
         ".npy or .npz.",
-        "run prune quantize convert check",
+        "run prune quantize convert check predict",
     )
     calib_count: int = opt(
-        128, Whole(1), "How many samples to calibrate with.", "run prune quantize convert check"
+        128,
+        Whole(1),
+        "How many samples to calibrate with.",
+        "run prune quantize convert check predict",
     )
     eval: Path | None = opt(
         None,

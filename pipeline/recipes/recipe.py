@@ -20,6 +20,7 @@ from ..options.convert_options import ConvertOptions, ToolkitOptions
 from ..options.family_options import FamilyOptions
 from ..options.latency_options import LatencyOptions
 from ..options.option_table import GROUPS, homes_of, meant_flag, options_of, renamed
+from ..options.predict_options import PredictOptions
 from ..options.prune_options import DistilOptions, PruneOptions
 from ..options.quantize_options import ExplainOptions, QuantizeOptions
 from ..options.run_options import RunOptions
@@ -58,6 +59,7 @@ class Recipe:
     latency: LatencyOptions = LatencyOptions()
     toolkit: ToolkitOptions = ToolkitOptions()
     check: CheckOptions = CheckOptions()
+    predict: PredictOptions = PredictOptions()
     cache: Cache | None = None
     explicit: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 

@@ -14,7 +14,8 @@ from ...calibration_data.hygiene import sample_warnings
 from ...calibration_data.image_inputs import preprocess_for
 from ...calibration_data.preprocess import Preprocess
 from ...calibration_data.preprocessing import Preprocessing
-from ...calibration_data.samples import Samples, open_samples
+from ...calibration_data.samples import Samples, bind_source, open_samples
+from ...calibration_data.sources.source_types import Source
 from ...core.diagnostics import Diagnostic, option
 from ...core.errors import OptionError
 from ...core.graphs.determinism import require_deterministic
@@ -81,6 +82,12 @@ class ReadyModel:
         """
         rolled = partial(with_states, model=self.model)
         samples = open_samples(path, self.inputs, preprocessing, count, seed, rolled)
+        return samples.in_order_of(names_in(self.original))
+
+    def bound(self, source: Source, path: Path, preprocessing: Preprocessing) -> Samples:
+        """Return all samples of a source that is opened already, as ``samples`` does."""
+        rolled = partial(with_states, model=self.model)
+        samples = bind_source(source, path, self.inputs, preprocessing, rolled)
         return samples.in_order_of(names_in(self.original))
 
     def preprocess(self, preprocessing: Preprocessing) -> Preprocess:

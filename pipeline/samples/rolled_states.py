@@ -13,7 +13,7 @@ from tempfile import TemporaryFile
 import numpy as np
 from onnx import ModelProto, helper
 
-from ...calibration_data.samples import fitted_tensor
+from ...calibration_data.batches import fitted_tensor
 from ...calibration_data.sources.source_types import TensorSource
 from ...calibration_data.stream_states import StreamStates
 from ...core.passes.prepare import fixed_input_shapes

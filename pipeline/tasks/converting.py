@@ -32,6 +32,21 @@ class NpuFeeds:
         return self.samples.digest()
 
 
+@dataclass(frozen=True)
+class PreparedFeeds:
+    """What a model without mean and std inside is fed of ``samples``: prepared values."""
+
+    samples: Samples
+
+    def __iter__(self) -> Iterator[Sample]:
+        samples = self.samples.grouped()
+        return (samples.feeds(index) for index in range(len(samples)))
+
+    def digest(self) -> str:
+        """Return the digest of the samples, which decide it."""
+        return self.samples.digest()
+
+
 def conversion_request(
     options: ToolkitOptions,
     model: Path,

@@ -12,6 +12,7 @@ from ...core.diagnostics import Diagnostic
 from ...core.errors import RockpressError
 from ...core.results.graph_rows import GraphNode
 from ...core.results.model_figures import LatencyFigure
+from ...core.results.predictions import PredictedMap, PredictedObject, PredictedOutputs
 from ...core.results.report import GateFigure, Judgement, Report, TargetReport
 from ...core.results.sample_rows import ChangedSample, ClassRow, MetricDetails
 from ..text.escape import json_visible
@@ -33,6 +34,8 @@ WHEN_THERE = {
     MetricDetails: ("classes", "confusions"),
 }
 NEVER = {ChangedSample: ("image", "is_drawn"), Diagnostic: ("severity", "subject")}
+# arrays of what is no report's
+_ARRAYS = {PredictedObject: ("mask",), PredictedMap: ("pixels",), PredictedOutputs: ("values",)}
 _VARYING = ("seconds", "path")
 
 
@@ -105,10 +108,11 @@ def _record(value: Any) -> dict[str, Any]:
     kind = type(value)
     # a metric may have counted and found no confusion, which is not to have none of that kind
     nothing = (None,) if kind is MetricDetails else (None, ())
+    never = (*NEVER.get(kind, ()), *_ARRAYS.get(kind, ()))
     record = {}
     for name in (field.name for field in fields(value)):
         item = getattr(value, name)
-        optional, hidden = name in WHEN_THERE.get(kind, ()), name in NEVER.get(kind, ())
+        optional, hidden = name in WHEN_THERE.get(kind, ()), name in never
         if not hidden and not (optional and item in nothing):
             record[NAMES.get(name, name)] = plain(item)
     more = record.pop("more") if kind is MetricDetails else {}

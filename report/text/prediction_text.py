@@ -25,13 +25,13 @@ def prediction_lines(prediction: Prediction) -> list[str]:
     """Return a prediction in lines, the most telling first."""
     match prediction:
         case PredictedClasses(classes):
-            return _columns((each.name, f"{each.score:.3f}") for each in classes) or ["no class"]
+            return aligned((each.name, f"{each.score:.3f}") for each in classes) or ["no class"]
         case PredictedObjects(objects):
-            return [_counted_objects(objects), *_columns(map(_object_cells, objects))]
+            return [_counted_objects(objects), *aligned(map(_object_cells, objects))]
         case PredictedText(text, confidence):
             return [f'"{text}"  {confidence:.3f}']
         case PredictedMap(shares):
-            return _columns((each.name, f"{each.share:.1%}") for each in shares)
+            return aligned((each.name, f"{each.share:.1%}") for each in shares)
         case PredictedSpeech():
             return speech_lines(prediction)
         case PredictedNumbers(values):
@@ -39,7 +39,7 @@ def prediction_lines(prediction: Prediction) -> list[str]:
             rest = len(values) - _NUMBERS
             return [shown + (f"  and {rest} more" if rest > 0 else "")]
         case PredictedOutputs(outputs):
-            return _columns(
+            return aligned(
                 (each.name, "x".join(map(str, each.shape)) or "one number", _range(each))
                 for each in outputs
             )
@@ -56,9 +56,14 @@ def _counted_objects(objects: Iterable[PredictedObject]) -> str:
 
 
 def _object_cells(each: PredictedObject) -> tuple[str, ...]:
-    left, top, right, bottom = (f"{value:.0f}" for value in each.box)
     points = counted(len(each.keypoints), "key point") if each.keypoints else ""
-    return each.name, f"{each.score:.3f}", f"{left},{top} to {right},{bottom}", points
+    return each.name, f"{each.score:.3f}", place_text(each), points
+
+
+def place_text(each: PredictedObject) -> str:
+    """Return the corners of an object's box, in whole pixels."""
+    left, top, right, bottom = (f"{value:.0f}" for value in each.box)
+    return f"{left},{top} to {right},{bottom}"
 
 
 def speech_lines(prediction: PredictedSpeech) -> list[str]:
@@ -73,7 +78,7 @@ def speech_lines(prediction: PredictedSpeech) -> list[str]:
     ]
 
 
-def _columns(rows: Iterable[tuple[str, ...]]) -> list[str]:
+def aligned(rows: Iterable[tuple[str, ...]]) -> list[str]:
     """Return rows of cells under one another."""
     table = list(rows)
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]

@@ -374,7 +374,7 @@ def test_completion_script(shell: str) -> None:
 
 @SHELLS
 def test_completion_of_a_command(shell: str) -> None:
-    assert completed(shell, "rockpress", "pr") == ["prune"]
+    assert completed(shell, "rockpress", "pru") == ["prune"]
 
 
 @SHELLS

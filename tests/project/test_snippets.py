@@ -17,7 +17,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from importlib import import_module
 from importlib.metadata import files
 from importlib.util import find_spec
@@ -35,6 +35,7 @@ from ruamel.yaml import YAML
 
 from commands import Run
 from graphs import model_of
+from rockpress.accuracy.prediction_difference import difference_of
 from rockpress.accuracy.retention import Retention, too_few_samples
 from rockpress.cli.main import COMMANDS
 from rockpress.convert.latency.coefficients import Coefficients
@@ -51,10 +52,13 @@ from rockpress.core.results import (
     sample_rows,
 )
 from rockpress.core.results.model_figures import LatencyFigure, ModelRow, Ratios, RetentionFigure
+from rockpress.core.results.prediction_rows import PredictionReport, SamplePrediction
+from rockpress.core.results.predictions import PredictedClasses, ScoredClass
 from rockpress.pipeline.recipes.recipe_file import read_jobs
 from rockpress.pipeline.stages.stage_list import STAGES
 from rockpress.report.documents.document import NAMES, to_document
 from rockpress.report.text.changes import changes_lines
+from rockpress.report.text.difference_text import sample_lines, summary_line
 from rockpress.report.text.verdict import judgement_text
 
 ROOT = Path(__file__).parents[2]
@@ -75,6 +79,7 @@ SUPPOSED = {
     "measured.md": ["old.onnx", "new.onnx"],
     "ocr.md": ["det.onnx", "rec.onnx", "pages/images/", "lines/"],
     "recipe.md": ["detector.onnx", "reader.onnx"],
+    "predict.md": ["build/rk3588/model.rknn"],
     "report.md": ["build/rk3588/model.rknn"],
     "toolkit-versions.md": ["tk232/bin/python"],
     "yolo.md": ["yolo.onnx", "frames/", "val/"],
@@ -279,6 +284,28 @@ def is_said(message: str) -> bool:
     return any(re.fullmatch(one, text) for path in near for one in wordings(path) for text in said)
 
 
+def differences_shown(text: str) -> None:
+    """What predict says of two classifiers: a line a sample, and how many differ."""
+    *rows, last = text.splitlines()
+
+    def row_of(line: str) -> SamplePrediction:
+        match = re.fullmatch(r"(.*): class (\d) (\d\.\d\d) -> class (\d) (\d\.\d\d)", line)
+        assert match, line
+        first, second = (
+            PredictedClasses((ScoredClass(int(index), f"class {index}", float(score)),))
+            for index, score in (match.group(2, 3), match.group(4, 5))
+        )
+        difference = difference_of(first, second, 0)
+        assert sample_lines(SamplePrediction(match[1], first, second, difference)) == [line]
+        return SamplePrediction(match[1], first, second, difference)
+
+    samples = [row_of(line) for line in rows]
+    same = difference_of(samples[0].prediction, samples[0].prediction, 0)
+    samples += [replace(samples[0], difference=same)] * (1000 - len(rows))
+    report = PredictionReport(Path("a"), Path("b"), "top1", 0, tuple(samples))
+    assert summary_line(report) == last
+
+
 def plan_shown(text: str) -> None:
     """What a dry run says: a line a stage, with words of its own."""
     sources = [ROOT / "pipeline" / "dry_run.py", *(ROOT / "pipeline" / "stages").glob("*.py")]
@@ -311,7 +338,7 @@ def document(text: str) -> None:
     )
     kinds = {kind for module in modules for kind in vars(module).values() if is_dataclass(kind)}
     names = {NAMES.get(field.name, field.name) for kind in kinds for field in fields(kind)}
-    names -= {"image", "more", "severity", "subject"}  # which the document lacks
+    names -= {"image", "is_drawn", "more", "severity", "subject"}  # which the document lacks
     assert names <= named, names - named
 
 
@@ -380,6 +407,7 @@ SHOWN: dict[str, Callable[[str], None]] = {
     "FAIL: ": verdicts,
     "[output-parts-apart]": lambda text: None,  # test_quantize_joined.py
     "::error": lambda text: None,  # test_report_formats.py
+    "images.npz[": differences_shown,
     "rockpress: family ": lambda text: None,  # test_filled_recipe.py
 }
 
@@ -463,6 +491,7 @@ BEFORE = {
     "last-release.md": "",
     "latency.md": "",
     "measured.md": "cp model.onnx old.onnx; cp model.onnx new.onnx",
+    "predict.md": "rockpress run model.onnx --calib images --eval labelled -o build",
     "pruning.md": "",
     # mixed precision asks for ten samples
     "quantization.md": "for n in 8 9; do cp images/0.png images/$n.png; done",
