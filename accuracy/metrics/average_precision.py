@@ -22,7 +22,7 @@ from .measurement import Scores
 Flags = NDArray[np.bool_]
 
 COCO_THRESHOLDS = np.linspace(0.5, 0.95, 10)
-_RECALLS = np.linspace(0, 1, 101)
+RECALLS = np.linspace(0, 1, 101)
 _MOST = 100  # detections of a class in an image that COCO counts
 # Each resample goes through all detections: fewer of them than where sums do.
 _RESAMPLES = 1000
@@ -97,10 +97,29 @@ class AveragePrecision:
         means: Scores = np.where(classes > 0, total / np.maximum(classes, 1), np.nan)
         return means
 
+    def by_class(self) -> list[tuple[int, int, float]]:
+        """Return each class that is labelled: its index, its objects and its average precision."""
+        rows = []
+        for label, matched in zip(self._labels, self._classes, strict=True):
+            objects, each = matched.objects.sum(keepdims=True), np.ones((1, len(self.truths)))
+            rows.append((label, int(objects[0]), float(_precision(matched, each, objects)[0])))
+        return rows
+
+    def precisions(self) -> Scores:
+        """Return the precision at recalls from 0 to 1 in 101 steps, at the lowest threshold.
+
+        It is the mean over the classes, of each the best that any higher recall still has.
+        """
+        return np.mean([_precisions(matched) for matched in self._classes], axis=0)
+
+    @cached_property
+    def _labels(self) -> list[int]:
+        counted = [boxes.classes[~self.matching.ignored(boxes)] for boxes in self.truths]
+        return [int(label) for label in np.unique(np.concatenate(counted))]
+
     @cached_property
     def _classes(self) -> list[_Class]:
-        counted = [boxes.classes[~self.matching.ignored(boxes)] for boxes in self.truths]
-        return [self._matched(int(label)) for label in np.unique(np.concatenate(counted))]
+        return [self._matched(label) for label in self._labels]
 
     def _matched(self, label: int) -> _Class:
         parts = []
@@ -190,11 +209,26 @@ def _precision_of(matched: _Class, counts: Scores, objects: Scores) -> Scores:
         right = np.cumsum(drawn[:, hits], axis=1)
         precision = right / np.maximum(so_far[:, hits], np.spacing(1))
         best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-        reached = np.searchsorted(_RECALLS, right / objects[:, np.newaxis], side="right")
+        reached = np.searchsorted(RECALLS, right / objects[:, np.newaxis], side="right")
         steps = np.diff(reached, axis=1, prepend=0)
-        total += (steps * best).sum(axis=1) / len(_RECALLS)
+        total += (steps * best).sum(axis=1) / len(RECALLS)
     mean: Scores = total / len(matched.hits)
     return mean
+
+
+def _precisions(matched: _Class) -> Scores:
+    """Return a class's precision at 101 recalls, at the lowest threshold."""
+    precisions = np.zeros(len(RECALLS))
+    if not len(matched.images):
+        return precisions
+    hits, counted = matched.hits[0], ~matched.ignored[0]
+    right = np.cumsum(hits)[hits]
+    precision = right / np.cumsum(counted)[hits]
+    best = np.maximum.accumulate(precision[::-1])[::-1]
+    first = np.searchsorted(right / matched.objects.sum(), RECALLS)
+    reached = first < len(best)
+    precisions[reached] = best[first[reached]]
+    return precisions
 
 
 def image_f1(detections: Detections, truth: Boxes, matching: Matching = UPRIGHT) -> float:

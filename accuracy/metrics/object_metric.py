@@ -18,6 +18,7 @@ from ...core.results.predictions import Box, PredictedObject, PredictedObjects, 
 from .average_precision import (
     COCO_THRESHOLDS,
     OWN_SCORE,
+    RECALLS,
     UPRIGHT,
     AveragePrecision,
     Matching,
@@ -84,6 +85,27 @@ class ObjectMetric(Metric):
             for one, other in pairs
         ]
         return float(np.mean(scores))
+
+    def details(self, first: Predictions, second: Predictions, labels: Labels) -> dict[str, Any]:
+        """Return the average precision of every class, and the precision at every twentieth recall.
+
+        Both are of both models; the precision is at the lowest of the metric's overlaps.
+        """
+        before, after = (self.measure(predictions, labels) for predictions in (first, second))
+        if not before.by_class():  # all are crowds
+            return {}
+        names = labels.class_names()
+        pairs = zip(before.by_class(), after.by_class(), strict=True)
+        classes = [
+            {"class": class_name(label, names), "samples": objects, "baseline": b, "candidate": a}
+            for (label, objects, b), (_, _, a) in pairs
+        ]
+        curves = zip(RECALLS[::5], before.precisions()[::5], after.precisions()[::5], strict=True)
+        precisions = [
+            {"recall": float(recall), "baseline": float(b), "candidate": float(a)}
+            for recall, b, a in curves
+        ]
+        return {"classes": classes, "precisions": precisions}
 
     @property
     def shown_from(self) -> float:

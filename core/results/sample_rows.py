@@ -36,7 +36,7 @@ class ChangedSamples:
 
 @dataclass(frozen=True)
 class ClassRow:
-    """The metric of one class in both models, and its samples where they are counted."""
+    """The metric of one class in both models, and its samples or objects where they are counted."""
 
     class_name: str
     samples: int | None
@@ -55,15 +55,25 @@ class ConfusionRow:
 
 
 @dataclass(frozen=True)
+class PrecisionRow:
+    """The precision of both models at a recall, mean over the classes."""
+
+    recall: float
+    baseline: float
+    candidate: float
+
+
+@dataclass(frozen=True)
 class MetricDetails:
     """What a metric says beyond its value; ``more`` is what a metric of the user's own adds.
 
-    ``classes`` and ``confusions`` are None where the metric has none.
+    ``classes``, ``confusions`` and ``precisions`` are None where the metric has none.
     """
 
     classes: tuple[ClassRow, ...] | None = None
     confusions: tuple[ConfusionRow, ...] | None = None
     more: Mapping[str, object] = field(default_factory=dict)
+    precisions: tuple[PrecisionRow, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ WHEN_THERE = {
     GraphNode: ("sqnr_db",),
     LatencyFigure: ("scale", "program"),
     ClassRow: ("samples",),
-    MetricDetails: ("classes", "confusions"),
+    MetricDetails: ("classes", "confusions", "precisions"),
 }
 NEVER = {ChangedSample: ("image", "is_drawn"), Diagnostic: ("severity", "subject")}
 # arrays of what is no report's

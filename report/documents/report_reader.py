@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from ...core.errors import RockpressError
 from ...core.results.report import Report, TargetReport
-from ...core.results.sample_rows import ClassRow, ConfusionRow, MetricDetails
+from ...core.results.sample_rows import ClassRow, ConfusionRow, MetricDetails, PrecisionRow
 from ...core.validation import Malformed, require, validated
 from .document import NAMES
 
@@ -47,9 +47,10 @@ def metric_details(details: Mapping[str, Any]) -> MetricDetails | None:
         return None
     classes = _rows(tuple[ClassRow, ...], details.get("classes"))
     confusions = _rows(tuple[ConfusionRow, ...], details.get("confusions"))
-    typed = {"classes": classes, "confusions": confusions}
+    precisions = _rows(tuple[PrecisionRow, ...], details.get("precisions"))
+    typed = {"classes": classes, "confusions": confusions, "precisions": precisions}
     more = {name: rows for name, rows in details.items() if typed.get(name) is None}
-    return MetricDetails(classes, confusions, more)
+    return MetricDetails(classes, confusions, more, precisions)
 
 
 def _rows(kind: type[_Rows], rows: object) -> _Rows | None:

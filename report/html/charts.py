@@ -108,26 +108,45 @@ def curve(title: str, points: Sequence[ChartPoint], axes: tuple[str, str]) -> Ma
     heights = [point.y for point in ordered]
     up = scale_of(heights)
     places = [(across.at(point.x), 200 - 2 * up.at(point.y)) for point in ordered]
-    joined_by = tag(
-        "svg",
-        tag("polyline", class_="curve", points=" ".join(f"{x:.2f},{y:.2f}" for x, y in places)),
-        viewBox="0 0 100 200",
-        preserveAspectRatio="none",
-        width="100%",
-        height="200",
-    )
-    parts: list[Markup] = [tag("title", title), joined_by]
+    parts: list[Markup] = [tag("title", title), _stretched(_polyline(places, "curve"))]
     for point, (x, y) in zip(ordered, places, strict=True):
         parts.append(_point(x, y, 7 if point.chosen else 4, point.name, point.chosen))
-    drawing = tag("svg", parts, class_="plot", height="200", role="img")
     extremes = max(heights), min(heights)
     names = dict.fromkeys(f"{height:.4g}" for height in extremes)  # of equal ones one
     below = (f"{ordered[0].x:.4g}", axes[0], f"{ordered[-1].x:.4g}")
+    return _plot(parts, axes[1], names, below)
+
+
+def shares_chart(
+    title: str, lines: Iterable[tuple[str, Iterable[tuple[float, float]]]], axes: tuple[str, str]
+) -> Markup:
+    """Draw lines from 0 to 1 along both axes, each of a kind that the style sheet colours."""
+    scale = Scale(0, 1)
+    drawn = [
+        _polyline([(scale.at(x), 200 - 2 * scale.at(y)) for x, y in points], f"curve {kind}")
+        for kind, points in lines
+    ]
+    return _plot([tag("title", title), _stretched(*drawn)], axes[1], "10", ("0", axes[0], "1"))
+
+
+def _polyline(places: Iterable[tuple[float, float]], kind: str) -> Markup:
+    points = " ".join(f"{x:.2f},{y:.2f}" for x, y in places)
+    return tag("polyline", class_=kind, points=points)
+
+
+def _stretched(*lines: Markup) -> Markup:
+    """Return lines in per cent of the width, which a drawing's own units are not."""
+    size = {"viewBox": "0 0 100 200", "width": "100%", "height": "200"}
+    return tag("svg", lines, preserveAspectRatio="none", **size)
+
+
+def _plot(parts: list[Markup], name: str, ticks: Iterable[str], below: Iterable[str]) -> Markup:
+    """Return a drawing between its axes: name and ticks of y, from the top, and what is below."""
     return tag(
         "div",
-        tag("div", axes[1], class_="muted small y-name"),
-        tag("div", (tag("span", name) for name in names), class_="y-axis"),
-        drawing,
+        tag("div", name, class_="muted small y-name"),
+        tag("div", (tag("span", tick) for tick in ticks), class_="y-axis"),
+        tag("svg", parts, class_="plot", height="200", role="img"),
         tag("div", (tag("span", text) for text in below), class_="x-axis"),
         class_="curve-chart",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 
 from ...core.results.report import TargetReport
 from ...core.results.sample_rows import (
@@ -13,11 +13,12 @@ from ...core.results.sample_rows import (
     ClassRow,
     DriftRow,
     MetricDetails,
+    PrecisionRow,
     RobustnessRow,
 )
 from ..text.chain_text import corruption_name
 from ..text.units import finite, number_text
-from .charts import bar
+from .charts import bar, shares_chart
 from .elements import (
     STAGES,
     bar_row,
@@ -43,6 +44,7 @@ def extra_cards(target: TargetReport) -> list[Markup | None]:
         _drift_card(target.drift),
         _robustness_card(target.robustness),
         _classes_card(details.classes or ()),
+        _precisions_card(details.precisions or ()),
         *_other_details(details),
         _samples_card(target.examples),
     ]
@@ -72,6 +74,27 @@ def _classes_card(classes: Sequence[ClassRow]) -> Markup | None:
     more = folded(f"{len(rest)} more", others) if rest else None
     colours = legend(("before", "original"), ("after", "result"))
     return card("Class by class", colours, table, more)
+
+
+def _precisions_card(rows: Sequence[PrecisionRow]) -> Markup | None:
+    """Draw the precision of both models against recall, and give it as a table."""
+    if not rows:
+        return None
+    lines = (
+        ("original", [(row.recall, row.baseline) for row in rows]),
+        ("result", [(row.recall, row.candidate) for row in rows]),
+    )
+    drawn = shares_chart("Precision against recall", lines, ("recall", "precision"))
+    cells = [[f"{v:.2f}", f"{b:.3f}", f"{c:.3f}"] for v, b, c in map(astuple, rows)]
+    headings = ("recall", "original", "result")
+    table = data_table("Precision against recall", headings, cells, numbers=3)
+    return card(
+        "Precision and recall",
+        legend(("before", "original"), ("after", "result")),
+        drawn,
+        folded("as a table", table),
+        note="Mean over the classes; at each recall the best that any higher one still has.",
+    )
 
 
 def _other_details(details: MetricDetails) -> list[Markup]:

@@ -75,6 +75,7 @@ svg text.muted { fill: var(--muted); }
 .plot { background: linear-gradient(var(--rule), var(--rule)) 0 100% / 100% 1px no-repeat,
   linear-gradient(var(--rule), var(--rule)) 0 0 / 1px 100% no-repeat; }
 .curve { fill: none; stroke: var(--before); stroke-width: 2; vector-effect: non-scaling-stroke; }
+.curve.result { stroke: var(--after); }
 .y-axis, .x-axis { display: flex; justify-content: space-between; color: var(--muted);
   font-size: .82rem; } .y-axis { flex-direction: column; text-align: right; line-height: 1.2;
   padding-block: 9px; } .x-axis { grid-column: 2; padding-inline: calc(8.3% - 1.1rem); }

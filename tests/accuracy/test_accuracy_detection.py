@@ -108,6 +108,32 @@ def test_average_precision_is_that_of_pycocotools(seed: int) -> None:
         assert measured.resampled(once)[0] == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.parametrize("thresholds", [COCO_THRESHOLDS, COCO_THRESHOLDS[:1]])
+def test_classes_and_recalls_have_the_whole_as_their_mean(thresholds: Array) -> None:
+    there, found = scenes(40, 1)
+    precision = AveragePrecision(found, there, thresholds)
+    rows = precision.by_class()
+    assert np.mean([value for _, _, value in rows]) == pytest.approx(by_coco(precision))
+    counted = [boxes.classes[~boxes.crowd] for boxes in there]
+    assert [objects for _, objects, _ in rows] == np.bincount(np.concatenate(counted)).tolist()
+    curve = precision.precisions()
+    assert len(curve) == 101 and (np.diff(curve) <= 0).all()
+    assert curve.mean() == pytest.approx(by_pycocotools(there, found, 1))
+
+
+def by_coco(precision: AveragePrecision) -> float:
+    place = 0 if len(precision.thresholds) > 1 else 1
+    return by_pycocotools(list(precision.truths), list(precision.detections), place)
+
+
+def test_a_class_that_is_never_detected_has_a_precision_of_0() -> None:
+    there = [make_boxes(np.array([[0.0, 0, 9, 9], [20, 20, 30, 30]]), np.array([0, 1]))]
+    found = [Detections(np.array([[0.0, 0, 9, 9]]), np.array([0.9]), np.array([0]))]
+    precision = AveragePrecision(found, there, COCO_THRESHOLDS)
+    assert precision.by_class() == [(0, 1, pytest.approx(1)), (1, 1, 0)]
+    assert precision.precisions() == pytest.approx(np.full(101, 0.5))
+
+
 def test_a_resample_is_the_set_with_some_images_twice() -> None:
     there, found = scenes(25, 3)
     whole = AveragePrecision(found, there, COCO_THRESHOLDS)
@@ -406,6 +432,11 @@ def test_a_worse_detector_keeps_less(images: Path) -> None:
     assert result.changes is not None and set(result.changes.lost) <= {4, 5}
     assert result.agreement is not None and 0.9 < result.agreement < 1
     assert "x cat" in " ".join(one.label for one in result.changes.worst)
+    classes, precisions = result.details["classes"], result.details["precisions"]
+    assert [row["class"] for row in classes] == ["cat", "dog", "cow"]
+    assert all(row["baseline"] == 1 and row["candidate"] <= 1 for row in classes)
+    assert [row["recall"] for row in precisions] == pytest.approx(np.linspace(0, 1, 21))
+    assert precisions[-1]["baseline"] == 1 and precisions[-1]["candidate"] < 1
 
 
 # Boxes of text

@@ -258,6 +258,8 @@ def test_parts_that_only_some_runs_have() -> None:
         "Layers that lose most in int8 c1 Conv -8.4 dB, to 31.2 c2 Conv -4.2 dB, to 35.0",
         "clean 0.9900 blur 2 0.9700 Retention with its 95 % interval, on 500 samples",
         "original result class original result change 23 shirt 0.900 0.670 -0.230",
+        "Precision and recall original result precision 1 0 Precision against recall 0 recall 1",
+        "recall original result 0.00 1.000 0.900 0.10 0.950 0.833",
         "Confusions label predicted baseline candidate 3 5 0 4",
         "The result is worse on 2 samples and better on 1.",
         "sample label baseline candidate index baseline score candidate score a/3.png 3 3 5 3 1 0",

@@ -227,6 +227,8 @@ def test_a_graph_that_is_none_is_refused(whole: Report, inputs: list[int]) -> No
     [
         {"classes": [{"class": "a", "baseline": 0.5, "candidate": 1.0}]},
         {"classes": [], "confusions": []},
+        {"precisions": [{"recall": 0.5, "baseline": 0.9, "candidate": 0.8}]},
+        {"precisions": [{"recall": "0.5"}]},
         {"confusions": [{"label": "a", "predicted": "b", "baseline": 1, "candidate": 2}]},
         {"confusions": "none", "classes": [{"class": "a", "iou": 0.5}], "own": [{"x": [1, 2]}]},
     ],

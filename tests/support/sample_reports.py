@@ -42,6 +42,7 @@ from rockpress.core.results.sample_rows import (
     ConfusionRow,
     DriftRow,
     MetricDetails,
+    PrecisionRow,
     RobustnessRow,
 )
 
@@ -166,6 +167,7 @@ EXTRA: dict[str, Any] = {
     "details": MetricDetails(
         tuple(ClassRow(f"{i} shirt", 10, 0.9, 0.9 - i / 100) for i in range(24)),
         (ConfusionRow("3", "5", 0, 4),),
+        precisions=tuple(PrecisionRow(r / 10, 1 - r / 20, 0.9 - r / 15) for r in range(11)),
     ),
     "examples": ChangedSamples(
         (3, 5), (7,), (ChangedSample("a/3.png", 3, "3", "3", "5", 1.0, 0.0),)
