@@ -56,7 +56,7 @@ from rockpress.core.results.prediction_rows import PredictionReport, SamplePredi
 from rockpress.core.results.predictions import PredictedClasses, ScoredClass
 from rockpress.pipeline.recipes.recipe_file import read_jobs
 from rockpress.pipeline.stages.stage_list import STAGES
-from rockpress.report.documents.document import NAMES, to_document
+from rockpress.report.documents.document import NAMES, NEVER, to_document
 from rockpress.report.text.changes import changes_lines
 from rockpress.report.text.difference_text import sample_lines, summary_line
 from rockpress.report.text.verdict import judgement_text
@@ -77,7 +77,14 @@ SUPPOSED = {
     ],
     "inspect.md": ["model.rknn"],
     "measured.md": ["old.onnx", "new.onnx"],
-    "ocr.md": ["det.onnx", "rec.onnx", "pages/images/", "lines/"],
+    "ocr.md": [
+        "det.onnx",
+        "rec.onnx",
+        "pages/calib/",
+        "pages/eval/",
+        "lines/calib/",
+        "lines/eval/",
+    ],
     "recipe.md": ["detector.onnx", "reader.onnx"],
     "predict.md": ["build/rk3588/model.rknn"],
     "report.md": ["build/rk3588/model.rknn"],
@@ -229,7 +236,7 @@ class Reader:
         (job,) = (one for one in document.get("jobs", document).values() if isinstance(one, dict))
         lines = job.get("script") or [step["run"] for step in job["steps"] if "run" in step]
         for line in lines:
-            if not line.startswith("pip "):
+            if "pip install" not in line:
                 self.sh(line)
 
     def python(self, text: str) -> None:
@@ -338,7 +345,7 @@ def document(text: str) -> None:
     )
     kinds = {kind for module in modules for kind in vars(module).values() if is_dataclass(kind)}
     names = {NAMES.get(field.name, field.name) for kind in kinds for field in fields(kind)}
-    names -= {"image", "is_drawn", "more", "severity", "subject"}  # which the document lacks
+    names -= {"more", *(name for lacking in NEVER.values() for name in lacking)}
     assert names <= named, names - named
 
 

@@ -34,20 +34,20 @@ from rockpress.report.formats.md import escaped
 from rockpress.report.text.annotations import to_annotations
 from rockpress.report.text.escape import visible
 
-NPU = LatencyFigure("npu-estimate", 2.81, 2.51, 3.2, 241466)
+NPU = LatencyFigure("npu-estimate", 1.052, 0.848, 1.305, 231504)
 TOP1 = AccuracyFigure("top1", 0.9875, 0.971, 0.994, 400, "rknn-simulator")
 GOOD = TargetReport(
     target="rk3588",
     models=(
         ModelRow("baseline", "a/cls.v2.onnx", 585532, accuracy=replace(TOP1, value=0.99)),
-        ModelRow("rknn", "rk3588/cls.v2.rknn", 859342, latency=(NPU,), accuracy=TOP1),
+        ModelRow("rknn", "rk3588/cls.v2.rknn", 863387, latency=(NPU,), accuracy=TOP1),
     ),
     retention=RetentionFigure("top1", 0.9975, 0.99, 1.005, 400, 0.995, 25.6),
     ratios=Ratios(0.86, None, 0.96, 1.0),
     pruning=None,
     gates=(
         GateFigure("min-retention", 0.98, 0.9975, True),
-        GateFigure("max-latency-ms", 2.5, 2.81, False),
+        GateFigure("max-latency-ms", 1, 1.052, False),
     ),
     warnings=(Diagnostic("toolkit-fidelity", "they *differ* <b>", "look & see"),),
     stages=(StageRun("baseline", "done", 1.25), StageRun("convert", "done", 10.5)),
@@ -116,15 +116,15 @@ def test_gates_are_test_cases_of_a_suite_for_each_target() -> None:
     assert {case.get("classname") for case in cases.values()} == {"rockpress.cls_v2.rk3588"}
     (failure,) = one.iter("failure")
     assert failure in cases["max-latency-ms"]
-    assert failure.text == failure.get("message") == "max-latency-ms 2.5 does not hold: 2.81"
+    assert failure.text == failure.get("message") == "max-latency-ms 1 does not hold: 1.052"
     properties = {each.get("name"): each.get("value") for each in one.iter("property")}
     assert properties == {
-        "verdict": "FAIL: max-latency-ms 2.5 does not hold: 2.81",
+        "verdict": "FAIL: max-latency-ms 1 does not hold: 1.052",
         **{"model": "a/cls.v2.onnx", "rockpress": "0.1.0", "rknn-toolkit2": "2.5.0"},
         **{
-            "size": "859.3 kB",
-            "cycles": "241466",
-            "latency": "2.81 ms (90 % of models within 2.51-3.20) estimated, NPU alone",
+            "size": "863.4 kB",
+            "cycles": "231504",
+            "latency": "1.05 ms (90 % of models within 0.85-1.30) estimated, NPU alone",
             "retention": "0.9975",
         },
     }
@@ -162,7 +162,7 @@ def html_of(text: str) -> str:
 
 def test_markdown_begins_with_the_verdict() -> None:
     lines = md.render(report(GOOD)).splitlines()
-    assert lines[0] == "# rockpress: ❌ FAIL: max-latency-ms 2.5 does not hold: 2.81"
+    assert lines[0] == "# rockpress: ❌ FAIL: max-latency-ms 1 does not hold: 1.052"
     assert lines[2] == "**cls.v2.onnx** · rockpress 0.1.0 · rknn-toolkit2 2.5.0"
     good = replace(GOOD, gates=GOOD.gates[:1])
     assert md.render(report(good)).startswith("# rockpress: ✅ pass: min-retention 0.98 holds")
@@ -179,7 +179,7 @@ def test_an_application_and_the_ratio_have_lines_of_their_own(suffix: str) -> No
     assert "n an application, with inputs and outputs: 4.00 ms (90 % of models within 3.20" in text
     assert "frames a second with 1, 2 contexts: 250, 500" in text
     assert "(90 %: -40.0% to -18.0%)" in text
-    assert "90 % of models within 2.51" in text
+    assert "90 % of models within 0.85" in text
 
 
 @pytest.mark.parametrize("suffix", [".html", ".md", ".xml"])
@@ -195,9 +195,9 @@ def test_markdown_has_tables_that_render() -> None:
     headings = [re.findall("<th.*?>(.*?)</th>", one) for one in page.split("<table>")[1:]]
     assert [one[0] for one in headings] == ["target", "gate", "model", "stage", "stage"]
     cells = re.findall("<td.*?>(.*?)</td>", page)
-    assert cells[:6] == ["rk3588", "❌ FAIL", "0.9975", "859.3 kB", "241.5 k", "2.81 ms"]
+    assert cells[:6] == ["rk3588", "❌ FAIL", "0.9975", "863.4 kB", "231.5 k", "1.05 ms"]
     assert cells[6:12] == ["rk3566", "❌ failed", *["-"] * 4]
-    assert cells[16:20] == ["max-latency-ms", "2.5", "2.81", "❌ does not hold"]
+    assert cells[16:20] == ["max-latency-ms", "1", "1.052", "❌ does not hold"]
 
 
 def test_markdown_folds_the_warnings_and_the_stages() -> None:
@@ -227,7 +227,7 @@ def test_markdown_mentions_nobody() -> None:
 
 def test_failed_gates_and_targets_are_annotations() -> None:
     assert to_annotations(report(GOOD, FAILED)) == [
-        "::error title=rockpress rk3588%3A max-latency-ms::max-latency-ms 2.5 does not hold: 2.81",
+        "::error title=rockpress rk3588%3A max-latency-ms::max-latency-ms 1 does not hold: 1.052",
         r"::error title=rockpress rk3566%3A failed::it \x1b[31mcrashed\n<on> \ufffe".replace(
             r"\ufffe", "\ufffe"
         ),
@@ -254,9 +254,9 @@ def test_several_targets_end_in_a_table_of_them(capsys: pytest.CaptureFixture[st
     show_report(report(GOOD, FAILED, ungated), as_json=False, files=None)
     last = capsys.readouterr().out.rpartition("all targets\n")[2].splitlines()
     assert [line.split() for line in last if line.startswith("rk")] == [
-        ["rk3588", "FAIL", "0.9975", "859.3", "kB", "241.5", "k", "2.81", "ms"],
+        ["rk3588", "FAIL", "0.9975", "863.4", "kB", "231.5", "k", "1.05", "ms"],
         ["rk3566", "failed", "-", "-", "-", "-"],
-        ["rk3576", "no", "gate", "0.9975", "859.3", "kB", "241.5", "k", "2.81", "ms"],
+        ["rk3576", "no", "gate", "0.9975", "863.4", "kB", "231.5", "k", "1.05", "ms"],
     ]
     show_report(report(GOOD), as_json=False, files=None)
     assert "all targets" not in capsys.readouterr().out
