@@ -214,7 +214,12 @@ def _start(
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"},
+                env={
+                    **os.environ,
+                    "TMPDIR": str(folder),
+                    "PYTHONUNBUFFERED": "1",
+                    "PYTHONWARNINGS": "",  # "error" would make failures of the toolkit's own
+                },
                 pass_fds=(orders, progress),
                 start_new_session=True,
             )

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from fuzzed_kinds import KINDS, common_files
+from fuzzed_kinds import KINDS, Files, common_files
 from promises import Stream, Trial, tried
 
 SECONDS = float(os.environ.get("ROCKPRESS_FUZZ_SECONDS", "0"))
@@ -78,18 +78,26 @@ def hold(kind: str, number: int, changes: list[int], around: Around = PLAIN) -> 
     content = fuzzed.content()
     for change in changes:
         content = fuzzed.mutate(content, random.Random(change))
-    words = fuzzed.line(content, number)
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        for name, there in {**common_files(), **fuzzed.beside(), fuzzed.name: content}.items():
-            (folder / name).parent.mkdir(exist_ok=True)
-            (folder / name).write_bytes(there)
-        code, broken = tried(Trial(words, *around), folder)
-    if broken:
+    words, there = fuzzed.line(content, number), {**fuzzed.beside(), fuzzed.name: content}
+    try:
+        return hold_line(words, around, there)
+    except Broken as error:
         KEPT.mkdir(parents=True, exist_ok=True)
         (KEPT / f"{kind}-{Path(fuzzed.name).name}").write_bytes(content)
-        (KEPT / f"{kind}.txt").write_text("\n".join([" ".join(words), str(around), *broken]))
-        raise Broken(f"{' '.join(words)} {around}: {broken}")
+        (KEPT / f"{kind}.txt").write_text(str(error))
+        raise
+
+
+def hold_line(words: list[str], around: Around, there: Files) -> int | None:
+    """Return the exit code of a command beside these files. Raises Broken."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for name, content in {**common_files(), **there}.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(content)
+        code, broken = tried(Trial(words, *around), folder)
+    if broken:
+        raise Broken("\n".join([" ".join(words), str(around), *broken]))
     return code
 
 
@@ -122,6 +130,21 @@ def test_the_inputs_are_taken_as_they_are(kind: str) -> None:
     # there are no boxes for a classifier, and no words for its model; PyTorch may be there or not
     expected = {"coco": {2}, "words-of-distil": {0, 1}}.get(kind, {0})
     assert hold(kind, 0, []) in expected
+
+
+@pytest.mark.parametrize(
+    ("line", "around", "code"),
+    [
+        ("init ../cnn.onnx -o ../out --metric 4611686018427387904", PLAIN, 2),
+        (
+            "convert ../cnn.onnx -o ../out/o.rknn",
+            PLAIN._replace(environment={"PYTHONWARNINGS": "error"}),
+            0,
+        ),
+    ],
+)
+def test_what_once_broke_a_promise(line: str, around: Around, code: int) -> None:
+    assert hold_line(line.split(), around, {}) == code
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -34,7 +34,8 @@ from samples import noise_images
 ONE, TWO, THREE = (str(sample_path(name)) for name in (MODEL, CALIBRATION, TEST))
 CHECK = ["check", ONE, ONE, "--eval-count", "20", "--allow", "preprocess"]
 QUANTIZE = ["quantize", "-o", "../out/q.onnx", "--method", "min-max", "--calib-count", "4"]
-PRUNE = ["prune", "-o", "../out/p.onnx", "--prune", "macs=-30%", "--recover", "none"]
+PRUNE = ["prune", "-o", "../out/p.onnx", "--calib-count", "8", "--prune", "macs=-30%"]
+PRUNE += ["--recover", "none"]
 CONVERT = ["convert", "-o", "../out/o.rknn", "--memory-limit", "4", "--timeout", "60"]
 Files = Mapping[str, bytes]
 

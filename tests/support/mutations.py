@@ -199,8 +199,8 @@ def mutated_words(content: bytes, rng: random.Random) -> bytes:
     words: list[str] = json.loads(content)
     verb, place = words[0], rng.randrange(len(words))
     change = rng.choice(["drop", "double", "value", "option", "option", "option"])
-    if change == "drop" and words[place - 1] != "-o":
-        del words[place or -1]
+    if change == "drop" and place and words[place - 1] != "-o":
+        del words[place]
     elif change == "double":
         words.insert(place or 1, words[place])
     elif change == "value" and place and words[place - 1] != "-o":

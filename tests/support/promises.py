@@ -137,7 +137,7 @@ def _said_wrong(code: int | None, trial: Trial, work: Path) -> list[str]:
     if code not in trial.codes:
         wrong.append(f"code {code}: {said[-600:]}")
     if code in (1, 2) and 2 not in trial.streams and not _is_explained(said.splitlines()):
-        wrong.append(f"no error and hint at the end: {said[-600:]}")
+        wrong.append(f"no single error at the end: {said[-600:]}")
     strange = [line for line in said.splitlines() if not line.startswith(_OURS)]
     if strange and code in (0, 1, 2, 4):
         wrong.append(f"others' words: {strange[0][:200]}")
@@ -149,9 +149,9 @@ def _said_wrong(code: int | None, trial: Trial, work: Path) -> list[str]:
 
 
 def _is_explained(lines: Sequence[str]) -> bool:
-    """Return whether one error with its hint ends the lines."""
+    """Return whether one error ends the lines, with a hint where it does not say what to do."""
     kinds = [line.partition(": ")[0] for line in lines if not line.startswith("log: ")]
-    return kinds[-2:] == ["error", "hint"] and kinds.count("error") == 1
+    return "error" in (kinds[-1:] + kinds[-2:-1]) and kinds.count("error") == 1
 
 
 def _broken_json(text: str) -> list[str]:
@@ -180,7 +180,11 @@ _OURS = (
 def _left(code: int | None, work: Path) -> list[str]:
     """Return what is there and should not be: files of a failure, scratch folders, processes."""
     folders = ("cwd", "scratch", "out") if code in (1, 2) else ("cwd", "scratch")
-    left = [f"left {path.name}" for name in folders for path in (work / name).iterdir()]
+    logs = {
+        Path(line[5:]) for line in _text_of(work / "stream2").splitlines() if line[:5] == "log: "
+    }
+    there = {path for name in folders for path in (work / name).iterdir()}
+    left = [f"left {path.name}" for path in sorted(there - logs)]
     return left + [f"left process {process.pid}" for process in _processes_in(work)]
 
 
