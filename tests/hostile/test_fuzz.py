@@ -113,7 +113,7 @@ def fuzz(first: int, examples: int, kind: str, codes: Counter[str] | None = None
         suppress_health_check=list(HealthCheck),
     )
     @given(
-        number=st.integers(0, 3),
+        number=st.integers(0, 4),
         changes=st.lists(st.integers(0, 2**32), min_size=1, max_size=2),
         around=AROUND,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from PIL import Image
 
 import graphs
 from commands import in_a_process
@@ -29,7 +31,7 @@ from rockpress.calibration_data.bundled import CALIBRATION, MODEL, TEST, sample_
 from rockpress.core.results.model_figures import ModelRow, Ratios, RetentionFigure
 from rockpress.core.results.report import Report, TargetReport, ToolVersion
 from rockpress.report.documents.document import to_json
-from samples import noise_images
+from samples import noise_images, pixels
 
 ONE, TWO, THREE = (str(sample_path(name)) for name in (MODEL, CALIBRATION, TEST))
 CHECK = ["check", ONE, ONE, "--eval-count", "20", "--allow", "preprocess"]
@@ -98,6 +100,12 @@ def _files_in(folder: Path) -> Files:
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
+def jpeg() -> bytes:
+    written = io.BytesIO()
+    Image.fromarray(pixels(36, 40, 3)).save(written, "JPEG")
+    return written.getvalue()
+
+
 def recipe() -> bytes:
     return f"""model = "{ONE}"
 calib = "{TWO}"
@@ -161,6 +169,7 @@ def commands_of(model: str) -> list[list[str]]:
         [*QUANTIZE, model, "--calib", "../images"],
         [*PRUNE, model],
         ["check", model, model, "--eval", "../images", "--timeout", "5", "--json"],
+        ["predict", model, "../images", "--json", "-o", "../out/drawn"],
     ]
 
 
@@ -193,6 +202,15 @@ KINDS: dict[str, Fuzzed] = {
         lambda: common_files()["images/0.png"],
         mutated_bytes,
         [[*QUANTIZE, ONE, "--calib", "../images"]],
+    ),
+    "jpeg": Fuzzed(  # which has no sums, so that more of it is decoded
+        "images/2.jpg",
+        jpeg,
+        mutated_bytes,
+        [
+            [*QUANTIZE, ONE, "--calib", "../images"],
+            ["predict", ONE, "../images/2.jpg", "-o", "../out/drawn"],
+        ],
     ),
     "coco": Fuzzed("c.json", coco, mutated_json, [[*CHECK, "--eval", "../c.json"]]),
     "labels": Fuzzed(
@@ -261,6 +279,11 @@ KINDS: dict[str, Fuzzed] = {
     ),
     "words-of-convert": Fuzzed(
         "words.json", words_of(*CONVERT, ONE, "--calib", "../s.npz"), mutated_words
+    ),
+    "words-of-predict": Fuzzed(
+        "words.json",
+        words_of("predict", ONE, "../images", "../s.npz", "--against", ONE, "-o", "../out/drawn"),
+        mutated_words,
     ),
     "words-of-inspect": Fuzzed("words.json", words_of("inspect", ONE), mutated_words),
     "words-of-run": Fuzzed(
