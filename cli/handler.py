@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import os
 import signal
@@ -22,6 +21,7 @@ from types import FrameType, TracebackType
 from ..core.errors import Interrupted, OutputError, RockpressError
 from ..core.unfinished import keep_new
 from ..report.text.escape import visible
+from .shortages import odd_path_of, shortage_of
 from .stop_signals import STOPPING, stop_word
 
 BUG = 3
@@ -32,12 +32,6 @@ _SECONDS_TO_TRY_AGAIN = 0.05
 _stopped_at = -math.inf
 _stopped_by: int | None = None
 _to_resume = ""
-_SHOWN = 80
-_ODD_PATHS = {
-    errno.ENAMETOOLONG: "give a shorter path: a name may have 255 bytes",
-    errno.ELOOP: "a link there leads to itself: give another path",
-}
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def run(call: Callable[[], object], *, verbose: bool = False) -> int:
@@ -60,7 +54,9 @@ def run(call: Callable[[], object], *, verbose: bool = False) -> int:
     except Exception as error:
         if _stopped_by is not None:  # an import in native code has made something else of it
             return _end(128 + _stopped_by)
-        outside = _shortage_of(error) or _odd_path_of(error)
+        outside = shortage_of(error) or odd_path_of(error)
+        if isinstance(outside, OutputError):  # perhaps stdout is what cannot be written
+            _drop_output()
         code = _explain(outside, verbose) if outside else _report_bug(error)
     return _end(code)
 
@@ -167,32 +163,6 @@ def _explain(error: RockpressError, verbose: bool) -> int:
     return error.exit_code
 
 
-def _shortage_of(error: Exception) -> RockpressError | None:
-    """Return what the machine ran out of, if that is what the error says: no bug of ours."""
-    if isinstance(error, MemoryError):
-        hint = "close other programs, or use fewer --jobs, a smaller --calib-count or model"
-        explained = RockpressError(f"out of memory: {error}".rstrip(": "), hint)
-    elif isinstance(error, OSError) and error.errno in _NO_SPACE:
-        _drop_output()
-        where = error.filename or "a file or the output"
-        explained = OutputError(f"cannot write {where}: {error.strerror}", "make space there")
-    else:
-        return None
-    explained.__cause__ = error
-    return explained
-
-
-def _odd_path_of(error: Exception) -> RockpressError | None:
-    """Return what is wrong with a path that the system itself refuses, wherever it is asked."""
-    if not isinstance(error, OSError) or error.errno not in _ODD_PATHS:
-        return None
-    path = str(error.filename or "a path")
-    short = path if len(path) <= _SHOWN else f"{path[:_SHOWN]}..."
-    explained = RockpressError(f"{short}: {error.strerror}", _ODD_PATHS[error.errno])
-    explained.__cause__ = error
-    return explained
-
-
 def _report_bug(error: Exception) -> int:
     import traceback
 
@@ -256,9 +226,11 @@ def _end_children() -> None:
     """End every process below this one: asked first, killed after half a second."""
     import psutil
 
+    from .children import processes_below
+
     for number in STOPPING:  # impatience must not cut this short; it is over in seconds
         signal.signal(number, signal.SIG_IGN)
-    children = psutil.Process().children(recursive=True)
+    children = processes_below()
     for end in (psutil.Process.terminate, psutil.Process.kill):
         for child in children:
             with suppress(psutil.NoSuchProcess):

@@ -7,6 +7,7 @@ A command's module is imported only when that command runs or its options are co
 from __future__ import annotations
 
 import sys
+from functools import partial
 from importlib import import_module
 from textwrap import fill
 from typing import Annotated, Any
@@ -150,9 +151,16 @@ for _name, _help in COMMANDS.items():
 def main() -> None:
     """Run the command line, in a process that can be ended at any moment; exit with its code."""
     verbose = not {"--verbose", "-v"}.isdisjoint(sys.argv)
-    with speaking(command_phrase), own_streams():
-        code = supervised(lambda: _run(verbose), verbose=verbose)
+    try:
+        with speaking(command_phrase), own_streams():
+            code = supervised(lambda: _run(verbose), verbose=verbose)
+    except OSError as error:  # no process or open file more may be had
+        code = run(partial(_raise, error))
     sys.exit(code)
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _run(verbose: bool) -> int:

@@ -60,7 +60,8 @@ def supervised(command: Callable[[], int], *, verbose: bool = False) -> int:
     signal.pthread_sigmask(signal.SIG_SETMASK, {*before, *STOPPING})
     if os.getppid() != supervisor:  # it has ended before that was said
         os.kill(os.getpid(), signal.SIGKILL)
-    _settle(verbose)
+    with suppress(OSError):  # no open file more may be had: what needs one will tell
+        _settle(verbose)
     cap_threads()
     code = command()
     is_done[0] = 1
@@ -97,6 +98,8 @@ def _end_of(child: int, waited: set[int], is_done: mmap.mmap) -> int:
         _kill_all()
     if code:
         unfinished.remove_unfinished()
+    if code == 128 + signal.SIGINT and not number:
+        return run(lambda: _raise(_interrupted_itself()))
     if not number and not is_done[0]:
         return run(lambda: _raise(_vanished(code)))
     if not number or code == 128 + number or (code == 0 and is_done[0]):
@@ -132,7 +135,7 @@ def _watched(child: int, waited: set[int]) -> tuple[int, int, NativeWork | None]
             work.is_stopped = os.WIFSTOPPED(status)
         stuck = stuck or work.overdue()
         if stuck or time.monotonic() > deadline:
-            _kill_all()
+            _kill_all(child)
         number = wait_for_signal(waited, _LOOK_SECONDS)
         if number not in (0, signal.SIGCHLD):
             for sent in (number, signal.SIGCONT):
@@ -160,13 +163,17 @@ class _WorkInTime:
         return next(late, None)
 
 
-def _kill_all() -> None:
+def _kill_all(child: int = 0) -> None:
     """Kill every process below this one, and remove what they were making."""
     import psutil
 
-    for process in psutil.Process().children(recursive=True):
+    from .children import processes_below
+
+    for process in processes_below():
         with suppress(psutil.NoSuchProcess):
             process.kill()
+    if child:  # where it cannot be found, but is not waited for yet
+        os.kill(child, signal.SIGKILL)
     unfinished.remove_unfinished()
 
 
@@ -179,6 +186,15 @@ def _vanished(code: int) -> RockpressError:
     return RockpressError(
         f"the command's process ended itself with code {code} before it was done",
         "a metric of your own must not call os._exit()",
+    )
+
+
+def _interrupted_itself() -> RockpressError:
+    """Say why nobody pressed Ctrl-C: OpenBLAS raises SIGINT where a thread cannot be started."""
+    return RockpressError(
+        "the process of the command was interrupted (SIGINT), but not the command: a library does "
+        "that where it cannot start its threads",
+        "allow more memory (ulimit -v) or more processes (ulimit -u)",
     )
 
 

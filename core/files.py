@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -238,4 +239,6 @@ def _failure(task: str, error: OSError, folder: Path | None = None) -> OutputErr
     advice = "check the path and the free space, or choose another folder"
     if isinstance(error, PermissionError):
         advice = "choose a folder you may write to"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return OutputError(f"cannot {task}: {reason}", "allow more open files (ulimit -n)")
     return OutputError(f"cannot {task}: {reason}", f"{advice} with {option('output')}")

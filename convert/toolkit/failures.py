@@ -171,6 +171,8 @@ def failure_of(end: Ending) -> ToolkitError | None:
         return _crash(end, -code) if -code in _FAULTS else _ended(end, -code)
     if not end.result:
         return _exit(end, str(code))
+    if end.result["failure"] == "KeyboardInterrupt":  # in a session of its own: by itself
+        return _ended(end, signal.SIGINT)
     return _orderly(end, end.result["failure"], text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import selectors
@@ -23,6 +24,8 @@ from .failures import Limits, Outcome, ToolkitMissing
 LOG = "log.txt"
 _CHILD = Path(__file__).with_name("child.py")
 _FINISHED = "finished"
+# of files, processes or memory: that is not the interpreter's fault
+_SHORT = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
 _LOOK_SECONDS = 0.5  # how often it is looked whether the child still works
 _APPLIED = re.compile(rb"(\w+): remove node = .*")
 _MOVES = "swap_"  # such rules only move an operator: a model can be built without them
@@ -224,6 +227,8 @@ def _start(
                 start_new_session=True,
             )
         except OSError as error:
+            if error.errno in _SHORT:
+                raise
             raise ToolkitMissing(
                 f"cannot start {command[0]}: {error.strerror or error}",
                 f"{option('toolkit-python')} takes the path of a Python interpreter",

@@ -1,0 +1,14 @@
+"""The processes below this one."""
+
+from __future__ import annotations
+
+import psutil
+
+
+def processes_below() -> list[psutil.Process]:
+    """Return them, the children of children too; none where there is no /proc to find them in."""
+    try:
+        below: list[psutil.Process] = psutil.Process().children(recursive=True)
+    except psutil.Error:
+        return []
+    return below

@@ -1,0 +1,72 @@
+"""What the machine or the system refuses, wherever it is asked: no bug of ours."""
+
+from __future__ import annotations
+
+import errno
+import re
+
+from ..core.errors import OutputError, RockpressError
+
+_SHOWN = 80
+_ODD_PATHS = {
+    errno.ENAMETOOLONG: "give a shorter path: a name may have 255 bytes",
+    errno.ELOOP: "a link there leads to itself: give another path",
+}
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_MEMORY = "close other programs, or use fewer --jobs, a smaller --calib-count or model"
+_FILES = "too many open files", "allow more of them (ulimit -n), or use fewer --jobs"
+_PROCESSES = (
+    "no more processes or threads can be started",
+    "allow more of them (ulimit -u), or use fewer --jobs",
+)
+# in what an import or a thread that failed says
+_WORDS = (
+    (r"failed to map segment|annot allocate memory", ("out of memory", _MEMORY)),
+    (r"Too many open files", _FILES),
+    (r"can't start new thread|PosixThread", _PROCESSES),
+)
+_NUMBERS = {
+    errno.ENOMEM: ("out of memory", _MEMORY),
+    errno.EMFILE: _FILES,
+    errno.ENFILE: _FILES,
+    errno.EAGAIN: _PROCESSES,
+}
+
+
+def shortage_of(error: Exception) -> RockpressError | None:
+    """Return what the machine ran out of, if that is what the error says."""
+    explained = _explained(error)
+    if explained is not None:
+        explained.__cause__ = error
+    return explained
+
+
+def _explained(error: Exception) -> RockpressError | None:
+    if isinstance(error, MemoryError):
+        return RockpressError(f"out of memory: {error}".rstrip(": "), _MEMORY)
+    if isinstance(error, OSError) and error.errno in _NO_SPACE:
+        where = error.filename or "a file or the output"
+        return OutputError(f"cannot write {where}: {error.strerror}", "make space there")
+    if isinstance(error, OSError) and error.errno in _NUMBERS:
+        return RockpressError(*_NUMBERS[error.errno])
+    if isinstance(error, (ImportError, RuntimeError)):
+        said = _whole_words(error)
+        told = [text for words, text in _WORDS if re.search(words, said)]
+        return RockpressError(*told[0]) if told else None
+    return None
+
+
+def _whole_words(error: BaseException | None) -> str:
+    """Return what the error says, and what led to it: NumPy replaces what an import said."""
+    return f"{error}\n{_whole_words(error.__cause__ or error.__context__)}" if error else ""
+
+
+def odd_path_of(error: Exception) -> RockpressError | None:
+    """Return what is wrong with a path that the system itself refuses."""
+    if not isinstance(error, OSError) or error.errno not in _ODD_PATHS:
+        return None
+    path = str(error.filename or "a path")
+    short = path if len(path) <= _SHOWN else f"{path[:_SHOWN]}..."
+    explained = RockpressError(f"{short}: {error.strerror}", _ODD_PATHS[error.errno])
+    explained.__cause__ = error
+    return explained
