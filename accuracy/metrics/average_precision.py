@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...calibration_data.sources.boxes import Boxes
+from .coco_evaluation import COCO_DETECTIONS, coco_value
 from .detections import Detections, overlaps
 from .measurement import Scores
 
@@ -23,7 +24,6 @@ Flags = NDArray[np.bool_]
 
 COCO_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)
-_MOST = 100  # detections of a class in an image that COCO counts
 # Each resample goes through all detections: fewer of them than where sums do.
 _RESAMPLES = 1000
 _AT_ONCE = 4_000_000
@@ -42,7 +42,7 @@ class Matching:
 
     overlaps: Callable[[Any, Boxes], Scores]
     ignored: Callable[[Boxes], Flags] = lambda truth: truth.crowd
-    most: int = _MOST
+    most: int = COCO_DETECTIONS
 
 
 def _box_overlaps(detections: Detections, truth: Boxes) -> Scores:
@@ -110,7 +110,8 @@ class AveragePrecision:
 
         It is the mean over the classes, of each the best that any higher recall still has.
         """
-        return np.mean([_precisions(matched) for matched in self._classes], axis=0)
+        mean: Scores = np.mean([_precisions(matched) for matched in self._classes], axis=0)
+        return mean
 
     @cached_property
     def _labels(self) -> list[int]:
@@ -241,66 +242,3 @@ def image_f1(detections: Detections, truth: Boxes, matching: Matching = UPRIGHT)
         right += int(hits.sum())
         counted += int((~ignored).sum()) + int((~matching.ignored(true)).sum())
     return 2 * right / counted if counted else 1.0
-
-
-def coco_value(
-    detections: Sequence[Detections], truths: Sequence[Boxes], thresholds: Scores
-) -> float:
-    """Return the average precision by faster-coco-eval; NaN where no image shows an object."""
-    from faster_coco_eval import COCO, COCOeval_faster
-
-    truth = _dataset(truths)
-    if all(annotation["iscrowd"] for annotation in truth["annotations"]):
-        return float("nan")
-    rows = _result_rows(detections)
-    if not rows:
-        return 0.0
-    evaluated = COCO(truth)
-    evaluation = COCOeval_faster(evaluated, evaluated.loadRes(rows), "bbox")
-    evaluation.params.iouThrs = thresholds
-    evaluation.params.areaRng = evaluation.params.areaRng[:1]
-    evaluation.params.areaRngLbl = evaluation.params.areaRngLbl[:1]
-    evaluation.params.maxDets = [_MOST]
-    evaluation.evaluate()
-    evaluation.accumulate()
-    precision = np.asarray(evaluation.eval["precision"])
-    return float(precision[precision > -1].mean())
-
-
-def _dataset(truths: Sequence[Boxes]) -> dict[str, Any]:
-    places = [(image, index) for image, boxes in enumerate(truths) for index in range(len(boxes))]
-    annotations = [
-        {
-            "id": number,
-            "image_id": image + 1,
-            "category_id": int(truths[image].classes[index]),
-            "bbox": _bbox(truths[image].corners[index]),
-            "area": float(truths[image].areas[index]),
-            "iscrowd": int(truths[image].crowd[index]),
-        }
-        for number, (image, index) in enumerate(places, start=1)
-    ]
-    labels = np.unique(np.concatenate([boxes.classes for boxes in truths])).tolist()
-    return {
-        "images": [{"id": image + 1, "width": 0, "height": 0} for image in range(len(truths))],
-        "annotations": annotations,
-        "categories": [{"id": label, "name": str(label)} for label in labels],
-    }
-
-
-def _result_rows(detections: Sequence[Detections]) -> list[dict[str, Any]]:
-    return [
-        {
-            "image_id": image,
-            "category_id": int(label),
-            "bbox": _bbox(corners),
-            "score": float(score),
-        }
-        for image, boxes in enumerate(detections, start=1)
-        for corners, score, label in zip(boxes.corners, boxes.scores, boxes.classes, strict=True)
-    ]
-
-
-def _bbox(corners: Scores) -> list[float]:
-    """Return left, top, width and height."""
-    return [*corners[:2].tolist(), *(corners[2:] - corners[:2]).tolist()]
