@@ -35,6 +35,17 @@ class TimeLeft:
         if total and done:
             self._ends = now + (now - self._started) / done * (total - done)
 
+    @property
+    def elapsed(self) -> float:
+        """Return the seconds since the activity began."""
+        return self._clock() - self._started
+
+    @property
+    def seconds(self) -> float | None:
+        """Return the seconds left, None where nothing is known of it."""
+        ends = min(self._ends, self.deadline)
+        return None if ends == math.inf else max(0.0, ends - self._clock())
+
     def __str__(self) -> str:
         """Return the time left in words, empty where nothing is known of it.
 
@@ -43,11 +54,11 @@ class TimeLeft:
         >>> str(left)
         'about 35 s left'
         """
-        ends = min(self._ends, self.deadline)
-        if ends == math.inf:
+        seconds = self.seconds
+        if seconds is None:
             return ""
         by = "about" if self._ends <= self.deadline else "at most"
-        return f"{by} {duration(max(0.0, ends - self._clock()))} left"
+        return f"{by} {duration(seconds)} left"
 
 
 def duration(seconds: float) -> str:

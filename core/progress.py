@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from .diagnostics import Diagnostic
+
+
+@dataclass(frozen=True)
+class ExpectedStage:
+    """A stage that is to come, of one target or before all of them, and the seconds it may take.
+
+    They are those of an earlier run where ``is_measured``, else those that other models took; None
+    where nobody knows.
+    """
+
+    name: str
+    target: str = ""
+    seconds: float | None = None
+    is_measured: bool = False
 
 
 class Progress:
@@ -20,8 +37,11 @@ class Progress:
         """Return who is to be told of work that ends by then at the latest (time.monotonic)."""
         return self
 
+    def plan(self, stages: Sequence[ExpectedStage], at_once: int = 1) -> None:
+        """Tell which stages come, of all targets; of these so many are built at once."""
+
     def stage(self, name: str) -> None:
-        """Begin a stage of the chain."""
+        """Begin a stage of the chain; that before it is over."""
 
     def step(self, activity: str, done: int, total: int | None = None) -> None:
         """Note that ``done`` of ``total`` (None when unknown) are finished of an activity."""

@@ -16,7 +16,7 @@ from ..convert.chips.targets import Target
 from ..convert.toolkit.failures import ToolkitCrashed, ToolkitEnded, ToolkitOutOfMemory
 from ..core.diagnostics import Diagnostic
 from ..core.errors import RockpressError
-from ..core.progress import Progress
+from ..core.progress import ExpectedStage, Progress
 from .recipes.recipe import Recipe
 
 _CRASH = "toolkit-crash"
@@ -66,6 +66,9 @@ class _Stoppable(Progress):
     def before(self, deadline: float) -> Progress:
         return _Stoppable(self._progress.before(deadline), self._stop)
 
+    def plan(self, stages: Sequence[ExpectedStage], at_once: int = 1) -> None:
+        self._progress.plan(stages, at_once)
+
     def stage(self, name: str) -> None:
         self._check()
         self._progress.stage(name)
@@ -83,6 +86,9 @@ class _Stoppable(Progress):
     @property
     def shown(self) -> frozenset[tuple[str, str]]:
         return self._progress.shown
+
+    def note(self, text: str) -> None:
+        self._progress.note(text)
 
     def end(self, status: str) -> None:
         self._progress.end(status)
@@ -163,7 +169,8 @@ def _in_share(
 ) -> T | RockpressError | None:
     outcome = _outcome(target, share, build, progress)
     if _may_lack_memory(outcome):
-        progress.stage(f"failed in {share.toolkit.memory_limit:g} GB, to be built again alone")
+        limit = f"{share.toolkit.memory_limit:g} GB"
+        progress.note(f"{target.name}: failed in {limit}, to be built again alone")
         return None
     progress.end("failed" if isinstance(outcome, RockpressError) else "done")
     return outcome

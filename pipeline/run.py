@@ -38,6 +38,7 @@ from .recipes.recipe import Recipe, recipe_document
 from .requirements import require_latency, require_possible
 from .samples.audits import audit_target, sample_ranges
 from .stages.baseline import Baseline, measure_baseline
+from .stages.expected_stages import expected_stages, keep_times
 from .stages.stage_list import run_stages
 from .stages.stage_log import StageLog
 from .stages.target_figures import TargetFigures, target_report
@@ -76,6 +77,8 @@ def run(recipe: Recipe, output: Path, progress: Progress = SILENT) -> Report:
         if lookups.all_were_hits:
             progress.cached("all of it")
             report = _as_cached(report)
+        else:
+            keep_times(recipe, report)
         # the cache has it as it is, and for every way to come to the same options
         report = replace(rendered(report), family=filled.family)
         write_text(folder / REPORT_FILE, to_json(report))
@@ -123,6 +126,7 @@ def _run_targets(
     for target in targets:
         require_latency(target, recipe.gates.max_latency_ms, scales.get(target.name))
     inputs = open_inputs(recipe)
+    progress.plan(expected_stages(inputs, recipe, targets), recipe.toolkit.jobs or 1)
     log = StageLog(progress)
     audits = _audit_targets(inputs, recipe, targets, progress)
     base = measure_baseline(*inputs, recipe, log)

@@ -34,6 +34,7 @@ def command(
     from ...core.errors import OptionError
     from ...pipeline.caching.cache_folder import cache_folder
     from ...pipeline.caching.stage_cache import Cache
+    from ...pipeline.caching.stage_times import StageTimes
     from ...report.text.units import size_text
 
     if clear and shrink is not None:
@@ -43,6 +44,8 @@ def command(
     warn(cache.warnings())
     removed = 0
     if clear or shrink is not None:
+        if clear:
+            StageTimes(cache.folder).clear()
         removed = cache.shrink(0 if clear else int((shrink or 0) * 1e9), unused=0)
     entries = cache.entries()
     size = sum(entry.bytes for entry in entries)

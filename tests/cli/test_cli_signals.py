@@ -56,7 +56,7 @@ class Started:
         seen = []
         for line in self.process.stderr:
             seen.append(line)
-            if line.strip() == f"rockpress: {stage}":
+            if line.startswith(f"rockpress: {stage}"):
                 return
         raise AssertionError(f"no stage {stage} in {seen}")
 

@@ -65,7 +65,7 @@ def started(line: list[object], folder: Path) -> subprocess.Popen[str]:
     )
     assert process.stderr
     for said in process.stderr:
-        if said == "rockpress: baseline\n":
+        if said.startswith("rockpress: baseline"):
             return process
     raise AssertionError("it has ended")
 
