@@ -79,7 +79,7 @@ def _overlap_table(first: Sequence[PredictedObject], second: Sequence[PredictedO
     """Return the IoU (M, G) of masks, of rotated boxes, or of upright ones."""
     if not first or not second:
         return np.zeros((len(first), len(second)))
-    if all(each.outline for each in (*first, *second)):
+    if all(each.outline and np.isfinite(each.outline).all() for each in (*first, *second)):
         return rotated_overlaps(*(_rectangles(objects) for objects in (first, second)))
     table = overlaps(*(np.array([each.box for each in objects]) for objects in (first, second)))
     for row, column in zip(*np.nonzero(table), strict=True):

@@ -28,8 +28,9 @@ def in_picture(prediction: Prediction, placement: ImagePlacement, picture: Size)
     ``placement`` is the picture's in the model's input. What has no places stays as it is.
     """
     if isinstance(prediction, PredictedMap):
-        pixels = _spread(np.asarray(prediction.pixels, np.int64), placement, picture, OUTSIDE)
-        return replace(prediction, pixels=pixels)
+        pixels = prediction.pixels
+        signed = pixels.astype(np.promote_types(pixels.dtype, np.int16))
+        return replace(prediction, pixels=_spread(signed, placement, picture, OUTSIDE))
     if not isinstance(prediction, PredictedObjects):
         return prediction
     back = placement.back(picture)

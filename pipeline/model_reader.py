@@ -33,6 +33,7 @@ from .samples.class_names import names_in
 from .samples.ready_model import ReadyModel, calibration_samples, ready_candidate
 from .tasks.converting import NpuFeeds, PreparedFeeds
 
+_LONGEST_NAME = 100
 _AS_FED = ("color", "mean", "std", "resize")
 # outputs of one sample, each (1, ...)
 Outputs = list[Array]
@@ -111,6 +112,7 @@ def open_reader(
     )
     names = samples[0].labels.class_names() if samples[0].labels is not None else ()
     names = names_in(ready.original) or (built.manifest.classes if built else ()) or names
+    names = tuple(name[:_LONGEST_NAME] for name in names)
     return ModelReader(model, recipe, ready, scoring, names, samples, outputs_of, filled.family)
 
 

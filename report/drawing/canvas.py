@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from math import ceil, hypot
+from math import ceil, hypot, isfinite
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -19,6 +19,7 @@ from .palette import BLACK, WHITE, Colour, ink_on
 _LEAST = 320
 _DASH = 4  # in widths of a line
 _OPACITY = 0.45
+_LONGEST_LABEL = 120
 
 
 class Canvas:
@@ -38,9 +39,11 @@ class Canvas:
         enlarged = Image.Resampling.NEAREST if self.scale > 1 else Image.Resampling.BILINEAR
         width, height = size
         self._image = image.resize((width, height), enlarged)
-        self._draw = ImageDraw.Draw(self._image)
-        self.line = max(2, round(max(width, height) / 400))
-        self._font = ImageFont.load_default(size=max(11, round(max(width, height) / 45)))
+        self._draw, self._sides = ImageDraw.Draw(self._image), (width, height)
+        # letters of a long and thin picture go by its thickness
+        side = min(max(width, height), 4 * min(width, height))
+        self.line = max(2, round(side / 400))
+        self._font = ImageFont.load_default(size=max(11, round(side / 45)))
 
     @property
     def pixels(self) -> Pixels:
@@ -67,7 +70,7 @@ class Canvas:
 
     def label(self, corner: Point, text: str, colour: Colour) -> None:
         """Write on the colour, above a corner where there is room, else below it."""
-        text, (x, y) = visible(text), self._at(corner)
+        text, (x, y) = visible(text[:_LONGEST_LABEL]), self._at(corner)
         left, top, right, bottom = self._draw.textbbox((0, 0), text, font=self._font)
         width, height = right - left + 4, bottom - top + 4
         x = max(0, min(x, self._image.width - width))
@@ -77,9 +80,16 @@ class Canvas:
 
     def shade(self, mask: Array, colour: Colour) -> None:
         """Lay a colour over the pixels (H, W) of the picture that are set."""
+        self._image.paste(colour, (0, 0), self._cover(mask))
+
+    def tint(self, mask: Array, colours: Pixels) -> None:
+        """Lay a colour each (H, W, 3) over the pixels that are set."""
+        image = Image.fromarray(colours).resize(self._image.size, Image.Resampling.NEAREST)
+        self._image.paste(image, (0, 0), self._cover(mask))
+
+    def _cover(self, mask: Array) -> Image.Image:
         whole = Image.fromarray(np.asarray(mask, bool).astype(np.uint8) * round(255 * _OPACITY))
-        cover = whole.resize(self._image.size, Image.Resampling.NEAREST)
-        self._image.paste(colour, (0, 0), cover)
+        return whole.resize(self._image.size, Image.Resampling.NEAREST)
 
     def caption(self, lines: Sequence[tuple[str, Colour | None]]) -> None:
         """Add lines below the picture, each with a square in its colour, if it has one."""
@@ -109,7 +119,16 @@ class Canvas:
         return f"{text[: max(0, bisect_right(range(len(text)), width, key=length) - 1)]}..."
 
     def _at(self, point: Point) -> Point:
-        return point[0] * self.scale, point[1] * self.scale
+        """Return a place on the canvas, or not far from it: a broken model may give any."""
+        x, y = (
+            self._near(value * self.scale, side)
+            for value, side in zip(point, self._sides, strict=True)
+        )
+        return x, y
+
+    @staticmethod
+    def _near(value: float, side: int) -> float:
+        return min(max(value, -float(side)), 2.0 * side) if isfinite(value) else 0.0
 
 
 def _dashes(start: Point, end: Point, width: int) -> list[tuple[Point, Point]]:

@@ -18,7 +18,7 @@ from ...core.results.predictions import (
 )
 from .units import UNKNOWN, counted, number_text
 
-_NUMBERS, _SEGMENTS = 8, 12
+_NUMBERS, _SEGMENTS, _SHARES = 8, 12, 20
 
 
 def prediction_lines(prediction: Prediction) -> list[str]:
@@ -31,7 +31,9 @@ def prediction_lines(prediction: Prediction) -> list[str]:
         case PredictedText(text, confidence):
             return [f'"{text}"  {confidence:.3f}']
         case PredictedMap(shares):
-            return aligned((each.name, f"{each.share:.1%}") for each in shares)
+            listed = aligned((each.name, f"{each.share:.1%}") for each in shares[:_SHARES])
+            more = len(shares) - _SHARES
+            return [*listed, f"and {more} more"] if more > 0 else listed
         case PredictedSpeech():
             return speech_lines(prediction)
         case PredictedNumbers(values):

@@ -255,7 +255,7 @@ def test_drawings_get_names_of_their_own_and_replace_no_picture(
         (["m.onnx"], 1, "this is not a kind of samples that is known"),
         (["p.png", "t.npy"], 2, "are images and tensors"),
         (["wrong.npy"], 1, "the sample has the shape (3, 9, 9), but input 'x' takes (1, 3, 8, 8)"),
-        ([], 2, "Missing argument 'IMAGE...'"),
+        ([], 2, "IMAGE... is missing"),
     ],
 )
 def test_samples_that_cannot_be_asked_about(

@@ -140,6 +140,28 @@ def test_speech_is_a_curve_that_needs_no_picture() -> None:
     assert drawn(None, PredictedText("abc", 0.9)) is None and drawn(None, seen()) is None
 
 
+@pytest.mark.parametrize("shape", [(1, 4000, 3), (4000, 1, 1), (3, 5, 4)])
+def test_what_a_broken_model_says_is_drawn_somewhere(shape: Any) -> None:
+    picture = np.full(shape, GRAY, np.uint8)
+    odd = (np.inf, -np.inf, np.nan, 1e300, -1e300)
+    points = tuple((x, y) for x in odd for y in odd)[:17]
+    boxes = [(0, 0.9, (x, 0.0, 1e9, y)) for x in (-1e9, 1e9) for y in (-1e9, 0.0, 1e9)]
+    shown = drawn(picture, seen(*boxes, keypoints=points))
+    first = seen((0, 0.9, (0, 0, 9, 9)), outline=points[:4])
+    difference = difference_of(first, seen(*boxes, outline=points[:4]), 0.3)
+    both = drawn_apart(picture, (first, first), difference, ("a" * 10**5, "b"), 0.3)
+    assert pixels_of(shown).size and pixels_of(both).size
+
+
+def test_a_map_of_as_many_classes_as_pixels_takes_no_longer() -> None:
+    pixels = np.arange(400 * 600).reshape(400, 600)
+    shares = tuple(ClassShare(index, "x" * 10**4, 1 / pixels.size) for index in range(5000))
+    shown = pixels_of(drawn(PICTURE, PredictedMap(shares, pixels)))
+    assert len(np.unique(shown[:400].reshape(-1, 3), axis=0)) > 10
+    pixels = np.full((400, 600), -1)
+    assert (pixels_of(drawn(PICTURE, PredictedMap((), pixels)))[:400] == GRAY).all()
+
+
 def test_colours_are_read_with_any_colour_vision() -> None:
     # simulated by Machado et al., IEEE TVCG 2009, for a deuteranope and a protanope
     matrices = (

@@ -38,6 +38,7 @@ CHECK = ["check", ONE, ONE, "--eval-count", "20", "--allow", "preprocess"]
 QUANTIZE = ["quantize", "-o", "../out/q.onnx", "--method", "min-max", "--calib-count", "4"]
 PRUNE = ["prune", "-o", "../out/p.onnx", "--calib-count", "8", "--prune", "macs=-30%"]
 PRUNE += ["--recover", "none"]
+PREDICT = ["predict", ONE, "-o", "../out/drawn", "--json"]
 CONVERT = ["convert", "-o", "../out/o.rknn", "--memory-limit", "4", "--timeout", "60"]
 Files = Mapping[str, bytes]
 
@@ -189,19 +190,22 @@ KINDS: dict[str, Fuzzed] = {
         "m.onnx", text_direction_model, mutated_model, commands_of("../m.onnx"), tried=1
     ),
     "npz": Fuzzed(
-        "x.npz", lambda: common_files()["s.npz"], mutated_npz, [[*CHECK, "--eval", "../x.npz"]]
+        "x.npz",
+        lambda: common_files()["s.npz"],
+        mutated_npz,
+        [[*CHECK, "--eval", "../x.npz"], [*PREDICT, "../x.npz"]],
     ),
     "npy": Fuzzed(
         "x.npy",
         lambda: common_files()["s.npy"],
         mutated_npy,
-        [[*QUANTIZE, ONE, "--calib", "../x.npy"]],
+        [[*QUANTIZE, ONE, "--calib", "../x.npy"], [*PREDICT, "../x.npy"]],
     ),
     "image": Fuzzed(
         "images/0.png",
         lambda: common_files()["images/0.png"],
         mutated_bytes,
-        [[*QUANTIZE, ONE, "--calib", "../images"]],
+        [[*QUANTIZE, ONE, "--calib", "../images"], [*PREDICT, "../images"]],
     ),
     "jpeg": Fuzzed(  # which has no sums, so that more of it is decoded
         "images/2.jpg",
@@ -242,6 +246,7 @@ KINDS: dict[str, Fuzzed] = {
         [
             ["inspect", "../m.rknn", "--json"],
             ["check", "../cnn.onnx", "../m.rknn", "--calib", "../images"],
+            ["predict", "../m.rknn", "../images"],
         ],
         converted_files,
     ),

@@ -34,6 +34,7 @@ _SERVER.set_forkserver_preload(
         "rockpress.pipeline.check",
         "rockpress.pipeline.convert_file",
         "rockpress.pipeline.inspection",
+        "rockpress.pipeline.predict_file",
         "rockpress.pipeline.prune_file",
         "rockpress.pipeline.quantize_file",
         "rockpress.pipeline.recipes.recipe_file",
