@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 from importlib.metadata import files
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from commands import Run
 from rockpress.accuracy.compare import Comparison, compare
 from rockpress.accuracy.metrics.metric_table import bind_metric
 from rockpress.accuracy.runners import run_onnxruntime
@@ -74,3 +77,29 @@ def test_rendered_lines_are_found_on_their_pages(rendered: Path) -> None:
     name = "ch_PP-OCRv4_det_infer.onnx"
     result = itself(model(name), rendered / "pages", FOR_PAGES, (320, 320), "text-boxes")
     assert result.baseline_value is not None and result.baseline_value > 0.9
+
+
+def test_lines_are_read_and_found_without_options(
+    rendered: Path, rockpress: Run, tmp_path: Path
+) -> None:
+    rows = (rendered / "lines" / "labels.csv").read_text().splitlines()[1:]
+    texts = [row.partition(",")[2].strip('"') for row in rows]
+    words = [model("ch_PP-OCRv4_rec_infer.onnx"), rendered / "lines", "--json", "--quiet"]
+    lines = json.loads(rockpress("predict", *words).out)["samples"]
+    read = ["".join(line["prediction"]["text"].split()) for line in lines]
+    same = [a == "".join(b.split()) for a, b in zip(read, texts, strict=True)]
+    assert sum(same) >= 7 and all(line["prediction"]["confidence"] > 0.8 for line in lines)
+    found = [
+        model("ch_PP-OCRv4_det_infer.onnx"),
+        rendered / "pages" / "images",
+        "--size",
+        "320x320",
+    ]
+    pages = json.loads(rockpress("predict", *found, "-o", tmp_path, "--json").out)["samples"]
+    for page in pages:
+        labels = (rendered / "pages" / "labels" / f"{Path(page['sample']).stem}.txt").read_text()
+        assert abs(len(page["prediction"]["objects"]) - len(labels.splitlines())) <= 1
+        with Image.open(page["sample"]) as image, Image.open(page["drawing"]) as drawing:
+            colours = [np.asarray(each.convert("RGB")).reshape(-1, 3) for each in (image, drawing)]
+        blue = [(pixels == (86, 180, 233)).all(axis=1).sum() for pixels in colours]
+        assert blue[0] == 0 and blue[1] > 100
