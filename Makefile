@@ -41,7 +41,7 @@ USE_PIPS_LINKS = links=$$($(RUN) -m pip config list | sed -nE "s/^[a-z:]+[.]find
 TRIM = rm -rf "$(1)"/lib/python3*/site-packages/onnx/backend/test/data
 INSTALL_ROCKPRESS = $(UV) pip install --quiet --python $(1) --no-deps --no-build-isolation --editable .
 
-.PHONY: help setup demo test quick fuzz soak test-torch browser test-browser coverage test-wheel lint typecheck bench docs site lock wheel release image clean
+.PHONY: help setup demo test quick fuzz soak test-torch browser test-browser picture coverage test-wheel lint typecheck bench docs site lock wheel release image clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -83,6 +83,9 @@ browser: $(AXE) ## install the browser of make test-browser
 test-browser: export ROCKPRESS_AXE := $(AXE)
 test-browser: setup browser ## look at the HTML report in a real browser
 	$(RUN) -m pytest -m browser tests/report $(ARGS)
+
+picture: demo browser ## write the picture of the report in the README anew
+	$(RUN) docs/report_picture.py build/demo/report.html
 
 coverage: setup ## run the tests and show which lines they miss
 	$(RUN) -m pytest --cov --cov-report term-missing:skip-covered $(ARGS)

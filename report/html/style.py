@@ -71,14 +71,17 @@ line.limit { stroke: var(--bad); stroke-width: 2; stroke-dasharray: 4 3; }
 svg text.limit { fill: var(--bad); font-weight: 600; } svg text.strong { font-weight: 700;
   font-size: 15px; }
 svg text.muted { fill: var(--muted); }
-.curve-chart { display: grid; grid-template-columns: 3rem 1fr; gap: .3rem .6rem; }
+.curve-chart { display: grid; grid-template-columns: minmax(3rem, max-content) 1fr;
+  gap: .3rem .6rem; }
 .plot { background: linear-gradient(var(--rule), var(--rule)) 0 100% / 100% 1px no-repeat,
   linear-gradient(var(--rule), var(--rule)) 0 0 / 1px 100% no-repeat; }
 .curve { fill: none; stroke: var(--before); stroke-width: 2; vector-effect: non-scaling-stroke; }
 .curve.result { stroke: var(--after); }
 .y-axis, .x-axis { display: flex; justify-content: space-between; color: var(--muted);
   font-size: .82rem; } .y-axis { flex-direction: column; text-align: right; line-height: 1.2;
+  white-space: nowrap;
   padding-block: 9px; } .x-axis { grid-column: 2; padding-inline: calc(8.3% - 1.1rem); }
+.x-axis span:first-child, .x-axis span:last-child { white-space: nowrap; }
 .y-axis span:only-child { margin-block: auto; } .y-name { grid-column: 1 / 3; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: .92rem; }
 th { text-align: left; color: var(--muted); font-weight: 600; } caption { text-align: left; }
@@ -87,7 +90,7 @@ td, th { padding: .32rem .8rem .32rem 0; border-bottom: 1px solid var(--rule);
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 td.number { white-space: nowrap; } thead th { vertical-align: bottom; }
 td, th { overflow-wrap: break-word; } td code { overflow-wrap: anywhere; }
-tr:last-child td { border-bottom: 0; } td:last-child, th:last-child { padding-right: 0; }
+tbody tr:last-child td { border-bottom: 0; } td:last-child, th:last-child { padding-right: 0; }
 details > summary { cursor: pointer; color: var(--after); font-weight: 600; padding: .3rem 0; }
 details.card > summary { padding: 0; } details.card[open] > summary { padding-bottom: .7rem; }
 .warning { border-left: 4px solid var(--warn); background: var(--warn-back); border-radius: 6px;
