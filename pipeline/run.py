@@ -21,6 +21,7 @@ from ..report.documents.document import to_json
 from .caching.cached_tasks import TaskCache
 from .caching.content_keys import content_of, samples_digest
 from .caching.stage_cache import watch_hits
+from .expected_stages import expected_stages, keep_times
 from .figures.last_release import (
     LastRelease,
     open_last_release,
@@ -38,7 +39,6 @@ from .recipes.recipe import Recipe, recipe_document
 from .requirements import require_latency, require_possible
 from .samples.audits import audit_target, sample_ranges
 from .stages.baseline import Baseline, measure_baseline
-from .stages.expected_stages import expected_stages, keep_times
 from .stages.stage_list import run_stages
 from .stages.stage_log import StageLog
 from .stages.target_figures import TargetFigures, target_report

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...convert.chips.targets import Target
-from ...core.progress import ExpectedStage
-from ...core.results.report import Report
-from ..caching.stage_times import RunTimes, StageTimes
-from ..inputs import RunInputs
-from ..recipes.recipe import Recipe
-from .stage_list import STAGES
-from .target_run import TargetRun
+from ..convert.chips.targets import Target
+from ..core.progress import ExpectedStage
+from ..core.results.report import Report
+from .caching.stage_times import RunTimes, StageTimes
+from .inputs import RunInputs
+from .recipes.recipe import Recipe
+from .stages.stage_list import STAGES
+from .stages.target_run import TargetRun
 
 BASELINE = "baseline"
 # what the demo's took on two cores, for the shares of a first run; how fast it is shows on the way
