@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import math
+import mmap
 import os
 import signal
 import sys
@@ -32,6 +33,7 @@ _SECONDS_TO_TRY_AGAIN = 0.05
 _stopped_at = -math.inf
 _stopped_by: int | None = None
 _to_resume = ""
+_is_told: mmap.mmap | None = None
 
 
 def run(call: Callable[[], object], *, verbose: bool = False) -> int:
@@ -65,10 +67,22 @@ def _end(code: int) -> int:
     """Return the code; where it is a signal's, say so and end the children first."""
     if word := stop_word(code):
         _end_children()
-        _say(word)
-        if _to_resume:
-            _say(f"hint: {_to_resume}")
+        if not (_is_told and _is_told[0]):
+            _say(word)
+            if _to_resume:
+                _say(f"hint: {_to_resume}")
+        if _is_told:
+            _is_told[0] = 1
     return code
+
+
+def share_word() -> None:
+    """Let this process and those that it forks from now on say once how the command ended.
+
+    A command that has said so may still take so long to leave that it has to be killed.
+    """
+    global _is_told
+    _is_told = mmap.mmap(-1, 1)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from ..core.errors import RockpressError
 from ..core.native_work import NativeWork
 from ..core.threads import cap_threads
 from ..core.working_time import WorkingTime
-from .handler import run
+from .handler import run, share_word
 from .stop_signals import FAULTS, STOPPING, ending_signals, name_of, wait_for_signal
 
 _SECONDS_TO_END = 1.2  # of a command that was told to; then it is killed
@@ -49,6 +49,7 @@ def supervised(command: Callable[[], int], *, verbose: bool = False) -> int:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, waited)
     native_work.share()
     unfinished.share()
+    share_word()
     libc = ctypes.CDLL(None)
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)  # who loses its parent is still found below this process
     supervisor, is_done = os.getpid(), mmap.mmap(-1, 1)
