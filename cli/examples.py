@@ -30,6 +30,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "rockpress predict model.onnx images/ --against model.rknn -o drawn/",
         "rockpress predict model.onnx cat.jpg --top 3 --json",
     ),
+    "compare": (
+        "rockpress compare release/report.json build/",
+        "rockpress compare runs/ --report runs/all.html",
+        "rockpress compare old.rknn new.rknn",
+    ),
     "inspect": (
         "rockpress inspect model.onnx",
         "rockpress inspect model.onnx --target rk3588 --top 5",

@@ -32,6 +32,7 @@ COMMANDS = {
     "convert": "Convert an ONNX model to RKNN.",
     "check": "Compare a compressed model with its baseline.",
     "predict": "Show what a model says of images or arrays, or two models side by side.",
+    "compare": "Show results of several runs side by side.",
     "inspect": "Show what is inside a model, and how to feed it.",
     "doctor": "Check what is installed here and what it can do.",
     "init": "Write a recipe for models, a Makefile fragment and a file for CI.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ import typer
 from ..core.errors import RockpressError
 from .handler import resumable
 from .parameters import SCHEMA
-from .places import reports_of, whole_report
+from .places import pages_of_all, reports_of, whole_report
 from .progress_display import watching
 from .show import print_json, print_lines, show_folder, show_report, warn
 from .target_results import GATE_FAILED, end_with, explain, of_model
@@ -73,19 +73,19 @@ def run_one(job: ModelJob, display: Display) -> int:
 def run_several(jobs: Sequence[ModelJob], display: Display) -> int:
     """Run all models, whichever of them fail, and return the worst exit code.
 
-    Writes the report of all, unless there is none of any.
+    Writes the report of all and their pages side by side, unless there is none of any.
     """
     from ..core.files import write_text
     from ..report.documents.document import json_text
 
-    documents: dict[str, Any] = {}
-    codes = []
-    for job in jobs:
-        codes.append(_run_of_several(job, display, documents))
+    outcomes: dict[str, Report | RockpressError] = {}
+    codes = [_run_of_several(job, display, outcomes) for job in jobs]
+    documents = {name: _document(outcome) for name, outcome in outcomes.items()}
     verdict = _worst_verdict([document.get("verdict", "fail") for document in documents.values()])
     document = {"schema": SCHEMA, "verdict": verdict, "models": documents}
     if any("targets" in document for document in documents.values()):
         write_text(whole_report(jobs), json_text(document))
+        _write_pages_of_all(jobs, outcomes, display)
     if display.as_json:
         print_json(document)
     # what broke comes before what is only too bad
@@ -97,19 +97,41 @@ def _worst_verdict(verdicts: Sequence[str]) -> str:
     return next(verdict for verdict in ("fail", "pass", "none") if verdict in verdicts)
 
 
-def _run_of_several(job: ModelJob, display: Display, documents: dict[str, Any]) -> int:
+def _document(outcome: Report | RockpressError) -> dict[str, Any]:
     from ..report.documents.document import to_document
 
+    if isinstance(outcome, RockpressError):
+        return {"error": {"message": outcome.message, "hint": outcome.hint}}
+    return to_document(outcome)
+
+
+def _write_pages_of_all(
+    jobs: Sequence[ModelJob], outcomes: Mapping[str, Report | RockpressError], display: Display
+) -> None:
+    """Write all models side by side to those files of ``--report`` that have such a form."""
+    from ..core.files import write_text
+    from ..pipeline.comparison import compare_models
+    from ..report.comparison.comparison_files import comparison_text
+
+    for file in pages_of_all(display.reports):
+        links = {str(job.name): reports_of(job, [file])[0].name for job in jobs}
+        found = compare_models(outcomes, whole_report(jobs).parent, links)
+        write_text(file, comparison_text(found, file.suffix))
+
+
+def _run_of_several(
+    job: ModelJob, display: Display, outcomes: dict[str, Report | RockpressError]
+) -> int:
     name = str(job.name)
     if not display.quiet:
         print(f"rockpress: {name}", file=sys.stderr)
     try:
         result, warned = _run(job, display)
     except RockpressError as error:
-        documents[name] = {"error": {"message": error.message, "hint": error.hint}}
+        outcomes[name] = error
         explain(name, error, verbose=display.verbose)
         return error.exit_code
-    documents[name] = to_document(result)
+    outcomes[name] = result
     if not display.as_json:
         print_lines([f"model {name}"])
     show_report(

@@ -38,6 +38,8 @@ def require_places(
     own = [job.output / REPORT_FILE for job in jobs]
     written = [("-o", file) for file in dict.fromkeys([*own, whole_report(jobs)])]
     written += [("--report", file) for job in jobs for file in reports_of(job, reports)]
+    if jobs[0].name:
+        written += [("--report", file) for file in pages_of_all(reports)]
     if depfile:
         _require_alone(depfile, [file for _, file in written], jobs)
         written.append(("--depfile", depfile))
@@ -55,6 +57,14 @@ def whole_report(jobs: Sequence[ModelJob]) -> Path:
 def reports_of(job: ModelJob, reports: Iterable[Path]) -> list[Path]:
     """Return the files of ``--report``, with the model's name where there are several."""
     return [file.with_stem(f"{file.stem}-{job.name}") if job.name else file for file in reports]
+
+
+def pages_of_all(reports: Iterable[Path]) -> list[Path]:
+    """Return those files of ``--report`` in which a run of several models has all side by side.
+
+    As JSON that is the report of all, beside the folders of the models.
+    """
+    return [file for file in reports if file.suffix.lower() in (".html", ".md")]
 
 
 def _require_alone(depfile: Path, reports: Iterable[Path], jobs: Iterable[ModelJob]) -> None:

@@ -1,4 +1,4 @@
-"""Write the JSON schemas of the report's document and of a record of timed runs into docs/.
+"""Write the JSON schemas of our documents into docs/: reports, comparisons, timed runs.
 
 .venv/bin/python docs/report_schema.py
 """
@@ -18,11 +18,14 @@ from pydantic.json_schema import GenerateJsonSchema
 from rockpress.convert.latency.timed_runs import SCHEMA as RECORD_SCHEMA
 from rockpress.convert.latency.timed_runs import RunRecord
 from rockpress.core.results.report import Report
+from rockpress.report.comparison.compared_result import SCHEMA as COMPARISON_SCHEMA
+from rockpress.report.comparison.compared_result import SideBySide
 from rockpress.report.documents.document import NAMES, NEVER, SCHEMA, WHEN_THERE
 from rockpress.report.documents.report_reader import INFINITE
 
 FILE = Path(__file__).with_name("rockpress-report.schema.json")
 RECORD_FILE = FILE.with_name("rockpress-runs.schema.json")
+COMPARISON_FILE = FILE.with_name("rockpress-comparison.schema.json")
 ERROR = {
     "type": "object",
     "properties": {"message": {"type": "string"}, "hint": {"type": "string"}},
@@ -42,18 +45,9 @@ class _Errors(GenerateJsonSchema):
 
 
 def schema() -> dict[str, Any]:
-    """Return the JSON schema of the document, made from the types that it is written from."""
-    config = ConfigDict(
-        alias_generator=lambda name: NAMES.get(name, name), arbitrary_types_allowed=True
-    )
-    types = TypeAdapter(list[Report], config=config).json_schema(schema_generator=_Errors)
-    docstrings = _docstrings()
-    kinds = {name: _plain(kind, docstrings[name]) for name, kind in types["$defs"].items()}
+    """Return the JSON schema of a report, made from the types that it is written from."""
+    kinds = _kinds(Report)
     kinds["GateFigure"]["properties"]["value"] = {"type": ["number", "null"]}
-    for fields in (NEVER, WHEN_THERE):
-        for kind, names in fields.items():
-            for name in (NAMES.get(name, name) for name in names):
-                _leave_out(kinds[kind.__name__], name, always=fields is NEVER)
     report = kinds.pop("Report")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -64,6 +58,36 @@ def schema() -> dict[str, Any]:
         "required": [*HEAD, *report["required"]],
         "$defs": kinds,
     }
+
+
+def comparison_schema() -> dict[str, Any]:
+    """Return the JSON schema of what ``compare --json`` prints."""
+    kinds = _kinds(SideBySide)
+    comparison = kinds.pop("SideBySide")
+    comparison["properties"]["schema"] = {"const": COMPARISON_SCHEMA}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "rockpress comparison",
+        **comparison,
+        "$defs": kinds,
+    }
+
+
+def _kinds(whole: type) -> dict[str, dict[str, Any]]:
+    """Return the schema of each type that a document is made of, as the document has it."""
+    config = ConfigDict(
+        alias_generator=lambda name: NAMES.get(name, name), arbitrary_types_allowed=True
+    )
+    types = TypeAdapter(list[whole], config=config).json_schema(  # type: ignore[valid-type]
+        schema_generator=_Errors
+    )
+    docstrings = _docstrings()
+    kinds = {name: _plain(kind, docstrings[name]) for name, kind in types["$defs"].items()}
+    for fields in (NEVER, WHEN_THERE):
+        for kind, names in fields.items():
+            for name in (NAMES.get(name, name) for name in names if kind.__name__ in kinds):
+                _leave_out(kinds[kind.__name__], name, always=fields is NEVER)
+    return kinds
 
 
 def record_schema() -> dict[str, Any]:
@@ -141,7 +165,11 @@ def _leave_out(kind: dict[str, Any], name: str, *, always: bool) -> None:
 
 def texts() -> dict[Path, str]:
     """Return the schemas as they stand in their files."""
-    schemas = {FILE: schema(), RECORD_FILE: record_schema()}
+    schemas = {
+        FILE: schema(),
+        RECORD_FILE: record_schema(),
+        COMPARISON_FILE: comparison_schema(),
+    }
     return {file: json.dumps(content, indent=2) + "\n" for file, content in schemas.items()}
 
 

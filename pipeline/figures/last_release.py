@@ -10,12 +10,9 @@ from ...core.diagnostics import Diagnostic, option
 from ...core.errors import OptionError, ReportError
 from ...core.results.model_figures import LatencyScale
 from ...core.results.report import EarlierReport, Report, TargetReport, ToolVersion
-from ...core.text_files import BrokenText, UnreadableFile, read_json
-from ...core.validation import Malformed
-from ...report.documents.document import SCHEMA
-from ...report.documents.report_reader import read_report
 from ...report.text.changes import changes_since, regression_gates, result_figures
 from ..recipes.recipe import Recipe
+from .report_files import read_report_file
 
 _MAKE_ONE = (
     f"give the report.json of an earlier run, or one that {option('report', 'FILE.json')} wrote"
@@ -46,28 +43,7 @@ def open_last_release(recipe: Recipe) -> LastRelease | None:
                 f"give one with {option('baseline')}",
             )
         return None
-    return LastRelease(recipe.gates.baseline, _read(recipe.gates.baseline))
-
-
-def _read(file: Path) -> Report:
-    try:
-        document = read_json(file, strict=True)
-    except BrokenText as error:
-        raise ReportError(f"{file}: not a report: {error}", _MAKE_ONE) from error
-    except UnreadableFile as error:
-        raise ReportError(f"{file}: cannot be read: {error}", _MAKE_ONE) from error
-    if not isinstance(document, dict) or "schema" not in document or "targets" not in document:
-        raise ReportError(f"{file}: not a report of rockpress: it has no schema", _MAKE_ONE)
-    if document["schema"] != SCHEMA:
-        raise ReportError(
-            f"{file}: a report of schema {str(document['schema'])[:20]}, this rockpress reads "
-            f"{SCHEMA}",
-            "make the report of the last release again with this rockpress",
-        )
-    try:
-        return read_report(document)
-    except Malformed as error:
-        raise ReportError(f"{file}: not a report of rockpress: {error}", _MAKE_ONE) from error
+    return LastRelease(recipe.gates.baseline, read_report_file(recipe.gates.baseline, _MAKE_ONE))
 
 
 def require_kept(recipe: Recipe, report: Path) -> None:

@@ -19,6 +19,8 @@ _OWN_FORM = ("details", "error")
 # What a report that somebody has cut down to its figures need not have.
 _UNKNOWN = {"tool": {"name": "rockpress"}, "toolkit": {"name": "rknn-toolkit2"}, "recipe": {}}
 
+_LARGEST = 1e18  # of any number
+
 _Rows = TypeVar("_Rows")
 
 
@@ -31,11 +33,24 @@ def read_report(document: Mapping[str, Any]) -> Report:
     targets = document.get("targets")
     require(isinstance(targets, list), "targets", targets, "a list")
     targets = list(targets or ())
+    _require_bounded(targets, "targets")
     parts = [_checkable(target, f"targets[{index}]") for index, target in enumerate(targets)]
     whole = {**_UNKNOWN, **document, "targets": parts}
     report = validated(Report, whole, finite=False, names=NAMES)
     pairs = zip(report.targets, targets, strict=True)
     return replace(report, targets=tuple(_completed(*pair) for pair in pairs))
+
+
+def _require_bounded(value: Any, key: str) -> None:
+    """Raise Malformed for a number that no report has and that sums would overflow with."""
+    if isinstance(value, (int, float)):
+        require(abs(value) < _LARGEST, key, value, "a number that can be")
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            _require_bounded(item, f"{key}.{name}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _require_bounded(item, f"{key}[{index}]")
 
 
 def metric_details(details: Mapping[str, Any]) -> MetricDetails | None:
@@ -71,7 +86,8 @@ def _checkable(target: Any, key: str) -> dict[str, Any]:
     has_message = isinstance(error, dict) and isinstance(error.get("message"), str)
     require(error is None or has_message, f"{key}.error", error, "an error with its message")
     checkable = {name: _infinite(part) for name, part in target.items() if name not in _OWN_FORM}
-    for gate in checkable.get("gates") or ():
+    gates = checkable.get("gates")
+    for gate in gates if isinstance(gates, list) else ():
         if isinstance(gate, dict) and gate.get("value", ...) is None:
             gate["value"] = math.nan
     return checkable

@@ -28,7 +28,7 @@ def render(report: Report) -> str:
     mark = {"fail": "❌ ", "pass": "✅ "}.get(report.verdict, "")
     parts = [f"# rockpress: {mark}{escaped(report_verdict(report))}", *_about(report)]
     if rows := summary_rows(report):
-        parts.append(_table(HEADINGS, map(_marked, rows)))
+        parts.append(markdown_table(HEADINGS, map(_marked, rows)))
     for target, table in zip(report.targets, to_tables(report), strict=True):
         parts += [f"## {escaped(table.title)}", *_target_parts(target, table)]
     return "\n\n".join(parts) + "\n"
@@ -46,12 +46,12 @@ def _about(report: Report) -> list[str]:
 def _target_parts(target: TargetReport, table: TextTable) -> list[str]:
     parts = []
     if target.gates:
-        parts.append(_table(("gate", "limit", "value", ""), map(_gate_row, target.gates)))
+        parts.append(markdown_table(("gate", "limit", "value", ""), map(_gate_row, target.gates)))
     if table.rows:
-        parts.append(_table(table.headings, table.rows))
+        parts.append(markdown_table(table.headings, table.rows))
     if target.changes:
         headings = ("since the last report", "before", "now", "change")
-        parts.append(_table(headings, map(change_row, target.changes)))
+        parts.append(markdown_table(headings, map(change_row, target.changes)))
     lines = table.lines[:-1]  # the last is the verdict again
     parts.append("\n".join(f"- {escaped(line)}" for line in lines))
     if target.warnings:
@@ -61,7 +61,7 @@ def _target_parts(target: TargetReport, table: TextTable) -> list[str]:
     if target.stages:
         rows = [(run.name, stage_time(run)) for run in target.stages]
         title = f"stages ({stages_time(target.stages)})"
-        parts.append(_folded(title, _table(("stage", "time"), rows)))
+        parts.append(_folded(title, markdown_table(("stage", "time"), rows)))
     return parts
 
 
@@ -96,7 +96,7 @@ def _folded(summary: str, content: str) -> str:
     return f"<details><summary>{summary}</summary>\n\n{content}\n\n</details>"
 
 
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table whose first column is to the left and the others to the right."""
     rule = ["---", *["---:"] * (len(headings) - 1)]
     return "\n".join([_row(headings), "|".join(["", *rule, ""]), *map(_row, rows)])

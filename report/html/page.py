@@ -19,7 +19,7 @@ from .extra_parts import extra_cards
 from .graph_part import graph_card
 from .graph_script import HASH, SCRIPT
 from .layers_part import layers_card
-from .markup import Markup, short_text, tag
+from .markup import Child, Markup, short_text, tag
 from .models_part import changes_card, feed_card, models_card, quantization_card, stages_card
 from .pruning_part import pruning_card
 from .style import STYLE
@@ -35,28 +35,30 @@ def to_html(report: Report) -> str:
     model = PurePath(str(report.recipe.get("model") or "model")).name
     several = len(report.targets) > 1
     has_graph = any(target.graph for target in report.targets)
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag(
-            "meta",
-            http_equiv="Content-Security-Policy",
-            content=_SCRIPT_POLICY if has_graph else _POLICY,
-        ),
-        tag("title", f"{model}: {WORDS[report.verdict]} - rockpress"),
-        tag("style", STYLE),
-    )
-    main = tag(
-        "main",
+    return html_page(
+        f"{model}: {WORDS[report.verdict]} - rockpress",
         _header(report, model),
         _summary(report),
         [_target(target, number, several) for number, target in enumerate(report.targets)],
         _recipe(report.recipe),
         _footer(report),
         tag("script", SCRIPT) if has_graph else None,
+        policy=_SCRIPT_POLICY if has_graph else _POLICY,
     )
-    return f"<!doctype html>\n{tag('html', head, tag('body', main), lang='en')}\n"
+
+
+def html_page(title: str, *content: Child, policy: str = _POLICY) -> str:
+    """Return a whole page: no other file, nothing from the network, no script but by ``policy``."""
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy),
+        tag("title", title),
+        tag("style", STYLE),
+    )
+    body = tag("body", tag("main", content))
+    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 
 def _header(report: Report, model: str) -> Markup:
@@ -108,7 +110,7 @@ def _target(target: TargetReport, number: int, several: bool) -> Markup:
             *extra_cards(target),
             feed_card(target.feed),
         ]
-    parts = [*parts[:2], _warnings(target.warnings), *parts[2:], stages_card(target.stages)]
+    parts = [*parts[:2], warnings_card(target.warnings), *parts[2:], stages_card(target.stages)]
     return tag("section", heading, parts, id=f"t{number}", aria_label=name)
 
 
@@ -133,7 +135,8 @@ def _gates(gates: Sequence[GateFigure]) -> Markup | None:
     return card("Gates", table)
 
 
-def _warnings(warnings: Sequence[Diagnostic]) -> Markup | None:
+def warnings_card(warnings: Sequence[Diagnostic]) -> Markup | None:
+    """Return the warnings with their hints, None where there are none."""
     if not warnings:
         return None
     texts = [

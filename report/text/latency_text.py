@@ -22,7 +22,7 @@ _PROGRAMS = {
 
 def latency_cell(latency: LatencyFigure) -> str:
     """Return kind and milliseconds, with half the width of an estimate's band in per cent."""
-    where = {_ALONE: "NPU", "host": "host", "board": "board"}[latency.kind]
+    where = "NPU" if latency.kind == _ALONE else latency.kind
     if latency.ms is None:
         return f"{where} unknown"
     band = ""
@@ -53,7 +53,7 @@ def latency_text(latency: LatencyFigure) -> str:
     if latency.kind == _ALONE and latency.low is not None and latency.high is not None:
         scaled = f", {scale_text(latency.scale)}" if latency.scale else ""
         return f"{_with_band(latency, latency.ms)} estimated, NPU alone{scaled}"
-    return f"{ms_text(latency.ms)} {LATENCY_KINDS[latency.kind]}"
+    return f"{ms_text(latency.ms)} {LATENCY_KINDS.get(latency.kind, latency.kind)}"
 
 
 def build_lines(

@@ -56,7 +56,11 @@ from rockpress.core.results.prediction_rows import PredictionReport, SamplePredi
 from rockpress.core.results.predictions import PredictedClasses, ScoredClass
 from rockpress.pipeline.recipes.recipe_file import read_jobs
 from rockpress.pipeline.stages.stage_list import STAGES
+from rockpress.report.comparison.comparison_text import comparison_tables
+from rockpress.report.comparison.opened_results import results_of
+from rockpress.report.comparison.side_by_side import side_by_side
 from rockpress.report.documents.document import NAMES, NEVER, to_document
+from rockpress.report.documents.report_reader import read_report
 from rockpress.report.text.changes import changes_lines
 from rockpress.report.text.difference_text import sample_lines, summary_line
 from rockpress.report.text.verdict import judgement_text
@@ -173,6 +177,9 @@ class Reader:
         for name, value in given.items():
             if isinstance(value, Path) and name not in WRITTEN and value.name != str(value):
                 assert value.exists(), f"{self._page}: {value}"
+        if verb == "compare":
+            code, out, err = self._rockpress(verb, *words)
+            assert code == 0, f"{self._page}: {' '.join(words)}\n{out}{err}"
         if verb == "init" or (verb == "run" and self._page not in RUN_ELSEWHERE):
             more = ["--dry-run"] if verb == "run" else []
             code, out, err = self._rockpress(verb, *words, *more)
@@ -331,6 +338,13 @@ def messages(text: str) -> None:
         assert is_said(message[1]), line
 
 
+def comparison_shown(text: str) -> None:
+    """What compare prints has the columns of today."""
+    found = side_by_side(results_of(read_report(REPORT), "a", "a"), lambda kind: 1.0)
+    (table,) = comparison_tables(found)
+    assert {*table.headings} - {"model", "target"} <= {*text.splitlines()[1].split()} | {"scheme"}
+
+
 def document(text: str) -> None:
     """Names every field of a result, and nothing that is none."""
     named = set(re.findall(r'"([a-z_]+)"', text))
@@ -409,6 +423,7 @@ SHOWN: dict[str, Callable[[str], None]] = {
     "cli -> ": rooms_of_the_package,
     "since ": since,
     "rk3588 -> ": plan_shown,
+    "2 results\n": comparison_shown,
     # held against what the program says elsewhere
     "pass: min-retention": lambda text: None,  # test_cli_commands.py
     "FAIL: ": verdicts,
@@ -493,6 +508,7 @@ def test_options_that_the_text_names_exist(page: Path) -> None:
 
 BEFORE = {
     "accuracy.md": "",
+    "compare.md": "",
     "conversion.md": "",
     "inspect.md": "rockpress convert model.onnx -o model.rknn",
     "last-release.md": "",

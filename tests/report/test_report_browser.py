@@ -13,6 +13,10 @@ import pytest
 from browser import BROWSER, BrowserPage, browser_page
 from rockpress.core.results.report import TargetReport
 from rockpress.core.results.sample_rows import MetricDetails
+from rockpress.report.comparison.compared_result import SideBySide
+from rockpress.report.comparison.comparison_files import comparison_text
+from rockpress.report.comparison.opened_results import results_of
+from rockpress.report.comparison.side_by_side import side_by_side
 from rockpress.report.html.page import to_html
 from sample_reports import EXTRA, FAILED, GOOD, report
 
@@ -39,12 +43,24 @@ def page() -> Iterator[BrowserPage]:
         yield opened
 
 
+NAMES = [*PAGES, "comparison"]
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     for name, targets in PAGES.items():
         (folder / f"{name}.html").write_text(to_html(report(*targets)))
-    return {name: folder / f"{name}.html" for name in PAGES}
+    (folder / "comparison.html").write_text(comparison_text(comparison(), ".html"))
+    return {name: folder / f"{name}.html" for name in NAMES}
+
+
+def comparison() -> SideBySide:
+    """Two results with all that a comparison draws."""
+    slower = tuple(replace(layer, ms=2 * (layer.ms or 0.1)) for layer in GOOD.layers)
+    other = report(replace(GOOD, layers=slower))
+    opened = [*results_of(report(GOOD), "a", "a", "a.html"), *results_of(other, "b", "b")]
+    return side_by_side(opened, lambda kind: 1.1)
 
 
 def violations(page: BrowserPage) -> list[Any]:
@@ -57,7 +73,7 @@ def violations(page: BrowserPage) -> list[Any]:
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1400])
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_page_fits_the_window_and_can_be_read_by_all(
     name: str, width: int, dark: bool, page: BrowserPage, files: dict[str, Path]
 ) -> None:
@@ -69,7 +85,7 @@ def test_a_page_fits_the_window_and_can_be_read_by_all(
     assert page.complaints() == []
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_printed_page_holds_what_is_folded(
     name: str, page: BrowserPage, files: dict[str, Path]
 ) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from commands import Run
 from rockpress.cli import main
@@ -230,6 +229,8 @@ def damaged(path: tuple[str | int, ...], value: Any) -> dict[str, Any]:
         ),
         (("targets", 0, "retention"), 3, "targets[0].retention is 3, not a table"),
         (("targets", 0, "gates"), [{"name": "g", "limit": 1, "value": 2}], "gates[0] has no pass"),
+        (("targets", 0, "gates"), 5, "targets[0].gates is 5, not a list"),
+        (("targets", 0, "models", 0, "bytes"), 10**400, "models[0].bytes is 1000"),
         (("targets", 0, "error"), {"hint": 3}, 'error is {"hint": 3}, not an error with'),
         (("targets", 0, "details"), [], "targets[0].details is [], not a table"),
         (("toolkit",), 1, "toolkit is 1, not a table"),
@@ -292,10 +293,9 @@ def test_larger_figures_are_worse_but_for_retention(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["cycles", "cycles=2", "cycles=-2%", "speed=2%", "size=x%", ""])
-def test_wrong_limits_are_told(text: str) -> None:
-    line = ["check", "a.onnx", "b.onnx", "--max-regression", text]
-    done = CliRunner().invoke(main.app, line)
-    assert (done.exit_code, "is not NAME=N%" in done.output) == (2, True)
+def test_wrong_limits_are_told(text: str, rockpress: Run) -> None:
+    code, _, err = rockpress("check", "a.onnx", "b.onnx", "--max-regression", text)
+    assert (code, "is not NAME=N%" in err) == (2, True)
 
 
 def test_check_against_an_earlier_check(

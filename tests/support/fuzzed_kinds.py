@@ -28,7 +28,15 @@ from mutations import (
     mutated_words,
 )
 from rockpress.calibration_data.bundled import CALIBRATION, MODEL, TEST, sample_path
-from rockpress.core.results.model_figures import ModelRow, Ratios, RetentionFigure
+from rockpress.core.results.layer_rows import LayerRow
+from rockpress.core.results.model_figures import (
+    AccuracyFigure,
+    LatencyFigure,
+    LatencyScale,
+    ModelRow,
+    Ratios,
+    RetentionFigure,
+)
 from rockpress.core.results.report import Report, TargetReport, ToolVersion
 from rockpress.report.documents.document import to_json
 from samples import noise_images, pixels
@@ -143,6 +151,25 @@ def report() -> bytes:
     return to_json(Report(*tools, {"model": "m.onnx"}, (target,))).encode()
 
 
+def built() -> bytes:
+    """Return a report of two targets with all that is compared."""
+    npu = LatencyFigure("npu-estimate", 2.0, 1.7, 2.4, 1000, LatencyScale(1.1, 1))
+    accuracy = AccuracyFigure("top1", 0.9, 0.88, 0.92, 400, "rknn-simulator")
+    models = (ModelRow("rknn", None, 9, 9, 9, latency=(npu,), accuracy=accuracy),)
+    shapes = ((1, 3, 4, 4),), ((1, 8, 4, 4),)
+    layers = tuple(
+        LayerRow(
+            *(1, "Conv", "INT8", "NPU", *shapes, 1, 2, 3, name, 4, 5, 0.0, None, 0.1, "compute")
+        )
+        for name in "ab"
+    )
+    retention = RetentionFigure("top1", 0.5, 0.4, 0.6, 400, 0.9, 25.0, difference=-0.1)
+    target = TargetReport("rk3588", models, retention, Ratios(), None, layers=layers)
+    tools = ToolVersion("rockpress", "0.1"), ToolVersion("rknn-toolkit2", "2.5.0")
+    recipe = {"model": "m.onnx", "eval": "e", "scheme": "w8a8"}
+    return to_json(Report(*tools, recipe, (target, target))).encode()
+
+
 def coco() -> bytes:
     box = {"id": 1, "image_id": 1, "category_id": 3, "bbox": [1, 2, 3, 4], "area": 12, "iscrowd": 0}
     images = [{"id": 1, "file_name": "images/0.png", "height": 36, "width": 40}]
@@ -233,6 +260,16 @@ KINDS: dict[str, Fuzzed] = {
     "report": Fuzzed(
         "r.json", report, mutated_json, [[*CHECK, "--eval", THREE, "--baseline", "../r.json"]]
     ),
+    "compared": Fuzzed(
+        "r.json",
+        built,
+        mutated_json,
+        [
+            ["compare", "../r.json", "../b.json", "--report", "../out/c.html"],
+            ["compare", "../b.json", "../r.json", "--report", "../out/c.md", "--json"],
+        ],
+        lambda: {"b.json": built()},
+    ),
     "rknn": Fuzzed(
         "m.rknn",
         rknn,
@@ -247,8 +284,9 @@ KINDS: dict[str, Fuzzed] = {
             ["inspect", "../m.rknn", "--json"],
             ["check", "../cnn.onnx", "../m.rknn", "--calib", "../images"],
             ["predict", "../m.rknn", "../images"],
+            ["compare", "../m.rknn", "../b.json"],
         ],
-        converted_files,
+        lambda: {**converted_files(), "b.json": built()},
     ),
     "plan": Fuzzed(
         "p.plan.toml",
