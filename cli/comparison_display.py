@@ -30,32 +30,36 @@ def parse_comparison(text: str) -> Path:
     return path
 
 
-def show_comparison(found: SideBySide, *, files: Sequence[Path], as_json: bool) -> None:
+def show_comparison(comparison: SideBySide, *, files: Sequence[Path], as_json: bool) -> None:
     """Print a comparison, and write it to ``files`` too."""
     from ..core.files import write_text
-    from ..report.comparison.comparison_files import comparison_document, comparison_text
+    from ..report.comparison.comparison_files import comparison_document, rendered_comparison
 
     for file in files:
-        write_text(file, comparison_text(found, file.suffix))
-    warn(found.warnings)
+        write_text(file, rendered_comparison(comparison, file.suffix))
+    warn(comparison.warnings)
     if as_json:
-        print_json(comparison_document(found))
+        print_json(comparison_document(comparison))
     else:
-        _show_tables(found)
+        _show_tables(comparison)
 
 
-def _show_tables(found: SideBySide) -> None:
+def _show_tables(comparison: SideBySide) -> None:
     from ..report.comparison import comparison_text as texts
 
     for title, table in zip(
-        (f"{len(found.results)} results", ""),
-        texts.comparison_tables(found, narrow=is_narrow()),
+        (f"{len(comparison.results)} results", ""),
+        texts.comparison_tables(comparison, narrow=is_narrow()),
         strict=False,
     ):
         print_table(title, table.headings, table.rows)
     print_lines(
-        [*texts.comparison_lines(found), *texts.against_lines(found), *texts.front_lines(found)]
+        [
+            *texts.comparison_lines(comparison),
+            *texts.against_lines(comparison),
+            *texts.front_lines(comparison),
+        ]
     )
-    layers = texts.layer_table(found, texts.SHOWN_LAYERS)
+    layers = texts.layer_table(comparison, texts.SHOWN_LAYERS)
     if layers is not None:
-        print_table(texts.layer_title(found), layers.headings, layers.rows)
+        print_table(texts.layer_title(comparison), layers.headings, layers.rows)

@@ -111,12 +111,12 @@ def _write_pages_of_all(
     """Write all models side by side to those files of ``--report`` that have such a form."""
     from ..core.files import write_text
     from ..pipeline.comparison import compare_models
-    from ..report.comparison.comparison_files import comparison_text
+    from ..report.comparison.comparison_files import rendered_comparison
 
     for file in pages_of_all(display.reports):
         links = {str(job.name): reports_of(job, [file])[0].name for job in jobs}
-        found = compare_models(outcomes, whole_report(jobs).parent, links)
-        write_text(file, comparison_text(found, file.suffix))
+        comparison = compare_models(outcomes, whole_report(jobs).parent, links)
+        write_text(file, rendered_comparison(comparison, file.suffix))
 
 
 def _run_of_several(

@@ -8,16 +8,16 @@ from .comparison_markdown import comparison_markdown
 from .comparison_page import comparison_page
 
 
-def comparison_document(found: SideBySide) -> dict[str, object]:
+def comparison_document(comparison: SideBySide) -> dict[str, object]:
     """Return a comparison as plain values, the schema's version first."""
-    return {"schema": SCHEMA, **plain(found)}
+    return {"schema": SCHEMA, **plain(comparison)}
 
 
-def comparison_text(found: SideBySide, suffix: str) -> str:
+def rendered_comparison(comparison: SideBySide, suffix: str) -> str:
     """Return the text of a file with this suffix. Raises KeyError for one that has no format."""
     formats = {
         ".html": comparison_page,
-        ".json": lambda found: json_text(comparison_document(found)),
+        ".json": lambda comparison: json_text(comparison_document(comparison)),
         ".md": comparison_markdown,
     }
-    return formats[suffix.lower()](found)
+    return formats[suffix.lower()](comparison)

@@ -15,21 +15,24 @@ from .comparison_text import (
 )
 
 
-def comparison_markdown(found: SideBySide) -> str:
+def comparison_markdown(comparison: SideBySide) -> str:
     """Return the table of the results, what each is against the first, and the layers."""
-    (table,) = comparison_tables(found)
-    lines = [*comparison_lines(found), *against_lines(found), *front_lines(found)]
+    (table,) = comparison_tables(comparison)
+    lines = [*comparison_lines(comparison), *against_lines(comparison), *front_lines(comparison)]
     parts = [
-        f"# rockpress: {len(found.results)} results",
+        f"# rockpress: {len(comparison.results)} results",
         markdown_table(table.headings, table.rows),
         "\n".join(f"- {escaped(line)}" for line in lines),
     ]
-    if layers := layer_table(found, SHOWN_LAYERS):
-        parts += [f"## {escaped(layer_title(found))}", markdown_table(layers.headings, layers.rows)]
-    if found.warnings:
+    if layers := layer_table(comparison, SHOWN_LAYERS):
+        parts += [
+            f"## {escaped(layer_title(comparison))}",
+            markdown_table(layers.headings, layers.rows),
+        ]
+    if comparison.warnings:
         texts = (
             f"- `{each.code}`: {escaped(each.text)}. {escaped(each.hint)}"
-            for each in found.warnings
+            for each in comparison.warnings
         )
         parts.append("\n".join(texts))
     return "\n\n".join(filter(None, parts)) + "\n"

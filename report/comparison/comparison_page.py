@@ -25,26 +25,26 @@ from .tradeoff_chart import tradeoff_chart
 _TEXTS = ("result", "model", "target", "scheme", "verdict")  # the other columns are figures
 
 
-def comparison_page(found: SideBySide) -> str:
+def comparison_page(comparison: SideBySide) -> str:
     """Return the page: the results in a table, accuracy over time, and what changed."""
-    count = counted(len(found.results), "result")
+    count = counted(len(comparison.results), "result")
     return html_page(
         f"{count} side by side - rockpress",
-        _header(found, count),
+        _header(comparison, count),
         # a screen reader gets every level of headings
         tag("h2", "Side by side", class_="unseen"),
-        _results(found),
-        _against(found),
-        warnings_card(found.warnings),
-        _tradeoff(found),
-        _layers(found),
-        _verdicts(found.results),
+        _results(comparison),
+        _against(comparison),
+        warnings_card(comparison.warnings),
+        _tradeoff(comparison),
+        _layers(comparison),
+        _verdicts(comparison.results),
     )
 
 
-def _header(found: SideBySide, count: str) -> Markup:
-    failed = sum(result.verdict == "fail" for result in found.results)
-    lines = [tag("div", line, class_="muted") for line in comparison_lines(found)]
+def _header(comparison: SideBySide, count: str) -> Markup:
+    failed = sum(result.verdict == "fail" for result in comparison.results)
+    lines = [tag("div", line, class_="muted") for line in comparison_lines(comparison)]
     text = (
         "none fails" if not failed else f"{failed} of {count} {'fails' if failed == 1 else 'fail'}"
     )
@@ -56,12 +56,12 @@ def _header(found: SideBySide, count: str) -> Markup:
     )
 
 
-def _results(found: SideBySide) -> Markup:
+def _results(comparison: SideBySide) -> Markup:
     """Return the table, the verdict beside the name: the other end may have to be scrolled to."""
-    (table,) = comparison_tables(found)
+    (table,) = comparison_tables(comparison)
     headings = sorted(table.headings, key=lambda heading: heading not in ("result", "verdict"))
     rows = []
-    for number, (result, cells) in enumerate(zip(found.results, table.rows, strict=True), 1):
+    for number, (result, cells) in enumerate(zip(comparison.results, table.rows, strict=True), 1):
         texts = dict(zip(table.headings, cells, strict=True))
         rows.append([str(number), *(_cell(name, texts[name], result) for name in headings)])
     figures = sum(heading not in _TEXTS for heading in headings)
@@ -76,41 +76,44 @@ def _cell(heading: str, text: str, result: ComparedResult) -> Markup | str:
     return text
 
 
-def _against(found: SideBySide) -> Markup | None:
-    lines = against_lines(found)
+def _against(comparison: SideBySide) -> Markup | None:
+    lines = against_lines(comparison)
     note = "Of an estimated time: the interval of nine ratios in ten."
     drawn = [tag("p", line) for line in lines]
-    return card(f"Against {found.results[0].name}", *drawn, note=note) if lines else None
+    return card(f"Against {comparison.results[0].name}", *drawn, note=note) if lines else None
 
 
-def _tradeoff(found: SideBySide) -> Markup | None:
-    measured = [result.accuracy for result in found.results if result.accuracy is not None]
+def _tradeoff(comparison: SideBySide) -> Markup | None:
+    measured = [result.accuracy for result in comparison.results if result.accuracy is not None]
     metric = measured[0].metric if measured else ""
-    drawing = tradeoff_chart(found.results, found.front, metric)
+    drawing = tradeoff_chart(comparison.results, comparison.front, metric)
     if drawing is None:
         return None
-    names: list[Child] = [tag("li", result.name) for result in found.results]
-    less = " Less of it is better." if is_less_better(found.results) else ""
+    names: list[Child] = [tag("li", result.name) for result in comparison.results]
+    less = " Less of it is better." if is_less_better(comparison.results) else ""
     note = (
         f"Lines are the 95\u00a0% interval of {metric} and the 90\u00a0% interval of the time."
-        f"{less} {'; '.join(front_lines(found)).capitalize()}."
+        f"{less} {'; '.join(front_lines(comparison)).capitalize()}."
     )
     return card("Accuracy over time", drawing, tag("ol", names, class_="small"), note=note)
 
 
-def _layers(found: SideBySide) -> Markup | None:
-    table = layer_table(found)
+def _layers(comparison: SideBySide) -> Markup | None:
+    table = layer_table(comparison)
     if table is None:
         return None
     rows = [[path_code(cells[0]), *cells[1:]] for cells in table.rows]
-    first = data_table(layer_title(found), table.headings, rows[:SHOWN_LAYERS], numbers=3)
+    first = data_table(layer_title(comparison), table.headings, rows[:SHOWN_LAYERS], numbers=3)
     rest = rows[SHOWN_LAYERS:]
     more = (
-        folded(f"{len(rest)} more", data_table(layer_title(found), table.headings, rest, numbers=3))
+        folded(
+            f"{len(rest)} more",
+            data_table(layer_title(comparison), table.headings, rest, numbers=3),
+        )
         if rest
         else None
     )
-    return card(layer_title(found), first, more)
+    return card(layer_title(comparison), first, more)
 
 
 def _verdicts(results: Sequence[ComparedResult]) -> Markup | None:

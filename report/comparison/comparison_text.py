@@ -24,16 +24,16 @@ class ComparisonTable:
     rows: tuple[tuple[str, ...], ...]
 
 
-def comparison_lines(found: SideBySide) -> list[str]:
+def comparison_lines(comparison: SideBySide) -> list[str]:
     """Return what all have in common, and what each is against the first."""
-    shared = _shared(found.results)
+    shared = _shared(comparison.results)
     common = [f"all: {', '.join(shared.values())}"] if shared else []
-    return [*common, *_metric_lines(found.results)]
+    return [*common, *_metric_lines(comparison.results)]
 
 
-def comparison_tables(found: SideBySide, *, narrow: bool = False) -> list[ComparisonTable]:
+def comparison_tables(comparison: SideBySide, *, narrow: bool = False) -> list[ComparisonTable]:
     """Return the table of the results, without the columns that tell nothing; ``narrow`` in two."""
-    columns = _columns(found.results)
+    columns = _columns(comparison.results)
     if not narrow:
         return [_table(columns, list(columns))]
     costs = [name for name in columns if name not in _QUALITY]
@@ -41,39 +41,39 @@ def comparison_tables(found: SideBySide, *, narrow: bool = False) -> list[Compar
     return [_table(columns, names) for names in (costs, quality) if len(names) > 1]
 
 
-def against_lines(found: SideBySide) -> list[str]:
+def against_lines(comparison: SideBySide) -> list[str]:
     """Return a line for each result but the first."""
-    first = found.results[0].name
+    first = comparison.results[0].name
     return [
         f"{each.name} against {first}: {', '.join(parts)}"
-        for each in found.against
+        for each in comparison.against
         if (parts := _against_parts(each))
     ]
 
 
-def front_lines(found: SideBySide) -> list[str]:
+def front_lines(comparison: SideBySide) -> list[str]:
     """Return which results no other beats, where there is something to choose from."""
-    if len(traded(found.results)) < 2:
+    if len(traded(comparison.results)) < 2:
         return []
-    return [f"none is both faster and more accurate than: {', '.join(found.front)}"]
+    return [f"none is both faster and more accurate than: {', '.join(comparison.front)}"]
 
 
-def layer_table(found: SideBySide, most: int | None = None) -> ComparisonTable | None:
+def layer_table(comparison: SideBySide, most: int | None = None) -> ComparisonTable | None:
     """Return the layers that changed, the dearest change first; None where none did."""
-    if not found.layers:
+    if not comparison.layers:
         return None
-    in_ms = any(layer.ms is not None for layer in found.layers)
+    in_ms = any(layer.ms is not None for layer in comparison.layers)
     unit = "ms" if in_ms else "cycles"
     headings = ("layer", "operator", "format", "before", "after", f"change ({unit})")
     return ComparisonTable(
-        headings, tuple(_layer_row(layer, in_ms) for layer in found.layers[:most])
+        headings, tuple(_layer_row(layer, in_ms) for layer in comparison.layers[:most])
     )
 
 
-def layer_title(found: SideBySide) -> str:
+def layer_title(comparison: SideBySide) -> str:
     """Return what the table of the layers is of."""
-    first, second = (result.name for result in found.results[:2])
-    return f"{counted(len(found.layers), 'layer')} changed from {first} to {second}"
+    first, second = (result.name for result in comparison.results[:2])
+    return f"{counted(len(comparison.layers), 'layer')} changed from {first} to {second}"
 
 
 def _columns(results: Sequence[ComparedResult]) -> dict[str, list[str]]:

@@ -54,7 +54,7 @@ def _against(result: ComparedResult, first: ComparedResult, ratio_band: RatioBan
     told_apart = None if low is None or high is None else low > 1 or high < 1
     same_chip, same_measure = result.target == first.target, has_same_measure(first, result)
     accuracy = (result.accuracy, first.accuracy) if same_measure else (None, None)
-    kept = [each.retention.value if each.retention else None for each in (result, first)]
+    retentions = [each.retention.value if each.retention else None for each in (result, first)]
     is_one = same_measure and is_same_model(first, result)
     return AgainstFirst(
         result.name,
@@ -63,7 +63,7 @@ def _against(result: ComparedResult, first: ComparedResult, ratio_band: RatioBan
         *(latency, low, high, told_apart),
         _difference(*(figure.value if figure else None for figure in accuracy)),
         _are_told_apart(*accuracy),
-        _difference(*kept) if is_one else None,
+        _difference(*retentions) if is_one else None,
     )
 
 

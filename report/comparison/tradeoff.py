@@ -58,10 +58,10 @@ def is_less_better(results: Sequence[ComparedResult]) -> bool:
     A report does not say it, but a result that has more of it than its original and retains less
     does.
     """
-    kept = [result.retention for result in results if result.retention is not None]
+    retentions = [result.retention for result in results if result.retention is not None]
     return any(
         figure.value is not None and (figure.value - 1) * (figure.difference or 0.0) < 0
-        for figure in kept
+        for figure in retentions
     )
 
 

@@ -25,7 +25,7 @@ from rockpress.core.results.model_figures import (
 )
 from rockpress.core.results.report import GateFigure, Report, StageRun, TargetReport, ToolVersion
 from rockpress.report.comparison.compared_result import OpenedResult, SideBySide
-from rockpress.report.comparison.comparison_files import comparison_text
+from rockpress.report.comparison.comparison_files import rendered_comparison
 from rockpress.report.comparison.comparison_text import (
     against_lines,
     comparison_lines,
@@ -330,7 +330,7 @@ def full() -> SideBySide:
 
 
 def test_the_page_is_whole_and_safe() -> None:
-    text = comparison_text(full(), ".html")
+    text = rendered_comparison(full(), ".html")
     parser = Balanced()
     parser.feed(text)
     assert parser.open == []
@@ -344,10 +344,10 @@ def test_the_page_is_whole_and_safe() -> None:
 
 def test_markdown_and_json_have_the_same() -> None:
     found = full()
-    text = comparison_text(found, ".md")
+    text = rendered_comparison(found, ".md")
     assert "<script>" not in text and "\x1b" not in text
     assert "| result " in text and "30 layers changed" in text
-    written = comparison_text(found, ".json")
+    written = rendered_comparison(found, ".json")
     assert "\x1b" not in written
     document = json.loads(written)
     assert document["schema"] == 1
@@ -360,5 +360,5 @@ def test_no_number_is_too_odd_to_draw() -> None:
     odd = [1e-9, 1e17, 0.0, 5e-324]
     found = compared(*(report(ms=ms, size=10**17, top1=math.sqrt(ms)) for ms in odd))
     for suffix in (".html", ".md", ".json"):
-        text = comparison_text(found, suffix)
+        text = rendered_comparison(found, suffix)
         assert "nan" not in text.lower()

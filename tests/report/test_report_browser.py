@@ -14,7 +14,7 @@ from browser import BROWSER, BrowserPage, browser_page
 from rockpress.core.results.report import TargetReport
 from rockpress.core.results.sample_rows import MetricDetails
 from rockpress.report.comparison.compared_result import SideBySide
-from rockpress.report.comparison.comparison_files import comparison_text
+from rockpress.report.comparison.comparison_files import rendered_comparison
 from rockpress.report.comparison.opened_results import results_of
 from rockpress.report.comparison.side_by_side import side_by_side
 from rockpress.report.html.page import to_html
@@ -51,7 +51,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     for name, targets in PAGES.items():
         (folder / f"{name}.html").write_text(to_html(report(*targets)))
-    (folder / "comparison.html").write_text(comparison_text(comparison(), ".html"))
+    (folder / "comparison.html").write_text(rendered_comparison(comparison(), ".html"))
     return {name: folder / f"{name}.html" for name in NAMES}
 
 
