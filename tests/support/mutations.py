@@ -180,6 +180,8 @@ def _mutated_document(
         holder, key = rng.choice(_places_in(document))
         if rng.random() < 0.2:
             del holder[key]
+        elif type(holder[key]) in (int, float) and rng.random() < 0.5:
+            holder[key] = type(holder[key])(holder[key] * rng.choice([-1, 0.5, 0.99, 3]))
         else:
             holder[key] = rng.choice(VALUES)
         return write(document)
