@@ -152,7 +152,7 @@ def _said_wrong(code: int | None, trial: Trial, work: Path) -> list[str]:
 def _is_explained(lines: Sequence[str]) -> bool:
     """Return whether one error ends the lines, with a hint where it does not say what to do."""
     kinds = [line.partition(": ")[0] for line in lines if not line.startswith("log: ")]
-    return "error" in (kinds[-1:] + kinds[-2:-1]) and kinds.count("error") == 1
+    return "error" in kinds[-2:] and kinds.count("error") == 1
 
 
 def _broken_json(text: str) -> list[str]:
@@ -180,7 +180,8 @@ _OURS = (
 
 def _left(code: int | None, work: Path) -> list[str]:
     """Return what is there and should not be: files of a failure, scratch folders, processes."""
-    folders = ("cwd", "scratch", "out") if code in (1, 2) else ("cwd", "scratch")
+    has_result = code in (0, 4, 128 + signal.SIGPIPE)
+    folders = ("cwd", "scratch") if has_result else ("cwd", "scratch", "out")
     logs = {
         Path(line[5:]) for line in _text_of(work / "stream2").splitlines() if line[:5] == "log: "
     }
