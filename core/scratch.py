@@ -11,6 +11,7 @@ import fcntl
 import os
 import re
 import shutil
+import signal
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -33,9 +34,9 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
     A process that is killed cannot clean up, so the next one removes what it left: a folder with
     our mark whose lock nobody holds any more. Raises OutputError when no folder can be made.
     """
-    parent = parent or Path(tempfile.gettempdir())
-    _sweep(parent)
     try:
+        parent = parent or _temporary_folder()
+        _sweep(parent)
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
     except OSError as error:
         raise _cannot_make(error) from error
@@ -51,6 +52,15 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
         _remove(folder)
         if lock is not None:
             os.close(lock)
+
+
+def _temporary_folder() -> Path:
+    """Return the system's. It is tried out with a file, which a signal would leave: that waits."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        return Path(tempfile.gettempdir())
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _cannot_make(error: OSError) -> OutputError:

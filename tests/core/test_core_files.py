@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +22,7 @@ from rockpress.core.files import (
     write_bytes,
     write_text,
 )
+from rockpress.core.scratch import scratch_folder
 
 
 def tree(folder: Path) -> list[str]:
@@ -261,3 +263,28 @@ def test_new_files_of_a_result_stay_whatever_its_code(
     unfinished.keep_new()
     unfinished.remove_unfinished()
     assert tree(tmp_path) == ["new"]
+
+
+def test_no_signal_comes_while_the_temporary_folder_is_tried_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocked = []
+
+    def tried_out() -> str:
+        blocked.append(signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, []))
+        return str(tmp_path)
+
+    monkeypatch.setattr("tempfile.gettempdir", tried_out)
+    with scratch_folder() as folder:
+        assert folder.parent == tmp_path
+        assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    assert blocked == [True]
+
+
+def test_a_system_without_a_temporary_folder_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", missing)
+    with pytest.raises(OutputError, match="No usable temporary directory"), scratch_folder():
+        pass
