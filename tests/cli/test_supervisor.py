@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,10 +55,10 @@ def endless(tmp_path: Path) -> list[object]:
     return ["check", tmp_path / "m.onnx", tmp_path / "m.onnx", "--eval", tmp_path / "s.npz"]
 
 
-def started(line: list[object], folder: Path) -> subprocess.Popen[str]:
+def started(line: list[object], folder: Path, under: Sequence[str] = ()) -> subprocess.Popen[str]:
     (folder / "scratch").mkdir()
     process = subprocess.Popen(
-        [sys.executable, "-m", "rockpress", *map(str, line)],
+        [*under, sys.executable, "-m", "rockpress", *map(str, line)],
         env={**os.environ, "TMPDIR": str(folder / "scratch")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -214,6 +216,23 @@ def test_any_other_signal(
     (os.killpg if group else os.kill)(process.pid, number)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (128 + number, "", f"{word}\n")
+    assert not list((tmp_path / "scratch").iterdir())
+
+
+NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+
+
+@pytest.mark.skipif(
+    shutil.which("unshare") is None
+    or subprocess.run([*NAMESPACE, "true"], capture_output=True).returncode != 0,
+    reason="needs unshare, and leave to use it",
+)
+def test_as_the_first_process_of_a_container(endless: list[object], tmp_path: Path) -> None:
+    """The kernel keeps signals from such a one unless it waits for them."""
+    process = started(endless, tmp_path, NAMESPACE)
+    psutil.Process(process.pid).children()[0].terminate()
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (143, "", "terminated\n")
     assert not list((tmp_path / "scratch").iterdir())
 
 
