@@ -16,7 +16,8 @@ from .handler import resumable
 from .parameters import SCHEMA
 from .places import pages_of_all, reports_of, whole_report
 from .progress_display import watching
-from .show import print_json, print_lines, show_folder, show_report, warn
+from .result_screen import ResultScreen, show_report
+from .show import print_json, print_lines, warn
 from .target_results import GATE_FAILED, end_with, explain, of_model
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Display:
-    """How results are shown, and to which files they are written too."""
+    """Which command shows results, how, and to which files they are written too."""
 
+    verb: str
     as_json: bool
     reports: Sequence[Path]
     quiet: bool
@@ -66,8 +68,16 @@ def run_one(job: ModelJob, display: Display) -> int:
         result, warned = _run(job, display)
     except AllFailed as failed:
         end_with(failed.errors, verbose=display.verbose, code=failed.exit_code)
-    show_report(result, as_json=display.as_json, files=display.reports, shown=warned)
-    return _end(job, result, display)
+    screen = ResultScreen(
+        display.verb,
+        as_json=display.as_json,
+        verbose=display.verbose,
+        files=display.reports,
+        folder=job.output,
+        shown=warned,
+    )
+    show_report(result, screen)
+    return _end(result, display)
 
 
 def run_several(jobs: Sequence[ModelJob], display: Display) -> int:
@@ -134,15 +144,17 @@ def _run_of_several(
     outcomes[name] = result
     if not display.as_json:
         print_lines([f"model {name}"])
-    show_report(
-        result,
-        as_json=False,
+    screen = ResultScreen(
+        display.verb,
+        verbose=display.verbose,
         files=reports_of(job, display.reports),
-        shown=warned,
+        folder=job.output,
         on_stdout=not display.as_json,
+        shown=warned,
     )
+    show_report(result, screen)
     try:
-        return _end(job, result, display)
+        return _end(result, display)
     except typer.Exit as end:
         return end.exit_code
 
@@ -156,8 +168,7 @@ def _run(job: ModelJob, display: Display) -> tuple[Report, frozenset[tuple[str, 
         return run(job.recipe, job.output, progress), progress.shown
 
 
-def _end(job: ModelJob, result: Report, display: Display) -> int:
-    show_folder(job.output, quiet=display.quiet)
+def _end(result: Report, display: Display) -> int:
     if result.failures:
         end_with(result.failures, verbose=display.verbose)
     return 0 if result.passed else GATE_FAILED

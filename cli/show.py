@@ -2,61 +2,27 @@
 
 from __future__ import annotations
 
-import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from .target_results import ShownWarnings, warnings_of
-
 if TYPE_CHECKING:
     from rich.console import Console
 
     from ..core.diagnostics import Diagnostic
-    from ..core.results.report import Report
+    from ..report.text.verdict import VerdictLine
 
 # Where no terminal says how wide it is (a pipe, a CI log), nothing should be cut off.
 _WIDE = 200
 _ROOMY = 100
-_LEAST_NAME = 12
-
-
-def show_report(
-    report: Report,
-    *,
-    as_json: bool,
-    files: Sequence[Path] | None,
-    shown: ShownWarnings = frozenset(),
-    on_stdout: bool = True,
-) -> None:
-    """Print the report and write it to ``files`` too; the suffix says in which format.
-
-    Warnings in ``shown`` were shown before. Without ``on_stdout`` the others are all that is shown.
-    """
-    from ..core.files import write_text
-    from ..report.documents.document import to_json
-    from ..report.formats import rendered
-
-    for file in files or ():
-        write_text(file, rendered(report, file.suffix))
-    # before the tables, which end with the verdict
-    warn(warnings_of({target.target or "": target.warnings for target in report.targets}, shown))
-    if as_json:
-        sys.stdout.write(to_json(report))
-    elif on_stdout:
-        _show_tables(report)
-    _annotate(report)
-
-
-def _annotate(report: Report) -> None:
-    """Print failed gates for GitHub on stderr, which its runner reads too, to keep --json."""
-    from ..report.text.annotations import to_annotations
-
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in to_annotations(report):
-            print(line, file=sys.stderr)
+# each on a background of its own, so that it can be read on a dark terminal and on a light one
+_STYLES = {"fail": "bold white on red", "pass": "bold black on green", "none": "bold black on cyan"}
+_DOUBTFUL = "bold black on yellow"
+_NO_BREAK = "\u00a0"
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:ms|fps|dB|[kMG]?B|[kM]|s)\b)")
 
 
 def show_folder(folder: Path, *, quiet: bool) -> None:
@@ -67,26 +33,16 @@ def show_folder(folder: Path, *, quiet: bool) -> None:
         print(f"rockpress: written to {visible(str(folder))}", file=sys.stderr)
 
 
-def _show_tables(report: Report) -> None:
-    from ..report.text.summary import HEADINGS, summary_rows
-    from ..report.text.table import to_tables
-    from ..report.text.verdict import report_verdict
-
-    print_lines([report_verdict(report)])
-    for table in to_tables(report):
-        if table.rows:
-            print_table(table.title, table.headings, table.rows)
-        else:
-            print_lines([table.title])
-        print_lines(table.lines)
-    if rows := summary_rows(report):
-        print_table("all targets", HEADINGS, rows)
-
-
-def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def print_table(
+    title: str,
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    needs: Sequence[int] | None = None,
+) -> None:
     """Print a title and a table under it; numbers to the right.
 
-    On a terminal names in the first column are cut in their middle where the table is too wide.
+    On a terminal columns are left out that do not fit, those with the highest of ``needs`` first,
+    and names in the first column are cut in their middle where the table is still too wide.
     """
     from rich import box
     from rich.table import Table
@@ -94,16 +50,17 @@ def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str
 
     from ..report.text.escape import visible
 
-    console = _console()
     # on a terminal of 80 a column more is worth more than the air between them
     air = 0 if is_narrow() else 1
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, air, 0, 0))
+    cells = [[visible(cell) for cell in row] for row in rows]
+    headings, cells = _fitting(list(headings), cells, needs, air + 1)
     for column, heading in enumerate(headings):
         table.add_column(heading, justify="left" if column == 0 else "right", overflow="fold")
-    for row in _fitting([[visible(cell) for cell in row] for row in rows], headings, air + 1):
+    for row in cells:
         table.add_row(*map(Text, row))
     print_lines([title])
-    console.print(table)
+    _console().print(table)
 
 
 def is_narrow() -> bool:
@@ -111,18 +68,36 @@ def is_narrow() -> bool:
     return _console().width < _ROOMY
 
 
-def _fitting(rows: list[list[str]], headings: Sequence[str], gap: int) -> list[list[str]]:
-    """Return the rows with names that leave the other columns their width on a terminal."""
+def _fitting(
+    headings: list[str], rows: list[list[str]], needs: Sequence[int] | None, gap: int
+) -> tuple[list[str], list[list[str]]]:
+    """Return the columns that a terminal has room for, with names in the first that fit."""
+    from ..report.text.fitting import LEAST_NAME, column_widths, fitting_columns
     from ..report.text.shortened import shortened
 
     if not sys.stdout.isatty():
-        return rows
-    columns = zip(
-        *[[max(heading.split("\n"), key=len) for heading in headings], *rows], strict=True
-    )
-    _, *others = (max(map(len, column)) for column in columns)
-    room = max(_LEAST_NAME, _console().width - sum(others) - gap * len(others))
-    return [[shortened(row[0], room), *row[1:]] for row in rows]
+        return headings, rows
+    width = _console().width
+    if needs is not None:
+        places = fitting_columns(headings, rows, needs, width, gap)
+        headings = [headings[place] for place in places]
+        rows = [[row[place] for place in places] for row in rows]
+    _, *others = column_widths(headings, rows)
+    room = max(LEAST_NAME, width - sum(others) - gap * len(others))
+    return headings, [[shortened(row[0], room), *row[1:]] for row in rows]
+
+
+def print_verdict(line: VerdictLine) -> None:
+    """Print the line of a verdict, its word in the colour of it."""
+    from rich.text import Text
+
+    from ..report.text.escape import visible
+
+    first, *rest = _wrapped(visible(str(line)))
+    text = Text(first)
+    text.stylize(_DOUBTFUL if line.with_doubts else _STYLES[line.verdict], 0, len(line.word))
+    _console().print(text, soft_wrap=True)
+    print_lines(rest)
 
 
 def print_lines(lines: Iterable[str]) -> None:
@@ -138,13 +113,18 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def _wrapped(line: str) -> list[str]:
+    """Return the parts of a line that fit a terminal; a figure stays with its unit."""
     if not sys.stdout.isatty():
         return [line]
     width = _console().width
     parts = wrap(
-        line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        _BEFORE_UNIT.sub(_NO_BREAK, line),
+        width,
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
     )
-    return parts or [line]
+    return [part.replace(_NO_BREAK, " ") for part in parts] or [line]
 
 
 def print_json(document: dict[str, Any]) -> None:
@@ -173,4 +153,8 @@ def warning_lines(warning: Diagnostic, name: str = "") -> list[str]:
 def _console() -> Console:
     from rich.console import Console
 
-    return Console() if sys.stdout.isatty() else Console(width=_WIDE)
+    if not sys.stdout.isatty():
+        return Console(width=_WIDE)
+    console = Console()
+    console.width = min(console.width, _WIDE)
+    return console

@@ -10,7 +10,7 @@ import typer
 from .. import parameters as o
 from ..places import require_reports
 from ..progress_display import watching
-from ..show import show_report
+from ..result_screen import ResultScreen, show_report
 from ..target_results import GATE_FAILED
 from ..verb_options import OptionValues, VerbCommand, takes
 
@@ -38,6 +38,7 @@ def command(
     require_reports(report, recipe, [candidate])
     with watching(quiet=quiet) as progress:
         result = check(recipe, candidate, progress)
-    show_report(result, as_json=as_json, files=report, shown=progress.shown)
+    screen = ResultScreen("check", as_json, verbose, report or (), shown=progress.shown)
+    show_report(result, screen)
     if not result.passed:
         raise typer.Exit(GATE_FAILED)

@@ -11,7 +11,7 @@ from ...core.diagnostics import option
 from ...core.errors import OptionError, RockpressError
 from .. import parameters as o
 from ..progress_display import watching
-from ..show import print_json, print_lines, warn
+from ..show import print_json, print_lines, print_verdict, warn
 from ..target_results import ShownWarnings, end_judged, end_with, warnings_of
 from ..verb_options import OptionValues, VerbCommand, takes
 
@@ -85,7 +85,8 @@ def _show(
         documents = [_document(name, outcome) for name, outcome in outcomes.items()]
         print_json({"schema": o.SCHEMA, "targets": documents} if several else documents[0])
     else:
-        print_lines(line for name, outcome in outcomes.items() for line in _lines(name, outcome))
+        for name, outcome in outcomes.items():
+            _show_one(name, outcome)
 
 
 def _document(name: str, outcome: Conversion | RockpressError) -> dict[str, Any]:
@@ -111,22 +112,24 @@ def _document(name: str, outcome: Conversion | RockpressError) -> dict[str, Any]
     }
 
 
-def _lines(name: str, outcome: Conversion | RockpressError) -> list[str]:
+def _show_one(name: str, outcome: Conversion | RockpressError) -> None:
     from ...pipeline.figures.build_figures import latency_figures, layer_rows, throughput_figures
     from ...pipeline.figures.first_look import judged_conversion
     from ...report.text.latency_text import bound_shares, build_lines, latency_text
     from ...report.text.units import size_text
-    from ...report.text.verdict import judgement_text
+    from ...report.text.verdict import judgement_line
 
     if isinstance(outcome, RockpressError):
-        return [f"{name} failed: {outcome.message}"]
+        print_lines([f"{name} failed: {outcome.message}"])
+        return
     latency = latency_figures(outcome)
     shares = bound_shares((layer.bound, layer.ms) for layer in layer_rows(outcome))
-    return [
-        judgement_text(judged_conversion(outcome)),
+    print_verdict(judgement_line(judged_conversion(outcome)))
+    lines = [
         f"{outcome.path}: {size_text(outcome.bytes)} for {outcome.target}, {outcome.quantization}, "
         f"rknn-toolkit2 {outcome.toolkit}",
         f"{outcome.cycles:,} cycles; latency {latency_text(latency[0]) if latency else 'unknown'}",
         *build_lines(latency, throughput_figures(outcome), shares),
         f"how to feed it: rockpress inspect {outcome.path}",
     ]
+    print_lines(lines)

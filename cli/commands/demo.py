@@ -44,6 +44,6 @@ def command(
         **{**defaults_of("demo"), **options},
     )
     require_reports(report, recipe)
-    display = Display(as_json=as_json, reports=report or (), quiet=quiet, verbose=verbose)
+    display = Display("demo", as_json, report or (), quiet, verbose)
     if code := run_one(ModelJob(None, recipe, output or Path(_FOLDER)), display):
         raise typer.Exit(code)

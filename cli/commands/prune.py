@@ -9,7 +9,7 @@ import typer
 
 from .. import parameters as o
 from ..progress_display import watching
-from ..show import print_json, print_lines, print_table
+from ..show import print_json, print_lines, print_table, print_verdict
 from ..target_results import end_judged
 from ..verb_options import OptionValues, VerbCommand, takes
 
@@ -39,7 +39,7 @@ def command(
     from ...pipeline.prune_file import prune_file
     from ...pipeline.recipes.recipe import make_recipe
     from ...report.documents.document import judgement_document
-    from ...report.text.verdict import doubts_in, judgement_text
+    from ...report.text.verdict import doubts_in, judgement_line
 
     with watching(quiet=quiet) as progress:
         pruned = prune_file(make_recipe(model, **options), output, progress)
@@ -49,7 +49,7 @@ def command(
         print_json({"schema": o.SCHEMA, **document})
     else:
         doubts = doubts_in(look_warnings(pruned.comparison))
-        print_lines([judgement_text(judgement, doubts=doubts)])
+        print_verdict(judgement_line(judgement, doubts=doubts))
         if result.budget is not None:
             _show_channels(result, result.budget.kind)
         if result.sparsity is not None:

@@ -30,10 +30,10 @@ def command(
     from ...report.documents.document import judgement_document
     from ...report.text.table import quantization_text, similarity_text
     from ...report.text.units import counted, size_text
-    from ...report.text.verdict import doubts_in, judgement_text
+    from ...report.text.verdict import doubts_in, judgement_line
     from ..errors_table import show_errors
     from ..progress_display import watching
-    from ..show import print_json, print_lines, warn
+    from ..show import print_json, print_lines, print_verdict, warn
     from ..target_results import end_judged, warnings_of
 
     recipe = make_recipe(model, **options)
@@ -72,9 +72,9 @@ def command(
         counted(weights, "weight"), counted(activations, "activation")
     )
     hint = "" if number_format.is_qdq else ", to be given to convert"
+    print_verdict(judgement_line(judgement, doubts=doubts_in(quantized.warnings)))
     print_lines(
         [
-            judgement_text(judgement, doubts=doubts_in(quantized.warnings)),
             f"{output}: {sizes}, {formats}",
             *quantization_text(quantized.figure),
             f"{similarity_text(near.agreement, near.sqnr_db)} on "

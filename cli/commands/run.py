@@ -55,7 +55,7 @@ def command(
         with speaking_of(model):
             show_plans(jobs, as_json=as_json)
         return
-    display = Display(as_json=as_json, reports=report or (), quiet=quiet, verbose=verbose)
+    display = Display("run", as_json, report or (), quiet, verbose)
     with speaking_of(model):
         code = run_one(jobs[0], display) if jobs[0].name is None else run_several(jobs, display)
     if depfile is not None:

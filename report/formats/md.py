@@ -16,7 +16,7 @@ from ..text.stage_text import stage_time, stages_time
 from ..text.summary import HEADINGS, summary_rows
 from ..text.table import TextTable, to_tables, versions_of
 from ..text.units import counted
-from ..text.verdict import gate_value, limit_text, report_verdict
+from ..text.verdict import WORDS, gate_value, limit_text, target_verdict
 
 _MARKS = {True: "✅", False: "❌"}
 # What GitHub makes links or mentions of after Markdown is done: an empty comment ends the word.
@@ -26,7 +26,10 @@ _LINKED = re.compile(r"(?<=@)(?=\w)|(?<=#)(?=\d)|(?<=:)(?=//)|(?<=www)(?=\.)", r
 def render(report: Report) -> str:
     """Return the verdict, a summary when there are several targets, and each target in full."""
     mark = {"fail": "❌ ", "pass": "✅ "}.get(report.verdict, "")
-    parts = [f"# rockpress: {mark}{escaped(report_verdict(report))}", *_about(report)]
+    lines = [escaped(str(target_verdict(target))) for target in report.targets]
+    several = len(lines) > 1
+    parts = [f"# rockpress: {mark}{WORDS[report.verdict]}"]
+    parts += ["\n".join(f"- {line}" for line in lines) if several else lines[0], *_about(report)]
     if rows := summary_rows(report):
         parts.append(markdown_table(HEADINGS, map(_marked, rows)))
     for target, table in zip(report.targets, to_tables(report), strict=True):
@@ -47,13 +50,12 @@ def _target_parts(target: TargetReport, table: TextTable) -> list[str]:
     parts = []
     if target.gates:
         parts.append(markdown_table(("gate", "limit", "value", ""), map(_gate_row, target.gates)))
-    if table.rows:
-        parts.append(markdown_table(table.headings, table.rows))
+    if table.models:
+        parts.append(markdown_table(table.models.headings, table.models.rows))
     if target.changes:
         headings = ("since the last report", "before", "now", "change")
         parts.append(markdown_table(headings, map(change_row, target.changes)))
-    lines = table.lines[:-1]  # the last is the verdict again
-    parts.append("\n".join(f"- {escaped(line)}" for line in lines))
+    parts.append("\n".join(f"- {escaped(line)}" for line in (*table.details, *table.asked)))
     if target.warnings:
         parts.append(_folded(counted(len(target.warnings), "warning"), _warnings(target)))
     if target.feed:
@@ -66,7 +68,7 @@ def _target_parts(target: TargetReport, table: TextTable) -> list[str]:
 
 
 def _marked(row: tuple[str, ...]) -> tuple[str, ...]:
-    mark = {"pass": _MARKS[True], "FAIL": _MARKS[False], "failed": _MARKS[False]}.get(row[1], "")
+    mark = {WORDS["pass"]: _MARKS[True], WORDS["fail"]: _MARKS[False]}.get(row[1], "")
     return (row[0], f"{mark} {row[1]}".strip(), *row[2:])
 
 
@@ -99,6 +101,7 @@ def _folded(summary: str, content: str) -> str:
 def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table whose first column is to the left and the others to the right."""
     rule = ["---", *["---:"] * (len(headings) - 1)]
+    headings = [heading.replace("\n", " ") for heading in headings]
     return "\n".join([_row(headings), "|".join(["", *rule, ""]), *map(_row, rows)])
 
 

@@ -62,7 +62,10 @@ def _suite(report: Report, target: TargetReport) -> Element:
 def _properties(report: Report, target: TargetReport) -> dict[str, str]:
     """Return what was built and what it came to, as short texts."""
     tools = (tool for tool in (report.tool, report.toolkit) if tool.version)
-    properties = {"verdict": target_verdict(target), "model": str(report.recipe.get("model", ""))}
+    properties = {
+        "verdict": str(target_verdict(target)),
+        "model": str(report.recipe.get("model", "")),
+    }
     properties.update((tool.name, str(tool.version)) for tool in tools)
     if target.models:
         result, retention = target.models[-1], target.retention.value

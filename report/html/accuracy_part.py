@@ -134,5 +134,5 @@ def _metrics(models: Sequence[ModelRow]) -> Markup | None:
 def _similarity(figure: RetentionFigure) -> str:
     text = f"Outputs differ from the original's by noise of {_decibel(figure.sqnr_db)} (SQNR)"
     if figure.agreement is not None:
-        text += f"; {figure.agreement:.1%} of the samples get the same class"
+        text += f"; agreement with the baseline {figure.agreement:.1%}"
     return f"{text}."

@@ -35,9 +35,10 @@ def folded(summary: str, *content: Child) -> Markup:
     return tag("details", tag("summary", summary), content)
 
 
-def chip(text: str, good: bool) -> Markup:
-    """Return a word in green or red."""
-    return tag("span", text, class_="chip good" if good else "chip bad")
+def chip(text: str, good: bool | None) -> Markup:
+    """Return a word in green or red, or in neither colour where nothing was judged."""
+    colour = {True: " good", False: " bad", None: ""}[good]
+    return tag("span", text, class_=f"chip{colour}")
 
 
 def data_table(

@@ -219,7 +219,7 @@ def _layers(rows: Sequence[DriftRow]) -> Markup | None:
         )
         for name, row in lost
     ]
-    return tag("div", tag("p", "Layers that lose most in int8", class_="muted small"), drawn)
+    return tag("div", tag("p", "Layers that add most noise in int8", class_="muted small"), drawn)
 
 
 def _decibel(value: float) -> str:

@@ -12,7 +12,7 @@ from ..text.family_text import family_text
 from ..text.summary import HEADINGS, summary_rows
 from ..text.table import versions_of
 from ..text.units import counted
-from ..text.verdict import WORDS, gate_value, limit_text, report_verdict
+from ..text.verdict import WORDS, gate_value, limit_text, report_verdict, target_verdict
 from .accuracy_part import accuracy_card, tiles
 from .elements import card, chip, data_table, folded_card
 from .extra_parts import extra_cards
@@ -27,7 +27,8 @@ from .style import STYLE
 # Even if an escape were missing, the browser would run nothing else and load nothing.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _SCRIPT_POLICY = f"{_POLICY}; script-src '{HASH}'"
-_VERDICTS = {"fail": "✗ FAIL", "pass": "✓ PASS", "none": "no gate"}
+_SIGNS = {"fail": "✗ ", "pass": "✓ ", "none": ""}
+_GOOD = {"fail": False, "pass": True, "none": None}
 
 
 def to_html(report: Report) -> str:
@@ -73,7 +74,7 @@ def _header(report: Report, model: str) -> Markup:
             tag("div", report_verdict(report), class_="muted"),
             tag("div", family_text(report.family), class_="muted small") if report.family else None,
         ),
-        tag("div", _VERDICTS[verdict], class_="verdict"),
+        tag("div", f"{_SIGNS[verdict]}{WORDS[verdict]}", class_="verdict"),
         class_=f"card {verdict}",
     )
 
@@ -82,12 +83,12 @@ def _summary(report: Report) -> Markup | None:
     rows = []
     for number, cells in enumerate(summary_rows(report)):
         link = tag("a", cells[0], href=f"#t{number}")
-        verdict = chip(cells[1], report.targets[number].passed)
+        verdict = chip(cells[1], _GOOD[report.targets[number].verdict])
         rows.append([link, verdict, *cells[2:]])
     headings = (HEADINGS[0], "", *HEADINGS[2:])
     if not rows:
         return None
-    table = data_table("All targets", headings, rows, numbers=4)
+    table = data_table("All targets", headings, rows, numbers=5)
     return tag("section", table, class_="card", aria_label="All targets")
 
 
@@ -95,6 +96,7 @@ def _target(target: TargetReport, number: int, several: bool) -> Markup:
     name = target.target or "ONNX Runtime only"
     # with one target the title names it; a screen reader still gets every level of headings
     heading = tag("h2", name, class_=None if several else "unseen")
+    line = tag("p", str(target_verdict(target)), class_="muted") if several else None
     if target.error is not None:
         parts: list[Markup | None] = [_error(target.error)]
     else:
@@ -111,7 +113,7 @@ def _target(target: TargetReport, number: int, several: bool) -> Markup:
             feed_card(target.feed),
         ]
     parts = [*parts[:2], warnings_card(target.warnings), *parts[2:], stages_card(target.stages)]
-    return tag("section", heading, parts, id=f"t{number}", aria_label=name)
+    return tag("section", heading, line, parts, id=f"t{number}", aria_label=name)
 
 
 def _error(error: RockpressError) -> Markup:

@@ -18,20 +18,22 @@ def drift_lines(rows: Sequence[DriftRow]) -> list[str]:
     >>> layer = DriftRow("quantized", "c1", "Conv", None, None, None, 31.2, -8.4)
     >>> for line in drift_lines([pruned, layer, rknn]):
     ...     print(line)
-    drift, each against the one before: pruned -0.0070, 19.8 dB; rknn +0.0000, equal
-    layers that lose most in int8: c1 -8.4 dB (to 31.2)
+    what each step changed (metric, SQNR): pruned -0.0070, 19.8 dB; rknn +0.0000, equal
+    layers that add most noise in int8: c1 (SQNR 39.6 dB before, 31.2 after)
     """
     forms = [row for row in rows if row.layer is None]
     layers = [row for row in rows if row.layer is not None]
     lines = []
     if forms:
         shown = "; ".join(f"{row.stage} {_figures(row)}" for row in forms)
-        lines.append(f"drift, each against the one before: {shown}")
+        metric = "SQNR" if all(row.change is None for row in forms) else "metric, SQNR"
+        lines.append(f"what each step changed ({metric}): {shown}")
     if layers:
         named = ", ".join(
-            f"{row.layer} {row.step_db:.1f} dB (to {row.sqnr_db:.1f})" for row in layers[:_NAMED]
+            f"{row.layer} (SQNR {row.sqnr_db - row.step_db:.1f} dB before, {row.sqnr_db:.1f} after)"
+            for row in layers[:_NAMED]
         )
-        lines.append(f"layers that lose most in int8: {named}")
+        lines.append(f"layers that add most noise in int8: {named}")
     return lines
 
 

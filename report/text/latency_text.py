@@ -25,10 +25,31 @@ def latency_cell(latency: LatencyFigure) -> str:
     where = "NPU" if latency.kind == _ALONE else latency.kind
     if latency.ms is None:
         return f"{where} unknown"
-    band = ""
-    if latency.low is not None and latency.high is not None and latency.ms:
-        band = f" ±{(latency.high - latency.low) / 2 / latency.ms:.0%}"
-    return f"{where} {ms_text(latency.ms)}{band}"
+    return f"{where} {ms_text(latency.ms)}{band_text(latency)}"
+
+
+def band_text(latency: LatencyFigure) -> str:
+    """Return half the width of an estimate's band in per cent, "" where it has none.
+
+    >>> band_text(LatencyFigure("npu-estimate", 2.0, 1.5, 2.5))
+    ' ±25%'
+    """
+    if latency.low is None or latency.high is None or not latency.ms:
+        return ""
+    return f" ±{(latency.high - latency.low) / 2 / latency.ms:.0%}"
+
+
+def rate_text(throughput: Sequence[ThroughputFigure]) -> str:
+    """Return the frames a second of one context, "" where nobody has counted them.
+
+    >>> rate_text([ThroughputFigure(1, 4366.4, 3358.8, 5676.3, "counted")]), rate_text(())
+    ('4366', '')
+    """
+    return _rate(throughput[0].fps) if throughput else ""
+
+
+def _rate(fps: float) -> str:
+    return f"{fps:.{0 if fps >= 10 else 1}f}"
 
 
 def latency_lines(target: TargetReport) -> list[str]:
@@ -86,7 +107,7 @@ def build_lines(
 def throughput_text(throughput: Sequence[ThroughputFigure]) -> str:
     """Return the frames a second with so many contexts."""
     contexts = ", ".join(str(figure.contexts) for figure in throughput)
-    rates = ", ".join(f"{each.fps:.{0 if each.fps >= 10 else 1}f}" for each in throughput)
+    rates = ", ".join(_rate(each.fps) for each in throughput)
     noun = "context" if contexts == "1" else "contexts"
     return f"frames a second with {contexts} {noun}: {rates}"
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from ...core.results.report import Report, TargetReport
-from .units import UNKNOWN, count_text, ms_text, number_text, size_text
+from .latency_text import rate_text
+from .model_table import percent_text
+from .units import UNKNOWN, count_text, ms_text, size_text
 from .verdict import WORDS
 
-HEADINGS = ("target", "verdict", "retention", "size", "cycles", "latency")
+HEADINGS = ("target", "verdict", "retention", "size", "cycles", "latency", "fps")
+NEEDS = (0, 1, 2, 4, 6, 3, 5)
 
 
 def summary_rows(report: Report) -> list[tuple[str, ...]]:
@@ -17,14 +20,15 @@ def summary_rows(report: Report) -> list[tuple[str, ...]]:
 def _row(target: TargetReport) -> tuple[str, ...]:
     name = target.target or "ONNX Runtime"
     if target.error is not None or not target.models:
-        return (name, "failed" if target.error else UNKNOWN, *[UNKNOWN] * 4)
-    result, retention = target.models[-1], target.retention.value
+        return (name, WORDS[target.verdict], *[UNKNOWN] * (len(HEADINGS) - 2))
+    result = target.models[-1]
     ms = result.latency[0].ms if result.latency else None
     return (
         name,
         WORDS[target.verdict],
-        number_text(retention, ".4f"),
+        percent_text(target.retention.value),
         size_text(result.bytes),
         count_text(result.cycles),
         ms_text(ms),
+        rate_text(result.throughput) or UNKNOWN,
     )

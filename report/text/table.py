@@ -10,22 +10,18 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from ...core.errors import RockpressError
-from ...core.results.model_figures import (
-    ModelRow,
-    QuantizationFigure,
-)
+from ...core.results.model_figures import QuantizationFigure
 from ...core.results.part_figures import PartFigure
 from ...core.results.report import EarlierReport, Report, TargetReport
 from ...core.results.usual_fidelity import USUAL_INT8
 from .chain_text import drift_lines, robustness_lines
 from .changes import changes_lines
-from .latency_text import latency_cell, latency_lines, ratio_texts
+from .latency_text import latency_lines, ratio_texts
+from .model_table import ColumnTable, model_table
 from .pruning_text import pruning_lines
-from .units import UNKNOWN, count_text, ms_text, size_text
-from .verdict import WORDS, part_name, target_verdict
+from .units import ms_text
+from .verdict import part_name
 
-# Short enough that all of it fits a terminal of 80 columns.
-HEADINGS = ("model", "size", "params", "MACs", "cycles", "latency", "accuracy")
 RUNNERS = {
     "onnxruntime": "ONNX Runtime",
     "rknn-simulator": "the RKNN simulator",
@@ -35,12 +31,15 @@ RUNNERS = {
 
 @dataclass(frozen=True)
 class TextTable:
-    """A title, the rows (one cell a heading), and the lines below; no rows for a failed target."""
+    """A title, the table of the models, None for a failed target, and the lines below.
+
+    ``asked`` are on what an option asked for, ``details`` on all else.
+    """
 
     title: str
-    headings: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    lines: tuple[str, ...]
+    models: ColumnTable | None
+    asked: tuple[str, ...]
+    details: tuple[str, ...] = ()
 
 
 def to_tables(report: Report) -> list[TextTable]:
@@ -49,46 +48,25 @@ def to_tables(report: Report) -> list[TextTable]:
 
 
 def _table(target: TargetReport, baseline: EarlierReport | None) -> TextTable:
+    title = target.target or "ONNX Runtime only"
     if target.error is not None:
-        lines = _failure_lines(target, target.error)
-        return TextTable(target.target or "", (), (), tuple(lines))
-    lines = [
+        return TextTable(title, None, (), tuple(_failure_lines(target, target.error)))
+    details = [
         *latency_lines(target),
         *_accuracy_lines(target),
         *_retention_lines(target),
         *part_lines(target.parts),
         *_ratio_lines(target),
         *drift_lines(target.drift),
-        *robustness_lines(target.robustness),
-        *changes_lines(baseline, target.changes),
-        f"verdict: {target_verdict(target)}",
     ]
-    return TextTable(
-        title=target.target or "ONNX Runtime only",
-        headings=HEADINGS,
-        rows=tuple(_row(row) for row in target.models),
-        lines=tuple(lines),
-    )
+    asked = [*robustness_lines(target.robustness), *changes_lines(baseline, target.changes)]
+    return TextTable(title, model_table(target), tuple(asked), tuple(details))
 
 
 def _failure_lines(target: TargetReport, error: RockpressError) -> list[str]:
     stage = next((run.name for run in target.stages if run.status == "failed"), None)
     lines = [f"failed{f' in {stage}' if stage else ''}: {error.message}"]
-    if error.hint:
-        lines.append(f"hint: {error.hint}")
-    return [*lines, f"verdict: {WORDS['fail']}: nothing was built"]
-
-
-def _row(row: ModelRow) -> tuple[str, ...]:
-    return (
-        row.stage,
-        size_text(row.bytes),
-        count_text(row.parameters),
-        count_text(row.macs),
-        count_text(row.cycles),
-        latency_cell(row.latency[0]) if row.latency else UNKNOWN,
-        UNKNOWN if row.accuracy is None else f"{row.accuracy.value:.4f}",
-    )
+    return [*lines, f"hint: {error.hint}"] if error.hint else lines
 
 
 def _accuracy_lines(target: TargetReport) -> list[str]:
@@ -157,8 +135,8 @@ def quantization_text(figure: QuantizationFigure) -> list[str]:
     >>> decibels = {"gptq": 24.84, "min-max": 19.06}
     >>> quantization_text(QuantizationFigure("gptq", 24, decibels))
     ['quantized by gptq, 24.8 dB on 24 held-out samples (min-max 19.1)']
-    >>> quantization_text(QuantizationFigure("min-max", 24, decibels))
-    ['quantized by min-max, 19.1 dB on 24 held-out samples (gptq 24.8; none better beyond chance)']
+    >>> quantization_text(QuantizationFigure("min-max", 24, decibels))[0].partition("(")[2]
+    'gptq 24.8; none better by more than chance)'
     >>> scores = {"gptq": 0.75, "min-max": 0.7917}
     >>> labelled = QuantizationFigure("gptq", 24, decibels, metric="top1", scores=scores)
     >>> quantization_text(labelled)[1]
@@ -172,7 +150,7 @@ def quantization_text(figure: QuantizationFigure) -> list[str]:
     text = f"quantized by {method}" + (", as asked" if figure.chosen_by == "user" else "")
     if decibels:
         others = [f"{name} {_db(decibel)}" for name, decibel in decibels.items() if name != method]
-        chance = "; none better beyond chance" if is_within_chance(figure) else ""
+        chance = "; none better by more than chance" if is_within_chance(figure) else ""
         rest = f" ({', '.join(others)}{chance})" if others else ""
         text += f", {_db(decibels[method])} dB on {figure.held_out} held-out samples{rest}"
     lines = [text]

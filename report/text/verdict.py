@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from ...core.diagnostics import Diagnostic
 from ...core.results.part_figures import PartFigure, worst_part
@@ -15,11 +16,13 @@ from ...core.results.report import (
     Judgement,
     Report,
     TargetReport,
+    Verdict,
 )
+from .cost_text import cost_text, is_worse, kept_text
 from .latency_text import LATENCY_KINDS
 from .units import number_text
 
-WORDS = {"fail": "FAIL", "pass": "pass", "none": "no gate"}
+WORDS = {"fail": "FAIL", "pass": "PASS", "none": "no gate"}
 # warnings that say how much the result is worth, whatever the gates say
 IN_VERDICT = (
     *("preprocess-chance", "preprocess-undecided", "preprocess-scale", "preprocess-mean-std"),
@@ -38,25 +41,47 @@ IN_VERDICT = (
 _UNJUDGED = "nothing tells whether the outputs are right"
 
 
+@dataclass(frozen=True)
+class VerdictLine:
+    """The word of a verdict, whose it is ("" where there is one only), and why."""
+
+    verdict: Verdict
+    subject: str
+    text: str
+    with_doubts: bool = False
+
+    @property
+    def word(self) -> str:
+        """The verdict as every rendering has it."""
+        return WORDS[self.verdict] + (" (with doubts)" if self.with_doubts else "")
+
+    def __str__(self) -> str:
+        return f"{' '.join(filter(None, (self.word, self.subject)))}: {self.text}"
+
+
 def report_verdict(report: Report) -> str:
-    """Return the line of a report: that of its target, or those of all with their names."""
+    """Return the line of a report: that of its target, or how many of several fail."""
     if len(report.targets) == 1:
-        return target_verdict(report.targets[0])
-    lines = [
-        f"{target.target or 'ONNX Runtime'}: {target_verdict(target)}" for target in report.targets
-    ]
-    return f"{WORDS[report.verdict]}: {'; '.join(lines)}"
+        return str(target_verdict(report.targets[0]))
+    names = [target.target or "" for target in report.targets if target.verdict == "fail"]
+    failing = f"{', '.join(names)} of " if names else ""
+    return f"{WORDS[report.verdict]}: {failing}{len(report.targets)} targets"
 
 
-def target_verdict(target: TargetReport) -> str:
-    """Return the line of one target, such as "FAIL: min-retention 0.98 does not hold: 0.9711"."""
+def target_verdict(target: TargetReport) -> VerdictLine:
+    """Return the line of one target: why it fails, what it keeps, what it costs, what to doubt."""
+    name = target.target or ""
     if target.error is not None:
-        return f"{WORDS['fail']}: nothing was built: {target.error.message}"
-    doubts = [warning.text for warning in target.warnings if _is_in_verdict(warning, target)]
-    figure, asked = target.retention, any(gate.name == "min-retention" for gate in target.gates)
-    left = figure.value is not None and not asked
-    facts = [f"{figure.value:.4f} of {figure.metric} is left"] if left else []
-    return judgement_text(target.judgement, facts, doubts)
+        return VerdictLine("fail", name, f"nothing was built: {target.error.message}")
+    doubts = [warning for warning in target.warnings if _is_in_verdict(warning, target)]
+    ratios = {"result-slower": target.ratios.latency, "result-larger": target.ratios.size}
+    texts = [each.text for each in doubts if not is_worse(ratios.get(each.code))]
+    facts = [kept_text(target.retention), cost_text(target)]
+    if target.retention.value is None and target.verdict == "none":
+        facts.insert(0, _seen(target.judgement))
+    line = judgement_line(target.judgement, facts, texts)
+    is_doubtful = line.with_doubts or (bool(doubts) and line.verdict == "pass")
+    return replace(line, subject=name, with_doubts=is_doubtful)
 
 
 def doubts_in(warnings: Iterable[Diagnostic]) -> list[str]:
@@ -73,21 +98,21 @@ def _is_in_verdict(warning: Diagnostic, target: TargetReport) -> bool:
     return warning.code in IN_VERDICT and not is_repeated and not no_figure
 
 
-def judgement_text(
+def judgement_line(
     judgement: Judgement, facts: Sequence[str] = (), doubts: Sequence[str] = ()
-) -> str:
-    """Return the line of a result: what does not hold or else what does, then facts and doubts."""
+) -> VerdictLine:
+    """Return the line of a result: what does not hold, facts, what holds, and doubts."""
     failed = sorted(
         (gate for gate in judgement.gates if not gate.passed), key=lambda gate: gate.is_asked
     )
-    shown = failed or [gate for gate in judgement.gates if gate.is_asked]
-    reasons = [text for gate in shown for text in gate_texts(gate, judgement.parts)]
-    word = WORDS[judgement.verdict]
-    if reasons and judgement.parts and not any(gate.name == ALIVE for gate in judgement.gates):
+    reasons = [text for gate in failed for text in gate_texts(gate, judgement.parts)]
+    held = [] if failed else [gate_text(gate) for gate in judgement.gates if gate.is_asked]
+    is_judged = any(gate.name == ALIVE for gate in judgement.gates)
+    if (reasons or held) and judgement.parts and not is_judged:
         doubts = [*doubts, _UNJUDGED]
-    if judgement.verdict == "pass" and doubts:
-        word += ", with doubts"
-    return f"{word}: {'; '.join([*(reasons or [_seen(judgement)]), *facts, *doubts])}"
+    told = [*reasons, *facts, *held] or [_seen(judgement)]
+    is_doubtful = judgement.verdict == "pass" and bool(doubts)
+    return VerdictLine(judgement.verdict, "", "; ".join([*told, *doubts]), is_doubtful)
 
 
 def _seen(judgement: Judgement) -> str:

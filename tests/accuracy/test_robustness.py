@@ -108,6 +108,6 @@ def test_the_report_of_a_check() -> None:
     assert {row["retention"] for row in rows} == {1.0}  # the same model twice
     clean, worst = rows[0], min(rows, key=lambda row: float(row["baseline"]))
     assert clean["baseline"] > 0.85 > worst["baseline"]
-    lines = [line for line in to_tables(report)[0].lines if line.startswith("robustness: ")]
+    lines = [line for line in to_tables(report)[0].asked if line.startswith("robustness: ")]
     assert len(lines) == 1 and "clean 1.000, noise 10 1.000" in lines[0]
     assert "robustness" in [stage.name for stage in report.targets[0].stages]

@@ -96,7 +96,7 @@ def transposed(model: ModelProto) -> None:
     dims[1].dim_value, dims[2].dim_value = 64, 7
 
 
-DEAD_SCORES = r"^FAIL: 'scores' of output 'y' is dead"
+DEAD_SCORES = r"^FAIL( rk3588)?: 'scores' of output 'y' is dead"
 # what was done to a detector without labels -> what `check` says of it
 DETECTORS: dict[str, tuple[Sabotage, str]] = {
     "every score is 0": (followed_by("scores", ("Mul", 0)), DEAD_SCORES),
@@ -143,7 +143,7 @@ def require_said(ended: Ended, pattern: str) -> None:
     """Hold that it is said, by the exit code or in the first line, and that it is no pass."""
     line = said_first(ended)
     assert re.search(pattern, line), line
-    assert not line.startswith("pass:")
+    assert not line.startswith(("PASS:", "PASS rk"))
     assert ended.code == (4 if line.startswith("FAIL") else 0 if ended.out else 1)
 
 
@@ -197,10 +197,10 @@ def raised(bias: Array) -> Array:
 @pytest.mark.parametrize(
     ("change", "gated", "pattern"),
     [
-        (lowered, False, r"^no gate: .*is left; never right any more: class 4"),
+        (lowered, False, r"^no gate: .* of top1 kept .*; never right any more: class 4"),
         (lowered, True, r"^FAIL: min-retention 0\.98 does not hold.*never right any more: class 4"),
         (raised, True, r"^FAIL: .*min-retention 0\.98 does not hold"),
-        (raised, False, r"^(FAIL|no gate): .*of top1 is left"),
+        (raised, False, r"^(FAIL|no gate): .*of top1 kept"),
     ],
     ids=["one class gone", "one class gone, gated", "always one class, gated", "always one class"],
 )
@@ -226,10 +226,20 @@ def relabelled(folder: Path, labels: Callable[[Array], Array], count: int = 120)
     ("labels", "count", "options", "pattern"),
     [
         (np.random.default_rng(0).permutation, 120, PIXELS, r"labels in any order would give"),
-        (lambda classes: 0 * classes, 120, PIXELS, r"^pass, with doubts: .*have the label 0"),
-        (np.copy, 20, PIXELS, r"^pass, with doubts: .*20 samples are too few"),
+        (
+            lambda classes: 0 * classes,
+            120,
+            PIXELS,
+            r"^PASS \(with doubts\)( rk3588)?: .*have the label 0",
+        ),
+        (np.copy, 20, PIXELS, r"^PASS \(with doubts\)( rk3588)?: .*20 samples are too few"),
         (np.copy, 120, ("--mean", "90", "--std", "73"), r"the samples are fed wrongly"),
-        (np.copy, 120, ("--mean", "0.286", "--std", "0.353"), r"^pass, with doubts: .*0\.908 with"),
+        (
+            np.copy,
+            120,
+            ("--mean", "0.286", "--std", "0.353"),
+            r"^PASS \(with doubts\)( rk3588)?: .*0\.908 with",
+        ),
     ],
     ids=["wrong labels", "labels of one class", "too few samples", "wrong mean", "wrong scale"],
 )
@@ -249,7 +259,10 @@ def test_samples_that_tell_nothing(
 def test_samples_that_the_model_was_calibrated_with(tmp_path: Path, rockpress: Run) -> None:
     samples, model = relabelled(tmp_path, np.copy, 300), sample_path(MODEL)
     line = ["check", model, model, "--eval", samples, "--calib", samples, *PIXELS]
-    require_said(rockpress(*line, "--min-retention", "0.9"), r"^pass, with doubts: .*calibration")
+    require_said(
+        rockpress(*line, "--min-retention", "0.9"),
+        r"^PASS \(with doubts\)( rk3588)?: .*calibration",
+    )
 
 
 # What comes out of the toolkit
@@ -286,8 +299,8 @@ def coarse(outputs: list[Array]) -> list[Array]:
     [
         (dead_scores, DEAD_SCORES),
         (nan, r"the simulator computes NaN"),
-        (same_for_all, r"^FAIL: .* is dead"),
-        (coarse, r"^(FAIL|no gate): .*(noise|farther)"),
+        (same_for_all, r"^FAIL rk3588: .* is dead"),
+        (coarse, r"^(FAIL|no gate) rk3588: .*(noise|farther)"),
     ],
 )
 def test_a_build_that_computes_something_else(
@@ -325,7 +338,7 @@ def test_an_output_that_the_toolkit_dropped(
     monkeypatch.setattr("rockpress.convert.built_outputs.read_rknn", lambda path: facts)
     toolkit.corrupts = lambda outputs: outputs[1:]
     ended = rockpress(*run_line(*detector))
-    require_said(ended, r"^FAIL: 'boxes' of output 'y' is dead: it is not finite")
+    require_said(ended, r"^FAIL rk3588: 'boxes' of output 'y' is dead: it is not finite")
     assert "the toolkit left 'y', which the model computes, out of the .rknn" in ended.err
 
 
@@ -342,7 +355,7 @@ def test_a_result_that_is_slower_or_larger_than_in_float16(
     )
     toolkit.bytes_of_float16 = 300
     ended = rockpress(*run_line(*detector), "--max-size-mb", "9")
-    pattern = r"^pass, with doubts: .*slower than in float16.*larger than in float16"
+    pattern = r"^PASS \(with doubts\)( rk3588)?: .*slower and .*larger than float16"
     require_said(ended, pattern)
     assert "[result-slower]" in ended.err and "hint: take --scheme float16" in ended.err
     assert "[result-larger]" in ended.err

@@ -155,7 +155,7 @@ def test_a_target_that_fails_does_not_lose_the_other(
     assert told[1:] == ["hint: ask for less"]
     assert "rockpress: rv1106: failed\n" in err
 
-    assert out.startswith("FAIL: rv1106: FAIL: nothing was built: the budget of -60.0% is out of")
+    assert out.startswith("FAIL rv1106: nothing was built: the budget of -60.0% is out of reach")
     assert "\nrv1106\nfailed in prune: the budget of -60.0% is out of reach" in out
     document = json.loads((place.folder / "out" / "report.json").read_text())
     assert document["verdict"] == "fail"

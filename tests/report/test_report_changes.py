@@ -90,7 +90,7 @@ def test_changes_are_told_in_every_format(tmp_path: Path) -> None:
         "size 1.0 kB to 1.1 kB (+10.0%, worse), cycles 100.0 k to 103.0 k (+3.0%, worse), latency "
         "2.00 ms to 1.90 ms (-5.0%, better), retention 0.9900 to 0.9800 (-1.0%, worse)"
     )
-    assert f"since {tmp_path / 'old.json'}: {told}" in to_tables(found)[0].lines
+    assert f"since {tmp_path / 'old.json'}: {told}" in to_tables(found)[0].asked
     assert "| latency | 2.00 ms | 1.90 ms | -5.0%, better |" in md.render(found)
     document = to_document(found)
     assert document["baseline"] == {
@@ -167,7 +167,7 @@ def test_a_latency_of_another_scale_is_told(tmp_path: Path) -> None:
         (one,) = compared(tmp_path, report(old), report(scaled)).targets
         assert [warning.code for warning in one.warnings] == codes
     assert ", NPU alone, scaled by 1.18 from 1 measured model" in "\n".join(
-        to_tables(report(scaled))[0].lines
+        to_tables(report(scaled))[0].details
     )
 
 

@@ -16,7 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from rockpress.cli.show import show_report
+from rockpress.cli.result_screen import ResultScreen, show_report
 from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.errors import ToolkitError
 from rockpress.core.results.model_figures import (
@@ -60,6 +60,10 @@ FAILED = TargetReport(
     pruning=None,
     stages=(StageRun("baseline", "done", 1.25), StageRun("convert", "failed", 3.0)),
     error=ToolkitError("it \x1b[31mcrashed\n<on> \ufffe", "try & again", "a long log"),
+)
+LINE = (
+    "FAIL rk3588: max-latency-ms 1 does not hold: 1.052; 99.8% of top1 kept (99.0 to 100.5%); "
+    "estimated 1.05 ms ±22%, 863.4 kB: 14% smaller than float16"
 )
 
 
@@ -119,7 +123,7 @@ def test_gates_are_test_cases_of_a_suite_for_each_target() -> None:
     assert failure.text == failure.get("message") == "max-latency-ms 1 does not hold: 1.052"
     properties = {each.get("name"): each.get("value") for each in one.iter("property")}
     assert properties == {
-        "verdict": "FAIL: max-latency-ms 1 does not hold: 1.052",
+        "verdict": LINE,
         **{"model": "a/cls.v2.onnx", "rockpress": "0.1.0", "rknn-toolkit2": "2.5.0"},
         **{
             "size": "863.4 kB",
@@ -162,10 +166,15 @@ def html_of(text: str) -> str:
 
 def test_markdown_begins_with_the_verdict() -> None:
     lines = md.render(report(GOOD)).splitlines()
-    assert lines[0] == "# rockpress: ❌ FAIL: max-latency-ms 1 does not hold: 1.052"
-    assert lines[2] == "**cls.v2.onnx** · rockpress 0.1.0 · rknn-toolkit2 2.5.0"
+    assert lines[0] == "# rockpress: ❌ FAIL"
+    assert lines[2] == LINE.replace("~", r"\~")
+    assert lines[4] == "**cls.v2.onnx** · rockpress 0.1.0 · rknn-toolkit2 2.5.0"
     good = replace(GOOD, gates=GOOD.gates[:1])
-    assert md.render(report(good)).startswith("# rockpress: ✅ pass: min-retention 0.98 holds")
+    passed = md.render(report(good))
+    assert passed.startswith("# rockpress: ✅ PASS\n\nPASS rk3588: 99.8% of top1 kept")
+    assert "; min-retention 0.98 holds: 0.9975\n" in passed
+    several = md.render(report(GOOD, FAILED))
+    assert several.startswith(f"# rockpress: ❌ FAIL\n\n- {LINE}\n- FAIL rk3566: nothing was built")
 
 
 @pytest.mark.parametrize("suffix", [".html", ".md"])
@@ -195,9 +204,9 @@ def test_markdown_has_tables_that_render() -> None:
     headings = [re.findall("<th.*?>(.*?)</th>", one) for one in page.split("<table>")[1:]]
     assert [one[0] for one in headings] == ["target", "gate", "model", "stage", "stage"]
     cells = re.findall("<td.*?>(.*?)</td>", page)
-    assert cells[:6] == ["rk3588", "❌ FAIL", "0.9975", "863.4 kB", "231.5 k", "1.05 ms"]
-    assert cells[6:12] == ["rk3566", "❌ failed", *["-"] * 4]
-    assert cells[16:20] == ["max-latency-ms", "1", "1.052", "❌ does not hold"]
+    assert cells[:7] == ["rk3588", "❌ FAIL", "99.8%", "863.4 kB", "231.5 k", "1.05 ms", "-"]
+    assert cells[7:14] == ["rk3566", "❌ FAIL", *["-"] * 5]
+    assert cells[18:22] == ["max-latency-ms", "1", "1.052", "❌ does not hold"]
 
 
 def test_markdown_folds_the_warnings_and_the_stages() -> None:
@@ -240,7 +249,7 @@ def test_annotations_are_shown_on_github_and_leave_the_document(
     where: str, shown: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("GITHUB_ACTIONS", where)
-    show_report(report(GOOD), as_json=True, files=None)
+    show_report(report(GOOD), ResultScreen("run", as_json=True))
     streams = capsys.readouterr()
     assert json.loads(streams.out)["verdict"] == "fail"
     assert ("::error title=rockpress rk3588" in streams.err) is shown
@@ -249,16 +258,20 @@ def test_annotations_are_shown_on_github_and_leave_the_document(
 # The terminal
 
 
-def test_several_targets_end_in_a_table_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+def test_several_targets_have_a_table_of_them(capsys: pytest.CaptureFixture[str]) -> None:
     ungated = replace(GOOD, target="rk3576", gates=())
-    show_report(report(GOOD, FAILED, ungated), as_json=False, files=None)
-    last = capsys.readouterr().out.rpartition("all targets\n")[2].splitlines()
-    assert [line.split() for line in last if line.startswith("rk")] == [
-        ["rk3588", "FAIL", "0.9975", "863.4", "kB", "231.5", "k", "1.05", "ms"],
-        ["rk3566", "failed", "-", "-", "-", "-"],
-        ["rk3576", "no", "gate", "0.9975", "863.4", "kB", "231.5", "k", "1.05", "ms"],
+    show_report(report(GOOD, FAILED, ungated), ResultScreen("run"))
+    out = capsys.readouterr().out
+    assert [line.partition(":")[0] for line in out.splitlines()[:3]] == [
+        *("FAIL rk3588", "FAIL rk3566", "no gate rk3576"),
     ]
-    show_report(report(GOOD), as_json=False, files=None)
+    last = out.partition("all targets\n")[2].partition("\n\n")[0].splitlines()
+    assert [line.split() for line in last if line.startswith("rk")] == [
+        ["rk3588", "FAIL", "99.8%", "863.4", "kB", "231.5", "k", "1.05", "ms", "-"],
+        ["rk3566", "FAIL", "-", "-", "-", "-", "-"],
+        ["rk3576", "no", "gate", "99.8%", "863.4", "kB", "231.5", "k", "1.05", "ms", "-"],
+    ]
+    show_report(report(GOOD), ResultScreen("run"))
     assert "all targets" not in capsys.readouterr().out
 
 

@@ -1,0 +1,250 @@
+"""The screen of a result: in a terminal of any width, in a log, and what it says to do next.
+
+The screens are text files in ``screens/``; ROCKPRESS_WRITE_SCREENS=1 writes them anew.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import shlex
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+import typer
+
+from result_reports import NEXT_REPORT, PASSED, REPORTS, report
+from rockpress.cli.commands import run as run_command
+from rockpress.cli.phrases import command_phrase
+from rockpress.convert.chips.targets import TARGET_NAMES, find_target
+from rockpress.core.diagnostics import Diagnostic, mentioned, render, speaking
+from rockpress.core.results.report import Report
+from rockpress.core.results.sample_rows import DriftRow
+from rockpress.pipeline.options.option_table import options_of
+from rockpress.pipeline.recipes.recipe import make_recipe
+from rockpress.report.formats import rendered
+from rockpress.report.text import next_steps
+from rockpress.report.text.verdict import target_verdict
+
+SCREENS = Path(__file__).with_name("screens")
+PROGRAM = Path(__file__).parents[1] / "support" / "result_reports.py"
+WIDTHS = (60, 80, 120, 200)
+LOG = 0  # no terminal
+CODE = re.compile(r"\x1b\[([\d;]*)m")
+# of xterm: black, red, green, yellow, cyan, white
+COLOURS = {
+    **{0: (0, 0, 0), 1: (205, 0, 0), 2: (0, 205, 0), 3: (205, 205, 0)},
+    **{6: (0, 205, 205), 7: (229, 229, 229)},
+}
+
+
+def environment(**more: str) -> dict[str, str]:
+    names = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "COLORTERM", "GITHUB_ACTIONS", "COLORFGBG")
+    left = {name: value for name, value in os.environ.items() if name not in names}
+    return {**left, "TERM": "xterm-256color", **more}
+
+
+@lru_cache
+def printed(width: int, *variables: str) -> str:
+    """What the program prints in a terminal of so many columns, or into a pipe."""
+    variables_of = environment(**dict(each.split("=") for each in variables))
+    command = [sys.executable, str(PROGRAM)]
+    if width == LOG:
+        return subprocess.run(
+            command, capture_output=True, text=True, env=variables_of, check=True
+        ).stdout
+    ours, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
+    process = subprocess.Popen(command, stdout=its, env=variables_of)
+    os.close(its)
+    text = b"".join(_read(ours)).decode()
+    assert process.wait() == 0
+    return text.replace("\r\n", "\n")
+
+
+def _read(descriptor: int) -> Iterator[bytes]:
+    with open(descriptor, "rb", buffering=0) as terminal:
+        while True:
+            try:
+                if not (part := terminal.read(1 << 16)):
+                    return
+            except OSError:  # how a terminal says that the other side is closed
+                return
+            yield part
+
+
+def screens(width: int, *variables: str) -> dict[str, str]:
+    texts = printed(width, *variables).split(NEXT_REPORT)
+    return dict(zip(REPORTS, texts, strict=False))
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_the_screen_is_what_it_was(name: str) -> None:
+    parts = []
+    for width in (*WIDTHS, LOG):
+        title = f"{width} columns" if width else "a log"
+        parts.append(f"===== {title}\n{CODE.sub('', screens(width)[name])}")
+    text = "\n".join(line.rstrip() for line in "\n".join(parts).splitlines()) + "\n"
+    file = SCREENS / f"{name}.txt"
+    if os.environ.get("ROCKPRESS_WRITE_SCREENS"):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+    assert file.read_text() == text
+
+
+@pytest.mark.parametrize("name", REPORTS)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_is_wider_than_the_terminal_or_broken_within_a_word(name: str, width: int) -> None:
+    lines = CODE.sub("", screens(width)[name]).splitlines()
+    assert max(map(len, lines)) <= width
+    words = set(screens(LOG)[name].split())
+    tables = [line for line in lines if re.search("  |─|…", line.strip())]
+    told = [line for line in lines if line not in tables]
+    assert {word for line in told for word in line.split()} <= words
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_the_verdict_comes_first_with_the_words_of_every_format(name: str) -> None:
+    shown = REPORTS[name]
+    lines = [str(target_verdict(target)) for target in shown.targets]
+    assert screens(LOG)[name].splitlines()[: len(lines)] == lines
+    for suffix in (".md", ".html", ".xml"):
+        text = re.sub(r"\\|&#x?\w+;|&\w+;|['\"]|<!-- -->", "", rendered(shown, suffix))
+        for line in lines:
+            assert re.sub("['\"<>]", "", line) in text
+
+
+def test_colours_can_be_read_on_any_background() -> None:
+    dark, light = (printed(80, f"COLORFGBG={value}") for value in ("15;0", "0;15"))
+    assert dark == light == printed(80)
+    codes = {tuple(map(int, code.split(";"))) for code in CODE.findall(dark) if code}
+    pairs = {code[1:] for code in codes if len(code) > 1}
+    # bold, and a colour only with a background of its own
+    assert {code for code in codes if len(code) == 1} <= {(0,), (1,)}
+    assert len(pairs) == 4
+    for front, back in pairs:
+        assert contrast(COLOURS[front - 30], COLOURS[back - 40]) >= 4.5
+
+
+def contrast(front: tuple[int, ...], back: tuple[int, ...]) -> float:
+    """As WCAG has it."""
+    shares = [0.2126, 0.7152, 0.0722]
+    values = []
+    for colour in (front, back):
+        parts = [part / 255 for part in colour]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        values.append(sum(share * part for share, part in zip(shares, linear, strict=True)))
+    return (max(values) + 0.05) / (min(values) + 0.05)
+
+
+def test_colours_are_as_the_environment_has_it() -> None:
+    assert "\x1b" not in printed(LOG)
+    assert "\x1b[1;30;42mPASS" in printed(LOG, "FORCE_COLOR=1")
+    plain = printed(80, "NO_COLOR=1")
+    assert not re.search(r"\x1b\[[\d;]*[34]\d", plain)
+    assert CODE.sub("", plain) == CODE.sub("", printed(80))
+
+
+# What to do next
+
+
+ALL = tuple(described.flag for described in options_of("run"))
+DRIFT = DriftRow("pruned", None, None, 0.8, -0.1, 0.9, 20.0, 20.0)
+POOR = replace(PASSED, retention=replace(PASSED.retention, value=0.9), gates=())
+SITUATIONS: dict[str, tuple[Report, str]] = {
+    "--mixed sqnr=25": (report(POOR), "leave in float16"),
+    "--scheme w8a16": (report(replace(POOR, target="rk3562"), mixed="sqnr=25"), "16 bits"),
+    "--scheme float16": (report(POOR, mixed="sqnr=25"), "without int8"),
+    "--recover distill": (report(replace(POOR, drift=(DRIFT,))), "lost by pruning"),
+    "--prune": (report(replace(POOR, drift=(DRIFT,)), recover="distill"), "lost by pruning"),
+    "--scheme  float16": (REPORTS["slower"], "float16 is better here"),
+    "--eval": (REPORTS["no-labels"], "tell the accuracy"),
+    "--eval ": (REPORTS["detector"], "too few to be sure"),
+    "--min-retention 0.98": (REPORTS["no-gate"], "a gate keeps it so"),
+    "--prune latency=-25%": (REPORTS["pass"], "room to make it faster"),
+    "--outputs /model.22/Mul_2,scores": (REPORTS["dead"], "the outputs first"),
+}
+
+
+def steps_of(shown: Report, options: tuple[str, ...] = ALL) -> list[str]:
+    return next_steps.next_steps(shown, lambda name: find_target(name).dtypes, options)
+
+
+@pytest.mark.parametrize("words", SITUATIONS)
+def test_what_is_advised_is_a_line_that_the_command_takes(words: str, tmp_path: Path) -> None:
+    shown, beginning = SITUATIONS[words]
+    with speaking(command_phrase):
+        steps = [(step, render(step)) for step in steps_of(shown)]
+    (step,) = [pair for pair in steps if beginning in pair[1]]
+    asked = words.strip().replace("  ", " ")
+    assert asked in step[1]
+    model = tmp_path / "m.onnx"
+    model.touch()
+    value = [] if " " in asked else {"--eval": [str(tmp_path)], "--prune": ["macs=-10%"]}[asked]
+    line = [str(model), "--calib", str(tmp_path), *shlex.split(asked), *value]
+    command = typer.main.get_command(run_command.app)
+    with command.make_context("run", line):
+        pass
+    for name, given in mentioned(step[0]):
+        if given is not None:
+            make_recipe(model, **{name.replace("-", "_"): given})
+
+
+def test_every_rule_has_a_situation() -> None:
+    rules = {rule.__name__ for rule in next_steps.RULES}
+    for shown in (*REPORTS.values(), *(shown for shown, _ in SITUATIONS.values()), MISFED):
+        for target in shown.targets:
+            if target.error is None:
+                schemes = find_target(str(target.target)).dtypes
+                case = next_steps.Situation(target, shown.recipe, schemes)
+                rules -= {rule.__name__ for rule in next_steps.RULES if rule(case)}
+    assert rules == set()
+
+
+MISFED = report(
+    replace(PASSED, warnings=(Diagnostic("preprocess-scale", "0 to 1", "mean and std in 0..255"),))
+)
+
+
+def test_the_preprocessing_comes_before_the_rest() -> None:
+    assert steps_of(MISFED)[0] == "the preprocessing first: mean and std in 0..255"
+
+
+def test_options_that_a_command_lacks_are_not_advised() -> None:
+    check = tuple(described.flag for described in options_of("check"))
+    assert any("mixed" in step for step in steps_of(report(POOR)))
+    assert not any("mixed" in step for step in steps_of(report(POOR), check))
+
+
+@pytest.mark.parametrize("chip", TARGET_NAMES)
+def test_a_number_format_that_a_chip_lacks_is_not_advised(chip: str) -> None:
+    slow = replace(REPORTS["slower"].targets[0], target=chip)
+    for shown in (report(replace(POOR, target=chip), mixed="sqnr=25"), report(slow)):
+        for step in steps_of(shown):
+            for name, value in mentioned(step):
+                assert name != "scheme" or value in find_target(chip).dtypes
+
+
+def test_what_is_most_needed_comes_first_and_no_more_than_four() -> None:
+    for shown in REPORTS.values():
+        assert len(steps_of(shown)) <= next_steps.MOST
+    assert steps_of(REPORTS["several"])[0].startswith("rk3588: leave in float16")
+
+
+def test_a_metric_where_less_is_better_is_lost_where_it_grows() -> None:
+    grown = tuple(replace(DRIFT, stage=stage, change=change) for stage, change in CER)
+    retention = replace(POOR.retention, metric="cer", difference=0.04)
+    worse = replace(POOR, retention=retention, drift=grown)
+    assert "lost by pruning" in steps_of(report(worse))[0]
+
+
+CER = (("pruned", 0.04), ("quantized", -0.001))
