@@ -8,8 +8,6 @@ import hashlib
 import os
 import shutil
 import stat
-import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,13 +15,12 @@ from pathlib import Path
 from .diagnostics import option
 from .errors import OutputError
 from .scratch import is_lock, scratch_folder
-from .unfinished import note, note_folder, note_new
+from .unfinished import note, note_folder, note_new, unique_name
 
 _CHUNK = 1 << 20
 _NAME_LENGTH = 40
 _NAME_BYTES = 255
 _ATTEMPTS = 5  # at a folder that another process removes meanwhile
-_mask_lock = threading.Lock()
 
 
 def sha256_of(path: Path) -> str:
@@ -203,25 +200,13 @@ def _require_plain(path: Path) -> None:
 
 def _temporary_beside(path: Path) -> Path:
     # a long name must leave room for what makes the temporary one unique
-    prefix = f".{path.name[:_NAME_LENGTH]}."
+    temporary = path.with_name(f".{path.name[:_NAME_LENGTH]}.{unique_name()}.part")
+    note(temporary)  # before it is there: a signal may come as soon as it is
     try:
-        handle, name = tempfile.mkstemp(prefix=prefix, suffix=".part", dir=path.parent)
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except OSError as error:
         raise _failure(f"write in {path.parent}", error, path.parent) from error
-    os.close(handle)
-    temporary = Path(name)
-    note(temporary)
-    # mkstemp makes the file private; what we rename should have the user's usual permissions.
-    temporary.chmod(0o666 & ~_mask())
     return temporary
-
-
-def _mask() -> int:
-    """The umask, which can be read only by setting it: one thread at a time, or it would stay 0."""
-    with _mask_lock:
-        mask = os.umask(0)
-        os.umask(mask)
-    return mask
 
 
 def _remove_if_empty(folders: list[Path]) -> None:

@@ -14,17 +14,19 @@ import shutil
 import signal
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import OutputError
-from .unfinished import note
+from .unfinished import note, unique_name
 
 MAKE_SPACE = "make space there, or set TMPDIR to a folder that has some"
 _PREFIX = "rockpress-"
 _LOCK = ".lock"
 _MARK_BYTES = 200
+_OLD_SECONDS = 3600
 
 
 @contextmanager
@@ -37,12 +39,12 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
     try:
         parent = parent or _temporary_folder()
         _sweep(parent)
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        folder, lock = parent / f"{_PREFIX}{unique_name()}", None
+        note(folder)  # before it is there: a signal may come as soon as it is
+        folder.mkdir(mode=0o700)
     except OSError as error:
         raise _cannot_make(error) from error
-    lock = None
-    try:  # a signal may come at any moment from here on
-        note(folder)
+    try:
         try:
             lock = _locked(folder)
         except OSError as error:
@@ -97,6 +99,10 @@ def _start_of(process: int) -> str:
 
 
 def _sweep(parent: Path) -> None:
+    for folder in parent.glob(_PREFIX + 16 * "[0-9a-f]"):
+        with suppress(OSError):  # left before it had a mark; what is in it keeps it from this
+            if _is_private(folder) and time.time() - folder.lstat().st_mtime > _OLD_SECONDS:
+                folder.rmdir()
     for lock in parent.glob(f"{_PREFIX}*/{_LOCK}"):
         with suppress(OSError):  # in use, or gone meanwhile
             if not _is_private(lock.parent):

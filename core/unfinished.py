@@ -22,6 +22,11 @@ def share() -> None:
     _list = os.memfd_create("rockpress")
 
 
+def unique_name() -> str:
+    """Return what makes the name of something in the making one that nobody else has."""
+    return os.urandom(8).hex()
+
+
 def note(path: Path) -> None:
     """Put the path of something in the making on the list, if there is one."""
     _write(_PART, path)

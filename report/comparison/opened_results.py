@@ -62,7 +62,7 @@ def _opened(
 ) -> OpenedResult:
     recipe = report.recipe
     model = PurePath(str(recipe.get("model") or "model")).stem
-    verdict = target_verdict(target)
+    verdict = str(target_verdict(target))
     if target.error is not None or not target.models:
         error = target.error.message if target.error else "nothing was built"
         failed = ComparedResult(

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rockpress.core import unfinished
-from rockpress.core.errors import OutputError
+from rockpress.core.errors import Interrupted, OutputError
 from rockpress.core.files import (
     replacing,
     require_writable,
@@ -73,7 +73,7 @@ def test_the_old_file_stays_when_the_new_one_fails(tmp_path: Path) -> None:
     assert tree(tmp_path) == ["a"]
 
 
-@pytest.mark.parametrize("step", ["os.replace", "tempfile.mkstemp"])
+@pytest.mark.parametrize("step", ["os.replace", "os.open"])
 def test_a_full_disk_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -177,7 +177,7 @@ def test_staging_moves_nothing_when_one_file_cannot_be_placed(tmp_path: Path) ->
     assert tree(tmp_path) == ["out", "out/b"]
 
 
-@pytest.mark.parametrize("step", ["os.replace", "tempfile.mkdtemp"])
+@pytest.mark.parametrize("step", ["os.replace", "rockpress.core.scratch._locked"])
 def test_staging_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     monkeypatch.setattr(step, disk_full)
     with pytest.raises(OutputError, match="No space left"), staging(tmp_path / "new") as work:
@@ -288,3 +288,38 @@ def test_a_system_without_a_temporary_folder_is_told(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("tempfile.gettempdir", missing)
     with pytest.raises(OutputError, match="No usable temporary directory"), scratch_folder():
         pass
+
+
+@pytest.mark.parametrize("making", ["mkdir", "open"])
+def test_a_signal_as_soon_as_it_is_there(
+    making: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python may raise between the system's call and the next line."""
+    make: Any = getattr(os, making)
+
+    def interrupted(*args: Any, **options: Any) -> None:
+        make(*args, **options)
+        raise Interrupted(130)
+
+    monkeypatch.setattr(unfinished, "_list", None)
+    unfinished.share()
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        patch.setattr(os, making, interrupted)
+        with scratch_folder(tmp_path) if making == "mkdir" else replacing(tmp_path / "a"):
+            raise AssertionError("it was not interrupted")
+    assert len(tree(tmp_path)) == 1
+    unfinished.remove_unfinished()
+    assert tree(tmp_path) == []
+
+
+def test_an_old_folder_without_a_mark_is_removed_when_it_is_empty(tmp_path: Path) -> None:
+    names = [f"rockpress-{digit * 16}" for digit in "0123"] + ["rockpress-models"]
+    for name in names:
+        (tmp_path / name).mkdir(mode=0o700)
+    (tmp_path / names[1] / "file").touch()
+    for name in (names[0], names[1], names[4]):  # 2 and 3 are of somebody who has just begun
+        os.utime(tmp_path / name, (0, 0))
+    with scratch_folder(tmp_path) as folder:
+        pass
+    assert not folder.exists()
+    assert {path.name for path in tmp_path.iterdir()} == {*names[1:]}
