@@ -199,7 +199,7 @@ def recipe_phrase(name: str, value: Any) -> str:
     >>> recipe_phrase("input", {"x": [1, 3, 48, 320]})
     'input.x = [1, 3, 48, 320]'
     """
-    if isinstance(value, dict):
+    if isinstance(value, dict) and len(value) == 1:
         ((key, inner),) = value.items()
         return recipe_phrase(f"{name}.{key if _BARE_KEY.fullmatch(key) else toml_text(key)}", inner)
     return name if value is None else f"{name} = {toml_text(value)}"

@@ -198,8 +198,10 @@ def write_recipe(path: Path, more: str) -> Path:
         "a = " + "[" * 100_000,
         'output = "\\u0000"',
         f'size = "{"x" * 9999}"',
+        "target = {}",
+        "seed = {a = 1, b = 2}",
     ],
-    ids=["digits", "nested", "nul", "long"],
+    ids=["digits", "nested", "nul", "long", "empty table", "table"],
 )
 def test_a_recipe_that_is_none(more: str, rockpress: Run, tmp_path: Path) -> None:
     told = error_of(rockpress("run", write_recipe(tmp_path / "r.toml", more), "--dry-run"), 2)

@@ -169,6 +169,7 @@ def _broken_json(text: str) -> list[str]:
 _OURS = (
     "error: ",
     "hint: ",
+    "log: ",
     "warning: ",
     "rockpress: ",
     "interrupted",
