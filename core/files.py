@@ -128,19 +128,9 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def require_writable(folder: Path) -> None:
-    """Raise OutputError now, before minutes are spent, if ``folder`` cannot be written to.
-
-    Another process that has looked just before may remove the folder that it made meanwhile.
-    """
-    for attempt in range(_ATTEMPTS):
-        with _made(folder):
-            try:
-                _temporary_beside(folder / "probe").unlink()
-            except OutputError:
-                if folder.is_dir() or attempt + 1 == _ATTEMPTS:
-                    raise
-            else:
-                return
+    """Raise OutputError now, before minutes are spent, if ``folder`` cannot be written to."""
+    with _made(folder):
+        _temporary_beside(folder / "probe").unlink()
 
 
 def require_file(path: Path) -> None:
@@ -198,14 +188,21 @@ def _require_plain(path: Path) -> None:
         raise OutputError(f"cannot write {path}: it is {kind}", hint)
 
 
-def _temporary_beside(path: Path) -> Path:
+def _temporary_beside(path: Path, attempts: int = _ATTEMPTS) -> Path:
+    """Make an empty file with a name of its own; the folder too, if it is gone meanwhile.
+
+    Another process may have made it just before us, and found it empty when it was finished.
+    """
     # a long name must leave room for what makes the temporary one unique
     temporary = path.with_name(f".{path.name[:_NAME_LENGTH]}.{unique_name()}.part")
     note(temporary)  # before it is there: a signal may come as soon as it is
     try:
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except OSError as error:
-        raise _failure(f"write in {path.parent}", error, path.parent) from error
+        if attempts == 1 or not isinstance(error, FileNotFoundError):
+            raise _failure(f"write in {path.parent}", error, path.parent) from error
+        _make_folder(path.parent)
+        return _temporary_beside(path, attempts - 1)
     return temporary
 
 
