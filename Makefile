@@ -84,8 +84,9 @@ test-browser: export ROCKPRESS_AXE := $(AXE)
 test-browser: setup browser ## look at the HTML report in a real browser
 	$(RUN) -m pytest -m browser tests/report $(ARGS)
 
-picture: demo browser ## write the picture of the report in the README anew
+picture: demo browser ## write the pictures of the report in the README anew
 	$(RUN) docs/report_picture.py build/demo/report.html
+	$(RUN) docs/screen_picture.py build/demo/report.json
 
 coverage: setup ## run the tests and show which lines they miss
 	$(RUN) -m pytest --cov --cov-report term-missing:skip-covered $(ARGS)
