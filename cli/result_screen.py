@@ -115,7 +115,8 @@ def _show_next(report: Report, screen: ResultScreen) -> None:
     options = [each.flag for each in options_of(screen.verb)]
     steps = next_steps(report, lambda name: find_target(name).dtypes, options)
     files = _files(report, screen)
-    print_lines(["next:", *(f"- {render(step)}" for step in (*steps, *_commands(report, files)))])
+    if lines := [f"- {render(step)}" for step in (*steps, *_commands(report, files))]:
+        print_lines(["next:", *lines])
     if files:
         print_lines([f"files: {', '.join(map(str, files))}"])
     if codes := {each.code for target in report.targets for each in target.warnings}:

@@ -70,6 +70,12 @@ def _latency(_target: TargetReport, row: ModelRow) -> str:
     return latency_cell(row.latency[0]) if row.latency else UNKNOWN
 
 
+def _memory(_target: TargetReport, row: ModelRow) -> str:
+    """Return all that it takes on the chip while it runs."""
+    memory = row.memory
+    return size_text(memory.internal_bytes + memory.weight_bytes) if memory else UNKNOWN
+
+
 def _accuracy(_target: TargetReport, row: ModelRow) -> str:
     return UNKNOWN if row.accuracy is None else f"{row.accuracy.value:.4f}"
 
@@ -99,12 +105,13 @@ def _reference_of(target: TargetReport, row: ModelRow) -> ModelRow | None:
 COLUMNS = (
     Column("model", 0, lambda target, row: row.stage),
     Column("size", 2, lambda target, row: size_text(row.bytes)),
-    Column(_AGAINST, 7, _size_against),
-    Column("params", 10, lambda target, row: count_text(row.parameters)),
-    Column("MACs", 9, lambda target, row: count_text(row.macs)),
-    Column("cycles", 8, lambda target, row: count_text(row.cycles)),
+    Column(_AGAINST, 8, _size_against),
+    Column("params", 11, lambda target, row: count_text(row.parameters)),
+    Column("MACs", 10, lambda target, row: count_text(row.macs)),
+    Column("cycles", 9, lambda target, row: count_text(row.cycles)),
+    Column("memory", 6, _memory),
     Column("latency", 1, _latency),
-    Column(_AGAINST, 6, _time_against),
+    Column(_AGAINST, 7, _time_against),
     Column("fps", 5, lambda target, row: rate_text(row.throughput) or UNKNOWN),
     Column("accuracy", 4, _accuracy),
     Column("retention", 3, _retention),

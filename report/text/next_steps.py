@@ -19,6 +19,8 @@ MOST = 4
 # below this share of the baseline's metric something should be done about it
 GOOD_RETENTION = 0.98
 _LARGE_SHARE, _LARGE_ON_CPU = 0.25, 0.05
+# gates that pruning can meet, with the kind of its budget, and how much of it is worth trying
+_BUDGETS, _MOST_PRUNED = {"max-latency-ms": "latency", "max-size-mb": "size"}, 60
 _BROKEN = ("output-range-join", "outputs-broken", "float16-overflow", "retention-class-lost")
 _PREPROCESS = tuple(
     f"preprocess-{what}" for what in ("scale", "color", "mean-std", "resize", "layout")
@@ -133,6 +135,22 @@ def take_float16(situation: Situation) -> str | None:
     )
 
 
+def prune_to_the_limit(situation: Situation) -> str | None:
+    """Say which budget of pruning would meet a limit of latency or size that does not hold."""
+    gates = [gate for gate in situation.target.gates if gate.name in _BUDGETS]
+    failed = [gate for gate in gates if not gate.passed and gate.value > gate.limit]
+    if not failed or not situation.is_int8 or situation.is_poor or situation.is_broken:
+        return None
+    if situation.target.pruning is not None:
+        return f"{failed[0].name} asks for less: a larger budget of {option('prune')}"
+    shares = [math.ceil(100 * (1 - gate.limit / gate.value)) for gate in failed]
+    if max(shares) > _MOST_PRUNED:
+        return f"no pruning alone meets {failed[0].name}: a smaller input or model"
+    place = shares.index(max(shares))
+    budget = f"{_BUDGETS[failed[place].name]}=-{shares[place]}%"
+    return f"pruning may meet {failed[place].name}: {option('prune', budget)}"
+
+
 def give_labels(situation: Situation) -> str | None:
     """Say what would tell the accuracy."""
     if situation.target.retention.metric is not None:
@@ -190,6 +208,7 @@ RULES: tuple[Rule, ...] = (
     prune_less,
     keep_more_bits,
     take_float16,
+    prune_to_the_limit,
     give_labels,
     give_more_samples,
     set_a_gate,

@@ -19,7 +19,7 @@ from .changes import changes_lines
 from .latency_text import latency_lines, ratio_texts
 from .model_table import ColumnTable, model_table
 from .pruning_text import pruning_lines
-from .units import ms_text
+from .units import memory_text, ms_text
 from .verdict import part_name
 
 RUNNERS = {
@@ -53,6 +53,7 @@ def _table(target: TargetReport, baseline: EarlierReport | None) -> TextTable:
         return TextTable(title, None, (), tuple(_failure_lines(target, target.error)))
     details = [
         *latency_lines(target),
+        *_memory_lines(target),
         *_accuracy_lines(target),
         *_retention_lines(target),
         *part_lines(target.parts),
@@ -60,13 +61,19 @@ def _table(target: TargetReport, baseline: EarlierReport | None) -> TextTable:
         *drift_lines(target.drift),
     ]
     asked = [*robustness_lines(target.robustness), *changes_lines(baseline, target.changes)]
-    return TextTable(title, model_table(target), tuple(asked), tuple(details))
+    models = model_table(target) if target.models else None
+    return TextTable(title, models, tuple(asked), tuple(details))
 
 
 def _failure_lines(target: TargetReport, error: RockpressError) -> list[str]:
     stage = next((run.name for run in target.stages if run.status == "failed"), None)
     lines = [f"failed{f' in {stage}' if stage else ''}: {error.message}"]
     return [*lines, f"hint: {error.hint}"] if error.hint else lines
+
+
+def _memory_lines(target: TargetReport) -> list[str]:
+    memories = [row.memory for row in target.models[-1:] if row.memory is not None]
+    return list(map(memory_text, memories))
 
 
 def _accuracy_lines(target: TargetReport) -> list[str]:

@@ -76,7 +76,7 @@ def target_verdict(target: TargetReport) -> VerdictLine:
     doubts = [warning for warning in target.warnings if _is_in_verdict(warning, target)]
     ratios = {"result-slower": target.ratios.latency, "result-larger": target.ratios.size}
     texts = [each.text for each in doubts if not is_worse(ratios.get(each.code))]
-    facts = [kept_text(target.retention), cost_text(target)]
+    facts = [kept_text(target.retention), *([cost_text(target)] if target.models else [])]
     if target.retention.value is None and target.verdict == "none":
         facts.insert(0, _seen(target.judgement))
     line = judgement_line(target.judgement, facts, texts)

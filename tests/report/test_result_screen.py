@@ -27,7 +27,7 @@ from rockpress.cli.commands import run as run_command
 from rockpress.cli.phrases import command_phrase
 from rockpress.convert.chips.targets import TARGET_NAMES, find_target
 from rockpress.core.diagnostics import Diagnostic, mentioned, render, speaking
-from rockpress.core.results.report import Report
+from rockpress.core.results.report import GateFigure, Report
 from rockpress.core.results.sample_rows import DriftRow
 from rockpress.pipeline.options.option_table import options_of
 from rockpress.pipeline.recipes.recipe import make_recipe
@@ -160,6 +160,7 @@ def test_colours_are_as_the_environment_has_it() -> None:
 ALL = tuple(described.flag for described in options_of("run"))
 DRIFT = DriftRow("pruned", None, None, 0.8, -0.1, 0.9, 20.0, 20.0)
 POOR = replace(PASSED, retention=replace(PASSED.retention, value=0.9), gates=())
+SLOW = GateFigure("max-latency-ms", 1.0, 1.46, False)
 SITUATIONS: dict[str, tuple[Report, str]] = {
     "--mixed sqnr=25": (report(POOR), "leave in float16"),
     "--scheme w8a16": (report(replace(POOR, target="rk3562"), mixed="sqnr=25"), "16 bits"),
@@ -171,6 +172,7 @@ SITUATIONS: dict[str, tuple[Report, str]] = {
     "--eval ": (REPORTS["detector"], "too few to be sure"),
     "--min-retention 0.98": (REPORTS["no-gate"], "a gate keeps it so"),
     "--prune latency=-25%": (REPORTS["pass"], "room to make it faster"),
+    "--prune latency=-32%": (report(replace(PASSED, gates=(SLOW,))), "may meet max-latency-ms"),
     "--outputs /model.22/Mul_2,scores": (REPORTS["dead"], "the outputs first"),
 }
 
@@ -213,6 +215,12 @@ def test_every_rule_has_a_situation() -> None:
 MISFED = report(
     replace(PASSED, warnings=(Diagnostic("preprocess-scale", "0 to 1", "mean and std in 0..255"),))
 )
+
+
+def test_a_limit_that_is_far_away_is_not_for_pruning() -> None:
+    far = replace(SLOW, limit=0.1)
+    (step,) = [one for one in steps_of(report(replace(PASSED, gates=(far,)))) if "meets" in one]
+    assert "no pruning alone meets max-latency-ms" in step
 
 
 def test_the_preprocessing_comes_before_the_rest() -> None:

@@ -15,6 +15,7 @@ from rockpress.core.results.model_figures import (
     NOTHING_COMPARED,
     AccuracyFigure,
     LatencyFigure,
+    Memory,
     ModelRow,
     QuantizationFigure,
     Ratios,
@@ -47,6 +48,7 @@ def _form(
         _npu(ms, round(1e5 * ms)) if ms else (LatencyFigure("host", 3.1),),
         None if accuracy is None else AccuracyFigure("top1", accuracy, None, None, 400, runner),
         (ThroughputFigure(1, 900 / ms, 700 / ms, 1200 / ms, "counted"),) if ms else (),
+        Memory(1_200_000, size) if ms else None,
     )
 
 
