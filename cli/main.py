@@ -75,7 +75,7 @@ class LazyGroup(TyperGroup):
 
         Raises OptionError for one that there is not.
         """
-        if args[0] == _HELP:
+        if args[0] == _HELP and not ctx.resilient_parsing:
             args = [*args[1:], "--help"]
             if len(args) == 1:
                 typer.echo(ctx.get_help())

@@ -12,6 +12,7 @@ from typer import Argument, Option
 
 from ..core.errors import OptionError
 from ..report.formats import format_suffixes
+from .completion import ONNX, RECIPE, file_completer, word_completer
 
 
 def parse_report(text: str) -> Path:
@@ -34,7 +35,15 @@ RESULT = "Result"  # a heading of the help, see HEADINGS in pipeline/options/opt
 SCHEMA = 1  # the version of the form of what --json prints
 
 # What is read and written
-Model = Annotated[Path, Argument(metavar="MODEL", help="ONNX model to read.", show_default=False)]
+Model = Annotated[
+    Path,
+    Argument(
+        metavar="MODEL",
+        help="ONNX model to read.",
+        show_default=False,
+        autocompletion=file_completer(ONNX),
+    ),
+]
 ModelOrRecipe = Annotated[
     Path,
     Argument(
@@ -42,6 +51,7 @@ ModelOrRecipe = Annotated[
         help="ONNX model to read. Or a recipe: these options in a file, which those given here "
         "go before.",
         show_default=False,
+        autocompletion=file_completer(ONNX, RECIPE),
     ),
 ]
 OutputFile = Annotated[
@@ -86,6 +96,7 @@ ReportFiles = Annotated[
         "--report",
         metavar="FILE",
         parser=parse_report,
+        autocompletion=word_completer([f"report{suffix}" for suffix in format_suffixes()]),
         help="Write the report here too: .json, .md, .html or .xml (JUnit). Repeatable.",
     ),
 ]

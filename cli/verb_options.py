@@ -20,9 +20,10 @@ from typer.core import TyperCommand
 
 from ..core.diagnostics import option, render, speaking
 from ..core.errors import OptionError
-from ..core.option_kinds import Choice, Flag, Kind
+from ..core.option_kinds import Flag, Kind
 from ..core.options import OFF, Option, suggestion
 from ..pipeline.options.option_table import old_names, options_of, renamed
+from .completion import completer
 from .phrases import command_phrase
 from .verb_help import is_short, verb_help
 
@@ -95,7 +96,7 @@ def _parameter(described: Option, verb: str) -> inspect.Parameter:
         parser=word_reader(described.flag, kind, off=described.off),
         help=_rendered(described.help),
         rich_help_panel=described.heading,
-        autocompletion=_completion(described.name, kind),
+        autocompletion=completer(described.name, kind, off=described.off),
     )
     annotation = Annotated[list[Any], shown] if kind.repeats else Annotated[Any, shown]
     return _keyword(described.name, annotation, None)
@@ -144,21 +145,6 @@ def _old_reader(verb: str, old: str) -> Callable[[str], Any]:
         return word_reader(described.flag, kind, off=described.off)(value)
 
     return read
-
-
-def _completion(name: str, kind: Kind) -> Callable[[str], list[str]] | None:
-    if name == "target":
-        return complete_target
-    if not isinstance(kind, Choice):
-        return None
-    return lambda incomplete: [word for word in kind.words if word.startswith(incomplete)]
-
-
-def complete_target(incomplete: str) -> list[str]:
-    """Return the chips whose name starts with ``incomplete``."""
-    from ..convert.chips.targets import TARGET_NAMES
-
-    return [name for name in TARGET_NAMES if name.startswith(incomplete.lower())]
 
 
 def _present(verb: str, values: dict[str, Any]) -> OptionValues:

@@ -251,7 +251,7 @@ class Shares(Kind):
         return f"{name}={percent}%" if name and re.fullmatch(_PERCENT, percent) else ""
 
     def completions(self, incomplete: str) -> list[str]:
-        return beginning_with(incomplete, (f"{name}=" for name in self.names))
+        return beginning_with(incomplete, (f"{name}=2%" for name in self.names))
 
     def load(self, value: Any) -> Mapping[str, float]:
         for name, share in table_of(value).items():

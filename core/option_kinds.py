@@ -76,7 +76,7 @@ def require(value: Any, fits: object) -> Any:
 
 @dataclass(eq=False, repr=False)
 class Text(Kind):
-    """Any text that is not empty; ``known`` gives those that there are, ``forms`` how it begins."""
+    """Any text that is not empty; ``known`` gives those there are, ``forms`` are examples."""
 
     metavar: str = "TEXT"
     known: Callable[[], Sequence[str]] = tuple

@@ -75,6 +75,22 @@ def bind_metric(
     return BoundMetric(metric, tuple(outputs.index(output) for output in read), tuple(read))
 
 
+def settings_of(name: str) -> list[str]:
+    """Return the options of a metric as KEY=VALUE, each value of those that are one of a few.
+
+    Raises OptionError for an unknown metric.
+
+    >>> settings_of("vad")[0].partition("=")[0] != ""
+    True
+    """
+    settings = []
+    for field_name, field in _options_of(_named_metric(name)).items():
+        bools = ("yes", "no") if _type_name(field) == "bool" else ()
+        values = tuple(field.metadata.get("choices", bools)) or ("",)
+        settings += [f"{field_name.replace('_', '-')}={value}" for value in values]
+    return settings
+
+
 def with_paths_from(folder: Path, name: str, options: Mapping[str, str]) -> dict[str, str]:
     """Return a metric's options with relative paths of files made to start at ``folder``."""
     metric = _listed_metric(name)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .. import parameters as o
+from ..completion import ONNX, RKNN, file_completer
 from ..places import require_reports
 from ..progress_display import watching
 from ..result_screen import ResultScreen, show_report
@@ -20,9 +21,19 @@ app = typer.Typer(add_completion=False)
 @app.command(cls=VerbCommand)
 @takes("check")
 def command(
-    original: Annotated[Path, typer.Argument(metavar="BASELINE", help="The original ONNX model.")],
+    original: Annotated[
+        Path,
+        typer.Argument(
+            metavar="BASELINE", help="The original ONNX model.", autocompletion=file_completer(ONNX)
+        ),
+    ],
     candidate: Annotated[
-        Path, typer.Argument(metavar="CANDIDATE", help="ONNX, quantized ONNX, or .rknn.")
+        Path,
+        typer.Argument(
+            metavar="CANDIDATE",
+            help="ONNX, quantized ONNX, or .rknn.",
+            autocompletion=file_completer(ONNX, RKNN),
+        ),
     ],
     options: OptionValues,
     report: o.ReportFiles = None,

@@ -11,6 +11,7 @@ import typer
 
 from ...core.option_kinds import Choice
 from .. import parameters as o
+from ..completion import ONNX, file_completer, word_completer
 from ..verb_options import OptionValues, VerbCommand, takes, word_reader
 
 if TYPE_CHECKING:
@@ -19,7 +20,13 @@ if TYPE_CHECKING:
     from ...pipeline.starter_recipe import StartedModel
 
 Models = Annotated[
-    list[Path], typer.Argument(metavar="MODEL", help="ONNX models to read.", show_default=False)
+    list[Path],
+    typer.Argument(
+        metavar="MODEL",
+        help="ONNX models to read.",
+        show_default=False,
+        autocompletion=file_completer(ONNX),
+    ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace files that are there already.")]
 Service = Annotated[
@@ -30,6 +37,7 @@ Service = Annotated[
         help="Write a file for this CI service. [default: the one that the folder's repository "
         "uses, none outside of one]",
         show_default=False,
+        autocompletion=word_completer(("github", "gitlab", "none")),
     ),
 ]
 

@@ -12,6 +12,7 @@ from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ...core.option_kinds import Whole
 from .. import parameters as o
+from ..completion import ONNX, RKNN, file_completer
 from ..onnx_facts import show_layers, show_onnx, show_tensors
 from ..show import print_json, print_lines, warn
 from ..verb_options import OptionValues, VerbCommand, takes, word_reader
@@ -42,7 +43,14 @@ app = typer.Typer(add_completion=False)
 @app.command(cls=VerbCommand)
 @takes("inspect")
 def command(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="ONNX model or .rknn file.")],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL",
+            help="ONNX model or .rknn file.",
+            autocompletion=file_completer(ONNX, RKNN),
+        ),
+    ],
     options: OptionValues,
     top: Top = _TOP,
     tensors: Tensors = False,

@@ -21,7 +21,7 @@ class PruneOptions(Options):
 
     prune: str | None = opt(
         None,
-        Text("BUDGET", forms=("cycles=-", "latency=-", "macs=-", "size=-")),
+        Text("BUDGET", forms=("cycles=-30%", "latency=-25%", "macs=-40%", "size=-50%")),
         "Prune to this budget first: cycles=-30%, latency=-25%, macs=-40% or size=-50%.",
         "run prune demo",
         heading="Result",

@@ -46,7 +46,7 @@ class QuantizeOptions(Options):
     )
     mixed: str = opt(
         "auto",
-        Text("BUDGET", forms=("auto", "off", "latency=+", "sqnr=", "cycles=+", "size=-")),
+        Text("BUDGET", forms=("auto", "off", "latency=+8%", "sqnr=25", "cycles=+8%", "size=-15%")),
         "Tensors in 16 bits, where that pays. What they may cost or must bring: latency=+8%, "
         "sqnr=25 (dB), cycles=+8% (which leaves conversions out), in w4a16 size=-15%; or off.",
         "run quantize",

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from commands import in_a_process
 from rockpress.cli import handler, parameters
 from rockpress.cli.main import COMMANDS
-from rockpress.cli.verb_options import OptionValues, complete_target, takes
+from rockpress.cli.verb_options import OptionValues, takes
 from rockpress.core.errors import ModelError, OptionError, RockpressError, ToolkitError
 from rockpress.core.options import options_in
 from rockpress.pipeline.options.option_table import GROUPS
@@ -385,17 +385,6 @@ def test_completion_of_an_option(shell: str) -> None:
 @SHELLS
 def test_completion_of_a_commands_option(shell: str) -> None:
     assert completed(shell, "rockpress", "convert", "--targ") == ["--target"]
-
-
-def test_completion_of_a_target() -> None:
-    offered = completed("bash", "rockpress", "convert", "--target", "rk358")
-    assert "rk3588" in offered
-
-
-def test_targets_are_completed_without_numpy_and_onnx() -> None:
-    assert "rk3588" in complete_target("RK35")
-    code = "from rockpress.cli.verb_options import complete_target; complete_target('rk')"
-    assert imported_by(code, HEAVY) == set()
 
 
 def test_bash_completes_with_the_script(tmp_path: Path) -> None:
