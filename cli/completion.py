@@ -20,6 +20,7 @@ _OF_MODEL = ("input", "constant", "outputs", "metric_output", "keep", "only")
 _PRUNABLE = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 ONNX, RKNN, RECIPE = ".onnx", ".rknn", ".toml"
+SAMPLES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".npy", ".npz")
 
 
 def completer(name: str, kind: Kind, *, off: bool) -> Completer:

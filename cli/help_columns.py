@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from contextlib import suppress
 from shutil import get_terminal_size
 from textwrap import fill
-from typing import Any
+from typing import Any, TextIO
 
 NARROWEST, WIDEST = 60, 200
 GAP = 2
@@ -15,8 +18,19 @@ _LONGEST_NAME = 30  # that what it means stands beside
 
 def help_width(ctx: Any = None) -> int:
     """Return how wide help may be, in columns: what is given, or the terminal's width."""
-    width = getattr(ctx, "terminal_width", None) or get_terminal_size((80, 24)).columns
+    width = getattr(ctx, "terminal_width", None) or terminal_width(sys.stdout)
     return max(NARROWEST, min(WIDEST, width))
+
+
+def terminal_width(stream: TextIO) -> int:
+    """Return the columns of the terminal that a stream is; COLUMNS, or 80, where it is none.
+
+    Python asks the file descriptors of the process, which here are not the streams (streams.py).
+    """
+    with suppress(OSError, ValueError):
+        if not os.environ.get("COLUMNS", "").isdigit():
+            return os.get_terminal_size(stream.fileno()).columns
+    return get_terminal_size((80, 24)).columns
 
 
 def columns(rows: list[tuple[str, str]], width: int, longest: int = _LONGEST_NAME) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from ..core.progress import Progress
 from ..report.text.shortened import shortened
+from .help_columns import terminal_width
 from .progress_log import ShownOnce, StageProgress
 from .run_clock import RunClock, RunningStage
 from .time_left import duration
@@ -80,9 +82,10 @@ class Screen(StageProgress):
         """Yield the row of every stage that runs."""
         from rich.text import Text
 
+        width = min(options.max_width, terminal_width(sys.stderr))
         for row in list(self._rows):
             if row.running is not None:
-                yield Text(row.text(options.max_width), no_wrap=True, overflow="ellipsis")
+                yield Text(row.text(width), no_wrap=True, overflow="ellipsis")
 
     def text(self, width: int) -> str:
         """Return the row: what is done, a bar, how long it took, and what all of it has left."""

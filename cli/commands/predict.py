@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .. import parameters as o
+from ..completion import ONNX, RKNN, SAMPLES, file_completer
 from ..verb_options import OptionValues, VerbCommand, takes
 
 _ALL_OF = 20  # samples; of more only those are listed in which two models differ
@@ -18,10 +19,21 @@ app = typer.Typer(add_completion=False)
 @app.command(cls=VerbCommand)
 @takes("predict")
 def command(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="ONNX, quantized ONNX, or .rknn.")],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL",
+            help="ONNX, quantized ONNX, or .rknn.",
+            autocompletion=file_completer(ONNX, RKNN),
+        ),
+    ],
     images: Annotated[
         list[Path],
-        typer.Argument(metavar="IMAGE...", help="Images, folders of them, .npy or .npz files."),
+        typer.Argument(
+            metavar="IMAGE...",
+            help="Images, folders of them, .npy or .npz files.",
+            autocompletion=file_completer(*SAMPLES),
+        ),
     ],
     options: OptionValues,
     against: Annotated[
@@ -29,6 +41,7 @@ def command(
         typer.Option(
             metavar="OTHER",
             help="Another form of the model: show what differs.",
+            autocompletion=file_completer(ONNX, RKNN),
             rich_help_panel=o.RESULT,
         ),
     ] = None,

@@ -78,6 +78,8 @@ def test_files_are_completed_by_kind(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert offered("rockpress run m") == ["models/", "models/b.onnx"]
     assert offered("rockpress run a.onnx --baseline ") == ["a.json", "models/"]
     assert offered("rockpress run a.onnx --calib a") == ["a.npz"]
+    assert offered("rockpress predict a.onnx a") == ["a.npz"]
+    assert offered("rockpress predict a.onnx a.npz --against a.r") == ["a.rknn"]
     assert offered("rockpress run nowhere/") == []
 
 

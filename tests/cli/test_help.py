@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pty
 import re
 import shlex
+import struct
+import subprocess
+import sys
+import termios
+from contextlib import suppress
 
 import pytest
 import typer
@@ -30,6 +38,25 @@ def test_help_is_as_wide_as_the_terminal(
     assert [line for line in too_long if " " in line.strip()] == []  # but for a single word
     if width == WIDTHS[-1] and args[0] == "run":
         assert max(map(len, lines)) > WIDTHS[-2]
+
+
+@pytest.mark.parametrize("width", [60, 100, 190])
+def test_the_width_is_that_of_the_terminal(width: int) -> None:
+    """In a real one, of which no variable tells the width."""
+    terminal, ours = pty.openpty()
+    fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 30, width, 0, 0))
+    environ = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    command = [sys.executable, "-m", "rockpress", "run", "--help"]
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=ours, env=environ)
+    os.close(ours)
+    said = b""
+    with suppress(OSError):  # Linux's way to say that it is closed
+        while block := os.read(terminal, 1 << 16):
+            said += block
+    os.close(terminal)
+    assert child.wait() == 0
+    longest = max(map(len, said.decode().splitlines()))
+    assert width - 15 < longest <= width
 
 
 def test_options_stand_under_headings_in_the_order_of_need(rockpress: Run) -> None:
