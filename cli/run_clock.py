@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from ..core.progress import ExpectedStage
 from .time_left import TimeLeft, duration
 
-_PACES = (0.1, 10.0)  # how much faster or slower than before a run may be, to be believed
 _SECONDS_TO_TELL = 5.0  # of an activity, until its steps tell how long it takes
-_LEAST_TOLD = 1.0  # seconds of finished stages that tell of the others
+_SHARE_TO_TELL = 0.1  # of all the time, what finished stages take until they tell of the others
 _OVERTIME = 0.1  # of its time so far, what a stage that takes longer than before is given
 
 
@@ -95,24 +94,18 @@ class RunClock:
         return f"{text} of this step" if text and self.planned else text
 
     def seconds_left(self) -> float | None:
-        """Return the seconds that the whole run has left, None where that cannot be said.
-
-        What another model took tells only the stages' shares, so a stage of this run has to be
-        over before that is believed.
-        """
+        """Return the seconds that the whole run has left, None where that cannot be said."""
         with self._lock:
             running = [stage for stage in self.stages if stage.seconds is None]
             waiting = list(self._waiting)
-        pace = self._pace()
         coming = [*waiting, *(stage.expected for stage in running)]
-        known = all(each is not None and each.seconds is not None for each in coming)
-        # what other models took tells only the shares
-        trusted = pace is not None or all(each.is_measured for each in coming if each)
-        if not (self.planned and known and trusted):
+        if not self.planned or any(each is None or each.seconds is None for each in coming):
             return None
-        rest = sum((each.seconds or 0.0) * (pace or 1.0) for each in waiting)
-        now = sum(self._left_of(stage, pace or 1.0) for stage in running)
-        return (rest + now) / self._at_once
+        pace = self._pace([each for each in coming if each is not None])
+        if pace is None:
+            return None
+        rest = sum((each.seconds or 0.0) * pace for each in waiting)
+        return (rest + sum(self._left_of(stage, pace) for stage in running)) / self._at_once
 
     def _left_of(self, stage: RunningStage, pace: float) -> float:
         expected = stage.expected.seconds if stage.expected else None
@@ -123,9 +116,14 @@ class RunClock:
         by_steps = stage.activity.seconds if is_told else None
         return max(left if left > 0 else _OVERTIME * taken, by_steps or 0.0)
 
-    def _pace(self) -> float | None:
-        """Return how much longer than before stages took, None before one tells that."""
-        pairs = [
+    def _pace(self, coming: Sequence[ExpectedStage]) -> float | None:
+        """Return how much longer than before this run takes, None where that is not known.
+
+        What the same model took is believed at once, and corrected by the finished stages, the
+        more the longer they are. What other models took tells only the shares of the stages, so a
+        part of this run has to be over before.
+        """
+        over = [
             (stage.seconds, stage.expected.seconds)
             for stage in self.stages
             if stage.seconds is not None
@@ -133,9 +131,8 @@ class RunClock:
             and stage.expected.seconds
             and not stage.is_cached
         ]
-        if not pairs:
-            return None
-        now, before = map(sum, zip(*pairs, strict=True))
-        if before < _LEAST_TOLD and now < _LEAST_TOLD:
-            return None
-        return min(max(now / before, _PACES[0]), _PACES[1])
+        now, before = (sum(column) for column in zip(*over, (0.0, 0.0), strict=True))
+        tells = _SHARE_TO_TELL * (before + sum(each.seconds or 0.0 for each in coming))
+        if all(each.is_measured for each in coming):
+            return (now + tells) / (before + tells) if tells else 1.0
+        return now / before if before and before >= tells else None

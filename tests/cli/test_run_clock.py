@@ -47,20 +47,34 @@ def test_a_slower_machine_slows_what_is_left() -> None:
     at(run, 20)
     run.finish(first)
     second = run.begin("b")
-    assert run.seconds_left() == 40 + 60
+    pace = (20 + 6) / (10 + 6)  # a tenth of the whole 60 s goes on as before
+    assert run.seconds_left() == pace * 50
     at(run, 30)
-    assert run.left_text(second) == "about 90 s left"
+    assert run.left_text(second) == "about 71 s left"
 
 
-def test_what_other_models_took_waits_for_a_stage_of_this_run() -> None:
-    run = planned(10, 20, 30, is_measured=False)
+def test_a_stage_of_no_time_hardly_counts() -> None:
+    run = planned(0.1, 100)
+    first = run.begin("a")
+    at(run, 1)
+    run.finish(first)
+    run.begin("b")
+    left = run.seconds_left()
+    assert left is not None and 100 < left < 110
+
+
+def test_what_other_models_took_waits_for_a_tenth_of_this_run() -> None:
+    run = planned(1, 10, 20, is_measured=False)
     first = run.begin("a")
     assert run.left_text(first) == ""
-    at(run, 30)
+    at(run, 3)
     run.finish(first)
     second = run.begin("b")
-    assert run.left_text(second) == "about 2 min left"
-    assert run.seconds_left() == 3 * 50
+    assert run.seconds_left() is None
+    at(run, 33)
+    run.finish(second)
+    run.begin("c")
+    assert run.seconds_left() == 3 * 20
 
 
 def test_a_cached_stage_says_nothing_of_the_pace() -> None:
