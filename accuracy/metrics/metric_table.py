@@ -146,10 +146,12 @@ def _with_options(metric: Metric, name: str, options: Mapping[str, str]) -> Metr
     for key, text in options.items():
         field = settable.get(key.replace("-", "_"))
         if field is None:
-            listed = ", ".join(settable).replace("_", "-") or "none"
+            flags = [each.replace("_", "-") for each in settable]
+            meant = meant_word(key, flags)
+            near = f"did you mean {option('metric-option', {meant: text})}? " if meant else ""
             raise OptionError(
                 f"{option('metric-option', {key: None})}: {name} has no such option",
-                f"its options: {listed}",
+                f"{near}its options: {', '.join(flags) or 'none'}",
             )
         values[field.name] = _value(_type_name(field), text, key, field.metadata)
     changed: Metric = replace(metric, **values)  # type: ignore[type-var]
@@ -194,7 +196,9 @@ def _value(kind: str, text: str, key: str, metadata: Mapping[str, Any]) -> Any:
         return _CONVERTERS.get(kind, str)(text)
     except (ValueError, KeyError) as error:
         expected = " or ".join(choices) if choices else _NUMBERS[kind]
+        meant = meant_word(text, choices or ())
+        near = f"did you mean {option('metric-option', {key: meant})}? " if meant else ""
         raise OptionError(
             f"{option('metric-option', {key: text})}: not {expected}",
-            str(metadata.get("help", "")),
+            f"{near}{metadata.get('help', '')}",
         ) from error

@@ -98,6 +98,14 @@ def test_the_metric_that_was_meant(text: str, meant: str) -> None:
     assert raised.value.hint.startswith(f"did you mean --metric {meant}? use ")
 
 
+def test_the_option_of_a_metric_that_was_meant() -> None:
+    for setting, meant in (({"hed": "yolov8"}, "hed"), ({"head": "yolo-v8"}, "head")):
+        with pytest.raises(OptionError) as raised:
+            find_metric("map50", setting)
+        assert raised.value.message.startswith(f"--metric-option {meant}")
+        assert raised.value.hint.startswith("did you mean --metric-option head=yolov8? ")
+
+
 @pytest.mark.parametrize("text", ["30%", "cycles=30", "cycles = -0.3", "cycle=-30", "-30%"])
 def test_the_budget_that_was_meant(text: str) -> None:
     with pytest.raises(OptionError) as raised:
