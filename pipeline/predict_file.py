@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -118,7 +119,9 @@ def _asked(readers: Sequence[ModelReader], source: int) -> Iterator[_Asked]:
     """Yield the samples of a source; frames of a stream, each a sample, are one."""
     samples = readers[0].samples[source]
     several = len(readers) > 1
-    given = zip(*(reader.predictions(source, nearly=several) for reader in readers), strict=True)
+    given: Iterator[tuple[Prediction, ...]] = zip(
+        *(reader.predictions(source, nearly=several) for reader in readers), strict=True
+    )
     if samples.is_pixels:
         for index, said in enumerate(given):
             picture = samples.original(index)
@@ -128,13 +131,13 @@ def _asked(readers: Sequence[ModelReader], source: int) -> Iterator[_Asked]:
             )
             yield _Asked(samples.name(index), picture, tuple(places))
         return
-    rows = list(given)
-    streams = [_stream([said[number] for said in rows]) for number in range(len(readers))]
-    if all(streams):
+    first = next(given)
+    given = chain([first], given)
+    if len(samples) > 1 and all(map(_is_frame, first)):
         name = samples.name(0).rpartition("[")[0] or samples.name(0)
-        yield _Asked(name, None, tuple(stream for stream in streams if stream))
+        yield _Asked(name, None, tuple(_stream(frames) for frames in zip(*given, strict=True)))
         return
-    for index, said in enumerate(rows):
+    for index, said in enumerate(given):
         yield _Asked(samples.name(index), None, said)
 
 
@@ -147,15 +150,15 @@ def _placed(
     return in_picture(prediction, samples.placement(index), (height, width))
 
 
-def _stream(predictions: Sequence[Prediction]) -> PredictedSpeech | None:
-    """Return several samples of one frame each as one of all frames; None for others."""
-    frames = [each for each in predictions if isinstance(each, PredictedSpeech)]
-    if len(predictions) < 2 or len(frames) < len(predictions):
-        return None
-    if any(len(frame.probabilities) != 1 for frame in frames):
-        return None
-    values = tuple(frame.probabilities[0] for frame in frames)
-    least = frames[0].threshold
+def _is_frame(prediction: Prediction) -> bool:
+    return isinstance(prediction, PredictedSpeech) and len(prediction.probabilities) == 1
+
+
+def _stream(frames: Sequence[Prediction]) -> PredictedSpeech:
+    """Return samples of one frame each as one of all frames."""
+    heard = [frame for frame in frames if isinstance(frame, PredictedSpeech)]
+    values = tuple(frame.probabilities[0] for frame in heard)
+    least = heard[0].threshold
     return PredictedSpeech(values, least, segments_of(np.array(values) >= least))
 
 
