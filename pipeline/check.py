@@ -11,11 +11,13 @@ from ..accuracy.runners import run_onnxruntime, sample_rows
 from ..calibration_data.samples import Samples
 from ..convert.chips.targets import find_target
 from ..convert.convert import Conversion, convert, with_scale
+from ..convert.predicted.fused_graph import fused_graph
 from ..convert.toolkit.environment import toolkit_version
 from ..core.diagnostics import option
 from ..core.errors import OptionError
-from ..core.graphs.model import is_qdq, require_model_file
+from ..core.graphs.model import is_qdq, load_model, require_model_file
 from ..core.progress import SILENT, Progress
+from ..core.results.graph_rows import GraphNode
 from ..core.results.model_figures import LatencyScale, ModelRow, Ratios
 from ..core.results.report import Report, TargetReport, ToolVersion
 from ..core.results.sample_rows import RobustnessRow
@@ -112,6 +114,7 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
         robustness=robustness,
         parts=comparison.parts,
         layers=layer_rows(measured.conversion) if measured.conversion else (),
+        graph=_graph(measured),
         gates=gate_figures(recipe.gates, comparison, row, is_at_chance=base.is_at_chance),
         warnings=(
             *base.warnings,
@@ -187,6 +190,15 @@ def _run_onnx(ready: ReadyModel, samples: Samples, progress: Progress) -> _Measu
     name = "quantized" if quantized else "candidate"
     row = onnx_row(name, ready, samples, optimise=not quantized)
     return _Measured(row, outputs, ready.model, quantized)
+
+
+def _graph(measured: _Measured) -> tuple[GraphNode, ...]:
+    """Return what became one layer, where something was built from a file."""
+    built = measured.conversion
+    if built is None or not isinstance(measured.computed, Path):
+        return ()
+    model = load_model(measured.computed)
+    return fused_graph(model, find_target(built.target), built.layers, {})
 
 
 def _simulated(

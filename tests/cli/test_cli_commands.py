@@ -40,8 +40,11 @@ OF_A_TARGET = {
     "feed",
     "error",
 }
-COMPUTED = {"parts", "layers", "reference_layers", "examples", "details", "drift"}
-OF_A_MODEL = {"stage", "path", "bytes", "parameters", "macs", "latency", "accuracy", "throughput"}
+COMPUTED = {"parts", "graph", "layers", "reference_layers", "examples", "details", "drift"}
+OF_A_MODEL = {
+    *("stage", "path", "bytes", "parameters", "macs", "latency", "accuracy", "throughput"),
+    "memory",
+}
 LATENCY = {"kind", "ms", "low", "high", "cycles"}
 ACCURACY = {"metric", "value", "low", "high", "samples", "runner"}
 RETENTION = {
@@ -160,6 +163,9 @@ def test_the_keys_of_the_document(demo_run: subprocess.CompletedProcess[str]) ->
     target = document["targets"][0]
     assert set(target) - COMPUTED == OF_A_TARGET
     assert set(target) & COMPUTED == COMPUTED
+    rows = sorted(row for node in target["graph"] for row in node["layers"])
+    assert rows == [layer["index"] for layer in target["layers"]]
+    assert all(node["sqnr_db"] > 20 for node in target["graph"] if "sqnr_db" in node)
     stages = [model["stage"] for model in target["models"]]
     assert stages == [
         "baseline",
@@ -171,7 +177,7 @@ def test_the_keys_of_the_document(demo_run: subprocess.CompletedProcess[str]) ->
     ]
     for model in target["models"]:
         assert set(model) == OF_A_MODEL
-        assert all(set(latency) == LATENCY for latency in model["latency"])
+        assert all(set(latency) - {"program"} == LATENCY for latency in model["latency"])
         assert model["accuracy"] is None or set(model["accuracy"]) == ACCURACY
     forms = [row for row in target["drift"] if row["layer"] is None]
     assert [row["stage"] for row in forms] == ["pruned", "quantized", "rknn"]
