@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 from ...core.results.graph_rows import GraphNode
 from ...core.results.layer_rows import LayerRow
@@ -123,7 +124,7 @@ def _drawing(rows: Sequence[_GraphRow], unit: str) -> Mapping[str, object]:
 
 
 def _rounded(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.3g}")
+    return float(f"{value:.3g}") if value is not None and isfinite(value) else None
 
 
 def _figure(number: int, text: str) -> Markup:

@@ -15,7 +15,7 @@ SCRIPT = Markup(r"""
 "use strict";
 for (const figure of document.querySelectorAll("figure.graph")) {
   const data = JSON.parse(figure.parentNode.querySelector(".graph-data").textContent);
-  const count = data.x.length, W = 206, H = 74, BOX = 184, TALL = 42;
+  const count = data.x.length, W = 206, H = 74, BOX = 184, TALL = 42, LEAST = .001;
   const canvas = figure.querySelector("canvas"), pen = canvas.getContext("2d");
   const select = figure.querySelector("select"), find = figure.querySelector("input");
   const said = figure.querySelector("output"), legend = figure.querySelector(".legend");
@@ -126,12 +126,12 @@ for (const figure of document.querySelectorAll("figure.graph")) {
   function redraw() { if (!due) { due = true; requestAnimationFrame(draw); } }
 
   function scaleTo(next, px = wide / 2, py = high / 2) {
-    next = Math.min(Math.max(next, .01), 3);
+    next = Math.min(Math.max(next, LEAST), 3);
     x0 = px - (px - x0) * next / zoom; y0 = py - (py - y0) * next / zoom;
     zoom = next; redraw();
   }
   function all() {
-    zoom = Math.min(wide / (right - left), high / (rows.length * H), 1);
+    zoom = Math.max(Math.min(wide / (right - left), high / (rows.length * H), 1), LEAST);
     x0 = wide / 2 - zoom * (left + right) / 2;
     y0 = high / 2 - zoom * (rows.length - 1) * H / 2; redraw();
   }
@@ -167,7 +167,7 @@ for (const figure of document.querySelectorAll("figure.graph")) {
   function size() {
     const dots = devicePixelRatio || 1;
     wide = canvas.clientWidth; high = canvas.clientHeight;
-    canvas.width = wide * dots; canvas.height = high * dots; redraw();
+    canvas.width = wide * dots; canvas.height = high * dots;
   }
   const MOVES = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
   canvas.addEventListener("keydown", event => {
@@ -244,11 +244,13 @@ for (const figure of document.querySelectorAll("figure.graph")) {
   });
   const theme = () => { readColours(); showLegend(); redraw(); };
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", theme);
+  matchMedia("print").addEventListener("change", () => { theme(); draw(); });
   for (const option of select.options)
     option.disabled = option.value == "noise" && data.noise.every(value => value === null);
   figure.hidden = false;
-  new ResizeObserver(size).observe(canvas);
-  size(); begin(); theme();
+  readColours(); size(); begin(); showLegend();
+  // a new size clears it, and printing waits for no frame
+  new ResizeObserver(() => { size(); draw(); }).observe(canvas);
 }
 """)
 HASH = "sha256-" + base64.b64encode(sha256(SCRIPT.encode()).digest()).decode()

@@ -186,6 +186,31 @@ def test_each_colour_has_a_legend_of_its_own(colour: str, graph: BrowserPage) ->
     assert legend.startswith(expected[colour])
 
 
+BRIGHTNESS = """(() => {
+  const canvas = document.querySelector(".graph canvas");
+  const dots = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  let sum = 0, count = 0;
+  for (let at = 0; at < dots.length; at += 4) if (dots[at + 3]) { sum += dots[at]; count++; }
+  return sum / count;
+})()"""
+
+
+def test_the_graph_is_printed_as_if_it_were_light(
+    page: BrowserPage, files: dict[str, Path]
+) -> None:
+    page.show(1400)
+    page.open(files["extra"])
+    page.frame()
+    light = page.value(BRIGHTNESS)
+    page.show(1400, dark=True)
+    page.frame()
+    dark = page.value(BRIGHTNESS)
+    page.show(1400, dark=True, media="print")
+    page.frame()
+    assert page.value(BRIGHTNESS) == pytest.approx(light, abs=15) and dark < light - 50
+    page.show(1400)
+
+
 def test_without_scripts_the_graph_is_a_table(page: BrowserPage, files: dict[str, Path]) -> None:
     page.send("Emulation.setScriptExecutionDisabled", value=True)
     try:

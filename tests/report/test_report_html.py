@@ -401,6 +401,14 @@ def test_names_in_the_graph_end_no_script() -> None:
     assert len(Read(text).all("script")) == 2
 
 
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_figures_of_the_graph_that_are_no_numbers_are_left_out(value: float) -> None:
+    graph = (GraphNode("c1", "Conv", layers=(1,), sqnr_db=value),)
+    layers = tuple(replace(layer, ms=value) for layer in GOOD.layers)
+    drawn = drawn_graph(with_extra(graph=graph, layers=layers))
+    assert (drawn["time"], drawn["noise"]) == ([None], [None])
+
+
 @st.composite
 def graphs(draw: st.DrawFn) -> list[list[int]]:
     inputs: list[list[int]] = []
