@@ -19,6 +19,9 @@ STAGES = {
 }
 
 
+_MOST_PRINTED = 200
+
+
 def card(title: str, *content: Markup | None, note: str = "") -> Markup:
     """Return a titled part of the page."""
     below = tag("p", note, class_="muted small") if note else None
@@ -30,9 +33,13 @@ def folded_card(title: str, content: Markup) -> Markup:
     return tag("details", tag("summary", title), content, class_="card")
 
 
-def folded(summary: str, *content: Child) -> Markup:
-    """Return content that is read when it is opened, inside a part."""
-    return tag("details", tag("summary", summary), content)
+def folded(summary: str, *content: Child, rows: int = 0) -> Markup:
+    """Return content that is read when it is opened, inside a part.
+
+    It is printed open, but for one of so many ``rows`` that nobody would read them on paper.
+    """
+    long = "long" if rows > _MOST_PRINTED else None
+    return tag("details", tag("summary", summary), content, class_=long)
 
 
 def chip(text: str, good: bool | None) -> Markup:

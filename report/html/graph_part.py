@@ -74,7 +74,7 @@ def graph_card(target: TargetReport, number: int) -> Markup | None:
         tag("p", text, class_="muted small"),
         inert_json(_drawing(rows, "ms" if in_ms else "cycles"), class_="graph-data"),
         _figure(number, text),
-        folded("as a table", _table(rows, "ms" if in_ms else "cycles")),
+        folded("as a table", _table(rows, "ms" if in_ms else "cycles"), rows=len(rows)),
     )
 
 

@@ -111,7 +111,7 @@ def _tail(timed: Sequence[LayerRow], rows: Sequence[Markup], unit: _Unit) -> Mar
         return None
     together = unit.text(sum(map(unit.of, rest)))
     many = "the other layer" if len(rest) == 1 else f"the other {len(rest)} layers"
-    return folded(f"{many}: {together}", rows[_SHOWN:])
+    return folded(f"{many}: {together}", rows[_SHOWN:], rows=len(rest))
 
 
 def _bound(name: str) -> str:

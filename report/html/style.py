@@ -128,7 +128,8 @@ figure.graph { margin: .6rem 0 0; }
   body { background: #fff; font-size: 11pt; } main { max-width: none; padding: 0; }
   .card { padding: .6rem .8rem; }
   .tile, .row, tr, li, svg { break-inside: avoid; } h3, summary { break-after: avoid; }
-  .scroll td, .scroll th { overflow-wrap: anywhere; padding-right: .3rem; }
+  .scroll td { overflow-wrap: anywhere; } .scroll td, .scroll th { padding-right: .3rem;
+  font-size: 8pt; }
   .controls, .graph output, .graph p { display: none; }
-  details::details-content { content-visibility: visible; height: auto; } }
+  details:not(.long)::details-content { content-visibility: visible; height: auto; } }
 """)

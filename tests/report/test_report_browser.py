@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from browser import BROWSER, BrowserPage, browser_page
+from rockpress.core.results.graph_rows import GraphNode
 from rockpress.core.results.report import TargetReport
 from rockpress.core.results.sample_rows import MetricDetails
 from rockpress.report.comparison.compared_result import SideBySide
@@ -94,7 +95,18 @@ def test_a_printed_page_holds_what_is_folded(
     assert page.value("document.documentElement.scrollWidth") <= 718
     assert page.value("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     hidden = "[...document.querySelectorAll('details > :not(summary)')]"
-    assert page.value(f"{hidden}.filter(each => !each.offsetHeight).length") == 0
+    assert page.value(f"{hidden}.filter(each => !each.checkVisibility()).length") == 0
+    page.show(1400)
+
+
+def test_a_table_of_hundreds_of_layers_is_not_printed(page: BrowserPage, tmp_path: Path) -> None:
+    nodes = [GraphNode(f"c{place}", "Conv", (), (place - 1,)) for place in range(1, 300)]
+    target = replace(GOOD, graph=(GraphNode("x", "Input"), *nodes))
+    (tmp_path / "long.html").write_text(to_html(report(target)))
+    page.show(718, media="print")
+    page.open(tmp_path / "long.html")
+    table = "document.querySelector('details.long table')"
+    assert page.value(f"{table}.checkVisibility()") is False
     page.show(1400)
 
 
