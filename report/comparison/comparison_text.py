@@ -149,8 +149,6 @@ def fps_text(result: ComparedResult) -> str:
 
 def verdict_word(result: ComparedResult) -> str:
     """Return the verdict in a word."""
-    if result.error is not None:
-        return "failed"
     return WORDS.get(result.verdict or "", UNKNOWN)
 
 

@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 from ...core.errors import RockpressError
 from ...core.results.report import Report, TargetReport
-from ..text.verdict import target_verdict
+from ..text.verdict import WORDS, target_verdict
 from .compared_result import ComparedResult, OpenedResult
 
 
@@ -22,7 +22,7 @@ def results_of(report: Report, name: str, file: str, link: str | None = None) ->
 
 def failed_result(error: RockpressError, name: str, file: str) -> OpenedResult:
     """Return that of a model of which there is no report."""
-    text = f"FAIL: {error.message}"
+    text = f"{WORDS['fail']}: {error.message}"
     failed = ComparedResult(
         name, file, name, None, verdict="fail", verdict_text=text, error=error.message
     )

@@ -166,7 +166,7 @@ def test_a_target_that_failed_is_among_them() -> None:
     assert found.results[2].error == "it crashed"
     assert found.against[1].size is None
     (table,) = comparison_tables(found)
-    assert [row[-1] for row in table.rows] == ["pass", "pass", "failed"]
+    assert [row[-1] for row in table.rows] == ["PASS", "PASS", "FAIL"]
     crashed = failed_result(ToolkitError("no such file"), "x", "x/report.json")
     assert crashed.result.verdict == "fail"
 
