@@ -330,7 +330,8 @@ def check_killed(
             assert sha256_of(folder / "out" / name) == sha256_of(folder / "whole" / name), name
     assert list((folder / "temp").glob("*")) == []
     assert {one.name for one in (folder / "cache").iterdir() if len(one.name) != 2} <= {
-        "CACHEDIR.TAG"
+        "CACHEDIR.TAG",
+        "stage-times.json",
     }
 
 

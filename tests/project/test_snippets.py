@@ -429,6 +429,7 @@ SHOWN: dict[str, Callable[[str], None]] = {
     "[output-parts-apart]": lambda text: None,  # test_quantize_joined.py
     "::error": lambda text: None,  # test_report_formats.py
     "images.npz[": differences_shown,
+    "rockpress: baseline (": lambda text: None,  # test_progress_screen.py
     "rockpress: family ": lambda text: None,  # test_filled_recipe.py
 }
 
