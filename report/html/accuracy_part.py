@@ -10,7 +10,7 @@ from ..text.latency_text import LATENCY_KINDS, scale_text
 from ..text.table import RUNNERS, part_lines
 from ..text.units import count_text, digits_text, finite, ms_text, number_text, size_text
 from .charts import interval_chart
-from .elements import STAGES, card, interval_rows
+from .elements import card, interval_rows
 from .markup import Markup, tag
 
 
@@ -122,10 +122,7 @@ def _metrics(models: Sequence[ModelRow]) -> Markup | None:
     if not measured:
         return None
     figures = [figure for _, figure in measured]
-    named = [
-        (STAGES.get(stage, stage), figure.value, figure.low, figure.high)
-        for stage, figure in measured
-    ]
+    named = [(stage, figure.value, figure.low, figure.high) for stage, figure in measured]
     runners = ", ".join(dict.fromkeys(RUNNERS.get(figure.runner, "") for figure in figures))
     note = f"{figures[-1].metric} with its 95\u00a0% interval, measured in {runners}"
     return tag("div", tag("p", note, class_="muted small"), interval_rows(named))

@@ -7,17 +7,6 @@ from collections.abc import Iterable, Sequence
 from .charts import scale_of, whisker
 from .markup import Child, Markup, path_code, tag
 
-# What the forms of a model along the chain are called; the document has the short names.
-STAGES = {
-    "baseline": "original",
-    "reference-float16": "float16, unpruned",
-    "reference-int8": "int8, unpruned",
-    "pruned": "pruned, float",
-    "quantized": "quantized ONNX",
-    "rknn": "result (.rknn)",
-    "candidate": "candidate",
-}
-
 
 _MOST_PRINTED = 200
 

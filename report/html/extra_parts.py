@@ -20,7 +20,6 @@ from ..text.chain_text import corruption_name
 from ..text.units import finite, number_text
 from .charts import bar, shares_chart
 from .elements import (
-    STAGES,
     bar_row,
     card,
     data_table,
@@ -190,7 +189,7 @@ def _drift_card(rows: Sequence[DriftRow]) -> Markup | None:
         return None
     cells: list[list[Markup | str]] = [
         [
-            STAGES.get(row.stage, row.stage),
+            row.stage,
             number_text(row.value, ".4f"),
             number_text(row.change, "+.4f"),
             _decibel(row.step_db),

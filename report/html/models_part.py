@@ -15,7 +15,7 @@ from ..text.latency_text import build_lines
 from ..text.stage_text import stage_time, stages_time
 from ..text.units import count_text, finite, ms_text, size_text
 from .charts import ChartPoint, bar, curve
-from .elements import STAGES, bar_row, card, data_table, folded_card
+from .elements import bar_row, card, data_table, folded_card
 from .markup import Markup, tag
 
 _Number = TypeVar("_Number", int, float)
@@ -54,7 +54,7 @@ def _bars(
     most = max(value for _, value in bars) or 1
     drawn = [
         bar_row(
-            STAGES.get(stage, stage),
+            stage,
             bar(value / most, "after" if index == len(bars) - 1 else "before"),
             text(value),
         )

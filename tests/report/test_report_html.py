@@ -255,7 +255,7 @@ def test_why_a_method_was_kept(by: str, method: str, said: str) -> None:
 def test_parts_that_only_some_runs_have() -> None:
     said = Read(PAGES["extra"]).said
     for text in (
-        "pruned, float 0.9100 -0.0100 19.8 dB 19.8 dB result (.rknn) 0.9100 +0.0000 equal 19.8 dB",
+        "pruned 0.9100 -0.0100 19.8 dB 19.8 dB rknn 0.9100 +0.0000 equal 19.8 dB",
         "Layers that add most noise in int8 c1 Conv -8.4 dB, to 31.2 c2 Conv -4.2 dB, to 35.0",
         "clean 0.9900 blur 2 0.9700 Retention with its 95 % interval, on 500 samples",
         "original result class original result change 23 shirt 0.900 0.670 -0.230",
