@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from .charts import scale_of, whisker
 from .markup import Child, Markup, path_code, tag
 
-
 _MOST_PRINTED = 200
 
 

@@ -25,6 +25,7 @@ import typer
 from result_reports import NEXT_REPORT, PASSED, REPORTS, report
 from rockpress.cli.commands import run as run_command
 from rockpress.cli.phrases import command_phrase
+from rockpress.cli.result_screen import ResultScreen, show_report
 from rockpress.convert.chips.targets import TARGET_NAMES, find_target
 from rockpress.core.diagnostics import Diagnostic, mentioned, render, speaking
 from rockpress.core.results.report import GateFigure, Report
@@ -152,6 +153,26 @@ def test_colours_are_as_the_environment_has_it() -> None:
     plain = printed(80, "NO_COLOR=1")
     assert not re.search(r"\x1b\[[\d;]*[34]\d", plain)
     assert CODE.sub("", plain) == CODE.sub("", printed(80))
+
+
+@pytest.mark.parametrize(("is_terminal", "is_verbose", "count"), [(1, 0, 3), (1, 1, 5), (0, 0, 5)])
+def test_a_terminal_gets_the_warnings_that_matter_most(
+    is_terminal: int,
+    is_verbose: int,
+    count: int,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    codes = ("cache-folder", "cpu-fallback-layer", "calibration-copies", "toolkit-nan", "x-last")
+    warned = replace(PASSED, warnings=tuple(Diagnostic(code, f"of {code}") for code in codes))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: bool(is_terminal))
+    show_report(report(warned), ResultScreen("run", verbose=bool(is_verbose)))
+    streams = capsys.readouterr()
+    lines = streams.err.splitlines()
+    assert len([line for line in lines if line.startswith("warning: ")]) == count
+    assert lines[0] == "warning: of toolkit-nan [toolkit-nan]"
+    assert lines[count:] == ([] if count == 5 else ["2 more: --verbose shows them"])
+    assert "said above: toolkit-nan, calibration-copies" in streams.out
 
 
 # What to do next
