@@ -245,18 +245,19 @@ def test_convert_when_one_chip_fails(small_cnn: Path, place: Place) -> None:
     line = ["convert", small_cnn, "--target", "rk3588", "--target", "rv1106", "--json", "-o", "out"]
     code, out, err = place.run(*line, "--quiet")
     assert code == 1
-    assert err.splitlines() == [
-        "error: rv1106: rv1106 has no float16",
-        "hint: it has: w8a8, w16a16i",
-    ]
+    has = "it has: w8a8, w16a16i"
+    error, hint = err.splitlines()
+    assert error == "error: rv1106: rv1106 has no float16"
+    assert hint.startswith(
+        f"hint: {has}; or choose with --target one of those that have it: rk3588"
+    )
     document = json.loads(out)
     assert document["schema"] == 1
     built, failed = document["targets"]
     assert (built["target"], built["path"]) == ("rk3588", "out/rk3588/small_cnn.rknn")
-    assert failed == {
-        "target": "rv1106",
-        "error": {"message": "rv1106 has no float16", "hint": "it has: w8a8, w16a16i"},
-    }
+    assert failed["target"] == "rv1106"
+    assert failed["error"]["message"] == "rv1106 has no float16"
+    assert failed["error"]["hint"].startswith(has)
     assert {Path(name).parts[0] for name in place.files()} == {"rk3588"}
 
 

@@ -150,7 +150,7 @@ def test_every_warning_is_documented() -> None:
         path.read_text() for room in ROOMS_THAT_WARN for path in (ROOT / room).rglob("*.py")
     )
     subjects = (
-        "baseline|cache|calibration|cpu|depfile|evaluation|float16|fusion|latency|mixed|outputs?|plan|preprocess|"
+        "baseline|cache|calibration|compare|cpu|depfile|evaluation|float16|fusion|latency|mixed|outputs?|plan|preprocess|"
         "pruning|result|retention|toolkit|weight"
     )
     used = set(re.findall(rf'"((?:{subjects})-[a-z0-9-]+)"', source))
