@@ -75,7 +75,7 @@ _BY_COST = (
     # it is not quite what was asked for
     *("toolkit-fidelity", "toolkit-crash", "toolkit-refusal", "toolkit-plan", "pruning-"),
     "weight-dequantized",
-    *("toolkit-other-version", "baseline-"),
+    *("toolkit-other-version", "baseline-", "compare-"),
     # it is slower than need be, or nobody knows how slow
     *(
         "result-",

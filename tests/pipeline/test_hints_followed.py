@@ -63,6 +63,8 @@ NOTHING_TO_GIVE = {
     "another report to compare with": (
         *("baseline-model", "baseline-toolkit", "baseline-version", "baseline-samples"),
         *("baseline-target", "baseline-scale"),
+        *("compare-model", "compare-target", "compare-samples", "compare-scale"),
+        *("compare-toolkit", "compare-manifest"),
     ),
     "another model, or budget": (
         *("weight-underflow", "weight-dequantized", "plan-weights", "pruning-budget"),
@@ -74,8 +76,8 @@ NOTHING_TO_GIVE = {
         *("toolkit-regtask", "toolkit-crash", "toolkit-refusal", "toolkit-nan", "toolkit-plan"),
         *("toolkit-rule-disabled", "toolkit-sparse-cycles", "toolkit-sparse", "toolkit-fidelity"),
         *("toolkit-layer-table", "toolkit-output-renamed", "toolkit-output-type"),
-        "retention-class-lost",
-        "output-parts-apart",
+        *("retention-class-lost", "latency-scale"),
+        *("output-parts-apart", "output-undecoded"),
         *("outputs-broken", "retention-indistinct"),
     ),
 }

@@ -266,7 +266,7 @@ def test_ci_is_that_of_where_the_repository_comes_from(
     assert init("small_cnn.onnx")[2].count(": written ") == written
     assert init("small_cnn.onnx", "--force", "--ci", "none")[2].count(": written ") == 2
     code, _, err = init("small_cnn.onnx", "--force", "--ci", "jenkins")
-    assert code == 2 and "'--ci'" in err and "gitlab" in err
+    assert code == 2 and "--ci: 'jenkins'" in err and "gitlab" in err
 
 
 def test_files_are_not_replaced_unless_asked(place: Path, init: Run) -> None:
