@@ -134,7 +134,7 @@ def _drawable(
     labels: Labels,
 ) -> tuple[tuple[Prediction, Difference], ...]:
     """Return what is said of the worst samples, and what differs; () where it is of no task."""
-    listing = Listing(labels.class_names(), nearly=True)
+    listing = Listing(metric.class_names(labels), nearly=True)
     pairs = []
     for sample in changes.worst:
         first, second = (metric.plain(each[sample.index], listing) for each in predictions)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.errors import OptionError
+from .parameters import with_suffix_of
 from .show import is_narrow, print_json, print_lines, print_table, warn
 
 if TYPE_CHECKING:
@@ -21,13 +21,7 @@ def parse_comparison(text: str) -> Path:
     >>> parse_comparison("build/all.html").name
     'all.html'
     """
-    path = Path(text)
-    if path.suffix.lower() not in _SUFFIXES:
-        raise OptionError(
-            f"--report: {text!r} does not end in one of {', '.join(_SUFFIXES)}",
-            f"did you mean --report {path.with_suffix('.html')}?",
-        )
-    return path
+    return with_suffix_of(text, _SUFFIXES)
 
 
 def show_comparison(comparison: SideBySide, *, files: Sequence[Path], as_json: bool) -> None:

@@ -5,6 +5,7 @@ All other options come from the table in pipeline/options, see verb_options.py.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,12 +22,17 @@ def parse_report(text: str) -> Path:
     >>> parse_report("build/report.md").name
     'report.md'
     """
+    return with_suffix_of(text, format_suffixes())
+
+
+def with_suffix_of(text: str, suffixes: Sequence[str]) -> Path:
+    """Return the path of ``--report``. Raises OptionError when it ends in no such suffix."""
     path = Path(text)
-    if path.suffix.lower() not in format_suffixes():
-        ends = ", ".join(format_suffixes())
+    if path.suffix.lower() not in suffixes:
+        meant = path / "report.html" if path.is_dir() else path.with_suffix(".html")
         raise OptionError(
-            f"--report: {text!r} does not end in one of {ends}",
-            f"did you mean --report {path.with_suffix('.html')}?",
+            f"--report: {text!r} does not end in one of {', '.join(suffixes)}",
+            f"did you mean --report {meant}?",
         )
     return path
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import OptionError
+from ..core.files import real_path
 
 if TYPE_CHECKING:
     from ..pipeline.recipes.recipe import Recipe
@@ -74,7 +75,7 @@ def _require_alone(depfile: Path, reports: Iterable[Path], jobs: Iterable[ModelJ
         raise OptionError(f"--depfile {depfile}: a report is written there", _ELSEWHERE)
     for job in jobs:
         folders = [job.output / target.strip().lower() for target in job.recipe.run.target]
-        among = path.parent in [folder.resolve() for folder in folders]
+        among = path.parent in [real_path(folder) for folder in folders]
         if among and path.name.startswith(f"{job.recipe.model.stem}."):
             raise OptionError(f"--depfile {depfile}: results are written there", _ELSEWHERE)
 
@@ -104,4 +105,4 @@ def _read_for(recipe: Recipe, option: str) -> list[Path]:
 
 
 def _resolved(file: Path) -> Path:
-    return file.parent.resolve() / file.name
+    return real_path(file.parent) / file.name

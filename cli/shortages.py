@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 
 from ..core.errors import OutputError, RockpressError
@@ -63,6 +64,8 @@ def _whole_words(error: BaseException | None) -> str:
 
 def odd_path_of(error: Exception) -> RockpressError | None:
     """Return what is wrong with a path that the system itself refuses."""
+    if isinstance(error, FileNotFoundError) and not _has_working_folder():
+        return RockpressError("the working folder was removed", "go to one that is there")
     if not isinstance(error, OSError) or error.errno not in _ODD_PATHS:
         return None
     path = str(error.filename or "a path")
@@ -70,3 +73,11 @@ def odd_path_of(error: Exception) -> RockpressError | None:
     explained = RockpressError(f"{short}: {error.strerror}", _ODD_PATHS[error.errno])
     explained.__cause__ = error
     return explained
+
+
+def _has_working_folder() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True

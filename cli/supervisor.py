@@ -52,7 +52,7 @@ def supervised(command: Callable[[], int], *, verbose: bool = False) -> int:
     share_word()
     libc = ctypes.CDLL(None)
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)  # who loses its parent is still found below this process
-    supervisor, is_done = os.getpid(), mmap.mmap(-1, 1)
+    supervisor, is_done = os.getpid(), mmap.mmap(-1, 2)
     child = os.fork()
     if child:
         return _end_of(child, waited, is_done)
@@ -65,7 +65,7 @@ def supervised(command: Callable[[], int], *, verbose: bool = False) -> int:
         _settle(verbose)
     cap_threads()
     code = command()
-    is_done[0] = 1
+    is_done[:] = bytes((1, code))
     return code
 
 
@@ -99,6 +99,8 @@ def _end_of(child: int, waited: set[int], is_done: mmap.mmap) -> int:
         _kill_all()
     if code:
         unfinished.remove_unfinished()
+    if is_done[0] and is_done[1] and not number:
+        return is_done[1]  # whatever a library or a metric makes of it when Python ends
     if code == 128 + signal.SIGINT and not number:
         return run(lambda: _raise(_interrupted_itself()))
     if not number and not is_done[0]:

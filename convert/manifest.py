@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path, PurePosixPath
 
 from ..core.errors import RockpressError
-from ..core.files import sha256_of, write_text
+from ..core.files import real_path, sha256_of, write_text
 from ..core.results.layer_rows import Feed, FeedInput, FeedOutput
 from ..core.text_files import UnreadableFile, read_json
 from ..core.validation import Malformed, require, validated
@@ -158,7 +158,7 @@ def verify_files(manifest: Manifest, folder: Path) -> dict[str, Path]:
 
 def _relative(path: Path, folder: Path) -> str:
     try:
-        return path.resolve().relative_to(folder.resolve()).as_posix()
+        return real_path(path).relative_to(real_path(folder)).as_posix()
     except ValueError as error:
         raise RockpressError(
             f"{path} is outside {folder}, so the manifest cannot name it",

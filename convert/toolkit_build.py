@@ -10,6 +10,7 @@ from typing import Any
 from onnx import ModelProto
 
 from ..core.diagnostics import Diagnostic
+from ..core.files import real_path
 from ..core.graphs.graph import Graph
 from ..core.graphs.model import save_model
 from ..core.progress import SILENT, Progress
@@ -99,7 +100,7 @@ def _model_file(task: ToolkitBuild) -> Path:
         if needs_lowering(task.toolkit.python):
             model = lower_qdq(model)
     if model is task.loaded:
-        return task.model.resolve()
+        return real_path(task.model)
     path = task.folder / "lowered" / task.model.name
     save_model(model, path)
     return path

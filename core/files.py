@@ -32,6 +32,14 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def real_path(path: Path) -> Path:
+    """Return the path without links; what is left of it where one leads to itself.
+
+    Path.resolve() raises RuntimeError there (Python 3.10 to 3.12).
+    """
+    return Path(os.path.realpath(path))
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` only if the block succeeds.

@@ -44,7 +44,7 @@ def note_new(path: Path) -> None:
 
 def keep_new() -> None:
     """Let the finished files stay, whatever the exit code is: the command has its result."""
-    _write(_KEPT, Path())
+    _write(_KEPT, Path("/"))
 
 
 def _write(kind: bytes, path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from textwrap import indent
 from typing import Literal
 
+from ..core.files import real_path
 from .install_source import WHEELS, InstallSource
 
 Ci = Literal["github", "gitlab", "none"]
@@ -104,7 +105,7 @@ def ci_text(service: Ci, source: InstallSource) -> str:
 
 def repository_of(folder: Path) -> Path | None:
     """Return the top of the repository that a folder is in, None outside of one."""
-    here = folder.resolve()
+    here = real_path(folder)
     return next((top for top in (here, *here.parents) if (top / ".git").exists()), None)
 
 

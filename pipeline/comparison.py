@@ -10,6 +10,7 @@ from ..convert.latency.bands import ratio_band
 from ..convert.manifest import manifest_path
 from ..core.diagnostics import Diagnostic, option
 from ..core.errors import OptionError, ReportError, RockpressError
+from ..core.files import real_path
 from ..core.results.report import Report
 from ..report.comparison.compared_result import ComparedResult, OpenedResult, SideBySide
 from ..report.comparison.opened_results import failed_result, names_of, results_of
@@ -39,7 +40,7 @@ def compare_files(paths: Sequence[Path]) -> SideBySide:
     places: dict[Path, Path] = {}
     for path in paths:
         for file in _files_of(path):
-            places.setdefault(file.resolve(), file)
+            places.setdefault(real_path(file), file)
     files, names = list(places.values()), names_of(list(places))
     warnings: list[Diagnostic] = []
     opened: list[OpenedResult] = []

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from ..calibration_data.images.geometry import Pixels
 from ..core.diagnostics import option
 from ..core.errors import OptionError
-from ..core.files import require_writable, write_bytes
+from ..core.files import real_path, require_writable, write_bytes
 
 _JPEG = frozenset({".jpg", ".jpeg"})
 _QUALITY, _LONGEST_JPEG = 92, 65_000
@@ -22,7 +22,7 @@ class DrawingFiles:
     """
 
     def __init__(self, folder: Path, pictures: Iterable[Path]) -> None:
-        if folder.resolve() in {place.parent for path in pictures for place in _places_of(path)}:
+        if real_path(folder) in {place.parent for path in pictures for place in _places_of(path)}:
             raise OptionError(
                 f"{option('output', str(folder))}: pictures are read from there",
                 "give another folder: a drawing would replace its picture",
@@ -58,7 +58,7 @@ class DrawingFiles:
 
 def _places_of(path: Path) -> tuple[Path, Path]:
     """Return where a file is named, and where it lies."""
-    return path.parent.resolve() / path.name, path.resolve()
+    return real_path(path.parent) / path.name, real_path(path)
 
 
 def _stem(named: PurePath) -> str:

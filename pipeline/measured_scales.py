@@ -15,7 +15,7 @@ from ..convert.latency.timed_runs import TimedRun, read_record
 from ..convert.manifest import is_of, manifest_path, read_manifest
 from ..core.diagnostics import mentions, option
 from ..core.errors import ModelError, OptionError, ReportError
-from ..core.files import sha256_of
+from ..core.files import real_path, sha256_of
 from ..core.list_kinds import measured_time
 from ..core.progress import SILENT, Progress
 from ..core.results.model_figures import LatencyScale
@@ -130,7 +130,7 @@ def _of_rknn(word: str, path: Path, ms: float, targets: Mapping[str, Target]) ->
             f"{option('measured', word)} is for {table.chip}, not for {' or '.join(targets)}",
             "give what was measured on the chip that the estimate is for",
         )
-    return _MeasuredTime(word, path.stem, str(path.resolve()), table, ms)
+    return _MeasuredTime(word, path.stem, str(real_path(path)), table, ms)
 
 
 def _table_beside(path: Path, digest: str | None = None) -> _LayerTable:
@@ -174,12 +174,12 @@ def _of_onnx(
     with compilable(ready, alone, [target], progress) as compile_for:
         built = compile_for(target)
     table = _LayerTable(built.layers, target.name, built.toolkit)
-    return _MeasuredTime(word, path.stem, str(path.resolve()), table, ms)
+    return _MeasuredTime(word, path.stem, str(real_path(path)), table, ms)
 
 
 def _ready_to_time(word: str, path: Path, recipe: Recipe) -> ReadyModel:
     """Load a model that was timed. Raises ModelError or OptionError, naming the option."""
-    is_own = path.resolve() == recipe.model.resolve()
+    is_own = real_path(path) == real_path(recipe.model)
     try:
         return ready_model(path, recipe.shape if is_own else ModelOptions())
     except (ModelError, OptionError) as error:
@@ -208,7 +208,7 @@ def _of_run(word: str, run: TimedRun, ms: float) -> _MeasuredTime:
     table, key = _LayerTable(run.table, run.chip.lower(), run.toolkit), run.model.name
     if not run.table and run.model.file:
         file = _beside(Path(word), run.model.file)
-        table, key = _table_beside(file, run.model.digest), str(file.resolve())
+        table, key = _table_beside(file, run.model.digest), str(real_path(file))
         if table.chip != run.chip.lower():
             raise ReportError(
                 f"{option('measured', word)}: {run.model.file} is for {table.chip}, but the record "

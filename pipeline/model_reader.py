@@ -110,7 +110,8 @@ def open_reader(
         if built is None
         else partial(_simulated, model, built, ready, samples, recipe, progress)
     )
-    names = samples[0].labels.class_names() if samples[0].labels is not None else ()
+    labels = samples[0].labels
+    names = scoring.metric.class_names(labels) if labels is not None else ()
     names = names_in(ready.original) or (built.manifest.classes if built else ()) or names
     names = tuple(name[:_LONGEST_NAME] for name in names)
     return ModelReader(model, recipe, ready, scoring, names, samples, outputs_of, filled.family)

@@ -75,6 +75,10 @@ class Metric(ABC):
         """The score, or the probability, from which on a prediction is shown."""
         return 0.0
 
+    def class_names(self, labels: Labels) -> tuple[str, ...]:
+        """Return the names of the classes; texts are none unless the metric tells classes apart."""
+        return () if labels.kind == "text" and self.kind != "class" else labels.class_names()
+
     def least(self, listing: Listing) -> float:
         """Return the same as a listing has it."""
         return self.shown_from if listing.least is None else listing.least

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -20,11 +21,11 @@ from ...core.results.predictions import Prediction
 from .measurement import Measurement, Scores, Sums
 from .metric import Metric
 
-_OURS = (RockpressError, KeyboardInterrupt, Interrupted)
 _METHODS = (
     *("__init__", "bound", "fits", "predict", "measure"),
     *("agreement", "details", "shown", "truth"),
 )
+_READ_ONLY = "outputs and labels are the comparison's own too: work on a copy of them"
 _NO_EXIT = 'it must not end the program: put what a script does below if __name__ == "__main__"'
 
 
@@ -33,7 +34,8 @@ class UserCode:
     """A block in which code of the user's runs; ``task`` says what it cannot do, or that it failed.
 
     Whatever comes out of it, SystemExit too, is raised as an OptionError, but for errors of ours
-    and for what stops the command. What it prints goes to stderr; a copy that it forks ends here.
+    and for what stops the command. What it prints goes to stderr; a copy that it forks ends here;
+    the working folder and the streams are afterwards what they were.
     """
 
     task: str
@@ -48,20 +50,50 @@ class UserCode:
         if os.getpid() != _ASIDE.process:  # a copy, by os.fork(): the rest is the original's
             os._exit(1)
         _ASIDE.leave()
-        if error is None or isinstance(error, _OURS):
+        if error is None or _stops_the_command(error):
             return
         words = format_exception_only(type(error), error)[-1].strip()
-        hint = _NO_EXIT if isinstance(error, SystemExit) else self.hint
-        raise OptionError(f"{self.task}: {words}", hint) from error
+        raise OptionError(f"{self.task}: {words}", _hint_of(error) or self.hint) from error
+
+
+def _stops_the_command(error: BaseException) -> bool:
+    """Whether it is ours, or a Ctrl-C's; where that raises something else it is the metric's."""
+    if isinstance(error, KeyboardInterrupt):
+        return signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    return isinstance(error, (RockpressError, Interrupted))
+
+
+def _hint_of(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return _NO_EXIT
+    return _READ_ONLY if isinstance(error, ValueError) and "read-only" in str(error) else ""
+
+
+def read_only(value: Any) -> Any:
+    """Return arrays, and lists of them, as views that cannot be written to, all else as it is.
+
+    What a metric computes in place would be in the comparison of the outputs too.
+    """
+    if isinstance(value, np.ndarray):
+        view = value.view()
+        view.flags.writeable = False
+        return view
+    if type(value) in (list, tuple):
+        return type(value)(read_only(each) for each in value)
+    return value
 
 
 class _StdoutAside:
-    """Puts a stream of its own to stderr in the place of stdout, as long as any thread asks."""
+    """Puts a stream of its own to stderr in the place of stdout, as long as any thread asks.
+
+    What is there of the process afterwards is what was there before.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._users = 0
-        self._before: TextIO | None = None
+        self._before: tuple[TextIO | None, TextIO | None, Any] | None = None
+        self._folder = ""
         self.process = os.getpid()
 
     def enter(self) -> None:
@@ -69,13 +101,26 @@ class _StdoutAside:
             self._users += 1
             self.process = os.getpid()
             if self._users == 1:
-                self._before, sys.stdout = sys.stdout, _to_stderr()
+                self._before = sys.stdout, sys.stderr, sys.excepthook
+                self._folder = _working_folder()
+                sys.stdout = _to_stderr()
 
     def leave(self) -> None:
         with self._lock:
             self._users -= 1
             if self._users == 0 and self._before is not None:
-                sys.stdout, self._before = self._before, None
+                # None is a stream that was closed when the program began
+                sys.stdout, sys.stderr, sys.excepthook = self._before
+                self._before = None
+                if self._folder and _working_folder() != self._folder:
+                    os.chdir(self._folder)
+
+
+def _working_folder() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:  # it was removed
+        return ""
 
 
 def _to_stderr() -> TextIO:
@@ -96,7 +141,7 @@ def guarded_class(metric: type[Metric], name: str) -> type[Metric]:
         @wraps(method)
         def call(*values: Any, **named: Any) -> Any:
             with UserCode(f"the metric {name!r} failed", f"in its {method.__name__}()"):
-                return method(*values, **named)
+                return method(*map(read_only, values), **named)
 
         return call
 

@@ -14,7 +14,7 @@ from ...core.errors import OptionError
 from .classification import TopK
 from .measurement import Sums, means
 from .metric import Metric, Outputs, Predictions
-from .user_code import UserCode, guarded_class
+from .user_code import UserCode, guarded_class, read_only
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ class UserMetric(Metric):
         plain = labels.require(kind)
         hint = "it is called as function(outputs, labels), each output of shape (N, ...)"
         with UserCode(f"the metric {self.name!r} failed", hint):
-            scores = np.asarray(self.function(predictions.outputs, plain), dtype=np.float64)
+            scores = self.function(read_only(predictions.outputs), read_only(plain))
+            scores = np.asarray(scores, dtype=np.float64)
         if scores.shape != (len(labels),) or not np.isfinite(scores).all():
             raise OptionError(
                 f"the metric {self.name!r} gave {scores.shape} values for {len(labels)} samples, "

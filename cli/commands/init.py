@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...core.files import real_path
 from ...core.option_kinds import Choice
 from .. import parameters as o
 from ..completion import ONNX, file_completer, word_completer
@@ -134,7 +135,7 @@ def _on_ci(folder: Path, service: Ci) -> list[str]:
     from ...pipeline.ci_files import CI_FILES, FRAGMENT, repository_of
     from ...pipeline.install_source import WHEELS, install_source
 
-    here, top = folder.resolve(), repository_of(folder)
+    here, top = real_path(folder), repository_of(folder)
     below = here.relative_to(top).as_posix() if top and top != here else ""
     lines = []
     if service != "none":

@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 
 from ...core.diagnostics import Diagnostic, option
 from ...core.errors import OptionError, ReportError
+from ...core.files import real_path
 from ...core.results.model_figures import LatencyScale
 from ...core.results.report import EarlierReport, Report, TargetReport, ToolVersion
 from ...report.text.changes import changes_since, regression_gates, result_figures
@@ -52,7 +53,7 @@ def require_kept(recipe: Recipe, report: Path) -> None:
     A regression that fails once would be what the next run is compared with, and pass.
     """
     old = recipe.gates.baseline
-    if old is not None and recipe.gates.max_regression and old.resolve() == report.resolve():
+    if old is not None and recipe.gates.max_regression and real_path(old) == real_path(report):
         raise OptionError(
             f"{option('max-regression')} compares with {old}, which this run writes over",
             "keep the report of the last release elsewhere, such as release/report.json",

@@ -103,6 +103,17 @@ def test_character_error_rate_is_that_of_jiwer(charset: str) -> None:
     assert kept.changes is not None and kept.changes.worst[0].label in truths
 
 
+def test_a_line_of_digits_is_a_text_like_any_other(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.txt"
+    keys.write_text("\n".join(CHARACTERS))
+    texts = ("abba", "12")
+    metric = bind_metric("cer", {"charset": str(keys)})
+    said = compare(
+        [written(["abba", "ab"])], [written(["abb", "ab"])], Labels("text", texts), metric
+    )
+    assert said.changes is not None and said.changes.lost == (0,)
+
+
 @given(st.text("ab c", max_size=9), st.text("ab c", max_size=9))
 def test_edit_distance_is_symmetric_and_bounded(one: str, other: str) -> None:
     distance = edit_distance(one, other)

@@ -20,7 +20,7 @@ from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.core.errors import Interrupted, OptionError
 
 MODULE = """
-import os, struct, subprocess, sys, zlib
+import atexit, os, struct, subprocess, sys, zlib
 from rockpress.accuracy.metrics.classification import TopK
 from rockpress.accuracy.metrics.measurement import Sums
 
@@ -54,6 +54,26 @@ def forks(outputs, labels):
 def starts(outputs, labels):
     subprocess.Popen(["sleep", "321.5"], start_new_session=True)
     raise ValueError("after that")
+
+def writes(outputs, labels):
+    outputs[0] -= outputs[0].max(1, keepdims=True)
+
+def labels_written(outputs, labels):
+    labels[:] = 0
+
+def elsewhere(outputs, labels):
+    os.chdir("/")
+    return [1.0] * len(labels)
+
+def silences(outputs, labels):
+    sys.stdout = sys.stderr = sys.excepthook = None
+    return [1.0] * len(labels)
+
+def presses(outputs, labels): raise KeyboardInterrupt
+
+def late(outputs, labels):
+    atexit.register(os._exit, 0)
+    raise ValueError("and then 0")
 
 def nothing(outputs, labels): return [0.0] * len(labels)
 
@@ -106,6 +126,7 @@ def check_with(metric: str) -> list[str]:
 
 
 NAMES = "leaves gate signalled plain own base eof stop unpacks inflates deep generator".split()
+NAMES += ["writes", "labels_written"]
 CLASSES = ["Raises", "Empty", "Formula", "Init"]
 
 
@@ -136,6 +157,29 @@ def test_a_metric_that_ends_the_process_is_no_success(name: str, code: int, plac
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"error: the command's process ended itself with code {code} ")
     assert not (place / "r.json").exists()
+
+
+def test_a_metric_cannot_make_its_failure_a_success_when_python_ends(place: Path) -> None:
+    words = [*COMMAND, *check_with("odd_metrics:late")]
+    done = subprocess.run(words, cwd=place, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: the metric 'odd_metrics:late' failed: ValueError")
+
+
+def test_a_metric_that_raises_what_ctrl_c_does(place: Path) -> None:
+    words = [*COMMAND, *check_with("odd_metrics:presses")]
+    done = subprocess.run(words, cwd=place, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: the metric 'odd_metrics:presses' failed: Keyboard")
+
+
+@pytest.mark.parametrize("name", ["elsewhere", "silences"])
+def test_the_process_is_what_it_was_after_a_metric(name: str, place: Path) -> None:
+    words = [*COMMAND, *check_with(f"odd_metrics:{name}"), "--json"]
+    done = subprocess.run(words, cwd=place, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "warning: 8 samples are few" in done.stderr
+    assert done.stdout == (place / "r.json").read_text()
 
 
 def test_a_copy_that_a_metric_forks_does_not_go_on(place: Path) -> None:

@@ -43,6 +43,15 @@ def written(file: Path, content: dict[str, Any]) -> Path:
     return file
 
 
+def test_a_folder_is_no_file_for_a_report(tmp_path: Path, rockpress: Run) -> None:
+    report = written(tmp_path / "a.json", document())
+    code, out, err = rockpress("compare", report, report, "--report", ".")
+    assert (code, out) == (2, "")
+    error, hint = err.splitlines()
+    assert error.startswith("error: --report: '.' does not end in one of ")
+    assert hint == "hint: did you mean --report report.html?"
+
+
 def test_reports_and_folders_of_runs(tmp_path: Path, rockpress: Run) -> None:
     first = written(tmp_path / "first.json", document())
     for name, ms in (("v1", 1.0), ("v2", 3.0)):

@@ -140,6 +140,11 @@ def test_no_file_appears_when_what_follows_fails(
         f"run MODEL --calib IMAGES --dry-run -o {LONG}",
         "inspect loop.onnx",
         "quantize MODEL -o q.onnx --calib loop.onnx",
+        "compare loop.onnx loop.onnx",
+        "predict MODEL IMAGES -o loop.onnx",
+        "predict MODEL IMAGES -o loop.onnx/drawn",
+        "init MODEL -o loop.onnx",
+        "run MODEL --calib IMAGES --baseline loop.onnx/r.json --max-regression size=2% --dry-run",
     ],
 )
 def test_a_path_that_no_system_takes(
@@ -160,6 +165,25 @@ def test_a_path_that_no_system_takes(
     told = err.splitlines()[-2:]
     assert told[0].startswith("error: ") and told[1].startswith("hint: "), err
     assert [path.name for path in place.iterdir()] == ["loop.onnx"]
+
+
+@pytest.mark.parametrize("line", ["inspect MODEL", "quantize MODEL -o q.onnx --calib IMAGES"])
+def test_a_working_folder_that_was_removed(
+    line: str,
+    small_cnn: Path,
+    image_folder: Path,
+    tmp_path: Path,
+    rockpress: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    names = {"MODEL": small_cnn, "IMAGES": image_folder}
+    code, out, err = rockpress(*(names.get(word, word) for word in line.split()))
+    expected = (0, "") if line.startswith("inspect") else (1, "error: cannot write in .: ")
+    assert (code, err[: len(expected[1])]) == expected, err
+    assert bool(out) == (code == 0)
 
 
 def test_a_name_is_looked_at_with_all_that_is_added_to_it(
