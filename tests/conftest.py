@@ -29,9 +29,12 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-# Ctrl-C is ignored by what a shell starts in the background, and by all that it starts in turn.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell has what it starts in the background ignore Ctrl-C and SIGQUIT, nohup SIGHUP, and so does
+# all that is started in turn; but for what Python itself does about a signal.
+for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        is_ctrl_c = number == signal.SIGINT
+        signal.signal(number, signal.default_int_handler if is_ctrl_c else lambda *_: None)
 
 # The same examples in every run, however slow the machine is.
 settings.register_profile("rockpress", deadline=None, derandomize=True)

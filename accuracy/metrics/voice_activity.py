@@ -133,10 +133,11 @@ class RocArea:
 
     @cached_property
     def scores(self) -> Scores:
-        """Each sample's mean probability of what its frames are, (N,)."""
-        return np.array(
-            [np.where(speech, values, 1 - values).mean() for values, speech in self.frames]
-        )
+        """Each sample's share of frames that are on the right side of a half, (N,).
+
+        The area is of ranks: a probability that moves a little says nothing of a sample.
+        """
+        return np.array([((values >= 0.5) == speech).mean() for values, speech in self.frames])
 
     @cached_property
     def value(self) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -56,17 +55,9 @@ def test_what_happens_once_changes_nothing(
     assert (result.bytes, result.layers) == (plain.bytes, plain.layers)
 
 
-@pytest.fixture
-def hung_up() -> Iterator[None]:
-    """Let children end by SIGHUP also where the tests run under nohup."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGHUP])
 def test_what_is_ended_twice_is_an_error_and_no_other_way(
-    number: signal.Signals, small_cnn: Path, tmp_path: Path, hung_up: None
+    number: signal.Signals, small_cnn: Path, tmp_path: Path
 ) -> None:
     python = python_that_ends(tmp_path, number, times=9)
     with pytest.raises(ToolkitEnded, match=rf"something else ended it \({number.name}\)") as caught:
