@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from onnx import ModelProto, SparseTensorProto, TensorProto, helper
+from onnx import GraphProto, ModelProto, SparseTensorProto, TensorProto, helper
 
 from .graph import all_nodes, graphs_in, refill
 
 
 def named_constants(model: ModelProto) -> Iterator[tuple[str, TensorProto]]:
     """Yield name and tensor of every initializer and Constant node (Paddle writes those)."""
-    for tensor in model.graph.initializer:
+    yield from constants_of(model.graph)
+
+
+def constants_of(graph: GraphProto) -> Iterator[tuple[str, TensorProto]]:
+    """Yield the same of one graph, without those inside its nodes."""
+    for tensor in graph.initializer:
         yield tensor.name, tensor
-    for node in model.graph.node:
+    for node in graph.node:
         if node.op_type == "Constant" and node.attribute and node.attribute[0].HasField("t"):
             yield node.output[0], node.attribute[0].t
 

@@ -13,9 +13,10 @@ from onnx import ModelProto, TensorProto
 from ..errors import ModelError
 from ..files import sha256_of, write_bytes
 from ..text_files import read_whole
-from .constants import named_constants, with_external_fed
+from .constants import constants_of, with_external_fed
 from .current_form import in_current_form
 from .external_data import external_files, load_external_data, require_size
+from .graph import graphs_in
 from .model_checks import (
     check_finite,
     check_operators,
@@ -78,8 +79,12 @@ def model_digest(path: Path) -> str:
 
 
 def parameter_count(model: ModelProto) -> int:
-    """Return the number of float and quantized weights, in initializers and Constant nodes."""
-    tensors = (tensor for _, tensor in named_constants(model) if tensor.dims)
+    """Return the number of float and quantized weights, in initializers and Constant nodes.
+
+    Those of the bodies of If and Loop count too.
+    """
+    graphs = graphs_in(model.graph)
+    tensors = (tensor for graph in graphs for _, tensor in constants_of(graph) if tensor.dims)
     return sum(prod(tensor.dims) for tensor in tensors if tensor.data_type != TensorProto.INT64)
 
 

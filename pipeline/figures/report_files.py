@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,8 @@ def _document(file: Path, hint: str) -> dict[str, Any]:
         raise ReportError(f"{file}: not a report of rockpress: it has no schema", hint)
     if document["schema"] != SCHEMA:
         raise ReportError(
-            f"{file}: a report of schema {str(document['schema'])[:20]}, this rockpress reads "
-            f"{SCHEMA}",
+            f"{file}: a report of schema {json.dumps(document['schema'])[:20]}, this rockpress "
+            f"reads {SCHEMA}",
             _AGAIN,
         )
     return document

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -160,7 +160,8 @@ def collect_statistics(
     """Run the model on every sample, once. Memory does not depend on their number.
 
     The statistics from ``before``, of the same tensors and layers, are added to, and must not be
-    used any more. ``total`` is the number of samples, for the ``progress`` of the ``activity``.
+    used any more. ``total`` is the number of samples where they do not say it themselves, for the
+    ``progress`` of the ``activity``.
     Raises ModelError when a tensor becomes infinite, SamplesError when there are no samples.
     """
     read = [layer for layer in layers if layer.has_rows]
@@ -177,9 +178,8 @@ def collect_statistics(
             moments[layer.name].add(layer.rows(values[layer.x], _some_positions(layer, random)))
 
     names = [*tensors, *(layer.x for layer in read)]
-    count = stream(
-        model, names, samples, take, lambda done: progress.step(activity, earlier + done, total)
-    )
+    total = len(samples) if isinstance(samples, Sized) else total
+    count = stream(model, names, samples, take, lambda done: progress.step(activity, done, total))
     for name, histogram in histograms.items():
         if not np.isfinite(histogram.high - histogram.low):
             raise ModelError(

@@ -170,6 +170,8 @@ def set_a_gate(situation: Situation) -> str | None:
     is_asked = any(gate.is_asked for gate in situation.target.gates)
     if is_asked or situation.is_poor or situation.is_broken or figure.low is None:
         return None
+    if take_float16(situation):  # nobody is to keep what is advised against
+        return None
     limit = min(0.99, math.floor(100 * figure.low) / 100)
     if limit < 0.5:
         return None

@@ -43,6 +43,17 @@ def refused(path: Path) -> str:
     return caught.value.message
 
 
+def test_weights_in_the_branches_of_an_if_are_parameters() -> None:
+    model = parsed(
+        """(bool c) => (float[1] y) {
+            y = If (c) <
+                then_branch = g () => (float[1] a) { a = Constant <value = float[1] {1}> () },
+                else_branch = h () => (float[1] b) { b = Constant <value = float[1] {3}> () }> }""",
+        {},
+    )
+    assert parameter_count(model) == 2
+
+
 def test_a_model_survives_saving_and_loading(tmp_path: Path) -> None:
     save_model(conv(), tmp_path / "new" / "m.onnx")
     loaded = load_model(tmp_path / "new" / "m.onnx")

@@ -274,7 +274,7 @@ def test_auto_compares_methods_on_samples_that_none_has_seen(
     steps = len(compared) * len(held_out)
     assert ("compare", steps, steps) in recorded.steps
     calibrated = [step for step in recorded.steps if step[0] == "calibrate"]
-    assert calibrated[-1] == ("calibrate", 46, 40)
+    assert calibrated[-1] == ("calibrate", 6, 6)
 
 
 @pytest.mark.parametrize("method", NAMES)
