@@ -41,7 +41,7 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
         _sweep(parent)
         folder, lock = parent / f"{_PREFIX}{unique_name()}", None
         note(folder)  # before it is there: a signal may come as soon as it is
-        folder.mkdir(mode=0o700)
+        os.mkdir(folder, 0o700)
     except OSError as error:
         raise _cannot_make(error) from error
     try:
