@@ -73,10 +73,11 @@ def _settle(verbose: bool) -> None:
     """Let others' words not reach stderr, and let the system end this process before others."""
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
         score.write(_OOM_SCORE)
+    if sys.warnoptions:  # PYTHONWARNINGS=error would break the imports of others
+        warnings.simplefilter("default" if verbose else "ignore")
     if verbose or sys.stderr is None or sys.stderr.fileno() != 2:
         return
-    if not sys.warnoptions:
-        warnings.simplefilter("ignore")
+    warnings.simplefilter("ignore")
     logging.lastResort = None
     own = os.dup(2)
     silent = os.open(os.devnull, os.O_WRONLY)
