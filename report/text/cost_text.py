@@ -92,5 +92,5 @@ def _time_text(row: ModelRow) -> str:
         "npu-estimate": ("estimated ", ""),
         "host": ("", " on this CPU"),
         "board": ("", " on a board"),
-    }[latency.kind]
+    }.get(latency.kind, ("", f" ({latency.kind})"))  # of a report by a later version
     return f"{before}{ms_text(latency.ms)}{band_text(latency)}{frames}{after}"

@@ -52,6 +52,15 @@ def test_a_folder_is_no_file_for_a_report(tmp_path: Path, rockpress: Run) -> Non
     assert hint == "hint: did you mean --report report.html?"
 
 
+def test_a_kind_of_latency_of_a_later_version(tmp_path: Path, rockpress: Run) -> None:
+    later = document()
+    later["targets"][0]["models"][0]["latency"][0]["kind"] = "guess"
+    files = written(tmp_path / "a.json", document()), written(tmp_path / "b.json", later)
+    code, _, err = rockpress("compare", *files, "--report", tmp_path / "c.html")
+    assert code == 0, err
+    assert "(guess)" in (tmp_path / "c.html").read_text()
+
+
 def test_reports_and_folders_of_runs(tmp_path: Path, rockpress: Run) -> None:
     first = written(tmp_path / "first.json", document())
     for name, ms in (("v1", 1.0), ("v2", 3.0)):
