@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from ...core.percents import percent_range
+from ...core.proportion import proportion_interval
 from ...core.results.differences import ObjectPair
 from ...core.results.prediction_rows import PredictionReport, SamplePrediction
 from ...core.results.predictions import PredictedObject, PredictedText
 from .prediction_text import aligned, place_text, prediction_lines
-from .units import counted
+from .units import counted, memory_text
 
 
 def sample_lines(row: SamplePrediction) -> list[str]:
@@ -19,8 +21,10 @@ def sample_lines(row: SamplePrediction) -> list[str]:
         pairs = [pair for pair in row.difference.objects if pair.fate != "same"]
         lines += [f"  {line}" for line in aligned(map(_cells, pairs))]
     elif isinstance(row.prediction, PredictedText) and row.against is not None:
-        both = (row.prediction, row.against) if row.difference.differs else (row.prediction,)
-        lines += [f"  {line}" for prediction in both for line in prediction_lines(prediction)]
+        if not row.difference.differs:
+            return [*lines, *(f"  {line}" for line in prediction_lines(row.prediction))]
+        for name, prediction in (("model", row.prediction), ("against", row.against)):
+            lines += [f"  {name}: {line}" for line in prediction_lines(prediction)]
     return lines
 
 
@@ -31,9 +35,16 @@ def summary_line(report: PredictionReport) -> str:
     count = len(report.samples)
     measure = next(row.difference.measure for row in report.samples if row.difference is not None)
     mean = f"{measure} {report.likeness:.3f}" + (" on average" if count > 1 else "")
+    low, high = proportion_interval(report.differing / count, count)
+    interval = f" (95 % interval {percent_range(low, high)})" if count > 1 else ""
     if not report.differing:
-        return f"no difference in {counted(count, 'sample')}: {mean}"
-    return f"{report.differing} of {counted(count, 'sample')} differ: {mean}"
+        return f"no difference in {counted(count, 'sample')}{interval}: {mean}"
+    return f"{report.differing} of {counted(count, 'sample')} differ{interval}: {mean}"
+
+
+def memory_lines(report: PredictionReport) -> list[str]:
+    """Return what the models take on their chip, of those of which that is known."""
+    return [f"{path}: {memory_text(memory)}" for path, memory in report.memory.items()]
 
 
 def _cells(pair: ObjectPair) -> tuple[str, ...]:

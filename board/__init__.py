@@ -1,0 +1,1 @@
+"""Talking to a board: links to it, the agent that runs there, and what both say."""

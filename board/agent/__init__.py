@@ -1,0 +1,1 @@
+"""The program that runs on the board: the standard library alone, Python 3.7 or later."""
