@@ -1,0 +1,58 @@
+"""What a search may choose from: the knobs, each with its values, and points to begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import prod
+
+from ...core.results.tune_report import Setting
+from .points import Point
+
+
+@dataclass(frozen=True)
+class Knob:
+    """An option with the values to choose from, in their order.
+
+    ``counts`` says for the values of the knobs before it whether it changes anything; where it does
+    not, it is no part of the point, so that no two points are the same work.
+    """
+
+    name: str
+    values: tuple[Setting, ...]
+    counts: Callable[[Mapping[str, Setting]], bool] = field(default=lambda before: True)
+
+
+@dataclass(frozen=True)
+class Space:
+    """All knobs, in an order in which each follows those that it depends on, and first points."""
+
+    knobs: tuple[Knob, ...]
+    first: tuple[Point, ...] = ()
+
+    def point(self, choose: Callable[[Knob], Setting]) -> Point:
+        """Return the point of what ``choose`` says for each knob that counts."""
+        chosen: dict[str, Setting] = {}
+        for knob in self.knobs:
+            if knob.counts(chosen):
+                chosen[knob.name] = choose(knob)
+        return Point.of(chosen)
+
+    def canonical(self, settings: Mapping[str, Setting]) -> Point:
+        """Return the point of some settings, the first value for what they leave out.
+
+        Raises ValueError for a value that its knob does not have.
+        """
+
+        def choose(knob: Knob) -> Setting:
+            value = settings.get(knob.name, knob.values[0])
+            if value not in knob.values:
+                raise ValueError(f"{knob.name} has no value {value!r}")
+            return value
+
+        return self.point(choose)
+
+    @property
+    def at_most(self) -> int:
+        """Return a number that there are no more points than."""
+        return prod(len(knob.values) for knob in self.knobs)
