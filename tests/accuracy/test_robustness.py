@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +17,13 @@ from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import Samples, open_samples
 from rockpress.calibration_data.sources.source_types import ImageSource
 from rockpress.core.errors import OptionError
+from rockpress.core.results.sample_rows import RobustnessRow
 from rockpress.pipeline.check import check
+from rockpress.pipeline.figures.robustness import robustness_warnings
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.report.documents.document import to_json
+from rockpress.report.html.page import to_html
+from rockpress.report.text.chain_text import robustness_lines
 from rockpress.report.text.table import to_tables
 
 
@@ -92,6 +98,46 @@ def test_tensors_are_refused(tmp_path: Path) -> None:
         check(recipe, sample_path(MODEL))
 
 
+def kept_on(name: str, level: float | None, *retained: float | None) -> RobustnessRow:
+    value, low, high = retained
+    metric = None if value is None else "top1"
+    return RobustnessRow(name, level, metric, 0.9, 0.8, value, low, high, None, 20.0, 500)
+
+
+def test_what_is_lost_on_worse_images_is_a_warning() -> None:
+    clean = kept_on("none", None, 0.96, 0.95, 0.98)
+    near = kept_on("jpeg", 40, 0.92, 0.90, 0.951)
+    blurred = kept_on("blur", 2, 0.80, 0.75, 0.85)
+    noisy = kept_on("noise", 30, 0.54, 0.50, 0.58)
+    (warning,) = robustness_warnings([clean, near, blurred, noisy])
+    assert (warning.code, warning.text) == (
+        "robustness-lost",
+        "on worse images less is kept of top1: 54.0% (50.0 to 58.0%) on noise 30, "
+        "96.0% (95.0 to 98.0%) on clean ones (blur 2 too)",
+    )
+    assert list(robustness_warnings([clean, near])) == list(robustness_warnings([])) == []
+    nothing = kept_on("brightness", 1.5, None, None, None)
+    (warning,) = robustness_warnings([clean, near, nothing])
+    assert "nothing is known on brightness 1.5: a model gives" in warning.text
+    assert list(robustness_warnings([nothing, nothing])) == []
+
+
+def test_why_there_is_no_retention_on_worse_images() -> None:
+    clean = kept_on("none", None, 0.96, 0.95, 0.98)
+    zero = replace(kept_on("noise", 30, None, None, None), metric="top1", baseline=0.0)
+    nothing = replace(
+        kept_on("noise", 10, None, None, None), baseline=None, candidate=None, sqnr_db=math.inf
+    )
+    assert robustness_lines([clean, nothing, zero])[1] == (
+        "on worse images: noise 10 unknown (a model gives what is not finite); "
+        "noise 30 0.0000 and 0.8000, no retention: a model's is not above 0"
+    )
+    agreed = replace(nothing, agreement=0.9)
+    assert robustness_lines([replace(agreed, level=None), agreed])[1] == (
+        "on worse images: noise 10 90.0%"
+    )
+
+
 def test_the_report_of_a_check() -> None:
     model = sample_path(MODEL)
     how = Preprocessing(mean=(73,), std=(90,))
@@ -108,6 +154,11 @@ def test_the_report_of_a_check() -> None:
     assert {row["retention"] for row in rows} == {1.0}  # the same model twice
     clean, worst = rows[0], min(rows, key=lambda row: float(row["baseline"]))
     assert clean["baseline"] > 0.85 > worst["baseline"]
-    lines = [line for line in to_tables(report)[0].asked if line.startswith("robustness: ")]
-    assert len(lines) == 1 and "clean 1.000, noise 10 1.000" in lines[0]
+    lines = to_tables(report)[0].asked
+    (line,) = (line for line in lines if line.startswith("robustness: "))
+    value = f"{clean['baseline']:.4f}"
+    assert f"clean {value} and {value}, 100.0% (" in line
+    assert sum(line.startswith("on worse images: ") for line in lines) == 4
+    page = to_html(report)
+    assert value in page.partition("On worse images")[2].partition("Under attack")[0]
     assert "robustness" in [stage.name for stage in report.targets[0].stages]
