@@ -10,13 +10,14 @@ import numpy as np
 
 from ..core.diagnostics import Diagnostic
 from ..core.errors import ToolkitError
-from .chips.compiler_log import log_of_largest, parse_layers
-from .fidelity import UNKNOWN, Closeness
+from .chips.compiler_log import Layer, log_of_largest, parse_layers
+from .fidelity import LOSS_DB, UNKNOWN, Closeness
 from .latency.estimate import estimate
 from .toolkit.job import BuildResult
 from .toolkit_build import ToolkitBuild
 
 _FAR_SLOWER = 1.25
+_USABLE = ("", "toolkit-fidelity", "toolkit-slow")
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,17 @@ class BuildAttempt:
     @property
     def is_usable(self) -> bool:
         """Whether it computes what was meant, if not as closely as it might."""
-        return self.code in ("", "toolkit-fidelity") and self.closeness.is_faithful
+        return self.code in _USABLE and self.closeness.is_faithful
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """What was built, layer by layer."""
+        return parse_layers(log_of_largest(self.result.log, len(self.task.input_sets)))
 
     @cached_property
     def milliseconds(self) -> float | None:
         """The estimated time of what was built; None for a chip with no fit."""
-        log = log_of_largest(self.result.log, len(self.task.input_sets))
-        latency = estimate(parse_layers(log), self.task.target, self.result.toolkit)
+        latency = estimate(self.layers, self.task.target, self.result.toolkit)
         return latency.ms if latency else None
 
     @property
@@ -62,24 +67,38 @@ class BuildAttempt:
 
 
 def best_of(tried: Sequence[BuildAttempt]) -> BuildAttempt:
-    """Return the first usable build that is nearly as close to the float model as any.
+    """Return the fastest usable build that is nearly as close to the float model as any.
 
-    What takes far longer than a usable build is left aside: at level 2 a network of HardSwish was
-    estimated to take three times as long. Where none is usable it is the one with the highest rank.
+    What takes far longer than the first usable build, or than one that is little further from the
+    float model, is left aside: at level 2 a network of HardSwish was estimated to take three times
+    as long. Where none is usable it is the one with the highest rank. Of equals it is the first.
     """
-    first = next((attempt for attempt in tried if attempt.is_usable), None)
-    compared = [attempt for attempt in tried if first is None or not _is_far_slower(attempt, first)]
-    best = max(compared, key=lambda attempt: attempt.rank)  # the first of equals
-    as_good = (
+    usable = [attempt for attempt in tried if attempt.is_usable]
+    compared = [attempt for attempt in tried if not _is_too_slow(attempt, usable)]
+    best = max(compared, key=lambda attempt: attempt.rank)
+    as_good = [
         attempt
         for attempt in compared
         if attempt.is_usable and attempt.closeness.is_as_close_as(best.closeness)
+    ]
+    return min(as_good, key=lambda attempt: attempt.milliseconds or 0.0, default=best)
+
+
+def _is_too_slow(attempt: BuildAttempt, usable: Sequence[BuildAttempt]) -> bool:
+    """Whether it takes far longer than a usable build that may well stand for it."""
+    return any(
+        _is_far_slower(attempt, other) and (index == 0 or _is_little_further(other, attempt))
+        for index, other in enumerate(usable)
     )
-    return next(as_good, best)
 
 
-def _is_far_slower(attempt: BuildAttempt, first: BuildAttempt) -> bool:
-    """Whether it takes far longer than the first usable build; unknown without a fit."""
-    if attempt.built is None or attempt.milliseconds is None or first.milliseconds is None:
+def _is_little_further(attempt: BuildAttempt, other: BuildAttempt) -> bool:
+    lost = attempt.closeness.lost_against(other.closeness)
+    return lost is not None and lost < LOSS_DB
+
+
+def _is_far_slower(attempt: BuildAttempt, other: BuildAttempt) -> bool:
+    """Whether it takes far longer than another build; unknown without a fit."""
+    if attempt.built is None or attempt.milliseconds is None or other.milliseconds is None:
         return False
-    return attempt.milliseconds > _FAR_SLOWER * first.milliseconds
+    return attempt.milliseconds > _FAR_SLOWER * other.milliseconds

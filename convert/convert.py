@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,53 +18,24 @@ from ..core.errors import OptionError
 from ..core.files import replacing, require_writable
 from ..core.graphs.model import is_qdq, load_model
 from ..core.progress import SILENT, Progress
-from ..core.results.model_figures import LatencyScale, Memory
+from ..core.results.model_figures import LatencyScale
 from ..core.scratch import scratch_folder
-from ..core.types import Shape
 from .audit.cpu_layers import cpu_warnings
 from .build_attempt import BuildAttempt
 from .chips.compiler_log import Layer, log_of_largest, parse_layers, parse_memory
 from .chips.sparse_layers import sparse_layers, sparse_warnings
 from .chips.targets import find_target
-from .fallbacks import FUSING_LEVEL, build_or_fall_back
+from .compiled_model import CompiledModel
+from .fallbacks import build_or_fall_back
 from .fidelity import PROBES, UNKNOWN, Closeness, Probe, noise
 from .float_source import float_source
 from .handover import ModelInput, Sample, inputs_of, write_dataset, write_samples
-from .latency.estimate import Latency, LayerCost, estimate
+from .latency.estimate import LayerCost, estimate
 from .latency.scaled import costs_scaled, estimate_scaled, scale_warnings
 from .request import ConversionRequest, choose_quantization
 from .toolkit.job import BuildResult
 from .toolkit.own_settings import require_free_settings
 from .toolkit_build import ToolkitBuild
-
-
-@dataclass(frozen=True, kw_only=True)
-class CompiledModel:
-    """What the toolkit made of a model, for which chip, and how.
-
-    ``quantization``, ``dtype`` and ``level`` are what was done in the end: qdq, float16, hybrid or
-    one of the toolkit's quantizers, the type it made, and its optimization level; ``sparse``
-    whether the zeros of 2:4 sparse weights are left out, and ``disabled`` the rules of the
-    toolkit's optimisation that were off. It takes ``rknn_batch_size`` samples together; layers,
-    cycles and latency are those of one, in the first of ``input_sets``, where it takes several
-    shapes of its inputs.
-    ``config`` are settings that were handed on to it.
-    """
-
-    target: str
-    toolkit: str
-    quantization: str
-    layers: tuple[Layer, ...] = ()
-    memory: Memory | None = None
-    cycles: int = 0
-    latency: Latency | None = None
-    level: int = FUSING_LEVEL
-    dtype: str = "w8a8"
-    sparse: bool = False
-    rknn_batch_size: int = 1
-    input_sets: tuple[Mapping[str, Shape], ...] = ()
-    disabled: tuple[str, ...] = ()
-    config: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,26 +14,32 @@ A QDQ model:
    hybrid quantization.
 5. The float model, where it was given, quantized by the toolkit alone (normal).
 
+A QDQ model that is built well at level 3, but with layers for which the NPU waits, is tried in the
+hybrid way too: of two heads, one with a Softmax, the toolkit (2.5.0) reshapes the other on the CPU
+before that, for 0.4 ms, and in the hybrid way after it.
+
 Any other model: at level 3, then at level 2. The next is tried when the compiler crashed, when it
 printed REGTASK lines (a value did not fit its register, so the board would compute something else
 than the simulator), when the simulator computes NaN, or when it is not faithful or lossy
-(fidelity.py). A faithful build is kept where no later one is closer by more than 1 dB, or where it
-takes a quarter longer by the estimate.
+(fidelity.py). Of builds within 1 dB of the closest one the fastest is kept, and none that takes a
+quarter longer than one that is less than 3 dB further, by the estimate.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-
-import numpy as np
+from dataclasses import dataclass, replace
 
 from ..core.diagnostics import Diagnostic, option
 from ..core.errors import ToolkitError
+from ..core.progress import Progress
+from ..core.shortened import shortened
 from .build_attempt import BuildAttempt, best_of
+from .build_troubles import fidelity_trouble, not_finite, register_trouble, waiting_trouble
 from .built_outputs import matched_outputs
-from .fidelity import Closeness, Probe
+from .compiled_model import FUSING_LEVEL
+from .fidelity import Probe
 from .float_source import FloatSource
 from .toolkit.failures import (
     ToolkitCrashed,
@@ -47,12 +53,14 @@ from .toolkit.failures import (
 from .toolkit.job import BuildResult
 from .toolkit_build import ToolkitBuild, build
 
-FUSING_LEVEL = 3
 _EXACT_LEVEL = 2
 _CONVERSION_RULE = "remove_dataconvert_for_q_op"
 # what a small change of the graph may get round
 _CRASHES = (ToolkitCrashed, ToolkitExited, ToolkitHung, ToolkitLooped)
-_REGTASK = re.compile(r"REGTASK: (.*)")
+# a faster build that is no further from the float model than this is offered
+_WORTH_SOME_TIME_DB = 6.0
+_MOST_OF_A_NAME = 60
+_LONG_NAME = re.compile(rf"[^\s']{{{_MOST_OF_A_NAME},}}")
 # what was done instead, and what to know of it
 _INSTEAD = {
     "no-rule": (
@@ -79,6 +87,18 @@ _NO_CLOSER = {
 }
 
 
+@dataclass(frozen=True)
+class AnotherBuild(Progress):
+    """Says in every step which build it is of, as they are the same in each."""
+
+    progress: Progress
+    number: int
+
+    def step(self, activity: str, done: int, total: int | None = None) -> None:
+        """Pass a step on."""
+        self.progress.step(f"build {self.number}, {activity}", done, total)
+
+
 def build_or_fall_back(
     task: ToolkitBuild, probe: Probe, source: FloatSource | None
 ) -> BuildAttempt:
@@ -88,6 +108,8 @@ def build_or_fall_back(
     """
     tried: list[BuildAttempt] = []
     for variant in _tasks(task, source, tried):
+        if tried:
+            variant = replace(variant, progress=AnotherBuild(task.progress, len(tried) + 1))
         tried.append(_attempt(variant, len(tried), probe))
         if not tried[-1].trouble:
             break
@@ -107,6 +129,10 @@ def _tasks(
         yield task
         return
     yield replace(task, level=FUSING_LEVEL)
+    if tried[-1].code == "toolkit-slow":
+        if source is not None and task.calibrated and not task.input_sets:
+            yield replace(_by_toolkit(task, source), level=FUSING_LEVEL)
+        return
     if task.quantization != "hybrid":
         yield replace(task, level=_EXACT_LEVEL)
     if task.quantization == "qdq" and all(failed.code == "toolkit-crash" for failed in tried):
@@ -154,7 +180,7 @@ def _judged(attempt: BuildAttempt, dropped: Sequence[str], probe: Probe) -> Buil
     if dropped:
         text = f"the toolkit dropped {' and '.join(map(repr, dropped))}"
         return replace(attempt, code="toolkit-output-dropped", trouble=text)
-    if text := _not_finite(built):
+    if text := not_finite(built):
         probe.require_finite_model()
         failure = ToolkitNotFinite(
             f"{attempt.task.model.name} for {attempt.task.target.name}: {text}",
@@ -164,10 +190,13 @@ def _judged(attempt: BuildAttempt, dropped: Sequence[str], probe: Probe) -> Buil
         return replace(attempt, code="toolkit-nan", trouble=text, error=failure)
     if built.outputs is not None:
         attempt = replace(attempt, closeness=probe.closeness(built.outputs))
-    if text := _register_trouble(built):
+    if text := register_trouble(built):
         return replace(attempt, code="toolkit-regtask", trouble=text)
-    if text := _fidelity_trouble(attempt.closeness):
+    if text := fidelity_trouble(attempt.closeness):
         return replace(attempt, code="toolkit-fidelity", trouble=text)
+    is_fused = attempt.task.quantization == "qdq" and attempt.task.level == FUSING_LEVEL
+    if is_fused and (text := waiting_trouble(attempt.layers)):
+        return replace(attempt, code="toolkit-slow", trouble=text)
     return attempt
 
 
@@ -177,51 +206,13 @@ def _set_aside(built: BuildResult, number: int) -> BuildResult:
     return replace(built, rknn=built.rknn.replace(target))
 
 
-def _not_finite(built: BuildResult) -> str:
-    for index, output in enumerate(built.outputs or ()):
-        for number, values in enumerate(output):
-            if not np.isfinite(values).all():
-                return (
-                    f"the simulator computes NaN or infinity (output {index}, sample {number}), "
-                    "which the model itself does not"
-                )
-    return ""
-
-
-def _register_trouble(built: BuildResult) -> str:
-    """What the REGTASK lines of the log say, in one phrase; empty when there are none."""
-    if errors := _REGTASK.findall(built.log):
-        return f"the compiler printed {len(errors)} REGTASK errors ({errors[0].strip()})"
-    return ""
-
-
-def _fidelity_trouble(closeness: Closeness) -> str:
-    """What is lost on the way to the simulator, in one phrase; empty when hardly anything is."""
-    if closeness.is_faithful:
-        return _loss(closeness) if closeness.is_lossy else ""
-    text = f"the simulator differs from the intended model (SQNR {closeness.intended_db:.1f} dB"
-    if closeness.float_db is None:
-        return f"{text}, where {closeness.least_db:g} dB is usual)"
-    return (
-        f"{text}; to the float model it has {closeness.float_db:.1f} dB, and the intended model "
-        f"{closeness.possible_db:.1f} dB)"
-    )
-
-
-def _loss(closeness: Closeness) -> str:
-    return (
-        f"the simulator has {closeness.float_db:.1f} dB to the float model, where the quantized "
-        f"model has {closeness.possible_db:.1f} dB"
-    )
-
-
 def _fallback_warnings(tried: list[BuildAttempt], best: BuildAttempt) -> Iterator[Diagnostic]:
     """What went wrong before the attempt that was kept, and what is wrong with that one."""
     warnings = [*_instead(tried, best), *_still_wrong(best, is_alone=len(tried) == 1)]
     if len(warnings) == 2 and warnings[0].code == warnings[1].code:
         before, after = warnings
         warnings = [replace(after, text=f"{before.text}; {after.text}")]
-    yield from warnings
+    yield from (*warnings, *_faster_build(tried[0], best))
 
 
 def _instead(tried: list[BuildAttempt], best: BuildAttempt) -> Iterator[Diagnostic]:
@@ -229,8 +220,30 @@ def _instead(tried: list[BuildAttempt], best: BuildAttempt) -> Iterator[Diagnost
         kind = "no-rule" if best.task.disabled else best.task.quantization
         troubles = (attempt.trouble for attempt in tried if attempt is not best)
         instead, hint = _INSTEAD.get(kind, _INSTEAD["qdq"])
-        text = f"{'; '.join(dict.fromkeys(troubles))}; {instead}{_cost(tried[0], best)}"
+        aside = _LONG_NAME.sub(_short, "; ".join(dict.fromkeys(troubles)))
+        text = f"{instead}{_cost(tried[0], best)}; set aside: {aside}"
         yield Diagnostic(tried[0].code, text, hint)
+
+
+def _short(name: re.Match[str]) -> str:
+    """Return a tensor's name that the toolkit has joined of others; its log has it whole."""
+    return shortened(name[0], _MOST_OF_A_NAME)
+
+
+def _faster_build(first: BuildAttempt, best: BuildAttempt) -> Iterator[Diagnostic]:
+    """What the first build would save and cost, where it was set aside for a few dB alone."""
+    lost = first.closeness.lost_against(best.closeness)
+    if first.code != "toolkit-fidelity" or lost is None or lost > _WORTH_SOME_TIME_DB:
+        return
+    times = first.milliseconds, best.milliseconds
+    if times[0] is None or times[1] is None or times[0] >= times[1]:
+        return
+    yield Diagnostic(
+        "toolkit-faster-build",
+        f"a build at level {first.task.level} is estimated {times[0]:.2f} ms instead of "
+        f"{times[1]:.2f}, on the first samples {lost:.1f} dB further from the float model",
+        f"{option('toolkit-level', first.task.level)} takes it",
+    )
 
 
 def _cost(first: BuildAttempt, best: BuildAttempt) -> str:
@@ -250,6 +263,8 @@ def _still_wrong(best: BuildAttempt, *, is_alone: bool) -> Iterator[Diagnostic]:
     if best.code == "toolkit-fidelity":
         yield Diagnostic(
             best.code,
-            best.trouble if is_alone else f"{best.trouble}; {_NO_CLOSER[best.is_usable]}",
+            best.trouble
+            if is_alone
+            else f"the build that is used: {best.trouble}; {_NO_CLOSER[best.is_usable]}",
             "trust the simulator's figures, not those of the quantized ONNX model",
         )

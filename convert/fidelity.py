@@ -29,11 +29,11 @@ LEAST_DB = 20.0
 _LEAST_ON_NOISE_DB = 10.0
 # Where quantization costs so much that rounding differences grow on the way through the network,
 # the simulator need only be as close to the float model as the intended model is.
-_TOLERANCE_DB = 1.0
+TOLERANCE_DB = 1.0
 # A build that loses this much of what the intended model has is worth another one, unless it is so
 # close to the float model that no task can tell. Rounding on the way costs 1 to 2 dB.
-_LOSS_DB = 3.0
-_CLOSE_DB = 40.0
+LOSS_DB = 3.0
+CLOSE_DB = 40.0
 
 
 @dataclass(frozen=True)
@@ -59,20 +59,26 @@ class Closeness:
             return True
         if self.float_db is None or self.possible_db is None:
             return False
-        return self.float_db >= self.possible_db - _TOLERANCE_DB
+        return self.float_db >= self.possible_db - TOLERANCE_DB
 
     @property
     def is_lossy(self) -> bool:
         """Whether another build may well be closer to the float model."""
         if self.float_db is None or self.possible_db is None:
             return False
-        return self.float_db < min(self.possible_db - _LOSS_DB, _CLOSE_DB)
+        return self.float_db < min(self.possible_db - LOSS_DB, CLOSE_DB)
 
     def is_as_close_as(self, other: Closeness) -> bool:
         """Return whether another build's outputs are hardly closer to the float model."""
         if self.float_db is None or other.float_db is None:
             return False
-        return self.float_db >= other.float_db - _TOLERANCE_DB
+        return self.float_db >= other.float_db - TOLERANCE_DB
+
+    def lost_against(self, other: Closeness) -> float | None:
+        """Return by how many dB it is further from the float model, 0 or more; None if unknown."""
+        if self.float_db is None or other.float_db is None:
+            return None
+        return max(other.float_db - self.float_db, 0.0)
 
 
 UNKNOWN = Closeness(None, None, None)

@@ -11,19 +11,32 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from ..core.errors import RockpressError
 from ..core.files import real_path, sha256_of, write_text
 from ..core.results.layer_rows import Feed, FeedInput, FeedOutput
+from ..core.results.reading import Reading
 from ..core.text_files import UnreadableFile, read_json
 from ..core.validation import Malformed, require, validated
-from .convert import CompiledModel, Conversion
+from .compiled_model import CompiledModel
 from .latency.timed_runs import require_possible_table
+
+if TYPE_CHECKING:
+    from .convert import Conversion
 
 SCHEMA = 1
 RKNN_DIGEST = "rknn"  # the role of the .rknn itself among the digests
 _SIZES = "sizes above 0"
 _REBUILD = "run the conversion again to get a new .rknn with its manifest"
+
+
+@dataclass(frozen=True)
+class CalibrationRecord:
+    """How many ``samples`` were calibrated with, and the ``seed`` of all that was random."""
+
+    samples: int
+    seed: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +45,8 @@ class Manifest(CompiledModel):
 
     ``digests`` holds the sha256 of each of those files under the same role, and of the input model,
     the samples and the ``.rknn`` itself where those are given. ``classes`` are as in ``Feed``.
+    ``reading`` is how the outputs are read, None in a manifest that is older than this, and so is
+    ``calibration``, as where there were no samples.
     """
 
     files: Mapping[str, str]
@@ -39,7 +54,14 @@ class Manifest(CompiledModel):
     inputs: tuple[FeedInput, ...]
     outputs: tuple[FeedOutput, ...]
     classes: tuple[str, ...] = ()
+    reading: Reading | None = None
+    calibration: CalibrationRecord | None = None
     schema: int = field(default=SCHEMA)
+
+    @property
+    def feed(self) -> Feed:
+        """Return how to feed the ``.rknn``."""
+        return Feed(self.inputs, self.outputs, self.classes)
 
 
 def manifest_of(
@@ -49,6 +71,8 @@ def manifest_of(
     files: Mapping[str, Path],
     digests: Mapping[str, str],
     feed: Feed,
+    reading: Reading | None = None,
+    calibration: CalibrationRecord | None = None,
 ) -> Manifest:
     """Describe a finished conversion. ``files`` are those to rebuild from, inside ``folder``.
 
@@ -62,12 +86,19 @@ def manifest_of(
         inputs=feed.inputs,
         outputs=feed.outputs,
         classes=feed.classes,
+        reading=reading,
+        calibration=calibration,
     )
 
 
 def manifest_path(rknn: Path) -> Path:
     """Return where the manifest of a ``.rknn`` lies: beside it, ``model.rknn.json``."""
     return rknn.with_name(f"{rknn.name}.json")
+
+
+def board_folder(rknn: Path) -> Path:
+    """Return where the programs for a ``.rknn`` lie: beside it."""
+    return rknn.with_name(f"{rknn.stem}-board")
 
 
 def write_manifest(manifest: Manifest, path: Path) -> None:
@@ -126,10 +157,15 @@ def _require_possible(manifest: Manifest) -> None:
         require(all(size > 0 for size in sizes), f"outputs[{index}].shape", sizes, _SIZES)
         above = output.scale is None or output.scale > 0
         require(above, f"outputs[{index}].scale", output.scale, "a number above 0")
+    read = manifest.reading.outputs if manifest.reading else ()
+    exist = all(0 <= index < len(manifest.outputs) for index in read)
+    require(exist, "reading.outputs", read, "places of outputs")
     for index, layer in enumerate(manifest.layers):
         cycles = layer.total_cycles
         require(cycles >= 0, f"layers[{index}].total_cycles", cycles, "a number of cycles")
     require_possible_table(manifest.layers, "layers")
+    count = manifest.calibration.samples if manifest.calibration else 1
+    require(count > 0, "calibration.samples", count, "a number above 0")
     require(manifest.cycles >= 0, "cycles", manifest.cycles, "a number of cycles")
 
 

@@ -16,6 +16,7 @@ from ..core.graphs.model import save_model
 from ..core.progress import SILENT, Progress
 from ..core.types import Shape
 from .chips.targets import Target
+from .compiled_model import FUSING_LEVEL
 from .handover import ModelInput, calibration_feeds
 from .lowering.average_pooling import with_finer_means
 from .lowering.channel_padding import needs_whole_blocks, with_whole_blocks
@@ -23,6 +24,7 @@ from .lowering.hybrid import with_fused_tensors, with_measured_tensors
 from .lowering.interface import output_casts, with_toolkit_interface
 from .lowering.qdq_lowering import lower_qdq
 from .lowering.scale_probe import needs_lowering
+from .lowering.sloped_activations import with_scaled_slopes
 from .request import ToolkitSettings
 from .toolkit.failures import ToolkitLooped, ToolkitRaised
 from .toolkit.job import BuildResult, RawInput, ToolkitJob, ToolkitPlan, run_job
@@ -96,7 +98,9 @@ def _model_file(task: ToolkitBuild) -> Path:
     if task.dtype == "w8a16" and needs_whole_blocks(model):
         model = with_whole_blocks(model)
     if task.quantization == "qdq":
-        model = with_finer_means(model)
+        model = with_finer_means(model, has_several_shapes=len(task.input_sets) > 1)
+        if task.level == FUSING_LEVEL:
+            model = with_scaled_slopes(model)
         if needs_lowering(task.toolkit.python):
             model = lower_qdq(model)
     if model is task.loaded:

@@ -15,6 +15,8 @@ from ..core.files import replacing
 from ..core.graphs.graph import Graph
 from ..core.graphs.model import save_model
 from ..core.progress import SILENT, Progress
+from ..core.results.model_figures import TrainingFigure
+from ..core.training.schedule import Schedule
 from ..core.types import SampleSet
 from .choices.names import AUTO
 from .graph_parts.weighted_layers import WeightedLayer
@@ -33,12 +35,16 @@ _NAMED = 5  # layers in a warning
 
 @dataclass(frozen=True)
 class QuantizeResult:
-    """The intended model, the plan beside it, and what there is to be warned of."""
+    """The intended model, the plan beside it, and what there is to be warned of.
+
+    ``training`` is what training did, where it was asked for.
+    """
 
     path: Path
     plan_path: Path
     plan: Plan
     notices: tuple[Diagnostic, ...] = ()
+    training: TrainingFigure | None = None
 
 
 def quantize(
@@ -57,6 +63,7 @@ def quantize(
     mixed: MixedPrecision | None = None,
     metric: TaskMetric | None = None,
     seed: int = 0,
+    schedule: Schedule | None = None,
     progress: Progress = SILENT,
 ) -> QuantizeResult:
     """Quantize a prepared model to a number format, see schemes.
@@ -66,7 +73,8 @@ def quantize(
     on ``held_out`` samples: the first is taken unless another one has a higher SQNR beyond chance,
     of those that the ``metric``, if any, cannot tell from its best (see method_selection). With
     ``mixed`` some tensors stay in 16 bits, as its budget allows. Once that is decided, the held-out
-    samples count as well. Without ``has_float16`` nothing is left in float.
+    samples count as well. Without ``has_float16`` nothing is left in float. With a ``schedule`` the
+    result is trained, see training; what is held out judges that too.
     Writes the model to ``output`` and the plan to ``plan_path``. Raises
     ModelError when the opset is below 13 or nothing in the model can be quantized, OptionError for
     a method that is not for the scheme, SamplesError when there are no samples, or none to try
@@ -91,11 +99,18 @@ def quantize(
     if mixed is not None and mixed.is_due(plan.candidates.get(plan.method)):
         plan = candidates.mixed(plan, unseen, mixed)
     plan, quantized = candidates.final(plan, unseen)
+    training = None
+    if schedule is not None:
+        from .training.train import train
+
+        layers = candidates.layers(plan)
+        trained = train(model, plan, quantized, layers, samples, unseen, schedule, metric, progress)
+        plan, quantized, training = trained.plan, trained.model, trained.figure
     with replacing(plan_path) as whole_plan:  # it appears only when the model did
         write_plan(plan, whole_plan)
         save_model(quantized, output)
     notices = _underflow_warnings(candidates.layers(plan)), join_notices(Graph(model), plan)
-    return QuantizeResult(output, plan_path, plan, tuple(chain(*notices)))
+    return QuantizeResult(output, plan_path, plan, tuple(chain(*notices)), training)
 
 
 def _best(

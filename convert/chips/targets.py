@@ -134,6 +134,8 @@ TARGETS: tuple[Target, ...] = (
     ),
     Target("rk2118", ("float16",), _AUDIO, 136.95),
 )
+# of one NPU: whether one takes a file of the other, its runtime says
+_ALIKE = ({"rk3566", "rk3568"}, {"rv1103", "rv1106"}, {"rv1103b", "rv1106b"})
 TARGET_NAMES: tuple[str, ...] = tuple(target.name for target in TARGETS)
 
 
@@ -158,6 +160,22 @@ def find_target(name: str) -> Target:
         if target.name == name.strip().lower():
             return target
     raise OptionError(f"unknown target {name!r}", _meant_targets(name))
+
+
+def runs_on(target: Target, chip: str) -> bool:
+    """Return whether a chip, as a device tree names it, may run what is built for a target.
+
+    True for a chip that nobody knows here.
+
+    >>> rk3568 = find_target("rk3568")
+    >>> [runs_on(rk3568, chip) for chip in ("rk3568b2", "rk3566", "rk3588s")]
+    [True, True, False]
+    """
+    begins = [name for name in TARGET_NAMES if chip.lower().startswith(name)]
+    if not begins:
+        return True
+    name = max(begins, key=len)
+    return name == target.name or any({name, target.name} <= pair for pair in _ALIKE)
 
 
 def _meant_targets(text: str) -> str:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 
-from packaging.version import InvalidVersion, Version
-
 from ..chips.targets import Target
 
 
@@ -106,6 +104,8 @@ def coefficients_of(target: Target, toolkit: str | None = None) -> Coefficients 
 
 
 def _set_of(toolkit: str | None) -> str:
+    from packaging.version import InvalidVersion, Version  # many a command estimates nothing
+
     ascending = sorted(FITTED, key=Version)
     try:
         version = Version(toolkit or ascending[-1])

@@ -117,12 +117,17 @@ def read_record(path: Path) -> RunRecord:
     """
     document = _document(path)
     try:
-        _require_schema(document)
-        record = validated(RunRecord, document)
-        for index, run in enumerate(record.runs):
-            _require_possible(run, f"runs[{index}]")
+        return checked_record(document)
     except Malformed as error:
         raise ReportError(f"{path}: not a record of timed runs: {error}", _HINT) from error
+
+
+def checked_record(document: object) -> RunRecord:
+    """Return a document as a record. Raises Malformed for the first value that cannot be."""
+    _require_schema(document)
+    record = validated(RunRecord, document)
+    for index, run in enumerate(record.runs):
+        _require_possible(run, f"runs[{index}]")
     return record
 
 

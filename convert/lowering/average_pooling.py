@@ -3,10 +3,10 @@
 At optimization level 3 the toolkit (2.3.2 and 2.5.0, its pass ``adjust_avgpool``) gives a quantized
 average pooling the scale of its input. That is too coarse for a mean, the more so the more values
 it is of: windows of 2x2 have 31 dB to the intended model then, planes of 32x32 37 dB, and windows
-of 8x8 behind a convolution without Relu 20 dB. The mean of everything is built of the same
-convolutions as a ReduceMean, and keeps its scale (46 dB). The mean of a window is a depthwise
-convolution whose weights are all alike: bit for bit what was meant, and estimated up to 15 % faster
-than the pooling, or as fast.
+of 8x8 behind a convolution without Relu 20 dB. The mean of a window, or of a plane of at most 16 by
+16, is a depthwise convolution whose weights are all alike: bit for bit what was meant, and
+estimated up to 15 % faster than the pooling, or as fast. Larger planes are built of the same
+convolutions as a ReduceMean: in two steps, the first with a scale of its own (46 dB).
 """
 
 from __future__ import annotations
@@ -30,41 +30,47 @@ from ...core.types import Array, Shape
 _POOLINGS = {"AveragePool", "GlobalAveragePool"}
 _AXES_AS_INPUT = 18  # the opset from which on ReduceMean takes its axes as an input
 _COARSER = 1.1  # scale of the input by that of the mean: under 1 dB is lost below
+_LONGEST = 16  # side of a depthwise kernel: beyond, it is taken apart, and computed in float16
 _HIGHEST = 126  # what the toolkit's second rounding gives back exactly
 
 
-def with_finer_means(model: ModelProto) -> ModelProto:
+def with_finer_means(model: ModelProto, *, has_several_shapes: bool = False) -> ModelProto:
     """Return a copy where average poolings with a finer scale than their input's keep it.
 
-    Those of a whole plane are ReduceMean then, others Conv, where the padding is part of the mean
-    or there is none. Where there are none of these, the model itself is returned.
+    Those of a large plane are ReduceMean then, others Conv, where the padding is part of the mean
+    or there is none. With ``has_several_shapes`` a plane has another size in each, so that its mean
+    is no convolution. Where there are none of these, the model itself is returned.
     """
     graph = Graph(model)
-    if not any(_operator(graph, node) for node in graph.nodes):
+    operators = {node.output[0]: _operator(graph, node, has_several_shapes) for node in graph.nodes}
+    if not any(operators.values()):
         return model
     changed = ModelProto()
     changed.CopyFrom(model)
     graph = Graph(changed)
-    replace_nodes(changed.graph, [new for node in graph.nodes for new in _nodes(graph, node)])
+    nodes = [new for node in graph.nodes for new in _nodes(graph, node, operators[node.output[0]])]
+    replace_nodes(changed.graph, nodes)
     drop_unread(changed)
     return changed
 
 
-def _nodes(graph: Graph, node: NodeProto) -> list[NodeProto]:
+def _nodes(graph: Graph, node: NodeProto, operator: str) -> list[NodeProto]:
     """What computes a pooling, or the node itself."""
-    operator = _operator(graph, node)
     if operator == "ReduceMean":
         return [_mean(graph, node)]
     return list(_convolution(graph, node)) if operator == "Conv" else [node]
 
 
-def _operator(graph: Graph, node: NodeProto) -> str:
+def _operator(graph: Graph, node: NodeProto, has_several_shapes: bool) -> str:
     """The operator that can stand for a pooling; empty where it is to stay."""
     if not _is_finer(graph, node):
         return ""
     plane = graph.shapes[node.input[0]][2:]
-    if node.op_type == "GlobalAveragePool" or _is_of_all(node, plane):
-        return "ReduceMean"
+    is_short = len(plane) <= 2 and max(plane) <= _LONGEST
+    if node.op_type == "GlobalAveragePool":
+        return "Conv" if is_short and not has_several_shapes else "ReduceMean"
+    if _is_of_all(node, plane) and not has_several_shapes:
+        return "Conv" if is_short else "ReduceMean"
     return "Conv" if _is_convolution(node, plane) else ""
 
 
@@ -118,7 +124,8 @@ def _mean(graph: Graph, node: NodeProto) -> NodeProto:
 def _convolution(graph: Graph, node: NodeProto) -> Iterator[NodeProto]:
     """The convolution of each channel with one weight, quantized as weights are."""
     settings = attributes(node)
-    kernel, channels = settings["kernel_shape"], graph.shapes[node.input[0]][1]
+    _, channels, *plane = graph.shapes[node.input[0]]
+    kernel = settings.get("kernel_shape", plane)
     scale = np.full(channels, 1 / (_HIGHEST * np.prod(kernel)), np.float32)
     values: dict[str, Array] = {
         "weight": np.full((channels, 1, *kernel), _HIGHEST, np.int8),

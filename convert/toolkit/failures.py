@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ...core.cpu_time import MORE_CPU_TIME, spent_cpu_time
 from ...core.diagnostics import option
 from ...core.errors import ToolkitError
 from .last_words import complaint, last_error_line, last_words
@@ -251,10 +252,13 @@ def _crash(end: Ending, number: int) -> ToolkitError:
 
 def _ended(end: Ending, number: int) -> ToolkitError:
     name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+    hint = f"use fewer {option('jobs')}, or close other programs"
+    reason = "the system ran out of memory"
+    if spent := spent_cpu_time(number):
+        reason, hint = f"it has used {spent}", MORE_CPU_TIME
     return ToolkitEnded(
         f"{_could_not(end)}: something else ended it ({name})",
-        f"if nobody did, the system ran out of memory: use fewer {option('jobs')}, or close other "
-        "programs",
+        f"if nobody did, {reason}: {hint}",
         end.log,
     )
 

@@ -18,7 +18,7 @@ OWN_SETTINGS = {
     "quantized_algorithm": "toolkit-quantizer",
     "sparse_infer": "sparsity",
     "dynamic_input": "input",
-    "optimization_level": "",
+    "optimization_level": "toolkit-level",
     "disable_rules": "",
 }
 

@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-import psutil
-
 from ...core.diagnostics import option
 from ...core.progress import Progress
 from ...core.working_time import WorkingTime
@@ -189,12 +187,16 @@ class RuleLoops:
 
 
 def _is_stopped(pid: int) -> bool:
+    import psutil  # here, as an unchanged run need not have it
+
     with suppress(psutil.Error):
         return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
     return False
 
 
 def _cpu_seconds(pid: int) -> float:
+    import psutil
+
     total = 0.0
     with suppress(psutil.Error):
         parent = psutil.Process(pid)

@@ -11,9 +11,6 @@ from ...calibration_data.samples import Samples
 from ...convert.chips.targets import Target
 from ...convert.handover import Sample
 from ...convert.request import ConversionRequest, ToolkitSettings
-from ...convert.toolkit.environment import runs, toolkit_version
-from ...core.diagnostics import option
-from ...core.errors import ToolkitError
 from ..options.convert_options import ToolkitOptions
 
 
@@ -74,24 +71,3 @@ def toolkit_settings(options: ToolkitOptions) -> ToolkitSettings:
     return ToolkitSettings(
         options.toolkit_python, options.timeout, options.memory_limit, options.processes
     )
-
-
-def require_toolkit(python: Path | None) -> str:
-    """Return the toolkit's version. Raises ToolkitError when it is not installed."""
-    if python is not None and not runs(python):
-        raise ToolkitError(
-            f"{option('toolkit-python', str(python))} is no Python that runs",
-            "give the path of an environment's Python, such as env/bin/python",
-        )
-    version = toolkit_version(python)
-    if version is None and python is not None:
-        raise ToolkitError(
-            f"rknn-toolkit2 is not installed for {option('toolkit-python', str(python))}",
-            f"rockpress doctor with {option('toolkit-python', str(python))} says what is missing",
-        )
-    if version is None:
-        raise ToolkitError(
-            "rknn-toolkit2 is not installed here, so nothing can be converted",
-            f"see rockpress doctor, or name another environment with {option('toolkit-python')}",
-        )
-    return version

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -15,9 +16,9 @@ from ...core.graphs.model import save_model
 from ...core.progress import Progress
 from ...core.results.pruning_figures import Distillation
 from ...core.scratch import scratch_folder
-from ...prune.distillation.distil import distil, require_distillable, require_torch
-from ...prune.distillation.distil_data import TrainingSamples
-from ...prune.distillation.distil_training import Schedule
+from ...core.training.schedule import Schedule
+from ...core.training.stored_samples import TrainingSamples
+from ...prune.distillation.distil import distil, require_distillable, require_recovering
 from ..caching.cache_folder import cache_folder
 from ..caching.content_keys import key_of
 from ..caching.stage_cache import Cache
@@ -46,7 +47,7 @@ class DistilTask:
 
 def distil_task(model: ModelProto, pruned: Path, calib: Samples, recipe: Recipe) -> DistilTask:
     """Return what a recipe asks of distillation. Raises PackageError without torch."""
-    require_torch()
+    require_recovering()
     seed, torch = recipe.run.seed, version("torch")
     return DistilTask(model, pruned, calib, recipe.prune, recipe.distil, seed, torch)
 
@@ -96,7 +97,9 @@ def distil_pruned(
     """
     samples, held_out = split_for_pruning(task.calib, task.pruning, task.seed)
     assert held_out is not None
-    schedule = Schedule(seconds=task.options.recover_time, seed=task.seed)
+    options = task.options
+    seconds = math.inf if options.recover_time is None else options.recover_time
+    schedule = Schedule(options.recover_steps, seconds, task.seed)
     cache = cache or Cache(cache_folder())
     with scratch_folder() as folder, cache.unfinished("distill", key_of(task)) as checkpoints:
         teacher = folder / "original.onnx"

@@ -9,7 +9,7 @@ from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ...quantize.schemes import find_scheme
 from ..recipes.recipe import Recipe
-from .quantizing import mixed_precision
+from .mixed_precision import mixed_precision
 
 
 def without_hybrid_mixing(recipe: Recipe, target: Target) -> Recipe:

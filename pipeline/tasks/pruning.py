@@ -14,22 +14,19 @@ from ...accuracy.metrics.metric_table import BoundMetric
 from ...calibration_data.samples import Samples
 from ...convert.chips.cycles import layer_cycles
 from ...convert.chips.sparse_layers import sparse_axes
-from ...convert.chips.targets import TARGETS, Target
-from ...convert.latency.coefficients import is_fitted
+from ...convert.chips.targets import Target
 from ...convert.latency.estimate import layer_ms
-from ...core.diagnostics import option
-from ...core.errors import OptionError
 from ...core.graphs.graph import Graph
 from ...core.graphs.layers import macs_of
 from ...core.graphs.model import load_model, parameter_count, save_model
-from ...core.graphs.sparsity import PATTERN, Axis
+from ...core.graphs.sparsity import Axis
 from ...core.progress import Progress
 from ...core.session import Session
 from ...core.types import Array
 from ...prune.channels.layer_selection import require_prunable
 from ...prune.prune import PruneMethod, Pruner
 from ...prune.repair.refit import Teacher
-from ...prune.results.budget import Budget, macs_cost, parse_budget, size_cost
+from ...prune.results.budget import Budget, macs_cost, size_cost
 from ...prune.results.prune_result import PruneResult
 from ...prune.rounds import default_rounds, prune_in_rounds
 from ...prune.search.costs import CostFunction
@@ -44,18 +41,10 @@ from ..samples.bound_metric import bound_metric
 from ..samples.task_metric import judge_for
 from .distilling import require_distilling, split_for_pruning
 from .predicted_time import predicted_ms
+from .pruning_options import budget_of, require_cost, require_pruning
 
 # channels at which multiply-accumulates and size change visibly; the chips' steps do not matter
 _FINE_STEP = 8
-# with --max-drop alone: more than this is not tried
-_MOST = Budget("cycles", 0.9)
-
-
-def budget_of(options: PruneOptions) -> Budget | None:
-    """Return what may be pruned; None when it is not to be pruned. Raises OptionError."""
-    if options.prune:
-        return parse_budget(options.prune)
-    return None if options.max_drop is None else _MOST
 
 
 def cost_of(budget: Budget, target: Target, dtype: str) -> CostFunction:
@@ -63,42 +52,18 @@ def cost_of(budget: Budget, target: Target, dtype: str) -> CostFunction:
 
     Raises OptionError for a latency on a chip that has cycles only.
     """
+    require_cost(budget, target)
     if budget.kind == "macs":
         return CostFunction(macs_cost, _FINE_STEP)
     if budget.kind == "size":
         return CostFunction(size_cost, _FINE_STEP)
     if budget.kind == "latency":
-        if not is_fitted(target):
-            raise OptionError(
-                f"there is no latency in milliseconds for {target.name}, only cycles",
-                f"for example cycles=-{budget.share:.0%}",
-            )
         return CostFunction(
             lambda layer: layer_ms(layer, target, dtype),
             target.cout_step,
             predicted_ms(target, dtype),
         )
     return CostFunction(lambda layer: layer_cycles(layer, target, dtype), target.cout_step)
-
-
-def prunes(options: PruneOptions) -> bool:
-    """Return whether channels are to be removed or weights to be made sparse."""
-    return budget_of(options) is not None or options.sparsity is not None
-
-
-def require_pruning(options: PruneOptions) -> None:
-    """Raise OptionError when nothing says what to prune."""
-    if not prunes(options):
-        raise OptionError(
-            "nothing says how much to prune",
-            f"for example {option('prune', 'cycles=-30%')}, or {option('sparsity', '2:4')}",
-        )
-    if options.rounds is not None and options.rounds > 1 and options.max_drop is not None:
-        raise OptionError(
-            f"{option('rounds', options.rounds)}: the cuts that {option('max-drop')} tries are "
-            "made in one round",
-            "leave one of the two out",
-        )
 
 
 def require_layers(options: PruneOptions, model: ModelProto) -> None:
@@ -111,33 +76,6 @@ def require_layers(options: PruneOptions, model: ModelProto) -> None:
         require_prunable(model, options.keep, options.only)
     if options.sparsity is not None:
         require_sparsifiable(Graph(model), (*options.keep, *options.only))
-
-
-def require_sparsity(options: PruneOptions, scheme: str, target: Target) -> None:
-    """Raise OptionError when a target cannot gain from the sparsity that is asked for."""
-    if options.sparsity is None:
-        return
-    if options.sparsity != PATTERN:
-        raise OptionError(
-            f"{option('sparsity', options.sparsity)}: the compiler knows {PATTERN} alone",
-            f"use {option('sparsity', PATTERN)}, or leave it out",
-        )
-    if not target.sparse:
-        able = ", ".join(chip.name for chip in TARGETS if chip.sparse)
-        raise OptionError(
-            f"{option('sparsity', PATTERN)}: {target.name} cannot leave zeros out of a weight",
-            f"leave it out, or name a chip that can with {option('target')}: {able}",
-        )
-    if scheme not in target.sparse:
-        raise OptionError(
-            f"{option('sparsity', PATTERN)}: the compiler does not recognise it in {scheme}",
-            f"quantize to w8a8, or use {option('scheme', 'float16')}",
-        )
-    if options.max_drop is not None:
-        raise OptionError(
-            f"{option('sparsity', PATTERN)} is not tried by {option('max-drop')}",
-            "give a budget for the channels instead, or leave one of the two out",
-        )
 
 
 @dataclass(frozen=True)

@@ -12,19 +12,16 @@ from ...accuracy.metrics.metric_table import BoundMetric
 from ...calibration_data.samples import Samples
 from ...convert.audit.audit_view import view_of
 from ...convert.audit.range_audit import join_warnings
-from ...convert.chips.cycles import layer_cycles
 from ...convert.chips.targets import Target, require_dtype
 from ...convert.latency.coefficients import is_fitted
 from ...convert.request import ToolkitSettings
 from ...convert.toolkit.environment import toolkit_version
 from ...core.diagnostics import Diagnostic, option
-from ...core.errors import OptionError
-from ...core.graphs.layers import LayerShape
 from ...core.graphs.model import load_model
 from ...core.progress import Progress
-from ...core.results.model_figures import QuantizationFigure, TradeoffFigure
+from ...core.training.schedule import Schedule
 from ...quantize.choices.names import AUTO
-from ...quantize.mixing.mixed_budget import MixedPrecision, NpuTime, parse_mixed
+from ...quantize.mixing.mixed_budget import MixedPrecision, parse_mixed
 from ...quantize.quantize import QuantizeResult, quantize
 from ...quantize.rendering.plan import Plan
 from ...quantize.schemes import find_scheme
@@ -33,9 +30,11 @@ from ..options.quantize_options import ExplainOptions, QuantizeOptions
 from ..recipes.recipe import Recipe
 from ..samples.bound_metric import bound_metric
 from ..samples.task_metric import judge_for
-from .converting import require_toolkit
 from .held_out import held_out
+from .installed_toolkit import require_toolkit
+from .mixed_precision import mixed_precision
 from .npu_time import npu_time
+from .quantization_training import torch_version, training_schedule, training_warnings
 
 _DEFAULT_TOOLKIT = ToolkitSettings()
 
@@ -56,14 +55,17 @@ def quantize_step(
     wide: str | None = None,
     has_float16: bool = True,
     logits: tuple[str, ...] = (),
+    schedule: Schedule | None = None,
 ) -> QuantizeResult:
     """Quantize a prepared model; see quantize.quantize.
 
     A part of the samples is held out to compare the methods on, unless one is named, and to choose
-    the tensors of mixed precision on. Where they have labels, ``metric`` helps to choose.
+    the tensors of mixed precision on, and to judge the training by that a ``schedule`` asks for.
+    Where they have labels, ``metric`` helps to choose.
     """
-    needs_trials = method == AUTO or (mixed is not None and mixed.is_asked)
-    learnt, unseen = held_out(calib, seed) if needs_trials else (calib, None)
+    is_trained = schedule is not None
+    needs_trials = is_trained or method == AUTO or (mixed is not None and mixed.is_asked)
+    learnt, unseen = held_out(calib, seed, trains=is_trained) if needs_trials else (calib, None)
     judge, warnings = judge_for(model, unseen, metric) if method == AUTO else (None, ())
     result = quantize(
         model,
@@ -80,6 +82,7 @@ def quantize_step(
         mixed=mixed,
         metric=judge,
         seed=seed,
+        schedule=schedule,
         progress=progress,
     )
     return replace(result, notices=(*warnings, *result.notices))
@@ -90,7 +93,8 @@ class QuantizeTask:
     """What quantization is given: it decides the result.
 
     ``logits`` are the outputs that the whole model reads by a Sigmoid alone, and the host does now.
-    ``timed_by`` is the version of the toolkit whose builds mixed precision is judged by, if it is.
+    ``timed_by`` is the version of the toolkit whose builds mixed precision is judged by, if it is,
+    ``torch`` that of PyTorch, if it trains.
     """
 
     model: ModelProto
@@ -101,6 +105,7 @@ class QuantizeTask:
     seed: int
     logits: tuple[str, ...] = ()
     timed_by: str | None = None
+    torch: str | None = None
 
 
 def quantize_task(
@@ -116,7 +121,15 @@ def quantize_task(
     if _goes_by_time(options, target):
         version = toolkit_version(recipe.toolkit.toolkit_python)
     return QuantizeTask(
-        model, calib, options, recipe.metric, target, recipe.run.seed, logits, version
+        model,
+        calib,
+        options,
+        recipe.metric,
+        target,
+        recipe.run.seed,
+        logits,
+        version,
+        torch_version(options),
     )
 
 
@@ -152,6 +165,7 @@ def quantize_as(
     scheme = find_scheme(options.scheme)
     if scheme.needs_chip:
         require_dtype(target, scheme.name)
+    schedule = training_schedule(options, task.model, task.calib, task.seed)
     timing = nullcontext() if task.timed_by is None else npu_time(target, toolkit)
     with timing as time:
         mixed = mixed_precision(options, target, time)
@@ -172,55 +186,18 @@ def quantize_as(
             wide=target.mixes_with,
             has_float16=target.core.float16 is not None,
             logits=task.logits,
+            schedule=schedule,
         )
 
 
-def mixed_precision(
-    options: QuantizeOptions, target: Target, time: NpuTime | None = None
-) -> MixedPrecision | None:
-    """Return the mixed precision on a chip, judged by ``time`` if that is given; None for none.
-    Raises OptionError when the scheme or the chip has no such mixed precision.
-    """
-    if options.mixed == "off":
-        return None
-    scheme = find_scheme(options.scheme)
-    mixing, is_asked = scheme.mixing, options.mixed != "auto"
-    budget = None
-    if mixing is not None:
-        budget = mixing.rescue if time is None else mixing.timed_rescue
-    if is_asked:
-        budget = parse_mixed(options.mixed)
-        mixing = scheme.require_mixed(budget, options.mixed)
-    if mixing is None or budget is None:
-        return None
-    if budget.kind == "latency" and not is_fitted(target):
-        raise OptionError(
-            f"{option('mixed', options.mixed)}: there is no latency in milliseconds for "
-            f"{target.name}, only cycles",
-            f"for example cycles=+{budget.value:.0%}, which leaves conversions out",
-        )
-    dtype = mixing.dtype or target.mixes_with
-    if dtype is None and is_asked:
-        raise OptionError(
-            f"{target.name} has neither float16 nor int16 to mix with int8",
-            f"leave {option('mixed')} out for this chip",
-        )
-    if dtype is None:
-        return None
-
-    def cost(layer: LayerShape, dtype: str) -> float:
-        return layer_cycles(layer, target, dtype)
-
-    below_db = None if is_asked else mixing.below_db
-    by_cycles = budget if is_asked else mixing.rescue
-    counted = None if by_cycles.kind == "latency" else by_cycles
-    return MixedPrecision(budget, cost, options.search_time, below_db, dtype, time, counted)
-
-
-def quantize_warnings(options: QuantizeOptions, result: QuantizeResult) -> tuple[Diagnostic, ...]:
+def quantize_warnings(
+    options: QuantizeOptions, result: QuantizeResult, calib: Samples
+) -> tuple[Diagnostic, ...]:
     """Return the warnings of how a model was quantized, and of outputs that int8 cannot hold."""
     joined = join_warnings(view_of(load_model(result.path), None))
-    return (*_mixed_shortfall(options, result.plan), *result.notices, *joined)
+    shortfall = _mixed_shortfall(options, result.plan)
+    training = training_warnings(result.training, calib)
+    return (*shortfall, *training, *result.notices, *joined)
 
 
 def _mixed_shortfall(options: QuantizeOptions, plan: Plan) -> tuple[Diagnostic, ...]:
@@ -251,30 +228,3 @@ def _mixed_shortfall(options: QuantizeOptions, plan: Plan) -> tuple[Diagnostic, 
     else:
         return ()
     return (Diagnostic("mixed-budget", f"{option('mixed', options.mixed)} {text}", hint),)
-
-
-def quantization_figure(quantized: QuantizeResult, factor: float = 1.0) -> QuantizationFigure:
-    """Return how a model was quantized; estimated times are multiplied by ``factor``."""
-    plan = quantized.plan
-    tradeoffs = (
-        TradeoffFigure(
-            len(choice.floating),
-            choice.cycles_ratio,
-            choice.sqnr_db,
-            choice.size_ratio,
-            choice.latency_ratio,
-            None if choice.ms is None else factor * choice.ms,
-        )
-        for choice in plan.tradeoffs
-    )
-    return QuantizationFigure(
-        plan.method,
-        plan.held_out,
-        plan.candidates,
-        len(plan.high_precision),
-        tuple(tradeoffs),
-        plan.metric or None,
-        plan.scores,
-        plan.chosen_by,
-        plan.high_precision_dtype,
-    )

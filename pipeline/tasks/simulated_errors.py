@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
-from onnx import ModelProto, helper
+from onnx import ModelProto
 
 from ...calibration_data.samples import Samples
 from ...convert.convert import convert
 from ...core.diagnostics import option
 from ...core.errors import OptionError
-from ...core.graphs.model import load_model, save_model
+from ...core.graphs.model import load_model
 from ...core.progress import Progress
 from ...core.scratch import scratch_folder
 from ...core.similarity import RunningSqnr
@@ -30,6 +29,7 @@ from ...quantize.rendering.qdq import dequantized_names
 from ..recipes.recipe import Recipe
 from .converting import NpuFeeds, conversion_request
 from .held_out import held_out
+from .inner_outputs import write_with_outputs
 from .plan_handover import is_hybrid
 from .quantizing import QuantizeTask
 
@@ -63,7 +63,7 @@ def with_simulator(
     with scratch_folder() as folder:
         file = folder / f"{recipe.model.stem}.onnx"
         dequantized = dequantized_names(quantized)
-        positions = _write_with_outputs(quantized, [dequantized[name] for name in names], file)
+        positions = write_with_outputs(quantized, [dequantized[name] for name in names], file)
         preprocess = samples.npu_preprocess
         request = conversion_request(recipe.toolkit, file, None, task.target, preprocess)
         conversion = convert(replace(request, simulate=NpuFeeds(samples)), progress)
@@ -76,30 +76,6 @@ def with_simulator(
         else error
         for error in errors
     )
-
-
-def _write_with_outputs(model: ModelProto, tensors: Sequence[str], file: Path) -> dict[str, int]:
-    """Write the model with these as outputs too; return the position of each among all.
-
-    Each is dequantized once more: the toolkit fails on one that is both read and an output.
-    """
-    whole = ModelProto()
-    whole.CopyFrom(model)
-    outputs = [value.name for value in model.graph.output]
-    makers = {node.output[0]: node for node in model.graph.node}
-    kinds = {value.name: value for value in model.graph.value_info}
-    for name in tensors:
-        if name in outputs:
-            continue
-        node, shown = makers[name], f"{name}.shown"
-        again = helper.make_node(node.op_type, list(node.input), [shown], shown)
-        whole.graph.node.append(again)
-        value = whole.graph.output.add()
-        value.CopyFrom(kinds[name])
-        value.name = shown
-        outputs.append(name)
-    save_model(whole, file)
-    return {name: position for position, name in enumerate(outputs)}
 
 
 def _accumulated(

@@ -1,7 +1,7 @@
 """Distillation: a pruned model is trained to give the original's outputs, on unlabelled samples.
 
 The teacher is the original model, the student the pruned one, and the loss is the distance of their
-outputs (distil_loss.py). Calibration sets are small, so every sample is blended with another one,
+outputs (core/training). Calibration sets are small, so every sample is blended with another one,
 in a new way at each step, and the teacher gives the target for the blend (Zhang et
 al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018, arXiv:1710.09412, with the teacher in
 place of mixed labels as in Beyer et al., "Knowledge distillation: A good teacher is patient and
@@ -11,40 +11,35 @@ consistent", CVPR 2022, arXiv:2106.05237). Both are run in torch as the ONNX gra
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import onnx
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto
 
 from ...core.diagnostics import option
-from ...core.errors import PackageError
 from ...core.graphs.model import save_model
 from ...core.progress import SILENT, Progress
 from ...core.results.pruning_figures import Distillation
 from ...core.scratch import scratch_folder
-from ...core.types import Array
+from ...core.training.pytorch import compiled_in, require_torch
+from ...core.training.schedule import Schedule
+from ...core.training.stored_samples import TrainingSamples, outputs_of, store_samples
+from ...core.training.torch_graph import require_trainable, with_weights
 from ..search.divergence import divergence, likeness
-from .distil_data import TrainingSamples, outputs_of, store_samples
-from .distil_training import Schedule, Training
-from .torch_graph import require_trainable
+from .distil_training import Training
+
+_LEAST_SQUARES = option("recover", "least-squares")
 
 
-def require_torch() -> None:
-    """Raise PackageError when PyTorch is not installed; does not import it."""
-    if find_spec("torch") is None:
-        raise PackageError(
-            f"{option('recover', 'distill')} needs PyTorch, which is not installed here",
-            "pip install torch (any build, CPU is enough), or "
-            f"{option('recover', 'least-squares')}",
-        )
+def require_recovering() -> None:
+    """Raise PackageError when PyTorch is not installed."""
+    require_torch(option("recover", "distill"), _LEAST_SQUARES)
 
 
 def require_distillable(model: ModelProto) -> None:
     """Raise PackageError without PyTorch, ModelError for operators that it cannot go through."""
-    require_torch()
-    require_trainable(model)
+    require_recovering()
+    require_trainable(model, f"recover by least squares instead ({_LEAST_SQUARES})")
 
 
 def distil(
@@ -67,7 +62,7 @@ def distil(
     """
     original, small = onnx.load_model(str(teacher)), onnx.load_model(str(student))
     require_distillable(original)
-    with scratch_folder() as folder:
+    with scratch_folder() as folder, compiled_in(folder):
         rows = store_samples(samples.train, folder / "train")
         held_out = store_samples(samples.held_out, folder / "held-out")
         training = Training(small, original, rows, held_out, schedule or Schedule())
@@ -94,14 +89,3 @@ def distil(
         samples=len(rows),
         held_out=len(held_out),
     )
-
-
-def with_weights(model: ModelProto, weights: dict[str, Array]) -> ModelProto:
-    """Return a copy with other values in some initializers, and the rest as it is."""
-    changed = ModelProto()
-    changed.CopyFrom(model)
-    for tensor in changed.graph.initializer:
-        if tensor.name in weights:
-            value = np.ascontiguousarray(weights[tensor.name], dtype=np.float32)
-            tensor.CopyFrom(numpy_helper.from_array(value, tensor.name))
-    return changed

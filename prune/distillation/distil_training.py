@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import pickle
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,41 +12,18 @@ from onnx import ModelProto
 
 from ...core.files import replacing
 from ...core.progress import Progress
+from ...core.training.output_loss import compared_tensors, loss
+from ...core.training.schedule import Schedule
+from ...core.training.stored_samples import StoredSamples, batch_size, outputs_of
+from ...core.training.torch_graph import TorchGraph
+from ...core.training.torch_layers import Tensor
 from ...core.types import Array
 from ..search.divergence import divergence
-from .distil_data import StoredSamples, batch_size, outputs_of
-from .distil_loss import compared_tensors, loss
-from .torch_graph import TorchGraph
-from .torch_layers import Tensor
 
 _RATE = 5e-3  # of the size of a tensor, at most
 _SMALL = 1e-3  # the size of a tensor of zeros
-_WARM_UP = 0.05  # part of the schedule until the full rate
 _VALIDATE_EVERY = 25  # steps between two looks at the held-out samples
 _WORSE = 5  # times the best: then back to it, with half the rate
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """``steps`` mini-batches, or as many as can be done in ``seconds``, drawn by ``seed``."""
-
-    steps: int = 2000
-    seconds: float = 600.0
-    seed: int = 0
-
-    def done(self, step: int, elapsed: float) -> float:
-        """Return the part of the schedule that is done, from 0 to 1."""
-        return min(1.0, max(step / self.steps, elapsed / self.seconds))
-
-    def rate(self, step: int, elapsed: float) -> float:
-        """Return the rate over its highest: a short warm-up, then half a cosine down to 0.
-
-        >>> schedule = Schedule(steps=100)
-        >>> [round(schedule.rate(step, 0.0), 3) for step in (0, 5, 50, 100)]
-        [0.0, 0.994, 0.5, 0.0]
-        """
-        done = self.done(step, elapsed)
-        return min(1.0, done / _WARM_UP) * (1 + math.cos(math.pi * done)) / 2
 
 
 class Training:
@@ -120,16 +95,8 @@ class Training:
     def _mini_batch(self) -> dict[str, Tensor]:
         """Return a mini-batch, each sample blended with another one: see distil.py."""
         rng = np.random.default_rng([self._schedule.seed, self.step])
-        chosen = rng.choice(len(self._rows), self._size, replace=False)
-        others, share = rng.permutation(chosen), rng.random(self._size)
-        first, second = self._rows.take(chosen), self._rows.take(others)
-        feeds = {}
-        for name, value in first.items():
-            if value.dtype == np.float32:
-                by = share.astype(np.float32).reshape(-1, *[1] * (value.ndim - 1))
-                value = value + by * (second[name] - value)
-            feeds[name] = self._torch.from_numpy(value)
-        return feeds
+        blended = self._rows.blended(self._size, rng)
+        return {name: self._torch.from_numpy(value) for name, value in blended.items()}
 
     def _keep_best(self) -> None:
         """Keep the weights if they are the best on held-out samples; go back if far worse."""

@@ -23,6 +23,7 @@ FUSED = ("Relu", "Clip", "LeakyRelu", "PRelu")
 _FUSED_IN_INT8 = ("Relu", "Clip")
 _HARD_SWISH = ("Add", "Clip", "Mul", "Div")
 _HARD_SWISH_BY_FACTOR = ("Add", "Clip", "Mul", "Mul")
+_GATES = ("Sigmoid", "HardSigmoid")
 _COMPUTING = (
     "Add Sub Mul Div Concat AveragePool GlobalAveragePool Resize Upsample Pad Relu Clip LeakyRelu "
     "PRelu Sigmoid HardSigmoid HardSwish Tanh Elu Max Min ReduceMean"
@@ -156,23 +157,44 @@ def is_inside(graph: Graph, name: str, functions: Collection[str] = FUSED) -> bo
 
 
 def hidden_tensors(graph: Graph) -> set[str]:
-    """Return the inner tensors of x * clip(x + 3, 0, 6) / 6 spelt out in single operators.
+    """Return the inner tensors of x * clip(x + 3, 0, 6) / 6 and of x * sigmoid(x).
 
-    Left without scales of their own, the compiler joins the four into one int8 HardSwish.
+    Left without scales of their own, the compiler joins such operators into one HardSwish or SiLU
+    in int8. It does not round the gate then: bit for bit what the model says without that scale.
     """
     inner: set[str] = set()
     for node in graph.nodes:
-        chain = [node]
-        while len(chain) < len(_HARD_SWISH) and chain[-1].output[0] not in graph.output_names:
-            readers = graph.consumers.get(chain[-1].output[0], [])
-            if len(readers) != 1:
-                break
-            chain.append(readers[0])
-        if tuple(member.op_type for member in chain) in (_HARD_SWISH, _HARD_SWISH_BY_FACTOR):
-            value = next((name for name in node.input if name not in graph.weights), "")
-            if value in chain[2].input:
-                inner.update(member.output[0] for member in chain[:-1])
+        inner.update(_gate(graph, node) or inside_hard_swish(graph, node))
     return inner
+
+
+def _gate(graph: Graph, node: NodeProto) -> set[str]:
+    """Return what a sigmoid makes for the product with what it reads, both for that alone.
+
+    With another reader of the value, the compiler (2.5.0) crashes where the gate has no scale.
+    """
+    readers = graph.consumers.get(node.output[0], []) if node.op_type in _GATES else []
+    is_shown = node.output[0] in graph.output_names
+    if is_shown or len(readers) != 1 or readers[0].op_type != "Mul":
+        return set()
+    is_gate = set(readers[0].input) == {node.input[0], node.output[0]}
+    is_joined = is_gate and len(graph.consumers[node.input[0]]) == 2
+    return {node.output[0]} if is_joined else set()
+
+
+def inside_hard_swish(graph: Graph, node: NodeProto) -> set[str]:
+    """Return the inner tensors of a HardSwish in single operators that begins with this one."""
+    chain = [node]
+    while len(chain) < len(_HARD_SWISH) and chain[-1].output[0] not in graph.output_names:
+        readers = graph.consumers.get(chain[-1].output[0], [])
+        if len(readers) != 1:
+            break
+        chain.append(readers[0])
+    if tuple(member.op_type for member in chain) not in (_HARD_SWISH, _HARD_SWISH_BY_FACTOR):
+        return set()
+    value = next((name for name in node.input if name not in graph.weights), "")
+    is_product = bool(value) and value in chain[2].input
+    return {member.output[0] for member in chain[:-1]} if is_product else set()
 
 
 def _shared(graph: Graph, tensors: set[str]) -> dict[str, str]:

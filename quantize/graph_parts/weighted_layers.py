@@ -11,7 +11,7 @@ from onnx import ModelProto, NodeProto
 
 from ...core.diagnostics import option
 from ...core.errors import ModelError
-from ...core.graphs.dense import patches
+from ...core.graphs.dense import receptive_fields
 from ...core.graphs.graph import Graph, attributes, output_axis
 from ...core.graphs.model import is_qdq
 from ...core.types import Array
@@ -46,7 +46,7 @@ class WeightedLayer:
         return int(self.weight.shape[self.axis])
 
     @property
-    def has_rows(self) -> bool:
+    def has_columns(self) -> bool:
         """Return whether an output is the product of the weight with a patch of the input."""
         return self.node.op_type != "ConvTranspose"
 
@@ -65,10 +65,10 @@ class WeightedLayer:
         shape = np.moveaxis(self.weight, self.axis, 0).shape
         return np.ascontiguousarray(np.moveaxis(matrix.reshape(shape), 0, self.axis))
 
-    def rows(self, x: Array, at: Array) -> Array:
-        """Return inputs of the product at flat positions: (groups, positions, inputs * taps)."""
-        fields = patches(self.node, x, self.weight, at)
-        return fields.reshape(len(at), self.groups, -1).transpose(1, 0, 2)
+    def columns(self, x: Array, at: Array) -> Array:
+        """Return inputs of the product at flat positions: (groups, inputs * taps, positions)."""
+        fields = receptive_fields(self.node, x, self.weight, at)
+        return fields.reshape(self.groups, -1, len(at))
 
 
 def layers_from(graph: Graph, nodes: Iterable[NodeProto]) -> tuple[WeightedLayer, ...]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
 
 import numpy as np
 from onnx import ModelProto
@@ -16,9 +15,8 @@ from ...core.graphs.graph import Graph
 from ...core.trim_heap import trim_heap
 from ...core.types import Feeds, Range
 from ..graph_parts.placement import QdqPlacement, left_in_float, place
-from ..graph_parts.probability_ranges import ProbabilityRanges
 from ..graph_parts.weighted_layers import WeightedLayer, layers_from, require_quantizable
-from ..methods import NEAREST, QuantizationMethod, find_method
+from ..methods import NEAREST, find_method
 from ..mixing.activation_mix import mixed_activations
 from ..mixing.mixed_budget import MixedPrecision
 from ..numeric.scales import activation_scale
@@ -33,6 +31,7 @@ from ..statistics.tensor_statistics import (
     collect_statistics,
 )
 from ..trials.held_out_samples import HeldOut
+from .chosen_ranges import ChosenRanges
 from .equalize import equalization, equalized, pairs_of
 from .left_wide import left_wide, planned_constants
 from .sequential_bias import sequential_biases
@@ -95,7 +94,9 @@ def apply_method(
     """
     method, graph, statistics = find_method(name), calibrated.graph, calibrated.statistics
     whole, integers = calibrated.placement, calibrated.format
-    range_of = _ranges(calibrated, method)
+    histograms, logits = statistics.histograms, calibrated.task.logits
+    ranges = ChosenRanges(graph, histograms, method.ranges, whole.same_as, logits)
+    range_of = ranges.of_dtype(integers.dtype)
     unasked = left_wide(
         graph,
         set(whole.tensors),
@@ -112,7 +113,8 @@ def apply_method(
 
     activations = _activations(placement.tensors, placement.same_as, range_of, integers)
     wide = replace(integers, dtype=dtype, scale=activation_scale)
-    wide_activations = _activations(wide_tensors, whole.same_as, range_of, wide)
+    wide_range_of = ranges.of_dtype(dtype)
+    wide_activations = _activations(wide_tensors, whole.same_as, wide_range_of, wide)
     for tensor, source in unasked.items():
         wide_activations[tensor] = replace(wide_activations[tensor], source=source)
     rounded = rounded_layers(
@@ -141,21 +143,6 @@ def apply_method(
     if method.sequential:
         rounded = sequential_biases(graph.model, plan, rounded, layers, calibrated.subset)
     return plan, insert_qdq(graph.model, plan, rounded)
-
-
-def _ranges(
-    calibrated: CalibratedModel, method: QuantizationMethod
-) -> Callable[[str], tuple[str, Range]]:
-    """Return tensor -> where its range comes from, and the range."""
-    histograms, ranges = calibrated.statistics.histograms, method.ranges
-    measured = {name: (histogram.low, histogram.high) for name, histogram in histograms.items()}
-    origins, logits = calibrated.placement.same_as, calibrated.task.logits
-    probabilities = ProbabilityRanges(calibrated.graph, measured, origins, logits)
-
-    def range_of(tensor: str) -> tuple[str, Range]:
-        return probabilities.adjusted(tensor, ranges.name, ranges.choose(histograms[tensor]))
-
-    return cache(range_of)
 
 
 def _activations(
@@ -206,6 +193,7 @@ class IntegerCandidates:
 
     def final(self, plan: Plan, held_out: HeldOut) -> tuple[Plan, ModelProto]:
         calibrated = self._model_for(plan.method)
+        self._plain = self._equalized = calibrated  # the other one takes memory
         if len(held_out):
             calibrated = calibrated.observed_on(held_out)
         tensors, dtype = plan.high_precision, plan.high_precision_dtype
@@ -261,12 +249,12 @@ def equalized_model(
     if not factors:
         return calibrated
     task, before = calibrated.task, calibrated.statistics
-    graph = Graph(equalized(task.model, factors))
-    placement = place(graph, has_float16=task.has_float16)
+    model = equalized(task.model, factors)
     pairs = [pair for pair in pairs_of(calibrated.graph) if pair.between in factors]
     between = [name for pair in pairs for name in dict.fromkeys((pair.first.name, pair.between))]
+    trim_heap()
     histograms = collect_statistics(
-        graph.model,
+        model,
         [name for name in between if name in before.histograms],
         (),
         task.samples,
@@ -280,6 +268,14 @@ def equalized_model(
             divisors = np.asarray(factors[pair.between], np.float64).reshape(pair.second.groups, -1)
             each = np.repeat(divisors, pair.second.width // divisors.shape[1], axis=1)
             moments[name] = moments[name].divided(each)
+    graph = Graph(model)
+    # what is equal is in memory once
+    graph.weights.update(
+        (name, values)
+        for name, values in calibrated.graph.weights.items()
+        if np.array_equal(values, graph.weights[name], equal_nan=values.dtype.kind == "f")
+    )
+    placement = place(graph, has_float16=task.has_float16)
     reshaped = {layer.name for pair in pairs for layer in (pair.first, pair.second)}
     return replace(
         calibrated,

@@ -3,7 +3,8 @@
 E. Frantar et al., "GPTQ: accurate post-training quantization for generative pre-trained
 transformers" (ICLR 2023, arXiv 2210.17323), after B. Hassibi and D. Stork, "Second order
 derivatives for network pruning: Optimal Brain Surgeon" (1992). Here the second moments are
-centred, because a layer's bias makes up for the mean.
+centred, because a layer's bias makes up for the mean, and nothing is inverted: the errors that were
+made so far, times a factor of the covariance itself, say as much.
 """
 
 from __future__ import annotations
@@ -17,8 +18,7 @@ from . import QuantizationMethod, Rounding, mse
 ORDER = 10
 # Of the mean variance of the inputs. It pulls towards plain rounding where few samples were seen.
 DAMPING = 0.1
-_BLOCK = 128  # inputs after which the errors are carried over to all that follow
-_SMALL = 64  # triangles that are inverted as they are
+_BLOCK = 32  # inputs that get the errors of all before them at once, by a matrix product
 
 
 def gptq(
@@ -47,52 +47,53 @@ def gptq(
     """
     order = np.argsort(-np.diagonal(covariance, axis1=1, axis2=2), axis=1, kind="stable")
     free = None if free is None else np.take_along_axis(free, order[:, None, :], 2)
-    upper = _inverse_root(covariance, order)
+    damped = _damped(covariance, order)
+    del covariance  # each is as large as the weight
+    carried = _unit_factor(damped)
+    del damped
     # inputs before outputs, so that what is changed together lies together in memory
-    rest = np.take_along_axis(matrix, order[:, None, :], 2).transpose(0, 2, 1).copy()
-    steps = np.zeros_like(rest)
-    width = rest.shape[1]
+    exact = np.take_along_axis(matrix.transpose(0, 2, 1), order[:, :, None], 1)
+    steps, errors = np.zeros_like(exact), np.zeros_like(exact)
+    width = exact.shape[1]
     for start in range(0, width, _BLOCK):
         stop = min(start + _BLOCK, width)
-        errors = np.zeros_like(rest[:, start:stop])
+        earlier = carried[:, :start, start:stop].transpose(0, 2, 1) @ errors[:, :start]
+        rest = exact[:, start:stop] + earlier
         for i in range(start, stop):
-            steps[:, i] = np.clip(np.rint(rest[:, i] / scales), -limit, limit)
+            step, error = steps[:, i], errors[:, i]
+            np.rint(np.divide(rest[:, i - start], scales, out=step), out=step)
+            np.maximum(np.minimum(step, limit, out=step), -limit, out=step)
             if free is not None:
-                steps[:, i] *= free[:, :, i]
-            error = (rest[:, i] - steps[:, i] * scales) / upper[:, i, i, None]
-            rest[:, i + 1 : stop] -= upper[:, i, i + 1 : stop, None] * error[:, None, :]
-            errors[:, i - start] = error
-        rest[:, stop:] -= upper[:, start:stop, stop:].transpose(0, 2, 1) @ errors
+                step *= free[:, :, i]
+            np.subtract(exact[:, i], np.multiply(step, scales, out=error), out=error)
+            rest[:, i + 1 - start :] += carried[:, i, i + 1 : stop, None] * error[:, None, :]
+    del exact, errors, carried
     return np.take_along_axis(steps, np.argsort(order, axis=1)[:, :, None], 1).transpose(0, 2, 1)
 
 
-def _inverse_root(covariance: Float64, order: NDArray[np.intp]) -> Float64:
-    """Return the upper triangular U with U^T U = (damped covariance, inputs in this order)^-1.
-
-    With the inputs in reverse, Cholesky gives L L^T of it; L turned about is upper triangular, and
-    its inverse is U.
-    """
+def _damped(covariance: Float64, order: NDArray[np.intp]) -> Float64:
+    """Return the damped covariance with its inputs in the reverse of this order."""
     groups, width, _ = covariance.shape
     back = order[:, ::-1]
-    damped = covariance[np.arange(groups)[:, None, None], back[:, :, None], back[:, None, :]]
+    damped: Float64 = covariance[
+        np.arange(groups)[:, None, None], back[:, :, None], back[:, None, :]
+    ]
     mean = np.trace(covariance, axis1=1, axis2=2) / width
     damped[:, np.arange(width), np.arange(width)] += (DAMPING * mean + 1e-12)[:, None]
+    return damped
+
+
+def _unit_factor(damped: Float64) -> Float64:
+    """Return the unit upper triangular U with U D U^T = ``damped`` turned about.
+
+    An error e of input i is made up for by input k where U[i, k] e is added to its weight. With the
+    inputs in reverse, Cholesky gives L L^T; L turned about is U times the root of the diagonal D.
+    """
     lower = np.linalg.cholesky(damped)
-    return _inverse(np.ascontiguousarray(lower[:, ::-1, ::-1]))  # matmul is slow on other strides
-
-
-def _inverse(upper: Float64) -> Float64:
-    """Invert upper triangular matrices (groups, width, width) by halves: mostly by products."""
-    width = upper.shape[-1]
-    if width <= _SMALL:
-        small: Float64 = np.linalg.inv(upper)
-        return small
-    half = width // 2
-    first, last = _inverse(upper[:, :half, :half]), _inverse(upper[:, half:, half:])
-    inverse = np.zeros_like(upper)
-    inverse[:, :half, :half], inverse[:, half:, half:] = first, last
-    inverse[:, :half, half:] = -(first @ upper[:, :half, half:] @ last)
-    return inverse
+    upper = np.ascontiguousarray(lower[:, ::-1, ::-1])  # matmul is slow on other strides
+    del lower
+    upper /= np.diagonal(upper, axis1=1, axis2=2)[:, None, :].copy()
+    return upper
 
 
 METHOD = QuantizationMethod(mse.METHOD.ranges, Rounding("gptq", gptq), is_compared=True)

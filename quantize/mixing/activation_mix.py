@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import heapq
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -22,6 +21,7 @@ from ..graph_parts.placement import place
 from ..rendering.plan import Plan, Tradeoff
 from ..rendering.qdq import insert_qdq
 from ..trials.held_out_samples import HeldOut
+from .allowance import Allowance
 from .mixed_budget import LayerCost, MixedPrecision, search
 from .timed_mix import TimedTrial, timed_choices
 
@@ -31,6 +31,7 @@ _LEAST_COST = 0.001
 _PIECES = 4  # into which a stretch of the network is cut
 _REST, _TIMED_REST = 0.1, 0.04  # of the noise: what is not traced to single tensors
 _WIDTH = 8  # tensors looked at in each step of the greedy choice
+_UNLIMITED = Allowance()
 
 
 def mixed_activations(
@@ -44,10 +45,10 @@ def mixed_activations(
     """Return choices of tensors in 16 bits, each with its cost and SQNR, cheapest first.
 
     ``plan`` is that of the model of ``graph`` in integers alone; ``render_with`` makes the model in
-    which the named tensors are in 16 bits. Ends after ``mixed.seconds`` with what was measured.
+    which the named tensors are in 16 bits. Ends after ``mixed.seconds``, or so many choices, with
+    what was measured.
     """
-    started = time.monotonic()
-    half, deadline = started + mixed.seconds / 2, started + mixed.seconds
+    half, whole = mixed.allowances()
     rest = _REST if mixed.time is None else _TIMED_REST
     noise = sensitivities(graph.model, plan, held_out, half, progress, rest)
     if mixed.dtype == "int16":  # the toolkit takes the inputs of a model in int8 alone
@@ -55,25 +56,25 @@ def mixed_activations(
     if mixed.time is not None:
         least_db = -math.inf if mixed.below_db is None else mixed.below_db
         time_of, budget = mixed.time, mixed.budget
-        trial = TimedTrial(render_with, held_out.sqnr_db, time_of, budget, deadline, least_db)
+        trial = TimedTrial(render_with, held_out.sqnr_db, time_of, budget, whole, least_db)
         timed = timed_choices(graph, scale_groups(plan), noise, trial, progress)
         if timed[0].ms is not None or mixed.counted is None:
             return timed
         mixed = replace(mixed, budget=mixed.counted, time=None)
-    soon = half + mixed.seconds / 10  # the rest of the time is for the trials
+    soon = Allowance(half.deadline + mixed.seconds / 10)  # the rest of the time is for the trials
     choices = growing_choices(graph, plan, noise, mixed, soon)
 
     def sqnr_db(names: tuple[str, ...]) -> float:
         return held_out.sqnr_db(render_with(names))
 
-    return search(choices, sqnr_db, mixed.budget, deadline, progress)
+    return search(choices, sqnr_db, mixed.budget, whole, progress)
 
 
 def sensitivities(
     model: ModelProto,
     plan: Plan,
     held_out: HeldOut,
-    deadline: float,
+    allowed: Allowance,
     progress: Progress = SILENT,
     rest: float = _REST,
 ) -> dict[str, float]:
@@ -81,23 +82,20 @@ def sensitivities(
 
     Worst first. Tensors that share a scale count as one. Stretches of the network are measured
     before single tensors, and the noisiest stretch is always cut next, until what is left in one
-    piece brings less than ``rest`` of the noise, or until ``deadline`` (time.monotonic).
+    piece brings less than ``rest`` of the noise, or what is allowed is over: a stretch each.
     """
     groups = scale_groups(plan)
 
     def noise(names: Sequence[str]) -> float:
+        allowed.spend()
         members = [member for name in names for member in groups[name]]
         return held_out.noise(with_activations(model, plan, members))
 
     whole = list(groups)
     stretches = [(-noise(whole), 0, whole)]
     noises: dict[str, float] = {}
-    order, enough, progress = 1, -stretches[0][0] * rest, progress.before(deadline)
-    while (
-        stretches
-        and -sum(stretch[0] for stretch in stretches) > enough
-        and time.monotonic() < deadline
-    ):
+    order, enough, progress = 1, -stretches[0][0] * rest, progress.before(allowed.deadline)
+    while stretches and -sum(stretch[0] for stretch in stretches) > enough and not allowed.is_over:
         progress.step("sensitivity", len(noises), len(groups))
         negative, _, names = heapq.heappop(stretches)
         if len(names) == 1:
@@ -155,12 +153,12 @@ def growing_choices(
     plan: Plan,
     noise: Mapping[str, float],
     mixed: MixedPrecision,
-    deadline: float = math.inf,
+    allowed: Allowance = _UNLIMITED,
 ) -> list[Tradeoff]:
     """Return ever larger choices of tensors in 16 bits, from none on, best value first.
 
     They are not measured yet. Greedy by ``noise`` saved over cycles added, with what was chosen
-    before; a tensor that would exceed the budget is passed over. Ends at ``deadline``.
+    before; a tensor that would exceed the budget is passed over. Ends when what is allowed is over.
     """
     groups, cycles = scale_groups(plan), MixedCycles(graph, mixed.cost, mixed.dtype)
     left = sorted(noise, key=lambda name: -noise[name])
@@ -169,7 +167,7 @@ def growing_choices(
     total = sum(noise.values())
     # those that bring a thousandth of the noise or less are not worth a search
     left = [name for name in left if noise[name] > total / 1000]
-    while left and time.monotonic() < deadline:
+    while left and not allowed.is_over:
         prices: dict[str, float] = {}
         for name in list(left):
             price = cycles.over_int8([*chosen, *groups[name]])

@@ -15,9 +15,11 @@ from ...core.graphs.layers import LayerShape
 from ...core.progress import SILENT, Progress
 from ...core.types import Shape
 from ..rendering.plan import Tradeoff
+from .allowance import Allowance
 
 # (shape, "int8", "float16" or "int16") -> cycles
 LayerCost = Callable[[LayerShape, str], float]
+_TRACED = 8  # measures of noise for each choice: there are no builds among them
 _LEAST = {"latency": 0, "cycles": 0, "sqnr": 0, "size": -100}  # what budgets must exceed
 
 
@@ -65,8 +67,9 @@ class MixedBudget:
 
 @dataclass(frozen=True)
 class MixedPrecision:
-    """A budget for tensors in 16 bits of ``dtype``, the cost of layers, and the time to search.
+    """A budget for tensors in 16 bits of ``dtype``, the cost of layers, and how long to search.
 
+    At most for so many ``seconds``, and ``choices`` of tensors, None for as many as there are.
     With ``below_db`` it is only tried where the model without it stays below that on held-out
     samples. With ``time`` every choice is built and judged by its milliseconds, not by ``cost``;
     should the toolkit not build the int8 model, ``counted`` is the budget instead, None for no
@@ -80,11 +83,19 @@ class MixedPrecision:
     dtype: str = "float16"
     time: NpuTime | None = None
     counted: MixedBudget | None = None
+    choices: int | None = None
 
     @property
     def is_asked(self) -> bool:
         """Return whether it is to be tried however good the model is without it."""
         return self.below_db is None
+
+    def allowances(self) -> tuple[Allowance, Allowance]:
+        """Return what may be taken to trace the noise, and until all is over, from now on."""
+        started = time.monotonic()
+        most = math.inf if self.choices is None else self.choices
+        half = Allowance(started + self.seconds / 2, _TRACED * most)
+        return half, Allowance(started + self.seconds, most)
 
     def is_due(self, sqnr_db: float | None) -> bool:
         """Return whether to try it for a model of this SQNR (None: not measured)."""
@@ -121,21 +132,21 @@ def search(
     choices: Sequence[Tradeoff],
     measure: Callable[[tuple[str, ...]], float],
     budget: MixedBudget,
-    deadline: float,
+    allowed: Allowance,
     progress: Progress = SILENT,
 ) -> list[Tradeoff]:
     """Measure some of the growing choices; ``measure`` gives the SQNR in dB of one.
 
     The first, nothing in 16 bits, always is. Then steps double, as neighbours differ little; the
-    largest is always among them. Ends when the budget is reached, or at ``deadline``
-    (time.monotonic).
+    largest is always among them. Ends when the budget is reached, or what is allowed is over.
     """
-    last, progress = len(choices) - 1, progress.before(deadline)
+    last, progress = len(choices) - 1, progress.before(allowed.deadline)
     steps = sorted({min(2**power, last) for power in range(last.bit_length() + 1)})
     measured = [replace(choices[0], sqnr_db=measure(choices[0].floating))]
     for done, step in enumerate(steps):
         progress.step("mixed precision", done, len(steps))
-        if not step or budget.is_reached(measured[-1].sqnr_db) or time.monotonic() > deadline:
+        if not step or budget.is_reached(measured[-1].sqnr_db) or allowed.is_over:
             break
+        allowed.spend()
         measured.append(replace(choices[step], sqnr_db=measure(choices[step].floating)))
     return measured

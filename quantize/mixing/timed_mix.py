@@ -8,7 +8,6 @@ Nothing that is not faster than the model in float16 is chosen.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -18,6 +17,7 @@ from onnx import ModelProto
 from ...core.graphs.graph import Graph
 from ...core.progress import SILENT, Progress
 from ..rendering.plan import Tradeoff
+from .allowance import Allowance
 from .float_regions import RegionPrices, fused_blocks, predicted_extra, regions_of
 from .mixed_budget import MixedBudget, NpuTime
 
@@ -44,7 +44,7 @@ class TimedTrial:
     sqnr_db: Callable[[ModelProto], float]
     time: NpuTime
     budget: MixedBudget
-    deadline: float  # of time.monotonic
+    allowed: Allowance  # of builds, but for the first two
     least_db: float = -math.inf
 
 
@@ -124,7 +124,7 @@ class _Search:
     def run(self, progress: Progress) -> None:
         """Try choices as long as there is something to gain."""
         self.bisect()
-        progress = progress.before(self._trial.deadline)
+        progress = progress.before(self._trial.allowed.deadline)
         while self.goes_on():
             progress.step("mixed precision", len(self.tried), _MOST_BUILDS)
             if not self.step():
@@ -147,7 +147,7 @@ class _Search:
             and len(self.tried) < _MOST_BUILDS
             and self._in_vain < _PATIENCE
             and not any(self._is_enough(tradeoff) for tradeoff in self.tried.values())
-            and time.monotonic() < self._trial.deadline
+            and not self._trial.allowed.is_over
         )
 
     def _is_enough(self, tradeoff: Tradeoff | None) -> bool:
@@ -163,7 +163,7 @@ class _Search:
         """
         path = self._expected() if self.goes_on() else []
         low, high = -1, len(path)  # the last that is fast enough, the first that is not
-        while high - low > 1 and time.monotonic() < self._trial.deadline:
+        while high - low > 1 and not self._trial.allowed.is_over:
             fitting = [index for index, (_, ms) in enumerate(path) if ms <= self._spare]
             index = fitting[-1] if (low, high) == (-1, len(path)) and fitting else (low + high) // 2
             self._try(path[index][0])
@@ -187,7 +187,7 @@ class _Search:
         """
         path: list[tuple[frozenset[str], float]] = []
         chosen, spent, left = frozenset[str](), 0.0, _noise(self._chosen)
-        while self._int8_ms is not None and time.monotonic() < self._trial.deadline:
+        while self._int8_ms is not None and not self._trial.allowed.is_over:
             best, most = None, 0.0
             for names, saved, ms in self._candidates.beyond(chosen):
                 fits = spent + ms <= _BEYOND * self._spare and names not in self._too_slow
@@ -255,6 +255,7 @@ class _Search:
 
     def _try(self, names: frozenset[str], expected: float | None = None) -> None:
         """Build a choice, and measure it if it is fast enough; ``expected`` is what it may give."""
+        self._trial.allowed.spend()
         model = self._trial.render(tuple(sorted(names)))
         ms = self._trial.time.built(model)
         if ms is None or ms > self._limit or self._int8_ms is None:

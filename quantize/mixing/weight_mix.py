@@ -8,7 +8,6 @@ their size are left in float16 first.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence, Set
 
 from onnx import ModelProto
@@ -19,6 +18,7 @@ from ..graph_parts.placement import weighted_nodes
 from ..graph_parts.weighted_layers import WeightedLayer
 from ..rendering.plan import Tradeoff
 from ..trials.held_out_samples import HeldOut
+from .allowance import Allowance
 from .mixed_budget import MixedPrecision, search
 
 _INT8_BITS, _FLOAT16_BITS = 8, 16
@@ -39,10 +39,11 @@ def mixed_weights(
     """Return choices of weights to leave in float16, each with its size and SQNR, smallest first.
 
     ``layers`` are those whose weights are rounded to ``bits`` otherwise; the ``model``'s other
-    weights are float16 in any case. Ends after ``mixed.seconds`` with what was measured.
+    weights are float16 in any case. Ends after ``mixed.seconds``, or so many choices, with what was
+    measured.
     """
-    started = time.monotonic()
-    noise = _sensitivities(layers, render_with, held_out, started + mixed.seconds / 2, progress)
+    half, whole = mixed.allowances()
+    noise = _sensitivities(layers, render_with, held_out, half, progress)
     sizes = WeightSizes(model, layers, bits)
 
     def sqnr_db(names: tuple[str, ...]) -> float:
@@ -50,7 +51,7 @@ def mixed_weights(
         return held_out.sqnr_db(render_with(rounded))
 
     choices = _growing_choices(noise, sizes, 1 + mixed.budget.most)
-    return search(choices, sqnr_db, mixed.budget, started + mixed.seconds, progress)
+    return search(choices, sqnr_db, mixed.budget, whole, progress)
 
 
 class WeightSizes:
@@ -82,22 +83,23 @@ def _sensitivities(
     layers: Sequence[WeightedLayer],
     render_with: Render,
     held_out: HeldOut,
-    deadline: float,
+    allowed: Allowance,
     progress: Progress,
 ) -> dict[str, float]:
     """Return weight -> noise over signal of the worst output when it alone is rounded.
 
-    In graph order, as early weights tend to be small and to matter. What ``deadline``
-    (time.monotonic) does not leave time for is missing.
+    In graph order, as early weights tend to be small and to matter. What comes after what is
+    allowed is missing.
     """
     users: dict[str, list[WeightedLayer]] = {}
     for layer in layers:
         users.setdefault(layer.weight_name, []).append(layer)
     noise: dict[str, float] = {}
-    progress = progress.before(deadline)
+    progress = progress.before(allowed.deadline)
     for done, (name, together) in enumerate(users.items()):
-        if time.monotonic() > deadline:
+        if allowed.is_over:
             break
+        allowed.spend()
         progress.step("sensitivity", done, len(users))
         noise[name] = held_out.noise(render_with(together))
     return noise

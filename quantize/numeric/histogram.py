@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ BINS = 2048
 SAMPLED = 16384
 # The smallest normal float64: no bin is narrower, so that dividing by a width never overflows.
 _LEAST_EXPONENT = -1022
+# Values are multiplied by at most 2 ** 126 in single precision, which keeps them finite.
+_LEAST_SINGLE = -126
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _SPREAD = np.arange(SAMPLED) + np.arange(SAMPLED) * _GOLDEN % 1
 
@@ -72,23 +75,46 @@ class Histogram:
         stop = int(np.searchsorted(edges, self.high / self.width, "right"))
         return counts[:stop], edges[: stop + 1]
 
-    def add(self, values: Array) -> None:
-        """Take in an array of any shape and real type, without NaN.
+    def within(self, low: float, high: float) -> Histogram:
+        """Return the same with all values beyond either end counted there.
+
+        >>> histogram = Histogram()
+        >>> histogram.add(np.array([-8.0, -5.0, 0.0, 2.0]))
+        >>> part = histogram.within(-3.0, 9.0)
+        >>> part.low, part.high, part.count, histogram.low
+        (-3.0, 2.0, 4, -8.0)
+        """
+        if self.low >= low and self.high <= high:
+            return self
+        part = Histogram()
+        part.low, part.high = max(self.low, min(low, 0.0)), min(self.high, max(high, 0.0))
+        part.zeros, part._exponent, part._first = self.zeros, self._exponent, self._first
+        bins = np.floor(np.array([part.low, part.high]) / self.width).astype(np.intp) - self._first
+        places = np.arange(BINS).clip(*bins)
+        np.add.at(part.counts, places, self.counts)
+        return part
+
+    def add(self, values: Array, lowest: float | None = None) -> None:
+        """Take in an array of any shape and real type, without NaN; ``lowest`` of it, if known.
 
         An infinite value makes ``low`` or ``high`` infinite; from then on nothing is counted.
         """
         if not values.size:
             return
-        self.low = min(self.low, float(values.min()))
+        self.low = min(self.low, float(values.min()) if lowest is None else lowest)
         self.high = max(self.high, float(values.max()))
         if math.isfinite(self.high - self.low):
             self._make_room()
-            self._count(sampled(values).astype(np.float64))
+            self._count(sampled(values))
 
-    def _count(self, values: Float64) -> None:
+    def _count(self, values: Array) -> None:
         self.zeros += values.size - int(np.count_nonzero(values))
-        bins = np.floor(values / self.width).astype(np.intp) - self._first
-        self.counts += np.bincount(bins, minlength=BINS)
+        if values.dtype != np.float32 or not _LEAST_SINGLE <= self._exponent <= 0:
+            values = values.astype(np.float64)
+        # by a power of two, so exact in single precision too: nothing overflows or is lost below
+        bins = np.floor(values * values.dtype.type(1 / self.width))
+        bins -= self._first
+        self.counts += np.bincount(bins.astype(np.int32), minlength=BINS)
 
     def _make_room(self) -> None:
         """Move and merge the bins so that they reach from ``low`` to ``high``."""
@@ -120,8 +146,13 @@ def sampled(values: Array) -> Array:
     """
     if values.size <= SAMPLED:
         return values.ravel()
-    taken: Array = values.take((_SPREAD * (values.size / SAMPLED)).astype(np.intp))
+    taken: Array = values.take(_places(values.size))
     return taken
+
+
+@lru_cache(maxsize=32)  # many tensors have as many values
+def _places(size: int) -> NDArray[np.intp]:
+    return (_SPREAD * (size / SAMPLED)).astype(np.intp)
 
 
 def _exponent_for(low: float, high: float) -> int:

@@ -5,6 +5,7 @@ A new number format is one new file here, of its name, that defines ``SCHEME``.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -82,8 +83,10 @@ class Handover:
     takes_ranges: bool = True
 
 
-class Scheme:
+class Scheme(ABC):
     """A number format; what is not overridden is that of one that quantizes nothing.
+
+    That has neither ``candidates`` nor a ``handover``, and raises OptionError for both.
 
     ``layer_dtype`` is what layers multiply in. ``refusal`` says why it takes no other methods.
     ``extras`` are the options that only some schemes have. With ``needs_chip`` the model is of no
@@ -157,20 +160,17 @@ class Scheme:
                 f"leave it out for {option('scheme', self.name)}",
             )
 
+    @abstractmethod
     def candidates(self, task: Calibration) -> Candidates:
         """Calibrate a model for the methods of the task. Raises ModelError, SamplesError."""
-        raise OptionError(
-            f"{option('scheme', self.name)} quantizes nothing",
-            f"choose one of: {', '.join(_names_where(lambda scheme: scheme.quantizes))}",
-        )
 
+    @abstractmethod
     def handover(self, plan: Plan) -> Handover:
         """Return how a model with this plan gets to the toolkit."""
-        raise NotImplementedError
 
+    @abstractmethod
     def described(self, weights: str, activations: str) -> str:
         """Return what is quantized, for a person; both texts count, such as "5 weights"."""
-        raise NotImplementedError
 
 
 def find_scheme(name: str) -> Scheme:

@@ -47,6 +47,7 @@ class W4A16(Scheme):
         hint="say how much: size=-15% is 15 % less than in int8; or ask for accuracy with sqnr=20",
         dtype="float16",
     )
+    extras = ("train",)
     needs_chip = True
 
     def candidates(self, task: Calibration) -> FourBitCandidates:

@@ -25,7 +25,7 @@ class W8A8(Scheme):
         hint="say how much with latency=+8%, or ask for accuracy with sqnr=25",
         timed_rescue=MixedBudget("latency", 0.1),
     )
-    extras = ("symmetric", "explain", "simulator")
+    extras = ("symmetric", "explain", "simulator", "train")
     is_qdq = True
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
+from itertools import count as counted
 from itertools import islice
 
 import numpy as np
@@ -13,17 +14,18 @@ from ...core.diagnostics import option
 from ...core.errors import ModelError
 from ...core.progress import SILENT, Progress
 from ...core.streaming.layerwise import SpooledFeeds
-from ...core.streaming.tensor_stream import stream
-from ...core.types import Array, Feeds, Float64, SampleSet
+from ...core.streaming.tensor_stream import lowest_of, stream
+from ...core.types import Array, Feeds, Float32, Float64, SampleSet
 from ..graph_parts.weighted_layers import WeightedLayer, blocks
 from ..numeric.histogram import Histogram
 
 # Positions of one image that count for a layer's second moments: neighbours say little new. Narrow
 # layers need fewer, as they have fewer moments.
 _POSITIONS, _FEW_POSITIONS, _NARROW = 64, 16, 64
-# rows wait until one large product is worth its call
-_PENDING_BYTES = 1 << 19
+# columns wait until one large product is worth its call
+_PENDING_BYTES, _MOST_PENDING = 1 << 19, 1 << 10
 _MOST = 48  # samples of a subset
+_ROWS = 128  # of a covariance that are centred at once
 
 
 @dataclass(frozen=True)
@@ -86,23 +88,36 @@ class InputMoments:
         self._count = 0
         self._sum = np.zeros((groups * self.blocks, size))
         self._products = np.zeros((groups * self.blocks, size, size), np.float32)
-        self._pending: list[Array] = []
+        self._waiting: Float32 | None = None
+        self._filled = 0
 
-    def add(self, rows: Array) -> None:
-        """Take in rows (groups, n, width)."""
-        groups, count, _ = rows.shape
-        split = rows.reshape(groups, count, self.blocks, -1).transpose(0, 2, 1, 3)
-        self._pending.append(split.reshape(groups * self.blocks, count, -1).astype(np.float32))
-        if sum(rows.nbytes for rows in self._pending) > _PENDING_BYTES:
+    def add(self, columns: Array) -> None:
+        """Take in columns (groups, width, n)."""
+        count = columns.shape[-1]
+        if self._waiting is not None and self._filled + count > self._waiting.shape[-1]:
             self._flush()
+        if self._waiting is None:
+            room = min(_PENDING_BYTES // self._sum.size // 4, _MOST_PENDING)
+            self._waiting = self._with_ones(max(room, count))
+        places = slice(self._filled, self._filled + count)
+        self._waiting[:, :-1, places] = columns.reshape(*self._sum.shape, count)
+        self._filled += count
+
+    def _with_ones(self, room: int) -> Float32:
+        """Return place for columns, with a row of ones at the end: times them they are summed."""
+        groups, size = self._sum.shape
+        columns = np.empty((groups, size + 1, room), np.float32)
+        columns[:, -1] = 1
+        return columns
 
     def _flush(self) -> None:
-        if self._pending:
-            rows = np.concatenate(self._pending, axis=1)
-            self._count += rows.shape[1]
-            self._sum += rows.sum(axis=1, dtype=np.float64)
-            self._products += rows.transpose(0, 2, 1) @ rows
-            self._pending.clear()
+        if self._waiting is not None:
+            columns = self._waiting[:, :, : self._filled]
+            products = columns[:, :-1] @ columns.transpose(0, 2, 1)
+            self._count += self._filled
+            self._sum += products[:, :, -1]
+            self._products += products[:, :, :-1]
+            self._waiting, self._filled = None, 0
 
     @property
     def mean(self) -> Float64:
@@ -114,14 +129,19 @@ class InputMoments:
     def covariance(self) -> Float64:
         """Return (groups * blocks, inputs, inputs), never with a negative eigenvalue."""
         mean = self.mean
-        centred = self._products / max(self._count, 1) - mean[:, :, None] * mean[:, None, :]
+        centred = self._products.astype(np.float64)
+        centred /= max(self._count, 1)
+        for start in range(0, mean.shape[1], _ROWS):  # or as much memory again
+            rows = slice(start, start + _ROWS)
+            centred[:, rows] -= mean[:, rows, None] * mean[:, None, :]
         # of inputs that hardly vary this is what float32 has rounded: no more than so much
-        size = centred.shape[-1]
         noise = 16 * np.finfo(np.float32).eps * np.square(mean).sum(axis=1)
-        return np.asarray(centred + noise[:, None, None] * np.eye(size))
+        every = np.arange(mean.shape[1])
+        centred[:, every, every] += noise[:, None]
+        return centred
 
     def divided(self, by: Float64) -> InputMoments:
-        """Return those of the same rows, each input divided by its entry ``by`` (groups, width)."""
+        """Return those of the same columns, each input divided ``by`` its own (groups, width)."""
         self._flush()
         other = InputMoments(by.shape[0], by.shape[1])
         factors = 1 / by.reshape(self._sum.shape)
@@ -164,22 +184,35 @@ def collect_statistics(
     ``progress`` of the ``activity``.
     Raises ModelError when a tensor becomes infinite, SamplesError when there are no samples.
     """
-    read = [layer for layer in layers if layer.has_rows]
+    read = [layer for layer in layers if layer.has_columns]
     if not before.count:
         moments = {layer.name: InputMoments(layer.groups, layer.width) for layer in read}
         before = TensorStatistics(0, {name: Histogram() for name in tensors}, moments)
     histograms, moments, earlier = before.histograms, before.moments, before.count
     random = np.random.default_rng([seed, earlier])
 
+    inputs = {layer.x for layer in read} - histograms.keys()
+    places = counted()
+
     def take(values: Mapping[str, Array]) -> None:
+        place = next(places)
         for name, histogram in histograms.items():
-            histogram.add(values[name])
+            histogram.add(values[name], lowest_of(values[name], name, place))
+        for name in inputs:
+            lowest_of(values[name], name, place)
         for layer in read:
-            moments[layer.name].add(layer.rows(values[layer.x], _some_positions(layer, random)))
+            moments[layer.name].add(layer.columns(values[layer.x], _some_positions(layer, random)))
 
     names = [*tensors, *(layer.x for layer in read)]
     total = len(samples) if isinstance(samples, Sized) else total
-    count = stream(model, names, samples, take, lambda done: progress.step(activity, done, total))
+    count = stream(
+        model,
+        names,
+        samples,
+        take,
+        lambda done: progress.step(activity, done, total),
+        is_checked=False,  # here, where the lowest value is needed anyway
+    )
     for name, histogram in histograms.items():
         if not np.isfinite(histogram.high - histogram.low):
             raise ModelError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -18,7 +18,8 @@ from ...core.streaming.part_similarity import PartMeter
 from ...core.streaming.tensor_stream import with_outputs
 from ...core.trim_heap import trim_heap
 from ...core.types import Array, Feeds
-from .method_selection import MethodTrial, TaskMetric
+from .method_selection import MethodTrial, TaskMetric, mean_db
+from .unrounded_insides import with_unrounded_insides
 
 _PASSED = ("QuantizeLinear", "DequantizeLinear", "Identity")
 _FEW = 6  # samples: enough to rank tensors by the error that they bring
@@ -33,7 +34,7 @@ class HeldOut:
 
     def __init__(self, model: ModelProto, samples: Iterable[Feeds]) -> None:
         self._samples, self._reference = SpooledFeeds(), SpooledFeeds()
-        session = _LogitSession(model, optimise=True)
+        session = _LogitSession(model)
         self._outputs, self._logits = session.outputs, session.logits
         self._parts = parts_of(model)
         self._joined = [part for part in self._parts if part.places is not None]
@@ -55,11 +56,10 @@ class HeldOut:
     def sqnr_db(self, candidate: ModelProto, *, most: int | None = None) -> float:
         """Return the SQNR in dB of the worst part of a model's outputs.
 
-        Over the first ``most`` samples or all. ONNX Runtime's optimisations are off: they change
-        quantized graphs.
+        Over the first ``most`` samples or all.
         """
         meter = PartMeter(self._parts)
-        session = Session(candidate, optimise=False)
+        session = Session(with_unrounded_insides(candidate), keeps_scales=True)
         pairs = zip(self._samples, self._reference, strict=True)
         for feeds, reference in islice(pairs, most):
             meter.add([reference[name] for name in self._outputs], session.run(feeds))
@@ -84,20 +84,31 @@ class HeldOut:
         ``progress`` counts the samples, ``total`` in all trials, from the ``earlier`` ones on.
         """
         meter, each_db, scores = PartMeter(self._parts), list[float](), list[float]()
-        session = _LogitSession(candidate, optimise=False)
+        session = _LogitSession(with_unrounded_insides(candidate))
         pairs = zip(self._samples, self._reference, strict=True)
         for done, (feeds, reference) in enumerate(pairs):
             tensors = session.run(feeds)
             outputs = [tensors[name] for name in session.outputs]
             meter.add([reference[name] for name in self._outputs], outputs)
-            logits = _centred(self._logits, reference), _centred(session.logits, tensors)
-            each_db.append(min([sqnr_db(*logits), *self._joined_db(reference, tensors)]))
+            each_db.append(self._sample_db(reference, tensors, session.logits))
             if metric is not None:
                 scores.append(metric.score(done, outputs))
             progress.step("compare", earlier + done + 1, total)
         del session
         trim_heap()
         return MethodTrial(meter.db, tuple(each_db), tuple(scores))
+
+    def mean_db(self, tensors: Iterable[Feeds], logits: Sequence[Logits]) -> float:
+        """Return the mean over the samples of the SQNR in dB by which candidates are judged.
+
+        ``tensors`` are a candidate's outputs and ``logits`` of each sample, by name.
+        """
+        pairs = zip(self._reference, tensors, strict=True)
+        return mean_db([self._sample_db(*pair, logits) for pair in pairs])
+
+    def _sample_db(self, reference: Feeds, tensors: Feeds, logits: Sequence[Logits]) -> float:
+        pair = _centred(self._logits, reference), _centred(logits, tensors)
+        return min([sqnr_db(*pair), *self._joined_db(reference, tensors)])
 
     def _joined_db(self, reference: Feeds, tensors: Feeds) -> Iterator[float]:
         """Yield the SQNR of each part that was joined with others, in one sample."""
@@ -147,11 +158,11 @@ def _centred(logits: Iterable[Logits], tensors: Mapping[str, Array]) -> list[Arr
 class _LogitSession:
     """A session that gives the logits beside the outputs."""
 
-    def __init__(self, model: ModelProto, *, optimise: bool) -> None:
+    def __init__(self, model: ModelProto) -> None:
         self.outputs = [value.name for value in model.graph.output]
         self.logits = logits_of(model)
         inner = [output.tensor for output in self.logits if output.tensor not in self.outputs]
-        self._session = Session(with_outputs(model, inner), optimise=optimise)
+        self._session = Session(with_outputs(model, inner), keeps_scales=True)
         self._names = list(dict.fromkeys([*self.outputs, *inner]))
         self.input_names = self._session.input_names
 

@@ -87,14 +87,23 @@ def verdict_on(trials: Mapping[str, MethodTrial], metric: TaskMetric | None = No
 def _nearest(trials: Mapping[str, MethodTrial]) -> str:
     best, *others = trials
     for name in others:
-        if _is_higher(_bounded(trials[name]), _bounded(trials[best])):
+        if _is_higher(_bounded(trials[name].each_db), _bounded(trials[best].each_db)):
             best = name
     return best
 
 
-def _bounded(trial: MethodTrial) -> Array:
+def mean_db(each_db: Sequence[float]) -> float:
+    """Return the mean by which candidates are compared, of the SQNR of each sample in dB.
+
+    >>> mean_db([20.0, float("inf")])
+    60.0
+    """
+    return float(_bounded(each_db).mean())
+
+
+def _bounded(each_db: Sequence[float]) -> Array:
     """Return the SQNR of each sample; finite too where it is exact, or broken altogether."""
-    return np.clip(np.array(trial.each_db), -_MOST_DB, _MOST_DB)
+    return np.clip(np.array(each_db), -_MOST_DB, _MOST_DB)
 
 
 def _is_higher(values: Array, others: Array) -> bool:

@@ -43,10 +43,13 @@ def operators(model: ModelProto) -> list[str]:
 @pytest.mark.parametrize(
     ("pooling", "size", "source", "operator"),
     [
-        ("GlobalAveragePool", "1,1", PLANE, "ReduceMean"),
+        ("GlobalAveragePool", "1,1", PLANE, "Conv"),
+        ("GlobalAveragePool", "1", "float[1,4,16]", "Conv"),
+        ("GlobalAveragePool", "1,1", "float[1,4,9,17]", "ReduceMean"),
         ("GlobalAveragePool", "1", "float[1,4,40]", "ReduceMean"),
         ("GlobalAveragePool", "1,1,1", "float[1,4,3,5,6]", "ReduceMean"),
-        ("AveragePool <kernel_shape=[9,9]>", "1,1", PLANE, "ReduceMean"),
+        ("AveragePool <kernel_shape=[9,9]>", "1,1", PLANE, "Conv"),
+        ("AveragePool <kernel_shape=[1,20]>", "1,1", "float[1,4,1,20]", "ReduceMean"),
         ("AveragePool <kernel_shape=[2,3]>", "8,7", PLANE, "Conv"),
         ("AveragePool <kernel_shape=[2], strides=[2]>", "20", "float[1,4,40]", "Conv"),
         (
@@ -144,3 +147,21 @@ def test_a_mean_is_as_fine_as_its_scale(
     """With the scale of their input they are 32 to 37 dB from the intended model."""
     made = converted(tmp_path, pooling, shape, size)
     assert made.closeness.intended_db is not None and made.closeness.intended_db > 43
+
+
+@pytest.mark.toolkit
+@toolkit
+@pytest.mark.parametrize("shape", [(7, 7), (16, 16), (3, 16)])
+def test_the_mean_of_a_small_plane_is_exact(shape: tuple[int, int], tmp_path: Path) -> None:
+    made = converted(tmp_path, "GlobalAveragePool", shape, "1,1")
+    assert made.closeness.intended_db is not None and made.closeness.intended_db > 100
+    assert {layer.dtype for layer in made.layers} == {"INT8"}
+
+
+@pytest.mark.parametrize(
+    ("pooling", "operator"),
+    [("GlobalAveragePool", "ReduceMean"), ("AveragePool <kernel_shape=[9,9]>", "Conv")],
+)
+def test_in_several_shapes_a_plane_has_no_size(pooling: str, operator: str) -> None:
+    changed = with_finer_means(pooled(pooling, "1,1"), has_several_shapes=True)
+    assert operators(changed) == [operator]

@@ -440,13 +440,27 @@ def test_a_build_with_trouble_is_not_lost_when_the_other_ways_fail(
     assert [warning.code for warning in built.warnings] == ["toolkit-regtask"]
 
 
+class Steps(Progress):
+    """Keeps what is said of each build, once."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def step(self, activity: str, done: int, total: int | None = None) -> None:
+        if activity not in self.names:
+            self.names.append(activity)
+
+
 def test_builds_that_fail_at_one_level_are_tried_at_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same two levels the other way round: trouble at 2, none at 3."""
     monkeypatch.setattr("rockpress.convert.fallbacks.FUSING_LEVEL", 2)
     monkeypatch.setattr("rockpress.convert.fallbacks._EXACT_LEVEL", 3)
-    built = convert(ConversionRequest(wide_pooling(tmp_path / "wide.onnx"), None, "rk3588"))
+    steps = Steps()
+    request = ConversionRequest(wide_pooling(tmp_path / "wide.onnx"), None, "rk3588")
+    built = convert(request, steps)
+    assert [name for name in steps.names if name.endswith("build")] == ["build", "build 2, build"]
     assert built.quantization == "qdq"
     assert [warning.code for warning in built.warnings] == ["toolkit-regtask"]
     assert "built at optimization level" in built.warnings[0].text

@@ -137,10 +137,9 @@ def test_a_build_that_computes_something_else_is_not_believed(
         quantized.convert(quantization=way, plan=quantized.plan) for way in ("hybrid", "normal")
     ]
     best = max(sqnr_db([wanted[:4]], [outputs_of(way)[:4]]) for way in ways)
-    assert made.closeness.float_db == pytest.approx(best, abs=0.01)
-    assert made.quantization in ("hybrid", "normal")
+    assert made.closeness.float_db is not None and made.closeness.float_db >= best - 0.01
     (warning,) = (each for each in made.warnings if each.code == "toolkit-fidelity")
-    assert "instead (" in warning.text and warning.text.endswith("no other way came closer")
+    assert warning.text.endswith("no other way came closer")
 
 
 @needs_toolkit

@@ -25,7 +25,8 @@ from rockpress.convert.manifest import (
     write_manifest,
 )
 from rockpress.convert.request import ConversionRequest
-from rockpress.convert.toolkit.environment import environment_facts, toolkit_version
+from rockpress.convert.toolkit.environment import toolkit_version
+from rockpress.convert.toolkit.environment_facts import environment_facts
 from rockpress.core.errors import OptionError, RockpressError, SamplesError
 from rockpress.core.results.layer_rows import Feed, FeedInput, FeedOutput
 from rockpress.core.results.model_figures import Memory

@@ -120,6 +120,17 @@ def test_a_plan_in_a_format_that_cannot_be_built(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("scheme", ["float16", "w3a3"])
+def test_a_plan_in_a_format_that_nothing_is_quantized_to(
+    scheme: str, recipe: Recipe, plan: Path, tmp_path: Path
+) -> None:
+    text = plan.read_text().replace('"w8a8"', f'"{scheme}"')
+    plan.write_text(text.replace('"int8"', '"int3"') if scheme == "w3a3" else text)
+    with pytest.raises(ModelError, match=f"quantizes nothing to the plan's scheme '{scheme}'"):
+        convert_file(recipe.with_options(plan=plan), tmp_path / "out" / "a.rknn")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_quantized_model_takes_no_plan(recipe: Recipe, plan: Path, tmp_path: Path) -> None:
     quantized = recipe.with_options(model=plan.with_name("q.onnx"), calib=None)
     with pytest.raises(OptionError, match=r"quantized already \(QDQ\), so it takes no --plan"):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from rockpress.convert.compiled_model import FUSING_LEVEL
 from rockpress.convert.convert import convert
-from rockpress.convert.fallbacks import FUSING_LEVEL
 from rockpress.convert.oracle import Oracle
 from rockpress.convert.request import ConversionRequest, ToolkitSettings
 from rockpress.convert.toolkit.environment import toolkit_version
@@ -55,14 +55,15 @@ def test_what_happens_once_changes_nothing(
     assert (result.bytes, result.layers) == (plain.bytes, plain.layers)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGHUP, signal.SIGXCPU])
 def test_what_is_ended_twice_is_an_error_and_no_other_way(
     number: signal.Signals, small_cnn: Path, tmp_path: Path
 ) -> None:
     python = python_that_ends(tmp_path, number, times=9)
     with pytest.raises(ToolkitEnded, match=rf"something else ended it \({number.name}\)") as caught:
         convert(request_of(small_cnn, tmp_path / "out" / "a.rknn", python))
-    assert "memory" in caught.value.hint
+    reason = "CPU time" if number == signal.SIGXCPU else "memory"
+    assert reason in caught.value.hint
     assert len((tmp_path / "ended").read_text()) == 2
     assert not (tmp_path / "out").exists()
 

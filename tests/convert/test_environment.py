@@ -13,12 +13,12 @@ import pytest
 from packaging.specifiers import SpecifierSet
 
 from commands import Run, in_a_process
-from rockpress.convert.toolkit.environment import (
+from rockpress.convert.toolkit.environment import toolkit_version
+from rockpress.convert.toolkit.environment_facts import (
     Fact,
     environment_facts,
     machine_facts,
     mend_all,
-    toolkit_version,
 )
 from rockpress.convert.toolkit.known_issues import KNOWN_ISSUES, known_issues
 
@@ -91,8 +91,9 @@ def test_a_made_up_environment_that_fits(interpreter: Callable[..., Path]) -> No
     assert facts["opencv"].found == "opencv-contrib-python 4.11.0"
     assert facts["torch"].found == "not installed, a stand-in is used"
     assert facts["torch"].note == (
-        "needed for --toolkit-quantizer gdq (torch>=1.10.1,<=2.4.0) and --recover distill "
-        f"(torch>=2.1) only; for both: {python} -m pip install 'torch>=2.1,<=2.4.0'"
+        "needed for --toolkit-quantizer gdq (torch>=1.10.1,<=2.4.0), and for --recover distill, "
+        "--train distill and the attack by gradients of --robustness (torch>=2.1); "
+        f"for all: {python} -m pip install 'torch>=2.1,<=2.4.0'"
     )
     assert toolkit_version(python) == "2.5.0"
 
@@ -195,6 +196,16 @@ def test_doctor_of_an_environment_that_does_not_fit(
     # the metadata is made up, so there is no toolkit to be imported
     assert (test["name"], test["ok"]) == ("self-test", False)
     assert "cannot be imported" in test["found"] or "could not" in test["found"]
+
+
+def test_what_is_no_python_is_one_error(tmp_path: Path, rockpress: Run) -> None:
+    (tmp_path / "notes.txt").write_text("no program")
+    for path in (tmp_path / "notes.txt", tmp_path, tmp_path / "absent", Path("/bin/true")):
+        code, out, err = rockpress("doctor", "--toolkit-python", path)
+        assert (code, out) == (1, "")
+        error, hint = err.splitlines()
+        assert error == f"error: --toolkit-python {path} is no Python that runs"
+        assert hint.startswith("hint: give the path of an environment's Python")
 
 
 def test_doctor_without_a_toolkit_does_not_try_it(

@@ -42,7 +42,7 @@ def test_a_manifest_of_the_first_rockpress_is_read(tmp_path: Path) -> None:
     assert (manifest.dtype, manifest.sparse, manifest.cycles) == ("w8a8", False, 0)
     assert (manifest.level, manifest.disabled) == (3, ())
     assert manifest.layers[0].sparse_ratio == 0.0  # which its table had not yet
-    assert manifest.inputs[0].mean is None
+    assert manifest.inputs[0].mean is None and manifest.calibration is None
 
 
 def test_keys_of_a_newer_rockpress_are_passed_over(tmp_path: Path) -> None:
@@ -58,6 +58,12 @@ def test_keys_of_a_newer_rockpress_are_passed_over(tmp_path: Path) -> None:
         ({"cycles": "many"}, 'cycles is "many", not a whole number'),
         ({"cycles": -1}, "cycles is -1, not a number of cycles"),
         ({"sparse": 1}, "sparse is 1, not true or false"),
+        (
+            {"calibration": {"samples": 0, "seed": 0}},
+            "calibration.samples is 0, not a number above 0",
+        ),
+        ({"reading": {"outputs": [1]}}, "reading.outputs is [1], not places of outputs"),
+        ({"reading": {"task": "magic"}}, 'reading.task is "magic", not'),
         ({"files": ["x"]}, 'files is ["x"], not a table'),
         ({"files": {"model": 3}}, "files.model is 3, not text"),
         ({"inputs": 3}, "inputs is 3, not a list"),

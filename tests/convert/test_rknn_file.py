@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rknn_files import DOCUMENT, rknn_bytes
 from rockpress.convert.convert import convert
 from rockpress.convert.lowering.scale_probe import one_convolution
 from rockpress.convert.request import ConversionRequest
@@ -68,44 +68,7 @@ def test_facts_of_a_float16_file_with_mean_and_std(small_cnn: Path, tmp_path: Pa
     assert y == RknnTensor("logits", (1, 10), "float32")
 
 
-# Files in the same layout, made here
-
-
-DOCUMENT: dict[str, Any] = {
-    "target_platform": ["rk3588"],
-    "version": "2.5.0",
-    "graph": [
-        {"left": "input", "left_tensor_id": 1, "right_tensor_id": 0},
-        {"left": "input", "left_tensor_id": 0, "right_tensor_id": 2},
-        {"left": "output", "left_tensor_id": 0, "right_tensor_id": 1},
-    ],
-    "norm_tensor": [
-        {"tensor_id": 0, "url": "b", "size": [1, 2], "dtype": {"qnt_type": "int8"}},
-        {"tensor_id": 1, "url": "y", "size": [1, 4, 8, 8], "dtype": {"qnt_type": ""}},
-        {"tensor_id": 2, "url": "a", "size": [1, 3, 8, 8], "dtype": {"qnt_type": "int8"}},
-    ],
-}
-DESCRIBED: dict[str, Any] = {
-    "attrs": {
-        "a": {"layout": "nchw", "dtype": "float32", "mean": [1, 2, 3.5], "std": [1]},
-        "b": {"layout": "nchw", "dtype": "float32", "mean": [0], "std": [1]},
-        "y": {"layout": "nchw", "dtype": "float32"},
-    },
-    "quant_tab": {
-        "a": {"scale": [0.5], "zero_point": [-3]},
-        "b": {"scale": [], "zero_point": []},
-        "y": {"scale": [0.25], "zero_point": [7]},
-    },
-}
-
-
-def rknn_bytes(document: Any = DOCUMENT, described: object = DESCRIBED) -> bytes:
-    text = repr(described).encode()
-    compiler = b"2.5.0(compiler version: 2.5.0 (abc@2026-01-02T03:04:05))\0"
-    model = b"....RKNN" + compiler + struct.pack("<I", len(text)) + text + b"\0\0\0"
-    tail = document if isinstance(document, bytes) else json.dumps(document).encode()
-    header = b"RKNN\0\0\0\0" + struct.pack("<QQ", 6, len(model)) + bytes(40)
-    return header + model + struct.pack("<Q", len(tail)) + tail
+# Files in the same layout, that no toolkit made
 
 
 def test_inputs_come_in_the_order_of_the_model(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from commands import Run
 from graphs import random_feeds
+from rockpress.cli.phrases import command_phrase
 from rockpress.convert.convert import convert
 from rockpress.convert.manifest import manifest_path, read_manifest
 from rockpress.convert.request import ConversionRequest
@@ -52,13 +53,20 @@ def test_other_values_are_refused(value: object, small_cnn: Path) -> None:
     [
         ({"target_platform": "rk3566"}, "--target"),
         ({"dynamic_input": [[[1, 3, 32, 32]]]}, "--input"),
-        ({"optimization_level": 2}, "leave it out"),
+        ({"optimization_level": 2}, "--toolkit-level"),
+        ({"disable_rules": ["x"]}, "leave it out"),
     ],
 )
 def test_what_rockpress_sets_is_refused(config: dict[str, Any], hint: str, small_cnn: Path) -> None:
     with pytest.raises(OptionError, match="is for rockpress to set") as raised:
         convert(ConversionRequest(small_cnn, None, "rk3588", config=config))
     assert raised.value.hint.endswith(hint)
+
+
+def test_a_list_is_told_as_it_was_given() -> None:
+    for value, text in (([1, 2], "[1, 2]"), ({"a": True}, '{"a": true}'), ("a,b", "a,b")):
+        phrase = command_phrase("toolkit-config", {"op_target": value})
+        assert phrase == f"--toolkit-config op_target={text}"
 
 
 def test_the_cache_tells_them_apart(small_cnn: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,12 @@ from rockpress.calibration_data.samples import Samples
 from rockpress.core.errors import ModelError, OptionError, OutputError, PackageError
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.results.pruning_figures import Distillation, PruningFigure
+from rockpress.core.training import pytorch as module
+from rockpress.core.training.output_loss import ComparedTensor, compared_tensors
+from rockpress.core.training.schedule import Schedule
+from rockpress.core.training.stored_samples import batch_size, outputs_of, store_samples
+from rockpress.core.training.torch_graph import trainable
+from rockpress.core.training.torch_shape_ops import _source_positions
 from rockpress.pipeline.caching.stage_cache import Cache
 from rockpress.pipeline.options.prune_options import PruneOptions
 from rockpress.pipeline.recipes.recipe import make_recipe
@@ -27,14 +34,10 @@ from rockpress.pipeline.tasks.distilling import (
     require_distilling,
     split_for_pruning,
 )
-from rockpress.prune.distillation import distil as module
-from rockpress.prune.distillation.distil_data import batch_size, outputs_of, store_samples
-from rockpress.prune.distillation.distil_loss import ComparedTensor, compared_tensors
-from rockpress.prune.distillation.distil_training import Schedule
-from rockpress.prune.distillation.torch_graph import require_trainable, trainable
-from rockpress.prune.distillation.torch_shape_ops import _source_positions
+from rockpress.prune.distillation.distil import require_distillable
 from rockpress.report.html.pruning_part import pruning_card
 from rockpress.report.text.pruning_text import distillation_text
+from sample_reports import GOOD
 
 FOUND = Distillation(True, "agreement", 0.08, 0.02, 0.9, 0.95, 800, 300.0, 192, 64)
 
@@ -67,13 +70,16 @@ def test_distillation_without_torch_ends_at_once(
     assert not out.exists()
 
 
-def test_an_operator_that_cannot_be_trained_is_named_at_once() -> None:
+def test_an_operator_that_cannot_be_trained_is_named_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda name: name)
     text = """(float[3,1,2] x) => () {
         y = LSTM <hidden_size = 2> (x, w, r)
         z = LSTM <hidden_size = 2> (x, w, r) }"""
     model = model_of(text, prepared=False)
     with pytest.raises(ModelError, match=r"these operators: LSTM \(2\)") as caught:
-        require_trainable(model)
+        require_distillable(model)
     assert "--recover least-squares" in caught.value.hint
     require_distilling(PruneOptions(), model)  # not asked for
 
@@ -157,6 +163,9 @@ def test_the_schedule_ends_with_the_steps_or_with_the_time() -> None:
     assert rates[100] == pytest.approx(0)
     assert max(rates) == rates[5]
     assert plan.rate(1, 5.0) == plan.rate(50, 0.0)
+    counted = Schedule(steps=100, seconds=math.inf)
+    assert counted.done(50, 1e9) == 0.5
+    assert counted.rate(0, 1e9) == 0
 
 
 def test_samples_are_decoded_once_onto_disk(tmp_path: Path) -> None:
@@ -200,7 +209,7 @@ def test_the_effect_of_training_is_told() -> None:
     figure = PruningFigure(
         *(0.5, 0.5, 0.5, "macs", 0.5, ""), curve=(), groups=(), distillation=FOUND
     )
-    assert "agreement 0.900 to 0.950" in str(pruning_card(figure))
+    assert "agreement 0.900 to 0.950" in str(pruning_card(replace(GOOD, pruning=figure)))
 
 
 def test_files_of_a_stopped_stage_stay_until_it_is_done(tmp_path: Path) -> None:

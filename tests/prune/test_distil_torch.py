@@ -20,15 +20,17 @@ from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.sparsity import sparse_axis
 from rockpress.core.passes.prepare import fixed_input_shapes, prepare_model
 from rockpress.core.progress import Progress
+from rockpress.core.results.pruning_figures import Distillation
 from rockpress.core.session import Session
+from rockpress.core.training.schedule import Schedule
+from rockpress.core.training.stored_samples import TrainingSamples, store_samples
+from rockpress.core.training.torch_graph import TorchGraph, trainable, with_weights
+from rockpress.core.training.torch_operators import OPERATORS
 from rockpress.pipeline.caching.cache_folder import cache_folder
 from rockpress.pipeline.caching.stage_cache import Cache
 from rockpress.prune.distillation import distil_training
-from rockpress.prune.distillation.distil import distil, with_weights
-from rockpress.prune.distillation.distil_data import TrainingSamples
-from rockpress.prune.distillation.distil_training import Schedule, Training
-from rockpress.prune.distillation.torch_graph import TorchGraph, trainable
-from rockpress.prune.distillation.torch_operators import OPERATORS
+from rockpress.prune.distillation.distil import distil
+from rockpress.prune.distillation.distil_training import Training
 from rockpress.report.text.pruning_text import distillation_text
 
 pytestmark = pytest.mark.torch
@@ -223,6 +225,7 @@ def test_a_reshape_that_names_its_one_sample_takes_many() -> None:
 
 def test_operators_that_are_tested_are_most_of_those_that_there_are() -> None:
     tested = {case[0] for case in (*LAYERS, *MOVING, *SIMPLE)} | {"Resize", "Split"}
+    tested |= {"QuantizeLinear", "DequantizeLinear"}  # tests/quantize
     rest = {"Upsample", "Log", "Sqrt", "Gelu", "Not", "Equal", "Greater", "Less", "Where"}
     assert set(OPERATORS) - tested == rest
 
@@ -384,8 +387,6 @@ def test_zeros_of_a_sparse_matrix_stay(pair: tuple[Path, Path], tmp_path: Path) 
 
 
 def test_training_that_goes_wrong_turns_back(pair: tuple[Path, Path], tmp_path: Path) -> None:
-    from rockpress.prune.distillation.distil_data import store_samples
-
     student, teacher = (onnx.load(str(one)) for one in pair)
     rows = store_samples(samples(32, 1), tmp_path / "rows")
     training = Training(student, teacher, rows, rows, Schedule(steps=10, seconds=1e6))
@@ -449,7 +450,7 @@ def test_a_sparse_model_stays_sparse_while_it_is_distilled(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(distil_training.Schedule, "done", lambda self, step, _: step / 50)
+    monkeypatch.setattr(Schedule, "done", lambda self, step, _: step / 50)
     output = tmp_path / "o.onnx"
     # a cut that leaves something to win back, so that what is written are the trained weights
     cut = ["--budget", "cycles=-55%", "--sparsity", "2:4", "--target", "rk3576"]
@@ -477,7 +478,7 @@ def test_an_interrupted_prune_goes_on(
     output = tmp_path / "out" / "o.onnx"
     more = ["-o", output, "--budget", "macs=-50%", "--recover", "distill"]
     monkeypatch.setattr(distil_training, "_VALIDATE_EVERY", 2)
-    monkeypatch.setattr(distil_training.Schedule, "done", lambda self, step, _: step / 6)
+    monkeypatch.setattr(Schedule, "done", lambda self, step, _: step / 6)
     seen = []
     judge = Training._keep_best
 
@@ -508,5 +509,5 @@ def test_a_run_reports_what_distillation_did(
     (target,) = json.loads(out)["targets"]
     assert target["pruning"]["distillation"]["held_out"] == 12
     assert "distill" in [stage["name"] for stage in target["stages"]]
-    found = distillation_text(target["pruning"]["distillation"])
+    found = distillation_text(Distillation(**target["pruning"]["distillation"]))
     assert found.startswith("distillation: ")

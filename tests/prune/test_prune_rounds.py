@@ -18,7 +18,7 @@ from rockpress.core.graphs.layers import macs_of
 from rockpress.core.graphs.model import load_model
 from rockpress.core.passes.prepare import prepare_model
 from rockpress.pipeline.recipes.recipe import make_recipe
-from rockpress.pipeline.tasks.pruning import require_pruning
+from rockpress.pipeline.tasks.pruning_options import require_pruning
 from rockpress.prune.prune import PruneMethod, Pruner
 from rockpress.prune.repair.refit import Teacher
 from rockpress.prune.results.budget import Budget, macs_cost

@@ -21,7 +21,7 @@ from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.sparsity import Axis, axis_of, is_sparse, sparse_axis
 from rockpress.core.types import Array
 from rockpress.pipeline.recipes.recipe import make_recipe
-from rockpress.pipeline.tasks.pruning import require_sparsity
+from rockpress.pipeline.tasks.pruning_options import require_sparsity
 from rockpress.prune.sparse.masks import fours_of, lost_power, masked_least_squares, sparse_mask
 from rockpress.prune.sparse.sparsify import SparseMethod, sparsify
 from samples import save_feeds

@@ -67,13 +67,13 @@ def correlated(count: int, shape: tuple[int, ...], seed: int = 0) -> Samples:
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_a_layer_is_its_matrices_times_its_rows(name: str) -> None:
+def test_a_layer_is_its_matrices_times_its_columns(name: str) -> None:
     model, layer = one_layer(*LAYERS[name])
     x = correlated(1, (1, 6, 9, 8))[0]["x"]
     (y,) = Session(model).run({"x": x})
     assert layer.positions == y[0, 0].size
-    rows = layer.rows(x, np.arange(layer.positions))
-    got = np.einsum("god,gnd->gon", layer.matrix(layer.weight), rows)
+    columns = layer.columns(x, np.arange(layer.positions))
+    got = layer.matrix(layer.weight) @ columns
     expected = y[0].reshape(y.shape[1], -1) - np.asarray(layer.bias)[:, None]
     np.testing.assert_allclose(got.reshape(expected.shape), expected, atol=1e-5)
     np.testing.assert_array_equal(layer.weight_like(layer.matrix(layer.weight)), layer.weight)
@@ -88,16 +88,16 @@ def test_a_matrix_product_is_a_layer_too(operator: str) -> None:
     (layer,) = layers_from(graph, place(graph).weights)
     x = np.random.default_rng(0).standard_normal((3, 6)).astype(np.float32)
     (y,) = Session(model).run({"x": x})
-    rows = layer.rows(x, np.arange(layer.positions))
-    np.testing.assert_allclose(rows[0] @ layer.matrix(layer.weight)[0].T, y, atol=1e-5)
+    columns = layer.columns(x, np.arange(layer.positions))
+    np.testing.assert_allclose((layer.matrix(layer.weight)[0] @ columns[0]).T, y, atol=1e-5)
     assert (layer.bias is None) == (operator == "MatMul")
 
 
-def test_moments_are_those_of_all_rows() -> None:
+def test_moments_are_those_of_all_columns() -> None:
     rows = np.random.default_rng(0).standard_normal((3, 5000, 7)) @ np.diag(np.arange(1, 8)) + 4
     moments = InputMoments(3, 7)
     for part in np.array_split(rows, 11, axis=1):
-        moments.add(part)
+        moments.add(part.transpose(0, 2, 1))
     np.testing.assert_allclose(moments.mean, rows.mean(axis=1), rtol=1e-5)
     expected = np.stack([np.cov(one.T, bias=True) for one in rows])
     np.testing.assert_allclose(moments.covariance, expected, atol=2e-3)
@@ -107,7 +107,7 @@ def test_wide_layers_are_held_in_blocks() -> None:
     width = WIDEST_BLOCK + 4
     rows = np.random.default_rng(0).standard_normal((1, 50, width))
     moments = InputMoments(1, width)
-    moments.add(rows)
+    moments.add(rows.transpose(0, 2, 1))
     half = width // 2
     assert moments.covariance.shape == (2, half, half)
     np.testing.assert_allclose(
@@ -128,10 +128,10 @@ def test_inputs_that_do_not_vary_can_be_rounded_for(
 ) -> None:
     """One sample, or many equal ones: what is left of the covariance is rounding."""
     random = np.random.default_rng(seed)
-    row = random.standard_normal((2, 1, width)) * 10**power + offset
+    column = random.standard_normal((2, width, 1)) * 10**power + offset
     moments = InputMoments(2, width)
     for _ in range(rows):
-        moments.add(row)
+        moments.add(column)
     covariance = moments.covariance
     assert np.linalg.eigvalsh(covariance).min() >= 0
     matrix, scales = random.standard_normal((2, 3, width)), np.full((2, 3), 0.02)

@@ -88,6 +88,17 @@ def test_the_order_does_not_matter(parts: list[NDArray[np.float32]]) -> None:
     np.testing.assert_array_equal(one.counts, other.counts)
 
 
+@pytest.mark.parametrize("exponent", [-146, -130, -100, -8, 0, 5, 12, 100, 125])
+def test_single_precision_counts_as_double_does(exponent: int) -> None:
+    random = np.random.default_rng(exponent % 7)
+    values = np.ldexp(random.standard_normal((3, 20000)), exponent).astype(np.float32)
+    values[:, :50] *= np.float32(1e-30)
+    single, double = histogram_of(*values), histogram_of(*values.astype(np.float64))
+    assert single.zeros == double.zeros
+    np.testing.assert_array_equal(single.edges, double.edges)
+    np.testing.assert_array_equal(single.counts, double.counts)
+
+
 @pytest.mark.parametrize("step", [1.7, -1.7, -0.3, 1000.0, 1e-3])
 def test_growth_upwards_downwards_and_both_ways(step: float) -> None:
     random = np.random.default_rng(1)

@@ -19,7 +19,7 @@ from rockpress.quantize.choices.names import AUTO, method_names, scheme_names
 from rockpress.quantize.methods import find_method
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import Plan, read_plan
-from rockpress.quantize.schemes import find_scheme
+from rockpress.quantize.schemes import Scheme, find_scheme
 
 HALVED = """
 from . import QuantizationMethod, RangeMethod
@@ -130,6 +130,16 @@ def test_float16_quantizes_nothing(net: ModelProto, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="quantizes nothing") as caught:
         plan_of(net, tmp_path, AUTO, "float16")
     assert caught.value.hint == "choose one of: w8a8, w8a16, w4a16"
+    with pytest.raises(OptionError, match="quantizes nothing"):
+        find_scheme("float16").handover(plan_of(net, tmp_path, "min-max"))
+
+
+def test_a_scheme_says_how_it_gets_to_the_toolkit() -> None:
+    class Unfinished(Scheme):
+        quantizes = True
+
+    with pytest.raises(TypeError, match="abstract"):
+        Unfinished()  # type: ignore[abstract]
 
 
 def test_an_unknown_scheme_is_refused(net: ModelProto, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
@@ -80,13 +81,20 @@ def mixed_plan(net: ModelProto, tmp_path: Path) -> Callable[..., Plan]:
         model: ModelProto = net,
         below_db: float | None = None,
         counted: str = "",
+        choices: int | None = None,
     ) -> Plan:
         def cost(layer: LayerShape, dtype: str) -> float:
             return layer_cycles(layer, RK3588, dtype)
 
         instead = parse_mixed(counted) if counted else None
         mixed = MixedPrecision(
-            parse_mixed(budget), cost, seconds, below_db, time=time, counted=instead
+            parse_mixed(budget),
+            cost,
+            seconds,
+            below_db,
+            time=time,
+            counted=instead,
+            choices=choices,
         )
         size = Graph(model).shapes["x"][-1]
         given = samples(12, 0, size), samples(4, 1, size)
@@ -212,6 +220,20 @@ def test_the_search_ends_in_time_and_where_it_is_good_enough(
     enough = mixed_plan(f"sqnr={best - 5:.1f}", cheap)
     reached = [one for one in enough.tradeoffs if one.sqnr_db >= best - 5]
     assert set(enough.high_precision) in [set(one.floating) for one in reached]
+
+
+@pytest.mark.parametrize("choices", [1, 3])
+def test_no_more_choices_are_built_than_are_allowed(
+    choices: int, mixed_plan: Callable[..., Plan]
+) -> None:
+    built: list[ModelProto] = []
+
+    def one_ms(model: ModelProto) -> float:
+        built.append(model)
+        return 1.0
+
+    mixed_plan("latency=+50%", by_number(one_ms), seconds=math.inf, choices=choices)
+    assert len(built) == 2 + choices  # in int8 and in float16 first
 
 
 @pytest.mark.toolkit

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from onnx import ModelProto
 
-from ...core.diagnostics import option
-from ...core.errors import OutputError, SamplesError
-from ...core.graphs.graph import Graph
-from ...core.session import Session
-from ...core.types import Array, SampleSet
+from ..diagnostics import option
+from ..errors import OutputError, SamplesError
+from ..graphs.graph import Graph
+from ..session import Session
+from ..types import Array, SampleSet
 
 # bytes that the tensors of one mini-batch may take: each is there for the gradient too
 _BATCH_BYTES = 1 << 30
@@ -42,6 +42,17 @@ class StoredSamples:
         """Return the samples of some indices, in memory: input name -> array (samples, 1, ...)."""
         return {name: np.ascontiguousarray(values[indices]) for name, values in self.feeds.items()}
 
+    def blended(self, size: int, rng: np.random.Generator) -> dict[str, Array]:
+        """Return samples drawn at random, each blended with another of them: mixup (distil.py)."""
+        chosen = rng.choice(len(self), size, replace=False)
+        others, share = rng.permutation(chosen), rng.random(size)
+        first, second = self.take(chosen), self.take(others)
+        for name, value in first.items():
+            if value.dtype == np.float32:
+                by = share.astype(np.float32).reshape(-1, *[1] * (value.ndim - 1))
+                first[name] = value + by * (second[name] - value)
+        return first
+
     def batches(self, size: int) -> Iterator[dict[str, Array]]:
         """Yield all samples in order, ``size`` at a time."""
         for start in range(0, len(self), size):
@@ -57,7 +68,7 @@ def store_samples(samples: SampleSet, folder: Path) -> StoredSamples:
         for name, value in sample.items():
             feeds[name][index] = value
     if not feeds:
-        raise SamplesError("there are no samples to distil on", f"give some with {option('calib')}")
+        raise SamplesError("there are no samples to train on", f"give some with {option('calib')}")
     return StoredSamples(feeds)
 
 

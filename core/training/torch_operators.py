@@ -46,6 +46,28 @@ def _cast(torch: Torch, attrs: Attrs, x: Tensor, like: Tensor = None) -> Tensor:
     return x.to(getattr(torch, helper.tensor_dtype_to_np_dtype(attrs["to"]).name))
 
 
+def rounded(x: Tensor, low: float, high: float) -> Tensor:
+    """Return the nearest integers in [low, high]; where they are inside, the gradient passes.
+
+    The straight-through estimator: Y. Bengio, N. Leonard and A. Courville, "Estimating or
+    propagating gradients through stochastic neurons" (2013, arXiv 1308.3432).
+    """
+    return (x + (x.round() - x).detach()).clamp(low, high)
+
+
+def _quantize(torch: Torch, attrs: Attrs, x: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:
+    kind = torch.iinfo(zero_point.dtype)
+    return rounded(x / scale + zero_point, kind.min, kind.max)
+
+
+def _dequantize(torch: Torch, attrs: Attrs, x: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:
+    if scale.ndim:
+        shape = [1] * x.ndim
+        shape[attrs.get("axis", 1)] = -1
+        scale, zero_point = scale.reshape(shape), zero_point.reshape(shape)
+    return (x.float() - zero_point) * scale
+
+
 def _pairwise(name: str) -> Operator:
     """Return an operator of two or more inputs, made from the torch function of two."""
 
@@ -119,5 +141,7 @@ OPERATORS: dict[str, Operator] = {
     "ReduceL2": _length,
     "Cast": _cast,
     "Identity": lambda torch, attrs, x, *unused: x,
+    "QuantizeLinear": _quantize,
+    "DequantizeLinear": _dequantize,
     "Dropout": lambda torch, attrs, x, *unused: x,
 }

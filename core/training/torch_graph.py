@@ -10,13 +10,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from onnx import ModelProto, NodeProto, numpy_helper
+from onnx import ModelProto, NodeProto, helper, numpy_helper
 
-from ...core.diagnostics import option
-from ...core.errors import ModelError
-from ...core.graphs.graph import Graph, attributes
-from ...core.types import Array
-from .torch_layers import Attrs, Tensor, Torch
+from ..errors import ModelError
+from ..graphs.graph import Graph, attributes
+from ..types import Array
+from .torch_layers import UNTRAINED, Attrs, Tensor, Torch
 from .torch_operators import OPERATORS
 
 # Operators all of whose constants may be trained; of the others, those of more than one number.
@@ -26,17 +25,17 @@ _WITH_WEIGHTS = (
 _WITH_VECTORS = ("Add", "Mul")
 
 
-def require_trainable(model: ModelProto) -> None:
-    """Raise ModelError if the graph has operators that cannot be trained through."""
+def require_trainable(model: ModelProto, instead: str = UNTRAINED) -> None:
+    """Raise ModelError if the graph has operators that cannot be trained through.
+
+    ``instead`` says what to do then.
+    """
     unknown = Counter(
         node.op_type for node in model.graph.node if node.op_type not in _TRAINABLE or node.domain
     )
     if unknown:
         named = ", ".join(f"{name} ({count})" for name, count in unknown.items())
-        raise ModelError(
-            f"distillation cannot go through these operators: {named}",
-            f"recover by least squares instead ({option('recover', 'least-squares')})",
-        )
+        raise ModelError(f"training cannot go through these operators: {named}", instead)
 
 
 _TRAINABLE = {*OPERATORS, "Constant"}
@@ -62,12 +61,14 @@ def trainable(graph: Graph) -> list[str]:
 class TorchGraph:
     """A model as a function of its inputs; ``weights`` are the tensors that are trained, by name.
 
+    They are those named ``trained``, if given, else all that are weights and biases.
+
     Samples are given as the model takes them, stacked along a new first axis: a graph that was
     made for one sample, whatever it reshapes, takes as many as there are. Raises ModelError for an
     operator that cannot be trained through.
     """
 
-    def __init__(self, model: ModelProto) -> None:
+    def __init__(self, model: ModelProto, trained: Sequence[str] | None = None) -> None:
         import torch
 
         require_trainable(model)
@@ -75,7 +76,7 @@ class TorchGraph:
         self._torch: Torch = torch
         self._nodes = [_TorchNode(node) for node in graph.nodes if node.op_type != "Constant"]
         self._outputs = graph.output_names
-        names = set(trainable(graph))
+        names = set(trainable(graph) if trained is None else trained)
         self.weights: dict[str, Tensor] = {}
         self._constants: dict[str, Tensor] = {"": None}
         for name, value in [*graph.weights.items(), *_constants(graph)]:
@@ -83,16 +84,25 @@ class TorchGraph:
             (self.weights if name in names else self._constants)[name] = tensor
 
     def __call__(
-        self, feeds: Mapping[str, Tensor], names: Sequence[str] | None = None
+        self,
+        feeds: Mapping[str, Tensor],
+        names: Sequence[str] | None = None,
+        weights: Mapping[str, Tensor] | None = None,
     ) -> list[Tensor]:
-        """Return the outputs, or the tensors ``names``, (samples, ...), with their gradients."""
+        """Return the outputs, or the tensors ``names``, (samples, ...), with their gradients.
+
+        ``weights``, if given, are taken instead of its own: of what they were computed from.
+        """
         outputs = list(self._outputs if names is None else names)
-        run = self._torch.func.vmap(lambda sample: self._run_sample(sample, outputs))
+        constants = {**self._constants, **self.weights, **(weights or {})}
+        run = self._torch.func.vmap(lambda sample: self._run_sample(constants, sample, outputs))
         results: list[Tensor] = run(dict(feeds))
         return results
 
-    def _run_sample(self, feeds: Mapping[str, Tensor], outputs: list[str]) -> list[Tensor]:
-        tensors = {**self._constants, **self.weights, **feeds}
+    def _run_sample(
+        self, constants: Mapping[str, Tensor], feeds: Mapping[str, Tensor], outputs: list[str]
+    ) -> list[Tensor]:
+        tensors = {**constants, **feeds}
         for node in self._nodes:
             tensors.update(zip(node.outputs, node.run(self._torch, tensors), strict=False))
         return [tensors[name] for name in outputs]
@@ -119,3 +129,15 @@ def _constants(graph: Graph) -> list[tuple[str, Array]]:
         for node in graph.nodes
         if node.op_type == "Constant"
     ]
+
+
+def with_weights(model: ModelProto, weights: dict[str, Array]) -> ModelProto:
+    """Return a copy with other values in some initializers, of their types, the rest as it is."""
+    changed = ModelProto()
+    changed.CopyFrom(model)
+    for tensor in changed.graph.initializer:
+        if tensor.name in weights:
+            kind = helper.tensor_dtype_to_np_dtype(tensor.data_type)
+            value = np.ascontiguousarray(weights[tensor.name], dtype=kind)
+            tensor.CopyFrom(numpy_helper.from_array(value, tensor.name))
+    return changed

@@ -10,10 +10,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ...core.diagnostics import option
-from ...core.errors import ModelError
-from ...core.types import Array
-from .torch_layers import Attrs, Operator, Tensor, Torch
+from ..errors import ModelError
+from ..types import Array
+from .torch_layers import UNTRAINED, Attrs, Operator, Tensor, Torch
 
 
 def _reshape(torch: Torch, attrs: Attrs, x: Tensor, shape: Tensor) -> Tensor:
@@ -172,8 +171,7 @@ def _source_positions(attrs: Attrs, at: Array, length: int, size: int, factor: f
         return at * 0.0
     if mode not in ("half_pixel", "pytorch_half_pixel"):
         raise ModelError(
-            f"distillation cannot go through a Resize with the coordinates {mode}",
-            f"recover by least squares instead ({option('recover', 'least-squares')})",
+            f"training cannot go through a Resize with the coordinates {mode}", UNTRAINED
         )
     return (at + 0.5) / factor - 0.5
 

@@ -15,6 +15,7 @@ Tensor = Any
 Attrs = Mapping[str, Any]
 Operator = Callable[..., Any]
 
+UNTRAINED = "leave the training out"  # what to do where an operator is in its way
 _OUTSIDE = -math.inf  # what a maximum never takes
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from onnx import ModelProto
 
-from ...core.graphs.graph import Graph, attributes
+from ..graphs.graph import Graph, attributes
 from .torch_layers import Tensor
 
 _SCORES = ("Gemm", "MatMul", "Add")
@@ -47,19 +47,30 @@ def _compared_tensor(graph: Graph, name: str) -> ComparedTensor:
 
 
 def loss(
-    compared: Sequence[ComparedTensor], teacher: Sequence[Tensor], student: Sequence[Tensor]
+    compared: Sequence[ComparedTensor],
+    teacher: Sequence[Tensor],
+    student: Sequence[Tensor],
+    *,
+    centred: bool = True,
 ) -> Tensor:
-    """Return the loss summed over the outputs; tensors are (samples, 1, ...)."""
+    """Return the loss summed over the outputs; tensors are (samples, 1, ...).
+
+    What is added to all scores of a sample counts only if they are not to be ``centred``.
+    """
     pairs = zip(compared, teacher, student, strict=True)
-    return sum(_score_loss(a, b) if tensor.classes else _value_loss(a, b) for tensor, a, b in pairs)
+    return sum(
+        _score_loss(a, b, centred=centred) if tensor.classes else value_loss(a, b)
+        for tensor, a, b in pairs
+    )
 
 
-def _score_loss(teacher: Tensor, student: Tensor) -> Tensor:
-    # only differences between scores of one sample mean anything
-    a, b = (scores - scores.mean(-1, keepdim=True) for scores in (teacher, student))
-    p, q = a.log_softmax(-1), b.log_softmax(-1)
-    return _value_loss(a, b) + (p.exp() * (p - q)).sum(-1).mean()
+def _score_loss(teacher: Tensor, student: Tensor, *, centred: bool) -> Tensor:
+    p, q = teacher.log_softmax(-1), student.log_softmax(-1)
+    if centred:
+        teacher, student = (each - each.mean(-1, keepdim=True) for each in (teacher, student))
+    return value_loss(teacher, student) + (p.exp() * (p - q)).sum(-1).mean()
 
 
-def _value_loss(teacher: Tensor, student: Tensor) -> Tensor:
+def value_loss(teacher: Tensor, student: Tensor) -> Tensor:
+    """Return the squared error over the variance of the teacher's values."""
     return (student - teacher).square().mean() / (teacher.var(correction=0) + _SMALL)

@@ -1,0 +1,148 @@
+"""A quantized model in torch gives what ONNX Runtime gives, and training makes it better."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import ModelProto
+
+from commands import Run
+from graphs import Samples, Weights, model_of, random_feeds
+from rockpress.calibration_data.bundled import CALIBRATION, DEMO_PREPROCESS, MODEL, sample_path
+from rockpress.core.graphs.graph import Graph
+from rockpress.core.session import Session
+from rockpress.core.similarity import sqnr_db
+from rockpress.core.training.schedule import Schedule
+from rockpress.core.training.torch_graph import TorchGraph
+from rockpress.core.types import Array
+from rockpress.quantize.quantize import QuantizeResult, quantize
+from rockpress.quantize.rendering.plan import read_plan
+
+pytestmark = pytest.mark.torch
+
+NET = """(float[1,3,8,8] x) => (float[1,5] y) {
+    a = Conv <pads = [1,1,1,1]> (x, w1, b1)
+    b = Relu (a)
+    c = Conv <group = 8, pads = [1,1,1,1]> (b, w2, b2)
+    d = Add (b, c)
+    e = Conv (d, w3, b3)
+    f = GlobalAveragePool (e)
+    g = Flatten (f)
+    y = Gemm (g, w4, b4) }"""
+WEIGHTS: Weights = {
+    **{"w1": (8, 3, 3, 3), "b1": (8,), "w2": (8, 1, 3, 3), "b2": (8,)},
+    **{"w3": (6, 8, 1, 1), "b3": (6,), "w4": (6, 5), "b4": (5,)},
+}
+FLOAT = model_of(NET, WEIGHTS)
+LEARNT, UNSEEN, OTHERS = (
+    random_feeds(FLOAT, count, seed) for count, seed in ((64, 1), (24, 2), (64, 3))
+)
+
+
+def quantized(folder: Path, scheme: str, steps: int, held_out: Samples = UNSEEN) -> QuantizeResult:
+    schedule = Schedule(steps, math.inf) if steps else None
+    paths = folder / f"{steps}.onnx", folder / f"{steps}.plan.toml"
+    return quantize(
+        FLOAT, *paths, LEARNT, held_out, scheme=scheme, method="min-max", schedule=schedule
+    )
+
+
+def outputs(model: ModelProto | Path, feeds: Samples) -> list[Array]:
+    return Session(model, optimise=False).stacked(feeds)
+
+
+@pytest.mark.parametrize("scheme", ["w8a8", "w4a16"])
+def test_a_quantized_graph_in_torch(scheme: str, tmp_path: Path) -> None:
+    import torch
+
+    model = onnx.load(str(quantized(tmp_path, scheme, 0).path))
+    feeds = {"x": torch.from_numpy(np.stack([each["x"] for each in OTHERS]))}
+    (values,) = TorchGraph(model, [])(feeds)
+    wanted = outputs(model, OTHERS)
+    # a value at the border of two steps may differ
+    assert sqnr_db(wanted, [values.flatten(0, 1).numpy()]) > 45
+
+
+def test_training_makes_weights_of_four_bits_better(tmp_path: Path) -> None:
+    plain, trained = (quantized(tmp_path, "w4a16", steps) for steps in (0, 60))
+    assert plain.training is None
+    figure = trained.training
+    assert figure is not None
+    assert figure.kept
+    assert figure.loss_after < figure.loss_before
+    assert figure.sqnr_before == pytest.approx(trained.plan.candidates["min-max"])
+    assert figure.sqnr_after > figure.sqnr_before
+    assert (figure.steps, figure.samples, figure.held_out) == (60, 64, 24)
+    reference = outputs(FLOAT, OTHERS)
+    before, after = (sqnr_db(reference, outputs(each.path, OTHERS)) for each in (plain, trained))
+    assert after > before + 0.5
+    sources = {entry.source for entry in read_plan(trained.plan_path).weights.values()}
+    assert sources == {"min-max, trained"}
+
+
+def test_trained_weights_of_four_bits_are_on_the_grid_that_the_toolkit_finds(
+    tmp_path: Path,
+) -> None:
+    graph = Graph(onnx.load(str(quantized(tmp_path, "w4a16", 30).path)))
+    layers = [node for node in graph.nodes if node.op_type in ("Conv", "Gemm")]
+    for node in layers:
+        weight = graph.weights[node.input[1]]
+        rows = weight.reshape(len(weight), -1) if node.op_type == "Conv" else weight.T
+        if weight.shape[1:] == (1, 3, 3):
+            continue  # in float
+        steps = rows / (np.abs(rows).max(axis=1, keepdims=True) / 7)
+        assert np.allclose(steps, steps.round(), atol=1e-4)
+
+
+def test_trained_int8_is_qdq_of_the_same_form(tmp_path: Path) -> None:
+    plain, trained = (quantized(tmp_path, "w8a8", steps) for steps in (0, 20))
+    before, after = (Graph(onnx.load(str(each.path))) for each in (plain, trained))
+    assert [node.op_type for node in before.nodes] == [node.op_type for node in after.nodes]
+    for name, value in before.weights.items():
+        assert after.weights[name].dtype == value.dtype
+        if value.dtype == np.int8:
+            assert np.abs(after.weights[name].astype(int)).max() <= 128
+    scales = [name for name in before.weights if name.endswith(("x.scale", "x.zero_point"))]
+    assert scales
+    for name in scales:  # activations stay as the plan has them
+        assert np.array_equal(before.weights[name], after.weights[name])
+
+
+def test_what_is_no_better_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rockpress.quantize.training import quantized_training
+
+    monkeypatch.setattr(quantized_training, "_PLAIN_RATE", 1e-12)
+    monkeypatch.setattr(quantized_training, "_SCALE_RATE", 1e-12)
+    monkeypatch.setattr(quantized_training, "_STEP_RATE", 1e-12)
+    plain, trained = (quantized(tmp_path, "w8a8", steps) for steps in (0, 3))
+    assert trained.training is not None
+    assert not trained.training.kept
+    assert plain.path.read_bytes() == trained.path.read_bytes()
+    assert plain.plan_path.read_bytes() == trained.plan_path.read_bytes()
+
+
+def test_the_seed_decides_the_result(tmp_path: Path) -> None:
+    files = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        files.append(quantized(tmp_path / name, "w4a16", 10).path.read_bytes())
+    assert files[0] == files[1]
+
+
+def test_quantize_trains(rockpress: Run, tmp_path: Path) -> None:
+    how = ["--mean", str(DEMO_PREPROCESS.mean[0]), "--std", str(DEMO_PREPROCESS.std[0])]
+    calib = ["--calib", sample_path(CALIBRATION), "--calib-count", "48", *how]
+    output = tmp_path / "o.onnx"
+    more = ["-o", output, "--scheme", "w4a16", "--target", "rk3576"]
+    more += ["--json", "--train", "distill", "--train-steps", "6", "--train-time", "off"]
+    code, out, err = rockpress("quantize", sample_path(MODEL), *calib, *more)
+    assert code == 0, err
+    found = json.loads(out)["training"]
+    assert found["steps"] == 6
+    assert "training-few-samples" in err
+    assert ("training-not-kept" in err) != found["kept"]
