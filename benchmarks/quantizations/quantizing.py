@@ -109,10 +109,17 @@ def _command(
     job = {
         "tool": method.tool,
         "model": str(file),
-        "input": "x",
+        "input": _input_of(file),
         "dataset": listing,
         "count": samples.count,
         "output": str(output),
     }
     (folder / "job.json").write_text(json.dumps(job))
     return [str(setup.peer), str(_HERE / "peer_child.py"), "job.json"]
+
+
+def _input_of(file: Path) -> str:
+    import onnx
+
+    name: str = onnx.load(file, load_external_data=False).graph.input[0].name
+    return name

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..conversions.models import MODELS
+from ..conversions.more_models import MORE
 from ..conversions.packages import model_file
 from .detector import DETECTOR, ended_at_raw_heads
 from .methods import YOLO, Cell
@@ -22,7 +23,7 @@ from .samples import SampleSet, sample_set
 
 Array = NDArray[Any]
 
-SHAPES = {described.name: described.inputs[0].shape for described in (*MODELS, DETECTOR)}
+_DESCRIBED = {described.name: described for described in (*MODELS, *MORE, DETECTOR)}
 _HERE = Path(__file__).resolve().parent
 _CHILD = _HERE.parent.parent / "convert" / "toolkit" / "child.py"
 _ANSI = re.compile(r"\x1b\[[\d;]*m")
@@ -52,10 +53,10 @@ def fixed_model(name: str, work: Path) -> Path:
 
     path = (work / "fixed" / f"{name}.onnx").resolve()
     if not path.is_file():
-        described = next(model for model in (*MODELS, DETECTOR) if model.name == name)
+        described = _DESCRIBED[name]
         model = onnx.load(model_file(described, work))
         shape = model.graph.input[0].type.tensor_type.shape
-        for dim, size in zip(shape.dim, SHAPES[name], strict=True):
+        for dim, size in zip(shape.dim, described.inputs[0].shape, strict=True):
             dim.dim_value = size
         if name == YOLO:
             model = ended_at_raw_heads(model)

@@ -52,8 +52,15 @@ class SampleSet:
 
 def sample_set(model: str, role: str, count: int, work: Path) -> SampleSet:
     """Return the samples of a model for calib or test, made below ``work`` if not there yet."""
-    folder = work / "samples" / f"{model}-{role}-{count}"
+    folder = sample_folder(model, role, count, work)
+    if folder.is_dir():
+        return SampleSet(folder, count)
     return kept_samples(folder, count, _makers(work)[model](role, count))
+
+
+def sample_folder(model: str, role: str, count: int, work: Path) -> Path:
+    """Return where the samples of a model lie."""
+    return work / "samples" / f"{model}-{role}-{count}"
 
 
 def kept_samples(folder: Path, count: int, samples: Iterator[Sample]) -> SampleSet:

@@ -43,14 +43,14 @@ def characters_right(read: Sequence[str], written: Sequence[str]) -> float:
         (text.replace(" ", ""), truth.replace(" ", ""))
         for text, truth in zip(read, written, strict=True)
     ]
-    edits = sum(_edits(text, truth) for text, truth in pairs)
-    return max(0.0, 1 - edits / sum(len(truth) for _, truth in pairs))
+    total = sum(edits(text, truth) for text, truth in pairs)
+    return max(0.0, 1 - total / sum(len(truth) for _, truth in pairs))
 
 
-def _edits(text: str, other: str) -> int:
+def edits(text: str, other: str) -> int:
     """Return Levenshtein's distance: insertions, deletions and replacements.
 
-    >>> _edits("kitten", "sitting")
+    >>> edits("kitten", "sitting")
     3
     """
     row = list(range(len(other) + 1))
