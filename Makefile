@@ -21,6 +21,8 @@ TORCH_CPU_HASH := sha256:6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa
 AXE_VERSION := 4.14.1
 AXE_HASH := e6b0ce02b84d892e2e33e403485e7f3d6c29e2be6df65daf44d89ba564139745
 AXE := $(VENV)/axe-core/axe-$(AXE_VERSION).min.js
+# A board of 64-bit ARM that qemu plays, with the toolkit for boards.
+QEMU_BOARD := $(VENV)/qemu-board
 # The top folders alone: what is inside comes with them.
 ROOMS := $(patsubst %/__init__.py,%,$(wildcard */__init__.py))
 # More arguments for pytest: make test ARGS="-k size"
@@ -41,7 +43,7 @@ USE_PIPS_LINKS = links=$$($(RUN) -m pip config list | sed -nE "s/^[a-z:]+[.]find
 TRIM = rm -rf "$(1)"/lib/python3*/site-packages/onnx/backend/test/data
 INSTALL_ROCKPRESS = $(UV) pip install --quiet --python $(1) --no-deps --no-build-isolation --editable .
 
-.PHONY: help setup demo test quick fuzz soak test-torch browser test-browser picture coverage test-wheel lint typecheck bench docs site lock wheel release image clean
+.PHONY: help setup demo test quick fuzz soak test-torch browser test-browser qemu-board test-qemu picture coverage test-wheel lint typecheck bench docs site lock wheel release image clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -61,7 +63,7 @@ test: setup ## run the tests (ARGS="-k size" for some of them)
 	$(RUN) -m pytest $(PARALLEL) $(ARGS)
 
 # -m of the command line replaces that of pyproject.toml, so it has to say all of it.
-QUICK := -m "not toolkit and not soak and not torch and not browser"
+QUICK := -m "not toolkit and not soak and not torch and not browser and not qemu"
 quick: setup ## run the tests that take seconds (ARGS, as for test)
 	$(RUN) -m pytest $(PARALLEL) $(QUICK) $(ARGS)
 
@@ -71,8 +73,10 @@ TIME := 600
 fuzz: setup ## change inputs at random for a while (TIME=600)
 	ROCKPRESS_FUZZ_SECONDS=$(TIME) $(RUN) -m pytest -s tests/hostile/test_fuzz.py -k for_long $(ARGS)
 
-soak: setup ## run the tests that take many minutes
-	$(RUN) -m pytest -m soak $(ARGS)
+soak: export ROCKPRESS_QEMU_BOARD := $(QEMU_BOARD)
+soak: setup ## run the tests that take many minutes, and those of test-qemu where it can
+	-$(MAKE) qemu-board
+	$(RUN) -m pytest -m "soak or qemu" $(ARGS)
 
 test-torch: $(TORCH_VENV)/.stamp ## run the tests that need PyTorch, in an environment of their own
 	$(TORCH_VENV)/bin/python -m pytest -m torch $(ARGS)
@@ -83,6 +87,12 @@ browser: $(AXE) ## install the browser of make test-browser
 test-browser: export ROCKPRESS_AXE := $(AXE)
 test-browser: setup browser ## look at the HTML report in a real browser
 	$(RUN) -m pytest -m browser tests/report $(ARGS)
+
+qemu-board: $(QEMU_BOARD)/.stamp ## install the board of make test-qemu
+
+test-qemu: export ROCKPRESS_QEMU_BOARD := $(QEMU_BOARD)
+test-qemu: setup qemu-board ## run what runs on a board, with the toolkit for boards, under qemu
+	$(RUN) -m pytest -m qemu tests/board $(ARGS)
 
 picture: demo browser ## write the pictures of the report in the README anew
 	$(RUN) docs/report_picture.py build/demo/report.html
@@ -116,11 +126,11 @@ typecheck: setup ## check the types
 	ln -s $(addprefix ../../,$(wildcard *.py) py.typed $(ROOMS)) .typing/rockpress/
 	$(BIN)/mypy -p rockpress -p tests -p benchmarks
 
-# All of it takes hours: benchmarks/conversion.py, pruning.py, quantization.py and yolo.py without
-# --quick.
+# All of it takes hours: benchmarks/conversion.py, pruning.py, quantization.py, retention.py,
+# tune.py and yolo.py without --quick.
 bench: setup ## run the benchmarks
 	for script in benchmarks/*.py; do \
-	  case "$$script" in */conversion.py|*/quantization.py|*/pruning.py|*/yolo.py) quick=--quick;; *) quick=;; esac; \
+	  case "$$script" in */conversion.py|*/quantization.py|*/pruning.py|*/retention.py|*/tune.py|*/yolo.py) quick=--quick;; *) quick=;; esac; \
 	  echo "== $$script $$quick" && $(RUN) "$$script" $$quick || exit; done
 
 docs: setup ## check that the documentation says what is true
@@ -142,6 +152,8 @@ lock: | $(UV) ## write the hashed requirements anew from pyproject.toml
 	$(COMPILE) --universal --upgrade --constraint requirements-dev.txt pyproject.toml \
 	  --output-file requirements.txt && \
 	$(COMPILE) --universal --group dev --output-file requirements-dev.txt && \
+	sed -nE 's/^rknn-toolkit2(==[0-9.]+).*/rknn-toolkit-lite2\1\npillow/p' requirements.txt | \
+	$(COMPILE) --no-config --universal --no-annotate --upgrade - --output-file requirements-board.txt && \
 	$(UV) pip compile --quiet --resolution lowest-direct --python-version 3.10 --no-python-downloads \
 	  --no-header --no-annotate pyproject.toml | \
 	$(COMPILE) --upgrade --no-annotate --group test - --output-file requirements-lowest.txt && \
@@ -190,6 +202,9 @@ $(AXE): | $(UV)
 	archive="$$folder/$$(cat "$$folder/name")" && \
 	echo "$(AXE_HASH)  $$archive" | sha256sum --check --quiet && \
 	tar --extract --gzip --to-stdout --file "$$archive" package/axe.min.js > $@
+
+$(QEMU_BOARD)/.stamp: .ci/install-qemu-board requirements-board.txt | $(UV)
+	@$(USE_PIPS_INDEX); UV=$(UV) .ci/install-qemu-board $(QEMU_BOARD)
 
 $(VENV)/.run-time: $(RUN_TIME) pyproject.toml | $(UV)
 	@$(USE_PIPS_INDEX); \

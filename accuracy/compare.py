@@ -11,6 +11,7 @@ import numpy as np
 from ..calibration_data.sources.labels import Labels
 from ..core.errors import ModelError, SamplesError
 from ..core.graphs.output_parts import OutputPart
+from ..core.proportion import Interval
 from ..core.results.differences import Difference
 from ..core.results.part_figures import PartFigure, worst_part
 from ..core.results.predictions import Prediction
@@ -23,7 +24,6 @@ from .metrics.metric_table import BoundMetric, bind_metric
 from .prediction_difference import difference_of
 
 if TYPE_CHECKING:
-    from .confidence.proportions import Interval
     from .retention import Retention
 
 # so many of the worst are described
@@ -104,7 +104,7 @@ def compare(
     base = metric.measure(first, labels)
     measured = base, base if itself else metric.measure(predictions[1], labels)
     retained, intervals = retention_and_intervals(
-        *measured, lower_is_better=metric.lower_is_better, seed=seed
+        *measured, lower_is_better=metric.lower_is_better, perfect=metric.perfect, seed=seed
     )
     pairs = pairs_of(*measured)
     changes = changes_of(metric, measured, predictions, labels)

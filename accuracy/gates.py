@@ -60,9 +60,14 @@ def standing_gates(parts: Sequence[PartFigure]) -> tuple[GateFigure, ...]:
 
 
 def min_retention_gate(
-    result: Retention | None, limit: float, confidence: Confidence = "point"
+    result: Retention | None,
+    limit: float,
+    confidence: Confidence = "point",
+    kind: str | None = None,
 ) -> GateFigure:
     """Judge retention >= limit: its point estimate, or the interval's lower end for ``lower``.
+
+    ``kind`` is board where that is what the result ran on.
 
     Raises OptionError when there is no retention to compare (no labelled samples, or a baseline
     that scores nothing), so that a gate never passes unchecked.
@@ -82,7 +87,7 @@ def min_retention_gate(
             f"ratio (the difference is {result.difference:+.4g})",
             f"check that labels and model belong together, or use another {option('metric')}",
         )
-    return GateFigure(name, limit, value, value >= limit, "low" if is_lower else None)
+    return GateFigure(name, limit, value, value >= limit, "low" if is_lower else None, kind)
 
 
 def max_latency_gate(

@@ -79,21 +79,22 @@ def _of_map(first: PredictedMap, second: PredictedMap) -> Difference:
     if first.pixels.shape != second.pixels.shape:
         raise _incomparable(f"maps of {first.pixels.shape} and {second.pixels.shape} pixels")
     inside = (first.pixels != OUTSIDE) & (second.pixels != OUTSIDE)
-    one, other = (np.asarray(each.pixels, np.int64)[inside] for each in (first, second))
-    counts = pixel_counts(one[np.newaxis], other[np.newaxis], OUTSIDE)
+    before, after = (np.asarray(each.pixels, np.int64)[inside] for each in (first, second))
+    counts = pixel_counts(before[np.newaxis], after[np.newaxis], OUTSIDE)
     iou = float(mean_iou(counts.T.reshape(1, -1).astype(np.float64))[0])
-    share = float(np.mean(one != other)) if one.size else 0.0
+    share = float(np.mean(before != after)) if before.size else 0.0
     text = f"{share:.1%} of the pixels, mean IoU {iou:.3f}"
     return Difference(share >= _SAME_PIXELS, text, "mean IoU", iou)
 
 
 def _of_speech(first: PredictedSpeech, second: PredictedSpeech) -> Difference:
-    one, other = (np.array(each.probabilities) for each in (first, second))
-    if one.shape != other.shape:
-        raise _incomparable(f"{len(one)} and {len(other)} frames")
-    other_side = (one >= first.threshold) != (other >= second.threshold)
-    text = f"{int(other_side.sum())} of {len(one)} frames on the other side"
-    return Difference(bool(other_side.any()), text, "same frames", 1 - float(other_side.mean()))
+    before, after = (np.array(each.probabilities) for each in (first, second))
+    frames = len(before)
+    if len(after) != frames:
+        raise _incomparable(f"{frames} and {len(after)} frames")
+    crossed = (before >= first.threshold) != (after >= second.threshold)
+    text = f"{int(crossed.sum())} of {frames} frames on the other side"
+    return Difference(bool(crossed.any()), text, "same frames", 1 - float(crossed.mean()))
 
 
 def _of_numbers(first: PredictedNumbers, second: PredictedNumbers) -> Difference:
@@ -105,16 +106,19 @@ def _of_outputs(first: PredictedOutputs, second: PredictedOutputs) -> Difference
 
 
 def _of_vectors(first: Iterable[Array], second: Iterable[Array]) -> Difference:
-    one, other = ([np.ravel(each).astype(np.float64) for each in both] for both in (first, second))
-    sizes = [[len(each) for each in both] for both in (one, other)]
-    if sizes[0] != sizes[1]:
-        raise _incomparable(f"outputs of {sizes[0]} and {sizes[1]} numbers")
-    cosine = min(map(_cosine, one, other), default=1.0)
-    largest = max(
-        (float(np.abs(a - b).max(initial=0)) for a, b in zip(one, other, strict=True)), default=0.0
-    )
+    before, after = (list(map(_flat, outputs)) for outputs in (first, second))
+    lengths = [list(map(len, vectors)) for vectors in (before, after)]
+    if lengths[0] != lengths[1]:
+        raise _incomparable(f"outputs of {lengths[0]} and {lengths[1]} numbers")
+    pairs = list(zip(before, after, strict=True))
+    cosine = min((_cosine(*pair) for pair in pairs), default=1.0)
+    largest = max((float(np.abs(a - b).max(initial=0)) for a, b in pairs), default=0.0)
     text = f"cosine {cosine:.4f}, at most {largest:.4g} off"
     return Difference(not cosine >= _SAME_COSINE, text, "cosine", cosine)
+
+
+def _flat(output: Array) -> Array:
+    return np.ravel(output).astype(np.float64)
 
 
 def _cosine(first: Array, second: Array) -> float:

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
 
 from ..core.errors import OptionError, SamplesError
-from .confidence.proportions import (
-    Interval,
-    Pairs,
-    difference_interval,
-    proportion_interval,
-    ratio_interval,
-)
+from ..core.percents import limit_percent, percent_range, percent_text
+from ..core.proportion import Interval, proportion_interval, samples_for
+from .confidence.proportions import Pairs, difference_interval, ratio_interval
 from .confidence.resampling import resampled_values
+from .confidence.unseen import (
+    Ends,
+    alike_samples,
+    widened_difference,
+    widened_metric,
+    widened_ratio,
+)
 from .metrics.measurement import Measurement, Scores, Sums
+
+# a number of samples that somebody may have: so many, or so many times what is there
+_USUAL, _TIMES = 1000, 10
+_TOO_CLOSE = "it is too close to the limit for any usual number"
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,7 @@ class Retention:
 
     The three are None when the ratio has no meaning, because its denominator is not positive;
     ``difference`` (candidate - baseline) is always there, with the ends of its own interval.
+    ``alike`` is how many samples could have shown a difference, where none does; else 0.
     """
 
     value: float | None
@@ -35,6 +43,7 @@ class Retention:
     difference: float
     difference_low: float | None = None
     difference_high: float | None = None
+    alike: int = 0
 
 
 def retention_and_intervals(
@@ -42,6 +51,7 @@ def retention_and_intervals(
     cand: Measurement,
     *,
     lower_is_better: bool = False,
+    perfect: float | None = None,
     seed: int = 0,
     confidence: float = 0.95,
 ) -> tuple[Retention, tuple[Interval | None, Interval | None]]:
@@ -51,7 +61,10 @@ def retention_and_intervals(
     bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13): samples
     are drawn with replacement, a sample always with what both models made of it. Resamples whose
     denominator is not positive are left out. Scores that are only right or wrong have an interval
-    in closed form instead (``ratio_interval``), which also holds where few samples differ.
+    in closed form instead (``ratio_interval``), which also holds where few samples differ. Where
+    none does, of whatever metric, the intervals are those of what so many samples may not have
+    shown (``widened_ratio``). None reaches further than a ``perfect`` value of the metric does; of
+    scores that are right or wrong that is 1.
 
     Raises SamplesError for scores of different or no length, or a metric that is not finite.
 
@@ -70,18 +83,50 @@ def retention_and_intervals(
     pairs = pairs_of(base, cand)
     if pairs is not None:
         ratio: Interval | None = _ratio_of(pairs, lower_is_better, z)
-        difference: tuple[float | None, float | None] = difference_interval(pairs, z)
-        count = pairs.samples
+        difference: Ends = difference_interval(pairs, z)
         own: tuple[Interval | None, Interval | None] = (
-            proportion_interval(base.value, count, z),
-            proportion_interval(cand.value, count, z),
+            proportion_interval(base.value, pairs.samples, z),
+            proportion_interval(cand.value, pairs.samples, z),
         )
+        seen: Ends = difference if pairs.first + pairs.second else (0.0, 0.0)
     else:
         first, second = resampled_values([base, cand], seed)
         ratio = _resampled_ratio(first, second, lower_is_better, confidence)
-        difference = _percentiles(second - first, confidence) or (None, None)
-        own = _corrected(first, base.value, z), _corrected(second, cand.value, z)
-    return _retention(base, cand, lower_is_better, ratio, difference), own
+        seen = difference = _percentiles(second - first, confidence) or (None, None)
+        own = _own(base, first, z), _own(cand, second, z)
+    result = _retention(base, cand, lower_is_better, ratio, difference)
+    alike = alike_samples(base, cand, seen, lower_is_better)
+    if alike:
+        result = _widened(result, base.value, alike, z)
+    highest = None if lower_is_better else (perfect if pairs is None else 1.0)
+    return (result if highest is None else _clipped(result, base.value, highest)), own
+
+
+def _clipped(result: Retention, baseline: float, highest: float) -> Retention:
+    """Return the same with upper ends that a model as good as can be has, at this baseline.
+
+    A candidate that is no better than the baseline loses nothing by it.
+    """
+    high, gain = result.high, result.difference_high
+    if result.low is not None and high is not None:
+        high = min(high, max(result.low, highest / baseline))
+    if result.difference_low is not None and gain is not None:
+        gain = min(gain, max(result.difference_low, highest - baseline))
+    return replace(result, high=high, difference_high=gain)
+
+
+def _widened(result: Retention, baseline: float, alike: int, z: float) -> Retention:
+    """Return the same with the intervals of samples of which none differs."""
+    low, high = None, None
+    if result.value is not None:
+        low, high = widened_ratio(result.value, alike, z)
+    ends = widened_difference(baseline, result.difference, alike, z)
+    return Retention(result.value, low, high, result.samples, result.difference, *ends, alike)
+
+
+def _own(measured: Measurement, values: Scores, z: float) -> Interval | None:
+    ends = _corrected(values, measured.value, z)
+    return widened_metric(measured.value, ends, len(measured.scores), z)
 
 
 def _retention(
@@ -89,7 +134,7 @@ def _retention(
     cand: Measurement,
     lower_is_better: bool,
     ratio: Interval | None,
-    difference: tuple[float | None, float | None],
+    difference: Ends,
 ) -> Retention:
     gain = 0.0 if cand.value == base.value else cand.value - base.value
     above, below = (base, cand) if lower_is_better else (cand, base)
@@ -113,44 +158,60 @@ def pairs_of(baseline: Measurement, candidate: Measurement) -> Pairs | None:
     )
 
 
-def too_few_samples(result: Retention, limit: float) -> str | None:
-    """Return a sentence when these samples cannot tell on which side of ``limit`` the retention is.
+@dataclass(frozen=True)
+class TooFew:
+    """Why these samples cannot tell, and the limit nearest to the one asked for that they can.
 
-    That is when the limit lies inside the interval. Where not one sample's score differs, the
-    bootstrap sees no spread; then at most 3/N of the samples do differ, with 95 % confidence (the
-    rule of three: Hanley and Lippman-Hand, JAMA 249, 1983), and that bound is used. The number that would do supposes that what
-    was seen holds on, and that the interval narrows with the root of the number.
+    ``limit`` is None where a number of samples is named that would do.
+    """
 
-    >>> print(too_few_samples(Retention(0.985, 0.975, 0.993, 500, -0.014), 0.98))
-    500 samples are too few to tell 0.985 from the limit 0.98: the interval is 0.975 to 0.993; about 2000 would do
+    text: str
+    limit: float | None = None
+
+
+def too_few_samples(result: Retention, limit: float) -> TooFew | None:
+    """Return why these samples cannot tell on which side of ``limit`` the retention is, or None.
+
+    That is when the limit lies inside the interval, or is its upper end. The number that would do supposes that what was
+    seen holds on, and that the interval narrows with the root of the number, or with the number
+    itself where no sample differs. One that nobody has is not named: then the limit is what can be
+    changed.
+
+    >>> print(too_few_samples(Retention(0.985, 0.975, 0.993, 500, -0.014), 0.98).text)
+    500 samples cannot tell 98.5% from the limit 98%: the interval is 97.5 to 99.3%; about 2000 would do
+    >>> near = too_few_samples(Retention(0.982, 0.964, 0.996, 80, -0.018), 0.98)
+    >>> print(near.text, near.limit)
+    80 samples cannot tell 98.2% from the limit 98%: the interval is 96.4 to 99.6%; it is too close to the limit for any usual number 0.96
     >>> too_few_samples(Retention(0.985, 0.983, 0.987, 50000, -0.014), 0.98)
     """  # noqa: E501
     if result.value is None or result.low is None or result.high is None:
         return None
-    low, certain = result.low, result.low == result.high == 1
-    if certain:
-        low = max(0.0, 1 - 3 / result.samples)
-    if not low < limit < result.high:
+    if not result.low < limit <= result.high:
         return None
-    enough = _enough(result.value, low, result.high, result.samples, limit)
-    if certain:
-        enough = _about(3 / (1 - limit))
-    return (
-        f"{_samples(result.samples)} too few to tell {result.value:.3f} from the limit "
-        f"{limit:g}: the interval is {low:.3f} to {result.high:.3f}; {enough}"
+    needed = _needed(result, result.value, result.low, result.high, limit)
+    is_usual = needed <= max(_USUAL, _TIMES * result.samples)
+    samples = "1 sample" if result.samples == 1 else f"{result.samples} samples"
+    return TooFew(
+        f"{samples} cannot tell {percent_text(result.value, limit)} from "
+        f"the limit {limit_percent(limit)}: the interval is "
+        f"{percent_range(result.low, result.high)}; {_about(needed) if is_usual else _TOO_CLOSE}",
+        None if is_usual else _told(result.value, result.low, result.high, limit),
     )
 
 
-def _samples(count: int) -> str:
-    return "1 sample is" if count == 1 else f"{count} samples are"
-
-
-def _enough(value: float, low: float, high: float, samples: int, limit: float) -> str:
-    half = value - low if value > limit else high - value
+def _needed(result: Retention, value: float, low: float, high: float, limit: float) -> float:
     distance = abs(value - limit)
-    if distance < half / 100:  # ten thousand times as many would not do
-        return "they are too close for any number to tell"
-    return _about(samples * (half / distance) ** 2)
+    if not distance:
+        return math.inf
+    if result.alike and value == 1:
+        return samples_for(distance) * result.samples / result.alike
+    half = value - low if value > limit else high - value
+    return result.samples * (half / distance) ** 2
+
+
+def _told(value: float, low: float, high: float, limit: float) -> float:
+    """Return the limit in whole per cent that the interval holds, or that it misses."""
+    return math.floor(100 * low) / 100 if value >= limit else math.ceil(100 * high) / 100
 
 
 def _about(needed: float) -> str:

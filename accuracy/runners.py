@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -54,6 +54,7 @@ def run_onnxruntime(
     samples: SizedFeeds,
     *,
     optimise: bool = True,
+    keeps_scales: bool = False,
     progress: Progress = SILENT,
     activity: str = "evaluate",
 ) -> list[Array]:
@@ -61,27 +62,45 @@ def run_onnxruntime(
 
     One sample is fed at a time; an output's batch axis of 1 becomes the sample axis. Samples of a
     model with a larger batch are fed as whole batches.
-    ``optimise=False`` is for quantized models. Every sample is a step of ``activity``.
+    ``optimise=False`` is for quantized models; so is ``keeps_scales``, which is faster.
+    Every sample is a step of ``activity``.
     Raises SamplesError without samples or when the outputs would not fit into memory, ModelError
     when the model does not run or its outputs change their shape.
     """
-    session = Session(model, optimise=optimise)
+    session = Session(model, optimise=optimise, keeps_scales=keeps_scales)
+    fed = samples.grouped() if isinstance(samples, Samples) else samples
+    runs = (session.run(feeds) for feeds in fed)
+    collected = collect(runs, session.output_names, len(fed), progress, activity)
+    return sample_rows(collected, samples) if isinstance(samples, Samples) else collected
+
+
+def collect(
+    runs: Iterable[Sequence[Any]],
+    names: Sequence[str],
+    count: int,
+    progress: Progress = SILENT,
+    activity: str = "evaluate",
+) -> list[Array]:
+    """Return the outputs of ``count`` runs of a model, (count, ...) each, by ``names`` in order.
+
+    Every run is a step of ``activity``. Raises SamplesError where there is none or the outputs
+    would not fit into memory, ModelError when an output changes its shape.
+    """
     collected: list[Array] = []
     done = 0
-    fed = samples.grouped() if isinstance(samples, Samples) else samples
-    for feeds in fed:
-        rows = [without_batch(output) for output in session.run(feeds)]
+    for outputs in runs:
+        rows = [without_batch(output) for output in outputs]
         if not collected:
-            collected = _allocate(rows, len(fed))
-        for array, row, name in zip(collected, rows, session.output_names, strict=True):
+            collected = _allocate(rows, count)
+        for array, row, name in zip(collected, rows, names, strict=True):
             _store(array, row, done, name)
         done += 1
-        progress.step(activity, done, len(fed))
+        progress.step(activity, done, count)
     if not done:
         raise SamplesError(
             "there are no samples to run the model on", f"give some with {option('eval')}"
         )
-    return sample_rows(collected, samples) if isinstance(samples, Samples) else collected
+    return collected
 
 
 def sample_rows(outputs: list[Array], samples: Samples) -> list[Array]:

@@ -82,8 +82,8 @@ class Preprocess:
         ordered = _in_color(_three_axes(image), self.color)
         return in_size(ordered, self.resize, self.size, self.padding)
 
-    def normalised(self, pixels: Pixels) -> NDArray[np.float32]:
-        """Return float32 (pixel - mean) / std, (1, C, H, W) or (1, H, W, C), of uint8 (H, W, C)."""
+    def normalised(self, pixels: Pixels | NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return float32 (pixel - mean) / std, (1, C, H, W) or (1, H, W, C), of (H, W, C)."""
         mean = np.asarray(self.mean, dtype=np.float32)
         std = np.asarray(self.std, dtype=np.float32)
         scaled = (pixels.astype(np.float32) - mean) / std

@@ -124,6 +124,10 @@ class Samples:
         chosen = choose(len(self), count, seed, strata)
         return replace(self, indices=self.indices[chosen])
 
+    def first(self, count: int | None) -> Samples:
+        """Return the first ``count`` samples, all of them for None: those of a stream in a row."""
+        return replace(self, indices=self.indices[:count])
+
     def in_order_of(self, names: Sequence[str]) -> Samples:
         """Return the samples with their classes in the order of a model's names, where they fit."""
         source, labels = self.source, self.source.labels

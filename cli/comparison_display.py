@@ -56,4 +56,5 @@ def _show_tables(comparison: SideBySide) -> None:
     )
     layers = texts.layer_table(comparison, texts.SHOWN_LAYERS)
     if layers is not None:
+        print_lines([""])
         print_table(texts.layer_title(comparison), layers.headings, layers.rows)

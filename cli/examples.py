@@ -24,11 +24,21 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "check": (
         "rockpress check model.onnx model.rknn --eval labelled/ --min-retention 0.98",
         "rockpress check model.onnx int8.onnx --calib images/ --report check.html",
+        "rockpress check model.onnx model.rknn --eval labelled/ --board ssh://pi@orange",
     ),
     "predict": (
         "rockpress predict model.onnx images/ -o drawn/",
         "rockpress predict model.onnx images/ --against model.rknn -o drawn/",
         "rockpress predict model.onnx cat.jpg --top 3 --json",
+    ),
+    "bench": (
+        "rockpress bench build/rk3588/model.rknn --board ssh://orangepi@192.168.1.20",
+        "rockpress bench model.rknn --board ssh://board --layers --record board.json",
+        "rockpress bench model.rknn --board local --json",
+    ),
+    "tune": (
+        "rockpress tune rockpress.toml --time 30m",
+        "rockpress tune model.onnx --calib images/ --eval labelled/ --trials 24 --pick latency=5ms",
     ),
     "compare": (
         "rockpress compare release/report.json build/",
@@ -40,7 +50,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "rockpress inspect model.onnx --target rk3588 --top 5",
         "rockpress inspect build/rk3588/model.rknn",
     ),
-    "doctor": ("rockpress doctor", "rockpress doctor --self-test"),
+    "doctor": (
+        "rockpress doctor",
+        "rockpress doctor --self-test",
+        "rockpress doctor --board ssh://pi@orange",
+    ),
     "init": (
         "rockpress init model.onnx --calib images/ --eval labelled/",
         "rockpress init detector.onnx reader.onnx -o models --ci gitlab",

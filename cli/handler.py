@@ -9,8 +9,8 @@
 from __future__ import annotations
 
 import math
-import mmap
 import os
+import re
 import signal
 import sys
 import threading
@@ -22,18 +22,30 @@ from types import FrameType, TracebackType
 from ..core.errors import Interrupted, OutputError, RockpressError
 from ..core.unfinished import keep_new
 from ..report.text.escape import visible
+from .shared_words import (
+    is_shared,
+    leave_unsaid,
+    note_said,
+    share_hint,
+    shared_hint,
+    signal_came,
+    take_unsaid,
+    unsaid,
+    was_said,
+)
 from .shortages import odd_path_of, shortage_of
 from .stop_signals import STOPPING, stop_word
+from .word_colours import with_colour
 
 BUG = 3
 BROKEN_PIPE = 128 + signal.SIGPIPE
 _SECONDS_TO_END = 3
 _SECONDS_OF_CHILDREN = 0.5
 _SECONDS_TO_TRY_AGAIN = 0.05
+_SECONDS_TO_HEAR = 0.5  # of a signal, in the process that waits for this one
 _stopped_at = -math.inf
 _stopped_by: int | None = None
 _to_resume = ""
-_is_told: mmap.mmap | None = None
 
 
 def run(call: Callable[[], object], *, verbose: bool = False) -> int:
@@ -67,22 +79,24 @@ def _end(code: int) -> int:
     """Return the code; where it is a signal's, say so and end the children first."""
     if word := stop_word(code):
         _end_children()
-        if not (_is_told and _is_told[0]):
+        if code == 128 + signal.SIGINT and not _is_from_outside():
+            return code
+        if not was_said():
             _say(word)
-            if _to_resume:
-                _say(f"hint: {_to_resume}")
-        if _is_told:
-            _is_told[0] = 1
+            if hint := _to_resume or shared_hint():
+                _say(f"hint: {hint}")
+        note_said()
     return code
 
 
-def share_word() -> None:
-    """Let this process and those that it forks from now on say once how the command ended.
-
-    A command that has said so may still take so long to leave that it has to be killed.
-    """
-    global _is_told
-    _is_told = mmap.mmap(-1, 1)
+def _is_from_outside() -> bool:
+    """Whether a SIGINT was to the command: OpenBLAS raises one where it cannot start a thread."""
+    deadline = time.monotonic() + _SECONDS_TO_HEAR
+    while is_shared() and not signal_came():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 @contextmanager
@@ -90,11 +104,13 @@ def resumable(hint: str) -> Iterator[None]:
     """Give the hint that is shown when a signal stops what is within."""
     global _to_resume
     _to_resume = hint
+    share_hint(hint)
     try:
         yield
     finally:
         if _stopped_by is None:
             _to_resume = ""
+            share_hint("")
 
 
 def catch_signals() -> None:
@@ -165,7 +181,7 @@ def _drop_output() -> None:
 
 
 def _explain(error: RockpressError, verbose: bool) -> int:
-    _say(f"error: {_one_line(error.message)}")
+    _say(f"error: {_short(_one_line(error.message))}")
     if error.hint:
         _say(f"hint: {_one_line(error.hint)}")
     cause = error.__cause__ if verbose else None
@@ -192,6 +208,11 @@ def _named(error: BaseException) -> str:
 
 def _one_line(text: str) -> str:
     return visible(" ".join(text.splitlines()).strip())
+
+
+def _short(text: str) -> str:
+    """Return the text with what has no space and is long, such as a path, cut in its middle."""
+    return re.sub(r"\S{201,}", lambda word: f"{word[0][:80]}...{word[0][-117:]}", text)
 
 
 def _innermost_line(trace: TracebackType | None) -> str:
@@ -254,10 +275,18 @@ def _end_children() -> None:
 
 def _say(line: str) -> None:
     # A closed stderr must not hide the exit code.
-    if sys.stderr is None or sys.stderr.closed:
+    if sys.stderr is None or sys.stderr.closed or unsaid():
+        leave_unsaid(line)
         return
     try:
-        print(line, file=sys.stderr, flush=True)
+        print(with_colour(line), file=sys.stderr, flush=True)
     except OSError:  # a full disk; what is left of the line would be tried again at the exit
+        leave_unsaid(line)
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
+def say_unsaid() -> None:
+    """Say what a process that shares the word could not: code of others has closed its stderr."""
+    for line in take_unsaid():
+        _say(line)

@@ -6,6 +6,7 @@ A command's module is imported only when that command runs or its options are co
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import partial
 from importlib import import_module
@@ -20,6 +21,7 @@ from ..core.errors import OptionError
 from .handler import catch_signals, run, signals_let_in
 from .help_columns import columns, help_width
 from .phrases import command_phrase
+from .plain_words import read_plainly
 from .streams import own_streams, require_stdout
 from .supervisor import supervised
 
@@ -32,9 +34,11 @@ COMMANDS = {
     "convert": "Convert an ONNX model to RKNN.",
     "check": "Compare a compressed model with its baseline.",
     "predict": "Show what a model says of images or arrays, or two models side by side.",
+    "bench": "Measure a .rknn on a board: times, layers, memory, energy.",
+    "tune": "Search for the trade-offs of a model: what is fastest for what it retains.",
     "compare": "Show results of several runs side by side.",
     "inspect": "Show what is inside a model, and how to feed it.",
-    "doctor": "Check what is installed here and what it can do.",
+    "doctor": "Check what is installed here and what it can do, or what a board has.",
     "init": "Write a recipe for models, a Makefile fragment and a file for CI.",
     "cache": "Show what is kept of finished stages, or remove it.",
     "demo": "Run the whole chain on the bundled model and data.",
@@ -48,15 +52,9 @@ class LazyGroup(TyperGroup):
     """The commands as stubs with a name and a summary; the real one is put in when asked for."""
 
     def get_params(self, ctx: Any) -> Any:
-        """Return the options before the command, such that no pydantic is needed to read them.
-
-        Typer imports it for a flag that is None, not for one that is False, and it is most of the
-        time that a mistyped command or "rockpress COMMAND --help" takes.
-        """
+        """Return the options before the command, read without pydantic."""
         params = super().get_params(ctx)
-        for param in params:
-            if getattr(param, "is_flag", False) and param.default is None:
-                param.default = False
+        read_plainly(params)
         return params
 
     def get_help(self, ctx: Any) -> str:
@@ -169,9 +167,19 @@ def _run(verbose: bool) -> int:
     return run(_command, verbose=verbose)
 
 
+def _require_words_to_complete() -> None:
+    """Let bash have said what is typed: Typer reads it without looking whether it is there."""
+    if "_ROCKPRESS_COMPLETE" not in os.environ:
+        return
+    if not os.environ.get("COMP_CWORD", "").isdecimal():
+        os.environ["COMP_CWORD"] = "0"
+    os.environ.setdefault("COMP_WORDS", "")
+
+
 def _command() -> None:
     with signals_let_in():  # nowhere else can what they raise be told
         require_stdout()
+        _require_words_to_complete()
         try:
             code = app(prog_name="rockpress", standalone_mode=False)
         except _UsageError as error:

@@ -69,7 +69,6 @@ def run_one(job: ModelJob, display: Display) -> int:
     except AllFailed as failed:
         end_with(failed.errors, verbose=display.verbose, code=failed.exit_code)
     screen = ResultScreen(
-        display.verb,
         as_json=display.as_json,
         verbose=display.verbose,
         files=display.reports,
@@ -86,8 +85,10 @@ def run_several(jobs: Sequence[ModelJob], display: Display) -> int:
     Writes the report of all and their pages side by side, unless there is none of any.
     """
     from ..core.files import write_text
+    from ..pipeline.tasks.idle_options import idle_in_all
     from ..report.documents.document import json_text
 
+    warn(idle_in_all([job.recipe for job in jobs], "run"))
     outcomes: dict[str, Report | RockpressError] = {}
     codes = [_run_of_several(job, display, outcomes) for job in jobs]
     documents = {name: _document(outcome) for name, outcome in outcomes.items()}
@@ -145,7 +146,6 @@ def _run_of_several(
     if not display.as_json:
         print_lines([f"model {name}"])
     screen = ResultScreen(
-        display.verb,
         verbose=display.verbose,
         files=reports_of(job, display.reports),
         folder=job.output,
@@ -165,7 +165,7 @@ def _run(job: ModelJob, display: Display) -> tuple[Report, frozenset[tuple[str, 
     resumes = job.recipe.stage_cache is not None
     hint = "the same command goes on after the last stage that was finished" if resumes else ""
     with resumable(hint), watching(quiet=display.quiet) as progress:
-        return run(job.recipe, job.output, progress), progress.shown
+        return run(job.recipe, job.output, progress, verb=display.verb), progress.shown
 
 
 def _end(result: Report, display: Display) -> int:
@@ -177,9 +177,11 @@ def _end(result: Report, display: Display) -> int:
 def show_plans(jobs: Sequence[ModelJob], *, as_json: bool) -> None:
     """Show what each run would do."""
     from ..pipeline.dry_run import plan_run
+    from ..pipeline.tasks.idle_options import idle_in_all
     from ..report.text.family_text import family_text
     from ..report.text.verdict import limit_text
 
+    warn(idle_in_all([job.recipe for job in jobs], "run"))
     with watching(quiet=True) as progress:
         plans = []
         for job in jobs:

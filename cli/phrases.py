@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from ..core.errors import RockpressError
 # those with a letter, which is what is typed
 _SHORT = {"output": "-o"}
 _WITH_CROSS = ("size", "input")
+_AS_JSON = ("toolkit-config",)  # in which lists and tables differ
 # of which each value is given by itself
 _REPEATED = ("target", "keep", "only", "allow")
 
@@ -36,6 +38,8 @@ def command_phrase(name: str, value: Any) -> str:
 def _typed(name: str, value: Any) -> str:
     if isinstance(value, dict):
         ((key, inner),) = value.items()
+        if name in _AS_JSON and not isinstance(inner, str | None):
+            return f"{key}={json.dumps(inner)}"
         return key if inner is None else f"{key}={_typed(name, inner)}"
     if isinstance(value, list):
         if value and isinstance(value[0], list):

@@ -95,13 +95,10 @@ def _require_free(written: Sequence[Written], recipes: Sequence[Recipe], more: F
 
 
 def _read_for(recipe: Recipe, option: str) -> list[Path]:
-    """Return what a recipe reads, but for an old report that is no limit and may be replaced."""
+    """Return what a recipe reads; whether an old report may be where -o is, the run says itself."""
     from ..pipeline.depfile import needed_files
 
-    gated = recipe.gates.max_regression
-    if option == "-o" or (option == "--report" and not gated):  # the run looks at -o itself
-        recipe = recipe.with_options(baseline=None)
-    return needed_files(recipe)
+    return needed_files(recipe.with_options(baseline=None) if option == "-o" else recipe)
 
 
 def _resolved(file: Path) -> Path:

@@ -9,17 +9,25 @@ from collections.abc import Sequence
 
 from ..core.diagnostics import Diagnostic
 from ..core.progress import ExpectedStage, Progress
-from .run_clock import RunClock, RunningStage
+from .run_clock import UNKNOWN, RunClock, RunningStage
 from .time_left import TimeLeft, duration
+from .word_colours import with_colour
 
 _SAY_EVERY = 30.0  # seconds between two lines of one stage
 
 
 class ShownOnce:
-    """The warnings that were shown, of all targets together."""
+    """The warnings and notes that were shown, of all targets and models together."""
 
     def __init__(self) -> None:
         self.shown: set[tuple[str, str]] = set()
+        self._notes: set[str] = set()
+
+    def is_new(self, note: str) -> bool:
+        """Return whether a note comes for the first time: two forms of a model say the same."""
+        is_new = note not in self._notes
+        self._notes.add(note)
+        return is_new
 
     def lines(self, diagnostic: Diagnostic, name: str) -> list[str]:
         """Return a warning as lines, none where it was shown before."""
@@ -58,7 +66,7 @@ class WarningsOnly(Progress):
     def say(self, line: str) -> None:
         """Write a line."""
         # in one piece: several threads may write
-        sys.stderr.write(f"{line}\n")
+        sys.stderr.write(f"{with_colour(line)}\n")
         sys.stderr.flush()
 
 
@@ -110,8 +118,9 @@ class StageProgress(WarningsOnly):
             self.finish(is_cached=True)
 
     def note(self, text: str) -> None:
-        """Tell what is no warning."""
-        self.say(f"rockpress: {text}")
+        """Tell what is no warning, unless it was told."""
+        if self._warnings.is_new(text):
+            self.say(f"rockpress: {text}")
 
     def finish(self, *, is_cached: bool = False) -> None:
         """End the stage that runs, if any."""
@@ -127,6 +136,15 @@ class StageProgress(WarningsOnly):
         """Show that a stage is over."""
 
 
+def count_text(done: int, total: int | None) -> str:
+    """Return how many are done, and of how many where that is known.
+
+    >>> count_text(3, 8), count_text(3, None), count_text(0, None)
+    ('3/8', '3', '')
+    """
+    return f"{done}/{total}" if total else str(done or "")
+
+
 class LogLines(StageProgress):
     """A line a stage, and now and then one that says how far a long one is."""
 
@@ -140,11 +158,15 @@ class LogLines(StageProgress):
         return LogLines(self._warnings, self.clock, target)
 
     def began(self, stage: RunningStage) -> None:
-        """Write its name, its place among all, and how long all of it goes on."""
+        """Write its name, its place among all, and how long all of it goes on.
+
+        That this is not known is said once.
+        """
         self._last_line = time.monotonic()
         place = f" ({stage.number} of {self.clock.planned})" if stage.number else ""
         left = self.clock.left_text(stage)
-        self.say(f"rockpress: {stage.title}{place}{left and f', {left}'}")
+        is_said = bool(left) and (left != UNKNOWN or stage.number == 1)
+        self.say(f"rockpress: {stage.title}{place}{f', {left}' if is_said else ''}")
 
     def step(self, activity: str, done: int, total: int | None = None) -> None:
         """Write how far a stage is, where nothing was written for a while."""
@@ -153,10 +175,11 @@ class LogLines(StageProgress):
             self._last_line = now
         super().step(activity, done, total)
         stage = self.running
-        if stage and total and done and now - self._last_line >= _SAY_EVERY:
+        if stage and done and now - self._last_line >= _SAY_EVERY:
             self._last_line = now
             left = self.clock.left_text(stage)
-            self.say(f"rockpress: {stage.title}: {activity} {done}/{total}, {left}")
+            said = f", {left}" if left not in ("", UNKNOWN) else ""
+            self.say(f"rockpress: {stage.title}: {activity} {count_text(done, total)}{said}")
 
     def end(self, status: str) -> None:
         """Write that a target has failed: now, not only when the others are finished."""

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..core.progress import Progress
-from ..report.text.shortened import shortened
+from ..core.shortened import shortened
 from .help_columns import terminal_width
-from .progress_log import ShownOnce, StageProgress
+from .progress_log import ShownOnce, StageProgress, count_text
 from .run_clock import RunClock, RunningStage
 from .time_left import duration
+from .word_colours import with_colour
 
 _NARROW_BAR, _WIDE_BAR = 8, 30
 _REFRESHES = 4  # a second
@@ -76,7 +77,9 @@ class Screen(StageProgress):
 
     def say(self, line: str) -> None:
         """Print a line above the rows."""
-        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        from rich.text import Text
+
+        self.console.print(Text.from_ansi(with_colour(line)), soft_wrap=True)
 
     def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
         """Yield the row of every stage that runs."""
@@ -92,7 +95,7 @@ class Screen(StageProgress):
         stage = self.running
         assert stage is not None
         activity, done, total = self._steps[0] if self._steps else ("", 0, None)
-        count = f"{done}/{total}" if total else ""
+        count = count_text(done, total)
         elapsed = f"{duration(self.clock.elapsed(stage))} elapsed"
         times = ", ".join(filter(None, [elapsed, self.clock.left_text(stage)]))
         room = max(1, width - len(times) - 2)

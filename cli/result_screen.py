@@ -25,11 +25,10 @@ _MOST_WARNINGS = 3
 class ResultScreen:
     """How a report is shown, and to which files it is written too.
 
-    ``verb`` is the command that made it, ``folder`` where that wrote its files; ``on_stdout`` is
-    whether there is a screen at all, ``shown`` are warnings that were shown before.
+    ``folder`` is where a command wrote its files; ``on_stdout`` is whether there is a screen at
+    all, ``shown`` are warnings that were shown before.
     """
 
-    verb: str
     as_json: bool = False
     verbose: bool = False
     files: Sequence[Path] = ()
@@ -84,12 +83,15 @@ def _show(report: Report, screen: ResultScreen) -> None:
 
 def _show_figures(report: Report, tables: Sequence[TextTable]) -> None:
     """Print the forms of the model, or one row a target, and what an option asked for."""
-    from ..report.text.summary import HEADINGS, NEEDS, summary_rows
+    from ..report.text.summary import HEADINGS, NEEDS, summary_note, summary_rows
 
+    note = tables[0].note
     if rows := summary_rows(report):
         print_table("all targets", HEADINGS, rows, NEEDS)
+        note = summary_note(report)
     elif (models := tables[0].models) is not None:
         print_table(tables[0].title, models.headings, models.rows, models.needs)
+    print_lines(filter(None, [note]))
     for table in tables:
         name = f"{table.title}: " if len(tables) > 1 else ""
         print_lines(f"{name}{line}" for line in table.asked)
@@ -107,15 +109,8 @@ def _show_details(tables: Sequence[TextTable]) -> None:
 
 def _show_next(report: Report, screen: ResultScreen) -> None:
     """Print what is worth doing, and which files there are."""
-    from ..convert.chips.targets import find_target
-    from ..core.diagnostics import render
-    from ..pipeline.options.option_table import options_of
-    from ..report.text.next_steps import next_steps
-
-    options = [each.flag for each in options_of(screen.verb)]
-    steps = next_steps(report, lambda name: find_target(name).dtypes, options)
     files = _files(report, screen)
-    if lines := [f"- {render(step)}" for step in (*steps, *_commands(report, files))]:
+    if lines := [f"- {step}" for step in (*report.next, *_commands(report, files))]:
         print_lines(["next:", *lines])
     if files:
         print_lines([f"files: {', '.join(map(str, files))}"])
@@ -124,12 +119,28 @@ def _show_next(report: Report, screen: ResultScreen) -> None:
 
 
 def _commands(report: Report, files: Sequence[Path]) -> Iterator[str]:
-    """Yield what shows more of the result: how to feed it, and the page."""
+    """Yield what to do with the result: run it on the board, and see all of it as a page."""
     built = next((file for file in files if file.suffix == ".rknn"), None)
     if built is not None and report.passed:
-        yield f"how to feed it on the board: rockpress inspect {shlex.quote(str(built))}"
+        yield _board_step(built)
     if not any(file.suffix.lower() == ".html" for file in files):
         yield f"all of it as one page: {command_phrase('report', 'report.html')}"
+
+
+def _board_step(rknn: Path) -> str:
+    """Return where the programs for the board are explained, or else how they are to be written."""
+    from ..convert.manifest import board_folder
+
+    use = board_folder(rknn) / "README.md"
+    if use.is_file():
+        return f"to run it on the board: {use}"
+    from ..pipeline.tasks.board_code import missing_because
+
+    why = missing_because(rknn)
+    return (
+        f"how to feed it on the board: rockpress inspect {shlex.quote(str(rknn))}"
+        f"{f' (there are no programs for it: {why})' if why else ''}"
+    )
 
 
 def _files(report: Report, screen: ResultScreen) -> list[Path]:

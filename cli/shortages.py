@@ -5,13 +5,21 @@ from __future__ import annotations
 import errno
 import os
 import re
+import resource
 
 from ..core.errors import OutputError, RockpressError
 
 _SHOWN = 80
+_RIGHTS = "check who may use the file and the folders above it (ls -ld), or give another path"
+_DISK = "check the disk or the network that it is on"
 _ODD_PATHS = {
     errno.ENAMETOOLONG: "give a shorter path: a name may have 255 bytes",
     errno.ELOOP: "a link there leads to itself: give another path",
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.EROFS: "nothing can be written there: give another path",
+    errno.EIO: _DISK,
+    errno.ESTALE: _DISK,
 }
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _MEMORY = "close other programs, or use fewer --jobs, a smaller --calib-count or model"
@@ -31,6 +39,10 @@ _NUMBERS = {
     errno.EMFILE: _FILES,
     errno.ENFILE: _FILES,
     errno.EAGAIN: _PROCESSES,
+    errno.EBADF: (
+        "other code closed a file that the command has open",
+        "a metric of your own must close only what it opened",
+    ),
 }
 
 
@@ -42,7 +54,17 @@ def shortage_of(error: Exception) -> RockpressError | None:
     return explained
 
 
+def memory_is_limited() -> bool:
+    """Return whether the process may use only so much memory (ulimit -v).
+
+    Then libraries fail in ways of their own, from a call of C that says nothing to an exit.
+    """
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
+
+
 def _explained(error: Exception) -> RockpressError | None:
+    if isinstance(error, SystemError) and memory_is_limited():
+        return RockpressError("out of memory", _MEMORY)
     if isinstance(error, MemoryError):
         return RockpressError(f"out of memory: {error}".rstrip(": "), _MEMORY)
     if isinstance(error, OSError) and error.errno in _NO_SPACE:
@@ -52,8 +74,9 @@ def _explained(error: Exception) -> RockpressError | None:
         return RockpressError(*_NUMBERS[error.errno])
     if isinstance(error, (ImportError, RuntimeError)):
         said = _whole_words(error)
-        told = [text for words, text in _WORDS if re.search(words, said)]
-        return RockpressError(*told[0]) if told else None
+        texts = (text for words, text in _WORDS if re.search(words, said))
+        explanation = next(texts, None)
+        return RockpressError(*explanation) if explanation else None
     return None
 
 
@@ -67,6 +90,8 @@ def odd_path_of(error: Exception) -> RockpressError | None:
     if isinstance(error, FileNotFoundError) and not _has_working_folder():
         return RockpressError("the working folder was removed", "go to one that is there")
     if not isinstance(error, OSError) or error.errno not in _ODD_PATHS:
+        return None
+    if isinstance(error, PermissionError) and error.filename is None:  # it is of no path
         return None
     path = str(error.filename or "a path")
     short = path if len(path) <= _SHOWN else f"{path[:_SHOWN]}..."

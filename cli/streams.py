@@ -54,8 +54,9 @@ def own_streams() -> Iterator[None]:
         with suppress(OSError, ValueError, OutputError):
             sys.stdout.close()
         sys.stdout = before
-        os.dup2(shared, 1)
-        os.close(shared)
+        with suppress(OSError):  # a metric has closed it
+            os.dup2(shared, 1)
+            os.close(shared)
 
 
 def require_stdout() -> None:

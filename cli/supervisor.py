@@ -21,19 +21,24 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from ..core import native_work, unfinished
+from ..core.cpu_time import MORE_CPU_TIME, spent_cpu_time
 from ..core.diagnostics import option
-from ..core.errors import RockpressError
+from ..core.errors import FROM_OUTSIDE, RockpressError
 from ..core.native_work import NativeWork
 from ..core.threads import cap_threads
 from ..core.working_time import WorkingTime
-from .handler import run, share_word
+from .handler import run, say_unsaid
+from .shared_words import note_signal, share_word
+from .shortages import memory_is_limited
 from .stop_signals import FAULTS, STOPPING, ending_signals, name_of, wait_for_signal
 
 _SECONDS_TO_END = 1.2  # of a command that was told to; then it is killed
+_SECONDS_TO_LEAVE = 5  # of one that is done: a thread may be left that never ends
 _LOOK_SECONDS = 0.25  # how often it is looked how long native code has been at work
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 # the one that the system ends first when memory runs out: no other program, and not this process
 _OOM_SCORE = "500"
+_MORE_MEMORY = "allow more memory (ulimit -v)"
 
 
 def supervised(command: Callable[[], int], *, verbose: bool = False) -> int:
@@ -92,7 +97,8 @@ def _settle(verbose: bool) -> None:
 
 def _end_of(child: int, waited: set[int], is_done: mmap.mmap) -> int:
     """Wait for the child and return the exit code of the command; say what the child could not."""
-    code, stopped_by, stuck = _watched(child, waited)
+    code, stopped_by, stuck = _watched(child, waited, is_done)
+    say_unsaid()
     if stuck:
         return run(lambda: _raise(_too_long(stuck)))
     number = stopped_by or max(0, -code)
@@ -100,16 +106,14 @@ def _end_of(child: int, waited: set[int], is_done: mmap.mmap) -> int:
         _kill_all()
     if code:
         unfinished.remove_unfinished()
-    if is_done[0] and is_done[1] and not number:
-        return is_done[1]  # whatever a library or a metric makes of it when Python ends
-    if code == 128 + signal.SIGINT and not number:
+    if not stopped_by and (is_done[1] if is_done[0] else code) == 128 + signal.SIGINT:
         return run(lambda: _raise(_interrupted_itself()))
-    if not number and not is_done[0]:
+    if is_done[0] and (not stopped_by or code == 0):
+        return is_done[1]  # whatever a library or a metric makes of it when Python ends
+    if not number:
         return run(lambda: _raise(_vanished(code)))
-    if not number or code == 128 + number or (code == 0 and is_done[0]):
-        return code
     _kill_all()
-    if number == signal.SIGKILL or (number in FAULTS and not stopped_by):
+    if number in (signal.SIGKILL, signal.SIGXCPU) or (number in FAULTS and not stopped_by):
         return run(lambda: _raise(_ended_by(number)))
     return run(lambda: sys.exit(128 + number))
 
@@ -123,25 +127,32 @@ def _has_children() -> bool:
     return True
 
 
-def _watched(child: int, waited: set[int]) -> tuple[int, int, NativeWork | None]:
+def _watched(
+    child: int, waited: set[int], is_done: mmap.mmap
+) -> tuple[int, int, NativeWork | None]:
     """Return the child's code (-N by signal N), the signal that came for it (0), and what stuck.
 
-    Such a signal is handed on; the child is killed when it does not end then, and when a piece of
-    native work takes longer than its limit.
+    Such a signal is handed on; the child is killed when it does not end then or when it is done,
+    and when a piece of native work takes longer than its limit.
     """
     stopped_by, deadline, stuck, work = 0, math.inf, None, _WorkInTime()
     while True:
         ended, status = os.waitpid(child, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
         if ended and (os.WIFEXITED(status) or os.WIFSIGNALED(status)):
             stopped_by = stopped_by or wait_for_signal(waited - {signal.SIGCHLD}, 0)
+            if stopped_by:
+                note_signal()
             return os.waitstatus_to_exitcode(status), stopped_by, stuck
         if ended:
             work.is_stopped = os.WIFSTOPPED(status)
         stuck = stuck or work.overdue()
+        if is_done[0] and not stopped_by:
+            deadline = min(deadline, time.monotonic() + _SECONDS_TO_LEAVE)
         if stuck or time.monotonic() > deadline:
             _kill_all(child)
         number = wait_for_signal(waited, _LOOK_SECONDS)
         if number not in (0, signal.SIGCHLD):
+            note_signal()  # before it is handed on
             for sent in (number, signal.SIGCONT):
                 with suppress(ProcessLookupError):
                     os.kill(child, sent)
@@ -187,9 +198,11 @@ def _raise(error: RockpressError) -> None:
 
 def _vanished(code: int) -> RockpressError:
     """Say of a process that it left by itself: its code is no result of ours."""
+    hint = "a metric of your own must not call os._exit()"
+    if memory_is_limited():
+        hint = f"{_MORE_MEMORY}, without which some libraries leave; {hint}"
     return RockpressError(
-        f"the command's process ended itself with code {code} before it was done",
-        "a metric of your own must not call os._exit()",
+        f"the command's process ended itself with code {code} before it was done", hint
     )
 
 
@@ -198,7 +211,7 @@ def _interrupted_itself() -> RockpressError:
     return RockpressError(
         "the process of the command was interrupted (SIGINT), but not the command: a library does "
         "that where it cannot start its threads",
-        "allow more memory (ulimit -v) or more processes (ulimit -u)",
+        f"{_MORE_MEMORY} or more processes (ulimit -u)",
     )
 
 
@@ -210,10 +223,19 @@ def _too_long(work: NativeWork) -> RockpressError:
 
 
 def _ended_by(number: int) -> RockpressError:
+    if number == signal.SIGXCPU:
+        spent = spent_cpu_time(number)
+        return RockpressError(
+            f"the process of the command has used {spent} ({name_of(number)})", MORE_CPU_TIME
+        )
+    if spent := spent_cpu_time(number):
+        return RockpressError(
+            f"the process of the command {FROM_OUTSIDE}, perhaps for having used {spent}",
+            MORE_CPU_TIME,
+        )
     if number == signal.SIGKILL:
         return RockpressError(
-            "the process of the command was ended from outside (SIGKILL), perhaps by the system "
-            "for want of memory",
+            f"the process of the command {FROM_OUTSIDE}, perhaps by the system for want of memory",
             "close other programs, or use fewer jobs, a smaller calibration set or model",
         )
     work = native_work.unfinished_work()

@@ -6,6 +6,8 @@ import math
 import time
 from collections.abc import Callable
 
+_SECONDS_TO_SAY = 0.5  # less is said as 0
+
 
 class TimeLeft:
     """The time that an activity has left, by its steps so far, and by when it ends at the latest.
@@ -49,6 +51,8 @@ class TimeLeft:
     def __str__(self) -> str:
         """Return the time left in words, empty where nothing is known of it.
 
+        That is so too where by the steps it should be over: what still goes on is not counted.
+
         >>> left = TimeLeft(clock=iter([0.0, 0.0, 10.0, 15.0]).__next__)
         >>> left.step("sweep", 2, 10)
         >>> str(left)
@@ -58,6 +62,8 @@ class TimeLeft:
         if seconds is None:
             return ""
         by = "about" if self._ends <= self.deadline else "at most"
+        if by == "about" and seconds < _SECONDS_TO_SAY:
+            return ""
         return f"{by} {duration(seconds)} left"
 
 

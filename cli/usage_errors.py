@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from pathlib import PurePath
 from typing import Any
 
 from ..core.errors import OptionError
@@ -13,6 +14,7 @@ from .examples import EXAMPLES
 
 _EXTRA_WORDS = re.compile(r"unexpected extra arguments?(?:\(s\))? \((.*)\)$")
 _NUMBERS = re.compile(r"[-+.\d\s]+")
+_VERBS_OF_FILES = {".onnx": "run", ".toml": "run", ".rknn": "inspect", ".json": "compare"}
 
 
 def usage_error(error: Any) -> OptionError:
@@ -29,7 +31,8 @@ def unknown_command(name: str, commands: list[str]) -> OptionError:
     if name.startswith("-"):
         hint = f"it belongs behind a command, such as rockpress run MODEL {name}"
         return OptionError(f"there is no option {name} of rockpress", hint)
-    meant = meant_word(name, commands)
+    verb = _VERBS_OF_FILES.get(PurePath(name).suffix.lower())
+    meant = f"{verb} {name}" if verb else meant_word(name, commands)
     near = f"did you mean rockpress {meant}? " if meant else ""
     return OptionError(f"there is no command {name!r}", f"{near}there are {', '.join(commands)}")
 

@@ -25,6 +25,7 @@ from ..core.options import OFF, Option, suggestion
 from ..pipeline.options.option_table import old_names, options_of, renamed
 from .completion import completer
 from .phrases import command_phrase
+from .plain_words import read_plainly
 from .verb_help import is_short, verb_help
 
 # name -> plain value
@@ -36,10 +37,20 @@ _LAST = ("report", "as_json", "quiet", "verbose")
 class VerbCommand(TyperCommand):
     """The command of a verb, with help of ours: -h is its short form."""
 
+    def get_params(self, ctx: Any) -> Any:
+        """Return the parameters, such that no pydantic is needed to read them."""
+        params = super().get_params(ctx)
+        read_plainly(params)
+        return params
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the words. Raises Typer's UsageError, or the OptionError of a value."""
         self._is_short = is_short(args)
+        has_empty = "" in args
         rest: list[str] = super().parse_args(ctx, args)
+        if has_empty and not ctx.resilient_parsing:  # of which a path would be the current folder
+            hint = "check the variable or the quotes that it comes from"
+            raise OptionError("one of the words is empty", hint)
         return rest
 
     def get_help(self, ctx: Any) -> str:

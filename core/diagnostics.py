@@ -63,8 +63,10 @@ _BY_COST = (
         "float16-overflow",
         "weight-underflow",
         "toolkit-regtask",
+        "board-differs",
     ),
     *("toolkit-operator", "toolkit-opset", "retention-class-lost", "retention-low-similarity"),
+    "robustness-lost",
     # all figures are of inputs that the model was not made for
     *("preprocess-scale", "preprocess-color", "preprocess-mean-std", "preprocess-resize"),
     *("preprocess-layout", "preprocess-chance", "preprocess-undecided", "preprocess-"),
@@ -74,19 +76,20 @@ _BY_COST = (
     *("output-", "fusion-", "mixed-", "plan-"),
     # it is not quite what was asked for
     *("toolkit-fidelity", "toolkit-crash", "toolkit-refusal", "toolkit-plan", "pruning-"),
-    "weight-dequantized",
+    *("training-", "option-", "weight-dequantized"),
     *("toolkit-other-version", "baseline-", "compare-"),
     # it is slower than need be, or nobody knows how slow
     *(
         "result-",
         "latency-",
+        "board-",
         "toolkit-rule-disabled",
         "toolkit-sparse",
         "toolkit-",
         "cpu-fallback-",
     ),
     # nothing but comfort
-    *("cache-", "depfile-"),
+    *("tune-", "cache-", "depfile-", "robustness-"),
 )
 # what was foretold -> what the build has shown instead
 _SHOWN_BY = {"cpu-fallback-operator": "cpu-fallback-layer"}

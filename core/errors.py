@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from .diagnostics import Diagnostic
 
+# what the error of a command says that somebody else, or the system, has killed
+FROM_OUTSIDE = "was ended from outside (SIGKILL)"
+
 
 class Interrupted(SystemExit):
     """A signal ends the command; an exit that anybody else asked for is no such thing."""
@@ -75,6 +78,26 @@ class PackageError(RockpressError):
     """An optional package, such as torch, is not installed."""
 
     code = "package"
+
+
+class BoardError(RockpressError):
+    """A board cannot be reached, or something failed there.
+
+    ``fault`` names what it was, in kebab case; ``log`` is what the programs there printed.
+    """
+
+    code = "board"
+
+    def __init__(self, message: str, hint: str = "", *, fault: str = "", log: str = "") -> None:
+        super().__init__(message, hint)
+        self.fault = fault
+        self.log = log
+
+
+class ClusterError(RockpressError):
+    """A cluster cannot be reached, has no worker, or one that does not fit."""
+
+    code = "cluster"
 
 
 class ToolkitError(RockpressError):

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import glob
 import hashlib
 import os
 import shutil
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .diagnostics import option
 from .errors import OutputError
-from .scratch import is_lock, scratch_folder
+from .scratch import OLD_SECONDS, is_lock, scratch_folder
 from .unfinished import note, note_folder, note_new, unique_name
 
 _CHUNK = 1 << 20
@@ -105,7 +107,7 @@ def _move_files(source: Path, folder: Path) -> None:
             created = [*_make_folder(target.parent), *created]
             copies.append(_temporary_beside(target))
             shutil.copyfile(path, copies[-1])
-        with _alone_in(folder):
+        with alone_in(folder):
             for copy, target in zip(copies, targets, strict=True):
                 _rename(copy, target)
     except OSError as error:
@@ -124,15 +126,19 @@ def _rename(temporary: Path, path: Path) -> None:
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Wait until no other process puts its files there: those of two runs must not be mixed."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+def alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no other process puts its files there: those of two runs must not be mixed.
+
+    The folder is made when it is missing. Raises OutputError.
+    """
+    with _made(folder):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
 
 
 def require_writable(folder: Path) -> None:
@@ -168,6 +174,16 @@ def _made(folder: Path) -> Iterator[None]:
         _remove_if_empty(created)
 
 
+def make_with_parents(folder: Path) -> None:
+    """Make a folder and those above it that are missing, however many. Raises OSError.
+
+    Path.mkdir() and os.makedirs() call themselves for each, and Python allows 1,000 of that.
+    """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in (*reversed(missing), folder):
+        path.mkdir(exist_ok=True)
+
+
 def _make_folder(folder: Path) -> list[Path]:
     """Make ``folder`` and its parents; return those that were missing, innermost first."""
     missing: list[Path] = []
@@ -175,9 +191,15 @@ def _make_folder(folder: Path) -> list[Path]:
         missing = [path for path in (folder, *folder.parents) if not path.exists()]
         for path in reversed(missing):
             note_folder(path)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_with_parents(folder)
     except OSError as error:
         _remove_if_empty(missing)
+        for path in (folder, *folder.parents):
+            if path.is_file():
+                raise OutputError(
+                    f"cannot make the folder {folder}: {path} is a file",
+                    f"choose another folder with {option('output')}",
+                ) from error
         raise _failure(f"make the folder {folder}", error, folder) from error
     return missing
 
@@ -187,6 +209,9 @@ def _require_plain(path: Path) -> None:
     try:
         mode = path.stat().st_mode  # asked once: another process may put its file there meanwhile
     except FileNotFoundError:
+        if path.is_symlink():
+            text = f"cannot write {path}: it is a link to {path.readlink()}, which is not there"
+            raise OutputError(text, f"choose another path with {option('output')}") from None
         return
     except OSError as error:
         raise _failure(f"write {path}", error) from error
@@ -202,7 +227,9 @@ def _temporary_beside(path: Path, attempts: int = _ATTEMPTS) -> Path:
     Another process may have made it just before us, and found it empty when it was finished.
     """
     # a long name must leave room for what makes the temporary one unique
-    temporary = path.with_name(f".{path.name[:_NAME_LENGTH]}.{unique_name()}.part")
+    start = f".{path.name[:_NAME_LENGTH]}."
+    _remove_left(path.parent, start)
+    temporary = path.with_name(f"{start}{unique_name()}.part")
     note(temporary)  # before it is there: a signal may come as soon as it is
     try:
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
@@ -212,6 +239,16 @@ def _temporary_beside(path: Path, attempts: int = _ATTEMPTS) -> Path:
         _make_folder(path.parent)
         return _temporary_beside(path, attempts - 1)
     return temporary
+
+
+def _remove_left(folder: Path, start: str) -> None:
+    """Remove what somebody left who was killed when putting a file in its place, an hour ago."""
+    for part in folder.glob(f"{glob.escape(start)}{16 * '[0-9a-f]'}.part"):
+        with suppress(OSError):
+            status = part.lstat()
+            is_ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
+            if is_ours and time.time() - status.st_mtime > OLD_SECONDS:
+                part.unlink()
 
 
 def _remove_if_empty(folders: list[Path]) -> None:
@@ -226,6 +263,11 @@ def _failure(task: str, error: OSError, folder: Path | None = None) -> OutputErr
     if folder and isinstance(error, FileNotFoundError):
         there = next(path for path in (folder, *folder.parents) if path.exists())
         reason = f"{there} takes no files"
+    if folder and isinstance(error, FileExistsError):
+        there = Path(error.filename)
+        reason = f"{there} is no folder"
+        if there.is_symlink() and not there.exists():
+            reason = f"{there} is a link to {there.readlink()}, which is not there"
     advice = "check the path and the free space, or choose another folder"
     if isinstance(error, PermissionError):
         advice = "choose a folder you may write to"

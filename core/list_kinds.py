@@ -12,8 +12,7 @@ from typing import Any
 from .option_kinds import Choice, Kind, beginning_with, is_number, require
 
 _PERCENT = r"\d{1,4}(?:\.\d{1,6})?"
-# milliseconds that a model may have taken
-_SHORTEST, _LONGEST = 1e-6, 1e9
+_FACTOR = re.compile(r"(?<![\d.])1(?:\.0)?/(?=\d)")
 
 
 @dataclass(eq=False, repr=False)
@@ -38,6 +37,8 @@ class Numbers(Kind):
     def meant(self, text: str) -> str:
         from .suggestions import meant_numbers
 
+        if self.above == 0:  # what pixels are multiplied with
+            text = _FACTOR.sub("", text)
         numbers = meant_numbers(text)
         return ",".join(numbers) if all(float(number) > self.above for number in numbers) else ""
 
@@ -55,10 +56,14 @@ class Numbers(Kind):
 
 @dataclass(eq=False, repr=False)
 class Names(Kind):
-    """Texts: with commas between them, each once, or one a word where the option ``repeats``."""
+    """Texts, each once with ``commas`` between them; without, one a word, as names may hold them.
+
+    The words of an option that ``repeats`` are added up.
+    """
 
     metavar: str = "NAME,..."
     repeats: bool = False
+    commas: bool = True
     least: int = 0
     known: Callable[[], Sequence[str]] = tuple
 
@@ -71,64 +76,26 @@ class Names(Kind):
 
     @property
     def wants(self) -> str:  # type: ignore[override]
-        return "a name" if self.repeats else "NAME,NAME,... with each name once"
+        return "NAME,NAME,... with each name once" if self.commas else "a name"
 
     @property
     def plain_wants(self) -> str:
-        return "a text, or a list of texts" if self.repeats else "a list of texts, each once"
+        return "a list of texts, each once" if self.commas else "a text, or a list of texts"
 
     def read(self, text: str) -> list[str]:
-        return [text] if self.repeats else [part.strip() for part in text.split(",")]
+        return [part.strip() for part in text.split(",")] if self.commas else [text]
 
     def load(self, value: Any) -> tuple[str, ...]:
         names = list(value) if isinstance(value, (list, tuple)) else [value]
         fits = len(names) >= self.least and all(isinstance(name, str) and name for name in names)
-        require(value, fits and (self.repeats or len(set(names)) == len(names)))
+        require(value, fits and (not self.commas or len(set(names)) == len(names)))
         return tuple(names)
 
     def schema(self) -> dict[str, Any]:
         text = {"type": "string", "minLength": 1}
         several: dict[str, Any] = {"type": "array", "items": text}
         several |= {"minItems": self.least} if self.least else {}
-        return {"anyOf": [text, several]} if self.repeats else several
-
-
-class MeasuredTimes(Kind):
-    """Models with their times in ms, and files of such times; the path may hold an equals sign."""
-
-    metavar = "MODEL=MS|FILE.json"
-    wants = "MODEL=MS with a time above 0, such as old.rknn=12.3, or a FILE.json"
-    repeats = True
-
-    @property
-    def plain_wants(self) -> str:
-        return f"a list of {self.wants}"
-
-    def read(self, text: str) -> list[str]:
-        return [text]
-
-    def load(self, value: Any) -> tuple[str, ...]:
-        words = list(value) if isinstance(value, (list, tuple)) else [value]
-        for word in words:
-            path, ms = measured_time(require(word, isinstance(word, str)))
-            require(word, path and (ms is None or (is_number(ms) and _SHORTEST <= ms <= _LONGEST)))
-        return tuple(words)
-
-    def schema(self) -> dict[str, Any]:
-        text = {"type": "string", "pattern": r"(=[0-9.eE+-]+|\.[jJ][sS][oO][nN])$"}
-        return {"anyOf": [text, {"type": "array", "items": text}]}
-
-
-def measured_time(word: str) -> tuple[str, float | None]:
-    """Return a path and its time in ms, None for a file of times. Raises ValueError.
-
-    >>> measured_time("a=b.rknn=12.5"), measured_time("runs.json")
-    (('a=b.rknn', 12.5), ('runs.json', None))
-    """
-    if word.lower().endswith(".json"):
-        return word, None
-    path, _, ms = word.rpartition("=")
-    return path, float(ms)
+        return several if self.commas else {"anyOf": [text, several]}
 
 
 @dataclass(eq=False, repr=False)

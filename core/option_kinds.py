@@ -24,6 +24,7 @@ class Kind:
     metavar: str = "TEXT"
     wants: str = "a text"
     repeats: bool = False  # on the command line, where each word adds to the value
+    elsewhere: str = ""  # the hint for a value that only other verbs take
 
     def read(self, text: str) -> Any:
         """Return the plain value of a word."""
@@ -105,14 +106,16 @@ class Flag(Kind):
 
 @dataclass(eq=False, repr=False)
 class Whole(Kind):
-    """A whole number, ``low`` or above."""
+    """A whole number from ``low`` to ``high``, or up."""
 
     low: int
+    high: float = math.inf
     metavar = "N"
 
     @property
     def wants(self) -> str:  # type: ignore[override]
-        return f"a whole number from {self.low} up"
+        end = f"to {self.high}" if math.isfinite(self.high) else "up"
+        return f"a whole number from {self.low} {end}"
 
     def read(self, text: str) -> int:
         return int(text)
@@ -121,24 +124,26 @@ class Whole(Kind):
         from .suggestions import meant_number
 
         number = meant_number(text)
-        whole = number is not None and number == int(number) and number >= self.low
+        whole = number is not None and number == int(number) and self.low <= number <= self.high
         return f"{number:.0f}" if whole else ""
 
     def load(self, value: Any) -> int:
         whole = isinstance(value, int) and not isinstance(value, bool)
-        return int(require(value, whole and value >= self.low))
+        return int(require(value, whole and self.low <= value <= self.high))
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "integer", "minimum": self.low}
+        most = {"maximum": self.high} if math.isfinite(self.high) else {}
+        return {"type": "integer", "minimum": self.low, **most}
 
 
 @dataclass(eq=False, repr=False)
 class Number(Kind):
-    """A finite number from ``low`` to ``high``."""
+    """A finite number from ``low`` to ``high``; ``unit`` is what it counts."""
 
     low: float
     high: float = math.inf
     metavar: str = "V"
+    unit: str = ""
 
     @property
     def wants(self) -> str:  # type: ignore[override]
@@ -154,7 +159,8 @@ class Number(Kind):
     def meant(self, text: str) -> str:
         from .suggestions import meant_number
 
-        number = meant_number(text)
+        is_with_unit = self.unit and text.strip().lower().endswith(self.unit.lower())
+        number = meant_number(text.strip()[: -len(self.unit)] if is_with_unit else text)
         return f"{number:g}" if number is not None and self.low <= number <= self.high else ""
 
     def schema(self) -> dict[str, Any]:
@@ -178,11 +184,12 @@ class Share(Number):
 class Choice(Kind):
     """One of a few words; ``names`` may be a function, which is called when they are asked for.
 
-    ``other_names`` are those that others have for them.
+    ``other_names`` are those that others have for them, or for words that other verbs take.
     """
 
     names: Sequence[str] | Callable[[], Sequence[str]]
     other_names: Mapping[str, str] = field(default_factory=dict)
+    elsewhere: str = ""
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -217,7 +224,8 @@ class Choice(Kind):
         """Return the word that a text is another name of, or written almost like, "" for none."""
         from .suggestions import meant_word
 
-        return meant_word(text, self.words, self.other_names)
+        word = meant_word(text, self.words, self.other_names)
+        return word if word in self.words else ""
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "enum": list(self.words)}

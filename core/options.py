@@ -76,11 +76,11 @@ class Option:
 
 
 def suggestion(flag: str, kind: Kind, value: Any) -> str:
-    """Return the hint that says which value of an option was meant, "" where that is not clear."""
+    """Return the hint that says which value of an option was meant, or who takes others; or ""."""
     is_plain = isinstance(value, (str, int, float)) and not isinstance(value, bool)
     meant = kind.meant(str(value)) if is_plain else ""
     if not meant:
-        return ""
+        return kind.elsewhere
     with suppress(ValueError):  # several words, of which each may be meant
         plain = kind.read(meant)
         kind.load(plain)

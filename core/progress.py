@@ -12,14 +12,16 @@ from .diagnostics import Diagnostic
 class ExpectedStage:
     """A stage that is to come, of one target or before all of them, and the seconds it may take.
 
-    They are those of an earlier run where ``is_measured``, else those that other models took; None
-    where nobody knows.
+    They are those of an earlier run of the same work where ``is_measured``, else such as another
+    machine took for it; None where nobody knows. Stages of one ``kind`` of work, such as builds of
+    the toolkit, are as slow as one another on a loaded machine, and others need not be.
     """
 
     name: str
     target: str = ""
     seconds: float | None = None
     is_measured: bool = False
+    kind: str = ""
 
 
 class Progress:

@@ -26,7 +26,7 @@ MAKE_SPACE = "make space there, or set TMPDIR to a folder that has some"
 _PREFIX = "rockpress-"
 _LOCK = ".lock"
 _MARK_BYTES = 200
-_OLD_SECONDS = 3600
+OLD_SECONDS = 3600  # of what bears no mark: somebody may just be making it
 
 
 @contextmanager
@@ -101,7 +101,7 @@ def _start_of(process: int) -> str:
 def _sweep(parent: Path) -> None:
     for folder in parent.glob(_PREFIX + 16 * "[0-9a-f]"):
         with suppress(OSError):  # left before it had a mark; what is in it keeps it from this
-            if _is_private(folder) and time.time() - folder.lstat().st_mtime > _OLD_SECONDS:
+            if _is_private(folder) and time.time() - folder.lstat().st_mtime > OLD_SECONDS:
                 folder.rmdir()
     for lock in parent.glob(f"{_PREFIX}*/{_LOCK}"):
         with suppress(OSError):  # in use, or gone meanwhile

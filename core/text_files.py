@@ -82,7 +82,12 @@ def read_json(path: Path, limit: int = MAX_TEXT_BYTES, *, strict: bool = False) 
 
 def read_toml(path: Path, limit: int = MAX_TEXT_BYTES) -> dict[str, Any]:
     """Return the document of a TOML file. Raises UnreadableFile."""
-    return _parsed(read_text(path, limit), tomllib.loads)
+    return parse_toml(read_text(path, limit))
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Return the document that a text in TOML is. Raises BrokenText."""
+    return _parsed(text, tomllib.loads)
 
 
 def _parsed(text: str, parse: Callable[[str], T]) -> T:

@@ -49,7 +49,22 @@ def schema() -> dict[str, Any]:
         **closed,
         "title": "rockpress recipe",
         "description": "Options for all models, the output folder, and the models, if several.",
-        "properties": {**keys, "output": _OUTPUT, "models": _MODELS},
+        "properties": {**keys, "output": _OUTPUT, "models": _MODELS, "tune": _space(keys)},
+    }
+
+
+def _space(keys: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of the section [tune]: a list of values for each option."""
+    lists = {
+        flag: {"type": "array", "minItems": 1, "items": values}
+        for flag, values in keys.items()
+        if flag != "model"
+    }
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "description": "What rockpress tune chooses from, by option.",
+        "properties": lists,
     }
 
 

@@ -1,4 +1,4 @@
-"""Write the JSON schemas of our documents into docs/: reports, comparisons, timed runs.
+"""Write the JSON schemas of our documents into docs/: of reports, comparisons, runs and searches.
 
 .venv/bin/python docs/report_schema.py
 """
@@ -17,15 +17,21 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from rockpress.convert.latency.timed_runs import SCHEMA as RECORD_SCHEMA
 from rockpress.convert.latency.timed_runs import RunRecord
+from rockpress.core.results.bench_figures import BoardBench
 from rockpress.core.results.report import Report
+from rockpress.core.results.tune_report import TuneReport
 from rockpress.report.comparison.compared_result import SCHEMA as COMPARISON_SCHEMA
 from rockpress.report.comparison.compared_result import SideBySide
+from rockpress.report.documents.bench_document import SCHEMA as BENCH_SCHEMA
 from rockpress.report.documents.document import NAMES, NEVER, SCHEMA, WHEN_THERE
 from rockpress.report.documents.report_reader import INFINITE
+from rockpress.report.documents.tune_document import SCHEMA as TUNE_SCHEMA
 
 FILE = Path(__file__).with_name("rockpress-report.schema.json")
 RECORD_FILE = FILE.with_name("rockpress-runs.schema.json")
 COMPARISON_FILE = FILE.with_name("rockpress-comparison.schema.json")
+BENCH_FILE = FILE.with_name("rockpress-bench.schema.json")
+TUNE_FILE = FILE.with_name("rockpress-tune.schema.json")
 ERROR = {
     "type": "object",
     "properties": {"message": {"type": "string"}, "hint": {"type": "string"}},
@@ -62,13 +68,29 @@ def schema() -> dict[str, Any]:
 
 def comparison_schema() -> dict[str, Any]:
     """Return the JSON schema of what ``compare --json`` prints."""
-    kinds = _kinds(SideBySide)
-    comparison = kinds.pop("SideBySide")
-    comparison["properties"]["schema"] = {"const": COMPARISON_SCHEMA}
+    return _of_one_kind(SideBySide, "rockpress comparison", COMPARISON_SCHEMA)
+
+
+def bench_schema() -> dict[str, Any]:
+    """Return the JSON schema of what ``bench --json`` prints."""
+    return _of_one_kind(BoardBench, "rockpress bench", BENCH_SCHEMA)
+
+
+def tune_schema() -> dict[str, Any]:
+    """Return the JSON schema of what ``tune --json`` prints, and of a search's tune.json."""
+    schema = _of_one_kind(TuneReport, "rockpress tune", TUNE_SCHEMA)
+    return {**schema, "required": ["schema", *schema["required"]]}
+
+
+def _of_one_kind(whole: type, title: str, version: int) -> dict[str, Any]:
+    """Return the schema of a document that is one dataclass and its version."""
+    kinds = _kinds(whole)
+    schema = kinds.pop(whole.__name__)
+    schema["properties"]["schema"] = {"const": version}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "rockpress comparison",
-        **comparison,
+        "title": title,
+        **schema,
         "$defs": kinds,
     }
 
@@ -169,6 +191,8 @@ def texts() -> dict[Path, str]:
         FILE: schema(),
         RECORD_FILE: record_schema(),
         COMPARISON_FILE: comparison_schema(),
+        BENCH_FILE: bench_schema(),
+        TUNE_FILE: tune_schema(),
     }
     return {file: json.dumps(content, indent=2) + "\n" for file, content in schemas.items()}
 

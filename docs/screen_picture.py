@@ -60,7 +60,7 @@ def terminal(columns: int, **environment: str) -> Iterator[Terminal]:
 def shown(report: Report) -> str:
     """Return the screen of a report of the demo, with the codes of its colours."""
     with terminal(COLUMNS) as screen:
-        show_report(report, ResultScreen("demo", folder=_FOLDER, shown=_all_warnings(report)))
+        show_report(report, ResultScreen(folder=_FOLDER, shown=_all_warnings(report)))
         return screen.getvalue()
 
 

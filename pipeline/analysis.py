@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..convert.chips.compiler_log import Layer
-from ..convert.convert import Conversion, costs_of, with_scale
+from ..convert.convert import Conversion, costs_of
 from ..convert.latency.estimate import Latency, LayerCost
 from ..core.diagnostics import Diagnostic, in_order
 from ..core.progress import SILENT, Progress
@@ -15,12 +15,12 @@ from ..report.text.latency_text import bound_shares
 from .figures.build_figures import latency_figures, throughput_figures
 from .filled_recipe import fill_recipe
 from .inspection import ModelFacts, facts_of
-from .measured_scales import measured_scales
+from .measured_scales import measured_models
 from .noise_builds import compilable, require_format
 from .recipes.recipe import Recipe, targets_of
 from .samples.input_sets import require_one_shape
 from .samples.ready_model import ReadyModel, ready_model
-from .tasks.converting import require_toolkit
+from .tasks.installed_toolkit import require_toolkit
 
 
 @dataclass(frozen=True)
@@ -114,12 +114,12 @@ def analyse(ready: ReadyModel, recipe: Recipe, progress: Progress = SILENT) -> t
     for target in targets:
         require_format(target, ready, recipe)
     require_toolkit(recipe.toolkit.toolkit_python)
-    scales = measured_scales(recipe, targets, progress)
+    measured = measured_models(recipe, targets, progress)
     analyses = []
     with compilable(ready, recipe, targets, progress) as compile_for:
         for target in targets:
             progress.stage(f"compile ({target.name})")
-            built = with_scale(compile_for(target), scales.get(target.name))
+            built = measured.applied(compile_for(target), recipe.model)
             analyses.append(_analysis(built))
     return tuple(analyses)
 

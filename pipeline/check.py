@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from onnx import ModelProto
-
-from ..accuracy.runners import run_onnxruntime, sample_rows
+from ..accuracy.compare import Comparison
 from ..calibration_data.samples import Samples
 from ..convert.chips.targets import find_target
-from ..convert.convert import Conversion, convert, with_scale
-from ..convert.predicted.fused_graph import fused_graph
 from ..convert.toolkit.environment import toolkit_version
 from ..core.diagnostics import option
 from ..core.errors import OptionError
-from ..core.graphs.model import is_qdq, load_model, require_model_file
+from ..core.graphs.model import require_model_file
 from ..core.progress import SILENT, Progress
-from ..core.results.graph_rows import GraphNode
-from ..core.results.model_figures import LatencyScale, ModelRow, Ratios
+from ..core.results.model_figures import ModelRow, Ratios
 from ..core.results.report import Report, TargetReport, ToolVersion
 from ..core.results.sample_rows import RobustnessRow
-from ..core.types import Array
 from ..core.version import rockpress_version
 from ..report.documents.report_reader import metric_details
+from .board_layers import compare_layers, require_layers
 from .candidate_feeds import (
     require_same_calibration,
     require_same_feed,
     require_same_inputs,
 )
-from .figures.build_figures import compiled_row, layer_rows, ratios_of
+from .figures.attacks import AttackResult, ComparedModels, attacks_of
+from .figures.build_figures import layer_rows, ratios_of
 from .figures.figures_of import (
     accuracy_figure,
     changed_samples,
@@ -38,37 +34,33 @@ from .figures.figures_of import (
 )
 from .figures.last_release import open_last_release, require_comparable, with_changes
 from .figures.result_warnings import result_warnings
-from .figures.robustness import robustness_of
+from .figures.robustness import robustness_of, robustness_warnings
 from .filled_recipe import fill_recipe
 from .inputs import open_both
-from .measured_scales import measured_scales
-from .rebuilding import Rebuildable, open_rebuildable, version_warnings
+from .measured_candidate import MeasuredCandidate, as_built, run_onnx, simulate
+from .measured_scales import MeasuredModels, measured_models
+from .readable_report import rendered
+from .rebuilding import Rebuildable, open_rebuildable
 from .recipes.recipe import Recipe, recipe_document
 from .requirements import require_latency, require_measurable
-from .run import rendered
 from .samples.input_sets import require_one_shape
 from .samples.ready_model import ReadyModel, ready_candidate, ready_model
-from .stages.baseline import measure_baseline, onnx_row
+from .stages.baseline import Baseline, measure_baseline
+from .stages.board_result import BoardResult
 from .stages.stage_log import StageLog
-from .tasks.converting import NpuFeeds
-
-
-@dataclass(frozen=True)
-class _Measured:
-    row: ModelRow
-    outputs: list[Array]
-    computed: Path | ModelProto  # what ONNX Runtime can run of it
-    quantized: bool
-    conversion: Conversion | None = None
+from .tasks.board_run import BoardFile, board_file, require_loadable, require_rknn, run_on_board
 
 
 def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Report:
     """Compare ``candidate`` (ONNX, QDQ ONNX or ``.rknn``) with ``recipe.model``.
 
     A ``.rknn`` is built again from the files that its manifest names, since the file alone cannot
-    be simulated. Raises RockpressError, naming a file that is missing or has changed.
+    be simulated. With ``recipe.board`` it runs there too, and what that gives is what is judged;
+    then it does without the toolkit. Raises RockpressError, naming a file that is missing or has
+    changed.
     """
     require_one_shape(recipe.shape, "check")
+    require_rknn(recipe.board.board, [candidate])
     require_model_file(recipe.model)
     filled = fill_recipe(recipe, "check", progress)
     recipe = filled.recipe
@@ -78,31 +70,40 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
     calib, evaluation = open_both(ready, recipe)
     opened = _open_candidate(candidate, calib, evaluation, recipe)
     target = opened.manifest.target if isinstance(opened, Rebuildable) else None
-    scale = _scale(recipe, target, progress)
+    timed = _measured_models(recipe, target, progress)
     require_comparable(last, recipe, [target])
     _require_runnable(recipe, opened)
+    require_layers(recipe, opened)
+    file = _runnable(candidate, opened, recipe)
     log = StageLog(progress)
     base = measure_baseline(ready, calib, evaluation, recipe, log)
+    on_board = None
+    if file is not None:
+        with log.stage("board"):
+            on_board = run_on_board(recipe, file, evaluation, progress)
     with log.stage("candidate"):
-        if isinstance(opened, Rebuildable):
-            measured = _simulated(candidate, opened, calib, evaluation, recipe, scale, progress)
+        if isinstance(opened, ReadyModel):
+            measured = run_onnx(opened, evaluation, progress)
+        elif _is_alone(recipe):
+            measured = as_built(candidate, opened, timed)
         else:
-            measured = _run_onnx(opened, evaluation, progress)
+            measured = simulate(candidate, opened, calib, evaluation, recipe, timed, progress)
     robustness: tuple[RobustnessRow, ...] = ()
+    attacks = AttackResult()
     if recipe.check.robustness:
+        optimise, seed = not measured.quantized, recipe.run.seed
+        models = ComparedModels(ready.model, measured.computed, base.scoring, optimise)
         with log.stage("robustness"):
-            robustness = robustness_of(
-                ready.model,
-                measured.computed,
-                evaluation,
-                base.scoring,
-                recipe.run.seed,
-                progress,
-                optimise=not measured.quantized,
-            )
-    comparison = base.compared(measured.outputs)
-    runner = "onnxruntime" if target is None else "rknn-simulator"
-    row = replace(measured.row, accuracy=accuracy_figure(comparison, runner))
+            robustness = robustness_of(models, evaluation, seed, progress)
+            attacks = attacks_of(models, evaluation, recipe.check, seed, progress)
+    board = measured.beside(on_board, base) if on_board else None
+    if recipe.board.layers and board is not None and file is not None:
+        assert isinstance(opened, Rebuildable)
+        with log.stage("layers"):
+            differs = board.figure.differs
+            layers = compare_layers(recipe, opened, file, evaluation, progress, differs=differs)
+        board = board.with_layers(layers)
+    comparison, row = _compared(base, measured, board)
     report = TargetReport(
         target=target,
         models=(base.row, row),
@@ -112,20 +113,32 @@ def check(recipe: Recipe, candidate: Path, progress: Progress = SILENT) -> Repor
         ratios=_ratios(row, base.row) if target is None else ratios_of(row, None),
         pruning=None,
         robustness=robustness,
+        attacks=attacks.rows,
         parts=comparison.parts,
-        layers=layer_rows(measured.conversion) if measured.conversion else (),
-        graph=_graph(measured),
+        layers=layer_rows(measured.built) if measured.built else (),
+        graph=measured.graph(),
         gates=gate_figures(recipe.gates, comparison, row, is_at_chance=base.is_at_chance),
         warnings=(
             *base.warnings,
-            *result_warnings(measured.conversion, comparison, recipe.gates),
+            *(board.warnings if board else ()),
+            *robustness_warnings(robustness),
+            *attacks.warnings,
+            *result_warnings(
+                measured.built,
+                comparison,
+                recipe.gates,
+                own=measured.warnings,
+                eval_count=recipe.samples.eval_count,
+                board_differs=board is not None and board.figure.differs,
+            ),
         ),
         stages=log.runs,
+        board=board.figure if board else None,
     )
     toolkit = ToolVersion("rknn-toolkit2", toolkit_version(recipe.toolkit.toolkit_python))
     tool = ToolVersion("rockpress", rockpress_version())
     whole = Report(tool, toolkit, recipe_document(recipe), (report,), family=filled.family)
-    return rendered(with_changes(whole, recipe, last))
+    return rendered(with_changes(whole, recipe, last), "check")
 
 
 def _open_candidate(
@@ -136,17 +149,45 @@ def _open_candidate(
         ready = ready_candidate(candidate, recipe.shape)
         require_same_inputs(candidate, tuple(ready.inputs), evaluation)
         return ready
-    opened = open_rebuildable(candidate, recipe.toolkit)
+    opened = open_rebuildable(candidate, recipe.toolkit, needs_toolkit=not _is_alone(recipe))
     manifest = opened.manifest
     require_same_inputs(candidate, tuple(feed.name for feed in manifest.inputs), evaluation)
     require_same_feed(manifest, evaluation, candidate)
-    if not opened.is_own:
+    if not opened.is_own and not _is_alone(recipe):
         require_same_calibration(manifest, calib, candidate)
     return opened
 
 
-def _scale(recipe: Recipe, target: str | None, progress: Progress) -> LatencyScale | None:
-    """Return the scale of the chip's estimates, None without. Raises RockpressError.
+def _is_alone(recipe: Recipe) -> bool:
+    """Return whether there is a board, and no toolkit to simulate with."""
+    python = recipe.toolkit.toolkit_python
+    return recipe.board.board is not None and python is None and toolkit_version() is None
+
+
+def _runnable(
+    candidate: Path, opened: ReadyModel | Rebuildable, recipe: Recipe
+) -> BoardFile | None:
+    """Return what is to be run on a board, which is there; None without one."""
+    if recipe.board.board is None or isinstance(opened, ReadyModel):
+        return None
+    file = board_file(candidate, opened.manifest)
+    require_loadable(recipe, file)
+    return file
+
+
+def _compared(
+    base: Baseline, measured: MeasuredCandidate, board: BoardResult | None
+) -> tuple[Comparison, ModelRow]:
+    """Return the comparison that counts, and the row of the candidate with its accuracy."""
+    if board is not None:
+        return board.comparison, board.row(measured.row)
+    comparison = base.compared(measured.outputs or [])
+    runner = "onnxruntime" if measured.built is None else "rknn-simulator"
+    return comparison, replace(measured.row, accuracy=accuracy_figure(comparison, runner))
+
+
+def _measured_models(recipe: Recipe, target: str | None, progress: Progress) -> MeasuredModels:
+    """Return what models took on the chip. Raises RockpressError.
 
     OptionError among them where there is no estimate to scale, or none to hold against a limit.
     """
@@ -158,11 +199,12 @@ def _scale(recipe: Recipe, target: str | None, progress: Progress) -> LatencySca
                 "candidate is an ONNX model",
                 "give the .rknn, or leave it out",
             )
-        return None
+        return MeasuredModels({}, {})
     chip = find_target(target)
-    scale = measured_scales(recipe, [chip], progress).get(target)
-    require_latency(chip, recipe.gates.max_latency_ms, scale)
-    return scale
+    timed = measured_models(recipe, [chip], progress)
+    if recipe.board.board is None:
+        require_latency(chip, recipe.gates.max_latency_ms, timed.scales.get(target))
+    return timed
 
 
 def _require_runnable(recipe: Recipe, opened: ReadyModel | Rebuildable) -> None:
@@ -182,40 +224,3 @@ def _ratios(row: ModelRow, base: ModelRow) -> Ratios:
     """Return the ratios to the baseline on this host, without latency where it is unoptimised."""
     ratios = ratios_of(row, base)
     return replace(ratios, latency=None) if row.stage == "quantized" else ratios
-
-
-def _run_onnx(ready: ReadyModel, samples: Samples, progress: Progress) -> _Measured:
-    quantized = is_qdq(ready.model)
-    outputs = run_onnxruntime(ready.model, samples, optimise=not quantized, progress=progress)
-    name = "quantized" if quantized else "candidate"
-    row = onnx_row(name, ready, samples, optimise=not quantized)
-    return _Measured(row, outputs, ready.model, quantized)
-
-
-def _graph(measured: _Measured) -> tuple[GraphNode, ...]:
-    """Return what became one layer, where something was built from a file."""
-    built = measured.conversion
-    if built is None or not isinstance(measured.computed, Path):
-        return ()
-    model = load_model(measured.computed)
-    return fused_graph(model, find_target(built.target), built.layers, {})
-
-
-def _simulated(
-    candidate: Path,
-    opened: Rebuildable,
-    calib: Samples | None,
-    evaluation: Samples,
-    recipe: Recipe,
-    scale: LatencyScale | None,
-    progress: Progress,
-) -> _Measured:
-    request = opened.request(recipe.toolkit, evaluation.npu_preprocess, calib, NpuFeeds(evaluation))
-    conversion = with_scale(convert(request, progress), scale)
-    warnings = (*version_warnings(opened.manifest, conversion), *conversion.warnings)
-    conversion = replace(conversion, warnings=warnings)
-    size = candidate.stat().st_size
-    row = replace(compiled_row("rknn", str(candidate), conversion), bytes=size)
-    outputs = sample_rows(list(conversion.outputs or ()), evaluation)
-    is_qdq_model = opened.manifest.quantization == "qdq"
-    return _Measured(row, outputs, opened.source, is_qdq_model, conversion)

@@ -9,6 +9,7 @@ from textwrap import indent
 from typing import Literal
 
 from ..core.files import real_path
+from ..core.text_files import MAX_TEXT_BYTES, read_whole
 from .install_source import WHEELS, InstallSource
 
 Ci = Literal["github", "gitlab", "none"]
@@ -114,11 +115,11 @@ def ci_of(folder: Path) -> Ci:
     top = repository_of(folder)
     if top is None:
         return "none"
-    origin = ""
+    origin = b""
     with suppress(OSError):  # .git is a file in a work tree
-        origin = (top / ".git" / "config").read_text(errors="replace")
+        origin = read_whole(top / ".git" / "config", MAX_TEXT_BYTES)
     if (top / ".gitlab-ci.yml").is_file():
         return "gitlab"
-    if (top / ".github").is_dir() or "github" in origin:
+    if (top / ".github").is_dir() or b"github" in origin:
         return "github"
-    return "gitlab" if "gitlab" in origin else "none"
+    return "gitlab" if b"gitlab" in origin else "none"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..convert.latency.bands import ratio_band
@@ -18,6 +18,7 @@ from ..report.comparison.side_by_side import side_by_side
 from .figures.build_figures import latency_figures, layer_rows, throughput_figures
 from .figures.report_files import read_report_files
 from .inspection import inspect_rknn
+from .left_reports import is_left_file
 from .run import REPORT_FILE
 
 _RKNN = ".rknn"
@@ -33,7 +34,8 @@ Outcome = Report | RockpressError
 def compare_files(paths: Sequence[Path]) -> SideBySide:
     """Return what is in files and folders side by side; the first result is the reference.
 
-    A folder means the report.json in it, or else all below it; what is given twice counts once, so
+    A folder means the report.json in it and those of results that later runs left there, or else
+    all such below it; what is given twice counts once, so
     that a folder may follow what of it is the reference. Raises ReportError or ModelError for
     a file that cannot be read, OptionError where there is only one result.
     """
@@ -73,20 +75,28 @@ def _files_of(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     if (path / REPORT_FILE).is_file():
-        return [path / REPORT_FILE]
-    files = sorted(_reports_below(path))
+        return _reports_of(path, (file.name for file in path.iterdir()))
+    files = list(_reports_below(path))
     if not files:
         raise ReportError(f"{path}: there is no {REPORT_FILE} in this folder or below it", _GIVE)
     return files
 
 
+def _reports_of(folder: Path, names: Iterable[str]) -> list[Path]:
+    """Return the reports among the names in a folder, that of the last run first."""
+    left = sorted(name for name in names if is_left_file(name))
+    last = [REPORT_FILE] if (folder / REPORT_FILE).is_file() else []
+    return [folder / name for name in (*last, *left)]
+
+
 def _reports_below(path: Path) -> Iterator[Path]:
     """Yield the reports in the folders below, links not followed. Raises OptionError for many."""
     count = 0
-    for number, (folder, _, names) in enumerate(os.walk(path)):
-        if REPORT_FILE in names:
-            count += 1
-            yield Path(folder, REPORT_FILE)
+    for number, (folder, folders, names) in enumerate(os.walk(path)):
+        folders.sort()
+        reports = _reports_of(Path(folder), names)
+        count += len(reports)
+        yield from reports
         if number > _MOST_FOLDERS or count > _MOST_RESULTS:
             raise OptionError(
                 f"{path}: there are more than {_MOST_RESULTS} reports or {_MOST_FOLDERS} folders "
@@ -138,5 +148,6 @@ def _of_rknn(file: Path, name: str, warnings: list[Diagnostic]) -> list[OpenedRe
         cycles=manifest.cycles,
         latency=latency[0] if latency else None,
         throughput=throughput_figures(manifest),
+        memory=manifest.memory,
     )
     return [OpenedResult(result, layer_rows(manifest))]

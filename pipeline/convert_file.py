@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from onnx import ModelProto
+
+from ..accuracy.metrics.metric_table import BoundMetric, bind_metric
 from ..calibration_data.preprocess import Preprocess
 from ..calibration_data.samples import Samples
 from ..convert.audit.audit_view import view_of
@@ -29,8 +32,10 @@ from .samples.audits import audit_target, sample_ranges
 from .samples.class_names import class_names
 from .samples.input_sets import ready_in_all
 from .samples.ready_model import ReadyModel, calibration_samples, ready_model
-from .tasks.converting import NpuFeeds, conversion_request, require_toolkit
-from .tasks.manifest_files import write_manifest_beside
+from .tasks.board_code import require_supported, write_board_code
+from .tasks.converting import NpuFeeds, conversion_request
+from .tasks.installed_toolkit import require_toolkit
+from .tasks.manifest_files import calibration_record, write_manifest_beside
 from .tasks.plan_handover import ranges_of
 from .tasks.user_plan import (
     apply_plan,
@@ -65,6 +70,8 @@ def _converted(recipe: Recipe, output: Path, progress: Progress, pixels: bool) -
     target = only_target(recipe, "convert")
     require_toolkit(recipe.toolkit.toolkit_python)
     require_output(output, ".rknn", recipe.model)
+    has_sets = bool(recipe.shape.input_sets)
+    require_supported(recipe.convert.code, target.name, recipe.convert.rknn_batch_size, has_sets)
     if plan is not None:
         require_unread(intended_beside(output.with_suffix("")), recipe.model)
     _require_quantizable(recipe, quantization)
@@ -104,6 +111,7 @@ def _converted(recipe: Recipe, output: Path, progress: Progress, pixels: bool) -
             dtype=dtype,
             calibration=NpuFeeds(calib) if calib is not None else (),
             float_model=model if exact else None,
+            level=recipe.toolkit.toolkit_level,
             rknn_batch_size=recipe.convert.rknn_batch_size,
             input_sets=recipe.shape.input_sets,
             plan=ranges_of(quantized.plan, base) if quantized else None,
@@ -114,12 +122,37 @@ def _converted(recipe: Recipe, output: Path, progress: Progress, pixels: bool) -
         digests = {"source": model_digest(recipe.model)}
         if calib is not None:
             digests["calibration"] = calib.digest()
-        write_manifest_beside(
-            rknn, conversion, base, preprocess, quantized, digests, class_names(recipe)
+        scoring = _scoring(recipe, base, preprocess)
+        names = class_names(recipe)
+        record = calibration_record(calib, recipe.run.seed)
+        manifest = write_manifest_beside(
+            rknn, conversion, base, preprocess, quantized, digests, names, scoring, record
         )
+        if recipe.convert.code:
+            write_board_code(rknn, manifest, recipe.convert.code)
     if quantized is not None:
         warnings = (*warnings, *weight_warnings(quantized.plan, base))
     return replace(conversion, path=output, warnings=in_order((*warnings, *conversion.warnings)))
+
+
+def _scoring(
+    recipe: Recipe, model: ModelProto, preprocess: Preprocess | None
+) -> BoundMetric | None:
+    """Return the metric that reads the outputs; None where it cannot, and none was asked for.
+
+    Raises OptionError.
+    """
+    options = recipe.metric
+    outputs = [output.name for output in model.graph.output]
+    size = preprocess.size if preprocess else None
+    try:
+        return bind_metric(
+            options.metric, options.metric_option, options.metric_output, outputs, size
+        )
+    except OptionError:
+        if recipe.convert.code:
+            raise
+        return None
 
 
 def convert_files(

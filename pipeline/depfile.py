@@ -11,7 +11,7 @@ from ..calibration_data.sources.open_source import open_source
 from ..core.diagnostics import Diagnostic
 from ..core.errors import RockpressError
 from ..core.graphs.model import model_files
-from .measured_scales import measured_files
+from .measured_files import measured_files
 from .recipes.recipe import Recipe
 
 # What GNU make reads as the characters themselves, found by trial with 4.3: nothing quotes an

@@ -21,6 +21,7 @@ from .samples.preprocess_warnings import input_warnings, option_warnings
 from .stages.stage import on_samples
 from .stages.stage_list import cached_stages
 from .stages.target_run import TargetRun
+from .tasks.idle_options import idle_options
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ def plan_run(
     What the options say of the preprocess is told, and what labels say where the cache has it.
     """
     filled = fill_recipe(recipe, "run")
+    for idle in idle_options(recipe, filled.recipe, "run"):
+        progress.warn(idle)
     recipe = filled.recipe
     targets, _, version = preflight(recipe, folder)
     inputs = open_inputs(recipe)

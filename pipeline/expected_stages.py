@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ..calibration_data.bundled import MODEL
 from ..convert.chips.targets import Target
 from ..core.progress import ExpectedStage
 from ..core.results.report import Report
@@ -15,12 +17,14 @@ from .stages.stage_list import STAGES
 from .stages.target_run import TargetRun
 
 BASELINE = "baseline"
-# what the demo's took on two cores, for the shares of a first run; how fast it is shows on the way
-_USUAL = {
+# what they took on two cores: the shares in a first run; how fast the machine is shows on the way
+_OF_THE_DEMO = {
     **{"baseline": 3.7, "reference-float16": 8.8, "quantize-reference": 5.4},
     **{"reference-int8": 9.0, "prune": 44.6, "check-pruned": 1.7, "quantize": 19.2},
     **{"check-quantized": 4.7, "convert": 24.4, "check": 0.3},
 }
+# what the toolkit does in a process of its own, and mostly waits for
+_BUILDS = ("reference-float16", "reference-int8", "convert")
 _RAN = ("done", "cached")  # of which the seconds are those that it took
 
 
@@ -29,8 +33,8 @@ def expected_stages(
 ) -> list[ExpectedStage]:
     """Return the baseline, and the stages of every target in their order, with their seconds.
 
-    Those of the same model in the same form are taken from its last runs, the others from all, or
-    from the demo.
+    They are those of its last run in the same form; of another model or with other options nobody
+    knows: how many builds a conversion tries alone makes ten times as much of it.
     """
     names = [(BASELINE, "")]
     is_alone = len(targets) == 1  # then nobody is told of its name
@@ -38,15 +42,18 @@ def expected_stages(
         run = TargetRun(*inputs, recipe, target, Path(), Path())
         applied = [stage.name for stage in STAGES if stage.applies(run)]
         names += [(name, "" if is_alone else target.name) for name in applied]
-    times = StageTimes(recipe.cache.folder) if recipe.cache else None
-    own = times.of_work(_work_of(recipe)) if times else {}
-    others = {
-        "distill": recipe.distil.recover_time,
-        **_USUAL,
-        **(times.of_others() if times else {}),
-    }
+    own: Mapping[str, float] = {}
+    if recipe.cache is not None:
+        own = StageTimes(recipe.cache.folder).of_work(_work_of(recipe))
+    shares = _OF_THE_DEMO if recipe.model.name == MODEL else {}
     return [
-        ExpectedStage(name, target, own.get(name, others.get(name)), name in own)
+        ExpectedStage(
+            name,
+            target,
+            own.get(name, shares.get(name)),
+            name in own,
+            "build" if name in _BUILDS else "",
+        )
         for name, target in names
     ]
 
@@ -67,5 +74,5 @@ def keep_times(recipe: Recipe, report: Report) -> None:
 def _work_of(recipe: Recipe) -> str:
     """Return what decides most of how long stages take, to tell the runs of one model."""
     counts = (recipe.samples.calib_count, recipe.samples.eval_count)
-    parts = (recipe.model.stat().st_size, recipe.quantize.scheme, recipe.prune.prune, *counts)
-    return " ".join(map(str, parts))
+    parts = (recipe.model.stat().st_size, *counts, recipe.prune, recipe.distil, recipe.quantize)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

@@ -26,6 +26,7 @@ from .options.option_table import options_of
 from .recipes.recipe import Recipe
 from .recognition.family import Cut, Setting, Settings
 from .recognition.model_view import ModelView, view_of
+from .tasks.idle_options import idle_options
 
 # options that only make sense beside each other: none is taken where one of them is given
 _SCALING = ("mean", "std")
@@ -47,17 +48,25 @@ class FilledRecipe:
     family: FamilyFigure | None = None
     takes_pixels: bool = False
 
+    @property
+    def taken_names(self) -> set[str]:
+        """Return the options that may not be what was given, by their names in Python."""
+        taken = self.family.taken if self.family else ()
+        return {"metric", *(each.option.partition(".")[0] for each in taken)}
+
 
 def fill_recipe(recipe: Recipe, verb: str, progress: Progress = SILENT) -> FilledRecipe:
     """Return the recipe with what was not given set as its model's family has it.
 
     A metric that neither says is that of the labels. All is told to ``progress``. Only options of
-    the ``verb`` are set, and never the outputs. Raises OptionError where a family is named that the
-    model cannot be of, and ModelError where that cannot be told. From here on native code has the
-    time that the recipe gives it.
+    the ``verb`` are set, and never the outputs; those without an effect are told. Raises
+    OptionError where a family is named that the model cannot be of, and ModelError where that
+    cannot be told. From here on native code has the time that the recipe gives it.
     """
     limit_to(recipe.toolkit.timeout)
     filled = _filled_by_family(recipe, verb, progress)
+    for idle in idle_options(recipe, filled.recipe, verb):
+        progress.warn(idle)
     return replace(filled, recipe=with_metric_of_labels(filled.recipe, verb, progress))
 
 

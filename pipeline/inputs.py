@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ..calibration_data.samples import Samples
 from ..core.diagnostics import option
 from ..core.errors import OptionError
@@ -9,6 +11,7 @@ from .figures.robustness import require_images
 from .recipes.recipe import Recipe
 from .samples.bound_metric import bound_metric, require_labels
 from .samples.input_sets import ready_in_all
+from .samples.parts import part_of
 from .samples.ready_model import (
     ReadyModel,
     calibration_samples,
@@ -16,7 +19,8 @@ from .samples.ready_model import (
     require_calibration,
 )
 from .tasks.distilling import split_for_pruning
-from .tasks.pruning import prunes, require_layers
+from .tasks.pruning import require_layers
+from .tasks.pruning_options import prunes
 
 # the model made ready, calibration samples, and those that everything is compared on
 RunInputs = tuple[ReadyModel, Samples | None, Samples]
@@ -47,9 +51,7 @@ def open_both(ready: ReadyModel, recipe: Recipe) -> tuple[Samples | None, Sample
         evaluation = require_calibration(calib, "the comparison")
         bound_metric(recipe.metric, ready.model, evaluation)
     else:
-        evaluation = ready.samples(
-            recipe.samples.eval, recipe.preprocessing, recipe.samples.eval_count, recipe.run.seed
-        )
+        evaluation = _evaluation(ready, recipe.samples.eval, recipe)
         require_labels(
             recipe.samples.eval,
             recipe.gates.min_retention,
@@ -63,3 +65,13 @@ def open_both(ready: ReadyModel, recipe: Recipe) -> tuple[Samples | None, Sample
         )
     require_images(recipe.check, evaluation)
     return calib, evaluation
+
+
+def _evaluation(ready: ReadyModel, path: Path, recipe: Recipe) -> Samples:
+    """Return the samples to compare on, of the part that is asked for. Raises SamplesError."""
+    options, seed = recipe.samples, recipe.run.seed
+    if options.eval_part == "all":
+        return ready.samples(path, recipe.preprocessing, options.eval_count, seed)
+    whole = ready.samples(path, recipe.preprocessing)
+    part = part_of(whole, options.eval_part)
+    return part if options.eval_count is None else part.take(options.eval_count, seed)

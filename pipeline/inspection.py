@@ -10,7 +10,7 @@ from pathlib import Path
 from onnx import ModelProto, ValueInfoProto, helper
 
 from ..convert.chips.targets import find_target
-from ..convert.latency.scaled import estimate_scaled, scale_warnings
+from ..convert.latency.scaled import scale_warnings
 from ..convert.manifest import Manifest, is_of, manifest_path, read_manifest
 from ..convert.toolkit.rknn_file import RknnFacts, read_rknn
 from ..core.graphs.cut_points import CutPoint, cut_points
@@ -24,7 +24,7 @@ from ..core.types import Shape
 from ..prune.channels.channel_rules import build_dependency_graph
 from ..prune.channels.groups import find_groups
 from .filled_recipe import fill_recipe
-from .measured_scales import measured_scales
+from .measured_scales import MeasuredModels, measured_models
 from .options.sample_options import ModelOptions
 from .recipes.recipe import Recipe
 from .samples.input_sets import require_one_shape
@@ -157,12 +157,12 @@ def inspect_rknn(
     if not disagreements and not is_of(manifest, path):
         disagreements = ("the file is not the one that it was written for (sha256)",)
     chip = find_target(manifest.target)
-    scales = measured_scales(recipe, [chip], progress) if recipe else {}
-    scale = scales.get(manifest.target)
+    measured = measured_models(recipe, [chip], progress) if recipe else MeasuredModels({}, {})
+    scale = measured.scales.get(manifest.target)
     for warning in scale_warnings(scale) if scale else ():
         progress.warn(warning)
-    latency = estimate_scaled(manifest.layers, chip, manifest.toolkit, scale)
-    return RknnInspection(facts, replace(manifest, latency=latency), disagreements)
+    manifest = replace(manifest, latency=measured.estimate(path, manifest))
+    return RknnInspection(facts, manifest, disagreements)
 
 
 def _disagreements(facts: RknnFacts, manifest: Manifest) -> tuple[str, ...]:

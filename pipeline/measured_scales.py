@@ -5,25 +5,30 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
 
 from ..convert.chips.compiler_log import Layer
-from ..convert.chips.targets import Target
+from ..convert.chips.targets import Target, find_target
+from ..convert.compiled_model import CompiledModel
+from ..convert.convert import Conversion, with_scale
+from ..convert.latency.estimate import Latency
 from ..convert.latency.scaled import UNSCALED, estimate_scaled, scale_of
 from ..convert.latency.timed_runs import TimedRun, read_record
 from ..convert.manifest import is_of, manifest_path, read_manifest
 from ..core.diagnostics import mentions, option
 from ..core.errors import ModelError, OptionError, ReportError
 from ..core.files import real_path, sha256_of
-from ..core.list_kinds import measured_time
+from ..core.measured_kinds import measured_time
 from ..core.progress import SILENT, Progress
 from ..core.results.model_figures import LatencyScale
+from .measured_files import beside_record
 from .noise_builds import compilable, require_format
 from .options.sample_options import ModelOptions
 from .recipes.recipe import Recipe
 from .samples.ready_model import ReadyModel, ready_model
-from .tasks.converting import require_toolkit
+from .tasks.installed_toolkit import require_toolkit
 
 _RKNN, _ONNX = ".rknn", ".onnx"
 
@@ -51,10 +56,43 @@ class _MeasuredTime:
     ms: float
 
 
+@dataclass(frozen=True)
+class MeasuredModels:
+    """The scale of the estimates by chip, and what single files took, in ms by their real path."""
+
+    scales: Mapping[str, LatencyScale]
+    times: Mapping[str, float]
+
+    def applied(self, conversion: Conversion, file: Path) -> Conversion:
+        """Return a build of a file with its measured time, or with its estimate at the scale."""
+        conversion = with_scale(conversion, self.scales.get(conversion.target))
+        return replace(conversion, latency=self.latency_of(file, conversion.latency))
+
+    def estimate(self, file: Path, built: CompiledModel) -> Latency | None:
+        """Return the same of what a manifest says of a file."""
+        chip, scale = find_target(built.target), self.scales.get(built.target)
+        latency = estimate_scaled(built.layers, chip, built.toolkit, scale)
+        return self.latency_of(file, latency)
+
+    def latency_of(self, file: Path, estimated: Latency | None) -> Latency | None:
+        """Return the time of a file, where that is what was measured, else what is estimated."""
+        ms = self.times.get(str(real_path(file)))
+        if ms is None or estimated is None:
+            return estimated
+        return replace(estimated, kind="given", ms=ms, low=None, high=None)
+
+
 def measured_scales(
     recipe: Recipe, targets: Sequence[Target], progress: Progress = SILENT
-) -> dict[str, LatencyScale]:
-    """Return the scale of the estimates by chip, for those of ``targets`` that were measured.
+) -> Mapping[str, LatencyScale]:
+    """Return the scale of the estimates by chip; see ``measured_models``."""
+    return measured_models(recipe, targets, progress).scales
+
+
+def measured_models(
+    recipe: Recipe, targets: Sequence[Target], progress: Progress = SILENT
+) -> MeasuredModels:
+    """Return what models took on those of ``targets`` that they were measured on.
 
     An ONNX model is built for it, in the number format of the recipe; a ``.rknn`` has its layers in
     the manifest, a run of a record there or in the record. Raises RockpressError for what cannot be
@@ -62,24 +100,16 @@ def measured_scales(
     """
     by_chip = {target.name: target for target in targets}
     factors: dict[str, dict[str, list[float]]] = {}
+    times: dict[str, list[float]] = {}
     for measured in _all_measured(recipe, by_chip, progress):
         chip = measured.table.chip
         factor = measured.ms / _estimated_ms(measured, by_chip[chip])
         factors.setdefault(chip, {}).setdefault(measured.key, []).append(factor)
-    return {chip: scale_of(list(by_model.values())) for chip, by_model in factors.items()}
-
-
-def measured_files(recipe: Recipe) -> list[Path]:
-    """Return the files that the measured times are read from, as far as they are there."""
-    files: list[Path] = []
-    for word in recipe.latency.measured:
-        path, ms = measured_time(word)
-        files.append(Path(path))
-        if ms is None and os.path.isfile(path):
-            runs = read_record(Path(path)).runs
-            files += [_beside(Path(path), run.model.file) for run in runs if run.model.file]
-    manifests = [manifest_path(file) for file in files if file.suffix.lower() == _RKNN]
-    return [file for file in dict.fromkeys([*files, *manifests]) if os.path.isfile(file)]
+        times.setdefault(measured.key, []).append(measured.ms)
+    return MeasuredModels(
+        {chip: scale_of(list(by_model.values())) for chip, by_model in factors.items()},
+        {key: fmean(several) for key, several in times.items()},
+    )
 
 
 def _all_measured(
@@ -207,7 +237,7 @@ def _of_name(
 def _of_run(word: str, run: TimedRun, ms: float) -> _MeasuredTime:
     table, key = _LayerTable(run.table, run.chip.lower(), run.toolkit), run.model.name
     if not run.table and run.model.file:
-        file = _beside(Path(word), run.model.file)
+        file = beside_record(Path(word), run.model.file)
         table, key = _table_beside(file, run.model.digest), str(real_path(file))
         if table.chip != run.chip.lower():
             raise ReportError(
@@ -216,16 +246,6 @@ def _of_run(word: str, run: TimedRun, ms: float) -> _MeasuredTime:
                 "give the .rknn that ran",
             )
     return _MeasuredTime(word, run.model.name, key, table, ms)
-
-
-def _beside(record: Path, file: str) -> Path:
-    """Return a file that a record names; it may come from somebody else: not out of its folder."""
-    path = PurePosixPath(file)
-    if path.is_absolute() or ".." in path.parts:
-        raise ReportError(
-            f"{record} names a file elsewhere: {file[:200]}", "keep the .rknn beside the record"
-        )
-    return record.parent / file
 
 
 def _estimated_ms(measured: _MeasuredTime, target: Target) -> float:

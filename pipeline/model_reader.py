@@ -16,10 +16,12 @@ from ..accuracy.runners import own_rows, sample_rows
 from ..calibration_data.samples import Samples
 from ..calibration_data.sources.source_types import Source
 from ..convert.convert import convert
+from ..convert.manifest import manifest_path, read_manifest
 from ..core.graphs.model import is_qdq, require_model_file
 from ..core.progress import Progress
 from ..core.results.family_figure import FamilyFigure
 from ..core.results.layer_rows import FeedInput
+from ..core.results.model_figures import Memory
 from ..core.results.predictions import OutputStatistics, PredictedOutputs, Prediction
 from ..core.session import Session
 from ..core.types import Array
@@ -31,6 +33,7 @@ from .recipes.recipe import Recipe
 from .samples.bound_metric import bound_metric
 from .samples.class_names import names_in
 from .samples.ready_model import ReadyModel, calibration_samples, ready_candidate
+from .tasks.board_run import BoardFile, board_file, loaded_on_board
 from .tasks.converting import NpuFeeds, PreparedFeeds
 
 _LONGEST_NAME = 100
@@ -43,7 +46,8 @@ Outputs = list[Array]
 class ModelReader:
     """A model with the samples that it is asked about, a source each.
 
-    ``outputs_of`` gives what the model gives for each sample of a source, which may take a build.
+    ``outputs_of`` gives what the model gives for each sample of a source, which may take a build;
+    ``memory`` is what a ``.rknn`` takes on its chip.
     """
 
     path: Path
@@ -54,6 +58,7 @@ class ModelReader:
     samples: tuple[Samples, ...]
     outputs_of: Callable[[int], Iterator[Outputs]]
     family: FamilyFigure | None
+    memory: Memory | None = None
 
     @property
     def least(self) -> float:
@@ -89,7 +94,7 @@ class ModelReader:
 def open_reader(
     model: Path, recipe: Recipe, sources: Sequence[tuple[Path, Source]], progress: Progress
 ) -> ModelReader:
-    """Return a reader of a model: ONNX, QDQ ONNX, or a ``.rknn``, which is built again.
+    """Return a reader of a model: ONNX, QDQ ONNX, or a ``.rknn``, built again or on a board.
 
     What was not given is what the manifest of a ``.rknn`` says, or the model's family. Raises
     RockpressError.
@@ -103,23 +108,43 @@ def open_reader(
     ready = ready_candidate(recipe.model, recipe.shape)
     for warning in ready.warnings:
         progress.warn(warning)
-    samples = tuple(ready.bound(source, path, recipe.preprocessing) for path, source in sources)
-    scoring = bound_metric(recipe.metric, ready.model, samples[0])
-    outputs_of = (
-        partial(_computed, ready, samples)
-        if built is None
-        else partial(_simulated, model, built, ready, samples, recipe, progress)
+    samples = tuple(
+        ready.bound(source, path, recipe.preprocessing).first(recipe.predict.count)
+        for path, source in sources
     )
+    scoring = bound_metric(recipe.metric, ready.model, samples[0])
+    if built is None:
+        outputs_of = partial(_computed, ready, samples)
+    elif recipe.board.board is None:
+        outputs_of = partial(_simulated, model, built, ready, samples, recipe, progress)
+    else:
+        file = board_file(model, built.manifest)
+        outputs_of = partial(_on_board, recipe, file, built, samples)
     labels = samples[0].labels
     names = scoring.metric.class_names(labels) if labels is not None else ()
     names = names_in(ready.original) or (built.manifest.classes if built else ()) or names
     names = tuple(name[:_LONGEST_NAME] for name in names)
-    return ModelReader(model, recipe, ready, scoring, names, samples, outputs_of, filled.family)
+    memory = built.manifest.memory if built else None
+    return ModelReader(
+        model, recipe, ready, scoring, names, samples, outputs_of, filled.family, memory
+    )
+
+
+def fed_as_built(recipe: Recipe, models: Sequence[Path]) -> Recipe:
+    """Return the recipe with the preprocess inside the one ``.rknn`` of two models, for both.
+
+    What was given stays. Raises RockpressError for a manifest that is missing or broken.
+    """
+    built = [model for model in models if model.suffix.lower() == ".rknn"]
+    if len(models) != 2 or len(built) != 1:
+        return recipe
+    return _as_built(recipe, read_manifest(manifest_path(built[0])).inputs[0])
 
 
 def _opened(model: Path, recipe: Recipe) -> Rebuildable | None:
     if model.suffix.lower() == ".rknn":
-        return open_rebuildable(model, recipe.toolkit)
+        is_simulated = recipe.board.board is None
+        return open_rebuildable(model, recipe.toolkit, needs_toolkit=is_simulated)
     require_model_file(model)
     return None
 
@@ -155,9 +180,7 @@ def _simulated(
 ) -> Iterator[Outputs]:
     """Yield the outputs of the simulator, in which all samples of a source run together."""
     samples, manifest = all_samples[source], built.manifest
-    takes_pixels = manifest.inputs[0].normalisation is not None
-    if takes_pixels:
-        require_same_feed(manifest, samples, path)
+    takes_pixels = _takes_pixels(path, built, samples)
     calib = calibration_samples(ready, recipe)
     if not built.is_own:
         require_same_calibration(manifest, calib, path)
@@ -168,6 +191,30 @@ def _simulated(
         progress.warn(warning)
     outputs = sample_rows(list(conversion.outputs or ()), samples)
     return ([output[index : index + 1] for output in outputs] for index in range(len(samples)))
+
+
+def _on_board(
+    recipe: Recipe,
+    file: BoardFile,
+    built: Rebuildable,
+    all_samples: Sequence[Samples],
+    source: int,
+) -> Iterator[Outputs]:
+    """Yield the outputs of a board, one sample at a time."""
+    samples = all_samples[source]
+    takes_pixels = _takes_pixels(file.path, built, samples)
+    with loaded_on_board(recipe, file) as runner:
+        for index in range(len(samples)):
+            feeds = samples.npu_feeds(index) if takes_pixels else samples.feeds(index)
+            yield [row[np.newaxis] for row in own_rows(runner.run(feeds), samples)]
+
+
+def _takes_pixels(path: Path, built: Rebuildable, samples: Samples) -> bool:
+    """Return whether mean and std are inside. Raises OptionError for samples fed otherwise."""
+    if built.manifest.inputs[0].normalisation is None:
+        return False
+    require_same_feed(built.manifest, samples, path)
+    return True
 
 
 def _statistics_of(name: str, output: Array) -> OutputStatistics:

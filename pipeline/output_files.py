@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import suppress
 from glob import escape
 from pathlib import Path
@@ -46,18 +47,21 @@ def require_unread(output: Path, model: Path) -> None:
 
 
 def archive_stale(folder: Path, stem: str) -> Path | None:
-    """Move the files ``<stem>.*`` of ``folder`` to ``<folder>.old``; None when there are none.
+    """Move ``<stem>.*`` and ``<stem>-board`` of ``folder`` to ``<folder>.old``; None without any.
 
     A target that fails must not leave files where its new ones would be: somebody would flash
     them. Files of the same names in ``<folder>.old`` are replaced. Raises OutputError.
     """
     stale = sorted(path for path in folder.glob(f"{escape(stem)}.*") if path.is_file())
+    stale += [path for path in [folder / f"{stem}-board"] if path.is_dir()]
     if not stale:
         return None
     archive = folder.with_name(folder.name + _SUFFIX)
     try:
         archive.mkdir(exist_ok=True)
         for path in stale:
+            if path.is_dir() and (archive / path.name).exists():
+                shutil.rmtree(archive / path.name)
             os.replace(path, archive / path.name)
     except OSError as error:
         raise OutputError(

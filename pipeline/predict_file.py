@@ -30,9 +30,10 @@ from ..core.results.predictions import (
 )
 from ..report.drawing.task_drawings import drawn, drawn_apart
 from .drawing_files import DrawingFiles
-from .model_reader import ModelReader, open_reader
+from .model_reader import ModelReader, fed_as_built, open_reader
 from .recipes.recipe import Recipe
 from .samples.input_sets import require_one_shape
+from .tasks.board_run import require_rknn
 
 _NO_ARRAY = np.zeros((0, 0), np.uint8)
 
@@ -48,13 +49,16 @@ def predict(
     """Return what ``recipe.model`` says of samples, decoded as its metric reads it.
 
     The model, and another that it is held ``against``, may be ONNX, QDQ ONNX or ``.rknn``, which is
-    built again and simulated. ``samples`` are images, folders or files of arrays. Pictures with
-    what was said are written to the folder ``drawings``. The arrays of masks and maps are in these
-    alone. Raises RockpressError.
+    built again and simulated, or run on ``recipe.board``. ``samples`` are images, folders or files
+    of arrays. Pictures with what was said are written to the folder ``drawings``. The arrays of
+    masks and maps are in these alone. Raises RockpressError.
     """
     require_one_shape(recipe.shape, "predict")
+    board = recipe.board.board
+    models = [recipe.model, *([against] if against else [])]
+    require_rknn(board, models)
     sources = _sources(samples)
-    recipe = _with_samples(recipe, sources)
+    recipe = fed_as_built(_with_samples(recipe, sources), models)
     files = None if drawings is None else DrawingFiles(drawings, _image_files(sources))
     readers = [open_reader(recipe.model, recipe, sources, progress)]
     if against is not None:
@@ -67,7 +71,10 @@ def predict(
         progress.warn(warning)
     metric, least = readers[0].scoring.metric.name, readers[0].least
     family = readers[0].family
-    return PredictionReport(recipe.model, against, metric, least, rows, family, warnings)
+    memory = {reader.path: reader.memory for reader in readers if reader.memory is not None}
+    return PredictionReport(
+        recipe.model, against, metric, least, rows, family, warnings, board, memory
+    )
 
 
 def _with_names(readers: Sequence[ModelReader]) -> list[ModelReader]:

@@ -13,7 +13,9 @@ from ..core.graphs.model import model_bytes
 from ..core.progress import SILENT, Progress
 from ..core.results.model_figures import QuantizationFigure
 from ..quantize.quantize import QuantizeResult
+from .family_cut import with_family_cut
 from .figures.first_look import first_look
+from .figures.quantization_figure import quantization_figure
 from .figures.result_warnings import look_warnings
 from .filled_recipe import fill_recipe
 from .output_files import require_output
@@ -21,9 +23,9 @@ from .recipes.recipe import Recipe, only_target
 from .samples.input_sets import require_one_shape
 from .samples.ready_model import logits_at_cut, open_calibrated
 from .tasks.converting import toolkit_settings
+from .tasks.quantization_training import require_training
 from .tasks.quantizing import (
     QuantizeTask,
-    quantization_figure,
     quantize_as,
     quantize_task,
     quantize_warnings,
@@ -58,10 +60,12 @@ def quantize_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> 
     simulator.
     """
     require_one_shape(recipe.shape, "quantize")
-    recipe = fill_recipe(recipe, "quantize", progress).recipe
+    filled = fill_recipe(recipe, "quantize", progress)
+    recipe = filled.recipe
     require_extras(recipe.quantize, recipe.explain)
+    require_training(recipe.quantize)
     if recipe.explain.simulator:
-        from .tasks.converting import require_toolkit
+        from .tasks.installed_toolkit import require_toolkit
 
         require_toolkit(recipe.toolkit.toolkit_python)
     target = only_target(recipe, "quantize")
@@ -69,13 +73,15 @@ def quantize_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> 
     ready, calib, sample_warnings = open_calibrated(recipe, "quantization", progress)
     progress.stage("quantize")
     logits = logits_at_cut(recipe.model, recipe.shape)
-    task = quantize_task(ready.model, calib, recipe, target, logits)
+    model = ready.model
+    del ready  # which has the model as it was, too
+    task = quantize_task(model, calib, recipe, target, logits)
     toolkit = toolkit_settings(recipe.toolkit)
     with staging(output.parent) as folder:
         staged = folder / output.name
         plan = staged.with_suffix(".plan.toml")
         result = quantize_as(task, staged, plan, progress, toolkit)
-        comparison = first_look(ready.model, staged, calib, recipe.run.seed, optimise=False)
+        comparison = first_look(model, staged, calib, recipe.run.seed)
         errors = _tensor_errors(recipe, task, result, progress)
         size = model_bytes(staged)
     result = replace(result, path=output, plan_path=output.with_name(plan.name))
@@ -88,7 +94,7 @@ def quantize_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> 
         in_order(
             (
                 *sample_warnings,
-                *quantize_warnings(recipe.quantize, result),
+                *with_family_cut(quantize_warnings(recipe.quantize, result, calib), filled.family),
                 *look_warnings(comparison),
             )
         ),

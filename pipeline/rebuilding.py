@@ -17,9 +17,12 @@ from ..core.errors import ModelError
 from ..core.graphs.model import load_model
 from ..quantize.rendering.plan import read_plan
 from .options.convert_options import ToolkitOptions
-from .tasks.converting import NpuFeeds, PreparedFeeds, conversion_request, require_toolkit
+from .tasks.converting import NpuFeeds, PreparedFeeds, conversion_request
+from .tasks.installed_toolkit import require_toolkit
 from .tasks.plan_handover import ranges_of
 
+# what a request and the manifest of what came of it call alike
+_AS_BUILT = ("level", "disabled", "sparse", "rknn_batch_size", "input_sets", "config")
 # what our own files say completely; the toolkit's own quantizers need their samples again
 OWN = ("qdq", "float16")
 
@@ -36,6 +39,11 @@ class Rebuildable:
     def is_own(self) -> bool:
         """Whether its files are all that is needed, and no calibration samples."""
         return self.manifest.quantization in OWN
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether what it is built from is a quantized ONNX model."""
+        return self.manifest.quantization == "qdq"
 
     def request(
         self,
@@ -59,23 +67,22 @@ class Rebuildable:
             calibration=() if own or calib is None else NpuFeeds(calib),
             simulate=simulated,
             plan=ranges,
-            level=manifest.level,
-            disabled=manifest.disabled,
-            sparse=manifest.sparse,
-            rknn_batch_size=manifest.rknn_batch_size,
-            input_sets=manifest.input_sets,
-            config=manifest.config,
+            **{name: getattr(manifest, name) for name in _AS_BUILT},
         )
 
 
-def open_rebuildable(rknn: Path, options: ToolkitOptions) -> Rebuildable:
+def open_rebuildable(
+    rknn: Path, options: ToolkitOptions, *, needs_toolkit: bool = True
+) -> Rebuildable:
     """Return what a ``.rknn`` is built from again.
 
-    Raises RockpressError, naming a file that is missing or has changed, also without the toolkit.
+    Raises RockpressError, naming a file that is missing or has changed, also without the toolkit
+    where it is needed.
     """
     if not rknn.is_file():
         raise ModelError(f"{rknn}: the file does not exist", "give the path of a .rknn file")
-    require_toolkit(options.toolkit_python)
+    if needs_toolkit:
+        require_toolkit(options.toolkit_python)
     manifest = read_manifest(manifest_path(rknn))
     if not is_of(manifest, rknn):
         raise ModelError(

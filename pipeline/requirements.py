@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..accuracy.gates import require_limits
 from ..accuracy.metrics.metric_table import find_metric
+from ..calibration_data.sources.open_source import open_source
 from ..convert.chips.targets import Target
 from ..convert.latency.coefficients import is_fitted
 from ..convert.toolkit.own_settings import require_free_settings
@@ -11,10 +14,15 @@ from ..core.diagnostics import option
 from ..core.errors import OptionError
 from ..core.graphs.model import require_model_file
 from ..core.results.model_figures import LatencyScale
-from ..prune.distillation.distil import require_torch
 from .recipes.recipe import Recipe, only_target, targets_of
 from .tasks.hybrid_mixing import without_hybrid_mixing
-from .tasks.pruning import budget_of, cost_of, prunes, require_pruning, require_sparsity
+from .tasks.pruning_options import (
+    budget_of,
+    prunes,
+    require_cost,
+    require_pruning,
+    require_sparsity,
+)
 
 
 def require_samples(recipe: Recipe) -> None:
@@ -28,6 +36,17 @@ def require_samples(recipe: Recipe) -> None:
             f"{option('prune')}",
         )
     require_comparison(recipe)
+
+
+def require_readable(recipe: Recipe) -> None:
+    """Open the samples that are given. Raises SamplesError."""
+    samples = recipe.samples
+    if samples.calib is not None:
+        open_source(samples.calib)
+    if samples.eval is not None:
+        need_none = samples.calib is not None and recipe.gates.min_retention is None
+        other = f", or leave out {option('eval')} where there are no labels"
+        open_source(samples.eval, f"check the path{other if need_none else ''}")
 
 
 def require_comparison(recipe: Recipe) -> None:
@@ -57,10 +76,18 @@ def pruning_target(recipe: Recipe) -> Target:
     """Return the target of prune. Raises OptionError or PackageError when that cannot be done."""
     require_pruning(recipe.prune)
     target = only_target(recipe, "prune")
-    if recipe.prune.recover == "distill":
-        require_torch()
+    _require_torch(recipe)
     require_sparsity(recipe.prune, recipe.quantize.scheme, target)
     return target
+
+
+def _require_torch(recipe: Recipe) -> None:
+    if recipe.prune.recover == "distill":
+        from ..prune.distillation.distil import (
+            require_recovering,  # for others there is no need of it
+        )
+
+        require_recovering()
 
 
 def require_possible(recipe: Recipe) -> list[Target]:
@@ -72,10 +99,14 @@ def require_possible(recipe: Recipe) -> list[Target]:
     if (budget := budget_of(recipe.prune)) is not None:
         require_pruning(recipe.prune)
         for target in targets:
-            cost_of(budget, target, "int8")
-        if recipe.prune.recover == "distill":
-            require_torch()
+            require_cost(budget, target)
+        _require_torch(recipe)
+    if recipe.quantize.train == "distill":
+        from .tasks.quantization_training import require_training
+
+        require_training(recipe.quantize)
     require_measurable(recipe)
+    require_one_board(recipe, targets)
     require_free_settings(recipe.toolkit.toolkit_config)
     for target in targets:
         if scheme not in target.dtypes:
@@ -86,9 +117,23 @@ def require_possible(recipe: Recipe) -> list[Target]:
             )
         require_sparsity(recipe.prune, scheme, target)
         without_hybrid_mixing(recipe, target)
-        if not recipe.latency.measured:  # else it is asked once these are read
+        # else it is asked once these are read, or a board says it
+        if not recipe.latency.measured and not recipe.board.board:
             require_latency(target, recipe.gates.max_latency_ms)
+    require_readable(recipe)  # last, as it reads files
     return targets
+
+
+def require_one_board(recipe: Recipe, targets: Sequence[Target]) -> None:
+    """Raise OptionError for a board, which has one chip, and several targets."""
+    if recipe.board.board is None:
+        return
+    if len(targets) > 1:
+        raise OptionError(
+            f"{option('board')} is one board with one chip, and {option('target')} names "
+            f"{', '.join(target.name for target in targets)}",
+            f"give the {option('target')} of the board, and check the others by themselves",
+        )
 
 
 def require_latency(target: Target, limit: float | None, scale: LatencyScale | None = None) -> None:
@@ -98,6 +143,6 @@ def require_latency(target: Target, limit: float | None, scale: LatencyScale | N
             f"{option('max-latency-ms', limit)} cannot be checked: there is no latency in "
             "milliseconds "
             f"for {target.name}, only cycles",
-            f"give what a model takes on your board with {option('measured')}, or leave it out for "
-            "this chip",
+            f"measure it with {option('board')}, give what a model takes on your board with "
+            f"{option('measured')}, or leave it out for this chip",
         )

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..calibration_data.sources.open_source import open_source
 from ..core.diagnostics import option
 from ..core.errors import OutputError, RockpressError
 from ..core.files import write_text
@@ -18,8 +17,9 @@ from .ci_files import CI_FILES, FRAGMENT, MAKEFILE, RECIPE, Ci, ci_text
 from .filled_recipe import fill_recipe
 from .install_source import install_source
 from .recipes.recipe import Recipe, make_recipe
+from .recipes.recipe_file import jobs_in
 from .recognition.model_view import view_of
-from .requirements import require_possible
+from .requirements import require_possible, require_readable
 from .sample_search import FoundSamples, find_samples
 from .samples.ready_model import ready_model
 from .starter_recipe import StartedModel, recipe_text
@@ -31,9 +31,7 @@ def started_model(path: Path, options: Mapping[str, Any]) -> StartedModel:
     Raises RockpressError for a model or samples that cannot be read.
     """
     recipe = make_recipe(path, **options)
-    for samples in (recipe.samples.calib, recipe.samples.eval):
-        if samples is not None:
-            open_source(samples)
+    require_readable(recipe)
     view = view_of(load_model(path), recipe.shape.outputs, path)
     found = FoundSamples()
     if recipe.samples.calib is None and recipe.samples.eval is None:
@@ -62,7 +60,10 @@ def write_starter(
     *,
     force: bool,
 ) -> tuple[Path, ...]:
-    """Write the files and return their paths. Raises OutputError when one is there already."""
+    """Write the files and return their paths.
+
+    Raises OutputError when one is there already, OptionError for an option that no run would take.
+    """
     files = {RECIPE: recipe_text(models, options, folder), FRAGMENT: MAKEFILE}
     if ci != "none":
         files[CI_FILES[ci]] = ci_text(ci, install_source())
@@ -71,6 +72,7 @@ def write_starter(
         raise OutputError(
             f"{folder / existing[0]} is there already", f"{option('force')} replaces it"
         )
+    jobs_in(files[RECIPE], folder / RECIPE)
     for name, text in files.items():
         write_text(folder / name, text)
     return tuple(folder / name for name in files)

@@ -126,7 +126,7 @@ class _Writer:
         """Return the lines of what was given, by their keys; not the target, which has its own."""
         lines: dict[str, str] = {}
         for name in names:
-            group, described = next(homes_of(name))
+            group, described = homes_of(name)[0]
             value = plain(getattr(getattr(recipe, group), name))
             if (
                 isinstance(described.kind, File)

@@ -5,26 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-Interval = tuple[float, float]
-
-Z95 = 1.959963984540054  # 97.5 % of the normal distribution lie below
-
-
-def proportion_interval(value: float, samples: int, z: float = Z95) -> Interval:
-    """Return the 95 % Wilson interval of a share, such as top-1 accuracy, seen in so many samples.
-
-    Source: Wilson, Probable inference, the law of succession, and statistical inference, JASA 22,
-    1927. It is scipy.stats.binomtest(...).proportion_ci(method="wilson"), whose import takes longer
-    than the rest of a check of a small model.
-
-    >>> low, high = proportion_interval(0.9, 100)
-    >>> round(low, 3), round(high, 3)
-    (0.826, 0.945)
-    """
-    share, spread = round(value * samples) / samples, z * z / samples
-    centre = share + spread / 2
-    half = math.sqrt(spread * (share * (1 - share) + spread / 4))
-    return max(0.0, (centre - half) / (1 + spread)), min(1.0, (centre + half) / (1 + spread))
+from ...core.proportion import Z95, Interval, proportion_interval
 
 
 @dataclass(frozen=True)

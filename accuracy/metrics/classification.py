@@ -27,6 +27,7 @@ class TopK(Metric):
 
     k: int = 1
     kind: ClassVar[Kind | None] = "class"
+    perfect: ClassVar[float | None] = 1.0
 
     @property
     def name(self) -> str:

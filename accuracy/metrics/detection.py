@@ -15,7 +15,7 @@ from .head_table import HEADS, Head, decode_boxes, parse_anchors
 from .metric import MetricTable, Outputs
 from .object_metric import ObjectMetric
 
-_SELECTED = ("end2end", "rtdetr")  # the model gives no box twice
+SELECTED = ("end2end", "rtdetr")  # the model gives no box twice
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class MeanAveragePrecision(ObjectMetric):
         parse_anchors(self.anchors)
 
     def predict(self, outputs: Outputs) -> list[Detections]:
-        overlap = None if self.head in _SELECTED else self.overlap
+        overlap = None if self.head in SELECTED else self.overlap
         arrays = [np.asarray(output) for output in outputs]
         return [
             select_boxes(self._in_pixels(corners, self.size), scores, self.score, overlap)

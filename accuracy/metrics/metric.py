@@ -35,10 +35,12 @@ class Metric(ABC):
 
     ``predict`` decodes a model's outputs, each (N, ...), without labels; ``measure`` scores what
     was decoded. The options of a metric are the fields of its dataclass that have metadata.
-    ``kind`` is what its labels are; None takes any.
+    ``kind`` is what its labels are; None takes any. ``perfect`` is the value that no model exceeds;
+    None where there is no such value, or it is not known.
     """
 
     kind: ClassVar[Kind | None] = None
+    perfect: ClassVar[float | None] = None
     lower_is_better: bool = False
 
     @property

@@ -41,6 +41,7 @@ class ObjectMetric(Metric):
     overlap: float = field(default=0.7, metadata={"help": "IoU above which a worse box is dropped"})
     input_size: Size | None = None
     kind: ClassVar[Kind | None] = "boxes"
+    perfect: ClassVar[float | None] = 1.0
 
     def bound(self, input_size: Size | None) -> Metric:
         """Return the metric for an input of this height and width, in whose pixels objects are."""

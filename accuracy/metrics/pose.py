@@ -67,7 +67,7 @@ class PosePrecision(ObjectMetric):
     def predict(self, outputs: Outputs) -> list[Poses]:
         """Decode poses. Raises SamplesError for outputs that hold no such number of keypoints."""
         arrays = [np.asarray(output) for output in outputs]
-        extras, each = self._extras(arrays)
+        extras, each = self.extras_of(arrays)
         overlap = None if self.head == "end2end" else self.overlap
 
         def scale(sides: Array, planes: Array, size: Size) -> tuple[Array, Array]:
@@ -80,8 +80,11 @@ class PosePrecision(ObjectMetric):
             poses.append(Poses(**vars(boxes), keypoints=places))
         return poses
 
-    def _extras(self, outputs: list[Array]) -> tuple[int, int]:
-        """Return the numbers of an anchor's keypoints, and those of each keypoint: 3 or 2."""
+    def extras_of(self, outputs: list[Array]) -> tuple[int, int]:
+        """Return how many numbers the keypoints of an anchor have, and each of them: 3 or 2.
+
+        Raises SamplesError for outputs that hold no such number of keypoints.
+        """
         channels = [output.shape[1] for output in outputs]
         if len(outputs) > 1:
             # sides, one class and keypoints; the keypoints stand last

@@ -26,6 +26,7 @@ class RegressionMetric(Metric):
     name: Literal["mae", "r2"] = "mae"
     lower_is_better: bool = True
     kind: ClassVar[Kind | None] = "vector"
+    perfect: ClassVar[float | None] = 1.0
 
     def predict(self, outputs: Outputs) -> Array:
         """Return the numbers of the first output, (N, D)."""

@@ -32,6 +32,7 @@ class MeanIou(Metric):
     ignore: int = field(default=255, metadata={"help": "the mask's value for pixels of no class"})
     name: ClassVar[str] = "miou"
     kind: ClassVar[Kind | None] = "mask"
+    perfect: ClassVar[float | None] = 1.0
 
     def predict(self, outputs: Outputs) -> Array:
         """Return each pixel's class, (N, H, W), from scores (N, classes, H, W), or as they are."""

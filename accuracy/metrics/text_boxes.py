@@ -42,6 +42,7 @@ class TextBoxes(Metric):
     input_size: tuple[int, int] | None = None
     name: ClassVar[str] = "text-boxes"
     kind: ClassVar[Kind | None] = "boxes"
+    perfect: ClassVar[float | None] = 1.0
 
     def bound(self, input_size: tuple[int, int] | None) -> Metric:
         """Return the metric for an input of this height and width, in whose pixels labels are."""
@@ -50,7 +51,7 @@ class TextBoxes(Metric):
     def predict(self, outputs: Outputs) -> list[Detections]:
         """Return the boxes of each sample from a map of probabilities (N, 1, H, W) or (N, H, W)."""
         maps = np.asarray(outputs[0])
-        if maps.ndim not in (3, 4) or (maps.ndim == 4 and 1 not in (maps.shape[1], maps.shape[3])):
+        if not self.fits(outputs):
             raise SamplesError(
                 f"the output of shape {maps.shape} is no map of probabilities",
                 f"text-boxes reads (N, 1, H, W): name it with {option('metric-output')}",
@@ -62,6 +63,11 @@ class TextBoxes(Metric):
         scale = np.array([width / planes.shape[2], height / planes.shape[1]] * 2)
         images = (self._boxes(np.asarray(plane, np.float32)) for plane in planes)
         return [replace(boxes, corners=boxes.corners * scale) for boxes in images]
+
+    def fits(self, outputs: Outputs) -> bool:
+        """Return whether the first output is a map of probabilities."""
+        shape = np.shape(outputs[0])
+        return len(shape) == 3 or (len(shape) == 4 and 1 in (shape[1], shape[3]))
 
     def measure(self, predictions: Predictions, labels: Labels) -> Sums:
         """Count right, predicted and true boxes. Raises SamplesError when no label holds a box."""
@@ -87,7 +93,9 @@ class TextBoxes(Metric):
     def _scored(self, predictions: Predictions, truths: Iterable[Any]) -> tuple[Scores, Scores]:
         """Return the counts (N, 3) of the images, and the F1 of each (N,)."""
         pairs = zip(predictions, truths, strict=True)
-        rows = np.array([_counts(boxes, truth, self.iou) for boxes, truth in pairs], np.float64)
+        rows = np.array(
+            [counted_boxes(boxes, truth, self.iou) for boxes, truth in pairs], np.float64
+        )
         return rows, np.where(rows[:, 1:].sum(axis=1) > 0, _f1(rows), 1.0)
 
     def _boxes(self, plane: NDArray[np.float32]) -> Detections:
@@ -115,7 +123,7 @@ class TextBoxes(Metric):
         return Detections(clipped[order], np.array(scores, np.float64)[order], classes)
 
 
-def _counts(boxes: Detections, truth: Boxes | Detections, iou: float) -> tuple[int, int, int]:
+def counted_boxes(boxes: Detections, truth: Boxes | Detections, iou: float) -> tuple[int, int, int]:
     """Count right, predicted and true boxes of an image; what lies in a crowd is left out."""
     crowd = truth.crowd if isinstance(truth, Boxes) else np.zeros(len(truth), bool)
     table = overlaps(boxes.corners, truth.corners, crowd)

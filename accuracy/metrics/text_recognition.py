@@ -51,6 +51,7 @@ class TextRecognition(Metric):
     ignore_case: bool = field(default=False, metadata={"help": "score texts in lower case"})
     lower_is_better: bool = False
     kind: ClassVar[Kind | None] = "text"
+    perfect: ClassVar[float | None] = 1.0
 
     def bound(self, input_size: tuple[int, int] | None) -> Metric:
         """Return the metric with its character set read, so that a missing file shows early."""

@@ -20,6 +20,7 @@ from ...core.errors import Interrupted, OptionError, RockpressError
 from ...core.results.predictions import Prediction
 from .measurement import Measurement, Scores, Sums
 from .metric import Metric
+from .process_state import ProcessState
 
 _METHODS = (
     *("__init__", "bound", "fits", "predict", "measure"),
@@ -35,7 +36,7 @@ class UserCode:
 
     Whatever comes out of it, SystemExit too, is raised as an OptionError, but for errors of ours
     and for what stops the command. What it prints goes to stderr; a copy that it forks ends here;
-    the working folder and the streams are afterwards what they were.
+    the working folder, the streams, the modules and the environment are what they were afterwards.
     """
 
     task: str
@@ -49,7 +50,10 @@ class UserCode:
     ) -> None:
         if os.getpid() != _ASIDE.process:  # a copy, by os.fork(): the rest is the original's
             os._exit(1)
-        _ASIDE.leave()
+        try:
+            _ASIDE.leave()
+        except OSError as lost:
+            error = error or lost
         if error is None or _stops_the_command(error):
             return
         words = format_exception_only(type(error), error)[-1].strip()
@@ -86,14 +90,13 @@ def read_only(value: Any) -> Any:
 class _StdoutAside:
     """Puts a stream of its own to stderr in the place of stdout, as long as any thread asks.
 
-    What is there of the process afterwards is what was there before.
+    What all code of the process shares is there afterwards as it was before.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._users = 0
-        self._before: tuple[TextIO | None, TextIO | None, Any] | None = None
-        self._folder = ""
+        self._before: ProcessState | None = None
         self.process = os.getpid()
 
     def enter(self) -> None:
@@ -101,26 +104,15 @@ class _StdoutAside:
             self._users += 1
             self.process = os.getpid()
             if self._users == 1:
-                self._before = sys.stdout, sys.stderr, sys.excepthook
-                self._folder = _working_folder()
+                self._before = ProcessState()
                 sys.stdout = _to_stderr()
 
     def leave(self) -> None:
         with self._lock:
             self._users -= 1
             if self._users == 0 and self._before is not None:
-                # None is a stream that was closed when the program began
-                sys.stdout, sys.stderr, sys.excepthook = self._before
+                self._before.put_back()
                 self._before = None
-                if self._folder and _working_folder() != self._folder:
-                    os.chdir(self._folder)
-
-
-def _working_folder() -> str:
-    try:
-        return os.getcwd()
-    except FileNotFoundError:  # it was removed
-        return ""
 
 
 def _to_stderr() -> TextIO:

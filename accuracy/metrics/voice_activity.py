@@ -37,6 +37,7 @@ class VoiceActivity(Metric):
         metadata={"help": "the classes that are not speech, such as 0 or 0,1; else speech's own"},
     )
     kind: ClassVar[Kind | None] = "vector"
+    perfect: ClassVar[float | None] = 1.0
 
     def predict(self, outputs: Outputs) -> list[Float64]:
         """Return the probabilities of speech (T,) of each sample."""

@@ -143,6 +143,16 @@ class Labels:
         """Return the name of each class, () where classes have none."""
         return self._text_classes[1] if self.kind == "text" else self.names
 
+    def called(self, names: Sequence[str]) -> Labels:
+        """Return labels whose classes have these names, where they have none of their own.
+
+        >>> Labels("class", np.array([1]), names=()).called(["cat", "dog"]).class_names()
+        ('cat', 'dog')
+        """
+        if self.names or self.kind in ("text", "vector"):
+            return self
+        return replace(self, names=tuple(names))
+
     def texts(self) -> list[str]:
         """Return one text a sample: a table's own, or the name of a class that has one."""
         if self.kind == "text":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 from ...core.errors import SamplesError
@@ -51,6 +52,25 @@ def open_csv(path: Path) -> Source:
     texts = tuple(label for _, _, label in rows)
     labels = Labels("text", texts, origin=lambda index: f"{path}:{lines[index]}")
     return _file_source(files, labels, path)
+
+
+def relocated_list(path: Path, place: Callable[[Path], str]) -> bytes:
+    """Return such a list or table with what ``place`` says instead of each file's path."""
+    if path.suffix.lower() != ".csv":
+        files = open_list(path)
+        assert isinstance(files, (ImageFiles, TensorFiles))
+        # the dot keeps a name from being a comment
+        return "".join(f"./{place(file)}\n" for file in files.paths).encode()
+    rows, column = _csv_rows(path)
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["path", column])
+    for _, file, label in rows:
+        is_mask = column == "mask"
+        writer.writerow(
+            [place(path.parent / file), place(path.parent / label) if is_mask else label]
+        )
+    return text.getvalue().encode()
 
 
 def _file_source(files: list[Path], labels: Labels | None, path: Path) -> Source:

@@ -17,29 +17,33 @@ _BY_SUFFIX: Mapping[str, tuple[str, str]] = {
     ".npz": ("array_sources", "open_npz"),
     ".json": ("coco_files", "open_coco"),
 }
-_LABELS_FILE = "labels.csv"
+LABELS_FILE = "labels.csv"
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path, hint: str = "check the path") -> Source:
     """Open a folder, a .txt list, a .csv table with labels, a COCO .json, a .npy or an .npz.
 
     A flat folder is unlabelled, a folder of folders labelled; a folder with a labels.csv is what
     that file says, one with images/ and labels/ or masks/ has boxes or masks. Nothing but names,
-    array headers and annotations is read yet. Raises SamplesError.
+    array headers and annotations is read yet. Raises SamplesError, with the ``hint`` where there is
+    nothing at the path.
     """
     if path.is_dir():
-        table = path / _LABELS_FILE
+        table = path / LABELS_FILE
         if table.is_file():
             return _open(table)
         from .folders import open_folder, open_label_folder
 
         return open_label_folder(path) or open_folder(path)
     if not path.exists():
-        raise SamplesError(f"{path}: the samples do not exist", "check the path")
+        raise SamplesError(f"{path}: the samples do not exist", hint)
     if path.suffix.lower() not in _BY_SUFFIX or not path.is_file():
+        from ..images.decode import SUFFIXES
+
         raise SamplesError(
             f"{path}: this is not a kind of samples that is known",
-            "give a folder of images, a .txt list, a labels.csv, a COCO .json, a .npy or an .npz",
+            f"give images ({', '.join(sorted(SUFFIXES))}) in a folder, a .txt list, a labels.csv, "
+            "a COCO .json, a .npy or an .npz",
         )
     return _open(path)
 

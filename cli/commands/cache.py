@@ -20,7 +20,7 @@ Shrink = Annotated[
     Option(
         "--shrink",
         metavar="GB",
-        parser=word_reader("shrink", Number(0, 1e6)),
+        parser=word_reader("shrink", Number(0, 1e6, unit="GB")),
         help="Remove what was unused longest, until it fits.",
     ),
 ]

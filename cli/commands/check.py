@@ -49,7 +49,7 @@ def command(
     require_reports(report, recipe, [candidate])
     with watching(quiet=quiet) as progress:
         result = check(recipe, candidate, progress)
-    screen = ResultScreen("check", as_json, verbose, report or (), shown=progress.shown)
+    screen = ResultScreen(as_json, verbose, report or (), shown=progress.shown)
     show_report(result, screen)
     if not result.passed:
         raise typer.Exit(GATE_FAILED)

@@ -15,7 +15,7 @@ Results = Annotated[
     list[Path],
     typer.Argument(
         metavar="RESULT...",
-        help="Reports (.json), folders of runs (the report.json in it, or all below it), or .rknn "
+        help="Reports (.json), folders of runs (the reports in it, or all below it), or .rknn "
         "files. The first is what the others are compared with.",
         show_default=False,
     ),

@@ -57,6 +57,8 @@ def command(
     except AllFailed as failed:
         end_with(failed.errors, verbose=verbose, code=failed.exit_code)
     _show(outcomes, several=several, as_json=as_json, shown=progress.shown)
+    if options.get("code") and not as_json:
+        _show_programs(outcomes)
     failures = {
         name: outcome for name, outcome in outcomes.items() if isinstance(outcome, RockpressError)
     }
@@ -87,6 +89,14 @@ def _show(
     else:
         for name, outcome in outcomes.items():
             _show_one(name, outcome)
+
+
+def _show_programs(outcomes: Mapping[str, Conversion | RockpressError]) -> None:
+    """Tell where the programs for a board are."""
+    from ...convert.manifest import board_folder
+
+    paths = [None if isinstance(each, RockpressError) else each.path for each in outcomes.values()]
+    print_lines([f"programs for a board: {board_folder(path)}" for path in paths if path])
 
 
 def _document(name: str, outcome: Conversion | RockpressError) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from ..show import print_json, print_lines, print_table
 from ..verb_options import OptionValues, VerbCommand, takes
 
 if TYPE_CHECKING:
-    from ...convert.toolkit.environment import Fact
+    from ...convert.toolkit.environment_facts import Fact
     from ...convert.toolkit.known_issues import KnownIssue
+    from ...core.results.board_figures import BoardFacts
 
 SelfTest = Annotated[
     bool,
@@ -35,23 +36,24 @@ def command(
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
 ) -> None:
-    """Check what is installed here and what it can do."""
-    from ...convert.toolkit.environment import (
-        environment_facts,
-        machine_facts,
-        mend_all,
-        toolkit_version,
-    )
+    """Check what is installed here and what it can do, or what a board has."""
+    from ...convert.toolkit.environment import toolkit_version
+    from ...convert.toolkit.environment_facts import environment_facts, machine_facts, mend_all
     from ...convert.toolkit.known_issues import known_issues
+    from ...core.results.board_figures import UNTRIED
     from ...pipeline.recipes.recipe import make_recipe
+    from ...pipeline.tasks.installed_toolkit import require_python
 
-    toolkit_python = make_recipe("", **options).toolkit.toolkit_python
-    facts = [*environment_facts(toolkit_python), *machine_facts()]
+    recipe = make_recipe("", **options)
+    toolkit_python, address = recipe.toolkit.toolkit_python, recipe.board.board
+    require_python(toolkit_python)
     version = toolkit_version(toolkit_python)
+    board = None if address is None else _asked(address, version, quiet=quiet)
+    facts = board[0] if board else [*environment_facts(toolkit_python), *machine_facts()]
     if self_test:
         facts.append(_self_test(toolkit_python, version, quiet=quiet))
     healthy = all(fact.ok for fact in facts)
-    issues = known_issues(version)
+    issues = () if board else known_issues(version)
     mend = mend_all(facts, toolkit_python)
     if as_json:
         document = {
@@ -60,17 +62,33 @@ def command(
             "facts": [asdict(fact) for fact in facts],
             "mend": mend,
             "regressions": [asdict(issue) for issue in issues],
+            **({"board": asdict(board[1])} if board else {}),
         }
         print_json(document)
     else:
-        _show(facts, issues, version, mend, healthy=healthy)
+        _show(facts, issues, version, mend)
+        does_not = (
+            "a model will not run there" if board else "conversion and simulation will not work"
+        )
+        end = "all fit" if healthy else f"{does_not} as it is"
+        print_lines([*([UNTRIED] if board else []), end])
     if not healthy:
         raise typer.Exit(1)
 
 
+def _asked(address: str, version: str | None, *, quiet: bool) -> tuple[list[Fact], BoardFacts]:
+    """Return what a board has, beside the toolkit of a version here."""
+    from ...pipeline.board_findings import board_findings
+    from ..progress_display import watching
+
+    with watching(quiet=quiet) as progress:
+        progress.stage("board")
+        return board_findings(address, version)
+
+
 def _self_test(python: Path | None, version: str | None, *, quiet: bool) -> Fact:
     """Build and simulate one convolution; what went wrong is a finding here, not an error."""
-    from ...convert.toolkit.environment import Fact
+    from ...convert.toolkit.environment_facts import Fact
     from ...core.errors import ToolkitError
     from ..progress_display import watching
 
@@ -95,8 +113,6 @@ def _show(
     issues: tuple[KnownIssue, ...],
     version: str | None,
     mend: str,
-    *,
-    healthy: bool,
 ) -> None:
     rows = [(fact.name, "ok" if fact.ok else "NO", fact.found) for fact in facts]
     print_table("doctor", ("what", "fit", "found"), rows)
@@ -110,4 +126,3 @@ def _show(
             print_lines([f"known of rknn-toolkit2 {version}, {title}:"])
         for issue in of_kind:
             print_lines([f"- {issue.what}", f"  {issue.workaround} ({issue.source})"])
-    print_lines(["all fit" if healthy else "conversion and simulation will not work as it is"])

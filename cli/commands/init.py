@@ -14,6 +14,7 @@ from ...core.option_kinds import Choice
 from .. import parameters as o
 from ..completion import ONNX, file_completer, word_completer
 from ..verb_options import OptionValues, VerbCommand, takes, word_reader
+from ..word_colours import with_colour
 
 if TYPE_CHECKING:
     from ...pipeline.ci_files import Ci
@@ -75,17 +76,24 @@ def command(
     service = ci_of(output) if ci is None else word_reader("ci", Choice(CI_SERVICES))(ci)
     started = [started_model(model, options) for model in models]
     written = write_starter(started, options, output, service, force=force)
-    jobs = read_jobs(written[0])  # an option that no run would take is an error here
+    jobs = read_jobs(written[0])
     if not quiet:
-        _tell([*(f"written {path}" for path in written), *_found(started)])
+        _tell([*(f"written {path}{_purpose(path)}" for path in written), *_found(started)])
         for line in _on_ci(output, service):
-            print(f"hint: {line}", file=sys.stderr)
+            print(with_colour(f"hint: {line}"), file=sys.stderr)
         _tell_next(written[0], jobs, each_its_own=have_other_inputs(started))
 
 
 def _tell(lines: Sequence[str]) -> None:
     for line in lines:
         print(f"rockpress: {line}", file=sys.stderr)
+
+
+def _purpose(path: Path) -> str:
+    """Return what a file is for that nobody has asked for; its beginning says how it is used."""
+    from ...pipeline.ci_files import FRAGMENT
+
+    return ", for make" if path.name == FRAGMENT else ""
 
 
 def _found(models: Sequence[StartedModel]) -> list[str]:
@@ -119,7 +127,7 @@ def _tell_next(recipe: Path, jobs: Sequence[ModelJob], *, each_its_own: bool) ->
     for job in jobs:
         for fault in open_questions(job.recipe):
             _tell([f"{f'{job.name}: ' if job.name else ''}still open: {fault.message}"])
-            print(f"hint: {fault.hint}", file=sys.stderr)
+            print(with_colour(f"hint: {fault.hint}"), file=sys.stderr)
             asked = set(mentions(fault.diagnostic.hint))
             asked -= {"input"} if "size" in asked else set()  # the same, said shorter
             more |= {words: None for name, words in _ASKED.items() if name in asked}

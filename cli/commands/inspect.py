@@ -184,6 +184,7 @@ def _show_rknn(path: Path, inspection: RknnInspection) -> None:
             *([memory_text(manifest.memory)] if manifest.memory else []),
             *_shape_lines(manifest),
             *_feed_lines(manifest),
+            *_program_lines(path),
         ]
     )
 
@@ -210,6 +211,14 @@ def _feed_lines(manifest: Manifest) -> list[str]:
     lines = [f"feed   {input_text(feed)}" for feed in manifest.inputs]
     lines += [f"output {output_text(output)}" for output in manifest.outputs]
     return [*lines, classes_text(manifest.classes)] if manifest.classes else lines
+
+
+def _program_lines(path: Path) -> list[str]:
+    """Return a line on the programs beside a ``.rknn`` that do all that, where there are some."""
+    from ...convert.manifest import board_folder
+
+    use = board_folder(path) / "README.md"
+    return [f"programs that do all this on the board: {use}"] if use.is_file() else []
 
 
 def _shape_lines(manifest: Manifest) -> list[str]:

@@ -63,7 +63,8 @@ def command(
     from ...pipeline.predict_file import predict
     from ...pipeline.recipes.recipe import make_recipe
     from ...report.documents.prediction_document import prediction_document
-    from ...report.text.difference_text import sample_lines, summary_line
+    from ...report.text.board_text import predicted_line
+    from ...report.text.difference_text import memory_lines, sample_lines, summary_line
     from ..progress_display import watching
     from ..show import print_json, print_lines, show_folder
 
@@ -77,6 +78,7 @@ def command(
         for row in report.samples:
             if every or row.difference is None or row.difference.differs:
                 print_lines(sample_lines(row))
-        print_lines(filter(None, [summary_line(report)]))
+        ends = [predicted_line(report), summary_line(report), *memory_lines(report)]
+        print_lines(filter(None, ends))
     if output is not None and any(row.drawing for row in report.samples):
         show_folder(output, quiet=quiet)

@@ -28,7 +28,8 @@ def command(
     from ...pipeline.recipes.recipe import make_recipe
     from ...quantize.schemes import find_scheme
     from ...report.documents.document import judgement_document
-    from ...report.text.table import quantization_text, similarity_text
+    from ...report.text.similarity_text import similarity_text
+    from ...report.text.table import quantization_text
     from ...report.text.units import counted, size_text
     from ...report.text.verdict import doubts_in, judgement_line
     from ..errors_table import show_errors
@@ -77,7 +78,7 @@ def command(
         [
             f"{output}: {sizes}, {formats}",
             *quantization_text(quantized.figure),
-            f"{similarity_text(near.agreement, near.sqnr_db)} on "
+            f"{similarity_text(near.agreement, near.samples, near.sqnr_db)} on "
             f"{counted(near.samples, 'calibration sample')} in ONNX Runtime (no labels, so no "
             "accuracy)",
             f"plan: {quantized.result.plan_path}{hint}",

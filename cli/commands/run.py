@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -46,10 +45,7 @@ def command(
     from ..places import require_places
 
     cache = open_cache(fresh=force)
-    jobs = [
-        replace(job, recipe=job.recipe.with_options(**options, cache=cache))
-        for job in read_jobs(model, output)
-    ]
+    jobs = [job.with_options(**options, cache=cache) for job in read_jobs(model, output)]
     require_places(jobs, model, report or (), depfile)
     if dry_run:
         with speaking_of(model):

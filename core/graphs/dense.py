@@ -157,27 +157,31 @@ def patches(node: NodeProto, x: Array, weight: Array, at: Array) -> Array:
 
     Of the type of ``x``. A grouped convolution has the fields of all its groups side by side.
     """
+    return np.ascontiguousarray(receptive_fields(node, x, weight, at).reshape(-1, at.size).T)
+
+
+def receptive_fields(node: NodeProto, x: Array, weight: Array, at: Array) -> Array:
+    """Return what ``patches`` does as (inputs, taps, positions): as the values lie in the input."""
     if node.op_type in ("Gemm", "MatMul"):
-        return np.asarray(x.reshape(-1, x.shape[-1])[at])
+        return np.asarray(x.reshape(-1, x.shape[-1])[at].T[:, None])
+    flat = x[0].reshape(x.shape[1], -1)
     if node.op_type == "ConvTranspose":
-        return np.ascontiguousarray(x[0].reshape(x.shape[1], -1)[:, at].T)
-    image, kernel = x[0], weight.shape[2:]
-    axes = _axes(attributes(node), image.shape[1:], kernel)
+        return np.asarray(flat[:, None, at])
+    kernel = weight.shape[2:]
+    axes = _axes(attributes(node), x.shape[2:], kernel)
     positions = np.unravel_index(at, [axis.count for axis in axes])
     # gathered where they lie: a padded copy of the whole image would take longer than the rest
-    places, inside = [], np.ones((), bool)
+    places, inside = np.zeros((), np.intp), np.ones((), bool)
     for number, (axis, position) in enumerate(zip(axes, positions, strict=True)):
         along = [-1 if other == number else 1 for other in range(len(axes))]
-        taps = axis.dilation * np.arange(axis.kernel).reshape(along)
-        starts = position * axis.stride - axis.before
-        place = starts.reshape([-1] + [1] * len(axes)) + taps
+        taps = axis.dilation * np.arange(axis.kernel).reshape(*along, 1)
+        place = position * axis.stride - axis.before + taps
         inside = inside & (place >= 0) & (place < axis.size)
-        places.append(place.clip(0, axis.size - 1))
-    index = (slice(None), *places)
-    fields = image[index]
+        places = places * axis.size + place.clip(0, axis.size - 1)
+    fields: Array = flat.take(places.reshape(prod(kernel), at.size), axis=1)
     if not inside.all():
-        fields = fields * inside
-    return np.ascontiguousarray(np.moveaxis(fields, 0, 1).reshape(at.size, -1))
+        fields *= inside.reshape(fields.shape[1:])
+    return fields
 
 
 def responses(layer: DenseLayer, y: Array, weight: Array, at: Array) -> Float64:

@@ -19,6 +19,8 @@ from .external_data import external_files, load_external_data, require_size
 from .graph import graphs_in
 from .model_checks import (
     check_finite,
+    check_functions,
+    check_levels,
     check_operators,
     check_structure,
     check_tensors,
@@ -40,7 +42,9 @@ def load_model(path: Path) -> ModelProto:
     require_size(model, path)
     load_external_data(model, path)
     check_tensors(model, path)
+    check_functions(model, path)
     model = in_current_form(model)
+    check_levels(model, path)
     check_structure(model, path)
     check_operators(model, path)
     check_finite(model, path)
@@ -54,7 +58,9 @@ def load_structure(path: Path) -> ModelProto:
     """
     model = parse_model(path)
     check_tensors(model, path)
+    check_functions(model, path)
     model = in_current_form(model)
+    check_levels(model, path)
     check_structure(with_external_fed(model), path)
     check_operators(model, path)
     return model
@@ -97,7 +103,8 @@ def require_model_file(path: Path) -> None:
     """Raise ModelError when there is no file of that name, or it is of another format."""
     is_folder = path.is_dir()
     if not path.is_file() and not (is_folder and other_format(path)):
-        fault = "is a folder" if is_folder else "does not exist"
+        fault = "is no regular file" if path.exists() else "does not exist"
+        fault = "is a folder" if is_folder else fault
         raise ModelError(f"{path}: the model file {fault}", "give the path of an .onnx file")
     try:
         other = other_format(path) if is_folder else format_of_content(path)

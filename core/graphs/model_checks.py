@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, numpy_helper
+from onnx import (
+    FunctionProto,
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    TensorProto,
+    ValueInfoProto,
+    numpy_helper,
+)
 
 from ..errors import ModelError
 from ..native_work import native_work
 from ..types import Array
 from .constants import all_tensors, named_constants
-from .graph import all_nodes, graphs_in, nodes_in
+from .graph import all_nodes, graphs_in, inner_graphs, nodes_in
 
 ONNX_RUNTIMES = "com.microsoft"  # the domain of its own operators
 _FLOAT_TYPES = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE}
@@ -23,6 +33,8 @@ _WITH_WEIGHTS = {"Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization"
 _WRITTEN_OUT = {"ImageScaler", "LayerNormalization", "SimplifiedLayerNormalization", "Swish"}
 _KNOWN_DOMAINS = {"", "ai.onnx", "ai.onnx.ml", ONNX_RUNTIMES}
 _OPSETS = range(1, 1 << 20)  # onnx itself counts in 32 bits
+_MOST_NODES = 500_000  # 30 functions that each call the next twice come to a thousand times that
+_MOST_LEVELS = 16  # of branches in branches: ONNX Runtime takes twice as long for each more
 _AGAIN = "export the model again"
 
 
@@ -68,6 +80,63 @@ def check_tensors(model: ModelProto, path: Path) -> None:
         negative = any(length < 0 for length in tensor.dims)
         if negative or tensor.data_location != TensorProto.EXTERNAL:
             _array(tensor.name, tensor, path)
+    for node in all_nodes(model):
+        if node.op_type == "Constant":
+            _check_text(node, path)
+
+
+def _check_text(constant: NodeProto, path: Path) -> None:
+    """Raise ModelError for a text of a constant that becomes an initializer, and is none."""
+    for attribute in constant.attribute:
+        for text in (attribute.s, *attribute.strings):
+            try:
+                text.decode()
+            except UnicodeDecodeError as error:
+                reason = f"{_called(constant)} holds text that is not in UTF-8: {text[:20]!r}"
+                raise ModelError(f"{path}: {reason}", _AGAIN) from error
+
+
+def check_functions(model: ModelProto, path: Path) -> None:
+    """Raise ModelError for functions that call themselves, or whose calls have too many nodes."""
+    bodies = {
+        (function.domain, function.name, function.overload): _counted(function)
+        for function in model.functions
+    }
+    calls = {name: [called for called in body if called in bodies] for name, body in bodies.items()}
+    nodes: dict[tuple[str, str, str], int] = {}  # in a function, with all that it calls
+    try:
+        for name in TopologicalSorter(calls).static_order():
+            nodes[name] = min(_sum(bodies[name], nodes), _MOST_NODES + 1)
+    except CycleError as error:
+        names = [called for _, called, _ in error.args[1]]
+        raise _invalid(path, f"the function {names[0]!r} calls itself") from error
+    if _sum(_counted(model.graph), nodes) > _MOST_NODES:
+        raise ModelError(
+            f"{path}: the model calls functions that have more than {_MOST_NODES:,} nodes in all",
+            "export it without functions",
+        )
+
+
+def _counted(body: GraphProto | FunctionProto) -> Counter[tuple[str, str, str]]:
+    return Counter((node.domain, node.op_type, node.overload) for node in nodes_in(body))
+
+
+def _sum(body: Counter[tuple[str, str, str]], nodes: dict[tuple[str, str, str], int]) -> int:
+    return sum(count * nodes.get(called, 1) for called, count in body.items())
+
+
+def check_levels(model: ModelProto, path: Path) -> None:
+    """Raise ModelError where branches and loops lie too deep in each other to be run."""
+    if (levels := _levels(model.graph)) > _MOST_LEVELS:
+        raise ModelError(
+            f"{path}: branches and loops lie in each other {levels} deep; {_MOST_LEVELS} are taken",
+            "export it with its conditions decided (constant folding)",
+        )
+
+
+def _levels(graph: GraphProto) -> int:
+    inner = (each for node in graph.node for each in inner_graphs(node))
+    return max((1 + _levels(each) for each in inner), default=0)
 
 
 def check_structure(model: ModelProto, path: Path) -> None:

@@ -23,7 +23,8 @@ class LatencyFigure:
     """One latency in ms with its band.
 
     ``kind`` is npu-estimate (of the NPU alone), application-estimate (with the conversion of inputs
-    and outputs), host or board. Nine of ten models lie between ``low`` and ``high`` of an estimate.
+    and outputs), host, board, or given (of the NPU alone: what the user says that the very file
+    took). Nine of ten models lie between ``low`` and ``high`` of an estimate.
     One for a chip with nothing to fit on has cycles but no milliseconds, unless models that were
     measured give its ``scale``. ``program`` is the language of the application: one in C gets the
     outputs as they are, one in Python in float32.
@@ -78,7 +79,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class ModelRow:
-    """One form of the model along the chain."""
+    """One form of the model along the chain; what a board took comes first in ``latency``."""
 
     stage: str
     path: str | None
@@ -95,6 +96,11 @@ class ModelRow:
         """The compiler's cycles, when this form was compiled."""
         cycles = (figure.cycles for figure in self.latency if figure.cycles is not None)
         return next(cycles, None)
+
+    @property
+    def predicted(self) -> LatencyFigure | None:
+        """The first latency that is not a board's, as other forms of the model have it too."""
+        return next((figure for figure in self.latency if figure.kind != "board"), None)
 
 
 @dataclass(frozen=True)
@@ -167,13 +173,36 @@ class TradeoffFigure:
 
 
 @dataclass(frozen=True)
+class TrainingFigure:
+    """The effect of training on a quantized model, measured on samples that were held out.
+
+    ``sqnr_*`` is over all of these in dB, like that of the methods; ``loss_*`` is what was trained
+    for, 0 for the outputs of the float model. The trained weights are ``kept`` only if they are
+    better by more than chance, sample by sample. ``samples`` were trained on, ``held_out`` were
+    not.
+    """
+
+    kept: bool
+    sqnr_before: float
+    sqnr_after: float
+    loss_before: float
+    loss_after: float
+    steps: int
+    seconds: float
+    samples: int
+    held_out: int
+
+
+@dataclass(frozen=True)
 class QuantizationFigure:
     """The method that was taken, and the SQNR of each that was compared on held-out samples.
 
     ``tradeoffs`` are the choices of mixed precision that were tried, and ``floating`` how many
     tensors stay in ``wide`` (float16 or int16) in the one that was taken. With labels, ``scores``
     has the ``metric`` of each method; ``chosen_by`` names what decided: sqnr, the
-    metric, or user where the method was asked for.
+    metric, or user where the method was asked for. ``fallback`` is the toolkit's quantizer that
+    made the ``.rknn`` instead, where it did not build the model as it was quantized: hybrid, in the
+    ranges of the method, or normal. ``training`` is what that did, if it was asked for.
     """
 
     method: str
@@ -185,3 +214,5 @@ class QuantizationFigure:
     scores: dict[str, float] = field(default_factory=dict)
     chosen_by: str = "sqnr"
     wide: str = "float16"
+    fallback: str | None = None
+    training: TrainingFigure | None = None

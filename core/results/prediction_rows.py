@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..diagnostics import Diagnostic
 from .differences import Difference
 from .family_figure import FamilyFigure
+from .model_figures import Memory
 from .predictions import Prediction
 
 
@@ -29,7 +31,9 @@ class SamplePrediction:
 class PredictionReport:
     """All samples in their order, and how they were read.
 
-    ``least`` is the score from which on something is shown.
+    ``least`` is the score from which on something is shown. ``board`` is the address of the one
+    that a ``.rknn`` ran on, None where it was simulated. ``memory`` has what those of the models
+    take on their chip of which that is known.
     """
 
     model: Path
@@ -39,6 +43,8 @@ class PredictionReport:
     samples: tuple[SamplePrediction, ...]
     family: FamilyFigure | None = None
     warnings: tuple[Diagnostic, ...] = ()
+    board: str | None = None
+    memory: Mapping[Path, Memory] = field(default_factory=dict)
 
     @property
     def differing(self) -> int:

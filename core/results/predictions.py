@@ -16,11 +16,17 @@ Box: TypeAlias = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
-class ScoredClass:
-    """A class with its score, which is a probability where the model's outputs allow one."""
+class NamedClass:
+    """A class by its index and its name."""
 
     index: int
     name: str
+
+
+@dataclass(frozen=True)
+class ScoredClass(NamedClass):
+    """A class with its score, which is a probability where the model's outputs allow one."""
+
     score: float
 
 
@@ -33,16 +39,13 @@ class PredictedClasses:
 
 
 @dataclass(frozen=True)
-class PredictedObject:
+class PredictedObject(ScoredClass):
     """An object with the box around it.
 
     ``outline`` are the corners of a rotated box, ``mask`` (H, W) the pixels of the picture that
     belong to it, None where the model gives none.
     """
 
-    index: int
-    name: str
-    score: float
     box: Box
     outline: tuple[Point, ...] = ()
     keypoints: tuple[Point, ...] = ()
@@ -71,11 +74,9 @@ class PredictedText:
 
 
 @dataclass(frozen=True)
-class ClassShare:
+class ClassShare(NamedClass):
     """The part of an image's pixels that a class has."""
 
-    index: int
-    name: str
     share: float
 
 

@@ -122,9 +122,11 @@ class Sparsity:
 
 @dataclass(frozen=True)
 class PruningFigure:
-    """What pruning did. The ratios are pruned over unpruned, in the number format of the result.
+    """What pruning did. The ratios are over the unpruned model.
 
-    Nine of ten true ratios of latency lie between ``latency_low`` and ``latency_high``.
+    Those of cycles and latency are of the final build over the unpruned model in int8 (in float16
+    where no layer multiplies in int8). Nine of ten true ratios of latency lie between
+    ``latency_low`` and ``latency_high``.
 
     ``predicted_ratio`` is that of the ``budget`` (cycles, latency, macs or size) as the search saw
     it, without the compiler; both are None when no channels were to be removed. ``measure`` says

@@ -8,13 +8,14 @@ from typing import Literal
 
 from ..diagnostics import Diagnostic
 from ..errors import RockpressError
+from .board_comparison import BoardFigure
 from .family_figure import FamilyFigure
 from .graph_rows import GraphNode
 from .layer_rows import Feed, LayerRow, LayerTime
 from .model_figures import ModelRow, QuantizationFigure, Ratios, RetentionFigure
 from .part_figures import PartFigure
 from .pruning_figures import PruningFigure
-from .sample_rows import ChangedSamples, DriftRow, MetricDetails, RobustnessRow
+from .sample_rows import AttackRow, ChangedSamples, DriftRow, MetricDetails, RobustnessRow
 
 # none: no gate of the user's was set, and those that are always on hold
 Verdict = Literal["pass", "fail", "none"]
@@ -28,7 +29,7 @@ class GateFigure:
     """A limit, the value seen, and whether it holds; the value is NaN where there is none.
 
     ``end`` is that of the figure's interval, where that was held against the limit, and ``kind``
-    that of a latency: npu-estimate, host or board.
+    that of a latency: npu-estimate, host or board. A retention has the kind board, or none.
     """
 
     name: str
@@ -109,7 +110,8 @@ class TargetReport:
     """All about one target chip (None when nothing was converted).
 
     With an ``error`` it failed: it has no models, and its last stage may say where.
-    ``reference_layers`` are those of the original model, ``graph`` says what feeds what.
+    ``reference_layers`` are those of the original model, ``graph`` says what feeds what. With a
+    ``board`` the retention, the parts and the gates of the result are of what that gave.
     """
 
     target: str | None
@@ -129,9 +131,11 @@ class TargetReport:
     changes: tuple[ChangeFigure, ...] = ()
     reference_layers: tuple[LayerTime, ...] = ()
     robustness: tuple[RobustnessRow, ...] = ()
+    attacks: tuple[AttackRow, ...] = ()
     drift: tuple[DriftRow, ...] = ()
     parts: tuple[PartFigure, ...] = ()
     graph: tuple[GraphNode, ...] = ()
+    board: BoardFigure | None = None
 
     @property
     def seconds(self) -> float:
@@ -163,7 +167,7 @@ class Report:
     """One run: the tools, the recipe as a document, and a report for each target.
 
     ``baseline`` is the earlier report that the targets' ``changes`` are against, ``family`` what
-    the model was recognised to be of.
+    the model was recognised to be of. ``next`` is what is worth doing, in the reader's words.
     """
 
     tool: ToolVersion
@@ -172,6 +176,7 @@ class Report:
     targets: tuple[TargetReport, ...]
     baseline: EarlierReport | None = None
     family: FamilyFigure | None = None
+    next: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:

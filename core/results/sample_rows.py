@@ -98,6 +98,35 @@ class RobustnessRow:
 
 
 @dataclass(frozen=True)
+class AttackRow:
+    """Both models on images that were changed on purpose, or on the same as they are (none).
+
+    ``epsilon`` is the largest change of a pixel, of 255; ``queries`` are the most images shown to a
+    model for one, None where its gradients are read. ``made_on`` is each where each model is shown
+    what was made against itself, baseline where both are shown what was made against the baseline.
+    Of the ``both_right`` that both have right as they are, ``opened`` are those that the candidate
+    alone gets wrong then and ``closed`` those that the baseline alone does; ``p_value`` is of both
+    being as likely. Of what cannot be, such as a ratio to 0, there is None.
+    """
+
+    attack: str
+    epsilon: float | None
+    made_on: str | None
+    queries: int | None
+    metric: str | None
+    baseline: float | None
+    candidate: float | None
+    retention: float | None
+    low: float | None
+    high: float | None
+    samples: int
+    opened: int | None = None
+    closed: int | None = None
+    p_value: float | None = None
+    both_right: int | None = None
+
+
+@dataclass(frozen=True)
 class DriftRow:
     """A form of the model against the one before, or a ``layer`` that loses much in one.
 

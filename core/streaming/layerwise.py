@@ -22,6 +22,7 @@ from ..types import Array, Feeds
 from .tensor_stream import no_samples
 
 _IN_MEMORY = 16 << 20  # bytes of one tensor on all samples
+_FEW_IN_MEMORY = 1 << 20  # bytes of samples that are read now and then
 
 
 class SpooledArrays:
@@ -33,8 +34,8 @@ class SpooledArrays:
     ([1.0, 2.0], 1)
     """
 
-    def __init__(self) -> None:
-        self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 (closed with self)
+    def __init__(self, in_memory: int = _IN_MEMORY) -> None:
+        self._file = tempfile.SpooledTemporaryFile(in_memory)  # noqa: SIM115 (closed with self)
         self._places: list[tuple[int, tuple[int, ...], np.dtype[Any]]] = []
 
     def append(self, array: Array) -> None:
@@ -60,7 +61,7 @@ class SpooledFeeds:
     """Samples as named arrays, written once and read as often as needed; see SpooledArrays."""
 
     def __init__(self, samples: Iterable[Feeds] = ()) -> None:
-        self._arrays: dict[str, SpooledArrays] = defaultdict(SpooledArrays)
+        self._arrays: dict[str, SpooledArrays] = defaultdict(lambda: SpooledArrays(_FEW_IN_MEMORY))
         for feeds in samples:
             self.append(feeds)
 

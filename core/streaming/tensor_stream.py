@@ -22,14 +22,16 @@ def stream(
     on_progress: Callable[[int], None] = lambda done: None,
     *,
     optimise: bool = True,
+    is_checked: bool = True,
 ) -> int:
     """Run the model on every sample and give ``observe`` the values of the named tensors.
 
     ``samples`` yields feeds (input name -> array). ``observe`` gets tensor name -> array once a
     sample and must copy what it keeps. ``on_progress`` gets the number of samples done, which is
     returned at the end. Inputs of the model may be named too. ``optimise=False`` is for quantized
-    models. Raises ModelError for a name that the graph does not compute, SamplesError when there
-    is no sample or when one gives NaN.
+    models; without ``is_checked`` it is ``observe`` that looks for NaN. Raises ModelError for a
+    name that the graph does not compute, SamplesError when there is no sample or when one gives
+    NaN.
     """
     names = list(dict.fromkeys(tensors))
     inputs = {value.name for value in model.graph.input}
@@ -40,7 +42,7 @@ def stream(
     for feeds in samples:
         values = dict(zip(inner, session.run(feeds, inner), strict=True)) if inner else {}
         observed = {name: values.get(name, feeds.get(name)) for name in names}
-        observe(_checked(observed, done))
+        observe(_checked(observed, done, is_checked))
         del values, observed  # before the next ones are made
         done += 1
         on_progress(done)
@@ -78,17 +80,25 @@ def with_outputs(model: ModelProto, tensors: Iterable[str]) -> ModelProto:
     return copy
 
 
-def _checked(values: Mapping[str, Array | None], index: int) -> dict[str, Array]:
+def lowest_of(values: Array, name: str, index: int) -> float:
+    """Return the lowest value of a tensor on a sample, 0 of none. Raises SamplesError for NaN."""
+    lowest = float(values.min()) if values.size else 0.0
+    if np.isnan(lowest):
+        scaling = f"{option('mean')} and {option('std')}"
+        raise SamplesError(
+            f"sample {index} gives NaN in the tensor {name!r}",
+            f"look at the sample, at {scaling}, and whether the model itself gives NaN",
+        )
+    return lowest
+
+
+def _checked(values: Mapping[str, Array | None], index: int, is_checked: bool) -> dict[str, Array]:
     checked: dict[str, Array] = {}
     for name, value in values.items():
         if value is None:
             text = f"sample {index} has no array for the input {name!r}"
             raise SamplesError(text, "give every input an array")
-        if value.dtype.kind == "f" and np.isnan(value).any():
-            scaling = f"{option('mean')} and {option('std')}"
-            raise SamplesError(
-                f"sample {index} gives NaN in the tensor {name!r}",
-                f"look at the sample, at {scaling}, and whether the model itself gives NaN",
-            )
+        if is_checked and value.dtype.kind == "f":
+            lowest_of(value, name, index)
         checked[name] = value
     return checked

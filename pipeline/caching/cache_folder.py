@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...core.errors import OutputError
-from ...core.files import write_text
+from ...core.files import make_with_parents, write_text
 from .plain_files import read_plain
 
 SUMS = "sums.json"
@@ -63,7 +63,7 @@ class CacheFolder:
     def make(self) -> None:
         """Make the folder and mark it as the cache's. Raises OutputError or OSError."""
         self.require_own()
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_with_parents(self.path)
         if not (self.path / _TAG).exists():
             write_text(self.path / _TAG, _TAG_TEXT)
 

@@ -67,15 +67,16 @@ def _file_digest(setting: Any) -> str | None:
     return sha256_of(Path(setting)) if named else None
 
 
-def samples_digest(samples: Path) -> str:
+def samples_digest(samples: Path, with_names: bool = True) -> str:
     """Return the digest of all samples that a path names, with their labels and names.
 
-    Nothing is decoded. The report tells the names, so they count.
+    Nothing is decoded. Names, which may be paths, count for what tells them, such as a report.
     """
     source = open_source(samples)
     labels = source.labels
     digest = hashlib.sha256(f"{labels and labels.names_digest()}\n".encode())
     for index in range(len(source)):
-        parts = [labels and labels.digest(index), source.content_digest(index), source.name(index)]
+        parts = [labels and labels.digest(index), source.content_digest(index)]
+        parts += [source.name(index)] if with_names else []
         digest.update(json.dumps(parts).encode())
     return digest.hexdigest()

@@ -259,6 +259,7 @@ def _code_digest() -> str:
         with suppress(PackageNotFoundError):
             digest.update(f"{name} {version(name)}\n".encode())
     rooms = sorted(init.parent for init in root.glob("*/__init__.py"))
-    for file in sorted(file for room in rooms for file in room.rglob("*.py")):
+    files = (file for room in rooms for kind in ("*.py", "*.in") for file in room.rglob(kind))
+    for file in sorted(files):
         digest.update(file.relative_to(root).as_posix().encode() + file.read_bytes())
     return digest.hexdigest()

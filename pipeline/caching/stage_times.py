@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import statistics
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -54,15 +53,6 @@ class StageTimes:
             if run.work == work:
                 seconds |= run.seconds
         return seconds
-
-    def of_others(self) -> Mapping[str, float]:
-        """Return the median of the seconds of each stage over all runs."""
-        runs = self.runs()
-        names = {name for run in runs for name in run.seconds}
-        return {
-            name: statistics.median(run.seconds[name] for run in runs if name in run.seconds)
-            for name in names
-        }
 
     def add(self, run: RunTimes) -> None:
         """Keep the times of a run; where that is not possible nothing is lost."""

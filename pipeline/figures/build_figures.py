@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Literal
 
 from ...convert.chips.targets import find_target
-from ...convert.convert import CompiledModel, Conversion, costs_of
+from ...convert.compiled_model import CompiledModel
+from ...convert.convert import costs_of
 from ...convert.latency.application import ApplicationTime, application_ms
 from ...convert.latency.bands import ratio_band
 from ...convert.latency.scaled import TYPICAL_BAND, proportional_ms
@@ -53,20 +54,21 @@ def _application(built: CompiledModel) -> ApplicationTime | None:
     is wider.
     """
     latency = built.latency
-    if latency is None or not latency.ms or latency.low is None or latency.high is None:
+    if latency is None or not latency.ms:
         return None
     whole = application_ms(latency.ms, built.layers, find_target(built.target))
     if whole is None:
         return None
-    low, high = (whole.ms * end / latency.ms for end in (latency.low, latency.high))
-    least = max(latency.low, min(low, whole.low))
+    alone = (latency.low or latency.ms, latency.high or latency.ms)  # measured, it has no band
+    low, high = (whole.ms * end / latency.ms for end in alone)
+    least = max(alone[0], min(low, whole.low))
     return whole._replace(low=least, high=max(high, whole.high))
 
 
-def compiled_row(stage: str, path: str | None, built: Conversion) -> ModelRow:
-    """Return the row of a form that was compiled."""
+def compiled_row(stage: str, path: str | None, built: CompiledModel, size: int) -> ModelRow:
+    """Return the row of a form that was compiled, of so many bytes."""
     return ModelRow(
-        *(stage, path, built.bytes),
+        *(stage, path, size),
         latency=latency_figures(built),
         throughput=throughput_figures(built),
         memory=built.memory,
@@ -100,7 +102,7 @@ def ratios_of(result: ModelRow, reference: ModelRow | None, of: Differing | None
     """
     if reference is None:
         return Ratios()
-    ms = [row.latency[0].ms if row.latency else None for row in (result, reference)]
+    ms = [row.predicted.ms if row.predicted else None for row in (result, reference)]
     latency = ratio(*ms)
     return Ratios(
         ratio(result.bytes, reference.bytes),
@@ -117,10 +119,10 @@ def _band(latency: float | None, of: Differing | None) -> tuple[float | None, fl
     return latency / ratio_band(of), latency * ratio_band(of)
 
 
-def forms_ratio(
-    result: CompiledModel, reference: CompiledModel
+def builds_ratio(
+    result: CompiledModel, reference: CompiledModel, of: Differing = "forms"
 ) -> tuple[float | None, float | None, float | None]:
-    """Return the ratio of the times of two forms in one number format, and its interval.
+    """Return the ratio of the times of two builds that differ in ``of``, and its interval.
 
     A chip with no fit has a ratio too, by typical coefficients: less sure than one with.
     """
@@ -128,27 +130,22 @@ def forms_ratio(
         return None, None, None
     latency = ratio(result.latency.ms, reference.latency.ms)
     if latency is not None:
-        return (latency, *_band(latency, "forms"))
+        return (latency, *_band(latency, of))
     target = find_target(result.target)
     ms = [proportional_ms(built.layers, target, built.toolkit) for built in (result, reference)]
-    typical = ms[0] / ms[1]
-    return typical, typical / TYPICAL_BAND, typical * TYPICAL_BAND
+    typical, band = ms[0] / ms[1], max(TYPICAL_BAND, ratio_band(of))
+    return typical, typical / band, typical * band
 
 
 def pruning_figure(
-    result: PruneResult,
-    pruned: CompiledModel,
-    unpruned: CompiledModel,
-    macs: float | None,
-    parameters: float | None,
+    result: PruneResult, macs: float | None, parameters: float | None
 ) -> PruningFigure:
-    """Return what pruning did, by builds in one number format; the ratios are over unpruned."""
-    latency, low, high = forms_ratio(pruned, unpruned)
+    """Return what pruning did to the model; the ratios are over unpruned.
+
+    Those of the build come with it (with_build).
+    """
     return PruningFigure(
-        cycles_ratio=ratio(pruned.cycles, unpruned.cycles),
-        latency_ratio=latency,
-        latency_low=low,
-        latency_high=high,
+        cycles_ratio=None,
         macs_ratio=macs,
         parameters_ratio=parameters,
         budget=result.budget.kind if result.budget else None,
@@ -161,4 +158,22 @@ def pruning_figure(
         choice=result.choice,
         distillation=result.distillation,
         sparsity=result.sparsity,
+    )
+
+
+def with_build(
+    figure: PruningFigure, result: CompiledModel, unpruned: CompiledModel, *, is_mixed: bool
+) -> PruningFigure:
+    """Return the figure with the ratios of the final build over the unpruned one.
+
+    ``is_mixed`` says that some of the result is in 16 bits, which makes the ratio less sure.
+    """
+    is_alike = result.quantization == unpruned.quantization and not is_mixed
+    latency, low, high = builds_ratio(result, unpruned, "forms" if is_alike else "formats")
+    return replace(
+        figure,
+        cycles_ratio=ratio(result.cycles, unpruned.cycles),
+        latency_ratio=latency,
+        latency_low=low,
+        latency_high=high,
     )

@@ -91,19 +91,23 @@ def gate_figures(
 ) -> tuple[GateFigure, ...]:
     """Return every gate that was asked for, and those that are always on.
 
+    The row's first latency counts, and ``comparison`` is of where its accuracy was measured.
     There is no retention of a baseline that ``is_at_chance``, nor of a result that is not finite.
     Raises OptionError when a gate that was asked for cannot be checked.
     """
     checked: list[GateFigure] = []
     finite = all(part.finite for part in comparison.parts)
+    latency = row.latency[0] if row.latency else LatencyFigure("host", None)
+    kind = "board" if latency.kind == "board" else None
     if gates.min_retention is not None and (is_at_chance or not finite):
-        checked.append(GateFigure("min-retention", gates.min_retention, math.nan, passed=False))
+        checked.append(
+            GateFigure("min-retention", gates.min_retention, math.nan, passed=False, kind=kind)
+        )
     elif gates.min_retention is not None:
         checked.append(
-            min_retention_gate(comparison.retention, gates.min_retention, gates.confidence)
+            min_retention_gate(comparison.retention, gates.min_retention, gates.confidence, kind)
         )
     if gates.max_latency_ms is not None:
-        latency = row.latency[0] if row.latency else LatencyFigure("host", None)
         limit, confidence = gates.max_latency_ms, gates.confidence
         checked.append(max_latency_gate(latency.ms, limit, confidence, latency.high, latency.kind))
     if gates.max_size_mb is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from onnx import ModelProto
 
@@ -10,24 +11,24 @@ from ...accuracy.compare import Comparison, compare
 from ...accuracy.gates import standing_gates
 from ...accuracy.runners import run_onnxruntime
 from ...calibration_data.samples import Samples
-from ...convert.convert import Conversion
 from ...core.graphs.output_parts import parts_of
 from ...core.results.part_figures import PartFigure
 from ...core.results.report import Judgement
 
+if TYPE_CHECKING:
+    from ...convert.convert import Conversion
+
 _SAMPLES = 64
 
 
-def first_look(
-    baseline: ModelProto, candidate: Path, calib: Samples, seed: int, *, optimise: bool = True
-) -> Comparison:
+def first_look(baseline: ModelProto, candidate: Path, calib: Samples, seed: int) -> Comparison:
     """Compare both in ONNX Runtime on up to 64 of the calibration samples, without labels.
 
-    ``optimise=False`` is for quantized models. Raises SamplesError or ModelError.
+    Raises SamplesError or ModelError.
     """
     samples = calib.take(_SAMPLES, seed)
     before = run_onnxruntime(baseline, samples)
-    after = run_onnxruntime(candidate, samples, optimise=optimise)
+    after = run_onnxruntime(candidate, samples, keeps_scales=True)
     return compare(before, after, None, parts=parts_of(baseline))
 
 

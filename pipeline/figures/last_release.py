@@ -126,8 +126,8 @@ def _changed(
 
 def _scale(target: TargetReport) -> LatencyScale | None:
     """Return what the latency of the result was scaled by."""
-    figures = target.models[-1].latency if target.models else ()
-    return figures[0].scale if figures else None
+    latency = target.models[-1].predicted if target.models else None
+    return latency.scale if latency else None
 
 
 def _differences(report: Report, last: LastRelease) -> tuple[Diagnostic, ...]:

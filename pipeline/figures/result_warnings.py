@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...accuracy.compare import Comparison
-from ...accuracy.confidence.proportions import proportion_interval
 from ...accuracy.gates import standing_gates
 from ...accuracy.retention import too_few_samples
-from ...convert.convert import Conversion
+from ...convert.compiled_model import CompiledModel
 from ...convert.latency.bands import is_slower
 from ...core.diagnostics import Diagnostic, option
+from ...core.percents import percent_range
+from ...core.proportion import proportion_interval
 from ...core.results.model_figures import ModelRow
+from ...core.results.pruning_figures import PruningFigure
 from ...core.results.usual_fidelity import USUAL_INT8
 from ...report.documents.report_reader import metric_details
-from ...report.text.verdict import part_name
+from ...report.text.similarity_text import part_name
 from ..options.check_options import Gates
 from .build_figures import Differing, differing
 
@@ -23,26 +25,40 @@ _WIDE = 0.1
 # a class that is lost: known to the baseline, on as many samples as make it no chance
 _KNOWN, _LEAST = 0.5, 3
 _NAMED = 3  # classes in a text
+_FEW = "retention-too-few-samples"
+_MEND_INT8 = (
+    f"where int8 is the cause, {option('scheme', 'float16')} shows it: keep more in 16 bits with "
+    f"{option('mixed', 'sqnr=20')}, or end the model before the operators that int8 cannot hold, "
+    f"with {option('outputs')}"
+)
+_MEND_BOARD = "first see why the board computes something else than the simulator (board-differs)"
 _FEWEST = 4  # calibration samples below which a single command says so
 
 
 def result_warnings(
-    conversion: Conversion | None,
+    built: CompiledModel | None,
     comparison: Comparison,
     gates: Gates,
     rows: Sequence[ModelRow] = (),
+    own: Sequence[Diagnostic] = (),
+    *,
+    eval_count: int | None = None,
+    pruning: PruningFigure | None = None,
+    board_differs: bool = False,
 ) -> tuple[Diagnostic, ...]:
     """Return the warnings that the results give; of the ``rows`` the last is the result.
 
-    They are of a result that is worse than float16, of too few samples, of doubtful similarity, and
-    the toolkit's own.
+    They are of a result that is worse than float16 or than without ``pruning``, of too few samples
+    (of which ``eval_count`` is the most that was asked for), of doubtful similarity, and its
+    ``own`` of how it was ``built``. Where ``board_differs`` from the simulator, the number format
+    is not what is blamed.
     """
-    own = () if conversion is None else conversion.warnings
     return (
-        *_broken_outputs(comparison),
-        *_worse_than_float16(rows, differing(conversion) if conversion else "formats"),
+        *_broken_outputs(comparison, _MEND_BOARD if board_differs else _MEND_INT8),
+        *_worse_than_float16(rows, differing(built) if built else "formats"),
+        *_no_faster_than_unpruned(pruning),
         *_lost_classes(comparison),
-        *_too_few_samples(comparison, gates),
+        *_too_few_samples(comparison, gates, eval_count),
         *_low_similarity(comparison),
         *_indistinct(comparison),
         *own,
@@ -55,17 +71,14 @@ def look_warnings(comparison: Comparison) -> tuple[Diagnostic, ...]:
     return (*few, *_low_similarity(comparison), *_indistinct(comparison))
 
 
-def _broken_outputs(comparison: Comparison) -> Iterator[Diagnostic]:
-    """Yield what to do about a result whose gates that are always on do not hold."""
+def _broken_outputs(comparison: Comparison, hint: str) -> Iterator[Diagnostic]:
+    """Yield a result whose gates that are always on do not hold."""
     if all(gate.passed for gate in standing_gates(comparison.parts)):
         return
     yield Diagnostic(
         "outputs-broken",
         "parts of the outputs are dead, or differ from the baseline's by most of their size",
-        f"where int8 is the cause, {option('scheme', 'float16')} shows it: keep more in 16 bits "
-        "with "
-        f"{option('mixed', 'sqnr=20')}, or end the model before the operators that int8 cannot "
-        f"hold, with {option('outputs')}",
+        hint,
     )
 
 
@@ -75,7 +88,7 @@ def _worse_than_float16(rows: Sequence[ModelRow], of: Differing) -> Iterator[Dia
     if reference is None:
         return
     result, hint = rows[-1], f"take {option('scheme', 'float16')}"
-    ms = [row.latency[0].ms if row.latency else None for row in (result, reference)]
+    ms = [row.predicted.ms if row.predicted else None for row in (result, reference)]
     if ms[0] is not None and ms[1] is not None and is_slower(ms[0], ms[1], of):
         text = f"estimated slower than in float16, {ms[0]:.2f} ms instead of {ms[1]:.2f}"
         more = f"{hint}, or {option('mixed', 'off')} where tensors are in 16 bits"
@@ -83,6 +96,21 @@ def _worse_than_float16(rows: Sequence[ModelRow], of: Differing) -> Iterator[Dia
     if result.bytes > reference.bytes:
         text = f"larger than in float16, {result.bytes:,} bytes instead of {reference.bytes:,}"
         yield Diagnostic("result-larger", text, hint)
+
+
+def _no_faster_than_unpruned(pruning: PruningFigure | None) -> Iterator[Diagnostic]:
+    """Yield a result that pruning has not made faster, by the builds of both."""
+    if pruning is None or pruning.latency_ratio is None or pruning.latency_ratio < 1:
+        return
+    if pruning.attempts:
+        hint = f"leave {option('max-drop')} out, or let it lose more"
+    elif pruning.budget is not None:
+        hint = f"leave {option('prune')} out, or prune more"
+    else:
+        hint = f"leave {option('sparsity')} out"
+    change = pruning.latency_ratio - 1
+    text = f"pruning made it no faster: latency {change:+.1%} over the unpruned build, estimated"
+    yield Diagnostic("pruning-no-faster", text, hint)
 
 
 def _lost_classes(comparison: Comparison) -> Iterator[Diagnostic]:
@@ -104,28 +132,36 @@ def _lost_classes(comparison: Comparison) -> Iterator[Diagnostic]:
         )
 
 
-def _too_few_samples(comparison: Comparison, gates: Gates) -> Iterator[Diagnostic]:
-    more = f"give more with {option('eval')} or {option('eval-count')}"
+def _too_few_samples(
+    comparison: Comparison, gates: Gates, eval_count: int | None = None
+) -> Iterator[Diagnostic]:
     retention, count = comparison.retention, comparison.samples
+    # where fewer were drawn than there may be, the samples are there already
+    more = f"give more with {option('eval-count' if count == eval_count else 'eval')}"
     if retention is not None and retention.low is not None and retention.high is not None:
-        reason = gates.min_retention and too_few_samples(retention, gates.min_retention)
-        if not reason and retention.high - retention.low > _WIDE:
-            reason = f"{_few(count)}: {_interval(retention.low, retention.high)}"
-        if reason:
-            yield Diagnostic("retention-too-few-samples", reason, more)
+        limit = gates.min_retention
+        doubt = too_few_samples(retention, limit) if limit else None
+        if doubt is not None:
+            hint = more if doubt.limit is None else _instead_of_more(doubt.limit, limit or 0.0)
+            yield Diagnostic(_FEW, doubt.text, hint)
+        elif retention.high - retention.low > _WIDE:
+            yield Diagnostic(_FEW, _spread(count, "retention", retention.low, retention.high), more)
     elif retention is None and comparison.agreement is not None:
         low, high = proportion_interval(comparison.agreement, count)
         if high - low > _WIDE:
-            text = f"{_few(count)}: {_interval(low, high, 'agreement')}"
-            yield Diagnostic("retention-too-few-samples", text, more)
+            yield Diagnostic(_FEW, _spread(count, "agreement", low, high), more)
 
 
-def _few(count: int) -> str:
-    return "1 sample is few" if count == 1 else f"{count} samples are few"
+def _instead_of_more(reached: float, limit: float) -> str:
+    """Return what to do where no number of samples would: ask for what these can tell."""
+    if reached > limit:
+        return "take it that the limit does not hold, or lower it"
+    return f"these can tell no more than that {option('min-retention', reached)} holds"
 
 
-def _interval(low: float, high: float, figure: str = "retention") -> str:
-    return f"{figure} is between {low:.2f} and {high:.2f}"
+def _spread(count: int, figure: str, low: float, high: float) -> str:
+    few = "1 sample is few" if count == 1 else f"{count} samples are few"
+    return f"{few}: {figure} is between {percent_range(low, high).replace(' to ', ' and ')}"
 
 
 def _indistinct(comparison: Comparison) -> Iterator[Diagnostic]:
@@ -135,12 +171,13 @@ def _indistinct(comparison: Comparison) -> Iterator[Diagnostic]:
         for part in comparison.parts
         if part.is_alive and not part.ranked and (part.distinct_db or 0.0) < 0
     ]
+    kind = "labelled samples" if comparison.metric is None else "samples"
     if parts:
         yield Diagnostic(
             "retention-indistinct",
             f"{' and '.join(parts)} {'differs' if len(parts) == 1 else 'differ'} more from the "
             "baseline than its samples do from one another",
-            f"measure with labelled samples ({option('eval')}) that differ as much as real ones",
+            f"measure with {kind} ({option('eval')}) that differ as much as real ones",
         )
 
 

@@ -9,12 +9,12 @@ from typing import ClassVar, Literal
 
 from ...core.diagnostics import option
 from ...core.list_kinds import Names, Settings, Shares
-from ...core.option_kinds import Choice, File, Flag, Number, Share, Text
+from ...core.option_kinds import Choice, File, Flag, Number, Share, Text, Whole
 from ...core.options import Options, opt
 
 Confidence = Literal["point", "lower"]
 
-_MEASURING = "run check prune quantize predict"
+_MEASURING = "run check prune quantize convert predict"
 
 
 def _metric_names() -> tuple[str, ...]:
@@ -43,7 +43,11 @@ class MetricOptions(Options):
         _MEASURING,
     )
     metric_output: tuple[str, ...] = opt(
-        (), Names(), "The outputs that the metric reads, in its order.", _MEASURING, default="all"
+        (),
+        Names(repeats=True),
+        "The outputs that the metric reads, in its order. Repeatable.",
+        _MEASURING,
+        default="all",
     )
 
 
@@ -56,7 +60,27 @@ class CheckOptions(Options):
     robustness: bool = opt(
         False,
         Flag(),
-        "Measure on images with noise, blur, JPEG artefacts and other brightness too.",
+        "Measure on images with noise, blur, JPEG artefacts and other brightness too, and under "
+        "attack.",
+        "run check",
+    )
+    attack_epsilon: int = opt(
+        4,
+        Whole(1, 255),
+        f"Most that an attack changes a pixel by, of 255 (with {option('robustness')}).",
+        "run check",
+    )
+    attack_queries: int = opt(
+        50,
+        Whole(0),
+        "Most images that an attack shows a model for each sample (with "
+        f"{option('robustness')}); 0 for no attack.",
+        "run check",
+    )
+    attack_count: int = opt(
+        100,
+        Whole(1),
+        f"Number of samples that are attacked (with {option('robustness')}).",
         "run check",
     )
 
@@ -88,13 +112,16 @@ class Gates(Options):
     )
     max_latency_ms: float | None = opt(
         None,
-        Number(0, metavar="T"),
-        "Most milliseconds of an inference on the NPU alone. Of an ONNX model that is compared, on "
-        "this host's CPU. Exit 4 above.",
+        Number(0, metavar="T", unit="ms"),
+        "Most milliseconds of an inference on the NPU alone, as estimated, or measured with "
+        f"{option('board')}. Of an ONNX model that is compared, on this host's CPU. Exit 4 above.",
         "run check",
     )
     max_size_mb: float | None = opt(
-        None, Number(0, metavar="S"), "Most megabytes of the result. Exit 4 above.", "run check"
+        None,
+        Number(0, metavar="S", unit="MB"),
+        "Most megabytes of the result. Exit 4 above.",
+        "run check",
     )
     baseline: Path | None = opt(
         None,

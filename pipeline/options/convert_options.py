@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ...core.diagnostics import option
-from ...core.list_kinds import PlainValues
+from ...core.list_kinds import Names, PlainValues
 from ...core.native_work import DEFAULT_LIMIT
 from ...core.option_kinds import Choice, File, Number, Whole
 from ...core.options import Options, opt
 from ...quantize.choices.names import SCHEMES_ELSEWHERE, scheme_names
+from .board_options import BOARD_SECONDS
 
 # a number format that the toolkit alone makes
 _TOOLKIT_SCHEMES = ("w16a16i",)
@@ -62,6 +63,13 @@ class ConvertOptions(Options):
         "Quantize a float model as this plan says.",
         "convert",
     )
+    code: tuple[str, ...] = opt(
+        (),
+        Names(known=lambda: ("python", "c")),
+        "Write programs for a board beside the .rknn, in python, c or both.",
+        "convert",
+        default="none",
+    )
     rknn_batch_size: int = opt(
         1,
         Whole(1),
@@ -78,13 +86,14 @@ class ToolkitOptions(Options):
 
     timeout: float = opt(
         DEFAULT_LIMIT,
-        Number(1, 1e6, "S"),
-        "Seconds that a build may take, or ONNX Runtime for a sample.",
-        f"{_BUILDS} prune quantize",
+        Number(1, 1e6, "S", "s"),
+        "Seconds that a build may take, ONNX Runtime for a sample, or a board to say anything.",
+        f"{_BUILDS} prune quantize bench",
+        defaults={"bench": f"{BOARD_SECONDS:g}"},
     )
     memory_limit: float = opt(
         12.0,
-        Number(0.5, 1e6, "GB"),
+        Number(0.5, 1e6, "GB", "GB"),
         f"Memory that all builds together may take; with {option('jobs')} each gets its share.",
         _BUILDS,
     )
@@ -100,6 +109,14 @@ class ToolkitOptions(Options):
         "Hand a setting on to the toolkit's config(), or auto_hybrid to its build(): "
         f"{option('toolkit-config', {'single_core_mode': 'true'})}. Repeatable.",
         "run convert",
+    )
+    toolkit_level: int | None = opt(
+        None,
+        Whole(2, 3),
+        "The toolkit's optimization level, and no other: 3 joins more layers, which is faster, 2 "
+        "keeps the numbers more strictly.",
+        "run convert",
+        default="3, then 2 where that computes something else than was meant",
     )
     jobs: int | None = opt(
         None,

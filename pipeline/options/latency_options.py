@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ...core.list_kinds import MeasuredTimes
+from ...core.measured_kinds import MeasuredTimes
 from ...core.options import Options, opt
 
 

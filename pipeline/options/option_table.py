@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
+from functools import cache
 from typing import Any
 
 from ...calibration_data.preprocessing import Preprocessing
 from ...core.options import Option, Options, options_in
 from ...core.suggestions import meant_word
 from ...quantize.choices.names import SCHEMES_ELSEWHERE, scheme_names
+from .bench_options import BenchOptions
+from .board_options import BoardOptions
 from .check_options import CheckOptions, Gates, MetricOptions
 from .convert_options import ConvertOptions, ToolkitOptions
 from .family_options import FamilyOptions
@@ -18,6 +21,7 @@ from .prune_options import DistilOptions, PruneOptions
 from .quantize_options import ExplainOptions, QuantizeOptions
 from .run_options import RunOptions
 from .sample_options import ModelOptions, SampleOptions
+from .tune_options import TuneOptions
 
 # what a recipe calls the options of each stage
 GROUPS: Mapping[str, type[Options]] = {
@@ -36,12 +40,15 @@ GROUPS: Mapping[str, type[Options]] = {
     "toolkit": ToolkitOptions,
     "check": CheckOptions,
     "predict": PredictOptions,
+    "board": BoardOptions,
+    "bench": BenchOptions,
     "run": RunOptions,
+    "tune": TuneOptions,
 }
 # what options stand under, in the order of need; commands put their own under the last
 HEADINGS = (
     *("Samples", "Result", "Gates", "Metric", "Preprocessing", "Model"),
-    *("Pruning", "Quantization", "Conversion", "Toolkit and machine", "Output"),
+    *("Pruning", "Quantization", "Conversion", "Search", "Toolkit and machine", "Output"),
 )
 # verb -> old name -> name; "" for all verbs that have the option
 _RENAMED = {"quantize": "scheme", "budget": "prune"}
@@ -62,34 +69,45 @@ _ELSEWHERE = {
     **dict.fromkeys(("debug", "log-level"), "verbose"),
 }
 _ROUTES = ("hybrid", "qdq")
-# init writes the options of run into a recipe
-_LIKE = {"init": "run"}
+# init writes the options of run into a recipe, and tune runs what has them
+_LIKE = {"init": ("run",), "tune": ("run", "tune")}
+# which samples judge a point the search says itself
+_WITHOUT = {"tune": ("eval_part",)}
 
 
 def options_of(verb: str) -> list[Option]:
     """Return the options that a verb has."""
-    verb = _LIKE.get(verb, verb)
+    verbs = _LIKE.get(verb, (verb,))
     return [
         described
         for group in GROUPS.values()
         for described in options_in(group)
-        if verb in described.verbs
+        if any(verb in described.verbs for verb in verbs)
+        and described.name not in _WITHOUT.get(verb, ())
     ]
 
 
-def homes_of(name: str) -> Iterator[tuple[str, Option]]:
-    """Yield the groups that have an option of this name, with what each says of it."""
-    for group, options in GROUPS.items():
-        for described in options_in(options):
-            if described.name == name:
-                yield group, described
+@cache
+def homes_of(name: str) -> tuple[tuple[str, Option], ...]:
+    """Return the groups that have an option of this name, with what each says of it."""
+    return tuple(
+        (group, described)
+        for group, options in GROUPS.items()
+        for described in options_in(options)
+        if described.name == name
+    )
 
 
 def verbs_with(flag: str) -> tuple[str, ...]:
     """Return the verbs that have an option of this name on the command line."""
     name = flag.replace("-", "_")
     verbs = [verb for _, described in homes_of(name) for verb in described.verbs]
-    return (*verbs, *(verb for verb, other in _LIKE.items() if other in verbs))
+    alike = [
+        verb
+        for verb, others in _LIKE.items()
+        if any(other in verbs for other in others) and name not in _WITHOUT.get(verb, ())
+    ]
+    return tuple(dict.fromkeys([*verbs, *alike]))
 
 
 def meant_flag(flag: str, flags: Collection[str]) -> str:

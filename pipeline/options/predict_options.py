@@ -16,6 +16,13 @@ class PredictOptions(Options):
     heading: ClassVar[str] = "Result"
 
     top: int = opt(5, Whole(1), "How many to show: layers, or classes of a classifier.", "predict")
+    count: int | None = opt(
+        None,
+        Whole(1),
+        "How many samples to ask about: the first of each folder or file.",
+        "predict",
+        default="all",
+    )
     threshold: float | None = opt(
         None,
         Number(0, 1),

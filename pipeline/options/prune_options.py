@@ -51,13 +51,13 @@ class PruneOptions(Options):
     )
     keep: tuple[str, ...] = opt(
         (),
-        Names("NAME", repeats=True),
+        Names("NAME", repeats=True, commas=False),
         "Leave the channels of this layer whole; a glob such as 'head*'. Repeatable.",
         _VERBS,
     )
     only: tuple[str, ...] = opt(
         (),
-        Names("NAME", repeats=True),
+        Names("NAME", repeats=True, commas=False),
         f"Prune these layers alone; as {option('keep')}. Repeatable.",
         _VERBS,
     )
@@ -83,9 +83,18 @@ class DistilOptions(Options):
 
     heading: ClassVar[str] = "Pruning"
 
-    recover_time: float = opt(
+    recover_time: float | None = opt(
         600.0,
-        Number(1, 1e6, "S"),
+        Number(1, 1e6, "S", "s"),
         f"Seconds to train for {option('recover', 'distill')}, at most.",
+        _VERBS,
+        default="600",
+        off=True,
+    )
+    recover_steps: int = opt(
+        2000,
+        Whole(1, 1_000_000),
+        f"Mini-batches to train for {option('recover', 'distill')}, at most. Unlike a time it "
+        "gives the same on every machine.",
         _VERBS,
     )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from ...core.diagnostics import option
-from ...core.option_kinds import Choice, Flag, Number, Text
+from ...core.option_kinds import Choice, Flag, Number, Text, Whole
 from ...core.options import Options, opt
 from ...quantize.choices.names import (
     METHODS_ELSEWHERE,
@@ -33,8 +33,12 @@ class QuantizeOptions(Options):
         "run quantize inspect",
         heading="Result",
         kinds={
-            "quantize": Choice(_quantized, SCHEMES_ELSEWHERE),
-            "inspect": Choice(("w8a8", "float16"), SCHEMES_ELSEWHERE),
+            "quantize": Choice(
+                _quantized, SCHEMES_ELSEWHERE, "run and convert have float16: nothing to quantize"
+            ),
+            "inspect": Choice(
+                ("w8a8", "float16"), SCHEMES_ELSEWHERE, "run and quantize have the other schemes"
+            ),
         },
     )
     method: str = opt(
@@ -51,10 +55,42 @@ class QuantizeOptions(Options):
         "sqnr=25 (dB), cycles=+8% (which leaves conversions out), in w4a16 size=-15%; or off.",
         "run quantize",
     )
-    search_time: float = opt(
+    search_time: float | None = opt(
         300.0,
-        Number(1, metavar="S"),
+        Number(1, metavar="S", unit="s"),
         f"Seconds to look for the tensors of {option('mixed')}.",
+        "run quantize",
+        default="300",
+        off=True,
+    )
+    search_choices: int | None = opt(
+        None,
+        Whole(1, 100_000),
+        f"Choices of tensors to try for {option('mixed')}, at most. Unlike a time it gives the "
+        "same on every machine.",
+        "run quantize",
+        default="as many as there is time for",
+    )
+    train: Literal["distill", "off"] = opt(
+        "off",
+        Choice(("distill", "off")),
+        "Train the quantized model to give what the float model gives, without labels (needs "
+        "PyTorch). Kept where it is better.",
+        "run quantize",
+    )
+    train_time: float | None = opt(
+        600.0,
+        Number(1, 1e6, "S", "s"),
+        f"Seconds to train for {option('train', 'distill')}, at most.",
+        "run quantize",
+        default="600",
+        off=True,
+    )
+    train_steps: int = opt(
+        2000,
+        Whole(1, 1_000_000),
+        f"Mini-batches to train for {option('train', 'distill')}, at most. Unlike a time it gives "
+        "the same on every machine.",
         "run quantize",
     )
     symmetric: bool = opt(

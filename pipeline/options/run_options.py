@@ -24,7 +24,7 @@ class RunOptions(Options):
 
     target: tuple[str, ...] = opt(
         ("rk3588",),
-        Names("CHIP", repeats=True, least=1, known=_chip_names),
+        Names("CHIP", repeats=True, commas=False, least=1, known=_chip_names),
         "Chip to build for. Repeatable.",
         "run prune quantize convert inspect demo",
         defaults={"inspect": "none"},

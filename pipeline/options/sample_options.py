@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ...core.diagnostics import option
 from ...core.errors import OptionError
 from ...core.list_kinds import Names, Values
-from ...core.option_kinds import File, Whole
+from ...core.option_kinds import Choice, File, Whole
 from ...core.options import Options, opt
 from ...core.shape_kinds import InputShapes, Shapes, Size
 
@@ -44,8 +44,8 @@ class ModelOptions(Options):
     )
     outputs: tuple[str, ...] = opt(
         (),
-        Names(),
-        "End the model at these tensors, such as before a detector's decoding.",
+        Names(repeats=True),
+        "End the model at these tensors, such as before a detector's decoding. Repeatable.",
         _MODEL_VERBS,
     )
     size: tuple[int, int] | None = opt(
@@ -122,4 +122,11 @@ class SampleOptions(Options):
         "classes.",
         "run check",
         default="all",
+    )
+    eval_part: Literal["all", "search", "held-out"] = opt(
+        "all",
+        Choice(("all", "search", "held-out")),
+        "Which of them: those that a search with rockpress tune sees, or the third that it keeps "
+        "apart for its end.",
+        "run check",
     )

@@ -15,6 +15,8 @@ from ...core.errors import OptionError
 from ...core.option_kinds import Choice
 from ...core.options import options_in
 from ...quantize.schemes import find_scheme
+from ..options.bench_options import BenchOptions
+from ..options.board_options import BoardOptions
 from ..options.check_options import CheckOptions, Gates, MetricOptions
 from ..options.convert_options import ConvertOptions, ToolkitOptions
 from ..options.family_options import FamilyOptions
@@ -25,13 +27,14 @@ from ..options.prune_options import DistilOptions, PruneOptions
 from ..options.quantize_options import ExplainOptions, QuantizeOptions
 from ..options.run_options import RunOptions
 from ..options.sample_options import ModelOptions, SampleOptions
+from ..options.tune_options import TuneOptions
 from .toml_text import toml_text
 
 if TYPE_CHECKING:
     from ..caching.stage_cache import Cache
 
 VERB = "run"  # whose options are the keys of a recipe
-_NO_OPTIONS = ("model", "cache", "explicit")
+_NO_OPTIONS = ("model", "cache", "explicit", "shared")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -40,7 +43,8 @@ class Recipe:
     """One model, and what is to be done with it, a group of options a stage.
 
     Stages found in ``cache`` are not run again. ``explicit`` are the names of the options that were
-    set by ``with_options``, also to their default, with "table.key" for those of tables.
+    set by ``with_options``, also to their default, with "table.key" for those of tables;
+    ``shared`` those of them that were given to several recipes at once.
     """
 
     model: Path
@@ -60,8 +64,12 @@ class Recipe:
     toolkit: ToolkitOptions = ToolkitOptions()
     check: CheckOptions = CheckOptions()
     predict: PredictOptions = PredictOptions()
+    board: BoardOptions = BoardOptions()
+    bench: BenchOptions = BenchOptions()
+    tune: TuneOptions = TuneOptions()
     cache: Cache | None = None
     explicit: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+    shared: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     def with_options(self, **options: Any) -> Recipe:
         """Return the recipe with some options changed, by their names on the command line.
@@ -85,7 +93,7 @@ class Recipe:
             if old in whole:
                 continue
             name, value = renamed("run", old, setting)
-            homes = list(homes_of(name))
+            homes = homes_of(name)
             if not homes:
                 raise _unknown(name)
             for group, _ in homes:
@@ -179,14 +187,15 @@ def targets_of(recipe: Recipe) -> list[Target]:
     return list(dict.fromkeys(find_target(name) for name in recipe.run.target))
 
 
-def only_target(recipe: Recipe, verb: str) -> Target:
+def only_target(recipe: Recipe, verb: str, hint: str = "") -> Target:
     """Return the target of a command that makes one file. Raises OptionError for several."""
     targets = targets_of(recipe)
     if len(targets) > 1:
         raise OptionError(
             f"{verb} makes one model, for one chip; {option('target')} names "
             f"{', '.join(target.name for target in targets)}",
-            f"give one {option('target')}, or use rockpress run, which makes a model for each",
+            hint
+            or f"give one {option('target')}, or use rockpress run, which makes a model for each",
         )
     return targets[0]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,10 @@ from ...accuracy.metrics.metric_table import find_metric, with_paths_from
 from ...convert.chips.targets import find_target
 from ...core.diagnostics import speaking
 from ...core.errors import ModelError, OptionError
-from ...core.list_kinds import MeasuredTimes
+from ...core.measured_kinds import MeasuredTimes
 from ...core.option_kinds import File, Kind
 from ...core.options import Option
-from ...core.text_files import BrokenText, UnreadableFile, read_toml
+from ...core.text_files import BrokenText, UnreadableFile, parse_toml, read_text
 from ...prune.results.budget import parse_budget
 from ..options.option_table import meant_flag, old_names, options_of, renamed, verbs_with
 from .recipe import VERB, Recipe, recipe_phrase
@@ -29,16 +29,27 @@ from .recipe import VERB, Recipe, recipe_phrase
 _PAGE = "docs/recipe.md lists the keys and what they take"
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # keys that are no options: what is read, and where results go
-_OF_THE_FILE = ("model", "output", "models")
+_OF_THE_FILE = ("model", "output", "models", "tune")
 
 
 @dataclass(frozen=True)
 class ModelJob:
-    """A recipe, the folder it writes to, and the name it has where the file holds several."""
+    """A recipe, the folder it writes to, and the name it has where the file holds several.
+
+    ``space`` are the values that ``rockpress tune`` chooses from, by the option's name.
+    """
 
     name: str | None
     recipe: Recipe
     output: Path
+    space: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+
+    def with_options(self, **options: Any) -> ModelJob:
+        """Return the job with some options changed, which all models of a file share."""
+        recipe = self.recipe.with_options(**options)
+        if self.name is not None:
+            recipe = replace(recipe, shared=recipe.shared | options.keys())
+        return replace(self, recipe=recipe)
 
 
 @dataclass(frozen=True)
@@ -63,7 +74,7 @@ class _Table:
         """Return the values of the keys that are options, checked. Raises OptionError."""
         values = {}
         for key, value in self.keys.items():
-            if key not in _OF_THE_FILE[: 3 if not self.prefix else 1]:
+            if key not in _OF_THE_FILE[: 4 if not self.prefix else 1]:
                 name, current = renamed(VERB, key.replace("-", "_"), value)
                 self._require(key, name, current)
                 if name in values:
@@ -100,30 +111,41 @@ def read_jobs(path: Path) -> tuple[ModelJob, ...]:
 
     Raises ModelError when it cannot be read, OptionError for a key or a value that is not known.
     """
-    top = _Table(path, _parsed(path))
+    try:
+        text = read_text(path)
+    except BrokenText as error:
+        raise _no_toml(path, error) from error
+    except UnreadableFile as error:
+        hint = "rockpress init writes a recipe"
+        raise ModelError(f"cannot read {path}: {error}", hint) from error
+    return jobs_in(text, path)
+
+
+def jobs_in(text: str, path: Path) -> tuple[ModelJob, ...]:
+    """Return the recipes of a text that is, or is going to be, that file. Raises OptionError."""
+    try:
+        top = _Table(path, parse_toml(text))
+    except BrokenText as error:
+        raise _no_toml(path, error) from error
     shared, model = top.options(), top.text("model")
     output = path.parent / (top.text("output") or "build")
-    models = _tables(top)
+    models, space = _tables(top), _space(top)
     if models is None:
-        return (ModelJob(None, _recipe(top, shared, model, 'add model = "model.onnx"'), output),)
+        recipe = _recipe(top, shared, model, 'add model = "model.onnx"')
+        return (ModelJob(None, recipe, output, space),)
     jobs = []
     for name, table in models.items():
-        options, hint = {**shared, **table.options()}, f"add model = ... under [models.{name}]"
-        recipe = _recipe(table, options, table.text("model") or model, hint)
-        jobs.append(ModelJob(name, recipe, output / name))
+        own, hint = table.options(), f"add model = ... under [models.{name}]"
+        recipe = _recipe(table, {**shared, **own}, table.text("model") or model, hint)
+        recipe = replace(recipe, shared=frozenset(shared.keys() - own.keys()))
+        jobs.append(ModelJob(name, recipe, output / name, space))
     return tuple(jobs)
 
 
-def _parsed(path: Path) -> dict[str, Any]:
-    try:
-        return read_toml(path)
-    except BrokenText as error:
-        hint = "mend that, or see what rockpress init writes"
-        raise OptionError(f"{path} is no TOML: {error}", hint) from error
-    except UnreadableFile as error:
-        raise ModelError(
-            f"cannot read {path}: {error}", "rockpress init writes a recipe"
-        ) from error
+def _no_toml(path: Path, error: BrokenText) -> OptionError:
+    return OptionError(
+        f"{path} is no TOML: {error}", "mend that, or see what rockpress init writes"
+    )
 
 
 def _tables(top: _Table) -> dict[str, _Table] | None:
@@ -140,6 +162,24 @@ def _tables(top: _Table) -> dict[str, _Table] | None:
         if not isinstance(keys, dict):
             raise top.error(f"models.{name}", f"{keys!r} is not a table of keys")
     return {name: _Table(top.file, keys, f"models.{name}.") for name, keys in models.items()}
+
+
+def _space(top: _Table) -> dict[str, tuple[Any, ...]]:
+    """Return the section [tune]: the values that each option may have. Raises OptionError."""
+    section = top.keys.get("tune", {})
+    if not isinstance(section, dict):
+        raise top.error("tune", f"{section!r} is not a table of options with lists of values")
+    space: dict[str, tuple[Any, ...]] = {}
+    for key, values in section.items():
+        described = _options().get(key.replace("-", "_"))
+        if described is None or "_" in key:
+            raise top.error(f"tune.{key}", "is no option of a run")
+        if not isinstance(values, list) or not values:
+            raise top.error(f"tune.{key}", f"{values!r} is not a list of values")
+        for value in values:
+            _Table(top.file, {}, "tune.")._require(key, described.name, value)
+        space[described.name] = tuple(values)
+    return space
 
 
 def _options() -> dict[str, Option]:

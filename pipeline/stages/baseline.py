@@ -18,6 +18,7 @@ from ...core.types import Array
 from ..figures.figures_of import accuracy_figure
 from ..recipes.recipe import Recipe
 from ..samples.bound_metric import bound_metric, naming
+from ..samples.class_names import names_in
 from ..samples.preprocess_warnings import input_warnings
 from ..samples.ready_model import ReadyModel
 from .stage_log import StageLog
@@ -50,8 +51,12 @@ class Baseline:
         return digests
 
     def compared(self, outputs: list[Array]) -> Comparison:
-        """Return the comparison of this model with another form of it, by that one's outputs."""
+        """Return the comparison of this model with another form of it, by that one's outputs.
+
+        Classes without names in the labels have those of the model's metadata.
+        """
         labels = self.evaluation.labels
+        labels = labels and labels.called(names_in(self.ready.original))
         return compare(self.outputs, outputs, labels, self.scoring, self.seed, self.parts)
 
 

@@ -7,13 +7,16 @@ from dataclasses import replace
 from ...accuracy.runners import sample_rows
 from ...convert.toolkit.environment import toolkit_version
 from ...core.progress import Progress
-from ..figures.build_figures import compiled_row
+from ..figures.attacks import ComparedModels, attacks_of
+from ..figures.build_figures import compiled_row, with_build
 from ..figures.figures_of import gate_figures
-from ..figures.robustness import robustness_of
+from ..figures.robustness import robustness_of, robustness_warnings
 from ..samples.class_names import class_names
+from ..tasks.board_code import write_board_code
 from ..tasks.converting import NpuFeeds
-from ..tasks.manifest_files import write_manifest_beside
+from ..tasks.manifest_files import calibration_record, write_manifest_beside
 from ..tasks.plan_handover import with_quantized
+from .board_result import board_result
 from .cut_notices import with_cut_savings
 from .prune_stages import Distil, Prune
 from .quantize_stages import Quantize
@@ -40,7 +43,8 @@ class Convert(Stage):
         final = run.request(run.saved(run.model, "final"), run.path(".rknn"))
         request = with_quantized(final, run.quantized, run.optional_calib)
         feeds, shapes = NpuFeeds(run.evaluation), run.recipe.shape.input_sets
-        request = replace(request, simulate=feeds, input_sets=shapes)
+        level = run.recipe.toolkit.toolkit_level
+        request = replace(request, simulate=feeds, input_sets=shapes, level=level)
         run.conversion = run.convert(request, progress)
 
 
@@ -53,18 +57,18 @@ class Robustness(Stage):
         return run.recipe.check.robustness
 
     def describe(self, run: TargetRun) -> str:
-        return "in ONNX Runtime, on images made worse"
+        attack = ", and attacked" if run.recipe.check.attack_queries else ""
+        return f"in ONNX Runtime, on images made worse{attack}"
 
     def measure(self, run: TargetRun, figures: TargetFigures, progress: Progress) -> None:
-        figures.robustness = robustness_of(
-            run.ready.model,
-            run.quantized.path if run.quantized else run.model,
-            run.evaluation,
-            figures.base.scoring,
-            run.recipe.run.seed,
-            progress,
-            optimise=run.quantized is None,
-        )
+        options, seed, samples = run.recipe.check, run.recipe.run.seed, run.evaluation
+        candidate = run.quantized.path if run.quantized else run.model
+        scoring, optimise = figures.base.scoring, run.quantized is None
+        models = ComparedModels(run.ready.model, candidate, scoring, optimise)
+        figures.robustness = robustness_of(models, samples, seed, progress)
+        attacked = attacks_of(models, samples, options, seed, progress)
+        figures.attacks = attacked.rows
+        figures.warnings += (*robustness_warnings(figures.robustness), *attacked.warnings)
 
 
 class Check(Stage):
@@ -81,13 +85,26 @@ class Check(Stage):
             return
         figures.warnings[:] = with_cut_savings(figures.warnings, run, conversion)
         outputs = sample_rows(list(conversion.outputs or ()), run.evaluation)
-        row = compiled_row("rknn", run.shown(file), conversion)
+        row = compiled_row("rknn", run.shown(file), conversion, conversion.bytes)
         figures.comparison = figures.add_form(row, outputs, run, "rknn-simulator")
+        if figures.pruning is not None and run.unpruned is not None:
+            is_mixed = run.quantized is not None and bool(run.quantized.plan.high_precision)
+            figures.pruning = with_build(
+                figures.pruning, conversion, run.unpruned, is_mixed=is_mixed
+            )
+        if run.on_board is not None:
+            result = board_result(
+                figures.base, run.on_board, conversion, outputs, conversion.warnings
+            )
+            figures.add_board(result, run.on_board.outputs)
         figures.gates = gate_figures(
-            run.recipe.gates, figures.comparison, row, is_at_chance=figures.base.is_at_chance
+            run.recipe.gates,
+            figures.comparison,
+            figures.rows[-1],
+            is_at_chance=figures.base.is_at_chance,
         )
         preprocess, digests = run.evaluation.npu_preprocess, figures.base.digests()
-        figures.feed = write_manifest_beside(
+        manifest = write_manifest_beside(
             file,
             conversion,
             run.model,
@@ -95,4 +112,8 @@ class Check(Stage):
             run.quantized,
             digests,
             class_names(run.recipe, run.evaluation.labels),
+            figures.base.scoring,
+            calibration_record(run.optional_calib, run.recipe.run.seed),
         )
+        figures.feed = manifest.feed
+        write_board_code(file, manifest)

@@ -17,7 +17,8 @@ from ...prune.results.budget import Budget
 from ...prune.results.prune_result import PruneResult
 from ..figures.build_figures import pruning_figure, ratio
 from ..tasks.distilling import distil_pruned, distil_task, distillation_warnings
-from ..tasks.pruning import Pruning, budget_of, prune_task, prunes
+from ..tasks.pruning import Pruning, prune_task
+from ..tasks.pruning_options import budget_of, prunes
 from .stage import Stage, on_samples, with_calibration
 from .target_figures import TargetFigures
 from .target_run import MODEL, PrunedModel, TargetRun
@@ -81,7 +82,9 @@ class Distil(Stage):
         return (Prune.name,)
 
     def describe(self, run: TargetRun) -> str:
-        return f"train for {run.recipe.distil.recover_time:.0f} s at most"
+        options = run.recipe.distil
+        seconds = "" if options.recover_time is None else f", {options.recover_time:.0f} s at most"
+        return f"train for {options.recover_steps} steps{seconds}"
 
     def make(self, run: TargetRun, progress: Progress) -> None:
         path = run.path(_PRUNED)
@@ -102,7 +105,7 @@ class Distil(Stage):
 
 
 class CheckPruned(Stage):
-    """The pruned model in ONNX Runtime, and what pruning saved."""
+    """The pruned model in ONNX Runtime, and what pruning saved of its weights and operations."""
 
     name = "check-pruned"
 
@@ -116,11 +119,9 @@ class CheckPruned(Stage):
         whole, pruned = figures.rows[-1], run.pruned
         figures.add_onnx("pruned", run.path(_PRUNED), run, progress)
         row = figures.rows[-1]
-        if pruned is not None and run.unpruned is not None:
+        if pruned is not None:
             figures.pruning = pruning_figure(
                 pruned.result,
-                pruned.compiled,
-                run.unpruned,
                 ratio(row.macs, whole.macs),
                 # against the folded model: folding BatchNormalization is not what pruning saved
                 ratio(row.parameters, whole.parameters),

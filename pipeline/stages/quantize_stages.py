@@ -38,7 +38,10 @@ class Quantize(Stage):
         number_format = (
             f"{options.scheme}, method {options.method}, mixed precision {options.mixed}"
         )
-        return f"{number_format}, {with_calibration(run)}"
+        training = (
+            f", trained for {options.train_steps} steps" if options.train == "distill" else ""
+        )
+        return f"{number_format}{training}, {with_calibration(run)}"
 
     def make(self, run: TargetRun, progress: Progress) -> None:
         output, plan = run.path(".intended.onnx"), run.path(".plan.toml")
@@ -67,7 +70,8 @@ class Quantize(Stage):
                 for error in errors
                 if error.kind == "activation" and isfinite(error.accumulated_db)
             }
-        figures.warnings.extend(quantize_warnings(run.recipe.quantize, run.quantized))
+        warnings = quantize_warnings(run.recipe.quantize, run.quantized, run.calib)
+        figures.warnings.extend(warnings)
 
 
 class CheckQuantized(Stage):

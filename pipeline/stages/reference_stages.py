@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...core.progress import Progress
-from ..tasks.pruning import prunes
+from ..tasks.pruning_options import prunes
 from .stage import Stage
 from .target_figures import TargetFigures
 from .target_run import TargetRun

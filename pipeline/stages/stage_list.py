@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from ...core.progress import SILENT
 from ..caching.stage_cache import CacheMiss
+from .board_stages import OnBoard
 from .convert_stages import Check, Convert, Robustness
 from .prune_stages import CheckPruned, Distil, Prune
 from .quantize_stages import CheckQuantized, Quantize
@@ -26,6 +27,7 @@ STAGES: tuple[Stage, ...] = (
     Quantize(),
     CheckQuantized(),
     Convert(),
+    OnBoard(),
     Robustness(),
     Check(),
 )

@@ -14,19 +14,22 @@ from ...core.diagnostics import Diagnostic
 from ...core.graphs.layers import macs_of
 from ...core.graphs.model import model_bytes, parameter_count
 from ...core.progress import Progress
+from ...core.results.board_comparison import BoardFigure
 from ...core.results.layer_rows import Feed, LayerTime
-from ...core.results.model_figures import LatencyFigure, ModelRow
+from ...core.results.model_figures import LatencyFigure, ModelRow, QuantizationFigure
 from ...core.results.pruning_figures import PruningFigure
 from ...core.results.report import GateFigure, StageRun, TargetReport
-from ...core.results.sample_rows import RobustnessRow
+from ...core.results.sample_rows import AttackRow, RobustnessRow
 from ...core.types import Array
 from ...report.documents.report_reader import metric_details
 from ..figures.build_figures import compiled_row, differing, layer_rows, ratios_of
 from ..figures.drift import DriftMeter
 from ..figures.figures_of import accuracy_figure, changed_samples, retention_figure
+from ..figures.quantization_figure import quantization_figure
 from ..figures.result_warnings import result_warnings
-from ..tasks.quantizing import quantization_figure
+from ..tasks.plan_handover import fallback_of
 from .baseline import Baseline
+from .board_result import BoardResult
 from .target_run import TargetRun
 
 
@@ -42,16 +45,18 @@ class TargetFigures:
         self.reference_layers: tuple[LayerTime, ...] = ()
         self.pruning: PruningFigure | None = None
         self.robustness: tuple[RobustnessRow, ...] = ()
+        self.attacks: tuple[AttackRow, ...] = ()
         self.comparison: Comparison | None = None
         self.gates: tuple[GateFigure, ...] = ()
         self.feed: Feed | None = None
+        self.board: BoardFigure | None = None
         self.decibels: dict[str, float] = {}  # SQNR of the tensors, with all quantized
 
     def add_compiled(self, name: str, conversion: Conversion) -> None:
         """Add the original model, compiled to compare with."""
         original = self.base.ready.model
         parameters, macs = parameter_count(original), macs_of(original)
-        row = compiled_row(name, None, conversion)
+        row = compiled_row(name, None, conversion, conversion.bytes)
         self.rows.append(replace(row, parameters=parameters, macs=macs))
         self.reference_layers = self.reference_layers or tuple(
             LayerTime(layer.name, layer.total_cycles, layer.ms) for layer in layer_rows(conversion)
@@ -82,13 +87,19 @@ class TargetFigures:
         self.rows.append(whole)
         return comparison
 
+    def add_board(self, result: BoardResult, outputs: list[Array]) -> None:
+        """Let what a board gave count instead of the last form's, which the simulator gave."""
+        self.drift.form("board", result.comparison, outputs)
+        self.rows[-1] = result.row(self.rows[-1])
+        self.comparison, self.board = result.comparison, result.figure
+        self.warnings.extend(result.warnings)
+
 
 def target_report(
     run: TargetRun, figures: TargetFigures, stages: tuple[StageRun, ...]
 ) -> TargetReport:
     """Return the report of a target whose stages are finished."""
     conversion, comparison = run.conversion, figures.comparison
-    factor = run.scale.factor if run.scale else 1.0
     assert conversion is not None and comparison is not None  # the last stages have made them
     return TargetReport(
         target=run.target.name,
@@ -98,18 +109,37 @@ def target_report(
         details=metric_details(comparison.details),
         ratios=ratios_of(figures.rows[-1], figures.reference, differing(conversion)),
         pruning=figures.pruning,
-        quantization=quantization_figure(run.quantized, factor) if run.quantized else None,
+        quantization=_quantization(run, conversion),
         layers=layer_rows(conversion),
         reference_layers=figures.reference_layers,
         graph=fused_graph(run.model, run.target, conversion.layers, figures.decibels),
         robustness=figures.robustness,
+        attacks=figures.attacks,
         drift=figures.drift.rows,
         parts=comparison.parts,
         feed=figures.feed,
         gates=figures.gates,
         warnings=(
             *figures.warnings,
-            *result_warnings(conversion, comparison, run.recipe.gates, figures.rows),
+            *result_warnings(
+                conversion,
+                comparison,
+                run.recipe.gates,
+                figures.rows,
+                conversion.warnings,
+                pruning=figures.pruning,
+                eval_count=run.recipe.samples.eval_count,
+                board_differs=figures.board is not None and figures.board.differs,
+            ),
         ),
         stages=stages,
+        board=figures.board,
     )
+
+
+def _quantization(run: TargetRun, conversion: Conversion) -> QuantizationFigure | None:
+    if run.quantized is None:
+        return None
+    factor = run.scale.factor if run.scale else 1.0
+    fallback = fallback_of(run.quantized.plan, conversion.quantization)
+    return quantization_figure(run.quantized, factor, fallback)

@@ -20,6 +20,7 @@ from ...quantize.quantize import QuantizeResult, quantize
 from ..caching.cached_tasks import TaskCache
 from ..recipes.recipe import Recipe
 from ..samples.ready_model import ReadyModel, require_calibration
+from ..tasks.board_run import BoardRun
 from ..tasks.converting import conversion_request
 from ..tasks.hybrid_mixing import without_hybrid_mixing
 
@@ -63,6 +64,7 @@ class TargetRun:
         self.pruned: PrunedModel | None = None
         self.quantized: QuantizeResult | None = None
         self.conversion: Conversion | None = None
+        self.on_board: BoardRun | None = None
         self.tasks = TaskCache(self.recipe.stage_cache)
 
     @property

@@ -7,16 +7,27 @@ from pathlib import Path
 
 from onnx import ModelProto
 
+from ...accuracy.metrics.metric_table import BoundMetric
 from ...calibration_data.preprocess import Preprocess
+from ...calibration_data.samples import Samples
 from ...convert.convert import Conversion
-from ...convert.manifest import RKNN_DIGEST, manifest_of, manifest_path, write_manifest
+from ...convert.manifest import (
+    RKNN_DIGEST,
+    CalibrationRecord,
+    Manifest,
+    manifest_of,
+    manifest_path,
+    write_manifest,
+)
 from ...core.files import sha256_of
 from ...core.graphs.model import save_model
 from ...core.passes.prepare import fixed_input_shapes, output_shapes_of
 from ...core.results.layer_rows import Feed, FeedInput, FeedOutput
+from ...core.results.reading import Reading
 from ...core.types import Shape
 from ...quantize.quantize import QuantizeResult
 from ...quantize.rendering.plan import Plan
+from .output_reading import reading_of
 
 _PLANNED = ("qdq", "hybrid")
 
@@ -29,12 +40,14 @@ def write_manifest_beside(
     quantized: QuantizeResult | None,
     digests: Mapping[str, str],
     classes: tuple[str, ...] = (),
-) -> Feed:
-    """Write the manifest beside ``rknn`` and return how to feed it.
+    scoring: BoundMetric | None = None,
+    calibration: CalibrationRecord | None = None,
+) -> Manifest:
+    """Write the manifest beside ``rknn`` and return it.
 
     ``model`` is the prepared float model. When our own QDQ model is what was converted, the
     manifest names that and its plan; else the float model is kept beside the ``.rknn`` for it.
-    ``classes`` are the names of the model's classes.
+    ``classes`` are the names of the model's classes, ``scoring`` the metric that reads the outputs.
     """
     plan = quantized.plan if quantized else None
     feed = Feed(
@@ -55,9 +68,22 @@ def write_manifest_beside(
         files=files,
         digests={**digests, RKNN_DIGEST: sha256_of(rknn)},
         feed=feed,
+        reading=_reading(feed, scoring),
+        calibration=calibration,
     )
     write_manifest(manifest, manifest_path(rknn))
-    return feed
+    return manifest
+
+
+def calibration_record(calib: Samples | None, seed: int) -> CalibrationRecord | None:
+    """Return what the manifest says of the calibration samples, None where there are none."""
+    return None if calib is None else CalibrationRecord(len(calib), seed)
+
+
+def _reading(feed: Feed, scoring: BoundMetric | None) -> Reading:
+    if scoring is None:
+        return Reading(outputs=tuple(range(len(feed.outputs))))
+    return reading_of(scoring, {output.name: output.shape for output in feed.outputs})
 
 
 def feed_inputs(

@@ -29,6 +29,12 @@ def is_hybrid(plan: Plan) -> bool:
     return handover_of(plan).quantizer == "hybrid"
 
 
+def fallback_of(plan: Plan, quantization: str) -> str | None:
+    """Return what the toolkit quantized with, where it did not take the plan as it was meant to."""
+    as_it_is = handover_of(plan).quantizer == "auto"
+    return quantization if as_it_is and quantization != "qdq" else None
+
+
 def ranges_of(plan: Plan, model: ModelProto) -> ToolkitPlan:
     """Return what the toolkit's own quantizer can take of a plan: ranges, and types but int8.
 

@@ -53,9 +53,9 @@ def require_carried(source: Path, quantization: str, target: Target) -> None:
     Either the chip lacks it, or the route that was asked for, if any, would make another of it.
     """
     plan = read_plan(source)
-    if plan.scheme not in scheme_names():
+    if plan.scheme not in scheme_names() or not find_scheme(plan.scheme).quantizes:
         raise ModelError(
-            f"{source}: this version does not know the plan's scheme {plan.scheme!r}",
+            f"{source}: this version quantizes nothing to the plan's scheme {plan.scheme!r}",
             "quantize again with this version",
         )
     require_dtype(target, plan.scheme)

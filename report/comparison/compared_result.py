@@ -9,6 +9,7 @@ from ...core.results.layer_rows import LayerRow
 from ...core.results.model_figures import (
     AccuracyFigure,
     LatencyFigure,
+    Memory,
     RetentionFigure,
     ThroughputFigure,
 )
@@ -21,9 +22,9 @@ class ComparedResult:
     """A target of a report, or a ``.rknn``, by what is shown of it; None where that is not known.
 
     ``name`` tells it from the others, ``model`` is its file's without the suffix, ``link`` a page
-    of its own. ``digest`` is that of the
-    original model, ``original_bytes`` its size, and ``samples`` the set that it was measured on. A
-    result that failed has an ``error``, and a ``.rknn`` no ``verdict``: no gate was asked of it.
+    of its own. ``digest`` is that of the original model, ``original_bytes`` its size, ``samples``
+    the set that it was measured on, and ``memory`` what it takes on the chip. A result that failed
+    has an ``error``, and a ``.rknn`` no ``verdict``: no gate was asked of it.
     """
 
     name: str
@@ -46,6 +47,7 @@ class ComparedResult:
     throughput: tuple[ThroughputFigure, ...] = ()
     accuracy: AccuracyFigure | None = None
     retention: RetentionFigure | None = None
+    memory: Memory | None = None
     link: str | None = None
 
     @property

@@ -73,6 +73,12 @@ def _cell(heading: str, text: str, result: ComparedResult) -> Markup | str:
         return tag("a", text, href=quote(result.link))
     if heading == "verdict" and result.verdict in ("pass", "fail"):
         return chip(text, result.verdict == "pass")
+    value, bracket, interval = text.partition(" (")
+    if (
+        heading in ("accuracy", "retention", "agreement") and bracket
+    ):  # below it: the table is wide as it is
+        below = tag("div", f"({interval}", class_="muted small")
+        return tag("div", value, " ", below)
     return text
 
 

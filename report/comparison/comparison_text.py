@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ...core.percents import percent_range, percent_text
 from ...core.results.model_figures import AccuracyFigure, RetentionFigure
-from ..text.latency_text import LATENCY_KINDS, latency_cell
-from ..text.units import UNKNOWN, count_text, counted, number_text, size_text
+from ..text.latency_text import AN_APPLICATION, LATENCY_KINDS, latency_cell
+from ..text.similarity_text import agreement_text
+from ..text.units import UNKNOWN, count_text, counted, memory_cell, number_text, size_text
 from ..text.verdict import WORDS
 from .compared_result import AgainstFirst, ComparedResult, LayerChange, SideBySide
 from .tradeoff import traded
 
 SHOWN_LAYERS = 10
-_QUALITY = ("accuracy", "retention", "verdict")  # a table of their own where one is too wide
+_QUALITY = (
+    "accuracy",
+    "retention",
+    "agreement",
+    "verdict",
+)  # a table of their own where one is too wide
 
 
 @dataclass(frozen=True)
@@ -115,9 +122,13 @@ def _metric_lines(results: Sequence[ComparedResult]) -> list[str]:
             dict.fromkeys(f"{each.metric} on {each.samples} samples" for each in measured)
         )
         lines.append(f"accuracy and retention: {metrics}, with the 95 % interval")
+    if any(unlabelled_text(result.retention) != UNKNOWN for result in results):
+        lines.append("agreement: with the original, without labels, with the 95 % interval")
     if kinds:
         words = ", ".join(LATENCY_KINDS[kind] for kind in LATENCY_KINDS if kind in kinds)
         lines.append(f"latency: {words}")
+    if any(result.throughput for result in results):
+        lines.append(f"fps: {AN_APPLICATION}; with one context and with one a core")
     return lines
 
 
@@ -127,13 +138,33 @@ def latency_text_of(result: ComparedResult) -> str:
     return UNKNOWN if latency is None else latency_cell(latency)
 
 
-def accuracy_text(figure: AccuracyFigure | RetentionFigure | None) -> str:
+def retention_text(figure: RetentionFigure | None) -> str:
+    """Return what is left of the metric in per cent with the ends of its interval, or a dash."""
+    if figure is None or figure.value is None:
+        return UNKNOWN
+    if figure.low is None or figure.high is None:
+        return percent_text(figure.value)
+    return f"{percent_text(figure.value)} ({percent_range(figure.low, figure.high)})"
+
+
+def unlabelled_text(figure: RetentionFigure | None) -> str:
+    """Return the agreement with the original and its interval, a dash where labels say more.
+
+    >>> unlabelled_text(RetentionFigure(None, None, None, None, 12, 1.0, 30.0))
+    '100.0% (75.8 to 100.0%)'
+    """
+    if figure is None or figure.metric is not None or figure.agreement is None:
+        return UNKNOWN
+    return agreement_text(figure.agreement, figure.samples)
+
+
+def accuracy_text(figure: AccuracyFigure | None) -> str:
     """Return a value with the ends of its interval, or a dash.
 
     >>> accuracy_text(AccuracyFigure("top1", 0.9, 0.87, 0.92, 100, "onnxruntime"))
     '0.9000 (0.870-0.920)'
     """
-    if figure is None or figure.value is None:
+    if figure is None:
         return UNKNOWN
     if figure.low is None or figure.high is None:
         return number_text(figure.value, ".4f")
@@ -159,10 +190,12 @@ _CELLS: dict[str, Callable[[ComparedResult], str]] = {
     "scheme": lambda result: result.scheme or UNKNOWN,
     "size": lambda result: UNKNOWN if result.bytes is None else size_text(result.bytes),
     "params": lambda result: count_text(result.parameters),
+    "memory": lambda result: memory_cell(result.memory),
     "latency": latency_text_of,
-    "FPS": fps_text,
+    "fps": fps_text,
     "accuracy": lambda result: accuracy_text(result.accuracy),
-    "retention": lambda result: accuracy_text(result.retention),
+    "retention": lambda result: retention_text(result.retention),
+    "agreement": lambda result: unlabelled_text(result.retention),
     "verdict": verdict_word,
 }
 
@@ -177,7 +210,7 @@ def _against_parts(each: AgainstFirst) -> list[str]:
         apart = " (not told apart)" if each.accuracy_told_apart is False else ""
         parts.append(f"accuracy {each.accuracy:+.4f}{apart}")
     if each.retention is not None:
-        parts.append(f"retention {each.retention:+.4f}")
+        parts.append(f"retention {100 * each.retention:+.1f} points")
     return parts
 
 

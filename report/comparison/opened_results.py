@@ -90,6 +90,7 @@ def _opened(
         throughput=last.throughput,
         accuracy=last.accuracy,
         retention=target.retention,
+        memory=last.memory,
         link=link,
     )
     return OpenedResult(result, target.layers)

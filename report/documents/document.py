@@ -10,6 +10,7 @@ from typing import Any
 
 from ...core.diagnostics import Diagnostic
 from ...core.errors import RockpressError
+from ...core.results.board_comparison import BoardFigure
 from ...core.results.graph_rows import GraphNode
 from ...core.results.model_figures import LatencyFigure
 from ...core.results.predictions import PredictedMap, PredictedObject, PredictedOutputs
@@ -22,28 +23,29 @@ SCHEMA = 1
 NAMES = {"passed": "pass", "class_name": "class"}
 # Fields that the document lacks where there is nothing of them, and those that it always lacks.
 WHEN_THERE = {
-    Report: ("baseline", "family"),
+    Report: ("baseline", "family", "next"),
     TargetReport: (
         *("layers", "reference_layers", "feed", "changes", "examples", "details"),
-        *("robustness", "drift", "parts", "graph"),
+        *("robustness", "attacks", "drift", "parts", "graph", "board"),
     ),
     GateFigure: ("end", "kind"),
     GraphNode: ("sqnr_db",),
     LatencyFigure: ("scale", "program"),
+    BoardFigure: ("layers",),
     ClassRow: ("samples",),
     MetricDetails: ("classes", "confusions", "precisions"),
 }
 NEVER = {ChangedSample: ("image", "is_drawn"), Diagnostic: ("severity", "subject")}
 # arrays of what is no report's
 _ARRAYS = {PredictedObject: ("mask",), PredictedMap: ("pixels",), PredictedOutputs: ("values",)}
-_VARYING = ("seconds", "path")
+_VARYING = ("seconds", "path", "run_ms", "is_settled")
 
 
 def to_document(report: Report) -> dict[str, Any]:
     """Return a report as plain values; infinities (an SQNR of equal outputs) become None."""
     parts: dict[str, Any] = plain(report)
     last: dict[str, Any] = {
-        name: parts.pop(name) for name in ("family", "baseline", "targets") if name in parts
+        name: parts.pop(name) for name in ("family", "baseline", "next", "targets") if name in parts
     }
     return {"schema": SCHEMA, "verdict": report.verdict, **parts, **last}
 
@@ -67,8 +69,8 @@ def json_text(document: Mapping[str, Any]) -> str:
 def comparable(document: Any) -> Any:
     """Return a report's document, or part of it, without what two runs of one recipe may differ in.
 
-    Those are times, paths, what this host measured, and whether a stage was run or came from the
-    cache.
+    Those are times, paths, what this host or a board measured of time, and whether a stage was run
+    or came from the cache.
 
     >>> comparable({"stages": [{"name": "check", "status": "cached", "seconds": 0.0}]})
     {'stages': [{'name': 'check', 'status': 'done'}]}
@@ -77,8 +79,9 @@ def comparable(document: Any) -> Any:
         return [comparable(item) for item in document]
     if not isinstance(document, dict):
         return document
-    if document.get("kind") == "host":
-        return "host"
+    is_time = "ms" in document or document.get("name") == "max-latency-ms"
+    if document.get("kind") == "host" or (document.get("kind") == "board" and is_time):
+        return document["kind"]
     stable = {key: value for key, value in document.items() if key not in _VARYING}
     if stable.get("status") == "cached":
         stable["status"] = "done"

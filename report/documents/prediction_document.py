@@ -18,9 +18,11 @@ def prediction_document(report: PredictionReport) -> dict[str, Any]:
         "schema": SCHEMA,
         "model": str(report.model),
         "against": None if report.against is None else str(report.against),
+        "board": report.board,
         "metric": report.metric,
         "threshold": report.least,
         "family": plain(report.family),
+        "memory": {str(path): plain(memory) for path, memory in report.memory.items()},
         "samples": [_sample(row) for row in report.samples],
     }
     if report.against is not None:

@@ -14,7 +14,7 @@ from ...core.validation import Malformed, require, validated
 from .document import NAMES
 
 # Keys of numbers that may be infinite, for which the document has null.
-INFINITE = ("sqnr_db", "step_db")
+INFINITE = ("sqnr_db", "step_db", "outputs_db", "max_steps")
 _OWN_FORM = ("details", "error")
 # What a report that somebody has cut down to its figures need not have.
 _UNKNOWN = {"tool": {"name": "rockpress"}, "toolkit": {"name": "rknn-toolkit2"}, "recipe": {}}

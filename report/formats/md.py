@@ -8,12 +8,13 @@ from pathlib import PurePath
 
 from ...core.results.layer_rows import Feed
 from ...core.results.report import GateFigure, Report, TargetReport
+from ..text.board_layers_text import LAYER_HEADINGS, layer_rows
 from ..text.changes import change_row
 from ..text.escape import visible
 from ..text.family_text import family_text
 from ..text.feed_text import classes_text, input_text, output_text
 from ..text.stage_text import stage_time, stages_time
-from ..text.summary import HEADINGS, summary_rows
+from ..text.summary import HEADINGS, summary_note, summary_rows
 from ..text.table import TextTable, to_tables, versions_of
 from ..text.units import counted
 from ..text.verdict import WORDS, gate_value, limit_text, target_verdict
@@ -30,8 +31,11 @@ def render(report: Report) -> str:
     several = len(lines) > 1
     parts = [f"# rockpress: {mark}{WORDS[report.verdict]}"]
     parts += ["\n".join(f"- {line}" for line in lines) if several else lines[0], *_about(report)]
+    if report.next:
+        parts.append("\n".join(["**next**", "", *(f"- {escaped(step)}" for step in report.next)]))
     if rows := summary_rows(report):
         parts.append(markdown_table(HEADINGS, map(_marked, rows)))
+        parts += filter(None, [escaped(summary_note(report))])
     for target, table in zip(report.targets, to_tables(report), strict=True):
         parts += [f"## {escaped(table.title)}", *_target_parts(target, table)]
     return "\n\n".join(parts) + "\n"
@@ -52,10 +56,14 @@ def _target_parts(target: TargetReport, table: TextTable) -> list[str]:
         parts.append(markdown_table(("gate", "limit", "value", ""), map(_gate_row, target.gates)))
     if table.models:
         parts.append(markdown_table(table.models.headings, table.models.rows))
+        parts += filter(None, [escaped(table.note)])
     if target.changes:
         headings = ("since the last report", "before", "now", "change")
         parts.append(markdown_table(headings, map(change_row, target.changes)))
     parts.append("\n".join(f"- {escaped(line)}" for line in (*table.details, *table.asked)))
+    if target.board and target.board.layers:
+        rows = layer_rows(target.board.layers)
+        parts.append(_folded("layer by layer", markdown_table(LAYER_HEADINGS, rows)))
     if target.warnings:
         parts.append(_folded(counted(len(target.warnings), "warning"), _warnings(target)))
     if target.feed:

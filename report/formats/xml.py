@@ -13,8 +13,10 @@ from pathlib import PurePath
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from ...core.diagnostics import Diagnostic
+from ...core.percents import percent_text
 from ...core.results.part_figures import PartFigure
 from ...core.results.report import GateFigure, Report, TargetReport
+from ..text.board_layers_text import layers_text
 from ..text.escape import xml_visible
 from ..text.latency_text import latency_text
 from ..text.units import size_text
@@ -75,7 +77,9 @@ def _properties(report: Report, target: TargetReport) -> dict[str, str]:
         if result.latency and result.latency[0].ms is not None:
             properties["latency"] = latency_text(result.latency[0])
         if retention is not None:
-            properties["retention"] = f"{retention:.4f}"
+            properties["retention"] = percent_text(retention)
+    if target.board and target.board.layers:
+        properties["layers"] = layers_text(target.board.layers)
     return properties
 
 

@@ -4,69 +4,65 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...core.results.model_figures import LatencyFigure, ModelRow, Ratios, RetentionFigure
+from ...core.percents import limit_percent, percent_range, percent_text
+from ...core.results.model_figures import LatencyFigure, ModelRow, RetentionFigure
 from ...core.results.report import TargetReport
-from ..text.latency_text import LATENCY_KINDS, scale_text
-from ..text.table import RUNNERS, part_lines
-from ..text.units import count_text, digits_text, finite, ms_text, number_text, size_text
+from ..text.latency_text import AN_APPLICATION, band_text, kind_text, rate_text
+from ..text.model_table import change_text
+from ..text.similarity_text import agreement_text, part_lines
+from ..text.table import RUNNERS
+from ..text.units import UNKNOWN, count_text, finite, memory_bytes, ms_text, size_text
 from .charts import interval_chart
-from .elements import card, interval_rows
+from .elements import card, interval_rows, tile
 from .markup import Markup, tag
 
 
 def tiles(target: TargetReport) -> Markup:
-    """Return the result in four figures, each with what it was or how certain it is."""
+    """Return the result in a few figures, each with what it was or how certain it is."""
     result, ratios = target.models[-1], target.ratios
     reference = "the original" if target.target is None else "float16"
-    size = _tile("Size", size_text(result.bytes), _against(ratios.size, reference))
+    size = tile("Size", size_text(result.bytes), _against(ratios.size, reference))
     drawn = [_retention_tile(target.retention), size]
-    latency = result.latency[0] if result.latency else None
-    if latency and latency.cycles is not None:
+    if result.predicted and result.predicted.cycles is not None:
         change = _against(ratios.cycles, reference)
-        drawn.append(_tile("NPU cycles", count_text(latency.cycles), change))
+        drawn.append(tile("NPU cycles", count_text(result.predicted.cycles), change))
+    latency = result.latency[0] if result.latency else None
     if latency and latency.ms is not None:
-        drawn.append(_latency_tile(latency, latency.ms, _latency_against(ratios, reference)))
+        # a board's time has none of the original's beside it, so there is no change of it
+        change = "" if latency.kind == "board" else _against(ratios.latency, reference)
+        drawn.append(_latency_tile(latency, latency.ms, change))
+    if rate := rate_text(result.throughput):
+        drawn.append(tile("fps", rate, f"estimated, {AN_APPLICATION}"))
+    if (taken := memory_bytes(result.memory)) is not None:
+        drawn.append(tile("Memory", size_text(taken), "on the chip while it runs"))
     return tag("div", drawn, class_="tiles")
 
 
 def _retention_tile(figure: RetentionFigure) -> Markup:
     if figure.value is not None:
-        return _tile("Retention", f"{figure.value:.4f}", f"95\u00a0%: {_interval(figure)}")
+        note = f"95\u00a0%: {_interval(figure)}"
+        return tile("Retention", percent_text(figure.value), note)
     if figure.agreement is not None:
-        return _tile("Agreement", f"{figure.agreement:.1%}", "with the original, no labels")
-    return _tile("Similarity", _decibel(figure.sqnr_db), "SQNR of the outputs, no labels")
+        agreed, _, interval = agreement_text(figure.agreement, figure.samples).partition(" (")
+        note = f"with the original ({interval}, no labels" if interval else "with the original"
+        return tile("Agreement", agreed, note)
+    return tile("Similarity", _decibel(figure.sqnr_db), "SQNR of the outputs, no labels")
 
 
 def _latency_tile(latency: LatencyFigure, ms: float, change: str) -> Markup:
-    note = LATENCY_KINDS.get(latency.kind, latency.kind)
-    if latency.low is not None and latency.high is not None:
-        note += ", 90\u00a0% of models within "
-        note += f"{digits_text(latency.low)}-{digits_text(latency.high)}"
-    if latency.scale is not None:
-        note += f", {scale_text(latency.scale)}"
-    return _tile("Latency", ms_text(ms), f"{change}; {note}" if change else note)
-
-
-def _tile(name: str, value: str, note: str) -> Markup:
-    above, below = (tag("span", text, class_="muted small") for text in (name, note))
-    return tag("div", above, tag("b", value), below, class_="tile")
-
-
-def _latency_against(ratios: Ratios, reference: str) -> str:
-    """Return the change with its band."""
-    if ratios.latency_low is None or ratios.latency_high is None:
-        return _against(ratios.latency, reference)
-    low, high = ratios.latency_low - 1, ratios.latency_high - 1
-    return f"{_against(ratios.latency, reference)} (90\u00a0%: {low:+.1%} to {high:+.1%})"
+    note = f"{kind_text(latency)}{band_text(latency)}"
+    return tile("Latency", ms_text(ms), f"{change}; {note}" if change else note)
 
 
 def _against(ratio: float | None, reference: str) -> str:
     """Return the change; of a ``.rknn`` against the original model compiled in float16."""
-    return "" if ratio is None else f"{ratio - 1:+.1%} against {reference}"
+    return "" if ratio is None else f"{change_text(ratio)} against {reference}"
 
 
 def _interval(figure: RetentionFigure) -> str:
-    return f"{number_text(figure.low, '.4f')} to {number_text(figure.high, '.4f')}"
+    if figure.low is None or figure.high is None:
+        return UNKNOWN
+    return percent_range(figure.low, figure.high)
 
 
 def _decibel(value: float) -> str:
@@ -93,12 +89,12 @@ def _retention(figure: RetentionFigure, limit: float | None) -> Markup:
             why = f"A model's {figure.metric} is not above 0, so there is no ratio."
         return tag("p", why)
     text = (
-        f"{value:.1%} of the original's {figure.metric} is kept, on {figure.samples} "
+        f"{percent_text(value)} of the original's {figure.metric} is kept, on {figure.samples} "
         f"samples; the 95\u00a0% interval is {_interval(figure)}."
     )
-    title = f"Retention {value:.4f}, 95 % interval {_interval(figure)}"
+    title = f"Retention {percent_text(value)}, 95 % interval {_interval(figure)}"
     if limit is not None:
-        title += f", limit {limit:g}"
+        title += f", limit {limit_percent(limit)}"
     chart = interval_chart(title, value, low, high, limit)
     return tag("div", tag("p", text, _difference(figure)), chart)
 
@@ -123,13 +119,15 @@ def _metrics(models: Sequence[ModelRow]) -> Markup | None:
         return None
     figures = [figure for _, figure in measured]
     named = [(stage, figure.value, figure.low, figure.high) for stage, figure in measured]
-    runners = ", ".join(dict.fromkeys(RUNNERS.get(figure.runner, "") for figure in figures))
-    note = f"{figures[-1].metric} with its 95\u00a0% interval, measured in {runners}"
+    runners = ", ".join(
+        dict.fromkeys(RUNNERS.get(figure.runner, f"in {figure.runner}") for figure in figures)
+    )
+    note = f"{figures[-1].metric} with its 95\u00a0% interval, measured {runners}"
     return tag("div", tag("p", note, class_="muted small"), interval_rows(named))
 
 
 def _similarity(figure: RetentionFigure) -> str:
     text = f"Outputs differ from the original's by noise of {_decibel(figure.sqnr_db)} (SQNR)"
     if figure.agreement is not None:
-        text += f"; agreement with the baseline {figure.agreement:.1%}"
+        text += f"; agreement with the baseline {agreement_text(figure.agreement, figure.samples)}"
     return f"{text}."

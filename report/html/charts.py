@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ...core.percents import limit_percent, percent_range, percent_text
 from .markup import Markup, tag
 
 _EDGE = 15.0  # per cent: nearer to an end of the drawing, a text begins or ends at its place
@@ -64,7 +65,7 @@ def whisker(scale: Scale, value: float, low: float | None, high: float | None) -
 def interval_chart(
     title: str, value: float, low: float, high: float, limit: float | None
 ) -> Markup:
-    """Draw a value and its 95 % interval, on an axis with the limit that it must keep."""
+    """Draw a share and its 95 % interval, on an axis with the limit that it must keep."""
     scale = scale_of([low, value, high, limit])
     holds = limit is None or value >= limit
     parts = [
@@ -79,13 +80,13 @@ def interval_chart(
             height="16",
             rx="8",
         ),
-        _label(scale.at(value), 22, f"{value:.4f}", "strong"),
+        _label(scale.at(value), 22, percent_text(value), "strong"),
         *_ends(scale, low, high),
     ]
     if limit is not None:
         at = _percent(scale.at(limit))
         parts.append(tag("line", class_="limit", x1=at, x2=at, y1="8", y2="62"))
-        parts.append(_label(scale.at(limit), 92, f"limit {limit:g}", "limit"))
+        parts.append(_label(scale.at(limit), 92, f"limit {limit_percent(limit)}", "limit"))
     parts.append(_point(scale.at(value), 42, 6))
     height = "78" if limit is None else "98"
     return tag("svg", parts, class_="interval-chart", height=height, role="img")
@@ -121,7 +122,7 @@ def shares_chart(
     title: str, lines: Iterable[tuple[str, Iterable[tuple[float, float]]]], axes: tuple[str, str]
 ) -> Markup:
     """Draw lines from 0 to 1 along both axes, each of a kind that the style sheet colours."""
-    scale = Scale(0, 1)
+    scale = Scale(-0.1, 1.1)  # the air that the ticks of a curve have beside them
     drawn = [
         _polyline([(scale.at(x), 200 - 2 * scale.at(y)) for x, y in points], f"curve {kind}")
         for kind, points in lines
@@ -170,8 +171,10 @@ def _ends(scale: Scale, low: float, high: float) -> list[Markup]:
     """Return the interval's ends in figures; in one text where two would lie on each other."""
     start, end = scale.at(low), scale.at(high)
     if end - start < 2 * _EDGE:
-        return [_label((start + end) / 2, 72, f"{low:.4f} to {high:.4f}", "muted")]
-    return [_label(at, 72, f"{value:.4f}", "muted") for at, value in ((start, low), (end, high))]
+        return [_label((start + end) / 2, 72, percent_range(low, high), "muted")]
+    return [
+        _label(at, 72, percent_text(value), "muted") for at, value in ((start, low), (end, high))
+    ]
 
 
 def _label(at: float, y: float, text: str, kind: str) -> Markup:

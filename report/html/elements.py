@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from .charts import scale_of, whisker
 from .markup import Child, Markup, path_code, tag
@@ -14,6 +14,12 @@ def card(title: str, *content: Markup | None, note: str = "") -> Markup:
     """Return a titled part of the page."""
     below = tag("p", note, class_="muted small") if note else None
     return tag("div", tag("h3", title), content, below, class_="card")
+
+
+def tile(name: str, value: str, note: str) -> Markup:
+    """Return one figure, large, with its name above and a note below."""
+    above, below = (tag("span", text, class_="muted small") for text in (name, note))
+    return tag("div", above, tag("b", value), below, class_="tile")
 
 
 def folded_card(title: str, content: Markup) -> Markup:
@@ -74,11 +80,12 @@ def bar_row(name: Markup | str, drawing: Markup | Sequence[Markup], value: str) 
 
 def interval_rows(
     rows: Sequence[tuple[str, float | None, float | None, float | None]],
+    text: Callable[[float], str] = "{:.4f}".format,
 ) -> list[Markup]:
     """Return a row for each value that is known, with its interval's ends, on one axis."""
     scale = scale_of(end for _, *ends in rows for end in ends)
     return [
-        bar_row(name, whisker(scale, value, low, high), f"{value:.4f}")
+        bar_row(name, whisker(scale, value, low, high), text(value))
         for name, value, low, high in rows
         if value is not None
     ]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple
 
+from ...core.percents import percent_text
 from ...core.results.report import TargetReport
 from ...core.results.sample_rows import (
     ChangedSample,
@@ -16,8 +17,10 @@ from ...core.results.sample_rows import (
     PrecisionRow,
     RobustnessRow,
 )
-from ..text.chain_text import corruption_name
-from ..text.units import finite, number_text
+from ..text.chain_text import corruption_name, value_text
+from ..text.similarity_text import agreement_interval
+from ..text.units import UNKNOWN, finite, number_text
+from .attack_part import attacks_card
 from .charts import bar, shares_chart
 from .elements import (
     bar_row,
@@ -42,15 +45,19 @@ def extra_cards(target: TargetReport) -> list[Markup | None]:
     return [
         _drift_card(target.drift),
         _robustness_card(target.robustness),
-        _classes_card(details.classes or ()),
+        attacks_card(target.attacks),
+        _classes_card(details.classes or (), target.retention.metric if details.precisions else ""),
         _precisions_card(details.precisions or ()),
         *_other_details(details),
         _samples_card(target.examples),
     ]
 
 
-def _classes_card(classes: Sequence[ClassRow]) -> Markup | None:
-    """Draw what each class gained or lost, the largest loss first."""
+def _classes_card(classes: Sequence[ClassRow], precision: str | None) -> Markup | None:
+    """Draw what each class gained or lost, the largest loss first.
+
+    Of objects it is their average precision, by the metric of the name ``precision``.
+    """
     changes = [(row.candidate - row.baseline, row) for row in classes]
     changes = [(change, row) for change, row in changes if finite(change) is not None]
     if not changes:
@@ -59,6 +66,7 @@ def _classes_card(classes: Sequence[ClassRow]) -> Markup | None:
     rows = [
         [
             row.class_name,
+            UNKNOWN if row.samples is None else str(row.samples),
             tag("div", bar(row.baseline, "before"), bar(row.candidate)),
             f"{row.baseline:.3f}",
             f"{row.candidate:.3f}",
@@ -66,13 +74,15 @@ def _classes_card(classes: Sequence[ClassRow]) -> Markup | None:
         ]
         for change, row in changes
     ]
-    headings = ("class", "", "original", "result", "change")
+    counted = "objects" if precision else "samples"
+    headings = ("class", counted, "", "original", "result", "change")
     table = data_table("Class by class", headings, rows[:_SHOWN], numbers=3)
     rest = rows[_SHOWN:]
     others = data_table("More classes", headings, rest, numbers=3)
     more = folded(f"{len(rest)} more", others) if rest else None
     colours = legend(("before", "original"), ("after", "result"))
-    return card("Class by class", colours, table, more)
+    note = f"Average precision of each class, as {precision} counts it." if precision else ""
+    return card("Class by class", colours, table, more, note=note)
 
 
 def _precisions_card(rows: Sequence[PrecisionRow]) -> Markup | None:
@@ -231,18 +241,34 @@ def _robustness_card(rows: Sequence[RobustnessRow]) -> Markup | None:
         return None
     if any(row.retention is not None for row in rows):
         intervals = [(corruption_name(row), row.retention, row.low, row.high) for row in rows]
-        drawn, figure = interval_rows(intervals), "retention with its 95\u00a0% interval"
+        drawn, figure = (
+            interval_rows(intervals, percent_text),
+            "retention with its 95\u00a0% interval",
+        )
     elif any(row.agreement is not None for row in rows):
-        agreements = [(row, row.agreement) for row in rows if row.agreement is not None]
-        drawn = [_bar_of(row, ratio, f"{ratio:.1%}") for row, ratio in agreements]
-        figure = "agreement with the original"
+        intervals = [
+            (corruption_name(row), row.agreement, *agreement_interval(row.agreement, row.samples))
+            for row in rows
+        ]
+        drawn = interval_rows(intervals, percent_text)
+        figure = "agreement with the original and its 95\u00a0% interval"
     else:
         most = max([1.0, *(row.sqnr_db for row in rows if finite(row.sqnr_db) is not None)])
         parts = [(row, (finite(row.sqnr_db) or most) / most) for row in rows]
         drawn = [_bar_of(row, part, _decibel(row.sqnr_db)) for row, part in parts]
         figure = "SQNR of the outputs"
     note = f"{figure}, on {rows[0].samples} samples, in ONNX Runtime"
-    return card("On worse images", tag("div", drawn), note=note[0].upper() + note[1:] + ".")
+    values = [_both_values(rows)] if rows[0].metric is not None else []
+    note = note[0].upper() + note[1:] + "."
+    return card("On worse images", tag("div", drawn), *values, note=note)
+
+
+def _both_values(rows: Sequence[RobustnessRow]) -> Markup:
+    cells = [
+        [corruption_name(row), value_text(row.baseline), value_text(row.candidate)] for row in rows
+    ]
+    headings = [str(rows[0].metric), "original", "result"]
+    return data_table("On worse images", headings, cells, numbers=2)
 
 
 def _bar_of(row: RobustnessRow, part: float, text: str) -> Markup:

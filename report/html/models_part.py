@@ -7,13 +7,14 @@ from dataclasses import asdict
 from typing import TypeVar
 
 from ...core.results.layer_rows import Feed, FeedInput, FeedOutput
-from ...core.results.model_figures import ModelRow, QuantizationFigure
+from ...core.results.model_figures import ModelRow, QuantizationFigure, Ratios
 from ...core.results.report import ChangeFigure, StageRun
 from ..text.changes import change_row, worse_by
 from ..text.feed_text import classes_text
-from ..text.latency_text import build_lines
+from ..text.latency_text import build_lines, latency_text, rate_note, ratio_texts
 from ..text.stage_text import stage_time, stages_time
-from ..text.units import count_text, finite, ms_text, size_text
+from ..text.table import quantizer_text, training_text
+from ..text.units import count_text, finite, memory_bytes, memory_text, ms_text, size_text
 from .charts import ChartPoint, bar, curve
 from .elements import bar_row, card, data_table, folded_card
 from .markup import Markup, tag
@@ -22,17 +23,22 @@ _Number = TypeVar("_Number", int, float)
 _INSIDE = "The model applies mean and std itself: give it pixels from 0 to 255."
 
 
-def models_card(models: Sequence[ModelRow]) -> Markup:
-    """Draw size, latency and cycles of every form of the model, as bars."""
+def models_card(models: Sequence[ModelRow], ratios: Ratios) -> Markup:
+    """Draw size, latency, memory and cycles of every form of the model, as bars."""
     sizes: list[tuple[str, int | None]] = [(row.stage, row.bytes) for row in models]
-    timed = [(row.stage, row.latency[0]) for row in models if row.latency]
+    timed = [(row.stage, row.predicted) for row in models if row.predicted]
     npu = [(stage, latency) for stage, latency in timed if latency.kind != "host"]
     parts = [
         _bars("Size", sizes, size_text),
         _bars(
             "Latency of the NPU alone",
-            [(stage, latency.ms) for stage, latency in npu],
+            [*((stage, latency.ms) for stage, latency in npu), *_on_board(models[-1])],
             ms_text,
+        ),
+        _bars(
+            "Memory while it runs",
+            [(row.stage, memory_bytes(row.memory)) for row in models],
+            size_text,
         ),
         _bars("NPU cycles", [(stage, latency.cycles) for stage, latency in npu], count_text),
     ]
@@ -40,9 +46,27 @@ def models_card(models: Sequence[ModelRow]) -> Markup:
         host = [(stage, latency.ms) for stage, latency in timed]
         parts.append(_bars("Latency on this host's CPU", host, ms_text))
     result = models[-1]
-    lines = build_lines(result.latency, result.throughput, {})
+    lines = [*_latency_line(result, ratios), *build_lines(result.latency, result.throughput, {})]
+    lines += [memory_text(result.memory)] if result.memory else []
     parts += [tag("p", f"{line[0].upper()}{line[1:]}.", class_="small") for line in lines]
+    parts += [tag("p", f"{note}.", class_="muted small") for note in [rate_note(models)] if note]
     return card("Before and after", *parts)
+
+
+def _on_board(result: ModelRow) -> list[tuple[str, float | None]]:
+    """Return the time of the result that a board took, to stand below the estimate."""
+    first = result.latency[:1]
+    return [(f"{result.stage} on the board", each.ms) for each in first if each.kind == "board"]
+
+
+def _latency_line(result: ModelRow, ratios: Ratios) -> list[str]:
+    """Return how sure the latency of the NPU alone is, and its ratio."""
+    figure = result.predicted
+    if figure is None or figure.ms is None or figure.cycles is None:
+        return []
+    change = ratio_texts({"latency": ratios.latency}, ratios.latency_low, ratios.latency_high)
+    more = f"; against float16: {change}" if change else ""
+    return [f"{latency_text(figure)}{more}"]
 
 
 def _bars(
@@ -65,19 +89,25 @@ def _bars(
 
 def quantization_card(figure: QuantizationFigure | None) -> Markup | None:
     """Draw which ways to quantize were compared, and what float16 would add."""
-    if figure is None or not (figure.candidates or figure.tradeoffs):
+    if figure is None or not any(
+        (figure.candidates, figure.tradeoffs, figure.fallback, figure.training)
+    ):
         return None
     note = f"Noise of the outputs (SQNR) on {figure.held_out} samples that no method had seen."
+    built = f"The .rknn is quantized by {quantizer_text(figure)}." if figure.fallback else ""
     candidates = figure.candidates.items()
     decibels = {name: value for name, value in candidates if finite(value) is not None}
     most = max([1.0, *decibels.values()])
     rows = []
     for name, value in sorted(decibels.items(), key=lambda pair: -pair[1]):
-        kind = "after" if name == figure.method else "before"
+        is_built = name == figure.method and not figure.fallback
+        kind = "after" if is_built else "before"
         rows.append(bar_row(name, bar(value / most, kind), f"{value:.1f} dB"))
     note += _reason(figure, decibels)
-    title = f"Quantization: {figure.method}"
-    return card(title, *rows, _tradeoffs(figure), note=note if rows else "")
+    title = f"Quantization: {f'the toolkit ({figure.fallback})' if built else figure.method}"
+    trained = f"After {training_text(figure.training)}." if figure.training else ""
+    note = " ".join(filter(None, (built, note if rows else "", trained)))
+    return card(title, *rows, _tradeoffs(figure), note=note)
 
 
 def _reason(figure: QuantizationFigure, decibels: dict[str, float]) -> str:

@@ -9,11 +9,12 @@ from ...core.diagnostics import Diagnostic
 from ...core.errors import RockpressError
 from ...core.results.report import GateFigure, Report, TargetReport
 from ..text.family_text import family_text
-from ..text.summary import HEADINGS, summary_rows
+from ..text.summary import HEADINGS, summary_note, summary_rows
 from ..text.table import versions_of
 from ..text.units import counted
 from ..text.verdict import WORDS, gate_value, limit_text, report_verdict, target_verdict
 from .accuracy_part import accuracy_card, tiles
+from .board_part import board_card
 from .elements import card, chip, data_table, folded_card
 from .extra_parts import extra_cards
 from .graph_part import graph_card
@@ -39,6 +40,7 @@ def to_html(report: Report) -> str:
     return html_page(
         f"{model}: {WORDS[report.verdict]} - rockpress",
         _header(report, model),
+        _next(report.next),
         _summary(report),
         [_target(target, number, several) for number, target in enumerate(report.targets)],
         _recipe(report.recipe),
@@ -79,6 +81,13 @@ def _header(report: Report, model: str) -> Markup:
     )
 
 
+def _next(steps: Sequence[str]) -> Markup | None:
+    """Return what is worth doing, the most needed first, in the words of the screen."""
+    items = [tag("li", step) for step in steps]
+    content = (tag("h2", "Next"), tag("ul", items))
+    return tag("section", content, class_="card next", aria_label="Next") if steps else None
+
+
 def _summary(report: Report) -> Markup | None:
     rows = []
     for number, cells in enumerate(summary_rows(report)):
@@ -88,8 +97,9 @@ def _summary(report: Report) -> Markup | None:
     headings = (HEADINGS[0], "", *HEADINGS[2:])
     if not rows:
         return None
-    table = data_table("All targets", headings, rows, numbers=5)
-    return tag("section", table, class_="card", aria_label="All targets")
+    table = data_table("All targets", headings, rows, numbers=len(headings) - 2)
+    note = tag("p", summary_note(report), class_="muted small")
+    return tag("section", table, note, class_="card", aria_label="All targets")
 
 
 def _target(target: TargetReport, number: int, several: bool) -> Markup:
@@ -104,10 +114,16 @@ def _target(target: TargetReport, number: int, several: bool) -> Markup:
             tiles(target),
             _gates(target.gates),
             changes_card(target.changes),
-            tag("div", accuracy_card(target), models_card(target.models), class_="pair"),
+            tag(
+                "div",
+                accuracy_card(target),
+                models_card(target.models, target.ratios),
+                class_="pair",
+            ),
+            board_card(target),
             layers_card(target),
             graph_card(target, number),
-            pruning_card(target.pruning),
+            pruning_card(target),
             quantization_card(target.quantization),
             *extra_cards(target),
             feed_card(target.feed),

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from math import isfinite
 
 from ...core.results.pruning_figures import PrunedGroup, PruningAttempt, PruningFigure
-from ..text.latency_text import ratio_texts
-from ..text.pruning_text import pruning_lines
+from ...core.results.report import TargetReport
+from ..text.pruning_text import pruning_lines, saved_text
 from ..text.units import counted, number_text
 from .charts import ChartPoint, bar, curve
 from .elements import card, data_table, folded, layer_row
@@ -17,25 +17,20 @@ _SHOWN = 12
 _FLAT = 0.0005  # of likenesses that differ less, the errors tell more
 
 
-def pruning_card(figure: PruningFigure | None) -> Markup | None:
+def pruning_card(target: TargetReport) -> Markup | None:
     """Draw the cut and what it saved, the trade-off around it, and which channels went."""
+    figure = target.pruning
     if figure is None:
         return None
     lines = pruning_lines(figure.blocks, figure.choice, figure.distillation)
     return card(
         "Pruning",
-        tag("p", _changes(figure)),
+        tag("p", f"The result {saved_text(target, figure).replace('macs', 'MACs')}."),
         *(tag("p", f"{line[0].upper()}{line[1:]}.") for line in lines),
         _trade_off(figure),
         _groups(figure.groups),
         _attempts(figure.attempts),
     )
-
-
-def _changes(figure: PruningFigure) -> str:
-    ratios = {"MACs" if name == "macs" else name: value for name, value in figure.ratios.items()}
-    changes = ratio_texts(ratios, figure.latency_low, figure.latency_high)
-    return f"Against the unpruned model in the same format: {changes}."
 
 
 def _trade_off(figure: PruningFigure) -> Markup | None:
@@ -95,7 +90,7 @@ def _attempts(attempts: Sequence[PruningAttempt]) -> Markup | None:
     if not attempts:
         return None
     rows = [
-        [number_text(attempt.share, ".1%"), number_text(attempt.retention, ".4f")]
+        [number_text(attempt.share, ".1%"), number_text(attempt.retention, ".1%")]
         for attempt in attempts
     ]
     table = data_table("Cuts that were tried", ("cut that was tried", "left"), rows, numbers=1)

@@ -31,8 +31,9 @@ a { color: var(--after); } .muted { color: var(--muted); } .small { font-size: .
 .good { color: var(--good); } .bad { color: var(--bad); } .warn { color: var(--warn); }
 .card { background: var(--card); border: 1px solid var(--rule); border-radius: 12px;
   padding: 1.1rem 1.2rem; margin: 0 0 1rem; }
-header.card { display: flex; flex-wrap: wrap; gap: 1rem; align-items: center;
-  justify-content: space-between; }
+header.card { display: flex; flex-wrap: wrap-reverse; gap: .6rem 1rem; align-items: center;
+  justify-content: space-between; } header.card > :first-child { flex: 1 1 24rem; }
+.next h2 { font-size: 1.05rem; margin: 0 0 .4rem; } .next ul { margin: 0; padding-left: 1.2rem; }
 header.pass { border-left: 6px solid var(--good); }
   header.fail { border-left: 6px solid var(--bad); }
 .verdict { font-size: 1.25rem; font-weight: 700; padding: .35rem 1.1rem; border-radius: 999px; }
@@ -41,7 +42,7 @@ header.pass { border-left: 6px solid var(--good); }
 .fail .verdict, .chip.bad { background: var(--bad-back); color: var(--bad); }
 .chip { display: inline-block; white-space: nowrap; border-radius: 999px; padding: .05rem .6rem;
   font-size: .84rem; font-weight: 600; background: var(--track); }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.4rem, 1fr)); gap: .8rem;
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.2rem, 1fr)); gap: .8rem;
   margin: 0 0 1rem; }
 .tile { background: var(--card); border: 1px solid var(--rule); border-radius: 12px;
   padding: .8rem 1rem; }
@@ -63,9 +64,11 @@ svg { display: block; width: 100%; overflow: visible; } svg text { font-size: 13
 .bar .cpu, .bar .bad { fill: var(--bad); }
 .bar + .bar { margin-top: 3px; }
 .axis { stroke: var(--rule); stroke-width: 2; } .interval { stroke: var(--after);
-  stroke-width: 5; stroke-linecap: round; opacity: .45; }
+  stroke-width: 5; stroke-linecap: round; opacity: .45; } .interval.thin { stroke-width: 2; }
 .point { fill: var(--after); stroke: var(--card); stroke-width: 2; }
   .point.other { fill: var(--before); }
+  .point.hollow { fill: var(--card); stroke: var(--after); }
+  .point.reference { fill: var(--card); stroke: var(--before); }
 .band { opacity: .3; } .band.good { fill: var(--good); } .band.bad { fill: var(--bad); }
 line.limit { stroke: var(--bad); stroke-width: 2; stroke-dasharray: 4 3; }
 svg text.limit { fill: var(--bad); font-weight: 600; } svg text.strong { font-weight: 700;
@@ -80,8 +83,9 @@ svg text.muted { fill: var(--muted); }
 .y-axis, .x-axis { display: flex; justify-content: space-between; color: var(--muted);
   font-size: .82rem; } .y-axis { flex-direction: column; text-align: right; line-height: 1.2;
   white-space: nowrap;
-  padding-block: 9px; } .x-axis { grid-column: 2; padding-inline: calc(8.3% - 1.1rem); }
-.x-axis span:first-child, .x-axis span:last-child { white-space: nowrap; }
+  padding-block: 13px; } .x-axis { grid-column: 2; padding-inline: calc(10.8% - 1.1rem); }
+.x-axis span:first-child, .x-axis span:last-child { white-space: nowrap; min-width: 2.2rem;
+  text-align: center; }
 .y-axis span:only-child { margin-block: auto; } .y-name { grid-column: 1 / 3; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: .92rem; }
 th { text-align: left; color: var(--muted); font-weight: 600; } caption { text-align: left; }
@@ -106,6 +110,8 @@ td > .bar, td > div > .bar { min-width: 4.5rem; }
 .legend i { display: inline-block; width: .8rem; height: .8rem; border-radius: 3px;
   margin-right: .35rem; vertical-align: -1px; background: var(--after); }
 .legend i.before { background: var(--before); } .legend i.cpu { background: var(--bad); }
+  .legend i.hollow { background: none; border: 2px solid var(--after); }
+  .legend i.reference { background: none; border: 2px solid var(--before); }
 figure.graph { margin: .6rem 0 0; }
 .graph canvas { display: block; width: 100%; height: min(34rem, 70vh); cursor: grab;
   border: 1px solid var(--rule); border-radius: 8px; touch-action: pan-y; }

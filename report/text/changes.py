@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from ...core.diagnostics import option
 from ...core.errors import OptionError
+from ...core.percents import percent_text
 from ...core.results.model_figures import LatencyFigure
 from ...core.results.report import REGRESSION, ChangeFigure, EarlierReport, GateFigure, TargetReport
 from .units import count_text, ms_text, size_text
@@ -20,11 +21,15 @@ _ROUNDING = 1e-9
 def changes_since(before: TargetReport, now: TargetReport) -> tuple[ChangeFigure, ...]:
     """Return the change of every figure of the result that both targets have.
 
-    A latency measured on the host is no figure of the result, so it is not compared.
+    A latency measured on the host is no figure of the result, so it is not compared. Where not both
+    have a board's figures, those of the simulator and the estimates are compared.
     """
-    old, new = result_figures(before), result_figures(now)
+    on_board = before.board is not None and now.board is not None
+    old, new = (result_figures(target, on_board=on_board) for target in (before, now))
     scales = [_scale(target) for target in (before, now)]
-    if scales[0] != scales[1]:  # like with like: neither as other models have scaled it
+    if (
+        scales[0] != scales[1] and not on_board
+    ):  # like with like: neither as other models have scaled it
         for figures, scale in zip((old, new), scales, strict=True):
             if "latency" in figures:
                 figures["latency"] /= scale
@@ -37,28 +42,38 @@ def changes_since(before: TargetReport, now: TargetReport) -> tuple[ChangeFigure
 
 def _scale(target: TargetReport) -> float:
     """Return by what the latency of the result was scaled, 1 where it was not."""
-    figures = target.models[-1].latency if target.models else ()
-    return figures[0].scale.factor if figures and figures[0].scale else 1.0
+    latency = target.models[-1].predicted if target.models else None
+    return latency.scale.factor if latency and latency.scale else 1.0
 
 
-def result_figures(target: TargetReport) -> dict[str, float]:
-    """Return the figures of a target's result that are above 0, by name."""
+def result_figures(target: TargetReport, *, on_board: bool = False) -> dict[str, float]:
+    """Return the figures of a target's result that are above 0, by name.
+
+    Those of the simulator and the estimate, or what was measured ``on_board``.
+    """
     if not target.models:
         return {}
     result = target.models[-1]
-    latency = result.latency[0] if result.latency else LatencyFigure("host", None)
+    first = result.latency[0] if on_board and result.latency else result.predicted
+    latency = first or LatencyFigure("host", None)
     host = latency.kind == "host"
     figures = {
         "size": result.bytes,
         "cycles": None if host else result.cycles,
         "latency": None if host else latency.ms,
-        "retention": target.retention.value,
+        "retention": _retention(target, on_board=on_board),
     }
     return {
         name: float(figure)
         for name, figure in figures.items()
         if figure is not None and 0 < figure < math.inf
     }
+
+
+def _retention(target: TargetReport, *, on_board: bool) -> float | None:
+    """Return the retention on the board, or in the simulator."""
+    simulator = target.board and target.board.simulator
+    return simulator.retention if simulator and not on_board else target.retention.value
 
 
 def worse_by(change: ChangeFigure) -> float:
@@ -114,7 +129,7 @@ def _judged(change: ChangeFigure) -> str:
 
 def _value(name: str, value: float) -> str:
     texts = {"size": size_text(round(value)), "cycles": count_text(round(value))}
-    return texts.get(name, ms_text(value) if name == "latency" else f"{value:.4f}")
+    return texts.get(name, ms_text(value) if name == "latency" else percent_text(value))
 
 
 def changes_lines(baseline: EarlierReport | None, changes: tuple[ChangeFigure, ...]) -> list[str]:

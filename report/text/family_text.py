@@ -36,8 +36,12 @@ def cut_text(family: FamilyFigure) -> str:
     """Return how to end the model before its own decoding; "" where that is not known."""
     if not family.cut:
         return ""
-    options = [_mention(name, value) for name, value in family.cut.items()]
-    return f"its outputs are decoded in the model; to leave that to the host: {' '.join(options)}"
+    return f"its outputs are decoded in the model; to leave that to the host: {cut_options(family)}"
+
+
+def cut_options(family: FamilyFigure) -> str:
+    """Return the options that end the model before its own decoding, and read it there."""
+    return " ".join(_mention(name, value) for name, value in family.cut.items())
 
 
 def _mention(name: str, value: object) -> str:

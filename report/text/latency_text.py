@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ...core.results.model_figures import LatencyFigure, LatencyScale, ThroughputFigure
+from ...core.results.model_figures import (
+    LatencyFigure,
+    LatencyScale,
+    ModelRow,
+    ThroughputFigure,
+)
 from ...core.results.report import TargetReport
 from .units import counted, digits_text, ms_text
 
-_ALONE, _APPLICATION = "npu-estimate", "application-estimate"
+_ALONE, _APPLICATION, _GIVEN = "npu-estimate", "application-estimate", "given"
+_ON_NPU = (_ALONE, _GIVEN)
+# of frames a second: not 1000 over the milliseconds of the NPU alone
+IN_APPLICATION = "in an application"
+AN_APPLICATION = f"{IN_APPLICATION}, inputs and outputs converted"
 LATENCY_KINDS = {
     _ALONE: "estimated, NPU alone",
     "host": "measured, host CPU",
     "board": "measured, board",
+    _GIVEN: "measured, by you",
 }
 _PROGRAMS = {
     "C": " in C, with inputs and outputs",
@@ -22,7 +32,7 @@ _PROGRAMS = {
 
 def latency_cell(latency: LatencyFigure) -> str:
     """Return kind and milliseconds, with half the width of an estimate's band in per cent."""
-    where = "NPU" if latency.kind == _ALONE else latency.kind
+    where = "NPU" if latency.kind in _ON_NPU else latency.kind
     if latency.ms is None:
         return f"{where} unknown"
     return f"{where} {ms_text(latency.ms)}{band_text(latency)}"
@@ -52,14 +62,25 @@ def _rate(fps: float) -> str:
     return f"{fps:.{0 if fps >= 10 else 1}f}"
 
 
+def rate_note(rows: Iterable[ModelRow]) -> str:
+    """Return what frames a second have in them that a latency has not, "" where there are none.
+
+    >>> rate_note(())
+    ''
+    """
+    if not any(row.throughput for row in rows):
+        return ""
+    return f"fps: {AN_APPLICATION}; latency: NPU alone"
+
+
 def latency_lines(target: TargetReport) -> list[str]:
     """Say what the words in the latency column mean, and the result's own latency in full."""
-    timed = [row for row in target.models if row.latency]
-    kinds = {row.latency[0].kind for row in timed}
+    timed = [(row, row.predicted) for row in target.models if row.predicted]
+    kinds = {latency.kind for _, latency in timed}
     lines = []
-    if _ALONE in kinds:
-        last = [row for row in timed if row.latency[0].kind == _ALONE][-1]
-        lines.append(f"latency of {last.stage}: {latency_text(last.latency[0])}")
+    if not kinds.isdisjoint(_ON_NPU):
+        last, alone = [pair for pair in timed if pair[1].kind in _ON_NPU][-1]
+        lines.append(f"latency of {last.stage}: {latency_text(alone)}")
         shares = bound_shares((layer.bound, layer.ms) for layer in target.layers)
         lines += build_lines(last.latency, last.throughput, shares)
     if "host" in kinds:
@@ -72,9 +93,19 @@ def latency_text(latency: LatencyFigure) -> str:
     if latency.ms is None:
         return "no estimate for this chip, only cycles"
     if latency.kind == _ALONE and latency.low is not None and latency.high is not None:
-        scaled = f", {scale_text(latency.scale)}" if latency.scale else ""
-        return f"{_with_band(latency, latency.ms)} estimated, NPU alone{scaled}"
-    return f"{ms_text(latency.ms)} {LATENCY_KINDS.get(latency.kind, latency.kind)}"
+        return f"{_with_band(latency, latency.ms)} {kind_text(latency)}"
+    return f"{ms_text(latency.ms)} {kind_text(latency)}"
+
+
+def kind_text(latency: LatencyFigure) -> str:
+    """Return how a latency is known, and what an estimate was scaled by.
+
+    >>> kind_text(LatencyFigure("given", 6.3, scale=LatencyScale(1.2, 1)))
+    'measured, by you'
+    """
+    is_scaled = latency.scale is not None and latency.kind != _GIVEN
+    scaled = f", {scale_text(latency.scale)}" if is_scaled and latency.scale else ""
+    return LATENCY_KINDS.get(latency.kind, latency.kind) + scaled
 
 
 def build_lines(
@@ -138,15 +169,20 @@ def bound_shares(parts: Iterable[tuple[str, float | None]]) -> dict[str, float]:
     return {bound: ms / total for bound, ms in ordered}
 
 
-def ratio_texts(ratios: dict[str, float | None], low: float | None, high: float | None) -> str:
+def ratio_texts(
+    ratios: dict[str, float | None], low: float | None, high: float | None, by: str = ""
+) -> str:
     """Return by how much each figure changed; of an estimated latency with its band.
+
+    ``by`` says what that is estimated by, where it is not what milliseconds are.
 
     >>> ratio_texts({"size": 0.5, "latency": 0.7, "macs": None}, 0.6, 0.82)
     'size -50.0%, latency -30.0% (90 %: -40.0% to -18.0%)'
     """
     bands = {}
     if low is not None and high is not None:
-        bands["latency"] = f" (90 %: {low - 1:+.1%} to {high - 1:+.1%})"
+        basis = f", {by}" if by else ""
+        bands["latency"] = f" (90 %: {low - 1:+.1%} to {high - 1:+.1%}{basis})"
     return ", ".join(
         f"{name} {value - 1:+.1%}{bands.get(name, '')}"
         for name, value in ratios.items()

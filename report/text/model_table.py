@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ...core.percents import percent_text
 from ...core.results.model_figures import ModelRow
 from ...core.results.report import TargetReport
 from .latency_text import latency_cell, rate_text
-from .units import UNKNOWN, count_text, size_text
+from .units import UNKNOWN, count_text, memory_cell, size_text
 
 _REFERENCE = "reference-float16"
 # a line end where a narrow table breaks the heading
@@ -57,23 +58,17 @@ def change_text(ratio: float | None) -> str:
     return f"{per_cent:+d}%" if per_cent else "0%"
 
 
-def percent_text(value: float | None) -> str:
-    """Return a share in per cent.
+def percent_cell(value: float | None) -> str:
+    """Return a share in per cent, a dash for None.
 
-    >>> percent_text(0.98571), percent_text(None)
+    >>> percent_cell(0.98571), percent_cell(None)
     ('98.6%', '-')
     """
-    return UNKNOWN if value is None else f"{value:.1%}"
+    return UNKNOWN if value is None else percent_text(value)
 
 
 def _latency(_target: TargetReport, row: ModelRow) -> str:
     return latency_cell(row.latency[0]) if row.latency else UNKNOWN
-
-
-def _memory(_target: TargetReport, row: ModelRow) -> str:
-    """Return all that it takes on the chip while it runs."""
-    memory = row.memory
-    return size_text(memory.internal_bytes + memory.weight_bytes) if memory else UNKNOWN
 
 
 def _accuracy(_target: TargetReport, row: ModelRow) -> str:
@@ -81,7 +76,7 @@ def _accuracy(_target: TargetReport, row: ModelRow) -> str:
 
 
 def _retention(target: TargetReport, row: ModelRow) -> str:
-    return percent_text(target.retention.value) if row is target.models[-1] else UNKNOWN
+    return percent_cell(target.retention.value) if row is target.models[-1] else UNKNOWN
 
 
 def _size_against(target: TargetReport, row: ModelRow) -> str:
@@ -91,7 +86,7 @@ def _size_against(target: TargetReport, row: ModelRow) -> str:
 
 def _time_against(target: TargetReport, row: ModelRow) -> str:
     reference = _reference_of(target, row)
-    times = [form.latency[0].ms for form in (row, reference) if form and form.latency]
+    times = [form.predicted.ms for form in (row, reference) if form and form.predicted]
     is_timed = len(times) == 2 and all(times)
     return change_text((times[0] or 0) / (times[1] or 1) if is_timed else None)
 
@@ -109,7 +104,7 @@ COLUMNS = (
     Column("params", 11, lambda target, row: count_text(row.parameters)),
     Column("MACs", 10, lambda target, row: count_text(row.macs)),
     Column("cycles", 9, lambda target, row: count_text(row.cycles)),
-    Column("memory", 6, _memory),
+    Column("memory", 6, lambda target, row: memory_cell(row.memory)),
     Column("latency", 1, _latency),
     Column(_AGAINST, 7, _time_against),
     Column("fps", 5, lambda target, row: rate_text(row.throughput) or UNKNOWN),

@@ -11,17 +11,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...core.diagnostics import mentions, option
-from ...core.results.layer_rows import LayerRow
 from ...core.results.report import Report, TargetReport
 from .cost_text import is_worse
+from .limit_budget import needed_budgets
+from .units import counted
 
 MOST = 4
 # below this share of the baseline's metric something should be done about it
 GOOD_RETENTION = 0.98
-_LARGE_SHARE, _LARGE_ON_CPU = 0.25, 0.05
-# gates that pruning can meet, with the kind of its budget, and how much of it is worth trying
-_BUDGETS, _MOST_PRUNED = {"max-latency-ms": "latency", "max-size-mb": "size"}, 60
+_LARGE_ON_CPU, _LARGE_IN_16_BITS = 0.05, 0.4
+# of the outputs, where pruning is tried first
+_SMALL_DROP = 0.01
 _BROKEN = ("output-range-join", "outputs-broken", "float16-overflow", "retention-class-lost")
+# a known cause first
+_BOARD = ("board-differs", "board-joined", "board-layer")
 _PREPROCESS = tuple(
     f"preprocess-{what}" for what in ("scale", "color", "mean-std", "resize", "layout")
 )
@@ -36,9 +39,16 @@ class Situation:
     schemes: Sequence[str]
 
     @property
+    def differs_on_board(self) -> bool:
+        """Whether the board computes something else than the simulator, so than was built."""
+        return any(warning.code in _BOARD for warning in self.target.warnings)
+
+    @property
     def is_broken(self) -> bool:
-        """Whether a gate that is always on does not hold."""
-        return any(not gate.passed and not gate.is_asked for gate in self.target.gates)
+        """Whether a gate that is always on does not hold, or the board computes otherwise."""
+        return self.differs_on_board or any(
+            not gate.passed and not gate.is_asked for gate in self.target.gates
+        )
 
     @property
     def is_poor(self) -> bool:
@@ -73,7 +83,10 @@ def next_steps(
     schemes = schemes_of(target.target) if target.target else ()
     situation = Situation(target, report.recipe, schemes)
     texts = [text for rule in RULES if (text := rule(situation)) is not None]
-    possible = [text for text in dict.fromkeys(texts) if set(mentions(text)) <= set(options)]
+    # what mends a board is often an option of another command, which its text names
+    always = mend_board(situation)
+    taken = {text for text in texts if text == always or set(mentions(text)) <= set(options)}
+    possible = [text for text in dict.fromkeys(texts) if text in taken]
     name = f"{target.target}: " if len(report.targets) > 1 else ""
     return [f"{name}{text}" for text in possible[:MOST]]
 
@@ -83,9 +96,17 @@ def _need(target: TargetReport) -> tuple[bool, float]:
     return target.passed, math.inf if value is None else value
 
 
+def mend_board(situation: Situation) -> str | None:
+    """Say what to do about a board that computes something else than the simulator."""
+    hint = _hint(situation, _BOARD)
+    return None if hint is None else f"the board first: {hint}"
+
+
 def mend_outputs(situation: Situation) -> str | None:
     """Say what to do about outputs that are dead or mostly noise, as their warning has it."""
-    hint = _hint(situation, _BROKEN) if situation.is_broken else None
+    if situation.differs_on_board or not situation.is_broken:
+        return None
+    hint = _hint(situation, _BROKEN)
     return None if hint is None else f"the outputs first: {hint}"
 
 
@@ -97,7 +118,9 @@ def feed_rightly(situation: Situation) -> str | None:
 
 def prune_less(situation: Situation) -> str | None:
     """Say so where pruning has cost most of what is lost."""
-    if not situation.is_poor or _costliest_form(situation.target) != "pruned":
+    if situation.differs_on_board or not situation.is_poor:
+        return None
+    if _costliest_form(situation.target) != "pruned":
         return None
     if situation.recipe.get("recover") == "distill" or situation.recipe.get("sparsity"):
         return f"most of it is lost by pruning: a smaller budget of {option('prune')} costs less"
@@ -111,7 +134,7 @@ def keep_more_bits(situation: Situation) -> str | None:
     """Say which option leaves most in 16 bits, where int8 has cost too much."""
     if not (situation.is_poor or situation.is_broken) or not situation.is_int8:
         return None
-    if _costliest_form(situation.target) == "pruned":
+    if situation.differs_on_board or _costliest_form(situation.target) == "pruned":
         return None
     if not str(situation.recipe.get("mixed")).startswith("sqnr"):
         if situation.target.model("reference-float16") is None:
@@ -122,6 +145,15 @@ def keep_more_bits(situation: Situation) -> str | None:
     if "float16" in situation.schemes:
         return f"see what the chip can do without int8: {option('scheme', 'float16')}"
     return None
+
+
+def build_faster(situation: Situation) -> str | None:
+    """Say what a faster build that was set aside would cost, and how to have it."""
+    warnings = {each.code: each for each in situation.target.warnings}
+    faster = warnings.get("toolkit-faster-build")
+    if faster is None or situation.is_poor or situation.is_broken:
+        return None
+    return f"{faster.text}: {faster.hint}"
 
 
 def take_float16(situation: Situation) -> str | None:
@@ -135,20 +167,42 @@ def take_float16(situation: Situation) -> str | None:
     )
 
 
+def quantize_more(situation: Situation) -> str | None:
+    """Say that mixed precision, which nobody asked for, has left most of the time to 16 bits."""
+    target, asked = situation.target, situation.recipe.get("mixed", "auto")
+    figure = target.quantization
+    if figure is None or not situation.is_int8 or not figure.floating or asked != "auto":
+        return None
+    timed = [(layer.dtype, layer.ms) for layer in target.layers if layer.ms is not None]
+    wide = sum(ms for dtype, ms in timed if dtype.lower() == figure.wide)
+    total = sum(ms for _, ms in timed)
+    if wide < _LARGE_IN_16_BITS * total or not total:
+        return None
+    return (
+        f"{wide / total:.0%} of the time is in layers that stay in {figure.wide}, as "
+        f"{counted(figure.floating, 'tensor')} lost too much in int8: faster and less close with "
+        f"{option('mixed', 'off')}"
+    )
+
+
 def prune_to_the_limit(situation: Situation) -> str | None:
     """Say which budget of pruning would meet a limit of latency or size that does not hold."""
-    gates = [gate for gate in situation.target.gates if gate.name in _BUDGETS]
-    failed = [gate for gate in gates if not gate.passed and gate.value > gate.limit]
-    if not failed or not situation.is_int8 or situation.is_poor or situation.is_broken:
+    if not situation.is_int8 or situation.is_poor or situation.is_broken:
         return None
-    if situation.target.pruning is not None:
-        return f"{failed[0].name} asks for less: a larger budget of {option('prune')}"
-    shares = [math.ceil(100 * (1 - gate.limit / gate.value)) for gate in failed]
-    if max(shares) > _MOST_PRUNED:
-        return f"no pruning alone meets {failed[0].name}: a smaller input or model"
-    place = shares.index(max(shares))
-    budget = f"{_BUDGETS[failed[place].name]}=-{shares[place]}%"
-    return f"pruning may meet {failed[place].name}: {option('prune', budget)}"
+    drop, asked = situation.recipe.get("max_drop"), situation.recipe.get("prune")
+    budgets = needed_budgets(situation.target, asked)
+    if not budgets:
+        return None
+    if beyond := [gate for gate, budget in budgets.items() if budget is None]:
+        return f"no pruning alone meets {' and '.join(beyond)}: a smaller input or model"
+    needs = [f"{gate} with {option('prune', budget)}" for gate, budget in budgets.items()]
+    if isinstance(drop, float):
+        more = f"{option('max-drop', min(1.0, 2 * drop))}, if such a loss is borne"
+        if asked is None:
+            return f"{' and '.join(budgets)} may hold with more pruning: {more}"
+        needs[-1] += f", and {more}"
+    text = f"pruning may meet {' and '.join(needs)}"
+    return f"{text} (a run takes one of them, which may meet both)" if len(needs) > 1 else text
 
 
 def give_labels(situation: Situation) -> str | None:
@@ -159,9 +213,11 @@ def give_labels(situation: Situation) -> str | None:
 
 
 def give_more_samples(situation: Situation) -> str | None:
-    """Say that the samples are too few."""
+    """Say that the samples are too few; where none has a label, that is asked for instead."""
+    if situation.is_broken:
+        return None
     hint = _hint(situation, ("retention-too-few-samples",))
-    return None if hint is None else f"these samples are too few to be sure: {hint}"
+    return None if hint is None or give_labels(situation) else f"the samples leave it open: {hint}"
 
 
 def set_a_gate(situation: Situation) -> str | None:
@@ -178,43 +234,49 @@ def set_a_gate(situation: Situation) -> str | None:
     return f"a gate keeps it so (a worse build ends with 4): {option('min-retention', limit)}"
 
 
-def look_at_the_dearest(situation: Situation) -> str | None:
-    """Say which layer takes most of the time, where that is much of it."""
+def take_off_the_cpu(situation: Situation) -> str | None:
+    """Say what to do about layers on the CPU, where they take much of the time."""
     timed = [(layer.ms, layer) for layer in situation.target.layers if layer.ms]
-    total = sum(ms for ms, _ in timed)
-    candidates = [pair for pair in timed if pair[0] / total >= _least_share(pair[1])]
-    if not candidates:
+    slow = [(ms, layer) for ms, layer in timed if layer.runs_on == "CPU"]
+    hint = _hint(situation, ("cpu-fallback-layer",))
+    share = sum(ms for ms, _ in slow) / (sum(ms for ms, _ in timed) or 1.0)
+    if hint is None or share < _LARGE_ON_CPU:
         return None
-    ms, layer = max(candidates, key=lambda pair: pair[0])
-    where = "on the CPU" if layer.runs_on == "CPU" else f"in {layer.dtype.lower()}"
-    name = layer.name.partition(":")[2] or layer.name
-    return f"{ms / total:.0%} of the time goes to {name} ({layer.op}, {where})"
+    dearest = max(slow, key=lambda pair: pair[0])[1]
+    name = dearest.name.partition(":")[2] or dearest.name
+    return f"{share:.0%} of the time is on the CPU, most of it in {name} ({dearest.op}): {hint}"
 
 
 def prune_what_is_good(situation: Situation) -> str | None:
-    """Say that there is room to make a good result faster."""
+    """Say how to find out whether a good result can be made faster: nothing tells the cost yet."""
     target = situation.target
     value = target.retention.value
-    is_good = target.passed and value is not None and value >= GOOD_RETENTION
+    is_sound = target.passed and not situation.is_broken
+    is_good = is_sound and value is not None and value >= GOOD_RETENTION
     is_slow = is_worse(target.ratios.latency)
     if not is_good or is_slow or target.pruning is not None or not situation.is_int8:
         return None
-    latency = target.models[-1].latency
-    kind = "latency" if latency and latency[0].ms is not None else "cycles"
-    return f"there is room to make it faster: {option('prune', f'{kind}=-25%')}"
+    return (
+        "pruning may make it faster, at a cost that only a trial tells: "
+        f"{option('max-drop', _SMALL_DROP)} stops at what held-out samples bear, the surer the "
+        f"more they are ({option('calib-count')})"
+    )
 
 
 RULES: tuple[Rule, ...] = (
+    mend_board,
     mend_outputs,
     feed_rightly,
     prune_less,
     keep_more_bits,
+    build_faster,
     take_float16,
+    quantize_more,
     prune_to_the_limit,
     give_labels,
     give_more_samples,
     set_a_gate,
-    look_at_the_dearest,
+    take_off_the_cpu,
     prune_what_is_good,
 )
 
@@ -233,7 +295,3 @@ def _costliest_form(target: TargetReport) -> str | None:
     forms = [(row.change, row.stage) for row in target.drift if row.layer is None]
     changes = [(sign * change, stage) for change, stage in forms if change is not None]
     return min(changes)[1] if changes else None
-
-
-def _least_share(layer: LayerRow) -> float:
-    return _LARGE_ON_CPU if layer.runs_on == "CPU" else _LARGE_SHARE

@@ -4,8 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...core.results.pruning_figures import Distillation, PlanChoice, PrunedBlock
+from ...core.results.pruning_figures import (
+    Distillation,
+    PlanChoice,
+    PrunedBlock,
+    PruningFigure,
+)
+from ...core.results.report import TargetReport
+from .latency_text import ratio_texts
 from .units import number_text
+
+
+def saved_text(target: TargetReport, figure: PruningFigure) -> str:
+    """Return what the result costs against the unpruned model; how a ratio without ms is known."""
+    form = "int8" if target.model("reference-int8") else "float16"
+    timed = target.models[-1].predicted if target.models else None
+    by = "" if timed and timed.ms is not None else "by typical coefficients"
+    texts = ratio_texts(figure.ratios, figure.latency_low, figure.latency_high, by)
+    return f"against unpruned {form}: {texts}"
 
 
 def pruning_lines(

@@ -6,26 +6,27 @@ Pure functions: cli/ decides how a terminal shows them.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from ...core.errors import RockpressError
-from ...core.results.model_figures import QuantizationFigure
-from ...core.results.part_figures import PartFigure
+from ...core.percents import percent_range, percent_text
+from ...core.results.model_figures import QuantizationFigure, TrainingFigure
 from ...core.results.report import EarlierReport, Report, TargetReport
 from ...core.results.usual_fidelity import USUAL_INT8
+from .attack_text import attack_lines
+from .board_text import board_lines, where_text
 from .chain_text import drift_lines, robustness_lines
 from .changes import changes_lines
-from .latency_text import latency_lines, ratio_texts
+from .latency_text import latency_lines, rate_note, ratio_texts
 from .model_table import ColumnTable, model_table
-from .pruning_text import pruning_lines
-from .units import memory_text, ms_text
-from .verdict import part_name
+from .pruning_text import pruning_lines, saved_text
+from .similarity_text import decibel_text, part_lines, similarity_text
+from .units import counted, memory_text, ms_text
 
 RUNNERS = {
-    "onnxruntime": "ONNX Runtime",
-    "rknn-simulator": "the RKNN simulator",
-    "board": "the board",
+    "onnxruntime": "in ONNX Runtime",
+    "rknn-simulator": "in the RKNN simulator",
+    "board": "on the board",
 }
 
 
@@ -33,13 +34,15 @@ RUNNERS = {
 class TextTable:
     """A title, the table of the models, None for a failed target, and the lines below.
 
-    ``asked`` are on what an option asked for, ``details`` on all else.
+    ``note`` says what the headings do not, "" where there is nothing to say; ``asked`` are on what
+    an option asked for, ``details`` on all else.
     """
 
     title: str
     models: ColumnTable | None
     asked: tuple[str, ...]
     details: tuple[str, ...] = ()
+    note: str = ""
 
 
 def to_tables(report: Report) -> list[TextTable]:
@@ -60,9 +63,14 @@ def _table(target: TargetReport, baseline: EarlierReport | None) -> TextTable:
         *_ratio_lines(target),
         *drift_lines(target.drift),
     ]
-    asked = [*robustness_lines(target.robustness), *changes_lines(baseline, target.changes)]
+    asked = [
+        *board_lines(target),
+        *robustness_lines(target.robustness),
+        *attack_lines(target.attacks),
+        *changes_lines(baseline, target.changes),
+    ]
     models = model_table(target) if target.models else None
-    return TextTable(title, models, tuple(asked), tuple(details))
+    return TextTable(title, models, tuple(asked), tuple(details), rate_note(target.models))
 
 
 def _failure_lines(target: TargetReport, error: RockpressError) -> list[str]:
@@ -82,14 +90,14 @@ def _accuracy_lines(target: TargetReport) -> list[str]:
         return []
     runners: dict[str, list[str]] = {}
     for stage, accuracy in measured:
-        runners.setdefault(RUNNERS[accuracy.runner], []).append(stage)
-    where = "; ".join(f"{', '.join(stages)} in {runner}" for runner, stages in runners.items())
+        runners.setdefault(RUNNERS.get(accuracy.runner, f"in {accuracy.runner}"), []).append(stage)
+    where = "; ".join(f"{', '.join(stages)} {runner}" for runner, stages in runners.items())
     return [f"accuracy: {measured[-1][1].metric}; {where}"]
 
 
 def _retention_lines(target: TargetReport) -> list[str]:
     figure = target.retention
-    similar = similarity_text(figure.agreement, figure.sqnr_db)
+    similar = similarity_text(figure.agreement, figure.samples, figure.sqnr_db)
     if figure.value is None or figure.low is None or figure.high is None:
         why = (
             "no labels, so no accuracy"
@@ -97,19 +105,14 @@ def _retention_lines(target: TargetReport) -> list[str]:
             else f"no retention: a model's {figure.metric} is not above 0"
         )
         usual = "" if math.isinf(figure.sqnr_db) else f"; {USUAL_INT8}"
-        return [f"{similar} on {figure.samples} samples ({why}){usual}"]
+        return [f"{similar} on {figure.samples} samples{where_text(target)} ({why}){usual}"]
     read = f" (output {', '.join(figure.outputs)})" if figure.outputs else ""
     return [
-        f"retention {figure.value:.4f} (95 % interval {figure.low:.4f} to {figure.high:.4f}) "
-        f"of {figure.metric}{read} on {figure.samples} samples; {similar}",
+        f"retention {percent_text(figure.value)} (95 % interval "
+        f"{percent_range(figure.low, figure.high)}) of {figure.metric}{read} on {figure.samples} "
+        f"samples{where_text(target)}; {similar}",
         *_difference_lines(target),
     ]
-
-
-def part_lines(parts: Sequence[PartFigure]) -> list[str]:
-    """Return the SQNR of each part, where there are several."""
-    texts = [f"{part_name(part)} {_db(part.sqnr_db)} dB" for part in parts]
-    return [f"SQNR of each part: {', '.join(texts)}"] if len(texts) > 1 else []
 
 
 def _difference_lines(target: TargetReport) -> list[str]:
@@ -122,18 +125,8 @@ def _difference_lines(target: TargetReport) -> list[str]:
     if figure.mcnemar is not None:
         text += f", McNemar p {figure.mcnemar:.2g}"
     if changed is not None:
-        text += f"; {len(changed.lost)} samples lost, {len(changed.gained)} gained"
+        text += f"; {counted(len(changed.lost), 'sample')} lost, {len(changed.gained)} gained"
     return [text]
-
-
-def similarity_text(agreement: float | None, sqnr_db: float) -> str:
-    """Return how close outputs are to the baseline's, in words.
-
-    >>> similarity_text(0.964, 19.7)
-    'agreement with the baseline 96.4%, SQNR 19.7 dB'
-    """
-    noise = f"SQNR {'infinite' if math.isinf(sqnr_db) else f'{sqnr_db:.1f} dB'}"
-    return noise if agreement is None else f"agreement with the baseline {agreement:.1%}, {noise}"
 
 
 def quantization_text(figure: QuantizationFigure) -> list[str]:
@@ -141,7 +134,7 @@ def quantization_text(figure: QuantizationFigure) -> list[str]:
 
     >>> decibels = {"gptq": 24.84, "min-max": 19.06}
     >>> quantization_text(QuantizationFigure("gptq", 24, decibels))
-    ['quantized by gptq, 24.8 dB on 24 held-out samples (min-max 19.1)']
+    ['quantized by gptq, 24.8 dB to the float model on 24 held-out samples (min-max 19.1)']
     >>> quantization_text(QuantizationFigure("min-max", 24, decibels))[0].partition("(")[2]
     'gptq 24.8; none better by more than chance)'
     >>> scores = {"gptq": 0.75, "min-max": 0.7917}
@@ -151,21 +144,63 @@ def quantization_text(figure: QuantizationFigure) -> list[str]:
     >>> from ...core.results.model_figures import TradeoffFigure
     >>> timed = TradeoffFigure(3, None, 26.2, latency_ratio=1.074, ms=3.1)
     >>> quantization_text(QuantizationFigure("gptq", 24, decibels, 3, (timed,)))[1]
-    'tensors in float16: 3 (tried, with estimated latency: 3 26.2 dB +7.4% 3.10 ms)'
-    """
+    'tensors in float16: 3 (tried, with their dB and estimated latency: 3 26.2 dB +7.4% 3.10 ms)'
+    >>> quantization_text(QuantizationFigure("gptq", 24, {"gptq": 24.84}, fallback="normal"))[0]
+    'quantized by the toolkit (normal) instead of gptq; gptq itself 24.8 dB to the float model on 24 held-out samples'
+    """  # noqa: E501
     method, decibels = figure.method, figure.candidates
-    text = f"quantized by {method}" + (", as asked" if figure.chosen_by == "user" else "")
+    text = f"quantized by {quantizer_text(figure)}"
     if decibels:
-        others = [f"{name} {_db(decibel)}" for name, decibel in decibels.items() if name != method]
+        others = [
+            f"{name} {decibel_text(decibel)}"
+            for name, decibel in decibels.items()
+            if name != method
+        ]
         chance = "; none better by more than chance" if is_within_chance(figure) else ""
         rest = f" ({', '.join(others)}{chance})" if others else ""
-        text += f", {_db(decibels[method])} dB on {figure.held_out} held-out samples{rest}"
+        before = f"; {method} itself" if figure.fallback else ","
+        text += (
+            f"{before} {decibel_text(decibels[method])} dB to the float model on "
+            f"{figure.held_out} held-out samples{rest}"
+        )
     lines = [text]
     if figure.scores:
         lines.append(_scores_text(figure))
     if figure.tradeoffs:
         lines.append(_tradeoffs_text(figure))
+    if figure.training:
+        lines.append(training_text(figure.training))
     return lines
+
+
+def quantizer_text(figure: QuantizationFigure) -> str:
+    """Return what quantized the model that was built in the end.
+
+    >>> quantizer_text(QuantizationFigure("gptq", 24, {}, chosen_by="user"))
+    'gptq, as asked'
+    >>> quantizer_text(QuantizationFigure("gptq", 24, {}, fallback="hybrid"))
+    'the toolkit (hybrid) in the ranges of gptq'
+    """
+    is_asked = figure.chosen_by == "user"
+    if figure.fallback is None:
+        return figure.method + (", as asked" if is_asked else "")
+    of = "in the ranges of" if figure.fallback == "hybrid" else "instead of"
+    asked = ", which was asked for" if is_asked else ""
+    return f"the toolkit ({figure.fallback}) {of} {figure.method}{asked}"
+
+
+def training_text(training: TrainingFigure) -> str:
+    """Return one line; the values are those of the samples that were held out.
+
+    >>> training_text(TrainingFigure(True, 8.04, 13.21, 0.31, 0.082, 500, 600.0, 1000, 96))
+    'training: 8.0 to 13.2 dB, loss 0.31 to 0.082 on 96 held-out samples, 500 steps in 600 s'
+    """
+    before, after = decibel_text(training.sqnr_before), decibel_text(training.sqnr_after)
+    fate = "" if training.kept else "not kept, as it is not surely better: "
+    loss = f"loss {training.loss_before:.3g} to {training.loss_after:.3g}"
+    on = f"on {training.held_out} held-out samples"
+    effort = f"{training.steps} steps in {training.seconds:.0f} s"
+    return f"training: {fate}{before} to {after} dB, {loss} {on}, {effort}"
 
 
 def _tradeoffs_text(figure: QuantizationFigure) -> str:
@@ -175,12 +210,12 @@ def _tradeoffs_text(figure: QuantizationFigure) -> str:
         return f"{start} (no other number was tried: the toolkit does not build the int8 model)"
     cost = "size of the weights over int8's" if of == "size" else f"estimated {of}"
     tried = ", ".join(
-        f"{tradeoff.floating} {_db(tradeoff.sqnr_db)} dB {ratio - 1:+.1%}"
+        f"{tradeoff.floating} {decibel_text(tradeoff.sqnr_db)} dB {ratio - 1:+.1%}"
         + ("" if tradeoff.ms is None else f" {ms_text(tradeoff.ms)}")
         for tradeoff in figure.tradeoffs
         if (ratio := tradeoff.cost[0]) is not None
     )
-    return f"{start} (tried, with {cost}: {tried})"
+    return f"{start} (tried, with their dB and {cost}: {tried})"
 
 
 def is_within_chance(figure: QuantizationFigure) -> bool:
@@ -196,19 +231,13 @@ def _scores_text(figure: QuantizationFigure) -> str:
     return f"their {figure.metric}: {scores} (SQNR decided)"
 
 
-def _db(value: float) -> str:
-    return "infinite" if math.isinf(value) else f"{value:.1f}"
-
-
 def _ratio_lines(target: TargetReport) -> list[str]:
     lines = []
     if target.quantization is not None:
         lines.extend(quantization_text(target.quantization))
     if target.pruning is not None:
-        form = "int8" if target.model("reference-int8") else "float16"
         pruning = target.pruning
-        texts = ratio_texts(pruning.ratios, pruning.latency_low, pruning.latency_high)
-        lines.append(f"pruned against unpruned, both {form}: {texts}")
+        lines.append(f"result {saved_text(target, pruning)}")
         lines += pruning_lines(pruning.blocks, pruning.choice, pruning.distillation)
     sparse = sum(layer.sparse_ratio > 0 for layer in target.layers)
     if sparse:
@@ -220,7 +249,21 @@ def _ratio_lines(target: TargetReport) -> list[str]:
         if target.target is not None:
             pair = "result against the original in float16"
         lines.append(f"{pair}: {ratio_texts(ratios, low, high)}")
-    return lines
+    return [*lines, *_uncounted_lines(target)]
+
+
+def _uncounted_lines(target: TargetReport) -> list[str]:
+    """Return why the time does not fall with the cycles, where it does not."""
+    cycles, latency = target.ratios.cycles, target.ratios.latency
+    whole = sum(layer.ms or 0.0 for layer in target.layers)
+    if cycles is None or latency is None or cycles >= 1 or latency < 1 or not whole:
+        return []
+    uncounted = sum(layer.ms or 0.0 for layer in target.layers if not layer.total_cycles)
+    return [
+        f"cycles fall and time does not: {uncounted / whole:.0%} of it is in layers that the "
+        "compiler counts no cycles for (copies, conversions between number formats), and each of "
+        f"the {len(target.layers)} has to be started"
+    ]
 
 
 def versions_of(report: Report) -> list[str]:

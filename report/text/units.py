@@ -58,6 +58,21 @@ def size_text(size: int) -> str:
     return f"{size} B"
 
 
+def memory_bytes(memory: Memory | None) -> int | None:
+    """Return all that a model takes on the chip while it runs, None where that is not known."""
+    return memory.internal_bytes + memory.weight_bytes if memory else None
+
+
+def memory_cell(memory: Memory | None) -> str:
+    """Return all that a model takes on the chip while it runs, a dash where that is not known.
+
+    >>> memory_cell(Memory(2_100_000, 3_400_000)), memory_cell(None)
+    ('5.5 MB', '-')
+    """
+    taken = memory_bytes(memory)
+    return UNKNOWN if taken is None else size_text(taken)
+
+
 def memory_text(memory: Memory) -> str:
     """Return what a model takes of the chip's memory while it runs.
 
@@ -69,13 +84,15 @@ def memory_text(memory: Memory) -> str:
 
 
 def count_text(count: int | None) -> str:
-    """Return a count in thousands or millions.
+    """Return a count in thousands, millions or thousands of millions (G).
 
-    >>> count_text(14_500_288), count_text(216_714), count_text(None)
-    ('14.50 M', '216.7 k', '-')
+    >>> count_text(1_012_492_800), count_text(14_500_288), count_text(216_714), count_text(None)
+    ('1.01 G', '14.50 M', '216.7 k', '-')
     """
     if count is None:
         return UNKNOWN
+    if count >= 999_995_000:  # what would be shown as 1000.00 M
+        return f"{count / 1e9:.2f} G"
     if count >= 1_000_000:
         return f"{count / 1e6:.2f} M"
     return f"{count / 1e3:.1f} k" if count >= 1000 else str(count)
@@ -88,3 +105,18 @@ def counted(count: int, noun: str) -> str:
     ('1 weight', '2 weights')
     """
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def span_text(seconds: float) -> str:
+    """Return a time span in its two largest units.
+
+    >>> span_text(42.4), span_text(756.9), span_text(7300)
+    ('42 s', '12 min 37 s', '2 h 1 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, left = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {left} s"
+    return f"{minutes // 60} h {minutes % 60} min"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ...core.diagnostics import Diagnostic
+from ...core.percents import limit_percent, percent_text
 from ...core.results.part_figures import PartFigure, worst_part
 from ...core.results.report import (
     ALIVE,
@@ -18,9 +19,11 @@ from ...core.results.report import (
     TargetReport,
     Verdict,
 )
+from .board_text import where_text
 from .cost_text import cost_text, is_worse, kept_text
 from .latency_text import LATENCY_KINDS
-from .units import number_text
+from .similarity_text import part_name
+from .units import finite, number_text
 
 WORDS = {"fail": "FAIL", "pass": "PASS", "none": "no gate"}
 # warnings that say how much the result is worth, whatever the gates say
@@ -38,6 +41,8 @@ IN_VERDICT = (
 )
 
 
+# gates of what is a share
+_SHARES = ("min-retention", REGRESSION)
 _UNJUDGED = "nothing tells whether the outputs are right"
 
 
@@ -76,9 +81,10 @@ def target_verdict(target: TargetReport) -> VerdictLine:
     doubts = [warning for warning in target.warnings if _is_in_verdict(warning, target)]
     ratios = {"result-slower": target.ratios.latency, "result-larger": target.ratios.size}
     texts = [each.text for each in doubts if not is_worse(ratios.get(each.code))]
-    facts = [kept_text(target.retention), *([cost_text(target)] if target.models else [])]
+    where = where_text(target)
+    facts = [kept_text(target.retention, where), *([cost_text(target)] if target.models else [])]
     if target.retention.value is None and target.verdict == "none":
-        facts.insert(0, _seen(target.judgement))
+        facts.insert(0, f"{_seen(target.judgement)}{where}")
     line = judgement_line(target.judgement, facts, texts)
     is_doubtful = line.with_doubts or (bool(doubts) and line.verdict == "pass")
     return replace(line, subject=name, with_doubts=is_doubtful)
@@ -105,14 +111,22 @@ def judgement_line(
     failed = sorted(
         (gate for gate in judgement.gates if not gate.passed), key=lambda gate: gate.is_asked
     )
-    reasons = [text for gate in failed for text in gate_texts(gate, judgement.parts)]
-    held = [] if failed else [gate_text(gate) for gate in judgement.gates if gate.is_asked]
+    asked = [] if failed else [gate for gate in judgement.gates if gate.is_asked]
+    reasons = [_short(text, facts) for gate in failed for text in gate_texts(gate, judgement.parts)]
+    held = [_short(gate_text(gate), facts) for gate in asked]
     is_judged = any(gate.name == ALIVE for gate in judgement.gates)
     if (reasons or held) and judgement.parts and not is_judged:
         doubts = [*doubts, _UNJUDGED]
     told = [*reasons, *facts, *held] or [_seen(judgement)]
     is_doubtful = judgement.verdict == "pass" and bool(doubts)
     return VerdictLine(judgement.verdict, "", "; ".join([*told, *doubts]), is_doubtful)
+
+
+def _short(text: str, facts: Sequence[str]) -> str:
+    """Return what a gate says without a value that one of the facts begins with."""
+    before, _, value = text.rpartition(": ")
+    is_said = value.endswith("%") and any(fact.startswith(f"{value} of ") for fact in facts)
+    return before if is_said else text
 
 
 def _seen(judgement: Judgement) -> str:
@@ -126,7 +140,7 @@ def gate_texts(gate: GateFigure, parts: Sequence[PartFigure]) -> list[str]:
     """Return what a gate says: of those that are always on and fail, which part and why.
 
     >>> gate_texts(GateFigure("min-retention", 0.98, 0.9711, False), ())
-    ['min-retention 0.98 does not hold: 0.9711']
+    ['min-retention 98% does not hold: 97.1%']
     >>> scores = PartFigure("y", "scores", 18, 0.0, 0.0, True)
     >>> gate_texts(GateFigure("outputs-alive", 0.01, 0.0, False), [scores])
     ["'scores' of output 'y' is dead: its variance is 0 of the baseline's"]
@@ -147,11 +161,11 @@ def gate_text(gate: GateFigure) -> str:
     """Return a gate with its limit and the value seen.
 
     >>> gate_text(GateFigure("min-retention", 0.98, 0.9711, False))
-    'min-retention 0.98 does not hold: 0.9711'
+    'min-retention 98% does not hold: 97.1%'
     >>> gate_text(GateFigure("max-latency-ms", 5, 5.8, False, "high", "npu-estimate"))
     'max-latency-ms 5 does not hold: 5.8 (estimated, NPU alone; high end of its interval)'
     >>> gate_text(GateFigure("max-regression-size", 0.02, 0.0135, True))
-    'max-regression-size 2% holds: 1.35%'
+    'max-regression-size 2% holds: 1.4%'
     """
     relation = "holds" if gate.passed else "does not hold"
     value = "there is no value" if math.isnan(gate.value) else gate_value(gate)
@@ -159,27 +173,26 @@ def gate_text(gate: GateFigure) -> str:
 
 
 def limit_text(name: str, limit: float) -> str:
-    """Return the limit of a gate: of what may be worse than before in per cent.
+    """Return the limit of a gate: of retention, and of what may be worse than before, in per cent.
 
-    >>> limit_text("max-regression-size", 0.02), limit_text("min-retention", 0.98)
-    ('2%', '0.98')
+    >>> [limit_text(*gate) for gate in (("min-retention", 0.98), ("max-size-mb", 5), (FIDELITY, 3))]
+    ['98%', '5', '3 dB']
     """
-    return f"{100 * limit:g}%" if name.startswith(REGRESSION) else f"{limit:g}"
+    if name == FIDELITY:
+        return f"{limit:g} dB"
+    return limit_percent(limit) if name.startswith(_SHARES) else f"{limit:g}"
 
 
 def gate_value(gate: GateFigure) -> str:
     """Return the value that was held against the limit, of what kind, and which end it is."""
     notes = [LATENCY_KINDS.get(gate.kind, gate.kind)] if gate.kind else []
     notes += [f"{gate.end} end of its interval"] if gate.end else []
-    is_change = gate.name.startswith(REGRESSION)
-    value = f"{100 * gate.value:.4g}%" if is_change else number_text(gate.value, ".4g")
+    value = number_text(gate.value, ".4g")
+    if gate.name.startswith(_SHARES) and finite(gate.value) is not None:
+        value = percent_text(gate.value, gate.limit)
+    elif gate.name == FIDELITY:
+        value = _db(gate.value)
     return f"{value} ({'; '.join(notes)})" if notes else value
-
-
-def part_name(part: PartFigure) -> str:
-    """Return a part as a text names it."""
-    whole = f"output {part.output!r}"
-    return whole if part.part == part.output else f"{part.part!r} of {whole}"
 
 
 def _dead_text(part: PartFigure) -> str:

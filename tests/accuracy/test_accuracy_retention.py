@@ -16,8 +16,16 @@ from numpy.typing import NDArray
 from rockpress.accuracy.confidence.proportions import sign_test
 from rockpress.accuracy.gates import min_retention_gate
 from rockpress.accuracy.metrics.measurement import Measurement, Sums, means
-from rockpress.accuracy.retention import Retention, retention_and_intervals, too_few_samples
+from rockpress.accuracy.metrics.metric_names import metric_modules
+from rockpress.accuracy.metrics.metric_table import find_metric
+from rockpress.accuracy.retention import (
+    Retention,
+    TooFew,
+    retention_and_intervals,
+    too_few_samples,
+)
 from rockpress.core.errors import OptionError, SamplesError
+from rockpress.core.proportion import unseen_share
 
 PAIRS = np.array([(1, 1), (1, 0), (0, 1), (0, 0)], dtype=np.float64)
 
@@ -58,11 +66,87 @@ def test_lower_is_better_inverts_the_ratio() -> None:
 
 
 @pytest.mark.parametrize("lower_is_better", [True, False])
-@pytest.mark.parametrize("seed", range(3))
-def test_identical_scores_give_exactly_1(lower_is_better: bool, seed: int) -> None:
-    scores = np.random.default_rng(seed).random(777)
+@pytest.mark.parametrize("binary", [True, False])
+def test_samples_of_which_none_differs_leave_room_for_those_that_were_not_seen(
+    lower_is_better: bool, binary: bool
+) -> None:
+    scores = np.random.default_rng(0).random(777) + 0.01
+    scores = np.round(scores) if binary else scores
     result = retention(scores, scores.copy(), lower_is_better=lower_is_better)
-    assert (result.value, result.low, result.high, result.difference) == (1.0, 1.0, 1.0, 0.0)
+    assert (result.value, result.difference) == (1.0, 0.0)
+    assert result.alike == (777 if lower_is_better else np.count_nonzero(scores))
+    assert result.low is not None
+    assert result.low == pytest.approx(1 - unseen_share(result.alike))
+    is_bounded = binary and not lower_is_better
+    most = 1 / scores.mean() if is_bounded else np.inf
+    assert result.high == pytest.approx(min(1 / result.low, most))
+    assert result.difference_low is not None and result.difference_high is not None
+    assert result.difference_low == pytest.approx(scores.mean() * (result.low - 1))
+    most = 1 - scores.mean() if is_bounded else np.inf
+    assert result.difference_high == pytest.approx(min(-result.difference_low, most))
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_no_interval_goes_beyond_what_a_metric_can_reach(binary: bool) -> None:
+    """Of one sample that is right, of samples that all are, and of some that are nearly so."""
+    random = np.random.default_rng(0)
+    for count in (1, 3, 30):
+        for base in (np.ones(count), np.clip(random.normal(0.97, 0.05, count), 0, 1)):
+            first = np.round(base) if binary else base
+            for second in (first, first * (np.arange(count) > 0)):
+                free = retention(first, second)
+                result = retention(first, second, perfect=1.0)
+                assert free == result if binary else free.low == result.low
+                assert result.low is not None and result.high is not None
+                assert result.low <= result.high <= 1 / means(first).value
+                assert result.difference_high is not None
+                assert result.difference_high <= 1 - means(first).value
+    alone = retention(np.ones(1), np.ones(1))
+    assert alone.low == pytest.approx(0.207, abs=0.001) and alone.high == 1.0
+    assert too_few_samples(alone, 1.0) is not None
+
+
+@pytest.mark.parametrize("name", [name.replace("K", "3") for name in metric_modules()])
+def test_a_metric_of_which_more_is_better_says_what_the_most_is(name: str) -> None:
+    metric = find_metric(name)
+    assert metric.lower_is_better or metric.perfect == 1.0
+
+
+@pytest.mark.parametrize("lost", [0.01, 0.03, 0.1])
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_that_none_of_the_samples_differs_misleads_no_more_often_than_is_said(
+    lost: float, share: float
+) -> None:
+    """Where a result loses so large a share of what is right, 2.5 % may see nothing of it."""
+    samples = 100
+    scores = np.zeros(samples)
+    scores[: int(share * samples)] = 1.0
+    result = retention(scores, scores)
+    assert result.low is not None
+    unseen = (1 - lost) ** int(share * samples)  # how often not one loss is seen
+    assert result.low <= 1 - lost or unseen <= 0.025
+
+
+def test_what_all_samples_say_alike_has_an_interval_too() -> None:
+    """A perfect F1, an error of 0 on every sample, and one sample alone."""
+    perfect = Sums(np.ones(12), np.ones((12, 2)))
+    result, own = retention_and_intervals(perfect, perfect)
+    assert own[0] == own[1] == pytest.approx((1 - unseen_share(12), 1.0))
+    assert result.low == pytest.approx(0.758, abs=0.001) and result.alike == 12
+    exact = Sums(np.zeros(12), np.stack([np.zeros(12), np.ones(12)], 1))
+    result, own = retention_and_intervals(exact, exact, lower_is_better=True)
+    assert own == (None, None) and result.value is None
+    assert (result.difference, result.difference_low, result.difference_high) == (0.0, None, None)
+    alone = retention(np.array([0.8]), np.array([0.6]))
+    assert alone.value is not None and alone.low is not None and alone.high is not None
+    assert alone.low < 0.2 < alone.value < 3 < alone.high
+
+
+def test_one_sample_that_differs_gives_the_bootstrap_something_to_see() -> None:
+    scores = np.random.default_rng(0).random(50)
+    other = scores.copy()
+    other[0] /= 2
+    assert retention(scores, other).alike == 0
 
 
 def covered(truth: float, gain: float, draw: Callable[[int], Retention], trials: int) -> Any:
@@ -150,15 +234,28 @@ def test_mcnemar_is_the_exact_sign_test() -> None:
 def test_so_many_samples_as_were_said_to_do_can_tell() -> None:
     counts, limit = [262, 9, 5, 24], 0.97
     pairs = np.repeat(PAIRS, counts, axis=0)
-    text = too_few_samples(retention(pairs[:, 0], pairs[:, 1]), limit)
-    assert text is not None
-    said = int(text.split("about ")[1].split()[0])
+    doubt = too_few_samples(retention(pairs[:, 0], pairs[:, 1]), limit)
+    assert doubt is not None and doubt.limit is None
+    said = int(doubt.text.split("about ")[1].split()[0])
     value = retention(pairs[:, 0], pairs[:, 1]).value
     assert value is not None and value > limit
     repeated = np.repeat(PAIRS, np.rint(np.array(counts) * said * 1.1 / 300).astype(int), axis=0)
     assert too_few_samples(retention(repeated[:, 0], repeated[:, 1]), limit) is None
     fewer = np.repeat(PAIRS, np.rint(np.array(counts) * said * 0.6 / 300).astype(int), axis=0)
     assert too_few_samples(retention(fewer[:, 0], fewer[:, 1]), limit) is not None
+
+
+@pytest.mark.parametrize("right", [20, 40])
+def test_so_many_samples_of_which_none_differs_as_were_said_to_do_can_tell(right: int) -> None:
+    def doubt(factor: float) -> TooFew | None:
+        scores = np.repeat([1.0, 0.0], [round(right * factor), round((40 - right) * factor)])
+        return too_few_samples(retention(scores, scores), 0.98)
+
+    few = doubt(1)
+    assert few is not None and few.limit is None
+    needed = int(few.text.split("about ")[1].split()[0])
+    assert doubt(needed / 40) is None
+    assert doubt(0.9 * needed / 40) is not None
 
 
 def test_a_gate_never_flips_between_two_runs_of_one_seed() -> None:
@@ -273,13 +370,33 @@ def test_the_confidence_is_a_share(confidence: float) -> None:
         (Retention(0.985, 0.981, 0.99, 300, -0.01), 0.98, True),
         (Retention(0.96, 0.95, 0.975, 300, -0.01), 0.98, True),
         (Retention(None, None, None, 300, -0.01), 0.98, True),
-        # not one sample differs: at most 3/N do
-        (Retention(1.0, 1.0, 1.0, 20, 0.0), 0.98, False),
-        (Retention(1.0, 1.0, 1.0, 1000, 0.0), 0.98, True),
+        (retention(np.full(20, 0.5), np.full(20, 0.5)), 0.98, False),
+        (retention(np.full(1000, 0.5), np.full(1000, 0.5)), 0.98, True),
     ],
 )
 def test_too_few_samples_to_tell_is_said(result: Retention, limit: float, told: bool) -> None:
-    text = too_few_samples(result, limit)
-    assert (text is None) == told
-    if text is not None:
-        assert text.startswith(f"{result.samples} samples are too few to tell")
+    doubt = too_few_samples(result, limit)
+    assert (doubt is None) == told
+    if doubt is not None:
+        assert doubt.text.startswith(f"{result.samples} samples cannot tell ")
+
+
+@pytest.mark.parametrize(
+    ("result", "limit", "instead"),
+    [
+        (Retention(0.982, 0.964, 0.996, 80, -0.02), 0.98, 0.96),
+        (Retention(0.978, 0.964, 0.986, 80, -0.02), 0.98, 0.99),
+        (Retention(0.98, 0.964, 0.986, 80, -0.02), 0.98, 0.96),
+        (retention(np.full(80, 0.5), np.full(80, 0.5)), 0.9999, 0.95),
+        # so many may be had
+        (Retention(0.985, 0.97, 0.995, 80, -0.01), 0.98, None),
+        (Retention(0.982, 0.978, 0.986, 20_000, -0.02), 0.98, None),
+    ],
+)
+def test_a_number_of_samples_that_nobody_has_is_not_advised(
+    result: Retention, limit: float, instead: float | None
+) -> None:
+    doubt = too_few_samples(result, limit)
+    assert doubt is not None and doubt.limit == instead
+    assert ("would do" in doubt.text) == (instead is None)
+    assert ("any usual number" in doubt.text) == (instead is not None)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from predicted_objects import NAMES, objects
 from rockpress.accuracy.compare import compare
 from rockpress.accuracy.metrics.instance_masks import InstanceMasks
 from rockpress.accuracy.metrics.metric import Listing
@@ -29,7 +30,6 @@ from rockpress.core.results.predictions import (
     PredictedClasses,
     PredictedMap,
     PredictedNumbers,
-    PredictedObject,
     PredictedObjects,
     PredictedOutputs,
     PredictedSpeech,
@@ -39,7 +39,6 @@ from rockpress.core.results.predictions import (
 )
 
 Array = NDArray[Any]
-NAMES = ("cat", "dog")
 BOXES = np.array([[2.0, 4, 10, 8], [0, 0, 4, 4]])
 SCORES, CLASSES = np.array([0.9, 0.2]), np.array([1, 0])
 
@@ -49,14 +48,6 @@ def plain(name: str, outputs: Array, **options: str) -> Prediction:
     prediction = metric.plain(metric.predict([outputs])[0], Listing(NAMES))
     assert prediction is not None
     return prediction
-
-
-def objects(*rows: tuple[int, float, Any], **more: Any) -> PredictedObjects:
-    return PredictedObjects(
-        tuple(
-            PredictedObject(index, NAMES[index], score, box, **more) for index, score, box in rows
-        )
-    )
 
 
 def test_logits_become_probabilities_and_scores_stay() -> None:

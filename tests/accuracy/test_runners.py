@@ -13,7 +13,9 @@ import numpy as np
 import onnx
 import pytest
 
+from fake_board import FakeBoard, loaded, stored, tensor
 from graphs import model_of
+from rockpress.accuracy.board_runner import BoardRunner
 from rockpress.accuracy.runners import Runner, run_onnxruntime
 from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import Samples, open_samples
@@ -45,13 +47,15 @@ def samples_in(folder: Path, count: int) -> Samples:
 
 
 def on_a_board(samples: Samples, *, progress: Progress = SILENT) -> list[Any]:
-    """What a board's runner does: it sends the NPU's feeds; mean and std are inside the model."""
+    """What a board is sent; mean and std are inside its model."""
     how = samples.npu_preprocess
     assert how is not None
-    sent = [samples.npu_feeds(index)["x"] for index in range(len(samples))]
-    assert {(one.dtype.str, one.shape) for one in sent} == {("|u1", (1, 6, 8, 3))}
     mean, std = (np.asarray(values, np.float32) for values in (how.mean, how.std))
-    return [np.concatenate([((one - mean) / std).transpose(0, 3, 1, 2) for one in sent])]
+    board = FakeBoard(lambda sent: [stored(((sent[0] - mean) / std).transpose(0, 3, 1, 2))])
+    x, y = tensor("x", 1, 6, 8, 3, format="NHWC"), tensor("y", 1, 3, 6, 8, format="NCHW")
+    outputs = BoardRunner(board, loaded([x], [y]), ["x"])(samples, progress=progress)
+    assert {(x.dtype.str, x.shape) for (x,) in board.fed} == {("|u1", (1, 6, 8, 3))}
+    return outputs
 
 
 def simulator(model: Path, jobs: int) -> Runner:

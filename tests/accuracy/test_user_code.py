@@ -20,7 +20,7 @@ from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.core.errors import Interrupted, OptionError
 
 MODULE = """
-import atexit, os, struct, subprocess, sys, zlib
+import atexit, builtins, ctypes, os, struct, subprocess, sys, threading, time, warnings, zlib
 from rockpress.accuracy.metrics.classification import TopK
 from rockpress.accuracy.metrics.measurement import Sums
 
@@ -69,11 +69,47 @@ def silences(outputs, labels):
     sys.stdout = sys.stderr = sys.excepthook = None
     return [1.0] * len(labels)
 
+def forgets(outputs, labels):
+    for shared in (sys.path, sys.meta_path, sys.path_hooks, os.environ, sys.modules):
+        shared.clear()
+    return [1.0] * len(labels)
+
+def replaces(outputs, labels):
+    sys.path, sys.modules, os.environ = None, {}, {}
+    return [1.0] * len(labels)
+
+def spoils(outputs, labels):
+    sys.modules.update(numpy=None, json=None)
+    del builtins.print
+    sys.setrecursionlimit(60)
+    warnings.simplefilter("error")
+    return [1.0] * len(labels)
+
+def closes(outputs, labels):
+    os.closerange(3, 100)
+    return [1.0] * len(labels)
+
+def closes_all(outputs, labels):
+    os.closerange(0, 100)
+    return [1.0] * len(labels)
+
+def closes_stderr(outputs, labels):
+    sys.stderr.close()
+    raise ValueError("after that")
+
 def presses(outputs, labels): raise KeyboardInterrupt
 
 def late(outputs, labels):
     atexit.register(os._exit, 0)
     raise ValueError("and then 0")
+
+def crashes_late(outputs, labels):
+    atexit.register(ctypes.string_at, 0)
+    return [1.0] * len(labels)
+
+def never_leaves(outputs, labels):
+    threading.Thread(target=time.sleep, args=(3600,)).start()
+    return [1.0] * len(labels)
 
 def nothing(outputs, labels): return [0.0] * len(labels)
 
@@ -166,6 +202,14 @@ def test_a_metric_cannot_make_its_failure_a_success_when_python_ends(place: Path
     assert done.stderr.startswith("error: the metric 'odd_metrics:late' failed: ValueError")
 
 
+@pytest.mark.parametrize("name", ["crashes_late", "never_leaves"])
+def test_a_result_that_is_told_stays_when_python_does_not_end(name: str, place: Path) -> None:
+    words = [*COMMAND, *check_with(f"odd_metrics:{name}"), "--json"]
+    done = subprocess.run(words, cwd=place, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (place / "r.json").read_text()
+
+
 def test_a_metric_that_raises_what_ctrl_c_does(place: Path) -> None:
     words = [*COMMAND, *check_with("odd_metrics:presses")]
     done = subprocess.run(words, cwd=place, capture_output=True, text=True)
@@ -173,13 +217,39 @@ def test_a_metric_that_raises_what_ctrl_c_does(place: Path) -> None:
     assert done.stderr.startswith("error: the metric 'odd_metrics:presses' failed: Keyboard")
 
 
-@pytest.mark.parametrize("name", ["elsewhere", "silences"])
+@pytest.mark.parametrize("name", ["elsewhere", "silences", "forgets", "replaces", "spoils"])
 def test_the_process_is_what_it_was_after_a_metric(name: str, place: Path) -> None:
     words = [*COMMAND, *check_with(f"odd_metrics:{name}"), "--json"]
     done = subprocess.run(words, cwd=place, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "warning: 8 samples are few" in done.stderr
     assert done.stdout == (place / "r.json").read_text()
+
+
+@pytest.mark.parametrize("name", ["closes", "closes_all"])
+@pytest.mark.parametrize("more", [[], ["--verbose"]])
+def test_a_metric_that_closes_the_files_of_others_is_no_bug(
+    name: str, more: list[str], place: Path
+) -> None:
+    """Its stderr is one of them, so that the process that waits for it has to say it."""
+    words = [*COMMAND, *check_with(f"odd_metrics:{name}"), *more]
+    done = subprocess.run(words, cwd=place, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    lines = [line for line in done.stderr.splitlines() if line.startswith(("error: ", "hint: "))]
+    assert lines[-2:] == [
+        "error: other code closed a file that the command has open",
+        "hint: a metric of your own must close only what it opened",
+    ]
+    assert not (place / "r.json").exists()
+
+
+def test_a_metric_that_closes_stderr_does_not_hide_its_failure(place: Path) -> None:
+    words = [*COMMAND, *check_with("odd_metrics:closes_stderr")]
+    done = subprocess.run(words, cwd=place, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    error, hint = done.stderr.splitlines()
+    assert error == "error: the metric 'odd_metrics:closes_stderr' failed: ValueError: after that"
+    assert hint.startswith("hint: ")
 
 
 def test_a_copy_that_a_metric_forks_does_not_go_on(place: Path) -> None:

@@ -17,7 +17,11 @@ from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import Samples
 from rockpress.calibration_data.sources.class_order import in_order_of
 from rockpress.calibration_data.sources.labels import Labels
+from rockpress.core.progress import SILENT
+from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.samples.ready_model import ready_model
+from rockpress.pipeline.stages.baseline import measure_baseline
+from rockpress.pipeline.stages.stage_log import StageLog
 from samples import labelled_images
 
 NAMES = ("person", "bicycle", "car", "cat")
@@ -85,6 +89,23 @@ def test_names_that_stand_for_two_classes_tell_nothing() -> None:
     assert in_order_of(labels, ()) is labels
     unnamed = Labels("class", np.array([0, 1]))
     assert in_order_of(unnamed, NAMES) is unnamed
+
+
+def test_classes_of_numbers_alone_are_called_in_the_report_as_the_model_does(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "c.onnx"
+    made = model_of("(float[1,4] x) => (float[1,4] y) { y = Identity (x) }")
+    made.metadata_props.add(key="names", value=str(dict(enumerate(NAMES))))
+    onnx.save(made, path)
+    np.savez(tmp_path / "l.npz", x=np.eye(4, dtype=np.float32), labels=np.arange(4))
+    recipe = make_recipe(path, eval=tmp_path / "l.npz")
+    samples = ready_model(path).samples(tmp_path / "l.npz", Preprocessing())
+    base = measure_baseline(ready_model(path), None, samples, recipe, StageLog(SILENT))
+    details = base.compared([np.roll(base.outputs[0], 1, axis=1)]).details
+    called = [row["class"] for row in details["classes"]]
+    assert called == [f"{index} {name}" for index, name in enumerate(NAMES)]
+    assert samples.labels is not None and samples.labels.class_names() == ()
 
 
 def test_another_order_is_another_digest(model: Path, tmp_path: Path) -> None:

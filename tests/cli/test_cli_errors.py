@@ -470,6 +470,7 @@ def test_an_output_that_cannot_be_written(
     out = file / "out" / names.get(command, "m.onnx")
     seen = refused(rockpress, *usual(command, small_cnn, images, "-o", out), place=place)
     assert f"cannot make the folder {file}" in seen
+    assert f": {file} is a file" in seen
 
 
 @pytest.mark.parametrize("command", ["prune", "quantize", "convert"])
@@ -552,6 +553,15 @@ def test_a_failing_run_leaves_old_results_alone(
         (["quantize", "m.onnx", "-o", "x.onnx", "--scheme", "w2a2"], "'w2a2' is not"),
         (["convert", "m.onnx", "-o", "x.rknn", "--target", "rk3588", "--target", "rk3566"], "chip"),
         (["check", "m.onnx"], "error: CANDIDATE is missing"),
+        (["m.onnx"], "hint: did you mean rockpress run m.onnx? there are"),
+        (["build/m.rknn"], "hint: did you mean rockpress inspect build/m.rknn? there are"),
+        (["compare", ""], "error: one of the words is empty\nhint: check the variable"),
+        (["run", ""], "error: one of the words is empty\nhint: check the variable"),
+        (["run", "m.onnx", "--calib", ""], "error: --calib: '' is not a path"),
+        (
+            ["run", "m.onnx", "--outputs", "a", "--outputs", "a"],
+            "error: --outputs a,a is not a list of texts, each once",
+        ),
         (["inspect", "a.onnx", "b.onnx"], "error: b.onnx: rockpress inspect does not take"),
     ],
     ids=str,
@@ -564,3 +574,11 @@ def test_wrong_usage(args: list[str], told: str, rockpress: Run, place: Path) ->
     assert "Usage" not in done.err
     assert len(done.err.splitlines()) <= 2
     assert os.listdir(place / "cwd") == []
+
+
+def test_a_long_path_is_told_by_its_ends(rockpress: Run, place: Path) -> None:
+    path = Path(*["folder"] * 300, "m.onnx")
+    told = refused(rockpress, "inspect", path, place=place)
+    assert told.startswith("error: folder/folder/")
+    assert "folder/m.onnx: the model file does not exist" in told.splitlines()[0]
+    assert len(told.splitlines()[0]) < 300

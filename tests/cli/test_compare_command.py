@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from commands import COMMAND, Run
+from rockpress.cli.show import print_table
 from rockpress.core.results.model_figures import (
     AccuracyFigure,
     LatencyFigure,
@@ -61,6 +62,19 @@ def test_a_kind_of_latency_of_a_later_version(tmp_path: Path, rockpress: Run) ->
     assert "(guess)" in (tmp_path / "c.html").read_text()
 
 
+def test_a_folder_has_the_reports_of_results_that_a_later_run_left_there(
+    tmp_path: Path, rockpress: Run
+) -> None:
+    runs = tmp_path / "runs"
+    for name, ms in (("report", 1.0), ("report-m-rk3566", 2.0), ("report-old", 3.0)):
+        written(runs / "v1" / f"{name}.json", document(ms))
+    for folder in (runs, runs / "v1"):
+        code, out, err = rockpress("compare", folder, "--json")
+        assert code == 0, err
+        files = [Path(each["file"]).name for each in json.loads(out)["results"]]
+        assert files == ["report.json", "report-m-rk3566.json"]
+
+
 def test_reports_and_folders_of_runs(tmp_path: Path, rockpress: Run) -> None:
     first = written(tmp_path / "first.json", document())
     for name, ms in (("v1", 1.0), ("v2", 3.0)):
@@ -97,6 +111,38 @@ def test_the_report_of_several_models(tmp_path: Path, rockpress: Run) -> None:
     for name in ("build a", "build b", "build c"):
         assert f"\n{name} " in out
     assert "[compare-model]" in err
+
+
+def test_a_name_that_nobody_reads_is_cut_in_its_middle_off_a_terminal_too(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name = f"Conv:/encoder/{'x' * 140}/Conv"
+    print_table("layers", ("layer", "ms"), [(name, "0.5"), ("Conv:a", "0.1")])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) == 80 + len("   ms")
+    assert lines[3].startswith("Conv:/encoder/x") and lines[3].endswith("x/Conv  0.5")
+    assert "…" in lines[3] and lines[4].startswith("Conv:a ")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [("float16", "0.5", "12 kB"), ("int8", "0.25", "")],
+        [("é µ ± …", "±1", "")],
+        [("日本", "1", "2")],
+        [("x", "1", "y" * 220)],
+        [],
+    ],
+)
+def test_a_log_has_the_table_that_rich_would_draw(
+    rows: list[tuple[str, ...]], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heading = ("layer", "ms", "vs\nfloat16")
+    print_table("layers", heading, rows)
+    plain = capsys.readouterr().out
+    monkeypatch.setattr("rockpress.cli.show._is_drawn", lambda: True)
+    print_table("layers", heading, rows)
+    assert capsys.readouterr().out == plain
 
 
 def large(folder: Path) -> Path:
@@ -176,7 +222,7 @@ def test_builds_by_their_manifests(
     code, out, err = rockpress("compare", demo_run.args[-1] / "report.json", built, "--json")
     assert (code, err) == (0, "")
     report, alone = json.loads(out)["results"]
-    for key in ("target", "scheme", "toolkit", "bytes", "cycles", "latency"):
+    for key in ("target", "scheme", "toolkit", "bytes", "cycles", "latency", "memory"):
         assert report[key] == alone[key]
     assert alone["verdict"] is None
     bare = tmp_path / "bare.rknn"

@@ -31,6 +31,12 @@ def offered(line: str) -> list[str]:
     return in_a_process(env={**os.environ, **asked}).stdout.split()
 
 
+@pytest.mark.parametrize("words", [{}, {"COMP_WORDS": "rockpress run '", "COMP_CWORD": "x"}])
+def test_nothing_is_asked_for(words: dict[str, str]) -> None:
+    done = in_a_process(env={**os.environ, "_ROCKPRESS_COMPLETE": "complete_bash", **words})
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(
     ("line", "values"),
     [

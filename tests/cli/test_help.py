@@ -62,7 +62,7 @@ def test_the_width_is_that_of_the_terminal(width: int) -> None:
 def test_options_stand_under_headings_in_the_order_of_need(rockpress: Run) -> None:
     lines = rockpress("run", "--help").out.splitlines()
     shown = [line[:-1] for line in lines if re.fullmatch(r"[A-Z][a-z ]+:", line)]
-    assert shown == ["Arguments", *HEADINGS]
+    assert shown == ["Arguments", *(name for name in HEADINGS if name != "Search")]
     where = {line.split()[0]: number for number, line in enumerate(lines) if line.startswith("  -")}
     assert where["--calib"] < where["--scheme"] < where["--mean"] < where["--rounds"]
     assert lines[where["--calib"] - 1] == "Samples:"

@@ -49,8 +49,8 @@ def tree(folder: Path) -> dict[str, bytes]:
         ("--depfile build/report.json", 2, "a report is written there"),
         ("--depfile build/rk3588/small_cnn.rknn", 2, "results are written there"),
         ("--depfile images", 1, "cannot write images: it is a folder"),
-        ("--depfile afile/x.d", 1, "cannot make the folder afile: File exists"),
-        ("--report afile/x.html", 1, "cannot make the folder afile: File exists"),
+        ("--depfile afile/x.d", 1, "cannot make the folder afile: afile is a file"),
+        ("--report afile/x.html", 1, "cannot make the folder afile: afile is a file"),
         ("--report folder.html", 1, "cannot write folder.html: it is a folder"),
         ("-o broken", 1, "cannot write broken/report.json: it is a folder"),
         ("-o full", 1, "cannot write full/rk3588/small_cnn.rknn: it is a folder"),
@@ -82,12 +82,18 @@ def test_a_report_of_check_is_no_input(place: Path, rockpress: Run) -> None:
     assert (place / "val.json").read_text() == "{}"
 
 
-def test_a_report_may_take_the_place_of_an_old_one(place: Path, rockpress: Run) -> None:
-    (place / "r.json").write_text('{"schema": 1, "targets": []}')
+def test_a_report_does_not_take_the_place_of_the_one_that_it_is_held_against(
+    place: Path, rockpress: Run
+) -> None:
+    (place / "r.json").write_text(old := '{"schema": 1, "targets": []}')
     line = ["check", "small_cnn.onnx", "small_cnn.onnx", "--calib", "images", "-q"]
-    line += ["--baseline", "r.json", "--report", "r.json"]
-    assert rockpress(*line)[0] == 0
-    assert rockpress(*line, "--max-regression", "size=2%")[0] == 2
+    line += ["--baseline", "r.json"]
+    for more in ([], ["--max-regression", "size=2%"]):
+        code, _, err = rockpress(*line, *more, "--report", "r.json")
+        assert (code, "--report r.json would replace what is read" in err) == (2, True)
+        assert "hint: give it a name of its own" in err
+        assert (place / "r.json").read_text() == old
+    assert rockpress(*line, "--report", "new.json")[0] == 0
 
 
 def test_a_cache_that_cannot_be_used_is_told(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import onnx
 import pytest
 
-from commands import COMMAND, Run
+from commands import COMMAND, Ended, Run
 from rockpress.core.errors import OutputError
 from rockpress.core.files import require_file
 
@@ -26,6 +26,13 @@ def with_closed(words: Sequence[str], closed: str, place: Path) -> subprocess.Co
 def quantize_line(model: Path, images: Path) -> list[str]:
     line = ["quantize", str(model), "-o", "q.onnx", "--calib", str(images), "--calib-count", "4"]
     return [*line, "--method", "min-max", "--mixed", "off", "-q"]
+
+
+@pytest.fixture
+def typed(small_cnn: Path, image_folder: Path, rockpress: Run) -> Callable[[str], Ended]:
+    """Runs a line in which MODEL and IMAGES stand for those of the tests."""
+    names = {"MODEL": small_cnn, "IMAGES": image_folder}
+    return lambda line: rockpress(*(names.get(word, word) for word in line.split()))
 
 
 @pytest.mark.parametrize("closed", [">&-", "<&- >&-"])
@@ -148,39 +155,27 @@ def test_no_file_appears_when_what_follows_fails(
     ],
 )
 def test_a_path_that_no_system_takes(
-    line: str,
-    small_cnn: Path,
-    image_folder: Path,
-    tmp_path: Path,
-    rockpress: Run,
-    monkeypatch: pytest.MonkeyPatch,
+    line: str, typed: Callable[[str], Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = tmp_path / "place"
     place.mkdir()
     monkeypatch.chdir(place)
     (place / "loop.onnx").symlink_to("loop.onnx")
-    names = {"MODEL": small_cnn, "IMAGES": image_folder}
-    code, out, err = rockpress(*(names.get(word, word) for word in line.split()))
+    code, out, err = typed(line)
     assert (code in (1, 2), out) == (True, ""), err
-    told = err.splitlines()[-2:]
-    assert told[0].startswith("error: ") and told[1].startswith("hint: "), err
+    error, hint = err.splitlines()[-2:]
+    assert error.startswith("error: ") and hint.startswith("hint: "), err
     assert [path.name for path in place.iterdir()] == ["loop.onnx"]
 
 
 @pytest.mark.parametrize("line", ["inspect MODEL", "quantize MODEL -o q.onnx --calib IMAGES"])
 def test_a_working_folder_that_was_removed(
-    line: str,
-    small_cnn: Path,
-    image_folder: Path,
-    tmp_path: Path,
-    rockpress: Run,
-    monkeypatch: pytest.MonkeyPatch,
+    line: str, typed: Callable[[str], Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
-    names = {"MODEL": small_cnn, "IMAGES": image_folder}
-    code, out, err = rockpress(*(names.get(word, word) for word in line.split()))
+    code, out, err = typed(line)
     expected = (0, "") if line.startswith("inspect") else (1, "error: cannot write in .: ")
     assert (code, err[: len(expected[1])]) == expected, err
     assert bool(out) == (code == 0)

@@ -287,3 +287,28 @@ def test_threads_are_a_core_each_at_most(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("OMP_NUM_THREADS", "1,2")
     cap_threads()
     assert os.environ["OMP_NUM_THREADS"] == "1,2"
+
+
+DEAF = """
+import sys, time
+from rockpress.cli.handler import resumable, run
+from rockpress.cli.supervisor import supervised
+
+def work():
+    with resumable("the same command goes on"):
+        print("ready", flush=True)
+        time.sleep(600)  # no signal is let in
+
+sys.exit(supervised(lambda: run(work)))
+"""
+
+
+def test_the_hint_of_what_is_killed_is_given() -> None:
+    line = [sys.executable, "-c", DEAF]
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout
+    assert process.stdout.readline() == "ready\n"
+    process.terminate()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert err == "terminated\nhint: the same command goes on\n"

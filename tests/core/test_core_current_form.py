@@ -36,6 +36,41 @@ def loaded(model: ModelProto, folder: Path) -> ModelProto:
     return load_model(path)
 
 
+def doubling(count: int) -> str:
+    """Functions that each call the next twice; the last one calls the operator ``F<count>``."""
+    return "".join(
+        f"""
+<domain: "own", opset_import: ["": 17, "own": 1]>
+F{number} (u) => (v) {{ w = own.F{number + 1} (u) v = own.F{number + 1} (w) }}"""
+        for number in range(count)
+    )
+
+
+END = """
+<domain: "own", opset_import: ["": 17]>
+F{} (u) => (v) {{ v = Relu (u) }}"""
+
+
+@pytest.mark.parametrize(
+    ("functions", "said"),
+    [
+        (doubling(30) + END.format(30), "have more than 500,000 nodes in all"),
+        (doubling(1).replace("F1", "F0"), "the function 'F0' calls itself"),
+        (doubling(2).replace("F2", "F0"), "calls itself"),
+    ],
+)
+def test_functions_without_an_end(functions: str, said: str, tmp_path: Path) -> None:
+    text = "(float[2] x) => (float[2] y) { y = own.F0 (x) }"
+    with pytest.raises(ModelError, match=said):
+        loaded(onnx.parser.parse_model(HEADER + text + functions), tmp_path)
+
+
+def test_functions_of_many_calls(tmp_path: Path) -> None:
+    text = "(float[2] x) => (float[2] y) { y = own.F0 (x) }"
+    flat = loaded(onnx.parser.parse_model(HEADER + text + doubling(8) + END.format(8)), tmp_path)
+    assert [node.op_type for node in flat.graph.node] == 2**8 * ["Relu"]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -125,6 +125,24 @@ def test_no_device_is_replaced(tmp_path: Path) -> None:
     assert tree(tmp_path) == ["pipe"]
 
 
+def test_more_folders_than_python_calls_itself(tmp_path: Path) -> None:
+    path = tmp_path.joinpath(*["a"] * 1200, "b")
+    write_text(path, "x")
+    assert path.read_text() == "x"
+    while path.parent != tmp_path:  # what clears up after the tests would call itself as well
+        path.unlink() if path.is_file() else path.rmdir()
+        path = path.parent
+
+
+def test_no_link_that_leads_nowhere_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(OutputError, match=r"write .*link: it is a link to nowhere, which is not"):
+        write_text(tmp_path / "link", "x")
+    with pytest.raises(OutputError, match=r"folder .*b: .*link is a link to nowhere, which is not"):
+        write_text(tmp_path / "link" / "b" / "a", "x")
+    assert tree(tmp_path) == ["link"]
+
+
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a file system that is read-only")
 def test_a_place_that_takes_no_files() -> None:
     with pytest.raises(OutputError):
@@ -144,6 +162,20 @@ def test_names_that_are_too_long(tmp_path: Path) -> None:
 def test_the_longest_name_there_may_be(tmp_path: Path, name: str) -> None:
     write_text(tmp_path / name, "x")
     assert tree(tmp_path) == [name]
+
+
+def test_what_was_left_an_hour_ago_is_removed(tmp_path: Path) -> None:
+    name = "a[1].onnx"
+    left, just_begun = (tmp_path / f".{name}.{digit * 16}.part" for digit in "01")
+    others = [
+        tmp_path / f".{other}.part" for other in (f"b.{'2' * 16}", name, f"{name}.{'g' * 16}")
+    ]
+    for path in (left, just_begun, *others):
+        path.touch()
+        if path != just_begun:
+            os.utime(path, (0, 0))
+    write_text(tmp_path / name, "x")
+    assert set(tmp_path.iterdir()) == {tmp_path / name, just_begun, *others}
 
 
 def test_staging_moves_all_at_the_end(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import random
 import tempfile
 import time
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
@@ -19,12 +20,15 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from fuzzed_kinds import KINDS, Files, common_files
+from fuzzed_boards import BOARD_KINDS
+from fuzzed_kinds import DISTIL_KINDS, Files, common_files
+from fuzzed_kinds import KINDS as FILE_KINDS
 from promises import Stream, Trial, tried
 
 SECONDS = float(os.environ.get("ROCKPRESS_FUZZ_SECONDS", "0"))
 FIRST = int(os.environ.get("ROCKPRESS_FUZZ_SEED", "1"))
 ROUND = 12  # changes of each kind, before the next
+KINDS = {**FILE_KINDS, **BOARD_KINDS}
 KEPT = Path(__file__).parents[2] / "build" / "fuzz"
 
 ENVIRONMENTS = [
@@ -51,6 +55,10 @@ STREAMS: list[dict[int, Stream]] = [
 ]
 
 
+TRIED = KINDS | DISTIL_KINDS if find_spec("torch") else KINDS
+EACH = [*KINDS, *(pytest.param(kind, marks=pytest.mark.torch) for kind in DISTIL_KINDS)]
+
+
 class Around(NamedTuple):
     """What is around a command: see promises.Trial."""
 
@@ -75,11 +83,12 @@ class Broken(AssertionError):
 
 def hold(kind: str, number: int, changes: list[int], around: Around = PLAIN) -> int | None:
     """Return the exit code. Raises Broken, and keeps the input, for a broken promise."""
-    fuzzed = KINDS[kind]
+    fuzzed = TRIED[kind]
     content = fuzzed.content()
     for change in changes:
         content = fuzzed.mutate(content, random.Random(change))
     words, there = fuzzed.line(content, number), {**fuzzed.beside(), fuzzed.name: content}
+    around = around._replace(environment={**fuzzed.environment(), **around.environment})
     try:
         return hold_line(words, around, there)
     except Broken as error:
@@ -94,7 +103,7 @@ def hold_line(words: list[str], around: Around, there: Files) -> int | None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for name, content in {**common_files(), **there}.items():
-            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
         code, broken = tried(Trial(words, *around), folder)
     if broken:
@@ -129,7 +138,7 @@ def fuzz(first: int, examples: int, kind: str, codes: Counter[str] | None = None
     trial()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EACH)
 def test_the_inputs_are_taken_as_they_are(kind: str) -> None:
     # there are no boxes for a classifier, and no words for its model; PyTorch may be there or not
     expected = {"coco": {2}, "words-of-distil": {0, 1}}.get(kind, {0})
@@ -140,6 +149,7 @@ def test_the_inputs_are_taken_as_they_are(kind: str) -> None:
     ("line", "around", "code"),
     [
         ("init ../cnn.onnx -o ../out --metric 4611686018427387904", PLAIN, 2),
+        ("run ../nope.toml", PLAIN._replace(environment={"FORCE_COLOR": "1"}), 1),
         (
             "convert ../cnn.onnx -o ../out/o.rknn",
             PLAIN._replace(environment={"PYTHONWARNINGS": "error"}),
@@ -151,9 +161,9 @@ def test_what_once_broke_a_promise(line: str, around: Around, code: int) -> None
     assert hold_line(line.split(), around, {}) == code
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EACH)
 def test_fuzzed_inputs_keep_the_promise(kind: str) -> None:
-    fuzz(1, KINDS[kind].tried, kind)
+    fuzz(1, TRIED[kind].tried, kind)
 
 
 @pytest.mark.skipif(not SECONDS, reason="make fuzz TIME=600 asks for it")
@@ -162,7 +172,7 @@ def test_fuzzed_inputs_for_long() -> None:
     codes: Counter[str] = Counter()
     broken = []
     while time.monotonic() < end:
-        for kind in KINDS:
+        for kind in TRIED:
             if time.monotonic() > end:
                 break
             try:

@@ -18,7 +18,7 @@ from rockpress.pipeline.caching.plain_files import sums_of
 ONE, TWO = sample_path(MODEL), sample_path(CALIBRATION)
 RUN = ["run", ONE, "--calib", TWO, "--calib-count", 8, "--mean", 73, "--std", 90, "-q"]
 RUN += ["--method", "min-max", "--mixed", "off", "-o"]
-BUILT = [".intended.onnx", ".plan.toml", ".rknn", ".rknn.json"]
+BUILT = ["-board", ".intended.onnx", ".plan.toml", ".rknn", ".rknn.json"]
 
 
 def precious(folder: Path, *names: str) -> list[Path]:

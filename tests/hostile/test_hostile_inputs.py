@@ -77,6 +77,33 @@ def name_that_is_no_text() -> bytes:
     return tampered(model, b"a-name-that-is-text", b"a-name-that-is-\xff\xfe\xfd\xfc")
 
 
+def constant_that_is_no_text() -> bytes:
+    model = graphs.small_cnn()
+    model.graph.node.append(helper.make_node("Constant", [], ["s"], value_strings=[b"a", b"\xff"]))
+    model.graph.output.append(helper.make_tensor_value_info("s", TensorProto.STRING, [2]))
+    return bytes(model.SerializeToString())
+
+
+def branches_in_branches(levels: int) -> onnx.GraphProto:
+    """A graph in which ONNX Runtime doubles the time that it takes with every level."""
+    output = [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
+    branch = last = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "b", [], output)
+    for _ in range(levels):
+        node = helper.make_node("If", ["c"], ["y"], then_branch=branch, else_branch=last)
+        branch = helper.make_graph([node], "b", [], output)
+    return branch
+
+
+def nested_too_deeply() -> bytes:
+    graph = branches_in_branches(17)
+    types = {"x": TensorProto.FLOAT, "c": TensorProto.BOOL}
+    shapes: dict[str, list[int]] = {"x": [1, 3, 8, 8], "c": []}
+    for name, kind in types.items():
+        graph.input.append(helper.make_tensor_value_info(name, kind, shapes[name]))
+    opset = [helper.make_opsetid("", 13)]
+    return bytes(helper.make_model(graph, opset_imports=opset).SerializeToString())
+
+
 def impossible_opset() -> bytes:
     model = graphs.small_cnn()
     model.opset_import[0].version = -(2**63)
@@ -112,6 +139,8 @@ MODELS: dict[str, tuple[Callable[[], bytes], str]] = {
     "values": (values_that_do_not_fit, "is not complete"),
     "negative": (negative_length, "a negative length"),
     "text": (name_that_is_no_text, "no text in UTF-8"),
+    "string": (constant_that_is_no_text, "node 's' holds text that is not in UTF-8"),
+    "nested": (nested_too_deeply, "branches and loops lie in each other 17 deep"),
     "opset": (impossible_opset, "opset -9223372036854775808"),
     "domain": (no_version_of_a_domain, "'ai.onnx.ml', of which the model names no version"),
     "outputs": (no_outputs, "the model has no outputs"),
@@ -181,6 +210,14 @@ def test_a_valid_model_that_imports_no_standard_operators(rockpress: Run, tmp_pa
     model.ir_version = 8
     onnx.save(model, tmp_path / "m.onnx")
     assert rockpress("inspect", tmp_path / "m.onnx").code == 0
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device"])
+def test_a_model_that_is_no_file(kind: str, rockpress: Run, tmp_path: Path) -> None:
+    not_plain(tmp_path / "m.onnx", kind)
+    assert "the model file is no regular file" in error_of(
+        rockpress("inspect", tmp_path / "m.onnx")
+    )
 
 
 # Texts

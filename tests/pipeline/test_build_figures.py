@@ -6,21 +6,28 @@ from dataclasses import replace
 
 import pytest
 
+from rockpress.accuracy.compare import Comparison
 from rockpress.convert.chips.compiler_log import Layer
 from rockpress.convert.chips.targets import find_target
-from rockpress.convert.convert import CompiledModel
+from rockpress.convert.compiled_model import CompiledModel
 from rockpress.convert.latency.bands import ratio_band
 from rockpress.convert.latency.estimate import estimate
+from rockpress.core.diagnostics import mentioned
 from rockpress.core.results.model_figures import LatencyFigure, LatencyScale, ModelRow, Ratios
 from rockpress.pipeline.figures.build_figures import (
+    builds_ratio,
     differing,
-    forms_ratio,
     latency_figures,
     layer_rows,
     ratios_of,
     throughput_figures,
+    with_build,
 )
+from rockpress.pipeline.figures.result_warnings import result_warnings
+from rockpress.pipeline.options.check_options import Gates
 from rockpress.report.text.latency_text import build_lines
+from rockpress.report.text.pruning_text import saved_text
+from sample_reports import GOOD
 
 X = ((1, 64, 56, 56),)
 LAYERS = (
@@ -112,10 +119,42 @@ def test_two_forms_have_a_ratio_also_on_a_chip_without_milliseconds(chip: str) -
     twice = replace(model, layers=(*model.layers, *model.layers))
     if model.latency is not None and model.latency.ms is not None:
         twice = replace(twice, latency=replace(model.latency, ms=2 * model.latency.ms))
-    latency, low, high = forms_ratio(twice, model)
+    latency, low, high = builds_ratio(twice, model)
     assert latency == pytest.approx(2)
     assert low is not None and high is not None
     assert high / low == pytest.approx((ratio_band("forms") if chip == "rk3588" else 1.3) ** 2)
+
+
+@pytest.mark.parametrize("chip", ["rk3588", "rv1106"])
+def test_what_pruning_saved_is_of_the_final_build(chip: str) -> None:
+    """A build at a lower level of optimisation has more layers, and may cost more than unpruned."""
+    unpruned, figure = built(chip), GOOD.pruning
+    assert figure is not None
+    final = replace(unpruned, layers=(*LAYERS, LAYERS[0]), cycles=5_000_000)
+    latency = estimate(final.layers, find_target(chip))
+    final = replace(final, latency=latency)
+    figure, mixed = (with_build(figure, final, unpruned, is_mixed=each) for each in (False, True))
+    assert figure.cycles_ratio == 1.25 and figure.macs_ratio == 0.5
+    assert figure.latency_ratio is not None and figure.latency_ratio > 1
+    assert mixed.latency_ratio == figure.latency_ratio
+    assert (mixed.latency_high or 0) > (figure.latency_high or 0) > figure.latency_ratio
+    comparison = Comparison("top1", None, None, None, None, 30.0, 500)
+    (warning,) = result_warnings(None, comparison, Gates(), pruning=figure)
+    assert warning.code == "pruning-no-faster" and mentioned(warning.hint) == [("max-drop", None)]
+    by_budget = replace(figure, attempts=())
+    (warning,) = result_warnings(None, comparison, Gates(), pruning=by_budget)
+    assert mentioned(warning.hint) == [("prune", None)]
+    faster = replace(figure, latency_ratio=0.99)
+    assert result_warnings(None, comparison, Gates(), pruning=faster) == ()
+
+
+def test_a_ratio_without_milliseconds_says_what_it_is_by() -> None:
+    assert GOOD.pruning is not None
+    figure = replace(GOOD.pruning, latency_ratio=0.9, latency_low=0.7, latency_high=1.2)
+    assert "typical" not in saved_text(GOOD, figure)
+    unknown = replace(GOOD.models[-1], latency=(LatencyFigure("npu-estimate", None, cycles=9),))
+    text = saved_text(replace(GOOD, models=(*GOOD.models[:-1], unknown)), figure)
+    assert "latency -10.0% (90 %: -30.0% to +20.0%, by typical coefficients)" in text
 
 
 def npu(ms: float) -> LatencyFigure:

@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike
 from commands import Run
 from fake_toolkit import FakeToolkit, Refuses, is_without
 from graphs import model_of, random_feeds, small_cnn
-from rockpress.convert.manifest import manifest_path, read_manifest
+from rockpress.convert.manifest import CalibrationRecord, manifest_path, read_manifest
 from rockpress.convert.toolkit.environment import toolkit_version
+from rockpress.convert.toolkit.job import ToolkitJob
 from samples import save_feeds
 
 COUNT = 6
@@ -197,3 +198,54 @@ def test_what_crashed_with_a_rule_is_simulated_without_it(tmp_path: Path, rockpr
     ended = rockpress("check", model, rknn, "--calib", calib, "--json")
     assert ended.code == 0, ended.err
     assert json.loads(ended.out)["targets"][0]["retention"]["sqnr_db"] > 20
+
+
+def is_quantized(job: ToolkitJob) -> bool:
+    return "DequantizeLinear" in {node.op_type for node in onnx.load(job.model).graph.node}
+
+
+@needs_toolkit
+@pytest.mark.parametrize(
+    ("refuses", "fallback", "said"),
+    [
+        (lambda job: False, None, "quantized by min-max, as asked"),
+        (is_quantized, "hybrid", "by the toolkit (hybrid) in the ranges of min-max, which was"),
+        (
+            lambda job: is_quantized(job) or job.plan is not None,
+            *("normal", "by the toolkit (normal) instead of min-max, which was asked for"),
+        ),
+    ],
+)
+def test_a_run_says_what_quantized_in_the_end(
+    refuses: Refuses,
+    fallback: str | None,
+    said: str,
+    toolkit: FakeToolkit,
+    small_cnn: Path,
+    calib: Path,
+    rockpress: Run,
+) -> None:
+    toolkit.refuses = refuses
+    build = small_cnn.with_name("build")
+    words = ["--calib", calib, "--method", "min-max", "--mixed", "off", "-o", build]
+    ended = rockpress("run", small_cnn, *words)
+    assert ended.code == 0, ended.err
+    assert said in ended.out
+    (target,) = json.loads((build / "report.json").read_text())["targets"]
+    assert target["quantization"]["fallback"] == fallback
+
+
+@needs_toolkit
+def test_the_manifest_says_how_many_samples_and_which_seed(
+    toolkit: FakeToolkit, small_cnn: Path, calib: Path, rockpress: Run
+) -> None:
+    build, rknn = small_cnn.with_name("build"), small_cnn.with_name("m.rknn")
+    words = ["--calib", calib, "--calib-count", COUNT - 2, "--seed", 7]
+    done = rockpress("run", small_cnn, *words, "--method", "min-max", "--mixed", "off", "-o", build)
+    assert done.code == 0, done.err
+    quantizer = ["--toolkit-quantizer", "normal"]
+    assert rockpress("convert", small_cnn, "-o", rknn, *words, *quantizer).code == 0
+    for file in (build / "rk3588" / "small_cnn.rknn", rknn):
+        assert read_manifest(manifest_path(file)).calibration == CalibrationRecord(COUNT - 2, 7)
+    assert rockpress("convert", small_cnn, "-o", rknn, "--scheme", "float16").code == 0
+    assert read_manifest(manifest_path(rknn)).calibration is None

@@ -97,7 +97,7 @@ def test_it_is_taken_where_none_is_given_and_told(model: Path, tmp_path: Path) -
     for given in ("top1", "map"):
         chosen = recipe.with_options(metric=given)
         assert with_metric_of_labels(chosen, "run", notes) is chosen
-    assert with_metric_of_labels(recipe, "convert", notes) is recipe
+    assert with_metric_of_labels(recipe, "inspect", notes) is recipe
     assert len(notes.texts) == 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ from commands import Run
 from detectors import detector
 from exports import with_metadata
 from rockpress.calibration_data.preprocessing import Preprocessing
+from rockpress.core.diagnostics import option
 from rockpress.core.errors import ModelError, OptionError
 from rockpress.core.progress import Progress
 from rockpress.core.results.family_figure import TakenOption
 from rockpress.pipeline.filled_recipe import FilledRecipe, fill_recipe
+from rockpress.pipeline.held_notes import HeldNotes
 from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
 from rockpress.pipeline.recipes.recipe_file import read_jobs
-from samples import noise_images
+from samples import noise_images, pixels, save_images
 
 
 class Notes(Progress):
@@ -85,7 +88,7 @@ def test_off_takes_nothing(model: Path) -> None:
 
 
 def test_only_options_of_the_verb_are_taken(model: Path) -> None:
-    assert "metric" not in taken(filled(model, "convert"))
+    assert "metric" not in taken(filled(model, "inspect"))
     assert {"std", "resize"} <= taken(filled(model, "convert")).keys()
 
 
@@ -142,6 +145,35 @@ def test_check_says_it_everywhere(model: Path, tmp_path: Path, rockpress: Run) -
     assert all("family ultralytics" in file.read_text() for file in files[1:])
     quiet = rockpress("check", model, model, "--calib", images, "--quiet", "--family", "off")
     assert "family" not in quiet.err + quiet.out
+
+
+def test_an_error_before_anything_runs_is_all_that_is_said(
+    model: Path, tmp_path: Path, rockpress: Run
+) -> None:
+    frames = save_images(tmp_path / "frames", [pixels(64, 64, 3)])
+    for words, told in (
+        ([], "quantization needs calibration samples"),
+        (["--calib", tmp_path / "absent"], "the samples do not exist"),
+        (
+            ["--calib", frames, "--eval", tmp_path / "absent"],
+            "hint: check the path, or leave out --eval where there are no labels",
+        ),
+    ):
+        ended = rockpress("run", model, *words)
+        assert told in ended.err
+        assert [line.split(":")[0] for line in ended.err.splitlines()] == ["error", "hint"]
+
+
+def test_but_for_one_about_what_was_taken() -> None:
+    told = Notes()
+    notes = HeldNotes(told)
+    notes.note("family vad: metric vad")
+    with suppress(OptionError), notes.told_after({"metric"}):
+        raise OptionError(f"{option('calib')} is empty")
+    assert told.texts == []
+    with suppress(OptionError), notes.told_after({"metric", "metric_option"}):
+        raise OptionError(f"{option('metric-option', {'head': 'x'})} does not fit")
+    assert told.texts == ["family vad: metric vad"]
 
 
 def test_a_dry_run_and_inspect_say_it(model: Path, tmp_path: Path, rockpress: Run) -> None:

@@ -52,13 +52,15 @@ TRIED = {
     ),
     "toolkit-other-version": "test_check_rebuilds.py",
     "toolkit-output-dropped": "test_built_outputs.py",
+    "toolkit-faster-build": "test_lossy_builds.py",
+    "robustness-no-attack": "test_attacks.py",
     **dict.fromkeys(("result-slower", "result-larger"), "test_sabotage.py"),
 }
 NOTHING_TO_GIVE = {
     "other samples": (
         *("preprocess-chance", "preprocess-small-images", "preprocess-alpha", "preprocess-16-bit"),
         *("preprocess-exif", "calibration-overlap", "calibration-copies", "evaluation-copies"),
-        *("evaluation-one-class", "calibration-labels"),
+        *("evaluation-one-class", "calibration-labels", "robustness-lost"),
     ),
     "another report to compare with": (
         *("baseline-model", "baseline-toolkit", "baseline-version", "baseline-samples"),
@@ -68,14 +70,24 @@ NOTHING_TO_GIVE = {
     ),
     "another model, or budget": (
         *("weight-underflow", "weight-dequantized", "plan-weights", "pruning-budget"),
+        "pruning-no-faster",
     ),
-    "it needs PyTorch, and leaving the option out is all": ("pruning-distillation",),
+    "it needs PyTorch, and leaving the option out is all": (
+        *("pruning-distillation", "training-not-kept", "training-few-samples"),
+    ),
+    "another runtime, or toolkit": (
+        *("board-differs", "board-layer", "board-joined", "board-alone", "board-memory"),
+    ),
+    "a board with more rest": ("board-clock", "board-throttled", "board-busy", "board-unsettled"),
+    "what somebody else has left or put there": ("board-clocks-left", "tune-storage"),
+    "leaving the option out is all": ("option-idle",),
     "a folder or a name": ("cache-folder", "depfile-name"),
     "only to be known": (
         "evaluation-labels-by-name",
         *("toolkit-regtask", "toolkit-crash", "toolkit-refusal", "toolkit-nan", "toolkit-plan"),
         *("toolkit-rule-disabled", "toolkit-sparse-cycles", "toolkit-sparse", "toolkit-fidelity"),
         *("toolkit-layer-table", "toolkit-output-renamed", "toolkit-output-type"),
+        "toolkit-slow",
         *("retention-class-lost", "latency-scale"),
         *("output-parts-apart", "output-undecoded"),
         *("outputs-broken", "retention-indistinct"),
@@ -363,8 +375,30 @@ def test_as_many_samples_as_would_do() -> None:
     assert of_a_comparison(gates, retention=narrow) == ()
 
 
+def test_a_limit_that_few_samples_can_tell() -> None:
+    result = Retention(0.982, 0.964, 0.996, 80, -0.018)
+    (warning,) = of_a_comparison(Gates(min_retention=0.98), retention=result)
+    ((name, limit),) = mentioned(warning.hint)
+    assert name == "min-retention"
+    assert of_a_comparison(Gates(min_retention=limit), retention=result) == ()
+    failing = Retention(0.978, 0.964, 0.986, 80, -0.022)
+    (warning,) = of_a_comparison(Gates(min_retention=0.98), retention=failing)
+    assert warning.hint == "take it that the limit does not hold, or lower it"
+
+
 def test_labels_instead_of_similarity() -> None:
     (warning,) = of_a_comparison(Gates(), metric=None, sqnr_db=3.0)
     assert warning.code == "retention-low-similarity"
     assert mentioned(warning.hint) == [("eval", None)]
     assert of_a_comparison(Gates(), metric="top1", sqnr_db=3.0) == ()
+
+
+@pytest.mark.parametrize(("eval_count", "name"), [(20, "eval-count"), (30, "eval"), (None, "eval")])
+def test_more_samples_are_drawn_where_a_count_left_some_out(
+    eval_count: int | None, name: str
+) -> None:
+    few = Retention(0.9, 0.7, 1.0, 20, -0.1)
+    comparison = replace(Comparison("top1", None, None, None, None, 30.0, 20), retention=few)
+    (warning,) = result_warnings(None, comparison, Gates(), eval_count=eval_count)
+    assert warning.code == "retention-too-few-samples"
+    assert mentioned(warning.hint) == [(name, None)]

@@ -69,7 +69,7 @@ def test_the_recipe_and_the_makefile_work_as_they_are(place: Path, init: Run) ->
     line = ["small_cnn.onnx", "--calib", "images", "--eval", "labelled", "--target", "rv1106"]
     code, out, err = init(*line)  # a chip without float16: there is no reference to build
     assert (code, out) == (0, "")
-    written = ["rockpress.toml", "rockpress.mk"]
+    written = ["rockpress.toml", "rockpress.mk, for make"]
     said = [*(f"written {name}" for name in written), "next: rockpress run rockpress.toml"]
     assert err.splitlines() == [f"rockpress: {line}" for line in said]
     (job,) = read_jobs(place / "rockpress.toml")
@@ -251,7 +251,7 @@ def test_ci_is_that_of_the_repository(
         (place / name).parent.mkdir(exist_ok=True)
         (place / name).touch()
     _, _, err = init("small_cnn.onnx")
-    written = {line.split()[-1] for line in err.splitlines() if ": written " in line}
+    written = {line.split()[2].rstrip(",") for line in err.splitlines() if ": written " in line}
     assert written - {"rockpress.toml", "rockpress.mk"} == ({service} if service else set())
 
 
@@ -267,6 +267,12 @@ def test_ci_is_that_of_where_the_repository_comes_from(
     assert init("small_cnn.onnx", "--force", "--ci", "none")[2].count(": written ") == 2
     code, _, err = init("small_cnn.onnx", "--force", "--ci", "jenkins")
     assert code == 2 and "--ci: 'jenkins'" in err and "gitlab" in err
+
+
+def test_a_repository_that_is_none(place: Path, init: Run) -> None:
+    (place / ".git").mkdir()
+    os.mkfifo(place / ".git" / "config")
+    assert init("small_cnn.onnx")[2].count(": written ") == 2
 
 
 def test_files_are_not_replaced_unless_asked(place: Path, init: Run) -> None:
@@ -290,6 +296,13 @@ def test_an_option_that_no_run_would_take_leaves_no_recipe(
     error, hint = done.stderr.splitlines()
     assert "the metric 'top-nine' is not known" in error and hint.startswith("hint: use top1")
     assert not (tmp_path / "new").exists()
+
+
+def test_an_option_that_no_run_would_take_replaces_no_recipe(place: Path, init: Run) -> None:
+    assert init("small_cnn.onnx", "-q").code == 0
+    before = (place / "rockpress.toml").read_text()
+    assert init("small_cnn.onnx", "--force", "--metric", "top-nine").code == 2
+    assert (place / "rockpress.toml").read_text() == before
 
 
 def test_paths_start_at_the_folder_of_the_recipe(place: Path, init: Run) -> None:

@@ -93,8 +93,8 @@ def test_a_measured_model_sets_the_scale(small_cnn: Path, rockpress: Run, tmp_pa
     code, out, err = rockpress(*line, "--measured", f"{small_cnn}=2.5", "--json")
     assert code == 0, err
     latency = json.loads(out)["targets"][0]["latency"]
-    assert latency["ms"] == pytest.approx(2.5)
-    assert latency["low"] < 2.5 < latency["high"]
+    assert (latency["kind"], latency["ms"]) == ("given", 2.5)  # it is the very model
+    assert latency["low"] is latency["high"] is None
     assert latency["scale"]["models"] == 1
     layers = json.loads(out)["targets"][0]["layers"]
     assert sum(layer["ms"] for layer in layers) == pytest.approx(2.5)
@@ -306,13 +306,14 @@ def test_what_a_rknn_would_take_at_the_scale_of_one_that_ran(
     assert [rate["contexts"] for rate in plain["throughput"]] == [1, 2, 3]
     measured = ["--measured", f"{path}=4.5"]
     scaled = json.loads(rockpress("inspect", path, *measured, "--json")[1])
-    assert scaled["latency"]["ms"] == pytest.approx(4.5)
+    assert (scaled["latency"]["kind"], scaled["latency"]["ms"]) == ("given", 4.5)
+    assert scaled["latency"]["low"] is scaled["latency"]["high"] is None
+    assert scaled["application"]["low"] < scaled["application"]["ms"]
     assert scaled["latency"]["scale"]["factor"] == pytest.approx(4.5 / plain["latency"]["ms"])
     code, out, err = rockpress("inspect", path, *measured)
     assert code == 0
     assert "times the estimate [latency-scale]" in err
-    assert "latency 4.50 ms (90 % of models within " in out
-    assert ", scaled by " in out
+    assert "latency 4.50 ms measured, by you\n" in out
     assert "frames a second with 1, 2, 3 contexts: " in out
     assert "time bound by " in out
 

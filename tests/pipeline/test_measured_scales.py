@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,10 +19,11 @@ from rockpress.convert.manifest import Manifest, manifest_path, write_manifest
 from rockpress.core.errors import ModelError, OptionError, ReportError, RockpressError
 from rockpress.core.files import sha256_of
 from rockpress.core.results.model_figures import LatencyScale
-from rockpress.pipeline.measured_scales import measured_files, measured_scales
+from rockpress.pipeline.measured_files import measured_files
+from rockpress.pipeline.measured_scales import measured_models, measured_scales
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.recipes.recipe_file import read_jobs
-from rockpress.pipeline.run import RunKey
+from rockpress.pipeline.run_key import RunKey
 
 X = ((1, 64, 28, 28),)
 TABLE = (Layer(1, "ConvRelu", "INT8", "NPU", X, X, 90_000, 4_000_000, 4_000_000, "Conv:a"),)
@@ -58,7 +60,7 @@ def record(folder: Path, *runs: dict[str, object]) -> Path:
     return path
 
 
-def scales(*words: object, chips: tuple[str, ...] = ("rk3588",)) -> dict[str, LatencyScale]:
+def scales(*words: object, chips: tuple[str, ...] = ("rk3588",)) -> Mapping[str, LatencyScale]:
     recipe = make_recipe("m.onnx", measured=list(map(str, words)), target=list(chips))
     return measured_scales(recipe, [find_target(chip) for chip in chips])
 
@@ -69,6 +71,20 @@ def test_a_built_model_gives_the_scale_of_its_chip(tmp_path: Path) -> None:
     assert scales(chips=chips) == {}
     scale = scales(f"{old}={1.25 * ms_of('rk3588')}", chips=chips)
     assert scale == {"rk3588": LatencyScale(pytest.approx(1.25), 1, 1.0)}  # type: ignore[arg-type]
+
+
+def test_the_file_that_was_measured_has_that_time_and_no_band(tmp_path: Path) -> None:
+    old, new = rknn(tmp_path), rknn(tmp_path, "new.rknn")
+    (tmp_path / "link.rknn").symlink_to(old)
+    chip = find_target("rk3588")
+    path = record(tmp_path, {"model": {"name": "b", "file": new.name}, "ms": [8.0]})
+    for word, file, ms in ((f"{old}=3", tmp_path / "link.rknn", 3.0), (path, new, 8.0)):
+        timed = measured_models(make_recipe("m.onnx", measured=[str(word)]), [chip])
+        latency = timed.latency_of(file, estimate(TABLE, chip))
+        assert latency is not None
+        assert (latency.kind, latency.ms, latency.low, latency.high) == ("given", ms, None, None)
+        other = new if file != new else old
+        assert timed.latency_of(other, estimate(TABLE, chip)) == estimate(TABLE, chip)
 
 
 def test_models_of_one_name_in_two_folders_are_two(tmp_path: Path) -> None:

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.convert.chips.targets import find_target
 from rockpress.core.diagnostics import Diagnostic
 from rockpress.pipeline.options.quantize_options import QuantizeOptions
-from rockpress.pipeline.tasks.quantizing import mixed_precision, quantize_warnings
+from rockpress.pipeline.samples.ready_model import ready_model
+from rockpress.pipeline.tasks.mixed_precision import mixed_precision
+from rockpress.pipeline.tasks.quantizing import quantize_warnings
 from rockpress.quantize.mixing.mixed_budget import MixedBudget, NpuTime
 from rockpress.quantize.quantize import QuantizeResult
 from rockpress.quantize.rendering.plan import Plan, Tradeoff
@@ -19,10 +22,12 @@ INT8 = Tradeoff((), 20.0, ms=2.0, latency_ratio=1.0)
 NO_TIME = NpuTime(lambda model: None, lambda layer, dtype: 1.0, lambda shape: 0.1)
 
 
-def test_a_budget_that_buys_nothing_is_told(small_cnn: Path) -> None:
+def test_a_budget_that_buys_nothing_is_told(small_cnn: Path, image_folder: Path) -> None:
+    calib = ready_model(small_cnn).samples(image_folder, Preprocessing(), 4)
+
     def warnings(*tradeoffs: Tradeoff) -> tuple[Diagnostic, ...]:
         plan = Plan("w8a8", 8, {}, {}, {}, tradeoffs=tradeoffs)
-        return quantize_warnings(TIMED, QuantizeResult(small_cnn, Path("p"), plan))
+        return quantize_warnings(TIMED, QuantizeResult(small_cnn, Path("p"), plan), calib)
 
     assert warnings(INT8, Tradeoff(("a",), 23.0, ms=2.1, latency_ratio=1.05)) == ()
     (nothing,) = warnings(INT8)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from rockpress.accuracy.compare import Comparison
+from rockpress.accuracy.compare import Comparison, compare
 from rockpress.core.results.model_figures import LatencyFigure, ModelRow, Ratios
 from rockpress.core.results.report import GateFigure
 from rockpress.pipeline.check import _ratios
@@ -24,6 +25,18 @@ def test_unlabelled_outputs_far_from_the_baseline_are_told(
 ) -> None:
     found = result_warnings(None, replace(UNLABELLED, sqnr_db=sqnr_db), Gates())
     assert [one.code for one in found] == codes
+
+
+@pytest.mark.parametrize(("metric", "kind"), [(None, "labelled samples"), ("top1", "samples")])
+def test_samples_that_are_too_alike_are_not_told_to_have_labels_twice(
+    metric: str | None, kind: str
+) -> None:
+    noise = np.random.default_rng(0).normal(size=(2, 8, 4)).astype(np.float32)
+    alike = np.arange(4, dtype=np.float32) + 0.2 * noise[0]
+    comparison = compare([alike], [alike + 0.4 * noise[1]], None)
+    warnings = result_warnings(None, replace(comparison, metric=metric), Gates())
+    (hint,) = (each.hint for each in warnings if each.code == "retention-indistinct")
+    assert hint.startswith(f"measure with {kind} (")
 
 
 @pytest.mark.parametrize(("stage", "latency"), [("quantized", None), ("candidate", 2.0)])

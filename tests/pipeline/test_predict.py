@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from PIL import Image
 from commands import Run
 from graphs import model_of
 from rockpress.calibration_data.bundled import MODEL, TEST, sample_path
+from rockpress.convert.manifest import manifest_path, read_manifest
 from rockpress.convert.toolkit.environment import toolkit_version
 from samples import save_images
 
@@ -76,6 +78,14 @@ def test_the_bundled_classifier_says_its_best_classes(rockpress: Run) -> None:
     assert (document["metric"], document["against"], rows[0]["drawing"]) == ("top1", None, None)
     few = said(rockpress, sample_path(MODEL), sample_path(TEST), *FED, "--threshold", "0.6")
     assert all(len(row["prediction"]["classes"]) <= 1 for row in few["samples"])
+
+
+def test_so_many_samples_of_each_folder_are_asked_about(rockpress: Run, tmp_path: Path) -> None:
+    model = saved(constant_scores(0.1, 0.9), tmp_path / "m.onnx")
+    paths = [picture(tmp_path / folder / f"{n}.png") for folder in "ab" for n in range(3)]
+    words = [model, tmp_path / "a", tmp_path / "b", "--count", "2"]
+    names = [row["sample"] for row in said(rockpress, *words)["samples"]]
+    assert names == [str(path) for path in paths if path.stem != "2"]
 
 
 def test_classes_have_the_models_names_or_the_folders(rockpress: Run, tmp_path: Path) -> None:
@@ -150,7 +160,7 @@ def test_two_models_side_by_side_say_what_differs(rockpress: Run, tmp_path: Path
                 "  lost   cat  0.50 -> 0.20  100,0 to 150,50",
             )
         ),
-        "2 of 2 samples differ: F1 of the objects 0.667 on average",
+        "2 of 2 samples differ (95 % interval 34.2 to 100.0%): F1 of the objects 0.667 on average",
     ]
     with Image.open(tmp_path / "out" / "1.png") as drawing:
         assert drawing.width == 2 * 400 + 6 and 210 < drawing.height < 240
@@ -200,6 +210,8 @@ def test_frames_of_a_stream_are_one_curve(rockpress: Run, tmp_path: Path) -> Non
         assert drawing.width == 960
     document = said(rockpress, *words)
     assert document["samples"][0]["prediction"]["segments"] == [[1, 3], [4, 5]]
+    few = rockpress("predict", *words, "--count", "3", "--quiet")
+    assert few.out == f"{tmp_path}/frames.npy: speech in 2 of 3 frames: frames 1 to 2\n"
 
 
 def test_a_map_is_laid_over_the_picture(rockpress: Run, tmp_path: Path) -> None:
@@ -282,12 +294,20 @@ def test_a_rknn_is_simulated_as_it_was_built(rockpress: Run, tmp_path: Path) -> 
         assert rockpress(*words).code == 0
     # mean and std come from the manifest, or are applied before it
     for name, fed in (("inside", []), ("outside", FED)):
-        words = [tmp_path / f"{name}.rknn", tmp_path / "few.npz", *fed]
-        rows = said(rockpress, *words)["samples"]
+        rknn = tmp_path / f"{name}.rknn"
+        document = said(rockpress, rknn, tmp_path / "few.npz", *fed)
+        rows, (memory,) = document["samples"], document["memory"].values()
+        manifest = read_manifest(manifest_path(rknn))
+        assert manifest.memory is not None and memory == asdict(manifest.memory)
         expected = said(rockpress, sample_path(MODEL), tmp_path / "few.npz", *FED)["samples"]
         for row, other in zip(rows, expected, strict=True):
             best, same = (each["prediction"]["classes"][0] for each in (row, other))
             assert best["index"] == same["index"]
             assert best["score"] == pytest.approx(same["score"], abs=0.01)
+    # the original beside it is fed as it is
+    line = [sample_path(MODEL), tmp_path / "few.npz", "--against", tmp_path / "inside.rknn"]
+    *_, summary, last = rockpress("predict", *line).out.splitlines()
+    assert summary.startswith("no difference in 6 samples (95 % interval 0.0 to 39.0%): same class")
+    assert last.startswith(f"{tmp_path / 'inside.rknn'}: memory ") and " for weights" in last
     done = rockpress("predict", tmp_path / "inside.rknn", tmp_path / "few.npz", "--std", "1")
     assert done.code == 2 and "was built for std 90" in done.err

@@ -12,6 +12,7 @@ from typing import Any
 import onnx
 import pytest
 import typer
+from PIL import Image
 
 from commands import Run
 from graphs import model_of
@@ -114,7 +115,7 @@ def test_everything_at_once(write: Callable[[str], Path], tmp_path: Path) -> Non
 def test_every_option_is_read(
     described: Option, write: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    group, _ = next(homes_of(described.name))
+    group, _ = homes_of(described.name)[0]
 
     def in_recipe(recipe: Recipe) -> Any:
         return getattr(getattr(recipe, group), described.name)
@@ -295,6 +296,8 @@ def test_a_hint_speaks_of_the_key(
     """But of the option, where that was typed."""
     path = write('model = "open.onnx"\ncalib = "images"')
     monkeypatch.chdir(path.parent)
+    Path("images").mkdir()
+    Image.new("RGB", (8, 8)).save("images/a.png")
     text = "(float[n,3,h,w] x) => (float[n,3,h,w] y) { y = Relu (x) }"
     onnx.save(model_of(text, prepared=False), "open.onnx")
     for dry_run in ([], ["--dry-run"]):

@@ -198,11 +198,11 @@ def test_no_file_is_written_when_all_targets_fail(
 
 @pytest.mark.parametrize("command", ["run", "convert"])
 def test_a_reason_that_holds_for_all_targets_is_told_once(
-    command: str, small_cnn: Path, place: Place
+    command: str, small_cnn: Path, image_folder: Path, place: Place
 ) -> None:
     small_cnn.write_text("no model")
     line = [command, small_cnn, *TWO, "--jobs", 2, "-o", "out"]
-    line += ["--calib", "."] if command == "run" else []
+    line += ["--calib", image_folder] if command == "run" else []
     code, out, err = place.run(*line)
     assert (code, out) == (1, "")
     assert [one.split(": ")[0] for one in told_errors(err)] == ["error", "hint"]
@@ -390,7 +390,7 @@ def test_what_is_so_for_all_targets_is_told_once(
     def stop(*_: object) -> None:
         raise RockpressError("this far")
 
-    monkeypatch.setattr("rockpress.pipeline.run.each_target", stop)
+    monkeypatch.setattr("rockpress.pipeline.computed_run.each_target", stop)
     nodes = "{ y = Conv (x, w)  s = Sigmoid (y)  z = Exp (s) }"
     text = f"(float[1,8,4,4] x) => (float[1,8,4,4] y, float[1,8,4,4] z) {nodes}"
     model = model_of(text, {"w": (8, 8, 1, 1)}, prepared=False)

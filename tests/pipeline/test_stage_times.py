@@ -18,12 +18,11 @@ from rockpress.pipeline.run import run
 
 def test_the_last_run_of_the_same_work_counts(tmp_path: Path) -> None:
     times = StageTimes(tmp_path / "cache")
-    assert times.runs() == [] and times.of_work("a") == {} and times.of_others() == {}
+    assert times.runs() == [] and times.of_work("a") == {}
     times.add(RunTimes("a", {"quantize": 10.0, "prune": 4.0}))
     times.add(RunTimes("b", {"quantize": 50.0}))
     times.add(RunTimes("a", {"quantize": 12.0}))
     assert times.of_work("a") == {"quantize": 12.0, "prune": 4.0}
-    assert times.of_others() == {"quantize": 12.0, "prune": 4.0}
     for _ in range(100):
         times.add(RunTimes("c", {"check": 1.0}))
     assert len(times.runs()) == 64 and times.of_work("a") == {}
@@ -100,10 +99,13 @@ def test_a_run_tells_its_stages_and_what_they_took_before(
     first, again = Told(), Told()
     report = run(recipe, tmp_path / "out", first)
     assert [stage.name for stage in first.planned] == first.begun
-    assert not any(stage.is_measured for stage in first.planned)
+    assert not any(stage.seconds or stage.is_measured for stage in first.planned)
     took = {stage.name: stage.seconds for stage in report.targets[0].stages if stage.seconds}
     run(recipe.with_options(seed=1), tmp_path / "out", again)
     expected = {stage.name: stage.seconds for stage in again.planned if stage.is_measured}
     assert expected == took
     kept = json.loads((tmp_path / "cache" / "stage-times.json").read_text())
     assert len(kept["runs"]) == 2
+    other = Told()
+    run(recipe.with_options(method="mse"), tmp_path / "out", other)  # nobody knows of that
+    assert not any(stage.seconds for stage in other.planned)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -17,11 +18,14 @@ from rockpress.calibration_data.samples import Samples
 from rockpress.convert.chips.targets import find_target
 from rockpress.core.option_kinds import File
 from rockpress.core.options import Option, options_in
+from rockpress.pipeline import run_key
 from rockpress.pipeline.caching.content_keys import key_of
 from rockpress.pipeline.options.option_table import GROUPS, homes_of, options_of
 from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
-from rockpress.pipeline.run import RunKey
+from rockpress.pipeline.run_key import RunKey
 from rockpress.pipeline.samples.ready_model import ready_model
+from rockpress.pipeline.search.space import Knob, Space
+from rockpress.pipeline.search_parts import search_parts, whole_digest
 from rockpress.pipeline.tasks.distilling import DistilTask
 from rockpress.pipeline.tasks.pruning import prune_task
 from rockpress.pipeline.tasks.quantizing import quantize_task
@@ -73,7 +77,7 @@ def test_an_option_changes_the_keys_of_the_stages_that_have_it_and_no_other(
 ) -> None:
     task, groups, single = STAGES[stage]
     recipe = make_recipe("m.onnx")
-    group, _ = next(homes_of(described.name))
+    group, _ = homes_of(described.name)[0]
     before = getattr(getattr(recipe, group), described.name)
     changed = recipe.with_options(**{described.name: other_value(described, before)})
     homes = {home for home, _ in homes_of(described.name)}
@@ -96,13 +100,63 @@ def test_a_whole_run_has_all_options_in_its_key_but_those_that_change_no_result(
     model = tmp_path / "m.onnx"
     model.write_bytes(sample_path(MODEL).read_bytes())
     recipe = make_recipe(model)
-    group, _ = next(homes_of(described.name))
+    group, _ = homes_of(described.name)[0]
     value = other_value(described, getattr(getattr(recipe, group), described.name))
     if isinstance(described.kind, File):
         value = sample_path(CALIBRATION)
     changed = recipe.with_options(**{described.name: value})
     keys = [RunKey(each, "2.5.0").key() for each in (recipe, changed)]
     assert (keys[0] != keys[1]) == (described.name not in ("timeout", "memory_limit", "jobs"))
+
+
+@pytest.mark.parametrize("is_attacked", [False, True])
+def test_an_attack_by_gradients_is_made_once_torch_is_there(
+    is_attacked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = make_recipe(sample_path(MODEL), robustness=is_attacked)
+    keys = []
+    for spec in (None, object()):
+        monkeypatch.setattr(run_key, "find_spec", lambda name, spec=spec: spec)
+        keys.append(RunKey(recipe, "2.5.0").key())
+    assert (keys[0] != keys[1]) == is_attacked
+
+
+def test_a_search_is_the_same_wherever_its_files_are(
+    tmp_path: Path, image_folder: Path, labelled_folder: Path
+) -> None:
+    (tmp_path / "keys.txt").write_text("ab")
+    moved = tmp_path / "moved"
+    places = {"calib": image_folder, "eval": labelled_folder, "model": tmp_path / "m.onnx"}
+    places["model"].write_bytes(sample_path(MODEL).read_bytes())
+    parts = []
+    for folder in (tmp_path, moved):
+        for place in (*places.values(), tmp_path / "keys.txt") if folder == moved else ():
+            moved.mkdir(exist_ok=True)
+            (shutil.copytree if place.is_dir() else shutil.copy)(place, moved / place.name)
+        model, calib, labelled = (folder / places[name].name for name in ("model", "calib", "eval"))
+        option = {"charset": str(folder / "keys.txt")}
+        recipe = make_recipe(model, calib=calib, eval=labelled, metric_option=option)
+        parts.append(search_parts(recipe, "2.5.0", Space(()), "latency"))
+    assert parts[0] == parts[1]
+
+
+def test_what_differs_between_two_searches_has_its_name(image_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(sample_path(MODEL).read_bytes())
+    recipe = make_recipe(tmp_path / "m.onnx", calib=image_folder, min_retention=0.9)
+    parts = search_parts(recipe, "2.5.0", Space(()), "latency")
+    for changed, name in (
+        (recipe.with_options(calib_count=7), "calib-count"),
+        (recipe.with_options(method="mse"), "method"),
+        (recipe.with_options(calib=sample_path(CALIBRATION)), "calib"),
+        (recipe.with_options(min_retention=0.95, trials=7, workers=2), None),
+    ):
+        other = search_parts(changed, "2.5.0", Space(()), "latency")
+        assert {each for each in parts if other[each] != parts[each]} == ({name} if name else set())
+    others = search_parts(recipe, "2.6.0", Space((Knob("rounds", (1, 2)),)), "size")
+    assert {name for name in parts if others[name] != parts[name]} == {
+        *("the toolkit", "the values to choose from", "for")
+    }
+    assert whole_digest(others) != whole_digest(parts)
 
 
 def test_a_file_that_a_setting_names_counts_by_its_content(tmp_path: Path, calib: Samples) -> None:

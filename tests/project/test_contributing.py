@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 from textwrap import indent
+from typing import Any
 
 import onnx
 import pytest
@@ -125,18 +126,23 @@ def test_a_method_is_a_file(copy: Copy) -> None:
     assert 'source = "nine-tenths"' in (copy.folder / "int8.plan.toml").read_text()
 
 
+def document_of(printed: str) -> Any:
+    """Return the JSON document that warnings follow."""
+    return json.JSONDecoder().raw_decode(printed)[0]
+
+
 @pytest.mark.usefixtures("small_cnn", "labelled_folder")
 def test_a_metric_is_a_file(copy: Copy) -> None:
     check = ("check", "small_cnn.onnx", "small_cnn.onnx", "--eval", "labelled", "--quiet", "--json")
     assert "'made-up' is not known" in copy.rockpress(*check, "--metric", "made-up", code=2)
     copy.follow(METRIC)
-    report = json.loads(copy.rockpress(*check, "--metric", "made-up"))
+    report = document_of(copy.rockpress(*check, "--metric", "made-up"))
     (target,) = report["targets"]
     assert target["retention"]["metric"] == "reciprocal-rank"
     whole = target["models"][0]["accuracy"]["value"]
     assert 0.1 < whole < 1 == target["retention"]["value"]
     more = ("--metric", "made-up", "--metric-option")
-    report = json.loads(copy.rockpress(*check, *more, "depth=2"))
+    report = document_of(copy.rockpress(*check, *more, "depth=2"))
     assert 0 < report["targets"][0]["models"][0]["accuracy"]["value"] < whole
     assert "depth=x: not a" in copy.rockpress(*check, *more, "depth=x", code=2)
 

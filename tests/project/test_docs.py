@@ -150,12 +150,15 @@ def test_every_warning_is_documented() -> None:
         path.read_text() for room in ROOMS_THAT_WARN for path in (ROOT / room).rglob("*.py")
     )
     subjects = (
-        "baseline|cache|calibration|compare|cpu|depfile|evaluation|float16|fusion|latency|mixed|outputs?|plan|preprocess|"
-        "pruning|result|retention|toolkit|weight"
+        "baseline|board|cache|calibration|compare|cpu|depfile|evaluation|float16|fusion|latency|mixed|option|outputs?|plan|preprocess|"
+        "pruning|result|retention|robustness|toolkit|training|tune|weight"
     )
     used = set(re.findall(rf'"((?:{subjects})-[a-z0-9-]+)"', source))
     listed = set(re.findall(r"^\| `([a-z0-9-]+)` \|", (ROOT / "docs/report.md").read_text(), re.M))
-    options_and_gates = {"toolkit-config", "toolkit-python", "toolkit-quantizer", "outputs-alive"}
+    options_and_gates = {
+        *("toolkit-config", "toolkit-level", "toolkit-python", "toolkit-quantizer"),
+        "outputs-alive",
+    }
     assert used - options_and_gates == listed
 
 

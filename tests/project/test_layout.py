@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 LEVELS = [
     {"cli"},
     {"pipeline"},
-    {"prune", "quantize", "convert", "accuracy", "report"},
+    {"prune", "quantize", "convert", "accuracy", "board", "report"},
     {"calibration_data"},
     {"core"},
 ]

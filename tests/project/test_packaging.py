@@ -56,6 +56,7 @@ def sources(root: Path) -> set[str]:
     for package in root.glob("*/__init__.py"):
         files += package.parent.rglob("*.py")
     files += (root / "calibration_data" / "samples").iterdir()
+    files += (root / "board" / "generated" / "templates").iterdir()
     return {f"rockpress/{file.relative_to(root).as_posix()}" for file in files}
 
 

@@ -151,12 +151,23 @@ def test_the_image_is_made_of_what_is_there(root: Path, version: str) -> None:
 
 def test_the_image_installs_what_is_listed_and_nothing_else(root: Path) -> None:
     """As make does it; torch is not in the list (test_packaging.py)."""
-    (run,) = (words for kind, words in instructions(root) if kind == "RUN")
-    assert subprocess.run(["sh", "-n", "-c", run]).returncode == 0
-    installs = [shlex.split(step) for step in run.split("&&") if " install " in step]
+    runs = [words for kind, words in instructions(root) if kind == "RUN"]
+    assert all(subprocess.run(["sh", "-n", "-c", run]).returncode == 0 for run in runs)
+    steps = [shlex.split(step) for run in runs for step in run.split("&&") if " install " in step]
+    installs = [words for words in steps if words[0] != "apt-get"]
     assert [words[-1] for words in installs] == ["/tmp/requirements.txt", "/tmp/rockpress-*.whl"]
     assert all("--no-deps" in words for words in installs)
     assert "--require-hashes" in installs[0]
+
+
+def test_the_image_itself_has_the_client_that_reaches_a_board(root: Path) -> None:
+    """What the stage of the build installs stays there."""
+    written = instructions(root)
+    last = max(index for index, (kind, _) in enumerate(written) if kind == "FROM")
+    assert any(
+        kind == "RUN" and "openssh-client" in words.partition("&& rm")[0].split()
+        for kind, words in written[last:]
+    )
 
 
 def test_the_workflow_releases_by_tag_and_keeps_no_password(root: Path) -> None:

@@ -18,6 +18,7 @@ from rockpress.core.results.model_figures import (
     AccuracyFigure,
     LatencyFigure,
     LatencyScale,
+    Memory,
     ModelRow,
     Ratios,
     RetentionFigure,
@@ -64,7 +65,9 @@ def report(
     accuracy = AccuracyFigure("top1", top1, top1 - 0.02, top1 + 0.02, 400, "rknn-simulator")
     models = (
         ModelRow("baseline", "a/m.onnx", original, 50_000, 9_000),
-        ModelRow("rknn", "r", size, latency=(npu,), accuracy=accuracy, throughput=(rate,)),
+        ModelRow(
+            *("rknn", "r", size, None, None, (npu,), accuracy, (rate,)), memory=Memory(2000, size)
+        ),
     )
     retention = kept or RetentionFigure("top1", top1 / 0.9, 0.9, 1.1, 400, 0.99, 25.0)
     gate = GateFigure("min-retention", 0.5, top1 / 0.9, True)
@@ -86,6 +89,17 @@ def codes(found: SideBySide) -> list[str]:
 
 
 # What is compared
+
+
+def test_without_labels_the_agreement_is_shown_with_its_interval() -> None:
+    bare = report(kept=RetentionFigure(None, None, None, None, 12, 1.0, 30.0))
+    found = compared(bare, report())
+    (table,) = comparison_tables(found)
+    column = table.headings.index("agreement")
+    assert [row[column] for row in table.rows] == ["100.0% (75.8 to 100.0%)", "-"]
+    assert "agreement: with the original, without labels" in " ".join(comparison_lines(found))
+    assert "agreement" not in comparison_tables(compared(report(), report()))[0].headings
+    assert "75.8 to 100.0%" in rendered_comparison(found, ".html")
 
 
 def test_ratios_are_against_the_first() -> None:
@@ -271,13 +285,25 @@ def test_what_all_have_in_common_is_said_once() -> None:
     assert quality.headings == ("result", "accuracy", "retention", "verdict")
 
 
+@pytest.mark.parametrize("suffix", [".md", ".html"])
+def test_memory_and_retention_have_the_form_of_the_report(suffix: str) -> None:
+    both = compared(report(), report(size=4000))
+    (table,) = comparison_tables(both)
+    columns = dict(zip(table.headings, zip(*table.rows, strict=True), strict=True))
+    assert columns["memory"] == ("3.0 kB", "6.0 kB")
+    assert columns["retention"][0] == "100.0% (90.0 to 110.0%)"
+    text = re.sub("<[^>]*>", "", rendered_comparison(both, suffix))
+    assert "6.0 kB" in text and "100.0% (90.0 to 110.0%)" in text
+    assert "fps: in an application" in text
+
+
 def test_what_cannot_be_told_apart_is_said() -> None:
     near, far = against_lines(
         compared(report(), report(ms=2.1, top1=0.91), report(ms=1.0, size=500))
     )
     assert near == (
         "b against a: size +0.0%, latency +5.0% (not told apart, 90 %: -4.5% to +15.5%), "
-        "accuracy +0.0100 (not told apart), retention +0.0111"
+        "accuracy +0.0100 (not told apart), retention +1.1 points"
     )
     assert far.startswith("c against a: size -50.0%, latency -50.0% (90 %: -54.5% to -45.0%), ")
 

@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from predicted_objects import objects
 from rockpress.accuracy.prediction_difference import difference_of
 from rockpress.core.results.predictions import (
     ClassShare,
     PredictedClasses,
     PredictedMap,
     PredictedNumbers,
-    PredictedObject,
-    PredictedObjects,
     PredictedOutputs,
     PredictedSpeech,
     PredictedText,
@@ -33,12 +32,6 @@ def has_colour(pixels: NDArray[np.uint8], colour: tuple[int, int, int]) -> NDArr
     return flags
 
 
-def seen(*rows: tuple[int, float, Any], **more: Any) -> PredictedObjects:
-    return PredictedObjects(
-        tuple(PredictedObject(index, f"c{index}", score, box, **more) for index, score, box in rows)
-    )
-
-
 def pixels_of(drawing: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
     assert drawing is not None
     return drawing
@@ -46,7 +39,7 @@ def pixels_of(drawing: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
 
 def test_boxes_are_drawn_where_they_are_in_their_class_colour() -> None:
     before = PICTURE.copy()
-    pixels = pixels_of(drawn(PICTURE, seen((0, 0.9, (100, 100, 300, 200)))))
+    pixels = pixels_of(drawn(PICTURE, objects((0, 0.9, (100, 100, 300, 200)))))
     rows, columns = np.nonzero(has_colour(pixels, class_colour(0)))
     # the label stands above the box
     assert 70 < rows.min() < 100 and abs(rows.max() - 200) <= 2
@@ -58,21 +51,21 @@ def test_boxes_are_drawn_where_they_are_in_their_class_colour() -> None:
 def test_a_mask_is_laid_over_and_keypoints_are_joined() -> None:
     mask = np.zeros((400, 600), bool)
     mask[150:180, 150:250] = True
-    pixels = pixels_of(drawn(PICTURE, seen((0, 0.9, (100, 100, 300, 200)), mask=mask)))
+    pixels = pixels_of(drawn(PICTURE, objects((0, 0.9, (100, 100, 300, 200)), mask=mask)))
     inside = pixels[165, 200]
     assert not (inside == GRAY).any() and (pixels[110, 200] == GRAY).all()
     points = tuple((120.0 + 10 * index, 150.0) for index in range(17))
-    joined = pixels_of(drawn(PICTURE, seen((0, 0.9, (100, 100, 300, 200)), keypoints=points)))
+    joined = pixels_of(drawn(PICTURE, objects((0, 0.9, (100, 100, 300, 200)), keypoints=points)))
     assert has_colour(joined, class_colour(0))[150, 125:275].mean() > 0.5
     corners = ((200.0, 100.0), (300.0, 200.0), (200.0, 300.0), (100.0, 200.0))
-    turned = pixels_of(drawn(PICTURE, seen((0, 0.9, (100, 100, 300, 300)), outline=corners)))
+    turned = pixels_of(drawn(PICTURE, objects((0, 0.9, (100, 100, 300, 300)), outline=corners)))
     assert has_colour(turned, class_colour(0))[148:153, 248:253].any()
     assert (turned[110:130, 280:299] == GRAY).all()
 
 
 def test_what_is_lost_is_dashed_on_both_sides_and_what_is_new_on_one() -> None:
-    first = seen((0, 0.9, (50, 50, 150, 350)))
-    second = seen((1, 0.9, (300, 50, 400, 350)))
+    first = objects((0, 0.9, (50, 50, 150, 350)))
+    second = objects((1, 0.9, (300, 50, 400, 350)))
     difference = difference_of(first, second, 0.3)
     titles = ("a.onnx", "b.rknn")
     pixels = pixels_of(drawn_apart(PICTURE, (first, second), difference, titles, 0.3))
@@ -85,8 +78,8 @@ def test_what_is_lost_is_dashed_on_both_sides_and_what_is_new_on_one() -> None:
 
 
 def test_a_small_drawing_fits_and_only_shows_what_has_a_place() -> None:
-    first = seen((0, 0.9, (50, 50, 150, 350)))
-    nothing = seen()
+    first = objects((0, 0.9, (50, 50, 150, 350)))
+    nothing = objects()
     difference = difference_of(first, nothing, 0.3)
     pixels = pixels_of(drawn_small(PICTURE, nothing, difference, 320))
     assert pixels.shape == (213, 320, 3) and has_colour(pixels, LOST).any()
@@ -137,7 +130,7 @@ def test_speech_is_a_curve_that_needs_no_picture() -> None:
     assert shaded[260:700].all() and not shaded[20:240].any() and not shaded[730:940].any()
     both = drawn_apart(None, (speech, speech), difference_of(speech, speech, 0), ("a", "b"), 0)
     assert pixels_of(both).shape[0] > 2 * 200 and pixels_of(both).shape[1] == pixels.shape[1]
-    assert drawn(None, PredictedText("abc", 0.9)) is None and drawn(None, seen()) is None
+    assert drawn(None, PredictedText("abc", 0.9)) is None and drawn(None, objects()) is None
 
 
 @pytest.mark.parametrize("shape", [(1, 4000, 3), (4000, 1, 1), (3, 5, 4)])
@@ -146,9 +139,9 @@ def test_what_a_broken_model_says_is_drawn_somewhere(shape: Any) -> None:
     odd = (np.inf, -np.inf, np.nan, 1e300, -1e300)
     points = tuple((x, y) for x in odd for y in odd)[:17]
     boxes = [(0, 0.9, (x, 0.0, 1e9, y)) for x in (-1e9, 1e9) for y in (-1e9, 0.0, 1e9)]
-    shown = drawn(picture, seen(*boxes, keypoints=points))
-    first = seen((0, 0.9, (0, 0, 9, 9)), outline=points[:4])
-    difference = difference_of(first, seen(*boxes, outline=points[:4]), 0.3)
+    shown = drawn(picture, objects(*boxes, keypoints=points))
+    first = objects((0, 0.9, (0, 0, 9, 9)), outline=points[:4])
+    difference = difference_of(first, objects(*boxes, outline=points[:4]), 0.3)
     both = drawn_apart(picture, (first, first), difference, ("a" * 10**5, "b"), 0.3)
     assert pixels_of(shown).size and pixels_of(both).size
 

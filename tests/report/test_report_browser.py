@@ -19,7 +19,9 @@ from rockpress.report.comparison.comparison_files import rendered_comparison
 from rockpress.report.comparison.opened_results import results_of
 from rockpress.report.comparison.side_by_side import side_by_side
 from rockpress.report.html.page import to_html
+from rockpress.report.tuning.tune_files import rendered_tune
 from sample_reports import EXTRA, FAILED, GOOD, report
+from sample_tunes import TUNES
 
 AXE = os.environ.get("ROCKPRESS_AXE", "")
 pytestmark = [
@@ -44,15 +46,19 @@ def page() -> Iterator[BrowserPage]:
         yield opened
 
 
-NAMES = [*PAGES, "comparison"]
+SEARCHES = [name for name in TUNES if name != "tune-doubt"]  # drawn as "tune" is
+NAMES = [*PAGES, "comparison", *SEARCHES]
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     for name, targets in PAGES.items():
-        (folder / f"{name}.html").write_text(to_html(report(*targets)))
+        shown = replace(report(*targets), next=("a gate keeps it so: --min-retention 0.98",))
+        (folder / f"{name}.html").write_text(to_html(shown))
     (folder / "comparison.html").write_text(rendered_comparison(comparison(), ".html"))
+    for name in SEARCHES:
+        (folder / f"{name}.html").write_text(rendered_tune(TUNES[name], ".html"))
     return {name: folder / f"{name}.html" for name in NAMES}
 
 

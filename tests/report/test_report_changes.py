@@ -88,7 +88,7 @@ def test_changes_are_told_in_every_format(tmp_path: Path) -> None:
     ]
     told = (
         "size 1.0 kB to 1.1 kB (+10.0%, worse), cycles 100.0 k to 103.0 k (+3.0%, worse), latency "
-        "2.00 ms to 1.90 ms (-5.0%, better), retention 0.9900 to 0.9800 (-1.0%, worse)"
+        "2.00 ms to 1.90 ms (-5.0%, better), retention 99.0% to 98.0% (-1.0%, worse)"
     )
     assert f"since {tmp_path / 'old.json'}: {told}" in to_tables(found)[0].asked
     assert "| latency | 2.00 ms | 1.90 ms | -5.0%, better |" in md.render(found)

@@ -35,7 +35,7 @@ from rockpress.core.results.sample_rows import (
     MetricDetails,
 )
 from rockpress.report.documents.document import to_document
-from rockpress.report.html.charts import ChartPoint, Scale, bar, curve, interval_chart
+from rockpress.report.html.charts import ChartPoint, Scale, bar, curve, interval_chart, shares_chart
 from rockpress.report.html.graph_layout import layered
 from rockpress.report.html.markup import joined, tag
 from rockpress.report.html.models_part import quantization_card
@@ -199,10 +199,10 @@ def test_the_verdict_and_the_figures_come_first() -> None:
     order = [
         "m.onnx",
         "PASS rk3588: 99.8% of top1 kept",
-        "min-retention 0.98 holds: 0.9975",
+        "min-retention 98% holds",
         "✓ PASS",
         "Size 498.7 kB",
-        "-50.0% against float16",
+        "-50% against float16",
     ]
     places = [said.index(one) for one in order]
     assert places == sorted(places)
@@ -216,7 +216,7 @@ def test_the_verdict_and_the_figures_come_first() -> None:
     assert "FAIL rk3566: nothing was built" in said
     assert "it <crashed>" in said and "hint: try & again" in said
     assert "no gate" in Read(PAGES["bare"]).said and "PASS" not in PAGES["bare"]
-    assert "-50.0% against the original" in Read(PAGES["bare"]).said
+    assert "-50% against the original" in Read(PAGES["bare"]).said
 
 
 def test_the_parts_that_a_report_has() -> None:
@@ -252,13 +252,24 @@ def test_why_a_method_was_kept(by: str, method: str, said: str) -> None:
     assert said in str(quantization_card(how))
 
 
+@pytest.mark.parametrize("candidates", [{"gptq": 30.0, "mse": 29.5}, {}])
+def test_a_method_that_was_not_built_is_not_called_the_result(candidates: dict[str, float]) -> None:
+    how = QuantizationFigure("gptq", 24, candidates, fallback="hybrid")
+    said = str(quantization_card(how))
+    assert "Quantization: the toolkit (hybrid)" in said and 'class="after"' not in said
+    assert "The .rknn is quantized by the toolkit (hybrid) in the ranges of gptq." in said
+    assert ("had seen." in said) == bool(candidates)
+
+
 def test_parts_that_only_some_runs_have() -> None:
     said = Read(PAGES["extra"]).said
     for text in (
         "pruned 0.9100 -0.0100 19.8 dB 19.8 dB rknn 0.9100 +0.0000 equal 19.8 dB",
         "Layers that add most noise in int8 c1 Conv -8.4 dB, to 31.2 c2 Conv -4.2 dB, to 35.0",
-        "clean 0.9900 blur 2 0.9700 Retention with its 95 % interval, on 500 samples",
-        "original result class original result change 23 shirt 0.900 0.670 -0.230",
+        "clean 99.0% blur 2 97.0% top1 original result clean 0.9000 0.8910 blur 2 0.9000 0.8730",
+        "Retention with its 95 % interval, on 500 samples",
+        "original result class objects original result change 23 shirt 10 0.900 0.670 -0.230",
+        "Average precision of each class, as top1 counts it.",
         "Precision and recall original result precision 1 0 Precision against recall 0 recall 1",
         "recall original result 0.00 1.000 0.900 0.10 0.950 0.833",
         "Confusions label predicted baseline candidate 3 5 0 4",
@@ -295,7 +306,10 @@ def test_what_was_lost_is_drawn_on_larger_pictures() -> None:
 def test_worse_images_without_labels() -> None:
     rows = worse("none", None, None, 0.99), worse("noise", 30.0, None, 0.9)
     said = Read(with_extra(robustness=rows)).said
-    assert "clean 99.0% noise 30 90.0% Agreement with the original, on 500 samples" in said
+    assert (
+        "clean 99.0% noise 30 90.0% Agreement with the original and its 95 % "
+        "interval, on 500 samples" in said
+    )
     without = tuple(replace(row, agreement=None) for row in rows)
     assert "noise 30 25.0 dB SQNR of the outputs" in Read(with_extra(robustness=without)).said
 
@@ -459,7 +473,7 @@ def test_the_page_shows_what_pruning_cut_and_the_trade_off() -> None:
         "agreement against cycles at 4 widths of the model",
         "Channels of 2 groups, by what their cut saves; 1 group is whole.",
         "block2 2 layers 64 → 48, -12.0% block1 2 layers 96 → 24, -8.0%",
-        "cut that was tried left 40.0% 0.9850",
+        "cut that was tried left 40.0% 98.5%",
     ):
         assert text in read.said, text
     part = PAGES["one"].split("<h3>Pruning")[1].split("Quantization")[0]
@@ -500,8 +514,15 @@ def test_the_interval_is_drawn_against_the_limit() -> None:
 
 def test_figures_of_a_narrow_interval_do_not_lie_on_each_other() -> None:
     wide, narrow = (interval_chart("t", 1.0, low, 2 - low, 0.9) for low in (0.95, 0.999))
-    assert ">0.9500<" in wide and ">1.0500<" in wide
-    assert ">0.9990 to 1.0010<" in narrow and ">0.9990<" not in narrow
+    assert ">95.0%<" in wide and ">105.0%<" in wide
+    assert ">99.9 to 100.1%<" in narrow and ">99.9%<" not in narrow
+
+
+def test_a_share_stands_at_its_tick() -> None:
+    ticks = curve("t", [ChartPoint(0, 0, "a"), ChartPoint(1, 1, "b")], ("x", "y"))
+    shares = shares_chart("t", [("result", [(0, 0), (1, 1)])], ("x", "y"))
+    ends = [re.findall(r'points="([^"]+)"', drawn) for drawn in (ticks, shares)]
+    assert ends[0] == ends[1] != []
 
 
 def test_a_curve_goes_through_its_points() -> None:

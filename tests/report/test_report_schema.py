@@ -14,6 +14,8 @@ import pytest
 
 from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.errors import ToolkitError
+from rockpress.core.results.board_comparison import BoardFigure, SimulatorFigure
+from rockpress.core.results.board_figures import TimeSpread
 from rockpress.core.results.graph_rows import GraphNode
 from rockpress.core.results.layer_rows import Feed, FeedInput, FeedOutput, LayerRow, LayerTime
 from rockpress.core.results.model_figures import (
@@ -26,6 +28,7 @@ from rockpress.core.results.model_figures import (
     Ratios,
     ThroughputFigure,
     TradeoffFigure,
+    TrainingFigure,
 )
 from rockpress.core.results.pruning_figures import (
     CurvePoint,
@@ -99,6 +102,7 @@ def whole(small_cnn: Path, labelled_folder: Path) -> Report:
         quantization=QuantizationFigure(
             *("gptq", 24, {"gptq": math.inf, "mse": 20.0}, 2),
             tradeoffs=(TradeoffFigure(2, 1.05, math.inf),),
+            training=TrainingFigure(True, 8.0, 13.2, 0.31, 0.082, 500, 600.0, 1000, 96),
         ),
         layers=(LAYER,),
         reference_layers=(LayerTime("Conv:c", 4, None),),
@@ -120,6 +124,10 @@ def whole(small_cnn: Path, labelled_folder: Path) -> Report:
         drift=(DriftRow("rknn", None, None, 0.9, None, 0.9, 20.0, math.inf),),
         gates=(GateFigure("min-retention", 0.9, 1.0, True, "low"),),
         changes=(ChangeFigure("size", 1.0, 2.0, 1.0),),
+        board=BoardFigure(
+            *("Orange Pi 5", "rk3588", "2.3.2", None, TimeSpread(3.9, 4.0, 4.2, 150), True),
+            SimulatorFigure(*(0.9, 1.0, 1.0, 1.0, 1.0, math.inf), target.parts, True),
+        ),
         warnings=(Diagnostic("some-code", "seen", "do"),),
     )
     earlier = EarlierReport("old.json", "pass", report.tool, ToolVersion("rknn-toolkit2"))
@@ -136,7 +144,7 @@ def generated() -> dict[Path, str]:
 
 
 def test_the_schemas_are_up_to_date() -> None:
-    assert len(generated()) == 3
+    assert len(generated()) == 5
     for file, text in generated().items():
         assert file.read_text() == text, "run .venv/bin/python docs/report_schema.py"
 

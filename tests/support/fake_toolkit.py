@@ -58,7 +58,15 @@ class FakeToolkit:
             np.fromfile(folder / each.file, each.dtype).reshape(job.count, *each.shape)
             for each in job.inputs
         ]
-        rows = [
-            session.run(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)
-        ]
+        fed = [_normalised(column, job, place) for place, column in enumerate(columns)]
+        rows = [session.run(dict(zip(names, row, strict=True))) for row in zip(*fed, strict=True)]
         return [np.concatenate(column).astype(np.float32) for column in zip(*rows, strict=True)]
+
+
+def _normalised(column: Array, job: ToolkitJob, place: int) -> Array:
+    """Return samples (N, 1, H, W, C) of pixels with mean and std applied, others as they are."""
+    if column.dtype != np.uint8:
+        return column
+    mean, std = (np.array(job.config[f"{name}_values"][place]) for name in ("mean", "std"))
+    normalised: Array = ((column - mean) / std).astype(np.float32)
+    return normalised.transpose(0, 1, 4, 2, 3)

@@ -25,6 +25,7 @@ from mutations import (
     mutated_npy,
     mutated_npz,
     mutated_toml,
+    mutated_trials,
     mutated_words,
 )
 from rockpress.calibration_data.bundled import CALIBRATION, MODEL, TEST, sample_path
@@ -45,6 +46,7 @@ ONE, TWO, THREE = (str(sample_path(name)) for name in (MODEL, CALIBRATION, TEST)
 CHECK = ["check", ONE, ONE, "--eval-count", "20", "--allow", "preprocess"]
 QUANTIZE = ["quantize", "-o", "../out/q.onnx", "--method", "min-max", "--calib-count", "4"]
 PRUNE = ["prune", "-o", "../out/p.onnx", "--calib-count", "8", "--prune", "macs=-30%"]
+DISTIL = [*PRUNE, "--calib-count", "32", "--recover", "distill", "--recover-time", "2"]
 PRUNE += ["--recover", "none"]
 PREDICT = ["predict", ONE, "-o", "../out/drawn", "--json"]
 CONVERT = ["convert", "-o", "../out/o.rknn", "--memory-limit", "4", "--timeout", "60"]
@@ -56,7 +58,8 @@ class Fuzzed:
     """A kind of input: the name of its file, what is in it, and how that is changed.
 
     One of ``commands`` reads it; without, the file itself is a command, as JSON. ``beside`` are
-    other files that it needs. ``tried`` is how many changes of it the test suite tries.
+    other files that it needs, ``environment`` are variables. ``tried`` is how many changes of it
+    the test suite tries.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Fuzzed:
     commands: Sequence[Sequence[str]] = ()
     beside: Callable[[], Files] = dict
     tried: int = 2
+    environment: Callable[[], Mapping[str, str]] = dict
 
     def line(self, content: bytes, number: int) -> list[str]:
         """Return the words of a command that reads the content."""
@@ -101,6 +105,31 @@ def converted_files() -> Files:
         )
         for line in lines:
             assert in_a_process(*line, cwd=folder).returncode == 0
+        return _files_in(folder)
+
+
+TUNE = ["tune", "../r.toml", "-o", "../t", "--trials", "2", "--pick", "retention=0.1"]
+TUNED = b"""model = "cnn.onnx"
+calib = "images"
+scheme = "w8a8"
+[tune]
+prune = ["off"]
+method = ["min-max", "mse"]
+mixed = ["off"]
+"""
+
+
+@cache
+def searched_files() -> Files:
+    """Return what a search leaves that has come to its end, and its recipe."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for name, content in {**common_files(), "r.toml": TUNED}.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(content)
+        (folder / "cwd").mkdir()
+        ended = in_a_process(*TUNE, cwd=folder / "cwd", timeout=1200)
+        assert ended.returncode == 0, ended.stderr
         return _files_in(folder)
 
 
@@ -270,6 +299,14 @@ KINDS: dict[str, Fuzzed] = {
         ],
         lambda: {"b.json": built()},
     ),
+    "trials": Fuzzed(
+        "t/trials.jsonl",
+        lambda: searched_files()["t/trials.jsonl"],
+        mutated_trials,
+        [TUNE, [*TUNE, "--json"]],
+        searched_files,
+        tried=4,
+    ),
     "rknn": Fuzzed(
         "m.rknn",
         rknn,
@@ -317,7 +354,7 @@ KINDS: dict[str, Fuzzed] = {
     "words-of-prune": Fuzzed("words.json", words_of(*PRUNE, ONE, "--calib", TWO), mutated_words),
     "words-of-distil": Fuzzed(
         "words.json",
-        words_of(*PRUNE[:-1], "distill", "--recover-time", "2", ONE, "--calib", TWO),
+        words_of(*DISTIL, ONE, "--calib", TWO),
         mutated_words,
     ),
     "words-of-convert": Fuzzed(
@@ -336,5 +373,33 @@ KINDS: dict[str, Fuzzed] = {
     ),
     "words-of-init": Fuzzed(
         "words.json", words_of("init", "../cnn.onnx", "-o", "../out/r.toml"), mutated_words
+    ),
+}
+
+
+def enough_samples(*shape: int) -> bytes:
+    """Return an .npz of as many as training asks for."""
+    written = io.BytesIO()
+    np.savez(written, x=np.random.default_rng(1).integers(0, 255, (32, *shape), np.uint8))
+    return written.getvalue()
+
+
+# what is trained, and with what: without PyTorch there is only the error that says so
+DISTIL_KINDS: dict[str, Fuzzed] = {
+    "distil-words": KINDS["words-of-distil"],
+    "distil-model": Fuzzed(
+        "m.onnx",
+        lambda: common_files()["cnn.onnx"],
+        mutated_model,
+        [[*DISTIL, "../m.onnx", "--calib", "../x.npz"]],
+        lambda: {"x.npz": enough_samples(32, 32, 3)},
+        tried=6,
+    ),
+    "distil-samples": Fuzzed(
+        "x.npz",
+        lambda: enough_samples(28, 28),
+        mutated_npz,
+        [[*DISTIL, ONE, "--calib", "../x.npz"]],
+        tried=4,
     ),
 }

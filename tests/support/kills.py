@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from rockpress.core.files import sha256_of
 from rockpress.report.documents.document import comparable
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-Victim = Literal["command", "child", "group"]
+Victim = Literal["command", "child", "group", "board"]
 VICTIMS: tuple[Victim, ...] = ("command", "child", "group")
 _WORDS = {signal.SIGTERM: "terminated", signal.SIGINT: "interrupted", signal.SIGHUP: "hung up"}
 _IN_MAIN = 'entry.py", line'
@@ -58,9 +58,17 @@ class Given:
 class Killed:
     """One command in folders of its own, again and again."""
 
-    def __init__(self, folder: Path, words: Sequence[object]) -> None:
-        """Run it once undisturbed in ``folder``; it writes to ``../out`` alone."""
-        self.folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        words: Sequence[object],
+        board: Callable[[], list[psutil.Process]] = list,
+    ) -> None:
+        """Run it once undisturbed in ``folder``; it writes to ``../out`` alone.
+
+        ``board`` returns what runs for it on the board that it talks to.
+        """
+        self.folder, self._board = folder, board
         self._tells_free_memory = words[0] == "doctor"
         self._line = [sys.executable, "-m", "rockpress", *map(str, words)]
         for name in _FOLDERS:
@@ -88,8 +96,11 @@ class Killed:
             os.killpg(process.pid, signal.SIGKILL)
             return ["it did not end"]
         # nobody can clean up who is killed like this; the next command does, if it gets that far
-        may_leave = kill.number == signal.SIGKILL and kill.victim != "child"
-        broken = self._broken_files(before) + self._left(self._scratch() if may_leave else scratch)
+        may_leave = kill.number == signal.SIGKILL and kill.victim in ("command", "group")
+        if may_leave:
+            self._remove_parts()
+        may_stay = self._scratch() if may_leave else scratch | _logs_named_in(err)
+        broken = self._broken_files(before) + self._left(may_stay)
         if not is_met:
             return broken
         return broken + self._broken_words(kill, code, err)
@@ -142,7 +153,8 @@ class Killed:
             elif kill.victim == "group":
                 os.killpg(process.pid, kill.number)
             else:
-                below = psutil.Process(process.pid).children(recursive=True)
+                is_there = kill.victim == "board"
+                below = self._board() if is_there else psutil.Process(process.pid).children(True)
                 if not below:
                     return False
                 Random(kill.moment).choice(below).send_signal(kill.number)
@@ -153,7 +165,7 @@ class Killed:
         if kill.number == signal.SIGINT and "Traceback" in err and _IN_MAIN not in err:
             return []  # Python itself was starting
         stopped = {128 + kill.number, -kill.number, self.given.code}
-        if code not in (stopped | {1} if kill.victim == "child" else stopped):
+        if code not in (stopped | {1} if kill.victim in ("child", "board") else stopped):
             return [f"code {code}: {err[-600:]}"]
         broken = [] if "Traceback" not in err else [f"traceback: {err[-600:]}"]
         if code == 128 + kill.number and _WORDS[kill.number] not in err.splitlines():
@@ -170,6 +182,11 @@ class Killed:
             if digest != self.given.files.get(name):
                 broken.append(f"half-written {name}")
         return broken
+
+    def _remove_parts(self) -> None:
+        """Remove what would be left for an hour of files that were just being put in place."""
+        for part in (self.folder / "out").rglob(".*.part"):
+            part.unlink()
 
     def _scratch(self) -> set[Path]:
         return set((self.folder / "scratch").rglob("*"))
@@ -195,6 +212,11 @@ class Killed:
         out = self.folder / "out"
         files = (path for path in out.rglob("*") if path.is_file())
         return {str(path.relative_to(out)): _state(path) for path in files}
+
+
+def _logs_named_in(err: str) -> set[Path]:
+    """Return the logs that an error of one line leaves for its reader."""
+    return {Path(path) for path in re.findall(r"^log: (.+)$", err, re.MULTILINE)}
 
 
 def _state(path: Path) -> str:

@@ -7,6 +7,7 @@ import json
 import random
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -151,6 +152,20 @@ def mutated_bytes(content: bytes, rng: random.Random) -> bytes:
 def mutated_json(content: bytes, rng: random.Random) -> bytes:
     """Change a value or a key somewhere in a JSON document, or its text."""
     return _mutated_document(content, rng, json.loads, lambda value: json.dumps(value).encode())
+
+
+def mutated_trials(content: bytes, rng: random.Random) -> bytes:
+    """Change a line in the file of a search, mostly with a checksum that fits, or its lines."""
+    lines = content.split(b"\n")[:-1]
+    place, kind = rng.randrange(len(lines)), rng.random()
+    if kind < 0.7:
+        text = mutated_json(lines[place].partition(b" ")[2], rng)
+        lines[place] = b"%08x %s" % (zlib.crc32(text), text)
+    elif kind < 0.8:
+        lines.insert(rng.randrange(len(lines)), lines[place])
+    else:
+        return mutated_bytes(content, rng)
+    return b"\n".join([*lines, b""])
 
 
 def mutated_toml(content: bytes, rng: random.Random) -> bytes:

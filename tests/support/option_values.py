@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+from rockpress.core.address_kinds import Address
+from rockpress.core.duration_kind import Duration
 from rockpress.core.list_kinds import (
     Choices,
-    MeasuredTimes,
     Names,
     Numbers,
     PlainValues,
@@ -14,6 +16,7 @@ from rockpress.core.list_kinds import (
     Shares,
     Values,
 )
+from rockpress.core.measured_kinds import MeasuredTimes
 from rockpress.core.option_kinds import Choice, File, Flag, Kind, Number, Text, Whole
 from rockpress.core.options import Option
 from rockpress.core.shape_kinds import Shapes, Size
@@ -34,7 +37,7 @@ def other_value(described: Option, value: Any) -> Any:
     if isinstance(kind, Flag):
         return not value
     if isinstance(kind, Whole):
-        return (value or kind.low) + 3
+        return kind.high if kind.high < math.inf else (value or kind.low) + 3
     if isinstance(kind, Number):
         return _other_number(kind, value)
     others: dict[type[Kind], Any] = {
@@ -49,6 +52,8 @@ def other_value(described: Option, value: Any) -> Any:
         PlainValues: {"other": 3},
         Shares: {"cycles": 0.25},
         Values: {"other": 2.5},
+        Address: "tcp://other:1" if described.name == "scheduler" else "ssh://other",
+        Duration: "45m",
     }
     return others[type(kind)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
 import resource
 import signal
 import sys
@@ -23,6 +24,7 @@ Stream = Literal["closed", "full", "gone"]
 _MEMORY_BYTES = 6 * 2**30
 _SECONDS = 180  # on a machine that is busy; the command alone takes two, or ten with a build
 _SECONDS_TO_STOP = 20
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
 _LINE = 1500  # characters: a value is told in 200
 _SERVER = multiprocessing.get_context("forkserver")
 # what every command would import anew
@@ -134,6 +136,8 @@ def _ended(process: multiprocessing.process.BaseProcess, trial: Trial) -> int | 
 def _said_wrong(code: int | None, trial: Trial, work: Path) -> list[str]:
     """Return what is wrong with the exit code and the two streams."""
     said = _text_of(work / "stream2")
+    if trial.environment.get("FORCE_COLOR"):
+        said = _COLOUR.sub("", said)
     wrong = []
     if code not in trial.codes:
         wrong.append(f"code {code}: {said[-600:]}")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rockpress.cli.phrases import command_phrase
 from rockpress.cli.result_screen import ResultScreen, show_report
 from rockpress.core.diagnostics import Diagnostic, option, speaking
 from rockpress.core.errors import ToolkitError
+from rockpress.core.results.board_comparison import BoardFigure, SimulatorFigure
+from rockpress.core.results.board_figures import TimeSpread
 from rockpress.core.results.layer_rows import LayerRow
 from rockpress.core.results.model_figures import (
     NOTHING_COMPARED,
@@ -25,7 +29,7 @@ from rockpress.core.results.model_figures import (
 from rockpress.core.results.part_figures import PartFigure
 from rockpress.core.results.report import GateFigure, Report, TargetReport, ToolVersion
 from rockpress.core.results.sample_rows import DriftRow
-from rockpress.pipeline.run import rendered
+from rockpress.pipeline.readable_report import rendered
 
 RECIPE = {"model": "models/m.onnx", "scheme": "w8a8", "mixed": "auto", "recover": "least-squares"}
 NEXT_REPORT = "\f"
@@ -118,6 +122,11 @@ _SLOWER = replace(
     warnings=(
         Diagnostic("result-slower", "estimated slower than in float16, 4.40 ms instead of 1.92"),
         Diagnostic("result-larger", "larger than in float16"),
+        Diagnostic(
+            "cpu-fallback-layer",
+            "1 of 2 layers runs on the CPU: Concat:/model.17/Concat",
+            f"end the model before it: {option('outputs', ['a'])}",
+        ),
     ),
     layers=(_layer("Concat:/model.17/Concat", 2.4, "CPU"), _layer("Conv:a", 2.0)),
 )
@@ -141,9 +150,39 @@ _DETECTOR = replace(
     warnings=(
         Diagnostic(
             "retention-too-few-samples",
-            "21 samples are few: retention is between 0.85 and 0.95",
-            f"give more with {option('eval')} or {option('eval-count')}",
+            "21 samples are few: retention is between 85.0 and 95.0%",
+            f"give more with {option('eval')}",
         ),
+    ),
+)
+
+
+_TIMES = TimeSpread(p50=1.71, p90=1.74, p99=2.02, n=150)
+_SIMULATED = SimulatorFigure(
+    *(0.9, 0.986, 0.981, 0.992),
+    agreement=0.9925,
+    sqnr_db=33.4,
+    parts=PASSED.parts,
+    is_rounding=True,
+)
+ON_BOARD = replace(
+    PASSED,
+    models=(
+        *PASSED.models[:3],
+        replace(
+            PASSED.models[3],
+            latency=(LatencyFigure("board", _TIMES.p50), *PASSED.models[3].latency),
+            accuracy=AccuracyFigure("top1", 0.8975, None, None, 400, "board"),
+        ),
+    ),
+    retention=replace(PASSED.retention, value=0.9836, low=0.978, high=0.9905),
+    gates=(
+        GateFigure("min-retention", 0.98, 0.9836, True, kind="board"),
+        GateFigure("max-latency-ms", 1.8, 1.71, True, kind="board"),
+        *ALIVE,
+    ),
+    board=BoardFigure(
+        *("Orange Pi 5", "rk3588", "2.3.2", "0.9.8"), _TIMES, is_settled=True, simulator=_SIMULATED
     ),
 )
 
@@ -152,7 +191,7 @@ def report(*targets: TargetReport, **recipe: object) -> Report:
     """Return a report of these targets, as a command says it."""
     tools = ToolVersion("rockpress", "0.1.0"), ToolVersion("rknn-toolkit2", "2.5.0")
     with speaking(command_phrase):
-        return rendered(Report(*tools, {**RECIPE, **recipe}, targets))
+        return rendered(Report(*tools, {**RECIPE, **recipe}, targets), "run")
 
 
 REPORTS = {
@@ -163,6 +202,7 @@ REPORTS = {
     "dead": report(_DEAD),
     "slower": report(_SLOWER),
     "detector": report(_DETECTOR),
+    "board": report(ON_BOARD),
     "several": report(_FAILED, _BROKEN_BUILD, _OTHER_CHIP),
 }
 
@@ -171,11 +211,17 @@ def show_all() -> None:
     """Show all of them on stdout, a form feed after each; warnings count as shown."""
     for shown in REPORTS.values():
         warnings = {(each.code, each.text) for one in shown.targets for each in one.warnings}
-        screen = ResultScreen("run", folder=Path("build"), shown=frozenset(warnings))
+        screen = ResultScreen(folder=Path("build"), shown=frozenset(warnings))
         with speaking(command_phrase):
             show_report(shown, screen)
         sys.stdout.write(NEXT_REPORT)
 
 
 if __name__ == "__main__":
-    show_all()
+    # where a run has left the programs for the board
+    with TemporaryDirectory() as place:
+        os.chdir(place)
+        use = Path("build/rk3588/m-board/README.md")
+        use.parent.mkdir(parents=True)
+        use.touch()
+        show_all()

@@ -36,6 +36,7 @@ from rockpress.core.results.report import (
     ToolVersion,
 )
 from rockpress.core.results.sample_rows import (
+    AttackRow,
     ChangedSample,
     ChangedSamples,
     ClassRow,
@@ -141,10 +142,10 @@ def worse(
     corruption: str, level: float | None, retention: float | None, agreement: float | None
 ) -> RobustnessRow:
     low, high = (retention and retention + by for by in (-0.02, 0.02))
-    metric = retention and "top1"
-    return RobustnessRow(
-        corruption, level, metric or None, None, None, retention, low, high, agreement, 25.0, 500
-    )
+    metric, baseline = (None, None) if retention is None else ("top1", 0.9)
+    candidate = retention and 0.9 * retention
+    values = baseline, candidate, retention
+    return RobustnessRow(corruption, level, metric, *values, low, high, agreement, 25.0, 500)
 
 
 GRAPH = (
@@ -164,6 +165,13 @@ EXTRA: dict[str, Any] = {
         drifted("rknn", None, 0.91, 0.0, 19.8, math.inf),
     ),
     "robustness": (worse("none", None, 0.99, 0.995), worse("blur", 2.0, 0.97, 0.98)),
+    "attacks": (
+        AttackRow("none", None, None, None, "top1", 0.9, 0.89, 0.99, 0.95, 1.02, 100),
+        AttackRow("square", 4, "each", 50, "top1", 0.5, 0.4, 0.8, 0.7, 0.9, 100, 12, 2, 0.013, 85),
+        AttackRow(
+            "pgd", 4, "baseline", None, "top1", 0.0, 0.2, None, None, None, 100, 0, 18, 0.0, 85
+        ),
+    ),
     "details": MetricDetails(
         tuple(ClassRow(f"{i} shirt", 10, 0.9, 0.9 - i / 100) for i in range(24)),
         (ConfusionRow("3", "5", 0, 4),),
