@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-import onnx
 import pytest
 
-from graphs import Weights, model_of
+from gated_nets import converted, gated_net
 from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.core.graphs.graph import Graph
-from rockpress.pipeline.convert_file import convert_file
-from rockpress.pipeline.quantize_file import quantize_file
-from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.quantize.graph_parts.placement import left_in_float, place
 
-SHAPES: Weights = {"w": (8, 4, 3, 3), "b": (8,), "v": (4, 8, 1, 1), "u": (4, 8, 1, 1)}
-HEAD = "(float[1,4,9,9] x) => (float[1,4,9,9] y)"
-FIRST = "c = Conv <pads=[1,1,1,1]> (x, w, b)"
 GATES = {
     "silu": "g = Sigmoid (c) p = Mul (c, g)",
     "turned": "g = Sigmoid (c) p = Mul (g, c)",
@@ -33,7 +25,7 @@ OTHERS = {
 
 @pytest.mark.parametrize("gate", GATES.values(), ids=GATES)
 def test_a_gate_has_no_scale(gate: str) -> None:
-    graph = Graph(model_of(f"{HEAD} {{ {FIRST} {gate} y = Conv (p, v) }}", SHAPES))
+    graph = Graph(gated_net(f"{gate} y = Conv (p, v)"))
     placement = place(graph)
     assert placement.tensors == ("x", "c", "p", "y")
     assert left_in_float(graph, placement) == {}
@@ -41,14 +33,14 @@ def test_a_gate_has_no_scale(gate: str) -> None:
 
 @pytest.mark.parametrize("gate", OTHERS.values(), ids=OTHERS)
 def test_what_is_no_gate_has_one(gate: str) -> None:
-    graph = Graph(model_of(f"{HEAD} {{ {FIRST} {gate} y = Conv (p, v) }}", SHAPES))
+    graph = Graph(gated_net(f"{gate} y = Conv (p, v)"))
     assert "g" in place(graph).tensors
 
 
 def test_a_gate_of_what_others_read_has_one() -> None:
     """Without it the compiler crashes."""
-    nodes = f"{FIRST} {GATES['silu']} d = Conv (p, v) e = Conv (c, u) y = Add (d, e)"
-    assert "g" in place(Graph(model_of(f"{HEAD} {{ {nodes} }}", SHAPES))).tensors
+    nodes = f"{GATES['silu']} d = Conv (p, v) e = Conv (c, u) y = Add (d, e)"
+    assert "g" in place(Graph(gated_net(nodes))).tensors
 
 
 @pytest.mark.toolkit
@@ -58,15 +50,7 @@ def test_the_toolkit_joins_it_and_does_not_round_it(
     gate: str, operator: str, tmp_path: Path
 ) -> None:
     """At level 2, where the value before it is still rounded."""
-    text = f"{HEAD} {{ {FIRST} {GATES[gate]} y = Conv (p, v) }}"
-    onnx.save(model_of(text, SHAPES, prepared=False), tmp_path / "m.onnx")
-    samples = np.random.default_rng(1).normal(size=(8, 4, 9, 9)).astype(np.float32)
-    np.savez(tmp_path / "x.npz", x=samples)
-    calib = tmp_path / "x.npz"
-    recipe = make_recipe(tmp_path / "m.onnx", calib=calib, method="min-max", mixed="off")
-    quantize_file(recipe, tmp_path / "q.onnx")
-    again = make_recipe(tmp_path / "q.onnx", calib=calib, toolkit_level=2)
-    made = convert_file(again, tmp_path / "m.rknn")
+    made, _, _ = converted(f"{GATES[gate]} y = Conv (p, v)", 2, tmp_path)
     assert [layer.op for layer in made.layers if not layer.is_boundary] == [
         "Conv",
         operator,

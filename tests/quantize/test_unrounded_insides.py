@@ -6,35 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from onnx import ModelProto
 
-from graphs import Weights, model_of, random_feeds
+from gated_nets import converted, gated_net
+from graphs import random_feeds
 from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.model import load_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
 from rockpress.core.types import Array, Feeds
-from rockpress.pipeline.convert_file import convert_file
-from rockpress.pipeline.quantize_file import quantize_file
-from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.trials.held_out_samples import HeldOut
 from rockpress.quantize.trials.unrounded_insides import with_unrounded_insides
 
-SHAPES: Weights = {
-    "w": (8, 4, 3, 3),
-    "b": (8,),
-    "v": (4, 8, 1, 1),
-    "u": (4, 8, 1, 1),
-    "three": np.float32(3),
-    "zero": np.float32(0),
-    "six": np.float32(6),
-}
-HEAD = "(float[1,4,9,9] x) => (float[1,4,9,9] y)"
-FIRST = "c = Conv <pads=[1,1,1,1]> (x, w, b)"
 HARD_SWISH = "a = Add (c, three) k = Clip (a, zero, six) m = Mul (c, k) p = Div (m, six)"
 LAST = "y = Conv (p, v)"
 OTHERS = {
@@ -54,7 +40,7 @@ def _outputs(model: ModelProto, samples: Sequence[Feeds]) -> Array:
 
 
 def test_a_hard_swish_reads_what_the_layer_computes(tmp_path: Path) -> None:
-    model = model_of(f"{HEAD} {{ {FIRST} {HARD_SWISH} {LAST} }}", SHAPES)
+    model = gated_net(f"{HARD_SWISH} {LAST}")
     samples = random_feeds(model, 12, 1)
     quantized = _quantized(model, samples, tmp_path)
     joined = with_unrounded_insides(quantized)
@@ -69,7 +55,7 @@ def test_a_hard_swish_reads_what_the_layer_computes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("nodes", OTHERS.values(), ids=OTHERS)
 def test_all_else_is_rounded(nodes: str, tmp_path: Path) -> None:
-    model = model_of(f"{HEAD} {{ {FIRST} {nodes} }}", SHAPES)
+    model = gated_net(nodes)
     quantized = _quantized(model, random_feeds(model, 12, 1), tmp_path)
     assert with_unrounded_insides(quantized) is quantized
 
@@ -78,16 +64,8 @@ def test_all_else_is_rounded(nodes: str, tmp_path: Path) -> None:
 @pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
 def test_the_toolkit_does_not_round_it(tmp_path: Path) -> None:
     """At level 3: what it is from the QDQ model is what that rounding does."""
-    text = f"{HEAD} {{ {FIRST} {HARD_SWISH} {LAST} }}"
-    onnx.save(model_of(text, SHAPES, prepared=False), tmp_path / "m.onnx")
-    samples = np.random.default_rng(1).normal(size=(8, 4, 9, 9)).astype(np.float32)
-    np.savez(tmp_path / "x.npz", x=samples)
-    calib = tmp_path / "x.npz"
-    recipe = make_recipe(tmp_path / "m.onnx", calib=calib, method="min-max", mixed="off")
-    quantize_file(recipe, tmp_path / "q.onnx")
-    again = make_recipe(tmp_path / "q.onnx", calib=calib, toolkit_level=3)
-    made = convert_file(again, tmp_path / "m.rknn")
-    quantized = load_model(tmp_path / "q.onnx")
+    made, qdq, samples = converted(f"{HARD_SWISH} {LAST}", 3, tmp_path)
+    quantized = load_model(qdq)
     feeds: list[Feeds] = [{"x": sample[None]} for sample in samples[:4]]
     rounding = sqnr_db(
         [_outputs(quantized, feeds)], [_outputs(with_unrounded_insides(quantized), feeds)]
