@@ -43,38 +43,39 @@ def real_path(path: Path) -> Path:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, is_result: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` only if the block succeeds.
 
-    The folder is made when it is missing, and removed again when the block fails and leaves it
-    empty. Raises OutputError when the folder cannot be written or the disk is full.
+    A new file that ``is_result`` of the command is gone again when that fails. The folder is made
+    when it is missing, and removed again when the block fails and leaves it empty. Raises
+    OutputError when the folder cannot be written or the disk is full.
     """
     with _made(path.parent):
         _require_plain(path)
         temporary = _temporary_beside(path)
         try:
             yield temporary
-            _rename(temporary, path)
+            _rename(temporary, path, is_result=is_result)
         except OSError as error:
             raise _failure(f"write {path}", error) from error
         finally:
             temporary.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a whole file or nothing; raises OutputError."""
-    with replacing(path) as temporary:
+def write_bytes(path: Path, content: bytes, *, is_result: bool = True) -> None:
+    """Write a whole file or nothing, see replacing(); raises OutputError."""
+    with replacing(path, is_result=is_result) as temporary:
         temporary.write_bytes(content)
 
 
-def write_text(path: Path, content: str) -> None:
-    """Write a whole UTF-8 file or nothing; raises OutputError."""
+def write_text(path: Path, content: str, *, is_result: bool = True) -> None:
+    """Write a whole UTF-8 file or nothing, see replacing(); raises OutputError."""
     try:
         encoded = content.encode()
     except UnicodeEncodeError as error:
         text = f"cannot write {path}: a name that it would hold is not UTF-8"
         raise OutputError(text, "rename that file") from error
-    write_bytes(path, encoded)
+    write_bytes(path, encoded, is_result=is_result)
 
 
 @contextmanager
@@ -118,9 +119,9 @@ def _move_files(source: Path, folder: Path) -> None:
         _remove_if_empty(created)
 
 
-def _rename(temporary: Path, path: Path) -> None:
+def _rename(temporary: Path, path: Path, *, is_result: bool = True) -> None:
     """Give a whole file its name."""
-    if not path.exists():
+    if is_result and not path.exists():
         note_new(path)
     os.replace(temporary, path)
 

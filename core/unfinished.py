@@ -2,7 +2,8 @@
 
 They have names that nobody else has, and that are gone when they are finished: what is still
 there when the process is gone was left by it. New files that have their final name are on the list
-too, until the command has its result: one that fails then has made none.
+too, until the command has its result: one that fails then has made none. What is no result, as in a
+cache, is not.
 """
 
 from __future__ import annotations

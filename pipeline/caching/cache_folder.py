@@ -65,7 +65,7 @@ class CacheFolder:
         self.require_own()
         make_with_parents(self.path)
         if not (self.path / _TAG).exists():
-            write_text(self.path / _TAG, _TAG_TEXT)
+            write_text(self.path / _TAG, _TAG_TEXT, is_result=False)
 
     def require_own(self) -> None:
         """Raise OutputError when the folder is somebody else's."""

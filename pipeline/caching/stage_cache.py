@@ -118,14 +118,20 @@ class Cache:
     def unfinished(self, kind: str, inputs: Mapping[str, Any]) -> Iterator[Path]:
         """Yield a folder for what a stopped run left of a stage; it is gone when that is done.
 
+        So it is when the run was stopped before it left anything.
         It counts as an entry, so it is shown, shrunk and cleared with the others.
         """
         with scratch_folder() as work:
             folder = work / "unfinished"
             with suppress(OSError, OutputError):  # then it cannot be resumed
                 folder = self._begun(entry_name(kind, inputs))
-            yield folder
-            shutil.rmtree(folder, ignore_errors=True)
+            is_done = False
+            try:
+                yield folder
+                is_done = True
+            finally:
+                if is_done or all(path.name == SUMS for path in folder.glob("*")):
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def warnings(self) -> tuple[Diagnostic, ...]:
         """Return a warning when nothing can be kept in the folder, else none."""

@@ -61,7 +61,8 @@ class StageTimes:
         with suppress(OSError, OutputError):
             self._folder.make()
             if not self._file.is_symlink():
-                write_text(self._file, json.dumps({"schema": 1, "runs": entries}))
+                text = json.dumps({"schema": 1, "runs": entries})
+                write_text(self._file, text, is_result=False)
 
     def clear(self) -> None:
         """Forget all times."""

@@ -286,6 +286,20 @@ def test_new_files_of_a_failure_are_removed_and_replaced_ones_stay(
     assert (tmp_path / "old").read_text() == "after"
 
 
+def test_a_new_file_that_is_no_result_stays_when_the_command_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unfinished, "_list", None)
+    unfinished.share()
+    with replacing(tmp_path / "deep" / "kept", is_result=False) as temporary:
+        temporary.write_bytes(b"")
+    with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "half", is_result=False):
+        raise KeyboardInterrupt
+    write_text(tmp_path / "text", "", is_result=False)
+    unfinished.remove_unfinished()
+    assert tree(tmp_path) == ["deep", "deep/kept", "text"]
+
+
 def test_new_files_of_a_result_stay_whatever_its_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from commands import Run
+from rockpress.core import unfinished
 from rockpress.pipeline.caching.cache_folder import CacheFolder
 from rockpress.pipeline.caching.plain_files import sums_of
 from rockpress.pipeline.caching.stage_cache import Cache
+from rockpress.pipeline.caching.stage_times import RunTimes, StageTimes
 
 
 def file_maker(folder: Path) -> str:
@@ -74,6 +76,18 @@ def test_a_folder_of_somebody_else_is_not_written_to(home: Path, tmp_path: Path)
     (warning,) = cache.warnings()
     assert warning.code == "cache-folder"
     assert "it holds go, which is not the cache's" in warning.text
+
+
+def test_the_mark_stays_when_the_command_that_made_it_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what others wrote meanwhile would be somebody else's."""
+    monkeypatch.setattr(unfinished, "_list", None)
+    unfinished.share()
+    StageTimes(tmp_path / "cache").add(RunTimes("work", {"quantize": 1.0}))
+    unfinished.remove_unfinished()
+    assert tree(tmp_path / "cache") == ["CACHEDIR.TAG", "stage-times.json"]
+    assert CacheFolder(tmp_path / "cache").fault() == ""
 
 
 def test_a_tag_of_another_program_is_no_mark_of_ours(tmp_path: Path) -> None:

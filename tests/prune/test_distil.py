@@ -220,6 +220,9 @@ def test_files_of_a_stopped_stage_stay_until_it_is_done(tmp_path: Path) -> None:
     assert len(cache.entries()) == 1
     with cache.unfinished("distill", {"a": 2}) as other:
         assert other != place
+    with pytest.raises(KeyboardInterrupt), cache.unfinished("distill", {"a": 3}):
+        raise KeyboardInterrupt
+    assert [entry.folder for entry in cache.entries()] == [place]
     with Cache(tmp_path, fresh=True).unfinished("distill", {"a": 1}) as again:
         assert not (again / "checkpoint").exists()
     assert cache.entries() == []
