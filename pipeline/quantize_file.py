@@ -80,7 +80,7 @@ def quantize_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> 
     with staging(output.parent) as folder:
         staged = folder / output.name
         plan = staged.with_suffix(".plan.toml")
-        result = quantize_as(task, staged, plan, progress, toolkit)
+        result = quantize_as(task, staged, plan, progress, toolkit, recipe.cache)
         comparison = first_look(model, staged, calib, recipe.run.seed)
         errors = _tensor_errors(recipe, task, result, progress)
         size = model_bytes(staged)

@@ -64,6 +64,7 @@ def quantize(
     metric: TaskMetric | None = None,
     seed: int = 0,
     schedule: Schedule | None = None,
+    checkpoint: Path | None = None,
     progress: Progress = SILENT,
 ) -> QuantizeResult:
     """Quantize a prepared model to a number format, see schemes.
@@ -74,7 +75,8 @@ def quantize(
     of those that the ``metric``, if any, cannot tell from its best (see method_selection). With
     ``mixed`` some tensors stay in 16 bits, as its budget allows. Once that is decided, the held-out
     samples count as well. Without ``has_float16`` nothing is left in float. With a ``schedule`` the
-    result is trained, see training; what is held out judges that too.
+    result is trained, see training; what is held out judges that too, and where it was stopped it
+    goes on from the file ``checkpoint``, if any, which is the caller's to remove.
     Writes the model to ``output`` and the plan to ``plan_path``. Raises
     ModelError when the opset is below 13 or nothing in the model can be quantized, OptionError for
     a method that is not for the scheme, SamplesError when there are no samples, or none to try
@@ -104,7 +106,9 @@ def quantize(
         from .training.train import train
 
         layers = candidates.layers(plan)
-        trained = train(model, plan, quantized, layers, samples, unseen, schedule, metric, progress)
+        trained = train(
+            model, plan, quantized, layers, samples, unseen, schedule, metric, progress, checkpoint
+        )
         plan, quantized, training = trained.plan, trained.model, trained.figure
     with replacing(plan_path) as whole_plan:  # it appears only when the model did
         write_plan(plan, whole_plan)

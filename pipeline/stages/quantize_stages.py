@@ -50,7 +50,8 @@ class Quantize(Stage):
 
         def compute(folder: Path) -> QuantizeResult:
             toolkit = toolkit_settings(run.recipe.toolkit)
-            return quantize_as(task, folder / MODEL, folder / PLAN, progress, toolkit)
+            cache = run.recipe.cache
+            return quantize_as(task, folder / MODEL, folder / PLAN, progress, toolkit, cache)
 
         result = run.tasks.run("quantize", task, compute, {MODEL: output, PLAN: plan})
         run.quantized = replace(result, path=output, plan_path=plan)

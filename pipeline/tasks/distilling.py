@@ -19,17 +19,15 @@ from ...core.scratch import scratch_folder
 from ...core.training.schedule import Schedule
 from ...core.training.stored_samples import TrainingSamples
 from ...prune.distillation.distil import distil, require_distillable, require_recovering
-from ..caching.cache_folder import cache_folder
-from ..caching.content_keys import key_of
 from ..caching.stage_cache import Cache
 from ..options.prune_options import DistilOptions, PruneOptions
 from ..recipes.recipe import Recipe
+from .training_checkpoint import training_checkpoint
 
 _LEAST_HELD_OUT = 8
 _MOST_HELD_OUT = 64
 # with --max-drop half of the samples, as they are what its cuts are judged by
 _SHARE = 4
-_CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass(frozen=True)
@@ -100,8 +98,7 @@ def distil_pruned(
     options = task.options
     seconds = math.inf if options.recover_time is None else options.recover_time
     schedule = Schedule(options.recover_steps, seconds, task.seed)
-    cache = cache or Cache(cache_folder())
-    with scratch_folder() as folder, cache.unfinished("distill", key_of(task)) as checkpoints:
+    with scratch_folder() as folder, training_checkpoint("distill", task, cache) as checkpoint:
         teacher = folder / "original.onnx"
         save_model(task.model, teacher)
         return distil(
@@ -110,7 +107,7 @@ def distil_pruned(
             TrainingSamples(samples, held_out),
             output,
             schedule,
-            checkpoint=checkpoints / _CHECKPOINT,
+            checkpoint=checkpoint,
             progress=progress,
         )
 

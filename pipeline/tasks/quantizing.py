@@ -25,6 +25,7 @@ from ...quantize.mixing.mixed_budget import MixedPrecision, parse_mixed
 from ...quantize.quantize import QuantizeResult, quantize
 from ...quantize.rendering.plan import Plan
 from ...quantize.schemes import find_scheme
+from ..caching.stage_cache import Cache
 from ..options.check_options import MetricOptions
 from ..options.quantize_options import ExplainOptions, QuantizeOptions
 from ..recipes.recipe import Recipe
@@ -35,6 +36,7 @@ from .installed_toolkit import require_toolkit
 from .mixed_precision import mixed_precision
 from .npu_time import npu_time
 from .quantization_training import torch_version, training_schedule, training_warnings
+from .training_checkpoint import training_checkpoint
 
 _DEFAULT_TOOLKIT = ToolkitSettings()
 
@@ -56,6 +58,7 @@ def quantize_step(
     has_float16: bool = True,
     logits: tuple[str, ...] = (),
     schedule: Schedule | None = None,
+    checkpoint: Path | None = None,
 ) -> QuantizeResult:
     """Quantize a prepared model; see quantize.quantize.
 
@@ -83,6 +86,7 @@ def quantize_step(
         metric=judge,
         seed=seed,
         schedule=schedule,
+        checkpoint=checkpoint,
         progress=progress,
     )
     return replace(result, notices=(*warnings, *result.notices))
@@ -155,10 +159,12 @@ def quantize_as(
     plan: Path,
     progress: Progress,
     toolkit: ToolkitSettings = _DEFAULT_TOOLKIT,
+    cache: Cache | None = None,
 ) -> QuantizeResult:
     """Quantize a prepared model as it is asked for, for a target.
 
-    ``toolkit`` is how that is run which ``task.timed_by`` tells. Raises ToolkitError where a budget
+    ``toolkit`` is how that is run which ``task.timed_by`` tells. A training that is stopped goes on
+    where it was, from a file in the ``cache``. Raises ToolkitError where a budget
     in milliseconds is asked for and there is none.
     """
     options, target = task.options, task.target
@@ -167,7 +173,8 @@ def quantize_as(
         require_dtype(target, scheme.name)
     schedule = training_schedule(options, task.model, task.calib, task.seed)
     timing = nullcontext() if task.timed_by is None else npu_time(target, toolkit)
-    with timing as time:
+    training = nullcontext() if schedule is None else training_checkpoint("train", task, cache)
+    with timing as time, training as checkpoint:
         mixed = mixed_precision(options, target, time)
         if mixed and mixed.budget.kind == "latency" and time is None:
             require_toolkit(toolkit.python)
@@ -187,6 +194,7 @@ def quantize_as(
             has_float16=target.core.float16 is not None,
             logits=task.logits,
             schedule=schedule,
+            checkpoint=checkpoint,
         )
 
 

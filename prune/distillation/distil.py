@@ -21,12 +21,14 @@ from ...core.graphs.model import save_model
 from ...core.progress import SILENT, Progress
 from ...core.results.pruning_figures import Distillation
 from ...core.scratch import scratch_folder
+from ...core.training.checkpoint import checkpoint_in
 from ...core.training.pytorch import compiled_in, require_torch
 from ...core.training.schedule import Schedule
 from ...core.training.stored_samples import TrainingSamples, outputs_of, store_samples
 from ...core.training.torch_graph import require_trainable, with_weights
+from ...core.training.training_loop import TrainingLoop
 from ..search.divergence import divergence, likeness
-from .distil_training import Training
+from .distil_training import CLIP, RATE, PrunedTraining
 
 _LEAST_SQUARES = option("recover", "least-squares")
 
@@ -62,12 +64,14 @@ def distil(
     """
     original, small = onnx.load_model(str(teacher)), onnx.load_model(str(student))
     require_distillable(original)
+    schedule = schedule or Schedule()
     with scratch_folder() as folder, compiled_in(folder):
         rows = store_samples(samples.train, folder / "train")
         held_out = store_samples(samples.held_out, folder / "held-out")
-        training = Training(small, original, rows, held_out, schedule or Schedule())
-        training.run(checkpoint, progress)
-        trained = with_weights(small, training.best)
+        training = PrunedTraining(small, original, rows, held_out, schedule.seed)
+        loop = TrainingLoop(training, schedule, rate=RATE, clip=CLIP)
+        loop.run(progress, checkpoint_in(checkpoint, schedule, original, small))
+        trained = with_weights(small, training.weights())
         # judged as they will be run: not by torch
         models = original, small, trained
         reference, old, new = (outputs_of(model, held_out) for model in models)
@@ -84,8 +88,8 @@ def distil(
         divergence_after=after,
         likeness_before=likeness_before,
         likeness_after=likeness(reference, new)[1],
-        steps=training.step,
-        seconds=round(training.elapsed, 1),
+        steps=loop.step,
+        seconds=round(loop.elapsed, 1),
         samples=len(rows),
         held_out=len(held_out),
     )

@@ -1,4 +1,4 @@
-"""The training itself: rounding by straight-through, steps, rates and the best state so far.
+"""A quantized model in training: rounding by straight-through, its loss, and how it is judged.
 
 A weight is trained in units of its steps, W = s * clip(round(v)), and the gradient of the rounding
 is taken for 1 (the straight-through estimator); the scale s is trained too: S. Esser et al.,
@@ -10,7 +10,6 @@ at once, so that early weights make up for what later ones lose.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,13 +18,12 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from ...core.graphs.graph import Graph
-from ...core.progress import Progress
 from ...core.training.output_loss import compared_tensors, loss, value_loss
-from ...core.training.schedule import Schedule
 from ...core.training.stored_samples import StoredSamples, batch_size
 from ...core.training.torch_graph import TorchGraph
 from ...core.training.torch_layers import Tensor
 from ...core.training.torch_operators import rounded
+from ...core.training.training_loop import Validation
 from ...core.types import Array, Feeds, Float32
 from ..trials.held_out_samples import HeldOut, logits_of
 from .block_ends import block_ends
@@ -38,15 +36,13 @@ _SMALL = 1e-3  # the size of a tensor of zeros
 _EDGE = 0.4  # steps from its own, at most, that a weight begins
 _BEGIN = 0.5  # of the way from there to the unrounded weight: what GPTQ chose is to last
 _BLOCKS = 1.0  # weight of the ends of blocks beside the outputs
-_VALIDATE_EVERY = 25  # steps between two looks at the held-out samples
-_WORSE = 5  # times the best: then back to it, with half the rate
 
 
 class QuantizedTraining:
-    """A quantized student that is trained to its teacher's outputs; ``best`` is its best form.
+    """A quantized student that a TrainingLoop trains to its teacher's outputs.
 
-    That is the one of the highest SQNR on the samples ``held_out``, as a trial there measures it;
-    ``unseen`` are these samples as they are stored.
+    Its best state is the one of the highest SQNR on the samples ``held_out``, as a trial there
+    measures it; ``unseen`` are these samples as they are stored.
     """
 
     def __init__(
@@ -56,12 +52,12 @@ class QuantizedTraining:
         rows: StoredSamples,
         unseen: StoredSamples,
         held_out: HeldOut,
-        schedule: Schedule,
+        seed: int,
     ) -> None:
         import torch
 
         self._torch: Any = torch
-        self._schedule, self._rows = schedule, rows
+        self._seed, self._rows = seed, rows
         self._unseen, self._held_out = unseen, held_out
         self._model = student
         self._teacher = TorchGraph(teacher, [])
@@ -80,36 +76,27 @@ class QuantizedTraining:
         self._judged = [*Graph(student.model).output_names, *(each.tensor for each in self._logits)]
         batches = unseen.batches(self._size)
         self._references = [self._outputs_of_teacher(feeds) for feeds in batches]
-        self._optimizer = self._new_optimizer()
-        self.step, self.elapsed, self._scale = 0, 0.0, 1.0
-        self.loss, self._highest = self._validate()
-        self.start = self.loss
-        self._best = self._state()
 
-    @property
-    def best(self) -> ModelProto:
-        """Return the quantized model as it was when it was best on the held-out samples."""
-        self._load(self._best)
+    def rendered(self) -> ModelProto:
+        """Return the quantized model with the parameters as they are now."""
         steps = {name: weight.steps() for name, weight in self._weights.items()}
         scales = {name: weight.scales() for name, weight in self._weights.items()}
         plain = {name: value.detach().numpy() for name, value in self._plain.items()}
         return self._model.rendered(steps, scales, plain)
 
-    def run(self, progress: Progress) -> None:
-        """Train until the schedule is over."""
-        begun = time.monotonic()
-        while (done := self._schedule.done(self.step, self.elapsed)) < 1:
-            total = round(self.step / done) if done else self._schedule.steps
-            progress.step("train", self.step, total)
-            self._train_step()
-            self.elapsed = time.monotonic() - begun
-            if self.step % _VALIDATE_EVERY == 0:
-                self._keep_best()
-        self._keep_best()
-        progress.step("train", self.step, self.step)
+    def parameters(self) -> list[tuple[Tensor, float]]:
+        """Return the weights in steps, the logarithms of their scales' growth, all else."""
+        sized: list[tuple[Tensor, float]] = []
+        for weight in self._weights.values():
+            sized += [(weight.exact, _STEP_RATE), (weight.growth, _SCALE_RATE)]
+        for value in self._plain.values():
+            size = float(value.detach().square().mean().sqrt()) + _SMALL
+            sized.append((value, _PLAIN_RATE * size))
+        return sized
 
-    def _train_step(self) -> None:
-        rng = np.random.default_rng([self._schedule.seed, self.step])
+    def step_loss(self, step: int) -> Tensor:
+        """Return the distance of the outputs from the teacher's, and of the ends of blocks."""
+        rng = np.random.default_rng([self._seed, step])
         chosen = rng.choice(len(self._rows), self._size, replace=False)
         feeds = self._tensors(self._rows.take(chosen))
         names = [*self._names, *self._ends]
@@ -121,13 +108,10 @@ class QuantizedTraining:
         if self._ends:
             pairs = zip(targets[count:], values[count:], strict=True)
             error = error + _BLOCKS * sum(value_loss(a, b) for a, b in pairs) / len(self._ends)
-        self._optimizer.zero_grad()
-        error.backward()
-        rate = self._scale * self._schedule.rate(self.step, self.elapsed)
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate * group["size"]
-        self._optimizer.step()
-        self.step += 1
+        return error
+
+    def constrain(self) -> None:
+        """Change nothing: what a weight must not leave is in how it is rounded."""
 
     def _loss(self, targets: list[Tensor], values: list[Tensor]) -> Tensor:
         return loss(self._compared, targets, values, centred=False)
@@ -144,11 +128,11 @@ class QuantizedTraining:
             targets: list[Tensor] = self._teacher(self._tensors(feeds), self._names)
         return targets
 
-    def _validate(self) -> tuple[float, float]:
-        """Return the loss of the outputs on the held-out samples, and the mean SQNR in dB."""
+    def validate(self) -> Validation:
+        """Return the loss of the outputs on the held-out samples; the score is the SQNR in dB."""
         losses: list[float] = []
         db = self._held_out.mean_db(self._held_out_tensors(losses), self._logits)
-        return sum(losses) / len(self._unseen), db
+        return Validation(sum(losses) / len(self._unseen), db)
 
     def _held_out_tensors(self, losses: list[float]) -> Iterator[Feeds]:
         """Yield what each held-out sample is judged by; append the loss of each batch, summed."""
@@ -161,37 +145,6 @@ class QuantizedTraining:
                 losses.append(len(values[0]) * float(self._loss(targets, values[:count])))
             for sample in zip(*(value.numpy() for value in values[count:]), strict=True):
                 yield dict(zip(self._judged, sample, strict=True))
-
-    def _keep_best(self) -> None:
-        """Keep the weights if they are the best on held-out samples; go back if far worse."""
-        error, db = self._validate()
-        if db > self._highest:
-            self.loss, self._highest, self._best = error, db, self._state()
-        elif not error <= _WORSE * max(self.loss, 1e-6):  # or it is not a number any more
-            self._load(self._best)
-            self._scale /= 2
-            self._optimizer = self._new_optimizer()
-
-    def _new_optimizer(self) -> Any:
-        groups = []
-        for weight in self._weights.values():
-            groups.append({"params": [weight.exact], "size": _STEP_RATE})
-            groups.append({"params": [weight.growth], "size": _SCALE_RATE})
-        for value in self._plain.values():
-            size = float(value.detach().square().mean().sqrt()) + _SMALL
-            groups.append({"params": [value], "size": _PLAIN_RATE * size})
-        return self._torch.optim.Adam(groups)
-
-    def _parameters(self) -> list[Tensor]:
-        return [tensor for group in self._optimizer.param_groups for tensor in group["params"]]
-
-    def _state(self) -> list[Tensor]:
-        return [parameter.detach().clone() for parameter in self._parameters()]
-
-    def _load(self, state: list[Tensor]) -> None:
-        with self._torch.no_grad():
-            for parameter, value in zip(self._parameters(), state, strict=True):
-                parameter.copy_(value)
 
 
 class _GridWeight:

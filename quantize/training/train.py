@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from onnx import ModelProto
 
 from ...core.progress import SILENT, Progress
 from ...core.results.model_figures import TrainingFigure
 from ...core.scratch import scratch_folder
+from ...core.training.checkpoint import checkpoint_in
 from ...core.training.pytorch import compiled_in
 from ...core.training.schedule import Schedule
 from ...core.training.stored_samples import store_samples
+from ...core.training.training_loop import TrainingLoop
 from ...core.types import SampleSet
 from ..graph_parts.weighted_layers import WeightedLayer
 from ..integer.equalize import as_planned
@@ -45,20 +48,24 @@ def train(
     schedule: Schedule,
     metric: TaskMetric | None = None,
     progress: Progress = SILENT,
+    checkpoint: Path | None = None,
 ) -> TrainedModel:
     """Train what was ``quantized`` of a float ``model``, whose weights are those of the ``layers``.
 
     It is trained on the ``samples`` and judged on those held out, as methods are: the trained model
-    is taken where it is better by more than chance. Raises ModelError, SamplesError, OutputError.
+    is taken where it is better by more than chance. A run that is stopped goes on from the file
+    ``checkpoint``, if the same model was quantized to the same. Raises ModelError, SamplesError,
+    OutputError.
     """
     teacher = as_planned(model, plan)
     student = QuantizedStudent(teacher, quantized, layers, find_scheme(plan.scheme).weight_bits)
     with scratch_folder() as folder, compiled_in(folder):
         rows = store_samples(samples, folder / "train")
         unseen = store_samples(held_out, folder / "held-out")
-        training = QuantizedTraining(student, teacher, rows, unseen, held_out, schedule)
-        training.run(progress)
-        trained = training.best
+        training = QuantizedTraining(student, teacher, rows, unseen, held_out, schedule.seed)
+        loop = TrainingLoop(training, schedule)
+        loop.run(progress, checkpoint_in(checkpoint, schedule, teacher, quantized))
+        trained = training.rendered()
     trials = {
         name: held_out.trial(form, metric)
         for name, form in ((_UNTRAINED, quantized), (_TRAINED, trained))
@@ -68,10 +75,10 @@ def train(
         kept=is_better,
         sqnr_before=trials[_UNTRAINED].sqnr_db,
         sqnr_after=trials[_TRAINED].sqnr_db,
-        loss_before=training.start,
-        loss_after=training.loss,
-        steps=training.step,
-        seconds=round(training.elapsed, 1),
+        loss_before=loop.start.loss,
+        loss_after=loop.best.loss,
+        steps=loop.step,
+        seconds=round(loop.elapsed, 1),
         samples=len(rows),
         held_out=len(held_out),
     )

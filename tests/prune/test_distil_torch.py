@@ -19,19 +19,20 @@ from rockpress.core.errors import ModelError
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.sparsity import sparse_axis
 from rockpress.core.passes.prepare import fixed_input_shapes, prepare_model
-from rockpress.core.progress import Progress
 from rockpress.core.results.pruning_figures import Distillation
 from rockpress.core.session import Session
+from rockpress.core.training import training_loop
 from rockpress.core.training.schedule import Schedule
 from rockpress.core.training.stored_samples import TrainingSamples, store_samples
 from rockpress.core.training.torch_graph import TorchGraph, trainable, with_weights
 from rockpress.core.training.torch_operators import OPERATORS
+from rockpress.core.training.training_loop import TrainingLoop
 from rockpress.pipeline.caching.cache_folder import cache_folder
 from rockpress.pipeline.caching.stage_cache import Cache
-from rockpress.prune.distillation import distil_training
 from rockpress.prune.distillation.distil import distil
-from rockpress.prune.distillation.distil_training import Training
+from rockpress.prune.distillation.distil_training import PrunedTraining
 from rockpress.report.text.pruning_text import distillation_text
+from training_steps import Steps, Stopped
 
 pytestmark = pytest.mark.torch
 
@@ -291,20 +292,6 @@ def run(pair: tuple[Path, Path], output: Path, **options: Any) -> Any:
     return distil(*pair, TrainingSamples(samples(64, 1), samples(32, 2)), output, plan, **options)
 
 
-class Steps(Progress):
-    """Keeps the steps of training; stops it at one of them."""
-
-    def __init__(self, stop: int | None = None) -> None:
-        self.steps: list[tuple[int, int | None]] = []
-        self._stop = stop
-
-    def step(self, activity: str, done: int, total: int | None = None) -> None:
-        assert activity == "train"
-        self.steps.append((done, total))
-        if done == self._stop:
-            raise Stopped
-
-
 def test_training_helps_and_changes_weights_only(pair: tuple[Path, Path], tmp_path: Path) -> None:
     progress = Steps()
     found = run(pair, tmp_path / "o.onnx", progress=progress)
@@ -343,10 +330,6 @@ def test_the_seed_decides(pair: tuple[Path, Path], tmp_path: Path) -> None:
         run(pair, tmp_path / name, plan={"seed": seed, "steps": 30})
     a, b, c = ((tmp_path / name).read_bytes() for name in "abc")
     assert a == b != c
-
-
-class Stopped(Exception):
-    pass
 
 
 def test_a_stopped_run_goes_on_where_it_was(pair: tuple[Path, Path], tmp_path: Path) -> None:
@@ -389,12 +372,14 @@ def test_zeros_of_a_sparse_matrix_stay(pair: tuple[Path, Path], tmp_path: Path) 
 def test_training_that_goes_wrong_turns_back(pair: tuple[Path, Path], tmp_path: Path) -> None:
     student, teacher = (onnx.load(str(one)) for one in pair)
     rows = store_samples(samples(32, 1), tmp_path / "rows")
-    training = Training(student, teacher, rows, rows, Schedule(steps=10, seconds=1e6))
-    start = training.best["w1"].copy()
-    training._load({"w1": np.full_like(start, np.nan)})
-    training._keep_best()
-    assert np.array_equal(training._weights()["w1"], start)
-    assert training.lowest == training.start
+    training = PrunedTraining(student, teacher, rows, rows, seed=0)
+    loop = TrainingLoop(training, Schedule(steps=10, seconds=1e6))
+    start = training.weights()["w1"]
+    for parameter, _ in training.parameters():
+        parameter.detach().fill_(np.nan)
+    loop._keep_best()
+    assert np.array_equal(training.weights()["w1"], start)
+    assert loop.best == loop.start
 
 
 def test_outputs_that_are_no_classes(tmp_path: Path) -> None:
@@ -477,18 +462,18 @@ def test_an_interrupted_prune_goes_on(
 ) -> None:
     output = tmp_path / "out" / "o.onnx"
     more = ["-o", output, "--budget", "macs=-50%", "--recover", "distill"]
-    monkeypatch.setattr(distil_training, "_VALIDATE_EVERY", 2)
+    monkeypatch.setattr(training_loop, "_VALIDATE_EVERY", 2)
     monkeypatch.setattr(Schedule, "done", lambda self, step, _: step / 6)
     seen = []
-    judge = Training._keep_best
+    judge = TrainingLoop._keep_best
 
-    def stop(self: Training) -> None:
+    def stop(self: TrainingLoop) -> None:
         judge(self)
         seen.append(self.step)
         if seen == [2, 4]:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Training, "_keep_best", stop)
+    monkeypatch.setattr(TrainingLoop, "_keep_best", stop)
     code, _, _ = rockpress("prune", *demo_options, *more)
     assert code == 130
     assert not output.exists()

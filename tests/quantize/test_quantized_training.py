@@ -11,7 +11,7 @@ import pytest
 from onnx import ModelProto
 
 from commands import Run
-from graphs import Weights, model_of, random_feeds
+from graphs import random_feeds
 from rockpress.calibration_data.bundled import CALIBRATION, MODEL, sample_path
 from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import Samples
@@ -30,20 +30,8 @@ from rockpress.quantize.training.block_ends import block_ends
 from rockpress.quantize.training.quantized_student import QuantizedStudent
 from rockpress.report.html.models_part import quantization_card
 from rockpress.report.text.table import quantization_text
+from trained_nets import residual_net
 
-NET = """(float[1,3,8,8] x) => (float[1,5] y) {
-    a = Conv <pads = [1,1,1,1]> (x, w1, b1)
-    b = Relu (a)
-    c = Conv <group = 8, pads = [1,1,1,1]> (b, w2, b2)
-    d = Add (b, c)
-    e = Conv (d, w3, b3)
-    f = GlobalAveragePool (e)
-    g = Flatten (f)
-    y = Gemm (g, w4, b4) }"""
-WEIGHTS: Weights = {
-    **{"w1": (8, 3, 3, 3), "b1": (8,), "w2": (8, 1, 3, 3), "b2": (8,)},
-    **{"w3": (6, 8, 1, 1), "b3": (6,), "w4": (6, 5), "b4": (5,)},
-}
 FIGURE = TrainingFigure(True, 8.04, 13.2, 0.31, 0.082, 500, 600.0, 1000, 96)
 
 
@@ -51,7 +39,7 @@ def quantized(
     scheme: str, folder: Path, *, symmetric: bool = False
 ) -> tuple[ModelProto, ModelProto]:
     """Return a small network and what a scheme makes of it."""
-    model = model_of(NET, WEIGHTS)
+    model = residual_net()
     samples = random_feeds(model, 8)
     paths = folder / "q.onnx", folder / "q.toml"
     quantize(model, *paths, samples, scheme=scheme, method="gptq", symmetric=symmetric)
@@ -136,7 +124,7 @@ def test_trained_integers_are_written_with_biases_in_their_units(tmp_path: Path)
 
 
 def test_blocks_end_where_all_after_depends_on_one_tensor() -> None:
-    assert block_ends(Graph(model_of(NET, WEIGHTS))) == ["a", "b", "d", "e", "f", "g"]
+    assert block_ends(Graph(residual_net())) == ["a", "b", "d", "e", "f", "g"]
 
 
 def test_schemes_that_are_not_trained(monkeypatch: pytest.MonkeyPatch) -> None:

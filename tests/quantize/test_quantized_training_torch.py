@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,7 +14,7 @@ import pytest
 from onnx import ModelProto
 
 from commands import Run
-from graphs import Samples, Weights, model_of, random_feeds
+from graphs import Samples, random_feeds
 from rockpress.calibration_data.bundled import CALIBRATION, DEMO_PREPROCESS, MODEL, sample_path
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.session import Session
@@ -22,34 +24,22 @@ from rockpress.core.training.torch_graph import TorchGraph
 from rockpress.core.types import Array
 from rockpress.quantize.quantize import QuantizeResult, quantize
 from rockpress.quantize.rendering.plan import read_plan
+from trained_nets import residual_net
+from training_steps import Steps, Stopped
 
 pytestmark = pytest.mark.torch
 
-NET = """(float[1,3,8,8] x) => (float[1,5] y) {
-    a = Conv <pads = [1,1,1,1]> (x, w1, b1)
-    b = Relu (a)
-    c = Conv <group = 8, pads = [1,1,1,1]> (b, w2, b2)
-    d = Add (b, c)
-    e = Conv (d, w3, b3)
-    f = GlobalAveragePool (e)
-    g = Flatten (f)
-    y = Gemm (g, w4, b4) }"""
-WEIGHTS: Weights = {
-    **{"w1": (8, 3, 3, 3), "b1": (8,), "w2": (8, 1, 3, 3), "b2": (8,)},
-    **{"w3": (6, 8, 1, 1), "b3": (6,), "w4": (6, 5), "b4": (5,)},
-}
-FLOAT = model_of(NET, WEIGHTS)
+FLOAT = residual_net()
 LEARNT, UNSEEN, OTHERS = (
     random_feeds(FLOAT, count, seed) for count, seed in ((64, 1), (24, 2), (64, 3))
 )
 
 
-def quantized(folder: Path, scheme: str, steps: int, held_out: Samples = UNSEEN) -> QuantizeResult:
+def quantized(folder: Path, scheme: str, steps: int, **how: Any) -> QuantizeResult:
+    how = {"scheme": scheme, "method": "min-max", **how}
     schedule = Schedule(steps, math.inf) if steps else None
     paths = folder / f"{steps}.onnx", folder / f"{steps}.plan.toml"
-    return quantize(
-        FLOAT, *paths, LEARNT, held_out, scheme=scheme, method="min-max", schedule=schedule
-    )
+    return quantize(FLOAT, *paths, LEARNT, UNSEEN, schedule=schedule, **how)
 
 
 def outputs(model: ModelProto | Path, feeds: Samples) -> list[Array]:
@@ -132,6 +122,39 @@ def test_the_seed_decides_the_result(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         files.append(quantized(tmp_path / name, "w4a16", 10).path.read_bytes())
     assert files[0] == files[1]
+
+
+@pytest.mark.parametrize(("scheme", "steps"), [("w4a16", 60), ("w8a8", 120)])
+def test_a_stopped_training_goes_on_to_the_same_result(
+    scheme: str, steps: int, tmp_path: Path
+) -> None:
+    (tmp_path / "stopped").mkdir()
+    checkpoint = tmp_path / "checkpoint.pt"
+    whole = quantized(tmp_path, scheme, steps)
+    assert whole.training is not None
+    assert whole.training.kept
+    stop, more = Steps(stop=steps - 20), Steps()
+    with pytest.raises(Stopped):
+        quantized(tmp_path / "stopped", scheme, steps, progress=stop, checkpoint=checkpoint)
+    assert list((tmp_path / "stopped").iterdir()) == []
+    again = quantized(tmp_path / "stopped", scheme, steps, progress=more, checkpoint=checkpoint)
+    assert more.steps[0][0] == (steps - 20) // 25 * 25  # the last look before the stop
+    assert again.path.read_bytes() == whole.path.read_bytes()
+    assert again.plan_path.read_bytes() == whole.plan_path.read_bytes()
+    assert again.training is not None
+    assert replace(again.training, seconds=0.0) == replace(whole.training, seconds=0.0)
+
+
+def test_a_model_that_was_quantized_otherwise_begins_anew(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    checkpoint = tmp_path / "checkpoint.pt"
+    with pytest.raises(Stopped):
+        quantized(tmp_path, "w8a8", 40, progress=Steps(stop=30), checkpoint=checkpoint)
+    how = {"method": "gptq", "progress": (progress := Steps()), "checkpoint": checkpoint}
+    result = quantized(tmp_path, "w8a8", 40, **how)
+    assert progress.steps[0][0] == 0
+    other = quantized(tmp_path / "other", "w8a8", 40, method="gptq")
+    assert result.path.read_bytes() == other.path.read_bytes()
 
 
 def test_quantize_trains(rockpress: Run, tmp_path: Path) -> None:
