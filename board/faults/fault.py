@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ...core.errors import BoardError
 
 _SHOWN = 160  # characters of a line of somebody else's
+_AT_ITS_BEGIN = 60  # of these; the rest are its end, where the reason follows a path
 _STAMP = re.compile(r"[A-Z] RKNN\s*: (\[[\d:.]+\] )?")  # before what the runtime prints
 
 
@@ -63,4 +64,7 @@ def _filled(words: str, fields: dict[str, str]) -> str:
 
 
 def _short(line: str) -> str:
-    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 3]}..."
+    """Return the line, cut in its middle where it is long."""
+    if len(line) <= _SHOWN:
+        return line
+    return f"{line[:_AT_ITS_BEGIN]}...{line[_AT_ITS_BEGIN + 3 - _SHOWN :]}"

@@ -5,6 +5,7 @@ The lines are as people quote them in reports; what ssh and adb say is in the te
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,12 @@ def test_words_of_a_board_are_no_format_and_not_endless() -> None:
     error = fault.error("b", "{board} {line} {0}" + 999 * "x ")
     assert str(error).startswith("b: {board} {line} {0}x")
     assert len(str(error)) < 200
+
+
+def test_the_reason_after_a_long_path_is_shown() -> None:
+    error = Fault("a", "it fails: {line}", "do").error("b", f"{99 * '/folder'}/file: no space")
+    assert re.fullmatch(r"it fails: (/folder)+.*\.\.\..*/file: no space", str(error))
+    assert len(str(error)) == len("it fails: ") + 160
 
 
 def faults() -> dict[str, Fault]:
