@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import multiprocessing.util
 import os
 import re
 import resource
@@ -14,6 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -71,10 +73,21 @@ def tried(trial: Trial, work: Path) -> tuple[int | None, list[str]]:
     """
     for name in ("cwd", "scratch", "out", "cache"):
         (work / name).mkdir()
+    _give_sockets_a_short_path()
     process = _SERVER.Process(target=_command, args=(trial, work))
     process.start()
     code = _ended(process, trial)
     return code, [*_said_wrong(code, trial, work), *_left(code, work)]
+
+
+@cache
+def _give_sockets_a_short_path() -> None:
+    """Let those of the server be in /tmp: the system takes 107 bytes, and TMPDIR may be longer."""
+    before, tempfile.tempdir = tempfile.tempdir, "/tmp"
+    try:
+        multiprocessing.util.get_temp_dir()  # made once, and removed when this process ends
+    finally:
+        tempfile.tempdir = before
 
 
 def _command(trial: Trial, work: Path) -> None:
