@@ -263,8 +263,9 @@ def test_what_a_metric_starts_ends_with_the_command(place: Path) -> None:
     words = [*COMMAND, *check_with("odd_metrics:starts")]
     done = subprocess.run(words, cwd=place, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
-    processes = psutil.process_iter(["cmdline"])
-    assert not any("321.5" in (process.info["cmdline"] or ()) for process in processes)
+    processes = psutil.process_iter(["cmdline", "cwd"])  # of all tests on this machine
+    here = (process.info for process in processes if process.info["cwd"] == str(place))
+    assert not any("321.5" in (process["cmdline"] or ()) for process in here)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
