@@ -336,7 +336,7 @@ def test_it_ends_when_nobody_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_what_a_shell_prints_first_is_passed_over(board: StandInBoard, tmp_path: Path) -> None:
     python = tmp_path / "python"
-    python.write_text(f'#!/bin/sh\necho "Welcome to the board"\nexec {sys.executable} "$@"\n')
+    python.write_text(f'#!/bin/sh\necho "Welcome to the board"\nexec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
     with LocalLink(str(python)) as link:
         assert BoardSession(link).facts().chip == "rk3588"

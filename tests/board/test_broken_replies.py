@@ -50,10 +50,10 @@ def link_to(folder: Path, text: str, end: str = "") -> LocalLink:
     """Return a link to a board on which another program says this instead of ours."""
     (folder / "says").write_text(text + "\n" if text else "")
     program = folder / "other"
-    program.write_text(
-        f"#!{sys.executable}\nimport sys, time\n"
-        f"sys.stdout.write(open({str(folder / 'says')!r}).read())\nsys.stdout.flush()\n{end}\n"
-    )
+    says = f"sys.stdout.write(open({str(folder / 'says')!r}).read())\nsys.stdout.flush()"
+    (folder / "other.py").write_text(f"import sys, time\n{says}\n{end}\n")
+    # no first line with the interpreter's path, which may be long or have a blank in it
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{folder}/other.py" "$@"\n')
     program.chmod(0o755)
     return LocalLink(str(program))
 

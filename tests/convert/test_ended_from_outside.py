@@ -30,10 +30,10 @@ def python_that_ends(folder: Path, number: signal.Signals, *, times: int) -> Pat
     """A Python with the toolkit, whose first toolkit processes end by a signal."""
     path, ended = folder / "python", folder / "ended"
     path.write_text(
-        "#!/bin/sh\n"
-        f'case "$1" in *child.py) if [ "$(cat {ended} 2>/dev/null | wc -l)" -lt {times} ]; then\n'
-        f"echo >> {ended}; kill -{number.name[3:]} $$; fi;; esac\n"
-        f'exec {sys.executable} "$@"\n'
+        f'#!/bin/sh\nended="{ended}"\n'
+        f'case "$1" in *child.py) if [ "$(cat "$ended" 2>/dev/null | wc -l)" -lt {times} ]; then\n'
+        f'echo >> "$ended"; kill -{number.name[3:]} $$; fi;; esac\n'
+        f'exec "{sys.executable}" "$@"\n'
     )
     path.chmod(0o755)
     return path

@@ -47,7 +47,7 @@ if [ "$1" != -c ]; then
     until [ -s job.json ]; do sleep 0.02; done
     if {condition}; then {end}; fi
 fi
-exec {python} "$@"
+exec "{python}" "$@"
 """
 
 
