@@ -15,6 +15,7 @@ from typing import Any
 import onnx
 import pytest
 from hypothesis import settings
+from hypothesis.internal.conjecture import providers
 
 import graphs
 from commands import Ended, Run, in_a_process
@@ -36,9 +37,11 @@ for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         is_ctrl_c = number == signal.SIGINT
         signal.signal(number, signal.default_int_handler if is_ctrl_c else lambda *_: None)
 
-# The same examples in every run, however slow the machine is.
+# The same examples in every run, however slow the machine is; and whatever was imported before,
+# which differs with the tests that had their turn: Hypothesis takes numbers and texts out of that.
 settings.register_profile("rockpress", deadline=None, derandomize=True)
 settings.load_profile("rockpress")
+setattr(providers, "_get_local_constants", lambda: providers._local_constants)  # noqa: B010
 
 
 def pytest_configure(config: pytest.Config) -> None:
