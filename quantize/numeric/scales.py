@@ -32,11 +32,11 @@ def activation_scale(low: float, high: float) -> tuple[float, int]:
     """
     low, high = min(low, 0.0), max(high, 0.0)
     scale = _single((high - low) / (INT8_HIGH - INT8_LOW))
-    exact = INT8_LOW - low / scale
-    zero_point = round(exact)
+    zero_point = round(INT8_LOW - low / scale)
     if zero_point == 0:
         scale = _single((high - low) / (INT8_HIGH - INT8_LOW - 1))
-        zero_point = 1 if exact > 0 else -1
+        # what lies beyond the range is half a step at most, on whichever side it is
+        zero_point = 1 if -low / scale > (INT8_HIGH - INT8_LOW) / 2 else -1
     return scale, int(np.clip(zero_point, INT8_LOW, INT8_HIGH))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -54,6 +54,8 @@ def test_values_in_the_range_are_off_by_half_a_step_at_most(values: list[float])
     assert error <= scale / 2 * (1 + 1e-4)
 
 
+@example(low=-128.0005, unit=1.0)
+@example(low=-128.00197, unit=1.0)
 @given(st.floats(-128.6, -127.4), st.floats(1e-3, 1e3))
 def test_nearly_symmetric_ranges(low: float, unit: float) -> None:
     ends = np.array([low, 0, low + 255], dtype=np.float32) * np.float32(unit)
