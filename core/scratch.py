@@ -2,7 +2,8 @@
 
 Each holds a mark that says who made it: its own name, which has a random part, its number in the
 file system, the process and when that was started. A folder is swept only if its mark says all
-this of it, and that process is no more; a name and a lock file alone may be anybody's.
+this of it, and that process is no more; a name and a lock file alone may be anybody's. Until it has
+its mark a link beside it says who makes it: a link is there with all that it says, or not at all.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from .unfinished import note, unique_name
 MAKE_SPACE = "make space there, or set TMPDIR to a folder that has some"
 _PREFIX = "rockpress-"
 _LOCK = ".lock"
+_SIGN = "_making"
 _MARK_BYTES = 200
 OLD_SECONDS = 3600  # of what bears no mark: somebody may just be making it
 
@@ -39,21 +41,16 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
     try:
         parent = parent or _temporary_folder()
         _sweep(parent)
-        folder, lock = parent / f"{_PREFIX}{unique_name()}", None
-        note(folder)  # before it is there: a signal may come as soon as it is
-        os.mkdir(folder, 0o700)
+        folder = parent / f"{_PREFIX}{unique_name()}"
+        with _announced(folder):
+            lock = _made(folder)
     except OSError as error:
         raise _cannot_make(error) from error
     try:
-        try:
-            lock = _locked(folder)
-        except OSError as error:
-            raise _cannot_make(error) from error
         yield folder
     finally:
         _remove(folder)
-        if lock is not None:
-            os.close(lock)
+        os.close(lock)
 
 
 def _temporary_folder() -> Path:
@@ -72,6 +69,30 @@ def _cannot_make(error: OSError) -> OutputError:
 def is_lock(path: Path) -> bool:
     """Return whether the file is what marks a scratch folder as in use."""
     return path.name == _LOCK
+
+
+@contextmanager
+def _announced(folder: Path) -> Iterator[None]:
+    """Let a link say who makes the folder: who is killed meanwhile leaves it without a mark."""
+    sign = folder.with_name(f"{folder.name}{_SIGN}")
+    note(sign)
+    with suppress(OSError):  # a file system without links; a full one is told by what follows
+        sign.symlink_to(f"{os.getpid()} {_start_of(os.getpid())} {_namespace()}")
+    try:
+        yield
+    finally:
+        sign.unlink(missing_ok=True)
+
+
+def _made(folder: Path) -> int:
+    """Make the folder with its mark; return its lock."""
+    note(folder)  # before it is there: a signal may come as soon as it is
+    os.mkdir(folder, 0o700)
+    try:
+        return _locked(folder)
+    except OSError:
+        _remove(folder)
+        raise
 
 
 def _locked(folder: Path) -> int:
@@ -98,7 +119,19 @@ def _start_of(process: int) -> str:
     return ""
 
 
+def _namespace() -> str:
+    """Return in which numbers of processes a number means one: a container has its own."""
+    with suppress(OSError):
+        return os.readlink("/proc/self/ns/pid")
+    return ""
+
+
 def _sweep(parent: Path) -> None:
+    for sign in parent.glob(_PREFIX + 16 * "[0-9a-f]" + _SIGN):
+        with suppress(OSError):
+            if _is_over(sign):
+                _remove_unmarked(sign.with_name(sign.name.removesuffix(_SIGN)))
+                sign.unlink()
     for folder in parent.glob(_PREFIX + 16 * "[0-9a-f]"):
         with suppress(OSError):  # left before it had a mark; what is in it keeps it from this
             if _is_private(folder) and time.time() - folder.lstat().st_mtime > OLD_SECONDS:
@@ -114,6 +147,23 @@ def _sweep(parent: Path) -> None:
                     _remove(lock.parent)
             finally:
                 os.close(handle)
+
+
+def _is_over(sign: Path) -> bool:
+    """Return whether a link is ours, and whoever it names has ended."""
+    status = sign.lstat()
+    match = re.fullmatch(r"(\d+) (\d+) (.+)", os.readlink(sign))
+    if match is None or status.st_uid != os.geteuid() or match[3] != _namespace():
+        return False
+    return match[2] != _start_of(int(match[1]))
+
+
+def _remove_unmarked(folder: Path) -> None:
+    """Remove a folder that was left before it had its mark; nothing was put into it by then."""
+    with suppress(OSError):
+        if _is_private(folder) and not (folder / _LOCK).exists():
+            (folder / f"{_LOCK}.new").unlink(missing_ok=True)
+            folder.rmdir()
 
 
 def _is_private(folder: Path) -> bool:

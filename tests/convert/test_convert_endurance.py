@@ -155,6 +155,46 @@ def test_a_process_killed_while_it_cleans_up_leaves_nothing(removed: int, tempor
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "call", ["Path.symlink_to", "os.mkdir", "os.open", "os.write", "Path.rename", "Path.unlink"]
+)
+def test_a_process_killed_while_it_makes_a_folder_leaves_nothing(
+    call: str, temporary: Path
+) -> None:
+    """Just before that call: the folder has no mark yet, or the link beside it is still there."""
+    script = (
+        "import os, tempfile\n"
+        "from pathlib import Path\n"
+        "from rockpress.core.scratch import scratch_folder\n"
+        "tempfile.gettempdir()\n"  # which is tried out with a file
+        f"{call} = lambda *_, **__: os._exit(9)\n"
+        "with scratch_folder():\n"
+        "    pass\n"
+    )
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment)
+    assert done.returncode == 9
+    assert (list(temporary.iterdir()) != []) == (call != "Path.symlink_to")
+    with scratch_folder():
+        pass
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["", "1 2 3", "{own} 1 pid:[1]", "{own} {start} {namespace}"])
+def test_a_folder_that_somebody_makes_is_not_swept(text: str, temporary: Path) -> None:
+    """Somebody who runs, whose number means another process, or of whom nothing is known."""
+    own = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+    said = text.format(own=os.getpid(), start=own, namespace=os.readlink("/proc/self/ns/pid"))
+    folder, sign = (temporary / f"rockpress-{16 * '0'}{end}" for end in ("", "_making"))
+    folder.mkdir(0o700)
+    sign.symlink_to(said or "nothing")
+    with scratch_folder():
+        pass
+    assert {folder, sign} == set(temporary.iterdir())
+    folder.rmdir()
+    sign.unlink()
+
+
 def test_a_link_is_not_followed(temporary: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
