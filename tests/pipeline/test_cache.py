@@ -332,6 +332,8 @@ def killed_at_random(
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
+    for part in (folder / "out").rglob(".*.part"):
+        part.unlink()  # of a file that was just being put in place: it would stay for an hour
 
 
 def check_killed(
